@@ -1,0 +1,2 @@
+//! Being furnished.
+fn main() {}
