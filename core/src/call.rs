@@ -1,0 +1,122 @@
+//! The facts of a call that decisions need. Never its body.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::ids::{CallId, ModelName};
+
+/// A wire format: what an endpoint speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Format {
+    /// OpenAI chat completions.
+    OpenaiChat,
+    /// OpenAI embeddings.
+    OpenaiEmbeddings,
+    /// Anthropic messages.
+    AnthropicMessages,
+}
+
+impl Format {
+    /// The format as a word, such as `openai_chat`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Format::OpenaiChat => "openai_chat",
+            Format::OpenaiEmbeddings => "openai_embeddings",
+            Format::AnthropicMessages => "anthropic_messages",
+        }
+    }
+
+    /// Whether a call in this format can be served by an endpoint that speaks `other`: the same, or translatable.
+    pub const fn reaches(self, other: Format) -> bool {
+        matches!(
+            (self, other),
+            (Format::OpenaiEmbeddings, Format::OpenaiEmbeddings)
+                | (Format::OpenaiChat | Format::AnthropicMessages, Format::OpenaiChat | Format::AnthropicMessages)
+        )
+    }
+}
+
+/// What a call asks for, as far as deciding needs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// Our id for it.
+    pub id: CallId,
+    /// The format it came in.
+    pub format: Format,
+    /// The model as requested.
+    pub model: ModelName,
+    /// Whether the answer is to be streamed.
+    #[serde(default)]
+    pub stream: bool,
+    /// No more input tokens than this can be billed: decoded text bytes plus template overhead. `None` when something
+    /// in the call can't be bounded from its body (a stored conversation, a file id): the context window counts then.
+    #[serde(default)]
+    pub input_bound: Option<u64>,
+    /// A plausible count of input tokens, for limits that correct themselves.
+    #[serde(default)]
+    pub input_estimate: u64,
+    /// The output ceiling that the caller named, in tokens for each choice.
+    #[serde(default)]
+    pub max_output: Option<u64>,
+    /// How many choices are asked for; at least 1.
+    #[serde(default = "one")]
+    pub choices: u32,
+    /// The least output that makes sense: a thinking budget plus 1,024, or 0 for the default.
+    #[serde(default)]
+    pub min_output: u64,
+    /// What the call needs of a model.
+    #[serde(default)]
+    pub needs: Needs,
+    /// The end customer that the caller named.
+    #[serde(default)]
+    pub customer: Option<String>,
+    /// Tags that the caller set.
+    #[serde(default)]
+    pub tags: SmallVec<[String; 2]>,
+    /// Where the caller connects from.
+    #[serde(default)]
+    pub client_ip: Option<IpAddr>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What a call needs of a model. A candidate that is known to lack one of them is not asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Needs {
+    /// It declares tools.
+    pub tools: bool,
+    /// It carries images.
+    pub images: bool,
+    /// It carries audio.
+    pub audio: bool,
+    /// It wants structured output.
+    pub json_schema: bool,
+}
+
+impl Call {
+    /// A plain call: one choice, nothing named.
+    pub fn new(id: impl Into<CallId>, format: Format, model: impl Into<ModelName>) -> Self {
+        Self {
+            id: id.into(),
+            format,
+            model: model.into(),
+            stream: false,
+            input_bound: Some(0),
+            input_estimate: 0,
+            max_output: None,
+            choices: 1,
+            min_output: 0,
+            needs: Needs::default(),
+            customer: None,
+            tags: SmallVec::new(),
+            client_ip: None,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Channels: credentialed upstream endpoints.
+
+use std::fmt;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::call::{Format, Needs};
+use crate::ids::{ChannelId, ModelName, ProviderId};
+use crate::limit::Limit;
+use crate::price::Price;
+use crate::tenant::Source;
+
+/// One upstream endpoint with a credential.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Channel {
+    /// Its id. A channel from a file has an id derived from its position-independent facts, so that a reload keeps it.
+    pub id: ChannelId,
+    /// Its name for people.
+    pub name: String,
+    /// Whose endpoint it is.
+    pub provider: ProviderId,
+    /// What it speaks and where, in order of preference. The first one that a call reaches without translation serves;
+    /// else the first one that it reaches at all.
+    pub endpoints: Vec<Endpoint>,
+    /// How requests prove who we are.
+    pub auth: Auth,
+    /// The credential.
+    pub secret: SecretRef,
+    /// The models that it serves.
+    pub models: Vec<ChannelModel>,
+    /// Labels of groups that may use it; empty is everybody.
+    #[serde(default)]
+    pub groups: Vec<Arc<str>>,
+    /// Higher goes first.
+    #[serde(default)]
+    pub priority: i32,
+    /// The share among channels of the same priority. Zero serves only when no other can.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Limits towards the upstream: requests and tokens per minute, concurrency, spend.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+    /// Labels to route by.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Headers sent with each request, besides authentication.
+    #[serde(default)]
+    pub headers: IndexMap<String, String>,
+    /// Time limits; unset ones come from the routing settings.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// How requests get there.
+    #[serde(default)]
+    pub transport: Transport,
+    /// How many failures within a minute bench it; unset comes from the routing settings.
+    #[serde(default)]
+    pub allowed_fails: Option<u32>,
+    /// How long it is benched, in milliseconds; unset comes from the routing settings.
+    #[serde(default)]
+    pub cooldown_ms: Option<u64>,
+    /// What happens to body fields that the format doesn't know.
+    #[serde(default)]
+    pub unknown_fields: UnknownFields,
+    /// Body fields such as `api_base` that callers may set to steer this channel; by default none.
+    #[serde(default)]
+    pub client_overrides: Vec<String>,
+    /// Whether it serves at all.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Where it was declared.
+    #[serde(default)]
+    pub source: Source,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What a channel speaks, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The format.
+    pub format: Format,
+    /// The address of this operation, whole: `https://api.openai.com/v1/chat/completions`. Empty for the built-in
+    /// `mock` provider.
+    pub url: String,
+}
+
+/// How requests prove who we are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// `authorization: Bearer …`.
+    Bearer,
+    /// The credential alone in this header, such as `x-api-key` or `api-key`.
+    Header(String),
+    /// No credential.
+    None,
+}
+
+/// Where a credential is. The host resolves it; the engine never does.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretRef {
+    /// There is none.
+    #[default]
+    None,
+    /// In this environment variable.
+    Env(String),
+    /// Written in the file.
+    Inline(Secret),
+    /// In the database, sealed, under the channel's id.
+    Sealed,
+}
+
+impl fmt::Debug for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecretRef::None => f.write_str("None"),
+            SecretRef::Env(name) => write!(f, "Env({name})"),
+            SecretRef::Inline(_) => f.write_str("Inline(…)"),
+            SecretRef::Sealed => f.write_str("Sealed"),
+        }
+    }
+}
+
+/// A credential in memory. Never printed, never serialised.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Takes a credential.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The credential, for the one place that sends or hashes it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str("…")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Ok(Self::new(String::deserialize(d)?))
+    }
+}
+
+/// One model that a channel serves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelModel {
+    /// The model group that it belongs to: the name callers ask for. May end in `*`: then it serves every name with
+    /// that prefix that nothing serves by its exact name.
+    pub group: ModelName,
+    /// The name that the upstream knows. A `*` in it stands for what the `*` of `group` matched.
+    pub upstream: ModelName,
+    /// What it costs.
+    #[serde(default)]
+    pub price: Price,
+    /// Input and output together can't be more than this many tokens.
+    #[serde(default)]
+    pub context_window: Option<u64>,
+    /// It can't produce more output than this many tokens.
+    #[serde(default)]
+    pub max_output: Option<u64>,
+    /// Whether reasoning comes on top of the output ceiling, so that the bound must add it; the most it can add.
+    #[serde(default)]
+    pub extra_reasoning: Option<u64>,
+    /// What it is known to lack.
+    #[serde(default)]
+    pub lacks: Needs,
+}
+
+/// How long to wait for an upstream, in milliseconds. Unset: the next outer default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timeouts {
+    /// For the connection.
+    pub connect_ms: Option<u64>,
+    /// From the request's end to the first content event.
+    pub first_byte_ms: Option<u64>,
+    /// Between two reads of a body.
+    pub between_bytes_ms: Option<u64>,
+    /// For the whole attempt.
+    pub total_ms: Option<u64>,
+}
+
+impl Timeouts {
+    /// These, completed by `outer` where unset.
+    #[must_use]
+    pub fn or(self, outer: Timeouts) -> Timeouts {
+        Timeouts {
+            connect_ms: self.connect_ms.or(outer.connect_ms),
+            first_byte_ms: self.first_byte_ms.or(outer.first_byte_ms),
+            between_bytes_ms: self.between_bytes_ms.or(outer.between_bytes_ms),
+            total_ms: self.total_ms.or(outer.total_ms),
+        }
+    }
+}
+
+/// How requests get to an upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Transport {
+    /// A proxy, `http://…`, `https://…` or `socks5://…`.
+    pub proxy: Option<String>,
+    /// A file with further certificate authorities, PEM.
+    pub extra_ca_file: Option<String>,
+}
+
+/// What happens to body fields that a format doesn't know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownFields {
+    /// They are sent: vendors have many.
+    #[default]
+    Pass,
+    /// They are left out.
+    Drop,
+    /// The call is refused with their names.
+    Refuse,
+}

@@ -1,0 +1,403 @@
+//! What the engine answers, and every reason behind it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::error::{Error, ErrorKind, Retry};
+use crate::ids::{ChannelId, ModelName};
+use crate::ledger::LimitState;
+use crate::limit::{Metric, ScopeKind, Window};
+use crate::money::format_usd;
+use crate::time::Timestamp;
+
+/// Why a call is refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Denial {
+    /// The key, its group, user or organization is blocked.
+    Blocked {
+        /// Which of them.
+        scope: ScopeKind,
+    },
+    /// The key has expired.
+    Expired {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// The key may not be used from this address.
+    AddressNotAllowed,
+    /// No model of this name exists, or not for this caller. The two are not told apart.
+    UnknownModel {
+        /// What was asked for.
+        model: ModelName,
+        /// Names that the caller may use, at most 32 of them.
+        available: Vec<ModelName>,
+    },
+    /// A script said no.
+    Policy {
+        /// The script's name.
+        policy: String,
+        /// What it says.
+        message: String,
+    },
+    /// A limit is used up, or what is left doesn't cover the call.
+    Limit(LimitHit),
+    /// The prompt can't fit any candidate's context window.
+    ContextTooLong {
+        /// The largest window among the candidates, in tokens.
+        largest: u64,
+    },
+    /// No model that could serve has a price, and unpriced models are refused.
+    Unpriced {
+        /// What was asked for.
+        model: ModelName,
+    },
+    /// No channel could be tried: each candidate is excluded for the reason that the explanation gives.
+    NoChannel {
+        /// When one becomes available again, where that is known.
+        retry_at: Option<Timestamp>,
+    },
+}
+
+/// A limit that refused a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LimitHit {
+    /// Whose limit.
+    pub scope: ScopeKind,
+    /// Of what.
+    pub metric: Metric,
+    /// Over which time.
+    pub window: Window,
+    /// How much may be used; `None` for a parent's limit, whose figures aren't the caller's to see.
+    pub max: Option<i64>,
+    /// How much is used, reserved and held; `None` likewise.
+    pub used: Option<i64>,
+    /// How much was asked; `None` likewise.
+    pub asked: Option<i64>,
+    /// When the window ends; `None` when it never does.
+    pub resets_at: Option<Timestamp>,
+}
+
+impl LimitHit {
+    /// What a caller may be told of a refusal: figures of their own scopes, kind and reset of the others.
+    pub fn of(state: &LimitState, asked: i64) -> Self {
+        let own = matches!(state.kind, ScopeKind::Key | ScopeKind::Membership | ScopeKind::User | ScopeKind::Customer);
+        let used = state.settled.saturating_add(state.reserved).saturating_add(state.held);
+        Self {
+            scope: state.kind,
+            metric: state.limit.metric,
+            window: state.limit.window,
+            max: own.then_some(state.limit.max),
+            used: own.then_some(used),
+            asked: own.then_some(asked),
+            resets_at: Some(state.resets_at).filter(|at| *at != Timestamp::MAX),
+        }
+    }
+}
+
+impl fmt::Display for LimitHit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let amount = |n: i64| if self.metric == Metric::Spend { format!("{} USD", format_usd(n)) } else { n.to_string() };
+        write!(f, "the {} limit of this {} for each {}", self.metric.as_str(), self.scope.as_str(), self.window)?;
+        if let (Some(max), Some(used), Some(asked)) = (self.max, self.used, self.asked) {
+            write!(f, " is {}: {} are used or reserved and this call may need {}", amount(max), amount(used), amount(asked))?;
+        } else {
+            f.write_str(" is reached")?;
+        }
+        match self.resets_at {
+            Some(at) => write!(f, "; it resets at {at}"),
+            None => f.write_str("; ask whoever manages it to raise it"),
+        }
+    }
+}
+
+impl Denial {
+    /// The denial as an error for the caller, as of `now`.
+    pub fn to_error(&self, now: Timestamp) -> Error {
+        let wait = |at: Timestamp| u64::try_from(at.since_ms(now).max(1)).unwrap_or(1);
+        match self {
+            Denial::Blocked { scope } => Error::new(
+                ErrorKind::Forbidden,
+                format!("this {} is blocked; ask whoever manages it to unblock it", scope.as_str()),
+            ),
+            Denial::Expired { at } => {
+                Error::new(ErrorKind::Unauthenticated, format!("this key expired at {at}; ask for a new one"))
+            }
+            Denial::AddressNotAllowed => Error::new(
+                ErrorKind::Forbidden,
+                "this key may not be used from your address; ask whoever manages it to allow it",
+            ),
+            Denial::UnknownModel { model, available } => {
+                let names: Vec<_> = available.iter().map(|name| format!("`{name}`")).collect();
+                let remedy = if names.is_empty() {
+                    "this key may not use any model".to_owned()
+                } else {
+                    format!("this key may use {}", names.join(", "))
+                };
+                Error::new(ErrorKind::ModelNotFound, format!("there is no model `{model}` for this key; {remedy}"))
+                    .with("param", "model")
+            }
+            Denial::Policy { policy, message } => {
+                Error::new(ErrorKind::PolicyDenied, message.clone()).with("policy", policy.clone())
+            }
+            Denial::Limit(hit) => {
+                let rate = hit.window.is_rate() || hit.metric == Metric::Concurrency;
+                let kind = if rate { ErrorKind::RateLimited } else { ErrorKind::InsufficientQuota };
+                let retry = match hit.resets_at {
+                    Some(at) => Retry::AfterMs(wait(at)),
+                    None if hit.metric == Metric::Concurrency => Retry::AfterMs(1000),
+                    None => Retry::Never,
+                };
+                let error = Error::new(kind, hit.to_string())
+                    .with_retry(retry)
+                    .with("scope", hit.scope.as_str())
+                    .with("metric", hit.metric.as_str())
+                    .with("window", hit.window.to_string());
+                match hit.resets_at {
+                    Some(at) => error.with("resets_at", at.to_string()),
+                    None => error,
+                }
+            }
+            Denial::ContextTooLong { largest } => Error::new(
+                ErrorKind::ContextTooLong,
+                format!("the prompt is too long: the largest context window available is {largest} tokens; shorten it"),
+            ),
+            Denial::Unpriced { model } => Error::new(
+                ErrorKind::Forbidden,
+                format!("the model `{model}` has no known price and unpriced models are refused here; ask for a price to be set"),
+            ),
+            Denial::NoChannel { retry_at } => {
+                let error = Error::new(
+                    ErrorKind::UpstreamUnavailable,
+                    "no channel can serve this call right now; try again in a moment",
+                );
+                error.with_retry(retry_at.map_or(Retry::AfterMs(1000), |at| Retry::AfterMs(wait(at))))
+            }
+        }
+    }
+}
+
+/// Why a candidate isn't asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Exclusion {
+    /// The channel is switched off.
+    Disabled,
+    /// The channel failed permanently (such as a credential that its upstream refuses) until somebody mends it.
+    Broken,
+    /// The channel is for other groups.
+    Group,
+    /// None of the channel's endpoints serves this format.
+    Format,
+    /// The model lacks what the call needs.
+    Capability,
+    /// The prompt doesn't fit its context window.
+    ContextWindow,
+    /// The channel is benched after failures.
+    Cooldown,
+    /// The model has no price, and unpriced models are refused.
+    Unpriced,
+    /// A script excluded it.
+    Policy,
+    /// One of the channel's own limits is reached.
+    ChannelLimit,
+    /// What is left of a limit doesn't cover it.
+    Unaffordable,
+    /// It has just failed in this call.
+    JustFailed,
+}
+
+/// One reason behind a decision. In the order in which they came up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The model asked for stands for another.
+    Alias {
+        /// What was asked for.
+        from: ModelName,
+        /// What it stands for.
+        to: ModelName,
+    },
+    /// Candidates of this model are considered, as the fallback number so-and-so (0: what was asked for).
+    Model {
+        /// The model.
+        model: ModelName,
+        /// 0 for the requested one, counting up with each fallback.
+        fallback: u32,
+    },
+    /// A candidate is out.
+    Excluded {
+        /// The channel.
+        channel: ChannelId,
+        /// Why.
+        why: Exclusion,
+    },
+    /// A candidate is in, at its place in the order.
+    Ranked {
+        /// The channel.
+        channel: ChannelId,
+        /// The channel's priority.
+        priority: i32,
+        /// Its place among the caller's group's preferences, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preference: Option<u32>,
+        /// What it was ranked by: its weight, calls under way, microseconds, or pico-USD, as the strategy has it.
+        score: u64,
+    },
+    /// A script ran.
+    Policy {
+        /// Its name.
+        policy: String,
+        /// What it advised, in one line, or how it failed.
+        verdict: String,
+        /// How many operations it used.
+        fuel: u64,
+    },
+    /// A limit stood like this when it was asked.
+    Limit {
+        /// Whose.
+        scope: ScopeKind,
+        /// Of what.
+        metric: Metric,
+        /// Over which time.
+        window: Window,
+        /// How much may be used.
+        max: i64,
+        /// Settled, reserved and held.
+        used: i64,
+        /// What the attempt asks.
+        asked: i64,
+        /// Whether it passed.
+        ok: bool,
+    },
+    /// The output ceiling was set or lowered.
+    Ceiling {
+        /// What the caller named.
+        asked: Option<u64>,
+        /// What is sent.
+        sent: u64,
+        /// Why.
+        why: CeilingReason,
+    },
+    /// An attempt was made.
+    Attempt {
+        /// The channel.
+        channel: ChannelId,
+        /// How it ended.
+        outcome: OutcomeClass,
+    },
+}
+
+/// Why an output ceiling is what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CeilingReason {
+    /// The caller's own.
+    Caller,
+    /// The caller named none: the default.
+    Default,
+    /// The model can't produce more.
+    ModelMax,
+    /// A limit leaves no more.
+    Clamped,
+    /// A script lowered it.
+    Policy,
+}
+
+/// How an attempt ended, as far as routing cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OutcomeClass {
+    /// It answered.
+    Ok,
+    /// The request itself is at fault: no other channel would take it either.
+    BadRequest,
+    /// The prompt is too long for this model.
+    ContextTooLong,
+    /// The upstream's content policy refuses it.
+    ContentPolicy,
+    /// The credential is refused. Permanent until mended.
+    Auth,
+    /// The account has no balance. Permanent until mended.
+    NoBalance,
+    /// The upstream limits our rate.
+    RateLimited,
+    /// The upstream says it is overloaded.
+    Overloaded,
+    /// The upstream doesn't know the model or path.
+    NotFound,
+    /// The upstream failed.
+    ServerError,
+    /// It couldn't be reached: nothing was sent.
+    Unreachable,
+    /// No answer in time.
+    Timeout,
+    /// An answer that isn't one.
+    Nonsense,
+    /// It began to answer and broke off.
+    Broken,
+    /// The caller went away.
+    ClientGone,
+}
+
+impl OutcomeClass {
+    /// Whether another try, here or elsewhere, may succeed.
+    pub const fn is_retryable(self) -> bool {
+        !matches!(self, OutcomeClass::Ok | OutcomeClass::BadRequest | OutcomeClass::Broken | OutcomeClass::ClientGone)
+    }
+
+    /// Whether the same channel may succeed when asked again after a pause.
+    pub const fn is_transient(self) -> bool {
+        matches!(
+            self,
+            OutcomeClass::RateLimited
+                | OutcomeClass::Overloaded
+                | OutcomeClass::ServerError
+                | OutcomeClass::Unreachable
+                | OutcomeClass::Timeout
+                | OutcomeClass::Nonsense
+        )
+    }
+
+    /// Whether it speaks against the channel's health.
+    pub const fn is_channel_fault(self) -> bool {
+        self.is_transient()
+            || matches!(self, OutcomeClass::Auth | OutcomeClass::NoBalance | OutcomeClass::NotFound | OutcomeClass::Broken)
+    }
+
+    /// Whether the channel is out until somebody mends it.
+    pub const fn is_permanent(self) -> bool {
+        matches!(self, OutcomeClass::Auth | OutcomeClass::NoBalance)
+    }
+}
+
+/// Every reason behind a decision, in order. Compact: it is kept for each call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Explanation {
+    reasons: SmallVec<[Reason; 4]>,
+}
+
+impl Explanation {
+    /// No reason is kept beyond this many: a call is bounded, so is what is said about it.
+    pub const MAX: usize = 256;
+
+    /// Adds a reason.
+    pub fn push(&mut self, reason: Reason) {
+        // BOUND: a wildcard may have thousands of candidates.
+        if self.reasons.len() < Self::MAX {
+            self.reasons.push(reason);
+        }
+    }
+
+    /// The reasons.
+    pub fn reasons(&self) -> &[Reason] {
+        &self.reasons
+    }
+}

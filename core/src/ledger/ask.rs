@@ -1,0 +1,173 @@
+//! What the ledger is asked, and what it answers.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::limit::{Limit, Metric, Scope, ScopeKind};
+use crate::time::Timestamp;
+
+/// A counter of the ledger: one (scope, metric, window, model). Stable for the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CellId(pub(crate) u32);
+
+/// An open reservation. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReservationId(pub(crate) u64);
+
+impl ReservationId {
+    /// As a number, for journals and records.
+    pub fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+/// A limit tied to its counter.
+#[derive(Clone, Debug)]
+pub struct BoundLimit {
+    /// The counter.
+    pub cell: CellId,
+    /// Which link of the chain it belongs to, innermost first; the channel's limits have an index of their own.
+    pub link: u8,
+    /// What kind of scope that is.
+    pub kind: ScopeKind,
+    /// The limit.
+    pub limit: Limit,
+}
+
+/// Amounts in each metric.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Amounts {
+    /// Input tokens.
+    pub input_tokens: i64,
+    /// Output tokens.
+    pub output_tokens: i64,
+    /// Money, in nano-USD.
+    pub spend: i64,
+}
+
+impl Amounts {
+    /// The amount in one metric; a request and a call under way count 1. Saturates.
+    pub fn of(&self, metric: Metric) -> i64 {
+        match metric {
+            Metric::Requests | Metric::Concurrency => 1,
+            Metric::InputTokens => self.input_tokens,
+            Metric::OutputTokens => self.output_tokens,
+            Metric::TotalTokens => self.input_tokens.saturating_add(self.output_tokens),
+            Metric::Spend => self.spend,
+        }
+    }
+}
+
+/// May this attempt go ahead? All limits pass together or nothing is reserved.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The caller's chain.
+    pub tenant: &'a [BoundLimit],
+    /// The channel's own limits.
+    pub channel: &'a [BoundLimit],
+    /// The model as requested: limits on another model don't count.
+    pub model: &'a str,
+    /// The most the attempt can use, at the caller's prices: reserved by strict limits of the tenant chain.
+    pub bound: Amounts,
+    /// A plausible use: reserved by corrected and soft limits of the tenant chain.
+    pub estimate: Amounts,
+    /// The same two at the channel's list price, without the group's ratio.
+    pub channel_bound: Amounts,
+    /// See `channel_bound`.
+    pub channel_estimate: Amounts,
+    /// Whether the tenant's `requests` are still to be counted: true for a call's first attempt only.
+    pub count_request: bool,
+}
+
+/// The ledger's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reserve {
+    /// Reserved. Settle, release or hold it exactly once.
+    Granted(Grant),
+    /// Nothing was reserved.
+    Denied(Refusal),
+    /// The escrow of these counters is used up and must be refilled before asking again. A node that owns all of every
+    /// limit never answers this.
+    NeedRefill(SmallVec<[CellId; 4]>),
+}
+
+/// A reservation that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The reservation.
+    pub id: ReservationId,
+    /// Soft limits that it crosses: to be alerted, not refused.
+    pub crossed: SmallVec<[LimitState; 1]>,
+}
+
+/// Why nothing was reserved: the limit that is furthest from fitting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The limit and how it stands.
+    pub state: LimitState,
+    /// How much was asked of it.
+    pub asked: i64,
+    /// Whether it is one of the channel's limits: then another candidate may serve.
+    pub of_channel: bool,
+    /// Whether it would fit if every open reservation were freed: then waiting a little may help.
+    pub only_reservations: bool,
+    /// Whether less output would fit: then a lower ceiling may help. The most output tokens that every token limit
+    /// leaves room for once the input is counted (spend is for the engine to judge, from `spend_left`).
+    pub output_left: i64,
+    /// The least that any spend limit asked leaves, in nano-USD; `i64::MAX` without one.
+    pub spend_left: i64,
+}
+
+/// How one limit stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitState {
+    /// Which link of the chain.
+    pub link: u8,
+    /// What kind of scope.
+    pub kind: ScopeKind,
+    /// The limit.
+    pub limit: Limit,
+    /// Settled in the current window, what was carried into it included.
+    pub settled: i64,
+    /// Reserved by attempts under way.
+    pub reserved: i64,
+    /// Held: outcome unknown.
+    pub held: i64,
+    /// When the window ends; [`Timestamp::MAX`] for a lifetime, the time at which enough falls out for a rolling one.
+    pub resets_at: Timestamp,
+}
+
+impl LimitState {
+    /// What is left; never negative.
+    pub fn remaining(&self) -> i64 {
+        self.limit.max.saturating_sub(self.settled).saturating_sub(self.reserved).saturating_sub(self.held).max(0)
+    }
+}
+
+/// What a settlement did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settlement {
+    /// Limits whose settled use is now more than their max although they are strict: the upstream used more than the
+    /// bound. To be alerted; the scope stays blocked until its window ends or the limit is raised.
+    pub debts: SmallVec<[LimitState; 1]>,
+}
+
+/// One counter's balance, to be stored or restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// Whose.
+    pub scope: Scope,
+    /// Of what.
+    pub metric: Metric,
+    /// Over which time.
+    pub window: crate::limit::Window,
+    /// Of which model's calls; `None` of all.
+    pub model: Option<crate::ids::ModelName>,
+    /// The window's start; for a rolling window, the bucket's.
+    pub window_start: Timestamp,
+    /// What is settled in it.
+    pub settled: i64,
+    /// What is held in it.
+    pub held: i64,
+}

@@ -1,0 +1,175 @@
+//! What tokens cost.
+
+use serde::{Deserialize, Serialize};
+
+use crate::money::{NanoUsd, PicoUsd, Rounding, nano_from_pico};
+use crate::usage::Usage;
+
+/// A ratio of one, in parts per million: the unit of [`Price::cost`]'s `ratio_ppm`.
+pub const RATIO_ONE_PPM: u32 = 1_000_000;
+
+/// The price of one model at one channel, in pico-USD per token. `None` is unknown; zero is free: they are never mixed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Price {
+    /// Uncached input, and whatever input below has no price of its own.
+    pub input: Option<PicoUsd>,
+    /// Visible output, and whatever output below has no price of its own.
+    pub output: Option<PicoUsd>,
+    /// Input read from the prompt cache.
+    pub cache_read: Option<PicoUsd>,
+    /// Input written to the prompt cache.
+    pub cache_write: Option<PicoUsd>,
+    /// Input written to the prompt cache for an hour.
+    pub cache_write_1h: Option<PicoUsd>,
+    /// Reasoning output, where it is priced apart.
+    pub output_reasoning: Option<PicoUsd>,
+    /// Audio input.
+    pub audio_in: Option<PicoUsd>,
+    /// Audio output.
+    pub audio_out: Option<PicoUsd>,
+    /// A fixed fee for each request, in nano-USD.
+    pub per_request_nano_usd: NanoUsd,
+    /// Prices that replace the ones above for prompts longer than a bound; the highest bound that is exceeded wins
+    /// and prices the whole request. Sorted by bound.
+    pub tiers: Vec<PriceTier>,
+}
+
+/// Prices for long prompts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PriceTier {
+    /// Applies when all input tokens, cached ones included, are more than this.
+    pub above_input_tokens: u64,
+    /// See [`Price::input`]; `None` keeps the base price. The others likewise.
+    pub input: Option<PicoUsd>,
+    /// See [`Price::output`].
+    pub output: Option<PicoUsd>,
+    /// See [`Price::cache_read`].
+    pub cache_read: Option<PicoUsd>,
+    /// See [`Price::cache_write`].
+    pub cache_write: Option<PicoUsd>,
+    /// See [`Price::cache_write_1h`].
+    pub cache_write_1h: Option<PicoUsd>,
+}
+
+impl Price {
+    /// Whether input and output both have a known price. An unpriced model is admitted, counted in tokens and marked.
+    pub fn is_known(&self) -> bool {
+        self.input.is_some() && self.output.is_some()
+    }
+
+    /// The cost of `usage`, times `ratio_ppm` ([`RATIO_ONE_PPM`] is 1), rounded once. Unknown prices count as nothing:
+    /// ask [`Price::is_known`] first.
+    pub fn cost(&self, usage: &Usage, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
+        let rates = self.rates(usage.input_tokens());
+        let pico = [
+            (usage.input_uncached, rates.input),
+            (usage.cache_read, rates.cache_read),
+            (usage.cache_write, rates.cache_write),
+            (usage.cache_write_1h, rates.cache_write_1h),
+            (usage.audio_in, rates.audio_in),
+            (usage.output_visible, rates.output),
+            (usage.output_reasoning, rates.output_reasoning),
+            (usage.audio_out, rates.audio_out),
+        ]
+        .iter()
+        .fold(i128::from(self.per_request_nano_usd) * 1000, |sum, (tokens, rate)| {
+            sum.saturating_add(i128::from(*tokens) * i128::from(*rate))
+        });
+        scale(pico, ratio_ppm, rounding)
+    }
+
+    /// The most that `input_tokens` of input and `output_tokens` of output can cost, whatever bucket the upstream puts
+    /// them in and whatever tier they reach. Rounded up.
+    pub fn bound(&self, input_tokens: u64, output_tokens: u64, ratio_ppm: u32) -> NanoUsd {
+        // A tier may be cheaper than the base: the bound is the dearest of all rates that this many tokens can reach.
+        let reachable = self.tiers.iter().map(|tier| tier.above_input_tokens).filter(|above| input_tokens > *above);
+        let (mut dearest_in, mut dearest_out) = (0, 0);
+        for prompt in std::iter::once(0).chain(reachable.map(|above| above.saturating_add(1))) {
+            let r = self.rates(prompt);
+            dearest_in = [r.input, r.cache_read, r.cache_write, r.cache_write_1h, r.audio_in]
+                .into_iter()
+                .fold(dearest_in, PicoUsd::max);
+            dearest_out = [r.output, r.output_reasoning, r.audio_out].into_iter().fold(dearest_out, PicoUsd::max);
+        }
+        let pico = (i128::from(self.per_request_nano_usd) * 1000)
+            .saturating_add(i128::from(input_tokens) * i128::from(dearest_in))
+            .saturating_add(i128::from(output_tokens) * i128::from(dearest_out));
+        scale(pico, ratio_ppm, Rounding::Up)
+    }
+
+    fn rates(&self, prompt_tokens: u64) -> Rates {
+        let tier = self.tiers.iter().filter(|tier| prompt_tokens > tier.above_input_tokens).next_back();
+        let pick = |tiered: Option<PicoUsd>, base: Option<PicoUsd>| tiered.or(base);
+        let input = pick(tier.and_then(|t| t.input), self.input).unwrap_or(0);
+        let output = pick(tier.and_then(|t| t.output), self.output).unwrap_or(0);
+        let cache_write = pick(tier.and_then(|t| t.cache_write), self.cache_write).unwrap_or(input);
+        Rates {
+            input,
+            output,
+            cache_read: pick(tier.and_then(|t| t.cache_read), self.cache_read).unwrap_or(input),
+            cache_write,
+            cache_write_1h: pick(tier.and_then(|t| t.cache_write_1h), self.cache_write_1h).unwrap_or(cache_write),
+            output_reasoning: self.output_reasoning.unwrap_or(output),
+            audio_in: self.audio_in.unwrap_or(input),
+            audio_out: self.audio_out.unwrap_or(output),
+        }
+    }
+}
+
+struct Rates {
+    input: PicoUsd,
+    output: PicoUsd,
+    cache_read: PicoUsd,
+    cache_write: PicoUsd,
+    cache_write_1h: PicoUsd,
+    output_reasoning: PicoUsd,
+    audio_in: PicoUsd,
+    audio_out: PicoUsd,
+}
+
+fn scale(pico: i128, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
+    if ratio_ppm == RATIO_ONE_PPM {
+        return nano_from_pico(pico, rounding);
+    }
+    // pico × ppm is 10⁻¹⁸ USD; rounding happens once, on the way to nano-USD.
+    let scaled = pico.saturating_mul(i128::from(ratio_ppm));
+    let unit = i128::from(RATIO_ONE_PPM);
+    let (pico, rest) = (scaled.div_euclid(unit), scaled.rem_euclid(unit));
+    // What is left below a pico-USD can only matter as "a little more than": keep it as one more pico where it decides.
+    let sticky = i128::from(rest > 0 && matches!(pico.rem_euclid(1000), 0 | 500));
+    nano_from_pico(pico.saturating_add(sticky), rounding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price() -> Price {
+        Price {
+            input: Some(1_000_000),
+            output: Some(2_000_000),
+            cache_read: Some(100_000),
+            tiers: vec![PriceTier { above_input_tokens: 200_000, input: Some(2_000_000), ..PriceTier::default() }],
+            ..Price::default()
+        }
+    }
+
+    #[test]
+    fn each_bucket_is_charged_once_and_the_long_prompt_tier_prices_the_whole_request() {
+        let usage = Usage { input_uncached: 1000, cache_read: 500, output_visible: 100, output_reasoning: 50, ..Usage::default() };
+        // 1000 × 1 + 500 × 0.1 + 150 × 2 = 1350 µUSD
+        assert_eq!(price().cost(&usage, RATIO_ONE_PPM, Rounding::HalfEven), 1_350_000);
+        let long = Usage { input_uncached: 200_001, ..Usage::default() };
+        assert_eq!(price().cost(&long, RATIO_ONE_PPM, Rounding::HalfEven), 400_002_000);
+    }
+
+    #[test]
+    fn the_bound_covers_the_dearest_bucket_and_tier() {
+        let mut p = price();
+        p.cache_write_1h = Some(9_000_000);
+        assert_eq!(p.bound(10, 10, RATIO_ONE_PPM), 110_000);
+        assert_eq!(p.bound(10, 10, RATIO_ONE_PPM / 3), 36_667);
+    }
+}

@@ -1,0 +1,114 @@
+//! What is written down about a call: enough to bill it, to explain it and to replay its decision.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::call::Format;
+use crate::decision::{Explanation, OutcomeClass};
+use crate::ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, UserId};
+use crate::money::NanoUsd;
+use crate::time::Timestamp;
+use crate::usage::{Usage, UsageSource};
+
+/// One call, whole. Append-only: never changed once written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UsageRecord {
+    /// Our id of the call.
+    pub call: CallId,
+    /// When it came in.
+    pub started_at: Timestamp,
+    /// When it was over.
+    pub ended_at: Timestamp,
+    /// When the first content reached us, if any did.
+    pub first_byte_at: Option<Timestamp>,
+    /// The key.
+    pub key: Option<KeyId>,
+    /// The user.
+    pub user: Option<UserId>,
+    /// The group.
+    pub group: Option<GroupId>,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The end customer.
+    pub customer: Option<String>,
+    /// The tags.
+    pub tags: SmallVec<[String; 2]>,
+    /// The format it came in.
+    pub format: Format,
+    /// The model as requested.
+    pub model: ModelName,
+    /// Whether it was streamed.
+    pub stream: bool,
+    /// How it ended.
+    pub outcome: OutcomeClass,
+    /// The stable code of its error, if it had one.
+    pub error: Option<String>,
+    /// The attempts, in order.
+    pub attempts: SmallVec<[AttemptRecord; 1]>,
+    /// What it cost the caller, all attempts together.
+    pub spend: NanoUsd,
+    /// Tokens of all attempts together.
+    pub usage: Usage,
+    /// What replay needs besides.
+    pub replay: ReplayFacts,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The model group that it was tried for: the requested one or a fallback.
+    pub model: ModelName,
+    /// The model as the upstream knows it.
+    pub upstream_model: ModelName,
+    /// How it ended.
+    pub outcome: OutcomeClass,
+    /// The upstream's status; `None` without an answer.
+    pub status: Option<u16>,
+    /// When it was sent.
+    pub started_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u32,
+    /// The output ceiling that was sent.
+    pub ceiling: Option<u64>,
+    /// What was reserved, in nano-USD at the caller's prices.
+    pub reserved: NanoUsd,
+    /// What it cost the caller.
+    pub spend: NanoUsd,
+    /// What it costs at the list price, without the group's ratio.
+    pub cost: NanoUsd,
+    /// Whether the model had a price.
+    pub priced: bool,
+    /// What it used.
+    pub usage: Usage,
+    /// Where that number came from.
+    pub usage_source: UsageSource,
+    /// Whether its outcome is unknown and its reservation held.
+    pub held: bool,
+}
+
+/// What a replay of the decision needs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReplayFacts {
+    /// The call's seed: every random choice follows from it.
+    pub seed: u64,
+    /// The snapshot's version.
+    pub snapshot: u64,
+    /// A digest of the policies in force; 0 without any.
+    pub policy: u64,
+    /// A digest of the candidates' health at the decision.
+    pub health: u64,
+    /// The bound on input tokens; `None` when it couldn't be bounded from the body.
+    pub input_bound: Option<u64>,
+    /// The estimate of input tokens.
+    pub input_estimate: u64,
+    /// The ceiling that the caller named.
+    pub max_output: Option<u64>,
+    /// How many choices were asked for.
+    pub choices: u32,
+    /// The price ratio, in parts per million.
+    pub price_ratio_ppm: u32,
+    /// Why it was decided so.
+    pub explanation: Explanation,
+}

@@ -1,0 +1,314 @@
+//! The configuration that decisions run on: immutable, validated, swapped whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::channel::{Channel, ChannelModel, Timeouts};
+use crate::ids::{GroupId, ModelName};
+use crate::limit::{Limit, Mode};
+use crate::tenant::{ApiKey, Group, Membership, Organization, User, matches_pattern};
+
+/// What files and the database declare, before it is indexed. Configuration dialects produce it; a host adds what its
+/// database holds, then builds a [`Snapshot`].
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    /// The channels.
+    pub channels: Vec<Channel>,
+    /// Other names for models: asked for → meant.
+    pub aliases: IndexMap<ModelName, ModelName>,
+    /// What to try when a model's own channels fail.
+    pub fallbacks: Fallbacks,
+    /// Settings for single model groups.
+    pub model_groups: IndexMap<ModelName, ModelGroupSettings>,
+    /// Routing settings.
+    pub routing: Routing,
+    /// Quota settings, limits on everybody among them.
+    pub quota: QuotaSettings,
+    /// Organizations declared in a file.
+    pub organizations: Vec<Organization>,
+    /// Groups declared in a file, those that a channels file only names among them.
+    pub groups: Vec<Group>,
+    /// Users declared in a file.
+    pub users: Vec<User>,
+    /// Memberships declared in a file.
+    pub memberships: Vec<Membership>,
+    /// Keys declared in a file, each with where its credential is.
+    pub keys: Vec<(ApiKey, crate::channel::SecretRef)>,
+    /// Operators' scripts.
+    pub policies: Vec<PolicySource>,
+}
+
+/// Where a call may go when its model's own channels can't serve. Each list is tried in order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fallbacks {
+    /// After any retryable failure.
+    pub general: IndexMap<ModelName, Vec<ModelName>>,
+    /// When the prompt doesn't fit the context window.
+    pub context_window: IndexMap<ModelName, Vec<ModelName>>,
+    /// When the upstream's content policy refuses.
+    pub content_policy: IndexMap<ModelName, Vec<ModelName>>,
+    /// For every model, after the above.
+    pub default: Vec<ModelName>,
+}
+
+/// Settings of one model group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelGroupSettings {
+    /// How its channels are ranked; unset: the routing settings'.
+    pub strategy: Option<Strategy>,
+    /// The output ceiling sent when the caller names none, in tokens; unset: min(`max_output`, 8,192).
+    pub default_output: Option<u64>,
+    /// Retries beyond the first attempt; unset: the routing settings'.
+    pub retries: Option<u32>,
+}
+
+/// How channels of one priority are ranked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Strategy {
+    /// At random, in proportion to the weights.
+    #[default]
+    Weighted,
+    /// The fewest calls under way.
+    LeastBusy,
+    /// The lowest recent latency of two picked at random.
+    LowestLatency,
+    /// The lowest price.
+    LowestCost,
+}
+
+/// Routing settings.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Routing {
+    /// How channels of one priority are ranked.
+    pub strategy: Strategy,
+    /// Retries of one model group beyond the first attempt. Default 2.
+    pub retries: u32,
+    /// Attempts of one call over all fallbacks, at most. Default 8, 1 to 64.
+    pub max_attempts: u32,
+    /// Fallback models tried, at most. Default 5.
+    pub max_fallbacks: u32,
+    /// The first pause before trying the same channel again; doubles each time. Default 200 ms.
+    pub backoff_ms: u64,
+    /// No pause is longer, `retry-after` included: a longer one ends the call. Default 8,000 ms.
+    pub backoff_max_ms: u64,
+    /// Failures within one minute that bench a channel; more than this many. Default 3.
+    pub allowed_fails: u32,
+    /// How long a channel is benched. Default 30,000 ms.
+    pub cooldown_ms: u64,
+    /// Time limits of an attempt. Defaults: connect 10 s, first byte 300 s, between bytes 120 s, total 600 s.
+    pub timeouts: Timeouts,
+    /// No call takes longer, all attempts together. Default 900,000 ms.
+    pub deadline_ms: u64,
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Weighted,
+            retries: 2,
+            max_attempts: 8,
+            max_fallbacks: 5,
+            backoff_ms: 200,
+            backoff_max_ms: 8_000,
+            allowed_fails: 3,
+            cooldown_ms: 30_000,
+            timeouts: Timeouts {
+                connect_ms: Some(10_000),
+                first_byte_ms: Some(300_000),
+                between_bytes_ms: Some(120_000),
+                total_ms: Some(600_000),
+            },
+            deadline_ms: 900_000,
+        }
+    }
+}
+
+/// What happens to the reservation of an attempt that timed out without a status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknown {
+    /// It is freed.
+    Free,
+    /// The input is charged.
+    #[default]
+    Input,
+    /// It is held until somebody reconciles it or its window ends.
+    Hold,
+}
+
+/// What happens to a call for a model without a price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unpriced {
+    /// It is served; tokens are counted and the record is marked.
+    #[default]
+    Allow,
+    /// It is refused.
+    Deny,
+}
+
+/// Quota settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuotaSettings {
+    /// Limits on everybody.
+    pub global: Vec<Limit>,
+    /// The zone of days, weeks and months. Default UTC.
+    pub time_zone: TimeZone,
+    /// The output ceiling when neither the caller nor the model group names one. Default 8,192 tokens.
+    pub default_output: u64,
+    /// A clamped ceiling is never lower. Default 256 tokens.
+    pub min_output: u64,
+    /// See [`OnUnknown`].
+    pub on_unknown: OnUnknown,
+    /// See [`Unpriced`].
+    pub unpriced: Unpriced,
+    /// Whether users' own limits also bind the keys that they use in a group.
+    pub apply_user_limits_to_group_keys: bool,
+    /// The mode of per-minute and per-hour token limits that name none. Default strict; the compatibility dialects'
+    /// default is corrected.
+    pub rate_token_mode: Mode,
+}
+
+impl Default for QuotaSettings {
+    fn default() -> Self {
+        Self {
+            global: Vec::new(),
+            time_zone: TimeZone::UTC,
+            default_output: 8_192,
+            min_output: 256,
+            on_unknown: OnUnknown::default(),
+            unpriced: Unpriced::default(),
+            apply_user_limits_to_group_keys: false,
+            rate_token_mode: Mode::Strict,
+        }
+    }
+}
+
+/// An operator's script, as text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolicySource {
+    /// Its name, for messages.
+    pub name: String,
+    /// The script.
+    pub text: String,
+    /// The group whose calls it steers; `None` steers all.
+    #[serde(default)]
+    pub group: Option<GroupId>,
+    /// What happens when it fails.
+    #[serde(default)]
+    pub on_error: OnPolicyError,
+}
+
+/// What happens to a call when a script fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnPolicyError {
+    /// The call goes on as if the script had said nothing.
+    #[default]
+    FailOpen,
+    /// The call is refused.
+    FailClosed,
+}
+
+/// Where one candidate of a model group is: a channel and one of its models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Candidate {
+    /// The channel's index in [`Snapshot::channels`].
+    pub channel: u32,
+    /// The model's index in the channel's `models`.
+    pub model: u32,
+}
+
+/// A requested name and the channels that serve it.
+#[derive(Clone, Debug, Default)]
+pub struct ModelGroup {
+    /// Who serves it, highest priority first.
+    pub candidates: Vec<Candidate>,
+    /// Its settings.
+    pub settings: ModelGroupSettings,
+}
+
+/// The configuration that decisions run on.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Counts up with each swap of one process; in explanations and usage records.
+    pub version: u64,
+    /// What it was built from.
+    pub declared: Declared,
+    exact: HashMap<ModelName, ModelGroup>,
+    wildcards: Vec<(ModelName, ModelGroup)>,
+}
+
+impl Snapshot {
+    /// Indexes what was declared. Disabled channels are kept, so that explanations can name them.
+    pub fn build(version: u64, declared: Declared) -> Self {
+        let mut groups: IndexMap<ModelName, ModelGroup> = IndexMap::new();
+        for (at, channel) in declared.channels.iter().enumerate() {
+            for (model_at, model) in channel.models.iter().enumerate() {
+                let (Ok(channel), Ok(model_at)) = (u32::try_from(at), u32::try_from(model_at)) else { continue };
+                let group = groups.entry(model.group.clone()).or_insert_with(|| ModelGroup {
+                    candidates: Vec::new(),
+                    settings: declared.model_groups.get(&model.group).cloned().unwrap_or_default(),
+                });
+                group.candidates.push(Candidate { channel, model: model_at });
+            }
+        }
+        let priority = |c: &Candidate| declared.channels.get(c.channel as usize).map_or(0, |channel| channel.priority);
+        for group in groups.values_mut() {
+            group.candidates.sort_by_key(|c| std::cmp::Reverse(priority(c)));
+        }
+        let (mut wildcards, exact): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|(name, _)| name.as_str().ends_with('*'));
+        // The longest prefix is the most specific one.
+        wildcards.sort_by_key(|(name, _)| std::cmp::Reverse(name.as_str().len()));
+        Self { version, exact: exact.into_iter().collect(), wildcards, declared }
+    }
+
+    /// The channels.
+    pub fn channels(&self) -> &[Channel] {
+        &self.declared.channels
+    }
+
+    /// The channel and model of a candidate of this snapshot.
+    pub fn resolve(&self, candidate: Candidate) -> Option<(&Channel, &ChannelModel)> {
+        let channel = self.declared.channels.get(candidate.channel as usize)?;
+        Some((channel, channel.models.get(candidate.model as usize)?))
+    }
+
+    /// The group that serves `model`: by its exact name, else by the longest wildcard. Aliases aren't followed here.
+    pub fn model_group(&self, model: &str) -> Option<&ModelGroup> {
+        self.exact.get(model).or_else(|| {
+            self.wildcards.iter().find(|(pattern, _)| matches_pattern(pattern.as_str(), model)).map(|(_, group)| group)
+        })
+    }
+
+    /// What `model` is an alias of, or itself. One step: aliases of aliases are flattened when they are loaded.
+    pub fn unalias<'a>(&'a self, model: &'a ModelName) -> &'a ModelName {
+        self.declared.aliases.get(model).unwrap_or(model)
+    }
+
+    /// Every name that can be requested, aliases included and wildcards as they are written, in alphabetical order.
+    pub fn model_names(&self) -> Vec<&ModelName> {
+        let mut names: Vec<_> = self
+            .exact
+            .keys()
+            .chain(self.wildcards.iter().map(|(name, _)| name))
+            .chain(self.declared.aliases.keys())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// A snapshot, shared.
+pub type SharedSnapshot = Arc<Snapshot>;

@@ -1,0 +1,458 @@
+//! Who calls and who is limited: organizations, groups, users, memberships and keys, and what a key resolves to.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
+use crate::limit::{Limit, Scope, ScopeKind, ScopeLimits};
+use crate::price::RATIO_ONE_PPM;
+use crate::time::Timestamp;
+
+/// Which models may be called: everything, or what the patterns match.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ModelAccess {
+    patterns: Vec<ModelName>,
+}
+
+impl ModelAccess {
+    /// Every model.
+    pub const ALL: ModelAccess = ModelAccess { patterns: Vec::new() };
+
+    /// Only models that match one of these: a name, or a prefix ending in `*`. An empty list is every model.
+    pub fn only(patterns: Vec<ModelName>) -> Self {
+        Self { patterns }
+    }
+
+    /// Whether `model` may be called.
+    pub fn allows(&self, model: &str) -> bool {
+        self.patterns.is_empty() || self.patterns.iter().any(|pattern| matches_pattern(pattern.as_str(), model))
+    }
+
+    /// The patterns; empty for every model.
+    pub fn patterns(&self) -> &[ModelName] {
+        &self.patterns
+    }
+}
+
+/// Whether `pattern`, a name or a prefix ending in `*`, matches `name`.
+pub fn matches_pattern(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => pattern == name,
+    }
+}
+
+/// Where something was declared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// In the configuration file: read-only over the API, and wins by name.
+    File,
+    /// Over the API: lives in the database.
+    #[default]
+    Database,
+}
+
+/// What a person may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Own keys, own use.
+    #[default]
+    User,
+    /// Reads everything of the organization, changes nothing.
+    Auditor,
+    /// Members, keys, budgets and spend of own groups.
+    GroupAdmin,
+    /// Everything of one organization.
+    OrganizationAdmin,
+    /// Everything.
+    SuperAdmin,
+}
+
+/// The outermost tenant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Organization {
+    /// Its id.
+    pub id: OrganizationId,
+    /// Its name for people.
+    #[serde(default)]
+    pub alias: Option<String>,
+    /// Which models its members may call.
+    #[serde(default)]
+    pub access: ModelAccess,
+    /// Its limits.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+    /// Refuses every call.
+    #[serde(default)]
+    pub blocked: bool,
+    /// Free data of the operator's.
+    #[serde(default)]
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Where it was declared.
+    #[serde(default)]
+    pub source: Source,
+    /// When it was created.
+    #[serde(default)]
+    pub created_at: Timestamp,
+}
+
+/// A department or team: owns budgets, model access, a price ratio and routing preferences.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its id.
+    pub id: GroupId,
+    /// Its name for people and for channels' `groups`. Unique within the organization.
+    #[serde(default)]
+    pub alias: Option<String>,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// Which models its members may call.
+    #[serde(default)]
+    pub access: ModelAccess,
+    /// Its limits.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+    /// What its calls cost relative to the price list, in parts per million.
+    #[serde(default = "ratio_one")]
+    pub price_ratio_ppm: u32,
+    /// Where its calls go first, in order.
+    #[serde(default)]
+    pub preferences: Vec<Preference>,
+    /// Refuses every call.
+    #[serde(default)]
+    pub blocked: bool,
+    /// Free data of the operator's.
+    #[serde(default)]
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Where it was declared.
+    #[serde(default)]
+    pub source: Source,
+    /// When it was created.
+    #[serde(default)]
+    pub created_at: Timestamp,
+}
+
+fn ratio_one() -> u32 {
+    RATIO_ONE_PPM
+}
+
+/// One step of a group's routing preference: candidates that match come before those that match only later steps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preference {
+    /// This channel, by id or name.
+    Channel(String),
+    /// Any channel of this provider.
+    Provider(String),
+    /// Any channel with this tag.
+    Tag(String),
+}
+
+/// A person or service account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    /// Their id.
+    pub id: UserId,
+    /// Their e-mail address.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// Their name for people.
+    #[serde(default)]
+    pub alias: Option<String>,
+    /// Whose they are.
+    pub organization: OrganizationId,
+    /// What they may do.
+    #[serde(default)]
+    pub role: Role,
+    /// Which models they may call.
+    #[serde(default)]
+    pub access: ModelAccess,
+    /// Their limits, over all their keys.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+    /// Refuses every call.
+    #[serde(default)]
+    pub blocked: bool,
+    /// Free data of the operator's.
+    #[serde(default)]
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Where they were declared.
+    #[serde(default)]
+    pub source: Source,
+    /// When they were created.
+    #[serde(default)]
+    pub created_at: Timestamp,
+}
+
+/// One user in one group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The group.
+    pub group: GroupId,
+    /// The user.
+    pub user: UserId,
+    /// What they may do in it: [`Role::User`] or [`Role::GroupAdmin`].
+    #[serde(default)]
+    pub role: Role,
+    /// Their limits within the group.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+}
+
+impl Membership {
+    /// The scope that its limits count in.
+    pub fn scope(&self) -> Scope {
+        Scope::new(ScopeKind::Membership, format!("{}/{}", self.group, self.user))
+    }
+}
+
+/// A credential that we issue. The credential itself is never stored: only its SHA-256, by the host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// Its public id.
+    pub id: KeyId,
+    /// Its name for people.
+    #[serde(default)]
+    pub alias: Option<String>,
+    /// The credential's first and last characters, for people to tell keys apart.
+    #[serde(default)]
+    pub hint: String,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// The group it spends for.
+    #[serde(default)]
+    pub group: Option<GroupId>,
+    /// The user it belongs to.
+    #[serde(default)]
+    pub user: Option<UserId>,
+    /// Which models it may call.
+    #[serde(default)]
+    pub access: ModelAccess,
+    /// Other names under which it may ask for models: asked for → meant.
+    #[serde(default)]
+    pub aliases: IndexMap<ModelName, ModelName>,
+    /// Its limits.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+    /// From when on it is refused.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+    /// Refuses every call.
+    #[serde(default)]
+    pub blocked: bool,
+    /// Addresses or networks (`10.0.0.0/8`) that it may be used from; empty is anywhere.
+    #[serde(default)]
+    pub allowed_ips: Vec<IpNetwork>,
+    /// Tags put on each of its calls.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Free data of the operator's.
+    #[serde(default)]
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Where it was declared.
+    #[serde(default)]
+    pub source: Source,
+    /// When it was created.
+    #[serde(default)]
+    pub created_at: Timestamp,
+}
+
+/// An address or a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct IpNetwork {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl IpNetwork {
+    /// Whether `ip` lies in it. An IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        fn bits(ip: IpAddr) -> (u128, u32) {
+            match ip.to_canonical() {
+                IpAddr::V4(v4) => (u128::from(u32::from(v4)), 32),
+                IpAddr::V6(v6) => (u128::from(v6), 128),
+            }
+        }
+        let ((net, width), (ip, ip_width)) = (bits(self.address), bits(ip));
+        let shift = width.saturating_sub(u32::from(self.prefix));
+        width == ip_width && (shift >= 128 || net >> shift == ip >> shift)
+    }
+}
+
+impl TryFrom<String> for IpNetwork {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is neither an ip address nor a network such as 10.0.0.0/8");
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix.parse::<u8>().map_err(|_| wrong())?)),
+            None => (text.as_str(), None),
+        };
+        let address: IpAddr = address.trim().parse().map_err(|_| wrong())?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        match prefix.unwrap_or(width) {
+            prefix if prefix <= width => Ok(Self { address, prefix }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl From<IpNetwork> for String {
+    fn from(net: IpNetwork) -> String {
+        format!("{}/{}", net.address, net.prefix)
+    }
+}
+
+/// What a credential resolves to: who calls, what they may do, and every scope that limits them. Built once per key
+/// and cached; a change to any part of it builds it anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Caller {
+    /// The key; `None` for a call on the operator's own authority.
+    pub key: Option<KeyId>,
+    /// The user.
+    pub user: Option<UserId>,
+    /// The group.
+    pub group: Option<GroupId>,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// Labels by which channels admit groups: the group's id and alias.
+    pub labels: SmallVec<[Arc<str>; 2]>,
+    /// Model access of key, membership, group, user and organization: all must allow.
+    pub access: SmallVec<[ModelAccess; 3]>,
+    /// The key's model aliases.
+    pub aliases: IndexMap<ModelName, ModelName>,
+    /// The scope chain, innermost first.
+    pub chain: Vec<ScopeLimits>,
+    /// What calls cost relative to the price list, in parts per million.
+    pub price_ratio_ppm: u32,
+    /// Where calls go first.
+    pub preferences: Vec<Preference>,
+    /// From when on calls are refused.
+    pub expires_at: Option<Timestamp>,
+    /// The scope that is blocked, if one is.
+    pub blocked: Option<Scope>,
+    /// Where calls may come from; empty is anywhere.
+    pub allowed_ips: Vec<IpNetwork>,
+    /// Tags of the key.
+    pub tags: Vec<String>,
+}
+
+/// The parts of a caller, as a directory holds them.
+#[derive(Clone, Copy, Debug)]
+pub struct CallerParts<'a> {
+    /// The key.
+    pub key: &'a ApiKey,
+    /// Its group.
+    pub group: Option<&'a Group>,
+    /// Its user.
+    pub user: Option<&'a User>,
+    /// The user's membership in the group.
+    pub membership: Option<&'a Membership>,
+    /// The organization.
+    pub organization: Option<&'a Organization>,
+    /// Limits on everybody.
+    pub global: &'a [Limit],
+    /// Whether a user's own limits also bind the keys that they use in a group. Default off: the group pays.
+    pub apply_user_limits_to_group_keys: bool,
+}
+
+impl Caller {
+    /// Derives the scope chain of a key: key, membership, group, organization, global; plus the user when the key has
+    /// no group (or when `apply_user_limits_to_group_keys`).
+    pub fn resolve(parts: CallerParts<'_>) -> Self {
+        let CallerParts { key, group, user, membership, organization, global, .. } = parts;
+        let user_counts = group.is_none() || parts.apply_user_limits_to_group_keys;
+        let link = |kind, id: &str, limits: &[Limit]| ScopeLimits { scope: Scope::new(kind, id), limits: limits.to_vec() };
+
+        let mut chain = vec![link(ScopeKind::Key, key.id.as_str(), &key.limits)];
+        if let Some(m) = membership.filter(|_| group.is_some()) {
+            chain.push(ScopeLimits { scope: m.scope(), limits: m.limits.clone() });
+        }
+        if let Some(g) = group {
+            chain.push(link(ScopeKind::Group, g.id.as_str(), &g.limits));
+        }
+        if let Some(u) = user.filter(|_| user_counts) {
+            chain.push(link(ScopeKind::User, u.id.as_str(), &u.limits));
+        }
+        chain.push(link(
+            ScopeKind::Organization,
+            key.organization.as_str(),
+            organization.map_or(&[], |o| o.limits.as_slice()),
+        ));
+        chain.push(link(ScopeKind::Global, "", global));
+
+        let blocked = [
+            (key.blocked, ScopeKind::Key, key.id.as_str()),
+            (group.is_some_and(|g| g.blocked), ScopeKind::Group, group.map_or("", |g| g.id.as_str())),
+            (user.is_some_and(|u| u.blocked), ScopeKind::User, user.map_or("", |u| u.id.as_str())),
+            (organization.is_some_and(|o| o.blocked), ScopeKind::Organization, key.organization.as_str()),
+        ]
+        .into_iter()
+        .find(|(blocked, ..)| *blocked)
+        .map(|(_, kind, id)| Scope::new(kind, id));
+
+        let access = [
+            Some(&key.access),
+            group.map(|g| &g.access),
+            user.filter(|_| user_counts).map(|u| &u.access),
+            organization.map(|o| &o.access),
+        ];
+        Self {
+            key: Some(key.id.clone()),
+            user: key.user.clone(),
+            group: key.group.clone(),
+            organization: key.organization.clone(),
+            labels: group
+                .into_iter()
+                .flat_map(|g| std::iter::once(g.id.as_str()).chain(g.alias.as_deref()))
+                .map(Arc::from)
+                .collect(),
+            access: access.into_iter().flatten().filter(|a| !a.patterns.is_empty()).cloned().collect(),
+            aliases: key.aliases.clone(),
+            chain,
+            price_ratio_ppm: group.map_or(RATIO_ONE_PPM, |g| g.price_ratio_ppm),
+            preferences: group.map(|g| g.preferences.clone()).unwrap_or_default(),
+            expires_at: key.expires_at,
+            blocked,
+            allowed_ips: key.allowed_ips.clone(),
+            tags: key.tags.clone(),
+        }
+    }
+
+    /// A caller with the operator's own authority: every model, no scope but organization and global.
+    pub fn operator(organization: OrganizationId, global: &[Limit]) -> Self {
+        let chain = vec![
+            ScopeLimits { scope: Scope::new(ScopeKind::Organization, organization.as_str()), limits: Vec::new() },
+            ScopeLimits { scope: Scope::new(ScopeKind::Global, ""), limits: global.to_vec() },
+        ];
+        Self {
+            key: None,
+            user: None,
+            group: None,
+            organization,
+            labels: SmallVec::new(),
+            access: SmallVec::new(),
+            aliases: IndexMap::new(),
+            chain,
+            price_ratio_ppm: RATIO_ONE_PPM,
+            preferences: Vec::new(),
+            expires_at: None,
+            blocked: None,
+            allowed_ips: Vec::new(),
+            tags: Vec::new(),
+        }
+    }
+
+    /// Whether every scope of the caller allows `model`.
+    pub fn may_call(&self, model: &str) -> bool {
+        self.access.iter().all(|access| access.allows(model))
+    }
+}
