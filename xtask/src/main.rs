@@ -1,2 +1,53 @@
-//! Being furnished.
-fn main() {}
+//! The front door for developers: `cargo xtask` builds, runs, tests and
+//! measures Sluicegate, and installs what that needs.
+
+mod bench;
+mod c;
+mod install;
+mod postgres;
+mod python;
+mod rust;
+mod sdk;
+mod serve;
+mod step;
+mod test;
+mod tool;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask COMMAND
+
+  serve [ARGS…]          build the release binary and run `sluicegate serve ARGS…`
+  test [--quick] [PART…] everything that must pass; installs and starts what it needs
+                         parts: fmt lint rust c python sdk
+                         --quick: no services: format, unit and table tests
+  fmt                    format all sources
+  lint                   clippy on everything, warnings are errors
+  bench [ARGS…]          measure the gateway beside nginx (see benches/rig/README.md)
+  bench --criterion      the benches in process
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = args.split_first().map_or(("help", &[][..]), |(c, r)| (c.as_str(), r));
+    let done = match command {
+        "serve" => serve::run(rest),
+        "test" => test::run(rest),
+        "fmt" => tool::cargo(["fmt", "--all"]).run(),
+        "lint" => rust::lint(),
+        "bench" => bench::run(rest),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => Err(format!("`{command}` is no command; `cargo xtask help` lists them")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

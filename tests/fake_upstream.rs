@@ -1,0 +1,172 @@
+//! The scripted upstream does what its documentation says: what the other
+//! tests rely on.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sluicegate_tests::client::{Answer, Request};
+use sluicegate_tests::fake::{FakeUpstream, Outcome, Step};
+
+const LONG: Duration = Duration::from_secs(5);
+
+fn post(upstream: &FakeUpstream, path: &str, body: &Value) -> Answer {
+    let request = Request::post(path, body.to_string()).header("anthropic-version", "2023-06-01");
+    request.send(&upstream.address(), LONG).unwrap()
+}
+
+fn chat(model: &str, text: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": text}]})
+}
+
+fn chat_stream(model: &str, text: &str) -> Value {
+    let mut body = chat(model, text);
+    body["stream"] = json!(true);
+    body["stream_options"] = json!({"include_usage": true});
+    body
+}
+
+#[test]
+fn a_chat_answer_has_text_and_counts() {
+    let upstream = FakeUpstream::start();
+    let answer = post(&upstream, "/v1/chat/completions", &chat("m", "hello you")).json();
+    assert_eq!(answer["choices"][0]["message"]["content"], "echo: hello you");
+    assert_eq!(answer["usage"]["prompt_tokens"], 5);
+    assert_eq!(answer["usage"]["completion_tokens"], 3);
+    let record = &upstream.requests()[0];
+    assert_eq!(record.json(), chat("m", "hello you"));
+    assert_eq!(record.header("content-type"), Some("application/json"));
+}
+
+#[test]
+fn a_stream_folds_to_the_same_text() {
+    let upstream = FakeUpstream::start();
+    let answer = post(&upstream, "/v1/chat/completions", &chat_stream("m--split-3", "Schöne Grüße 你好"));
+    let events = answer.events();
+    assert_eq!(events.last().unwrap(), "[DONE]");
+    let parsed: Vec<Value> = events.iter().filter_map(|e| serde_json::from_str(e).ok()).collect();
+    let text: String = parsed.iter().filter_map(|e| e["choices"][0]["delta"]["content"].as_str()).collect();
+    assert_eq!(text, "echo: Schöne Grüße 你好");
+    assert_eq!(parsed.last().unwrap()["usage"]["completion_tokens"], 4);
+}
+
+#[test]
+fn a_tool_call_comes_in_fragments() {
+    let upstream = FakeUpstream::start();
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    let mut body = chat_stream("m", "in parallel please");
+    body["tools"] = json!([{"type": "function", "function": {"name": "weather", "parameters": schema}}]);
+    let answer = post(&upstream, "/v1/chat/completions", &body);
+    let mut arguments = [String::new(), String::new()];
+    for event in answer.events().iter().filter_map(|e| serde_json::from_str::<Value>(e).ok()) {
+        for call in event["choices"][0]["delta"]["tool_calls"].as_array().into_iter().flatten() {
+            let index = usize::try_from(call["index"].as_u64().unwrap()).unwrap();
+            arguments[index].push_str(call["function"]["arguments"].as_str().unwrap());
+        }
+    }
+    assert_eq!(arguments, [r#"{"city":"in parallel please"}"#, r#"{"city":"in parallel please"}"#]);
+}
+
+#[test]
+fn a_message_stream_is_in_order() {
+    let upstream = FakeUpstream::start();
+    let body = json!({"model": "c", "max_tokens": 2000, "stream": true, "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "messages": [{"role": "user", "content": "hi"}]});
+    let events = post(&upstream, "/v1/messages", &body).events();
+    let kinds: Vec<String> = events
+        .iter()
+        .map(|e| serde_json::from_str::<Value>(e).unwrap()["type"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds[..3], ["message_start", "content_block_start", "ping"]);
+    assert_eq!(kinds[kinds.len() - 3..], ["content_block_stop", "message_delta", "message_stop"]);
+    assert!(events.iter().any(|e| e.contains("signature_delta")));
+}
+
+#[test]
+fn what_the_real_services_refuse_is_refused() {
+    let upstream = FakeUpstream::start();
+    let lonely = json!({"model": "m", "messages": [{"role": "tool", "tool_call_id": "x", "content": "1"}]});
+    assert_eq!(post(&upstream, "/v1/chat/completions", &lonely).status, 400);
+    let no_ceiling = chat("c", "hi");
+    assert_eq!(post(&upstream, "/v1/messages", &no_ceiling).status, 400);
+    let unanswered = json!({"model": "c", "max_tokens": 5, "messages": [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "x", "input": {}}]},
+        {"role": "user", "content": "and?"}]});
+    assert_eq!(post(&upstream, "/v1/messages", &unanswered).status, 400);
+    upstream.demand_key("right");
+    let answer = post(&upstream, "/v1/messages", &chat("c", "hi"));
+    assert_eq!((answer.status, answer.json()["error"]["type"].as_str()), (401, Some("authentication_error")));
+}
+
+#[test]
+fn breaks_off_on_demand() {
+    let upstream = FakeUpstream::start();
+    let cut = post(&upstream, "/v1/chat/completions", &chat_stream("m--cut-3", "a b c d"));
+    assert!(cut.broken && cut.events().len() == 3);
+    let cut = post(&upstream, "/v1/chat/completions", &chat("m--cut-bytes-10", "a b c d"));
+    assert!(cut.broken && cut.body.len() == 10);
+    let told = post(&upstream, "/v1/chat/completions", &chat_stream("m--error-2", "a b c d"));
+    assert!(told.broken && told.events()[2].starts_with(r#"{"error""#));
+    assert_eq!(upstream.requests()[0].outcome, Outcome::Cut);
+}
+
+#[test]
+fn pauses_and_hangs_on_demand() {
+    let upstream = FakeUpstream::start();
+    let slow = post(&upstream, "/v1/chat/completions", &chat("m--delay-150", "a"));
+    assert!(slow.first.unwrap() >= Duration::from_millis(150));
+    let request = Request::post("/v1/chat/completions", chat("m--hang", "a").to_string());
+    assert!(request.send(&upstream.address(), Duration::from_millis(200)).is_err());
+    // The record turns to aborted as soon as the upstream sees the close.
+    for _ in 0..100 {
+        if upstream.requests()[1].outcome == Outcome::Aborted {
+            return;
+        }
+        sleep(Duration::from_millis(20));
+    }
+    panic!("the hang did not end with its caller");
+}
+
+#[test]
+fn a_script_is_served_in_order_and_once() {
+    let upstream = FakeUpstream::start();
+    let steps = json!([{"status": 503, "headers": {"retry-after": "1"}}, {"like": "html"}, {"model": "other", "status": 418}]);
+    let pushed =
+        Request::post("/_control/script", steps.to_string()).send(&upstream.address(), LONG).unwrap();
+    assert_eq!(pushed.status, 200);
+    let first = post(&upstream, "/v1/chat/completions", &chat("m", "a"));
+    assert_eq!((first.status, first.head.get("retry-after")), (503, Some("1")));
+    let second = post(&upstream, "/v1/chat/completions", &chat("m", "a"));
+    assert_eq!((second.status, second.head.get("content-type")), (200, Some("text/html")));
+    assert_eq!(post(&upstream, "/v1/chat/completions", &chat("m", "a")).status, 200);
+    assert_eq!(post(&upstream, "/v1/chat/completions", &chat("other", "a")).status, 418);
+    let seen = Request::new("GET", "/_control/requests").send(&upstream.address(), LONG).unwrap().json();
+    assert_eq!(seen["requests"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn usage_is_wrong_on_demand() {
+    let upstream = FakeUpstream::start();
+    upstream.push(Step::from_json(&json!({"usage": "negative"})).unwrap());
+    let answer = post(&upstream, "/v1/chat/completions", &chat("m", "a")).json();
+    assert!(answer["usage"]["prompt_tokens"].as_i64().unwrap() < 0);
+    assert!(
+        post(&upstream, "/v1/chat/completions", &chat("m--usage-missing", "a")).json()["usage"].is_null()
+    );
+    let cached =
+        json!({"model": "c--cached-7", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(post(&upstream, "/v1/messages", &cached).json()["usage"]["cache_read_input_tokens"], 7);
+}
+
+#[test]
+fn embeddings_depend_on_the_words() {
+    let upstream = FakeUpstream::start();
+    let answer =
+        post(&upstream, "/v1/embeddings", &json!({"model": "e", "input": ["a", "b c"], "dimensions": 4}))
+            .json();
+    assert_eq!(answer["usage"]["prompt_tokens"], 3);
+    assert_ne!(answer["data"][0]["embedding"], answer["data"][1]["embedding"]);
+    assert_eq!(answer["data"][0]["embedding"].as_array().unwrap().len(), 4);
+}

@@ -1,0 +1,258 @@
+//! The Anthropic format: messages, models.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Ask, Finish, Tool, word_count};
+use super::behaviour::{Behaviour, UsageFault};
+use super::deliver::Reply;
+use super::openai::faulty;
+
+/// An error in the format's shape.
+pub(super) fn error(status: u16, message: &str) -> Reply {
+    let kind = match status {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        504 => "timeout_error",
+        529 => "overloaded_error",
+        _ => "api_error",
+    };
+    let body =
+        json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_fake"});
+    Reply::json(status, &body)
+}
+
+/// The list of models.
+pub(super) fn models() -> Reply {
+    let one = json!({"type": "model", "id": "claude-sonnet-4-5", "display_name": "Fake", "created_at": "2025-09-29T00:00:00Z"});
+    Reply::json(
+        200,
+        &json!({"data": [one], "has_more": false, "first_id": "claude-sonnet-4-5", "last_id": "claude-sonnet-4-5"}),
+    )
+}
+
+/// A message, whole or as a stream.
+pub(super) fn messages(body: &Value, behaviour: &Behaviour, serial: u64) -> Reply {
+    let ask = match read(body) {
+        Ok(ask) => ask,
+        Err(message) => return error(400, &message),
+    };
+    let answer = ask.answer(behaviour.pad);
+    let id = format!("msg_fake{serial}");
+    if !ask.stream || behaviour.plain_json {
+        return Reply::json(200, &whole(&ask, &answer, behaviour, &id));
+    }
+    let fault = json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});
+    Reply::stream(stream(&ask, &answer, behaviour, &id), frame(&fault))
+}
+
+fn read(body: &Value) -> Result<Ask, String> {
+    let messages = body["messages"].as_array().filter(|m| !m.is_empty()).ok_or("messages: field required")?;
+    let most = body["max_tokens"].as_u64().filter(|m| *m > 0).ok_or("max_tokens: field required")?;
+    let mut ask = Ask {
+        model: body["model"].as_str().ok_or("model: field required")?.to_owned(),
+        stream: body["stream"] == true,
+        messages: messages.len() as u64,
+        max_output: Some(most),
+        one_call: body.pointer("/tool_choice/disable_parallel_tool_use") == Some(&json!(true)),
+        reasoning: matches!(body.pointer("/thinking/type"), Some(t) if t == "enabled" || t == "adaptive"),
+        ..Ask::default()
+    };
+    if let Some(budget) = body.pointer("/thinking/budget_tokens").and_then(Value::as_u64)
+        && !(1024..most).contains(&budget)
+    {
+        return Err("thinking.budget_tokens: must be at least 1024 and below max_tokens".into());
+    }
+    if !body["stop_sequences"].is_null() {
+        let stops = body["stop_sequences"].as_array().ok_or("stop_sequences: must be a list")?;
+        ask.stops = stops.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    }
+    if !body["system"].is_null() {
+        ask.messages += 1;
+        ask.words += blocks(&body["system"])?.iter().map(|b| word_count(text_of(b))).sum::<u64>();
+    }
+    if messages[0]["role"] != "user" {
+        return Err("messages: first message must use the \"user\" role".into());
+    }
+    let mut open: Vec<String> = Vec::new();
+    for (n, message) in messages.iter().enumerate() {
+        read_message(&mut ask, &mut open, message).map_err(|what| format!("messages.{n}: {what}"))?;
+    }
+    if !open.is_empty() {
+        return Err("`tool_use` ids were found without `tool_result` blocks immediately after".into());
+    }
+    if body.pointer("/tool_choice/type") != Some(&json!("none")) {
+        for tool in body["tools"].as_array().map_or(&[][..], Vec::as_slice) {
+            let name = tool["name"].as_str().ok_or("tools: name: field required")?.to_owned();
+            if !tool["input_schema"].is_object() {
+                return Err("tools: input_schema: field required".into());
+            }
+            ask.tools.push(Tool { name, schema: tool["input_schema"].clone() });
+        }
+    }
+    ask.demanded = body.pointer("/tool_choice/name").and_then(Value::as_str).map(str::to_owned);
+    Ok(ask)
+}
+
+fn read_message(ask: &mut Ask, open: &mut Vec<String>, message: &Value) -> Result<(), String> {
+    let blocks = blocks(&message["content"])?;
+    let (mut texts, mut results) = (Vec::new(), Vec::new());
+    if message["role"] == "assistant" {
+        for block in blocks.iter().filter(|b| b["type"] == "tool_use") {
+            if !block["input"].is_object() {
+                return Err("tool_use.input: must be an object".into());
+            }
+            open.push(block["id"].as_str().ok_or("tool_use.id: field required")?.to_owned());
+        }
+        ask.results.clear();
+        return Ok(());
+    }
+    if message["role"] != "user" {
+        return Err(format!("unexpected role {}", message["role"]));
+    }
+    for block in &blocks {
+        match block["type"].as_str() {
+            Some("text") if text_of(block).trim().is_empty() => {
+                return Err("text content blocks must be non-empty".into());
+            }
+            Some("text") => texts.push(text_of(block).to_owned()),
+            Some("tool_result") => {
+                if !texts.is_empty() {
+                    return Err("tool_result blocks must come first".into());
+                }
+                let id = block["tool_use_id"].as_str().unwrap_or("");
+                let at = open.iter().position(|o| o == id);
+                open.remove(
+                    at.ok_or(format!("unexpected `tool_use_id` found in `tool_result` blocks: {id}"))?,
+                );
+                let inner = self::blocks(&block["content"])?;
+                results.push(inner.iter().map(text_of).collect::<Vec<_>>().join(" "));
+            }
+            Some("image" | "document") => {}
+            kind => return Err(format!("block type {kind:?} is not known")),
+        }
+    }
+    if !open.is_empty() {
+        return Err("`tool_use` ids were found without `tool_result` blocks immediately after".into());
+    }
+    ask.words += texts.iter().chain(&results).map(|t| word_count(t)).sum::<u64>();
+    ask.results = results;
+    if !texts.is_empty() {
+        ask.text = texts.join(" ");
+    }
+    Ok(())
+}
+
+fn blocks(content: &Value) -> Result<Vec<Value>, String> {
+    match content {
+        Value::Null => Ok(Vec::new()),
+        Value::String(text) => Ok(vec![json!({"type": "text", "text": text})]),
+        Value::Array(blocks) => Ok(blocks.clone()),
+        _ => Err("content: must be a text or a list of blocks".into()),
+    }
+}
+
+fn text_of(block: &Value) -> &str {
+    block["text"].as_str().unwrap_or("")
+}
+
+fn whole(ask: &Ask, answer: &Answer, behaviour: &Behaviour, id: &str) -> Value {
+    let mut content = Vec::new();
+    if let Some(thought) = &answer.thought {
+        content.push(json!({"type": "thinking", "thinking": thought, "signature": "c2lnbmVk"}));
+    }
+    if !answer.text.is_empty() {
+        content.push(json!({"type": "text", "text": answer.text}));
+    }
+    for (n, call) in answer.calls.iter().enumerate() {
+        let input: Value = serde_json::from_str(&call.arguments).unwrap_or(Value::Null);
+        content.push(
+            json!({"type": "tool_use", "id": format!("toolu_{id}_{n}"), "name": call.name, "input": input}),
+        );
+    }
+    let (reason, stop) = finish(answer);
+    let mut out = json!({
+        "id": id, "type": "message", "role": "assistant", "model": ask.model, "content": content,
+        "stop_reason": reason, "stop_sequence": stop,
+    });
+    if behaviour.usage != UsageFault::Missing {
+        out["usage"] = usage(answer.input, answer.output, behaviour);
+    }
+    out
+}
+
+fn stream(ask: &Ask, answer: &Answer, behaviour: &Behaviour, id: &str) -> Vec<Vec<u8>> {
+    let mut start = json!({
+        "id": id, "type": "message", "role": "assistant", "model": ask.model, "content": [],
+        "stop_reason": null, "stop_sequence": null,
+    });
+    if behaviour.usage != UsageFault::Missing {
+        start["usage"] = usage(answer.input, 1, behaviour);
+    }
+    let mut frames = vec![frame(&json!({"type": "message_start", "message": start}))];
+    let mut index = 0;
+    let mut block = |start: Value, deltas: Vec<Value>| {
+        frames.push(frame(&json!({"type": "content_block_start", "index": index, "content_block": start})));
+        if index == 0 {
+            frames.push(frame(&json!({"type": "ping"})));
+        }
+        for delta in deltas {
+            frames.push(frame(&json!({"type": "content_block_delta", "index": index, "delta": delta})));
+        }
+        frames.push(frame(&json!({"type": "content_block_stop", "index": index})));
+        index += 1;
+    };
+    if let Some(thought) = &answer.thought {
+        let mut deltas: Vec<Value> =
+            Answer::pieces(thought).map(|p| json!({"type": "thinking_delta", "thinking": p})).collect();
+        deltas.push(json!({"type": "signature_delta", "signature": "c2lnbmVk"}));
+        block(json!({"type": "thinking", "thinking": "", "signature": ""}), deltas);
+    }
+    if !answer.text.is_empty() {
+        let deltas = Answer::pieces(&answer.text).map(|p| json!({"type": "text_delta", "text": p})).collect();
+        block(json!({"type": "text", "text": ""}), deltas);
+    }
+    for (n, call) in answer.calls.iter().enumerate() {
+        let mut fragments = Answer::fragments(&call.arguments);
+        fragments.insert(0, String::new());
+        let deltas =
+            fragments.iter().map(|f| json!({"type": "input_json_delta", "partial_json": f})).collect();
+        block(
+            json!({"type": "tool_use", "id": format!("toolu_{id}_{n}"), "name": call.name, "input": {}}),
+            deltas,
+        );
+    }
+    let (reason, stop) = finish(answer);
+    let mut end = json!({"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": stop}});
+    if behaviour.usage != UsageFault::Missing {
+        let (_, output) = faulty(behaviour.usage, answer.input, answer.output);
+        end["usage"] = json!({ "output_tokens": output });
+    }
+    frames.push(frame(&end));
+    frames.push(frame(&json!({"type": "message_stop"})));
+    frames
+}
+
+fn finish(answer: &Answer) -> (&'static str, Value) {
+    match &answer.finish {
+        Finish::Stop => ("end_turn", Value::Null),
+        Finish::StopText(stop) => ("stop_sequence", json!(stop)),
+        Finish::Length => ("max_tokens", Value::Null),
+        Finish::Tools => ("tool_use", Value::Null),
+    }
+}
+
+fn usage(input: u64, output: u64, behaviour: &Behaviour) -> Value {
+    let (input, output) = faulty(behaviour.usage, input, output);
+    json!({
+        "input_tokens": input, "cache_creation_input_tokens": 0, "cache_read_input_tokens": behaviour.cached,
+        "output_tokens": output, "service_tier": "standard",
+    })
+}
+
+fn frame(event: &Value) -> Vec<u8> {
+    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or("")).into_bytes()
+}

@@ -1,0 +1,22 @@
+//! A scripted upstream on the loopback: OpenAI chat, embeddings and models,
+//! Anthropic messages; whole answers and streams.
+//!
+//! Its answers and token counts follow from the request alone (see
+//! [`answer`]), it refuses what the real services refuse, it records every
+//! request, and it misbehaves on demand (see [`behaviour`]): either a step of
+//! a script says so, or the model's name does.
+//!
+//! Over HTTP: `GET` and `DELETE /_control/requests`, `POST` (one step or a
+//! list) and `DELETE /_control/script`, `POST /_control/key` with `{"key": …}`.
+
+mod answer;
+mod anthropic;
+mod base64;
+mod behaviour;
+mod deliver;
+mod openai;
+mod server;
+
+pub use answer::{Answer, Ask, Finish, Tool, ToolCall, word_count};
+pub use behaviour::{Behaviour, Step, UsageFault};
+pub use server::{FakeUpstream, Outcome, Record};

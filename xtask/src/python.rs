@@ -1,0 +1,47 @@
+//! The Python module: built as a wheel, installed, tested.
+
+use std::fs;
+
+use crate::install;
+use crate::step::Steps;
+use crate::tool::{self, Tool};
+
+pub(crate) fn all(steps: &mut Steps) {
+    let built = steps.step("python module", || {
+        install::programs(&[("cc", "build-essential")])?;
+        let bin = install::python_env()?;
+        let wheels = tool::scratch("wheels")?;
+        let _ = fs::remove_dir_all(&wheels);
+        Tool::new(bin.join("maturin"))
+            .args(["build", "-q", "-m", "bindings/python/Cargo.toml", "-i"])
+            .args([bin.join("python")])
+            .args(["--out"])
+            .args([&wheels])
+            .run()?;
+        let entries =
+            fs::read_dir(&wheels).map_err(|e| format!("cannot read `{}`: {e}", wheels.display()))?;
+        let wheel = entries.flatten().map(|e| e.path()).find(|p| p.extension().is_some_and(|e| e == "whl"));
+        let wheel = wheel.ok_or("maturin built no wheel")?;
+        Tool::new(bin.join("python"))
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--force-reinstall",
+            ])
+            .args([wheel])
+            .run()
+    });
+    if built {
+        steps.step("python tests", || {
+            let python = install::python_env()?.join("python");
+            Tool::new(python)
+                .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "bindings/python/tests"])
+                .env("SLUICEGATE_BIN_DIR", tool::target().join("debug"))
+                .run()
+        });
+    }
+}

@@ -1,0 +1,53 @@
+//! Format, lints and the tests in Rust.
+
+use crate::install;
+use crate::postgres::Postgres;
+use crate::step::Steps;
+use crate::tool::{Done, cargo};
+
+/// The crates whose tests need no services.
+const PURE: &[&str] =
+    &["sluicegate-core", "sluicegate-wire", "sluicegate-config", "sluicegate-policy", "sluicegate"];
+
+pub(crate) fn format_check() -> Done {
+    cargo(["fmt", "--all", "--check"]).run()
+}
+
+pub(crate) fn lint() -> Done {
+    // PyO3's build looks for an interpreter, sqlx's SQLite for a C compiler.
+    install::programs(&[("python3", "python3"), ("cc", "build-essential")])?;
+    cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()
+}
+
+/// Unit, table and arrow tests; an embedded SQLite is all the storage they get.
+pub(crate) fn quick(steps: &mut Steps) {
+    steps.step("unit tests", || {
+        install::programs(&[("cc", "build-essential")])?;
+        let packages = PURE.iter().flat_map(|p| ["-p", *p]);
+        cargo(["test"]).args(packages).run()
+    });
+    steps.step("arrows and rig", || {
+        cargo(["test", "-p", "sluicegate-tests", "--lib", "--test", "arrows", "--test", "fake_upstream"])
+            .run()
+    });
+}
+
+/// All tests in Rust, with a private Postgres beside them.
+pub(crate) fn all(steps: &mut Steps) {
+    let mut postgres = None;
+    steps.step("postgres", || {
+        postgres = Some(Postgres::start()?);
+        Ok(())
+    });
+    steps.step("rust tests", || {
+        install::programs(&[("cc", "build-essential")])?;
+        // The end-to-end tests start the binary, which a test build alone does not make.
+        cargo(["build", "-p", "sluicegate-cli"]).run()?;
+        // The Python module links against an interpreter only as an extension: its own part builds it.
+        let mut tests = cargo(["test", "--workspace", "--exclude", "sluicegate-python"]);
+        if let Some(postgres) = &postgres {
+            tests = tests.env("SLUICEGATE_TEST_POSTGRES", postgres.url());
+        }
+        tests.run()
+    });
+}
