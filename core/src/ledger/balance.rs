@@ -1,0 +1,109 @@
+//! Balances: what is stored and restored, and an operator's reset.
+
+use super::cell::{Cell, Change, Tally};
+use super::{Balance, CellId, Ledger, list};
+use crate::limit::Metric;
+use crate::time::Timestamp;
+
+impl Ledger {
+    /// Adds a stored balance, at start; of a rolling window one for each bucket. One whose window has passed is
+    /// ignored. One of a window that hasn't begun yet opens that window: the clock has gone back since.
+    pub fn seed(&mut self, balance: &Balance, now: Timestamp) {
+        if balance.metric == Metric::Concurrency {
+            return;
+        }
+        let cell = self.cell(&balance.scope, balance.metric, balance.window, balance.model.as_ref());
+        let change = Change { settled: balance.settled.max(0), held: balance.held.max(0), reserved: 0 };
+        self.restore(cell, balance.window_start.as_ms(), change, now);
+    }
+
+    /// Adds to the window that began at `start` without listing it as to be stored. Returns where and what was added;
+    /// `None` if the window has passed.
+    pub(super) fn restore(&mut self, cell: CellId, start: i64, change: Change, now: Timestamp) -> Option<(i64, i64)> {
+        let Self { zone, cells, .. } = self;
+        let cell = cells.get_mut(cell.0 as usize)?;
+        cell.roll(now, zone);
+        cell.roll(Timestamp::from_ms(start), zone);
+        cell.restore(start, change).map(|(start, done)| (start, done.held))
+    }
+
+    /// An operator sets a counter back: nothing is settled in its open window any more. What is reserved by attempts
+    /// under way and what is listed as held still counts. A window that was opened by a clock that has since gone back
+    /// is given up for the present one, once nothing is open in it.
+    pub fn reset(&mut self, cell: CellId, now: Timestamp) {
+        let Some(start) = self.cells.get(cell.0 as usize).map(|it| it.span.start) else { return };
+        let listed: Vec<(i64, i64)> = self.held_in(cell);
+        let Self { zone, cells, unstored, .. } = self;
+        let Some(it) = cells.get_mut(cell.0 as usize) else { return };
+        it.reset(|bucket| {
+            listed.iter().filter(|(start, _)| *start == bucket).fold(0, |sum, (_, held)| sum.saturating_add(*held))
+        });
+        if now.as_ms() < start && !it.open.is_open() && it.past.is_empty() {
+            it.reopen(now, zone);
+        }
+        it.roll(now, zone);
+        list(unstored, it, cell);
+    }
+
+    /// Every counter's balance in its open window (of a rolling one: in each bucket), where it isn't zero.
+    pub fn balances(&mut self, now: Timestamp) -> Vec<Balance> {
+        let Self { zone, cells, .. } = self;
+        let mut balances = Vec::new();
+        for cell in cells {
+            cell.roll(now, zone);
+            collect(cell, Which::NonZero, &mut balances);
+        }
+        balances
+    }
+
+    /// The balances that have changed since they were last taken, as absolute values: those of windows that have just
+    /// ended too, and zeros. For a store that writes behind.
+    pub fn take_dirty(&mut self, now: Timestamp) -> Vec<Balance> {
+        let Self { zone, cells, unstored, .. } = self;
+        let mut balances = Vec::new();
+        for id in unstored.drain(..) {
+            let Some(cell) = cells.get_mut(id.0 as usize) else { continue };
+            cell.roll(now, zone);
+            collect(cell, Which::Dirty, &mut balances);
+            cell.stored();
+        }
+        balances
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    NonZero,
+    Dirty,
+}
+
+fn collect(cell: &Cell, which: Which, balances: &mut Vec<Balance>) {
+    // Slots are reserved, never settled: there is nothing to store.
+    if cell.metric == Metric::Concurrency {
+        return;
+    }
+    let mut push = |start: i64, tally: Tally, dirty: bool| {
+        let wanted = match which {
+            Which::NonZero => tally.settled != 0 || tally.held != 0,
+            Which::Dirty => dirty,
+        };
+        if wanted {
+            balances.push(Balance {
+                scope: cell.key.scope.clone(),
+                metric: cell.key.metric,
+                window: cell.key.window,
+                model: cell.key.model.clone(),
+                window_start: Timestamp::from_ms(start),
+                settled: tally.settled,
+                held: tally.held,
+            });
+        }
+    };
+    if which == Which::Dirty {
+        cell.past.iter().for_each(|past| push(past.span.start, past.tally, past.dirty));
+    }
+    match &cell.ring {
+        Some(ring) => ring.live_buckets(cell.span.ordinal).for_each(|(start, tally, dirty)| push(start, tally, dirty)),
+        None => push(cell.span.start, cell.open, cell.dirty),
+    }
+}

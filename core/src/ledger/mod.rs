@@ -1,0 +1,350 @@
+//! The ledger: what has been used, what is reserved, and whether an attempt still fits.
+//!
+//! A [`Ledger`] is a synchronous state machine over integers. It reads no clock, awaits nothing and never panics; the
+//! host calls it under one short lock. Its rules:
+//!
+//! - **A counter** (cell) is one (scope, metric, window, model). Several limits may count in the same one; each is
+//!   checked, and an attempt is counted there once.
+//! - **All or nothing.** [`Ledger::try_reserve`] takes from every counter of the chain and of the channel, or from none.
+//! - **Strict limits** reserve the bound: settled + reserved + held ≤ max at every instant. Only a settlement above its
+//!   reservation passes the max; it is reported in [`Settlement::debts`], and the counter admits nothing until its
+//!   window ends or the max is raised. **Corrected limits** reserve the estimate (never more than the bound); what is
+//!   settled over the max when the window ends is carried into the next, and so on until it is worked off. **Soft
+//!   limits** are counted and never refuse; they are reported in [`Grant::crossed`] as long as they are crossed.
+//! - **Enough room** means room for what is asked, and for at least 1: a counter that is used up refuses calls that ask
+//!   for nothing too, and a max of 0 refuses all.
+//! - **Requests** are settled when they are reserved and never given back; the tenant's only if the ask says so.
+//!   **Concurrency** is a slot while the attempt is under way: settling, releasing and holding free it.
+//! - **The window is captured when something is reserved.** A settlement after midnight lands in the day before. What
+//!   was reserved or held in a window doesn't count in the next. A clock that goes back leaves the open windows open.
+//! - **Windows.** Minutes and hours are those of UTC; days, weeks (from Monday) and months those of the time zone, so
+//!   a day may have 23 or 25 hours. A rolling window has 60 buckets, each a 59th of its length, so that nothing falls
+//!   out before its time.
+//! - **Each reservation ends once.** To settle or release one that has ended changes nothing.
+
+mod ask;
+mod balance;
+mod cell;
+mod held;
+mod refusal;
+mod reservation;
+mod ring;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::collections::HashMap;
+
+use jiff::tz::TimeZone;
+use smallvec::SmallVec;
+
+pub use ask::{
+    Amounts, Ask, Balance, BoundLimit, CellId, Grant, LimitState, Refusal, Reserve, ReservationId, Settlement,
+};
+pub use held::{Held, HeldAmount};
+
+use crate::ids::ModelName;
+use crate::limit::{Metric, Mode, Scope, ScopeLimits, Window};
+use crate::time::Timestamp;
+use cell::{Cell, Change, Key};
+use reservation::{Entry, Phase, Reservations};
+
+/// All counters and open reservations of one engine. See the module's rules.
+#[derive(Debug)]
+pub struct Ledger {
+    zone: TimeZone,
+    // BOUND: one for each (scope, metric, window, model) that has ever been bound; their names are bounded where they
+    // enter (keys, customers and tags).
+    cells: Vec<Cell>,
+    index: HashMap<Key, CellId>,
+    reservations: Reservations,
+    /// Counters with balances to be stored.
+    unstored: Vec<CellId>,
+    /// What the ask under way takes, one for each counter: kept to be used again.
+    wanted: Vec<Wanted>,
+}
+
+/// What an ask takes from one counter.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    cell: CellId,
+    of_channel: bool,
+    metric: Metric,
+    amount: i64,
+}
+
+/// How an ask stands with all its limits.
+enum Fit<'a> {
+    Fits { crosses_soft: bool },
+    /// The first limit that is too small, and what it was asked.
+    Short { of_channel: bool, bound: &'a BoundLimit, asked: i64 },
+    /// Every limit has room, but not this node's share of it.
+    ShortOfEscrow,
+}
+
+impl Ledger {
+    /// An empty ledger whose days, weeks and months are those of `time_zone`.
+    pub fn new(time_zone: TimeZone) -> Self {
+        Self {
+            zone: time_zone,
+            cells: Vec::new(),
+            index: HashMap::new(),
+            reservations: Reservations::default(),
+            unstored: Vec::new(),
+            wanted: Vec::new(),
+        }
+    }
+
+    /// Changes the time zone. Windows that are open stay as they are; the next ones are those of the new zone.
+    pub fn set_time_zone(&mut self, time_zone: TimeZone) {
+        self.zone = time_zone;
+    }
+
+    /// The counter of this, made if there is none. The window of [`Metric::Concurrency`] is always the lifetime.
+    pub fn cell(&mut self, scope: &Scope, metric: Metric, window: Window, model: Option<&ModelName>) -> CellId {
+        let window = if metric == Metric::Concurrency { Window::Lifetime } else { window };
+        let key = Key { scope: scope.clone(), metric, window, model: model.cloned() };
+        if let Some(id) = self.index.get(&key) {
+            return *id;
+        }
+        // INVARIANT: fewer than 2³² counters: they would fill a terabyte.
+        let id = CellId(u32::try_from(self.cells.len()).unwrap_or(u32::MAX));
+        self.cells.push(Cell::new(key.clone()));
+        self.index.insert(key, id);
+        id
+    }
+
+    /// Ties the limits of one scope to their counters; asks must name limits that come from here. What was bound to the
+    /// same counters before is forgotten: debts and carried overshoots go by the limits bound last.
+    pub fn bind(&mut self, link: u8, scope: &ScopeLimits) -> SmallVec<[BoundLimit; 4]> {
+        let bound: SmallVec<[BoundLimit; 4]> = scope
+            .limits
+            .iter()
+            .map(|limit| BoundLimit {
+                cell: self.cell(&scope.scope, limit.metric, limit.window, limit.model.as_ref()),
+                link,
+                kind: scope.scope.kind,
+                limit: limit.clone(),
+            })
+            .collect();
+        for bound in &bound {
+            if let Some(cell) = self.cell_mut(bound.cell) {
+                cell.unbind();
+            }
+        }
+        for bound in &bound {
+            if let Some(cell) = self.cell_mut(bound.cell) {
+                cell.bind(bound);
+            }
+        }
+        bound
+    }
+
+    /// Reserves what `ask` wants of every limit, or nothing at all.
+    pub fn try_reserve(&mut self, ask: &Ask<'_>, now: Timestamp) -> Reserve {
+        let crosses_soft = match self.fit(ask, now) {
+            Fit::Fits { crosses_soft } => crosses_soft,
+            Fit::Short { of_channel, bound, asked } => {
+                return Reserve::Denied(self.refusal(ask, (of_channel, bound, asked), now));
+            }
+            Fit::ShortOfEscrow => return Reserve::NeedRefill(self.short_of_escrow()),
+        };
+        let (id, entries) = self.reservations.make(Phase::Open, now);
+        for wanted in &self.wanted {
+            let Some(cell) = self.cells.get_mut(wanted.cell.0 as usize) else { continue };
+            if wanted.metric == Metric::Requests {
+                cell.add(Change::settle(wanted.amount));
+                list(&mut self.unstored, cell, wanted.cell);
+                continue;
+            }
+            let amount = cell.add(Change::reserve(wanted.amount)).reserved;
+            entries.push(Entry {
+                cell: wanted.cell.0,
+                of_channel: wanted.of_channel,
+                is_slot: wanted.metric == Metric::Concurrency,
+                start: cell.span.start,
+                amount,
+            });
+        }
+        let crossed = if crosses_soft { self.crossed(ask, now) } else { SmallVec::new() };
+        Reserve::Granted(Grant { id, crossed })
+    }
+
+    /// Whether `ask` would be granted now, by the same rules; reserves nothing. This node's share of a limit doesn't
+    /// matter here.
+    ///
+    /// # Errors
+    /// The refusal that it would meet.
+    pub fn would_fit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Refusal> {
+        match self.fit(ask, now) {
+            Fit::Fits { .. } | Fit::ShortOfEscrow => Ok(()),
+            Fit::Short { of_channel, bound, asked } => Err(self.refusal(ask, (of_channel, bound, asked), now)),
+        }
+    }
+
+    /// Checks every limit and notes in `wanted` what each counter would give.
+    fn fit<'a>(&mut self, ask: &Ask<'a>, now: Timestamp) -> Fit<'a> {
+        let Self { zone, cells, unstored, wanted, .. } = self;
+        wanted.clear();
+        let (mut crosses_soft, mut short_of_escrow) = (false, false);
+        for (of_channel, limits) in [(false, ask.tenant), (true, ask.channel)] {
+            for bound in limits {
+                let Some(asked) = asked(ask, bound, of_channel) else { continue };
+                let Some(cell) = cells.get_mut(bound.cell.0 as usize) else {
+                    // A counter of another ledger has no room here.
+                    return Fit::Short { of_channel, bound, asked };
+                };
+                cell.roll(now, zone);
+                list(unstored, cell, bound.cell);
+                if bound.limit.mode == Mode::Soft {
+                    crosses_soft |= asked > cell.room(bound.limit.max);
+                } else if asked.max(1) > cell.room(bound.limit.max) {
+                    return Fit::Short { of_channel, bound, asked };
+                } else {
+                    short_of_escrow |= asked.max(1) > cell.room(cell.escrow);
+                }
+                match wanted.iter_mut().find(|wanted| wanted.cell == bound.cell) {
+                    Some(wanted) => wanted.amount = wanted.amount.max(asked),
+                    None => {
+                        wanted.push(Wanted { cell: bound.cell, of_channel, metric: bound.limit.metric, amount: asked });
+                    }
+                }
+            }
+        }
+        if short_of_escrow { Fit::ShortOfEscrow } else { Fit::Fits { crosses_soft } }
+    }
+
+    /// The soft limits that are crossed now that `ask` is reserved.
+    fn crossed(&self, ask: &Ask<'_>, now: Timestamp) -> SmallVec<[LimitState; 1]> {
+        [(false, ask.tenant), (true, ask.channel)]
+            .into_iter()
+            .flat_map(|(of_channel, limits)| limits.iter().map(move |bound| (of_channel, bound)))
+            .filter(|(of_channel, bound)| {
+                bound.limit.mode == Mode::Soft && asked(ask, bound, *of_channel).is_some()
+            })
+            .filter_map(|(_, bound)| {
+                let cell = self.cells.get(bound.cell.0 as usize)?;
+                (cell.room(bound.limit.max) < 0).then(|| cell.state(bound, 0, now))
+            })
+            .collect()
+    }
+
+    /// Ends a reservation, open or held, with what was really used: the tenant's amounts at the caller's prices, the
+    /// channel's at list price. `None` if it has already ended: then nothing changes.
+    pub fn settle(
+        &mut self,
+        id: ReservationId,
+        tenant: Amounts,
+        channel: Amounts,
+        now: Timestamp,
+    ) -> Option<Settlement> {
+        let Self { zone, cells, reservations, unstored, .. } = self;
+        let reservation = reservations.get_mut(id)?;
+        let mut settlement = Settlement::default();
+        for entry in &reservation.entries {
+            let Some(cell) = cells.get_mut(entry.cell as usize) else { continue };
+            cell.roll(now, zone);
+            let used = if entry.is_slot {
+                0
+            } else {
+                (if entry.of_channel { channel } else { tenant }).of(cell.metric).max(0)
+            };
+            cell.change(entry.start, end_of(reservation.phase, entry.amount, used));
+            list(unstored, cell, CellId(entry.cell));
+            if used > 0 {
+                cell.debts(entry.start, now, &mut settlement.debts);
+            }
+        }
+        reservations.end(id);
+        Some(settlement)
+    }
+
+    /// Ends a reservation, open or held, of which nothing was used. Requests stay counted. `false` if it has already
+    /// ended.
+    pub fn release(&mut self, id: ReservationId, now: Timestamp) -> bool {
+        self.settle(id, Amounts::default(), Amounts::default(), now).is_some()
+    }
+
+    /// Lowers what an open or held reservation has to these amounts, where they are lower; for instance when the input
+    /// turns out smaller than its bound. It never raises anything. `false` if the reservation has ended.
+    pub fn shrink(&mut self, id: ReservationId, tenant: Amounts, channel: Amounts, now: Timestamp) -> bool {
+        let Self { zone, cells, reservations, unstored, .. } = self;
+        let Some(reservation) = reservations.get_mut(id) else { return false };
+        let phase = reservation.phase;
+        for entry in reservation.entries.iter_mut().filter(|entry| !entry.is_slot) {
+            let Some(cell) = cells.get_mut(entry.cell as usize) else { continue };
+            cell.roll(now, zone);
+            let kept = (if entry.of_channel { channel } else { tenant }).of(cell.metric).clamp(0, entry.amount);
+            cell.change(entry.start, end_of(phase, entry.amount - kept, 0));
+            list(unstored, cell, CellId(entry.cell));
+            entry.amount = kept;
+        }
+        true
+    }
+
+    /// How a limit stands: for headers and explanations.
+    pub fn state(&mut self, bound: &BoundLimit, now: Timestamp) -> LimitState {
+        let Self { zone, cells, .. } = self;
+        let Some(cell) = cells.get_mut(bound.cell.0 as usize) else { return refusal::unknown(bound) };
+        cell.roll(now, zone);
+        cell.state(bound, 0, now)
+    }
+
+    /// Sets how much of a counter's open window this node may use in all, what it has used included; `None`: all of it,
+    /// which is the default. When the window ends the share is nothing until it is set again, but for rolling windows
+    /// and lifetimes, where it stays. Asks that fit the limits but not the shares answer [`Reserve::NeedRefill`].
+    pub fn set_escrow(&mut self, cell: CellId, share: Option<i64>, now: Timestamp) {
+        let Self { zone, cells, .. } = self;
+        if let Some(cell) = cells.get_mut(cell.0 as usize) {
+            cell.roll(now, zone);
+            cell.escrow = share.map_or(i64::MAX, |share| share.clamp(0, i64::MAX - 1));
+        }
+    }
+
+    /// The counters whose share is too small for the ask that was just checked.
+    fn short_of_escrow(&self) -> SmallVec<[CellId; 4]> {
+        let short = |wanted: &&Wanted| {
+            let cell = self.cells.get(wanted.cell.0 as usize);
+            cell.is_some_and(|cell| wanted.amount.max(1) > cell.room(cell.escrow))
+        };
+        self.wanted.iter().filter(short).map(|wanted| wanted.cell).collect()
+    }
+
+    fn cell_mut(&mut self, id: CellId) -> Option<&mut Cell> {
+        self.cells.get_mut(id.0 as usize)
+    }
+}
+
+/// What `ask` wants of a limit; `None` if the limit doesn't count it.
+#[inline]
+fn asked(ask: &Ask<'_>, bound: &BoundLimit, of_channel: bool) -> Option<i64> {
+    let limit = &bound.limit;
+    if limit.model.as_ref().is_some_and(|model| model.as_str() != ask.model) {
+        return None;
+    }
+    let metric = limit.metric;
+    if metric == Metric::Requests && !of_channel && !ask.count_request {
+        return None;
+    }
+    let (bound, estimate) =
+        if of_channel { (&ask.channel_bound, &ask.channel_estimate) } else { (&ask.bound, &ask.estimate) };
+    let most = bound.of(metric);
+    Some(if limit.mode == Mode::Strict { most } else { estimate.of(metric).min(most) }.max(0))
+}
+
+/// What ends `amount` of a reservation and settles `used`.
+fn end_of(phase: Phase, amount: i64, used: i64) -> Change {
+    match phase {
+        Phase::Held => Change { settled: used, reserved: 0, held: -amount },
+        Phase::Open | Phase::Free => Change { settled: used, reserved: -amount, held: 0 },
+    }
+}
+
+/// Lists a counter as to be stored, once.
+#[inline]
+fn list(unstored: &mut Vec<CellId>, cell: &mut Cell, id: CellId) {
+    if cell.unstored && !cell.listed {
+        cell.listed = true;
+        unstored.push(id);
+    }
+}

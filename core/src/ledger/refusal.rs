@@ -1,0 +1,91 @@
+//! Why nothing was reserved: made only once an ask has been found not to fit.
+
+use super::{Ask, BoundLimit, Ledger, LimitState, Refusal, asked};
+use crate::limit::{Metric, Mode};
+use crate::time::Timestamp;
+
+impl Ledger {
+    /// The refusal that says most: a limit of the chain before one of the channel's, and among those the one that is
+    /// short for longest, then by most. `first` is a limit that was found short.
+    pub(super) fn refusal(&self, ask: &Ask<'_>, first: (bool, &BoundLimit, i64), now: Timestamp) -> Refusal {
+        let (of_channel, bound, wanted) = first;
+        let mut worst = Refusal {
+            state: self.stands(bound, wanted, now),
+            asked: wanted,
+            of_channel,
+            only_reservations: true,
+            output_left: i64::MAX,
+            spend_left: i64::MAX,
+        };
+        let mut rank = (!of_channel, worst.state.resets_at, short_by(&worst.state, wanted));
+        for (of_channel, limits) in [(false, ask.tenant), (true, ask.channel)] {
+            for bound in limits.iter().filter(|bound| bound.limit.mode != Mode::Soft) {
+                let Some(wanted) = asked(ask, bound, of_channel) else { continue };
+                let state = self.stands(bound, wanted, now);
+                leave(&mut worst, &state, input(ask, bound, of_channel));
+                if wanted.max(1) <= room(&state) {
+                    continue;
+                }
+                let lasting = state.settled.saturating_add(state.held);
+                worst.only_reservations &= wanted.max(1) <= state.limit.max.saturating_sub(lasting);
+                let this = (!of_channel, state.resets_at, short_by(&state, wanted));
+                if this > rank {
+                    rank = this;
+                    (worst.state, worst.asked, worst.of_channel) = (state, wanted, of_channel);
+                }
+            }
+        }
+        worst
+    }
+
+    fn stands(&self, bound: &BoundLimit, wanted: i64, now: Timestamp) -> LimitState {
+        self.cells.get(bound.cell.0 as usize).map_or_else(|| unknown(bound), |cell| cell.state(bound, wanted, now))
+    }
+}
+
+/// How a limit stands whose counter isn't one of this ledger's: used up for good.
+pub(super) fn unknown(bound: &BoundLimit) -> LimitState {
+    LimitState {
+        link: bound.link,
+        kind: bound.kind,
+        limit: bound.limit.clone(),
+        settled: bound.limit.max,
+        reserved: 0,
+        held: 0,
+        resets_at: Timestamp::MAX,
+    }
+}
+
+/// The input tokens that this limit would count.
+fn input(ask: &Ask<'_>, bound: &BoundLimit, of_channel: bool) -> i64 {
+    let (most, estimate) =
+        if of_channel { (ask.channel_bound, ask.channel_estimate) } else { (ask.bound, ask.estimate) };
+    let strict = bound.limit.mode == Mode::Strict;
+    if strict { most.input_tokens } else { estimate.input_tokens.min(most.input_tokens) }.max(0)
+}
+
+/// Lowers what is left of output and spend to what this limit leaves.
+fn leave(refusal: &mut Refusal, state: &LimitState, input: i64) {
+    let left = state.remaining();
+    let output = match state.limit.metric {
+        Metric::OutputTokens => left,
+        Metric::TotalTokens => left.saturating_sub(input).max(0),
+        Metric::InputTokens if input.max(1) > left => 0,
+        Metric::InputTokens | Metric::Requests | Metric::Concurrency => i64::MAX,
+        Metric::Spend => {
+            refusal.spend_left = refusal.spend_left.min(left);
+            return;
+        }
+    };
+    refusal.output_left = refusal.output_left.min(output);
+}
+
+/// What is left; negative in debt.
+fn room(state: &LimitState) -> i64 {
+    let used = state.settled.saturating_add(state.reserved).saturating_add(state.held);
+    state.limit.max.saturating_sub(used)
+}
+
+fn short_by(state: &LimitState, wanted: i64) -> i64 {
+    wanted.max(1).saturating_sub(room(state))
+}
