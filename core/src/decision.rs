@@ -230,6 +230,13 @@ pub enum Reason {
         /// 0 for the requested one, counting up with each fallback.
         fallback: u32,
     },
+    /// A fallback model is passed over.
+    Skipped {
+        /// The model.
+        model: ModelName,
+        /// Why.
+        why: SkipReason,
+    },
     /// A candidate is out.
     Excluded {
         /// The channel.
@@ -293,6 +300,18 @@ pub enum Reason {
     },
 }
 
+/// Why a fallback model isn't considered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// The caller may not use it: a fallback never widens access.
+    Access,
+    /// Nothing serves it.
+    Unknown,
+    /// It was tried already.
+    Repeated,
+}
+
 /// Why an output ceiling is what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -344,12 +363,20 @@ pub enum OutcomeClass {
     Broken,
     /// The caller went away.
     ClientGone,
+    /// We refused it: nothing was sent.
+    Denied,
 }
 
 impl OutcomeClass {
     /// Whether another try, here or elsewhere, may succeed.
     pub const fn is_retryable(self) -> bool {
-        !matches!(self, OutcomeClass::Ok | OutcomeClass::BadRequest | OutcomeClass::Broken | OutcomeClass::ClientGone)
+        !matches!(self, 
+            OutcomeClass::Ok
+                | OutcomeClass::BadRequest
+                | OutcomeClass::Broken
+                | OutcomeClass::ClientGone
+                | OutcomeClass::Denied
+        )
     }
 
     /// Whether the same channel may succeed when asked again after a pause.

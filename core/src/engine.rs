@@ -1,0 +1,199 @@
+//! The engine: admits calls, plans their attempts, reserves, observes and settles. Every verb is synchronous and takes
+//! `now`; hosts do the I/O in between.
+//!
+//! ```text
+//! admit(call, caller, now, seed) ─► Admission ─┐         (or Denied)
+//!      ┌───────────────────────────────────────┘
+//!      ▼
+//!    next(now) ─► Try(attempt) ── host sends, reads ──► observe(outcome, now) ─┐
+//!      ▲          Wait(until)  ── host waits                                   │
+//!      │          Done(failure)                                                │
+//!      └──────────────────────────── when not finished ◄───────────────────────┘
+//!    finish(now) ─► UsageRecord
+//! ```
+
+mod admission;
+mod candidate;
+mod ceiling;
+mod explain;
+mod settle;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
+
+pub use admission::{Admission, Attempt, Denied, Failure, Next};
+pub use explain::Explained;
+pub use settle::Outcome;
+
+use crate::channel::Channel;
+use crate::health::{ChannelHealth, HealthView, Tolerance};
+use crate::ids::ChannelId;
+use crate::ledger::{BoundLimit, Ledger};
+use crate::limit::{Metric, Mode, Scope, ScopeKind, ScopeLimits};
+use crate::ports::{Alert, PolicyHook};
+use crate::snapshot::Snapshot;
+use crate::tenant::Caller;
+use crate::time::Timestamp;
+
+/// The link index of a channel's own limits, so that they are never mistaken for the caller's.
+const CHANNEL_LINK: u8 = u8::MAX;
+/// Alerts wait here for the host; the oldest go first when nobody takes them.
+const MAX_ALERTS: usize = 1024;
+
+/// Who decides. One per process; shared by all threads.
+pub struct Engine {
+    runtime: ArcSwap<Runtime>,
+    ledger: Mutex<Ledger>,
+    health: Mutex<HashMap<ChannelId, Arc<ChannelHealth>>>,
+    alerts: Mutex<VecDeque<Alert>>,
+}
+
+/// A snapshot with what only lives at run time: each channel's health and counters, and the compiled scripts.
+pub(crate) struct Runtime {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) channels: Vec<ChannelRuntime>,
+    pub(crate) policy: Arc<dyn PolicyHook>,
+    pub(crate) policy_digest: u64,
+}
+
+pub(crate) struct ChannelRuntime {
+    pub(crate) health: Arc<ChannelHealth>,
+    pub(crate) limits: SmallVec<[BoundLimit; 2]>,
+    pub(crate) tolerance: Tolerance,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Runtime(snapshot {})", self.snapshot.version)
+    }
+}
+
+/// A caller whose limits are tied to their counters. Made once per key by [`Engine::bind`], and cached by the host.
+#[derive(Debug)]
+pub struct BoundCaller {
+    /// The caller.
+    pub caller: Caller,
+    pub(crate) limits: Vec<BoundLimit>,
+    /// Whether a limit that can refuse depends on how much output a call produces.
+    pub(crate) bounds_output: bool,
+}
+
+impl BoundCaller {
+    /// The limits of the chain, innermost scope first.
+    pub fn limits(&self) -> &[BoundLimit] {
+        &self.limits
+    }
+}
+
+impl Engine {
+    /// An engine that decides by this snapshot and these scripts, with empty balances.
+    pub fn new(snapshot: Snapshot, policy: Arc<dyn PolicyHook>) -> Self {
+        let mut ledger = Ledger::new(snapshot.declared.quota.time_zone.clone());
+        let mut health = HashMap::new();
+        let runtime = Runtime::new(snapshot, policy, &mut ledger, &mut health);
+        Self {
+            runtime: ArcSwap::from_pointee(runtime),
+            ledger: Mutex::new(ledger),
+            health: Mutex::new(health),
+            alerts: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    /// Swaps the configuration. Calls that were admitted before finish by the old one; balances and health stay.
+    pub fn swap(&self, snapshot: Snapshot, policy: Arc<dyn PolicyHook>) {
+        let mut health = self.health.lock();
+        health.retain(|id, _| snapshot.channels().iter().any(|channel| channel.id == *id));
+        let runtime = Runtime::new(snapshot, policy, &mut self.ledger.lock(), &mut health);
+        self.runtime.store(Arc::new(runtime));
+    }
+
+    /// The configuration in force.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.runtime.load().snapshot)
+    }
+
+    /// Ties a caller's limits to their counters.
+    pub fn bind(&self, caller: Caller) -> Arc<BoundCaller> {
+        let mut ledger = self.ledger.lock();
+        let mut limits = Vec::new();
+        for (at, scope) in caller.chain.iter().enumerate() {
+            limits.extend(ledger.bind(u8::try_from(at).unwrap_or(CHANNEL_LINK - 1), scope));
+        }
+        let bounds_output = limits.iter().any(|bound| {
+            bound.limit.mode != Mode::Soft
+                && matches!(bound.limit.metric, Metric::OutputTokens | Metric::TotalTokens | Metric::Spend)
+        });
+        Arc::new(BoundCaller { caller, limits, bounds_output })
+    }
+
+    /// The ledger, for hosts that store and restore balances. Hold it briefly: every call needs it.
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock()
+    }
+
+    /// How a channel is doing; `None` when there is none of that id.
+    pub fn health(&self, channel: &ChannelId, now: Timestamp) -> Option<HealthView> {
+        self.health.lock().get(channel).map(|health| health.view(now))
+    }
+
+    /// Forgets what went wrong with a channel: somebody mended it.
+    pub fn mend(&self, channel: &ChannelId) {
+        if let Some(health) = self.health.lock().get(channel) {
+            health.mend();
+        }
+    }
+
+    /// Takes the alerts that came up since the last time, at most 1,024.
+    pub fn take_alerts(&self) -> Vec<Alert> {
+        self.alerts.lock().drain(..).collect()
+    }
+
+    pub(crate) fn runtime(&self) -> Arc<Runtime> {
+        self.runtime.load_full()
+    }
+
+    pub(crate) fn alert(&self, alert: Alert) {
+        let mut alerts = self.alerts.lock();
+        // BOUND: nobody is obliged to take them.
+        if alerts.len() >= MAX_ALERTS {
+            alerts.pop_front();
+        }
+        alerts.push_back(alert);
+    }
+}
+
+impl Runtime {
+    fn new(
+        snapshot: Snapshot,
+        policy: Arc<dyn PolicyHook>,
+        ledger: &mut Ledger,
+        health: &mut HashMap<ChannelId, Arc<ChannelHealth>>,
+    ) -> Self {
+        let routing = snapshot.declared.routing;
+        let channels = snapshot
+            .channels()
+            .iter()
+            .map(|channel: &Channel| {
+                let scope = Scope::new(ScopeKind::Channel, channel.id.as_str());
+                let limits = ScopeLimits { scope, limits: channel.limits.clone() };
+                ChannelRuntime {
+                    health: Arc::clone(health.entry(channel.id.clone()).or_default()),
+                    limits: ledger.bind(CHANNEL_LINK, &limits).into_iter().collect(),
+                    tolerance: Tolerance {
+                        allowed_fails: channel.allowed_fails.unwrap_or(routing.allowed_fails),
+                        cooldown_ms: channel.cooldown_ms.unwrap_or(routing.cooldown_ms),
+                    },
+                }
+            })
+            .collect();
+        let policy_digest = policy.digest();
+        Self { snapshot: Arc::new(snapshot), channels, policy, policy_digest }
+    }
+}
+
+#[cfg(test)]
+mod tests;

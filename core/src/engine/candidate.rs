@@ -1,0 +1,278 @@
+//! Candidates: which channels may serve a model for this call, and in which order.
+
+use smallvec::SmallVec;
+
+use super::Runtime;
+use super::admission::Admission;
+use crate::call::Format;
+use crate::channel::{Channel, ChannelModel};
+use crate::decision::{Exclusion, Reason};
+use crate::health::HealthView;
+use crate::ids::ModelName;
+use crate::ports::CandidateView;
+use crate::snapshot::{Candidate, ModelGroup, Strategy, Unpriced};
+use crate::tenant::Preference;
+use crate::time::Timestamp;
+
+/// A candidate that passed the filters, at its place in the order.
+#[derive(Clone, Debug)]
+pub(crate) struct Ranked {
+    pub(crate) candidate: Candidate,
+    pub(crate) endpoint: u32,
+    pub(crate) preference: u32,
+    pub(crate) priority: i32,
+    pub(crate) score: u64,
+    /// Out for the rest of this call.
+    pub(crate) out: bool,
+    pub(crate) failures: u32,
+    health: HealthView,
+}
+
+/// No preference names it.
+const NOT_PREFERRED: u32 = u32::MAX;
+
+/// The candidates of one model, and what is known when there are none.
+#[derive(Debug, Default)]
+pub(crate) struct Considered {
+    pub(crate) ranked: SmallVec<[Ranked; 4]>,
+    /// When the first benched one comes back.
+    pub(crate) back_at: Option<Timestamp>,
+    /// The largest context window among those that are too small.
+    pub(crate) too_small: Option<u64>,
+    /// Whether any was left out for want of a price.
+    pub(crate) unpriced: bool,
+}
+
+/// Filters and ranks the candidates of `group`.
+pub(crate) fn consider(runtime: &Runtime, admission: &mut Admission, group: &ModelGroup, now: Timestamp) -> Considered {
+    let mut considered = Considered::default();
+    for candidate in &group.candidates {
+        let Some((channel, model)) = runtime.snapshot.resolve(*candidate) else { continue };
+        match filter(runtime, admission, *candidate, channel, model, now) {
+            Ok(ranked) => considered.ranked.push(ranked),
+            Err((why, detail)) => {
+                match why {
+                    Exclusion::Cooldown | Exclusion::Broken => {
+                        let back_at = Timestamp::from_ms(detail);
+                        considered.back_at = Some(considered.back_at.map_or(back_at, |at| at.min(back_at)));
+                    }
+                    Exclusion::ContextWindow => {
+                        let window = u64::try_from(detail).unwrap_or(0);
+                        considered.too_small = Some(considered.too_small.map_or(window, |w| w.max(window)));
+                    }
+                    Exclusion::Unpriced => considered.unpriced = true,
+                    _ => {}
+                }
+                admission.explanation.push(Reason::Excluded { channel: channel.id.clone(), why });
+            }
+        }
+    }
+    let strategy = group.settings.strategy.unwrap_or(runtime.snapshot.declared.routing.strategy);
+    rank(runtime, admission, strategy, &mut considered.ranked);
+    considered
+}
+
+/// A candidate that may serve, or why not (with a time or a size where one belongs to the reason).
+fn filter(
+    runtime: &Runtime,
+    admission: &Admission,
+    candidate: Candidate,
+    channel: &Channel,
+    model: &ChannelModel,
+    now: Timestamp,
+) -> Result<Ranked, (Exclusion, i64)> {
+    let call = &admission.call;
+    let caller = &admission.caller.caller;
+    if !channel.enabled {
+        return Err((Exclusion::Disabled, 0));
+    }
+    if !channel.groups.is_empty() && !channel.groups.iter().any(|group| caller.labels.contains(group)) {
+        return Err((Exclusion::Group, 0));
+    }
+    let endpoint = endpoint_for(channel, call.format).ok_or((Exclusion::Format, 0))?;
+    let (needs, lacks) = (call.needs, model.lacks);
+    if needs.tools && lacks.tools
+        || needs.images && lacks.images
+        || needs.audio && lacks.audio
+        || needs.json_schema && lacks.json_schema
+    {
+        return Err((Exclusion::Capability, 0));
+    }
+    // The estimate decides, not the bound: text has about four bytes a token, and the bound has one.
+    if let Some(window) = model.context_window.filter(|window| call.input_estimate > *window) {
+        return Err((Exclusion::ContextWindow, i64::try_from(window).unwrap_or(i64::MAX)));
+    }
+    if runtime.snapshot.declared.quota.unpriced == Unpriced::Deny && !model.price.is_known() {
+        return Err((Exclusion::Unpriced, 0));
+    }
+    let health = runtime
+        .channels
+        .get(candidate.channel as usize)
+        .ok_or((Exclusion::Disabled, 0))?
+        .health
+        .available(now)
+        .map_err(|(why, until)| (why, until.as_ms()))?;
+    Ok(Ranked {
+        candidate,
+        endpoint,
+        preference: preference_of(channel, &caller.preferences),
+        priority: channel.priority,
+        score: 0,
+        out: false,
+        failures: 0,
+        health,
+    })
+}
+
+/// The endpoint that serves `format` without translation, else the first that it reaches.
+fn endpoint_for(channel: &Channel, format: Format) -> Option<u32> {
+    let same = channel.endpoints.iter().position(|endpoint| endpoint.format == format);
+    let any = || channel.endpoints.iter().position(|endpoint| format.reaches(endpoint.format));
+    same.or_else(any).and_then(|at| u32::try_from(at).ok())
+}
+
+fn preference_of(channel: &Channel, preferences: &[Preference]) -> u32 {
+    let at = preferences.iter().position(|preference| matches(channel, preference));
+    at.and_then(|at| u32::try_from(at).ok()).unwrap_or(NOT_PREFERRED)
+}
+
+/// Whether a preference names this channel.
+pub(crate) fn matches(channel: &Channel, preference: &Preference) -> bool {
+    match preference {
+        Preference::Channel(name) => channel.name == *name || channel.id.as_str() == name,
+        Preference::Provider(id) => channel.provider.as_str() == id,
+        Preference::Tag(tag) => channel.tags.contains(tag),
+    }
+}
+
+/// Orders candidates: the group's preferences, then priority tiers, then the strategy.
+fn rank(runtime: &Runtime, admission: &mut Admission, strategy: Strategy, ranked: &mut SmallVec<[Ranked; 4]>) {
+    for r in ranked.iter_mut() {
+        let Some((channel, model)) = runtime.snapshot.resolve(r.candidate) else { continue };
+        r.score = match strategy {
+            Strategy::Weighted => u64::from(channel.weight),
+            Strategy::LeastBusy => u64::from(r.health.in_flight),
+            Strategy::LowestLatency => r.health.latency_us,
+            // An unknown price is no bargain.
+            Strategy::LowestCost => model
+                .price
+                .input
+                .zip(model.price.output)
+                .map_or(u64::MAX, |(input, output)| input.saturating_add(output)),
+        };
+    }
+    ranked.sort_by_key(|r| (r.preference, std::cmp::Reverse(r.priority)));
+    let mut start = 0;
+    while let Some(first) = ranked.get(start) {
+        let tier = (first.preference, first.priority);
+        let len = ranked.iter().skip(start).take_while(|r| (r.preference, r.priority) == tier).count();
+        if let Some(tier) = ranked.get_mut(start..start + len) {
+            order_tier(admission, strategy, tier);
+        }
+        start += len;
+    }
+    for r in ranked.iter() {
+        let Some((channel, _)) = runtime.snapshot.resolve(r.candidate) else { continue };
+        admission.explanation.push(Reason::Ranked {
+            channel: channel.id.clone(),
+            priority: r.priority,
+            preference: Some(r.preference).filter(|at| *at != NOT_PREFERRED),
+            score: r.score,
+        });
+    }
+}
+
+fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]) {
+    if tier.len() < 2 {
+        return;
+    }
+    match strategy {
+        Strategy::Weighted => shuffle_weighted(admission, tier),
+        Strategy::LowestLatency => {
+            tier.sort_by_key(|r| r.score);
+            // Two random choices: always asking the very fastest would send everybody to the same channel.
+            let n = tier.len() as u64;
+            let (a, b) = ((admission.random() % n) as usize, (admission.random() % n) as usize);
+            if let Some(best) = tier.get_mut(..=a.min(b)) {
+                best.rotate_right(1);
+            }
+        }
+        Strategy::LeastBusy | Strategy::LowestCost => {
+            shuffle_weighted(admission, tier);
+            tier.sort_by_key(|r| r.score);
+        }
+    }
+}
+
+/// A random order in which each place falls to a candidate in proportion to its weight among those still without one.
+/// Integers only, so that a replay on any machine gives the same order.
+fn shuffle_weighted(admission: &mut Admission, tier: &mut [Ranked]) {
+    let weights: SmallVec<[u64; 8]> = tier
+        .iter()
+        .map(|r| admission.runtime.snapshot.channels().get(r.candidate.channel as usize).map_or(0, |c| u64::from(c.weight)))
+        .collect();
+    let mut weights = weights;
+    // BOUND: no call makes more attempts than this, so no later place needs to be drawn.
+    let places = tier.len().min(admission.runtime.snapshot.declared.routing.max_attempts as usize);
+    for place in 0..places {
+        let Some(rest) = weights.get(place..) else { return };
+        let total: u64 = rest.iter().sum();
+        let pick = if total == 0 {
+            // Only weights of zero are left: all alike.
+            (admission.random() % rest.len() as u64) as usize
+        } else {
+            let mut ticket = admission.random() % total;
+            rest.iter()
+                .position(|weight| {
+                    let hit = ticket < *weight;
+                    ticket = ticket.saturating_sub(*weight);
+                    hit
+                })
+                .unwrap_or(0)
+        };
+        tier.swap(place, place + pick);
+        weights.swap(place, place + pick);
+    }
+}
+
+/// The candidates as a script sees them.
+pub(crate) fn views<'a>(runtime: &'a Runtime, ranked: &[Ranked]) -> SmallVec<[CandidateView<'a>; 4]> {
+    ranked
+        .iter()
+        .filter_map(|r| {
+            let (channel, model) = runtime.snapshot.resolve(r.candidate)?;
+            Some(CandidateView {
+                channel,
+                upstream_model: &model.upstream,
+                input_price: model.price.input,
+                output_price: model.price.output,
+                context_window: model.context_window,
+                latency_us: r.health.latency_us,
+                in_flight: r.health.in_flight,
+                failures: r.health.failures,
+            })
+        })
+        .collect()
+}
+
+/// A digest of what ranking saw of the candidates' health.
+pub(crate) fn health_digest(ranked: &[Ranked]) -> u64 {
+    ranked.iter().fold(0xcbf2_9ce4_8422_2325, |digest, r| {
+        [u64::from(r.candidate.channel), r.health.latency_us, u64::from(r.health.in_flight), u64::from(r.health.failures)]
+            .into_iter()
+            .fold(digest, |d, n| (d ^ n).wrapping_mul(0x0100_0000_01b3))
+    })
+}
+
+/// The name to send upstream: what the `*` of a wildcard group matched takes the place of the `*` in `upstream`.
+pub(crate) fn upstream_name(model: &ChannelModel, requested: &ModelName) -> ModelName {
+    let (Some(prefix), Some((before, after))) =
+        (model.group.as_str().strip_suffix('*'), model.upstream.as_str().split_once('*'))
+    else {
+        return model.upstream.clone();
+    };
+    match requested.as_str().strip_prefix(prefix) {
+        Some(rest) => ModelName::from(format!("{before}{rest}{after}")),
+        None => model.upstream.clone(),
+    }
+}

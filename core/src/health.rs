@@ -1,0 +1,246 @@
+//! How channels are doing: failures, cooldown, latency, calls under way.
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::decision::{Exclusion, OutcomeClass};
+use crate::time::Timestamp;
+
+/// Failures are counted over this long, in milliseconds.
+const FAILURE_WINDOW_MS: i64 = 60_000;
+/// A channel that failed permanently is asked again once in this long: credentials get mended without telling us.
+const BROKEN_RECHECK_MS: i64 = 600_000;
+/// Each bench in a row is twice as long as the one before, up to 2⁵ times.
+const MAX_BENCH_DOUBLINGS: u32 = 5;
+/// The weight of one new latency in the average: 1/8, as in TCP's smoothed round trip time (RFC 6298 §2).
+const LATENCY_WEIGHT: u64 = 8;
+
+/// One channel's health. Survives configuration reloads.
+#[derive(Debug, Default)]
+pub struct ChannelHealth {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    window_start: Timestamp,
+    failures: u32,
+    benched_until: Option<Timestamp>,
+    broken: bool,
+    /// Benches in a row without a success between them.
+    benches: u32,
+    /// A probe is under way after a bench: others wait for how it ends.
+    probe_started: Option<Timestamp>,
+    in_flight: u32,
+    latency_us: u64,
+}
+
+/// Health as decisions and people see it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthView {
+    /// Failures within the last minute.
+    pub failures: u32,
+    /// Benched until then.
+    pub benched_until: Option<Timestamp>,
+    /// It failed permanently.
+    pub broken: bool,
+    /// Calls under way.
+    pub in_flight: u32,
+    /// Smoothed time to the first content, in microseconds; 0 before the first answer.
+    pub latency_us: u64,
+}
+
+/// What a failure did to a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Counted,
+    /// It is benched.
+    Benched(Timestamp),
+    /// It is out until somebody mends it.
+    Broken,
+}
+
+/// When failures bench a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Tolerance {
+    /// More failures than this within a minute bench it.
+    pub allowed_fails: u32,
+    /// For so long, in milliseconds; doubles with each bench in a row.
+    pub cooldown_ms: u64,
+}
+
+impl ChannelHealth {
+    /// How it is doing.
+    pub fn view(&self, now: Timestamp) -> HealthView {
+        let s = self.state.lock();
+        HealthView {
+            failures: if now.since_ms(s.window_start) < FAILURE_WINDOW_MS { s.failures } else { 0 },
+            benched_until: s.benched_until.filter(|until| now < *until),
+            broken: s.broken,
+            in_flight: s.in_flight,
+            latency_us: s.latency_us,
+        }
+    }
+
+    /// Whether it may be asked, and if not, why and until when.
+    pub fn available(&self, now: Timestamp) -> Result<HealthView, (Exclusion, Timestamp)> {
+        let s = self.state.lock();
+        if let Some(until) = s.benched_until {
+            let why = if s.broken { Exclusion::Broken } else { Exclusion::Cooldown };
+            if now < until {
+                return Err((why, until));
+            }
+            // Half open: one call at a time finds out whether it is well again.
+            if let Some(probe) = s.probe_started.map(|at| at.plus_ms(FAILURE_WINDOW_MS)).filter(|end| now < *end) {
+                return Err((why, probe));
+            }
+        }
+        Ok(HealthView {
+            failures: if now.since_ms(s.window_start) < FAILURE_WINDOW_MS { s.failures } else { 0 },
+            benched_until: None,
+            broken: s.broken,
+            in_flight: s.in_flight,
+            latency_us: s.latency_us,
+        })
+    }
+
+    /// An attempt begins.
+    pub fn begin(&self, now: Timestamp) {
+        let mut s = self.state.lock();
+        s.in_flight = s.in_flight.saturating_add(1);
+        if s.benched_until.is_some() {
+            s.probe_started = Some(now);
+        }
+    }
+
+    /// An attempt ended. `latency_us` is the time to its first content, if any came.
+    pub fn end(
+        &self,
+        class: OutcomeClass,
+        latency_us: Option<u64>,
+        retry_after_ms: Option<u64>,
+        tolerance: Tolerance,
+        now: Timestamp,
+    ) -> Verdict {
+        let mut s = self.state.lock();
+        s.in_flight = s.in_flight.saturating_sub(1);
+        let was_probe = s.probe_started.take().is_some();
+        if let Some(us) = latency_us {
+            s.latency_us = if s.latency_us == 0 {
+                us
+            } else {
+                s.latency_us - s.latency_us / LATENCY_WEIGHT + us / LATENCY_WEIGHT
+            };
+        }
+        if !class.is_channel_fault() {
+            // Whatever else it answered, it answered: a refused request is no sign of ill health. A caller who left
+            // says nothing either way.
+            if class != OutcomeClass::ClientGone {
+                (s.benched_until, s.broken, s.benches) = (None, false, 0);
+            }
+            return Verdict::Counted;
+        }
+        if class.is_permanent() {
+            s.broken = true;
+            s.benched_until = Some(now.plus_ms(BROKEN_RECHECK_MS));
+            return Verdict::Broken;
+        }
+        if now.since_ms(s.window_start) >= FAILURE_WINDOW_MS {
+            (s.window_start, s.failures) = (now, 0);
+        }
+        s.failures = s.failures.saturating_add(1);
+        if !was_probe && s.benched_until.is_some_and(|until| now < until) {
+            // It was sent before the bench: what it says is known already.
+            return Verdict::Counted;
+        }
+        if s.failures <= tolerance.allowed_fails && !was_probe && retry_after_ms.is_none() {
+            return Verdict::Counted;
+        }
+        let doubled = tolerance.cooldown_ms.saturating_mul(1 << s.benches.min(MAX_BENCH_DOUBLINGS));
+        // An upstream that names a time knows better than we do, but can't take a channel away for good.
+        let named = retry_after_ms.map(|ms| ms.min(BROKEN_RECHECK_MS.unsigned_abs()));
+        let crossed = s.failures > tolerance.allowed_fails || was_probe;
+        let bench_ms = if crossed { named.unwrap_or(0).max(doubled) } else { named.unwrap_or(0) };
+        let until = now.plus_ms(i64::try_from(bench_ms).unwrap_or(i64::MAX));
+        if crossed {
+            s.benches = s.benches.saturating_add(1);
+        }
+        s.benched_until = Some(until);
+        Verdict::Benched(until)
+    }
+
+    /// An attempt was called off before anything was sent: nothing is learnt.
+    pub fn cancel(&self) {
+        let mut s = self.state.lock();
+        s.in_flight = s.in_flight.saturating_sub(1);
+        s.probe_started = None;
+    }
+
+    /// Somebody mended it: all is forgiven.
+    pub fn mend(&self) {
+        let mut s = self.state.lock();
+        let (in_flight, latency_us) = (s.in_flight, s.latency_us);
+        *s = State { in_flight, latency_us, ..State::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T0: Timestamp = Timestamp::from_ms(1_000_000);
+    const TOLERANCE: Tolerance = Tolerance { allowed_fails: 3, cooldown_ms: 30_000 };
+
+    fn fail(h: &ChannelHealth, now: Timestamp) -> Verdict {
+        h.begin(now);
+        h.end(OutcomeClass::ServerError, None, None, TOLERANCE, now)
+    }
+
+    #[test]
+    fn more_than_the_allowed_failures_bench_and_each_bench_in_a_row_is_twice_as_long() {
+        let h = ChannelHealth::default();
+        for _ in 0..3 {
+            assert_eq!(fail(&h, T0), Verdict::Counted);
+        }
+        assert_eq!(fail(&h, T0), Verdict::Benched(T0.plus_ms(30_000)));
+        assert_eq!(h.available(T0.plus_ms(29_999)).unwrap_err().0, Exclusion::Cooldown);
+        let later = T0.plus_ms(30_000);
+        assert!(h.available(later).is_ok());
+        h.begin(later);
+        assert!(h.available(later).is_err(), "one probe at a time");
+        assert_eq!(h.end(OutcomeClass::Timeout, None, None, TOLERANCE, later), Verdict::Benched(later.plus_ms(60_000)));
+        let well = later.plus_ms(60_000);
+        h.begin(well);
+        h.end(OutcomeClass::Ok, Some(80), None, TOLERANCE, well);
+        assert!(h.available(well).is_ok());
+        assert_eq!(h.view(well).latency_us, 80);
+    }
+
+    #[test]
+    fn failures_are_forgotten_after_a_minute() {
+        let h = ChannelHealth::default();
+        for at in 0..20 {
+            assert_eq!(fail(&h, T0.plus_ms(at * 20_000)), Verdict::Counted, "at most three a minute");
+        }
+    }
+
+    #[test]
+    fn a_refused_credential_takes_the_channel_out_until_it_is_mended_or_rechecked() {
+        let h = ChannelHealth::default();
+        h.begin(T0);
+        assert_eq!(h.end(OutcomeClass::Auth, None, None, TOLERANCE, T0), Verdict::Broken);
+        assert_eq!(h.available(T0.plus_ms(599_999)).unwrap_err().0, Exclusion::Broken);
+        assert!(h.available(T0.plus_ms(600_000)).is_ok());
+        h.mend();
+        assert!(h.available(T0).is_ok());
+    }
+
+    #[test]
+    fn a_named_time_is_kept() {
+        let h = ChannelHealth::default();
+        h.begin(T0);
+        let verdict = h.end(OutcomeClass::RateLimited, None, Some(5_000), TOLERANCE, T0);
+        assert_eq!(verdict, Verdict::Benched(T0.plus_ms(5_000)));
+    }
+}

@@ -1,0 +1,150 @@
+//! What a scan finds out about a request.
+
+use smallvec::SmallVec;
+use sluicegate_core::{Call, CallId, Format, Needs};
+
+/// No image costs more input tokens than this at any known provider.
+///
+/// The dearest formula found is that of OpenAI's gpt-4o-mini: 2,833 + 5,667 for each of at most 8 tiles
+/// (<https://platform.openai.com/docs/guides/images-vision>, read 2026-05); Anthropic's is below 5,000.
+pub const IMAGE_TOKENS_MAX: u64 = 2_833 + 8 * 5_667;
+/// What an image plausibly costs.
+const IMAGE_TOKENS_TYPICAL: u64 = 1_000;
+/// Audio in is billed at 10 tokens a second; no codec in use is below 320 bytes a second.
+const AUDIO_BYTES_PER_TOKEN: u64 = 32;
+/// What the chat template adds around everything, and around each message.
+const CALL_OVERHEAD: u64 = 32;
+const MESSAGE_OVERHEAD: u64 = 8;
+/// What declaring tools adds at most (Anthropic's tool system prompt reaches 804 tokens), and each tool.
+const TOOLS_OVERHEAD: u64 = 1_024;
+const TOOL_OVERHEAD: u64 = 16;
+/// A tool whose schema the provider holds, such as `bash_20250124` (at most 735 tokens are documented).
+const BUILTIN_TOOL_OVERHEAD: u64 = 1_024;
+
+/// Why a field must not simply pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Concern {
+    /// It names another address or credential (`api_base`, `api_key`). Ignored unless a channel allows it: drop it.
+    Credential,
+    /// It picks other models or providers (`models`, `provider`), past our access check. Drop or refuse it.
+    Routing,
+    /// It changes the price (`service_tier`, `speed`, `best_of`, `prediction`). Bound it or refuse it.
+    Cost,
+    /// It lets the provider run tools of its own, at a cost that the request doesn't bound.
+    Hosted,
+    /// It refers to something stored at the provider (`previous_response_id`, file ids): the input has no bound.
+    Stored,
+}
+
+/// The facts of one request, read in one pass over its bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The model as requested, unescaped.
+    pub model: String,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Whether the caller asked for the usage chunk of a stream (`stream_options.include_usage`).
+    pub include_usage: bool,
+    /// The output ceiling that the caller named, in tokens for each choice. The larger one if two fields name it.
+    pub max_output: Option<u64>,
+    /// How many choices are generated: the larger of `n` and `best_of`, at least 1.
+    pub choices: u32,
+    /// The thinking budget, in tokens.
+    pub thinking_budget: Option<u64>,
+    /// Output tokens that may be billed beyond the ceiling: those of a `prediction` that is not accepted.
+    pub extra_output_bound: u64,
+    /// What is needed of a model.
+    pub needs: Needs,
+    /// The end customer: `user`, `safety_identifier` or `metadata.user_id`.
+    pub customer: Option<String>,
+    /// Tags: `metadata.tags` or `tags`.
+    pub tags: SmallVec<[String; 2]>,
+    /// Models that the caller names as fallbacks (`fallbacks`, as LiteLLM's clients send it).
+    pub fallbacks: Vec<String>,
+    /// The service tier asked for.
+    pub service_tier: Option<String>,
+    /// Types of the hosted tools declared, such as `web_search_20250305`.
+    pub hosted_tools: SmallVec<[String; 1]>,
+    /// Fields that cost or route, by name.
+    pub concerns: SmallVec<[(&'static str, Concern); 2]>,
+    /// Bytes of text and JSON that the model may read: everything but white space, media and escape overhead.
+    pub text_bytes: u64,
+    /// How many of them aren't ASCII.
+    pub(crate) wide_bytes: u64,
+    /// Messages, or inputs of an embedding.
+    pub messages: u32,
+    /// Tools declared, hosted ones included.
+    pub tools: u32,
+    /// Images, inline or by address.
+    pub images: u32,
+    /// Bytes of inline audio, decoded.
+    pub audio_bytes: u64,
+    pub(crate) builtin_tools: u32,
+    /// What keeps the input from being bounded by the body, if anything: the name of the field or part.
+    pub unbounded: Option<String>,
+}
+
+impl Facts {
+    /// No more input tokens than this can be billed; `None` when only the context window bounds them.
+    pub fn input_bound(&self) -> Option<u64> {
+        if self.unbounded.is_some() {
+            return None;
+        }
+        let sum = [
+            (u64::from(self.messages), MESSAGE_OVERHEAD),
+            (u64::from(self.tools.min(1)), TOOLS_OVERHEAD),
+            (u64::from(self.tools), TOOL_OVERHEAD),
+            (u64::from(self.builtin_tools), BUILTIN_TOOL_OVERHEAD),
+            (u64::from(self.images), IMAGE_TOKENS_MAX),
+        ]
+        .iter()
+        .fold(CALL_OVERHEAD.saturating_add(self.text_bytes), |sum, (n, each)| sum.saturating_add(n.saturating_mul(*each)));
+        Some(sum.saturating_add(self.audio_bytes.div_ceil(AUDIO_BYTES_PER_TOKEN)))
+    }
+
+    /// A plausible count of input tokens: four ASCII bytes or three others make one.
+    pub fn input_estimate(&self) -> u64 {
+        let ascii = self.text_bytes.saturating_sub(self.wide_bytes);
+        (ascii / 4)
+            .saturating_add(self.wide_bytes.min(self.text_bytes) / 3)
+            .saturating_add(u64::from(self.images) * IMAGE_TOKENS_TYPICAL)
+            .saturating_add(self.audio_bytes / 200)
+            .saturating_add(u64::from(self.messages) * 4)
+            .max(1)
+    }
+
+    /// Whether a field of that concern is present.
+    pub fn has(&self, concern: Concern) -> bool {
+        self.fields(concern).next().is_some()
+    }
+
+    /// The names of the fields of that concern.
+    pub fn fields(&self, concern: Concern) -> impl Iterator<Item = &'static str> + '_ {
+        self.concerns.iter().filter(move |(_, c)| *c == concern).map(|(name, _)| *name)
+    }
+
+    /// The facts as the engine wants them. The client's address is for the host to add.
+    pub fn call(&self, id: CallId, format: Format) -> Call {
+        let mut call = Call::new(id, format, self.model.as_str());
+        call.stream = self.stream;
+        call.input_bound = self.input_bound();
+        call.input_estimate = self.input_estimate();
+        call.max_output = self.max_output;
+        call.choices = self.choices.max(1);
+        call.min_output = self.thinking_budget.map_or(0, |budget| budget.saturating_add(1_024));
+        call.needs = self.needs;
+        call.customer.clone_from(&self.customer);
+        call.tags.clone_from(&self.tags);
+        call
+    }
+
+    pub(crate) fn concern(&mut self, name: &'static str, concern: Concern) {
+        if !self.concerns.contains(&(name, concern)) {
+            self.concerns.push((name, concern));
+        }
+    }
+
+    pub(crate) fn unbound(&mut self, by: &str) {
+        self.unbounded.get_or_insert_with(|| by.to_owned());
+    }
+}

@@ -1,0 +1,283 @@
+//! What an upstream's error means.
+
+use sluicegate_core::{ErrorKind, Format};
+
+use crate::json::{Kind, Val};
+
+/// The class of an upstream's error: what the engine does about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultClass {
+    /// The request itself is refused; another channel of the same model would refuse it too.
+    BadRequest,
+    /// The prompt doesn't fit the context window.
+    ContextLength,
+    /// The provider's content policy.
+    ContentPolicy,
+    /// The body is too large for the provider.
+    TooLarge,
+    /// The channel's credential isn't accepted. Permanent until an operator acts.
+    Auth,
+    /// The channel's account has no balance or has reached its cap. Permanent until an operator acts.
+    Quota,
+    /// Too many requests or tokens a minute.
+    RateLimit,
+    /// The provider is overloaded.
+    Overloaded,
+    /// The model or path doesn't exist there.
+    NotFound,
+    /// The provider gave up waiting.
+    Timeout,
+    /// Anything else on the provider's side, nonsense answers included.
+    Server,
+}
+
+impl FaultClass {
+    /// The class as a stable word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FaultClass::BadRequest => "bad_request",
+            FaultClass::ContextLength => "context_length",
+            FaultClass::ContentPolicy => "content_policy",
+            FaultClass::TooLarge => "too_large",
+            FaultClass::Auth => "auth",
+            FaultClass::Quota => "quota",
+            FaultClass::RateLimit => "rate_limit",
+            FaultClass::Overloaded => "overloaded",
+            FaultClass::NotFound => "not_found",
+            FaultClass::Timeout => "timeout",
+            FaultClass::Server => "server",
+        }
+    }
+
+    /// How the error is reported to a caller, when no other attempt helps. The channel's own credential and balance
+    /// are never shown as the caller's.
+    pub const fn kind(self) -> ErrorKind {
+        match self {
+            FaultClass::BadRequest | FaultClass::ContentPolicy => ErrorKind::UpstreamRejected,
+            FaultClass::ContextLength => ErrorKind::ContextTooLong,
+            FaultClass::TooLarge => ErrorKind::PayloadTooLarge,
+            FaultClass::Auth | FaultClass::Quota => ErrorKind::UpstreamAuth,
+            FaultClass::RateLimit | FaultClass::Overloaded => ErrorKind::UpstreamOverloaded,
+            FaultClass::NotFound | FaultClass::Server => ErrorKind::UpstreamUnavailable,
+            FaultClass::Timeout => ErrorKind::UpstreamTimeout,
+        }
+    }
+}
+
+/// An upstream's error, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What it means.
+    pub class: FaultClass,
+    /// The provider's own code or type word, if it gave one.
+    pub code: Option<String>,
+    /// The provider's message, without control characters and anything that looks like a credential, at most 512
+    /// characters. Of the classes `Auth` and `Quota` it is for operators, not for callers.
+    pub message: String,
+}
+
+/// The longest message kept, in characters.
+const MESSAGE_MAX: usize = 512;
+
+impl Fault {
+    /// A fault of our own making, such as a stream that ended too early.
+    pub fn new(class: FaultClass, message: impl AsRef<str>) -> Self {
+        Self { class, code: None, message: safe(message.as_ref()) }
+    }
+
+    /// Understands an error answer. `status` is its HTTP status, or 0 when there is none (an error inside a stream).
+    pub fn classify(status: u16, body: &[u8]) -> Self {
+        let view = Val::from_bytes(body);
+        let said = view.map(Said::read).unwrap_or_default();
+        let fallback = || String::from_utf8_lossy(body.get(..2048).unwrap_or(body)).into_owned();
+        let message = match said.message {
+            Some(ref message) => safe(message),
+            // A page of HTML says nothing.
+            None if view.is_some() || body.trim_ascii_start().starts_with(b"<") => format!("the upstream answered with status {status}"),
+            None => safe(&fallback()),
+        };
+        Self { class: said.class(status, &message), code: said.word(), message }
+    }
+
+    /// The error that hides in an answer with status 200, if there is one, or if it isn't an answer of that format at
+    /// all.
+    // QUIRK(minimax, zhipu, openrouter, 2026-05): errors come with status 200 (`base_resp`, business codes, `error`).
+    pub fn in_ok_body(format: Format, body: &[u8]) -> Option<Self> {
+        let Some(v) = Val::from_bytes(body).filter(|v| v.kind() == Kind::Object) else {
+            return Some(Self::new(FaultClass::Server, "the upstream's answer isn't a JSON object"));
+        };
+        let said = Said::read(v);
+        if said.is_error {
+            return Some(Self::classify(0, body));
+        }
+        let needed = match format {
+            Format::OpenaiChat => "choices",
+            Format::OpenaiEmbeddings => "data",
+            _ => "content",
+        };
+        if v.get(needed).is_some_and(|list| list.kind() == Kind::Array) {
+            return None;
+        }
+        if said.message.is_some() || said.code.is_some() {
+            return Some(Self::classify(0, body));
+        }
+        Some(Self::new(FaultClass::Server, format!("the upstream's answer lacks `{needed}`")))
+    }
+}
+
+/// What an error body says, in whatever shape.
+#[derive(Default)]
+struct Said {
+    is_error: bool,
+    message: Option<String>,
+    kind: Option<String>,
+    code: Option<String>,
+    detail_code: Option<String>,
+}
+
+fn word_of(v: Val<'_>, name: &str) -> Option<String> {
+    let v = v.get(name)?;
+    match v.kind() {
+        Kind::String => v.as_str().map(|text| text.chars().take(64).collect()),
+        Kind::Number => Some(v.raw().chars().take(64).collect()),
+        _ => None,
+    }
+}
+
+impl Said {
+    fn read(v: Val<'_>) -> Self {
+        // QUIRK(google, 2026-05): the OpenAI shim wraps its error in a list.
+        let v = v.elements().next().unwrap_or(v);
+        if let Some(base) = v.get("base_resp") {
+            let code = word_of(base, "status_code").filter(|code| code != "0");
+            if code.is_some() {
+                return Self { is_error: true, message: word_text(base, "status_msg"), code, ..Self::default() };
+            }
+        }
+        match v.get("error") {
+            Some(error) if error.kind() == Kind::Object => Self {
+                is_error: true,
+                message: word_text(error, "message").or_else(|| word_text(error, "msg")),
+                kind: word_of(error, "type").or_else(|| word_of(error, "status")),
+                code: word_of(error, "code"),
+                detail_code: error.get("details").and_then(|d| word_of(d, "error_code")),
+            },
+            Some(error) if error.kind() == Kind::String => {
+                Self { is_error: true, message: error.as_str().map(Into::into), code: word_of(v, "code"), ..Self::default() }
+            }
+            _ => Self {
+                is_error: v.get_str("type").as_deref() == Some("error") || v.get("success").and_then(Val::as_bool) == Some(false),
+                message: ["message", "msg", "detail", "error_msg"].iter().find_map(|name| word_text(v, name)),
+                kind: word_of(v, "type"),
+                code: word_of(v, "code").or_else(|| word_of(v, "error_code")),
+                detail_code: None,
+            },
+        }
+    }
+
+    fn word(&self) -> Option<String> {
+        self.detail_code.clone().or_else(|| self.code.clone()).or_else(|| self.kind.clone())
+    }
+
+    fn class(&self, status: u16, message: &str) -> FaultClass {
+        let text = message.to_ascii_lowercase();
+        let words: Vec<String> =
+            [&self.kind, &self.code, &self.detail_code].into_iter().flatten().map(|word| word.to_ascii_lowercase()).collect();
+        let word = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
+        let says = |known: &[&str]| known.iter().any(|part| text.contains(part));
+        if word(QUOTA_WORDS) || says(QUOTA_TEXTS) || status == 402 {
+            return FaultClass::Quota;
+        }
+        if word(&["rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "1302", "1303", "1305", "1002"]) || status == 429 {
+            return FaultClass::RateLimit;
+        }
+        // Texts are trusted only about requests that were refused: a server error may quote anything.
+        let refused = matches!(status, 0 | 400 | 403 | 404 | 413 | 422);
+        if word(&["context_length_exceeded", "string_above_max_length"]) || refused && says(CONTEXT_TEXTS) {
+            return FaultClass::ContextLength;
+        }
+        if word(POLICY_WORDS) || refused && says(POLICY_TEXTS) {
+            return FaultClass::ContentPolicy;
+        }
+        if word(&["overloaded_error", "overloaded", "unavailable", "server_overloaded"]) || matches!(status, 503 | 529) {
+            return FaultClass::Overloaded;
+        }
+        if word(&["authentication_error", "permission_error", "invalid_api_key", "unauthenticated", "1000", "1001", "1004"]) {
+            return FaultClass::Auth;
+        }
+        match status {
+            401 | 403 => FaultClass::Auth,
+            404 => FaultClass::NotFound,
+            408 | 504 => FaultClass::Timeout,
+            413 => FaultClass::TooLarge,
+            400..=499 => FaultClass::BadRequest,
+            0 if word(&["not_found_error", "model_not_found"]) => FaultClass::NotFound,
+            0 if word(&["invalid_request_error", "invalid_argument"]) => FaultClass::BadRequest,
+            0 if word(&["request_too_large"]) => FaultClass::TooLarge,
+            0 if word(&["timeout_error"]) => FaultClass::Timeout,
+            _ => FaultClass::Server,
+        }
+    }
+}
+
+const QUOTA_WORDS: &[&str] = &[
+    "insufficient_quota",
+    "billing_error",
+    "billing_hard_limit_reached",
+    "enforced_spend_limit_reached",
+    "accountoverdueerror",
+    "accountoverdue",
+    "arrearage",
+    "1113",
+    "1008",
+];
+const QUOTA_TEXTS: &[&str] =
+    &["insufficient balance", "credit balance is too low", "exceeded your current quota", "insufficient credits", "account overdue"];
+const CONTEXT_TEXTS: &[&str] = &[
+    "maximum context length",
+    "prompt is too long",
+    "context window",
+    "exceeds the maximum number of tokens",
+    "exceeded model token limit",
+    "input is too long",
+    "input token count",
+    "context length",
+    "reduce the length of the messages",
+];
+const POLICY_WORDS: &[&str] = &["content_filter", "content_policy_violation", "responsibleaipolicyviolation", "1301"];
+const POLICY_TEXTS: &[&str] = &["content management policy", "content policy", "safety system", "content filter"];
+
+fn word_text(v: Val<'_>, name: &str) -> Option<String> {
+    v.get_str(name).map(|text| text.into_owned()).filter(|text| !text.is_empty())
+}
+
+/// Marks of credentials: what follows them, up to the next separator, is not repeated.
+const SECRETS: [&str; 8] = ["sk-", "sk_", "gsk_", "xai-", "AIza", "AKIA", "eyJ", "pk-"];
+
+/// A message fit for logs and callers.
+fn safe(message: &str) -> String {
+    let mut out = String::with_capacity(message.len().min(MESSAGE_MAX));
+    let clean: String = message.chars().take(MESSAGE_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut after_bearer = false;
+    for (at, word) in clean.split(' ').enumerate() {
+        if at > 0 {
+            out.push(' ');
+        }
+        let secret = SECRETS.iter().filter_map(|mark| word.find(mark)).min();
+        // A mark inside a word (`task-`) is no credential: it must start one.
+        let secret = secret.filter(|at| *at == 0 || word.get(..*at).is_some_and(|head| !head.ends_with(char::is_alphanumeric)));
+        match secret {
+            _ if after_bearer && !word.is_empty() => out.push_str("[redacted]"),
+            Some(from) => {
+                out.push_str(word.get(..from).unwrap_or_default());
+                out.push_str("[redacted]");
+            }
+            None => out.push_str(word),
+        }
+        after_bearer = word.eq_ignore_ascii_case("bearer");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Errors as callers see them: the body in their own format. The HTTP status is the server's affair.
+
+use bytes::Bytes;
+use sluicegate_core::{ErrorKind, Format};
+
+use crate::error::WireError;
+use crate::fault::{Fault, FaultClass};
+use crate::json::object;
+
+/// An error on its way to a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What kind of error it is.
+    pub kind: ErrorKind,
+    /// The message for people.
+    pub message: String,
+    /// The code for programs; `None` takes the format's usual one for the kind.
+    pub code: Option<String>,
+    /// The field at fault.
+    pub param: Option<String>,
+    /// Further facts, such as the limit that was hit and its reset: they stand in the error object by these names.
+    pub extra: Vec<(String, String)>,
+}
+
+impl Report {
+    /// An error with the usual code of its kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), code: None, param: None, extra: Vec::new() }
+    }
+
+    /// The error as a response body.
+    pub fn body(&self, format: Format) -> Bytes {
+        Bytes::from(self.json(format))
+    }
+
+    /// The error as the last event of a stream that has begun.
+    pub fn event(&self, format: Format) -> Bytes {
+        let json = self.json(format);
+        Bytes::from(match format {
+            Format::AnthropicMessages => format!("event: error\ndata: {json}\n\n"),
+            _ => format!("data: {json}\n\n"),
+        })
+    }
+
+    fn json(&self, format: Format) -> String {
+        match format {
+            Format::AnthropicMessages => object(|o| {
+                o.str("type", "error");
+                o.object("error", |o| {
+                    o.str("type", anthropic_type(self.kind));
+                    o.str("message", &self.message);
+                    if let Some(code) = &self.code {
+                        o.str("code", code);
+                    }
+                    self.extra(o, &["type", "message", "code"]);
+                });
+            }),
+            _ => object(|o| {
+                o.object("error", |o| {
+                    o.str("message", &self.message);
+                    o.str("type", openai_type(self.kind));
+                    o.opt_str("param", self.param.as_deref());
+                    o.opt_str("code", self.code.as_deref().or(openai_code(self.kind)));
+                    self.extra(o, &["message", "type", "param", "code"]);
+                });
+            }),
+        }
+    }
+
+    fn extra(&self, o: &mut crate::json::Object<'_>, taken: &[&str]) {
+        for (name, value) in self.extra.iter().filter(|(name, _)| !taken.contains(&name.as_str())) {
+            o.str(name, value);
+        }
+    }
+}
+
+impl From<&WireError> for Report {
+    fn from(error: &WireError) -> Self {
+        Self { param: error.param().map(Into::into), ..Self::new(error.kind(), error.message()) }
+    }
+}
+
+impl From<&Fault> for Report {
+    /// What the caller may know of it: nothing about the channel's credential or balance.
+    fn from(fault: &Fault) -> Self {
+        let kind = fault.class.kind();
+        match fault.class {
+            FaultClass::Auth | FaultClass::Quota => {
+                Self::new(kind, "the upstream doesn't accept this gateway's own credential or balance: tell the operator")
+            }
+            FaultClass::ContextLength => Self::new(kind, fault.message.as_str()),
+            FaultClass::ContentPolicy => Self { code: Some("content_policy_violation".into()), ..Self::new(kind, fault.message.as_str()) },
+            _ => Self { code: fault.code.clone(), ..Self::new(kind, fault.message.as_str()) },
+        }
+    }
+}
+
+/// OpenAI's `type` word.
+fn openai_type(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidRequest
+        | ErrorKind::ModelNotFound
+        | ErrorKind::Conflict
+        | ErrorKind::PayloadTooLarge
+        | ErrorKind::ContextTooLong
+        | ErrorKind::UpstreamRejected
+        | ErrorKind::NotSupported => "invalid_request_error",
+        ErrorKind::Unauthenticated => "authentication_error",
+        ErrorKind::Forbidden | ErrorKind::PolicyDenied => "permission_error",
+        ErrorKind::NotFound => "not_found_error",
+        ErrorKind::InsufficientQuota => "insufficient_quota",
+        ErrorKind::RateLimited => "rate_limit_error",
+        ErrorKind::UpstreamOverloaded => "overloaded_error",
+        ErrorKind::UpstreamTimeout => "timeout_error",
+        _ => "api_error",
+    }
+}
+
+/// OpenAI's `code` for a kind that has a usual one.
+fn openai_code(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::InvalidRequest | ErrorKind::UpstreamRejected => None,
+        ErrorKind::Unauthenticated => Some("invalid_api_key"),
+        ErrorKind::RateLimited => Some("rate_limit_exceeded"),
+        other => Some(other.as_str()),
+    }
+}
+
+/// Anthropic's `type` word.
+fn anthropic_type(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidRequest | ErrorKind::ContextTooLong | ErrorKind::UpstreamRejected | ErrorKind::NotSupported => {
+            "invalid_request_error"
+        }
+        ErrorKind::Unauthenticated => "authentication_error",
+        ErrorKind::Forbidden | ErrorKind::PolicyDenied => "permission_error",
+        ErrorKind::NotFound | ErrorKind::ModelNotFound => "not_found_error",
+        ErrorKind::Conflict => "conflict_error",
+        ErrorKind::PayloadTooLarge => "request_too_large",
+        ErrorKind::InsufficientQuota | ErrorKind::RateLimited => "rate_limit_error",
+        ErrorKind::UpstreamOverloaded => "overloaded_error",
+        ErrorKind::UpstreamTimeout => "timeout_error",
+        _ => "api_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_format_has_its_own_words() {
+        let mut report = Report::new(ErrorKind::InsufficientQuota, "the day's `spend` is used up");
+        report.extra.push(("reset".into(), "2026-05-02T00:00:00Z".into()));
+        report.extra.push(("code".into(), "no second code".into()));
+        assert_eq!(
+            report.body(Format::OpenaiChat),
+            r#"{"error":{"message":"the day's `spend` is used up","type":"insufficient_quota","param":null,"code":"insufficient_quota","reset":"2026-05-02T00:00:00Z"}}"#
+        );
+        report.code = Some("insufficient_quota".into());
+        assert_eq!(
+            report.event(Format::AnthropicMessages),
+            "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"the day's `spend` is used up\",\"code\":\"insufficient_quota\",\"reset\":\"2026-05-02T00:00:00Z\"}}\n\n"
+        );
+    }
+
+    #[test]
+    fn every_kind_has_a_word_in_both_formats() {
+        let known_anthropic = [
+            "invalid_request_error", "authentication_error", "permission_error", "not_found_error", "conflict_error",
+            "request_too_large", "rate_limit_error", "overloaded_error", "timeout_error", "api_error",
+        ];
+        for kind in ErrorKind::ALL {
+            assert!(known_anthropic.contains(&anthropic_type(kind)), "{kind}");
+            assert!(!openai_type(kind).is_empty(), "{kind}");
+        }
+        assert_eq!(openai_type(ErrorKind::Unauthenticated), "authentication_error");
+        assert_eq!(openai_code(ErrorKind::ModelNotFound), Some("model_not_found"));
+        assert_eq!(anthropic_type(ErrorKind::PayloadTooLarge), "request_too_large");
+    }
+
+    #[test]
+    fn the_channels_credential_is_not_the_callers_affair() {
+        let fault = Fault::classify(401, br#"{"error":{"message":"Incorrect API key provided: sk-abc","code":"invalid_api_key"}}"#);
+        let report = Report::from(&fault);
+        assert_eq!((report.kind, report.code.as_deref()), (ErrorKind::UpstreamAuth, None));
+        assert!(!report.message.contains("API key"));
+    }
+}

@@ -1,0 +1,346 @@
+//! Reads a request once, without a tree: validates it, finds the facts and where the editable fields stand.
+
+mod content;
+mod field;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use sluicegate_core::Format;
+
+use crate::error::{Result, WireError};
+use crate::facts::{Concern, Facts};
+use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
+use field::concern;
+pub(crate) use field::Field;
+
+/// More top-level fields than this are refused: the longest vendor list has about 60.
+// BOUND: duplicates are searched among unknown names pairwise.
+const FIELDS_MAX: usize = 256;
+/// More tags than this are refused.
+const TAGS_MAX: usize = 32;
+
+/// A request that was read: its facts, and what edits need.
+#[derive(Clone, Debug)]
+pub struct Scanned {
+    format: Format,
+    body: Bytes,
+    facts: Facts,
+    pub(crate) members: Members,
+}
+
+pub(crate) type Members = SmallVec<[Member; 16]>;
+
+/// One top-level member and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Member {
+    pub(crate) field: Field,
+    pub(crate) name: Span,
+    pub(crate) escaped: bool,
+    pub(crate) value: Span,
+}
+
+impl Scanned {
+    /// The format that it was read as.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// What the scan found out.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The body as it came.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        // INVARIANT: `scan` refused anything that isn't UTF-8.
+        std::str::from_utf8(&self.body).unwrap_or_default()
+    }
+
+    pub(crate) fn member(&self, field: Field) -> Option<&Member> {
+        self.members.iter().find(|member| member.field == field)
+    }
+}
+
+/// Reads a request body.
+///
+/// # Errors
+/// The body isn't UTF-8, isn't JSON, nests deeper than [`crate::MAX_DEPTH`], isn't an object, names a top-level field
+/// twice (names are compared unescaped), lacks its model or messages, or gives a field that we read a wrong type.
+pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
+    let text = std::str::from_utf8(body)
+        .map_err(|e| WireError::invalid(format!("the body isn't UTF-8 (byte {}): send JSON in UTF-8", e.valid_up_to())))?;
+    let text_from = text.strip_prefix('\u{feff}').map_or(0, |_| 3);
+    if text_from > 0 {
+        return scan(format, &body.slice(text_from..));
+    }
+    let mut scan = Scan {
+        format,
+        text,
+        cursor: Cursor::new(text),
+        facts: Facts { choices: 1, ..Facts::default() },
+        media: 0,
+        media_saved: 0,
+        seen: 0,
+        members: SmallVec::new(),
+    };
+    scan.object()?;
+    let Scan { cursor, mut facts, media, media_saved, members, .. } = scan;
+    let text_bytes = text.len().saturating_sub(cursor.blank + (cursor.saved - media_saved) + media);
+    facts.text_bytes = text_bytes as u64;
+    if !text.is_ascii() {
+        facts.wide_bytes = text.bytes().filter(|b| *b >= 0x80).count() as u64;
+    }
+    facts.wide_bytes += cursor.saved as u64;
+    Ok(Scanned { format, body: body.clone(), facts, members })
+}
+
+struct Scan<'a> {
+    format: Format,
+    text: &'a str,
+    cursor: Cursor<'a>,
+    facts: Facts,
+    /// Raw bytes of base64 media, which count by formula and not as text; and their share of `cursor.saved`.
+    media: usize,
+    media_saved: usize,
+    seen: u64,
+    members: Members,
+}
+
+impl From<Bad> for WireError {
+    fn from(bad: Bad) -> Self {
+        WireError::invalid(format!("the body isn't valid JSON: it {} (byte {})", bad.what, bad.at))
+    }
+}
+
+fn wrong(name: &str, wanted: &str, found: Kind) -> WireError {
+    WireError::invalid(format!("`{name}` must be {wanted}, not {}", found.word())).at(name)
+}
+
+impl<'a> Scan<'a> {
+    fn object(&mut self) -> Result<()> {
+        let kind = self.cursor.kind()?;
+        if kind != Kind::Object {
+            return Err(WireError::invalid(format!("the body must be a JSON object, not {}", kind.word())));
+        }
+        let mut more = self.cursor.enter()?;
+        while more {
+            self.member()?;
+            more = self.cursor.more(b'}')?;
+        }
+        self.cursor.end()?;
+        let needed: &[(Field, &str)] = match self.format {
+            Format::OpenaiEmbeddings => &[(Field::Model, "model"), (Field::Input, "input")],
+            _ => &[(Field::Model, "model"), (Field::Messages, "messages")],
+        };
+        match needed.iter().find(|(field, _)| self.seen & field.bit() == 0) {
+            Some((_, name)) => Err(WireError::invalid(format!("`{name}` is missing: add it to the request body")).at(*name)),
+            None => Ok(()),
+        }
+    }
+
+    fn member(&mut self) -> Result<()> {
+        let (span, escaped) = self.cursor.name()?;
+        let name = self.name_of(span, escaped);
+        let field = field::field(self.format, name.as_bytes());
+        self.refuse_duplicate(field, &name)?;
+        self.cursor.space();
+        let start = self.cursor.at();
+        self.value(field, &name)?;
+        if self.members.len() >= FIELDS_MAX {
+            return Err(WireError::invalid(format!("the body has more than {FIELDS_MAX} top-level fields: send fewer")));
+        }
+        self.members.push(Member { field, name: span, escaped, value: Span { start, end: self.cursor.at() } });
+        Ok(())
+    }
+
+    fn name_of(&self, span: Span, escaped: bool) -> Cow<'a, str> {
+        let text: &'a str = self.text;
+        if escaped {
+            return unescape(span.of(text));
+        }
+        Cow::Borrowed(text.get(span.start + 1..span.end.saturating_sub(1)).unwrap_or_default())
+    }
+
+    /// What we checked must be what the upstream reads, whichever of two members it takes.
+    fn refuse_duplicate(&mut self, field: Field, name: &str) -> Result<()> {
+        let bit = field.bit();
+        let twice = if bit != 0 {
+            self.seen & bit != 0
+        } else {
+            self.members.iter().any(|m| m.field.bit() == 0 && self.name_of(m.name, m.escaped) == name)
+        };
+        self.seen |= bit;
+        if twice {
+            return Err(WireError::invalid(format!("`{name}` stands twice in the body: send it once")).at(name));
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, field: Field, name: &str) -> Result<()> {
+        match field {
+            Field::Model => self.model(),
+            Field::Messages => self.messages(),
+            Field::System => self.content(),
+            Field::Input => self.input(),
+            Field::Tools => self.tools(),
+            Field::Stream => {
+                self.facts.stream = self.typed(name, "true or false", Kind::Bool)?.is_some_and(|raw| raw == "true");
+                Ok(())
+            }
+            Field::StreamOptions => {
+                let asked = self.typed(name, "an object", Kind::Object)?;
+                let asked = asked.and_then(|raw| Val::trusted(raw).get("include_usage")).and_then(Val::as_bool);
+                self.facts.include_usage = asked == Some(true);
+                Ok(())
+            }
+            Field::MaxTokens | Field::MaxCompletionTokens => {
+                let named = self.whole(name)?;
+                self.facts.max_output = self.facts.max_output.max(named);
+                Ok(())
+            }
+            Field::N | Field::BestOf => {
+                let n = self.whole(name)?.unwrap_or(1);
+                let n = u32::try_from(n).ok().filter(|n| *n >= 1);
+                let n = n.ok_or_else(|| WireError::invalid(format!("`{name}` must be at least 1 and fit 32 bits")).at(name))?;
+                self.facts.choices = self.facts.choices.max(n);
+                if field == Field::BestOf && n > 1 {
+                    self.facts.concern("best_of", Concern::Cost);
+                }
+                Ok(())
+            }
+            Field::User | Field::SafetyIdentifier => {
+                let user = self.typed(name, "a string", Kind::String)?.map(|raw| unescape(raw).into_owned());
+                self.facts.customer = self.facts.customer.take().or(user);
+                Ok(())
+            }
+            Field::ServiceTier => {
+                self.facts.service_tier = self.typed(name, "a string", Kind::String)?.map(|raw| unescape(raw).into_owned());
+                if self.facts.service_tier.is_some() {
+                    self.facts.concern("service_tier", Concern::Cost);
+                }
+                Ok(())
+            }
+            _ => self.odd(field, name),
+        }
+    }
+
+    /// The fields that most calls don't have.
+    fn odd(&mut self, field: Field, name: &str) -> Result<()> {
+        let raw = self.cursor.skip()?.of(self.text);
+        let v = Val::trusted(raw);
+        match field {
+            Field::Metadata => {
+                let user = (self.format == Format::AnthropicMessages).then(|| v.get_str("user_id")).flatten();
+                self.facts.customer = self.facts.customer.take().or(user.map(Cow::into_owned));
+                v.get("tags").map_or(Ok(()), |tags| self.tags("metadata.tags", tags))
+            }
+            Field::Tags => self.tags(name, v),
+            Field::Functions => {
+                self.facts.needs.tools |= v.elements().next().is_some();
+                self.facts.tools += u32::try_from(v.elements().count()).unwrap_or(u32::MAX);
+                Ok(())
+            }
+            Field::ResponseFormat => {
+                self.facts.needs.json_schema |= v.get_str("type").as_deref() == Some("json_schema");
+                Ok(())
+            }
+            Field::OutputConfig => {
+                let kind = v.get("format").and_then(|f| f.get_str("type"));
+                self.facts.needs.json_schema |= kind.as_deref() == Some("json_schema");
+                Ok(())
+            }
+            Field::Thinking => {
+                self.facts.thinking_budget = v.get_u64("budget_tokens");
+                Ok(())
+            }
+            Field::Prediction if !v.is_null() => {
+                // Predicted tokens that are not accepted are billed as output: at most all of its text.
+                self.facts.extra_output_bound = raw.len() as u64;
+                self.facts.concern("prediction", Concern::Cost);
+                Ok(())
+            }
+            Field::Modalities => {
+                if v.elements().filter_map(Val::as_str).any(|m| m == "audio") {
+                    self.facts.needs.audio = true;
+                    self.facts.concern("modalities", Concern::Cost);
+                }
+                Ok(())
+            }
+            Field::Fallbacks => {
+                self.facts.fallbacks = fallbacks(v);
+                if !self.facts.fallbacks.is_empty() {
+                    self.facts.concern("fallbacks", Concern::Routing);
+                }
+                Ok(())
+            }
+            Field::Concerning if !field::is_off(raw) => {
+                if let Some((name, concern)) = concern(name.as_bytes()) {
+                    self.facts.concern(name, concern);
+                    if matches!(concern, Concern::Stored | Concern::Hosted) {
+                        self.facts.unbound(name);
+                    }
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn model(&mut self) -> Result<()> {
+        let raw = self.typed("model", "a string", Kind::String)?;
+        match raw.map(unescape) {
+            Some(model) if !model.is_empty() => {
+                self.facts.model = model.into_owned();
+                Ok(())
+            }
+            _ => Err(WireError::invalid("`model` must name a model").at("model")),
+        }
+    }
+
+    /// The raw value if it has that type, `None` if it is `null`.
+    fn typed(&mut self, name: &str, wanted: &str, kind: Kind) -> Result<Option<&'a str>> {
+        let found = self.cursor.kind()?;
+        let text: &'a str = self.text;
+        let raw = self.cursor.skip()?.of(text);
+        match found {
+            Kind::Null => Ok(None),
+            _ if found == kind => Ok(Some(raw)),
+            _ => Err(wrong(name, wanted, found)),
+        }
+    }
+
+    fn whole(&mut self, name: &str) -> Result<Option<u64>> {
+        let Some(raw) = self.typed(name, "a whole number", Kind::Number)? else {
+            return Ok(None);
+        };
+        let n = Val::trusted(raw).as_u64();
+        n.map(Some).ok_or_else(|| WireError::invalid(format!("`{name}` must be a whole number of at least 0, not `{raw}`")).at(name))
+    }
+
+    fn tags(&mut self, name: &str, tags: Val<'_>) -> Result<()> {
+        for tag in tags.elements().filter_map(Val::as_str) {
+            if self.facts.tags.len() >= TAGS_MAX {
+                return Err(WireError::invalid(format!("`{name}` has more than {TAGS_MAX} tags: send fewer")).at(name));
+            }
+            if !self.facts.tags.iter().any(|known| *known == tag) {
+                self.facts.tags.push(tag.into_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// LiteLLM's clients send names, or objects with a `model`.
+fn fallbacks(v: Val<'_>) -> Vec<String> {
+    let name = |v: Val<'_>| v.as_str().or_else(|| v.get_str("model")).map(Cow::into_owned);
+    v.elements().filter_map(name).take(FIELDS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests;

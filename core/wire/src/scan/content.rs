@@ -1,0 +1,314 @@
+//! Messages, their parts, and tools: what counts as text, what as media, and what can't be bounded.
+
+use sluicegate_core::Format;
+
+use super::{Concern, Scan, wrong};
+use crate::error::{Result, WireError};
+use crate::json::{Kind, unescape};
+
+/// What one content part holds. Its `type` may come after its data, so it is judged at its end.
+#[derive(Default)]
+struct Part {
+    class: Class,
+    /// Raw bytes of the string that is base64 if the part turns out to be media, and its escape overhead.
+    data: usize,
+    data_saved: usize,
+    by_file: bool,
+    by_address: bool,
+    source: Source,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Class {
+    /// No type: only Anthropic's shorthand strings and odd vendors.
+    #[default]
+    Untyped,
+    Text,
+    Image,
+    Audio,
+    Document,
+    Unknown,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Source {
+    #[default]
+    None,
+    Text,
+    Bytes,
+    File,
+    Address,
+}
+
+fn class(kind: &str) -> Class {
+    match kind {
+        "text" | "input_text" | "output_text" | "refusal" | "tool_use" | "tool_result" | "thinking" | "redacted_thinking"
+        | "reasoning" | "search_result" | "server_tool_use" | "mcp_tool_use" | "mcp_tool_result" | "tool_reference"
+        | "web_search_tool_result" | "web_fetch_tool_result" | "code_execution_tool_result"
+        | "bash_code_execution_tool_result" | "text_editor_code_execution_tool_result" | "tool_search_tool_result"
+        | "compaction" => Class::Text,
+        // What server tools returned, inside their result blocks.
+        _ if kind.ends_with("_result") || kind.ends_with("_output") || kind.ends_with("_error") => Class::Text,
+        "image" | "image_url" | "input_image" => Class::Image,
+        "audio" | "input_audio" => Class::Audio,
+        "document" | "file" | "input_file" => Class::Document,
+        _ => Class::Unknown,
+    }
+}
+
+impl Scan<'_> {
+    pub(super) fn messages(&mut self) -> Result<()> {
+        let kind = self.cursor.kind()?;
+        if kind != Kind::Array {
+            return Err(wrong("messages", "an array", kind));
+        }
+        let mut more = self.cursor.enter()?;
+        if !more {
+            return Err(WireError::invalid("`messages` is empty: add at least one message").at("messages"));
+        }
+        while more {
+            let at = self.facts.messages;
+            let kind = self.cursor.kind()?;
+            if kind != Kind::Object {
+                return Err(wrong(&format!("messages[{at}]"), "an object", kind));
+            }
+            self.facts.messages = at.saturating_add(1);
+            self.message(at)?;
+            more = self.cursor.more(b']')?;
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, at: u32) -> Result<()> {
+        let mut role = false;
+        let mut more = self.cursor.enter()?;
+        while more {
+            let (span, escaped) = self.cursor.name()?;
+            match &*self.name_of(span, escaped) {
+                "content" => self.content()?,
+                "role" => {
+                    role = true;
+                    let kind = self.cursor.kind()?;
+                    if kind != Kind::String {
+                        return Err(wrong(&format!("messages[{at}].role"), "a string", kind));
+                    }
+                    self.cursor.skip()?;
+                }
+                // The audio of an earlier answer, by id.
+                "audio" => {
+                    if self.cursor.kind()? == Kind::Object {
+                        self.facts.needs.audio = true;
+                        self.facts.unbound("messages[].audio");
+                    }
+                    self.cursor.skip()?;
+                }
+                _ => drop(self.cursor.skip()?),
+            }
+            more = self.cursor.more(b'}')?;
+        }
+        if role { Ok(()) } else { Err(WireError::invalid(format!("`messages[{at}].role` is missing")).at(format!("messages[{at}]"))) }
+    }
+
+    /// A string, parts, or one part. The recursion through tool results is bounded by the cursor's depth.
+    pub(super) fn content(&mut self) -> Result<()> {
+        match self.cursor.kind()? {
+            Kind::String | Kind::Null => drop(self.cursor.skip()?),
+            Kind::Object => self.part()?,
+            Kind::Array => {
+                let mut more = self.cursor.enter()?;
+                while more {
+                    self.content()?;
+                    more = self.cursor.more(b']')?;
+                }
+            }
+            other => return Err(wrong("content", "a string or an array of parts", other)),
+        }
+        Ok(())
+    }
+
+    fn part(&mut self) -> Result<()> {
+        let mut part = Part::default();
+        let mut more = self.cursor.enter()?;
+        while more {
+            let (span, escaped) = self.cursor.name()?;
+            let name = self.name_of(span, escaped);
+            match (&*name, self.cursor.kind()?) {
+                ("type", Kind::String) => {
+                    let (span, _) = self.cursor.string()?;
+                    let found = class(&unescape(span.of(self.text)));
+                    // A part that names two types is read either way: none of its bytes may hide.
+                    part.class = if matches!(part.class, Class::Untyped) || part.class == found { found } else { Class::Unknown };
+                }
+                ("content", _) => self.content()?,
+                ("image_url" | "input_audio" | "file" | "source", Kind::Object) => self.media(&mut part)?,
+                ("image_url", Kind::String) => self.data(&mut part)?,
+                ("file_id", Kind::String) => {
+                    part.by_file = true;
+                    self.cursor.skip()?;
+                }
+                ("file_data", Kind::String) => self.data(&mut part)?,
+                ("file_url", Kind::String) => {
+                    part.by_address = true;
+                    self.cursor.skip()?;
+                }
+                _ => drop(self.cursor.skip()?),
+            }
+            more = self.cursor.more(b'}')?;
+        }
+        self.judge(&part);
+        Ok(())
+    }
+
+    /// The object that holds a part's data, address or file id.
+    fn media(&mut self, part: &mut Part) -> Result<()> {
+        let mut more = self.cursor.enter()?;
+        while more {
+            let (span, escaped) = self.cursor.name()?;
+            let name = self.name_of(span, escaped);
+            match (&*name, self.cursor.kind()?) {
+                ("data" | "file_data" | "url", Kind::String) => self.data(part)?,
+                ("file_id", Kind::String) => {
+                    part.by_file = true;
+                    self.cursor.skip()?;
+                }
+                ("content", _) => self.content()?,
+                ("type", Kind::String) => {
+                    let (span, _) = self.cursor.string()?;
+                    part.source = match &*unescape(span.of(self.text)) {
+                        "text" | "content" => Source::Text,
+                        "file" => Source::File,
+                        "url" => Source::Address,
+                        _ => Source::Bytes,
+                    };
+                }
+                _ => drop(self.cursor.skip()?),
+            }
+            more = self.cursor.more(b'}')?;
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, part: &mut Part) -> Result<()> {
+        let saved = self.cursor.saved;
+        let (span, _) = self.cursor.string()?;
+        part.data += span.len();
+        part.data_saved += self.cursor.saved - saved;
+        let head: String = unescape(span.of(self.text)).chars().take(8).collect::<String>().to_ascii_lowercase();
+        part.by_address |= head.starts_with("http:") || head.starts_with("https:") || head.starts_with("gs:");
+        Ok(())
+    }
+
+    fn judge(&mut self, part: &Part) {
+        let facts = &mut self.facts;
+        match part.class {
+            Class::Text | Class::Untyped => {}
+            // An image has a bound of its own, wherever it is kept.
+            Class::Image => {
+                facts.needs.images = true;
+                facts.images = facts.images.saturating_add(1);
+                self.media += part.data;
+                self.media_saved += part.data_saved;
+            }
+            Class::Audio => {
+                facts.needs.audio = true;
+                facts.audio_bytes = facts.audio_bytes.saturating_add(part.data as u64 / 4 * 3);
+                self.media += part.data;
+                self.media_saved += part.data_saved;
+            }
+            Class::Document => {
+                let stored = part.by_file || part.source == Source::File;
+                if stored {
+                    facts.concern("file_id", Concern::Stored);
+                }
+                // A PDF's text may be compressed a thousandfold: its bytes bound nothing.
+                let inline_text = part.source == Source::Text && !part.by_file && !part.by_address;
+                if !inline_text {
+                    facts.unbound("a document");
+                }
+            }
+            Class::Unknown => facts.unbound("a content part of an unknown type"),
+        }
+    }
+
+    pub(super) fn tools(&mut self) -> Result<()> {
+        let kind = self.cursor.kind()?;
+        if kind == Kind::Null {
+            self.cursor.skip()?;
+            return Ok(());
+        }
+        if kind != Kind::Array {
+            return Err(wrong("tools", "an array", kind));
+        }
+        let mut more = self.cursor.enter()?;
+        while more {
+            let kind = self.cursor.kind()?;
+            if kind != Kind::Object {
+                return Err(wrong("tools[]", "an object", kind));
+            }
+            self.facts.needs.tools = true;
+            self.facts.tools = self.facts.tools.saturating_add(1);
+            self.tool()?;
+            more = self.cursor.more(b']')?;
+        }
+        Ok(())
+    }
+
+    fn tool(&mut self) -> Result<()> {
+        let mut more = self.cursor.enter()?;
+        while more {
+            let (span, escaped) = self.cursor.name()?;
+            let is_type = self.name_of(span, escaped) == "type";
+            if is_type && self.cursor.kind()? == Kind::String {
+                let (span, _) = self.cursor.string()?;
+                let kind = unescape(span.of(self.text));
+                self.tool_type(&kind);
+            } else {
+                self.cursor.skip()?;
+            }
+            more = self.cursor.more(b'}')?;
+        }
+        Ok(())
+    }
+
+    fn tool_type(&mut self, kind: &str) {
+        if matches!(kind, "function" | "custom") {
+            return;
+        }
+        // Anthropic's client tools: the provider adds a schema, the caller runs them.
+        let client = ["bash_", "text_editor_", "computer_", "memory_"].iter().any(|prefix| kind.starts_with(prefix));
+        if self.format == Format::AnthropicMessages && client {
+            self.facts.builtin_tools = self.facts.builtin_tools.saturating_add(1);
+            return;
+        }
+        if !self.facts.hosted_tools.iter().any(|known| known == kind) {
+            self.facts.hosted_tools.push(kind.chars().take(64).collect());
+        }
+        self.facts.concern("tools", Concern::Hosted);
+        self.facts.unbound("a hosted tool");
+    }
+
+    /// The input of an embedding: a string, strings, token ids, or lists of them.
+    pub(super) fn input(&mut self) -> Result<()> {
+        match self.cursor.kind()? {
+            Kind::String => {
+                self.facts.messages = 1;
+                self.cursor.skip()?;
+            }
+            Kind::Array => {
+                let mut more = self.cursor.enter()?;
+                while more {
+                    let kind = self.cursor.kind()?;
+                    if !matches!(kind, Kind::String | Kind::Number | Kind::Array) {
+                        return Err(wrong("input[]", "a string or token ids", kind));
+                    }
+                    let numbers = kind == Kind::Number;
+                    self.facts.messages = if numbers { 1 } else { self.facts.messages.saturating_add(1) };
+                    self.cursor.skip()?;
+                    more = self.cursor.more(b']')?;
+                }
+            }
+            other => return Err(wrong("input", "a string or an array", other)),
+        }
+        Ok(())
+    }
+}

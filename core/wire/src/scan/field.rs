@@ -1,0 +1,168 @@
+//! The top-level names that mean something to us.
+
+use sluicegate_core::Format;
+
+use crate::Concern;
+
+/// A top-level field that is read or edited. Everything else is `Other` and passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Field {
+    Model,
+    Messages,
+    System,
+    Input,
+    Stream,
+    StreamOptions,
+    MaxTokens,
+    MaxCompletionTokens,
+    N,
+    BestOf,
+    User,
+    SafetyIdentifier,
+    Metadata,
+    Tags,
+    Tools,
+    Functions,
+    ResponseFormat,
+    OutputConfig,
+    Thinking,
+    ServiceTier,
+    Prediction,
+    Modalities,
+    Fallbacks,
+    /// Known only for what it costs or where it leads.
+    Concerning,
+    Other,
+}
+
+impl Field {
+    /// Each named field may stand once.
+    pub(crate) fn bit(self) -> u64 {
+        match self {
+            Field::Concerning | Field::Other => 0,
+            named => 1 << named as u8,
+        }
+    }
+}
+
+/// What a name means in a request of that format.
+pub(crate) fn field(format: Format, name: &[u8]) -> Field {
+    let chat = format == Format::OpenaiChat;
+    let anthropic = format == Format::AnthropicMessages;
+    let embeddings = format == Format::OpenaiEmbeddings;
+    match name {
+        b"model" => Field::Model,
+        b"messages" if !embeddings => Field::Messages,
+        b"system" if anthropic => Field::System,
+        b"input" if embeddings => Field::Input,
+        b"stream" => Field::Stream,
+        b"stream_options" if chat => Field::StreamOptions,
+        b"max_tokens" if !embeddings => Field::MaxTokens,
+        b"max_completion_tokens" if chat => Field::MaxCompletionTokens,
+        b"n" if chat => Field::N,
+        b"best_of" if chat => Field::BestOf,
+        b"user" if !anthropic => Field::User,
+        b"safety_identifier" if chat => Field::SafetyIdentifier,
+        b"metadata" => Field::Metadata,
+        b"tags" => Field::Tags,
+        b"tools" if !embeddings => Field::Tools,
+        b"functions" if chat => Field::Functions,
+        b"response_format" if chat => Field::ResponseFormat,
+        b"output_config" if anthropic => Field::OutputConfig,
+        b"thinking" if !embeddings => Field::Thinking,
+        b"service_tier" => Field::ServiceTier,
+        b"prediction" if chat => Field::Prediction,
+        b"modalities" if chat => Field::Modalities,
+        b"fallbacks" => Field::Fallbacks,
+        _ if concern(name).is_some() => Field::Concerning,
+        _ => Field::Other,
+    }
+}
+
+/// Top-level names that cost or route, and why.
+// A table may be long.
+const CONCERNS: [(&str, Concern); 58] = [
+    ("api_base", Concern::Credential),
+    ("base_url", Concern::Credential),
+    ("api_key", Concern::Credential),
+    ("api_type", Concern::Credential),
+    ("api_version", Concern::Credential),
+    ("organization", Concern::Credential),
+    ("project", Concern::Credential),
+    ("custom_llm_provider", Concern::Credential),
+    ("extra_headers", Concern::Credential),
+    ("headers", Concern::Credential),
+    ("default_headers", Concern::Credential),
+    ("extra_query", Concern::Credential),
+    ("extra_body", Concern::Credential),
+    ("litellm_credential_name", Concern::Credential),
+    ("litellm_params", Concern::Credential),
+    ("use_litellm_proxy", Concern::Credential),
+    ("aws_access_key_id", Concern::Credential),
+    ("aws_secret_access_key", Concern::Credential),
+    ("aws_session_token", Concern::Credential),
+    ("aws_region_name", Concern::Credential),
+    ("aws_role_name", Concern::Credential),
+    ("aws_profile_name", Concern::Credential),
+    ("aws_bedrock_runtime_endpoint", Concern::Credential),
+    ("aws_web_identity_token", Concern::Credential),
+    ("vertex_credentials", Concern::Credential),
+    ("vertex_project", Concern::Credential),
+    ("vertex_location", Concern::Credential),
+    ("vertex_ai_project", Concern::Credential),
+    ("vertex_ai_location", Concern::Credential),
+    ("vertex_ai_credentials", Concern::Credential),
+    ("azure_ad_token", Concern::Credential),
+    ("tenant_id", Concern::Credential),
+    ("client_id", Concern::Credential),
+    ("client_secret", Concern::Credential),
+    ("mock_response", Concern::Credential),
+    ("mock_tool_calls", Concern::Credential),
+    ("input_cost_per_token", Concern::Credential),
+    ("output_cost_per_token", Concern::Credential),
+    ("model_list", Concern::Routing),
+    ("models", Concern::Routing),
+    ("provider", Concern::Routing),
+    ("route", Concern::Routing),
+    ("context_window_fallbacks", Concern::Routing),
+    ("content_policy_fallbacks", Concern::Routing),
+    ("speed", Concern::Cost),
+    ("inference_geo", Concern::Cost),
+    ("num_retries", Concern::Routing),
+    ("plugins", Concern::Hosted),
+    ("mcp_servers", Concern::Hosted),
+    ("web_search_options", Concern::Hosted),
+    ("search_options", Concern::Hosted),
+    ("enable_search", Concern::Hosted),
+    ("previous_response_id", Concern::Stored),
+    ("conversation", Concern::Stored),
+    ("container", Concern::Stored),
+    ("prompt", Concern::Stored),
+    ("cached_content", Concern::Stored),
+    ("cachedContent", Concern::Stored),
+];
+
+/// The static name and concern, if the name has one.
+pub(crate) fn concern(name: &[u8]) -> Option<(&'static str, Concern)> {
+    CONCERNS.iter().find(|(known, _)| known.as_bytes() == name).copied()
+}
+
+/// Names whose presence with any value is harmless when the value is `null` or `false`.
+pub(crate) fn is_off(raw: &str) -> bool {
+    matches!(raw, "null" | "false" | "[]" | "{}" | "\"\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_concern_is_named_once_and_found() {
+        for (at, (name, what)) in CONCERNS.iter().enumerate() {
+            assert_eq!(concern(name.as_bytes()), Some((*name, *what)));
+            assert_eq!(CONCERNS.iter().position(|(n, _)| n == name), Some(at), "{name} stands twice");
+            assert_eq!(field(Format::OpenaiChat, name.as_bytes()), Field::Concerning, "{name}");
+        }
+    }
+}

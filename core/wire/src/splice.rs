@@ -1,0 +1,210 @@
+//! Edits, spliced into the bytes as they came.
+
+use bytes::Bytes;
+use sluicegate_core::Format;
+
+use crate::json::{Val, escape_into, object};
+use crate::scan::{Field, Member, Scanned};
+
+/// Which field carries the output ceiling in OpenAI's chat format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CeilingField {
+    /// The one that the caller used. None: `max_completion_tokens` for OpenAI's reasoning models (by name: `o1`, `o3`,
+    /// `o4`, `gpt-5` and their variants), which refuse the other, and `max_tokens` for everything else.
+    #[default]
+    AsSent,
+    /// `max_tokens`.
+    MaxTokens,
+    /// `max_completion_tokens`.
+    MaxCompletionTokens,
+}
+
+/// What to change in a request on its way out. The default changes nothing but what only we read (`tags`,
+/// `fallbacks`).
+#[derive(Clone, Debug, Default)]
+pub struct Edits<'a> {
+    /// The model's name at the upstream.
+    pub model: Option<&'a str>,
+    /// The output ceiling to send, in tokens for each choice; replaces the caller's.
+    pub max_output: Option<u64>,
+    /// Where it goes.
+    pub ceiling_field: CeilingField,
+    /// Ask for the usage chunk of a stream even if the caller didn't. The reply then hides that chunk from the caller.
+    pub include_usage: bool,
+    /// Top-level fields to leave out.
+    pub drop: &'a [&'a str],
+    /// Top-level fields to set, as raw JSON; replaces what the caller sent. The values must be valid JSON.
+    pub set: &'a [(&'a str, &'a str)],
+}
+
+/// OpenAI's reasoning models refuse `max_tokens`.
+// QUIRK(openai, 2026-05, https://platform.openai.com/docs/guides/reasoning): 400 unsupported_parameter.
+pub(crate) fn wants_max_completion_tokens(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    ["o1", "o3", "o4", "gpt-5"].iter().any(|family| {
+        name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.', '@', ':']))
+    })
+}
+
+/// The name of the field for the ceiling, when the caller named none.
+pub(crate) fn ceiling_name(format: Format, field: CeilingField, model: &str) -> &'static str {
+    match (format, field) {
+        (Format::OpenaiChat, CeilingField::MaxCompletionTokens) => "max_completion_tokens",
+        (Format::OpenaiChat, CeilingField::AsSent) if wants_max_completion_tokens(model) => "max_completion_tokens",
+        _ => "max_tokens",
+    }
+}
+
+/// The edited body; the very same bytes when nothing changes.
+pub(crate) fn splice(scanned: &Scanned, edits: &Edits<'_>) -> Bytes {
+    let plan = Plan::new(scanned, edits);
+    if plan.is_idle(scanned) {
+        return scanned.body().clone();
+    }
+    Bytes::from(plan.write(scanned))
+}
+
+struct Plan<'a> {
+    edits: &'a Edits<'a>,
+    model: Option<&'a str>,
+    force_usage: bool,
+    /// The ceiling fields as sent are replaced in place.
+    ceiling_in_place: bool,
+}
+
+enum Fate {
+    Keep,
+    Drop,
+    Replace(String),
+}
+
+impl<'a> Plan<'a> {
+    fn new(scanned: &'a Scanned, edits: &'a Edits<'a>) -> Self {
+        let facts = scanned.facts();
+        let sent = |field| scanned.member(field).is_some_and(|m| m.value.of(scanned.text()) != "null");
+        let as_sent = edits.ceiling_field == CeilingField::AsSent || scanned.format() != Format::OpenaiChat;
+        Self {
+            edits,
+            model: edits.model.filter(|model| *model != facts.model),
+            force_usage: edits.include_usage && scanned.format() == Format::OpenaiChat && facts.stream && !facts.include_usage,
+            ceiling_in_place: as_sent && (sent(Field::MaxTokens) || sent(Field::MaxCompletionTokens)),
+        }
+    }
+
+    /// Whether the ceiling that goes out is the one that came in.
+    fn same_ceiling(&self, scanned: &Scanned) -> bool {
+        match self.edits.max_output {
+            None => true,
+            Some(n) => self.ceiling_in_place && scanned.facts().max_output == Some(n),
+        }
+    }
+
+    fn is_idle(&self, scanned: &Scanned) -> bool {
+        self.model.is_none()
+            && !self.force_usage
+            && self.same_ceiling(scanned)
+            && self.edits.drop.is_empty()
+            && self.edits.set.is_empty()
+            && scanned.facts().tags.is_empty()
+            && scanned.member(Field::Tags).is_none()
+            && scanned.member(Field::Fallbacks).is_none()
+    }
+
+    fn fate(&self, scanned: &Scanned, member: &Member) -> Fate {
+        let value = member.value.of(scanned.text());
+        if !self.edits.drop.is_empty() || !self.edits.set.is_empty() {
+            let name = crate::json::unescape(member.name.of(scanned.text()));
+            if self.edits.drop.contains(&&*name) || self.edits.set.iter().any(|(set, _)| *set == name) {
+                return Fate::Drop;
+            }
+        }
+        match member.field {
+            Field::Model => self.model.map_or(Fate::Keep, |model| {
+                let mut quoted = String::with_capacity(model.len() + 2);
+                escape_into(&mut quoted, model);
+                Fate::Replace(quoted)
+            }),
+            Field::MaxTokens | Field::MaxCompletionTokens => match self.edits.max_output {
+                Some(n) if self.ceiling_in_place && value != "null" => Fate::Replace(n.to_string()),
+                Some(_) => Fate::Drop,
+                None => Fate::Keep,
+            },
+            Field::StreamOptions if self.force_usage => Fate::Replace(with_usage(value)),
+            Field::Tags | Field::Fallbacks => Fate::Drop,
+            Field::Metadata if !scanned.facts().tags.is_empty() => without_tags(value),
+            _ => Fate::Keep,
+        }
+    }
+
+    fn write(&self, scanned: &Scanned) -> Vec<u8> {
+        let text = scanned.text();
+        let set: usize = self.edits.set.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
+        let mut out = String::with_capacity(text.len() + set + 128);
+        let mut lead = '{';
+        let mut begin = |out: &mut String| {
+            out.push(lead);
+            lead = ',';
+        };
+        for member in &scanned.members {
+            match self.fate(scanned, member) {
+                Fate::Keep => {
+                    begin(&mut out);
+                    out.push_str(text.get(member.name.start..member.value.end).unwrap_or_default());
+                }
+                Fate::Replace(value) => {
+                    begin(&mut out);
+                    out.push_str(text.get(member.name.start..member.value.start).unwrap_or_default());
+                    out.push_str(&value);
+                }
+                Fate::Drop => {}
+            }
+        }
+        if let Some(n) = self.edits.max_output.filter(|_| !self.ceiling_in_place) {
+            let model = self.edits.model.unwrap_or(&scanned.facts().model);
+            begin(&mut out);
+            out.push_str(&format!("\"{}\":{n}", ceiling_name(scanned.format(), self.edits.ceiling_field, model)));
+        }
+        if self.force_usage && scanned.member(Field::StreamOptions).is_none() {
+            begin(&mut out);
+            out.push_str(r#""stream_options":{"include_usage":true}"#);
+        }
+        for (name, value) in self.edits.set {
+            begin(&mut out);
+            escape_into(&mut out, name);
+            out.push(':');
+            out.push_str(value);
+        }
+        begin(&mut out);
+        // INVARIANT: a scanned body has a model, so something was written before, unless all of it was dropped.
+        out.truncate(out.len() - 1);
+        if out.is_empty() {
+            out.push('{');
+        }
+        out.push('}');
+        out.into_bytes()
+    }
+}
+
+fn with_usage(options: &str) -> String {
+    object(|o| {
+        for (name, value) in Val::trusted(options).members().filter(|(name, _)| name != "include_usage") {
+            o.raw(&name, value.raw());
+        }
+        o.bool("include_usage", true);
+    })
+}
+
+fn without_tags(metadata: &str) -> Fate {
+    let v = Val::trusted(metadata);
+    if v.get("tags").is_none() {
+        return Fate::Keep;
+    }
+    let rest: Vec<_> = v.members().filter(|(name, _)| name != "tags").collect();
+    if rest.is_empty() {
+        return Fate::Drop;
+    }
+    Fate::Replace(object(|o| rest.iter().for_each(|(name, value)| o.raw(name, value.raw()))))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+//! What upstreams say they used, converted into the one normal form.
+
+use sluicegate_core::Usage;
+
+use crate::json::{Kind, Val};
+
+/// No call uses more tokens than this; a count above it is a defect of the upstream.
+const ABSURD: u64 = 1 << 32;
+
+/// The numbers can't be right: negative, beyond 2³² or more inside a part than in the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Absurd;
+
+fn count(v: Val<'_>, name: &str) -> Result<Option<u64>, Absurd> {
+    let Some(n) = v.get(name) else {
+        return Ok(None);
+    };
+    match n.as_u64() {
+        Some(n) if n <= ABSURD => Ok(Some(n)),
+        Some(_) => Err(Absurd),
+        None if n.kind() == Kind::Number => Err(Absurd),
+        None => Ok(None),
+    }
+}
+
+fn inside(v: Val<'_>, object: &str, name: &str) -> Result<Option<u64>, Absurd> {
+    v.get(object).map_or(Ok(None), |details| count(details, name))
+}
+
+/// OpenAI's `usage` object, of chat or embeddings. `None` when it counts nothing.
+pub(crate) fn openai(v: Val<'_>) -> Result<Option<Usage>, Absurd> {
+    let (prompt, completion) = (count(v, "prompt_tokens")?, count(v, "completion_tokens")?);
+    if prompt.is_none() && completion.is_none() {
+        return Ok(None);
+    }
+    let (prompt, completion) = (prompt.unwrap_or(0), completion.unwrap_or(0));
+    // QUIRK(deepseek, moonshot, 2026-05): cached tokens stand at the top level under their own names.
+    let cached = match inside(v, "prompt_tokens_details", "cached_tokens")? {
+        Some(n) => n,
+        None => count(v, "prompt_cache_hit_tokens")?.or(count(v, "cached_tokens")?).unwrap_or(0),
+    };
+    let written = inside(v, "prompt_tokens_details", "cache_write_tokens")?.unwrap_or(0);
+    let fresh = prompt.checked_sub(cached).and_then(|n| n.checked_sub(written)).ok_or(Absurd)?;
+    let audio_in = inside(v, "prompt_tokens_details", "audio_tokens")?.unwrap_or(0).min(fresh);
+    let reasoning = match inside(v, "completion_tokens_details", "reasoning_tokens")? {
+        Some(n) => n,
+        None => count(v, "reasoning_tokens")?.unwrap_or(0),
+    };
+    let visible = match count(v, "total_tokens")? {
+        // QUIRK(xai, perplexity, 2026-05): reasoning is counted beside the completion; the total gives it away.
+        Some(total) if reasoning > 0 && total == prompt + completion + reasoning => completion,
+        _ => completion.checked_sub(reasoning).unwrap_or(completion),
+    };
+    let audio_out = inside(v, "completion_tokens_details", "audio_tokens")?.unwrap_or(0).min(visible);
+    Ok(Some(Usage {
+        input_uncached: fresh - audio_in,
+        cache_read: cached,
+        cache_write: written,
+        cache_write_1h: 0,
+        audio_in,
+        output_visible: visible - audio_out,
+        output_reasoning: reasoning,
+        audio_out,
+    }))
+}
+
+/// Anthropic's counts, merged over a stream: its values are cumulative, so that a later one replaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AnthropicCounts {
+    input: Option<u64>,
+    read: Option<u64>,
+    written: Option<u64>,
+    written_1h: Option<u64>,
+    output: Option<u64>,
+    thinking: Option<u64>,
+}
+
+impl AnthropicCounts {
+    /// Takes over what `v`, a `usage` object, names.
+    pub(crate) fn merge(&mut self, v: Val<'_>) -> Result<(), Absurd> {
+        self.input = count(v, "input_tokens")?.or(self.input);
+        self.read = count(v, "cache_read_input_tokens")?.or(self.read);
+        self.written = count(v, "cache_creation_input_tokens")?.or(self.written);
+        self.written_1h = inside(v, "cache_creation", "ephemeral_1h_input_tokens")?.or(self.written_1h);
+        self.output = count(v, "output_tokens")?.or(self.output);
+        self.thinking = inside(v, "output_tokens_details", "thinking_tokens")?.or(self.thinking);
+        Ok(())
+    }
+
+    /// In the normal form; `None` when nothing was counted.
+    pub(crate) fn usage(&self) -> Result<Option<Usage>, Absurd> {
+        if self.input.is_none() && self.output.is_none() {
+            return Ok(None);
+        }
+        let written_1h = self.written_1h.unwrap_or(0);
+        let written = self.written.unwrap_or(written_1h);
+        let output = self.output.unwrap_or(0);
+        let thinking = self.thinking.unwrap_or(0);
+        Ok(Some(Usage {
+            input_uncached: self.input.unwrap_or(0),
+            cache_read: self.read.unwrap_or(0),
+            cache_write: written.checked_sub(written_1h).ok_or(Absurd)?,
+            cache_write_1h: written_1h,
+            output_visible: output.checked_sub(thinking).ok_or(Absurd)?,
+            output_reasoning: thinking,
+            ..Usage::default()
+        }))
+    }
+}
+
+/// OpenAI's `usage` object for `usage`: the prompt includes what was cached, the completion what was reasoned.
+pub(crate) fn write_openai(usage: &Usage) -> String {
+    let (input, output) = (usage.input_tokens(), usage.output_tokens());
+    crate::json::object(|o| {
+        o.num("prompt_tokens", input);
+        o.num("completion_tokens", output);
+        o.num("total_tokens", input.saturating_add(output));
+        o.object("prompt_tokens_details", |o| {
+            o.num("cached_tokens", usage.cache_read);
+            if usage.cache_write + usage.cache_write_1h > 0 {
+                o.num("cache_write_tokens", usage.cache_write + usage.cache_write_1h);
+            }
+            if usage.audio_in > 0 {
+                o.num("audio_tokens", usage.audio_in);
+            }
+        });
+        o.object("completion_tokens_details", |o| {
+            o.num("reasoning_tokens", usage.output_reasoning);
+            if usage.audio_out > 0 {
+                o.num("audio_tokens", usage.audio_out);
+            }
+        });
+    })
+}
+
+/// Anthropic's `usage` object: cached input stands beside the input.
+pub(crate) fn write_anthropic(usage: &Usage) -> String {
+    crate::json::object(|o| {
+        o.num("input_tokens", usage.input_uncached.saturating_add(usage.audio_in));
+        o.num("cache_creation_input_tokens", usage.cache_write.saturating_add(usage.cache_write_1h));
+        o.num("cache_read_input_tokens", usage.cache_read);
+        if usage.cache_write_1h > 0 {
+            o.object("cache_creation", |o| {
+                o.num("ephemeral_5m_input_tokens", usage.cache_write);
+                o.num("ephemeral_1h_input_tokens", usage.cache_write_1h);
+            });
+        }
+        o.num("output_tokens", usage.output_tokens());
+        if usage.output_reasoning > 0 {
+            o.object("output_tokens_details", |o| o.num("thinking_tokens", usage.output_reasoning));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chat(text: &str) -> Result<Option<Usage>, Absurd> {
+        openai(Val::parse(text).unwrap())
+    }
+
+    fn anthropic(parts: &[&str]) -> Result<Option<Usage>, Absurd> {
+        let mut counts = AnthropicCounts::default();
+        for part in parts {
+            counts.merge(Val::parse(part).unwrap())?;
+        }
+        counts.usage()
+    }
+
+    #[test]
+    fn chat_counts_what_is_inside_what() {
+        let got = chat(
+            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+                "prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":10,"audio_tokens":5},
+                "completion_tokens_details":{"reasoning_tokens":20,"audio_tokens":3}}"#,
+        );
+        let want = Usage {
+            input_uncached: 25,
+            cache_read: 60,
+            cache_write: 10,
+            audio_in: 5,
+            output_visible: 27,
+            output_reasoning: 20,
+            audio_out: 3,
+            ..Usage::default()
+        };
+        assert_eq!(got, Ok(Some(want)));
+        assert_eq!((want.input_tokens(), want.output_tokens()), (100, 50));
+    }
+
+    #[test]
+    fn reasoning_beside_the_completion_is_told_by_the_total() {
+        let beside = chat(r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,"completion_tokens_details":{"reasoning_tokens":7}}"#);
+        assert_eq!(beside.unwrap().unwrap().output_tokens(), 12);
+        let more_than_all = chat(r#"{"prompt_tokens":10,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":7}}"#);
+        assert_eq!(more_than_all.unwrap().unwrap().output_tokens(), 12);
+    }
+
+    #[test]
+    fn other_names_for_cached_tokens_count() {
+        for text in [
+            r#"{"prompt_tokens":10,"completion_tokens":1,"prompt_cache_hit_tokens":4,"prompt_cache_miss_tokens":6}"#,
+            r#"{"prompt_tokens":10,"completion_tokens":1,"cached_tokens":4}"#,
+        ] {
+            let usage = chat(text).unwrap().unwrap();
+            assert_eq!((usage.input_uncached, usage.cache_read), (6, 4), "{text}");
+        }
+    }
+
+    #[test]
+    fn absurd_numbers_are_rejected_and_missing_ones_are_none() {
+        for text in [
+            r#"{"prompt_tokens":-1,"completion_tokens":1}"#,
+            r#"{"prompt_tokens":1,"completion_tokens":99999999999999999999}"#,
+            r#"{"prompt_tokens":1.5,"completion_tokens":1}"#,
+            r#"{"prompt_tokens":10,"prompt_tokens_details":{"cached_tokens":11}}"#,
+        ] {
+            assert_eq!(chat(text), Err(Absurd), "{text}");
+        }
+        assert_eq!(chat("{}"), Ok(None));
+        assert_eq!(chat(r#"{"prompt_tokens":null}"#), Ok(None));
+        assert_eq!(anthropic(&[r#"{"input_tokens":-5}"#]), Err(Absurd));
+        assert_eq!(anthropic(&[r#"{"input_tokens":5,"output_tokens":1,"output_tokens_details":{"thinking_tokens":2}}"#]), Err(Absurd));
+        assert_eq!(anthropic(&["{}"]), Ok(None));
+    }
+
+    #[test]
+    fn anthropic_counts_replace_and_cache_stands_beside() {
+        // T52: cumulative values are not added up.
+        let got = anthropic(&[
+            r#"{"input_tokens":7,"cache_read_input_tokens":100,"cache_creation_input_tokens":30,"cache_creation":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":20},"output_tokens":1}"#,
+            r#"{"output_tokens":15}"#,
+            r#"{"input_tokens":7,"output_tokens":40,"output_tokens_details":{"thinking_tokens":25}}"#,
+        ]);
+        let want = Usage {
+            input_uncached: 7,
+            cache_read: 100,
+            cache_write: 10,
+            cache_write_1h: 20,
+            output_visible: 15,
+            output_reasoning: 25,
+            ..Usage::default()
+        };
+        assert_eq!(got, Ok(Some(want)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn written_usage_reads_back(
+            a in 0u64..1 << 20, b in 0u64..1 << 20, c in 0u64..1 << 20, d in 0u64..1 << 20, e in 0u64..1 << 20, f in 0u64..1 << 20,
+        ) {
+            let usage = Usage { input_uncached: a, cache_read: b, cache_write: c, cache_write_1h: d, output_visible: e, output_reasoning: f, ..Usage::default() };
+            assert_eq!(anthropic(&[&write_anthropic(&usage)]), Ok(Some(usage)));
+            let back = chat(&write_openai(&usage)).unwrap().unwrap();
+            // OpenAI's format has one bucket for what is written to the cache.
+            assert_eq!(back, Usage { cache_write: c + d, cache_write_1h: 0, ..usage });
+        }
+    }
+}
