@@ -1,1 +1,68 @@
-//! Being furnished.
+//! Bytes to a neutral chat model and back: wire formats, server-sent events and the byte path. Pure: no sockets, no
+//! clock, no tenants, no prices.
+//!
+//! One call goes through here twice. On the way out, [`scan`] reads the body once and yields [`Facts`];
+//! [`Scanned::prepare`] splices the few edits into the original bytes, or translates when the upstream speaks another
+//! format and says in [`Losses`] what it couldn't carry over. On the way back, a [`Bridge`] passes the answer through,
+//! or translates it, and keeps [`Observed`]: usage, progress, errors. Errors are understood by [`Fault::classify`] and
+//! written in the caller's own format by [`Report`].
+//!
+//! ```
+//! use bytes::Bytes;
+//! use sluicegate_core::Format;
+//! use sluicegate_wire::{Bridge, BridgeOptions, Edits, End, scan};
+//!
+//! let body = Bytes::from_static(br#"{"model":"fast","messages":[{"role":"user","content":"hi"}]}"#);
+//! let scanned = scan(Format::OpenaiChat, &body)?;
+//! assert_eq!(scanned.facts().model, "fast");
+//! let edits = Edits { model: Some("gpt-4o-mini"), max_output: Some(512), ..Edits::default() };
+//! let prepared = scanned.prepare(&edits, Format::OpenaiChat)?;
+//! assert_eq!(
+//!     prepared.body,
+//!     r#"{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hi"}],"max_tokens":512}"#
+//! );
+//!
+//! let mut bridge = Bridge::new(BridgeOptions {
+//!     reply: prepared.reply,
+//!     ..BridgeOptions::new(Format::OpenaiChat, Format::OpenaiChat)
+//! });
+//! let mut answer = Vec::new();
+//! let upstream = Bytes::from_static(
+//!     br#"{"choices":[{"message":{"content":"hello"}}],"usage":{"prompt_tokens":8,"completion_tokens":1}}"#,
+//! );
+//! bridge.push(upstream, &mut |bytes| answer.extend_from_slice(&bytes));
+//! bridge.finish(End::Eof, &mut |bytes| answer.extend_from_slice(&bytes));
+//! assert_eq!(bridge.observed().usage.map(|usage| usage.total_tokens()), Some(9));
+//! # Ok::<(), sluicegate_wire::WireError>(())
+//! ```
+//!
+//! Deliberately absent: HTTP statuses of our own (the server's), retries (the gateway's), any decision (core's).
+
+mod bridge;
+mod error;
+mod facts;
+mod fault;
+mod json;
+mod loss;
+mod names;
+mod observed;
+mod prepare;
+mod report;
+mod scan;
+mod splice;
+pub mod sse;
+mod tap;
+mod translate;
+mod usage;
+
+pub use bridge::{Bridge, BridgeOptions, End, MAX_BODY_BYTES, Reply};
+pub use error::{Result, WireError};
+pub use facts::{Concern, Facts, IMAGE_TOKENS_MAX};
+pub use fault::{Fault, FaultClass};
+pub use json::MAX_DEPTH;
+pub use loss::{Loss, LossKind, Losses};
+pub use observed::Observed;
+pub use prepare::Prepared;
+pub use report::Report;
+pub use scan::{Scanned, scan};
+pub use splice::{CeilingField, Edits};

@@ -154,13 +154,11 @@ impl Body {
         if self.first.len() + self.rest.len() + chunk.len() > self.max {
             return Err(Fault::new(FaultClass::Server, format!("the upstream's answer is larger than {} bytes", self.max)));
         }
-        if self.first.is_empty() {
+        if self.first.is_empty() && self.rest.is_empty() {
             self.first = chunk;
             return Ok(());
         }
-        if self.rest.is_empty() {
-            self.rest.extend_from_slice(&self.first);
-        }
+        self.rest.extend_from_slice(&std::mem::take(&mut self.first));
         self.rest.extend_from_slice(&chunk);
         Ok(())
     }

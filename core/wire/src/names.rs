@@ -1,0 +1,64 @@
+//! Tool names that the target wouldn't take, shortened reversibly.
+
+/// The longest tool name that every provider takes.
+pub(crate) const NAME_MAX: usize = 64;
+
+/// The names that were changed on the way out, so that answers carry the caller's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// (the caller's, the one sent)
+    pairs: Vec<(String, String)>,
+}
+
+impl Names {
+    /// The name to send for `name`: itself if it fits, else one made of its beginning and a hash (T55). The same name
+    /// always gives the same result, in declarations and in the history (T51).
+    pub(crate) fn shorten(&mut self, name: &str) -> String {
+        let fits = name.len() <= NAME_MAX && !name.is_empty() && name.bytes().all(is_plain);
+        if fits {
+            return name.to_owned();
+        }
+        if let Some((_, sent)) = self.pairs.iter().find(|(ours, _)| ours == name) {
+            return sent.clone();
+        }
+        let mut short: String = name.chars().map(|c| if c.is_ascii() && is_plain(c as u8) { c } else { '_' }).take(NAME_MAX - 9).collect();
+        short.push_str(&format!("_{:08x}", fnv1a(name)));
+        self.pairs.push((name.to_owned(), short.clone()));
+        short
+    }
+
+    /// The caller's name for the one that came back.
+    pub(crate) fn restore<'a>(&'a self, name: &'a str) -> &'a str {
+        self.pairs.iter().find(|(_, sent)| sent == name).map_or(name, |(ours, _)| ours)
+    }
+}
+
+fn is_plain(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')
+}
+
+/// FNV-1a, folded to 32 bits: names must come out the same in every process and version.
+fn fnv1a(text: &str) -> u32 {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    (hash ^ (hash >> 32)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_and_odd_names_come_back() {
+        let mut names = Names::default();
+        let long = "mcp__server__".repeat(8);
+        let other = format!("{long}x");
+        let (a, b) = (names.shorten(&long), names.shorten(&other));
+        assert_ne!(a, b);
+        assert_eq!((a.len(), names.shorten(&long)), (NAME_MAX, a.clone()));
+        assert_eq!((names.restore(&a), names.restore(&b)), (long.as_str(), other.as_str()));
+        let dotted = names.shorten("files.read");
+        assert!(dotted.starts_with("files_read_"), "{dotted}");
+        assert_eq!(names.restore(&dotted), "files.read");
+        assert_eq!((names.shorten("plain_1-a"), names.restore("unknown")), ("plain_1-a".to_owned(), "unknown"));
+    }
+}

@@ -1,0 +1,50 @@
+//! From a scanned request to the bytes that go out.
+
+use bytes::Bytes;
+use sluicegate_core::Format;
+
+use crate::bridge::Reply;
+use crate::error::{Result, WireError};
+use crate::loss::Losses;
+use crate::scan::Scanned;
+use crate::splice::{Edits, splice};
+
+/// A request that is ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// The body to send.
+    pub body: Bytes,
+    /// What the translation dropped or approximated; always empty when the formats are the same.
+    pub losses: Losses,
+    /// What it means for the answer: for [`crate::BridgeOptions`].
+    pub reply: Reply,
+}
+
+impl Scanned {
+    /// Edits the request for an upstream that speaks `target`: spliced into the same bytes when it is the caller's own
+    /// format, translated otherwise.
+    ///
+    /// # Errors
+    /// `NotSupported` when the request can't be expressed in the target at all (several choices for Anthropic, audio,
+    /// another kind of endpoint), `InvalidRequest` when its messages make no sense to translate.
+    pub fn prepare(&self, edits: &Edits<'_>, target: Format) -> Result<Prepared> {
+        if !self.format().reaches(target) {
+            return Err(WireError::unsupported(format!(
+                "a call in format `{}` can't be served by an endpoint that speaks `{}`: choose another model",
+                self.format().as_str(),
+                target.as_str()
+            )));
+        }
+        if self.format() != target {
+            return crate::translate::request(self, edits, target);
+        }
+        let facts = self.facts();
+        let chat_stream = target == Format::OpenaiChat && facts.stream;
+        let reply = Reply {
+            hide_usage: chat_stream && edits.include_usage && !facts.include_usage,
+            usage_wanted: facts.include_usage,
+            ..Reply::default()
+        };
+        Ok(Prepared { body: splice(self, edits), losses: Losses::default(), reply })
+    }
+}
