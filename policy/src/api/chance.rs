@@ -1,0 +1,80 @@
+//! Shares of traffic: by a key that stays, or by the call's seed. There is no other randomness.
+
+use rhai::{Dynamic, Engine, INT, ImmutableString};
+
+use crate::run::{Outcome, charge, with};
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_fn("hash_percent", |key: Dynamic| hash_percent(&key, ""));
+    engine.register_fn("hash_percent", |key: Dynamic, salt: ImmutableString| hash_percent(&key, &salt));
+    engine.register_fn("chance", |percent: INT| chance(percent as f64));
+    engine.register_fn("chance", chance);
+}
+
+/// A number from 0 to 99 that depends on the key and the salt alone, now and in every later version. A key that isn't
+/// there gives 100, so that nothing which asks for "less than" takes it.
+fn hash_percent(key: &Dynamic, salt: &str) -> Outcome<INT> {
+    if key.is_unit() {
+        return Ok(100);
+    }
+    let key = match key.as_immutable_string_ref() {
+        Ok(text) => text.clone(),
+        Err(_) => match key.as_int() {
+            Ok(number) => number.to_string().into(),
+            Err(kind) => return Err(format!("`hash_percent` takes a text or a whole number, not a {kind}").into()),
+        },
+    };
+    charge(key.len() + salt.len())?;
+    let hash = fnv1a(&[salt.as_bytes(), b"\0", key.as_bytes()]);
+    Ok(INT::try_from((u128::from(mix(hash)) * 100) >> 64).unwrap_or(0))
+}
+
+/// True for so many percent of the calls, by the call's seed. Each question is drawn for itself.
+fn chance(percent: f64) -> Outcome<bool> {
+    with(|run| {
+        let drawn = mix(run.call.seed ^ mix(run.salt.wrapping_add(run.draws)));
+        run.draws += 1;
+        // The upper 53 bits: what a float holds exactly.
+        Ok((drawn >> 11) as f64 / (1u64 << 53) as f64 * 100.0 < percent)
+    })
+}
+
+/// FNV-1a, 64 bits: <http://www.isthe.com/chongo/tech/comp/fnv/>.
+pub(crate) fn fnv1a(parts: &[&[u8]]) -> u64 {
+    let bytes = parts.iter().flat_map(|part| part.iter());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Spreads every bit over the whole word: the finalizer of SplitMix64.
+fn mix(word: u64) -> u64 {
+    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_never_move() {
+        // These figures are a promise: a canary's users must stay in it when the gateway is updated.
+        let share = |key: &str, salt: &str| hash_percent(&Dynamic::from(key.to_owned()), salt).unwrap();
+        assert_eq!([share("alice", ""), share("bob", ""), share("alice", "b")], [0, 0, 0]);
+    }
+
+    #[test]
+    fn shares_are_even() {
+        let mut counts = [0u32; 100];
+        for user in 0..100_000 {
+            let percent = hash_percent(&Dynamic::from(format!("user-{user}")), "canary").unwrap();
+            counts[usize::try_from(percent).unwrap()] += 1;
+        }
+        assert!(counts.iter().all(|count| (850..1_150).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn a_key_that_is_not_there_is_in_no_share() {
+        assert_eq!(hash_percent(&Dynamic::UNIT, "").unwrap(), 100);
+    }
+}

@@ -1,0 +1,129 @@
+//! What a script says: it calls these functions, and the engine follows where it may.
+
+use rhai::{Array, Dynamic, Engine, INT, ImmutableString};
+use sluicegate_core::ids::ModelName;
+use sluicegate_core::ports::Verdict;
+use sluicegate_core::tenant::Preference;
+
+use super::candidate::Candidate;
+use super::parse_target;
+use crate::run::{Outcome, charge, with};
+use crate::sandbox::{MAX_VERDICT_ENTRIES, MAX_VERDICT_TEXT_BYTES};
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_fn("deny", deny);
+    engine.register_fn("prefer", |what: Dynamic| add(targets(what)?, |verdict| &mut verdict.prefer));
+    engine.register_fn("exclude", |what: Dynamic| add(targets(what)?, |verdict| &mut verdict.exclude));
+    engine.register_fn("use_model", |model: ImmutableString| {
+        let model = name(&model)?;
+        say(|verdict| verdict.model = Some(model))
+    });
+    engine.register_fn("fallback", |models: Array| fallback(models));
+    engine.register_fn("fallback", |model: ImmutableString| fallback(vec![model.into()]));
+    engine.register_fn("max_output", max_output);
+    engine.register_fn("tag", tag);
+}
+
+/// Refuses the call. The first message stands.
+fn deny(message: ImmutableString) -> Outcome<()> {
+    let message = bounded(&message)?.to_owned();
+    say(|verdict| {
+        verdict.deny.get_or_insert(message);
+    })
+}
+
+/// Replaces the configured fallbacks.
+fn fallback(models: Array) -> Outcome<()> {
+    let models = models.into_iter().map(|model| match model.into_immutable_string() {
+        Ok(model) => name(&model),
+        Err(kind) => Err(format!("`fallback` takes names of models, not a {kind}").into()),
+    });
+    let models: Vec<ModelName> = models.collect::<Outcome<_>>()?;
+    if models.len() > MAX_VERDICT_ENTRIES {
+        return Err(too_many());
+    }
+    say(|verdict| verdict.fallback = Some(models))
+}
+
+/// Lowers the output ceiling. The lowest stands.
+fn max_output(tokens: INT) -> Outcome<()> {
+    let tokens = u64::try_from(tokens).ok().filter(|tokens| *tokens > 0);
+    let tokens = tokens.ok_or("`max_output` takes a number of tokens above 0; use `deny` to refuse a call")?;
+    say(|verdict| verdict.max_output = Some(verdict.max_output.map_or(tokens, |said| said.min(tokens))))
+}
+
+/// Marks the call in its record.
+fn tag(tag: ImmutableString) -> Outcome<()> {
+    let tag = bounded(&tag)?.to_owned();
+    with(|run| match run.verdict.tags.len() {
+        _ if run.verdict.tags.contains(&tag) => Ok(()),
+        MAX_VERDICT_ENTRIES.. => Err(too_many()),
+        _ => {
+            run.verdict.tags.push(tag);
+            Ok(())
+        }
+    })
+}
+
+/// What `prefer` and `exclude` take: a target as text, a candidate, or an array of either.
+fn targets(what: Dynamic) -> Outcome<Vec<Preference>> {
+    if what.is_array() {
+        let list = what.into_array()?;
+        return list.into_iter().map(target).collect();
+    }
+    Ok(vec![target(what)?])
+}
+
+fn target(what: Dynamic) -> Outcome<Preference> {
+    if let Some(candidate) = what.read_lock::<Candidate>() {
+        return Ok(Preference::Channel(candidate.channel()?));
+    }
+    match what.into_immutable_string() {
+        Ok(text) => Ok(parse_target(bounded(&text)?)?),
+        Err(kind) => Err(format!("a {kind} names no candidates; give a text such as `tag:overseas` or a candidate").into()),
+    }
+}
+
+fn add(targets: Vec<Preference>, list: impl FnOnce(&mut Verdict) -> &mut Vec<Preference>) -> Outcome<()> {
+    with(|run| {
+        let list = list(&mut run.verdict);
+        for target in targets {
+            if list.contains(&target) {
+                continue;
+            }
+            // BOUND: the engine compares each entry with each candidate.
+            if list.len() >= MAX_VERDICT_ENTRIES {
+                return Err(too_many());
+            }
+            list.push(target);
+        }
+        Ok(())
+    })
+}
+
+fn name(model: &str) -> Outcome<ModelName> {
+    match bounded(model)?.trim() {
+        "" => Err("the name of a model can't be empty".into()),
+        model => Ok(ModelName::from(model)),
+    }
+}
+
+fn bounded(text: &str) -> Outcome<&str> {
+    charge(text.len())?;
+    if text.len() <= MAX_VERDICT_TEXT_BYTES {
+        Ok(text)
+    } else {
+        Err(format!("a text of a verdict can't be longer than {MAX_VERDICT_TEXT_BYTES} bytes; this one has {}", text.len()).into())
+    }
+}
+
+fn too_many() -> Box<rhai::EvalAltResult> {
+    format!("a verdict can't have more than {MAX_VERDICT_ENTRIES} entries of a kind").into()
+}
+
+fn say(change: impl FnOnce(&mut Verdict)) -> Outcome<()> {
+    with(|run| {
+        change(&mut run.verdict);
+        Ok(())
+    })
+}

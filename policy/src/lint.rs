@@ -1,0 +1,250 @@
+//! Checks of a script's syntax tree, before it ever runs: the language itself would find a misspelt function or property
+//! only when a call comes that way.
+
+use std::collections::{HashMap, HashSet};
+
+use rhai::{AST, ASTFlags, ASTNode, Engine, Expr, FnCallExpr, Position, Stmt};
+
+use crate::api::parse_target;
+use crate::diagnostic::PolicyDiagnostic;
+use crate::facts::Reads;
+
+/// The hook's name.
+pub(crate) const ROUTE: &str = "route";
+
+/// Functions that the language answers itself, which the engine doesn't list.
+const KEYWORD_FUNCTIONS: [&str; 8] =
+    ["Fn", "call", "curry", "is_def_fn", "is_def_var", "is_shared", "type_of", "to_debug"];
+
+/// What the checks found out about a script.
+pub(crate) struct Findings {
+    /// Whether `route` takes the candidates too.
+    pub(crate) takes_candidates: bool,
+    pub(crate) reads: Reads,
+}
+
+/// Checks a script as it was written.
+pub(crate) fn check(engine: &Engine, policy: &str, ast: &AST) -> Result<Findings, Vec<PolicyDiagnostic>> {
+    let mut lint = Lint::new(engine, policy, ast);
+    let parameters = lint.entry(ast);
+    lint.top_level(ast);
+    ast.walk(&mut |path| {
+        if let Some(node) = path.last() {
+            lint.visit(node);
+        }
+        true
+    });
+    lint.properties();
+    if lint.found.is_empty() {
+        let candidates = parameters.get(1).is_some_and(|name| lint.variables.contains(name));
+        let reads = Reads::of(&lint.words, candidates);
+        Ok(Findings { takes_candidates: parameters.len() == 2, reads })
+    } else {
+        lint.found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+        lint.found.dedup();
+        Err(lint.found)
+    }
+}
+
+struct Lint<'a> {
+    policy: &'a str,
+    /// What can be called: the name, and with how many arguments.
+    functions: HashMap<String, HashSet<usize>>,
+    /// What can be read behind a dot.
+    getters: HashSet<String>,
+    /// The keys of map literals: they can be read behind a dot too.
+    map_keys: HashSet<String>,
+    used_properties: Vec<(String, Position)>,
+    variables: HashSet<String>,
+    /// Properties and functions that the script names.
+    words: HashSet<String>,
+    found: Vec<PolicyDiagnostic>,
+}
+
+impl<'a> Lint<'a> {
+    fn new(engine: &Engine, policy: &'a str, ast: &AST) -> Self {
+        let natives = engine.collect_fn_metadata(
+            None,
+            |info| Some((info.metadata.name.to_string(), info.metadata.num_params)),
+            true,
+        );
+        let mut functions: HashMap<String, HashSet<usize>> = HashMap::new();
+        let mut getters = HashSet::new();
+        for (name, parameters) in natives {
+            if let Some(property) = name.strip_prefix("get$") {
+                getters.insert(property.to_owned());
+            }
+            functions.entry(name).or_default().insert(parameters);
+        }
+        for function in ast.iter_functions() {
+            let arities = functions.entry(function.name.to_owned()).or_default();
+            // As a function, and as a method on its `this`.
+            arities.extend([function.params.len(), function.params.len() + 1]);
+        }
+        Self {
+            policy,
+            functions,
+            getters,
+            map_keys: HashSet::new(),
+            used_properties: Vec::new(),
+            variables: HashSet::new(),
+            words: HashSet::new(),
+            found: Vec::new(),
+        }
+    }
+
+    fn report(&mut self, position: Position, message: impl Into<String>, remedy: impl Into<String>) {
+        self.found.push(PolicyDiagnostic::at(self.policy, position, message, remedy));
+    }
+
+    /// The parameters of the hook.
+    fn entry(&mut self, ast: &AST) -> Vec<String> {
+        let hooks: Vec<Vec<String>> = ast
+            .iter_functions()
+            .filter(|function| function.name == ROUTE)
+            .map(|function| function.params.iter().map(|name| (*name).to_owned()).collect())
+            .collect();
+        match hooks.as_slice() {
+            [parameters] if matches!(parameters.len(), 1 | 2) => return parameters.clone(),
+            [] => self.report(
+                Position::NONE,
+                "the script has no function `route`, so it would never do anything",
+                "write `fn route(call, candidates) { … }`",
+            ),
+            _ => self.report(
+                Position::NONE,
+                "`route` must be there once, with one or two parameters",
+                "write `fn route(call) { … }` or `fn route(call, candidates) { … }`",
+            ),
+        }
+        Vec::new()
+    }
+
+    /// Outside functions there are constants and nothing else.
+    fn top_level(&mut self, ast: &AST) {
+        for statement in ast.statements() {
+            match statement {
+                Stmt::Noop(_) => {}
+                Stmt::Var(_, flags, _) if flags.intersects(ASTFlags::CONSTANT) => {}
+                other => self.report(
+                    other.position(),
+                    "code outside of functions doesn't run when a call comes",
+                    "move it into `route`, or declare a constant with `const`",
+                ),
+            }
+        }
+    }
+
+    fn visit(&mut self, node: &ASTNode<'_>) {
+        match node {
+            ASTNode::Expr(Expr::FnCall(call, position)) => self.call(call, 0, *position),
+            ASTNode::Stmt(Stmt::FnCall(call, position)) => self.call(call, 0, *position),
+            ASTNode::Expr(Expr::MethodCall(call, position)) => self.call(call, 1, *position),
+            ASTNode::Expr(Expr::Property(property, position)) => {
+                self.words.insert(property.2.to_string());
+                self.used_properties.push((property.2.to_string(), *position));
+            }
+            ASTNode::Expr(Expr::Variable(variable, _, _)) => {
+                self.variables.insert(variable.1.to_string());
+            }
+            ASTNode::Expr(Expr::Map(map, _)) => {
+                self.map_keys.extend(map.0.iter().map(|(key, _)| key.name.to_string()));
+            }
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, call: &FnCallExpr, receiver: usize, position: Position) {
+        let name = call.name.as_str();
+        self.words.insert(name.to_owned());
+        if call.op_token.is_some() {
+            return;
+        }
+        let arguments = call.args.len() + receiver;
+        match self.functions.get(name) {
+            // A variable that holds a closure is called like a function.
+            None if self.variables.contains(name) || KEYWORD_FUNCTIONS.contains(&name) || is_closure(name) => {}
+            None => {
+                let remedy = suggestion(name, self.functions.keys().filter(|known| is_word(known)));
+                self.report(position, format!("there is no function `{name}`"), remedy);
+            }
+            Some(arities) if !arities.contains(&arguments) && !KEYWORD_FUNCTIONS.contains(&name) => {
+                self.report(
+                    position,
+                    format!("`{name}` doesn't take {} here", plural(call.args.len())),
+                    "see the list of functions in the manual for what it takes",
+                );
+            }
+            Some(_) => {}
+        }
+        if matches!(name, "prefer" | "exclude" | "matches") && receiver == usize::from(name == "matches") {
+            self.targets(name, &call.args);
+        }
+    }
+
+    /// Literal targets can be checked now.
+    fn targets(&mut self, function: &str, arguments: &[Expr]) {
+        for argument in arguments {
+            match argument {
+                Expr::Array(items, _) => self.targets(function, items),
+                // Texts have `matches` too, with patterns of models; a candidate's is told by its colon.
+                Expr::StringConstant(text, _) if function == "matches" && !text.contains(':') => {}
+                Expr::StringConstant(text, position) => {
+                    if let Err(problem) = parse_target(text) {
+                        let (message, remedy) = problem.split_once("; ").unwrap_or((&problem, "see the manual"));
+                        self.report(*position, message, remedy);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn properties(&mut self) {
+        for (name, position) in std::mem::take(&mut self.used_properties) {
+            if !self.getters.contains(&name) && !self.map_keys.contains(&name) {
+                let remedy = suggestion(&name, self.getters.iter());
+                self.report(position, format!("nothing has a property `{name}`"), remedy);
+            }
+        }
+    }
+}
+
+fn is_closure(name: &str) -> bool {
+    name.starts_with("anon$")
+}
+
+fn is_word(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && !name.contains('$')
+}
+
+fn plural(count: usize) -> String {
+    if count == 1 { "1 argument".to_owned() } else { format!("{count} arguments") }
+}
+
+/// Names what was probably meant.
+fn suggestion<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> String {
+    let closest = known.map(|known| (distance(name, known), known)).min();
+    match closest {
+        Some((distance, known)) if distance <= 2 && distance < name.chars().count() => {
+            format!("did you mean `{known}`?")
+        }
+        _ => "see the manual for what there is".to_owned(),
+    }
+}
+
+/// How many characters must be added, removed or changed to make one word the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let change = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,105 @@
+//! The state of the run under way.
+//!
+//! Values in a script must own what they show, so a view of the call can't borrow it. The facts of a run are therefore
+//! kept here, once for each thread, and views are mere handles. A run never leaves its thread, never waits and never
+//! starts another, so each thread has at most one.
+
+use std::cell::{Cell, RefCell};
+
+use rhai::{EvalAltResult, Position};
+use sluicegate_core::ports::Verdict;
+
+use crate::facts::{CallFacts, CandidateFacts};
+use crate::sandbox::FUEL;
+
+/// What native functions give to scripts: a value, or an error that ends the run.
+pub(crate) type Outcome<T> = Result<T, Box<EvalAltResult>>;
+
+/// How many bytes a native function works through for one operation.
+const BYTES_PER_OPERATION: usize = 16;
+
+thread_local! {
+    static RUN: RefCell<Option<Run>> = const { RefCell::new(None) };
+    static OPERATIONS: Cell<u64> = const { Cell::new(0) };
+    static CHARGED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// What a run sees, and what it has said so far.
+pub(crate) struct Run {
+    pub(crate) call: CallFacts,
+    pub(crate) candidates: Vec<CandidateFacts>,
+    pub(crate) verdict: Verdict,
+    /// Sets apart what different scripts draw from one seed.
+    pub(crate) salt: u64,
+    /// How many times the script has drawn.
+    pub(crate) draws: u64,
+}
+
+impl Run {
+    pub(crate) fn new(call: CallFacts, candidates: Vec<CandidateFacts>) -> Self {
+        Self { call, candidates, verdict: Verdict::default(), salt: 0, draws: 0 }
+    }
+}
+
+/// Makes `run` the one under way on this thread.
+pub(crate) fn begin(run: Run) {
+    RUN.with(|slot| *slot.borrow_mut() = Some(run));
+}
+
+/// Ends the run of this thread.
+pub(crate) fn end() {
+    RUN.with(|slot| *slot.borrow_mut() = None);
+}
+
+/// Starts the next script of the run: an empty verdict and a full tank.
+pub(crate) fn start_script(salt: u64) {
+    refuel();
+    RUN.with(|slot| {
+        if let Some(run) = slot.borrow_mut().as_mut() {
+            run.verdict = Verdict::default();
+            run.salt = salt;
+            run.draws = 0;
+        }
+    });
+}
+
+/// What the script said.
+pub(crate) fn take_verdict() -> Verdict {
+    RUN.with(|slot| slot.borrow_mut().as_mut().map(|run| std::mem::take(&mut run.verdict)).unwrap_or_default())
+}
+
+/// Reads or changes the run under way. An error when there is none: constants are worked out before any call.
+pub(crate) fn with<T>(body: impl FnOnce(&mut Run) -> Outcome<T>) -> Outcome<T> {
+    RUN.with(|slot| match slot.borrow_mut().as_mut() {
+        Some(run) => body(run),
+        None => Err("this works inside `route` only: constants are worked out before there is a call".into()),
+    })
+}
+
+/// Fills the tank.
+pub(crate) fn refuel() {
+    OPERATIONS.set(0);
+    CHARGED.set(0);
+}
+
+/// Notes how many operations the script runtime has counted. Whether fuel is left.
+pub(crate) fn progress(operations: u64) -> bool {
+    OPERATIONS.set(operations);
+    operations + CHARGED.get() <= FUEL
+}
+
+/// Charges a native function for the bytes that it is about to work through.
+pub(crate) fn charge(bytes: usize) -> Outcome<()> {
+    let charged = CHARGED.get() + (bytes / BYTES_PER_OPERATION) as u64;
+    CHARGED.set(charged);
+    if OPERATIONS.get() + charged <= FUEL {
+        Ok(())
+    } else {
+        Err(EvalAltResult::ErrorTooManyOperations(Position::NONE).into())
+    }
+}
+
+/// Operations used since the tank was filled.
+pub(crate) fn fuel_used() -> u64 {
+    OPERATIONS.get() + CHARGED.get()
+}
