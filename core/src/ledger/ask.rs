@@ -141,7 +141,12 @@ pub struct LimitState {
 impl LimitState {
     /// What is left; never negative.
     pub fn remaining(&self) -> i64 {
-        self.limit.max.saturating_sub(self.settled).saturating_sub(self.reserved).saturating_sub(self.held).max(0)
+        self.limit
+            .max
+            .saturating_sub(self.settled)
+            .saturating_sub(self.reserved)
+            .saturating_sub(self.held)
+            .max(0)
     }
 }
 

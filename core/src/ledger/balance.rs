@@ -19,7 +19,13 @@ impl Ledger {
 
     /// Adds to the window that began at `start` without listing it as to be stored. Returns where and what was added;
     /// `None` if the window has passed.
-    pub(super) fn restore(&mut self, cell: CellId, start: i64, change: Change, now: Timestamp) -> Option<(i64, i64)> {
+    pub(super) fn restore(
+        &mut self,
+        cell: CellId,
+        start: i64,
+        change: Change,
+        now: Timestamp,
+    ) -> Option<(i64, i64)> {
         let Self { zone, cells, .. } = self;
         let cell = cells.get_mut(cell.0 as usize)?;
         cell.roll(now, zone);
@@ -36,7 +42,10 @@ impl Ledger {
         let Self { zone, cells, unstored, .. } = self;
         let Some(it) = cells.get_mut(cell.0 as usize) else { return };
         it.reset(|bucket| {
-            listed.iter().filter(|(start, _)| *start == bucket).fold(0, |sum, (_, held)| sum.saturating_add(*held))
+            listed
+                .iter()
+                .filter(|(start, _)| *start == bucket)
+                .fold(0, |sum, (_, held)| sum.saturating_add(*held))
         });
         if now.as_ms() < start && !it.open.is_open() && it.past.is_empty() {
             it.reopen(now, zone);
@@ -61,12 +70,12 @@ impl Ledger {
     pub fn take_dirty(&mut self, now: Timestamp) -> Vec<Balance> {
         let Self { zone, cells, unstored, .. } = self;
         let mut balances = Vec::new();
-        for id in unstored.drain(..) {
-            let Some(cell) = cells.get_mut(id.0 as usize) else { continue };
+        unstored.retain(|id| {
+            let Some(cell) = cells.get_mut(id.0 as usize) else { return false };
             cell.roll(now, zone);
             collect(cell, Which::Dirty, &mut balances);
-            cell.stored();
-        }
+            cell.stored()
+        });
         balances
     }
 }
@@ -103,7 +112,9 @@ fn collect(cell: &Cell, which: Which, balances: &mut Vec<Balance>) {
         cell.past.iter().for_each(|past| push(past.span.start, past.tally, past.dirty));
     }
     match &cell.ring {
-        Some(ring) => ring.live_buckets(cell.span.ordinal).for_each(|(start, tally, dirty)| push(start, tally, dirty)),
+        Some(ring) => {
+            ring.live_buckets(cell.span.ordinal).for_each(|(start, tally, dirty)| push(start, tally, dirty))
+        }
         None => push(cell.span.start, cell.open, cell.dirty),
     }
 }

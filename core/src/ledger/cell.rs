@@ -281,14 +281,17 @@ impl Cell {
         }
     }
 
-    /// Notes that everything is stored.
-    pub(super) fn stored(&mut self) {
-        (self.dirty, self.unstored, self.listed) = (false, false, false);
+    /// Notes that everything is stored. Whether it stays listed, since the end of its window will change it: what it has
+    /// over a corrected limit is carried.
+    pub(super) fn stored(&mut self) -> bool {
+        self.listed = self.ring.is_none() && self.open.settled > self.carry_above;
+        (self.dirty, self.unstored) = (false, false);
         self.past.iter_mut().for_each(|past| past.dirty = false);
         if let Some(ring) = &mut self.ring {
             ring.clean();
         }
         self.prune();
+        self.listed
     }
 
     /// Changes the window that began at `start`. One that has ended and is forgotten doesn't count any more.

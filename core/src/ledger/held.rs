@@ -45,7 +45,9 @@ impl Ledger {
     /// it isn't open.
     pub fn hold(&mut self, id: ReservationId, now: Timestamp) -> bool {
         let Self { zone, cells, reservations, unstored, .. } = self;
-        let Some(reservation) = reservations.get_mut(id).filter(|it| it.phase == Phase::Open) else { return false };
+        let Some(reservation) = reservations.get_mut(id).filter(|it| it.phase == Phase::Open) else {
+            return false;
+        };
         reservation.phase = Phase::Held;
         reservation.since = now;
         for entry in &reservation.entries {
@@ -107,7 +109,8 @@ impl Ledger {
             }
             let cell = self.cell(&amount.scope, amount.metric, amount.window, amount.model.as_ref());
             let start = amount.window_start.as_ms();
-            let kept = self.restore(cell, start, Change { held: amount.amount.max(0), ..Change::default() }, now);
+            let kept =
+                self.restore(cell, start, Change { held: amount.amount.max(0), ..Change::default() }, now);
             // INVARIANT: an entry's amount is what its window counts, so that ending it frees no other's.
             let (start, counted) = kept.unwrap_or((start, amount.amount.max(0)));
             restored.push(Entry {

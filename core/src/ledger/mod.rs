@@ -39,7 +39,7 @@ use jiff::tz::TimeZone;
 use smallvec::SmallVec;
 
 pub use ask::{
-    Amounts, Ask, Balance, BoundLimit, CellId, Grant, LimitState, Refusal, Reserve, ReservationId, Settlement,
+    Amounts, Ask, Balance, BoundLimit, CellId, Grant, LimitState, Refusal, ReservationId, Reserve, Settlement,
 };
 pub use held::{Held, HeldAmount};
 
@@ -75,9 +75,15 @@ struct Wanted {
 
 /// How an ask stands with all its limits.
 enum Fit<'a> {
-    Fits { crosses_soft: bool },
+    Fits {
+        crosses_soft: bool,
+    },
     /// The first limit that is too small, and what it was asked.
-    Short { of_channel: bool, bound: &'a BoundLimit, asked: i64 },
+    Short {
+        of_channel: bool,
+        bound: &'a BoundLimit,
+        asked: i64,
+    },
     /// Every limit has room, but not this node's share of it.
     ShortOfEscrow,
 }
@@ -101,7 +107,13 @@ impl Ledger {
     }
 
     /// The counter of this, made if there is none. The window of [`Metric::Concurrency`] is always the lifetime.
-    pub fn cell(&mut self, scope: &Scope, metric: Metric, window: Window, model: Option<&ModelName>) -> CellId {
+    pub fn cell(
+        &mut self,
+        scope: &Scope,
+        metric: Metric,
+        window: Window,
+        model: Option<&ModelName>,
+    ) -> CellId {
         let window = if metric == Metric::Concurrency { Window::Lifetime } else { window };
         let key = Key { scope: scope.clone(), metric, window, model: model.cloned() };
         if let Some(id) = self.index.get(&key) {
@@ -178,7 +190,9 @@ impl Ledger {
     pub fn would_fit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Refusal> {
         match self.fit(ask, now) {
             Fit::Fits { .. } | Fit::ShortOfEscrow => Ok(()),
-            Fit::Short { of_channel, bound, asked } => Err(self.refusal(ask, (of_channel, bound, asked), now)),
+            Fit::Short { of_channel, bound, asked } => {
+                Err(self.refusal(ask, (of_channel, bound, asked), now))
+            }
         }
     }
 
@@ -206,7 +220,12 @@ impl Ledger {
                 match wanted.iter_mut().find(|wanted| wanted.cell == bound.cell) {
                     Some(wanted) => wanted.amount = wanted.amount.max(asked),
                     None => {
-                        wanted.push(Wanted { cell: bound.cell, of_channel, metric: bound.limit.metric, amount: asked });
+                        wanted.push(Wanted {
+                            cell: bound.cell,
+                            of_channel,
+                            metric: bound.limit.metric,
+                            amount: asked,
+                        });
                     }
                 }
             }
@@ -274,7 +293,8 @@ impl Ledger {
         for entry in reservation.entries.iter_mut().filter(|entry| !entry.is_slot) {
             let Some(cell) = cells.get_mut(entry.cell as usize) else { continue };
             cell.roll(now, zone);
-            let kept = (if entry.of_channel { channel } else { tenant }).of(cell.metric).clamp(0, entry.amount);
+            let kept =
+                (if entry.of_channel { channel } else { tenant }).of(cell.metric).clamp(0, entry.amount);
             cell.change(entry.start, end_of(phase, entry.amount - kept, 0));
             list(unstored, cell, CellId(entry.cell));
             entry.amount = kept;
@@ -284,10 +304,7 @@ impl Ledger {
 
     /// How a limit stands: for headers and explanations.
     pub fn state(&mut self, bound: &BoundLimit, now: Timestamp) -> LimitState {
-        let Self { zone, cells, .. } = self;
-        let Some(cell) = cells.get_mut(bound.cell.0 as usize) else { return refusal::unknown(bound) };
-        cell.roll(now, zone);
-        cell.state(bound, 0, now)
+        self.stands(bound, 0, now)
     }
 
     /// Sets how much of a counter's open window this node may use in all, what it has used included; `None`: all of it,

@@ -1,13 +1,18 @@
 //! Why nothing was reserved: made only once an ask has been found not to fit.
 
-use super::{Ask, BoundLimit, Ledger, LimitState, Refusal, asked};
+use super::{Ask, BoundLimit, Ledger, LimitState, Refusal, asked, list};
 use crate::limit::{Metric, Mode};
 use crate::time::Timestamp;
 
 impl Ledger {
     /// The refusal that says most: a limit of the chain before one of the channel's, and among those the one that is
     /// short for longest, then by most. `first` is a limit that was found short.
-    pub(super) fn refusal(&self, ask: &Ask<'_>, first: (bool, &BoundLimit, i64), now: Timestamp) -> Refusal {
+    pub(super) fn refusal(
+        &mut self,
+        ask: &Ask<'_>,
+        first: (bool, &BoundLimit, i64),
+        now: Timestamp,
+    ) -> Refusal {
         let (of_channel, bound, wanted) = first;
         let mut worst = Refusal {
             state: self.stands(bound, wanted, now),
@@ -38,13 +43,19 @@ impl Ledger {
         worst
     }
 
-    fn stands(&self, bound: &BoundLimit, wanted: i64, now: Timestamp) -> LimitState {
-        self.cells.get(bound.cell.0 as usize).map_or_else(|| unknown(bound), |cell| cell.state(bound, wanted, now))
+    /// How a limit stands towards `wanted`. The check that found the first one short may not have come as far as this
+    /// one, so its window may still have to be opened.
+    pub(super) fn stands(&mut self, bound: &BoundLimit, wanted: i64, now: Timestamp) -> LimitState {
+        let Self { zone, cells, unstored, .. } = self;
+        let Some(cell) = cells.get_mut(bound.cell.0 as usize) else { return unknown(bound) };
+        cell.roll(now, zone);
+        list(unstored, cell, bound.cell);
+        cell.state(bound, wanted, now)
     }
 }
 
 /// How a limit stands whose counter isn't one of this ledger's: used up for good.
-pub(super) fn unknown(bound: &BoundLimit) -> LimitState {
+fn unknown(bound: &BoundLimit) -> LimitState {
     LimitState {
         link: bound.link,
         kind: bound.kind,

@@ -23,7 +23,11 @@ impl Ring {
         for step in 0..steps {
             let at = slot(to.saturating_sub(step));
             if let Some(bucket) = self.buckets.get_mut(at) {
-                sum.apply(Change { settled: -bucket.settled, reserved: -bucket.reserved, held: -bucket.held });
+                sum.apply(Change {
+                    settled: -bucket.settled,
+                    reserved: -bucket.reserved,
+                    held: -bucket.held,
+                });
                 *bucket = Tally::default();
             }
             self.dirty &= !(1 << at);

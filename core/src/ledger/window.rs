@@ -134,23 +134,83 @@ mod tests {
     #[test]
     fn windows_begin_and_end_where_the_calendar_says() {
         for (window, zone, at, start, end) in [
-            (Window::Minute, "Asia/Shanghai", "2026-03-01T10:11:59.999Z", "2026-03-01T10:11:00Z", "2026-03-01T10:12:00Z"),
-            (Window::Hour, "Asia/Kolkata", "2026-03-01T10:00:00Z", "2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z"),
+            (
+                Window::Minute,
+                "Asia/Shanghai",
+                "2026-03-01T10:11:59.999Z",
+                "2026-03-01T10:11:00Z",
+                "2026-03-01T10:12:00Z",
+            ),
+            (
+                Window::Hour,
+                "Asia/Kolkata",
+                "2026-03-01T10:00:00Z",
+                "2026-03-01T10:00:00Z",
+                "2026-03-01T11:00:00Z",
+            ),
             (Window::Day, "UTC", "2026-03-01T00:00:00Z", "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"),
-            (Window::Day, "Asia/Shanghai", "2026-03-01T15:59:59Z", "2026-02-28T16:00:00Z", "2026-03-01T16:00:00Z"),
+            (
+                Window::Day,
+                "Asia/Shanghai",
+                "2026-03-01T15:59:59Z",
+                "2026-02-28T16:00:00Z",
+                "2026-03-01T16:00:00Z",
+            ),
             // 23 and 25 hours.
-            (Window::Day, "Europe/Berlin", "2026-03-29T12:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),
-            (Window::Day, "Europe/Berlin", "2026-10-25T12:00:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),
+            (
+                Window::Day,
+                "Europe/Berlin",
+                "2026-03-29T12:00:00Z",
+                "2026-03-28T23:00:00Z",
+                "2026-03-29T22:00:00Z",
+            ),
+            (
+                Window::Day,
+                "Europe/Berlin",
+                "2026-10-25T12:00:00Z",
+                "2026-10-24T22:00:00Z",
+                "2026-10-25T23:00:00Z",
+            ),
             // No midnight: the day begins at one.
-            (Window::Day, "America/Sao_Paulo", "2018-11-04T12:00:00Z", "2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z"),
+            (
+                Window::Day,
+                "America/Sao_Paulo",
+                "2018-11-04T12:00:00Z",
+                "2018-11-04T03:00:00Z",
+                "2018-11-05T02:00:00Z",
+            ),
             // A minute past midnight the clock goes back to 23:01: the day has already begun.
-            (Window::Day, "America/St_Johns", "2010-11-07T03:00:00Z", "2010-11-07T02:30:00Z", "2010-11-08T03:30:00Z"),
+            (
+                Window::Day,
+                "America/St_Johns",
+                "2010-11-07T03:00:00Z",
+                "2010-11-07T02:30:00Z",
+                "2010-11-08T03:30:00Z",
+            ),
             // 2011-12-30 didn't happen.
-            (Window::Day, "Pacific/Apia", "2011-12-30T09:00:00Z", "2011-12-29T10:00:00Z", "2011-12-30T10:00:00Z"),
+            (
+                Window::Day,
+                "Pacific/Apia",
+                "2011-12-30T09:00:00Z",
+                "2011-12-29T10:00:00Z",
+                "2011-12-30T10:00:00Z",
+            ),
             (Window::Week, "UTC", "2026-03-01T23:59:59Z", "2026-02-23T00:00:00Z", "2026-03-02T00:00:00Z"),
-            (Window::Week, "America/New_York", "2026-03-09T03:59:59Z", "2026-03-02T05:00:00Z", "2026-03-09T04:00:00Z"),
+            (
+                Window::Week,
+                "America/New_York",
+                "2026-03-09T03:59:59Z",
+                "2026-03-02T05:00:00Z",
+                "2026-03-09T04:00:00Z",
+            ),
             (Window::Month, "UTC", "2024-02-29T12:00:00Z", "2024-02-01T00:00:00Z", "2024-03-01T00:00:00Z"),
-            (Window::Month, "Asia/Tokyo", "2025-12-31T15:00:00Z", "2025-12-31T15:00:00Z", "2026-01-31T15:00:00Z"),
+            (
+                Window::Month,
+                "Asia/Tokyo",
+                "2025-12-31T15:00:00Z",
+                "2025-12-31T15:00:00Z",
+                "2026-01-31T15:00:00Z",
+            ),
         ] {
             let zone_of = TimeZone::get(zone).unwrap();
             let span = Span::of(window, Timestamp::from_ms(ms(at)), &zone_of);
@@ -162,7 +222,14 @@ mod tests {
     fn windows_follow_each_other_without_gap() {
         for zone in ["UTC", "Europe/London", "America/St_Johns", "Pacific/Apia", "Australia/Lord_Howe"] {
             let zone = TimeZone::get(zone).unwrap();
-            for window in [Window::Minute, Window::Hour, Window::Day, Window::Week, Window::Month, Window::RollingMs(90_000)] {
+            for window in [
+                Window::Minute,
+                Window::Hour,
+                Window::Day,
+                Window::Week,
+                Window::Month,
+                Window::RollingMs(90_000),
+            ] {
                 let mut span = Span::of(window, Timestamp::from_ms(ms("2009-12-31T12:00:00Z")), &zone);
                 for _ in 0..800 {
                     let last = Span::of(window, Timestamp::from_ms(span.end - 1), &zone);
@@ -179,7 +246,14 @@ mod tests {
 
     #[test]
     fn no_instant_is_too_far() {
-        for window in [Window::Minute, Window::Day, Window::Week, Window::Month, Window::RollingMs(u64::MAX), Window::RollingMs(0)] {
+        for window in [
+            Window::Minute,
+            Window::Day,
+            Window::Week,
+            Window::Month,
+            Window::RollingMs(u64::MAX),
+            Window::RollingMs(0),
+        ] {
             for at in [i64::MIN, i64::MIN + 1, -377_705_116_800_000, 253_402_300_799_999, i64::MAX] {
                 let span = Span::of(window, Timestamp::from_ms(at), &TimeZone::UTC);
                 assert!(span.start <= at || at < i64::MIN + 86_400_000 * 31, "{window} {at} {span:?}");
