@@ -78,7 +78,7 @@ pub fn parse_duration_ms(text: &str) -> Result<u64, String> {
     };
     // Thousandths of the unit, so that 1.5h is exact.
     let thousandths = parse_decimal(&number, 3).and_then(|n| u64::try_from(n).ok()).ok_or_else(wrong)?;
-    let ms = u128::from(thousandths) * unit_ms / 1_000;
+    let ms = u128::from(thousandths) * u128::from(unit_ms) / 1_000;
     u64::try_from(ms).ok().filter(|ms| i64::try_from(*ms).is_ok()).ok_or_else(wrong)
 }
 

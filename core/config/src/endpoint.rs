@@ -1,0 +1,230 @@
+//! From a provider and a base address to the whole address of each operation.
+
+use sluicegate_core::call::Format;
+use sluicegate_core::channel::Endpoint;
+
+use crate::catalogue::Provider;
+
+/// How a dialect reads a base address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BaseStyle {
+    /// What stands before `/chat/completions`, as the OpenAI SDK takes it: nothing is added.
+    Exact,
+    /// A host, or a host and path; the version segment is added when it is missing.
+    Host,
+}
+
+/// The host of an address, without user and port.
+pub(crate) fn host_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.rsplit_once(':') {
+        Some((host, port)) if port.chars().all(|c| c.is_ascii_digit()) => host,
+        _ => host,
+    };
+    (!host.is_empty()).then_some(host)
+}
+
+/// Checks an address: http or https, a host, no spaces, nothing left to fill in.
+pub(crate) fn check_url(url: &str) -> Result<(), &'static str> {
+    let lower = url.to_ascii_lowercase();
+    if !(lower.starts_with("http://") || lower.starts_with("https://")) {
+        return Err("it must start with https:// or http://");
+    }
+    if url.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err("it must have no spaces");
+    }
+    if url.contains(['{', '}', '<', '>']) {
+        return Err("a part of it in braces is still to be filled in");
+    }
+    let Some(host) = host_of(url) else { return Err("it has no host") };
+    if host.trim_matches(['.', '…']).is_empty() {
+        return Err("it is a placeholder, not an address");
+    }
+    Ok(())
+}
+
+/// The operations that a channel of `provider` at `base` serves, the provider's own format first. `base` is `None` for the
+/// provider's own address, and must have passed [`check_url`] otherwise.
+pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyle) -> Vec<Endpoint> {
+    if provider.id == Provider::MOCK.id {
+        let mock = |format| Endpoint { format, url: String::new() };
+        return vec![mock(Format::OpenaiChat), mock(Format::OpenaiEmbeddings)];
+    }
+    let own_host = base.is_none_or(|base| same_host(base, provider.base_url));
+    if provider.wire == "anthropic" {
+        let url = messages_url(base.unwrap_or(provider.base_url));
+        return vec![Endpoint { format: Format::AnthropicMessages, url }];
+    }
+    let root = openai_root(provider, base, style);
+    let mut endpoints = Vec::new();
+    // Who serves another's model behind a foreign address serves whatever they like.
+    if provider.serves("chat") || !own_host {
+        endpoints.push(Endpoint { format: Format::OpenaiChat, url: append(&root, "/chat/completions") });
+    }
+    if provider.serves("embeddings") || !own_host {
+        endpoints.push(Endpoint { format: Format::OpenaiEmbeddings, url: append(&root, "/embeddings") });
+    }
+    if own_host && !provider.anthropic_base_url.is_empty() && provider.serves("chat") {
+        let own = base.is_none_or(|base| !crate::catalogue::is_local(host_of(base).unwrap_or_default()));
+        if own {
+            endpoints.push(Endpoint { format: Format::AnthropicMessages, url: messages_url(provider.anthropic_base_url) });
+        }
+    }
+    endpoints
+}
+
+fn same_host(a: &str, b: &str) -> bool {
+    matches!((host_of(a), host_of(b)), (Some(a), Some(b)) if a.eq_ignore_ascii_case(b))
+}
+
+/// `{base}/v1/messages`, whatever of it the base has already.
+pub(crate) fn messages_url(base: &str) -> String {
+    let (path, _) = split_query(base);
+    let end = path.trim_end_matches('/');
+    if end.ends_with("/messages") {
+        append(base, "")
+    } else if end.ends_with("/v1") {
+        append(base, "/messages")
+    } else {
+        append(base, "/v1/messages")
+    }
+}
+
+/// What stands before `/chat/completions`.
+fn openai_root(provider: &Provider, base: Option<&str>, style: BaseStyle) -> String {
+    let Some(base) = base else { return provider.base_url.trim_end_matches('/').to_owned() };
+    let (path, query) = split_query(base);
+    let mut path = path.trim_end_matches('/').to_owned();
+    // A whole address of one operation stands for the base of all.
+    for operation in ["/chat/completions", "/embeddings", "/completions", "/responses"] {
+        if let Some(root) = path.strip_suffix(operation) {
+            path = root.to_owned();
+            return with_query(path, query);
+        }
+    }
+    if style == BaseStyle::Host && path != provider.base_url.trim_end_matches('/') {
+        let segments = path_segments(&path);
+        let own_path = if same_host(&path, provider.base_url) && !provider.base_url.is_empty() {
+            provider.base_url.trim_end_matches('/').splitn(4, '/').nth(3).unwrap_or_default()
+        } else {
+            "v1"
+        };
+        if segments.is_empty() {
+            if !own_path.is_empty() {
+                path = format!("{path}/{own_path}");
+            }
+        } else if !segments.iter().any(|segment| is_version(segment)) {
+            path.push_str("/v1");
+        }
+    }
+    with_query(path, query)
+}
+
+fn path_segments(url: &str) -> Vec<&str> {
+    url.splitn(4, '/').nth(3).map(|path| path.split('/').filter(|segment| !segment.is_empty()).collect()).unwrap_or_default()
+}
+
+/// `v1`, `v4`, `v1beta`.
+fn is_version(segment: &str) -> bool {
+    let mut chars = segment.chars();
+    chars.next() == Some('v') && chars.next().is_some_and(|c| c.is_ascii_digit())
+}
+
+fn split_query(url: &str) -> (&str, Option<&str>) {
+    let url = url.split('#').next().unwrap_or_default();
+    match url.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (url, None),
+    }
+}
+
+fn with_query(path: String, query: Option<&str>) -> String {
+    match query {
+        Some(query) if !query.is_empty() => format!("{path}?{query}"),
+        _ => path,
+    }
+}
+
+fn append(base: &str, path: &str) -> String {
+    let (root, query) = split_query(base);
+    with_query(format!("{}{path}", root.trim_end_matches('/')), query)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::provider;
+
+    fn urls(name: &str, base: Option<&str>, style: BaseStyle) -> Vec<String> {
+        endpoints(&provider(name).unwrap(), base, style).into_iter().map(|endpoint| endpoint.url).collect()
+    }
+
+    #[test]
+    fn openai_bases() {
+        for (base, style, want) in [
+            ("https://wanqing.kuaishou.com/v1", BaseStyle::Exact, "https://wanqing.kuaishou.com/v1/chat/completions"),
+            ("https://wanqing.kuaishou.com/v1", BaseStyle::Host, "https://wanqing.kuaishou.com/v1/chat/completions"),
+            ("https://x.test/v1/", BaseStyle::Exact, "https://x.test/v1/chat/completions"),
+            ("https://x.test", BaseStyle::Exact, "https://x.test/chat/completions"),
+            ("https://x.test", BaseStyle::Host, "https://x.test/v1/chat/completions"),
+            ("https://x.test/", BaseStyle::Host, "https://x.test/v1/chat/completions"),
+            ("https://x.test/openai", BaseStyle::Host, "https://x.test/openai/v1/chat/completions"),
+            ("https://x.test/api/v3", BaseStyle::Host, "https://x.test/api/v3/chat/completions"),
+            ("https://x.test/v1/chat/completions", BaseStyle::Host, "https://x.test/v1/chat/completions"),
+            ("https://x.test/v1?k=1", BaseStyle::Exact, "https://x.test/v1/chat/completions?k=1"),
+            ("http://127.0.0.1:8080/v1", BaseStyle::Exact, "http://127.0.0.1:8080/v1/chat/completions"),
+        ] {
+            let got = urls("openai", Some(base), style);
+            assert_eq!(got[0], want, "{base}");
+            assert_eq!(got[1], want.replace("/chat/completions", "/embeddings"), "{base}");
+        }
+    }
+
+    #[test]
+    fn a_host_alone_gets_the_providers_own_path() {
+        assert_eq!(
+            urls("bigmodel", Some("https://open.bigmodel.cn"), BaseStyle::Host)[0],
+            "https://open.bigmodel.cn/api/paas/v4/chat/completions"
+        );
+        assert_eq!(
+            urls("dashscope", Some("https://dashscope.aliyuncs.com"), BaseStyle::Host)[0],
+            "https://dashscope.aliyuncs.com/compatible-mode/v1/chat/completions"
+        );
+        assert_eq!(
+            urls("perplexity", Some("https://api.perplexity.ai"), BaseStyle::Host)[0],
+            "https://api.perplexity.ai/chat/completions"
+        );
+        assert_eq!(
+            urls("openrouter", Some("https://openrouter.ai/api"), BaseStyle::Host)[0],
+            "https://openrouter.ai/api/v1/chat/completions"
+        );
+    }
+
+    #[test]
+    fn anthropic_bases() {
+        for base in ["https://a.test", "https://a.test/", "https://a.test/v1", "https://a.test/v1/messages"] {
+            assert_eq!(urls("anthropic", Some(base), BaseStyle::Exact), ["https://a.test/v1/messages"], "{base}");
+        }
+        assert_eq!(urls("anthropic", None, BaseStyle::Exact), ["https://api.anthropic.com/v1/messages"]);
+    }
+
+    #[test]
+    fn providers_of_two_formats_serve_both_at_home() {
+        let own = endpoints(&provider("deepseek").unwrap(), None, BaseStyle::Exact);
+        assert_eq!(own[0].url, "https://api.deepseek.com/chat/completions");
+        assert_eq!(own[1].format, Format::AnthropicMessages);
+        assert_eq!(own[1].url, "https://api.deepseek.com/anthropic/v1/messages");
+        let elsewhere = endpoints(&provider("deepseek").unwrap(), Some("https://relay.test/v1"), BaseStyle::Exact);
+        assert!(elsewhere.iter().all(|endpoint| endpoint.format != Format::AnthropicMessages));
+    }
+
+    #[test]
+    fn addresses_are_checked() {
+        assert_eq!(check_url("https://x.test/v1"), Ok(()));
+        for wrong in ["x.test/v1", "ftp://x", "https://", "https://...", "https://{resource}.x", "https://a b"] {
+            assert!(check_url(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! `model_list`: each entry is a channel with one model.
+
+use std::collections::{HashMap, HashSet};
+
+use sluicegate_core::channel::Channel;
+use sluicegate_core::ids::ChannelId;
+use sluicegate_core::limit::{Limit, Metric, Mode, Window};
+use sluicegate_core::money::PicoUsd;
+use sluicegate_core::price::{Price, PriceTier};
+use sluicegate_core::snapshot::Declared;
+
+use super::known;
+use crate::catalogue::{ModelFacts, Provider, maker_of, model_facts, model_facts_by_name, provider, providers};
+use crate::diagnostic::Severity;
+use crate::draft;
+use crate::endpoint::BaseStyle;
+use crate::quantity::{parse_budget_window, parse_usd};
+use crate::reader::{Fields, Item, Load};
+use crate::suggest::nearest;
+
+/// An entry's part in sharing its group's calls, as it was written.
+struct Share {
+    channel: usize,
+    group: String,
+    weight_milli: Option<u64>,
+    rpm: Option<u64>,
+    tpm: Option<u64>,
+    order: Option<i32>,
+}
+
+pub(super) fn lower(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declared) {
+    let mut shares = Vec::new();
+    let mut ids = HashSet::new();
+    for item in list.list(load) {
+        let Some((channel, mut share)) = entry(load, &item, declared, &mut ids) else { continue };
+        share.channel = declared.channels.len();
+        declared.channels.push(channel);
+        shares.push(share);
+    }
+    share_out(&mut declared.channels, &shares);
+}
+
+fn entry(
+    load: &mut Load<'_>,
+    item: &Item<'_>,
+    declared: &mut Declared,
+    ids: &mut HashSet<String>,
+) -> Option<(Channel, Share)> {
+    let fields = Fields::open(load, item, &known::ENTRY)?;
+    let Some(params_item) = fields.get("litellm_params") else {
+        let message = "the entry has no `litellm_params`: it is no model";
+        item.say(load, Severity::Error, "missing_key", message, "add `litellm_params: {model: PROVIDER/MODEL}`");
+        return None;
+    };
+    let params = Fields::open(load, &params_item, &known::PARAMS)?;
+    let info = fields.get("model_info").and_then(|info| Fields::open(load, &info, &known::INFO));
+    let info = info.as_ref();
+    let Some(model_item) = params.get("model") else {
+        let message = "the entry names no upstream model";
+        params_item.say(load, Severity::Error, "missing_key", message, "add `model: PROVIDER/MODEL`");
+        return None;
+    };
+    let model = model_item.filled(load)?;
+    let name = fields.text(load, "model_name").or_else(|| {
+        let message = "the entry has no `model_name`: the upstream's name is used";
+        item.say(load, Severity::Warning, "missing_key", message, "add `model_name`");
+        Some(model.clone())
+    })?;
+    let base = params.any(&["api_base", "base_url"]);
+    let (provider, upstream) = resolve(load, &params, &model_item, &model, base.is_some())?;
+
+    let mut channel = draft::blank(&name, &provider);
+    draft::connect(load, &mut channel, &provider, base.as_ref(), item, BaseStyle::Exact);
+    if channel.endpoints.is_empty() {
+        // What can't be reached needs no credential either; one finding is enough.
+        channel.enabled = false;
+    } else {
+        draft::credential(load, &mut channel, &provider, params.get("api_key").as_ref(), item);
+    }
+    if let Some(id) = info.and_then(|info| info.text(load, "id")) {
+        if ids.insert(id.clone()) {
+            channel.id = ChannelId::from(id);
+        } else {
+            let message = format!("the id `{id}` is another entry's already: this one gets an id of its own");
+            item.say(load, Severity::Warning, "duplicate_name", message, "give each entry an id of its own");
+        }
+    }
+    behaviour(load, &params, info, &mut channel);
+    limits(load, &params, &mut channel);
+    models(load, &params, info, &mut channel, &provider, &name, &upstream);
+    let how = "set `input_cost_per_token` and `output_cost_per_token`, or `model_info.base_model`";
+    draft::warn_unpriced(load, &channel, &params_item, how);
+    if let Some(retries) = params.any(&["num_retries", "max_retries"]).and_then(|item| item.unsigned_32(load)) {
+        declared.model_groups.entry(name.as_str().into()).or_default().retries = Some(retries);
+    }
+    let share = Share {
+        channel: 0,
+        group: name,
+        weight_milli: params.get("weight").and_then(|item| item.decimal(load, 3)),
+        rpm: params.unsigned(load, "rpm"),
+        tpm: params.unsigned(load, "tpm"),
+        order: params.get("order").and_then(|item| item.signed(load)),
+    };
+    Some((channel, share))
+}
+
+/// The provider and the name that it knows the model by.
+fn resolve(
+    load: &mut Load<'_>,
+    params: &Fields<'_>,
+    item: &Item<'_>,
+    model: &str,
+    has_base: bool,
+) -> Option<(Provider, String)> {
+    // The prefix means the international site, unless an address says otherwise.
+    let known = |name: &str| provider(if name == "dashscope" && !has_base { "qwencloud" } else { name });
+    if let Some(named) = params.get("custom_llm_provider") {
+        let name = named.filled(load)?;
+        let Some(provider) = known(&name) else {
+            return unknown_provider(load, &named, &name, model);
+        };
+        let upstream = model.strip_prefix(&format!("{name}/")).unwrap_or(model);
+        return Some((provider, upstream.to_owned()));
+    }
+    match model.split_once('/') {
+        Some((prefix, upstream)) if !upstream.is_empty() => match known(prefix) {
+            Some(provider) => Some((provider, upstream.to_owned())),
+            None => unknown_provider(load, item, prefix, model),
+        },
+        _ => match maker_of(model) {
+            Some(provider) => Some((provider, model.to_owned())),
+            None => {
+                load.report_with(
+                    (Severity::Error, "unknown_provider"),
+                    (item.place, &item.at),
+                    format!("`{model}` doesn't say whose model it is, and the price list doesn't know it"),
+                    "write the provider before it, such as `openai/` for whatever speaks OpenAI's format",
+                    format!("model: openai/{model}"),
+                );
+                None
+            }
+        },
+    }
+}
+
+fn unknown_provider<T>(load: &mut Load<'_>, item: &Item<'_>, name: &str, model: &str) -> Option<T> {
+    let remedy = match nearest(name, providers().map(|provider| provider.id)) {
+        Some(near) => format!("did you mean `{near}`? or write `openai/` before it and its address into `api_base`"),
+        None => "write `openai/` before it, and its address into `api_base`, if it speaks OpenAI's format".to_owned(),
+    };
+    let shown: String = name.chars().take(80).collect();
+    load.report_with(
+        (Severity::Error, "unknown_provider"),
+        (item.place, &item.at),
+        format!("there is no provider `{shown}` in the catalogue"),
+        remedy,
+        format!("model: openai/{model}"),
+    );
+    None
+}
+
+fn behaviour(load: &mut Load<'_>, params: &Fields<'_>, info: Option<&Fields<'_>>, channel: &mut Channel) {
+    channel.timeouts.total_ms = params.seconds_ms(load, "timeout");
+    channel.timeouts.first_byte_ms = params.seconds_ms(load, "stream_timeout");
+    channel.cooldown_ms = params.seconds_ms(load, "cooldown_time");
+    channel.allowed_fails = info.and_then(|info| info.unsigned_32(load, "allowed_fails"));
+    if info.and_then(|info| info.boolean(load, "blocked")) == Some(true) {
+        channel.enabled = false;
+    }
+    if let Some(tags) = params.get("tags") {
+        channel.tags = tags.texts(load);
+    }
+    if let Some(names) = params.get("configurable_clientside_auth_params") {
+        for name in names.list(load) {
+            match name.node.entries() {
+                [] => channel.client_overrides.extend(name.filled(load)),
+                entries => channel.client_overrides.extend(entries.iter().map(|entry| entry.key.clone())),
+            }
+        }
+    }
+    for key in ["headers", "extra_headers"] {
+        if let Some(headers) = params.get(key) {
+            draft_headers(load, &headers, channel);
+        }
+    }
+    if let Some(organization) = params.text(load, "organization") {
+        channel.headers.insert("openai-organization".to_owned(), organization);
+    }
+}
+
+/// Takes headers; authentication has its own setting.
+fn draft_headers(load: &mut Load<'_>, headers: &Item<'_>, channel: &mut Channel) {
+    if !headers.is_map(load) {
+        return;
+    }
+    for (name, item) in headers.children() {
+        if let Some(value) = item.text(load) {
+            draft::header(load, &item, channel, name, value);
+        }
+    }
+}
+
+fn limits(load: &mut Load<'_>, params: &Fields<'_>, channel: &mut Channel) {
+    let rates = [
+        ("rpm", Metric::Requests, Window::Minute, Mode::Strict),
+        ("tpm", Metric::TotalTokens, Window::Minute, Mode::Corrected),
+        ("itpm", Metric::InputTokens, Window::Minute, Mode::Corrected),
+        ("otpm", Metric::OutputTokens, Window::Minute, Mode::Corrected),
+        ("max_parallel_requests", Metric::Concurrency, Window::Lifetime, Mode::Strict),
+    ];
+    for (key, metric, window, mode) in rates {
+        if let Some(max) = params.unsigned(load, key).and_then(|max| i64::try_from(max).ok()) {
+            channel.limits.push(Limit { mode, ..Limit::strict(metric, window, max) });
+        }
+    }
+    channel.limits.extend(budget(load, params));
+}
+
+/// `max_budget` and `budget_duration`.
+pub(super) fn budget(load: &mut Load<'_>, fields: &Fields<'_>) -> Option<Limit> {
+    let max_item = fields.get("max_budget");
+    let Some(item) = max_item else {
+        if let Some(duration) = fields.get("budget_duration") {
+            let message = "`budget_duration` says for how long, and nothing says how much: it has no effect";
+            duration.say(load, Severity::Warning, "no_effect", message, "add `max_budget`");
+        }
+        return None;
+    };
+    let max = item.parsed(load, "an amount of USD", |text| parse_usd(text).ok())?;
+    let window = match fields.get("budget_duration") {
+        Some(item) => {
+            let text = item.filled(load)?;
+            match parse_budget_window(&text) {
+                Ok(window) => window,
+                Err(message) => {
+                    item.say(load, Severity::Error, "invalid_value", message, "write a length such as 30d");
+                    return None;
+                }
+            }
+        }
+        None => Window::Lifetime,
+    };
+    Some(Limit::strict(Metric::Spend, window, max))
+}
+
+fn models(
+    load: &mut Load<'_>,
+    params: &Fields<'_>,
+    info: Option<&Fields<'_>>,
+    channel: &mut Channel,
+    provider: &Provider,
+    group: &str,
+    upstream: &str,
+) {
+    let base_model = info.and_then(|info| info.text(load, "base_model"));
+    let facts = match &base_model {
+        Some(name) => facts_of_base(name),
+        None => draft::facts_of(channel, provider, upstream),
+    };
+    if let (Some(name), None) = (&base_model, &facts)
+        && let Some(item) = info.and_then(|info| info.get("base_model"))
+    {
+        let message = format!("the price list doesn't know `{name}`");
+        item.say(load, Severity::Warning, "unknown_model", message, "set the costs and limits of the model itself");
+    }
+    let mut model = draft::model(group, upstream, facts.as_ref());
+    prices(load, params, info, &mut model.price);
+    let mut embedding = facts.as_ref().is_some_and(|facts| facts.embedding);
+    if let Some(info) = info {
+        model.context_window = info.unsigned(load, "max_input_tokens").or(model.context_window);
+        let output = info.any(&["max_output_tokens", "max_tokens"]).and_then(|item| item.unsigned(load));
+        model.max_output = output.or(model.max_output);
+        for (key, lack) in [
+            ("supports_vision", &mut model.lacks.images),
+            ("supports_function_calling", &mut model.lacks.tools),
+            ("supports_audio_input", &mut model.lacks.audio),
+            ("supports_response_schema", &mut model.lacks.json_schema),
+        ] {
+            if let Some(supported) = info.boolean(load, key) {
+                *lack = !supported;
+            }
+        }
+        embedding = mode(load, info, channel).unwrap_or(embedding);
+    }
+    if embedding {
+        draft::only_embeddings(channel);
+    }
+    channel.models.push(model);
+}
+
+/// Whether the model makes embeddings, as `mode` says; a mode that isn't served disables the channel.
+fn mode(load: &mut Load<'_>, info: &Fields<'_>, channel: &mut Channel) -> Option<bool> {
+    let item = info.get("mode")?;
+    let mode = item.filled(load)?;
+    match mode.as_str() {
+        "chat" | "completion" => Some(false),
+        "embedding" => Some(true),
+        other => {
+            let shown: String = other.chars().take(40).collect();
+            let message = format!("models of mode `{shown}` are not served yet by this version: the channel is disabled");
+            item.say(load, Severity::Warning, "unsupported_mode", message, "remove the entry, or correct its mode");
+            channel.enabled = false;
+            None
+        }
+    }
+}
+
+fn facts_of_base(name: &str) -> Option<ModelFacts> {
+    match name.split_once('/') {
+        Some((prefix, model)) => {
+            let provider = provider(prefix);
+            provider.and_then(|provider| model_facts(&provider, model)).or_else(|| model_facts_by_name(model))
+        }
+        None => model_facts_by_name(name),
+    }
+}
+
+/// Costs that the file names, in USD per token. They replace the price list's together: what the file leaves out beside
+/// them has no price of its own.
+fn prices(load: &mut Load<'_>, params: &Fields<'_>, info: Option<&Fields<'_>>, price: &mut Price) {
+    let mut cost = |key: &str| -> Option<PicoUsd> {
+        let item = params.get(key).or_else(|| info.and_then(|info| info.get(key)))?;
+        item.decimal(load, 12)
+    };
+    let own = Price {
+        input: cost("input_cost_per_token"),
+        output: cost("output_cost_per_token"),
+        cache_read: cost("cache_read_input_token_cost"),
+        cache_write: cost("cache_creation_input_token_cost"),
+        cache_write_1h: cost("cache_creation_input_token_cost_above_1hr"),
+        output_reasoning: cost("output_cost_per_reasoning_token"),
+        audio_in: cost("input_cost_per_audio_token"),
+        audio_out: cost("output_cost_per_audio_token"),
+        per_request_nano_usd: 0,
+        tiers: [
+            PriceTier {
+                above_input_tokens: 128_000,
+                input: cost("input_cost_per_token_above_128k_tokens"),
+                output: cost("output_cost_per_token_above_128k_tokens"),
+                ..PriceTier::default()
+            },
+            PriceTier {
+                above_input_tokens: 200_000,
+                input: cost("input_cost_per_token_above_200k_tokens"),
+                output: cost("output_cost_per_token_above_200k_tokens"),
+                cache_read: cost("cache_read_input_token_cost_above_200k_tokens"),
+                cache_write: cost("cache_creation_input_token_cost_above_200k_tokens"),
+                ..PriceTier::default()
+            },
+        ]
+        .into_iter()
+        .filter(|tier| {
+            *tier != PriceTier { above_input_tokens: tier.above_input_tokens, ..PriceTier::default() }
+        })
+        .collect(),
+    };
+    let per_request = params.get("input_cost_per_request").or_else(|| info.and_then(|info| info.get("input_cost_per_request")));
+    let per_request = per_request.and_then(|item| item.parsed(load, "an amount of USD", |text| parse_usd(text).ok()));
+    if own != Price::default() || per_request.is_some() {
+        *price = Price {
+            input: own.input.or(price.input),
+            output: own.output.or(price.output),
+            per_request_nano_usd: per_request.unwrap_or(price.per_request_nano_usd),
+            ..own
+        };
+    }
+}
+
+/// Weights and priorities as LiteLLM's default strategy has them: by `weight`, else by `rpm`, else by `tpm`, among those
+/// of the lowest `order`.
+fn share_out(channels: &mut [Channel], shares: &[Share]) {
+    let mut groups: HashMap<&str, Vec<&Share>> = HashMap::new();
+    for share in shares {
+        groups.entry(share.group.as_str()).or_default().push(share);
+    }
+    for members in groups.values() {
+        let metric: Option<fn(&Share) -> Option<u64>> = if members.iter().any(|share| share.weight_milli.is_some()) {
+            Some(|share| share.weight_milli)
+        } else if members.len() > 1 && members.iter().any(|share| share.rpm.is_some_and(|rpm| rpm > 0)) {
+            Some(|share| share.rpm)
+        } else if members.len() > 1 && members.iter().any(|share| share.tpm.is_some_and(|tpm| tpm > 0)) {
+            Some(|share| share.tpm)
+        } else {
+            None
+        };
+        let ordered = members.iter().any(|share| share.order.is_some());
+        let divisor = metric.map_or(1, |metric| divisor(members.iter().map(|share| metric(share).unwrap_or(0))));
+        for share in members {
+            let Some(channel) = channels.get_mut(share.channel) else { continue };
+            if let Some(metric) = metric {
+                channel.weight = u32::try_from(metric(share).unwrap_or(0) / divisor).unwrap_or(u32::MAX);
+            }
+            if ordered {
+                // A lower order goes first; who has none goes last.
+                channel.priority = share.order.map_or(i32::MIN, |order| order.saturating_neg());
+            }
+        }
+    }
+}
+
+/// The greatest common divisor: weights of 0.7 and 0.3 become 7 and 3.
+fn divisor(weights: impl Iterator<Item = u64>) -> u64 {
+    fn gcd(a: u64, b: u64) -> u64 {
+        if b == 0 { a } else { gcd(b, a % b) }
+    }
+    weights.fold(0, gcd).max(1)
+}

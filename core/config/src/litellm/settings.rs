@@ -1,0 +1,227 @@
+//! `general_settings`, `litellm_settings` and `router_settings`.
+
+use sluicegate_core::channel::SecretRef;
+use sluicegate_core::limit::{Limit, Metric, Window};
+use sluicegate_core::snapshot::{Declared, Strategy, Unpriced};
+
+use super::known;
+use super::model_list::budget;
+use crate::diagnostic::Severity;
+use crate::host::HostSettings;
+use crate::reader::{Fields, Item, Load};
+use crate::routes::{self, Reference};
+use crate::yaml::Value;
+
+pub(super) fn general(load: &mut Load<'_>, top: &Fields<'_>, declared: &mut Declared, host: &mut HostSettings) {
+    let Some(item) = top.get("general_settings") else { return };
+    let Some(fields) = Fields::open(load, &item, &known::GENERAL) else { return };
+    if let Some(key) = fields.get("master_key") {
+        host.take_master_key(load, &key);
+    }
+    if let Some(address) = fields.get("database_url") {
+        host.take_database(load, &address);
+    }
+    if let Some(value) = fields.boolean(load, "store_model_in_db") {
+        host.store_model_in_db = value;
+    }
+    if let Some(value) = fields.boolean(load, "dangerously_permit_weak_or_unset_master_key") {
+        host.dangerously_permit_weak_or_unset_master_key = value;
+    }
+    if let Some(value) = fields.boolean(load, "apply_user_budget_to_team_keys") {
+        declared.quota.apply_user_limits_to_group_keys = value;
+    }
+    if let Some(proxies) = fields.get("trusted_proxy_ranges") {
+        host.take_trusted_proxies(load, &proxies);
+    }
+    if let Some(item) = fields.get("max_request_size_mb")
+        && let Some(kilobytes) = item.decimal(load, 3)
+    {
+        host.body_limit_bytes = kilobytes.saturating_mul(1_048_576) / 1_000;
+    }
+    if let Some(max) = fields.unsigned(load, "global_max_parallel_requests").and_then(|max| i64::try_from(max).ok()) {
+        declared.quota.global.push(Limit::strict(Metric::Concurrency, Window::Lifetime, max));
+    }
+    if let Some(item) = fields.get("coordination_redis") {
+        host.redis = Some(SecretRef::None);
+        not_used_yet(load, &item);
+    }
+}
+
+pub(super) fn litellm<'n>(
+    load: &mut Load<'_>,
+    top: &Fields<'n>,
+    declared: &mut Declared,
+    host: &mut HostSettings,
+    references: &mut Vec<Reference<'n>>,
+) {
+    let Some(item) = top.get("litellm_settings") else { return };
+    let Some(fields) = Fields::open(load, &item, &known::LITELLM) else { return };
+    retries_and_fallbacks(load, &fields, declared, references);
+    if let Some(total) = fields.seconds_ms(load, "request_timeout") {
+        take_total_timeout(declared, total);
+    }
+    if let Some(limit) = budget(load, &fields) {
+        declared.quota.global.push(limit);
+    }
+    if let Some(item) = fields.get("timezone")
+        && let Some(name) = item.filled(load)
+    {
+        take_time_zone(load, &item, &name, declared);
+    }
+    if let Some(item) = fields.get("budget_exceeded_status_code") {
+        host.compat.budget_exceeded_status =
+            item.parsed(load, "a status from 400 to 499", |text| text.parse().ok().filter(|code| (400..500).contains(code)));
+    }
+    if fields.boolean(load, "block_requests_for_models_without_pricing") == Some(true) {
+        declared.quota.unpriced = Unpriced::Deny;
+    }
+}
+
+pub(super) fn router<'n>(
+    load: &mut Load<'_>,
+    top: &Fields<'n>,
+    declared: &mut Declared,
+    references: &mut Vec<Reference<'n>>,
+) {
+    let Some(item) = top.get("router_settings") else { return };
+    let Some(fields) = Fields::open(load, &item, &known::ROUTER) else { return };
+    // The router's own settings count before those of `litellm_settings`, which were read first.
+    retries_and_fallbacks(load, &fields, declared, references);
+    if let Some(total) = fields.seconds_ms(load, "timeout") {
+        take_total_timeout(declared, total);
+    }
+    if let Some(first) = fields.seconds_ms(load, "stream_timeout") {
+        declared.routing.timeouts.first_byte_ms = Some(first);
+    }
+    if let Some(pause) = fields.seconds_ms(load, "retry_after").filter(|pause| *pause > 0) {
+        declared.routing.backoff_ms = pause;
+        declared.routing.backoff_max_ms = declared.routing.backoff_max_ms.max(pause);
+    }
+    if let Some(cooldown) = fields.seconds_ms(load, "cooldown_time") {
+        declared.routing.cooldown_ms = cooldown;
+    }
+    if fields.boolean(load, "disable_cooldowns") == Some(true) {
+        declared.routing.cooldown_ms = 0;
+    }
+    if let Some(item) = fields.get("routing_strategy") {
+        strategy(load, &item, declared);
+    }
+    if let Some(item) = fields.get("model_group_alias") {
+        aliases(load, &item, declared, references);
+    }
+    for key in ["redis_url", "redis_host"] {
+        if let Some(item) = fields.get(key) {
+            not_used_yet(load, &item);
+            break;
+        }
+    }
+}
+
+fn not_used_yet(load: &mut Load<'_>, item: &Item<'_>) {
+    let message = "a redis server is configured: this version doesn't use it yet, and works without";
+    item.say(load, Severity::Note, "not_used_yet", message, "");
+}
+
+/// What `litellm_settings` and `router_settings` have in common.
+fn retries_and_fallbacks<'n>(
+    load: &mut Load<'_>,
+    fields: &Fields<'n>,
+    declared: &mut Declared,
+    references: &mut Vec<Reference<'n>>,
+) {
+    if let Some(retries) = fields.unsigned_32(load, "num_retries") {
+        declared.routing.retries = retries.min(32);
+        let attempts = retries.saturating_add(1).saturating_mul(2);
+        declared.routing.max_attempts = declared.routing.max_attempts.max(attempts).min(64);
+    }
+    if let Some(fails) = fields.unsigned_32(load, "allowed_fails") {
+        declared.routing.allowed_fails = fails;
+    }
+    if let Some(most) = fields.unsigned_32(load, "max_fallbacks") {
+        declared.routing.max_fallbacks = most;
+    }
+    let fallbacks = &mut declared.fallbacks;
+    if let Some(item) = fields.get("fallbacks") {
+        routes::read_fallbacks(load, &item, &mut fallbacks.general, Some(&mut fallbacks.default), references);
+    }
+    if let Some(item) = fields.get("context_window_fallbacks") {
+        routes::read_fallbacks(load, &item, &mut fallbacks.context_window, None, references);
+    }
+    if let Some(item) = fields.get("content_policy_fallbacks") {
+        routes::read_fallbacks(load, &item, &mut fallbacks.content_policy, None, references);
+    }
+    if let Some(item) = fields.get("default_fallbacks") {
+        fallbacks.default.extend(routes::read_targets(load, &item, "", references));
+    }
+}
+
+/// The time of one attempt; the call as a whole gets at least as much.
+fn take_total_timeout(declared: &mut Declared, total_ms: u64) {
+    let routing = &mut declared.routing;
+    routing.timeouts.total_ms = Some(total_ms);
+    routing.timeouts.first_byte_ms = routing.timeouts.first_byte_ms.map(|first| first.min(total_ms));
+    routing.deadline_ms = routing.deadline_ms.max(total_ms);
+}
+
+pub(crate) fn take_time_zone(load: &mut Load<'_>, item: &Item<'_>, name: &str, declared: &mut Declared) {
+    match jiff::tz::TimeZone::get(name) {
+        Ok(zone) => declared.quota.time_zone = zone,
+        Err(_) => {
+            let shown: String = name.chars().take(60).collect();
+            let message = format!("`{shown}` is no time zone");
+            item.say(load, Severity::Error, "invalid_value", message, "write one such as Asia/Shanghai or UTC");
+        }
+    }
+}
+
+fn strategy(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
+    let Some(name) = item.filled(load) else { return };
+    declared.routing.strategy = match name.as_str() {
+        "simple-shuffle" => Strategy::Weighted,
+        "least-busy" => Strategy::LeastBusy,
+        "latency-based-routing" => Strategy::LowestLatency,
+        "cost-based-routing" => Strategy::LowestCost,
+        "usage-based-routing" | "usage-based-routing-v2" => {
+            let message = format!("`{name}` is not supported yet: the least busy channel is picked instead");
+            item.say(load, Severity::Warning, "unsupported_value", message, "write `least-busy`");
+            Strategy::LeastBusy
+        }
+        other => {
+            let shown: String = other.chars().take(60).collect();
+            let message = format!("the strategy `{shown}` is not supported: channels are picked by weight");
+            let remedy = "write simple-shuffle, least-busy, latency-based-routing or cost-based-routing";
+            item.say(load, Severity::Warning, "unsupported_value", message, remedy);
+            Strategy::Weighted
+        }
+    };
+}
+
+fn aliases<'n>(
+    load: &mut Load<'_>,
+    item: &Item<'n>,
+    declared: &mut Declared,
+    references: &mut Vec<Reference<'n>>,
+) {
+    if !item.is_map(load) {
+        return;
+    }
+    for (alias, child) in item.children() {
+        let inner = match &child.node.value {
+            Value::Map(_) => {
+                if child.node.get("hidden").is_some() {
+                    let message = "an alias can't be hidden yet: it is listed for whoever may call it";
+                    child.say(load, Severity::Warning, "unsupported_key", message, "remove `hidden`");
+                }
+                child.node.get("model").map(|node| Item { node, at: format!("{}.model", child.at), place: node.place })
+            }
+            _ => Some(child.clone()),
+        };
+        let Some((inner, target)) = inner.and_then(|inner| inner.filled(load).map(|target| (inner, target))) else {
+            continue;
+        };
+        let meaning = format!("calls for `{alias}` can't be served");
+        references.push(Reference { model: target.clone(), item: inner, meaning });
+        declared.aliases.insert(alias.into(), target.as_str().into());
+    }
+    routes::flatten_aliases(load, declared, item);
+}

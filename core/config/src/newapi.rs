@@ -1,0 +1,365 @@
+//! A list of New API channels.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sluicegate_core::channel::{Channel, Secret, SecretRef};
+use sluicegate_core::ids::{GroupId, ModelName, OrganizationId};
+use sluicegate_core::limit::Mode;
+use sluicegate_core::snapshot::Declared;
+use sluicegate_core::tenant::{Group, ModelAccess, Source};
+
+use crate::catalogue::{Provider, provider, provider_of_host, provider_of_type, providers};
+use crate::diagnostic::Severity;
+use crate::draft;
+use crate::endpoint::{BaseStyle, host_of};
+use crate::host::HostSettings;
+use crate::reader::{Fields, Item, Known, Load};
+use crate::suggest::nearest;
+use crate::yaml::Value;
+
+/// Top-level keys of the dialect.
+pub(crate) const TOP_KEYS: [&str; 1] = ["channels"];
+
+/// The organization of whatever a file declares without naming one.
+pub(crate) const DEFAULT_ORGANIZATION: &str = "default";
+
+const TOP: Known = Known { read: &["channels"], moot: &[], unsupported: &["options", "tokens", "users"], unknown: Severity::Warning };
+
+const CHANNEL: Known = Known {
+    read: &[
+        "name",
+        "type",
+        "base_url",
+        "key",
+        "keys",
+        "models",
+        "group",
+        "groups",
+        "priority",
+        "weight",
+        "model_mapping",
+        "status",
+        "tag",
+        "setting",
+        "settings",
+        "header_override",
+        "openai_organization",
+        "auto_ban",
+    ],
+    moot: &[
+        ("id", "a channel's id is made of what it is"),
+        ("created_time", "it is only shown"),
+        ("test_time", "it is only shown"),
+        ("response_time", "it is only shown"),
+        ("balance", "it is only shown"),
+        ("balance_updated_time", "it is only shown"),
+        ("used_quota", "use is counted anew"),
+        ("remark", "it is only shown"),
+        ("other_info", "it is only shown"),
+        ("test_model", "channels are not tested with calls of their own"),
+    ],
+    unsupported: &["param_override", "status_code_mapping", "other", "channel_info"],
+    unknown: Severity::Warning,
+};
+
+const SETTING: Known = Known {
+    read: &["proxy"],
+    moot: &[
+        ("pass_through_body_enabled", "same-format calls are always passed through as they are"),
+        ("http_protocol", "the protocol is negotiated"),
+        ("http2_connection_shards", "connections are kept by the pool"),
+        ("allow_service_tier", "fields that bear on cost are checked, then passed"),
+    ],
+    unsupported: &[
+        "force_format",
+        "thinking_to_content",
+        "system_prompt",
+        "system_prompt_override",
+        "azure_responses_version",
+        "vertex_key_type",
+        "openrouter_enterprise",
+        "claude_beta_query",
+        "allow_inference_geo",
+        "allow_speed",
+        "allow_safety_identifier",
+        "disable_store",
+        "allow_include_obfuscation",
+        "disable_task_polling_sleep",
+        "aws_key_type",
+        "advanced_custom",
+    ],
+    unknown: Severity::Warning,
+};
+
+/// Lowers a file.
+pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declared, host: &mut HostSettings) {
+    host.port = 3000;
+    host.present_as_requested = true;
+    declared.quota.rate_token_mode = Mode::Corrected;
+    let Some(fields) = Fields::open(load, root, &TOP) else { return };
+    let Some(list) = fields.get("channels") else { return };
+    let mut names: HashMap<String, u32> = HashMap::new();
+    for item in list.list(load) {
+        channel(load, &item, declared, &mut names);
+    }
+    groups_of(declared);
+}
+
+fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, names: &mut HashMap<String, u32>) {
+    let Some(fields) = Fields::open(load, item, &CHANNEL) else { return };
+    let name = fields.text(load, "name").unwrap_or_else(|| format!("channel {}", declared.channels.len() + 1));
+    let Some(provider) = provider_of(load, &fields, item) else { return };
+    let mut channel = draft::blank(&name, &provider);
+    let count = names.entry(name.clone()).or_insert(0);
+    *count += 1;
+    if *count == 2 {
+        let message = format!("there is another channel of the name `{name}`");
+        item.say(load, Severity::Note, "duplicate_name", message, "give it a name of its own to tell them apart");
+    }
+    draft::connect(load, &mut channel, &provider, fields.get("base_url").as_ref(), item, BaseStyle::Host);
+    behaviour(load, &fields, &mut channel);
+    models(load, &fields, item, &mut channel, &provider);
+    draft::warn_unpriced(load, &channel, item, "declare prices over the API, or use a native file with `prices`");
+    for secret in credentials(load, &fields, item, &mut channel, &provider) {
+        declared.channels.push(Channel { secret, ..channel.clone() });
+    }
+}
+
+/// The provider of a channel's type: a number, a name, or the host when several providers share a type.
+fn provider_of(load: &mut Load<'_>, fields: &Fields<'_>, item: &Item<'_>) -> Option<Provider> {
+    let Some(kind) = fields.get("type") else {
+        let message = "the channel has no type: it is taken to speak OpenAI's format";
+        item.say(load, Severity::Warning, "missing_key", message, "add `type: openai`");
+        return provider("openai");
+    };
+    let text = kind.filled(load)?;
+    let found = match text.parse::<u32>() {
+        Ok(number) => provider_of_type(number),
+        Err(_) => provider(&text.to_lowercase().replace(' ', "")).or_else(|| provider(&text)),
+    };
+    let Some(found) = found else {
+        let shown: String = text.chars().take(60).collect();
+        let remedy = match nearest(&text, providers().map(|provider| provider.id)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write `openai` for whatever speaks OpenAI's format".to_owned(),
+        };
+        kind.say(load, Severity::Error, "unknown_provider", format!("there is no channel type `{shown}`"), remedy);
+        return None;
+    };
+    // Sites of one company share a type: the address tells which it is.
+    let base = fields.get("base_url").and_then(|base| base.quiet_text(load));
+    let at_host = base.as_deref().and_then(host_of).and_then(provider_of_host);
+    Some(match at_host {
+        Some(site) if found.is_served() && site.wire == found.wire => site,
+        _ => found,
+    })
+}
+
+fn behaviour(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel) {
+    if let Some(priority) = fields.get("priority").and_then(|item| item.signed(load)) {
+        channel.priority = priority;
+    }
+    if let Some(weight) = fields.unsigned_32(load, "weight") {
+        channel.weight = weight;
+    }
+    if let Some(item) = fields.get("status")
+        && let Some(status) = item.filled(load)
+    {
+        match status.as_str() {
+            "1" | "enabled" => {}
+            "2" | "3" | "disabled" => channel.enabled = false,
+            _ => item.wrong(load, "1 (enabled), 2 or 3 (disabled)"),
+        }
+    }
+    if fields.boolean(load, "auto_ban") == Some(false) {
+        channel.allowed_fails = Some(u32::MAX);
+    }
+    channel.tags.extend(fields.text(load, "tag"));
+    for key in ["groups", "group"] {
+        if let Some(item) = fields.get(key) {
+            for label in item.comma_texts(load) {
+                if !channel.groups.iter().any(|known| **known == *label) {
+                    channel.groups.push(Arc::from(label));
+                }
+            }
+        }
+    }
+    for key in ["setting", "settings"] {
+        if let Some(item) = fields.get(key) {
+            embedded(load, &item, |load, item| setting(load, item, channel));
+        }
+    }
+    if let Some(item) = fields.get("header_override") {
+        embedded(load, &item, |load, headers| headers_of(load, headers, channel));
+    }
+    if let Some(organization) = fields.text(load, "openai_organization") {
+        channel.headers.insert("openai-organization".to_owned(), organization);
+    }
+}
+
+fn setting(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel) {
+    let Some(fields) = Fields::open(load, item, &SETTING) else { return };
+    if let Some(proxy) = fields.get("proxy")
+        && let Some(url) = proxy.filled(load)
+    {
+        draft::proxy(load, &proxy, channel, url);
+    }
+}
+
+fn headers_of(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel) {
+    if !item.is_map(load) {
+        return;
+    }
+    for (name, child) in item.children() {
+        let Some(value) = child.text(load) else { continue };
+        if value.contains("{api_key}") || value.contains("{client_header:") || name.contains(['*', ':']) {
+            let message = "placeholders and pass-through patterns are not supported yet: the header is not sent";
+            child.say(load, Severity::Warning, "unsupported_value", message, "write a plain header, or remove it");
+            continue;
+        }
+        draft::header(load, &child, channel, name, value);
+    }
+}
+
+/// Settings that may be a mapping, or a JSON text as the database has it.
+fn embedded(load: &mut Load<'_>, item: &Item<'_>, read: impl FnOnce(&mut Load<'_>, &Item<'_>)) {
+    let Value::Scalar { text, .. } = &item.node.value else { return read(load, item) };
+    if text.trim().is_empty() {
+        return;
+    }
+    match crate::yaml::parse(text, item.place.file, &mut |_| {}) {
+        Ok(mut node) => {
+            replace(&mut node, item.place);
+            read(load, &Item { node: &node, at: item.at.clone(), place: item.place });
+        }
+        Err(_) => item.wrong(load, "a mapping, or a mapping as JSON text"),
+    }
+}
+
+/// Places inside an embedded text mean nothing in the file: the setting's own place does.
+fn replace(node: &mut crate::yaml::Node, place: crate::yaml::Place) {
+    node.place = place;
+    match &mut node.value {
+        Value::List(items) => items.iter_mut().for_each(|item| replace(item, place)),
+        Value::Map(entries) => entries.iter_mut().for_each(|entry| {
+            entry.place = place;
+            replace(&mut entry.value, place);
+        }),
+        Value::Null | Value::Scalar { .. } => {}
+    }
+}
+
+fn models(load: &mut Load<'_>, fields: &Fields<'_>, item: &Item<'_>, channel: &mut Channel, provider: &Provider) {
+    let mut mapping: HashMap<String, String> = HashMap::new();
+    if let Some(item) = fields.get("model_mapping") {
+        embedded(load, &item, |load, item| {
+            if item.is_map(load) {
+                for (from, to) in item.children() {
+                    if let Some(to) = to.filled(load) {
+                        mapping.insert(from.to_owned(), to);
+                    }
+                }
+            }
+        });
+    }
+    let listed = fields.get("models").map(|item| item.comma_texts(load)).unwrap_or_default();
+    if listed.is_empty() {
+        let message = format!("the channel `{}` lists no models: it serves nothing", channel.name);
+        item.say(load, Severity::Warning, "no_models", message, "add `models: [MODEL]`");
+    }
+    for group in listed {
+        if channel.models.iter().any(|model| model.group.as_str() == group) {
+            continue;
+        }
+        let upstream = mapped(load, fields, &mapping, &group);
+        let facts = draft::facts_of(channel, provider, &upstream);
+        channel.models.push(draft::model(&group, &upstream, facts.as_ref()));
+    }
+}
+
+/// Follows the mapping, which may be a chain.
+fn mapped(load: &mut Load<'_>, fields: &Fields<'_>, mapping: &HashMap<String, String>, model: &str) -> String {
+    let mut upstream = model;
+    // BOUND: a chain can't be longer than the mapping.
+    for _ in 0..=mapping.len() {
+        match mapping.get(upstream) {
+            Some(next) if next != upstream => upstream = next,
+            _ => return upstream.to_owned(),
+        }
+    }
+    if let Some(item) = fields.get("model_mapping") {
+        let message = format!("the mapping of `{model}` leads back to itself");
+        item.say(load, Severity::Error, "alias_cycle", message, "let it end at a name that the upstream knows");
+    }
+    model.to_owned()
+}
+
+/// The channel's credentials: one, or several in one text, a line each. Each makes a channel.
+fn credentials(
+    load: &mut Load<'_>,
+    fields: &Fields<'_>,
+    item: &Item<'_>,
+    channel: &mut Channel,
+    provider: &Provider,
+) -> Vec<SecretRef> {
+    if channel.endpoints.is_empty() {
+        channel.enabled = false;
+        return vec![SecretRef::None];
+    }
+    let key = fields.any(&["key", "keys"]);
+    let several: Vec<String> = match &key {
+        Some(key) => match &key.node.value {
+            Value::List(_) => {
+                let items = key.list(load);
+                if let [only] = items.as_slice() {
+                    draft::credential(load, channel, provider, Some(only), item);
+                    return vec![channel.secret.clone()];
+                }
+                items.iter().filter_map(|item| item.filled(load)).collect()
+            }
+            _ => key
+                .quiet_text(load)
+                .map(|text| text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+                .unwrap_or_default(),
+        },
+        None => Vec::new(),
+    };
+    if several.len() < 2 {
+        draft::credential(load, channel, provider, key.as_ref(), item);
+        return vec![channel.secret.clone()];
+    }
+    if let Some(key) = &key {
+        let message = format!("the channel `{}` has {} keys: each becomes a channel of its own", channel.name, several.len());
+        key.say(load, Severity::Note, "several_keys", message, "");
+    }
+    several.into_iter().map(|key| SecretRef::Inline(Secret::new(key))).collect()
+}
+
+/// Groups that channels name exist: implicitly, in the default organization.
+fn groups_of(declared: &mut Declared) {
+    let mut labels: Vec<Arc<str>> = Vec::new();
+    for label in declared.channels.iter().flat_map(|channel| &channel.groups) {
+        if !labels.contains(label) {
+            labels.push(Arc::clone(label));
+        }
+    }
+    declared.groups.extend(labels.into_iter().map(|label| implicit_group(&label)));
+}
+
+/// A group that is only named.
+pub(crate) fn implicit_group(label: &str) -> Group {
+    Group {
+        id: GroupId::from(label),
+        alias: Some(label.to_owned()),
+        organization: OrganizationId::from(DEFAULT_ORGANIZATION),
+        access: ModelAccess::only(Vec::<ModelName>::new()),
+        limits: Vec::new(),
+        price_ratio_ppm: sluicegate_core::price::RATIO_ONE_PPM,
+        preferences: Vec::new(),
+        blocked: false,
+        metadata: serde_json::Map::new(),
+        source: Source::File,
+        created_at: sluicegate_core::time::Timestamp::default(),
+    }
+}
