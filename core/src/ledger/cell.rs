@@ -39,6 +39,27 @@ impl Tally {
     /// counted as the three can hold without overflow.
     #[inline]
     pub(super) fn apply(&mut self, change: Change) -> Change {
+        let part = |now: i64, change: i64| now.checked_add(change).filter(|after| *after >= 0);
+        let whole = || {
+            let after = Tally {
+                settled: part(self.settled, change.settled)?,
+                reserved: part(self.reserved, change.reserved)?,
+                held: part(self.held, change.held)?,
+            };
+            after.settled.checked_add(after.reserved)?.checked_add(after.held)?;
+            Some(after)
+        };
+        match whole() {
+            Some(after) => {
+                *self = after;
+                change
+            }
+            None => self.apply_cut(change),
+        }
+    }
+
+    #[cold]
+    fn apply_cut(&mut self, change: Change) -> Change {
         let before = *self;
         self.reserved = self.reserved.saturating_add(change.reserved.min(0)).max(0);
         self.held = self.held.saturating_add(change.held.min(0)).max(0);
