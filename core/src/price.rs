@@ -51,6 +51,8 @@ pub struct PriceTier {
     pub cache_write: Option<PicoUsd>,
     /// See [`Price::cache_write_1h`].
     pub cache_write_1h: Option<PicoUsd>,
+    /// See [`Price::output_reasoning`].
+    pub output_reasoning: Option<PicoUsd>,
 }
 
 impl Price {
@@ -111,7 +113,7 @@ impl Price {
             cache_read: pick(tier.and_then(|t| t.cache_read), self.cache_read).unwrap_or(input),
             cache_write,
             cache_write_1h: pick(tier.and_then(|t| t.cache_write_1h), self.cache_write_1h).unwrap_or(cache_write),
-            output_reasoning: self.output_reasoning.unwrap_or(output),
+            output_reasoning: pick(tier.and_then(|t| t.output_reasoning), self.output_reasoning).unwrap_or(output),
             audio_in: self.audio_in.unwrap_or(input),
             audio_out: self.audio_out.unwrap_or(output),
         }
