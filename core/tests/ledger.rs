@@ -1,4 +1,5 @@
 //! The ledger against a plain model of its rules, under random histories.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests aren't tests to the lint")]
 
 use std::collections::{BTreeMap, HashMap};
 
