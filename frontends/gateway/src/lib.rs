@@ -1,1 +1,4 @@
 //! Being furnished.
+
+pub mod credential;
+pub mod store;

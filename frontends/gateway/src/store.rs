@@ -1,0 +1,247 @@
+//! Where the gateway keeps what must outlive it: tenants, keys, channels, records, balances, and who changed what.
+//!
+//! A store offers atomic primitives and no rule: who may change what is the [`admin`](crate::admin) service's affair,
+//! what may be used is the engine's. [`open`] gives the store that an address names; all of them pass one contract
+//! suite.
+
+mod change;
+mod filter;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use async_trait::async_trait;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use sluicegate_core::ports::RecordStore;
+use sluicegate_core::snapshot::PolicySource;
+use sluicegate_core::{
+    ApiKey, Channel, Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization, OrganizationId, Result,
+    Timestamp, UsageRecord, User, UserId,
+};
+
+pub use change::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange};
+pub use filter::{
+    AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Owner, Page, Reach, RecordFilter,
+    Since, Sums, UserFilter,
+};
+
+use crate::credential::KeyHash;
+
+/// A thing as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stored<T> {
+    /// The thing.
+    pub value: T,
+    /// Counts up with each change; a change that expects another one is refused.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Who created it.
+    pub created_by: String,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Who changed it last.
+    pub updated_by: String,
+}
+
+/// A key as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredKey {
+    /// The key.
+    pub key: Stored<ApiKey>,
+    /// The hash that it is found by.
+    pub hash: KeyHash,
+}
+
+/// A channel as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredChannel {
+    /// The channel.
+    pub channel: Stored<Channel>,
+    /// Its sealed credential, if it has one here.
+    pub secret: Option<String>,
+}
+
+/// A key and everything stored that it refers to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyParts {
+    /// The key.
+    pub key: ApiKey,
+    /// Its group, if that is stored.
+    pub group: Option<Group>,
+    /// Its user, if they are stored.
+    pub user: Option<User>,
+    /// The user's membership in the group, if there is one.
+    pub membership: Option<Membership>,
+    /// Its organization, if that is stored.
+    pub organization: Option<Organization>,
+    /// When this hash stops opening the key: it was regenerated. `None` for the current one.
+    pub retires_at: Option<Timestamp>,
+}
+
+/// A policy script as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredPolicy {
+    /// The script.
+    pub source: PolicySource,
+    /// Whether it runs.
+    pub enabled: bool,
+}
+
+/// Everything that the gateway keeps.
+///
+/// Every method is atomic, and safe to drop while it waits: then it happened entirely or not at all. Things out of
+/// `reach` are answered exactly like things that don't exist. Implementations fail with `Store` when the database
+/// can't be reached or refuses.
+#[async_trait]
+pub trait Store: RecordStore {
+    /// What the hash opens: the key and its group, user, membership and organization, in one query. Hashes that have
+    /// retired before `now` open nothing.
+    async fn key_by_hash(&self, hash: &KeyHash, now: Timestamp) -> Result<Option<KeyParts>>;
+
+    /// One key.
+    async fn key(&self, key: &KeyRef, reach: &Reach) -> Result<Option<StoredKey>>;
+
+    /// Keys, newest first.
+    async fn keys(&self, filter: &KeyFilter, reach: &Reach, page: Page) -> Result<Listing<StoredKey>>;
+
+    /// One group, by id, or by alias.
+    async fn group(&self, id_or_alias: &str, reach: &Reach) -> Result<Option<Stored<Group>>>;
+
+    /// Groups, newest first.
+    async fn groups(&self, filter: &GroupFilter, reach: &Reach, page: Page) -> Result<Listing<Stored<Group>>>;
+
+    /// One user.
+    async fn user(&self, id: &UserId, reach: &Reach) -> Result<Option<Stored<User>>>;
+
+    /// Users, newest first.
+    async fn users(&self, filter: &UserFilter, reach: &Reach, page: Page) -> Result<Listing<Stored<User>>>;
+
+    /// Memberships of a group, of a user, or of both.
+    async fn memberships(&self, group: Option<&GroupId>, user: Option<&UserId>) -> Result<Vec<Stored<Membership>>>;
+
+    /// One organization.
+    async fn organization(&self, id: &OrganizationId, reach: &Reach) -> Result<Option<Stored<Organization>>>;
+
+    /// Organizations, by id.
+    async fn organizations(&self, reach: &Reach) -> Result<Vec<Stored<Organization>>>;
+
+    /// Every channel, by id, with its sealed credential.
+    async fn channels(&self) -> Result<Vec<StoredChannel>>;
+
+    /// Every policy script, by name.
+    async fn policies(&self) -> Result<Vec<Stored<StoredPolicy>>>;
+
+    /// One setting.
+    async fn setting(&self, name: &str) -> Result<Option<Stored<serde_json::Value>>>;
+
+    /// Every setting, by name.
+    async fn settings(&self) -> Result<Vec<(String, Stored<serde_json::Value>)>>;
+
+    /// Makes changes, in their order, and appends the event that tells of them: all or nothing.
+    ///
+    /// # Errors
+    /// `Conflict` when something that should be new exists, or when something has another version than expected: then
+    /// the retry is [`Now`](sluicegate_core::Retry::Now). `NotFound` when something to be changed isn't there.
+    async fn apply(&self, changes: &[Change], event: &NewEvent, chain: &dyn AuditChain) -> Result<AuditEvent>;
+
+    /// The number of the newest event. Any change to anything but records and balances moves it: who caches asks it.
+    async fn head(&self) -> Result<i64>;
+
+    /// Events, newest first.
+    async fn events(&self, filter: &AuditFilter, reach: &Reach, page: Page) -> Result<Listing<AuditEvent>>;
+
+    /// Records, newest first.
+    async fn records(&self, filter: &RecordFilter, reach: &Reach, page: Page) -> Result<Listing<UsageRecord>>;
+
+    /// Daily sums, by the dimensions given and in their order. At most `page.limit` rows.
+    async fn daily(
+        &self,
+        filter: &RecordFilter,
+        reach: &Reach,
+        by: &[Dimension],
+        page: Page,
+    ) -> Result<Listing<DailyRow>>;
+
+    /// What was used in all by each of these, in days since the first record: keys, groups, users, organizations,
+    /// models or channels.
+    async fn totals(&self, of: Dimension, ids: &[&str]) -> Result<std::collections::HashMap<String, Sums>>;
+
+    /// What an owner has used since then. By days, the days are those of the store's time zone.
+    async fn usage(&self, owner: &Owner, model: Option<&ModelName>, since: Since) -> Result<Sums>;
+
+    /// What an owner has used since then, in spans of `bucket_ms`, each with its start.
+    async fn usage_buckets(
+        &self,
+        owner: &Owner,
+        model: Option<&ModelName>,
+        since: Timestamp,
+        bucket_ms: u64,
+    ) -> Result<Vec<(Timestamp, Sums)>>;
+
+    /// Forgets records that began, and balances of windows that began, before these times. Daily sums stay, and so do
+    /// balances of lifetimes.
+    async fn prune(&self, records_before: Timestamp, balances_before: Timestamp) -> Result<u64>;
+
+    /// Says whether the database answers.
+    async fn ping(&self) -> Result<()>;
+
+    /// Closes every connection.
+    async fn close(&self);
+}
+
+/// Opens the store at an address: `memory`, `sqlite:PATH` or a path, `postgres://USER:PASSWORD@HOST/DATABASE`.
+///
+/// Days are those of `time_zone`. The schema is created or brought up to date.
+///
+/// # Errors
+/// `Config` when the address makes no sense, holds a placeholder that nobody replaced, or names a kind of database
+/// that this build lacks. `Store` when the database can't be reached or doesn't let us in. No message holds the
+/// password.
+pub async fn open(address: &str, time_zone: TimeZone) -> Result<std::sync::Arc<dyn Store>> {
+    let address = address.trim();
+    if address.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Config,
+            "the database's address is empty; give `memory`, a path or `postgres://user:password@host/database`",
+        ));
+    }
+    match address.split_once("://") {
+        Some(("postgres" | "postgresql", _)) => open_postgres(address, time_zone).await,
+        Some(("sqlite", path)) => open_sqlite(path, time_zone).await,
+        Some((scheme, _)) => Err(Error::new(
+            ErrorKind::Config,
+            format!("no database is known by `{scheme}://`; use `sqlite:` or `postgres://`"),
+        )),
+        None => open_sqlite(address.strip_prefix("sqlite:").unwrap_or(address), time_zone).await,
+    }
+}
+
+#[cfg(feature = "sqlite")]
+async fn open_sqlite(path: &str, time_zone: TimeZone) -> Result<std::sync::Arc<dyn Store>> {
+    let database: Box<dyn sql::Database> = match path {
+        "memory" | ":memory:" => Box::new(sqlite::Sqlite::memory().await?),
+        path => Box::new(sqlite::Sqlite::file(std::path::Path::new(path)).await?),
+    };
+    Ok(std::sync::Arc::new(sql::SqlStore::open(database, time_zone).await?))
+}
+
+#[cfg(not(feature = "sqlite"))]
+async fn open_sqlite(_: &str, _: TimeZone) -> Result<std::sync::Arc<dyn Store>> {
+    Err(Error::new(ErrorKind::Config, "this build has no SQLite; build it with the feature `sqlite`"))
+}
+
+#[cfg(feature = "postgres")]
+async fn open_postgres(address: &str, time_zone: TimeZone) -> Result<std::sync::Arc<dyn Store>> {
+    let database = Box::new(postgres::Postgres::connect(address).await?);
+    Ok(std::sync::Arc::new(sql::SqlStore::open(database, time_zone).await?))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn open_postgres(_: &str, _: TimeZone) -> Result<std::sync::Arc<dyn Store>> {
+    Err(Error::new(ErrorKind::Config, "this build has no PostgreSQL; build it with the feature `postgres`"))
+}

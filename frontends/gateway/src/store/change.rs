@@ -1,0 +1,117 @@
+//! Changes to what is stored, and the events that tell of them.
+
+use serde::{Deserialize, Serialize};
+use sluicegate_core::{
+    ApiKey, Channel, ChannelId, Group, GroupId, KeyId, Membership, Organization, OrganizationId, Timestamp, User, UserId,
+};
+
+use super::StoredPolicy;
+use crate::credential::KeyHash;
+
+/// What must be stored under the id for a change to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing.
+    New,
+    /// This version.
+    Version(i64),
+    /// Anything or nothing.
+    Any,
+}
+
+/// What happens to a channel's sealed credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretChange {
+    /// It stays.
+    Keep,
+    /// It is removed.
+    Clear,
+    /// It becomes this one, sealed.
+    Set(String),
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// An organization as it shall be.
+    PutOrganization(Organization, Expect),
+    /// Removes an organization.
+    DeleteOrganization(OrganizationId),
+    /// A group as it shall be.
+    PutGroup(Group, Expect),
+    /// Removes a group, its memberships and its keys.
+    DeleteGroup(GroupId),
+    /// A user as they shall be.
+    PutUser(User, Expect),
+    /// Removes a user, their memberships and their keys.
+    DeleteUser(UserId),
+    /// A membership as it shall be.
+    PutMembership(Membership, Expect),
+    /// Removes a membership, and the keys that the user has in the group.
+    DeleteMembership(GroupId, UserId),
+    /// A key as it shall be.
+    PutKey {
+        /// The key.
+        key: ApiKey,
+        /// What it is found by.
+        hash: KeyHash,
+        /// When the hash that this one replaces stops opening the key; `None` is at once.
+        old_hash_until: Option<Timestamp>,
+        /// What must be there.
+        expect: Expect,
+    },
+    /// Removes a key.
+    DeleteKey(KeyId),
+    /// A channel as it shall be.
+    PutChannel(Channel, SecretChange, Expect),
+    /// Removes a channel.
+    DeleteChannel(ChannelId),
+    /// A policy as it shall be.
+    PutPolicy(StoredPolicy, Expect),
+    /// Removes a policy.
+    DeletePolicy(String),
+    /// A setting as it shall be.
+    PutSetting(String, serde_json::Value, Expect),
+    /// Removes a setting.
+    DeleteSetting(String),
+}
+
+/// An event to be written down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewEvent {
+    /// When.
+    pub at: Timestamp,
+    /// Who, such as `master key`, `user u1` or `key k1`.
+    pub actor: String,
+    /// What, such as `key.create`.
+    pub action: String,
+    /// To which, such as `key k1`.
+    pub target: String,
+    /// Whose organization it touches; `None` is the whole installation's affair.
+    pub organization: Option<OrganizationId>,
+    /// Whose group it touches.
+    pub group: Option<GroupId>,
+    /// Whose user it touches.
+    pub user: Option<UserId>,
+    /// What changed. Never a secret.
+    pub detail: serde_json::Value,
+}
+
+/// An event that was written down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    /// Its number: 1, 2, 3 and so on without a gap.
+    pub seq: i64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: NewEvent,
+    /// A keyed code over it and the one before, in hexadecimal: who holds the key can tell whether any was changed,
+    /// removed or put in.
+    pub mac: String,
+}
+
+/// Links an event to the one before it. Called inside the transaction that writes it.
+pub trait AuditChain: Send + Sync {
+    /// The code of event number `seq`, given the code of the one before it (empty for the first).
+    fn link(&self, previous: &str, seq: i64, event: &NewEvent) -> String;
+}

@@ -1,0 +1,341 @@
+//! What to look for, and how far one may look.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use sluicegate_core::{
+    ApiKey, CallId, ChannelId, Group, GroupId, KeyId, ModelName, OrganizationId, OutcomeClass, Scope, ScopeKind,
+    Timestamp, User, UserId,
+};
+
+use crate::credential::KeyHash;
+
+/// How far somebody may look. Part of every query, so that what is out of reach looks like what doesn't exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Only this organization; `None` is all of them.
+    pub organization: Option<OrganizationId>,
+    /// Only this part of the organization; `None` is all of it.
+    pub narrow: Option<Narrow>,
+}
+
+/// A part of an organization: what lies in any of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Narrow {
+    /// What belongs to one of these groups.
+    pub groups: Vec<GroupId>,
+    /// What belongs to this user.
+    pub user: Option<UserId>,
+    /// This key.
+    pub key: Option<KeyId>,
+}
+
+impl Reach {
+    /// Everything.
+    pub const ALL: Reach = Reach { organization: None, narrow: None };
+
+    fn organization_has(&self, organization: &OrganizationId) -> bool {
+        self.organization.as_ref().is_none_or(|mine| mine == organization)
+    }
+
+    /// Whether a key lies within.
+    pub fn has_key(&self, key: &ApiKey) -> bool {
+        self.organization_has(&key.organization)
+            && self.narrow.as_ref().is_none_or(|n| {
+                key.group.as_ref().is_some_and(|g| n.groups.contains(g))
+                    || (key.user.is_some() && key.user == n.user)
+                    || n.key.as_ref() == Some(&key.id)
+            })
+    }
+
+    /// Whether a group lies within.
+    pub fn has_group(&self, group: &Group) -> bool {
+        self.organization_has(&group.organization) && self.narrow.as_ref().is_none_or(|n| n.groups.contains(&group.id))
+    }
+
+    /// Whether a user who is in these groups lies within.
+    pub fn has_user(&self, user: &User, groups: &[GroupId]) -> bool {
+        self.organization_has(&user.organization)
+            && self.narrow.as_ref().is_none_or(|n| {
+                n.user.as_ref() == Some(&user.id) || groups.iter().any(|group| n.groups.contains(group))
+            })
+    }
+}
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// How many at most; 1 to 1,000. Default 100.
+    #[serde(default = "default_limit")]
+    pub limit: u32,
+    /// How many to leave out at the start. Default 0.
+    #[serde(default)]
+    pub offset: u64,
+}
+
+fn default_limit() -> u32 {
+    100
+}
+
+impl Page {
+    /// No more than this many at a time.
+    pub const MAX: u32 = 1_000;
+
+    /// A page of so many, after so many.
+    pub fn new(limit: u32, offset: u64) -> Self {
+        Self { limit: limit.clamp(1, Self::MAX), offset }
+    }
+
+    /// Page number `number`, counting from 1, of pages of `size`.
+    pub fn numbered(number: u64, size: u32) -> Self {
+        let page = Self::new(size, 0);
+        Self { offset: number.saturating_sub(1).saturating_mul(u64::from(page.limit)), ..page }
+    }
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { limit: default_limit(), offset: 0 }
+    }
+}
+
+/// A part of a list, and how long the whole is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Listing<T> {
+    /// The part.
+    pub items: Vec<T>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+impl<T> Listing<T> {
+    /// The same list of other things.
+    pub fn map<U>(self, f: impl FnMut(T) -> U) -> Listing<U> {
+        Listing { items: self.items.into_iter().map(f).collect(), total: self.total }
+    }
+}
+
+/// How a key is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRef {
+    /// By its id.
+    Id(KeyId),
+    /// By its hash, or that of the credential itself.
+    Hash(KeyHash),
+    /// By its alias.
+    Alias(String),
+}
+
+/// Which keys.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyFilter {
+    /// Of this organization.
+    pub organization: Option<OrganizationId>,
+    /// Of this group.
+    pub group: Option<GroupId>,
+    /// Of this user.
+    pub user: Option<UserId>,
+    /// With this text in id or alias, whatever its case.
+    pub search: Option<String>,
+    /// With exactly this alias.
+    pub alias: Option<String>,
+    /// With exactly this hash.
+    pub hash: Option<KeyHash>,
+}
+
+/// Which groups.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GroupFilter {
+    /// Of this organization.
+    pub organization: Option<OrganizationId>,
+    /// That this user is in.
+    pub member: Option<UserId>,
+    /// With this text in id or alias, whatever its case.
+    pub search: Option<String>,
+}
+
+/// Which users.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UserFilter {
+    /// Of this organization.
+    pub organization: Option<OrganizationId>,
+    /// In this group.
+    pub group: Option<GroupId>,
+    /// With exactly this e-mail address.
+    pub email: Option<String>,
+    /// With this text in id, alias or e-mail address, whatever its case.
+    pub search: Option<String>,
+}
+
+/// Which records. Times: from the first, included, to the second, excluded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordFilter {
+    /// That began at this time or later.
+    pub from: Option<Timestamp>,
+    /// That began before this time.
+    pub to: Option<Timestamp>,
+    /// Of this organization.
+    pub organization: Option<OrganizationId>,
+    /// Of this group.
+    pub group: Option<GroupId>,
+    /// Of this user.
+    pub user: Option<UserId>,
+    /// Of this key.
+    pub key: Option<KeyId>,
+    /// For this model, as requested.
+    pub model: Option<ModelName>,
+    /// Last tried at this channel.
+    pub channel: Option<ChannelId>,
+    /// This one.
+    pub call: Option<CallId>,
+    /// That ended so. Daily sums don't know it.
+    pub outcome: Option<OutcomeClass>,
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditFilter {
+    /// That happened at this time or later.
+    pub from: Option<Timestamp>,
+    /// That happened before this time.
+    pub to: Option<Timestamp>,
+    /// By this actor.
+    pub actor: Option<String>,
+    /// This action, or every action of a family: `key.` for all that happens to keys.
+    pub action: Option<String>,
+    /// To this.
+    pub target: Option<String>,
+}
+
+/// What daily sums can be told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dimension {
+    /// The day, as `YYYY-MM-DD`.
+    Day,
+    /// The organization.
+    Organization,
+    /// The group.
+    Group,
+    /// The user.
+    User,
+    /// The key.
+    Key,
+    /// The model, as requested.
+    Model,
+    /// The channel.
+    Channel,
+}
+
+/// What was used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sums {
+    /// Calls that were admitted.
+    pub requests: i64,
+    /// Calls that didn't end well.
+    pub failures: i64,
+    /// Attempts.
+    pub attempts: i64,
+    /// Input tokens, cached ones included.
+    pub input_tokens: i64,
+    /// Output tokens, reasoning included.
+    pub output_tokens: i64,
+    /// Input tokens read from prompt caches.
+    pub cache_read_tokens: i64,
+    /// Input tokens written to prompt caches.
+    pub cache_write_tokens: i64,
+    /// What it cost the callers, in nano-USD.
+    pub spend: i64,
+    /// What it costs at list prices, in nano-USD.
+    pub cost: i64,
+}
+
+impl Sums {
+    /// Adds another sum to this one. Saturates.
+    pub fn add(&mut self, other: &Sums) {
+        for (mine, theirs) in [
+            (&mut self.requests, other.requests),
+            (&mut self.failures, other.failures),
+            (&mut self.attempts, other.attempts),
+            (&mut self.input_tokens, other.input_tokens),
+            (&mut self.output_tokens, other.output_tokens),
+            (&mut self.cache_read_tokens, other.cache_read_tokens),
+            (&mut self.cache_write_tokens, other.cache_write_tokens),
+            (&mut self.spend, other.spend),
+            (&mut self.cost, other.cost),
+        ] {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+
+    /// Input and output tokens. Saturates.
+    pub fn total_tokens(&self) -> i64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+}
+
+/// Daily sums of one combination.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DailyRow {
+    /// The values of the dimensions asked for, in their order; empty for none (no group, no user).
+    pub by: Vec<String>,
+    /// What was used.
+    #[serde(flatten)]
+    pub sums: Sums,
+}
+
+/// Whose use is summed up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A key's.
+    Key(KeyId),
+    /// A user's in a group.
+    Membership(GroupId, UserId),
+    /// A group's.
+    Group(GroupId),
+    /// A user's.
+    User {
+        /// Whose.
+        user: UserId,
+        /// Whether only keys without a group count: the use of the others is their group's.
+        ungrouped: bool,
+    },
+    /// An organization's.
+    Organization(OrganizationId),
+    /// Everybody's.
+    Global,
+    /// A channel's: its requests are its attempts, its spend is at list prices.
+    Channel(ChannelId),
+}
+
+impl Owner {
+    /// The scope that counts the owner's use.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Owner::Key(id) => Scope::new(ScopeKind::Key, id.as_str()),
+            Owner::Membership(group, user) => Scope::new(ScopeKind::Membership, format!("{group}/{user}")),
+            Owner::Group(id) => Scope::new(ScopeKind::Group, id.as_str()),
+            Owner::User { user, .. } => Scope::new(ScopeKind::User, user.as_str()),
+            Owner::Organization(id) => Scope::new(ScopeKind::Organization, id.as_str()),
+            Owner::Global => Scope::new(ScopeKind::Global, ""),
+            Owner::Channel(id) => Scope::new(ScopeKind::Channel, id.as_str()),
+        }
+    }
+}
+
+/// Since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// Since the first record.
+    Ever,
+    /// Since this day began.
+    Day(Date),
+    /// Since this instant.
+    Instant(Timestamp),
+}

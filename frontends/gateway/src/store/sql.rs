@@ -1,0 +1,294 @@
+//! The store over SQL, written once for SQLite and PostgreSQL.
+//!
+//! Both take the same statements: `$n` for arguments, `ON CONFLICT`, `RETURNING`, and only two column types. What
+//! differs, connecting and one row's decoding, is behind [`Database`] and [`Session`].
+
+mod change;
+mod directory;
+mod migrate;
+mod record;
+mod row;
+mod usage;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use jiff::tz::TimeZone;
+use sluicegate_core::ledger::Balance;
+use sluicegate_core::ports::RecordStore;
+use sluicegate_core::{
+    Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization, OrganizationId, Result, Timestamp,
+    UsageRecord, User, UserId,
+};
+
+use super::{
+    AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, GroupFilter, KeyFilter, KeyParts, KeyRef, Listing,
+    NewEvent, Owner, Page, Reach, RecordFilter, Since, Store, Stored, StoredChannel, StoredKey, StoredPolicy, Sums,
+    UserFilter,
+};
+use crate::credential::KeyHash;
+
+pub(super) use row::{Row, Value};
+
+/// SQL text. Built from literals only: what a user gives is always an argument.
+pub(super) type Sql = Cow<'static, str>;
+
+/// Which SQL it is, where that matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// SQLite.
+    #[cfg(feature = "sqlite")]
+    Sqlite,
+    /// PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Postgres,
+}
+
+/// Connections to one database.
+#[async_trait]
+pub(super) trait Database: Send + Sync {
+    /// Which SQL it speaks.
+    fn dialect(&self) -> Dialect;
+
+    /// A connection for reading, outside of any transaction.
+    async fn read(&self) -> Result<Box<dyn Session>>;
+
+    /// A transaction that may write. Dropped without [`Session::commit`], it leaves no trace.
+    async fn begin(&self) -> Result<Box<dyn Session>>;
+
+    /// Closes every connection, when those in use are returned.
+    async fn close(&self);
+}
+
+/// A connection in use.
+#[async_trait]
+pub(super) trait Session: Send {
+    /// Runs a statement; how many rows it touched.
+    async fn execute(&mut self, sql: Sql, args: Vec<Value>) -> Result<u64>;
+
+    /// Runs a query and fetches its rows.
+    async fn query(&mut self, sql: Sql, args: Vec<Value>) -> Result<Vec<Row>>;
+
+    /// Makes a transaction's changes last.
+    async fn commit(self: Box<Self>) -> Result<()>;
+}
+
+/// Everything the gateway keeps, in one SQL database.
+pub(super) struct SqlStore {
+    database: Box<dyn Database>,
+    time_zone: TimeZone,
+}
+
+impl SqlStore {
+    /// Brings the schema up to date and takes the database into use. Daily sums are by days of `time_zone`.
+    pub(super) async fn open(database: Box<dyn Database>, time_zone: TimeZone) -> Result<Self> {
+        migrate::run(&*database).await?;
+        Ok(Self { database, time_zone })
+    }
+
+    async fn fetch(&self, sql: impl Into<Sql> + Send, args: Vec<Value>) -> Result<Vec<Row>> {
+        self.database.read().await?.query(sql.into(), args).await
+    }
+}
+
+/// What a statement that failed becomes: constraint violations are the caller's affair, the rest is the store's.
+pub(super) fn statement_error(error: sqlx::Error) -> Error {
+    match &error {
+        sqlx::Error::Database(db) if db.is_unique_violation() => {
+            Error::new(ErrorKind::Conflict, "the id or name is already taken").with_source(error)
+        }
+        _ => Error::new(ErrorKind::Store, format!("the database refused a statement: {}", one_line(&error)))
+            .with_retry(sluicegate_core::Retry::AfterMs(200))
+            .with_source(error),
+    }
+}
+
+/// An error's text on one line. Statements' arguments are never in it.
+pub(super) fn one_line(error: &dyn std::error::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Collects conditions and their arguments into a `WHERE` clause.
+#[derive(Default)]
+pub(super) struct Where {
+    sql: String,
+    args: Vec<Value>,
+}
+
+impl Where {
+    /// Adds a condition. Each `?` in it stands for the next of `args`.
+    pub(super) fn and(&mut self, condition: &str, args: impl IntoIterator<Item = Value>) -> &mut Self {
+        self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
+        let mut args = args.into_iter();
+        for part in condition.split_inclusive('?') {
+            match (part.strip_suffix('?'), part.ends_with('?').then(|| args.next()).flatten()) {
+                (Some(text), Some(arg)) => {
+                    self.sql.push_str(text);
+                    self.args.push(arg);
+                    self.sql.push_str(&format!("${}", self.args.len()));
+                }
+                _ => self.sql.push_str(part),
+            }
+        }
+        self
+    }
+
+    /// Adds a condition that only holds when the argument is given.
+    pub(super) fn maybe<T: Into<Value>>(&mut self, condition: &str, arg: Option<T>) -> &mut Self {
+        match arg {
+            Some(arg) => self.and(condition, [arg.into()]),
+            None => self,
+        }
+    }
+
+    /// `column IN (…)`; an empty list matches nothing.
+    pub(super) fn one_of<T: Into<Value>>(&mut self, column: &str, list: impl IntoIterator<Item = T>) -> &mut Self {
+        let args: Vec<Value> = list.into_iter().map(Into::into).collect();
+        if args.is_empty() {
+            return self.and("1 = 0", []);
+        }
+        let marks = vec!["?"; args.len()].join(", ");
+        self.and(&format!("{column} IN ({marks})"), args)
+    }
+
+    /// Puts `before`, the clause and `after` together; the next argument is number `args.len() + 1`.
+    pub(super) fn wrap(self, before: &str, after: &str) -> (Sql, Vec<Value>) {
+        (Cow::Owned(format!("{before}{}{after}", self.sql)), self.args)
+    }
+
+    /// Like [`wrap`](Self::wrap), with a page of rows.
+    pub(super) fn page(mut self, before: &str, order: &str, page: super::Page) -> (Sql, Vec<Value>) {
+        self.args.push(Value::from(i64::from(page.limit)));
+        self.args.push(Value::from(i64::try_from(page.offset).unwrap_or(i64::MAX)));
+        let (limit, offset) = (self.args.len() - 1, self.args.len());
+        (Cow::Owned(format!("{before}{} ORDER BY {order} LIMIT ${limit} OFFSET ${offset}", self.sql)), self.args)
+    }
+}
+
+#[async_trait]
+impl RecordStore for SqlStore {
+    async fn append(&self, records: &[UsageRecord], balances: &[Balance]) -> Result<()> {
+        self.append_batch(records, balances).await
+    }
+
+    async fn balances(&self) -> Result<Vec<Balance>> {
+        self.list_balances().await
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn key_by_hash(&self, hash: &KeyHash, now: Timestamp) -> Result<Option<KeyParts>> {
+        self.find_key_by_hash(hash, now).await
+    }
+
+    async fn key(&self, key: &KeyRef, reach: &Reach) -> Result<Option<StoredKey>> {
+        self.find_key(key, reach).await
+    }
+
+    async fn keys(&self, filter: &KeyFilter, reach: &Reach, page: Page) -> Result<Listing<StoredKey>> {
+        self.list_keys(filter, reach, page).await
+    }
+
+    async fn group(&self, id_or_alias: &str, reach: &Reach) -> Result<Option<Stored<Group>>> {
+        self.find_group(id_or_alias, reach).await
+    }
+
+    async fn groups(&self, filter: &GroupFilter, reach: &Reach, page: Page) -> Result<Listing<Stored<Group>>> {
+        self.list_groups(filter, reach, page).await
+    }
+
+    async fn user(&self, id: &UserId, reach: &Reach) -> Result<Option<Stored<User>>> {
+        self.find_user(id, reach).await
+    }
+
+    async fn users(&self, filter: &UserFilter, reach: &Reach, page: Page) -> Result<Listing<Stored<User>>> {
+        self.list_users(filter, reach, page).await
+    }
+
+    async fn memberships(&self, group: Option<&GroupId>, user: Option<&UserId>) -> Result<Vec<Stored<Membership>>> {
+        self.list_memberships(group, user).await
+    }
+
+    async fn organization(&self, id: &OrganizationId, reach: &Reach) -> Result<Option<Stored<Organization>>> {
+        self.find_organization(id, reach).await
+    }
+
+    async fn organizations(&self, reach: &Reach) -> Result<Vec<Stored<Organization>>> {
+        self.list_organizations(reach).await
+    }
+
+    async fn channels(&self) -> Result<Vec<StoredChannel>> {
+        self.list_channels().await
+    }
+
+    async fn policies(&self) -> Result<Vec<Stored<StoredPolicy>>> {
+        self.list_policies().await
+    }
+
+    async fn setting(&self, name: &str) -> Result<Option<Stored<serde_json::Value>>> {
+        Ok(self.list_settings(Some(name)).await?.into_iter().next().map(|(_, setting)| setting))
+    }
+
+    async fn settings(&self) -> Result<Vec<(String, Stored<serde_json::Value>)>> {
+        self.list_settings(None).await
+    }
+
+    async fn apply(&self, changes: &[Change], event: &NewEvent, chain: &dyn AuditChain) -> Result<AuditEvent> {
+        self.change(changes, event, chain).await
+    }
+
+    async fn head(&self) -> Result<i64> {
+        let rows = self.fetch("SELECT seq FROM sg_audit_head WHERE id = 1", Vec::new()).await?;
+        rows.into_iter().next().map_or(Ok(0), |mut row| row.int())
+    }
+
+    async fn events(&self, filter: &AuditFilter, reach: &Reach, page: Page) -> Result<Listing<AuditEvent>> {
+        self.list_events(filter, reach, page).await
+    }
+
+    async fn records(&self, filter: &RecordFilter, reach: &Reach, page: Page) -> Result<Listing<UsageRecord>> {
+        self.list_records(filter, reach, page).await
+    }
+
+    async fn daily(
+        &self,
+        filter: &RecordFilter,
+        reach: &Reach,
+        by: &[Dimension],
+        page: Page,
+    ) -> Result<Listing<DailyRow>> {
+        self.list_daily(filter, reach, by, page).await
+    }
+
+    async fn totals(&self, of: Dimension, ids: &[&str]) -> Result<HashMap<String, Sums>> {
+        self.sum_totals(of, ids).await
+    }
+
+    async fn usage(&self, owner: &Owner, model: Option<&ModelName>, since: Since) -> Result<Sums> {
+        self.sum_usage(owner, model, since).await
+    }
+
+    async fn usage_buckets(
+        &self,
+        owner: &Owner,
+        model: Option<&ModelName>,
+        since: Timestamp,
+        bucket_ms: u64,
+    ) -> Result<Vec<(Timestamp, Sums)>> {
+        self.sum_buckets(owner, model, since, bucket_ms).await
+    }
+
+    async fn prune(&self, records_before: Timestamp, balances_before: Timestamp) -> Result<u64> {
+        self.forget(records_before, balances_before).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.fetch("SELECT seq FROM sg_audit_head", Vec::new()).await.map(drop)
+    }
+
+    async fn close(&self) {
+        self.database.close().await;
+    }
+}

@@ -1,0 +1,317 @@
+//! Writing tenants, keys, channels and settings.
+
+use sluicegate_core::{Error, ErrorKind, Result, Retry};
+
+use super::row::{Value, to_json};
+use super::{Session, SqlStore, Sql};
+use crate::store::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange};
+
+/// Who changes, and when.
+struct Author<'a> {
+    name: &'a str,
+    at: i64,
+}
+
+/// A row as it shall be: its table, the columns that identify it, and the others.
+struct Put {
+    table: &'static str,
+    what: String,
+    id: Vec<(&'static str, Value)>,
+    columns: Vec<(&'static str, Value)>,
+}
+
+impl SqlStore {
+    pub(super) async fn change(&self, changes: &[Change], event: &NewEvent, chain: &dyn AuditChain) -> Result<AuditEvent> {
+        let mut session = self.database.begin().await?;
+        // First, so that changes follow each other: the row is locked until the end.
+        let mut head = session
+            .query("UPDATE sg_audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, mac".into(), Vec::new())
+            .await?
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::new(ErrorKind::Store, "the database has lost the head of its audit trail"))?;
+        let (seq, previous) = (head.int()?, head.text()?);
+        let author = Author { name: &event.actor, at: event.at.as_ms() };
+        for change in changes {
+            apply(&mut *session, change, &author).await?;
+        }
+        let mac = chain.link(&previous, seq, event);
+        append_event(&mut *session, seq, event, &mac).await?;
+        session.commit().await?;
+        Ok(AuditEvent { seq, event: event.clone(), mac })
+    }
+}
+
+async fn append_event(session: &mut dyn Session, seq: i64, event: &NewEvent, mac: &str) -> Result<()> {
+    session
+        .execute(
+            "INSERT INTO sg_audit (seq, at, actor, action, target, organization_id, group_id, user_id, detail, mac) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+                .into(),
+            vec![
+                seq.into(),
+                event.at.as_ms().into(),
+                event.actor.as_str().into(),
+                event.action.as_str().into(),
+                event.target.as_str().into(),
+                event.organization.as_ref().map(|id| id.as_str()).into(),
+                event.group.as_ref().map(|id| id.as_str()).into(),
+                event.user.as_ref().map(|id| id.as_str()).into(),
+                to_json(&event.detail)?.into(),
+                mac.into(),
+            ],
+        )
+        .await?;
+    session.execute("UPDATE sg_audit_head SET mac = $1 WHERE id = 1".into(), vec![mac.into()]).await?;
+    Ok(())
+}
+
+async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) -> Result<()> {
+    match change {
+        Change::PutOrganization(it, expect) => {
+            let row = Put {
+                table: "sg_organization",
+                what: format!("organization `{}`", it.id),
+                id: vec![("id", it.id.as_str().into())],
+                columns: vec![("alias", it.alias.as_deref().into()), ("body", to_json(it)?.into())],
+            };
+            put(session, row, *expect, author).await
+        }
+        Change::PutGroup(it, expect) => {
+            let row = Put {
+                table: "sg_group",
+                what: format!("group `{}`", it.id),
+                id: vec![("id", it.id.as_str().into())],
+                columns: vec![
+                    ("alias", it.alias.as_deref().into()),
+                    ("organization_id", it.organization.as_str().into()),
+                    ("body", to_json(it)?.into()),
+                ],
+            };
+            put(session, row, *expect, author).await
+        }
+        Change::PutUser(it, expect) => {
+            let row = Put {
+                table: "sg_user",
+                what: format!("user `{}`", it.id),
+                id: vec![("id", it.id.as_str().into())],
+                columns: vec![
+                    ("email", it.email.as_deref().into()),
+                    ("alias", it.alias.as_deref().into()),
+                    ("organization_id", it.organization.as_str().into()),
+                    ("role", word(&it.role)?.into()),
+                    ("body", to_json(it)?.into()),
+                ],
+            };
+            put(session, row, *expect, author).await
+        }
+        Change::PutMembership(it, expect) => {
+            let row = Put {
+                table: "sg_membership",
+                what: format!("membership of user `{}` in group `{}`", it.user, it.group),
+                id: vec![("group_id", it.group.as_str().into()), ("user_id", it.user.as_str().into())],
+                columns: vec![("role", word(&it.role)?.into()), ("body", to_json(it)?.into())],
+            };
+            put(session, row, *expect, author).await
+        }
+        Change::PutKey { key, hash, old_hash_until, expect } => {
+            retire_hash(session, key.id.as_str(), &hash.to_string(), old_hash_until.map(|at| at.as_ms())).await?;
+            let row = Put {
+                table: "sg_key",
+                what: format!("key `{}`", key.id),
+                id: vec![("id", key.id.as_str().into())],
+                columns: vec![
+                    ("hash", hash.to_string().into()),
+                    ("alias", key.alias.as_deref().into()),
+                    ("organization_id", key.organization.as_str().into()),
+                    ("group_id", key.group.as_ref().map(|id| id.as_str()).into()),
+                    ("user_id", key.user.as_ref().map(|id| id.as_str()).into()),
+                    ("body", to_json(key)?.into()),
+                ],
+            };
+            put(session, row, *expect, author).await
+        }
+        Change::PutChannel(it, secret, expect) => {
+            let mut columns = vec![("name", it.name.as_str().into()), ("body", to_json(it)?.into())];
+            match secret {
+                SecretChange::Keep => {}
+                SecretChange::Clear => columns.push(("secret", Value::Text(None))),
+                SecretChange::Set(sealed) => columns.push(("secret", sealed.as_str().into())),
+            }
+            let row = Put {
+                table: "sg_channel",
+                what: format!("channel `{}`", it.id),
+                id: vec![("id", it.id.as_str().into())],
+                columns,
+            };
+            put(session, row, *expect, author).await
+        }
+        Change::PutPolicy(it, expect) => {
+            let row = Put {
+                table: "sg_policy",
+                what: format!("policy `{}`", it.source.name),
+                id: vec![("name", it.source.name.as_str().into())],
+                columns: vec![("body", to_json(it)?.into())],
+            };
+            put(session, row, *expect, author).await
+        }
+        Change::PutSetting(name, value, expect) => {
+            let row = Put {
+                table: "sg_setting",
+                what: format!("setting `{name}`"),
+                id: vec![("name", name.as_str().into())],
+                columns: vec![("body", to_json(value)?.into())],
+            };
+            put(session, row, *expect, author).await
+        }
+        _ => delete(session, change).await,
+    }
+}
+
+async fn delete(session: &mut dyn Session, change: &Change) -> Result<()> {
+    // What hangs on it goes first; the last statement must hit.
+    let (what, args, statements): (String, Vec<Value>, &[&'static str]) = match change {
+        Change::DeleteOrganization(id) => (
+            format!("organization `{id}`"),
+            vec![id.as_str().into()],
+            &["DELETE FROM sg_organization WHERE id = $1"],
+        ),
+        Change::DeleteGroup(id) => (
+            format!("group `{id}`"),
+            vec![id.as_str().into()],
+            &[
+                "DELETE FROM sg_retired_hash WHERE key_id IN (SELECT id FROM sg_key WHERE group_id = $1)",
+                "DELETE FROM sg_key WHERE group_id = $1",
+                "DELETE FROM sg_membership WHERE group_id = $1",
+                "DELETE FROM sg_group WHERE id = $1",
+            ],
+        ),
+        Change::DeleteUser(id) => (
+            format!("user `{id}`"),
+            vec![id.as_str().into()],
+            &[
+                "DELETE FROM sg_retired_hash WHERE key_id IN (SELECT id FROM sg_key WHERE user_id = $1)",
+                "DELETE FROM sg_key WHERE user_id = $1",
+                "DELETE FROM sg_membership WHERE user_id = $1",
+                "DELETE FROM sg_user WHERE id = $1",
+            ],
+        ),
+        Change::DeleteMembership(group, user) => (
+            format!("membership of user `{user}` in group `{group}`"),
+            vec![group.as_str().into(), user.as_str().into()],
+            &[
+                "DELETE FROM sg_retired_hash WHERE key_id IN (SELECT id FROM sg_key WHERE group_id = $1 AND user_id = $2)",
+                "DELETE FROM sg_key WHERE group_id = $1 AND user_id = $2",
+                "DELETE FROM sg_membership WHERE group_id = $1 AND user_id = $2",
+            ],
+        ),
+        Change::DeleteKey(id) => (
+            format!("key `{id}`"),
+            vec![id.as_str().into()],
+            &["DELETE FROM sg_retired_hash WHERE key_id = $1", "DELETE FROM sg_key WHERE id = $1"],
+        ),
+        Change::DeleteChannel(id) => {
+            (format!("channel `{id}`"), vec![id.as_str().into()], &["DELETE FROM sg_channel WHERE id = $1"])
+        }
+        Change::DeletePolicy(name) => {
+            (format!("policy `{name}`"), vec![name.as_str().into()], &["DELETE FROM sg_policy WHERE name = $1"])
+        }
+        Change::DeleteSetting(name) => {
+            (format!("setting `{name}`"), vec![name.as_str().into()], &["DELETE FROM sg_setting WHERE name = $1"])
+        }
+        _ => return Err(Error::new(ErrorKind::Internal, "a change that puts something was taken for one that removes")),
+    };
+    let mut hit = 0;
+    for statement in statements {
+        hit = session.execute((*statement).into(), args.clone()).await?;
+    }
+    if hit == 0 { Err(missing(&what)) } else { Ok(()) }
+}
+
+/// When a key's hash changes, the old one goes on opening it until then.
+async fn retire_hash(session: &mut dyn Session, key: &str, hash: &str, until: Option<i64>) -> Result<()> {
+    if let Some(until) = until {
+        session
+            .execute(
+                "INSERT INTO sg_retired_hash (hash, key_id, retires_at) \
+                 SELECT hash, id, $1 FROM sg_key WHERE id = $2 AND hash <> $3"
+                    .into(),
+                vec![until.into(), key.into(), hash.into()],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+async fn put(session: &mut dyn Session, row: Put, expect: Expect, author: &Author<'_>) -> Result<()> {
+    let what = row.what.clone();
+    let (sql, args) = match expect {
+        Expect::Version(version) => update(row, version, author),
+        Expect::New | Expect::Any => insert(row, expect == Expect::Any, author),
+    };
+    let hit = session.execute(sql, args).await.map_err(|error| match error.kind() {
+        ErrorKind::Conflict => {
+            Error::new(ErrorKind::Conflict, format!("{what} can't be stored: its id or name is already taken"))
+                .with("what", what.clone())
+        }
+        _ => error,
+    })?;
+    match (hit, expect) {
+        (0, Expect::Version(_)) => {
+            let message = format!("{what} was changed or removed by somebody else meanwhile; read it and try again");
+            Err(Error::new(ErrorKind::Conflict, message).with_retry(Retry::Now))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn update(row: Put, version: i64, author: &Author<'_>) -> (Sql, Vec<Value>) {
+    let mut args = Vec::new();
+    let mut set = Vec::new();
+    for (column, value) in row.columns.into_iter().chain([("updated_at", author.at.into()), ("updated_by", author.name.into())]) {
+        args.push(value);
+        set.push(format!("{column} = ${}", args.len()));
+    }
+    let mut find = Vec::new();
+    for (column, value) in row.id.into_iter().chain([("version", version.into())]) {
+        args.push(value);
+        find.push(format!("{column} = ${}", args.len()));
+    }
+    let sql = format!("UPDATE {} SET version = version + 1, {} WHERE {}", row.table, set.join(", "), find.join(" AND "));
+    (sql.into(), args)
+}
+
+fn insert(row: Put, or_update: bool, author: &Author<'_>) -> (Sql, Vec<Value>) {
+    let stamp: [(&str, Value); 5] = [
+        ("version", 1.into()),
+        ("created_at", author.at.into()),
+        ("created_by", author.name.into()),
+        ("updated_at", author.at.into()),
+        ("updated_by", author.name.into()),
+    ];
+    let key = row.id.iter().map(|(column, _)| *column).collect::<Vec<_>>().join(", ");
+    let renewed: Vec<String> = row
+        .columns
+        .iter()
+        .map(|(column, _)| *column)
+        .chain(["updated_at", "updated_by"])
+        .map(|column| format!("{column} = excluded.{column}"))
+        .collect();
+    let (columns, args): (Vec<&str>, Vec<Value>) = row.id.into_iter().chain(row.columns).chain(stamp).unzip();
+    let marks: Vec<String> = (1..=args.len()).map(|n| format!("${n}")).collect();
+    let mut sql = format!("INSERT INTO {} ({}) VALUES ({})", row.table, columns.join(", "), marks.join(", "));
+    if or_update {
+        let version = format!("version = {}.version + 1", row.table);
+        sql.push_str(&format!(" ON CONFLICT ({key}) DO UPDATE SET {version}, {}", renewed.join(", ")));
+    }
+    (sql.into(), args)
+}
+
+fn missing(what: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("{what} doesn't exist"))
+}
+
+/// A unit variant's serialised word.
+fn word(value: &impl serde::Serialize) -> Result<String> {
+    Ok(to_json(value)?.trim_matches('"').to_owned())
+}

@@ -1,0 +1,261 @@
+//! Reading tenants, keys, channels and settings.
+
+use sluicegate_core::{
+    ApiKey, Channel, Group, GroupId, Membership, Organization, OrganizationId, Result, Timestamp, User, UserId,
+};
+
+use super::row::{Row, Value};
+use super::{SqlStore, Where};
+use crate::credential::KeyHash;
+use crate::store::{
+    GroupFilter, KeyFilter, KeyParts, KeyRef, Listing, Page, Reach, Stored, StoredChannel, StoredKey, StoredPolicy,
+    UserFilter,
+};
+
+/// The columns that every stored thing has, in the order [`stored`] reads them.
+const STAMP: &str = "version, created_at, created_by, updated_at, updated_by, body";
+
+impl SqlStore {
+    pub(super) async fn find_key_by_hash(&self, hash: &KeyHash, now: Timestamp) -> Result<Option<KeyParts>> {
+        // Two searches by primary key or unique index: an OR over both tables would scan one of them.
+        let sql = "SELECT k.body, g.body, u.body, m.body, o.body, h.retires_at FROM (\
+             SELECT id AS key_id, -1 AS retires_at FROM sg_key WHERE hash = $1 \
+             UNION ALL SELECT key_id, retires_at FROM sg_retired_hash WHERE hash = $1 AND retires_at > $2) h \
+             JOIN sg_key k ON k.id = h.key_id \
+             LEFT JOIN sg_group g ON g.id = k.group_id \
+             LEFT JOIN sg_user u ON u.id = k.user_id \
+             LEFT JOIN sg_membership m ON m.group_id = k.group_id AND m.user_id = k.user_id \
+             LEFT JOIN sg_organization o ON o.id = k.organization_id";
+        let rows = self.fetch(sql, vec![hash.to_string().into(), now.as_ms().into()]).await?;
+        let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+        Ok(Some(KeyParts {
+            key: row.json()?,
+            group: row.maybe_json()?,
+            user: row.maybe_json()?,
+            membership: row.maybe_json()?,
+            organization: row.maybe_json()?,
+            retires_at: Some(row.int()?).filter(|ms| *ms >= 0).map(Timestamp::from_ms),
+        }))
+    }
+
+    pub(super) async fn find_key(&self, key: &KeyRef, reach: &Reach) -> Result<Option<StoredKey>> {
+        let mut find = Where::default();
+        match key {
+            KeyRef::Id(id) => find.and("id = ?", [id.as_str().into()]),
+            KeyRef::Hash(hash) => find.and("hash = ?", [hash.to_string().into()]),
+            KeyRef::Alias(alias) => find.and("alias = ?", [alias.as_str().into()]),
+        };
+        reach_of_keys(&mut find, reach);
+        let (sql, args) = find.wrap(&format!("SELECT hash, {STAMP} FROM sg_key"), " ORDER BY organization_id LIMIT 1");
+        self.fetch(sql, args).await?.into_iter().next().map(stored_key).transpose()
+    }
+
+    pub(super) async fn list_keys(&self, filter: &KeyFilter, reach: &Reach, page: Page) -> Result<Listing<StoredKey>> {
+        let find = || {
+            let mut find = Where::default();
+            find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
+                .maybe("group_id = ?", filter.group.as_ref().map(GroupId::as_str))
+                .maybe("user_id = ?", filter.user.as_ref().map(UserId::as_str))
+                .maybe("alias = ?", filter.alias.as_deref())
+                .maybe("hash = ?", filter.hash.map(|hash| hash.to_string()));
+            search(&mut find, &["id", "alias"], filter.search.as_deref());
+            reach_of_keys(&mut find, reach);
+            find
+        };
+        let total = self.count(find(), "sg_key").await?;
+        let (sql, args) = find().page(&format!("SELECT hash, {STAMP} FROM sg_key"), "created_at DESC, id", page);
+        let items = self.fetch(sql, args).await?.into_iter().map(stored_key).collect::<Result<_>>()?;
+        Ok(Listing { items, total })
+    }
+
+    pub(super) async fn find_group(&self, id_or_alias: &str, reach: &Reach) -> Result<Option<Stored<Group>>> {
+        let mut find = Where::default();
+        find.and("(id = ? OR alias = ?)", [id_or_alias.into(), id_or_alias.into()]);
+        reach_of_groups(&mut find, reach);
+        let (sql, mut args) = find.wrap(&format!("SELECT {STAMP} FROM sg_group"), "");
+        // An id comes before an alias that happens to be the same text.
+        args.push(id_or_alias.into());
+        let order = format!("{sql} ORDER BY CASE WHEN id = ${} THEN 0 ELSE 1 END, organization_id LIMIT 1", args.len());
+        self.fetch(order, args).await?.into_iter().next().map(stored).transpose()
+    }
+
+    pub(super) async fn list_groups(
+        &self,
+        filter: &GroupFilter,
+        reach: &Reach,
+        page: Page,
+    ) -> Result<Listing<Stored<Group>>> {
+        let find = || {
+            let mut find = Where::default();
+            find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str)).maybe(
+                "id IN (SELECT group_id FROM sg_membership WHERE user_id = ?)",
+                filter.member.as_ref().map(UserId::as_str),
+            );
+            search(&mut find, &["id", "alias"], filter.search.as_deref());
+            reach_of_groups(&mut find, reach);
+            find
+        };
+        let total = self.count(find(), "sg_group").await?;
+        let (sql, args) = find().page(&format!("SELECT {STAMP} FROM sg_group"), "created_at DESC, id", page);
+        let items = self.fetch(sql, args).await?.into_iter().map(stored).collect::<Result<_>>()?;
+        Ok(Listing { items, total })
+    }
+
+    pub(super) async fn find_user(&self, id: &UserId, reach: &Reach) -> Result<Option<Stored<User>>> {
+        let mut find = Where::default();
+        find.and("id = ?", [id.as_str().into()]);
+        reach_of_users(&mut find, reach);
+        let (sql, args) = find.wrap(&format!("SELECT {STAMP} FROM sg_user"), "");
+        self.fetch(sql, args).await?.into_iter().next().map(stored).transpose()
+    }
+
+    pub(super) async fn list_users(&self, filter: &UserFilter, reach: &Reach, page: Page) -> Result<Listing<Stored<User>>> {
+        let find = || {
+            let mut find = Where::default();
+            find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
+                .maybe("email = ?", filter.email.as_deref())
+                .maybe(
+                    "id IN (SELECT user_id FROM sg_membership WHERE group_id = ?)",
+                    filter.group.as_ref().map(GroupId::as_str),
+                );
+            search(&mut find, &["id", "alias", "email"], filter.search.as_deref());
+            reach_of_users(&mut find, reach);
+            find
+        };
+        let total = self.count(find(), "sg_user").await?;
+        let (sql, args) = find().page(&format!("SELECT {STAMP} FROM sg_user"), "created_at DESC, id", page);
+        let items = self.fetch(sql, args).await?.into_iter().map(stored).collect::<Result<_>>()?;
+        Ok(Listing { items, total })
+    }
+
+    pub(super) async fn list_memberships(
+        &self,
+        group: Option<&GroupId>,
+        user: Option<&UserId>,
+    ) -> Result<Vec<Stored<Membership>>> {
+        let mut find = Where::default();
+        find.maybe("group_id = ?", group.map(GroupId::as_str)).maybe("user_id = ?", user.map(UserId::as_str));
+        let (sql, args) = find.wrap(&format!("SELECT {STAMP} FROM sg_membership"), " ORDER BY group_id, user_id");
+        self.fetch(sql, args).await?.into_iter().map(stored).collect()
+    }
+
+    pub(super) async fn find_organization(
+        &self,
+        id: &OrganizationId,
+        reach: &Reach,
+    ) -> Result<Option<Stored<Organization>>> {
+        let mut find = Where::default();
+        find.and("id = ?", [id.as_str().into()]).maybe("id = ?", reach.organization.as_ref().map(OrganizationId::as_str));
+        let (sql, args) = find.wrap(&format!("SELECT {STAMP} FROM sg_organization"), "");
+        self.fetch(sql, args).await?.into_iter().next().map(stored).transpose()
+    }
+
+    pub(super) async fn list_organizations(&self, reach: &Reach) -> Result<Vec<Stored<Organization>>> {
+        let mut find = Where::default();
+        find.maybe("id = ?", reach.organization.as_ref().map(OrganizationId::as_str));
+        let (sql, args) = find.wrap(&format!("SELECT {STAMP} FROM sg_organization"), " ORDER BY id");
+        self.fetch(sql, args).await?.into_iter().map(stored).collect()
+    }
+
+    pub(super) async fn list_channels(&self) -> Result<Vec<StoredChannel>> {
+        let rows = self.fetch(format!("SELECT secret, {STAMP} FROM sg_channel ORDER BY id"), Vec::new()).await?;
+        let channel = |mut row: Row| {
+            let secret = row.maybe_text()?;
+            Ok(StoredChannel { secret, channel: stored::<Channel>(row)? })
+        };
+        rows.into_iter().map(channel).collect()
+    }
+
+    pub(super) async fn list_policies(&self) -> Result<Vec<Stored<StoredPolicy>>> {
+        let rows = self.fetch(format!("SELECT {STAMP} FROM sg_policy ORDER BY name"), Vec::new()).await?;
+        rows.into_iter().map(stored).collect()
+    }
+
+    pub(super) async fn list_settings(&self, name: Option<&str>) -> Result<Vec<(String, Stored<serde_json::Value>)>> {
+        let mut find = Where::default();
+        find.maybe("name = ?", name);
+        let (sql, args) = find.wrap(&format!("SELECT name, {STAMP} FROM sg_setting"), " ORDER BY name");
+        let setting = |mut row: Row| Ok((row.text()?, stored(row)?));
+        self.fetch(sql, args).await?.into_iter().map(setting).collect()
+    }
+
+    pub(super) async fn count(&self, find: Where, table: &str) -> Result<u64> {
+        let (sql, args) = find.wrap(&format!("SELECT COUNT(*) FROM {table}"), "");
+        let rows = self.fetch(sql, args).await?;
+        let count = rows.into_iter().next().map(|mut row| row.int()).transpose()?.unwrap_or_default();
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+}
+
+fn stored<T: serde::de::DeserializeOwned>(mut row: Row) -> Result<Stored<T>> {
+    Ok(Stored {
+        version: row.int()?,
+        created_at: Timestamp::from_ms(row.int()?),
+        created_by: row.text()?,
+        updated_at: Timestamp::from_ms(row.int()?),
+        updated_by: row.text()?,
+        value: row.json()?,
+    })
+}
+
+fn stored_key(mut row: Row) -> Result<StoredKey> {
+    let hash = row.text()?;
+    let hash = KeyHash::from_hex(&hash).ok_or_else(|| {
+        sluicegate_core::Error::new(sluicegate_core::ErrorKind::Store, "a stored key's hash can't be read")
+    })?;
+    Ok(StoredKey { hash, key: stored::<ApiKey>(row)? })
+}
+
+fn search(find: &mut Where, columns: &[&str], text: Option<&str>) {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return };
+    let escaped: String =
+        text.chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect();
+    let pattern = format!("%{}%", escaped.to_lowercase());
+    let conditions: Vec<String> = columns.iter().map(|column| format!("LOWER({column}) LIKE ? ESCAPE '\\'")).collect();
+    find.and(&format!("({})", conditions.join(" OR ")), columns.iter().map(|_| Value::from(pattern.as_str())));
+}
+
+/// `organization_id = ? AND (first IN (…) OR …)`: the part of an organization that somebody may see.
+pub(super) fn reach_of(find: &mut Where, reach: &Reach, group: &str, user: &str, key: &str) {
+    find.maybe("organization_id = ?", reach.organization.as_ref().map(OrganizationId::as_str));
+    let Some(narrow) = &reach.narrow else { return };
+    let (mut any, mut args) = (Vec::new(), Vec::new());
+    if !narrow.groups.is_empty() && !group.is_empty() {
+        any.push(format!("{group} IN ({})", vec!["?"; narrow.groups.len()].join(", ")));
+        args.extend(narrow.groups.iter().map(|group| Value::from(group.as_str())));
+    }
+    let user = narrow.user.as_ref().filter(|_| !user.is_empty()).map(|id| (user, id.as_str()));
+    let key = narrow.key.as_ref().filter(|_| !key.is_empty()).map(|id| (key, id.as_str()));
+    for (column, id) in user.into_iter().chain(key) {
+        any.push(format!("{column} = ?"));
+        args.push(id.into());
+    }
+    match any.is_empty() {
+        true => find.and("1 = 0", []),
+        false => find.and(&format!("({})", any.join(" OR ")), args),
+    };
+}
+
+fn reach_of_keys(find: &mut Where, reach: &Reach) {
+    reach_of(find, reach, "group_id", "user_id", "id");
+}
+
+fn reach_of_groups(find: &mut Where, reach: &Reach) {
+    reach_of(find, reach, "id", "", "");
+}
+
+fn reach_of_users(find: &mut Where, reach: &Reach) {
+    find.maybe("organization_id = ?", reach.organization.as_ref().map(OrganizationId::as_str));
+    let Some(narrow) = &reach.narrow else { return };
+    let (mut any, mut args) = (vec!["1 = 0".to_owned()], Vec::new());
+    if let Some(user) = &narrow.user {
+        any.push("id = ?".to_owned());
+        args.push(Value::from(user.as_str()));
+    }
+    if !narrow.groups.is_empty() {
+        let marks = vec!["?"; narrow.groups.len()].join(", ");
+        any.push(format!("id IN (SELECT user_id FROM sg_membership WHERE group_id IN ({marks}))"));
+        args.extend(narrow.groups.iter().map(|group| Value::from(group.as_str())));
+    }
+    find.and(&format!("({})", any.join(" OR ")), args);
+}

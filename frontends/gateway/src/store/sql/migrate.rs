@@ -1,0 +1,78 @@
+//! Brings the schema up to date.
+
+use sha2::{Digest, Sha256};
+use sluicegate_core::{Error, ErrorKind, Result};
+
+use super::{Database, Dialect, Session};
+
+/// Every step, in order. A step is never changed once released: what is wrong with it is mended by the next one.
+const STEPS: &[(&str, &str)] = &[("initial", include_str!("../../../migrations/0001_initial.sql"))];
+
+/// A number that no other program locks on: `sluiceg8` in ASCII.
+#[cfg(feature = "postgres")]
+const LOCK: i64 = 0x736c_7569_6365_6738;
+
+/// Takes the steps that are missing, each wholly or not at all, and checks that those taken are the ones we know.
+pub(super) async fn run(database: &dyn Database) -> Result<()> {
+    let mut session = database.begin().await?;
+    match database.dialect() {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => {}
+        // Several nodes may start at once; the lock is freed with the transaction.
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            session.query(format!("SELECT CAST(pg_advisory_xact_lock({LOCK}) AS TEXT)").into(), Vec::new()).await?;
+        }
+    }
+    session
+        .execute(
+            "CREATE TABLE IF NOT EXISTS sg_migration (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)"
+                .into(),
+            Vec::new(),
+        )
+        .await?;
+    let mut taken = Vec::new();
+    for mut row in session.query("SELECT name, checksum FROM sg_migration ORDER BY number".into(), Vec::new()).await? {
+        taken.push((row.text()?, row.text()?));
+    }
+    if taken.len() > STEPS.len() {
+        let message = "the database was made by a newer version; use that version, or restore a backup";
+        return Err(Error::new(ErrorKind::Store, message));
+    }
+    for (at, (name, text)) in STEPS.iter().enumerate() {
+        let checksum = checksum(text);
+        match taken.get(at) {
+            Some((_, stored)) if *stored == checksum => {}
+            Some((stored, _)) => {
+                let message = format!("step {} (`{stored}`) of the database's schema isn't the one this version knows", at + 1);
+                return Err(Error::new(ErrorKind::Store, message));
+            }
+            None => take(&mut *session, at, name, text, checksum).await?,
+        }
+    }
+    session.commit().await
+}
+
+async fn take(session: &mut dyn Session, at: usize, name: &'static str, text: &'static str, checksum: String) -> Result<()> {
+    for statement in statements(text) {
+        session.execute(statement.into(), Vec::new()).await?;
+    }
+    let number = i64::try_from(at + 1).unwrap_or(i64::MAX);
+    session
+        .execute(
+            "INSERT INTO sg_migration (number, name, checksum) VALUES ($1, $2, $3)".into(),
+            vec![number.into(), name.into(), checksum.into()],
+        )
+        .await?;
+    Ok(())
+}
+
+fn checksum(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The statements of a step: each ends with `;` at the end of a line. Comments stand on lines of their own.
+fn statements(text: &str) -> Vec<String> {
+    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("--")).map(|line| format!("{line}\n")).collect();
+    code.split(";\n").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+}

@@ -1,0 +1,300 @@
+//! Appending records and balances, and deriving daily sums from them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::tz::TimeZone;
+use sluicegate_core::ledger::Balance;
+use sluicegate_core::{Metric, ModelName, OutcomeClass, Result, Scope, ScopeKind, Timestamp, Usage, UsageRecord, Window};
+
+use super::row::{Value, to_json};
+use super::{Session, Sql, SqlStore};
+use crate::store::Sums;
+
+/// Rows of one statement: few sizes, so that few statements are prepared.
+const CHUNKS: [usize; 4] = [64, 16, 4, 1];
+
+/// What tells daily sums apart, in the order of the primary key.
+type DailyKey = [String; 7];
+
+impl SqlStore {
+    pub(super) async fn append_batch(&self, records: &[UsageRecord], balances: &[Balance]) -> Result<()> {
+        let mut session = self.database.begin().await?;
+        let mut new = HashSet::new();
+        insert_records(&mut *session, records, &mut new).await?;
+        // A record that was there already has been counted; so has one that comes twice in a batch.
+        let fresh = records.iter().filter(|record| new.remove(record.call.as_str()));
+        insert_daily(&mut *session, derive(fresh, &self.time_zone)).await?;
+        insert_balances(&mut *session, balances).await?;
+        session.commit().await
+    }
+
+    pub(super) async fn list_balances(&self) -> Result<Vec<Balance>> {
+        let sql = "SELECT scope_kind, scope_id, metric, span, model, window_start, settled, held FROM sg_balance";
+        let mut balances = Vec::new();
+        for mut row in self.fetch(sql, Vec::new()).await? {
+            let (kind, id, metric, span, model) = (row.text()?, row.text()?, row.text()?, row.text()?, row.text()?);
+            let (Some(kind), Some(metric), Some(window)) = (scope_kind(&kind), parse_metric(&metric), parse_window(&span))
+            else {
+                tracing::warn!(%kind, %id, %metric, %span, "a stored balance isn't understood and is left alone");
+                continue;
+            };
+            balances.push(Balance {
+                scope: Scope::new(kind, id),
+                metric,
+                window,
+                model: Some(model).filter(|model| !model.is_empty()).map(ModelName::from),
+                window_start: Timestamp::from_ms(row.int()?),
+                settled: row.int()?,
+                held: row.int()?,
+            });
+        }
+        Ok(balances)
+    }
+}
+
+async fn insert_records(session: &mut dyn Session, records: &[UsageRecord], new: &mut HashSet<String>) -> Result<()> {
+    const COLUMNS: &[&str] = &[
+        "call_id",
+        "started_at",
+        "organization_id",
+        "group_id",
+        "user_id",
+        "key_id",
+        "model",
+        "channel_id",
+        "outcome",
+        "input_tokens",
+        "output_tokens",
+        "spend",
+        "body",
+    ];
+    let mut rest = records;
+    while let Some((chunk, after)) = chunk(rest) {
+        let mut args = Vec::with_capacity(chunk.len() * COLUMNS.len());
+        for record in chunk {
+            args.extend::<[Value; 13]>([
+                record.call.as_str().into(),
+                record.started_at.as_ms().into(),
+                record.organization.as_str().into(),
+                record.group.as_ref().map(|id| id.as_str()).into(),
+                record.user.as_ref().map(|id| id.as_str()).into(),
+                record.key.as_ref().map(|id| id.as_str()).into(),
+                record.model.as_str().into(),
+                record.attempts.last().map(|attempt| attempt.channel.as_str()).into(),
+                to_json(&record.outcome)?.trim_matches('"').into(),
+                count(record.usage.input_tokens()).into(),
+                count(record.usage.output_tokens()).into(),
+                record.spend.into(),
+                to_json(record)?.into(),
+            ]);
+        }
+        let sql = insert("sg_record", COLUMNS, chunk.len(), "ON CONFLICT (call_id) DO NOTHING RETURNING call_id");
+        for mut row in session.query(sql, args).await? {
+            new.insert(row.text()?);
+        }
+        rest = after;
+    }
+    Ok(())
+}
+
+async fn insert_daily(session: &mut dyn Session, sums: BTreeMap<DailyKey, Sums>) -> Result<()> {
+    const COLUMNS: &[&str] = &[
+        "day",
+        "organization_id",
+        "group_id",
+        "user_id",
+        "key_id",
+        "model",
+        "channel_id",
+        "requests",
+        "failures",
+        "attempts",
+        "input_tokens",
+        "output_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "spend",
+        "cost",
+    ];
+    let added: Vec<String> = COLUMNS[7..].iter().map(|c| format!("{c} = sg_daily.{c} + excluded.{c}")).collect();
+    let upsert = format!("ON CONFLICT ({}) DO UPDATE SET {}", COLUMNS[..7].join(", "), added.join(", "));
+    // In the order of the key, so that two nodes that write at once wait for each other instead of dead-locking.
+    let rows: Vec<_> = sums.into_iter().collect();
+    let mut rest = rows.as_slice();
+    while let Some((chunk, after)) = chunk(rest) {
+        let mut args = Vec::with_capacity(chunk.len() * COLUMNS.len());
+        for (key, s) in chunk {
+            args.extend(key.iter().map(|text| Value::from(text.as_str())));
+            let sums = [
+                s.requests,
+                s.failures,
+                s.attempts,
+                s.input_tokens,
+                s.output_tokens,
+                s.cache_read_tokens,
+                s.cache_write_tokens,
+                s.spend,
+                s.cost,
+            ];
+            args.extend(sums.map(Value::from));
+        }
+        session.execute(insert("sg_daily", COLUMNS, chunk.len(), &upsert), args).await?;
+        rest = after;
+    }
+    Ok(())
+}
+
+async fn insert_balances(session: &mut dyn Session, balances: &[Balance]) -> Result<()> {
+    const COLUMNS: &[&str] = &["scope_kind", "scope_id", "metric", "span", "model", "window_start", "settled", "held"];
+    let upsert = format!(
+        "ON CONFLICT ({}) DO UPDATE SET settled = excluded.settled, held = excluded.held",
+        COLUMNS[..6].join(", ")
+    );
+    // The last of several balances of one counter is the one that holds; a statement can't touch a row twice.
+    let mut last: BTreeMap<(&'static str, &str, &'static str, String, &str, i64), (i64, i64)> = BTreeMap::new();
+    for b in balances {
+        let model = b.model.as_ref().map_or("", |model| model.as_str());
+        let key = (b.scope.kind.as_str(), &*b.scope.id, b.metric.as_str(), b.window.to_string(), model, b.window_start.as_ms());
+        last.insert(key, (b.settled, b.held));
+    }
+    let rows: Vec<_> = last.into_iter().collect();
+    let mut rest = rows.as_slice();
+    while let Some((chunk, after)) = chunk(rest) {
+        let mut args = Vec::with_capacity(chunk.len() * COLUMNS.len());
+        for ((kind, id, metric, span, model, start), (settled, held)) in chunk {
+            args.extend::<[Value; 8]>([
+                (*kind).into(),
+                (*id).into(),
+                (*metric).into(),
+                span.as_str().into(),
+                (*model).into(),
+                (*start).into(),
+                (*settled).into(),
+                (*held).into(),
+            ]);
+        }
+        session.execute(insert("sg_balance", COLUMNS, chunk.len(), &upsert), args).await?;
+        rest = after;
+    }
+    Ok(())
+}
+
+/// Daily sums of these records: tokens and money on the day and at the channel of each attempt, the call itself on the
+/// day that it came in, at the channel that was tried last.
+fn derive<'a>(records: impl Iterator<Item = &'a UsageRecord>, zone: &TimeZone) -> BTreeMap<DailyKey, Sums> {
+    let mut sums: BTreeMap<DailyKey, Sums> = BTreeMap::new();
+    for record in records {
+        let key = |at: Timestamp, channel: &str| -> DailyKey {
+            [
+                day_of(at, zone),
+                record.organization.to_string(),
+                record.group.as_ref().map(ToString::to_string).unwrap_or_default(),
+                record.user.as_ref().map(ToString::to_string).unwrap_or_default(),
+                record.key.as_ref().map(ToString::to_string).unwrap_or_default(),
+                record.model.to_string(),
+                channel.to_owned(),
+            ]
+        };
+        let last = record.attempts.last().map_or("", |attempt| attempt.channel.as_str());
+        sums.entry(key(record.started_at, last)).or_default().add(&Sums {
+            requests: i64::from(!record.attempts.is_empty()),
+            failures: i64::from(record.outcome != OutcomeClass::Ok),
+            ..Sums::default()
+        });
+        for attempt in &record.attempts {
+            let used = Sums { attempts: 1, spend: attempt.spend, cost: attempt.cost, ..tokens(&attempt.usage) };
+            sums.entry(key(attempt.started_at, attempt.channel.as_str())).or_default().add(&used);
+        }
+    }
+    sums
+}
+
+fn tokens(usage: &Usage) -> Sums {
+    Sums {
+        input_tokens: count(usage.input_tokens()),
+        output_tokens: count(usage.output_tokens()),
+        cache_read_tokens: count(usage.cache_read),
+        cache_write_tokens: count(usage.cache_write.saturating_add(usage.cache_write_1h)),
+        ..Sums::default()
+    }
+}
+
+fn count(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// The day of an instant in a zone, as `YYYY-MM-DD`.
+pub(super) fn day_of(at: Timestamp, zone: &TimeZone) -> String {
+    let instant = jiff::Timestamp::from_millisecond(at.as_ms()).unwrap_or_default();
+    zone.to_datetime(instant).date().to_string()
+}
+
+/// The next rows that one statement takes, and those after them.
+fn chunk<T>(rows: &[T]) -> Option<(&[T], &[T])> {
+    CHUNKS.iter().find_map(|size| rows.split_at_checked(*size))
+}
+
+fn insert(table: &str, columns: &[&str], rows: usize, end: &str) -> Sql {
+    let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
+    for row in 0..rows {
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..columns.len() {
+            let comma = if column == 0 { "" } else { ", " };
+            sql.push_str(&format!("{comma}${}", row * columns.len() + column + 1));
+        }
+        sql.push(')');
+    }
+    sql.push(' ');
+    sql.push_str(end);
+    sql.into()
+}
+
+fn scope_kind(word: &str) -> Option<ScopeKind> {
+    serde_json::from_value(word.into()).ok()
+}
+
+fn parse_metric(word: &str) -> Option<Metric> {
+    Metric::ALL.into_iter().find(|metric| metric.as_str() == word)
+}
+
+/// Reads what [`Window`]'s `Display` wrote.
+fn parse_window(word: &str) -> Option<Window> {
+    if let Some(ms) = word.strip_prefix("rolling:") {
+        return ms.strip_suffix("ms")?.parse().ok().map(Window::RollingMs);
+    }
+    [Window::Minute, Window::Hour, Window::Day, Window::Week, Window::Month, Window::Lifetime]
+        .into_iter()
+        .find(|window| window.to_string() == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_window_survives_being_written() {
+        use Window::{Day, Hour, Lifetime, Minute, Month, RollingMs, Week};
+        for window in [Minute, Hour, Day, Week, Month, Lifetime, RollingMs(18_000_000)] {
+            assert_eq!(parse_window(&window.to_string()), Some(window));
+        }
+        assert_eq!(parse_window("fortnight"), None);
+    }
+
+    #[test]
+    fn days_are_those_of_the_zone() {
+        let at = Timestamp::from_ms(1_767_200_400_000); // 2025-12-31T17:00:00Z
+        assert_eq!(day_of(at, &TimeZone::UTC), "2025-12-31");
+        assert_eq!(day_of(at, &TimeZone::get("Asia/Shanghai").unwrap()), "2026-01-01");
+    }
+
+    #[test]
+    fn few_sizes_of_statement_take_any_number_of_rows() {
+        let rows: Vec<u32> = (0..150).collect();
+        let (mut rest, mut sizes) = (rows.as_slice(), Vec::new());
+        while let Some((now, after)) = chunk(rest) {
+            sizes.push(now.len());
+            rest = after;
+        }
+        assert_eq!(sizes, [64, 64, 16, 4, 1, 1]);
+    }
+}

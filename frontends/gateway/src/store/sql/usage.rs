@@ -1,0 +1,281 @@
+//! Reading records, daily sums and events.
+
+use std::collections::HashMap;
+
+use sluicegate_core::{ChannelId, GroupId, KeyId, ModelName, OrganizationId, Result, Timestamp, UsageRecord, UserId};
+
+use super::directory::reach_of;
+use super::record::day_of;
+use super::row::{Row, Value, to_json};
+use super::{SqlStore, Where};
+use crate::store::{
+    AuditEvent, AuditFilter, DailyRow, Dimension, Listing, NewEvent, Owner, Page, Reach, RecordFilter, Since, Sums,
+};
+
+/// The sums of `sg_daily`, in the order [`sums`] reads them. PostgreSQL's `SUM` isn't a `BIGINT` by itself.
+const DAILY_SUMS: &str = "CAST(COALESCE(SUM(requests), 0) AS BIGINT), CAST(COALESCE(SUM(failures), 0) AS BIGINT), \
+    CAST(COALESCE(SUM(attempts), 0) AS BIGINT), CAST(COALESCE(SUM(input_tokens), 0) AS BIGINT), \
+    CAST(COALESCE(SUM(output_tokens), 0) AS BIGINT), CAST(COALESCE(SUM(cache_read_tokens), 0) AS BIGINT), \
+    CAST(COALESCE(SUM(cache_write_tokens), 0) AS BIGINT), CAST(COALESCE(SUM(spend), 0) AS BIGINT), \
+    CAST(COALESCE(SUM(cost), 0) AS BIGINT)";
+
+/// The sums of `sg_record`: admitted calls, tokens and money.
+const RECORD_SUMS: &str = "CAST(COALESCE(SUM(CASE WHEN channel_id IS NULL THEN 0 ELSE 1 END), 0) AS BIGINT), \
+    CAST(COALESCE(SUM(input_tokens), 0) AS BIGINT), CAST(COALESCE(SUM(output_tokens), 0) AS BIGINT), \
+    CAST(COALESCE(SUM(spend), 0) AS BIGINT)";
+
+impl SqlStore {
+    pub(super) async fn list_records(
+        &self,
+        filter: &RecordFilter,
+        reach: &Reach,
+        page: Page,
+    ) -> Result<Listing<UsageRecord>> {
+        let outcome = filter.outcome.map(|outcome| to_json(&outcome)).transpose()?;
+        let find = || {
+            let mut find = Where::default();
+            find.maybe("started_at >= ?", filter.from.map(Timestamp::as_ms))
+                .maybe("started_at < ?", filter.to.map(Timestamp::as_ms))
+                .maybe("call_id = ?", filter.call.as_ref().map(|id| id.as_str()))
+                .maybe("outcome = ?", outcome.as_deref().map(|word| word.trim_matches('"')));
+            owners(&mut find, filter);
+            reach_of(&mut find, reach, "group_id", "user_id", "key_id");
+            find
+        };
+        let total = self.count(find(), "sg_record").await?;
+        let (sql, args) = find().page("SELECT body FROM sg_record", "started_at DESC, call_id", page);
+        let items = self.fetch(sql, args).await?.into_iter().map(|mut row| row.json()).collect::<Result<_>>()?;
+        Ok(Listing { items, total })
+    }
+
+    pub(super) async fn list_daily(
+        &self,
+        filter: &RecordFilter,
+        reach: &Reach,
+        by: &[Dimension],
+        page: Page,
+    ) -> Result<Listing<DailyRow>> {
+        let find = || {
+            let mut find = Where::default();
+            let day = |at: Timestamp| day_of(at, &self.time_zone);
+            // The last day is the one that `to`, which is excluded, ends in.
+            find.maybe("day >= ?", filter.from.map(day))
+                .maybe("day <= ?", filter.to.map(|to| day(to.plus_ms(-1))));
+            owners(&mut find, filter);
+            reach_of(&mut find, reach, "group_id", "user_id", "key_id");
+            find
+        };
+        if by.is_empty() {
+            let (sql, args) = find().wrap(&format!("SELECT {DAILY_SUMS} FROM sg_daily"), "");
+            let items = self.fetch(sql, args).await?.into_iter().map(|row| daily(row, 0)).collect::<Result<_>>()?;
+            return Ok(Listing { items, total: 1 });
+        }
+        let columns = by.iter().map(|dimension| column(*dimension)).collect::<Vec<_>>().join(", ");
+        let (sql, args) = find().wrap(
+            &format!("SELECT COUNT(*) FROM (SELECT DISTINCT {columns} FROM sg_daily"),
+            ") combinations",
+        );
+        let total = self.fetch(sql, args).await?.into_iter().next().map(|mut row| row.int()).transpose()?;
+        let mut find = find();
+        find.args.push(Value::from(i64::from(page.limit)));
+        find.args.push(Value::from(i64::try_from(page.offset).unwrap_or(i64::MAX)));
+        let (limit, offset) = (find.args.len() - 1, find.args.len());
+        let (sql, args) = find.wrap(
+            &format!("SELECT {columns}, {DAILY_SUMS} FROM sg_daily"),
+            &format!(" GROUP BY {columns} ORDER BY {columns} LIMIT ${limit} OFFSET ${offset}"),
+        );
+        let items = self.fetch(sql, args).await?.into_iter().map(|row| daily(row, by.len())).collect::<Result<_>>()?;
+        Ok(Listing { items, total: u64::try_from(total.unwrap_or_default()).unwrap_or_default() })
+    }
+
+    pub(super) async fn sum_totals(&self, of: Dimension, ids: &[&str]) -> Result<HashMap<String, Sums>> {
+        let mut totals = HashMap::new();
+        let column = column(of);
+        // BOUND: a statement takes only so many arguments.
+        for ids in ids.chunks(500) {
+            let mut find = Where::default();
+            find.one_of(column, ids.iter().copied());
+            let (sql, args) =
+                find.wrap(&format!("SELECT {column}, {DAILY_SUMS} FROM sg_daily"), &format!(" GROUP BY {column}"));
+            for mut row in self.fetch(sql, args).await? {
+                totals.insert(row.text()?, sums(&mut row)?);
+            }
+        }
+        Ok(totals)
+    }
+
+    pub(super) async fn sum_usage(&self, owner: &Owner, model: Option<&ModelName>, since: Since) -> Result<Sums> {
+        let mut find = Where::default();
+        let by_day = match since {
+            Since::Ever => true,
+            Since::Day(day) => {
+                find.and("day >= ?", [day.to_string().into()]);
+                true
+            }
+            Since::Instant(at) => {
+                find.and("started_at >= ?", [at.as_ms().into()]);
+                false
+            }
+        };
+        owner_of(&mut find, owner, by_day);
+        find.maybe("model = ?", model.map(ModelName::as_str));
+        let (table, columns) = if by_day { ("sg_daily", DAILY_SUMS) } else { ("sg_record", RECORD_SUMS) };
+        let (sql, args) = find.wrap(&format!("SELECT {columns} FROM {table}"), "");
+        let Some(mut row) = self.fetch(sql, args).await?.into_iter().next() else { return Ok(Sums::default()) };
+        let sums = if by_day { sums(&mut row)? } else { record_sums(&mut row)? };
+        Ok(as_counted(sums, owner))
+    }
+
+    pub(super) async fn sum_buckets(
+        &self,
+        owner: &Owner,
+        model: Option<&ModelName>,
+        since: Timestamp,
+        bucket_ms: u64,
+    ) -> Result<Vec<(Timestamp, Sums)>> {
+        let bucket = i64::try_from(bucket_ms.max(1)).unwrap_or(i64::MAX);
+        let mut find = Where::default();
+        find.and("started_at >= ?", [since.as_ms().into()]);
+        owner_of(&mut find, owner, false);
+        find.maybe("model = ?", model.map(ModelName::as_str));
+        // A literal, since it is an expression to group by: PostgreSQL can't see that two arguments are the same.
+        let start = format!("(started_at / {bucket}) * {bucket}");
+        let (sql, args) =
+            find.wrap(&format!("SELECT {start}, {RECORD_SUMS} FROM sg_record"), &format!(" GROUP BY {start} ORDER BY 1"));
+        let bucket = |mut row: Row| Ok((Timestamp::from_ms(row.int()?), as_counted(record_sums(&mut row)?, owner)));
+        self.fetch(sql, args).await?.into_iter().map(bucket).collect()
+    }
+
+    pub(super) async fn list_events(&self, filter: &AuditFilter, reach: &Reach, page: Page) -> Result<Listing<AuditEvent>> {
+        let find = || {
+            let mut find = Where::default();
+            find.maybe("at >= ?", filter.from.map(Timestamp::as_ms))
+                .maybe("at < ?", filter.to.map(Timestamp::as_ms))
+                .maybe("actor = ?", filter.actor.as_deref())
+                .maybe("target = ?", filter.target.as_deref());
+            match filter.action.as_deref() {
+                Some(family) if family.ends_with('.') => {
+                    // The next text after all that begin so: `.` is followed by `/`.
+                    let end = format!("{}/", family.trim_end_matches('.'));
+                    find.and("(action >= ? AND action < ?)", [family.into(), end.into()]);
+                }
+                action => {
+                    find.maybe("action = ?", action);
+                }
+            }
+            reach_of(&mut find, reach, "group_id", "user_id", "");
+            find
+        };
+        let total = self.count(find(), "sg_audit").await?;
+        let (sql, args) = find().page(
+            "SELECT seq, at, actor, action, target, organization_id, group_id, user_id, detail, mac FROM sg_audit",
+            "seq DESC",
+            page,
+        );
+        let items = self.fetch(sql, args).await?.into_iter().map(event).collect::<Result<_>>()?;
+        Ok(Listing { items, total })
+    }
+
+    pub(super) async fn forget(&self, records_before: Timestamp, balances_before: Timestamp) -> Result<u64> {
+        let mut session = self.database.begin().await?;
+        let records = "DELETE FROM sg_record WHERE started_at < $1";
+        let balances = "DELETE FROM sg_balance WHERE span <> 'lifetime' AND window_start < $1";
+        let mut gone = session.execute(records.into(), vec![records_before.as_ms().into()]).await?;
+        gone += session.execute(balances.into(), vec![balances_before.as_ms().into()]).await?;
+        session.commit().await?;
+        Ok(gone)
+    }
+}
+
+fn owners(find: &mut Where, filter: &RecordFilter) {
+    find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
+        .maybe("group_id = ?", filter.group.as_ref().map(GroupId::as_str))
+        .maybe("user_id = ?", filter.user.as_ref().map(UserId::as_str))
+        .maybe("key_id = ?", filter.key.as_ref().map(KeyId::as_str))
+        .maybe("model = ?", filter.model.as_ref().map(ModelName::as_str))
+        .maybe("channel_id = ?", filter.channel.as_ref().map(ChannelId::as_str));
+}
+
+fn owner_of(find: &mut Where, owner: &Owner, by_day: bool) {
+    match owner {
+        Owner::Key(id) => find.and("key_id = ?", [id.as_str().into()]),
+        Owner::Group(id) => find.and("group_id = ?", [id.as_str().into()]),
+        Owner::Organization(id) => find.and("organization_id = ?", [id.as_str().into()]),
+        Owner::Channel(id) => find.and("channel_id = ?", [id.as_str().into()]),
+        Owner::Global => find,
+        Owner::Membership(group, user) => {
+            find.and("group_id = ? AND user_id = ?", [group.as_str().into(), user.as_str().into()])
+        }
+        Owner::User { user, ungrouped } => {
+            find.and("user_id = ?", [user.as_str().into()]);
+            match (ungrouped, by_day) {
+                (false, _) => find,
+                (true, true) => find.and("group_id = ''", []),
+                (true, false) => find.and("group_id IS NULL", []),
+            }
+        }
+    };
+}
+
+/// A channel counts attempts and list prices.
+fn as_counted(sums: Sums, owner: &Owner) -> Sums {
+    match owner {
+        Owner::Channel(_) => Sums { requests: sums.attempts, spend: sums.cost, ..sums },
+        _ => sums,
+    }
+}
+
+fn column(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Day => "day",
+        Dimension::Organization => "organization_id",
+        Dimension::Group => "group_id",
+        Dimension::User => "user_id",
+        Dimension::Key => "key_id",
+        Dimension::Model => "model",
+        Dimension::Channel => "channel_id",
+    }
+}
+
+fn daily(mut row: Row, dimensions: usize) -> Result<DailyRow> {
+    let by = (0..dimensions).map(|_| row.text()).collect::<Result<_>>()?;
+    Ok(DailyRow { by, sums: sums(&mut row)? })
+}
+
+fn sums(row: &mut Row) -> Result<Sums> {
+    Ok(Sums {
+        requests: row.int()?,
+        failures: row.int()?,
+        attempts: row.int()?,
+        input_tokens: row.int()?,
+        output_tokens: row.int()?,
+        cache_read_tokens: row.int()?,
+        cache_write_tokens: row.int()?,
+        spend: row.int()?,
+        cost: row.int()?,
+    })
+}
+
+/// Records know the calls that were admitted; single attempts and list prices are in the daily sums only.
+fn record_sums(row: &mut Row) -> Result<Sums> {
+    let requests = row.int()?;
+    let (input_tokens, output_tokens, spend) = (row.int()?, row.int()?, row.int()?);
+    Ok(Sums { requests, attempts: requests, input_tokens, output_tokens, spend, cost: spend, ..Sums::default() })
+}
+
+fn event(mut row: Row) -> Result<AuditEvent> {
+    Ok(AuditEvent {
+        seq: row.int()?,
+        event: NewEvent {
+            at: Timestamp::from_ms(row.int()?),
+            actor: row.text()?,
+            action: row.text()?,
+            target: row.text()?,
+            organization: row.maybe_text()?.map(OrganizationId::from),
+            group: row.maybe_text()?.map(GroupId::from),
+            user: row.maybe_text()?.map(UserId::from),
+            detail: row.json()?,
+        },
+        mac: row.text()?,
+    })
+}

@@ -1,0 +1,172 @@
+//! SQLite: one connection that writes, a few that read.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sluicegate_core::{Error, ErrorKind, Result};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Row as _, Transaction, TypeInfo as _, ValueRef as _};
+
+use super::sql::{Database, Dialect, Row, Session, Sql, Value, one_line, statement_error};
+
+/// Connections that only read.
+const READERS: u32 = 3;
+
+/// An embedded database.
+pub(super) struct Sqlite {
+    writer: SqlitePool,
+    /// The same as `writer` for a database in memory: it lives in one connection.
+    readers: SqlitePool,
+}
+
+impl Sqlite {
+    /// A database that ends with the process.
+    pub(super) async fn memory() -> Result<Self> {
+        let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .min_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await
+            .map_err(|error| unopened(Path::new("memory"), &error))?;
+        Ok(Self { writer: pool.clone(), readers: pool })
+    }
+
+    /// The database in a file, which is made when it doesn't exist.
+    pub(super) async fn file(path: &Path) -> Result<Self> {
+        let text = path.display().to_string();
+        if text.contains(['<', '{', '$']) {
+            let message = format!("the database's path `{text}` holds a placeholder that nobody replaced");
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
+            let message = format!("the directory `{}` of the database doesn't exist; make it first", parent.display());
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        private_file(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(5));
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone().pragma("cache_size", "-4096"))
+            .await
+            .map_err(|error| unopened(path, &error))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .min_connections(0)
+            .idle_timeout(Some(Duration::from_secs(60)))
+            .connect_lazy_with(options.read_only(true).pragma("cache_size", "-1024"));
+        Ok(Self { writer, readers })
+    }
+}
+
+/// Makes the file readable by its owner only, before SQLite fills it and makes its siblings with the same rights.
+#[cfg(unix)]
+fn private_file(path: &Path) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => {
+            let message = format!("the database `{}` can't be made: {error}", path.display());
+            Err(Error::new(ErrorKind::Store, message).with_source(error))
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn private_file(_: &Path) -> Result<()> {
+    Ok(())
+}
+
+fn unopened(path: &Path, error: &sqlx::Error) -> Error {
+    let message = format!("the database `{}` can't be opened: {}", path.display(), one_line(error));
+    Error::new(ErrorKind::Store, message)
+}
+
+#[async_trait]
+impl Database for Sqlite {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    async fn read(&self) -> Result<Box<dyn Session>> {
+        Ok(Box::new(Reading(self.readers.acquire().await.map_err(statement_error)?)))
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Session>> {
+        // Immediate, so that a reader never has to become a writer half-way, which SQLite refuses at once.
+        Ok(Box::new(Writing(self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(statement_error)?)))
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+struct Reading(PoolConnection<sqlx::Sqlite>);
+
+struct Writing(Transaction<'static, sqlx::Sqlite>);
+
+macro_rules! session {
+    ($($name:ident commits by $commit:expr;)+) => {$(
+        #[async_trait]
+        impl Session for $name {
+            async fn execute(&mut self, sql: Sql, args: Vec<Value>) -> Result<u64> {
+                let done = bind(sql, args).execute(&mut *self.0).await.map_err(statement_error)?;
+                Ok(done.rows_affected())
+            }
+
+            async fn query(&mut self, sql: Sql, args: Vec<Value>) -> Result<Vec<Row>> {
+                let rows = bind(sql, args).fetch_all(&mut *self.0).await.map_err(statement_error)?;
+                rows.iter().map(row).collect()
+            }
+
+            async fn commit(self: Box<Self>) -> Result<()> {
+                let commit: fn($name) -> _ = $commit;
+                commit(*self).await
+            }
+        }
+    )+};
+}
+
+session! {
+    Reading commits by |_| async { Ok(()) };
+    Writing commits by |this| async { this.0.commit().await.map_err(statement_error) };
+}
+
+fn bind(sql: Sql, args: Vec<Value>) -> sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
+    let query = match sql {
+        Sql::Borrowed(text) => sqlx::query(text),
+        Sql::Owned(text) => sqlx::query(AssertSqlSafe(text)),
+    };
+    args.into_iter().fold(query, |query, value| match value {
+        Value::Int(n) => query.bind(n),
+        Value::Text(text) => query.bind(text),
+    })
+}
+
+fn row(row: &SqliteRow) -> Result<Row> {
+    let value = |at: usize| -> Result<Value, sqlx::Error> {
+        let raw = row.try_get_raw(at)?;
+        Ok(match (raw.is_null(), raw.type_info().name()) {
+            (true, _) => Value::Text(None),
+            (false, "INTEGER") => Value::Int(Some(row.try_get(at)?)),
+            (false, _) => Value::Text(Some(row.try_get(at)?)),
+        })
+    };
+    let values = (0..row.len()).map(value).collect::<Result<Vec<_>, _>>().map_err(statement_error)?;
+    Ok(Row::new(values))
+}
