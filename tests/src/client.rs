@@ -20,13 +20,21 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body, any bytes.
     pub body: Vec<u8>,
+    /// Sends the body in chunks, so that its length is not announced.
+    pub chunked: bool,
 }
 
 impl Request {
     /// A request without headers or body.
     #[must_use]
     pub fn new(method: &str, path: &str) -> Self {
-        Self { method: method.to_owned(), path: path.to_owned(), headers: Vec::new(), body: Vec::new() }
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            chunked: false,
+        }
     }
 
     /// A `POST` of JSON text.
@@ -65,11 +73,16 @@ impl Request {
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
-        text.push_str(&format!("content-length: {}\r\n\r\n", self.body.len()));
+        let length = self.body.len();
+        text.push_str(&if self.chunked {
+            "transfer-encoding: chunked\r\n\r\n".into()
+        } else {
+            format!("content-length: {length}\r\n\r\n")
+        });
         socket.write_all(text.as_bytes())?;
         // A server may refuse a body that is too long before it has read it, and
         // close: the refusal is still to be read.
-        let written = socket.write_all(&self.body);
+        let written = self.write_body(&mut socket);
         let mut input = BufReader::new(socket);
         let head = match http::read_head(&mut input) {
             Ok(Some(head)) => head,
@@ -83,6 +96,14 @@ impl Request {
         })
         .is_err();
         Ok(Answer { status, head, body, broken, first, total: started.elapsed() })
+    }
+
+    fn write_body(&self, socket: &mut TcpStream) -> io::Result<()> {
+        if !self.chunked {
+            return socket.write_all(&self.body);
+        }
+        self.body.chunks(64 * 1024).try_for_each(|part| http::write_chunk(socket, part))?;
+        socket.write_all(b"0\r\n\r\n")
     }
 }
 

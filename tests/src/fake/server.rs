@@ -200,9 +200,10 @@ fn answer(head: &Head, path: &str, body: &[u8], serial: u64, shared: &Shared) ->
     let error = if messages { anthropic::error } else { openai::error };
     let proper = |reply| (reply, Behaviour::default());
     if let Some(key) = &shared.state().key {
-        let bearer = format!("Bearer {key}");
-        let given = if messages { head.get("x-api-key") } else { head.get("authorization") };
-        if given != Some(if messages { key } else { &bearer }) {
+        // Anthropic takes a key in either header; its SDK moved from the one to the other.
+        let bare = head.get("x-api-key").filter(|_| messages);
+        let given = bare.or_else(|| head.get("authorization")?.strip_prefix("Bearer "));
+        if given != Some(key) {
             return proper(error(
                 401,
                 if messages { "invalid x-api-key" } else { "Incorrect API key provided." },
