@@ -191,7 +191,7 @@ class Rig:
         ]
         config.write_text(json.dumps({"model_list": models, "general_settings": {"master_key": MASTER}}))
         command = [self.options.bin_dir / "sluicegate", "serve", "--config", config, "--host", "127.0.0.1", "--port", port]
-        env = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.run)}
         return Process("gateway", [*command, "--data", self.run / "data"], 0, self.run, env)
 
     def governed_key(self):

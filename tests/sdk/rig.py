@@ -94,7 +94,7 @@ class Gateway:
         self.log = self.folder / "gateway.log"
         command = [BIN / "sluicegate", "serve", "--config", config, "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--data", self.folder / "data"]
-        clean = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and k != "DATABASE_URL"}
+        clean = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.folder)}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 command, env=clean | (env or {}), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder

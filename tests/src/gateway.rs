@@ -45,8 +45,10 @@ impl Gateway {
             .arg(config)
             .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--data"])
             .arg(folder.join("data"))
+            // Nothing of ours: neither settings in the environment nor secrets in the home directory.
+            .env_clear()
+            .env("HOME", &folder)
             .env("LITELLM_MASTER_KEY", MASTER_KEY)
-            .env_remove("DATABASE_URL")
             .current_dir(&folder)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log can be shared"))
