@@ -8,11 +8,13 @@ use bytes::Bytes;
 use sluicegate_core::{ErrorKind, Format};
 
 use crate::fault::{Fault, FaultClass};
+use crate::loss::Losses;
 use crate::names::Names;
 use crate::observed::Observed;
 use crate::report::Report;
 use crate::sse::MAX_FRAME_BYTES;
 use crate::translate::Translator;
+pub(crate) use pass::Body;
 use pass::{PassBody, PassStream};
 
 /// The largest whole answer by default: 64 MiB.
@@ -159,6 +161,14 @@ impl Bridge {
             Way::Stream(pass) => &pass.tap.observed,
             Way::Body(pass) => &pass.tap.observed,
             Way::Translate(translator) => translator.observed(),
+        }
+    }
+
+    /// What the answer held that the caller's format has no place for. `None` when nothing is translated.
+    pub fn losses(&self) -> Option<&Losses> {
+        match &self.way {
+            Way::Translate(translator) => Some(translator.losses()),
+            Way::Stream(_) | Way::Body(_) => None,
         }
     }
 

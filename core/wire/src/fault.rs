@@ -276,6 +276,10 @@ fn safe(message: &str) -> String {
         }
         after_bearer = word.eq_ignore_ascii_case("bearer");
     }
+    // What was redacted may be longer than what stood there.
+    if let Some((end, _)) = out.char_indices().nth(MESSAGE_MAX) {
+        out.truncate(end);
+    }
     out
 }
 

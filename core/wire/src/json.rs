@@ -11,7 +11,7 @@ mod write;
 pub(crate) use cursor::{Bad, Cursor, Kind, Span};
 pub(crate) use text::{decoded_len, escape_into, unescape};
 pub(crate) use view::Val;
-pub(crate) use write::{Array, Object, object, object_with};
+pub(crate) use write::{Array, Object, object};
 
 /// How deep a body may nest. Real requests stay below 40 (tool schemas); serde_json's own bound is 128 as well.
 pub const MAX_DEPTH: u32 = 128;

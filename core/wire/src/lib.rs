@@ -38,14 +38,18 @@
 //!
 //! Deliberately absent: HTTP statuses of our own (the server's), retries (the gateway's), any decision (core's).
 
+mod anthropic;
 mod bridge;
 mod error;
 mod facts;
 mod fault;
+mod ir;
 mod json;
 mod loss;
+mod media;
 mod names;
 mod observed;
+mod openai_chat;
 mod prepare;
 mod report;
 mod scan;

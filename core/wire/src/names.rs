@@ -5,7 +5,7 @@ pub(crate) const NAME_MAX: usize = 64;
 
 /// The names that were changed on the way out, so that answers carry the caller's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
+pub(crate) struct Names {
     /// (the caller's, the one sent)
     pairs: Vec<(String, String)>,
 }
@@ -31,6 +31,16 @@ impl Names {
     pub(crate) fn restore<'a>(&'a self, name: &'a str) -> &'a str {
         self.pairs.iter().find(|(_, sent)| sent == name).map_or(name, |(ours, _)| ours)
     }
+}
+
+/// A tool call's id in characters that every provider takes. The same id always gives the same result, in the call and
+/// in its result, so no map is needed.
+pub(crate) fn tool_id(id: &str) -> std::borrow::Cow<'_, str> {
+    if !id.is_empty() && id.len() <= NAME_MAX && id.bytes().all(is_plain) {
+        return id.into();
+    }
+    let head: String = id.chars().filter(|c| c.is_ascii() && is_plain(*c as u8)).take(NAME_MAX - 9).collect();
+    format!("{head}_{:08x}", fnv1a(id)).into()
 }
 
 fn is_plain(b: u8) -> bool {
@@ -59,6 +69,8 @@ mod tests {
         let dotted = names.shorten("files.read");
         assert!(dotted.starts_with("files_read_"), "{dotted}");
         assert_eq!(names.restore(&dotted), "files.read");
+        assert_eq!((tool_id("call_1"), tool_id("a:1")), ("call_1".into(), tool_id("a:1")));
+        assert!(tool_id("a:1").starts_with("a1_") && tool_id("a:1") != tool_id("a.1"));
         assert_eq!((names.shorten("plain_1-a"), names.restore("unknown")), ("plain_1-a".to_owned(), "unknown"));
     }
 }

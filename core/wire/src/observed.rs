@@ -15,6 +15,8 @@ pub struct Observed {
     pub first_content: bool,
     /// Whether the answer came to its proper end: a stop reason was seen.
     pub finished: bool,
+    /// Whether the stream's last frame (`[DONE]`, `message_stop`) is among what was put out: settle before you send it.
+    pub closed: bool,
     /// Decoded bytes of output: text, tool names and arguments, reasoning, refusals.
     pub output_bytes: u64,
     /// The error that the answer held, or that ended it.

@@ -17,8 +17,6 @@ pub(crate) struct Tap {
     format: Format,
     counts: AnthropicCounts,
     pub(crate) observed: Observed,
-    /// The stream's own last frame was seen: `[DONE]` or `message_stop`.
-    pub(crate) closed: bool,
 }
 
 /// What matters about one frame for passing it on.
@@ -85,7 +83,7 @@ impl<'a> Parts<'a> {
 
 impl Tap {
     pub(crate) fn new(format: Format) -> Self {
-        Self { format, counts: AnthropicCounts::default(), observed: Observed::default(), closed: false }
+        Self { format, counts: AnthropicCounts::default(), observed: Observed::default() }
     }
 
     /// Reads one frame of a stream.
@@ -94,7 +92,7 @@ impl Tap {
             return Seen::default();
         };
         if data.trim_ascii() == b"[DONE]" {
-            self.closed = true;
+            self.observed.closed = true;
             return Seen::default();
         }
         let offset = match &data {
@@ -232,7 +230,7 @@ impl Tap {
                 self.observed.finished |= parts.delta.is_some_and(|d| d.get("stop_reason").is_some());
             }
             "message_stop" => {
-                self.closed = true;
+                self.observed.closed = true;
                 self.observed.finished = true;
             }
             "error" => {

@@ -1,23 +1,286 @@
-//! Between formats.
+//! From one format to another, through the neutral model.
+
 use bytes::Bytes;
-use sluicegate_core::Format;
-use crate::bridge::{BridgeOptions, End};
-use crate::error::{Result, WireError};
+use sluicegate_core::{Format, Usage};
+
+use crate::bridge::{Body, BridgeOptions, End, Reply, cut_off, fault_of};
+use crate::error::Result;
 use crate::fault::{Fault, FaultClass};
+use crate::ir::{Fold, Head, Item};
+use crate::json::Val;
+use crate::loss::Losses;
+use crate::names::Names;
 use crate::observed::Observed;
 use crate::prepare::Prepared;
+use crate::report::Report;
 use crate::scan::Scanned;
-use crate::splice::Edits;
-pub(crate) fn request(_scanned: &Scanned, _edits: &Edits<'_>, target: Format) -> Result<Prepared> {
-    Err(WireError::unsupported(format!("translation to `{}` isn't built in yet", target.as_str())))
-}
-#[derive(Debug)]
-pub(crate) struct Translator { observed: Observed }
-impl Translator {
-    pub(crate) fn new(_options: BridgeOptions) -> Self { Self { observed: Observed::default() } }
-    pub(crate) fn push(&mut self, _chunk: Bytes, _out: &mut impl FnMut(Bytes)) -> Result<(), Fault> {
-        Err(Fault::new(FaultClass::Server, "translation isn't built in yet"))
+use crate::splice::{Edits, ceiling_name};
+use crate::sse::{Splitter, fields};
+use crate::tap::Tap;
+use crate::{anthropic, openai_chat};
+
+/// The output ceiling for Anthropic when neither the caller nor the host names one, in tokens: it wants one.
+const DEFAULT_MAX_OUTPUT: u64 = 8_192;
+
+/// Translates a request.
+pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> Result<Prepared> {
+    let mut losses = Losses::default();
+    let mut names = Names::default();
+    let body = Val::trusted(scanned.text());
+    let mut request = match scanned.format() {
+        Format::AnthropicMessages => anthropic::request(body, edits.drop, &mut losses)?,
+        _ => openai_chat::request(body, edits.drop, &mut losses)?,
+    };
+    if let Some(model) = edits.model {
+        request.model = model.to_owned();
     }
-    pub(crate) fn finish(&mut self, _end: End, _out: &mut impl FnMut(Bytes)) {}
-    pub(crate) fn observed(&self) -> &Observed { &self.observed }
+    request.max_output = edits.max_output.or(request.max_output);
+    let text = match target {
+        Format::AnthropicMessages => {
+            let max = request.max_output.unwrap_or(DEFAULT_MAX_OUTPUT);
+            anthropic::encode(&request, max, edits.set, &mut names, &mut losses)?
+        }
+        _ => {
+            let ceiling = ceiling_name(target, edits.ceiling_field, &request.model);
+            openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)
+        }
+    };
+    let reply = Reply { hide_usage: false, names: names.into(), usage_wanted: scanned.facts().include_usage };
+    Ok(Prepared { body: Bytes::from(text), losses, reply })
+}
+
+/// Translates one answer.
+#[derive(Debug)]
+pub(crate) struct Translator {
+    tap: Tap,
+    source: Source,
+    decoder: Decoder,
+    sink: Sink,
+    caller: Format,
+    names: std::sync::Arc<Names>,
+    present_model: Option<String>,
+    input_estimate: u64,
+    losses: Losses,
+    /// The last event was written.
+    done: bool,
+}
+
+#[derive(Debug)]
+enum Source {
+    Stream(Splitter),
+    Body(Body),
+}
+
+#[derive(Debug)]
+enum Decoder {
+    Chat(openai_chat::Decoder),
+    Anthropic(anthropic::Decoder),
+}
+
+#[derive(Debug)]
+enum Sink {
+    Chat(openai_chat::Encoder),
+    Anthropic(anthropic::Encoder),
+    Whole { head: Head, fold: Fold },
+}
+
+impl Decoder {
+    fn read(&mut self, v: Val<'_>, on: &mut impl FnMut(Item)) {
+        match self {
+            Decoder::Chat(decoder) => decoder.read(v, on),
+            Decoder::Anthropic(decoder) => decoder.read(v, on),
+        }
+    }
+}
+
+impl Translator {
+    pub(crate) fn new(options: BridgeOptions) -> Self {
+        let prefix = if options.caller == Format::AnthropicMessages { "msg_" } else { "chatcmpl-" };
+        let head = Head {
+            id: format!("{prefix}{}", options.id),
+            created_s: options.created_s,
+            model: options.present_model.clone().unwrap_or_default(),
+        };
+        let sink = match (options.caller_streams, options.caller) {
+            (false, _) => Sink::Whole { head, fold: Fold::default() },
+            (true, Format::AnthropicMessages) => Sink::Anthropic(anthropic::Encoder::new(head, options.input_estimate)),
+            (true, _) => Sink::Chat(openai_chat::Encoder::new(head, options.reply.usage_wanted)),
+        };
+        Self {
+            tap: Tap::new(options.upstream),
+            source: if options.upstream_streams {
+                Source::Stream(Splitter::new(options.max_frame_bytes))
+            } else {
+                Source::Body(Body::new(options.max_body_bytes))
+            },
+            decoder: match options.upstream {
+                Format::AnthropicMessages => Decoder::Anthropic(anthropic::Decoder::default()),
+                _ => Decoder::Chat(openai_chat::Decoder::default()),
+            },
+            sink,
+            caller: options.caller,
+            names: options.reply.names,
+            present_model: options.present_model,
+            input_estimate: options.input_estimate,
+            losses: Losses::default(),
+            done: false,
+        }
+    }
+
+    pub(crate) fn observed(&self) -> &Observed {
+        &self.tap.observed
+    }
+
+    /// What couldn't be carried over to the caller's format.
+    pub(crate) fn losses(&self) -> &Losses {
+        match &self.decoder {
+            Decoder::Anthropic(decoder) if self.losses.is_empty() => &decoder.losses,
+            _ => &self.losses,
+        }
+    }
+
+    pub(crate) fn push(&mut self, chunk: Bytes, out: &mut impl FnMut(Bytes)) -> Result<(), Fault> {
+        let mut whole = Vec::new();
+        match &mut self.source {
+            Source::Body(body) => return body.push(chunk),
+            Source::Stream(splitter) => splitter
+                .feed(chunk, |data, range| whole.push(data.slice(range)))
+                .map_err(|e| Fault::new(FaultClass::Server, e.to_string()))?,
+        };
+        let mut text = String::new();
+        for frame in whole {
+            self.frame(&frame, &mut text);
+        }
+        if !text.is_empty() {
+            out(Bytes::from(text));
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, frame: &[u8], text: &mut String) {
+        if self.done {
+            return;
+        }
+        // Our own last frame is written when the answer is settled, not when the upstream closes.
+        self.tap.frame(frame);
+        let closed = std::mem::take(&mut self.tap.observed.closed);
+        if let Some(data) = fields(frame).data
+            && let Some(v) = Val::from_bytes(&data)
+        {
+            self.read(v, text);
+        }
+        if closed && !self.tap.observed.finished && !self.tap.observed.first_content {
+            // An end without any answer is a failure, not an empty success (T43).
+            self.tap.observed.error.get_or_insert_with(cut_off);
+        }
+        if self.tap.observed.error.is_some() {
+            self.fail(text);
+        } else if closed {
+            self.complete(text);
+        }
+    }
+
+    fn read(&mut self, v: Val<'_>, text: &mut String) {
+        let Self { decoder, sink, names, tap, .. } = self;
+        let model = tap.observed.served_model.as_deref().unwrap_or_default();
+        match sink {
+            Sink::Chat(encoder) => {
+                encoder.model(model);
+                decoder.read(v, &mut |item| encoder.event(item, names, text));
+            }
+            Sink::Anthropic(encoder) => {
+                encoder.model(model);
+                decoder.read(v, &mut |item| encoder.event(item, names, text));
+            }
+            Sink::Whole { fold, .. } => decoder.read(v, &mut |item| fold.add(item)),
+        }
+    }
+
+    /// The stream broke after it began: the caller gets an error event in its own format.
+    fn fail(&mut self, text: &mut String) {
+        self.done = true;
+        let streams = !matches!(self.sink, Sink::Whole { .. });
+        if let Some(fault) = self.tap.observed.error.as_ref().filter(|_| streams) {
+            text.push_str(&String::from_utf8_lossy(&Report::from(fault).event(self.caller)));
+        }
+    }
+
+    fn complete(&mut self, text: &mut String) {
+        self.done = true;
+        self.tap.observed.finished = true;
+        self.tap.observed.closed = true;
+        let estimate = Usage {
+            input_uncached: self.input_estimate,
+            output_visible: self.tap.observed.output_estimate(),
+            ..Usage::default()
+        };
+        let usage = self.tap.observed.usage.unwrap_or(estimate);
+        match &mut self.sink {
+            Sink::Chat(encoder) => encoder.end(&usage, text),
+            Sink::Anthropic(encoder) => encoder.end(&usage, text),
+            Sink::Whole { head, fold } => {
+                if self.present_model.is_none() {
+                    head.model = self.tap.observed.served_model.clone().unwrap_or_default();
+                }
+                let choices = std::mem::take(fold).finish();
+                match (self.caller, choices.first()) {
+                    (Format::AnthropicMessages, Some(choice)) => {
+                        text.push_str(&anthropic::body(head, choice, &usage, &self.names, &mut self.losses));
+                    }
+                    _ => text.push_str(&openai_chat::body(head, &choices, &usage, &self.names)),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn finish(&mut self, end: End, out: &mut impl FnMut(Bytes)) {
+        let mut text = String::new();
+        match end {
+            End::ClientGone => return,
+            End::Failed(report) => self.failed(report, &mut text),
+            End::Eof => self.eof(&mut text),
+        }
+        if !text.is_empty() {
+            out(Bytes::from(text));
+        }
+    }
+
+    fn failed(&mut self, report: Report, text: &mut String) {
+        if self.done {
+            return;
+        }
+        self.done = true;
+        self.tap.observed.error.get_or_insert_with(|| fault_of(&report));
+        if !matches!(self.sink, Sink::Whole { .. }) {
+            text.push_str(&String::from_utf8_lossy(&report.event(self.caller)));
+        }
+    }
+
+    fn eof(&mut self, text: &mut String) {
+        match &mut self.source {
+            Source::Body(body) => {
+                let body = body.take();
+                self.tap.body(&body);
+                match Val::from_bytes(&body) {
+                    // An answer that could still be refused: nothing was written, nothing is.
+                    _ if self.tap.observed.error.is_some() => return,
+                    Some(v) => self.read(v, text),
+                    None => return,
+                }
+            }
+            Source::Stream(splitter) => {
+                let tail = splitter.finish();
+                self.frame(&tail, text);
+            }
+        }
+        if self.done {
+            return;
+        }
+        if self.tap.observed.finished {
+            self.complete(text);
+        } else {
+            self.tap.observed.error = Some(cut_off());
+            self.fail(text);
+        }
+    }
 }

@@ -89,14 +89,19 @@ impl PassStream {
             // What is held back of a broken frame is dropped: half an event is none.
             self.tap.observed.error.get_or_insert_with(|| fault_of(&report));
             // After the stream's own last frame there is nothing left that could fail for the caller.
-            if !self.tap.closed {
+            if !self.tap.observed.closed {
                 out(report.event(self.format));
             }
-        } else if self.tap.closed || self.tap.observed.error.is_some() {
-            // QUIRK(openai, 2026-05): some servers send `[DONE]` without any finish reason; the end is the end.
+        } else if self.tap.observed.closed || self.tap.observed.error.is_some() {
+            if !self.tap.observed.finished && !self.tap.observed.first_content {
+                // An end without any answer is a failure, not an empty success (T43).
+                self.tap.observed.error.get_or_insert_with(cut_off);
+            }
+            // QUIRK(vllm, 2026-05): some servers send `[DONE]` without any finish reason; the end is the end.
             self.tap.observed.finished |= self.tap.observed.error.is_none();
         } else if self.tap.observed.finished {
             // The answer is complete, only its last frame is missing (T7, T66).
+            self.tap.observed.closed = true;
             out(Bytes::from_static(match self.format {
                 Format::AnthropicMessages => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
                 _ => b"data: [DONE]\n\n",

@@ -24,7 +24,7 @@ pub(crate) fn object(fill: impl FnOnce(&mut Object<'_>)) -> String {
 }
 
 /// Appends an object to `out`.
-pub(crate) fn object_with(out: &mut String, fill: impl FnOnce(&mut Object<'_>)) {
+fn object_with(out: &mut String, fill: impl FnOnce(&mut Object<'_>)) {
     out.push('{');
     fill(&mut Object { out, first: true });
     out.push('}');
@@ -88,11 +88,6 @@ impl Array<'_> {
         escape_into(self.out, text);
     }
 
-    pub(crate) fn raw(&mut self, json: &str) {
-        separate(self.out, &mut self.first);
-        self.out.push_str(json);
-    }
-
     pub(crate) fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) {
         separate(self.out, &mut self.first);
         object_with(self.out, fill);
@@ -110,12 +105,12 @@ mod tests {
             o.opt_str("n", None);
             o.array("l", |l| {
                 l.str("s");
-                l.raw("1.50");
                 l.object(|o| o.bool("b", true));
             });
+            o.raw("r", "1.50");
             o.object("e", |_| {});
             o.num("u", u64::MAX);
         });
-        assert_eq!(text, r#"{"a":"x\"y","n":null,"l":["s",1.50,{"b":true}],"e":{},"u":18446744073709551615}"#);
+        assert_eq!(text, r#"{"a":"x\"y","n":null,"l":["s",{"b":true}],"r":1.50,"e":{},"u":18446744073709551615}"#);
     }
 }

@@ -1,0 +1,124 @@
+//! A messages answer, whole or streamed, into events.
+
+use super::stop_of;
+use crate::ir::{Event, Item};
+use crate::json::Val;
+use crate::loss::Losses;
+
+/// Reads the events of a stream, or one whole body.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    /// What the block at each index is. Indices are those of the upstream; tools are numbered by themselves (T1).
+    blocks: Vec<(u64, Kind)>,
+    tools: u32,
+    pub(crate) losses: Losses,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Thinking,
+    Tool(u32),
+    Other,
+}
+
+impl Decoder {
+    /// Reads one JSON document of the stream, or the whole body.
+    pub(crate) fn read(&mut self, v: Val<'_>, on: &mut impl FnMut(Item)) {
+        let mut emit = |event| on(Item { choice: 0, event });
+        let index = v.get_u64("index").unwrap_or(0);
+        match v.get_str("type").as_deref() {
+            Some("message") => {
+                for (n, block) in v.get("content").into_iter().flat_map(Val::elements).enumerate() {
+                    self.open(n as u64, block, &mut emit);
+                }
+                stop(v, &mut emit);
+            }
+            Some("content_block_start") => {
+                if let Some(block) = v.get("content_block") {
+                    self.open(index, block, &mut emit);
+                }
+            }
+            Some("content_block_delta") => {
+                if let Some(delta) = v.get("delta") {
+                    self.delta(index, delta, &mut emit);
+                }
+            }
+            Some("message_delta") => {
+                if let Some(delta) = v.get("delta") {
+                    stop(delta, &mut emit);
+                }
+            }
+            // Pings, and whatever is new.
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, index: u64, block: Val<'_>, emit: &mut impl FnMut(Event)) {
+        let text = |name: &str| block.get_str(name).filter(|text| !text.is_empty()).map(|text| text.into_owned());
+        let kind = match block.get_str("type").as_deref() {
+            Some("text") => {
+                if block.get("citations").is_some_and(|c| c.elements().next().is_some()) {
+                    self.losses.dropped("content[].citations", "the target has no place for it");
+                }
+                if let Some(text) = text("text") {
+                    emit(Event::Text(text));
+                }
+                Kind::Text
+            }
+            Some("thinking") => {
+                if let Some(thought) = text("thinking") {
+                    emit(Event::Thinking(thought));
+                }
+                if let Some(seal) = text("signature") {
+                    emit(Event::Signature(seal));
+                }
+                Kind::Thinking
+            }
+            Some("redacted_thinking") => {
+                if let Some(data) = text("data") {
+                    emit(Event::Redacted(data));
+                }
+                Kind::Other
+            }
+            Some("tool_use") => {
+                let tool = self.tools;
+                self.tools += 1;
+                let id = text("id").unwrap_or_else(|| format!("toolu_{tool}"));
+                emit(Event::ToolStart { tool, id, name: text("name").unwrap_or_default() });
+                // A stream starts with an empty object and sends the input in fragments; a body has it whole.
+                if let Some(input) = block.get("input").filter(|input| input.members().next().is_some()) {
+                    emit(Event::ToolArgs { tool, json: input.raw().to_owned() });
+                }
+                Kind::Tool(tool)
+            }
+            _ => {
+                self.losses.dropped("content[]", "blocks of the provider's own tools have no place in the target");
+                Kind::Other
+            }
+        };
+        self.blocks.retain(|(at, _)| *at != index);
+        self.blocks.push((index, kind));
+    }
+
+    fn delta(&mut self, index: u64, delta: Val<'_>, emit: &mut impl FnMut(Event)) {
+        let kind = self.blocks.iter().find(|(at, _)| *at == index).map(|(_, kind)| *kind);
+        let text = |name: &str| delta.get_str(name).filter(|text| !text.is_empty()).map(|text| text.into_owned());
+        match (delta.get_str("type").as_deref(), kind) {
+            (Some("text_delta"), _) => text("text").into_iter().for_each(|t| emit(Event::Text(t))),
+            (Some("thinking_delta"), _) => text("thinking").into_iter().for_each(|t| emit(Event::Thinking(t))),
+            (Some("signature_delta"), _) => text("signature").into_iter().for_each(|t| emit(Event::Signature(t))),
+            (Some("input_json_delta"), Some(Kind::Tool(tool))) => {
+                text("partial_json").into_iter().for_each(|json| emit(Event::ToolArgs { tool, json }));
+            }
+            (Some("citations_delta"), _) => self.losses.dropped("content[].citations", "the target has no place for it"),
+            _ => {}
+        }
+    }
+}
+
+fn stop(v: Val<'_>, emit: &mut impl FnMut(Event)) {
+    if let Some(reason) = v.get_str("stop_reason") {
+        emit(Event::Stop { reason: stop_of(&reason), sequence: v.get_str("stop_sequence").map(|s| s.into_owned()) });
+    }
+}

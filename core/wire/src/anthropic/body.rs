@@ -1,0 +1,49 @@
+//! A whole answer as a message.
+
+use sluicegate_core::Usage;
+
+use super::stop_reason;
+use crate::ir::{AnswerBlock, Choice, Head};
+use crate::json::{Array, object};
+use crate::loss::Losses;
+use crate::names::{Names, tool_id};
+use crate::openai_chat::object_or_wrapped;
+use crate::usage::write_anthropic;
+
+/// Encodes an answer's one choice.
+pub(crate) fn body(head: &Head, choice: &Choice, usage: &Usage, names: &Names, losses: &mut Losses) -> String {
+    object(|o| {
+        o.str("id", &head.id);
+        o.str("type", "message");
+        o.str("role", "assistant");
+        o.str("model", &head.model);
+        o.array("content", |a| choice.blocks.iter().for_each(|b| block(a, b, names, losses)));
+        o.str("stop_reason", stop_reason(choice.reason()));
+        o.opt_str("stop_sequence", choice.sequence.as_deref());
+        o.raw("usage", &write_anthropic(usage));
+    })
+}
+
+fn block(a: &mut Array<'_>, block: &AnswerBlock, names: &Names, losses: &mut Losses) {
+    a.object(|o| match block {
+        AnswerBlock::Text(text) | AnswerBlock::Refusal(text) => {
+            o.str("type", "text");
+            o.str("text", text);
+        }
+        AnswerBlock::Thinking { text, signature } => {
+            o.str("type", "thinking");
+            o.str("thinking", text);
+            o.str("signature", signature.as_deref().unwrap_or_default());
+        }
+        AnswerBlock::Redacted(data) => {
+            o.str("type", "redacted_thinking");
+            o.str("data", data);
+        }
+        AnswerBlock::Tool { id, name, args, .. } => {
+            o.str("type", "tool_use");
+            o.str("id", &tool_id(id));
+            o.str("name", names.restore(name));
+            o.raw("input", &object_or_wrapped(args, "tool_calls[].function.arguments", losses));
+        }
+    });
+}

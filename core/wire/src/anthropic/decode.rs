@@ -1,0 +1,251 @@
+//! A messages request into the neutral model.
+
+use crate::error::{Result, WireError};
+use crate::ir::{Block, Effort, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tier, Tool, ToolChoice};
+use crate::json::{Kind, Val};
+use crate::loss::Losses;
+
+/// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
+pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
+    let mut request = Request::default();
+    for (name, value) in body.members() {
+        if !value.is_null() && !skip.contains(&&*name) {
+            field(&mut request, &name, value, losses)?;
+        }
+    }
+    Ok(request)
+}
+
+fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses) -> Result<()> {
+    let number = || (value.kind() == Kind::Number).then(|| value.raw().to_owned());
+    match name {
+        "model" => request.model = value.as_str().unwrap_or_default().into_owned(),
+        "messages" => messages(request, value, losses)?,
+        "system" => system(request, value),
+        "max_tokens" => request.max_output = value.as_u64(),
+        "temperature" => request.temperature = number(),
+        "top_p" => request.top_p = number(),
+        "top_k" => request.top_k = number(),
+        "stop_sequences" => request.stop = value.elements().filter_map(Val::as_str).map(|s| s.into_owned()).collect(),
+        "stream" => request.stream = value.as_bool() == Some(true),
+        "tools" => {
+            for (at, tool) in value.elements().enumerate() {
+                request.tools.extend(tool_of(tool, at, losses));
+            }
+        }
+        "tool_choice" => {
+            request.tool_choice = match value.get_str("type").as_deref() {
+                Some("any") => Some(ToolChoice::Required),
+                Some("none") => Some(ToolChoice::None),
+                Some("tool") => value.get_str("name").map(|name| ToolChoice::Named(name.into_owned())),
+                _ => Some(ToolChoice::Auto),
+            };
+            let alone = value.get("disable_parallel_tool_use").and_then(Val::as_bool);
+            request.parallel_tools = alone.map(|alone| !alone);
+        }
+        "thinking" => thinking(request, value),
+        "output_config" => output_config(request, value, losses),
+        "metadata" => {
+            request.user = value.get_str("user_id").map(|s| s.into_owned());
+            for (other, _) in value.members().filter(|(name, _)| name != "user_id" && name != "tags") {
+                losses.dropped(format!("metadata.{other}"), "the target has no place for it");
+            }
+        }
+        "service_tier" => {
+            request.tier = if value.as_str().as_deref() == Some("standard_only") { Some(Tier::Standard) } else { Some(Tier::Auto) };
+        }
+        "tags" | "fallbacks" => {}
+        other => losses.dropped(other, "the target has no place for it"),
+    }
+    Ok(())
+}
+
+fn thinking(request: &mut Request, value: Val<'_>) {
+    let reasoning = match value.get_str("type").as_deref() {
+        Some("disabled") => Some(Reasoning::Off),
+        Some("adaptive") => Some(Reasoning::Adaptive),
+        _ => value.get_u64("budget_tokens").map(Reasoning::Budget),
+    };
+    // An effort that was named is more than "as it sees fit".
+    if !(reasoning == Some(Reasoning::Adaptive) && matches!(request.reasoning, Some(Reasoning::Effort(_)))) {
+        request.reasoning = reasoning;
+    }
+}
+
+fn output_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
+    for (name, value) in value.members() {
+        match &*name {
+            "effort" => {
+                let effort = value.as_str().as_deref().and_then(Effort::parse).map(Reasoning::Effort);
+                if matches!(request.reasoning, None | Some(Reasoning::Adaptive)) {
+                    request.reasoning = effort;
+                }
+            }
+            "format" if value.get_str("type").as_deref() == Some("json_schema") => {
+                let schema = value.get("schema").map_or("{}", Val::raw).to_owned();
+                request.format = OutputFormat::JsonSchema { name: None, schema, strict: None };
+            }
+            other => losses.dropped(format!("output_config.{other}"), "the target has no place for it"),
+        }
+    }
+}
+
+fn cache(v: Val<'_>) -> Option<String> {
+    v.get("cache_control").filter(|c| c.kind() == Kind::Object).map(|c| c.raw().to_owned())
+}
+
+fn system(request: &mut Request, value: Val<'_>) {
+    let whole = value.as_str().map(|text| SystemText { text: text.into_owned(), cache: None });
+    let parts = value.elements().filter_map(|part| Some(SystemText { text: part.get_str("text")?.into_owned(), cache: cache(part) }));
+    // QUIRK(claude code, 2026-05): its first system text is a billing header that changes with each request and would
+    // spoil the prompt cache of any other provider; it says nothing to a model.
+    request.system = whole.into_iter().chain(parts).filter(|s| !s.text.starts_with("x-anthropic-billing-header")).collect();
+}
+
+fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
+    if tool.get_str("type").is_some_and(|kind| kind != "custom") {
+        losses.dropped(format!("tools[{at}]"), "only tools that the caller runs by a schema can be translated");
+        return None;
+    }
+    for field in ["defer_loading", "allowed_callers", "input_examples", "eager_input_streaming"] {
+        if tool.get(field).is_some() {
+            losses.dropped(format!("tools[{at}].{field}"), "the target has no place for it");
+        }
+    }
+    Some(Tool {
+        name: tool.get_str("name")?.into_owned(),
+        description: tool.get_str("description").map(|s| s.into_owned()),
+        schema: tool.get("input_schema").map(|s| s.raw().to_owned()),
+        strict: tool.get("strict").and_then(Val::as_bool),
+        cache: cache(tool),
+    })
+}
+
+fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result<()> {
+    for (at, message) in list.elements().enumerate() {
+        let path = format!("messages[{at}]");
+        let role = message.get_str("role").unwrap_or_default();
+        let blocks = match message.get("content") {
+            Some(content) => blocks(content, &path, losses)?,
+            None => Vec::new(),
+        };
+        match &*role {
+            "user" => request.add(Role::User, blocks),
+            "assistant" => request.add(Role::Assistant, blocks),
+            // Some models take system messages between the turns.
+            "system" => {
+                losses.approximated(path, "a system message after the first turn becomes marked user text");
+                let marked = blocks.into_iter().map(|block| match block {
+                    Block::Text { text, cache } => Block::Text { text: format!("<system>\n{text}\n</system>"), cache },
+                    other => other,
+                });
+                request.add(Role::User, marked.collect::<Vec<_>>());
+            }
+            other => {
+                let message = format!("`{path}.role` is `{other}`: use user or assistant");
+                return Err(WireError::invalid(message).at(format!("{path}.role")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn blocks(content: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Block>> {
+    if let Some(text) = content.as_str() {
+        return Ok(if text.is_empty() { Vec::new() } else { vec![Block::text(text)] });
+    }
+    let mut found = Vec::new();
+    for (n, block) in content.elements().enumerate() {
+        let path = format!("{path}.content[{n}]");
+        found.extend(block_of(block, &path, losses)?);
+    }
+    Ok(found)
+}
+
+fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Block>> {
+    let cache = cache(block);
+    let text_of = |name: &str| block.get_str(name).map(|s| s.into_owned());
+    Ok(match block.get_str("type").as_deref() {
+        Some("text") => {
+            if block.get("citations").is_some() {
+                losses.dropped(format!("{path}.citations"), "the target has no place for it");
+            }
+            text_of("text").filter(|text| !text.is_empty()).map(|text| Block::Text { text, cache })
+        }
+        Some("image") => source(block, path, losses).map(|source| Block::Image { source, cache }),
+        Some("document") => match document(block, path, losses)? {
+            Some(source) => Some(Block::Document { source, name: text_of("title"), cache }),
+            None => None,
+        },
+        Some("tool_use") => {
+            let (Some(id), Some(name)) = (text_of("id"), text_of("name")) else {
+                return Err(WireError::invalid(format!("`{path}` must have an id and a name")).at(path));
+            };
+            Some(Block::ToolUse { id, name, input: block.get("input").map_or("{}", Val::raw).to_owned(), cache })
+        }
+        Some("tool_result") => {
+            let id = text_of("tool_use_id").ok_or_else(|| WireError::invalid(format!("`{path}.tool_use_id` is missing")).at(path))?;
+            let content = match block.get("content") {
+                Some(content) => blocks(content, path, losses)?,
+                None => Vec::new(),
+            };
+            let is_error = block.get("is_error").and_then(Val::as_bool) == Some(true);
+            Some(Block::ToolResult { id, content, is_error, cache })
+        }
+        Some("thinking") => {
+            Some(Block::Thinking { text: text_of("thinking").unwrap_or_default(), signature: text_of("signature") })
+        }
+        Some("redacted_thinking") => text_of("data").map(|data| Block::Redacted { data }),
+        Some("search_result") => {
+            losses.approximated(path, "a search result becomes text");
+            let title = text_of("title").unwrap_or_default();
+            let origin = text_of("source").unwrap_or_default();
+            let parts: Vec<String> =
+                block.get("content").into_iter().flat_map(Val::elements).filter_map(|p| Some(p.get_str("text")?.into_owned())).collect();
+            Some(Block::text(format!("{title}\n{origin}\n{}", parts.join("\n"))))
+        }
+        _ => {
+            losses.dropped(path, "the target has no such content");
+            None
+        }
+    })
+}
+
+fn source(block: Val<'_>, path: &str, losses: &mut Losses) -> Option<Source> {
+    let source = block.get("source")?;
+    match source.get_str("type").as_deref() {
+        Some("base64") => Some(Source::Base64 {
+            media_type: source.get_str("media_type").unwrap_or_default().into_owned(),
+            data: source.get_str("data")?.into_owned(),
+        }),
+        Some("url") => Some(Source::Url(source.get_str("url")?.into_owned())),
+        _ => {
+            losses.dropped(path, "a file that is stored at one provider can't be sent to another");
+            None
+        }
+    }
+}
+
+fn document(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Source>> {
+    for field in ["citations", "context"] {
+        if block.get(field).is_some() {
+            losses.dropped(format!("{path}.{field}"), "the target has no place for it");
+        }
+    }
+    let Some(found) = block.get("source") else {
+        return Err(WireError::invalid(format!("`{path}.source` is missing")).at(path));
+    };
+    Ok(match found.get_str("type").as_deref() {
+        Some("text") => found.get_str("data").map(|text| Source::Text(text.into_owned())),
+        Some("content") => {
+            let whole = found.get_str("content").map(|text| text.into_owned());
+            let parts = found.get("content").into_iter().flat_map(Val::elements).filter_map(|p| Some(p.get_str("text")?.into_owned()));
+            Some(Source::Text(whole.into_iter().chain(parts).collect::<Vec<_>>().join("\n")))
+        }
+        Some("url") => {
+            losses.dropped(path, "the target takes no documents by address");
+            None
+        }
+        _ => source(block, path, losses),
+    })
+}

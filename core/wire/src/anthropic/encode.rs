@@ -1,0 +1,375 @@
+//! The neutral model as a messages request.
+
+use crate::error::{Result, WireError};
+use crate::ir::{Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool, ToolChoice};
+use crate::json::{Array, Object, Val, object};
+use crate::loss::Losses;
+use crate::names::{Names, tool_id};
+
+/// The least thinking budget, in tokens.
+const BUDGET_MIN: u64 = 1_024;
+/// At most this many cache breakpoints in a request (T22).
+const CACHES_MAX: usize = 4;
+
+/// Encodes a request. `set` is appended as it is.
+///
+/// # Errors
+/// Nothing is left to say after translation.
+pub(crate) fn encode(
+    request: &Request,
+    max_tokens: u64,
+    set: &[(&str, &str)],
+    names: &mut Names,
+    losses: &mut Losses,
+) -> Result<String> {
+    if request.messages.is_empty() {
+        return Err(WireError::invalid("`messages` has no user or assistant content: add a user message").at("messages"));
+    }
+    let mut ctx = Context { names, losses, caches: 0 };
+    let thinking = Thinking::plan(request, max_tokens, ctx.losses);
+    let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
+    Ok(object(|o| {
+        o.str("model", &request.model);
+        if !skip("max_tokens") {
+            o.num("max_tokens", max_tokens);
+        }
+        system(o, request, &mut ctx);
+        o.array("messages", |a| messages(a, request, &mut ctx));
+        tools(o, request, &mut ctx);
+        sampling(o, request, thinking, ctx.losses);
+        thinking.write(o, &request.format);
+        if let Some(user) = &request.user {
+            o.object("metadata", |o| o.str("user_id", user));
+        }
+        match request.tier {
+            Some(Tier::Auto) => o.str("service_tier", "auto"),
+            Some(Tier::Standard) => o.str("service_tier", "standard_only"),
+            None => {}
+        }
+        if request.stream {
+            o.bool("stream", true);
+        }
+        set.iter().for_each(|(name, value)| o.raw(name, value));
+    }))
+}
+
+struct Context<'a> {
+    names: &'a mut Names,
+    losses: &'a mut Losses,
+    caches: usize,
+}
+
+impl Context<'_> {
+    fn cache(&mut self, o: &mut Object<'_>, cache: Option<&String>) {
+        let Some(cache) = cache else {
+            return;
+        };
+        if self.caches >= CACHES_MAX {
+            self.losses.dropped("cache_control", "the target takes four cache breakpoints");
+            return;
+        }
+        self.caches += 1;
+        o.raw("cache_control", cache);
+    }
+}
+
+/// Models that decide themselves how much to think, and refuse budgets and sampling parameters.
+// QUIRK(anthropic, 2026-05): Opus from 4.7 on, and the fifth generation.
+fn is_adaptive(model: &str) -> bool {
+    let model = model.replace('.', "-");
+    ["opus-4-7", "opus-4-8", "opus-4-9", "opus-5", "sonnet-5", "haiku-5", "fable", "mythos"].iter().any(|family| model.contains(family))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Thinking {
+    Unsaid,
+    Budget(u64),
+    Adaptive(Option<Effort>),
+    Disabled,
+}
+
+impl Thinking {
+    fn plan(request: &Request, max_tokens: u64, losses: &mut Losses) -> Self {
+        let adaptive = is_adaptive(&request.model);
+        let (budget, effort) = match request.reasoning {
+            None => return Thinking::Unsaid,
+            Some(Reasoning::Off) if adaptive => return Thinking::Unsaid,
+            Some(Reasoning::Off) => return Thinking::Disabled,
+            Some(Reasoning::Adaptive) => (Effort::Medium.budget(), None),
+            Some(Reasoning::Effort(effort)) => (effort.budget(), Some(effort.max(Effort::Low))),
+            Some(Reasoning::Budget(tokens)) => (tokens, Some(Effort::of_budget(tokens))),
+        };
+        // QUIRK(anthropic, 2026-05): forced tools and thinking exclude each other (T20).
+        if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) && !request.tools.is_empty() {
+            losses.dropped("reasoning_effort", "a forced tool call excludes thinking");
+            return Thinking::Unsaid;
+        }
+        if adaptive {
+            return Thinking::Adaptive(effort);
+        }
+        // QUIRK(anthropic, 2026-05): a tool loop that began without thinking can't take it up (T18).
+        if loop_without_thinking(request) {
+            losses.dropped("reasoning_effort", "the last assistant turn has tool calls without their thinking");
+            return Thinking::Unsaid;
+        }
+        if max_tokens <= BUDGET_MIN {
+            losses.dropped("reasoning_effort", "the output ceiling leaves no room for thinking");
+            return Thinking::Unsaid;
+        }
+        let fits = budget.clamp(BUDGET_MIN, max_tokens - 1);
+        if fits != budget {
+            losses.approximated("reasoning_effort", "the thinking budget is fitted to the output ceiling");
+        }
+        Thinking::Budget(fits)
+    }
+
+    fn is_on(self) -> bool {
+        matches!(self, Thinking::Budget(_) | Thinking::Adaptive(_))
+    }
+
+    fn write(self, o: &mut Object<'_>, format: &OutputFormat) {
+        match self {
+            Thinking::Unsaid => {}
+            Thinking::Disabled => o.object("thinking", |o| o.str("type", "disabled")),
+            Thinking::Budget(tokens) => o.object("thinking", |o| {
+                o.str("type", "enabled");
+                o.num("budget_tokens", tokens);
+            }),
+            // Without `display` the text of the thinking is left out.
+            Thinking::Adaptive(_) => o.object("thinking", |o| {
+                o.str("type", "adaptive");
+                o.str("display", "summarized");
+            }),
+        }
+        let effort = if let Thinking::Adaptive(effort) = self { effort } else { None };
+        let schema = if let OutputFormat::JsonSchema { schema, .. } = format { Some(schema) } else { None };
+        if effort.is_none() && schema.is_none() {
+            return;
+        }
+        o.object("output_config", |o| {
+            if let Some(effort) = effort {
+                o.str("effort", effort.as_str());
+            }
+            if let Some(schema) = schema {
+                o.object("format", |o| {
+                    o.str("type", "json_schema");
+                    o.raw("schema", schema);
+                });
+            }
+        });
+    }
+}
+
+/// Whether the last assistant turn called tools without thinking before.
+fn loop_without_thinking(request: &Request) -> bool {
+    let last = request.messages.iter().rev().find(|turn| turn.role == Role::Assistant);
+    let has = |turn: &Message, pick: fn(&Block) -> bool| turn.blocks.iter().any(pick);
+    last.is_some_and(|turn| {
+        has(turn, |b| matches!(b, Block::ToolUse { .. })) && !has(turn, |b| matches!(b, Block::Thinking { signature: Some(_), .. } | Block::Redacted { .. }))
+    })
+}
+
+fn sampling(o: &mut Object<'_>, request: &Request, thinking: Thinking, losses: &mut Losses) {
+    let why = if is_adaptive(&request.model) {
+        Some("the model takes no sampling parameters")
+    } else {
+        thinking.is_on().then_some("thinking excludes sampling parameters")
+    };
+    for (name, value) in [("temperature", &request.temperature), ("top_p", &request.top_p), ("top_k", &request.top_k)] {
+        let Some(value) = value else {
+            continue;
+        };
+        match why {
+            // QUIRK(anthropic, 2026-05): with thinking only the default temperature is taken (T21).
+            Some(_) if name == "temperature" && matches!(value.as_str(), "1" | "1.0") => {}
+            Some(why) => losses.dropped(name, why),
+            None if name == "temperature" && value.parse::<f64>().is_ok_and(|t| t > 1.0) => {
+                losses.approximated(name, "the target's scale ends at 1");
+                o.raw(name, "1");
+            }
+            None => o.raw(name, value),
+        }
+    }
+    let (stops, blank): (Vec<&String>, Vec<&String>) = request.stop.iter().partition(|s| !s.trim().is_empty());
+    if !blank.is_empty() {
+        losses.dropped("stop", "the target takes no blank stop sequences");
+    }
+    if !stops.is_empty() {
+        o.array("stop_sequences", |a| stops.iter().for_each(|s| a.str(s)));
+    }
+}
+
+fn system(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
+    let json_only = request.format == OutputFormat::JsonObject;
+    if json_only {
+        ctx.losses.approximated("response_format", "said in the system prompt: the target has no plain JSON mode");
+    }
+    let hint = "Answer with one JSON object and nothing else.";
+    match request.system.as_slice() {
+        [] if !json_only => {}
+        [only] if !json_only && only.cache.is_none() => o.str("system", &only.text),
+        several => o.array("system", |a| {
+            for text in several {
+                a.object(|o| {
+                    o.str("type", "text");
+                    o.str("text", &text.text);
+                    ctx.cache(o, text.cache.as_ref());
+                });
+            }
+            if json_only {
+                a.object(|o| {
+                    o.str("type", "text");
+                    o.str("text", hint);
+                });
+            }
+        }),
+    }
+}
+
+fn tools(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
+    if request.tools.is_empty() {
+        return;
+    }
+    o.array("tools", |a| request.tools.iter().for_each(|t| a.object(|o| tool(o, t, ctx))));
+    // "One at a time" needs a choice object, and is illegal with `none`.
+    let alone = request.parallel_tools == Some(false);
+    let (word, name) = match &request.tool_choice {
+        None if alone => ("auto", None),
+        None => return,
+        Some(ToolChoice::Auto) => ("auto", None),
+        Some(ToolChoice::None) => ("none", None),
+        Some(ToolChoice::Required) => ("any", None),
+        Some(ToolChoice::Named(name)) => ("tool", Some(ctx.names.shorten(name))),
+    };
+    o.object("tool_choice", |o| {
+        o.str("type", word);
+        if let Some(name) = &name {
+            o.str("name", name);
+        }
+        if alone && word != "none" {
+            o.bool("disable_parallel_tool_use", true);
+        }
+    });
+}
+
+fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
+    // No `type`: it is optional, and some servers of this format refuse the word `custom` (T37).
+    o.str("name", &ctx.names.shorten(&tool.name));
+    if let Some(description) = tool.description.as_deref().filter(|d| !d.is_empty()) {
+        o.str("description", description);
+    }
+    match tool.schema.as_deref().map(Val::trusted) {
+        Some(schema) if schema.get("type").is_some() => o.raw("input_schema", schema.raw()),
+        // The target insists on an object schema.
+        Some(schema) => o.object("input_schema", |o| {
+            o.str("type", "object");
+            schema.members().filter(|(name, _)| name != "type").for_each(|(name, value)| o.raw(&name, value.raw()));
+        }),
+        None => o.raw("input_schema", r#"{"type":"object","properties":{}}"#),
+    }
+    if let Some(strict) = tool.strict {
+        o.bool("strict", strict);
+    }
+    ctx.cache(o, tool.cache.as_ref());
+}
+
+fn messages(a: &mut Array<'_>, request: &Request, ctx: &mut Context<'_>) {
+    if request.messages.first().is_some_and(|first| first.role == Role::Assistant) {
+        ctx.losses.approximated("messages", "the target wants a user turn first: one with a full stop was put before");
+        a.object(|o| {
+            o.str("role", "user");
+            o.str("content", ".");
+        });
+    }
+    let last = request.messages.len() - 1;
+    for (at, turn) in request.messages.iter().enumerate() {
+        let prefill = at == last && turn.role == Role::Assistant;
+        a.object(|o| {
+            o.str("role", if turn.role == Role::User { "user" } else { "assistant" });
+            o.array("content", |a| turn_blocks(a, turn, prefill, ctx));
+        });
+    }
+}
+
+fn turn_blocks(a: &mut Array<'_>, turn: &Message, prefill: bool, ctx: &mut Context<'_>) {
+    // Results stand first in the turn that answers the calls (T16).
+    let (results, rest): (Vec<&Block>, Vec<&Block>) = turn.blocks.iter().partition(|b| matches!(b, Block::ToolResult { .. }));
+    let end = rest.len();
+    results.into_iter().for_each(|b| block(a, b, false, ctx));
+    for (n, b) in rest.into_iter().enumerate() {
+        block(a, b, prefill && n + 1 == end, ctx);
+    }
+}
+
+fn block(a: &mut Array<'_>, block: &Block, trim: bool, ctx: &mut Context<'_>) {
+    match block {
+        Block::Text { text, cache } => a.object(|o| {
+            o.str("type", "text");
+            // A prefill must not end in white space.
+            o.str("text", if trim { text.trim_end() } else { text });
+            ctx.cache(o, cache.as_ref());
+        }),
+        Block::Image { source, cache } => a.object(|o| {
+            o.str("type", "image");
+            o.object("source", |o| write_source(o, source));
+            ctx.cache(o, cache.as_ref());
+        }),
+        Block::Document { source, name, cache } => a.object(|o| {
+            o.str("type", "document");
+            o.object("source", |o| write_source(o, source));
+            if let Some(name) = name {
+                o.str("title", name);
+            }
+            ctx.cache(o, cache.as_ref());
+        }),
+        Block::ToolUse { id, name, input, cache } => a.object(|o| {
+            o.str("type", "tool_use");
+            o.str("id", &tool_id(id));
+            o.str("name", &ctx.names.shorten(name));
+            o.raw("input", input);
+            ctx.cache(o, cache.as_ref());
+        }),
+        Block::ToolResult { id, content, is_error, cache } => a.object(|o| {
+            o.str("type", "tool_result");
+            o.str("tool_use_id", &tool_id(id));
+            if !content.is_empty() {
+                o.array("content", |a| content.iter().for_each(|inner| self::block(a, inner, false, ctx)));
+            }
+            if *is_error {
+                o.bool("is_error", true);
+            }
+            ctx.cache(o, cache.as_ref());
+        }),
+        Block::Thinking { text, signature: Some(signature) } => a.object(|o| {
+            o.str("type", "thinking");
+            o.str("thinking", text);
+            o.str("signature", signature);
+        }),
+        Block::Thinking { signature: None, .. } => {
+            ctx.losses.dropped("messages[].thinking", "thinking without a signature can't be sent back");
+        }
+        Block::Redacted { data } => a.object(|o| {
+            o.str("type", "redacted_thinking");
+            o.str("data", data);
+        }),
+    }
+}
+
+fn write_source(o: &mut Object<'_>, source: &Source) {
+    match source {
+        Source::Base64 { media_type, data } => {
+            o.str("type", "base64");
+            o.str("media_type", media_type);
+            o.str("data", data);
+        }
+        Source::Url(url) => {
+            o.str("type", "url");
+            o.str("url", url);
+        }
+        Source::Text(text) => {
+            o.str("type", "text");
+            o.str("media_type", "text/plain");
+            o.str("data", text);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The neutral chat model: what every format is decoded into and encoded from.
+//!
+//! It keeps what has a meaning in more than one format. Numbers and JSON values stay text, so that none loses
+//! precision or key order on the way through.
+
+mod answer;
+mod event;
+mod request;
+
+pub(crate) use answer::{AnswerBlock, Choice, Fold, Head};
+pub(crate) use event::{Event, Item, Stop};
+pub(crate) use request::{Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tier, Tool, ToolChoice};

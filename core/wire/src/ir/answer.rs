@@ -1,0 +1,99 @@
+//! Folds events into a whole answer.
+
+use super::{Event, Item, Stop};
+
+/// What stands at the head of an answer, or of each of its chunks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) id: String,
+    pub(crate) created_s: i64,
+    pub(crate) model: String,
+}
+
+/// A block of a whole answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AnswerBlock {
+    Text(String),
+    Refusal(String),
+    Thinking { text: String, signature: Option<String> },
+    Redacted(String),
+    /// `args` is the text of the arguments' JSON, possibly empty.
+    Tool { tool: u32, id: String, name: String, args: String },
+}
+
+/// One whole choice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) index: u32,
+    pub(crate) blocks: Vec<AnswerBlock>,
+    pub(crate) stop: Option<Stop>,
+    pub(crate) sequence: Option<String>,
+}
+
+/// Collects the events of an answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fold {
+    choices: Vec<Choice>,
+}
+
+impl Fold {
+    pub(crate) fn add(&mut self, item: Item) {
+        let at = match self.choices.iter().position(|c| c.index == item.choice) {
+            Some(at) => at,
+            None => {
+                self.choices.push(Choice { index: item.choice, ..Choice::default() });
+                self.choices.len() - 1
+            }
+        };
+        if let Some(choice) = self.choices.get_mut(at) {
+            choice.add(item.event);
+        }
+    }
+
+    /// The choices by index; at least one.
+    pub(crate) fn finish(self) -> Vec<Choice> {
+        let mut choices = self.choices;
+        if choices.is_empty() {
+            choices.push(Choice::default());
+        }
+        choices.sort_by_key(|choice| choice.index);
+        choices
+    }
+}
+
+impl Choice {
+    fn add(&mut self, event: Event) {
+        match (event, self.blocks.last_mut()) {
+            (Event::Text(more), Some(AnswerBlock::Text(text)))
+            | (Event::Refusal(more), Some(AnswerBlock::Refusal(text)))
+            | (Event::Thinking(more), Some(AnswerBlock::Thinking { text, signature: None })) => text.push_str(&more),
+            (Event::Signature(seal), Some(AnswerBlock::Thinking { signature, .. })) => *signature = Some(seal),
+            (Event::Text(text), _) => self.blocks.push(AnswerBlock::Text(text)),
+            (Event::Refusal(text), _) => self.blocks.push(AnswerBlock::Refusal(text)),
+            (Event::Thinking(text), _) => self.blocks.push(AnswerBlock::Thinking { text, signature: None }),
+            (Event::Signature(seal), _) => self.blocks.push(AnswerBlock::Thinking { text: String::new(), signature: Some(seal) }),
+            (Event::Redacted(data), _) => self.blocks.push(AnswerBlock::Redacted(data)),
+            (Event::ToolStart { tool, id, name }, _) => self.blocks.push(AnswerBlock::Tool { tool, id, name, args: String::new() }),
+            (Event::ToolArgs { tool: wanted, json }, _) => {
+                let open = self.blocks.iter_mut().rev().find_map(|block| match block {
+                    AnswerBlock::Tool { tool, args, .. } if *tool == wanted => Some(args),
+                    _ => None,
+                });
+                if let Some(args) = open {
+                    args.push_str(&json);
+                }
+            }
+            (Event::Stop { reason, sequence }, _) => {
+                self.stop = Some(reason);
+                self.sequence = sequence.or(self.sequence.take());
+            }
+        }
+    }
+
+    /// Why it ended. A tool call makes it `ToolUse`, whatever the upstream called it (T29, T50).
+    pub(crate) fn reason(&self) -> Stop {
+        let stop = self.stop.unwrap_or(Stop::End);
+        let calls = self.blocks.iter().any(|block| matches!(block, AnswerBlock::Tool { .. }));
+        if calls && stop == Stop::End { Stop::ToolUse } else { stop }
+    }
+}

@@ -1,0 +1,77 @@
+//! Inline media: data URLs in and out, and what the bytes really are.
+
+use crate::error::{Result, WireError};
+use crate::ir::Source;
+use crate::loss::Losses;
+
+/// The media type and base64 data of a `data:` URL. Parameters such as a charset are ignored (T63).
+fn data_url(url: &str) -> Option<(String, &str)> {
+    let rest = url.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:")).and_then(|_| url.get(5..))?;
+    let (head, data) = rest.split_once(',')?;
+    let mut words = head.split(';');
+    let media_type = words.next().unwrap_or_default().trim().to_ascii_lowercase();
+    words.any(|word| word.trim().eq_ignore_ascii_case("base64")).then_some((media_type, data))
+}
+
+/// What an image's first bytes say it is.
+fn sniff(data: &str) -> Option<&'static str> {
+    // The signatures, in base64.
+    [("iVBORw0KGgo", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp")]
+        .into_iter()
+        .find(|(mark, _)| data.starts_with(mark))
+        .map(|(_, media_type)| media_type)
+}
+
+/// The source of an image given by a URL. Bytes are believed before the label (T62).
+pub(crate) fn image_source(url: &str, path: &str, losses: &mut Losses) -> Result<Source> {
+    if let Some((label, data)) = data_url(url) {
+        let media_type = match sniff(data) {
+            Some(found) => {
+                if found != label && !(found == "image/jpeg" && label == "image/jpg") {
+                    losses.approximated(format!("{path}.image_url"), "the label of the image doesn't match its bytes");
+                }
+                found.to_owned()
+            }
+            None => label,
+        };
+        return Ok(Source::Base64 { media_type, data: data.to_owned() });
+    }
+    let lower = url.get(..8).unwrap_or(url).to_ascii_lowercase();
+    if lower.starts_with("https://") || lower.starts_with("http://") {
+        return Ok(Source::Url(url.to_owned()));
+    }
+    Err(WireError::invalid(format!("the image of `{path}` must be an https or a base64 data: URL")).at(path))
+}
+
+/// The source of a file given as a data URL, or as bare base64 of a PDF.
+pub(crate) fn document_source(file_data: &str, path: &str) -> Result<Source> {
+    let (media_type, data) = match data_url(file_data) {
+        Some((media_type, data)) => (media_type, data),
+        None if file_data.starts_with("JVBERi") => ("application/pdf".to_owned(), file_data),
+        None => return Err(WireError::invalid(format!("the file of `{path}` must be a base64 data: URL")).at(path)),
+    };
+    if media_type != "application/pdf" {
+        return Err(WireError::unsupported(format!("the file of `{path}` is `{media_type}`: only PDF can be translated")).at(path));
+    }
+    Ok(Source::Base64 { media_type, data: data.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_urls_with_parameters_and_wrong_labels() {
+        let mut losses = Losses::default();
+        let png = "data:image/jpeg;charset=utf-8;BASE64,iVBORw0KGgoAAAA";
+        let source = image_source(png, "p", &mut losses).unwrap();
+        assert_eq!(source, Source::Base64 { media_type: "image/png".into(), data: "iVBORw0KGgoAAAA".into() });
+        assert_eq!(losses.count(), 1);
+        assert_eq!(image_source("https://x/y.png", "p", &mut losses), Ok(Source::Url("https://x/y.png".into())));
+        for bad in ["", "file:///etc/passwd", "data:image/png,raw", "data:"] {
+            assert!(image_source(bad, "p", &mut losses).is_err(), "{bad}");
+        }
+        assert!(document_source("data:text/csv;base64,YQ==", "p").is_err());
+        assert!(document_source("JVBERi0xLjQ=", "p").is_ok());
+    }
+}

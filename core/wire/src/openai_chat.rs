@@ -1,0 +1,26 @@
+//! OpenAI's chat completions around the neutral model.
+
+mod answer;
+mod body;
+mod decode;
+mod encode;
+mod stream;
+
+pub(crate) use answer::Decoder;
+pub(crate) use body::body;
+pub(crate) use decode::{object_or_wrapped, request};
+pub(crate) use encode::encode;
+pub(crate) use stream::Encoder;
+
+use crate::ir::Stop;
+
+/// The finish reason for why an answer ended.
+fn finish_reason(stop: Stop) -> &'static str {
+    match stop {
+        Stop::End | Stop::Sequence => "stop",
+        // A paused turn is an unfinished one.
+        Stop::Length | Stop::Pause => "length",
+        Stop::ToolUse => "tool_calls",
+        Stop::Refusal => "content_filter",
+    }
+}

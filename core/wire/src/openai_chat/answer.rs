@@ -1,0 +1,155 @@
+//! A chat completions answer, whole or streamed, into events.
+
+use std::borrow::Cow;
+
+use crate::ir::{Event, Item, Stop};
+use crate::json::{Kind, Val};
+
+/// Reads the chunks of a stream, or one whole body.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    tools: Vec<Tool>,
+}
+
+/// One tool call as far as it came.
+#[derive(Debug)]
+struct Tool {
+    choice: u32,
+    /// The index that the upstream gave it, if any.
+    index: Option<u64>,
+    /// The upstream's id for it, as it came.
+    id: String,
+    /// Its number among those of its choice.
+    number: u32,
+    started: bool,
+    /// Arguments that came before the name.
+    early: String,
+}
+
+impl Decoder {
+    /// Reads one JSON document of the stream, or the whole body.
+    pub(crate) fn read(&mut self, chunk: Val<'_>, on: &mut impl FnMut(Item)) {
+        // Chunks without choices are legal: filter results, usage (T48).
+        for choice in chunk.get("choices").into_iter().flat_map(Val::elements) {
+            let index = choice.get_u64("index").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+            let mut emit = |event| on(Item { choice: index, event });
+            if let Some(delta) = choice.get("delta").or_else(|| choice.get("message")) {
+                self.delta(index, delta, &mut emit);
+            }
+            if let Some(reason) = choice.get_str("finish_reason") {
+                let reason = match &*reason {
+                    "length" | "max_tokens" => Stop::Length,
+                    "tool_calls" | "function_call" => Stop::ToolUse,
+                    "content_filter" | "sensitive" => Stop::Refusal,
+                    _ => Stop::End,
+                };
+                emit(Event::Stop { reason, sequence: None });
+            }
+        }
+    }
+
+    fn delta(&mut self, choice: u32, delta: Val<'_>, emit: &mut impl FnMut(Event)) {
+        // Read all names for reasoning, first the ones with text.
+        let reasoning = ["reasoning_content", "reasoning"].iter().find_map(|name| non_empty(delta.get_str(name)));
+        if let Some(text) = reasoning {
+            emit(Event::Thinking(text.into_owned()));
+        }
+        match delta.get("content") {
+            // QUIRK(mistral, 2026-05): reasoning models stream lists of typed parts.
+            Some(content) if content.kind() == Kind::Array => content.elements().for_each(|part| list_part(part, emit)),
+            Some(content) => {
+                if let Some(text) = non_empty(content.as_str()) {
+                    emit(Event::Text(text.into_owned()));
+                }
+            }
+            None => {}
+        }
+        if let Some(text) = non_empty(delta.get_str("refusal")) {
+            emit(Event::Refusal(text.into_owned()));
+        }
+        for (n, call) in delta.get("tool_calls").into_iter().flat_map(Val::elements).enumerate() {
+            self.call(choice, n, call, emit);
+        }
+    }
+
+    fn call(&mut self, choice: u32, n: usize, call: Val<'_>, emit: &mut impl FnMut(Event)) {
+        let index = call.get_u64("index");
+        let id = non_empty(call.get_str("id"));
+        let function = call.get("function").or_else(|| call.get("custom"));
+        let name = function.and_then(|f| non_empty(f.get_str("name")));
+        let at = self.find(choice, index, n, id.as_deref(), name.is_some());
+        let at = at.unwrap_or_else(|| {
+            let number = u32::try_from(self.tools.iter().filter(|t| t.choice == choice).count()).unwrap_or(u32::MAX);
+            self.tools.push(Tool { choice, index, id: String::new(), number, started: false, early: String::new() });
+            self.tools.len() - 1
+        });
+        // Ids that repeat within an answer are made distinct (T40).
+        let taken = id.as_deref().is_some_and(|id| self.tools.iter().enumerate().any(|(other, tool)| other != at && tool.id == id));
+        let Some(tool) = self.tools.get_mut(at) else {
+            return;
+        };
+        if tool.id.is_empty() {
+            tool.id = match id {
+                Some(id) if !taken => id.into_owned(),
+                Some(id) => format!("{id}_{choice}_{}", tool.number),
+                None => String::new(),
+            };
+        }
+        if !tool.started
+            && let Some(name) = name
+        {
+            tool.started = true;
+            if tool.id.is_empty() {
+                tool.id = format!("call_{choice}_{}", tool.number);
+            }
+            emit(Event::ToolStart { tool: tool.number, id: tool.id.clone(), name: name.into_owned() });
+            if !tool.early.is_empty() {
+                emit(Event::ToolArgs { tool: tool.number, json: std::mem::take(&mut tool.early) });
+            }
+        }
+        let args = function.and_then(|f| f.get("arguments").or_else(|| f.get("input")));
+        // QUIRK(ollama, 2026-05): an object where OpenAI has a string.
+        let json = args.map(|args| args.as_str().unwrap_or(Cow::Borrowed(args.raw())));
+        if let Some(json) = non_empty(json) {
+            if tool.started {
+                emit(Event::ToolArgs { tool: tool.number, json: json.into_owned() });
+            } else {
+                tool.early.push_str(&json);
+            }
+        }
+    }
+
+    /// The call that a fragment belongs to: by index, else by id, else the last one. A new id with a name under an old
+    /// index is a new call (T6).
+    fn find(&self, choice: u32, index: Option<u64>, n: usize, id: Option<&str>, named: bool) -> Option<usize> {
+        let mine = || self.tools.iter().enumerate().rev().filter(|(_, tool)| tool.choice == choice);
+        let found = match (index, id) {
+            (Some(index), _) => mine().find(|(_, tool)| tool.index == Some(index)),
+            (None, Some(id)) => mine().find(|(_, tool)| tool.id == id),
+            (None, None) if named => None,
+            (None, None) => mine().nth(0).filter(|_| n == 0),
+        };
+        let other_call = found.is_some_and(|(_, tool)| named && tool.started && id.is_some_and(|id| tool.id != id && !tool.id.starts_with(id)));
+        found.filter(|_| !other_call).map(|(at, _)| at)
+    }
+}
+
+fn list_part(part: Val<'_>, emit: &mut impl FnMut(Event)) {
+    match part.get_str("type").as_deref() {
+        Some("thinking") => {
+            let inner = part.get("thinking");
+            let whole = inner.and_then(Val::as_str);
+            let pieces = inner.into_iter().flat_map(Val::elements).filter_map(|piece| piece.get_str("text"));
+            whole.into_iter().chain(pieces).for_each(|text| emit(Event::Thinking(text.into_owned())));
+        }
+        _ => {
+            if let Some(text) = non_empty(part.get_str("text")) {
+                emit(Event::Text(text.into_owned()));
+            }
+        }
+    }
+}
+
+fn non_empty(text: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+    text.filter(|text| !text.is_empty())
+}

@@ -1,0 +1,324 @@
+//! A chat completions request into the neutral model.
+
+use crate::error::{Result, WireError};
+use crate::ir::{Block, Effort, OutputFormat, Reasoning, Request, Role, SystemText, Tier, Tool, ToolChoice};
+use crate::json::{Kind, Val};
+use crate::loss::Losses;
+use crate::media;
+
+/// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
+pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
+    let mut request = Request::default();
+    for (name, value) in body.members() {
+        if !value.is_null() && !skip.contains(&&*name) {
+            field(&mut request, &name, value, losses)?;
+        }
+    }
+    // Last: it may narrow the tools.
+    if let Some(choice) = body.get("tool_choice").filter(|_| !skip.contains(&"tool_choice")) {
+        tool_choice(&mut request, choice, losses);
+    }
+    Ok(request)
+}
+
+fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses) -> Result<()> {
+    let number = || (value.kind() == Kind::Number).then(|| value.raw().to_owned());
+    match name {
+        "model" => request.model = value.as_str().unwrap_or_default().into_owned(),
+        "messages" => messages(request, value, losses)?,
+        "tools" => {
+            for (at, tool) in value.elements().enumerate() {
+                request.tools.extend(tool_of(tool, at, losses));
+            }
+        }
+        "parallel_tool_calls" => request.parallel_tools = value.as_bool(),
+        "max_tokens" | "max_completion_tokens" => request.max_output = request.max_output.max(value.as_u64()),
+        "temperature" => request.temperature = number(),
+        "top_p" => request.top_p = number(),
+        // Not OpenAI's own, but understood by many servers of its format.
+        "top_k" => request.top_k = number(),
+        "stop" => {
+            request.stop = value.as_str().into_iter().chain(value.elements().filter_map(Val::as_str)).map(|s| s.into_owned()).collect();
+        }
+        "stream" => request.stream = value.as_bool() == Some(true),
+        "user" | "safety_identifier" => request.user = request.user.take().or(value.as_str().map(|s| s.into_owned())),
+        "reasoning_effort" => {
+            request.reasoning = match value.as_str().as_deref() {
+                Some("none") => Some(Reasoning::Off),
+                Some(word) => Effort::parse(word).map(Reasoning::Effort),
+                None => None,
+            };
+            if request.reasoning.is_none() {
+                losses.dropped(name, "not an effort that we know");
+            }
+        }
+        "thinking" => {
+            request.reasoning = match value.get_str("type").as_deref() {
+                Some("disabled") => Some(Reasoning::Off),
+                Some("adaptive") => Some(Reasoning::Adaptive),
+                _ => value.get_u64("budget_tokens").map(Reasoning::Budget),
+            };
+        }
+        "response_format" => request.format = format_of(value),
+        "service_tier" => {
+            request.tier = match value.as_str().as_deref() {
+                Some("auto") => Some(Tier::Auto),
+                Some("default") => Some(Tier::Standard),
+                _ => None,
+            };
+            if request.tier.is_none() {
+                losses.dropped(name, "the target has no such tier");
+            }
+        }
+        "n" if value.as_u64() != Some(1) => {
+            return Err(WireError::unsupported("`n` above 1 can't be served by an Anthropic endpoint: send that many calls").at("n"));
+        }
+        "functions" | "function_call" => {
+            return Err(WireError::unsupported(format!("`{name}` can't be translated: use `tools` and `tool_choice` instead")).at(name));
+        }
+        "modalities" if value.elements().filter_map(Val::as_str).any(|m| m == "audio") => {
+            return Err(WireError::unsupported("audio output can't be served by an Anthropic endpoint").at(name));
+        }
+        "n" | "modalities" | "stream_options" | "tool_choice" | "tags" | "fallbacks" => {}
+        "metadata" if value.members().all(|(name, _)| name == "tags") => {}
+        other => losses.dropped(other, "the target has no place for it"),
+    }
+    Ok(())
+}
+
+fn format_of(value: Val<'_>) -> OutputFormat {
+    match value.get_str("type").as_deref() {
+        Some("json_object") => OutputFormat::JsonObject,
+        Some("json_schema") => {
+            let inner = value.get("json_schema");
+            OutputFormat::JsonSchema {
+                name: inner.and_then(|s| s.get_str("name")).map(|s| s.into_owned()),
+                schema: inner.and_then(|s| s.get("schema")).map_or("{}", Val::raw).to_owned(),
+                strict: inner.and_then(|s| s.get("strict")).and_then(Val::as_bool),
+            }
+        }
+        _ => OutputFormat::Text,
+    }
+}
+
+fn cache(v: Val<'_>) -> Option<String> {
+    // A null entry is none (T22).
+    v.get("cache_control").filter(|c| c.kind() == Kind::Object).map(|c| c.raw().to_owned())
+}
+
+fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
+    let Some(function) = tool.get("function") else {
+        losses.dropped(format!("tools[{at}]"), "only function tools can be translated");
+        return None;
+    };
+    let name = function.get_str("name")?.into_owned();
+    Some(Tool {
+        name,
+        description: function.get_str("description").map(|s| s.into_owned()),
+        schema: function.get("parameters").map(|s| s.raw().to_owned()),
+        strict: function.get("strict").and_then(Val::as_bool),
+        cache: cache(tool).or_else(|| cache(function)),
+    })
+}
+
+fn tool_choice(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
+    let word = |word: &str| match word {
+        "none" => Some(ToolChoice::None),
+        "required" | "any" => Some(ToolChoice::Required),
+        "auto" => Some(ToolChoice::Auto),
+        _ => None,
+    };
+    if let Some(text) = value.as_str() {
+        request.tool_choice = word(&text);
+        return;
+    }
+    if let Some(name) = value.get("function").and_then(|f| f.get_str("name")) {
+        request.tool_choice = Some(ToolChoice::Named(name.into_owned()));
+        return;
+    }
+    match value.get("allowed_tools") {
+        // The target has no such choice: declare only the tools that are allowed.
+        Some(allowed) => {
+            let names: Vec<String> = allowed
+                .get("tools")
+                .into_iter()
+                .flat_map(Val::elements)
+                .filter_map(|tool| tool.get("function").and_then(|f| f.get_str("name")).or_else(|| tool.get_str("name")))
+                .map(|name| name.into_owned())
+                .collect();
+            request.tools.retain(|tool| names.contains(&tool.name));
+            request.tool_choice = allowed.get_str("mode").as_deref().and_then(word);
+            losses.approximated("tool_choice", "only the allowed tools are declared");
+        }
+        None => losses.dropped("tool_choice", "the target has no such choice"),
+    }
+}
+
+fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result<()> {
+    for (at, message) in list.elements().enumerate() {
+        let path = format!("messages[{at}]");
+        let role = message.get_str("role").unwrap_or_default();
+        let content = message.get("content");
+        if message.get("name").is_some() {
+            losses.dropped(format!("{path}.name"), "the target has no names of speakers");
+        }
+        match &*role {
+            "system" | "developer" => system(request, content, &path, losses),
+            "user" => {
+                let blocks = parts(content, &path, losses)?;
+                request.add(Role::User, blocks);
+            }
+            "assistant" => {
+                let blocks = assistant(message, &path, losses)?;
+                request.add(Role::Assistant, blocks);
+            }
+            "tool" => {
+                let id = message.get_str("tool_call_id").ok_or_else(|| {
+                    WireError::invalid(format!("`{path}.tool_call_id` is missing: name the call that it answers")).at(path.as_str())
+                })?;
+                let result = Block::ToolResult {
+                    id: id.into_owned(),
+                    content: parts(content, &path, losses)?,
+                    is_error: false,
+                    cache: cache(message),
+                };
+                request.add(Role::User, [result]);
+            }
+            "function" => return Err(WireError::unsupported(format!("role `function` in `{path}` can't be translated: use role `tool`"))),
+            other => {
+                let known = "system, developer, user, assistant or tool";
+                return Err(WireError::invalid(format!("`{path}.role` is `{other}`: use {known}")).at(format!("{path}.role")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Leading system texts are the system prompt; later ones become marked user text, where they stand.
+fn system(request: &mut Request, content: Option<Val<'_>>, path: &str, losses: &mut Losses) {
+    let Some(content) = content else {
+        return;
+    };
+    let whole = content.as_str().map(|text| SystemText { text: text.into_owned(), cache: None });
+    let parts = content.elements().filter_map(|part| Some(SystemText { text: part.get_str("text")?.into_owned(), cache: cache(part) }));
+    let texts: Vec<SystemText> = whole.into_iter().chain(parts).filter(|t| !t.text.trim().is_empty()).collect();
+    if request.messages.is_empty() {
+        request.system.extend(texts);
+        return;
+    }
+    losses.approximated(path, "a system message after the first turn becomes marked user text");
+    let blocks = texts.into_iter().map(|t| Block::Text { text: format!("<system>\n{}\n</system>", t.text), cache: t.cache });
+    request.add(Role::User, blocks.collect::<Vec<_>>());
+}
+
+fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Block>> {
+    let mut blocks = Vec::new();
+    // What LiteLLM's clients, and ours, carry back from an Anthropic answer: it must lead the turn (T18).
+    for thought in message.get("thinking_blocks").into_iter().flat_map(Val::elements) {
+        match thought.get_str("type").as_deref() {
+            Some("redacted_thinking") => {
+                blocks.extend(thought.get_str("data").map(|data| Block::Redacted { data: data.into_owned() }));
+            }
+            _ => blocks.push(Block::Thinking {
+                text: thought.get_str("thinking").unwrap_or_default().into_owned(),
+                signature: thought.get_str("signature").filter(|s| !s.is_empty()).map(|s| s.into_owned()),
+            }),
+        }
+    }
+    if blocks.is_empty() && ["reasoning_content", "reasoning"].iter().any(|name| message.get(name).is_some()) {
+        losses.dropped(format!("{path}.reasoning_content"), "reasoning without a signature can't be sent back");
+    }
+    blocks.extend(parts(message.get("content"), path, losses)?);
+    if let Some(refusal) = message.get_str("refusal").filter(|text| !text.trim().is_empty()) {
+        blocks.push(Block::text(refusal));
+    }
+    if message.get("audio").is_some() {
+        return Err(WireError::unsupported(format!("the audio of `{path}` can't be served by an Anthropic endpoint")).at(path));
+    }
+    if message.get("function_call").is_some() {
+        return Err(WireError::unsupported(format!("`{path}.function_call` can't be translated: use `tool_calls`")).at(path));
+    }
+    for (n, call) in message.get("tool_calls").into_iter().flat_map(Val::elements).enumerate() {
+        let call_path = format!("{path}.tool_calls[{n}]");
+        let (Some(id), Some(function)) = (call.get_str("id"), call.get("function")) else {
+            return Err(WireError::invalid(format!("`{call_path}` must be a function call with an id")).at(call_path));
+        };
+        blocks.push(Block::ToolUse {
+            id: id.into_owned(),
+            name: function.get_str("name").unwrap_or_default().into_owned(),
+            input: arguments(function.get("arguments"), &call_path, losses),
+            cache: cache(call),
+        });
+    }
+    Ok(blocks)
+}
+
+/// The arguments as an object. Nothing is `{}` (T57); what isn't an object is wrapped, never dropped.
+fn arguments(value: Option<Val<'_>>, path: &str, losses: &mut Losses) -> String {
+    let Some(value) = value else {
+        return "{}".into();
+    };
+    // QUIRK(ollama, 2026-05): an object where OpenAI has a string.
+    let text = value.as_str().unwrap_or(value.raw().into());
+    object_or_wrapped(&text, path, losses)
+}
+
+/// JSON text of an object for what should be one.
+pub(crate) fn object_or_wrapped(text: &str, path: &str, losses: &mut Losses) -> String {
+    if text.trim().is_empty() {
+        return "{}".into();
+    }
+    match Val::parse(text) {
+        Ok(v) if v.kind() == Kind::Object => v.raw().to_owned(),
+        _ => {
+            losses.approximated(path, "arguments that aren't a JSON object are wrapped as `_raw`");
+            crate::json::object(|o| o.str("_raw", text))
+        }
+    }
+}
+
+fn parts(content: Option<Val<'_>>, path: &str, losses: &mut Losses) -> Result<Vec<Block>> {
+    let Some(content) = content else {
+        return Ok(Vec::new());
+    };
+    if let Some(text) = content.as_str() {
+        // Empty and blank texts are refused by the target (T17).
+        return Ok(if text.trim().is_empty() { Vec::new() } else { vec![Block::text(text)] });
+    }
+    let mut blocks = Vec::new();
+    for (n, part) in content.elements().enumerate() {
+        let path = format!("{path}.content[{n}]");
+        blocks.extend(part_of(part, &path, losses)?);
+    }
+    Ok(blocks)
+}
+
+fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Block>> {
+    let cache = cache(part);
+    let kind = part.get_str("type").unwrap_or_default();
+    match &*kind {
+        "text" | "refusal" => {
+            let text = part.get_str(&kind).unwrap_or_default();
+            Ok((!text.trim().is_empty()).then(|| Block::Text { text: text.into_owned(), cache }))
+        }
+        "image_url" => {
+            let image = part.get("image_url");
+            let url = image.and_then(|i| i.as_str().or_else(|| i.get_str("url"))).unwrap_or_default();
+            if image.is_some_and(|i| i.get("detail").is_some_and(|d| d.raw() != "\"auto\"")) {
+                losses.dropped(format!("{path}.image_url.detail"), "the target chooses the resolution itself");
+            }
+            Ok(Some(Block::Image { source: media::image_source(&url, path, losses)?, cache }))
+        }
+        "file" => {
+            let file = part.get("file");
+            let Some(data) = file.and_then(|f| f.get_str("file_data")) else {
+                let message = format!("the file of `{path}` is stored at another provider: send it inline as `file_data`");
+                return Err(WireError::unsupported(message).at(path));
+            };
+            let name = file.and_then(|f| f.get_str("filename")).map(|s| s.into_owned());
+            Ok(Some(Block::Document { source: media::document_source(&data, path)?, name, cache }))
+        }
+        "input_audio" => Err(WireError::unsupported(format!("the audio of `{path}` can't be served by an Anthropic endpoint")).at(path)),
+        other => Err(WireError::invalid(format!("`{path}.type` is `{other}`: that can't be translated")).at(path)),
+    }
+}

@@ -1,0 +1,318 @@
+//! The neutral model as a chat completions request.
+
+use crate::ir::{Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, ToolChoice};
+use crate::json::{Array, Object, object};
+use crate::loss::Losses;
+use crate::names::Names;
+use crate::splice::wants_max_completion_tokens;
+
+/// OpenAI takes at most this many stop sequences.
+const STOPS_MAX: usize = 4;
+/// And this long a user name.
+const USER_MAX: usize = 64;
+
+/// Encodes a request. `ceiling` is the field for the output ceiling; `set` is appended as it is.
+pub(crate) fn encode(
+    request: &Request,
+    ceiling: &str,
+    set: &[(&str, &str)],
+    names: &mut Names,
+    losses: &mut Losses,
+) -> String {
+    let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
+    object(|o| {
+        o.str("model", &request.model);
+        o.array("messages", |a| messages(a, request, names, losses));
+        tools(o, request, names);
+        if let Some(n) = request.max_output.filter(|_| !skip(ceiling)) {
+            o.num(ceiling, n);
+        }
+        sampling(o, request, losses);
+        reasoning(o, request, losses);
+        format(o, &request.format);
+        if let Some(user) = &request.user {
+            o.str("user", &short_user(user, losses));
+        }
+        match request.tier {
+            Some(Tier::Auto) => o.str("service_tier", "auto"),
+            Some(Tier::Standard) => o.str("service_tier", "default"),
+            None => {}
+        }
+        if request.stream {
+            o.bool("stream", true);
+            // Without it a stream reports no usage (T47).
+            if !skip("stream_options") {
+                o.object("stream_options", |o| o.bool("include_usage", true));
+            }
+        }
+        set.iter().for_each(|(name, value)| o.raw(name, value));
+    })
+}
+
+/// Longer names are cut and made distinct again by a hash: the provider only tells users apart by it.
+fn short_user(user: &str, losses: &mut Losses) -> String {
+    if user.chars().count() <= USER_MAX {
+        return user.to_owned();
+    }
+    losses.approximated("metadata.user_id", "longer than 64 characters: cut, with a hash");
+    let head: String = user.chars().take(USER_MAX - 17).collect();
+    let hash = user.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    format!("{head}_{hash:016x}")
+}
+
+fn sampling(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+    // QUIRK(openai, 2026-05): reasoning models take no sampling parameters (T49).
+    let fixed = wants_max_completion_tokens(&request.model);
+    for (name, value) in [("temperature", &request.temperature), ("top_p", &request.top_p)] {
+        match value {
+            Some(_) if fixed => losses.dropped(name, "the model takes no sampling parameters"),
+            Some(value) => o.raw(name, value),
+            None => {}
+        }
+    }
+    if request.top_k.is_some() {
+        losses.dropped("top_k", "the target has no place for it");
+    }
+    if !request.stop.is_empty() {
+        if request.stop.len() > STOPS_MAX {
+            losses.dropped(format!("stop_sequences[{STOPS_MAX}..]"), "the target takes four");
+        }
+        o.array("stop", |a| request.stop.iter().take(STOPS_MAX).for_each(|s| a.str(s)));
+    }
+}
+
+fn reasoning(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+    let effort = match request.reasoning {
+        None | Some(Reasoning::Off) => return,
+        Some(Reasoning::Effort(effort)) => effort,
+        Some(Reasoning::Adaptive) => Effort::Medium,
+        Some(Reasoning::Budget(tokens)) => {
+            losses.approximated("thinking.budget_tokens", "the target has efforts, no budgets");
+            Effort::of_budget(tokens)
+        }
+    };
+    let name = request.model.rsplit('/').next().unwrap_or(&request.model);
+    if ["gpt-4", "gpt-3", "chatgpt"].iter().any(|family| name.starts_with(family)) {
+        losses.dropped("thinking", "the model doesn't reason");
+        return;
+    }
+    // QUIRK(openai, 2026-05): `max` is the word of few models; all that take it take `xhigh`.
+    o.str("reasoning_effort", effort.min(Effort::Xhigh).as_str());
+}
+
+fn format(o: &mut Object<'_>, format: &OutputFormat) {
+    match format {
+        OutputFormat::Text => {}
+        OutputFormat::JsonObject => o.object("response_format", |o| o.str("type", "json_object")),
+        OutputFormat::JsonSchema { name, schema, strict } => o.object("response_format", |o| {
+            o.str("type", "json_schema");
+            o.object("json_schema", |o| {
+                o.str("name", name.as_deref().unwrap_or("response"));
+                o.raw("schema", schema);
+                o.bool("strict", strict.unwrap_or(true));
+            });
+        }),
+    }
+}
+
+fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names) {
+    if request.tools.is_empty() {
+        return;
+    }
+    o.array("tools", |a| {
+        for tool in &request.tools {
+            a.object(|o| {
+                o.str("type", "function");
+                o.object("function", |o| {
+                    o.str("name", &names.shorten(&tool.name));
+                    if let Some(description) = &tool.description {
+                        o.str("description", description);
+                    }
+                    o.raw("parameters", tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#));
+                    if let Some(strict) = tool.strict {
+                        o.bool("strict", strict);
+                    }
+                });
+            });
+        }
+    });
+    match &request.tool_choice {
+        Some(ToolChoice::Auto) => o.str("tool_choice", "auto"),
+        Some(ToolChoice::None) => o.str("tool_choice", "none"),
+        Some(ToolChoice::Required) => o.str("tool_choice", "required"),
+        Some(ToolChoice::Named(name)) => {
+            let name = names.shorten(name);
+            o.object("tool_choice", |o| {
+                o.str("type", "function");
+                o.object("function", |o| o.str("name", &name));
+            });
+        }
+        None => {}
+    }
+    if let Some(parallel) = request.parallel_tools {
+        o.bool("parallel_tool_calls", parallel);
+    }
+}
+
+fn messages(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mut Losses) {
+    let system: Vec<&str> = request.system.iter().map(|s| s.text.as_str()).filter(|s| !s.trim().is_empty()).collect();
+    if request.system.iter().any(|s| s.cache.is_some()) {
+        losses.dropped("system[].cache_control", "the target caches by itself");
+    }
+    if !system.is_empty() {
+        // `developer` is refused by many servers of this format; all take `system` (T61).
+        message(a, "system", |o| o.str("content", &system.join("\n\n")));
+    }
+    for (at, turn) in request.messages.iter().enumerate() {
+        let path = format!("messages[{at}]");
+        match turn.role {
+            Role::User => user(a, turn, &path, losses),
+            Role::Assistant => assistant(a, turn, &path, names, losses),
+        }
+    }
+}
+
+fn message(a: &mut Array<'_>, role: &str, fill: impl FnOnce(&mut Object<'_>)) {
+    a.object(|o| {
+        o.str("role", role);
+        fill(o);
+    });
+}
+
+/// Tool results first, each a message of its own, then what is left as one user message.
+fn user(a: &mut Array<'_>, turn: &Message, path: &str, losses: &mut Losses) {
+    let mut rest: Vec<&Block> = Vec::new();
+    for block in &turn.blocks {
+        match block {
+            Block::ToolResult { id, content, is_error, .. } => tool_result(a, id, content, *is_error, &mut rest, path, losses),
+            other => rest.push(other),
+        }
+    }
+    note_caches(turn, path, losses);
+    match rest.as_slice() {
+        [] => {}
+        [Block::Text { text, .. }] => message(a, "user", |o| o.str("content", text)),
+        several => message(a, "user", |o| o.array("content", |a| several.iter().for_each(|block| part(a, block, path, losses)))),
+    }
+}
+
+fn tool_result<'b>(
+    a: &mut Array<'_>,
+    id: &str,
+    content: &'b [Block],
+    is_error: bool,
+    rest: &mut Vec<&'b Block>,
+    path: &str,
+    losses: &mut Losses,
+) {
+    let mut text = String::new();
+    if is_error {
+        losses.approximated(format!("{path}.is_error"), "said in the text of the result");
+        text.push_str("error: ");
+    }
+    let mut first = true;
+    for block in content {
+        match block {
+            Block::Text { text: more, .. } => {
+                if !std::mem::take(&mut first) {
+                    text.push('\n');
+                }
+                text.push_str(more);
+            }
+            // A tool message is text: media follow in a user message (T26).
+            media => {
+                losses.approximated(format!("{path}.tool_result"), "media of a tool result follow in a user message");
+                rest.push(media);
+            }
+        }
+    }
+    message(a, "tool", |o| {
+        o.str("tool_call_id", id);
+        // Some servers refuse an empty content (T15).
+        o.str("content", if text.is_empty() { "(empty)" } else { &text });
+    });
+}
+
+fn note_caches(turn: &Message, path: &str, losses: &mut Losses) {
+    let cached = turn.blocks.iter().any(|block| match block {
+        Block::Text { cache, .. }
+        | Block::Image { cache, .. }
+        | Block::Document { cache, .. }
+        | Block::ToolUse { cache, .. }
+        | Block::ToolResult { cache, .. } => cache.is_some(),
+        Block::Thinking { .. } | Block::Redacted { .. } => false,
+    });
+    if cached {
+        losses.dropped(format!("{path}.cache_control"), "the target caches by itself");
+    }
+}
+
+fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
+    match block {
+        Block::Text { text, .. } => a.object(|o| {
+            o.str("type", "text");
+            o.str("text", text);
+        }),
+        Block::Image { source, .. } => a.object(|o| {
+            o.str("type", "image_url");
+            o.object("image_url", |o| o.str("url", &url_of(source)));
+        }),
+        Block::Document { source: Source::Text(text), .. } => a.object(|o| {
+            o.str("type", "text");
+            o.str("text", text);
+        }),
+        Block::Document { source: source @ Source::Base64 { .. }, name, .. } => a.object(|o| {
+            o.str("type", "file");
+            o.object("file", |o| {
+                o.str("filename", name.as_deref().unwrap_or("document.pdf"));
+                o.str("file_data", &url_of(source));
+            });
+        }),
+        _ => losses.dropped(path, "the target has no such content"),
+    }
+}
+
+fn url_of(source: &Source) -> String {
+    match source {
+        Source::Base64 { media_type, data } => format!("data:{media_type};base64,{data}"),
+        Source::Url(url) | Source::Text(url) => url.clone(),
+    }
+}
+
+fn assistant(a: &mut Array<'_>, turn: &Message, path: &str, names: &mut Names, losses: &mut Losses) {
+    let mut text = String::new();
+    let mut calls = Vec::new();
+    for block in &turn.blocks {
+        match block {
+            Block::Text { text: more, .. } => text.push_str(more),
+            Block::ToolUse { id, name, input, .. } => calls.push((id, names.shorten(name), input)),
+            // Signatures are bound to their provider (T19); without them the text is the model's own affair.
+            Block::Thinking { .. } | Block::Redacted { .. } => {
+                losses.dropped(format!("{path}.thinking"), "thinking can't be sent to another provider");
+            }
+            _ => losses.dropped(path, "the target has no such content in an assistant's turn"),
+        }
+    }
+    note_caches(turn, path, losses);
+    if text.is_empty() && calls.is_empty() {
+        return;
+    }
+    message(a, "assistant", |o| {
+        o.opt_str("content", (!text.is_empty()).then_some(text.as_str()));
+        if calls.is_empty() {
+            return;
+        }
+        o.array("tool_calls", |a| {
+            for (id, name, input) in &calls {
+                a.object(|o| {
+                    o.str("id", id);
+                    o.str("type", "function");
+                    o.object("function", |o| {
+                        o.str("name", name);
+                        o.str("arguments", input);
+                    });
+                });
+            }
+        });
+    });
+}

@@ -1,0 +1,183 @@
+//! Events as the chunks of a chat completions stream.
+
+use sluicegate_core::Usage;
+
+use super::finish_reason;
+use crate::ir::{Event, Head, Item, Stop};
+use crate::json::{Object, object};
+use crate::names::Names;
+use crate::sse::write_frame;
+use crate::usage::write_openai;
+
+/// Writes one stream.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    head: Head,
+    usage_wanted: bool,
+    choices: Vec<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    index: u32,
+    begun: bool,
+    /// The call that is open and has no arguments so far.
+    bare_tool: Option<u32>,
+    calls: bool,
+    finished: bool,
+    thought: String,
+}
+
+impl Encoder {
+    pub(crate) fn new(head: Head, usage_wanted: bool) -> Self {
+        Self { head, usage_wanted, choices: Vec::new() }
+    }
+
+    /// The model's name, once it is known.
+    pub(crate) fn model(&mut self, model: &str) {
+        if self.head.model.is_empty() {
+            self.head.model = model.to_owned();
+        }
+    }
+
+    pub(crate) fn event(&mut self, item: Item, names: &Names, out: &mut String) {
+        let mut state = self.take(item.choice);
+        if !std::mem::replace(&mut state.begun, true) {
+            self.delta(out, item.choice, |o| {
+                o.str("role", "assistant");
+                o.str("content", "");
+            });
+        }
+        self.write(&mut state, item.event, names, out);
+        self.choices.push(state);
+    }
+
+    fn take(&mut self, index: u32) -> State {
+        match self.choices.iter().position(|state| state.index == index) {
+            Some(at) => self.choices.swap_remove(at),
+            None => State { index, ..State::default() },
+        }
+    }
+
+    fn write(&mut self, state: &mut State, event: Event, names: &Names, out: &mut String) {
+        let choice = state.index;
+        match event {
+            Event::Text(text) => self.delta(out, choice, |o| o.str("content", &text)),
+            Event::Refusal(text) => self.delta(out, choice, |o| o.str("refusal", &text)),
+            Event::Thinking(text) => {
+                self.delta(out, choice, |o| o.str("reasoning_content", &text));
+                state.thought.push_str(&text);
+            }
+            // The whole block again, sealed: only so can the caller send it back (T11, T18).
+            Event::Signature(seal) => {
+                let thought = std::mem::take(&mut state.thought);
+                self.delta(out, choice, |o| thinking_blocks(o, &thought, &seal));
+            }
+            Event::Redacted(data) => self.delta(out, choice, |o| {
+                o.array("thinking_blocks", |a| {
+                    a.object(|o| {
+                        o.str("type", "redacted_thinking");
+                        o.str("data", &data);
+                    });
+                });
+            }),
+            Event::ToolStart { tool, id, name } => {
+                self.close_bare(state, out);
+                state.bare_tool = Some(tool);
+                state.calls = true;
+                self.call(out, choice, tool, |o| {
+                    o.str("id", &id);
+                    o.str("type", "function");
+                    o.object("function", |o| {
+                        o.str("name", names.restore(&name));
+                        o.str("arguments", "");
+                    });
+                });
+            }
+            Event::ToolArgs { tool, json } => {
+                if state.bare_tool == Some(tool) {
+                    state.bare_tool = None;
+                }
+                self.call(out, choice, tool, |o| o.object("function", |o| o.str("arguments", &json)));
+            }
+            Event::Stop { reason, .. } => {
+                if std::mem::replace(&mut state.finished, true) {
+                    return;
+                }
+                self.close_bare(state, out);
+                let reason = if state.calls && reason == Stop::End { Stop::ToolUse } else { reason };
+                self.chunk(out, choice, |_| {}, Some(finish_reason(reason)));
+            }
+        }
+    }
+
+    /// A call without arguments has the arguments `{}` (T57).
+    fn close_bare(&mut self, state: &mut State, out: &mut String) {
+        if let Some(tool) = state.bare_tool.take() {
+            self.call(out, state.index, tool, |o| o.object("function", |o| o.str("arguments", "{}")));
+        }
+    }
+
+    /// The end: the usage chunk if it is wanted, and the last frame.
+    pub(crate) fn end(&mut self, usage: &Usage, out: &mut String) {
+        if self.usage_wanted {
+            let json = object(|o| {
+                self.shared(o);
+                o.array("choices", |_| {});
+                o.raw("usage", &write_openai(usage));
+            });
+            write_frame(out, None, &json);
+        }
+        write_frame(out, None, "[DONE]");
+    }
+
+    fn call(&self, out: &mut String, choice: u32, tool: u32, fill: impl FnOnce(&mut Object<'_>)) {
+        self.delta(out, choice, |o| {
+            o.array("tool_calls", |a| {
+                a.object(|o| {
+                    o.num("index", u64::from(tool));
+                    fill(o);
+                });
+            });
+        });
+    }
+
+    fn delta(&self, out: &mut String, choice: u32, fill: impl FnOnce(&mut Object<'_>)) {
+        self.chunk(out, choice, fill, None);
+    }
+
+    fn chunk(&self, out: &mut String, choice: u32, fill: impl FnOnce(&mut Object<'_>), finish: Option<&str>) {
+        let json = object(|o| {
+            self.shared(o);
+            o.array("choices", |a| {
+                a.object(|o| {
+                    o.num("index", u64::from(choice));
+                    o.object("delta", fill);
+                    o.opt_str("finish_reason", finish);
+                });
+            });
+            if self.usage_wanted {
+                o.raw("usage", "null");
+            }
+        });
+        write_frame(out, None, &json);
+    }
+
+    fn shared(&self, o: &mut Object<'_>) {
+        o.str("id", &self.head.id);
+        o.str("object", "chat.completion.chunk");
+        o.raw("created", &self.head.created_s.to_string());
+        o.str("model", &self.head.model);
+    }
+}
+
+/// The field in which sealed thinking travels; LiteLLM's name for it.
+pub(super) fn thinking_blocks(o: &mut Object<'_>, thought: &str, seal: &str) {
+    o.array("thinking_blocks", |a| {
+        a.object(|o| {
+            o.str("type", "thinking");
+            o.str("thinking", thought);
+            o.str("signature", seal);
+        });
+    });
+}
