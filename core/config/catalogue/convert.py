@@ -53,7 +53,7 @@ def write(name, columns, rows):
             out.write(",".join(cells) + "\n")
 
 
-def provider(row):
+def provider(row, ids):
     ident, wire = row["id"], row["wire_format"]
     auth = row["auth"]
     if wire == "ollama":
@@ -69,8 +69,9 @@ def provider(row):
     types = [int(row["newapi_type"])] if row["newapi_type"].isdigit() else []
     types = [t for t in types if TYPE_OWNER.get(t, ident) == ident] + MORE_TYPES.get(ident, [])
     names = {row["newapi_name"].lower().replace(" ", "")} if types and row["newapi_name"] else set()
-    names |= set(ALIASES.get(ident, []))
-    names.discard(ident)
+    # A name means one provider: an id first, then what ALIASES says.
+    names -= {alias for other, aliases in ALIASES.items() if other != ident for alias in aliases}
+    names = (names | set(ALIASES.get(ident, []))) - ids
     variables = row["api_key_env"].split("+")[0].split(" ")[0]
     return {"id": ident, "name": row["display_name"].replace(",", " "), "wire": wire, "auth": auth,
             "base_url": BASES.get(ident, row["base_url"]), "anthropic_base_url": anthropic, "key_variable": variables,
@@ -126,7 +127,9 @@ def price(row):
 def main():
     wide_providers, wide_prices = sys.argv[1:3]
     with open(wide_providers, encoding="utf-8", newline="") as file:
-        write("providers.csv", PROVIDER_COLUMNS, [provider(row) for row in csv.DictReader(file)])
+        wide = list(csv.DictReader(file))
+        ids = {row["id"] for row in wide}
+        write("providers.csv", PROVIDER_COLUMNS, [provider(row, ids) for row in wide])
     with open(wide_prices, encoding="utf-8", newline="") as file:
         rows, seen = [], set()
         for wide in csv.DictReader(file):

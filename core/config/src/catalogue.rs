@@ -239,6 +239,7 @@ fn parse_tier(text: &str) -> Option<PriceTier> {
         cache_read: price("cached_input"),
         cache_write: price("cache_write"),
         cache_write_1h: price("cache_write_1h"),
+        output_reasoning: price("reasoning_output"),
     })
 }
 

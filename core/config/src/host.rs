@@ -6,7 +6,7 @@ use sluicegate_core::tenant::IpNetwork;
 
 use crate::database::{DatabaseUrl, ParsedDatabase, parse_database};
 use crate::diagnostic::Severity;
-use crate::reader::{Fields, Item, Load, parse_boolean};
+use crate::reader::{Item, Load, parse_boolean};
 use crate::yaml::Place;
 
 /// The largest body that is taken when nothing else is said: 32 MiB.
@@ -176,15 +176,6 @@ impl HostSettings {
                 Ok(network) => self.trusted_proxies.push(network),
                 Err(message) => item.say(load, Severity::Error, "invalid_value", message, "write an address or a network"),
             }
-        }
-    }
-
-    /// Takes the web server's settings that dialects share.
-    pub(crate) fn take_port(&mut self, load: &mut Load<'_>, fields: &Fields<'_>, key: &str) {
-        if let Some(item) = fields.get(key)
-            && let Some(port) = item.parsed(load, "a port from 0 to 65535", |text| text.parse().ok())
-        {
-            self.port = port;
         }
     }
 

@@ -4,6 +4,8 @@ mod known;
 mod model_list;
 mod settings;
 
+pub(crate) use settings::take_time_zone;
+
 use sluicegate_core::limit::Mode;
 use sluicegate_core::snapshot::Declared;
 

@@ -1,8 +1,383 @@
 //! Our own dialect.
-use sluicegate_core::snapshot::Declared;
-use crate::host::HostSettings;
-use crate::reader::{Item, Load};
+
+mod channel;
+mod schema;
+mod section;
+mod tenant;
+
+pub use schema::json_schema;
+pub(crate) use section::Section;
+
+use indexmap::IndexMap;
+use sluicegate_core::channel::Timeouts;
+use sluicegate_core::ids::{GroupId, ModelName};
+use sluicegate_core::limit::Mode;
+use sluicegate_core::snapshot::{Declared, OnPolicyError, OnUnknown, PolicySource, Strategy, Unpriced};
+
+use crate::diagnostic::Severity;
+use crate::host::{Durability, HostSettings, LitellmVersion};
+use crate::limits::read_limits;
+use crate::quantity::parse_bytes;
+use crate::reader::{Fields, Item, Load};
+use crate::routes::{self, Reference};
+use crate::yaml::Value;
+
+/// The organization of whatever names none.
+pub(crate) const DEFAULT_ORGANIZATION: &str = "default";
+
+const STRATEGIES: [(&str, Strategy); 4] = [
+    ("weighted", Strategy::Weighted),
+    ("least_busy", Strategy::LeastBusy),
+    ("lowest_latency", Strategy::LowestLatency),
+    ("lowest_cost", Strategy::LowestCost),
+];
+
 /// Lowers a file.
-pub(crate) fn lower(_load: &mut Load<'_>, _root: &Item<'_>, _declared: &mut Declared, _host: &mut HostSettings) {}
-/// schema
-pub fn json_schema() -> serde_json::Value { serde_json::Value::Null }
+pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declared, host: &mut HostSettings) {
+    if matches!(root.node.value, Value::Null) {
+        let message = "the file is empty: calls have nowhere to go until channels are created over the API";
+        load.report(Severity::Warning, "no_models", root.place, "", message, "add `version: 1` and `channels`");
+        return;
+    }
+    let Some(fields) = Fields::open_section(load, root, &section::ROOT) else { return };
+    version(load, &fields, root);
+    if let Some(item) = fields.get("server") {
+        server(load, &item, host);
+    }
+    if let Some(item) = fields.get("compat") {
+        compat(load, &item, host);
+    }
+    // Limits read below take their default mode from here.
+    if let Some(item) = fields.get("quotas") {
+        quotas(load, &item, declared);
+    }
+    if let Some(item) = fields.get("routing") {
+        routing(load, &item, declared);
+    }
+    if let Some(item) = fields.get("model_groups") {
+        model_groups(load, &item, declared);
+    }
+    let prices = fields.get("prices").map(|item| channel::prices(load, &item)).unwrap_or_default();
+    if let Some(list) = fields.get("channels") {
+        channel::lower(load, &list, declared, &prices);
+    }
+    tenant::lower(load, &fields, declared);
+    let mut references = Vec::new();
+    if let Some(item) = fields.get("aliases") {
+        aliases(load, &item, declared, &mut references);
+    }
+    if let Some(item) = fields.get("fallbacks") {
+        fallbacks(load, &item, declared, &mut references);
+    }
+    if let Some(item) = fields.get("policies") {
+        policies(load, &item, declared);
+    }
+    routes::check(load, declared, &references, entry);
+}
+
+fn version(load: &mut Load<'_>, fields: &Fields<'_>, root: &Item<'_>) {
+    match fields.get("version") {
+        Some(item) => {
+            item.word(load, &[("1", ())]);
+        }
+        None => load.report_with(
+            (Severity::Error, "missing_key"),
+            (root.place, ""),
+            "the file doesn't say which format it is in",
+            "begin it with the version; LiteLLM and New API files are told by `model_list` and by channels with a `type`",
+            "version: 1".to_owned(),
+        ),
+    }
+}
+
+/// A `channels` entry for a model, ready to paste.
+fn entry(model: &str) -> String {
+    let (provider, variable, base) = routes::guess(model);
+    let base = base.map(|base| format!("\n    url: {base}")).unwrap_or_default();
+    format!("  - name: {model}\n    provider: {provider}{base}\n    credential: ${{{variable}}}\n    models: [{model}]")
+}
+
+fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
+    let Some(fields) = Fields::open_section(load, item, &section::SERVER) else { return };
+    if let Some(address) = fields.text(load, "host") {
+        host.host = address;
+    }
+    if let Some(port) = fields.get("port").and_then(|item| item.parsed(load, "a port from 0 to 65535", |t| t.parse().ok())) {
+        host.port = port;
+    }
+    host.data_dir = fields.text(load, "data_dir");
+    if let Some(item) = fields.get("database") {
+        host.take_database(load, &item);
+    }
+    if let Some(item) = fields.get("redis") {
+        host.redis = optional_secret(load, &item);
+    }
+    if let Some(item) = fields.get("master_key") {
+        host.take_master_key(load, &item);
+    }
+    if let Some(item) = fields.get("session_secret")
+        && let Some(secret) = optional_secret(load, &item)
+    {
+        host.session_secret = secret;
+    }
+    if let Some(item) = fields.get("body_limit")
+        && let Some(bytes) = item.parsed(load, "a number of bytes such as 32MiB", |text| parse_bytes(text).ok())
+    {
+        host.body_limit_bytes = bytes;
+    }
+    if let Some(item) = fields.get("present_as")
+        && let Some(requested) = item.word(load, &[("upstream", false), ("requested", true)])
+    {
+        host.present_as_requested = requested;
+    }
+    if let Some(item) = fields.get("trusted_proxies") {
+        host.take_trusted_proxies(load, &item);
+    }
+    if let Some(item) = fields.get("durability")
+        && let Some(durability) = item.word(load, &[("process", Durability::Process), ("power", Durability::Power)])
+    {
+        host.durability = durability;
+    }
+    for (key, setting) in [
+        ("store_models", &mut host.store_model_in_db),
+        ("demo_channel", &mut host.demo_channel),
+        ("dangerously_permit_weak_or_unset_master_key", &mut host.dangerously_permit_weak_or_unset_master_key),
+    ] {
+        if let Some(value) = fields.boolean(load, key) {
+            *setting = value;
+        }
+    }
+}
+
+/// A secret that the gateway can do without.
+fn optional_secret(load: &mut Load<'_>, item: &Item<'_>) -> Option<sluicegate_core::SecretRef> {
+    match item.secret(load) {
+        Ok(secret) => secret,
+        Err(name) => {
+            item.missing_variable(load, Severity::Warning, &name, "the setting has no effect until it is");
+            None
+        }
+    }
+}
+
+fn compat(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
+    let Some(fields) = Fields::open_section(load, item, &section::COMPAT) else { return };
+    if let Some(item) = fields.get("litellm") {
+        host.compat.litellm = item.word(load, &[("1.80", LitellmVersion::V1_80), ("1.106", LitellmVersion::V1_106)]);
+    }
+    if let Some(value) = fields.boolean(load, "newapi") {
+        host.compat.newapi = value;
+    }
+    if let Some(item) = fields.get("budget_exceeded_status") {
+        host.compat.budget_exceeded_status =
+            item.parsed(load, "a status from 400 to 499", |text| text.parse().ok().filter(|code| (400..500).contains(code)));
+    }
+}
+
+fn quotas(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
+    let Some(fields) = Fields::open_section(load, item, &section::QUOTAS) else { return };
+    if let Some(item) = fields.get("rate_token_mode")
+        && let Some(mode) =
+            item.word(load, &[("strict", Mode::Strict), ("corrected", Mode::Corrected), ("soft", Mode::Soft)])
+    {
+        declared.quota.rate_token_mode = mode;
+    }
+    if let Some(item) = fields.get("limits") {
+        declared.quota.global = read_limits(load, &item, declared.quota.rate_token_mode);
+    }
+    if let Some(item) = fields.get("time_zone")
+        && let Some(name) = item.filled(load)
+    {
+        crate::litellm::take_time_zone(load, &item, &name, declared);
+    }
+    if let Some(tokens) = fields.unsigned(load, "default_output") {
+        declared.quota.default_output = tokens;
+    }
+    if let Some(tokens) = fields.unsigned(load, "min_output") {
+        declared.quota.min_output = tokens;
+    }
+    if let Some(item) = fields.get("on_unknown")
+        && let Some(value) =
+            item.word(load, &[("free", OnUnknown::Free), ("input", OnUnknown::Input), ("hold", OnUnknown::Hold)])
+    {
+        declared.quota.on_unknown = value;
+    }
+    if let Some(item) = fields.get("unpriced")
+        && let Some(value) = item.word(load, &[("allow", Unpriced::Allow), ("deny", Unpriced::Deny)])
+    {
+        declared.quota.unpriced = value;
+    }
+    if let Some(value) = fields.boolean(load, "apply_user_limits_to_group_keys") {
+        declared.quota.apply_user_limits_to_group_keys = value;
+    }
+}
+
+fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
+    let Some(fields) = Fields::open_section(load, item, &section::ROUTING) else { return };
+    let routing = &mut declared.routing;
+    if let Some(item) = fields.get("strategy")
+        && let Some(strategy) = item.word(load, &STRATEGIES)
+    {
+        routing.strategy = strategy;
+    }
+    for (key, setting) in [
+        ("retries", &mut routing.retries),
+        ("max_attempts", &mut routing.max_attempts),
+        ("max_fallbacks", &mut routing.max_fallbacks),
+        ("allowed_fails", &mut routing.allowed_fails),
+    ] {
+        if let Some(value) = fields.unsigned_32(load, key) {
+            *setting = value;
+        }
+    }
+    if !(1..=64).contains(&routing.max_attempts)
+        && let Some(item) = fields.get("max_attempts")
+    {
+        item.say(load, Severity::Error, "invalid_value", "must be from 1 to 64", "write a number from 1 to 64");
+    }
+    for (key, setting) in [
+        ("backoff", &mut routing.backoff_ms),
+        ("backoff_max", &mut routing.backoff_max_ms),
+        ("cooldown", &mut routing.cooldown_ms),
+        ("deadline", &mut routing.deadline_ms),
+    ] {
+        if let Some(value) = fields.get(key).and_then(|item| item.duration_ms(load)) {
+            *setting = value;
+        }
+    }
+    if let Some(item) = fields.get("timeouts") {
+        routing.timeouts = timeouts(load, &item).or(routing.timeouts);
+    }
+}
+
+pub(super) fn timeouts(load: &mut Load<'_>, item: &Item<'_>) -> Timeouts {
+    let Some(fields) = Fields::open_section(load, item, &section::TIMEOUTS) else { return Timeouts::default() };
+    let mut read = |key: &str| fields.get(key).and_then(|item| item.duration_ms(load));
+    Timeouts {
+        connect_ms: read("connect"),
+        first_byte_ms: read("first_byte"),
+        between_bytes_ms: read("between_bytes"),
+        total_ms: read("total"),
+    }
+}
+
+fn model_groups(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
+    if !item.is_map(load) {
+        return;
+    }
+    for (name, child) in item.children() {
+        let Some(fields) = Fields::open_section(load, &child, &section::MODEL_GROUP) else { continue };
+        let strategy = fields.get("strategy").and_then(|item| item.word(load, &STRATEGIES));
+        let settings = declared.model_groups.entry(name.into()).or_default();
+        settings.strategy = strategy;
+        settings.default_output = fields.unsigned(load, "default_output");
+        settings.retries = fields.unsigned_32(load, "retries");
+    }
+}
+
+fn aliases<'n>(load: &mut Load<'_>, item: &Item<'n>, declared: &mut Declared, references: &mut Vec<Reference<'n>>) {
+    if !item.is_map(load) {
+        return;
+    }
+    for (alias, child) in item.children() {
+        let Some(target) = child.filled(load) else { continue };
+        let meaning = format!("calls for `{alias}` can't be served");
+        references.push(Reference { model: target.clone(), item: child, meaning });
+        declared.aliases.insert(alias.into(), target.as_str().into());
+    }
+    routes::flatten_aliases(load, declared, item);
+}
+
+fn fallbacks<'n>(load: &mut Load<'_>, item: &Item<'n>, declared: &mut Declared, references: &mut Vec<Reference<'n>>) {
+    let Some(fields) = Fields::open_section(load, item, &section::FALLBACKS) else { return };
+    let into = &mut declared.fallbacks;
+    if let Some(item) = fields.get("general") {
+        routes::read_fallbacks(load, &item, &mut into.general, Some(&mut into.default), references);
+    }
+    if let Some(item) = fields.get("context_window") {
+        routes::read_fallbacks(load, &item, &mut into.context_window, None, references);
+    }
+    if let Some(item) = fields.get("content_policy") {
+        routes::read_fallbacks(load, &item, &mut into.content_policy, None, references);
+    }
+    if let Some(item) = fields.get("default") {
+        into.default.extend(routes::read_targets(load, &item, "", references));
+    }
+}
+
+fn policies(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declared) {
+    for item in list.list(load) {
+        let Some(fields) = Fields::open_section(load, &item, &section::POLICY) else { continue };
+        let Some(name) = required(load, &fields, "name") else { continue };
+        let on_error = fields.get("on_error").and_then(|item| {
+            item.word(load, &[("fail_open", OnPolicyError::FailOpen), ("fail_closed", OnPolicyError::FailClosed)])
+        });
+        let text = match (fields.get("script"), fields.get("file")) {
+            // A script may hold `${…}` of its own: it is taken as it is written.
+            (Some(script), None) => match &script.node.value {
+                Value::Scalar { text, .. } => Some(text.clone()),
+                _ => {
+                    script.wrong(load, "a text");
+                    None
+                }
+            },
+            (None, Some(file)) => script_file(load, &file),
+            _ => {
+                let message = format!("the policy `{name}` needs either a `script` or a `file`");
+                item.say(load, Severity::Error, "missing_key", message, "write one of the two");
+                None
+            }
+        };
+        let group = fields.text(load, "group").map(GroupId::from);
+        if let (Some(group), Some(at)) = (&group, fields.get("group"))
+            && !tenant::has_group(declared, group.as_str())
+        {
+            let message = format!("there is no group `{group}` in this file: the policy steers nobody");
+            at.say(load, Severity::Warning, "unknown_group", message, "declare the group, or create it over the API");
+        }
+        if let Some(text) = text {
+            let group = group.map(|group| tenant::group_id(declared, group));
+            declared.policies.push(PolicySource { name, text, group, on_error: on_error.unwrap_or_default() });
+        }
+    }
+}
+
+fn script_file(load: &mut Load<'_>, item: &Item<'_>) -> Option<String> {
+    let name = item.filled(load)?;
+    let base = load.files.get(usize::from(item.node.place.file)).cloned().unwrap_or_default();
+    let path = crate::include::beside(&base, &name);
+    match (load.environment.file)(&path) {
+        Ok(text) => Some(text),
+        Err(why) => {
+            let message = format!("the script `{path}` can't be read: {why}");
+            item.say(load, Severity::Error, "unreadable_file", message, "correct the path");
+            None
+        }
+    }
+}
+
+/// A text that must be there.
+pub(super) fn required(load: &mut Load<'_>, fields: &Fields<'_>, key: &str) -> Option<String> {
+    let text = fields.text(load, key);
+    if text.is_none() && fields.get(key).is_none_or(|item| item.quiet_text(load).is_some()) {
+        let message = format!("the setting `{key}` is missing");
+        fields.item.say(load, Severity::Error, "missing_key", message, format!("add `{key}`"));
+    }
+    text
+}
+
+/// A mapping of models to models.
+pub(super) fn model_map(load: &mut Load<'_>, item: &Item<'_>) -> IndexMap<ModelName, ModelName> {
+    let mut map = IndexMap::new();
+    if item.is_map(load) {
+        for (from, to) in item.children() {
+            if let Some(to) = to.filled(load) {
+                map.insert(from.into(), to.into());
+            }
+        }
+    }
+    map
+}
+
+#[cfg(test)]
+mod tests;

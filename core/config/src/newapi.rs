@@ -14,15 +14,13 @@ use crate::diagnostic::Severity;
 use crate::draft;
 use crate::endpoint::{BaseStyle, host_of};
 use crate::host::HostSettings;
+use crate::native::DEFAULT_ORGANIZATION;
 use crate::reader::{Fields, Item, Known, Load};
 use crate::suggest::nearest;
 use crate::yaml::Value;
 
 /// Top-level keys of the dialect.
 pub(crate) const TOP_KEYS: [&str; 1] = ["channels"];
-
-/// The organization of whatever a file declares without naming one.
-pub(crate) const DEFAULT_ORGANIZATION: &str = "default";
 
 const TOP: Known = Known { read: &["channels"], moot: &[], unsupported: &["options", "tokens", "users"], unknown: Severity::Warning };
 
@@ -136,7 +134,7 @@ fn provider_of(load: &mut Load<'_>, fields: &Fields<'_>, item: &Item<'_>) -> Opt
     let text = kind.filled(load)?;
     let found = match text.parse::<u32>() {
         Ok(number) => provider_of_type(number),
-        Err(_) => provider(&text.to_lowercase().replace(' ', "")).or_else(|| provider(&text)),
+        Err(_) => provider(home_site(&text.to_lowercase().replace(' ', ""))),
     };
     let Some(found) = found else {
         let shown: String = text.chars().take(60).collect();
@@ -154,6 +152,17 @@ fn provider_of(load: &mut Load<'_>, fields: &Fields<'_>, item: &Item<'_>) -> Opt
         Some(site) if found.is_served() && site.wire == found.wire => site,
         _ => found,
     })
+}
+
+/// Where a type's name means another site than the same name elsewhere.
+fn home_site(name: &str) -> &str {
+    match name {
+        "moonshot" => "moonshot-cn",
+        "minimax" => "minimax-cn",
+        "siliconflow" => "siliconflow-cn",
+        "tencent" => "hunyuan-native",
+        other => other,
+    }
 }
 
 fn behaviour(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel) {

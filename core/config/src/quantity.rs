@@ -32,6 +32,19 @@ pub fn parse_count(text: &str) -> Result<u64, String> {
     u64::try_from(value).map_err(|_| wrong())
 }
 
+/// Parses a number of bytes: a count, or with `KiB`, `MiB` or `GiB` behind it.
+///
+/// # Errors
+/// What is wrong, for people.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+    let plain = text.trim();
+    let (number, unit) = [("KiB", 1024), ("MiB", 1024 * 1024), ("GiB", 1024 * 1024 * 1024)]
+        .into_iter()
+        .find_map(|(name, unit)| plain.strip_suffix(name).map(|number| (number.trim_end(), unit)))
+        .unwrap_or((plain, 1));
+    parse_count(number)?.checked_mul(unit).ok_or_else(|| "this is too large".to_owned())
+}
+
 /// Parses an amount of money in nano-USD: `100 USD`, `$100`, `0.5`, `2K USD`.
 ///
 /// # Errors

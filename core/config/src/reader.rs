@@ -5,6 +5,7 @@ use sluicegate_core::money::parse_decimal;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::environment::{Environment, Overlay, Piece, pieces};
+use crate::native::Section;
 use crate::suggest::nearest;
 use crate::yaml::{Entry, Node, Place, Refusal, Value};
 
@@ -275,6 +276,18 @@ impl<'n> Item<'n> {
         })
     }
 
+    /// A length of time in milliseconds.
+    pub(crate) fn duration_ms(&self, load: &mut Load<'_>) -> Option<u64> {
+        self.parsed(load, "a length of time such as 30s or 200ms", |text| crate::quantity::parse_duration_ms(text).ok())
+    }
+
+    /// One of some words.
+    pub(crate) fn word<T: Copy>(&self, load: &mut Load<'_>, words: &[(&str, T)]) -> Option<T> {
+        let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
+        let want = format!("one of {}", names.join(", "));
+        self.parsed(load, &want, |text| words.iter().find(|(name, _)| *name == text).map(|(_, value)| *value))
+    }
+
     pub(crate) fn parsed<T>(
         &self,
         load: &mut Load<'_>,
@@ -423,8 +436,27 @@ impl<'n> Fields<'n> {
                     child.say(load, Severity::Warning, "unsupported_key", message, "remove it, or do without what it does");
                 }
             } else {
-                unknown_key(load, &child, key, known);
+                let names: Vec<_> = known
+                    .read
+                    .iter()
+                    .chain(known.moot.iter().map(|(name, _)| name))
+                    .chain(known.unsupported)
+                    .copied()
+                    .collect();
+                unknown_key(load, &child, key, known.unknown, &names);
             }
+        }
+        Some(Fields { item: item.clone() })
+    }
+
+    /// Checks that `item` is a mapping and that its keys are those of a section of our own dialect.
+    pub(crate) fn open_section(load: &mut Load<'_>, item: &Item<'n>, section: &Section) -> Option<Fields<'n>> {
+        if !item.is_map(load) {
+            return None;
+        }
+        let names: Vec<_> = section.keys.iter().map(|key| key.name).collect();
+        for (key, child) in item.children().filter(|(key, _)| !names.contains(key)) {
+            unknown_key(load, &child, key, Severity::Error, &names);
         }
         Some(Fields { item: item.clone() })
     }
@@ -461,21 +493,22 @@ impl<'n> Fields<'n> {
     }
 }
 
-fn unknown_key(load: &mut Load<'_>, child: &Item<'_>, key: &str, known: &Known) {
-    let names = known.read.iter().chain(known.moot.iter().map(|(name, _)| name)).chain(known.unsupported).copied();
+/// Says that a key doesn't exist, and which one was perhaps meant.
+pub(crate) fn unknown_key(load: &mut Load<'_>, child: &Item<'_>, key: &str, severity: Severity, names: &[&str]) {
     let shown: String = key.chars().take(80).collect();
-    match nearest(key, names) {
+    let message = format!("there is no setting `{shown}` here: it has no effect");
+    match nearest(key, names.iter().copied()) {
         Some(name) => load.report_with(
-            (known.unknown, "unknown_key"),
+            (severity, "unknown_key"),
             (child.place, &child.at),
-            format!("there is no setting `{shown}` here: it has no effect"),
+            message,
             format!("did you mean `{name}`?"),
             format!("{name}:"),
         ),
         None => {
-            let some: Vec<_> = known.read.iter().take(24).map(|name| format!("`{name}`")).collect();
+            let some: Vec<_> = names.iter().take(24).map(|name| format!("`{name}`")).collect();
             let remedy = format!("remove it; settings that exist here: {}", some.join(", "));
-            child.say(load, known.unknown, "unknown_key", format!("there is no setting `{shown}` here: it has no effect"), remedy);
+            child.say(load, severity, "unknown_key", message, remedy);
         }
     }
 }

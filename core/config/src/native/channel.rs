@@ -1,0 +1,338 @@
+//! Channels and prices of our own dialect.
+
+use std::sync::Arc;
+
+use sluicegate_core::call::{Format, Needs};
+use sluicegate_core::channel::{Auth, Channel, ChannelModel, Endpoint, UnknownFields};
+use sluicegate_core::ids::ChannelId;
+use sluicegate_core::price::{Price, PriceTier};
+use sluicegate_core::snapshot::Declared;
+use sluicegate_core::tenant::matches_pattern;
+
+use super::{required, section, timeouts};
+use crate::catalogue::{Provider, provider, providers};
+use crate::diagnostic::Severity;
+use crate::draft;
+use crate::endpoint::{BaseStyle, check_url};
+use crate::limits::read_limits;
+use crate::quantity::parse_usd;
+use crate::reader::{Fields, Item, Load};
+use crate::suggest::nearest;
+use crate::yaml::Value;
+
+/// What a file says about a model wherever it is served.
+pub(super) struct PriceOverride {
+    provider: Option<String>,
+    model: String,
+    price: Option<Price>,
+    context_window: Option<u64>,
+    max_output: Option<u64>,
+}
+
+pub(super) fn prices(load: &mut Load<'_>, list: &Item<'_>) -> Vec<PriceOverride> {
+    let mut overrides = Vec::new();
+    for item in list.list(load) {
+        let Some(fields) = Fields::open_section(load, &item, &section::PRICE) else { continue };
+        let Some(model) = required(load, &fields, "model") else { continue };
+        let named = fields.get("provider").and_then(|item| {
+            let name = item.filled(load)?;
+            known_provider(load, &item, &name)
+        });
+        overrides.push(PriceOverride {
+            provider: named.map(|provider| provider.id.to_owned()),
+            model,
+            price: fields.get("price").map(|item| price(load, &item)),
+            context_window: fields.unsigned(load, "context_window"),
+            max_output: fields.unsigned(load, "max_output"),
+        });
+    }
+    overrides
+}
+
+/// Prices in USD per million tokens.
+fn price(load: &mut Load<'_>, item: &Item<'_>) -> Price {
+    let Some(fields) = Fields::open_section(load, item, &section::MODEL_PRICE) else { return Price::default() };
+    let mut tiers = Vec::new();
+    if let Some(list) = fields.get("tiers") {
+        for item in list.list(load) {
+            let Some(tier) = Fields::open_section(load, &item, &section::TIER) else { continue };
+            let Some(above) = tier.unsigned(load, "above_input_tokens") else {
+                let message = "the tier doesn't say from which prompt length on it applies";
+                item.say(load, Severity::Error, "missing_key", message, "add `above_input_tokens`");
+                continue;
+            };
+            let mut read = |key: &str| tier.get(key).and_then(|item| item.decimal(load, 6));
+            tiers.push(PriceTier {
+                above_input_tokens: above,
+                input: read("input"),
+                output: read("output"),
+                cache_read: read("cached_input"),
+                cache_write: read("cache_write"),
+                cache_write_1h: read("cache_write_1h"),
+                output_reasoning: read("reasoning_output"),
+            });
+        }
+    }
+    tiers.sort_by_key(|tier| tier.above_input_tokens);
+    let per_request = fields.get("per_request");
+    let per_request_nano_usd =
+        per_request.and_then(|item| item.parsed(load, "an amount of USD", |text| parse_usd(text).ok())).unwrap_or(0);
+    let mut read = |key: &str| fields.get(key).and_then(|item| item.decimal(load, 6));
+    Price {
+        input: read("input"),
+        output: read("output"),
+        cache_read: read("cached_input"),
+        cache_write: read("cache_write"),
+        cache_write_1h: read("cache_write_1h"),
+        output_reasoning: read("reasoning_output"),
+        audio_in: read("audio_input"),
+        audio_out: read("audio_output"),
+        per_request_nano_usd,
+        tiers,
+    }
+}
+
+pub(super) fn lower(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declared, prices: &[PriceOverride]) {
+    for item in list.list(load) {
+        let Some(mut channel) = channel(load, &item, declared, prices) else { continue };
+        if declared.channels.iter().any(|other| other.name == channel.name) {
+            let message = format!("there is another channel of the name `{}`", channel.name);
+            item.say(load, Severity::Error, "duplicate_name", message, "give each channel a name of its own");
+        }
+        let id_taken = !channel.id.as_str().is_empty() && declared.channels.iter().any(|other| other.id == channel.id);
+        if id_taken {
+            let message = format!("there is another channel of the id `{}`", channel.id);
+            item.say(load, Severity::Error, "duplicate_name", message, "give each channel an id of its own");
+            channel.id = ChannelId::from("");
+        }
+        declared.channels.push(channel);
+    }
+}
+
+fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &Declared, prices: &[PriceOverride]) -> Option<Channel> {
+    let fields = Fields::open_section(load, item, &section::CHANNEL)?;
+    let name = required(load, &fields, "name")?;
+    let named = required(load, &fields, "provider")?;
+    let provider = known_provider(load, &fields.get("provider")?, &named)?;
+    let mut channel = draft::blank(&name, &provider);
+    if let Some(id) = fields.text(load, "id") {
+        channel.id = ChannelId::from(id);
+    }
+    match fields.get("endpoints") {
+        Some(list) => {
+            channel.auth = provider.auth().unwrap_or(Auth::Bearer);
+            channel.endpoints = endpoints(load, &list);
+        }
+        None => draft::connect(load, &mut channel, &provider, fields.get("url").as_ref(), item, BaseStyle::Host),
+    }
+    if let (Some(url), Some(_)) = (fields.get("url"), fields.get("endpoints")) {
+        let message = "`endpoints` says where the channel is: `url` has no effect";
+        url.say(load, Severity::Error, "contradiction", message, "remove one of the two");
+    }
+    if channel.endpoints.is_empty() {
+        channel.enabled = false;
+    } else {
+        authentication(load, &fields, &mut channel, &provider, item);
+    }
+    behaviour(load, &fields, &mut channel);
+    let mode = declared.quota.rate_token_mode;
+    if let Some(limits) = fields.get("limits") {
+        channel.limits = read_limits(load, &limits, mode);
+    }
+    models(load, &fields, item, &mut channel, &provider, prices);
+    if fields.boolean(load, "enabled") == Some(false) {
+        channel.enabled = false;
+    }
+    draft::warn_unpriced(load, &channel, item, "add the model to `prices`, or a `price` to the model");
+    Some(channel)
+}
+
+fn known_provider(load: &mut Load<'_>, item: &Item<'_>, name: &str) -> Option<Provider> {
+    let found = provider(name);
+    if found.is_none() {
+        let shown: String = name.chars().take(60).collect();
+        let remedy = match nearest(name, providers().map(|provider| provider.id)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write `openai` with a `url` for whatever speaks OpenAI's format".to_owned(),
+        };
+        let message = format!("there is no provider `{shown}` in the catalogue");
+        item.say(load, Severity::Error, "unknown_provider", message, remedy);
+    }
+    found
+}
+
+fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
+    const FORMATS: [(&str, Format); 3] = [
+        ("openai_chat", Format::OpenaiChat),
+        ("openai_embeddings", Format::OpenaiEmbeddings),
+        ("anthropic_messages", Format::AnthropicMessages),
+    ];
+    let mut endpoints = Vec::new();
+    for item in list.list(load) {
+        let Some(fields) = Fields::open_section(load, &item, &section::ENDPOINT) else { continue };
+        let format = match fields.get("format") {
+            Some(format) => format.word(load, &FORMATS),
+            None => required(load, &fields, "format").and(None),
+        };
+        let Some(url) = required(load, &fields, "url") else { continue };
+        if let (Err(why), Some(at)) = (check_url(&url), fields.get("url")) {
+            let shown: String = url.chars().take(120).collect();
+            let message = format!("`{shown}` is no address of an upstream: {why}");
+            at.say(load, Severity::Error, "invalid_url", message, "write a whole address");
+            continue;
+        }
+        endpoints.extend(format.map(|format| Endpoint { format, url }));
+    }
+    endpoints
+}
+
+fn authentication(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel, provider: &Provider, item: &Item<'_>) {
+    let own = fields.get("auth").and_then(|auth| read_auth(load, &auth));
+    if own == Some(Auth::None) {
+        channel.auth = Auth::None;
+        return;
+    }
+    draft::credential(load, channel, provider, fields.get("credential").as_ref(), item);
+    if let Some(auth) = own {
+        channel.auth = auth;
+    }
+}
+
+fn read_auth(load: &mut Load<'_>, item: &Item<'_>) -> Option<Auth> {
+    if let Value::Map(_) = &item.node.value {
+        let header = item.node.get("header").filter(|_| item.node.entries().len() == 1);
+        let header = header.map(|node| Item { node, at: format!("{}.header", item.at), place: node.place });
+        return match header {
+            Some(header) => header.filled(load).map(|name| Auth::Header(name.to_ascii_lowercase())),
+            None => {
+                item.wrong(load, "bearer, none or {header: NAME}");
+                None
+            }
+        };
+    }
+    item.word(load, &[("bearer", true), ("none", false)]).map(|bearer| if bearer { Auth::Bearer } else { Auth::None })
+}
+
+fn behaviour(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel) {
+    if let Some(groups) = fields.get("groups") {
+        channel.groups = groups.texts(load).into_iter().map(Arc::from).collect();
+    }
+    if let Some(priority) = fields.get("priority").and_then(|item| item.signed(load)) {
+        channel.priority = priority;
+    }
+    if let Some(weight) = fields.unsigned_32(load, "weight") {
+        channel.weight = weight;
+    }
+    if let Some(tags) = fields.get("tags") {
+        channel.tags = tags.texts(load);
+    }
+    if let Some(headers) = fields.get("headers")
+        && headers.is_map(load)
+    {
+        for (name, child) in headers.children() {
+            if let Some(value) = child.text(load) {
+                draft::header(load, &child, channel, name, value);
+            }
+        }
+    }
+    if let Some(item) = fields.get("timeouts") {
+        channel.timeouts = timeouts(load, &item);
+    }
+    if let Some(proxy) = fields.get("proxy")
+        && let Some(url) = proxy.filled(load)
+    {
+        draft::proxy(load, &proxy, channel, url);
+    }
+    channel.transport.extra_ca_file = fields.text(load, "extra_ca_file");
+    channel.allowed_fails = fields.unsigned_32(load, "allowed_fails");
+    channel.cooldown_ms = fields.get("cooldown").and_then(|item| item.duration_ms(load));
+    if let Some(item) = fields.get("unknown_fields")
+        && let Some(value) = item.word(
+            load,
+            &[("pass", UnknownFields::Pass), ("drop", UnknownFields::Drop), ("refuse", UnknownFields::Refuse)],
+        )
+    {
+        channel.unknown_fields = value;
+    }
+    if let Some(names) = fields.get("client_overrides") {
+        channel.client_overrides = names.texts(load);
+    }
+}
+
+fn models(
+    load: &mut Load<'_>,
+    fields: &Fields<'_>,
+    item: &Item<'_>,
+    channel: &mut Channel,
+    provider: &Provider,
+    prices: &[PriceOverride],
+) {
+    let list = fields.get("models");
+    let items = list.as_ref().map(|list| list.list(load)).unwrap_or_default();
+    if items.is_empty() {
+        let message = format!("the channel `{}` lists no models: it serves nothing", channel.name);
+        item.say(load, Severity::Warning, "no_models", message, "add `models: [MODEL]`");
+    }
+    let mut embeddings = 0;
+    for item in items {
+        let plain = matches!(item.node.value, Value::Scalar { .. });
+        let inner = if plain { None } else { Fields::open_section(load, &item, &section::MODEL) };
+        let name = match &inner {
+            Some(inner) => required(load, inner, "name"),
+            None if plain => item.filled(load),
+            None => None,
+        };
+        let Some(name) = name else { continue };
+        if channel.models.iter().any(|model| model.group.as_str() == name) {
+            let message = format!("the channel lists `{name}` twice");
+            item.say(load, Severity::Error, "duplicate_name", message, "remove one of the two");
+            continue;
+        }
+        let upstream = inner.as_ref().and_then(|inner| inner.text(load, "upstream")).unwrap_or_else(|| name.clone());
+        let facts = draft::facts_of(channel, provider, &upstream);
+        embeddings += usize::from(facts.as_ref().is_some_and(|facts| facts.embedding));
+        let mut model = draft::model(&name, &upstream, facts.as_ref());
+        overridden(&mut model, channel, prices);
+        if let Some(inner) = &inner {
+            details(load, inner, &mut model);
+        }
+        channel.models.push(model);
+    }
+    if embeddings > 0 && embeddings == channel.models.len() && fields.get("endpoints").is_none() {
+        draft::only_embeddings(channel);
+    }
+}
+
+fn overridden(model: &mut ChannelModel, channel: &Channel, prices: &[PriceOverride]) {
+    let own = prices.iter().find(|price| {
+        price.provider.as_ref().is_none_or(|provider| *provider == channel.provider.as_str())
+            && matches_pattern(&price.model, model.upstream.as_str())
+    });
+    let Some(own) = own else { return };
+    if let Some(price) = &own.price {
+        model.price = price.clone();
+    }
+    model.context_window = own.context_window.or(model.context_window);
+    model.max_output = own.max_output.or(model.max_output);
+}
+
+fn details(load: &mut Load<'_>, fields: &Fields<'_>, model: &mut ChannelModel) {
+    if let Some(item) = fields.get("price") {
+        model.price = price(load, &item);
+    }
+    model.context_window = fields.unsigned(load, "context_window").or(model.context_window);
+    model.max_output = fields.unsigned(load, "max_output").or(model.max_output);
+    model.extra_reasoning = fields.unsigned(load, "extra_reasoning").or(model.extra_reasoning);
+    if let Some(item) = fields.get("lacks") {
+        model.lacks = Needs::default();
+        for lack in item.texts(load) {
+            match lack.as_str() {
+                "tools" => model.lacks.tools = true,
+                "images" => model.lacks.images = true,
+                "audio" => model.lacks.audio = true,
+                "json_schema" => model.lacks.json_schema = true,
+                _ => item.wrong(load, "a list of tools, images, audio and json_schema"),
+            }
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! The settings of our own dialect as tables: what the reader accepts, what the JSON Schema says and what the manual must
+//! mention are all read from here.
+
+/// A mapping of the dialect.
+#[derive(Debug)]
+pub(crate) struct Section {
+    /// Its name in the JSON Schema.
+    pub(crate) name: &'static str,
+    /// What it is.
+    pub(crate) about: &'static str,
+    /// Its keys, in the order of the manual.
+    pub(crate) keys: &'static [Key],
+    /// Those that must be there.
+    pub(crate) required: &'static [&'static str],
+}
+
+/// A key of a section.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// What it does, with unit and default.
+    pub(crate) about: &'static str,
+}
+
+/// What a key takes.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Text,
+    /// A text that should be a reference to a variable.
+    Secret,
+    Boolean,
+    /// A whole number, 0 or more; suffixes allowed.
+    Count,
+    Integer,
+    /// A length of time.
+    Duration,
+    /// A number of bytes.
+    Bytes,
+    /// A decimal number, 0 or more.
+    Decimal,
+    Word(&'static [&'static str]),
+    /// A text or a list of texts.
+    Texts,
+    /// A mapping of text to text.
+    TextMap,
+    /// A mapping of a model to a model or a list of them.
+    ModelMap,
+    /// A mapping of anything.
+    Free,
+    Limits,
+    /// `bearer`, `none` or `{header: NAME}`.
+    Auth,
+    /// A model's name, or the section; a list of them.
+    Models(&'static Section),
+    Object(&'static Section),
+    /// A mapping of names to the section.
+    Named(&'static Section),
+    List(&'static Section),
+}
+
+const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
+    Key { name, kind, about }
+}
+
+pub(crate) static ROOT: Section = Section {
+    name: "root",
+    about: "A configuration of Sluicegate.",
+    required: &["version"],
+    keys: &[
+        key("version", Kind::Word(&["1"]), "The version of this format: 1."),
+        key("server", Kind::Object(&SERVER), "Where the gateway listens, keeps its data and is administered."),
+        key("compat", Kind::Object(&COMPAT), "How closely the compatible APIs follow LiteLLM and New API."),
+        key("channels", Kind::List(&CHANNEL), "Upstream endpoints with their credentials and models."),
+        key("aliases", Kind::TextMap, "Other names for models: asked for → meant."),
+        key("fallbacks", Kind::Object(&FALLBACKS), "Models to try when a model's own channels can't serve."),
+        key("model_groups", Kind::Named(&MODEL_GROUP), "Settings of single requested model names."),
+        key("routing", Kind::Object(&ROUTING), "How channels are picked, retried and benched."),
+        key("quotas", Kind::Object(&QUOTAS), "Limits on everybody, and how limits work."),
+        key("organizations", Kind::List(&ORGANIZATION), "The outermost tenants; `default` exists without being named."),
+        key("groups", Kind::List(&GROUP), "Departments or teams."),
+        key("users", Kind::List(&USER), "People and service accounts."),
+        key("keys", Kind::List(&API_KEY), "API keys that the file issues."),
+        key("policies", Kind::List(&POLICY), "Operators' scripts."),
+        key("prices", Kind::List(&PRICE), "Prices and limits of models, before those of the built-in price list."),
+    ],
+};
+
+pub(crate) static SERVER: Section = Section {
+    name: "server",
+    about: "Settings of the host.",
+    required: &[],
+    keys: &[
+        key("host", Kind::Text, "The address to listen on. Default 127.0.0.1."),
+        key("port", Kind::Count, "The port to listen on. Default 4000."),
+        key("data_dir", Kind::Text, "Where balances, the journal and the embedded database live. Default ./data."),
+        key("database", Kind::Secret, "postgres://… or sqlite://PATH. Default: embedded in the data directory."),
+        key("redis", Kind::Secret, "A Redis server. Accepted, and not yet used."),
+        key("master_key", Kind::Secret, "The administrator's key. Default: the variable SLUICEGATE_MASTER_KEY."),
+        key("session_secret", Kind::Secret, "What web sessions are signed with. Default: the variable SESSION_SECRET."),
+        key("body_limit", Kind::Bytes, "A larger request body is refused. Default 32MiB."),
+        key("present_as", Kind::Word(&["upstream", "requested"]), "Whose model name answers carry. Default upstream."),
+        key("trusted_proxies", Kind::Texts, "Addresses and networks whose forwarded client address counts. Default none."),
+        key("store_models", Kind::Boolean, "Whether the API may create models besides the file's. Default true."),
+        key("demo_channel", Kind::Boolean, "Whether a demo channel is added when there is no other. Default true."),
+        key("durability", Kind::Word(&["process", "power"]), "What the journal survives. Default process."),
+        key(
+            "dangerously_permit_weak_or_unset_master_key",
+            Kind::Boolean,
+            "Serve beyond loopback with a weak or no administrator's key. Default false.",
+        ),
+    ],
+};
+
+pub(crate) static COMPAT: Section = Section {
+    name: "compat",
+    about: "Statuses and texts of the compatible APIs; never admission.",
+    required: &[],
+    keys: &[
+        key("litellm", Kind::Word(&["1.80", "1.106"]), "The LiteLLM generation that refusals look like. Default: our own statuses."),
+        key("newapi", Kind::Boolean, "Whether refusals on New API's routes look like its own. Default false."),
+        key("budget_exceeded_status", Kind::Count, "The status of an exceeded budget, 400 to 499. Default: that of the generation."),
+    ],
+};
+
+pub(crate) static CHANNEL: Section = Section {
+    name: "channel",
+    about: "One upstream endpoint with a credential.",
+    required: &["name", "provider"],
+    keys: &[
+        key("name", Kind::Text, "Its name for people."),
+        key("id", Kind::Text, "Its id. Default: made of its name and what it is, the same after a reload."),
+        key("provider", Kind::Text, "Whose endpoint it is: an id of the catalogue such as openai, anthropic, deepseek or mock."),
+        key("url", Kind::Text, "What stands before /chat/completions or /v1/messages. Default: the provider's own."),
+        key("endpoints", Kind::List(&ENDPOINT), "Whole addresses by format, instead of `url`, most preferred first."),
+        key("auth", Kind::Auth, "How requests prove who we are: bearer, none or {header: NAME}. Default: the provider's."),
+        key("credential", Kind::Secret, "The credential. Default: the provider's usual variable, such as OPENAI_API_KEY."),
+        key("models", Kind::Models(&MODEL), "The models that it serves: names, or mappings where more is to be said."),
+        key("groups", Kind::Texts, "Groups that may use it. Default everybody."),
+        key("priority", Kind::Integer, "Higher goes first. Default 0."),
+        key("weight", Kind::Count, "The share among channels of one priority; 0 serves only when no other can. Default 1."),
+        key("limits", Kind::Limits, "Limits towards the upstream."),
+        key("tags", Kind::Texts, "Labels to route by."),
+        key("headers", Kind::TextMap, "Headers sent with each request, besides authentication."),
+        key("timeouts", Kind::Object(&TIMEOUTS), "Time limits of an attempt. Default: those of `routing`."),
+        key("proxy", Kind::Text, "A proxy: http://…, https://… or socks5://…"),
+        key("extra_ca_file", Kind::Text, "A PEM file with further certificate authorities."),
+        key("allowed_fails", Kind::Count, "Failures within a minute before it is benched. Default: that of `routing`."),
+        key("cooldown", Kind::Duration, "How long it is benched. Default: that of `routing`."),
+        key("unknown_fields", Kind::Word(&["pass", "drop", "refuse"]), "What happens to body fields that the format doesn't know. Default pass."),
+        key("client_overrides", Kind::Texts, "Body fields such as api_base by which callers may steer it. Default none."),
+        key("enabled", Kind::Boolean, "Whether it serves at all. Default true."),
+    ],
+};
+
+pub(crate) static ENDPOINT: Section = Section {
+    name: "endpoint",
+    about: "A format and its whole address.",
+    required: &["format", "url"],
+    keys: &[
+        key("format", Kind::Word(&["openai_chat", "openai_embeddings", "anthropic_messages"]), "The wire format."),
+        key("url", Kind::Text, "The whole address of the operation."),
+    ],
+};
+
+pub(crate) static MODEL: Section = Section {
+    name: "model",
+    about: "One model of a channel.",
+    required: &["name"],
+    keys: &[
+        key("name", Kind::Text, "The name that callers ask for; may end in `*`."),
+        key("upstream", Kind::Text, "The name that the upstream knows. Default: the same."),
+        key("price", Kind::Object(&MODEL_PRICE), "What it costs. Default: `prices`, then the built-in price list."),
+        key("context_window", Kind::Count, "Input and output together, in tokens, at most."),
+        key("max_output", Kind::Count, "Output in tokens, at most."),
+        key("extra_reasoning", Kind::Count, "Reasoning that can come on top of the output ceiling, in tokens."),
+        key("lacks", Kind::Texts, "What it is known to lack: tools, images, audio, json_schema."),
+    ],
+};
+
+pub(crate) static MODEL_PRICE: Section = Section {
+    name: "model_price",
+    about: "Prices in USD per million tokens. What is left out is unknown, 0 is free.",
+    required: &[],
+    keys: &PRICE_KEYS,
+};
+
+const PRICE_KEYS: [Key; 10] = [
+    key("input", Kind::Decimal, "Input, USD per million tokens."),
+    key("output", Kind::Decimal, "Output, USD per million tokens."),
+    key("cached_input", Kind::Decimal, "Input read from the prompt cache. Default: as input."),
+    key("cache_write", Kind::Decimal, "Input written to the prompt cache. Default: as input."),
+    key("cache_write_1h", Kind::Decimal, "Input written to the cache for an hour. Default: as cache_write."),
+    key("reasoning_output", Kind::Decimal, "Reasoning. Default: as output."),
+    key("audio_input", Kind::Decimal, "Audio input. Default: as input."),
+    key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
+    key("per_request", Kind::Decimal, "A fee for each request, in USD. Default 0."),
+    key("tiers", Kind::List(&TIER), "Prices for long prompts; the highest bound that is exceeded prices the whole request."),
+];
+
+pub(crate) static TIER: Section = Section {
+    name: "tier",
+    about: "Prices for prompts longer than a bound.",
+    required: &["above_input_tokens"],
+    keys: &[
+        key("above_input_tokens", Kind::Count, "Applies to longer prompts than this, cached input included."),
+        key("input", Kind::Decimal, "See the price. What is left out keeps the base price."),
+        key("output", Kind::Decimal, "See the price."),
+        key("cached_input", Kind::Decimal, "See the price."),
+        key("cache_write", Kind::Decimal, "See the price."),
+        key("cache_write_1h", Kind::Decimal, "See the price."),
+        key("reasoning_output", Kind::Decimal, "See the price."),
+    ],
+};
+
+pub(crate) static PRICE: Section = Section {
+    name: "price",
+    about: "What a model costs wherever it is served by a provider.",
+    required: &["model"],
+    keys: &[
+        key("provider", Kind::Text, "The provider's id. Default: every provider."),
+        key("model", Kind::Text, "The upstream's name of the model; may end in `*`."),
+        key("context_window", Kind::Count, "Input and output together, in tokens, at most."),
+        key("max_output", Kind::Count, "Output in tokens, at most."),
+        key("price", Kind::Object(&MODEL_PRICE), "What it costs."),
+    ],
+};
+
+pub(crate) static TIMEOUTS: Section = Section {
+    name: "timeouts",
+    about: "Time limits of an attempt.",
+    required: &[],
+    keys: &[
+        key("connect", Kind::Duration, "For the connection. Default 10s."),
+        key("first_byte", Kind::Duration, "From the request's end to the first content. Default 300s."),
+        key("between_bytes", Kind::Duration, "Between two reads of the answer. Default 120s."),
+        key("total", Kind::Duration, "For the whole attempt. Default 600s."),
+    ],
+};
+
+pub(crate) static FALLBACKS: Section = Section {
+    name: "fallbacks",
+    about: "Models to try when a model's own channels can't serve; each list in order.",
+    required: &[],
+    keys: &[
+        key("general", Kind::ModelMap, "After any failure that a retry could mend."),
+        key("context_window", Kind::ModelMap, "When the prompt doesn't fit."),
+        key("content_policy", Kind::ModelMap, "When the upstream's content policy refuses."),
+        key("default", Kind::Texts, "For every model, after the above."),
+    ],
+};
+
+const STRATEGIES: Kind = Kind::Word(&["weighted", "least_busy", "lowest_latency", "lowest_cost"]);
+
+pub(crate) static MODEL_GROUP: Section = Section {
+    name: "model_group",
+    about: "Settings of one requested model name.",
+    required: &[],
+    keys: &[
+        key("strategy", STRATEGIES, "How its channels are ranked. Default: that of `routing`."),
+        key("default_output", Kind::Count, "The output ceiling when the caller names none, in tokens. Default: that of `quotas`."),
+        key("retries", Kind::Count, "Retries beyond the first attempt. Default: that of `routing`."),
+    ],
+};
+
+pub(crate) static ROUTING: Section = Section {
+    name: "routing",
+    about: "How channels are picked, retried and benched.",
+    required: &[],
+    keys: &[
+        key("strategy", STRATEGIES, "How channels of one priority are ranked. Default weighted."),
+        key("retries", Kind::Count, "Retries of one model beyond the first attempt. Default 2."),
+        key("max_attempts", Kind::Count, "Attempts of one call over all fallbacks, 1 to 64. Default 8."),
+        key("max_fallbacks", Kind::Count, "Fallback models tried, at most. Default 5."),
+        key("backoff", Kind::Duration, "The pause before trying the same channel again; doubles each time. Default 200ms."),
+        key("backoff_max", Kind::Duration, "No pause is longer. Default 8s."),
+        key("allowed_fails", Kind::Count, "Failures within a minute before a channel is benched. Default 3."),
+        key("cooldown", Kind::Duration, "How long a channel is benched. Default 30s."),
+        key("timeouts", Kind::Object(&TIMEOUTS), "Time limits of an attempt."),
+        key("deadline", Kind::Duration, "No call takes longer, all attempts together. Default 900s."),
+    ],
+};
+
+pub(crate) static QUOTAS: Section = Section {
+    name: "quotas",
+    about: "Limits on everybody, and how limits work.",
+    required: &[],
+    keys: &[
+        key("limits", Kind::Limits, "Limits on everybody together."),
+        key("time_zone", Kind::Text, "The zone of days, weeks and months, such as Asia/Shanghai. Default UTC."),
+        key("default_output", Kind::Count, "The output ceiling when nobody names one, in tokens. Default 8192."),
+        key("min_output", Kind::Count, "A lowered ceiling is never below this, in tokens. Default 256."),
+        key("on_unknown", Kind::Word(&["free", "input", "hold"]), "What an attempt that timed out without a status is charged. Default input."),
+        key("unpriced", Kind::Word(&["allow", "deny"]), "What happens to calls for models without a price. Default allow."),
+        key("rate_token_mode", Kind::Word(&["strict", "corrected", "soft"]), "The mode of token limits per minute and hour that name none. Default strict."),
+        key("apply_user_limits_to_group_keys", Kind::Boolean, "Whether a user's own limits also bind the keys of their groups. Default false."),
+    ],
+};
+
+pub(crate) static ORGANIZATION: Section = Section {
+    name: "organization",
+    about: "An outermost tenant.",
+    required: &["id"],
+    keys: &[
+        key("id", Kind::Text, "Its id."),
+        key("alias", Kind::Text, "Its name for people."),
+        key("models", Kind::Texts, "Models that its members may call: names, or prefixes ending in `*`. Default all."),
+        key("limits", Kind::Limits, "Its limits."),
+        key("blocked", Kind::Boolean, "Refuses every call. Default false."),
+        key("metadata", Kind::Free, "Data of your own."),
+    ],
+};
+
+pub(crate) static GROUP: Section = Section {
+    name: "group",
+    about: "A department or team.",
+    required: &["id"],
+    keys: &[
+        key("id", Kind::Text, "Its id, by which channels name it."),
+        key("alias", Kind::Text, "Its name for people; channels may name it too. Unique within the organization."),
+        key("organization", Kind::Text, "Whose it is. Default default."),
+        key("models", Kind::Texts, "Models that its members may call. Default all."),
+        key("limits", Kind::Limits, "Its limits."),
+        key("price_ratio", Kind::Decimal, "What its calls cost relative to the price list. Default 1."),
+        key("prefer", Kind::List(&PREFERENCE), "Where its calls go first, in order."),
+        key("members", Kind::List(&MEMBER), "Its members."),
+        key("blocked", Kind::Boolean, "Refuses every call. Default false."),
+        key("metadata", Kind::Free, "Data of your own."),
+    ],
+};
+
+pub(crate) static PREFERENCE: Section = Section {
+    name: "preference",
+    about: "One step of a group's preferences: exactly one of these.",
+    required: &[],
+    keys: &[
+        key("channel", Kind::Text, "This channel, by name or id."),
+        key("provider", Kind::Text, "Any channel of this provider."),
+        key("tag", Kind::Text, "Any channel with this tag."),
+    ],
+};
+
+pub(crate) static MEMBER: Section = Section {
+    name: "member",
+    about: "One user in one group.",
+    required: &["user"],
+    keys: &[
+        key("user", Kind::Text, "The user's id."),
+        key("role", Kind::Word(&["user", "group_admin"]), "What they may do in the group. Default user."),
+        key("limits", Kind::Limits, "Their limits within the group."),
+    ],
+};
+
+pub(crate) static USER: Section = Section {
+    name: "user",
+    about: "A person or service account.",
+    required: &["id"],
+    keys: &[
+        key("id", Kind::Text, "Their id."),
+        key("email", Kind::Text, "Their e-mail address."),
+        key("alias", Kind::Text, "Their name for people."),
+        key("organization", Kind::Text, "Whose they are. Default default."),
+        key(
+            "role",
+            Kind::Word(&["user", "auditor", "group_admin", "organization_admin", "super_admin"]),
+            "What they may do. Default user.",
+        ),
+        key("models", Kind::Texts, "Models that they may call. Default all."),
+        key("limits", Kind::Limits, "Their limits, over all their keys."),
+        key("blocked", Kind::Boolean, "Refuses every call. Default false."),
+        key("metadata", Kind::Free, "Data of your own."),
+    ],
+};
+
+pub(crate) static API_KEY: Section = Section {
+    name: "key",
+    about: "An API key that the file issues.",
+    required: &["id", "credential"],
+    keys: &[
+        key("id", Kind::Text, "Its public id."),
+        key("alias", Kind::Text, "Its name for people."),
+        key("credential", Kind::Secret, "The key itself, by a variable. At least 128 bits of randomness."),
+        key("organization", Kind::Text, "Whose it is. Default: that of its group, else default."),
+        key("group", Kind::Text, "The group that it spends for."),
+        key("user", Kind::Text, "The user that it belongs to."),
+        key("models", Kind::Texts, "Models that it may call. Default all."),
+        key("aliases", Kind::TextMap, "Other names under which it may ask for models."),
+        key("limits", Kind::Limits, "Its limits."),
+        key("expires_at", Kind::Text, "From when on it is refused: 2027-01-31 or 2027-01-31T12:00:00Z."),
+        key("blocked", Kind::Boolean, "Refuses every call. Default false."),
+        key("allowed_ips", Kind::Texts, "Addresses and networks that it may be used from. Default anywhere."),
+        key("tags", Kind::Texts, "Tags put on each of its calls."),
+        key("metadata", Kind::Free, "Data of your own."),
+    ],
+};
+
+pub(crate) static POLICY: Section = Section {
+    name: "policy",
+    about: "An operator's script.",
+    required: &["name"],
+    keys: &[
+        key("name", Kind::Text, "Its name, for messages."),
+        key("script", Kind::Text, "The script itself."),
+        key("file", Kind::Text, "The script's file, seen from this one, instead of `script`."),
+        key("group", Kind::Text, "The group whose calls it steers. Default all."),
+        key("on_error", Kind::Word(&["fail_open", "fail_closed"]), "What happens to a call when it fails. Default fail_open."),
+    ],
+};
