@@ -4,13 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::install;
+use crate::rust;
 use crate::step::Steps;
-use crate::tool::{self, Done, Tool, cargo};
+use crate::tool::{self, Done, Tool};
 
 pub(crate) fn all(steps: &mut Steps) {
     steps.step("c tests", || {
         install::programs(&[("cc", "build-essential")])?;
-        cargo(["build", "-p", "sluicegate-c"]).run()?;
+        rust::build()?;
         let library = library()?;
         let folder = tool::root().join("bindings/c/tests");
         let entries =

@@ -9,6 +9,16 @@ use crate::tool::{Done, cargo};
 const PURE: &[&str] =
     &["sluicegate-core", "sluicegate-wire", "sluicegate-config", "sluicegate-policy", "sluicegate"];
 
+/// Every package but the Python module: that one links against an interpreter only as an extension, and is built by
+/// its own part.
+const EVERYTHING: &[&str] = &["--workspace", "--exclude", "sluicegate-python"];
+
+/// Builds all that tests in any language run. Always the same selection, so that cargo sees the same features and
+/// builds nothing twice.
+pub(crate) fn build() -> Done {
+    cargo(["build"]).args(EVERYTHING).args(["--lib", "--bins", "--tests"]).run()
+}
+
 pub(crate) fn format_check() -> Done {
     cargo(["fmt", "--all", "--check"]).run()
 }
@@ -42,9 +52,8 @@ pub(crate) fn all(steps: &mut Steps) {
     steps.step("rust tests", || {
         install::programs(&[("cc", "build-essential")])?;
         // The end-to-end tests start the binary, which a test build alone does not make.
-        cargo(["build", "-p", "sluicegate-cli"]).run()?;
-        // The Python module links against an interpreter only as an extension: its own part builds it.
-        let mut tests = cargo(["test", "--workspace", "--exclude", "sluicegate-python"]);
+        build()?;
+        let mut tests = cargo(["test"]).args(EVERYTHING);
         if let Some(postgres) = &postgres {
             tests = tests.env("SLUICEGATE_TEST_POSTGRES", postgres.url());
         }
