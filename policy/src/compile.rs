@@ -9,28 +9,34 @@ use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
 use crate::api::fnv1a;
 use crate::diagnostic::PolicyDiagnostic;
 use crate::facts::Reads;
-use crate::sandbox::{FUEL, MAX_CALL_DEPTH, MAX_SCRIPT_BYTES};
+use crate::sandbox::{FUEL, Language, MAX_CALL_DEPTH, MAX_SCRIPT_BYTES, checking_engine, script_engine};
 use crate::{lint, run};
 
 /// A script that is ready to run.
-#[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) name: Arc<str>,
     pub(crate) group: Option<GroupId>,
     pub(crate) on_error: OnPolicyError,
+    pub(crate) engine: Engine,
     pub(crate) ast: AST,
     pub(crate) takes_candidates: bool,
     pub(crate) reads: Reads,
     pub(crate) salt: u64,
 }
 
-/// The two engines of a compilation: one that runs, one that keeps the tree as written.
-pub(crate) struct Compiler<'a> {
-    pub(crate) engine: &'a Engine,
-    pub(crate) checking: &'a Engine,
+/// Compiles scripts.
+pub(crate) struct Compiler {
+    language: Language,
+    /// Keeps the tree as it was written.
+    checking: Engine,
 }
 
-impl Compiler<'_> {
+impl Compiler {
+    pub(crate) fn new() -> Self {
+        let language = Language::new();
+        Self { checking: checking_engine(&language), language }
+    }
+
     pub(crate) fn compile(&self, source: &PolicySource) -> Result<Script, Vec<PolicyDiagnostic>> {
         let name = source.name.as_str();
         if source.text.len() > MAX_SCRIPT_BYTES {
@@ -43,15 +49,17 @@ impl Compiler<'_> {
         }
         let syntax = |error: ParseError| vec![syntax(name, &error)];
         let written = self.checking.compile(&source.text).map_err(syntax)?;
-        let findings = lint::check(self.checking, name, &written)?;
+        let findings = lint::check(&self.checking, name, &written)?;
         let constants = self.constants(name, &written)?;
-        let mut ast = self.engine.compile_with_scope(&constants, &source.text).map_err(syntax)?;
+        let engine = script_engine(&self.language, &constants);
+        let mut ast = engine.compile_with_scope(&constants, &source.text).map_err(syntax)?;
         // Constants have gone into the functions.
         ast.clear_statements();
         Ok(Script {
             name: Arc::from(name),
             group: source.group.clone(),
             on_error: source.on_error,
+            engine,
             ast,
             takes_candidates: findings.takes_candidates,
             reads: findings.reads,
@@ -65,7 +73,12 @@ impl Compiler<'_> {
         run::refuel();
         self.checking.run_ast_with_scope(&mut scope, written).map_err(|error| {
             let (position, message) = describe(&error);
-            vec![PolicyDiagnostic::at(name, position, message, "use constants that need no call, with plain values")]
+            vec![PolicyDiagnostic::at(
+                name,
+                position,
+                message,
+                "use constants that need no call, with plain values",
+            )]
         })?;
         Ok(scope)
     }
@@ -77,11 +90,19 @@ fn syntax(name: &str, error: &ParseError) -> PolicyDiagnostic {
     const SANDBOX: &str = "policies run in a sandbox: they can't load or run other code, and print nothing";
     let remedy = match error.err_type() {
         Kind::Reserved(word) if matches!(word.as_str(), "import" | "export") => SANDBOX,
-        Kind::BadInput(LexError::ImproperSymbol(word, _)) if matches!(word.as_str(), "eval" | "print" | "debug") => SANDBOX,
+        Kind::BadInput(LexError::ImproperSymbol(word, _))
+            if matches!(word.as_str(), "eval" | "print" | "debug") =>
+        {
+            SANDBOX
+        }
         Kind::Reserved(_) => "choose another name: this word is the language's own",
-        Kind::VariableUndefined(_) => "functions see their parameters, their own variables and constants, nothing else",
+        Kind::VariableUndefined(_) => {
+            "functions see their parameters, their own variables and constants, nothing else"
+        }
         Kind::ExprTooDeep => "split the expression with `let`",
-        Kind::LiteralTooLarge(..) => "keep texts, arrays and maps small: a policy isn't a place for lists of data",
+        Kind::LiteralTooLarge(..) => {
+            "keep texts, arrays and maps small: a policy isn't a place for lists of data"
+        }
         _ => "correct the syntax",
     };
     PolicyDiagnostic::at(name, error.position(), lower_first(&error.err_type().to_string()), remedy)
@@ -97,7 +118,9 @@ pub(crate) fn describe(error: &EvalAltResult) -> (Position, String) {
         EvalAltResult::ErrorTooManyOperations(_) | EvalAltResult::ErrorTerminated(..) => {
             format!("it used up its fuel of {FUEL} operations")
         }
-        EvalAltResult::ErrorStackOverflow(_) => format!("its functions call each other more than {MAX_CALL_DEPTH} deep"),
+        EvalAltResult::ErrorStackOverflow(_) => {
+            format!("its functions call each other more than {MAX_CALL_DEPTH} deep")
+        }
         EvalAltResult::ErrorDataTooLarge(what, _) => format!("a value grew too large: {}", lower_first(what)),
         EvalAltResult::ErrorFunctionNotFound(call, _) => format!("no function takes these values: `{call}`"),
         EvalAltResult::ErrorRuntime(value, _) => value.to_string(),

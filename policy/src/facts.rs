@@ -70,7 +70,8 @@ pub(crate) struct CallFacts {
 impl CallFacts {
     pub(crate) fn of(view: &RouteView<'_>, reads: Reads) -> Self {
         let RouteView { call, caller, .. } = *view;
-        let tags = if reads.tags { call.tags.iter().chain(&caller.tags).cloned().collect() } else { Vec::new() };
+        let tags =
+            if reads.tags { call.tags.iter().chain(&caller.tags).cloned().collect() } else { Vec::new() };
         Self {
             id: call.id.clone(),
             model: call.model.clone(),

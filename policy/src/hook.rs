@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rhai::{CallFnOptions, Dynamic, Engine, EvalAltResult, Scope};
+use rhai::{CallFnOptions, Dynamic, EvalAltResult, Scope};
 use sha2::{Digest, Sha256};
 use sluicegate_core::ports::{PolicyHook, PolicyRun, RouteView, Verdict};
 use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
@@ -13,7 +13,7 @@ use crate::compile::{Compiler, Script, describe};
 use crate::diagnostic::PolicyDiagnostic;
 use crate::facts::{CallFacts, CandidateFacts, Reads};
 use crate::run::Run;
-use crate::{lint, run, sandbox};
+use crate::{lint, run};
 
 /// What callers are told when a script that must not fail does. Neutral: how it failed is the operator's affair.
 const FAILED: &str = "this call can't be checked against the policies in force; tell the administrator";
@@ -22,8 +22,6 @@ const FAILED: &str = "this call can't be checked against the policies in force; 
 /// changed: a new set of scripts is a new value.
 #[derive(Default)]
 pub struct Policies {
-    /// Shared by all scripts; there is none without a script.
-    engine: Option<Engine>,
     scripts: Vec<Script>,
     digest: u64,
 }
@@ -42,8 +40,7 @@ impl Policies {
         if sources.is_empty() {
             return Ok(Self::none());
         }
-        let engine = sandbox::engine();
-        let compiler = Compiler { engine: &engine, checking: &sandbox::checking_engine() };
+        let compiler = Compiler::new();
         let (mut scripts, mut wrong) = (Vec::with_capacity(sources.len()), Vec::new());
         for source in sources {
             match compiler.compile(source) {
@@ -56,7 +53,7 @@ impl Policies {
         }
         // Stable: within each of the two, as they were declared.
         scripts.sort_by_key(|script| script.group.is_some());
-        Ok(Self { engine: Some(engine), scripts, digest: digest(sources) })
+        Ok(Self { scripts, digest: digest(sources) })
     }
 
     /// The scripts' names, in the order in which they run.
@@ -80,14 +77,14 @@ impl PolicyHook for Policies {
     }
 
     fn route(&self, view: &RouteView<'_>) -> Vec<PolicyRun> {
-        let (Some(engine), scripts) = (&self.engine, self.applying(view.caller)) else { return Vec::new() };
+        let scripts = self.applying(view.caller);
         let reads = scripts.clone().fold(Reads::default(), |reads, script| reads.union(script.reads));
         let candidates = match reads.candidates {
             true => view.candidates.iter().map(|candidate| CandidateFacts::of(candidate, reads)).collect(),
             false => Vec::new(),
         };
         run::begin(Run::new(CallFacts::of(view, reads), candidates));
-        let runs = scripts.map(|script| script.route(engine)).collect();
+        let runs = scripts.map(|script| script.route()).collect();
         run::end();
         runs
     }
@@ -100,13 +97,14 @@ impl PolicyHook for Policies {
 impl Script {
     fn applies(&self, caller: &Caller) -> bool {
         self.group.as_ref().is_none_or(|group| {
-            caller.group.as_ref() == Some(group) || caller.labels.iter().any(|label| **label == *group.as_str())
+            caller.group.as_ref() == Some(group)
+                || caller.labels.iter().any(|label| **label == *group.as_str())
         })
     }
 
-    fn route(&self, engine: &Engine) -> PolicyRun {
+    fn route(&self) -> PolicyRun {
         run::start_script(self.salt);
-        let result = self.call(engine);
+        let result = self.call();
         let said = run::take_verdict();
         let (verdict, error) = match result {
             Ok(_) => (said, None),
@@ -116,14 +114,14 @@ impl Script {
         PolicyRun { policy: self.name.clone(), verdict, error, fuel: run::fuel_used() }
     }
 
-    fn call(&self, engine: &Engine) -> Result<Dynamic, Box<EvalAltResult>> {
+    fn call(&self) -> Result<Dynamic, Box<EvalAltResult>> {
         let options = CallFnOptions::new().eval_ast(false).rewind_scope(false);
         let mut scope = Scope::new();
         if self.takes_candidates {
             let arguments = (CallView, Candidates);
-            engine.call_fn_with_options(options, &mut scope, &self.ast, lint::ROUTE, arguments)
+            self.engine.call_fn_with_options(options, &mut scope, &self.ast, lint::ROUTE, arguments)
         } else {
-            engine.call_fn_with_options(options, &mut scope, &self.ast, lint::ROUTE, (CallView,))
+            self.engine.call_fn_with_options(options, &mut scope, &self.ast, lint::ROUTE, (CallView,))
         }
     }
 
@@ -153,7 +151,10 @@ fn digest(sources: &[PolicySource]) -> u64 {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        hash.update([u8::from(source.group.is_some()), u8::from(source.on_error == OnPolicyError::FailClosed)]);
+        hash.update([
+            u8::from(source.group.is_some()),
+            u8::from(source.on_error == OnPolicyError::FailClosed),
+        ]);
     }
     let head = hash.finalize().iter().take(8).fold(0, |word, byte| word << 8 | u64::from(*byte));
     head.max(1)
@@ -161,6 +162,9 @@ fn digest(sources: &[PolicySource]) -> u64 {
 
 impl fmt::Debug for Policies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policies").field("scripts", &self.names().collect::<Vec<_>>()).field("digest", &self.digest).finish()
+        f.debug_struct("Policies")
+            .field("scripts", &self.names().collect::<Vec<_>>())
+            .field("digest", &self.digest)
+            .finish()
     }
 }

@@ -34,6 +34,7 @@ pub(crate) fn check(engine: &Engine, policy: &str, ast: &AST) -> Result<Findings
         }
         true
     });
+    lint.parameters(ast);
     lint.properties();
     if lint.found.is_empty() {
         let candidates = parameters.get(1).is_some_and(|name| lint.variables.contains(name));
@@ -56,6 +57,10 @@ struct Lint<'a> {
     map_keys: HashSet<String>,
     used_properties: Vec<(String, Position)>,
     variables: HashSet<String>,
+    /// The script's constants, and where they are declared.
+    constants: HashMap<String, Position>,
+    /// What closures take from around them; each name as often as it is taken.
+    captured: Vec<String>,
     /// Properties and functions that the script names.
     words: HashSet<String>,
     found: Vec<PolicyDiagnostic>,
@@ -88,6 +93,8 @@ impl<'a> Lint<'a> {
             map_keys: HashSet::new(),
             used_properties: Vec::new(),
             variables: HashSet::new(),
+            constants: HashMap::new(),
+            captured: Vec::new(),
             words: HashSet::new(),
             found: Vec::new(),
         }
@@ -125,7 +132,9 @@ impl<'a> Lint<'a> {
         for statement in ast.statements() {
             match statement {
                 Stmt::Noop(_) => {}
-                Stmt::Var(_, flags, _) if flags.intersects(ASTFlags::CONSTANT) => {}
+                Stmt::Var(declared, flags, _) if flags.intersects(ASTFlags::CONSTANT) => {
+                    self.constants.insert(declared.0.name.to_string(), declared.0.pos);
+                }
                 other => self.report(
                     other.position(),
                     "code outside of functions doesn't run when a call comes",
@@ -135,10 +144,49 @@ impl<'a> Lint<'a> {
         }
     }
 
+    /// Constants are put into functions by name, so no other thing may have theirs.
+    fn shadow(&mut self, name: &str, position: Position) {
+        if self.constants.get(name).is_some_and(|declared| *declared != position) {
+            self.report(
+                position,
+                format!("`{name}` is the name of a constant already"),
+                "choose another name",
+            );
+        }
+    }
+
+    fn parameters(&mut self, ast: &AST) {
+        let mut hidden = Vec::new();
+        for function in ast.iter_functions() {
+            for name in function.params.iter().filter(|name| self.constants.contains_key(**name)) {
+                let closure = is_closure(function.name);
+                // What a closure takes from around it is a parameter too, by the language's own doing.
+                match self.captured.iter().position(|taken| taken == name) {
+                    Some(at) if closure => drop(self.captured.swap_remove(at)),
+                    _ => hidden.push(((*name).to_owned(), function.name.to_owned(), closure)),
+                }
+            }
+        }
+        for (name, function, closure) in hidden {
+            let of = if closure { "a closure".to_owned() } else { format!("`{function}`") };
+            let message = format!("a parameter of {of} has the name of the constant `{name}`");
+            self.report(Position::NONE, message, "choose another name");
+        }
+    }
+
     fn visit(&mut self, node: &ASTNode<'_>) {
         match node {
             ASTNode::Expr(Expr::FnCall(call, position)) => self.call(call, 0, *position),
             ASTNode::Stmt(Stmt::FnCall(call, position)) => self.call(call, 0, *position),
+            ASTNode::Stmt(Stmt::Share(taken)) => {
+                self.captured.extend(taken.iter().map(|(name, _)| name.name.to_string()));
+            }
+            ASTNode::Stmt(Stmt::Var(declared, _, _)) => self.shadow(&declared.0.name, declared.0.pos),
+            ASTNode::Stmt(Stmt::For(each, _)) => {
+                for name in std::iter::once(&each.0).chain(&each.1) {
+                    self.shadow(&name.name, name.pos);
+                }
+            }
             ASTNode::Expr(Expr::MethodCall(call, position)) => self.call(call, 1, *position),
             ASTNode::Expr(Expr::Property(property, position)) => {
                 self.words.insert(property.2.to_string());
@@ -163,7 +211,9 @@ impl<'a> Lint<'a> {
         let arguments = call.args.len() + receiver;
         match self.functions.get(name) {
             // A variable that holds a closure is called like a function.
-            None if self.variables.contains(name) || KEYWORD_FUNCTIONS.contains(&name) || is_closure(name) => {}
+            None if self.variables.contains(name)
+                || KEYWORD_FUNCTIONS.contains(&name)
+                || is_closure(name) => {}
             None => {
                 let remedy = suggestion(name, self.functions.keys().filter(|known| is_word(known)));
                 self.report(position, format!("there is no function `{name}`"), remedy);
@@ -191,7 +241,8 @@ impl<'a> Lint<'a> {
                 Expr::StringConstant(text, _) if function == "matches" && !text.contains(':') => {}
                 Expr::StringConstant(text, position) => {
                     if let Err(problem) = parse_target(text) {
-                        let (message, remedy) = problem.split_once("; ").unwrap_or((&problem, "see the manual"));
+                        let (message, remedy) =
+                            problem.split_once("; ").unwrap_or((&problem, "see the manual"));
                         self.report(*position, message, remedy);
                     }
                 }
@@ -226,7 +277,7 @@ fn plural(count: usize) -> String {
 fn suggestion<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> String {
     let closest = known.map(|known| (distance(name, known), known)).min();
     match closest {
-        Some((distance, known)) if distance <= 2 && distance < name.chars().count() => {
+        Some((distance, known)) if distance * 2 < name.chars().count() => {
             format!("did you mean `{known}`?")
         }
         _ => "see the manual for what there is".to_owned(),

@@ -65,7 +65,9 @@ pub(crate) fn start_script(salt: u64) {
 
 /// What the script said.
 pub(crate) fn take_verdict() -> Verdict {
-    RUN.with(|slot| slot.borrow_mut().as_mut().map(|run| std::mem::take(&mut run.verdict)).unwrap_or_default())
+    RUN.with(|slot| {
+        slot.borrow_mut().as_mut().map(|run| std::mem::take(&mut run.verdict)).unwrap_or_default()
+    })
 }
 
 /// Reads or changes the run under way. An error when there is none: constants are worked out before any call.

@@ -2,9 +2,9 @@
 
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicStringPackage,
-    LanguageCorePackage, LogicPackage, Package,
+    LogicPackage, Package,
 };
-use rhai::{Dynamic, Engine, OptimizationLevel, Token};
+use rhai::{Dynamic, Engine, Module, OptimizationLevel, Scope, Token};
 
 use crate::{api, run};
 
@@ -39,17 +39,19 @@ const MAX_EXPRESSION_DEPTH: usize = 32;
 /// Words of the language that scripts can't use: they would run text as code or print.
 const DISABLED: [&str; 3] = ["eval", "print", "debug"];
 
-/// Builds the engine that scripts run in.
-pub(crate) fn engine() -> Engine {
+// One package of them all: each call to a native function asks one package after the other. Left out are the language's
+// clocks and `sleep`, its random and platform-dependent mathematics, and whatever parses or prints.
+rhai::def_package! {
+    /// The parts of the language that scripts may use.
+    pub(crate) Language(module): ArithmeticPackage, LogicPackage, BasicStringPackage, BasicIteratorPackage,
+        BasicFnPackage, BasicArrayPackage {}
+}
+
+/// Builds an engine that scripts run in.
+fn engine(language: &Language) -> Engine {
     // Raw: no package, no output, no module resolver. What scripts may call is what is registered below.
     let mut engine = Engine::new_raw();
-    LanguageCorePackage::new().register_into_engine(&mut engine);
-    ArithmeticPackage::new().register_into_engine(&mut engine);
-    LogicPackage::new().register_into_engine(&mut engine);
-    BasicStringPackage::new().register_into_engine(&mut engine);
-    BasicIteratorPackage::new().register_into_engine(&mut engine);
-    BasicFnPackage::new().register_into_engine(&mut engine);
-    BasicArrayPackage::new().register_into_engine(&mut engine);
+    language.register_into_engine(&mut engine);
     api::register(&mut engine);
 
     name_call(&mut engine);
@@ -82,9 +84,21 @@ fn name_call(engine: &mut Engine) {
     });
 }
 
+/// The engine of one script, which knows the script's constants.
+pub(crate) fn script_engine(language: &Language, constants: &Scope<'_>) -> Engine {
+    let mut engine = engine(language);
+    // Numbers and texts go into the functions when they are compiled; arrays and maps are looked up.
+    let mut module = Module::new();
+    for (name, _, value) in constants.iter() {
+        module.set_var(name, value);
+    }
+    engine.register_global_module(module.into());
+    engine
+}
+
 /// An engine that keeps the syntax tree as it was written, for checks.
-pub(crate) fn checking_engine() -> Engine {
-    let mut engine = engine();
+pub(crate) fn checking_engine(language: &Language) -> Engine {
+    let mut engine = engine(language);
     // Constants aren't known yet, so their names can't be checked here.
     engine.set_optimization_level(OptimizationLevel::None).set_strict_variables(false);
     engine

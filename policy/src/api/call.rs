@@ -27,7 +27,8 @@ fn asked(engine: &mut Engine) {
     engine.register_get("format", |_: &mut CallView| fact(|call| text(call.format.as_str())));
     engine.register_get("stream", |_: &mut CallView| fact(|call| call.stream));
     engine.register_get("input_tokens", |_: &mut CallView| fact(|call| int(call.input_tokens)));
-    engine.register_get("input_bound", |_: &mut CallView| with(|run| optional(run.call.input_bound.map(int))));
+    engine
+        .register_get("input_bound", |_: &mut CallView| with(|run| optional(run.call.input_bound.map(int))));
     engine.register_get("max_output", |_: &mut CallView| with(|run| optional(run.call.max_output.map(int))));
     engine.register_get("choices", |_: &mut CallView| fact(|call| int(call.choices)));
     engine.register_get("tools", |_: &mut CallView| fact(|call| call.needs.tools));
@@ -45,15 +46,25 @@ fn asked(engine: &mut Engine) {
 
 fn asker(engine: &mut Engine) {
     // The name for people where there is one: it is what operators write in scripts.
-    engine.register_get("group", |_: &mut CallView| with(|run| optional(run.call.labels.last().map(|l| text(l)))));
-    engine.register_get("group_id", |_: &mut CallView| with(|run| optional(run.call.labels.first().map(|l| text(l)))));
+    engine.register_get("group", |_: &mut CallView| {
+        with(|run| optional(run.call.labels.last().map(|l| text(l))))
+    });
+    engine.register_get("group_id", |_: &mut CallView| {
+        with(|run| optional(run.call.labels.first().map(|l| text(l))))
+    });
     engine.register_fn("in_group", |_: &mut CallView, group: ImmutableString| {
         fact(|call| call.labels.iter().any(|label| **label == *group))
     });
-    engine.register_get("user", |_: &mut CallView| with(|run| optional(run.call.user.as_ref().map(|u| text(u.as_str())))));
-    engine.register_get("key", |_: &mut CallView| with(|run| optional(run.call.key.as_ref().map(|k| text(k.as_str())))));
+    engine.register_get("user", |_: &mut CallView| {
+        with(|run| optional(run.call.user.as_ref().map(|u| text(u.as_str()))))
+    });
+    engine.register_get("key", |_: &mut CallView| {
+        with(|run| optional(run.call.key.as_ref().map(|k| text(k.as_str()))))
+    });
     engine.register_get("organization", |_: &mut CallView| fact(|call| text(call.organization.as_str())));
-    engine.register_get("customer", |_: &mut CallView| with(|run| optional(run.call.customer.as_deref().map(text))));
+    engine.register_get("customer", |_: &mut CallView| {
+        with(|run| optional(run.call.customer.as_deref().map(text)))
+    });
     engine.register_get("client_ip", |_: &mut CallView| {
         with(|run| optional(run.call.client_ip.map(|ip| text(&ip.to_canonical().to_string()))))
     });
@@ -74,4 +85,3 @@ fn fact<T>(read: impl FnOnce(&CallFacts) -> T) -> Outcome<T> {
 pub(super) fn texts(list: &[String]) -> Array {
     list.iter().map(|item| Dynamic::from(text(item))).collect()
 }
-

@@ -28,7 +28,10 @@ impl Candidate {
         })
     }
 
-    fn read_optional<T: Into<Dynamic>>(self, read: impl FnOnce(&CandidateFacts) -> Option<T>) -> Outcome<Dynamic> {
+    fn read_optional<T: Into<Dynamic>>(
+        self,
+        read: impl FnOnce(&CandidateFacts) -> Option<T>,
+    ) -> Outcome<Dynamic> {
         optional(self.read(read)?)
     }
 }
@@ -79,7 +82,9 @@ fn facts(engine: &mut Engine) {
     engine.register_get("id", |c: &mut Candidate| c.read(|facts| text(facts.id.as_str())));
     engine.register_get("name", |c: &mut Candidate| c.read(|facts| text(&facts.name)));
     engine.register_get("provider", |c: &mut Candidate| c.read(|facts| text(facts.provider.as_str())));
-    engine.register_get("upstream_model", |c: &mut Candidate| c.read(|facts| text(facts.upstream_model.as_str())));
+    engine.register_get("upstream_model", |c: &mut Candidate| {
+        c.read(|facts| text(facts.upstream_model.as_str()))
+    });
     engine.register_get("tags", |c: &mut Candidate| c.read(|facts| texts(&facts.tags)));
     engine.register_fn("has_tag", |c: &mut Candidate, tag: ImmutableString| {
         c.read(|facts| facts.tags.iter().any(|own| *own == *tag))
@@ -94,8 +99,11 @@ fn facts(engine: &mut Engine) {
 fn figures(engine: &mut Engine) {
     engine.register_get("priority", |c: &mut Candidate| c.read(|facts| INT::from(facts.priority)));
     engine.register_get("weight", |c: &mut Candidate| c.read(|facts| INT::from(facts.weight)));
-    engine.register_get("input_price", |c: &mut Candidate| c.read_optional(|facts| facts.input_price.map(usd)));
-    engine.register_get("output_price", |c: &mut Candidate| c.read_optional(|facts| facts.output_price.map(usd)));
+    engine
+        .register_get("input_price", |c: &mut Candidate| c.read_optional(|facts| facts.input_price.map(usd)));
+    engine.register_get("output_price", |c: &mut Candidate| {
+        c.read_optional(|facts| facts.output_price.map(usd))
+    });
     engine.register_get("context_window", |c: &mut Candidate| {
         c.read_optional(|facts| facts.context_window.map(int))
     });

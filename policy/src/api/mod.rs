@@ -35,7 +35,9 @@ pub(crate) fn parse_target(text: &str) -> Result<Preference, String> {
         _ => None,
     };
     target.ok_or_else(|| {
-        format!("`{text}` names no candidates; write `channel:…`, `provider:…` or `tag:…` with a name behind it")
+        format!(
+            "`{text}` names no candidates; write `channel:…`, `provider:…` or `tag:…` with a name behind it"
+        )
     })
 }
 

@@ -13,7 +13,8 @@ pub(crate) struct Moment(Zoned);
 
 impl Moment {
     pub(super) fn utc(at: Timestamp) -> Outcome<Self> {
-        let at = jiff::Timestamp::from_millisecond(at.as_ms()).map_err(|_| "the time of the call is out of range")?;
+        let at = jiff::Timestamp::from_millisecond(at.as_ms())
+            .map_err(|_| "the time of the call is out of range")?;
         Ok(Self(at.to_zoned(TimeZone::UTC)))
     }
 
@@ -35,5 +36,6 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_get("day", |moment: &mut Moment| INT::from(moment.0.day()));
     engine.register_get("hour", |moment: &mut Moment| INT::from(moment.0.hour()));
     engine.register_get("minute", |moment: &mut Moment| INT::from(moment.0.minute()));
-    engine.register_get("weekday", |moment: &mut Moment| INT::from(moment.0.weekday().to_monday_one_offset()));
+    engine
+        .register_get("weekday", |moment: &mut Moment| INT::from(moment.0.weekday().to_monday_one_offset()));
 }

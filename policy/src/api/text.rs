@@ -11,11 +11,14 @@ use crate::sandbox::{MAX_ARRAY_LEN, MAX_STRING_BYTES};
 pub(super) fn register(engine: &mut Engine) {
     questions(engine);
     changes(engine);
+    joins(engine);
     numbers(engine);
     engine.register_fn("len", |map: &mut Map| int(map.len()));
     engine.register_fn("is_empty", |map: &mut Map| map.is_empty());
     engine.register_fn("contains", |map: &mut Map, key: &str| map.contains_key(key));
-    engine.register_fn("keys", |map: &mut Map| map.keys().map(|key| Dynamic::from(text(key))).collect::<Array>());
+    engine.register_fn("keys", |map: &mut Map| {
+        map.keys().map(|key| Dynamic::from(text(key))).collect::<Array>()
+    });
 }
 
 fn questions(engine: &mut Engine) {
@@ -23,10 +26,13 @@ fn questions(engine: &mut Engine) {
     engine.register_fn("len", |own: &mut ImmutableString| length(own));
     engine.register_get("is_empty", |own: &mut ImmutableString| own.is_empty());
     engine.register_fn("is_empty", |own: &mut ImmutableString| own.is_empty());
-    engine.register_fn("contains", |own: &str, part: &str| paid(own.len() + part.len(), || own.contains(part)));
+    engine
+        .register_fn("contains", |own: &str, part: &str| paid(own.len() + part.len(), || own.contains(part)));
     engine.register_fn("starts_with", |own: &str, part: &str| paid(part.len(), || own.starts_with(part)));
     engine.register_fn("ends_with", |own: &str, part: &str| paid(part.len(), || own.ends_with(part)));
-    engine.register_fn("matches", |own: &str, pattern: &str| paid(pattern.len(), || matches_pattern(pattern, own)));
+    engine.register_fn("matches", |own: &str, pattern: &str| {
+        paid(pattern.len(), || matches_pattern(pattern, own))
+    });
     engine.register_fn("index_of", |own: &str, part: &str| {
         paid(own.len() + part.len(), || own.find(part).map_or(-1, |at| int(own[..at].chars().count())))
     });
@@ -44,6 +50,14 @@ fn changes(engine: &mut Engine) {
     engine.register_fn("split", split);
 }
 
+fn joins(engine: &mut Engine) {
+    engine.register_fn("+", |own: &str, number: INT| paid(own.len(), || text(&format!("{own}{number}"))));
+    engine.register_fn("+", |number: INT, own: &str| paid(own.len(), || text(&format!("{number}{own}"))));
+    engine.register_fn("+", |own: &str, number: f64| paid(own.len(), || text(&format!("{own}{number:?}"))));
+    engine.register_fn("+", |number: f64, own: &str| paid(own.len(), || text(&format!("{number:?}{own}"))));
+    engine.register_fn("+", |own: &str, truth: bool| paid(own.len(), || text(&format!("{own}{truth}"))));
+}
+
 fn numbers(engine: &mut Engine) {
     engine.register_fn("to_int", |own: f64| own.trunc() as INT);
     engine.register_fn("to_int", |own: INT| own);
@@ -53,7 +67,9 @@ fn numbers(engine: &mut Engine) {
     engine.register_fn("ceiling", |own: f64| own.ceil());
     engine.register_fn("round", |own: f64| own.round());
     engine.register_fn("parse_int", |own: &str| {
-        own.trim().parse::<INT>().map_err(|_| Box::<EvalAltResult>::from(format!("`{own}` is no whole number")))
+        own.trim()
+            .parse::<INT>()
+            .map_err(|_| Box::<EvalAltResult>::from(format!("`{own}` is no whole number")))
     });
 }
 

@@ -12,8 +12,13 @@ use crate::sandbox::{MAX_VERDICT_ENTRIES, MAX_VERDICT_TEXT_BYTES};
 
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("deny", deny);
-    engine.register_fn("prefer", |what: Dynamic| add(targets(what)?, |verdict| &mut verdict.prefer));
-    engine.register_fn("exclude", |what: Dynamic| add(targets(what)?, |verdict| &mut verdict.exclude));
+    // For each type rather than for any: that is found faster.
+    engine.register_fn("prefer", |what: ImmutableString| prefer([named(&what)?]));
+    engine.register_fn("prefer", |what: Candidate| prefer([pointed_at(what)?]));
+    engine.register_fn("prefer", |what: Array| prefer(targets(what)?));
+    engine.register_fn("exclude", |what: ImmutableString| exclude([named(&what)?]));
+    engine.register_fn("exclude", |what: Candidate| exclude([pointed_at(what)?]));
+    engine.register_fn("exclude", |what: Array| exclude(targets(what)?));
     engine.register_fn("use_model", |model: ImmutableString| {
         let model = name(&model)?;
         say(|verdict| verdict.model = Some(model))
@@ -48,7 +53,8 @@ fn fallback(models: Array) -> Outcome<()> {
 /// Lowers the output ceiling. The lowest stands.
 fn max_output(tokens: INT) -> Outcome<()> {
     let tokens = u64::try_from(tokens).ok().filter(|tokens| *tokens > 0);
-    let tokens = tokens.ok_or("`max_output` takes a number of tokens above 0; use `deny` to refuse a call")?;
+    let tokens =
+        tokens.ok_or("`max_output` takes a number of tokens above 0; use `deny` to refuse a call")?;
     say(|verdict| verdict.max_output = Some(verdict.max_output.map_or(tokens, |said| said.min(tokens))))
 }
 
@@ -65,26 +71,43 @@ fn tag(tag: ImmutableString) -> Outcome<()> {
     })
 }
 
-/// What `prefer` and `exclude` take: a target as text, a candidate, or an array of either.
-fn targets(what: Dynamic) -> Outcome<Vec<Preference>> {
-    if what.is_array() {
-        let list = what.into_array()?;
-        return list.into_iter().map(target).collect();
-    }
-    Ok(vec![target(what)?])
+fn prefer(targets: impl IntoIterator<Item = Preference>) -> Outcome<()> {
+    add(targets, |verdict| &mut verdict.prefer)
+}
+
+fn exclude(targets: impl IntoIterator<Item = Preference>) -> Outcome<()> {
+    add(targets, |verdict| &mut verdict.exclude)
+}
+
+fn targets(list: Array) -> Outcome<Vec<Preference>> {
+    list.into_iter().map(target).collect()
 }
 
 fn target(what: Dynamic) -> Outcome<Preference> {
     if let Some(candidate) = what.read_lock::<Candidate>() {
-        return Ok(Preference::Channel(candidate.channel()?));
+        return pointed_at(*candidate);
     }
     match what.into_immutable_string() {
-        Ok(text) => Ok(parse_target(bounded(&text)?)?),
-        Err(kind) => Err(format!("a {kind} names no candidates; give a text such as `tag:overseas` or a candidate").into()),
+        Ok(text) => named(&text),
+        Err(kind) => {
+            Err(format!("a {kind} names no candidates; give a text such as `tag:overseas` or a candidate")
+                .into())
+        }
     }
 }
 
-fn add(targets: Vec<Preference>, list: impl FnOnce(&mut Verdict) -> &mut Vec<Preference>) -> Outcome<()> {
+fn named(text: &str) -> Outcome<Preference> {
+    Ok(parse_target(bounded(text)?)?)
+}
+
+fn pointed_at(candidate: Candidate) -> Outcome<Preference> {
+    Ok(Preference::Channel(candidate.channel()?))
+}
+
+fn add(
+    targets: impl IntoIterator<Item = Preference>,
+    list: impl FnOnce(&mut Verdict) -> &mut Vec<Preference>,
+) -> Outcome<()> {
     with(|run| {
         let list = list(&mut run.verdict);
         for target in targets {
@@ -113,7 +136,11 @@ fn bounded(text: &str) -> Outcome<&str> {
     if text.len() <= MAX_VERDICT_TEXT_BYTES {
         Ok(text)
     } else {
-        Err(format!("a text of a verdict can't be longer than {MAX_VERDICT_TEXT_BYTES} bytes; this one has {}", text.len()).into())
+        Err(format!(
+            "a text of a verdict can't be longer than {MAX_VERDICT_TEXT_BYTES} bytes; this one has {}",
+            text.len()
+        )
+        .into())
     }
 }
 

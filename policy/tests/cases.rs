@@ -1,0 +1,295 @@
+//! Cases as data: every `tests/data/policy/*.yaml`, and the ready policies of `examples/policies/`.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use sluicegate_core::call::{Call, Format};
+use sluicegate_core::channel::Channel;
+use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
+use sluicegate_core::ports::{CandidateView, PolicyHook, RouteView, Verdict};
+use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
+use sluicegate_core::tenant::{Caller, Preference};
+use sluicegate_core::time::Timestamp;
+use sluicegate_policy::Policies;
+
+/// A script, a call, its candidates, and the verdict that is wanted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    note: String,
+    /// The script itself, or…
+    #[serde(default)]
+    script: Option<String>,
+    /// …the name of a ready one.
+    #[serde(default)]
+    policy: Option<String>,
+    #[serde(default)]
+    on_error: OnPolicyError,
+    #[serde(default)]
+    call: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
+    caller: CallerCase,
+    #[serde(default)]
+    candidates: Vec<CandidateCase>,
+    #[serde(default)]
+    now: Option<String>,
+    #[serde(default)]
+    seed: u64,
+    want: Want,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct CallerCase {
+    group: Option<String>,
+    alias: Option<String>,
+    user: Option<String>,
+    key: Option<String>,
+    organization: Option<String>,
+    tags: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CandidateCase {
+    id: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    provider: String,
+    #[serde(default)]
+    model: String,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    priority: i32,
+    #[serde(default)]
+    weight: u32,
+    #[serde(default)]
+    input_price: Option<u64>,
+    #[serde(default)]
+    output_price: Option<u64>,
+    #[serde(default)]
+    context_window: Option<u64>,
+    #[serde(default)]
+    latency_us: u64,
+    #[serde(default)]
+    in_flight: u32,
+    #[serde(default)]
+    failures: u32,
+}
+
+/// The verdict in words. What isn't named must be empty.
+#[derive(Deserialize, Debug, Default, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+struct Want {
+    deny: Option<String>,
+    prefer: Vec<String>,
+    exclude: Vec<String>,
+    model: Option<String>,
+    fallback: Option<Vec<String>>,
+    max_output: Option<u64>,
+    tags: Vec<String>,
+    /// What the error says, in part.
+    error: Option<String>,
+    /// The operations used, where a case is about them.
+    fuel: Option<u64>,
+}
+
+impl Want {
+    fn of(verdict: &Verdict) -> Self {
+        let words = |list: &[Preference]| {
+            list.iter()
+                .map(|preference| match preference {
+                    Preference::Channel(name) => format!("channel:{name}"),
+                    Preference::Provider(name) => format!("provider:{name}"),
+                    Preference::Tag(name) => format!("tag:{name}"),
+                })
+                .collect()
+        };
+        Self {
+            deny: verdict.deny.clone(),
+            prefer: words(&verdict.prefer),
+            exclude: words(&verdict.exclude),
+            model: verdict.model.as_ref().map(ToString::to_string),
+            fallback: verdict.fallback.as_ref().map(|list| list.iter().map(ToString::to_string).collect()),
+            max_output: verdict.max_output,
+            tags: verdict.tags.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A script that must not be accepted, and what is said about it: `line:column message; remedy`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiagnosticCase {
+    note: String,
+    script: String,
+    wrong: Vec<String>,
+}
+
+#[test]
+fn verdicts() {
+    run("verdicts.yaml");
+}
+
+#[test]
+fn views() {
+    run("views.yaml");
+}
+
+#[test]
+fn failures() {
+    run("failures.yaml");
+}
+
+#[test]
+fn sandbox() {
+    let started = std::time::Instant::now();
+    let cases = run("sandbox.yaml");
+    // Generous, for a slow machine and unoptimized code: what matters is that nothing runs away.
+    assert!(started.elapsed().as_secs() < u64::try_from(cases).unwrap(), "took {:?}", started.elapsed());
+}
+
+#[test]
+fn ready_policies() {
+    run("ready.yaml");
+}
+
+#[test]
+fn every_ready_policy_has_cases() {
+    let cases: Vec<Case> = load("ready.yaml");
+    for entry in std::fs::read_dir(root().join("examples/policies")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let own = cases.iter().filter(|case| case.policy.as_deref() == Some(name.as_str())).count();
+        assert!(own >= 2, "`{name}` needs a case where it acts and one where it doesn't");
+    }
+}
+
+#[test]
+fn diagnostics() {
+    let mut failed = Vec::new();
+    for case in load::<DiagnosticCase>("diagnostics.yaml") {
+        let said: Vec<String> = match Policies::compile(&[source("p", &case.script, OnPolicyError::FailOpen)])
+        {
+            Ok(_) => Vec::new(),
+            Err(wrong) => {
+                wrong.iter().map(|d| format!("{}:{} {}; {}", d.line, d.column, d.message, d.remedy)).collect()
+            }
+        };
+        if said != case.wrong {
+            failed.push(format!("{}\n    said {said:#?}\n    want {:#?}", case.note, case.wrong));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+fn run(file: &str) -> usize {
+    let cases: Vec<Case> = load(file);
+    let failed: Vec<String> = cases.iter().filter_map(|case| check(case).err()).collect();
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+    cases.len()
+}
+
+fn check(case: &Case) -> Result<(), String> {
+    let text = match (&case.script, &case.policy) {
+        (Some(script), None) => script.clone(),
+        (None, Some(name)) => std::fs::read_to_string(root().join("examples/policies").join(name)).unwrap(),
+        _ => panic!("`{}` needs either `script` or `policy`", case.note),
+    };
+    let policies = Policies::compile(&[source("p", &text, case.on_error)]).map_err(|wrong| {
+        format!("{}: {}", case.note, wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    })?;
+    let call = case.call();
+    let caller = case.caller();
+    let channels: Vec<(Channel, ModelName)> = case.candidates.iter().map(CandidateCase::channel).collect();
+    let candidates: Vec<CandidateView<'_>> =
+        case.candidates.iter().zip(&channels).map(|(case, channel)| case.view(channel)).collect();
+    let now = case.now.as_deref().unwrap_or("2026-01-01T00:00:00Z").parse::<jiff::Timestamp>().unwrap();
+    let view = RouteView {
+        call: &call,
+        caller: &caller,
+        candidates: &candidates,
+        now: Timestamp::from_ms(now.as_millisecond()),
+        seed: case.seed,
+    };
+    let runs = policies.route(&view);
+    let [run] = runs.as_slice() else { panic!("one script, {} runs", runs.len()) };
+    assert_eq!(
+        format!("{runs:?}"),
+        format!("{:?}", policies.route(&view)),
+        "`{}` isn't deterministic",
+        case.note
+    );
+
+    let error_as_wanted = match (&run.error, &case.want.error) {
+        (Some(error), Some(want)) => error.contains(want),
+        (None, None) => true,
+        _ => false,
+    };
+    let said = Want { error: case.want.error.clone(), fuel: case.want.fuel, ..Want::of(&run.verdict) };
+    let fuel_as_wanted = case.want.fuel.is_none_or(|fuel| fuel == run.fuel);
+    if said == case.want && error_as_wanted && fuel_as_wanted {
+        return Ok(());
+    }
+    let said = Want { error: run.error.clone(), fuel: Some(run.fuel), ..said };
+    Err(format!("{}\n    said {said:?}\n    want {:?}", case.note, case.want))
+}
+
+impl Case {
+    fn call(&self) -> Call {
+        let plain = serde_json::to_value(Call::new("call-1", Format::OpenaiChat, "m")).unwrap();
+        let serde_json::Value::Object(mut fields) = plain else { panic!("a call is an object") };
+        fields.extend(self.call.clone());
+        serde_json::from_value(fields.into()).unwrap()
+    }
+
+    fn caller(&self) -> Caller {
+        let own = &self.caller;
+        let mut caller =
+            Caller::operator(OrganizationId::from(own.organization.as_deref().unwrap_or("default")), &[]);
+        caller.group = own.group.as_deref().map(GroupId::from);
+        caller.labels = own.group.iter().chain(&own.alias).map(|label| label.as_str().into()).collect();
+        caller.user = own.user.as_deref().map(UserId::from);
+        caller.key = own.key.as_deref().map(KeyId::from);
+        caller.tags = own.tags.clone();
+        caller
+    }
+}
+
+impl CandidateCase {
+    fn channel(&self) -> (Channel, ModelName) {
+        let channel = serde_json::json!({
+            "id": self.id, "name": self.name, "provider": self.provider, "endpoints": [], "auth": "bearer",
+            "secret": "none", "models": [], "tags": self.tags, "priority": self.priority, "weight": self.weight,
+        });
+        (serde_json::from_value(channel).unwrap(), ModelName::from(self.model.as_str()))
+    }
+
+    fn view<'a>(&self, (channel, upstream_model): &'a (Channel, ModelName)) -> CandidateView<'a> {
+        CandidateView {
+            channel,
+            upstream_model,
+            input_price: self.input_price,
+            output_price: self.output_price,
+            context_window: self.context_window,
+            latency_us: self.latency_us,
+            in_flight: self.in_flight,
+            failures: self.failures,
+        }
+    }
+}
+
+fn source(name: &str, text: &str, on_error: OnPolicyError) -> PolicySource {
+    PolicySource { name: name.into(), text: text.into(), group: None, on_error }
+}
+
+fn load<T: for<'de> Deserialize<'de>>(file: &str) -> Vec<T> {
+    let text = std::fs::read_to_string(root().join("tests/data/policy").join(file)).unwrap();
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}

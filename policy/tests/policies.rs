@@ -1,0 +1,154 @@
+//! Which scripts run for whom, in which order, and what identifies them.
+
+use sluicegate_core::call::{Call, Format};
+use sluicegate_core::ids::{GroupId, OrganizationId};
+use sluicegate_core::ports::{PolicyHook, PolicyRun, RouteView, Verdict};
+use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
+use sluicegate_core::tenant::Caller;
+use sluicegate_core::time::Timestamp;
+use sluicegate_policy::{FUEL, Policies};
+
+fn source(name: &str, text: &str, group: Option<&str>) -> PolicySource {
+    PolicySource {
+        name: name.into(),
+        text: text.into(),
+        group: group.map(GroupId::from),
+        on_error: OnPolicyError::FailOpen,
+    }
+}
+
+fn caller(labels: &[&str]) -> Caller {
+    let mut caller = Caller::operator(OrganizationId::from("default"), &[]);
+    caller.group = labels.first().map(|id| GroupId::from(*id));
+    caller.labels = labels.iter().map(|label| (*label).into()).collect();
+    caller
+}
+
+fn route(policies: &Policies, caller: &Caller, seed: u64) -> Vec<PolicyRun> {
+    let call = Call::new("call-1", Format::OpenaiChat, "m");
+    policies.route(&RouteView { call: &call, caller, candidates: &[], now: Timestamp::from_ms(0), seed })
+}
+
+fn names(runs: &[PolicyRun]) -> Vec<&str> {
+    runs.iter().map(|run| &*run.policy).collect()
+}
+
+#[test]
+fn no_scripts_apply_to_nobody() {
+    let none = Policies::none();
+    assert!(!none.applies(&caller(&["g1"])));
+    assert!(route(&none, &caller(&["g1"]), 0).is_empty());
+    assert_eq!(none.digest(), 0);
+    assert_eq!(Policies::compile(&[]).unwrap().digest(), 0);
+}
+
+#[test]
+fn scripts_for_everybody_run_before_those_of_the_callers_group() {
+    let idle = "fn route(call) { }";
+    let policies = Policies::compile(&[
+        source("research", idle, Some("g1")),
+        source("first", idle, None),
+        source("finance", idle, Some("g2")),
+        source("second", idle, None),
+        source("by name", idle, Some("研发部")),
+    ])
+    .unwrap();
+    assert_eq!(names(&route(&policies, &caller(&["g1", "研发部"]), 0)), ["first", "second", "research", "by name"]);
+    assert_eq!(names(&route(&policies, &caller(&["g2"]), 0)), ["first", "second", "finance"]);
+    assert_eq!(names(&route(&policies, &caller(&[]), 0)), ["first", "second"]);
+}
+
+#[test]
+fn a_script_of_a_group_leaves_others_alone() {
+    let policies = Policies::compile(&[source("research", "fn route(call) { deny(\"no\"); }", Some("g1"))]).unwrap();
+    assert!(policies.applies(&caller(&["g1"])));
+    assert!(!policies.applies(&caller(&["g2"])));
+    assert!(!policies.applies(&caller(&[])));
+    assert!(route(&policies, &caller(&["g2"]), 0).is_empty());
+}
+
+#[test]
+fn each_script_starts_with_an_empty_verdict_and_a_full_tank() {
+    let policies = Policies::compile(&[
+        source("spender", "fn route(call) { tag(\"a\"); loop { } }", None),
+        source("modest", "fn route(call) { tag(\"b\"); }", None),
+    ])
+    .unwrap();
+    let runs = route(&policies, &caller(&[]), 0);
+    assert!(runs[0].error.is_some() && runs[0].fuel >= FUEL, "{:?}", runs[0]);
+    assert_eq!(runs[0].verdict, Verdict::default());
+    assert_eq!(runs[1].verdict, Verdict { tags: vec!["b".into()], ..Verdict::default() });
+    assert!(runs[1].fuel > 0 && runs[1].fuel < 10, "{:?}", runs[1]);
+}
+
+#[test]
+fn fuel_counts_the_bytes_of_native_work() {
+    let fuel = |text: &str| route(&Policies::compile(&[source("p", text, None)]).unwrap(), &caller(&[]), 0)[0].fuel;
+    let short = fuel("fn route(call) { let s = \"x\"; s.contains(\"y\"); }");
+    let long = fuel(&format!("fn route(call) {{ let s = \"{}\"; s.contains(\"y\"); }}", "x".repeat(1_600)));
+    assert_eq!(long - short, 100);
+}
+
+#[test]
+fn every_wrong_script_is_reported() {
+    let wrong = Policies::compile(&[
+        source("fine", "fn route(call) { }", None),
+        source("empty", "", None),
+        source("slip", "fn route(call) {\n  if }", None),
+        source("large", &" ".repeat(70_000), None),
+    ])
+    .unwrap_err();
+    let said: Vec<(&str, usize, usize)> = wrong.iter().map(|d| (d.policy.as_str(), d.line, d.column)).collect();
+    assert_eq!(said, [("empty", 0, 0), ("slip", 2, 6), ("large", 0, 0)]);
+    assert!(wrong[1].to_string().starts_with("policy `slip`, line 2, column 6: "), "{}", wrong[1]);
+}
+
+#[test]
+fn the_digest_tells_every_change() {
+    let digest = |sources: &[PolicySource]| Policies::compile(sources).unwrap().digest();
+    let base = source("a", "fn route(call) { }", None);
+    let mut closed = base.clone();
+    closed.on_error = OnPolicyError::FailClosed;
+    let digests = [
+        digest(std::slice::from_ref(&base)),
+        digest(&[source("b", "fn route(call) { }", None)]),
+        digest(&[source("a", "fn route(call) {  }", None)]),
+        digest(&[source("a", "fn route(call) { }", Some("g"))]),
+        digest(&[closed]),
+        digest(&[base.clone(), base.clone()]),
+    ];
+    let distinct: std::collections::HashSet<u64> = digests.into_iter().collect();
+    assert_eq!(distinct.len(), digests.len());
+    assert!(!distinct.contains(&0));
+    assert_eq!(digest(std::slice::from_ref(&base)), digests[0]);
+}
+
+#[test]
+fn scripts_draw_apart_from_one_seed_and_alike_from_the_same() {
+    let text = "fn route(call) { for i in 0..40 { if chance(50) { tag(`${i}`); } } }";
+    let policies = Policies::compile(&[source("a", text, None), source("b", text, None)]).unwrap();
+    let drawn = |seed| -> Vec<Verdict> {
+        route(&policies, &caller(&[]), seed).into_iter().map(|run| run.verdict).collect()
+    };
+    let first = drawn(1);
+    assert_ne!(first[0], first[1]);
+    assert_ne!(first, drawn(2));
+    assert_eq!(first, drawn(1));
+}
+
+#[test]
+fn threads_share_scripts_and_keep_their_calls_apart() {
+    let policies = Policies::compile(&[source("p", "fn route(call) { tag(call.group); }", None)]).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let policies = &policies;
+            scope.spawn(move || {
+                let group = format!("g{thread}");
+                let caller = caller(&[&group]);
+                for _ in 0..500 {
+                    assert_eq!(route(policies, &caller, 0)[0].verdict.tags, [group.as_str()]);
+                }
+            });
+        }
+    });
+}
