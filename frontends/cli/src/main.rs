@@ -1,2 +1,23 @@
-//! Being furnished.
-fn main() {}
+//! The `sluicegate` binary: the gateway, and what an operator does around it. A file per verb in `cmd/`.
+
+mod args;
+mod client;
+mod cmd;
+mod log;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    match args.command {
+        args::Command::Serve(serve) => cmd::serve::run(&serve),
+        args::Command::Check(check) => cmd::check::run(&check),
+        args::Command::Keys(keys) => cmd::keys::run(&keys),
+        args::Command::Explain(explain) => cmd::explain::run(&explain),
+    }
+}

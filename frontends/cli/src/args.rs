@@ -1,0 +1,224 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// One policy engine for LLM API traffic: who may call what, where it goes, and what it may cost.
+#[derive(Debug, Parser)]
+#[command(name = "sluicegate", version, propagate_version = true)]
+pub(crate) struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway.
+    Serve(Serve),
+    /// Check a configuration file and say everything that is wrong with it at once.
+    Check(Check),
+    /// Create, list and manage keys on a running gateway.
+    Keys(Keys),
+    /// Say why a key's call to a model would go where, without making it.
+    Explain(Explain),
+}
+
+/// Run the gateway.
+///
+/// A setting is taken from the command line first, then from the environment (SLUICEGATE_HOST, PORT, DATABASE_URL or
+/// SQL_DSN, LITELLM_MASTER_KEY and others), then from the file, then from its default. Without --config and without a
+/// file `sluicegate.yaml` here, a demonstration is served: one channel, `mock`, that answers by itself, on this machine
+/// only.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Serve {
+    /// The configuration file: ours, a LiteLLM config.yaml, or a New API channel list.
+    #[arg(long, short, value_name = "FILE", env = "SLUICEGATE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The address to listen on [default: 127.0.0.1].
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// The port to listen on; 0 picks a free one [default: 4000; 3000 for a New API file].
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// The database: postgres://…, sqlite:PATH or `memory` [default: embedded in the data directory].
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
+    /// The data directory [default: ./data].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// A file whose only line is the administrator's key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) master_key_file: Option<PathBuf>,
+    /// Worker threads [default: one for each core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(crate) workers: Option<u16>,
+}
+
+/// Check a configuration file.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Check {
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// How to print what was found.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How to print an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Where a running gateway is, and who asks.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Remote {
+    /// The gateway's address.
+    #[arg(long, env = "SLUICEGATE_URL", default_value = "http://127.0.0.1:4000", global = true)]
+    pub(crate) url: String,
+    /// The administrator's key, or another that may administer.
+    #[arg(long = "admin-key", env = "LITELLM_MASTER_KEY", hide_env_values = true, value_name = "KEY", global = true)]
+    pub(crate) admin_key: Option<String>,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    pub(crate) format: Format,
+}
+
+/// Manage keys on a running gateway.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Keys {
+    /// Where, and who asks.
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: KeysCommand,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Create a key and print it: it is shown this once.
+    Create(KeyCreate),
+    /// List keys.
+    List {
+        /// Only keys of this group, by id or name.
+        #[arg(long)]
+        group: Option<String>,
+        /// Only keys of this user.
+        #[arg(long)]
+        user: Option<String>,
+    },
+    /// Show one key, its limits and what is left of them.
+    Info {
+        /// Its id or alias.
+        key: String,
+    },
+    /// Delete keys. Calls with them are refused from then on.
+    Delete {
+        /// Their ids or aliases.
+        #[arg(required = true)]
+        keys: Vec<String>,
+    },
+    /// Refuse calls with a key until it is unblocked.
+    Block {
+        /// Its id or alias.
+        key: String,
+    },
+    /// Take calls with a key again.
+    Unblock {
+        /// Its id or alias.
+        key: String,
+    },
+    /// Replace the secret of a key by a new one and print it.
+    Regenerate {
+        /// Its id or alias.
+        key: String,
+    },
+}
+
+/// A new key.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct KeyCreate {
+    /// A name for people.
+    #[arg(long)]
+    pub(crate) alias: Option<String>,
+    /// The group that it spends for, by id or name.
+    #[arg(long)]
+    pub(crate) group: Option<String>,
+    /// The user that it belongs to.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// Models that it may call, names or prefixes ending in `*` [default: all of its group's].
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) models: Vec<String>,
+    /// A limit, such as total_tokens/day=2M, spend/month=100USD or requests/minute=20. May be repeated.
+    #[arg(long = "limit", value_name = "METRIC/WINDOW=MAX")]
+    pub(crate) limits: Vec<String>,
+    /// How long it is valid, such as 30d [default: for ever].
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) expires_in: Option<String>,
+}
+
+/// Say why a call would go where.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Explain {
+    /// Where the gateway is, and who asks.
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// The model that would be called.
+    #[arg(long)]
+    pub(crate) model: String,
+    /// The key that would call: the key itself, its id or its alias [default: whoever asks].
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// The size of the prompt, in tokens.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) input_tokens: u64,
+    /// The output ceiling that the call would name, in tokens.
+    #[arg(long)]
+    pub(crate) max_output: Option<u64>,
+    /// The format of the call: openai_chat, anthropic_messages or openai_embeddings.
+    #[arg(long, default_value = "openai_chat")]
+    pub(crate) call_format: String,
+    /// Whether the call would be streamed.
+    #[arg(long)]
+    pub(crate) stream: bool,
+    /// Tags of the call.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) tags: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_lines_parse() {
+        for line in [
+            "sluicegate serve",
+            "sluicegate serve --config f.yaml --host 0.0.0.0 --port 80 --database sqlite:x --data d --workers 2",
+            "sluicegate check f.yaml --format json",
+            "sluicegate keys create --alias a --group g --limit total_tokens/day=2M --limit spend/month=100USD",
+            "sluicegate keys list --url http://x --admin-key sk-1",
+            "sluicegate explain --model m --key k --stream",
+        ] {
+            assert!(Args::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+        assert!(Args::try_parse_from(["sluicegate", "serve", "--workers", "0"]).is_err());
+    }
+}

@@ -1,0 +1,174 @@
+//! A management request: who asks, for what; and its answer. One adapter turns a plain async function into a route, so
+//! that handlers hold nothing but translation.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use actix_web::http::{Method, StatusCode};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, Route, web};
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sluicegate::admin::{Actor, Admin};
+use sluicegate::Facts;
+use sluicegate::{Error, ErrorKind, Gateway, Result};
+
+use crate::respond::{self, Face};
+use crate::state::State;
+use crate::{extract, facts};
+
+/// Names settings of the request that had no effect.
+const WARNINGS: HeaderName = HeaderName::from_static("x-sluicegate-warnings");
+/// That header is cut here, in bytes.
+const WARNINGS_MAX: usize = 1024;
+
+/// A request whose sender is known.
+pub struct Ask {
+    /// Who asks.
+    pub actor: Actor,
+    /// The body.
+    pub body: Bytes,
+    req: HttpRequest,
+    state: Arc<State>,
+}
+
+impl Ask {
+    async fn take(req: &HttpRequest, payload: web::Payload, state: Arc<State>) -> Result<Self> {
+        let credential = extract::credential(req.headers());
+        // Who isn't known has nothing of theirs read.
+        let actor = state.gateway.authenticate(credential.as_ref()).await?;
+        let body = state.body(req, &mut payload.into_inner()).await?;
+        Ok(Self { actor, body, req: req.clone(), state })
+    }
+
+    /// The gateway.
+    pub fn gateway(&self) -> &Gateway {
+        &self.state.gateway
+    }
+
+    /// The service that every management request goes through.
+    pub fn admin(&self) -> &Admin {
+        self.state.gateway.admin()
+    }
+
+    /// The body as what it should be. An empty one is an empty object.
+    ///
+    /// # Errors
+    /// `InvalidRequest` saying where it isn't.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        parse(&self.body)
+    }
+
+    /// The query as what it should be.
+    ///
+    /// # Errors
+    /// `InvalidRequest` saying which parameter is wrong.
+    pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
+        web::Query::<T>::from_query(self.req.query_string()).map(web::Query::into_inner).map_err(|error| {
+            Error::new(ErrorKind::InvalidRequest, format!("the query can't be read: {error}; see /api/v1/openapi.json"))
+        })
+    }
+
+    /// A parameter of the path, decoded.
+    pub fn param(&self, name: &str) -> String {
+        self.req.match_info().query(name).to_owned()
+    }
+
+    /// The key that the request came with.
+    pub fn credential(&self) -> Option<sluicegate::Secret> {
+        extract::credential(self.req.headers())
+    }
+}
+
+/// A body as what it should be. An empty one is an empty object.
+///
+/// # Errors
+/// `InvalidRequest` saying where it isn't.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
+    serde_json::from_slice(body)
+        .map_err(|error| Error::new(ErrorKind::InvalidRequest, format!("the body can't be read: {error}")))
+}
+
+/// The answer to a management request.
+pub struct Done {
+    status: StatusCode,
+    body: Vec<u8>,
+    warnings: Vec<String>,
+}
+
+impl Done {
+    /// 200 with this.
+    ///
+    /// # Errors
+    /// `Internal` when it can't be written as JSON.
+    pub fn ok<T: Serialize>(value: &T) -> Result<Self> {
+        Self::with(StatusCode::OK, value)
+    }
+
+    /// 201 with this.
+    ///
+    /// # Errors
+    /// `Internal` when it can't be written as JSON.
+    pub fn created<T: Serialize>(value: &T) -> Result<Self> {
+        Self::with(StatusCode::CREATED, value)
+    }
+
+    /// 204.
+    pub fn nothing() -> Result<Self> {
+        Ok(Self { status: StatusCode::NO_CONTENT, body: Vec::new(), warnings: Vec::new() })
+    }
+
+    fn with<T: Serialize>(status: StatusCode, value: &T) -> Result<Self> {
+        let body = serde_json::to_vec(value)
+            .map_err(|error| Error::new(ErrorKind::Internal, "an answer couldn't be written").with_source(error))?;
+        Ok(Self { status, body, warnings: Vec::new() })
+    }
+
+    /// Names settings of the request that had no effect.
+    #[must_use]
+    pub fn warning(mut self, warnings: Vec<String>) -> Self {
+        self.warnings = warnings;
+        self
+    }
+
+    fn respond(self, req: &HttpRequest) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if !self.body.is_empty() {
+            response.insert_header((actix_web::http::header::CONTENT_TYPE, "application/json"));
+        }
+        if !self.warnings.is_empty() {
+            let mut text = self.warnings.join("; ");
+            text.retain(|c| matches!(c, ' '..='~'));
+            text.truncate(WARNINGS_MAX);
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                response.insert_header((WARNINGS, value));
+            }
+        }
+        let mut response = response.body(self.body);
+        facts::write(response.headers_mut(), req, Face::OpenAi, &Facts::default());
+        response
+    }
+}
+
+/// A route that asks `handler`.
+pub fn route<F, Fut>(method: Method, handler: F) -> Route
+where
+    F: Fn(Ask) -> Fut + Clone + 'static,
+    Fut: Future<Output = Result<Done>> + 'static,
+{
+    web::method(method).to(move |req: HttpRequest, payload: web::Payload, state: web::Data<State>| {
+        let handler = handler.clone();
+        async move {
+            let done = match Ask::take(&req, payload, state.into_inner()).await {
+                Ok(ask) => handler(ask).await,
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(done) => done.respond(&req),
+                Err(error) => respond::error(&req, Face::OpenAi, error),
+            }
+        }
+    })
+}

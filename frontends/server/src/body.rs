@@ -1,0 +1,269 @@
+//! Request bodies: read whole, decompressed, and bounded both before and after.
+
+use std::io::Read;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use actix_web::web::block;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use sluicegate::{Error, ErrorKind, Result};
+
+/// Codings on top of each other that we undo. HTTP allows any number; nobody sends more than one.
+const LAYERS_MAX: usize = 2;
+
+/// Reads a body of at most `limit` bytes, before and after decompression.
+///
+/// # Errors
+/// `PayloadTooLarge`; `InvalidRequest` for a body that isn't what its `content-encoding` says, or that breaks off.
+pub async fn read(req: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {
+    let declared = req.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > limit as u64) {
+        return Err(too_large(limit));
+    }
+    let raw = collect(payload, declared, limit).await?;
+    match req.headers().get(CONTENT_ENCODING) {
+        None => Ok(raw),
+        Some(value) => {
+            let codings = value.to_str().map_err(|_| unknown("?"))?;
+            let layers = layers(codings)?;
+            if layers.is_empty() || raw.is_empty() {
+                return Ok(raw);
+            }
+            // A few kilobytes can become megabytes: not on the worker's own thread.
+            block(move || decompress(raw, &layers, limit))
+                .await
+                .map_err(|_| Error::new(ErrorKind::Cancelled, "the gateway is shutting down"))?
+        }
+    }
+}
+
+async fn collect(payload: &mut Payload, declared: Option<u64>, limit: usize) -> Result<Bytes> {
+    let Some(first) = payload.next().await else { return Ok(Bytes::new()) };
+    let first = first.map_err(broken)?;
+    if first.len() > limit {
+        return Err(too_large(limit));
+    }
+    // Most bodies arrive in one piece, and are then not copied.
+    let Some(second) = payload.next().await else { return Ok(first) };
+    let second = second.map_err(broken)?;
+    let capacity = declared.and_then(|n| usize::try_from(n).ok()).unwrap_or(0).max(first.len() + second.len()).min(limit);
+    let mut whole = BytesMut::with_capacity(capacity);
+    whole.extend_from_slice(&first);
+    let mut next = second;
+    loop {
+        if whole.len() + next.len() > limit {
+            return Err(too_large(limit));
+        }
+        whole.extend_from_slice(&next);
+        match payload.next().await {
+            Some(chunk) => next = chunk.map_err(broken)?,
+            None => return Ok(whole.freeze()),
+        }
+    }
+}
+
+/// A content coding that we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+/// The codings to undo, the last applied first.
+fn layers(header: &str) -> Result<Vec<Coding>> {
+    let mut layers = Vec::new();
+    for word in header.split(',').map(str::trim).rev() {
+        layers.push(match word.to_ascii_lowercase().as_str() {
+            "" | "identity" => continue,
+            "gzip" | "x-gzip" => Coding::Gzip,
+            "deflate" => Coding::Deflate,
+            "br" => Coding::Brotli,
+            "zstd" => Coding::Zstd,
+            _ => return Err(unknown(word)),
+        });
+    }
+    if layers.len() > LAYERS_MAX {
+        return Err(unknown(header));
+    }
+    Ok(layers)
+}
+
+fn decompress(raw: Bytes, layers: &[Coding], limit: usize) -> Result<Bytes> {
+    let mut body = raw;
+    for coding in layers {
+        body = Bytes::from(match coding {
+            Coding::Gzip => bounded(flate2::read::MultiGzDecoder::new(&body[..]), limit)?,
+            // `deflate` means zlib; some send it bare.
+            Coding::Deflate if is_zlib(&body) => bounded(flate2::read::ZlibDecoder::new(&body[..]), limit)?,
+            Coding::Deflate => bounded(flate2::read::DeflateDecoder::new(&body[..]), limit)?,
+            Coding::Brotli => bounded(brotli_decompressor::Decompressor::new(&body[..], 16 << 10), limit)?,
+            Coding::Zstd => zstd(&body, limit)?,
+        });
+    }
+    Ok(body)
+}
+
+fn bounded(decoder: impl Read, limit: usize) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    // One byte more than allowed tells "just fits" from "too much".
+    decoder.take(limit as u64 + 1).read_to_end(&mut out).map_err(|_| corrupt())?;
+    if out.len() > limit { Err(too_large(limit)) } else { Ok(out) }
+}
+
+/// Whether this begins like a zlib stream: method 8, and the two bytes are a multiple of 31 (RFC 1950 §2.2).
+fn is_zlib(body: &[u8]) -> bool {
+    matches!(body, [cmf, flg, ..] if cmf & 15 == 8 && (u16::from(*cmf) << 8 | u16::from(*flg)).is_multiple_of(31))
+}
+
+/// Zstandard frames, one after another.
+fn zstd(body: &[u8], limit: usize) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut rest = body;
+    // BOUND: each turn consumes a frame.
+    while !rest.is_empty() {
+        if let Some(length) = skippable(rest) {
+            rest = rest.get(length..).ok_or_else(corrupt)?;
+            continue;
+        }
+        // The window is memory that the decoder takes before it has produced a byte.
+        if zstd_window(rest).ok_or_else(corrupt)? > (limit as u64).max(8 << 20) {
+            return Err(too_large(limit));
+        }
+        let decoder = ruzstd::decoding::StreamingDecoder::new(&mut rest).map_err(|_| corrupt())?;
+        let room = limit - out.len();
+        decoder.take(room as u64 + 1).read_to_end(&mut out).map_err(|_| corrupt())?;
+        if out.len() > limit {
+            return Err(too_large(limit));
+        }
+    }
+    Ok(out)
+}
+
+/// The length of a skippable frame, if this is one (RFC 8878 §3.1.2).
+fn skippable(frame: &[u8]) -> Option<usize> {
+    let magic = u32::from_le_bytes(frame.get(..4)?.try_into().ok()?);
+    let length = u32::from_le_bytes(frame.get(4..8)?.try_into().ok()?);
+    (magic & 0xFFFF_FFF0 == 0x184D_2A50).then(|| usize::try_from(length).ok()?.checked_add(8))?
+}
+
+/// The window that a frame's header asks for (RFC 8878 §3.1.1.1); `None` when it has none.
+fn zstd_window(frame: &[u8]) -> Option<u64> {
+    if frame.get(..4)? != [0x28, 0xB5, 0x2F, 0xFD] {
+        return None;
+    }
+    let descriptor = *frame.get(4)?;
+    let single_segment = descriptor & 0x20 != 0;
+    if !single_segment {
+        let window = *frame.get(5)?;
+        let base = 1u64 << (10 + u32::from(window >> 3));
+        return Some(base + base / 8 * u64::from(window & 7));
+    }
+    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let size = frame.get(5 + dictionary..)?;
+    match descriptor >> 6 {
+        0 => Some(u64::from(*size.first()?)),
+        1 => Some(u64::from(u16::from_le_bytes(size.get(..2)?.try_into().ok()?)) + 256),
+        2 => Some(u64::from(u32::from_le_bytes(size.get(..4)?.try_into().ok()?))),
+        _ => Some(u64::from_le_bytes(size.get(..8)?.try_into().ok()?)),
+    }
+}
+
+fn too_large(limit: usize) -> Error {
+    Error::new(ErrorKind::PayloadTooLarge, format!("the body is larger than {limit} bytes; send less"))
+}
+
+fn corrupt() -> Error {
+    Error::new(ErrorKind::InvalidRequest, "the body isn't what its content-encoding says; send it without compression")
+}
+
+fn unknown(coding: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidRequest,
+        format!("the content-encoding `{coding}` isn't known here; use gzip, deflate, br, zstd or none"),
+    )
+}
+
+fn broken(error: PayloadError) -> Error {
+    Error::new(ErrorKind::InvalidRequest, format!("the body broke off: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+
+    use super::*;
+
+    const LIMIT: usize = 1 << 20;
+
+    fn gzip(body: &[u8]) -> Bytes {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    fn zstandard(body: &[u8]) -> Bytes {
+        ruzstd::encoding::compress_to_vec(body, ruzstd::encoding::CompressionLevel::Fastest).into()
+    }
+
+    #[test]
+    fn every_coding_is_undone() {
+        let body = b"{\"model\":\"mock\"}".repeat(100);
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(&body).unwrap();
+        let mut bare = DeflateEncoder::new(Vec::new(), Compression::best());
+        bare.write_all(&body).unwrap();
+        // "hello" by the reference brotli encoder.
+        let brotli: &[u8] = &[0x0b, 0x02, 0x80, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x03];
+        for (name, raw, want) in [
+            ("gzip", gzip(&body), &body[..]),
+            ("X-GZIP", gzip(&body), &body[..]),
+            ("deflate", zlib.finish().unwrap().into(), &body[..]),
+            ("deflate", bare.finish().unwrap().into(), &body[..]),
+            ("zstd", zstandard(&body), &body[..]),
+            ("identity, gzip, gzip", gzip(&gzip(&body)), &body[..]),
+            ("br", Bytes::from_static(brotli), b"hello"),
+        ] {
+            assert_eq!(decompress(raw, &layers(name).unwrap(), LIMIT).unwrap(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn frames_of_zstd_may_follow_each_other_and_be_skipped() {
+        let mut raw = zstandard(b"one ").to_vec();
+        raw.extend_from_slice(&[0x50, 0x2A, 0x4D, 0x18, 2, 0, 0, 0, 9, 9]);
+        raw.extend_from_slice(&zstandard(b"two"));
+        assert_eq!(decompress(raw.into(), &[Coding::Zstd], LIMIT).unwrap(), "one two");
+    }
+
+    #[test]
+    fn a_bomb_is_too_large() {
+        let zeros = vec![0; 8 * LIMIT];
+        for (name, bomb) in [("gzip", gzip(&zeros)), ("zstd", zstandard(&zeros))] {
+            let error = decompress(bomb, &layers(name).unwrap(), LIMIT).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PayloadTooLarge, "{name}");
+        }
+        assert_eq!(decompress(gzip(&zeros[..LIMIT]), &[Coding::Gzip], LIMIT).unwrap().len(), LIMIT);
+        // A frame of a few bytes that asks for a window of gigabytes.
+        let greedy = Bytes::from_static(&[0x28, 0xB5, 0x2F, 0xFD, 0x00, 0xB0, 0x01, 0x00, 0x00]);
+        assert_eq!(decompress(greedy, &[Coding::Zstd], LIMIT).unwrap_err().kind(), ErrorKind::PayloadTooLarge);
+    }
+
+    #[test]
+    fn what_is_not_compressed_as_it_says_is_refused() {
+        for name in ["gzip", "deflate", "br", "zstd"] {
+            let error = decompress(Bytes::from_static(b"{\"model\":\"mock\"}"), &layers(name).unwrap(), LIMIT).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{name}");
+        }
+        for name in ["compress", "gzip,gzip,gzip"] {
+            assert_eq!(layers(name).unwrap_err().kind(), ErrorKind::InvalidRequest, "{name}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What a request says besides its body: the key, where it comes from, its tags.
+
+use std::net::IpAddr;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use sluicegate::Secret;
+use sluicegate::tenant::IpNetwork;
+
+/// Headers that carry a bare key, in the order in which they are asked: where each SDK puts it.
+const KEY_HEADERS: [&str; 4] = ["x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key"];
+
+/// Headers of the caller's that an upstream may need to see.
+const PASSED_HEADERS: [&str; 5] = ["anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key", "traceparent"];
+
+/// Headers that carry tags, separated by commas.
+const TAG_HEADERS: [&str; 2] = ["x-sluicegate-tags", "x-litellm-tags"];
+
+/// No more tags are taken from headers.
+const TAGS_MAX: usize = 16;
+
+/// The key that the caller presents. `x-litellm-api-key` wins: who sends it keeps `authorization` for something else.
+pub fn credential(headers: &HeaderMap) -> Option<Secret> {
+    let bare = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(strip_bearer).filter(|key| !key.is_empty());
+    bare("x-litellm-api-key")
+        .or_else(|| bare(AUTHORIZATION.as_str()))
+        .or_else(|| KEY_HEADERS.into_iter().find_map(bare))
+        .map(Secret::new)
+}
+
+/// `Bearer sk-…` and `sk-…` are both keys.
+fn strip_bearer(value: &str) -> &str {
+    let value = value.trim();
+    match value.split_at_checked(7) {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer ") => key.trim_start(),
+        _ => value,
+    }
+}
+
+/// Headers to hand on, by lower-case name. What isn't text is left out.
+pub fn passed_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut passed = Vec::new();
+    for name in PASSED_HEADERS {
+        for value in headers.get_all(name) {
+            if let Ok(value) = value.to_str() {
+                passed.push((name.to_owned(), value.to_owned()));
+            }
+        }
+    }
+    passed
+}
+
+/// Tags from headers.
+pub fn tags(headers: &HeaderMap) -> Vec<String> {
+    let values = TAG_HEADERS.into_iter().flat_map(|name| headers.get_all(name)).filter_map(|v| v.to_str().ok());
+    let tags = values.flat_map(|value| value.split(',')).map(str::trim).filter(|tag| !tag.is_empty());
+    // BOUND: the header is bounded already; a record isn't the place for hundreds of tags.
+    tags.take(TAGS_MAX).map(str::to_owned).collect()
+}
+
+/// Where the caller connects from: the peer, or, when the peer is a trusted proxy, the last address in
+/// `x-forwarded-for` that isn't one.
+pub fn client_ip(req: &HttpRequest, trusted: &[IpNetwork]) -> Option<IpAddr> {
+    let peer = req.peer_addr()?.ip();
+    if trusted.is_empty() {
+        return Some(peer);
+    }
+    forwarded(peer, req.headers().get_all("x-forwarded-for").filter_map(|v| v.to_str().ok()), trusted)
+}
+
+fn forwarded<'a>(peer: IpAddr, lines: impl Iterator<Item = &'a str>, trusted: &[IpNetwork]) -> Option<IpAddr> {
+    let is_trusted = |ip: IpAddr| trusted.iter().any(|net| net.contains(ip));
+    let mut address = peer;
+    let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    for hop in hops.into_iter().rev() {
+        if !is_trusted(address) {
+            break;
+        }
+        // What isn't an address was not written by a proxy of ours: it tells nothing, and so does what stands before it.
+        let Some(ip) = parse_hop(hop) else { break };
+        address = ip;
+    }
+    Some(address)
+}
+
+/// `10.0.0.1`, `10.0.0.1:8080`, `::1` or `[::1]:8080`.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    if let Ok(ip) = hop.parse() {
+        return Some(ip);
+    }
+    if let Ok(address) = hop.parse::<std::net::SocketAddr>() {
+        return Some(address.ip());
+    }
+    hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    #[test]
+    fn the_key_is_found_where_each_sdk_puts_it() {
+        for (name, value) in [
+            ("authorization", "Bearer sk-1"),
+            ("authorization", "bearer  sk-1"),
+            ("authorization", "sk-1"),
+            ("x-api-key", "sk-1"),
+            ("api-key", "sk-1"),
+            ("x-goog-api-key", "sk-1"),
+            ("x-litellm-api-key", "Bearer sk-1"),
+            ("x-litellm-api-key", "sk-1"),
+        ] {
+            let key = credential(&headers(&[(name, value)]));
+            assert_eq!(key.as_ref().map(Secret::expose), Some("sk-1"), "{name}: {value}");
+        }
+        let both = headers(&[("authorization", "Bearer other"), ("x-litellm-api-key", "sk-1")]);
+        assert_eq!(credential(&both).as_ref().map(Secret::expose), Some("sk-1"));
+        assert!(credential(&headers(&[("authorization", "Bearer "), ("x-api-key", " ")])).is_none());
+    }
+
+    #[test]
+    fn only_trusted_proxies_say_where_a_call_comes_from() {
+        let net = |text: &str| IpNetwork::try_from(text.to_owned()).unwrap();
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let trusted = [net("10.0.0.0/8"), net("::1")];
+        for (peer, header, want) in [
+            ("203.0.113.9", "1.2.3.4", "203.0.113.9"),
+            ("10.0.0.1", "1.2.3.4", "1.2.3.4"),
+            ("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"),
+            ("10.0.0.1", "1.2.3.4, forged, 10.0.0.2", "10.0.0.2"),
+            ("10.0.0.1", "", "10.0.0.1"),
+            ("::1", "[2001:db8::7]:443", "2001:db8::7"),
+        ] {
+            assert_eq!(forwarded(ip(peer), [header].into_iter(), &trusted), Some(ip(want)), "{peer} {header}");
+        }
+    }
+
+    #[test]
+    fn tags_are_split_trimmed_and_bounded() {
+        let many: &'static str = Box::leak("t,".repeat(100).into_boxed_str());
+        let map = headers(&[("x-litellm-tags", " a , ,b"), ("x-sluicegate-tags", many)]);
+        let tags = tags(&map);
+        assert_eq!(tags.len(), TAGS_MAX);
+        assert!(super::tags(&headers(&[("x-litellm-tags", " a , ,b")])) == ["a", "b"]);
+    }
+}

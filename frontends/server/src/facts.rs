@@ -1,0 +1,166 @@
+//! What the gateway says about a call, as response headers.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use sluicegate::{Facts, Remaining};
+use sluicegate::money::format_usd;
+
+use crate::respond::Face;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const CALL_ID: HeaderName = HeaderName::from_static("x-sluicegate-call-id");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-sluicegate-attempts");
+const CHANNEL: HeaderName = HeaderName::from_static("x-sluicegate-channel");
+const MODEL: HeaderName = HeaderName::from_static("x-sluicegate-model");
+const UPSTREAM_ID: HeaderName = HeaderName::from_static("x-sluicegate-upstream-request-id");
+const COST: HeaderName = HeaderName::from_static("x-sluicegate-cost-usd");
+const CEILING: HeaderName = HeaderName::from_static("x-sluicegate-ceiling");
+const LOSS: HeaderName = HeaderName::from_static("x-sluicegate-loss");
+const UNPRICED: HeaderName = HeaderName::from_static("x-sluicegate-unpriced");
+
+/// No header value of ours is longer, in bytes.
+const VALUE_MAX: usize = 512;
+/// Names of `remaining` headers that one worker keeps at hand.
+const NAMES_MAX: usize = 256;
+
+/// Writes the facts. The request id is the caller's own when they sent one, else our call id.
+pub fn write(headers: &mut HeaderMap, req: &HttpRequest, face: Face, facts: &Facts) {
+    let id = facts.id.as_ref().and_then(|id| text(id.as_str()));
+    if let Some(request_id) = req.headers().get(&REQUEST_ID).filter(|v| v.len() <= VALUE_MAX).or(id.as_ref()) {
+        headers.insert(REQUEST_ID, request_id.clone());
+        if face == Face::Anthropic {
+            headers.insert(ANTHROPIC_REQUEST_ID, request_id.clone());
+        }
+    }
+    let mut put = |name: HeaderName, value: Option<HeaderValue>| {
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
+    };
+    put(CALL_ID, id);
+    put(ATTEMPTS, (facts.attempts > 0).then(|| HeaderValue::from(facts.attempts)));
+    put(CHANNEL, facts.channel.as_deref().and_then(text));
+    put(MODEL, facts.upstream_model.as_deref().and_then(text));
+    put(UPSTREAM_ID, facts.upstream_request_id.as_deref().and_then(text));
+    put(COST, facts.spend.and_then(|nano| text(&format_usd(nano))));
+    put(CEILING, facts.ceiling.map(HeaderValue::from));
+    put(UNPRICED, facts.unpriced.then(|| HeaderValue::from_static("true")));
+    if !facts.losses.is_empty() {
+        put(LOSS, text(&facts.losses.join("; ")));
+    }
+    for remaining in &facts.remaining {
+        if let Some(name) = remaining_name(&remaining.name) {
+            put(name, remaining_value(remaining));
+        }
+    }
+}
+
+/// A header value: percent-encoded where it isn't visible ASCII, and cut when it is too long.
+fn text(value: &str) -> Option<HeaderValue> {
+    if value.len() <= VALUE_MAX && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'%') {
+        return HeaderValue::from_str(value).ok();
+    }
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        let encoded = if matches!(byte, b' '..=b'~') && byte != b'%' { 1 } else { 3 };
+        if out.len() + encoded > VALUE_MAX {
+            break;
+        }
+        if encoded == 1 {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            for nibble in [byte >> 4, byte & 15] {
+                out.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase());
+            }
+        }
+    }
+    HeaderValue::from_str(&out).ok()
+}
+
+fn remaining_value(remaining: &Remaining) -> Option<HeaderValue> {
+    if remaining.name.contains("spend") {
+        text(&format_usd(remaining.remaining))
+    } else {
+        Some(HeaderValue::from(remaining.remaining))
+    }
+}
+
+/// `key-total_tokens-day` becomes `x-sluicegate-remaining-key-total-tokens-day`.
+fn remaining_name(limit: &str) -> Option<HeaderName> {
+    thread_local! {
+        static NAMES: RefCell<HashMap<String, HeaderName>> = RefCell::new(HashMap::new());
+    }
+    NAMES.with_borrow_mut(|names| {
+        if let Some(name) = names.get(limit) {
+            return Some(name.clone());
+        }
+        let word: String =
+            limit.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        let name = HeaderName::try_from(format!("x-sluicegate-remaining-{word}")).ok()?;
+        // BOUND: names come from limits; a limit for one model has that model in its name.
+        if names.len() >= NAMES_MAX {
+            names.clear();
+        }
+        names.insert(limit.to_owned(), name.clone());
+        Some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use sluicegate::CallId;
+
+    use super::*;
+
+    fn facts() -> Facts {
+        Facts {
+            id: Some(CallId::from("call-1")),
+            attempts: 2,
+            channel: Some("快手".into()),
+            spend: Some(12_500_000),
+            ceiling: Some(4096),
+            remaining: vec![Remaining { name: "key-total_tokens-day".into(), max: 10, remaining: 7, resets_at_ms: None }],
+            losses: vec!["dropped seed".into(), "approximated tools[0]".into()],
+            ..Facts::default()
+        }
+    }
+
+    #[test]
+    fn the_facts_are_headers() {
+        let mut headers = HeaderMap::new();
+        write(&mut headers, &TestRequest::default().to_http_request(), Face::OpenAi, &facts());
+        let get = |name| headers.get(name).map(|v| v.to_str().unwrap().to_owned());
+        assert_eq!(get("x-request-id").as_deref(), Some("call-1"));
+        assert_eq!(get("request-id"), None);
+        assert_eq!(get("x-sluicegate-attempts").as_deref(), Some("2"));
+        assert_eq!(get("x-sluicegate-channel").as_deref(), Some("%E5%BF%AB%E6%89%8B"));
+        assert_eq!(get("x-sluicegate-cost-usd").as_deref(), Some("0.0125"));
+        assert_eq!(get("x-sluicegate-ceiling").as_deref(), Some("4096"));
+        assert_eq!(get("x-sluicegate-remaining-key-total-tokens-day").as_deref(), Some("7"));
+        assert_eq!(get("x-sluicegate-loss").as_deref(), Some("dropped seed; approximated tools[0]"));
+        assert_eq!(get("x-sluicegate-unpriced"), None);
+    }
+
+    #[test]
+    fn the_callers_request_id_comes_back() {
+        let mut headers = HeaderMap::new();
+        let req = TestRequest::default().insert_header(("x-request-id", "mine")).to_http_request();
+        write(&mut headers, &req, Face::Anthropic, &facts());
+        assert_eq!(headers.get("x-request-id").unwrap(), "mine");
+        assert_eq!(headers.get("request-id").unwrap(), "mine");
+        assert_eq!(headers.get("x-sluicegate-call-id").unwrap(), "call-1");
+    }
+
+    #[test]
+    fn a_value_is_bounded_and_holds_no_line_break() {
+        let value = text(&"a\r\n%".repeat(1000)).unwrap();
+        assert!(value.len() <= VALUE_MAX);
+        assert!(value.to_str().unwrap().starts_with("a%0D%0A%25a"));
+    }
+}

@@ -1,0 +1,206 @@
+//! The OpenAPI 3.1 document, made from the same table that the routes are registered from.
+
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value, json};
+
+use crate::routes::{self, Entry};
+
+/// What the document says about a route.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// Its id: the name of the function in generated clients.
+    pub id: &'static str,
+    /// The part of the document that it stands in.
+    pub tag: &'static str,
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// Its query parameters: name and meaning.
+    pub query: &'static [(&'static str, &'static str)],
+    /// The schema of its body, by name.
+    pub body: Option<&'static str>,
+    /// Its status when all is well, and the schema of its answer, by name.
+    pub answer: (u16, Option<&'static str>),
+}
+
+impl Operation {
+    /// An operation without query or body that answers 200.
+    pub const fn new(id: &'static str, tag: &'static str, summary: &'static str) -> Self {
+        Self { id, tag, summary, query: &[], body: None, answer: (200, None) }
+    }
+
+    /// With these query parameters.
+    #[must_use]
+    pub const fn query(self, query: &'static [(&'static str, &'static str)]) -> Self {
+        Self { query, ..self }
+    }
+
+    /// With a body of this schema.
+    #[must_use]
+    pub const fn body(self, schema: &'static str) -> Self {
+        Self { body: Some(schema), ..self }
+    }
+
+    /// With this status and an answer of this schema.
+    #[must_use]
+    pub const fn answers(self, status: u16, schema: &'static str) -> Self {
+        Self { answer: (status, Some(schema)), ..self }
+    }
+
+    /// With this status and no body.
+    #[must_use]
+    pub const fn answers_nothing(self, status: u16) -> Self {
+        Self { answer: (status, None), ..self }
+    }
+}
+
+/// The schemas that operations name. Kept as data: it is the contract that clients are generated from, and tests hold
+/// the types against it.
+const SCHEMAS: &str = include_str!("openapi/schemas.json");
+
+/// The document, as text. Made once.
+pub fn document() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| build(&routes::table()).to_string())
+}
+
+fn build(entries: &[Entry]) -> Value {
+    let mut paths = Map::new();
+    for entry in entries {
+        let Some(operation) = &entry.operation else { continue };
+        let path = paths.entry(path(entry.path)).or_insert_with(|| json!({}));
+        path[entry.method.as_str().to_ascii_lowercase()] = describe(operation, &parameters(entry.path));
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Sluicegate",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Management of a Sluicegate gateway, and the inference routes that it serves. \
+                Amounts of money are in nano-USD, prices in pico-USD per token, times in milliseconds since 1970.",
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "schemas": serde_json::from_str::<Value>(SCHEMAS).unwrap_or_default(),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "responses": {"Error": {
+                "description": "What went wrong: the kind as `code`, the remedy in the message.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+            }},
+        },
+    })
+}
+
+fn describe(operation: &Operation, parameters: &[String]) -> Value {
+    let path = parameters.iter().map(|name| {
+        json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
+    });
+    let query = operation.query.iter().map(|(name, meaning)| {
+        json!({"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}})
+    });
+    let (status, schema) = operation.answer;
+    let mut answer = json!({"description": operation.summary});
+    if let Some(schema) = schema {
+        answer["content"] = content(schema);
+    }
+    let mut described = json!({
+        "operationId": operation.id,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": path.chain(query).collect::<Vec<_>>(),
+        "responses": {status.to_string(): answer, "default": {"$ref": "#/components/responses/Error"}},
+    });
+    if let Some(schema) = operation.body {
+        described["requestBody"] = json!({"required": true, "content": content(schema)});
+    }
+    described
+}
+
+fn content(schema: &str) -> Value {
+    json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{schema}")}}})
+}
+
+/// A path of the router as OpenAPI writes it: `{model:.*}` becomes `{model}`.
+fn path(route: &str) -> String {
+    let mut out = String::with_capacity(route.len());
+    for segment in route.split_inclusive('}') {
+        match segment.split_once(':').filter(|_| segment.ends_with('}')) {
+            Some((before, _)) => {
+                out.push_str(before);
+                out.push('}');
+            }
+            None => out.push_str(segment),
+        }
+    }
+    out
+}
+
+fn parameters(route: &str) -> Vec<String> {
+    let path = path(route);
+    path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn parsed() -> Value {
+        serde_json::from_str(document()).unwrap()
+    }
+
+    #[test]
+    fn every_route_of_the_native_api_is_described() {
+        let document = parsed();
+        for entry in routes::table() {
+            let described = document["paths"][path(entry.path)][entry.method.as_str().to_ascii_lowercase()].is_object();
+            assert_eq!(described, entry.operation.is_some(), "{} {}", entry.method, entry.path);
+            if entry.path.starts_with("/api/v1") {
+                assert!(described, "{} {} is not in the document", entry.method, entry.path);
+            }
+        }
+    }
+
+    #[test]
+    fn operation_ids_are_unique() {
+        let mut seen = BTreeSet::new();
+        for operation in routes::table().iter().filter_map(|entry| entry.operation) {
+            assert!(seen.insert(operation.id), "{} is there twice", operation.id);
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_every_schema_is_used() {
+        fn references(value: &Value, into: &mut BTreeSet<String>) {
+            match value {
+                Value::Object(map) => {
+                    if let Some(Value::String(to)) = map.get("$ref") {
+                        into.insert(to.clone());
+                    }
+                    map.values().for_each(|value| references(value, into));
+                }
+                Value::Array(items) => items.iter().for_each(|value| references(value, into)),
+                _ => {}
+            }
+        }
+        let document = parsed();
+        let mut used = BTreeSet::new();
+        references(&document, &mut used);
+        for reference in &used {
+            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference} leads nowhere");
+        }
+        for name in document["components"]["schemas"].as_object().unwrap().keys() {
+            assert!(used.contains(&format!("#/components/schemas/{name}")), "{name} is used by nothing");
+        }
+    }
+
+    #[test]
+    fn patterns_of_the_router_are_left_out() {
+        assert_eq!(path("/v1/models/{model:.*}"), "/v1/models/{model}");
+        assert_eq!(path("/a/{b}/c/{d}"), "/a/{b}/c/{d}");
+        assert_eq!(parameters("/a/{b}/c/{d:.*}"), ["b", "d"]);
+    }
+}

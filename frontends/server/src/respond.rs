@@ -1,0 +1,199 @@
+//! Errors and answers as HTTP: the only place where an [`ErrorKind`] becomes a status.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use serde::Serialize;
+use sluicegate::{Error, ErrorKind, Format, Rejection, Retry};
+
+use crate::facts;
+
+/// In whose manner a route speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// OpenAI's, and everything that borrows its error envelope: management routes and our own API.
+    OpenAi,
+    /// Anthropic's.
+    Anthropic,
+}
+
+impl Face {
+    /// The face of whatever is served under this path.
+    pub fn of_path(path: &str) -> Self {
+        if path.starts_with("/v1/messages") || path.starts_with("/anthropic/") { Face::Anthropic } else { Face::OpenAi }
+    }
+
+    /// The face of callers of this format.
+    pub const fn of_format(format: Format) -> Self {
+        match format {
+            Format::AnthropicMessages => Face::Anthropic,
+            _ => Face::OpenAi,
+        }
+    }
+
+    const fn error_format(self) -> Format {
+        match self {
+            Face::OpenAi => Format::OpenaiChat,
+            Face::Anthropic => Format::AnthropicMessages,
+        }
+    }
+}
+
+/// Anthropic's own status for an overloaded service.
+const OVERLOADED: u16 = 529;
+
+/// The status of an error. `upstream` is the status that the upstream gave, when its refusal is passed on.
+pub fn status(kind: ErrorKind, face: Face, upstream: Option<u16>) -> StatusCode {
+    let of = |code: u16| StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    match kind {
+        ErrorKind::InvalidRequest | ErrorKind::ContextTooLong => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden | ErrorKind::PolicyDenied => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound | ErrorKind::ModelNotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::InsufficientQuota | ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        // The upstream's word on the request itself keeps its status. What would read as a word on the caller's key,
+        // quota or the gateway's address doesn't.
+        ErrorKind::UpstreamRejected => match upstream {
+            Some(code @ 400..=499) if !matches!(code, 401 | 402 | 403 | 404 | 407 | 408 | 429) => of(code),
+            _ => StatusCode::BAD_REQUEST,
+        },
+        ErrorKind::UpstreamAuth => StatusCode::BAD_GATEWAY,
+        // A success that isn't one: there was an upstream, and it talked nonsense.
+        ErrorKind::UpstreamUnavailable if matches!(upstream, Some(200..=299)) => StatusCode::BAD_GATEWAY,
+        ErrorKind::UpstreamUnavailable | ErrorKind::Store | ErrorKind::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::UpstreamOverloaded => match face {
+            Face::Anthropic => of(OVERLOADED),
+            Face::OpenAi => StatusCode::SERVICE_UNAVAILABLE,
+        },
+        ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::NotSupported => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::Config | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        // Kinds that later versions add are defects until they have a line here.
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// An error as a response.
+pub fn error(req: &HttpRequest, face: Face, error: Error) -> HttpResponse {
+    rejection(req, face, &Rejection::new(error))
+}
+
+/// A rejected call as a response.
+pub fn rejection(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpResponse {
+    let kind = rejection.error.kind();
+    let status = status(kind, face, rejection.upstream_status);
+    if status.is_server_error() && matches!(kind, ErrorKind::Internal | ErrorKind::Config | ErrorKind::Store) {
+        tracing::error!(kind = kind.as_str(), path = req.path(), error = %rejection.error, "a request failed");
+    }
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::CONTENT_TYPE, JSON));
+    let mut response = response.body(rejection.body(face.error_format()));
+    let headers = response.headers_mut();
+    retry_headers(headers, kind, rejection.error.retry());
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    facts::write(headers, req, face, &rejection.facts);
+    response
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A 200 with this JSON.
+pub fn json<T: Serialize>(value: &T) -> HttpResponse {
+    body(HttpResponse::Ok(), value)
+}
+
+/// A 201 with this JSON.
+pub fn created<T: Serialize>(value: &T) -> HttpResponse {
+    body(HttpResponse::Created(), value)
+}
+
+fn body<T: Serialize>(mut response: HttpResponseBuilder, value: &T) -> HttpResponse {
+    match serde_json::to_vec(value) {
+        Ok(text) => response.insert_header((header::CONTENT_TYPE, JSON)).body(text),
+        Err(error) => {
+            tracing::error!(%error, "an answer couldn't be written as JSON");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+/// `retry-after` (seconds, rounded up), `retry-after-ms`, and the word that keeps SDKs from hammering a used-up quota.
+fn retry_headers(headers: &mut HeaderMap, kind: ErrorKind, retry: Retry) {
+    if let Retry::AfterMs(ms) = retry {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000).max(1)));
+        headers.insert(HeaderName::from_static("retry-after-ms"), HeaderValue::from(ms));
+    }
+    if kind == ErrorKind::InsufficientQuota {
+        headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_status() {
+        let want = |kind, openai, anthropic| {
+            assert_eq!(status(kind, Face::OpenAi, None).as_u16(), openai, "{kind}");
+            assert_eq!(status(kind, Face::Anthropic, None).as_u16(), anthropic, "{kind}");
+        };
+        for kind in ErrorKind::ALL {
+            match kind {
+                ErrorKind::InvalidRequest | ErrorKind::ContextTooLong | ErrorKind::UpstreamRejected => want(kind, 400, 400),
+                ErrorKind::Unauthenticated => want(kind, 401, 401),
+                ErrorKind::Forbidden | ErrorKind::PolicyDenied => want(kind, 403, 403),
+                ErrorKind::NotFound | ErrorKind::ModelNotFound => want(kind, 404, 404),
+                ErrorKind::Conflict => want(kind, 409, 409),
+                ErrorKind::PayloadTooLarge => want(kind, 413, 413),
+                ErrorKind::InsufficientQuota | ErrorKind::RateLimited => want(kind, 429, 429),
+                ErrorKind::UpstreamAuth => want(kind, 502, 502),
+                ErrorKind::UpstreamUnavailable | ErrorKind::Store | ErrorKind::Cancelled => want(kind, 503, 503),
+                ErrorKind::UpstreamOverloaded => want(kind, 503, 529),
+                ErrorKind::UpstreamTimeout => want(kind, 504, 504),
+                ErrorKind::NotSupported => want(kind, 501, 501),
+                ErrorKind::Config | ErrorKind::Internal => want(kind, 500, 500),
+                other => panic!("`{other}` has no status of its own"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_upstreams_refusal_keeps_its_status_unless_it_would_read_as_the_callers() {
+        for (upstream, want) in
+            [(422, 422), (413, 413), (400, 400), (401, 400), (403, 400), (404, 400), (429, 400), (500, 400), (200, 400)]
+        {
+            assert_eq!(status(ErrorKind::UpstreamRejected, Face::OpenAi, Some(upstream)).as_u16(), want, "{upstream}");
+        }
+        assert_eq!(status(ErrorKind::UpstreamUnavailable, Face::OpenAi, Some(200)).as_u16(), 502);
+        assert_eq!(status(ErrorKind::UpstreamUnavailable, Face::OpenAi, Some(500)).as_u16(), 503);
+    }
+
+    #[test]
+    fn seconds_are_rounded_up_and_quota_is_not_worth_a_retry() {
+        let mut headers = HeaderMap::new();
+        retry_headers(&mut headers, ErrorKind::InsufficientQuota, Retry::AfterMs(1001));
+        assert_eq!(headers.get("retry-after").unwrap(), "2");
+        assert_eq!(headers.get("retry-after-ms").unwrap(), "1001");
+        assert_eq!(headers.get("x-should-retry").unwrap(), "false");
+        let mut headers = HeaderMap::new();
+        retry_headers(&mut headers, ErrorKind::RateLimited, Retry::Never);
+        assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn a_path_knows_its_face() {
+        for (path, face) in [
+            ("/v1/messages", Face::Anthropic),
+            ("/v1/messages/count_tokens", Face::Anthropic),
+            ("/v1/chat/completions", Face::OpenAi),
+            ("/key/generate", Face::OpenAi),
+        ] {
+            assert_eq!(Face::of_path(path), face, "{path}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Every route in one table: what is served, and what the OpenAPI document says about it.
+
+pub mod health;
+pub mod inference;
+pub mod models;
+
+use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use sluicegate::{Error, ErrorKind};
+
+use crate::known;
+use crate::respond::{self, Face};
+
+/// One route.
+pub struct Entry {
+    /// Its method.
+    pub method: Method,
+    /// Its path; parameters as `{name}`.
+    pub path: &'static str,
+    /// Makes what serves it, once for each worker.
+    pub make: fn() -> actix_web::Route,
+}
+
+impl Entry {
+    /// A route that the OpenAPI document doesn't describe.
+    pub const fn plain(method: Method, path: &'static str, make: fn() -> actix_web::Route) -> Self {
+        Self { method, path, make }
+    }
+}
+
+/// Every route, the hottest first: the router asks them in this order.
+pub fn table() -> Vec<Entry> {
+    inference_table()
+}
+
+fn inference_table() -> Vec<Entry> {
+    let post = |path, make| Entry::plain(Method::POST, path, make);
+    let get = |path, make| Entry::plain(Method::GET, path, make);
+    vec![
+        post("/v1/chat/completions", || web::post().to(inference::chat)),
+        post("/v1/messages", || web::post().to(inference::messages)),
+        post("/v1/embeddings", || web::post().to(inference::embeddings)),
+        post("/chat/completions", || web::post().to(inference::chat)),
+        post("/embeddings", || web::post().to(inference::embeddings)),
+        get("/v1/models", || web::get().to(models::list)),
+        get("/models", || web::get().to(models::list)),
+        get("/v1/models/{model:.*}", || web::get().to(models::one)),
+        get("/models/{model:.*}", || web::get().to(models::one)),
+        get("/health/liveliness", || web::get().to(health::liveliness)),
+        get("/health/liveness", || web::get().to(health::liveliness)),
+        get("/health/readiness", || web::get().to(health::readiness)),
+    ]
+}
+
+/// Registers every route. What is known elsewhere answers 501, everything else 404.
+pub fn configure(config: &mut web::ServiceConfig) {
+    let mut paths: Vec<(&'static str, Vec<Entry>)> = Vec::new();
+    for entry in table() {
+        match paths.iter_mut().find(|(path, _)| *path == entry.path) {
+            Some((_, entries)) => entries.push(entry),
+            None => paths.push((entry.path, vec![entry])),
+        }
+    }
+    for (path, entries) in paths {
+        let allowed = entries.iter().map(|entry| entry.method.as_str()).collect::<Vec<_>>().join(", ");
+        let mut resource = web::resource(path);
+        for entry in entries {
+            resource = resource.route((entry.make)());
+        }
+        config.service(resource.default_service(web::to(move |req: HttpRequest| {
+            let response = wrong_method(&req, &allowed);
+            async move { response }
+        })));
+    }
+    config.default_service(web::to(unserved));
+}
+
+fn wrong_method(req: &HttpRequest, allowed: &str) -> HttpResponse {
+    let message = format!("`{}` is asked with {allowed}, not with {}", req.path(), req.method());
+    let mut response = respond::error(req, Face::of_path(req.path()), Error::new(ErrorKind::InvalidRequest, message));
+    *response.status_mut() = actix_web::http::StatusCode::METHOD_NOT_ALLOWED;
+    if let Ok(value) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response
+}
+
+async fn unserved(req: HttpRequest) -> HttpResponse {
+    let route = format!("{} {}", req.method(), req.path());
+    let error = if known::is_known(req.path()) {
+        Error::new(ErrorKind::NotSupported, format!("`{route}` isn't served by this version of sluicegate"))
+    } else {
+        Error::new(ErrorKind::NotFound, format!("there is nothing at `{route}`; /api/v1/openapi.json lists what there is"))
+    };
+    respond::error(&req, Face::of_path(req.path()), error)
+}

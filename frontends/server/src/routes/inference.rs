@@ -1,0 +1,78 @@
+//! The inference API: raw bytes to the gateway and back. These handlers are the hot path: no extractor parses a body, and
+//! nothing is allocated that the answer doesn't need.
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use sluicegate::{Answer, AnswerBody, Format, Inbound, Rejection};
+
+use crate::respond::{self, Face};
+use crate::state::State;
+use crate::stream::EventBody;
+use crate::{extract, facts};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+/// Tells nginx not to gather a stream.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// `POST /v1/chat/completions`.
+pub async fn chat(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    call(req, payload, &state, Format::OpenaiChat).await
+}
+
+/// `POST /v1/embeddings`.
+pub async fn embeddings(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    call(req, payload, &state, Format::OpenaiEmbeddings).await
+}
+
+/// `POST /v1/messages`.
+pub async fn messages(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    call(req, payload, &state, Format::AnthropicMessages).await
+}
+
+async fn call(req: HttpRequest, payload: web::Payload, state: &State, format: Format) -> HttpResponse {
+    let face = Face::of_format(format);
+    let body = match state.body(&req, &mut payload.into_inner()).await {
+        Ok(body) => body,
+        Err(error) => return refuse(&req, face, &Rejection::new(error)),
+    };
+    let inbound = Inbound {
+        format,
+        credential: extract::credential(req.headers()),
+        body,
+        client_ip: extract::client_ip(&req, &state.trusted_proxies),
+        id: None,
+        headers: extract::passed_headers(req.headers()),
+        tags: extract::tags(req.headers()),
+    };
+    match state.worker.call(inbound).await {
+        Ok(answer) => respond(&req, face, answer),
+        Err(rejection) => refuse(&req, face, &rejection),
+    }
+}
+
+fn refuse(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpResponse {
+    respond::rejection(req, face, rejection)
+}
+
+fn respond(req: &HttpRequest, face: Face, answer: Answer) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    let mut response = match answer.body {
+        AnswerBody::Full(body) => {
+            let mut response = response.body(body);
+            response.headers_mut().insert(CONTENT_TYPE, JSON);
+            response
+        }
+        AnswerBody::Stream(events) => {
+            let mut response = response.body(EventBody::new(events, face));
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, EVENT_STREAM);
+            headers.insert(CACHE_CONTROL, NO_CACHE);
+            headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+            response
+        }
+    };
+    facts::write(response.headers_mut(), req, face, &answer.facts);
+    response
+}

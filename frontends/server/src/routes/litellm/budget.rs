@@ -1,0 +1,318 @@
+//! LiteLLM's budgets and rates, and our limits: the same things in two spellings.
+
+use serde_json::{Map, Value, json};
+use sluicegate::config::{default_mode, parse_budget_window};
+use sluicegate::money::NANO_PER_USD;
+use sluicegate::{Error, ErrorKind, Limit, Metric, Mode, ModelName, Result, Window};
+
+use super::fields::{Fields, Sent, count, usd};
+
+/// Limits in LiteLLM's spelling. What it has no word for is kept in `others`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Budget {
+    max_budget: Option<i64>,
+    soft_budget: Option<i64>,
+    /// `None` is for ever.
+    window: Option<Window>,
+    rpm: Option<i64>,
+    tpm: Option<i64>,
+    parallel: Option<i64>,
+    day_tokens: Option<i64>,
+    month_tokens: Option<i64>,
+    quota: Option<i64>,
+    others: Vec<Limit>,
+}
+
+impl Budget {
+    /// Reads limits.
+    pub fn of(limits: &[Limit]) -> Self {
+        let mut budget = Self::default();
+        for limit in limits {
+            let place = match (limit.metric, limit.window, limit.mode, &limit.model) {
+                (Metric::Spend, _, Mode::Soft, None) if budget.fits(limit.window) => &mut budget.soft_budget,
+                (Metric::Spend, _, Mode::Strict, None) if budget.fits(limit.window) => &mut budget.max_budget,
+                (Metric::Requests, Window::Minute, _, None) => &mut budget.rpm,
+                (Metric::TotalTokens, Window::Minute, _, None) => &mut budget.tpm,
+                (Metric::Concurrency, _, _, None) => &mut budget.parallel,
+                (Metric::TotalTokens, Window::Day, _, None) => &mut budget.day_tokens,
+                (Metric::TotalTokens, Window::Month, _, None) => &mut budget.month_tokens,
+                (Metric::TotalTokens, Window::Lifetime, _, None) => &mut budget.quota,
+                _ => {
+                    budget.others.push(limit.clone());
+                    continue;
+                }
+            };
+            if place.is_some() {
+                budget.others.push(limit.clone());
+                continue;
+            }
+            *place = Some(limit.max);
+            if limit.metric == Metric::Spend {
+                budget.window = Some(limit.window).filter(|window| *window != Window::Lifetime);
+            }
+        }
+        budget
+    }
+
+    /// Whether a budget over this window can be the one that LiteLLM has a field for.
+    fn fits(&self, window: Window) -> bool {
+        let unset = self.max_budget.is_none() && self.soft_budget.is_none();
+        unset || self.window.unwrap_or(Window::Lifetime) == window
+    }
+
+    /// Takes what a request says about limits.
+    ///
+    /// # Errors
+    /// `InvalidRequest` naming the field at fault.
+    pub fn update(&mut self, fields: &mut Fields) -> Result<()> {
+        fields.usd("max_budget")?.apply(&mut self.max_budget);
+        fields.usd("soft_budget")?.apply(&mut self.soft_budget);
+        match fields.text("budget_duration")? {
+            Sent::Absent => {}
+            Sent::Null => self.window = None,
+            Sent::Value(text) => self.window = Some(window("budget_duration", &text)?),
+        }
+        fields.count("rpm_limit")?.apply(&mut self.rpm);
+        fields.count("tpm_limit")?.apply(&mut self.tpm);
+        fields.count("max_parallel_requests")?.apply(&mut self.parallel);
+        fields.count("tpd_limit")?.apply(&mut self.day_tokens);
+        fields.count("daily_token_limit")?.apply(&mut self.day_tokens);
+        fields.count("monthly_token_limit")?.apply(&mut self.month_tokens);
+        fields.count("token_quota")?.apply(&mut self.quota);
+        self.update_windows(fields)?;
+        self.update_models(fields)
+    }
+
+    /// `budget_limits`: several budgets at once.
+    fn update_windows(&mut self, fields: &mut Fields) -> Result<()> {
+        let list = match fields.take("budget_limits") {
+            Sent::Absent => return Ok(()),
+            Sent::Null => Vec::new(),
+            Sent::Value(Value::Array(list)) => list,
+            Sent::Value(_) => return Err(wrong("budget_limits", "a list of {budget_duration, max_budget}")),
+        };
+        self.others.retain(|limit| limit.metric != Metric::Spend || limit.model.is_some());
+        for item in &list {
+            let duration = item.get("budget_duration").and_then(Value::as_str);
+            let (Some(duration), Some(max)) = (duration, item.get("max_budget")) else {
+                return Err(wrong("budget_limits", "a list of {budget_duration, max_budget}"));
+            };
+            let window = window("budget_limits", duration)?;
+            self.others.push(Limit::strict(Metric::Spend, window, usd("budget_limits", max)?));
+        }
+        Ok(())
+    }
+
+    /// `model_max_budget`, `model_rpm_limit` and `model_tpm_limit`: limits for single models.
+    fn update_models(&mut self, fields: &mut Fields) -> Result<()> {
+        for (name, metric) in
+            [("model_max_budget", Metric::Spend), ("model_rpm_limit", Metric::Requests), ("model_tpm_limit", Metric::TotalTokens)]
+        {
+            let map = match fields.object(name)? {
+                Sent::Absent => continue,
+                Sent::Null => Map::new(),
+                Sent::Value(map) => map,
+            };
+            self.others.retain(|limit| limit.metric != metric || limit.model.is_none());
+            for (model, value) in &map {
+                let (window, max) = match metric {
+                    Metric::Spend => model_budget(name, value)?,
+                    _ => (Window::Minute, count(name, value)?),
+                };
+                let mode = default_mode(metric, window, Mode::Corrected);
+                self.others.push(Limit {
+                    model: Some(ModelName::from(model.as_str())),
+                    mode,
+                    ..Limit::strict(metric, window, max)
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The limits that it spells.
+    pub fn limits(&self) -> Vec<Limit> {
+        let window = self.window.unwrap_or(Window::Lifetime);
+        let soft = self.soft_budget.map(|max| Limit { mode: Mode::Soft, ..Limit::strict(Metric::Spend, window, max) });
+        let plain = [
+            (Metric::Spend, window, self.max_budget),
+            (Metric::Requests, Window::Minute, self.rpm),
+            (Metric::TotalTokens, Window::Minute, self.tpm),
+            (Metric::Concurrency, Window::Lifetime, self.parallel),
+            (Metric::TotalTokens, Window::Day, self.day_tokens),
+            (Metric::TotalTokens, Window::Month, self.month_tokens),
+            (Metric::TotalTokens, Window::Lifetime, self.quota),
+        ];
+        let plain = plain.into_iter().filter_map(|(metric, window, max)| {
+            // Per-minute token limits correct themselves, as those who come from LiteLLM expect.
+            let mode = default_mode(metric, window, Mode::Corrected);
+            Some(Limit { mode, ..Limit::strict(metric, window, max?) })
+        });
+        plain.chain(soft).chain(self.others.iter().cloned()).collect()
+    }
+
+    /// The fields that LiteLLM's rows have for limits.
+    pub fn describe(&self, row: &mut Map<String, Value>) {
+        let usd = |nano: Option<i64>| nano.map_or(Value::Null, usd_json);
+        let duration = self.window.map(|window| Value::from(spell(window)));
+        let set = [
+            ("max_budget", usd(self.max_budget)),
+            ("soft_budget", usd(self.soft_budget)),
+            ("budget_duration", duration.unwrap_or(Value::Null)),
+            ("rpm_limit", json!(self.rpm)),
+            ("tpm_limit", json!(self.tpm)),
+            ("max_parallel_requests", json!(self.parallel)),
+            ("daily_token_limit", json!(self.day_tokens)),
+            ("monthly_token_limit", json!(self.month_tokens)),
+            ("token_quota", json!(self.quota)),
+        ];
+        row.extend(set.map(|(name, value)| (name.to_owned(), value)));
+        self.describe_others(row);
+    }
+
+    fn describe_others(&self, row: &mut Map<String, Value>) {
+        let (mut budgets, mut rpm, mut tpm, mut windows) = (Map::new(), Map::new(), Map::new(), Vec::new());
+        for limit in &self.others {
+            match (limit.metric, &limit.model) {
+                (Metric::Spend, Some(model)) => {
+                    let budget = json!({"budget_limit": usd_json(limit.max), "time_period": spell(limit.window)});
+                    budgets.insert(model.as_str().to_owned(), budget);
+                }
+                (Metric::Requests, Some(model)) if limit.window == Window::Minute => {
+                    rpm.insert(model.as_str().to_owned(), limit.max.into());
+                }
+                (Metric::TotalTokens, Some(model)) if limit.window == Window::Minute => {
+                    tpm.insert(model.as_str().to_owned(), limit.max.into());
+                }
+                (Metric::Spend, None) => {
+                    windows.push(json!({"budget_duration": spell(limit.window), "max_budget": usd_json(limit.max)}));
+                }
+                _ => {}
+            }
+        }
+        row.insert("model_max_budget".to_owned(), budgets.into());
+        row.insert("model_rpm_limit".to_owned(), rpm.into());
+        row.insert("model_tpm_limit".to_owned(), tpm.into());
+        row.insert("budget_limits".to_owned(), windows.into());
+    }
+}
+
+/// Nano-USD as the number of USD that LiteLLM's rows hold.
+pub fn usd_json(nano: i64) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "shown to people as a JSON number, as LiteLLM does; never computed with")]
+    let usd = nano as f64 / NANO_PER_USD as f64;
+    json!(usd)
+}
+
+fn model_budget(name: &str, value: &Value) -> Result<(Window, i64)> {
+    let max = value.get("budget_limit").or_else(|| value.get("max_budget")).unwrap_or(value);
+    let period = value.get("time_period").or_else(|| value.get("budget_duration")).and_then(Value::as_str);
+    let window = period.map_or(Ok(Window::Lifetime), |text| window(name, text))?;
+    Ok((window, usd(name, max)?))
+}
+
+fn window(name: &str, text: &str) -> Result<Window> {
+    parse_budget_window(text)
+        .map_err(|why| Error::new(ErrorKind::InvalidRequest, format!("`{name}`: {why}")).with("param", name))
+}
+
+/// The `budget_duration` that means this window.
+fn spell(window: Window) -> String {
+    match window {
+        Window::Minute => "1m".to_owned(),
+        Window::Hour => "1h".to_owned(),
+        Window::Day => "1d".to_owned(),
+        Window::Week => "7d".to_owned(),
+        Window::Month => "30d".to_owned(),
+        Window::Lifetime => String::new(),
+        Window::RollingMs(ms) => match [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m")].iter().find(|(unit, _)| ms % unit == 0) {
+            Some((unit, letter)) => format!("{}{letter}", ms / unit),
+            None => format!("{}s", ms.div_ceil(1000)),
+        },
+    }
+}
+
+fn wrong(name: &str, want: &str) -> Error {
+    Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be {want}")).with("param", name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(value: Value) -> Fields {
+        let Value::Object(map) = value else { panic!("not an object") };
+        Fields::new(map)
+    }
+
+    fn read(value: Value) -> Vec<Limit> {
+        let mut budget = Budget::default();
+        budget.update(&mut fields(value)).unwrap();
+        budget.limits()
+    }
+
+    #[test]
+    fn the_seeds_calls_mean_these_limits() {
+        let corrected = Limit { mode: Mode::Corrected, ..Limit::strict(Metric::TotalTokens, Window::Minute, 500_000) };
+        assert_eq!(
+            read(json!({"max_budget": 100, "tpm_limit": 500_000})),
+            [Limit::strict(Metric::Spend, Window::Lifetime, 100_000_000_000), corrected]
+        );
+        assert_eq!(
+            read(json!({"max_budget": 30, "rpm_limit": 20})),
+            [
+                Limit::strict(Metric::Spend, Window::Lifetime, 30_000_000_000),
+                Limit::strict(Metric::Requests, Window::Minute, 20)
+            ]
+        );
+        assert_eq!(
+            read(json!({"daily_token_limit": 2_000_000, "monthly_token_limit": 40_000_000, "token_quota": 9})),
+            [
+                Limit::strict(Metric::TotalTokens, Window::Day, 2_000_000),
+                Limit::strict(Metric::TotalTokens, Window::Month, 40_000_000),
+                Limit::strict(Metric::TotalTokens, Window::Lifetime, 9)
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for body in [
+            json!({"max_budget": 10, "budget_duration": "30d", "soft_budget": 5, "rpm_limit": 1, "max_parallel_requests": 3}),
+            json!({"max_budget": 1, "budget_limits": [{"budget_duration": "1d", "max_budget": 0.5}]}),
+            json!({"model_max_budget": {"a": {"budget_limit": 1, "time_period": "1d"}}, "model_rpm_limit": {"a": 5}}),
+            json!({"soft_budget": 5, "budget_duration": "7d", "model_tpm_limit": {"b": 7}}),
+            json!({}),
+        ] {
+            let limits = read(body.clone());
+            let budget = Budget::of(&limits);
+            assert_eq!(budget.limits(), limits, "{body}");
+            let mut row = Map::new();
+            budget.describe(&mut row);
+            assert_eq!(read(Value::Object(row)), limits, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_update_changes_what_it_names_and_null_clears() {
+        let mut budget = Budget::of(&read(json!({"max_budget": 10, "budget_duration": "1d", "rpm_limit": 5, "tpm_limit": 9})));
+        budget.update(&mut fields(json!({"max_budget": 20, "rpm_limit": null}))).unwrap();
+        let limits = budget.limits();
+        assert_eq!(limits.first(), Some(&Limit::strict(Metric::Spend, Window::Day, 20_000_000_000)));
+        assert_eq!(limits.len(), 2);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_name() {
+        for (body, name) in [
+            (json!({"max_budget": -1}), "max_budget"),
+            (json!({"budget_duration": "soon"}), "budget_duration"),
+            (json!({"rpm_limit": 1.5}), "rpm_limit"),
+            (json!({"budget_limits": 1}), "budget_limits"),
+            (json!({"model_rpm_limit": {"a": "x"}}), "model_rpm_limit"),
+        ] {
+            let error = Budget::default().update(&mut fields(body)).unwrap_err();
+            assert!(error.message().contains(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The fields of a LiteLLM request: taken one by one, so that what nobody took can be named instead of being ignored.
+
+use serde_json::{Map, Value};
+use sluicegate::config::{parse_count, parse_duration_ms};
+use sluicegate::money::parse_decimal;
+use sluicegate::{Error, ErrorKind, ModelName, Result};
+
+/// Names in `models` that stand for "no restriction here".
+const ALL_MODELS: [&str; 4] = ["all-team-models", "all-proxy-models", "*", "all-org-models"];
+
+/// A field that was sent: a value, or null to clear it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sent<T> {
+    /// It wasn't sent: leave what there is.
+    Absent,
+    /// It was sent as null: clear what there is.
+    Null,
+    /// It was sent.
+    Value(T),
+}
+
+impl<T> Sent<T> {
+    /// The value; `None` when there is none, for whatever reason.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Sent::Value(value) => Some(value),
+            Sent::Absent | Sent::Null => None,
+        }
+    }
+
+    /// Applies it to what there is.
+    pub fn apply(self, to: &mut Option<T>) {
+        match self {
+            Sent::Absent => {}
+            Sent::Null => *to = None,
+            Sent::Value(value) => *to = Some(value),
+        }
+    }
+
+    /// The change that it asks for, as an optional value to set: `Some(None)` clears.
+    pub fn change(self) -> Option<Option<T>> {
+        match self {
+            Sent::Absent => None,
+            Sent::Null => Some(None),
+            Sent::Value(value) => Some(Some(value)),
+        }
+    }
+
+    fn map<U>(self, f: impl FnOnce(T) -> Result<U>) -> Result<Sent<U>> {
+        Ok(match self {
+            Sent::Absent => Sent::Absent,
+            Sent::Null => Sent::Null,
+            Sent::Value(value) => Sent::Value(f(value)?),
+        })
+    }
+}
+
+/// The fields that are left.
+#[derive(Debug)]
+pub struct Fields {
+    map: Map<String, Value>,
+    warnings: Vec<String>,
+}
+
+impl Fields {
+    /// The fields of a body.
+    pub fn new(map: Map<String, Value>) -> Self {
+        Self { map, warnings: Vec::new() }
+    }
+
+    /// A field as it is.
+    pub fn take(&mut self, name: &str) -> Sent<Value> {
+        match self.map.remove(name) {
+            None => Sent::Absent,
+            Some(Value::Null) => Sent::Null,
+            Some(value) => Sent::Value(value),
+        }
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it is something else. The other getters likewise.
+    pub fn text(&mut self, name: &str) -> Result<Sent<String>> {
+        self.take(name).map(|value| match value {
+            Value::String(text) => Ok(text),
+            _ => Err(wrong(name, "a string")),
+        })
+    }
+
+    /// A text that must be there.
+    ///
+    /// # Errors
+    /// `InvalidRequest`.
+    pub fn required(&mut self, name: &str) -> Result<String> {
+        self.text(name)?.value().filter(|text| !text.is_empty()).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidRequest, format!("`{name}` is missing")).with("param", name)
+        })
+    }
+
+    /// True or false.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn flag(&mut self, name: &str) -> Result<Sent<bool>> {
+        self.take(name).map(|value| value.as_bool().ok_or_else(|| wrong(name, "true or false")))
+    }
+
+    /// A count, 0 or more, of at most 2⁶³ − 1.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn count(&mut self, name: &str) -> Result<Sent<i64>> {
+        self.take(name).map(|value| count(name, &value))
+    }
+
+    /// An amount of USD, in nano-USD.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn usd(&mut self, name: &str) -> Result<Sent<i64>> {
+        self.take(name).map(|value| usd(name, &value))
+    }
+
+    /// A length of time in milliseconds, such as `30d`.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn duration_ms(&mut self, name: &str) -> Result<Sent<u64>> {
+        self.text(name)?.map(|text| {
+            parse_duration_ms(&text).map_err(|why| {
+                Error::new(ErrorKind::InvalidRequest, format!("`{name}`: {why}")).with("param", name)
+            })
+        })
+    }
+
+    /// Texts.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn texts(&mut self, name: &str) -> Result<Sent<Vec<String>>> {
+        self.take(name).map(|value| {
+            let items = match value {
+                Value::Array(items) => items,
+                // One is as good as a list of one.
+                text @ Value::String(_) => vec![text],
+                _ => return Err(wrong(name, "a list of strings")),
+            };
+            let text = |item: Value| match item {
+                Value::String(text) => Ok(text),
+                _ => Err(wrong(name, "a list of strings")),
+            };
+            items.into_iter().map(text).collect()
+        })
+    }
+
+    /// Models: names or prefixes ending in `*`. Words that mean "all" become the empty list, which means the same here.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn models(&mut self) -> Result<Sent<Vec<ModelName>>> {
+        self.texts("models")?.map(|models| {
+            if models.iter().any(|model| ALL_MODELS.contains(&model.as_str())) {
+                return Ok(Vec::new());
+            }
+            Ok(models.into_iter().map(ModelName::from).collect())
+        })
+    }
+
+    /// An object.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn object(&mut self, name: &str) -> Result<Sent<Map<String, Value>>> {
+        self.take(name).map(|value| match value {
+            Value::Object(map) => Ok(map),
+            _ => Err(wrong(name, "an object")),
+        })
+    }
+
+    /// Says something about the request.
+    pub fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+
+    /// What has no effect: every field that nobody took and that asks for something.
+    pub fn finish(mut self) -> Vec<String> {
+        for (name, value) in &self.map {
+            if !says_nothing(value) {
+                self.warnings.push(format!("`{name}` has no effect here"));
+            }
+        }
+        self.warnings
+    }
+}
+
+/// Values that clients send for "not set".
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
+/// A count out of a JSON value: a whole number, or one as text.
+pub fn count(name: &str, value: &Value) -> Result<i64> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        _ => return Err(wrong(name, "a whole number, 0 or more")),
+    };
+    let count = parse_count(&text).ok().and_then(|n| i64::try_from(n).ok());
+    count.ok_or_else(|| wrong(name, "a whole number, 0 or more"))
+}
+
+/// An amount of USD out of a JSON value, in nano-USD.
+pub fn usd(name: &str, value: &Value) -> Result<i64> {
+    let nano = match value {
+        Value::Number(number) => parse_decimal(&number.to_string(), 9),
+        Value::String(text) => parse_decimal(text, 9),
+        _ => None,
+    };
+    nano.filter(|nano| *nano >= 0).ok_or_else(|| wrong(name, "an amount of USD, 0 or more"))
+}
+
+fn wrong(name: &str, want: &str) -> Error {
+    Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be {want}")).with("param", name)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(value: Value) -> Fields {
+        let Value::Object(map) = value else { panic!("not an object") };
+        Fields::new(map)
+    }
+
+    #[test]
+    fn absent_null_and_value_differ() {
+        let mut f = fields(json!({"a": null, "b": "x"}));
+        assert_eq!(f.text("a").unwrap().change(), Some(None));
+        assert_eq!(f.text("b").unwrap().change(), Some(Some("x".to_owned())));
+        assert_eq!(f.text("c").unwrap().change(), None);
+    }
+
+    #[test]
+    fn amounts_are_exact_and_never_negative() {
+        let mut f = fields(json!({"a": 0.1, "b": 100, "c": 1e-9, "d": -1, "e": "x", "f": 1.5, "g": -3, "h": 20.0}));
+        assert_eq!(f.usd("a").unwrap().value(), Some(100_000_000));
+        assert_eq!(f.usd("b").unwrap().value(), Some(100_000_000_000));
+        assert_eq!(f.usd("c").unwrap().value(), Some(1));
+        assert!(f.usd("d").is_err());
+        assert!(f.usd("e").is_err());
+        assert!(f.count("f").is_err());
+        assert!(f.count("g").is_err());
+        assert_eq!(f.count("h").unwrap().value(), Some(20));
+    }
+
+    #[test]
+    fn words_for_all_models_mean_all() {
+        for (models, want) in [(json!(["all-team-models"]), 0), (json!([]), 0), (json!(["a", "openai/*"]), 2)] {
+            let mut f = fields(json!({ "models": models }));
+            assert_eq!(f.models().unwrap().value().unwrap().len(), want);
+        }
+    }
+
+    #[test]
+    fn what_nobody_took_is_named_unless_it_says_nothing() {
+        let f = fields(json!({"guardrails": ["x"], "config": {}, "soft": null, "permissions": {"a": true}}));
+        assert_eq!(f.finish(), ["`guardrails` has no effect here", "`permissions` has no effect here"]);
+    }
+}
