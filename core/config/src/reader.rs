@@ -134,6 +134,8 @@ impl<'a> Load<'a> {
         self.diagnostics.sort_by(|a, b| {
             b.severity.cmp(&a.severity).then_with(|| (&a.path, a.line, a.column).cmp(&(&b.path, b.line, b.column)))
         });
+        // What is read for two purposes is said once.
+        self.diagnostics.dedup();
         self.diagnostics
     }
 }

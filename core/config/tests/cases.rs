@@ -1,0 +1,128 @@
+//! Every file in `tests/data/config/` is a list of cases: a configuration, an environment, and what it must come to.
+//!
+//! `want` is an excerpt: its mappings may leave keys out, its lists are whole. `diagnostics` is the whole list; of each
+//! finding the keys that are named must agree, and texts must be contained.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sluicegate_config::{Environment, Loaded, Source, load};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    note: String,
+    #[serde(default)]
+    config: String,
+    /// A file to read instead, seen from `tests/data/`.
+    #[serde(default)]
+    config_file: Option<String>,
+    #[serde(default)]
+    env: HashMap<String, String>,
+    #[serde(default)]
+    files: HashMap<String, String>,
+    #[serde(default)]
+    want: Value,
+    #[serde(default)]
+    diagnostics: Vec<Value>,
+}
+
+fn data() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data")
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests read their cases")]
+fn read(path: &std::path::Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn run(case: &Case) -> Loaded {
+    let text = match &case.config_file {
+        Some(name) => read(&data().join(name)),
+        None => case.config.clone(),
+    };
+    let variable = |name: &str| case.env.get(name).cloned();
+    let file = |path: &str| case.files.get(path).cloned().ok_or_else(|| "no such file".to_owned());
+    load(Source { path: "etc/config.yaml", text: &text }, &Environment::new(&variable).with_files(&file))
+}
+
+fn json_of(loaded: &Loaded) -> Value {
+    let declared = &loaded.declared;
+    let keys: Vec<_> = declared
+        .keys
+        .iter()
+        .map(|(key, secret)| json!({"key": key, "credential": secret}))
+        .collect();
+    json!({
+        "dialect": loaded.dialect,
+        "channels": declared.channels,
+        "aliases": declared.aliases,
+        "fallbacks": declared.fallbacks,
+        "model_groups": declared.model_groups,
+        "routing": declared.routing,
+        "quota": {
+            "global": declared.quota.global,
+            "time_zone": declared.quota.time_zone.iana_name(),
+            "default_output": declared.quota.default_output,
+            "min_output": declared.quota.min_output,
+            "on_unknown": declared.quota.on_unknown,
+            "unpriced": declared.quota.unpriced,
+            "rate_token_mode": declared.quota.rate_token_mode,
+            "apply_user_limits_to_group_keys": declared.quota.apply_user_limits_to_group_keys,
+        },
+        "organizations": declared.organizations,
+        "groups": declared.groups,
+        "users": declared.users,
+        "memberships": declared.memberships,
+        "keys": keys,
+        "policies": declared.policies,
+        "host": loaded.host,
+    })
+}
+
+/// Where `got` lacks what `want` says, if anywhere.
+fn difference(at: &str, want: &Value, got: &Value, contain: bool) -> Option<String> {
+    match (want, got) {
+        (Value::Object(want), Value::Object(got)) => want.iter().find_map(|(key, want)| {
+            difference(&format!("{at}.{key}"), want, got.get(key).unwrap_or(&Value::Null), contain)
+        }),
+        (Value::Array(want), Value::Array(items)) if want.len() == items.len() => want
+            .iter()
+            .zip(items)
+            .enumerate()
+            .find_map(|(i, (want, got))| difference(&format!("{at}[{i}]"), want, got, contain)),
+        (Value::String(want), Value::String(got)) if contain && got.contains(want.as_str()) => None,
+        (Value::Number(want), Value::Number(got)) if want.as_f64() == got.as_f64() => None,
+        _ if want == got => None,
+        _ => Some(format!("{at}: want {want}, got {got}")),
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tests read their cases")]
+fn every_case_comes_to_what_it_says() {
+    let mut files: Vec<_> = std::fs::read_dir(data().join("config")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
+    files.sort();
+    let (mut count, mut wrong) = (0, Vec::new());
+    for path in &files {
+        let cases: Vec<Case> =
+            serde_saphyr::from_str(&read(path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        for case in cases {
+            count += 1;
+            let loaded = run(&case);
+            let told = json!(loaded.diagnostics);
+            let said = difference("diagnostics", &json!(case.diagnostics), &told, true);
+            let is = if case.want.is_null() { None } else { difference("want", &case.want, &json_of(&loaded), false) };
+            for difference in [said, is].into_iter().flatten() {
+                let all: String = loaded.diagnostics.iter().map(|found| format!("\n    {found}")).collect();
+                let file = path.file_name().unwrap_or_default().to_string_lossy();
+                wrong.push(format!("{file}: {}\n  {difference}\n  findings:{all}", case.note));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {count} cases:\n\n{}", wrong.len(), wrong.join("\n\n"));
+    assert!(count >= 40, "only {count} cases were found");
+}
