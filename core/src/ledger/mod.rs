@@ -42,6 +42,7 @@ pub use ask::{
     Amounts, Ask, Balance, BoundLimit, CellId, Grant, LimitState, Refusal, ReservationId, Reserve, Settlement,
 };
 pub use held::{Held, HeldAmount};
+pub use window::{bucket_ms, window_start};
 
 use crate::ids::ModelName;
 use crate::limit::{Metric, Mode, Scope, ScopeLimits, Window};

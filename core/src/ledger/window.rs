@@ -43,9 +43,14 @@ impl Span {
     }
 }
 
+/// When the window that `at` falls into began; of a rolling one, the bucket.
+pub fn window_start(window: Window, at: Timestamp, zone: &TimeZone) -> Timestamp {
+    Timestamp::from_ms(Span::of(window, at, zone).start)
+}
+
 /// How long one bucket of a rolling window lasts. Of the 60 buckets one is under way, so the other 59 must cover the
 /// whole window: nothing falls out before it is as old as the window is long.
-pub(super) fn bucket_ms(length_ms: u64) -> i64 {
+pub fn bucket_ms(length_ms: u64) -> i64 {
     i64::try_from(length_ms.max(60).div_ceil(BUCKETS.unsigned_abs() - 1)).unwrap_or(i64::MAX)
 }
 
