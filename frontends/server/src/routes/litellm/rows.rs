@@ -1,0 +1,228 @@
+//! Our keys, groups, users and records as LiteLLM's rows.
+
+use serde_json::{Map, Value, json};
+use sluicegate::core::record::UsageRecord;
+use sluicegate::{ApiKey, Group, Limit, Membership, ModelName, OutcomeClass, Role, Timestamp, User};
+
+use super::budget::{Budget, usd_json};
+
+/// What a row says besides the thing itself.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// Spent so far, in nano-USD.
+    pub spend: i64,
+    /// Who created it.
+    pub created_by: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// Who changed it last.
+    pub updated_by: String,
+    /// When.
+    pub updated_at: Timestamp,
+}
+
+impl Trace {
+    fn describe(&self, row: &mut Map<String, Value>) {
+        row.insert("spend".to_owned(), usd_json(self.spend));
+        row.insert("created_by".to_owned(), json!(self.created_by));
+        row.insert("created_at".to_owned(), time(self.created_at));
+        row.insert("updated_by".to_owned(), json!(self.updated_by));
+        row.insert("updated_at".to_owned(), time(self.updated_at));
+    }
+}
+
+/// A key's row. `token` is the hash that LiteLLM names keys by.
+pub fn key(key: &ApiKey, token: &str, trace: &Trace) -> Map<String, Value> {
+    let mut row = object(json!({
+        "token": token,
+        "token_id": token,
+        "key_name": key.hint,
+        "key_alias": key.alias,
+        "expires": key.expires_at.map(time),
+        "user_id": key.user,
+        "team_id": key.group,
+        "organization_id": key.organization,
+        "models": key.access.patterns(),
+        "aliases": key.aliases,
+        "config": {},
+        "permissions": {},
+        "metadata": key.metadata,
+        "tags": key.tags,
+        "blocked": key.blocked,
+        "allowed_routes": [],
+        "allowed_cache_controls": [],
+        "budget_id": null,
+        "litellm_budget_table": null,
+        "guardrails": null,
+    }));
+    trace.describe(&mut row);
+    limits(&mut row, &key.limits);
+    row
+}
+
+/// A team's row.
+pub fn team(group: &Group, members: &[Membership], trace: &Trace) -> Map<String, Value> {
+    let with_roles: Vec<_> = members
+        .iter()
+        .map(|m| json!({"user_id": m.user, "user_email": null, "role": team_role(m.role)}))
+        .collect();
+    let of = |admin: bool| members.iter().filter(|m| (m.role >= Role::GroupAdmin) == admin).map(|m| &m.user).collect::<Vec<_>>();
+    let mut row = object(json!({
+        "team_id": group.id,
+        "team_alias": group.alias,
+        "organization_id": group.organization,
+        "admins": of(true),
+        "members": of(false),
+        "members_with_roles": with_roles,
+        "models": group.access.patterns(),
+        "metadata": group.metadata,
+        "blocked": group.blocked,
+        "model_id": null,
+        "litellm_model_table": null,
+        "team_member_permissions": [],
+    }));
+    trace.describe(&mut row);
+    limits(&mut row, &group.limits);
+    row
+}
+
+/// One user's place in a team.
+pub fn membership(membership: &Membership, spend: i64) -> Value {
+    let mut table = Map::new();
+    limits(&mut table, &membership.limits);
+    json!({
+        "user_id": membership.user,
+        "team_id": membership.group,
+        "spend": usd_json(spend),
+        "budget_id": null,
+        "litellm_budget_table": if membership.limits.is_empty() { Value::Null } else { table.into() },
+    })
+}
+
+/// A user's row.
+pub fn user(user: &User, teams: &[String], trace: &Trace) -> Map<String, Value> {
+    let mut row = object(json!({
+        "user_id": user.id,
+        "user_email": user.email,
+        "user_alias": user.alias,
+        "user_role": user_role(user.role),
+        "teams": teams,
+        "organization_id": user.organization,
+        "models": user.access.patterns(),
+        "metadata": user.metadata,
+    }));
+    trace.describe(&mut row);
+    limits(&mut row, &user.limits);
+    row
+}
+
+/// A call's row in the spend log. `token` is its key's hash, where that is known.
+pub fn spend_log(record: &UsageRecord, token: Option<&str>) -> Value {
+    let ok = record.outcome == OutcomeClass::Ok;
+    let last = record.attempts.last();
+    let retries = record.attempts.len().saturating_sub(1);
+    json!({
+        "request_id": record.call,
+        "call_type": call_type(record),
+        "api_key": token.or(record.key.as_ref().map(|key| key.as_str())).unwrap_or_default(),
+        "spend": usd_json(record.spend),
+        "total_tokens": record.usage.total_tokens(),
+        "prompt_tokens": record.usage.input_tokens(),
+        "completion_tokens": record.usage.output_tokens(),
+        "startTime": time(record.started_at),
+        "endTime": time(record.ended_at),
+        "completionStartTime": record.first_byte_at.map(time),
+        "request_duration_ms": record.ended_at.since_ms(record.started_at),
+        "model": last.map_or(&record.model, |attempt| &attempt.upstream_model),
+        "model_id": last.map(|attempt| &attempt.channel),
+        "model_group": last.map_or(&record.model, |attempt| &attempt.model),
+        "user": record.user,
+        "team_id": record.group,
+        "organization_id": record.organization,
+        "end_user": record.customer.as_deref().unwrap_or_default(),
+        "request_tags": record.tags,
+        "cache_hit": "False",
+        "status": if ok { "success" } else { "failure" },
+        "metadata": {
+            "user_api_key": token,
+            "user_api_key_team_id": record.group,
+            "user_api_key_user_id": record.user,
+            "user_api_key_org_id": record.organization,
+            "status": if ok { "success" } else { "failure" },
+            "attempted_retries": retries,
+            "error": record.error,
+            "cache_read_input_tokens": record.usage.cache_read,
+        },
+        "messages": {},
+        "response": {},
+    })
+}
+
+fn call_type(record: &UsageRecord) -> &'static str {
+    match record.format {
+        sluicegate::Format::OpenaiEmbeddings => "aembedding",
+        sluicegate::Format::AnthropicMessages => "anthropic_messages",
+        _ => "acompletion",
+    }
+}
+
+/// LiteLLM's word for a role in a team.
+pub fn team_role(role: Role) -> &'static str {
+    if role >= Role::GroupAdmin { "admin" } else { "user" }
+}
+
+/// LiteLLM's word for a role.
+pub fn user_role(role: Role) -> &'static str {
+    match role {
+        Role::SuperAdmin => "proxy_admin",
+        Role::Auditor => "proxy_admin_viewer",
+        Role::OrganizationAdmin => "org_admin",
+        Role::User | Role::GroupAdmin => "internal_user",
+    }
+}
+
+/// The role that a word of LiteLLM's means.
+pub fn role_of(word: &str) -> Option<Role> {
+    Some(match word {
+        "proxy_admin" => Role::SuperAdmin,
+        "proxy_admin_viewer" => Role::Auditor,
+        "org_admin" => Role::OrganizationAdmin,
+        "internal_user" | "internal_user_viewer" | "user" | "customer" => Role::User,
+        "admin" | "team" => Role::GroupAdmin,
+        _ => return None,
+    })
+}
+
+/// The names of models as a JSON list.
+pub fn models(models: &[ModelName]) -> Value {
+    json!(models)
+}
+
+fn limits(row: &mut Map<String, Value>, limits: &[Limit]) {
+    Budget::of(limits).describe(row);
+}
+
+fn time(at: Timestamp) -> Value {
+    json!(at.to_string())
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_translated_both_ways() {
+        for role in [Role::SuperAdmin, Role::Auditor, Role::OrganizationAdmin, Role::User] {
+            assert_eq!(role_of(user_role(role)), Some(role));
+        }
+        assert_eq!(role_of("emperor"), None);
+        assert_eq!(team_role(Role::GroupAdmin), "admin");
+    }
+}
