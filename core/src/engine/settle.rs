@@ -69,11 +69,25 @@ impl Engine {
     /// Ends the attempt under way: settles, releases or holds its reservation, and lets the channel's health know.
     /// Does nothing when none is under way, so reporting twice is harmless.
     pub fn observe(&self, admission: &mut Admission, outcome: &Outcome, now: Timestamp) {
-        let Some(open) = admission.open.take() else { return };
+        if let Some(open) = admission.open.take() {
+            self.end_attempt(admission, open, outcome, None, now);
+        }
+    }
+
+    /// Ends an attempt. `charge` overrides what the outcome would be charged.
+    fn end_attempt(
+        &self,
+        admission: &mut Admission,
+        open: Open,
+        outcome: &Outcome,
+        charge: Option<Charge>,
+        now: Timestamp,
+    ) {
         let runtime = Arc::clone(&admission.runtime);
         let Some((channel, model)) = runtime.snapshot.resolve(open.candidate) else { return };
 
-        let charge = decide_charge(runtime.snapshot.declared.quota.on_unknown, admission, &open, outcome);
+        let on_unknown = runtime.snapshot.declared.quota.on_unknown;
+        let charge = charge.unwrap_or_else(|| decide_charge(on_unknown, admission, &open, outcome));
         if outcome.reported.as_ref().is_some_and(is_absurd) {
             self.alert(Alert::AbsurdUsage { channel: channel.id.clone() });
         }
@@ -182,6 +196,16 @@ impl Engine {
         }
         let outcome = admission.last.map_or(OutcomeClass::Denied, |last| last.class);
         admission.into_record(outcome, error, now)
+    }
+
+    /// Ends a call whose attempt its host lost track of: nobody knows whether the upstream answered. What is reserved
+    /// becomes held: it counts against its limits until it is reconciled or its window ends.
+    pub fn abandon(&self, mut admission: Box<Admission>, now: Timestamp) -> UsageRecord {
+        if let Some(open) = admission.open.take() {
+            self.end_attempt(&mut admission, open, &Outcome::failed(OutcomeClass::Timeout, None), Some(Charge::Hold), now);
+        }
+        let outcome = admission.last.map_or(OutcomeClass::Denied, |last| last.class);
+        admission.into_record(outcome, Some("cancelled"), now)
     }
 
     /// The record of a call that was refused before any attempt.

@@ -1,4 +1,38 @@
-//! Being furnished.
+//! The Sluicegate engine with real time, sockets and stores: the crate that a Rust service adds.
+//!
+//! [`Gateway::open`] reads a configuration in any dialect and opens the store; a [`Worker`] then serves requests in the
+//! OpenAI and Anthropic formats, with keys, limits, fallbacks and accounting, without any HTTP server. Hosts with an
+//! HTTP client of their own drive the [`engine::Engine`] by its verbs, or the JSON [`envelope`] that Python and C share.
+//!
+//! Deliberately absent: an HTTP server (`sluicegate-server`), HTTP statuses of our own, translation (`sluicegate-wire`),
+//! decisions (`sluicegate-core`).
+
+mod answer;
+mod clock;
+mod gateway;
+mod load;
+mod master;
+mod running;
+mod serve;
+mod start;
+mod stream;
 
 pub mod credential;
+pub mod directory;
+pub mod envelope;
+pub mod record;
+pub mod secret;
 pub mod store;
+pub mod upstream;
+
+pub use answer::{Answer, AnswerBody, Facts, Inbound, Rejection, Remaining};
+pub use clock::{ManualClock, SystemClock};
+pub use gateway::{Gateway, ModelCard, Options, Worker};
+pub use load::{ConfigText, Variables, load, process_variables};
+pub use master::KeyStrength;
+pub use sluicegate_config as config;
+pub use sluicegate_core as core;
+pub use sluicegate_core::*;
+pub use sluicegate_policy as policy;
+pub use sluicegate_wire as wire;
+pub use stream::AnswerStream;

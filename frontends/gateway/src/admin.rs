@@ -1,0 +1,216 @@
+//! Administration: one service, with authorization in it. Every face (HTTP API, compatibility dialects, command line)
+//! calls these operations and adds no rule of its own.
+//!
+//! - Each operation takes an [`Actor`] and decides what it may do. What an actor may not see is answered exactly like
+//!   what doesn't exist.
+//! - What a configuration file declares can be read like everything else and changed only in the file.
+//! - Each change is one transaction with the audit event that tells of it, and holds for the next call.
+//! - A limit put where there was none begins with what has been used in its window, not with nothing.
+
+mod access;
+mod actor;
+mod audit;
+mod channel;
+mod group;
+mod key;
+mod organization;
+mod patch;
+mod seed;
+mod usage;
+mod user;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sluicegate_core::ledger::LimitState;
+use sluicegate_core::tenant::Source;
+use sluicegate_core::{
+    Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Scope, ScopeLimits, UserId,
+};
+
+pub use actor::Actor;
+pub use channel::{ChannelPatch, ChannelView, NewChannel};
+pub use group::{GroupPatch, GroupView, MemberPatch, MemberView, NewGroup, NewMember};
+pub use key::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
+pub use organization::{NewOrganization, OrganizationPatch, OrganizationView};
+pub use patch::{LimitEditor, Limits, Patch};
+pub use usage::{LimitUse, SpendQuery};
+pub use user::{NewUser, UserPatch, UserView};
+
+use crate::directory::{DeclaredTenants, Directory};
+use crate::secret::Sealer;
+use crate::store::{AuditChain, AuditEvent, Change, NewEvent, Store};
+
+/// The organization of everything that names none.
+pub const DEFAULT_ORGANIZATION: &str = "default";
+
+/// A change that another one came before is tried so often.
+const TRIES: usize = 5;
+
+/// What the service asks of the gateway around it.
+#[async_trait]
+pub trait AdminHost: Send + Sync {
+    /// Waits until every record of a finished call is stored, so that what is read next holds it.
+    async fn flush_records(&self);
+
+    /// Takes changed channels and policies into use.
+    ///
+    /// # Errors
+    /// When they can't be: those in use stay in use.
+    async fn reload(&self) -> Result<()>;
+
+    /// The configuration file's path, for messages; `None` when there is none.
+    fn config_file(&self) -> Option<String>;
+
+    /// Seals channels' credentials. The master secret is made on first need.
+    ///
+    /// # Errors
+    /// `Config` when there is no master secret and none can be made.
+    fn sealer(&self) -> Result<Sealer>;
+}
+
+/// What the service is made of.
+pub struct AdminParts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Who credentials are.
+    pub directory: Arc<Directory>,
+    /// Who decides, and holds what is used.
+    pub engine: Arc<Engine>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Links audit events.
+    pub chain: Arc<dyn AuditChain>,
+    /// The gateway around.
+    pub host: Arc<dyn AdminHost>,
+}
+
+/// The administration service. Cheap to clone; clones are the same service.
+#[derive(Clone)]
+pub struct Admin(Arc<AdminParts>);
+
+impl Admin {
+    /// A service of these parts.
+    pub fn new(parts: AdminParts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.0.store
+    }
+
+    fn declared(&self) -> Arc<DeclaredTenants> {
+        self.0.directory.declared()
+    }
+
+    fn now(&self) -> sluicegate_core::Timestamp {
+        self.0.clock.now()
+    }
+
+    /// What is declared in the file can't be changed here.
+    fn refuse_declared(&self, source: Source, what: impl FnOnce() -> String) -> Result<()> {
+        match source {
+            Source::Database => Ok(()),
+            Source::File => {
+                let file = self.0.host.config_file();
+                let file = file.as_deref().unwrap_or("the configuration");
+                let message = format!("{} is declared in `{file}`; change it there", what());
+                Err(Error::new(ErrorKind::Conflict, message).with("file", file))
+            }
+        }
+    }
+
+    /// Makes changes and writes down who did what; forgets what is cached about callers.
+    async fn commit(&self, actor: &Actor, deed: Deed, changes: Vec<Change>) -> Result<AuditEvent> {
+        let event = NewEvent {
+            at: self.now(),
+            actor: actor.name().to_owned(),
+            action: deed.action.to_owned(),
+            target: deed.target,
+            organization: deed.organization,
+            group: deed.group,
+            user: deed.user,
+            detail: deed.detail,
+        };
+        let event = self.store().apply(&changes, &event, &*self.0.chain).await?;
+        self.0.directory.invalidate();
+        Ok(event)
+    }
+
+    /// How the limits of a scope stand.
+    fn limit_states(&self, scope: Scope, limits: &[Limit]) -> Vec<LimitUse> {
+        if limits.is_empty() {
+            return Vec::new();
+        }
+        let now = self.now();
+        let mut ledger = self.0.engine.ledger();
+        let bound = ledger.bind(0, &ScopeLimits { scope, limits: limits.to_vec() });
+        bound.iter().map(|bound| ledger.state(bound, now)).map(|state: LimitState| LimitUse::from(&state)).collect()
+    }
+}
+
+/// What somebody did, for the audit trail.
+struct Deed {
+    action: &'static str,
+    target: String,
+    organization: Option<OrganizationId>,
+    group: Option<GroupId>,
+    user: Option<UserId>,
+    detail: serde_json::Value,
+}
+
+impl Deed {
+    fn new(action: &'static str, target: String) -> Self {
+        Self { action, target, organization: None, group: None, user: None, detail: serde_json::Value::Null }
+    }
+
+    fn of(mut self, organization: &OrganizationId, group: Option<&GroupId>, user: Option<&UserId>) -> Self {
+        self.organization = Some(organization.clone());
+        self.group = group.cloned();
+        self.user = user.cloned();
+        self
+    }
+
+    /// What it was before and is now: only what differs.
+    fn changed(mut self, before: &impl serde::Serialize, after: &impl serde::Serialize) -> Self {
+        let value = |it: Result<serde_json::Value, _>| it.unwrap_or(serde_json::Value::Null);
+        let (before, after) = (value(serde_json::to_value(before)), value(serde_json::to_value(after)));
+        let mut changes = serde_json::Map::new();
+        if let (serde_json::Value::Object(before), serde_json::Value::Object(after)) = (&before, &after) {
+            for (name, now) in after {
+                let was = before.get(name).unwrap_or(&serde_json::Value::Null);
+                if was != now {
+                    changes.insert(name.clone(), serde_json::json!({"from": was, "to": now}));
+                }
+            }
+        }
+        self.detail = serde_json::Value::Object(changes);
+        self
+    }
+
+    /// What was made or removed.
+    fn whole(mut self, it: &impl serde::Serialize) -> Self {
+        self.detail = serde_json::to_value(it).unwrap_or(serde_json::Value::Null);
+        self
+    }
+}
+
+fn not_found(what: &str, id: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("{what} `{id}` doesn't exist"))
+}
+
+fn forbidden(what: &str) -> Error {
+    Error::new(ErrorKind::Forbidden, format!("your role doesn't allow you to {what}; ask an administrator"))
+}
+
+fn invalid(param: &'static str, message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidRequest, message).with("param", param)
+}
+
+/// Whether a change came second and should be tried again on what is there now.
+fn came_second(error: &Error) -> bool {
+    error.kind() == ErrorKind::Conflict && error.retry() == Retry::Now
+}
+
+#[cfg(test)]
+mod tests;

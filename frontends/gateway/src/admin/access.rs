@@ -1,0 +1,124 @@
+//! Finding things, declared or stored, as far as an actor may see them.
+
+use sluicegate_core::{
+    Group, GroupId, Limit, Membership, Organization, OrganizationId, Result, Timestamp, User, UserId,
+};
+
+use super::{Actor, Admin, DEFAULT_ORGANIZATION, invalid, not_found};
+use crate::store::{Listing, Page, Reach, Stored};
+
+/// A declared thing looks like a stored one of version 0.
+pub(super) fn as_stored<T>(value: T, created_at: Timestamp) -> Stored<T> {
+    let by = || "configuration file".to_owned();
+    Stored { value, version: 0, created_at, created_by: by(), updated_at: created_at, updated_by: by() }
+}
+
+/// A page of what is declared, followed by what is stored.
+pub(super) async fn both<T, F>(declared: Vec<T>, page: Page, stored: impl FnOnce(Page) -> F) -> Result<Listing<T>>
+where
+    F: Future<Output = Result<Listing<T>>>,
+{
+    let page = Page::new(page.limit, page.offset);
+    let count = u64::try_from(declared.len()).unwrap_or(u64::MAX);
+    let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
+    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let mut items: Vec<T> = declared.into_iter().skip(skip).take(limit).collect();
+    let rest = limit.saturating_sub(items.len());
+    // One at least, to learn how many there are.
+    let want = Page::new(u32::try_from(rest).unwrap_or(u32::MAX), page.offset.saturating_sub(count));
+    let listing = stored(want).await?;
+    items.extend(listing.items.into_iter().take(rest));
+    Ok(Listing { items, total: listing.total.saturating_add(count) })
+}
+
+/// Refuses limits that make no sense.
+pub(super) fn check_limits(limits: &[Limit]) -> Result<()> {
+    match limits.iter().find(|limit| limit.max < 0) {
+        Some(limit) => Err(invalid(
+            "limits",
+            format!("the limit on {} per {} is negative; give 0 or more", limit.metric.as_str(), limit.window),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Refuses ids that can't be told apart from others, or break what they are put into.
+pub(super) fn check_id(param: &'static str, id: &str) -> Result<()> {
+    let fine = !id.is_empty() && id.len() <= 256 && id.trim() == id && !id.chars().any(char::is_control);
+    match fine {
+        true => Ok(()),
+        false => Err(invalid(
+            param,
+            format!("the {param} must have 1 to 256 characters, none of them a control character, and no space around"),
+        )),
+    }
+}
+
+impl Admin {
+    /// A group that an actor may see, by id or alias. Declared ones come first.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or none that the actor may see. `Store`.
+    pub async fn resolve_group(&self, actor: &Actor, id_or_alias: &str) -> Result<Stored<Group>> {
+        let reach = actor.reach_of_groups();
+        let declared = self.declared();
+        if let Some(group) = declared.group(id_or_alias).filter(|group| reach.has_group(group)) {
+            return Ok(as_stored(group.clone(), group.created_at));
+        }
+        self.store().group(id_or_alias, &reach).await?.ok_or_else(|| not_found("group", id_or_alias))
+    }
+
+    /// A user that an actor may see.
+    pub(super) async fn find_user(&self, actor: &Actor, id: &UserId) -> Result<Stored<User>> {
+        self.find_user_within(&actor.reach(), id).await?.ok_or_else(|| not_found("user", id.as_str()))
+    }
+
+    pub(super) async fn find_user_within(&self, reach: &Reach, id: &UserId) -> Result<Option<Stored<User>>> {
+        let declared = self.declared();
+        if let Some(user) = declared.user(id) {
+            let groups: Vec<GroupId> =
+                self.memberships(None, Some(id)).await?.into_iter().map(|it| it.group).collect();
+            return Ok(reach.has_user(user, &groups).then(|| as_stored(user.clone(), user.created_at)));
+        }
+        self.store().user(id, reach).await
+    }
+
+    /// Memberships, declared and stored; a declared one wins.
+    pub(super) async fn memberships(&self, group: Option<&GroupId>, user: Option<&UserId>) -> Result<Vec<Membership>> {
+        let declared = self.declared();
+        let wanted = |it: &&Membership| {
+            group.is_none_or(|group| it.group == *group) && user.is_none_or(|user| it.user == *user)
+        };
+        let mut all: Vec<Membership> = declared.memberships().filter(wanted).cloned().collect();
+        for stored in self.store().memberships(group, user).await? {
+            let it = stored.value;
+            if declared.membership(&it.group, &it.user).is_none() {
+                all.push(it);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The organization that something new belongs to: the one named, else the actor's, else the default one.
+    ///
+    /// # Errors
+    /// `NotFound` for one that doesn't exist, or isn't the actor's.
+    pub(super) async fn organization_for(&self, actor: &Actor, named: Option<&OrganizationId>) -> Result<OrganizationId> {
+        let id = named
+            .or(actor.organization())
+            .cloned()
+            .unwrap_or_else(|| OrganizationId::from(DEFAULT_ORGANIZATION));
+        let known = id.as_str() == DEFAULT_ORGANIZATION || self.any_organization(&id).await?.is_some();
+        let mine = actor.organization().is_none_or(|mine| *mine == id);
+        if known && mine { Ok(id) } else { Err(not_found("organization", id.as_str())) }
+    }
+
+    /// An organization, whoever asks.
+    pub(super) async fn any_organization(&self, id: &OrganizationId) -> Result<Option<Stored<Organization>>> {
+        let declared = self.declared();
+        if let Some(it) = declared.organization(id) {
+            return Ok(Some(as_stored(it.clone(), it.created_at)));
+        }
+        self.store().organization(id, &Reach::ALL).await
+    }
+}

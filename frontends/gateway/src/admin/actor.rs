@@ -1,0 +1,166 @@
+//! Who administers.
+
+use sluicegate_core::{Caller, Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Role, UserId};
+
+use super::Admin;
+use crate::store::{Narrow, Reach};
+
+/// Who administers, and what they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    name: String,
+    role: Role,
+    organization: Option<OrganizationId>,
+    user: Option<UserId>,
+    key: Option<KeyId>,
+    member_of: Vec<GroupId>,
+    admin_of: Vec<GroupId>,
+}
+
+impl Actor {
+    /// Whoever holds the master key, or runs the command line on the machine itself: may do everything.
+    pub fn operator() -> Self {
+        Self {
+            name: "master key".to_owned(),
+            role: Role::SuperAdmin,
+            organization: None,
+            user: None,
+            key: None,
+            member_of: Vec::new(),
+            admin_of: Vec::new(),
+        }
+    }
+
+    /// What the audit trail calls them.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Their role.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Their organization; `None` for all.
+    pub fn organization(&self) -> Option<&OrganizationId> {
+        self.organization.as_ref()
+    }
+
+    /// The user that they are, if they are one.
+    pub fn user(&self) -> Option<&UserId> {
+        self.user.as_ref()
+    }
+
+    /// The key that they act by, if it is one.
+    pub fn key(&self) -> Option<&KeyId> {
+        self.key.as_ref()
+    }
+
+    /// The groups that they are in.
+    pub fn member_of(&self) -> &[GroupId] {
+        &self.member_of
+    }
+
+    /// The groups that they administer.
+    pub fn admin_of(&self) -> &[GroupId] {
+        &self.admin_of
+    }
+
+    /// Whether they may do everything.
+    pub fn is_super(&self) -> bool {
+        self.role == Role::SuperAdmin
+    }
+
+    /// Whether they may do everything within an organization.
+    pub fn runs(&self, organization: &OrganizationId) -> bool {
+        self.is_super()
+            || (self.role == Role::OrganizationAdmin && self.organization.as_ref() == Some(organization))
+    }
+
+    /// Whether they may do within a group what its administrators may.
+    pub fn runs_group(&self, organization: &OrganizationId, group: &GroupId) -> bool {
+        self.runs(organization) || (self.role != Role::Auditor && self.admin_of.contains(group))
+    }
+
+    fn reads_organization(&self) -> bool {
+        matches!(self.role, Role::SuperAdmin | Role::OrganizationAdmin | Role::Auditor)
+    }
+
+    fn narrow(&self, groups: &[GroupId]) -> Reach {
+        let narrow = (!self.reads_organization()).then(|| Narrow {
+            groups: groups.to_vec(),
+            user: self.user.clone(),
+            key: self.key.clone(),
+        });
+        Reach { organization: if self.is_super() { None } else { self.organization.clone() }, narrow }
+    }
+
+    /// What they may read of keys, users, records and events: everything, their organization, the groups that they
+    /// administer, or what is their own.
+    pub fn reach(&self) -> Reach {
+        self.narrow(&self.admin_of)
+    }
+
+    /// What they may read of groups: those that they are in, too.
+    pub fn reach_of_groups(&self) -> Reach {
+        self.narrow(&self.member_of)
+    }
+}
+
+impl Admin {
+    /// Who administers by a credential: the caller that it opens. One without a key is the operator.
+    ///
+    /// # Errors
+    /// `Forbidden` when the key, or somebody whom it belongs to, is blocked, or when it has expired. `Store`.
+    pub async fn actor(&self, caller: &Caller) -> Result<Actor> {
+        let Some(key) = &caller.key else { return Ok(Actor::operator()) };
+        if let Some(scope) = &caller.blocked {
+            return Err(Error::new(ErrorKind::Forbidden, format!("the {} is blocked", scope.kind.as_str())));
+        }
+        if caller.expires_at.is_some_and(|at| at <= self.now()) {
+            return Err(Error::new(ErrorKind::Forbidden, "the key has expired; ask for a new one"));
+        }
+        let mut actor = match &caller.user {
+            Some(user) => self.actor_of(user).await?,
+            None => None,
+        }
+        .unwrap_or_else(|| Actor {
+            name: format!("key {key}"),
+            role: Role::User,
+            organization: Some(caller.organization.clone()),
+            user: None,
+            key: None,
+            member_of: Vec::new(),
+            admin_of: Vec::new(),
+        });
+        actor.key = Some(key.clone());
+        Ok(actor)
+    }
+
+    /// Who administers as a user; `None` when there is no such user.
+    ///
+    /// # Errors
+    /// `Forbidden` when they are blocked. `Store`.
+    pub async fn actor_of(&self, id: &UserId) -> Result<Option<Actor>> {
+        let declared = self.declared();
+        let user = match declared.user(id) {
+            Some(user) => Some(user.clone()),
+            None => self.store().user(id, &Reach::ALL).await?.map(|stored| stored.value),
+        };
+        let Some(user) = user else { return Ok(None) };
+        if user.blocked {
+            return Err(Error::new(ErrorKind::Forbidden, "the user is blocked"));
+        }
+        let memberships = self.memberships(None, Some(id)).await?;
+        let member_of: Vec<GroupId> = memberships.iter().map(|it| it.group.clone()).collect();
+        // A group administrator by role administers every group they are in; one by membership only that group.
+        let admin_of = memberships
+            .iter()
+            .filter(|it| user.role == Role::GroupAdmin || it.role >= Role::GroupAdmin)
+            .map(|it| it.group.clone())
+            .collect();
+        let organization = (user.role != Role::SuperAdmin).then(|| user.organization.clone());
+        let name = format!("user {id}");
+        Ok(Some(Actor { name, role: user.role, organization, user: Some(id.clone()), key: None, member_of, admin_of }))
+    }
+}

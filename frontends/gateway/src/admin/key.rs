@@ -1,0 +1,492 @@
+//! Keys.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use sluicegate_core::tenant::{IpNetwork, Source};
+use sluicegate_core::{
+    ApiKey, Error, ErrorKind, Group, KeyId, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind, Secret,
+    Timestamp, User, UserId,
+};
+
+use super::access::{as_stored, both, check_limits};
+use super::patch::edit_limits;
+use super::{Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid, not_found};
+use crate::credential::{self, KeyHash};
+use crate::store::{Change, Dimension, Expect, KeyFilter, KeyRef, Listing, Owner, Page, Reach, Stored, StoredKey, Sums};
+
+/// A key to be issued.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewKey {
+    /// The credential, for those who must choose it themselves; left out, one is made.
+    #[serde(skip_serializing)]
+    pub key: Option<Secret>,
+    /// Its name for people. Unique within the organization.
+    pub alias: Option<String>,
+    /// Whose it is. Default: its group's, its user's, or the actor's organization.
+    pub organization: Option<OrganizationId>,
+    /// The group it spends for, by id or alias.
+    pub group: Option<String>,
+    /// The user it belongs to. Default: a user who makes a key for nobody else makes it for themselves.
+    pub user: Option<UserId>,
+    /// Models it may call, names or prefixes ending in `*`; empty is every model that its group or user may.
+    pub models: Vec<ModelName>,
+    /// Other names under which it may ask for models.
+    pub aliases: IndexMap<ModelName, ModelName>,
+    /// Its limits.
+    pub limits: Limits,
+    /// From when on it is refused, in milliseconds since 1970.
+    pub expires_at: Option<Timestamp>,
+    /// After which time it is refused, such as `30d`; instead of `expires_at`.
+    pub ttl: Option<String>,
+    /// Whether it is refused for the time being.
+    pub blocked: bool,
+    /// Addresses or networks that it may be used from; empty is anywhere.
+    pub allowed_ips: Vec<IpNetwork>,
+    /// Tags put on each of its calls.
+    pub tags: Vec<String>,
+    /// Free data.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Whether a user who doesn't exist yet is made along with it.
+    #[serde(skip)]
+    pub create_user: bool,
+}
+
+/// A change to a key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyPatch {
+    /// Its name for people.
+    pub alias: Patch<String>,
+    /// The group it spends for, by id or alias.
+    pub group: Patch<String>,
+    /// The user it belongs to.
+    pub user: Patch<UserId>,
+    /// Models it may call.
+    pub models: Patch<Vec<ModelName>>,
+    /// Other names for models.
+    pub aliases: Patch<IndexMap<ModelName, ModelName>>,
+    /// Its limits, all of them.
+    pub limits: Patch<Limits>,
+    /// Changes single limits, after `limits`.
+    #[serde(skip)]
+    pub edit_limits: Option<LimitEditor>,
+    /// From when on it is refused.
+    pub expires_at: Patch<Timestamp>,
+    /// After which time from now it is refused; instead of `expires_at`.
+    pub ttl: Option<String>,
+    /// Whether it is refused for the time being.
+    pub blocked: Option<bool>,
+    /// Where it may be used from.
+    pub allowed_ips: Patch<Vec<IpNetwork>>,
+    /// Tags put on each of its calls.
+    pub tags: Patch<Vec<String>>,
+    /// Free data, all of it.
+    pub metadata: Patch<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl KeyPatch {
+    /// Whether it only touches what people see: name, data, and taking the key out of use.
+    fn is_cosmetic(&self) -> bool {
+        self.group.is_keep()
+            && self.user.is_keep()
+            && self.models.is_keep()
+            && self.aliases.is_keep()
+            && self.limits.is_keep()
+            && self.edit_limits.is_none()
+            && self.expires_at.is_keep()
+            && self.ttl.is_none()
+            && self.blocked != Some(false)
+            && self.allowed_ips.is_keep()
+            && self.tags.is_keep()
+    }
+}
+
+/// How to regenerate a key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Regenerate {
+    /// The new credential, for those who must choose it themselves.
+    #[serde(skip_serializing)]
+    pub key: Option<Secret>,
+    /// For how long the old credential goes on working, such as `1h`. Default: not at all.
+    pub grace: Option<String>,
+}
+
+/// A key, as people see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeyView {
+    /// The key.
+    #[serde(flatten)]
+    pub key: ApiKey,
+    /// The SHA-256 of its credential; `None` for a declared one whose credential isn't set.
+    pub hash: Option<KeyHash>,
+    /// Who created it.
+    pub created_by: String,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Who changed it last.
+    pub updated_by: String,
+    /// What it has used in all.
+    pub used: Sums,
+    /// How its limits stand.
+    pub limit_states: Vec<LimitUse>,
+}
+
+/// A key just issued. The only time its credential is shown.
+#[derive(Clone, Debug)]
+pub struct IssuedKey {
+    /// The credential.
+    pub secret: Secret,
+    /// The key.
+    pub view: KeyView,
+}
+
+/// What an actor may do to a key that they see.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Right {
+    /// Anything.
+    Full,
+    /// What its owner may who made it themselves: anything but giving it away.
+    Maker,
+    /// What its owner may: name it, take it out of use, regenerate and delete it.
+    Owner,
+    /// Nothing.
+    None,
+}
+
+fn right(actor: &Actor, stored: &StoredKey) -> Right {
+    let key = &stored.key.value;
+    let of_group = key.group.as_ref().is_some_and(|group| actor.runs_group(&key.organization, group));
+    if of_group || actor.runs(&key.organization) {
+        return Right::Full;
+    }
+    let owns = actor.user().is_some() && key.user.as_ref() == actor.user() && actor.role() != Role::Auditor;
+    match owns {
+        true if stored.key.created_by == actor.name() => Right::Maker,
+        true => Right::Owner,
+        false => Right::None,
+    }
+}
+
+impl Admin {
+    /// Issues a key.
+    ///
+    /// # Errors
+    /// `Forbidden` when the actor may not, `NotFound` for a group, user or organization that they can't see,
+    /// `InvalidRequest`, `Conflict` when the alias or the chosen credential is taken, `Store`.
+    pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<IssuedKey> {
+        let now = self.now();
+        let owner = self.owner_of_new_key(actor, &new).await?;
+        check_limits(&new.limits.0)?;
+        let issued = match &new.key {
+            Some(chosen) => credential::custom(chosen.expose())?,
+            None => credential::issue()?,
+        };
+        let key = ApiKey {
+            id: KeyId::from(credential::new_id(now)?),
+            alias: new.alias.filter(|alias| !alias.is_empty()),
+            hint: issued.hint.clone(),
+            organization: owner.organization.clone(),
+            group: owner.group.map(|group| group.id),
+            user: owner.user.as_ref().map(|user| user.id.clone()),
+            access: ModelAccess::only(new.models),
+            aliases: new.aliases,
+            limits: new.limits.0,
+            expires_at: expiry(new.expires_at.into(), new.ttl.as_deref(), None, now)?,
+            blocked: new.blocked,
+            allowed_ips: new.allowed_ips,
+            tags: new.tags,
+            metadata: new.metadata,
+            source: Source::Database,
+            created_at: now,
+        };
+        let mut changes = Vec::new();
+        if let Some(user) = owner.user.filter(|_| owner.new_user) {
+            changes.push(Change::PutUser(user, Expect::New));
+        }
+        changes.push(Change::PutKey { key: key.clone(), hash: issued.hash, old_hash_until: None, expect: Expect::New });
+        let deed = Deed::new("key.create", format!("key {}", key.id))
+            .of(&key.organization, key.group.as_ref(), key.user.as_ref())
+            .whole(&key);
+        self.commit(actor, deed, changes).await?;
+        let stored = Stored { created_by: actor.name().to_owned(), ..as_stored(key, now) };
+        let stored = Stored { updated_by: actor.name().to_owned(), version: 1, ..stored };
+        let view = self.key_view(&stored, Some(issued.hash), Sums::default());
+        Ok(IssuedKey { secret: issued.secret, view })
+    }
+
+    /// A key.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn key(&self, actor: &Actor, key: &KeyRef) -> Result<KeyView> {
+        let (stored, hash) = self.find_key(actor, key).await?;
+        self.0.host.flush_records().await;
+        let totals = self.store().totals(Dimension::Key, &[stored.value.id.as_str()]).await?;
+        let used = totals.get(stored.value.id.as_str()).copied().unwrap_or_default();
+        Ok(self.key_view(&stored, hash, used))
+    }
+
+    /// Keys, declared ones first, then newest first.
+    ///
+    /// # Errors
+    /// `NotFound` for a group that the actor can't see, `Store`.
+    pub async fn keys(&self, actor: &Actor, filter: &KeyFilter, page: Page) -> Result<Listing<KeyView>> {
+        let reach = actor.reach();
+        let declared = self.declared();
+        let matches = |(hash, key): &(Option<KeyHash>, &ApiKey)| reach.has_key(key) && matches_filter(filter, key, *hash);
+        let file: Vec<(Stored<ApiKey>, Option<KeyHash>)> = declared
+            .keys()
+            .filter(matches)
+            .map(|(hash, key)| (as_stored(key.clone(), key.created_at), hash))
+            .collect();
+        let listing = both(file, page, |page| async {
+            let listing = self.store().keys(filter, &reach, page).await?;
+            Ok(listing.map(|stored| (stored.key, Some(stored.hash))))
+        })
+        .await?;
+        let ids: Vec<&str> = listing.items.iter().map(|(stored, _)| stored.value.id.as_str()).collect();
+        let totals = self.store().totals(Dimension::Key, &ids).await?;
+        Ok(listing.map(|(stored, hash)| {
+            let used = totals.get(stored.value.id.as_str()).copied().unwrap_or_default();
+            self.key_view(&stored, hash, used)
+        }))
+    }
+
+    /// Changes a key.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `InvalidRequest`, `Conflict` when the alias is taken or the key is declared in a file,
+    /// `Store`.
+    pub async fn update_key(&self, actor: &Actor, key: &KeyRef, patch: KeyPatch) -> Result<KeyView> {
+        for attempt in 0.. {
+            match self.try_update_key(actor, key, &patch).await {
+                Err(error) if came_second(&error) && attempt < TRIES => {}
+                Err(error) => return Err(error),
+                Ok(id) => return self.key(actor, &KeyRef::Id(id)).await,
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+    }
+
+    async fn try_update_key(&self, actor: &Actor, key: &KeyRef, patch: &KeyPatch) -> Result<KeyId> {
+        let (stored, may) = self.key_to_change(actor, key).await?;
+        let (before, now) = (&stored.key.value, self.now());
+        match may {
+            Right::Full => {}
+            Right::Maker if patch.group.is_keep() && patch.user.is_keep() && patch.blocked != Some(false) => {}
+            Right::Owner if patch.is_cosmetic() => {}
+            _ => return Err(forbidden("change this of a key")),
+        }
+        let mut after = before.clone();
+        let patch = patch.clone();
+        match patch.group {
+            Patch::Keep => {}
+            Patch::Clear if actor.runs(&before.organization) => after.group = None,
+            Patch::Clear => return Err(forbidden("take a key out of its group")),
+            Patch::Set(name) => {
+                let group = self.resolve_group(actor, &name).await?.value;
+                if !actor.runs_group(&group.organization, &group.id) {
+                    return Err(forbidden("put a key into this group"));
+                }
+                same_organization(&before.organization, &group.organization, "group")?;
+                after.group = Some(group.id);
+            }
+        }
+        match patch.user {
+            Patch::Keep => {}
+            Patch::Clear => after.user = None,
+            Patch::Set(id) => {
+                let user = self.find_user(actor, &id).await?.value;
+                same_organization(&before.organization, &user.organization, "user")?;
+                after.user = Some(id);
+            }
+        }
+        patch.alias.apply(&mut after.alias);
+        patch.models.apply_or_default::<ModelPatterns>(&mut ModelPatterns::of(&mut after.access));
+        patch.aliases.apply_or_default(&mut after.aliases);
+        edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
+        check_limits(&after.limits)?;
+        after.expires_at = expiry(patch.expires_at, patch.ttl.as_deref(), before.expires_at, now)?;
+        after.blocked = patch.blocked.unwrap_or(after.blocked);
+        patch.allowed_ips.apply_or_default(&mut after.allowed_ips);
+        patch.tags.apply_or_default(&mut after.tags);
+        patch.metadata.apply_or_default(&mut after.metadata);
+        let deed = Deed::new("key.update", format!("key {}", after.id))
+            .of(&after.organization, after.group.as_ref(), after.user.as_ref())
+            .changed(before, &after);
+        let put = Change::PutKey {
+            key: after.clone(),
+            hash: stored.hash,
+            old_hash_until: None,
+            expect: Expect::Version(stored.key.version),
+        };
+        self.commit(actor, deed, vec![put]).await?;
+        self.seed_new_limits(&Owner::Key(after.id.clone()), &before.limits, &after.limits).await?;
+        Ok(after.id)
+    }
+
+    /// Gives a key a new credential. Everything else, what it has used included, stays.
+    ///
+    /// # Errors
+    /// As [`update_key`](Self::update_key).
+    pub async fn regenerate_key(&self, actor: &Actor, key: &KeyRef, how: Regenerate) -> Result<IssuedKey> {
+        let (stored, may) = self.key_to_change(actor, key).await?;
+        if may == Right::None {
+            return Err(forbidden("regenerate this key"));
+        }
+        let now = self.now();
+        let issued = match &how.key {
+            Some(chosen) => credential::custom(chosen.expose())?,
+            None => credential::issue()?,
+        };
+        let grace = how.grace.as_deref().map(|text| duration("grace", text)).transpose()?;
+        let mut after = stored.key.value.clone();
+        after.hint.clone_from(&issued.hint);
+        let put = Change::PutKey {
+            key: after.clone(),
+            hash: issued.hash,
+            old_hash_until: grace.map(|ms| now.plus_ms(ms)),
+            expect: Expect::Version(stored.key.version),
+        };
+        let deed = Deed::new("key.regenerate", format!("key {}", after.id))
+            .of(&after.organization, after.group.as_ref(), after.user.as_ref())
+            .changed(&stored.key.value, &after);
+        self.commit(actor, deed, vec![put]).await?;
+        let view = self.key(actor, &KeyRef::Id(after.id)).await?;
+        Ok(IssuedKey { secret: issued.secret, view })
+    }
+
+    /// Removes a key. What it used stays in the records.
+    ///
+    /// # Errors
+    /// As [`update_key`](Self::update_key).
+    pub async fn delete_key(&self, actor: &Actor, key: &KeyRef) -> Result<ApiKey> {
+        let (stored, may) = self.key_to_change(actor, key).await?;
+        if may == Right::None {
+            return Err(forbidden("delete this key"));
+        }
+        let key = stored.key.value;
+        let deed = Deed::new("key.delete", format!("key {}", key.id))
+            .of(&key.organization, key.group.as_ref(), key.user.as_ref())
+            .whole(&key);
+        self.commit(actor, deed, vec![Change::DeleteKey(key.id.clone())]).await?;
+        Ok(key)
+    }
+
+    /// Takes a key out of use, or back into it.
+    ///
+    /// # Errors
+    /// As [`update_key`](Self::update_key).
+    pub async fn block_key(&self, actor: &Actor, key: &KeyRef, blocked: bool) -> Result<KeyView> {
+        self.update_key(actor, key, KeyPatch { blocked: Some(blocked), ..KeyPatch::default() }).await
+    }
+
+    async fn find_key(&self, actor: &Actor, key: &KeyRef) -> Result<(Stored<ApiKey>, Option<KeyHash>)> {
+        let reach = actor.reach();
+        let declared = self.declared();
+        if let Some((hash, it)) = declared.key(key).filter(|(_, it)| reach.has_key(it)) {
+            return Ok((as_stored(it.clone(), it.created_at), hash));
+        }
+        let stored = self.store().key(key, &reach).await?.ok_or_else(|| unknown_key(key))?;
+        Ok((stored.key, Some(stored.hash)))
+    }
+
+    async fn key_to_change(&self, actor: &Actor, key: &KeyRef) -> Result<(StoredKey, Right)> {
+        let (stored, hash) = self.find_key(actor, key).await?;
+        self.refuse_declared(stored.value.source, || format!("key `{}`", stored.value.id))?;
+        let stored = StoredKey { key: stored, hash: hash.ok_or_else(|| unknown_key(key))? };
+        let may = right(actor, &stored);
+        match may {
+            Right::None => Err(forbidden("change this key")),
+            may => Ok((stored, may)),
+        }
+    }
+
+    fn key_view(&self, stored: &Stored<ApiKey>, hash: Option<KeyHash>, used: Sums) -> KeyView {
+        let key = stored.value.clone();
+        let limit_states = self.limit_states(Scope::new(ScopeKind::Key, key.id.as_str()), &key.limits);
+        KeyView {
+            key,
+            hash,
+            created_by: stored.created_by.clone(),
+            updated_at: stored.updated_at,
+            updated_by: stored.updated_by.clone(),
+            used,
+            limit_states,
+        }
+    }
+
+    /// Whose a new key is, if the actor may issue it to them.
+    async fn owner_of_new_key(&self, actor: &Actor, new: &NewKey) -> Result<KeyOwner> {
+        let group = match new.group.as_deref().filter(|name| !name.is_empty()) {
+            Some(name) => Some(self.resolve_group(actor, name).await?.value),
+            None => None,
+        };
+        let runs_group = group.as_ref().is_some_and(|group| actor.runs_group(&group.organization, &group.id));
+        let organization = match (&group, &new.organization) {
+            (Some(group), None) => group.organization.clone(),
+            (Some(group), Some(named)) => {
+                same_organization(named, &group.organization, "group")?;
+                group.organization.clone()
+            }
+            (None, named) => match (named, &new.user) {
+                (None, Some(id)) => match self.find_user_within(&actor.reach(), id).await? {
+                    Some(user) => user.value.organization,
+                    None => self.organization_for(actor, None).await?,
+                },
+                (named, _) => self.organization_for(actor, named.as_ref()).await?,
+            },
+        };
+        let runs = runs_group || actor.runs(&organization);
+        let wanted = match (&new.user, runs) {
+            (Some(id), _) => Some(id.clone()),
+            (None, true) => None,
+            (None, false) => actor.user().cloned(),
+        };
+        if !runs {
+            self.check_own_key(actor, wanted.as_ref(), group.as_ref())?;
+        }
+        let Some(id) = wanted else {
+            return Ok(KeyOwner { organization, group, user: None, new_user: false });
+        };
+        // A group's administrator sees its members only.
+        if let Some(user) = self.find_user_within(&actor.reach(), &id).await? {
+            same_organization(&organization, &user.value.organization, "user")?;
+            return Ok(KeyOwner { organization, group, user: Some(user.value), new_user: false });
+        }
+        if !(new.create_user && actor.runs(&organization)) || self.find_user_within(&Reach::ALL, &id).await?.is_some() {
+            return Err(not_found("user", id.as_str()));
+        }
+        let user = super::user::plain(id, organization.clone(), self.now())?;
+        Ok(KeyOwner { organization, group, user: Some(user), new_user: true })
+    }
+
+    /// What a user may issue who administers nothing: keys for themselves, to spend for a group that they are in.
+    fn check_own_key(&self, actor: &Actor, user: Option<&UserId>, group: Option<&Group>) -> Result<()> {
+        if actor.role() == Role::Auditor || actor.user().is_none() {
+            return Err(forbidden("issue keys"));
+        }
+        if user != actor.user() {
+            return Err(match user {
+                Some(user) => not_found("user", user.as_str()),
+                None => forbidden("issue keys that belong to nobody"),
+            });
+        }
+        if group.is_none() && !actor.member_of().is_empty() {
+            return Err(invalid("group", "name one of your groups: the key spends for it"));
+        }
+        Ok(())
+    }
+}
+
+struct KeyOwner {
+    organization: OrganizationId,
+    group: Option<Group>,
+    user: Option<User>,
+    new_user: bool,
+}
+
+/// Model access as its patterns, to be patched.
+struct ModelPatterns<'a>(&'a mut ModelAccess);

@@ -1,0 +1,209 @@
+//! Building blocks of requests.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sluicegate_core::{Limit, Metric, Mode, Window, money};
+
+/// A field of a change: left out, it stays; `null` clears it; a value sets it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Patch<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It becomes empty, or the default.
+    Clear,
+    /// It becomes this.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// Changes an optional field.
+    pub fn apply(self, to: &mut Option<T>) {
+        match self {
+            Patch::Keep => {}
+            Patch::Clear => *to = None,
+            Patch::Set(value) => *to = Some(value),
+        }
+    }
+
+    /// Changes a field that has a default.
+    pub fn apply_or_default<U: Default + From<T>>(self, to: &mut U) {
+        match self {
+            Patch::Keep => {}
+            Patch::Clear => *to = U::default(),
+            Patch::Set(value) => *to = value.into(),
+        }
+    }
+
+    /// Whether it changes anything.
+    pub fn is_keep(&self) -> bool {
+        matches!(self, Patch::Keep)
+    }
+}
+
+impl<T> From<Option<T>> for Patch<T> {
+    /// A value sets; none keeps.
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Patch::Keep, Patch::Set)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
+    /// Only called for a field that is there; one left out is the default.
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(d)?.map_or(Patch::Clear, Patch::Set))
+    }
+}
+
+impl<T: Serialize> Serialize for Patch<T> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Patch::Keep | Patch::Clear => s.serialize_none(),
+            Patch::Set(value) => value.serialize(s),
+        }
+    }
+}
+
+/// Limits, in JSON in the one-line syntax of configuration files:
+/// `{"total_tokens": {"day": "2M"}, "spend": {"month": "100 USD"}, "requests": {"minute": 20}}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits(pub Vec<Limit>);
+
+impl From<Vec<Limit>> for Limits {
+    fn from(limits: Vec<Limit>) -> Self {
+        Self(limits)
+    }
+}
+
+impl From<Limits> for Vec<Limit> {
+    fn from(limits: Limits) -> Self {
+        limits.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Limits {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(d)?;
+        sluicegate_config::parse_limits(&value, Mode::Strict).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Limits {
+    /// Writes what [`Deserialize`] reads: modes that aren't the default, and what to do when a limit runs short, follow
+    /// the amount.
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        type Map = serde_json::Map<String, serde_json::Value>;
+        fn inner<'a>(map: &'a mut Map, key: &str) -> Option<&'a mut Map> {
+            map.entry(key).or_insert_with(|| Map::new().into()).as_object_mut()
+        }
+        let mut all = Map::new();
+        for limit in &self.0 {
+            let metrics = match &limit.model {
+                Some(model) => inner(&mut all, "models").and_then(|models| inner(models, model.as_str())),
+                None => Some(&mut all),
+            };
+            let Some(metrics) = metrics else { continue };
+            if limit.metric == Metric::Concurrency {
+                metrics.insert(limit.metric.as_str().to_owned(), amount(limit));
+            } else if let Some(windows) = inner(metrics, limit.metric.as_str()) {
+                windows.insert(window(limit.window), amount(limit));
+            }
+        }
+        all.serialize(s)
+    }
+}
+
+fn amount(limit: &Limit) -> serde_json::Value {
+    let mut text = match limit.metric {
+        Metric::Spend => format!("{} USD", money::format_usd(limit.max)),
+        _ => limit.max.to_string(),
+    };
+    let default = sluicegate_config::default_mode(limit.metric, limit.window, Mode::Strict);
+    let mut plain = limit.metric != Metric::Spend;
+    for word in [
+        (limit.mode != default).then(|| serde_json::to_value(limit.mode)),
+        limit.when_short.map(serde_json::to_value),
+    ]
+    .into_iter()
+    .flatten()
+    .flatten()
+    {
+        text.push(' ');
+        text.push_str(word.as_str().unwrap_or_default());
+        plain = false;
+    }
+    if plain { limit.max.into() } else { text.into() }
+}
+
+fn window(window: Window) -> String {
+    match window {
+        Window::RollingMs(ms) if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        Window::RollingMs(ms) if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        Window::RollingMs(ms) if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        Window::RollingMs(ms) => format!("{ms}ms"),
+        named => named.to_string(),
+    }
+}
+
+/// Changes limits as they stand when the change is made: for dialects whose requests name single limits.
+#[derive(Clone)]
+pub struct LimitEditor(pub Arc<dyn Fn(&mut Vec<Limit>) + Send + Sync>);
+
+impl LimitEditor {
+    /// An editor that does this.
+    pub fn new(edit: impl Fn(&mut Vec<Limit>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(edit))
+    }
+}
+
+impl fmt::Debug for LimitEditor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LimitEditor")
+    }
+}
+
+/// Changes limits by a patch, then by an editor.
+pub(super) fn edit_limits(limits: &mut Vec<Limit>, patch: Patch<Limits>, editor: Option<&LimitEditor>) {
+    patch.apply_or_default(limits);
+    if let Some(LimitEditor(edit)) = editor {
+        edit(limits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Request {
+        alias: Patch<String>,
+        limits: Patch<Limits>,
+    }
+
+    #[test]
+    fn a_field_can_stay_be_cleared_or_be_set() {
+        let read = |text: &str| serde_json::from_str::<Request>(text).unwrap().alias;
+        assert_eq!(read("{}"), Patch::Keep);
+        assert_eq!(read(r#"{"alias": null}"#), Patch::Clear);
+        assert_eq!(read(r#"{"alias": "x"}"#), Patch::Set("x".to_owned()));
+        assert!(serde_json::from_str::<Request>(r#"{"alia": "x"}"#).is_err());
+    }
+
+    #[test]
+    fn limits_are_written_as_they_are_read() {
+        let text = r#"{"total_tokens":{"day":2000000,"5h":100},"spend":{"month":"100 USD","lifetime":"0.5 USD soft"},
+            "requests":{"minute":"20 corrected"},"concurrency":3,
+            "models":{"m":{"output_tokens":{"day":"10 clamp"}}}}"#;
+        let limits: Limits = serde_json::from_str(text).unwrap();
+        assert_eq!(limits.0.len(), 7);
+        let written = serde_json::to_string(&limits).unwrap();
+        assert_eq!(serde_json::from_str::<Limits>(&written).unwrap(), limits, "{written}");
+        let short: Limits = serde_json::from_str(r#"{"total_tokens": {"day": "2M"}}"#).unwrap();
+        assert_eq!(serde_json::to_string(&short).unwrap(), r#"{"total_tokens":{"day":2000000}}"#);
+        let wrong = serde_json::from_str::<Limits>(r#"{"tokens": {"day": 1}}"#).unwrap_err();
+        assert!(wrong.to_string().contains("tokens"), "{wrong}");
+    }
+}

@@ -1,0 +1,86 @@
+//! A limit that is put where there was none begins with what its window has already seen.
+
+use sluicegate_core::ledger::{Balance, bucket_ms, window_start};
+use sluicegate_core::{Limit, Metric, Result, Scope, Timestamp, Window};
+
+use super::Admin;
+use crate::store::{Owner, Since, Sums};
+
+impl Admin {
+    /// Seeds the counters of the limits in `after` that count something which none in `before` counted. To be called
+    /// once the change is stored and before callers are bound anew.
+    pub(super) async fn seed_new_limits(&self, owner: &Owner, before: &[Limit], after: &[Limit]) -> Result<()> {
+        let counts = |a: &Limit, b: &Limit| a.metric == b.metric && a.window == b.window && a.model == b.model;
+        let new = |limit: &&Limit| {
+            limit.metric != Metric::Concurrency && !before.iter().any(|old| counts(old, limit))
+        };
+        let limits: Vec<&Limit> = after.iter().filter(new).collect();
+        if limits.is_empty() {
+            return Ok(());
+        }
+        self.0.host.flush_records().await;
+        let mut seeds = Vec::new();
+        for limit in limits {
+            seeds.push((limit, self.used_so_far(owner, limit).await?));
+        }
+        let (scope, now) = (owner.scope(), self.now());
+        let mut ledger = self.0.engine.ledger();
+        for (limit, balances) in &seeds {
+            let cell = ledger.cell(&scope, limit.metric, limit.window, limit.model.as_ref());
+            // The counter may be left over from a limit that was removed: then it has missed what came since.
+            ledger.reset(cell, now);
+            balances.iter().for_each(|balance| ledger.seed(balance, now));
+        }
+        Ok(())
+    }
+
+    /// What an owner has used in a limit's present window.
+    async fn used_so_far(&self, owner: &Owner, limit: &Limit) -> Result<Vec<Balance>> {
+        let now = self.now();
+        let snapshot = self.0.engine.snapshot();
+        let zone = &snapshot.declared.quota.time_zone;
+        let start = window_start(limit.window, now, zone);
+        let model = limit.model.as_ref();
+        let balance = |start: Timestamp, sums: &Sums| balance(owner.scope(), limit, start, sums);
+        let since = match limit.window {
+            Window::Lifetime => Since::Ever,
+            Window::Minute | Window::Hour => Since::Instant(start),
+            Window::RollingMs(ms) => {
+                let length = i64::try_from(ms).unwrap_or(i64::MAX);
+                let bucket = bucket_ms(ms);
+                // A whole bucket more: the ledger leaves out what is too old.
+                let from = now.plus_ms(length.saturating_add(bucket).saturating_neg());
+                let bucket = bucket.unsigned_abs();
+                let buckets = self.store().usage_buckets(owner, model, from, bucket).await?;
+                return Ok(buckets.iter().map(|(start, sums)| balance(*start, sums)).collect());
+            }
+            // Noon is in the same day whatever the clocks do at midnight.
+            Window::Day | Window::Week | Window::Month => {
+                let noon = jiff::Timestamp::from_millisecond(start.plus_ms(12 * 3_600_000).as_ms()).unwrap_or_default();
+                Since::Day(zone.to_datetime(noon).date())
+            }
+        };
+        let sums = self.store().usage(owner, model, since).await?;
+        Ok(vec![balance(start, &sums)])
+    }
+}
+
+fn balance(scope: Scope, limit: &Limit, window_start: Timestamp, sums: &Sums) -> Balance {
+    let settled = match limit.metric {
+        Metric::Requests => sums.requests,
+        Metric::InputTokens => sums.input_tokens,
+        Metric::OutputTokens => sums.output_tokens,
+        Metric::TotalTokens => sums.total_tokens(),
+        Metric::Spend => sums.spend,
+        Metric::Concurrency => 0,
+    };
+    Balance {
+        scope,
+        metric: limit.metric,
+        window: limit.window,
+        model: limit.model.clone(),
+        window_start,
+        settled,
+        held: 0,
+    }
+}

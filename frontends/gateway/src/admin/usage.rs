@@ -1,0 +1,87 @@
+//! What was used: calls, spend, and how limits stand.
+
+use serde::{Deserialize, Serialize};
+use sluicegate_core::ledger::LimitState;
+use sluicegate_core::limit::{Metric, Mode, Window};
+use sluicegate_core::{ModelName, Result, ScopeKind, Timestamp, UsageRecord};
+
+use super::{Actor, Admin};
+use crate::store::{DailyRow, Dimension, Listing, Page, RecordFilter};
+
+/// How a limit stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitUse {
+    /// Whose limit it is.
+    pub scope: ScopeKind,
+    /// What is counted.
+    pub metric: Metric,
+    /// Over which time.
+    pub window: Window,
+    /// For which model; `None` for all.
+    pub model: Option<ModelName>,
+    /// How firm it is.
+    pub mode: Mode,
+    /// How much may be used: requests, tokens, calls at a time, or nano-USD.
+    pub max: i64,
+    /// Settled in the present window.
+    pub settled: i64,
+    /// Reserved by attempts under way.
+    pub reserved: i64,
+    /// Held: outcome unknown.
+    pub held: i64,
+    /// What is left.
+    pub remaining: i64,
+    /// When the window ends; `None` for a lifetime.
+    pub resets_at: Option<Timestamp>,
+}
+
+impl From<&LimitState> for LimitUse {
+    fn from(state: &LimitState) -> Self {
+        Self {
+            scope: state.kind,
+            metric: state.limit.metric,
+            window: state.limit.window,
+            model: state.limit.model.clone(),
+            mode: state.limit.mode,
+            max: state.limit.max,
+            settled: state.settled,
+            reserved: state.reserved,
+            held: state.held,
+            remaining: state.remaining(),
+            resets_at: Some(state.resets_at).filter(|at| *at != Timestamp::MAX),
+        }
+    }
+}
+
+/// What to sum up.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpendQuery {
+    /// Which calls. Times are widened to whole days.
+    pub filter: RecordFilter,
+    /// What to tell apart; nothing for one sum.
+    pub by: Vec<Dimension>,
+    /// Which rows.
+    pub page: Page,
+}
+
+impl Admin {
+    /// Usage records that an actor may see, newest first. Calls that have ended before are in it.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn records(&self, actor: &Actor, filter: &RecordFilter, page: Page) -> Result<Listing<UsageRecord>> {
+        self.0.host.flush_records().await;
+        self.store().records(filter, &actor.reach(), Page::new(page.limit, page.offset)).await
+    }
+
+    /// Daily sums of what an actor may see. Calls that have ended before are in it.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn spend(&self, actor: &Actor, query: &SpendQuery) -> Result<Listing<DailyRow>> {
+        self.0.host.flush_records().await;
+        let page = Page::new(query.page.limit, query.page.offset);
+        self.store().daily(&query.filter, &actor.reach(), &query.by, page).await
+    }
+}

@@ -1,0 +1,138 @@
+//! What a frontend hands to the gateway, and what it gets back. No HTTP types: any frontend can speak them.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use sluicegate_core::{CallId, Error, Format, Secret};
+use sluicegate_wire::Report;
+
+use crate::stream::AnswerStream;
+
+/// One inference request.
+#[derive(Clone, Debug)]
+pub struct Inbound {
+    /// The format of its body; the answer has the same.
+    pub format: Format,
+    /// The key that the caller presented, wherever their SDK puts it.
+    pub credential: Option<Secret>,
+    /// The body, decompressed.
+    pub body: Bytes,
+    /// Where the caller connects from, trusted proxies taken into account.
+    pub client_ip: Option<IpAddr>,
+    /// Our id for the call; made by the gateway when the frontend gives none.
+    pub id: Option<CallId>,
+    /// Request headers that may matter upstream, lower case: `anthropic-version`, `anthropic-beta`, `openai-beta`,
+    /// `traceparent`. Others are ignored.
+    pub headers: Vec<(String, String)>,
+    /// Tags from headers.
+    pub tags: Vec<String>,
+}
+
+impl Inbound {
+    /// A request with nothing but a body and a key.
+    pub fn new(format: Format, credential: &str, body: impl Into<Bytes>) -> Self {
+        Self {
+            format,
+            credential: Some(Secret::new(credential)),
+            body: body.into(),
+            client_ip: None,
+            id: None,
+            headers: Vec::new(),
+            tags: Vec::new(),
+        }
+    }
+}
+
+/// A successful answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The body.
+    pub body: AnswerBody,
+    /// What there is to say about it.
+    pub facts: Facts,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum AnswerBody {
+    /// One JSON document.
+    Full(Bytes),
+    /// Server-sent events. The call is settled when the stream ends or is dropped.
+    Stream(AnswerStream),
+}
+
+/// What the gateway says about a call, besides its answer: frontends put it into `x-sluicegate-*` headers.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Our id for the call.
+    pub id: Option<CallId>,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// The channel that answered, by name.
+    pub channel: Option<String>,
+    /// The model that answered, as its upstream knows it.
+    pub upstream_model: Option<String>,
+    /// The upstream's own id for the request, when it gave one.
+    pub upstream_request_id: Option<String>,
+    /// What the call cost, in nano-USD; `None` for a stream, whose end it is not, and for a model without a price.
+    pub spend: Option<i64>,
+    /// Whether the model has a known price.
+    pub unpriced: bool,
+    /// The output ceiling that was sent, when the gateway set or lowered it.
+    pub ceiling: Option<u64>,
+    /// What is left of the limits of the caller's own scopes.
+    pub remaining: Vec<Remaining>,
+    /// What the translation dropped or approximated.
+    pub losses: Vec<String>,
+}
+
+/// What is left of one limit of the caller's own scopes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remaining {
+    /// The limit: scope, metric and window, such as `key-total_tokens-day`.
+    pub name: String,
+    /// The most that may be used.
+    pub max: i64,
+    /// What is left.
+    pub remaining: i64,
+    /// When it resets, as milliseconds since the epoch; `None` when it never does.
+    pub resets_at_ms: Option<i64>,
+}
+
+/// A call that got no answer.
+#[derive(Clone, Debug)]
+pub struct Rejection {
+    /// Why: kind, retry and context.
+    pub error: Error,
+    /// The same, to be rendered in the caller's format.
+    pub report: Report,
+    /// The status that the upstream gave, when its refusal of the request itself is passed on.
+    pub upstream_status: Option<u16>,
+    /// What there is to say about it.
+    pub facts: Facts,
+}
+
+impl Rejection {
+    /// A rejection for an error of ours.
+    pub fn new(error: Error) -> Self {
+        let mut report = Report::new(error.kind(), error.message());
+        for (key, value) in error.context() {
+            match *key {
+                "param" => report.param = Some(value.clone()),
+                _ => report.extra.push(((*key).to_owned(), value.clone())),
+            }
+        }
+        Self { error, report, upstream_status: None, facts: Facts::default() }
+    }
+
+    /// The body in the caller's format.
+    pub fn body(&self, format: Format) -> Bytes {
+        self.report.body(format)
+    }
+}
+
+impl From<Error> for Rejection {
+    fn from(error: Error) -> Self {
+        Self::new(error)
+    }
+}

@@ -1,0 +1,466 @@
+//! A gateway for hosts that aren't Rust: with the runtime that it lives on, driven by text.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use sluicegate_core::engine::{Admission, Attempt, BoundCaller, Failure};
+use sluicegate_core::{
+    Call, CallId, Error, ErrorKind, Next, Outcome, OutcomeClass, Result, Secret, Timestamp, Usage,
+};
+use sluicegate_wire::{Bridge, BridgeOptions, End, Fault as WireFault, Scanned, scan};
+
+use super::answer::{Answer, Explained, Failed, Fault, RemainingLimit, Step, Tried};
+use super::request::{Ask, CallFacts, HostOptions, ReportRequest, ReportedOutcome, Request, Verb};
+use crate::clock::ManualClock;
+use crate::gateway::{Gateway, Options, Worker};
+use crate::load::ConfigText;
+use crate::running::class_of;
+use crate::serve::{self, prepare_attempt};
+
+/// Calls under way in one host, at most.
+const OPEN_CALLS: usize = 100_000;
+
+/// A gateway and its runtime. Every method may be called from any thread.
+pub struct Host {
+    worker: Worker,
+    manual: Option<Arc<ManualClock>>,
+    open: Mutex<HashMap<CallId, OpenCall>>,
+    /// Last, so that it outlives what runs on it.
+    runtime: tokio::runtime::Runtime,
+}
+
+/// A call between two requests.
+struct OpenCall {
+    admission: Box<Admission>,
+    scanned: Option<Scanned>,
+    attempt: Option<Box<Attempt>>,
+    last: Option<Error>,
+}
+
+impl Host {
+    /// Opens a host. `options` is JSON: see [`HostOptions`].
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the options can't be read, `Config` with everything that is wrong with the configuration,
+    /// `Store` when the database can't be opened.
+    pub fn open(options: &str) -> Result<Self> {
+        let options: HostOptions = serde_json::from_str(options).map_err(|why| unreadable("the options", &why))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("sluicegate")
+            .enable_all()
+            .build()
+            .map_err(|why| Error::new(ErrorKind::Internal, "no runtime could be started").with_source(why))?;
+        let manual = options.manual_clock_ms.map(|ms| Arc::new(ManualClock::new(Timestamp::from_ms(ms))));
+        let gateway = runtime.block_on(Gateway::open(gateway_options(options, manual.clone())?))?;
+        // The connections of this worker live on the host's one runtime thread.
+        let worker = gateway.worker();
+        Ok(Self { worker, manual, open: Mutex::default(), runtime })
+    }
+
+    /// The gateway's worker, for typed calls.
+    pub fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// The runtime that it lives on.
+    pub fn runtime(&self) -> &tokio::runtime::Runtime {
+        &self.runtime
+    }
+
+    /// Handles one request and answers it, both JSON. Never fails: an error is an answer.
+    pub fn handle(&self, request: &str) -> String {
+        let answer = match serde_json::from_str::<Request>(request) {
+            Ok(request) => self.answer(request).unwrap_or_else(|error| Answer::error(&error)),
+            Err(why) => Answer::error(&unreadable("the request", &why)),
+        };
+        serde_json::to_string(&answer).unwrap_or_else(|_| r#"{"v":1,"error":{"kind":"internal","code":21,"message":"the answer can't be written"}}"#.to_owned())
+    }
+
+    fn answer(&self, request: Request) -> Result<Answer> {
+        if request.v != 1 {
+            let message = format!("version {} of the envelope isn't known here; send version 1", request.v);
+            return Err(Error::new(ErrorKind::NotSupported, message));
+        }
+        if let (Some(clock), Some(ms)) = (&self.manual, request.now_ms) {
+            clock.set(Timestamp::from_ms(ms));
+        }
+        self.hold_overdue();
+        match request.verb()? {
+            Verb::Decide(ask) => self.decide(*ask),
+            Verb::Explain(ask) => self.explain(*ask),
+            Verb::Report(report) => self.report(*report),
+            Verb::Next(reference) => {
+                let (id, open) = self.take(&reference.call)?;
+                if open.attempt.is_some() {
+                    self.open.lock().insert(id, open);
+                    let message = "this call's attempt hasn't been reported yet; report it first";
+                    return Err(Error::new(ErrorKind::Conflict, message));
+                }
+                self.step(id, open)
+            }
+            Verb::Cancel(reference) => {
+                let (id, open) = self.take(&reference.call)?;
+                Ok(self.finish(id, open, Some("cancelled"), |record| Step::Done { record: Box::new(record) }))
+            }
+            Verb::Remaining(key) => self.remaining(&key.key),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.worker.inner.clock.now()
+    }
+
+    fn caller(&self, key: Option<&str>) -> Result<Arc<BoundCaller>> {
+        let secret = key.map(Secret::new);
+        self.runtime.block_on(self.worker.inner.caller(secret.as_ref()))
+    }
+
+    fn decide(&self, ask: Ask) -> Result<Answer> {
+        let caller = self.caller(ask.key.as_deref())?;
+        let (call, scanned) = self.facts(&ask)?;
+        if let Some(scanned) = &scanned {
+            serve::refuse_unbounded(scanned, &caller).map_err(|rejection| rejection.error)?;
+        }
+        let (now, inner) = (self.now(), &self.worker.inner);
+        let (id, seed) = (call.id.clone(), ask.seed.unwrap_or_else(|| inner.seed()));
+        match inner.engine.admit(call.clone(), &caller, now, seed) {
+            Ok(admission) => self.step(id, OpenCall { admission, scanned, attempt: None, last: None }),
+            Err(denied) => {
+                let record = inner.engine.refuse(call, &caller, &denied, now, seed);
+                inner.records.push(record.clone());
+                let failed = Failed {
+                    error: Fault::from(&denied.denial.to_error(now)),
+                    denial: Some(denied.denial),
+                    record: Some(Box::new(record)),
+                    explanation: denied.explanation,
+                };
+                Ok(Answer { call: Some(id.to_string()), step: Some(Step::Failed(Box::new(failed))), ..Answer::new() })
+            }
+        }
+    }
+
+    fn explain(&self, ask: Ask) -> Result<Answer> {
+        let caller = self.caller(ask.key.as_deref())?;
+        let (call, _) = self.facts(&ask)?;
+        let (now, inner) = (self.now(), &self.worker.inner);
+        let explained = inner.engine.explain(call, &caller, now, ask.seed.unwrap_or_else(|| inner.seed()));
+        let explained = Explained {
+            order: explained.order.iter().map(ToString::to_string).collect(),
+            error: explained.denial.as_ref().map(|denial| Fault::from(&denial.to_error(now))),
+            denial: explained.denial,
+            explanation: explained.explanation,
+        };
+        Ok(Answer { explained: Some(explained), ..Answer::new() })
+    }
+
+    fn remaining(&self, key: &str) -> Result<Answer> {
+        let caller = self.caller(Some(key))?;
+        let now = self.now();
+        let mut ledger = self.worker.inner.engine.ledger();
+        let limits = caller.limits().iter().map(|bound| {
+            let state = ledger.state(bound, now);
+            RemainingLimit {
+                scope: bound.kind.as_str(),
+                metric: bound.limit.metric.as_str(),
+                window: bound.limit.window.to_string(),
+                max: bound.limit.max,
+                settled: state.settled,
+                reserved: state.reserved,
+                held: state.held,
+                remaining: state.remaining(),
+            }
+        });
+        Ok(Answer { remaining: Some(limits.collect()), ..Answer::new() })
+    }
+
+    /// The facts of what is asked: given, or read from the body.
+    fn facts(&self, ask: &Ask) -> Result<(Call, Option<Scanned>)> {
+        let id = self.worker.inner.call_id();
+        let (mut call, scanned) = match (&ask.call, &ask.body) {
+            (Some(facts), None) => (given(id, facts), None),
+            (None, Some(body)) => {
+                let format = ask.format.unwrap_or(sluicegate_core::Format::OpenaiChat);
+                let scanned = scan(format, &Bytes::from(body.clone()))
+                    .map_err(|error| Error::new(error.kind(), error.message().to_owned()))?;
+                (scanned.facts().call(id, format), Some(scanned))
+            }
+            _ => {
+                let message = "name either `call` with the facts or `body` with the request, not both";
+                return Err(Error::new(ErrorKind::InvalidRequest, message));
+            }
+        };
+        call.client_ip = ask.client_ip;
+        Ok((call, scanned))
+    }
+
+    fn report(&self, report: ReportRequest) -> Result<Answer> {
+        let (id, mut open) = self.take(&report.call)?;
+        let Some(attempt) = open.attempt.take() else {
+            self.open.lock().insert(id, open);
+            let message = "nothing of this call is under way; ask for its next step";
+            return Err(Error::new(ErrorKind::Conflict, message));
+        };
+        let (outcome, error) = outcome_of(&report.outcome, &attempt, open.admission.call(), self.now());
+        self.worker.inner.engine.observe(&mut open.admission, &outcome, self.now());
+        if outcome.class == OutcomeClass::Ok {
+            return Ok(self.finish(id, open, None, |record| Step::Done { record: Box::new(record) }));
+        }
+        open.last = error;
+        self.step(id, open)
+    }
+
+    /// Asks the engine what is next, and keeps the call until it is over.
+    fn step(&self, id: CallId, mut open: OpenCall) -> Result<Answer> {
+        let inner = &self.worker.inner;
+        let step = match inner.engine.next(&mut open.admission, self.now()) {
+            Next::Try(attempt) => match self.tried(&open, &attempt) {
+                Ok(tried) => {
+                    open.attempt = Some(attempt);
+                    Step::Try(Box::new(tried))
+                }
+                Err(error) => {
+                    // It can't be sent this way: another channel may take it.
+                    let outcome = Outcome::failed(OutcomeClass::Inexpressible, None);
+                    inner.engine.observe(&mut open.admission, &Outcome { sent: false, ..outcome }, self.now());
+                    open.last = Some(error);
+                    return self.step(id, open);
+                }
+            },
+            Next::Wait(until) => Step::Wait { until_ms: until.as_ms() },
+            Next::Refill(_) => {
+                return Err(Error::new(ErrorKind::Internal, "this host has no escrow to refill; this is a defect"));
+            }
+            Next::Done(failure) => return Ok(self.failed(id, open, failure)),
+        };
+        let mut all = self.open.lock();
+        // BOUND: hosts that never report.
+        if all.len() >= OPEN_CALLS {
+            drop(all);
+            inner.records.push(inner.engine.finish(open.admission, Some("cancelled"), self.now()));
+            let message = "too many calls are under way without a report; report or cancel them";
+            return Err(Error::new(ErrorKind::RateLimited, message));
+        }
+        all.insert(id.clone(), open);
+        Ok(Answer { call: Some(id.to_string()), step: Some(step), ..Answer::new() })
+    }
+
+    fn failed(&self, id: CallId, open: OpenCall, failure: Failure) -> Answer {
+        let explanation = open.admission.explanation().clone();
+        let (error, denial) = match failure {
+            Failure::Denied(denial) => (denial.to_error(self.now()), Some(denial)),
+            Failure::Upstream(class) => (open.last.clone().unwrap_or_else(|| class_error(class)), None),
+        };
+        let code = error.kind().as_str();
+        self.finish(id, open, Some(code), |record| {
+            Step::Failed(Box::new(Failed {
+                error: Fault::from(&error),
+                denial,
+                record: Some(Box::new(record)),
+                explanation,
+            }))
+        })
+    }
+
+    fn finish(
+        &self,
+        id: CallId,
+        open: OpenCall,
+        error: Option<&str>,
+        step: impl FnOnce(sluicegate_core::UsageRecord) -> Step,
+    ) -> Answer {
+        let inner = &self.worker.inner;
+        let record = inner.engine.finish(open.admission, error, self.now());
+        inner.records.push(record.clone());
+        Answer { call: Some(id.to_string()), step: Some(step(record)), ..Answer::new() }
+    }
+
+    fn tried(&self, open: &OpenCall, attempt: &Attempt) -> Result<Tried> {
+        let inner = &self.worker.inner;
+        let body = match &open.scanned {
+            Some(scanned) => {
+                let prepared = prepare_attempt(inner, attempt, scanned).map_err(|(_, rejection)| rejection.error)?;
+                Some(String::from_utf8_lossy(&prepared.body).into_owned())
+            }
+            None => None,
+        };
+        let channel = attempt.channel();
+        let target = inner.targets.load().get(channel, attempt.endpoint()).ok_or_else(|| {
+            Error::new(ErrorKind::Config, format!("channel `{}` has no usable address or credential", channel.name))
+        })?;
+        Ok(Tried {
+            number: attempt.number,
+            channel: channel.id.to_string(),
+            provider: channel.provider.to_string(),
+            format: attempt.endpoint().format,
+            url: attempt.endpoint().url.clone(),
+            headers: target.header_pairs(),
+            model: attempt.model.to_string(),
+            upstream_model: attempt.upstream_model.to_string(),
+            ceiling: attempt.ceiling,
+            body,
+            timeouts: attempt.timeouts,
+            deadline_ms: attempt.deadline.as_ms(),
+            reserved_nano_usd: attempt.reserved,
+            explanation: open.admission.explanation().clone(),
+        })
+    }
+
+    fn take(&self, call: &str) -> Result<(CallId, OpenCall)> {
+        self.open.lock().remove_entry(call).ok_or_else(|| {
+            let message = format!("no call `{call}` is under way here: it is over, or past its deadline, or never was");
+            Error::new(ErrorKind::NotFound, message)
+        })
+    }
+
+    /// Attempts past their deadline without a report are held: nobody knows what became of them.
+    fn hold_overdue(&self) {
+        let now = self.now();
+        let overdue: Vec<_> = {
+            let mut open = self.open.lock();
+            let ids: Vec<CallId> = open
+                .iter()
+                .filter(|(_, call)| call.attempt.as_ref().is_some_and(|attempt| now > attempt.deadline))
+                .map(|(id, _)| id.clone())
+                .collect();
+            ids.iter().filter_map(|id| open.remove(id)).collect()
+        };
+        for call in overdue {
+            let record = self.worker.inner.engine.abandon(call.admission, now);
+            self.worker.inner.records.push(record);
+        }
+    }
+
+    /// Ends every call that is under way, writes what is left and closes the store.
+    pub fn close(self) {
+        let open: Vec<_> = self.open.lock().drain().collect();
+        for (_, call) in open {
+            let record = self.worker.inner.engine.abandon(call.admission, self.now());
+            self.worker.inner.records.push(record);
+        }
+        self.runtime.block_on(self.worker.gateway().shutdown());
+    }
+}
+
+fn unreadable(what: &str, why: &serde_json::Error) -> Error {
+    Error::new(ErrorKind::InvalidRequest, format!("{what} can't be read: {why}"))
+}
+
+fn gateway_options(options: HostOptions, manual: Option<Arc<ManualClock>>) -> Result<Options> {
+    let path = options.config_path;
+    let config = match (options.config, path) {
+        (Some(text), path) => Some(ConfigText { path: path.unwrap_or_else(|| "config".to_owned()), text }),
+        (None, Some(path)) => Some(ConfigText::read(path)?),
+        (None, None) => None,
+    };
+    let mut all = Options {
+        config,
+        database: options.database,
+        data_dir: options.data_dir.map(Into::into),
+        master_key: options.master_key.map(Secret::new),
+        demo: options.demo,
+        ..Options::default()
+    };
+    if let Some(variables) = options.environment {
+        all.variables = Arc::new(move |name| variables.get(name).cloned());
+    }
+    if let Some(clock) = manual {
+        all.clock = clock;
+    }
+    Ok(all)
+}
+
+fn given(id: CallId, facts: &CallFacts) -> Call {
+    let mut call = Call::new(id, facts.format, facts.model.as_str());
+    call.stream = facts.stream;
+    call.input_bound = facts.input_bound;
+    call.input_estimate = facts.input_estimate.or(facts.input_bound).unwrap_or(0);
+    call.max_output = facts.max_output;
+    call.choices = facts.choices.unwrap_or(1).max(1);
+    call.needs = facts.needs;
+    call.tags = facts.tags.iter().cloned().collect();
+    call.customer.clone_from(&facts.customer);
+    call
+}
+
+/// What a report means, and the error that the call ends with if it was its last attempt.
+fn outcome_of(
+    reported: &ReportedOutcome,
+    attempt: &Attempt,
+    call: &Call,
+    now: Timestamp,
+) -> (Outcome, Option<Error>) {
+    let success = reported.status.is_some_and(|status| (200..300).contains(&status));
+    let mut usage = reported.usage;
+    let (class, error) = match (reported.class, &reported.body) {
+        (Some(class), _) => (class, (class != OutcomeClass::Ok).then(|| class_error(class))),
+        (None, Some(body)) if success => match read_success(attempt, body) {
+            Ok(found) => {
+                usage = usage.or(found);
+                (OutcomeClass::Ok, None)
+            }
+            Err(fault) => (class_of(fault.class), Some(fault_error(&fault))),
+        },
+        (None, None) if success => (OutcomeClass::Ok, None),
+        (None, body) => match reported.status {
+            Some(status) => {
+                let fault = WireFault::classify(status, body.as_deref().unwrap_or("").as_bytes());
+                (class_of(fault.class), Some(fault_error(&fault)))
+            }
+            None => (OutcomeClass::Timeout, Some(class_error(OutcomeClass::Timeout))),
+        },
+    };
+    let counted = Usage {
+        input_uncached: call.input_estimate,
+        output_visible: reported.delivered_tokens.unwrap_or(0),
+        ..Usage::default()
+    };
+    let outcome = Outcome {
+        class,
+        status: reported.status,
+        sent: class != OutcomeClass::Unreachable,
+        retry_after_ms: reported.retry_after_ms,
+        reported: usage,
+        counted,
+        first_byte_at: success.then_some(now),
+    };
+    (outcome, error)
+}
+
+/// The usage that a successful body reports, or the error that it really is.
+fn read_success(attempt: &Attempt, body: &str) -> std::result::Result<Option<Usage>, WireFault> {
+    let format = attempt.endpoint().format;
+    let mut bridge = Bridge::new(BridgeOptions::new(format, format));
+    bridge.push(Bytes::from(body.to_owned()), &mut |_| {});
+    bridge.finish(End::Eof, &mut |_| {});
+    match bridge.observed().error.clone() {
+        Some(fault) => Err(fault),
+        None => Ok(bridge.observed().usage),
+    }
+}
+
+fn fault_error(fault: &WireFault) -> Error {
+    let report = sluicegate_wire::Report::from(fault);
+    Error::new(report.kind, report.message)
+}
+
+fn class_error(class: OutcomeClass) -> Error {
+    let (kind, message) = match class {
+        OutcomeClass::Timeout => (ErrorKind::UpstreamTimeout, "the upstream didn't answer in time"),
+        OutcomeClass::RateLimited | OutcomeClass::Overloaded => {
+            (ErrorKind::UpstreamOverloaded, "the upstream is overloaded or limits our rate")
+        }
+        OutcomeClass::Auth | OutcomeClass::NoBalance => {
+            (ErrorKind::UpstreamAuth, "the upstream doesn't accept the channel's credential or balance")
+        }
+        OutcomeClass::BadRequest | OutcomeClass::ContentPolicy => {
+            (ErrorKind::UpstreamRejected, "the upstream refused the request")
+        }
+        OutcomeClass::ContextTooLong => (ErrorKind::ContextTooLong, "the prompt is too long for the model"),
+        OutcomeClass::ClientGone => (ErrorKind::Cancelled, "the caller went away"),
+        _ => (ErrorKind::UpstreamUnavailable, "the upstream failed"),
+    };
+    Error::new(kind, message)
+}

@@ -1,0 +1,349 @@
+//! The gateway: the engine with real time, sockets and stores around it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use sluicegate_config::{Diagnostic, HostSettings};
+use sluicegate_core::engine::{BoundCaller, Explained};
+use sluicegate_core::snapshot::Declared;
+use sluicegate_core::{
+    Call, CallId, Caller, Clock, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret, Snapshot,
+};
+use sluicegate_policy::Policies;
+
+use crate::answer::{Answer, Inbound, Rejection};
+use crate::credential::KeyHash;
+use crate::directory::Directory;
+use crate::load::{self, ConfigText, Variables};
+use crate::master::{KeyStrength, Master};
+use crate::record::RecordWriter;
+use crate::secret::{MasterSource, Secrets};
+use crate::serve;
+use crate::start::{
+    DEFAULT_ORGANIZATION, address_of, build_targets, demo_channel, keys_of, make_private_dir, master_source, restore,
+    with_stored,
+};
+use crate::store::{self, Store};
+use crate::upstream::{HttpUpstream, Targets, Upstream};
+
+/// How to open a gateway. Everything has a default: an embedded gateway in memory without any channel.
+pub struct Options {
+    /// The configuration; `None` for one whose channels and keys come over the API alone.
+    pub config: Option<ConfigText>,
+    /// The environment that the configuration refers to. Default: the process's.
+    pub variables: Variables,
+    /// The database's address; overrides the configuration's. See [`store::open`].
+    pub database: Option<String>,
+    /// Where the embedded database lives when nothing else is named; `None` keeps it in memory.
+    pub data_dir: Option<std::path::PathBuf>,
+    /// The administrator's key; overrides the configuration's.
+    pub master_key: Option<Secret>,
+    /// Whether to make an administrator's key when there is none anywhere. Its hash is kept, so it is made once.
+    pub make_master_key: bool,
+    /// Whether a demo channel of the built-in `mock` provider serves when there is no channel at all.
+    pub demo: bool,
+    /// Whether to answer with the requested model's name; `None` leaves it to the configuration.
+    pub present_requested: Option<bool>,
+    /// Whether a translation that loses something is refused.
+    pub strict_translation: bool,
+    /// The clock. Default: the system's.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config: None,
+            variables: load::process_variables(),
+            database: None,
+            data_dir: None,
+            master_key: None,
+            make_master_key: false,
+            demo: false,
+            present_requested: None,
+            strict_translation: false,
+            clock: Arc::new(crate::clock::SystemClock),
+        }
+    }
+}
+
+/// The gateway. Cheap to clone; clones are the same gateway.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+/// A handle for one worker thread, with upstream connections of its own. Make it on that thread.
+#[derive(Clone)]
+pub struct Worker {
+    pub(crate) inner: Arc<Inner>,
+    upstream: Arc<dyn Upstream>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) targets: ArcSwap<Targets>,
+    pub(crate) records: RecordWriter,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) present_requested: bool,
+    pub(crate) strict_translation: bool,
+    directory: Arc<Directory>,
+    store: Arc<dyn Store>,
+    secrets: Arc<Secrets>,
+    master_source: Option<MasterSource>,
+    host: HostSettings,
+    diagnostics: Vec<Diagnostic>,
+    /// What the file declares; what the database holds is added at each rebuild.
+    declared: Declared,
+    policies: Arc<Policies>,
+    operator: Arc<BoundCaller>,
+    master: Master,
+    version: AtomicU64,
+    counter: AtomicU64,
+    random: u64,
+}
+
+/// A model that a caller may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelCard {
+    /// The name.
+    pub name: ModelName,
+    /// The provider of its first channel; none for an alias.
+    pub provider: Option<String>,
+}
+
+impl Gateway {
+    /// Opens a gateway: reads the configuration, opens the store, restores balances.
+    ///
+    /// Must be called on a Tokio runtime, which then also runs the writer of usage records.
+    ///
+    /// # Errors
+    /// `Config` with everything that is wrong with the configuration, `Store` when the database can't be opened.
+    pub async fn open(options: Options) -> Result<Self> {
+        let mut loaded = load::load(options.config.as_ref(), &options.variables);
+        load::refuse_errors(&loaded)?;
+        let policies = Arc::new(load::compile_policies(&loaded.declared)?);
+        let time_zone = loaded.declared.quota.time_zone.clone();
+        let address = address_of(&options, &loaded.host);
+        if let Some(dir) = &options.data_dir {
+            make_private_dir(dir)?;
+        }
+        let store = store::open(&address, time_zone).await?;
+        let secrets = Arc::new(Secrets::new(Arc::clone(&options.variables)));
+        let source = master_source(&options);
+        let master = Master::resolve(&options, &loaded.host, &*store, source.as_ref()).await?;
+        if options.demo && loaded.declared.channels.is_empty() && store.channels().await?.is_empty() {
+            loaded.declared.channels.push(demo_channel());
+        }
+        let declared = loaded.declared;
+        let snapshot = Snapshot::build(1, with_stored(&declared, &*store, &secrets, source.as_ref()).await?);
+        let engine = Arc::new(Engine::new(snapshot, policies.clone()));
+        restore(&engine, &*store, &*options.clock).await?;
+        let targets = ArcSwap::from_pointee(build_targets(&engine, &secrets));
+        let directory =
+            Arc::new(Directory::new(Arc::clone(&engine), Arc::clone(&store), Arc::clone(&options.clock)));
+        directory.declare(&declared, keys_of(&declared, &secrets));
+        let records = RecordWriter::start(Arc::clone(&store), Arc::clone(&engine), Arc::clone(&options.clock));
+        let organization = OrganizationId::from(DEFAULT_ORGANIZATION);
+        let operator = engine.bind(Caller::operator(organization, &declared.quota.global));
+        let present = options.present_requested.unwrap_or(loaded.host.present_as_requested);
+        let inner = Inner {
+            engine,
+            targets,
+            records,
+            clock: options.clock,
+            present_requested: present,
+            strict_translation: options.strict_translation,
+            directory,
+            store,
+            secrets,
+            master_source: source,
+            host: loaded.host,
+            diagnostics: loaded.diagnostics,
+            declared,
+            policies,
+            operator,
+            master,
+            version: AtomicU64::new(1),
+            counter: AtomicU64::new(0),
+            random: random()?,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// A handle for the thread that this is called on.
+    pub fn worker(&self) -> Worker {
+        Worker { inner: Arc::clone(&self.inner), upstream: Arc::new(HttpUpstream::default()) }
+    }
+
+    /// A handle that sends through an upstream of the host's own.
+    pub fn worker_with(&self, upstream: Arc<dyn Upstream>) -> Worker {
+        Worker { inner: Arc::clone(&self.inner), upstream }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.inner.engine
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// The host's settings, from the file and the environment.
+    pub fn host(&self) -> &HostSettings {
+        &self.inner.host
+    }
+
+    /// What there is to say about the configuration: warnings and notes.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.inner.diagnostics
+    }
+
+    /// The administrator's key, if this start made it. Shown once; only its hash is kept.
+    pub fn made_master_key(&self) -> Option<&Secret> {
+        self.inner.master.made.as_ref()
+    }
+
+    /// Whether there is an administrator's key, and whether it is strong enough to serve beyond this machine.
+    pub fn master_key_strength(&self) -> KeyStrength {
+        self.inner.master.strength
+    }
+
+    /// Whether the credential is the administrator's key. Takes the same time whatever it is.
+    pub fn is_master_key(&self, credential: &str) -> bool {
+        self.inner.master.is(&KeyHash::of(credential))
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    /// A new call id.
+    pub fn call_id(&self) -> CallId {
+        self.inner.call_id()
+    }
+
+    /// The caller of a credential.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when there is none or nobody issued it, `Store` when the database can't be asked.
+    pub async fn caller(&self, credential: Option<&Secret>) -> Result<Arc<BoundCaller>> {
+        self.inner.caller(credential).await
+    }
+
+    /// Why would this call go where? Runs the decision without reserving or sending.
+    pub fn explain(&self, call: Call, caller: &Arc<BoundCaller>) -> Explained {
+        self.inner.engine.explain(call, caller, self.inner.clock.now(), self.inner.seed())
+    }
+
+    /// The models that a caller may ask for, by name.
+    pub fn models(&self, caller: &BoundCaller) -> Vec<ModelCard> {
+        let snapshot = self.inner.engine.snapshot();
+        let names = snapshot.model_names().into_iter().filter(|name| caller.caller.may_call(name.as_str()));
+        names
+            .map(|name| {
+                let group = snapshot.model_group(name.as_str());
+                let first = group.and_then(|group| group.candidates.first());
+                let provider = first.and_then(|first| snapshot.resolve(*first)).map(|(c, _)| c.provider.to_string());
+                ModelCard { name: name.clone(), provider }
+            })
+            .collect()
+    }
+
+    /// Takes changed channels from the database. The file's stay as they were read.
+    ///
+    /// # Errors
+    /// `Store`. The last good configuration keeps serving.
+    pub async fn reload_channels(&self) -> Result<()> {
+        let inner = &self.inner;
+        let declared = with_stored(&inner.declared, &*inner.store, &inner.secrets, inner.master_source.as_ref()).await?;
+        let version = inner.version.fetch_add(1, Ordering::AcqRel) + 1;
+        inner.engine.swap(Snapshot::build(version, declared), inner.policies.clone());
+        inner.targets.store(Arc::new(build_targets(&inner.engine, &inner.secrets)));
+        inner.directory.invalidate();
+        Ok(())
+    }
+
+    /// Whether calls can be served: the database answers.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn ready(&self) -> Result<()> {
+        self.inner.store.ping().await
+    }
+
+    /// Waits until every record of a finished call is written.
+    pub async fn flush(&self) {
+        self.inner.records.flush().await;
+    }
+
+    /// Writes what is left and closes the store. Calls must be over.
+    pub async fn shutdown(&self) {
+        self.inner.records.close().await;
+        self.inner.store.close().await;
+    }
+}
+
+impl Worker {
+    /// Serves one request.
+    ///
+    /// # Errors
+    /// [`Rejection`] with the error and its body in the caller's format. A stream that has begun never fails here: it
+    /// ends with an error event.
+    pub async fn call(&self, inbound: Inbound) -> Result<Answer, Box<Rejection>> {
+        serve::serve(&self.inner, &*self.upstream, inbound).await
+    }
+
+    /// The gateway.
+    pub fn gateway(&self) -> Gateway {
+        Gateway { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl Inner {
+    pub(crate) async fn caller(&self, credential: Option<&Secret>) -> Result<Arc<BoundCaller>> {
+        let Some(credential) = credential else {
+            return Err(Error::new(
+                ErrorKind::Unauthenticated,
+                "no api key was given; send it as `authorization: Bearer <key>` or `x-api-key: <key>`",
+            ));
+        };
+        let hash = KeyHash::of(credential.expose());
+        if let Some(caller) = self.directory.cached(&hash) {
+            return Ok(caller);
+        }
+        if self.master.is(&hash) {
+            return Ok(Arc::clone(&self.operator));
+        }
+        self.directory.find(&hash).await?.ok_or_else(|| {
+            Error::new(ErrorKind::Unauthenticated, "this api key isn't known here; check it, or ask for a new one")
+        })
+    }
+
+    pub(crate) fn call_id(&self) -> CallId {
+        let count = self.counter.fetch_add(1, Ordering::Relaxed);
+        CallId::from(format!("call-{:012x}{:016x}", self.clock.now().as_ms(), mix(self.random ^ count)))
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        mix(self.random.wrapping_add(self.counter.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+/// SplitMix64's output function: neighbours become strangers.
+fn mix(n: u64) -> u64 {
+    let mut z = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+fn random() -> Result<u64> {
+    getrandom::u64().map_err(|why| {
+        Error::new(ErrorKind::Internal, format!("the system gives no random numbers: {why}"))
+    })
+}

@@ -1,0 +1,171 @@
+//! A call under way: it is finished exactly once, whatever happens to whoever drives it.
+
+use std::sync::Arc;
+
+use sluicegate_core::engine::{Admission, Attempt};
+use sluicegate_core::{Call, Outcome, OutcomeClass, ScopeKind, Timestamp, Usage};
+use sluicegate_wire::{FaultClass, Observed, Report};
+
+use crate::answer::{Facts, Remaining};
+use crate::gateway::Inner;
+use crate::upstream::UpstreamFault;
+
+/// An admitted call. Dropping it ends the call as one whose caller went away.
+pub(crate) struct Running {
+    pub(crate) inner: Arc<Inner>,
+    admission: Option<Box<Admission>>,
+    pub(crate) facts: Facts,
+    /// The attempt under way has been sent.
+    sent: bool,
+    /// The status that the attempt under way got.
+    status: Option<u16>,
+    first_byte_at: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    pub(crate) fn new(inner: Arc<Inner>, admission: Box<Admission>) -> Self {
+        let facts = Facts { id: Some(admission.call().id.clone()), ..Facts::default() };
+        Self { inner, admission: Some(admission), facts, sent: false, status: None, first_byte_at: None }
+    }
+
+    pub(crate) fn admission(&mut self) -> Option<&mut Admission> {
+        self.admission.as_deref_mut()
+    }
+
+    pub(crate) fn call(&self) -> Option<&Call> {
+        self.admission.as_deref().map(Admission::call)
+    }
+
+    /// An attempt begins: what the answer will say about it.
+    pub(crate) fn begin(&mut self, attempt: &Attempt) {
+        (self.sent, self.status, self.first_byte_at) = (false, None, None);
+        self.facts.attempts = attempt.number;
+        self.facts.channel = Some(attempt.channel().name.clone());
+        self.facts.upstream_model = Some(attempt.upstream_model.as_str().to_owned());
+        self.facts.unpriced = !attempt.priced;
+        let asked = self.call().and_then(|call| call.max_output);
+        self.facts.ceiling = attempt.ceiling.filter(|sent| Some(*sent) != asked);
+    }
+
+    /// From here on the upstream may have seen the request.
+    pub(crate) fn mark_sent(&mut self) {
+        self.sent = true;
+    }
+
+    pub(crate) fn mark_status(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
+    pub(crate) fn mark_content(&mut self) {
+        if self.first_byte_at.is_none() {
+            self.first_byte_at = Some(self.inner.clock.now());
+        }
+    }
+
+    /// Reports how the attempt under way ended.
+    pub(crate) fn observe(&mut self, class: OutcomeClass, observed: Option<&Observed>, retry_after_ms: Option<u64>) {
+        let Some(admission) = self.admission.as_deref_mut() else { return };
+        let counted = Usage {
+            input_uncached: admission.call().input_estimate,
+            output_visible: observed.map_or(0, Observed::output_estimate),
+            ..Usage::default()
+        };
+        let outcome = Outcome {
+            class,
+            status: self.status,
+            sent: self.sent,
+            retry_after_ms,
+            reported: observed.and_then(|o| o.usage),
+            counted,
+            first_byte_at: self.first_byte_at,
+        };
+        self.inner.engine.observe(admission, &outcome, self.inner.clock.now());
+    }
+
+    /// Ends the call: what it cost goes into the facts, its record to the writer.
+    pub(crate) fn finish(&mut self, error: Option<&str>) {
+        let Some(admission) = self.admission.take() else { return };
+        let now = self.inner.clock.now();
+        self.facts.remaining = remaining(&self.inner, &admission, now);
+        let record = self.inner.engine.finish(admission, error, now);
+        self.facts.spend = (!self.facts.unpriced).then_some(record.spend);
+        self.inner.records.push(record);
+    }
+
+    /// What is left of the caller's own limits, as of now.
+    pub(crate) fn note_remaining(&mut self) {
+        if let Some(admission) = self.admission.as_deref() {
+            self.facts.remaining = remaining(&self.inner, admission, self.inner.clock.now());
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.admission.is_some() {
+            self.observe(OutcomeClass::ClientGone, None, None);
+            self.finish(Some("cancelled"));
+        }
+    }
+}
+
+fn remaining(inner: &Inner, admission: &Admission, now: Timestamp) -> Vec<Remaining> {
+    let own = |kind| matches!(kind, ScopeKind::Key | ScopeKind::Membership | ScopeKind::User);
+    let limits = admission.caller().limits();
+    if !limits.iter().any(|bound| own(bound.kind)) {
+        return Vec::new();
+    }
+    let mut ledger = inner.engine.ledger();
+    limits
+        .iter()
+        .filter(|bound| own(bound.kind))
+        .map(|bound| {
+            let state = ledger.state(bound, now);
+            Remaining {
+                name: format!("{}-{}-{}", bound.kind.as_str(), bound.limit.metric.as_str(), bound.limit.window),
+                max: bound.limit.max,
+                remaining: state.remaining(),
+                resets_at_ms: Some(state.resets_at).filter(|at| *at != Timestamp::MAX).map(Timestamp::as_ms),
+            }
+        })
+        .collect()
+}
+
+/// What an upstream's error means for routing.
+pub(crate) fn class_of(class: FaultClass) -> OutcomeClass {
+    match class {
+        FaultClass::BadRequest | FaultClass::TooLarge => OutcomeClass::BadRequest,
+        FaultClass::ContextLength => OutcomeClass::ContextTooLong,
+        FaultClass::ContentPolicy => OutcomeClass::ContentPolicy,
+        FaultClass::Auth => OutcomeClass::Auth,
+        FaultClass::Quota => OutcomeClass::NoBalance,
+        FaultClass::RateLimit => OutcomeClass::RateLimited,
+        FaultClass::Overloaded => OutcomeClass::Overloaded,
+        FaultClass::NotFound => OutcomeClass::NotFound,
+        FaultClass::Timeout => OutcomeClass::Timeout,
+        FaultClass::Server => OutcomeClass::ServerError,
+    }
+}
+
+/// What a fault of the connection means for routing, and what the caller is told.
+pub(crate) fn class_of_fault(fault: &UpstreamFault) -> (OutcomeClass, Report) {
+    use sluicegate_core::ErrorKind::{UpstreamTimeout, UpstreamUnavailable};
+    match fault {
+        UpstreamFault::Unreachable(_) => {
+            (OutcomeClass::Unreachable, Report::new(UpstreamUnavailable, "the upstream can't be reached; try again in a moment"))
+        }
+        UpstreamFault::Timeout { sent } => (
+            if *sent { OutcomeClass::Timeout } else { OutcomeClass::Unreachable },
+            Report::new(UpstreamTimeout, "the upstream didn't answer in time; try again, or ask for less"),
+        ),
+        UpstreamFault::Broken(_) => {
+            (OutcomeClass::Broken, Report::new(UpstreamUnavailable, "the upstream broke the connection off; try again"))
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The steps of opening a gateway.
+
+use std::path::Path;
+
+use sluicegate_config::{DatabaseUrl, HostSettings};
+use sluicegate_core::channel::{Auth, Endpoint, Timeouts, Transport, UnknownFields};
+use sluicegate_core::snapshot::Declared;
+use sluicegate_core::tenant::Source;
+use sluicegate_core::{
+    ApiKey, Channel, ChannelModel, Clock, Engine, Error, ErrorKind, Format, Needs, Price, Result, SecretRef,
+};
+
+use crate::credential::KeyHash;
+use crate::gateway::Options;
+use crate::secret::{MasterSecret, MasterSource, Secrets, default_path};
+use crate::store::Store;
+use crate::upstream::Targets;
+
+/// The organization of everybody who names none.
+pub(crate) const DEFAULT_ORGANIZATION: &str = "default";
+
+/// The database's address: the option's, the configuration's, or a file in the data directory, or memory.
+pub(crate) fn address_of(options: &Options, host: &HostSettings) -> String {
+    if let Some(address) = &options.database {
+        return address.clone();
+    }
+    match (&host.database, &options.data_dir) {
+        (Some(DatabaseUrl::Postgres(url)), _) => url.expose().to_owned(),
+        (Some(DatabaseUrl::Sqlite(path)), _) => path.clone(),
+        (None, Some(dir)) => dir.join("sluicegate.db").display().to_string(),
+        (None, None) => "memory".to_owned(),
+    }
+}
+
+/// Makes the data directory, for its owner only.
+pub(crate) fn make_private_dir(dir: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|why| {
+        Error::new(ErrorKind::Config, format!("the data directory `{}` can't be made: {why}; choose another with --data", dir.display()))
+    })
+}
+
+/// Where the master secret is for these options.
+pub(crate) fn master_source(options: &Options) -> Option<MasterSource> {
+    let variable = (options.variables)("SLUICEGATE_MASTER_SECRET").map(sluicegate_core::Secret::new);
+    let named = (options.variables)("SLUICEGATE_MASTER_SECRET_FILE").map(std::path::PathBuf::from);
+    let path = named.or_else(|| default_path(&|name| (options.variables)(name)));
+    match (variable, path) {
+        (None, None) => None,
+        (variable, path) => Some(MasterSource { variable, path: path.unwrap_or_default(), data_dir: options.data_dir.clone() }),
+    }
+}
+
+/// The master secret, made if there is none yet.
+pub(crate) fn master_secret(source: Option<&MasterSource>) -> Result<MasterSecret> {
+    source
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Config,
+                "there is no place for the master secret; set SLUICEGATE_MASTER_SECRET, or SLUICEGATE_MASTER_SECRET_FILE to a path",
+            )
+        })?
+        .load_or_create()
+}
+
+/// What the file declares and what the database holds besides. The file wins by name.
+pub(crate) async fn with_stored(
+    declared: &Declared,
+    store: &dyn Store,
+    secrets: &Secrets,
+    source: Option<&MasterSource>,
+) -> Result<Declared> {
+    let stored = store.channels().await?;
+    // Without a sealed credential the master secret isn't needed, and isn't made.
+    let sealer = match stored.iter().any(|channel| channel.secret.is_some()) {
+        true => Some(master_secret(source)?.sealer()),
+        false => None,
+    };
+    secrets.load(&stored, sealer.as_ref());
+    let mut all = declared.clone();
+    for channel in stored.into_iter().map(|stored| stored.channel.value) {
+        if !all.channels.iter().any(|known| known.id == channel.id || known.name == channel.name) {
+            all.channels.push(channel);
+        }
+    }
+    Ok(all)
+}
+
+/// Gives the ledger back what was used before this start.
+pub(crate) async fn restore(engine: &Engine, store: &dyn Store, clock: &dyn Clock) -> Result<()> {
+    let balances = store.balances().await?;
+    let now = clock.now();
+    let mut ledger = engine.ledger();
+    for balance in &balances {
+        ledger.seed(balance, now);
+    }
+    // What was just read needs no writing back.
+    ledger.take_dirty(now);
+    Ok(())
+}
+
+/// Builds the targets, and says which channels can't be sent to.
+pub(crate) fn build_targets(engine: &Engine, secrets: &Secrets) -> Targets {
+    let targets = Targets::build(&engine.snapshot(), secrets);
+    for (channel, problem) in &targets.problems {
+        tracing::warn!(%channel, %problem, "the channel can't serve");
+    }
+    targets
+}
+
+/// The channel of a gateway that has none: the built-in provider, so that a first call is answered at once.
+pub(crate) fn demo_channel() -> Channel {
+    let endpoint = |format| Endpoint { format, url: String::new() };
+    Channel {
+        id: "demo-mock".into(),
+        name: "demo (built-in mock, calls no provider)".to_owned(),
+        provider: "mock".into(),
+        endpoints: vec![endpoint(Format::OpenaiChat), endpoint(Format::OpenaiEmbeddings)],
+        auth: Auth::None,
+        secret: SecretRef::None,
+        models: vec![ChannelModel {
+            group: "mock".into(),
+            upstream: "mock".into(),
+            price: Price { input: Some(0), output: Some(0), ..Price::default() },
+            context_window: Some(1_000_000),
+            max_output: None,
+            extra_reasoning: None,
+            lacks: Needs::default(),
+        }],
+        groups: Vec::new(),
+        priority: 0,
+        weight: 1,
+        limits: Vec::new(),
+        tags: vec!["demo".to_owned()],
+        headers: indexmap::IndexMap::new(),
+        timeouts: Timeouts::default(),
+        transport: Transport::default(),
+        allowed_fails: None,
+        cooldown_ms: None,
+        unknown_fields: UnknownFields::default(),
+        client_overrides: Vec::new(),
+        enabled: true,
+        source: Source::File,
+    }
+}
+
+/// The file's keys with their credentials' hashes. One whose credential isn't there doesn't work, and is named.
+pub(crate) fn keys_of(declared: &Declared, secrets: &Secrets) -> Vec<(KeyHash, ApiKey)> {
+    let hash = |(key, reference): &(ApiKey, SecretRef)| match secrets.resolve(reference) {
+        Ok(Some(secret)) => Some((KeyHash::of(secret.expose()), key.clone())),
+        Ok(None) => None,
+        Err(problem) => {
+            tracing::warn!(key = %key.id, %problem, "a key of the configuration doesn't work");
+            None
+        }
+    };
+    declared.keys.iter().filter_map(hash).collect()
+}

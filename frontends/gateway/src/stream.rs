@@ -1,0 +1,158 @@
+//! A streamed answer on its way to the caller.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use sluicegate_core::OutcomeClass;
+use sluicegate_wire::{Bridge, End};
+use tokio::time::Sleep;
+
+use crate::running::{Running, class_of_fault};
+use crate::upstream::{UpstreamBody, UpstreamFault};
+
+/// No more than this is gathered before it is handed on.
+const GATHER_BYTES: usize = 32 * 1024;
+
+/// The events of an answer, in the caller's format. It never yields an error: what goes wrong after the first event is
+/// said in the caller's format, as the stream's last event. Dropping it cancels the upstream and settles what was
+/// delivered.
+pub struct AnswerStream {
+    running: Running,
+    bridge: Bridge,
+    body: Option<Box<dyn UpstreamBody>>,
+    pending: VecDeque<Bytes>,
+    pending_bytes: usize,
+    /// When the call as a whole must be over; `None` when it is.
+    deadline: Option<Pin<Box<Sleep>>>,
+    /// Handing on has begun: everything pending goes out before more is read.
+    flushing: bool,
+    /// The upstream had nothing more when it was last asked in this gathering.
+    idle_turns: u8,
+}
+
+impl std::fmt::Debug for AnswerStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AnswerStream").field("running", &self.running).finish_non_exhaustive()
+    }
+}
+
+impl AnswerStream {
+    pub(crate) fn new(
+        running: Running,
+        bridge: Bridge,
+        body: Box<dyn UpstreamBody>,
+        pending: VecDeque<Bytes>,
+        deadline: Sleep,
+    ) -> Self {
+        let pending_bytes = pending.iter().map(Bytes::len).sum();
+        Self {
+            running,
+            bridge,
+            body: Some(body),
+            pending,
+            pending_bytes,
+            deadline: Some(Box::pin(deadline)),
+            flushing: true,
+            idle_turns: 0,
+        }
+    }
+
+    /// A stream whose call is over and settled: only what is left goes out.
+    pub(crate) fn done(running: Running, bridge: Bridge, pending: VecDeque<Bytes>) -> Self {
+        Self { running, bridge, body: None, pending, pending_bytes: 0, deadline: None, flushing: true, idle_turns: 0 }
+    }
+
+    fn take(&mut self, chunk: Bytes) {
+        let (pending, bytes) = (&mut self.pending, &mut self.pending_bytes);
+        self.bridge.push(chunk, &mut |out| {
+            *bytes += out.len();
+            pending.push_back(out);
+        });
+        if self.bridge.ended() {
+            self.end(None);
+        }
+    }
+
+    /// The upstream's body is over: closes the answer, settles, and records. Before the last bytes go out.
+    fn end(&mut self, fault: Option<&UpstreamFault>) {
+        let pending = &mut self.pending;
+        let end = match fault.map(class_of_fault) {
+            None => (End::Eof, None),
+            // Content has been delivered: whatever the connection did, the answer broke off.
+            Some((class, report)) => (
+                End::Failed(report),
+                Some(if class == OutcomeClass::Timeout { OutcomeClass::Timeout } else { OutcomeClass::Broken }),
+            ),
+        };
+        self.bridge.finish(end.0, &mut |out| pending.push_back(out));
+        let observed = self.bridge.observed();
+        let class = end.1.unwrap_or_else(|| match &observed.error {
+            None => OutcomeClass::Ok,
+            // The answer had begun and is charged for what was delivered.
+            Some(_) => OutcomeClass::Broken,
+        });
+        let error = (class != OutcomeClass::Ok).then(|| match class {
+            OutcomeClass::Timeout => "upstream_timeout",
+            _ => "upstream_unavailable",
+        });
+        self.running.observe(class, Some(observed), None);
+        self.running.finish(error);
+        self.body = None;
+    }
+}
+
+impl Stream for AnswerStream {
+    type Item = Result<Bytes, std::convert::Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if this.flushing || this.body.is_none() {
+                match this.pending.pop_front() {
+                    Some(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                    None if this.body.is_none() => return Poll::Ready(None),
+                    None => (this.flushing, this.idle_turns, this.pending_bytes) = (false, 0, 0),
+                }
+            }
+            let Some(body) = this.body.as_mut() else { continue };
+            match body.poll_chunk(cx) {
+                Poll::Ready(Some(Ok(chunk))) => {
+                    this.idle_turns = 0;
+                    this.take(chunk);
+                    this.flushing = this.pending_bytes >= GATHER_BYTES;
+                }
+                Poll::Ready(Some(Err(fault))) => this.end(Some(&fault)),
+                Poll::Ready(None) => this.end(None),
+                Poll::Pending if this.pending.is_empty() => {
+                    if this.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+                        this.end(Some(&UpstreamFault::Timeout { sent: true }));
+                        continue;
+                    }
+                    return Poll::Pending;
+                }
+                // The connection's own task hands pieces over one by one. Letting it run once more costs far less than
+                // a write for each piece: what arrived in one read then leaves in one write.
+                Poll::Pending if this.idle_turns == 0 => {
+                    this.idle_turns = 1;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Pending => this.flushing = true,
+            }
+        }
+    }
+}
+
+impl Drop for AnswerStream {
+    fn drop(&mut self) {
+        if self.body.is_some() {
+            self.bridge.finish(End::ClientGone, &mut |_| {});
+            self.running.observe(OutcomeClass::ClientGone, Some(self.bridge.observed()), None);
+            self.running.finish(Some("cancelled"));
+        }
+    }
+}

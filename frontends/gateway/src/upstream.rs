@@ -1,0 +1,130 @@
+//! Upstreams: where attempts are sent. Nothing here translates, retries or decides.
+
+mod http;
+mod mock;
+mod target;
+mod tls;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sluicegate_core::channel::Timeouts;
+
+pub use http::HttpUpstream;
+pub(crate) use mock::MockUpstream;
+pub use target::{Target, Targets};
+
+/// One request to send.
+#[derive(Clone, Debug)]
+pub struct UpstreamRequest {
+    /// Where to, with every header that doesn't change from call to call.
+    pub target: Arc<Target>,
+    /// Headers of this call alone, lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, in the target's format.
+    pub body: Bytes,
+    /// Time limits, all set.
+    pub timeouts: Timeouts,
+    /// Whether an event stream is asked for.
+    pub stream: bool,
+}
+
+/// The head of an answer, and its body to come.
+pub struct UpstreamResponse {
+    /// The status.
+    pub status: u16,
+    /// Whether the body is an event stream by its content type.
+    pub is_event_stream: bool,
+    /// The pause that it asks for before another try, in milliseconds.
+    pub retry_after_ms: Option<u64>,
+    /// Its own id for the request.
+    pub request_id: Option<String>,
+    /// The body.
+    pub body: Box<dyn UpstreamBody>,
+}
+
+/// A body that arrives in pieces. Dropping it cancels the request.
+pub trait UpstreamBody: Send {
+    /// The next piece; `None` at the end.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>>;
+}
+
+impl dyn UpstreamBody {
+    /// The next piece; `None` at the end.
+    pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, UpstreamFault>> {
+        std::future::poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+}
+
+/// Why no answer, or no whole answer, came. The messages are for operators: they name addresses, never secrets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamFault {
+    /// Nothing was sent: no connection came about.
+    #[error("could not connect: {0}")]
+    Unreachable(String),
+    /// No answer in time. The flag says whether the request may have been sent.
+    #[error("no answer in time")]
+    Timeout {
+        /// Whether the upstream may have seen the request.
+        sent: bool,
+    },
+    /// The connection broke after the request was sent.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+}
+
+/// Sends requests. One per worker: connections belong to the worker that made them.
+///
+/// An implementation sends a request at most once, and never follows a redirect: an address that we did not configure
+/// would get the channel's credential. Dropping the future cancels the request.
+#[async_trait]
+pub trait Upstream: Send + Sync {
+    /// Sends the request and waits for the answer's head.
+    ///
+    /// # Errors
+    /// [`UpstreamFault`], telling apart what was never sent.
+    async fn send(&self, request: UpstreamRequest) -> Result<UpstreamResponse, UpstreamFault>;
+}
+
+/// A body that is there already.
+pub(crate) struct WholeBody(pub(crate) Option<Bytes>);
+
+impl UpstreamBody for WholeBody {
+    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
+        Poll::Ready(self.0.take().map(Ok))
+    }
+}
+
+/// A body whose reads must each come in time.
+pub(crate) struct TimedBody {
+    body: Box<dyn UpstreamBody>,
+    between: std::time::Duration,
+    timer: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl TimedBody {
+    pub(crate) fn new(body: Box<dyn UpstreamBody>, between_ms: u64) -> Self {
+        Self { body, between: std::time::Duration::from_millis(between_ms), timer: None }
+    }
+}
+
+impl UpstreamBody for TimedBody {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
+        if let Poll::Ready(chunk) = self.body.poll_chunk(cx) {
+            // The timer is set again only when there is something to wait for: a burst costs none.
+            if let Some(timer) = &mut self.timer {
+                timer.as_mut().reset(tokio::time::Instant::now() + self.between);
+            }
+            return Poll::Ready(chunk);
+        }
+        let between = self.between;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(between)));
+        match std::future::Future::poll(timer.as_mut(), cx) {
+            Poll::Ready(()) => Poll::Ready(Some(Err(UpstreamFault::Timeout { sent: true }))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Targets: what is the same for every request to one endpoint, built once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use sluicegate_core::channel::{Auth, Endpoint, Transport};
+use sluicegate_core::ports::SecretResolver;
+use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Format, Result, Snapshot};
+
+/// The address of one endpoint of one channel, with its standing headers (the credential among them) and transport.
+pub struct Target {
+    pub(crate) url: Option<reqwest::Url>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) transport: Transport,
+    /// The format that it speaks.
+    pub format: Format,
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Headers hold the credential.
+        write!(f, "Target({:?}, {})", self.format, self.url.as_ref().map_or("mock", reqwest::Url::as_str))
+    }
+}
+
+impl Target {
+    /// The standing headers, the credential among them: for hosts that send by themselves.
+    pub fn header_pairs(&self) -> Vec<(String, String)> {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        self.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    }
+
+    /// Whether it is the built-in provider, which needs no network.
+    pub fn is_mock(&self) -> bool {
+        self.url.is_none()
+    }
+}
+
+/// The targets of every channel of a snapshot.
+#[derive(Debug, Default)]
+pub struct Targets {
+    by_channel: HashMap<ChannelId, Vec<Arc<Target>>>,
+    /// Channels that can't be sent to, and why.
+    pub problems: Vec<(ChannelId, Error)>,
+}
+
+impl Targets {
+    /// Builds the targets of every channel that is switched on. What can't be built is a problem to be shown, and only
+    /// that channel fails.
+    pub fn build(snapshot: &Snapshot, secrets: &dyn SecretResolver) -> Self {
+        let mut targets = Self::default();
+        for channel in snapshot.channels().iter().filter(|channel| channel.enabled) {
+            let built: Result<Vec<_>> =
+                channel.endpoints.iter().map(|endpoint| build(channel, endpoint, secrets).map(Arc::new)).collect();
+            match built {
+                Ok(built) => {
+                    targets.by_channel.insert(channel.id.clone(), built);
+                }
+                Err(error) => targets.problems.push((channel.id.clone(), error)),
+            }
+        }
+        targets
+    }
+
+    /// The target of a channel's endpoint.
+    pub fn get(&self, channel: &Channel, endpoint: &Endpoint) -> Option<Arc<Target>> {
+        let at = channel.endpoints.iter().position(|e| e == endpoint)?;
+        self.by_channel.get(&channel.id)?.get(at).cloned()
+    }
+}
+
+fn build(channel: &Channel, endpoint: &Endpoint, secrets: &dyn SecretResolver) -> Result<Target> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if endpoint.format == Format::AnthropicMessages {
+        headers.insert(HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
+    }
+    for (name, value) in &channel.headers {
+        let name = HeaderName::try_from(name.as_str())
+            .map_err(|_| config(channel, format!("`{name}` is no header name")))?;
+        let value = HeaderValue::try_from(value.as_str())
+            .map_err(|_| config(channel, format!("the value of the header `{name}` has characters that headers can't have")))?;
+        headers.insert(name, value);
+    }
+    if let Some((name, value)) = credential(channel, endpoint, secrets)? {
+        headers.insert(name, value);
+    }
+    let url = match (channel.provider.as_str(), endpoint.url.as_str()) {
+        ("mock", "") => None,
+        (_, url) => Some(address(channel, url)?),
+    };
+    Ok(Target { url, headers, transport: channel.transport.clone(), format: endpoint.format })
+}
+
+fn credential(
+    channel: &Channel,
+    endpoint: &Endpoint,
+    secrets: &dyn SecretResolver,
+) -> Result<Option<(HeaderName, HeaderValue)>> {
+    let Some(secret) = secrets.channel_secret(channel)? else { return Ok(None) };
+    let secret = secret.expose().trim();
+    let (name, text) = match &channel.auth {
+        Auth::None => return Ok(None),
+        Auth::Bearer if endpoint.format == Format::AnthropicMessages && !secret.starts_with("sk-ant-oat") => {
+            // QUIRK(anthropic, 2026-05, https://docs.anthropic.com/en/api/overview): API keys go into `x-api-key`; only
+            // OAuth tokens are bearers. Channels with both formats name one style for both.
+            (HeaderName::from_static("x-api-key"), secret.to_owned())
+        }
+        Auth::Bearer => (AUTHORIZATION, format!("Bearer {secret}")),
+        Auth::Header(name) => (
+            HeaderName::try_from(name.as_str()).map_err(|_| config(channel, format!("`{name}` is no header name")))?,
+            secret.to_owned(),
+        ),
+    };
+    let mut value = HeaderValue::try_from(text)
+        .map_err(|_| config(channel, "its credential has characters that headers can't have; enter it again".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(Some((name, value)))
+}
+
+fn address(channel: &Channel, url: &str) -> Result<reqwest::Url> {
+    let parsed = reqwest::Url::parse(url)
+        .map_err(|why| config(channel, format!("`{url}` is no address ({why}); write it as https://host/path")))?;
+    match parsed.scheme() {
+        "http" | "https" => Ok(parsed),
+        scheme => Err(config(channel, format!("`{scheme}` addresses can't be called; use https"))),
+    }
+}
+
+fn config(channel: &Channel, message: String) -> Error {
+    Error::new(ErrorKind::Config, format!("channel `{}`: {message}", channel.name)).with("channel", channel.id.as_str())
+}
