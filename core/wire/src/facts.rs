@@ -1,7 +1,7 @@
 //! What a scan finds out about a request.
 
-use smallvec::SmallVec;
 use sluicegate_core::{Call, CallId, Format, Needs};
+use smallvec::SmallVec;
 
 /// No image costs more input tokens than this at any known provider.
 ///
@@ -98,7 +98,9 @@ impl Facts {
             (u64::from(self.images), IMAGE_TOKENS_MAX),
         ]
         .iter()
-        .fold(CALL_OVERHEAD.saturating_add(self.text_bytes), |sum, (n, each)| sum.saturating_add(n.saturating_mul(*each)));
+        .fold(CALL_OVERHEAD.saturating_add(self.text_bytes), |sum, (n, each)| {
+            sum.saturating_add(n.saturating_mul(*each))
+        });
         Some(sum.saturating_add(self.audio_bytes.div_ceil(AUDIO_BYTES_PER_TOKEN)))
     }
 

@@ -93,7 +93,9 @@ impl Fault {
         let message = match said.message {
             Some(ref message) => safe(message),
             // A page of HTML says nothing.
-            None if view.is_some() || body.trim_ascii_start().starts_with(b"<") => format!("the upstream answered with status {status}"),
+            None if view.is_some() || body.trim_ascii_start().starts_with(b"<") => {
+                format!("the upstream answered with status {status}")
+            }
             None => safe(&fallback()),
         };
         Self { class: said.class(status, &message), code: said.word(), message }
@@ -151,7 +153,12 @@ impl Said {
         if let Some(base) = v.get("base_resp") {
             let code = word_of(base, "status_code").filter(|code| code != "0");
             if code.is_some() {
-                return Self { is_error: true, message: word_text(base, "status_msg"), code, ..Self::default() };
+                return Self {
+                    is_error: true,
+                    message: word_text(base, "status_msg"),
+                    code,
+                    ..Self::default()
+                };
             }
         }
         match v.get("error") {
@@ -162,11 +169,15 @@ impl Said {
                 code: word_of(error, "code"),
                 detail_code: error.get("details").and_then(|d| word_of(d, "error_code")),
             },
-            Some(error) if error.kind() == Kind::String => {
-                Self { is_error: true, message: error.as_str().map(Into::into), code: word_of(v, "code"), ..Self::default() }
-            }
+            Some(error) if error.kind() == Kind::String => Self {
+                is_error: true,
+                message: error.as_str().map(Into::into),
+                code: word_of(v, "code"),
+                ..Self::default()
+            },
             _ => Self {
-                is_error: v.get_str("type").as_deref() == Some("error") || v.get("success").and_then(Val::as_bool) == Some(false),
+                is_error: v.get_str("type").as_deref() == Some("error")
+                    || v.get("success").and_then(Val::as_bool) == Some(false),
                 message: ["message", "msg", "detail", "error_msg"].iter().find_map(|name| word_text(v, name)),
                 kind: word_of(v, "type"),
                 code: word_of(v, "code").or_else(|| word_of(v, "error_code")),
@@ -181,14 +192,26 @@ impl Said {
 
     fn class(&self, status: u16, message: &str) -> FaultClass {
         let text = message.to_ascii_lowercase();
-        let words: Vec<String> =
-            [&self.kind, &self.code, &self.detail_code].into_iter().flatten().map(|word| word.to_ascii_lowercase()).collect();
+        let words: Vec<String> = [&self.kind, &self.code, &self.detail_code]
+            .into_iter()
+            .flatten()
+            .map(|word| word.to_ascii_lowercase())
+            .collect();
         let word = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
         let says = |known: &[&str]| known.iter().any(|part| text.contains(part));
         if word(QUOTA_WORDS) || says(QUOTA_TEXTS) || status == 402 {
             return FaultClass::Quota;
         }
-        if word(&["rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "1302", "1303", "1305", "1002"]) || status == 429 {
+        if word(&[
+            "rate_limit_error",
+            "rate_limit_exceeded",
+            "resource_exhausted",
+            "1302",
+            "1303",
+            "1305",
+            "1002",
+        ]) || status == 429
+        {
             return FaultClass::RateLimit;
         }
         // Texts are trusted only about requests that were refused: a server error may quote anything.
@@ -199,10 +222,20 @@ impl Said {
         if word(POLICY_WORDS) || refused && says(POLICY_TEXTS) {
             return FaultClass::ContentPolicy;
         }
-        if word(&["overloaded_error", "overloaded", "unavailable", "server_overloaded"]) || matches!(status, 503 | 529) {
+        if word(&["overloaded_error", "overloaded", "unavailable", "server_overloaded"])
+            || matches!(status, 503 | 529)
+        {
             return FaultClass::Overloaded;
         }
-        if word(&["authentication_error", "permission_error", "invalid_api_key", "unauthenticated", "1000", "1001", "1004"]) {
+        if word(&[
+            "authentication_error",
+            "permission_error",
+            "invalid_api_key",
+            "unauthenticated",
+            "1000",
+            "1001",
+            "1004",
+        ]) {
             return FaultClass::Auth;
         }
         match status {
@@ -231,8 +264,13 @@ const QUOTA_WORDS: &[&str] = &[
     "1113",
     "1008",
 ];
-const QUOTA_TEXTS: &[&str] =
-    &["insufficient balance", "credit balance is too low", "exceeded your current quota", "insufficient credits", "account overdue"];
+const QUOTA_TEXTS: &[&str] = &[
+    "insufficient balance",
+    "credit balance is too low",
+    "exceeded your current quota",
+    "insufficient credits",
+    "account overdue",
+];
 const CONTEXT_TEXTS: &[&str] = &[
     "maximum context length",
     "prompt is too long",
@@ -244,8 +282,10 @@ const CONTEXT_TEXTS: &[&str] = &[
     "context length",
     "reduce the length of the messages",
 ];
-const POLICY_WORDS: &[&str] = &["content_filter", "content_policy_violation", "responsibleaipolicyviolation", "1301"];
-const POLICY_TEXTS: &[&str] = &["content management policy", "content policy", "safety system", "content filter"];
+const POLICY_WORDS: &[&str] =
+    &["content_filter", "content_policy_violation", "responsibleaipolicyviolation", "1301"];
+const POLICY_TEXTS: &[&str] =
+    &["content management policy", "content policy", "safety system", "content filter"];
 
 fn word_text(v: Val<'_>, name: &str) -> Option<String> {
     v.get_str(name).map(|text| text.into_owned()).filter(|text| !text.is_empty())
@@ -257,7 +297,8 @@ const SECRETS: [&str; 8] = ["sk-", "sk_", "gsk_", "xai-", "AIza", "AKIA", "eyJ",
 /// A message fit for logs and callers.
 fn safe(message: &str) -> String {
     let mut out = String::with_capacity(message.len().min(MESSAGE_MAX));
-    let clean: String = message.chars().take(MESSAGE_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean: String =
+        message.chars().take(MESSAGE_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut after_bearer = false;
     for (at, word) in clean.split(' ').enumerate() {
         if at > 0 {
@@ -265,7 +306,9 @@ fn safe(message: &str) -> String {
         }
         let secret = SECRETS.iter().filter_map(|mark| word.find(mark)).min();
         // A mark inside a word (`task-`) is no credential: it must start one.
-        let secret = secret.filter(|at| *at == 0 || word.get(..*at).is_some_and(|head| !head.ends_with(char::is_alphanumeric)));
+        let secret = secret.filter(|at| {
+            *at == 0 || word.get(..*at).is_some_and(|head| !head.ends_with(char::is_alphanumeric))
+        });
         match secret {
             _ if after_bearer && !word.is_empty() => out.push_str("[redacted]"),
             Some(from) => {

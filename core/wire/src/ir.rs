@@ -9,4 +9,7 @@ mod request;
 
 pub(crate) use answer::{AnswerBlock, Choice, Fold, Head};
 pub(crate) use event::{Event, Item, Stop};
-pub(crate) use request::{Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tier, Tool, ToolChoice};
+pub(crate) use request::{
+    Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tier, Tool,
+    ToolChoice,
+};

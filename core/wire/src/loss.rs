@@ -103,7 +103,8 @@ impl fmt::Display for Losses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, loss) in self.list.iter().enumerate() {
             let sep = if at > 0 { "; " } else { "" };
-            let path: String = loss.path.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
+            let path: String =
+                loss.path.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
             write!(f, "{sep}{} {path}", loss.kind.as_str())?;
         }
         if self.more > 0 {

@@ -6,7 +6,8 @@ use crate::loss::Losses;
 
 /// The media type and base64 data of a `data:` URL. Parameters such as a charset are ignored (T63).
 fn data_url(url: &str) -> Option<(String, &str)> {
-    let rest = url.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:")).and_then(|_| url.get(5..))?;
+    let rest =
+        url.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:")).and_then(|_| url.get(5..))?;
     let (head, data) = rest.split_once(',')?;
     let mut words = head.split(';');
     let media_type = words.next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -28,7 +29,10 @@ pub(crate) fn image_source(url: &str, path: &str, losses: &mut Losses) -> Result
         let media_type = match sniff(data) {
             Some(found) => {
                 if found != label && !(found == "image/jpeg" && label == "image/jpg") {
-                    losses.approximated(format!("{path}.image_url"), "the label of the image doesn't match its bytes");
+                    losses.approximated(
+                        format!("{path}.image_url"),
+                        "the label of the image doesn't match its bytes",
+                    );
                 }
                 found.to_owned()
             }
@@ -48,10 +52,17 @@ pub(crate) fn document_source(file_data: &str, path: &str) -> Result<Source> {
     let (media_type, data) = match data_url(file_data) {
         Some((media_type, data)) => (media_type, data),
         None if file_data.starts_with("JVBERi") => ("application/pdf".to_owned(), file_data),
-        None => return Err(WireError::invalid(format!("the file of `{path}` must be a base64 data: URL")).at(path)),
+        None => {
+            return Err(
+                WireError::invalid(format!("the file of `{path}` must be a base64 data: URL")).at(path)
+            );
+        }
     };
     if media_type != "application/pdf" {
-        return Err(WireError::unsupported(format!("the file of `{path}` is `{media_type}`: only PDF can be translated")).at(path));
+        return Err(WireError::unsupported(format!(
+            "the file of `{path}` is `{media_type}`: only PDF can be translated"
+        ))
+        .at(path));
     }
     Ok(Source::Base64 { media_type, data: data.to_owned() })
 }
@@ -67,7 +78,10 @@ mod tests {
         let source = image_source(png, "p", &mut losses).unwrap();
         assert_eq!(source, Source::Base64 { media_type: "image/png".into(), data: "iVBORw0KGgoAAAA".into() });
         assert_eq!(losses.count(), 1);
-        assert_eq!(image_source("https://x/y.png", "p", &mut losses), Ok(Source::Url("https://x/y.png".into())));
+        assert_eq!(
+            image_source("https://x/y.png", "p", &mut losses),
+            Ok(Source::Url("https://x/y.png".into()))
+        );
         for bad in ["", "file:///etc/passwd", "data:image/png,raw", "data:"] {
             assert!(image_source(bad, "p", &mut losses).is_err(), "{bad}");
         }

@@ -21,7 +21,11 @@ impl Names {
         if let Some((_, sent)) = self.pairs.iter().find(|(ours, _)| ours == name) {
             return sent.clone();
         }
-        let mut short: String = name.chars().map(|c| if c.is_ascii() && is_plain(c as u8) { c } else { '_' }).take(NAME_MAX - 9).collect();
+        let mut short: String = name
+            .chars()
+            .map(|c| if c.is_ascii() && is_plain(c as u8) { c } else { '_' })
+            .take(NAME_MAX - 9)
+            .collect();
         short.push_str(&format!("_{:08x}", fnv1a(name)));
         self.pairs.push((name.to_owned(), short.clone()));
         short
@@ -49,7 +53,9 @@ fn is_plain(b: u8) -> bool {
 
 /// FNV-1a, folded to 32 bits: names must come out the same in every process and version.
 fn fnv1a(text: &str) -> u32 {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     (hash ^ (hash >> 32)) as u32
 }
 
@@ -71,6 +77,9 @@ mod tests {
         assert_eq!(names.restore(&dotted), "files.read");
         assert_eq!((tool_id("call_1"), tool_id("a:1")), ("call_1".into(), tool_id("a:1")));
         assert!(tool_id("a:1").starts_with("a1_") && tool_id("a:1") != tool_id("a.1"));
-        assert_eq!((names.shorten("plain_1-a"), names.restore("unknown")), ("plain_1-a".to_owned(), "unknown"));
+        assert_eq!(
+            (names.shorten("plain_1-a"), names.restore("unknown")),
+            ("plain_1-a".to_owned(), "unknown")
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! What passes by in an answer.
 
-use sluicegate_core::Usage;
+use sluicegate_core::{Usage, UsageSource};
 
 use crate::fault::Fault;
 
@@ -33,5 +33,61 @@ impl Observed {
     /// A plausible count of output tokens when none was reported: four bytes make one.
     pub fn output_estimate(&self) -> u64 {
         self.output_bytes.div_ceil(4)
+    }
+
+    /// What an attempt that was answered with a success status is settled with, once it has ended.
+    ///
+    /// Reported counts of an answer that came to its end are taken as they are. Otherwise the output is what was
+    /// delivered, if that is more than was reported until then (Anthropic's first event reports one token), and the
+    /// input is `input_estimate` if none was reported. An error before any content uses nothing.
+    pub fn settlement(&self, input_estimate: u64) -> (Usage, UsageSource) {
+        if self.error.is_some() && !self.first_content {
+            return (Usage::default(), UsageSource::None);
+        }
+        let delivered = self.output_estimate();
+        match self.usage {
+            Some(usage) if self.finished || usage.output_tokens() >= delivered => {
+                (usage, UsageSource::Reported)
+            }
+            Some(usage) => {
+                let visible =
+                    delivered.saturating_sub(usage.output_reasoning.saturating_add(usage.audio_out));
+                (Usage { output_visible: visible, ..usage }, UsageSource::Counted)
+            }
+            None => {
+                let counted =
+                    Usage { input_uncached: input_estimate, output_visible: delivered, ..Usage::default() };
+                (counted, UsageSource::Counted)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FaultClass;
+
+    #[test]
+    fn an_answer_is_settled_with_what_is_known() {
+        let reported = Usage { input_uncached: 10, output_visible: 1, ..Usage::default() };
+        let whole = Observed {
+            usage: Some(reported),
+            finished: true,
+            first_content: true,
+            output_bytes: 400,
+            ..Observed::default()
+        };
+        assert_eq!(whole.settlement(7), (reported, UsageSource::Reported));
+        let broken = Observed { finished: false, ..whole.clone() };
+        assert_eq!(broken.settlement(7), (Usage { output_visible: 100, ..reported }, UsageSource::Counted));
+        let silent = Observed { usage: None, ..whole.clone() };
+        let counted = Usage { input_uncached: 7, output_visible: 100, ..Usage::default() };
+        assert_eq!(silent.settlement(7), (counted, UsageSource::Counted));
+        let fault = Some(Fault::new(FaultClass::Server, "no"));
+        let failed = Observed { error: fault.clone(), usage: Some(reported), ..Observed::default() };
+        assert_eq!(failed.settlement(7), (Usage::default(), UsageSource::None));
+        let late = Observed { error: fault, ..broken };
+        assert_eq!(late.settlement(7).1, UsageSource::Counted);
     }
 }

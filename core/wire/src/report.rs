@@ -85,11 +85,15 @@ impl From<&Fault> for Report {
     fn from(fault: &Fault) -> Self {
         let kind = fault.class.kind();
         match fault.class {
-            FaultClass::Auth | FaultClass::Quota => {
-                Self::new(kind, "the upstream doesn't accept this gateway's own credential or balance: tell the operator")
-            }
+            FaultClass::Auth | FaultClass::Quota => Self::new(
+                kind,
+                "the upstream doesn't accept this gateway's own credential or balance: tell the operator",
+            ),
             FaultClass::ContextLength => Self::new(kind, fault.message.as_str()),
-            FaultClass::ContentPolicy => Self { code: Some("content_policy_violation".into()), ..Self::new(kind, fault.message.as_str()) },
+            FaultClass::ContentPolicy => Self {
+                code: Some("content_policy_violation".into()),
+                ..Self::new(kind, fault.message.as_str())
+            },
             _ => Self { code: fault.code.clone(), ..Self::new(kind, fault.message.as_str()) },
         }
     }
@@ -129,9 +133,10 @@ fn openai_code(kind: ErrorKind) -> Option<&'static str> {
 /// Anthropic's `type` word.
 fn anthropic_type(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::InvalidRequest | ErrorKind::ContextTooLong | ErrorKind::UpstreamRejected | ErrorKind::NotSupported => {
-            "invalid_request_error"
-        }
+        ErrorKind::InvalidRequest
+        | ErrorKind::ContextTooLong
+        | ErrorKind::UpstreamRejected
+        | ErrorKind::NotSupported => "invalid_request_error",
         ErrorKind::Unauthenticated => "authentication_error",
         ErrorKind::Forbidden | ErrorKind::PolicyDenied => "permission_error",
         ErrorKind::NotFound | ErrorKind::ModelNotFound => "not_found_error",
@@ -167,8 +172,16 @@ mod tests {
     #[test]
     fn every_kind_has_a_word_in_both_formats() {
         let known_anthropic = [
-            "invalid_request_error", "authentication_error", "permission_error", "not_found_error", "conflict_error",
-            "request_too_large", "rate_limit_error", "overloaded_error", "timeout_error", "api_error",
+            "invalid_request_error",
+            "authentication_error",
+            "permission_error",
+            "not_found_error",
+            "conflict_error",
+            "request_too_large",
+            "rate_limit_error",
+            "overloaded_error",
+            "timeout_error",
+            "api_error",
         ];
         for kind in ErrorKind::ALL {
             assert!(known_anthropic.contains(&anthropic_type(kind)), "{kind}");
@@ -181,7 +194,10 @@ mod tests {
 
     #[test]
     fn the_channels_credential_is_not_the_callers_affair() {
-        let fault = Fault::classify(401, br#"{"error":{"message":"Incorrect API key provided: sk-abc","code":"invalid_api_key"}}"#);
+        let fault = Fault::classify(
+            401,
+            br#"{"error":{"message":"Incorrect API key provided: sk-abc","code":"invalid_api_key"}}"#,
+        );
         let report = Report::from(&fault);
         assert_eq!((report.kind, report.code.as_deref()), (ErrorKind::UpstreamAuth, None));
         assert!(!report.message.contains("API key"));

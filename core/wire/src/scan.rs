@@ -6,14 +6,14 @@ mod field;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 use sluicegate_core::Format;
+use smallvec::SmallVec;
 
 use crate::error::{Result, WireError};
 use crate::facts::{Concern, Facts};
 use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
-use field::concern;
 pub(crate) use field::Field;
+use field::concern;
 
 /// More top-level fields than this are refused: the longest vendor list has about 60.
 // BOUND: duplicates are searched among unknown names pairwise.
@@ -73,8 +73,9 @@ impl Scanned {
 /// The body isn't UTF-8, isn't JSON, nests deeper than [`crate::MAX_DEPTH`], isn't an object, names a top-level field
 /// twice (names are compared unescaped), lacks its model or messages, or gives a field that we read a wrong type.
 pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
-    let text = std::str::from_utf8(body)
-        .map_err(|e| WireError::invalid(format!("the body isn't UTF-8 (byte {}): send JSON in UTF-8", e.valid_up_to())))?;
+    let text = std::str::from_utf8(body).map_err(|e| {
+        WireError::invalid(format!("the body isn't UTF-8 (byte {}): send JSON in UTF-8", e.valid_up_to()))
+    })?;
     let text_from = text.strip_prefix('\u{feff}').map_or(0, |_| 3);
     if text_from > 0 {
         return scan(format, &body.slice(text_from..));
@@ -126,6 +127,8 @@ impl<'a> Scan<'a> {
     fn object(&mut self) -> Result<()> {
         let kind = self.cursor.kind()?;
         if kind != Kind::Object {
+            self.cursor.skip()?;
+            self.cursor.end()?;
             return Err(WireError::invalid(format!("the body must be a JSON object, not {}", kind.word())));
         }
         let mut more = self.cursor.enter()?;
@@ -139,7 +142,9 @@ impl<'a> Scan<'a> {
             _ => &[(Field::Model, "model"), (Field::Messages, "messages")],
         };
         match needed.iter().find(|(field, _)| self.seen & field.bit() == 0) {
-            Some((_, name)) => Err(WireError::invalid(format!("`{name}` is missing: add it to the request body")).at(*name)),
+            Some((_, name)) => {
+                Err(WireError::invalid(format!("`{name}` is missing: add it to the request body")).at(*name))
+            }
             None => Ok(()),
         }
     }
@@ -153,9 +158,16 @@ impl<'a> Scan<'a> {
         let start = self.cursor.at();
         self.value(field, &name)?;
         if self.members.len() >= FIELDS_MAX {
-            return Err(WireError::invalid(format!("the body has more than {FIELDS_MAX} top-level fields: send fewer")));
+            return Err(WireError::invalid(format!(
+                "the body has more than {FIELDS_MAX} top-level fields: send fewer"
+            )));
         }
-        self.members.push(Member { field, name: span, escaped, value: Span { start, end: self.cursor.at() } });
+        self.members.push(Member {
+            field,
+            name: span,
+            escaped,
+            value: Span { start, end: self.cursor.at() },
+        });
         Ok(())
     }
 
@@ -177,7 +189,9 @@ impl<'a> Scan<'a> {
         };
         self.seen |= bit;
         if twice {
-            return Err(WireError::invalid(format!("`{name}` stands twice in the body: send it once")).at(name));
+            return Err(
+                WireError::invalid(format!("`{name}` stands twice in the body: send it once")).at(name)
+            );
         }
         Ok(())
     }
@@ -190,12 +204,14 @@ impl<'a> Scan<'a> {
             Field::Input => self.input(),
             Field::Tools => self.tools(),
             Field::Stream => {
-                self.facts.stream = self.typed(name, "true or false", Kind::Bool)?.is_some_and(|raw| raw == "true");
+                self.facts.stream =
+                    self.typed(name, "true or false", Kind::Bool)?.is_some_and(|raw| raw == "true");
                 Ok(())
             }
             Field::StreamOptions => {
                 let asked = self.typed(name, "an object", Kind::Object)?;
-                let asked = asked.and_then(|raw| Val::trusted(raw).get("include_usage")).and_then(Val::as_bool);
+                let asked =
+                    asked.and_then(|raw| Val::trusted(raw).get("include_usage")).and_then(Val::as_bool);
                 self.facts.include_usage = asked == Some(true);
                 Ok(())
             }
@@ -207,7 +223,9 @@ impl<'a> Scan<'a> {
             Field::N | Field::BestOf => {
                 let n = self.whole(name)?.unwrap_or(1);
                 let n = u32::try_from(n).ok().filter(|n| *n >= 1);
-                let n = n.ok_or_else(|| WireError::invalid(format!("`{name}` must be at least 1 and fit 32 bits")).at(name))?;
+                let n = n.ok_or_else(|| {
+                    WireError::invalid(format!("`{name}` must be at least 1 and fit 32 bits")).at(name)
+                })?;
                 self.facts.choices = self.facts.choices.max(n);
                 if field == Field::BestOf && n > 1 {
                     self.facts.concern("best_of", Concern::Cost);
@@ -220,7 +238,8 @@ impl<'a> Scan<'a> {
                 Ok(())
             }
             Field::ServiceTier => {
-                self.facts.service_tier = self.typed(name, "a string", Kind::String)?.map(|raw| unescape(raw).into_owned());
+                self.facts.service_tier =
+                    self.typed(name, "a string", Kind::String)?.map(|raw| unescape(raw).into_owned());
                 if self.facts.service_tier.is_some() {
                     self.facts.concern("service_tier", Concern::Cost);
                 }
@@ -320,13 +339,18 @@ impl<'a> Scan<'a> {
             return Ok(None);
         };
         let n = Val::trusted(raw).as_u64();
-        n.map(Some).ok_or_else(|| WireError::invalid(format!("`{name}` must be a whole number of at least 0, not `{raw}`")).at(name))
+        n.map(Some).ok_or_else(|| {
+            WireError::invalid(format!("`{name}` must be a whole number of at least 0, not `{raw}`")).at(name)
+        })
     }
 
     fn tags(&mut self, name: &str, tags: Val<'_>) -> Result<()> {
         for tag in tags.elements().filter_map(Val::as_str) {
             if self.facts.tags.len() >= TAGS_MAX {
-                return Err(WireError::invalid(format!("`{name}` has more than {TAGS_MAX} tags: send fewer")).at(name));
+                return Err(WireError::invalid(format!(
+                    "`{name}` has more than {TAGS_MAX} tags: send fewer"
+                ))
+                .at(name));
             }
             if !self.facts.tags.iter().any(|known| *known == tag) {
                 self.facts.tags.push(tag.into_owned());

@@ -42,7 +42,8 @@ pub struct Edits<'a> {
 pub(crate) fn wants_max_completion_tokens(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or(model);
     ["o1", "o3", "o4", "gpt-5"].iter().any(|family| {
-        name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.', '@', ':']))
+        name.strip_prefix(family)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.', '@', ':']))
     })
 }
 
@@ -50,7 +51,9 @@ pub(crate) fn wants_max_completion_tokens(model: &str) -> bool {
 pub(crate) fn ceiling_name(format: Format, field: CeilingField, model: &str) -> &'static str {
     match (format, field) {
         (Format::OpenaiChat, CeilingField::MaxCompletionTokens) => "max_completion_tokens",
-        (Format::OpenaiChat, CeilingField::AsSent) if wants_max_completion_tokens(model) => "max_completion_tokens",
+        (Format::OpenaiChat, CeilingField::AsSent) if wants_max_completion_tokens(model) => {
+            "max_completion_tokens"
+        }
         _ => "max_tokens",
     }
 }
@@ -86,7 +89,10 @@ impl<'a> Plan<'a> {
         Self {
             edits,
             model: edits.model.filter(|model| *model != facts.model),
-            force_usage: edits.include_usage && scanned.format() == Format::OpenaiChat && facts.stream && !facts.include_usage,
+            force_usage: edits.include_usage
+                && scanned.format() == Format::OpenaiChat
+                && facts.stream
+                && !facts.include_usage,
             ceiling_in_place: as_sent && (sent(Field::MaxTokens) || sent(Field::MaxCompletionTokens)),
         }
     }
@@ -162,7 +168,10 @@ impl<'a> Plan<'a> {
         if let Some(n) = self.edits.max_output.filter(|_| !self.ceiling_in_place) {
             let model = self.edits.model.unwrap_or(&scanned.facts().model);
             begin(&mut out);
-            out.push_str(&format!("\"{}\":{n}", ceiling_name(scanned.format(), self.edits.ceiling_field, model)));
+            out.push_str(&format!(
+                "\"{}\":{n}",
+                ceiling_name(scanned.format(), self.edits.ceiling_field, model)
+            ));
         }
         if self.force_usage && scanned.member(Field::StreamOptions).is_none() {
             begin(&mut out);

@@ -46,7 +46,11 @@ impl Splitter {
     ///
     /// # Errors
     /// An unfinished frame grew beyond the bound.
-    pub fn feed(&mut self, chunk: Bytes, mut on: impl FnMut(&Bytes, Range<usize>)) -> Result<Bytes, FrameTooLarge> {
+    pub fn feed(
+        &mut self,
+        chunk: Bytes,
+        mut on: impl FnMut(&Bytes, Range<usize>),
+    ) -> Result<Bytes, FrameTooLarge> {
         let data = if self.carry.is_empty() {
             chunk
         } else {

@@ -42,7 +42,8 @@ struct Parts<'a> {
     delta: Option<Val<'a>>,
     block: Option<Val<'a>>,
     content: Option<Val<'a>>,
-    stop: Option<Val<'a>>,
+    data: Option<Val<'a>>,
+    base: Option<Val<'a>>,
 }
 
 impl<'a> Parts<'a> {
@@ -72,12 +73,24 @@ impl<'a> Parts<'a> {
                 "\"delta\"" => parts.delta = Some(value),
                 "\"content_block\"" => parts.block = Some(value),
                 "\"content\"" => parts.content = Some(value),
-                "\"stop_reason\"" => parts.stop = Some(value),
+                "\"data\"" => parts.data = Some(value),
+                "\"base_resp\"" => parts.base = Some(value),
                 _ => {}
             }
             more = cursor.more(b'}').ok()?;
         }
+        cursor.end().ok()?;
         Some(parts)
+    }
+
+    /// Whether this is plainly a whole answer of that format.
+    fn is_answer(&self, format: Format) -> bool {
+        let main = match format {
+            Format::OpenaiChat => self.choices,
+            Format::OpenaiEmbeddings => self.data,
+            _ => self.content,
+        };
+        main.is_some_and(|list| list.kind() == Kind::Array) && self.error.is_none() && self.base.is_none()
     }
 }
 
@@ -113,12 +126,14 @@ impl Tap {
 
     /// Reads a whole body. Returns where the model's name stands.
     pub(crate) fn body(&mut self, body: &[u8]) -> Option<Range<usize>> {
-        if let Some(fault) = Fault::in_ok_body(self.format, body) {
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        let parts = Parts::read(text).unwrap_or_default();
+        if !parts.is_answer(self.format)
+            && let Some(fault) = Fault::in_ok_body(self.format, body)
+        {
             self.observed.error = Some(fault);
             return None;
         }
-        let text = std::str::from_utf8(body).ok()?;
-        let parts = Parts::read(text)?;
         let seen = self.parts(&parts, text);
         if self.format == Format::OpenaiEmbeddings {
             self.observed.first_content = true;
@@ -134,7 +149,11 @@ impl Tap {
         if let Some((model, _)) = parts.model {
             note(&mut self.observed.served_model, Some(model));
         }
-        if self.format == Format::AnthropicMessages { self.anthropic(parts, text) } else { self.openai(parts, text) }
+        if self.format == Format::AnthropicMessages {
+            self.anthropic(parts, text)
+        } else {
+            self.openai(parts, text)
+        }
     }
 
     fn openai(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
@@ -150,8 +169,13 @@ impl Tap {
             self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
         }
         Seen {
-            usage_only: choices == 0 && parts.choices.is_some() && parts.usage.is_some_and(|u| u.kind() == Kind::Object),
-            model: parts.model.filter(|(v, _)| v.kind() == Kind::String).map(|(_, span)| span.start..span.end),
+            usage_only: choices == 0
+                && parts.choices.is_some()
+                && parts.usage.is_some_and(|u| u.kind() == Kind::Object),
+            model: parts
+                .model
+                .filter(|(v, _)| v.kind() == Kind::String)
+                .map(|(_, span)| span.start..span.end),
         }
     }
 
@@ -172,7 +196,9 @@ impl Tap {
     fn delta(&mut self, delta: Val<'_>) {
         for (name, value) in delta.members() {
             match (&*name, value.kind()) {
-                ("content" | "reasoning_content" | "reasoning" | "refusal", Kind::String) => self.output(value),
+                ("content" | "reasoning_content" | "reasoning" | "refusal", Kind::String) => {
+                    self.output(value)
+                }
                 ("tool_calls", Kind::Array) => {
                     for call in value.elements() {
                         self.observed.first_content = true;
@@ -213,7 +239,10 @@ impl Tap {
             "content_block_start" => {
                 let block = parts.block.and_then(|b| b.get_str("type"));
                 // A text block starts empty; a tool call's name is content.
-                if let Some(block) = parts.block.filter(|_| block.as_deref() != Some("text") && block.as_deref() != Some("thinking")) {
+                if let Some(block) = parts
+                    .block
+                    .filter(|_| block.as_deref() != Some("text") && block.as_deref() != Some("thinking"))
+                {
                     self.observed.first_content = true;
                     self.block(block);
                 } else if let Some(block) = parts.block {
@@ -241,7 +270,10 @@ impl Tap {
                     self.observed.first_content = true;
                     self.block(block);
                 }
-                seen.model = parts.model.filter(|(v, _)| v.kind() == Kind::String).map(|(_, span)| span.start..span.end);
+                seen.model = parts
+                    .model
+                    .filter(|(v, _)| v.kind() == Kind::String)
+                    .map(|(_, span)| span.start..span.end);
                 self.counts(parts.usage);
             }
             _ => {}

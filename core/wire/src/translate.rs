@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sluicegate_core::{Format, Usage};
 
 use crate::bridge::{Body, BridgeOptions, End, Reply, cut_off, fault_of};
-use crate::error::Result;
+use crate::error::{Result, WireError};
 use crate::fault::{Fault, FaultClass};
 use crate::ir::{Fold, Head, Item};
 use crate::json::Val;
@@ -33,6 +33,15 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
     };
     if let Some(model) = edits.model {
         request.model = model.to_owned();
+    }
+    let mut declared = std::collections::HashSet::new();
+    if let Some(twice) = request.tools.iter().find(|tool| !declared.insert(tool.name.as_str())) {
+        // Calls of either could not be told apart (T56).
+        return Err(WireError::invalid(format!(
+            "the tool `{}` is declared twice: give each its own name",
+            twice.name
+        ))
+        .at("tools"));
     }
     request.max_output = edits.max_output.or(request.max_output);
     let text = match target {
@@ -103,7 +112,9 @@ impl Translator {
         };
         let sink = match (options.caller_streams, options.caller) {
             (false, _) => Sink::Whole { head, fold: Fold::default() },
-            (true, Format::AnthropicMessages) => Sink::Anthropic(anthropic::Encoder::new(head, options.input_estimate)),
+            (true, Format::AnthropicMessages) => {
+                Sink::Anthropic(anthropic::Encoder::new(head, options.input_estimate))
+            }
             (true, _) => Sink::Chat(openai_chat::Encoder::new(head, options.reply.usage_wanted)),
         };
         Self {

@@ -191,9 +191,13 @@ mod tests {
 
     #[test]
     fn reasoning_beside_the_completion_is_told_by_the_total() {
-        let beside = chat(r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,"completion_tokens_details":{"reasoning_tokens":7}}"#);
+        let beside = chat(
+            r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,"completion_tokens_details":{"reasoning_tokens":7}}"#,
+        );
         assert_eq!(beside.unwrap().unwrap().output_tokens(), 12);
-        let more_than_all = chat(r#"{"prompt_tokens":10,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":7}}"#);
+        let more_than_all = chat(
+            r#"{"prompt_tokens":10,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":7}}"#,
+        );
         assert_eq!(more_than_all.unwrap().unwrap().output_tokens(), 12);
     }
 
@@ -221,7 +225,12 @@ mod tests {
         assert_eq!(chat("{}"), Ok(None));
         assert_eq!(chat(r#"{"prompt_tokens":null}"#), Ok(None));
         assert_eq!(anthropic(&[r#"{"input_tokens":-5}"#]), Err(Absurd));
-        assert_eq!(anthropic(&[r#"{"input_tokens":5,"output_tokens":1,"output_tokens_details":{"thinking_tokens":2}}"#]), Err(Absurd));
+        assert_eq!(
+            anthropic(&[
+                r#"{"input_tokens":5,"output_tokens":1,"output_tokens_details":{"thinking_tokens":2}}"#
+            ]),
+            Err(Absurd)
+        );
         assert_eq!(anthropic(&["{}"]), Ok(None));
     }
 

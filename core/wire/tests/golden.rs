@@ -1,7 +1,13 @@
 //! Wire fixtures and what becomes of them: `tests/data/wire` holds the inputs, its `snapshots` what they turn into.
 //!
 //! Accept changed results with `INSTA_UPDATE=always cargo test -p sluicegate-wire --test golden`, then read the diff.
-#![expect(clippy::disallowed_methods, reason = "fixtures are files")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests read their fixtures from files and fail by panicking"
+)]
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,7 +18,8 @@ use sluicegate_core::{ErrorKind, Format};
 use sluicegate_wire::{Bridge, BridgeOptions, CeilingField, Edits, End, Report, scan};
 
 fn load(path: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap())
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 fn format(v: &Value) -> Format {
@@ -51,8 +58,12 @@ fn prepared(case: &Value) -> String {
     };
     let drop = strings(&case["edits"]["drop"]);
     let drop: Vec<&str> = drop.iter().map(String::as_str).collect();
-    let set: Vec<(String, String)> =
-        case["edits"]["set"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.to_string())).collect();
+    let set: Vec<(String, String)> = case["edits"]["set"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(k, v)| (k.clone(), v.to_string()))
+        .collect();
     let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let edits = Edits {
         model: case["edits"]["model"].as_str(),
@@ -67,14 +78,25 @@ fn prepared(case: &Value) -> String {
     match result {
         Err(e) => writeln!(out, "refused: {} ({}, param {:?})", e.message(), e.kind(), e.param()).unwrap(),
         Ok((prepared, scanned)) => {
-            let text = if from == to { String::from_utf8_lossy(&prepared.body).into_owned() } else { pretty(&prepared.body) };
+            let text = if from == to {
+                String::from_utf8_lossy(&prepared.body).into_owned()
+            } else {
+                pretty(&prepared.body)
+            };
             serde_json::from_slice::<Value>(&prepared.body).expect("what is sent is JSON");
             writeln!(out, "{text}\n").unwrap();
             for loss in &prepared.losses {
                 writeln!(out, "{loss}").unwrap();
             }
             let facts = scanned.facts();
-            writeln!(out, "bound {:?}, max output {:?}, hides usage {}", facts.input_bound(), facts.max_output, prepared.reply.hide_usage).unwrap();
+            writeln!(
+                out,
+                "bound {:?}, max output {:?}, hides usage {}",
+                facts.input_bound(),
+                facts.max_output,
+                prepared.reply.hide_usage
+            )
+            .unwrap();
             if !facts.concerns.is_empty() {
                 writeln!(out, "concerns {:?}", facts.concerns).unwrap();
             }
@@ -102,7 +124,8 @@ fn each(dir: &str, run: impl Fn(&Value) -> String) {
 /// The options that a real call would have: they come from a prepared request.
 fn options(case: &Value) -> BridgeOptions {
     let (caller, upstream) = (format(&case["caller"]), format(&case["upstream"]));
-    let mut request = json!({"model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]});
+    let mut request =
+        json!({"model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]});
     if caller == Format::OpenaiEmbeddings {
         request = json!({"model": "m", "input": "hi"});
     }

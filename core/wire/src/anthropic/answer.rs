@@ -55,7 +55,8 @@ impl Decoder {
     }
 
     fn open(&mut self, index: u64, block: Val<'_>, emit: &mut impl FnMut(Event)) {
-        let text = |name: &str| block.get_str(name).filter(|text| !text.is_empty()).map(|text| text.into_owned());
+        let text =
+            |name: &str| block.get_str(name).filter(|text| !text.is_empty()).map(|text| text.into_owned());
         let kind = match block.get_str("type").as_deref() {
             Some("text") => {
                 if block.get("citations").is_some_and(|c| c.elements().next().is_some()) {
@@ -93,7 +94,8 @@ impl Decoder {
                 Kind::Tool(tool)
             }
             _ => {
-                self.losses.dropped("content[]", "blocks of the provider's own tools have no place in the target");
+                self.losses
+                    .dropped("content[]", "blocks of the provider's own tools have no place in the target");
                 Kind::Other
             }
         };
@@ -103,15 +105,22 @@ impl Decoder {
 
     fn delta(&mut self, index: u64, delta: Val<'_>, emit: &mut impl FnMut(Event)) {
         let kind = self.blocks.iter().find(|(at, _)| *at == index).map(|(_, kind)| *kind);
-        let text = |name: &str| delta.get_str(name).filter(|text| !text.is_empty()).map(|text| text.into_owned());
+        let text =
+            |name: &str| delta.get_str(name).filter(|text| !text.is_empty()).map(|text| text.into_owned());
         match (delta.get_str("type").as_deref(), kind) {
             (Some("text_delta"), _) => text("text").into_iter().for_each(|t| emit(Event::Text(t))),
-            (Some("thinking_delta"), _) => text("thinking").into_iter().for_each(|t| emit(Event::Thinking(t))),
-            (Some("signature_delta"), _) => text("signature").into_iter().for_each(|t| emit(Event::Signature(t))),
+            (Some("thinking_delta"), _) => {
+                text("thinking").into_iter().for_each(|t| emit(Event::Thinking(t)))
+            }
+            (Some("signature_delta"), _) => {
+                text("signature").into_iter().for_each(|t| emit(Event::Signature(t)))
+            }
             (Some("input_json_delta"), Some(Kind::Tool(tool))) => {
                 text("partial_json").into_iter().for_each(|json| emit(Event::ToolArgs { tool, json }));
             }
-            (Some("citations_delta"), _) => self.losses.dropped("content[].citations", "the target has no place for it"),
+            (Some("citations_delta"), _) => {
+                self.losses.dropped("content[].citations", "the target has no place for it")
+            }
             _ => {}
         }
     }
@@ -119,6 +128,9 @@ impl Decoder {
 
 fn stop(v: Val<'_>, emit: &mut impl FnMut(Event)) {
     if let Some(reason) = v.get_str("stop_reason") {
-        emit(Event::Stop { reason: stop_of(&reason), sequence: v.get_str("stop_sequence").map(|s| s.into_owned()) });
+        emit(Event::Stop {
+            reason: stop_of(&reason),
+            sequence: v.get_str("stop_sequence").map(|s| s.into_owned()),
+        });
     }
 }

@@ -11,7 +11,13 @@ use crate::openai_chat::object_or_wrapped;
 use crate::usage::write_anthropic;
 
 /// Encodes an answer's one choice.
-pub(crate) fn body(head: &Head, choice: &Choice, usage: &Usage, names: &Names, losses: &mut Losses) -> String {
+pub(crate) fn body(
+    head: &Head,
+    choice: &Choice,
+    usage: &Usage,
+    names: &Names,
+    losses: &mut Losses,
+) -> String {
     object(|o| {
         o.str("id", &head.id);
         o.str("type", "message");

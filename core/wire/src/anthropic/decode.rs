@@ -1,7 +1,9 @@
 //! A messages request into the neutral model.
 
 use crate::error::{Result, WireError};
-use crate::ir::{Block, Effort, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tier, Tool, ToolChoice};
+use crate::ir::{
+    Block, Effort, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tier, Tool, ToolChoice,
+};
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
 
@@ -26,7 +28,9 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         "temperature" => request.temperature = number(),
         "top_p" => request.top_p = number(),
         "top_k" => request.top_k = number(),
-        "stop_sequences" => request.stop = value.elements().filter_map(Val::as_str).map(|s| s.into_owned()).collect(),
+        "stop_sequences" => {
+            request.stop = value.elements().filter_map(Val::as_str).map(|s| s.into_owned()).collect()
+        }
         "stream" => request.stream = value.as_bool() == Some(true),
         "tools" => {
             for (at, tool) in value.elements().enumerate() {
@@ -52,7 +56,11 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
             }
         }
         "service_tier" => {
-            request.tier = if value.as_str().as_deref() == Some("standard_only") { Some(Tier::Standard) } else { Some(Tier::Auto) };
+            request.tier = if value.as_str().as_deref() == Some("standard_only") {
+                Some(Tier::Standard)
+            } else {
+                Some(Tier::Auto)
+            };
         }
         "tags" | "fallbacks" => {}
         other => losses.dropped(other, "the target has no place for it"),
@@ -96,15 +104,22 @@ fn cache(v: Val<'_>) -> Option<String> {
 
 fn system(request: &mut Request, value: Val<'_>) {
     let whole = value.as_str().map(|text| SystemText { text: text.into_owned(), cache: None });
-    let parts = value.elements().filter_map(|part| Some(SystemText { text: part.get_str("text")?.into_owned(), cache: cache(part) }));
+    let parts = value
+        .elements()
+        .filter_map(|part| Some(SystemText { text: part.get_str("text")?.into_owned(), cache: cache(part) }));
     // QUIRK(claude code, 2026-05): its first system text is a billing header that changes with each request and would
     // spoil the prompt cache of any other provider; it says nothing to a model.
-    request.system = whole.into_iter().chain(parts).filter(|s| !s.text.starts_with("x-anthropic-billing-header")).collect();
+    request.system = whole
+        .into_iter()
+        .chain(parts)
+        .filter(|s| !s.text.starts_with("x-anthropic-billing-header"))
+        .collect();
 }
 
 fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
     if tool.get_str("type").is_some_and(|kind| kind != "custom") {
-        losses.dropped(format!("tools[{at}]"), "only tools that the caller runs by a schema can be translated");
+        losses
+            .dropped(format!("tools[{at}]"), "only tools that the caller runs by a schema can be translated");
         return None;
     }
     for field in ["defer_loading", "allowed_callers", "input_examples", "eager_input_streaming"] {
@@ -136,7 +151,9 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
             "system" => {
                 losses.approximated(path, "a system message after the first turn becomes marked user text");
                 let marked = blocks.into_iter().map(|block| match block {
-                    Block::Text { text, cache } => Block::Text { text: format!("<system>\n{text}\n</system>"), cache },
+                    Block::Text { text, cache } => {
+                        Block::Text { text: format!("<system>\n{text}\n</system>"), cache }
+                    }
                     other => other,
                 });
                 request.add(Role::User, marked.collect::<Vec<_>>());
@@ -173,18 +190,25 @@ fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bl
             text_of("text").filter(|text| !text.is_empty()).map(|text| Block::Text { text, cache })
         }
         Some("image") => source(block, path, losses).map(|source| Block::Image { source, cache }),
-        Some("document") => match document(block, path, losses)? {
-            Some(source) => Some(Block::Document { source, name: text_of("title"), cache }),
-            None => None,
-        },
+        Some("document") => document(block, path, losses)?.map(|source| Block::Document {
+            source,
+            name: text_of("title"),
+            cache,
+        }),
         Some("tool_use") => {
             let (Some(id), Some(name)) = (text_of("id"), text_of("name")) else {
                 return Err(WireError::invalid(format!("`{path}` must have an id and a name")).at(path));
             };
-            Some(Block::ToolUse { id, name, input: block.get("input").map_or("{}", Val::raw).to_owned(), cache })
+            Some(Block::ToolUse {
+                id,
+                name,
+                input: block.get("input").map_or("{}", Val::raw).to_owned(),
+                cache,
+            })
         }
         Some("tool_result") => {
-            let id = text_of("tool_use_id").ok_or_else(|| WireError::invalid(format!("`{path}.tool_use_id` is missing")).at(path))?;
+            let id = text_of("tool_use_id")
+                .ok_or_else(|| WireError::invalid(format!("`{path}.tool_use_id` is missing")).at(path))?;
             let content = match block.get("content") {
                 Some(content) => blocks(content, path, losses)?,
                 None => Vec::new(),
@@ -192,16 +216,21 @@ fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bl
             let is_error = block.get("is_error").and_then(Val::as_bool) == Some(true);
             Some(Block::ToolResult { id, content, is_error, cache })
         }
-        Some("thinking") => {
-            Some(Block::Thinking { text: text_of("thinking").unwrap_or_default(), signature: text_of("signature") })
-        }
+        Some("thinking") => Some(Block::Thinking {
+            text: text_of("thinking").unwrap_or_default(),
+            signature: text_of("signature"),
+        }),
         Some("redacted_thinking") => text_of("data").map(|data| Block::Redacted { data }),
         Some("search_result") => {
             losses.approximated(path, "a search result becomes text");
             let title = text_of("title").unwrap_or_default();
             let origin = text_of("source").unwrap_or_default();
-            let parts: Vec<String> =
-                block.get("content").into_iter().flat_map(Val::elements).filter_map(|p| Some(p.get_str("text")?.into_owned())).collect();
+            let parts: Vec<String> = block
+                .get("content")
+                .into_iter()
+                .flat_map(Val::elements)
+                .filter_map(|p| Some(p.get_str("text")?.into_owned()))
+                .collect();
             Some(Block::text(format!("{title}\n{origin}\n{}", parts.join("\n"))))
         }
         _ => {
@@ -239,7 +268,11 @@ fn document(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<So
         Some("text") => found.get_str("data").map(|text| Source::Text(text.into_owned())),
         Some("content") => {
             let whole = found.get_str("content").map(|text| text.into_owned());
-            let parts = found.get("content").into_iter().flat_map(Val::elements).filter_map(|p| Some(p.get_str("text")?.into_owned()));
+            let parts = found
+                .get("content")
+                .into_iter()
+                .flat_map(Val::elements)
+                .filter_map(|p| Some(p.get_str("text")?.into_owned()));
             Some(Source::Text(whole.into_iter().chain(parts).collect::<Vec<_>>().join("\n")))
         }
         Some("url") => {

@@ -1,7 +1,9 @@
 //! The neutral model as a messages request.
 
 use crate::error::{Result, WireError};
-use crate::ir::{Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool, ToolChoice};
+use crate::ir::{
+    Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool, ToolChoice,
+};
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::{Names, tool_id};
@@ -23,7 +25,8 @@ pub(crate) fn encode(
     losses: &mut Losses,
 ) -> Result<String> {
     if request.messages.is_empty() {
-        return Err(WireError::invalid("`messages` has no user or assistant content: add a user message").at("messages"));
+        return Err(WireError::invalid("`messages` has no user or assistant content: add a user message")
+            .at("messages"));
     }
     let mut ctx = Context { names, losses, caches: 0 };
     let thinking = Thinking::plan(request, max_tokens, ctx.losses);
@@ -77,7 +80,9 @@ impl Context<'_> {
 // QUIRK(anthropic, 2026-05): Opus from 4.7 on, and the fifth generation.
 fn is_adaptive(model: &str) -> bool {
     let model = model.replace('.', "-");
-    ["opus-4-7", "opus-4-8", "opus-4-9", "opus-5", "sonnet-5", "haiku-5", "fable", "mythos"].iter().any(|family| model.contains(family))
+    ["opus-4-7", "opus-4-8", "opus-4-9", "opus-5", "sonnet-5", "haiku-5", "fable", "mythos"]
+        .iter()
+        .any(|family| model.contains(family))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,7 +105,9 @@ impl Thinking {
             Some(Reasoning::Budget(tokens)) => (tokens, Some(Effort::of_budget(tokens))),
         };
         // QUIRK(anthropic, 2026-05): forced tools and thinking exclude each other (T20).
-        if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) && !request.tools.is_empty() {
+        if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)))
+            && !request.tools.is_empty()
+        {
             losses.dropped("reasoning_effort", "a forced tool call excludes thinking");
             return Thinking::Unsaid;
         }
@@ -109,14 +116,16 @@ impl Thinking {
         }
         // QUIRK(anthropic, 2026-05): a tool loop that began without thinking can't take it up (T18).
         if loop_without_thinking(request) {
-            losses.dropped("reasoning_effort", "the last assistant turn has tool calls without their thinking");
+            losses
+                .dropped("reasoning_effort", "the last assistant turn has tool calls without their thinking");
             return Thinking::Unsaid;
         }
         if max_tokens <= BUDGET_MIN {
             losses.dropped("reasoning_effort", "the output ceiling leaves no room for thinking");
             return Thinking::Unsaid;
         }
-        let fits = budget.clamp(BUDGET_MIN, max_tokens - 1);
+        // A quarter of the ceiling is left for the answer, as far as the least budget allows it.
+        let fits = budget.clamp(BUDGET_MIN, (max_tokens - max_tokens / 4).max(BUDGET_MIN));
         if fits != budget {
             losses.approximated("reasoning_effort", "the thinking budget is fitted to the output ceiling");
         }
@@ -165,7 +174,10 @@ fn loop_without_thinking(request: &Request) -> bool {
     let last = request.messages.iter().rev().find(|turn| turn.role == Role::Assistant);
     let has = |turn: &Message, pick: fn(&Block) -> bool| turn.blocks.iter().any(pick);
     last.is_some_and(|turn| {
-        has(turn, |b| matches!(b, Block::ToolUse { .. })) && !has(turn, |b| matches!(b, Block::Thinking { signature: Some(_), .. } | Block::Redacted { .. }))
+        has(turn, |b| matches!(b, Block::ToolUse { .. }))
+            && !has(turn, |b| {
+                matches!(b, Block::Thinking { signature: Some(_), .. } | Block::Redacted { .. })
+            })
     })
 }
 
@@ -175,7 +187,9 @@ fn sampling(o: &mut Object<'_>, request: &Request, thinking: Thinking, losses: &
     } else {
         thinking.is_on().then_some("thinking excludes sampling parameters")
     };
-    for (name, value) in [("temperature", &request.temperature), ("top_p", &request.top_p), ("top_k", &request.top_k)] {
+    for (name, value) in
+        [("temperature", &request.temperature), ("top_p", &request.top_p), ("top_k", &request.top_k)]
+    {
         let Some(value) = value else {
             continue;
         };
@@ -190,7 +204,8 @@ fn sampling(o: &mut Object<'_>, request: &Request, thinking: Thinking, losses: &
             None => o.raw(name, value),
         }
     }
-    let (stops, blank): (Vec<&String>, Vec<&String>) = request.stop.iter().partition(|s| !s.trim().is_empty());
+    let (stops, blank): (Vec<&String>, Vec<&String>) =
+        request.stop.iter().partition(|s| !s.trim().is_empty());
     if !blank.is_empty() {
         losses.dropped("stop", "the target takes no blank stop sequences");
     }
@@ -202,7 +217,8 @@ fn sampling(o: &mut Object<'_>, request: &Request, thinking: Thinking, losses: &
 fn system(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
     let json_only = request.format == OutputFormat::JsonObject;
     if json_only {
-        ctx.losses.approximated("response_format", "said in the system prompt: the target has no plain JSON mode");
+        ctx.losses
+            .approximated("response_format", "said in the system prompt: the target has no plain JSON mode");
     }
     let hint = "Answer with one JSON object and nothing else.";
     match request.system.as_slice() {
@@ -263,7 +279,10 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
         // The target insists on an object schema.
         Some(schema) => o.object("input_schema", |o| {
             o.str("type", "object");
-            schema.members().filter(|(name, _)| name != "type").for_each(|(name, value)| o.raw(&name, value.raw()));
+            schema
+                .members()
+                .filter(|(name, _)| name != "type")
+                .for_each(|(name, value)| o.raw(&name, value.raw()));
         }),
         None => o.raw("input_schema", r#"{"type":"object","properties":{}}"#),
     }
@@ -275,7 +294,10 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
 
 fn messages(a: &mut Array<'_>, request: &Request, ctx: &mut Context<'_>) {
     if request.messages.first().is_some_and(|first| first.role == Role::Assistant) {
-        ctx.losses.approximated("messages", "the target wants a user turn first: one with a full stop was put before");
+        ctx.losses.approximated(
+            "messages",
+            "the target wants a user turn first: one with a full stop was put before",
+        );
         a.object(|o| {
             o.str("role", "user");
             o.str("content", ".");
@@ -293,7 +315,8 @@ fn messages(a: &mut Array<'_>, request: &Request, ctx: &mut Context<'_>) {
 
 fn turn_blocks(a: &mut Array<'_>, turn: &Message, prefill: bool, ctx: &mut Context<'_>) {
     // Results stand first in the turn that answers the calls (T16).
-    let (results, rest): (Vec<&Block>, Vec<&Block>) = turn.blocks.iter().partition(|b| matches!(b, Block::ToolResult { .. }));
+    let (results, rest): (Vec<&Block>, Vec<&Block>) =
+        turn.blocks.iter().partition(|b| matches!(b, Block::ToolResult { .. }));
     let end = rest.len();
     results.into_iter().for_each(|b| block(a, b, false, ctx));
     for (n, b) in rest.into_iter().enumerate() {

@@ -49,7 +49,15 @@ enum Kind {
 
 impl Encoder {
     pub(crate) fn new(head: Head, input_estimate: u64) -> Self {
-        Self { head, input_estimate, begun: false, index: 0, queue: VecDeque::new(), calls: false, stop: None }
+        Self {
+            head,
+            input_estimate,
+            begun: false,
+            index: 0,
+            queue: VecDeque::new(),
+            calls: false,
+            stop: None,
+        }
     }
 
     /// The model's name, once it is known.
@@ -84,7 +92,8 @@ impl Encoder {
             }
             Event::ToolStart { tool, id, name } => {
                 self.calls = true;
-                let kind = Kind::Tool { tool, id: tool_id(&id).into_owned(), name: names.restore(&name).to_owned() };
+                let kind =
+                    Kind::Tool { tool, id: tool_id(&id).into_owned(), name: names.restore(&name).to_owned() };
                 self.push(kind, out);
             }
             Event::ToolArgs { tool, json } => self.args(tool, &json, out),
@@ -151,7 +160,8 @@ impl Encoder {
 
     fn args(&mut self, wanted: u32, json: &str, out: &mut String) {
         let index = self.index;
-        let found = self.queue.iter_mut().find(|w| matches!(&w.kind, Kind::Tool { tool, .. } if *tool == wanted));
+        let found =
+            self.queue.iter_mut().find(|w| matches!(&w.kind, Kind::Tool { tool, .. } if *tool == wanted));
         if let Some(waiting) = found {
             waiting.text.push_str(json);
             if waiting.open {
@@ -194,8 +204,8 @@ impl Encoder {
 impl Waiting {
     fn is_complete(&self) -> bool {
         match self.kind {
-            // A call without arguments may still get some, unless its JSON is whole.
-            Kind::Tool { .. } => Val::parse(&self.text).is_ok(),
+            // Arguments are an object: they are complete when it is.
+            Kind::Tool { .. } => Val::parse(&self.text).is_ok_and(|v| v.kind() == crate::json::Kind::Object),
             _ => true,
         }
     }

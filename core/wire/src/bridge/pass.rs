@@ -119,7 +119,7 @@ impl PassStream {
         if tail.is_empty() {
             return;
         }
-        let whole = crate::sse::fields(&tail).data.is_none_or(|data| {
+        let whole = crate::sse::fields(&tail).data.is_some_and(|data| {
             data.trim_ascii() == b"[DONE]" || crate::json::Val::from_bytes(&data).is_some()
         });
         if !whole {
@@ -157,7 +157,10 @@ impl Body {
 
     pub(crate) fn push(&mut self, chunk: Bytes) -> Result<(), Fault> {
         if self.first.len() + self.rest.len() + chunk.len() > self.max {
-            return Err(Fault::new(FaultClass::Server, format!("the upstream's answer is larger than {} bytes", self.max)));
+            return Err(Fault::new(
+                FaultClass::Server,
+                format!("the upstream's answer is larger than {} bytes", self.max),
+            ));
         }
         if self.first.is_empty() && self.rest.is_empty() {
             self.first = chunk;
@@ -176,7 +179,11 @@ impl Body {
 
 impl PassBody {
     pub(super) fn new(options: BridgeOptions) -> Self {
-        Self { tap: Tap::new(options.upstream), body: Body::new(options.max_body_bytes), model: quoted(options.present_model) }
+        Self {
+            tap: Tap::new(options.upstream),
+            body: Body::new(options.max_body_bytes),
+            model: quoted(options.present_model),
+        }
     }
 
     pub(super) fn push(&mut self, chunk: Bytes) -> Result<(), Fault> {

@@ -4,16 +4,52 @@ use super::*;
 fn known_errors_have_their_class() {
     use FaultClass::*;
     let cases: &[(u16, &str, FaultClass)] = &[
-        (400, r#"{"error":{"message":"This model's maximum context length is 8192 tokens","type":"invalid_request_error","code":"context_length_exceeded"}}"#, ContextLength),
-        (400, r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 250000 tokens > 200000 maximum"}}"#, ContextLength),
-        (413, r#"{"error":{"message":"Request too large for model on tokens per minute","type":"tokens","code":"rate_limit_exceeded"}}"#, RateLimit),
-        (413, r#"{"type":"error","error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}"#, TooLarge),
-        (400, r#"{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","code":"content_filter"}}"#, ContentPolicy),
-        (429, r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#, Quota),
-        (429, r#"{"type":"error","error":{"type":"rate_limit_error","message":"limit","details":{"error_code":"enforced_spend_limit_reached"}}}"#, Quota),
-        (429, r#"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#, RateLimit),
+        (
+            400,
+            r#"{"error":{"message":"This model's maximum context length is 8192 tokens","type":"invalid_request_error","code":"context_length_exceeded"}}"#,
+            ContextLength,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 250000 tokens > 200000 maximum"}}"#,
+            ContextLength,
+        ),
+        (
+            413,
+            r#"{"error":{"message":"Request too large for model on tokens per minute","type":"tokens","code":"rate_limit_exceeded"}}"#,
+            RateLimit,
+        ),
+        (
+            413,
+            r#"{"type":"error","error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}"#,
+            TooLarge,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","code":"content_filter"}}"#,
+            ContentPolicy,
+        ),
+        (
+            429,
+            r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+            Quota,
+        ),
+        (
+            429,
+            r#"{"type":"error","error":{"type":"rate_limit_error","message":"limit","details":{"error_code":"enforced_spend_limit_reached"}}}"#,
+            Quota,
+        ),
+        (
+            429,
+            r#"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#,
+            RateLimit,
+        ),
         (402, r#"{"error":{"message":"Insufficient Balance"}}"#, Quota),
-        (400, r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the API"}}"#, Quota),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the API"}}"#,
+            Quota,
+        ),
         (401, r#"{"error":{"message":"Incorrect API key"}}"#, Auth),
         (403, "forbidden", Auth),
         (404, r#"{"error":{"message":"no such model","code":"model_not_found"}}"#, NotFound),
@@ -37,9 +73,16 @@ fn known_errors_have_their_class() {
 
 #[test]
 fn the_message_is_short_plain_and_without_credentials() {
-    let body = format!(r#"{{"error":{{"message":"key \"sk-abcdef\"\nBearer topsecret task-list {}"}}}}"#, "x".repeat(2000));
+    let body = format!(
+        r#"{{"error":{{"message":"key \"sk-abcdef\"\nBearer topsecret task-list {}"}}}}"#,
+        "x".repeat(2000)
+    );
     let fault = Fault::classify(400, body.as_bytes());
-    assert!(fault.message.starts_with("key \"[redacted] Bearer [redacted] task-list xxx"), "{}", fault.message);
+    assert!(
+        fault.message.starts_with("key \"[redacted] Bearer [redacted] task-list xxx"),
+        "{}",
+        fault.message
+    );
     assert!(fault.message.chars().count() <= MESSAGE_MAX);
     assert_eq!(Fault::classify(502, b"<html>no</html>").message, "the upstream answered with status 502");
     assert_eq!(Fault::classify(418, b"plain words").message, "plain words");
@@ -52,8 +95,14 @@ fn an_error_in_a_200_is_found_and_a_real_answer_is_not() {
     let find = |body: &str| Fault::in_ok_body(Format::OpenaiChat, body.as_bytes()).map(|fault| fault.class);
     assert_eq!(find(r#"{"choices":[],"usage":null}"#), None);
     assert_eq!(find(r#"{"choices":[],"error":null,"base_resp":{"status_code":0}}"#), None);
-    assert_eq!(find(r#"{"choices":null,"base_resp":{"status_code":1004,"status_msg":"auth"}}"#), Some(FaultClass::Auth));
-    assert_eq!(find(r#"{"error":{"message":"late","code":429,"type":"rate_limit_error"}}"#), Some(FaultClass::RateLimit));
+    assert_eq!(
+        find(r#"{"choices":null,"base_resp":{"status_code":1004,"status_msg":"auth"}}"#),
+        Some(FaultClass::Auth)
+    );
+    assert_eq!(
+        find(r#"{"error":{"message":"late","code":429,"type":"rate_limit_error"}}"#),
+        Some(FaultClass::RateLimit)
+    );
     assert_eq!(find(r#"{"code":1113,"msg":"arrears","success":false}"#), Some(FaultClass::Quota));
     for nonsense in ["", "null", "[]", "<html>", "{}", r#"{"choices":"x"}"#] {
         assert_eq!(find(nonsense), Some(FaultClass::Server), "{nonsense}");

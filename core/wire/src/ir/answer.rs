@@ -15,10 +15,18 @@ pub(crate) struct Head {
 pub(crate) enum AnswerBlock {
     Text(String),
     Refusal(String),
-    Thinking { text: String, signature: Option<String> },
+    Thinking {
+        text: String,
+        signature: Option<String>,
+    },
     Redacted(String),
     /// `args` is the text of the arguments' JSON, possibly empty.
-    Tool { tool: u32, id: String, name: String, args: String },
+    Tool {
+        tool: u32,
+        id: String,
+        name: String,
+        args: String,
+    },
 }
 
 /// One whole choice.
@@ -66,14 +74,22 @@ impl Choice {
         match (event, self.blocks.last_mut()) {
             (Event::Text(more), Some(AnswerBlock::Text(text)))
             | (Event::Refusal(more), Some(AnswerBlock::Refusal(text)))
-            | (Event::Thinking(more), Some(AnswerBlock::Thinking { text, signature: None })) => text.push_str(&more),
-            (Event::Signature(seal), Some(AnswerBlock::Thinking { signature, .. })) => *signature = Some(seal),
+            | (Event::Thinking(more), Some(AnswerBlock::Thinking { text, signature: None })) => {
+                text.push_str(&more)
+            }
+            (Event::Signature(seal), Some(AnswerBlock::Thinking { signature, .. })) => {
+                *signature = Some(seal)
+            }
             (Event::Text(text), _) => self.blocks.push(AnswerBlock::Text(text)),
             (Event::Refusal(text), _) => self.blocks.push(AnswerBlock::Refusal(text)),
             (Event::Thinking(text), _) => self.blocks.push(AnswerBlock::Thinking { text, signature: None }),
-            (Event::Signature(seal), _) => self.blocks.push(AnswerBlock::Thinking { text: String::new(), signature: Some(seal) }),
+            (Event::Signature(seal), _) => {
+                self.blocks.push(AnswerBlock::Thinking { text: String::new(), signature: Some(seal) })
+            }
             (Event::Redacted(data), _) => self.blocks.push(AnswerBlock::Redacted(data)),
-            (Event::ToolStart { tool, id, name }, _) => self.blocks.push(AnswerBlock::Tool { tool, id, name, args: String::new() }),
+            (Event::ToolStart { tool, id, name }, _) => {
+                self.blocks.push(AnswerBlock::Tool { tool, id, name, args: String::new() })
+            }
             (Event::ToolArgs { tool: wanted, json }, _) => {
                 let open = self.blocks.iter_mut().rev().find_map(|block| match block {
                     AnswerBlock::Tool { tool, args, .. } if *tool == wanted => Some(args),

@@ -17,10 +17,20 @@ pub(crate) enum Event {
     Signature(String),
     Redacted(String),
     /// Tools are numbered from 0 in each choice, by order of appearance.
-    ToolStart { tool: u32, id: String, name: String },
+    ToolStart {
+        tool: u32,
+        id: String,
+        name: String,
+    },
     /// A fragment of the arguments' JSON.
-    ToolArgs { tool: u32, json: String },
-    Stop { reason: Stop, sequence: Option<String> },
+    ToolArgs {
+        tool: u32,
+        json: String,
+    },
+    Stop {
+        reason: Stop,
+        sequence: Option<String>,
+    },
 }
 
 /// Why an answer ended.

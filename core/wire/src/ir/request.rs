@@ -47,14 +47,39 @@ pub(crate) struct Message {
 /// A piece of content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Block {
-    Text { text: String, cache: Option<String> },
-    Image { source: Source, cache: Option<String> },
-    Document { source: Source, name: Option<String>, cache: Option<String> },
+    Text {
+        text: String,
+        cache: Option<String>,
+    },
+    Image {
+        source: Source,
+        cache: Option<String>,
+    },
+    Document {
+        source: Source,
+        name: Option<String>,
+        cache: Option<String>,
+    },
     /// `input` is the text of a JSON object.
-    ToolUse { id: String, name: String, input: String, cache: Option<String> },
-    ToolResult { id: String, content: Vec<Block>, is_error: bool, cache: Option<String> },
-    Thinking { text: String, signature: Option<String> },
-    Redacted { data: String },
+    ToolUse {
+        id: String,
+        name: String,
+        input: String,
+        cache: Option<String>,
+    },
+    ToolResult {
+        id: String,
+        content: Vec<Block>,
+        is_error: bool,
+        cache: Option<String>,
+    },
+    Thinking {
+        text: String,
+        signature: Option<String>,
+    },
+    Redacted {
+        data: String,
+    },
 }
 
 impl Block {
@@ -113,7 +138,8 @@ pub(crate) enum Effort {
 }
 
 impl Effort {
-    pub(crate) const ALL: [Effort; 6] = [Effort::Minimal, Effort::Low, Effort::Medium, Effort::High, Effort::Xhigh, Effort::Max];
+    pub(crate) const ALL: [Effort; 6] =
+        [Effort::Minimal, Effort::Low, Effort::Medium, Effort::High, Effort::Xhigh, Effort::Max];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -153,7 +179,11 @@ pub(crate) enum OutputFormat {
     Text,
     JsonObject,
     /// A schema, as JSON.
-    JsonSchema { name: Option<String>, schema: String, strict: Option<bool> },
+    JsonSchema {
+        name: Option<String>,
+        schema: String,
+        strict: Option<bool>,
+    },
 }
 
 /// What to serve from.
@@ -188,6 +218,9 @@ mod tests {
             assert_eq!(back, effort.max(Effort::Low));
             assert_eq!(Effort::parse(effort.as_str()), Some(effort));
         }
-        assert_eq!((Effort::of_budget(1), Effort::of_budget(3_000), Effort::of_budget(u64::MAX)), (Effort::Low, Effort::High, Effort::Max));
+        assert_eq!(
+            (Effort::of_budget(1), Effort::of_budget(3_000), Effort::of_budget(u64::MAX)),
+            (Effort::Low, Effort::High, Effort::Max)
+        );
     }
 }

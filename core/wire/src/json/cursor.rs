@@ -350,13 +350,35 @@ mod tests {
 
     #[test]
     fn accepts_exactly_what_the_grammar_accepts() {
-        for good in ["{}", " [ ] ", "[1,-0.5e+3,\"\\u00e9\\n\",null,true,{\"a\":{\"b\":[[]]}}]", "\"\"", "0"] {
+        for good in ["{}", " [ ] ", "[1,-0.5e+3,\"\\u00e9\\n\",null,true,{\"a\":{\"b\":[[]]}}]", "\"\"", "0"]
+        {
             assert_eq!(check(good), Ok(()), "{good}");
             assert!(serde_json::from_str::<serde_json::Value>(good).is_ok());
         }
         for bad in [
-            "", "{", "[1,]", "{\"a\"}", "{\"a\":}", "{a:1}", "[01]", "[1.]", "[.5]", "[+1]", "\"\u{1}\"", "\"\\x\"", "\"\\u12g4\"",
-            "tru", "nul", "{} {}", "[1 2]", "\"open", "{\"a\":1,}", "[\"a\\\"]", "]", "[}", "{]",
+            "",
+            "{",
+            "[1,]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{a:1}",
+            "[01]",
+            "[1.]",
+            "[.5]",
+            "[+1]",
+            "\"\u{1}\"",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "tru",
+            "nul",
+            "{} {}",
+            "[1 2]",
+            "\"open",
+            "{\"a\":1,}",
+            "[\"a\\\"]",
+            "]",
+            "[}",
+            "{]",
         ] {
             assert!(check(bad).is_err(), "{bad}");
             assert!(serde_json::from_str::<serde_json::Value>(bad).is_err(), "{bad}");

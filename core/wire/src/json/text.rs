@@ -59,11 +59,13 @@ fn unescape_unicode(bytes: &[u8], out: &mut String) -> usize {
     let Some(high) = unit(2) else {
         return bytes.len().min(2);
     };
-    if (0xd800..0xdc00).contains(&high) && bytes.get(6..8) == Some(b"\\u") {
-        if let Some(low @ 0xdc00..0xe000) = unit(8) {
-            out.push(char::from_u32(0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00)).unwrap_or(char::REPLACEMENT_CHARACTER));
-            return 12;
-        }
+    if (0xd800..0xdc00).contains(&high)
+        && bytes.get(6..8) == Some(b"\\u")
+        && let Some(low @ 0xdc00..0xe000) = unit(8)
+    {
+        let pair = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+        out.push(char::from_u32(pair).unwrap_or(char::REPLACEMENT_CHARACTER));
+        return 12;
     }
     out.push(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER));
     6

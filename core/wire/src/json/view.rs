@@ -65,7 +65,11 @@ impl<'a> Val<'a> {
         if self.kind() != Kind::Number {
             return None;
         }
-        let whole = self.0.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|b| b == b'0')).map_or(self.0, |(n, _)| n);
+        let whole = self
+            .0
+            .split_once('.')
+            .filter(|(_, zeros)| zeros.bytes().all(|b| b == b'0'))
+            .map_or(self.0, |(n, _)| n);
         whole.parse().ok()
     }
 
@@ -81,7 +85,11 @@ impl<'a> Val<'a> {
 
     /// The member of that name; the last one if there are several, as most readers do. `null` counts as absent.
     pub(crate) fn get(self, name: &str) -> Option<Val<'a>> {
-        self.members().filter(|(key, _)| key == name).last().map(|(_, value)| value).filter(|value| !value.is_null())
+        self.members()
+            .filter(|(key, _)| key == name)
+            .last()
+            .map(|(_, value)| value)
+            .filter(|value| !value.is_null())
     }
 
     pub(crate) fn get_str(self, name: &str) -> Option<Cow<'a, str>> {

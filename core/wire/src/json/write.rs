@@ -111,6 +111,9 @@ mod tests {
             o.object("e", |_| {});
             o.num("u", u64::MAX);
         });
-        assert_eq!(text, r#"{"a":"x\"y","n":null,"l":["s",{"b":true}],"r":1.50,"e":{},"u":18446744073709551615}"#);
+        assert_eq!(
+            text,
+            r#"{"a":"x\"y","n":null,"l":["s",{"b":true}],"r":1.50,"e":{},"u":18446744073709551615}"#
+        );
     }
 }

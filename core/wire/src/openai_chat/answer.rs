@@ -50,13 +50,16 @@ impl Decoder {
 
     fn delta(&mut self, choice: u32, delta: Val<'_>, emit: &mut impl FnMut(Event)) {
         // Read all names for reasoning, first the ones with text.
-        let reasoning = ["reasoning_content", "reasoning"].iter().find_map(|name| non_empty(delta.get_str(name)));
+        let reasoning =
+            ["reasoning_content", "reasoning"].iter().find_map(|name| non_empty(delta.get_str(name)));
         if let Some(text) = reasoning {
             emit(Event::Thinking(text.into_owned()));
         }
         match delta.get("content") {
             // QUIRK(mistral, 2026-05): reasoning models stream lists of typed parts.
-            Some(content) if content.kind() == Kind::Array => content.elements().for_each(|part| list_part(part, emit)),
+            Some(content) if content.kind() == Kind::Array => {
+                content.elements().for_each(|part| list_part(part, emit))
+            }
             Some(content) => {
                 if let Some(text) = non_empty(content.as_str()) {
                     emit(Event::Text(text.into_owned()));
@@ -79,12 +82,22 @@ impl Decoder {
         let name = function.and_then(|f| non_empty(f.get_str("name")));
         let at = self.find(choice, index, n, id.as_deref(), name.is_some());
         let at = at.unwrap_or_else(|| {
-            let number = u32::try_from(self.tools.iter().filter(|t| t.choice == choice).count()).unwrap_or(u32::MAX);
-            self.tools.push(Tool { choice, index, id: String::new(), number, started: false, early: String::new() });
+            let number =
+                u32::try_from(self.tools.iter().filter(|t| t.choice == choice).count()).unwrap_or(u32::MAX);
+            self.tools.push(Tool {
+                choice,
+                index,
+                id: String::new(),
+                number,
+                started: false,
+                early: String::new(),
+            });
             self.tools.len() - 1
         });
         // Ids that repeat within an answer are made distinct (T40).
-        let taken = id.as_deref().is_some_and(|id| self.tools.iter().enumerate().any(|(other, tool)| other != at && tool.id == id));
+        let taken = id.as_deref().is_some_and(|id| {
+            self.tools.iter().enumerate().any(|(other, tool)| other != at && tool.id == id)
+        });
         let Some(tool) = self.tools.get_mut(at) else {
             return;
         };
@@ -121,7 +134,14 @@ impl Decoder {
 
     /// The call that a fragment belongs to: by index, else by id, else the last one. A new id with a name under an old
     /// index is a new call (T6).
-    fn find(&self, choice: u32, index: Option<u64>, n: usize, id: Option<&str>, named: bool) -> Option<usize> {
+    fn find(
+        &self,
+        choice: u32,
+        index: Option<u64>,
+        n: usize,
+        id: Option<&str>,
+        named: bool,
+    ) -> Option<usize> {
         let mine = || self.tools.iter().enumerate().rev().filter(|(_, tool)| tool.choice == choice);
         let found = match (index, id) {
             (Some(index), _) => mine().find(|(_, tool)| tool.index == Some(index)),
@@ -129,7 +149,9 @@ impl Decoder {
             (None, None) if named => None,
             (None, None) => mine().nth(0).filter(|_| n == 0),
         };
-        let other_call = found.is_some_and(|(_, tool)| named && tool.started && id.is_some_and(|id| tool.id != id && !tool.id.starts_with(id)));
+        let other_call = found.is_some_and(|(_, tool)| {
+            named && tool.started && id.is_some_and(|id| tool.id != id && !tool.id.starts_with(id))
+        });
         found.filter(|_| !other_call).map(|(at, _)| at)
     }
 }

@@ -36,7 +36,8 @@ fn message(o: &mut Object<'_>, choice: &Choice, names: &Names) {
     };
     let text = join(|block| if let AnswerBlock::Text(text) = block { Some(text) } else { None });
     let refusal = join(|block| if let AnswerBlock::Refusal(text) = block { Some(text) } else { None });
-    let thought = join(|block| if let AnswerBlock::Thinking { text, .. } = block { Some(text) } else { None });
+    let thought =
+        join(|block| if let AnswerBlock::Thinking { text, .. } = block { Some(text) } else { None });
     o.str("role", "assistant");
     o.opt_str("content", text.as_deref());
     o.opt_str("refusal", refusal.as_deref());
@@ -44,7 +45,8 @@ fn message(o: &mut Object<'_>, choice: &Choice, names: &Names) {
         o.str("reasoning_content", &thought);
     }
     sealed(o, choice);
-    let calls: Vec<_> = choice.blocks.iter().filter(|block| matches!(block, AnswerBlock::Tool { .. })).collect();
+    let calls: Vec<_> =
+        choice.blocks.iter().filter(|block| matches!(block, AnswerBlock::Tool { .. })).collect();
     if calls.is_empty() {
         return;
     }
@@ -67,7 +69,9 @@ fn message(o: &mut Object<'_>, choice: &Choice, names: &Names) {
 
 /// Thinking that must be sent back as it is.
 fn sealed(o: &mut Object<'_>, choice: &Choice) {
-    let is_sealed = |block: &&AnswerBlock| matches!(block, AnswerBlock::Thinking { signature: Some(_), .. } | AnswerBlock::Redacted(_));
+    let is_sealed = |block: &&AnswerBlock| {
+        matches!(block, AnswerBlock::Thinking { signature: Some(_), .. } | AnswerBlock::Redacted(_))
+    };
     if !choice.blocks.iter().any(|block| is_sealed(&block)) {
         return;
     }

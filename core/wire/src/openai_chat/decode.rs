@@ -38,10 +38,17 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         // Not OpenAI's own, but understood by many servers of its format.
         "top_k" => request.top_k = number(),
         "stop" => {
-            request.stop = value.as_str().into_iter().chain(value.elements().filter_map(Val::as_str)).map(|s| s.into_owned()).collect();
+            request.stop = value
+                .as_str()
+                .into_iter()
+                .chain(value.elements().filter_map(Val::as_str))
+                .map(|s| s.into_owned())
+                .collect();
         }
         "stream" => request.stream = value.as_bool() == Some(true),
-        "user" | "safety_identifier" => request.user = request.user.take().or(value.as_str().map(|s| s.into_owned())),
+        "user" | "safety_identifier" => {
+            request.user = request.user.take().or(value.as_str().map(|s| s.into_owned()))
+        }
         "reasoning_effort" => {
             request.reasoning = match value.as_str().as_deref() {
                 Some("none") => Some(Reasoning::Off),
@@ -71,13 +78,21 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
             }
         }
         "n" if value.as_u64() != Some(1) => {
-            return Err(WireError::unsupported("`n` above 1 can't be served by an Anthropic endpoint: send that many calls").at("n"));
+            return Err(WireError::unsupported(
+                "`n` above 1 can't be served by an Anthropic endpoint: send that many calls",
+            )
+            .at("n"));
         }
         "functions" | "function_call" => {
-            return Err(WireError::unsupported(format!("`{name}` can't be translated: use `tools` and `tool_choice` instead")).at(name));
+            return Err(WireError::unsupported(format!(
+                "`{name}` can't be translated: use `tools` and `tool_choice` instead"
+            ))
+            .at(name));
         }
         "modalities" if value.elements().filter_map(Val::as_str).any(|m| m == "audio") => {
-            return Err(WireError::unsupported("audio output can't be served by an Anthropic endpoint").at(name));
+            return Err(
+                WireError::unsupported("audio output can't be served by an Anthropic endpoint").at(name)
+            );
         }
         "n" | "modalities" | "stream_options" | "tool_choice" | "tags" | "fallbacks" => {}
         "metadata" if value.members().all(|(name, _)| name == "tags") => {}
@@ -143,7 +158,9 @@ fn tool_choice(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
                 .get("tools")
                 .into_iter()
                 .flat_map(Val::elements)
-                .filter_map(|tool| tool.get("function").and_then(|f| f.get_str("name")).or_else(|| tool.get_str("name")))
+                .filter_map(|tool| {
+                    tool.get("function").and_then(|f| f.get_str("name")).or_else(|| tool.get_str("name"))
+                })
                 .map(|name| name.into_owned())
                 .collect();
             request.tools.retain(|tool| names.contains(&tool.name));
@@ -174,7 +191,10 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
             }
             "tool" => {
                 let id = message.get_str("tool_call_id").ok_or_else(|| {
-                    WireError::invalid(format!("`{path}.tool_call_id` is missing: name the call that it answers")).at(path.as_str())
+                    WireError::invalid(format!(
+                        "`{path}.tool_call_id` is missing: name the call that it answers"
+                    ))
+                    .at(path.as_str())
                 })?;
                 let result = Block::ToolResult {
                     id: id.into_owned(),
@@ -184,10 +204,15 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
                 };
                 request.add(Role::User, [result]);
             }
-            "function" => return Err(WireError::unsupported(format!("role `function` in `{path}` can't be translated: use role `tool`"))),
+            "function" => {
+                return Err(WireError::unsupported(format!(
+                    "role `function` in `{path}` can't be translated: use role `tool`"
+                )));
+            }
             other => {
                 let known = "system, developer, user, assistant or tool";
-                return Err(WireError::invalid(format!("`{path}.role` is `{other}`: use {known}")).at(format!("{path}.role")));
+                return Err(WireError::invalid(format!("`{path}.role` is `{other}`: use {known}"))
+                    .at(format!("{path}.role")));
             }
         }
     }
@@ -200,14 +225,19 @@ fn system(request: &mut Request, content: Option<Val<'_>>, path: &str, losses: &
         return;
     };
     let whole = content.as_str().map(|text| SystemText { text: text.into_owned(), cache: None });
-    let parts = content.elements().filter_map(|part| Some(SystemText { text: part.get_str("text")?.into_owned(), cache: cache(part) }));
-    let texts: Vec<SystemText> = whole.into_iter().chain(parts).filter(|t| !t.text.trim().is_empty()).collect();
+    let parts = content
+        .elements()
+        .filter_map(|part| Some(SystemText { text: part.get_str("text")?.into_owned(), cache: cache(part) }));
+    let texts: Vec<SystemText> =
+        whole.into_iter().chain(parts).filter(|t| !t.text.trim().is_empty()).collect();
     if request.messages.is_empty() {
         request.system.extend(texts);
         return;
     }
     losses.approximated(path, "a system message after the first turn becomes marked user text");
-    let blocks = texts.into_iter().map(|t| Block::Text { text: format!("<system>\n{}\n</system>", t.text), cache: t.cache });
+    let blocks = texts
+        .into_iter()
+        .map(|t| Block::Text { text: format!("<system>\n{}\n</system>", t.text), cache: t.cache });
     request.add(Role::User, blocks.collect::<Vec<_>>());
 }
 
@@ -217,7 +247,8 @@ fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Bl
     for thought in message.get("thinking_blocks").into_iter().flat_map(Val::elements) {
         match thought.get_str("type").as_deref() {
             Some("redacted_thinking") => {
-                blocks.extend(thought.get_str("data").map(|data| Block::Redacted { data: data.into_owned() }));
+                blocks
+                    .extend(thought.get_str("data").map(|data| Block::Redacted { data: data.into_owned() }));
             }
             _ => blocks.push(Block::Thinking {
                 text: thought.get_str("thinking").unwrap_or_default().into_owned(),
@@ -225,23 +256,33 @@ fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Bl
             }),
         }
     }
-    if blocks.is_empty() && ["reasoning_content", "reasoning"].iter().any(|name| message.get(name).is_some()) {
-        losses.dropped(format!("{path}.reasoning_content"), "reasoning without a signature can't be sent back");
+    if blocks.is_empty() && ["reasoning_content", "reasoning"].iter().any(|name| message.get(name).is_some())
+    {
+        losses
+            .dropped(format!("{path}.reasoning_content"), "reasoning without a signature can't be sent back");
     }
     blocks.extend(parts(message.get("content"), path, losses)?);
     if let Some(refusal) = message.get_str("refusal").filter(|text| !text.trim().is_empty()) {
         blocks.push(Block::text(refusal));
     }
     if message.get("audio").is_some() {
-        return Err(WireError::unsupported(format!("the audio of `{path}` can't be served by an Anthropic endpoint")).at(path));
+        return Err(WireError::unsupported(format!(
+            "the audio of `{path}` can't be served by an Anthropic endpoint"
+        ))
+        .at(path));
     }
     if message.get("function_call").is_some() {
-        return Err(WireError::unsupported(format!("`{path}.function_call` can't be translated: use `tool_calls`")).at(path));
+        return Err(WireError::unsupported(format!(
+            "`{path}.function_call` can't be translated: use `tool_calls`"
+        ))
+        .at(path));
     }
     for (n, call) in message.get("tool_calls").into_iter().flat_map(Val::elements).enumerate() {
         let call_path = format!("{path}.tool_calls[{n}]");
         let (Some(id), Some(function)) = (call.get_str("id"), call.get("function")) else {
-            return Err(WireError::invalid(format!("`{call_path}` must be a function call with an id")).at(call_path));
+            return Err(
+                WireError::invalid(format!("`{call_path}` must be a function call with an id")).at(call_path)
+            );
         };
         blocks.push(Block::ToolUse {
             id: id.into_owned(),
@@ -305,20 +346,28 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
             let image = part.get("image_url");
             let url = image.and_then(|i| i.as_str().or_else(|| i.get_str("url"))).unwrap_or_default();
             if image.is_some_and(|i| i.get("detail").is_some_and(|d| d.raw() != "\"auto\"")) {
-                losses.dropped(format!("{path}.image_url.detail"), "the target chooses the resolution itself");
+                losses
+                    .dropped(format!("{path}.image_url.detail"), "the target chooses the resolution itself");
             }
             Ok(Some(Block::Image { source: media::image_source(&url, path, losses)?, cache }))
         }
         "file" => {
             let file = part.get("file");
             let Some(data) = file.and_then(|f| f.get_str("file_data")) else {
-                let message = format!("the file of `{path}` is stored at another provider: send it inline as `file_data`");
+                let message = format!(
+                    "the file of `{path}` is stored at another provider: send it inline as `file_data`"
+                );
                 return Err(WireError::unsupported(message).at(path));
             };
             let name = file.and_then(|f| f.get_str("filename")).map(|s| s.into_owned());
             Ok(Some(Block::Document { source: media::document_source(&data, path)?, name, cache }))
         }
-        "input_audio" => Err(WireError::unsupported(format!("the audio of `{path}` can't be served by an Anthropic endpoint")).at(path)),
-        other => Err(WireError::invalid(format!("`{path}.type` is `{other}`: that can't be translated")).at(path)),
+        "input_audio" => Err(WireError::unsupported(format!(
+            "the audio of `{path}` can't be served by an Anthropic endpoint"
+        ))
+        .at(path)),
+        other => {
+            Err(WireError::invalid(format!("`{path}.type` is `{other}`: that can't be translated")).at(path))
+        }
     }
 }

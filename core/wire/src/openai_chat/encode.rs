@@ -56,7 +56,9 @@ fn short_user(user: &str, losses: &mut Losses) -> String {
     }
     losses.approximated("metadata.user_id", "longer than 64 characters: cut, with a hash");
     let head: String = user.chars().take(USER_MAX - 17).collect();
-    let hash = user.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash = user
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     format!("{head}_{hash:016x}")
 }
 
@@ -128,7 +130,10 @@ fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names) {
                     if let Some(description) = &tool.description {
                         o.str("description", description);
                     }
-                    o.raw("parameters", tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#));
+                    o.raw(
+                        "parameters",
+                        tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#),
+                    );
                     if let Some(strict) = tool.strict {
                         o.bool("strict", strict);
                     }
@@ -155,7 +160,8 @@ fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names) {
 }
 
 fn messages(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mut Losses) {
-    let system: Vec<&str> = request.system.iter().map(|s| s.text.as_str()).filter(|s| !s.trim().is_empty()).collect();
+    let system: Vec<&str> =
+        request.system.iter().map(|s| s.text.as_str()).filter(|s| !s.trim().is_empty()).collect();
     if request.system.iter().any(|s| s.cache.is_some()) {
         losses.dropped("system[].cache_control", "the target caches by itself");
     }
@@ -184,7 +190,9 @@ fn user(a: &mut Array<'_>, turn: &Message, path: &str, losses: &mut Losses) {
     let mut rest: Vec<&Block> = Vec::new();
     for block in &turn.blocks {
         match block {
-            Block::ToolResult { id, content, is_error, .. } => tool_result(a, id, content, *is_error, &mut rest, path, losses),
+            Block::ToolResult { id, content, is_error, .. } => {
+                tool_result(a, id, content, *is_error, &mut rest, path, losses)
+            }
             other => rest.push(other),
         }
     }
@@ -192,7 +200,9 @@ fn user(a: &mut Array<'_>, turn: &Message, path: &str, losses: &mut Losses) {
     match rest.as_slice() {
         [] => {}
         [Block::Text { text, .. }] => message(a, "user", |o| o.str("content", text)),
-        several => message(a, "user", |o| o.array("content", |a| several.iter().for_each(|block| part(a, block, path, losses)))),
+        several => message(a, "user", |o| {
+            o.array("content", |a| several.iter().for_each(|block| part(a, block, path, losses)))
+        }),
     }
 }
 
@@ -221,7 +231,10 @@ fn tool_result<'b>(
             }
             // A tool message is text: media follow in a user message (T26).
             media => {
-                losses.approximated(format!("{path}.tool_result"), "media of a tool result follow in a user message");
+                losses.approximated(
+                    format!("{path}.tool_result"),
+                    "media of a tool result follow in a user message",
+                );
                 rest.push(media);
             }
         }

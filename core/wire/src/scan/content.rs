@@ -42,13 +42,31 @@ enum Source {
 
 fn class(kind: &str) -> Class {
     match kind {
-        "text" | "input_text" | "output_text" | "refusal" | "tool_use" | "tool_result" | "thinking" | "redacted_thinking"
-        | "reasoning" | "search_result" | "server_tool_use" | "mcp_tool_use" | "mcp_tool_result" | "tool_reference"
-        | "web_search_tool_result" | "web_fetch_tool_result" | "code_execution_tool_result"
-        | "bash_code_execution_tool_result" | "text_editor_code_execution_tool_result" | "tool_search_tool_result"
+        "text"
+        | "input_text"
+        | "output_text"
+        | "refusal"
+        | "tool_use"
+        | "tool_result"
+        | "thinking"
+        | "redacted_thinking"
+        | "reasoning"
+        | "search_result"
+        | "server_tool_use"
+        | "mcp_tool_use"
+        | "mcp_tool_result"
+        | "tool_reference"
+        | "web_search_tool_result"
+        | "web_fetch_tool_result"
+        | "code_execution_tool_result"
+        | "bash_code_execution_tool_result"
+        | "text_editor_code_execution_tool_result"
+        | "tool_search_tool_result"
         | "compaction" => Class::Text,
         // What server tools returned, inside their result blocks.
-        _ if kind.ends_with("_result") || kind.ends_with("_output") || kind.ends_with("_error") => Class::Text,
+        _ if kind.ends_with("_result") || kind.ends_with("_output") || kind.ends_with("_error") => {
+            Class::Text
+        }
         "image" | "image_url" | "input_image" => Class::Image,
         "audio" | "input_audio" => Class::Audio,
         "document" | "file" | "input_file" => Class::Document,
@@ -106,7 +124,11 @@ impl Scan<'_> {
             }
             more = self.cursor.more(b'}')?;
         }
-        if role { Ok(()) } else { Err(WireError::invalid(format!("`messages[{at}].role` is missing")).at(format!("messages[{at}]"))) }
+        if role {
+            Ok(())
+        } else {
+            Err(WireError::invalid(format!("`messages[{at}].role` is missing")).at(format!("messages[{at}]")))
+        }
     }
 
     /// A string, parts, or one part. The recursion through tool results is bounded by the cursor's depth.
@@ -137,7 +159,11 @@ impl Scan<'_> {
                     let (span, _) = self.cursor.string()?;
                     let found = class(&unescape(span.of(self.text)));
                     // A part that names two types is read either way: none of its bytes may hide.
-                    part.class = if matches!(part.class, Class::Untyped) || part.class == found { found } else { Class::Unknown };
+                    part.class = if matches!(part.class, Class::Untyped) || part.class == found {
+                        found
+                    } else {
+                        Class::Unknown
+                    };
                 }
                 ("content", _) => self.content()?,
                 ("image_url" | "input_audio" | "file" | "source", Kind::Object) => self.media(&mut part)?,
@@ -193,7 +219,8 @@ impl Scan<'_> {
         let (span, _) = self.cursor.string()?;
         part.data += span.len();
         part.data_saved += self.cursor.saved - saved;
-        let head: String = unescape(span.of(self.text)).chars().take(8).collect::<String>().to_ascii_lowercase();
+        let head: String =
+            unescape(span.of(self.text)).chars().take(8).collect::<String>().to_ascii_lowercase();
         part.by_address |= head.starts_with("http:") || head.starts_with("https:") || head.starts_with("gs:");
         Ok(())
     }
@@ -275,7 +302,8 @@ impl Scan<'_> {
             return;
         }
         // Anthropic's client tools: the provider adds a schema, the caller runs them.
-        let client = ["bash_", "text_editor_", "computer_", "memory_"].iter().any(|prefix| kind.starts_with(prefix));
+        let client =
+            ["bash_", "text_editor_", "computer_", "memory_"].iter().any(|prefix| kind.starts_with(prefix));
         if self.format == Format::AnthropicMessages && client {
             self.facts.builtin_tools = self.facts.builtin_tools.saturating_add(1);
             return;

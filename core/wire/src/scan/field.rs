@@ -75,6 +75,21 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
         b"prediction" if chat => Field::Prediction,
         b"modalities" if chat => Field::Modalities,
         b"fallbacks" => Field::Fallbacks,
+        // Seen in most calls, and harmless: no need to look further.
+        b"temperature"
+        | b"top_p"
+        | b"top_k"
+        | b"stop"
+        | b"stop_sequences"
+        | b"seed"
+        | b"tool_choice"
+        | b"parallel_tool_calls"
+        | b"reasoning_effort"
+        | b"presence_penalty"
+        | b"frequency_penalty"
+        | b"logprobs"
+        | b"encoding_format"
+        | b"dimensions" => Field::Other,
         _ if concern(name).is_some() => Field::Concerning,
         _ => Field::Other,
     }
@@ -148,9 +163,9 @@ pub(crate) fn concern(name: &[u8]) -> Option<(&'static str, Concern)> {
     CONCERNS.iter().find(|(known, _)| known.as_bytes() == name).copied()
 }
 
-/// Names whose presence with any value is harmless when the value is `null` or `false`.
+/// Whether the value of a concerning field switches it off. `{}` doesn't: `web_search_options: {}` searches.
 pub(crate) fn is_off(raw: &str) -> bool {
-    matches!(raw, "null" | "false" | "[]" | "{}" | "\"\"")
+    matches!(raw, "null" | "false" | "[]" | "\"\"")
 }
 
 #[cfg(test)]

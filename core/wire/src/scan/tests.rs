@@ -1,0 +1,267 @@
+use super::*;
+use crate::facts::IMAGE_TOKENS_MAX;
+
+fn chat(body: &str) -> Result<Scanned> {
+    scan(Format::OpenaiChat, &Bytes::from(body.to_owned()))
+}
+
+fn anthropic(body: &str) -> Result<Scanned> {
+    scan(Format::AnthropicMessages, &Bytes::from(body.to_owned()))
+}
+
+fn with(fields: &str) -> String {
+    format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}],{fields}}}"#)
+}
+
+fn content(parts: &str) -> String {
+    format!(r#"{{"model":"m","messages":[{{"role":"user","content":{parts}}}]}}"#)
+}
+
+#[test]
+fn bad_bodies_are_refused_with_the_field_and_a_remedy() {
+    let deep = |n: usize| with(&format!(r#""x":{}{}"#, "[".repeat(n), "]".repeat(n)));
+    let many: String = (0..300).map(|n| format!(r#""f{n}":0,"#)).collect();
+    let cases: Vec<(String, &str, Option<&str>)> = vec![
+        ("".into(), "ends too early", None),
+        ("{".into(), "isn't valid JSON", None),
+        ("nonsense".into(), "isn't valid JSON", None),
+        ("[]".into(), "must be a JSON object, not an array", None),
+        ("\"x\"".into(), "must be a JSON object, not a string", None),
+        ("null".into(), "must be a JSON object, not null", None),
+        ("{}".into(), "`model` is missing", Some("model")),
+        (r#"{"model":"m"}"#.into(), "`messages` is missing", Some("messages")),
+        (r#"{"model":"m","messages":[]}"#.into(), "`messages` is empty", Some("messages")),
+        (r#"{"model":"m","messages":{}}"#.into(), "must be an array, not an object", Some("messages")),
+        (r#"{"model":"m","messages":["x"]}"#.into(), "`messages[0]` must be an object", Some("messages[0]")),
+        (r#"{"model":"m","messages":[{"content":"x"}]}"#.into(), "role` is missing", Some("messages[0]")),
+        (r#"{"model":"m","messages":[{"role":7}]}"#.into(), "must be a string", Some("messages[0].role")),
+        (content("7"), "`content` must be a string or an array", Some("content")),
+        (r#"{"model":7,"messages":[]}"#.into(), "`model` must be a string, not a number", Some("model")),
+        (r#"{"model":"","messages":[]}"#.into(), "must name a model", Some("model")),
+        (r#"{"model":null,"messages":[]}"#.into(), "must name a model", Some("model")),
+        (with(r#""stream":"yes""#), "`stream` must be true or false, not a string", Some("stream")),
+        (with(r#""stream_options":[]"#), "must be an object", Some("stream_options")),
+        (with(r#""max_tokens":-1"#), "whole number of at least 0, not `-1`", Some("max_tokens")),
+        (with(r#""max_tokens":1.5"#), "not `1.5`", Some("max_tokens")),
+        (with(r#""max_tokens":"9""#), "not a string", Some("max_tokens")),
+        (with(r#""max_completion_tokens":1e3"#), "not `1e3`", Some("max_completion_tokens")),
+        (with(r#""n":0"#), "at least 1", Some("n")),
+        (with(r#""n":99999999999"#), "fit 32 bits", Some("n")),
+        (with(r#""user":{}"#), "`user` must be a string", Some("user")),
+        (with(r#""tools":{}"#), "`tools` must be an array", Some("tools")),
+        (with(r#""tools":[1]"#), "must be an object", Some("tools[]")),
+        (with(r#""model":"n""#), "`model` stands twice", Some("model")),
+        (with(r#""mod\u0065l":"n""#), "`model` stands twice", Some("model")),
+        (with(r#""x":1,"\u0078":2"#), "`x` stands twice", Some("x")),
+        (with(r#""api_base":1,"api\u005fbase":2"#), "`api_base` stands twice", Some("api_base")),
+        (with(&format!("{many}\"z\":0")), "more than 256", None),
+        (
+            with(&format!(
+                r#""tags":[{}]"#,
+                (0..40).map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(",")
+            )),
+            "more than 32 tags",
+            Some("tags"),
+        ),
+        (deep(200), "nested deeper than 128 levels", None),
+        (deep(100_000), "nested deeper than 128 levels", None),
+        (
+            content(&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))),
+            "nested deeper than 128 levels",
+            None,
+        ),
+        (with(r#""a":1} x"#), "more after its end", None),
+        ("{\"model\":\"a\u{1}\"}".into(), "control character", None),
+    ];
+    for (body, says, param) in cases {
+        let error = chat(&body).expect_err(&body.chars().take(80).collect::<String>());
+        assert!(error.message().contains(says), "{} lacks {says}", error.message());
+        assert_eq!(error.param(), param, "{}", error.message());
+        assert_eq!(error.kind(), sluicegate_core::ErrorKind::InvalidRequest);
+    }
+}
+
+#[test]
+fn invalid_utf8_is_refused_with_its_place() {
+    let error = scan(Format::OpenaiChat, &Bytes::from_static(b"{\"model\":\"\xff\"}")).unwrap_err();
+    assert_eq!(error.message(), "the body isn't UTF-8 (byte 10): send JSON in UTF-8");
+}
+
+#[test]
+fn embeddings_take_strings_and_token_ids() {
+    let scan = |input: &str| {
+        super::scan(Format::OpenaiEmbeddings, &Bytes::from(format!(r#"{{"model":"m","input":{input}}}"#)))
+    };
+    for (input, inputs) in [("\"a\"", 1), (r#"["a","b"]"#, 2), ("[1,2,3]", 1), ("[[1,2],[3]]", 2), ("[]", 0)]
+    {
+        assert_eq!(scan(input).unwrap().facts().messages, inputs, "{input}");
+    }
+    for input in ["7", "{}", "[{}]", "null"] {
+        assert_eq!(scan(input).unwrap_err().kind(), sluicegate_core::ErrorKind::InvalidRequest, "{input}");
+    }
+    assert_eq!(scan("[1,2,3]").unwrap().facts().max_output, None);
+}
+
+#[test]
+fn the_facts_of_a_full_call() {
+    let body = with(
+        r#""stream":true,"stream_options":{"include_usage":true},"max_tokens":10,"max_completion_tokens":30,"n":2,"best_of":4,
+        "user":"u","metadata":{"tags":["a","b","a"]},"tags":["c"],"tools":[{"type":"function","function":{"name":"f"}}],
+        "response_format":{"type":"json_schema","json_schema":{}},"service_tier":"flex","prediction":{"content":"abc"},
+        "modalities":["text","audio"],"fallbacks":["x",{"model":"y"}],"api_key":"k","models":[]"#,
+    );
+    let scanned = chat(&body).unwrap();
+    let facts = scanned.facts();
+    assert_eq!(
+        (facts.stream, facts.include_usage, facts.max_output, facts.choices),
+        (true, true, Some(30), 4)
+    );
+    assert_eq!(
+        (facts.customer.as_deref(), facts.tags.as_slice()),
+        (Some("u"), &["a".to_owned(), "b".into(), "c".into()][..])
+    );
+    assert_eq!(facts.fallbacks, ["x", "y"]);
+    assert!(facts.needs.tools && facts.needs.audio && facts.needs.json_schema && !facts.needs.images);
+    assert_eq!(facts.extra_output_bound, r#"{"content":"abc"}"#.len() as u64);
+    assert_eq!(
+        facts.fields(Concern::Cost).collect::<Vec<_>>(),
+        ["best_of", "service_tier", "prediction", "modalities"]
+    );
+    // An empty list of models routes nowhere.
+    assert_eq!(facts.fields(Concern::Routing).collect::<Vec<_>>(), ["fallbacks"]);
+    assert!(facts.has(Concern::Credential) && !facts.has(Concern::Stored));
+    let call = facts.call("c1".into(), Format::OpenaiChat);
+    assert_eq!(
+        (call.model.as_str(), call.choices, call.max_output, call.input_bound),
+        ("m", 4, Some(30), facts.input_bound())
+    );
+}
+
+#[test]
+fn the_facts_of_anthropics_own_fields() {
+    let body = with(
+        r#""max_tokens":4000,"system":"s","thinking":{"type":"enabled","budget_tokens":2000},"metadata":{"user_id":"u"},
+        "tools":[{"name":"a","input_schema":{}},{"type":"bash_20250124","name":"bash"},{"type":"web_search_20250305","name":"w"}],
+        "output_config":{"format":{"type":"json_schema"}},"speed":"fast","mcp_servers":[{}]"#,
+    );
+    let scanned = anthropic(&body).unwrap();
+    let facts = scanned.facts();
+    assert_eq!(
+        (facts.max_output, facts.thinking_budget, facts.customer.as_deref()),
+        (Some(4000), Some(2000), Some("u"))
+    );
+    assert_eq!(facts.hosted_tools.as_slice(), ["web_search_20250305"]);
+    assert_eq!((facts.tools, facts.builtin_tools, facts.input_bound()), (3, 1, None));
+    assert_eq!(facts.fields(Concern::Hosted).collect::<Vec<_>>(), ["tools", "mcp_servers"]);
+    assert_eq!(facts.call("c".into(), Format::AnthropicMessages).min_output, 3024);
+}
+
+#[test]
+fn text_counts_decoded_and_white_space_doesnt() {
+    let plain = chat(&content("\"aaaa\"")).unwrap().facts().text_bytes;
+    let spaced = chat(&content("\"aaaa\"").replace(':', " :\n  ")).unwrap().facts().text_bytes;
+    let escaped = chat(&content(r#""\u0061\u0061aa""#)).unwrap().facts().text_bytes;
+    assert_eq!((spaced, escaped), (plain, plain));
+    let wide = chat(&content("\"你你\"")).unwrap();
+    let wide_escaped = chat(&content(r#""\u4f60\u4f60""#)).unwrap();
+    assert_eq!((wide.facts().text_bytes, wide_escaped.facts().text_bytes), (plain + 2, plain + 2));
+    // The bound is never below the text itself.
+    assert!(
+        chat(&content(&format!("\"{}\"", "x".repeat(5000)))).unwrap().facts().input_bound().unwrap() > 5000
+    );
+}
+
+#[test]
+fn media_count_by_formula_and_text_cant_hide_in_them() {
+    let data = "A".repeat(100_000);
+    let bound = |parts: &str| chat(&content(parts)).unwrap().facts().input_bound();
+    let image =
+        bound(&format!(r#"[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{data}"}}}}]"#))
+            .unwrap();
+    assert!((IMAGE_TOKENS_MAX..IMAGE_TOKENS_MAX + 300).contains(&image), "{image}");
+    let typed_last =
+        bound(&format!(r#"[{{"image_url":{{"url":"data:image/png;base64,{data}"}},"type":"image_url"}}]"#))
+            .unwrap();
+    assert_eq!(typed_last, image);
+    let audio =
+        bound(&format!(r#"[{{"type":"input_audio","input_audio":{{"data":"{data}","format":"wav"}}}}]"#))
+            .unwrap();
+    assert!((2_000..4_000).contains(&audio), "{audio}");
+    // The same bytes in a part that isn't media count as the text that they are.
+    for part in [
+        format!(r#"{{"type":"text","text":"{data}"}}"#),
+        format!(r#"{{"type":"text","image_url":{{"url":"{data}"}}}}"#),
+        format!(r#"{{"type":"tool_use","input":{{"data":"{data}","source":{{"data":"{data}"}}}}}}"#),
+        format!(r#"{{"type":"tool_result","content":[{{"type":"text","text":"{data}"}}]}}"#),
+    ] {
+        assert!(bound(&format!("[{part}]")).unwrap() >= 100_000, "{}", &part[..40]);
+    }
+    // Two types: whichever the upstream reads, nothing is hidden.
+    assert_eq!(
+        bound(&format!(r#"[{{"type":"image_url","type":"text","image_url":{{"url":"{data}"}}}}]"#)),
+        None
+    );
+    let nested = anthropic(&content(&format!(
+        r#"[{{"type":"tool_result","content":[{{"type":"image","source":{{"type":"base64","data":"{data}"}}}}]}}]"#
+    )));
+    assert_eq!(nested.unwrap().facts().images, 1);
+}
+
+#[test]
+fn what_isnt_in_the_body_has_no_bound() {
+    for parts in [
+        r#"[{"type":"file","file":{"file_id":"f"}}]"#,
+        r#"[{"type":"file","file":{"file_data":"data:application/pdf;base64,AA"}}]"#,
+        r#"[{"type":"document","source":{"type":"url","url":"https://x"}}]"#,
+        r#"[{"type":"container_upload","file_id":"f"}]"#,
+        r#"[{"type":"video_url","video_url":{"url":"https://x"}}]"#,
+        r#"[{"type":"brand_new"}]"#,
+    ] {
+        assert_eq!(anthropic(&content(parts)).unwrap().facts().input_bound(), None, "{parts}");
+    }
+    for fields in [
+        r#""previous_response_id":"r""#,
+        r#""conversation":"c""#,
+        r#""tools":[{"type":"web_search_preview"}]"#,
+        r#""web_search_options":{}"#,
+        r#""plugins":[{"id":"web"}]"#,
+    ] {
+        assert_eq!(chat(&with(fields)).unwrap().facts().input_bound(), None, "{fields}");
+    }
+    for parts in [
+        r#"[{"type":"document","source":{"type":"text","data":"plain"}}]"#,
+        r#"[{"type":"image","source":{"type":"file","file_id":"f"}}]"#,
+        r#"[{"type":"web_search_tool_result","content":[{"type":"web_search_result","title":"t"}]}]"#,
+    ] {
+        assert!(anthropic(&content(parts)).unwrap().facts().input_bound().is_some(), "{parts}");
+    }
+    assert!(
+        chat(&with(r#""previous_response_id":null,"plugins":[]"#)).unwrap().facts().input_bound().is_some()
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over() {
+    let scanned = chat(&format!("\u{feff}{}", content("\"x\""))).unwrap();
+    assert!(scanned.body().starts_with(b"{"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_scan_or_are_refused(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+        for format in [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::AnthropicMessages] {
+            let body = Bytes::from(bytes.clone());
+            if let Ok(scanned) = scan(format, &body) {
+                proptest::prop_assert!(serde_json::from_slice::<serde_json::Value>(scanned.body()).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_broken_body_never_scans(cut in 0usize..400, text in "[a-z\\\\n\"é ]{0,20}") {
+        let body = with(&format!(r#""x":{{"y":[1,{}]}}"#, serde_json::to_string(&text).unwrap()));
+        let cut = (0..=cut.min(body.len() - 1)).rev().find(|at| body.is_char_boundary(*at)).unwrap();
+        proptest::prop_assert!(chat(&body[..cut]).is_err());
+        proptest::prop_assert!(chat(&body).is_ok());
+    }
+}

@@ -13,7 +13,9 @@ fn events(chunks: &[&[u8]]) -> (Vec<Event>, Vec<u8>) {
         }
     };
     for chunk in chunks {
-        raw.extend_from_slice(&splitter.feed(Bytes::copy_from_slice(chunk), |data, range| read(&data[range])).unwrap());
+        raw.extend_from_slice(
+            &splitter.feed(Bytes::copy_from_slice(chunk), |data, range| read(&data[range])).unwrap(),
+        );
     }
     let last = splitter.finish();
     read(&last);
@@ -29,8 +31,21 @@ fn event(name: Option<&str>, data: &str) -> Event {
 fn all_line_ends_comments_joins_and_a_missing_last_blank_line() {
     for eol in ["\n", "\r\n", "\r"] {
         let text = [
-            "\u{feff}data: first", "", ": comment", "", "event: x", "data:no space", "data: second line", "id: 7", "", "", "data",
-            "", "datum: ignored", "", "data: tail",
+            "\u{feff}data: first",
+            "",
+            ": comment",
+            "",
+            "event: x",
+            "data:no space",
+            "data: second line",
+            "id: 7",
+            "",
+            "",
+            "data",
+            "",
+            "datum: ignored",
+            "",
+            "data: tail",
         ]
         .join(eol);
         let want = vec![
