@@ -140,7 +140,8 @@ def main():
                 continue
             seen.add(key)
             rows.append(row)
-        rows.sort(key=lambda row: (row["provider"], row["model"]))
+        # The reader halves its way to a row: the order is that of the bytes.
+        rows.sort(key=lambda row: f"{row['provider']},{row['model']},".encode())
         write("prices.csv", PRICE_COLUMNS, rows)
 
 

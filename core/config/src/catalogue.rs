@@ -159,13 +159,30 @@ pub(crate) fn maker_of(model: &str) -> Option<Provider> {
     providers().find(|provider| provider.prices.split('|').next() == Some(maker))
 }
 
+/// Halves its way to the row: the file is in the order of its bytes.
 fn row_of(list: &str, model: &str) -> Option<ModelFacts> {
     if model.is_empty() || model.contains(['\n', ',']) {
         return None;
     }
-    let start = format!("\n{list},{model},");
-    let at = PRICES.find(&start)?;
-    parse_facts(PRICES.get(at + 1..)?.lines().next()?)
+    let wanted = format!("{list},{model},");
+    let body = PRICES.split_once('\n')?.1;
+    let bytes = body.as_bytes();
+    let (mut low, mut high) = (0, bytes.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let start = bytes.get(..middle)?.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let end = bytes.get(middle..)?.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| middle + at);
+        let row = body.get(start..end)?;
+        if row.starts_with(&wanted) {
+            return parse_facts(row);
+        }
+        if row < wanted.as_str() {
+            low = end + 1;
+        } else {
+            high = start;
+        }
+    }
+    None
 }
 
 fn rows(text: &'static str) -> impl Iterator<Item = &'static str> {
@@ -266,6 +283,7 @@ mod tests {
         for row in rows(PRICES) {
             let cells: Vec<_> = row.split(',').collect();
             assert_eq!(cells.len(), 16, "{row}");
+            assert!(row_of(cells[0], cells[1]).is_some_and(|facts| facts.provider == cells[0]), "{row}");
             for cell in cells.iter().skip(3).take(8).filter(|cell| !cell.is_empty()) {
                 assert!(per_million(cell).is_some(), "{row}");
             }

@@ -144,7 +144,7 @@ impl HostSettings {
         }
         let elsewhere = DATABASE_VARIABLES.iter().find(|name| load.variable(name).is_some());
         let Some(text) = item.quiet_text(load) else {
-            if elsewhere.is_none() {
+            if elsewhere.is_none() || !matches!(item.node.value, crate::yaml::Value::Scalar { .. }) {
                 item.text(load);
             }
             return;

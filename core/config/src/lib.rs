@@ -39,7 +39,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use environment::Environment;
 pub use host::{Compat, DEFAULT_BODY_LIMIT_BYTES, Durability, HostSettings, LitellmVersion, is_weak_master_key};
 pub use limits::{default_mode, parse_limits};
-pub use native::json_schema;
+pub use native::{json_schema, manual_tables};
 pub use quantity::{parse_budget_window, parse_count, parse_duration_ms, parse_usd, parse_window};
 
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,12 @@
 //! Our own dialect.
 
 mod channel;
+mod manual;
 mod schema;
 mod section;
 mod tenant;
 
+pub use manual::tables as manual_tables;
 pub use schema::json_schema;
 pub(crate) use section::Section;
 

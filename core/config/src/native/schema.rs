@@ -11,7 +11,7 @@ pub fn json_schema() -> Value {
     if let Some(root) = root.as_object_mut() {
         root.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
         root.insert("title".to_owned(), json!("Sluicegate configuration"));
-        definitions.insert("limits".to_owned(), limits());
+        shared(&mut definitions);
         definitions.sort_keys();
         root.insert("$defs".to_owned(), Value::Object(definitions));
     }
@@ -52,31 +52,22 @@ fn reference(section: &'static Section, definitions: &mut Map<String, Value>) ->
 }
 
 fn kind(kind: &Kind, definitions: &mut Map<String, Value>) -> Value {
-    let texts = json!({"type": "array", "items": {"type": "string"}});
     match kind {
         Kind::Text => json!({"type": ["string", "number"]}),
         Kind::Secret => json!({"type": "string", "examples": ["${NAME}"]}),
         Kind::Boolean => json!({"type": "boolean"}),
-        Kind::Count => json!({"anyOf": [
-            {"type": "integer", "minimum": 0},
-            {"type": "string", "pattern": "^[0-9][0-9_.]* ?[kKmMgGtT]?$|^\\$\\{.+\\}$"},
-        ]}),
+        Kind::Count => json!({"$ref": "#/$defs/count"}),
         Kind::Integer => json!({"type": "integer"}),
-        Kind::Duration => json!({"anyOf": [
-            {"type": "number", "minimum": 0},
-            {"type": "string", "examples": ["200ms", "30s", "5m", "1h"]},
-        ]}),
+        Kind::Duration => json!({"$ref": "#/$defs/duration"}),
         Kind::Bytes => json!({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "examples": ["32MiB"]}]}),
-        Kind::Decimal => json!({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "examples": ["0.27"]}]}),
+        Kind::Decimal => json!({"$ref": "#/$defs/decimal"}),
         Kind::Word(words) => match words {
             ["1"] => json!({"enum": [1, "1"]}),
             words => json!({"enum": words}),
         },
-        Kind::Texts => json!({"anyOf": [{"type": "string"}, texts]}),
+        Kind::Texts => json!({"$ref": "#/$defs/texts"}),
         Kind::TextMap => json!({"type": "object", "additionalProperties": {"type": ["string", "number"]}}),
-        Kind::ModelMap => {
-            json!({"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, texts]}})
-        }
+        Kind::ModelMap => json!({"type": "object", "additionalProperties": {"$ref": "#/$defs/texts"}}),
         Kind::Free => json!({"type": "object"}),
         Kind::Limits => json!({"$ref": "#/$defs/limits"}),
         Kind::Auth => json!({"anyOf": [
@@ -99,23 +90,26 @@ fn kind(kind: &Kind, definitions: &mut Map<String, Value>) -> Value {
     }
 }
 
-/// Metrics by window; the same under `models` for single models.
-fn limits() -> Value {
+/// What many settings share: limits (metrics by window, and the same again for single models), counts, durations.
+fn shared(definitions: &mut Map<String, Value>) {
     let amount = json!({"anyOf": [
         {"type": "number", "minimum": 0},
         {"type": "string", "examples": ["2M", "100 USD", "40M soft", "1000 corrected", "2M clamp"]},
     ]});
+    let referred = json!({"$ref": "#/$defs/amount"});
     let windows = json!({
         "type": "object",
         "properties": {
-            "minute": amount, "hour": amount, "day": amount, "week": amount, "month": amount, "lifetime": amount,
+            "minute": referred, "hour": referred, "day": referred, "week": referred, "month": referred,
+            "lifetime": referred,
         },
-        "patternProperties": {"^(rolling[: ])?[0-9.]+ ?(ms|s|m|h|d|w|mo)$": amount},
+        "patternProperties": {"^(rolling[: ])?[0-9.]+ ?(ms|s|m|h|d|w|mo)$": referred},
         "additionalProperties": false,
     });
+    let by_window = json!({"$ref": "#/$defs/windows"});
     let metrics = json!({
-        "requests": windows, "input_tokens": windows, "output_tokens": windows, "total_tokens": windows, "spend": windows,
-        "concurrency": amount,
+        "requests": by_window, "input_tokens": by_window, "output_tokens": by_window, "total_tokens": by_window,
+        "spend": by_window, "concurrency": referred,
     });
     let mut properties = metrics.clone();
     if let Some(properties) = properties.as_object_mut() {
@@ -128,10 +122,31 @@ fn limits() -> Value {
             }),
         );
     }
-    json!({
-        "description": "What may be used: a metric, a window, an amount, and if need be a mode and what to do when it runs short.",
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": false,
-    })
+    let about =
+        "What may be used: a metric, a window, an amount, and if need be a mode and what to do when it runs short.";
+    definitions.insert("amount".to_owned(), amount);
+    definitions.insert("windows".to_owned(), windows);
+    definitions.insert(
+        "limits".to_owned(),
+        json!({"description": about, "type": "object", "properties": properties, "additionalProperties": false}),
+    );
+    definitions.insert("texts".to_owned(), json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}));
+    definitions.insert(
+        "count".to_owned(),
+        json!({"anyOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "string", "pattern": "^[0-9][0-9_.]* ?[kKmMgGtT]?$|^\\$\\{.+\\}$"},
+        ]}),
+    );
+    definitions.insert(
+        "duration".to_owned(),
+        json!({"anyOf": [
+            {"type": "number", "minimum": 0},
+            {"type": "string", "examples": ["200ms", "30s", "5m", "1h"]},
+        ]}),
+    );
+    definitions.insert(
+        "decimal".to_owned(),
+        json!({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "examples": ["0.27"]}]}),
+    );
 }
