@@ -1,5 +1,7 @@
 //! Cases as data: every `tests/data/policy/*.yaml`, and the ready policies of `examples/policies/`.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -292,4 +294,31 @@ fn load<T: for<'de> Deserialize<'de>>(file: &str) -> Vec<T> {
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+#[test]
+fn the_manuals_scripts_compile() {
+    let manual = std::fs::read_to_string(root().join("docs/policy.md")).unwrap();
+    let scripts: Vec<&str> =
+        manual.split("```rhai\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!scripts.is_empty());
+    for script in scripts {
+        Policies::compile(&[source("manual", script, OnPolicyError::FailOpen)]).unwrap();
+    }
+}
+
+/// The manual is the only place where authors learn what there is: it has to name every fact and verdict.
+#[test]
+fn the_manual_names_what_scripts_read_in_the_cases() {
+    let manual = std::fs::read_to_string(root().join("docs/policy.md")).unwrap();
+    for view in ["call", "c", "now", "candidates"] {
+        let text = std::fs::read_to_string(root().join("tests/data/policy/views.yaml")).unwrap();
+        for rest in text.split(&format!("{{{view}.")).skip(1) {
+            let word: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            assert!(
+                manual.contains(&format!("`{word}")) || manual.contains(&format!(".{word}")),
+                "`{word}` is missing"
+            );
+        }
+    }
 }

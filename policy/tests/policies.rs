@@ -1,5 +1,7 @@
 //! Which scripts run for whom, in which order, and what identifies them.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use sluicegate_core::call::{Call, Format};
 use sluicegate_core::ids::{GroupId, OrganizationId};
 use sluicegate_core::ports::{PolicyHook, PolicyRun, RouteView, Verdict};
@@ -53,14 +55,18 @@ fn scripts_for_everybody_run_before_those_of_the_callers_group() {
         source("by name", idle, Some("研发部")),
     ])
     .unwrap();
-    assert_eq!(names(&route(&policies, &caller(&["g1", "研发部"]), 0)), ["first", "second", "research", "by name"]);
+    assert_eq!(
+        names(&route(&policies, &caller(&["g1", "研发部"]), 0)),
+        ["first", "second", "research", "by name"]
+    );
     assert_eq!(names(&route(&policies, &caller(&["g2"]), 0)), ["first", "second", "finance"]);
     assert_eq!(names(&route(&policies, &caller(&[]), 0)), ["first", "second"]);
 }
 
 #[test]
 fn a_script_of_a_group_leaves_others_alone() {
-    let policies = Policies::compile(&[source("research", "fn route(call) { deny(\"no\"); }", Some("g1"))]).unwrap();
+    let policies =
+        Policies::compile(&[source("research", "fn route(call) { deny(\"no\"); }", Some("g1"))]).unwrap();
     assert!(policies.applies(&caller(&["g1"])));
     assert!(!policies.applies(&caller(&["g2"])));
     assert!(!policies.applies(&caller(&[])));
@@ -83,7 +89,8 @@ fn each_script_starts_with_an_empty_verdict_and_a_full_tank() {
 
 #[test]
 fn fuel_counts_the_bytes_of_native_work() {
-    let fuel = |text: &str| route(&Policies::compile(&[source("p", text, None)]).unwrap(), &caller(&[]), 0)[0].fuel;
+    let fuel =
+        |text: &str| route(&Policies::compile(&[source("p", text, None)]).unwrap(), &caller(&[]), 0)[0].fuel;
     let short = fuel("fn route(call) { let s = \"x\"; s.contains(\"y\"); }");
     let long = fuel(&format!("fn route(call) {{ let s = \"{}\"; s.contains(\"y\"); }}", "x".repeat(1_600)));
     assert_eq!(long - short, 100);
@@ -98,7 +105,8 @@ fn every_wrong_script_is_reported() {
         source("large", &" ".repeat(70_000), None),
     ])
     .unwrap_err();
-    let said: Vec<(&str, usize, usize)> = wrong.iter().map(|d| (d.policy.as_str(), d.line, d.column)).collect();
+    let said: Vec<(&str, usize, usize)> =
+        wrong.iter().map(|d| (d.policy.as_str(), d.line, d.column)).collect();
     assert_eq!(said, [("empty", 0, 0), ("slip", 2, 6), ("large", 0, 0)]);
     assert!(wrong[1].to_string().starts_with("policy `slip`, line 2, column 6: "), "{}", wrong[1]);
 }
@@ -149,6 +157,40 @@ fn threads_share_scripts_and_keep_their_calls_apart() {
                     assert_eq!(route(policies, &caller, 0)[0].verdict.tags, [group.as_str()]);
                 }
             });
+        }
+    });
+}
+
+/// Runs `body` on a thread with the stack that servers' threads have.
+fn on_a_small_stack(body: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(2 << 20).spawn(body).unwrap().join().unwrap();
+}
+
+#[test]
+fn the_deepest_recursion_fits_the_stack() {
+    on_a_small_stack(|| {
+        let nest = |depth: usize, core: &str| format!("{}{core}{}", "[".repeat(depth), "]".repeat(depth));
+        let deepest = (1..64)
+            .rev()
+            .map(|depth| {
+                format!("fn down(n) {{ {} }} fn route(call) {{ down(0); }}", nest(depth, "down(n + 1)"))
+            })
+            .find_map(|text| Policies::compile(&[source("p", &text, None)]).ok())
+            .unwrap();
+        let run = &route(&deepest, &caller(&[]), 0)[0];
+        assert!(run.error.as_ref().is_some_and(|error| error.contains("16 deep")), "{run:?}");
+    });
+}
+
+#[test]
+fn nesting_without_end_is_refused_when_loaded() {
+    on_a_small_stack(|| {
+        for (open, close) in
+            [("{", "}"), ("(", ")"), ("[", "]"), ("!", ""), ("-", ""), ("if true {", "}"), ("|x| ", "")]
+        {
+            let text = format!("fn route(call) {{ {}1{} }}", open.repeat(5_000), close.repeat(5_000));
+            let wrong = Policies::compile(&[source("p", &text, None)]).unwrap_err();
+            assert!(wrong[0].line == 1, "{open}: {wrong:?}");
         }
     });
 }
