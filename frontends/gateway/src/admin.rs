@@ -211,6 +211,3 @@ fn invalid(param: &'static str, message: impl Into<String>) -> Error {
 fn came_second(error: &Error) -> bool {
     error.kind() == ErrorKind::Conflict && error.retry() == Retry::Now
 }
-
-#[cfg(test)]
-mod tests;

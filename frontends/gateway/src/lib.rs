@@ -17,6 +17,7 @@ mod serve;
 mod start;
 mod stream;
 
+pub mod admin;
 pub mod credential;
 pub mod directory;
 pub mod envelope;

@@ -9,7 +9,7 @@ use sluicegate_core::{
 };
 
 use super::access::{as_stored, both, check_limits};
-use super::patch::edit_limits;
+use super::patch::{edit_limits, patch_access};
 use super::{Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid, not_found};
 use crate::credential::{self, KeyHash};
 use crate::store::{Change, Dimension, Expect, KeyFilter, KeyRef, Listing, Owner, Page, Reach, Stored, StoredKey, Sums};
@@ -238,11 +238,13 @@ impl Admin {
         let matches = |(hash, key): &(Option<KeyHash>, &ApiKey)| reach.has_key(key) && matches_filter(filter, key, *hash);
         let file: Vec<(Stored<ApiKey>, Option<KeyHash>)> = declared
             .keys()
+            .map(|(hash, key)| (Some(*hash), key))
             .filter(matches)
             .map(|(hash, key)| (as_stored(key.clone(), key.created_at), hash))
             .collect();
-        let listing = both(file, page, |page| async {
-            let listing = self.store().keys(filter, &reach, page).await?;
+        let reach = &reach;
+        let listing = both(file, page, |page| async move {
+            let listing = self.store().keys(filter, reach, page).await?;
             Ok(listing.map(|stored| (stored.key, Some(stored.hash))))
         })
         .await?;
@@ -304,7 +306,7 @@ impl Admin {
             }
         }
         patch.alias.apply(&mut after.alias);
-        patch.models.apply_or_default::<ModelPatterns>(&mut ModelPatterns::of(&mut after.access));
+        patch_access(patch.models, &mut after.access);
         patch.aliases.apply_or_default(&mut after.aliases);
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
         check_limits(&after.limits)?;
@@ -387,7 +389,7 @@ impl Admin {
         let reach = actor.reach();
         let declared = self.declared();
         if let Some((hash, it)) = declared.key(key).filter(|(_, it)| reach.has_key(it)) {
-            return Ok((as_stored(it.clone(), it.created_at), hash));
+            return Ok((as_stored(it.clone(), it.created_at), Some(*hash)));
         }
         let stored = self.store().key(key, &reach).await?.ok_or_else(|| unknown_key(key))?;
         Ok((stored.key, Some(stored.hash)))
@@ -488,5 +490,46 @@ struct KeyOwner {
     new_user: bool,
 }
 
-/// Model access as its patterns, to be patched.
-struct ModelPatterns<'a>(&'a mut ModelAccess);
+fn matches_filter(filter: &KeyFilter, key: &ApiKey, hash: Option<KeyHash>) -> bool {
+    let has = |text: &str| {
+        let inside = |value: &str| value.to_lowercase().contains(&text.to_lowercase());
+        inside(key.id.as_str()) || key.alias.as_deref().is_some_and(inside)
+    };
+    filter.organization.as_ref().is_none_or(|wanted| key.organization == *wanted)
+        && (filter.group.is_none() || filter.group == key.group)
+        && (filter.user.is_none() || filter.user == key.user)
+        && (filter.alias.is_none() || filter.alias == key.alias)
+        && (filter.hash.is_none() || filter.hash == hash)
+        && filter.search.as_deref().is_none_or(has)
+}
+
+fn same_organization(mine: &OrganizationId, theirs: &OrganizationId, what: &'static str) -> Result<()> {
+    match mine == theirs {
+        true => Ok(()),
+        false => Err(invalid(what, format!("the {what} belongs to another organization than the key"))),
+    }
+}
+
+/// What can't be found is named by what it was asked by; a hash stands for a credential, which isn't repeated.
+fn unknown_key(key: &KeyRef) -> Error {
+    match key {
+        KeyRef::Id(id) => not_found("key", id.as_str()),
+        KeyRef::Alias(alias) => not_found("key", alias),
+        KeyRef::Hash(_) => Error::new(ErrorKind::NotFound, "the key doesn't exist"),
+    }
+}
+
+fn duration(param: &'static str, text: &str) -> Result<i64> {
+    let ms = sluicegate_config::parse_duration_ms(text).map_err(|why| invalid(param, why))?;
+    i64::try_from(ms).map_err(|_| invalid(param, format!("`{text}` is too long")))
+}
+
+fn expiry(at: Patch<Timestamp>, ttl: Option<&str>, before: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>> {
+    match (at, ttl) {
+        (Patch::Keep, None) => Ok(before),
+        (Patch::Clear, None) => Ok(None),
+        (Patch::Set(at), None) => Ok(Some(at)),
+        (Patch::Keep, Some(ttl)) => Ok(Some(now.plus_ms(duration("ttl", ttl)?))),
+        (_, Some(_)) => Err(invalid("ttl", "give either `expires_at` or `ttl`, not both")),
+    }
+}

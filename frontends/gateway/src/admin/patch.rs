@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sluicegate_core::{Limit, Metric, Mode, Window, money};
+use sluicegate_core::{Limit, Metric, Mode, ModelAccess, ModelName, Window, money};
 
 /// A field of a change: left out, it stays; `null` clears it; a value sets it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -169,6 +169,15 @@ pub(super) fn edit_limits(limits: &mut Vec<Limit>, patch: Patch<Limits>, editor:
     patch.apply_or_default(limits);
     if let Some(LimitEditor(edit)) = editor {
         edit(limits);
+    }
+}
+
+/// Changes which models may be called; no list, or an empty one, is every model.
+pub(super) fn patch_access(patch: Patch<Vec<ModelName>>, access: &mut ModelAccess) {
+    match patch {
+        Patch::Keep => {}
+        Patch::Clear => *access = ModelAccess::ALL,
+        Patch::Set(models) => *access = ModelAccess::only(models),
     }
 }
 

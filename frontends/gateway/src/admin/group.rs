@@ -1,0 +1,456 @@
+//! Groups and their members.
+
+use serde::{Deserialize, Serialize};
+use sluicegate_core::price::RATIO_ONE_PPM;
+use sluicegate_core::tenant::{Preference, Source};
+use sluicegate_core::{
+    Error, ErrorKind, Group, GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind,
+    Timestamp, UserId,
+};
+
+use super::access::{as_stored, both, check_id, check_limits};
+use super::patch::{edit_limits, patch_access};
+use super::{
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid, not_found,
+};
+use crate::credential;
+use crate::store::{Change, Dimension, Expect, GroupFilter, Listing, Owner, Page, Reach, Stored, Sums};
+
+/// A group to be made.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewGroup {
+    /// Its id. Default: one is made.
+    pub id: Option<GroupId>,
+    /// Its name for people and for channels' `groups`. Unique within the organization.
+    pub alias: Option<String>,
+    /// Whose it is. Default: the actor's organization.
+    pub organization: Option<OrganizationId>,
+    /// Models its members may call; empty is every model.
+    pub models: Vec<ModelName>,
+    /// Its limits.
+    pub limits: Limits,
+    /// What its calls cost relative to the price list, in parts per million. Default 1,000,000.
+    pub price_ratio_ppm: Option<u32>,
+    /// Where its calls go first, in order.
+    pub preferences: Vec<Preference>,
+    /// Whether every call is refused for the time being.
+    pub blocked: bool,
+    /// Free data.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Its first members.
+    pub members: Vec<NewMember>,
+}
+
+/// A user to be put into a group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewMember {
+    /// Who.
+    pub user: UserId,
+    /// What they may do in it: `user` or `group_admin`.
+    #[serde(default)]
+    pub role: Role,
+    /// Their limits within the group.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Whether a user who doesn't exist yet is made along with it.
+    #[serde(skip)]
+    pub create_user: bool,
+}
+
+impl NewMember {
+    /// A plain member.
+    pub fn new(user: impl Into<UserId>) -> Self {
+        Self { user: user.into(), role: Role::User, limits: Limits::default(), create_user: false }
+    }
+}
+
+/// A change to a membership.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemberPatch {
+    /// What they may do in the group.
+    pub role: Option<Role>,
+    /// Their limits within the group, all of them.
+    pub limits: Patch<Limits>,
+    /// Changes single limits, after `limits`.
+    #[serde(skip)]
+    pub edit_limits: Option<LimitEditor>,
+}
+
+/// A change to a group.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GroupPatch {
+    /// Its name.
+    pub alias: Patch<String>,
+    /// Models its members may call.
+    pub models: Patch<Vec<ModelName>>,
+    /// Its limits, all of them.
+    pub limits: Patch<Limits>,
+    /// Changes single limits, after `limits`.
+    #[serde(skip)]
+    pub edit_limits: Option<LimitEditor>,
+    /// What its calls cost relative to the price list, in parts per million.
+    pub price_ratio_ppm: Patch<u32>,
+    /// Where its calls go first.
+    pub preferences: Patch<Vec<Preference>>,
+    /// Whether every call is refused for the time being.
+    pub blocked: Option<bool>,
+    /// Free data, all of it.
+    pub metadata: Patch<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl GroupPatch {
+    /// Whether it only touches what a group's own administrators may change: its free data. Budgets, prices, models and
+    /// the name that channels know it by are given to it from above.
+    fn is_cosmetic(&self) -> bool {
+        self.alias.is_keep()
+            && self.models.is_keep()
+            && self.limits.is_keep()
+            && self.edit_limits.is_none()
+            && self.price_ratio_ppm.is_keep()
+            && self.preferences.is_keep()
+            && self.blocked.is_none()
+    }
+}
+
+/// One member, as people see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberView {
+    /// The membership.
+    #[serde(flatten)]
+    pub membership: Membership,
+    /// How its limits stand.
+    pub limit_states: Vec<LimitUse>,
+}
+
+/// A group, as people see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// The group.
+    #[serde(flatten)]
+    pub group: Group,
+    /// Who created it.
+    pub created_by: String,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Who changed it last.
+    pub updated_by: String,
+    /// Its members; of somebody who only is a member, themselves.
+    pub members: Vec<MemberView>,
+    /// What it has used in all.
+    pub used: Sums,
+    /// How its limits stand.
+    pub limit_states: Vec<LimitUse>,
+}
+
+impl Admin {
+    /// Makes a group.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound` for an organization or user that the actor can't see, `InvalidRequest`, `Conflict` when
+    /// the id or alias is taken, `Store`.
+    pub async fn create_group(&self, actor: &Actor, new: NewGroup) -> Result<GroupView> {
+        let organization = self.organization_for(actor, new.organization.as_ref()).await?;
+        if !actor.runs(&organization) {
+            return Err(forbidden("make groups"));
+        }
+        check_limits(&new.limits.0)?;
+        let now = self.now();
+        let id = match new.id {
+            Some(id) => id,
+            None => GroupId::from(credential::new_id(now)?),
+        };
+        check_id("id", id.as_str())?;
+        let alias = new.alias.filter(|alias| !alias.is_empty());
+        let declared = self.declared();
+        for name in std::iter::once(id.as_str()).chain(alias.as_deref()) {
+            if let Some(group) = declared.group(name) {
+                self.refuse_declared(Source::File, || format!("group `{}`", group.id))?;
+            }
+        }
+        let group = Group {
+            id: id.clone(),
+            alias,
+            organization: organization.clone(),
+            access: ModelAccess::only(new.models),
+            limits: new.limits.0,
+            price_ratio_ppm: new.price_ratio_ppm.unwrap_or(RATIO_ONE_PPM),
+            preferences: new.preferences,
+            blocked: new.blocked,
+            metadata: new.metadata,
+            source: Source::Database,
+            created_at: now,
+        };
+        let mut changes = vec![Change::PutGroup(group.clone(), Expect::New)];
+        for member in &new.members {
+            changes.extend(self.changes_for_member(actor, &group, member).await?);
+        }
+        let deed = Deed::new("group.create", format!("group {id}")).of(&organization, Some(&id), None).whole(&group);
+        self.commit(actor, deed, changes).await?;
+        self.group(actor, id.as_str()).await
+    }
+
+    /// A group, by id or alias.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn group(&self, actor: &Actor, id_or_alias: &str) -> Result<GroupView> {
+        let stored = self.resolve_group(actor, id_or_alias).await?;
+        self.0.host.flush_records().await;
+        let totals = self.store().totals(Dimension::Group, &[stored.value.id.as_str()]).await?;
+        let used = totals.get(stored.value.id.as_str()).copied().unwrap_or_default();
+        self.group_view(actor, stored, used).await
+    }
+
+    /// Groups, declared ones first, then newest first.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn groups(&self, actor: &Actor, filter: &GroupFilter, page: Page) -> Result<Listing<GroupView>> {
+        let reach = actor.reach_of_groups();
+        let declared = self.declared();
+        let memberships = match &filter.member {
+            Some(user) => self.memberships(None, Some(user)).await?,
+            None => Vec::new(),
+        };
+        let matches = |group: &&Group| {
+            let has = |text: &str| {
+                let inside = |value: &str| value.to_lowercase().contains(&text.to_lowercase());
+                inside(group.id.as_str()) || group.alias.as_deref().is_some_and(inside)
+            };
+            reach.has_group(group)
+                && filter.organization.as_ref().is_none_or(|wanted| group.organization == *wanted)
+                && (filter.member.is_none() || memberships.iter().any(|it| it.group == group.id))
+                && filter.search.as_deref().is_none_or(has)
+        };
+        let file = declared.groups().filter(matches).map(|it| as_stored(it.clone(), it.created_at)).collect();
+        let listing = both(file, page, |page| self.store().groups(filter, &reach, page)).await?;
+        let ids: Vec<&str> = listing.items.iter().map(|stored| stored.value.id.as_str()).collect();
+        let totals = self.store().totals(Dimension::Group, &ids).await?;
+        let mut items = Vec::with_capacity(listing.items.len());
+        for stored in listing.items {
+            let used = totals.get(stored.value.id.as_str()).copied().unwrap_or_default();
+            items.push(self.group_view(actor, stored, used).await?);
+        }
+        Ok(Listing { items, total: listing.total })
+    }
+
+    /// Changes a group.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `InvalidRequest`, `Conflict` when the alias is taken or the group is declared in a file,
+    /// `Store`.
+    pub async fn update_group(&self, actor: &Actor, id_or_alias: &str, patch: GroupPatch) -> Result<GroupView> {
+        for attempt in 0.. {
+            match self.try_update_group(actor, id_or_alias, patch.clone()).await {
+                Err(error) if came_second(&error) && attempt < TRIES => {}
+                Err(error) => return Err(error),
+                Ok(id) => return self.group(actor, id.as_str()).await,
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+    }
+
+    async fn try_update_group(&self, actor: &Actor, id_or_alias: &str, patch: GroupPatch) -> Result<GroupId> {
+        let stored = self.group_to_change(actor, id_or_alias).await?;
+        let before = &stored.value;
+        if !actor.runs(&before.organization) && !patch.is_cosmetic() {
+            return Err(forbidden("change this of a group"));
+        }
+        let mut after = before.clone();
+        patch.alias.apply(&mut after.alias);
+        if let Some(alias) = after.alias.as_deref().filter(|alias| before.alias.as_deref() != Some(alias)) {
+            if let Some(group) = self.declared().group(alias) {
+                self.refuse_declared(Source::File, || format!("group `{}`", group.id))?;
+            }
+        }
+        patch_access(patch.models, &mut after.access);
+        edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
+        check_limits(&after.limits)?;
+        match patch.price_ratio_ppm {
+            Patch::Keep => {}
+            Patch::Clear => after.price_ratio_ppm = RATIO_ONE_PPM,
+            Patch::Set(ratio) => after.price_ratio_ppm = ratio,
+        }
+        patch.preferences.apply_or_default(&mut after.preferences);
+        after.blocked = patch.blocked.unwrap_or(after.blocked);
+        patch.metadata.apply_or_default(&mut after.metadata);
+        let deed = Deed::new("group.update", format!("group {}", after.id))
+            .of(&after.organization, Some(&after.id), None)
+            .changed(before, &after);
+        let put = Change::PutGroup(after.clone(), Expect::Version(stored.version));
+        self.commit(actor, deed, vec![put]).await?;
+        self.seed_new_limits(&Owner::Group(after.id.clone()), &before.limits, &after.limits).await?;
+        Ok(after.id)
+    }
+
+    /// Removes a group, its memberships and its keys. What it used stays in the records.
+    ///
+    /// # Errors
+    /// As [`update_group`](Self::update_group).
+    pub async fn delete_group(&self, actor: &Actor, id_or_alias: &str) -> Result<Group> {
+        let group = self.group_to_change(actor, id_or_alias).await?.value;
+        if !actor.runs(&group.organization) {
+            return Err(forbidden("delete this group"));
+        }
+        let deed = Deed::new("group.delete", format!("group {}", group.id))
+            .of(&group.organization, Some(&group.id), None)
+            .whole(&group);
+        self.commit(actor, deed, vec![Change::DeleteGroup(group.id.clone())]).await?;
+        Ok(group)
+    }
+
+    /// Puts a user into a group.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound` for a group or user that the actor can't see, `Conflict` when the user is in it already
+    /// or the group is declared in a file, `Store`.
+    pub async fn add_member(&self, actor: &Actor, id_or_alias: &str, member: NewMember) -> Result<MemberView> {
+        let group = self.group_to_change(actor, id_or_alias).await?.value;
+        let known = self.memberships(Some(&group.id), Some(&member.user)).await?;
+        if !known.is_empty() {
+            let message = format!("user `{}` is in group `{}` already", member.user, group.id);
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        let changes = self.changes_for_member(actor, &group, &member).await?;
+        let deed = Deed::new("member.add", format!("group {}", group.id))
+            .of(&group.organization, Some(&group.id), Some(&member.user))
+            .whole(&member);
+        self.commit(actor, deed, changes).await?;
+        let owner = Owner::Membership(group.id.clone(), member.user.clone());
+        self.seed_new_limits(&owner, &[], &member.limits.0).await?;
+        self.member(actor, &group.id, &member.user).await
+    }
+
+    /// Changes a membership.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `InvalidRequest`, `Conflict` when it is declared in a file, `Store`.
+    pub async fn update_member(
+        &self,
+        actor: &Actor,
+        id_or_alias: &str,
+        user: &UserId,
+        patch: MemberPatch,
+    ) -> Result<MemberView> {
+        let group = self.group_to_change(actor, id_or_alias).await?.value;
+        for attempt in 0.. {
+            match self.try_update_member(actor, &group, user, patch.clone()).await {
+                Err(error) if came_second(&error) && attempt < TRIES => {}
+                Err(error) => return Err(error),
+                Ok(()) => return self.member(actor, &group.id, user).await,
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+    }
+
+    async fn try_update_member(&self, actor: &Actor, group: &Group, user: &UserId, patch: MemberPatch) -> Result<()> {
+        let stored = self.stored_member(group, user).await?;
+        let mut after = stored.value.clone();
+        after.role = member_role(patch.role.unwrap_or(after.role))?;
+        edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
+        check_limits(&after.limits)?;
+        let deed = Deed::new("member.update", format!("group {}", group.id))
+            .of(&group.organization, Some(&group.id), Some(user))
+            .changed(&stored.value, &after);
+        let put = Change::PutMembership(after.clone(), Expect::Version(stored.version));
+        self.commit(actor, deed, vec![put]).await?;
+        let owner = Owner::Membership(group.id.clone(), user.clone());
+        self.seed_new_limits(&owner, &stored.value.limits, &after.limits).await
+    }
+
+    /// Takes a user out of a group, with the keys that they have in it.
+    ///
+    /// # Errors
+    /// As [`update_member`](Self::update_member).
+    pub async fn remove_member(&self, actor: &Actor, id_or_alias: &str, user: &UserId) -> Result<Membership> {
+        let group = self.group_to_change(actor, id_or_alias).await?.value;
+        let stored = self.stored_member(&group, user).await?;
+        let deed = Deed::new("member.remove", format!("group {}", group.id))
+            .of(&group.organization, Some(&group.id), Some(user))
+            .whole(&stored.value);
+        self.commit(actor, deed, vec![Change::DeleteMembership(group.id, user.clone())]).await?;
+        Ok(stored.value)
+    }
+
+    /// A group whose members the actor may change.
+    async fn group_to_change(&self, actor: &Actor, id_or_alias: &str) -> Result<Stored<Group>> {
+        let stored = self.resolve_group(actor, id_or_alias).await?;
+        if !actor.runs_group(&stored.value.organization, &stored.value.id) {
+            return Err(forbidden("change this group"));
+        }
+        self.refuse_declared(stored.value.source, || format!("group `{}`", stored.value.id))?;
+        Ok(stored)
+    }
+
+    async fn stored_member(&self, group: &Group, user: &UserId) -> Result<Stored<Membership>> {
+        if self.declared().membership(&group.id, user).is_some() {
+            self.refuse_declared(Source::File, || format!("the membership of user `{user}` in group `{}`", group.id))?;
+        }
+        let stored = self.store().memberships(Some(&group.id), Some(user)).await?;
+        stored.into_iter().next().ok_or_else(|| not_found(&format!("a member of group `{}`,", group.id), user.as_str()))
+    }
+
+    async fn changes_for_member(&self, actor: &Actor, group: &Group, member: &NewMember) -> Result<Vec<Change>> {
+        check_limits(&member.limits.0)?;
+        let membership = Membership {
+            group: group.id.clone(),
+            user: member.user.clone(),
+            role: member_role(member.role)?,
+            limits: member.limits.0.clone(),
+        };
+        let put = Change::PutMembership(membership, Expect::New);
+        let user = self.find_user_within(&Reach::ALL, &member.user).await?;
+        match user {
+            Some(user) if user.value.organization == group.organization => Ok(vec![put]),
+            None if member.create_user && actor.runs(&group.organization) => {
+                let user = super::user::plain(member.user.clone(), group.organization.clone(), self.now())?;
+                Ok(vec![Change::PutUser(user, Expect::New), put])
+            }
+            _ => Err(not_found("user", member.user.as_str())),
+        }
+    }
+
+    async fn member(&self, _: &Actor, group: &GroupId, user: &UserId) -> Result<MemberView> {
+        let memberships = self.memberships(Some(group), Some(user)).await?;
+        let membership =
+            memberships.into_iter().next().ok_or_else(|| not_found(&format!("a member of group `{group}`,"), user.as_str()))?;
+        Ok(self.member_view(membership))
+    }
+
+    pub(super) fn member_view(&self, membership: Membership) -> MemberView {
+        let limit_states = self.limit_states(membership.scope(), &membership.limits);
+        MemberView { membership, limit_states }
+    }
+
+    async fn group_view(&self, actor: &Actor, stored: Stored<Group>, used: Sums) -> Result<GroupView> {
+        let group = stored.value;
+        let all = actor.reach().has_group(&group);
+        let members = self.memberships(Some(&group.id), None).await?;
+        let members = members
+            .into_iter()
+            .filter(|it| all || Some(&it.user) == actor.user())
+            .map(|it| self.member_view(it))
+            .collect();
+        let limit_states = self.limit_states(Scope::new(ScopeKind::Group, group.id.as_str()), &group.limits);
+        Ok(GroupView {
+            group,
+            created_by: stored.created_by,
+            updated_at: stored.updated_at,
+            updated_by: stored.updated_by,
+            members,
+            used,
+            limit_states,
+        })
+    }
+}
+
+fn member_role(role: Role) -> Result<Role> {
+    match role {
+        Role::User | Role::GroupAdmin => Ok(role),
+        _ => Err(invalid("role", "a member's role in a group is `user` or `group_admin`")),
+    }
+}

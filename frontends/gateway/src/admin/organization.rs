@@ -1,0 +1,240 @@
+//! Organizations.
+
+use serde::{Deserialize, Serialize};
+use sluicegate_core::tenant::Source;
+use sluicegate_core::{
+    Error, ErrorKind, ModelAccess, ModelName, Organization, OrganizationId, Result, Scope, ScopeKind, Timestamp,
+};
+
+use super::access::{as_stored, check_id, check_limits};
+use super::patch::{edit_limits, patch_access};
+use super::{
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, not_found,
+};
+use crate::credential;
+use crate::store::{
+    Change, Dimension, Expect, GroupFilter, KeyFilter, Owner, Page, Reach, Stored, Sums, UserFilter,
+};
+
+/// An organization to be made.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewOrganization {
+    /// Its id. Default: one is made.
+    pub id: Option<OrganizationId>,
+    /// Its name for people.
+    pub alias: Option<String>,
+    /// Models its members may call; empty is every model.
+    pub models: Vec<ModelName>,
+    /// Its limits.
+    pub limits: Limits,
+    /// Whether every call is refused for the time being.
+    pub blocked: bool,
+    /// Free data.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A change to an organization.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OrganizationPatch {
+    /// Its name.
+    pub alias: Patch<String>,
+    /// Models its members may call.
+    pub models: Patch<Vec<ModelName>>,
+    /// Its limits, all of them.
+    pub limits: Patch<Limits>,
+    /// Changes single limits, after `limits`.
+    #[serde(skip)]
+    pub edit_limits: Option<LimitEditor>,
+    /// Whether every call is refused for the time being.
+    pub blocked: Option<bool>,
+    /// Free data, all of it.
+    pub metadata: Patch<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// An organization, as people see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrganizationView {
+    /// The organization.
+    #[serde(flatten)]
+    pub organization: Organization,
+    /// Who created it.
+    pub created_by: String,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Who changed it last.
+    pub updated_by: String,
+    /// What it has used in all.
+    pub used: Sums,
+    /// How its limits stand.
+    pub limit_states: Vec<LimitUse>,
+}
+
+impl Admin {
+    /// Makes an organization. For super administrators.
+    ///
+    /// # Errors
+    /// `Forbidden`, `InvalidRequest`, `Conflict` when the id is taken, `Store`.
+    pub async fn create_organization(&self, actor: &Actor, new: NewOrganization) -> Result<OrganizationView> {
+        if !actor.is_super() {
+            return Err(forbidden("make organizations"));
+        }
+        check_limits(&new.limits.0)?;
+        let now = self.now();
+        let id = match new.id {
+            Some(id) => id,
+            None => OrganizationId::from(credential::new_id(now)?),
+        };
+        check_id("id", id.as_str())?;
+        if self.declared().organization(&id).is_some() {
+            self.refuse_declared(Source::File, || format!("organization `{id}`"))?;
+        }
+        let organization = Organization {
+            id: id.clone(),
+            alias: new.alias.filter(|alias| !alias.is_empty()),
+            access: ModelAccess::only(new.models),
+            limits: new.limits.0,
+            blocked: new.blocked,
+            metadata: new.metadata,
+            source: Source::Database,
+            created_at: now,
+        };
+        let deed = Deed::new("organization.create", format!("organization {id}")).of(&id, None, None).whole(&organization);
+        let put = Change::PutOrganization(organization.clone(), Expect::New);
+        self.commit(actor, deed, vec![put]).await?;
+        // The default organization is used without being made.
+        self.seed_new_limits(&Owner::Organization(id.clone()), &[], &organization.limits).await?;
+        self.organization(actor, &id).await
+    }
+
+    /// An organization. For its administrators and auditors.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn organization(&self, actor: &Actor, id: &OrganizationId) -> Result<OrganizationView> {
+        let stored = self.find_organization(actor, id).await?;
+        self.0.host.flush_records().await;
+        let totals = self.store().totals(Dimension::Organization, &[id.as_str()]).await?;
+        let used = totals.get(id.as_str()).copied().unwrap_or_default();
+        Ok(self.organization_view(stored, used))
+    }
+
+    /// Every organization that the actor administers or audits, declared ones first.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn organizations(&self, actor: &Actor) -> Result<Vec<OrganizationView>> {
+        let reach = actor.reach();
+        if reach.narrow.is_some() {
+            return Ok(Vec::new());
+        }
+        let declared = self.declared();
+        let mut all: Vec<Stored<Organization>> = declared
+            .organizations()
+            .filter(|it| reach.organization.as_ref().is_none_or(|mine| *mine == it.id))
+            .map(|it| as_stored(it.clone(), it.created_at))
+            .collect();
+        let stored = self.store().organizations(&reach).await?;
+        all.extend(stored.into_iter().filter(|it| declared.organization(&it.value.id).is_none()));
+        let ids: Vec<&str> = all.iter().map(|stored| stored.value.id.as_str()).collect();
+        let totals = self.store().totals(Dimension::Organization, &ids).await?;
+        let view = |stored: Stored<Organization>| {
+            let used = totals.get(stored.value.id.as_str()).copied().unwrap_or_default();
+            self.organization_view(stored, used)
+        };
+        Ok(all.into_iter().map(view).collect())
+    }
+
+    /// Changes an organization. For super administrators: its budget is given to it.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `InvalidRequest`, `Conflict` when it is declared in a file, `Store`.
+    pub async fn update_organization(
+        &self,
+        actor: &Actor,
+        id: &OrganizationId,
+        patch: OrganizationPatch,
+    ) -> Result<OrganizationView> {
+        for attempt in 0.. {
+            match self.try_update_organization(actor, id, patch.clone()).await {
+                Err(error) if came_second(&error) && attempt < TRIES => {}
+                Err(error) => return Err(error),
+                Ok(()) => return self.organization(actor, id).await,
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+    }
+
+    async fn try_update_organization(&self, actor: &Actor, id: &OrganizationId, patch: OrganizationPatch) -> Result<()> {
+        let stored = self.organization_to_change(actor, id).await?;
+        let before = &stored.value;
+        let mut after = before.clone();
+        patch.alias.apply(&mut after.alias);
+        patch_access(patch.models, &mut after.access);
+        edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
+        check_limits(&after.limits)?;
+        after.blocked = patch.blocked.unwrap_or(after.blocked);
+        patch.metadata.apply_or_default(&mut after.metadata);
+        let deed =
+            Deed::new("organization.update", format!("organization {id}")).of(id, None, None).changed(before, &after);
+        let put = Change::PutOrganization(after.clone(), Expect::Version(stored.version));
+        self.commit(actor, deed, vec![put]).await?;
+        self.seed_new_limits(&Owner::Organization(id.clone()), &before.limits, &after.limits).await
+    }
+
+    /// Removes an organization that has neither groups nor users nor keys left. For super administrators.
+    ///
+    /// # Errors
+    /// `Conflict` when something of it is left; else as [`update_organization`](Self::update_organization).
+    pub async fn delete_organization(&self, actor: &Actor, id: &OrganizationId) -> Result<Organization> {
+        let organization = self.organization_to_change(actor, id).await?.value;
+        let (one, mine) = (Page::new(1, 0), Some(id.clone()));
+        let groups = GroupFilter { organization: mine.clone(), ..GroupFilter::default() };
+        let users = UserFilter { organization: mine.clone(), ..UserFilter::default() };
+        let keys = KeyFilter { organization: mine, ..KeyFilter::default() };
+        let left = [
+            ("groups", self.store().groups(&groups, &Reach::ALL, one).await?.total),
+            ("users", self.store().users(&users, &Reach::ALL, one).await?.total),
+            ("keys", self.store().keys(&keys, &Reach::ALL, one).await?.total),
+        ];
+        if let Some((what, count)) = left.into_iter().find(|(_, count)| *count > 0) {
+            let message = format!("organization `{id}` still has {count} {what}; delete them first");
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        let deed = Deed::new("organization.delete", format!("organization {id}")).of(id, None, None).whole(&organization);
+        self.commit(actor, deed, vec![Change::DeleteOrganization(id.clone())]).await?;
+        Ok(organization)
+    }
+
+    async fn find_organization(&self, actor: &Actor, id: &OrganizationId) -> Result<Stored<Organization>> {
+        let reach = actor.reach();
+        let mine = reach.narrow.is_none() && reach.organization.as_ref().is_none_or(|mine| mine == id);
+        // Asked in either case, so that the answer takes as long.
+        let found = self.any_organization(id).await?;
+        found.filter(|_| mine).ok_or_else(|| not_found("organization", id.as_str()))
+    }
+
+    async fn organization_to_change(&self, actor: &Actor, id: &OrganizationId) -> Result<Stored<Organization>> {
+        let stored = self.find_organization(actor, id).await?;
+        if !actor.is_super() {
+            return Err(forbidden("change organizations"));
+        }
+        self.refuse_declared(stored.value.source, || format!("organization `{id}`"))?;
+        Ok(stored)
+    }
+
+    fn organization_view(&self, stored: Stored<Organization>, used: Sums) -> OrganizationView {
+        let organization = stored.value;
+        let scope = Scope::new(ScopeKind::Organization, organization.id.as_str());
+        let limit_states = self.limit_states(scope, &organization.limits);
+        OrganizationView {
+            organization,
+            created_by: stored.created_by,
+            updated_at: stored.updated_at,
+            updated_by: stored.updated_by,
+            used,
+            limit_states,
+        }
+    }
+}

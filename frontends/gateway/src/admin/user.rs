@@ -1,0 +1,287 @@
+//! Users.
+
+use serde::{Deserialize, Serialize};
+use sluicegate_core::tenant::Source;
+use sluicegate_core::{
+    Error, ErrorKind, GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind,
+    Timestamp, User, UserId,
+};
+
+use super::access::{as_stored, both, check_id, check_limits};
+use super::patch::{edit_limits, patch_access};
+use super::{
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, MemberView, Patch, TRIES, came_second, forbidden, invalid,
+};
+use crate::credential;
+use crate::store::{Change, Dimension, Expect, Listing, Owner, Page, Stored, Sums, UserFilter};
+
+/// A user to be made.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewUser {
+    /// Their id. Default: one is made.
+    pub id: Option<UserId>,
+    /// Their e-mail address. Unique.
+    pub email: Option<String>,
+    /// Their name for people.
+    pub alias: Option<String>,
+    /// Whose they are. Default: the actor's organization.
+    pub organization: Option<OrganizationId>,
+    /// What they may do.
+    pub role: Role,
+    /// Models they may call by keys without a group; empty is every model.
+    pub models: Vec<ModelName>,
+    /// Their limits, over all their keys without a group.
+    pub limits: Limits,
+    /// Groups that they are put into, by id or alias.
+    pub groups: Vec<String>,
+    /// Whether every call is refused for the time being.
+    pub blocked: bool,
+    /// Free data.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A change to a user.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UserPatch {
+    /// Their e-mail address.
+    pub email: Patch<String>,
+    /// Their name.
+    pub alias: Patch<String>,
+    /// What they may do.
+    pub role: Option<Role>,
+    /// Models they may call.
+    pub models: Patch<Vec<ModelName>>,
+    /// Their limits, all of them.
+    pub limits: Patch<Limits>,
+    /// Changes single limits, after `limits`.
+    #[serde(skip)]
+    pub edit_limits: Option<LimitEditor>,
+    /// Whether every call is refused for the time being.
+    pub blocked: Option<bool>,
+    /// Free data, all of it.
+    pub metadata: Patch<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl UserPatch {
+    /// Whether it only touches what users may change about themselves: their name.
+    fn is_cosmetic(&self) -> bool {
+        self.email.is_keep()
+            && self.role.is_none()
+            && self.models.is_keep()
+            && self.limits.is_keep()
+            && self.edit_limits.is_none()
+            && self.blocked.is_none()
+            && self.metadata.is_keep()
+    }
+}
+
+/// A user, as people see them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserView {
+    /// The user.
+    #[serde(flatten)]
+    pub user: User,
+    /// Who created them.
+    pub created_by: String,
+    /// When they were last changed.
+    pub updated_at: Timestamp,
+    /// Who changed them last.
+    pub updated_by: String,
+    /// The groups that they are in, as far as the one who asks may see.
+    pub memberships: Vec<MemberView>,
+    /// What they have used in all.
+    pub used: Sums,
+    /// How their limits stand.
+    pub limit_states: Vec<LimitUse>,
+}
+
+/// A user with nothing but an id.
+pub(super) fn plain(id: UserId, organization: OrganizationId, now: Timestamp) -> Result<User> {
+    check_id("user", id.as_str())?;
+    Ok(User {
+        id,
+        email: None,
+        alias: None,
+        organization,
+        role: Role::User,
+        access: ModelAccess::ALL,
+        limits: Vec::new(),
+        blocked: false,
+        metadata: serde_json::Map::new(),
+        source: Source::Database,
+        created_at: now,
+    })
+}
+
+impl Admin {
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// `Forbidden`, also for a role above the actor's own; `NotFound` for an organization or group that the actor can't
+    /// see, `InvalidRequest`, `Conflict` when the id or e-mail address is taken, `Store`.
+    pub async fn create_user(&self, actor: &Actor, new: NewUser) -> Result<UserView> {
+        let organization = self.organization_for(actor, new.organization.as_ref()).await?;
+        if !actor.runs(&organization) || new.role > actor.role() {
+            return Err(forbidden("make such users"));
+        }
+        check_limits(&new.limits.0)?;
+        let now = self.now();
+        let id = match new.id {
+            Some(id) => id,
+            None => UserId::from(credential::new_id(now)?),
+        };
+        if self.declared().user(&id).is_some() {
+            self.refuse_declared(Source::File, || format!("user `{id}`"))?;
+        }
+        let user = User {
+            email: new.email.filter(|email| !email.is_empty()),
+            alias: new.alias.filter(|alias| !alias.is_empty()),
+            role: new.role,
+            access: ModelAccess::only(new.models),
+            limits: new.limits.0,
+            blocked: new.blocked,
+            metadata: new.metadata,
+            ..plain(id.clone(), organization.clone(), now)?
+        };
+        let mut changes = vec![Change::PutUser(user.clone(), Expect::New)];
+        for name in &new.groups {
+            let group = self.resolve_group(actor, name).await?.value;
+            if group.organization != organization {
+                return Err(invalid("groups", format!("group `{name}` belongs to another organization than the user")));
+            }
+            let membership = Membership { group: group.id, user: id.clone(), role: Role::User, limits: Vec::new() };
+            changes.push(Change::PutMembership(membership, Expect::New));
+        }
+        let deed = Deed::new("user.create", format!("user {id}")).of(&organization, None, Some(&id)).whole(&user);
+        self.commit(actor, deed, changes).await?;
+        self.user(actor, &id).await
+    }
+
+    /// A user.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn user(&self, actor: &Actor, id: &UserId) -> Result<UserView> {
+        let stored = self.find_user(actor, id).await?;
+        self.0.host.flush_records().await;
+        let totals = self.store().totals(Dimension::User, &[id.as_str()]).await?;
+        let used = totals.get(id.as_str()).copied().unwrap_or_default();
+        self.user_view(actor, stored, used).await
+    }
+
+    /// Users, declared ones first, then newest first.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn users(&self, actor: &Actor, filter: &UserFilter, page: Page) -> Result<Listing<UserView>> {
+        let reach = actor.reach();
+        let declared = self.declared();
+        let mut file = Vec::new();
+        for user in declared.users().filter(|user| matches_filter(filter, user)) {
+            let groups: Vec<GroupId> =
+                self.memberships(None, Some(&user.id)).await?.into_iter().map(|it| it.group).collect();
+            if reach.has_user(user, &groups) && filter.group.as_ref().is_none_or(|group| groups.contains(group)) {
+                file.push(as_stored(user.clone(), user.created_at));
+            }
+        }
+        let listing = both(file, page, |page| self.store().users(filter, &reach, page)).await?;
+        let ids: Vec<&str> = listing.items.iter().map(|stored| stored.value.id.as_str()).collect();
+        let totals = self.store().totals(Dimension::User, &ids).await?;
+        let mut items = Vec::with_capacity(listing.items.len());
+        for stored in listing.items {
+            let used = totals.get(stored.value.id.as_str()).copied().unwrap_or_default();
+            items.push(self.user_view(actor, stored, used).await?);
+        }
+        Ok(Listing { items, total: listing.total })
+    }
+
+    /// Changes a user. Users may change their own name.
+    ///
+    /// # Errors
+    /// `Forbidden`, also for a role above the actor's own; `NotFound`, `InvalidRequest`, `Conflict` when the e-mail
+    /// address is taken or the user is declared in a file, `Store`.
+    pub async fn update_user(&self, actor: &Actor, id: &UserId, patch: UserPatch) -> Result<UserView> {
+        for attempt in 0.. {
+            match self.try_update_user(actor, id, patch.clone()).await {
+                Err(error) if came_second(&error) && attempt < TRIES => {}
+                Err(error) => return Err(error),
+                Ok(()) => return self.user(actor, id).await,
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+    }
+
+    async fn try_update_user(&self, actor: &Actor, id: &UserId, patch: UserPatch) -> Result<()> {
+        let stored = self.find_user(actor, id).await?;
+        let before = &stored.value;
+        let runs = actor.runs(&before.organization) && before.role <= actor.role();
+        let own = actor.user() == Some(id) && actor.role() != Role::Auditor && patch.is_cosmetic();
+        if !(runs || own) || patch.role.is_some_and(|role| role > actor.role()) {
+            return Err(forbidden("change this of a user"));
+        }
+        self.refuse_declared(before.source, || format!("user `{id}`"))?;
+        let mut after = before.clone();
+        patch.email.apply(&mut after.email);
+        patch.alias.apply(&mut after.alias);
+        after.role = patch.role.unwrap_or(after.role);
+        patch_access(patch.models, &mut after.access);
+        edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
+        check_limits(&after.limits)?;
+        after.blocked = patch.blocked.unwrap_or(after.blocked);
+        patch.metadata.apply_or_default(&mut after.metadata);
+        let deed = Deed::new("user.update", format!("user {id}"))
+            .of(&after.organization, None, Some(id))
+            .changed(before, &after);
+        let put = Change::PutUser(after.clone(), Expect::Version(stored.version));
+        self.commit(actor, deed, vec![put]).await?;
+        let grouped = self.0.engine.snapshot().declared.quota.apply_user_limits_to_group_keys;
+        let owner = Owner::User { user: id.clone(), ungrouped: !grouped };
+        self.seed_new_limits(&owner, &before.limits, &after.limits).await
+    }
+
+    /// Removes a user, their memberships and their keys. What they used stays in the records.
+    ///
+    /// # Errors
+    /// As [`update_user`](Self::update_user).
+    pub async fn delete_user(&self, actor: &Actor, id: &UserId) -> Result<User> {
+        let user = self.find_user(actor, id).await?.value;
+        if !actor.runs(&user.organization) || user.role > actor.role() {
+            return Err(forbidden("delete this user"));
+        }
+        self.refuse_declared(user.source, || format!("user `{id}`"))?;
+        let deed = Deed::new("user.delete", format!("user {id}")).of(&user.organization, None, Some(id)).whole(&user);
+        self.commit(actor, deed, vec![Change::DeleteUser(id.clone())]).await?;
+        Ok(user)
+    }
+
+    async fn user_view(&self, actor: &Actor, stored: Stored<User>, used: Sums) -> Result<UserView> {
+        let user = stored.value;
+        let own = actor.user() == Some(&user.id);
+        let narrow = actor.reach().narrow;
+        let visible = |it: &Membership| own || narrow.as_ref().is_none_or(|narrow| narrow.groups.contains(&it.group));
+        let memberships = self.memberships(None, Some(&user.id)).await?;
+        let memberships = memberships.into_iter().filter(visible).map(|it| self.member_view(it)).collect();
+        let limit_states = self.limit_states(Scope::new(ScopeKind::User, user.id.as_str()), &user.limits);
+        Ok(UserView {
+            user,
+            created_by: stored.created_by,
+            updated_at: stored.updated_at,
+            updated_by: stored.updated_by,
+            memberships,
+            used,
+            limit_states,
+        })
+    }
+}
+
+fn matches_filter(filter: &UserFilter, user: &User) -> bool {
+    let has = |text: &str| {
+        let inside = |value: &str| value.to_lowercase().contains(&text.to_lowercase());
+        inside(user.id.as_str()) || [&user.alias, &user.email].into_iter().flatten().any(|value| inside(value))
+    };
+    filter.organization.as_ref().is_none_or(|wanted| user.organization == *wanted)
+        && (filter.email.is_none() || filter.email == user.email)
+        && filter.search.as_deref().is_none_or(has)
+}
