@@ -99,9 +99,10 @@ pub fn providers() -> impl Iterator<Item = Provider> {
 /// The provider of this id, or of this other name of it. Upper and lower case are the same.
 pub fn provider(name: &str) -> Option<Provider> {
     let name = name.trim().to_ascii_lowercase();
-    providers()
-        .find(|provider| provider.id == name)
-        .or_else(|| providers().find(|provider| provider.aliases.split('|').any(|alias| alias == name && !alias.is_empty())))
+    providers().find(|provider| provider.id == name).or_else(|| {
+        providers()
+            .find(|provider| provider.aliases.split('|').any(|alias| alias == name && !alias.is_empty()))
+    })
 }
 
 /// The provider that a channel type of New API means.
@@ -171,7 +172,8 @@ fn row_of(list: &str, model: &str) -> Option<ModelFacts> {
     while low < high {
         let middle = low + (high - low) / 2;
         let start = bytes.get(..middle)?.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let end = bytes.get(middle..)?.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| middle + at);
+        let end =
+            bytes.get(middle..)?.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| middle + at);
         let row = body.get(start..end)?;
         if row.starts_with(&wanted) {
             return parse_facts(row);
@@ -247,7 +249,11 @@ fn parse_facts(row: &'static str) -> Option<ModelFacts> {
 fn parse_tier(text: &str) -> Option<PriceTier> {
     let (bound, prices) = text.split_once(':')?;
     let price = |name: &str| {
-        prices.split(';').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).and_then(|(_, value)| per_million(value))
+        prices
+            .split(';')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(key, _)| *key == name)
+            .and_then(|(_, value)| per_million(value))
     };
     Some(PriceTier {
         above_input_tokens: bound.parse().ok()?,

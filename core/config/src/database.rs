@@ -55,7 +55,11 @@ pub fn parse_database(text: &str) -> Result<ParsedDatabase, String> {
     if lower.trim_matches(['.', '…']).is_empty() {
         return Ok(ParsedDatabase::Placeholder);
     }
-    if lower.starts_with("mysql:") || lower.contains("@tcp(") || lower.contains("@unix(") || lower.starts_with("mariadb:") {
+    if lower.starts_with("mysql:")
+        || lower.contains("@tcp(")
+        || lower.contains("@unix(")
+        || lower.starts_with("mariadb:")
+    {
         return Err(format!("mysql is not supported; {SUPPORTED}"));
     }
     if lower.starts_with("clickhouse:") {

@@ -67,3 +67,28 @@ impl fmt::Display for Diagnostic {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_reads_as_editors_expect() {
+        let found = Diagnostic {
+            severity: Severity::Warning,
+            code: "unknown_model",
+            path: "c.yaml".into(),
+            line: 3,
+            column: 7,
+            at: "fallbacks[0]".into(),
+            message: "no channel serves `x`".into(),
+            remedy: "declare it".into(),
+            paste: Some("- a\n- b".into()),
+        };
+        let text = "c.yaml:3:7: warning[unknown_model]: fallbacks[0]: no channel serves `x`\n    declare it\n    | - a\n    | - b";
+        assert_eq!(found.to_string(), text);
+        let json = serde_json::to_value(&found).unwrap();
+        assert_eq!(json["severity"], "warning");
+        assert_eq!(json["line"], 3);
+    }
+}

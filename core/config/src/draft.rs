@@ -78,12 +78,11 @@ pub(crate) fn connect(
     match &url {
         Some(url) => {
             if let Err(why) = check_url(url) {
-                let shown: String = url.chars().take(120).collect();
                 at.say(
                     load,
                     Severity::Error,
                     "invalid_url",
-                    format!("`{shown}` is no address of an upstream: {why}"),
+                    format!("{} is no address of an upstream: {why}", shown_url(url)),
                     "write an address such as https://api.example.com/v1",
                 );
                 channel.enabled = false;
@@ -91,7 +90,8 @@ pub(crate) fn connect(
             }
         }
         None if check_url(provider.base_url).is_err() => {
-            let example = if provider.base_url.is_empty() { "https://api.example.com/v1" } else { provider.base_url };
+            let example =
+                if provider.base_url.is_empty() { "https://api.example.com/v1" } else { provider.base_url };
             whole.say(
                 load,
                 Severity::Error,
@@ -107,6 +107,15 @@ pub(crate) fn connect(
     channel.endpoints = endpoints(provider, url.as_deref(), style);
 }
 
+/// An address for a message: without what may be a password.
+pub(crate) fn shown_url(url: &str) -> String {
+    if url.contains('@') {
+        "this".to_owned()
+    } else {
+        format!("`{}`", url.chars().take(120).collect::<String>())
+    }
+}
+
 fn not_served(load: &mut Load<'_>, channel: &Channel, provider: &Provider, whole: &Item<'_>) {
     let shim = match provider.id {
         "gemini" => Some("https://generativelanguage.googleapis.com/v1beta/openai"),
@@ -114,8 +123,11 @@ fn not_served(load: &mut Load<'_>, channel: &Channel, provider: &Provider, whole
         _ => None,
     };
     let remedy = match shim {
-        Some(base) => format!("it also speaks OpenAI's format: use the provider `openai` with the address {base}"),
-        None => "use an endpoint of it that speaks OpenAI's or Anthropic's format, or remove the channel".to_owned(),
+        Some(base) => {
+            format!("it also speaks OpenAI's format: use the provider `openai` with the address {base}")
+        }
+        None => "use an endpoint of it that speaks OpenAI's or Anthropic's format, or remove the channel"
+            .to_owned(),
     };
     let message = format!(
         "the provider `{}` is not served yet by this version: the channel `{}` is disabled",
@@ -130,17 +142,22 @@ fn base_from_environment(load: &Load<'_>, provider: &Provider) -> Option<String>
         .iter()
         .find_map(|end| provider.key_variable.strip_suffix(end))
         .filter(|stem| !stem.is_empty())?;
-    ["_API_BASE", "_BASE_URL"].iter().find_map(|end| load.variable(&format!("{stem}{end}"))).map(|url| url.trim().to_owned())
+    ["_API_BASE", "_BASE_URL"]
+        .iter()
+        .find_map(|end| load.variable(&format!("{stem}{end}")))
+        .map(|url| url.trim().to_owned())
 }
 
-/// Fills in a channel's credential: the file's, else the variable that is usual for the provider. `key` is the file's
-/// setting. A channel without the credential that it needs is disabled, and a warning says so.
+/// Fills in a channel's credential: the file's, else the variable that is usual for the provider, if `usual` says that it may
+/// be sent there. `key` is the file's setting. A channel without the credential that it needs is disabled, and a warning says
+/// so.
 pub(crate) fn credential(
     load: &mut Load<'_>,
     channel: &mut Channel,
     provider: &Provider,
     key: Option<&Item<'_>>,
     whole: &Item<'_>,
+    usual: bool,
 ) {
     let read = match key {
         Some(item) => item.secret(load),
@@ -165,6 +182,13 @@ pub(crate) fn credential(
             } else {
                 channel.auth = Auth::None;
             }
+        }
+        Ok(None) if !usual => {
+            channel.enabled = false;
+            let message = format!("the channel `{}` has no credential: it is disabled", channel.name);
+            let remedy =
+                "give it one, by a variable; one provider's usual variable is not sent to another's address";
+            whole.say(load, Severity::Warning, "missing_key", message, remedy);
         }
         Ok(None) => {
             let name = provider.key_variable;
@@ -210,11 +234,18 @@ pub(crate) fn header(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel
     let lower = name.trim().to_ascii_lowercase();
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if lower.is_empty() || !lower.chars().all(token) || value.chars().any(|c| c.is_control() && c != '\t') {
-        let message = "this is no header: names are letters, digits and dashes, and values have no line breaks";
+        let message =
+            "this is no header: names are letters, digits and dashes, and values have no line breaks";
         item.say(load, Severity::Error, "invalid_value", message, "correct or remove it");
     } else if OWN_HEADERS.contains(&lower.as_str()) {
         let message = format!("the header `{lower}` belongs to the gateway: it is not sent from here");
-        item.say(load, Severity::Warning, "unsupported_value", message, "set the credential, or remove the header");
+        item.say(
+            load,
+            Severity::Warning,
+            "unsupported_value",
+            message,
+            "set the credential, or remove the header",
+        );
     } else {
         channel.headers.insert(lower, value);
     }
@@ -237,10 +268,14 @@ pub(crate) fn model(group: &str, upstream: &str, facts: Option<&ModelFacts>) -> 
 /// What the catalogue knows of an upstream's model: at the channel's provider; at the provider whose host it is; else,
 /// when the host is nobody's, at the model's maker.
 pub(crate) fn facts_of(channel: &Channel, provider: &Provider, upstream: &str) -> Option<ModelFacts> {
+    if provider.id == Provider::MOCK.id {
+        return None;
+    }
     let host = channel.endpoints.first().and_then(|endpoint| host_of(&endpoint.url));
     let at_host = host.and_then(provider_of_host);
     let own = at_host.unwrap_or(*provider);
-    model_facts(&own, upstream).or_else(|| if at_host.is_none() { model_facts_by_name(upstream) } else { None })
+    model_facts(&own, upstream)
+        .or_else(|| if at_host.is_none() { model_facts_by_name(upstream) } else { None })
 }
 
 /// Says so when a model has no price.
@@ -269,8 +304,11 @@ pub(crate) fn warn_unpriced(load: &mut Load<'_>, channel: &Channel, item: &Item<
 /// Gives each channel without an id one that doesn't depend on its place in the file: a readable part of its name and a
 /// short hash of what it is. Those that are alike are numbered.
 pub(crate) fn name_channels(channels: &mut [Channel]) {
-    let mut taken: HashMap<String, u32> =
-        channels.iter().filter(|c| !c.id.as_str().is_empty()).map(|c| (c.id.as_str().to_owned(), 1)).collect();
+    let mut taken: HashMap<String, u32> = channels
+        .iter()
+        .filter(|c| !c.id.as_str().is_empty())
+        .map(|c| (c.id.as_str().to_owned(), 1))
+        .collect();
     for channel in channels.iter_mut().filter(|channel| channel.id.as_str().is_empty()) {
         let id = format!("{}-{}", slug(&channel.name), fingerprint(channel));
         let mut count = 1;
@@ -333,11 +371,18 @@ pub(crate) fn only_embeddings(channel: &mut Channel) {
 /// Takes a proxy's address.
 pub(crate) fn proxy(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, url: String) {
     let lower = url.to_ascii_lowercase();
-    let known = ["http://", "https://", "socks5://", "socks5h://"].iter().any(|scheme| lower.starts_with(scheme));
+    let known =
+        ["http://", "https://", "socks5://", "socks5h://"].iter().any(|scheme| lower.starts_with(scheme));
     if known && host_of(&url).is_some() {
         channel.transport.proxy = Some(url);
     } else {
         let message = "this is no address of a proxy";
-        item.say(load, Severity::Error, "invalid_url", message, "write http://HOST:PORT or socks5://HOST:PORT");
+        item.say(
+            load,
+            Severity::Error,
+            "invalid_url",
+            message,
+            "write http://HOST:PORT or socks5://HOST:PORT",
+        );
     }
 }

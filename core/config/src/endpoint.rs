@@ -69,10 +69,34 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
     if own_host && !provider.anthropic_base_url.is_empty() && provider.serves("chat") {
         let own = base.is_none_or(|base| !crate::catalogue::is_local(host_of(base).unwrap_or_default()));
         if own {
-            endpoints.push(Endpoint { format: Format::AnthropicMessages, url: messages_url(provider.anthropic_base_url) });
+            endpoints.push(Endpoint {
+                format: Format::AnthropicMessages,
+                url: messages_url(provider.anthropic_base_url),
+            });
         }
     }
     endpoints
+}
+
+/// Whether an address is the provider's own, or left to it: then its usual credential may be sent there.
+pub(crate) fn is_home(provider: &Provider, base: Option<&str>) -> bool {
+    base.is_none_or(|base| same_host(base, provider.base_url) || same_host(base, provider.anthropic_base_url))
+}
+
+/// The operations that a channel of `provider` serves: `base` is what stands before `/chat/completions` or `/v1/messages`, or a
+/// host alone; `None` is the provider's own address.
+///
+/// # Errors
+/// Why there is no address: the provider isn't served, the base is none, or the provider has none of its own.
+pub fn endpoints_of(provider: &Provider, base: Option<&str>) -> Result<Vec<Endpoint>, String> {
+    if !provider.is_served() {
+        return Err(format!("the provider `{}` is not served yet by this version", provider.id));
+    }
+    if provider.id != Provider::MOCK.id {
+        check_url(base.unwrap_or(provider.base_url))
+            .map_err(|why| format!("this is no address of an upstream: {why}"))?;
+    }
+    Ok(endpoints(provider, base, BaseStyle::Host))
 }
 
 fn same_host(a: &str, b: &str) -> bool {
@@ -123,7 +147,10 @@ fn openai_root(provider: &Provider, base: Option<&str>, style: BaseStyle) -> Str
 }
 
 fn path_segments(url: &str) -> Vec<&str> {
-    url.splitn(4, '/').nth(3).map(|path| path.split('/').filter(|segment| !segment.is_empty()).collect()).unwrap_or_default()
+    url.splitn(4, '/')
+        .nth(3)
+        .map(|path| path.split('/').filter(|segment| !segment.is_empty()).collect())
+        .unwrap_or_default()
 }
 
 /// `v1`, `v4`, `v1beta`.
@@ -164,8 +191,16 @@ mod tests {
     #[test]
     fn openai_bases() {
         for (base, style, want) in [
-            ("https://wanqing.kuaishou.com/v1", BaseStyle::Exact, "https://wanqing.kuaishou.com/v1/chat/completions"),
-            ("https://wanqing.kuaishou.com/v1", BaseStyle::Host, "https://wanqing.kuaishou.com/v1/chat/completions"),
+            (
+                "https://wanqing.kuaishou.com/v1",
+                BaseStyle::Exact,
+                "https://wanqing.kuaishou.com/v1/chat/completions",
+            ),
+            (
+                "https://wanqing.kuaishou.com/v1",
+                BaseStyle::Host,
+                "https://wanqing.kuaishou.com/v1/chat/completions",
+            ),
             ("https://x.test/v1/", BaseStyle::Exact, "https://x.test/v1/chat/completions"),
             ("https://x.test", BaseStyle::Exact, "https://x.test/chat/completions"),
             ("https://x.test", BaseStyle::Host, "https://x.test/v1/chat/completions"),
@@ -205,7 +240,11 @@ mod tests {
     #[test]
     fn anthropic_bases() {
         for base in ["https://a.test", "https://a.test/", "https://a.test/v1", "https://a.test/v1/messages"] {
-            assert_eq!(urls("anthropic", Some(base), BaseStyle::Exact), ["https://a.test/v1/messages"], "{base}");
+            assert_eq!(
+                urls("anthropic", Some(base), BaseStyle::Exact),
+                ["https://a.test/v1/messages"],
+                "{base}"
+            );
         }
         assert_eq!(urls("anthropic", None, BaseStyle::Exact), ["https://api.anthropic.com/v1/messages"]);
     }
@@ -216,14 +255,17 @@ mod tests {
         assert_eq!(own[0].url, "https://api.deepseek.com/chat/completions");
         assert_eq!(own[1].format, Format::AnthropicMessages);
         assert_eq!(own[1].url, "https://api.deepseek.com/anthropic/v1/messages");
-        let elsewhere = endpoints(&provider("deepseek").unwrap(), Some("https://relay.test/v1"), BaseStyle::Exact);
+        let elsewhere =
+            endpoints(&provider("deepseek").unwrap(), Some("https://relay.test/v1"), BaseStyle::Exact);
         assert!(elsewhere.iter().all(|endpoint| endpoint.format != Format::AnthropicMessages));
     }
 
     #[test]
     fn addresses_are_checked() {
         assert_eq!(check_url("https://x.test/v1"), Ok(()));
-        for wrong in ["x.test/v1", "ftp://x", "https://", "https://...", "https://{resource}.x", "https://a b"] {
+        for wrong in
+            ["x.test/v1", "ftp://x", "https://", "https://...", "https://{resource}.x", "https://a b"]
+        {
             assert!(check_url(wrong).is_err(), "{wrong}");
         }
     }

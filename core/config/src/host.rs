@@ -107,8 +107,20 @@ pub enum LitellmVersion {
 
 /// Administrator's keys that everybody knows from documentation.
 const KNOWN_KEYS: [&str; 14] = [
-    "sk-1234", "sk-12345", "sk-123456", "sk-12345678", "sk-1234567890", "sk-test", "sk-master", "sk-master-key", "sk-admin",
-    "sk-litellm", "sk-litellm-master-key", "sk-changeme", "sk-password", "changeme",
+    "sk-1234",
+    "sk-12345",
+    "sk-123456",
+    "sk-12345678",
+    "sk-1234567890",
+    "sk-test",
+    "sk-master",
+    "sk-master-key",
+    "sk-admin",
+    "sk-litellm",
+    "sk-litellm-master-key",
+    "sk-changeme",
+    "sk-password",
+    "changeme",
 ];
 
 /// Whether an administrator's key is too weak to serve anybody but this machine: known from documentation, shorter than 16
@@ -165,7 +177,9 @@ impl HostSettings {
                     "export DATABASE_URL=postgresql://USER:PASSWORD@HOST/NAME".to_owned(),
                 );
             }
-            Err(message) => item.say(load, Severity::Error, "unsupported_database", message, "use a supported database"),
+            Err(message) => {
+                item.say(load, Severity::Error, "unsupported_database", message, "use a supported database")
+            }
         }
     }
 
@@ -174,7 +188,9 @@ impl HostSettings {
         for text in item.comma_texts(load) {
             match IpNetwork::try_from(text) {
                 Ok(network) => self.trusted_proxies.push(network),
-                Err(message) => item.say(load, Severity::Error, "invalid_value", message, "write an address or a network"),
+                Err(message) => {
+                    item.say(load, Severity::Error, "invalid_value", message, "write an address or a network")
+                }
             }
         }
     }
@@ -214,7 +230,10 @@ impl HostSettings {
         let first = load.variable("SLUICEGATE_DATABASE").map(|text| ("SLUICEGATE_DATABASE", text));
         let found = first.or_else(|| {
             let unset = self.database.is_none();
-            DATABASE_VARIABLES.iter().filter(|_| unset).find_map(|name| load.variable(name).map(|text| (*name, text)))
+            DATABASE_VARIABLES
+                .iter()
+                .filter(|_| unset)
+                .find_map(|name| load.variable(name).map(|text| (*name, text)))
         });
         let Some((name, text)) = found else { return };
         match parse_database(&text) {
@@ -276,7 +295,9 @@ const DATABASE_VARIABLES: [&str; 2] = ["DATABASE_URL", "SQL_DSN"];
 
 fn secret_variable(load: &Load<'_>, name: &str) -> SecretRef {
     match load.lookup(name) {
-        crate::reader::Lookup::InFile(value) => SecretRef::Inline(sluicegate_core::channel::Secret::new(value)),
+        crate::reader::Lookup::InFile(value) => {
+            SecretRef::Inline(sluicegate_core::channel::Secret::new(value))
+        }
         _ => SecretRef::Env(name.to_owned()),
     }
 }
@@ -298,7 +319,12 @@ mod tests {
 
     #[test]
     fn weak_keys_are_known() {
-        for (key, weak) in [("sk-1234", true), ("sk-aaaaaaaaaaaaaaaaaaaa", true), ("short", true), ("sk-Vq7cN2xW9pLr4TzB", false)] {
+        for (key, weak) in [
+            ("sk-1234", true),
+            ("sk-aaaaaaaaaaaaaaaaaaaa", true),
+            ("short", true),
+            ("sk-Vq7cN2xW9pLr4TzB", false),
+        ] {
             assert_eq!(is_weak_master_key(key), weak, "{key}");
         }
     }

@@ -78,7 +78,9 @@ fn merge(into: &mut Node, from: Node) {
 /// `name`, seen from the directory of `file`.
 pub(crate) fn beside(file: &str, name: &str) -> String {
     match file.rsplit_once(['/', '\\']) {
-        Some((directory, _)) if !name.starts_with('/') && !name.contains(":\\") => format!("{directory}/{name}"),
+        Some((directory, _)) if !name.starts_with('/') && !name.contains(":\\") => {
+            format!("{directory}/{name}")
+        }
         _ => name.to_owned(),
     }
 }

@@ -36,8 +36,11 @@ mod yaml;
 pub use catalogue::{ModelFacts, Provider, model_facts, model_facts_by_name, provider, providers};
 pub use database::{DatabaseUrl, ParsedDatabase, parse_database};
 pub use diagnostic::{Diagnostic, Severity};
+pub use endpoint::endpoints_of;
 pub use environment::Environment;
-pub use host::{Compat, DEFAULT_BODY_LIMIT_BYTES, Durability, HostSettings, LitellmVersion, is_weak_master_key};
+pub use host::{
+    Compat, DEFAULT_BODY_LIMIT_BYTES, Durability, HostSettings, LitellmVersion, is_weak_master_key,
+};
 pub use limits::{default_mode, parse_limits};
 pub use native::{json_schema, manual_tables};
 pub use quantity::{parse_budget_window, parse_count, parse_duration_ms, parse_usd, parse_window};
@@ -154,7 +157,9 @@ fn detect(root: &Node) -> Dialect {
         Value::List(items) => items.first(),
         _ => None,
     });
-    let foreign = first.is_some_and(|first| ["type", "base_url", "key"].iter().any(|key| first.get(key).is_some()));
-    let ours = first.is_some_and(|first| ["provider", "credential", "url"].iter().any(|key| first.get(key).is_some()));
+    let foreign =
+        first.is_some_and(|first| ["type", "base_url", "key"].iter().any(|key| first.get(key).is_some()));
+    let ours = first
+        .is_some_and(|first| ["provider", "credential", "url"].iter().any(|key| first.get(key).is_some()));
     if only_channels && foreign && !ours { Dialect::Newapi } else { Dialect::Native }
 }

@@ -27,8 +27,11 @@ pub fn parse_limits(limits: &serde_json::Value, rate_token_mode: Mode) -> Result
     let node = from_json(limits);
     let item = Item { node: &node, at: "limits".to_owned(), place: Place::default() };
     let limits = read_limits(&mut load, &item, rate_token_mode);
-    let wrong: Vec<_> =
-        load.finish().iter().map(|found| format!("{}: {} ({})", found.at, found.message, found.remedy)).collect();
+    let wrong: Vec<_> = load
+        .finish()
+        .iter()
+        .map(|found| format!("{}: {} ({})", found.at, found.message, found.remedy))
+        .collect();
     if wrong.is_empty() { Ok(limits) } else { Err(wrong.join("\n")) }
 }
 
@@ -41,7 +44,9 @@ fn from_json(value: &serde_json::Value) -> Node {
         serde_json::Value::String(text) => Value::Scalar { text: text.replace('$', "$$"), plain: false },
         serde_json::Value::Array(items) => Value::List(items.iter().map(from_json).collect()),
         serde_json::Value::Object(map) => Value::Map(
-            map.iter().map(|(key, value)| Entry { key: key.clone(), place, value: from_json(value) }).collect(),
+            map.iter()
+                .map(|(key, value)| Entry { key: key.clone(), place, value: from_json(value) })
+                .collect(),
         ),
     };
     Node { value, place }
@@ -50,7 +55,9 @@ fn from_json(value: &serde_json::Value) -> Node {
 /// The mode of a limit that names none.
 pub fn default_mode(metric: Metric, window: Window, rate_token_mode: Mode) -> Mode {
     match metric {
-        Metric::InputTokens | Metric::OutputTokens | Metric::TotalTokens if window.is_rate() => rate_token_mode,
+        Metric::InputTokens | Metric::OutputTokens | Metric::TotalTokens if window.is_rate() => {
+            rate_token_mode
+        }
         _ => Mode::Strict,
     }
 }
@@ -88,7 +95,13 @@ fn read_metrics(
                 None => format!("count one of {}", names.join(", ")),
             };
             let shown: String = key.chars().take(80).collect();
-            child.say(load, Severity::Error, "unknown_key", format!("`{shown}` is nothing that limits count"), remedy);
+            child.say(
+                load,
+                Severity::Error,
+                "unknown_key",
+                format!("`{shown}` is nothing that limits count"),
+                remedy,
+            );
             continue;
         };
         if metric == Metric::Concurrency && !matches!(child.node.value, Value::Map(_)) {
@@ -137,7 +150,13 @@ fn read_limit(
             when_short,
         }),
         Err(message) => {
-            item.say(load, Severity::Error, "invalid_value", message, "write an amount such as 20, 2M or 100 USD");
+            item.say(
+                load,
+                Severity::Error,
+                "invalid_value",
+                message,
+                "write an amount such as 20, 2M or 100 USD",
+            );
             None
         }
     }

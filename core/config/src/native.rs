@@ -38,7 +38,14 @@ const STRATEGIES: [(&str, Strategy); 4] = [
 pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declared, host: &mut HostSettings) {
     if matches!(root.node.value, Value::Null) {
         let message = "the file is empty: calls have nowhere to go until channels are created over the API";
-        load.report(Severity::Warning, "no_models", root.place, "", message, "add `version: 1` and `channels`");
+        load.report(
+            Severity::Warning,
+            "no_models",
+            root.place,
+            "",
+            message,
+            "add `version: 1` and `channels`",
+        );
         return;
     }
     let Some(fields) = Fields::open_section(load, root, &section::ROOT) else { return };
@@ -96,7 +103,9 @@ fn version(load: &mut Load<'_>, fields: &Fields<'_>, root: &Item<'_>) {
 fn entry(model: &str) -> String {
     let (provider, variable, base) = routes::guess(model);
     let base = base.map(|base| format!("\n    url: {base}")).unwrap_or_default();
-    format!("  - name: {model}\n    provider: {provider}{base}\n    credential: ${{{variable}}}\n    models: [{model}]")
+    format!(
+        "  - name: {model}\n    provider: {provider}{base}\n    credential: ${{{variable}}}\n    models: [{model}]"
+    )
 }
 
 fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
@@ -104,7 +113,9 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
     if let Some(address) = fields.text(load, "host") {
         host.host = address;
     }
-    if let Some(port) = fields.get("port").and_then(|item| item.parsed(load, "a port from 0 to 65535", |t| t.parse().ok())) {
+    if let Some(port) =
+        fields.get("port").and_then(|item| item.parsed(load, "a port from 0 to 65535", |t| t.parse().ok()))
+    {
         host.port = port;
     }
     host.data_dir = fields.text(load, "data_dir");
@@ -123,7 +134,8 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
         host.session_secret = secret;
     }
     if let Some(item) = fields.get("body_limit")
-        && let Some(bytes) = item.parsed(load, "a number of bytes such as 32MiB", |text| parse_bytes(text).ok())
+        && let Some(bytes) =
+            item.parsed(load, "a number of bytes such as 32MiB", |text| parse_bytes(text).ok())
     {
         host.body_limit_bytes = bytes;
     }
@@ -136,14 +148,18 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
         host.take_trusted_proxies(load, &item);
     }
     if let Some(item) = fields.get("durability")
-        && let Some(durability) = item.word(load, &[("process", Durability::Process), ("power", Durability::Power)])
+        && let Some(durability) =
+            item.word(load, &[("process", Durability::Process), ("power", Durability::Power)])
     {
         host.durability = durability;
     }
     for (key, setting) in [
         ("store_models", &mut host.store_model_in_db),
         ("demo_channel", &mut host.demo_channel),
-        ("dangerously_permit_weak_or_unset_master_key", &mut host.dangerously_permit_weak_or_unset_master_key),
+        (
+            "dangerously_permit_weak_or_unset_master_key",
+            &mut host.dangerously_permit_weak_or_unset_master_key,
+        ),
     ] {
         if let Some(value) = fields.boolean(load, key) {
             *setting = value;
@@ -165,14 +181,16 @@ fn optional_secret(load: &mut Load<'_>, item: &Item<'_>) -> Option<sluicegate_co
 fn compat(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
     let Some(fields) = Fields::open_section(load, item, &section::COMPAT) else { return };
     if let Some(item) = fields.get("litellm") {
-        host.compat.litellm = item.word(load, &[("1.80", LitellmVersion::V1_80), ("1.106", LitellmVersion::V1_106)]);
+        host.compat.litellm =
+            item.word(load, &[("1.80", LitellmVersion::V1_80), ("1.106", LitellmVersion::V1_106)]);
     }
     if let Some(value) = fields.boolean(load, "newapi") {
         host.compat.newapi = value;
     }
     if let Some(item) = fields.get("budget_exceeded_status") {
-        host.compat.budget_exceeded_status =
-            item.parsed(load, "a status from 400 to 499", |text| text.parse().ok().filter(|code| (400..500).contains(code)));
+        host.compat.budget_exceeded_status = item.parsed(load, "a status from 400 to 499", |text| {
+            text.parse().ok().filter(|code| (400..500).contains(code))
+        });
     }
 }
 
@@ -199,8 +217,8 @@ fn quotas(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
         declared.quota.min_output = tokens;
     }
     if let Some(item) = fields.get("on_unknown")
-        && let Some(value) =
-            item.word(load, &[("free", OnUnknown::Free), ("input", OnUnknown::Input), ("hold", OnUnknown::Hold)])
+        && let Some(value) = item
+            .word(load, &[("free", OnUnknown::Free), ("input", OnUnknown::Input), ("hold", OnUnknown::Hold)])
     {
         declared.quota.on_unknown = value;
     }
@@ -235,7 +253,13 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     if !(1..=64).contains(&routing.max_attempts)
         && let Some(item) = fields.get("max_attempts")
     {
-        item.say(load, Severity::Error, "invalid_value", "must be from 1 to 64", "write a number from 1 to 64");
+        item.say(
+            load,
+            Severity::Error,
+            "invalid_value",
+            "must be from 1 to 64",
+            "write a number from 1 to 64",
+        );
     }
     for (key, setting) in [
         ("backoff", &mut routing.backoff_ms),
@@ -253,7 +277,9 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
 }
 
 pub(super) fn timeouts(load: &mut Load<'_>, item: &Item<'_>) -> Timeouts {
-    let Some(fields) = Fields::open_section(load, item, &section::TIMEOUTS) else { return Timeouts::default() };
+    let Some(fields) = Fields::open_section(load, item, &section::TIMEOUTS) else {
+        return Timeouts::default();
+    };
     let mut read = |key: &str| fields.get(key).and_then(|item| item.duration_ms(load));
     Timeouts {
         connect_ms: read("connect"),
@@ -277,7 +303,12 @@ fn model_groups(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     }
 }
 
-fn aliases<'n>(load: &mut Load<'_>, item: &Item<'n>, declared: &mut Declared, references: &mut Vec<Reference<'n>>) {
+fn aliases<'n>(
+    load: &mut Load<'_>,
+    item: &Item<'n>,
+    declared: &mut Declared,
+    references: &mut Vec<Reference<'n>>,
+) {
     if !item.is_map(load) {
         return;
     }
@@ -290,7 +321,12 @@ fn aliases<'n>(load: &mut Load<'_>, item: &Item<'n>, declared: &mut Declared, re
     routes::flatten_aliases(load, declared, item);
 }
 
-fn fallbacks<'n>(load: &mut Load<'_>, item: &Item<'n>, declared: &mut Declared, references: &mut Vec<Reference<'n>>) {
+fn fallbacks<'n>(
+    load: &mut Load<'_>,
+    item: &Item<'n>,
+    declared: &mut Declared,
+    references: &mut Vec<Reference<'n>>,
+) {
     let Some(fields) = Fields::open_section(load, item, &section::FALLBACKS) else { return };
     let into = &mut declared.fallbacks;
     if let Some(item) = fields.get("general") {
@@ -312,7 +348,10 @@ fn policies(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declared) {
         let Some(fields) = Fields::open_section(load, &item, &section::POLICY) else { continue };
         let Some(name) = required(load, &fields, "name") else { continue };
         let on_error = fields.get("on_error").and_then(|item| {
-            item.word(load, &[("fail_open", OnPolicyError::FailOpen), ("fail_closed", OnPolicyError::FailClosed)])
+            item.word(
+                load,
+                &[("fail_open", OnPolicyError::FailOpen), ("fail_closed", OnPolicyError::FailClosed)],
+            )
         });
         let text = match (fields.get("script"), fields.get("file")) {
             // A script may hold `${…}` of its own: it is taken as it is written.
@@ -335,11 +374,22 @@ fn policies(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declared) {
             && !tenant::has_group(declared, group.as_str())
         {
             let message = format!("there is no group `{group}` in this file: the policy steers nobody");
-            at.say(load, Severity::Warning, "unknown_group", message, "declare the group, or create it over the API");
+            at.say(
+                load,
+                Severity::Warning,
+                "unknown_group",
+                message,
+                "declare the group, or create it over the API",
+            );
         }
         if let Some(text) = text {
             let group = group.map(|group| tenant::group_id(declared, group));
-            declared.policies.push(PolicySource { name, text, group, on_error: on_error.unwrap_or_default() });
+            declared.policies.push(PolicySource {
+                name,
+                text,
+                group,
+                on_error: on_error.unwrap_or_default(),
+            });
         }
     }
 }

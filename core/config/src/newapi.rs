@@ -12,7 +12,7 @@ use sluicegate_core::tenant::{Group, ModelAccess, Source};
 use crate::catalogue::{Provider, provider, provider_of_host, provider_of_type, providers};
 use crate::diagnostic::Severity;
 use crate::draft;
-use crate::endpoint::{BaseStyle, host_of};
+use crate::endpoint::{BaseStyle, host_of, is_home};
 use crate::host::HostSettings;
 use crate::native::DEFAULT_ORGANIZATION;
 use crate::reader::{Fields, Item, Known, Load};
@@ -22,7 +22,12 @@ use crate::yaml::Value;
 /// Top-level keys of the dialect.
 pub(crate) const TOP_KEYS: [&str; 1] = ["channels"];
 
-const TOP: Known = Known { read: &["channels"], moot: &[], unsupported: &["options", "tokens", "users"], unknown: Severity::Warning };
+const TOP: Known = Known {
+    read: &["channels"],
+    moot: &[],
+    unsupported: &["options", "tokens", "users"],
+    unknown: Severity::Warning,
+};
 
 const CHANNEL: Known = Known {
     read: &[
@@ -106,19 +111,31 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
 
 fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, names: &mut HashMap<String, u32>) {
     let Some(fields) = Fields::open(load, item, &CHANNEL) else { return };
-    let name = fields.text(load, "name").unwrap_or_else(|| format!("channel {}", declared.channels.len() + 1));
+    let name =
+        fields.text(load, "name").unwrap_or_else(|| format!("channel {}", declared.channels.len() + 1));
     let Some(provider) = provider_of(load, &fields, item) else { return };
     let mut channel = draft::blank(&name, &provider);
     let count = names.entry(name.clone()).or_insert(0);
     *count += 1;
     if *count == 2 {
         let message = format!("there is another channel of the name `{name}`");
-        item.say(load, Severity::Note, "duplicate_name", message, "give it a name of its own to tell them apart");
+        item.say(
+            load,
+            Severity::Note,
+            "duplicate_name",
+            message,
+            "give it a name of its own to tell them apart",
+        );
     }
     draft::connect(load, &mut channel, &provider, fields.get("base_url").as_ref(), item, BaseStyle::Host);
     behaviour(load, &fields, &mut channel);
     models(load, &fields, item, &mut channel, &provider);
-    draft::warn_unpriced(load, &channel, item, "declare prices over the API, or use a native file with `prices`");
+    draft::warn_unpriced(
+        load,
+        &channel,
+        item,
+        "declare prices over the API, or use a native file with `prices`",
+    );
     for secret in credentials(load, &fields, item, &mut channel, &provider) {
         declared.channels.push(Channel { secret, ..channel.clone() });
     }
@@ -142,7 +159,13 @@ fn provider_of(load: &mut Load<'_>, fields: &Fields<'_>, item: &Item<'_>) -> Opt
             Some(near) => format!("did you mean `{near}`?"),
             None => "write `openai` for whatever speaks OpenAI's format".to_owned(),
         };
-        kind.say(load, Severity::Error, "unknown_provider", format!("there is no channel type `{shown}`"), remedy);
+        kind.say(
+            load,
+            Severity::Error,
+            "unknown_provider",
+            format!("there is no channel type `{shown}`"),
+            remedy,
+        );
         return None;
     };
     // Sites of one company share a type: the address tells which it is.
@@ -223,8 +246,15 @@ fn headers_of(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel) {
     for (name, child) in item.children() {
         let Some(value) = child.text(load) else { continue };
         if value.contains("{api_key}") || value.contains("{client_header:") || name.contains(['*', ':']) {
-            let message = "placeholders and pass-through patterns are not supported yet: the header is not sent";
-            child.say(load, Severity::Warning, "unsupported_value", message, "write a plain header, or remove it");
+            let message =
+                "placeholders and pass-through patterns are not supported yet: the header is not sent";
+            child.say(
+                load,
+                Severity::Warning,
+                "unsupported_value",
+                message,
+                "write a plain header, or remove it",
+            );
             continue;
         }
         draft::header(load, &child, channel, name, value);
@@ -259,7 +289,13 @@ fn replace(node: &mut crate::yaml::Node, place: crate::yaml::Place) {
     }
 }
 
-fn models(load: &mut Load<'_>, fields: &Fields<'_>, item: &Item<'_>, channel: &mut Channel, provider: &Provider) {
+fn models(
+    load: &mut Load<'_>,
+    fields: &Fields<'_>,
+    item: &Item<'_>,
+    channel: &mut Channel,
+    provider: &Provider,
+) {
     let mut mapping: HashMap<String, String> = HashMap::new();
     if let Some(item) = fields.get("model_mapping") {
         embedded(load, &item, |load, item| {
@@ -288,7 +324,12 @@ fn models(load: &mut Load<'_>, fields: &Fields<'_>, item: &Item<'_>, channel: &m
 }
 
 /// Follows the mapping, which may be a chain.
-fn mapped(load: &mut Load<'_>, fields: &Fields<'_>, mapping: &HashMap<String, String>, model: &str) -> String {
+fn mapped(
+    load: &mut Load<'_>,
+    fields: &Fields<'_>,
+    mapping: &HashMap<String, String>,
+    model: &str,
+) -> String {
     let mut upstream = model;
     // BOUND: a chain can't be longer than the mapping.
     for _ in 0..=mapping.len() {
@@ -299,7 +340,13 @@ fn mapped(load: &mut Load<'_>, fields: &Fields<'_>, mapping: &HashMap<String, St
     }
     if let Some(item) = fields.get("model_mapping") {
         let message = format!("the mapping of `{model}` leads back to itself");
-        item.say(load, Severity::Error, "alias_cycle", message, "let it end at a name that the upstream knows");
+        item.say(
+            load,
+            Severity::Error,
+            "alias_cycle",
+            message,
+            "let it end at a name that the upstream knows",
+        );
     }
     model.to_owned()
 }
@@ -316,30 +363,37 @@ fn credentials(
         channel.enabled = false;
         return vec![SecretRef::None];
     }
+    let usual = is_home(provider, fields.get("base_url").and_then(|base| base.quiet_text(load)).as_deref());
     let key = fields.any(&["key", "keys"]);
     let several: Vec<String> = match &key {
         Some(key) => match &key.node.value {
             Value::List(_) => {
                 let items = key.list(load);
                 if let [only] = items.as_slice() {
-                    draft::credential(load, channel, provider, Some(only), item);
+                    draft::credential(load, channel, provider, Some(only), item, usual);
                     return vec![channel.secret.clone()];
                 }
                 items.iter().filter_map(|item| item.filled(load)).collect()
             }
             _ => key
                 .quiet_text(load)
-                .map(|text| text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+                .map(|text| {
+                    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+                })
                 .unwrap_or_default(),
         },
         None => Vec::new(),
     };
     if several.len() < 2 {
-        draft::credential(load, channel, provider, key.as_ref(), item);
+        draft::credential(load, channel, provider, key.as_ref(), item, usual);
         return vec![channel.secret.clone()];
     }
     if let Some(key) = &key {
-        let message = format!("the channel `{}` has {} keys: each becomes a channel of its own", channel.name, several.len());
+        let message = format!(
+            "the channel `{}` has {} keys: each becomes a channel of its own",
+            channel.name,
+            several.len()
+        );
         key.say(load, Severity::Note, "several_keys", message, "");
     }
     several.into_iter().map(|key| SecretRef::Inline(Secret::new(key))).collect()

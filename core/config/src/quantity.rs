@@ -132,7 +132,8 @@ pub fn parse_window(text: &str) -> Result<Window, String> {
         "month" => Window::Month,
         "lifetime" => Window::Lifetime,
         other => {
-            let length = other.strip_prefix("rolling").map_or(other, |rest| rest.trim_start_matches([':', ' ']));
+            let length =
+                other.strip_prefix("rolling").map_or(other, |rest| rest.trim_start_matches([':', ' ']));
             match parse_duration_ms(length) {
                 Ok(ms) if ms >= 60 => Window::RollingMs(ms),
                 _ => {

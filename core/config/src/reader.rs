@@ -105,13 +105,13 @@ impl<'a> Load<'a> {
 
     fn push(&mut self, diagnostic: Diagnostic) {
         // An error is never lost to the bound: it decides whether the file can be used.
-        if self.diagnostics.len() < MAX_DIAGNOSTICS || diagnostic.severity == Severity::Error {
-            if self.diagnostics.len() < MAX_DIAGNOSTICS * 20 {
-                self.diagnostics.push(diagnostic);
-                return;
-            }
+        let most =
+            if diagnostic.severity == Severity::Error { MAX_DIAGNOSTICS * 20 } else { MAX_DIAGNOSTICS };
+        if self.diagnostics.len() < most {
+            self.diagnostics.push(diagnostic);
+        } else {
+            self.unsaid += 1;
         }
-        self.unsaid += 1;
     }
 
     /// The findings, errors first and then by place.
@@ -132,7 +132,9 @@ impl<'a> Load<'a> {
             });
         }
         self.diagnostics.sort_by(|a, b| {
-            b.severity.cmp(&a.severity).then_with(|| (&a.path, a.line, a.column).cmp(&(&b.path, b.line, b.column)))
+            b.severity
+                .cmp(&a.severity)
+                .then_with(|| (&a.path, a.line, a.column).cmp(&(&b.path, b.line, b.column)))
         });
         // What is read for two purposes is said once.
         self.diagnostics.dedup();
@@ -179,18 +181,30 @@ impl<'n> Item<'n> {
         let what = match &self.node.value {
             Value::Null => "nothing".to_owned(),
             Value::Scalar { text, .. } if self.is_secret() => {
-                if text.is_empty() { "an empty text".to_owned() } else { "something else".to_owned() }
+                if text.is_empty() {
+                    "an empty text".to_owned()
+                } else {
+                    "something else".to_owned()
+                }
             }
             Value::Scalar { text, .. } => format!("`{}`", text.chars().take(80).collect::<String>()),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a mapping".to_owned(),
         };
-        self.say(load, Severity::Error, "wrong_type", format!("is {what}, and must be {want}"), format!("write {want}"));
+        self.say(
+            load,
+            Severity::Error,
+            "wrong_type",
+            format!("is {what}, and must be {want}"),
+            format!("write {want}"),
+        );
     }
 
     fn is_secret(&self) -> bool {
         let at = self.at.to_ascii_lowercase();
-        ["key", "secret", "password", "token", "database", "redis", "credential", "header"].iter().any(|word| at.contains(word))
+        ["key", "secret", "password", "token", "database", "redis", "credential", "header"]
+            .iter()
+            .any(|word| at.contains(word))
     }
 
     /// The scalar's text with its variables filled in; `None`, with a finding, when it is none or a variable is missing.
@@ -223,7 +237,13 @@ impl<'n> Item<'n> {
         }
     }
 
-    pub(crate) fn missing_variable(&self, load: &mut Load<'_>, severity: Severity, name: &str, meaning: &str) {
+    pub(crate) fn missing_variable(
+        &self,
+        load: &mut Load<'_>,
+        severity: Severity,
+        name: &str,
+        meaning: &str,
+    ) {
         load.report_with(
             (severity, "missing_variable"),
             (self.place, &self.at),
@@ -260,7 +280,9 @@ impl<'n> Item<'n> {
 
     pub(crate) fn signed(&self, load: &mut Load<'_>) -> Option<i32> {
         self.parsed(load, "a whole number from -2147483648 to 2147483647", |text| {
-            parse_decimal(text, 0).filter(|n| parse_decimal(text, 9) == n.checked_mul(1_000_000_000)).and_then(|n| i32::try_from(n).ok())
+            parse_decimal(text, 0)
+                .filter(|n| parse_decimal(text, 9) == n.checked_mul(1_000_000_000))
+                .and_then(|n| i32::try_from(n).ok())
         })
     }
 
@@ -280,7 +302,9 @@ impl<'n> Item<'n> {
 
     /// A length of time in milliseconds.
     pub(crate) fn duration_ms(&self, load: &mut Load<'_>) -> Option<u64> {
-        self.parsed(load, "a length of time such as 30s or 200ms", |text| crate::quantity::parse_duration_ms(text).ok())
+        self.parsed(load, "a length of time such as 30s or 200ms", |text| {
+            crate::quantity::parse_duration_ms(text).ok()
+        })
     }
 
     /// One of some words.
@@ -339,9 +363,13 @@ impl<'n> Item<'n> {
     pub(crate) fn comma_texts(&self, load: &mut Load<'_>) -> Vec<String> {
         let texts = self.texts(load);
         match &self.node.value {
-            Value::Scalar { .. } => {
-                texts.iter().flat_map(|text| text.split([',', '\n'])).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect()
-            }
+            Value::Scalar { .. } => texts
+                .iter()
+                .flat_map(|text| text.split([',', '\n']))
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+                .collect(),
             _ => texts,
         }
     }
@@ -435,7 +463,13 @@ impl<'n> Fields<'n> {
                     && child.quiet_text(load).is_some_and(|text| parse_boolean(&text) == Some(false));
                 if !off && !matches!(child.node.value, Value::Null) {
                     let message = format!("`{key}` is known and not supported yet: it has no effect");
-                    child.say(load, Severity::Warning, "unsupported_key", message, "remove it, or do without what it does");
+                    child.say(
+                        load,
+                        Severity::Warning,
+                        "unsupported_key",
+                        message,
+                        "remove it, or do without what it does",
+                    );
                 }
             } else {
                 let names: Vec<_> = known
@@ -452,7 +486,11 @@ impl<'n> Fields<'n> {
     }
 
     /// Checks that `item` is a mapping and that its keys are those of a section of our own dialect.
-    pub(crate) fn open_section(load: &mut Load<'_>, item: &Item<'n>, section: &Section) -> Option<Fields<'n>> {
+    pub(crate) fn open_section(
+        load: &mut Load<'_>,
+        item: &Item<'n>,
+        section: &Section,
+    ) -> Option<Fields<'n>> {
         if !item.is_map(load) {
             return None;
         }
@@ -496,7 +534,13 @@ impl<'n> Fields<'n> {
 }
 
 /// Says that a key doesn't exist, and which one was perhaps meant.
-pub(crate) fn unknown_key(load: &mut Load<'_>, child: &Item<'_>, key: &str, severity: Severity, names: &[&str]) {
+pub(crate) fn unknown_key(
+    load: &mut Load<'_>,
+    child: &Item<'_>,
+    key: &str,
+    severity: Severity,
+    names: &[&str],
+) {
     let shown: String = key.chars().take(80).collect();
     let message = format!("there is no setting `{shown}` here: it has no effect");
     match nearest(key, names.iter().copied()) {

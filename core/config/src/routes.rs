@@ -78,9 +78,14 @@ pub(crate) fn read_targets<'n>(
     let mut names = Vec::new();
     for item in items {
         if matches!(item.node.value, Value::Map(_)) {
-            let message = "a fallback with settings of its own is not supported yet: only its `model` is used";
+            let message =
+                "a fallback with settings of its own is not supported yet: only its `model` is used";
             item.say(load, Severity::Warning, "unsupported_key", message, "write the model's name alone");
-            let inner = item.node.get("model").map(|node| Item { node, at: format!("{}.model", item.at), place: node.place });
+            let inner = item.node.get("model").map(|node| Item {
+                node,
+                at: format!("{}.model", item.at),
+                place: node.place,
+            });
             if let Some(name) = inner.as_ref().and_then(|inner| inner.filled(load)) {
                 names.push(name.into());
             }
@@ -100,9 +105,11 @@ pub(crate) fn read_targets<'n>(
 /// Whether a requested name is served: by its exact name, an alias or a wildcard.
 pub(crate) fn is_known(declared: &Declared, model: &str) -> bool {
     declared.aliases.contains_key(model)
-        || declared.channels.iter().flat_map(|channel| &channel.models).any(|served| {
-            matches_pattern(served.group.as_str(), model)
-        })
+        || declared
+            .channels
+            .iter()
+            .flat_map(|channel| &channel.models)
+            .any(|served| matches_pattern(served.group.as_str(), model))
 }
 
 /// Warns of references to models that nothing declares. `entry` writes a declaration of a model, ready to paste.
@@ -116,10 +123,13 @@ pub(crate) fn check(
         if is_known(declared, &reference.model) {
             continue;
         }
-        let names = declared.channels.iter().flat_map(|channel| &channel.models).map(|model| model.group.as_str());
+        let names =
+            declared.channels.iter().flat_map(|channel| &channel.models).map(|model| model.group.as_str());
         let near = nearest(&reference.model, names.chain(declared.aliases.keys().map(ModelName::as_str)));
         let remedy = match near {
-            Some(name) => format!("did you mean `{name}`? otherwise declare the model, or create it over the API"),
+            Some(name) => {
+                format!("did you mean `{name}`? otherwise declare the model, or create it over the API")
+            }
             None => "declare the model as below, create it over the API, or remove the fallback".to_owned(),
         };
         let shown: String = reference.model.chars().take(120).collect();
@@ -136,7 +146,9 @@ pub(crate) fn check(
 /// The provider, variable and address that a declaration of `model` would have, as far as its name tells.
 pub(crate) fn guess(model: &str) -> (String, String, Option<&'static str>) {
     match maker_of(model) {
-        Some(provider) if provider.is_served() => (provider.id.to_owned(), provider.key_variable.to_owned(), None),
+        Some(provider) if provider.is_served() => {
+            (provider.id.to_owned(), provider.key_variable.to_owned(), None)
+        }
         _ => ("openai".to_owned(), "UPSTREAM_API_KEY".to_owned(), Some("https://UPSTREAM/v1")),
     }
 }
@@ -158,7 +170,13 @@ pub(crate) fn flatten_aliases(load: &mut Load<'_>, declared: &mut Declared, item
         }
         if steps > written.len() {
             let message = format!("the alias `{alias}` leads back to itself");
-            item.say(load, Severity::Error, "alias_cycle", message, "let it name a model that a channel serves");
+            item.say(
+                load,
+                Severity::Error,
+                "alias_cycle",
+                message,
+                "let it name a model that a channel serves",
+            );
         } else {
             flat.insert(alias.clone(), target.clone());
         }

@@ -110,7 +110,12 @@ pub(crate) fn parse(text: &str, file: u16, warn: &mut dyn FnMut(Refusal)) -> Res
     if let Some(at) = text.find('\0') {
         let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count();
         let place = Place { line: u32::try_from(line + 1).unwrap_or(u32::MAX), ..start };
-        return Err(refuse("syntax", place, "there is a zero byte in the file".into(), "save it as UTF-8 text"));
+        return Err(refuse(
+            "syntax",
+            place,
+            "there is a zero byte in the file".into(),
+            "save it as UTF-8 text",
+        ));
     }
     let mut builder = Builder { file, open: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None };
     let mut parser = Parser::new_from_str(text);
@@ -122,11 +127,21 @@ pub(crate) fn parse(text: &str, file: u16, warn: &mut dyn FnMut(Refusal)) -> Res
                 line: u32::try_from(e.marker().line()).unwrap_or(u32::MAX).max(1),
                 column: u32::try_from(e.marker().col()).unwrap_or(u32::MAX).saturating_add(1),
             };
-            refuse("syntax", place, e.info().to_lowercase(), "mend the YAML: indent with spaces, quote what is special")
+            refuse(
+                "syntax",
+                place,
+                e.info().to_lowercase(),
+                "mend the YAML: indent with spaces, quote what is special",
+            )
         })?;
         if matches!(event, Event::DocumentStart(_)) && builder.root.is_some() {
             let message = "there is more than one document in the file".to_owned();
-            return Err(refuse("syntax", builder.place(&span), message, "keep one document: remove the `---` line"));
+            return Err(refuse(
+                "syntax",
+                builder.place(&span),
+                message,
+                "keep one document: remove the `---` line",
+            ));
         }
         builder.take(event, &span, warn)?;
     }
@@ -134,8 +149,18 @@ pub(crate) fn parse(text: &str, file: u16, warn: &mut dyn FnMut(Refusal)) -> Res
 }
 
 enum Open {
-    List { items: Vec<Node>, place: Place, anchor: usize },
-    Map { entries: Vec<Entry>, pending: Option<(String, Place)>, merges: Vec<Node>, place: Place, anchor: usize },
+    List {
+        items: Vec<Node>,
+        place: Place,
+        anchor: usize,
+    },
+    Map {
+        entries: Vec<Entry>,
+        pending: Option<(String, Place)>,
+        merges: Vec<Node>,
+        place: Place,
+        anchor: usize,
+    },
 }
 
 struct Builder {
@@ -168,7 +193,9 @@ impl Builder {
                 };
                 self.put(Node { value, place }, anchor, 1, warn)
             }
-            Event::SequenceStart(anchor, _) => self.enter(Open::List { items: Vec::new(), place, anchor }, place),
+            Event::SequenceStart(anchor, _) => {
+                self.enter(Open::List { items: Vec::new(), place, anchor }, place)
+            }
             Event::MappingStart(anchor, _) => self.enter(
                 Open::Map { entries: Vec::new(), pending: None, merges: Vec::new(), place, anchor },
                 place,
@@ -240,7 +267,9 @@ impl Builder {
             return Err(Refusal {
                 code: "too_large",
                 place: node.place,
-                message: format!("the file holds more than {MAX_NODES} values, those that aliases repeat included"),
+                message: format!(
+                    "the file holds more than {MAX_NODES} values, those that aliases repeat included"
+                ),
                 remedy: "split it, or use fewer aliases",
             });
         }
@@ -270,7 +299,10 @@ impl Builder {
                         warn(Refusal {
                             code: "duplicate_key",
                             place,
-                            message: format!("`{key}` stands twice in one mapping, first in line {}", first.place.line),
+                            message: format!(
+                                "`{key}` stands twice in one mapping, first in line {}",
+                                first.place.line
+                            ),
                             remedy: "remove one of the two, or join their contents",
                         });
                     } else if entries.len() >= MAX_KEYS {

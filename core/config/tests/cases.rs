@@ -33,7 +33,7 @@ fn data() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data")
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests read their cases")]
+#[expect(clippy::disallowed_methods, clippy::panic, reason = "tests read their cases")]
 fn read(path: &std::path::Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
@@ -50,11 +50,8 @@ fn run(case: &Case) -> Loaded {
 
 fn json_of(loaded: &Loaded) -> Value {
     let declared = &loaded.declared;
-    let keys: Vec<_> = declared
-        .keys
-        .iter()
-        .map(|(key, secret)| json!({"key": key, "credential": secret}))
-        .collect();
+    let keys: Vec<_> =
+        declared.keys.iter().map(|(key, secret)| json!({"key": key, "credential": secret})).collect();
     json!({
         "dialect": loaded.dialect,
         "channels": declared.channels,
@@ -101,9 +98,9 @@ fn difference(at: &str, want: &Value, got: &Value, contain: bool) -> Option<Stri
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "tests read their cases")]
 fn every_case_comes_to_what_it_says() {
-    let mut files: Vec<_> = std::fs::read_dir(data().join("config")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(data().join("config")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
     files.sort();
     let (mut count, mut wrong) = (0, Vec::new());
@@ -115,7 +112,11 @@ fn every_case_comes_to_what_it_says() {
             let loaded = run(&case);
             let told = json!(loaded.diagnostics);
             let said = difference("diagnostics", &json!(case.diagnostics), &told, true);
-            let is = if case.want.is_null() { None } else { difference("want", &case.want, &json_of(&loaded), false) };
+            let is = if case.want.is_null() {
+                None
+            } else {
+                difference("want", &case.want, &json_of(&loaded), false)
+            };
             for difference in [said, is].into_iter().flatten() {
                 let all: String = loaded.diagnostics.iter().map(|found| format!("\n    {found}")).collect();
                 let file = path.file_name().unwrap_or_default().to_string_lossy();

@@ -4,8 +4,10 @@ use proptest::prelude::*;
 use sluicegate_config::{Environment, Source, load};
 
 fn check(text: &str) {
-    let variable = |name: &str| (name.len() % 2 == 0).then(|| format!("value of {name}"));
-    let file = |path: &str| if path.len() % 2 == 0 { Ok(text.to_owned()) } else { Err("no such file".to_owned()) };
+    let variable = |name: &str| (name.len().is_multiple_of(2)).then(|| format!("value of {name}"));
+    let file = |path: &str| {
+        if path.len().is_multiple_of(2) { Ok(text.to_owned()) } else { Err("no such file".to_owned()) }
+    };
     let loaded = load(Source { path: "c.yaml", text }, &Environment::new(&variable).with_files(&file));
     for found in &loaded.diagnostics {
         assert!(found.line >= 1 && found.column >= 1);
@@ -21,12 +23,70 @@ fn check(text: &str) {
 
 /// Words of all dialects, so that random documents get past the first key.
 const WORDS: [&str; 64] = [
-    "version", "1", "server", "channels", "name", "provider", "openai", "anthropic", "models", "credential", "${A}", "${AB}",
-    "model_list", "model_name", "litellm_params", "model", "openai/x", "rpm", "tpm", "weight", "order", "general_settings",
-    "master_key", "database_url", "postgresql://...", "litellm_settings", "fallbacks", "router_settings", "model_group_alias",
-    "type", "base_url", "key", "groups", "model_mapping", "setting", "limits", "total_tokens", "day", "2M", "spend", "100 USD",
-    "quotas", "time_zone", "keys", "id", "group", "prices", "price", "tiers", "include", "os.environ/AB", "environment_variables",
-    "https://x.test/v1", "-1", "1e999", "0.3", "null", "true", "[]", "{}", "*", "&a x", "*a", "<<",
+    "version",
+    "1",
+    "server",
+    "channels",
+    "name",
+    "provider",
+    "openai",
+    "anthropic",
+    "models",
+    "credential",
+    "${A}",
+    "${AB}",
+    "model_list",
+    "model_name",
+    "litellm_params",
+    "model",
+    "openai/x",
+    "rpm",
+    "tpm",
+    "weight",
+    "order",
+    "general_settings",
+    "master_key",
+    "database_url",
+    "postgresql://...",
+    "litellm_settings",
+    "fallbacks",
+    "router_settings",
+    "model_group_alias",
+    "type",
+    "base_url",
+    "key",
+    "groups",
+    "model_mapping",
+    "setting",
+    "limits",
+    "total_tokens",
+    "day",
+    "2M",
+    "spend",
+    "100 USD",
+    "quotas",
+    "time_zone",
+    "keys",
+    "id",
+    "group",
+    "prices",
+    "price",
+    "tiers",
+    "include",
+    "os.environ/AB",
+    "environment_variables",
+    "https://x.test/v1",
+    "-1",
+    "1e999",
+    "0.3",
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "*",
+    "&a x",
+    "*a",
+    "<<",
 ];
 
 fn node() -> impl Strategy<Value = String> {

@@ -81,7 +81,10 @@ pub(super) const PARAMS: Known = Known {
         "cache_creation_input_token_cost_above_200k_tokens",
     ],
     moot: &[
-        ("drop_params", "what the target format lacks is always left out and listed in the answer's loss report"),
+        (
+            "drop_params",
+            "what the target format lacks is always left out and listed in the answer's loss report",
+        ),
         ("use_litellm_proxy", "name the proxy in `api_base`"),
         ("use_in_pass_through", "same-format calls are always passed through as they are"),
         ("merge_reasoning_content_in_choices", "reasoning stays where the upstream put it"),
@@ -298,7 +301,10 @@ pub(super) const LITELLM: Known = Known {
         "block_requests_for_models_without_pricing",
     ],
     moot: &[
-        ("drop_params", "what the target format lacks is always left out and listed in the answer's loss report"),
+        (
+            "drop_params",
+            "what the target format lacks is always left out and listed in the answer's loss report",
+        ),
         ("modify_params", "requests are translated as far as the target format allows"),
         ("set_verbose", "use RUST_LOG"),
         ("json_logs", "use the log settings of the command line"),

@@ -10,7 +10,9 @@ use sluicegate_core::price::{Price, PriceTier};
 use sluicegate_core::snapshot::Declared;
 
 use super::known;
-use crate::catalogue::{ModelFacts, Provider, maker_of, model_facts, model_facts_by_name, provider, providers};
+use crate::catalogue::{
+    ModelFacts, Provider, maker_of, model_facts, model_facts_by_name, provider, providers,
+};
 use crate::diagnostic::Severity;
 use crate::draft;
 use crate::endpoint::BaseStyle;
@@ -49,7 +51,13 @@ fn entry(
     let fields = Fields::open(load, item, &known::ENTRY)?;
     let Some(params_item) = fields.get("litellm_params") else {
         let message = "the entry has no `litellm_params`: it is no model";
-        item.say(load, Severity::Error, "missing_key", message, "add `litellm_params: {model: PROVIDER/MODEL}`");
+        item.say(
+            load,
+            Severity::Error,
+            "missing_key",
+            message,
+            "add `litellm_params: {model: PROVIDER/MODEL}`",
+        );
         return None;
     };
     let params = Fields::open(load, &params_item, &known::PARAMS)?;
@@ -75,7 +83,7 @@ fn entry(
         // What can't be reached needs no credential either; one finding is enough.
         channel.enabled = false;
     } else {
-        draft::credential(load, &mut channel, &provider, params.get("api_key").as_ref(), item);
+        draft::credential(load, &mut channel, &provider, params.get("api_key").as_ref(), item, true);
     }
     if let Some(id) = info.and_then(|info| info.text(load, "id")) {
         if ids.insert(id.clone()) {
@@ -90,7 +98,8 @@ fn entry(
     models(load, &params, info, &mut channel, &provider, &name, &upstream);
     let how = "set `input_cost_per_token` and `output_cost_per_token`, or `model_info.base_model`";
     draft::warn_unpriced(load, &channel, &params_item, how);
-    if let Some(retries) = params.any(&["num_retries", "max_retries"]).and_then(|item| item.unsigned_32(load)) {
+    if let Some(retries) = params.any(&["num_retries", "max_retries"]).and_then(|item| item.unsigned_32(load))
+    {
         declared.model_groups.entry(name.as_str().into()).or_default().retries = Some(retries);
     }
     let share = Share {
@@ -145,8 +154,11 @@ fn resolve(
 
 fn unknown_provider<T>(load: &mut Load<'_>, item: &Item<'_>, name: &str, model: &str) -> Option<T> {
     let remedy = match nearest(name, providers().map(|provider| provider.id)) {
-        Some(near) => format!("did you mean `{near}`? or write `openai/` before it and its address into `api_base`"),
-        None => "write `openai/` before it, and its address into `api_base`, if it speaks OpenAI's format".to_owned(),
+        Some(near) => {
+            format!("did you mean `{near}`? or write `openai/` before it and its address into `api_base`")
+        }
+        None => "write `openai/` before it, and its address into `api_base`, if it speaks OpenAI's format"
+            .to_owned(),
     };
     let shown: String = name.chars().take(80).collect();
     load.report_with(
@@ -261,7 +273,13 @@ fn models(
         && let Some(item) = info.and_then(|info| info.get("base_model"))
     {
         let message = format!("the price list doesn't know `{name}`");
-        item.say(load, Severity::Warning, "unknown_model", message, "set the costs and limits of the model itself");
+        item.say(
+            load,
+            Severity::Warning,
+            "unknown_model",
+            message,
+            "set the costs and limits of the model itself",
+        );
     }
     let mut model = draft::model(group, upstream, facts.as_ref());
     prices(load, params, info, &mut model.price);
@@ -297,8 +315,16 @@ fn mode(load: &mut Load<'_>, info: &Fields<'_>, channel: &mut Channel) -> Option
         "embedding" => Some(true),
         other => {
             let shown: String = other.chars().take(40).collect();
-            let message = format!("models of mode `{shown}` are not served yet by this version: the channel is disabled");
-            item.say(load, Severity::Warning, "unsupported_mode", message, "remove the entry, or correct its mode");
+            let message = format!(
+                "models of mode `{shown}` are not served yet by this version: the channel is disabled"
+            );
+            item.say(
+                load,
+                Severity::Warning,
+                "unsupported_mode",
+                message,
+                "remove the entry, or correct its mode",
+            );
             channel.enabled = false;
             None
         }
@@ -354,8 +380,11 @@ fn prices(load: &mut Load<'_>, params: &Fields<'_>, info: Option<&Fields<'_>>, p
         })
         .collect(),
     };
-    let per_request = params.get("input_cost_per_request").or_else(|| info.and_then(|info| info.get("input_cost_per_request")));
-    let per_request = per_request.and_then(|item| item.parsed(load, "an amount of USD", |text| parse_usd(text).ok()));
+    let per_request = params
+        .get("input_cost_per_request")
+        .or_else(|| info.and_then(|info| info.get("input_cost_per_request")));
+    let per_request =
+        per_request.and_then(|item| item.parsed(load, "an amount of USD", |text| parse_usd(text).ok()));
     if own != Price::default() || per_request.is_some() {
         *price = Price {
             input: own.input.or(price.input),
@@ -374,17 +403,19 @@ fn share_out(channels: &mut [Channel], shares: &[Share]) {
         groups.entry(share.group.as_str()).or_default().push(share);
     }
     for members in groups.values() {
-        let metric: Option<fn(&Share) -> Option<u64>> = if members.iter().any(|share| share.weight_milli.is_some()) {
-            Some(|share| share.weight_milli)
-        } else if members.len() > 1 && members.iter().any(|share| share.rpm.is_some_and(|rpm| rpm > 0)) {
-            Some(|share| share.rpm)
-        } else if members.len() > 1 && members.iter().any(|share| share.tpm.is_some_and(|tpm| tpm > 0)) {
-            Some(|share| share.tpm)
-        } else {
-            None
-        };
+        let metric: Option<fn(&Share) -> Option<u64>> =
+            if members.iter().any(|share| share.weight_milli.is_some()) {
+                Some(|share| share.weight_milli)
+            } else if members.len() > 1 && members.iter().any(|share| share.rpm.is_some_and(|rpm| rpm > 0)) {
+                Some(|share| share.rpm)
+            } else if members.len() > 1 && members.iter().any(|share| share.tpm.is_some_and(|tpm| tpm > 0)) {
+                Some(|share| share.tpm)
+            } else {
+                None
+            };
         let ordered = members.iter().any(|share| share.order.is_some());
-        let divisor = metric.map_or(1, |metric| divisor(members.iter().map(|share| metric(share).unwrap_or(0))));
+        let divisor =
+            metric.map_or(1, |metric| divisor(members.iter().map(|share| metric(share).unwrap_or(0))));
         for share in members {
             let Some(channel) = channels.get_mut(share.channel) else { continue };
             if let Some(metric) = metric {

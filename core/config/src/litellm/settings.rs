@@ -1,6 +1,5 @@
 //! `general_settings`, `litellm_settings` and `router_settings`.
 
-use sluicegate_core::channel::SecretRef;
 use sluicegate_core::limit::{Limit, Metric, Window};
 use sluicegate_core::snapshot::{Declared, Strategy, Unpriced};
 
@@ -12,7 +11,12 @@ use crate::reader::{Fields, Item, Load};
 use crate::routes::{self, Reference};
 use crate::yaml::Value;
 
-pub(super) fn general(load: &mut Load<'_>, top: &Fields<'_>, declared: &mut Declared, host: &mut HostSettings) {
+pub(super) fn general(
+    load: &mut Load<'_>,
+    top: &Fields<'_>,
+    declared: &mut Declared,
+    host: &mut HostSettings,
+) {
     let Some(item) = top.get("general_settings") else { return };
     let Some(fields) = Fields::open(load, &item, &known::GENERAL) else { return };
     if let Some(key) = fields.get("master_key") {
@@ -38,11 +42,12 @@ pub(super) fn general(load: &mut Load<'_>, top: &Fields<'_>, declared: &mut Decl
     {
         host.body_limit_bytes = kilobytes.saturating_mul(1_048_576) / 1_000;
     }
-    if let Some(max) = fields.unsigned(load, "global_max_parallel_requests").and_then(|max| i64::try_from(max).ok()) {
+    if let Some(max) =
+        fields.unsigned(load, "global_max_parallel_requests").and_then(|max| i64::try_from(max).ok())
+    {
         declared.quota.global.push(Limit::strict(Metric::Concurrency, Window::Lifetime, max));
     }
     if let Some(item) = fields.get("coordination_redis") {
-        host.redis = Some(SecretRef::None);
         not_used_yet(load, &item);
     }
 }
@@ -69,8 +74,9 @@ pub(super) fn litellm<'n>(
         take_time_zone(load, &item, &name, declared);
     }
     if let Some(item) = fields.get("budget_exceeded_status_code") {
-        host.compat.budget_exceeded_status =
-            item.parsed(load, "a status from 400 to 499", |text| text.parse().ok().filter(|code| (400..500).contains(code)));
+        host.compat.budget_exceeded_status = item.parsed(load, "a status from 400 to 499", |text| {
+            text.parse().ok().filter(|code| (400..500).contains(code))
+        });
     }
     if fields.boolean(load, "block_requests_for_models_without_pricing") == Some(true) {
         declared.quota.unpriced = Unpriced::Deny;
@@ -130,7 +136,7 @@ fn retries_and_fallbacks<'n>(
     references: &mut Vec<Reference<'n>>,
 ) {
     if let Some(retries) = fields.unsigned_32(load, "num_retries") {
-        declared.routing.retries = retries.min(32);
+        declared.routing.retries = retries;
         let attempts = retries.saturating_add(1).saturating_mul(2);
         declared.routing.max_attempts = declared.routing.max_attempts.max(attempts).min(64);
     }
@@ -169,7 +175,13 @@ pub(crate) fn take_time_zone(load: &mut Load<'_>, item: &Item<'_>, name: &str, d
         Err(_) => {
             let shown: String = name.chars().take(60).collect();
             let message = format!("`{shown}` is no time zone");
-            item.say(load, Severity::Error, "invalid_value", message, "write one such as Asia/Shanghai or UTC");
+            item.say(
+                load,
+                Severity::Error,
+                "invalid_value",
+                message,
+                "write one such as Asia/Shanghai or UTC",
+            );
         }
     }
 }
@@ -212,11 +224,16 @@ fn aliases<'n>(
                     let message = "an alias can't be hidden yet: it is listed for whoever may call it";
                     child.say(load, Severity::Warning, "unsupported_key", message, "remove `hidden`");
                 }
-                child.node.get("model").map(|node| Item { node, at: format!("{}.model", child.at), place: node.place })
+                child.node.get("model").map(|node| Item {
+                    node,
+                    at: format!("{}.model", child.at),
+                    place: node.place,
+                })
             }
             _ => Some(child.clone()),
         };
-        let Some((inner, target)) = inner.and_then(|inner| inner.filled(load).map(|target| (inner, target))) else {
+        let Some((inner, target)) = inner.and_then(|inner| inner.filled(load).map(|target| (inner, target)))
+        else {
             continue;
         };
         let meaning = format!("calls for `{alias}` can't be served");

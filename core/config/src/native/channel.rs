@@ -13,7 +13,7 @@ use super::{required, section, timeouts};
 use crate::catalogue::{Provider, provider, providers};
 use crate::diagnostic::Severity;
 use crate::draft;
-use crate::endpoint::{BaseStyle, check_url};
+use crate::endpoint::{BaseStyle, check_url, is_home};
 use crate::limits::read_limits;
 use crate::quantity::parse_usd;
 use crate::reader::{Fields, Item, Load};
@@ -51,7 +51,9 @@ pub(super) fn prices(load: &mut Load<'_>, list: &Item<'_>) -> Vec<PriceOverride>
 
 /// Prices in USD per million tokens.
 fn price(load: &mut Load<'_>, item: &Item<'_>) -> Price {
-    let Some(fields) = Fields::open_section(load, item, &section::MODEL_PRICE) else { return Price::default() };
+    let Some(fields) = Fields::open_section(load, item, &section::MODEL_PRICE) else {
+        return Price::default();
+    };
     let mut tiers = Vec::new();
     if let Some(list) = fields.get("tiers") {
         for item in list.list(load) {
@@ -75,8 +77,9 @@ fn price(load: &mut Load<'_>, item: &Item<'_>) -> Price {
     }
     tiers.sort_by_key(|tier| tier.above_input_tokens);
     let per_request = fields.get("per_request");
-    let per_request_nano_usd =
-        per_request.and_then(|item| item.parsed(load, "an amount of USD", |text| parse_usd(text).ok())).unwrap_or(0);
+    let per_request_nano_usd = per_request
+        .and_then(|item| item.parsed(load, "an amount of USD", |text| parse_usd(text).ok()))
+        .unwrap_or(0);
     let mut read = |key: &str| fields.get(key).and_then(|item| item.decimal(load, 6));
     Price {
         input: read("input"),
@@ -99,7 +102,8 @@ pub(super) fn lower(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declare
             let message = format!("there is another channel of the name `{}`", channel.name);
             item.say(load, Severity::Error, "duplicate_name", message, "give each channel a name of its own");
         }
-        let id_taken = !channel.id.as_str().is_empty() && declared.channels.iter().any(|other| other.id == channel.id);
+        let id_taken =
+            !channel.id.as_str().is_empty() && declared.channels.iter().any(|other| other.id == channel.id);
         if id_taken {
             let message = format!("there is another channel of the id `{}`", channel.id);
             item.say(load, Severity::Error, "duplicate_name", message, "give each channel an id of its own");
@@ -109,7 +113,12 @@ pub(super) fn lower(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declare
     }
 }
 
-fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &Declared, prices: &[PriceOverride]) -> Option<Channel> {
+fn channel(
+    load: &mut Load<'_>,
+    item: &Item<'_>,
+    declared: &Declared,
+    prices: &[PriceOverride],
+) -> Option<Channel> {
     let fields = Fields::open_section(load, item, &section::CHANNEL)?;
     let name = required(load, &fields, "name")?;
     let named = required(load, &fields, "provider")?;
@@ -123,7 +132,9 @@ fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &Declared, prices: &[
             channel.auth = provider.auth().unwrap_or(Auth::Bearer);
             channel.endpoints = endpoints(load, &list);
         }
-        None => draft::connect(load, &mut channel, &provider, fields.get("url").as_ref(), item, BaseStyle::Host),
+        None => {
+            draft::connect(load, &mut channel, &provider, fields.get("url").as_ref(), item, BaseStyle::Host)
+        }
     }
     if let (Some(url), Some(_)) = (fields.get("url"), fields.get("endpoints")) {
         let message = "`endpoints` says where the channel is: `url` has no effect";
@@ -176,8 +187,7 @@ fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
         };
         let Some(url) = required(load, &fields, "url") else { continue };
         if let (Err(why), Some(at)) = (check_url(&url), fields.get("url")) {
-            let shown: String = url.chars().take(120).collect();
-            let message = format!("`{shown}` is no address of an upstream: {why}");
+            let message = format!("{} is no address of an upstream: {why}", draft::shown_url(&url));
             at.say(load, Severity::Error, "invalid_url", message, "write a whole address");
             continue;
         }
@@ -186,13 +196,21 @@ fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
     endpoints
 }
 
-fn authentication(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel, provider: &Provider, item: &Item<'_>) {
+fn authentication(
+    load: &mut Load<'_>,
+    fields: &Fields<'_>,
+    channel: &mut Channel,
+    provider: &Provider,
+    item: &Item<'_>,
+) {
     let own = fields.get("auth").and_then(|auth| read_auth(load, &auth));
     if own == Some(Auth::None) {
         channel.auth = Auth::None;
         return;
     }
-    draft::credential(load, channel, provider, fields.get("credential").as_ref(), item);
+    let url = fields.get("url").and_then(|url| url.quiet_text(load));
+    let usual = fields.get("endpoints").is_none() && is_home(provider, url.as_deref());
+    draft::credential(load, channel, provider, fields.get("credential").as_ref(), item, usual);
     if let Some(auth) = own {
         channel.auth = auth;
     }
@@ -210,7 +228,8 @@ fn read_auth(load: &mut Load<'_>, item: &Item<'_>) -> Option<Auth> {
             }
         };
     }
-    item.word(load, &[("bearer", true), ("none", false)]).map(|bearer| if bearer { Auth::Bearer } else { Auth::None })
+    item.word(load, &[("bearer", true), ("none", false)])
+        .map(|bearer| if bearer { Auth::Bearer } else { Auth::None })
 }
 
 fn behaviour(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel) {
@@ -249,7 +268,11 @@ fn behaviour(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel) {
     if let Some(item) = fields.get("unknown_fields")
         && let Some(value) = item.word(
             load,
-            &[("pass", UnknownFields::Pass), ("drop", UnknownFields::Drop), ("refuse", UnknownFields::Refuse)],
+            &[
+                ("pass", UnknownFields::Pass),
+                ("drop", UnknownFields::Drop),
+                ("refuse", UnknownFields::Refuse),
+            ],
         )
     {
         channel.unknown_fields = value;
@@ -288,7 +311,8 @@ fn models(
             item.say(load, Severity::Error, "duplicate_name", message, "remove one of the two");
             continue;
         }
-        let upstream = inner.as_ref().and_then(|inner| inner.text(load, "upstream")).unwrap_or_else(|| name.clone());
+        let upstream =
+            inner.as_ref().and_then(|inner| inner.text(load, "upstream")).unwrap_or_else(|| name.clone());
         let facts = draft::facts_of(channel, provider, &upstream);
         embeddings += usize::from(facts.as_ref().is_some_and(|facts| facts.embedding));
         let mut model = draft::model(&name, &upstream, facts.as_ref());

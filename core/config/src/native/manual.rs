@@ -20,7 +20,10 @@ fn section(of: &'static Section, text: &mut String, done: &mut Vec<&'static str>
     let title = if of.name == "root" { "The file".to_owned() } else { format!("`{}`", of.name) };
     let required = match of.required {
         [] => String::new(),
-        keys => format!(" Required: {}.", keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
+        keys => format!(
+            " Required: {}.",
+            keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+        ),
     };
     // Writing to a text can't fail.
     let _ = write!(text, "### {title}\n\n{}{required}\n\n| key | takes | what |\n|---|---|---|\n", of.about);
@@ -29,7 +32,8 @@ fn section(of: &'static Section, text: &mut String, done: &mut Vec<&'static str>
     }
     text.push('\n');
     for key in of.keys {
-        if let Kind::Models(inner) | Kind::Object(inner) | Kind::Named(inner) | Kind::List(inner) = &key.kind {
+        if let Kind::Models(inner) | Kind::Object(inner) | Kind::Named(inner) | Kind::List(inner) = &key.kind
+        {
             section(inner, text, done);
         }
     }

@@ -59,7 +59,9 @@ fn kind(kind: &Kind, definitions: &mut Map<String, Value>) -> Value {
         Kind::Count => json!({"$ref": "#/$defs/count"}),
         Kind::Integer => json!({"type": "integer"}),
         Kind::Duration => json!({"$ref": "#/$defs/duration"}),
-        Kind::Bytes => json!({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "examples": ["32MiB"]}]}),
+        Kind::Bytes => {
+            json!({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "examples": ["32MiB"]}]})
+        }
         Kind::Decimal => json!({"$ref": "#/$defs/decimal"}),
         Kind::Word(words) => match words {
             ["1"] => json!({"enum": [1, "1"]}),
@@ -122,15 +124,17 @@ fn shared(definitions: &mut Map<String, Value>) {
             }),
         );
     }
-    let about =
-        "What may be used: a metric, a window, an amount, and if need be a mode and what to do when it runs short.";
+    let about = "What may be used: a metric, a window, an amount, and if need be a mode and what to do when it runs short.";
     definitions.insert("amount".to_owned(), amount);
     definitions.insert("windows".to_owned(), windows);
     definitions.insert(
         "limits".to_owned(),
         json!({"description": about, "type": "object", "properties": properties, "additionalProperties": false}),
     );
-    definitions.insert("texts".to_owned(), json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}));
+    definitions.insert(
+        "texts".to_owned(),
+        json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    );
     definitions.insert(
         "count".to_owned(),
         json!({"anyOf": [

@@ -69,7 +69,11 @@ pub(crate) static ROOT: Section = Section {
     required: &["version"],
     keys: &[
         key("version", Kind::Word(&["1"]), "The version of this format: 1."),
-        key("server", Kind::Object(&SERVER), "Where the gateway listens, keeps its data and is administered."),
+        key(
+            "server",
+            Kind::Object(&SERVER),
+            "Where the gateway listens, keeps its data and is administered.",
+        ),
         key("compat", Kind::Object(&COMPAT), "How closely the compatible APIs follow LiteLLM and New API."),
         key("channels", Kind::List(&CHANNEL), "Upstream endpoints with their credentials and models."),
         key("aliases", Kind::TextMap, "Other names for models: asked for → meant."),
@@ -77,12 +81,20 @@ pub(crate) static ROOT: Section = Section {
         key("model_groups", Kind::Named(&MODEL_GROUP), "Settings of single requested model names."),
         key("routing", Kind::Object(&ROUTING), "How channels are picked, retried and benched."),
         key("quotas", Kind::Object(&QUOTAS), "Limits on everybody, and how limits work."),
-        key("organizations", Kind::List(&ORGANIZATION), "The outermost tenants; `default` exists without being named."),
+        key(
+            "organizations",
+            Kind::List(&ORGANIZATION),
+            "The outermost tenants; `default` exists without being named.",
+        ),
         key("groups", Kind::List(&GROUP), "Departments or teams."),
         key("users", Kind::List(&USER), "People and service accounts."),
         key("keys", Kind::List(&API_KEY), "API keys that the file issues."),
         key("policies", Kind::List(&POLICY), "Operators' scripts."),
-        key("prices", Kind::List(&PRICE), "Prices and limits of models, before those of the built-in price list."),
+        key(
+            "prices",
+            Kind::List(&PRICE),
+            "Prices and limits of models, before those of the built-in price list.",
+        ),
     ],
 };
 
@@ -93,16 +105,48 @@ pub(crate) static SERVER: Section = Section {
     keys: &[
         key("host", Kind::Text, "The address to listen on. Default 127.0.0.1."),
         key("port", Kind::Count, "The port to listen on. Default 4000."),
-        key("data_dir", Kind::Text, "Where balances, the journal and the embedded database live. Default ./data."),
-        key("database", Kind::Secret, "postgres://… or sqlite://PATH. Default: embedded in the data directory."),
+        key(
+            "data_dir",
+            Kind::Text,
+            "Where balances, the journal and the embedded database live. Default ./data.",
+        ),
+        key(
+            "database",
+            Kind::Secret,
+            "postgres://… or sqlite://PATH. Default: embedded in the data directory.",
+        ),
         key("redis", Kind::Secret, "A Redis server. Accepted, and not yet used."),
-        key("master_key", Kind::Secret, "The administrator's key. Default: the variable SLUICEGATE_MASTER_KEY."),
-        key("session_secret", Kind::Secret, "What web sessions are signed with. Default: the variable SESSION_SECRET."),
+        key(
+            "master_key",
+            Kind::Secret,
+            "The administrator's key. Default: the variable SLUICEGATE_MASTER_KEY.",
+        ),
+        key(
+            "session_secret",
+            Kind::Secret,
+            "What web sessions are signed with. Default: the variable SESSION_SECRET.",
+        ),
         key("body_limit", Kind::Bytes, "A larger request body is refused. Default 32MiB."),
-        key("present_as", Kind::Word(&["upstream", "requested"]), "Whose model name answers carry. Default upstream."),
-        key("trusted_proxies", Kind::Texts, "Addresses and networks whose forwarded client address counts. Default none."),
-        key("store_models", Kind::Boolean, "Whether the API may create models besides the file's. Default true."),
-        key("demo_channel", Kind::Boolean, "Whether a demo channel is added when there is no other. Default true."),
+        key(
+            "present_as",
+            Kind::Word(&["upstream", "requested"]),
+            "Whose model name answers carry. Default upstream.",
+        ),
+        key(
+            "trusted_proxies",
+            Kind::Texts,
+            "Addresses and networks whose forwarded client address counts. Default none.",
+        ),
+        key(
+            "store_models",
+            Kind::Boolean,
+            "Whether the API may create models besides the file's. Default true.",
+        ),
+        key(
+            "demo_channel",
+            Kind::Boolean,
+            "Whether a demo channel is added when there is no other. Default true.",
+        ),
         key("durability", Kind::Word(&["process", "power"]), "What the journal survives. Default process."),
         key(
             "dangerously_permit_weak_or_unset_master_key",
@@ -117,9 +161,21 @@ pub(crate) static COMPAT: Section = Section {
     about: "Statuses and texts of the compatible APIs; never admission.",
     required: &[],
     keys: &[
-        key("litellm", Kind::Word(&["1.80", "1.106"]), "The LiteLLM generation that refusals look like. Default: our own statuses."),
-        key("newapi", Kind::Boolean, "Whether refusals on New API's routes look like its own. Default false."),
-        key("budget_exceeded_status", Kind::Count, "The status of an exceeded budget, 400 to 499. Default: that of the generation."),
+        key(
+            "litellm",
+            Kind::Word(&["1.80", "1.106"]),
+            "The LiteLLM generation that refusals look like. Default: our own statuses.",
+        ),
+        key(
+            "newapi",
+            Kind::Boolean,
+            "Whether refusals on New API's routes look like its own. Default false.",
+        ),
+        key(
+            "budget_exceeded_status",
+            Kind::Count,
+            "The status of an exceeded budget, 400 to 499. Default: that of the generation.",
+        ),
     ],
 };
 
@@ -130,25 +186,65 @@ pub(crate) static CHANNEL: Section = Section {
     keys: &[
         key("name", Kind::Text, "Its name for people."),
         key("id", Kind::Text, "Its id. Default: made of its name and what it is, the same after a reload."),
-        key("provider", Kind::Text, "Whose endpoint it is: an id of the catalogue such as openai, anthropic, deepseek or mock."),
-        key("url", Kind::Text, "What stands before /chat/completions or /v1/messages. Default: the provider's own."),
-        key("endpoints", Kind::List(&ENDPOINT), "Whole addresses by format, instead of `url`, most preferred first."),
-        key("auth", Kind::Auth, "How requests prove who we are: bearer, none or {header: NAME}. Default: the provider's."),
-        key("credential", Kind::Secret, "The credential. Default: the provider's usual variable, such as OPENAI_API_KEY."),
-        key("models", Kind::Models(&MODEL), "The models that it serves: names, or mappings where more is to be said."),
+        key(
+            "provider",
+            Kind::Text,
+            "Whose endpoint it is: an id of the catalogue such as openai, anthropic, deepseek or mock.",
+        ),
+        key(
+            "url",
+            Kind::Text,
+            "What stands before /chat/completions or /v1/messages. Default: the provider's own.",
+        ),
+        key(
+            "endpoints",
+            Kind::List(&ENDPOINT),
+            "Whole addresses by format, instead of `url`, most preferred first.",
+        ),
+        key(
+            "auth",
+            Kind::Auth,
+            "How requests prove who we are: bearer, none or {header: NAME}. Default: the provider's.",
+        ),
+        key(
+            "credential",
+            Kind::Secret,
+            "The credential. Default: the provider's usual variable, such as OPENAI_API_KEY.",
+        ),
+        key(
+            "models",
+            Kind::Models(&MODEL),
+            "The models that it serves: names, or mappings where more is to be said.",
+        ),
         key("groups", Kind::Texts, "Groups that may use it. Default everybody."),
         key("priority", Kind::Integer, "Higher goes first. Default 0."),
-        key("weight", Kind::Count, "The share among channels of one priority; 0 serves only when no other can. Default 1."),
+        key(
+            "weight",
+            Kind::Count,
+            "The share among channels of one priority; 0 serves only when no other can. Default 1.",
+        ),
         key("limits", Kind::Limits, "Limits towards the upstream."),
         key("tags", Kind::Texts, "Labels to route by."),
         key("headers", Kind::TextMap, "Headers sent with each request, besides authentication."),
         key("timeouts", Kind::Object(&TIMEOUTS), "Time limits of an attempt. Default: those of `routing`."),
         key("proxy", Kind::Text, "A proxy: http://…, https://… or socks5://…"),
         key("extra_ca_file", Kind::Text, "A PEM file with further certificate authorities."),
-        key("allowed_fails", Kind::Count, "Failures within a minute before it is benched. Default: that of `routing`."),
+        key(
+            "allowed_fails",
+            Kind::Count,
+            "Failures within a minute before it is benched. Default: that of `routing`.",
+        ),
         key("cooldown", Kind::Duration, "How long it is benched. Default: that of `routing`."),
-        key("unknown_fields", Kind::Word(&["pass", "drop", "refuse"]), "What happens to body fields that the format doesn't know. Default pass."),
-        key("client_overrides", Kind::Texts, "Body fields such as api_base by which callers may steer it. Default none."),
+        key(
+            "unknown_fields",
+            Kind::Word(&["pass", "drop", "refuse"]),
+            "What happens to body fields that the format doesn't know. Default pass.",
+        ),
+        key(
+            "client_overrides",
+            Kind::Texts,
+            "Body fields such as api_base by which callers may steer it. Default none.",
+        ),
         key("enabled", Kind::Boolean, "Whether it serves at all. Default true."),
     ],
 };
@@ -158,7 +254,11 @@ pub(crate) static ENDPOINT: Section = Section {
     about: "A format and its whole address.",
     required: &["format", "url"],
     keys: &[
-        key("format", Kind::Word(&["openai_chat", "openai_embeddings", "anthropic_messages"]), "The wire format."),
+        key(
+            "format",
+            Kind::Word(&["openai_chat", "openai_embeddings", "anthropic_messages"]),
+            "The wire format.",
+        ),
         key("url", Kind::Text, "The whole address of the operation."),
     ],
 };
@@ -170,10 +270,18 @@ pub(crate) static MODEL: Section = Section {
     keys: &[
         key("name", Kind::Text, "The name that callers ask for; may end in `*`."),
         key("upstream", Kind::Text, "The name that the upstream knows. Default: the same."),
-        key("price", Kind::Object(&MODEL_PRICE), "What it costs. Default: `prices`, then the built-in price list."),
+        key(
+            "price",
+            Kind::Object(&MODEL_PRICE),
+            "What it costs. Default: `prices`, then the built-in price list.",
+        ),
         key("context_window", Kind::Count, "Input and output together, in tokens, at most."),
         key("max_output", Kind::Count, "Output in tokens, at most."),
-        key("extra_reasoning", Kind::Count, "Reasoning that can come on top of the output ceiling, in tokens."),
+        key(
+            "extra_reasoning",
+            Kind::Count,
+            "Reasoning that can come on top of the output ceiling, in tokens.",
+        ),
         key("lacks", Kind::Texts, "What it is known to lack: tools, images, audio, json_schema."),
     ],
 };
@@ -195,7 +303,11 @@ const PRICE_KEYS: [Key; 10] = [
     key("audio_input", Kind::Decimal, "Audio input. Default: as input."),
     key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
     key("per_request", Kind::Decimal, "A fee for each request, in USD. Default 0."),
-    key("tiers", Kind::List(&TIER), "Prices for long prompts; the highest bound that is exceeded prices the whole request."),
+    key(
+        "tiers",
+        Kind::List(&TIER),
+        "Prices for long prompts; the highest bound that is exceeded prices the whole request.",
+    ),
 ];
 
 pub(crate) static TIER: Section = Section {
@@ -258,7 +370,11 @@ pub(crate) static MODEL_GROUP: Section = Section {
     required: &[],
     keys: &[
         key("strategy", STRATEGIES, "How its channels are ranked. Default: that of `routing`."),
-        key("default_output", Kind::Count, "The output ceiling when the caller names none, in tokens. Default: that of `quotas`."),
+        key(
+            "default_output",
+            Kind::Count,
+            "The output ceiling when the caller names none, in tokens. Default: that of `quotas`.",
+        ),
         key("retries", Kind::Count, "Retries beyond the first attempt. Default: that of `routing`."),
     ],
 };
@@ -272,7 +388,11 @@ pub(crate) static ROUTING: Section = Section {
         key("retries", Kind::Count, "Retries of one model beyond the first attempt. Default 2."),
         key("max_attempts", Kind::Count, "Attempts of one call over all fallbacks, 1 to 64. Default 8."),
         key("max_fallbacks", Kind::Count, "Fallback models tried, at most. Default 5."),
-        key("backoff", Kind::Duration, "The pause before trying the same channel again; doubles each time. Default 200ms."),
+        key(
+            "backoff",
+            Kind::Duration,
+            "The pause before trying the same channel again; doubles each time. Default 200ms.",
+        ),
         key("backoff_max", Kind::Duration, "No pause is longer. Default 8s."),
         key("allowed_fails", Kind::Count, "Failures within a minute before a channel is benched. Default 3."),
         key("cooldown", Kind::Duration, "How long a channel is benched. Default 30s."),
@@ -287,13 +407,37 @@ pub(crate) static QUOTAS: Section = Section {
     required: &[],
     keys: &[
         key("limits", Kind::Limits, "Limits on everybody together."),
-        key("time_zone", Kind::Text, "The zone of days, weeks and months, such as Asia/Shanghai. Default UTC."),
-        key("default_output", Kind::Count, "The output ceiling when nobody names one, in tokens. Default 8192."),
+        key(
+            "time_zone",
+            Kind::Text,
+            "The zone of days, weeks and months, such as Asia/Shanghai. Default UTC.",
+        ),
+        key(
+            "default_output",
+            Kind::Count,
+            "The output ceiling when nobody names one, in tokens. Default 8192.",
+        ),
         key("min_output", Kind::Count, "A lowered ceiling is never below this, in tokens. Default 256."),
-        key("on_unknown", Kind::Word(&["free", "input", "hold"]), "What an attempt that timed out without a status is charged. Default input."),
-        key("unpriced", Kind::Word(&["allow", "deny"]), "What happens to calls for models without a price. Default allow."),
-        key("rate_token_mode", Kind::Word(&["strict", "corrected", "soft"]), "The mode of token limits per minute and hour that name none. Default strict."),
-        key("apply_user_limits_to_group_keys", Kind::Boolean, "Whether a user's own limits also bind the keys of their groups. Default false."),
+        key(
+            "on_unknown",
+            Kind::Word(&["free", "input", "hold"]),
+            "What an attempt that timed out without a status is charged. Default input.",
+        ),
+        key(
+            "unpriced",
+            Kind::Word(&["allow", "deny"]),
+            "What happens to calls for models without a price. Default allow.",
+        ),
+        key(
+            "rate_token_mode",
+            Kind::Word(&["strict", "corrected", "soft"]),
+            "The mode of token limits per minute and hour that name none. Default strict.",
+        ),
+        key(
+            "apply_user_limits_to_group_keys",
+            Kind::Boolean,
+            "Whether a user's own limits also bind the keys of their groups. Default false.",
+        ),
     ],
 };
 
@@ -304,7 +448,11 @@ pub(crate) static ORGANIZATION: Section = Section {
     keys: &[
         key("id", Kind::Text, "Its id."),
         key("alias", Kind::Text, "Its name for people."),
-        key("models", Kind::Texts, "Models that its members may call: names, or prefixes ending in `*`. Default all."),
+        key(
+            "models",
+            Kind::Texts,
+            "Models that its members may call: names, or prefixes ending in `*`. Default all.",
+        ),
         key("limits", Kind::Limits, "Its limits."),
         key("blocked", Kind::Boolean, "Refuses every call. Default false."),
         key("metadata", Kind::Free, "Data of your own."),
@@ -317,7 +465,11 @@ pub(crate) static GROUP: Section = Section {
     required: &["id"],
     keys: &[
         key("id", Kind::Text, "Its id, by which channels name it."),
-        key("alias", Kind::Text, "Its name for people; channels may name it too. Unique within the organization."),
+        key(
+            "alias",
+            Kind::Text,
+            "Its name for people; channels may name it too. Unique within the organization.",
+        ),
         key("organization", Kind::Text, "Whose it is. Default default."),
         key("models", Kind::Texts, "Models that its members may call. Default all."),
         key("limits", Kind::Limits, "Its limits."),
@@ -403,6 +555,10 @@ pub(crate) static POLICY: Section = Section {
         key("script", Kind::Text, "The script itself."),
         key("file", Kind::Text, "The script's file, seen from this one, instead of `script`."),
         key("group", Kind::Text, "The group whose calls it steers. Default all."),
-        key("on_error", Kind::Word(&["fail_open", "fail_closed"]), "What happens to a call when it fails. Default fail_open."),
+        key(
+            "on_error",
+            Kind::Word(&["fail_open", "fail_closed"]),
+            "What happens to a call when it fails. Default fail_open.",
+        ),
     ],
 };

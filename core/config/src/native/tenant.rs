@@ -129,11 +129,18 @@ fn preferences(load: &mut Load<'_>, fields: &Fields<'_>, declared: &Declared) ->
         let tag = fields.text(load, "tag");
         match (channel, provider, tag) {
             (Some(name), None, None) => {
-                if !declared.channels.iter().any(|channel| channel.name == name || channel.id.as_str() == name) {
-                    let message = format!("there is no channel `{name}` in this file: the preference has no effect");
+                if !declared
+                    .channels
+                    .iter()
+                    .any(|channel| channel.name == name || channel.id.as_str() == name)
+                {
+                    let message =
+                        format!("there is no channel `{name}` in this file: the preference has no effect");
                     let names = declared.channels.iter().map(|channel| channel.name.as_str());
-                    let remedy = nearest(&name, names)
-                        .map_or_else(|| "name a channel".to_owned(), |near| format!("did you mean `{near}`?"));
+                    let remedy = nearest(&name, names).map_or_else(
+                        || "name a channel".to_owned(),
+                        |near| format!("did you mean `{near}`?"),
+                    );
                     item.say(load, Severity::Warning, "unknown_channel", message, remedy);
                 }
                 preferences.push(Preference::Channel(name));
@@ -211,8 +218,16 @@ fn key(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     match credential.secret(load) {
         Ok(Some(secret)) => {
             if matches!(secret, SecretRef::Inline(_)) {
-                let message = format!("the credential of the key `{id}` is written in the file, for all who can read it");
-                credential.say(load, Severity::Warning, "inline_secret", message, "refer to a variable: `${NAME}`");
+                let message = format!(
+                    "the credential of the key `{id}` is written in the file, for all who can read it"
+                );
+                credential.say(
+                    load,
+                    Severity::Warning,
+                    "inline_secret",
+                    message,
+                    "refer to a variable: `${NAME}`",
+                );
             }
             declared.keys.push((key, secret));
         }
@@ -228,10 +243,13 @@ fn group_of(load: &mut Load<'_>, fields: &Fields<'_>, declared: &Declared) -> Op
     let item = fields.get("group")?;
     let name = item.filled(load)?;
     if !has_group(declared, &name) {
-        let message = format!("there is no group `{name}` in this file: the key can't be used until there is one");
+        let message =
+            format!("there is no group `{name}` in this file: the key can't be used until there is one");
         let names = declared.groups.iter().map(|group| group.id.as_str());
-        let remedy = nearest(&name, names)
-            .map_or_else(|| "declare the group, or create it over the API".to_owned(), |near| format!("did you mean `{near}`?"));
+        let remedy = nearest(&name, names).map_or_else(
+            || "declare the group, or create it over the API".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
         item.say(load, Severity::Warning, "unknown_group", message, remedy);
     }
     Some(group_id(declared, GroupId::from(name)))
@@ -240,7 +258,8 @@ fn group_of(load: &mut Load<'_>, fields: &Fields<'_>, declared: &Declared) -> Op
 fn organization_of(load: &mut Load<'_>, fields: &Fields<'_>, declared: &Declared) -> OrganizationId {
     let Some(item) = fields.get("organization") else { return OrganizationId::from(DEFAULT_ORGANIZATION) };
     let Some(name) = item.filled(load) else { return OrganizationId::from(DEFAULT_ORGANIZATION) };
-    let known = name == DEFAULT_ORGANIZATION || declared.organizations.iter().any(|org| org.id.as_str() == name);
+    let known =
+        name == DEFAULT_ORGANIZATION || declared.organizations.iter().any(|org| org.id.as_str() == name);
     if !known {
         let message = format!("there is no organization `{name}` in this file");
         let remedy = "declare it under `organizations`, or create it over the API";
@@ -280,9 +299,9 @@ fn to_json(value: &Value) -> Json {
         },
         Value::Scalar { text, .. } => Json::String(text.clone()),
         Value::List(items) => Json::Array(items.iter().map(|item| to_json(&item.value)).collect()),
-        Value::Map(entries) => {
-            Json::Object(entries.iter().map(|entry| (entry.key.clone(), to_json(&entry.value.value))).collect())
-        }
+        Value::Map(entries) => Json::Object(
+            entries.iter().map(|entry| (entry.key.clone(), to_json(&entry.value.value))).collect(),
+        ),
     }
 }
 
@@ -292,7 +311,9 @@ fn networks(load: &mut Load<'_>, fields: &Fields<'_>) -> Vec<IpNetwork> {
     for text in item.texts(load) {
         match IpNetwork::try_from(text) {
             Ok(network) => networks.push(network),
-            Err(message) => item.say(load, Severity::Error, "invalid_value", message, "write an address or a network"),
+            Err(message) => {
+                item.say(load, Severity::Error, "invalid_value", message, "write an address or a network")
+            }
         }
     }
     networks
@@ -323,7 +344,8 @@ fn check_labels(load: &mut Load<'_>, top: &Fields<'_>, declared: &mut Declared) 
         if has_group(declared, &label) || !seen.insert(label.clone()) {
             continue;
         }
-        let message = format!("a channel names the group `{label}`, which nothing declares: it exists without limits");
+        let message =
+            format!("a channel names the group `{label}`, which nothing declares: it exists without limits");
         let names = declared.groups.iter().map(|group| group.id.as_str());
         let remedy = nearest(&label, names)
             .map_or_else(|| "declare it under `groups`".to_owned(), |near| format!("did you mean `{near}`?"));

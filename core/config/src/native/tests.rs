@@ -13,10 +13,13 @@ const MANUAL: &str = include_str!("../../../../docs/configuration.md");
 const SCHEMA: &str = include_str!("../../../../docs/schema/sluicegate.schema.json");
 
 fn loaded(text: &str) -> crate::Loaded {
-    let set = ["SLUICEGATE_MASTER_KEY", "SESSION_SECRET", "REDIS", "OPENAI_API_KEY", "IN_HOUSE_KEY", "CI_KEY"];
+    let set =
+        ["SLUICEGATE_MASTER_KEY", "SESSION_SECRET", "REDIS", "OPENAI_API_KEY", "IN_HOUSE_KEY", "CI_KEY"];
     let variable = |name: &str| set.contains(&name).then(|| "value".to_owned());
     let file = |path: &str| {
-        (path == "../policies/department-routing.rhai").then(|| "fn route(call) {}".to_owned()).ok_or_else(|| "none".to_owned())
+        (path == "../policies/department-routing.rhai")
+            .then(|| "fn route(call) {}".to_owned())
+            .ok_or_else(|| "none".to_owned())
     };
     load(Source { path: "reference.yaml", text }, &Environment::new(&variable).with_files(&file))
 }
@@ -30,9 +33,9 @@ fn json_of(node: &Node) -> Json {
         },
         Value::Scalar { text, .. } => json!(text),
         Value::List(items) => Json::Array(items.iter().map(json_of).collect()),
-        Value::Map(entries) => {
-            Json::Object(entries.iter().map(|entry| (entry.key.clone(), json_of(&entry.value))).collect::<Map<_, _>>())
-        }
+        Value::Map(entries) => Json::Object(
+            entries.iter().map(|entry| (entry.key.clone(), json_of(&entry.value))).collect::<Map<_, _>>(),
+        ),
     }
 }
 
@@ -49,7 +52,9 @@ fn sections() -> Vec<&'static Section> {
         all.push(section);
         for key in section.keys {
             match &key.kind {
-                Kind::Models(inner) | Kind::Object(inner) | Kind::Named(inner) | Kind::List(inner) => visit(inner, all),
+                Kind::Models(inner) | Kind::Object(inner) | Kind::Named(inner) | Kind::List(inner) => {
+                    visit(inner, all)
+                }
                 _ => {}
             }
         }
@@ -82,7 +87,9 @@ fn the_reference_example_loads_and_uses_every_key() {
             seen.push(format!("{}.{}", section.name, key.name));
             match &key.kind {
                 Kind::Object(inner) => used(inner, value, seen),
-                Kind::Named(inner) => value.as_object().into_iter().flatten().for_each(|(_, value)| used(inner, value, seen)),
+                Kind::Named(inner) => {
+                    value.as_object().into_iter().flatten().for_each(|(_, value)| used(inner, value, seen))
+                }
                 Kind::List(inner) | Kind::Models(inner) => {
                     value.as_array().into_iter().flatten().for_each(|value| used(inner, value, seen));
                 }
@@ -114,7 +121,9 @@ fn every_key_is_read() {
                     }
                 }
             }
-            Json::Array(items) => items.iter().enumerate().for_each(|(i, item)| paths(item, &format!("{at}/{i}"), into)),
+            Json::Array(items) => {
+                items.iter().enumerate().for_each(|(i, item)| paths(item, &format!("{at}/{i}"), into))
+            }
             _ => {}
         }
     }
@@ -135,7 +144,10 @@ fn every_key_is_read() {
             }
         }
         assert!(
-            loaded.diagnostics.iter().any(|found| found.severity == Severity::Error && found.at.starts_with(&at)),
+            loaded
+                .diagnostics
+                .iter()
+                .any(|found| found.severity == Severity::Error && found.at.starts_with(&at)),
             "nobody minds nonsense at {path}: {:#?}",
             loaded.diagnostics
         );
@@ -182,7 +194,8 @@ fn check(root: &Json, schema: &Json, value: &Json, at: &str) {
         other => panic!("{other}"),
     };
     assert!(types.is_empty() || types.iter().any(|name| is(name)), "{at}: {value} is no {types:?}");
-    for name in schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
+    for name in schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str)
+    {
         assert!(value.get(name).is_some(), "{at}: `{name}` is missing");
     }
     if let Some(item) = schema.get("items") {
@@ -195,7 +208,9 @@ fn check(root: &Json, schema: &Json, value: &Json, at: &str) {
         let at = format!("{at}.{key}");
         match (properties.and_then(|properties| properties.get(key)), schema.get("additionalProperties")) {
             (Some(property), _) => check(root, property, value, &at),
-            (None, Some(Json::Bool(false))) if schema.get("patternProperties").is_none() => panic!("{at} is not allowed"),
+            (None, Some(Json::Bool(false))) if schema.get("patternProperties").is_none() => {
+                panic!("{at} is not allowed")
+            }
             (None, Some(additional @ Json::Object(_))) => check(root, additional, value, &at),
             _ => {}
         }
@@ -207,7 +222,12 @@ fn the_manual_has_a_row_for_every_key() {
     for section in sections() {
         for key in section.keys {
             let row = format!("| `{}` |", key.name);
-            assert!(MANUAL.contains(&row), "docs/configuration.md has no row `{}` ({})", key.name, section.name);
+            assert!(
+                MANUAL.contains(&row),
+                "docs/configuration.md has no row `{}` ({})",
+                key.name,
+                section.name
+            );
         }
     }
     let part = manual_tables();
