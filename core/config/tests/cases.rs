@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sluicegate_config::{Environment, Loaded, Source, load};
+use sluicegate_config::{Environment, Loaded, Severity, Source, load};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,4 +126,34 @@ fn every_case_comes_to_what_it_says() {
     }
     assert!(wrong.is_empty(), "{} of {count} cases:\n\n{}", wrong.len(), wrong.join("\n\n"));
     assert!(count >= 40, "only {count} cases were found");
+}
+
+#[test]
+fn the_examples_have_nothing_to_complain_about() {
+    let directory = data().join("../../examples/config");
+    let mut count = 0;
+    for entry in std::fs::read_dir(&directory).unwrap() {
+        let path = entry.unwrap().path();
+        let text = read(&path);
+        let variable = |name: &str| match name {
+            "DATABASE_URL" => Some("postgres://u@h/d".to_owned()),
+            name if name.ends_with("_KEY") || name.ends_with("_SECRET") || name == "REDIS" => {
+                Some("value".to_owned())
+            }
+            _ => None,
+        };
+        let file = |path: &str| Ok(read(std::path::Path::new(path)));
+        let environment = Environment::new(&variable).with_files(&file);
+        let loaded = load(Source { path: &path.display().to_string(), text: &text }, &environment);
+        let told: Vec<_> = loaded
+            .diagnostics
+            .iter()
+            .filter(|found| found.severity != Severity::Note)
+            .map(ToString::to_string)
+            .collect();
+        assert!(told.is_empty(), "{}", told.join("\n"));
+        assert!(loaded.declared.channels.iter().all(|channel| channel.enabled), "{}", path.display());
+        count += 1;
+    }
+    assert!(count >= 5);
 }

@@ -20,6 +20,9 @@ use crate::quantity::{parse_budget_window, parse_usd};
 use crate::reader::{Fields, Item, Load};
 use crate::suggest::nearest;
 
+/// The priority of an entry without an `order` beside entries that have one.
+const LAST: i32 = -1_000_000_000;
+
 /// An entry's part in sharing its group's calls, as it was written.
 struct Share {
     channel: usize,
@@ -423,7 +426,7 @@ fn share_out(channels: &mut [Channel], shares: &[Share]) {
             }
             if ordered {
                 // A lower order goes first; who has none goes last.
-                channel.priority = share.order.map_or(i32::MIN, |order| order.saturating_neg());
+                channel.priority = share.order.map_or(LAST, |order| order.saturating_neg());
             }
         }
     }
