@@ -102,7 +102,7 @@ impl Price {
     }
 
     fn rates(&self, prompt_tokens: u64) -> Rates {
-        let tier = self.tiers.iter().filter(|tier| prompt_tokens > tier.above_input_tokens).next_back();
+        let tier = self.tiers.iter().rfind(|tier| prompt_tokens > tier.above_input_tokens);
         let pick = |tiered: Option<PicoUsd>, base: Option<PicoUsd>| tiered.or(base);
         let input = pick(tier.and_then(|t| t.input), self.input).unwrap_or(0);
         let output = pick(tier.and_then(|t| t.output), self.output).unwrap_or(0);
