@@ -6,7 +6,7 @@ use std::ops::Range;
 use sluicegate_core::Format;
 
 use crate::fault::Fault;
-use crate::json::{Cursor, Kind, Span, Val, decoded_len};
+use crate::json::{Bad, Cursor, Kind, Span, Val, decoded_len};
 use crate::observed::Observed;
 use crate::sse::fields;
 use crate::usage::{Absurd, AnthropicCounts, openai};
@@ -34,7 +34,8 @@ struct Parts<'a> {
     kind: Option<Val<'a>>,
     id: Option<Val<'a>>,
     model: Option<(Val<'a>, Span)>,
-    choices: Option<Val<'a>>,
+    /// How many choices there are, if there is a list of them.
+    choices: Option<u32>,
     usage: Option<Val<'a>>,
     error: Option<Val<'a>>,
     tier: Option<Val<'a>>,
@@ -47,50 +48,38 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn read(text: &'a str) -> Option<Self> {
-        let mut cursor = Cursor::new(text);
-        if cursor.kind().ok()? != Kind::Object {
-            return None;
+    fn note(&mut self, name: &str, value: Val<'a>, span: Span) {
+        if value.is_null() {
+            return;
         }
-        let mut parts = Self::default();
-        let mut more = cursor.enter().ok()?;
-        while more {
-            let (name, _) = cursor.name().ok()?;
-            let span = cursor.skip().ok()?;
-            let value = Val::trusted(span.of(text));
-            match name.of(text) {
-                _ if value.is_null() => {}
-                "\"type\"" => parts.kind = Some(value),
-                "\"id\"" => parts.id = Some(value),
-                "\"model\"" => parts.model = Some((value, span)),
-                "\"choices\"" => parts.choices = Some(value),
-                "\"usage\"" => parts.usage = Some(value),
-                // QUIRK(groq, 2026-05): usage of a stream stands in an object of its own.
-                "\"x_groq\"" => parts.usage = parts.usage.or(value.get("usage")),
-                "\"error\"" => parts.error = Some(value),
-                "\"service_tier\"" => parts.tier = Some(value),
-                "\"message\"" => parts.message = Some((value, span)),
-                "\"delta\"" => parts.delta = Some(value),
-                "\"content_block\"" => parts.block = Some(value),
-                "\"content\"" => parts.content = Some(value),
-                "\"data\"" => parts.data = Some(value),
-                "\"base_resp\"" => parts.base = Some(value),
-                _ => {}
-            }
-            more = cursor.more(b'}').ok()?;
+        match name {
+            "\"type\"" => self.kind = Some(value),
+            "\"id\"" => self.id = Some(value),
+            "\"model\"" => self.model = Some((value, span)),
+            "\"usage\"" => self.usage = Some(value),
+            // QUIRK(groq, 2026-05): usage of a stream stands in an object of its own.
+            "\"x_groq\"" => self.usage = self.usage.or(value.get("usage")),
+            "\"error\"" => self.error = Some(value),
+            "\"service_tier\"" => self.tier = Some(value),
+            "\"message\"" => self.message = Some((value, span)),
+            "\"delta\"" => self.delta = Some(value),
+            "\"content_block\"" => self.block = Some(value),
+            "\"content\"" => self.content = Some(value),
+            "\"data\"" => self.data = Some(value),
+            "\"base_resp\"" => self.base = Some(value),
+            _ => {}
         }
-        cursor.end().ok()?;
-        Some(parts)
     }
 
     /// Whether this is plainly a whole answer of that format.
     fn is_answer(&self, format: Format) -> bool {
+        let is_list = |v: Option<Val<'_>>| v.is_some_and(|v| v.kind() == Kind::Array);
         let main = match format {
-            Format::OpenaiChat => self.choices,
-            Format::OpenaiEmbeddings => self.data,
-            _ => self.content,
+            Format::OpenaiChat => self.choices.is_some(),
+            Format::OpenaiEmbeddings => is_list(self.data),
+            _ => is_list(self.content),
         };
-        main.is_some_and(|list| list.kind() == Kind::Array) && self.error.is_none() && self.base.is_none()
+        main && self.error.is_none() && self.base.is_none()
     }
 }
 
@@ -116,7 +105,7 @@ impl Tap {
         let Some(text) = std::str::from_utf8(&data).ok() else {
             return Seen::default();
         };
-        let Some(parts) = Parts::read(text) else {
+        let Ok(parts) = self.read(text) else {
             return Seen::default();
         };
         let mut seen = self.parts(&parts, text);
@@ -127,11 +116,12 @@ impl Tap {
     /// Reads a whole body. Returns where the model's name stands.
     pub(crate) fn body(&mut self, body: &[u8]) -> Option<Range<usize>> {
         let text = std::str::from_utf8(body).unwrap_or_default();
-        let parts = Parts::read(text).unwrap_or_default();
+        let parts = self.read(text).unwrap_or_default();
         if !parts.is_answer(self.format)
             && let Some(fault) = Fault::in_ok_body(self.format, body)
         {
-            self.observed.error = Some(fault);
+            // What stood beside the error doesn't count.
+            self.observed = Observed { error: Some(fault), ..Observed::default() };
             return None;
         }
         let seen = self.parts(&parts, text);
@@ -157,11 +147,6 @@ impl Tap {
     }
 
     fn openai(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
-        let mut choices = 0;
-        for choice in parts.choices.into_iter().flat_map(Val::elements) {
-            choices += 1;
-            self.choice(choice);
-        }
         if let Some(usage) = parts.usage {
             self.report(openai(usage));
         }
@@ -169,9 +154,7 @@ impl Tap {
             self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
         }
         Seen {
-            usage_only: choices == 0
-                && parts.choices.is_some()
-                && parts.usage.is_some_and(|u| u.kind() == Kind::Object),
+            usage_only: parts.choices == Some(0) && parts.usage.is_some_and(|u| u.kind() == Kind::Object),
             model: parts
                 .model
                 .filter(|(v, _)| v.kind() == Kind::String)
@@ -179,41 +162,104 @@ impl Tap {
         }
     }
 
-    fn choice(&mut self, choice: Val<'_>) {
-        for (name, value) in choice.members() {
-            match (&*name, value.kind()) {
-                ("delta" | "message", Kind::Object) => self.delta(value),
-                ("text", Kind::String) => self.output(value),
-                ("finish_reason", Kind::String) => self.observed.finished = true,
-                // QUIRK(moonshot, 2026-05): older endpoints put the usage of a stream into its last choice.
-                ("usage", Kind::Object) => self.report(openai(value)),
-                _ => {}
-            }
+    /// The top-level members. Choices are read on the way: a frame that only passes is walked once.
+    fn read<'a>(&mut self, text: &'a str) -> Result<Parts<'a>, Bad> {
+        let mut cursor = Cursor::new(text);
+        let mut parts = Parts::default();
+        if cursor.kind()? != Kind::Object {
+            return Err(cursor.bad("isn't an object"));
         }
+        let mut more = cursor.enter()?;
+        while more {
+            let (name, _) = cursor.name()?;
+            let name = name.of(text);
+            if name == "\"choices\"" && self.format == Format::OpenaiChat && cursor.kind()? == Kind::Array {
+                parts.choices = Some(self.choices(&mut cursor, text)?);
+            } else {
+                let span = cursor.skip()?;
+                parts.note(name, Val::at(text, span), span);
+            }
+            more = cursor.more(b'}')?;
+        }
+        cursor.end()?;
+        Ok(parts)
+    }
+
+    fn choices(&mut self, cursor: &mut Cursor<'_>, text: &str) -> Result<u32, Bad> {
+        let mut count = 0;
+        let mut more = cursor.enter()?;
+        while more {
+            count += 1;
+            match cursor.kind()? {
+                Kind::Object => self.choice(cursor, text)?,
+                _ => drop(cursor.skip()?),
+            }
+            more = cursor.more(b']')?;
+        }
+        Ok(count)
+    }
+
+    fn choice(&mut self, cursor: &mut Cursor<'_>, text: &str) -> Result<(), Bad> {
+        let mut more = cursor.enter()?;
+        while more {
+            let (name, _) = cursor.name()?;
+            match (name.of(text), cursor.kind()?) {
+                ("\"delta\"" | "\"message\"", Kind::Object) => self.delta(cursor, text)?,
+                ("\"text\"", Kind::String) => self.string(cursor, text)?,
+                ("\"finish_reason\"", Kind::String) => {
+                    self.observed.finished = true;
+                    cursor.skip()?;
+                }
+                // QUIRK(moonshot, 2026-05): older endpoints put the usage of a stream into its last choice.
+                ("\"usage\"", Kind::Object) => {
+                    let usage = Val::at(text, cursor.skip()?);
+                    self.report(openai(usage));
+                }
+                _ => drop(cursor.skip()?),
+            }
+            more = cursor.more(b'}')?;
+        }
+        Ok(())
     }
 
     /// A delta or message of OpenAI's.
-    fn delta(&mut self, delta: Val<'_>) {
-        for (name, value) in delta.members() {
-            match (&*name, value.kind()) {
-                ("content" | "reasoning_content" | "reasoning" | "refusal", Kind::String) => {
-                    self.output(value)
+    fn delta(&mut self, cursor: &mut Cursor<'_>, text: &str) -> Result<(), Bad> {
+        let mut more = cursor.enter()?;
+        while more {
+            let (name, _) = cursor.name()?;
+            match (name.of(text), cursor.kind()?) {
+                ("\"content\"" | "\"reasoning_content\"" | "\"reasoning\"" | "\"refusal\"", Kind::String) => {
+                    self.string(cursor, text)?
                 }
-                ("tool_calls", Kind::Array) => {
-                    for call in value.elements() {
+                ("\"tool_calls\"", Kind::Array) => {
+                    for call in Val::at(text, cursor.skip()?).elements() {
                         self.observed.first_content = true;
                         self.call(call.get("function").or(call.get("custom")));
                     }
                 }
-                ("function_call", Kind::Object) => self.call(Some(value)),
-                // Lists of parts, audio, reasoning details: their raw length is more than their text.
-                ("content" | "audio", Kind::Array | Kind::Object) => {
-                    self.observed.first_content = true;
-                    self.observed.output_bytes += value.raw().len() as u64;
+                ("\"function_call\"", Kind::Object) => {
+                    let call = Val::at(text, cursor.skip()?);
+                    self.call(Some(call));
                 }
-                _ => {}
+                // Lists of parts, audio: their raw length is more than their text.
+                ("\"content\"" | "\"audio\"", Kind::Array | Kind::Object) => {
+                    let span = cursor.skip()?;
+                    self.observed.first_content = true;
+                    self.observed.output_bytes += span.len() as u64;
+                }
+                _ => drop(cursor.skip()?),
             }
+            more = cursor.more(b'}')?;
         }
+        Ok(())
+    }
+
+    fn string(&mut self, cursor: &mut Cursor<'_>, text: &str) -> Result<(), Bad> {
+        let (span, escaped) = cursor.string()?;
+        let n = if escaped { decoded_len(span.of(text)) } else { span.len() - 2 };
+        self.observed.first_content |= n > 0;
+        self.observed.output_bytes += n as u64;
+        Ok(())
     }
 
     fn call(&mut self, function: Option<Val<'_>>) {

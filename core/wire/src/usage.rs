@@ -11,10 +11,8 @@ const ABSURD: u64 = 1 << 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Absurd;
 
-fn count(v: Val<'_>, name: &str) -> Result<Option<u64>, Absurd> {
-    let Some(n) = v.get(name) else {
-        return Ok(None);
-    };
+/// A count; `None` for what isn't a number.
+fn count(n: Val<'_>) -> Result<Option<u64>, Absurd> {
     match n.as_u64() {
         Some(n) if n <= ABSURD => Ok(Some(n)),
         Some(_) => Err(Absurd),
@@ -23,35 +21,76 @@ fn count(v: Val<'_>, name: &str) -> Result<Option<u64>, Absurd> {
     }
 }
 
-fn inside(v: Val<'_>, object: &str, name: &str) -> Result<Option<u64>, Absurd> {
-    v.get(object).map_or(Ok(None), |details| count(details, name))
+/// What an OpenAI usage object says, read in one pass.
+#[derive(Default)]
+struct Said {
+    prompt: Option<u64>,
+    completion: Option<u64>,
+    total: Option<u64>,
+    cached: Option<u64>,
+    cached_beside: Option<u64>,
+    written: Option<u64>,
+    audio_in: Option<u64>,
+    reasoning: Option<u64>,
+    reasoning_beside: Option<u64>,
+    audio_out: Option<u64>,
+}
+
+impl Said {
+    fn read(v: Val<'_>) -> Result<Self, Absurd> {
+        let mut said = Self::default();
+        for (name, value) in v.members() {
+            match &*name {
+                "prompt_tokens" => said.prompt = count(value)?,
+                "completion_tokens" => said.completion = count(value)?,
+                "total_tokens" => said.total = count(value)?,
+                // QUIRK(deepseek, moonshot, 2026-05): cached tokens stand at the top level under their own names.
+                "prompt_cache_hit_tokens" | "cached_tokens" => said.cached_beside = count(value)?,
+                "reasoning_tokens" => said.reasoning_beside = count(value)?,
+                "prompt_tokens_details" => {
+                    for (name, value) in value.members() {
+                        match &*name {
+                            "cached_tokens" => said.cached = count(value)?,
+                            "cache_write_tokens" => said.written = count(value)?,
+                            "audio_tokens" => said.audio_in = count(value)?,
+                            _ => {}
+                        }
+                    }
+                }
+                "completion_tokens_details" => {
+                    for (name, value) in value.members() {
+                        match &*name {
+                            "reasoning_tokens" => said.reasoning = count(value)?,
+                            "audio_tokens" => said.audio_out = count(value)?,
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(said)
+    }
 }
 
 /// OpenAI's `usage` object, of chat or embeddings. `None` when it counts nothing.
 pub(crate) fn openai(v: Val<'_>) -> Result<Option<Usage>, Absurd> {
-    let (prompt, completion) = (count(v, "prompt_tokens")?, count(v, "completion_tokens")?);
-    if prompt.is_none() && completion.is_none() {
+    let said = Said::read(v)?;
+    if said.prompt.is_none() && said.completion.is_none() {
         return Ok(None);
     }
-    let (prompt, completion) = (prompt.unwrap_or(0), completion.unwrap_or(0));
-    // QUIRK(deepseek, moonshot, 2026-05): cached tokens stand at the top level under their own names.
-    let cached = match inside(v, "prompt_tokens_details", "cached_tokens")? {
-        Some(n) => n,
-        None => count(v, "prompt_cache_hit_tokens")?.or(count(v, "cached_tokens")?).unwrap_or(0),
-    };
-    let written = inside(v, "prompt_tokens_details", "cache_write_tokens")?.unwrap_or(0);
+    let (prompt, completion) = (said.prompt.unwrap_or(0), said.completion.unwrap_or(0));
+    let cached = said.cached.or(said.cached_beside).unwrap_or(0);
+    let written = said.written.unwrap_or(0);
     let fresh = prompt.checked_sub(cached).and_then(|n| n.checked_sub(written)).ok_or(Absurd)?;
-    let audio_in = inside(v, "prompt_tokens_details", "audio_tokens")?.unwrap_or(0).min(fresh);
-    let reasoning = match inside(v, "completion_tokens_details", "reasoning_tokens")? {
-        Some(n) => n,
-        None => count(v, "reasoning_tokens")?.unwrap_or(0),
-    };
-    let visible = match count(v, "total_tokens")? {
+    let audio_in = said.audio_in.unwrap_or(0).min(fresh);
+    let reasoning = said.reasoning.or(said.reasoning_beside).unwrap_or(0);
+    let visible = match said.total {
         // QUIRK(xai, perplexity, 2026-05): reasoning is counted beside the completion; the total gives it away.
         Some(total) if reasoning > 0 && total == prompt + completion + reasoning => completion,
         _ => completion.checked_sub(reasoning).unwrap_or(completion),
     };
-    let audio_out = inside(v, "completion_tokens_details", "audio_tokens")?.unwrap_or(0).min(visible);
+    let audio_out = said.audio_out.unwrap_or(0).min(visible);
     Ok(Some(Usage {
         input_uncached: fresh - audio_in,
         cache_read: cached,
@@ -78,12 +117,26 @@ pub(crate) struct AnthropicCounts {
 impl AnthropicCounts {
     /// Takes over what `v`, a `usage` object, names.
     pub(crate) fn merge(&mut self, v: Val<'_>) -> Result<(), Absurd> {
-        self.input = count(v, "input_tokens")?.or(self.input);
-        self.read = count(v, "cache_read_input_tokens")?.or(self.read);
-        self.written = count(v, "cache_creation_input_tokens")?.or(self.written);
-        self.written_1h = inside(v, "cache_creation", "ephemeral_1h_input_tokens")?.or(self.written_1h);
-        self.output = count(v, "output_tokens")?.or(self.output);
-        self.thinking = inside(v, "output_tokens_details", "thinking_tokens")?.or(self.thinking);
+        let keep = |place: &mut Option<u64>, value| count(value).map(|n| *place = n.or(*place));
+        for (name, value) in v.members() {
+            match &*name {
+                "input_tokens" => keep(&mut self.input, value)?,
+                "cache_read_input_tokens" => keep(&mut self.read, value)?,
+                "cache_creation_input_tokens" => keep(&mut self.written, value)?,
+                "output_tokens" => keep(&mut self.output, value)?,
+                "cache_creation" => {
+                    if let Some(n) = value.get("ephemeral_1h_input_tokens") {
+                        keep(&mut self.written_1h, n)?;
+                    }
+                }
+                "output_tokens_details" => {
+                    if let Some(n) = value.get("thinking_tokens") {
+                        keep(&mut self.thinking, n)?;
+                    }
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 

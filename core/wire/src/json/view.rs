@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::cursor::{Bad, Cursor, Kind};
+use super::cursor::{Bad, Cursor, Kind, Span};
 use super::unescape;
 
 /// One value, as a slice of valid JSON text. Reading never fails loudly: what isn't there, or has another type, is
@@ -22,6 +22,11 @@ impl<'a> Val<'a> {
     /// Views text that was validated before.
     pub(crate) fn trusted(text: &'a str) -> Self {
         Self(text.trim_matches([' ', '\n', '\r', '\t']))
+    }
+
+    /// Views a value that a cursor has passed over.
+    pub(crate) fn at(text: &'a str, span: Span) -> Self {
+        Self(span.of(text))
     }
 
     /// Views bytes if they are JSON.
