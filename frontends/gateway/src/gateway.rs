@@ -1,9 +1,10 @@
 //! The gateway: the engine with real time, sockets and stores around it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use async_trait::async_trait;
 use sluicegate_config::{Diagnostic, HostSettings};
 use sluicegate_core::engine::{BoundCaller, Explained};
 use sluicegate_core::snapshot::Declared;
@@ -12,16 +13,18 @@ use sluicegate_core::{
 };
 use sluicegate_policy::Policies;
 
+use crate::admin::{Admin, AdminHost, AdminParts};
 use crate::answer::{Answer, Inbound, Rejection};
 use crate::credential::KeyHash;
 use crate::directory::Directory;
 use crate::load::{self, ConfigText, Variables};
 use crate::master::{KeyStrength, Master};
 use crate::record::RecordWriter;
-use crate::secret::{MasterSource, Secrets};
+use crate::secret::{MasterSource, Sealer, Secrets};
 use crate::serve;
 use crate::start::{
-    DEFAULT_ORGANIZATION, address_of, build_targets, demo_channel, keys_of, make_private_dir, master_source, restore,
+    DEFAULT_ORGANIZATION, address_of, audit_chain, build_targets, demo_channel, keys_of, make_private_dir, master_secret, master_source,
+    restore,
     with_stored,
 };
 use crate::store::{self, Store};
@@ -97,8 +100,10 @@ pub(crate) struct Inner {
     /// What the file declares; what the database holds is added at each rebuild.
     declared: Declared,
     policies: Arc<Policies>,
+    config_path: Option<String>,
     operator: Arc<BoundCaller>,
     master: Master,
+    admin: OnceLock<Admin>,
     version: AtomicU64,
     counter: AtomicU64,
     random: u64,
@@ -132,7 +137,8 @@ impl Gateway {
         let store = store::open(&address, time_zone).await?;
         let secrets = Arc::new(Secrets::new(Arc::clone(&options.variables)));
         let source = master_source(&options);
-        let master = Master::resolve(&options, &loaded.host, &*store, source.as_ref()).await?;
+        let chain = audit_chain(&address, source.as_ref())?;
+        let master = Master::resolve(&options, &loaded.host, &*store, &chain).await?;
         if options.demo && loaded.declared.channels.is_empty() && store.channels().await?.is_empty() {
             loaded.declared.channels.push(demo_channel());
         }
@@ -163,13 +169,25 @@ impl Gateway {
             diagnostics: loaded.diagnostics,
             declared,
             policies,
+            config_path: options.config.map(|config| config.path),
             operator,
             master,
+            admin: OnceLock::new(),
             version: AtomicU64::new(1),
             counter: AtomicU64::new(0),
             random: random()?,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        let admin = Admin::new(AdminParts {
+            store: Arc::clone(&inner.store),
+            directory: Arc::clone(&inner.directory),
+            engine: Arc::clone(&inner.engine),
+            clock: Arc::clone(&inner.clock),
+            chain: Arc::new(chain),
+            host: Arc::new(Around(Arc::downgrade(&inner))),
+        });
+        inner.admin.get_or_init(|| admin);
+        Ok(Self { inner })
     }
 
     /// A handle for the thread that this is called on.
@@ -190,6 +208,15 @@ impl Gateway {
     /// The store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
+    }
+
+    /// The administration service.
+    ///
+    /// # Panics
+    /// Never: it is made when the gateway is opened.
+    pub fn admin(&self) -> &Admin {
+        // INVARIANT: `open` fills it before anybody holds a gateway.
+        self.inner.admin.wait()
     }
 
     /// The host's settings, from the file and the environment.
@@ -259,13 +286,7 @@ impl Gateway {
     /// # Errors
     /// `Store`. The last good configuration keeps serving.
     pub async fn reload_channels(&self) -> Result<()> {
-        let inner = &self.inner;
-        let declared = with_stored(&inner.declared, &*inner.store, &inner.secrets, inner.master_source.as_ref()).await?;
-        let version = inner.version.fetch_add(1, Ordering::AcqRel) + 1;
-        inner.engine.swap(Snapshot::build(version, declared), inner.policies.clone());
-        inner.targets.store(Arc::new(build_targets(&inner.engine, &inner.secrets)));
-        inner.directory.invalidate();
-        Ok(())
+        self.inner.reload_channels().await
     }
 
     /// Whether calls can be served: the database answers.
@@ -304,7 +325,44 @@ impl Worker {
     }
 }
 
+/// The gateway, as its own administration sees it.
+struct Around(Weak<Inner>);
+
+#[async_trait]
+impl AdminHost for Around {
+    async fn flush_records(&self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.records.flush().await;
+        }
+    }
+
+    async fn reload(&self) -> Result<()> {
+        match self.0.upgrade() {
+            Some(inner) => inner.reload_channels().await,
+            None => Ok(()),
+        }
+    }
+
+    fn config_file(&self) -> Option<String> {
+        self.0.upgrade()?.config_path.clone()
+    }
+
+    fn sealer(&self) -> Result<Sealer> {
+        let inner = self.0.upgrade();
+        master_secret(inner.as_ref().and_then(|inner| inner.master_source.as_ref())).map(|secret| secret.sealer())
+    }
+}
+
 impl Inner {
+    async fn reload_channels(&self) -> Result<()> {
+        let declared = with_stored(&self.declared, &*self.store, &self.secrets, self.master_source.as_ref()).await?;
+        let version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
+        self.engine.swap(Snapshot::build(version, declared), self.policies.clone());
+        self.targets.store(Arc::new(build_targets(&self.engine, &self.secrets)));
+        self.directory.invalidate();
+        Ok(())
+    }
+
     pub(crate) async fn caller(&self, credential: Option<&Secret>) -> Result<Arc<BoundCaller>> {
         let Some(credential) = credential else {
             return Err(Error::new(

@@ -6,9 +6,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::credential::{self, KeyHash};
 use crate::gateway::Options;
-use crate::secret::MasterSource;
-use crate::start::master_secret;
-use crate::store::{Change, Expect, NewEvent, Store};
+use crate::store::{AuditChain, Change, Expect, NewEvent, Store};
 
 /// Where the hash of a key that was made here is kept.
 const SETTING: &str = "master_key_sha256";
@@ -38,7 +36,7 @@ impl Master {
         options: &Options,
         host: &HostSettings,
         store: &dyn Store,
-        source: Option<&MasterSource>,
+        chain: &dyn AuditChain,
     ) -> Result<Self> {
         let configured = match &host.master_key {
             SecretRef::Env(name) => (options.variables)(name).map(Secret::new),
@@ -58,7 +56,7 @@ impl Master {
             return Ok(Self { hash: None, strength: KeyStrength::Unset, made: None });
         }
         let issued = credential::issue()?;
-        keep(&issued.hash, options, store, source).await?;
+        keep(&issued.hash, options, store, chain).await?;
         Ok(Self { hash: Some(issued.hash), strength: KeyStrength::Strong, made: Some(issued.secret) })
     }
 
@@ -69,7 +67,7 @@ impl Master {
 }
 
 /// Keeps the hash of a key that was made, and writes down that it was.
-async fn keep(hash: &KeyHash, options: &Options, store: &dyn Store, source: Option<&MasterSource>) -> Result<()> {
+async fn keep(hash: &KeyHash, options: &Options, store: &dyn Store, chain: &dyn AuditChain) -> Result<()> {
     let event = NewEvent {
         at: options.clock.now(),
         actor: "start".to_owned(),
@@ -81,6 +79,6 @@ async fn keep(hash: &KeyHash, options: &Options, store: &dyn Store, source: Opti
         detail: serde_json::Value::Null,
     };
     let change = Change::PutSetting(SETTING.to_owned(), hash.to_string().into(), Expect::New);
-    store.apply(&[change], &event, &master_secret(source)?.audit_chain()).await?;
+    store.apply(&[change], &event, chain).await?;
     Ok(())
 }

@@ -10,9 +10,9 @@ use sluicegate_core::{
     ApiKey, Channel, ChannelModel, Clock, Engine, Error, ErrorKind, Format, Needs, Price, Result, SecretRef,
 };
 
-use crate::credential::KeyHash;
+use crate::credential::{KeyHash, fill_random};
 use crate::gateway::Options;
-use crate::secret::{MasterSecret, MasterSource, Secrets, default_path};
+use crate::secret::{KeyedChain, MasterSecret, MasterSource, Secrets, default_path};
 use crate::store::Store;
 use crate::upstream::Targets;
 
@@ -64,6 +64,17 @@ pub(crate) fn master_secret(source: Option<&MasterSource>) -> Result<MasterSecre
             )
         })?
         .load_or_create()
+}
+
+/// What links audit events. A database that lives in memory has a chain that ends with it.
+pub(crate) fn audit_chain(address: &str, source: Option<&MasterSource>) -> Result<KeyedChain> {
+    if address != "memory" {
+        return master_secret(source).map(|secret| secret.audit_chain());
+    }
+    let mut random = [0u8; 32];
+    fill_random(&mut random)?;
+    let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    MasterSecret::from_text(&text).map(|secret| secret.audit_chain())
 }
 
 /// What the file declares and what the database holds besides. The file wins by name.
