@@ -1,13 +1,17 @@
 //! Tool names that the target wouldn't take, shortened reversibly.
 
+use std::collections::HashMap;
+
 /// The longest tool name that every provider takes.
 pub(crate) const NAME_MAX: usize = 64;
 
 /// The names that were changed on the way out, so that answers carry the caller's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Names {
-    /// (the caller's, the one sent)
-    pairs: Vec<(String, String)>,
+    /// The one sent, by the caller's.
+    sent: HashMap<String, String>,
+    /// The caller's, by the one sent.
+    ours: HashMap<String, String>,
 }
 
 impl Names {
@@ -18,7 +22,7 @@ impl Names {
         if fits {
             return name.to_owned();
         }
-        if let Some((_, sent)) = self.pairs.iter().find(|(ours, _)| ours == name) {
+        if let Some(sent) = self.sent.get(name) {
             return sent.clone();
         }
         let mut short: String = name
@@ -27,13 +31,14 @@ impl Names {
             .take(NAME_MAX - 9)
             .collect();
         short.push_str(&format!("_{:08x}", fnv1a(name)));
-        self.pairs.push((name.to_owned(), short.clone()));
+        self.sent.insert(name.to_owned(), short.clone());
+        self.ours.insert(short.clone(), name.to_owned());
         short
     }
 
     /// The caller's name for the one that came back.
     pub(crate) fn restore<'a>(&'a self, name: &'a str) -> &'a str {
-        self.pairs.iter().find(|(_, sent)| sent == name).map_or(name, |(ours, _)| ours)
+        self.ours.get(name).map_or(name, String::as_str)
     }
 }
 

@@ -18,6 +18,8 @@ use field::concern;
 /// More top-level fields than this are refused: the longest vendor list has about 60.
 // BOUND: duplicates are searched among unknown names pairwise.
 const FIELDS_MAX: usize = 256;
+/// And longer names: they are compared with each other.
+const NAME_MAX: usize = 256;
 /// More tags than this are refused.
 const TAGS_MAX: usize = 32;
 
@@ -76,10 +78,11 @@ pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
     let text = std::str::from_utf8(body).map_err(|e| {
         WireError::invalid(format!("the body isn't UTF-8 (byte {}): send JSON in UTF-8", e.valid_up_to()))
     })?;
-    let text_from = text.strip_prefix('\u{feff}').map_or(0, |_| 3);
-    if text_from > 0 {
-        return scan(format, &body.slice(text_from..));
-    }
+    // One byte order mark is passed over; a second one is no JSON.
+    let (text, body) = match text.strip_prefix('\u{feff}') {
+        Some(rest) => (rest, body.slice(3..)),
+        None => (text, body.clone()),
+    };
     let mut scan = Scan {
         format,
         text,
@@ -98,7 +101,7 @@ pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
         facts.wide_bytes = text.bytes().filter(|b| *b >= 0x80).count() as u64;
     }
     facts.wide_bytes += cursor.saved as u64;
-    Ok(Scanned { format, body: body.clone(), facts, members })
+    Ok(Scanned { format, body, facts, members })
 }
 
 struct Scan<'a> {
@@ -151,6 +154,11 @@ impl<'a> Scan<'a> {
 
     fn member(&mut self) -> Result<()> {
         let (span, escaped) = self.cursor.name()?;
+        if span.len() > NAME_MAX {
+            return Err(WireError::invalid(format!(
+                "the body has a top-level field whose name is longer than {NAME_MAX} bytes"
+            )));
+        }
         let name = self.name_of(span, escaped);
         let field = field::field(self.format, name.as_bytes());
         self.refuse_duplicate(field, &name)?;

@@ -179,6 +179,16 @@ fn blocks(content: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Block
     Ok(found)
 }
 
+/// The content of a tool result. It holds no results of its own.
+// BOUND: every level of nesting reads its content again; this keeps it at two.
+fn result_blocks(content: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Block>> {
+    let nested = |block: Val<'_>| block.get_str("type").as_deref() == Some("tool_result");
+    if content.elements().any(nested) {
+        return Err(WireError::invalid(format!("`{path}` holds a tool result inside a tool result")).at(path));
+    }
+    blocks(content, path, losses)
+}
+
 fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Block>> {
     let cache = cache(block);
     let text_of = |name: &str| block.get_str(name).map(|s| s.into_owned());
@@ -210,7 +220,7 @@ fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bl
             let id = text_of("tool_use_id")
                 .ok_or_else(|| WireError::invalid(format!("`{path}.tool_use_id` is missing")).at(path))?;
             let content = match block.get("content") {
-                Some(content) => blocks(content, path, losses)?,
+                Some(content) => result_blocks(content, path, losses)?,
                 None => Vec::new(),
             };
             let is_error = block.get("is_error").and_then(Val::as_bool) == Some(true);

@@ -63,6 +63,8 @@ fn bad_bodies_are_refused_with_the_field_and_a_remedy() {
             "more than 32 tags",
             Some("tags"),
         ),
+        (with(&format!("\"{}\":0", "k".repeat(300))), "longer than 256 bytes", None),
+        (format!("\u{feff}\u{feff}{}", with("\"a\":1")), "unexpected character", None),
         (deep(200), "nested deeper than 128 levels", None),
         (deep(100_000), "nested deeper than 128 levels", None),
         (
