@@ -4,7 +4,7 @@ use crate::error::{Result, WireError};
 use crate::ir::Source;
 use crate::loss::Losses;
 
-/// The media type and base64 data of a `data:` URL. Parameters such as a charset are ignored (T63).
+/// The media type and base64 data of a `data:` URL. Parameters such as a charset are ignored.
 fn data_url(url: &str) -> Option<(String, &str)> {
     let rest =
         url.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:")).and_then(|_| url.get(5..))?;
@@ -23,7 +23,7 @@ fn sniff(data: &str) -> Option<&'static str> {
         .map(|(_, media_type)| media_type)
 }
 
-/// The source of an image given by a URL. Bytes are believed before the label (T62).
+/// The source of an image given by a URL. Bytes are believed before the label.
 pub(crate) fn image_source(url: &str, path: &str, losses: &mut Losses) -> Result<Source> {
     if let Some((label, data)) = data_url(url) {
         let media_type = match sniff(data) {

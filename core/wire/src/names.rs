@@ -15,8 +15,8 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The name to send for `name`: itself if it fits, else one made of its beginning and a hash (T55). The same name
-    /// always gives the same result, in declarations and in the history (T51).
+    /// The name to send for `name`: itself if it fits, else one made of its beginning and a hash. The same name
+    /// always gives the same result, in declarations and in the history.
     pub(crate) fn shorten(&mut self, name: &str) -> String {
         let fits = name.len() <= NAME_MAX && !name.is_empty() && name.bytes().all(is_plain);
         if fits {

@@ -351,7 +351,7 @@ impl Tap {
         let Some(usage) = usage else {
             return;
         };
-        // The tier that was served is billed, not the one asked for (T54).
+        // The tier that was served is billed, not the one asked for.
         if let Some(tier) = usage.get_str("service_tier") {
             self.observed.served_tier = Some(tier.into_owned());
         }

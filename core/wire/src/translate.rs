@@ -36,7 +36,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
     }
     let mut declared = std::collections::HashSet::new();
     if let Some(twice) = request.tools.iter().find(|tool| !declared.insert(tool.name.as_str())) {
-        // Calls of either could not be told apart (T56).
+        // Calls of either could not be told apart.
         return Err(WireError::invalid(format!(
             "the tool `{}` is declared twice: give each its own name",
             twice.name
@@ -181,7 +181,7 @@ impl Translator {
             self.read(v, text);
         }
         if closed && !self.tap.observed.finished && !self.tap.observed.first_content {
-            // An end without any answer is a failure, not an empty success (T43).
+            // An end without any answer is a failure, not an empty success.
             self.tap.observed.error.get_or_insert_with(cut_off);
         }
         if self.tap.observed.error.is_some() {

@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn anthropic_counts_replace_and_cache_stands_beside() {
-        // T52: cumulative values are not added up.
+        // Cumulative values are not added up.
         let got = anthropic(&[
             r#"{"input_tokens":7,"cache_read_input_tokens":100,"cache_creation_input_tokens":30,"cache_creation":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":20},"output_tokens":1}"#,
             r#"{"output_tokens":15}"#,

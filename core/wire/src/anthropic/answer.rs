@@ -8,7 +8,7 @@ use crate::loss::Losses;
 /// Reads the events of a stream, or one whole body.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
-    /// What the block at each index is. Indices are those of the upstream; tools are numbered by themselves (T1).
+    /// What the block at each index is. Indices are those of the upstream; tools are numbered by themselves.
     blocks: Vec<(u64, Kind)>,
     tools: u32,
     pub(crate) losses: Losses,

@@ -10,7 +10,7 @@ use crate::names::{Names, tool_id};
 
 /// The least thinking budget, in tokens.
 const BUDGET_MIN: u64 = 1_024;
-/// At most this many cache breakpoints in a request (T22).
+/// At most this many cache breakpoints in a request.
 const CACHES_MAX: usize = 4;
 
 /// Encodes a request. `set` is appended as it is.
@@ -104,7 +104,7 @@ impl Thinking {
             Some(Reasoning::Effort(effort)) => (effort.budget(), Some(effort.max(Effort::Low))),
             Some(Reasoning::Budget(tokens)) => (tokens, Some(Effort::of_budget(tokens))),
         };
-        // QUIRK(anthropic, 2026-05): forced tools and thinking exclude each other (T20).
+        // QUIRK(anthropic, 2026-05): forced tools and thinking exclude each other.
         if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)))
             && !request.tools.is_empty()
         {
@@ -114,7 +114,7 @@ impl Thinking {
         if adaptive {
             return Thinking::Adaptive(effort);
         }
-        // QUIRK(anthropic, 2026-05): a tool loop that began without thinking can't take it up (T18).
+        // QUIRK(anthropic, 2026-05): a tool loop that began without thinking can't take it up.
         if loop_without_thinking(request) {
             losses
                 .dropped("reasoning_effort", "the last assistant turn has tool calls without their thinking");
@@ -194,7 +194,7 @@ fn sampling(o: &mut Object<'_>, request: &Request, thinking: Thinking, losses: &
             continue;
         };
         match why {
-            // QUIRK(anthropic, 2026-05): with thinking only the default temperature is taken (T21).
+            // QUIRK(anthropic, 2026-05): with thinking only the default temperature is taken.
             Some(_) if name == "temperature" && matches!(value.as_str(), "1" | "1.0") => {}
             Some(why) => losses.dropped(name, why),
             None if name == "temperature" && value.parse::<f64>().is_ok_and(|t| t > 1.0) => {
@@ -269,7 +269,7 @@ fn tools(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
 }
 
 fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
-    // No `type`: it is optional, and some servers of this format refuse the word `custom` (T37).
+    // No `type`: it is optional, and some servers of this format refuse the word `custom`.
     o.str("name", &ctx.names.shorten(&tool.name));
     if let Some(description) = tool.description.as_deref().filter(|d| !d.is_empty()) {
         o.str("description", description);
@@ -314,7 +314,7 @@ fn messages(a: &mut Array<'_>, request: &Request, ctx: &mut Context<'_>) {
 }
 
 fn turn_blocks(a: &mut Array<'_>, turn: &Message, prefill: bool, ctx: &mut Context<'_>) {
-    // Results stand first in the turn that answers the calls (T16).
+    // Results stand first in the turn that answers the calls.
     let (results, rest): (Vec<&Block>, Vec<&Block>) =
         turn.blocks.iter().partition(|b| matches!(b, Block::ToolResult { .. }));
     let end = rest.len();

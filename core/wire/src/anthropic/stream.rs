@@ -14,12 +14,12 @@ use crate::usage::write_anthropic;
 /// Writes one stream.
 ///
 /// Blocks never overlap in this format, while others interleave the fragments of parallel tool calls. So blocks queue:
-/// the front one is open and streams, those behind it collect (T6). A block is closed as soon as it is complete and
+/// the front one is open and streams, those behind it collect. A block is closed as soon as it is complete and
 /// another waits; at the end all are closed.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     head: Head,
-    /// What `message_start` says of the input, before the upstream reports it (T8).
+    /// What `message_start` says of the input, before the upstream reports it.
     input_estimate: u64,
     begun: bool,
     /// The index of the block at the front of the queue.
@@ -103,7 +103,7 @@ impl Encoder {
     }
 
     /// The end: closes what is open, then the last two events. `usage` is what is known of it; it corrects what
-    /// `message_start` said (T8, T9).
+    /// `message_start` said.
     pub(crate) fn end(&mut self, usage: &Usage, out: &mut String) {
         self.begin(out);
         while !self.queue.is_empty() {

@@ -94,13 +94,13 @@ impl PassStream {
             }
         } else if self.tap.observed.closed || self.tap.observed.error.is_some() {
             if !self.tap.observed.finished && !self.tap.observed.first_content {
-                // An end without any answer is a failure, not an empty success (T43).
+                // An end without any answer is a failure, not an empty success.
                 self.tap.observed.error.get_or_insert_with(cut_off);
             }
             // QUIRK(vllm, 2026-05): some servers send `[DONE]` without any finish reason; the end is the end.
             self.tap.observed.finished |= self.tap.observed.error.is_none();
         } else if self.tap.observed.finished {
-            // The answer is complete, only its last frame is missing (T7, T66).
+            // The answer is complete, only its last frame is missing.
             self.tap.observed.closed = true;
             out(Bytes::from_static(match self.format {
                 Format::AnthropicMessages => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",

@@ -91,7 +91,6 @@ fn the_message_is_short_plain_and_without_credentials() {
 
 #[test]
 fn an_error_in_a_200_is_found_and_a_real_answer_is_not() {
-    // T67
     let find = |body: &str| Fault::in_ok_body(Format::OpenaiChat, body.as_bytes()).map(|fault| fault.class);
     assert_eq!(find(r#"{"choices":[],"usage":null}"#), None);
     assert_eq!(find(r#"{"choices":[],"error":null,"base_resp":{"status_code":0}}"#), None);

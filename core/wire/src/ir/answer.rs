@@ -106,7 +106,7 @@ impl Choice {
         }
     }
 
-    /// Why it ended. A tool call makes it `ToolUse`, whatever the upstream called it (T29, T50).
+    /// Why it ended. A tool call makes it `ToolUse`, whatever the upstream called it.
     pub(crate) fn reason(&self) -> Stop {
         let stop = self.stop.unwrap_or(Stop::End);
         let calls = self.blocks.iter().any(|block| matches!(block, AnswerBlock::Tool { .. }));

@@ -29,7 +29,7 @@ struct Tool {
 impl Decoder {
     /// Reads one JSON document of the stream, or the whole body.
     pub(crate) fn read(&mut self, chunk: Val<'_>, on: &mut impl FnMut(Item)) {
-        // Chunks without choices are legal: filter results, usage (T48).
+        // Chunks without choices are legal: filter results, usage.
         for choice in chunk.get("choices").into_iter().flat_map(Val::elements) {
             let index = choice.get_u64("index").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
             let mut emit = |event| on(Item { choice: index, event });
@@ -94,7 +94,7 @@ impl Decoder {
             });
             self.tools.len() - 1
         });
-        // Ids that repeat within an answer are made distinct (T40).
+        // Ids that repeat within an answer are made distinct.
         let taken = id.as_deref().is_some_and(|id| {
             self.tools.iter().enumerate().any(|(other, tool)| other != at && tool.id == id)
         });
@@ -133,7 +133,7 @@ impl Decoder {
     }
 
     /// The call that a fragment belongs to: by index, else by id, else the last one. A new id with a name under an old
-    /// index is a new call (T6).
+    /// index is a new call.
     fn find(
         &self,
         choice: u32,

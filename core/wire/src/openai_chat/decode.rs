@@ -117,7 +117,7 @@ fn format_of(value: Val<'_>) -> OutputFormat {
 }
 
 fn cache(v: Val<'_>) -> Option<String> {
-    // A null entry is none (T22).
+    // A null entry is none.
     v.get("cache_control").filter(|c| c.kind() == Kind::Object).map(|c| c.raw().to_owned())
 }
 
@@ -243,7 +243,7 @@ fn system(request: &mut Request, content: Option<Val<'_>>, path: &str, losses: &
 
 fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Block>> {
     let mut blocks = Vec::new();
-    // What LiteLLM's clients, and ours, carry back from an Anthropic answer: it must lead the turn (T18).
+    // What LiteLLM's clients, and ours, carry back from an Anthropic answer: it must lead the turn.
     for thought in message.get("thinking_blocks").into_iter().flat_map(Val::elements) {
         match thought.get_str("type").as_deref() {
             Some("redacted_thinking") => {
@@ -294,7 +294,7 @@ fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Bl
     Ok(blocks)
 }
 
-/// The arguments as an object. Nothing is `{}` (T57); what isn't an object is wrapped, never dropped.
+/// The arguments as an object. Nothing is `{}`; what isn't an object is wrapped, never dropped.
 fn arguments(value: Option<Val<'_>>, path: &str, losses: &mut Losses) -> String {
     let Some(value) = value else {
         return "{}".into();
@@ -323,7 +323,7 @@ fn parts(content: Option<Val<'_>>, path: &str, losses: &mut Losses) -> Result<Ve
         return Ok(Vec::new());
     };
     if let Some(text) = content.as_str() {
-        // Empty and blank texts are refused by the target (T17).
+        // Empty and blank texts are refused by the target.
         return Ok(if text.trim().is_empty() { Vec::new() } else { vec![Block::text(text)] });
     }
     let mut blocks = Vec::new();

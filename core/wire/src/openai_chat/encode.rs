@@ -40,7 +40,7 @@ pub(crate) fn encode(
         }
         if request.stream {
             o.bool("stream", true);
-            // Without it a stream reports no usage (T47).
+            // Without it a stream reports no usage.
             if !skip("stream_options") {
                 o.object("stream_options", |o| o.bool("include_usage", true));
             }
@@ -63,7 +63,7 @@ fn short_user(user: &str, losses: &mut Losses) -> String {
 }
 
 fn sampling(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
-    // QUIRK(openai, 2026-05): reasoning models take no sampling parameters (T49).
+    // QUIRK(openai, 2026-05): reasoning models take no sampling parameters.
     let fixed = wants_max_completion_tokens(&request.model);
     for (name, value) in [("temperature", &request.temperature), ("top_p", &request.top_p)] {
         match value {
@@ -166,7 +166,7 @@ fn messages(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mu
         losses.dropped("system[].cache_control", "the target caches by itself");
     }
     if !system.is_empty() {
-        // `developer` is refused by many servers of this format; all take `system` (T61).
+        // `developer` is refused by many servers of this format; all take `system`.
         message(a, "system", |o| o.str("content", &system.join("\n\n")));
     }
     for (at, turn) in request.messages.iter().enumerate() {
@@ -229,7 +229,7 @@ fn tool_result<'b>(
                 }
                 text.push_str(more);
             }
-            // A tool message is text: media follow in a user message (T26).
+            // A tool message is text: media follow in a user message.
             media => {
                 losses.approximated(
                     format!("{path}.tool_result"),
@@ -241,7 +241,7 @@ fn tool_result<'b>(
     }
     message(a, "tool", |o| {
         o.str("tool_call_id", id);
-        // Some servers refuse an empty content (T15).
+        // Some servers refuse an empty content.
         o.str("content", if text.is_empty() { "(empty)" } else { &text });
     });
 }
@@ -299,7 +299,7 @@ fn assistant(a: &mut Array<'_>, turn: &Message, path: &str, names: &mut Names, l
         match block {
             Block::Text { text: more, .. } => text.push_str(more),
             Block::ToolUse { id, name, input, .. } => calls.push((id, names.shorten(name), input)),
-            // Signatures are bound to their provider (T19); without them the text is the model's own affair.
+            // Signatures are bound to their provider; without them the text is the model's own affair.
             Block::Thinking { .. } | Block::Redacted { .. } => {
                 losses.dropped(format!("{path}.thinking"), "thinking can't be sent to another provider");
             }

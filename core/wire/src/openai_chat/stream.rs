@@ -68,7 +68,7 @@ impl Encoder {
                 self.delta(out, choice, |o| o.str("reasoning_content", &text));
                 state.thought.push_str(&text);
             }
-            // The whole block again, sealed: only so can the caller send it back (T11, T18).
+            // The whole block again, sealed: only so can the caller send it back.
             Event::Signature(seal) => {
                 let thought = std::mem::take(&mut state.thought);
                 self.delta(out, choice, |o| thinking_blocks(o, &thought, &seal));
@@ -111,7 +111,7 @@ impl Encoder {
         }
     }
 
-    /// A call without arguments has the arguments `{}` (T57).
+    /// A call without arguments has the arguments `{}`.
     fn close_bare(&mut self, state: &mut State, out: &mut String) {
         if let Some(tool) = state.bare_tool.take() {
             self.call(out, state.index, tool, |o| o.object("function", |o| o.str("arguments", "{}")));
