@@ -18,7 +18,7 @@ BEHAVIOURS = [
     "--nonsense",
     "--html",
     "--empty",
-    "--error-200",
+    "--error-as-success",
     "--status-400",
     "--status-401",
     "--status-403",

@@ -208,7 +208,7 @@ def test_an_upstream_that_talks_nonsense(gateway, sdk, key, model, stream, what,
 @CALLS
 @STREAMS
 def test_an_error_under_status_200(gateway, sdk, key, stream, upstream):
-    Caller(gateway, sdk, key).fails("APIStatusError", "chat--error-200", stream)
+    Caller(gateway, sdk, key).fails("APIStatusError", "chat--error-as-success", stream)
 
 
 @CALLS

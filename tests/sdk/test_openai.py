@@ -177,7 +177,8 @@ def test_the_async_client(gateway, key):
 
 
 def test_bytes_pass_untouched(gateway, key, upstream):
-    body = b'{ "messages" : [{"role":"user","content":"caf\\u00e9 \xc3\xa9"}],\n\t"model":"chat", "max_tokens": 9, "x_unknown":{"a":[1.50,1e3]}}'
+    # Every value as it came: escapes, blanks, numbers, order.
+    body = b'{"messages":[{"role" : "user","content":"caf\\u00e9 \xc3\xa9"}],"model":"chat","max_tokens": 9,"x_unknown":{"a":\t[1.50, 1e3]}}'
     answer = gateway.call("POST", "/v1/chat/completions", body, key)
     assert answer.status == 200, answer.text
     assert upstream.last()["body"].encode() == body.replace(b'"chat"', b'"gpt-4o-mini"')
@@ -193,7 +194,7 @@ def test_credentials_stay_apart(open_ai, key, upstream):
 def test_headers_of_an_answer(gateway, key, upstream):
     answer = gateway.call("POST", "/v1/chat/completions", {"model": "chat", "messages": HELLO}, key)
     assert answer.headers["x-sluicegate-attempts"] == "1"
-    assert float(answer.headers["x-sluicegate-cost"]) == pytest.approx(10 * 0.000001 + 3 * 0.000002)
+    assert float(answer.headers["x-sluicegate-cost-usd"]) == pytest.approx(10 * 0.000001 + 3 * 0.000002)
     assert answer.headers["set-cookie"] is None
     assert answer.headers["openai-organization"] is None
 

@@ -107,7 +107,7 @@ impl Behaviour {
                 self.content_type = Some("text/html".into());
             }
             "wrong-type" => self.content_type = Some("text/plain".into()),
-            "error-200" => {
+            "error-as-success" => {
                 self.status = Some(200);
                 self.body = Some(r#"{"error":{"message":"the engine is overloaded","type":"server_error","param":null,"code":null}}"#.into());
             }

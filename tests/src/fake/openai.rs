@@ -70,6 +70,9 @@ pub(super) fn chat(body: &Value, behaviour: &Behaviour, serial: u64) -> Reply {
     let answer = ask.answer(behaviour.pad);
     let id = format!("chatcmpl-fake{serial}");
     let choices = body["n"].as_u64().unwrap_or(1);
+    if !(1..=128).contains(&choices) {
+        return error(400, "`n` must be from 1 to 128");
+    }
     if !ask.stream || behaviour.plain_json {
         return Reply::json(200, &whole(&ask, &answer, behaviour, &id, choices));
     }
