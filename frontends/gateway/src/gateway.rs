@@ -71,6 +71,22 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// The environment as the configuration sees it: what the options override isn't missing there.
+    fn configuration_variables(&self) -> Variables {
+        let (variables, database) = (Arc::clone(&self.variables), self.database.clone());
+        let master_key = self.master_key.clone();
+        Arc::new(move |name| match name {
+            "SLUICEGATE_DATABASE" if database.is_some() => {
+                // A path or `memory` is the option's own affair; to the file it means "not yours".
+                database.as_ref().map(|address| if address.contains("://") { address.clone() } else { "embedded".to_owned() })
+            }
+            "SLUICEGATE_MASTER_KEY" if master_key.is_some() => master_key.as_ref().map(|key| key.expose().to_owned()),
+            _ => variables(name),
+        })
+    }
+}
+
 /// The gateway. Cheap to clone; clones are the same gateway.
 #[derive(Clone)]
 pub struct Gateway {
@@ -126,7 +142,7 @@ impl Gateway {
     /// # Errors
     /// `Config` with everything that is wrong with the configuration, `Store` when the database can't be opened.
     pub async fn open(options: Options) -> Result<Self> {
-        let mut loaded = load::load(options.config.as_ref(), &options.variables);
+        let mut loaded = load::load(options.config.as_ref(), &options.configuration_variables());
         load::refuse_errors(&loaded)?;
         let policies = Arc::new(load::compile_policies(&loaded.declared)?);
         let time_zone = loaded.declared.quota.time_zone.clone();
