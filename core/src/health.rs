@@ -162,8 +162,8 @@ impl ChannelHealth {
         let named = retry_after_ms.map(|ms| ms.min(BROKEN_RECHECK_MS.unsigned_abs()));
         let crossed = s.failures > tolerance.allowed_fails || was_probe;
         let bench_ms = if crossed { named.unwrap_or(0).max(doubled) } else { named.unwrap_or(0) };
-        if bench_ms == 0 {
-            // A cooldown of zero is none at all.
+        if bench_ms == 0 || tolerance.cooldown_ms == 0 {
+            // A cooldown of zero is none at all, whatever the upstream names.
             return Verdict::Counted;
         }
         let until = now.plus_ms(i64::try_from(bench_ms).unwrap_or(i64::MAX));

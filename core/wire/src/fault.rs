@@ -57,7 +57,8 @@ impl FaultClass {
             FaultClass::ContextLength => ErrorKind::ContextTooLong,
             FaultClass::TooLarge => ErrorKind::PayloadTooLarge,
             FaultClass::Auth | FaultClass::Quota => ErrorKind::UpstreamAuth,
-            FaultClass::RateLimit | FaultClass::Overloaded => ErrorKind::UpstreamOverloaded,
+            FaultClass::RateLimit => ErrorKind::RateLimited,
+            FaultClass::Overloaded => ErrorKind::UpstreamOverloaded,
             FaultClass::NotFound | FaultClass::Server => ErrorKind::UpstreamUnavailable,
             FaultClass::Timeout => ErrorKind::UpstreamTimeout,
         }

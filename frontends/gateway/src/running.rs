@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sluicegate_core::engine::{Admission, Attempt};
-use sluicegate_core::{Call, Outcome, OutcomeClass, ScopeKind, Timestamp, Usage};
+use sluicegate_core::{Call, Outcome, OutcomeClass, ScopeKind, Timestamp, Usage, UsageSource};
 use sluicegate_wire::{FaultClass, Observed, Report};
 
 use crate::answer::{Facts, Remaining};
@@ -71,18 +71,15 @@ impl Running {
     /// Reports how the attempt under way ended.
     pub(crate) fn observe(&mut self, class: OutcomeClass, observed: Option<&Observed>, retry_after_ms: Option<u64>) {
         let Some(admission) = self.admission.as_deref_mut() else { return };
-        let counted = Usage {
-            input_uncached: admission.call().input_estimate,
-            output_visible: observed.map_or(0, Observed::output_estimate),
-            ..Usage::default()
-        };
+        let (usage, source) = observed
+            .map_or((Usage::default(), UsageSource::None), |o| o.settlement(admission.call().input_estimate));
         let outcome = Outcome {
             class,
             status: self.status,
             sent: self.sent,
             retry_after_ms,
-            reported: observed.and_then(|o| o.usage),
-            counted,
+            reported: (source == UsageSource::Reported).then_some(usage),
+            counted: usage,
             first_byte_at: self.first_byte_at,
         };
         self.inner.engine.observe(admission, &outcome, self.inner.clock.now());

@@ -28,6 +28,8 @@ pub struct AnswerStream {
     pending_bytes: usize,
     /// When the call as a whole must be over; `None` when it is.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// The call is over: settled and recorded.
+    settled: bool,
     /// Handing on has begun: everything pending goes out before more is read.
     flushing: bool,
     /// The upstream had nothing more when it was last asked in this gathering.
@@ -49,21 +51,26 @@ impl AnswerStream {
         deadline: Sleep,
     ) -> Self {
         let pending_bytes = pending.iter().map(Bytes::len).sum();
-        Self {
+        let mut stream = Self {
             running,
             bridge,
             body: Some(body),
             pending,
             pending_bytes,
             deadline: Some(Box::pin(deadline)),
+            settled: false,
             flushing: true,
             idle_turns: 0,
+        };
+        if stream.bridge.observed().closed {
+            stream.end(None);
         }
+        stream
     }
 
     /// A stream whose call is over and settled: only what is left goes out.
     pub(crate) fn done(running: Running, bridge: Bridge, pending: VecDeque<Bytes>) -> Self {
-        Self { running, bridge, body: None, pending, pending_bytes: 0, deadline: None, flushing: true, idle_turns: 0 }
+        Self { running, bridge, body: None, pending, pending_bytes: 0, deadline: None, settled: true, flushing: true, idle_turns: 0 }
     }
 
     fn take(&mut self, chunk: Bytes) {
@@ -74,11 +81,19 @@ impl AnswerStream {
         });
         if self.bridge.ended() {
             self.end(None);
+            self.body = None;
+        } else if self.bridge.observed().closed {
+            // The last frame is among what goes out next: the call is settled before it does. What is left of the body
+            // is only read so that its connection can be used again.
+            self.end(None);
         }
     }
 
     /// The upstream's body is over: closes the answer, settles, and records. Before the last bytes go out.
     fn end(&mut self, fault: Option<&UpstreamFault>) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
         let pending = &mut self.pending;
         let end = match fault.map(class_of_fault) {
             None => (End::Eof, None),
@@ -101,7 +116,6 @@ impl AnswerStream {
         });
         self.running.observe(class, Some(observed), None);
         self.running.finish(error);
-        self.body = None;
     }
 }
 
@@ -125,11 +139,18 @@ impl Stream for AnswerStream {
                     this.take(chunk);
                     this.flushing = this.pending_bytes >= GATHER_BYTES;
                 }
-                Poll::Ready(Some(Err(fault))) => this.end(Some(&fault)),
-                Poll::Ready(None) => this.end(None),
+                Poll::Ready(Some(Err(fault))) => {
+                    this.end(Some(&fault));
+                    this.body = None;
+                }
+                Poll::Ready(None) => {
+                    this.end(None);
+                    this.body = None;
+                }
                 Poll::Pending if this.pending.is_empty() => {
                     if this.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
                         this.end(Some(&UpstreamFault::Timeout { sent: true }));
+                        this.body = None;
                         continue;
                     }
                     return Poll::Pending;
@@ -149,7 +170,7 @@ impl Stream for AnswerStream {
 
 impl Drop for AnswerStream {
     fn drop(&mut self) {
-        if self.body.is_some() {
+        if !self.settled {
             self.bridge.finish(End::ClientGone, &mut |_| {});
             self.running.observe(OutcomeClass::ClientGone, Some(self.bridge.observed()), None);
             self.running.finish(Some("cancelled"));

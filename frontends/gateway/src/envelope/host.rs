@@ -449,9 +449,8 @@ fn fault_error(fault: &WireFault) -> Error {
 fn class_error(class: OutcomeClass) -> Error {
     let (kind, message) = match class {
         OutcomeClass::Timeout => (ErrorKind::UpstreamTimeout, "the upstream didn't answer in time"),
-        OutcomeClass::RateLimited | OutcomeClass::Overloaded => {
-            (ErrorKind::UpstreamOverloaded, "the upstream is overloaded or limits our rate")
-        }
+        OutcomeClass::RateLimited => (ErrorKind::RateLimited, "the upstream limits our rate"),
+        OutcomeClass::Overloaded => (ErrorKind::UpstreamOverloaded, "the upstream is overloaded"),
         OutcomeClass::Auth | OutcomeClass::NoBalance => {
             (ErrorKind::UpstreamAuth, "the upstream doesn't accept the channel's credential or balance")
         }
