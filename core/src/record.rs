@@ -20,18 +20,24 @@ pub struct UsageRecord {
     /// When it was over.
     pub ended_at: Timestamp,
     /// When the first content reached us, if any did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_at: Option<Timestamp>,
     /// The key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
     /// The user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
     /// The group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupId>,
     /// The organization.
     pub organization: OrganizationId,
     /// The end customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
     /// The tags.
+    #[serde(default, skip_serializing_if = "SmallVec::is_empty")]
     pub tags: SmallVec<[String; 2]>,
     /// The format it came in.
     pub format: Format,
@@ -42,6 +48,7 @@ pub struct UsageRecord {
     /// How it ended.
     pub outcome: OutcomeClass,
     /// The stable code of its error, if it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The attempts, in order.
     pub attempts: SmallVec<[AttemptRecord; 1]>,
@@ -65,12 +72,14 @@ pub struct AttemptRecord {
     /// How it ended.
     pub outcome: OutcomeClass,
     /// The upstream's status; `None` without an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// When it was sent.
     pub started_at: Timestamp,
     /// How long it took, in milliseconds.
     pub duration_ms: u32,
     /// The output ceiling that was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<u64>,
     /// What was reserved, in nano-USD at the caller's prices.
     pub reserved: NanoUsd,
@@ -85,6 +94,7 @@ pub struct AttemptRecord {
     /// Where that number came from.
     pub usage_source: UsageSource,
     /// Whether its outcome is unknown and its reservation held.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
 }
 
@@ -100,10 +110,12 @@ pub struct ReplayFacts {
     /// A digest of the candidates' health at the decision.
     pub health: u64,
     /// The bound on input tokens; `None` when it couldn't be bounded from the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_bound: Option<u64>,
     /// The estimate of input tokens.
     pub input_estimate: u64,
     /// The ceiling that the caller named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output: Option<u64>,
     /// How many choices were asked for.
     pub choices: u32,

@@ -6,26 +6,36 @@ use serde::{Deserialize, Serialize};
 ///
 /// Wire formats differ in what they count inside what (OpenAI counts cached tokens inside `prompt_tokens`,
 /// Anthropic beside `input_tokens`; Gemini counts thoughts beside the candidates). Decoders convert into this form,
-/// so that nothing after them needs to know.
+/// so that nothing after them needs to know. Written down, buckets that are rarely used are left out when they are zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
     /// Text input read at the full price.
     pub input_uncached: u64,
     /// Input read from the provider's prompt cache.
+    #[serde(skip_serializing_if = "is_zero")]
     pub cache_read: u64,
     /// Input written to the provider's prompt cache with its default lifetime (5 minutes, where it has one).
+    #[serde(skip_serializing_if = "is_zero")]
     pub cache_write: u64,
     /// Input written to the provider's prompt cache for an hour or longer.
+    #[serde(skip_serializing_if = "is_zero")]
     pub cache_write_1h: u64,
     /// Audio input.
+    #[serde(skip_serializing_if = "is_zero")]
     pub audio_in: u64,
     /// Output that the caller sees (text, tool calls, refusals).
     pub output_visible: u64,
     /// Output spent on reasoning.
+    #[serde(skip_serializing_if = "is_zero")]
     pub output_reasoning: u64,
     /// Audio output.
+    #[serde(skip_serializing_if = "is_zero")]
     pub audio_out: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Usage {

@@ -129,9 +129,9 @@ CREATE TABLE sg_record (
     body TEXT NOT NULL
 );
 CREATE INDEX sg_record_time ON sg_record (started_at);
-CREATE INDEX sg_record_group ON sg_record (group_id, started_at);
-CREATE INDEX sg_record_user ON sg_record (user_id, started_at);
-CREATE INDEX sg_record_key ON sg_record (key_id, started_at);
+CREATE INDEX sg_record_group ON sg_record (group_id, started_at) WHERE group_id IS NOT NULL;
+CREATE INDEX sg_record_user ON sg_record (user_id, started_at) WHERE user_id IS NOT NULL;
+CREATE INDEX sg_record_key ON sg_record (key_id, started_at) WHERE key_id IS NOT NULL;
 
 -- Derived from records, in the transaction that appends them. Empty text stands for none.
 CREATE TABLE sg_daily (

@@ -1,6 +1,7 @@
 //! Appending records and balances, and deriving daily sums from them.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use sluicegate_core::ledger::Balance;
@@ -13,17 +14,25 @@ use crate::store::Sums;
 /// Rows of one statement: few sizes, so that few statements are prepared.
 const CHUNKS: [usize; 4] = [64, 16, 4, 1];
 
-/// What tells daily sums apart, in the order of the primary key.
-type DailyKey = [String; 7];
+/// What tells daily sums apart, in the order of the primary key: the day, then organization, group, user, key, model and
+/// channel.
+type DailyKey<'a> = (Arc<str>, [&'a str; 6]);
 
 impl SqlStore {
     pub(super) async fn append_batch(&self, records: &[UsageRecord], balances: &[Balance]) -> Result<()> {
         let mut session = self.database.begin().await?;
-        let mut new = HashSet::new();
-        insert_records(&mut *session, records, &mut new).await?;
-        // A record that was there already has been counted; so has one that comes twice in a batch.
-        let fresh = records.iter().filter(|record| new.remove(record.call.as_str()));
-        insert_daily(&mut *session, derive(fresh, &self.time_zone)).await?;
+        let sums = if insert_records(&mut *session, records).await? {
+            derive(records.iter(), &self.time_zone)
+        } else {
+            // Some were there already: begins anew, and finds out which. Rare: a batch whose commit wasn't confirmed.
+            drop(session);
+            session = self.database.begin().await?;
+            let mut new = HashSet::new();
+            insert_new_records(&mut *session, records, &mut new).await?;
+            // A record that was there already has been counted; so has one that comes twice in a batch.
+            derive(records.iter().filter(|record| new.remove(record.call.as_str())), &self.time_zone)
+        };
+        insert_daily(&mut *session, sums).await?;
         insert_balances(&mut *session, balances).await?;
         session.commit().await
     }
@@ -52,44 +61,45 @@ impl SqlStore {
     }
 }
 
-async fn insert_records(session: &mut dyn Session, records: &[UsageRecord], new: &mut HashSet<String>) -> Result<()> {
-    const COLUMNS: &[&str] = &[
-        "call_id",
-        "started_at",
-        "organization_id",
-        "group_id",
-        "user_id",
-        "key_id",
-        "model",
-        "channel_id",
-        "outcome",
-        "input_tokens",
-        "output_tokens",
-        "spend",
-        "body",
-    ];
+const RECORD: &[&str] = &[
+    "call_id",
+    "started_at",
+    "organization_id",
+    "group_id",
+    "user_id",
+    "key_id",
+    "model",
+    "channel_id",
+    "outcome",
+    "input_tokens",
+    "output_tokens",
+    "spend",
+    "body",
+];
+
+/// Inserts the records; false when some were there already, and then not all of the others are.
+async fn insert_records(session: &mut dyn Session, records: &[UsageRecord]) -> Result<bool> {
     let mut rest = records;
     while let Some((chunk, after)) = chunk(rest) {
-        let mut args = Vec::with_capacity(chunk.len() * COLUMNS.len());
-        for record in chunk {
-            args.extend::<[Value; 13]>([
-                record.call.as_str().into(),
-                record.started_at.as_ms().into(),
-                record.organization.as_str().into(),
-                record.group.as_ref().map(|id| id.as_str()).into(),
-                record.user.as_ref().map(|id| id.as_str()).into(),
-                record.key.as_ref().map(|id| id.as_str()).into(),
-                record.model.as_str().into(),
-                record.attempts.last().map(|attempt| attempt.channel.as_str()).into(),
-                to_json(&record.outcome)?.trim_matches('"').into(),
-                count(record.usage.input_tokens()).into(),
-                count(record.usage.output_tokens()).into(),
-                record.spend.into(),
-                to_json(record)?.into(),
-            ]);
+        let sql = insert("sg_record", RECORD, chunk.len(), "ON CONFLICT (call_id) DO NOTHING");
+        if session.execute(sql, record_args(chunk)?).await? < chunk.len() as u64 {
+            return Ok(false);
         }
-        let sql = insert("sg_record", COLUMNS, chunk.len(), "ON CONFLICT (call_id) DO NOTHING RETURNING call_id");
-        for mut row in session.query(sql, args).await? {
+        rest = after;
+    }
+    Ok(true)
+}
+
+/// Inserts those records that aren't there yet, and says which.
+async fn insert_new_records(
+    session: &mut dyn Session,
+    records: &[UsageRecord],
+    new: &mut HashSet<String>,
+) -> Result<()> {
+    let mut rest = records;
+    while let Some((chunk, after)) = chunk(rest) {
+        let sql = insert("sg_record", RECORD, chunk.len(), "ON CONFLICT (call_id) DO NOTHING RETURNING call_id");
+        for mut row in session.query(sql, record_args(chunk)?).await? {
             new.insert(row.text()?);
         }
         rest = after;
@@ -97,7 +107,29 @@ async fn insert_records(session: &mut dyn Session, records: &[UsageRecord], new:
     Ok(())
 }
 
-async fn insert_daily(session: &mut dyn Session, sums: BTreeMap<DailyKey, Sums>) -> Result<()> {
+fn record_args(records: &[UsageRecord]) -> Result<Vec<Value>> {
+    let mut args = Vec::with_capacity(records.len() * RECORD.len());
+    for record in records {
+        args.extend::<[Value; 13]>([
+            record.call.as_str().into(),
+            record.started_at.as_ms().into(),
+            record.organization.as_str().into(),
+            record.group.as_ref().map(|id| id.as_str()).into(),
+            record.user.as_ref().map(|id| id.as_str()).into(),
+            record.key.as_ref().map(|id| id.as_str()).into(),
+            record.model.as_str().into(),
+            record.attempts.last().map(|attempt| attempt.channel.as_str()).into(),
+            to_json(&record.outcome)?.trim_matches('"').into(),
+            count(record.usage.input_tokens()).into(),
+            count(record.usage.output_tokens()).into(),
+            record.spend.into(),
+            to_json(record)?.into(),
+        ]);
+    }
+    Ok(args)
+}
+
+async fn insert_daily(session: &mut dyn Session, sums: BTreeMap<DailyKey<'_>, Sums>) -> Result<()> {
     const COLUMNS: &[&str] = &[
         "day",
         "organization_id",
@@ -123,8 +155,9 @@ async fn insert_daily(session: &mut dyn Session, sums: BTreeMap<DailyKey, Sums>)
     let mut rest = rows.as_slice();
     while let Some((chunk, after)) = chunk(rest) {
         let mut args = Vec::with_capacity(chunk.len() * COLUMNS.len());
-        for (key, s) in chunk {
-            args.extend(key.iter().map(|text| Value::from(text.as_str())));
+        for ((day, key), s) in chunk {
+            args.push(Value::from(&**day));
+            args.extend(key.iter().map(|text| Value::from(*text)));
             let sums = [
                 s.requests,
                 s.failures,
@@ -181,29 +214,41 @@ async fn insert_balances(session: &mut dyn Session, balances: &[Balance]) -> Res
 
 /// Daily sums of these records: tokens and money on the day and at the channel of each attempt, the call itself on the
 /// day that it came in, at the channel that was tried last.
-fn derive<'a>(records: impl Iterator<Item = &'a UsageRecord>, zone: &TimeZone) -> BTreeMap<DailyKey, Sums> {
-    let mut sums: BTreeMap<DailyKey, Sums> = BTreeMap::new();
+fn derive<'a>(records: impl Iterator<Item = &'a UsageRecord>, zone: &TimeZone) -> BTreeMap<DailyKey<'a>, Sums> {
+    let mut sums: BTreeMap<DailyKey<'a>, Sums> = BTreeMap::new();
+    // Calls that are written together are of the same minute, and no day begins within one.
+    let mut known: Option<(i64, Arc<str>)> = None;
+    let mut day = |at: Timestamp| -> Arc<str> {
+        let minute = at.as_ms().div_euclid(60_000);
+        match &known {
+            Some((same, day)) if *same == minute => Arc::clone(day),
+            _ => {
+                let day: Arc<str> = day_of(at, zone).into();
+                known = Some((minute, Arc::clone(&day)));
+                day
+            }
+        }
+    };
     for record in records {
-        let key = |at: Timestamp, channel: &str| -> DailyKey {
+        let owner = |channel: &'a str| -> [&'a str; 6] {
             [
-                day_of(at, zone),
-                record.organization.to_string(),
-                record.group.as_ref().map(ToString::to_string).unwrap_or_default(),
-                record.user.as_ref().map(ToString::to_string).unwrap_or_default(),
-                record.key.as_ref().map(ToString::to_string).unwrap_or_default(),
-                record.model.to_string(),
-                channel.to_owned(),
+                record.organization.as_str(),
+                record.group.as_ref().map_or("", |id| id.as_str()),
+                record.user.as_ref().map_or("", |id| id.as_str()),
+                record.key.as_ref().map_or("", |id| id.as_str()),
+                record.model.as_str(),
+                channel,
             ]
         };
         let last = record.attempts.last().map_or("", |attempt| attempt.channel.as_str());
-        sums.entry(key(record.started_at, last)).or_default().add(&Sums {
+        sums.entry((day(record.started_at), owner(last))).or_default().add(&Sums {
             requests: i64::from(!record.attempts.is_empty()),
             failures: i64::from(record.outcome != OutcomeClass::Ok),
             ..Sums::default()
         });
         for attempt in &record.attempts {
             let used = Sums { attempts: 1, spend: attempt.spend, cost: attempt.cost, ..tokens(&attempt.usage) };
-            sums.entry(key(attempt.started_at, attempt.channel.as_str())).or_default().add(&used);
+            sums.entry((day(attempt.started_at), owner(attempt.channel.as_str()))).or_default().add(&used);
         }
     }
     sums
