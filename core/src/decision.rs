@@ -351,6 +351,8 @@ pub enum OutcomeClass {
     Overloaded,
     /// The upstream doesn't know the model or path.
     NotFound,
+    /// The call can't be expressed in the channel's format: nothing was sent.
+    Inexpressible,
     /// The upstream failed.
     ServerError,
     /// It couldn't be reached: nothing was sent.
