@@ -164,7 +164,7 @@ pub(crate) struct KeyCreate {
     pub(crate) limits: Vec<String>,
     /// How long it is valid, such as 30d [default: for ever].
     #[arg(long, value_name = "DURATION")]
-    pub(crate) expires_in: Option<String>,
+    pub(crate) ttl: Option<String>,
 }
 
 /// Say why a call would go where.

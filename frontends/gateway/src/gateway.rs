@@ -278,6 +278,15 @@ impl Gateway {
         self.inner.caller(credential).await
     }
 
+    /// The caller whose key has this hash: for those who may see the key and don't hold it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such key, `Store` when the database can't be asked.
+    pub async fn caller_by_hash(&self, hash: &KeyHash) -> Result<Arc<BoundCaller>> {
+        let found = self.inner.directory.find(hash).await?;
+        found.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such key, or what it belongs to is gone"))
+    }
+
     /// Why would this call go where? Runs the decision without reserving or sending.
     pub fn explain(&self, call: Call, caller: &Arc<BoundCaller>) -> Explained {
         self.inner.engine.explain(call, caller, self.inner.clock.now(), self.inner.seed())

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluicegate::admin::{Actor, Admin};
-use sluicegate::Facts;
-use sluicegate::{Error, ErrorKind, Gateway, Result};
+use sluicegate::engine::BoundCaller;
+use sluicegate::{Error, ErrorKind, Facts, Gateway, Result};
 
 use crate::respond::{self, Face};
 use crate::state::State;
@@ -25,8 +25,10 @@ const WARNINGS_MAX: usize = 1024;
 
 /// A request whose sender is known.
 pub struct Ask {
-    /// Who asks.
+    /// Who asks, as an administrator.
     pub actor: Actor,
+    /// Who asks, as a caller.
+    pub caller: Arc<BoundCaller>,
     /// The body.
     pub body: Bytes,
     req: HttpRequest,
@@ -37,9 +39,10 @@ impl Ask {
     async fn take(req: &HttpRequest, payload: web::Payload, state: Arc<State>) -> Result<Self> {
         let credential = extract::credential(req.headers());
         // Who isn't known has nothing of theirs read.
-        let actor = state.gateway.authenticate(credential.as_ref()).await?;
+        let caller = state.gateway.caller(credential.as_ref()).await?;
+        let actor = state.gateway.admin().actor(&caller.caller).await?;
         let body = state.body(req, &mut payload.into_inner()).await?;
-        Ok(Self { actor, body, req: req.clone(), state })
+        Ok(Self { actor, caller, body, req: req.clone(), state })
     }
 
     /// The gateway.
@@ -72,12 +75,9 @@ impl Ask {
 
     /// A parameter of the path, decoded.
     pub fn param(&self, name: &str) -> String {
-        self.req.match_info().query(name).to_owned()
-    }
-
-    /// The key that the request came with.
-    pub fn credential(&self) -> Option<sluicegate::Secret> {
-        extract::credential(self.req.headers())
+        // The router leaves these three as they are, since they mean something to it.
+        let raw = self.req.match_info().query(name);
+        raw.replace("%2F", "/").replace("%2f", "/").replace("%2B", "+").replace("%2b", "+").replace("%25", "%")
     }
 }
 

@@ -3,29 +3,45 @@
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use sluicegate::Secret;
 use sluicegate::tenant::IpNetwork;
 
+/// Wins over all others: who sends it keeps `authorization` for something else.
+const LITELLM_KEY: HeaderName = HeaderName::from_static("x-litellm-api-key");
+
 /// Headers that carry a bare key, in the order in which they are asked: where each SDK puts it.
-const KEY_HEADERS: [&str; 4] = ["x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key"];
+const KEY_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// Headers of the caller's that an upstream may need to see.
-const PASSED_HEADERS: [&str; 5] = ["anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key", "traceparent"];
+const PASSED_HEADERS: [HeaderName; 5] = [
+    HeaderName::from_static("anthropic-version"),
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("traceparent"),
+];
 
 /// Headers that carry tags, separated by commas.
-const TAG_HEADERS: [&str; 2] = ["x-sluicegate-tags", "x-litellm-tags"];
+const TAG_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("x-sluicegate-tags"), HeaderName::from_static("x-litellm-tags")];
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// No more tags are taken from headers.
 const TAGS_MAX: usize = 16;
 
-/// The key that the caller presents. `x-litellm-api-key` wins: who sends it keeps `authorization` for something else.
+/// The key that the caller presents.
 pub fn credential(headers: &HeaderMap) -> Option<Secret> {
-    let bare = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(strip_bearer).filter(|key| !key.is_empty());
-    bare("x-litellm-api-key")
-        .or_else(|| bare(AUTHORIZATION.as_str()))
-        .or_else(|| KEY_HEADERS.into_iter().find_map(bare))
-        .map(Secret::new)
+    let first = [LITELLM_KEY, AUTHORIZATION];
+    first.into_iter().chain(KEY_HEADERS).find_map(|name| {
+        let value = headers.get(name)?.to_str().ok()?;
+        Some(strip_bearer(value)).filter(|key| !key.is_empty()).map(Secret::new)
+    })
 }
 
 /// `Bearer sk-…` and `sk-…` are both keys.
@@ -41,9 +57,9 @@ fn strip_bearer(value: &str) -> &str {
 pub fn passed_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let mut passed = Vec::new();
     for name in PASSED_HEADERS {
-        for value in headers.get_all(name) {
+        for value in headers.get_all(&name) {
             if let Ok(value) = value.to_str() {
-                passed.push((name.to_owned(), value.to_owned()));
+                passed.push((name.as_str().to_owned(), value.to_owned()));
             }
         }
     }
@@ -52,8 +68,8 @@ pub fn passed_headers(headers: &HeaderMap) -> Vec<(String, String)> {
 
 /// Tags from headers.
 pub fn tags(headers: &HeaderMap) -> Vec<String> {
-    let values = TAG_HEADERS.into_iter().flat_map(|name| headers.get_all(name)).filter_map(|v| v.to_str().ok());
-    let tags = values.flat_map(|value| value.split(',')).map(str::trim).filter(|tag| !tag.is_empty());
+    let values = TAG_HEADERS.into_iter().flat_map(|name| headers.get_all(name));
+    let tags = values.filter_map(|v| v.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim).filter(|tag| !tag.is_empty());
     // BOUND: the header is bounded already; a record isn't the place for hundreds of tags.
     tags.take(TAGS_MAX).map(str::to_owned).collect()
 }
@@ -65,7 +81,7 @@ pub fn client_ip(req: &HttpRequest, trusted: &[IpNetwork]) -> Option<IpAddr> {
     if trusted.is_empty() {
         return Some(peer);
     }
-    forwarded(peer, req.headers().get_all("x-forwarded-for").filter_map(|v| v.to_str().ok()), trusted)
+    forwarded(peer, req.headers().get_all(FORWARDED_FOR).filter_map(|v| v.to_str().ok()), trusted)
 }
 
 fn forwarded<'a>(peer: IpAddr, lines: impl Iterator<Item = &'a str>, trusted: &[IpNetwork]) -> Option<IpAddr> {
@@ -96,7 +112,7 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderValue;
 
     use super::*;
 

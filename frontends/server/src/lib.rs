@@ -5,10 +5,12 @@
 //! (crate [`sluicegate`]); here are bytes, headers and statuses. [`respond`] holds the only table from
 //! [`ErrorKind`](sluicegate::ErrorKind) to HTTP status.
 
+pub mod ask;
 pub mod body;
 pub mod extract;
 pub mod facts;
 pub mod known;
+pub mod openapi;
 pub mod respond;
 pub mod routes;
 pub mod serve;

@@ -2,7 +2,9 @@
 
 pub mod health;
 pub mod inference;
+pub mod litellm;
 pub mod models;
+pub mod native;
 
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
@@ -10,6 +12,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use sluicegate::{Error, ErrorKind};
 
 use crate::known;
+use crate::openapi::Operation;
 use crate::respond::{self, Face};
 
 /// One route.
@@ -20,18 +23,23 @@ pub struct Entry {
     pub path: &'static str,
     /// Makes what serves it, once for each worker.
     pub make: fn() -> actix_web::Route,
+    /// What the OpenAPI document says about it; routes of foreign dialects have their own documents.
+    pub operation: Option<Operation>,
 }
 
 impl Entry {
     /// A route that the OpenAPI document doesn't describe.
     pub const fn plain(method: Method, path: &'static str, make: fn() -> actix_web::Route) -> Self {
-        Self { method, path, make }
+        Self { method, path, make, operation: None }
     }
 }
 
 /// Every route, the hottest first: the router asks them in this order.
 pub fn table() -> Vec<Entry> {
-    inference_table()
+    let mut entries = inference_table();
+    entries.extend(native::table());
+    entries.extend(litellm::table());
+    entries
 }
 
 fn inference_table() -> Vec<Entry> {

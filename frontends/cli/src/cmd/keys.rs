@@ -50,7 +50,7 @@ fn filter(name: &str, value: &Option<String>) -> String {
 fn new_key(create: &KeyCreate) -> Result<Value, Failure> {
     let mut key = Map::new();
     let texts =
-        [("alias", &create.alias), ("group", &create.group), ("user", &create.user), ("expires_in", &create.expires_in)];
+        [("alias", &create.alias), ("group", &create.group), ("user", &create.user), ("ttl", &create.ttl)];
     for (name, value) in texts {
         if let Some(value) = value {
             key.insert(name.to_owned(), value.as_str().into());

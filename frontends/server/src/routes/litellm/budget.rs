@@ -1,6 +1,7 @@
 //! LiteLLM's budgets and rates, and our limits: the same things in two spellings.
 
 use serde_json::{Map, Value, json};
+use sluicegate::admin::LimitEditor;
 use sluicegate::config::{default_mode, parse_budget_window};
 use sluicegate::money::NANO_PER_USD;
 use sluicegate::{Error, ErrorKind, Limit, Metric, Mode, ModelName, Result, Window};
@@ -60,74 +61,29 @@ impl Budget {
         unset || self.window.unwrap_or(Window::Lifetime) == window
     }
 
-    /// Takes what a request says about limits.
-    ///
-    /// # Errors
-    /// `InvalidRequest` naming the field at fault.
-    pub fn update(&mut self, fields: &mut Fields) -> Result<()> {
-        fields.usd("max_budget")?.apply(&mut self.max_budget);
-        fields.usd("soft_budget")?.apply(&mut self.soft_budget);
-        match fields.text("budget_duration")? {
-            Sent::Absent => {}
-            Sent::Null => self.window = None,
-            Sent::Value(text) => self.window = Some(window("budget_duration", &text)?),
+    /// Applies what a request says about limits.
+    pub fn apply(&mut self, change: &BudgetChange) {
+        for (sent, place) in [
+            (&change.max_budget, &mut self.max_budget),
+            (&change.soft_budget, &mut self.soft_budget),
+            (&change.rpm, &mut self.rpm),
+            (&change.tpm, &mut self.tpm),
+            (&change.parallel, &mut self.parallel),
+            (&change.day_tokens, &mut self.day_tokens),
+            (&change.month_tokens, &mut self.month_tokens),
+            (&change.quota, &mut self.quota),
+        ] {
+            sent.clone().apply(place);
         }
-        fields.count("rpm_limit")?.apply(&mut self.rpm);
-        fields.count("tpm_limit")?.apply(&mut self.tpm);
-        fields.count("max_parallel_requests")?.apply(&mut self.parallel);
-        fields.count("tpd_limit")?.apply(&mut self.day_tokens);
-        fields.count("daily_token_limit")?.apply(&mut self.day_tokens);
-        fields.count("monthly_token_limit")?.apply(&mut self.month_tokens);
-        fields.count("token_quota")?.apply(&mut self.quota);
-        self.update_windows(fields)?;
-        self.update_models(fields)
-    }
-
-    /// `budget_limits`: several budgets at once.
-    fn update_windows(&mut self, fields: &mut Fields) -> Result<()> {
-        let list = match fields.take("budget_limits") {
-            Sent::Absent => return Ok(()),
-            Sent::Null => Vec::new(),
-            Sent::Value(Value::Array(list)) => list,
-            Sent::Value(_) => return Err(wrong("budget_limits", "a list of {budget_duration, max_budget}")),
-        };
-        self.others.retain(|limit| limit.metric != Metric::Spend || limit.model.is_some());
-        for item in &list {
-            let duration = item.get("budget_duration").and_then(Value::as_str);
-            let (Some(duration), Some(max)) = (duration, item.get("max_budget")) else {
-                return Err(wrong("budget_limits", "a list of {budget_duration, max_budget}"));
-            };
-            let window = window("budget_limits", duration)?;
-            self.others.push(Limit::strict(Metric::Spend, window, usd("budget_limits", max)?));
+        change.window.clone().apply(&mut self.window);
+        if let Some(windows) = &change.windows {
+            self.others.retain(|limit| limit.metric != Metric::Spend || limit.model.is_some());
+            self.others.extend(windows.iter().cloned());
         }
-        Ok(())
-    }
-
-    /// `model_max_budget`, `model_rpm_limit` and `model_tpm_limit`: limits for single models.
-    fn update_models(&mut self, fields: &mut Fields) -> Result<()> {
-        for (name, metric) in
-            [("model_max_budget", Metric::Spend), ("model_rpm_limit", Metric::Requests), ("model_tpm_limit", Metric::TotalTokens)]
-        {
-            let map = match fields.object(name)? {
-                Sent::Absent => continue,
-                Sent::Null => Map::new(),
-                Sent::Value(map) => map,
-            };
-            self.others.retain(|limit| limit.metric != metric || limit.model.is_none());
-            for (model, value) in &map {
-                let (window, max) = match metric {
-                    Metric::Spend => model_budget(name, value)?,
-                    _ => (Window::Minute, count(name, value)?),
-                };
-                let mode = default_mode(metric, window, Mode::Corrected);
-                self.others.push(Limit {
-                    model: Some(ModelName::from(model.as_str())),
-                    mode,
-                    ..Limit::strict(metric, window, max)
-                });
-            }
+        for (metric, limits) in &change.models {
+            self.others.retain(|limit| limit.metric != *metric || limit.model.is_none());
+            self.others.extend(limits.iter().cloned());
         }
-        Ok(())
     }
 
     /// The limits that it spells.
@@ -197,6 +153,119 @@ impl Budget {
     }
 }
 
+/// What a request says about limits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BudgetChange {
+    max_budget: Sent<i64>,
+    soft_budget: Sent<i64>,
+    window: Sent<Window>,
+    rpm: Sent<i64>,
+    tpm: Sent<i64>,
+    parallel: Sent<i64>,
+    day_tokens: Sent<i64>,
+    month_tokens: Sent<i64>,
+    quota: Sent<i64>,
+    windows: Option<Vec<Limit>>,
+    models: Vec<(Metric, Vec<Limit>)>,
+}
+
+impl BudgetChange {
+    /// Takes a request's fields.
+    ///
+    /// # Errors
+    /// `InvalidRequest` naming the field at fault.
+    pub fn take(fields: &mut Fields) -> Result<Self> {
+        let per_day = fields.count("tpd_limit")?;
+        let day_tokens = match fields.count("daily_token_limit")? {
+            Sent::Absent => per_day,
+            sent => sent,
+        };
+        Ok(Self {
+            max_budget: fields.usd("max_budget")?,
+            soft_budget: fields.usd("soft_budget")?,
+            window: fields.text("budget_duration")?.map(|text| window("budget_duration", &text))?,
+            rpm: fields.count("rpm_limit")?,
+            tpm: fields.count("tpm_limit")?,
+            parallel: fields.count("max_parallel_requests")?,
+            day_tokens,
+            month_tokens: fields.count("monthly_token_limit")?,
+            quota: fields.count("token_quota")?,
+            windows: take_windows(fields)?,
+            models: take_models(fields)?,
+        })
+    }
+
+    /// Takes the fields that limit one user within a team.
+    ///
+    /// # Errors
+    /// `InvalidRequest` naming the field at fault.
+    pub fn take_in_team(fields: &mut Fields) -> Result<Self> {
+        let budget = fields.usd("max_budget_in_team")?;
+        let change = Self::take(fields)?;
+        Ok(Self { max_budget: if budget == Sent::Absent { change.max_budget.clone() } else { budget }, ..change })
+    }
+
+    /// The limits of something new.
+    pub fn limits(&self) -> Vec<Limit> {
+        let mut budget = Budget::default();
+        budget.apply(self);
+        budget.limits()
+    }
+
+    /// Changes the limits of something that is there; `None` when nothing is said about limits.
+    pub fn editor(self) -> Option<LimitEditor> {
+        let nothing = Self::take(&mut Fields::new(Map::new())).is_ok_and(|nothing| nothing == self);
+        (!nothing).then(|| {
+            LimitEditor::new(move |limits| {
+                let mut budget = Budget::of(limits);
+                budget.apply(&self);
+                *limits = budget.limits();
+            })
+        })
+    }
+}
+
+/// `budget_limits`: several budgets at once.
+fn take_windows(fields: &mut Fields) -> Result<Option<Vec<Limit>>> {
+    let wrong = || wrong("budget_limits", "a list of {budget_duration, max_budget}");
+    let list = match fields.take("budget_limits") {
+        Sent::Absent => return Ok(None),
+        Sent::Null => Vec::new(),
+        Sent::Value(Value::Array(list)) => list,
+        Sent::Value(_) => return Err(wrong()),
+    };
+    let limit = |item: &Value| {
+        let duration = item.get("budget_duration").and_then(Value::as_str).ok_or_else(wrong)?;
+        let max = item.get("max_budget").ok_or_else(wrong)?;
+        Ok(Limit::strict(Metric::Spend, window("budget_limits", duration)?, usd("budget_limits", max)?))
+    };
+    list.iter().map(limit).collect::<Result<_>>().map(Some)
+}
+
+/// `model_max_budget`, `model_rpm_limit` and `model_tpm_limit`: limits for single models.
+fn take_models(fields: &mut Fields) -> Result<Vec<(Metric, Vec<Limit>)>> {
+    let mut sets = Vec::new();
+    for (name, metric) in
+        [("model_max_budget", Metric::Spend), ("model_rpm_limit", Metric::Requests), ("model_tpm_limit", Metric::TotalTokens)]
+    {
+        let map = match fields.object(name)? {
+            Sent::Absent => continue,
+            Sent::Null => Map::new(),
+            Sent::Value(map) => map,
+        };
+        let limit = |(model, value): (&String, &Value)| {
+            let (window, max) = match metric {
+                Metric::Spend => model_budget(name, value)?,
+                _ => (Window::Minute, count(name, value)?),
+            };
+            let mode = default_mode(metric, window, Mode::Corrected);
+            Ok(Limit { model: Some(ModelName::from(model.as_str())), mode, ..Limit::strict(metric, window, max) })
+        };
+        sets.push((metric, map.iter().map(limit).collect::<Result<_>>()?));
+    }
+    Ok(sets)
+}
+
 /// Nano-USD as the number of USD that LiteLLM's rows hold.
 pub fn usd_json(nano: i64) -> Value {
     #[expect(clippy::cast_precision_loss, reason = "shown to people as a JSON number, as LiteLLM does; never computed with")]
@@ -246,9 +315,7 @@ mod tests {
     }
 
     fn read(value: Value) -> Vec<Limit> {
-        let mut budget = Budget::default();
-        budget.update(&mut fields(value)).unwrap();
-        budget.limits()
+        BudgetChange::take(&mut fields(value)).unwrap().limits()
     }
 
     #[test]
@@ -296,8 +363,13 @@ mod tests {
     #[test]
     fn an_update_changes_what_it_names_and_null_clears() {
         let mut budget = Budget::of(&read(json!({"max_budget": 10, "budget_duration": "1d", "rpm_limit": 5, "tpm_limit": 9})));
-        budget.update(&mut fields(json!({"max_budget": 20, "rpm_limit": null}))).unwrap();
+        let change = BudgetChange::take(&mut fields(json!({"max_budget": 20, "rpm_limit": null}))).unwrap();
+        budget.apply(&change);
         let limits = budget.limits();
+        let mut edited = read(json!({"max_budget": 10, "budget_duration": "1d", "rpm_limit": 5, "tpm_limit": 9}));
+        (change.editor().unwrap().0)(&mut edited);
+        assert_eq!(edited, limits);
+        assert!(BudgetChange::take(&mut fields(json!({"key_alias": "x"}))).unwrap().editor().is_none());
         assert_eq!(limits.first(), Some(&Limit::strict(Metric::Spend, Window::Day, 20_000_000_000)));
         assert_eq!(limits.len(), 2);
     }
@@ -311,7 +383,7 @@ mod tests {
             (json!({"budget_limits": 1}), "budget_limits"),
             (json!({"model_rpm_limit": {"a": "x"}}), "model_rpm_limit"),
         ] {
-            let error = Budget::default().update(&mut fields(body)).unwrap_err();
+            let error = BudgetChange::take(&mut fields(body)).unwrap_err();
             assert!(error.message().contains(name), "{error}");
         }
     }

@@ -1,6 +1,7 @@
 //! The fields of a LiteLLM request: taken one by one, so that what nobody took can be named instead of being ignored.
 
 use serde_json::{Map, Value};
+use sluicegate::admin::Patch;
 use sluicegate::config::{parse_count, parse_duration_ms};
 use sluicegate::money::parse_decimal;
 use sluicegate::{Error, ErrorKind, ModelName, Result};
@@ -37,16 +38,20 @@ impl<T> Sent<T> {
         }
     }
 
-    /// The change that it asks for, as an optional value to set: `Some(None)` clears.
-    pub fn change(self) -> Option<Option<T>> {
+    /// The change that it asks for.
+    pub fn patch(self) -> Patch<T> {
         match self {
-            Sent::Absent => None,
-            Sent::Null => Some(None),
-            Sent::Value(value) => Some(Some(value)),
+            Sent::Absent => Patch::Keep,
+            Sent::Null => Patch::Clear,
+            Sent::Value(value) => Patch::Set(value),
         }
     }
 
-    fn map<U>(self, f: impl FnOnce(T) -> Result<U>) -> Result<Sent<U>> {
+    /// The same, of what its value becomes.
+    ///
+    /// # Errors
+    /// Whatever `f` says.
+    pub fn map<U>(self, f: impl FnOnce(T) -> Result<U>) -> Result<Sent<U>> {
         Ok(match self {
             Sent::Absent => Sent::Absent,
             Sent::Null => Sent::Null,
@@ -244,9 +249,9 @@ mod tests {
     #[test]
     fn absent_null_and_value_differ() {
         let mut f = fields(json!({"a": null, "b": "x"}));
-        assert_eq!(f.text("a").unwrap().change(), Some(None));
-        assert_eq!(f.text("b").unwrap().change(), Some(Some("x".to_owned())));
-        assert_eq!(f.text("c").unwrap().change(), None);
+        assert_eq!(f.text("a").unwrap().patch(), Patch::Clear);
+        assert_eq!(f.text("b").unwrap().patch(), Patch::Set("x".to_owned()));
+        assert_eq!(f.text("c").unwrap().patch(), Patch::Keep);
     }
 
     #[test]

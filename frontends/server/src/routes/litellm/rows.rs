@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use sluicegate::core::record::UsageRecord;
-use sluicegate::{ApiKey, Group, Limit, Membership, ModelName, OutcomeClass, Role, Timestamp, User};
+use sluicegate::{ApiKey, Group, Limit, Membership, OutcomeClass, Role, Timestamp, User};
 
 use super::budget::{Budget, usd_json};
 
@@ -191,11 +191,6 @@ pub fn role_of(word: &str) -> Option<Role> {
         "admin" | "team" => Role::GroupAdmin,
         _ => return None,
     })
-}
-
-/// The names of models as a JSON list.
-pub fn models(models: &[ModelName]) -> Value {
-    json!(models)
 }
 
 fn limits(row: &mut Map<String, Value>, limits: &[Limit]) {

@@ -1,0 +1,56 @@
+//! LiteLLM's management routes: its requests and rows, our service layer. What a request asks for and we don't have is
+//! named in the answer (`warnings`, and the header `x-sluicegate-warnings`), never passed over in silence.
+
+pub mod budget;
+pub mod fields;
+mod keys;
+pub mod rows;
+mod spend;
+mod teams;
+mod users;
+
+use serde_json::{Map, Value, json};
+use sluicegate::{Error, ErrorKind, Result};
+
+use self::fields::Fields;
+use super::native::find_key;
+use crate::ask::{Ask, Done};
+use crate::routes::Entry;
+
+/// No page of theirs is larger.
+const PAGE_MAX: u32 = 1_000;
+
+/// Every route.
+pub fn table() -> Vec<Entry> {
+    let mut entries = keys::table();
+    entries.extend(teams::table());
+    entries.extend(users::table());
+    entries.extend(spend::table());
+    entries
+}
+
+/// The request's fields.
+fn body(ask: &Ask) -> Result<Fields> {
+    ask.json().map(Fields::new)
+}
+
+/// A row, with what had no effect.
+fn warned(mut row: Map<String, Value>, fields: Fields) -> Result<Done> {
+    let warnings = fields.finish();
+    if !warnings.is_empty() {
+        row.insert("warnings".to_owned(), json!(warnings));
+    }
+    Ok(Done::ok(&row)?.warning(warnings))
+}
+
+/// `page` and its size: which page, counting from 1, and of how many.
+fn pages(query: &Map<String, Value>, size: &str, default: u32) -> Result<(u64, u32)> {
+    let number = |name: &str, default: u64| match query.get(name).and_then(Value::as_str) {
+        None | Some("") => Ok(default),
+        Some(text) => text.parse::<u64>().ok().filter(|n| *n > 0).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be a whole number, 1 or more")).with("param", name)
+        }),
+    };
+    let size = number(size, u64::from(default))?;
+    Ok((number("page", 1)?, u32::try_from(size).unwrap_or(PAGE_MAX).min(PAGE_MAX)))
+}

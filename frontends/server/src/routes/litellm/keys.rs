@@ -1,0 +1,242 @@
+//! `/key/…`.
+
+use actix_web::http::Method;
+use serde_json::{Map, Value, json};
+use sluicegate::admin::{IssuedKey, KeyPatch, KeyView, NewKey, Patch, Regenerate};
+use sluicegate::credential::{KeyHash, PREFIX};
+use sluicegate::store::{KeyFilter, KeyRef, Page};
+use sluicegate::tenant::IpNetwork;
+use sluicegate::{Error, ErrorKind, ModelName, OrganizationId, Result, Secret, UserId};
+
+use super::budget::BudgetChange;
+use super::fields::{Fields, Sent};
+use super::rows::{self, Trace};
+use super::{body, find_key, pages, warned};
+use crate::ask::{self, Ask, Done};
+use crate::routes::Entry;
+
+pub(super) fn table() -> Vec<Entry> {
+    vec![
+        Entry::plain(Method::POST, "/key/generate", || ask::route(Method::POST, generate)),
+        Entry::plain(Method::POST, "/key/service-account/generate", || ask::route(Method::POST, generate_for_team)),
+        Entry::plain(Method::POST, "/key/update", || ask::route(Method::POST, update)),
+        Entry::plain(Method::POST, "/key/delete", || ask::route(Method::POST, delete)),
+        Entry::plain(Method::GET, "/key/info", || ask::route(Method::GET, info)),
+        Entry::plain(Method::GET, "/key/list", || ask::route(Method::GET, list)),
+        Entry::plain(Method::POST, "/key/block", || ask::route(Method::POST, block)),
+        Entry::plain(Method::POST, "/key/unblock", || ask::route(Method::POST, unblock)),
+        Entry::plain(Method::POST, "/key/regenerate", || ask::route(Method::POST, regenerate)),
+        Entry::plain(Method::POST, "/key/{key}/regenerate", || ask::route(Method::POST, regenerate)),
+    ]
+}
+
+/// A key's row, with the hash that LiteLLM names keys by.
+pub(super) fn row(view: &KeyView) -> Map<String, Value> {
+    let trace = Trace {
+        spend: view.used.spend,
+        created_by: view.created_by.clone(),
+        created_at: view.key.created_at,
+        updated_by: view.updated_by.clone(),
+        updated_at: view.updated_at,
+    };
+    let mut row = rows::key(&view.key, &token(view), &trace);
+    let reset = view.limit_states.iter().find(|state| state.metric == sluicegate::Metric::Spend).and_then(|s| s.resets_at);
+    row.insert("budget_reset_at".to_owned(), json!(reset.map(|at| at.to_string())));
+    row
+}
+
+fn token(view: &KeyView) -> String {
+    view.hash.map_or_else(|| view.key.id.to_string(), |hash| hash.to_string())
+}
+
+fn issued(issued: &IssuedKey) -> Map<String, Value> {
+    let mut row = row(&issued.view);
+    row.insert("key".to_owned(), issued.secret.expose().into());
+    row
+}
+
+/// What `/key/generate` and `/user/new` take about a key.
+pub(super) fn new_key(fields: &mut Fields) -> Result<NewKey> {
+    let limits = BudgetChange::take(fields)?.limits();
+    let ips = fields.texts("allowed_ips")?.value().unwrap_or_default();
+    Ok(NewKey {
+        key: fields.text("key")?.value().map(Secret::new),
+        alias: fields.text("key_alias")?.value(),
+        organization: fields.text("organization_id")?.value().map(OrganizationId::from),
+        group: fields.text("team_id")?.value(),
+        user: fields.text("user_id")?.value().map(UserId::from),
+        models: fields.models()?.value().unwrap_or_default(),
+        aliases: aliases(fields)?.value().unwrap_or_default(),
+        limits: limits.into(),
+        expires_at: None,
+        ttl: fields.text("duration")?.value(),
+        blocked: fields.flag("blocked")?.value().unwrap_or_default(),
+        allowed_ips: networks(ips)?,
+        tags: fields.texts("tags")?.value().unwrap_or_default(),
+        metadata: fields.object("metadata")?.value().unwrap_or_default(),
+        // LiteLLM's keys may name users whom nobody has made.
+        create_user: true,
+    })
+}
+
+fn aliases(fields: &mut Fields) -> Result<Sent<indexmap::IndexMap<ModelName, ModelName>>> {
+    fields.object("aliases")?.map(|map| {
+        let pair = |(from, to): (String, Value)| match to {
+            Value::String(to) => Ok((ModelName::from(from), ModelName::from(to))),
+            _ => Err(Error::new(ErrorKind::InvalidRequest, "`aliases` must be an object of strings").with("param", "aliases")),
+        };
+        map.into_iter().map(pair).collect()
+    })
+}
+
+fn networks(texts: Vec<String>) -> Result<Vec<IpNetwork>> {
+    let network = |text| IpNetwork::try_from(text).map_err(|why| Error::new(ErrorKind::InvalidRequest, why));
+    texts.into_iter().map(network).collect()
+}
+
+async fn generate(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let new = new_key(&mut fields)?;
+    let made = ask.admin().create_key(&ask.actor, new).await?;
+    warned(issued(&made), fields)
+}
+
+async fn generate_for_team(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let new = new_key(&mut fields)?;
+    if new.group.is_none() {
+        return Err(Error::new(ErrorKind::InvalidRequest, "`team_id` is missing").with("param", "team_id"));
+    }
+    let made = ask.admin().create_key(&ask.actor, NewKey { user: None, ..new }).await?;
+    warned(issued(&made), fields)
+}
+
+async fn update(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let named = fields.required("key")?;
+    let ips = fields.texts("allowed_ips")?.map(networks)?.patch();
+    let patch = KeyPatch {
+        alias: fields.text("key_alias")?.patch(),
+        group: fields.text("team_id")?.patch(),
+        user: fields.text("user_id")?.map(|id| Ok(UserId::from(id)))?.patch(),
+        models: fields.models()?.patch(),
+        aliases: aliases(&mut fields)?.patch(),
+        limits: Patch::Keep,
+        edit_limits: BudgetChange::take(&mut fields)?.editor(),
+        blocked: fields.flag("blocked")?.value(),
+        allowed_ips: ips,
+        tags: fields.texts("tags")?.patch(),
+        metadata: fields.object("metadata")?.patch(),
+        ..expiry(fields.text("duration")?)
+    };
+    let view = ask.admin().update_key(&ask.actor, &find_key(&ask, &named).await?, patch).await?;
+    let mut row = row(&view);
+    row.insert("key".to_owned(), named.into());
+    warned(row, fields)
+}
+
+/// `duration`: from now on for so long; null is for ever.
+fn expiry(duration: Sent<String>) -> KeyPatch {
+    match duration {
+        Sent::Absent => KeyPatch::default(),
+        Sent::Null => KeyPatch { expires_at: Patch::Clear, ..KeyPatch::default() },
+        Sent::Value(ttl) => KeyPatch { ttl: Some(ttl), ..KeyPatch::default() },
+    }
+}
+
+async fn delete(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let mut named = fields.texts("keys")?.value().unwrap_or_default();
+    let aliases = fields.texts("key_aliases")?.value().unwrap_or_default();
+    if named.is_empty() && aliases.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidRequest, "`keys` or `key_aliases` must name at least one key"));
+    }
+    for name in &named {
+        ask.admin().delete_key(&ask.actor, &find_key(&ask, name).await?).await?;
+    }
+    for alias in aliases {
+        ask.admin().delete_key(&ask.actor, &KeyRef::Alias(alias.clone())).await?;
+        named.push(alias);
+    }
+    warned(Map::from_iter([("deleted_keys".to_owned(), json!(named))]), fields)
+}
+
+async fn info(ask: Ask) -> Result<Done> {
+    let query: Map<String, Value> = ask.query()?;
+    let asked = query.get("key").and_then(Value::as_str).filter(|key| !key.is_empty());
+    let (reference, shown) = match asked {
+        // A credential isn't repeated: its hash names it as well.
+        Some(name) if name.starts_with(PREFIX) => (find_key(&ask, name).await?, KeyHash::of(name).to_string()),
+        Some(name) => (find_key(&ask, name).await?, name.to_owned()),
+        None => match ask.actor.key() {
+            Some(id) => (KeyRef::Id(id.clone()), String::new()),
+            None => return Err(Error::new(ErrorKind::InvalidRequest, "`key` is missing: the master key has no row").with("param", "key")),
+        },
+    };
+    let view = ask.admin().key(&ask.actor, &reference).await?;
+    let shown = if shown.is_empty() { token(&view) } else { shown };
+    let mut row = row(&view);
+    row.remove("token");
+    Done::ok(&json!({"key": shown, "info": row}))
+}
+
+async fn list(ask: Ask) -> Result<Done> {
+    let query: Map<String, Value> = ask.query()?;
+    let text = |name: &str| query.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    let group = match text("team_id") {
+        Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
+        None => None,
+    };
+    let filter = KeyFilter {
+        organization: text("organization_id").map(OrganizationId::from),
+        group,
+        user: text("user_id").map(UserId::from),
+        search: text("search"),
+        alias: text("key_alias"),
+        hash: text("key_hash").and_then(|hash| KeyHash::from_hex(&hash)),
+    };
+    let (number, size) = pages(&query, "size", 10)?;
+    let found = ask.admin().keys(&ask.actor, &filter, Page::numbered(number, size)).await?;
+    let whole = text("return_full_object").is_some_and(|flag| flag.eq_ignore_ascii_case("true"));
+    let keys: Vec<Value> =
+        found.items.iter().map(|view| if whole { row(view).into() } else { token(view).into() }).collect();
+    Done::ok(&json!({
+        "keys": keys,
+        "total_count": found.total,
+        "current_page": number,
+        "total_pages": found.total.div_ceil(u64::from(size)),
+    }))
+}
+
+async fn block(ask: Ask) -> Result<Done> {
+    set_blocked(ask, true).await
+}
+
+async fn unblock(ask: Ask) -> Result<Done> {
+    set_blocked(ask, false).await
+}
+
+async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let key = find_key(&ask, &fields.required("key")?).await?;
+    let view = ask.admin().block_key(&ask.actor, &key, blocked).await?;
+    warned(row(&view), fields)
+}
+
+async fn regenerate(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let named = match ask.param("key") {
+        name if name.is_empty() => fields.required("key")?,
+        name => {
+            fields.take("key");
+            name
+        }
+    };
+    let how = Regenerate {
+        key: fields.text("new_key")?.value().map(Secret::new),
+        grace: fields.text("grace_period")?.value(),
+    };
+    let key = find_key(&ask, &named).await?;
+    let made = ask.admin().regenerate_key(&ask.actor, &key, how).await?;
+    warned(issued(&made), fields)
+}

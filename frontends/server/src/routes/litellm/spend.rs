@@ -1,0 +1,257 @@
+//! `/spend/…`, `/global/spend…` and `/model/info`.
+
+use std::collections::HashMap;
+
+use actix_web::http::Method;
+use serde_json::{Map, Value, json};
+use sluicegate::admin::SpendQuery;
+use sluicegate::price::Price;
+use sluicegate::store::{Dimension, Page, RecordFilter};
+use sluicegate::{CallId, Error, ErrorKind, KeyId, Metric, Result, Role, UserId, Window};
+
+use super::budget::usd_json;
+use super::{find_key, pages, rows};
+use crate::ask::{self, Ask, Done};
+use crate::routes::{Entry, native};
+
+pub(super) fn table() -> Vec<Entry> {
+    vec![
+        Entry::plain(Method::GET, "/spend/logs", || ask::route(Method::GET, logs)),
+        Entry::plain(Method::GET, "/spend/logs/v2", || ask::route(Method::GET, log_pages)),
+        Entry::plain(Method::GET, "/spend/keys", || ask::route(Method::GET, by_key)),
+        Entry::plain(Method::GET, "/spend/users", || ask::route(Method::GET, by_user)),
+        Entry::plain(Method::GET, "/global/spend", || ask::route(Method::GET, global)),
+        Entry::plain(Method::GET, "/global/spend/keys", || ask::route(Method::GET, by_key)),
+        Entry::plain(Method::GET, "/global/spend/models", || ask::route(Method::GET, by_model)),
+        Entry::plain(Method::GET, "/global/spend/teams", || ask::route(Method::GET, by_team)),
+        Entry::plain(Method::GET, "/global/spend/logs", || ask::route(Method::GET, by_day)),
+        Entry::plain(Method::GET, "/model/info", || ask::route(Method::GET, models)),
+        Entry::plain(Method::GET, "/v1/model/info", || ask::route(Method::GET, models)),
+    ]
+}
+
+fn text<'a>(query: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    query.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// `request_id`, `api_key`, `user_id`, `start_date` and `end_date`; the last day counts whole.
+async fn filter(ask: &Ask, query: &Map<String, Value>) -> Result<RecordFilter> {
+    let key = match text(query, "api_key") {
+        Some(name) => Some(ask.admin().key(&ask.actor, &find_key(ask, name).await?).await?.key.id),
+        None => None,
+    };
+    let at = |name| text(query, name).map(|date| native::time(name, date)).transpose();
+    let to = at("end_date")?.map(|day| if text(query, "end_date").is_some_and(|t| t.len() == 10) { day.plus_ms(86_400_000) } else { day });
+    Ok(RecordFilter {
+        from: at("start_date")?,
+        to,
+        key,
+        user: text(query, "user_id").map(UserId::from),
+        call: text(query, "request_id").map(CallId::from),
+        ..RecordFilter::default()
+    })
+}
+
+async fn logs(ask: Ask) -> Result<Done> {
+    let query: Map<String, Value> = ask.query()?;
+    let filter = filter(&ask, &query).await?;
+    let dated = filter.from.is_some() || filter.to.is_some();
+    if dated && text(&query, "summarize") != Some("false") {
+        return summary(&ask, filter).await;
+    }
+    let found = ask.admin().records(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?;
+    Done::ok(&log_rows(&ask, &found.items).await)
+}
+
+async fn log_pages(ask: Ask) -> Result<Done> {
+    let query: Map<String, Value> = ask.query()?;
+    let (number, size) = pages(&query, "page_size", 50)?;
+    let found = ask.admin().records(&ask.actor, &filter(&ask, &query).await?, Page::numbered(number, size)).await?;
+    Done::ok(&json!({
+        "data": log_rows(&ask, &found.items).await,
+        "total": found.total,
+        "page": number,
+        "page_size": size,
+        "total_pages": found.total.div_ceil(u64::from(size)),
+    }))
+}
+
+/// Rows of the log, each with its key's hash as far as the asker may see the key.
+async fn log_rows(ask: &Ask, records: &[sluicegate::UsageRecord]) -> Vec<Value> {
+    let mut tokens: HashMap<KeyId, Option<String>> = HashMap::new();
+    let mut rows = Vec::with_capacity(records.len());
+    for record in records {
+        let token = match &record.key {
+            None => None,
+            Some(id) => match tokens.get(id) {
+                Some(token) => token.clone(),
+                None => {
+                    let token = token_of(ask, id).await;
+                    tokens.insert(id.clone(), token.clone());
+                    token
+                }
+            },
+        };
+        rows.push(rows::spend_log(record, token.as_deref()));
+    }
+    rows
+}
+
+/// A key's hash; `None` for one that is gone.
+async fn token_of(ask: &Ask, id: &KeyId) -> Option<String> {
+    let view = ask.admin().key(&ask.actor, &sluicegate::store::KeyRef::Id(id.clone())).await.ok()?;
+    view.hash.map(|hash| hash.to_string())
+}
+
+/// One row for each day, with what each user and model cost.
+async fn summary(ask: &Ask, filter: RecordFilter) -> Result<Done> {
+    let mut days: Vec<(String, i64, Map<String, Value>, Map<String, Value>)> = Vec::new();
+    for by in [Dimension::User, Dimension::Model] {
+        for (labels, spend) in sums(ask, filter.clone(), vec![Dimension::Day, by]).await? {
+            let (Some(day), Some(name)) = (labels.first(), labels.get(1)) else { continue };
+            let at = match days.iter().position(|(known, ..)| known == day) {
+                Some(at) => at,
+                None => {
+                    days.push((day.clone(), 0, Map::new(), Map::new()));
+                    days.len() - 1
+                }
+            };
+            let Some((_, total, users, models)) = days.get_mut(at) else { continue };
+            if by == Dimension::User {
+                *total = total.saturating_add(spend);
+                users.insert(name.clone(), usd_json(spend));
+            } else {
+                models.insert(name.clone(), usd_json(spend));
+            }
+        }
+    }
+    days.sort_by(|a, b| a.0.cmp(&b.0));
+    let row = |(day, spend, users, models): (String, i64, Map<String, Value>, Map<String, Value>)| {
+        json!({"startTime": day, "spend": usd_json(spend), "users": users, "models": models})
+    };
+    Done::ok(&days.into_iter().map(row).collect::<Vec<_>>())
+}
+
+/// What was spent, told apart by these dimensions, in nano-USD.
+async fn sums(ask: &Ask, filter: RecordFilter, by: Vec<Dimension>) -> Result<Vec<(Vec<String>, i64)>> {
+    let mut all = Vec::new();
+    // BOUND: a page less each time.
+    loop {
+        let page = Page::new(Page::MAX, u64::try_from(all.len()).unwrap_or(u64::MAX));
+        let query = SpendQuery { filter: filter.clone(), by: by.clone(), page };
+        let found = ask.admin().spend(&ask.actor, &query).await?;
+        let last = found.items.is_empty();
+        all.extend(found.items.into_iter().map(|row| (row.by, row.sums.spend)));
+        if last || u64::try_from(all.len()).is_ok_and(|n| n >= found.total) {
+            return Ok(all);
+        }
+    }
+}
+
+/// What was spent by each value of one dimension, most first.
+async fn ranked(ask: &Ask, by: Dimension) -> Result<Vec<(String, i64)>> {
+    let found = sums(ask, RecordFilter::default(), vec![by]).await?;
+    let mut all: Vec<(String, i64)> =
+        found.into_iter().map(|(labels, spend)| (labels.into_iter().next().unwrap_or_default(), spend)).collect();
+    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ok(all)
+}
+
+async fn by_key(ask: Ask) -> Result<Done> {
+    let mut rows = Vec::new();
+    for (id, spend) in ranked(&ask, Dimension::Key).await? {
+        let view = ask.admin().key(&ask.actor, &sluicegate::store::KeyRef::Id(KeyId::from(id.as_str()))).await.ok();
+        let alias = view.as_ref().and_then(|view| view.key.alias.clone());
+        let token = view.and_then(|view| view.hash).map_or(id, |hash| hash.to_string());
+        rows.push(json!({"api_key": token, "token": token, "key_alias": alias, "spend": usd_json(spend)}));
+    }
+    Done::ok(&rows)
+}
+
+async fn by_user(ask: Ask) -> Result<Done> {
+    let ranked = ranked(&ask, Dimension::User).await?;
+    Done::ok(&ranked.iter().map(|(id, spend)| json!({"user_id": id, "spend": usd_json(*spend)})).collect::<Vec<_>>())
+}
+
+async fn by_model(ask: Ask) -> Result<Done> {
+    let ranked = ranked(&ask, Dimension::Model).await?;
+    Done::ok(&ranked.iter().map(|(model, spend)| json!({"model": model, "total_spend": usd_json(*spend)})).collect::<Vec<_>>())
+}
+
+async fn by_team(ask: Ask) -> Result<Done> {
+    let (mut totals, mut names) = (Vec::new(), Vec::new());
+    for (id, spend) in ranked(&ask, Dimension::Group).await?.into_iter().filter(|(id, _)| !id.is_empty()) {
+        let group = ask.admin().resolve_group(&ask.actor, &id).await.ok();
+        let alias = group.and_then(|group| group.value.alias).unwrap_or_else(|| id.clone());
+        names.push(alias.clone());
+        totals.push(json!({"team_id": id, "team_alias": alias, "total_spend": usd_json(spend)}));
+    }
+    let mut daily = Vec::new();
+    for (labels, spend) in sums(&ask, RecordFilter::default(), vec![Dimension::Day, Dimension::Group]).await? {
+        if let [day, team] = labels.as_slice() {
+            daily.push(json!({"date": day, "team_id": team, "spend": usd_json(spend)}));
+        }
+    }
+    Done::ok(&json!({"daily_spend": daily, "teams": names, "total_spend_per_team": totals}))
+}
+
+async fn by_day(ask: Ask) -> Result<Done> {
+    let mut days = sums(&ask, RecordFilter::default(), vec![Dimension::Day]).await?;
+    days.sort();
+    let row = |(labels, spend): &(Vec<String>, i64)| json!({"date": labels.first(), "spend": usd_json(*spend)});
+    Done::ok(&days.iter().map(row).collect::<Vec<_>>())
+}
+
+async fn global(ask: Ask) -> Result<Done> {
+    if !matches!(ask.actor.role(), Role::SuperAdmin | Role::OrganizationAdmin | Role::Auditor) {
+        return Err(Error::new(ErrorKind::Forbidden, "only administrators and auditors may read what everybody spent"));
+    }
+    let spend: i64 = sums(&ask, RecordFilter::default(), Vec::new()).await?.iter().map(|(_, spend)| *spend).sum();
+    let snapshot = ask.gateway().engine().snapshot();
+    let limits = &snapshot.declared.quota.global;
+    let max = limits.iter().find(|l| l.metric == Metric::Spend && l.model.is_none() && l.window == Window::Lifetime);
+    Done::ok(&json!({"spend": usd_json(spend), "max_budget": max.map(|limit| usd_json(limit.max))}))
+}
+
+/// The models that the asker may call, and what serves them. Where a channel sends is for super administrators.
+async fn models(ask: Ask) -> Result<Done> {
+    let snapshot = ask.gateway().engine().snapshot();
+    let mut data = Vec::new();
+    for channel in snapshot.channels().iter().filter(|channel| channel.enabled) {
+        for model in channel.models.iter().filter(|model| ask.caller.caller.may_call(model.group.as_str())) {
+            let mut parameters = json!({"model": format!("{}/{}", channel.provider, model.upstream)});
+            if ask.actor.is_super() {
+                parameters["api_base"] = json!(channel.endpoints.first().map(|endpoint| endpoint.url.as_str()));
+            }
+            data.push(json!({
+                "model_name": model.group,
+                "litellm_params": parameters,
+                "model_info": {
+                    "id": format!("{}/{}", channel.id, model.group),
+                    "db_model": channel.source == sluicegate::tenant::Source::Database,
+                    "litellm_provider": channel.provider,
+                    "max_input_tokens": model.context_window,
+                    "max_output_tokens": model.max_output,
+                    "max_tokens": model.max_output,
+                    "input_cost_per_token": per_token(&model.price, |price| price.input),
+                    "output_cost_per_token": per_token(&model.price, |price| price.output),
+                    "cache_read_input_token_cost": per_token(&model.price, |price| price.cache_read),
+                    "mode": mode(channel),
+                },
+            }));
+        }
+    }
+    Done::ok(&json!({ "data": data }))
+}
+
+fn per_token(price: &Price, of: impl Fn(&Price) -> Option<u64>) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "shown to people as a JSON number, as LiteLLM does; never computed with")]
+    let usd = |pico: u64| pico as f64 / 1e12;
+    json!(of(price).map(usd))
+}
+
+fn mode(channel: &sluicegate::Channel) -> &'static str {
+    let only_embeddings =
+        channel.endpoints.iter().all(|endpoint| endpoint.format == sluicegate::Format::OpenaiEmbeddings);
+    if only_embeddings { "embedding" } else { "chat" }
+}

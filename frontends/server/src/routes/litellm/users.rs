@@ -1,0 +1,204 @@
+//! `/user/…`.
+
+use actix_web::http::Method;
+use serde_json::{Map, Value, json};
+use sluicegate::admin::{KeyView, NewKey, NewUser, Patch, UserPatch, UserView};
+use sluicegate::store::{KeyFilter, Page, UserFilter};
+use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
+
+use super::budget::BudgetChange;
+use super::fields::Fields;
+use super::rows::{self, Trace};
+use super::{body, keys, pages, warned};
+use crate::ask::{self, Ask, Done};
+use crate::routes::Entry;
+
+pub(super) fn table() -> Vec<Entry> {
+    vec![
+        Entry::plain(Method::POST, "/user/new", || ask::route(Method::POST, new)),
+        Entry::plain(Method::GET, "/user/info", || ask::route(Method::GET, info)),
+        Entry::plain(Method::GET, "/user/list", || ask::route(Method::GET, list)),
+        Entry::plain(Method::POST, "/user/update", || ask::route(Method::POST, update)),
+        Entry::plain(Method::POST, "/user/delete", || ask::route(Method::POST, delete)),
+    ]
+}
+
+fn row(view: &UserView) -> Map<String, Value> {
+    let trace = Trace {
+        spend: view.used.spend,
+        created_by: view.created_by.clone(),
+        created_at: view.user.created_at,
+        updated_by: view.updated_by.clone(),
+        updated_at: view.updated_at,
+    };
+    rows::user(&view.user, &teams(view), &trace)
+}
+
+fn teams(view: &UserView) -> Vec<String> {
+    view.memberships.iter().map(|member| member.membership.group.to_string()).collect()
+}
+
+fn role(fields: &mut Fields) -> Result<Option<Role>> {
+    let Some(word) = fields.text("user_role")?.value() else { return Ok(None) };
+    rows::role_of(&word).map(Some).ok_or_else(|| {
+        let message = format!(
+            "there is no role `{word}`; there are proxy_admin, proxy_admin_viewer, org_admin and internal_user"
+        );
+        Error::new(ErrorKind::InvalidRequest, message).with("param", "user_role")
+    })
+}
+
+/// `teams`: names, or objects that hold them.
+fn team_names(fields: &mut Fields) -> Result<Vec<String>> {
+    let wrong = || Error::new(ErrorKind::InvalidRequest, "`teams` must be a list of team ids").with("param", "teams");
+    let Some(value) = fields.take("teams").value() else { return Ok(Vec::new()) };
+    let Value::Array(items) = value else { return Err(wrong()) };
+    let name = |item: Value| match item {
+        Value::String(name) => Ok(name),
+        Value::Object(map) => map.get("team_id").and_then(Value::as_str).map(str::to_owned).ok_or_else(wrong),
+        _ => Err(wrong()),
+    };
+    items.into_iter().map(name).collect()
+}
+
+async fn new(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let user = NewUser {
+        id: fields.text("user_id")?.value().map(UserId::from),
+        email: fields.text("user_email")?.value(),
+        alias: fields.text("user_alias")?.value(),
+        organization: organization(&mut fields)?,
+        role: role(&mut fields)?.unwrap_or_default(),
+        models: fields.models()?.value().unwrap_or_default(),
+        limits: BudgetChange::take(&mut fields)?.limits().into(),
+        groups: team_names(&mut fields)?,
+        blocked: false,
+        metadata: fields.object("metadata")?.value().unwrap_or_default(),
+    };
+    let with_key = fields.flag("auto_create_key")?.value().unwrap_or(true);
+    // What is left belongs to the key; the limits are the user's.
+    let key = keys::new_key(&mut fields)?;
+    let view = ask.admin().create_user(&ask.actor, user).await?;
+    let mut row = row(&view);
+    if with_key {
+        let key = NewKey { user: Some(view.user.id.clone()), organization: Some(view.user.organization.clone()), ..key };
+        let made = ask.admin().create_key(&ask.actor, key).await?;
+        row.extend([
+            ("key".to_owned(), json!(made.secret.expose())),
+            ("token".to_owned(), json!(made.view.hash)),
+            ("token_id".to_owned(), json!(made.view.hash)),
+            ("key_name".to_owned(), json!(made.view.key.hint)),
+            ("key_alias".to_owned(), json!(made.view.key.alias)),
+            ("expires".to_owned(), json!(made.view.key.expires_at.map(|at| at.to_string()))),
+        ]);
+    }
+    warned(row, fields)
+}
+
+/// `organization_id`, or the first of `organizations`.
+fn organization(fields: &mut Fields) -> Result<Option<OrganizationId>> {
+    let one = fields.text("organization_id")?.value();
+    let mut many = fields.texts("organizations")?.value().unwrap_or_default();
+    if many.len() > 1 {
+        fields.warn("`organizations` names several: a user belongs to one here, the first");
+    }
+    many.truncate(1);
+    Ok(one.or_else(|| many.pop()).map(OrganizationId::from))
+}
+
+async fn info(ask: Ask) -> Result<Done> {
+    let query: Map<String, Value> = ask.query()?;
+    let asked = query.get("user_id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(UserId::from);
+    let id = asked.or_else(|| ask.actor.user().cloned()).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidRequest, "`user_id` is missing: this key belongs to no user").with("param", "user_id")
+    })?;
+    let view = ask.admin().user(&ask.actor, &id).await?;
+    let keys = keys_of(&ask, &id).await?;
+    let mut teams = Vec::new();
+    for member in &view.memberships {
+        if let Ok(group) = ask.admin().group(&ask.actor, member.membership.group.as_str()).await {
+            teams.push(super::teams::row(&group));
+        }
+    }
+    Done::ok(&json!({
+        "user_id": id,
+        "user_info": row(&view),
+        "keys": keys.iter().map(keys::row).collect::<Vec<_>>(),
+        "teams": teams,
+    }))
+}
+
+async fn keys_of(ask: &Ask, user: &UserId) -> Result<Vec<KeyView>> {
+    let filter = KeyFilter { user: Some(user.clone()), ..KeyFilter::default() };
+    Ok(ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?.items)
+}
+
+async fn list(ask: Ask) -> Result<Done> {
+    let query: Map<String, Value> = ask.query()?;
+    let text = |name: &str| query.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let group = match text("team") {
+        Some(name) => Some(ask.admin().resolve_group(&ask.actor, name).await?.value.id),
+        None => None,
+    };
+    let filter = UserFilter {
+        organization: text("organization_ids").map(OrganizationId::from),
+        group,
+        email: text("user_email").map(str::to_owned),
+        search: text("user_ids").map(str::to_owned),
+    };
+    let (number, size) = pages(&query, "page_size", 25)?;
+    let found = ask.admin().users(&ask.actor, &filter, Page::numbered(number, size)).await?;
+    let mut users = Vec::new();
+    for view in &found.items {
+        let mut row = row(view);
+        row.insert("key_count".to_owned(), keys_of(&ask, &view.user.id).await?.len().into());
+        users.push(row);
+    }
+    Done::ok(&json!({
+        "users": users,
+        "total": found.total,
+        "page": number,
+        "page_size": size,
+        "total_pages": found.total.div_ceil(u64::from(size)),
+    }))
+}
+
+async fn update(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let id = match fields.text("user_id")?.value() {
+        Some(id) => UserId::from(id),
+        None => by_email(&ask, &fields.required("user_email")?).await?,
+    };
+    let patch = UserPatch {
+        email: fields.text("user_email")?.patch(),
+        alias: fields.text("user_alias")?.patch(),
+        role: role(&mut fields)?,
+        models: fields.models()?.patch(),
+        limits: Patch::Keep,
+        edit_limits: BudgetChange::take(&mut fields)?.editor(),
+        blocked: fields.flag("blocked")?.value(),
+        metadata: fields.object("metadata")?.patch(),
+    };
+    let view = ask.admin().update_user(&ask.actor, &id, patch).await?;
+    let answer = Map::from_iter([("user_id".to_owned(), json!(id)), ("data".to_owned(), row(&view).into())]);
+    warned(answer, fields)
+}
+
+async fn by_email(ask: &Ask, email: &str) -> Result<UserId> {
+    let filter = UserFilter { email: Some(email.to_owned()), ..UserFilter::default() };
+    let found = ask.admin().users(&ask.actor, &filter, Page::new(1, 0)).await?;
+    let first = found.items.into_iter().next().map(|view| view.user.id);
+    first.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no user with the address `{email}`")))
+}
+
+async fn delete(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let ids = fields.texts("user_ids")?.value().unwrap_or_default();
+    if ids.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidRequest, "`user_ids` must name at least one user").with("param", "user_ids"));
+    }
+    for id in &ids {
+        ask.admin().delete_user(&ask.actor, &UserId::from(id.as_str())).await?;
+    }
+    Done::ok(&ids.len()).map(|done| done.warning(fields.finish()))
+}

@@ -1,0 +1,168 @@
+//! Our own management API, `/api/v1`: thin translators over the service layer, described by the OpenAPI document.
+
+mod channels;
+mod explain;
+mod groups;
+mod keys;
+mod organizations;
+mod usage;
+mod users;
+
+use actix_web::http::Method;
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sluicegate::admin::Limits;
+use sluicegate::store::Page;
+use sluicegate::{Error, ErrorKind, Limit, Result, Timestamp};
+
+use crate::ask::{self, Ask, Done};
+use crate::openapi::{self, Operation};
+use crate::routes::Entry;
+
+pub use keys::find_key;
+
+/// Query parameters of every list.
+const PAGE: [(&str, &str); 2] =
+    [("limit", "How many at most, 1 to 1,000. Default 100."), ("offset", "How many to leave out at the start. Default 0.")];
+
+/// Every route under `/api/v1`.
+pub fn table() -> Vec<Entry> {
+    let mut entries = vec![
+        Entry {
+            method: Method::GET,
+            path: "/api/v1/openapi.json",
+            make: || web::get().to(document),
+            operation: Some(Operation::new("getOpenapi", "meta", "This document.")),
+        },
+        Entry {
+            method: Method::GET,
+            path: "/api/v1/me",
+            make: || ask::route(Method::GET, me),
+            operation: Some(Operation::new("getMe", "meta", "Who asks, and what they may do.").answers(200, "Me")),
+        },
+    ];
+    entries.extend(keys::table());
+    entries.extend(groups::table());
+    entries.extend(users::table());
+    entries.extend(organizations::table());
+    entries.extend(channels::table());
+    entries.extend(usage::table());
+    entries.extend(explain::table());
+    entries
+}
+
+async fn document() -> HttpResponse {
+    HttpResponse::Ok().insert_header(("content-type", "application/json")).body(openapi::document())
+}
+
+async fn me(ask: Ask) -> Result<Done> {
+    let actor = &ask.actor;
+    Done::ok(&json!({
+        "name": actor.name(),
+        "role": actor.role(),
+        "organization": actor.organization(),
+        "user": actor.user(),
+        "key": actor.key(),
+        "groups": actor.member_of(),
+        "administers": actor.admin_of(),
+    }))
+}
+
+/// A thing as this API shows it: what requests call `models` and `limits` have the same name and form in answers.
+fn present<T: Serialize>(view: &T, limits: &[Limit]) -> Result<Value> {
+    let failed = |error| Error::new(ErrorKind::Internal, "an answer couldn't be written").with_source(error);
+    let mut value = serde_json::to_value(view).map_err(failed)?;
+    if let Some(map) = value.as_object_mut() {
+        if let Some(access) = map.remove("access") {
+            map.insert("models".to_owned(), access);
+        }
+        map.insert("limits".to_owned(), serde_json::to_value(Limits(limits.to_vec())).map_err(failed)?);
+    }
+    Ok(value)
+}
+
+/// A list as this API shows it.
+fn listing(items: Vec<Value>, total: u64) -> Value {
+    json!({"items": items, "total": total})
+}
+
+/// A page of a list, as every list's query has it. Texts, since that is what queries hold.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct PageQuery {
+    limit: Option<String>,
+    offset: Option<String>,
+}
+
+impl PageQuery {
+    fn page(&self) -> Result<Page> {
+        let number = |name: &str, text: &Option<String>, default: u64| match text {
+            None => Ok(default),
+            Some(text) => text.parse::<u64>().map_err(|_| {
+                Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be a whole number, 0 or more"))
+            }),
+        };
+        let limit = number("limit", &self.limit, 100)?;
+        Ok(Page::new(u32::try_from(limit).unwrap_or(Page::MAX), number("offset", &self.offset, 0)?))
+    }
+}
+
+/// A query as its parameters; those that aren't named here are refused, so that a typing error doesn't list everything.
+fn parameters(ask: &Ask, known: &[&str]) -> Result<Map<String, Value>> {
+    let map: Map<String, Value> = ask.query()?;
+    match map.keys().find(|name| !known.contains(&name.as_str()) && !PAGE.iter().any(|(page, _)| page == name)) {
+        Some(name) => Err(Error::new(
+            ErrorKind::InvalidRequest,
+            format!("there is no parameter `{name}` here; there are {}, limit, offset", known.join(", ")),
+        )),
+        None => Ok(map),
+    }
+}
+
+/// A parameter of a query; an empty one counts as none.
+fn parameter(map: &Map<String, Value>, name: &str) -> Option<String> {
+    map.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn page(map: &Map<String, Value>) -> Result<Page> {
+    PageQuery { limit: parameter(map, "limit"), offset: parameter(map, "offset") }.page()
+}
+
+/// A time: milliseconds since 1970, a date, or RFC 3339.
+pub fn time(name: &str, text: &str) -> Result<Timestamp> {
+    let wrong = || {
+        Error::new(
+            ErrorKind::InvalidRequest,
+            format!("`{name}` must be a date such as 2026-11-23, a time such as 2026-11-23T10:00:00Z, or milliseconds"),
+        )
+    };
+    if let Ok(ms) = text.parse::<i64>() {
+        return Ok(Timestamp::from_ms(ms));
+    }
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Ok(Timestamp::from_ms(at.as_millisecond()));
+    }
+    let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
+    let at = date.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| wrong())?;
+    Ok(Timestamp::from_ms(at.timestamp().as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_three_spellings() {
+        for text in ["2026-11-23", "2026-11-23T00:00:00Z", "1795392000000"] {
+            assert_eq!(time("from", text).unwrap(), Timestamp::from_ms(1_795_392_000_000), "{text}");
+        }
+        assert!(time("from", "yesterday").is_err());
+    }
+
+    #[test]
+    fn a_page_is_bounded() {
+        let page = |limit: &str| PageQuery { limit: Some(limit.into()), offset: None }.page();
+        assert_eq!(page("100000").unwrap(), Page::new(Page::MAX, 0));
+        assert!(page("-1").is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! Why would a call go where? And which channels and models are in force.
+
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sluicegate::call::Needs;
+use sluicegate::credential::PREFIX;
+use sluicegate::engine::BoundCaller;
+use sluicegate::{Call, Error, ErrorKind, Format, ModelName, Result, Role, Secret};
+
+use super::find_key;
+use crate::ask::{self, Ask, Done};
+use crate::openapi::Operation;
+use crate::routes::Entry;
+
+pub(super) fn table() -> Vec<Entry> {
+    let explain_op = Operation::new("explain", "routing", "Why would this call go where? Nothing is reserved or sent.")
+        .body("ExplainRequest")
+        .answers(200, "Explanation");
+    vec![
+        Entry {
+            method: Method::POST,
+            path: "/api/v1/explain",
+            make: || ask::route(Method::POST, explain),
+            operation: Some(explain_op),
+        },
+        Entry {
+            method: Method::GET,
+            path: "/api/v1/diagnostics",
+            make: || ask::route(Method::GET, diagnostics),
+            operation: Some(
+                Operation::new("listDiagnostics", "meta", "What there is to say about the configuration in force.")
+                    .answers(200, "DiagnosticList"),
+            ),
+        },
+    ]
+}
+
+/// A call to be explained.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    model: ModelName,
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default = "chat")]
+    format: Format,
+    #[serde(default)]
+    stream: bool,
+    #[serde(default)]
+    input_tokens: u64,
+    #[serde(default)]
+    max_output: Option<u64>,
+    #[serde(default)]
+    choices: Option<u32>,
+    #[serde(default)]
+    needs: Needs,
+    #[serde(default)]
+    customer: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+fn chat() -> Format {
+    Format::OpenaiChat
+}
+
+impl Question {
+    fn call(self, id: sluicegate::CallId) -> Call {
+        Call {
+            stream: self.stream,
+            input_bound: Some(self.input_tokens),
+            input_estimate: self.input_tokens,
+            max_output: self.max_output,
+            choices: self.choices.unwrap_or(1).max(1),
+            needs: self.needs,
+            customer: self.customer,
+            tags: self.tags.into_iter().collect(),
+            ..Call::new(id, self.format, self.model)
+        }
+    }
+}
+
+async fn explain(ask: Ask) -> Result<Done> {
+    let question: Question = ask.json()?;
+    let caller = caller_of(&ask, question.key.as_deref()).await?;
+    let gateway = ask.gateway();
+    let explained = gateway.explain(question.call(gateway.call_id()), &caller);
+    let snapshot = gateway.engine().snapshot();
+    let order: Vec<_> = explained
+        .order
+        .iter()
+        .map(|id| {
+            let channel = snapshot.channels().iter().find(|channel| channel.id == *id);
+            json!({"id": id, "name": channel.map(|channel| channel.name.as_str())})
+        })
+        .collect();
+    let denial = explained.denial.as_ref().map(|denial| {
+        let error = denial.to_error(gateway.clock().now());
+        json!({"kind": error.kind(), "message": error.message(), "detail": denial})
+    });
+    let mut explanation = json!(explained.explanation);
+    let groups = caller.caller.group.as_ref().is_some_and(|group| ask.actor.runs_group(&caller.caller.organization, group));
+    if !matches!(ask.actor.role(), Role::SuperAdmin | Role::OrganizationAdmin | Role::Auditor) {
+        hide_parents(&mut explanation, groups);
+    }
+    Done::ok(&json!({"order": order, "denial": denial, "explanation": explanation}))
+}
+
+/// Figures of limits that aren't the asker's own are not theirs to see: kind, window and whether it passes are.
+fn hide_parents(explanation: &mut Value, shows_group: bool) {
+    for reason in explanation.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        let own = match reason.get("scope").and_then(Value::as_str) {
+            None | Some("key" | "membership" | "user" | "customer") => true,
+            Some(scope) => scope == "group" && shows_group,
+        };
+        if !own {
+            reason.retain(|name, _| !matches!(name.as_str(), "max" | "used" | "asked"));
+        }
+    }
+}
+
+/// Who would call: the key that is named, if the asker may see it, else the asker.
+async fn caller_of(ask: &Ask, key: Option<&str>) -> Result<Arc<BoundCaller>> {
+    let Some(name) = key.filter(|name| !name.is_empty()) else { return Ok(Arc::clone(&ask.caller)) };
+    let view = match find_key(ask, name).await {
+        Ok(reference) => ask.admin().key(&ask.actor, &reference).await,
+        Err(error) => Err(error),
+    };
+    match view {
+        Ok(view) => match &view.hash {
+            Some(hash) => ask.gateway().caller_by_hash(hash).await,
+            None => Err(Error::new(ErrorKind::Conflict, "this key has no credential; set the variable that it names")),
+        },
+        // The administrator's own key is no key of the directory.
+        Err(error) if name.starts_with(PREFIX) => {
+            if ask.actor.is_super() && ask.gateway().is_master_key(name) {
+                return ask.gateway().caller(Some(&Secret::new(name))).await;
+            }
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn diagnostics(ask: Ask) -> Result<Done> {
+    if !ask.actor.is_super() {
+        return Err(Error::new(ErrorKind::Forbidden, "only super administrators may read the configuration's diagnostics"));
+    }
+    let items = ask.gateway().diagnostics();
+    Done::ok(&json!({"items": items, "total": items.len()}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_of_parents_are_hidden() {
+        let mut explanation = json!([
+            {"step": "limit", "scope": "key", "max": 1},
+            {"step": "limit", "scope": "group", "max": 2, "ok": true},
+            {"step": "limit", "scope": "global", "max": 3, "used": 1, "asked": 1, "ok": true},
+            {"step": "excluded", "channel": "c"},
+        ]);
+        let mut of_group_admin = explanation.clone();
+        hide_parents(&mut explanation, false);
+        hide_parents(&mut of_group_admin, true);
+        assert_eq!(explanation[0]["max"], 1);
+        assert_eq!(explanation[1], json!({"step": "limit", "scope": "group", "ok": true}));
+        assert_eq!(of_group_admin[1]["max"], 2);
+        assert_eq!(of_group_admin[2], json!({"step": "limit", "scope": "global", "ok": true}));
+        assert_eq!(explanation[3]["channel"], "c");
+    }
+}

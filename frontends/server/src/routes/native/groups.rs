@@ -1,0 +1,102 @@
+//! Groups and their members.
+
+use actix_web::http::Method;
+use serde_json::Value;
+use sluicegate::admin::{GroupPatch, GroupView, MemberPatch, MemberView, NewGroup, NewMember};
+use sluicegate::store::GroupFilter;
+use sluicegate::{Error, ErrorKind, OrganizationId, Result, UserId};
+
+use super::{listing, page, parameter, parameters, present};
+use crate::ask::{self, Ask, Done};
+use crate::openapi::Operation;
+use crate::routes::Entry;
+
+const QUERY: &[(&str, &str)] = &[
+    ("organization", "Of this organization."),
+    ("member", "That this user is in."),
+    ("search", "With this text in id or alias."),
+    super::PAGE[0],
+    super::PAGE[1],
+];
+
+pub(super) fn table() -> Vec<Entry> {
+    let op = |id, summary| Operation::new(id, "groups", summary);
+    let entry = |method, path, make, operation| Entry { method, path, make, operation: Some(operation) };
+    let (all, one) = ("/api/v1/groups", "/api/v1/groups/{group}");
+    let (members, member) = ("/api/v1/groups/{group}/members", "/api/v1/groups/{group}/members/{user}");
+    vec![
+        entry(Method::GET, all, || ask::route(Method::GET, list), op("listGroups", "Groups that the asker may see.").query(QUERY).answers(200, "GroupList")),
+        entry(Method::POST, all, || ask::route(Method::POST, create), op("createGroup", "Makes a group.").body("NewGroup").answers(201, "Group")),
+        entry(Method::GET, one, || ask::route(Method::GET, get), op("getGroup", "A group, by id or alias.").answers(200, "Group")),
+        entry(Method::PATCH, one, || ask::route(Method::PATCH, update), op("updateGroup", "Changes a group. Null clears a field; one left out stays.").body("GroupPatch").answers(200, "Group")),
+        entry(Method::DELETE, one, || ask::route(Method::DELETE, delete), op("deleteGroup", "Removes a group, its memberships and its keys.").answers_nothing(204)),
+        entry(Method::POST, members, || ask::route(Method::POST, add_member), op("addMember", "Puts a user into a group.").body("NewMember").answers(201, "Member")),
+        entry(Method::PATCH, member, || ask::route(Method::PATCH, update_member), op("updateMember", "Changes a user's place in a group.").body("MemberPatch").answers(200, "Member")),
+        entry(Method::DELETE, member, || ask::route(Method::DELETE, remove_member), op("removeMember", "Takes a user out of a group, with their keys in it.").answers_nothing(204)),
+    ]
+}
+
+fn shown(view: &GroupView) -> Result<Value> {
+    let mut value = present(view, &view.group.limits)?;
+    let members = view.members.iter().map(shown_member).collect::<Result<Vec<_>>>()?;
+    value["members"] = members.into();
+    Ok(value)
+}
+
+/// A member as this API shows them.
+pub(super) fn shown_member(view: &MemberView) -> Result<Value> {
+    present(view, &view.membership.limits)
+}
+
+async fn list(ask: Ask) -> Result<Done> {
+    let query = parameters(&ask, &["organization", "member", "search"])?;
+    let filter = GroupFilter {
+        organization: parameter(&query, "organization").map(OrganizationId::from),
+        member: parameter(&query, "member").map(UserId::from),
+        search: parameter(&query, "search"),
+    };
+    let found = ask.admin().groups(&ask.actor, &filter, page(&query)?).await?;
+    Done::ok(&listing(found.items.iter().map(shown).collect::<Result<_>>()?, found.total))
+}
+
+async fn create(ask: Ask) -> Result<Done> {
+    let new: NewGroup = ask.json()?;
+    Done::created(&shown(&ask.admin().create_group(&ask.actor, new).await?)?)
+}
+
+async fn get(ask: Ask) -> Result<Done> {
+    Done::ok(&shown(&ask.admin().group(&ask.actor, &ask.param("group")).await?)?)
+}
+
+async fn update(ask: Ask) -> Result<Done> {
+    let patch: GroupPatch = ask.json()?;
+    Done::ok(&shown(&ask.admin().update_group(&ask.actor, &ask.param("group"), patch).await?)?)
+}
+
+async fn delete(ask: Ask) -> Result<Done> {
+    ask.admin().delete_group(&ask.actor, &ask.param("group")).await?;
+    Done::nothing()
+}
+
+async fn add_member(ask: Ask) -> Result<Done> {
+    let new: NewMember = ask.json()?;
+    Done::created(&shown_member(&ask.admin().add_member(&ask.actor, &ask.param("group"), new).await?)?)
+}
+
+async fn update_member(ask: Ask) -> Result<Done> {
+    let patch: MemberPatch = ask.json()?;
+    let user = member(&ask)?;
+    Done::ok(&shown_member(&ask.admin().update_member(&ask.actor, &ask.param("group"), &user, patch).await?)?)
+}
+
+async fn remove_member(ask: Ask) -> Result<Done> {
+    ask.admin().remove_member(&ask.actor, &ask.param("group"), &member(&ask)?).await?;
+    Done::nothing()
+}
+
+fn member(ask: &Ask) -> Result<UserId> {
+    match ask.param("user") {
+        user if user.is_empty() => Err(Error::new(ErrorKind::InvalidRequest, "the path must name a user")),
+        user => Ok(UserId::from(user)),
+    }
+}

@@ -1,0 +1,113 @@
+//! Keys.
+
+use actix_web::http::Method;
+use serde_json::{Value, json};
+use sluicegate::admin::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
+use sluicegate::credential::{KeyHash, PREFIX};
+use sluicegate::store::{KeyFilter, KeyRef};
+use sluicegate::{ErrorKind, KeyId, OrganizationId, Result, UserId};
+
+use super::{listing, page, parameter, parameters, present};
+use crate::ask::{self, Ask, Done};
+use crate::openapi::Operation;
+use crate::routes::Entry;
+
+const QUERY: &[(&str, &str)] = &[
+    ("organization", "Of this organization."),
+    ("group", "Of this group, by id or alias."),
+    ("user", "Of this user."),
+    ("search", "With this text in id or alias."),
+    ("alias", "With exactly this alias."),
+    super::PAGE[0],
+    super::PAGE[1],
+];
+
+pub(super) fn table() -> Vec<Entry> {
+    let op = |id, summary| Operation::new(id, "keys", summary);
+    let entry = |method, path, make, operation| Entry { method, path, make, operation: Some(operation) };
+    let (all, one) = ("/api/v1/keys", "/api/v1/keys/{key}");
+    vec![
+        entry(Method::GET, all, || ask::route(Method::GET, list), op("listKeys", "Keys that the asker may see.").query(QUERY).answers(200, "KeyList")),
+        entry(Method::POST, all, || ask::route(Method::POST, create), op("createKey", "Issues a key. Its secret is shown this once.").body("NewKey").answers(201, "IssuedKey")),
+        entry(Method::GET, one, || ask::route(Method::GET, get), op("getKey", "A key, by id, alias, hash or the key itself.").answers(200, "Key")),
+        entry(Method::PATCH, one, || ask::route(Method::PATCH, update), op("updateKey", "Changes a key. Null clears a field; one left out stays.").body("KeyPatch").answers(200, "Key")),
+        entry(Method::DELETE, one, || ask::route(Method::DELETE, delete), op("deleteKey", "Removes a key. What it used stays in the records.").answers_nothing(204)),
+        entry(Method::POST, "/api/v1/keys/{key}/regenerate", || ask::route(Method::POST, regenerate), op("regenerateKey", "Gives a key a new secret. Everything else stays.").body("Regenerate").answers(200, "IssuedKey")),
+    ]
+}
+
+/// A key as it is named in a path or a body: the key itself, its hash, its id or its alias.
+///
+/// # Errors
+/// `NotFound`, `Store`.
+pub async fn find_key(ask: &Ask, name: &str) -> Result<KeyRef> {
+    if let Some(hash) = KeyHash::from_hex(&name.to_ascii_lowercase()) {
+        return Ok(KeyRef::Hash(hash));
+    }
+    if name.starts_with(PREFIX) {
+        let hash = KeyRef::Hash(KeyHash::of(name));
+        if ask.admin().key(&ask.actor, &hash).await.is_ok() {
+            return Ok(hash);
+        }
+    }
+    let id = KeyRef::Id(KeyId::from(name));
+    match ask.admin().key(&ask.actor, &id).await {
+        Ok(_) => Ok(id),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(KeyRef::Alias(name.to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
+fn shown(view: &KeyView) -> Result<Value> {
+    present(view, &view.key.limits)
+}
+
+fn issued(issued: &IssuedKey) -> Result<Value> {
+    Ok(json!({"secret": issued.secret.expose(), "key": shown(&issued.view)?}))
+}
+
+async fn list(ask: Ask) -> Result<Done> {
+    let query = parameters(&ask, &["organization", "group", "user", "search", "alias"])?;
+    let group = match parameter(&query, "group") {
+        Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
+        None => None,
+    };
+    let filter = KeyFilter {
+        organization: parameter(&query, "organization").map(OrganizationId::from),
+        group,
+        user: parameter(&query, "user").map(UserId::from),
+        search: parameter(&query, "search"),
+        alias: parameter(&query, "alias"),
+        hash: None,
+    };
+    let found = ask.admin().keys(&ask.actor, &filter, page(&query)?).await?;
+    Done::ok(&listing(found.items.iter().map(shown).collect::<Result<_>>()?, found.total))
+}
+
+async fn create(ask: Ask) -> Result<Done> {
+    let new: NewKey = ask.json()?;
+    Done::created(&issued(&ask.admin().create_key(&ask.actor, new).await?)?)
+}
+
+async fn get(ask: Ask) -> Result<Done> {
+    let key = find_key(&ask, &ask.param("key")).await?;
+    Done::ok(&shown(&ask.admin().key(&ask.actor, &key).await?)?)
+}
+
+async fn update(ask: Ask) -> Result<Done> {
+    let patch: KeyPatch = ask.json()?;
+    let key = find_key(&ask, &ask.param("key")).await?;
+    Done::ok(&shown(&ask.admin().update_key(&ask.actor, &key, patch).await?)?)
+}
+
+async fn delete(ask: Ask) -> Result<Done> {
+    let key = find_key(&ask, &ask.param("key")).await?;
+    ask.admin().delete_key(&ask.actor, &key).await?;
+    Done::nothing()
+}
+
+async fn regenerate(ask: Ask) -> Result<Done> {
+    let how: Regenerate = ask.json()?;
+    let key = find_key(&ask, &ask.param("key")).await?;
+    Done::ok(&issued(&ask.admin().regenerate_key(&ask.actor, &key, how).await?)?)
+}

@@ -1,0 +1,159 @@
+//! What was used, and who changed what.
+
+use actix_web::http::Method;
+use serde_json::{Map, Value, json};
+use sluicegate::admin::SpendQuery;
+use sluicegate::store::{AuditFilter, Dimension, RecordFilter};
+use sluicegate::{CallId, ChannelId, Error, ErrorKind, ModelName, OrganizationId, Result, UserId};
+
+use super::{keys, listing, page, parameter, parameters, time};
+use crate::ask::{self, Ask, Done};
+use crate::openapi::Operation;
+use crate::routes::Entry;
+
+const FILTER: [&str; 9] = ["from", "to", "organization", "group", "user", "key", "model", "channel", "call"];
+
+const RECORDS: &[(&str, &str)] = &[
+    ("from", "That began at this time or later: a date, RFC 3339, or milliseconds."),
+    ("to", "That began before this time."),
+    ("organization", "Of this organization."),
+    ("group", "Of this group, by id or alias."),
+    ("user", "Of this user."),
+    ("key", "Of this key, by id, alias, hash or the key itself."),
+    ("model", "For this model, as requested."),
+    ("channel", "Last tried at this channel."),
+    ("call", "This call, by its id."),
+    super::PAGE[0],
+    super::PAGE[1],
+];
+
+const SPEND: &[(&str, &str)] = &[
+    ("by", "What to tell apart, separated by commas: day, organization, group, user, key, model, channel. Default: one sum."),
+    ("from", "From this day on."),
+    ("to", "Before this time; widened to whole days."),
+    ("organization", "Of this organization."),
+    ("group", "Of this group, by id or alias."),
+    ("user", "Of this user."),
+    ("key", "Of this key."),
+    ("model", "For this model, as requested."),
+    ("channel", "Last tried at this channel."),
+    super::PAGE[0],
+    super::PAGE[1],
+];
+
+const AUDIT: &[(&str, &str)] = &[
+    ("from", "That happened at this time or later."),
+    ("to", "That happened before this time."),
+    ("actor", "By this actor."),
+    ("action", "This action, or a family of them such as `key.`."),
+    ("target", "To this."),
+    super::PAGE[0],
+    super::PAGE[1],
+];
+
+pub(super) fn table() -> Vec<Entry> {
+    let get = |path, make, id, summary, query, answer| Entry {
+        method: Method::GET,
+        path,
+        make,
+        operation: Some(Operation::new(id, "usage", summary).query(query).answers(200, answer)),
+    };
+    vec![
+        get("/api/v1/records", || ask::route(Method::GET, records), "listRecords", "Calls, newest first.", RECORDS, "RecordList"),
+        get("/api/v1/spend", || ask::route(Method::GET, spend), "getSpend", "Daily sums of calls.", SPEND, "SpendList"),
+        get("/api/v1/audit", || ask::route(Method::GET, audit), "listAudit", "What was changed by whom, newest first.", AUDIT, "AuditList"),
+        get("/api/v1/audit/verify", || ask::route(Method::GET, verify), "verifyAudit", "Checks every link of the audit trail.", &[], "AuditAnchor"),
+    ]
+}
+
+/// Which records a query asks for.
+pub(super) async fn record_filter(ask: &Ask, query: &Map<String, Value>) -> Result<RecordFilter> {
+    let at = |name| parameter(query, name).map(|text| time(name, &text)).transpose();
+    let group = match parameter(query, "group") {
+        Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
+        None => None,
+    };
+    let key = match parameter(query, "key") {
+        Some(name) => Some(ask.admin().key(&ask.actor, &keys::find_key(ask, &name).await?).await?.key.id),
+        None => None,
+    };
+    Ok(RecordFilter {
+        from: at("from")?,
+        to: at("to")?,
+        organization: parameter(query, "organization").map(OrganizationId::from),
+        group,
+        user: parameter(query, "user").map(UserId::from),
+        key,
+        model: parameter(query, "model").map(ModelName::from),
+        channel: parameter(query, "channel").map(ChannelId::from),
+        call: parameter(query, "call").map(CallId::from),
+        outcome: None,
+    })
+}
+
+async fn records(ask: Ask) -> Result<Done> {
+    let query = parameters(&ask, &FILTER)?;
+    let filter = record_filter(&ask, &query).await?;
+    Done::ok(&ask.admin().records(&ask.actor, &filter, page(&query)?).await?)
+}
+
+async fn spend(ask: Ask) -> Result<Done> {
+    let mut known = FILTER.to_vec();
+    known.push("by");
+    let query = parameters(&ask, &known)?;
+    let by = parameter(&query, "by").map(|text| dimensions(&text)).transpose()?.unwrap_or_default();
+    let filter = record_filter(&ask, &query).await?;
+    let found = ask.admin().spend(&ask.actor, &SpendQuery { filter, by: by.clone(), page: page(&query)? }).await?;
+    let items = found.items.iter().map(|row| {
+        let named: Map<String, Value> = by.iter().map(word).zip(row.by.iter().map(|value| json!(value))).collect();
+        let mut item = json!(row.sums);
+        item["by"] = named.into();
+        item
+    });
+    Done::ok(&listing(items.collect(), found.total))
+}
+
+fn dimensions(text: &str) -> Result<Vec<Dimension>> {
+    let one = |word: &str| {
+        serde_json::from_value(json!(word.trim())).map_err(|_| {
+            let message = format!("`{}` can't be told apart by; day, organization, group, user, key, model, channel can", word.trim());
+            Error::new(ErrorKind::InvalidRequest, message).with("param", "by")
+        })
+    };
+    text.split(',').map(one).collect()
+}
+
+fn word(dimension: &Dimension) -> String {
+    json!(dimension).as_str().unwrap_or_default().to_owned()
+}
+
+async fn audit(ask: Ask) -> Result<Done> {
+    let query = parameters(&ask, &["from", "to", "actor", "action", "target"])?;
+    let at = |name| parameter(&query, name).map(|text| time(name, &text)).transpose();
+    let filter = AuditFilter {
+        from: at("from")?,
+        to: at("to")?,
+        actor: parameter(&query, "actor"),
+        action: parameter(&query, "action"),
+        target: parameter(&query, "target"),
+    };
+    Done::ok(&ask.admin().events(&ask.actor, &filter, page(&query)?).await?)
+}
+
+async fn verify(ask: Ask) -> Result<Done> {
+    let (seq, mac) = ask.admin().verify_audit(&ask.actor).await?;
+    Done::ok(&json!({"seq": seq, "mac": mac}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dimensions_are_words() {
+        let by = dimensions("day, model").unwrap();
+        assert_eq!(by, [Dimension::Day, Dimension::Model]);
+        assert_eq!(by.iter().map(word).collect::<Vec<_>>(), ["day", "model"]);
+        assert!(dimensions("colour").is_err());
+    }
+}

@@ -1,0 +1,81 @@
+//! Users.
+
+use actix_web::http::Method;
+use serde_json::Value;
+use sluicegate::admin::{NewUser, UserPatch, UserView};
+use sluicegate::store::UserFilter;
+use sluicegate::{OrganizationId, Result, UserId};
+
+use super::groups::shown_member;
+use super::{listing, page, parameter, parameters, present};
+use crate::ask::{self, Ask, Done};
+use crate::openapi::Operation;
+use crate::routes::Entry;
+
+const QUERY: &[(&str, &str)] = &[
+    ("organization", "Of this organization."),
+    ("group", "In this group, by id or alias."),
+    ("email", "With exactly this e-mail address."),
+    ("search", "With this text in id, alias or e-mail address."),
+    super::PAGE[0],
+    super::PAGE[1],
+];
+
+pub(super) fn table() -> Vec<Entry> {
+    let op = |id, summary| Operation::new(id, "users", summary);
+    let entry = |method, path, make, operation| Entry { method, path, make, operation: Some(operation) };
+    let (all, one) = ("/api/v1/users", "/api/v1/users/{user}");
+    vec![
+        entry(Method::GET, all, || ask::route(Method::GET, list), op("listUsers", "Users that the asker may see.").query(QUERY).answers(200, "UserList")),
+        entry(Method::POST, all, || ask::route(Method::POST, create), op("createUser", "Makes a user.").body("NewUser").answers(201, "User")),
+        entry(Method::GET, one, || ask::route(Method::GET, get), op("getUser", "A user.").answers(200, "User")),
+        entry(Method::PATCH, one, || ask::route(Method::PATCH, update), op("updateUser", "Changes a user. Null clears a field; one left out stays.").body("UserPatch").answers(200, "User")),
+        entry(Method::DELETE, one, || ask::route(Method::DELETE, delete), op("deleteUser", "Removes a user, their memberships and their keys.").answers_nothing(204)),
+    ]
+}
+
+fn shown(view: &UserView) -> Result<Value> {
+    let mut value = present(view, &view.user.limits)?;
+    let memberships = view.memberships.iter().map(shown_member).collect::<Result<Vec<_>>>()?;
+    value["memberships"] = memberships.into();
+    Ok(value)
+}
+
+async fn list(ask: Ask) -> Result<Done> {
+    let query = parameters(&ask, &["organization", "group", "email", "search"])?;
+    let group = match parameter(&query, "group") {
+        Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
+        None => None,
+    };
+    let filter = UserFilter {
+        organization: parameter(&query, "organization").map(OrganizationId::from),
+        group,
+        email: parameter(&query, "email"),
+        search: parameter(&query, "search"),
+    };
+    let found = ask.admin().users(&ask.actor, &filter, page(&query)?).await?;
+    Done::ok(&listing(found.items.iter().map(shown).collect::<Result<_>>()?, found.total))
+}
+
+async fn create(ask: Ask) -> Result<Done> {
+    let new: NewUser = ask.json()?;
+    Done::created(&shown(&ask.admin().create_user(&ask.actor, new).await?)?)
+}
+
+async fn get(ask: Ask) -> Result<Done> {
+    Done::ok(&shown(&ask.admin().user(&ask.actor, &user(&ask)).await?)?)
+}
+
+async fn update(ask: Ask) -> Result<Done> {
+    let patch: UserPatch = ask.json()?;
+    Done::ok(&shown(&ask.admin().update_user(&ask.actor, &user(&ask), patch).await?)?)
+}
+
+async fn delete(ask: Ask) -> Result<Done> {
+    ask.admin().delete_user(&ask.actor, &user(&ask)).await?;
+    Done::nothing()
+}
+
+fn user(ask: &Ask) -> UserId {
+    UserId::from(ask.param("user"))
+}
