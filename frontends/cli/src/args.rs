@@ -84,7 +84,13 @@ pub(crate) struct Remote {
     #[arg(long, env = "SLUICEGATE_URL", default_value = "http://127.0.0.1:4000", global = true)]
     pub(crate) url: String,
     /// The administrator's key, or another that may administer.
-    #[arg(long = "admin-key", env = "LITELLM_MASTER_KEY", hide_env_values = true, value_name = "KEY", global = true)]
+    #[arg(
+        long = "admin-key",
+        env = "LITELLM_MASTER_KEY",
+        hide_env_values = true,
+        value_name = "KEY",
+        global = true
+    )]
     pub(crate) admin_key: Option<String>,
     /// How to print the answer.
     #[arg(long, value_enum, default_value_t = Format::Text, global = true)]

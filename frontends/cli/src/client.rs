@@ -22,8 +22,11 @@ pub(crate) struct Client {
 impl Client {
     /// A client of the gateway that the command line names.
     pub(crate) fn new(remote: &Remote) -> Self {
-        let config =
-            ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false).max_redirects(0).build();
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .build();
         Self {
             agent: config.into(),
             base: format!("{}/api/v1", remote.url.trim_end_matches('/')),
@@ -59,7 +62,11 @@ impl Client {
         self.send(self.agent.patch(format!("{}{path}", self.base)), body)
     }
 
-    fn send(&self, mut request: ureq::RequestBuilder<ureq::typestate::WithBody>, body: &Value) -> Result<Value, Failure> {
+    fn send(
+        &self,
+        mut request: ureq::RequestBuilder<ureq::typestate::WithBody>,
+        body: &Value,
+    ) -> Result<Value, Failure> {
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
@@ -68,16 +75,28 @@ impl Client {
 
     fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value, Failure> {
         let mut answer = answer.map_err(|error| {
-            format!("{} doesn't answer: {error}; is the gateway running? --url or SLUICEGATE_URL says where", self.base)
+            format!(
+                "{} doesn't answer: {error}; is the gateway running? --url or SLUICEGATE_URL says where",
+                self.base
+            )
         })?;
         let status = answer.status();
-        let text = answer.body_mut().read_to_string().map_err(|error| format!("the answer broke off: {error}"))?;
-        let value = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        let text =
+            answer.body_mut().read_to_string().map_err(|error| format!("the answer broke off: {error}"))?;
+        let value = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        };
         if status.is_success() {
             return Ok(value);
         }
-        let message = value.pointer("/error/message").and_then(Value::as_str).map_or_else(|| value.to_string(), str::to_owned);
-        let hint = if status.as_u16() == 401 { "; --admin-key or LITELLM_MASTER_KEY gives the key" } else { "" };
+        let message = value
+            .pointer("/error/message")
+            .and_then(Value::as_str)
+            .map_or_else(|| value.to_string(), str::to_owned);
+        let hint =
+            if status.as_u16() == 401 { "; --admin-key or LITELLM_MASTER_KEY gives the key" } else { "" };
         Err(format!("{message} ({}){hint}", status.as_u16()))
     }
 }
@@ -85,7 +104,13 @@ impl Client {
 /// A path segment, percent-encoded.
 pub(crate) fn segment(text: &str) -> String {
     text.bytes()
-        .map(|b| if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
         .collect()
 }
 

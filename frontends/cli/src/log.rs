@@ -16,7 +16,8 @@ pub(crate) fn start() {
             .with_target("sluicegate", LevelFilter::INFO)
             .with_target("sluicegate_server", LevelFilter::INFO)
     });
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
     // A host that has its own subscriber keeps it.
     let _ = tracing_subscriber::registry().with(lines).with(targets).try_init();
 }

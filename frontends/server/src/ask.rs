@@ -4,8 +4,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use actix_web::http::{Method, StatusCode};
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Route, web};
 use bytes::Bytes;
 use serde::Serialize;
@@ -69,7 +69,10 @@ impl Ask {
     /// `InvalidRequest` saying which parameter is wrong.
     pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
         web::Query::<T>::from_query(self.req.query_string()).map(web::Query::into_inner).map_err(|error| {
-            Error::new(ErrorKind::InvalidRequest, format!("the query can't be read: {error}; see /api/v1/openapi.json"))
+            Error::new(
+                ErrorKind::InvalidRequest,
+                format!("the query can't be read: {error}; see /api/v1/openapi.json"),
+            )
         })
     }
 
@@ -77,7 +80,11 @@ impl Ask {
     pub fn param(&self, name: &str) -> String {
         // The router leaves these three as they are, since they mean something to it.
         let raw = self.req.match_info().query(name);
-        raw.replace("%2F", "/").replace("%2f", "/").replace("%2B", "+").replace("%2b", "+").replace("%25", "%")
+        raw.replace("%2F", "/")
+            .replace("%2f", "/")
+            .replace("%2B", "+")
+            .replace("%2b", "+")
+            .replace("%25", "%")
     }
 }
 
@@ -121,8 +128,9 @@ impl Done {
     }
 
     fn with<T: Serialize>(status: StatusCode, value: &T) -> Result<Self> {
-        let body = serde_json::to_vec(value)
-            .map_err(|error| Error::new(ErrorKind::Internal, "an answer couldn't be written").with_source(error))?;
+        let body = serde_json::to_vec(value).map_err(|error| {
+            Error::new(ErrorKind::Internal, "an answer couldn't be written").with_source(error)
+        })?;
         Ok(Self { status, body, warnings: Vec::new() })
     }
 

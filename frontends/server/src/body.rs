@@ -19,7 +19,8 @@ const LAYERS_MAX: usize = 2;
 /// # Errors
 /// `PayloadTooLarge`; `InvalidRequest` for a body that isn't what its `content-encoding` says, or that breaks off.
 pub async fn read(req: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {
-    let declared = req.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let declared =
+        req.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
     }
@@ -49,7 +50,11 @@ async fn collect(payload: &mut Payload, declared: Option<u64>, limit: usize) -> 
     // Most bodies arrive in one piece, and are then not copied.
     let Some(second) = payload.next().await else { return Ok(first) };
     let second = second.map_err(broken)?;
-    let capacity = declared.and_then(|n| usize::try_from(n).ok()).unwrap_or(0).max(first.len() + second.len()).min(limit);
+    let capacity = declared
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(0)
+        .max(first.len() + second.len())
+        .min(limit);
     let mut whole = BytesMut::with_capacity(capacity);
     whole.extend_from_slice(&first);
     let mut next = second;
@@ -178,7 +183,10 @@ fn too_large(limit: usize) -> Error {
 }
 
 fn corrupt() -> Error {
-    Error::new(ErrorKind::InvalidRequest, "the body isn't what its content-encoding says; send it without compression")
+    Error::new(
+        ErrorKind::InvalidRequest,
+        "the body isn't what its content-encoding says; send it without compression",
+    )
 }
 
 fn unknown(coding: &str) -> Error {
@@ -253,13 +261,18 @@ mod tests {
         assert_eq!(decompress(gzip(&zeros[..LIMIT]), &[Coding::Gzip], LIMIT).unwrap().len(), LIMIT);
         // A frame of a few bytes that asks for a window of gigabytes.
         let greedy = Bytes::from_static(&[0x28, 0xB5, 0x2F, 0xFD, 0x00, 0xB0, 0x01, 0x00, 0x00]);
-        assert_eq!(decompress(greedy, &[Coding::Zstd], LIMIT).unwrap_err().kind(), ErrorKind::PayloadTooLarge);
+        assert_eq!(
+            decompress(greedy, &[Coding::Zstd], LIMIT).unwrap_err().kind(),
+            ErrorKind::PayloadTooLarge
+        );
     }
 
     #[test]
     fn what_is_not_compressed_as_it_says_is_refused() {
         for name in ["gzip", "deflate", "br", "zstd"] {
-            let error = decompress(Bytes::from_static(b"{\"model\":\"mock\"}"), &layers(name).unwrap(), LIMIT).unwrap_err();
+            let error =
+                decompress(Bytes::from_static(b"{\"model\":\"mock\"}"), &layers(name).unwrap(), LIMIT)
+                    .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{name}");
         }
         for name in ["compress", "gzip,gzip,gzip"] {

@@ -47,8 +47,11 @@ pub fn credential(headers: &HeaderMap) -> Option<Secret> {
 /// `Bearer sk-…` and `sk-…` are both keys.
 fn strip_bearer(value: &str) -> &str {
     let value = value.trim();
-    match value.split_at_checked(7) {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer ") => key.trim_start(),
+    match value.split_at_checked(6) {
+        Some((scheme, "")) if scheme.eq_ignore_ascii_case("bearer") => "",
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") && key.starts_with(' ') => {
+            key.trim_start()
+        }
         _ => value,
     }
 }
@@ -69,7 +72,11 @@ pub fn passed_headers(headers: &HeaderMap) -> Vec<(String, String)> {
 /// Tags from headers.
 pub fn tags(headers: &HeaderMap) -> Vec<String> {
     let values = TAG_HEADERS.into_iter().flat_map(|name| headers.get_all(name));
-    let tags = values.filter_map(|v| v.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim).filter(|tag| !tag.is_empty());
+    let tags = values
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|tag| !tag.is_empty());
     // BOUND: the header is bounded already; a record isn't the place for hundreds of tags.
     tags.take(TAGS_MAX).map(str::to_owned).collect()
 }
@@ -84,7 +91,11 @@ pub fn client_ip(req: &HttpRequest, trusted: &[IpNetwork]) -> Option<IpAddr> {
     forwarded(peer, req.headers().get_all(FORWARDED_FOR).filter_map(|v| v.to_str().ok()), trusted)
 }
 
-fn forwarded<'a>(peer: IpAddr, lines: impl Iterator<Item = &'a str>, trusted: &[IpNetwork]) -> Option<IpAddr> {
+fn forwarded<'a>(
+    peer: IpAddr,
+    lines: impl Iterator<Item = &'a str>,
+    trusted: &[IpNetwork],
+) -> Option<IpAddr> {
     let is_trusted = |ip: IpAddr| trusted.iter().any(|net| net.contains(ip));
     let mut address = peer;
     let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
@@ -157,7 +168,11 @@ mod tests {
             ("10.0.0.1", "", "10.0.0.1"),
             ("::1", "[2001:db8::7]:443", "2001:db8::7"),
         ] {
-            assert_eq!(forwarded(ip(peer), [header].into_iter(), &trusted), Some(ip(want)), "{peer} {header}");
+            assert_eq!(
+                forwarded(ip(peer), [header].into_iter(), &trusted),
+                Some(ip(want)),
+                "{peer} {header}"
+            );
         }
     }
 

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use sluicegate::{Facts, Remaining};
+use actix_web::{HttpRequest, web};
 use sluicegate::money::format_usd;
+use sluicegate::{Facts, Remaining};
 
 use crate::respond::Face;
+use crate::state::State;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -27,10 +28,13 @@ const VALUE_MAX: usize = 512;
 /// Names of `remaining` headers that one worker keeps at hand.
 const NAMES_MAX: usize = 256;
 
-/// Writes the facts. The request id is the caller's own when they sent one, else our call id.
+/// Writes the facts. The request id is the caller's own when they sent one, else our call id; a request that didn't get
+/// as far as a call has one all the same.
 pub fn write(headers: &mut HeaderMap, req: &HttpRequest, face: Face, facts: &Facts) {
     let id = facts.id.as_ref().and_then(|id| text(id.as_str()));
-    if let Some(request_id) = req.headers().get(&REQUEST_ID).filter(|v| v.len() <= VALUE_MAX).or(id.as_ref()) {
+    let theirs = req.headers().get(&REQUEST_ID).filter(|v| v.len() <= VALUE_MAX);
+    let made = if theirs.is_none() && id.is_none() { made_id(req) } else { None };
+    if let Some(request_id) = theirs.or(id.as_ref()).or(made.as_ref()) {
         headers.insert(REQUEST_ID, request_id.clone());
         if face == Face::Anthropic {
             headers.insert(ANTHROPIC_REQUEST_ID, request_id.clone());
@@ -57,6 +61,12 @@ pub fn write(headers: &mut HeaderMap, req: &HttpRequest, face: Face, facts: &Fac
             put(name, remaining_value(remaining));
         }
     }
+}
+
+/// An id for a request that is no call.
+fn made_id(req: &HttpRequest) -> Option<HeaderValue> {
+    let state = req.app_data::<web::Data<State>>()?;
+    text(state.gateway.call_id().as_str())
 }
 
 /// A header value: percent-encoded where it isn't visible ASCII, and cut when it is too long.
@@ -99,8 +109,10 @@ fn remaining_name(limit: &str) -> Option<HeaderName> {
         if let Some(name) = names.get(limit) {
             return Some(name.clone());
         }
-        let word: String =
-            limit.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        let word: String = limit
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+            .collect();
         let name = HeaderName::try_from(format!("x-sluicegate-remaining-{word}")).ok()?;
         // BOUND: names come from limits; a limit for one model has that model in its name.
         if names.len() >= NAMES_MAX {
@@ -125,7 +137,12 @@ mod tests {
             channel: Some("快手".into()),
             spend: Some(12_500_000),
             ceiling: Some(4096),
-            remaining: vec![Remaining { name: "key-total_tokens-day".into(), max: 10, remaining: 7, resets_at_ms: None }],
+            remaining: vec![Remaining {
+                name: "key-total_tokens-day".into(),
+                max: 10,
+                remaining: 7,
+                resets_at_ms: None,
+            }],
             losses: vec!["dropped seed".into(), "approximated tools[0]".into()],
             ..Facts::default()
         }

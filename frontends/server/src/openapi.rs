@@ -94,9 +94,9 @@ fn build(entries: &[Entry]) -> Value {
 }
 
 fn describe(operation: &Operation, parameters: &[String]) -> Value {
-    let path = parameters.iter().map(|name| {
-        json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
-    });
+    let path = parameters
+        .iter()
+        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
     let query = operation.query.iter().map(|(name, meaning)| {
         json!({"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}})
     });
@@ -156,7 +156,8 @@ mod tests {
     fn every_route_of_the_native_api_is_described() {
         let document = parsed();
         for entry in routes::table() {
-            let described = document["paths"][path(entry.path)][entry.method.as_str().to_ascii_lowercase()].is_object();
+            let described =
+                document["paths"][path(entry.path)][entry.method.as_str().to_ascii_lowercase()].is_object();
             assert_eq!(described, entry.operation.is_some(), "{} {}", entry.method, entry.path);
             if entry.path.starts_with("/api/v1") {
                 assert!(described, "{} {} is not in the document", entry.method, entry.path);
@@ -190,7 +191,10 @@ mod tests {
         let mut used = BTreeSet::new();
         references(&document, &mut used);
         for reference in &used {
-            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference} leads nowhere");
+            assert!(
+                document.pointer(reference.trim_start_matches('#')).is_some(),
+                "{reference} leads nowhere"
+            );
         }
         for name in document["components"]["schemas"].as_object().unwrap().keys() {
             assert!(used.contains(&format!("#/components/schemas/{name}")), "{name} is used by nothing");

@@ -20,7 +20,11 @@ pub enum Face {
 impl Face {
     /// The face of whatever is served under this path.
     pub fn of_path(path: &str) -> Self {
-        if path.starts_with("/v1/messages") || path.starts_with("/anthropic/") { Face::Anthropic } else { Face::OpenAi }
+        if path.starts_with("/v1/messages") || path.starts_with("/anthropic/") {
+            Face::Anthropic
+        } else {
+            Face::OpenAi
+        }
     }
 
     /// The face of callers of this format.
@@ -62,7 +66,9 @@ pub fn status(kind: ErrorKind, face: Face, upstream: Option<u16>) -> StatusCode 
         ErrorKind::UpstreamAuth => StatusCode::BAD_GATEWAY,
         // A success that isn't one: there was an upstream, and it talked nonsense.
         ErrorKind::UpstreamUnavailable if matches!(upstream, Some(200..=299)) => StatusCode::BAD_GATEWAY,
-        ErrorKind::UpstreamUnavailable | ErrorKind::Store | ErrorKind::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::UpstreamUnavailable | ErrorKind::Store | ErrorKind::Cancelled => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         ErrorKind::UpstreamOverloaded => match face {
             Face::Anthropic => of(OVERLOADED),
             Face::OpenAi => StatusCode::SERVICE_UNAVAILABLE,
@@ -84,7 +90,8 @@ pub fn error(req: &HttpRequest, face: Face, error: Error) -> HttpResponse {
 pub fn rejection(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpResponse {
     let kind = rejection.error.kind();
     let status = status(kind, face, rejection.upstream_status);
-    if status.is_server_error() && matches!(kind, ErrorKind::Internal | ErrorKind::Config | ErrorKind::Store) {
+    if status.is_server_error() && matches!(kind, ErrorKind::Internal | ErrorKind::Config | ErrorKind::Store)
+    {
         tracing::error!(kind = kind.as_str(), path = req.path(), error = %rejection.error, "a request failed");
     }
     let mut response = HttpResponse::build(status);
@@ -144,7 +151,9 @@ mod tests {
         };
         for kind in ErrorKind::ALL {
             match kind {
-                ErrorKind::InvalidRequest | ErrorKind::ContextTooLong | ErrorKind::UpstreamRejected => want(kind, 400, 400),
+                ErrorKind::InvalidRequest | ErrorKind::ContextTooLong | ErrorKind::UpstreamRejected => {
+                    want(kind, 400, 400)
+                }
                 ErrorKind::Unauthenticated => want(kind, 401, 401),
                 ErrorKind::Forbidden | ErrorKind::PolicyDenied => want(kind, 403, 403),
                 ErrorKind::NotFound | ErrorKind::ModelNotFound => want(kind, 404, 404),
@@ -152,7 +161,9 @@ mod tests {
                 ErrorKind::PayloadTooLarge => want(kind, 413, 413),
                 ErrorKind::InsufficientQuota | ErrorKind::RateLimited => want(kind, 429, 429),
                 ErrorKind::UpstreamAuth => want(kind, 502, 502),
-                ErrorKind::UpstreamUnavailable | ErrorKind::Store | ErrorKind::Cancelled => want(kind, 503, 503),
+                ErrorKind::UpstreamUnavailable | ErrorKind::Store | ErrorKind::Cancelled => {
+                    want(kind, 503, 503)
+                }
                 ErrorKind::UpstreamOverloaded => want(kind, 503, 529),
                 ErrorKind::UpstreamTimeout => want(kind, 504, 504),
                 ErrorKind::NotSupported => want(kind, 501, 501),
@@ -164,10 +175,22 @@ mod tests {
 
     #[test]
     fn an_upstreams_refusal_keeps_its_status_unless_it_would_read_as_the_callers() {
-        for (upstream, want) in
-            [(422, 422), (413, 413), (400, 400), (401, 400), (403, 400), (404, 400), (429, 400), (500, 400), (200, 400)]
-        {
-            assert_eq!(status(ErrorKind::UpstreamRejected, Face::OpenAi, Some(upstream)).as_u16(), want, "{upstream}");
+        for (upstream, want) in [
+            (422, 422),
+            (413, 413),
+            (400, 400),
+            (401, 400),
+            (403, 400),
+            (404, 400),
+            (429, 400),
+            (500, 400),
+            (200, 400),
+        ] {
+            assert_eq!(
+                status(ErrorKind::UpstreamRejected, Face::OpenAi, Some(upstream)).as_u16(),
+                want,
+                "{upstream}"
+            );
         }
         assert_eq!(status(ErrorKind::UpstreamUnavailable, Face::OpenAi, Some(200)).as_u16(), 502);
         assert_eq!(status(ErrorKind::UpstreamUnavailable, Face::OpenAi, Some(500)).as_u16(), 503);

@@ -86,7 +86,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
 
 fn wrong_method(req: &HttpRequest, allowed: &str) -> HttpResponse {
     let message = format!("`{}` is asked with {allowed}, not with {}", req.path(), req.method());
-    let mut response = respond::error(req, Face::of_path(req.path()), Error::new(ErrorKind::InvalidRequest, message));
+    let mut response =
+        respond::error(req, Face::of_path(req.path()), Error::new(ErrorKind::InvalidRequest, message));
     *response.status_mut() = actix_web::http::StatusCode::METHOD_NOT_ALLOWED;
     if let Ok(value) = HeaderValue::from_str(allowed) {
         response.headers_mut().insert(ALLOW, value);
@@ -99,7 +100,10 @@ async fn unserved(req: HttpRequest) -> HttpResponse {
     let error = if known::is_known(req.path()) {
         Error::new(ErrorKind::NotSupported, format!("`{route}` isn't served by this version of sluicegate"))
     } else {
-        Error::new(ErrorKind::NotFound, format!("there is nothing at `{route}`; /api/v1/openapi.json lists what there is"))
+        Error::new(
+            ErrorKind::NotFound,
+            format!("there is nothing at `{route}`; /api/v1/openapi.json lists what there is"),
+        )
     };
     respond::error(&req, Face::of_path(req.path()), error)
 }

@@ -89,7 +89,9 @@ fn cores() -> usize {
 fn cannot_listen(settings: &Settings, error: std::io::Error) -> Error {
     let remedy = match error.kind() {
         std::io::ErrorKind::AddrInUse => "something else listens there; stop it, or choose another --port",
-        std::io::ErrorKind::PermissionDenied => "choose a --port of 1024 or higher, or give the process the right to",
+        std::io::ErrorKind::PermissionDenied => {
+            "choose a --port of 1024 or higher, or give the process the right to"
+        }
         _ => "choose a --host that this machine has",
     };
     let message = format!("can't listen on `{}:{}`: {error}; {remedy}", settings.host, settings.port);

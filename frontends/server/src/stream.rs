@@ -30,7 +30,13 @@ pub struct EventBody<S = AnswerStream> {
 impl<S> EventBody<S> {
     /// A body of these events.
     pub fn new(events: S, face: Face) -> Self {
-        Self { events, face, timer: Box::pin(sleep(KEEP_ALIVE)), spoke_at: Instant::now(), between_events: true }
+        Self {
+            events,
+            face,
+            timer: Box::pin(sleep(KEEP_ALIVE)),
+            spoke_at: Instant::now(),
+            between_events: true,
+        }
     }
 }
 

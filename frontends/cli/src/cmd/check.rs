@@ -42,7 +42,11 @@ fn check(args: &Check) -> Result<(), Failure> {
             }
             let channels = loaded.declared.channels.len();
             let models = sluicegate::Snapshot::build(0, loaded.declared).model_names().len();
-            println!("{}: {} file, {channels} channels, {models} models", args.file.display(), loaded.dialect.as_str());
+            println!(
+                "{}: {} file, {channels} channels, {models} models",
+                args.file.display(),
+                loaded.dialect.as_str()
+            );
         }
     }
     if usable { Ok(()) } else { Err(format!("`{}` can't be used as it is", args.file.display())) }

@@ -53,14 +53,25 @@ fn line(reason: &Value) -> String {
     match w("step").as_str() {
         "excluded" => format!("excluded  {}: {}", w("channel"), w("why")),
         "ranked" => {
-            let preference = reason.get("preference").map(|p| format!(", preference {p}")).unwrap_or_default();
-            format!("ranked    {}: priority {}{preference}, score {}", w("channel"), w("priority"), w("score"))
+            let preference =
+                reason.get("preference").map(|p| format!(", preference {p}")).unwrap_or_default();
+            format!(
+                "ranked    {}: priority {}{preference}, score {}",
+                w("channel"),
+                w("priority"),
+                w("score")
+            )
         }
         "limit" => {
-            let (ok, window) = (if w("ok") == "true" { "passes" } else { "refuses" }, window(reason.get("window")));
+            let (ok, window) =
+                (if w("ok") == "true" { "passes" } else { "refuses" }, window(reason.get("window")));
             format!(
                 "limit     {} {} for each {window}: {} of {} used, {} asked: {ok}",
-                w("scope"), w("metric"), w("used"), w("max"), w("asked")
+                w("scope"),
+                w("metric"),
+                w("used"),
+                w("max"),
+                w("asked")
             )
         }
         "policy" => format!("policy    {}: {} ({} operations)", w("policy"), w("verdict"), w("fuel")),
@@ -78,7 +89,9 @@ fn rest(reason: &Value) -> String {
 
 fn window(value: Option<&Value>) -> String {
     match value {
-        Some(Value::Object(map)) => map.values().next().map(|ms| format!("{} ms, rolling", plain(ms))).unwrap_or_default(),
+        Some(Value::Object(map)) => {
+            map.values().next().map(|ms| format!("{} ms, rolling", plain(ms))).unwrap_or_default()
+        }
         Some(value) => plain(value),
         None => String::new(),
     }
@@ -114,7 +127,13 @@ mod tests {
             ],
         });
         let text = text(&answer);
-        for part in ["alias     asked a, meant b", "excluded  c2: cooldown", "priority 3, score 10", "60000 ms, rolling", "1. one (c1)"] {
+        for part in [
+            "alias     asked a, meant b",
+            "excluded  c2: cooldown",
+            "priority 3, score 10",
+            "60000 ms, rolling",
+            "1. one (c1)",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
         let refused = json!({"denial": {"message": "the limit is reached"}, "explanation": []});

@@ -23,7 +23,8 @@ fn keys(args: &Keys) -> Result<(), Failure> {
             show(json, &answer, issued);
         }
         KeysCommand::List { group, user } => {
-            let answer = client.get(&format!("/keys?limit=1000{}{}", filter("group", group), filter("user", user)))?;
+            let answer =
+                client.get(&format!("/keys?limit=1000{}{}", filter("group", group), filter("user", user)))?;
             show(json, &answer, table);
         }
         KeysCommand::Info { key } => show(json, &client.get(&path(key))?, |key| format!("{key:#}")),
@@ -34,7 +35,9 @@ fn keys(args: &Keys) -> Result<(), Failure> {
             }
         }
         KeysCommand::Block { key } => show(json, &client.patch(&path(key), &json!({"blocked": true}))?, row),
-        KeysCommand::Unblock { key } => show(json, &client.patch(&path(key), &json!({"blocked": false}))?, row),
+        KeysCommand::Unblock { key } => {
+            show(json, &client.patch(&path(key), &json!({"blocked": false}))?, row)
+        }
         KeysCommand::Regenerate { key } => {
             let answer = client.post(&format!("{}/regenerate", path(key)), &json!({}))?;
             show(json, &answer, issued);
@@ -69,7 +72,9 @@ fn new_key(create: &KeyCreate) -> Result<Value, Failure> {
 fn limits(lines: &[String]) -> Result<Value, Failure> {
     let mut limits = Map::new();
     for line in lines {
-        let wrong = || format!("`{line}` is no limit such as total_tokens/day=2M, spend/month=100USD or concurrency=5");
+        let wrong = || {
+            format!("`{line}` is no limit such as total_tokens/day=2M, spend/month=100USD or concurrency=5")
+        };
         let (what, max) = line.split_once('=').ok_or_else(wrong)?;
         match what.split_once('/') {
             None => {
@@ -93,7 +98,10 @@ fn show(json: bool, answer: &Value, text: impl Fn(&Value) -> String) {
 /// A new secret and whose it is. The secret stands alone on the first line, for scripts.
 fn issued(answer: &Value) -> String {
     let secret = answer.get("secret").and_then(Value::as_str).unwrap_or_default();
-    format!("{secret}\n{}\nThis is shown once; only its hash is kept.", answer.get("key").map(row).unwrap_or_default())
+    format!(
+        "{secret}\n{}\nThis is shown once; only its hash is kept.",
+        answer.get("key").map(row).unwrap_or_default()
+    )
 }
 
 fn table(answer: &Value) -> String {

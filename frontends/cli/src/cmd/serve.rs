@@ -49,7 +49,9 @@ async fn serve(args: &Serve) -> Result<(), Failure> {
     let settings = Settings { workers: args.workers.map(usize::from), ..Settings::new(host, port) };
     let made = gateway.made_master_key().map(|key| key.expose().to_owned());
     let greeting = Greeting { made, demo };
-    sluicegate_server::serve(gateway, settings, |addresses| greeting.print(addresses)).await.map_err(|error| error.to_string())
+    sluicegate_server::serve(gateway, settings, |addresses| greeting.print(addresses))
+        .await
+        .map_err(|error| error.to_string())
 }
 
 /// The file that the command line names, or the one that lies here.
@@ -95,7 +97,9 @@ fn guard(strength: KeyStrength, permitted: bool, address: &str) -> Result<(), Fa
         eprintln!("warning: {risk}");
         return Ok(());
     }
-    Err(format!("{risk}; set LITELLM_MASTER_KEY to a strong one (openssl rand -hex 32), or listen on 127.0.0.1"))
+    Err(format!(
+        "{risk}; set LITELLM_MASTER_KEY to a strong one (openssl rand -hex 32), or listen on 127.0.0.1"
+    ))
 }
 
 /// What is said once the gateway listens.

@@ -48,7 +48,8 @@ fn pages(query: &Map<String, Value>, size: &str, default: u32) -> Result<(u64, u
     let number = |name: &str, default: u64| match query.get(name).and_then(Value::as_str) {
         None | Some("") => Ok(default),
         Some(text) => text.parse::<u64>().ok().filter(|n| *n > 0).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be a whole number, 1 or more")).with("param", name)
+            Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be a whole number, 1 or more"))
+                .with("param", name)
         }),
     };
     let size = number(size, u64::from(default))?;

@@ -17,7 +17,9 @@ pub async fn list(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let face = face(&req);
     match cards(&req, &state).await {
         Ok(cards) => respond::json(&match face {
-            Face::OpenAi => json!({"object": "list", "data": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>()}),
+            Face::OpenAi => {
+                json!({"object": "list", "data": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>()})
+            }
             Face::Anthropic => json!({
                 "data": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>(),
                 "has_more": false,
@@ -35,7 +37,9 @@ pub async fn one(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let wanted = req.match_info().query("model");
     let card = cards(&req, &state).await.and_then(|cards| {
         cards.into_iter().find(|card| card.name.as_str() == wanted).ok_or_else(|| {
-            let message = format!("there is no model `{wanted}` for this key; GET /v1/models lists those that it may use");
+            let message = format!(
+                "there is no model `{wanted}` for this key; GET /v1/models lists those that it may use"
+            );
             Error::new(ErrorKind::ModelNotFound, message).with("param", "model")
         })
     });
@@ -63,6 +67,8 @@ fn one_json(card: &ModelCard, face: Face) -> Value {
             let owner = card.provider.as_deref().unwrap_or("sluicegate");
             json!({"id": name, "object": "model", "created": CREATED_S, "owned_by": owner})
         }
-        Face::Anthropic => json!({"type": "model", "id": name, "display_name": name, "created_at": CREATED_AT}),
+        Face::Anthropic => {
+            json!({"type": "model", "id": name, "display_name": name, "created_at": CREATED_AT})
+        }
     }
 }

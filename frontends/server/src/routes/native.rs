@@ -23,8 +23,10 @@ use crate::routes::Entry;
 pub use keys::find_key;
 
 /// Query parameters of every list.
-const PAGE: [(&str, &str); 2] =
-    [("limit", "How many at most, 1 to 1,000. Default 100."), ("offset", "How many to leave out at the start. Default 0.")];
+const PAGE: [(&str, &str); 2] = [
+    ("limit", "How many at most, 1 to 1,000. Default 100."),
+    ("offset", "How many to leave out at the start. Default 0."),
+];
 
 /// Every route under `/api/v1`.
 pub fn table() -> Vec<Entry> {
@@ -39,7 +41,9 @@ pub fn table() -> Vec<Entry> {
             method: Method::GET,
             path: "/api/v1/me",
             make: || ask::route(Method::GET, me),
-            operation: Some(Operation::new("getMe", "meta", "Who asks, and what they may do.").answers(200, "Me")),
+            operation: Some(
+                Operation::new("getMe", "meta", "Who asks, and what they may do.").answers(200, "Me"),
+            ),
         },
     ];
     entries.extend(keys::table());
@@ -110,7 +114,10 @@ impl PageQuery {
 /// A query as its parameters; those that aren't named here are refused, so that a typing error doesn't list everything.
 fn parameters(ask: &Ask, known: &[&str]) -> Result<Map<String, Value>> {
     let map: Map<String, Value> = ask.query()?;
-    match map.keys().find(|name| !known.contains(&name.as_str()) && !PAGE.iter().any(|(page, _)| page == name)) {
+    match map
+        .keys()
+        .find(|name| !known.contains(&name.as_str()) && !PAGE.iter().any(|(page, _)| page == name))
+    {
         Some(name) => Err(Error::new(
             ErrorKind::InvalidRequest,
             format!("there is no parameter `{name}` here; there are {}, limit, offset", known.join(", ")),
@@ -133,7 +140,9 @@ pub fn time(name: &str, text: &str) -> Result<Timestamp> {
     let wrong = || {
         Error::new(
             ErrorKind::InvalidRequest,
-            format!("`{name}` must be a date such as 2026-11-23, a time such as 2026-11-23T10:00:00Z, or milliseconds"),
+            format!(
+                "`{name}` must be a date such as 2026-11-23, a time such as 2026-11-23T10:00:00Z, or milliseconds"
+            ),
         )
     };
     if let Ok(ms) = text.parse::<i64>() {
@@ -148,21 +157,4 @@ pub fn time(name: &str, text: &str) -> Result<Timestamp> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_in_three_spellings() {
-        for text in ["2026-11-23", "2026-11-23T00:00:00Z", "1795392000000"] {
-            assert_eq!(time("from", text).unwrap(), Timestamp::from_ms(1_795_392_000_000), "{text}");
-        }
-        assert!(time("from", "yesterday").is_err());
-    }
-
-    #[test]
-    fn a_page_is_bounded() {
-        let page = |limit: &str| PageQuery { limit: Some(limit.into()), offset: None }.page();
-        assert_eq!(page("100000").unwrap(), Page::new(Page::MAX, 0));
-        assert!(page("-1").is_err());
-    }
-}
+mod tests;

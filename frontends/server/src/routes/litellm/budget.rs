@@ -89,7 +89,9 @@ impl Budget {
     /// The limits that it spells.
     pub fn limits(&self) -> Vec<Limit> {
         let window = self.window.unwrap_or(Window::Lifetime);
-        let soft = self.soft_budget.map(|max| Limit { mode: Mode::Soft, ..Limit::strict(Metric::Spend, window, max) });
+        let soft = self
+            .soft_budget
+            .map(|max| Limit { mode: Mode::Soft, ..Limit::strict(Metric::Spend, window, max) });
         let plain = [
             (Metric::Spend, window, self.max_budget),
             (Metric::Requests, Window::Minute, self.rpm),
@@ -131,7 +133,8 @@ impl Budget {
         for limit in &self.others {
             match (limit.metric, &limit.model) {
                 (Metric::Spend, Some(model)) => {
-                    let budget = json!({"budget_limit": usd_json(limit.max), "time_period": spell(limit.window)});
+                    let budget =
+                        json!({"budget_limit": usd_json(limit.max), "time_period": spell(limit.window)});
                     budgets.insert(model.as_str().to_owned(), budget);
                 }
                 (Metric::Requests, Some(model)) if limit.window == Window::Minute => {
@@ -141,7 +144,9 @@ impl Budget {
                     tpm.insert(model.as_str().to_owned(), limit.max.into());
                 }
                 (Metric::Spend, None) => {
-                    windows.push(json!({"budget_duration": spell(limit.window), "max_budget": usd_json(limit.max)}));
+                    windows.push(
+                        json!({"budget_duration": spell(limit.window), "max_budget": usd_json(limit.max)}),
+                    );
                 }
                 _ => {}
             }
@@ -202,7 +207,10 @@ impl BudgetChange {
     pub fn take_in_team(fields: &mut Fields) -> Result<Self> {
         let budget = fields.usd("max_budget_in_team")?;
         let change = Self::take(fields)?;
-        Ok(Self { max_budget: if budget == Sent::Absent { change.max_budget.clone() } else { budget }, ..change })
+        Ok(Self {
+            max_budget: if budget == Sent::Absent { change.max_budget.clone() } else { budget },
+            ..change
+        })
     }
 
     /// The limits of something new.
@@ -245,9 +253,11 @@ fn take_windows(fields: &mut Fields) -> Result<Option<Vec<Limit>>> {
 /// `model_max_budget`, `model_rpm_limit` and `model_tpm_limit`: limits for single models.
 fn take_models(fields: &mut Fields) -> Result<Vec<(Metric, Vec<Limit>)>> {
     let mut sets = Vec::new();
-    for (name, metric) in
-        [("model_max_budget", Metric::Spend), ("model_rpm_limit", Metric::Requests), ("model_tpm_limit", Metric::TotalTokens)]
-    {
+    for (name, metric) in [
+        ("model_max_budget", Metric::Spend),
+        ("model_rpm_limit", Metric::Requests),
+        ("model_tpm_limit", Metric::TotalTokens),
+    ] {
         let map = match fields.object(name)? {
             Sent::Absent => continue,
             Sent::Null => Map::new(),
@@ -259,7 +269,11 @@ fn take_models(fields: &mut Fields) -> Result<Vec<(Metric, Vec<Limit>)>> {
                 _ => (Window::Minute, count(name, value)?),
             };
             let mode = default_mode(metric, window, Mode::Corrected);
-            Ok(Limit { model: Some(ModelName::from(model.as_str())), mode, ..Limit::strict(metric, window, max) })
+            Ok(Limit {
+                model: Some(ModelName::from(model.as_str())),
+                mode,
+                ..Limit::strict(metric, window, max)
+            })
         };
         sets.push((metric, map.iter().map(limit).collect::<Result<_>>()?));
     }
@@ -268,7 +282,10 @@ fn take_models(fields: &mut Fields) -> Result<Vec<(Metric, Vec<Limit>)>> {
 
 /// Nano-USD as the number of USD that LiteLLM's rows hold.
 pub fn usd_json(nano: i64) -> Value {
-    #[expect(clippy::cast_precision_loss, reason = "shown to people as a JSON number, as LiteLLM does; never computed with")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "shown to people as a JSON number, as LiteLLM does; never computed with"
+    )]
     let usd = nano as f64 / NANO_PER_USD as f64;
     json!(usd)
 }
@@ -294,10 +311,13 @@ fn spell(window: Window) -> String {
         Window::Week => "7d".to_owned(),
         Window::Month => "30d".to_owned(),
         Window::Lifetime => String::new(),
-        Window::RollingMs(ms) => match [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m")].iter().find(|(unit, _)| ms % unit == 0) {
-            Some((unit, letter)) => format!("{}{letter}", ms / unit),
-            None => format!("{}s", ms.div_ceil(1000)),
-        },
+        Window::RollingMs(ms) => {
+            match [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m")].iter().find(|(unit, _)| ms % unit == 0)
+            {
+                Some((unit, letter)) => format!("{}{letter}", ms / unit),
+                None => format!("{}s", ms.div_ceil(1000)),
+            }
+        }
     }
 }
 
@@ -320,7 +340,8 @@ mod tests {
 
     #[test]
     fn the_seeds_calls_mean_these_limits() {
-        let corrected = Limit { mode: Mode::Corrected, ..Limit::strict(Metric::TotalTokens, Window::Minute, 500_000) };
+        let corrected =
+            Limit { mode: Mode::Corrected, ..Limit::strict(Metric::TotalTokens, Window::Minute, 500_000) };
         assert_eq!(
             read(json!({"max_budget": 100, "tpm_limit": 500_000})),
             [Limit::strict(Metric::Spend, Window::Lifetime, 100_000_000_000), corrected]
@@ -333,7 +354,9 @@ mod tests {
             ]
         );
         assert_eq!(
-            read(json!({"daily_token_limit": 2_000_000, "monthly_token_limit": 40_000_000, "token_quota": 9})),
+            read(
+                json!({"daily_token_limit": 2_000_000, "monthly_token_limit": 40_000_000, "token_quota": 9})
+            ),
             [
                 Limit::strict(Metric::TotalTokens, Window::Day, 2_000_000),
                 Limit::strict(Metric::TotalTokens, Window::Month, 40_000_000),
@@ -362,11 +385,14 @@ mod tests {
 
     #[test]
     fn an_update_changes_what_it_names_and_null_clears() {
-        let mut budget = Budget::of(&read(json!({"max_budget": 10, "budget_duration": "1d", "rpm_limit": 5, "tpm_limit": 9})));
+        let mut budget = Budget::of(&read(
+            json!({"max_budget": 10, "budget_duration": "1d", "rpm_limit": 5, "tpm_limit": 9}),
+        ));
         let change = BudgetChange::take(&mut fields(json!({"max_budget": 20, "rpm_limit": null}))).unwrap();
         budget.apply(&change);
         let limits = budget.limits();
-        let mut edited = read(json!({"max_budget": 10, "budget_duration": "1d", "rpm_limit": 5, "tpm_limit": 9}));
+        let mut edited =
+            read(json!({"max_budget": 10, "budget_duration": "1d", "rpm_limit": 5, "tpm_limit": 9}));
         (change.editor().unwrap().0)(&mut edited);
         assert_eq!(edited, limits);
         assert!(BudgetChange::take(&mut fields(json!({"key_alias": "x"}))).unwrap().editor().is_none());

@@ -256,7 +256,8 @@ mod tests {
 
     #[test]
     fn amounts_are_exact_and_never_negative() {
-        let mut f = fields(json!({"a": 0.1, "b": 100, "c": 1e-9, "d": -1, "e": "x", "f": 1.5, "g": -3, "h": 20.0}));
+        let mut f =
+            fields(json!({"a": 0.1, "b": 100, "c": 1e-9, "d": -1, "e": "x", "f": 1.5, "g": -3, "h": 20.0}));
         assert_eq!(f.usd("a").unwrap().value(), Some(100_000_000));
         assert_eq!(f.usd("b").unwrap().value(), Some(100_000_000_000));
         assert_eq!(f.usd("c").unwrap().value(), Some(1));
@@ -269,7 +270,8 @@ mod tests {
 
     #[test]
     fn words_for_all_models_mean_all() {
-        for (models, want) in [(json!(["all-team-models"]), 0), (json!([]), 0), (json!(["a", "openai/*"]), 2)] {
+        for (models, want) in [(json!(["all-team-models"]), 0), (json!([]), 0), (json!(["a", "openai/*"]), 2)]
+        {
             let mut f = fields(json!({ "models": models }));
             assert_eq!(f.models().unwrap().value().unwrap().len(), want);
         }

@@ -18,7 +18,9 @@ use crate::routes::Entry;
 pub(super) fn table() -> Vec<Entry> {
     vec![
         Entry::plain(Method::POST, "/key/generate", || ask::route(Method::POST, generate)),
-        Entry::plain(Method::POST, "/key/service-account/generate", || ask::route(Method::POST, generate_for_team)),
+        Entry::plain(Method::POST, "/key/service-account/generate", || {
+            ask::route(Method::POST, generate_for_team)
+        }),
         Entry::plain(Method::POST, "/key/update", || ask::route(Method::POST, update)),
         Entry::plain(Method::POST, "/key/delete", || ask::route(Method::POST, delete)),
         Entry::plain(Method::GET, "/key/info", || ask::route(Method::GET, info)),
@@ -40,7 +42,11 @@ pub(super) fn row(view: &KeyView) -> Map<String, Value> {
         updated_at: view.updated_at,
     };
     let mut row = rows::key(&view.key, &token(view), &trace);
-    let reset = view.limit_states.iter().find(|state| state.metric == sluicegate::Metric::Spend).and_then(|s| s.resets_at);
+    let reset = view
+        .limit_states
+        .iter()
+        .find(|state| state.metric == sluicegate::Metric::Spend)
+        .and_then(|s| s.resets_at);
     row.insert("budget_reset_at".to_owned(), json!(reset.map(|at| at.to_string())));
     row
 }
@@ -83,7 +89,8 @@ fn aliases(fields: &mut Fields) -> Result<Sent<indexmap::IndexMap<ModelName, Mod
     fields.object("aliases")?.map(|map| {
         let pair = |(from, to): (String, Value)| match to {
             Value::String(to) => Ok((ModelName::from(from), ModelName::from(to))),
-            _ => Err(Error::new(ErrorKind::InvalidRequest, "`aliases` must be an object of strings").with("param", "aliases")),
+            _ => Err(Error::new(ErrorKind::InvalidRequest, "`aliases` must be an object of strings")
+                .with("param", "aliases")),
         };
         map.into_iter().map(pair).collect()
     })
@@ -149,7 +156,10 @@ async fn delete(ask: Ask) -> Result<Done> {
     let mut named = fields.texts("keys")?.value().unwrap_or_default();
     let aliases = fields.texts("key_aliases")?.value().unwrap_or_default();
     if named.is_empty() && aliases.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidRequest, "`keys` or `key_aliases` must name at least one key"));
+        return Err(Error::new(
+            ErrorKind::InvalidRequest,
+            "`keys` or `key_aliases` must name at least one key",
+        ));
     }
     for name in &named {
         ask.admin().delete_key(&ask.actor, &find_key(&ask, name).await?).await?;
@@ -166,11 +176,19 @@ async fn info(ask: Ask) -> Result<Done> {
     let asked = query.get("key").and_then(Value::as_str).filter(|key| !key.is_empty());
     let (reference, shown) = match asked {
         // A credential isn't repeated: its hash names it as well.
-        Some(name) if name.starts_with(PREFIX) => (find_key(&ask, name).await?, KeyHash::of(name).to_string()),
+        Some(name) if name.starts_with(PREFIX) => {
+            (find_key(&ask, name).await?, KeyHash::of(name).to_string())
+        }
         Some(name) => (find_key(&ask, name).await?, name.to_owned()),
         None => match ask.actor.key() {
             Some(id) => (KeyRef::Id(id.clone()), String::new()),
-            None => return Err(Error::new(ErrorKind::InvalidRequest, "`key` is missing: the master key has no row").with("param", "key")),
+            None => {
+                return Err(Error::new(
+                    ErrorKind::InvalidRequest,
+                    "`key` is missing: the master key has no row",
+                )
+                .with("param", "key"));
+            }
         },
     };
     let view = ask.admin().key(&ask.actor, &reference).await?;
@@ -182,7 +200,9 @@ async fn info(ask: Ask) -> Result<Done> {
 
 async fn list(ask: Ask) -> Result<Done> {
     let query: Map<String, Value> = ask.query()?;
-    let text = |name: &str| query.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    let text = |name: &str| {
+        query.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
     let group = match text("team_id") {
         Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
         None => None,

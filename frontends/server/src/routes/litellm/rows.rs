@@ -66,7 +66,9 @@ pub fn team(group: &Group, members: &[Membership], trace: &Trace) -> Map<String,
         .iter()
         .map(|m| json!({"user_id": m.user, "user_email": null, "role": team_role(m.role)}))
         .collect();
-    let of = |admin: bool| members.iter().filter(|m| (m.role >= Role::GroupAdmin) == admin).map(|m| &m.user).collect::<Vec<_>>();
+    let of = |admin: bool| {
+        members.iter().filter(|m| (m.role >= Role::GroupAdmin) == admin).map(|m| &m.user).collect::<Vec<_>>()
+    };
     let mut row = object(json!({
         "team_id": group.id,
         "team_alias": group.alias,

@@ -1,6 +1,6 @@
 //! `/spend/…`, `/global/spend…` and `/model/info`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
@@ -41,7 +41,9 @@ async fn filter(ask: &Ask, query: &Map<String, Value>) -> Result<RecordFilter> {
         None => None,
     };
     let at = |name| text(query, name).map(|date| native::time(name, date)).transpose();
-    let to = at("end_date")?.map(|day| if text(query, "end_date").is_some_and(|t| t.len() == 10) { day.plus_ms(86_400_000) } else { day });
+    let to = at("end_date")?.map(|day| {
+        if text(query, "end_date").is_some_and(|t| t.len() == 10) { day.plus_ms(86_400_000) } else { day }
+    });
     Ok(RecordFilter {
         from: at("start_date")?,
         to,
@@ -66,7 +68,8 @@ async fn logs(ask: Ask) -> Result<Done> {
 async fn log_pages(ask: Ask) -> Result<Done> {
     let query: Map<String, Value> = ask.query()?;
     let (number, size) = pages(&query, "page_size", 50)?;
-    let found = ask.admin().records(&ask.actor, &filter(&ask, &query).await?, Page::numbered(number, size)).await?;
+    let found =
+        ask.admin().records(&ask.actor, &filter(&ask, &query).await?, Page::numbered(number, size)).await?;
     Done::ok(&json!({
         "data": log_rows(&ask, &found.items).await,
         "total": found.total,
@@ -103,32 +106,30 @@ async fn token_of(ask: &Ask, id: &KeyId) -> Option<String> {
     view.hash.map(|hash| hash.to_string())
 }
 
+/// What one day cost.
+#[derive(Default)]
+struct Day {
+    spend: i64,
+    users: Map<String, Value>,
+    models: Map<String, Value>,
+}
+
 /// One row for each day, with what each user and model cost.
 async fn summary(ask: &Ask, filter: RecordFilter) -> Result<Done> {
-    let mut days: Vec<(String, i64, Map<String, Value>, Map<String, Value>)> = Vec::new();
+    let mut days: BTreeMap<String, Day> = BTreeMap::new();
     for by in [Dimension::User, Dimension::Model] {
         for (labels, spend) in sums(ask, filter.clone(), vec![Dimension::Day, by]).await? {
-            let (Some(day), Some(name)) = (labels.first(), labels.get(1)) else { continue };
-            let at = match days.iter().position(|(known, ..)| known == day) {
-                Some(at) => at,
-                None => {
-                    days.push((day.clone(), 0, Map::new(), Map::new()));
-                    days.len() - 1
-                }
-            };
-            let Some((_, total, users, models)) = days.get_mut(at) else { continue };
+            let [date, name] = labels.as_slice() else { continue };
+            let day = days.entry(date.clone()).or_default();
             if by == Dimension::User {
-                *total = total.saturating_add(spend);
-                users.insert(name.clone(), usd_json(spend));
+                day.spend = day.spend.saturating_add(spend);
+                day.users.insert(name.clone(), usd_json(spend));
             } else {
-                models.insert(name.clone(), usd_json(spend));
+                day.models.insert(name.clone(), usd_json(spend));
             }
         }
     }
-    days.sort_by(|a, b| a.0.cmp(&b.0));
-    let row = |(day, spend, users, models): (String, i64, Map<String, Value>, Map<String, Value>)| {
-        json!({"startTime": day, "spend": usd_json(spend), "users": users, "models": models})
-    };
+    let row = |(date, day): (String, Day)| json!({"startTime": date, "spend": usd_json(day.spend), "users": day.users, "models": day.models});
     Done::ok(&days.into_iter().map(row).collect::<Vec<_>>())
 }
 
@@ -151,8 +152,10 @@ async fn sums(ask: &Ask, filter: RecordFilter, by: Vec<Dimension>) -> Result<Vec
 /// What was spent by each value of one dimension, most first.
 async fn ranked(ask: &Ask, by: Dimension) -> Result<Vec<(String, i64)>> {
     let found = sums(ask, RecordFilter::default(), vec![by]).await?;
-    let mut all: Vec<(String, i64)> =
-        found.into_iter().map(|(labels, spend)| (labels.into_iter().next().unwrap_or_default(), spend)).collect();
+    let mut all: Vec<(String, i64)> = found
+        .into_iter()
+        .map(|(labels, spend)| (labels.into_iter().next().unwrap_or_default(), spend))
+        .collect();
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     Ok(all)
 }
@@ -160,7 +163,8 @@ async fn ranked(ask: &Ask, by: Dimension) -> Result<Vec<(String, i64)>> {
 async fn by_key(ask: Ask) -> Result<Done> {
     let mut rows = Vec::new();
     for (id, spend) in ranked(&ask, Dimension::Key).await? {
-        let view = ask.admin().key(&ask.actor, &sluicegate::store::KeyRef::Id(KeyId::from(id.as_str()))).await.ok();
+        let view =
+            ask.admin().key(&ask.actor, &sluicegate::store::KeyRef::Id(KeyId::from(id.as_str()))).await.ok();
         let alias = view.as_ref().and_then(|view| view.key.alias.clone());
         let token = view.and_then(|view| view.hash).map_or(id, |hash| hash.to_string());
         rows.push(json!({"api_key": token, "token": token, "key_alias": alias, "spend": usd_json(spend)}));
@@ -170,12 +174,22 @@ async fn by_key(ask: Ask) -> Result<Done> {
 
 async fn by_user(ask: Ask) -> Result<Done> {
     let ranked = ranked(&ask, Dimension::User).await?;
-    Done::ok(&ranked.iter().map(|(id, spend)| json!({"user_id": id, "spend": usd_json(*spend)})).collect::<Vec<_>>())
+    Done::ok(
+        &ranked
+            .iter()
+            .map(|(id, spend)| json!({"user_id": id, "spend": usd_json(*spend)}))
+            .collect::<Vec<_>>(),
+    )
 }
 
 async fn by_model(ask: Ask) -> Result<Done> {
     let ranked = ranked(&ask, Dimension::Model).await?;
-    Done::ok(&ranked.iter().map(|(model, spend)| json!({"model": model, "total_spend": usd_json(*spend)})).collect::<Vec<_>>())
+    Done::ok(
+        &ranked
+            .iter()
+            .map(|(model, spend)| json!({"model": model, "total_spend": usd_json(*spend)}))
+            .collect::<Vec<_>>(),
+    )
 }
 
 async fn by_team(ask: Ask) -> Result<Done> {
@@ -187,7 +201,8 @@ async fn by_team(ask: Ask) -> Result<Done> {
         totals.push(json!({"team_id": id, "team_alias": alias, "total_spend": usd_json(spend)}));
     }
     let mut daily = Vec::new();
-    for (labels, spend) in sums(&ask, RecordFilter::default(), vec![Dimension::Day, Dimension::Group]).await? {
+    for (labels, spend) in sums(&ask, RecordFilter::default(), vec![Dimension::Day, Dimension::Group]).await?
+    {
         if let [day, team] = labels.as_slice() {
             daily.push(json!({"date": day, "team_id": team, "spend": usd_json(spend)}));
         }
@@ -198,18 +213,25 @@ async fn by_team(ask: Ask) -> Result<Done> {
 async fn by_day(ask: Ask) -> Result<Done> {
     let mut days = sums(&ask, RecordFilter::default(), vec![Dimension::Day]).await?;
     days.sort();
-    let row = |(labels, spend): &(Vec<String>, i64)| json!({"date": labels.first(), "spend": usd_json(*spend)});
+    let row =
+        |(labels, spend): &(Vec<String>, i64)| json!({"date": labels.first(), "spend": usd_json(*spend)});
     Done::ok(&days.iter().map(row).collect::<Vec<_>>())
 }
 
 async fn global(ask: Ask) -> Result<Done> {
     if !matches!(ask.actor.role(), Role::SuperAdmin | Role::OrganizationAdmin | Role::Auditor) {
-        return Err(Error::new(ErrorKind::Forbidden, "only administrators and auditors may read what everybody spent"));
+        return Err(Error::new(
+            ErrorKind::Forbidden,
+            "only administrators and auditors may read what everybody spent",
+        ));
     }
-    let spend: i64 = sums(&ask, RecordFilter::default(), Vec::new()).await?.iter().map(|(_, spend)| *spend).sum();
+    let spend: i64 =
+        sums(&ask, RecordFilter::default(), Vec::new()).await?.iter().map(|(_, spend)| *spend).sum();
     let snapshot = ask.gateway().engine().snapshot();
     let limits = &snapshot.declared.quota.global;
-    let max = limits.iter().find(|l| l.metric == Metric::Spend && l.model.is_none() && l.window == Window::Lifetime);
+    let max = limits
+        .iter()
+        .find(|l| l.metric == Metric::Spend && l.model.is_none() && l.window == Window::Lifetime);
     Done::ok(&json!({"spend": usd_json(spend), "max_budget": max.map(|limit| usd_json(limit.max))}))
 }
 
@@ -221,7 +243,8 @@ async fn models(ask: Ask) -> Result<Done> {
         for model in channel.models.iter().filter(|model| ask.caller.caller.may_call(model.group.as_str())) {
             let mut parameters = json!({"model": format!("{}/{}", channel.provider, model.upstream)});
             if ask.actor.is_super() {
-                parameters["api_base"] = json!(channel.endpoints.first().map(|endpoint| endpoint.url.as_str()));
+                parameters["api_base"] =
+                    json!(channel.endpoints.first().map(|endpoint| endpoint.url.as_str()));
             }
             data.push(json!({
                 "model_name": model.group,
@@ -245,7 +268,10 @@ async fn models(ask: Ask) -> Result<Done> {
 }
 
 fn per_token(price: &Price, of: impl Fn(&Price) -> Option<u64>) -> Value {
-    #[expect(clippy::cast_precision_loss, reason = "shown to people as a JSON number, as LiteLLM does; never computed with")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "shown to people as a JSON number, as LiteLLM does; never computed with"
+    )]
     let usd = |pico: u64| pico as f64 / 1e12;
     json!(of(price).map(usd))
 }

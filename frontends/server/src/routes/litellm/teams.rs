@@ -39,7 +39,11 @@ pub(super) fn row(view: &GroupView) -> Map<String, Value> {
     };
     let members: Vec<Membership> = view.members.iter().map(|member| member.membership.clone()).collect();
     let mut row = rows::team(&view.group, &members, &trace);
-    let reset = view.limit_states.iter().find(|state| state.metric == sluicegate::Metric::Spend).and_then(|s| s.resets_at);
+    let reset = view
+        .limit_states
+        .iter()
+        .find(|state| state.metric == sluicegate::Metric::Spend)
+        .and_then(|s| s.resets_at);
     row.insert("budget_reset_at".to_owned(), json!(reset.map(|at| at.to_string())));
     row
 }
@@ -117,14 +121,19 @@ async fn named_user(ask: &Ask, fields: &mut Fields) -> Result<UserId> {
     let filter = UserFilter { email: Some(email.clone()), ..UserFilter::default() };
     let found = ask.admin().users(&ask.actor, &filter, Page::new(1, 0)).await?;
     found.items.into_iter().next().map(|view| view.user.id).ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, format!("there is no user with the address `{email}`; make them with /user/new"))
+        Error::new(
+            ErrorKind::NotFound,
+            format!("there is no user with the address `{email}`; make them with /user/new"),
+        )
     })
 }
 
 async fn info(ask: Ask) -> Result<Done> {
     let query: Map<String, Value> = ask.query()?;
     let named = query.get("team_id").and_then(Value::as_str).filter(|id| !id.is_empty());
-    let named = named.ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "`team_id` is missing").with("param", "team_id"))?;
+    let named = named.ok_or_else(|| {
+        Error::new(ErrorKind::InvalidRequest, "`team_id` is missing").with("param", "team_id")
+    })?;
     let view = ask.admin().group(&ask.actor, named).await?;
     let filter = KeyFilter { group: Some(view.group.id.clone()), ..KeyFilter::default() };
     let keys = ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?;
@@ -176,7 +185,10 @@ async fn update(ask: Ask) -> Result<Done> {
         ..GroupPatch::default()
     };
     let view = ask.admin().update_group(&ask.actor, &named, patch).await?;
-    let answer = Map::from_iter([("team_id".to_owned(), json!(view.group.id)), ("data".to_owned(), row(&view).into())]);
+    let answer = Map::from_iter([
+        ("team_id".to_owned(), json!(view.group.id)),
+        ("data".to_owned(), row(&view).into()),
+    ]);
     warned(answer, fields)
 }
 
@@ -184,7 +196,8 @@ async fn delete(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let named = fields.texts("team_ids")?.value().unwrap_or_default();
     if named.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidRequest, "`team_ids` must name at least one team").with("param", "team_ids"));
+        return Err(Error::new(ErrorKind::InvalidRequest, "`team_ids` must name at least one team")
+            .with("param", "team_ids"));
     }
     let mut rows = Vec::new();
     for name in &named {

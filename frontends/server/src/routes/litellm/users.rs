@@ -50,7 +50,8 @@ fn role(fields: &mut Fields) -> Result<Option<Role>> {
 
 /// `teams`: names, or objects that hold them.
 fn team_names(fields: &mut Fields) -> Result<Vec<String>> {
-    let wrong = || Error::new(ErrorKind::InvalidRequest, "`teams` must be a list of team ids").with("param", "teams");
+    let wrong =
+        || Error::new(ErrorKind::InvalidRequest, "`teams` must be a list of team ids").with("param", "teams");
     let Some(value) = fields.take("teams").value() else { return Ok(Vec::new()) };
     let Value::Array(items) = value else { return Err(wrong()) };
     let name = |item: Value| match item {
@@ -81,7 +82,11 @@ async fn new(ask: Ask) -> Result<Done> {
     let view = ask.admin().create_user(&ask.actor, user).await?;
     let mut row = row(&view);
     if with_key {
-        let key = NewKey { user: Some(view.user.id.clone()), organization: Some(view.user.organization.clone()), ..key };
+        let key = NewKey {
+            user: Some(view.user.id.clone()),
+            organization: Some(view.user.organization.clone()),
+            ..key
+        };
         let made = ask.admin().create_key(&ask.actor, key).await?;
         row.extend([
             ("key".to_owned(), json!(made.secret.expose())),
@@ -110,7 +115,8 @@ async fn info(ask: Ask) -> Result<Done> {
     let query: Map<String, Value> = ask.query()?;
     let asked = query.get("user_id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(UserId::from);
     let id = asked.or_else(|| ask.actor.user().cloned()).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidRequest, "`user_id` is missing: this key belongs to no user").with("param", "user_id")
+        Error::new(ErrorKind::InvalidRequest, "`user_id` is missing: this key belongs to no user")
+            .with("param", "user_id")
     })?;
     let view = ask.admin().user(&ask.actor, &id).await?;
     let keys = keys_of(&ask, &id).await?;
@@ -188,14 +194,17 @@ async fn by_email(ask: &Ask, email: &str) -> Result<UserId> {
     let filter = UserFilter { email: Some(email.to_owned()), ..UserFilter::default() };
     let found = ask.admin().users(&ask.actor, &filter, Page::new(1, 0)).await?;
     let first = found.items.into_iter().next().map(|view| view.user.id);
-    first.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no user with the address `{email}`")))
+    first.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("there is no user with the address `{email}`"))
+    })
 }
 
 async fn delete(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let ids = fields.texts("user_ids")?.value().unwrap_or_default();
     if ids.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidRequest, "`user_ids` must name at least one user").with("param", "user_ids"));
+        return Err(Error::new(ErrorKind::InvalidRequest, "`user_ids` must name at least one user")
+            .with("param", "user_ids"));
     }
     for id in &ids {
         ask.admin().delete_user(&ask.actor, &UserId::from(id.as_str())).await?;

@@ -15,18 +15,54 @@ pub(super) fn table() -> Vec<Entry> {
     let entry = |method, path, make, operation| Entry { method, path, make, operation: Some(operation) };
     let (all, one) = ("/api/v1/channels", "/api/v1/channels/{channel}");
     vec![
-        entry(Method::GET, all, || ask::route(Method::GET, list), op("listChannels", "Every channel, and how it is doing.").answers(200, "ChannelList")),
-        entry(Method::POST, all, || ask::route(Method::POST, create), op("createChannel", "Makes a channel and takes it into use.").body("NewChannel").answers(201, "Channel")),
-        entry(Method::GET, one, || ask::route(Method::GET, get), op("getChannel", "A channel, and how it is doing.").answers(200, "Channel")),
-        entry(Method::PUT, one, || ask::route(Method::PUT, update), op("replaceChannel", "Changes a channel. A new address needs the credential again.").body("ChannelPatch").answers(200, "Channel")),
-        entry(Method::DELETE, one, || ask::route(Method::DELETE, delete), op("deleteChannel", "Removes a channel and takes it out of use.").answers_nothing(204)),
-        entry(Method::POST, "/api/v1/channels/{channel}/mend", || ask::route(Method::POST, mend), op("mendChannel", "Forgets what went wrong with a channel: somebody mended it.").answers(200, "Channel")),
+        entry(
+            Method::GET,
+            all,
+            || ask::route(Method::GET, list),
+            op("listChannels", "Every channel, and how it is doing.").answers(200, "ChannelList"),
+        ),
+        entry(
+            Method::POST,
+            all,
+            || ask::route(Method::POST, create),
+            op("createChannel", "Makes a channel and takes it into use.")
+                .body("NewChannel")
+                .answers(201, "Channel"),
+        ),
+        entry(
+            Method::GET,
+            one,
+            || ask::route(Method::GET, get),
+            op("getChannel", "A channel, and how it is doing.").answers(200, "Channel"),
+        ),
+        entry(
+            Method::PUT,
+            one,
+            || ask::route(Method::PUT, update),
+            op("replaceChannel", "Changes a channel. A new address needs the credential again.")
+                .body("ChannelPatch")
+                .answers(200, "Channel"),
+        ),
+        entry(
+            Method::DELETE,
+            one,
+            || ask::route(Method::DELETE, delete),
+            op("deleteChannel", "Removes a channel and takes it out of use.").answers_nothing(204),
+        ),
+        entry(
+            Method::POST,
+            "/api/v1/channels/{channel}/mend",
+            || ask::route(Method::POST, mend),
+            op("mendChannel", "Forgets what went wrong with a channel: somebody mended it.")
+                .answers(200, "Channel"),
+        ),
     ]
 }
 
 fn shown(ask: &Ask, view: &ChannelView) -> Result<Value> {
-    let mut value = serde_json::to_value(view)
-        .map_err(|error| Error::new(ErrorKind::Internal, "an answer couldn't be written").with_source(error))?;
+    let mut value = serde_json::to_value(view).map_err(|error| {
+        Error::new(ErrorKind::Internal, "an answer couldn't be written").with_source(error)
+    })?;
     let gateway = ask.gateway();
     let health = gateway.engine().health(&view.channel.id, gateway.clock().now());
     value["health"] = json!(health);

@@ -16,9 +16,10 @@ use crate::openapi::Operation;
 use crate::routes::Entry;
 
 pub(super) fn table() -> Vec<Entry> {
-    let explain_op = Operation::new("explain", "routing", "Why would this call go where? Nothing is reserved or sent.")
-        .body("ExplainRequest")
-        .answers(200, "Explanation");
+    let explain_op =
+        Operation::new("explain", "routing", "Why would this call go where? Nothing is reserved or sent.")
+            .body("ExplainRequest")
+            .answers(200, "Explanation");
     vec![
         Entry {
             method: Method::POST,
@@ -31,8 +32,12 @@ pub(super) fn table() -> Vec<Entry> {
             path: "/api/v1/diagnostics",
             make: || ask::route(Method::GET, diagnostics),
             operation: Some(
-                Operation::new("listDiagnostics", "meta", "What there is to say about the configuration in force.")
-                    .answers(200, "DiagnosticList"),
+                Operation::new(
+                    "listDiagnostics",
+                    "meta",
+                    "What there is to say about the configuration in force.",
+                )
+                .answers(200, "DiagnosticList"),
             ),
         },
     ]
@@ -102,7 +107,11 @@ async fn explain(ask: Ask) -> Result<Done> {
         json!({"kind": error.kind(), "message": error.message(), "detail": denial})
     });
     let mut explanation = json!(explained.explanation);
-    let groups = caller.caller.group.as_ref().is_some_and(|group| ask.actor.runs_group(&caller.caller.organization, group));
+    let groups = caller
+        .caller
+        .group
+        .as_ref()
+        .is_some_and(|group| ask.actor.runs_group(&caller.caller.organization, group));
     if !matches!(ask.actor.role(), Role::SuperAdmin | Role::OrganizationAdmin | Role::Auditor) {
         hide_parents(&mut explanation, groups);
     }
@@ -132,7 +141,10 @@ async fn caller_of(ask: &Ask, key: Option<&str>) -> Result<Arc<BoundCaller>> {
     match view {
         Ok(view) => match &view.hash {
             Some(hash) => ask.gateway().caller_by_hash(hash).await,
-            None => Err(Error::new(ErrorKind::Conflict, "this key has no credential; set the variable that it names")),
+            None => Err(Error::new(
+                ErrorKind::Conflict,
+                "this key has no credential; set the variable that it names",
+            )),
         },
         // The administrator's own key is no key of the directory.
         Err(error) if name.starts_with(PREFIX) => {
@@ -147,7 +159,10 @@ async fn caller_of(ask: &Ask, key: Option<&str>) -> Result<Arc<BoundCaller>> {
 
 async fn diagnostics(ask: Ask) -> Result<Done> {
     if !ask.actor.is_super() {
-        return Err(Error::new(ErrorKind::Forbidden, "only super administrators may read the configuration's diagnostics"));
+        return Err(Error::new(
+            ErrorKind::Forbidden,
+            "only super administrators may read the configuration's diagnostics",
+        ));
     }
     let items = ask.gateway().diagnostics();
     Done::ok(&json!({"items": items, "total": items.len()}))

@@ -25,14 +25,58 @@ pub(super) fn table() -> Vec<Entry> {
     let (all, one) = ("/api/v1/groups", "/api/v1/groups/{group}");
     let (members, member) = ("/api/v1/groups/{group}/members", "/api/v1/groups/{group}/members/{user}");
     vec![
-        entry(Method::GET, all, || ask::route(Method::GET, list), op("listGroups", "Groups that the asker may see.").query(QUERY).answers(200, "GroupList")),
-        entry(Method::POST, all, || ask::route(Method::POST, create), op("createGroup", "Makes a group.").body("NewGroup").answers(201, "Group")),
-        entry(Method::GET, one, || ask::route(Method::GET, get), op("getGroup", "A group, by id or alias.").answers(200, "Group")),
-        entry(Method::PATCH, one, || ask::route(Method::PATCH, update), op("updateGroup", "Changes a group. Null clears a field; one left out stays.").body("GroupPatch").answers(200, "Group")),
-        entry(Method::DELETE, one, || ask::route(Method::DELETE, delete), op("deleteGroup", "Removes a group, its memberships and its keys.").answers_nothing(204)),
-        entry(Method::POST, members, || ask::route(Method::POST, add_member), op("addMember", "Puts a user into a group.").body("NewMember").answers(201, "Member")),
-        entry(Method::PATCH, member, || ask::route(Method::PATCH, update_member), op("updateMember", "Changes a user's place in a group.").body("MemberPatch").answers(200, "Member")),
-        entry(Method::DELETE, member, || ask::route(Method::DELETE, remove_member), op("removeMember", "Takes a user out of a group, with their keys in it.").answers_nothing(204)),
+        entry(
+            Method::GET,
+            all,
+            || ask::route(Method::GET, list),
+            op("listGroups", "Groups that the asker may see.").query(QUERY).answers(200, "GroupList"),
+        ),
+        entry(
+            Method::POST,
+            all,
+            || ask::route(Method::POST, create),
+            op("createGroup", "Makes a group.").body("NewGroup").answers(201, "Group"),
+        ),
+        entry(
+            Method::GET,
+            one,
+            || ask::route(Method::GET, get),
+            op("getGroup", "A group, by id or alias.").answers(200, "Group"),
+        ),
+        entry(
+            Method::PATCH,
+            one,
+            || ask::route(Method::PATCH, update),
+            op("updateGroup", "Changes a group. Null clears a field; one left out stays.")
+                .body("GroupPatch")
+                .answers(200, "Group"),
+        ),
+        entry(
+            Method::DELETE,
+            one,
+            || ask::route(Method::DELETE, delete),
+            op("deleteGroup", "Removes a group, its memberships and its keys.").answers_nothing(204),
+        ),
+        entry(
+            Method::POST,
+            members,
+            || ask::route(Method::POST, add_member),
+            op("addMember", "Puts a user into a group.").body("NewMember").answers(201, "Member"),
+        ),
+        entry(
+            Method::PATCH,
+            member,
+            || ask::route(Method::PATCH, update_member),
+            op("updateMember", "Changes a user's place in a group.")
+                .body("MemberPatch")
+                .answers(200, "Member"),
+        ),
+        entry(
+            Method::DELETE,
+            member,
+            || ask::route(Method::DELETE, remove_member),
+            op("removeMember", "Takes a user out of a group, with their keys in it.").answers_nothing(204),
+        ),
     ]
 }
 

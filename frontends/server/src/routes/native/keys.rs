@@ -27,12 +27,48 @@ pub(super) fn table() -> Vec<Entry> {
     let entry = |method, path, make, operation| Entry { method, path, make, operation: Some(operation) };
     let (all, one) = ("/api/v1/keys", "/api/v1/keys/{key}");
     vec![
-        entry(Method::GET, all, || ask::route(Method::GET, list), op("listKeys", "Keys that the asker may see.").query(QUERY).answers(200, "KeyList")),
-        entry(Method::POST, all, || ask::route(Method::POST, create), op("createKey", "Issues a key. Its secret is shown this once.").body("NewKey").answers(201, "IssuedKey")),
-        entry(Method::GET, one, || ask::route(Method::GET, get), op("getKey", "A key, by id, alias, hash or the key itself.").answers(200, "Key")),
-        entry(Method::PATCH, one, || ask::route(Method::PATCH, update), op("updateKey", "Changes a key. Null clears a field; one left out stays.").body("KeyPatch").answers(200, "Key")),
-        entry(Method::DELETE, one, || ask::route(Method::DELETE, delete), op("deleteKey", "Removes a key. What it used stays in the records.").answers_nothing(204)),
-        entry(Method::POST, "/api/v1/keys/{key}/regenerate", || ask::route(Method::POST, regenerate), op("regenerateKey", "Gives a key a new secret. Everything else stays.").body("Regenerate").answers(200, "IssuedKey")),
+        entry(
+            Method::GET,
+            all,
+            || ask::route(Method::GET, list),
+            op("listKeys", "Keys that the asker may see.").query(QUERY).answers(200, "KeyList"),
+        ),
+        entry(
+            Method::POST,
+            all,
+            || ask::route(Method::POST, create),
+            op("createKey", "Issues a key. Its secret is shown this once.")
+                .body("NewKey")
+                .answers(201, "IssuedKey"),
+        ),
+        entry(
+            Method::GET,
+            one,
+            || ask::route(Method::GET, get),
+            op("getKey", "A key, by id, alias, hash or the key itself.").answers(200, "Key"),
+        ),
+        entry(
+            Method::PATCH,
+            one,
+            || ask::route(Method::PATCH, update),
+            op("updateKey", "Changes a key. Null clears a field; one left out stays.")
+                .body("KeyPatch")
+                .answers(200, "Key"),
+        ),
+        entry(
+            Method::DELETE,
+            one,
+            || ask::route(Method::DELETE, delete),
+            op("deleteKey", "Removes a key. What it used stays in the records.").answers_nothing(204),
+        ),
+        entry(
+            Method::POST,
+            "/api/v1/keys/{key}/regenerate",
+            || ask::route(Method::POST, regenerate),
+            op("regenerateKey", "Gives a key a new secret. Everything else stays.")
+                .body("Regenerate")
+                .answers(200, "IssuedKey"),
+        ),
     ]
 }
 

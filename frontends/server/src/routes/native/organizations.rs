@@ -15,11 +15,41 @@ pub(super) fn table() -> Vec<Entry> {
     let entry = |method, path, make, operation| Entry { method, path, make, operation: Some(operation) };
     let (all, one) = ("/api/v1/organizations", "/api/v1/organizations/{organization}");
     vec![
-        entry(Method::GET, all, || ask::route(Method::GET, list), op("listOrganizations", "Organizations that the asker may see.").answers(200, "OrganizationList")),
-        entry(Method::POST, all, || ask::route(Method::POST, create), op("createOrganization", "Makes an organization.").body("NewOrganization").answers(201, "Organization")),
-        entry(Method::GET, one, || ask::route(Method::GET, get), op("getOrganization", "An organization.").answers(200, "Organization")),
-        entry(Method::PATCH, one, || ask::route(Method::PATCH, update), op("updateOrganization", "Changes an organization. Null clears a field; one left out stays.").body("OrganizationPatch").answers(200, "Organization")),
-        entry(Method::DELETE, one, || ask::route(Method::DELETE, delete), op("deleteOrganization", "Removes an organization that has nothing left in it.").answers_nothing(204)),
+        entry(
+            Method::GET,
+            all,
+            || ask::route(Method::GET, list),
+            op("listOrganizations", "Organizations that the asker may see.").answers(200, "OrganizationList"),
+        ),
+        entry(
+            Method::POST,
+            all,
+            || ask::route(Method::POST, create),
+            op("createOrganization", "Makes an organization.")
+                .body("NewOrganization")
+                .answers(201, "Organization"),
+        ),
+        entry(
+            Method::GET,
+            one,
+            || ask::route(Method::GET, get),
+            op("getOrganization", "An organization.").answers(200, "Organization"),
+        ),
+        entry(
+            Method::PATCH,
+            one,
+            || ask::route(Method::PATCH, update),
+            op("updateOrganization", "Changes an organization. Null clears a field; one left out stays.")
+                .body("OrganizationPatch")
+                .answers(200, "Organization"),
+        ),
+        entry(
+            Method::DELETE,
+            one,
+            || ask::route(Method::DELETE, delete),
+            op("deleteOrganization", "Removes an organization that has nothing left in it.")
+                .answers_nothing(204),
+        ),
     ]
 }
 

@@ -28,7 +28,10 @@ const RECORDS: &[(&str, &str)] = &[
 ];
 
 const SPEND: &[(&str, &str)] = &[
-    ("by", "What to tell apart, separated by commas: day, organization, group, user, key, model, channel. Default: one sum."),
+    (
+        "by",
+        "What to tell apart, separated by commas: day, organization, group, user, key, model, channel. Default: one sum.",
+    ),
     ("from", "From this day on."),
     ("to", "Before this time; widened to whole days."),
     ("organization", "Of this organization."),
@@ -59,10 +62,38 @@ pub(super) fn table() -> Vec<Entry> {
         operation: Some(Operation::new(id, "usage", summary).query(query).answers(200, answer)),
     };
     vec![
-        get("/api/v1/records", || ask::route(Method::GET, records), "listRecords", "Calls, newest first.", RECORDS, "RecordList"),
-        get("/api/v1/spend", || ask::route(Method::GET, spend), "getSpend", "Daily sums of calls.", SPEND, "SpendList"),
-        get("/api/v1/audit", || ask::route(Method::GET, audit), "listAudit", "What was changed by whom, newest first.", AUDIT, "AuditList"),
-        get("/api/v1/audit/verify", || ask::route(Method::GET, verify), "verifyAudit", "Checks every link of the audit trail.", &[], "AuditAnchor"),
+        get(
+            "/api/v1/records",
+            || ask::route(Method::GET, records),
+            "listRecords",
+            "Calls, newest first.",
+            RECORDS,
+            "RecordList",
+        ),
+        get(
+            "/api/v1/spend",
+            || ask::route(Method::GET, spend),
+            "getSpend",
+            "Daily sums of calls.",
+            SPEND,
+            "SpendList",
+        ),
+        get(
+            "/api/v1/audit",
+            || ask::route(Method::GET, audit),
+            "listAudit",
+            "What was changed by whom, newest first.",
+            AUDIT,
+            "AuditList",
+        ),
+        get(
+            "/api/v1/audit/verify",
+            || ask::route(Method::GET, verify),
+            "verifyAudit",
+            "Checks every link of the audit trail.",
+            &[],
+            "AuditAnchor",
+        ),
     ]
 }
 
@@ -103,9 +134,11 @@ async fn spend(ask: Ask) -> Result<Done> {
     let query = parameters(&ask, &known)?;
     let by = parameter(&query, "by").map(|text| dimensions(&text)).transpose()?.unwrap_or_default();
     let filter = record_filter(&ask, &query).await?;
-    let found = ask.admin().spend(&ask.actor, &SpendQuery { filter, by: by.clone(), page: page(&query)? }).await?;
+    let found =
+        ask.admin().spend(&ask.actor, &SpendQuery { filter, by: by.clone(), page: page(&query)? }).await?;
     let items = found.items.iter().map(|row| {
-        let named: Map<String, Value> = by.iter().map(word).zip(row.by.iter().map(|value| json!(value))).collect();
+        let named: Map<String, Value> =
+            by.iter().map(word).zip(row.by.iter().map(|value| json!(value))).collect();
         let mut item = json!(row.sums);
         item["by"] = named.into();
         item
@@ -116,7 +149,10 @@ async fn spend(ask: Ask) -> Result<Done> {
 fn dimensions(text: &str) -> Result<Vec<Dimension>> {
     let one = |word: &str| {
         serde_json::from_value(json!(word.trim())).map_err(|_| {
-            let message = format!("`{}` can't be told apart by; day, organization, group, user, key, model, channel can", word.trim());
+            let message = format!(
+                "`{}` can't be told apart by; day, organization, group, user, key, model, channel can",
+                word.trim()
+            );
             Error::new(ErrorKind::InvalidRequest, message).with("param", "by")
         })
     };

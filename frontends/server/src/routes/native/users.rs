@@ -26,11 +26,38 @@ pub(super) fn table() -> Vec<Entry> {
     let entry = |method, path, make, operation| Entry { method, path, make, operation: Some(operation) };
     let (all, one) = ("/api/v1/users", "/api/v1/users/{user}");
     vec![
-        entry(Method::GET, all, || ask::route(Method::GET, list), op("listUsers", "Users that the asker may see.").query(QUERY).answers(200, "UserList")),
-        entry(Method::POST, all, || ask::route(Method::POST, create), op("createUser", "Makes a user.").body("NewUser").answers(201, "User")),
-        entry(Method::GET, one, || ask::route(Method::GET, get), op("getUser", "A user.").answers(200, "User")),
-        entry(Method::PATCH, one, || ask::route(Method::PATCH, update), op("updateUser", "Changes a user. Null clears a field; one left out stays.").body("UserPatch").answers(200, "User")),
-        entry(Method::DELETE, one, || ask::route(Method::DELETE, delete), op("deleteUser", "Removes a user, their memberships and their keys.").answers_nothing(204)),
+        entry(
+            Method::GET,
+            all,
+            || ask::route(Method::GET, list),
+            op("listUsers", "Users that the asker may see.").query(QUERY).answers(200, "UserList"),
+        ),
+        entry(
+            Method::POST,
+            all,
+            || ask::route(Method::POST, create),
+            op("createUser", "Makes a user.").body("NewUser").answers(201, "User"),
+        ),
+        entry(
+            Method::GET,
+            one,
+            || ask::route(Method::GET, get),
+            op("getUser", "A user.").answers(200, "User"),
+        ),
+        entry(
+            Method::PATCH,
+            one,
+            || ask::route(Method::PATCH, update),
+            op("updateUser", "Changes a user. Null clears a field; one left out stays.")
+                .body("UserPatch")
+                .answers(200, "User"),
+        ),
+        entry(
+            Method::DELETE,
+            one,
+            || ask::route(Method::DELETE, delete),
+            op("deleteUser", "Removes a user, their memberships and their keys.").answers_nothing(204),
+        ),
     ]
 }
 

@@ -1,0 +1,157 @@
+//! The document's schemas against what is really written and read.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use sluicegate::admin::{
+    ChannelPatch, GroupPatch, KeyPatch, KeyView, LimitUse, MemberPatch, NewChannel, NewGroup, NewKey,
+    NewMember, NewOrganization, NewUser, OrganizationPatch, Regenerate, UserPatch,
+};
+use sluicegate::config::Severity;
+use sluicegate::core::health::HealthView;
+use sluicegate::store::{AuditEvent, Sums};
+use sluicegate::{ApiKey, Channel, Group, Organization, Usage, User};
+
+use super::{PageQuery, present, time};
+use sluicegate::Timestamp;
+use sluicegate::store::Page;
+
+fn properties(schema: &str) -> Map<String, Value> {
+    let document: Value = serde_json::from_str(crate::openapi::document()).unwrap();
+    document["components"]["schemas"][schema]["properties"]
+        .as_object()
+        .unwrap_or_else(|| panic!("no schema {schema}"))
+        .clone()
+}
+
+fn names(map: &Map<String, Value>) -> BTreeSet<String> {
+    map.keys().cloned().collect()
+}
+
+/// Whatever a value has is in its schema. Fields that are left out when empty may be in the schema alone.
+#[track_caller]
+fn described<T: Serialize>(schema: &str, value: &T) {
+    let value = serde_json::to_value(value).unwrap();
+    let properties = properties(schema);
+    let missing: Vec<_> =
+        value.as_object().unwrap().keys().filter(|name| !properties.contains_key(*name)).collect();
+    assert!(missing.is_empty(), "{schema} lacks {missing:?}");
+}
+
+/// The type reads exactly the schema's fields: each of them by itself, and no other.
+#[track_caller]
+fn read<T: DeserializeOwned>(schema: &str, required: &Value) {
+    for name in properties(schema).keys() {
+        let mut body = required.as_object().unwrap().clone();
+        body.insert(name.clone(), json!({"no": "such value"}));
+        let complaint =
+            serde_json::from_value::<T>(body.into()).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(!complaint.contains("unknown field"), "{schema}.{name} isn't read: {complaint}");
+    }
+    let mut body = required.as_object().unwrap().clone();
+    body.insert("nonsense".to_owned(), json!(1));
+    let complaint = serde_json::from_value::<T>(body.into())
+        .err()
+        .unwrap_or_else(|| panic!("{schema} reads anything"))
+        .to_string();
+    // The complaint lists what is known: nothing of it may be missing from the schema.
+    let known: BTreeSet<String> = complaint.split('`').skip(3).step_by(2).map(str::to_owned).collect();
+    let described = names(&properties(schema));
+    let lacking: Vec<_> = known.difference(&described).collect();
+    assert!(lacking.is_empty(), "{schema} lacks {lacking:?}");
+}
+
+#[test]
+fn requests_are_read_as_described() {
+    read::<NewKey>("NewKey", &json!({}));
+    read::<KeyPatch>("KeyPatch", &json!({}));
+    read::<Regenerate>("Regenerate", &json!({}));
+    read::<NewGroup>("NewGroup", &json!({}));
+    read::<GroupPatch>("GroupPatch", &json!({}));
+    read::<NewMember>("NewMember", &json!({"user": "u"}));
+    read::<MemberPatch>("MemberPatch", &json!({}));
+    read::<NewUser>("NewUser", &json!({}));
+    read::<UserPatch>("UserPatch", &json!({}));
+    read::<NewOrganization>("NewOrganization", &json!({}));
+    read::<OrganizationPatch>("OrganizationPatch", &json!({}));
+    let channel = channel();
+    read::<NewChannel>("NewChannel", &json!({ "channel": channel }));
+    read::<ChannelPatch>("ChannelPatch", &json!({ "channel": channel }));
+}
+
+fn channel() -> Channel {
+    serde_json::from_value(json!({
+        "id": "c", "name": "c", "provider": "openai", "endpoints": [], "auth": "bearer", "secret": "none",
+        "models": [{"group": "m", "upstream": "m"}],
+    }))
+    .unwrap()
+}
+
+#[test]
+fn answers_are_written_as_described() {
+    let key: ApiKey = serde_json::from_value(json!({"id": "k", "organization": "o"})).unwrap();
+    let view = KeyView {
+        limit_states: Vec::new(),
+        key,
+        hash: None,
+        created_by: String::new(),
+        updated_at: Default::default(),
+        updated_by: String::new(),
+        used: Sums::default(),
+    };
+    described("Key", &present(&view, &[]).unwrap());
+    let group: Group = serde_json::from_value(json!({"id": "g", "organization": "o"})).unwrap();
+    described("Group", &present(&group, &[]).unwrap());
+    let user: User = serde_json::from_value(json!({"id": "u", "organization": "o"})).unwrap();
+    described("User", &present(&user, &[]).unwrap());
+    let organization: Organization = serde_json::from_value(json!({"id": "o"})).unwrap();
+    described("Organization", &present(&organization, &[]).unwrap());
+    described("ChannelBody", &channel());
+    described("ChannelModel", &channel().models[0]);
+    described("Sums", &Sums::default());
+    described("Usage", &Usage::default());
+    described("Health", &HealthView::default());
+    let state: LimitUse = serde_json::from_value(json!({
+        "scope": "key", "metric": "spend", "window": "day", "model": null, "mode": "strict", "max": 1, "settled": 0,
+        "reserved": 0, "held": 0, "remaining": 1, "resets_at": null,
+    }))
+    .unwrap();
+    described("LimitUse", &state);
+    let event: AuditEvent = serde_json::from_value(json!({
+        "seq": 1, "at": 0, "actor": "a", "action": "b", "target": "c", "organization": null, "group": null, "user": null,
+        "detail": {}, "mac": "m",
+    }))
+    .unwrap();
+    described("AuditEvent", &event);
+    described(
+        "Diagnostic",
+        &sluicegate::config::Diagnostic {
+            severity: Severity::Note,
+            code: "c",
+            path: String::new(),
+            line: 1,
+            column: 1,
+            at: String::new(),
+            message: String::new(),
+            remedy: String::new(),
+            paste: Some(String::new()),
+        },
+    );
+}
+
+#[test]
+fn times_are_read_in_three_spellings() {
+    for text in ["2026-11-23", "2026-11-23T00:00:00Z", "1795392000000"] {
+        assert_eq!(time("from", text).unwrap(), Timestamp::from_ms(1_795_392_000_000), "{text}");
+    }
+    assert!(time("from", "yesterday").is_err());
+}
+
+#[test]
+fn a_page_is_bounded() {
+    let page = |limit: &str| PageQuery { limit: Some(limit.into()), offset: None }.page();
+    assert_eq!(page("100000").unwrap(), Page::new(Page::MAX, 0));
+    assert!(page("-1").is_err());
+}
