@@ -13,6 +13,8 @@ pub(crate) fn start() {
     let targets = asked.as_deref().and_then(|text| Targets::from_str(text).ok()).unwrap_or_else(|| {
         Targets::new()
             .with_default(LevelFilter::WARN)
+            // What a client sends wrong is answered, and no error of ours.
+            .with_target("actix_http", LevelFilter::OFF)
             .with_target("sluicegate", LevelFilter::INFO)
             .with_target("sluicegate_server", LevelFilter::INFO)
     });

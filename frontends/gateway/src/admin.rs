@@ -39,7 +39,7 @@ pub use user::{NewUser, UserPatch, UserView};
 
 use crate::directory::{DeclaredTenants, Directory};
 use crate::secret::Sealer;
-use crate::store::{AuditChain, AuditEvent, Change, NewEvent, Store};
+use crate::store::{AuditChain, AuditEvent, Change, NewEvent, Owner, Store};
 
 /// The organization of everything that names none.
 pub const DEFAULT_ORGANIZATION: &str = "default";
@@ -122,6 +122,28 @@ impl Admin {
 
     /// Makes changes and writes down who did what; forgets what is cached about callers.
     async fn commit(&self, actor: &Actor, deed: Deed, changes: Vec<Change>) -> Result<AuditEvent> {
+        let event = self.write(actor, deed, changes).await?;
+        self.0.directory.invalidate();
+        Ok(event)
+    }
+
+    /// Like [`commit`](Self::commit), for a change of limits: their counters are seeded before any call can meet them.
+    async fn commit_limits(
+        &self,
+        actor: &Actor,
+        deed: Deed,
+        changes: Vec<Change>,
+        owner: &Owner,
+        (before, after): (&[Limit], &[Limit]),
+    ) -> Result<AuditEvent> {
+        let seeds = self.seeds(owner, before, after).await?;
+        let event = self.write(actor, deed, changes).await?;
+        self.plant(&seeds);
+        self.0.directory.invalidate();
+        Ok(event)
+    }
+
+    async fn write(&self, actor: &Actor, deed: Deed, changes: Vec<Change>) -> Result<AuditEvent> {
         let event = NewEvent {
             at: self.now(),
             actor: actor.name().to_owned(),
@@ -132,9 +154,7 @@ impl Admin {
             user: deed.user,
             detail: deed.detail,
         };
-        let event = self.store().apply(&changes, &event, &*self.0.chain).await?;
-        self.0.directory.invalidate();
-        Ok(event)
+        self.store().apply(&changes, &event, &*self.0.chain).await
     }
 
     /// How the limits of a scope stand.
@@ -211,3 +231,6 @@ fn invalid(param: &'static str, message: impl Into<String>) -> Error {
 fn came_second(error: &Error) -> bool {
     error.kind() == ErrorKind::Conflict && error.retry() == Retry::Now
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;

@@ -1,5 +1,6 @@
 //! Upstreams: where attempts are sent. Nothing here translates, retries or decides.
 
+mod direct;
 mod http;
 mod mock;
 mod target;

@@ -1,6 +1,7 @@
 //! Request bodies: read whole, decompressed, and bounded both before and after.
 
 use std::io::Read;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
@@ -14,6 +15,9 @@ use sluicegate::{Error, ErrorKind, Result};
 /// Codings on top of each other that we undo. HTTP allows any number; nobody sends more than one.
 const LAYERS_MAX: usize = 2;
 
+/// How long a body that is too large is read on, so that its sender gets to see why.
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
 /// Reads a body of at most `limit` bytes, before and after decompression.
 ///
 /// # Errors
@@ -21,10 +25,17 @@ const LAYERS_MAX: usize = 2;
 pub async fn read(req: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {
     let declared =
         req.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > limit as u64) {
-        return Err(too_large(limit));
-    }
-    let raw = collect(payload, declared, limit).await?;
+    let collected = match declared.is_some_and(|length| length > limit as u64) {
+        true => Err(too_large(limit)),
+        false => collect(payload, declared, limit).await,
+    };
+    let raw = match collected {
+        Err(error) if error.kind() == ErrorKind::PayloadTooLarge => {
+            drain(payload, limit).await;
+            return Err(error);
+        }
+        collected => collected?,
+    };
     match req.headers().get(CONTENT_ENCODING) {
         None => Ok(raw),
         Some(value) => {
@@ -68,6 +79,22 @@ async fn collect(payload: &mut Payload, declared: Option<u64>, limit: usize) -> 
             None => return Ok(whole.freeze()),
         }
     }
+}
+
+/// Reads on for a while without keeping anything: who is still sending doesn't look for an answer, and would only see
+/// the connection break.
+async fn drain(payload: &mut Payload, limit: usize) {
+    // BOUND: as much again as is allowed, and two seconds.
+    let discard = async {
+        let mut left = limit;
+        while let Some(Ok(chunk)) = payload.next().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DRAIN_TIME, discard).await;
 }
 
 /// A content coding that we know.

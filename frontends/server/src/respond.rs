@@ -2,9 +2,9 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use sluicegate::{Error, ErrorKind, Format, Rejection, Retry};
+use sluicegate::{Error, ErrorKind, Facts, Format, Rejection, Retry};
 
 use crate::facts;
 
@@ -109,22 +109,18 @@ pub fn rejection(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpRe
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A 200 with this JSON.
-pub fn json<T: Serialize>(value: &T) -> HttpResponse {
-    body(HttpResponse::Ok(), value)
-}
-
-/// A 201 with this JSON.
-pub fn created<T: Serialize>(value: &T) -> HttpResponse {
-    body(HttpResponse::Created(), value)
-}
-
-fn body<T: Serialize>(mut response: HttpResponseBuilder, value: &T) -> HttpResponse {
+pub fn json<T: Serialize>(req: &HttpRequest, face: Face, value: &T) -> HttpResponse {
     match serde_json::to_vec(value) {
-        Ok(text) => response.insert_header((header::CONTENT_TYPE, JSON)).body(text),
-        Err(error) => {
-            tracing::error!(%error, "an answer couldn't be written as JSON");
-            HttpResponse::InternalServerError().finish()
+        Ok(text) => {
+            let mut response = HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).body(text);
+            facts::write(response.headers_mut(), req, face, &Facts::default());
+            response
         }
+        Err(why) => error(
+            req,
+            face,
+            Error::new(ErrorKind::Internal, "an answer couldn't be written").with_source(why),
+        ),
     }
 }
 

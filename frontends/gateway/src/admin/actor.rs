@@ -130,7 +130,7 @@ impl Admin {
             organization: Some(caller.organization.clone()),
             user: None,
             key: None,
-            member_of: Vec::new(),
+            member_of: caller.group.iter().cloned().collect(),
             admin_of: Vec::new(),
         });
         actor.key = Some(key.clone());

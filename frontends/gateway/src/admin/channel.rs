@@ -131,8 +131,8 @@ impl Admin {
         let deed =
             Deed::new("channel.update", format!("channel {id}")).changed(&shown(before), &shown(&after));
         let put = Change::PutChannel(after.clone(), secret, Expect::Version(stored.channel.version));
-        self.commit(actor, deed, vec![put]).await?;
-        self.seed_new_limits(&Owner::Channel(id.clone()), &before.limits, &after.limits).await?;
+        let owner = Owner::Channel(id.clone());
+        self.commit_limits(actor, deed, vec![put], &owner, (&before.limits, &after.limits)).await?;
         self.0.host.reload().await?;
         self.channel(actor, id).await
     }

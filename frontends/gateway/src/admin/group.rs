@@ -282,8 +282,8 @@ impl Admin {
             .of(&after.organization, Some(&after.id), None)
             .changed(before, &after);
         let put = Change::PutGroup(after.clone(), Expect::Version(stored.version));
-        self.commit(actor, deed, vec![put]).await?;
-        self.seed_new_limits(&Owner::Group(after.id.clone()), &before.limits, &after.limits).await?;
+        let owner = Owner::Group(after.id.clone());
+        self.commit_limits(actor, deed, vec![put], &owner, (&before.limits, &after.limits)).await?;
         Ok(after.id)
     }
 
@@ -319,9 +319,8 @@ impl Admin {
         let deed = Deed::new("member.add", format!("group {}", group.id))
             .of(&group.organization, Some(&group.id), Some(&member.user))
             .whole(&member);
-        self.commit(actor, deed, changes).await?;
         let owner = Owner::Membership(group.id.clone(), member.user.clone());
-        self.seed_new_limits(&owner, &[], &member.limits.0).await?;
+        self.commit_limits(actor, deed, changes, &owner, (&[], &member.limits.0)).await?;
         self.member(actor, &group.id, &member.user).await
     }
 
@@ -357,9 +356,8 @@ impl Admin {
             .of(&group.organization, Some(&group.id), Some(user))
             .changed(&stored.value, &after);
         let put = Change::PutMembership(after.clone(), Expect::Version(stored.version));
-        self.commit(actor, deed, vec![put]).await?;
         let owner = Owner::Membership(group.id.clone(), user.clone());
-        self.seed_new_limits(&owner, &stored.value.limits, &after.limits).await
+        self.commit_limits(actor, deed, vec![put], &owner, (&stored.value.limits, &after.limits)).await.map(drop)
     }
 
     /// Takes a user out of a group, with the keys that they have in it.

@@ -324,8 +324,8 @@ impl Admin {
             old_hash_until: None,
             expect: Expect::Version(stored.key.version),
         };
-        self.commit(actor, deed, vec![put]).await?;
-        self.seed_new_limits(&Owner::Key(after.id.clone()), &before.limits, &after.limits).await?;
+        let owner = Owner::Key(after.id.clone());
+        self.commit_limits(actor, deed, vec![put], &owner, (&before.limits, &after.limits)).await?;
         Ok(after.id)
     }
 

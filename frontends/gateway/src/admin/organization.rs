@@ -102,9 +102,9 @@ impl Admin {
         };
         let deed = Deed::new("organization.create", format!("organization {id}")).of(&id, None, None).whole(&organization);
         let put = Change::PutOrganization(organization.clone(), Expect::New);
-        self.commit(actor, deed, vec![put]).await?;
         // The default organization is used without being made.
-        self.seed_new_limits(&Owner::Organization(id.clone()), &[], &organization.limits).await?;
+        let owner = Owner::Organization(id.clone());
+        self.commit_limits(actor, deed, vec![put], &owner, (&[], &organization.limits)).await?;
         self.organization(actor, &id).await
     }
 
@@ -179,8 +179,8 @@ impl Admin {
         let deed =
             Deed::new("organization.update", format!("organization {id}")).of(id, None, None).changed(before, &after);
         let put = Change::PutOrganization(after.clone(), Expect::Version(stored.version));
-        self.commit(actor, deed, vec![put]).await?;
-        self.seed_new_limits(&Owner::Organization(id.clone()), &before.limits, &after.limits).await
+        let owner = Owner::Organization(id.clone());
+        self.commit_limits(actor, deed, vec![put], &owner, (&before.limits, &after.limits)).await.map(drop)
     }
 
     /// Removes an organization that has neither groups nor users nor keys left. For super administrators.

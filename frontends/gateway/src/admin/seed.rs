@@ -6,32 +6,42 @@ use sluicegate_core::{Limit, Metric, Result, Scope, Timestamp, Window};
 use super::Admin;
 use crate::store::{Owner, Since, Sums};
 
+/// What the counters of new limits begin with: each limit's scope, and its balances.
+pub(super) type Seeds = Vec<(Scope, Limit, Vec<Balance>)>;
+
 impl Admin {
-    /// Seeds the counters of the limits in `after` that count something which none in `before` counted. To be called
-    /// once the change is stored and before callers are bound anew.
-    pub(super) async fn seed_new_limits(&self, owner: &Owner, before: &[Limit], after: &[Limit]) -> Result<()> {
+    /// What the counters of those limits in `after` begin with that count something which none in `before` counted.
+    ///
+    /// Calls under way are in no record yet and aren't bound to the new limits: what they use isn't counted there.
+    pub(super) async fn seeds(&self, owner: &Owner, before: &[Limit], after: &[Limit]) -> Result<Seeds> {
         let counts = |a: &Limit, b: &Limit| a.metric == b.metric && a.window == b.window && a.model == b.model;
         let new = |limit: &&Limit| {
             limit.metric != Metric::Concurrency && !before.iter().any(|old| counts(old, limit))
         };
         let limits: Vec<&Limit> = after.iter().filter(new).collect();
         if limits.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         self.0.host.flush_records().await;
-        let mut seeds = Vec::new();
+        let mut seeds = Seeds::new();
         for limit in limits {
-            seeds.push((limit, self.used_so_far(owner, limit).await?));
+            if !seeds.iter().any(|(_, seeded, _)| counts(seeded, limit)) {
+                seeds.push((owner.scope(), limit.clone(), self.used_so_far(owner, limit).await?));
+            }
         }
-        let (scope, now) = (owner.scope(), self.now());
+        Ok(seeds)
+    }
+
+    /// Sets the counters to where they begin.
+    pub(super) fn plant(&self, seeds: &Seeds) {
+        let now = self.now();
         let mut ledger = self.0.engine.ledger();
-        for (limit, balances) in &seeds {
-            let cell = ledger.cell(&scope, limit.metric, limit.window, limit.model.as_ref());
+        for (scope, limit, balances) in seeds {
+            let cell = ledger.cell(scope, limit.metric, limit.window, limit.model.as_ref());
             // The counter may be left over from a limit that was removed: then it has missed what came since.
             ledger.reset(cell, now);
             balances.iter().for_each(|balance| ledger.seed(balance, now));
         }
-        Ok(())
     }
 
     /// What an owner has used in a limit's present window.

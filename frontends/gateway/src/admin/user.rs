@@ -235,10 +235,9 @@ impl Admin {
             .of(&after.organization, None, Some(id))
             .changed(before, &after);
         let put = Change::PutUser(after.clone(), Expect::Version(stored.version));
-        self.commit(actor, deed, vec![put]).await?;
         let grouped = self.0.engine.snapshot().declared.quota.apply_user_limits_to_group_keys;
         let owner = Owner::User { user: id.clone(), ungrouped: !grouped };
-        self.seed_new_limits(&owner, &before.limits, &after.limits).await
+        self.commit_limits(actor, deed, vec![put], &owner, (&before.limits, &after.limits)).await.map(drop)
     }
 
     /// Removes a user, their memberships and their keys. What they used stays in the records.

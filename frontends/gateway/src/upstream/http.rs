@@ -1,7 +1,9 @@
-//! Upstreams over HTTP, through reqwest: its own retries, redirects and decompression are off.
+//! Upstreams over HTTP/1.1: straight through hyper's client, or through reqwest where a proxy stands between. Retries,
+//! redirects and decompression of their own are off.
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,20 +15,22 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AF
 use sluicegate_core::channel::Transport;
 use sluicegate_core::{Error, ErrorKind, Result};
 
+use super::direct::Direct;
 use super::{TimedBody, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
 
 /// Idle connections kept for each upstream host and worker.
-const IDLE_PER_HOST: usize = 64;
+pub(super) const IDLE_PER_HOST: usize = 64;
 /// Idle connections are closed after this long: before most servers close theirs, so that we don't write into one that
 /// is being closed.
-const IDLE_FOR: Duration = Duration::from_secs(50);
+pub(super) const IDLE_FOR: Duration = Duration::from_secs(50);
 
-/// Sends over HTTP/1.1, with a pool of its own. Build one on each worker.
+/// Sends over HTTP/1.1, with pools of its own. Build one on each worker.
 #[derive(Default)]
 pub struct HttpUpstream {
-    /// One client for each way to get there. BOUND: the configuration's distinct transports.
-    clients: Mutex<HashMap<ClientKey, reqwest::Client>>,
-    direct: std::sync::OnceLock<(u64, reqwest::Client)>,
+    /// The client for the plain way, where no lock is needed, with the connection timeout that it was built for.
+    plain: OnceLock<(u64, Direct)>,
+    /// One client for each other way to get there. BOUND: the configuration's distinct transports.
+    others: Mutex<HashMap<ClientKey, Arc<Other>>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -35,24 +39,35 @@ struct ClientKey {
     connect_ms: u64,
 }
 
+enum Other {
+    Direct(Direct),
+    Proxied(reqwest::Client),
+}
+
 impl HttpUpstream {
-    /// The client for this way. The first plain one is kept where no lock is needed.
-    fn client(&self, transport: &Transport, connect_ms: u64) -> Result<reqwest::Client> {
-        if *transport == Transport::default() {
-            if let Some((_, client)) = self.direct.get().filter(|(ms, _)| *ms == connect_ms) {
-                return Ok(client.clone());
-            }
-            if self.direct.get().is_none() {
-                let client = build_client(transport, connect_ms)?;
-                return Ok(self.direct.get_or_init(|| (connect_ms, client)).1.clone());
-            }
+    /// The plain client, if this is the plain way.
+    fn plain(&self, transport: &Transport, connect_ms: u64) -> Result<Option<&Direct>> {
+        if *transport != Transport::default() {
+            return Ok(None);
         }
+        if self.plain.get().is_none() {
+            let built = Direct::build(None, connect_ms)?;
+            // Another call may have been quicker: its client serves.
+            let _ = self.plain.set((connect_ms, built));
+        }
+        Ok(self.plain.get().filter(|(ms, _)| *ms == connect_ms).map(|(_, client)| client))
+    }
+
+    fn other(&self, transport: &Transport, connect_ms: u64) -> Result<Arc<Other>> {
         let key = ClientKey { transport: transport.clone(), connect_ms };
-        if let Some(client) = self.clients.lock().get(&key) {
-            return Ok(client.clone());
+        if let Some(client) = self.others.lock().get(&key) {
+            return Ok(Arc::clone(client));
         }
-        let client = build_client(transport, connect_ms)?;
-        Ok(self.clients.lock().entry(key).or_insert(client).clone())
+        let client = Arc::new(match transport.proxy {
+            None => Other::Direct(Direct::build(transport.extra_ca_file.as_deref(), connect_ms)?),
+            Some(_) => Other::Proxied(build_client(transport, connect_ms)?),
+        });
+        Ok(Arc::clone(self.others.lock().entry(key).or_insert(client)))
     }
 }
 
@@ -81,45 +96,62 @@ fn build_client(transport: &Transport, connect_ms: u64) -> Result<reqwest::Clien
 #[async_trait]
 impl Upstream for HttpUpstream {
     async fn send(&self, request: UpstreamRequest) -> Result<UpstreamResponse, UpstreamFault> {
-        let UpstreamRequest { target, headers, body, timeouts, .. } = request;
-        let unreachable = |why: String| UpstreamFault::Unreachable(why);
-        let Some(url) = target.url.clone() else {
-            return Err(unreachable("the channel has no address".to_owned()));
+        let unreachable = |error: Error| UpstreamFault::Unreachable(error.message().to_owned());
+        let Some(address) = &request.target.address else {
+            return Err(UpstreamFault::Unreachable("the channel has no address".to_owned()));
         };
-        let client = self
-            .client(&target.transport, timeouts.connect_ms.unwrap_or(10_000))
-            .map_err(|error| unreachable(error.message().to_owned()))?;
-        let mut outgoing = reqwest::Request::new(reqwest::Method::POST, url);
-        *outgoing.headers_mut() = target.headers.clone();
-        for (name, value) in headers {
+        let mut headers = request.target.headers.clone();
+        for (name, value) in &request.headers {
             // What can't be a header isn't one of ours to send.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                outgoing.headers_mut().insert(name, value);
+                headers.insert(name, value);
             }
         }
-        *outgoing.body_mut() = Some(body.into());
-
-        let response = match timeouts.first_byte_ms {
-            Some(ms) => tokio::time::timeout(Duration::from_millis(ms), client.execute(outgoing))
-                .await
-                .map_err(|_| UpstreamFault::Timeout { sent: true })?,
-            None => client.execute(outgoing).await,
+        let connect_ms = request.timeouts.connect_ms.unwrap_or(10_000);
+        let transport = &request.target.transport;
+        if let Some(client) = self.plain(transport, connect_ms).map_err(unreachable)? {
+            return client.send(address.uri.clone(), headers, request).await;
         }
-        .map_err(|error| fault(&error))?;
-        Ok(head(response, timeouts.between_bytes_ms))
+        match &*self.other(transport, connect_ms).map_err(unreachable)? {
+            Other::Direct(client) => client.send(address.uri.clone(), headers, request).await,
+            Other::Proxied(client) => send_proxied(client, address.url.clone(), headers, request).await,
+        }
     }
 }
 
-fn head(response: reqwest::Response, between_ms: Option<u64>) -> UpstreamResponse {
-    let headers = response.headers();
+async fn send_proxied(
+    client: &reqwest::Client,
+    url: reqwest::Url,
+    headers: HeaderMap,
+    request: UpstreamRequest,
+) -> Result<UpstreamResponse, UpstreamFault> {
+    let mut outgoing = reqwest::Request::new(reqwest::Method::POST, url);
+    *outgoing.headers_mut() = headers;
+    *outgoing.body_mut() = Some(request.body.into());
+    let response = match request.timeouts.first_byte_ms {
+        Some(ms) => tokio::time::timeout(Duration::from_millis(ms), client.execute(outgoing))
+            .await
+            .map_err(|_| UpstreamFault::Timeout { sent: true })?,
+        None => client.execute(outgoing).await,
+    }
+    .map_err(|error| fault(&error))?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = Box::new(HttpBody(reqwest::Body::from(response)));
+    Ok(head(status, &headers, body, request.timeouts.between_bytes_ms))
+}
+
+/// What matters of an answer's head, with a body whose reads must come in time.
+pub(super) fn head(
+    status: u16,
+    headers: &HeaderMap,
+    body: Box<dyn UpstreamBody>,
+    between_ms: Option<u64>,
+) -> UpstreamResponse {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let is_event_stream = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes).trim_ascii_start();
+    let is_event_stream = kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"));
     let request_id = text("x-request-id").or_else(|| text("request-id")).map(str::to_owned);
-    let (status, retry_after_ms) = (response.status().as_u16(), retry_after(headers));
-    let body: Box<dyn UpstreamBody> = Box::new(HttpBody(reqwest::Body::from(response)));
+    let retry_after_ms = if (200..300).contains(&status) { None } else { retry_after(headers) };
     let body = match between_ms {
         Some(ms) => Box::new(TimedBody::new(body, ms)),
         None => body,
@@ -148,7 +180,7 @@ fn fault(error: &reqwest::Error) -> UpstreamFault {
     }
 }
 
-fn root_cause(error: &dyn std::error::Error) -> String {
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

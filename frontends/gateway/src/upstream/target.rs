@@ -10,17 +10,24 @@ use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Format, Result, Snap
 
 /// The address of one endpoint of one channel, with its standing headers (the credential among them) and transport.
 pub struct Target {
-    pub(crate) url: Option<reqwest::Url>,
+    pub(crate) address: Option<Address>,
     pub(crate) headers: HeaderMap,
     pub(crate) transport: Transport,
     /// The format that it speaks.
     pub format: Format,
 }
 
+/// An address, parsed once for each client.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    pub(crate) url: reqwest::Url,
+    pub(crate) uri: hyper::Uri,
+}
+
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Headers hold the credential.
-        write!(f, "Target({:?}, {})", self.format, self.url.as_ref().map_or("mock", reqwest::Url::as_str))
+        write!(f, "Target({:?}, {})", self.format, self.address.as_ref().map_or("mock", |address| address.url.as_str()))
     }
 }
 
@@ -33,7 +40,7 @@ impl Target {
 
     /// Whether it is the built-in provider, which needs no network.
     pub fn is_mock(&self) -> bool {
-        self.url.is_none()
+        self.address.is_none()
     }
 }
 
@@ -86,11 +93,11 @@ fn build(channel: &Channel, endpoint: &Endpoint, secrets: &dyn SecretResolver) -
     if let Some((name, value)) = credential(channel, endpoint, secrets)? {
         headers.insert(name, value);
     }
-    let url = match (channel.provider.as_str(), endpoint.url.as_str()) {
+    let address = match (channel.provider.as_str(), endpoint.url.as_str()) {
         ("mock", "") => None,
-        (_, url) => Some(address(channel, url)?),
+        (_, url) => Some(parse_address(channel, url)?),
     };
-    Ok(Target { url, headers, transport: channel.transport.clone(), format: endpoint.format })
+    Ok(Target { address, headers, transport: channel.transport.clone(), format: endpoint.format })
 }
 
 fn credential(
@@ -119,11 +126,13 @@ fn credential(
     Ok(Some((name, value)))
 }
 
-fn address(channel: &Channel, url: &str) -> Result<reqwest::Url> {
-    let parsed = reqwest::Url::parse(url)
-        .map_err(|why| config(channel, format!("`{url}` is no address ({why}); write it as https://host/path")))?;
-    match parsed.scheme() {
-        "http" | "https" => Ok(parsed),
+fn parse_address(channel: &Channel, text: &str) -> Result<Address> {
+    let url = reqwest::Url::parse(text)
+        .map_err(|why| config(channel, format!("`{text}` is no address ({why}); write it as https://host/path")))?;
+    let uri = hyper::Uri::try_from(url.as_str())
+        .map_err(|why| config(channel, format!("`{text}` is no address ({why}); write it as https://host/path")))?;
+    match url.scheme() {
+        "http" | "https" => Ok(Address { url, uri }),
         scheme => Err(config(channel, format!("`{scheme}` addresses can't be called; use https"))),
     }
 }

@@ -16,17 +16,21 @@ const CREATED_AT: &str = "2023-02-28T18:56:42Z";
 pub async fn list(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let face = face(&req);
     match cards(&req, &state).await {
-        Ok(cards) => respond::json(&match face {
-            Face::OpenAi => {
-                json!({"object": "list", "data": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>()})
-            }
-            Face::Anthropic => json!({
-                "data": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>(),
-                "has_more": false,
-                "first_id": cards.first().map(|card| card.name.as_str()),
-                "last_id": cards.last().map(|card| card.name.as_str()),
-            }),
-        }),
+        Ok(cards) => respond::json(
+            &req,
+            face,
+            &match face {
+                Face::OpenAi => {
+                    json!({"object": "list", "data": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>()})
+                }
+                Face::Anthropic => json!({
+                    "data": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>(),
+                    "has_more": false,
+                    "first_id": cards.first().map(|card| card.name.as_str()),
+                    "last_id": cards.last().map(|card| card.name.as_str()),
+                }),
+            },
+        ),
         Err(error) => respond::error(&req, face, error),
     }
 }
@@ -44,7 +48,7 @@ pub async fn one(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
         })
     });
     match card {
-        Ok(card) => respond::json(&one_json(&card, face)),
+        Ok(card) => respond::json(&req, face, &one_json(&card, face)),
         Err(error) => respond::error(&req, face, error),
     }
 }

@@ -1,0 +1,357 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sluicegate_core::channel::{Auth, Endpoint, SecretRef};
+use sluicegate_core::ledger::{Balance, bucket_ms};
+use sluicegate_core::ports::RecordStore as _;
+use sluicegate_core::snapshot::Declared;
+use sluicegate_core::{
+    ApiKey, Channel, Format, Group, Membership, Metric, Mode, Organization, Role, Secret, Snapshot, Timestamp, User, Window,
+};
+
+use super::*;
+use crate::ManualClock;
+use crate::credential::KeyHash;
+use crate::secret::MasterSecret;
+use crate::store::{Expect, GroupFilter, KeyFilter, KeyRef, Page, Reach, RecordFilter, UserFilter};
+
+mod limits;
+mod matrix;
+
+struct Host {
+    reloads: AtomicUsize,
+}
+
+#[async_trait]
+impl AdminHost for Host {
+    async fn flush_records(&self) {}
+
+    async fn reload(&self) -> Result<()> {
+        self.reloads.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn config_file(&self) -> Option<String> {
+        Some("gateway.yaml".to_owned())
+    }
+
+    fn sealer(&self) -> Result<Sealer> {
+        Ok(master().sealer())
+    }
+}
+
+fn master() -> MasterSecret {
+    MasterSecret::from_text(&"m".repeat(32)).unwrap()
+}
+
+struct World {
+    admin: Admin,
+    store: Arc<dyn Store>,
+    directory: Arc<Directory>,
+    engine: Arc<Engine>,
+    clock: Arc<ManualClock>,
+    host: Arc<Host>,
+}
+
+const NOW: i64 = 1_767_225_600_000; // 2026-01-01T00:00:00Z
+
+fn from_json<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn user(id: &str, organization: &str, role: &str) -> User {
+    from_json(serde_json::json!({"id": id, "organization": organization, "role": role}))
+}
+
+fn group(id: &str, organization: &str) -> Group {
+    from_json(serde_json::json!({"id": id, "alias": format!("{id} alias"), "organization": organization}))
+}
+
+fn key(id: &str, organization: &str, group: Option<&str>, user: Option<&str>) -> ApiKey {
+    let alias = format!("{id} alias");
+    from_json(serde_json::json!({"id": id, "alias": alias, "organization": organization, "group": group, "user": user}))
+}
+
+fn channel(id: &str) -> Channel {
+    from_json(serde_json::json!({
+        "id": id, "name": format!("{id} name"), "provider": "openai", "auth": "bearer", "secret": "none", "models": [],
+        "endpoints": [{"format": "openai_chat", "url": "https://api.example.com/v1/chat/completions"}],
+    }))
+}
+
+/// What the file declares: group `gf`, user `uf`, key `kf` and channel `cf`, all of `o1`.
+fn declared() -> (Declared, Vec<(KeyHash, ApiKey)>) {
+    let file = sluicegate_core::tenant::Source::File;
+    let key = ApiKey { source: file, ..key("kf", "o1", Some("gf"), None) };
+    let declared = Declared {
+        channels: vec![Channel { source: file, ..channel("cf") }],
+        groups: vec![Group { source: file, ..group("gf", "o1") }],
+        users: vec![User { source: file, ..user("uf", "o1", "user") }],
+        keys: vec![(key.clone(), SecretRef::None)],
+        ..Declared::default()
+    };
+    (declared, vec![(KeyHash::of("kf"), key)])
+}
+
+/// Organization `o1`: groups `g1`, `g2`; users `boss` (super administrator), `oa` (its administrator), `au` (auditor), `ga`
+/// (administers `g1`), `u1` (in `g1`), `u2` (in no group); keys `k1` (`g1`, `u1`), `k2` (`g1`), `k3` (`u2`), `kg2` (`g2`).
+/// Organization `o2`: group `g3`; users `xa` (its administrator), `u3`; key `k4` (`g3`, `u3`).
+async fn world() -> World {
+    let store = crate::store::open("memory", jiff::tz::TimeZone::UTC).await.unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp::from_ms(NOW)));
+    let (declared, keys) = declared();
+    let engine = Arc::new(Engine::new(Snapshot::build(1, declared.clone()), Arc::new(sluicegate_policy::Policies::default())));
+    let directory = Arc::new(Directory::new(Arc::clone(&engine), Arc::clone(&store), clock.clone()));
+    directory.declare(&declared, keys);
+    let host = Arc::new(Host { reloads: AtomicUsize::new(0) });
+    let admin = Admin::new(AdminParts {
+        store: Arc::clone(&store),
+        directory: Arc::clone(&directory),
+        engine: Arc::clone(&engine),
+        clock: clock.clone(),
+        chain: Arc::new(master().audit_chain()),
+        host: host.clone(),
+    });
+    let organization = |id: &str| from_json::<Organization>(serde_json::json!({"id": id}));
+    let mut changes = vec![
+        Change::PutOrganization(organization("o1"), Expect::New),
+        Change::PutOrganization(organization("o2"), Expect::New),
+    ];
+    changes.extend([("g1", "o1"), ("g2", "o1"), ("g3", "o2")].map(|(id, o)| Change::PutGroup(group(id, o), Expect::New)));
+    let users = [
+        ("boss", "o1", "super_admin"),
+        ("oa", "o1", "organization_admin"),
+        ("au", "o1", "auditor"),
+        ("ga", "o1", "user"),
+        ("u1", "o1", "user"),
+        ("u2", "o1", "user"),
+        ("xa", "o2", "organization_admin"),
+        ("u3", "o2", "user"),
+    ];
+    changes.extend(users.map(|(id, o, role)| Change::PutUser(user(id, o, role), Expect::New)));
+    for (user, role) in [("ga", Role::GroupAdmin), ("u1", Role::User)] {
+        let it = Membership { group: "g1".into(), user: user.into(), role, limits: Vec::new() };
+        changes.push(Change::PutMembership(it, Expect::New));
+    }
+    for (id, o, group, user) in [
+        ("k1", "o1", Some("g1"), Some("u1")),
+        ("k2", "o1", Some("g1"), None),
+        ("k3", "o1", None, Some("u2")),
+        ("kg2", "o1", Some("g2"), None),
+        ("k4", "o2", Some("g3"), Some("u3")),
+    ] {
+        let hash = KeyHash::of(id);
+        changes.push(Change::PutKey { key: key(id, o, group, user), hash, old_hash_until: None, expect: Expect::New });
+    }
+    admin.commit(&Actor::operator(), Deed::new("test.world", String::new()), changes).await.unwrap();
+    World { admin, store, directory, engine, clock, host }
+}
+
+impl World {
+    /// `operator`, `key` (whoever holds `k2`), or a user.
+    async fn actor(&self, name: &str) -> Actor {
+        match name {
+            "operator" => Actor::operator(),
+            "key" => self.actor_by("k2").await.unwrap(),
+            user => self.admin.actor_of(&user.into()).await.unwrap().unwrap(),
+        }
+    }
+
+    async fn actor_by(&self, credential: &str) -> Result<Actor> {
+        let caller = self.directory.find(&KeyHash::of(credential)).await?.unwrap();
+        self.admin.actor(&caller.caller).await
+    }
+}
+
+fn by_id(id: &str) -> KeyRef {
+    KeyRef::Id(id.into())
+}
+
+#[tokio::test]
+async fn an_issued_key_opens_at_once_and_a_deleted_one_doesnt() {
+    let w = world().await;
+    let operator = Actor::operator();
+    let new = NewKey { group: Some("g1 alias".to_owned()), user: Some("u1".into()), ..NewKey::default() };
+    let issued = w.admin.create_key(&operator, new).await.unwrap();
+    let hash = KeyHash::of(issued.secret.expose());
+    assert_eq!(issued.view.hash, Some(hash));
+    let caller = w.directory.find(&hash).await.unwrap().unwrap();
+    assert_eq!(caller.caller.group.as_ref().unwrap().as_str(), "g1");
+
+    let id = KeyRef::Id(issued.view.key.id.clone());
+    w.admin.block_key(&operator, &id, true).await.unwrap();
+    assert!(w.directory.lookup_blocked(&hash).await);
+    w.admin.block_key(&operator, &id, false).await.unwrap();
+    assert!(!w.directory.lookup_blocked(&hash).await);
+
+    let again = w.admin.regenerate_key(&operator, &id, Regenerate { grace: Some("1h".to_owned()), ..Regenerate::default() }).await.unwrap();
+    let caller = w.directory.find(&hash).await.unwrap().unwrap();
+    assert_eq!(caller.caller.expires_at, Some(Timestamp::from_ms(NOW + 3_600_000)));
+    assert_eq!(caller.caller.key, Some(issued.view.key.id.clone()));
+    w.admin.delete_key(&operator, &KeyRef::Hash(KeyHash::of(again.secret.expose()))).await.unwrap();
+    for hash in [hash, KeyHash::of(again.secret.expose())] {
+        assert!(w.directory.find(&hash).await.unwrap().is_none());
+    }
+}
+
+impl Directory {
+    async fn lookup_blocked(&self, hash: &KeyHash) -> bool {
+        self.find(hash).await.unwrap().unwrap().caller.blocked.is_some()
+    }
+}
+
+#[tokio::test]
+async fn a_chosen_key_works_once() {
+    let w = world().await;
+    let new = || NewKey { key: Some(Secret::new("sk-3f9c1e77ab04d25866e1904cfa7b2d38")), ..NewKey::default() };
+    w.admin.create_key(&Actor::operator(), new()).await.unwrap();
+    assert_eq!(w.admin.create_key(&Actor::operator(), new()).await.unwrap_err().kind(), ErrorKind::Conflict);
+    let weak = NewKey { key: Some(Secret::new("sk-1234")), ..NewKey::default() };
+    assert_eq!(w.admin.create_key(&Actor::operator(), weak).await.unwrap_err().kind(), ErrorKind::InvalidRequest);
+}
+
+#[tokio::test]
+async fn a_user_who_doesnt_exist_is_made_only_when_asked_and_allowed() {
+    let w = world().await;
+    let new = |create_user| NewKey { user: Some("fresh".into()), create_user, ..NewKey::default() };
+    let error = w.admin.create_key(&Actor::operator(), new(false)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let ga = w.actor("ga").await;
+    let theirs = NewKey { group: Some("g1".to_owned()), ..new(true) };
+    assert_eq!(w.admin.create_key(&ga, theirs).await.unwrap_err().kind(), ErrorKind::NotFound);
+    w.admin.create_key(&Actor::operator(), new(true)).await.unwrap();
+    assert!(w.store.user(&"fresh".into(), &Reach::ALL).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_a_file_declares_is_read_only_and_named() {
+    let w = world().await;
+    let operator = Actor::operator();
+    let view = w.admin.key(&operator, &by_id("kf")).await.unwrap();
+    assert_eq!(view.key.source, Source::File);
+    let listed = w.admin.keys(&operator, &KeyFilter::default(), Page::new(2, 0)).await.unwrap();
+    assert_eq!((listed.total, listed.items[0].key.id.as_str()), (6, "kf"));
+    let second = w.admin.keys(&operator, &KeyFilter::default(), Page::new(2, 2)).await.unwrap();
+    assert!(second.items.iter().all(|it| !listed.items.contains(it)) && second.items.len() == 2);
+    for error in [
+        w.admin.delete_key(&operator, &by_id("kf")).await.unwrap_err(),
+        w.admin.delete_group(&operator, "gf alias").await.unwrap_err(),
+        w.admin.delete_user(&operator, &"uf".into()).await.unwrap_err(),
+        w.admin.delete_channel(&operator, &"cf".into()).await.unwrap_err(),
+        w.admin.create_group(&operator, NewGroup { id: Some("gf".into()), ..NewGroup::default() }).await.unwrap_err(),
+        w.admin
+            .create_group(&operator, NewGroup { alias: Some("gf alias".to_owned()), ..NewGroup::default() })
+            .await
+            .unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        assert!(error.message().contains("gateway.yaml"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn blocked_and_expired_keys_administer_nothing() {
+    let w = world().await;
+    let operator = Actor::operator();
+    w.admin.block_key(&operator, &by_id("k2"), true).await.unwrap();
+    assert_eq!(w.actor_by("k2").await.unwrap_err().kind(), ErrorKind::Forbidden);
+    let soon = KeyPatch { ttl: Some("1m".to_owned()), ..KeyPatch::default() };
+    w.admin.update_key(&operator, &by_id("k1"), soon).await.unwrap();
+    assert_eq!(w.actor_by("k1").await.unwrap().name(), "user u1");
+    w.clock.set(Timestamp::from_ms(NOW + 60_000));
+    assert_eq!(w.actor_by("k1").await.unwrap_err().kind(), ErrorKind::Forbidden);
+    w.admin.update_user(&operator, &"u2".into(), UserPatch { blocked: Some(true), ..UserPatch::default() }).await.unwrap();
+    assert_eq!(w.actor_by("k3").await.unwrap_err().kind(), ErrorKind::Forbidden);
+}
+
+#[tokio::test]
+async fn channels_lose_their_credential_when_they_move() {
+    let w = world().await;
+    let operator = Actor::operator();
+    let new = NewChannel { channel: channel(""), secret: Some(Secret::new("upstream-credential")) };
+    let made = w.admin.create_channel(&operator, new).await.unwrap();
+    let id = made.channel.id.clone();
+    assert!(made.has_secret && w.host.reloads.load(Ordering::SeqCst) == 1);
+    let sealed = async || w.store.channels().await.unwrap().pop().unwrap();
+    let stored = sealed().await;
+    assert!(!format!("{stored:?}").contains("upstream-credential"));
+    let opened = master().sealer().open(&stored.channel.value, stored.secret.as_deref().unwrap()).unwrap();
+    assert_eq!(opened.expose(), "upstream-credential");
+
+    let patch = |channel: Channel, secret: Option<&str>| ChannelPatch { channel, secret: secret.map(Secret::new) };
+    let renamed = Channel { name: "other".to_owned(), weight: 5, ..made.channel.clone() };
+    let view = w.admin.update_channel(&operator, &id, patch(renamed.clone(), None)).await.unwrap();
+    assert!(view.has_secret && view.channel.weight == 5);
+    let address = "https://evil.example/v1/chat/completions".to_owned();
+    let moved = Channel { endpoints: vec![Endpoint { format: Format::OpenaiChat, url: address }], ..renamed.clone() };
+    let view = w.admin.update_channel(&operator, &id, patch(moved.clone(), None)).await.unwrap();
+    assert!(!view.has_secret && sealed().await.secret.is_none());
+    let view = w.admin.update_channel(&operator, &id, patch(moved.clone(), Some("entered again"))).await.unwrap();
+    assert!(view.has_secret);
+    let other = Channel { auth: Auth::Header("x-api-key".to_owned()), ..moved };
+    assert!(!w.admin.update_channel(&operator, &id, patch(other.clone(), None)).await.unwrap().has_secret);
+    w.admin.update_channel(&operator, &id, patch(other, Some("third"))).await.unwrap();
+
+    let new_master = MasterSecret::from_text(&"n".repeat(32)).unwrap();
+    assert_eq!(w.admin.reseal_channels(&operator, &new_master).await.unwrap(), 1);
+    let stored = sealed().await;
+    let opened = new_master.sealer().open(&stored.channel.value, stored.secret.as_deref().unwrap()).unwrap();
+    assert_eq!(opened.expose(), "third");
+
+    let trail = w.store.events(&crate::store::AuditFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
+    let trail = serde_json::to_string(&trail.items).unwrap();
+    for secret in ["upstream-credential", "entered again", "third"] {
+        assert!(!trail.contains(secret));
+    }
+    w.admin.delete_channel(&operator, &id).await.unwrap();
+    assert!(w.store.channels().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn every_change_is_in_the_audit_trail_and_tampering_shows() {
+    let w = world().await;
+    let oa = w.actor("oa").await;
+    w.admin.update_group(&oa, "g1", GroupPatch { alias: Patch::Set("new".to_owned()), ..GroupPatch::default() }).await.unwrap();
+    w.admin.add_member(&oa, "g1", NewMember::new("u2")).await.unwrap();
+    let issued = w.admin.create_key(&oa, NewKey { group: Some("new".to_owned()), ..NewKey::default() }).await.unwrap();
+    let ga = w.actor("ga").await;
+    let seen = w.admin.events(&ga, &crate::store::AuditFilter::default(), Page::default()).await.unwrap();
+    let actions: Vec<&str> = seen.items.iter().map(|it| it.event.action.as_str()).collect();
+    assert_eq!(actions, ["key.create", "member.add", "group.update"]);
+    assert_eq!(seen.items[2].event.detail["alias"], serde_json::json!({"from": "g1 alias", "to": "new"}));
+    assert_eq!(seen.items[2].event.actor, "user oa");
+    assert!(!serde_json::to_string(&seen.items).unwrap().contains(issued.secret.expose()));
+    let xa = w.actor("xa").await;
+    assert_eq!(w.admin.events(&xa, &crate::store::AuditFilter::default(), Page::default()).await.unwrap().total, 0);
+
+    let (count, code) = w.admin.verify_audit(&Actor::operator()).await.unwrap();
+    assert_eq!((count, code), (4, seen.items[0].mac.clone()));
+    let forged = crate::store::NewEvent { actor: "forger".to_owned(), ..seen.items[0].event.clone() };
+    struct Forger;
+    impl AuditChain for Forger {
+        fn link(&self, _: &str, _: i64, _: &crate::store::NewEvent) -> String {
+            "0".repeat(64)
+        }
+    }
+    w.store.apply(&[], &forged, &Forger).await.unwrap();
+    let error = w.admin.verify_audit(&Actor::operator()).await.unwrap_err();
+    assert!(error.message().contains("event 5"), "{error}");
+}
+
+#[tokio::test]
+async fn a_change_that_came_second_is_made_on_what_is_there() {
+    let w = world().await;
+    let tasks: Vec<_> = (0..6)
+        .map(|n| {
+            let admin = w.admin.clone();
+            tokio::spawn(async move {
+                let edit = LimitEditor::new(move |limits| limits.push(Limit::strict(Metric::Requests, Window::RollingMs(1_000 + n), 1)));
+                let patch = KeyPatch { edit_limits: Some(edit), ..KeyPatch::default() };
+                admin.update_key(&Actor::operator(), &by_id("k1"), patch).await.unwrap()
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(w.admin.key(&Actor::operator(), &by_id("k1")).await.unwrap().key.limits.len(), 6);
+}

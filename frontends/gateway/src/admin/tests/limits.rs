@@ -1,0 +1,165 @@
+//! Limits that come, go and change while calls are made.
+
+use sluicegate_core::record::{AttemptRecord, ReplayFacts};
+use sluicegate_core::{OutcomeClass, Usage, UsageRecord, UsageSource};
+
+use super::*;
+
+fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Option<&str>) -> UsageRecord {
+    let usage = Usage { input_uncached: 10, output_visible: 5, ..Usage::default() };
+    let attempt = AttemptRecord {
+        channel: "c".into(),
+        model: "m".into(),
+        upstream_model: "m".into(),
+        outcome: OutcomeClass::Ok,
+        status: Some(200),
+        started_at: Timestamp::from_ms(started_at),
+        duration_ms: 1,
+        ceiling: None,
+        reserved: 0,
+        spend: 100,
+        cost: 100,
+        priced: true,
+        usage,
+        usage_source: UsageSource::Reported,
+        held: false,
+    };
+    UsageRecord {
+        call: call.into(),
+        started_at: Timestamp::from_ms(started_at),
+        ended_at: Timestamp::from_ms(started_at),
+        first_byte_at: None,
+        key: Some(key.into()),
+        user: user.map(Into::into),
+        group: group.map(Into::into),
+        organization: "o1".into(),
+        customer: None,
+        tags: Default::default(),
+        format: Format::OpenaiChat,
+        model: "m".into(),
+        stream: false,
+        outcome: OutcomeClass::Ok,
+        error: None,
+        attempts: [attempt].into_iter().collect(),
+        spend: 100,
+        usage,
+        replay: ReplayFacts::default(),
+    }
+}
+
+/// Calls of `k1` (group `g1`, user `u1`) last month, yesterday, an hour ago, and in this minute; one of `k2` now; one of
+/// `u1` without a group now. The clock shows the 15th of January, 12:00:30.
+async fn used() -> World {
+    let w = world().await;
+    let now = NOW + 14 * 86_400_000 + 12 * 3_600_000 + 30_000;
+    w.clock.set(Timestamp::from_ms(now));
+    let (g, u) = (Some("g1"), Some("u1"));
+    let records = [
+        record("a", NOW - 86_400_000, "k1", g, u),
+        record("b", now - 86_400_000, "k1", g, u),
+        record("c", now - 3_600_000, "k1", g, u),
+        record("d", now - 1_000, "k1", g, u),
+        record("e", now - 1_000, "k2", g, None),
+        record("f", now - 1_000, "k9", None, u),
+    ];
+    w.store.append(&records, &[]).await.unwrap();
+    w
+}
+
+fn every_window() -> Vec<Limit> {
+    [Window::Lifetime, Window::Month, Window::Day, Window::RollingMs(7_200_000), Window::Hour, Window::Minute]
+        .map(|window| Limit::strict(Metric::Requests, window, 100))
+        .to_vec()
+}
+
+fn settled(states: &[LimitUse]) -> Vec<i64> {
+    states.iter().map(|state| state.settled).collect()
+}
+
+#[tokio::test]
+async fn a_limit_put_where_there_was_none_begins_with_what_was_used() {
+    let w = used().await;
+    let operator = Actor::operator();
+    let limits = || Patch::Set(Limits(every_window()));
+    let key = w.admin.update_key(&operator, &by_id("k1"), KeyPatch { limits: limits(), ..KeyPatch::default() }).await.unwrap();
+    assert_eq!(settled(&key.limit_states), [4, 3, 2, 2, 1, 1]);
+    let group = w.admin.update_group(&operator, "g1", GroupPatch { limits: limits(), ..GroupPatch::default() }).await.unwrap();
+    assert_eq!(settled(&group.limit_states), [5, 4, 3, 3, 2, 2]);
+    let patch = MemberPatch { limits: limits(), ..MemberPatch::default() };
+    let member = w.admin.update_member(&operator, "g1", &"u1".into(), patch).await.unwrap();
+    assert_eq!(settled(&member.limit_states), [4, 3, 2, 2, 1, 1]);
+    let patch = UserPatch { limits: limits(), ..UserPatch::default() };
+    let user = w.admin.update_user(&operator, &"u1".into(), patch).await.unwrap();
+    assert_eq!(settled(&user.limit_states), [1; 6], "what is used for a group is the group's");
+    let patch = OrganizationPatch { limits: limits(), ..OrganizationPatch::default() };
+    let organization = w.admin.update_organization(&operator, &"o1".into(), patch).await.unwrap();
+    assert_eq!(settled(&organization.limit_states), [6, 5, 4, 4, 3, 3]);
+
+    let tokens = [
+        Limit::strict(Metric::InputTokens, Window::Day, 100),
+        Limit::strict(Metric::OutputTokens, Window::Day, 100),
+        Limit { mode: Mode::Soft, ..Limit::strict(Metric::TotalTokens, Window::Day, 100) },
+        Limit::strict(Metric::Spend, Window::Day, 100),
+        Limit { model: Some("other".into()), ..Limit::strict(Metric::Spend, Window::Day, 100) },
+        Limit::strict(Metric::Concurrency, Window::Lifetime, 1),
+    ];
+    let patch = KeyPatch { limits: Patch::Set(Limits(tokens.to_vec())), ..KeyPatch::default() };
+    let key = w.admin.update_key(&operator, &by_id("k1"), patch).await.unwrap();
+    assert_eq!(settled(&key.limit_states), [20, 10, 30, 200, 0, 0]);
+    // What was seeded is stored with the next balances: a restart doesn't lose it.
+    let stored = w.engine.ledger().take_dirty(w.clock.now());
+    let spend = |it: &&Balance| it.metric == Metric::Spend && it.model.is_none() && it.scope.id.as_ref() == "k1";
+    assert_eq!(stored.iter().find(spend).unwrap().settled, 200);
+}
+
+#[tokio::test]
+async fn raising_lowering_and_restoring_a_limit_loses_nothing() {
+    let w = used().await;
+    let operator = Actor::operator();
+    let day = |max| Patch::Set(Limits(vec![Limit::strict(Metric::Requests, Window::Day, max)]));
+    let set = async |limits: Patch<Limits>| {
+        let patch = KeyPatch { limits, ..KeyPatch::default() };
+        let view = w.admin.update_key(&operator, &by_id("k1"), patch).await.unwrap();
+        view.limit_states.first().map(|state| (state.max, state.settled, state.remaining))
+    };
+    assert_eq!(set(day(10)).await, Some((10, 2, 8)));
+    assert_eq!(set(day(1)).await, Some((1, 2, 0)));
+    assert_eq!(set(day(5)).await, Some((5, 2, 3)));
+    assert_eq!(set(Patch::Clear).await, None);
+    w.store.append(&[record("g", w.clock.now().as_ms(), "k1", None, None)], &[]).await.unwrap();
+    assert_eq!(set(day(10)).await, Some((10, 3, 7)), "what was used without the limit counts too, and once");
+    assert_eq!(set(day(10)).await, Some((10, 3, 7)));
+    let negative = Patch::Set(Limits(vec![Limit::strict(Metric::Requests, Window::Day, -1)]));
+    let patch = KeyPatch { limits: negative, ..KeyPatch::default() };
+    assert_eq!(w.admin.update_key(&operator, &by_id("k1"), patch).await.unwrap_err().kind(), ErrorKind::InvalidRequest);
+}
+
+#[tokio::test]
+async fn a_changed_limit_binds_the_next_call() {
+    let w = used().await;
+    let hash = KeyHash::of("k1");
+    let bound = async || w.directory.find(&hash).await.unwrap().unwrap().limits().len();
+    assert_eq!(bound().await, 0);
+    let patch = GroupPatch { limits: Patch::Set(Limits(every_window())), ..GroupPatch::default() };
+    w.admin.update_group(&Actor::operator(), "g1", patch).await.unwrap();
+    assert_eq!(bound().await, 6);
+    w.admin.delete_group(&Actor::operator(), "g1").await.unwrap();
+    assert!(w.directory.find(&hash).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn records_and_sums_are_seen_as_far_as_one_may() {
+    let w = used().await;
+    for (name, want) in [("operator", 6), ("oa", 6), ("au", 6), ("ga", 5), ("u1", 5), ("u2", 0), ("key", 1), ("xa", 0)] {
+        let actor = w.actor(name).await;
+        let records = w.admin.records(&actor, &RecordFilter::default(), Page::default()).await.unwrap();
+        assert_eq!(records.total, want, "{name}");
+        let sums = w.admin.spend(&actor, &SpendQuery::default()).await.unwrap().items[0].sums;
+        assert_eq!(u64::try_from(sums.requests).unwrap(), want, "{name}");
+    }
+}
+
+#[test]
+fn rolling_windows_are_cut_as_the_ledger_cuts_them() {
+    assert_eq!(bucket_ms(7_200_000), 122_034, "a 59th, rounded up");
+}
