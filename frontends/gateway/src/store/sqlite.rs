@@ -6,13 +6,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluicegate_core::{Error, ErrorKind, Result};
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
 use sqlx::{AssertSqlSafe, Row as _, Transaction, TypeInfo as _, ValueRef as _};
 
 use super::sql::{Database, Dialect, Row, Session, Sql, Value, one_line, statement_error};
 
 /// Connections that only read.
 const READERS: u32 = 3;
+/// From so many arguments on it pays to take their names away: see [`anonymous`].
+const MANY_ARGS: usize = 24;
 
 /// An embedded database.
 pub(super) struct Sqlite {
@@ -43,8 +47,11 @@ impl Sqlite {
             let message = format!("the database's path `{text}` holds a placeholder that nobody replaced");
             return Err(Error::new(ErrorKind::Config, message));
         }
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
-            let message = format!("the directory `{}` of the database doesn't exist; make it first", parent.display());
+        if let Some(parent) =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir())
+        {
+            let message =
+                format!("the directory `{}` of the database doesn't exist; make it first", parent.display());
             return Err(Error::new(ErrorKind::Config, message));
         }
         private_file(path)?;
@@ -147,15 +154,41 @@ session! {
     Writing commits by |this| async { this.0.commit().await.map_err(statement_error) };
 }
 
-fn bind(sql: Sql, args: Vec<Value>) -> sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
+fn bind(
+    sql: Sql,
+    args: Vec<Value>,
+) -> sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
     let query = match sql {
         Sql::Borrowed(text) => sqlx::query(text),
-        Sql::Owned(text) => sqlx::query(AssertSqlSafe(text)),
+        Sql::Owned(text) => sqlx::query(AssertSqlSafe(match args.len() {
+            ..MANY_ARGS => text,
+            _ => anonymous(&text).unwrap_or(text),
+        })),
     };
     args.into_iter().fold(query, |query, value| match value {
         Value::Int(n) => query.bind(n),
         Value::Text(text) => query.bind(text),
     })
+}
+
+/// The statement with `?` for its arguments, when they are `$1`, `$2` and so on in this order and each stands once.
+// QUIRK(sqlite, 3.50, https://sqlite.org/c3ref/bind_parameter_name.html): sqlx asks the name of each argument before it
+// binds it, and SQLite finds a name by walking all of them; an argument without a name is found at once.
+fn anonymous(sql: &str) -> Option<String> {
+    let mut out = String::with_capacity(sql.len());
+    let mut rest = sql;
+    for n in 1u32.. {
+        let Some((before, after)) = rest.split_once('$') else { break };
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        if after.get(..digits)?.parse() != Ok(n) {
+            return None;
+        }
+        out.push_str(before);
+        out.push('?');
+        rest = after.get(digits..)?;
+    }
+    out.push_str(rest);
+    Some(out)
 }
 
 fn row(row: &SqliteRow) -> Result<Row> {
@@ -169,4 +202,18 @@ fn row(row: &SqliteRow) -> Result<Row> {
     };
     let values = (0..row.len()).map(value).collect::<Result<Vec<_>, _>>().map_err(statement_error)?;
     Ok(Row::new(values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::anonymous;
+
+    #[test]
+    fn only_arguments_in_order_lose_their_names() {
+        assert_eq!(anonymous("VALUES ($1, $2), ($3, $4)").as_deref(), Some("VALUES (?, ?), (?, ?)"));
+        assert_eq!(anonymous("SELECT 1").as_deref(), Some("SELECT 1"));
+        assert_eq!(anonymous("a = $1 OR b = $1"), None);
+        assert_eq!(anonymous("a = $2 OR b = $1"), None);
+        assert_eq!(anonymous("a = '$'"), None);
+    }
 }
