@@ -76,8 +76,8 @@ fn build(entries: &[Entry]) -> Value {
         "info": {
             "title": "Sluicegate",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Management of a Sluicegate gateway, and the inference routes that it serves. \
-                Amounts of money are in nano-USD, prices in pico-USD per token, times in milliseconds since 1970.",
+            "description": "Management of a Sluicegate gateway. Its inference routes follow OpenAI's and \
+                Anthropic's documents, its compatible management routes LiteLLM's. Amounts of money are in nano-USD, prices in pico-USD per token, times in milliseconds since 1970.",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "security": [{"bearer": []}],
