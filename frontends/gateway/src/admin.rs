@@ -25,7 +25,8 @@ use async_trait::async_trait;
 use sluicegate_core::ledger::LimitState;
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Scope, ScopeLimits, UserId,
+    Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Scope, ScopeLimits,
+    UserId,
 };
 
 pub use actor::Actor;
@@ -165,7 +166,11 @@ impl Admin {
         let now = self.now();
         let mut ledger = self.0.engine.ledger();
         let bound = ledger.bind(0, &ScopeLimits { scope, limits: limits.to_vec() });
-        bound.iter().map(|bound| ledger.state(bound, now)).map(|state: LimitState| LimitUse::from(&state)).collect()
+        bound
+            .iter()
+            .map(|bound| ledger.state(bound, now))
+            .map(|state: LimitState| LimitUse::from(&state))
+            .collect()
     }
 }
 
@@ -232,5 +237,6 @@ fn came_second(error: &Error) -> bool {
     error.kind() == ErrorKind::Conflict && error.retry() == Retry::Now
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests;

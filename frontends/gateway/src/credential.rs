@@ -97,8 +97,11 @@ pub fn issue() -> Result<Issued> {
 /// [`CUSTOM_KEY_BITS`] by estimate.
 pub fn custom(credential: &str) -> Result<Issued> {
     let refuse = |why: &str| {
-        Err(Error::new(ErrorKind::InvalidRequest, format!("the custom key {why}; leave it out to have one made"))
-            .with("param", "key"))
+        Err(Error::new(
+            ErrorKind::InvalidRequest,
+            format!("the custom key {why}; leave it out to have one made"),
+        )
+        .with("param", "key"))
     };
     let Some(body) = credential.strip_prefix(PREFIX) else {
         return refuse("must begin with `sk-`");
@@ -107,7 +110,9 @@ pub fn custom(credential: &str) -> Result<Issued> {
         return refuse("must be visible ASCII of at most 256 characters");
     }
     if entropy_bits(body) < CUSTOM_KEY_BITS {
-        return refuse("is too easy to guess: it needs 128 bits of entropy, such as 32 random hexadecimal digits");
+        return refuse(
+            "is too easy to guess: it needs 128 bits of entropy, such as 32 random hexadecimal digits",
+        );
     }
     Ok(of(credential.to_owned()))
 }
@@ -120,7 +125,8 @@ pub fn same(given: &str, expected: &Secret) -> bool {
 
 /// What people tell a credential apart by: `sk-...` and its last four characters; less of a short one.
 pub fn hint(credential: &str) -> String {
-    let tail: String = credential.chars().rev().take(if credential.chars().count() >= 16 { 4 } else { 0 }).collect();
+    let tail: String =
+        credential.chars().rev().take(if credential.chars().count() >= 16 { 4 } else { 0 }).collect();
     format!("{PREFIX}...{}", tail.chars().rev().collect::<String>())
 }
 
@@ -141,8 +147,9 @@ pub fn new_id(now: sluicegate_core::Timestamp) -> Result<String> {
 
 /// Fills a buffer from the operating system's randomness.
 pub(crate) fn fill_random(buffer: &mut [u8]) -> Result<()> {
-    getrandom::fill(buffer)
-        .map_err(|error| Error::new(ErrorKind::Internal, format!("the operating system gives no randomness: {error}")))
+    getrandom::fill(buffer).map_err(|error| {
+        Error::new(ErrorKind::Internal, format!("the operating system gives no randomness: {error}"))
+    })
 }
 
 fn of(credential: String) -> Issued {
@@ -185,10 +192,16 @@ mod tests {
     #[test]
     fn issued_keys_have_256_bits_and_are_all_different() {
         let (a, b) = (issue().unwrap(), issue().unwrap());
-        assert!(a.secret.expose().starts_with("sk-") && a.secret.expose().len() == 3 + 43, "{}", a.secret.expose().len());
+        assert!(
+            a.secret.expose().starts_with("sk-") && a.secret.expose().len() == 3 + 43,
+            "{}",
+            a.secret.expose().len()
+        );
         assert_ne!(a.hash, b.hash);
         assert_eq!(KeyHash::from_hex(&a.hash.to_string()), Some(a.hash));
-        assert!(a.hint.starts_with("sk-...") && a.secret.expose().ends_with(&a.hint[6..]) && a.hint.len() == 10);
+        assert!(
+            a.hint.starts_with("sk-...") && a.secret.expose().ends_with(&a.hint[6..]) && a.hint.len() == 10
+        );
         assert!(entropy_bits(&a.secret.expose()[3..]) > CUSTOM_KEY_BITS);
     }
 
@@ -230,7 +243,10 @@ mod tests {
 
     #[test]
     fn ids_made_later_sort_later() {
-        let (a, b) = (new_id(sluicegate_core::Timestamp::from_ms(1_000)).unwrap(), new_id(sluicegate_core::Timestamp::from_ms(2_000)).unwrap());
+        let (a, b) = (
+            new_id(sluicegate_core::Timestamp::from_ms(1_000)).unwrap(),
+            new_id(sluicegate_core::Timestamp::from_ms(2_000)).unwrap(),
+        );
         assert!(a < b && a.len() == 36, "{a} {b}");
     }
 }

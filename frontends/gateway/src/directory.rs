@@ -73,7 +73,12 @@ impl Directory {
     }
 
     /// Like [`new`](Self::new), with options.
-    pub fn with(engine: Arc<Engine>, store: Arc<dyn Store>, clock: Arc<dyn Clock>, options: DirectoryOptions) -> Self {
+    pub fn with(
+        engine: Arc<Engine>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        options: DirectoryOptions,
+    ) -> Self {
         Self {
             engine,
             store,
@@ -157,7 +162,8 @@ impl Directory {
             parts.user = self.store.user(id, &Reach::ALL).await?.map(|it| it.value);
         }
         if parts.organization.is_none() {
-            parts.organization = self.store.organization(&parts.key.organization, &Reach::ALL).await?.map(|it| it.value);
+            parts.organization =
+                self.store.organization(&parts.key.organization, &Reach::ALL).await?.map(|it| it.value);
         }
         if let (Some(group), Some(user), None) = (&parts.key.group, &parts.key.user, &parts.membership) {
             let stored = self.store.memberships(Some(group), Some(user)).await?;
@@ -217,3 +223,7 @@ fn caller_of(parts: &KeyParts, declared: &DeclaredTenants) -> Caller {
     };
     caller
 }
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests;

@@ -45,7 +45,8 @@ impl MasterSecret {
     pub fn from_text(text: &str) -> Result<Self> {
         let text = text.trim();
         if text.len() < 32 {
-            let message = "the master secret is shorter than 32 characters; make one with `openssl rand -hex 32`";
+            let message =
+                "the master secret is shorter than 32 characters; make one with `openssl rand -hex 32`";
             return Err(Error::new(ErrorKind::Config, message));
         }
         Ok(Self(Sha256::digest(text.as_bytes()).into()))
@@ -89,9 +90,18 @@ impl AuditChain for KeyedChain {
         ];
         let (seq, at) = (seq.to_string(), event.at.as_ms().to_string());
         let mut text = Vec::new();
-        for part in
-            [previous, &seq, &at, &event.actor, &event.action, &event.target, organization, group, user, &detail]
-        {
+        for part in [
+            previous,
+            &seq,
+            &at,
+            &event.actor,
+            &event.action,
+            &event.target,
+            organization,
+            group,
+            user,
+            &detail,
+        ] {
             text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             text.extend_from_slice(part.as_bytes());
         }
@@ -135,10 +145,12 @@ impl Sealer {
             );
             Error::new(ErrorKind::Config, message)
         };
-        let bytes = sealed.strip_prefix(VERSION).and_then(|text| STANDARD.decode(text).ok()).ok_or_else(wrong)?;
+        let bytes =
+            sealed.strip_prefix(VERSION).and_then(|text| STANDARD.decode(text).ok()).ok_or_else(wrong)?;
         let (nonce, sealed) = bytes.split_first_chunk::<24>().ok_or_else(wrong)?;
         let aad = associated(channel)?;
-        let opened = self.0.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad }).map_err(|_| wrong())?;
+        let opened =
+            self.0.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad }).map_err(|_| wrong())?;
         Ok(Secret::new(String::from_utf8(opened).map_err(|_| wrong())?))
     }
 
@@ -162,8 +174,9 @@ fn associated(channel: &Channel) -> Result<Vec<u8>> {
 /// # Errors
 /// `Internal` when it can't be written down.
 pub fn destination(channel: &Channel) -> Result<String> {
-    serde_json::to_string(&(&channel.endpoints, &channel.auth, &channel.transport))
-        .map_err(|error| Error::new(ErrorKind::Internal, "a channel's destination can't be written down").with_source(error))
+    serde_json::to_string(&(&channel.endpoints, &channel.auth, &channel.transport)).map_err(|error| {
+        Error::new(ErrorKind::Internal, "a channel's destination can't be written down").with_source(error)
+    })
 }
 
 /// Looks a variable of the environment up.
@@ -191,7 +204,10 @@ impl Secrets {
                 Some(sealer) => sealer.open(channel, sealed),
                 None => Err(Error::new(
                     ErrorKind::Config,
-                    format!("the credential of channel `{}` is sealed and there is no master secret", channel.id),
+                    format!(
+                        "the credential of channel `{}` is sealed and there is no master secret",
+                        channel.id
+                    ),
                 )),
             };
             Some((channel.id.clone(), opened))
@@ -210,7 +226,8 @@ impl Secrets {
             SecretRef::Env(name) => match (self.environment)(name).filter(|value| !value.is_empty()) {
                 Some(value) => Ok(Some(Secret::new(value))),
                 None => {
-                    let message = format!("the environment variable `{name}` isn't set; set it to the credential");
+                    let message =
+                        format!("the environment variable `{name}` isn't set; set it to the credential");
                     Err(Error::new(ErrorKind::Config, message))
                 }
             },

@@ -19,14 +19,14 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::ports::RecordStore;
 use sluicegate_core::snapshot::PolicySource;
 use sluicegate_core::{
-    ApiKey, Channel, Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization, OrganizationId, Result,
-    Timestamp, UsageRecord, User, UserId,
+    ApiKey, Channel, Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization, OrganizationId,
+    Result, Timestamp, UsageRecord, User, UserId,
 };
 
 pub use change::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange};
 pub use filter::{
-    AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Owner, Page, Reach, RecordFilter,
-    Since, Sums, UserFilter,
+    AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Owner, Page, Reach,
+    RecordFilter, Since, Sums, UserFilter,
 };
 
 use crate::credential::KeyHash;
@@ -113,7 +113,8 @@ pub trait Store: RecordStore {
     async fn group(&self, id_or_alias: &str, reach: &Reach) -> Result<Option<Stored<Group>>>;
 
     /// Groups, newest first.
-    async fn groups(&self, filter: &GroupFilter, reach: &Reach, page: Page) -> Result<Listing<Stored<Group>>>;
+    async fn groups(&self, filter: &GroupFilter, reach: &Reach, page: Page)
+    -> Result<Listing<Stored<Group>>>;
 
     /// One user.
     async fn user(&self, id: &UserId, reach: &Reach) -> Result<Option<Stored<User>>>;
@@ -122,7 +123,11 @@ pub trait Store: RecordStore {
     async fn users(&self, filter: &UserFilter, reach: &Reach, page: Page) -> Result<Listing<Stored<User>>>;
 
     /// Memberships of a group, of a user, or of both.
-    async fn memberships(&self, group: Option<&GroupId>, user: Option<&UserId>) -> Result<Vec<Stored<Membership>>>;
+    async fn memberships(
+        &self,
+        group: Option<&GroupId>,
+        user: Option<&UserId>,
+    ) -> Result<Vec<Stored<Membership>>>;
 
     /// One organization.
     async fn organization(&self, id: &OrganizationId, reach: &Reach) -> Result<Option<Stored<Organization>>>;
@@ -147,7 +152,8 @@ pub trait Store: RecordStore {
     /// # Errors
     /// `Conflict` when something that should be new exists, or when something has another version than expected: then
     /// the retry is [`Now`](sluicegate_core::Retry::Now). `NotFound` when something to be changed isn't there.
-    async fn apply(&self, changes: &[Change], event: &NewEvent, chain: &dyn AuditChain) -> Result<AuditEvent>;
+    async fn apply(&self, changes: &[Change], event: &NewEvent, chain: &dyn AuditChain)
+    -> Result<AuditEvent>;
 
     /// The number of the newest event. Any change to anything but records and balances moves it: who caches asks it.
     async fn head(&self) -> Result<i64>;
@@ -156,7 +162,8 @@ pub trait Store: RecordStore {
     async fn events(&self, filter: &AuditFilter, reach: &Reach, page: Page) -> Result<Listing<AuditEvent>>;
 
     /// Records, newest first.
-    async fn records(&self, filter: &RecordFilter, reach: &Reach, page: Page) -> Result<Listing<UsageRecord>>;
+    async fn records(&self, filter: &RecordFilter, reach: &Reach, page: Page)
+    -> Result<Listing<UsageRecord>>;
 
     /// Daily sums, by the dimensions given and in their order. At most `page.limit` rows.
     async fn daily(

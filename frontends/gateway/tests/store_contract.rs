@@ -1,6 +1,8 @@
 //! One suite for every store: SQLite in memory, SQLite in a file, and PostgreSQL where `SLUICEGATE_TEST_POSTGRES` gives an
 //! address (each test makes a schema of its own there anew).
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -8,13 +10,13 @@ use sluicegate::core::call::Format;
 use sluicegate::core::ledger::Balance;
 use sluicegate::core::record::{AttemptRecord, ReplayFacts};
 use sluicegate::core::{
-    ApiKey, ErrorKind, Group, KeyId, Limit, Membership, Metric, ModelAccess, Organization, OutcomeClass, Retry, Role, Scope,
-    ScopeKind, Timestamp, Usage, UsageRecord, UsageSource, User, Window,
+    ApiKey, ErrorKind, Group, KeyId, Limit, Membership, Metric, ModelAccess, Organization, OutcomeClass,
+    Retry, Role, Scope, ScopeKind, Timestamp, Usage, UsageRecord, UsageSource, User, Window,
 };
 use sluicegate::credential::KeyHash;
 use sluicegate::store::{
-    self, AuditChain, AuditFilter, Change, Dimension, Expect, GroupFilter, KeyFilter, KeyRef, Narrow, NewEvent, Owner, Page,
-    Reach, RecordFilter, SecretChange, Since, Store, Sums, UserFilter,
+    self, AuditChain, AuditFilter, Change, Dimension, Expect, GroupFilter, KeyFilter, KeyRef, Narrow,
+    NewEvent, Owner, Page, Reach, RecordFilter, SecretChange, Since, Store, Sums, UserFilter,
 };
 
 /// The suite: each test runs on each store.
@@ -120,12 +122,16 @@ fn organization(id: &str) -> Organization {
 
 fn group(id: &str, alias: Option<&str>, organization: &str) -> Group {
     let value = serde_json::json!({"id": id, "alias": alias, "organization": organization});
-    Group { limits: vec![Limit::strict(Metric::Spend, Window::Month, 5)], ..serde_json::from_value(value).unwrap() }
+    Group {
+        limits: vec![Limit::strict(Metric::Spend, Window::Month, 5)],
+        ..serde_json::from_value(value).unwrap()
+    }
 }
 
 fn user(id: &str, organization: &str) -> User {
     let email = format!("{id}@example.com");
-    serde_json::from_value(serde_json::json!({"id": id, "organization": organization, "email": email})).unwrap()
+    serde_json::from_value(serde_json::json!({"id": id, "organization": organization, "email": email}))
+        .unwrap()
 }
 
 fn membership(group: &str, user: &str) -> Membership {
@@ -179,7 +185,8 @@ async fn keys_are_found_with_all_their_parts(store: Arc<dyn Store>) {
     let parts = store.key_by_hash(&KeyHash::of("k3"), at(0)).await.unwrap().unwrap();
     assert!(parts.group.is_none() && parts.membership.is_none() && parts.user.is_some());
     assert_eq!(store.key_by_hash(&KeyHash::of("nobody's"), at(0)).await.unwrap(), None);
-    for by in [KeyRef::Id("k1".into()), KeyRef::Hash(KeyHash::of("k1")), KeyRef::Alias("alias k1".to_owned())] {
+    for by in [KeyRef::Id("k1".into()), KeyRef::Hash(KeyHash::of("k1")), KeyRef::Alias("alias k1".to_owned())]
+    {
         assert_eq!(store.key(&by, &Reach::ALL).await.unwrap().unwrap().key.value.id.as_str(), "k1", "{by:?}");
     }
 }
@@ -188,14 +195,24 @@ async fn changes_are_all_or_nothing(store: Arc<dyn Store>) {
     world(&*store).await;
     let head = store.head().await.unwrap();
     let same_alias = ApiKey { alias: Some("alias k1".to_owned()), ..key("k9", None, None, "o1") };
-    let same_hash =
-        Change::PutKey { key: key("k9", None, None, "o1"), hash: KeyHash::of("k1"), old_hash_until: None, expect: Expect::New };
+    let same_hash = Change::PutKey {
+        key: key("k9", None, None, "o1"),
+        hash: KeyHash::of("k1"),
+        old_hash_until: None,
+        expect: Expect::New,
+    };
     for (refused, kind) in [
         (put_key(same_alias.clone()), ErrorKind::Conflict),
         (same_hash, ErrorKind::Conflict),
         (Change::PutGroup(group("g9", Some("eng"), "o1"), Expect::New), ErrorKind::Conflict),
         (Change::PutGroup(group("g1", None, "o1"), Expect::New), ErrorKind::Conflict),
-        (Change::PutUser(User { email: Some("u1@example.com".to_owned()), ..user("u9", "o2") }, Expect::New), ErrorKind::Conflict),
+        (
+            Change::PutUser(
+                User { email: Some("u1@example.com".to_owned()), ..user("u9", "o2") },
+                Expect::New,
+            ),
+            ErrorKind::Conflict,
+        ),
         (Change::PutMembership(membership("g1", "u1"), Expect::New), ErrorKind::Conflict),
         (Change::DeleteKey("k9".into()), ErrorKind::NotFound),
         (Change::DeleteGroup("g9".into()), ErrorKind::NotFound),
@@ -218,7 +235,8 @@ async fn versions_tell_who_came_second(store: Arc<dyn Store>) {
     let mut first = read.value.clone();
     first.blocked = true;
     apply(&*store, &[Change::PutGroup(first, Expect::Version(1))]).await.unwrap();
-    let error = apply(&*store, &[Change::PutGroup(read.value.clone(), Expect::Version(1))]).await.unwrap_err();
+    let error =
+        apply(&*store, &[Change::PutGroup(read.value.clone(), Expect::Version(1))]).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Conflict, Retry::Now));
     let now = store.group("g1", &Reach::ALL).await.unwrap().unwrap();
     assert!(now.value.blocked && now.version == 2);
@@ -320,7 +338,11 @@ async fn reach_hides_what_lies_outside(store: Arc<dyn Store>) {
         let page = Page::default();
         let listed = store.keys(&KeyFilter::default(), &reach, page).await.unwrap();
         assert_eq!(listed.total, u64::try_from(listed.items.len()).unwrap());
-        assert_eq!(sorted(listed.items.iter().map(|it| it.key.value.id.to_string()).collect()), keys, "{reach:?}");
+        assert_eq!(
+            sorted(listed.items.iter().map(|it| it.key.value.id.to_string()).collect()),
+            keys,
+            "{reach:?}"
+        );
         let listed = store.groups(&GroupFilter::default(), &reach, page).await.unwrap().items;
         assert_eq!(sorted(listed.iter().map(|it| it.value.id.to_string()).collect()), groups, "{reach:?}");
         let listed = store.users(&UserFilter::default(), &reach, page).await.unwrap().items;
@@ -365,7 +387,10 @@ async fn lists_are_filtered_and_paged(store: Arc<dyn Store>) {
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 25, "pages overlap");
-    assert_eq!(list(KeyFilter { group: Some("odd".into()), ..KeyFilter::default() }, Page::default()).await.0, 12);
+    assert_eq!(
+        list(KeyFilter { group: Some("odd".into()), ..KeyFilter::default() }, Page::default()).await.0,
+        12
+    );
     assert_eq!(list(search("key 100%_0"), Page::default()).await.0, 10);
     assert_eq!(list(search("100__"), Page::default()).await.0, 0, "wildcards of the database are plain text");
     assert_eq!(list(search("K07"), Page::default()).await, (1, vec!["k07".to_owned()]));
@@ -423,7 +448,9 @@ async fn channels_and_settings_are_kept(store: Arc<dyn Store>) {
     let settings = store.settings().await.unwrap();
     assert_eq!(settings.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(settings[1].1.value, serde_json::json!({"x": [1, null]}));
-    apply(&*store, &[Change::DeletePolicy("p".to_owned()), Change::DeleteSetting("a".to_owned())]).await.unwrap();
+    apply(&*store, &[Change::DeletePolicy("p".to_owned()), Change::DeleteSetting("a".to_owned())])
+        .await
+        .unwrap();
     assert!(store.policies().await.unwrap().is_empty() && store.setting("a").await.unwrap().is_none());
 }
 
@@ -489,10 +516,14 @@ async fn records_are_appended_once(store: Arc<dyn Store>) {
     let listed = store.records(&RecordFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
     assert_eq!((listed.total, listed.items), (2, vec![b, a]));
     let sums = total(&*store).await;
-    assert_eq!((sums.requests, sums.input_tokens, sums.output_tokens, sums.spend, sums.cost), (2, 22, 10, 200, 400));
+    assert_eq!(
+        (sums.requests, sums.input_tokens, sums.output_tokens, sums.spend, sums.cost),
+        (2, 22, 10, 200, 400)
+    );
 
     // Two nodes that replay the same journal at once count it once.
-    let many: Vec<UsageRecord> = (0..40).map(|n| record(&format!("c{n}"), NEW_YEAR, "k1", None, None)).collect();
+    let many: Vec<UsageRecord> =
+        (0..40).map(|n| record(&format!("c{n}"), NEW_YEAR, "k1", None, None)).collect();
     let tasks: Vec<_> = (0..4)
         .map(|_| {
             let (store, many) = (Arc::clone(&store), many.clone());
@@ -508,7 +539,8 @@ async fn records_are_appended_once(store: Arc<dyn Store>) {
 async fn daily_sums_follow_attempts_and_zone(store: Arc<dyn Store>) {
     // Came in on new year's eve at c1, went on after midnight at c2.
     let mut long = record("long", NEW_YEAR - 1, "k1", Some("g1"), Some("u1"));
-    long.attempts = [attempt("c1", NEW_YEAR - 1, 3, 0, 7), attempt("c2", NEW_YEAR, 10, 5, 100)].into_iter().collect();
+    long.attempts =
+        [attempt("c1", NEW_YEAR - 1, 3, 0, 7), attempt("c2", NEW_YEAR, 10, 5, 100)].into_iter().collect();
     let mut refused = record("refused", NEW_YEAR, "k1", Some("g1"), Some("u1"));
     refused.attempts.clear();
     refused.outcome = OutcomeClass::RateLimited;
@@ -518,7 +550,9 @@ async fn daily_sums_follow_attempts_and_zone(store: Arc<dyn Store>) {
     let shown: Vec<_> = rows
         .items
         .iter()
-        .map(|row| (row.by.join(" "), row.sums.requests, row.sums.failures, row.sums.attempts, row.sums.spend))
+        .map(|row| {
+            (row.by.join(" "), row.sums.requests, row.sums.failures, row.sums.attempts, row.sums.spend)
+        })
         .collect();
     assert_eq!(
         shown,
@@ -531,7 +565,8 @@ async fn daily_sums_follow_attempts_and_zone(store: Arc<dyn Store>) {
     );
     let second = store.daily(&RecordFilter::default(), &Reach::ALL, &by, Page::new(2, 2)).await.unwrap();
     assert_eq!((second.total, &second.items[..]), (4, &rows.items[2..]));
-    let new_year = RecordFilter { from: Some(at(NEW_YEAR)), to: Some(at(NEW_YEAR + DAY)), ..RecordFilter::default() };
+    let new_year =
+        RecordFilter { from: Some(at(NEW_YEAR)), to: Some(at(NEW_YEAR + DAY)), ..RecordFilter::default() };
     let rows = store.daily(&new_year, &Reach::ALL, &[Dimension::Day], Page::default()).await.unwrap();
     assert_eq!(rows.items.iter().map(|row| row.by[0].as_str()).collect::<Vec<_>>(), ["2026-01-01"]);
     let totals = store.totals(Dimension::Key, &["k1", "k2"]).await.unwrap();
@@ -571,7 +606,8 @@ async fn usage_is_summed_by_owner_and_time(store: Arc<dyn Store>) {
     let m2 = store.usage(&Owner::Global, Some(&"m2".into()), Since::Ever).await.unwrap();
     assert_eq!(m2.requests, 1);
     let buckets = store.usage_buckets(&Owner::Global, None, at(NEW_YEAR), 60_000).await.unwrap();
-    let buckets: Vec<_> = buckets.iter().map(|(start, sums)| (start.as_ms() - NEW_YEAR, sums.requests)).collect();
+    let buckets: Vec<_> =
+        buckets.iter().map(|(start, sums)| (start.as_ms() - NEW_YEAR, sums.requests)).collect();
     assert_eq!(buckets, [(0, 1), (60_000, 2)]);
 
     let narrow = Reach {
@@ -580,7 +616,8 @@ async fn usage_is_summed_by_owner_and_time(store: Arc<dyn Store>) {
     };
     let listed = store.records(&RecordFilter::default(), &narrow, Page::default()).await.unwrap();
     assert_eq!(listed.items.iter().map(|it| it.call.as_str()).collect::<Vec<_>>(), ["d", "c"]);
-    let sums = store.daily(&RecordFilter::default(), &narrow, &[], Page::default()).await.unwrap().items[0].sums;
+    let sums =
+        store.daily(&RecordFilter::default(), &narrow, &[], Page::default()).await.unwrap().items[0].sums;
     assert_eq!(sums.requests, 2);
     let of = |filter: RecordFilter| {
         let store = Arc::clone(&store);
@@ -592,7 +629,14 @@ async fn usage_is_summed_by_owner_and_time(store: Arc<dyn Store>) {
         (RecordFilter { call: Some("c".into()), ..RecordFilter::default() }, 1),
         (RecordFilter { outcome: Some(OutcomeClass::Ok), ..RecordFilter::default() }, 4),
         (RecordFilter { outcome: Some(OutcomeClass::Timeout), ..RecordFilter::default() }, 0),
-        (RecordFilter { from: Some(at(NEW_YEAR)), to: Some(at(NEW_YEAR + 61_000)), ..RecordFilter::default() }, 1),
+        (
+            RecordFilter {
+                from: Some(at(NEW_YEAR)),
+                to: Some(at(NEW_YEAR + 61_000)),
+                ..RecordFilter::default()
+            },
+            1,
+        ),
         (RecordFilter { channel: Some("c9".into()), ..RecordFilter::default() }, 0),
     ] {
         assert_eq!(of(filter.clone()).await, want, "{filter:?}");
@@ -688,7 +732,11 @@ async fn text_of_any_kind_is_kept(store: Arc<dyn Store>) {
     store.append(&[odd.clone(), record("even", NEW_YEAR, "k", None, None)], &[]).await.unwrap();
     assert_eq!(total(&*store).await.requests, 2);
     let found = store
-        .records(&RecordFilter { call: Some("odd".into()), ..RecordFilter::default() }, &Reach::ALL, Page::default())
+        .records(
+            &RecordFilter { call: Some("odd".into()), ..RecordFilter::default() },
+            &Reach::ALL,
+            Page::default(),
+        )
         .await
         .unwrap();
     assert_eq!(found.items, [odd]);
@@ -696,7 +744,15 @@ async fn text_of_any_kind_is_kept(store: Arc<dyn Store>) {
 
 async fn a_batch_of_any_size_is_stored(store: Arc<dyn Store>) {
     let records: Vec<UsageRecord> = (0..333)
-        .map(|n| record(&format!("r{n}"), NEW_YEAR + n, &format!("k{}", n % 100), Some(&format!("g{}", n % 7)), None))
+        .map(|n| {
+            record(
+                &format!("r{n}"),
+                NEW_YEAR + n,
+                &format!("k{}", n % 100),
+                Some(&format!("g{}", n % 7)),
+                None,
+            )
+        })
         .collect();
     let balances: Vec<Balance> = (0..150).map(|n| balance(&format!("g{n}"), Window::Day, 0, n, 0)).collect();
     store.append(&records, &balances).await.unwrap();
@@ -758,6 +814,9 @@ async fn addresses_that_make_no_sense_are_explained() {
     ] {
         let error = store::open(address, TimeZone::UTC).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Config, "{address}");
-        assert!(error.message().contains(words) && !error.message().contains("hunter2"), "{address}: {error}");
+        assert!(
+            error.message().contains(words) && !error.message().contains("hunter2"),
+            "{address}: {error}"
+        );
     }
 }

@@ -14,7 +14,11 @@ pub(super) fn as_stored<T>(value: T, created_at: Timestamp) -> Stored<T> {
 }
 
 /// A page of what is declared, followed by what is stored.
-pub(super) async fn both<T, F>(declared: Vec<T>, page: Page, stored: impl FnOnce(Page) -> F) -> Result<Listing<T>>
+pub(super) async fn both<T, F>(
+    declared: Vec<T>,
+    page: Page,
+    stored: impl FnOnce(Page) -> F,
+) -> Result<Listing<T>>
 where
     F: Future<Output = Result<Listing<T>>>,
 {
@@ -36,7 +40,11 @@ pub(super) fn check_limits(limits: &[Limit]) -> Result<()> {
     match limits.iter().find(|limit| limit.max < 0) {
         Some(limit) => Err(invalid(
             "limits",
-            format!("the limit on {} per {} is negative; give 0 or more", limit.metric.as_str(), limit.window),
+            format!(
+                "the limit on {} per {} is negative; give 0 or more",
+                limit.metric.as_str(),
+                limit.window
+            ),
         )),
         None => Ok(()),
     }
@@ -49,7 +57,9 @@ pub(super) fn check_id(param: &'static str, id: &str) -> Result<()> {
         true => Ok(()),
         false => Err(invalid(
             param,
-            format!("the {param} must have 1 to 256 characters, none of them a control character, and no space around"),
+            format!(
+                "the {param} must have 1 to 256 characters, none of them a control character, and no space around"
+            ),
         )),
     }
 }
@@ -84,7 +94,11 @@ impl Admin {
     }
 
     /// Memberships, declared and stored; a declared one wins.
-    pub(super) async fn memberships(&self, group: Option<&GroupId>, user: Option<&UserId>) -> Result<Vec<Membership>> {
+    pub(super) async fn memberships(
+        &self,
+        group: Option<&GroupId>,
+        user: Option<&UserId>,
+    ) -> Result<Vec<Membership>> {
         let declared = self.declared();
         let wanted = |it: &&Membership| {
             group.is_none_or(|group| it.group == *group) && user.is_none_or(|user| it.user == *user)
@@ -103,7 +117,11 @@ impl Admin {
     ///
     /// # Errors
     /// `NotFound` for one that doesn't exist, or isn't the actor's.
-    pub(super) async fn organization_for(&self, actor: &Actor, named: Option<&OrganizationId>) -> Result<OrganizationId> {
+    pub(super) async fn organization_for(
+        &self,
+        actor: &Actor,
+        named: Option<&OrganizationId>,
+    ) -> Result<OrganizationId> {
         let id = named
             .or(actor.organization())
             .cloned()

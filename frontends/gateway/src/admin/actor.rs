@@ -161,6 +161,14 @@ impl Admin {
             .collect();
         let organization = (user.role != Role::SuperAdmin).then(|| user.organization.clone());
         let name = format!("user {id}");
-        Ok(Some(Actor { name, role: user.role, organization, user: Some(id.clone()), key: None, member_of, admin_of }))
+        Ok(Some(Actor {
+            name,
+            role: user.role,
+            organization,
+            user: Some(id.clone()),
+            key: None,
+            member_of,
+            admin_of,
+        }))
     }
 }

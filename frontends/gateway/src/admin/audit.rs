@@ -10,7 +10,12 @@ impl Admin {
     ///
     /// # Errors
     /// `Store`.
-    pub async fn events(&self, actor: &Actor, filter: &AuditFilter, page: Page) -> Result<Listing<AuditEvent>> {
+    pub async fn events(
+        &self,
+        actor: &Actor,
+        filter: &AuditFilter,
+        page: Page,
+    ) -> Result<Listing<AuditEvent>> {
         self.store().events(filter, &actor.reach(), Page::new(page.limit, page.offset)).await
     }
 
@@ -34,12 +39,17 @@ impl Admin {
             // Newest first: what was appended meanwhile only moves the pages, so they are taken from the end.
             let now = self.store().events(&AuditFilter::default(), &Reach::ALL, Page::new(1, 0)).await?.total;
             let page = Page::new(u32::try_from(size).unwrap_or(Page::MAX), left + now.saturating_sub(total));
-            for event in self.store().events(&AuditFilter::default(), &Reach::ALL, page).await?.items.iter().rev() {
+            for event in
+                self.store().events(&AuditFilter::default(), &Reach::ALL, page).await?.items.iter().rev()
+            {
                 let code = self.0.chain.link(&previous, event.seq, &event.event);
                 if event.seq != expected || event.mac != code {
                     return Err(sluicegate_core::Error::new(
                         ErrorKind::Conflict,
-                        format!("event {} of the audit trail isn't what was written, or some before it are missing", event.seq),
+                        format!(
+                            "event {} of the audit trail isn't what was written, or some before it are missing",
+                            event.seq
+                        ),
                     ));
                 }
                 previous = code;

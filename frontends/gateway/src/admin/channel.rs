@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
-use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Result, Scope, ScopeKind, Secret, SecretRef, Timestamp};
+use sluicegate_core::{
+    Channel, ChannelId, Error, ErrorKind, Result, Scope, ScopeKind, Secret, SecretRef, Timestamp,
+};
 
 use super::access::{as_stored, check_id, check_limits};
 use super::{Actor, Admin, Deed, LimitUse, forbidden, invalid, not_found};
@@ -111,7 +113,12 @@ impl Admin {
     ///
     /// # Errors
     /// As [`create_channel`](Self::create_channel); `NotFound`; `Conflict` also when it is declared in a file.
-    pub async fn update_channel(&self, actor: &Actor, id: &ChannelId, patch: ChannelPatch) -> Result<ChannelView> {
+    pub async fn update_channel(
+        &self,
+        actor: &Actor,
+        id: &ChannelId,
+        patch: ChannelPatch,
+    ) -> Result<ChannelView> {
         let stored = self.channel_to_change(actor, id).await?;
         let before = &stored.channel.value;
         let mut after = Channel { id: before.id.clone(), source: Source::Database, ..patch.channel };
@@ -176,7 +183,10 @@ impl Admin {
             self.refuse_declared(Source::File, || format!("channel `{}`", declared.id))?;
         }
         let stored = self.store().channels().await?;
-        stored.into_iter().find(|it| it.channel.value.id == *id).ok_or_else(|| not_found("channel", id.as_str()))
+        stored
+            .into_iter()
+            .find(|it| it.channel.value.id == *id)
+            .ok_or_else(|| not_found("channel", id.as_str()))
     }
 
     fn declared_channel(&self, wanted: impl Fn(&Channel) -> bool) -> Option<Channel> {
@@ -193,7 +203,8 @@ impl Admin {
             return Err(invalid("endpoints", "the channel has no endpoint; name a format and an address"));
         }
         let stored = self.store().channels().await?;
-        let taken = |it: &StoredChannel| it.channel.value.name == channel.name && it.channel.value.id != channel.id;
+        let taken =
+            |it: &StoredChannel| it.channel.value.name == channel.name && it.channel.value.id != channel.id;
         if channel.name.is_empty() || stored.iter().any(taken) {
             let message = format!("a channel needs a name of its own; `{}` is empty or taken", channel.name);
             return Err(Error::new(ErrorKind::Conflict, message).with("param", "name"));
@@ -222,7 +233,8 @@ impl Admin {
 
     fn channel_view(&self, stored: &StoredChannel, used: Sums) -> ChannelView {
         let channel = stored.channel.value.clone();
-        let limit_states = self.limit_states(Scope::new(ScopeKind::Channel, channel.id.as_str()), &channel.limits);
+        let limit_states =
+            self.limit_states(Scope::new(ScopeKind::Channel, channel.id.as_str()), &channel.limits);
         let it: &Stored<Channel> = &stored.channel;
         ChannelView {
             has_secret: channel.secret != SecretRef::None,

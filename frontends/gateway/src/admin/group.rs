@@ -4,14 +4,15 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::price::RATIO_ONE_PPM;
 use sluicegate_core::tenant::{Preference, Source};
 use sluicegate_core::{
-    Error, ErrorKind, Group, GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind,
-    Timestamp, UserId,
+    Error, ErrorKind, Group, GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Role,
+    Scope, ScopeKind, Timestamp, UserId,
 };
 
 use super::access::{as_stored, both, check_id, check_limits};
 use super::patch::{edit_limits, patch_access};
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid, not_found,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid,
+    not_found,
 };
 use crate::credential;
 use crate::store::{Change, Dimension, Expect, GroupFilter, Listing, Owner, Page, Reach, Stored, Sums};
@@ -188,7 +189,8 @@ impl Admin {
         for member in &new.members {
             changes.extend(self.changes_for_member(actor, &group, member).await?);
         }
-        let deed = Deed::new("group.create", format!("group {id}")).of(&organization, Some(&id), None).whole(&group);
+        let deed =
+            Deed::new("group.create", format!("group {id}")).of(&organization, Some(&id), None).whole(&group);
         self.commit(actor, deed, changes).await?;
         self.group(actor, id.as_str()).await
     }
@@ -209,7 +211,12 @@ impl Admin {
     ///
     /// # Errors
     /// `Store`.
-    pub async fn groups(&self, actor: &Actor, filter: &GroupFilter, page: Page) -> Result<Listing<GroupView>> {
+    pub async fn groups(
+        &self,
+        actor: &Actor,
+        filter: &GroupFilter,
+        page: Page,
+    ) -> Result<Listing<GroupView>> {
         let reach = actor.reach_of_groups();
         let declared = self.declared();
         let memberships = match &filter.member {
@@ -243,7 +250,12 @@ impl Admin {
     /// # Errors
     /// `Forbidden`, `NotFound`, `InvalidRequest`, `Conflict` when the alias is taken or the group is declared in a file,
     /// `Store`.
-    pub async fn update_group(&self, actor: &Actor, id_or_alias: &str, patch: GroupPatch) -> Result<GroupView> {
+    pub async fn update_group(
+        &self,
+        actor: &Actor,
+        id_or_alias: &str,
+        patch: GroupPatch,
+    ) -> Result<GroupView> {
         for attempt in 0.. {
             match self.try_update_group(actor, id_or_alias, patch.clone()).await {
                 Err(error) if came_second(&error) && attempt < TRIES => {}
@@ -260,12 +272,11 @@ impl Admin {
         if !actor.runs(&before.organization) && !patch.is_cosmetic() {
             return Err(forbidden("change this of a group"));
         }
-        let mut after = before.clone();
+        let (mut after, declared) = (before.clone(), self.declared());
         patch.alias.apply(&mut after.alias);
-        if let Some(alias) = after.alias.as_deref().filter(|alias| before.alias.as_deref() != Some(alias)) {
-            if let Some(group) = self.declared().group(alias) {
-                self.refuse_declared(Source::File, || format!("group `{}`", group.id))?;
-            }
+        let renamed = after.alias.as_deref().filter(|alias| before.alias.as_deref() != Some(alias));
+        if let Some(group) = renamed.and_then(|alias| declared.group(alias)) {
+            self.refuse_declared(Source::File, || format!("group `{}`", group.id))?;
         }
         patch_access(patch.models, &mut after.access);
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
@@ -308,7 +319,12 @@ impl Admin {
     /// # Errors
     /// `Forbidden`, `NotFound` for a group or user that the actor can't see, `Conflict` when the user is in it already
     /// or the group is declared in a file, `Store`.
-    pub async fn add_member(&self, actor: &Actor, id_or_alias: &str, member: NewMember) -> Result<MemberView> {
+    pub async fn add_member(
+        &self,
+        actor: &Actor,
+        id_or_alias: &str,
+        member: NewMember,
+    ) -> Result<MemberView> {
         let group = self.group_to_change(actor, id_or_alias).await?.value;
         let known = self.memberships(Some(&group.id), Some(&member.user)).await?;
         if !known.is_empty() {
@@ -346,7 +362,13 @@ impl Admin {
         Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
     }
 
-    async fn try_update_member(&self, actor: &Actor, group: &Group, user: &UserId, patch: MemberPatch) -> Result<()> {
+    async fn try_update_member(
+        &self,
+        actor: &Actor,
+        group: &Group,
+        user: &UserId,
+        patch: MemberPatch,
+    ) -> Result<()> {
         let stored = self.stored_member(group, user).await?;
         let mut after = stored.value.clone();
         after.role = member_role(patch.role.unwrap_or(after.role))?;
@@ -357,7 +379,9 @@ impl Admin {
             .changed(&stored.value, &after);
         let put = Change::PutMembership(after.clone(), Expect::Version(stored.version));
         let owner = Owner::Membership(group.id.clone(), user.clone());
-        self.commit_limits(actor, deed, vec![put], &owner, (&stored.value.limits, &after.limits)).await.map(drop)
+        self.commit_limits(actor, deed, vec![put], &owner, (&stored.value.limits, &after.limits))
+            .await
+            .map(drop)
     }
 
     /// Takes a user out of a group, with the keys that they have in it.
@@ -386,13 +410,23 @@ impl Admin {
 
     async fn stored_member(&self, group: &Group, user: &UserId) -> Result<Stored<Membership>> {
         if self.declared().membership(&group.id, user).is_some() {
-            self.refuse_declared(Source::File, || format!("the membership of user `{user}` in group `{}`", group.id))?;
+            self.refuse_declared(Source::File, || {
+                format!("the membership of user `{user}` in group `{}`", group.id)
+            })?;
         }
         let stored = self.store().memberships(Some(&group.id), Some(user)).await?;
-        stored.into_iter().next().ok_or_else(|| not_found(&format!("a member of group `{}`,", group.id), user.as_str()))
+        stored
+            .into_iter()
+            .next()
+            .ok_or_else(|| not_found(&format!("a member of group `{}`,", group.id), user.as_str()))
     }
 
-    async fn changes_for_member(&self, actor: &Actor, group: &Group, member: &NewMember) -> Result<Vec<Change>> {
+    async fn changes_for_member(
+        &self,
+        actor: &Actor,
+        group: &Group,
+        member: &NewMember,
+    ) -> Result<Vec<Change>> {
         check_limits(&member.limits.0)?;
         let membership = Membership {
             group: group.id.clone(),
@@ -414,8 +448,10 @@ impl Admin {
 
     async fn member(&self, _: &Actor, group: &GroupId, user: &UserId) -> Result<MemberView> {
         let memberships = self.memberships(Some(group), Some(user)).await?;
-        let membership =
-            memberships.into_iter().next().ok_or_else(|| not_found(&format!("a member of group `{group}`,"), user.as_str()))?;
+        let membership = memberships
+            .into_iter()
+            .next()
+            .ok_or_else(|| not_found(&format!("a member of group `{group}`,"), user.as_str()))?;
         Ok(self.member_view(membership))
     }
 

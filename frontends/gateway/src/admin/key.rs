@@ -4,15 +4,20 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::{IpNetwork, Source};
 use sluicegate_core::{
-    ApiKey, Error, ErrorKind, Group, KeyId, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind, Secret,
-    Timestamp, User, UserId,
+    ApiKey, Error, ErrorKind, Group, KeyId, ModelAccess, ModelName, OrganizationId, Result, Role, Scope,
+    ScopeKind, Secret, Timestamp, User, UserId,
 };
 
 use super::access::{as_stored, both, check_limits};
 use super::patch::{edit_limits, patch_access};
-use super::{Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid, not_found};
+use super::{
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid,
+    not_found,
+};
 use crate::credential::{self, KeyHash};
-use crate::store::{Change, Dimension, Expect, KeyFilter, KeyRef, Listing, Owner, Page, Reach, Stored, StoredKey, Sums};
+use crate::store::{
+    Change, Dimension, Expect, KeyFilter, KeyRef, Listing, Owner, Page, Reach, Stored, StoredKey, Sums,
+};
 
 /// A key to be issued.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -205,7 +210,12 @@ impl Admin {
         if let Some(user) = owner.user.filter(|_| owner.new_user) {
             changes.push(Change::PutUser(user, Expect::New));
         }
-        changes.push(Change::PutKey { key: key.clone(), hash: issued.hash, old_hash_until: None, expect: Expect::New });
+        changes.push(Change::PutKey {
+            key: key.clone(),
+            hash: issued.hash,
+            old_hash_until: None,
+            expect: Expect::New,
+        });
         let deed = Deed::new("key.create", format!("key {}", key.id))
             .of(&key.organization, key.group.as_ref(), key.user.as_ref())
             .whole(&key);
@@ -235,7 +245,9 @@ impl Admin {
     pub async fn keys(&self, actor: &Actor, filter: &KeyFilter, page: Page) -> Result<Listing<KeyView>> {
         let reach = actor.reach();
         let declared = self.declared();
-        let matches = |(hash, key): &(Option<KeyHash>, &ApiKey)| reach.has_key(key) && matches_filter(filter, key, *hash);
+        let matches = |(hash, key): &(Option<KeyHash>, &ApiKey)| {
+            reach.has_key(key) && matches_filter(filter, key, *hash)
+        };
         let file: Vec<(Stored<ApiKey>, Option<KeyHash>)> = declared
             .keys()
             .map(|(hash, key)| (Some(*hash), key))
@@ -277,7 +289,8 @@ impl Admin {
         let (before, now) = (&stored.key.value, self.now());
         match may {
             Right::Full => {}
-            Right::Maker if patch.group.is_keep() && patch.user.is_keep() && patch.blocked != Some(false) => {}
+            Right::Maker if patch.group.is_keep() && patch.user.is_keep() && patch.blocked != Some(false) => {
+            }
             Right::Owner if patch.is_cosmetic() => {}
             _ => return Err(forbidden("change this of a key")),
         }
@@ -458,7 +471,9 @@ impl Admin {
             same_organization(&organization, &user.value.organization, "user")?;
             return Ok(KeyOwner { organization, group, user: Some(user.value), new_user: false });
         }
-        if !(new.create_user && actor.runs(&organization)) || self.find_user_within(&Reach::ALL, &id).await?.is_some() {
+        if !(new.create_user && actor.runs(&organization))
+            || self.find_user_within(&Reach::ALL, &id).await?.is_some()
+        {
             return Err(not_found("user", id.as_str()));
         }
         let user = super::user::plain(id, organization.clone(), self.now())?;
@@ -524,7 +539,12 @@ fn duration(param: &'static str, text: &str) -> Result<i64> {
     i64::try_from(ms).map_err(|_| invalid(param, format!("`{text}` is too long")))
 }
 
-fn expiry(at: Patch<Timestamp>, ttl: Option<&str>, before: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>> {
+fn expiry(
+    at: Patch<Timestamp>,
+    ttl: Option<&str>,
+    before: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
     match (at, ttl) {
         (Patch::Keep, None) => Ok(before),
         (Patch::Clear, None) => Ok(None),

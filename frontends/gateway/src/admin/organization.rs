@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Error, ErrorKind, ModelAccess, ModelName, Organization, OrganizationId, Result, Scope, ScopeKind, Timestamp,
+    Error, ErrorKind, ModelAccess, ModelName, Organization, OrganizationId, Result, Scope, ScopeKind,
+    Timestamp,
 };
 
 use super::access::{as_stored, check_id, check_limits};
@@ -100,7 +101,9 @@ impl Admin {
             source: Source::Database,
             created_at: now,
         };
-        let deed = Deed::new("organization.create", format!("organization {id}")).of(&id, None, None).whole(&organization);
+        let deed = Deed::new("organization.create", format!("organization {id}"))
+            .of(&id, None, None)
+            .whole(&organization);
         let put = Change::PutOrganization(organization.clone(), Expect::New);
         // The default organization is used without being made.
         let owner = Owner::Organization(id.clone());
@@ -166,7 +169,12 @@ impl Admin {
         Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
     }
 
-    async fn try_update_organization(&self, actor: &Actor, id: &OrganizationId, patch: OrganizationPatch) -> Result<()> {
+    async fn try_update_organization(
+        &self,
+        actor: &Actor,
+        id: &OrganizationId,
+        patch: OrganizationPatch,
+    ) -> Result<()> {
         let stored = self.organization_to_change(actor, id).await?;
         let before = &stored.value;
         let mut after = before.clone();
@@ -176,8 +184,9 @@ impl Admin {
         check_limits(&after.limits)?;
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         patch.metadata.apply_or_default(&mut after.metadata);
-        let deed =
-            Deed::new("organization.update", format!("organization {id}")).of(id, None, None).changed(before, &after);
+        let deed = Deed::new("organization.update", format!("organization {id}"))
+            .of(id, None, None)
+            .changed(before, &after);
         let put = Change::PutOrganization(after.clone(), Expect::Version(stored.version));
         let owner = Owner::Organization(id.clone());
         self.commit_limits(actor, deed, vec![put], &owner, (&before.limits, &after.limits)).await.map(drop)
@@ -202,7 +211,9 @@ impl Admin {
             let message = format!("organization `{id}` still has {count} {what}; delete them first");
             return Err(Error::new(ErrorKind::Conflict, message));
         }
-        let deed = Deed::new("organization.delete", format!("organization {id}")).of(id, None, None).whole(&organization);
+        let deed = Deed::new("organization.delete", format!("organization {id}"))
+            .of(id, None, None)
+            .whole(&organization);
         self.commit(actor, deed, vec![Change::DeleteOrganization(id.clone())]).await?;
         Ok(organization)
     }
@@ -215,7 +226,11 @@ impl Admin {
         found.filter(|_| mine).ok_or_else(|| not_found("organization", id.as_str()))
     }
 
-    async fn organization_to_change(&self, actor: &Actor, id: &OrganizationId) -> Result<Stored<Organization>> {
+    async fn organization_to_change(
+        &self,
+        actor: &Actor,
+        id: &OrganizationId,
+    ) -> Result<Stored<Organization>> {
         let stored = self.find_organization(actor, id).await?;
         if !actor.is_super() {
             return Err(forbidden("change organizations"));

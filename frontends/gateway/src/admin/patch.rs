@@ -149,12 +149,19 @@ fn window(window: Window) -> String {
 
 /// Changes limits as they stand when the change is made: for dialects whose requests name single limits.
 #[derive(Clone)]
-pub struct LimitEditor(pub Arc<dyn Fn(&mut Vec<Limit>) + Send + Sync>);
+pub struct LimitEditor(Arc<EditLimits>);
+
+type EditLimits = dyn Fn(&mut Vec<Limit>) + Send + Sync;
 
 impl LimitEditor {
     /// An editor that does this.
     pub fn new(edit: impl Fn(&mut Vec<Limit>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(edit))
+    }
+
+    /// Changes the limits.
+    pub fn edit(&self, limits: &mut Vec<Limit>) {
+        (self.0)(limits);
     }
 }
 
@@ -167,8 +174,8 @@ impl fmt::Debug for LimitEditor {
 /// Changes limits by a patch, then by an editor.
 pub(super) fn edit_limits(limits: &mut Vec<Limit>, patch: Patch<Limits>, editor: Option<&LimitEditor>) {
     patch.apply_or_default(limits);
-    if let Some(LimitEditor(edit)) = editor {
-        edit(limits);
+    if let Some(editor) = editor {
+        editor.edit(limits);
     }
 }
 

@@ -14,7 +14,8 @@ impl Admin {
     ///
     /// Calls under way are in no record yet and aren't bound to the new limits: what they use isn't counted there.
     pub(super) async fn seeds(&self, owner: &Owner, before: &[Limit], after: &[Limit]) -> Result<Seeds> {
-        let counts = |a: &Limit, b: &Limit| a.metric == b.metric && a.window == b.window && a.model == b.model;
+        let counts =
+            |a: &Limit, b: &Limit| a.metric == b.metric && a.window == b.window && a.model == b.model;
         let new = |limit: &&Limit| {
             limit.metric != Metric::Concurrency && !before.iter().any(|old| counts(old, limit))
         };
@@ -66,7 +67,8 @@ impl Admin {
             }
             // Noon is in the same day whatever the clocks do at midnight.
             Window::Day | Window::Week | Window::Month => {
-                let noon = jiff::Timestamp::from_millisecond(start.plus_ms(12 * 3_600_000).as_ms()).unwrap_or_default();
+                let noon = jiff::Timestamp::from_millisecond(start.plus_ms(12 * 3_600_000).as_ms())
+                    .unwrap_or_default();
                 Since::Day(zone.to_datetime(noon).date())
             }
         };

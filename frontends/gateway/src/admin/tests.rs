@@ -2,10 +2,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sluicegate_core::channel::{Auth, Endpoint, SecretRef};
 use sluicegate_core::ledger::{Balance, bucket_ms};
-use sluicegate_core::ports::RecordStore as _;
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::{
-    ApiKey, Channel, Format, Group, Membership, Metric, Mode, Organization, Role, Secret, Snapshot, Timestamp, User, Window,
+    ApiKey, Channel, Format, Group, Membership, Metric, Mode, Organization, Role, Secret, Snapshot,
+    Timestamp, User, Window,
 };
 
 use super::*;
@@ -68,7 +68,9 @@ fn group(id: &str, organization: &str) -> Group {
 
 fn key(id: &str, organization: &str, group: Option<&str>, user: Option<&str>) -> ApiKey {
     let alias = format!("{id} alias");
-    from_json(serde_json::json!({"id": id, "alias": alias, "organization": organization, "group": group, "user": user}))
+    from_json(
+        serde_json::json!({"id": id, "alias": alias, "organization": organization, "group": group, "user": user}),
+    )
 }
 
 fn channel(id: &str) -> Channel {
@@ -99,7 +101,10 @@ async fn world() -> World {
     let store = crate::store::open("memory", jiff::tz::TimeZone::UTC).await.unwrap();
     let clock = Arc::new(ManualClock::new(Timestamp::from_ms(NOW)));
     let (declared, keys) = declared();
-    let engine = Arc::new(Engine::new(Snapshot::build(1, declared.clone()), Arc::new(sluicegate_policy::Policies::default())));
+    let engine = Arc::new(Engine::new(
+        Snapshot::build(1, declared.clone()),
+        Arc::new(sluicegate_policy::Policies::default()),
+    ));
     let directory = Arc::new(Directory::new(Arc::clone(&engine), Arc::clone(&store), clock.clone()));
     directory.declare(&declared, keys);
     let host = Arc::new(Host { reloads: AtomicUsize::new(0) });
@@ -116,7 +121,9 @@ async fn world() -> World {
         Change::PutOrganization(organization("o1"), Expect::New),
         Change::PutOrganization(organization("o2"), Expect::New),
     ];
-    changes.extend([("g1", "o1"), ("g2", "o1"), ("g3", "o2")].map(|(id, o)| Change::PutGroup(group(id, o), Expect::New)));
+    changes.extend(
+        [("g1", "o1"), ("g2", "o1"), ("g3", "o2")].map(|(id, o)| Change::PutGroup(group(id, o), Expect::New)),
+    );
     let users = [
         ("boss", "o1", "super_admin"),
         ("oa", "o1", "organization_admin"),
@@ -140,7 +147,12 @@ async fn world() -> World {
         ("k4", "o2", Some("g3"), Some("u3")),
     ] {
         let hash = KeyHash::of(id);
-        changes.push(Change::PutKey { key: key(id, o, group, user), hash, old_hash_until: None, expect: Expect::New });
+        changes.push(Change::PutKey {
+            key: key(id, o, group, user),
+            hash,
+            old_hash_until: None,
+            expect: Expect::New,
+        });
     }
     admin.commit(&Actor::operator(), Deed::new("test.world", String::new()), changes).await.unwrap();
     World { admin, store, directory, engine, clock, host }
@@ -183,7 +195,11 @@ async fn an_issued_key_opens_at_once_and_a_deleted_one_doesnt() {
     w.admin.block_key(&operator, &id, false).await.unwrap();
     assert!(!w.directory.lookup_blocked(&hash).await);
 
-    let again = w.admin.regenerate_key(&operator, &id, Regenerate { grace: Some("1h".to_owned()), ..Regenerate::default() }).await.unwrap();
+    let again = w
+        .admin
+        .regenerate_key(&operator, &id, Regenerate { grace: Some("1h".to_owned()), ..Regenerate::default() })
+        .await
+        .unwrap();
     let caller = w.directory.find(&hash).await.unwrap().unwrap();
     assert_eq!(caller.caller.expires_at, Some(Timestamp::from_ms(NOW + 3_600_000)));
     assert_eq!(caller.caller.key, Some(issued.view.key.id.clone()));
@@ -202,11 +218,15 @@ impl Directory {
 #[tokio::test]
 async fn a_chosen_key_works_once() {
     let w = world().await;
-    let new = || NewKey { key: Some(Secret::new("sk-3f9c1e77ab04d25866e1904cfa7b2d38")), ..NewKey::default() };
+    let new =
+        || NewKey { key: Some(Secret::new("sk-3f9c1e77ab04d25866e1904cfa7b2d38")), ..NewKey::default() };
     w.admin.create_key(&Actor::operator(), new()).await.unwrap();
     assert_eq!(w.admin.create_key(&Actor::operator(), new()).await.unwrap_err().kind(), ErrorKind::Conflict);
     let weak = NewKey { key: Some(Secret::new("sk-1234")), ..NewKey::default() };
-    assert_eq!(w.admin.create_key(&Actor::operator(), weak).await.unwrap_err().kind(), ErrorKind::InvalidRequest);
+    assert_eq!(
+        w.admin.create_key(&Actor::operator(), weak).await.unwrap_err().kind(),
+        ErrorKind::InvalidRequest
+    );
 }
 
 #[tokio::test]
@@ -237,7 +257,10 @@ async fn what_a_file_declares_is_read_only_and_named() {
         w.admin.delete_group(&operator, "gf alias").await.unwrap_err(),
         w.admin.delete_user(&operator, &"uf".into()).await.unwrap_err(),
         w.admin.delete_channel(&operator, &"cf".into()).await.unwrap_err(),
-        w.admin.create_group(&operator, NewGroup { id: Some("gf".into()), ..NewGroup::default() }).await.unwrap_err(),
+        w.admin
+            .create_group(&operator, NewGroup { id: Some("gf".into()), ..NewGroup::default() })
+            .await
+            .unwrap_err(),
         w.admin
             .create_group(&operator, NewGroup { alias: Some("gf alias".to_owned()), ..NewGroup::default() })
             .await
@@ -259,7 +282,10 @@ async fn blocked_and_expired_keys_administer_nothing() {
     assert_eq!(w.actor_by("k1").await.unwrap().name(), "user u1");
     w.clock.set(Timestamp::from_ms(NOW + 60_000));
     assert_eq!(w.actor_by("k1").await.unwrap_err().kind(), ErrorKind::Forbidden);
-    w.admin.update_user(&operator, &"u2".into(), UserPatch { blocked: Some(true), ..UserPatch::default() }).await.unwrap();
+    w.admin
+        .update_user(&operator, &"u2".into(), UserPatch { blocked: Some(true), ..UserPatch::default() })
+        .await
+        .unwrap();
     assert_eq!(w.actor_by("k3").await.unwrap_err().kind(), ErrorKind::Forbidden);
 }
 
@@ -277,15 +303,18 @@ async fn channels_lose_their_credential_when_they_move() {
     let opened = master().sealer().open(&stored.channel.value, stored.secret.as_deref().unwrap()).unwrap();
     assert_eq!(opened.expose(), "upstream-credential");
 
-    let patch = |channel: Channel, secret: Option<&str>| ChannelPatch { channel, secret: secret.map(Secret::new) };
+    let patch =
+        |channel: Channel, secret: Option<&str>| ChannelPatch { channel, secret: secret.map(Secret::new) };
     let renamed = Channel { name: "other".to_owned(), weight: 5, ..made.channel.clone() };
     let view = w.admin.update_channel(&operator, &id, patch(renamed.clone(), None)).await.unwrap();
     assert!(view.has_secret && view.channel.weight == 5);
     let address = "https://evil.example/v1/chat/completions".to_owned();
-    let moved = Channel { endpoints: vec![Endpoint { format: Format::OpenaiChat, url: address }], ..renamed.clone() };
+    let moved =
+        Channel { endpoints: vec![Endpoint { format: Format::OpenaiChat, url: address }], ..renamed.clone() };
     let view = w.admin.update_channel(&operator, &id, patch(moved.clone(), None)).await.unwrap();
     assert!(!view.has_secret && sealed().await.secret.is_none());
-    let view = w.admin.update_channel(&operator, &id, patch(moved.clone(), Some("entered again"))).await.unwrap();
+    let view =
+        w.admin.update_channel(&operator, &id, patch(moved.clone(), Some("entered again"))).await.unwrap();
     assert!(view.has_secret);
     let other = Channel { auth: Auth::Header("x-api-key".to_owned()), ..moved };
     assert!(!w.admin.update_channel(&operator, &id, patch(other.clone(), None)).await.unwrap().has_secret);
@@ -297,7 +326,8 @@ async fn channels_lose_their_credential_when_they_move() {
     let opened = new_master.sealer().open(&stored.channel.value, stored.secret.as_deref().unwrap()).unwrap();
     assert_eq!(opened.expose(), "third");
 
-    let trail = w.store.events(&crate::store::AuditFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
+    let trail =
+        w.store.events(&crate::store::AuditFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
     let trail = serde_json::to_string(&trail.items).unwrap();
     for secret in ["upstream-credential", "entered again", "third"] {
         assert!(!trail.contains(secret));
@@ -310,9 +340,13 @@ async fn channels_lose_their_credential_when_they_move() {
 async fn every_change_is_in_the_audit_trail_and_tampering_shows() {
     let w = world().await;
     let oa = w.actor("oa").await;
-    w.admin.update_group(&oa, "g1", GroupPatch { alias: Patch::Set("new".to_owned()), ..GroupPatch::default() }).await.unwrap();
+    w.admin
+        .update_group(&oa, "g1", GroupPatch { alias: Patch::Set("new".to_owned()), ..GroupPatch::default() })
+        .await
+        .unwrap();
     w.admin.add_member(&oa, "g1", NewMember::new("u2")).await.unwrap();
-    let issued = w.admin.create_key(&oa, NewKey { group: Some("new".to_owned()), ..NewKey::default() }).await.unwrap();
+    let issued =
+        w.admin.create_key(&oa, NewKey { group: Some("new".to_owned()), ..NewKey::default() }).await.unwrap();
     let ga = w.actor("ga").await;
     let seen = w.admin.events(&ga, &crate::store::AuditFilter::default(), Page::default()).await.unwrap();
     let actions: Vec<&str> = seen.items.iter().map(|it| it.event.action.as_str()).collect();
@@ -321,7 +355,10 @@ async fn every_change_is_in_the_audit_trail_and_tampering_shows() {
     assert_eq!(seen.items[2].event.actor, "user oa");
     assert!(!serde_json::to_string(&seen.items).unwrap().contains(issued.secret.expose()));
     let xa = w.actor("xa").await;
-    assert_eq!(w.admin.events(&xa, &crate::store::AuditFilter::default(), Page::default()).await.unwrap().total, 0);
+    assert_eq!(
+        w.admin.events(&xa, &crate::store::AuditFilter::default(), Page::default()).await.unwrap().total,
+        0
+    );
 
     let (count, code) = w.admin.verify_audit(&Actor::operator()).await.unwrap();
     assert_eq!((count, code), (4, seen.items[0].mac.clone()));
@@ -344,7 +381,9 @@ async fn a_change_that_came_second_is_made_on_what_is_there() {
         .map(|n| {
             let admin = w.admin.clone();
             tokio::spawn(async move {
-                let edit = LimitEditor::new(move |limits| limits.push(Limit::strict(Metric::Requests, Window::RollingMs(1_000 + n), 1)));
+                let edit = LimitEditor::new(move |limits| {
+                    limits.push(Limit::strict(Metric::Requests, Window::RollingMs(1_000 + n), 1))
+                });
                 let patch = KeyPatch { edit_limits: Some(edit), ..KeyPatch::default() };
                 admin.update_key(&Actor::operator(), &by_id("k1"), patch).await.unwrap()
             })

@@ -70,7 +70,12 @@ impl Admin {
     ///
     /// # Errors
     /// `Store`.
-    pub async fn records(&self, actor: &Actor, filter: &RecordFilter, page: Page) -> Result<Listing<UsageRecord>> {
+    pub async fn records(
+        &self,
+        actor: &Actor,
+        filter: &RecordFilter,
+        page: Page,
+    ) -> Result<Listing<UsageRecord>> {
         self.0.host.flush_records().await;
         self.store().records(filter, &actor.reach(), Page::new(page.limit, page.offset)).await
     }

@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Error, ErrorKind, GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind,
-    Timestamp, User, UserId,
+    Error, ErrorKind, GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope,
+    ScopeKind, Timestamp, User, UserId,
 };
 
 use super::access::{as_stored, both, check_id, check_limits};
 use super::patch::{edit_limits, patch_access};
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, MemberView, Patch, TRIES, came_second, forbidden, invalid,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, MemberView, Patch, TRIES, came_second, forbidden,
+    invalid,
 };
 use crate::credential;
 use crate::store::{Change, Dimension, Expect, Listing, Owner, Page, Stored, Sums, UserFilter};
@@ -149,12 +150,17 @@ impl Admin {
         for name in &new.groups {
             let group = self.resolve_group(actor, name).await?.value;
             if group.organization != organization {
-                return Err(invalid("groups", format!("group `{name}` belongs to another organization than the user")));
+                return Err(invalid(
+                    "groups",
+                    format!("group `{name}` belongs to another organization than the user"),
+                ));
             }
-            let membership = Membership { group: group.id, user: id.clone(), role: Role::User, limits: Vec::new() };
+            let membership =
+                Membership { group: group.id, user: id.clone(), role: Role::User, limits: Vec::new() };
             changes.push(Change::PutMembership(membership, Expect::New));
         }
-        let deed = Deed::new("user.create", format!("user {id}")).of(&organization, None, Some(&id)).whole(&user);
+        let deed =
+            Deed::new("user.create", format!("user {id}")).of(&organization, None, Some(&id)).whole(&user);
         self.commit(actor, deed, changes).await?;
         self.user(actor, &id).await
     }
@@ -182,7 +188,9 @@ impl Admin {
         for user in declared.users().filter(|user| matches_filter(filter, user)) {
             let groups: Vec<GroupId> =
                 self.memberships(None, Some(&user.id)).await?.into_iter().map(|it| it.group).collect();
-            if reach.has_user(user, &groups) && filter.group.as_ref().is_none_or(|group| groups.contains(group)) {
+            if reach.has_user(user, &groups)
+                && filter.group.as_ref().is_none_or(|group| groups.contains(group))
+            {
                 file.push(as_stored(user.clone(), user.created_at));
             }
         }
@@ -250,7 +258,9 @@ impl Admin {
             return Err(forbidden("delete this user"));
         }
         self.refuse_declared(user.source, || format!("user `{id}`"))?;
-        let deed = Deed::new("user.delete", format!("user {id}")).of(&user.organization, None, Some(id)).whole(&user);
+        let deed = Deed::new("user.delete", format!("user {id}"))
+            .of(&user.organization, None, Some(id))
+            .whole(&user);
         self.commit(actor, deed, vec![Change::DeleteUser(id.clone())]).await?;
         Ok(user)
     }
@@ -259,7 +269,8 @@ impl Admin {
         let user = stored.value;
         let own = actor.user() == Some(&user.id);
         let narrow = actor.reach().narrow;
-        let visible = |it: &Membership| own || narrow.as_ref().is_none_or(|narrow| narrow.groups.contains(&it.group));
+        let visible =
+            |it: &Membership| own || narrow.as_ref().is_none_or(|narrow| narrow.groups.contains(&it.group));
         let memberships = self.memberships(None, Some(&user.id)).await?;
         let memberships = memberships.into_iter().filter(visible).map(|it| self.member_view(it)).collect();
         let limit_states = self.limit_states(Scope::new(ScopeKind::User, user.id.as_str()), &user.limits);
@@ -278,7 +289,8 @@ impl Admin {
 fn matches_filter(filter: &UserFilter, user: &User) -> bool {
     let has = |text: &str| {
         let inside = |value: &str| value.to_lowercase().contains(&text.to_lowercase());
-        inside(user.id.as_str()) || [&user.alias, &user.email].into_iter().flatten().any(|value| inside(value))
+        inside(user.id.as_str())
+            || [&user.alias, &user.email].into_iter().flatten().any(|value| inside(value))
     };
     filter.organization.as_ref().is_none_or(|wanted| user.organization == *wanted)
         && (filter.email.is_none() || filter.email == user.email)

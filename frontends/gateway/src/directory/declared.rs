@@ -101,7 +101,8 @@ impl DeclaredTenants {
     /// The parts of a declared key, as far as they are declared.
     pub(super) fn parts(&self, hash: &KeyHash) -> Option<KeyParts> {
         let key = self.keys.get(hash)?.clone();
-        let mut parts = KeyParts { key, group: None, user: None, membership: None, organization: None, retires_at: None };
+        let mut parts =
+            KeyParts { key, group: None, user: None, membership: None, organization: None, retires_at: None };
         self.complete(&mut parts);
         Some(parts)
     }
@@ -115,7 +116,9 @@ impl DeclaredTenants {
         if let Some(user) = key.user.as_ref().and_then(|id| self.user(id)) {
             parts.user = Some(user.clone());
         }
-        if let Some(membership) = key.group.as_ref().zip(key.user.as_ref()).and_then(|(g, u)| self.membership(g, u)) {
+        if let Some(membership) =
+            key.group.as_ref().zip(key.user.as_ref()).and_then(|(g, u)| self.membership(g, u))
+        {
             parts.membership = Some(membership.clone());
         }
         if let Some(organization) = self.organization(&key.organization) {

@@ -57,7 +57,8 @@ impl MasterSource {
         };
         check_rights(&file, &self.path)?;
         let mut text = String::new();
-        file.read_to_string(&mut text).map_err(|error| unusable(&self.path, &format!("can't be read: {error}")))?;
+        file.read_to_string(&mut text)
+            .map_err(|error| unusable(&self.path, &format!("can't be read: {error}")))?;
         MasterSecret::from_text(&text).map(Some)
     }
 
@@ -91,9 +92,10 @@ impl MasterSource {
     fn check_place(&self) -> Result<()> {
         let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         match &self.data_dir {
-            Some(data) if whole(&self.path).starts_with(whole(data)) => {
-                Err(unusable(&self.path, "lies in the data directory; keep it elsewhere, apart from what it protects"))
-            }
+            Some(data) if whole(&self.path).starts_with(whole(data)) => Err(unusable(
+                &self.path,
+                "lies in the data directory; keep it elsewhere, apart from what it protects",
+            )),
             _ => Ok(()),
         }
     }
@@ -120,7 +122,10 @@ fn check_rights(file: &std::fs::File, path: &Path) -> Result<()> {
     let mode = file.metadata().map_err(|error| unusable(path, &format!("can't be read: {error}")))?.mode();
     match mode & 0o077 {
         0 => Ok(()),
-        _ => Err(unusable(path, "may be read by others; run `chmod 600` on it, and rotate the secret if they did")),
+        _ => Err(unusable(
+            path,
+            "may be read by others; run `chmod 600` on it, and rotate the secret if they did",
+        )),
     }
 }
 

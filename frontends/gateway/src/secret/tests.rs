@@ -163,10 +163,14 @@ fn the_master_secret_is_made_once_and_kept_private() {
 #[test]
 fn the_default_place_follows_the_environment() {
     let with = |pairs: &[(&str, &str)]| {
-        let pairs: Vec<(String, String)> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let pairs: Vec<(String, String)> =
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         default_path(&move |name| pairs.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()))
     };
     assert_eq!(with(&[("HOME", "/h")]), Some("/h/.config/sluicegate/master.secret".into()));
-    assert_eq!(with(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")]), Some("/x/sluicegate/master.secret".into()));
+    assert_eq!(
+        with(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")]),
+        Some("/x/sluicegate/master.secret".into())
+    );
     assert_eq!(with(&[]), None);
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use sluicegate_core::{
-    ApiKey, Channel, ChannelId, Group, GroupId, KeyId, Membership, Organization, OrganizationId, Timestamp, User, UserId,
+    ApiKey, Channel, ChannelId, Group, GroupId, KeyId, Membership, Organization, OrganizationId, Timestamp,
+    User, UserId,
 };
 
 use super::StoredPolicy;

@@ -3,8 +3,8 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::{
-    ApiKey, CallId, ChannelId, Group, GroupId, KeyId, ModelName, OrganizationId, OutcomeClass, Scope, ScopeKind,
-    Timestamp, User, UserId,
+    ApiKey, CallId, ChannelId, Group, GroupId, KeyId, ModelName, OrganizationId, OutcomeClass, Scope,
+    ScopeKind, Timestamp, User, UserId,
 };
 
 use crate::credential::KeyHash;
@@ -49,7 +49,8 @@ impl Reach {
 
     /// Whether a group lies within.
     pub fn has_group(&self, group: &Group) -> bool {
-        self.organization_has(&group.organization) && self.narrow.as_ref().is_none_or(|n| n.groups.contains(&group.id))
+        self.organization_has(&group.organization)
+            && self.narrow.as_ref().is_none_or(|n| n.groups.contains(&group.id))
     }
 
     /// Whether a user who is in these groups lies within.

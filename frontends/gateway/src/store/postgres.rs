@@ -6,13 +6,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluicegate_core::{Error, ErrorKind, Result, Retry};
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
-use sqlx::{AssertSqlSafe, Row as _, Transaction, TypeInfo as _, ValueRef as _};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, Transaction, TypeInfo as _, ValueRef as _};
 
 use super::sql::{Database, Dialect, Row, Session, Sql, Value, one_line, statement_error};
 
 /// Connections in all.
 const CONNECTIONS: u32 = 8;
+
+/// A connection must be there within this time. [`unconnected`] repeats it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A database server.
 pub(super) struct Postgres(PgPool);
@@ -38,14 +41,20 @@ impl Postgres {
         let place = format!("{}:{}", options.get_host(), options.get_port());
         let (user, database) =
             (options.get_username().to_owned(), options.get_database().unwrap_or_default().to_owned());
+        // One connection by itself first: a pool tries again until its time is up, and then can't say why it failed.
+        let first = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options)).await;
+        first
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            .map_err(|error| unconnected(&error, &place, &user, &database))?
+            .close()
+            .await
+            .map_err(statement_error)?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .min_connections(0)
-            .acquire_timeout(Duration::from_secs(10))
+            .acquire_timeout(PATIENCE)
             .idle_timeout(Some(Duration::from_secs(300)))
-            .connect_with(options)
-            .await
-            .map_err(|error| unconnected(&error, &place, &user, &database))?;
+            .connect_lazy_with(options);
         Ok(Self(pool))
     }
 }
@@ -61,8 +70,13 @@ fn placeholder(address: &str) -> Option<&str> {
         let shown = text.get(..end)?;
         return Some(known.iter().find(|mark| shown.starts_with(**mark)).copied().unwrap_or("<"));
     }
-    matches!(rest, "user:password@host/database" | "user:password@host:port/dbname" | "username:password@host:port/database")
-        .then_some("user:password@host")
+    matches!(
+        rest,
+        "user:password@host/database"
+            | "user:password@host:port/dbname"
+            | "username:password@host:port/database"
+    )
+    .then_some("user:password@host")
 }
 
 /// Why a connection couldn't be made, by what the server or the system said. The password is in none of it.
@@ -71,26 +85,36 @@ fn unconnected(error: &sqlx::Error, place: &str, user: &str, database: &str) -> 
         sqlx::Error::Database(db) => match db.code().as_deref() {
             Some("28P01" | "28000") => (
                 ErrorKind::Store,
-                format!("the database at `{place}` refuses user `{user}`; check user, password and pg_hba.conf"),
+                format!(
+                    "the database at `{place}` refuses user `{user}`; check user, password and pg_hba.conf"
+                ),
             ),
             Some("3D000") => (
                 ErrorKind::Store,
                 format!("the database server at `{place}` has no database `{database}`; create it first"),
             ),
-            Some("53300") => (ErrorKind::Store, format!("the database server at `{place}` has no connection left")),
+            Some("53300") => {
+                (ErrorKind::Store, format!("the database server at `{place}` has no connection left"))
+            }
             _ => (ErrorKind::Store, format!("the database at `{place}` refuses: {}", one_line(error))),
         },
         sqlx::Error::Io(io) => (
             ErrorKind::Store,
-            format!("the database at `{place}` can't be reached ({}); check host, port and firewall", one_line(io)),
+            format!(
+                "the database at `{place}` can't be reached ({}); check host, port and firewall",
+                one_line(io)
+            ),
         ),
         sqlx::Error::PoolTimedOut => (
             ErrorKind::Store,
-            format!("the database at `{place}` gives no answer within 10 seconds; check host, port and firewall"),
+            format!(
+                "the database at `{place}` gives no answer within 10 seconds; check host, port and firewall"
+            ),
         ),
-        sqlx::Error::Tls(_) => {
-            (ErrorKind::Store, format!("no secure connection to the database at `{place}`: {}", one_line(error)))
-        }
+        sqlx::Error::Tls(_) => (
+            ErrorKind::Store,
+            format!("no secure connection to the database at `{place}`: {}", one_line(error)),
+        ),
         _ => (ErrorKind::Store, format!("no connection to the database at `{place}`: {}", one_line(error))),
     };
     Error::new(kind, message).with_retry(Retry::AfterMs(1_000))
@@ -146,7 +170,10 @@ session! {
     Writing commits by |this| async { this.0.commit().await.map_err(statement_error) };
 }
 
-fn bind(sql: Sql, args: Vec<Value>) -> sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments> {
+fn bind(
+    sql: Sql,
+    args: Vec<Value>,
+) -> sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments> {
     let query = match sql {
         Sql::Borrowed(text) => sqlx::query(text),
         Sql::Owned(text) => sqlx::query(AssertSqlSafe(text)),

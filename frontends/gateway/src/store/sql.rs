@@ -23,9 +23,9 @@ use sluicegate_core::{
 };
 
 use super::{
-    AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, GroupFilter, KeyFilter, KeyParts, KeyRef, Listing,
-    NewEvent, Owner, Page, Reach, RecordFilter, Since, Store, Stored, StoredChannel, StoredKey, StoredPolicy, Sums,
-    UserFilter,
+    AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, GroupFilter, KeyFilter, KeyParts,
+    KeyRef, Listing, NewEvent, Owner, Page, Reach, RecordFilter, Since, Store, Stored, StoredChannel,
+    StoredKey, StoredPolicy, Sums, UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -143,7 +143,11 @@ impl Where {
     }
 
     /// `column IN (…)`; an empty list matches nothing.
-    pub(super) fn one_of<T: Into<Value>>(&mut self, column: &str, list: impl IntoIterator<Item = T>) -> &mut Self {
+    pub(super) fn one_of<T: Into<Value>>(
+        &mut self,
+        column: &str,
+        list: impl IntoIterator<Item = T>,
+    ) -> &mut Self {
         let args: Vec<Value> = list.into_iter().map(Into::into).collect();
         if args.is_empty() {
             return self.and("1 = 0", []);
@@ -162,7 +166,10 @@ impl Where {
         self.args.push(Value::from(i64::from(page.limit)));
         self.args.push(Value::from(i64::try_from(page.offset).unwrap_or(i64::MAX)));
         let (limit, offset) = (self.args.len() - 1, self.args.len());
-        (Cow::Owned(format!("{before}{} ORDER BY {order} LIMIT ${limit} OFFSET ${offset}", self.sql)), self.args)
+        (
+            Cow::Owned(format!("{before}{} ORDER BY {order} LIMIT ${limit} OFFSET ${offset}", self.sql)),
+            self.args,
+        )
     }
 }
 
@@ -195,7 +202,12 @@ impl Store for SqlStore {
         self.find_group(id_or_alias, reach).await
     }
 
-    async fn groups(&self, filter: &GroupFilter, reach: &Reach, page: Page) -> Result<Listing<Stored<Group>>> {
+    async fn groups(
+        &self,
+        filter: &GroupFilter,
+        reach: &Reach,
+        page: Page,
+    ) -> Result<Listing<Stored<Group>>> {
         self.list_groups(filter, reach, page).await
     }
 
@@ -207,7 +219,11 @@ impl Store for SqlStore {
         self.list_users(filter, reach, page).await
     }
 
-    async fn memberships(&self, group: Option<&GroupId>, user: Option<&UserId>) -> Result<Vec<Stored<Membership>>> {
+    async fn memberships(
+        &self,
+        group: Option<&GroupId>,
+        user: Option<&UserId>,
+    ) -> Result<Vec<Stored<Membership>>> {
         self.list_memberships(group, user).await
     }
 
@@ -235,7 +251,12 @@ impl Store for SqlStore {
         self.list_settings(None).await
     }
 
-    async fn apply(&self, changes: &[Change], event: &NewEvent, chain: &dyn AuditChain) -> Result<AuditEvent> {
+    async fn apply(
+        &self,
+        changes: &[Change],
+        event: &NewEvent,
+        chain: &dyn AuditChain,
+    ) -> Result<AuditEvent> {
         self.change(changes, event, chain).await
     }
 
@@ -248,7 +269,12 @@ impl Store for SqlStore {
         self.list_events(filter, reach, page).await
     }
 
-    async fn records(&self, filter: &RecordFilter, reach: &Reach, page: Page) -> Result<Listing<UsageRecord>> {
+    async fn records(
+        &self,
+        filter: &RecordFilter,
+        reach: &Reach,
+        page: Page,
+    ) -> Result<Listing<UsageRecord>> {
         self.list_records(filter, reach, page).await
     }
 

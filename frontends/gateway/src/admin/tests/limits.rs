@@ -81,9 +81,17 @@ async fn a_limit_put_where_there_was_none_begins_with_what_was_used() {
     let w = used().await;
     let operator = Actor::operator();
     let limits = || Patch::Set(Limits(every_window()));
-    let key = w.admin.update_key(&operator, &by_id("k1"), KeyPatch { limits: limits(), ..KeyPatch::default() }).await.unwrap();
+    let key = w
+        .admin
+        .update_key(&operator, &by_id("k1"), KeyPatch { limits: limits(), ..KeyPatch::default() })
+        .await
+        .unwrap();
     assert_eq!(settled(&key.limit_states), [4, 3, 2, 2, 1, 1]);
-    let group = w.admin.update_group(&operator, "g1", GroupPatch { limits: limits(), ..GroupPatch::default() }).await.unwrap();
+    let group = w
+        .admin
+        .update_group(&operator, "g1", GroupPatch { limits: limits(), ..GroupPatch::default() })
+        .await
+        .unwrap();
     assert_eq!(settled(&group.limit_states), [5, 4, 3, 3, 2, 2]);
     let patch = MemberPatch { limits: limits(), ..MemberPatch::default() };
     let member = w.admin.update_member(&operator, "g1", &"u1".into(), patch).await.unwrap();
@@ -108,7 +116,8 @@ async fn a_limit_put_where_there_was_none_begins_with_what_was_used() {
     assert_eq!(settled(&key.limit_states), [20, 10, 30, 200, 0, 0]);
     // What was seeded is stored with the next balances: a restart doesn't lose it.
     let stored = w.engine.ledger().take_dirty(w.clock.now());
-    let spend = |it: &&Balance| it.metric == Metric::Spend && it.model.is_none() && it.scope.id.as_ref() == "k1";
+    let spend =
+        |it: &&Balance| it.metric == Metric::Spend && it.model.is_none() && it.scope.id.as_ref() == "k1";
     assert_eq!(stored.iter().find(spend).unwrap().settled, 200);
 }
 
@@ -131,7 +140,10 @@ async fn raising_lowering_and_restoring_a_limit_loses_nothing() {
     assert_eq!(set(day(10)).await, Some((10, 3, 7)));
     let negative = Patch::Set(Limits(vec![Limit::strict(Metric::Requests, Window::Day, -1)]));
     let patch = KeyPatch { limits: negative, ..KeyPatch::default() };
-    assert_eq!(w.admin.update_key(&operator, &by_id("k1"), patch).await.unwrap_err().kind(), ErrorKind::InvalidRequest);
+    assert_eq!(
+        w.admin.update_key(&operator, &by_id("k1"), patch).await.unwrap_err().kind(),
+        ErrorKind::InvalidRequest
+    );
 }
 
 #[tokio::test]
@@ -150,7 +162,9 @@ async fn a_changed_limit_binds_the_next_call() {
 #[tokio::test]
 async fn records_and_sums_are_seen_as_far_as_one_may() {
     let w = used().await;
-    for (name, want) in [("operator", 6), ("oa", 6), ("au", 6), ("ga", 5), ("u1", 5), ("u2", 0), ("key", 1), ("xa", 0)] {
+    for (name, want) in
+        [("operator", 6), ("oa", 6), ("au", 6), ("ga", 5), ("u1", 5), ("u2", 0), ("key", 1), ("xa", 0)]
+    {
         let actor = w.actor(name).await;
         let records = w.admin.records(&actor, &RecordFilter::default(), Page::default()).await.unwrap();
         assert_eq!(records.total, want, "{name}");

@@ -74,7 +74,9 @@ async fn run(admin: &Admin, actor: &Actor, operation: &str) -> Result<()> {
     let key_patch = KeyPatch::default;
     match word(0) {
         "key.info" => admin.key(actor, &key).await.map(drop),
-        "key.limits" => admin.update_key(actor, &key, KeyPatch { limits: limits(), ..key_patch() }).await.map(drop),
+        "key.limits" => {
+            admin.update_key(actor, &key, KeyPatch { limits: limits(), ..key_patch() }).await.map(drop)
+        }
         "key.rename" => {
             let patch = KeyPatch { alias: Patch::Set("renamed".to_owned()), ..key_patch() };
             admin.update_key(actor, &key, patch).await.map(drop)
@@ -93,14 +95,16 @@ async fn run(admin: &Admin, actor: &Actor, operation: &str) -> Result<()> {
         }
         "key.create" => {
             let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            let new = NewKey { group: some(word(1)), user: some(word(2)).map(UserId::from), ..NewKey::default() };
+            let new =
+                NewKey { group: some(word(1)), user: some(word(2)).map(UserId::from), ..NewKey::default() };
             admin.create_key(actor, new).await.map(drop)
         }
         "group.create" => admin.create_group(actor, NewGroup::default()).await.map(drop),
         "group.info" => admin.group(actor, word(1)).await.map(drop),
-        "group.limits" => {
-            admin.update_group(actor, word(1), GroupPatch { limits: limits(), ..GroupPatch::default() }).await.map(drop)
-        }
+        "group.limits" => admin
+            .update_group(actor, word(1), GroupPatch { limits: limits(), ..GroupPatch::default() })
+            .await
+            .map(drop),
         "group.metadata" => {
             let patch = GroupPatch { metadata: Patch::Clear, ..GroupPatch::default() };
             admin.update_group(actor, word(1), patch).await.map(drop)
@@ -124,9 +128,10 @@ async fn run(admin: &Admin, actor: &Actor, operation: &str) -> Result<()> {
         }
         "organization.delete" => admin.delete_organization(actor, &word(1).into()).await.map(drop),
         "channel.list" => admin.channels(actor).await.map(drop),
-        "channel.create" => {
-            admin.create_channel(actor, NewChannel { channel: channel("fresh"), secret: None }).await.map(drop)
-        }
+        "channel.create" => admin
+            .create_channel(actor, NewChannel { channel: channel("fresh"), secret: None })
+            .await
+            .map(drop),
         "channel.delete" => admin.delete_channel(actor, &word(1).into()).await.map(drop),
         "audit.verify" => admin.verify_audit(actor).await.map(drop),
         _ => run_user(admin, actor, word(0), &word(1).into()).await,

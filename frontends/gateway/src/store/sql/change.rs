@@ -3,7 +3,7 @@
 use sluicegate_core::{Error, ErrorKind, Result, Retry};
 
 use super::row::{Value, to_json};
-use super::{Session, SqlStore, Sql};
+use super::{Session, Sql, SqlStore};
 use crate::store::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange};
 
 /// Who changes, and when.
@@ -21,15 +21,25 @@ struct Put {
 }
 
 impl SqlStore {
-    pub(super) async fn change(&self, changes: &[Change], event: &NewEvent, chain: &dyn AuditChain) -> Result<AuditEvent> {
+    pub(super) async fn change(
+        &self,
+        changes: &[Change],
+        event: &NewEvent,
+        chain: &dyn AuditChain,
+    ) -> Result<AuditEvent> {
         let mut session = self.database.begin().await?;
         // First, so that changes follow each other: the row is locked until the end.
         let mut head = session
-            .query("UPDATE sg_audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, mac".into(), Vec::new())
+            .query(
+                "UPDATE sg_audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, mac".into(),
+                Vec::new(),
+            )
             .await?
             .into_iter()
             .next()
-            .ok_or_else(|| Error::new(ErrorKind::Store, "the database has lost the head of its audit trail"))?;
+            .ok_or_else(|| {
+                Error::new(ErrorKind::Store, "the database has lost the head of its audit trail")
+            })?;
         let (seq, previous) = (head.int()?, head.text()?);
         let author = Author { name: &event.actor, at: event.at.as_ms() };
         for change in changes {
@@ -115,7 +125,8 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             put(session, row, *expect, author).await
         }
         Change::PutKey { key, hash, old_hash_until, expect } => {
-            retire_hash(session, key.id.as_str(), &hash.to_string(), old_hash_until.map(|at| at.as_ms())).await?;
+            retire_hash(session, key.id.as_str(), &hash.to_string(), old_hash_until.map(|at| at.as_ms()))
+                .await?;
             let row = Put {
                 table: "sg_key",
                 what: format!("key `{}`", key.id),
@@ -213,13 +224,22 @@ async fn delete(session: &mut dyn Session, change: &Change) -> Result<()> {
         Change::DeleteChannel(id) => {
             (format!("channel `{id}`"), vec![id.as_str().into()], &["DELETE FROM sg_channel WHERE id = $1"])
         }
-        Change::DeletePolicy(name) => {
-            (format!("policy `{name}`"), vec![name.as_str().into()], &["DELETE FROM sg_policy WHERE name = $1"])
+        Change::DeletePolicy(name) => (
+            format!("policy `{name}`"),
+            vec![name.as_str().into()],
+            &["DELETE FROM sg_policy WHERE name = $1"],
+        ),
+        Change::DeleteSetting(name) => (
+            format!("setting `{name}`"),
+            vec![name.as_str().into()],
+            &["DELETE FROM sg_setting WHERE name = $1"],
+        ),
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "a change that puts something was taken for one that removes",
+            ));
         }
-        Change::DeleteSetting(name) => {
-            (format!("setting `{name}`"), vec![name.as_str().into()], &["DELETE FROM sg_setting WHERE name = $1"])
-        }
-        _ => return Err(Error::new(ErrorKind::Internal, "a change that puts something was taken for one that removes")),
     };
     let mut hit = 0;
     for statement in statements {
@@ -250,15 +270,17 @@ async fn put(session: &mut dyn Session, row: Put, expect: Expect, author: &Autho
         Expect::New | Expect::Any => insert(row, expect == Expect::Any, author),
     };
     let hit = session.execute(sql, args).await.map_err(|error| match error.kind() {
-        ErrorKind::Conflict => {
-            Error::new(ErrorKind::Conflict, format!("{what} can't be stored: its id or name is already taken"))
-                .with("what", what.clone())
-        }
+        ErrorKind::Conflict => Error::new(
+            ErrorKind::Conflict,
+            format!("{what} can't be stored: its id or name is already taken"),
+        )
+        .with("what", what.clone()),
         _ => error,
     })?;
     match (hit, expect) {
         (0, Expect::Version(_)) => {
-            let message = format!("{what} was changed or removed by somebody else meanwhile; read it and try again");
+            let message =
+                format!("{what} was changed or removed by somebody else meanwhile; read it and try again");
             Err(Error::new(ErrorKind::Conflict, message).with_retry(Retry::Now))
         }
         _ => Ok(()),
@@ -268,7 +290,9 @@ async fn put(session: &mut dyn Session, row: Put, expect: Expect, author: &Autho
 fn update(row: Put, version: i64, author: &Author<'_>) -> (Sql, Vec<Value>) {
     let mut args = Vec::new();
     let mut set = Vec::new();
-    for (column, value) in row.columns.into_iter().chain([("updated_at", author.at.into()), ("updated_by", author.name.into())]) {
+    for (column, value) in
+        row.columns.into_iter().chain([("updated_at", author.at.into()), ("updated_by", author.name.into())])
+    {
         args.push(value);
         set.push(format!("{column} = ${}", args.len()));
     }
@@ -277,7 +301,12 @@ fn update(row: Put, version: i64, author: &Author<'_>) -> (Sql, Vec<Value>) {
         args.push(value);
         find.push(format!("{column} = ${}", args.len()));
     }
-    let sql = format!("UPDATE {} SET version = version + 1, {} WHERE {}", row.table, set.join(", "), find.join(" AND "));
+    let sql = format!(
+        "UPDATE {} SET version = version + 1, {} WHERE {}",
+        row.table,
+        set.join(", "),
+        find.join(" AND ")
+    );
     (sql.into(), args)
 }
 

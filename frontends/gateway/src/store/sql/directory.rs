@@ -1,15 +1,16 @@
 //! Reading tenants, keys, channels and settings.
 
 use sluicegate_core::{
-    ApiKey, Channel, Group, GroupId, Membership, Organization, OrganizationId, Result, Timestamp, User, UserId,
+    ApiKey, Channel, Group, GroupId, Membership, Organization, OrganizationId, Result, Timestamp, User,
+    UserId,
 };
 
 use super::row::{Row, Value};
 use super::{SqlStore, Where};
 use crate::credential::KeyHash;
 use crate::store::{
-    GroupFilter, KeyFilter, KeyParts, KeyRef, Listing, Page, Reach, Stored, StoredChannel, StoredKey, StoredPolicy,
-    UserFilter,
+    GroupFilter, KeyFilter, KeyParts, KeyRef, Listing, Page, Reach, Stored, StoredChannel, StoredKey,
+    StoredPolicy, UserFilter,
 };
 
 /// The columns that every stored thing has, in the order [`stored`] reads them.
@@ -46,11 +47,17 @@ impl SqlStore {
             KeyRef::Alias(alias) => find.and("alias = ?", [alias.as_str().into()]),
         };
         reach_of_keys(&mut find, reach);
-        let (sql, args) = find.wrap(&format!("SELECT hash, {STAMP} FROM sg_key"), " ORDER BY organization_id LIMIT 1");
+        let (sql, args) =
+            find.wrap(&format!("SELECT hash, {STAMP} FROM sg_key"), " ORDER BY organization_id LIMIT 1");
         self.fetch(sql, args).await?.into_iter().next().map(stored_key).transpose()
     }
 
-    pub(super) async fn list_keys(&self, filter: &KeyFilter, reach: &Reach, page: Page) -> Result<Listing<StoredKey>> {
+    pub(super) async fn list_keys(
+        &self,
+        filter: &KeyFilter,
+        reach: &Reach,
+        page: Page,
+    ) -> Result<Listing<StoredKey>> {
         let find = || {
             let mut find = Where::default();
             find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
@@ -63,7 +70,8 @@ impl SqlStore {
             find
         };
         let total = self.count(find(), "sg_key").await?;
-        let (sql, args) = find().page(&format!("SELECT hash, {STAMP} FROM sg_key"), "created_at DESC, id", page);
+        let (sql, args) =
+            find().page(&format!("SELECT hash, {STAMP} FROM sg_key"), "created_at DESC, id", page);
         let items = self.fetch(sql, args).await?.into_iter().map(stored_key).collect::<Result<_>>()?;
         Ok(Listing { items, total })
     }
@@ -75,7 +83,10 @@ impl SqlStore {
         let (sql, mut args) = find.wrap(&format!("SELECT {STAMP} FROM sg_group"), "");
         // An id comes before an alias that happens to be the same text.
         args.push(id_or_alias.into());
-        let order = format!("{sql} ORDER BY CASE WHEN id = ${} THEN 0 ELSE 1 END, organization_id LIMIT 1", args.len());
+        let order = format!(
+            "{sql} ORDER BY CASE WHEN id = ${} THEN 0 ELSE 1 END, organization_id LIMIT 1",
+            args.len()
+        );
         self.fetch(order, args).await?.into_iter().next().map(stored).transpose()
     }
 
@@ -87,10 +98,11 @@ impl SqlStore {
     ) -> Result<Listing<Stored<Group>>> {
         let find = || {
             let mut find = Where::default();
-            find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str)).maybe(
-                "id IN (SELECT group_id FROM sg_membership WHERE user_id = ?)",
-                filter.member.as_ref().map(UserId::as_str),
-            );
+            find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
+                .maybe(
+                    "id IN (SELECT group_id FROM sg_membership WHERE user_id = ?)",
+                    filter.member.as_ref().map(UserId::as_str),
+                );
             search(&mut find, &["id", "alias"], filter.search.as_deref());
             reach_of_groups(&mut find, reach);
             find
@@ -109,7 +121,12 @@ impl SqlStore {
         self.fetch(sql, args).await?.into_iter().next().map(stored).transpose()
     }
 
-    pub(super) async fn list_users(&self, filter: &UserFilter, reach: &Reach, page: Page) -> Result<Listing<Stored<User>>> {
+    pub(super) async fn list_users(
+        &self,
+        filter: &UserFilter,
+        reach: &Reach,
+        page: Page,
+    ) -> Result<Listing<Stored<User>>> {
         let find = || {
             let mut find = Where::default();
             find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
@@ -135,7 +152,8 @@ impl SqlStore {
     ) -> Result<Vec<Stored<Membership>>> {
         let mut find = Where::default();
         find.maybe("group_id = ?", group.map(GroupId::as_str)).maybe("user_id = ?", user.map(UserId::as_str));
-        let (sql, args) = find.wrap(&format!("SELECT {STAMP} FROM sg_membership"), " ORDER BY group_id, user_id");
+        let (sql, args) =
+            find.wrap(&format!("SELECT {STAMP} FROM sg_membership"), " ORDER BY group_id, user_id");
         self.fetch(sql, args).await?.into_iter().map(stored).collect()
     }
 
@@ -145,7 +163,8 @@ impl SqlStore {
         reach: &Reach,
     ) -> Result<Option<Stored<Organization>>> {
         let mut find = Where::default();
-        find.and("id = ?", [id.as_str().into()]).maybe("id = ?", reach.organization.as_ref().map(OrganizationId::as_str));
+        find.and("id = ?", [id.as_str().into()])
+            .maybe("id = ?", reach.organization.as_ref().map(OrganizationId::as_str));
         let (sql, args) = find.wrap(&format!("SELECT {STAMP} FROM sg_organization"), "");
         self.fetch(sql, args).await?.into_iter().next().map(stored).transpose()
     }
@@ -158,7 +177,8 @@ impl SqlStore {
     }
 
     pub(super) async fn list_channels(&self) -> Result<Vec<StoredChannel>> {
-        let rows = self.fetch(format!("SELECT secret, {STAMP} FROM sg_channel ORDER BY id"), Vec::new()).await?;
+        let rows =
+            self.fetch(format!("SELECT secret, {STAMP} FROM sg_channel ORDER BY id"), Vec::new()).await?;
         let channel = |mut row: Row| {
             let secret = row.maybe_text()?;
             Ok(StoredChannel { secret, channel: stored::<Channel>(row)? })
@@ -171,7 +191,10 @@ impl SqlStore {
         rows.into_iter().map(stored).collect()
     }
 
-    pub(super) async fn list_settings(&self, name: Option<&str>) -> Result<Vec<(String, Stored<serde_json::Value>)>> {
+    pub(super) async fn list_settings(
+        &self,
+        name: Option<&str>,
+    ) -> Result<Vec<(String, Stored<serde_json::Value>)>> {
         let mut find = Where::default();
         find.maybe("name = ?", name);
         let (sql, args) = find.wrap(&format!("SELECT name, {STAMP} FROM sg_setting"), " ORDER BY name");
@@ -208,11 +231,17 @@ fn stored_key(mut row: Row) -> Result<StoredKey> {
 
 fn search(find: &mut Where, columns: &[&str], text: Option<&str>) {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-    let escaped: String =
-        text.chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect();
+    let escaped: String = text
+        .chars()
+        .flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c]))
+        .collect();
     let pattern = format!("%{}%", escaped.to_lowercase());
-    let conditions: Vec<String> = columns.iter().map(|column| format!("LOWER({column}) LIKE ? ESCAPE '\\'")).collect();
-    find.and(&format!("({})", conditions.join(" OR ")), columns.iter().map(|_| Value::from(pattern.as_str())));
+    let conditions: Vec<String> =
+        columns.iter().map(|column| format!("LOWER({column}) LIKE ? ESCAPE '\\'")).collect();
+    find.and(
+        &format!("({})", conditions.join(" OR ")),
+        columns.iter().map(|_| Value::from(pattern.as_str())),
+    );
 }
 
 /// `organization_id = ? AND (first IN (…) OR …)`: the part of an organization that somebody may see.

@@ -21,7 +21,9 @@ pub(super) async fn run(database: &dyn Database) -> Result<()> {
         // Several nodes may start at once; the lock is freed with the transaction.
         #[cfg(feature = "postgres")]
         Dialect::Postgres => {
-            session.query(format!("SELECT CAST(pg_advisory_xact_lock({LOCK}) AS TEXT)").into(), Vec::new()).await?;
+            session
+                .query(format!("SELECT CAST(pg_advisory_xact_lock({LOCK}) AS TEXT)").into(), Vec::new())
+                .await?;
         }
     }
     session
@@ -32,7 +34,9 @@ pub(super) async fn run(database: &dyn Database) -> Result<()> {
         )
         .await?;
     let mut taken = Vec::new();
-    for mut row in session.query("SELECT name, checksum FROM sg_migration ORDER BY number".into(), Vec::new()).await? {
+    for mut row in
+        session.query("SELECT name, checksum FROM sg_migration ORDER BY number".into(), Vec::new()).await?
+    {
         taken.push((row.text()?, row.text()?));
     }
     if taken.len() > STEPS.len() {
@@ -44,7 +48,10 @@ pub(super) async fn run(database: &dyn Database) -> Result<()> {
         match taken.get(at) {
             Some((_, stored)) if *stored == checksum => {}
             Some((stored, _)) => {
-                let message = format!("step {} (`{stored}`) of the database's schema isn't the one this version knows", at + 1);
+                let message = format!(
+                    "step {} (`{stored}`) of the database's schema isn't the one this version knows",
+                    at + 1
+                );
                 return Err(Error::new(ErrorKind::Store, message));
             }
             None => take(&mut *session, at, name, text, checksum).await?,
@@ -53,7 +60,13 @@ pub(super) async fn run(database: &dyn Database) -> Result<()> {
     session.commit().await
 }
 
-async fn take(session: &mut dyn Session, at: usize, name: &'static str, text: &'static str, checksum: String) -> Result<()> {
+async fn take(
+    session: &mut dyn Session,
+    at: usize,
+    name: &'static str,
+    text: &'static str,
+    checksum: String,
+) -> Result<()> {
     for statement in statements(text) {
         session.execute(statement.into(), Vec::new()).await?;
     }
@@ -73,6 +86,10 @@ fn checksum(text: &str) -> String {
 
 /// The statements of a step: each ends with `;` at the end of a line. Comments stand on lines of their own.
 fn statements(text: &str) -> Vec<String> {
-    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("--")).map(|line| format!("{line}\n")).collect();
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("--"))
+        .map(|line| format!("{line}\n"))
+        .collect();
     code.split(";\n").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use sluicegate_core::ledger::Balance;
-use sluicegate_core::{Metric, ModelName, OutcomeClass, Result, Scope, ScopeKind, Timestamp, Usage, UsageRecord, Window};
+use sluicegate_core::{
+    Metric, ModelName, OutcomeClass, Result, Scope, ScopeKind, Timestamp, Usage, UsageRecord, Window,
+};
 
 use super::row::{Value, to_json};
 use super::{Session, Sql, SqlStore};
@@ -38,11 +40,14 @@ impl SqlStore {
     }
 
     pub(super) async fn list_balances(&self) -> Result<Vec<Balance>> {
-        let sql = "SELECT scope_kind, scope_id, metric, span, model, window_start, settled, held FROM sg_balance";
+        let sql =
+            "SELECT scope_kind, scope_id, metric, span, model, window_start, settled, held FROM sg_balance";
         let mut balances = Vec::new();
         for mut row in self.fetch(sql, Vec::new()).await? {
-            let (kind, id, metric, span, model) = (row.text()?, row.text()?, row.text()?, row.text()?, row.text()?);
-            let (Some(kind), Some(metric), Some(window)) = (scope_kind(&kind), parse_metric(&metric), parse_window(&span))
+            let (kind, id, metric, span, model) =
+                (row.text()?, row.text()?, row.text()?, row.text()?, row.text()?);
+            let (Some(kind), Some(metric), Some(window)) =
+                (scope_kind(&kind), parse_metric(&metric), parse_window(&span))
             else {
                 tracing::warn!(%kind, %id, %metric, %span, "a stored balance isn't understood and is left alone");
                 continue;
@@ -98,7 +103,8 @@ async fn insert_new_records(
 ) -> Result<()> {
     let mut rest = records;
     while let Some((chunk, after)) = chunk(rest) {
-        let sql = insert("sg_record", RECORD, chunk.len(), "ON CONFLICT (call_id) DO NOTHING RETURNING call_id");
+        let sql =
+            insert("sg_record", RECORD, chunk.len(), "ON CONFLICT (call_id) DO NOTHING RETURNING call_id");
         for mut row in session.query(sql, record_args(chunk)?).await? {
             new.insert(row.text()?);
         }
@@ -148,7 +154,8 @@ async fn insert_daily(session: &mut dyn Session, sums: BTreeMap<DailyKey<'_>, Su
         "spend",
         "cost",
     ];
-    let added: Vec<String> = COLUMNS[7..].iter().map(|c| format!("{c} = sg_daily.{c} + excluded.{c}")).collect();
+    let added: Vec<String> =
+        COLUMNS[7..].iter().map(|c| format!("{c} = sg_daily.{c} + excluded.{c}")).collect();
     let upsert = format!("ON CONFLICT ({}) DO UPDATE SET {}", COLUMNS[..7].join(", "), added.join(", "));
     // In the order of the key, so that two nodes that write at once wait for each other instead of dead-locking.
     let rows: Vec<_> = sums.into_iter().collect();
@@ -178,16 +185,24 @@ async fn insert_daily(session: &mut dyn Session, sums: BTreeMap<DailyKey<'_>, Su
 }
 
 async fn insert_balances(session: &mut dyn Session, balances: &[Balance]) -> Result<()> {
-    const COLUMNS: &[&str] = &["scope_kind", "scope_id", "metric", "span", "model", "window_start", "settled", "held"];
+    const COLUMNS: &[&str] =
+        &["scope_kind", "scope_id", "metric", "span", "model", "window_start", "settled", "held"];
     let upsert = format!(
         "ON CONFLICT ({}) DO UPDATE SET settled = excluded.settled, held = excluded.held",
         COLUMNS[..6].join(", ")
     );
     // The last of several balances of one counter is the one that holds; a statement can't touch a row twice.
-    let mut last: BTreeMap<(&'static str, &str, &'static str, String, &str, i64), (i64, i64)> = BTreeMap::new();
+    let mut last = BTreeMap::new();
     for b in balances {
         let model = b.model.as_ref().map_or("", |model| model.as_str());
-        let key = (b.scope.kind.as_str(), &*b.scope.id, b.metric.as_str(), b.window.to_string(), model, b.window_start.as_ms());
+        let key = (
+            b.scope.kind.as_str(),
+            &*b.scope.id,
+            b.metric.as_str(),
+            b.window.to_string(),
+            model,
+            b.window_start.as_ms(),
+        );
         last.insert(key, (b.settled, b.held));
     }
     let rows: Vec<_> = last.into_iter().collect();
@@ -214,7 +229,10 @@ async fn insert_balances(session: &mut dyn Session, balances: &[Balance]) -> Res
 
 /// Daily sums of these records: tokens and money on the day and at the channel of each attempt, the call itself on the
 /// day that it came in, at the channel that was tried last.
-fn derive<'a>(records: impl Iterator<Item = &'a UsageRecord>, zone: &TimeZone) -> BTreeMap<DailyKey<'a>, Sums> {
+fn derive<'a>(
+    records: impl Iterator<Item = &'a UsageRecord>,
+    zone: &TimeZone,
+) -> BTreeMap<DailyKey<'a>, Sums> {
     let mut sums: BTreeMap<DailyKey<'a>, Sums> = BTreeMap::new();
     // Calls that are written together are of the same minute, and no day begins within one.
     let mut known: Option<(i64, Arc<str>)> = None;
@@ -247,7 +265,8 @@ fn derive<'a>(records: impl Iterator<Item = &'a UsageRecord>, zone: &TimeZone) -
             ..Sums::default()
         });
         for attempt in &record.attempts {
-            let used = Sums { attempts: 1, spend: attempt.spend, cost: attempt.cost, ..tokens(&attempt.usage) };
+            let used =
+                Sums { attempts: 1, spend: attempt.spend, cost: attempt.cost, ..tokens(&attempt.usage) };
             sums.entry((day(attempt.started_at), owner(attempt.channel.as_str()))).or_default().add(&used);
         }
     }

@@ -105,6 +105,7 @@ pub(in crate::store) fn from_json<T: serde::de::DeserializeOwned>(text: &str) ->
 /// Writes a value for a `body` column.
 pub(in crate::store) fn to_json(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| {
-        Error::new(ErrorKind::Internal, format!("a value can't be written as JSON: {error}")).with_source(error)
+        Error::new(ErrorKind::Internal, format!("a value can't be written as JSON: {error}"))
+            .with_source(error)
     })
 }

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
-use sluicegate_core::{ChannelId, GroupId, KeyId, ModelName, OrganizationId, Result, Timestamp, UsageRecord, UserId};
+use sluicegate_core::{
+    ChannelId, GroupId, KeyId, ModelName, OrganizationId, Result, Timestamp, UsageRecord, UserId,
+};
 
 use super::directory::reach_of;
 use super::record::day_of;
 use super::row::{Row, Value, to_json};
 use super::{SqlStore, Where};
 use crate::store::{
-    AuditEvent, AuditFilter, DailyRow, Dimension, Listing, NewEvent, Owner, Page, Reach, RecordFilter, Since, Sums,
+    AuditEvent, AuditFilter, DailyRow, Dimension, Listing, NewEvent, Owner, Page, Reach, RecordFilter, Since,
+    Sums,
 };
 
 /// The sums of `sg_daily`, in the order [`sums`] reads them. PostgreSQL's `SUM` isn't a `BIGINT` by itself.
@@ -44,7 +47,8 @@ impl SqlStore {
         };
         let total = self.count(find(), "sg_record").await?;
         let (sql, args) = find().page("SELECT body FROM sg_record", "started_at DESC, call_id", page);
-        let items = self.fetch(sql, args).await?.into_iter().map(|mut row| row.json()).collect::<Result<_>>()?;
+        let items =
+            self.fetch(sql, args).await?.into_iter().map(|mut row| row.json()).collect::<Result<_>>()?;
         Ok(Listing { items, total })
     }
 
@@ -67,7 +71,8 @@ impl SqlStore {
         };
         if by.is_empty() {
             let (sql, args) = find().wrap(&format!("SELECT {DAILY_SUMS} FROM sg_daily"), "");
-            let items = self.fetch(sql, args).await?.into_iter().map(|row| daily(row, 0)).collect::<Result<_>>()?;
+            let items =
+                self.fetch(sql, args).await?.into_iter().map(|row| daily(row, 0)).collect::<Result<_>>()?;
             return Ok(Listing { items, total: 1 });
         }
         let columns = by.iter().map(|dimension| column(*dimension)).collect::<Vec<_>>().join(", ");
@@ -84,7 +89,12 @@ impl SqlStore {
             &format!("SELECT {columns}, {DAILY_SUMS} FROM sg_daily"),
             &format!(" GROUP BY {columns} ORDER BY {columns} LIMIT ${limit} OFFSET ${offset}"),
         );
-        let items = self.fetch(sql, args).await?.into_iter().map(|row| daily(row, by.len())).collect::<Result<_>>()?;
+        let items = self
+            .fetch(sql, args)
+            .await?
+            .into_iter()
+            .map(|row| daily(row, by.len()))
+            .collect::<Result<_>>()?;
         Ok(Listing { items, total: u64::try_from(total.unwrap_or_default()).unwrap_or_default() })
     }
 
@@ -95,8 +105,10 @@ impl SqlStore {
         for ids in ids.chunks(500) {
             let mut find = Where::default();
             find.one_of(column, ids.iter().copied());
-            let (sql, args) =
-                find.wrap(&format!("SELECT {column}, {DAILY_SUMS} FROM sg_daily"), &format!(" GROUP BY {column}"));
+            let (sql, args) = find.wrap(
+                &format!("SELECT {column}, {DAILY_SUMS} FROM sg_daily"),
+                &format!(" GROUP BY {column}"),
+            );
             for mut row in self.fetch(sql, args).await? {
                 totals.insert(row.text()?, sums(&mut row)?);
             }
@@ -104,7 +116,12 @@ impl SqlStore {
         Ok(totals)
     }
 
-    pub(super) async fn sum_usage(&self, owner: &Owner, model: Option<&ModelName>, since: Since) -> Result<Sums> {
+    pub(super) async fn sum_usage(
+        &self,
+        owner: &Owner,
+        model: Option<&ModelName>,
+        since: Since,
+    ) -> Result<Sums> {
         let mut find = Where::default();
         let by_day = match since {
             Since::Ever => true,
@@ -121,7 +138,9 @@ impl SqlStore {
         find.maybe("model = ?", model.map(ModelName::as_str));
         let (table, columns) = if by_day { ("sg_daily", DAILY_SUMS) } else { ("sg_record", RECORD_SUMS) };
         let (sql, args) = find.wrap(&format!("SELECT {columns} FROM {table}"), "");
-        let Some(mut row) = self.fetch(sql, args).await?.into_iter().next() else { return Ok(Sums::default()) };
+        let Some(mut row) = self.fetch(sql, args).await?.into_iter().next() else {
+            return Ok(Sums::default());
+        };
         let sums = if by_day { sums(&mut row)? } else { record_sums(&mut row)? };
         Ok(as_counted(sums, owner))
     }
@@ -140,13 +159,21 @@ impl SqlStore {
         find.maybe("model = ?", model.map(ModelName::as_str));
         // A literal, since it is an expression to group by: PostgreSQL can't see that two arguments are the same.
         let start = format!("(started_at / {bucket}) * {bucket}");
-        let (sql, args) =
-            find.wrap(&format!("SELECT {start}, {RECORD_SUMS} FROM sg_record"), &format!(" GROUP BY {start} ORDER BY 1"));
-        let bucket = |mut row: Row| Ok((Timestamp::from_ms(row.int()?), as_counted(record_sums(&mut row)?, owner)));
+        let (sql, args) = find.wrap(
+            &format!("SELECT {start}, {RECORD_SUMS} FROM sg_record"),
+            &format!(" GROUP BY {start} ORDER BY 1"),
+        );
+        let bucket =
+            |mut row: Row| Ok((Timestamp::from_ms(row.int()?), as_counted(record_sums(&mut row)?, owner)));
         self.fetch(sql, args).await?.into_iter().map(bucket).collect()
     }
 
-    pub(super) async fn list_events(&self, filter: &AuditFilter, reach: &Reach, page: Page) -> Result<Listing<AuditEvent>> {
+    pub(super) async fn list_events(
+        &self,
+        filter: &AuditFilter,
+        reach: &Reach,
+        page: Page,
+    ) -> Result<Listing<AuditEvent>> {
         let find = || {
             let mut find = Where::default();
             find.maybe("at >= ?", filter.from.map(Timestamp::as_ms))
@@ -260,7 +287,15 @@ fn sums(row: &mut Row) -> Result<Sums> {
 fn record_sums(row: &mut Row) -> Result<Sums> {
     let requests = row.int()?;
     let (input_tokens, output_tokens, spend) = (row.int()?, row.int()?, row.int()?);
-    Ok(Sums { requests, attempts: requests, input_tokens, output_tokens, spend, cost: spend, ..Sums::default() })
+    Ok(Sums {
+        requests,
+        attempts: requests,
+        input_tokens,
+        output_tokens,
+        spend,
+        cost: spend,
+        ..Sums::default()
+    })
 }
 
 fn event(mut row: Row) -> Result<AuditEvent> {
