@@ -393,7 +393,7 @@ mod tests {
         let limits = budget.limits();
         let mut edited =
             read(json!({"max_budget": 10, "budget_duration": "1d", "rpm_limit": 5, "tpm_limit": 9}));
-        (change.editor().unwrap().0)(&mut edited);
+        change.editor().unwrap().edit(&mut edited);
         assert_eq!(edited, limits);
         assert!(BudgetChange::take(&mut fields(json!({"key_alias": "x"}))).unwrap().editor().is_none());
         assert_eq!(limits.first(), Some(&Limit::strict(Metric::Spend, Window::Day, 20_000_000_000)));
