@@ -35,7 +35,10 @@ impl Format {
         matches!(
             (self, other),
             (Format::OpenaiEmbeddings, Format::OpenaiEmbeddings)
-                | (Format::OpenaiChat | Format::AnthropicMessages, Format::OpenaiChat | Format::AnthropicMessages)
+                | (
+                    Format::OpenaiChat | Format::AnthropicMessages,
+                    Format::OpenaiChat | Format::AnthropicMessages
+                )
         )
     }
 }

@@ -84,7 +84,10 @@ pub struct LimitHit {
 impl LimitHit {
     /// What a caller may be told of a refusal: figures of their own scopes, kind and reset of the others.
     pub fn of(state: &LimitState, asked: i64) -> Self {
-        let own = matches!(state.kind, ScopeKind::Key | ScopeKind::Membership | ScopeKind::User | ScopeKind::Customer);
+        let own = matches!(
+            state.kind,
+            ScopeKind::Key | ScopeKind::Membership | ScopeKind::User | ScopeKind::Customer
+        );
         let used = state.settled.saturating_add(state.reserved).saturating_add(state.held);
         Self {
             scope: state.kind,
@@ -100,10 +103,24 @@ impl LimitHit {
 
 impl fmt::Display for LimitHit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let amount = |n: i64| if self.metric == Metric::Spend { format!("{} USD", format_usd(n)) } else { n.to_string() };
-        write!(f, "the {} limit of this {} for each {}", self.metric.as_str(), self.scope.as_str(), self.window)?;
+        let amount = |n: i64| {
+            if self.metric == Metric::Spend { format!("{} USD", format_usd(n)) } else { n.to_string() }
+        };
+        write!(
+            f,
+            "the {} limit of this {} for each {}",
+            self.metric.as_str(),
+            self.scope.as_str(),
+            self.window
+        )?;
         if let (Some(max), Some(used), Some(asked)) = (self.max, self.used, self.asked) {
-            write!(f, " is {}: {} are used or reserved and this call may need {}", amount(max), amount(used), amount(asked))?;
+            write!(
+                f,
+                " is {}: {} are used or reserved and this call may need {}",
+                amount(max),
+                amount(used),
+                amount(asked)
+            )?;
         } else {
             f.write_str(" is reached")?;
         }
@@ -137,8 +154,11 @@ impl Denial {
                 } else {
                     format!("this key may use {}", names.join(", "))
                 };
-                Error::new(ErrorKind::ModelNotFound, format!("there is no model `{model}` for this key; {remedy}"))
-                    .with("param", "model")
+                Error::new(
+                    ErrorKind::ModelNotFound,
+                    format!("there is no model `{model}` for this key; {remedy}"),
+                )
+                .with("param", "model")
             }
             Denial::Policy { policy, message } => {
                 Error::new(ErrorKind::PolicyDenied, message.clone()).with("policy", policy.clone())
@@ -163,11 +183,15 @@ impl Denial {
             }
             Denial::ContextTooLong { largest } => Error::new(
                 ErrorKind::ContextTooLong,
-                format!("the prompt is too long: the largest context window available is {largest} tokens; shorten it"),
+                format!(
+                    "the prompt is too long: the largest context window available is {largest} tokens; shorten it"
+                ),
             ),
             Denial::Unpriced { model } => Error::new(
                 ErrorKind::Forbidden,
-                format!("the model `{model}` has no known price and unpriced models are refused here; ask for a price to be set"),
+                format!(
+                    "the model `{model}` has no known price and unpriced models are refused here; ask for a price to be set"
+                ),
             ),
             Denial::NoChannel { retry_at } => {
                 let error = Error::new(
@@ -372,7 +396,8 @@ pub enum OutcomeClass {
 impl OutcomeClass {
     /// Whether another try, here or elsewhere, may succeed.
     pub const fn is_retryable(self) -> bool {
-        !matches!(self, 
+        !matches!(
+            self,
             OutcomeClass::Ok
                 | OutcomeClass::BadRequest
                 | OutcomeClass::Broken
@@ -397,7 +422,10 @@ impl OutcomeClass {
     /// Whether it speaks against the channel's health.
     pub const fn is_channel_fault(self) -> bool {
         self.is_transient()
-            || matches!(self, OutcomeClass::Auth | OutcomeClass::NoBalance | OutcomeClass::NotFound | OutcomeClass::Broken)
+            || matches!(
+                self,
+                OutcomeClass::Auth | OutcomeClass::NoBalance | OutcomeClass::NotFound | OutcomeClass::Broken
+            )
     }
 
     /// Whether the channel is out until somebody mends it.

@@ -85,7 +85,9 @@ pub struct BoundCaller {
 impl BoundCaller {
     /// Whether a strict spend limit binds the caller: nothing of unbounded cost may then be asked for.
     pub fn has_strict_spend(&self) -> bool {
-        self.limits.iter().any(|bound| bound.limit.metric == Metric::Spend && bound.limit.mode == Mode::Strict)
+        self.limits
+            .iter()
+            .any(|bound| bound.limit.metric == Metric::Spend && bound.limit.mode == Mode::Strict)
     }
 
     /// The limits of the chain, innermost scope first.

@@ -109,7 +109,11 @@ impl ErrorKind {
 
     /// The kind as a small positive number for C; 0 is "no error". Stable: kinds are only ever appended.
     pub fn code(self) -> i32 {
-        Self::ALL.iter().position(|kind| *kind == self).and_then(|at| i32::try_from(at + 1).ok()).unwrap_or(i32::MAX)
+        Self::ALL
+            .iter()
+            .position(|kind| *kind == self)
+            .and_then(|at| i32::try_from(at + 1).ok())
+            .unwrap_or(i32::MAX)
     }
 }
 

@@ -92,7 +92,9 @@ impl ChannelHealth {
                 return Err((why, until));
             }
             // Half open: one call at a time finds out whether it is well again.
-            if let Some(probe) = s.probe_started.map(|at| at.plus_ms(FAILURE_WINDOW_MS)).filter(|end| now < *end) {
+            if let Some(probe) =
+                s.probe_started.map(|at| at.plus_ms(FAILURE_WINDOW_MS)).filter(|end| now < *end)
+            {
                 return Err((why, probe));
             }
         }
@@ -213,7 +215,10 @@ mod tests {
         assert!(h.available(later).is_ok());
         h.begin(later);
         assert!(h.available(later).is_err(), "one probe at a time");
-        assert_eq!(h.end(OutcomeClass::Timeout, None, None, TOLERANCE, later), Verdict::Benched(later.plus_ms(60_000)));
+        assert_eq!(
+            h.end(OutcomeClass::Timeout, None, None, TOLERANCE, later),
+            Verdict::Benched(later.plus_ms(60_000))
+        );
         let well = later.plus_ms(60_000);
         h.begin(well);
         h.end(OutcomeClass::Ok, Some(80), None, TOLERANCE, well);

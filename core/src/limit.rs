@@ -66,7 +66,11 @@ impl Scope {
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.id.is_empty() { f.write_str(self.kind.as_str()) } else { write!(f, "{} `{}`", self.kind.as_str(), self.id) }
+        if self.id.is_empty() {
+            f.write_str(self.kind.as_str())
+        } else {
+            write!(f, "{} `{}`", self.kind.as_str(), self.id)
+        }
     }
 }
 

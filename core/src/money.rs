@@ -58,7 +58,9 @@ pub fn parse_decimal(text: &str, digits: u32) -> Option<i64> {
     for c in whole.chars().chain(fraction.chars()) {
         value = value.checked_mul(10)?.checked_add(i128::from(c.to_digit(10)?))?;
     }
-    let shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?.checked_add(i32::try_from(digits).ok()?)?;
+    let shift = exponent
+        .checked_sub(i32::try_from(fraction.len()).ok()?)?
+        .checked_add(i32::try_from(digits).ok()?)?;
     if shift >= 0 {
         value = value.checked_mul(10i128.checked_pow(u32::try_from(shift).ok()?)?)?;
     } else if let Some(divisor) = 10i128.checked_pow(shift.unsigned_abs()) {
@@ -72,7 +74,10 @@ pub fn parse_decimal(text: &str, digits: u32) -> Option<i64> {
 /// Nano-USD as decimal USD without trailing zeros, such as `0.0125`.
 pub fn format_usd(nano: NanoUsd) -> String {
     let sign = if nano < 0 { "-" } else { "" };
-    let (whole, rest) = (nano.unsigned_abs() / NANO_PER_USD.unsigned_abs(), nano.unsigned_abs() % NANO_PER_USD.unsigned_abs());
+    let (whole, rest) = (
+        nano.unsigned_abs() / NANO_PER_USD.unsigned_abs(),
+        nano.unsigned_abs() % NANO_PER_USD.unsigned_abs(),
+    );
     let text = format!("{sign}{whole}.{rest:09}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -103,7 +108,9 @@ mod tests {
 
     #[test]
     fn rounding_is_up_or_half_even() {
-        for (pico, up, even) in [(0, 0, 0), (1, 1, 0), (500, 1, 0), (501, 1, 1), (1500, 2, 2), (2500, 3, 2), (3000, 3, 3)] {
+        for (pico, up, even) in
+            [(0, 0, 0), (1, 1, 0), (500, 1, 0), (501, 1, 1), (1500, 2, 2), (2500, 3, 2), (3000, 3, 3)]
+        {
             assert_eq!(nano_from_pico(pico, Rounding::Up), up, "{pico}");
             assert_eq!(nano_from_pico(pico, Rounding::HalfEven), even, "{pico}");
         }

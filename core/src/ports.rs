@@ -8,8 +8,8 @@ use crate::call::Call;
 use crate::channel::Channel;
 use crate::error::Result;
 use crate::ids::{ChannelId, ModelName};
-use crate::record::UsageRecord;
 use crate::ledger::Balance;
+use crate::record::UsageRecord;
 use crate::tenant::{Caller, Preference};
 use crate::time::Timestamp;
 

@@ -86,14 +86,16 @@ impl Price {
     /// them in and whatever tier they reach. Rounded up.
     pub fn bound(&self, input_tokens: u64, output_tokens: u64, ratio_ppm: u32) -> NanoUsd {
         // A tier may be cheaper than the base: the bound is the dearest of all rates that this many tokens can reach.
-        let reachable = self.tiers.iter().map(|tier| tier.above_input_tokens).filter(|above| input_tokens > *above);
+        let reachable =
+            self.tiers.iter().map(|tier| tier.above_input_tokens).filter(|above| input_tokens > *above);
         let (mut dearest_in, mut dearest_out) = (0, 0);
         for prompt in std::iter::once(0).chain(reachable.map(|above| above.saturating_add(1))) {
             let r = self.rates(prompt);
             dearest_in = [r.input, r.cache_read, r.cache_write, r.cache_write_1h, r.audio_in]
                 .into_iter()
                 .fold(dearest_in, PicoUsd::max);
-            dearest_out = [r.output, r.output_reasoning, r.audio_out].into_iter().fold(dearest_out, PicoUsd::max);
+            dearest_out =
+                [r.output, r.output_reasoning, r.audio_out].into_iter().fold(dearest_out, PicoUsd::max);
         }
         let pico = (i128::from(self.per_request_nano_usd) * 1000)
             .saturating_add(i128::from(input_tokens) * i128::from(dearest_in))
@@ -112,8 +114,10 @@ impl Price {
             output,
             cache_read: pick(tier.and_then(|t| t.cache_read), self.cache_read).unwrap_or(input),
             cache_write,
-            cache_write_1h: pick(tier.and_then(|t| t.cache_write_1h), self.cache_write_1h).unwrap_or(cache_write),
-            output_reasoning: pick(tier.and_then(|t| t.output_reasoning), self.output_reasoning).unwrap_or(output),
+            cache_write_1h: pick(tier.and_then(|t| t.cache_write_1h), self.cache_write_1h)
+                .unwrap_or(cache_write),
+            output_reasoning: pick(tier.and_then(|t| t.output_reasoning), self.output_reasoning)
+                .unwrap_or(output),
             audio_in: self.audio_in.unwrap_or(input),
             audio_out: self.audio_out.unwrap_or(output),
         }
@@ -153,14 +157,24 @@ mod tests {
             input: Some(1_000_000),
             output: Some(2_000_000),
             cache_read: Some(100_000),
-            tiers: vec![PriceTier { above_input_tokens: 200_000, input: Some(2_000_000), ..PriceTier::default() }],
+            tiers: vec![PriceTier {
+                above_input_tokens: 200_000,
+                input: Some(2_000_000),
+                ..PriceTier::default()
+            }],
             ..Price::default()
         }
     }
 
     #[test]
     fn each_bucket_is_charged_once_and_the_long_prompt_tier_prices_the_whole_request() {
-        let usage = Usage { input_uncached: 1000, cache_read: 500, output_visible: 100, output_reasoning: 50, ..Usage::default() };
+        let usage = Usage {
+            input_uncached: 1000,
+            cache_read: 500,
+            output_visible: 100,
+            output_reasoning: 50,
+            ..Usage::default()
+        };
         // 1000 × 1 + 500 × 0.1 + 150 × 2 = 1350 µUSD
         assert_eq!(price().cost(&usage, RATIO_ONE_PPM, Rounding::HalfEven), 1_350_000);
         let long = Usage { input_uncached: 200_001, ..Usage::default() };

@@ -254,7 +254,9 @@ impl Snapshot {
         let mut groups: IndexMap<ModelName, ModelGroup> = IndexMap::new();
         for (at, channel) in declared.channels.iter().enumerate() {
             for (model_at, model) in channel.models.iter().enumerate() {
-                let (Ok(channel), Ok(model_at)) = (u32::try_from(at), u32::try_from(model_at)) else { continue };
+                let (Ok(channel), Ok(model_at)) = (u32::try_from(at), u32::try_from(model_at)) else {
+                    continue;
+                };
                 let group = groups.entry(model.group.clone()).or_insert_with(|| ModelGroup {
                     candidates: Vec::new(),
                     settings: declared.model_groups.get(&model.group).cloned().unwrap_or_default(),
@@ -262,7 +264,8 @@ impl Snapshot {
                 group.candidates.push(Candidate { channel, model: model_at });
             }
         }
-        let priority = |c: &Candidate| declared.channels.get(c.channel as usize).map_or(0, |channel| channel.priority);
+        let priority =
+            |c: &Candidate| declared.channels.get(c.channel as usize).map_or(0, |channel| channel.priority);
         for group in groups.values_mut() {
             group.candidates.sort_by_key(|c| std::cmp::Reverse(priority(c)));
         }
@@ -287,7 +290,10 @@ impl Snapshot {
     /// The group that serves `model`: by its exact name, else by the longest wildcard. Aliases aren't followed here.
     pub fn model_group(&self, model: &str) -> Option<&ModelGroup> {
         self.exact.get(model).or_else(|| {
-            self.wildcards.iter().find(|(pattern, _)| matches_pattern(pattern.as_str(), model)).map(|(_, group)| group)
+            self.wildcards
+                .iter()
+                .find(|(pattern, _)| matches_pattern(pattern.as_str(), model))
+                .map(|(_, group)| group)
         })
     }
 

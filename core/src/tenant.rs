@@ -30,7 +30,8 @@ impl ModelAccess {
 
     /// Whether `model` may be called.
     pub fn allows(&self, model: &str) -> bool {
-        self.patterns.is_empty() || self.patterns.iter().any(|pattern| matches_pattern(pattern.as_str(), model))
+        self.patterns.is_empty()
+            || self.patterns.iter().any(|pattern| matches_pattern(pattern.as_str(), model))
     }
 
     /// The patterns; empty for every model.
@@ -370,7 +371,10 @@ impl Caller {
     pub fn resolve(parts: CallerParts<'_>) -> Self {
         let CallerParts { key, group, user, membership, organization, global, .. } = parts;
         let user_counts = group.is_none() || parts.apply_user_limits_to_group_keys;
-        let link = |kind, id: &str, limits: &[Limit]| ScopeLimits { scope: Scope::new(kind, id), limits: limits.to_vec() };
+        let link = |kind, id: &str, limits: &[Limit]| ScopeLimits {
+            scope: Scope::new(kind, id),
+            limits: limits.to_vec(),
+        };
 
         let mut chain = vec![link(ScopeKind::Key, key.id.as_str(), &key.limits)];
         if let Some(m) = membership.filter(|_| group.is_some()) {
@@ -430,7 +434,10 @@ impl Caller {
     /// A caller with the operator's own authority: every model, no scope but organization and global.
     pub fn operator(organization: OrganizationId, global: &[Limit]) -> Self {
         let chain = vec![
-            ScopeLimits { scope: Scope::new(ScopeKind::Organization, organization.as_str()), limits: Vec::new() },
+            ScopeLimits {
+                scope: Scope::new(ScopeKind::Organization, organization.as_str()),
+                limits: Vec::new(),
+            },
             ScopeLimits { scope: Scope::new(ScopeKind::Global, ""), limits: global.to_vec() },
         ];
         Self {

@@ -9,7 +9,11 @@ use sluicegate::{AnswerBody, Format, Gateway, Inbound, Options, Secret};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = Options { demo: true, master_key: Some(Secret::new("sk-example-master-key-0001")), ..Options::default() };
+    let options = Options {
+        demo: true,
+        master_key: Some(Secret::new("sk-example-master-key-0001")),
+        ..Options::default()
+    };
     let gateway = Gateway::open(options).await?;
     let worker = gateway.worker();
 

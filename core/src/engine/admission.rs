@@ -9,9 +9,11 @@ use super::ceiling::{self, Ceiling, Sizes};
 use super::{BoundCaller, Engine, Runtime};
 use crate::call::Call;
 use crate::channel::{Channel, ChannelModel, Endpoint, Timeouts};
-use crate::decision::{CeilingReason, Denial, Exclusion, Explanation, LimitHit, OutcomeClass, Reason, SkipReason};
+use crate::decision::{
+    CeilingReason, Denial, Exclusion, Explanation, LimitHit, OutcomeClass, Reason, SkipReason,
+};
 use crate::ids::{ChannelId, ModelName};
-use crate::ledger::{Ask, CellId, Refusal, Reserve, ReservationId};
+use crate::ledger::{Ask, CellId, Refusal, ReservationId, Reserve};
 use crate::limit::WhenShort;
 use crate::ports::{Alert, RouteView, Verdict};
 use crate::record::AttemptRecord;
@@ -131,7 +133,6 @@ pub struct Attempt {
     endpoint: u32,
 }
 
-
 impl Attempt {
     /// The channel to send to.
     ///
@@ -174,7 +175,9 @@ impl Engine {
         let outcome = admission.check_caller(now).and_then(|()| self.route(&mut admission, now));
         match outcome {
             Ok(()) => Ok(admission),
-            Err(denial) => Err(Box::new(Denied { denial, explanation: std::mem::take(&mut admission.explanation) })),
+            Err(denial) => {
+                Err(Box::new(Denied { denial, explanation: std::mem::take(&mut admission.explanation) }))
+            }
         }
     }
 
@@ -193,7 +196,12 @@ impl Engine {
     }
 
     /// Runs the scripts and keeps to what they may do.
-    fn apply_policy(&self, runtime: &Arc<Runtime>, admission: &mut Admission, now: Timestamp) -> Result<(), Denial> {
+    fn apply_policy(
+        &self,
+        runtime: &Arc<Runtime>,
+        admission: &mut Admission,
+        now: Timestamp,
+    ) -> Result<(), Denial> {
         if !runtime.policy.applies(&admission.caller.caller) {
             return Ok(());
         }
@@ -206,7 +214,11 @@ impl Engine {
         });
         for run in runs {
             let described = run.error.clone().unwrap_or_else(|| describe(&run.verdict));
-            admission.explanation.push(Reason::Policy { policy: run.policy.to_string(), verdict: described, fuel: run.fuel });
+            admission.explanation.push(Reason::Policy {
+                policy: run.policy.to_string(),
+                verdict: described,
+                fuel: run.fuel,
+            });
             if let Some(error) = run.error {
                 self.alert(Alert::PolicyFailed { policy: run.policy.to_string(), error });
             }
@@ -270,7 +282,8 @@ impl Engine {
                         let limit = LimitHit::of(&state, 0).to_string();
                         self.alert(Alert::SoftLimit { limit });
                     }
-                    let attempt = admission.open_attempt(channel, model, endpoint, at, ceiling, sizes, grant.id, now);
+                    let attempt =
+                        admission.open_attempt(channel, model, endpoint, at, ceiling, sizes, grant.id, now);
                     channel_runtime.health.begin(now);
                     return Some(Next::Try(Box::new(attempt)));
                 }
@@ -302,7 +315,13 @@ enum Pick {
 }
 
 impl Admission {
-    pub(crate) fn new(runtime: Arc<Runtime>, call: Call, caller: Arc<BoundCaller>, now: Timestamp, seed: u64) -> Self {
+    pub(crate) fn new(
+        runtime: Arc<Runtime>,
+        call: Call,
+        caller: Arc<BoundCaller>,
+        now: Timestamp,
+        seed: u64,
+    ) -> Self {
         Self {
             runtime,
             call,
@@ -399,8 +418,12 @@ impl Admission {
         let caller = &self.caller.caller;
         // A name that the caller asked for by alias is allowed if either name is.
         let allowed = caller.may_call(model.as_str())
-            || (self.models.is_empty() && self.call.model != *model && caller.may_call(self.call.model.as_str()));
-        let Some(group) = runtime.snapshot.model_group(model.as_str()).filter(|_| allowed) else { return false };
+            || (self.models.is_empty()
+                && self.call.model != *model
+                && caller.may_call(self.call.model.as_str()));
+        let Some(group) = runtime.snapshot.model_group(model.as_str()).filter(|_| allowed) else {
+            return false;
+        };
         let fallback = u32::try_from(self.models.len()).unwrap_or(u32::MAX);
         self.explanation.push(Reason::Model { model: model.clone(), fallback });
         self.models.push(model.clone());
@@ -475,7 +498,9 @@ impl Admission {
         self.considered.ranked.retain(|r| !r.out);
         if !verdict.prefer.is_empty() {
             let place = |r: &Ranked| {
-                channel(r).and_then(|c| verdict.prefer.iter().position(|p| candidate::matches(c, p))).unwrap_or(usize::MAX)
+                channel(r)
+                    .and_then(|c| verdict.prefer.iter().position(|p| candidate::matches(c, p)))
+                    .unwrap_or(usize::MAX)
             };
             self.considered.ranked.sort_by_key(place);
         }
@@ -543,7 +568,8 @@ impl Admission {
         if self.wait_until.take().is_some() {
             return Pick::Candidate(at);
         }
-        let doubled = routing.backoff_ms.saturating_mul(1 << (self.attempts_of_model.saturating_sub(1)).min(16));
+        let doubled =
+            routing.backoff_ms.saturating_mul(1 << (self.attempts_of_model.saturating_sub(1)).min(16));
         let backoff = doubled.min(routing.backoff_max_ms);
         // Half fixed, half random: callers that failed together don't return together.
         let jittered = backoff / 2 + if backoff >= 2 { self.random() % (backoff / 2 + 1) } else { 0 };
@@ -691,7 +717,11 @@ impl Admission {
         let binding = self.caller.bounds_output || ceiling.is_some_and(|c| c.why == CeilingReason::Policy);
         let sent = ceiling.filter(|_| binding);
         if let Some(sent) = sent.filter(|sent| sent.why != CeilingReason::Caller) {
-            self.explanation.push(Reason::Ceiling { asked: self.call.max_output, sent: sent.tokens, why: sent.why });
+            self.explanation.push(Reason::Ceiling {
+                asked: self.call.max_output,
+                sent: sent.tokens,
+                why: sent.why,
+            });
         }
         let candidate = self.considered.ranked.get(at).map(|r| r.candidate);
         let candidate = candidate.unwrap_or(crate::snapshot::Candidate { channel: 0, model: 0 });

@@ -44,7 +44,12 @@ pub(crate) struct Considered {
 }
 
 /// Filters and ranks the candidates of `group`.
-pub(crate) fn consider(runtime: &Runtime, admission: &mut Admission, group: &ModelGroup, now: Timestamp) -> Considered {
+pub(crate) fn consider(
+    runtime: &Runtime,
+    admission: &mut Admission,
+    group: &ModelGroup,
+    now: Timestamp,
+) -> Considered {
     let mut considered = Considered::default();
     for candidate in &group.candidates {
         let Some((channel, model)) = runtime.snapshot.resolve(*candidate) else { continue };
@@ -146,7 +151,12 @@ pub(crate) fn matches(channel: &Channel, preference: &Preference) -> bool {
 }
 
 /// Orders candidates: the group's preferences, then priority tiers, then the strategy.
-fn rank(runtime: &Runtime, admission: &mut Admission, strategy: Strategy, ranked: &mut SmallVec<[Ranked; 4]>) {
+fn rank(
+    runtime: &Runtime,
+    admission: &mut Admission,
+    strategy: Strategy,
+    ranked: &mut SmallVec<[Ranked; 4]>,
+) {
     for r in ranked.iter_mut() {
         let Some((channel, model)) = runtime.snapshot.resolve(r.candidate) else { continue };
         r.score = match strategy {
@@ -209,7 +219,14 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
 fn shuffle_weighted(admission: &mut Admission, tier: &mut [Ranked]) {
     let weights: SmallVec<[u64; 8]> = tier
         .iter()
-        .map(|r| admission.runtime.snapshot.channels().get(r.candidate.channel as usize).map_or(0, |c| u64::from(c.weight)))
+        .map(|r| {
+            admission
+                .runtime
+                .snapshot
+                .channels()
+                .get(r.candidate.channel as usize)
+                .map_or(0, |c| u64::from(c.weight))
+        })
         .collect();
     let mut weights = weights;
     // BOUND: no call makes more attempts than this, so no later place needs to be drawn.
@@ -258,9 +275,14 @@ pub(crate) fn views<'a>(runtime: &'a Runtime, ranked: &[Ranked]) -> SmallVec<[Ca
 /// A digest of what ranking saw of the candidates' health.
 pub(crate) fn health_digest(ranked: &[Ranked]) -> u64 {
     ranked.iter().fold(0xcbf2_9ce4_8422_2325, |digest, r| {
-        [u64::from(r.candidate.channel), r.health.latency_us, u64::from(r.health.in_flight), u64::from(r.health.failures)]
-            .into_iter()
-            .fold(digest, |d, n| (d ^ n).wrapping_mul(0x0100_0000_01b3))
+        [
+            u64::from(r.candidate.channel),
+            r.health.latency_us,
+            u64::from(r.health.in_flight),
+            u64::from(r.health.failures),
+        ]
+        .into_iter()
+        .fold(digest, |d, n| (d ^ n).wrapping_mul(0x0100_0000_01b3))
     })
 }
 

@@ -79,7 +79,8 @@ pub(crate) fn sizes(call: &Call, model: &ChannelModel, ceiling: Option<u64>, rat
         output_tokens: i64::try_from(output).unwrap_or(i64::MAX),
         spend: model.price.bound(input, output, ratio_ppm),
     };
-    let (bound, estimate) = (amounts(input, output, ratio_ppm), amounts(likely_input, likely_output, ratio_ppm));
+    let (bound, estimate) =
+        (amounts(input, output, ratio_ppm), amounts(likely_input, likely_output, ratio_ppm));
     if ratio_ppm == RATIO_ONE_PPM {
         return Sizes { bound, estimate, channel_bound: bound, channel_estimate: estimate };
     }
@@ -126,7 +127,8 @@ fn affordable_output(admission: &Admission, model: &ChannelModel, spend_left: i6
         return u64::MAX;
     }
     let input = input_bound(&admission.call, model);
-    let fits = |output: u64| model.price.bound(input, output, admission.caller.caller.price_ratio_ppm) <= spend_left;
+    let fits =
+        |output: u64| model.price.bound(input, output, admission.caller.caller.price_ratio_ppm) <= spend_left;
     if !fits(0) {
         return 0;
     }

@@ -27,7 +27,11 @@ impl Engine {
         let mut admission = match self.admit(call, caller, now, seed) {
             Ok(admission) => admission,
             Err(denied) => {
-                return Explained { order: Vec::new(), denial: Some(denied.denial), explanation: denied.explanation };
+                return Explained {
+                    order: Vec::new(),
+                    denial: Some(denied.denial),
+                    explanation: denied.explanation,
+                };
             }
         };
         let denial = self.probe(&mut admission, now);
@@ -48,30 +52,39 @@ impl Engine {
             let answer = self.ledger.lock().would_fit(&admission.ask(&sizes, &channel_runtime.limits), now);
             let (sizes, answer) = match answer {
                 Ok(()) => (sizes, Ok(())),
-                Err(refusal) => match first.and_then(|c| ceiling::clamp(&runtime, admission, model, c, &refusal)) {
-                    Some(lower) => {
-                        let sizes = admission.sizes(model, Some(lower));
-                        admission.explanation.push(Reason::Ceiling {
-                            asked: admission.call.max_output,
-                            sent: lower.tokens,
-                            why: lower.why,
-                        });
-                        (sizes, self.ledger.lock().would_fit(&admission.ask(&sizes, &channel_runtime.limits), now))
+                Err(refusal) => {
+                    match first.and_then(|c| ceiling::clamp(&runtime, admission, model, c, &refusal)) {
+                        Some(lower) => {
+                            let sizes = admission.sizes(model, Some(lower));
+                            admission.explanation.push(Reason::Ceiling {
+                                asked: admission.call.max_output,
+                                sent: lower.tokens,
+                                why: lower.why,
+                            });
+                            (
+                                sizes,
+                                self.ledger
+                                    .lock()
+                                    .would_fit(&admission.ask(&sizes, &channel_runtime.limits), now),
+                            )
+                        }
+                        None => (sizes, Err(refusal)),
                     }
-                    None => (sizes, Err(refusal)),
-                },
+                }
             };
             let caller = Arc::clone(&admission.caller);
             for bound in caller.limits.iter().chain(&channel_runtime.limits) {
                 let state = self.ledger.lock().state(bound, now);
-                let amounts = if bound.link == super::CHANNEL_LINK { sizes.channel_bound } else { sizes.bound };
+                let amounts =
+                    if bound.link == super::CHANNEL_LINK { sizes.channel_bound } else { sizes.bound };
                 let asked = amounts.of(state.limit.metric);
                 admission.explanation.push(limit_reason(&state, asked));
             }
             match answer {
                 Ok(()) => return None,
                 Err(refusal) => {
-                    let why = if refusal.of_channel { Exclusion::ChannelLimit } else { Exclusion::Unaffordable };
+                    let why =
+                        if refusal.of_channel { Exclusion::ChannelLimit } else { Exclusion::Unaffordable };
                     admission.explanation.push(Reason::Excluded { channel: channel.id.clone(), why });
                     admission.take_out(at);
                     denial = Some(if refusal.of_channel {

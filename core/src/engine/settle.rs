@@ -100,7 +100,11 @@ impl Engine {
         let ratio = admission.caller.caller.price_ratio_ppm;
         let (spend, cost) = if charged {
             let cost = model.price.cost(&usage, RATIO_ONE_PPM, Rounding::HalfEven);
-            let spend = if ratio == RATIO_ONE_PPM { cost } else { model.price.cost(&usage, ratio, Rounding::HalfEven) };
+            let spend = if ratio == RATIO_ONE_PPM {
+                cost
+            } else {
+                model.price.cost(&usage, ratio, Rounding::HalfEven)
+            };
             (spend, cost)
         } else {
             (0, 0)
@@ -151,7 +155,15 @@ impl Engine {
                 drop(ledger);
                 for debt in settlement.into_iter().flat_map(|settlement| settlement.debts) {
                     let over = debt.settled.saturating_sub(debt.limit.max);
-                    self.alert(Alert::Debt { limit: format!("{} {} {}", debt.kind.as_str(), debt.limit.metric.as_str(), debt.limit.window), over });
+                    self.alert(Alert::Debt {
+                        limit: format!(
+                            "{} {} {}",
+                            debt.kind.as_str(),
+                            debt.limit.metric.as_str(),
+                            debt.limit.window
+                        ),
+                        over,
+                    });
                 }
             }
             Charge::Release => {
@@ -165,12 +177,14 @@ impl Engine {
 
     fn learn(&self, admission: &Admission, open: &Open, outcome: &Outcome, now: Timestamp) {
         let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) else { return };
-        let latency_us = outcome
-            .first_byte_at
-            .map(|at| u64::try_from(at.since_ms(open.started_at).max(0)).unwrap_or(0).saturating_mul(1000).max(1));
+        let latency_us = outcome.first_byte_at.map(|at| {
+            u64::try_from(at.since_ms(open.started_at).max(0)).unwrap_or(0).saturating_mul(1000).max(1)
+        });
         let verdict =
             channel.health.end(outcome.class, latency_us, outcome.retry_after_ms, channel.tolerance, now);
-        let Some((id, _)) = admission.runtime.snapshot.resolve(open.candidate).map(|(c, m)| (c.id.clone(), m)) else {
+        let Some((id, _)) =
+            admission.runtime.snapshot.resolve(open.candidate).map(|(c, m)| (c.id.clone(), m))
+        else {
             return;
         };
         match verdict {
@@ -202,7 +216,13 @@ impl Engine {
     /// becomes held: it counts against its limits until it is reconciled or its window ends.
     pub fn abandon(&self, mut admission: Box<Admission>, now: Timestamp) -> UsageRecord {
         if let Some(open) = admission.open.take() {
-            self.end_attempt(&mut admission, open, &Outcome::failed(OutcomeClass::Timeout, None), Some(Charge::Hold), now);
+            self.end_attempt(
+                &mut admission,
+                open,
+                &Outcome::failed(OutcomeClass::Timeout, None),
+                Some(Charge::Hold),
+                now,
+            );
         }
         let outcome = admission.last.map_or(OutcomeClass::Denied, |last| last.class);
         admission.into_record(outcome, Some("cancelled"), now)
@@ -255,7 +275,10 @@ fn decide_charge(on_unknown: OnUnknown, admission: &Admission, open: &Open, outc
                 OnUnknown::Free => Charge::Release,
                 OnUnknown::Hold => Charge::Hold,
                 OnUnknown::Input => {
-                    let input = admission.call.input_estimate.min(u64::try_from(open.sizes.bound.input_tokens).unwrap_or(0));
+                    let input = admission
+                        .call
+                        .input_estimate
+                        .min(u64::try_from(open.sizes.bound.input_tokens).unwrap_or(0));
                     Charge::Settle(Usage { input_uncached: input, ..Usage::default() }, UsageSource::Counted)
                 }
             }
@@ -273,7 +296,12 @@ fn is_absurd(usage: &Usage) -> bool {
 }
 
 impl Admission {
-    fn into_record(self: Box<Self>, outcome: OutcomeClass, error: Option<&str>, now: Timestamp) -> UsageRecord {
+    fn into_record(
+        self: Box<Self>,
+        outcome: OutcomeClass,
+        error: Option<&str>,
+        now: Timestamp,
+    ) -> UsageRecord {
         let total = |pick: fn(&Usage) -> u64| {
             self.records.iter().fold(0u64, |sum, attempt| sum.saturating_add(pick(&attempt.usage)))
         };

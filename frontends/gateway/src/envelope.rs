@@ -19,4 +19,6 @@ mod request;
 
 pub use answer::{Answer, Explained, Failed, Fault, RemainingLimit, Step, Tried};
 pub use host::Host;
-pub use request::{Ask, CallFacts, HostOptions, KeyReference, Reference, ReportRequest, ReportedOutcome, Request, Verb};
+pub use request::{
+    Ask, CallFacts, HostOptions, KeyReference, Reference, ReportRequest, ReportedOutcome, Request, Verb,
+};

@@ -1,7 +1,7 @@
 //! The gateway: the engine with real time, sockets and stores around it.
 
-use std::sync::{Arc, OnceLock, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -9,7 +9,8 @@ use sluicegate_config::{Diagnostic, HostSettings};
 use sluicegate_core::engine::{BoundCaller, Explained};
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::{
-    Call, CallId, Caller, Clock, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret, Snapshot,
+    Call, CallId, Caller, Clock, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret,
+    Snapshot,
 };
 use sluicegate_policy::Policies;
 
@@ -23,9 +24,8 @@ use crate::record::RecordWriter;
 use crate::secret::{MasterSource, Sealer, Secrets};
 use crate::serve;
 use crate::start::{
-    DEFAULT_ORGANIZATION, address_of, audit_chain, build_targets, demo_channel, keys_of, make_private_dir, master_secret, master_source,
-    restore,
-    with_stored,
+    DEFAULT_ORGANIZATION, address_of, audit_chain, build_targets, demo_channel, keys_of, make_private_dir,
+    master_secret, master_source, restore, with_stored,
 };
 use crate::store::{self, Store};
 use crate::upstream::{HttpUpstream, Targets, Upstream};
@@ -79,9 +79,13 @@ impl Options {
         Arc::new(move |name| match name {
             "SLUICEGATE_DATABASE" if database.is_some() => {
                 // A path or `memory` is the option's own affair; to the file it means "not yours".
-                database.as_ref().map(|address| if address.contains("://") { address.clone() } else { "embedded".to_owned() })
+                database.as_ref().map(|address| {
+                    if address.contains("://") { address.clone() } else { "embedded".to_owned() }
+                })
             }
-            "SLUICEGATE_MASTER_KEY" if master_key.is_some() => master_key.as_ref().map(|key| key.expose().to_owned()),
+            "SLUICEGATE_MASTER_KEY" if master_key.is_some() => {
+                master_key.as_ref().map(|key| key.expose().to_owned())
+            }
             _ => variables(name),
         })
     }
@@ -166,7 +170,8 @@ impl Gateway {
         let directory =
             Arc::new(Directory::new(Arc::clone(&engine), Arc::clone(&store), Arc::clone(&options.clock)));
         directory.declare(&declared, keys_of(&declared, &secrets));
-        let records = RecordWriter::start(Arc::clone(&store), Arc::clone(&engine), Arc::clone(&options.clock));
+        let records =
+            RecordWriter::start(Arc::clone(&store), Arc::clone(&engine), Arc::clone(&options.clock));
         let organization = OrganizationId::from(DEFAULT_ORGANIZATION);
         let operator = engine.bind(Caller::operator(organization, &declared.quota.global));
         let present = options.present_requested.unwrap_or(loaded.host.present_as_requested);
@@ -284,7 +289,9 @@ impl Gateway {
     /// `NotFound` when there is no such key, `Store` when the database can't be asked.
     pub async fn caller_by_hash(&self, hash: &KeyHash) -> Result<Arc<BoundCaller>> {
         let found = self.inner.directory.find(hash).await?;
-        found.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such key, or what it belongs to is gone"))
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "there is no such key, or what it belongs to is gone")
+        })
     }
 
     /// Why would this call go where? Runs the decision without reserving or sending.
@@ -300,7 +307,8 @@ impl Gateway {
             .map(|name| {
                 let group = snapshot.model_group(name.as_str());
                 let first = group.and_then(|group| group.candidates.first());
-                let provider = first.and_then(|first| snapshot.resolve(*first)).map(|(c, _)| c.provider.to_string());
+                let provider =
+                    first.and_then(|first| snapshot.resolve(*first)).map(|(c, _)| c.provider.to_string());
                 ModelCard { name: name.clone(), provider }
             })
             .collect()
@@ -374,13 +382,15 @@ impl AdminHost for Around {
 
     fn sealer(&self) -> Result<Sealer> {
         let inner = self.0.upgrade();
-        master_secret(inner.as_ref().and_then(|inner| inner.master_source.as_ref())).map(|secret| secret.sealer())
+        master_secret(inner.as_ref().and_then(|inner| inner.master_source.as_ref()))
+            .map(|secret| secret.sealer())
     }
 }
 
 impl Inner {
     async fn reload_channels(&self) -> Result<()> {
-        let declared = with_stored(&self.declared, &*self.store, &self.secrets, self.master_source.as_ref()).await?;
+        let declared =
+            with_stored(&self.declared, &*self.store, &self.secrets, self.master_source.as_ref()).await?;
         let version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
         self.engine.swap(Snapshot::build(version, declared), self.policies.clone());
         self.targets.store(Arc::new(build_targets(&self.engine, &self.secrets)));
@@ -403,7 +413,10 @@ impl Inner {
             return Ok(Arc::clone(&self.operator));
         }
         self.directory.find(&hash).await?.ok_or_else(|| {
-            Error::new(ErrorKind::Unauthenticated, "this api key isn't known here; check it, or ask for a new one")
+            Error::new(
+                ErrorKind::Unauthenticated,
+                "this api key isn't known here; check it, or ask for a new one",
+            )
         })
     }
 
@@ -426,7 +439,6 @@ fn mix(n: u64) -> u64 {
 }
 
 fn random() -> Result<u64> {
-    getrandom::u64().map_err(|why| {
-        Error::new(ErrorKind::Internal, format!("the system gives no random numbers: {why}"))
-    })
+    getrandom::u64()
+        .map_err(|why| Error::new(ErrorKind::Internal, format!("the system gives no random numbers: {why}")))
 }

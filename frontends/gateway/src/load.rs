@@ -33,7 +33,10 @@ impl ConfigText {
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|why| {
-            Error::new(ErrorKind::Config, format!("`{}` can't be read: {why}; check the path given as --config", path.display()))
+            Error::new(
+                ErrorKind::Config,
+                format!("`{}` can't be read: {why}; check the path given as --config", path.display()),
+            )
         })?;
         Ok(Self { path: path.display().to_string(), text })
     }
@@ -45,7 +48,9 @@ pub fn load(config: Option<&ConfigText>, variables: &Variables) -> Loaded {
     let file = |path: &str| std::fs::read_to_string(path).map_err(|why| why.to_string());
     let environment = Environment::new(&variable).with_files(&file);
     match config {
-        Some(config) => sluicegate_config::load(Source { path: &config.path, text: &config.text }, &environment),
+        Some(config) => {
+            sluicegate_config::load(Source { path: &config.path, text: &config.text }, &environment)
+        }
         None => sluicegate_config::load_environment(&environment),
     }
 }

@@ -54,7 +54,10 @@ impl RecordWriter {
         let mut queue = self.shared.queue.lock();
         queue.records.push(record);
         if queue.records.len() >= WARN_AT && !std::mem::replace(&mut queue.warned, true) {
-            tracing::warn!(waiting = queue.records.len(), "usage records are waiting for the database; check it");
+            tracing::warn!(
+                waiting = queue.records.len(),
+                "usage records are waiting for the database; check it"
+            );
         }
     }
 

@@ -69,7 +69,12 @@ impl Running {
     }
 
     /// Reports how the attempt under way ended.
-    pub(crate) fn observe(&mut self, class: OutcomeClass, observed: Option<&Observed>, retry_after_ms: Option<u64>) {
+    pub(crate) fn observe(
+        &mut self,
+        class: OutcomeClass,
+        observed: Option<&Observed>,
+        retry_after_ms: Option<u64>,
+    ) {
         let Some(admission) = self.admission.as_deref_mut() else { return };
         let (usage, source) = observed
             .map_or((Usage::default(), UsageSource::None), |o| o.settlement(admission.call().input_estimate));
@@ -125,7 +130,12 @@ fn remaining(inner: &Inner, admission: &Admission, now: Timestamp) -> Vec<Remain
         .map(|bound| {
             let state = ledger.state(bound, now);
             Remaining {
-                name: format!("{}-{}-{}", bound.kind.as_str(), bound.limit.metric.as_str(), bound.limit.window),
+                name: format!(
+                    "{}-{}-{}",
+                    bound.kind.as_str(),
+                    bound.limit.metric.as_str(),
+                    bound.limit.window
+                ),
                 max: bound.limit.max,
                 remaining: state.remaining(),
                 resets_at_ms: Some(state.resets_at).filter(|at| *at != Timestamp::MAX).map(Timestamp::as_ms),
@@ -154,15 +164,17 @@ pub(crate) fn class_of(class: FaultClass) -> OutcomeClass {
 pub(crate) fn class_of_fault(fault: &UpstreamFault) -> (OutcomeClass, Report) {
     use sluicegate_core::ErrorKind::{UpstreamTimeout, UpstreamUnavailable};
     match fault {
-        UpstreamFault::Unreachable(_) => {
-            (OutcomeClass::Unreachable, Report::new(UpstreamUnavailable, "the upstream can't be reached; try again in a moment"))
-        }
+        UpstreamFault::Unreachable(_) => (
+            OutcomeClass::Unreachable,
+            Report::new(UpstreamUnavailable, "the upstream can't be reached; try again in a moment"),
+        ),
         UpstreamFault::Timeout { sent } => (
             if *sent { OutcomeClass::Timeout } else { OutcomeClass::Unreachable },
             Report::new(UpstreamTimeout, "the upstream didn't answer in time; try again, or ask for less"),
         ),
-        UpstreamFault::Broken(_) => {
-            (OutcomeClass::Broken, Report::new(UpstreamUnavailable, "the upstream broke the connection off; try again"))
-        }
+        UpstreamFault::Broken(_) => (
+            OutcomeClass::Broken,
+            Report::new(UpstreamUnavailable, "the upstream broke the connection off; try again"),
+        ),
     }
 }

@@ -7,14 +7,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
 use sluicegate_core::{Call, Error, ErrorKind, Next, OutcomeClass, Timestamp};
-use sluicegate_wire::{Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Prepared, Report, Scanned, scan};
+use sluicegate_wire::{
+    Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Prepared, Report, Scanned, scan,
+};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::answer::{Answer, AnswerBody, Inbound, Rejection};
 use crate::gateway::Inner;
 use crate::running::{Running, class_of, class_of_fault};
 use crate::stream::AnswerStream;
-use crate::upstream::{MockUpstream, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
+use crate::upstream::{
+    MockUpstream, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse,
+};
 
 /// No more of an upstream's error body is read.
 const ERROR_BODY_MAX: usize = 64 * 1024;
@@ -32,7 +36,8 @@ pub(crate) async fn serve(
     inbound: Inbound,
 ) -> Result<Answer, Box<Rejection>> {
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
-    let scanned = scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;
+    let scanned =
+        scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;
     refuse_unbounded(&scanned, &caller)?;
     let call = facts_of(inner, &scanned, &inbound);
     let (now, seed) = (inner.clock.now(), inner.seed());
@@ -53,7 +58,8 @@ pub(crate) async fn serve(
         match inner.engine.next(admission, inner.clock.now()) {
             Next::Try(attempt) => {
                 running.begin(&attempt);
-                let (answer, back) = attempt_once(inner, upstream, running, &attempt, &scanned, &inbound).await;
+                let (answer, back) =
+                    attempt_once(inner, upstream, running, &attempt, &scanned, &inbound).await;
                 match (answer, back) {
                     (Tried::Answered(answer), _) => return Ok(answer),
                     (Tried::Failed(rejection), Some(same)) => {
@@ -72,7 +78,10 @@ pub(crate) async fn serve(
 
 /// The engine asked for something that a node which owns all of every limit can't be asked for.
 fn lost() -> Rejection {
-    Rejection::new(Error::new(ErrorKind::Internal, "the call's state was lost; this is a defect, please report it"))
+    Rejection::new(Error::new(
+        ErrorKind::Internal,
+        "the call's state was lost; this is a defect, please report it",
+    ))
 }
 
 fn until_duration(until: Timestamp, now: Timestamp) -> Duration {
@@ -91,7 +100,9 @@ pub(crate) fn refuse_unbounded(scanned: &Scanned, caller: &BoundCaller) -> Resul
     }
     let facts = scanned.facts();
     let hosted = facts.hosted_tools.first().map(String::as_str);
-    let field = hosted.or_else(|| facts.fields(Concern::Hosted).next()).or_else(|| facts.fields(Concern::Cost).next());
+    let field = hosted
+        .or_else(|| facts.fields(Concern::Hosted).next())
+        .or_else(|| facts.fields(Concern::Cost).next());
     match field {
         None => Ok(()),
         Some(field) => {
@@ -151,8 +162,16 @@ async fn attempt_once(
     running.facts.losses.extend(dropped_fields(scanned).map(|field| format!("{field}: dropped")));
     let Some(target) = inner.targets.load().get(attempt.channel(), attempt.endpoint()) else {
         tracing::warn!(channel = %attempt.channel().name, "the channel has no usable address or credential");
-        let report = Report::new(ErrorKind::UpstreamUnavailable, "the channel isn't set up properly: tell the operator");
-        return failed(running, OutcomeClass::Unreachable, rejection(report, ErrorKind::UpstreamUnavailable), None);
+        let report = Report::new(
+            ErrorKind::UpstreamUnavailable,
+            "the channel isn't set up properly: tell the operator",
+        );
+        return failed(
+            running,
+            OutcomeClass::Unreachable,
+            rejection(report, ErrorKind::UpstreamUnavailable),
+            None,
+        );
     };
     let request = UpstreamRequest {
         headers: if target.format == inbound.format { inbound.headers.clone() } else { Vec::new() },
@@ -166,10 +185,11 @@ async fn attempt_once(
     let sent = async {
         if request.target.is_mock() { MockUpstream.send(request).await } else { upstream.send(request).await }
     };
-    let response = match timeout_at(deadline, sent).await.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
-        Ok(response) => response,
-        Err(fault) => return connection_failed(running, attempt, &fault),
-    };
+    let response =
+        match timeout_at(deadline, sent).await.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
+            Ok(response) => response,
+            Err(fault) => return connection_failed(running, attempt, &fault),
+        };
     running.mark_status(response.status);
     running.facts.upstream_request_id.clone_from(&response.request_id);
     if !(200..300).contains(&response.status) {
@@ -178,7 +198,11 @@ async fn attempt_once(
     deliver(inner, running, attempt, scanned, prepared, response, deadline).await
 }
 
-fn connection_failed(mut running: Running, attempt: &Attempt, fault: &UpstreamFault) -> (Tried, Option<Running>) {
+fn connection_failed(
+    mut running: Running,
+    attempt: &Attempt,
+    fault: &UpstreamFault,
+) -> (Tried, Option<Running>) {
     tracing::debug!(channel = %attempt.channel().name, %fault, "an attempt failed");
     let (class, report) = class_of_fault(fault);
     // Before any status a broken connection is a server that failed: another try may succeed. What was sent may have
@@ -228,8 +252,14 @@ pub(crate) fn prepare_attempt(
     let prepared = scanned.prepare(&edits, attempt.endpoint().format).map_err(refused)?;
     if inner.strict_translation && !prepared.losses.is_empty() {
         let losses: Vec<_> = prepared.losses.iter().map(ToString::to_string).collect();
-        let message = format!("this call can't be translated without loss, and losses are refused here: {}", losses.join("; "));
-        return Err((OutcomeClass::Inexpressible, Box::new(Rejection::new(Error::new(ErrorKind::InvalidRequest, message)))));
+        let message = format!(
+            "this call can't be translated without loss, and losses are refused here: {}",
+            losses.join("; ")
+        );
+        return Err((
+            OutcomeClass::Inexpressible,
+            Box::new(Rejection::new(Error::new(ErrorKind::InvalidRequest, message))),
+        ));
     }
     Ok(prepared)
 }
@@ -291,11 +321,15 @@ async fn deliver(
     let mut body = response.body;
     let mut out: VecDeque<Bytes> = VecDeque::new();
     let streams = scanned.facts().stream;
-    let first = attempt.timeouts.first_byte_ms.map_or(deadline, |ms| deadline.min(Instant::now() + Duration::from_millis(ms)));
+    let first = attempt
+        .timeouts
+        .first_byte_ms
+        .map_or(deadline, |ms| deadline.min(Instant::now() + Duration::from_millis(ms)));
     // BOUND: the bridge bounds what a frame and a body may hold, the deadline how long they take.
     loop {
         let limit = if streams { first } else { deadline };
-        let chunk = timeout_at(limit, body.chunk()).await.unwrap_or(Some(Err(UpstreamFault::Timeout { sent: true })));
+        let chunk =
+            timeout_at(limit, body.chunk()).await.unwrap_or(Some(Err(UpstreamFault::Timeout { sent: true })));
         match chunk {
             Some(Ok(chunk)) => bridge.push(chunk, &mut |bytes| out.push_back(bytes)),
             None => bridge.finish(End::Eof, &mut |bytes| out.push_back(bytes)),
@@ -355,7 +389,12 @@ fn broke_early(mut running: Running, mut bridge: Bridge, fault: &UpstreamFault) 
 }
 
 /// The answer is complete before anything was handed on.
-fn whole(mut running: Running, bridge: Bridge, out: VecDeque<Bytes>, streams: bool) -> (Tried, Option<Running>) {
+fn whole(
+    mut running: Running,
+    bridge: Bridge,
+    out: VecDeque<Bytes>,
+    streams: bool,
+) -> (Tried, Option<Running>) {
     let observed = bridge.observed();
     if let Some(fault) = &observed.error {
         let class = match class_of(fault.class) {
@@ -369,7 +408,11 @@ fn whole(mut running: Running, bridge: Bridge, out: VecDeque<Bytes>, streams: bo
     running.observe(OutcomeClass::Ok, Some(observed), None);
     running.finish(None);
     let facts = running.facts.clone();
-    let body = if streams { AnswerBody::Stream(AnswerStream::done(running, bridge, out)) } else { AnswerBody::Full(join(out)) };
+    let body = if streams {
+        AnswerBody::Stream(AnswerStream::done(running, bridge, out))
+    } else {
+        AnswerBody::Full(join(out))
+    };
     (Tried::Answered(Answer { body, facts }), None)
 }
 
@@ -377,9 +420,12 @@ fn join(mut parts: VecDeque<Bytes>) -> Bytes {
     match (parts.len(), parts.pop_front()) {
         (0, _) | (_, None) => Bytes::new(),
         (1, Some(only)) => only,
-        (_, Some(first)) => parts.into_iter().fold(first.to_vec(), |mut all, part| {
-            all.extend_from_slice(&part);
-            all
-        }).into(),
+        (_, Some(first)) => parts
+            .into_iter()
+            .fold(first.to_vec(), |mut all, part| {
+                all.extend_from_slice(&part);
+                all
+            })
+            .into(),
     }
 }

@@ -39,7 +39,13 @@ pub(crate) fn make_private_dir(dir: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir).map_err(|why| {
-        Error::new(ErrorKind::Config, format!("the data directory `{}` can't be made: {why}; choose another with --data", dir.display()))
+        Error::new(
+            ErrorKind::Config,
+            format!(
+                "the data directory `{}` can't be made: {why}; choose another with --data",
+                dir.display()
+            ),
+        )
     })
 }
 
@@ -50,7 +56,11 @@ pub(crate) fn master_source(options: &Options) -> Option<MasterSource> {
     let path = named.or_else(|| default_path(&|name| (options.variables)(name)));
     match (variable, path) {
         (None, None) => None,
-        (variable, path) => Some(MasterSource { variable, path: path.unwrap_or_default(), data_dir: options.data_dir.clone() }),
+        (variable, path) => Some(MasterSource {
+            variable,
+            path: path.unwrap_or_default(),
+            data_dir: options.data_dir.clone(),
+        }),
     }
 }
 

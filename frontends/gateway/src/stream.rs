@@ -70,7 +70,17 @@ impl AnswerStream {
 
     /// A stream whose call is over and settled: only what is left goes out.
     pub(crate) fn done(running: Running, bridge: Bridge, pending: VecDeque<Bytes>) -> Self {
-        Self { running, bridge, body: None, pending, pending_bytes: 0, deadline: None, settled: true, flushing: true, idle_turns: 0 }
+        Self {
+            running,
+            bridge,
+            body: None,
+            pending,
+            pending_bytes: 0,
+            deadline: None,
+            settled: true,
+            flushing: true,
+            idle_turns: 0,
+        }
     }
 
     fn take(&mut self, chunk: Bytes) {
@@ -100,7 +110,11 @@ impl AnswerStream {
             // Content has been delivered: whatever the connection did, the answer broke off.
             Some((class, report)) => (
                 End::Failed(report),
-                Some(if class == OutcomeClass::Timeout { OutcomeClass::Timeout } else { OutcomeClass::Broken }),
+                Some(if class == OutcomeClass::Timeout {
+                    OutcomeClass::Timeout
+                } else {
+                    OutcomeClass::Broken
+                }),
             ),
         };
         self.bridge.finish(end.0, &mut |out| pending.push_back(out));

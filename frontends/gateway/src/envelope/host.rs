@@ -46,7 +46,8 @@ impl Host {
     /// `InvalidRequest` when the options can't be read, `Config` with everything that is wrong with the configuration,
     /// `Store` when the database can't be opened.
     pub fn open(options: &str) -> Result<Self> {
-        let options: HostOptions = serde_json::from_str(options).map_err(|why| unreadable("the options", &why))?;
+        let options: HostOptions =
+            serde_json::from_str(options).map_err(|why| unreadable("the options", &why))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("sluicegate")
@@ -76,7 +77,10 @@ impl Host {
             Ok(request) => self.answer(request).unwrap_or_else(|error| Answer::error(&error)),
             Err(why) => Answer::error(&unreadable("the request", &why)),
         };
-        serde_json::to_string(&answer).unwrap_or_else(|_| r#"{"v":1,"error":{"kind":"internal","code":21,"message":"the answer can't be written"}}"#.to_owned())
+        serde_json::to_string(&answer).unwrap_or_else(|_| {
+            r#"{"v":1,"error":{"kind":"internal","code":21,"message":"the answer can't be written"}}"#
+                .to_owned()
+        })
     }
 
     fn answer(&self, request: Request) -> Result<Answer> {
@@ -137,7 +141,11 @@ impl Host {
                     record: Some(Box::new(record)),
                     explanation: denied.explanation,
                 };
-                Ok(Answer { call: Some(id.to_string()), step: Some(Step::Failed(Box::new(failed))), ..Answer::new() })
+                Ok(Answer {
+                    call: Some(id.to_string()),
+                    step: Some(Step::Failed(Box::new(failed))),
+                    ..Answer::new()
+                })
             }
         }
     }
@@ -224,14 +232,21 @@ impl Host {
                 Err(error) => {
                     // It can't be sent this way: another channel may take it.
                     let outcome = Outcome::failed(OutcomeClass::Inexpressible, None);
-                    inner.engine.observe(&mut open.admission, &Outcome { sent: false, ..outcome }, self.now());
+                    inner.engine.observe(
+                        &mut open.admission,
+                        &Outcome { sent: false, ..outcome },
+                        self.now(),
+                    );
                     open.last = Some(error);
                     return self.step(id, open);
                 }
             },
             Next::Wait(until) => Step::Wait { until_ms: until.as_ms() },
             Next::Refill(_) => {
-                return Err(Error::new(ErrorKind::Internal, "this host has no escrow to refill; this is a defect"));
+                return Err(Error::new(
+                    ErrorKind::Internal,
+                    "this host has no escrow to refill; this is a defect",
+                ));
             }
             Next::Done(failure) => return Ok(self.failed(id, open, failure)),
         };
@@ -281,14 +296,18 @@ impl Host {
         let inner = &self.worker.inner;
         let body = match &open.scanned {
             Some(scanned) => {
-                let prepared = prepare_attempt(inner, attempt, scanned).map_err(|(_, rejection)| rejection.error)?;
+                let prepared =
+                    prepare_attempt(inner, attempt, scanned).map_err(|(_, rejection)| rejection.error)?;
                 Some(String::from_utf8_lossy(&prepared.body).into_owned())
             }
             None => None,
         };
         let channel = attempt.channel();
         let target = inner.targets.load().get(channel, attempt.endpoint()).ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("channel `{}` has no usable address or credential", channel.name))
+            Error::new(
+                ErrorKind::Config,
+                format!("channel `{}` has no usable address or credential", channel.name),
+            )
         })?;
         Ok(Tried {
             number: attempt.number,
@@ -310,7 +329,8 @@ impl Host {
 
     fn take(&self, call: &str) -> Result<(CallId, OpenCall)> {
         self.open.lock().remove_entry(call).ok_or_else(|| {
-            let message = format!("no call `{call}` is under way here: it is over, or past its deadline, or never was");
+            let message =
+                format!("no call `{call}` is under way here: it is over, or past its deadline, or never was");
             Error::new(ErrorKind::NotFound, message)
         })
     }

@@ -60,7 +60,12 @@ impl Direct {
         }
         .map_err(|error| fault(&error))?;
         let (parts, body) = response.into_parts();
-        Ok(head(parts.status.as_u16(), &parts.headers, Box::new(DirectBody(body)), request.timeouts.between_bytes_ms))
+        Ok(head(
+            parts.status.as_u16(),
+            &parts.headers,
+            Box::new(DirectBody(body)),
+            request.timeouts.between_bytes_ms,
+        ))
     }
 }
 
@@ -78,7 +83,9 @@ impl UpstreamBody for DirectBody {
             return match Pin::new(&mut self.0).poll_frame(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(None) => Poll::Ready(None),
-                Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(UpstreamFault::Broken(root_cause(&error))))),
+                Poll::Ready(Some(Err(error))) => {
+                    Poll::Ready(Some(Err(UpstreamFault::Broken(root_cause(&error)))))
+                }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => Poll::Ready(Some(Ok(data))),
                     // Trailers: nothing of them matters.

@@ -85,12 +85,17 @@ fn build_client(transport: &Transport, connect_ms: u64) -> Result<reqwest::Clien
         .tls_backend_preconfigured(super::tls::client_config(transport.extra_ca_file.as_deref())?);
     if let Some(proxy) = &transport.proxy {
         let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(|why| {
-            Error::new(ErrorKind::Config, "the channel's proxy address is wrong; write it as http://host:port or socks5://host:port")
-                .with_source(why)
+            Error::new(
+                ErrorKind::Config,
+                "the channel's proxy address is wrong; write it as http://host:port or socks5://host:port",
+            )
+            .with_source(why)
         })?;
         builder = builder.proxy(proxy);
     }
-    builder.build().map_err(|why| Error::new(ErrorKind::Config, "no http client could be built").with_source(why))
+    builder
+        .build()
+        .map_err(|why| Error::new(ErrorKind::Config, "no http client could be built").with_source(why))
 }
 
 #[async_trait]
@@ -149,7 +154,8 @@ pub(super) fn head(
 ) -> UpstreamResponse {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes).trim_ascii_start();
-    let is_event_stream = kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"));
+    let is_event_stream =
+        kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"));
     let request_id = text("x-request-id").or_else(|| text("request-id")).map(str::to_owned);
     let retry_after_ms = if (200..300).contains(&status) { None } else { retry_after(headers) };
     let body = match between_ms {
@@ -161,7 +167,9 @@ pub(super) fn head(
 
 /// `retry-after-ms`, else `retry-after` in seconds. Dates are not understood: no model provider sends them.
 fn retry_after(headers: &HeaderMap) -> Option<u64> {
-    let number = |value: &HeaderValue| value.to_str().ok()?.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    let number = |value: &HeaderValue| {
+        value.to_str().ok()?.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0)
+    };
     let ms = headers.get("retry-after-ms").and_then(number);
     let ms = ms.or_else(|| headers.get(RETRY_AFTER).and_then(number).map(|seconds| seconds * 1000.0));
     // The cast saturates.
@@ -191,7 +199,10 @@ pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
 struct HttpBody(reqwest::Body);
 
 impl UpstreamBody for HttpBody {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<std::result::Result<Bytes, UpstreamFault>>> {
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Bytes, UpstreamFault>>> {
         loop {
             return match Pin::new(&mut self.0).poll_frame(cx) {
                 Poll::Pending => Poll::Pending,

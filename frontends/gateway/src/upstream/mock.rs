@@ -44,18 +44,24 @@ fn whole(value: &Value) -> Box<dyn UpstreamBody> {
 fn last_words(body: &Value) -> String {
     let text = |content: &Value| match content {
         Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect::<Vec<_>>().join(" "),
+        Value::Array(parts) => {
+            parts.iter().filter_map(|part| part.get("text")?.as_str()).collect::<Vec<_>>().join(" ")
+        }
         _ => String::new(),
     };
     let messages = body.get("messages").and_then(Value::as_array);
-    let last = messages.and_then(|all| all.iter().rev().find(|m| m.get("role").and_then(Value::as_str) == Some("user")));
+    let last = messages
+        .and_then(|all| all.iter().rev().find(|m| m.get("role").and_then(Value::as_str) == Some("user")));
     let words = last.and_then(|m| m.get("content")).map(text).unwrap_or_default();
     words.chars().take(ECHO_CHARS).collect()
 }
 
 /// The answer's words within the ceiling, and whether the ceiling cut it. A word counts as a token.
 fn reply(body: &Value) -> (Vec<String>, bool) {
-    let text = format!("This is Sluicegate's built-in mock model; no provider was called. You said: {}", last_words(body));
+    let text = format!(
+        "This is Sluicegate's built-in mock model; no provider was called. You said: {}",
+        last_words(body)
+    );
     let ceiling = ["max_completion_tokens", "max_tokens"]
         .iter()
         .find_map(|name| body.get(name)?.as_u64())
@@ -102,7 +108,9 @@ fn events(body: &Value, model: &str) -> VecDeque<Bytes> {
         });
         Bytes::from(format!("data: {chunk}\n\n"))
     };
-    let delta = |delta: Value, reason: Value| frame(json!([{"index": 0, "delta": delta, "finish_reason": reason}]), Value::Null);
+    let delta = |delta: Value, reason: Value| {
+        frame(json!([{"index": 0, "delta": delta, "finish_reason": reason}]), Value::Null)
+    };
     let mut frames: VecDeque<_> = [delta(json!({"role": "assistant", "content": ""}), Value::Null)].into();
     frames.extend(words.iter().map(|word| delta(json!({"content": word}), Value::Null)));
     frames.push_back(delta(json!({}), json!(if cut { "length" } else { "stop" })));

@@ -27,7 +27,12 @@ pub(crate) struct Address {
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Headers hold the credential.
-        write!(f, "Target({:?}, {})", self.format, self.address.as_ref().map_or("mock", |address| address.url.as_str()))
+        write!(
+            f,
+            "Target({:?}, {})",
+            self.format,
+            self.address.as_ref().map_or("mock", |address| address.url.as_str())
+        )
     }
 }
 
@@ -58,8 +63,11 @@ impl Targets {
     pub fn build(snapshot: &Snapshot, secrets: &dyn SecretResolver) -> Self {
         let mut targets = Self::default();
         for channel in snapshot.channels().iter().filter(|channel| channel.enabled) {
-            let built: Result<Vec<_>> =
-                channel.endpoints.iter().map(|endpoint| build(channel, endpoint, secrets).map(Arc::new)).collect();
+            let built: Result<Vec<_>> = channel
+                .endpoints
+                .iter()
+                .map(|endpoint| build(channel, endpoint, secrets).map(Arc::new))
+                .collect();
             match built {
                 Ok(built) => {
                     targets.by_channel.insert(channel.id.clone(), built);
@@ -86,8 +94,12 @@ fn build(channel: &Channel, endpoint: &Endpoint, secrets: &dyn SecretResolver) -
     for (name, value) in &channel.headers {
         let name = HeaderName::try_from(name.as_str())
             .map_err(|_| config(channel, format!("`{name}` is no header name")))?;
-        let value = HeaderValue::try_from(value.as_str())
-            .map_err(|_| config(channel, format!("the value of the header `{name}` has characters that headers can't have")))?;
+        let value = HeaderValue::try_from(value.as_str()).map_err(|_| {
+            config(
+                channel,
+                format!("the value of the header `{name}` has characters that headers can't have"),
+            )
+        })?;
         headers.insert(name, value);
     }
     if let Some((name, value)) = credential(channel, endpoint, secrets)? {
@@ -116,21 +128,25 @@ fn credential(
         }
         Auth::Bearer => (AUTHORIZATION, format!("Bearer {secret}")),
         Auth::Header(name) => (
-            HeaderName::try_from(name.as_str()).map_err(|_| config(channel, format!("`{name}` is no header name")))?,
+            HeaderName::try_from(name.as_str())
+                .map_err(|_| config(channel, format!("`{name}` is no header name")))?,
             secret.to_owned(),
         ),
     };
-    let mut value = HeaderValue::try_from(text)
-        .map_err(|_| config(channel, "its credential has characters that headers can't have; enter it again".to_owned()))?;
+    let mut value = HeaderValue::try_from(text).map_err(|_| {
+        config(channel, "its credential has characters that headers can't have; enter it again".to_owned())
+    })?;
     value.set_sensitive(true);
     Ok(Some((name, value)))
 }
 
 fn parse_address(channel: &Channel, text: &str) -> Result<Address> {
-    let url = reqwest::Url::parse(text)
-        .map_err(|why| config(channel, format!("`{text}` is no address ({why}); write it as https://host/path")))?;
-    let uri = hyper::Uri::try_from(url.as_str())
-        .map_err(|why| config(channel, format!("`{text}` is no address ({why}); write it as https://host/path")))?;
+    let url = reqwest::Url::parse(text).map_err(|why| {
+        config(channel, format!("`{text}` is no address ({why}); write it as https://host/path"))
+    })?;
+    let uri = hyper::Uri::try_from(url.as_str()).map_err(|why| {
+        config(channel, format!("`{text}` is no address ({why}); write it as https://host/path"))
+    })?;
     match url.scheme() {
         "http" | "https" => Ok(Address { url, uri }),
         scheme => Err(config(channel, format!("`{scheme}` addresses can't be called; use https"))),
@@ -138,5 +154,6 @@ fn parse_address(channel: &Channel, text: &str) -> Result<Address> {
 }
 
 fn config(channel: &Channel, message: String) -> Error {
-    Error::new(ErrorKind::Config, format!("channel `{}`: {message}", channel.name)).with("channel", channel.id.as_str())
+    Error::new(ErrorKind::Config, format!("channel `{}`: {message}", channel.name))
+        .with("channel", channel.id.as_str())
 }

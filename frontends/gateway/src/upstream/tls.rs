@@ -34,7 +34,9 @@ fn build(extra_ca_file: Option<&str>) -> Result<ClientConfig> {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     if let Some(path) = extra_ca_file {
-        let wrong = |why: String| Error::new(ErrorKind::Config, format!("`{path}` can't be used as extra_ca_file: {why}"));
+        let wrong = |why: String| {
+            Error::new(ErrorKind::Config, format!("`{path}` can't be used as extra_ca_file: {why}"))
+        };
         let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
             .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
             .map_err(|why| wrong(why.to_string()))?;
@@ -45,7 +47,9 @@ fn build(extra_ca_file: Option<&str>) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|why| Error::new(ErrorKind::Internal, "no TLS protocol version is available").with_source(why))?
+        .map_err(|why| {
+            Error::new(ErrorKind::Internal, "no TLS protocol version is available").with_source(why)
+        })?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(config)
