@@ -44,7 +44,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const NAMES: &[(&str, &[&str])] = &[
     ("StatusCode", &["frontends/server", "tests"]),
     ("reqwest::", &["frontends/gateway/src/upstream"]),
-    ("sqlx::", &["frontends/gateway/src/store"]),
+    ("sqlx::", &["frontends/gateway/tests/store_contract.rs", "frontends/gateway/src/store"]),
     ("redis::", &["frontends/gateway/src/store"]),
     ("rhai::", &["policy"]),
     ("actix_web::", &["frontends/server", "tests"]),

@@ -209,7 +209,7 @@ mod tests {
     fn codes_are_dense_unique_and_start_at_one() {
         for (at, kind) in ErrorKind::ALL.iter().enumerate() {
             assert_eq!(kind.code(), i32::try_from(at).unwrap() + 1);
-            assert_eq!(serde_json::to_value(kind).is_ok(), true);
+            assert!(serde_json::to_value(kind).is_ok());
         }
         let mut words: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect();
         words.sort_unstable();

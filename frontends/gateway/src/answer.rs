@@ -58,7 +58,7 @@ pub enum AnswerBody {
     /// One JSON document.
     Full(Bytes),
     /// Server-sent events. The call is settled when the stream ends or is dropped.
-    Stream(AnswerStream),
+    Stream(Box<AnswerStream>),
 }
 
 /// What the gateway says about a call, besides its answer: frontends put it into `x-sluicegate-*` headers.

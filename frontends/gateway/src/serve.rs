@@ -25,7 +25,7 @@ const ERROR_BODY_MAX: usize = 64 * 1024;
 
 /// How one try ended: with an answer, or with what to tell the caller if it was the last.
 enum Tried {
-    Answered(Answer),
+    Answered(Box<Answer>),
     Failed(Box<Rejection>),
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn serve(
                 let (answer, back) =
                     attempt_once(inner, upstream, running, &attempt, &scanned, &inbound).await;
                 match (answer, back) {
-                    (Tried::Answered(answer), _) => return Ok(answer),
+                    (Tried::Answered(answer), _) => return Ok(*answer),
                     (Tried::Failed(rejection), Some(same)) => {
                         last = Some(rejection);
                         running = same;
@@ -343,7 +343,10 @@ async fn deliver(
             running.note_remaining();
             let facts = running.facts.clone();
             let stream = AnswerStream::new(running, bridge, body, out, sleep_until(deadline));
-            return (Tried::Answered(Answer { body: AnswerBody::Stream(stream), facts }), None);
+            return (
+                Tried::Answered(Box::new(Answer { body: AnswerBody::Stream(Box::new(stream)), facts })),
+                None,
+            );
         }
         if bridge.ended() {
             return whole(running, bridge, out, streams);
@@ -409,11 +412,11 @@ fn whole(
     running.finish(None);
     let facts = running.facts.clone();
     let body = if streams {
-        AnswerBody::Stream(AnswerStream::done(running, bridge, out))
+        AnswerBody::Stream(Box::new(AnswerStream::done(running, bridge, out)))
     } else {
         AnswerBody::Full(join(out))
     };
-    (Tried::Answered(Answer { body, facts }), None)
+    (Tried::Answered(Box::new(Answer { body, facts })), None)
 }
 
 fn join(mut parts: VecDeque<Bytes>) -> Bytes {

@@ -119,12 +119,12 @@ impl AnswerStream {
         };
         self.bridge.finish(end.0, &mut |out| pending.push_back(out));
         let observed = self.bridge.observed();
-        let class = end.1.unwrap_or_else(|| match &observed.error {
+        let class = end.1.unwrap_or(match &observed.error {
             None => OutcomeClass::Ok,
             // The answer had begun and is charged for what was delivered.
             Some(_) => OutcomeClass::Broken,
         });
-        let error = (class != OutcomeClass::Ok).then(|| match class {
+        let error = (class != OutcomeClass::Ok).then_some(match class {
             OutcomeClass::Timeout => "upstream_timeout",
             _ => "upstream_unavailable",
         });

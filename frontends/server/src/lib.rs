@@ -17,4 +17,4 @@ pub mod serve;
 pub mod state;
 pub mod stream;
 
-pub use serve::{Settings, serve};
+pub use serve::{Settings, block_on, serve};

@@ -41,6 +41,11 @@ const CONNECTIONS_MAX: usize = 25_000;
 /// Threads of one worker for what would block it, such as unpacking bodies. They come and go as needed.
 const BLOCKING_THREADS_MAX: usize = 16;
 
+/// Runs a future on a system of its own: what [`serve`] must be called in, for hosts that have none.
+pub fn block_on<F: std::future::Future>(future: F) -> F::Output {
+    actix_web::rt::System::new().block_on(future)
+}
+
 /// Serves until the process is asked to stop (SIGTERM or SIGINT), then lets streams finish and closes the gateway, so that
 /// its records are written. `ready` is told where it listens.
 ///

@@ -20,7 +20,7 @@ const DEFAULT_DATA: &str = "data";
 /// Serves until it is asked to stop.
 pub(crate) fn run(args: &Serve) -> ExitCode {
     crate::log::start();
-    exit(actix_web::rt::System::new().block_on(serve(args)))
+    exit(sluicegate_server::block_on(serve(args)))
 }
 
 async fn serve(args: &Serve) -> Result<(), Failure> {

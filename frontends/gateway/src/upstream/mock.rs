@@ -161,10 +161,10 @@ impl Paced {
 
 impl UpstreamBody for Paced {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
-        if let Some(timer) = &mut self.timer {
-            if std::future::Future::poll(timer.as_mut(), cx).is_pending() {
-                return Poll::Pending;
-            }
+        if let Some(timer) = &mut self.timer
+            && std::future::Future::poll(timer.as_mut(), cx).is_pending()
+        {
+            return Poll::Pending;
         }
         self.timer = Some(Box::pin(tokio::time::sleep(PACE)));
         Poll::Ready(self.frames.pop_front().map(Ok))
