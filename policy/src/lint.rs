@@ -41,7 +41,8 @@ pub(crate) fn check(engine: &Engine, policy: &str, ast: &AST) -> Result<Findings
         let reads = Reads::of(&lint.words, candidates);
         Ok(Findings { takes_candidates: parameters.len() == 2, reads })
     } else {
-        lint.found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+        // The syntax tree is walked in no fixed order: what is said must not depend on it.
+        lint.found.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
         lint.found.dedup();
         Err(lint.found)
     }
