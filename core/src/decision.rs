@@ -96,7 +96,9 @@ impl LimitHit {
             max: own.then_some(state.limit.max),
             used: own.then_some(used),
             asked: own.then_some(asked),
-            resets_at: Some(state.resets_at).filter(|at| *at != Timestamp::MAX),
+            // Calls under way have no window: they end when they end.
+            resets_at: Some(state.resets_at)
+                .filter(|at| *at != Timestamp::MAX && state.limit.metric != Metric::Concurrency),
         }
     }
 }
@@ -106,29 +108,33 @@ impl fmt::Display for LimitHit {
         let amount = |n: i64| {
             if self.metric == Metric::Spend { format!("{} USD", format_usd(n)) } else { n.to_string() }
         };
-        write!(
-            f,
-            "the {} limit of this {} for each {}",
-            self.metric.as_str(),
-            self.scope.as_str(),
-            self.window
-        )?;
+        write!(f, "the {} limit of this {}", self.metric.as_str(), self.scope.as_str())?;
+        match self.window {
+            _ if self.metric == Metric::Concurrency => {}
+            Window::Lifetime => f.write_str(" for its lifetime")?,
+            Window::RollingMs(ms) => write!(f, " for any {}", length(ms))?,
+            window => write!(f, " for each {window}")?,
+        }
         if let (Some(max), Some(used), Some(asked)) = (self.max, self.used, self.asked) {
-            write!(
-                f,
-                " is {}: {} are used or reserved and this call may need {}",
-                amount(max),
-                amount(used),
-                amount(asked)
-            )?;
+            let (max, used, asked) = (amount(max), amount(used), amount(asked));
+            write!(f, " is {max}: {used} are used or reserved and this call may need {asked}")?;
         } else {
             f.write_str(" is reached")?;
         }
         match self.resets_at {
             Some(at) => write!(f, "; it resets at {at}"),
+            None if self.metric == Metric::Concurrency => f.write_str("; wait until a call ends"),
             None => f.write_str("; ask whoever manages it to raise it"),
         }
     }
+}
+
+/// A length of time in its largest whole unit, such as `5 hours`.
+fn length(ms: u64) -> String {
+    let units =
+        [(86_400_000, "days"), (3_600_000, "hours"), (60_000, "minutes"), (1_000, "seconds"), (1, "ms")];
+    let (size, unit) = units.into_iter().find(|(size, _)| ms.is_multiple_of(*size)).unwrap_or((1, "ms"));
+    format!("{} {unit}", ms / size)
 }
 
 impl Denial {
@@ -456,5 +462,42 @@ impl Explanation {
     /// The reasons.
     pub fn reasons(&self) -> &[Reason] {
         &self.reasons
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_named_by_its_window() {
+        let hit = |metric, window, resets_at| LimitHit {
+            scope: ScopeKind::Key,
+            metric,
+            window,
+            max: None,
+            used: None,
+            asked: None,
+            resets_at,
+        };
+        let at = Some(Timestamp::from_ms(0));
+        for (hit, text) in [
+            (
+                hit(Metric::Requests, Window::RollingMs(18_000_000), at),
+                "the requests limit of this key for any 5 hours is reached; it resets at 1970-01-01T00:00:00.000Z",
+            ),
+            (
+                hit(Metric::Spend, Window::Lifetime, None),
+                "the spend limit of this key for its lifetime is reached; ask whoever manages it to raise it",
+            ),
+            (
+                hit(Metric::Concurrency, Window::Lifetime, None),
+                "the concurrency limit of this key is reached; wait until a call ends",
+            ),
+        ] {
+            assert_eq!(hit.to_string(), text);
+        }
+        assert_eq!(length(2_592_000_000), "30 days");
+        assert_eq!(length(61_000), "61 seconds");
     }
 }

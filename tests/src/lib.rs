@@ -1,6 +1,6 @@
 //! What the tests share: a scripted upstream that speaks the OpenAI and
 //! Anthropic formats, a client that can send what no proper client would, and
-//! the gateway as a child process.
+//! the gateway as a child process, and the runner of the table of decisions.
 //!
 //! Everything here is blocking and built on the standard library: a thread for
 //! each connection gives full control over every byte and every pause.
@@ -15,6 +15,7 @@ pub mod client;
 pub mod fake;
 pub mod gateway;
 pub mod http;
+pub mod table;
 
 use std::path::PathBuf;
 

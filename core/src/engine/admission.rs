@@ -522,7 +522,8 @@ impl Admission {
         over.then_some(Failure::Upstream(last.class))
     }
 
-    fn deadline(&self) -> Timestamp {
+    /// When the call as a whole must be over.
+    pub fn deadline(&self) -> Timestamp {
         let ms = self.runtime.snapshot.declared.routing.deadline_ms;
         self.admitted_at.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX))
     }

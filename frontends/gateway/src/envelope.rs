@@ -14,10 +14,14 @@
 //! ```
 
 mod answer;
+mod calls;
 mod host;
 mod request;
 
-pub use answer::{Answer, Explained, Failed, Fault, RemainingLimit, Step, Tried};
+pub use answer::{
+    Answer, Completed, CompletedFacts, CompletedRemaining, Explained, Failed, Fault, RemainingLimit, Step,
+    Tried,
+};
 pub use host::Host;
 pub use request::{
     Ask, CallFacts, HostOptions, KeyReference, Reference, ReportRequest, ReportedOutcome, Request, Verb,

@@ -21,6 +21,9 @@ pub struct Answer {
     /// What is left of a key's limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remaining: Option<Vec<RemainingLimit>>,
+    /// A whole answer of an upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed: Option<Box<Completed>>,
     /// Why the request couldn't be handled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Fault>,
@@ -129,6 +132,76 @@ pub struct RemainingLimit {
     pub held: i64,
     /// What is left.
     pub remaining: i64,
+}
+
+/// A whole answer, in the caller's format.
+#[derive(Debug, Serialize)]
+pub struct Completed {
+    /// The body, as text.
+    pub body: String,
+    /// What there is to say about it.
+    pub facts: CompletedFacts,
+}
+
+/// What there is to say about an answer besides its body.
+#[derive(Clone, Debug, Serialize)]
+pub struct CompletedFacts {
+    /// Our id for the call.
+    pub call: Option<String>,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// The channel that answered, by name.
+    pub channel: Option<String>,
+    /// The model that answered, as its upstream knows it.
+    pub upstream_model: Option<String>,
+    /// The upstream's own id for the request.
+    pub upstream_request_id: Option<String>,
+    /// What it cost, in nano-USD; absent for a stream, whose end it is not, and for a model without a price.
+    pub spend_nano_usd: Option<i64>,
+    /// Whether the model has no known price.
+    pub unpriced: bool,
+    /// The output ceiling that was sent, when the gateway set or lowered it.
+    pub ceiling: Option<u64>,
+    /// What is left of the limits of the caller's own scopes.
+    pub remaining: Vec<CompletedRemaining>,
+    /// What the translation dropped or approximated.
+    pub losses: Vec<String>,
+}
+
+/// What is left of one limit of the caller's own scopes.
+#[derive(Clone, Debug, Serialize)]
+pub struct CompletedRemaining {
+    /// The limit: scope, metric and window, such as `key-total_tokens-day`.
+    pub name: String,
+    /// The most that may be used.
+    pub max: i64,
+    /// What is left.
+    pub remaining: i64,
+    /// When it resets, in milliseconds since 1970; absent when it never does.
+    pub resets_at_ms: Option<i64>,
+}
+
+impl From<&crate::answer::Facts> for CompletedFacts {
+    fn from(facts: &crate::answer::Facts) -> Self {
+        let remaining = facts.remaining.iter().map(|limit| CompletedRemaining {
+            name: limit.name.clone(),
+            max: limit.max,
+            remaining: limit.remaining,
+            resets_at_ms: limit.resets_at_ms,
+        });
+        Self {
+            call: facts.id.as_ref().map(ToString::to_string),
+            attempts: facts.attempts,
+            channel: facts.channel.clone(),
+            upstream_model: facts.upstream_model.clone(),
+            upstream_request_id: facts.upstream_request_id.clone(),
+            spend_nano_usd: facts.spend,
+            unpriced: facts.unpriced,
+            ceiling: facts.ceiling,
+            remaining: remaining.collect(),
+            losses: facts.losses.clone(),
+        }
+    }
 }
 
 /// An error, for programs and people.

@@ -1,42 +1,36 @@
 //! A gateway for hosts that aren't Rust: with the runtime that it lives on, driven by text.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sluicegate_core::engine::{Admission, Attempt, BoundCaller, Failure};
+use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
 use sluicegate_core::{
     Call, CallId, Error, ErrorKind, Next, Outcome, OutcomeClass, Result, Secret, Timestamp, Usage,
 };
 use sluicegate_wire::{Bridge, BridgeOptions, End, Fault as WireFault, Scanned, scan};
 
-use super::answer::{Answer, Explained, Failed, Fault, RemainingLimit, Step, Tried};
+use super::answer::{
+    Answer, Completed, CompletedFacts, Explained, Failed, Fault, RemainingLimit, Step, Tried,
+};
+use super::calls::{Calls, OpenCall};
 use super::request::{Ask, CallFacts, HostOptions, ReportRequest, ReportedOutcome, Request, Verb};
+use crate::answer::{AnswerBody, Inbound};
 use crate::clock::ManualClock;
 use crate::gateway::{Gateway, Options, Worker};
 use crate::load::ConfigText;
 use crate::running::class_of;
 use crate::serve::{self, prepare_attempt};
 
-/// Calls under way in one host, at most.
-const OPEN_CALLS: usize = 100_000;
-
 /// A gateway and its runtime. Every method may be called from any thread.
 pub struct Host {
     worker: Worker,
     manual: Option<Arc<ManualClock>>,
-    open: Mutex<HashMap<CallId, OpenCall>>,
+    open: Mutex<Calls>,
+    closed: AtomicBool,
     /// Last, so that it outlives what runs on it.
     runtime: tokio::runtime::Runtime,
-}
-
-/// A call between two requests.
-struct OpenCall {
-    admission: Box<Admission>,
-    scanned: Option<Scanned>,
-    attempt: Option<Box<Attempt>>,
-    last: Option<Error>,
 }
 
 impl Host {
@@ -58,7 +52,7 @@ impl Host {
         let gateway = runtime.block_on(Gateway::open(gateway_options(options, manual.clone())?))?;
         // The connections of this worker live on the host's one runtime thread.
         let worker = gateway.worker();
-        Ok(Self { worker, manual, open: Mutex::default(), runtime })
+        Ok(Self { worker, manual, open: Mutex::default(), closed: AtomicBool::new(false), runtime })
     }
 
     /// The gateway's worker, for typed calls.
@@ -84,6 +78,14 @@ impl Host {
     }
 
     fn answer(&self, request: Request) -> Result<Answer> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Cancelled, "this gateway is closed; open another"));
+        }
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let message =
+                "this call blocks, and its thread runs asynchronous tasks; make it from a blocking thread";
+            return Err(Error::new(ErrorKind::NotSupported, message));
+        }
         if request.v != 1 {
             let message = format!("version {} of the envelope isn't known here; send version 1", request.v);
             return Err(Error::new(ErrorKind::NotSupported, message));
@@ -91,7 +93,7 @@ impl Host {
         if let (Some(clock), Some(ms)) = (&self.manual, request.now_ms) {
             clock.set(Timestamp::from_ms(ms));
         }
-        self.hold_overdue();
+        self.end_overdue();
         match request.verb()? {
             Verb::Decide(ask) => self.decide(*ask),
             Verb::Explain(ask) => self.explain(*ask),
@@ -99,9 +101,8 @@ impl Host {
             Verb::Next(reference) => {
                 let (id, open) = self.take(&reference.call)?;
                 if open.attempt.is_some() {
-                    self.open.lock().insert(id, open);
                     let message = "this call's attempt hasn't been reported yet; report it first";
-                    return Err(Error::new(ErrorKind::Conflict, message));
+                    return self.keep(id, open).and(Err(Error::new(ErrorKind::Conflict, message)));
                 }
                 self.step(id, open)
             }
@@ -110,6 +111,7 @@ impl Host {
                 Ok(self.finish(id, open, Some("cancelled"), |record| Step::Done { record: Box::new(record) }))
             }
             Verb::Remaining(key) => self.remaining(&key.key),
+            Verb::Complete(ask) => self.complete(*ask),
         }
     }
 
@@ -131,7 +133,10 @@ impl Host {
         let (now, inner) = (self.now(), &self.worker.inner);
         let (id, seed) = (call.id.clone(), ask.seed.unwrap_or_else(|| inner.seed()));
         match inner.engine.admit(call.clone(), &caller, now, seed) {
-            Ok(admission) => self.step(id, OpenCall { admission, scanned, attempt: None, last: None }),
+            Ok(admission) => {
+                let deadline = admission.deadline();
+                self.step(id, OpenCall { admission, scanned, attempt: None, last: None, deadline })
+            }
             Err(denied) => {
                 let record = inner.engine.refuse(call, &caller, &denied, now, seed);
                 inner.records.push(record.clone());
@@ -207,9 +212,8 @@ impl Host {
     fn report(&self, report: ReportRequest) -> Result<Answer> {
         let (id, mut open) = self.take(&report.call)?;
         let Some(attempt) = open.attempt.take() else {
-            self.open.lock().insert(id, open);
             let message = "nothing of this call is under way; ask for its next step";
-            return Err(Error::new(ErrorKind::Conflict, message));
+            return self.keep(id, open).and(Err(Error::new(ErrorKind::Conflict, message)));
         };
         let (outcome, error) = outcome_of(&report.outcome, &attempt, open.admission.call(), self.now());
         self.worker.inner.engine.observe(&mut open.admission, &outcome, self.now());
@@ -250,16 +254,16 @@ impl Host {
             }
             Next::Done(failure) => return Ok(self.failed(id, open, failure)),
         };
-        let mut all = self.open.lock();
-        // BOUND: hosts that never report.
-        if all.len() >= OPEN_CALLS {
-            drop(all);
-            inner.records.push(inner.engine.finish(open.admission, Some("cancelled"), self.now()));
-            let message = "too many calls are under way without a report; report or cancel them";
-            return Err(Error::new(ErrorKind::RateLimited, message));
-        }
-        all.insert(id.clone(), open);
+        self.keep(id.clone(), open)?;
         Ok(Answer { call: Some(id.to_string()), step: Some(step), ..Answer::new() })
+    }
+
+    fn keep(&self, id: CallId, open: OpenCall) -> Result<()> {
+        let Err(open) = self.open.lock().keep(id, open) else { return Ok(()) };
+        let inner = &self.worker.inner;
+        inner.records.push(inner.engine.finish(open.admission, Some("cancelled"), self.now()));
+        let message = "too many calls are under way without a report; report or cancel them";
+        Err(Error::new(ErrorKind::RateLimited, message))
     }
 
     fn failed(&self, id: CallId, open: OpenCall, failure: Failure) -> Answer {
@@ -328,38 +332,55 @@ impl Host {
     }
 
     fn take(&self, call: &str) -> Result<(CallId, OpenCall)> {
-        self.open.lock().remove_entry(call).ok_or_else(|| {
-            let message =
-                format!("no call `{call}` is under way here: it is over, or past its deadline, or never was");
-            Error::new(ErrorKind::NotFound, message)
-        })
+        self.open.lock().take(call)
     }
 
-    /// Attempts past their deadline without a report are held: nobody knows what became of them.
-    fn hold_overdue(&self) {
+    /// Calls past their deadline end. An attempt without a report is held: nobody knows what became of it.
+    fn end_overdue(&self) {
         let now = self.now();
-        let overdue: Vec<_> = {
-            let mut open = self.open.lock();
-            let ids: Vec<CallId> = open
-                .iter()
-                .filter(|(_, call)| call.attempt.as_ref().is_some_and(|attempt| now > attempt.deadline))
-                .map(|(id, _)| id.clone())
-                .collect();
-            ids.iter().filter_map(|id| open.remove(id)).collect()
-        };
-        for call in overdue {
-            let record = self.worker.inner.engine.abandon(call.admission, now);
-            self.worker.inner.records.push(record);
+        let overdue = self.open.lock().overdue(now);
+        self.abandon(overdue, now);
+    }
+
+    fn abandon(&self, calls: Vec<OpenCall>, now: Timestamp) {
+        for call in calls {
+            self.worker.inner.records.push(self.worker.inner.engine.abandon(call.admission, now));
         }
     }
 
-    /// Ends every call that is under way, writes what is left and closes the store.
-    pub fn close(self) {
-        let open: Vec<_> = self.open.lock().drain().collect();
-        for (_, call) in open {
-            let record = self.worker.inner.engine.abandon(call.admission, self.now());
-            self.worker.inner.records.push(record);
+    /// Sends a request and waits for the whole answer.
+    fn complete(&self, ask: Ask) -> Result<Answer> {
+        let refuse = |message: &str| Err(Error::new(ErrorKind::InvalidRequest, message));
+        let (Some(body), None) = (ask.body, ask.call) else {
+            return refuse("a completion is asked for with `body`, the request's text, and without `call`");
+        };
+        let format = ask.format.unwrap_or(sluicegate_core::Format::OpenaiChat);
+        let body = Bytes::from(body);
+        // What can't be read is refused below, in the words of whoever serves it.
+        if scan(format, &body).is_ok_and(|scanned| scanned.facts().stream) {
+            return refuse(
+                "this answers in one piece; leave `stream` out of the body, or use a streaming call",
+            );
         }
+        let inbound = Inbound { client_ip: ask.client_ip, ..Inbound::new(format, "", body) };
+        let inbound = Inbound { credential: ask.key.map(Secret::new), ..inbound };
+        let answer = self.runtime.block_on(self.worker.call(inbound)).map_err(|rejection| rejection.error)?;
+        let AnswerBody::Full(bytes) = answer.body else {
+            return refuse("the answer is a stream; use a streaming call");
+        };
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        let completed = Completed { body, facts: CompletedFacts::from(&answer.facts) };
+        Ok(Answer { completed: Some(Box::new(completed)), ..Answer::new() })
+    }
+
+    /// Ends every call that is under way, writes what is left and closes the store. Requests after it are refused.
+    /// Closing twice is harmless.
+    pub fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let open = self.open.lock().drain();
+        self.abandon(open, self.now());
         self.runtime.block_on(self.worker.gateway().shutdown());
     }
 }

@@ -48,6 +48,8 @@ pub struct Request {
     pub cancel: Option<Reference>,
     /// What a key has used and what is left of its limits.
     pub remaining: Option<KeyReference>,
+    /// Send this request, and wait for its whole answer. It is asked for with `body`, and never streams.
+    pub complete: Option<Box<Ask>>,
 }
 
 /// What is asked.
@@ -65,6 +67,8 @@ pub enum Verb {
     Cancel(Reference),
     /// See [`Request::remaining`].
     Remaining(KeyReference),
+    /// See [`Request::complete`].
+    Complete(Box<Ask>),
 }
 
 impl Request {
@@ -80,6 +84,7 @@ impl Request {
             self.next.map(Verb::Next),
             self.cancel.map(Verb::Cancel),
             self.remaining.map(Verb::Remaining),
+            self.complete.map(Verb::Complete),
         ]
         .into_iter()
         .flatten();
@@ -87,7 +92,7 @@ impl Request {
             (Some(verb), None) => Ok(verb),
             _ => Err(sluicegate_core::Error::new(
                 sluicegate_core::ErrorKind::InvalidRequest,
-                "name exactly one of `decide`, `explain`, `report`, `next`, `cancel` and `remaining`",
+                "name exactly one of `decide`, `explain`, `report`, `next`, `cancel`, `remaining` and `complete`",
             )),
         }
     }
