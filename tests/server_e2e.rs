@@ -12,6 +12,13 @@
 //! stream that ends with an error event; `done`: one that ends well).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "e2e/bomb.rs"]
+mod bomb;
+#[path = "e2e/readme.rs"]
+mod readme;
+#[path = "e2e/restart.rs"]
+mod restart;
+
 use std::fs;
 use std::io::Write as _;
 use std::thread::sleep;
@@ -254,7 +261,7 @@ fn built(name: &str, model: &str) -> Vec<u8> {
         "large_but_fine" => format!("{start}{}}}", " ".repeat(8 * MIB)).into_bytes(),
         "long_text" => format!("{}}}", start.replace("hi", &"word ".repeat(60_000))).into_bytes(),
         "gzip_fine" => gzip(format!("{start}}}").as_bytes()),
-        "gzip_bomb" => gzip(format!("{start},\"x\":\"{}\"}}", " ".repeat(512 * MIB)).as_bytes()),
+        "gzip_bomb" => bomb::gzip(&format!("{start},\"x\":\""), 512, "\"}"),
         "gzip_torn" => {
             let mut whole = gzip(format!("{start}}}").as_bytes());
             whole.truncate(whole.len() / 2);

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ pub struct Gateway {
     process: Child,
     folder: PathBuf,
     address: String,
+    options: Vec<String>,
 }
 
 impl Gateway {
@@ -30,34 +31,60 @@ impl Gateway {
     /// When there is no binary, or it does not become ready.
     #[must_use]
     pub fn start(name: &str, config: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("sluicegate-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("the temporary directory can be written");
-        let file = folder.join("config.yaml");
-        fs::write(&file, config).expect("the temporary directory can be written");
-        Self::restart(folder, &file)
+        Self::start_with(name, config, &[])
     }
 
-    fn restart(folder: PathBuf, config: &Path) -> Self {
-        let port = crate::free_port();
-        let log = File::create(folder.join("gateway.log")).expect("the temporary directory can be written");
-        let process = Command::new(binary())
-            .args(["serve", "--config"])
-            .arg(config)
-            .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--data"])
-            .arg(folder.join("data"))
-            // Nothing of ours: neither settings in the environment nor secrets in the home directory.
-            .env_clear()
-            .env("HOME", &folder)
-            .env("LITELLM_MASTER_KEY", MASTER_KEY)
-            .current_dir(&folder)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log can be shared"))
-            .stderr(log)
-            .spawn()
-            .expect("the gateway can be run");
-        let mut it = Self { process, folder, address: format!("127.0.0.1:{port}") };
+    /// [`Gateway::start`] with more options of `sluicegate serve`.
+    ///
+    /// # Panics
+    /// When there is no binary, or it does not become ready.
+    #[must_use]
+    pub fn start_with(name: &str, config: &str, options: &[&str]) -> Self {
+        let folder = prepare(name, config);
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let (process, address) = spawn(&folder, &options);
+        let mut it = Self { process, folder, address, options };
         it.wait_ready();
         it
+    }
+
+    /// Starts `sluicegate serve` with settings that it must refuse; answers whether it ended as well as a program
+    /// can, and what it printed.
+    ///
+    /// # Panics
+    /// When there is no binary, or it does not end by itself.
+    #[must_use]
+    pub fn refusal(name: &str, config: &str, options: &[&str]) -> (bool, String) {
+        let folder = prepare(name, config);
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let (process, address) = spawn(&folder, &options);
+        let mut it = Self { process, folder, address, options };
+        let status = it.wait_end();
+        (status.success(), it.log())
+    }
+
+    /// Asks the gateway to stop, waits for its end, and starts it anew on the same file and data.
+    ///
+    /// # Panics
+    /// When it does not stop, stops with an error, or does not become ready again.
+    pub fn restart(&mut self) {
+        let asked = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        assert!(asked.is_ok_and(|status| status.success()), "the gateway can be asked to stop");
+        let status = self.wait_end();
+        assert!(status.success(), "the gateway ended with {status}; its log says:\n{}", self.log());
+        (self.process, self.address) = spawn(&self.folder, &self.options);
+        self.wait_ready();
+    }
+
+    fn wait_end(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a child can be waited for") {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "the gateway does not end; its log says:\n{}", self.log());
+            sleep(Duration::from_millis(20));
+        }
     }
 
     fn wait_ready(&mut self) {
@@ -116,6 +143,17 @@ impl Gateway {
         answer.json()
     }
 
+    /// What a management path tells about something, asked with the master key.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    pub fn look_up(&self, path: &str) -> Value {
+        let answer = self.send(&Request::new("GET", path).bearer(MASTER_KEY));
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.json()
+    }
+
     /// A new key with these fields of `/key/generate`.
     ///
     /// # Panics
@@ -134,14 +172,51 @@ impl Drop for Gateway {
     }
 }
 
-/// The gateway's binary: `SLUICEGATE_BIN`, else the one that cargo built beside this test.
-fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("SLUICEGATE_BIN") {
+/// A directory of its own with the configuration file in it.
+fn prepare(name: &str, config: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("sluicegate-{name}-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("the temporary directory can be written");
+    fs::write(folder.join("config.yaml"), config).expect("the temporary directory can be written");
+    folder
+}
+
+/// The process on a free port, and its address.
+fn spawn(folder: &Path, options: &[String]) -> (Child, String) {
+    let port = crate::free_port();
+    let log = File::options().create(true).append(true).open(folder.join("gateway.log"));
+    let log = log.expect("the temporary directory can be written");
+    let process = Command::new(binary("sluicegate"))
+        .args(["serve", "--config"])
+        .arg(folder.join("config.yaml"))
+        .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--data"])
+        .arg(folder.join("data"))
+        .args(options)
+        // Nothing of ours: neither settings in the environment nor secrets in the home directory.
+        .env_clear()
+        .env("HOME", folder)
+        .env("LITELLM_MASTER_KEY", MASTER_KEY)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a log can be shared"))
+        .stderr(log)
+        .spawn()
+        .expect("the gateway can be run");
+    (process, format!("127.0.0.1:{port}"))
+}
+
+/// One of the workspace's binaries: for the gateway what `SLUICEGATE_BIN` names, else the one that cargo built beside
+/// this test.
+///
+/// # Panics
+/// When it is not built.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    if let (Some(path), "sluicegate") = (std::env::var_os("SLUICEGATE_BIN"), name) {
         return path.into();
     }
     let test = std::env::current_exe().expect("a test knows its own path");
     let folder = test.ancestors().nth(2).expect("cargo puts tests into target/PROFILE/deps");
-    let path = folder.join("sluicegate");
-    assert!(path.is_file(), "`{}` is missing: run `cargo build -p sluicegate-cli` first", path.display());
+    let path = folder.join(name);
+    assert!(path.is_file(), "`{}` is missing: run `cargo build --workspace --bins` first", path.display());
     path
 }
