@@ -134,13 +134,13 @@ def test_a_bad_request_of_theirs(gateway, sdk, key, model, stream, upstream):
 
 
 @CALLS
-@pytest.mark.parametrize("cap", [{"daily_token_limit": 20}, {"token_quota": 20}, {"max_budget": 0.00002}])
+@pytest.mark.parametrize("cap", [{"daily_token_limit": 400}, {"token_quota": 400}, {"max_budget": 0.00002}])
 def test_over_a_cap(gateway, sdk, cap, upstream):
     key = gateway.new_key(**cap)
     caller = Caller(gateway, sdk, key, max_retries=2)
     refused = None
-    # The first calls fit or are made to fit; the cap must end that soon.
-    for _ in range(6):
+    # The first calls fit; each uses some 20 tokens, until what is left no longer covers the most that one may use.
+    for _ in range(40):
         before, refused = caller.requests, None
         try:
             caller.ask("chat")
@@ -148,6 +148,8 @@ def test_over_a_cap(gateway, sdk, cap, upstream):
             refused = error
             break
     assert refused is not None, f"{cap} did not stop anybody"
+    if "max_budget" not in cap:
+        assert caller.requests > 1, "the first call fits"
     assert caller.requests == before + 1, "the SDK tried again"
     assert refused.response.headers["x-should-retry"] == "false"
     # A cap for ever has no time at which waiting helps.
@@ -158,6 +160,26 @@ def test_over_a_cap(gateway, sdk, cap, upstream):
         assert refused.code == "insufficient_quota"
     else:
         assert refused.body["error"]["type"] == "rate_limit_error"
+
+
+@CALLS
+def test_over_a_rate(gateway, sdk, upstream):
+    """A minute's limit is worth waiting for: the answer says how long, and doesn't forbid another try."""
+    caller = Caller(gateway, sdk, gateway.new_key(rpm_limit=1))
+    refused = None
+    # A minute may end between two calls; three can't all fall into different ones.
+    for _ in range(3):
+        try:
+            caller.ask("chat")
+        except caller.module.RateLimitError as error:
+            refused = error
+            break
+    assert refused is not None and caller.requests > 1, "the first call fits, the limit must then stop one"
+    assert 1 <= int(refused.response.headers["retry-after"]) <= 60
+    assert refused.response.headers.get("x-should-retry") != "false"
+    shape(sdk, refused.body)
+    if sdk == "openai":
+        assert refused.code == "rate_limit_exceeded"
 
 
 @CALLS
