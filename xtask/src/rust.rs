@@ -36,8 +36,9 @@ pub(crate) fn quick(steps: &mut Steps) {
         let packages = PURE.iter().flat_map(|p| ["-p", *p]);
         cargo(["test"]).args(packages).run()
     });
-    steps.step("arrows and rig", || {
-        cargo(["test", "-p", "sluicegate-tests", "--lib", "--test", "arrows", "--test", "fake_upstream"])
+    steps.step("arrows, rig and decisions", || {
+        cargo(["test", "-p", "sluicegate-tests", "--lib"])
+            .args(["--test", "arrows", "--test", "fake_upstream", "--test", "decide"])
             .run()
     });
 }

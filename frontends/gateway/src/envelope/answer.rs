@@ -238,6 +238,14 @@ impl From<&Error> for Fault {
 }
 
 impl Answer {
+    /// The answer as JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| {
+            r#"{"v":1,"error":{"kind":"internal","code":21,"message":"the answer can't be written"}}"#
+                .to_owned()
+        })
+    }
+
     pub(super) fn new() -> Self {
         Self { v: 1, ..Self::default() }
     }

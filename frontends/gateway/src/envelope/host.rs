@@ -67,14 +67,15 @@ impl Host {
 
     /// Handles one request and answers it, both JSON. Never fails: an error is an answer.
     pub fn handle(&self, request: &str) -> String {
-        let answer = match serde_json::from_str::<Request>(request) {
+        self.respond(request).to_json()
+    }
+
+    /// Handles one request in JSON. Never fails: an error is an answer.
+    pub fn respond(&self, request: &str) -> Answer {
+        match serde_json::from_str::<Request>(request) {
             Ok(request) => self.answer(request).unwrap_or_else(|error| Answer::error(&error)),
             Err(why) => Answer::error(&unreadable("the request", &why)),
-        };
-        serde_json::to_string(&answer).unwrap_or_else(|_| {
-            r#"{"v":1,"error":{"kind":"internal","code":21,"message":"the answer can't be written"}}"#
-                .to_owned()
-        })
+        }
     }
 
     fn answer(&self, request: Request) -> Result<Answer> {
