@@ -13,9 +13,12 @@
 //! ```
 
 mod admission;
+mod advice;
+mod attempt;
 mod candidate;
 mod ceiling;
 mod explain;
+mod plan;
 mod settle;
 
 use std::collections::{HashMap, VecDeque};
@@ -25,15 +28,17 @@ use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
-pub use admission::{Admission, Attempt, Denied, Failure, Next};
+pub use admission::{Admission, Denied};
+pub use attempt::Attempt;
 pub use explain::Explained;
+pub use plan::{Failure, Next};
 pub use settle::Outcome;
 
 use crate::channel::Channel;
 use crate::health::{ChannelHealth, HealthView, Tolerance};
 use crate::ids::ChannelId;
-use crate::ledger::{BoundLimit, Ledger};
-use crate::limit::{Metric, Mode, Scope, ScopeKind, ScopeLimits};
+use crate::ledger::{BoundLimit, CellId, Ledger, LimitState};
+use crate::limit::{Metric, Mode, Scope, ScopeKind, ScopeLimits, Window};
 use crate::ports::{Alert, PolicyHook};
 use crate::snapshot::Snapshot;
 use crate::tenant::Caller;
@@ -43,13 +48,18 @@ use crate::time::Timestamp;
 const CHANNEL_LINK: u8 = u8::MAX;
 /// Alerts wait here for the host; the oldest go first when nobody takes them.
 const MAX_ALERTS: usize = 1024;
+/// Soft limits that have been told of are remembered, at most so many; then those whose window has ended are forgotten.
+const MAX_TOLD: usize = 16_384;
 
 /// Who decides. One per process; shared by all threads.
 pub struct Engine {
     runtime: ArcSwap<Runtime>,
-    ledger: Mutex<Ledger>,
+    // Shared with attempts under way, which give back what they have when their host loses them.
+    ledger: Arc<Mutex<Ledger>>,
     health: Mutex<HashMap<ChannelId, Arc<ChannelHealth>>>,
     alerts: Mutex<VecDeque<Alert>>,
+    /// Soft limits that were crossed and told of, by counter and max, and until when no more is said.
+    told: Mutex<HashMap<(CellId, i64), Timestamp>>,
 }
 
 /// A snapshot with what only lives at run time: each channel's health and counters, and the compiled scripts.
@@ -64,6 +74,8 @@ pub(crate) struct ChannelRuntime {
     pub(crate) health: Arc<ChannelHealth>,
     pub(crate) limits: SmallVec<[BoundLimit; 2]>,
     pub(crate) tolerance: Tolerance,
+    /// Whether one of the limits that can refuse depends on how much output a call produces.
+    pub(crate) bounds_output: bool,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -104,17 +116,22 @@ impl Engine {
         let runtime = Runtime::new(snapshot, policy, &mut ledger, &mut health);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
-            ledger: Mutex::new(ledger),
+            ledger: Arc::new(Mutex::new(ledger)),
             health: Mutex::new(health),
             alerts: Mutex::new(VecDeque::new()),
+            told: Mutex::new(HashMap::new()),
         }
     }
 
-    /// Swaps the configuration. Calls that were admitted before finish by the old one; balances and health stay.
+    /// Swaps the configuration. Calls that were admitted before finish by the old one; balances and health stay. Windows
+    /// that are open keep their time zone.
     pub fn swap(&self, snapshot: Snapshot, policy: Arc<dyn PolicyHook>) {
         let mut health = self.health.lock();
         health.retain(|id, _| snapshot.channels().iter().any(|channel| channel.id == *id));
-        let runtime = Runtime::new(snapshot, policy, &mut self.ledger.lock(), &mut health);
+        let mut ledger = self.ledger.lock();
+        ledger.set_time_zone(snapshot.declared.quota.time_zone.clone());
+        let runtime = Runtime::new(snapshot, policy, &mut ledger, &mut health);
+        drop(ledger);
         self.runtime.store(Arc::new(runtime));
     }
 
@@ -130,10 +147,7 @@ impl Engine {
         for (at, scope) in caller.chain.iter().enumerate() {
             limits.extend(ledger.bind(u8::try_from(at).unwrap_or(CHANNEL_LINK - 1), scope));
         }
-        let bounds_output = limits.iter().any(|bound| {
-            bound.limit.mode != Mode::Soft
-                && matches!(bound.limit.metric, Metric::OutputTokens | Metric::TotalTokens | Metric::Spend)
-        });
+        let bounds_output = bounds_output(&limits);
         Arc::new(BoundCaller { caller, limits, bounds_output })
     }
 
@@ -173,6 +187,62 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Tells of soft limits that an attempt crosses: of each once in its window.
+    fn alert_crossed(
+        &self,
+        caller: &BoundCaller,
+        channel: &Channel,
+        channel_limits: &[BoundLimit],
+        crossed: &[LimitState],
+        now: Timestamp,
+    ) {
+        for state in crossed {
+            let limits = if state.link == CHANNEL_LINK { channel_limits } else { &caller.limits };
+            let found = limits.iter().find(|bound| bound.link == state.link && bound.limit == state.limit);
+            let Some(bound) = found else { continue };
+            if self.is_news((bound.cell, bound.limit.max), quiet_until(state, now), now) {
+                let limit = settle::limit_text(&caller.caller, channel, state);
+                self.alert(Alert::SoftLimit { limit });
+            }
+        }
+    }
+
+    fn is_news(&self, of: (CellId, i64), quiet_until: Timestamp, now: Timestamp) -> bool {
+        let mut told = self.told.lock();
+        if told.get(&of).is_some_and(|until| now < *until) {
+            return false;
+        }
+        // BOUND: there are only so many windows, but keys come and go.
+        if told.len() >= MAX_TOLD {
+            told.retain(|_, until| now < *until);
+            if told.len() >= MAX_TOLD {
+                told.clear();
+            }
+        }
+        told.insert(of, quiet_until);
+        true
+    }
+}
+
+/// When a soft limit that is crossed is news again.
+fn quiet_until(state: &LimitState, now: Timestamp) -> Timestamp {
+    match state.limit.window {
+        // There is no window that ends: once an hour.
+        _ if state.limit.metric == Metric::Concurrency => now.plus_ms(3_600_000),
+        Window::RollingMs(ms) => now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX)),
+        _ => state.resets_at,
+    }
+}
+
+/// Whether one of these limits can refuse and depends on how much output a call produces.
+fn bounds_output(limits: &[BoundLimit]) -> bool {
+    limits.iter().any(|bound| {
+        bound.limit.mode != Mode::Soft
+            && matches!(bound.limit.metric, Metric::OutputTokens | Metric::TotalTokens | Metric::Spend)
+    })
+}
+
 impl Runtime {
     fn new(
         snapshot: Snapshot,
@@ -187,9 +257,12 @@ impl Runtime {
             .map(|channel: &Channel| {
                 let scope = Scope::new(ScopeKind::Channel, channel.id.as_str());
                 let limits = ScopeLimits { scope, limits: channel.limits.clone() };
+                let limits: SmallVec<[BoundLimit; 2]> =
+                    ledger.bind(CHANNEL_LINK, &limits).into_iter().collect();
                 ChannelRuntime {
                     health: Arc::clone(health.entry(channel.id.clone()).or_default()),
-                    limits: ledger.bind(CHANNEL_LINK, &limits).into_iter().collect(),
+                    bounds_output: bounds_output(&limits),
+                    limits,
                     tolerance: Tolerance {
                         allowed_fails: channel.allowed_fails.unwrap_or(routing.allowed_fails),
                         cooldown_ms: channel.cooldown_ms.unwrap_or(routing.cooldown_ms),

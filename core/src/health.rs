@@ -8,6 +8,8 @@ use crate::time::Timestamp;
 
 /// Failures are counted over this long, in milliseconds.
 const FAILURE_WINDOW_MS: i64 = 60_000;
+/// A probe that takes longer than this, in milliseconds, no longer keeps others waiting.
+const PROBE_MS: i64 = 60_000;
 /// A channel that failed permanently is asked again once in this long: credentials get mended without telling us.
 const BROKEN_RECHECK_MS: i64 = 600_000;
 /// Each bench in a row is twice as long as the one before, up to 2⁵ times.
@@ -33,6 +35,30 @@ struct State {
     probe_started: Option<Timestamp>,
     in_flight: u32,
     latency_us: u64,
+}
+
+impl State {
+    fn view(&self, now: Timestamp) -> HealthView {
+        HealthView {
+            failures: if now.since_ms(self.window_start) < FAILURE_WINDOW_MS { self.failures } else { 0 },
+            benched_until: self.benched_until.filter(|until| now < *until),
+            broken: self.broken,
+            in_flight: self.in_flight,
+            latency_us: self.latency_us,
+        }
+    }
+
+    /// When the probe under way counts as lost, if there is one.
+    fn probe_ends(&self, now: Timestamp) -> Option<Timestamp> {
+        self.probe_started.map(|at| at.plus_ms(PROBE_MS)).filter(|ends| now < *ends)
+    }
+
+    fn leave(&mut self, is_probe: bool) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if is_probe {
+            self.probe_started = None;
+        }
+    }
 }
 
 /// Health as decisions and people see it.
@@ -73,14 +99,7 @@ pub struct Tolerance {
 impl ChannelHealth {
     /// How it is doing.
     pub fn view(&self, now: Timestamp) -> HealthView {
-        let s = self.state.lock();
-        HealthView {
-            failures: if now.since_ms(s.window_start) < FAILURE_WINDOW_MS { s.failures } else { 0 },
-            benched_until: s.benched_until.filter(|until| now < *until),
-            broken: s.broken,
-            in_flight: s.in_flight,
-            latency_us: s.latency_us,
-        }
+        self.state.lock().view(now)
     }
 
     /// Whether it may be asked, and if not, why and until when.
@@ -92,42 +111,38 @@ impl ChannelHealth {
                 return Err((why, until));
             }
             // Half open: one call at a time finds out whether it is well again.
-            if let Some(probe) =
-                s.probe_started.map(|at| at.plus_ms(FAILURE_WINDOW_MS)).filter(|end| now < *end)
-            {
-                return Err((why, probe));
+            if let Some(probe_ends) = s.probe_ends(now) {
+                return Err((why, probe_ends));
             }
         }
-        Ok(HealthView {
-            failures: if now.since_ms(s.window_start) < FAILURE_WINDOW_MS { s.failures } else { 0 },
-            benched_until: None,
-            broken: s.broken,
-            in_flight: s.in_flight,
-            latency_us: s.latency_us,
-        })
+        Ok(s.view(now))
     }
 
-    /// An attempt begins.
-    pub fn begin(&self, now: Timestamp) {
+    /// An attempt begins. Whether it is the probe that finds out if a benched channel is well again: to be handed back
+    /// to [`ChannelHealth::end`] or [`ChannelHealth::cancel`].
+    pub fn begin(&self, now: Timestamp) -> bool {
         let mut s = self.state.lock();
         s.in_flight = s.in_flight.saturating_add(1);
-        if s.benched_until.is_some() {
+        let is_probe = s.benched_until.is_some_and(|until| now >= until) && s.probe_ends(now).is_none();
+        if is_probe {
             s.probe_started = Some(now);
         }
+        is_probe
     }
 
-    /// An attempt ended. `latency_us` is the time to its first content, if any came.
+    /// An attempt ended. `latency_us` is the time to its first content, if any came; `is_probe` is what
+    /// [`ChannelHealth::begin`] said.
     pub fn end(
         &self,
         class: OutcomeClass,
         latency_us: Option<u64>,
         retry_after_ms: Option<u64>,
+        is_probe: bool,
         tolerance: Tolerance,
         now: Timestamp,
     ) -> Verdict {
         let mut s = self.state.lock();
-        s.in_flight = s.in_flight.saturating_sub(1);
-        let was_probe = s.probe_started.take().is_some();
+        s.leave(is_probe);
         if let Some(us) = latency_us {
             s.latency_us = if s.latency_us == 0 {
                 us
@@ -136,33 +151,37 @@ impl ChannelHealth {
             };
         }
         if !class.is_channel_fault() {
-            // Whatever else it answered, it answered: a refused request is no sign of ill health. A caller who left
-            // says nothing either way.
-            if class != OutcomeClass::ClientGone {
+            // Whatever else it answered, it answered: a refused request is no sign of ill health. A call that was begun
+            // before the bench says nothing of the time since; nor does a caller who left, nor what was never sent.
+            let answered = !matches!(
+                class,
+                OutcomeClass::ClientGone | OutcomeClass::Inexpressible | OutcomeClass::Denied
+            );
+            if answered && (is_probe || s.benched_until.is_none()) {
                 (s.benched_until, s.broken, s.benches) = (None, false, 0);
             }
             return Verdict::Counted;
         }
         if class.is_permanent() {
-            s.broken = true;
             s.benched_until = Some(now.plus_ms(BROKEN_RECHECK_MS));
-            return Verdict::Broken;
+            return if std::mem::replace(&mut s.broken, true) { Verdict::Counted } else { Verdict::Broken };
         }
         if now.since_ms(s.window_start) >= FAILURE_WINDOW_MS {
             (s.window_start, s.failures) = (now, 0);
         }
         s.failures = s.failures.saturating_add(1);
-        if !was_probe && s.benched_until.is_some_and(|until| now < until) {
-            // It was sent before the bench: what it says is known already.
+        if !is_probe && s.benched_until.is_some() {
+            // It was sent before the bench: what it says is known already. The probe decides.
             return Verdict::Counted;
         }
-        if s.failures <= tolerance.allowed_fails && !was_probe && retry_after_ms.is_none() {
+        if s.failures <= tolerance.allowed_fails && !is_probe && retry_after_ms.is_none() {
             return Verdict::Counted;
         }
         let doubled = tolerance.cooldown_ms.saturating_mul(1 << s.benches.min(MAX_BENCH_DOUBLINGS));
         // An upstream that names a time knows better than we do, but can't take a channel away for good.
         let named = retry_after_ms.map(|ms| ms.min(BROKEN_RECHECK_MS.unsigned_abs()));
-        let crossed = s.failures > tolerance.allowed_fails || was_probe;
+        // A bench that an upstream named was no fault: its probe may fail like any other call.
+        let crossed = s.failures > tolerance.allowed_fails || is_probe && (s.benches > 0 || s.broken);
         let bench_ms = if crossed { named.unwrap_or(0).max(doubled) } else { named.unwrap_or(0) };
         if bench_ms == 0 || tolerance.cooldown_ms == 0 {
             // A cooldown of zero is none at all, whatever the upstream names.
@@ -176,11 +195,10 @@ impl ChannelHealth {
         Verdict::Benched(until)
     }
 
-    /// An attempt was called off before anything was sent: nothing is learnt.
-    pub fn cancel(&self) {
-        let mut s = self.state.lock();
-        s.in_flight = s.in_flight.saturating_sub(1);
-        s.probe_started = None;
+    /// An attempt is over and nobody knows how it ended: nothing is learnt. `is_probe` is what
+    /// [`ChannelHealth::begin`] said.
+    pub fn cancel(&self, is_probe: bool) {
+        self.state.lock().leave(is_probe);
     }
 
     /// Somebody mended it: all is forgiven.
@@ -198,9 +216,12 @@ mod tests {
     const T0: Timestamp = Timestamp::from_ms(1_000_000);
     const TOLERANCE: Tolerance = Tolerance { allowed_fails: 3, cooldown_ms: 30_000 };
 
+    fn end(h: &ChannelHealth, class: OutcomeClass, probe: bool, now: Timestamp) -> Verdict {
+        h.end(class, None, None, probe, TOLERANCE, now)
+    }
+
     fn fail(h: &ChannelHealth, now: Timestamp) -> Verdict {
-        h.begin(now);
-        h.end(OutcomeClass::ServerError, None, None, TOLERANCE, now)
+        end(h, OutcomeClass::ServerError, h.begin(now), now)
     }
 
     #[test]
@@ -213,15 +234,12 @@ mod tests {
         assert_eq!(h.available(T0.plus_ms(29_999)).unwrap_err().0, Exclusion::Cooldown);
         let later = T0.plus_ms(30_000);
         assert!(h.available(later).is_ok());
-        h.begin(later);
+        let probe = h.begin(later);
         assert!(h.available(later).is_err(), "one probe at a time");
-        assert_eq!(
-            h.end(OutcomeClass::Timeout, None, None, TOLERANCE, later),
-            Verdict::Benched(later.plus_ms(60_000))
-        );
+        assert_eq!(end(&h, OutcomeClass::Timeout, probe, later), Verdict::Benched(later.plus_ms(60_000)));
         let well = later.plus_ms(60_000);
-        h.begin(well);
-        h.end(OutcomeClass::Ok, Some(80), None, TOLERANCE, well);
+        let probe = h.begin(well);
+        h.end(OutcomeClass::Ok, Some(80), None, probe, TOLERANCE, well);
         assert!(h.available(well).is_ok());
         assert_eq!(h.view(well).latency_us, 80);
     }
@@ -237,8 +255,9 @@ mod tests {
     #[test]
     fn a_refused_credential_takes_the_channel_out_until_it_is_mended_or_rechecked() {
         let h = ChannelHealth::default();
-        h.begin(T0);
-        assert_eq!(h.end(OutcomeClass::Auth, None, None, TOLERANCE, T0), Verdict::Broken);
+        let (one, two) = (h.begin(T0), h.begin(T0));
+        assert_eq!(end(&h, OutcomeClass::Auth, one, T0), Verdict::Broken);
+        assert_eq!(end(&h, OutcomeClass::Auth, two, T0), Verdict::Counted, "said once");
         assert_eq!(h.available(T0.plus_ms(599_999)).unwrap_err().0, Exclusion::Broken);
         assert!(h.available(T0.plus_ms(600_000)).is_ok());
         h.mend();
@@ -248,8 +267,68 @@ mod tests {
     #[test]
     fn a_named_time_is_kept() {
         let h = ChannelHealth::default();
-        h.begin(T0);
-        let verdict = h.end(OutcomeClass::RateLimited, None, Some(5_000), TOLERANCE, T0);
+        let probe = h.begin(T0);
+        let verdict = h.end(OutcomeClass::RateLimited, None, Some(5_000), probe, TOLERANCE, T0);
         assert_eq!(verdict, Verdict::Benched(T0.plus_ms(5_000)));
+    }
+    fn benched() -> (ChannelHealth, Timestamp) {
+        let h = ChannelHealth::default();
+        for _ in 0..4 {
+            fail(&h, T0);
+        }
+        (h, T0.plus_ms(30_000))
+    }
+
+    #[test]
+    fn only_the_probe_ends_a_bench() {
+        let h = ChannelHealth::default();
+        let old = h.begin(T0);
+        for _ in 0..4 {
+            fail(&h, T0);
+        }
+        end(&h, OutcomeClass::Ok, old, T0.plus_ms(10));
+        assert!(h.available(T0.plus_ms(10)).is_err(), "it was sent before the bench");
+        let late = h.begin(T0.plus_ms(20));
+        assert!(!late, "the bench isn't over");
+
+        let over = T0.plus_ms(30_000);
+        let probe = h.begin(over);
+        assert!(probe);
+        let second = h.begin(over);
+        assert!(!second, "two that were admitted together: one probes");
+        assert_eq!(end(&h, OutcomeClass::ServerError, late, over), Verdict::Counted);
+        assert!(h.available(over).is_err(), "the probe is still under way");
+        end(&h, OutcomeClass::BadRequest, probe, over);
+        assert!(h.available(over).is_ok(), "it answered");
+        end(&h, OutcomeClass::ServerError, second, over);
+        assert_eq!(h.view(over).in_flight, 0);
+    }
+
+    #[test]
+    fn a_probe_that_tells_nothing_lets_the_next_one_try() {
+        for class in [OutcomeClass::ClientGone, OutcomeClass::Inexpressible, OutcomeClass::Denied] {
+            let (h, over) = benched();
+            let probe = h.begin(over);
+            end(&h, class, probe, over);
+            assert!(h.available(over).is_ok(), "{class:?}");
+            assert!(h.begin(over), "{class:?}: still to be found out");
+        }
+        let (h, over) = benched();
+        let probe = h.begin(over);
+        h.cancel(probe);
+        assert!(h.begin(over));
+        assert!(h.available(over.plus_ms(59_999)).is_err());
+        assert!(h.available(over.plus_ms(60_000)).is_ok(), "a probe that is lost blocks nobody for good");
+    }
+
+    #[test]
+    fn a_cooldown_of_zero_is_none() {
+        let h = ChannelHealth::default();
+        let never = Tolerance { allowed_fails: 0, cooldown_ms: 0 };
+        for retry_after in [None, Some(5_000)] {
+            let probe = h.begin(T0);
+            let verdict = h.end(OutcomeClass::RateLimited, None, retry_after, probe, never, T0);
+            assert_eq!(verdict, Verdict::Counted);
+        }
     }
 }

@@ -77,7 +77,7 @@ impl Price {
         ]
         .iter()
         .fold(i128::from(self.per_request_nano_usd) * 1000, |sum, (tokens, rate)| {
-            sum.saturating_add(i128::from(*tokens) * i128::from(*rate))
+            sum.saturating_add(i128::from(*tokens).saturating_mul(i128::from(*rate)))
         });
         scale(pico, ratio_ppm, rounding)
     }
@@ -98,8 +98,8 @@ impl Price {
                 [r.output, r.output_reasoning, r.audio_out].into_iter().fold(dearest_out, PicoUsd::max);
         }
         let pico = (i128::from(self.per_request_nano_usd) * 1000)
-            .saturating_add(i128::from(input_tokens) * i128::from(dearest_in))
-            .saturating_add(i128::from(output_tokens) * i128::from(dearest_out));
+            .saturating_add(i128::from(input_tokens).saturating_mul(i128::from(dearest_in)))
+            .saturating_add(i128::from(output_tokens).saturating_mul(i128::from(dearest_out)));
         scale(pico, ratio_ppm, Rounding::Up)
     }
 

@@ -46,13 +46,13 @@ pub struct Declared {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Fallbacks {
-    /// After any retryable failure.
+    /// After any retryable failure but a content policy's refusal.
     pub general: IndexMap<ModelName, Vec<ModelName>>,
     /// When the prompt doesn't fit the context window.
     pub context_window: IndexMap<ModelName, Vec<ModelName>>,
     /// When the upstream's content policy refuses.
     pub content_policy: IndexMap<ModelName, Vec<ModelName>>,
-    /// For every model, after the above.
+    /// For every model, after the above; not after a content policy's refusal.
     pub default: Vec<ModelName>,
 }
 

@@ -328,7 +328,7 @@ pub struct Caller {
     pub labels: SmallVec<[Arc<str>; 2]>,
     /// Model access of key, membership, group, user and organization: all must allow.
     pub access: SmallVec<[ModelAccess; 3]>,
-    /// The key's model aliases.
+    /// The key's model aliases, as far as the scopes around the key allow what they stand for.
     pub aliases: IndexMap<ModelName, ModelName>,
     /// The scope chain, innermost first.
     pub chain: Vec<ScopeLimits>,
@@ -403,12 +403,16 @@ impl Caller {
         .find(|(blocked, ..)| *blocked)
         .map(|(_, kind, id)| Scope::new(kind, id));
 
-        let access = [
-            Some(&key.access),
+        let outer = [
             group.map(|g| &g.access),
             user.filter(|_| user_counts).map(|u| &u.access),
             organization.map(|o| &o.access),
         ];
+        // A key's alias stands in for the key's own access and for nobody else's: whoever sets one can't reach past
+        // what the scopes around the key allow.
+        let mut aliases = key.aliases.clone();
+        aliases.retain(|_, meant| outer.iter().flatten().all(|access| access.allows(meant.as_str())));
+        let access = std::iter::once(Some(&key.access)).chain(outer);
         Self {
             key: Some(key.id.clone()),
             user: key.user.clone(),
@@ -419,8 +423,8 @@ impl Caller {
                 .flat_map(|g| std::iter::once(g.id.as_str()).chain(g.alias.as_deref()))
                 .map(Arc::from)
                 .collect(),
-            access: access.into_iter().flatten().filter(|a| !a.patterns.is_empty()).cloned().collect(),
-            aliases: key.aliases.clone(),
+            access: access.flatten().filter(|a| !a.patterns.is_empty()).cloned().collect(),
+            aliases,
             chain,
             price_ratio_ppm: group.map_or(RATIO_ONE_PPM, |g| g.price_ratio_ppm),
             preferences: group.map(|g| g.preferences.clone()).unwrap_or_default(),
@@ -461,5 +465,10 @@ impl Caller {
     /// Whether every scope of the caller allows `model`.
     pub fn may_call(&self, model: &str) -> bool {
         self.access.iter().all(|access| access.allows(model))
+    }
+
+    /// Whether every scope of the caller allows a model that goes by several names, by one of them.
+    pub fn may_call_as(&self, names: &[&str]) -> bool {
+        self.access.iter().all(|access| names.iter().any(|name| access.allows(name)))
     }
 }

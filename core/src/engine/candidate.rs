@@ -16,15 +16,18 @@ use crate::time::Timestamp;
 
 /// A candidate that passed the filters, at its place in the order.
 #[derive(Clone, Debug)]
-pub(crate) struct Ranked {
-    pub(crate) candidate: Candidate,
-    pub(crate) endpoint: u32,
-    pub(crate) preference: u32,
-    pub(crate) priority: i32,
-    pub(crate) score: u64,
+pub(super) struct Ranked {
+    pub(super) candidate: Candidate,
+    pub(super) endpoint: u32,
+    pub(super) preference: u32,
+    pub(super) priority: i32,
+    pub(super) score: u64,
     /// Out for the rest of this call.
-    pub(crate) out: bool,
-    pub(crate) failures: u32,
+    pub(super) out: bool,
+    pub(super) failures: u32,
+    /// Its upstream asked not to be asked before.
+    pub(super) not_before: Option<Timestamp>,
+    weight: u32,
     health: HealthView,
 }
 
@@ -33,21 +36,22 @@ const NOT_PREFERRED: u32 = u32::MAX;
 
 /// The candidates of one model, and what is known when there are none.
 #[derive(Debug, Default)]
-pub(crate) struct Considered {
-    pub(crate) ranked: SmallVec<[Ranked; 4]>,
+pub(super) struct Considered {
+    pub(super) ranked: SmallVec<[Ranked; 4]>,
     /// When the first benched one comes back.
-    pub(crate) back_at: Option<Timestamp>,
+    pub(super) back_at: Option<Timestamp>,
     /// The largest context window among those that are too small.
-    pub(crate) too_small: Option<u64>,
+    pub(super) too_small: Option<u64>,
     /// Whether any was left out for want of a price.
-    pub(crate) unpriced: bool,
+    pub(super) unpriced: bool,
 }
 
 /// Filters and ranks the candidates of `group`.
-pub(crate) fn consider(
+pub(super) fn consider(
     runtime: &Runtime,
     admission: &mut Admission,
     group: &ModelGroup,
+    strategy: Strategy,
     now: Timestamp,
 ) -> Considered {
     let mut considered = Considered::default();
@@ -72,7 +76,6 @@ pub(crate) fn consider(
             }
         }
     }
-    let strategy = group.settings.strategy.unwrap_or(runtime.snapshot.declared.routing.strategy);
     rank(runtime, admission, strategy, &mut considered.ranked);
     considered
 }
@@ -125,6 +128,8 @@ fn filter(
         score: 0,
         out: false,
         failures: 0,
+        not_before: None,
+        weight: channel.weight,
         health,
     })
 }
@@ -142,7 +147,7 @@ fn preference_of(channel: &Channel, preferences: &[Preference]) -> u32 {
 }
 
 /// Whether a preference names this channel.
-pub(crate) fn matches(channel: &Channel, preference: &Preference) -> bool {
+pub(super) fn matches(channel: &Channel, preference: &Preference) -> bool {
     match preference {
         Preference::Channel(name) => channel.name == *name || channel.id.as_str() == name,
         Preference::Provider(id) => channel.provider.as_str() == id,
@@ -196,20 +201,20 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
     if tier.len() < 2 {
         return;
     }
-    match strategy {
-        Strategy::Weighted => shuffle_weighted(admission, tier),
-        Strategy::LowestLatency => {
-            tier.sort_by_key(|r| r.score);
-            // Two random choices: always asking the very fastest would send everybody to the same channel.
-            let n = tier.len() as u64;
-            let (a, b) = ((admission.random() % n) as usize, (admission.random() % n) as usize);
-            if let Some(best) = tier.get_mut(..=a.min(b)) {
-                best.rotate_right(1);
-            }
-        }
-        Strategy::LeastBusy | Strategy::LowestCost => {
-            shuffle_weighted(admission, tier);
-            tier.sort_by_key(|r| r.score);
+    if strategy != Strategy::LowestLatency {
+        shuffle_weighted(admission, tier);
+    }
+    if strategy != Strategy::Weighted {
+        // A weight of zero serves only when no other can.
+        tier.sort_by_key(|r| (r.weight == 0, r.score));
+    }
+    if strategy == Strategy::LowestLatency {
+        // Two random choices: always asking the very fastest would send everybody to the same channel.
+        let weighty = tier.iter().filter(|r| r.weight > 0).count();
+        let n = if weighty == 0 { tier.len() } else { weighty } as u64;
+        let (a, b) = ((admission.random() % n) as usize, (admission.random() % n) as usize);
+        if let Some(best) = tier.get_mut(..=a.min(b)) {
+            best.rotate_right(1);
         }
     }
 }
@@ -217,43 +222,30 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
 /// A random order in which each place falls to a candidate in proportion to its weight among those still without one.
 /// Integers only, so that a replay on any machine gives the same order.
 fn shuffle_weighted(admission: &mut Admission, tier: &mut [Ranked]) {
-    let weights: SmallVec<[u64; 8]> = tier
-        .iter()
-        .map(|r| {
-            admission
-                .runtime
-                .snapshot
-                .channels()
-                .get(r.candidate.channel as usize)
-                .map_or(0, |c| u64::from(c.weight))
-        })
-        .collect();
-    let mut weights = weights;
     // BOUND: no call makes more attempts than this, so no later place needs to be drawn.
     let places = tier.len().min(admission.runtime.snapshot.declared.routing.max_attempts as usize);
     for place in 0..places {
-        let Some(rest) = weights.get(place..) else { return };
-        let total: u64 = rest.iter().sum();
+        let Some(rest) = tier.get(place..) else { return };
+        let total: u64 = rest.iter().map(|r| u64::from(r.weight)).sum();
         let pick = if total == 0 {
             // Only weights of zero are left: all alike.
             (admission.random() % rest.len() as u64) as usize
         } else {
             let mut ticket = admission.random() % total;
             rest.iter()
-                .position(|weight| {
-                    let hit = ticket < *weight;
-                    ticket = ticket.saturating_sub(*weight);
+                .position(|r| {
+                    let hit = ticket < u64::from(r.weight);
+                    ticket = ticket.saturating_sub(u64::from(r.weight));
                     hit
                 })
                 .unwrap_or(0)
         };
         tier.swap(place, place + pick);
-        weights.swap(place, place + pick);
     }
 }
 
 /// The candidates as a script sees them.
-pub(crate) fn views<'a>(runtime: &'a Runtime, ranked: &[Ranked]) -> SmallVec<[CandidateView<'a>; 4]> {
+pub(super) fn views<'a>(runtime: &'a Runtime, ranked: &[Ranked]) -> SmallVec<[CandidateView<'a>; 4]> {
     ranked
         .iter()
         .filter_map(|r| {
@@ -273,7 +265,7 @@ pub(crate) fn views<'a>(runtime: &'a Runtime, ranked: &[Ranked]) -> SmallVec<[Ca
 }
 
 /// A digest of what ranking saw of the candidates' health.
-pub(crate) fn health_digest(ranked: &[Ranked]) -> u64 {
+pub(super) fn health_digest(ranked: &[Ranked]) -> u64 {
     ranked.iter().fold(0xcbf2_9ce4_8422_2325, |digest, r| {
         [
             u64::from(r.candidate.channel),
@@ -287,7 +279,7 @@ pub(crate) fn health_digest(ranked: &[Ranked]) -> u64 {
 }
 
 /// The name to send upstream: what the `*` of a wildcard group matched takes the place of the `*` in `upstream`.
-pub(crate) fn upstream_name(model: &ChannelModel, requested: &ModelName) -> ModelName {
+pub(super) fn upstream_name(model: &ChannelModel, requested: &ModelName) -> ModelName {
     let (Some(prefix), Some((before, after))) =
         (model.group.as_str().strip_suffix('*'), model.upstream.as_str().split_once('*'))
     else {

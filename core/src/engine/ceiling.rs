@@ -14,14 +14,14 @@ const UNKNOWN_WINDOW: u64 = 2_097_152;
 
 /// What is sent as output ceiling, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ceiling {
+pub(super) struct Ceiling {
     /// Tokens for each choice.
-    pub(crate) tokens: u64,
-    pub(crate) why: CeilingReason,
+    pub(super) tokens: u64,
+    pub(super) why: CeilingReason,
 }
 
 /// The ceiling before any limit is asked; `None` for a format without output.
-pub(crate) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelModel) -> Option<Ceiling> {
+pub(super) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelModel) -> Option<Ceiling> {
     let call = &admission.call;
     if call.format == Format::OpenaiEmbeddings {
         return None;
@@ -29,10 +29,7 @@ pub(crate) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelM
     let (mut tokens, mut why) = match call.max_output {
         Some(tokens) => (tokens, CeilingReason::Caller),
         None => {
-            let group = runtime.snapshot.model_group(model.group.as_str());
-            let default = group
-                .and_then(|group| group.settings.default_output)
-                .unwrap_or(runtime.snapshot.declared.quota.default_output);
+            let default = admission.default_output.unwrap_or(runtime.snapshot.declared.quota.default_output);
             // A thinking budget must fit beneath the ceiling, or the upstream refuses the call.
             (default.max(call.min_output), CeilingReason::Default)
         }
@@ -40,14 +37,14 @@ pub(crate) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelM
     if let Some(max) = model.max_output.filter(|max| *max < tokens) {
         (tokens, why) = (max, if why == CeilingReason::Default { why } else { CeilingReason::ModelMax });
     }
-    if let Some(max) = admission.policy_ceiling.filter(|max| *max < tokens) {
+    if let Some(max) = admission.advice.max_output.filter(|max| *max < tokens) {
         (tokens, why) = (max, CeilingReason::Policy);
     }
     Some(Ceiling { tokens, why })
 }
 
 /// No more input than this can be billed.
-pub(crate) fn input_bound(call: &Call, model: &ChannelModel) -> u64 {
+pub(super) fn input_bound(call: &Call, model: &ChannelModel) -> u64 {
     match (call.input_bound, model.context_window) {
         (Some(bound), Some(window)) => bound.min(window),
         (Some(bound), None) => bound,
@@ -58,15 +55,15 @@ pub(crate) fn input_bound(call: &Call, model: &ChannelModel) -> u64 {
 
 /// Everything that one attempt reserves.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sizes {
-    pub(crate) bound: Amounts,
-    pub(crate) estimate: Amounts,
-    pub(crate) channel_bound: Amounts,
-    pub(crate) channel_estimate: Amounts,
+pub(super) struct Sizes {
+    pub(super) bound: Amounts,
+    pub(super) estimate: Amounts,
+    pub(super) channel_bound: Amounts,
+    pub(super) channel_estimate: Amounts,
 }
 
 /// What an attempt at `model` with this ceiling uses at most, and plausibly.
-pub(crate) fn sizes(call: &Call, model: &ChannelModel, ceiling: Option<u64>, ratio_ppm: u32) -> Sizes {
+pub(super) fn sizes(call: &Call, model: &ChannelModel, ceiling: Option<u64>, ratio_ppm: u32) -> Sizes {
     let choices = u64::from(call.choices.max(1));
     let input = input_bound(call, model);
     let visible = ceiling.unwrap_or(0);
@@ -94,7 +91,7 @@ pub(crate) fn sizes(call: &Call, model: &ChannelModel, ceiling: Option<u64>, rat
 
 /// A lower ceiling with which a refused attempt may pass: at most a quarter of what is left, never below the least
 /// that makes sense. `None` when the limit says to refuse, or when less output wouldn't help.
-pub(crate) fn clamp(
+pub(super) fn clamp(
     runtime: &Runtime,
     admission: &Admission,
     model: &ChannelModel,

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::admission::Admission;
-use super::{BoundCaller, Engine, ceiling};
+use super::attempt::{Answer, Fit};
+use super::plan::{Failure, Step};
+use super::{BoundCaller, Engine};
 use crate::call::Call;
-use crate::decision::{Denial, Exclusion, Explanation, LimitHit, Reason};
+use crate::decision::{Denial, Explanation};
 use crate::ids::ChannelId;
-use crate::ledger::LimitState;
+use crate::ledger::{Ask, Ledger};
 use crate::time::Timestamp;
 
 /// A decision that was only looked at.
@@ -34,79 +36,33 @@ impl Engine {
                 };
             }
         };
-        let denial = self.probe(&mut admission, now);
+        let denial = self.look(&mut admission, now);
         let order = if denial.is_some() { Vec::new() } else { admission.order() };
         Explained { order, denial, explanation: admission.explanation }
     }
 
-    /// Asks every limit for each candidate in turn, as an attempt would, until one would be granted.
-    fn probe(&self, admission: &mut Admission, now: Timestamp) -> Option<Denial> {
-        let runtime = Arc::clone(&admission.runtime);
-        let mut denial = None;
-        for at in 0..admission.ranked().len() {
-            let Some(candidate) = admission.ranked().get(at).map(|r| r.candidate) else { continue };
-            let Some((channel, model)) = runtime.snapshot.resolve(candidate) else { continue };
-            let Some(channel_runtime) = runtime.channels.get(candidate.channel as usize) else { continue };
-            let first = ceiling::initial(&runtime, admission, model);
-            let sizes = admission.sizes(model, first);
-            let answer = self.ledger.lock().would_fit(&admission.ask(&sizes, &channel_runtime.limits), now);
-            let (sizes, answer) = match answer {
-                Ok(()) => (sizes, Ok(())),
-                Err(refusal) => {
-                    match first.and_then(|c| ceiling::clamp(&runtime, admission, model, c, &refusal)) {
-                        Some(lower) => {
-                            let sizes = admission.sizes(model, Some(lower));
-                            admission.explanation.push(Reason::Ceiling {
-                                asked: admission.call.max_output,
-                                sent: lower.tokens,
-                                why: lower.why,
-                            });
-                            (
-                                sizes,
-                                self.ledger
-                                    .lock()
-                                    .would_fit(&admission.ask(&sizes, &channel_runtime.limits), now),
-                            )
-                        }
-                        None => (sizes, Err(refusal)),
+    /// Goes the way of [`Engine::next`] up to the first candidate that would be granted.
+    fn look(&self, admission: &mut Admission, now: Timestamp) -> Option<Denial> {
+        let look = |ledger: &mut Ledger, ask: &Ask<'_>| match ledger.would_fit(ask, now) {
+            Ok(()) => Answer::Fits(()),
+            Err(refusal) => Answer::Short(Box::new(refusal)),
+        };
+        // BOUND: as in `next`.
+        loop {
+            match admission.step(now) {
+                Step::Candidate(at) => {
+                    if let Fit::Fits(fitting) = self.fit(admission, at, Some(now), look) {
+                        let candidate = admission.considered.ranked.get(at)?.candidate;
+                        admission.sent_ceiling(candidate, fitting.ceiling);
+                        return None;
                     }
                 }
-            };
-            let caller = Arc::clone(&admission.caller);
-            for bound in caller.limits.iter().chain(&channel_runtime.limits) {
-                let state = self.ledger.lock().state(bound, now);
-                let amounts =
-                    if bound.link == super::CHANNEL_LINK { sizes.channel_bound } else { sizes.bound };
-                let asked = amounts.of(state.limit.metric);
-                admission.explanation.push(limit_reason(&state, asked));
-            }
-            match answer {
-                Ok(()) => return None,
-                Err(refusal) => {
-                    let why =
-                        if refusal.of_channel { Exclusion::ChannelLimit } else { Exclusion::Unaffordable };
-                    admission.explanation.push(Reason::Excluded { channel: channel.id.clone(), why });
-                    admission.take_out(at);
-                    denial = Some(if refusal.of_channel {
-                        Denial::NoChannel { retry_at: None }
-                    } else {
-                        Denial::Limit(LimitHit::of(&refusal.state, refusal.asked))
-                    });
+                Step::Done(Failure::Denied(denial)) => return Some(denial),
+                // INVARIANT: nothing was tried, so nothing failed and nothing is waited for.
+                Step::Wait(_) | Step::Done(Failure::Upstream(_)) => {
+                    return Some(Denial::NoChannel { retry_at: None });
                 }
             }
         }
-        denial
-    }
-}
-
-fn limit_reason(state: &LimitState, asked: i64) -> Reason {
-    Reason::Limit {
-        scope: state.kind,
-        metric: state.limit.metric,
-        window: state.limit.window,
-        max: state.limit.max,
-        used: state.settled.saturating_add(state.reserved).saturating_add(state.held),
-        asked,
-        ok: asked <= state.remaining(),
     }
 }

@@ -3,15 +3,20 @@
 use std::sync::Arc;
 
 use super::Engine;
-use super::admission::{Admission, Last, Open};
+use super::admission::Admission;
+use super::attempt::Open;
+use super::plan::Last;
+use crate::channel::Channel;
 use crate::decision::{OutcomeClass, Reason};
 use crate::health;
-use crate::ledger::Amounts;
-use crate::money::Rounding;
+use crate::ledger::{Amounts, LimitState};
+use crate::limit::{Metric, ScopeKind};
+use crate::money::{Rounding, format_usd};
 use crate::ports::Alert;
 use crate::price::RATIO_ONE_PPM;
 use crate::record::{AttemptRecord, ReplayFacts, UsageRecord};
 use crate::snapshot::OnUnknown;
+use crate::tenant::Caller;
 use crate::time::Timestamp;
 use crate::usage::{Usage, UsageSource};
 
@@ -59,6 +64,7 @@ impl Outcome {
 }
 
 /// What becomes of a reservation.
+#[derive(Debug)]
 enum Charge {
     Settle(Usage, UsageSource),
     Release,
@@ -70,55 +76,62 @@ impl Engine {
     /// Does nothing when none is under way, so reporting twice is harmless.
     pub fn observe(&self, admission: &mut Admission, outcome: &Outcome, now: Timestamp) {
         if let Some(open) = admission.open.take() {
-            self.end_attempt(admission, open, outcome, None, now);
+            self.end_attempt(admission, open, outcome, now);
         }
     }
 
-    /// Ends an attempt. `charge` overrides what the outcome would be charged.
-    fn end_attempt(
+    fn end_attempt(&self, admission: &mut Admission, mut open: Open, outcome: &Outcome, now: Timestamp) {
+        open.lease.end();
+        let runtime = Arc::clone(&admission.runtime);
+        if outcome.reported.as_ref().is_some_and(is_absurd)
+            && let Some((channel, _)) = runtime.snapshot.resolve(open.candidate)
+        {
+            self.alert(Alert::AbsurdUsage { channel: channel.id.clone() });
+        }
+        self.learn(admission, &open, outcome, now);
+        let charge = decide_charge(runtime.snapshot.declared.quota.on_unknown, admission, &open, outcome);
+        admission.first_byte_at = admission.first_byte_at.or(outcome.first_byte_at);
+        if outcome.class != OutcomeClass::Ok {
+            admission.note_failure(open.ranked_at, outcome.class, outcome.retry_after_ms, now);
+        }
+        self.close(admission, open, outcome.class, outcome.status, &charge, now);
+    }
+
+    /// Charges an attempt and writes it down.
+    fn close(
         &self,
         admission: &mut Admission,
         open: Open,
-        outcome: &Outcome,
-        charge: Option<Charge>,
+        class: OutcomeClass,
+        status: Option<u16>,
+        charge: &Charge,
         now: Timestamp,
     ) {
         let runtime = Arc::clone(&admission.runtime);
+        // INVARIANT: an attempt is only made for a candidate of its own snapshot.
         let Some((channel, model)) = runtime.snapshot.resolve(open.candidate) else { return };
-
-        let on_unknown = runtime.snapshot.declared.quota.on_unknown;
-        let charge = charge.unwrap_or_else(|| decide_charge(on_unknown, admission, &open, outcome));
-        if outcome.reported.as_ref().is_some_and(is_absurd) {
-            self.alert(Alert::AbsurdUsage { channel: channel.id.clone() });
-        }
-        let (usage, source, held) = match charge {
-            Charge::Settle(usage, source) => (usage, source, false),
-            Charge::Release => (Usage::default(), UsageSource::None, false),
-            Charge::Hold => (Usage::default(), UsageSource::None, true),
+        let (usage, source) = match charge {
+            Charge::Settle(usage, source) => (*usage, *source),
+            Charge::Release | Charge::Hold => (Usage::default(), UsageSource::None),
         };
-        let charged = matches!(charge, Charge::Settle(..));
-        let ratio = admission.caller.caller.price_ratio_ppm;
-        let (spend, cost) = if charged {
-            let cost = model.price.cost(&usage, RATIO_ONE_PPM, Rounding::HalfEven);
-            let spend = if ratio == RATIO_ONE_PPM {
+        let (mut spend, mut cost) = (0, 0);
+        if matches!(charge, Charge::Settle(..)) {
+            let ratio = admission.caller.caller.price_ratio_ppm;
+            cost = model.price.cost(&usage, RATIO_ONE_PPM, Rounding::HalfEven);
+            spend = if ratio == RATIO_ONE_PPM {
                 cost
             } else {
                 model.price.cost(&usage, ratio, Rounding::HalfEven)
             };
-            (spend, cost)
-        } else {
-            (0, 0)
-        };
-        self.end_reservation(&open, &charge, spend, cost, now);
-        self.learn(admission, &open, outcome, now);
-
-        admission.explanation.push(Reason::Attempt { channel: channel.id.clone(), outcome: outcome.class });
+        }
+        self.end_reservation(admission, &open, channel, charge, (spend, cost), now);
+        admission.explanation.push(Reason::Attempt { channel: channel.id.clone(), outcome: class });
         admission.records.push(AttemptRecord {
             channel: channel.id.clone(),
             model: open.model,
             upstream_model: open.upstream_model,
-            outcome: outcome.class,
-            status: outcome.status,
+            outcome: class,
+            status,
             started_at: open.started_at,
             duration_ms: u32::try_from(now.since_ms(open.started_at).max(0)).unwrap_or(u32::MAX),
             ceiling: open.ceiling,
@@ -128,21 +141,21 @@ impl Engine {
             priced: model.price.is_known(),
             usage,
             usage_source: source,
-            held,
+            held: matches!(charge, Charge::Hold),
         });
-        if outcome.class != OutcomeClass::Ok {
-            admission.note_failure(open.ranked_at, outcome.class);
-        }
-        admission.first_byte_at = admission.first_byte_at.or(outcome.first_byte_at);
-        admission.last = Some(Last {
-            class: outcome.class,
-            ranked_at: open.ranked_at,
-            retry_after_ms: outcome.retry_after_ms,
-            at: now,
-        });
+        admission.last = Some(Last { class, channel: open.candidate.channel, at: now });
     }
 
-    fn end_reservation(&self, open: &Open, charge: &Charge, spend: i64, cost: i64, now: Timestamp) {
+    fn end_reservation(
+        &self,
+        admission: &Admission,
+        open: &Open,
+        channel: &Channel,
+        charge: &Charge,
+        (spend, cost): (i64, i64),
+        now: Timestamp,
+    ) {
+        let reservation = open.lease.reservation;
         let mut ledger = self.ledger.lock();
         match charge {
             Charge::Settle(usage, _) => {
@@ -151,26 +164,19 @@ impl Engine {
                     output_tokens: i64::try_from(usage.output_tokens()).unwrap_or(i64::MAX),
                     spend,
                 };
-                let settlement = ledger.settle(open.reservation, amounts(spend), amounts(cost), now);
+                let settlement = ledger.settle(reservation, amounts(spend), amounts(cost), now);
                 drop(ledger);
                 for debt in settlement.into_iter().flat_map(|settlement| settlement.debts) {
                     let over = debt.settled.saturating_sub(debt.limit.max);
-                    self.alert(Alert::Debt {
-                        limit: format!(
-                            "{} {} {}",
-                            debt.kind.as_str(),
-                            debt.limit.metric.as_str(),
-                            debt.limit.window
-                        ),
-                        over,
-                    });
+                    let limit = limit_text(&admission.caller.caller, channel, &debt);
+                    self.alert(Alert::Debt { limit, over });
                 }
             }
             Charge::Release => {
-                ledger.release(open.reservation, now);
+                ledger.release(reservation, now);
             }
             Charge::Hold => {
-                ledger.hold(open.reservation, now);
+                ledger.hold(reservation, now);
             }
         }
     }
@@ -180,13 +186,14 @@ impl Engine {
         let latency_us = outcome.first_byte_at.map(|at| {
             u64::try_from(at.since_ms(open.started_at).max(0)).unwrap_or(0).saturating_mul(1000).max(1)
         });
+        let (class, is_probe) = (outcome.class, open.lease.is_probe);
         let verdict =
-            channel.health.end(outcome.class, latency_us, outcome.retry_after_ms, channel.tolerance, now);
-        let Some((id, _)) =
-            admission.runtime.snapshot.resolve(open.candidate).map(|(c, m)| (c.id.clone(), m))
-        else {
+            channel.health.end(class, latency_us, outcome.retry_after_ms, is_probe, channel.tolerance, now);
+        if verdict == health::Verdict::Counted {
             return;
-        };
+        }
+        let Some((found, _)) = admission.runtime.snapshot.resolve(open.candidate) else { return };
+        let id = found.id.clone();
         match verdict {
             health::Verdict::Counted => {}
             health::Verdict::Benched(until) => self.alert(Alert::Cooldown { channel: id, until }),
@@ -208,24 +215,20 @@ impl Engine {
             outcome.sent = true;
             self.observe(&mut admission, &outcome, now);
         }
-        let outcome = admission.last.map_or(OutcomeClass::Denied, |last| last.class);
-        admission.into_record(outcome, error, now)
+        admission.into_record(None, error, now)
     }
 
-    /// Ends a call whose attempt its host lost track of: nobody knows whether the upstream answered. What is reserved
-    /// becomes held: it counts against its limits until it is reconciled or its window ends.
+    /// Ends a call that its host lost track of: nobody knows whether the upstream answered. What is reserved becomes
+    /// held: it counts against its limits until it is reconciled or its window ends. The channel's health learns nothing.
     pub fn abandon(&self, mut admission: Box<Admission>, now: Timestamp) -> UsageRecord {
-        if let Some(open) = admission.open.take() {
-            self.end_attempt(
-                &mut admission,
-                open,
-                &Outcome::failed(OutcomeClass::Timeout, None),
-                Some(Charge::Hold),
-                now,
-            );
+        if let Some(mut open) = admission.open.take() {
+            open.lease.end();
+            if let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) {
+                channel.health.cancel(open.lease.is_probe);
+            }
+            self.close(&mut admission, open, OutcomeClass::Timeout, None, &Charge::Hold, now);
         }
-        let outcome = admission.last.map_or(OutcomeClass::Denied, |last| last.class);
-        admission.into_record(outcome, Some("cancelled"), now)
+        admission.into_record(None, Some("cancelled"), now)
     }
 
     /// The record of a call that was refused before any attempt.
@@ -240,7 +243,7 @@ impl Engine {
         let mut admission = Box::new(Admission::new(self.runtime(), call, Arc::clone(caller), now, seed));
         admission.explanation = denied.explanation.clone();
         let code = denied.denial.to_error(now).kind().as_str();
-        admission.into_record(OutcomeClass::Denied, Some(code), now)
+        admission.into_record(Some(OutcomeClass::Denied), Some(code), now)
     }
 }
 
@@ -249,6 +252,10 @@ fn decide_charge(on_unknown: OnUnknown, admission: &Admission, open: &Open, outc
     let reported = outcome.reported.filter(|usage| !is_absurd(usage));
     match outcome.class {
         OutcomeClass::Ok => match reported {
+            // Nothing at all for an answer that we saw is no report.
+            Some(usage) if usage.total_tokens() == 0 && outcome.counted.output_tokens() > 0 => {
+                Charge::Settle(outcome.counted, UsageSource::Counted)
+            }
             Some(usage) => Charge::Settle(usage, UsageSource::Reported),
             None => Charge::Settle(outcome.counted, UsageSource::Counted),
         },
@@ -295,13 +302,38 @@ fn is_absurd(usage: &Usage) -> bool {
     usage.input_tokens() > ABSURD_TOKENS || usage.output_tokens() > ABSURD_TOKENS
 }
 
+/// A limit for operators: whose it is by name, and how it stands.
+pub(super) fn limit_text(caller: &Caller, channel: &Channel, state: &LimitState) -> String {
+    let limit = &state.limit;
+    // A chain has each kind of scope once.
+    let scope = caller.chain.iter().map(|link| &link.scope).find(|scope| scope.kind == state.kind);
+    let whose = match scope {
+        Some(scope) if state.kind != ScopeKind::Channel => scope.to_string(),
+        _ => format!("{} `{}`", state.kind.as_str(), channel.id),
+    };
+    let amount =
+        |n: i64| if limit.metric == Metric::Spend { format!("{} USD", format_usd(n)) } else { n.to_string() };
+    let used = state.settled.saturating_add(state.reserved).saturating_add(state.held);
+    format!(
+        "{} of {whose}, {}: {} of {}",
+        limit.metric.as_str(),
+        limit.window,
+        amount(used),
+        amount(limit.max)
+    )
+}
+
 impl Admission {
+    /// The record; `outcome` is the last attempt's unless it is given.
     fn into_record(
         self: Box<Self>,
-        outcome: OutcomeClass,
+        outcome: Option<OutcomeClass>,
         error: Option<&str>,
         now: Timestamp,
     ) -> UsageRecord {
+        let without_attempt =
+            if self.denial.is_some() { OutcomeClass::Denied } else { OutcomeClass::ClientGone };
+        let outcome = outcome.unwrap_or_else(|| self.last.map_or(without_attempt, |last| last.class));
         let total = |pick: fn(&Usage) -> u64| {
             self.records.iter().fold(0u64, |sum, attempt| sum.saturating_add(pick(&attempt.usage)))
         };

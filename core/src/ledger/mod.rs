@@ -335,7 +335,7 @@ impl Ledger {
 
 /// What `ask` wants of a limit; `None` if the limit doesn't count it.
 #[inline]
-fn asked(ask: &Ask<'_>, bound: &BoundLimit, of_channel: bool) -> Option<i64> {
+pub(crate) fn asked(ask: &Ask<'_>, bound: &BoundLimit, of_channel: bool) -> Option<i64> {
     let limit = &bound.limit;
     if limit.model.as_ref().is_some_and(|model| model.as_str() != ask.model) {
         return None;

@@ -1,0 +1,304 @@
+//! One attempt: what it may use, and the reservation that holds it.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+use super::admission::Admission;
+use super::ceiling::{self, Ceiling, Sizes};
+use super::plan::limit_reason;
+use super::{ChannelRuntime, Engine, Runtime, candidate};
+use crate::channel::{Channel, ChannelModel, Endpoint, Timeouts};
+use crate::decision::{CeilingReason, Reason};
+use crate::health::ChannelHealth;
+use crate::ids::ModelName;
+use crate::ledger::{self, Ask, BoundLimit, CellId, Grant, Ledger, Refusal, ReservationId, Reserve};
+use crate::snapshot::Candidate;
+use crate::time::Timestamp;
+
+/// One try: where, as what, and within which bounds.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    runtime: Arc<Runtime>,
+    /// Counts from 1 within a call.
+    pub number: u32,
+    /// The model group that it is for: the requested one or a fallback.
+    pub model: ModelName,
+    /// The name to send upstream.
+    pub upstream_model: ModelName,
+    /// The output ceiling to send, in tokens for each choice; `None` leaves what the caller sent as it is.
+    pub ceiling: Option<u64>,
+    /// Whether a limit made the ceiling lower than what the caller asked or would have got.
+    pub clamped: bool,
+    /// Time limits, all set.
+    pub timeouts: Timeouts,
+    /// The call as a whole must be over by then.
+    pub deadline: Timestamp,
+    /// The reservation, for journals.
+    pub reservation: ReservationId,
+    /// What is reserved, in nano-USD at the caller's prices.
+    pub reserved: i64,
+    /// Whether the model has a known price.
+    pub priced: bool,
+    channel: u32,
+    endpoint: u32,
+}
+
+impl Attempt {
+    /// The channel to send to.
+    ///
+    /// # Panics
+    /// Never: an attempt is only made for a channel of its own snapshot.
+    pub fn channel(&self) -> &Channel {
+        // INVARIANT: `channel` was resolved in this snapshot when the attempt was made, and snapshots don't change.
+        &self.runtime.snapshot.channels()[self.channel as usize]
+    }
+
+    /// The endpoint to send to.
+    ///
+    /// # Panics
+    /// Never, likewise.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.channel().endpoints[self.endpoint as usize]
+    }
+
+    /// The channel's index in its snapshot, for hosts that keep one client per channel.
+    pub fn channel_index(&self) -> usize {
+        self.channel as usize
+    }
+}
+
+/// The attempt under way.
+pub(super) struct Open {
+    pub(super) lease: Lease,
+    pub(super) ranked_at: usize,
+    pub(super) candidate: Candidate,
+    pub(super) ceiling: Option<u64>,
+    pub(super) sizes: Sizes,
+    pub(super) model: ModelName,
+    pub(super) upstream_model: ModelName,
+    pub(super) started_at: Timestamp,
+}
+
+/// What an attempt has taken: a reservation, and a place among its channel's calls under way.
+pub(super) struct Lease {
+    ledger: Arc<Mutex<Ledger>>,
+    health: Arc<ChannelHealth>,
+    pub(super) reservation: ReservationId,
+    pub(super) is_probe: bool,
+    since: Timestamp,
+    ended: bool,
+}
+
+impl Lease {
+    /// Its end is seen to: nothing is left to do when it is dropped.
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for Lease {
+    /// The host lost the call: nobody knows what the attempt used.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.ledger.lock().hold(self.reservation, self.since);
+            self.health.cancel(self.is_probe);
+        }
+    }
+}
+
+/// How a candidate stands with the ledger.
+pub(super) enum Fit<T> {
+    Fits(T),
+    Refill(SmallVec<[CellId; 4]>),
+    /// It is out, and the reasons are noted.
+    Out,
+}
+
+/// How the ledger answers one ask.
+pub(super) enum Answer<T> {
+    Fits(T),
+    Refill(SmallVec<[CellId; 4]>),
+    Short(Box<Refusal>),
+}
+
+/// A candidate that fits, and as what.
+pub(super) struct Fitting<T> {
+    pub(super) answer: T,
+    pub(super) ceiling: Option<Ceiling>,
+    pub(super) sizes: Sizes,
+}
+
+impl Engine {
+    /// Reserves for the candidate and makes it an attempt.
+    pub(super) fn reserve(&self, admission: &mut Admission, at: usize, now: Timestamp) -> Fit<Box<Attempt>> {
+        let answer = |ledger: &mut Ledger, ask: &Ask<'_>| match ledger.try_reserve(ask, now) {
+            Reserve::Granted(grant) => Answer::Fits(grant),
+            Reserve::NeedRefill(cells) => Answer::Refill(cells),
+            Reserve::Denied(refusal) => Answer::Short(Box::new(refusal)),
+        };
+        match self.fit(admission, at, None, answer) {
+            Fit::Fits(fitting) => match self.open_attempt(admission, at, fitting, now) {
+                Some(attempt) => Fit::Fits(attempt),
+                None => Fit::Out,
+            },
+            Fit::Refill(cells) => Fit::Refill(cells),
+            Fit::Out => Fit::Out,
+        }
+    }
+
+    /// Whether the candidate fits all limits, as asked or with a lower ceiling. `say_all` notes how every limit stands,
+    /// and not only the one that refuses.
+    pub(super) fn fit<T>(
+        &self,
+        admission: &mut Admission,
+        at: usize,
+        say_all: Option<Timestamp>,
+        answer: impl Fn(&mut Ledger, &Ask<'_>) -> Answer<T>,
+    ) -> Fit<Fitting<T>> {
+        let runtime = Arc::clone(&admission.runtime);
+        let candidate = admission.considered.ranked.get(at).map(|r| r.candidate);
+        let found = candidate.and_then(|c| {
+            let (_, model) = runtime.snapshot.resolve(c)?;
+            Some((model, runtime.channels.get(c.channel as usize)?))
+        });
+        // INVARIANT: candidates come from this snapshot.
+        let Some((model, channel)) = found else {
+            admission.take_out(at);
+            return Fit::Out;
+        };
+        let mut ceiling = ceiling::initial(&runtime, admission, model);
+        let mut lowered = false;
+        // BOUND: twice at most: as asked, then lowered.
+        loop {
+            let sizes = admission.sizes(model, ceiling);
+            let said = answer(&mut self.ledger.lock(), &admission.ask(&sizes, &channel.limits));
+            let refusal = match said {
+                Answer::Fits(answer) => {
+                    if let Some(now) = say_all {
+                        admission.note_limits(&mut self.ledger.lock(), &sizes, &channel.limits, now);
+                    }
+                    return Fit::Fits(Fitting { answer, ceiling, sizes });
+                }
+                Answer::Refill(cells) => return Fit::Refill(cells),
+                Answer::Short(refusal) => refusal,
+            };
+            let lower = ceiling
+                .filter(|_| !lowered)
+                .and_then(|ceiling| ceiling::clamp(&runtime, admission, model, ceiling, &refusal));
+            let Some(lower) = lower else {
+                match say_all {
+                    Some(now) => {
+                        admission.note_limits(&mut self.ledger.lock(), &sizes, &channel.limits, now);
+                    }
+                    None => admission.explanation.push(limit_reason(&refusal.state, refusal.asked)),
+                }
+                admission.refused(at, &refusal);
+                return Fit::Out;
+            };
+            (ceiling, lowered) = (Some(lower), true);
+        }
+    }
+
+    fn open_attempt(
+        &self,
+        admission: &mut Admission,
+        at: usize,
+        fitting: Fitting<Grant>,
+        now: Timestamp,
+    ) -> Option<Box<Attempt>> {
+        let runtime = Arc::clone(&admission.runtime);
+        let Fitting { answer: Grant { id, crossed }, ceiling, sizes } = fitting;
+        let ranked = admission.considered.ranked.get(at)?;
+        let (candidate, endpoint) = (ranked.candidate, ranked.endpoint);
+        let (channel, model) = runtime.snapshot.resolve(candidate)?;
+        let ChannelRuntime { health, limits, .. } = runtime.channels.get(candidate.channel as usize)?;
+        let lease = Lease {
+            ledger: Arc::clone(&self.ledger),
+            health: Arc::clone(health),
+            reservation: id,
+            is_probe: health.begin(now),
+            since: now,
+            ended: false,
+        };
+        if !crossed.is_empty() {
+            self.alert_crossed(&admission.caller, channel, limits, &crossed, now);
+        }
+        let sent = admission.sent_ceiling(candidate, ceiling);
+        let group = admission.models.last().unwrap_or(&admission.call.model).clone();
+        let upstream_model = candidate::upstream_name(model, &group);
+        admission.open = Some(Open {
+            lease,
+            ranked_at: at,
+            candidate,
+            ceiling: sent.map(|c| c.tokens),
+            sizes,
+            model: group.clone(),
+            upstream_model: upstream_model.clone(),
+            started_at: now,
+        });
+        admission.count_request = false;
+        admission.attempts_of_model += 1;
+        Some(Box::new(Attempt {
+            number: admission.attempts(),
+            model: group,
+            upstream_model,
+            ceiling: sent.map(|c| c.tokens),
+            clamped: sent.is_some_and(|c| c.why == CeilingReason::Clamped),
+            timeouts: channel.timeouts.or(runtime.snapshot.declared.routing.timeouts),
+            deadline: admission.deadline(),
+            reservation: id,
+            reserved: sizes.bound.spend,
+            priced: model.price.is_known(),
+            channel: candidate.channel,
+            endpoint,
+            runtime,
+        }))
+    }
+}
+
+impl Admission {
+    pub(super) fn sizes(&self, model: &ChannelModel, ceiling: Option<Ceiling>) -> Sizes {
+        ceiling::sizes(&self.call, model, ceiling.map(|c| c.tokens), self.caller.caller.price_ratio_ppm)
+    }
+
+    fn ask<'a>(&'a self, sizes: &Sizes, channel: &'a [BoundLimit]) -> Ask<'a> {
+        Ask {
+            tenant: &self.caller.limits,
+            channel,
+            model: self.models.first().unwrap_or(&self.call.model).as_str(),
+            bound: sizes.bound,
+            estimate: sizes.estimate,
+            channel_bound: sizes.channel_bound,
+            channel_estimate: sizes.channel_estimate,
+            count_request: self.count_request,
+        }
+    }
+
+    /// Notes how every limit stands that this attempt asks something of.
+    fn note_limits(&mut self, ledger: &mut Ledger, sizes: &Sizes, channel: &[BoundLimit], now: Timestamp) {
+        let mut reasons: SmallVec<[Reason; 12]> = SmallVec::new();
+        let ask = self.ask(sizes, channel);
+        for (of_channel, limits) in [(false, ask.tenant), (true, ask.channel)] {
+            reasons.extend(limits.iter().filter_map(|bound| {
+                let asked = ledger::asked(&ask, bound, of_channel)?;
+                Some(limit_reason(&ledger.state(bound, now), asked))
+            }));
+        }
+        reasons.into_iter().for_each(|reason| self.explanation.push(reason));
+    }
+
+    /// The ceiling that goes upstream, noted where it isn't the caller's own. Without a limit that needs one, what the
+    /// caller sent goes as it is.
+    pub(super) fn sent_ceiling(&mut self, candidate: Candidate, ceiling: Option<Ceiling>) -> Option<Ceiling> {
+        let channel = self.runtime.channels.get(candidate.channel as usize);
+        let needed = self.caller.bounds_output || channel.is_some_and(|channel| channel.bounds_output);
+        let sent = ceiling.filter(|c| needed || c.why == CeilingReason::Policy)?;
+        if sent.why != CeilingReason::Caller {
+            let asked = self.call.max_output;
+            self.explanation.push(Reason::Ceiling { asked, sent: sent.tokens, why: sent.why });
+        }
+        Some(sent)
+    }
+}

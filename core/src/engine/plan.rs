@@ -1,0 +1,340 @@
+//! The plan: which candidate is asked next, after which pause, and when a call is over.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::Engine;
+use super::admission::Admission;
+use super::attempt::{Attempt, Fit};
+use crate::channel::Channel;
+use crate::decision::{Denial, Exclusion, LimitHit, OutcomeClass, Reason, SkipReason};
+use crate::ids::ModelName;
+use crate::ledger::{CellId, LimitState, Refusal};
+use crate::limit::{Metric, WhenShort};
+use crate::time::Timestamp;
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Next {
+    /// Send this. Its reservation is made; report how it ends with [`Engine::observe`].
+    Try(Box<Attempt>),
+    /// Nothing before then: a pause before a channel that has failed is asked again.
+    Wait(Timestamp),
+    /// The escrow of these counters is used up: refill it, then ask again.
+    Refill(SmallVec<[CellId; 4]>),
+    /// The call is over without an answer.
+    Done(Failure),
+}
+
+/// Why a call ended without an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Failure {
+    /// Nothing was sent.
+    Denied(Denial),
+    /// The last attempt failed like this; its upstream's error is the call's.
+    Upstream(OutcomeClass),
+}
+
+/// How the last attempt ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    pub(super) class: OutcomeClass,
+    /// The channel's index in the snapshot.
+    pub(super) channel: u32,
+    pub(super) at: Timestamp,
+}
+
+/// A pause before a candidate is asked again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    until: Timestamp,
+    at: usize,
+}
+
+/// Where a plan leads.
+pub(super) enum Step {
+    /// This candidate is to be asked.
+    Candidate(usize),
+    Wait(Timestamp),
+    Done(Failure),
+}
+
+impl Engine {
+    /// What to do next. Call it after [`Engine::admit`], after each [`Engine::observe`], and when a wait is over.
+    pub fn next(&self, admission: &mut Admission, now: Timestamp) -> Next {
+        if admission.open.is_some() {
+            // INVARIANT: one attempt at a time; a host that asks again before it has reported is told to wait for itself.
+            return Next::Wait(now);
+        }
+        // BOUND: each turn tries, waits or ends, or takes a candidate out for good.
+        loop {
+            match admission.step(now) {
+                Step::Candidate(at) => match self.reserve(admission, at, now) {
+                    Fit::Fits(attempt) => return Next::Try(attempt),
+                    Fit::Refill(cells) => return Next::Refill(cells),
+                    Fit::Out => {}
+                },
+                Step::Wait(until) => return Next::Wait(until),
+                Step::Done(failure) => return Next::Done(failure),
+            }
+        }
+    }
+}
+
+impl Admission {
+    /// Which candidate is to be asked, now or after a pause, or that the call is over.
+    pub(super) fn step(&mut self, now: Timestamp) -> Step {
+        if let Some(waiting) = self.waiting.filter(|waiting| now < waiting.until) {
+            return Step::Wait(waiting.until);
+        }
+        // BOUND: each turn ends, or enters a model that hasn't been entered yet.
+        loop {
+            if let Some(failure) = self.spent(now) {
+                return Step::Done(failure);
+            }
+            if let Some(step) = self.pick(now) {
+                return step;
+            }
+            if !self.next_model(now) {
+                return Step::Done(self.failure());
+            }
+        }
+    }
+
+    /// Whether the call may make no further attempt, and as what it then ends.
+    fn spent(&self, now: Timestamp) -> Option<Failure> {
+        if self.over {
+            return Some(self.failure());
+        }
+        let last = self.last?;
+        let routing = &self.runtime.snapshot.declared.routing;
+        // INVARIANT: an answer ends a call (it isn't retryable); a host that asks for more after one gets the same end.
+        let over =
+            !last.class.is_retryable() || self.attempts() >= routing.max_attempts || now >= self.deadline();
+        over.then_some(Failure::Upstream(last.class))
+    }
+
+    fn failure(&self) -> Failure {
+        match self.last {
+            Some(last) => Failure::Upstream(last.class),
+            None => Failure::Denied(self.why_nothing()),
+        }
+    }
+
+    /// The next candidate of the current model; `None` when it has none left.
+    fn pick(&mut self, now: Timestamp) -> Option<Step> {
+        if self.attempts_of_model > self.retries {
+            return None;
+        }
+        let last = self.last;
+        // Neither another channel of this model nor a pause changes what the prompt is.
+        let of_prompt = |class| matches!(class, OutcomeClass::ContextTooLong | OutcomeClass::ContentPolicy);
+        if self.attempts_of_model > 0 && last.is_some_and(|last| of_prompt(last.class)) {
+            return None;
+        }
+        if let Some(waited) = self.waiting.take()
+            && self.is_available(waited.at, now).is_ok()
+        {
+            return Some(Step::Candidate(waited.at));
+        }
+        let avoided = last.filter(|last| last.class.is_transient()).map(|last| last.channel);
+        if let Some(at) = self.fresh(avoided, now) {
+            return Some(Step::Candidate(at));
+        }
+        self.again(avoided, now)
+    }
+
+    /// The best candidate that hasn't been asked in this call, on another channel than the one that just failed.
+    fn fresh(&mut self, avoided: Option<u32>, now: Timestamp) -> Option<usize> {
+        for at in 0..self.considered.ranked.len() {
+            let Some(r) = self.considered.ranked.get(at).filter(|r| !r.out && r.failures == 0) else {
+                continue;
+            };
+            if Some(r.candidate.channel) == avoided {
+                continue;
+            }
+            match self.is_available(at, now) {
+                Ok(()) => return Some(at),
+                // Benched since it was ranked, or another call finds out whether it is well again.
+                Err((why, until)) => {
+                    self.exclude(at, why);
+                    self.note_denial(Denial::NoChannel { retry_at: Some(until) });
+                }
+            }
+        }
+        None
+    }
+
+    /// Everybody has failed once: those whose failure may pass are asked again, least failed first, never the one that
+    /// just failed while another may serve.
+    fn again(&mut self, avoided: Option<u32>, now: Timestamp) -> Option<Step> {
+        let last = self.last?;
+        let routing = self.runtime.snapshot.declared.routing;
+        let backoff = self.backoff_ms(routing.backoff_ms, routing.backoff_max_ms);
+        // BOUND: each turn ends or takes a candidate out.
+        loop {
+            let (at, r) = self
+                .considered
+                .ranked
+                .iter()
+                .enumerate()
+                .filter(|(_, r)| !r.out)
+                .min_by_key(|(at, r)| (Some(r.candidate.channel) == avoided, r.failures, *at))?;
+            // What hasn't been asked yet owes nobody a pause, though its channel has failed under another model.
+            let pause = if r.failures == 0 { 0 } else { backoff };
+            let mut until = last.at.plus_ms(pause).max(r.not_before.unwrap_or(last.at));
+            if let Err((_, benched)) = self.is_available(at, until.max(now)) {
+                until = until.max(benched);
+            }
+            let longest = last.at.plus_ms(i64::try_from(routing.backoff_max_ms).unwrap_or(i64::MAX));
+            if until > longest || until >= self.deadline() {
+                self.take_out(at);
+                continue;
+            }
+            if until <= now {
+                return Some(Step::Candidate(at));
+            }
+            self.waiting = Some(Waiting { until, at });
+            return Some(Step::Wait(until));
+        }
+    }
+
+    /// Exponential with jitter. Half fixed, half random: callers that failed together don't return together.
+    fn backoff_ms(&mut self, first_ms: u64, max_ms: u64) -> i64 {
+        let doubled = first_ms.saturating_mul(1 << self.attempts_of_model.saturating_sub(1).min(16));
+        let backoff = doubled.min(max_ms);
+        let jittered = backoff / 2 + if backoff >= 2 { self.random() % (backoff / 2 + 1) } else { 0 };
+        i64::try_from(jittered).unwrap_or(i64::MAX)
+    }
+
+    fn is_available(&self, at: usize, now: Timestamp) -> Result<(), (Exclusion, Timestamp)> {
+        let channel = self
+            .considered
+            .ranked
+            .get(at)
+            .and_then(|r| self.runtime.channels.get(r.candidate.channel as usize));
+        channel.map_or(Ok(()), |channel| channel.health.available(now).map(|_| ()))
+    }
+
+    /// Goes on to the next fallback model that has a candidate; false when there is none.
+    pub(super) fn next_model(&mut self, now: Timestamp) -> bool {
+        let runtime = Arc::clone(&self.runtime);
+        let declared = &runtime.snapshot.declared;
+        // BOUND: configured lists are finite, and no model is entered twice.
+        for named in self.fallbacks() {
+            if self.models.len() > declared.routing.max_fallbacks as usize {
+                return false;
+            }
+            let model = runtime.snapshot.unalias(&named).clone();
+            if self.models.contains(&model) {
+                continue;
+            }
+            // A fallback never widens access.
+            let allowed = self.caller.caller.may_call_as(&[named.as_str(), model.as_str()]);
+            if allowed && self.enter_model(&model, now) {
+                if !self.considered.ranked.is_empty() {
+                    return true;
+                }
+                self.note_why_nothing(&model);
+                continue;
+            }
+            let why = if allowed { SkipReason::Unknown } else { SkipReason::Access };
+            let skipped = Reason::Skipped { model, why };
+            if !self.explanation.reasons().contains(&skipped) {
+                self.explanation.push(skipped);
+            }
+        }
+        false
+    }
+
+    /// The models to fall back to as things stand, in order.
+    fn fallbacks(&self) -> Vec<ModelName> {
+        let declared = &self.runtime.snapshot.declared;
+        let configured = |kind: &indexmap::IndexMap<ModelName, Vec<ModelName>>| {
+            let of_first = self.models.first().and_then(|first| kind.get(first));
+            of_first.or_else(|| kind.get(&self.call.model)).cloned().unwrap_or_default()
+        };
+        let class = self.last.map(|last| last.class);
+        if class == Some(OutcomeClass::ContentPolicy) {
+            return configured(&declared.fallbacks.content_policy);
+        }
+        let mut queue = Vec::new();
+        if class == Some(OutcomeClass::ContextTooLong) || class.is_none() && self.too_long {
+            queue.extend(configured(&declared.fallbacks.context_window));
+        }
+        match &self.advice.fallback {
+            Some(models) => queue.extend(models.iter().cloned()),
+            None => queue.extend(configured(&declared.fallbacks.general)),
+        }
+        queue.extend(declared.fallbacks.default.iter().cloned());
+        queue
+    }
+
+    /// Takes a candidate out that the ledger refused, and remembers why.
+    pub(super) fn refused(&mut self, at: usize, refusal: &Refusal) {
+        let limit = &refusal.state.limit;
+        if refusal.of_channel {
+            self.exclude(at, Exclusion::ChannelLimit);
+            let resets_at = Some(refusal.state.resets_at)
+                .filter(|at| *at != Timestamp::MAX && limit.metric != Metric::Concurrency);
+            self.note_denial(Denial::NoChannel { retry_at: resets_at });
+            return;
+        }
+        self.exclude(at, Exclusion::Unaffordable);
+        self.note_denial(Denial::Limit(LimitHit::of(&refusal.state, refusal.asked)));
+        // Another candidate may cost less, but each is one call; and a limit may say that nothing cheaper is looked for.
+        self.over = limit.when_short == Some(WhenShort::Deny)
+            || matches!(limit.metric, Metric::Requests | Metric::Concurrency);
+    }
+
+    /// Takes a candidate out for the rest of the call.
+    pub(super) fn take_out(&mut self, at: usize) {
+        if let Some(r) = self.considered.ranked.get_mut(at) {
+            r.out = true;
+        }
+    }
+
+    /// Takes a candidate out and says why.
+    fn exclude(&mut self, at: usize, why: Exclusion) {
+        self.take_out(at);
+        let candidate = self.considered.ranked.get(at).map(|r| r.candidate);
+        let channel: Option<&Channel> =
+            candidate.and_then(|c| self.runtime.snapshot.channels().get(c.channel as usize));
+        if let Some(channel) = channel {
+            self.explanation.push(Reason::Excluded { channel: channel.id.clone(), why });
+        }
+    }
+
+    /// Notes a failure of the candidate; out for this call when asking again can't help.
+    pub(super) fn note_failure(
+        &mut self,
+        at: usize,
+        class: OutcomeClass,
+        retry_after_ms: Option<u64>,
+        now: Timestamp,
+    ) {
+        if class == OutcomeClass::Inexpressible {
+            // Nothing was sent: no try was wasted. The attempts of the call as a whole stay bounded.
+            self.attempts_of_model = self.attempts_of_model.saturating_sub(1);
+        }
+        if let Some(r) = self.considered.ranked.get_mut(at) {
+            r.failures = r.failures.saturating_add(1);
+            r.out = r.out || !class.is_transient();
+            r.not_before = retry_after_ms.map(|ms| now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX)));
+        }
+    }
+}
+
+/// How a limit stood when `asked` was asked of it.
+pub(super) fn limit_reason(state: &LimitState, asked: i64) -> Reason {
+    Reason::Limit {
+        scope: state.kind,
+        metric: state.limit.metric,
+        window: state.limit.window,
+        max: state.limit.max,
+        used: state.settled.saturating_add(state.reserved).saturating_add(state.held),
+        asked,
+        ok: asked.max(1) <= state.remaining(),
+    }
+}
