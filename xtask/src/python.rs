@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::install;
+use crate::rust;
 use crate::step::Steps;
 use crate::tool::{self, Tool};
 
@@ -36,8 +37,17 @@ pub(crate) fn all(steps: &mut Steps) {
             .run()
     });
     if built {
+        steps.step("python types", || {
+            let python = install::python_env()?.join("python");
+            // The stubs say what is there, and the package and the examples keep to them.
+            let stubs = ["-m", "mypy.stubtest", "sluicegate._sluicegate", "sluicegate._errors"];
+            Tool::new(&python).args(stubs).run()?;
+            let sources = ["bindings/python/python/sluicegate", "examples/python"];
+            Tool::new(&python).args(["-m", "mypy", "--strict", "--no-incremental"]).args(sources).run()
+        });
         steps.step("python tests", || {
             let python = install::python_env()?.join("python");
+            rust::build()?;
             Tool::new(python)
                 .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "bindings/python/tests"])
                 .env("SLUICEGATE_BIN_DIR", tool::target().join("debug"))
