@@ -87,9 +87,11 @@ impl PassStream {
         };
         if let Some(report) = report {
             // What is held back of a broken frame is dropped: half an event is none.
+            let told = self.tap.observed.error.is_some();
             self.tap.observed.error.get_or_insert_with(|| fault_of(&report));
-            // After the stream's own last frame there is nothing left that could fail for the caller.
-            if !self.tap.observed.closed {
+            // After the stream's own last frame there is nothing left that could fail for the caller, and a failure that
+            // the upstream has told of itself isn't told twice.
+            if !self.tap.observed.closed && !told {
                 out(report.event(self.format));
             }
         } else if self.tap.observed.closed || self.tap.observed.error.is_some() {

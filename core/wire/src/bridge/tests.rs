@@ -24,6 +24,20 @@ fn run(options: BridgeOptions, chunks: &[Bytes], end: End) -> (String, Observed)
     (String::from_utf8_lossy(&out).into_owned(), bridge.observed().clone())
 }
 
+#[test]
+fn a_failure_that_the_upstream_told_of_is_not_told_twice() {
+    let event = r#"data: {"error":{"message":"overloaded","type":"server_error"}}"#;
+    let broke = || End::Failed(Report::from(&Fault::new(FaultClass::Server, "the connection broke")));
+    let told = [Bytes::from(format!("{event}\n\n"))];
+    let (text, observed) = run(streams(Format::OpenaiChat, Format::OpenaiChat), &told, broke());
+    assert_eq!(text, format!("{event}\n\n"));
+    assert!(observed.error.is_some_and(|fault| fault.message.contains("overloaded")));
+    for caller in [Format::OpenaiChat, Format::AnthropicMessages] {
+        let (text, _) = run(streams(caller, Format::OpenaiChat), &told, broke());
+        assert_eq!(text.matches("\"error\":").count(), 1, "{text}");
+    }
+}
+
 fn events(text: &str) -> Vec<Value> {
     let mut found = Vec::new();
     let mut splitter = Splitter::default();
