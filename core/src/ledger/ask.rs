@@ -1,5 +1,7 @@
 //! What the ledger is asked, and what it answers.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -32,6 +34,16 @@ pub struct BoundLimit {
     pub kind: ScopeKind,
     /// The limit.
     pub limit: Limit,
+    /// Its name for people and headers: scope, metric, window and model if any, such as `key-total_tokens-day`.
+    pub name: Arc<str>,
+}
+
+impl BoundLimit {
+    pub(super) fn new(cell: CellId, link: u8, kind: ScopeKind, limit: &Limit) -> Self {
+        let model = limit.model.as_ref().map(|model| format!("-{model}")).unwrap_or_default();
+        let name = format!("{}-{}-{}{model}", kind.as_str(), limit.metric.as_str(), limit.window);
+        Self { cell, link, kind, limit: limit.clone(), name: name.into() }
+    }
 }
 
 /// Amounts in each metric.

@@ -133,11 +133,9 @@ impl Ledger {
         let bound: SmallVec<[BoundLimit; 4]> = scope
             .limits
             .iter()
-            .map(|limit| BoundLimit {
-                cell: self.cell(&scope.scope, limit.metric, limit.window, limit.model.as_ref()),
-                link,
-                kind: scope.scope.kind,
-                limit: limit.clone(),
+            .map(|limit| {
+                let cell = self.cell(&scope.scope, limit.metric, limit.window, limit.model.as_ref());
+                BoundLimit::new(cell, link, scope.scope.kind, limit)
             })
             .collect();
         for bound in &bound {

@@ -1,6 +1,7 @@
 //! What a frontend hands to the gateway, and what it gets back. No HTTP types: any frontend can speak them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sluicegate_core::{CallId, Error, Format, Secret};
@@ -89,8 +90,8 @@ pub struct Facts {
 /// What is left of one limit of the caller's own scopes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remaining {
-    /// The limit: scope, metric and window, such as `key-total_tokens-day`.
-    pub name: String,
+    /// The limit: scope, metric, window and model if any, such as `key-total_tokens-day`.
+    pub name: Arc<str>,
     /// The most that may be used.
     pub max: i64,
     /// What is left.

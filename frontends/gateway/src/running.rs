@@ -130,12 +130,7 @@ fn remaining(inner: &Inner, admission: &Admission, now: Timestamp) -> Vec<Remain
         .map(|bound| {
             let state = ledger.state(bound, now);
             Remaining {
-                name: format!(
-                    "{}-{}-{}",
-                    bound.kind.as_str(),
-                    bound.limit.metric.as_str(),
-                    bound.limit.window
-                ),
+                name: Arc::clone(&bound.name),
                 max: bound.limit.max,
                 remaining: state.remaining(),
                 resets_at_ms: Some(state.resets_at).filter(|at| *at != Timestamp::MAX).map(Timestamp::as_ms),

@@ -410,7 +410,7 @@ fn whole(
     }
     running.observe(OutcomeClass::Ok, Some(observed), None);
     running.finish(None);
-    let facts = running.facts.clone();
+    let facts = std::mem::take(&mut running.facts);
     let body = if streams {
         AnswerBody::Stream(Box::new(AnswerStream::done(running, bridge, out)))
     } else {

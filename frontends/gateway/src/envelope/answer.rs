@@ -171,7 +171,7 @@ pub struct CompletedFacts {
 /// What is left of one limit of the caller's own scopes.
 #[derive(Clone, Debug, Serialize)]
 pub struct CompletedRemaining {
-    /// The limit: scope, metric and window, such as `key-total_tokens-day`.
+    /// The limit: scope, metric, window and model if any, such as `key-total_tokens-day`.
     pub name: String,
     /// The most that may be used.
     pub max: i64,
@@ -184,7 +184,7 @@ pub struct CompletedRemaining {
 impl From<&crate::answer::Facts> for CompletedFacts {
     fn from(facts: &crate::answer::Facts) -> Self {
         let remaining = facts.remaining.iter().map(|limit| CompletedRemaining {
-            name: limit.name.clone(),
+            name: limit.name.to_string(),
             max: limit.max,
             remaining: limit.remaining,
             resets_at_ms: limit.resets_at_ms,
