@@ -35,7 +35,7 @@ pub(super) use row::{Row, Value};
 pub(super) type Sql = Cow<'static, str>;
 
 /// Which SQL it is, where that matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Dialect {
     /// SQLite.
     #[cfg(feature = "sqlite")]

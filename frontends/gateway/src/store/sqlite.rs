@@ -9,14 +9,14 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Row as _, Transaction, TypeInfo as _, ValueRef as _};
+use sqlx::{Arguments as _, AssertSqlSafe, Row as _, Transaction, TypeInfo as _, ValueRef as _};
 
 use super::sql::{Database, Dialect, Row, Session, Sql, Value, one_line, statement_error};
 
 /// Connections that only read.
 const READERS: u32 = 3;
-/// From so many arguments on it pays to take their names away: see [`anonymous`].
-const MANY_ARGS: usize = 24;
+/// Bytes of a page of a new database: records are about a kilobyte, and few fit the default of 4,096.
+const PAGE_BYTES: u32 = 16_384;
 
 /// An embedded database.
 pub(super) struct Sqlite {
@@ -59,6 +59,7 @@ impl Sqlite {
             .filename(path)
             .create_if_missing(true)
             .foreign_keys(true)
+            .page_size(PAGE_BYTES)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(5));
@@ -132,12 +133,12 @@ macro_rules! session {
         #[async_trait]
         impl Session for $name {
             async fn execute(&mut self, sql: Sql, args: Vec<Value>) -> Result<u64> {
-                let done = bind(sql, args).execute(&mut *self.0).await.map_err(statement_error)?;
+                let done = bind(sql, args)?.execute(&mut *self.0).await.map_err(statement_error)?;
                 Ok(done.rows_affected())
             }
 
             async fn query(&mut self, sql: Sql, args: Vec<Value>) -> Result<Vec<Row>> {
-                let rows = bind(sql, args).fetch_all(&mut *self.0).await.map_err(statement_error)?;
+                let rows = bind(sql, args)?.fetch_all(&mut *self.0).await.map_err(statement_error)?;
                 rows.iter().map(row).collect()
             }
 
@@ -157,38 +158,22 @@ session! {
 fn bind(
     sql: Sql,
     args: Vec<Value>,
-) -> sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
-    let query = match sql {
-        Sql::Borrowed(text) => sqlx::query(text),
-        Sql::Owned(text) => sqlx::query(AssertSqlSafe(match args.len() {
-            ..MANY_ARGS => text,
-            _ => anonymous(&text).unwrap_or(text),
-        })),
-    };
-    args.into_iter().fold(query, |query, value| match value {
-        Value::Int(n) => query.bind(n),
-        Value::Text(text) => query.bind(text),
+) -> Result<sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>> {
+    let mut arguments = sqlx::sqlite::SqliteArguments::default();
+    for value in args {
+        match value {
+            Value::Int(n) => arguments.add(n).map_err(unencoded)?,
+            Value::Text(text) => arguments.add(text).map_err(unencoded)?,
+        }
+    }
+    Ok(match sql {
+        Sql::Borrowed(text) => sqlx::query_with(text, arguments),
+        Sql::Owned(text) => sqlx::query_with(AssertSqlSafe(text), arguments),
     })
 }
 
-/// The statement with `?` for its arguments, when they are `$1`, `$2` and so on in this order and each stands once.
-// QUIRK(sqlite, 3.50, https://sqlite.org/c3ref/bind_parameter_name.html): sqlx asks the name of each argument before it
-// binds it, and SQLite finds a name by walking all of them; an argument without a name is found at once.
-fn anonymous(sql: &str) -> Option<String> {
-    let mut out = String::with_capacity(sql.len());
-    let mut rest = sql;
-    for n in 1u32.. {
-        let Some((before, after)) = rest.split_once('$') else { break };
-        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-        if after.get(..digits)?.parse() != Ok(n) {
-            return None;
-        }
-        out.push_str(before);
-        out.push('?');
-        rest = after.get(digits..)?;
-    }
-    out.push_str(rest);
-    Some(out)
+fn unencoded(why: sqlx::error::BoxDynError) -> Error {
+    statement_error(sqlx::Error::Encode(why))
 }
 
 fn row(row: &SqliteRow) -> Result<Row> {
@@ -202,18 +187,4 @@ fn row(row: &SqliteRow) -> Result<Row> {
     };
     let values = (0..row.len()).map(value).collect::<Result<Vec<_>, _>>().map_err(statement_error)?;
     Ok(Row::new(values))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::anonymous;
-
-    #[test]
-    fn only_arguments_in_order_lose_their_names() {
-        assert_eq!(anonymous("VALUES ($1, $2), ($3, $4)").as_deref(), Some("VALUES (?, ?), (?, ?)"));
-        assert_eq!(anonymous("SELECT 1").as_deref(), Some("SELECT 1"));
-        assert_eq!(anonymous("a = $1 OR b = $1"), None);
-        assert_eq!(anonymous("a = $2 OR b = $1"), None);
-        assert_eq!(anonymous("a = '$'"), None);
-    }
 }

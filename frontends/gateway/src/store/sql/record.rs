@@ -1,16 +1,17 @@
 //! Appending records and balances, and deriving daily sums from them.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, LazyLock};
 
 use jiff::tz::TimeZone;
+use parking_lot::Mutex;
 use sluicegate_core::ledger::Balance;
 use sluicegate_core::{
     Metric, ModelName, OutcomeClass, Result, Scope, ScopeKind, Timestamp, Usage, UsageRecord, Window,
 };
 
 use super::row::{Value, to_json};
-use super::{Session, Sql, SqlStore};
+use super::{Dialect, Session, Sql, SqlStore};
 use crate::store::Sums;
 
 /// Rows of one statement: few sizes, so that few statements are prepared.
@@ -22,20 +23,21 @@ type DailyKey<'a> = (Arc<str>, [&'a str; 6]);
 
 impl SqlStore {
     pub(super) async fn append_batch(&self, records: &[UsageRecord], balances: &[Balance]) -> Result<()> {
+        let dialect = self.database.dialect();
         let mut session = self.database.begin().await?;
-        let sums = if insert_records(&mut *session, records).await? {
+        let sums = if insert_records(dialect, &mut *session, records).await? {
             derive(records.iter(), &self.time_zone)
         } else {
             // Some were there already: begins anew, and finds out which. Rare: a batch whose commit wasn't confirmed.
             drop(session);
             session = self.database.begin().await?;
             let mut new = HashSet::new();
-            insert_new_records(&mut *session, records, &mut new).await?;
+            insert_new_records(dialect, &mut *session, records, &mut new).await?;
             // A record that was there already has been counted; so has one that comes twice in a batch.
             derive(records.iter().filter(|record| new.remove(record.call.as_str())), &self.time_zone)
         };
-        insert_daily(&mut *session, sums).await?;
-        insert_balances(&mut *session, balances).await?;
+        insert_daily(dialect, &mut *session, sums).await?;
+        insert_balances(dialect, &mut *session, balances).await?;
         session.commit().await
     }
 
@@ -66,6 +68,81 @@ impl SqlStore {
     }
 }
 
+/// A statement that appends, for as many rows as a chunk has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Append {
+    /// Records, those that are there already left alone.
+    Records,
+    /// The same, telling which were new.
+    NewRecords,
+    /// Daily sums, added to those that are there.
+    Daily,
+    /// Balances, in place of those that are there.
+    Balances,
+}
+
+impl Append {
+    fn sql(self, dialect: Dialect, rows: usize) -> Sql {
+        static MADE: LazyLock<Mutex<HashMap<(Append, Dialect, usize), &'static str>>> =
+            LazyLock::new(Mutex::default);
+        // BOUND: four statements in the sizes of `CHUNKS` for two dialects. They are made once, as long as they are.
+        let made = *MADE
+            .lock()
+            .entry((self, dialect, rows))
+            .or_insert_with(|| Box::leak(self.make(dialect, rows).into_boxed_str()));
+        made.into()
+    }
+
+    fn make(self, dialect: Dialect, rows: usize) -> String {
+        let (table, columns) = self.target();
+        let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
+        for row in 0..rows {
+            sql.push_str(if row == 0 { "(" } else { ", (" });
+            for column in 0..columns.len() {
+                sql.push_str(if column == 0 { "" } else { ", " });
+                match dialect {
+                    // QUIRK(sqlite, 3.50, https://sqlite.org/c3ref/bind_parameter_name.html): sqlx asks the name of each
+                    // argument before it binds it, and SQLite finds a name by walking all of them; an argument
+                    // without a name is found at once.
+                    #[cfg(feature = "sqlite")]
+                    Dialect::Sqlite => sql.push('?'),
+                    #[cfg(feature = "postgres")]
+                    Dialect::Postgres => sql.push_str(&format!("${}", row * columns.len() + column + 1)),
+                }
+            }
+            sql.push(')');
+        }
+        sql.push_str(&self.conflict(columns));
+        sql
+    }
+
+    fn target(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Append::Records | Append::NewRecords => ("sg_record", RECORD),
+            Append::Daily => ("sg_daily", DAILY),
+            Append::Balances => ("sg_balance", BALANCE),
+        }
+    }
+
+    fn conflict(self, columns: &[&str]) -> String {
+        match self {
+            Append::Records => " ON CONFLICT (call_id) DO NOTHING".to_owned(),
+            Append::NewRecords => " ON CONFLICT (call_id) DO NOTHING RETURNING call_id".to_owned(),
+            Append::Daily => {
+                let (key, sums) = columns.split_at(DAILY_KEY);
+                let added: Vec<_> =
+                    sums.iter().map(|c| format!("{c} = sg_daily.{c} + excluded.{c}")).collect();
+                format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), added.join(", "))
+            }
+            Append::Balances => {
+                let (key, _) = columns.split_at(BALANCE_KEY);
+                let key = key.join(", ");
+                format!(" ON CONFLICT ({key}) DO UPDATE SET settled = excluded.settled, held = excluded.held")
+            }
+        }
+    }
+}
+
 const RECORD: &[&str] = &[
     "call_id",
     "started_at",
@@ -82,11 +159,41 @@ const RECORD: &[&str] = &[
     "body",
 ];
 
+const DAILY: &[&str] = &[
+    "day",
+    "organization_id",
+    "group_id",
+    "user_id",
+    "key_id",
+    "model",
+    "channel_id",
+    "requests",
+    "failures",
+    "attempts",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "spend",
+    "cost",
+];
+/// So many columns of `DAILY` are its key.
+const DAILY_KEY: usize = 7;
+
+const BALANCE: &[&str] =
+    &["scope_kind", "scope_id", "metric", "span", "model", "window_start", "settled", "held"];
+/// So many columns of `BALANCE` are its key.
+const BALANCE_KEY: usize = 6;
+
 /// Inserts the records; false when some were there already, and then not all of the others are.
-async fn insert_records(session: &mut dyn Session, records: &[UsageRecord]) -> Result<bool> {
+async fn insert_records(
+    dialect: Dialect,
+    session: &mut dyn Session,
+    records: &[UsageRecord],
+) -> Result<bool> {
     let mut rest = records;
     while let Some((chunk, after)) = chunk(rest) {
-        let sql = insert("sg_record", RECORD, chunk.len(), "ON CONFLICT (call_id) DO NOTHING");
+        let sql = Append::Records.sql(dialect, chunk.len());
         if session.execute(sql, record_args(chunk)?).await? < chunk.len() as u64 {
             return Ok(false);
         }
@@ -97,14 +204,14 @@ async fn insert_records(session: &mut dyn Session, records: &[UsageRecord]) -> R
 
 /// Inserts those records that aren't there yet, and says which.
 async fn insert_new_records(
+    dialect: Dialect,
     session: &mut dyn Session,
     records: &[UsageRecord],
     new: &mut HashSet<String>,
 ) -> Result<()> {
     let mut rest = records;
     while let Some((chunk, after)) = chunk(rest) {
-        let sql =
-            insert("sg_record", RECORD, chunk.len(), "ON CONFLICT (call_id) DO NOTHING RETURNING call_id");
+        let sql = Append::NewRecords.sql(dialect, chunk.len());
         for mut row in session.query(sql, record_args(chunk)?).await? {
             new.insert(row.text()?);
         }
@@ -135,33 +242,16 @@ fn record_args(records: &[UsageRecord]) -> Result<Vec<Value>> {
     Ok(args)
 }
 
-async fn insert_daily(session: &mut dyn Session, sums: BTreeMap<DailyKey<'_>, Sums>) -> Result<()> {
-    const COLUMNS: &[&str] = &[
-        "day",
-        "organization_id",
-        "group_id",
-        "user_id",
-        "key_id",
-        "model",
-        "channel_id",
-        "requests",
-        "failures",
-        "attempts",
-        "input_tokens",
-        "output_tokens",
-        "cache_read_tokens",
-        "cache_write_tokens",
-        "spend",
-        "cost",
-    ];
-    let added: Vec<String> =
-        COLUMNS[7..].iter().map(|c| format!("{c} = sg_daily.{c} + excluded.{c}")).collect();
-    let upsert = format!("ON CONFLICT ({}) DO UPDATE SET {}", COLUMNS[..7].join(", "), added.join(", "));
+async fn insert_daily(
+    dialect: Dialect,
+    session: &mut dyn Session,
+    sums: BTreeMap<DailyKey<'_>, Sums>,
+) -> Result<()> {
     // In the order of the key, so that two nodes that write at once wait for each other instead of dead-locking.
     let rows: Vec<_> = sums.into_iter().collect();
     let mut rest = rows.as_slice();
     while let Some((chunk, after)) = chunk(rest) {
-        let mut args = Vec::with_capacity(chunk.len() * COLUMNS.len());
+        let mut args = Vec::with_capacity(chunk.len() * DAILY.len());
         for ((day, key), s) in chunk {
             args.push(Value::from(&**day));
             args.extend(key.iter().map(|text| Value::from(*text)));
@@ -178,19 +268,13 @@ async fn insert_daily(session: &mut dyn Session, sums: BTreeMap<DailyKey<'_>, Su
             ];
             args.extend(sums.map(Value::from));
         }
-        session.execute(insert("sg_daily", COLUMNS, chunk.len(), &upsert), args).await?;
+        session.execute(Append::Daily.sql(dialect, chunk.len()), args).await?;
         rest = after;
     }
     Ok(())
 }
 
-async fn insert_balances(session: &mut dyn Session, balances: &[Balance]) -> Result<()> {
-    const COLUMNS: &[&str] =
-        &["scope_kind", "scope_id", "metric", "span", "model", "window_start", "settled", "held"];
-    let upsert = format!(
-        "ON CONFLICT ({}) DO UPDATE SET settled = excluded.settled, held = excluded.held",
-        COLUMNS[..6].join(", ")
-    );
+async fn insert_balances(dialect: Dialect, session: &mut dyn Session, balances: &[Balance]) -> Result<()> {
     // The last of several balances of one counter is the one that holds; a statement can't touch a row twice.
     let mut last = BTreeMap::new();
     for b in balances {
@@ -208,7 +292,7 @@ async fn insert_balances(session: &mut dyn Session, balances: &[Balance]) -> Res
     let rows: Vec<_> = last.into_iter().collect();
     let mut rest = rows.as_slice();
     while let Some((chunk, after)) = chunk(rest) {
-        let mut args = Vec::with_capacity(chunk.len() * COLUMNS.len());
+        let mut args = Vec::with_capacity(chunk.len() * BALANCE.len());
         for ((kind, id, metric, span, model, start), (settled, held)) in chunk {
             args.extend::<[Value; 8]>([
                 (*kind).into(),
@@ -221,7 +305,7 @@ async fn insert_balances(session: &mut dyn Session, balances: &[Balance]) -> Res
                 (*held).into(),
             ]);
         }
-        session.execute(insert("sg_balance", COLUMNS, chunk.len(), &upsert), args).await?;
+        session.execute(Append::Balances.sql(dialect, chunk.len()), args).await?;
         rest = after;
     }
     Ok(())
@@ -298,21 +382,6 @@ fn chunk<T>(rows: &[T]) -> Option<(&[T], &[T])> {
     CHUNKS.iter().find_map(|size| rows.split_at_checked(*size))
 }
 
-fn insert(table: &str, columns: &[&str], rows: usize, end: &str) -> Sql {
-    let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
-    for row in 0..rows {
-        sql.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..columns.len() {
-            let comma = if column == 0 { "" } else { ", " };
-            sql.push_str(&format!("{comma}${}", row * columns.len() + column + 1));
-        }
-        sql.push(')');
-    }
-    sql.push(' ');
-    sql.push_str(end);
-    sql.into()
-}
-
 fn scope_kind(word: &str) -> Option<ScopeKind> {
     serde_json::from_value(word.into()).ok()
 }
@@ -342,6 +411,18 @@ mod tests {
             assert_eq!(parse_window(&window.to_string()), Some(window));
         }
         assert_eq!(parse_window("fortnight"), None);
+    }
+
+    #[test]
+    fn statements_number_their_arguments_as_the_dialect_wants() {
+        let sql = Append::Balances.sql(Dialect::Postgres, 4);
+        assert!(
+            sql.contains("VALUES ($1, $2, ") && sql.contains(", $32) ON CONFLICT (scope_kind, "),
+            "{sql}"
+        );
+        let sql = Append::Balances.sql(Dialect::Sqlite, 1);
+        assert!(sql.contains("VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT"), "{sql}");
+        assert!(Append::Daily.sql(Dialect::Sqlite, 1).contains("(day, organization_id, group_id, user_id, key_id, model, channel_id) DO UPDATE SET requests = sg_daily.requests + excluded.requests"));
     }
 
     #[test]
