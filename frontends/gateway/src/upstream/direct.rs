@@ -1,8 +1,10 @@
 //! Upstreams without a proxy: hyper's client by itself. What reqwest does on top for every request (parsing the address
 //! anew, copying headers) costs as much as all of our own decisions.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,17 +14,42 @@ use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use sluicegate_core::Result;
 
 use super::http::{IDLE_FOR, IDLE_PER_HOST, head, root_cause};
 use super::{UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
 
+/// Where the tasks of connections run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tasks {
+    /// The thread whose `LocalSet` they belong to; `None`: anywhere on the runtime.
+    beside: Option<ThreadId>,
+}
+
+impl Tasks {
+    /// In the `LocalSet` that this thread runs: beside the calls that they serve, so that a call which lets others go
+    /// first lets its own connection go first.
+    pub(super) fn local() -> Self {
+        Self { beside: Some(std::thread::current().id()) }
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        if self.beside == Some(std::thread::current().id()) {
+            tokio::task::spawn_local(task);
+        } else {
+            tokio::spawn(task);
+        }
+    }
+}
+
 /// One client with its own pool.
 pub(super) struct Direct(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 impl Direct {
-    pub(super) fn build(extra_ca_file: Option<&str>, connect_ms: u64) -> Result<Self> {
+    pub(super) fn build(tasks: Tasks, extra_ca_file: Option<&str>, connect_ms: u64) -> Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -33,7 +60,7 @@ impl Direct {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
+        let client = Client::builder(tasks)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_FOR)
             .pool_max_idle_per_host(IDLE_PER_HOST)

@@ -15,7 +15,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AF
 use sluicegate_core::channel::Transport;
 use sluicegate_core::{Error, ErrorKind, Result};
 
-use super::direct::Direct;
+use super::direct::{Direct, Tasks};
 use super::{TimedBody, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
 
 /// Idle connections kept for each upstream host and worker.
@@ -27,6 +27,7 @@ pub(super) const IDLE_FOR: Duration = Duration::from_secs(50);
 /// Sends over HTTP/1.1, with pools of its own. Build one on each worker.
 #[derive(Default)]
 pub struct HttpUpstream {
+    tasks: Tasks,
     /// The client for the plain way, where no lock is needed, with the connection timeout that it was built for.
     plain: OnceLock<(u64, Direct)>,
     /// One client for each other way to get there. BOUND: the configuration's distinct transports.
@@ -45,13 +46,18 @@ enum Other {
 }
 
 impl HttpUpstream {
+    /// One whose connections are tasks of the `LocalSet` that runs on this thread.
+    pub fn local() -> Self {
+        Self { tasks: Tasks::local(), ..Self::default() }
+    }
+
     /// The plain client, if this is the plain way.
     fn plain(&self, transport: &Transport, connect_ms: u64) -> Result<Option<&Direct>> {
         if *transport != Transport::default() {
             return Ok(None);
         }
         if self.plain.get().is_none() {
-            let built = Direct::build(None, connect_ms)?;
+            let built = Direct::build(self.tasks, None, connect_ms)?;
             // Another call may have been quicker: its client serves.
             let _ = self.plain.set((connect_ms, built));
         }
@@ -64,7 +70,7 @@ impl HttpUpstream {
             return Ok(Arc::clone(client));
         }
         let client = Arc::new(match transport.proxy {
-            None => Other::Direct(Direct::build(transport.extra_ca_file.as_deref(), connect_ms)?),
+            None => Other::Direct(Direct::build(self.tasks, transport.extra_ca_file.as_deref(), connect_ms)?),
             Some(_) => Other::Proxied(build_client(transport, connect_ms)?),
         });
         Ok(Arc::clone(self.others.lock().entry(key).or_insert(client)))
