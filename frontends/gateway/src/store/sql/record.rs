@@ -68,6 +68,9 @@ impl SqlStore {
     }
 }
 
+/// Texts of statements, by what they do, in whose SQL, and for how many rows.
+type Made = HashMap<(Append, Dialect, usize), &'static str>;
+
 /// A statement that appends, for as many rows as a chunk has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Append {
@@ -83,8 +86,7 @@ enum Append {
 
 impl Append {
     fn sql(self, dialect: Dialect, rows: usize) -> Sql {
-        static MADE: LazyLock<Mutex<HashMap<(Append, Dialect, usize), &'static str>>> =
-            LazyLock::new(Mutex::default);
+        static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
         // BOUND: four statements in the sizes of `CHUNKS` for two dialects. They are made once, as long as they are.
         let made = *MADE
             .lock()
