@@ -18,6 +18,7 @@ pub mod engine;
 pub mod error;
 pub mod health;
 pub mod ids;
+pub mod journal;
 pub mod ledger;
 pub mod limit;
 pub mod money;

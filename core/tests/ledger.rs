@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use sluicegate_core::ids::ModelName;
+use sluicegate_core::ids::{CallId, ModelName};
+use sluicegate_core::journal::{JournalId, Replay, SegmentEnd};
 use sluicegate_core::ledger::{Amounts, Ask, Balance, BoundLimit, Ledger, ReservationId, Reserve};
 use sluicegate_core::limit::{Limit, Metric, Mode, Scope, ScopeKind, ScopeLimits, Window};
 use sluicegate_core::time::Timestamp;
@@ -263,6 +264,7 @@ impl World {
             Step::Reserve { bound, estimate, model, count_request, channel } => {
                 let channel: &[BoundLimit] = if *channel { &self.bound.channel } else { &[] };
                 let ask = Ask {
+                    call: &CallId::from("call"),
                     tenant: &self.bound.tenant,
                     channel,
                     model: if *model { "m" } else { "other" },
@@ -448,6 +450,7 @@ proptest! {
         let now = world.now();
         let before = tallies(&mut world.ledger, &world.bound, now);
         let ask = Ask {
+            call: &CallId::from("call"),
             tenant: &world.bound.tenant,
             channel: &[],
             model: "m",
@@ -495,5 +498,70 @@ proptest! {
             restarted.seed(balance, now);
         }
         prop_assert_eq!(sorted(restarted.balances(now)), balances, "from changes");
+    }
+
+    #[test]
+    fn a_journal_gives_back_what_was_settled_and_what_is_open(
+        limits in chain(),
+        steps in prop::collection::vec(step(), 1..60),
+        stored_at in 0..60usize,
+        rotated_at in 0..60usize,
+    ) {
+        let mut world = World::new(&limits);
+        let now = world.now();
+        world.ledger.start_log(JournalId(7), 40, now);
+        let (mut segments, mut position, mut stored) = (Vec::new(), 40, Vec::new());
+        for (at, step) in steps.iter().enumerate() {
+            if at == stored_at {
+                position = world.ledger.log_position();
+                stored = world.ledger.balances(world.now());
+                // Balances open windows, too; what was carried into them comes after the position only if it was told then.
+                let told = world.ledger.log_position();
+                prop_assert!(told >= position);
+                position = told;
+            }
+            if at == rotated_at {
+                let mut segment = Vec::new();
+                world.ledger.take_log(&mut segment, 0);
+                segments.push(segment);
+                world.ledger.begin_segment(world.now());
+            }
+            world.step(step);
+        }
+        let now = Timestamp::from_ms(world.model.now);
+        let balances = world.ledger.balances(now);
+        let mut segment = Vec::new();
+        let next = world.ledger.take_log(&mut segment, 0);
+        segments.push(segment);
+        let mut replay = Replay::new(position);
+        for (at, segment) in segments.iter().enumerate() {
+            let end = replay.segment(segment, at + 1 == segments.len(), &mut |_| {});
+            prop_assert_eq!(end, Ok(SegmentEnd::Whole));
+        }
+        let recovered = replay.finish();
+        prop_assert_eq!(recovered.next, next);
+        let mut settled: HashMap<_, i64> = HashMap::new();
+        for balance in &stored {
+            let key = (balance.scope.clone(), balance.metric, balance.window, balance.model.clone(), balance.window_start);
+            *settled.entry(key).or_default() += balance.settled;
+        }
+        for (key, start, amount) in &recovered.settled {
+            let key = (key.scope.clone(), key.metric, key.window, key.model.clone(), *start);
+            *settled.entry(key).or_default() += amount;
+        }
+        for balance in &balances {
+            let key = (balance.scope.clone(), balance.metric, balance.window, balance.model.clone(), balance.window_start);
+            prop_assert_eq!(settled.get(&key).copied().unwrap_or_default(), balance.settled, "{:?}", key);
+        }
+        let open: Vec<_> = world.model.open.values().collect();
+        prop_assert_eq!(recovered.open.len(), open.len());
+        let listed = |held: bool| recovered.open.iter().filter(|open| open.held == held).count();
+        prop_assert_eq!(listed(true), open.iter().filter(|open| open.is_held).count());
+        let amounts: i64 = recovered.open.iter().flat_map(|open| &open.holds).map(|(_, _, amount, _)| amount).sum();
+        let reserved: i64 = open.iter().flat_map(|open| &open.parts)
+            .filter(|(key, ..)| !matches!(key.1, Metric::Concurrency | Metric::Requests))
+            .map(|(_, _, _, amount)| amount)
+            .sum();
+        prop_assert_eq!(amounts, reserved);
     }
 }

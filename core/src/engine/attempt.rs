@@ -265,6 +265,7 @@ impl Admission {
 
     fn ask<'a>(&'a self, sizes: &Sizes, channel: &'a [BoundLimit]) -> Ask<'a> {
         Ask {
+            call: &self.call.id,
             tenant: &self.caller.limits,
             channel,
             model: self.models.first().unwrap_or(&self.call.model).as_str(),

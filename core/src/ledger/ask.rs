@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::ids::CallId;
 use crate::limit::{Limit, Metric, Scope, ScopeKind};
 use crate::time::Timestamp;
 
@@ -74,6 +75,8 @@ impl Amounts {
 /// May this attempt go ahead? All limits pass together or nothing is reserved.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
+    /// The call, for those who must find out what became of it.
+    pub call: &'a CallId,
     /// The caller's chain.
     pub tenant: &'a [BoundLimit],
     /// The channel's own limits.

@@ -1,7 +1,7 @@
 //! Balances: what is stored and restored, and an operator's reset.
 
 use super::cell::{Cell, Change, Tally};
-use super::{Balance, CellId, Ledger, list};
+use super::{Balance, CellId, Ledger};
 use crate::limit::Metric;
 use crate::time::Timestamp;
 
@@ -39,7 +39,7 @@ impl Ledger {
     pub fn reset(&mut self, cell: CellId, now: Timestamp) {
         let Some(start) = self.cells.get(cell.0 as usize).map(|it| it.span.start) else { return };
         let listed: Vec<(i64, i64)> = self.held_in(cell);
-        let Self { zone, cells, unstored, .. } = self;
+        let Self { zone, cells, changes, .. } = self;
         let Some(it) = cells.get_mut(cell.0 as usize) else { return };
         it.reset(|bucket| {
             listed
@@ -51,7 +51,7 @@ impl Ledger {
             it.reopen(now, zone);
         }
         it.roll(now, zone);
-        list(unstored, it, cell);
+        changes.note(it, cell);
     }
 
     /// Every counter's balance in its open window (of a rolling one: in each bucket), where it isn't zero.
@@ -68,14 +68,17 @@ impl Ledger {
     /// The balances that have changed since they were last taken, as absolute values: those of windows that have just
     /// ended too, and zeros. For a store that writes behind.
     pub fn take_dirty(&mut self, now: Timestamp) -> Vec<Balance> {
-        let Self { zone, cells, unstored, .. } = self;
+        let Self { zone, cells, changes, .. } = self;
         let mut balances = Vec::new();
+        let mut unstored = std::mem::take(&mut changes.unstored);
         unstored.retain(|id| {
             let Some(cell) = cells.get_mut(id.0 as usize) else { return false };
             cell.roll(now, zone);
+            changes.tell_effects(cell, *id);
             collect(cell, Which::Dirty, &mut balances);
             cell.stored()
         });
+        changes.unstored = unstored;
         balances
     }
 }

@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 use super::ask::{BoundLimit, LimitState};
 use super::ring::Ring;
 use super::window::Span;
-use crate::ids::ModelName;
-use crate::limit::{Metric, Mode, Scope, Window};
+use crate::journal::CounterKey;
+use crate::limit::{Metric, Mode, Window};
 use crate::time::Timestamp;
 
 /// Past windows that one counter remembers for late settlements.
@@ -105,15 +105,6 @@ impl Change {
     }
 }
 
-/// What a counter counts.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) scope: Scope,
-    pub(super) metric: Metric,
-    pub(super) window: Window,
-    pub(super) model: Option<ModelName>,
-}
-
 /// A window that has ended, kept while reservations made in it are open or until its balance is stored.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Past {
@@ -149,11 +140,15 @@ pub(super) struct Cell {
     pub(super) past: Vec<Past>,
     /// The limits last bound to it.
     pub(super) limits: SmallVec<[Box<BoundLimit>; 1]>,
-    pub(super) key: Box<Key>,
+    pub(super) key: Box<CounterKey>,
+    /// What was settled since the log was told: start of the window or bucket, and how much.
+    pub(super) effects: SmallVec<[(i64, i64); 1]>,
+    /// The segment of the log that names this counter.
+    pub(super) named_in: u32,
 }
 
 impl Cell {
-    pub(super) fn new(key: Key) -> Self {
+    pub(super) fn new(key: CounterKey) -> Self {
         let ring = match key.window {
             Window::RollingMs(length_ms) => Some(Box::new(Ring::new(length_ms))),
             _ => None,
@@ -172,6 +167,8 @@ impl Cell {
             past: Vec::new(),
             limits: SmallVec::new(),
             key: Box::new(key),
+            effects: SmallVec::new(),
+            named_in: 0,
         }
     }
 
@@ -224,6 +221,7 @@ impl Cell {
         }
         let carried = carried(over.settled, self.carry_above, next.ordinal.saturating_sub(last.ordinal));
         self.open = Tally { settled: carried, reserved: 0, held: 0 };
+        self.note_effect(next.start, carried);
         if self.escrow != i64::MAX {
             self.escrow = 0;
         }
@@ -257,9 +255,12 @@ impl Cell {
     #[inline]
     fn add_to(&mut self, ordinal: i64, change: Change) -> Change {
         let done = self.open.apply(change);
+        let mut start = self.span.start;
         if let Some(ring) = &mut self.ring {
             ring.apply(ordinal, done);
+            start = ring.start(ordinal);
         }
+        self.note_effect(start, done.settled);
         if change.is_stored() {
             self.dirty = true;
             self.unstored = true;
@@ -283,8 +284,22 @@ impl Cell {
         is_open.then(|| (self.span.start, self.open.apply(change)))
     }
 
+    #[inline]
+    fn note_effect(&mut self, start: i64, settled: i64) {
+        if settled != 0 {
+            self.effects.push((start, settled));
+        }
+    }
+
     /// Sets what is settled in the open window to nothing; `held` says what stays held in each window or bucket.
     pub(super) fn reset(&mut self, held: impl Fn(i64) -> i64) {
+        match &self.ring {
+            Some(ring) => {
+                let buckets = ring.live_buckets(self.span.ordinal).filter(|(_, tally, _)| tally.settled != 0);
+                self.effects.extend(buckets.map(|(start, tally, _)| (start, -tally.settled)));
+            }
+            None => self.note_effect(self.span.start, -self.open.settled),
+        }
         match &mut self.ring {
             Some(ring) => self.open = ring.reset(self.span.ordinal, held),
             None => self.open = Tally { settled: 0, held: held(self.span.start), ..self.open },
@@ -336,12 +351,14 @@ impl Cell {
             let next = self.past.get(at + 1).map_or(self.span, |next| next.span);
             let Some(past) = self.past.get_mut(at) else { return };
             let before = past.tally.settled;
-            past.tally.apply(change);
+            let done = past.tally.apply(change);
             past.dirty |= change.is_stored();
             self.unstored |= change.is_stored();
             let windows = next.ordinal.saturating_sub(past.span.ordinal);
             let more = carried(past.tally.settled, self.carry_above, windows)
                 - carried(before, self.carry_above, windows);
+            let start = past.span.start;
+            self.note_effect(start, done.settled);
             if more <= 0 {
                 return;
             }

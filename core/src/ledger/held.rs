@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::Change;
 use super::reservation::{Entry, Phase};
-use super::{Amounts, CellId, Ledger, ReservationId, Settlement, list};
-use crate::ids::ModelName;
+use super::{Amounts, CellId, Ledger, ReservationId, Settlement};
+use crate::ids::{CallId, ModelName};
+use crate::journal::OpenReservation;
 use crate::limit::{Metric, Scope, Window};
 use crate::time::Timestamp;
 
@@ -17,6 +18,9 @@ pub struct Held {
     pub id: ReservationId,
     /// Since when it is held.
     pub since: Timestamp,
+    /// The call that it was made for, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallId>,
     /// What it holds.
     pub amounts: Vec<HeldAmount>,
 }
@@ -44,7 +48,7 @@ impl Ledger {
     /// The outcome of this attempt is unknown: what it reserved is held, and its concurrency slots are free. `false` if
     /// it isn't open.
     pub fn hold(&mut self, id: ReservationId, now: Timestamp) -> bool {
-        let Self { zone, cells, reservations, unstored, .. } = self;
+        let Self { zone, cells, reservations, changes, .. } = self;
         let Some(reservation) = reservations.get_mut(id).filter(|it| it.phase == Phase::Open) else {
             return false;
         };
@@ -55,9 +59,12 @@ impl Ledger {
             cell.roll(now, zone);
             let held = if entry.is_slot { 0 } else { entry.amount };
             cell.change(entry.start, Change { settled: 0, reserved: -entry.amount, held });
-            list(unstored, cell, CellId(entry.cell));
+            changes.note(cell, CellId(entry.cell));
         }
         reservation.entries.retain(|entry| !entry.is_slot);
+        if let Some(log) = &mut changes.log {
+            log.held(id.0, now);
+        }
         true
     }
 
@@ -78,6 +85,7 @@ impl Ledger {
         self.reservations.iter(Phase::Held).map(|(id, reservation)| Held {
             id,
             since: reservation.since,
+            call: reservation.call.clone(),
             amounts: reservation
                 .entries
                 .iter()
@@ -121,9 +129,28 @@ impl Ledger {
                 amount: counted,
             });
         }
-        let (id, entries) = self.reservations.make(Phase::Held, held.since);
+        let (id, entries) = self.reservations.make(Phase::Held, held.since, held.call.clone());
         entries.extend(restored);
         id
+    }
+
+    /// What a journal says of a reservation whose outcome nobody knows, as [`Self::restore_held`] takes it.
+    pub fn held_of(open: &OpenReservation) -> Held {
+        let amounts = open.holds.iter().map(|(key, start, amount, of_channel)| HeldAmount {
+            scope: key.scope.clone(),
+            metric: key.metric,
+            window: key.window,
+            model: key.model.clone(),
+            window_start: *start,
+            of_channel: *of_channel,
+            amount: *amount,
+        });
+        Held {
+            id: ReservationId(0),
+            since: open.at,
+            call: Some(CallId::from(open.call.as_str())).filter(|call| !call.as_str().is_empty()),
+            amounts: amounts.collect(),
+        }
     }
 
     /// What listed reservations hold in one counter: when the window began, and how much.

@@ -25,6 +25,7 @@
 mod ask;
 mod balance;
 mod cell;
+mod changes;
 mod held;
 mod refusal;
 mod reservation;
@@ -45,9 +46,11 @@ pub use held::{Held, HeldAmount};
 pub use window::{bucket_ms, window_start};
 
 use crate::ids::ModelName;
+use crate::journal::CounterKey;
 use crate::limit::{Metric, Mode, Scope, ScopeLimits, Window};
 use crate::time::Timestamp;
-use cell::{Cell, Change, Key};
+use cell::{Cell, Change};
+use changes::Changes;
 use reservation::{Entry, Phase, Reservations};
 
 /// All counters and open reservations of one engine. See the module's rules.
@@ -57,10 +60,9 @@ pub struct Ledger {
     // BOUND: one for each (scope, metric, window, model) that has ever been bound; their names are bounded where they
     // enter (keys, customers and tags).
     cells: Vec<Cell>,
-    index: HashMap<Key, CellId>,
+    index: HashMap<CounterKey, CellId>,
     reservations: Reservations,
-    /// Counters with balances to be stored.
-    unstored: Vec<CellId>,
+    changes: Changes,
     /// What the ask under way takes, one for each counter: kept to be used again.
     wanted: Vec<Wanted>,
 }
@@ -97,7 +99,7 @@ impl Ledger {
             cells: Vec::new(),
             index: HashMap::new(),
             reservations: Reservations::default(),
-            unstored: Vec::new(),
+            changes: Changes::default(),
             wanted: Vec::new(),
         }
     }
@@ -116,7 +118,7 @@ impl Ledger {
         model: Option<&ModelName>,
     ) -> CellId {
         let window = if metric == Metric::Concurrency { Window::Lifetime } else { window };
-        let key = Key { scope: scope.clone(), metric, window, model: model.cloned() };
+        let key = CounterKey { scope: scope.clone(), metric, window, model: model.cloned() };
         if let Some(id) = self.index.get(&key) {
             return *id;
         }
@@ -160,22 +162,28 @@ impl Ledger {
             }
             Fit::ShortOfEscrow => return Reserve::NeedRefill(self.short_of_escrow()),
         };
-        let (id, entries) = self.reservations.make(Phase::Open, now);
-        for wanted in &self.wanted {
-            let Some(cell) = self.cells.get_mut(wanted.cell.0 as usize) else { continue };
+        let Self { cells, reservations, changes, wanted, .. } = self;
+        let (id, entries) = reservations.make(Phase::Open, now, Some(ask.call.clone()));
+        for wanted in wanted.iter() {
+            let Some(cell) = cells.get_mut(wanted.cell.0 as usize) else { continue };
             if wanted.metric == Metric::Requests {
                 cell.add(Change::settle(wanted.amount));
-                list(&mut self.unstored, cell, wanted.cell);
+                changes.note(cell, wanted.cell);
                 continue;
             }
             let amount = cell.add(Change::reserve(wanted.amount)).reserved;
-            entries.push(Entry {
+            let entry = Entry {
                 cell: wanted.cell.0,
                 of_channel: wanted.of_channel,
                 is_slot: wanted.metric == Metric::Concurrency,
                 start: cell.span.start,
                 amount,
-            });
+            };
+            changes.hold(cell, &entry);
+            entries.push(entry);
+        }
+        if let Some(log) = &mut changes.log {
+            log.reserve(id.0, now, ask.call.as_str());
         }
         let crossed = if crosses_soft { self.crossed(ask, now) } else { SmallVec::new() };
         Reserve::Granted(Grant { id, crossed })
@@ -197,7 +205,7 @@ impl Ledger {
 
     /// Checks every limit and notes in `wanted` what each counter would give.
     fn fit<'a>(&mut self, ask: &Ask<'a>, now: Timestamp) -> Fit<'a> {
-        let Self { zone, cells, unstored, wanted, .. } = self;
+        let Self { zone, cells, changes, wanted, .. } = self;
         wanted.clear();
         let (mut crosses_soft, mut short_of_escrow) = (false, false);
         for (of_channel, limits) in [(false, ask.tenant), (true, ask.channel)] {
@@ -208,7 +216,7 @@ impl Ledger {
                     return Fit::Short { of_channel, bound, asked };
                 };
                 cell.roll(now, zone);
-                list(unstored, cell, bound.cell);
+                changes.note(cell, bound.cell);
                 if bound.limit.mode == Mode::Soft {
                     crosses_soft |= asked > cell.room(bound.limit.max);
                 } else if asked.max(1) > cell.room(bound.limit.max) {
@@ -256,7 +264,7 @@ impl Ledger {
         channel: Amounts,
         now: Timestamp,
     ) -> Option<Settlement> {
-        let Self { zone, cells, reservations, unstored, .. } = self;
+        let Self { zone, cells, reservations, changes, .. } = self;
         let reservation = reservations.get_mut(id)?;
         let mut settlement = Settlement::default();
         for entry in &reservation.entries {
@@ -268,12 +276,15 @@ impl Ledger {
                 (if entry.of_channel { channel } else { tenant }).of(cell.metric).max(0)
             };
             cell.change(entry.start, end_of(reservation.phase, entry.amount, used));
-            list(unstored, cell, CellId(entry.cell));
+            changes.note(cell, CellId(entry.cell));
             if used > 0 {
                 cell.debts(entry.start, now, &mut settlement.debts);
             }
         }
         reservations.end(id);
+        if let Some(log) = &mut changes.log {
+            log.settle(id.0);
+        }
         Some(settlement)
     }
 
@@ -286,7 +297,7 @@ impl Ledger {
     /// Lowers what an open or held reservation has to these amounts, where they are lower; for instance when the input
     /// turns out smaller than its bound. It never raises anything. `false` if the reservation has ended.
     pub fn shrink(&mut self, id: ReservationId, tenant: Amounts, channel: Amounts, now: Timestamp) -> bool {
-        let Self { zone, cells, reservations, unstored, .. } = self;
+        let Self { zone, cells, reservations, changes, .. } = self;
         let Some(reservation) = reservations.get_mut(id) else { return false };
         let phase = reservation.phase;
         for entry in reservation.entries.iter_mut().filter(|entry| !entry.is_slot) {
@@ -295,8 +306,12 @@ impl Ledger {
             let kept =
                 (if entry.of_channel { channel } else { tenant }).of(cell.metric).clamp(0, entry.amount);
             cell.change(entry.start, end_of(phase, entry.amount - kept, 0));
-            list(unstored, cell, CellId(entry.cell));
+            changes.note(cell, CellId(entry.cell));
             entry.amount = kept;
+        }
+        if let Some(log) = &mut changes.log {
+            let kept = reservation.entries.iter().filter(|entry| !entry.is_slot).map(|entry| entry.amount);
+            log.shrink(id.0, kept.collect());
         }
         true
     }
@@ -353,14 +368,5 @@ fn end_of(phase: Phase, amount: i64, used: i64) -> Change {
     match phase {
         Phase::Held => Change { settled: used, reserved: 0, held: -amount },
         Phase::Open | Phase::Free => Change { settled: used, reserved: -amount, held: 0 },
-    }
-}
-
-/// Lists a counter as to be stored, once.
-#[inline]
-fn list(unstored: &mut Vec<CellId>, cell: &mut Cell, id: CellId) {
-    if cell.unstored && !cell.listed {
-        cell.listed = true;
-        unstored.push(id);
     }
 }

@@ -1,6 +1,6 @@
 //! Why nothing was reserved: made only once an ask has been found not to fit.
 
-use super::{Ask, BoundLimit, Ledger, LimitState, Refusal, asked, list};
+use super::{Ask, BoundLimit, Ledger, LimitState, Refusal, asked};
 use crate::limit::{Metric, Mode};
 use crate::time::Timestamp;
 
@@ -46,10 +46,10 @@ impl Ledger {
     /// How a limit stands towards `wanted`. The check that found the first one short may not have come as far as this
     /// one, so its window may still have to be opened.
     pub(super) fn stands(&mut self, bound: &BoundLimit, wanted: i64, now: Timestamp) -> LimitState {
-        let Self { zone, cells, unstored, .. } = self;
+        let Self { zone, cells, changes, .. } = self;
         let Some(cell) = cells.get_mut(bound.cell.0 as usize) else { return unknown(bound) };
         cell.roll(now, zone);
-        list(unstored, cell, bound.cell);
+        changes.note(cell, bound.cell);
         cell.state(bound, wanted, now)
     }
 }

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::ask::ReservationId;
+use crate::ids::CallId;
 use crate::time::Timestamp;
 
 /// What a reservation has in one counter.
@@ -37,6 +38,8 @@ pub(super) struct Reservation {
     /// When it was made; once it is held, when it became so.
     pub(super) since: Timestamp,
     pub(super) entries: Entries,
+    /// The call that it is for, for those who must find out what became of it.
+    pub(super) call: Option<CallId>,
 }
 
 /// A slab: places are used again, ids are not.
@@ -48,15 +51,27 @@ pub(super) struct Reservations {
 
 impl Reservations {
     /// Makes one without entries.
-    pub(super) fn make(&mut self, phase: Phase, since: Timestamp) -> (ReservationId, &mut Entries) {
+    pub(super) fn make(
+        &mut self,
+        phase: Phase,
+        since: Timestamp,
+        call: Option<CallId>,
+    ) -> (ReservationId, &mut Entries) {
         let at = self.free.pop().map_or(self.places.len(), |at| at as usize);
         if at >= self.places.len() {
-            self.places.push(Reservation { generation: 0, phase, since, entries: Entries::new() });
+            self.places.push(Reservation {
+                generation: 0,
+                phase,
+                since,
+                entries: Entries::new(),
+                call: None,
+            });
         }
         // INVARIANT: a free place is one of `places`, and so is the one just added.
         let place = &mut self.places[at];
         place.phase = phase;
         place.since = since;
+        place.call = call;
         (id(at, place.generation), &mut place.entries)
     }
 
@@ -71,6 +86,7 @@ impl Reservations {
         let Some(place) = self.get_mut(id) else { return };
         place.phase = Phase::Free;
         place.entries.clear();
+        place.call = None;
         // A place whose generations are used up stays empty for good.
         let Some(next) = place.generation.checked_add(1) else { return };
         place.generation = next;

@@ -1,6 +1,7 @@
 //! The rules one by one. Random histories are in `tests/ledger.rs`.
 
 use super::*;
+use crate::ids::CallId;
 use crate::limit::{Limit, ScopeKind};
 
 const MINUTE_MS: i64 = 60_000;
@@ -43,6 +44,7 @@ impl Fixture {
 
     fn ask_with(&mut self, bound: Amounts, estimate: Amounts, first: bool, now: i64) -> Reserve {
         let ask = Ask {
+            call: &CallId::from("call"),
             tenant: &self.tenant,
             channel: &self.channel,
             model: "m",
