@@ -6,29 +6,38 @@ use crate::limit::Metric;
 use crate::time::Timestamp;
 
 impl Ledger {
-    /// Adds a stored balance, at start; of a rolling window one for each bucket. One whose window has passed is
-    /// ignored. One of a window that hasn't begun yet opens that window: the clock has gone back since.
-    pub fn seed(&mut self, balance: &Balance, now: Timestamp) {
+    /// Adds a stored balance, at start; of a rolling window one for each bucket. Those of one counter come oldest first:
+    /// one whose window is before another's is ignored. One of a window that hasn't begun yet opens that window: the
+    /// clock has gone back since.
+    pub fn seed(&mut self, balance: &Balance) {
         if balance.metric == Metric::Concurrency {
             return;
         }
         let cell = self.cell(&balance.scope, balance.metric, balance.window, balance.model.as_ref());
         let change = Change { settled: balance.settled.max(0), held: balance.held.max(0), reserved: 0 };
-        self.restore(cell, balance.window_start.as_ms(), change, now);
+        self.restore(cell, balance.window_start.as_ms(), change);
+    }
+
+    /// Counts what was used before its counter was there: it is stored and logged like what is settled now. What belongs
+    /// into a window that has passed is ignored.
+    pub fn plant(&mut self, balance: &Balance, now: Timestamp) {
+        if balance.metric == Metric::Concurrency {
+            return;
+        }
+        let id = self.cell(&balance.scope, balance.metric, balance.window, balance.model.as_ref());
+        let Self { zone, cells, changes, .. } = self;
+        let Some(cell) = cells.get_mut(id.0 as usize) else { return };
+        cell.roll(now, zone);
+        cell.change(balance.window_start.as_ms(), Change::settle(balance.settled.max(0)));
+        changes.note(cell, id);
     }
 
     /// Adds to the window that began at `start` without listing it as to be stored. Returns where and what was added;
     /// `None` if the window has passed.
-    pub(super) fn restore(
-        &mut self,
-        cell: CellId,
-        start: i64,
-        change: Change,
-        now: Timestamp,
-    ) -> Option<(i64, i64)> {
+    pub(super) fn restore(&mut self, cell: CellId, start: i64, change: Change) -> Option<(i64, i64)> {
         let Self { zone, cells, .. } = self;
         let cell = cells.get_mut(cell.0 as usize)?;
-        cell.roll(now, zone);
+        // Not to the present: what a window has over a corrected limit is carried once that limit is bound.
         cell.roll(Timestamp::from_ms(start), zone);
         cell.restore(start, change).map(|(start, done)| (start, done.held))
     }
@@ -56,10 +65,11 @@ impl Ledger {
 
     /// Every counter's balance in its open window (of a rolling one: in each bucket), where it isn't zero.
     pub fn balances(&mut self, now: Timestamp) -> Vec<Balance> {
-        let Self { zone, cells, .. } = self;
+        let Self { zone, cells, changes, .. } = self;
         let mut balances = Vec::new();
-        for cell in cells {
+        for (id, cell) in (0..).map(CellId).zip(cells) {
             cell.roll(now, zone);
+            changes.note(cell, id);
             collect(cell, Which::NonZero, &mut balances);
         }
         balances

@@ -110,6 +110,8 @@ impl Change {
 pub(super) struct Past {
     pub(super) span: Span,
     pub(super) tally: Tally,
+    /// Reservations made in it that haven't ended, of nothing too.
+    claims: u32,
     pub(super) dirty: bool,
 }
 
@@ -120,6 +122,8 @@ pub(super) struct Cell {
     pub(super) span: Span,
     /// What is in it; of a rolling one, in all its buckets.
     pub(super) open: Tally,
+    /// Reservations made in the open window that haven't ended: one of nothing may settle something. Unused with a ring.
+    claims: u32,
     /// The least max of its strict limits; `i64::MAX` without one.
     pub(super) strict_max: i64,
     /// The least max of its corrected limits: what is settled above it is carried over. `i64::MAX` without one.
@@ -156,6 +160,7 @@ impl Cell {
         Self {
             span: Span::NEVER,
             open: Tally::default(),
+            claims: 0,
             strict_max: i64::MAX,
             carry_above: i64::MAX,
             escrow: i64::MAX,
@@ -214,9 +219,9 @@ impl Cell {
             ring.advance(last.ordinal, next.ordinal, &mut self.open);
             return;
         }
-        let over = self.open;
-        if over.is_open() || self.dirty || !self.past.is_empty() {
-            self.past.push(Past { span: last, tally: over, dirty: self.dirty });
+        let (over, claims) = (self.open, std::mem::take(&mut self.claims));
+        if over.is_open() || claims > 0 || self.dirty || !self.past.is_empty() {
+            self.past.push(Past { span: last, tally: over, claims, dirty: self.dirty });
             self.prune();
         }
         let carried = carried(over.settled, self.carry_above, next.ordinal.saturating_sub(last.ordinal));
@@ -232,7 +237,8 @@ impl Cell {
     /// Forgets past windows that nobody needs.
     pub(super) fn prune(&mut self) {
         let spare = |at: usize, past: &Past, len: usize| {
-            len - at > PAST_MAX || !past.tally.is_open() && (!past.dirty || len - at > UNSTORED_MAX)
+            let is_open = past.tally.is_open() || past.claims > 0;
+            len - at > PAST_MAX || !is_open && (!past.dirty || len - at > UNSTORED_MAX)
         };
         let len = self.past.len();
         let gone = self.past.iter().enumerate().take_while(|(at, past)| spare(*at, past, len)).count();
@@ -340,6 +346,23 @@ impl Cell {
             self.add(change);
         } else if let Some(at) = self.past.iter().position(|past| past.span.start == start) {
             self.change_past(at, change);
+            self.prune();
+        }
+    }
+
+    /// A reservation is made in the open window.
+    #[inline]
+    pub(super) fn claim(&mut self) {
+        self.claims = self.claims.saturating_add(1);
+    }
+
+    /// A reservation made in the window that began at `start` has ended.
+    #[inline]
+    pub(super) fn unclaim(&mut self, start: i64) {
+        if start == self.span.start {
+            self.claims = self.claims.saturating_sub(1);
+        } else if let Some(past) = self.past.iter_mut().find(|past| past.span.start == start) {
+            past.claims = past.claims.saturating_sub(1);
             self.prune();
         }
     }

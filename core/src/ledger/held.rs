@@ -108,7 +108,7 @@ impl Ledger {
     /// Lists a reservation again that was held (or open, and so has no known outcome) when the host stopped, under a new
     /// id. What it held in windows that have passed doesn't count. Balances seeded beside it must not have it in their
     /// `held` too.
-    pub fn restore_held(&mut self, held: &Held, now: Timestamp) -> ReservationId {
+    pub fn restore_held(&mut self, held: &Held) -> ReservationId {
         let mut restored = Vec::with_capacity(held.amounts.len());
         for amount in &held.amounts {
             // Requests were settled and slots freed.
@@ -117,8 +117,12 @@ impl Ledger {
             }
             let cell = self.cell(&amount.scope, amount.metric, amount.window, amount.model.as_ref());
             let start = amount.window_start.as_ms();
-            let kept =
-                self.restore(cell, start, Change { held: amount.amount.max(0), ..Change::default() }, now);
+            let kept = self.restore(cell, start, Change { held: amount.amount.max(0), ..Change::default() });
+            if kept.is_some()
+                && let Some(cell) = self.cell_mut(cell)
+            {
+                cell.claim();
+            }
             // INVARIANT: an entry's amount is what its window counts, so that ending it frees no other's.
             let (start, counted) = kept.unwrap_or((start, amount.amount.max(0)));
             restored.push(Entry {

@@ -172,6 +172,7 @@ impl Ledger {
                 continue;
             }
             let amount = cell.add(Change::reserve(wanted.amount)).reserved;
+            cell.claim();
             let entry = Entry {
                 cell: wanted.cell.0,
                 of_channel: wanted.of_channel,
@@ -280,6 +281,7 @@ impl Ledger {
             if used > 0 {
                 cell.debts(entry.start, now, &mut settlement.debts);
             }
+            cell.unclaim(entry.start);
         }
         reservations.end(id);
         if let Some(log) = &mut changes.log {

@@ -101,6 +101,15 @@ fn a_settlement_after_midnight_lands_in_the_day_before() {
 }
 
 #[test]
+fn a_reservation_of_nothing_keeps_its_window_too() {
+    let mut it = Fixture::tenant(vec![limit(Metric::OutputTokens, Window::Minute, 100, Mode::Corrected)]);
+    let id = it.granted(tokens(5, 0), 0);
+    assert_eq!(it.stands(0, MINUTE_MS), (0, 0, 0));
+    it.settle(id, tokens(5, 130), MINUTE_MS);
+    assert_eq!(it.stands(0, MINUTE_MS), (30, 0, 0), "what its minute has over the limit is carried");
+}
+
+#[test]
 fn what_was_not_stored_before_its_window_ended_still_is() {
     let mut it = Fixture::tenant(vec![Limit::strict(Metric::Requests, Window::Minute, 100)]);
     for minute in 0..5 {
@@ -242,12 +251,12 @@ fn a_held_reservation_stops_counting_with_its_window_and_stays_listed() {
     assert_eq!(held[0].amounts[0].window_start, at(0));
 
     let mut after = Fixture::tenant(vec![Limit::strict(Metric::OutputTokens, Window::Day, 100)]);
-    let restored = after.ledger.restore_held(&held[0], at(5));
+    let restored = after.ledger.restore_held(&held[0]);
     assert_eq!(after.stands(0, 5), (0, 0, 100));
     after.ledger.reconcile(restored, tokens(0, 30), tokens(0, 30), at(6));
     assert_eq!(after.stands(0, 6), (30, 0, 0));
     // Restored the day after it counts nowhere, and frees nothing when it ends.
-    let restored = after.ledger.restore_held(&held[0], at(DAY_MS));
+    let restored = after.ledger.restore_held(&held[0]);
     after.granted(tokens(0, 100), DAY_MS);
     assert!(after.ledger.release(restored, at(DAY_MS)));
     assert_eq!(after.stands(0, DAY_MS), (0, 100, 0));
@@ -347,7 +356,7 @@ fn a_reset_keeps_what_is_open_and_what_is_listed() {
         let cell = it.tenant[0].cell;
         let mut stored = it.ledger.balances(at(0)).remove(0);
         stored.held = 10;
-        it.ledger.seed(&stored, at(0));
+        it.ledger.seed(&stored);
         assert_eq!(it.stands(0, 0), (40, 40, 40), "a seed adds");
         it.ledger.reset(cell, at(0));
         assert_eq!(it.stands(0, 0), (0, 40, 30), "{window}");
@@ -377,12 +386,12 @@ fn seeds_of_the_past_are_ignored_and_of_the_future_believed() {
         settled,
         held: 0,
     };
-    it.ledger.seed(&balance(0, 3), at(DAY_MS + 1));
+    it.ledger.seed(&balance(0, 3));
     assert_eq!(it.stands(0, DAY_MS + 1), (0, 0, 0));
-    it.ledger.seed(&balance(DAY_MS, 2), at(DAY_MS + 1));
-    it.ledger.seed(&balance(DAY_MS, -7), at(DAY_MS + 1));
+    it.ledger.seed(&balance(DAY_MS, 2));
+    it.ledger.seed(&balance(DAY_MS, -7));
     assert_eq!(it.stands(0, DAY_MS + 1), (2, 0, 0));
-    it.ledger.seed(&balance(2 * DAY_MS, 4), at(DAY_MS + 1));
+    it.ledger.seed(&balance(2 * DAY_MS, 4));
     assert_eq!(it.stands(0, DAY_MS + 1), (4, 0, 0));
 }
 
