@@ -151,6 +151,11 @@ impl Engine {
         Arc::new(BoundCaller { caller, limits, bounds_output })
     }
 
+    /// The ledger, for a journal that writes what it logs.
+    pub fn shared_ledger(&self) -> Arc<Mutex<Ledger>> {
+        Arc::clone(&self.ledger)
+    }
+
     /// The ledger, for hosts that store and restore balances. Hold it briefly: every call needs it.
     pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock()

@@ -25,7 +25,7 @@ mod varint;
 pub use event::{CounterKey, Effect, Event, Hold};
 pub use frame::MAGIC;
 pub use log::Log;
-pub use replay::{Flaw, OpenReservation, Recovered, Replay, SegmentEnd};
+pub use replay::{Flaw, OpenReservation, Recovered, Replay, SegmentEnd, segment_journal};
 
 /// Names a journal for good: a data directory's. Random, made with the first segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

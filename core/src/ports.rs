@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::channel::Channel;
 use crate::error::Result;
 use crate::ids::{ChannelId, ModelName};
+use crate::journal::JournalId;
 use crate::ledger::Balance;
 use crate::record::UsageRecord;
 use crate::tenant::{Caller, Preference};
@@ -96,17 +97,38 @@ pub struct Verdict {
     pub tags: Vec<String>,
 }
 
+/// How far a journal's events are in the database: everything before `position`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The journal.
+    pub journal: JournalId,
+    /// The number of the first event that isn't.
+    pub position: u64,
+}
+
 /// Where usage records and balances are kept.
 ///
 /// `append` must be atomic: all or none of a batch. It must be idempotent by call id: appending a record again changes
 /// nothing.
 #[async_trait]
 pub trait RecordStore: Send + Sync {
-    /// Appends records, and stores the balances as they stand after them, in one transaction.
+    /// Appends records, and stores the balances as they stand after them and how far the journal's events are in both,
+    /// in one transaction.
     ///
     /// # Errors
     /// `Store` when nothing was written; the caller keeps the batch and tries again.
-    async fn append(&self, records: &[UsageRecord], balances: &[Balance]) -> Result<()>;
+    async fn append(
+        &self,
+        records: &[UsageRecord],
+        balances: &[Balance],
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<()>;
+
+    /// How far a journal's events are stored: the number of the first that isn't; 0 for a journal that never wrote here.
+    ///
+    /// # Errors
+    /// `Store`.
+    async fn position(&self, journal: JournalId) -> Result<u64>;
 
     /// Every stored balance, at start.
     ///

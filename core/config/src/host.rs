@@ -71,14 +71,14 @@ impl Default for HostSettings {
     }
 }
 
-/// What the journal survives.
+/// What the journal's writes survive before a call goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Durability {
-    /// The end of the process, however sudden.
+    /// The end of the process, by whatever signal: the operating system has them.
     #[default]
     Process,
-    /// The end of power: each batch is flushed to the disk.
+    /// The end of power too: the disk has them. Calls that run at the same time share one `fdatasync`.
     Power,
 }
 

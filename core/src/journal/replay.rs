@@ -341,3 +341,14 @@ fn was_durable(bytes: &[u8], at: usize, expected: u64) -> bool {
     }
     false
 }
+
+/// Which journal a segment belongs to; `None` when it isn't one, or its first event can't be read.
+pub fn segment_journal(bytes: &[u8]) -> Option<JournalId> {
+    let Read::Frame(payload, _) = frame::read(bytes.strip_prefix(&MAGIC).map(|_| bytes)?, MAGIC.len()) else {
+        return None;
+    };
+    match Event::read(payload)? {
+        (_, Event::Segment { journal, .. }) => Some(journal),
+        _ => None,
+    }
+}

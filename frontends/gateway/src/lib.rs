@@ -10,6 +10,7 @@
 mod answer;
 mod clock;
 mod gateway;
+pub mod journal;
 mod load;
 mod master;
 mod running;

@@ -124,7 +124,7 @@ async fn write_all(store: &dyn Store, engine: &Engine, clock: &dyn Clock, record
         let batch = records.get(at * BATCH..records.len().min((at + 1) * BATCH)).unwrap_or(&[]);
         // Balances are absolute and already hold what the last record settled, so they go with the last batch.
         let with = if at == last { balances.as_slice() } else { &[] };
-        while let Err(error) = store.append(batch, with).await {
+        while let Err(error) = store.append(batch, with, None).await {
             tracing::error!(%error, records = batch.len(), "usage records can't be written; trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(RETRY_MAX);

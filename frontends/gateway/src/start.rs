@@ -116,7 +116,7 @@ pub(crate) async fn restore(engine: &Engine, store: &dyn Store, clock: &dyn Cloc
     let now = clock.now();
     let mut ledger = engine.ledger();
     for balance in &balances {
-        ledger.seed(balance, now);
+        ledger.seed(balance);
     }
     // What was just read needs no writing back.
     ledger.take_dirty(now);

@@ -41,7 +41,7 @@ impl Admin {
             let cell = ledger.cell(scope, limit.metric, limit.window, limit.model.as_ref());
             // The counter may be left over from a limit that was removed: then it has missed what came since.
             ledger.reset(cell, now);
-            balances.iter().for_each(|balance| ledger.seed(balance, now));
+            balances.iter().for_each(|balance| ledger.plant(balance, now));
         }
     }
 

@@ -15,8 +15,9 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
+use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::Balance;
-use sluicegate_core::ports::RecordStore;
+use sluicegate_core::ports::{Checkpoint, RecordStore};
 use sluicegate_core::{
     Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization, OrganizationId, Result, Timestamp,
     UsageRecord, User, UserId,
@@ -175,8 +176,17 @@ impl Where {
 
 #[async_trait]
 impl RecordStore for SqlStore {
-    async fn append(&self, records: &[UsageRecord], balances: &[Balance]) -> Result<()> {
-        self.append_batch(records, balances).await
+    async fn append(
+        &self,
+        records: &[UsageRecord],
+        balances: &[Balance],
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<()> {
+        self.append_batch(records, balances, checkpoint).await
+    }
+
+    async fn position(&self, journal: JournalId) -> Result<u64> {
+        self.stored_position(journal).await
     }
 
     async fn balances(&self) -> Result<Vec<Balance>> {

@@ -62,7 +62,7 @@ async fn used() -> World {
         record("e", now - 1_000, "k2", g, None),
         record("f", now - 1_000, "k9", None, u),
     ];
-    w.store.append(&records, &[]).await.unwrap();
+    w.store.append(&records, &[], None).await.unwrap();
     w
 }
 
@@ -135,7 +135,7 @@ async fn raising_lowering_and_restoring_a_limit_loses_nothing() {
     assert_eq!(set(day(1)).await, Some((1, 2, 0)));
     assert_eq!(set(day(5)).await, Some((5, 2, 3)));
     assert_eq!(set(Patch::Clear).await, None);
-    w.store.append(&[record("g", w.clock.now().as_ms(), "k1", None, None)], &[]).await.unwrap();
+    w.store.append(&[record("g", w.clock.now().as_ms(), "k1", None, None)], &[], None).await.unwrap();
     assert_eq!(set(day(10)).await, Some((10, 3, 7)), "what was used without the limit counts too, and once");
     assert_eq!(set(day(10)).await, Some((10, 3, 7)));
     let negative = Patch::Set(Limits(vec![Limit::strict(Metric::Requests, Window::Day, -1)]));

@@ -6,7 +6,10 @@ use sluicegate_core::{Error, ErrorKind, Result};
 use super::{Database, Dialect, Session};
 
 /// Every step, in order. A step is never changed once released: what is wrong with it is mended by the next one.
-const STEPS: &[(&str, &str)] = &[("initial", include_str!("../../../migrations/0001_initial.sql"))];
+const STEPS: &[(&str, &str)] = &[
+    ("initial", include_str!("../../../migrations/0001_initial.sql")),
+    ("journal", include_str!("../../../migrations/0002_journal.sql")),
+];
 
 /// A number that no other program locks on: `sluiceg8` in ASCII.
 #[cfg(feature = "postgres")]

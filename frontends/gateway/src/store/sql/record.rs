@@ -5,7 +5,9 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
+use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::Balance;
+use sluicegate_core::ports::Checkpoint;
 use sluicegate_core::{
     Metric, ModelName, OutcomeClass, Result, Scope, ScopeKind, Timestamp, Usage, UsageRecord, Window,
 };
@@ -22,7 +24,12 @@ const CHUNKS: [usize; 4] = [64, 16, 4, 1];
 type DailyKey<'a> = (Arc<str>, [&'a str; 6]);
 
 impl SqlStore {
-    pub(super) async fn append_batch(&self, records: &[UsageRecord], balances: &[Balance]) -> Result<()> {
+    pub(super) async fn append_batch(
+        &self,
+        records: &[UsageRecord],
+        balances: &[Balance],
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<()> {
         let dialect = self.database.dialect();
         let mut session = self.database.begin().await?;
         let sums = if insert_records(dialect, &mut *session, records).await? {
@@ -38,7 +45,17 @@ impl SqlStore {
         };
         insert_daily(dialect, &mut *session, sums).await?;
         insert_balances(dialect, &mut *session, balances).await?;
+        if let Some(checkpoint) = checkpoint {
+            set_position(&mut *session, checkpoint).await?;
+        }
         session.commit().await
+    }
+
+    pub(super) async fn stored_position(&self, journal: JournalId) -> Result<u64> {
+        let sql = "SELECT position FROM sg_journal WHERE id = $1";
+        let rows = self.fetch(sql, vec![journal.to_string().into()]).await?;
+        let position = rows.into_iter().next().map_or(Ok(0), |mut row| row.int())?;
+        Ok(u64::try_from(position).unwrap_or_default())
     }
 
     pub(super) async fn list_balances(&self) -> Result<Vec<Balance>> {
@@ -70,6 +87,15 @@ impl SqlStore {
 
 /// Texts of statements, by what they do, in whose SQL, and for how many rows.
 type Made = HashMap<(Append, Dialect, usize), &'static str>;
+
+async fn set_position(session: &mut dyn Session, checkpoint: Checkpoint) -> Result<()> {
+    const SQL: &str = "INSERT INTO sg_journal (id, position) VALUES ($1, $2) \
+         ON CONFLICT (id) DO UPDATE SET position = excluded.position";
+    // INVARIANT: a journal of 2⁶³ events would take thousands of years.
+    let position = i64::try_from(checkpoint.position).unwrap_or(i64::MAX);
+    let args = vec![checkpoint.journal.to_string().into(), position.into()];
+    session.execute(SQL.into(), args).await.map(drop)
+}
 
 /// A statement that appends, for as many rows as a chunk has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
