@@ -81,10 +81,12 @@ enum Append {
     Balances,
 }
 
+/// The text of each statement that was made.
+type Made = HashMap<(Append, Dialect, usize), &'static str>;
+
 impl Append {
     fn sql(self, dialect: Dialect, rows: usize) -> Sql {
-        static MADE: LazyLock<Mutex<HashMap<(Append, Dialect, usize), &'static str>>> =
-            LazyLock::new(Mutex::default);
+        static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
         // BOUND: four statements in the sizes of `CHUNKS` for two dialects. They are made once, as long as they are.
         let made = *MADE
             .lock()
@@ -391,7 +393,7 @@ fn parse_metric(word: &str) -> Option<Metric> {
 }
 
 /// Reads what [`Window`]'s `Display` wrote.
-fn parse_window(word: &str) -> Option<Window> {
+pub(super) fn parse_window(word: &str) -> Option<Window> {
     if let Some(ms) = word.strip_prefix("rolling:") {
         return ms.strip_suffix("ms")?.parse().ok().map(Window::RollingMs);
     }
