@@ -53,7 +53,10 @@ const TRIES: usize = 5;
 #[async_trait]
 pub trait AdminHost: Send + Sync {
     /// Waits until every record of a finished call is stored, so that what is read next holds it.
-    async fn flush_records(&self);
+    ///
+    /// # Errors
+    /// `Store` when they can't be stored at the moment.
+    async fn flush_records(&self) -> Result<()>;
 
     /// Takes changed channels and policies into use.
     ///

@@ -1,6 +1,7 @@
 //! A call under way: it is finished exactly once, whatever happens to whoever drives it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sluicegate_core::engine::{Admission, Attempt};
 use sluicegate_core::{Call, Outcome, OutcomeClass, ScopeKind, Timestamp, Usage, UsageSource};
@@ -31,6 +32,7 @@ impl std::fmt::Debug for Running {
 impl Running {
     pub(crate) fn new(inner: Arc<Inner>, admission: Box<Admission>) -> Self {
         let facts = Facts { id: Some(admission.call().id.clone()), ..Facts::default() };
+        inner.under_way.fetch_add(1, Ordering::AcqRel);
         Self { inner, admission: Some(admission), facts, sent: false, status: None, first_byte_at: None }
     }
 
@@ -98,6 +100,7 @@ impl Running {
         let record = self.inner.engine.finish(admission, error, now);
         self.facts.spend = (!self.facts.unpriced).then_some(record.spend);
         self.inner.records.push(record);
+        self.inner.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// What is left of the caller's own limits, as of now.

@@ -35,6 +35,7 @@ pub(crate) async fn serve(
     upstream: &dyn Upstream,
     inbound: Inbound,
 ) -> Result<Answer, Box<Rejection>> {
+    inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
     let scanned =
         scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;

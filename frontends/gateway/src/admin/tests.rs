@@ -25,7 +25,9 @@ struct Host {
 
 #[async_trait]
 impl AdminHost for Host {
-    async fn flush_records(&self) {}
+    async fn flush_records(&self) -> Result<()> {
+        Ok(())
+    }
 
     async fn reload(&self) -> Result<()> {
         self.reloads.fetch_add(1, Ordering::SeqCst);
