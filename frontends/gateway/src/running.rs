@@ -78,8 +78,15 @@ impl Running {
         retry_after_ms: Option<u64>,
     ) {
         let Some(admission) = self.admission.as_deref_mut() else { return };
-        let (usage, source) = observed
-            .map_or((Usage::default(), UsageSource::None), |o| o.settlement(admission.call().input_estimate));
+        let (usage, source) = match observed {
+            Some(observed) => observed.settlement(admission.call().input_estimate),
+            // An answer had begun that nobody read to its end: what it was asked is used up.
+            None if self.status.is_some_and(|status| (200..300).contains(&status)) => {
+                let input = admission.call().input_estimate;
+                (Usage { input_uncached: input, ..Usage::default() }, UsageSource::Counted)
+            }
+            None => (Usage::default(), UsageSource::None),
+        };
         let outcome = Outcome {
             class,
             status: self.status,
