@@ -11,6 +11,7 @@ mod answer;
 mod clock;
 mod gateway;
 mod load;
+mod maintain;
 mod master;
 mod running;
 mod serve;

@@ -1,6 +1,7 @@
 //! A call under way: it is finished exactly once, whatever happens to whoever drives it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sluicegate_core::engine::{Admission, Attempt};
 use sluicegate_core::{Call, Outcome, OutcomeClass, ScopeKind, Timestamp, Usage, UsageSource};
@@ -31,6 +32,7 @@ impl std::fmt::Debug for Running {
 impl Running {
     pub(crate) fn new(inner: Arc<Inner>, admission: Box<Admission>) -> Self {
         let facts = Facts { id: Some(admission.call().id.clone()), ..Facts::default() };
+        inner.under_way.fetch_add(1, Ordering::AcqRel);
         Self { inner, admission: Some(admission), facts, sent: false, status: None, first_byte_at: None }
     }
 
@@ -76,8 +78,15 @@ impl Running {
         retry_after_ms: Option<u64>,
     ) {
         let Some(admission) = self.admission.as_deref_mut() else { return };
-        let (usage, source) = observed
-            .map_or((Usage::default(), UsageSource::None), |o| o.settlement(admission.call().input_estimate));
+        let (usage, source) = match observed {
+            Some(observed) => observed.settlement(admission.call().input_estimate),
+            // An answer had begun that nobody read to its end: what it was asked is used up.
+            None if self.status.is_some_and(|status| (200..300).contains(&status)) => {
+                let input = admission.call().input_estimate;
+                (Usage { input_uncached: input, ..Usage::default() }, UsageSource::Counted)
+            }
+            None => (Usage::default(), UsageSource::None),
+        };
         let outcome = Outcome {
             class,
             status: self.status,
@@ -98,6 +107,7 @@ impl Running {
         let record = self.inner.engine.finish(admission, error, now);
         self.facts.spend = (!self.facts.unpriced).then_some(record.spend);
         self.inner.records.push(record);
+        self.inner.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// What is left of the caller's own limits, as of now.

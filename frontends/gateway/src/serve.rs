@@ -35,11 +35,13 @@ pub(crate) async fn serve(
     upstream: &dyn Upstream,
     inbound: Inbound,
 ) -> Result<Answer, Box<Rejection>> {
+    inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
     let scanned =
         scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;
     refuse_unbounded(&scanned, &caller)?;
     let call = facts_of(inner, &scanned, &inbound);
+    let call = keepable(call).map_err(Rejection::new)?;
     let (now, seed) = (inner.clock.now(), inner.seed());
     let admission = match inner.engine.admit(call.clone(), &caller, now, seed) {
         Ok(admission) => admission,
@@ -124,6 +126,26 @@ fn facts_of(inner: &Inner, scanned: &Scanned, inbound: &Inbound) -> Call {
     call
 }
 
+/// No model's name is longer, in bytes. It is part of keys in the database, which have an end there, too.
+const MODEL_MAX: usize = 256;
+/// What callers say about themselves is cut here, in bytes: it is in each record.
+const LABEL_MAX: usize = 512;
+
+/// The call with nothing in it that its record couldn't hold.
+///
+/// # Errors
+/// `InvalidRequest` when the model's name is too long to be one.
+pub(crate) fn keepable(mut call: Call) -> Result<Call, Error> {
+    if call.model.as_str().len() > MODEL_MAX {
+        let message = format!("`model` is longer than {MODEL_MAX} bytes, and no model has such a name");
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "model"));
+    }
+    for label in call.customer.iter_mut().chain(&mut call.tags) {
+        label.truncate(label.floor_char_boundary(LABEL_MAX));
+    }
+    Ok(call)
+}
+
 /// The call is over without an answer: the last upstream's error, or the denial.
 fn end_without_answer(
     inner: &Inner,
@@ -159,7 +181,7 @@ async fn attempt_once(
         Err((class, rejection)) => return failed(running, class, rejection, None),
     };
     running.facts.losses = prepared.losses.iter().map(ToString::to_string).collect();
-    running.facts.losses.extend(dropped_fields(scanned).map(|field| format!("{field}: dropped")));
+    running.facts.losses.extend(dropped_fields(scanned, attempt).map(|field| format!("{field}: dropped")));
     let Some(target) = inner.targets.load().get(attempt.channel(), attempt.endpoint()) else {
         tracing::warn!(channel = %attempt.channel().name, "the channel has no usable address or credential");
         let report = Report::new(
@@ -180,22 +202,22 @@ async fn attempt_once(
         timeouts: attempt.timeouts,
         stream: scanned.facts().stream,
     };
-    let deadline = deadline_of(attempt, inner.clock.now());
+    let due = Due::of(attempt, inner.clock.now());
     running.mark_sent();
     let sent = async {
         if request.target.is_mock() { MockUpstream.send(request).await } else { upstream.send(request).await }
     };
     let response =
-        match timeout_at(deadline, sent).await.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
+        match timeout_at(due.total, sent).await.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
             Ok(response) => response,
             Err(fault) => return connection_failed(running, attempt, &fault),
         };
     running.mark_status(response.status);
     running.facts.upstream_request_id.clone_from(&response.request_id);
     if !(200..300).contains(&response.status) {
-        return refused(running, attempt, response, deadline).await;
+        return refused(running, attempt, response, due.total).await;
     }
-    deliver(inner, running, attempt, scanned, prepared, response, deadline).await
+    deliver(inner, running, attempt, scanned, prepared, response, due).await
 }
 
 fn connection_failed(
@@ -213,16 +235,30 @@ fn connection_failed(
     (Tried::Failed(rejection(report, kind)), Some(running))
 }
 
-fn deadline_of(attempt: &Attempt, now: Timestamp) -> Instant {
-    let left = until_duration(attempt.deadline, now);
-    let total = attempt.timeouts.total_ms.map_or(left, |ms| left.min(Duration::from_millis(ms)));
-    Instant::now() + total
+/// When an attempt that is sent now must have got how far.
+#[derive(Clone, Copy)]
+struct Due {
+    /// To its first content.
+    first: Instant,
+    /// To its end.
+    total: Instant,
 }
 
-/// Fields that callers may not set are left out, and named in the answer's loss report.
-fn dropped_fields(scanned: &Scanned) -> impl Iterator<Item = &'static str> + '_ {
-    let facts = scanned.facts();
-    facts.fields(Concern::Credential).chain(facts.fields(Concern::Routing))
+impl Due {
+    fn of(attempt: &Attempt, now: Timestamp) -> Self {
+        let (start, left) = (Instant::now(), until_duration(attempt.deadline, now));
+        let within =
+            |ms: Option<u64>, most: Duration| ms.map_or(most, |ms| most.min(Duration::from_millis(ms)));
+        let total = within(attempt.timeouts.total_ms, left);
+        Self { first: start + within(attempt.timeouts.first_byte_ms, total), total: start + total }
+    }
+}
+
+/// Fields that callers may not set at this channel are left out, and named in the answer's loss report.
+fn dropped_fields<'a>(scanned: &'a Scanned, attempt: &'a Attempt) -> impl Iterator<Item = &'static str> + 'a {
+    let (facts, allowed) = (scanned.facts(), &attempt.channel().client_overrides);
+    let fields = facts.fields(Concern::Credential).chain(facts.fields(Concern::Routing));
+    fields.filter(move |field| !allowed.iter().any(|name| name == field))
 }
 
 /// The body to send for this attempt, or why this channel can't be sent one.
@@ -231,9 +267,7 @@ pub(crate) fn prepare_attempt(
     attempt: &Attempt,
     scanned: &Scanned,
 ) -> Result<Prepared, (OutcomeClass, Box<Rejection>)> {
-    let allowed = &attempt.channel().client_overrides;
-    let drop: smallvec::SmallVec<[&str; 4]> =
-        dropped_fields(scanned).filter(|field| !allowed.iter().any(|name| name == field)).collect();
+    let drop: smallvec::SmallVec<[&str; 4]> = dropped_fields(scanned, attempt).collect();
     let edits = Edits {
         model: Some(attempt.upstream_model.as_str()),
         max_output: attempt.ceiling,
@@ -315,19 +349,15 @@ async fn deliver(
     scanned: &Scanned,
     prepared: Prepared,
     response: UpstreamResponse,
-    deadline: Instant,
+    due: Due,
 ) -> (Tried, Option<Running>) {
     let mut bridge = Bridge::new(bridge_options(inner, &running, attempt, scanned, prepared, &response));
     let mut body = response.body;
     let mut out: VecDeque<Bytes> = VecDeque::new();
     let streams = scanned.facts().stream;
-    let first = attempt
-        .timeouts
-        .first_byte_ms
-        .map_or(deadline, |ms| deadline.min(Instant::now() + Duration::from_millis(ms)));
+    let limit = if streams { due.first } else { due.total };
     // BOUND: the bridge bounds what a frame and a body may hold, the deadline how long they take.
     loop {
-        let limit = if streams { first } else { deadline };
         let chunk =
             timeout_at(limit, body.chunk()).await.unwrap_or(Some(Err(UpstreamFault::Timeout { sent: true })));
         match chunk {
@@ -342,7 +372,7 @@ async fn deliver(
         if streams && observed.first_content && !bridge.ended() {
             running.note_remaining();
             let facts = running.facts.clone();
-            let stream = AnswerStream::new(running, bridge, body, out, sleep_until(deadline));
+            let stream = AnswerStream::new(running, bridge, body, out, sleep_until(due.total));
             return (
                 Tried::Answered(Box::new(Answer { body: AnswerBody::Stream(Box::new(stream)), facts })),
                 None,
@@ -432,3 +462,7 @@ fn join(mut parts: VecDeque<Bytes>) -> Bytes {
             .into(),
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests;

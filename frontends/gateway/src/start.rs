@@ -7,13 +7,14 @@ use sluicegate_core::channel::{Auth, Endpoint, Timeouts, Transport, UnknownField
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    ApiKey, Channel, ChannelModel, Clock, Engine, Error, ErrorKind, Format, Needs, Price, Result, SecretRef,
+    ApiKey, Channel, ChannelId, ChannelModel, Clock, Engine, Error, ErrorKind, Format, Needs, Price, Result,
+    SecretRef, Timestamp,
 };
 
 use crate::credential::{KeyHash, fill_random};
 use crate::gateway::Options;
 use crate::secret::{KeyedChain, MasterSecret, MasterSource, Secrets, default_path};
-use crate::store::Store;
+use crate::store::{Store, StoredChannel};
 use crate::upstream::Targets;
 
 /// The organization of everybody who names none.
@@ -87,14 +88,22 @@ pub(crate) fn audit_chain(address: &str, source: Option<&MasterSource>) -> Resul
     MasterSecret::from_text(&text).map(|secret| secret.audit_chain())
 }
 
+/// What tells whether a stored channel is still the same.
+pub(crate) type ChannelMark = (ChannelId, i64, Timestamp);
+
+/// The marks of stored channels, in their order.
+pub(crate) fn marks_of(stored: &[StoredChannel]) -> Vec<ChannelMark> {
+    let mark = |it: &StoredChannel| (it.channel.value.id.clone(), it.channel.version, it.channel.updated_at);
+    stored.iter().map(mark).collect()
+}
+
 /// What the file declares and what the database holds besides. The file wins by name.
-pub(crate) async fn with_stored(
+pub(crate) fn with_stored(
     declared: &Declared,
-    store: &dyn Store,
+    stored: Vec<StoredChannel>,
     secrets: &Secrets,
     source: Option<&MasterSource>,
 ) -> Result<Declared> {
-    let stored = store.channels().await?;
     // Without a sealed credential the master secret isn't needed, and isn't made.
     let sealer = match stored.iter().any(|channel| channel.secret.is_some()) {
         true => Some(master_secret(source)?.sealer()),

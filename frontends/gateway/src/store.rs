@@ -190,9 +190,9 @@ pub trait Store: RecordStore {
         bucket_ms: u64,
     ) -> Result<Vec<(Timestamp, Sums)>>;
 
-    /// Forgets records that began, and balances of windows that began, before these times. Daily sums stay, and so do
-    /// balances of lifetimes.
-    async fn prune(&self, records_before: Timestamp, balances_before: Timestamp) -> Result<u64>;
+    /// Forgets records that began before a time, and balances of windows, and replaced credentials, that were over before
+    /// another. Daily sums stay, and so do balances of lifetimes. Returns how many rows are gone.
+    async fn prune(&self, records_before: Timestamp, ended_before: Timestamp) -> Result<u64>;
 
     /// Says whether the database answers.
     async fn ping(&self) -> Result<()>;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use sluicegate_core::OutcomeClass;
 use sluicegate_wire::{Bridge, End};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::running::{Running, class_of_fault};
 use crate::upstream::{UpstreamBody, UpstreamFault};
@@ -145,6 +145,14 @@ impl Stream for AnswerStream {
                     None if this.body.is_none() => return Poll::Ready(None),
                     None => (this.flushing, this.idle_turns, this.pending_bytes) = (false, 0, 0),
                 }
+            }
+            // A body that always has more is never waited for, and yet has an end: looked at once for each handing on.
+            if this.pending.is_empty()
+                && this.deadline.as_ref().is_some_and(|deadline| deadline.deadline() <= Instant::now())
+            {
+                this.end(Some(&UpstreamFault::Timeout { sent: true }));
+                this.body = None;
+                continue;
             }
             let Some(body) = this.body.as_mut() else { continue };
             match body.poll_chunk(cx) {

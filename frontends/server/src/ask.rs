@@ -40,7 +40,8 @@ impl Ask {
         let credential = extract::credential(req.headers());
         // Who isn't known has nothing of theirs read.
         let caller = state.gateway.caller(credential.as_ref()).await?;
-        let actor = state.gateway.admin().actor(&caller.caller).await?;
+        let client_ip = extract::client_ip(req, &state.trusted_proxies);
+        let actor = state.gateway.admin().actor(&caller.caller, client_ip).await?;
         let body = state.body(req, &mut payload.into_inner()).await?;
         Ok(Self { actor, caller, body, req: req.clone(), state })
     }

@@ -120,13 +120,13 @@ impl Host {
         self.worker.inner.clock.now()
     }
 
-    fn caller(&self, key: Option<&str>) -> Result<Arc<BoundCaller>> {
-        let secret = key.map(Secret::new);
-        self.runtime.block_on(self.worker.inner.caller(secret.as_ref()))
+    fn caller(&self, key: Option<&Secret>) -> Result<Arc<BoundCaller>> {
+        self.runtime.block_on(self.worker.inner.caller(key))
     }
 
     fn decide(&self, ask: Ask) -> Result<Answer> {
-        let caller = self.caller(ask.key.as_deref())?;
+        self.worker.inner.records.check_room()?;
+        let caller = self.caller(ask.key.as_ref())?;
         let (call, scanned) = self.facts(&ask)?;
         if let Some(scanned) = &scanned {
             serve::refuse_unbounded(scanned, &caller).map_err(|rejection| rejection.error)?;
@@ -157,7 +157,7 @@ impl Host {
     }
 
     fn explain(&self, ask: Ask) -> Result<Answer> {
-        let caller = self.caller(ask.key.as_deref())?;
+        let caller = self.caller(ask.key.as_ref())?;
         let (call, _) = self.facts(&ask)?;
         let (now, inner) = (self.now(), &self.worker.inner);
         let explained = inner.engine.explain(call, &caller, now, ask.seed.unwrap_or_else(|| inner.seed()));
@@ -170,7 +170,7 @@ impl Host {
         Ok(Answer { explained: Some(explained), ..Answer::new() })
     }
 
-    fn remaining(&self, key: &str) -> Result<Answer> {
+    fn remaining(&self, key: &Secret) -> Result<Answer> {
         let caller = self.caller(Some(key))?;
         let now = self.now();
         let mut ledger = self.worker.inner.engine.ledger();
@@ -207,7 +207,7 @@ impl Host {
             }
         };
         call.client_ip = ask.client_ip;
-        Ok((call, scanned))
+        Ok((serve::keepable(call)?, scanned))
     }
 
     fn report(&self, report: ReportRequest) -> Result<Answer> {
@@ -364,7 +364,7 @@ impl Host {
             );
         }
         let inbound = Inbound { client_ip: ask.client_ip, ..Inbound::new(format, "", body) };
-        let inbound = Inbound { credential: ask.key.map(Secret::new), ..inbound };
+        let inbound = Inbound { credential: ask.key, ..inbound };
         let answer = self.runtime.block_on(self.worker.call(inbound)).map_err(|rejection| rejection.error)?;
         let AnswerBody::Full(bytes) = answer.body else {
             return refuse("the answer is a stream; use a streaming call");
@@ -375,7 +375,7 @@ impl Host {
     }
 
     /// Ends every call that is under way, writes what is left and closes the store. Requests after it are refused.
-    /// Closing twice is harmless.
+    /// Closing twice is harmless, and dropping a host closes it, unless that happens on a runtime's own thread.
     pub fn close(&self) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
@@ -383,6 +383,15 @@ impl Host {
         let open = self.open.lock().drain();
         self.abandon(open, self.now());
         self.runtime.block_on(self.worker.gateway().shutdown());
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // On a thread of some runtime nothing may wait: there it must have been closed before.
+        if tokio::runtime::Handle::try_current().is_err() {
+            self.close();
+        }
     }
 }
 
@@ -401,12 +410,12 @@ fn gateway_options(options: HostOptions, manual: Option<Arc<ManualClock>>) -> Re
         config,
         database: options.database,
         data_dir: options.data_dir.map(Into::into),
-        master_key: options.master_key.map(Secret::new),
+        master_key: options.master_key,
         demo: options.demo,
         ..Options::default()
     };
     if let Some(variables) = options.environment {
-        all.variables = Arc::new(move |name| variables.get(name).cloned());
+        all.variables = Arc::new(move |name| variables.get(name).map(|value| value.expose().to_owned()));
     }
     if let Some(clock) = manual {
         all.clock = clock;

@@ -16,6 +16,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioTimer;
 use sluicegate_core::Result;
+use tower_service::Service;
 
 use super::http::{IDLE_FOR, IDLE_PER_HOST, head, root_cause};
 use super::{UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
@@ -46,7 +47,7 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
 }
 
 /// One client with its own pool.
-pub(super) struct Direct(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub(super) struct Direct(Client<Prompt<HttpsConnector<HttpConnector>>, Full<Bytes>>);
 
 impl Direct {
     pub(super) fn build(tasks: Tasks, extra_ca_file: Option<&str>, connect_ms: u64) -> Result<Self> {
@@ -54,6 +55,7 @@ impl Direct {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(60)));
+        // Of several addresses, one that doesn't answer leaves time for the next.
         tcp.set_connect_timeout(Some(Duration::from_millis(connect_ms)));
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(super::tls::client_config(extra_ca_file)?)
@@ -64,7 +66,7 @@ impl Direct {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_FOR)
             .pool_max_idle_per_host(IDLE_PER_HOST)
-            .build(connector);
+            .build(Prompt { connector, within: Duration::from_millis(connect_ms) });
         Ok(Self(client))
     }
 
@@ -96,6 +98,40 @@ impl Direct {
     }
 }
 
+/// A connector that gives up in time, however far it has come: with the name, the socket, or the TLS handshake.
+#[derive(Clone)]
+struct Prompt<C> {
+    connector: C,
+    within: Duration,
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl<C> Service<hyper::Uri> for Prompt<C>
+where
+    C: Service<hyper::Uri>,
+    C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
+{
+    type Response = C::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = std::result::Result<C::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<(), BoxError>> {
+        self.connector.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: hyper::Uri) -> Self::Future {
+        let connecting = tokio::time::timeout(self.within, self.connector.call(uri));
+        Box::pin(async move {
+            match connecting.await {
+                Ok(connected) => connected.map_err(Into::into),
+                Err(_) => Err("no connection in time".into()),
+            }
+        })
+    }
+}
+
 fn fault(error: &hyper_util::client::legacy::Error) -> UpstreamFault {
     let why = root_cause(error);
     // Only a failed connection proves that nothing was sent.
@@ -120,5 +156,39 @@ impl UpstreamBody for DirectBody {
                 },
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sluicegate_core::Format;
+    use sluicegate_core::channel::{Timeouts, Transport};
+
+    use super::*;
+    use crate::upstream::Target;
+
+    #[tokio::test]
+    async fn a_handshake_that_is_never_answered_ends_with_the_time_to_connect() {
+        // It takes connections, by its queue alone, and says nothing.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("https://{}/v1", silent.local_addr().unwrap());
+        let direct = Direct::build(Tasks::default(), None, 200).unwrap();
+        let request = UpstreamRequest {
+            target: Arc::new(Target {
+                address: None,
+                headers: hyper::HeaderMap::new(),
+                transport: Transport::default(),
+                format: Format::OpenaiChat,
+            }),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            timeouts: Timeouts { first_byte_ms: Some(20_000), ..Timeouts::default() },
+            stream: false,
+        };
+        let fault =
+            direct.send(address.parse().unwrap(), hyper::HeaderMap::new(), request).await.err().unwrap();
+        assert!(matches!(fault, UpstreamFault::Unreachable(_)), "{fault:?}");
     }
 }

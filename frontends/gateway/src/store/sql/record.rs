@@ -84,6 +84,9 @@ enum Append {
     Balances,
 }
 
+/// The text of each statement that was made.
+type Made = HashMap<(Append, Dialect, usize), &'static str>;
+
 impl Append {
     fn sql(self, dialect: Dialect, rows: usize) -> Sql {
         static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
@@ -393,7 +396,7 @@ fn parse_metric(word: &str) -> Option<Metric> {
 }
 
 /// Reads what [`Window`]'s `Display` wrote.
-fn parse_window(word: &str) -> Option<Window> {
+pub(super) fn parse_window(word: &str) -> Option<Window> {
     if let Some(ms) = word.strip_prefix("rolling:") {
         return ms.strip_suffix("ms")?.parse().ok().map(Window::RollingMs);
     }
