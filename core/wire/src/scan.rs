@@ -62,6 +62,12 @@ impl Scanned {
         &self.body
     }
 
+    /// The top-level fields that the format doesn't know, unescaped, in the order of the body.
+    pub fn unknown_fields(&self) -> Vec<String> {
+        let names = self.members.iter().map(|member| unescape(member.name.of(self.text())));
+        names.filter(|name| !field::is_known(self.format, name)).map(Cow::into_owned).collect()
+    }
+
     pub(crate) fn text(&self) -> &str {
         // INVARIANT: `scan` refused anything that isn't UTF-8.
         std::str::from_utf8(&self.body).unwrap_or_default()
@@ -322,12 +328,6 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn model(&mut self) -> Result<()> {
-        let raw = self.typed("model", "a string", Kind::String)?;
-        match raw.map(unescape) {
-            Some(model) if !model.is_empty() => {
-                self.facts.model = model.into_owned();
-                Ok(())
     /// The first name counts: the formats have one field each, and an older one beside it.
     fn customer(&mut self, name: Option<Cow<'_, str>>) {
         if let (None, Some(name)) = (&self.facts.customer, name) {
@@ -335,13 +335,19 @@ impl<'a> Scan<'a> {
         }
     }
 
-            }
-            _ => Err(WireError::invalid("`model` must name a model").at("model")),
-        }
+    fn model(&mut self) -> Result<()> {
+        let raw = self.typed("model", "a string", Kind::String)?;
+        match raw.map(unescape) {
             Some(model) if model.len() > LABEL_MAX => Err(WireError::invalid(format!(
                 "`model` is longer than {LABEL_MAX} bytes: that is no model's name"
             ))
             .at("model")),
+            Some(model) if !model.is_empty() => {
+                self.facts.model = model.into_owned();
+                Ok(())
+            }
+            _ => Err(WireError::invalid("`model` must name a model").at("model")),
+        }
     }
 
     /// The raw value if it has that type, `None` if it is `null`.
@@ -374,18 +380,18 @@ impl<'a> Scan<'a> {
                 ))
                 .at(name));
             }
-            if !self.facts.tags.iter().any(|known| *known == tag) {
-                self.facts.tags.push(tag.into_owned());
-            }
-        }
-        Ok(())
-    }
             if tag.len() > LABEL_MAX {
                 return Err(WireError::invalid(format!(
                     "`{name}` has a tag that is longer than {LABEL_MAX} bytes: shorten it"
                 ))
                 .at(name));
             }
+            if !self.facts.tags.iter().any(|known| *known == tag) {
+                self.facts.tags.push(tag.into_owned());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// LiteLLM's clients send names, or objects with a `model`.

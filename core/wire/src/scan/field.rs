@@ -261,6 +261,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_format_knows_its_own_fields() {
+        for (format, name, known) in [
+            (Format::OpenaiChat, "logit_bias", true),
+            (Format::OpenaiChat, "top_k", false),
+            (Format::OpenaiChat, "best_of", false),
+            (Format::OpenaiChat, "system", false),
+            (Format::AnthropicMessages, "top_k", true),
+            (Format::AnthropicMessages, "logit_bias", false),
+            (Format::OpenaiEmbeddings, "dimensions", true),
+            (Format::OpenaiEmbeddings, "messages", false),
+            (Format::OpenaiChat, "tags", true),
+            (Format::OpenaiChat, "api_base", true),
+            (Format::AnthropicMessages, "speed", true),
+            (Format::OpenaiChat, "speed", false),
+        ] {
+            assert_eq!(is_known(format, name), known, "{name}");
+        }
+    }
+
+    #[test]
     fn every_concern_is_named_once_and_found() {
         for (at, (name, what)) in CONCERNS.iter().enumerate() {
             assert_eq!(concern(name.as_bytes()), Some((*name, *what)));

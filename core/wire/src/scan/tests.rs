@@ -167,6 +167,13 @@ fn a_long_name_of_a_customer_is_cut_and_stays_distinct() {
 }
 
 #[test]
+fn fields_that_the_format_does_not_know_are_named() {
+    let body = with(r#""top_k":3,"t\u006fp_p":1,"v\u0065ndor":1,"api_base":"x","tags":["a"],"speed":"fast""#);
+    assert_eq!(chat(&body).unwrap().unknown_fields(), ["top_k", "vendor", "speed"]);
+    assert_eq!(anthropic(&body).unwrap().unknown_fields(), ["vendor"]);
+}
+
+#[test]
 fn the_facts_of_anthropics_own_fields() {
     let body = with(
         r#""max_tokens":4000,"system":"s","thinking":{"type":"enabled","budget_tokens":2000},"metadata":{"user_id":"u"},
