@@ -76,6 +76,12 @@ impl Running {
         retry_after_ms: Option<u64>,
     ) {
         let Some(admission) = self.admission.as_deref_mut() else { return };
+        if observed.is_some_and(|observed| observed.usage_rejected) {
+            tracing::warn!(
+                channel = self.facts.channel.as_deref().unwrap_or_default(),
+                "an upstream reported usage that can't be right: what it sent was counted instead"
+            );
+        }
         let (usage, source) = observed
             .map_or((Usage::default(), UsageSource::None), |o| o.settlement(admission.call().input_estimate));
         let outcome = Outcome {
