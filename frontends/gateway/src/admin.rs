@@ -67,6 +67,9 @@ pub trait AdminHost: Send + Sync {
     /// The configuration file's path, for messages; `None` when there is none.
     fn config_file(&self) -> Option<String>;
 
+    /// Whether channels may be made here, beside those that the file declares.
+    fn stores_models(&self) -> bool;
+
     /// Seals channels' credentials. The master secret is made on first need.
     ///
     /// # Errors

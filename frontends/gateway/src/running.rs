@@ -78,6 +78,12 @@ impl Running {
         retry_after_ms: Option<u64>,
     ) {
         let Some(admission) = self.admission.as_deref_mut() else { return };
+        if observed.is_some_and(|observed| observed.usage_rejected) {
+            tracing::warn!(
+                channel = self.facts.channel.as_deref().unwrap_or_default(),
+                "an upstream reported usage that can't be right: what it sent was counted instead"
+            );
+        }
         let (usage, source) = match observed {
             Some(observed) => observed.settlement(admission.call().input_estimate),
             // An answer had begun that nobody read to its end: what it was asked is used up.

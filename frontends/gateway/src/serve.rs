@@ -1,15 +1,18 @@
 //! The way of one call. The only retry loop in the project: the engine says what to try, this does it and reports.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sluicegate_core::channel::UnknownFields;
 use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
-use sluicegate_core::{Call, Error, ErrorKind, Next, OutcomeClass, Timestamp};
+use sluicegate_core::{Call, Channel, Error, ErrorKind, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
     Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Prepared, Report, Scanned, scan,
 };
+use smallvec::SmallVec;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::answer::{Answer, AnswerBody, Inbound, Rejection};
@@ -181,7 +184,10 @@ async fn attempt_once(
         Err((class, rejection)) => return failed(running, class, rejection, None),
     };
     running.facts.losses = prepared.losses.iter().map(ToString::to_string).collect();
-    running.facts.losses.extend(dropped_fields(scanned, attempt).map(|field| format!("{field}: dropped")));
+    running
+        .facts
+        .losses
+        .extend(dropped_fields(attempt.channel(), scanned).iter().map(|field| format!("{field}: dropped")));
     let Some(target) = inner.targets.load().get(attempt.channel(), attempt.endpoint()) else {
         tracing::warn!(channel = %attempt.channel().name, "the channel has no usable address or credential");
         let report = Report::new(
@@ -254,11 +260,37 @@ impl Due {
     }
 }
 
-/// Fields that callers may not set at this channel are left out, and named in the answer's loss report.
-fn dropped_fields<'a>(scanned: &'a Scanned, attempt: &'a Attempt) -> impl Iterator<Item = &'static str> + 'a {
-    let (facts, allowed) = (scanned.facts(), &attempt.channel().client_overrides);
-    let fields = facts.fields(Concern::Credential).chain(facts.fields(Concern::Routing));
-    fields.filter(move |field| !allowed.iter().any(|name| name == field))
+/// Fields that this channel is not sent: those by which callers may not steer it, and those that the format doesn't know,
+/// if it says so. They are named in the answer's loss report.
+fn dropped_fields(channel: &Channel, scanned: &Scanned) -> SmallVec<[Cow<'static, str>; 4]> {
+    let facts = scanned.facts();
+    let steering = facts.fields(Concern::Credential).chain(facts.fields(Concern::Routing));
+    let mut dropped: SmallVec<_> = steering
+        .filter(|field| !channel.client_overrides.iter().any(|name| name == field))
+        .map(Cow::Borrowed)
+        .collect();
+    if channel.unknown_fields == UnknownFields::Drop {
+        dropped.extend(scanned.unknown_fields().into_iter().map(Cow::Owned));
+    }
+    dropped
+}
+
+/// Refuses a call with fields that the format doesn't know, at a channel that takes no such fields.
+fn refuse_unknown(channel: &Channel, scanned: &Scanned) -> Result<(), (OutcomeClass, Box<Rejection>)> {
+    if channel.unknown_fields != UnknownFields::Refuse {
+        return Ok(());
+    }
+    let unknown = scanned.unknown_fields();
+    let Some(first) = unknown.first() else { return Ok(()) };
+    let names: Vec<_> = unknown.iter().take(16).map(|name| format!("`{name}`")).collect();
+    let message = format!(
+        "the format `{}` has no {}, and this model is only served without such fields: leave them out",
+        scanned.format().as_str(),
+        names.join(", ")
+    );
+    let report = Report { param: Some(first.clone()), ..Report::new(ErrorKind::InvalidRequest, message) };
+    // Another channel may take them.
+    Err((OutcomeClass::Inexpressible, rejection(report, ErrorKind::InvalidRequest)))
 }
 
 /// The body to send for this attempt, or why this channel can't be sent one.
@@ -267,7 +299,9 @@ pub(crate) fn prepare_attempt(
     attempt: &Attempt,
     scanned: &Scanned,
 ) -> Result<Prepared, (OutcomeClass, Box<Rejection>)> {
-    let drop: smallvec::SmallVec<[&str; 4]> = dropped_fields(scanned, attempt).collect();
+    refuse_unknown(attempt.channel(), scanned)?;
+    let dropped = dropped_fields(attempt.channel(), scanned);
+    let drop: SmallVec<[&str; 4]> = dropped.iter().map(|field| &**field).collect();
     let edits = Edits {
         model: Some(attempt.upstream_model.as_str()),
         max_output: attempt.ceiling,

@@ -60,10 +60,16 @@ impl Admin {
     /// Makes a channel and takes it into use.
     ///
     /// # Errors
-    /// `Forbidden`, `InvalidRequest`, `Conflict` when the id or name is taken, `Config` when the credential can't be
-    /// sealed, `Store`.
+    /// `Forbidden`, also when the configuration keeps models to its file; `InvalidRequest`, `Conflict` when the id or name
+    /// is taken, `Config` when the credential can't be sealed, `Store`.
     pub async fn create_channel(&self, actor: &Actor, new: NewChannel) -> Result<ChannelView> {
         only_super(actor)?;
+        if !self.0.host.stores_models() {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                "models are kept to the configuration file here: declare the channel there, or set `store_models` (in a LiteLLM file `store_model_in_db`)",
+            ));
+        }
         let now = self.now();
         let mut channel = new.channel;
         if channel.id.as_str().is_empty() {

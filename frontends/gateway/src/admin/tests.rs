@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use sluicegate_core::channel::{Auth, Endpoint, SecretRef};
 use sluicegate_core::ledger::{Balance, bucket_ms};
@@ -21,6 +21,7 @@ mod matrix;
 
 struct Host {
     reloads: AtomicUsize,
+    only_file: AtomicBool,
 }
 
 #[async_trait]
@@ -36,6 +37,10 @@ impl AdminHost for Host {
 
     fn config_file(&self) -> Option<String> {
         Some("gateway.yaml".to_owned())
+    }
+
+    fn stores_models(&self) -> bool {
+        !self.only_file.load(Ordering::SeqCst)
     }
 
     fn sealer(&self) -> Result<Sealer> {
@@ -111,7 +116,7 @@ async fn world() -> World {
     ));
     let directory = Arc::new(Directory::new(Arc::clone(&engine), Arc::clone(&store), clock.clone()));
     directory.declare(&declared, keys);
-    let host = Arc::new(Host { reloads: AtomicUsize::new(0) });
+    let host = Arc::new(Host { reloads: AtomicUsize::new(0), only_file: AtomicBool::new(false) });
     let admin = Admin::new(AdminParts {
         store: Arc::clone(&store),
         directory: Arc::clone(&directory),
@@ -359,6 +364,17 @@ async fn what_is_not_shown_of_a_channel_survives_a_change_and_no_move() {
     let trail = w.store.events(&AuditFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
     let trail = serde_json::to_string(&trail.items).unwrap();
     assert!(!trail.contains("team-credential") && !trail.contains("pass-word"), "{trail}");
+}
+
+#[tokio::test]
+async fn a_file_may_keep_models_to_itself() {
+    let w = world().await;
+    w.host.only_file.store(true, Ordering::SeqCst);
+    let new = NewChannel { channel: channel(""), secret: None };
+    let refused = w.admin.create_channel(&Actor::operator(), new).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Forbidden);
+    assert!(refused.message().contains("store_models"));
+    assert!(w.store.channels().await.unwrap().is_empty());
 }
 
 #[tokio::test]
