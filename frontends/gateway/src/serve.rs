@@ -213,11 +213,11 @@ async fn attempt_once(
     let sent = async {
         if request.target.is_mock() { MockUpstream.send(request).await } else { upstream.send(request).await }
     };
-    let response =
-        match timeout_at(due.total, sent).await.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
-            Ok(response) => response,
-            Err(fault) => return connection_failed(running, attempt, &fault),
-        };
+    let sent = timeout_at(due.first, sent).await;
+    let response = match sent.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
+        Ok(response) => response,
+        Err(fault) => return connection_failed(running, attempt, &fault),
+    };
     running.mark_status(response.status);
     running.facts.upstream_request_id.clone_from(&response.request_id);
     if !(200..300).contains(&response.status) {
