@@ -263,6 +263,15 @@ fn decide_charge(on_unknown: OnUnknown, admission: &Admission, open: &Open, outc
         OutcomeClass::Broken | OutcomeClass::ClientGone | OutcomeClass::Timeout if began(outcome) => {
             match reported.filter(|usage| usage.output_tokens() >= outcome.counted.output_tokens()) {
                 Some(usage) => Charge::Settle(usage, UsageSource::Reported),
+                // Whoever leaves between the status and the content takes the count along, and the upstream has read
+                // the prompt all the same.
+                None if reported.is_none()
+                    && outcome.class == OutcomeClass::ClientGone
+                    && outcome.counted.input_tokens() == 0 =>
+                {
+                    let input = estimated_input(admission, open);
+                    Charge::Settle(Usage { input_uncached: input, ..outcome.counted }, UsageSource::Counted)
+                }
                 None => {
                     let input = reported.map_or(outcome.counted, |usage| Usage {
                         output_visible: outcome.counted.output_visible,
@@ -282,16 +291,18 @@ fn decide_charge(on_unknown: OnUnknown, admission: &Admission, open: &Open, outc
                 OnUnknown::Free => Charge::Release,
                 OnUnknown::Hold => Charge::Hold,
                 OnUnknown::Input => {
-                    let input = admission
-                        .call
-                        .input_estimate
-                        .min(u64::try_from(open.sizes.bound.input_tokens).unwrap_or(0));
+                    let input = estimated_input(admission, open);
                     Charge::Settle(Usage { input_uncached: input, ..Usage::default() }, UsageSource::Counted)
                 }
             }
         }
         _ => Charge::Release,
     }
+}
+
+/// The input that an attempt is charged when nobody has counted it: never more than was reserved for it.
+fn estimated_input(admission: &Admission, open: &Open) -> u64 {
+    admission.call.input_estimate.min(u64::try_from(open.sizes.bound.input_tokens).unwrap_or(0))
 }
 
 fn began(outcome: &Outcome) -> bool {

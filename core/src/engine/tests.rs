@@ -202,3 +202,18 @@ fn an_attempt_that_nobody_reports_is_held() {
     let state = engine.ledger().state(&caller.limits()[0], NOW);
     assert_eq!((state.settled, state.reserved, state.held), (0, 0, 400));
 }
+
+#[test]
+fn a_caller_who_leaves_before_the_content_of_a_success_is_charged_the_input() {
+    let declared = Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() };
+    let engine = engine(declared);
+    let caller = caller(&engine, vec![Limit::strict(Metric::TotalTokens, Window::Day, 1_000)], &[]);
+    for (status, settled) in [(Some(200), 25), (Some(500), 25)] {
+        let mut admission = engine.admit(call("m", Some(300)), &caller, NOW, 7).unwrap();
+        try_at(engine.next(&mut admission, NOW));
+        engine.observe(&mut admission, &Outcome::failed(OutcomeClass::ClientGone, status), NOW);
+        engine.finish(admission, Some("cancelled"), NOW);
+        let state = engine.ledger().state(&caller.limits()[0], NOW);
+        assert_eq!((state.settled, state.reserved, state.held), (settled, 0, 0), "{status:?}");
+    }
+}
