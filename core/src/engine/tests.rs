@@ -217,3 +217,26 @@ fn a_caller_who_leaves_before_the_content_of_a_success_is_charged_the_input() {
         assert_eq!((state.settled, state.reserved, state.held), (settled, 0, 0), "{status:?}");
     }
 }
+
+#[test]
+fn a_predicted_output_is_reserved_beside_the_ceiling() {
+    let declared = Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() };
+    let engine = engine(declared);
+    let caller = caller(&engine, vec![Limit::strict(Metric::TotalTokens, Window::Day, 2_000)], &[]);
+    let predicting = |max_output, extra_output| Call { extra_output, ..call("m", max_output) };
+
+    let mut admission = engine.admit(predicting(Some(300), 500), &caller, NOW, 7).unwrap();
+    assert_eq!(try_at(engine.next(&mut admission, NOW)).1, Some(300), "what is sent is the caller's ceiling");
+    assert_eq!(engine.ledger().state(&caller.limits()[0], NOW).reserved, 100 + 300 + 500);
+    let all = Usage { input_uncached: 100, output_visible: 800, ..Usage::default() };
+    engine.observe(&mut admission, &Outcome::answered(all), NOW);
+    let record = engine.finish(admission, None, NOW);
+    assert_eq!(record.replay.extra_output, 500);
+    assert!(engine.take_alerts().is_empty(), "no debt");
+
+    // 1,100 are left: beside prompt and prediction, 500 for the answer.
+    let mut clamped = engine.admit(predicting(None, 500), &caller, NOW, 7).unwrap();
+    assert_eq!(try_at(engine.next(&mut clamped, NOW)).1, Some(256));
+    assert_eq!(engine.ledger().state(&caller.limits()[0], NOW).remaining(), 1_100 - 100 - 500 - 256);
+    engine.finish(clamped, None, NOW);
+}
