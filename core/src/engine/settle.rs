@@ -36,6 +36,8 @@ pub struct Outcome {
     pub retry_after_ms: Option<u64>,
     /// What the upstream reported.
     pub reported: Option<Usage>,
+    /// Whether it reported something that can't be right, such as a negative number: that is told of.
+    pub usage_rejected: bool,
     /// What we counted: what we sent and what was delivered. Charged when nothing credible was reported and a
     /// successful answer had begun.
     pub counted: Usage,
@@ -52,6 +54,7 @@ impl Outcome {
             sent: class != OutcomeClass::Unreachable,
             retry_after_ms: None,
             reported: None,
+            usage_rejected: false,
             counted: Usage::default(),
             first_byte_at: None,
         }
@@ -83,7 +86,7 @@ impl Engine {
     fn end_attempt(&self, admission: &mut Admission, mut open: Open, outcome: &Outcome, now: Timestamp) {
         open.lease.end();
         let runtime = Arc::clone(&admission.runtime);
-        if outcome.reported.as_ref().is_some_and(is_absurd)
+        if (outcome.usage_rejected || outcome.reported.as_ref().is_some_and(is_absurd))
             && let Some((channel, _)) = runtime.snapshot.resolve(open.candidate)
         {
             self.alert(Alert::AbsurdUsage { channel: channel.id.clone() });

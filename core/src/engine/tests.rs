@@ -240,3 +240,19 @@ fn a_predicted_output_is_reserved_beside_the_ceiling() {
     assert_eq!(engine.ledger().state(&caller.limits()[0], NOW).remaining(), 1_100 - 100 - 500 - 256);
     engine.finish(clamped, None, NOW);
 }
+
+#[test]
+fn usage_that_cannot_be_right_is_told_of() {
+    let engine = engine(Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() });
+    let caller = caller(&engine, Vec::new(), &[]);
+    let counted = Usage { input_uncached: 25, output_visible: 3, ..Usage::default() };
+    let impossible = Usage { output_visible: u64::MAX, ..Usage::default() };
+    for (reported, usage_rejected) in [(None, true), (Some(impossible), false)] {
+        let mut admission = engine.admit(call("m", None), &caller, NOW, 7).unwrap();
+        try_at(engine.next(&mut admission, NOW));
+        let outcome = Outcome { reported, usage_rejected, counted, ..Outcome::answered(counted) };
+        engine.observe(&mut admission, &outcome, NOW);
+        assert_eq!(engine.finish(admission, None, NOW).usage, counted);
+        assert_eq!(engine.take_alerts(), [Alert::AbsurdUsage { channel: "a".into() }]);
+    }
+}

@@ -87,6 +87,7 @@ impl Running {
             counted: usage,
             first_byte_at: self.first_byte_at,
         };
+            usage_rejected: observed.is_some_and(|o| o.usage_rejected),
         self.inner.engine.observe(admission, &outcome, self.inner.clock.now());
     }
 
