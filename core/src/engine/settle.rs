@@ -83,6 +83,16 @@ impl Engine {
         }
     }
 
+    /// The first content of the attempt under way has come. If it finds out whether a benched channel is well again, it
+    /// now has. Hosts that can't tell leave it out: the attempt's end says the same.
+    pub fn answers(&self, admission: &mut Admission) {
+        let Some(open) = admission.open.as_mut().filter(|open| open.lease.is_probe) else { return };
+        open.lease.is_probe = false;
+        if let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) {
+            channel.health.answers();
+        }
+    }
+
     fn end_attempt(&self, admission: &mut Admission, mut open: Open, outcome: &Outcome, now: Timestamp) {
         open.lease.end();
         let runtime = Arc::clone(&admission.runtime);

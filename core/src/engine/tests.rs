@@ -256,3 +256,24 @@ fn usage_that_cannot_be_right_is_told_of() {
         assert_eq!(engine.take_alerts(), [Alert::AbsurdUsage { channel: "a".into() }]);
     }
 }
+
+#[test]
+fn a_probe_that_streams_lets_others_in_with_its_first_content() {
+    let mut only = channel("only", "m", 0);
+    (only.allowed_fails, only.cooldown_ms) = (Some(0), Some(30_000));
+    let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+    let caller = caller(&engine, Vec::new(), &[]);
+    let mut failing = engine.admit(call("m", None), &caller, NOW, 7).unwrap();
+    try_at(engine.next(&mut failing, NOW));
+    engine.observe(&mut failing, &Outcome::failed(OutcomeClass::ServerError, Some(500)), NOW);
+    engine.finish(failing, None, NOW);
+
+    let back = NOW.plus_ms(30_000);
+    let mut probe = engine.admit(call("m", None), &caller, back, 7).unwrap();
+    try_at(engine.next(&mut probe, back));
+    assert!(engine.admit(call("m", None), &caller, back, 7).is_err());
+    engine.answers(&mut probe);
+    engine.answers(&mut probe);
+    assert!(engine.admit(call("m", None), &caller, back, 7).is_ok());
+    engine.finish(probe, None, back);
+}

@@ -65,6 +65,9 @@ impl Running {
     pub(crate) fn mark_content(&mut self) {
         if self.first_byte_at.is_none() {
             self.first_byte_at = Some(self.inner.clock.now());
+            if let Some(admission) = self.admission.as_deref_mut() {
+                self.inner.engine.answers(admission);
+            }
         }
     }
 
@@ -84,10 +87,10 @@ impl Running {
             sent: self.sent,
             retry_after_ms,
             reported: (source == UsageSource::Reported).then_some(usage),
+            usage_rejected: observed.is_some_and(|o| o.usage_rejected),
             counted: usage,
             first_byte_at: self.first_byte_at,
         };
-            usage_rejected: observed.is_some_and(|o| o.usage_rejected),
         self.inner.engine.observe(admission, &outcome, self.inner.clock.now());
     }
 
