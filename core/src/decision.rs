@@ -237,7 +237,7 @@ pub enum Exclusion {
     ChannelLimit,
     /// What is left of a limit doesn't cover it.
     Unaffordable,
-    /// It has just failed in this call.
+    /// It has failed in this call, and the pause before it may be asked again is longer than the call may wait.
     JustFailed,
 }
 
@@ -451,10 +451,18 @@ impl Explanation {
     /// No reason is kept beyond this many: a call is bounded, so is what is said about it.
     pub const MAX: usize = 256;
 
+    /// What is said about single candidates takes no more room than this: a wildcard may have thousands of them, and
+    /// what was tried and which limit refused must still be told.
+    pub const MAX_BEFORE_CANDIDATES: usize = 128;
+
     /// Adds a reason.
     pub fn push(&mut self, reason: Reason) {
-        // BOUND: a wildcard may have thousands of candidates.
-        if self.reasons.len() < Self::MAX {
+        // BOUND: see the two constants.
+        let room = match reason {
+            Reason::Excluded { .. } | Reason::Ranked { .. } => Self::MAX_BEFORE_CANDIDATES,
+            _ => Self::MAX,
+        };
+        if self.reasons.len() < room {
             self.reasons.push(reason);
         }
     }
@@ -468,6 +476,22 @@ impl Explanation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thousands_of_candidates_leave_room_for_what_was_tried() {
+        let mut explanation = Explanation::default();
+        let channel = ChannelId::from("a");
+        for _ in 0..5_000 {
+            explanation.push(Reason::Excluded { channel: channel.clone(), why: Exclusion::Group });
+        }
+        let tried = Reason::Attempt { channel, outcome: OutcomeClass::Ok };
+        explanation.push(tried.clone());
+        assert_eq!(explanation.reasons().last(), Some(&tried));
+        for _ in 0..5_000 {
+            explanation.push(tried.clone());
+        }
+        assert_eq!(explanation.reasons().len(), Explanation::MAX);
+    }
 
     #[test]
     fn a_limit_is_named_by_its_window() {

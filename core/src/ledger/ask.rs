@@ -78,8 +78,11 @@ pub struct Ask<'a> {
     pub tenant: &'a [BoundLimit],
     /// The channel's own limits.
     pub channel: &'a [BoundLimit],
-    /// The model as requested: limits on another model don't count.
+    /// The model that serves the request, aliases followed; of a fallback still the one that was asked for. Limits on
+    /// other models don't count.
     pub model: &'a str,
+    /// The name under which it was requested: a limit may stand on that, too.
+    pub asked_as: &'a str,
     /// The most the attempt can use, at the caller's prices: reserved by strict limits of the tenant chain.
     pub bound: Amounts,
     /// A plausible use: reserved by corrected and soft limits of the tenant chain.

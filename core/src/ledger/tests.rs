@@ -46,6 +46,7 @@ impl Fixture {
             tenant: &self.tenant,
             channel: &self.channel,
             model: "m",
+            asked_as: "alias",
             bound,
             estimate,
             channel_bound: bound,
@@ -304,6 +305,13 @@ fn a_limit_on_another_model_does_not_count() {
     it.granted(tokens(0, 0), 0);
     it.denied(tokens(0, 0), 0);
     assert_eq!((it.stands(0, 0), it.stands(1, 0)), ((1, 0, 0), (0, 0, 0)));
+    for (model, counts) in
+        [("alias", true), ("al*", true), ("m*", true), ("*", true), ("mm*", false), ("a", false)]
+    {
+        let mut it = Fixture::tenant(vec![of(model)]);
+        it.granted(tokens(0, 0), 0);
+        assert_eq!(it.stands(0, 0).0 == 1, counts, "{model}");
+    }
 }
 
 #[test]

@@ -67,6 +67,9 @@ impl Running {
     pub(crate) fn mark_content(&mut self) {
         if self.first_byte_at.is_none() {
             self.first_byte_at = Some(self.inner.clock.now());
+            if let Some(admission) = self.admission.as_deref_mut() {
+                self.inner.engine.answers(admission);
+            }
         }
     }
 
@@ -99,6 +102,7 @@ impl Running {
             sent: self.sent,
             retry_after_ms,
             reported: (source == UsageSource::Reported).then_some(usage),
+            usage_rejected: observed.is_some_and(|o| o.usage_rejected),
             counted: usage,
             first_byte_at: self.first_byte_at,
         };

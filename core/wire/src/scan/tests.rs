@@ -127,6 +127,8 @@ fn the_facts_of_a_full_call() {
     assert_eq!(facts.fallbacks, ["x", "y"]);
     assert!(facts.needs.tools && facts.needs.audio && facts.needs.json_schema && !facts.needs.images);
     assert_eq!(facts.extra_output_bound, r#"{"content":"abc"}"#.len() as u64);
+    let call = facts.call("c".into(), Format::OpenaiChat);
+    assert_eq!((call.extra_output, call.choices), (facts.extra_output_bound, 4));
     assert_eq!(
         facts.fields(Concern::Cost).collect::<Vec<_>>(),
         ["best_of", "service_tier", "prediction", "modalities"]

@@ -474,6 +474,7 @@ fn outcome_of(
         sent: class != OutcomeClass::Unreachable,
         retry_after_ms: reported.retry_after_ms,
         reported: usage,
+        usage_rejected: false,
         counted,
         first_byte_at: success.then_some(now),
     };
