@@ -16,7 +16,7 @@ use sluicegate::{Error, ErrorKind, Facts, Gateway, Result};
 
 use crate::respond::{self, Face};
 use crate::state::State;
-use crate::{extract, facts};
+use crate::{body, extract, facts};
 
 /// Names settings of the request that had no effect.
 const WARNINGS: HeaderName = HeaderName::from_static("x-sluicegate-warnings");
@@ -37,12 +37,23 @@ pub struct Ask {
 
 impl Ask {
     async fn take(req: &HttpRequest, payload: web::Payload, state: Arc<State>) -> Result<Self> {
-        let credential = extract::credential(req.headers());
-        // Who isn't known has nothing of theirs read.
-        let caller = state.gateway.caller(credential.as_ref()).await?;
-        let actor = state.gateway.admin().actor(&caller.caller).await?;
-        let body = state.body(req, &mut payload.into_inner()).await?;
+        let mut payload = payload.into_inner();
+        // Who isn't known has nothing of theirs taken.
+        let (caller, actor) = match Self::who(req, &state).await {
+            Ok(known) => known,
+            Err(error) => {
+                body::discard(&mut payload, state.body_limit).await;
+                return Err(error);
+            }
+        };
+        let body = state.body(req, &mut payload).await?;
         Ok(Self { actor, caller, body, req: req.clone(), state })
+    }
+
+    async fn who(req: &HttpRequest, state: &State) -> Result<(Arc<BoundCaller>, Actor)> {
+        let caller = state.caller(req, extract::credential(req.headers()).as_ref()).await?;
+        let actor = state.gateway.admin().actor(&caller.caller).await?;
+        Ok((caller, actor))
     }
 
     /// The gateway.

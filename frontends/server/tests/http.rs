@@ -1,0 +1,192 @@
+//! The routes as a client meets them, without a socket: a gateway in memory whose only channel is the built-in mock.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::dev::Service;
+use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
+use actix_web::test::{TestRequest, init_service, read_body};
+use actix_web::{App, web};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sluicegate::{Gateway, ManualClock, Options, Secret, Timestamp};
+use sluicegate_server::state::State;
+use sluicegate_server::{block_on, routes};
+
+const MASTER: &str = "sk-master-0123456789abcdef0123456789abcdef";
+const NOW_MS: i64 = 1_795_392_000_000;
+/// Where callers are.
+const HOME: &str = "10.1.1.1:5000";
+
+/// Every route that a key opens, by method and path; both faces of those that have two.
+const OPENED_BY_A_KEY: &[(&str, &str)] = &[
+    ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/messages"),
+    ("POST", "/v1/embeddings"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/mock"),
+    ("GET", "/key/info"),
+    ("POST", "/key/generate"),
+    ("GET", "/spend/logs"),
+    ("GET", "/api/v1/me"),
+    ("POST", "/api/v1/keys"),
+];
+
+/// An answer, whole.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+type Asked = Pin<Box<dyn Future<Output = Answer>>>;
+
+/// The routes over a gateway of their own.
+struct Rig {
+    send: Box<dyn Fn(TestRequest) -> Asked>,
+    clock: Arc<ManualClock>,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_ms(NOW_MS)));
+        let options = Options {
+            variables: Arc::new(|_| None),
+            master_key: Some(Secret::new(MASTER)),
+            demo: true,
+            clock: clock.clone(),
+            ..Options::default()
+        };
+        let gateway = Gateway::open(options).await.unwrap();
+        let state =
+            State { worker: gateway.worker(), gateway, body_limit: 1 << 20, trusted_proxies: Arc::from([]) };
+        let app = App::new().app_data(web::Data::new(state)).configure(routes::configure);
+        let app = Rc::new(init_service(app).await);
+        let send = move |request: TestRequest| {
+            let app = Rc::clone(&app);
+            Box::pin(async move {
+                let response = app.call(request.to_request()).await.unwrap();
+                let (status, headers) = (response.status().as_u16(), response.headers().clone());
+                Answer { status, headers, body: read_body(response).await }
+            }) as Asked
+        };
+        Self { send: Box::new(send), clock }
+    }
+
+    /// Asks from [`HOME`] with a key; a body that is null is none.
+    async fn ask(&self, method: &str, path: &str, key: &str, body: &Value) -> Answer {
+        let mut request = TestRequest::default()
+            .method(method.parse::<Method>().unwrap())
+            .uri(path)
+            .peer_addr(HOME.parse().unwrap());
+        if !key.is_empty() {
+            request = request.insert_header(("authorization", format!("Bearer {key}")));
+        }
+        if !body.is_null() {
+            request = request.set_payload(body.to_string());
+        }
+        (self.send)(request).await
+    }
+
+    /// What a management call of the administrator's gives.
+    async fn manage(&self, path: &str, body: Value) -> Value {
+        let answer = self.ask("POST", path, MASTER, &body).await;
+        assert!((200..300).contains(&answer.status), "{path} {body}: {}", answer.text());
+        answer.json()
+    }
+
+    /// A new key with these fields of `/key/generate`.
+    async fn key(&self, fields: Value) -> String {
+        self.manage("/key/generate", fields).await["key"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A body that every route of [`OPENED_BY_A_KEY`] can do something with.
+fn some_body(method: &str, path: &str) -> Value {
+    match (method, path) {
+        ("GET", _) => Value::Null,
+        (_, "/v1/embeddings") => json!({"model": "mock", "input": "hi"}),
+        (_, path) if path.starts_with("/v1/") => {
+            json!({"model": "mock", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]})
+        }
+        _ => json!({}),
+    }
+}
+
+#[test]
+fn who_may_do_nothing_is_refused_on_every_route() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let good = rig.key(json!({"allowed_ips": ["10.1.0.0/16"]})).await;
+        let refused = [
+            ("blocked", 403, rig.key(json!({"blocked": true})).await),
+            ("address", 403, rig.key(json!({"allowed_ips": ["10.2.0.0/16"]})).await),
+            ("expired", 401, rig.key(json!({"duration": "1m"})).await),
+            ("isn't known", 401, "sk-nobody-issued-this-key".to_owned()),
+            ("no api key", 401, String::new()),
+        ];
+        rig.clock.set(Timestamp::from_ms(NOW_MS + 60_000));
+        for (method, path) in OPENED_BY_A_KEY {
+            let body = some_body(method, path);
+            let fine = rig.ask(method, path, &good, &body).await;
+            assert!(fine.status < 300 || fine.status == 403, "{path}: {}", fine.text());
+            assert!(!fine.text().contains("address"), "{path}: {}", fine.text());
+            for (why, status, key) in &refused {
+                let answer = rig.ask(method, path, key, &body).await;
+                assert_eq!(answer.status, *status, "{why}: {path}: {}", answer.text());
+                assert!(answer.text().contains(why), "{why}: {path}: {}", answer.text());
+                let shown = match *path {
+                    "/v1/messages" => answer.json()["type"] == "error",
+                    _ => answer.json()["error"]["message"].is_string(),
+                };
+                assert!(shown, "{why}: {path} speaks its caller's format: {}", answer.text());
+                assert!(answer.headers.contains_key("x-request-id"), "{why}: {path}");
+            }
+        }
+    });
+}
+
+/// A body larger than what is taken from just anybody.
+fn large() -> Value {
+    json!({"model": "mock", "max_tokens": 5, "messages": [{"role": "user", "content": "hi ".repeat(40_000)}]})
+}
+
+#[test]
+fn what_costs_something_to_take_is_taken_only_from_who_is_known() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let key = rig.key(json!({})).await;
+        // Neither is JSON: who is known hears of that, who isn't hears of the key.
+        for (packed, body) in [(false, vec![b'x'; 100_000]), (true, b"no gzip".to_vec())] {
+            for (key, status) in [(key.as_str(), 400), ("sk-nobody-issued-this-key", 401)] {
+                for path in ["/v1/chat/completions", "/v1/messages", "/v1/embeddings", "/key/generate"] {
+                    let mut request = TestRequest::post()
+                        .uri(path)
+                        .peer_addr(HOME.parse().unwrap())
+                        .insert_header(("authorization", format!("Bearer {key}")))
+                        .set_payload(body.clone());
+                    if packed {
+                        request = request.insert_header(("content-encoding", "gzip"));
+                    }
+                    let answer = (rig.send)(request).await;
+                    assert_eq!(answer.status, status, "{path} packed {packed}: {}", answer.text());
+                }
+            }
+        }
+        let fine = rig.ask("POST", "/v1/chat/completions", &key, &large()).await;
+        assert_eq!(fine.status, 200, "{}", fine.text());
+    });
+}
