@@ -190,3 +190,79 @@ fn what_costs_something_to_take_is_taken_only_from_who_is_known() {
         assert_eq!(fine.status, 200, "{}", fine.text());
     });
 }
+
+/// Things of a group that a stranger asks for: method, path, body. `KEY`, `HASH`, `ID`, `GROUP` and `USER` stand for them.
+const FOREIGN: &[(&str, &str, &str)] = &[
+    ("GET", "/key/info?key=KEY", ""),
+    ("GET", "/key/info?key=HASH", ""),
+    ("GET", "/key/info?key=ID", ""),
+    ("POST", "/key/update", r#"{"key":"KEY","max_budget":1}"#),
+    ("POST", "/key/update", r#"{"key":"HASH","max_budget":1}"#),
+    ("POST", "/key/block", r#"{"key":"KEY"}"#),
+    ("POST", "/key/delete", r#"{"keys":["KEY"]}"#),
+    ("POST", "/key/delete", r#"{"key_aliases":["theirs"]}"#),
+    ("POST", "/key/regenerate", r#"{"key":"HASH"}"#),
+    ("GET", "/key/list?team_id=GROUP", ""),
+    ("GET", "/team/info?team_id=GROUP", ""),
+    ("POST", "/team/update", r#"{"team_id":"GROUP","max_budget":1}"#),
+    ("POST", "/team/delete", r#"{"team_ids":["GROUP"]}"#),
+    ("POST", "/team/member_add", r#"{"team_id":"GROUP","member":{"role":"user","user_id":"me"}}"#),
+    ("GET", "/user/info?user_id=USER", ""),
+    ("POST", "/user/update", r#"{"user_id":"USER","max_budget":1}"#),
+    ("GET", "/spend/logs?api_key=KEY", ""),
+    ("GET", "/api/v1/keys/ID", ""),
+    ("GET", "/api/v1/keys/HASH", ""),
+    ("PATCH", "/api/v1/keys/ID", r#"{"blocked":true}"#),
+    ("DELETE", "/api/v1/keys/ID", ""),
+    ("POST", "/api/v1/keys/ID/regenerate", "{}"),
+    ("GET", "/api/v1/keys?group=GROUP", ""),
+    ("GET", "/api/v1/groups/GROUP", ""),
+    ("PATCH", "/api/v1/groups/GROUP", r#"{"blocked":true}"#),
+    ("DELETE", "/api/v1/groups/GROUP", ""),
+    ("GET", "/api/v1/users/USER", ""),
+    ("GET", "/api/v1/records?key=ID", ""),
+    ("GET", "/api/v1/records?group=GROUP", ""),
+    ("POST", "/api/v1/explain", r#"{"model":"mock","key":"ID"}"#),
+    ("POST", "/api/v1/explain", r#"{"model":"mock","key":"KEY"}"#),
+];
+
+#[test]
+fn foreign_and_unknown_are_the_same_404() {
+    block_on(async {
+        let rig = Rig::new().await;
+        rig.manage("/team/new", json!({"team_id": "theirs-team"})).await;
+        let theirs = rig
+            .manage(
+                "/key/generate",
+                json!({"team_id": "theirs-team", "key_alias": "theirs", "user_id": "them"}),
+            )
+            .await;
+        let stranger = rig.key(json!({"user_id": "me"})).await;
+        let listed = rig.ask("GET", "/api/v1/keys?alias=theirs", MASTER, &Value::Null).await.json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let names = [
+            ("KEY", text(&theirs["key"])),
+            ("HASH", text(&theirs["token"])),
+            ("ID", text(&listed["items"][0]["id"])),
+            ("GROUP", "theirs-team".to_owned()),
+            ("USER", "them".to_owned()),
+        ];
+        let fill =
+            |text: &str| names.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
+        let mut foreign = Vec::new();
+        for (method, path, body) in FOREIGN {
+            let body = serde_json::from_str(&fill(body)).unwrap_or(Value::Null);
+            let answer = rig.ask(method, &fill(path), &stranger, &body).await;
+            assert_eq!(answer.status, 404, "{method} {path} {body}: {}", answer.text());
+            assert!(!answer.text().contains(&names[0].1), "{path} repeats the credential: {}", answer.text());
+            foreign.push(answer.body);
+        }
+        rig.manage("/user/delete", json!({"user_ids": ["them"]})).await;
+        rig.manage("/team/delete", json!({"team_ids": ["theirs-team"]})).await;
+        for ((method, path, body), before) in FOREIGN.iter().zip(foreign) {
+            let body = serde_json::from_str(&fill(body)).unwrap_or(Value::Null);
+            let answer = rig.ask(method, &fill(path), &stranger, &body).await;
+            assert_eq!(answer.body, before, "{method} {path} {body}: {}", answer.text());
+        }
+    });
+}
