@@ -1,6 +1,7 @@
 //! What the engine answers, and every reason behind it.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -10,6 +11,7 @@ use crate::ids::{ChannelId, ModelName};
 use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind, Window};
 use crate::money::format_usd;
+use crate::tenant::Caller;
 use crate::time::Timestamp;
 
 /// Why a call is refused.
@@ -138,6 +140,20 @@ fn length(ms: u64) -> String {
 }
 
 impl Denial {
+    /// Why a caller may do nothing at all from this address, as of `now`: blocked, expired, or not from there. `None` when
+    /// they may; what else they may is another question.
+    pub fn of_caller(caller: &Caller, client_ip: Option<IpAddr>, now: Timestamp) -> Option<Self> {
+        if let Some(scope) = &caller.blocked {
+            return Some(Denial::Blocked { scope: scope.kind });
+        }
+        if let Some(at) = caller.expires_at.filter(|at| now >= *at) {
+            return Some(Denial::Expired { at });
+        }
+        let allowed = |ip| caller.allowed_ips.iter().any(|net| net.contains(ip));
+        (!caller.allowed_ips.is_empty() && !client_ip.is_some_and(allowed))
+            .then_some(Denial::AddressNotAllowed)
+    }
+
     /// The denial as an error for the caller, as of `now`.
     pub fn to_error(&self, now: Timestamp) -> Error {
         let wait = |at: Timestamp| u64::try_from(at.since_ms(now).max(1)).unwrap_or(1);

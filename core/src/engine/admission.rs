@@ -195,18 +195,7 @@ impl Admission {
     }
 
     fn check_caller(&self, now: Timestamp) -> Result<(), Denial> {
-        let caller = &self.caller.caller;
-        if let Some(scope) = &caller.blocked {
-            return Err(Denial::Blocked { scope: scope.kind });
-        }
-        if let Some(at) = caller.expires_at.filter(|at| now >= *at) {
-            return Err(Denial::Expired { at });
-        }
-        let allowed = |ip| caller.allowed_ips.iter().any(|net| net.contains(ip));
-        if !caller.allowed_ips.is_empty() && !self.call.client_ip.is_some_and(allowed) {
-            return Err(Denial::AddressNotAllowed);
-        }
-        Ok(())
+        Denial::of_caller(&self.caller.caller, self.call.client_ip, now).map_or(Ok(()), Err)
     }
 
     /// Follows aliases, the key's and then the file's, and considers the model that they lead to.

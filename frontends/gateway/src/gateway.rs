@@ -1,5 +1,6 @@
 //! The gateway: the engine with real time, sockets and stores around it.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use sluicegate_core::engine::{BoundCaller, Explained};
 use sluicegate_core::ports::RecordStore;
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::{
-    Call, CallId, Caller, Clock, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret,
+    Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret,
     Snapshot,
 };
 use sluicegate_policy::Policies;
@@ -301,6 +302,17 @@ impl Gateway {
     /// `Unauthenticated` when there is none or nobody issued it, `Store` when the database can't be asked.
     pub async fn caller(&self, credential: Option<&Secret>) -> Result<Arc<BoundCaller>> {
         self.inner.caller(credential).await
+    }
+
+    /// Whether a caller may do anything at all from this address, now. Every call is asked this by itself; whatever else a
+    /// frontend answers to callers, such as a list of models, must be asked it here.
+    ///
+    /// # Errors
+    /// `Forbidden` when the key, or somebody whom it belongs to, is blocked, or when it may not be used from there;
+    /// `Unauthenticated` when it has expired.
+    pub fn check_caller(&self, caller: &Caller, client_ip: Option<IpAddr>) -> Result<()> {
+        let now = self.inner.clock.now();
+        Denial::of_caller(caller, client_ip, now).map_or(Ok(()), |denial| Err(denial.to_error(now)))
     }
 
     /// The caller whose key has this hash: for those who may see the key and don't hold it.

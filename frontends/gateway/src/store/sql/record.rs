@@ -84,9 +84,6 @@ enum Append {
     Balances,
 }
 
-/// The text of each statement that was made.
-type Made = HashMap<(Append, Dialect, usize), &'static str>;
-
 impl Append {
     fn sql(self, dialect: Dialect, rows: usize) -> Sql {
         static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
