@@ -39,13 +39,14 @@ impl Observed {
     ///
     /// Reported counts of an answer that came to its end are taken as they are. Otherwise the output is what was
     /// delivered, if that is more than was reported until then (Anthropic's first event reports one token), and the
-    /// input is `input_estimate` if none was reported. An error before any content uses nothing.
+    /// input is `input_estimate` if none was reported; nothing but zeros for an answer that was seen is no report. An error
+    /// before any content uses nothing.
     pub fn settlement(&self, input_estimate: u64) -> (Usage, UsageSource) {
         if self.error.is_some() && !self.first_content {
             return (Usage::default(), UsageSource::None);
         }
         let delivered = self.output_estimate();
-        match self.usage {
+        match self.usage.filter(|usage| usage.total_tokens() > 0 || delivered == 0) {
             Some(usage) if self.finished || usage.output_tokens() >= delivered => {
                 (usage, UsageSource::Reported)
             }
@@ -84,6 +85,8 @@ mod tests {
         let silent = Observed { usage: None, ..whole.clone() };
         let counted = Usage { input_uncached: 7, output_visible: 100, ..Usage::default() };
         assert_eq!(silent.settlement(7), (counted, UsageSource::Counted));
+        let zeros = Observed { usage: Some(Usage::default()), ..whole.clone() };
+        assert_eq!(zeros.settlement(7), (counted, UsageSource::Counted));
         let fault = Some(Fault::new(FaultClass::Server, "no"));
         let failed = Observed { error: fault.clone(), usage: Some(reported), ..Observed::default() };
         assert_eq!(failed.settlement(7), (Usage::default(), UsageSource::None));
