@@ -374,7 +374,12 @@ impl Admission {
         let spend = self.records.iter().fold(0i64, |sum, attempt| sum.saturating_add(attempt.spend));
         let caller = &self.caller.caller;
         let mut tags = self.call.tags.clone();
-        tags.extend(caller.tags.iter().cloned());
+        for tag in &caller.tags {
+            // What is summed up by tag must count a call once.
+            if !tags.contains(tag) {
+                tags.push(tag.clone());
+            }
+        }
         UsageRecord {
             started_at: self.admitted_at,
             ended_at: now,
