@@ -11,7 +11,7 @@ use crate::channel::Channel;
 use crate::decision::{Denial, Exclusion, LimitHit, OutcomeClass, Reason, SkipReason};
 use crate::ids::ModelName;
 use crate::ledger::{CellId, LimitState, Refusal};
-use crate::limit::{Metric, WhenShort};
+use crate::limit::Metric;
 use crate::time::Timestamp;
 
 /// What to do next.
@@ -285,8 +285,7 @@ impl Admission {
         self.exclude(at, Exclusion::Unaffordable);
         self.note_denial(Denial::Limit(LimitHit::of(&refusal.state, refusal.asked)));
         // Another candidate may cost less, but each is one call; and a limit may say that nothing cheaper is looked for.
-        self.over = limit.when_short == Some(WhenShort::Deny)
-            || matches!(limit.metric, Metric::Requests | Metric::Concurrency);
+        self.over = refusal.denies || matches!(limit.metric, Metric::Requests | Metric::Concurrency);
     }
 
     /// Takes a candidate out for the rest of the call.

@@ -199,13 +199,19 @@ impl Engine {
         let latency_us = outcome.first_byte_at.map(|at| {
             u64::try_from(at.since_ms(open.started_at).max(0)).unwrap_or(0).saturating_mul(1000).max(1)
         });
-        let (class, is_probe) = (outcome.class, open.lease.is_probe);
+        let Some((found, model)) = admission.runtime.snapshot.resolve(open.candidate) else { return };
+        let is_probe = open.lease.is_probe;
+        let class = match outcome.class {
+            // A wildcard passes on whatever name a caller makes up: that there is no such model is the caller's fault, and
+            // must not take the channel from all others.
+            OutcomeClass::NotFound if model.group.as_str().ends_with('*') => OutcomeClass::BadRequest,
+            class => class,
+        };
         let verdict =
             channel.health.end(class, latency_us, outcome.retry_after_ms, is_probe, channel.tolerance, now);
         if verdict == health::Verdict::Counted {
             return;
         }
-        let Some((found, _)) = admission.runtime.snapshot.resolve(open.candidate) else { return };
         let id = found.id.clone();
         match verdict {
             health::Verdict::Counted => {}
@@ -374,7 +380,12 @@ impl Admission {
         let spend = self.records.iter().fold(0i64, |sum, attempt| sum.saturating_add(attempt.spend));
         let caller = &self.caller.caller;
         let mut tags = self.call.tags.clone();
-        tags.extend(caller.tags.iter().cloned());
+        for tag in &caller.tags {
+            // What is summed up by tag must count a call once.
+            if !tags.contains(tag) {
+                tags.push(tag.clone());
+            }
+        }
         UsageRecord {
             started_at: self.admitted_at,
             ended_at: now,

@@ -277,3 +277,28 @@ fn a_probe_that_streams_lets_others_in_with_its_first_content() {
     assert!(engine.admit(call("m", None), &caller, back, 7).is_ok());
     engine.finish(probe, None, back);
 }
+
+#[test]
+fn a_made_up_model_name_takes_no_wildcard_channel_from_the_others() {
+    for (serves, benches) in [("m-*", false), ("m-x", true)] {
+        let mut only = channel("only", serves, 0);
+        only.allowed_fails = Some(0);
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let mut admission = engine.admit(call("m-x", None), &caller, NOW, 7).unwrap();
+        try_at(engine.next(&mut admission, NOW));
+        engine.observe(&mut admission, &Outcome::failed(OutcomeClass::NotFound, Some(404)), NOW);
+        engine.finish(admission, None, NOW);
+        assert_eq!(engine.admit(call("m-x", None), &caller, NOW, 7).is_err(), benches, "{serves}");
+    }
+}
+
+#[test]
+fn a_record_has_each_tag_once() {
+    let engine = engine(Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() });
+    let mut tagged = Caller::operator("default".into(), &[]);
+    tagged.tags = vec!["a".to_owned(), "b".to_owned()];
+    let call = Call { tags: ["b".to_owned(), "c".to_owned()].into_iter().collect(), ..call("m", None) };
+    let admission = engine.admit(call, &engine.bind(tagged), NOW, 7).unwrap();
+    assert_eq!(engine.finish(admission, None, NOW).tags.as_slice(), ["b", "c", "a"]);
+}

@@ -125,6 +125,9 @@ pub struct Refusal {
     pub asked: i64,
     /// Whether it is one of the channel's limits: then another candidate may serve.
     pub of_channel: bool,
+    /// Whether one of the chain's limits that are too small says that the call is then refused: nothing lower or cheaper
+    /// is to be looked for.
+    pub denies: bool,
     /// Whether it would fit if every open reservation were freed: then waiting a little may help.
     pub only_reservations: bool,
     /// Whether less output would fit: then a lower ceiling may help. The most output tokens that every token limit

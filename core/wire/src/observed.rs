@@ -44,13 +44,14 @@ impl Observed {
     /// Reported counts of an answer that came to its end are taken as they are. Where the output is missing from them or
     /// the answer broke off, the output is what was delivered, if that is more than was reported until then (Anthropic's
     /// first event reports one token); where the input is missing, it is `input_estimate`. An error before any content
-    /// uses nothing.
+    /// uses nothing. Nothing but zeros for an answer that was seen is no report.
     pub fn settlement(&self, input_estimate: u64) -> (Usage, UsageSource) {
         if self.error.is_some() && !self.first_content {
             return (Usage::default(), UsageSource::None);
         }
         let delivered = self.output_estimate();
-        let Some(mut usage) = self.usage else {
+        let reported = self.usage.filter(|usage| usage.total_tokens() > 0 || delivered == 0);
+        let Some(mut usage) = reported else {
             let counted =
                 Usage { input_uncached: input_estimate, output_visible: delivered, ..Usage::default() };
             return (counted, UsageSource::Counted);
@@ -99,6 +100,8 @@ mod tests {
         let silent = Observed { usage: None, ..whole.clone() };
         let counted = Usage { input_uncached: 7, output_visible: 100, ..Usage::default() };
         assert_eq!(silent.settlement(7), (counted, UsageSource::Counted));
+        let zeros = Observed { usage: Some(Usage::default()), ..whole.clone() };
+        assert_eq!(zeros.settlement(7), (counted, UsageSource::Counted));
         let fault = Some(Fault::new(FaultClass::Server, "no"));
         let failed = Observed { error: fault.clone(), usage: Some(reported), ..Observed::default() };
         assert_eq!(failed.settlement(7), (Usage::default(), UsageSource::None));
