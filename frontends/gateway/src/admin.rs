@@ -63,6 +63,11 @@ pub trait AdminHost: Send + Sync {
     /// The configuration file's path, for messages; `None` when there is none.
     fn config_file(&self) -> Option<String>;
 
+    /// Whether channels may be made here besides the file's.
+    fn takes_channels(&self) -> bool {
+        true
+    }
+
     /// Seals channels' credentials. The master secret is made on first need.
     ///
     /// # Errors

@@ -401,6 +401,10 @@ impl AdminHost for Around {
         self.0.upgrade()?.config_path.clone()
     }
 
+    fn takes_channels(&self) -> bool {
+        self.0.upgrade().is_none_or(|inner| inner.host.store_model_in_db)
+    }
+
     fn sealer(&self) -> Result<Sealer> {
         let inner = self.0.upgrade();
         master_secret(inner.as_ref().and_then(|inner| inner.master_source.as_ref()))

@@ -59,10 +59,15 @@ impl Admin {
     /// Makes a channel and takes it into use.
     ///
     /// # Errors
-    /// `Forbidden`, `InvalidRequest`, `Conflict` when the id or name is taken, `Config` when the credential can't be
+    /// `Forbidden`, also where the database takes no channels; `InvalidRequest`, `Conflict` when the id or name is taken, `Config` when the credential can't be
     /// sealed, `Store`.
     pub async fn create_channel(&self, actor: &Actor, new: NewChannel) -> Result<ChannelView> {
         only_super(actor)?;
+        if !self.0.host.takes_channels() {
+            let message = "the database takes no channels here: `store_models` is false; set STORE_MODEL_IN_DB=true, or \
+                           write the channel into the file";
+            return Err(Error::new(ErrorKind::Forbidden, message));
+        }
         let now = self.now();
         let mut channel = new.channel;
         if channel.id.as_str().is_empty() {
