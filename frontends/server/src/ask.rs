@@ -99,14 +99,21 @@ impl Ask {
     }
 }
 
-/// A body as what it should be. An empty one is an empty object.
+/// A body as what it should be: an object. An empty body is an empty object.
 ///
 /// # Errors
 /// `InvalidRequest` saying where it isn't.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
-    serde_json::from_slice(body)
-        .map_err(|error| Error::new(ErrorKind::InvalidRequest, format!("the body can't be read: {error}")))
+    let unread = |why: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::InvalidRequest, format!("the body can't be read: {why}"))
+    };
+    match body.trim_ascii() {
+        b"" => serde_json::from_slice(b"{}"),
+        // A list would be read as the fields in their order.
+        body if body.starts_with(b"{") => serde_json::from_slice(body),
+        _ => return Err(unread(&"it must be a JSON object")),
+    }
+    .map_err(|error| unread(&error))
 }
 
 /// The answer to a management request.

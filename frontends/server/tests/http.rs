@@ -62,9 +62,16 @@ struct Rig {
 
 impl Rig {
     async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With these environment variables.
+    async fn with(variables: &'static [(&str, &str)]) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_ms(NOW_MS)));
         let options = Options {
-            variables: Arc::new(|_| None),
+            variables: Arc::new(|name| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            }),
             master_key: Some(Secret::new(MASTER)),
             demo: true,
             clock: clock.clone(),
@@ -263,6 +270,90 @@ fn foreign_and_unknown_are_the_same_404() {
             let body = serde_json::from_str(&fill(body)).unwrap_or(Value::Null);
             let answer = rig.ask(method, &fill(path), &stranger, &body).await;
             assert_eq!(answer.body, before, "{method} {path} {body}: {}", answer.text());
+        }
+    });
+}
+
+#[test]
+fn what_has_no_effect_is_named_and_what_is_there_twice_refused() {
+    block_on(async {
+        let rig = Rig::new().await;
+        for path in [
+            "/key/list",
+            "/team/list",
+            "/user/list",
+            "/spend/logs",
+            "/spend/logs/v2",
+            "/spend/keys",
+            "/model/info",
+        ] {
+            let answer = rig.ask("GET", &format!("{path}?min_spend=5"), MASTER, &Value::Null).await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+            let said = answer.headers.get("x-sluicegate-warnings").map(|said| said.to_str().unwrap());
+            assert_eq!(said, Some("the parameter `min_spend` has no effect here"), "{path}");
+            let answer = rig.ask("GET", path, MASTER, &Value::Null).await;
+            assert!(!answer.headers.contains_key("x-sluicegate-warnings"), "{path}");
+        }
+        let made = rig.manage("/key/generate", json!({"guardrails": ["x"]})).await;
+        assert_eq!(made["warnings"], json!(["`guardrails` has no effect here"]));
+        let twice = TestRequest::post()
+            .uri("/key/generate")
+            .insert_header(("authorization", format!("Bearer {MASTER}")))
+            .peer_addr(HOME.parse().unwrap())
+            .set_payload(r#"{"max_budget":1,"max_budget":1000}"#);
+        let answer = (rig.send)(twice).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains("`max_budget` is there twice"), "{}", answer.text());
+    });
+}
+
+/// Bodies that no proper client sends to a management route.
+#[test]
+fn management_refuses_bad_bodies_in_its_own_format() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let deep = "[".repeat(100_000);
+        let bodies: &[(&str, &[u8], u16)] = &[
+            ("broken JSON", b"{\"key_alias\":", 400),
+            ("a list", b"[]", 400),
+            ("a list of values", b"[null,\"alias\"]", 400),
+            ("a text", b"\"a\"", 400),
+            ("null", b"null", 400),
+            ("something after the end", b"{} {}", 400),
+            ("a wrong type", b"{\"metadata\":5,\"models\":5,\"limits\":5}", 400),
+            ("UTF-8 that is none", b"{\"key_alias\":\"\xff\xfe\"}", 400),
+            ("100,000 deep", deep.as_bytes(), 400),
+            ("too much", &[b' '; (1 << 20) + 1], 413),
+        ];
+        for path in ["/key/generate", "/team/new", "/user/new", "/api/v1/keys", "/api/v1/groups"] {
+            for (note, body, status) in bodies {
+                let request = TestRequest::post()
+                    .uri(path)
+                    .insert_header(("authorization", format!("Bearer {MASTER}")))
+                    .peer_addr(HOME.parse().unwrap())
+                    .set_payload(body.to_vec());
+                let answer = (rig.send)(request).await;
+                assert_eq!(answer.status, *status, "{note}: {path}: {}", answer.text());
+                let error = &answer.json()["error"];
+                assert!(error["message"].is_string() && error["type"].is_string(), "{note}: {path}: {error}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_database_that_takes_no_channels_takes_none() {
+    block_on(async {
+        let channel = json!({"channel": {
+            "id": "", "name": "mine", "provider": "openai", "auth": "none", "secret": "none",
+            "endpoints": [{"format": "openai_chat", "url": "https://llm.example.com/v1/chat/completions"}],
+            "models": [{"group": "m", "upstream": "m"}],
+        }});
+        for (variables, status) in [(&[][..], 201), (&[("STORE_MODEL_IN_DB", "false")], 403)] {
+            let rig = Rig::with(variables).await;
+            let answer = rig.ask("POST", "/api/v1/channels", MASTER, &channel).await;
+            assert_eq!(answer.status, status, "{}", answer.text());
+            assert_eq!(answer.text().contains("STORE_MODEL_IN_DB"), status == 403, "{}", answer.text());
         }
     });
 }
