@@ -228,6 +228,17 @@ pub async fn open(address: &str, time_zone: TimeZone) -> Result<std::sync::Arc<d
     }
 }
 
+/// Whether a database server can be reached and lets us in. Changes nothing there. An embedded database has none.
+///
+/// # Errors
+/// As [`open`].
+pub async fn reach(address: &str) -> Result<()> {
+    match address.trim().split_once("://") {
+        Some(("postgres" | "postgresql", _)) => reach_postgres(address.trim()).await,
+        _ => Ok(()),
+    }
+}
+
 #[cfg(feature = "sqlite")]
 async fn open_sqlite(path: &str, time_zone: TimeZone) -> Result<std::sync::Arc<dyn Store>> {
     let database: Box<dyn sql::Database> = match path {
@@ -240,6 +251,16 @@ async fn open_sqlite(path: &str, time_zone: TimeZone) -> Result<std::sync::Arc<d
 #[cfg(not(feature = "sqlite"))]
 async fn open_sqlite(_: &str, _: TimeZone) -> Result<std::sync::Arc<dyn Store>> {
     Err(Error::new(ErrorKind::Config, "this build has no SQLite; build it with the feature `sqlite`"))
+}
+
+#[cfg(feature = "postgres")]
+async fn reach_postgres(address: &str) -> Result<()> {
+    postgres::Postgres::connect(address).await.map(drop)
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn reach_postgres(_: &str) -> Result<()> {
+    Ok(())
 }
 
 #[cfg(feature = "postgres")]
