@@ -5,7 +5,7 @@
 //! tells how the upstream behaves, on upstreams of both formats. Its fields:
 //! `note`; `faces`; `behaves` (an ending of the model's name, see
 //! `fake::Behaviour`) and `upstreams`; `stream` (false, true or both); `key`
-//! (right, none, unknown, expired, blocked); `method`, `path`, `headers`; one of
+//! (right, limited to the model `claude`, none, unknown, expired, blocked); `method`, `path`, `headers`; one of
 //! `body` (text, in which MODEL stands for a model), `json`, `hex`, `built` (see
 //! [`built`]); and `want`: `status` (one or several), `code`, `says`, `says_not`,
 //! `calls` (at the upstream), `at_least_ms`, `at_most_ms`, `ends` (`error`: a
@@ -18,6 +18,8 @@ mod bomb;
 mod readme;
 #[path = "e2e/restart.rs"]
 mod restart;
+#[path = "e2e/serve.rs"]
+mod serve;
 
 use std::fs;
 use std::io::Write as _;
@@ -36,6 +38,7 @@ struct Rig {
     upstream: FakeUpstream,
     gateway: Gateway,
     key: String,
+    limited: String,
     expired: String,
     blocked: String,
 }
@@ -116,7 +119,8 @@ fn run(table: &str) {
         expired = gateway.new_key(&json!({"duration": "1s"}));
         sleep(Duration::from_millis(1200));
     }
-    let rig = Rig { upstream, gateway, key, expired, blocked };
+    let limited = gateway.new_key(&json!({"models": ["claude"]}));
+    let rig = Rig { upstream, gateway, key, limited, expired, blocked };
     let mut failures = Vec::new();
     let mut tried = 0;
     for row in &rows {
@@ -216,6 +220,7 @@ fn request(rig: &Rig, row: &Value, way: Way<'_>) -> Request {
     }
     let key = match row["key"].as_str() {
         None | Some("right") => Some(rig.key.as_str()),
+        Some("limited") => Some(rig.limited.as_str()),
         Some("none") => None,
         Some("unknown") => Some("sk-nobody-issued-this-key"),
         Some("expired") => Some(rig.expired.as_str()),
@@ -241,6 +246,7 @@ fn built(name: &str, model: &str) -> Vec<u8> {
         encoder.finish().unwrap()
     };
     match name {
+        "none" => Vec::new(),
         "deep_arrays" => {
             format!("{start},\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000)).into_bytes()
         }

@@ -65,6 +65,9 @@ pub struct Call {
     /// The output ceiling that the caller named, in tokens for each choice.
     #[serde(default)]
     pub max_output: Option<u64>,
+    /// Output tokens of each choice that may be billed beyond the ceiling: those of a predicted output that isn't accepted.
+    #[serde(default)]
+    pub extra_output: u64,
     /// How many choices are asked for; at least 1.
     #[serde(default = "one")]
     pub choices: u32,
@@ -114,6 +117,7 @@ impl Call {
             input_bound: Some(0),
             input_estimate: 0,
             max_output: None,
+            extra_output: 0,
             choices: 1,
             min_output: 0,
             needs: Needs::default(),

@@ -1,6 +1,7 @@
 //! What the engine answers, and every reason behind it.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -10,6 +11,7 @@ use crate::ids::{ChannelId, ModelName};
 use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind, Window};
 use crate::money::format_usd;
+use crate::tenant::Caller;
 use crate::time::Timestamp;
 
 /// Why a call is refused.
@@ -138,6 +140,20 @@ fn length(ms: u64) -> String {
 }
 
 impl Denial {
+    /// Why a caller may do nothing at all from this address, as of `now`: blocked, expired, or not from there. `None` when
+    /// they may; what else they may is another question.
+    pub fn of_caller(caller: &Caller, client_ip: Option<IpAddr>, now: Timestamp) -> Option<Self> {
+        if let Some(scope) = &caller.blocked {
+            return Some(Denial::Blocked { scope: scope.kind });
+        }
+        if let Some(at) = caller.expires_at.filter(|at| now >= *at) {
+            return Some(Denial::Expired { at });
+        }
+        let allowed = |ip| caller.allowed_ips.iter().any(|net| net.contains(ip));
+        (!caller.allowed_ips.is_empty() && !client_ip.is_some_and(allowed))
+            .then_some(Denial::AddressNotAllowed)
+    }
+
     /// The denial as an error for the caller, as of `now`.
     pub fn to_error(&self, now: Timestamp) -> Error {
         let wait = |at: Timestamp| u64::try_from(at.since_ms(now).max(1)).unwrap_or(1);
@@ -237,7 +253,7 @@ pub enum Exclusion {
     ChannelLimit,
     /// What is left of a limit doesn't cover it.
     Unaffordable,
-    /// It has just failed in this call.
+    /// It has failed in this call, and the pause before it may be asked again is longer than the call may wait.
     JustFailed,
 }
 
@@ -451,10 +467,18 @@ impl Explanation {
     /// No reason is kept beyond this many: a call is bounded, so is what is said about it.
     pub const MAX: usize = 256;
 
+    /// What is said about single candidates takes no more room than this: a wildcard may have thousands of them, and
+    /// what was tried and which limit refused must still be told.
+    pub const MAX_BEFORE_CANDIDATES: usize = 128;
+
     /// Adds a reason.
     pub fn push(&mut self, reason: Reason) {
-        // BOUND: a wildcard may have thousands of candidates.
-        if self.reasons.len() < Self::MAX {
+        // BOUND: see the two constants.
+        let room = match reason {
+            Reason::Excluded { .. } | Reason::Ranked { .. } => Self::MAX_BEFORE_CANDIDATES,
+            _ => Self::MAX,
+        };
+        if self.reasons.len() < room {
             self.reasons.push(reason);
         }
     }
@@ -468,6 +492,22 @@ impl Explanation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thousands_of_candidates_leave_room_for_what_was_tried() {
+        let mut explanation = Explanation::default();
+        let channel = ChannelId::from("a");
+        for _ in 0..5_000 {
+            explanation.push(Reason::Excluded { channel: channel.clone(), why: Exclusion::Group });
+        }
+        let tried = Reason::Attempt { channel, outcome: OutcomeClass::Ok };
+        explanation.push(tried.clone());
+        assert_eq!(explanation.reasons().last(), Some(&tried));
+        for _ in 0..5_000 {
+            explanation.push(tried.clone());
+        }
+        assert_eq!(explanation.reasons().len(), Explanation::MAX);
+    }
 
     #[test]
     fn a_limit_is_named_by_its_window() {

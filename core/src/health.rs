@@ -38,9 +38,24 @@ struct State {
 }
 
 impl State {
+    /// Whether the failures counted are those of the last minute. Calls that end at once may tell slightly different
+    /// times; a clock that was set back by more than the window begins a new one.
+    fn is_recent(&self, now: Timestamp) -> bool {
+        now.since_ms(self.window_start).saturating_abs() < FAILURE_WINDOW_MS
+    }
+
+    /// It has answered: nothing counts any more that led to a bench.
+    fn recover(&mut self) {
+        if self.benched_until.is_some() {
+            // Else one more failure within the minute would bench again what has just come back.
+            self.failures = 0;
+        }
+        (self.benched_until, self.broken, self.benches) = (None, false, 0);
+    }
+
     fn view(&self, now: Timestamp) -> HealthView {
         HealthView {
-            failures: if now.since_ms(self.window_start) < FAILURE_WINDOW_MS { self.failures } else { 0 },
+            failures: if self.is_recent(now) { self.failures } else { 0 },
             benched_until: self.benched_until.filter(|until| now < *until),
             broken: self.broken,
             in_flight: self.in_flight,
@@ -158,7 +173,7 @@ impl ChannelHealth {
                 OutcomeClass::ClientGone | OutcomeClass::Inexpressible | OutcomeClass::Denied
             );
             if answered && (is_probe || s.benched_until.is_none()) {
-                (s.benched_until, s.broken, s.benches) = (None, false, 0);
+                s.recover();
             }
             return Verdict::Counted;
         }
@@ -166,7 +181,7 @@ impl ChannelHealth {
             s.benched_until = Some(now.plus_ms(BROKEN_RECHECK_MS));
             return if std::mem::replace(&mut s.broken, true) { Verdict::Counted } else { Verdict::Broken };
         }
-        if now.since_ms(s.window_start) >= FAILURE_WINDOW_MS {
+        if !s.is_recent(now) {
             (s.window_start, s.failures) = (now, 0);
         }
         s.failures = s.failures.saturating_add(1);
@@ -193,6 +208,14 @@ impl ChannelHealth {
         }
         s.benched_until = Some(until);
         Verdict::Benched(until)
+    }
+
+    /// The probe has begun to answer, which is all that others wait for: a long answer keeps nobody out. From here on it is
+    /// an attempt like any other.
+    pub fn answers(&self) {
+        let mut s = self.state.lock();
+        s.probe_started = None;
+        s.recover();
     }
 
     /// An attempt is over and nobody knows how it ended: nothing is learnt. `is_probe` is what
@@ -302,6 +325,44 @@ mod tests {
         assert!(h.available(over).is_ok(), "it answered");
         end(&h, OutcomeClass::ServerError, second, over);
         assert_eq!(h.view(over).in_flight, 0);
+    }
+
+    #[test]
+    fn a_probe_that_begins_to_answer_lets_the_others_in() {
+        let (h, over) = benched();
+        assert!(h.begin(over));
+        assert!(h.available(over).is_err());
+        h.answers();
+        assert!(h.available(over).is_ok());
+        assert!(!h.begin(over), "nothing is left to find out");
+        let later = over.plus_ms(1_000);
+        assert_eq!(end(&h, OutcomeClass::Broken, false, later), Verdict::Counted, "the first failure since");
+    }
+
+    #[test]
+    fn a_channel_that_came_back_has_its_tolerance_back() {
+        let (h, over) = benched();
+        let probe = h.begin(over);
+        end(&h, OutcomeClass::Ok, probe, over);
+        for _ in 0..3 {
+            assert_eq!(fail(&h, over), Verdict::Counted);
+        }
+        assert_eq!(fail(&h, over), Verdict::Benched(over.plus_ms(30_000)));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_counts_no_failures_for_ever() {
+        let h = ChannelHealth::default();
+        fail(&h, T0);
+        assert_eq!(fail(&h, T0.plus_ms(-5)), Verdict::Counted);
+        assert_eq!(h.view(T0).failures, 2, "a few milliseconds are nothing");
+        for at in 1..20 {
+            assert_eq!(
+                fail(&h, T0.plus_ms(-100_000 + at * 20_000)),
+                Verdict::Counted,
+                "at most three a minute"
+            );
+        }
     }
 
     #[test]

@@ -194,7 +194,8 @@ pub struct Limit {
     pub window: Window,
     /// How much may be used: requests, tokens, calls at a time, or nano-USD. Zero refuses everything.
     pub max: i64,
-    /// Only calls for this model (as requested) count; `None` counts all.
+    /// Only calls for this model count: under the name that they ask for, or the one that it is an alias of. A name that
+    /// ends in `*` is for all models that begin like it, together. `None` counts all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelName>,
     /// How firm it is.

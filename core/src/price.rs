@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::money::{NanoUsd, PicoUsd, Rounding, nano_from_pico};
+use crate::money::{NanoUsd, PicoUsd, Rounding, div_rem, nano_from_pico};
 use crate::usage::Usage;
 
 /// A ratio of one, in parts per million: the unit of [`Price::cost`]'s `ratio_ppm`.
@@ -141,8 +141,7 @@ fn scale(pico: i128, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
     }
     // pico × ppm is 10⁻¹⁸ USD; rounding happens once, on the way to nano-USD.
     let scaled = pico.saturating_mul(i128::from(ratio_ppm));
-    let unit = i128::from(RATIO_ONE_PPM);
-    let (pico, rest) = (scaled.div_euclid(unit), scaled.rem_euclid(unit));
+    let (pico, rest) = div_rem(scaled, RATIO_ONE_PPM);
     // What is left below a pico-USD can only matter as "a little more than": keep it as one more pico where it decides.
     let sticky = i128::from(rest > 0 && matches!(pico.rem_euclid(1000), 0 | 500));
     nano_from_pico(pico.saturating_add(sticky), rounding)

@@ -1,9 +1,11 @@
 //! What is written down about a call: enough to bill it, to explain it and to replay its decision.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::call::Format;
+use crate::call::{Format, Needs};
 use crate::decision::{Explanation, OutcomeClass};
 use crate::ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, UserId};
 use crate::money::NanoUsd;
@@ -98,8 +100,10 @@ pub struct AttemptRecord {
     pub held: bool,
 }
 
-/// What a replay of the decision needs.
+/// What a replay of the decision needs besides the record it is in. What records of older versions lack is as if the call
+/// hadn't had it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ReplayFacts {
     /// The call's seed: every random choice follows from it.
     pub seed: u64,
@@ -117,10 +121,26 @@ pub struct ReplayFacts {
     /// The ceiling that the caller named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output: Option<u64>,
+    /// What may be billed beyond the ceiling, in tokens for each choice.
+    #[serde(skip_serializing_if = "is_default")]
+    pub extra_output: u64,
+    /// The least output that makes sense: a thinking budget plus 1,024, or 0.
+    #[serde(skip_serializing_if = "is_default")]
+    pub min_output: u64,
     /// How many choices were asked for.
     pub choices: u32,
+    /// What the call needed of a model.
+    #[serde(skip_serializing_if = "is_default")]
+    pub needs: Needs,
+    /// Where the caller connected from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ip: Option<IpAddr>,
     /// The price ratio, in parts per million.
     pub price_ratio_ppm: u32,
     /// Why it was decided so.
     pub explanation: Explanation,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use sluicegate_tests::client::Request;
 use sluicegate_tests::fake::FakeUpstream;
-use sluicegate_tests::gateway::{Gateway, MASTER_KEY, binary};
+use sluicegate_tests::gateway::{Gateway, Launch, MASTER_KEY, binary};
 use sluicegate_tests::root;
 
 use super::config;
@@ -125,6 +125,38 @@ fn the_file_it_shows_is_taken() {
     assert!(tried > 0, "no README shows a configuration");
 }
 
+/// The body of a `curl` command.
+fn body_of(command: &str) -> &str {
+    let (_, body) = command.split_once("-d '").unwrap();
+    body.trim_end().strip_suffix('\'').unwrap()
+}
+
+#[test]
+fn a_first_try_goes_as_it_says() {
+    for file in FILES {
+        // Nothing but the gateway: no file, no key, no provider.
+        let gateway = Gateway::launch(&format!("first-{file}"), Launch::bare());
+        let key = super::serve::made_key(&gateway);
+        let commands = commands(&read(file));
+        let call = commands.iter().find(|command| command.contains("/v1/chat/completions")).unwrap();
+        let mut body: Value = serde_json::from_str(body_of(call)).unwrap();
+        for stream in [false, true] {
+            body["stream"] = stream.into();
+            let answer = gateway.send(&Request::post("/v1/chat/completions", body.to_string()).bearer(&key));
+            assert_eq!(answer.status, 200, "{file}: {}", answer.text());
+            assert_eq!(answer.text().contains("[DONE]"), stream, "{file}: {}", answer.text());
+        }
+        let explain = commands.iter().find(|command| command.contains("sluicegate explain")).unwrap();
+        let url = format!("http://{}", gateway.address());
+        let words = after(explain, "target/release/sluicegate ").unwrap();
+        let mut words: Vec<&str> =
+            words.into_iter().map(|word| if word == "\"$SLUICEGATE_KEY\"" { &key } else { word }).collect();
+        words.extend(["--url", &url]);
+        let (well, said) = run("sluicegate", &words);
+        assert!(well && said.contains("goes to:"), "{file}: `{explain}`: {said}");
+    }
+}
+
 #[test]
 fn the_calls_it_shows_are_taken() {
     let upstream = FakeUpstream::start();
@@ -135,8 +167,7 @@ fn the_calls_it_shows_are_taken() {
         for command in commands(&read(file)).iter().filter(|command| command.contains("-X POST")) {
             let (_, rest) = command.split_once("http://127.0.0.1:4000").unwrap();
             let path = rest.split_whitespace().next().unwrap();
-            let (_, body) = command.split_once("-d '").unwrap();
-            let body = body.trim_end().strip_suffix('\'').unwrap();
+            let body = body_of(command);
             let _: Value = serde_json::from_str(body).unwrap_or_else(|e| panic!("{file}: {body}: {e}"));
             let answer = gateway.send(&Request::post(path, body).bearer(MASTER_KEY));
             assert_eq!(answer.status, 200, "{file}: {path} {body}: {}", answer.text());

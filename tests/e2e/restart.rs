@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sluicegate_tests::client::{Answer, Request};
 use sluicegate_tests::fake::FakeUpstream;
-use sluicegate_tests::gateway::Gateway;
+use sluicegate_tests::gateway::{Gateway, Launch};
 
 use super::config;
 
@@ -88,8 +88,10 @@ fn a_database_that_cant_serve_ends_the_start_and_says_why() {
         ("placeholder", "postgres://user:password@host/database", "placeholder"),
         ("unknown", "mysql://gate:hunter2@127.0.0.1/gate", "mysql"),
     ] {
-        let (well, log) =
-            Gateway::refusal(&format!("database-{name}"), &config(&[], &upstream), &["--database", database]);
+        let (well, log) = Gateway::refusal(
+            &format!("database-{name}"),
+            Launch::of(&config(&[], &upstream)).options(&["--database", database]),
+        );
         assert!(!well, "{name}: {log}");
         assert!(log.to_lowercase().contains(says), "{name}: {log}");
         assert!(!log.contains("hunter2"), "{name}: a password is printed: {log}");

@@ -88,12 +88,12 @@ def key(gateway):
 @pytest.fixture
 def open_ai(gateway, key, upstream):
     """The OpenAI SDK as its documentation says, without retries of its own."""
-    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=key, max_retries=0) as client:
+    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=key, max_retries=0, timeout=rig.CALL_LIMIT_S) as client:
         yield client
 
 
 @pytest.fixture
 def claude(gateway, key, upstream):
     """The Anthropic SDK as its documentation says, without retries of its own."""
-    with anthropic.Anthropic(base_url=gateway.url, api_key=key, max_retries=0) as client:
+    with anthropic.Anthropic(base_url=gateway.url, api_key=key, max_retries=0, timeout=rig.CALL_LIMIT_S) as client:
         yield client

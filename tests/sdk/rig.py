@@ -4,9 +4,11 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +17,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("SLUICEGATE_BIN_DIR", ROOT / "target" / "debug"))
 MASTER_KEY = "sk-master-0123456789abcdef0123456789abcdef"
 UPSTREAM_KEY = "sk-upstream-0123456789"
+START_LIMIT_S = 30
+# No call of a test takes longer; the SDKs' own limit is ten minutes.
+CALL_LIMIT_S = 30
 
 # Loopback calls must not go to a proxy that the environment names.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -61,7 +66,11 @@ class Upstream:
         self.process = subprocess.Popen(
             [BIN / "fake-upstream", "--key", UPSTREAM_KEY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        # One that says nothing and lives on must not hold up the tests.
+        silent = threading.Timer(START_LIMIT_S, self.process.kill)
+        silent.start()
         line = self.process.stdout.readline()
+        silent.cancel()
         assert line.startswith("listening on "), line
         self.url = "http://" + line.split()[-1]
 
@@ -81,33 +90,42 @@ class Upstream:
 
     def stop(self):
         self.process.stdin.close()
-        self.process.wait(10)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 class Gateway:
     """`sluicegate serve` with a file, on a free port, in a folder of its own."""
 
-    def __init__(self, config, folder, env=None, start_limit=30):
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+    def __init__(self, config, folder, env=None, start_limit=START_LIMIT_S):
+        self.url = None
         self.folder = pathlib.Path(folder)
         self.log = self.folder / "gateway.log"
         command = [BIN / "sluicegate", "serve", "--config", config, "--host", "127.0.0.1"]
-        command += ["--port", str(self.port), "--data", self.folder / "data"]
+        # It picks its port itself: one that was free a moment ago may be somebody else's by now.
+        command += ["--port", "0", "--data", self.folder / "data"]
+        begin = self.log.stat().st_size if self.log.exists() else 0
         clean = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.folder)}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 command, env=clean | (env or {}), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
             )
         started = time.monotonic()
-        while not self.ready():
+        while not self.ready(begin):
             gone = self.process.poll() is not None
             if gone or time.monotonic() - started > start_limit:
                 self.stop()
                 raise AssertionError(f"the gateway is not ready; its log says:\n{self.log.read_text()}")
             time.sleep(0.05)
 
-    def ready(self):
+    def ready(self, begin=0):
+        said = re.search(rb"listens on (http://\S+)\n", self.log.read_bytes()[begin:])
+        if not said:
+            return False
+        self.url = said[1].decode()
         try:
             return self.call("GET", "/health/readiness", timeout=2).status == 200
         except OSError:

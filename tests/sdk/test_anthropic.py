@@ -113,7 +113,7 @@ def test_thinking_passes_with_its_signature(claude, stream):
 
 def test_the_async_client(gateway, key):
     async def many():
-        async with anthropic.AsyncAnthropic(base_url=gateway.url, api_key=key, max_retries=0) as client:
+        async with anthropic.AsyncAnthropic(base_url=gateway.url, api_key=key, max_retries=0, timeout=rig.CALL_LIMIT_S) as client:
             calls = [
                 client.messages.create(model=m, max_tokens=9, messages=[{"role": "user", "content": f"number {i}"}])
                 for i, m in enumerate(["chat", "claude"] * 8)

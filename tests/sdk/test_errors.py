@@ -24,7 +24,7 @@ class Caller:
         http_client = self.module.DefaultHttpxClient(event_hooks=hooks)
         base = gateway.url + ("/v1" if sdk == "openai" else "")
         make = openai.OpenAI if sdk == "openai" else anthropic.Anthropic
-        self.client = make(base_url=base, api_key=key, http_client=http_client, **({"max_retries": 0} | options))
+        self.client = make(base_url=base, api_key=key, http_client=http_client, **({"max_retries": 0, "timeout": rig.CALL_LIMIT_S} | options))
 
     def ask(self, model, stream=False, **more):
         """Calls and reads all of the answer."""

@@ -166,7 +166,7 @@ def test_models(open_ai, gateway):
 
 def test_the_async_client(gateway, key):
     async def many():
-        async with openai.AsyncOpenAI(base_url=gateway.url + "/v1", api_key=key, max_retries=0) as client:
+        async with openai.AsyncOpenAI(base_url=gateway.url + "/v1", api_key=key, max_retries=0, timeout=rig.CALL_LIMIT_S) as client:
             calls = [
                 client.chat.completions.create(model=m, messages=[{"role": "user", "content": f"number {i}"}])
                 for i, m in enumerate(["chat", "claude"] * 8)

@@ -72,7 +72,7 @@ def test_a_model_of_another_team(seed):
 def test_a_call_that_reaches_an_upstream(seed, upstream):
     key = seed.new_key(models=["claude-opus-4-8"])
     call = {"model": "claude-opus-4-8", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}
-    with anthropic.Anthropic(base_url=seed.url, api_key=key, max_retries=0) as client:
+    with anthropic.Anthropic(base_url=seed.url, api_key=key, max_retries=0, timeout=rig.CALL_LIMIT_S) as client:
         if not seed.file.startswith("litellm"):
             # The file names the provider's own address, and what is written isn't overridden by the environment.
             with pytest.raises(anthropic.InternalServerError):

@@ -16,12 +16,62 @@ pub const MASTER_KEY: &str = "sk-master-0123456789abcdef0123456789abcdef";
 /// How long the gateway may take to be ready, and to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How to start a gateway.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The configuration file's text; without one there is no file.
+    pub config: Option<String>,
+    /// The address to listen on.
+    pub host: String,
+    /// More options of `sluicegate serve`.
+    pub options: Vec<String>,
+    /// The environment, besides `HOME`.
+    pub variables: Vec<(String, String)>,
+}
+
+impl Launch {
+    /// On the loopback with [`MASTER_KEY`] and this configuration.
+    #[must_use]
+    pub fn of(config: &str) -> Self {
+        Self { config: Some(config.to_owned()), ..Self::bare() }.variable("LITELLM_MASTER_KEY", MASTER_KEY)
+    }
+
+    /// On the loopback, with nothing in the environment and no file.
+    #[must_use]
+    pub fn bare() -> Self {
+        Self { config: None, host: "127.0.0.1".to_owned(), options: Vec::new(), variables: Vec::new() }
+    }
+
+    /// With these options, too.
+    #[must_use]
+    pub fn options(mut self, options: &[&str]) -> Self {
+        self.options.extend(options.iter().map(|&option| option.to_owned()));
+        self
+    }
+
+    /// With this variable.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// On this address.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+}
+
 /// A running gateway; it is ended, and its directory goes, when dropped.
 pub struct Gateway {
     process: Child,
     folder: PathBuf,
+    launch: Launch,
     address: String,
-    options: Vec<String>,
+    /// Where in its log this start begins.
+    started_at: usize,
 }
 
 impl Gateway {
@@ -31,7 +81,7 @@ impl Gateway {
     /// When there is no binary, or it does not become ready.
     #[must_use]
     pub fn start(name: &str, config: &str) -> Self {
-        Self::start_with(name, config, &[])
+        Self::launch(name, Launch::of(config))
     }
 
     /// [`Gateway::start`] with more options of `sluicegate serve`.
@@ -40,10 +90,16 @@ impl Gateway {
     /// When there is no binary, or it does not become ready.
     #[must_use]
     pub fn start_with(name: &str, config: &str, options: &[&str]) -> Self {
-        let folder = prepare(name, config);
-        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let (process, address) = spawn(&folder, &options);
-        let mut it = Self { process, folder, address, options };
+        Self::launch(name, Launch::of(config).options(options))
+    }
+
+    /// Starts `sluicegate serve` and waits until it is ready.
+    ///
+    /// # Panics
+    /// When there is no binary, or it does not become ready.
+    #[must_use]
+    pub fn launch(name: &str, launch: Launch) -> Self {
+        let mut it = Self::spawned(name, launch);
         it.wait_ready();
         it
     }
@@ -54,13 +110,16 @@ impl Gateway {
     /// # Panics
     /// When there is no binary, or it does not end by itself.
     #[must_use]
-    pub fn refusal(name: &str, config: &str, options: &[&str]) -> (bool, String) {
-        let folder = prepare(name, config);
-        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let (process, address) = spawn(&folder, &options);
-        let mut it = Self { process, folder, address, options };
+    pub fn refusal(name: &str, launch: Launch) -> (bool, String) {
+        let mut it = Self::spawned(name, launch);
         let status = it.wait_end();
         (status.success(), it.log())
+    }
+
+    fn spawned(name: &str, launch: Launch) -> Self {
+        let folder = prepare(name, launch.config.as_deref());
+        let process = spawn(&folder, &launch);
+        Self { process, folder, launch, address: String::new(), started_at: 0 }
     }
 
     /// Asks the gateway to stop, waits for its end, and starts it anew on the same file and data.
@@ -68,11 +127,36 @@ impl Gateway {
     /// # Panics
     /// When it does not stop, stops with an error, or does not become ready again.
     pub fn restart(&mut self) {
+        self.ask_to_stop();
+        self.stopped();
+        self.start_again();
+    }
+
+    /// Asks the gateway to stop, and doesn't wait.
+    ///
+    /// # Panics
+    /// When it can't be asked.
+    pub fn ask_to_stop(&self) {
         let asked = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
         assert!(asked.is_ok_and(|status| status.success()), "the gateway can be asked to stop");
+    }
+
+    /// Waits for the end of a gateway that was asked to stop.
+    ///
+    /// # Panics
+    /// When it does not stop, or stops with an error.
+    pub fn stopped(&mut self) {
         let status = self.wait_end();
         assert!(status.success(), "the gateway ended with {status}; its log says:\n{}", self.log());
-        (self.process, self.address) = spawn(&self.folder, &self.options);
+    }
+
+    /// Starts a gateway that has stopped anew, on the same file and data.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub fn start_again(&mut self) {
+        self.started_at = self.log().len();
+        self.process = spawn(&self.folder, &self.launch);
         self.wait_ready();
     }
 
@@ -90,13 +174,28 @@ impl Gateway {
     fn wait_ready(&mut self) {
         let started = Instant::now();
         let probe = Request::new("GET", "/health/readiness");
-        while !probe.send(&self.address, Duration::from_secs(2)).is_ok_and(|a| a.status == 200) {
+        loop {
+            if let Some(address) = self.said_address() {
+                self.address = address;
+                if probe.send(&self.address, Duration::from_secs(2)).is_ok_and(|a| a.status == 200) {
+                    return;
+                }
+            }
             let gone = self.process.try_wait().ok().flatten();
             if gone.is_some() || started.elapsed() > PATIENCE {
                 panic!("the gateway is not ready ({gone:?}); its log says:\n{}", self.log());
             }
             sleep(Duration::from_millis(30));
         }
+    }
+
+    /// Where it says that it listens. It picks its port itself: whoever looked for a free one beforehand might lose it
+    /// to somebody else, and then talk to them.
+    fn said_address(&self) -> Option<String> {
+        let log = self.log();
+        let (_, rest) = log.get(self.started_at..)?.split_once(" listens on http://")?;
+        let (address, _) = rest.split_once('\n')?;
+        Some(address.trim().replace("0.0.0.0", "127.0.0.1"))
     }
 
     /// `127.0.0.1:PORT`.
@@ -172,36 +271,45 @@ impl Drop for Gateway {
     }
 }
 
-/// A directory of its own with the configuration file in it.
-fn prepare(name: &str, config: &str) -> PathBuf {
+/// A directory of its own, with the configuration file in it if there is one.
+fn prepare(name: &str, config: Option<&str>) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("sluicegate-{name}-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("the temporary directory can be written");
-    fs::write(folder.join("config.yaml"), config).expect("the temporary directory can be written");
+    if let Some(config) = config {
+        fs::write(folder.join("config.yaml"), config).expect("the temporary directory can be written");
+    }
     folder
 }
 
-/// The process on a free port, and its address.
-fn spawn(folder: &Path, options: &[String]) -> (Child, String) {
-    let port = crate::free_port();
+fn spawn(folder: &Path, launch: &Launch) -> Child {
     let log = File::options().create(true).append(true).open(folder.join("gateway.log"));
     let log = log.expect("the temporary directory can be written");
-    let process = Command::new(binary("sluicegate"))
-        .args(["serve", "--config"])
-        .arg(folder.join("config.yaml"))
-        .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--data"])
+    let mut command = Command::new(binary("sluicegate"));
+    command.arg("serve");
+    if launch.config.is_some() {
+        command.arg("--config").arg(folder.join("config.yaml"));
+    }
+    command.args(["--host", &launch.host]);
+    // A port that the environment or an option names is theirs.
+    let named = launch.options.iter().any(|option| option == "--port")
+        || launch.variables.iter().any(|(name, _)| name.ends_with("PORT"));
+    if !named {
+        command.args(["--port", "0"]);
+    }
+    command
+        .arg("--data")
         .arg(folder.join("data"))
-        .args(options)
+        .args(&launch.options)
         // Nothing of ours: neither settings in the environment nor secrets in the home directory.
         .env_clear()
         .env("HOME", folder)
-        .env("LITELLM_MASTER_KEY", MASTER_KEY)
+        .envs(launch.variables.iter().map(|(name, value)| (name, value)))
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a log can be shared"))
         .stderr(log)
         .spawn()
-        .expect("the gateway can be run");
-    (process, format!("127.0.0.1:{port}"))
+        .expect("the gateway can be run")
 }
 
 /// One of the workspace's binaries: for the gateway what `SLUICEGATE_BIN` names, else the one that cargo built beside

@@ -2,26 +2,41 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::tool::{self, Done, Tool};
 
-/// Installs Debian packages with `sudo` where we are not root.
+/// Options of every `apt-get`: quiet, and patient with whoever else is installing.
+const APT: &[&str] = &["-q", "-o", "DPkg::Lock::Timeout=300"];
+
+/// Whether the lists of packages are up to date, for this run.
+static UPDATED: AtomicBool = AtomicBool::new(false);
+
+/// Installs Debian packages with `sudo` where we are not root. Nothing is ever asked: a package's own questions are
+/// answered by its defaults, and configuration that is there stays.
 pub(crate) fn apt(packages: &[&str]) -> Done {
     let why = format!("install {} by hand", packages.join(", "));
     if !tool::have("apt-get") {
         return Err(format!("this machine has no apt-get: {why}"));
     }
-    let privileged = |args: &[&str]| {
-        let command: Vec<&str> = if tool::is_root() { vec![] } else { vec!["sudo"] };
-        let words: Vec<&str> = command.iter().chain(args).copied().collect();
-        Tool::new(words[0]).args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive")
-    };
-    if !tool::is_root() && !tool::have("sudo") {
+    let root = tool::is_root();
+    if !root && !tool::have("sudo") {
         return Err(format!("neither root nor sudo: {why}"));
     }
-    privileged(&["apt-get", "update", "-q"]).run()?;
-    let install = ["apt-get", "install", "-y", "-q", "--no-install-recommends"];
-    privileged(&install.iter().chain(packages).copied().collect::<Vec<_>>()).run()
+    if !UPDATED.load(Ordering::Relaxed) {
+        apt_get(root, &["update"]).run()?;
+        UPDATED.store(true, Ordering::Relaxed);
+    }
+    let install = ["install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold"];
+    apt_get(root, &install.iter().chain(packages).copied().collect::<Vec<_>>()).run()
+}
+
+fn apt_get(root: bool, args: &[&str]) -> Tool {
+    // `sudo` drops the environment: `env` behind it sets the variable anew.
+    let mut words = if root { vec![] } else { vec!["sudo"] };
+    words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+    words.extend(APT.iter().chain(args));
+    Tool::new(words[0]).args(&words[1..]).without_input()
 }
 
 /// Makes sure of programs, each with the package that brings it.
@@ -50,9 +65,8 @@ pub(crate) fn python_env() -> Result<PathBuf, String> {
         return Ok(bin);
     }
     Tool::new("python3").args(["-m", "venv"]).args([&folder]).run()?;
-    let pip =
-        ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", "tests/sdk/requirements.txt"];
-    Tool::new(bin.join("python")).args(pip).run()?;
+    let pip = ["-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check"];
+    Tool::new(bin.join("python")).args(pip).args(["-r", "tests/sdk/requirements.txt"]).run()?;
     fs::write(&stamp, wanted).map_err(|e| format!("cannot write `{}`: {e}", stamp.display()))?;
     Ok(bin)
 }

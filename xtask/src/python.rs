@@ -29,6 +29,7 @@ pub(crate) fn all(steps: &mut Steps) {
                 "pip",
                 "install",
                 "-q",
+                "--no-input",
                 "--disable-pip-version-check",
                 "--no-deps",
                 "--force-reinstall",

@@ -6,8 +6,15 @@ use crate::step::Steps;
 use crate::tool::{Done, cargo};
 
 /// The crates whose tests need no services.
-const PURE: &[&str] =
-    &["sluicegate-core", "sluicegate-wire", "sluicegate-config", "sluicegate-policy", "sluicegate"];
+const PURE: &[&str] = &[
+    "sluicegate-core",
+    "sluicegate-wire",
+    "sluicegate-config",
+    "sluicegate-policy",
+    "sluicegate",
+    "sluicegate-server",
+    "sluicegate-cli",
+];
 
 /// Every package but the Python module: that one links against an interpreter only as an extension, and is built by
 /// its own part.

@@ -27,6 +27,12 @@ impl Tool {
         self
     }
 
+    /// Gives it nothing to read: it can't wait for an answer.
+    pub(crate) fn without_input(mut self) -> Self {
+        self.0.stdin(Stdio::null());
+        self
+    }
+
     fn line(&self) -> String {
         let words = std::iter::once(self.0.get_program()).chain(self.0.get_args());
         words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")

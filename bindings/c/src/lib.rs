@@ -20,6 +20,12 @@ thread_local! {
 /// A gateway with all that it needs. Opaque.
 pub struct SluicegateHost(Host);
 
+// What the header promises, any function from any thread, is beyond the compiler's sight behind raw pointers.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<SluicegateHost>();
+};
+
 /// Opens a host. You own `*host`: free it with `sluicegate_free`.
 ///
 /// `options_json` is a JSON object, `{}` for the defaults. `*host` is null when it fails.
@@ -148,9 +154,15 @@ pub unsafe extern "C" fn sluicegate_free(host: *mut SluicegateHost) {
     // SAFETY: it came from `Box::into_raw` in `sluicegate_new`, and the caller gives it up.
     let host = unsafe { Box::from_raw(host) };
     guard(|| {
-        host.0.close();
-        drop(host);
-        Ok(())
+        // On a thread of its own: a thread that runs asynchronous tasks may not wait, and a C caller needn't know that its
+        // thread is one.
+        let closing = std::thread::spawn(move || {
+            host.0.close();
+            drop(host);
+        });
+        closing
+            .join()
+            .map_err(|_| Error::new(ErrorKind::Internal, "a defect stopped the closing; please report it"))
     });
 }
 

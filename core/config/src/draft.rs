@@ -10,7 +10,7 @@ use sluicegate_core::tenant::Source;
 
 use crate::catalogue::{ModelFacts, Provider, model_facts, model_facts_by_name, provider_of_host};
 use crate::diagnostic::Severity;
-use crate::endpoint::{BaseStyle, check_url, endpoints, host_of};
+use crate::endpoint::{BaseStyle, check_url, endpoints, host_of, is_home};
 use crate::reader::{Item, Load};
 
 /// A channel that serves nothing yet.
@@ -72,8 +72,11 @@ pub(crate) fn connect(
         None => None,
     };
     let (url, at) = match written {
-        Some((url, item)) => (Some(url), item),
-        None => (base_from_environment(load, provider), whole.clone()),
+        Some((url, item)) => {
+            note_unused_base(load, provider, &url, &item);
+            (Some(url), item)
+        }
+        None => (base_from_environment(load, provider).map(|(_, url)| url), whole.clone()),
     };
     match &url {
         Some(url) => {
@@ -137,15 +140,27 @@ fn not_served(load: &mut Load<'_>, channel: &Channel, provider: &Provider, whole
 }
 
 /// `ANTHROPIC_API_BASE`, `ANTHROPIC_BASE_URL` and their like.
-fn base_from_environment(load: &Load<'_>, provider: &Provider) -> Option<String> {
+fn base_from_environment(load: &Load<'_>, provider: &Provider) -> Option<(String, String)> {
     let stem = ["_API_KEY", "_API_TOKEN", "_TOKEN", "_KEY"]
         .iter()
         .find_map(|end| provider.key_variable.strip_suffix(end))
         .filter(|stem| !stem.is_empty())?;
-    ["_API_BASE", "_BASE_URL"]
-        .iter()
-        .find_map(|end| load.variable(&format!("{stem}{end}")))
-        .map(|url| url.trim().to_owned())
+    ["_API_BASE", "_BASE_URL"].iter().find_map(|end| {
+        let name = format!("{stem}{end}");
+        load.variable(&name).map(|url| (name, url.trim().to_owned()))
+    })
+}
+
+/// An address in the file counts before the variable. Where the file only repeats the provider's own, the variable was
+/// perhaps meant to change just that: then it isn't passed over in silence.
+fn note_unused_base(load: &mut Load<'_>, provider: &Provider, written: &str, item: &Item<'_>) {
+    let Some((name, url)) = base_from_environment(load, provider) else { return };
+    if is_home(provider, Some(written)) && !is_home(provider, Some(&url)) {
+        let message = format!(
+            "the environment variable `{name}` is set, and has no effect on this channel: it names its address itself"
+        );
+        item.say(load, Severity::Note, "no_effect", message, "remove the address here to use the variable's");
+    }
 }
 
 /// Fills in a channel's credential: the file's, else the variable that is usual for the provider, if `usual` says that it may

@@ -274,6 +274,16 @@ impl HostSettings {
         {
             self.session_secret = secret;
         }
+        if self.session_secret != SecretRef::None {
+            load.report(
+                Severity::Note,
+                "not_used_yet",
+                Place::default(),
+                "",
+                "a session secret is configured: this version has no web sessions yet, and works without",
+                "",
+            );
+        }
         if self.redis.is_none() {
             self.redis = ["REDIS_CONN_STRING", "REDIS_URL"].iter().find_map(|name| env(load, name));
         }

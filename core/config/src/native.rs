@@ -27,6 +27,10 @@ use crate::yaml::Value;
 /// The organization of whatever names none.
 pub(crate) const DEFAULT_ORGANIZATION: &str = "default";
 
+/// Said where a file asks for another system's statuses.
+pub(crate) const STATUSES_ARE_OURS: &str =
+    "this version answers with its own statuses and texts yet: an exceeded budget is a 429";
+
 const STRATEGIES: [(&str, Strategy); 4] = [
     ("weighted", Strategy::Weighted),
     ("least_busy", Strategy::LeastBusy),
@@ -152,6 +156,16 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
             item.word(load, &[("process", Durability::Process), ("power", Durability::Power)])
     {
         host.durability = durability;
+        if durability == Durability::Power {
+            let message = "this version keeps no journal yet: balances are written behind, and a loss of power can lose the last of them";
+            item.say(
+                load,
+                Severity::Warning,
+                "not_used_yet",
+                message,
+                "write `process`, or wait for a later version",
+            );
+        }
     }
     for (key, setting) in [
         ("store_models", &mut host.store_model_in_db),
@@ -180,6 +194,11 @@ fn optional_secret(load: &mut Load<'_>, item: &Item<'_>) -> Option<sluicegate_co
 
 fn compat(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
     let Some(fields) = Fields::open_section(load, item, &section::COMPAT) else { return };
+    if fields.any(&["litellm", "budget_exceeded_status"]).is_some()
+        || fields.get("newapi").is_some_and(|item| item.quiet_text(load).as_deref() != Some("false"))
+    {
+        item.say(load, Severity::Note, "not_used_yet", STATUSES_ARE_OURS, "");
+    }
     if let Some(item) = fields.get("litellm") {
         host.compat.litellm =
             item.word(load, &[("1.80", LitellmVersion::V1_80), ("1.106", LitellmVersion::V1_106)]);

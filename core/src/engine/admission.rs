@@ -45,8 +45,10 @@ pub struct Admission {
     pub(super) retries: u32,
     /// Attempts at that model that count as such.
     pub(super) attempts_of_model: u32,
-    /// The requested model's candidates were all out, some because the prompt is too long for them.
+    /// The prompt is too long: for the requested model's candidates, which are all out, or for an upstream that said so.
     pub(super) too_long: bool,
+    /// An upstream's content policy has refused the prompt.
+    pub(super) objectionable: bool,
     pub(super) count_request: bool,
     pub(super) waiting: Option<Waiting>,
     /// A limit refused for good: nothing cheaper is looked for.
@@ -128,6 +130,7 @@ impl Admission {
             retries: 0,
             attempts_of_model: 0,
             too_long: false,
+            objectionable: false,
             count_request: true,
             waiting: None,
             over: false,
@@ -192,18 +195,7 @@ impl Admission {
     }
 
     fn check_caller(&self, now: Timestamp) -> Result<(), Denial> {
-        let caller = &self.caller.caller;
-        if let Some(scope) = &caller.blocked {
-            return Err(Denial::Blocked { scope: scope.kind });
-        }
-        if let Some(at) = caller.expires_at.filter(|at| now >= *at) {
-            return Err(Denial::Expired { at });
-        }
-        let allowed = |ip| caller.allowed_ips.iter().any(|net| net.contains(ip));
-        if !caller.allowed_ips.is_empty() && !self.call.client_ip.is_some_and(allowed) {
-            return Err(Denial::AddressNotAllowed);
-        }
-        Ok(())
+        Denial::of_caller(&self.caller.caller, self.call.client_ip, now).map_or(Ok(()), Err)
     }
 
     /// Follows aliases, the key's and then the file's, and considers the model that they lead to.
@@ -276,15 +268,22 @@ impl Admission {
 
     /// The denial of `model`, or of what was asked for, for want of such a model.
     pub(super) fn unknown_model(&self, model: Option<ModelName>) -> Denial {
-        let available = self
-            .runtime
-            .snapshot
-            .model_names()
-            .into_iter()
-            .filter(|name| self.caller.caller.may_call(name.as_str()))
-            .take(MAX_NAMES)
-            .cloned()
-            .collect();
+        let caller = &self.caller.caller;
+        let own = caller
+            .aliases
+            .iter()
+            .filter(|(name, meant)| caller.may_call_as(&[name.as_str(), meant.as_str()]));
+        let mut available: Vec<ModelName> = own.map(|(name, _)| name.clone()).collect();
+        for name in self.runtime.snapshot.model_names() {
+            if caller.may_call(name.as_str()) && !available.contains(name) {
+                available.push(name.clone());
+            }
+            // BOUND: all names are for the list of models to tell.
+            if available.len() >= MAX_NAMES {
+                break;
+            }
+        }
+        available.truncate(MAX_NAMES);
         Denial::UnknownModel { model: model.unwrap_or_else(|| self.call.model.clone()), available }
     }
 }

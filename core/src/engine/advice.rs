@@ -58,7 +58,11 @@ impl Admission {
         if let Some(max) = max_output {
             self.advice.max_output = Some(self.advice.max_output.map_or(max, |known| known.min(max)));
         }
-        self.call.tags.extend(tags);
+        for tag in tags {
+            if !self.call.tags.contains(&tag) {
+                self.call.tags.push(tag);
+            }
+        }
         if fallback.is_some() {
             self.advice.fallback = fallback;
         }

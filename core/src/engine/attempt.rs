@@ -269,6 +269,7 @@ impl Admission {
             tenant: &self.caller.limits,
             channel,
             model: self.models.first().unwrap_or(&self.call.model).as_str(),
+            asked_as: self.call.model.as_str(),
             bound: sizes.bound,
             estimate: sizes.estimate,
             channel_bound: sizes.channel_bound,

@@ -53,6 +53,11 @@ pub(super) fn input_bound(call: &Call, model: &ChannelModel) -> u64 {
     }
 }
 
+/// Output tokens of each choice that the ceiling doesn't cover and that may be billed all the same.
+fn beyond_ceiling(call: &Call, model: &ChannelModel) -> u64 {
+    call.extra_output.saturating_add(model.extra_reasoning.unwrap_or(0))
+}
+
 /// Everything that one attempt reserves.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sizes {
@@ -67,7 +72,7 @@ pub(super) fn sizes(call: &Call, model: &ChannelModel, ceiling: Option<u64>, rat
     let choices = u64::from(call.choices.max(1));
     let input = input_bound(call, model);
     let visible = ceiling.unwrap_or(0);
-    let output = visible.saturating_add(model.extra_reasoning.unwrap_or(0)).saturating_mul(choices);
+    let output = visible.saturating_add(beyond_ceiling(call, model)).saturating_mul(choices);
     // A plausible answer: what was asked for, but rarely more than a thousand tokens.
     let likely_input = call.input_estimate.min(input);
     let likely_output = visible.min(1_024).saturating_mul(choices);
@@ -104,14 +109,13 @@ pub(super) fn clamp(
     } else {
         WhenShort::Deny
     });
-    if when_short != WhenShort::Clamp || refusal.of_channel {
+    if when_short != WhenShort::Clamp || refusal.denies || refusal.of_channel {
         return None;
     }
     let choices = u64::from(call.choices.max(1));
-    let extra = model.extra_reasoning.unwrap_or(0);
     let by_tokens = u64::try_from(refusal.output_left.max(0)).unwrap_or(0);
     let left = by_tokens.min(affordable_output(admission, model, refusal.spend_left)) / choices;
-    let left = left.saturating_sub(extra);
+    let left = left.saturating_sub(beyond_ceiling(call, model));
     let least = runtime.snapshot.declared.quota.min_output.max(call.min_output).min(ceiling.tokens);
     let tokens = (left / 4).max(least).min(ceiling.tokens);
     (tokens <= left && tokens < ceiling.tokens).then_some(Ceiling { tokens, why: CeilingReason::Clamped })

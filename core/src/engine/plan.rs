@@ -11,7 +11,7 @@ use crate::channel::Channel;
 use crate::decision::{Denial, Exclusion, LimitHit, OutcomeClass, Reason, SkipReason};
 use crate::ids::ModelName;
 use crate::ledger::{CellId, LimitState, Refusal};
-use crate::limit::{Metric, WhenShort};
+use crate::limit::Metric;
 use crate::time::Timestamp;
 
 /// What to do next.
@@ -184,12 +184,13 @@ impl Admission {
             // What hasn't been asked yet owes nobody a pause, though its channel has failed under another model.
             let pause = if r.failures == 0 { 0 } else { backoff };
             let mut until = last.at.plus_ms(pause).max(r.not_before.unwrap_or(last.at));
-            if let Err((_, benched)) = self.is_available(at, until.max(now)) {
-                until = until.max(benched);
+            let mut why = Exclusion::JustFailed;
+            if let Err((reason, benched)) = self.is_available(at, until.max(now)) {
+                (why, until) = (reason, until.max(benched));
             }
             let longest = last.at.plus_ms(i64::try_from(routing.backoff_max_ms).unwrap_or(i64::MAX));
             if until > longest || until >= self.deadline() {
-                self.take_out(at);
+                self.exclude(at, why);
                 continue;
             }
             if until <= now {
@@ -255,12 +256,12 @@ impl Admission {
             let of_first = self.models.first().and_then(|first| kind.get(first));
             of_first.or_else(|| kind.get(&self.call.model)).cloned().unwrap_or_default()
         };
-        let class = self.last.map(|last| last.class);
-        if class == Some(OutcomeClass::ContentPolicy) {
+        // What is wrong with the prompt stays wrong with it, however a fallback fails after that.
+        if self.objectionable {
             return configured(&declared.fallbacks.content_policy);
         }
         let mut queue = Vec::new();
-        if class == Some(OutcomeClass::ContextTooLong) || class.is_none() && self.too_long {
+        if self.too_long {
             queue.extend(configured(&declared.fallbacks.context_window));
         }
         match &self.advice.fallback {
@@ -284,8 +285,7 @@ impl Admission {
         self.exclude(at, Exclusion::Unaffordable);
         self.note_denial(Denial::Limit(LimitHit::of(&refusal.state, refusal.asked)));
         // Another candidate may cost less, but each is one call; and a limit may say that nothing cheaper is looked for.
-        self.over = limit.when_short == Some(WhenShort::Deny)
-            || matches!(limit.metric, Metric::Requests | Metric::Concurrency);
+        self.over = refusal.denies || matches!(limit.metric, Metric::Requests | Metric::Concurrency);
     }
 
     /// Takes a candidate out for the rest of the call.
@@ -318,6 +318,8 @@ impl Admission {
             // Nothing was sent: no try was wasted. The attempts of the call as a whole stay bounded.
             self.attempts_of_model = self.attempts_of_model.saturating_sub(1);
         }
+        self.too_long |= class == OutcomeClass::ContextTooLong;
+        self.objectionable |= class == OutcomeClass::ContentPolicy;
         if let Some(r) = self.considered.ranked.get_mut(at) {
             r.failures = r.failures.saturating_add(1);
             r.out = r.out || !class.is_transient();

@@ -36,6 +36,8 @@ pub struct Outcome {
     pub retry_after_ms: Option<u64>,
     /// What the upstream reported.
     pub reported: Option<Usage>,
+    /// Whether it reported something that can't be right, such as a negative number: that is told of.
+    pub usage_rejected: bool,
     /// What we counted: what we sent and what was delivered. Charged when nothing credible was reported and a
     /// successful answer had begun.
     pub counted: Usage,
@@ -52,6 +54,7 @@ impl Outcome {
             sent: class != OutcomeClass::Unreachable,
             retry_after_ms: None,
             reported: None,
+            usage_rejected: false,
             counted: Usage::default(),
             first_byte_at: None,
         }
@@ -80,10 +83,20 @@ impl Engine {
         }
     }
 
+    /// The first content of the attempt under way has come. If it finds out whether a benched channel is well again, it
+    /// now has. Hosts that can't tell leave it out: the attempt's end says the same.
+    pub fn answers(&self, admission: &mut Admission) {
+        let Some(open) = admission.open.as_mut().filter(|open| open.lease.is_probe) else { return };
+        open.lease.is_probe = false;
+        if let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) {
+            channel.health.answers();
+        }
+    }
+
     fn end_attempt(&self, admission: &mut Admission, mut open: Open, outcome: &Outcome, now: Timestamp) {
         open.lease.end();
         let runtime = Arc::clone(&admission.runtime);
-        if outcome.reported.as_ref().is_some_and(is_absurd)
+        if (outcome.usage_rejected || outcome.reported.as_ref().is_some_and(is_absurd))
             && let Some((channel, _)) = runtime.snapshot.resolve(open.candidate)
         {
             self.alert(Alert::AbsurdUsage { channel: channel.id.clone() });
@@ -186,13 +199,19 @@ impl Engine {
         let latency_us = outcome.first_byte_at.map(|at| {
             u64::try_from(at.since_ms(open.started_at).max(0)).unwrap_or(0).saturating_mul(1000).max(1)
         });
-        let (class, is_probe) = (outcome.class, open.lease.is_probe);
+        let Some((found, model)) = admission.runtime.snapshot.resolve(open.candidate) else { return };
+        let is_probe = open.lease.is_probe;
+        let class = match outcome.class {
+            // A wildcard passes on whatever name a caller makes up: that there is no such model is the caller's fault, and
+            // must not take the channel from all others.
+            OutcomeClass::NotFound if model.group.as_str().ends_with('*') => OutcomeClass::BadRequest,
+            class => class,
+        };
         let verdict =
             channel.health.end(class, latency_us, outcome.retry_after_ms, is_probe, channel.tolerance, now);
         if verdict == health::Verdict::Counted {
             return;
         }
-        let Some((found, _)) = admission.runtime.snapshot.resolve(open.candidate) else { return };
         let id = found.id.clone();
         match verdict {
             health::Verdict::Counted => {}
@@ -263,6 +282,15 @@ fn decide_charge(on_unknown: OnUnknown, admission: &Admission, open: &Open, outc
         OutcomeClass::Broken | OutcomeClass::ClientGone | OutcomeClass::Timeout if began(outcome) => {
             match reported.filter(|usage| usage.output_tokens() >= outcome.counted.output_tokens()) {
                 Some(usage) => Charge::Settle(usage, UsageSource::Reported),
+                // Whoever leaves between the status and the content takes the count along, and the upstream has read
+                // the prompt all the same.
+                None if reported.is_none()
+                    && outcome.class == OutcomeClass::ClientGone
+                    && outcome.counted.input_tokens() == 0 =>
+                {
+                    let input = estimated_input(admission, open);
+                    Charge::Settle(Usage { input_uncached: input, ..outcome.counted }, UsageSource::Counted)
+                }
                 None => {
                     let input = reported.map_or(outcome.counted, |usage| Usage {
                         output_visible: outcome.counted.output_visible,
@@ -282,16 +310,18 @@ fn decide_charge(on_unknown: OnUnknown, admission: &Admission, open: &Open, outc
                 OnUnknown::Free => Charge::Release,
                 OnUnknown::Hold => Charge::Hold,
                 OnUnknown::Input => {
-                    let input = admission
-                        .call
-                        .input_estimate
-                        .min(u64::try_from(open.sizes.bound.input_tokens).unwrap_or(0));
+                    let input = estimated_input(admission, open);
                     Charge::Settle(Usage { input_uncached: input, ..Usage::default() }, UsageSource::Counted)
                 }
             }
         }
         _ => Charge::Release,
     }
+}
+
+/// The input that an attempt is charged when nobody has counted it: never more than was reserved for it.
+fn estimated_input(admission: &Admission, open: &Open) -> u64 {
+    admission.call.input_estimate.min(u64::try_from(open.sizes.bound.input_tokens).unwrap_or(0))
 }
 
 fn began(outcome: &Outcome) -> bool {
@@ -350,7 +380,12 @@ impl Admission {
         let spend = self.records.iter().fold(0i64, |sum, attempt| sum.saturating_add(attempt.spend));
         let caller = &self.caller.caller;
         let mut tags = self.call.tags.clone();
-        tags.extend(caller.tags.iter().cloned());
+        for tag in &caller.tags {
+            // What is summed up by tag must count a call once.
+            if !tags.contains(tag) {
+                tags.push(tag.clone());
+            }
+        }
         UsageRecord {
             started_at: self.admitted_at,
             ended_at: now,
@@ -376,7 +411,11 @@ impl Admission {
                 input_bound: self.call.input_bound,
                 input_estimate: self.call.input_estimate,
                 max_output: self.call.max_output,
+                extra_output: self.call.extra_output,
+                min_output: self.call.min_output,
                 choices: self.call.choices,
+                needs: self.call.needs,
+                client_ip: self.call.client_ip,
                 price_ratio_ppm: caller.price_ratio_ppm,
                 explanation: self.explanation,
             },

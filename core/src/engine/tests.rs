@@ -202,3 +202,103 @@ fn an_attempt_that_nobody_reports_is_held() {
     let state = engine.ledger().state(&caller.limits()[0], NOW);
     assert_eq!((state.settled, state.reserved, state.held), (0, 0, 400));
 }
+
+#[test]
+fn a_caller_who_leaves_before_the_content_of_a_success_is_charged_the_input() {
+    let declared = Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() };
+    let engine = engine(declared);
+    let caller = caller(&engine, vec![Limit::strict(Metric::TotalTokens, Window::Day, 1_000)], &[]);
+    for (status, settled) in [(Some(200), 25), (Some(500), 25)] {
+        let mut admission = engine.admit(call("m", Some(300)), &caller, NOW, 7).unwrap();
+        try_at(engine.next(&mut admission, NOW));
+        engine.observe(&mut admission, &Outcome::failed(OutcomeClass::ClientGone, status), NOW);
+        engine.finish(admission, Some("cancelled"), NOW);
+        let state = engine.ledger().state(&caller.limits()[0], NOW);
+        assert_eq!((state.settled, state.reserved, state.held), (settled, 0, 0), "{status:?}");
+    }
+}
+
+#[test]
+fn a_predicted_output_is_reserved_beside_the_ceiling() {
+    let declared = Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() };
+    let engine = engine(declared);
+    let caller = caller(&engine, vec![Limit::strict(Metric::TotalTokens, Window::Day, 2_000)], &[]);
+    let predicting = |max_output, extra_output| Call { extra_output, ..call("m", max_output) };
+
+    let mut admission = engine.admit(predicting(Some(300), 500), &caller, NOW, 7).unwrap();
+    assert_eq!(try_at(engine.next(&mut admission, NOW)).1, Some(300), "what is sent is the caller's ceiling");
+    assert_eq!(engine.ledger().state(&caller.limits()[0], NOW).reserved, 100 + 300 + 500);
+    let all = Usage { input_uncached: 100, output_visible: 800, ..Usage::default() };
+    engine.observe(&mut admission, &Outcome::answered(all), NOW);
+    let record = engine.finish(admission, None, NOW);
+    assert_eq!(record.replay.extra_output, 500);
+    assert!(engine.take_alerts().is_empty(), "no debt");
+
+    // 1,100 are left: beside prompt and prediction, 500 for the answer.
+    let mut clamped = engine.admit(predicting(None, 500), &caller, NOW, 7).unwrap();
+    assert_eq!(try_at(engine.next(&mut clamped, NOW)).1, Some(256));
+    assert_eq!(engine.ledger().state(&caller.limits()[0], NOW).remaining(), 1_100 - 100 - 500 - 256);
+    engine.finish(clamped, None, NOW);
+}
+
+#[test]
+fn usage_that_cannot_be_right_is_told_of() {
+    let engine = engine(Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() });
+    let caller = caller(&engine, Vec::new(), &[]);
+    let counted = Usage { input_uncached: 25, output_visible: 3, ..Usage::default() };
+    let impossible = Usage { output_visible: u64::MAX, ..Usage::default() };
+    for (reported, usage_rejected) in [(None, true), (Some(impossible), false)] {
+        let mut admission = engine.admit(call("m", None), &caller, NOW, 7).unwrap();
+        try_at(engine.next(&mut admission, NOW));
+        let outcome = Outcome { reported, usage_rejected, counted, ..Outcome::answered(counted) };
+        engine.observe(&mut admission, &outcome, NOW);
+        assert_eq!(engine.finish(admission, None, NOW).usage, counted);
+        assert_eq!(engine.take_alerts(), [Alert::AbsurdUsage { channel: "a".into() }]);
+    }
+}
+
+#[test]
+fn a_probe_that_streams_lets_others_in_with_its_first_content() {
+    let mut only = channel("only", "m", 0);
+    (only.allowed_fails, only.cooldown_ms) = (Some(0), Some(30_000));
+    let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+    let caller = caller(&engine, Vec::new(), &[]);
+    let mut failing = engine.admit(call("m", None), &caller, NOW, 7).unwrap();
+    try_at(engine.next(&mut failing, NOW));
+    engine.observe(&mut failing, &Outcome::failed(OutcomeClass::ServerError, Some(500)), NOW);
+    engine.finish(failing, None, NOW);
+
+    let back = NOW.plus_ms(30_000);
+    let mut probe = engine.admit(call("m", None), &caller, back, 7).unwrap();
+    try_at(engine.next(&mut probe, back));
+    assert!(engine.admit(call("m", None), &caller, back, 7).is_err());
+    engine.answers(&mut probe);
+    engine.answers(&mut probe);
+    assert!(engine.admit(call("m", None), &caller, back, 7).is_ok());
+    engine.finish(probe, None, back);
+}
+
+#[test]
+fn a_made_up_model_name_takes_no_wildcard_channel_from_the_others() {
+    for (serves, benches) in [("m-*", false), ("m-x", true)] {
+        let mut only = channel("only", serves, 0);
+        only.allowed_fails = Some(0);
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let mut admission = engine.admit(call("m-x", None), &caller, NOW, 7).unwrap();
+        try_at(engine.next(&mut admission, NOW));
+        engine.observe(&mut admission, &Outcome::failed(OutcomeClass::NotFound, Some(404)), NOW);
+        engine.finish(admission, None, NOW);
+        assert_eq!(engine.admit(call("m-x", None), &caller, NOW, 7).is_err(), benches, "{serves}");
+    }
+}
+
+#[test]
+fn a_record_has_each_tag_once() {
+    let engine = engine(Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() });
+    let mut tagged = Caller::operator("default".into(), &[]);
+    tagged.tags = vec!["a".to_owned(), "b".to_owned()];
+    let call = Call { tags: ["b".to_owned(), "c".to_owned()].into_iter().collect(), ..call("m", None) };
+    let admission = engine.admit(call, &engine.bind(tagged), NOW, 7).unwrap();
+    assert_eq!(engine.finish(admission, None, NOW).tags.as_slice(), ["b", "c", "a"]);
+}

@@ -81,8 +81,11 @@ pub struct Ask<'a> {
     pub tenant: &'a [BoundLimit],
     /// The channel's own limits.
     pub channel: &'a [BoundLimit],
-    /// The model as requested: limits on another model don't count.
+    /// The model that serves the request, aliases followed; of a fallback still the one that was asked for. Limits on
+    /// other models don't count.
     pub model: &'a str,
+    /// The name under which it was requested: a limit may stand on that, too.
+    pub asked_as: &'a str,
     /// The most the attempt can use, at the caller's prices: reserved by strict limits of the tenant chain.
     pub bound: Amounts,
     /// A plausible use: reserved by corrected and soft limits of the tenant chain.
@@ -125,6 +128,9 @@ pub struct Refusal {
     pub asked: i64,
     /// Whether it is one of the channel's limits: then another candidate may serve.
     pub of_channel: bool,
+    /// Whether one of the chain's limits that are too small says that the call is then refused: nothing lower or cheaper
+    /// is to be looked for.
+    pub denies: bool,
     /// Whether it would fit if every open reservation were freed: then waiting a little may help.
     pub only_reservations: bool,
     /// Whether less output would fit: then a lower ceiling may help. The most output tokens that every token limit

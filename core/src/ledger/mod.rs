@@ -48,6 +48,7 @@ pub use window::{bucket_ms, window_start};
 use crate::ids::ModelName;
 use crate::journal::CounterKey;
 use crate::limit::{Metric, Mode, Scope, ScopeLimits, Window};
+use crate::tenant::matches_pattern;
 use crate::time::Timestamp;
 use cell::{Cell, Change};
 use changes::Changes;
@@ -352,7 +353,8 @@ impl Ledger {
 #[inline]
 pub(crate) fn asked(ask: &Ask<'_>, bound: &BoundLimit, of_channel: bool) -> Option<i64> {
     let limit = &bound.limit;
-    if limit.model.as_ref().is_some_and(|model| model.as_str() != ask.model) {
+    let is_for = |name| limit.model.as_ref().is_none_or(|model| matches_pattern(model.as_str(), name));
+    if !is_for(ask.model) && !is_for(ask.asked_as) {
         return None;
     }
     let metric = limit.metric;

@@ -1,7 +1,7 @@
 //! Why nothing was reserved: made only once an ask has been found not to fit.
 
 use super::{Ask, BoundLimit, Ledger, LimitState, Refusal, asked};
-use crate::limit::{Metric, Mode};
+use crate::limit::{Metric, Mode, WhenShort};
 use crate::time::Timestamp;
 
 impl Ledger {
@@ -18,6 +18,7 @@ impl Ledger {
             state: self.stands(bound, wanted, now),
             asked: wanted,
             of_channel,
+            denies: false,
             only_reservations: true,
             output_left: i64::MAX,
             spend_left: i64::MAX,
@@ -31,6 +32,7 @@ impl Ledger {
                 if wanted.max(1) <= room(&state) {
                     continue;
                 }
+                worst.denies |= !of_channel && bound.limit.when_short == Some(WhenShort::Deny);
                 let lasting = state.settled.saturating_add(state.held);
                 worst.only_reservations &= wanted.max(1) <= state.limit.max.saturating_sub(lasting);
                 let this = (!of_channel, state.resets_at, short_by(&state, wanted));

@@ -48,6 +48,7 @@ impl Fixture {
             tenant: &self.tenant,
             channel: &self.channel,
             model: "m",
+            asked_as: "alias",
             bound,
             estimate,
             channel_bound: bound,
@@ -308,6 +309,24 @@ fn a_refusal_names_the_limit_that_lasts_longest_and_what_is_left_of_all() {
 }
 
 #[test]
+fn a_limit_that_denies_is_heard_whichever_lasts_longest() {
+    let denying = |mut limit: Limit| {
+        limit.when_short = Some(crate::limit::WhenShort::Deny);
+        limit
+    };
+    let day = || Limit::strict(Metric::OutputTokens, Window::Day, 70);
+    let minute = |max| denying(Limit::strict(Metric::OutputTokens, Window::Minute, max));
+    for (tenant, channel, denies) in [
+        (vec![day(), minute(50)], vec![], true),
+        (vec![day(), minute(500)], vec![], false),
+        (vec![day()], vec![minute(50)], false),
+    ] {
+        let refusal = Fixture::new(tenant, channel).denied(tokens(0, 80), 0);
+        assert_eq!((refusal.state.limit.window, refusal.denies), (Window::Day, denies));
+    }
+}
+
+#[test]
 fn a_limit_on_another_model_does_not_count() {
     let of =
         |model: &str| Limit { model: Some(model.into()), ..Limit::strict(Metric::Requests, Window::Day, 1) };
@@ -315,6 +334,13 @@ fn a_limit_on_another_model_does_not_count() {
     it.granted(tokens(0, 0), 0);
     it.denied(tokens(0, 0), 0);
     assert_eq!((it.stands(0, 0), it.stands(1, 0)), ((1, 0, 0), (0, 0, 0)));
+    for (model, counts) in
+        [("alias", true), ("al*", true), ("m*", true), ("*", true), ("mm*", false), ("a", false)]
+    {
+        let mut it = Fixture::tenant(vec![of(model)]);
+        it.granted(tokens(0, 0), 0);
+        assert_eq!(it.stands(0, 0).0 == 1, counts, "{model}");
+    }
 }
 
 #[test]

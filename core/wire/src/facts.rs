@@ -132,6 +132,7 @@ impl Facts {
         call.input_bound = self.input_bound();
         call.input_estimate = self.input_estimate();
         call.max_output = self.max_output;
+        call.extra_output = self.extra_output_bound;
         call.choices = self.choices.max(1);
         call.min_output = self.thinking_budget.map_or(0, |budget| budget.saturating_add(1_024));
         call.needs = self.needs;

@@ -200,7 +200,14 @@ impl Said {
             .collect();
         let word = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
         let says = |known: &[&str]| known.iter().any(|part| text.contains(part));
-        if word(QUOTA_WORDS) || says(QUOTA_TEXTS) || status == 402 {
+        // A refused request may quote its caller, and this class benches the channel for all: there the account's state must
+        // be what the message begins with.
+        let account = if matches!(status, 400 | 404 | 413 | 422) {
+            QUOTA_TEXTS.iter().any(|part| text.strip_prefix("your ").unwrap_or(&text).starts_with(part))
+        } else {
+            says(QUOTA_TEXTS)
+        };
+        if word(QUOTA_WORDS) || account || status == 402 {
             return FaultClass::Quota;
         }
         if word(&[

@@ -52,16 +52,28 @@ pub(crate) fn tool_id(id: &str) -> std::borrow::Cow<'_, str> {
     format!("{head}_{:08x}", fnv1a(id)).into()
 }
 
+/// A text of at most `max` characters that is as distinct as `text`: a longer one is cut, and a hash of the whole
+/// tells it from others of the same beginning. `max` must be above 17.
+pub(crate) fn cut(text: &str, max: usize) -> std::borrow::Cow<'_, str> {
+    if text.len() <= max || text.chars().count() <= max {
+        return text.into();
+    }
+    let head: String = text.chars().take(max.saturating_sub(17)).collect();
+    format!("{head}_{:016x}", fnv1a_64(text)).into()
+}
+
 fn is_plain(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')
 }
 
 /// FNV-1a, folded to 32 bits: names must come out the same in every process and version.
 fn fnv1a(text: &str) -> u32 {
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash = fnv1a_64(text);
     (hash ^ (hash >> 32)) as u32
+}
+
+fn fnv1a_64(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -82,6 +94,9 @@ mod tests {
         assert_eq!(names.restore(&dotted), "files.read");
         assert_eq!((tool_id("call_1"), tool_id("a:1")), ("call_1".into(), tool_id("a:1")));
         assert!(tool_id("a:1").starts_with("a1_") && tool_id("a:1") != tool_id("a.1"));
+        let (a, b) = (format!("{}a", "é".repeat(64)), format!("{}b", "é".repeat(64)));
+        assert_eq!((cut(&a, 64).chars().count(), cut("short", 64)), (64, "short".into()));
+        assert_ne!(cut(&a, 64), cut(&b, 64));
         assert_eq!(
             (names.shorten("plain_1-a"), names.restore("unknown")),
             ("plain_1-a".to_owned(), "unknown")

@@ -9,6 +9,10 @@ use crate::fault::Fault;
 pub struct Observed {
     /// What the upstream reported, in the normal form; the last report wins.
     pub usage: Option<Usage>,
+    /// Whether `usage` says nothing of the input: it is to be estimated.
+    pub input_missing: bool,
+    /// Whether `usage` says nothing of the whole output: it is to be counted from what was delivered.
+    pub output_missing: bool,
     /// Whether a report was refused because its numbers can't be right. Count it yourself, and raise an alarm.
     pub usage_rejected: bool,
     /// Whether content was seen: text, a tool call, reasoning, a refusal. Headers, roles and pings don't count.
@@ -37,29 +41,33 @@ impl Observed {
 
     /// What an attempt that was answered with a success status is settled with, once it has ended.
     ///
-    /// Reported counts of an answer that came to its end are taken as they are. Otherwise the output is what was
-    /// delivered, if that is more than was reported until then (Anthropic's first event reports one token), and the
-    /// input is `input_estimate` if none was reported. An error before any content uses nothing.
+    /// Reported counts of an answer that came to its end are taken as they are. Where the output is missing from them or
+    /// the answer broke off, the output is what was delivered, if that is more than was reported until then (Anthropic's
+    /// first event reports one token); where the input is missing, it is `input_estimate`. An error before any content
+    /// uses nothing. Nothing but zeros for an answer that was seen is no report.
     pub fn settlement(&self, input_estimate: u64) -> (Usage, UsageSource) {
         if self.error.is_some() && !self.first_content {
             return (Usage::default(), UsageSource::None);
         }
         let delivered = self.output_estimate();
-        match self.usage {
-            Some(usage) if self.finished || usage.output_tokens() >= delivered => {
-                (usage, UsageSource::Reported)
-            }
-            Some(usage) => {
-                let visible =
-                    delivered.saturating_sub(usage.output_reasoning.saturating_add(usage.audio_out));
-                (Usage { output_visible: visible, ..usage }, UsageSource::Counted)
-            }
-            None => {
-                let counted =
-                    Usage { input_uncached: input_estimate, output_visible: delivered, ..Usage::default() };
-                (counted, UsageSource::Counted)
-            }
+        let reported = self.usage.filter(|usage| usage.total_tokens() > 0 || delivered == 0);
+        let Some(mut usage) = reported else {
+            let counted =
+                Usage { input_uncached: input_estimate, output_visible: delivered, ..Usage::default() };
+            return (counted, UsageSource::Counted);
+        };
+        let mut source = UsageSource::Reported;
+        if self.input_missing {
+            usage.input_uncached = input_estimate;
+            source = UsageSource::Counted;
         }
+        let said = self.finished && !self.output_missing;
+        if !said && usage.output_tokens() < delivered {
+            usage.output_visible =
+                delivered.saturating_sub(usage.output_reasoning.saturating_add(usage.audio_out));
+            source = UsageSource::Counted;
+        }
+        (usage, source)
     }
 }
 
@@ -81,9 +89,19 @@ mod tests {
         assert_eq!(whole.settlement(7), (reported, UsageSource::Reported));
         let broken = Observed { finished: false, ..whole.clone() };
         assert_eq!(broken.settlement(7), (Usage { output_visible: 100, ..reported }, UsageSource::Counted));
+        let half_said = Observed { output_missing: true, ..whole.clone() };
+        assert_eq!(half_said.settlement(7), broken.settlement(7));
+        let no_input = Observed {
+            input_missing: true,
+            usage: Some(Usage { input_uncached: 0, ..reported }),
+            ..whole.clone()
+        };
+        assert_eq!(no_input.settlement(7), (Usage { input_uncached: 7, ..reported }, UsageSource::Counted));
         let silent = Observed { usage: None, ..whole.clone() };
         let counted = Usage { input_uncached: 7, output_visible: 100, ..Usage::default() };
         assert_eq!(silent.settlement(7), (counted, UsageSource::Counted));
+        let zeros = Observed { usage: Some(Usage::default()), ..whole.clone() };
+        assert_eq!(zeros.settlement(7), (counted, UsageSource::Counted));
         let fault = Some(Fault::new(FaultClass::Server, "no"));
         let failed = Observed { error: fault.clone(), usage: Some(reported), ..Observed::default() };
         assert_eq!(failed.settlement(7), (Usage::default(), UsageSource::None));

@@ -22,6 +22,9 @@ const FIELDS_MAX: usize = 256;
 const NAME_MAX: usize = 256;
 /// More tags than this are refused.
 const TAGS_MAX: usize = 32;
+/// And longer tags and model names, in bytes; longer names of customers, in characters, are cut.
+// BOUND: these go into records, messages and tables of limits.
+const LABEL_MAX: usize = 256;
 
 /// A request that was read: its facts, and what edits need.
 #[derive(Clone, Debug)]
@@ -57,6 +60,12 @@ impl Scanned {
     /// The body as it came.
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// The top-level fields that the format doesn't know, unescaped, in the order of the body.
+    pub fn unknown_fields(&self) -> Vec<String> {
+        let names = self.members.iter().map(|member| unescape(member.name.of(self.text())));
+        names.filter(|name| !field::is_known(self.format, name)).map(Cow::into_owned).collect()
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -241,14 +250,14 @@ impl<'a> Scan<'a> {
                 Ok(())
             }
             Field::User | Field::SafetyIdentifier => {
-                let user = self.typed(name, "a string", Kind::String)?.map(|raw| unescape(raw).into_owned());
-                self.facts.customer = self.facts.customer.take().or(user);
+                let user = self.typed(name, "a string", Kind::String)?.map(unescape);
+                self.customer(user);
                 Ok(())
             }
             Field::ServiceTier => {
                 self.facts.service_tier =
                     self.typed(name, "a string", Kind::String)?.map(|raw| unescape(raw).into_owned());
-                if self.facts.service_tier.is_some() {
+                if self.facts.service_tier.as_deref().is_some_and(|tier| !field::is_usual_tier(tier)) {
                     self.facts.concern("service_tier", Concern::Cost);
                 }
                 Ok(())
@@ -264,7 +273,7 @@ impl<'a> Scan<'a> {
         match field {
             Field::Metadata => {
                 let user = (self.format == Format::AnthropicMessages).then(|| v.get_str("user_id")).flatten();
-                self.facts.customer = self.facts.customer.take().or(user.map(Cow::into_owned));
+                self.customer(user);
                 v.get("tags").map_or(Ok(()), |tags| self.tags("metadata.tags", tags))
             }
             Field::Tags => self.tags(name, v),
@@ -319,9 +328,20 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// The first name counts: the formats have one field each, and an older one beside it.
+    fn customer(&mut self, name: Option<Cow<'_, str>>) {
+        if let (None, Some(name)) = (&self.facts.customer, name) {
+            self.facts.customer = Some(crate::names::cut(&name, LABEL_MAX).into_owned());
+        }
+    }
+
     fn model(&mut self) -> Result<()> {
         let raw = self.typed("model", "a string", Kind::String)?;
         match raw.map(unescape) {
+            Some(model) if model.len() > LABEL_MAX => Err(WireError::invalid(format!(
+                "`model` is longer than {LABEL_MAX} bytes: that is no model's name"
+            ))
+            .at("model")),
             Some(model) if !model.is_empty() => {
                 self.facts.model = model.into_owned();
                 Ok(())
@@ -357,6 +377,12 @@ impl<'a> Scan<'a> {
             if self.facts.tags.len() >= TAGS_MAX {
                 return Err(WireError::invalid(format!(
                     "`{name}` has more than {TAGS_MAX} tags: send fewer"
+                ))
+                .at(name));
+            }
+            if tag.len() > LABEL_MAX {
+                return Err(WireError::invalid(format!(
+                    "`{name}` has a tag that is longer than {LABEL_MAX} bytes: shorten it"
                 ))
                 .at(name));
             }

@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use crate::json::{Bad, Cursor, Kind, Span, Val, decoded_len};
 use crate::observed::Observed;
 use crate::sse::fields;
-use crate::usage::{Absurd, AnthropicCounts, openai};
+use crate::usage::{Absurd, AnthropicCounts, Counts, openai};
 
 /// Watches one answer, frame by frame or whole.
 #[derive(Debug)]
@@ -279,7 +279,10 @@ impl Tap {
                     note(&mut self.observed.response_id, message.get("id"));
                     note(&mut self.observed.served_model, message.get("model"));
                     seen.model = model_in(text, span);
-                    self.counts(message.get("usage"));
+                    if let Some(usage) = message.get("usage") {
+                        self.counts.begin(usage);
+                        self.counted(usage);
+                    }
                 }
             }
             "content_block_start" => {
@@ -301,7 +304,7 @@ impl Tap {
                 }
             }
             "message_delta" => {
-                self.counts(parts.usage);
+                self.merge(parts.usage);
                 self.observed.finished |= parts.delta.is_some_and(|d| d.get("stop_reason").is_some());
             }
             "message_stop" => {
@@ -320,7 +323,7 @@ impl Tap {
                     .model
                     .filter(|(v, _)| v.kind() == Kind::String)
                     .map(|(_, span)| span.start..span.end);
-                self.counts(parts.usage);
+                self.merge(parts.usage);
             }
             _ => {}
         }
@@ -347,21 +350,28 @@ impl Tap {
         self.observed.output_bytes += n as u64;
     }
 
-    fn counts(&mut self, usage: Option<Val<'_>>) {
-        let Some(usage) = usage else {
-            return;
-        };
+    fn merge(&mut self, usage: Option<Val<'_>>) {
+        if let Some(usage) = usage {
+            self.counts.merge(usage);
+            self.counted(usage);
+        }
+    }
+
+    fn counted(&mut self, usage: Val<'_>) {
         // The tier that was served is billed, not the one asked for.
         if let Some(tier) = usage.get_str("service_tier") {
             self.observed.served_tier = Some(tier.into_owned());
         }
-        let merged = self.counts.merge(usage).and_then(|()| self.counts.usage());
-        self.report(merged);
+        self.report(self.counts.usage());
     }
 
-    fn report(&mut self, usage: Result<Option<sluicegate_core::Usage>, Absurd>) {
-        match usage {
-            Ok(Some(usage)) => self.observed.usage = Some(usage),
+    fn report(&mut self, counts: Result<Option<Counts>, Absurd>) {
+        match counts {
+            Ok(Some(counts)) => {
+                self.observed.usage = Some(counts.usage);
+                self.observed.input_missing = counts.input_missing;
+                self.observed.output_missing = counts.output_missing;
+            }
             Ok(None) => {}
             Err(Absurd) => {
                 self.observed.usage_rejected = true;

@@ -1,7 +1,7 @@
 //! From one format to another, through the neutral model.
 
 use bytes::Bytes;
-use sluicegate_core::{Format, Usage};
+use sluicegate_core::Format;
 
 use crate::bridge::{Body, BridgeOptions, End, Reply, cut_off, fault_of};
 use crate::error::{Result, WireError};
@@ -220,14 +220,10 @@ impl Translator {
         self.done = true;
         self.tap.observed.finished = true;
         self.tap.observed.closed = true;
-        let estimate = Usage {
-            input_uncached: self.input_estimate,
-            output_visible: self.tap.observed.output_estimate(),
-            ..Usage::default()
-        };
-        let usage = self.tap.observed.usage.unwrap_or(estimate);
+        // The caller is told what the call is settled with.
+        let (usage, _) = self.tap.observed.settlement(self.input_estimate);
         match &mut self.sink {
-            Sink::Chat(encoder) => encoder.end(&usage, text),
+            Sink::Chat(encoder) => encoder.end(&usage, &self.names, text),
             Sink::Anthropic(encoder) => encoder.end(&usage, text),
             Sink::Whole { head, fold } => {
                 if self.present_model.is_none() {

@@ -11,6 +11,16 @@ const ABSURD: u64 = 1 << 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Absurd;
 
+/// What a report comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) usage: Usage,
+    /// The report says nothing of the input: its counts here are 0 and mean nothing.
+    pub(crate) input_missing: bool,
+    /// It says nothing of the whole output yet.
+    pub(crate) output_missing: bool,
+}
+
 /// A count; `None` for what isn't a number.
 fn count(n: Val<'_>) -> Result<Option<u64>, Absurd> {
     match n.as_u64() {
@@ -74,12 +84,16 @@ impl Said {
 }
 
 /// OpenAI's `usage` object, of chat or embeddings. `None` when it counts nothing.
-pub(crate) fn openai(v: Val<'_>) -> Result<Option<Usage>, Absurd> {
+pub(crate) fn openai(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
     let said = Said::read(v)?;
     if said.prompt.is_none() && said.completion.is_none() {
         return Ok(None);
     }
-    let (prompt, completion) = (said.prompt.unwrap_or(0), said.completion.unwrap_or(0));
+    // Of the three any two give the third.
+    let rest = |part: Option<u64>| said.total.zip(part).and_then(|(total, part)| total.checked_sub(part));
+    let (input, output) =
+        (said.prompt.or_else(|| rest(said.completion)), said.completion.or_else(|| rest(said.prompt)));
+    let (prompt, completion) = (input.unwrap_or(0), output.unwrap_or(0));
     let cached = said.cached.or(said.cached_beside).unwrap_or(0);
     let written = said.written.unwrap_or(0);
     let fresh = prompt.checked_sub(cached).and_then(|n| n.checked_sub(written)).ok_or(Absurd)?;
@@ -91,7 +105,7 @@ pub(crate) fn openai(v: Val<'_>) -> Result<Option<Usage>, Absurd> {
         _ => completion.checked_sub(reasoning).unwrap_or(completion),
     };
     let audio_out = said.audio_out.unwrap_or(0).min(visible);
-    Ok(Some(Usage {
+    let usage = Usage {
         input_uncached: fresh - audio_in,
         cache_read: cached,
         cache_write: written,
@@ -100,7 +114,8 @@ pub(crate) fn openai(v: Val<'_>) -> Result<Option<Usage>, Absurd> {
         output_visible: visible - audio_out,
         output_reasoning: reasoning,
         audio_out,
-    }))
+    };
+    Ok(Some(Counts { usage, input_missing: input.is_none(), output_missing: output.is_none() }))
 }
 
 /// Anthropic's counts, merged over a stream: its values are cumulative, so that a later one replaces.
@@ -109,24 +124,47 @@ pub(crate) struct AnthropicCounts {
     input: Option<u64>,
     read: Option<u64>,
     written: Option<u64>,
+    written_5m: Option<u64>,
     written_1h: Option<u64>,
     output: Option<u64>,
     thinking: Option<u64>,
+    /// The output was said after the answer began; what its first event says is only where it begins.
+    output_said: bool,
+    /// A count was refused: what the others come to would lack it.
+    absurd: bool,
 }
 
 impl AnthropicCounts {
+    /// Takes over what the first event of a stream names.
+    pub(crate) fn begin(&mut self, v: Val<'_>) {
+        self.merge(v);
+        self.output_said = false;
+    }
+
     /// Takes over what `v`, a `usage` object, names.
-    pub(crate) fn merge(&mut self, v: Val<'_>) -> Result<(), Absurd> {
+    pub(crate) fn merge(&mut self, v: Val<'_>) {
+        self.absurd |= self.take(v).is_err();
+    }
+
+    fn take(&mut self, v: Val<'_>) -> Result<(), Absurd> {
         let keep = |place: &mut Option<u64>, value| count(value).map(|n| *place = n.or(*place));
         for (name, value) in v.members() {
             match &*name {
                 "input_tokens" => keep(&mut self.input, value)?,
                 "cache_read_input_tokens" => keep(&mut self.read, value)?,
                 "cache_creation_input_tokens" => keep(&mut self.written, value)?,
-                "output_tokens" => keep(&mut self.output, value)?,
+                "output_tokens" => {
+                    keep(&mut self.output, value)?;
+                    self.output_said |= value.kind() == Kind::Number;
+                }
                 "cache_creation" => {
-                    if let Some(n) = value.get("ephemeral_1h_input_tokens") {
-                        keep(&mut self.written_1h, n)?;
+                    for (name, place) in [
+                        ("ephemeral_5m_input_tokens", &mut self.written_5m),
+                        ("ephemeral_1h_input_tokens", &mut self.written_1h),
+                    ] {
+                        if let Some(n) = value.get(name) {
+                            keep(place, n)?;
+                        }
                     }
                 }
                 "output_tokens_details" => {
@@ -141,15 +179,19 @@ impl AnthropicCounts {
     }
 
     /// In the normal form; `None` when nothing was counted.
-    pub(crate) fn usage(&self) -> Result<Option<Usage>, Absurd> {
+    pub(crate) fn usage(&self) -> Result<Option<Counts>, Absurd> {
+        if self.absurd {
+            return Err(Absurd);
+        }
         if self.input.is_none() && self.output.is_none() {
             return Ok(None);
         }
         let written_1h = self.written_1h.unwrap_or(0);
-        let written = self.written.unwrap_or(written_1h);
+        // Some say only how it is split.
+        let written = self.written.unwrap_or_else(|| self.written_5m.unwrap_or(0).saturating_add(written_1h));
         let output = self.output.unwrap_or(0);
         let thinking = self.thinking.unwrap_or(0);
-        Ok(Some(Usage {
+        let usage = Usage {
             input_uncached: self.input.unwrap_or(0),
             cache_read: self.read.unwrap_or(0),
             cache_write: written.checked_sub(written_1h).ok_or(Absurd)?,
@@ -157,7 +199,8 @@ impl AnthropicCounts {
             output_visible: output.checked_sub(thinking).ok_or(Absurd)?,
             output_reasoning: thinking,
             ..Usage::default()
-        }))
+        };
+        Ok(Some(Counts { usage, input_missing: self.input.is_none(), output_missing: !self.output_said }))
     }
 }
 
@@ -210,15 +253,51 @@ mod tests {
     use super::*;
 
     fn chat(text: &str) -> Result<Option<Usage>, Absurd> {
-        openai(Val::parse(text).unwrap())
+        openai(Val::parse(text).unwrap()).map(|counts| counts.map(|counts| counts.usage))
     }
 
     fn anthropic(parts: &[&str]) -> Result<Option<Usage>, Absurd> {
         let mut counts = AnthropicCounts::default();
         for part in parts {
-            counts.merge(Val::parse(part).unwrap())?;
+            counts.merge(Val::parse(part).unwrap());
         }
-        counts.usage()
+        counts.usage().map(|counts| counts.map(|counts| counts.usage))
+    }
+
+    #[test]
+    fn what_is_not_said_is_known_to_be_missing() {
+        let missing = |counts: Counts| (counts.input_missing, counts.output_missing);
+        for (text, want, used) in [
+            (r#"{"prompt_tokens":10,"completion_tokens":4}"#, (false, false), (10, 4)),
+            (r#"{"prompt_tokens":10}"#, (false, true), (10, 0)),
+            (r#"{"prompt_tokens":10,"completion_tokens":null}"#, (false, true), (10, 0)),
+            (r#"{"completion_tokens":4}"#, (true, false), (0, 4)),
+            (r#"{"prompt_tokens":10,"total_tokens":14}"#, (false, false), (10, 4)),
+            (r#"{"completion_tokens":4,"total_tokens":14}"#, (false, false), (10, 4)),
+        ] {
+            let counts = openai(Val::parse(text).unwrap()).unwrap().unwrap();
+            assert_eq!(missing(counts), want, "{text}");
+            assert_eq!((counts.usage.input_tokens(), counts.usage.output_tokens()), used, "{text}");
+        }
+        let mut counts = AnthropicCounts::default();
+        counts.begin(Val::trusted(r#"{"input_tokens":7,"output_tokens":1}"#));
+        assert_eq!(counts.usage().unwrap().map(missing), Some((false, true)));
+        counts.merge(Val::trusted(r#"{"output_tokens":9}"#));
+        assert_eq!(counts.usage().unwrap().map(missing), Some((false, false)));
+    }
+
+    #[test]
+    fn one_absurd_count_spoils_the_ones_after_it() {
+        let got =
+            anthropic(&[r#"{"input_tokens":5,"cache_read_input_tokens":-1}"#, r#"{"output_tokens":9}"#]);
+        assert_eq!(got, Err(Absurd));
+    }
+
+    #[test]
+    fn writes_to_the_cache_count_when_only_their_split_is_said() {
+        let split = r#"{"input_tokens":1,"cache_creation":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":20},"output_tokens":1}"#;
+        let usage = anthropic(&[split]).unwrap().unwrap();
+        assert_eq!((usage.cache_write, usage.cache_write_1h), (10, 20));
     }
 
     #[test]

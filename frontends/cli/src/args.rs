@@ -66,6 +66,9 @@ pub(crate) struct Check {
     /// How to print what was found.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+    /// Don't try whether the database can be reached.
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 /// How to print an answer.
@@ -83,14 +86,9 @@ pub(crate) struct Remote {
     /// The gateway's address.
     #[arg(long, env = "SLUICEGATE_URL", default_value = "http://127.0.0.1:4000", global = true)]
     pub(crate) url: String,
-    /// The administrator's key, or another that may administer.
-    #[arg(
-        long = "admin-key",
-        env = "LITELLM_MASTER_KEY",
-        hide_env_values = true,
-        value_name = "KEY",
-        global = true
-    )]
+    /// The administrator's key, or another that may administer [default: SLUICEGATE_MASTER_KEY, then LITELLM_MASTER_KEY of
+    /// the environment].
+    #[arg(long = "admin-key", value_name = "KEY", global = true)]
     pub(crate) admin_key: Option<String>,
     /// How to print the answer.
     #[arg(long, value_enum, default_value_t = Format::Text, global = true)]

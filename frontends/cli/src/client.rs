@@ -5,9 +5,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::args::Remote;
+use crate::cmd::serve::is_loopback;
 
 /// No answer takes longer.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where the environment has the administrator's key, in the order of `serve`.
+const KEY_VARIABLES: [&str; 2] = ["SLUICEGATE_MASTER_KEY", "LITELLM_MASTER_KEY"];
 
 /// What went wrong, for people.
 pub(crate) type Failure = String;
@@ -22,15 +26,18 @@ pub(crate) struct Client {
 impl Client {
     /// A client of the gateway that the command line names.
     pub(crate) fn new(remote: &Remote) -> Self {
-        let config = ureq::Agent::config_builder()
+        let mut config = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
-            .max_redirects(0)
-            .build();
+            .max_redirects(0);
+        // A proxy that the environment names reaches no gateway on this machine, and the key is none of its business.
+        if is_here(&remote.url) {
+            config = config.proxy(None);
+        }
         Self {
-            agent: config.into(),
+            agent: config.build().into(),
             base: format!("{}/api/v1", remote.url.trim_end_matches('/')),
-            key: remote.admin_key.clone(),
+            key: admin_key(remote, |name| std::env::var(name).ok()),
         }
     }
 
@@ -95,10 +102,25 @@ impl Client {
             .pointer("/error/message")
             .and_then(Value::as_str)
             .map_or_else(|| value.to_string(), str::to_owned);
-        let hint =
-            if status.as_u16() == 401 { "; --admin-key or LITELLM_MASTER_KEY gives the key" } else { "" };
+        let hint = if status.as_u16() == 401 {
+            "; --admin-key, SLUICEGATE_MASTER_KEY or LITELLM_MASTER_KEY gives the key"
+        } else {
+            ""
+        };
         Err(format!("{message} ({}){hint}", status.as_u16()))
     }
+}
+
+/// Whether an address is this machine's own.
+fn is_here(url: &str) -> bool {
+    let uri = url.parse::<ureq::http::Uri>().ok();
+    uri.as_ref().and_then(ureq::http::Uri::host).is_some_and(is_loopback)
+}
+
+/// The key to ask with: the command line's, else the one that the gateway itself would take from the environment.
+fn admin_key(remote: &Remote, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let named = || KEY_VARIABLES.iter().find_map(|name| variable(name).filter(|key| !key.is_empty()));
+    remote.admin_key.clone().or_else(named)
 }
 
 /// A path segment, percent-encoded.
@@ -116,7 +138,38 @@ pub(crate) fn segment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::segment;
+    use super::*;
+    use crate::args::Format;
+
+    #[test]
+    fn the_key_is_found_where_serve_finds_it() {
+        let key = |named: Option<&str>, set: &[(&str, &str)]| {
+            let remote =
+                Remote { url: String::new(), admin_key: named.map(str::to_owned), format: Format::Text };
+            let variable =
+                |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, key)| (*key).to_owned());
+            admin_key(&remote, variable)
+        };
+        let both = [("SLUICEGATE_MASTER_KEY", "ours"), ("LITELLM_MASTER_KEY", "theirs")];
+        assert_eq!(key(Some("named"), &both).as_deref(), Some("named"));
+        assert_eq!(key(None, &both).as_deref(), Some("ours"));
+        assert_eq!(key(None, &[("SLUICEGATE_MASTER_KEY", ""), both[1]]).as_deref(), Some("theirs"));
+        assert_eq!(key(None, &[]), None);
+    }
+
+    #[test]
+    fn this_machine_is_told_apart() {
+        for (url, here) in [
+            ("http://127.0.0.1:4000", true),
+            ("http://[::1]:4000/", true),
+            ("http://localhost", true),
+            ("https://gateway.example.com", false),
+            ("http://10.0.0.1:4000", false),
+            ("no address", false),
+        ] {
+            assert_eq!(is_here(url), here, "{url}");
+        }
+    }
 
     #[test]
     fn segments_are_encoded() {

@@ -35,6 +35,7 @@ pub use group::{GroupPatch, GroupView, MemberPatch, MemberView, NewGroup, NewMem
 pub use key::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
 pub use organization::{NewOrganization, OrganizationPatch, OrganizationView};
 pub use patch::{LimitEditor, Limits, Patch};
+use seed::Seeds;
 pub use usage::{LimitUse, SpendQuery};
 pub use user::{NewUser, UserPatch, UserView};
 
@@ -52,7 +53,10 @@ const TRIES: usize = 5;
 #[async_trait]
 pub trait AdminHost: Send + Sync {
     /// Waits until every record of a finished call is stored, so that what is read next holds it.
-    async fn flush_records(&self);
+    ///
+    /// # Errors
+    /// `Store` when they can't be stored at the moment.
+    async fn flush_records(&self) -> Result<()>;
 
     /// Takes changed channels and policies into use.
     ///
@@ -62,6 +66,9 @@ pub trait AdminHost: Send + Sync {
 
     /// The configuration file's path, for messages; `None` when there is none.
     fn config_file(&self) -> Option<String>;
+
+    /// Whether channels may be made here, beside those that the file declares.
+    fn stores_models(&self) -> bool;
 
     /// Seals channels' credentials. The master secret is made on first need.
     ///
@@ -123,9 +130,7 @@ impl Admin {
 
     /// Makes changes and writes down who did what; forgets what is cached about callers.
     async fn commit(&self, actor: &Actor, deed: Deed, changes: Vec<Change>) -> Result<AuditEvent> {
-        let event = self.write(actor, deed, changes).await?;
-        self.0.directory.invalidate();
-        Ok(event)
+        self.write(actor, deed, changes, Seeds::new(), Then::Callers).await
     }
 
     /// Like [`commit`](Self::commit), for a change of limits: their counters are seeded before any call can meet them.
@@ -138,13 +143,19 @@ impl Admin {
         (before, after): (&[Limit], &[Limit]),
     ) -> Result<AuditEvent> {
         let seeds = self.seeds(owner, before, after).await?;
-        let event = self.write(actor, deed, changes).await?;
-        self.plant(&seeds);
-        self.0.directory.invalidate();
-        Ok(event)
+        self.write(actor, deed, changes, seeds, Then::Callers).await
     }
 
-    async fn write(&self, actor: &Actor, deed: Deed, changes: Vec<Change>) -> Result<AuditEvent> {
+    /// Stores changes and takes them into use. Once it has begun, both happen, even when whoever asked is gone and the
+    /// future is dropped: a key that the database has lost mustn't go on working.
+    async fn write(
+        &self,
+        actor: &Actor,
+        deed: Deed,
+        changes: Vec<Change>,
+        seeds: Seeds,
+        then: Then,
+    ) -> Result<AuditEvent> {
         let event = NewEvent {
             at: self.now(),
             actor: actor.name().to_owned(),
@@ -155,7 +166,22 @@ impl Admin {
             user: deed.user,
             detail: deed.detail,
         };
-        self.store().apply(&changes, &event, &*self.0.chain).await
+        let this = self.clone();
+        let written = tokio::spawn(async move {
+            let event = this.store().apply(&changes, &event, &*this.0.chain).await?;
+            this.plant(&seeds);
+            this.0.directory.saw(event.seq);
+            this.0.directory.invalidate();
+            match then {
+                Then::Callers => {}
+                Then::Channels => this.0.host.reload().await?,
+            }
+            Ok(event)
+        });
+        written.await.unwrap_or_else(|why| {
+            let message = "the change was cut off; look whether it was made";
+            Err(Error::new(ErrorKind::Internal, message).with_source(why))
+        })
     }
 
     /// How the limits of a scope stand.
@@ -172,6 +198,15 @@ impl Admin {
             .map(|state: LimitState| LimitUse::from(&state))
             .collect()
     }
+}
+
+/// What a change must reach besides the callers that are cached.
+#[derive(Clone, Copy)]
+enum Then {
+    /// Nothing.
+    Callers,
+    /// The channels in use.
+    Channels,
 }
 
 /// What somebody did, for the audit trail.

@@ -186,6 +186,16 @@ impl Directory {
         self.unknown.invalidate_all();
     }
 
+    /// Takes note of a change that was made here, so that [`poll`](Self::poll) doesn't take it for somebody else's.
+    /// Unless another came in between: then both are news.
+    pub fn saw(&self, event: i64) {
+        let (Ok(event), Ok(before)) = (u64::try_from(event), u64::try_from(event.saturating_sub(1))) else {
+            return;
+        };
+        // It says itself whether it was the next one, and nothing follows from that.
+        let _ = self.head.compare_exchange(before, event, Ordering::AcqRel, Ordering::Acquire);
+    }
+
     /// Forgets everybody when the store holds a change that this directory hasn't seen, such as another node's. To be
     /// called every second or so where several nodes share a store.
     ///

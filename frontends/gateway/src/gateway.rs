@@ -1,34 +1,43 @@
 //! The gateway: the engine with real time, sockets and stores around it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use sluicegate_config::{Diagnostic, HostSettings};
 use sluicegate_core::engine::{BoundCaller, Explained};
+use sluicegate_core::ports::RecordStore;
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::{
-    Call, CallId, Caller, Clock, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret,
+    Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret,
     Snapshot,
 };
 use sluicegate_policy::Policies;
+use tokio::task::AbortHandle;
 
 use crate::admin::{Admin, AdminHost, AdminParts};
 use crate::answer::{Answer, Inbound, Rejection};
 use crate::credential::KeyHash;
 use crate::directory::Directory;
+use crate::journal::Owner;
 use crate::load::{self, ConfigText, Variables};
+use crate::maintain;
 use crate::master::{KeyStrength, Master};
 use crate::record::RecordWriter;
 use crate::secret::{MasterSource, Sealer, Secrets};
 use crate::serve;
 use crate::start::{
-    DEFAULT_ORGANIZATION, address_of, audit_chain, build_targets, demo_channel, keys_of, make_private_dir,
-    master_secret, master_source, restore, with_stored,
+    ChannelMark, DEFAULT_ORGANIZATION, address_of, audit_chain, build_targets, demo_channel, keys_of,
+    make_private_dir, marks_of, master_secret, master_source, restore, with_stored,
 };
-use crate::store::{self, Store};
+use crate::store::{self, Store, StoredChannel};
 use crate::upstream::{HttpUpstream, Targets, Upstream};
+
+/// How long a gateway that closes waits for calls to end that nobody drives any more.
+const LAST_CALLS: Duration = Duration::from_secs(2);
 
 /// How to open a gateway. Everything has a default: an embedded gateway in memory without any channel.
 pub struct Options {
@@ -94,7 +103,7 @@ impl Options {
 /// The gateway. Cheap to clone; clones are the same gateway.
 #[derive(Clone)]
 pub struct Gateway {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// A handle for one worker thread, with upstream connections of its own. Make it on that thread.
@@ -111,8 +120,12 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) present_requested: bool,
     pub(crate) strict_translation: bool,
-    directory: Arc<Directory>,
-    store: Arc<dyn Store>,
+    /// Keeps the data directory for this process.
+    _owner: Option<Owner>,
+    /// Calls under way: their records are still to come.
+    pub(crate) under_way: AtomicUsize,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) store: Arc<dyn Store>,
     secrets: Arc<Secrets>,
     master_source: Option<MasterSource>,
     host: HostSettings,
@@ -124,6 +137,9 @@ pub(crate) struct Inner {
     operator: Arc<BoundCaller>,
     master: Master,
     admin: OnceLock<Admin>,
+    /// The stored channels that are in use. Held while they are exchanged, so that an older set never follows a newer.
+    in_use: tokio::sync::Mutex<Vec<ChannelMark>>,
+    pub(crate) maintenance: Task,
     version: AtomicU64,
     counter: AtomicU64,
     random: u64,
@@ -141,7 +157,9 @@ pub struct ModelCard {
 impl Gateway {
     /// Opens a gateway: reads the configuration, opens the store, restores balances.
     ///
-    /// Must be called on a Tokio runtime, which then also runs the writer of usage records.
+    /// Must be called on a Tokio runtime, which then also runs the writer of usage records and what a gateway does by
+    /// itself: looking for other nodes' changes, telling of alerts, clearing away what is over. Both end with
+    /// [`shutdown`](Self::shutdown), or with the gateway's last clone.
     ///
     /// # Errors
     /// `Config` with everything that is wrong with the configuration, `Store` when the database can't be opened.
@@ -163,15 +181,20 @@ impl Gateway {
             loaded.declared.channels.push(demo_channel());
         }
         let declared = loaded.declared;
-        let snapshot = Snapshot::build(1, with_stored(&declared, &*store, &secrets, source.as_ref()).await?);
+        let stored = store.channels().await?;
+        let in_use = marks_of(&stored);
+        let snapshot = Snapshot::build(1, with_stored(&declared, stored, &secrets, source.as_ref())?);
         let engine = Arc::new(Engine::new(snapshot, policies.clone()));
-        restore(&engine, &*store, &*options.clock).await?;
+        let place = (options.data_dir.as_deref(), address.as_str());
+        let books = restore(&engine, &*store, place, loaded.host.durability, &options.clock).await?;
+        let (journal, owner) = books.map(|books| (books.journal, books.owner)).unzip();
         let targets = ArcSwap::from_pointee(build_targets(&engine, &secrets));
         let directory =
             Arc::new(Directory::new(Arc::clone(&engine), Arc::clone(&store), Arc::clone(&options.clock)));
         directory.declare(&declared, keys_of(&declared, &secrets));
+        let record_store: Arc<dyn RecordStore> = store.clone();
         let records =
-            RecordWriter::start(Arc::clone(&store), Arc::clone(&engine), Arc::clone(&options.clock));
+            RecordWriter::start(record_store, Arc::clone(&engine), Arc::clone(&options.clock), journal);
         let organization = OrganizationId::from(DEFAULT_ORGANIZATION);
         let operator = engine.bind(Caller::operator(organization, &declared.quota.global));
         let present = options.present_requested.unwrap_or(loaded.host.present_as_requested);
@@ -194,6 +217,10 @@ impl Gateway {
             operator,
             master,
             admin: OnceLock::new(),
+            _owner: owner,
+            in_use: tokio::sync::Mutex::new(in_use),
+            maintenance: Task::default(),
+            under_way: AtomicUsize::new(0),
             version: AtomicU64::new(1),
             counter: AtomicU64::new(0),
             random: random()?,
@@ -208,21 +235,13 @@ impl Gateway {
             host: Arc::new(Around(Arc::downgrade(&inner))),
         });
         inner.admin.get_or_init(|| admin);
+        inner.maintenance.begin(maintain::start(&inner));
         Ok(Self { inner })
     }
 
     /// A handle for the thread that this is called on.
     pub fn worker(&self) -> Worker {
         Worker { inner: Arc::clone(&self.inner), upstream: Arc::new(HttpUpstream::default()) }
-    }
-
-    /// A handle for a thread that runs a [`LocalSet`](tokio::task::LocalSet), to be used within it: upstream connections are
-    /// its tasks, beside the calls, which costs less than the runtime's own queue.
-    ///
-    /// # Panics
-    /// Its calls do on this thread outside of the `LocalSet`. On other threads they run as [`Self::worker`]'s.
-    pub fn local_worker(&self) -> Worker {
-        Worker { inner: Arc::clone(&self.inner), upstream: Arc::new(HttpUpstream::local()) }
     }
 
     /// A handle that sends through an upstream of the host's own.
@@ -292,6 +311,17 @@ impl Gateway {
         self.inner.caller(credential).await
     }
 
+    /// Whether a caller may do anything at all from this address, now. Every call is asked this by itself; whatever else a
+    /// frontend answers to callers, such as a list of models, must be asked it here.
+    ///
+    /// # Errors
+    /// `Forbidden` when the key, or somebody whom it belongs to, is blocked, or when it may not be used from there;
+    /// `Unauthenticated` when it has expired.
+    pub fn check_caller(&self, caller: &Caller, client_ip: Option<IpAddr>) -> Result<()> {
+        let now = self.inner.clock.now();
+        Denial::of_caller(caller, client_ip, now).map_or(Ok(()), |denial| Err(denial.to_error(now)))
+    }
+
     /// The caller whose key has this hash: for those who may see the key and don't hold it.
     ///
     /// # Errors
@@ -331,22 +361,36 @@ impl Gateway {
         self.inner.reload_channels().await
     }
 
-    /// Whether calls can be served: the database answers.
+    /// Whether calls can be served: the journal can be written, and the database answers.
     ///
     /// # Errors
     /// `Store`.
     pub async fn ready(&self) -> Result<()> {
+        self.inner.records.check_room()?;
         self.inner.store.ping().await
     }
 
     /// Waits until every record of a finished call is written.
-    pub async fn flush(&self) {
-        self.inner.records.flush().await;
+    ///
+    /// # Errors
+    /// `Store` as soon as a write fails, and after 10 seconds at the latest. The writing goes on.
+    pub async fn flush(&self) -> Result<()> {
+        self.inner.records.flush().await
     }
 
-    /// Writes what is left and closes the store. Calls must be over.
+    /// Writes what is left and closes the store. Calls should be over: those that aren't have two seconds to be.
+    ///
+    /// A database that takes nothing is given 15 seconds; what is lost then is logged.
     pub async fn shutdown(&self) {
-        self.inner.records.close().await;
+        self.inner.maintenance.abort();
+        let until = tokio::time::Instant::now() + LAST_CALLS;
+        // A call that was cut off ends when its thread lets go of it, which nobody waits for elsewhere.
+        while self.inner.under_way.load(Ordering::Acquire) > 0 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if let Err(error) = self.inner.records.close().await {
+            tracing::error!(%error, "usage records are lost");
+        }
         self.inner.store.close().await;
     }
 }
@@ -367,14 +411,36 @@ impl Worker {
     }
 }
 
+/// A task that is ended from elsewhere.
+#[derive(Default)]
+pub(crate) struct Task(OnceLock<AbortHandle>);
+
+impl Task {
+    fn begin(&self, handle: AbortHandle) {
+        self.0.get_or_init(|| handle);
+    }
+
+    pub(crate) fn abort(&self) {
+        if let Some(handle) = self.0.get() {
+            handle.abort();
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_finished(&self) -> bool {
+        self.0.get().is_some_and(AbortHandle::is_finished)
+    }
+}
+
 /// The gateway, as its own administration sees it.
 struct Around(Weak<Inner>);
 
 #[async_trait]
 impl AdminHost for Around {
-    async fn flush_records(&self) {
-        if let Some(inner) = self.0.upgrade() {
-            inner.records.flush().await;
+    async fn flush_records(&self) -> Result<()> {
+        match self.0.upgrade() {
+            Some(inner) => inner.records.flush().await,
+            None => Ok(()),
         }
     }
 
@@ -389,6 +455,10 @@ impl AdminHost for Around {
         self.0.upgrade()?.config_path.clone()
     }
 
+    fn stores_models(&self) -> bool {
+        self.0.upgrade().is_some_and(|inner| inner.host.store_model_in_db)
+    }
+
     fn sealer(&self) -> Result<Sealer> {
         let inner = self.0.upgrade();
         master_secret(inner.as_ref().and_then(|inner| inner.master_source.as_ref()))
@@ -398,13 +468,33 @@ impl AdminHost for Around {
 
 impl Inner {
     async fn reload_channels(&self) -> Result<()> {
-        let declared =
-            with_stored(&self.declared, &*self.store, &self.secrets, self.master_source.as_ref()).await?;
+        let mut in_use = self.in_use.lock().await;
+        let stored = self.store.channels().await?;
+        self.exchange_channels(stored, &mut in_use)
+    }
+
+    fn exchange_channels(&self, stored: Vec<StoredChannel>, in_use: &mut Vec<ChannelMark>) -> Result<()> {
+        let marks = marks_of(&stored);
+        let declared = with_stored(&self.declared, stored, &self.secrets, self.master_source.as_ref())?;
         let version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
         self.engine.swap(Snapshot::build(version, declared), self.policies.clone());
         self.targets.store(Arc::new(build_targets(&self.engine, &self.secrets)));
         self.directory.invalidate();
+        *in_use = marks;
         Ok(())
+    }
+
+    /// Takes up what other nodes have changed, if something was changed at all.
+    pub(crate) async fn follow(&self) -> Result<()> {
+        if !self.directory.poll().await? {
+            return Ok(());
+        }
+        let mut in_use = self.in_use.lock().await;
+        let stored = self.store.channels().await?;
+        if *in_use == marks_of(&stored) {
+            return Ok(());
+        }
+        self.exchange_channels(stored, &mut in_use)
     }
 
     pub(crate) async fn caller(&self, credential: Option<&Secret>) -> Result<Arc<BoundCaller>> {

@@ -12,6 +12,7 @@ mod clock;
 mod gateway;
 pub mod journal;
 mod load;
+mod maintain;
 mod master;
 mod running;
 mod serve;

@@ -1,13 +1,19 @@
-//! Writes usage records behind the calls: batched, in order, and never lost while the process lives.
+//! Writes usage records behind the calls: batched, in order, and never lost while the process lives and its database
+//! comes back.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sluicegate_core::{Clock, Engine, UsageRecord};
+use sluicegate_core::ledger::Balance;
+use sluicegate_core::ports::{Checkpoint, RecordStore};
+use sluicegate_core::{Clock, Engine, Error, ErrorKind, Result, Retry, UsageRecord};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, timeout};
 
-use crate::store::Store;
+use crate::journal::Journal;
 
 /// Records are written at the latest this long after their call.
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
@@ -16,118 +22,504 @@ const BATCH: usize = 2_000;
 /// After a failed write, the pause before the next; doubles up to `RETRY_MAX`.
 const RETRY: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// A write that takes longer has failed: the database no longer answers.
+const WRITE_WITHIN: Duration = Duration::from_secs(60);
+/// Nobody waits longer for what they read to be complete.
+const FLUSH_WITHIN: Duration = Duration::from_secs(10);
+/// So long a closing gateway goes on trying to write what is left.
+const CLOSE_WITHIN: Duration = Duration::from_secs(15);
 /// From so many waiting records on the operator is warned: the database doesn't keep up, or is gone.
-const WARN_AT: usize = 100_000;
+const WARN_AT: usize = 20_000;
+/// With so many waiting, no further call is taken on.
+const FULL_AT: usize = 100_000;
 
-/// The queue of records and the task that empties it.
-#[derive(Clone)]
+/// The queue of records and the task that empties it. Dropping it ends the task, once everything is written.
 pub struct RecordWriter {
     shared: Arc<Shared>,
+    engine: Arc<Engine>,
+    journal: Option<Journal>,
 }
 
 struct Shared {
     queue: Mutex<Queue>,
     wake: Notify,
+    /// There is no room: read by each call, so it costs no lock.
+    full: AtomicBool,
 }
 
 #[derive(Default)]
 struct Queue {
-    // BOUND: memory. Nothing is thrown away: a lost record is a lost charge. Admission stops when the store is gone for
-    // long, because keys can't be looked up.
+    // BOUND: no call is taken on when `FULL_AT` wait, so that there are never more than that and the calls under way.
+    // None is thrown away: a lost record is a lost charge.
     records: Vec<UsageRecord>,
-    waiters: Vec<oneshot::Sender<()>>,
+    /// Taken out of `records` and not written yet.
+    writing: usize,
+    /// Who waits for the next turn.
+    waiters: Vec<oneshot::Sender<bool>>,
+    /// Who waits for the last one.
+    closers: Vec<oneshot::Sender<bool>>,
     warned: bool,
     closed: bool,
+    /// The task has ended; nothing is written any more.
     done: bool,
+}
+
+impl Queue {
+    fn waiting(&self) -> usize {
+        self.records.len() + self.writing
+    }
 }
 
 impl RecordWriter {
     /// Starts the task, on the runtime that this is called on.
-    pub fn start(store: Arc<dyn Store>, engine: Arc<Engine>, clock: Arc<dyn Clock>) -> Self {
-        let shared = Arc::new(Shared { queue: Mutex::default(), wake: Notify::new() });
-        tokio::spawn(run(Arc::clone(&shared), store, engine, clock));
-        Self { shared }
+    pub fn start(
+        store: Arc<dyn RecordStore>,
+        engine: Arc<Engine>,
+        clock: Arc<dyn Clock>,
+        journal: Option<Journal>,
+    ) -> Self {
+        let shared =
+            Arc::new(Shared { queue: Mutex::default(), wake: Notify::new(), full: AtomicBool::new(false) });
+        let ends = Ends { store, engine: Arc::clone(&engine), clock, journal: journal.clone() };
+        tokio::spawn(run(Arc::clone(&shared), ends));
+        Self { shared, engine, journal }
     }
 
-    /// Queues a record. Never waits.
-    pub fn push(&self, record: UsageRecord) {
-        let mut queue = self.shared.queue.lock();
-        queue.records.push(record);
-        if queue.records.len() >= WARN_AT && !std::mem::replace(&mut queue.warned, true) {
-            tracing::warn!(
-                waiting = queue.records.len(),
-                "usage records are waiting for the database; check it"
-            );
+    /// Queues a record, and writes it to the journal with what its call settled. Returns the number to wait for, where
+    /// the journal's writes wait for the disk; see [`Self::settled`].
+    pub fn push(&self, record: UsageRecord) -> Option<u64> {
+        let json = self.journal.as_ref().map(|_| serde_json::to_vec(&record).unwrap_or_default());
+        self.queue(record);
+        // Logged once it is queued: what the journal's position leaves behind is in the batch that goes with it.
+        let (journal, json) = (self.journal.as_ref()?, json?);
+        self.engine.ledger().log_record(&json);
+        match journal.commit() {
+            Ok(written) => journal.waits().then_some(written),
+            // The call is over; that no other is admitted says the rest.
+            Err(error) => {
+                tracing::error!(%error, "a settled call waits for the journal");
+                None
+            }
         }
+    }
+
+    /// Writes to the journal what a call that is about to be sent has reserved, and waits for the disk where it must.
+    ///
+    /// # Errors
+    /// `Store`: the call must not be sent.
+    pub async fn commit(&self) -> Result<()> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        let written = journal.commit()?;
+        journal.durable(written).await
+    }
+
+    /// Waits until what was written up to this number is as safe as it must be before a caller learns of it.
+    pub fn settled(&self, number: u64) -> impl Future<Output = ()> + Send + 'static {
+        let journal = self.journal.clone();
+        async move {
+            if let Some(journal) = journal
+                && let Err(error) = journal.durable(number).await
+            {
+                tracing::error!(%error, "a settled call may be held after the next start");
+            }
+        }
+    }
+
+    fn queue(&self, record: UsageRecord) {
+        let mut queue = self.shared.queue.lock();
+        if queue.done {
+            tracing::error!(call = %record.call, "a call ended after its gateway was closed: its record is lost");
+            return;
+        }
+        queue.records.push(record);
+        let waiting = queue.waiting();
+        if waiting >= WARN_AT && !std::mem::replace(&mut queue.warned, true) {
+            tracing::warn!(waiting, "usage records are waiting for the database; check it");
+        }
+        if waiting >= FULL_AT {
+            self.shared.full.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether another call may be taken on: what can't be written down isn't served.
+    ///
+    /// # Errors
+    /// `Store` when too many records wait for the database, or the journal can't be written.
+    pub fn check_room(&self) -> Result<()> {
+        if let Some(journal) = &self.journal {
+            journal.ready()?;
+        }
+        if !self.shared.full.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let message = "too many usage records wait for the database, and what can't be written down isn't served; try \
+                       again in a moment";
+        Err(Error::new(ErrorKind::Store, message).with_retry(Retry::AfterMs(5_000)))
     }
 
     /// How many records wait to be written.
     pub fn waiting(&self) -> usize {
-        self.shared.queue.lock().records.len()
+        self.shared.queue.lock().waiting()
     }
 
-    /// Waits until everything queued so far is written.
-    pub async fn flush(&self) {
-        let (written, wait) = oneshot::channel();
-        {
-            let mut queue = self.shared.queue.lock();
-            if queue.done {
-                return;
-            }
-            queue.waiters.push(written);
-        }
-        self.shared.wake.notify_one();
-        // The task answers every waiter or has ended; either way nothing is left to wait for.
-        let _ = wait.await;
+    /// Waits until everything queued so far is written. Makes a writer that pauses after a failure try at once.
+    ///
+    /// # Errors
+    /// `Store` as soon as a write fails, and after 10 seconds at the latest. What is queued stays so.
+    pub async fn flush(&self) -> Result<()> {
+        self.written(FLUSH_WITHIN, |queue| &mut queue.waiters).await
     }
 
     /// Writes what is queued, then ends the task.
-    pub async fn close(&self) {
+    ///
+    /// # Errors
+    /// `Store` when the database takes none of it for 15 seconds: what is left is lost.
+    pub async fn close(&self) -> Result<()> {
         self.shared.queue.lock().closed = true;
-        self.flush().await;
+        // The task gives up by itself: more patience is only for one that died with its runtime.
+        self.written(CLOSE_WITHIN + FLUSH_WITHIN, |queue| &mut queue.closers).await
+    }
+
+    async fn written(
+        &self,
+        patience: Duration,
+        among: fn(&mut Queue) -> &mut Vec<oneshot::Sender<bool>>,
+    ) -> Result<()> {
+        let (written, wait) = oneshot::channel();
+        {
+            let mut queue = self.shared.queue.lock();
+            match (queue.done, queue.waiting()) {
+                (true, 0) => return Ok(()),
+                (true, _) => return Err(unwritten()),
+                (false, _) => among(&mut queue).push(written),
+            }
+        }
+        self.shared.wake.notify_one();
+        match timeout(patience, wait).await {
+            Ok(Ok(true)) => Ok(()),
+            _ => Err(unwritten()),
+        }
     }
 }
 
-async fn run(shared: Arc<Shared>, store: Arc<dyn Store>, engine: Arc<Engine>, clock: Arc<dyn Clock>) {
+impl Drop for RecordWriter {
+    fn drop(&mut self) {
+        self.shared.queue.lock().closed = true;
+        self.shared.wake.notify_one();
+    }
+}
+
+fn unwritten() -> Error {
+    let message = "the database doesn't take usage records at the moment; check it, and try again";
+    Error::new(ErrorKind::Store, message).with_retry(Retry::AfterMs(1_000))
+}
+
+/// What the task works between.
+struct Ends {
+    store: Arc<dyn RecordStore>,
+    engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
+    journal: Option<Journal>,
+}
+
+impl Ends {
+    /// What is logged without a call of its own is written, and what couldn't be written is tried again.
+    fn commit(&self) {
+        if let Some(journal) = &self.journal
+            && let Err(error) = journal.commit()
+        {
+            tracing::error!(%error, "no call is admitted");
+        }
+    }
+
+    /// The database has everything before this.
+    fn checkpointed(&self, position: u64) {
+        let Some(journal) = self.journal.clone() else { return };
+        // Removing and making files waits for the disk.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = journal.checkpointed(position) {
+                tracing::warn!(%error, "the journal's old segments stay for now");
+            }
+        });
+    }
+}
+
+async fn run(shared: Arc<Shared>, ends: Ends) {
+    let mut work = Work::default();
+    let mut pause: Option<Duration> = None;
+    let mut closing: Option<Instant> = None;
     loop {
         // Asleep until somebody asks for a flush or the interval is over.
-        let _ = tokio::time::timeout(FLUSH_EVERY, shared.wake.notified()).await;
-        let (records, waiters, closed) = {
+        let _ = timeout(pause.unwrap_or(FLUSH_EVERY), shared.wake.notified()).await;
+        let (waiters, closed) = {
             let mut queue = shared.queue.lock();
-            (std::mem::take(&mut queue.records), std::mem::take(&mut queue.waiters), queue.closed)
+            (std::mem::take(&mut queue.waiters), queue.closed)
         };
-        write_all(&*store, &engine, &*clock, &records).await;
-        let mut queue = shared.queue.lock();
-        queue.warned = false;
-        queue.done = closed && queue.records.is_empty();
-        let done = queue.done;
-        drop(queue);
+        let since = closed.then(|| *closing.get_or_insert_with(Instant::now));
+        let within = if closed { CLOSE_WITHIN } else { WRITE_WITHIN };
+        // First what an earlier turn left, then all that was queued before somebody began to wait.
+        ends.commit();
+        let mut ok = work.write(&*ends.store, &shared, within).await;
+        if ok {
+            let position = work.take(&shared, &ends);
+            ok = work.write(&*ends.store, &shared, within).await;
+            if let Some(position) = position.filter(|_| ok) {
+                ends.checkpointed(position);
+            }
+        }
         for waiter in waiters {
             // A waiter that left needs no answer.
-            let _ = waiter.send(());
+            let _ = waiter.send(ok);
         }
-        if done {
+        pause = (!ok).then(|| pause.map_or(RETRY, |last| (last * 2).min(RETRY_MAX)));
+        let gives_up = !ok && since.is_some_and(|since| since.elapsed() >= CLOSE_WITHIN);
+        if closed && shared.end(gives_up) {
             return;
         }
     }
 }
 
-/// Writes the records and the balances as they stand after them. Tries until it succeeds.
-async fn write_all(store: &dyn Store, engine: &Engine, clock: &dyn Clock, records: &[UsageRecord]) {
-    let balances = engine.ledger().take_dirty(clock.now());
-    if records.is_empty() && balances.is_empty() {
-        return;
-    }
-    let mut pause = RETRY;
-    let last = records.len().div_ceil(BATCH).max(1) - 1;
-    for at in 0..=last {
-        let batch = records.get(at * BATCH..records.len().min((at + 1) * BATCH)).unwrap_or(&[]);
-        // Balances are absolute and already hold what the last record settled, so they go with the last batch.
-        let with = if at == last { balances.as_slice() } else { &[] };
-        while let Err(error) = store.append(batch, with, None).await {
-            tracing::error!(%error, records = batch.len(), "usage records can't be written; trying again");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(RETRY_MAX);
+impl Shared {
+    /// Ends the writing if nothing is left, or if what is left can't be written. Whether it ended.
+    fn end(&self, gives_up: bool) -> bool {
+        let mut queue = self.queue.lock();
+        let left = queue.waiting();
+        if left > 0 && !gives_up {
+            return false;
         }
+        queue.done = true;
+        if left > 0 {
+            tracing::error!(
+                records = left,
+                "the database takes no usage records, and the gateway closes: they are lost"
+            );
+        }
+        for closer in std::mem::take(&mut queue.closers).into_iter().chain(std::mem::take(&mut queue.waiters))
+        {
+            let _ = closer.send(left == 0);
+        }
+        true
+    }
+
+    /// So many records were written.
+    fn wrote(&self, count: usize) {
+        let mut queue = self.queue.lock();
+        queue.writing = queue.writing.saturating_sub(count);
+        let waiting = queue.waiting();
+        queue.warned = queue.warned && waiting >= WARN_AT;
+        if waiting < FULL_AT {
+            self.full.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What is being written.
+#[derive(Default)]
+struct Work {
+    records: Vec<UsageRecord>,
+    /// So many of them are written.
+    written: usize,
+    balances: Vec<Balance>,
+    checkpoint: Option<Checkpoint>,
+}
+
+impl Work {
+    /// Takes what is queued and the balances, and the position of the journal that both of them have reached. The earlier
+    /// work must be done.
+    fn take(&mut self, shared: &Shared, ends: &Ends) -> Option<u64> {
+        let position = {
+            let mut ledger = ends.engine.ledger();
+            self.balances = ledger.take_dirty(ends.clock.now());
+            ledger.log_position()
+        };
+        // After the position was read: a record is queued before it is logged.
+        {
+            let mut queue = shared.queue.lock();
+            self.records = std::mem::take(&mut queue.records);
+            queue.writing = self.records.len();
+        }
+        self.written = 0;
+        if self.records.is_empty() && self.balances.is_empty() {
+            return None;
+        }
+        let journal = ends.journal.as_ref()?.id();
+        self.checkpoint = Some(Checkpoint { journal, position });
+        Some(position)
+    }
+
+    /// Writes what there is; false when the database didn't take all of it.
+    async fn write(&mut self, store: &dyn RecordStore, shared: &Shared, within: Duration) -> bool {
+        // BOUND: each turn writes a batch, or is the last.
+        while self.written < self.records.len() || !self.balances.is_empty() || self.checkpoint.is_some() {
+            let left = self.records.get(self.written..).unwrap_or_default();
+            let batch = left.get(..BATCH).unwrap_or(left);
+            // Balances are absolute and already hold what the last record settled, so they go with the last batch.
+            let is_last = batch.len() == left.len();
+            let (with, checkpoint) =
+                if is_last { (self.balances.as_slice(), self.checkpoint) } else { (&[][..], None) };
+            let failed = match timeout(within, store.append(batch, with, checkpoint)).await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                // It may have been written all the same: a record that comes again changes nothing.
+                Err(_) => Some(format!("the database gives no answer within {} s", within.as_secs())),
+            };
+            if let Some(error) = failed {
+                tracing::error!(%error, records = left.len(), "usage records can't be written; trying again");
+                return false;
+            }
+            if is_last {
+                (self.balances, self.checkpoint) = (Vec::new(), None);
+            }
+            self.written += batch.len();
+            shared.wrote(batch.len());
+        }
+        self.records = Vec::new();
+        self.written = 0;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+    use sluicegate_core::journal::JournalId;
+    use sluicegate_core::snapshot::Declared;
+    use sluicegate_core::{Call, Caller, Format, OrganizationId, Snapshot, Timestamp};
+
+    use super::*;
+    use crate::ManualClock;
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Mood {
+        Well,
+        Refuses,
+        Hangs,
+    }
+
+    struct Base {
+        mood: Mutex<Mood>,
+        written: Mutex<Vec<String>>,
+    }
+
+    #[async_trait::async_trait]
+    impl RecordStore for Base {
+        async fn append(&self, records: &[UsageRecord], _: &[Balance], _: Option<Checkpoint>) -> Result<()> {
+            let mood = *self.mood.lock();
+            match mood {
+                Mood::Well => self.written.lock().extend(records.iter().map(|it| it.call.to_string())),
+                Mood::Refuses => return Err(Error::new(ErrorKind::Store, "the database is full")),
+                Mood::Hangs => std::future::pending().await,
+            }
+            Ok(())
+        }
+
+        async fn position(&self, _: JournalId) -> Result<u64> {
+            Ok(0)
+        }
+
+        async fn balances(&self) -> Result<Vec<Balance>> {
+            Ok(Vec::new())
+        }
+    }
+
+    struct World {
+        base: Arc<Base>,
+        writer: RecordWriter,
+        record: UsageRecord,
+    }
+
+    /// A writer over a database in this mood, and a record.
+    fn world(mood: Mood) -> World {
+        let policies = Arc::new(sluicegate_policy::Policies::default());
+        let engine = Arc::new(Engine::new(Snapshot::build(1, Declared::default()), policies));
+        let now = Timestamp::from_ms(0);
+        let caller = engine.bind(Caller::operator(OrganizationId::from("o"), &[]));
+        let call = Call::new("c", Format::OpenaiChat, "nothing-serves-it");
+        let denied = engine.admit(call.clone(), &caller, now, 1).err().unwrap();
+        let record = engine.refuse(call, &caller, &denied, now, 1);
+        let base = Arc::new(Base { mood: Mutex::new(mood), written: Mutex::default() });
+        let writer = RecordWriter::start(base.clone(), engine, Arc::new(ManualClock::new(now)), None);
+        World { base, writer, record }
+    }
+
+    impl World {
+        fn push(&self, id: &str) {
+            self.writer.push(UsageRecord { call: id.into(), ..self.record.clone() });
+        }
+
+        fn written(&self) -> Vec<String> {
+            self.base.written.lock().clone()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_flush_waits_for_is_written_in_order() {
+        let w = world(Mood::Well);
+        let ids: Vec<String> = (0..BATCH + 5).map(|n| format!("c{n}")).collect();
+        ids.iter().for_each(|id| w.push(id));
+        w.writer.flush().await.unwrap();
+        assert_eq!((w.written(), w.writer.waiting()), (ids, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flush_says_that_the_database_is_gone_and_nothing_is_lost_meanwhile() {
+        for mood in [Mood::Refuses, Mood::Hangs] {
+            let w = world(mood);
+            w.push("a");
+            let since = Instant::now();
+            assert_eq!(w.writer.flush().await.unwrap_err().kind(), ErrorKind::Store);
+            assert!(since.elapsed() <= FLUSH_WITHIN, "{:?}", since.elapsed());
+            w.push("b");
+            assert_eq!(w.writer.waiting(), 2);
+            *w.base.mood.lock() = Mood::Well;
+            tokio::time::sleep(WRITE_WITHIN + RETRY_MAX).await;
+            assert_eq!((w.written(), w.writer.waiting()), (vec!["a".to_owned(), "b".to_owned()], 0));
+            w.writer.close().await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_call_is_taken_on_while_too_many_records_wait() {
+        let w = world(Mood::Refuses);
+        (1..FULL_AT).for_each(|_| w.push("c"));
+        // Those that are being written wait as well as those that are queued.
+        w.writer.flush().await.unwrap_err();
+        assert!(w.writer.check_room().is_ok());
+        w.push("last");
+        assert_eq!(w.writer.check_room().unwrap_err().kind(), ErrorKind::Store);
+        *w.base.mood.lock() = Mood::Well;
+        w.writer.flush().await.unwrap();
+        assert!(w.writer.check_room().is_ok());
+        assert_eq!(w.written().len(), FULL_AT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_writes_what_is_left_and_ends_in_time_when_it_cant() {
+        let w = world(Mood::Well);
+        w.push("a");
+        w.writer.close().await.unwrap();
+        assert_eq!(w.written(), ["a"]);
+        w.push("late");
+        assert_eq!(w.writer.waiting(), 0);
+        w.writer.close().await.unwrap();
+
+        for mood in [Mood::Refuses, Mood::Hangs] {
+            let w = world(mood);
+            w.push("a");
+            let since = Instant::now();
+            assert_eq!(w.writer.close().await.unwrap_err().kind(), ErrorKind::Store);
+            assert!(since.elapsed() <= CLOSE_WITHIN + FLUSH_WITHIN, "{:?}", since.elapsed());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_that_is_dropped_writes_what_it_has_and_ends() {
+        let World { base, writer, record } = world(Mood::Well);
+        writer.push(record);
+        let shared = Arc::downgrade(&writer.shared);
+        drop(writer);
+        tokio::time::sleep(FLUSH_EVERY).await;
+        assert_eq!(base.written.lock().len(), 1);
+        assert!(shared.upgrade().is_none());
     }
 }

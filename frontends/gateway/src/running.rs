@@ -1,6 +1,7 @@
 //! A call under way: it is finished exactly once, whatever happens to whoever drives it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sluicegate_core::engine::{Admission, Attempt};
 use sluicegate_core::{Call, Outcome, OutcomeClass, ScopeKind, Timestamp, Usage, UsageSource};
@@ -20,6 +21,8 @@ pub(crate) struct Running {
     /// The status that the attempt under way got.
     status: Option<u16>,
     first_byte_at: Option<Timestamp>,
+    /// What the journal wrote last of this call, where somebody must wait for the disk.
+    pub(crate) written: Option<u64>,
 }
 
 impl std::fmt::Debug for Running {
@@ -31,7 +34,16 @@ impl std::fmt::Debug for Running {
 impl Running {
     pub(crate) fn new(inner: Arc<Inner>, admission: Box<Admission>) -> Self {
         let facts = Facts { id: Some(admission.call().id.clone()), ..Facts::default() };
-        Self { inner, admission: Some(admission), facts, sent: false, status: None, first_byte_at: None }
+        inner.under_way.fetch_add(1, Ordering::AcqRel);
+        Self {
+            inner,
+            admission: Some(admission),
+            facts,
+            sent: false,
+            status: None,
+            first_byte_at: None,
+            written: None,
+        }
     }
 
     pub(crate) fn admission(&mut self) -> Option<&mut Admission> {
@@ -65,6 +77,9 @@ impl Running {
     pub(crate) fn mark_content(&mut self) {
         if self.first_byte_at.is_none() {
             self.first_byte_at = Some(self.inner.clock.now());
+            if let Some(admission) = self.admission.as_deref_mut() {
+                self.inner.engine.answers(admission);
+            }
         }
     }
 
@@ -76,14 +91,28 @@ impl Running {
         retry_after_ms: Option<u64>,
     ) {
         let Some(admission) = self.admission.as_deref_mut() else { return };
-        let (usage, source) = observed
-            .map_or((Usage::default(), UsageSource::None), |o| o.settlement(admission.call().input_estimate));
+        if observed.is_some_and(|observed| observed.usage_rejected) {
+            tracing::warn!(
+                channel = self.facts.channel.as_deref().unwrap_or_default(),
+                "an upstream reported usage that can't be right: what it sent was counted instead"
+            );
+        }
+        let (usage, source) = match observed {
+            Some(observed) => observed.settlement(admission.call().input_estimate),
+            // An answer had begun that nobody read to its end: what it was asked is used up.
+            None if self.status.is_some_and(|status| (200..300).contains(&status)) => {
+                let input = admission.call().input_estimate;
+                (Usage { input_uncached: input, ..Usage::default() }, UsageSource::Counted)
+            }
+            None => (Usage::default(), UsageSource::None),
+        };
         let outcome = Outcome {
             class,
             status: self.status,
             sent: self.sent,
             retry_after_ms,
             reported: (source == UsageSource::Reported).then_some(usage),
+            usage_rejected: observed.is_some_and(|o| o.usage_rejected),
             counted: usage,
             first_byte_at: self.first_byte_at,
         };
@@ -97,7 +126,8 @@ impl Running {
         self.facts.remaining = remaining(&self.inner, &admission, now);
         let record = self.inner.engine.finish(admission, error, now);
         self.facts.spend = (!self.facts.unpriced).then_some(record.spend);
-        self.inner.records.push(record);
+        self.written = self.inner.records.push(record);
+        self.inner.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// What is left of the caller's own limits, as of now.

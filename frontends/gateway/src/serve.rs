@@ -1,15 +1,18 @@
 //! The way of one call. The only retry loop in the project: the engine says what to try, this does it and reports.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sluicegate_core::channel::UnknownFields;
 use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
-use sluicegate_core::{Call, Error, ErrorKind, Next, OutcomeClass, Timestamp};
+use sluicegate_core::{Call, Channel, Error, ErrorKind, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
     Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Prepared, Report, Scanned, scan,
 };
+use smallvec::SmallVec;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::answer::{Answer, AnswerBody, Inbound, Rejection};
@@ -35,11 +38,13 @@ pub(crate) async fn serve(
     upstream: &dyn Upstream,
     inbound: Inbound,
 ) -> Result<Answer, Box<Rejection>> {
+    inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
     let scanned =
         scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;
     refuse_unbounded(&scanned, &caller)?;
     let call = facts_of(inner, &scanned, &inbound);
+    let call = keepable(call).map_err(Rejection::new)?;
     let (now, seed) = (inner.clock.now(), inner.seed());
     let admission = match inner.engine.admit(call.clone(), &caller, now, seed) {
         Ok(admission) => admission,
@@ -58,6 +63,9 @@ pub(crate) async fn serve(
         match inner.engine.next(admission, inner.clock.now()) {
             Next::Try(attempt) => {
                 running.begin(&attempt);
+                if let Err(error) = inner.records.commit().await {
+                    return Err(unwritten(running, error));
+                }
                 let (answer, back) =
                     attempt_once(inner, upstream, running, &attempt, &scanned, &inbound).await;
                 match (answer, back) {
@@ -74,6 +82,14 @@ pub(crate) async fn serve(
             Next::Done(failure) => return Err(end_without_answer(inner, running, &failure, last)),
         }
     }
+}
+
+/// What a call reserved couldn't be written, so it isn't sent: nothing was used.
+fn unwritten(mut running: Running, error: Error) -> Box<Rejection> {
+    running.observe(OutcomeClass::ClientGone, None, None);
+    running.finish(Some(error.kind().as_str()));
+    let facts = running.facts.clone();
+    Box::new(Rejection { facts, ..Rejection::new(error) })
 }
 
 /// The engine asked for something that a node which owns all of every limit can't be asked for.
@@ -124,6 +140,26 @@ fn facts_of(inner: &Inner, scanned: &Scanned, inbound: &Inbound) -> Call {
     call
 }
 
+/// No model's name is longer, in bytes. It is part of keys in the database, which have an end there, too.
+const MODEL_MAX: usize = 256;
+/// What callers say about themselves is cut here, in bytes: it is in each record.
+const LABEL_MAX: usize = 512;
+
+/// The call with nothing in it that its record couldn't hold.
+///
+/// # Errors
+/// `InvalidRequest` when the model's name is too long to be one.
+pub(crate) fn keepable(mut call: Call) -> Result<Call, Error> {
+    if call.model.as_str().len() > MODEL_MAX {
+        let message = format!("`model` is longer than {MODEL_MAX} bytes, and no model has such a name");
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "model"));
+    }
+    for label in call.customer.iter_mut().chain(&mut call.tags) {
+        label.truncate(label.floor_char_boundary(LABEL_MAX));
+    }
+    Ok(call)
+}
+
 /// The call is over without an answer: the last upstream's error, or the denial.
 fn end_without_answer(
     inner: &Inner,
@@ -159,7 +195,10 @@ async fn attempt_once(
         Err((class, rejection)) => return failed(running, class, rejection, None),
     };
     running.facts.losses = prepared.losses.iter().map(ToString::to_string).collect();
-    running.facts.losses.extend(dropped_fields(scanned).map(|field| format!("{field}: dropped")));
+    running
+        .facts
+        .losses
+        .extend(dropped_fields(attempt.channel(), scanned).iter().map(|field| format!("{field}: dropped")));
     let Some(target) = inner.targets.load().get(attempt.channel(), attempt.endpoint()) else {
         tracing::warn!(channel = %attempt.channel().name, "the channel has no usable address or credential");
         let report = Report::new(
@@ -180,22 +219,22 @@ async fn attempt_once(
         timeouts: attempt.timeouts,
         stream: scanned.facts().stream,
     };
-    let deadline = deadline_of(attempt, inner.clock.now());
+    let due = Due::of(attempt, inner.clock.now());
     running.mark_sent();
     let sent = async {
         if request.target.is_mock() { MockUpstream.send(request).await } else { upstream.send(request).await }
     };
-    let response =
-        match timeout_at(deadline, sent).await.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
-            Ok(response) => response,
-            Err(fault) => return connection_failed(running, attempt, &fault),
-        };
+    let sent = timeout_at(due.first, sent).await;
+    let response = match sent.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
+        Ok(response) => response,
+        Err(fault) => return connection_failed(running, attempt, &fault),
+    };
     running.mark_status(response.status);
     running.facts.upstream_request_id.clone_from(&response.request_id);
     if !(200..300).contains(&response.status) {
-        return refused(running, attempt, response, deadline).await;
+        return refused(running, attempt, response, due.total).await;
     }
-    deliver(inner, running, attempt, scanned, prepared, response, deadline).await
+    deliver(inner, running, attempt, scanned, prepared, response, due).await
 }
 
 fn connection_failed(
@@ -213,16 +252,56 @@ fn connection_failed(
     (Tried::Failed(rejection(report, kind)), Some(running))
 }
 
-fn deadline_of(attempt: &Attempt, now: Timestamp) -> Instant {
-    let left = until_duration(attempt.deadline, now);
-    let total = attempt.timeouts.total_ms.map_or(left, |ms| left.min(Duration::from_millis(ms)));
-    Instant::now() + total
+/// When an attempt that is sent now must have got how far.
+#[derive(Clone, Copy)]
+struct Due {
+    /// To its first content.
+    first: Instant,
+    /// To its end.
+    total: Instant,
 }
 
-/// Fields that callers may not set are left out, and named in the answer's loss report.
-fn dropped_fields(scanned: &Scanned) -> impl Iterator<Item = &'static str> + '_ {
+impl Due {
+    fn of(attempt: &Attempt, now: Timestamp) -> Self {
+        let (start, left) = (Instant::now(), until_duration(attempt.deadline, now));
+        let within =
+            |ms: Option<u64>, most: Duration| ms.map_or(most, |ms| most.min(Duration::from_millis(ms)));
+        let total = within(attempt.timeouts.total_ms, left);
+        Self { first: start + within(attempt.timeouts.first_byte_ms, total), total: start + total }
+    }
+}
+
+/// Fields that this channel is not sent: those by which callers may not steer it, and those that the format doesn't know,
+/// if it says so. They are named in the answer's loss report.
+fn dropped_fields(channel: &Channel, scanned: &Scanned) -> SmallVec<[Cow<'static, str>; 4]> {
     let facts = scanned.facts();
-    facts.fields(Concern::Credential).chain(facts.fields(Concern::Routing))
+    let steering = facts.fields(Concern::Credential).chain(facts.fields(Concern::Routing));
+    let mut dropped: SmallVec<_> = steering
+        .filter(|field| !channel.client_overrides.iter().any(|name| name == field))
+        .map(Cow::Borrowed)
+        .collect();
+    if channel.unknown_fields == UnknownFields::Drop {
+        dropped.extend(scanned.unknown_fields().into_iter().map(Cow::Owned));
+    }
+    dropped
+}
+
+/// Refuses a call with fields that the format doesn't know, at a channel that takes no such fields.
+fn refuse_unknown(channel: &Channel, scanned: &Scanned) -> Result<(), (OutcomeClass, Box<Rejection>)> {
+    if channel.unknown_fields != UnknownFields::Refuse {
+        return Ok(());
+    }
+    let unknown = scanned.unknown_fields();
+    let Some(first) = unknown.first() else { return Ok(()) };
+    let names: Vec<_> = unknown.iter().take(16).map(|name| format!("`{name}`")).collect();
+    let message = format!(
+        "the format `{}` has no {}, and this model is only served without such fields: leave them out",
+        scanned.format().as_str(),
+        names.join(", ")
+    );
+    let report = Report { param: Some(first.clone()), ..Report::new(ErrorKind::InvalidRequest, message) };
+    // Another channel may take them.
+    Err((OutcomeClass::Inexpressible, rejection(report, ErrorKind::InvalidRequest)))
 }
 
 /// The body to send for this attempt, or why this channel can't be sent one.
@@ -231,9 +310,9 @@ pub(crate) fn prepare_attempt(
     attempt: &Attempt,
     scanned: &Scanned,
 ) -> Result<Prepared, (OutcomeClass, Box<Rejection>)> {
-    let allowed = &attempt.channel().client_overrides;
-    let drop: smallvec::SmallVec<[&str; 4]> =
-        dropped_fields(scanned).filter(|field| !allowed.iter().any(|name| name == field)).collect();
+    refuse_unknown(attempt.channel(), scanned)?;
+    let dropped = dropped_fields(attempt.channel(), scanned);
+    let drop: SmallVec<[&str; 4]> = dropped.iter().map(|field| &**field).collect();
     let edits = Edits {
         model: Some(attempt.upstream_model.as_str()),
         max_output: attempt.ceiling,
@@ -315,19 +394,15 @@ async fn deliver(
     scanned: &Scanned,
     prepared: Prepared,
     response: UpstreamResponse,
-    deadline: Instant,
+    due: Due,
 ) -> (Tried, Option<Running>) {
     let mut bridge = Bridge::new(bridge_options(inner, &running, attempt, scanned, prepared, &response));
     let mut body = response.body;
     let mut out: VecDeque<Bytes> = VecDeque::new();
     let streams = scanned.facts().stream;
-    let first = attempt
-        .timeouts
-        .first_byte_ms
-        .map_or(deadline, |ms| deadline.min(Instant::now() + Duration::from_millis(ms)));
+    let limit = if streams { due.first } else { due.total };
     // BOUND: the bridge bounds what a frame and a body may hold, the deadline how long they take.
     loop {
-        let limit = if streams { first } else { deadline };
         let chunk =
             timeout_at(limit, body.chunk()).await.unwrap_or(Some(Err(UpstreamFault::Timeout { sent: true })));
         match chunk {
@@ -342,14 +417,14 @@ async fn deliver(
         if streams && observed.first_content && !bridge.ended() {
             running.note_remaining();
             let facts = running.facts.clone();
-            let stream = AnswerStream::new(running, bridge, body, out, sleep_until(deadline));
+            let stream = AnswerStream::new(running, bridge, body, out, sleep_until(due.total));
             return (
                 Tried::Answered(Box::new(Answer { body: AnswerBody::Stream(Box::new(stream)), facts })),
                 None,
             );
         }
         if bridge.ended() {
-            return whole(running, bridge, out, streams);
+            return whole(running, bridge, out, streams).await;
         }
     }
 }
@@ -392,7 +467,7 @@ fn broke_early(mut running: Running, mut bridge: Bridge, fault: &UpstreamFault) 
 }
 
 /// The answer is complete before anything was handed on.
-fn whole(
+async fn whole(
     mut running: Running,
     bridge: Bridge,
     out: VecDeque<Bytes>,
@@ -411,6 +486,10 @@ fn whole(
     running.observe(OutcomeClass::Ok, Some(observed), None);
     running.finish(None);
     let facts = std::mem::take(&mut running.facts);
+    // A stream waits by itself, before its last frames.
+    if let Some(number) = running.written.filter(|_| !streams) {
+        running.inner.records.settled(number).await;
+    }
     let body = if streams {
         AnswerBody::Stream(Box::new(AnswerStream::done(running, bridge, out)))
     } else {
@@ -432,3 +511,7 @@ fn join(mut parts: VecDeque<Bytes>) -> Bytes {
             .into(),
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests;

@@ -1,19 +1,23 @@
 //! The steps of opening a gateway.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sluicegate_config::{DatabaseUrl, HostSettings};
 use sluicegate_core::channel::{Auth, Endpoint, Timeouts, Transport, UnknownFields};
+use sluicegate_core::journal::JournalId;
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    ApiKey, Channel, ChannelModel, Clock, Engine, Error, ErrorKind, Format, Needs, Price, Result, SecretRef,
+    ApiKey, Channel, ChannelId, ChannelModel, Clock, Engine, Error, ErrorKind, Format, Needs, Price, Result,
+    SecretRef, Timestamp,
 };
 
 use crate::credential::{KeyHash, fill_random};
 use crate::gateway::Options;
+use crate::journal::{self, Disk, Durability, Found, Journal, JournalOptions, Opening, OsDisk, Owner};
 use crate::secret::{KeyedChain, MasterSecret, MasterSource, Secrets, default_path};
-use crate::store::Store;
+use crate::store::{Store, StoredChannel};
 use crate::upstream::Targets;
 
 /// The organization of everybody who names none.
@@ -87,14 +91,22 @@ pub(crate) fn audit_chain(address: &str, source: Option<&MasterSource>) -> Resul
     MasterSecret::from_text(&text).map(|secret| secret.audit_chain())
 }
 
+/// What tells whether a stored channel is still the same.
+pub(crate) type ChannelMark = (ChannelId, i64, Timestamp);
+
+/// The marks of stored channels, in their order.
+pub(crate) fn marks_of(stored: &[StoredChannel]) -> Vec<ChannelMark> {
+    let mark = |it: &StoredChannel| (it.channel.value.id.clone(), it.channel.version, it.channel.updated_at);
+    stored.iter().map(mark).collect()
+}
+
 /// What the file declares and what the database holds besides. The file wins by name.
-pub(crate) async fn with_stored(
+pub(crate) fn with_stored(
     declared: &Declared,
-    store: &dyn Store,
+    stored: Vec<StoredChannel>,
     secrets: &Secrets,
     source: Option<&MasterSource>,
 ) -> Result<Declared> {
-    let stored = store.channels().await?;
     // Without a sealed credential the master secret isn't needed, and isn't made.
     let sealer = match stored.iter().any(|channel| channel.secret.is_some()) {
         true => Some(master_secret(source)?.sealer()),
@@ -110,17 +122,61 @@ pub(crate) async fn with_stored(
     Ok(all)
 }
 
-/// Gives the ledger back what was used before this start.
-pub(crate) async fn restore(engine: &Engine, store: &dyn Store, clock: &dyn Clock) -> Result<()> {
-    let balances = store.balances().await?;
-    let now = clock.now();
-    let mut ledger = engine.ledger();
-    for balance in &balances {
-        ledger.seed(balance);
+/// What makes this process the one that keeps a data directory's books.
+pub(crate) struct Books {
+    pub(crate) journal: Journal,
+    pub(crate) owner: Owner,
+}
+
+/// Gives the ledger back what was used before this start: from the database, and from the journal where there is one.
+/// A gateway without a data directory, or whose database ends with it, has none.
+pub(crate) async fn restore(
+    engine: &Engine,
+    store: &dyn Store,
+    (dir, address): (Option<&Path>, &str),
+    durability: Durability,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Books>> {
+    let Some(dir) = dir.filter(|_| address != "memory") else {
+        let mut balances = store.balances().await?;
+        balances.sort_by_key(|balance| balance.window_start);
+        let mut ledger = engine.ledger();
+        balances.iter().for_each(|balance| ledger.seed(balance));
+        // What was just read needs no writing back.
+        ledger.take_dirty(clock.now());
+        return Ok(None);
+    };
+    let owner = Owner::take(dir)?;
+    let folder = dir.join("journal");
+    let disk = OsDisk::open(&folder).map_err(|why| {
+        let message = format!("the journal's folder `{}` can't be used: {why}", folder.display());
+        Error::new(ErrorKind::Store, message)
+    })?;
+    let mut fresh = [0u8; 16];
+    fill_random(&mut fresh)?;
+    let opening = Opening {
+        options: JournalOptions { durability, ..JournalOptions::default() },
+        fresh: JournalId(u128::from_le_bytes(fresh)),
+        salvage: false,
+    };
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let (journal, found) = journal::open(&engine.shared_ledger(), store, &disk, clock, opening).await?;
+    journal.sync_in_background()?;
+    tell(&found);
+    Ok(Some(Books { journal, owner }))
+}
+
+fn tell(found: &Found) {
+    for (segment, bytes) in &found.lost {
+        tracing::warn!(%segment, bytes, "the journal's last write was cut short; nobody was told that it was done");
     }
-    // What was just read needs no writing back.
-    ledger.take_dirty(now);
-    Ok(())
+    if found.records > 0 || found.held > 0 {
+        tracing::warn!(
+            records = found.records,
+            held = found.held,
+            "the gateway had ended without a shutdown: its records were recovered, and calls that were under way are held"
+        );
+    }
 }
 
 /// Builds the targets, and says which channels can't be sent to.

@@ -190,9 +190,9 @@ pub trait Store: RecordStore {
         bucket_ms: u64,
     ) -> Result<Vec<(Timestamp, Sums)>>;
 
-    /// Forgets records that began, and balances of windows that began, before these times. Daily sums stay, and so do
-    /// balances of lifetimes.
-    async fn prune(&self, records_before: Timestamp, balances_before: Timestamp) -> Result<u64>;
+    /// Forgets records that began before a time, and balances of windows, and replaced credentials, that were over before
+    /// another. Daily sums stay, and so do balances of lifetimes. Returns how many rows are gone.
+    async fn prune(&self, records_before: Timestamp, ended_before: Timestamp) -> Result<u64>;
 
     /// Says whether the database answers.
     async fn ping(&self) -> Result<()>;
@@ -228,6 +228,17 @@ pub async fn open(address: &str, time_zone: TimeZone) -> Result<std::sync::Arc<d
     }
 }
 
+/// Whether a database server can be reached and lets us in. Changes nothing there. An embedded database has none.
+///
+/// # Errors
+/// As [`open`].
+pub async fn reach(address: &str) -> Result<()> {
+    match address.trim().split_once("://") {
+        Some(("postgres" | "postgresql", _)) => reach_postgres(address.trim()).await,
+        _ => Ok(()),
+    }
+}
+
 #[cfg(feature = "sqlite")]
 async fn open_sqlite(path: &str, time_zone: TimeZone) -> Result<std::sync::Arc<dyn Store>> {
     let database: Box<dyn sql::Database> = match path {
@@ -240,6 +251,16 @@ async fn open_sqlite(path: &str, time_zone: TimeZone) -> Result<std::sync::Arc<d
 #[cfg(not(feature = "sqlite"))]
 async fn open_sqlite(_: &str, _: TimeZone) -> Result<std::sync::Arc<dyn Store>> {
     Err(Error::new(ErrorKind::Config, "this build has no SQLite; build it with the feature `sqlite`"))
+}
+
+#[cfg(feature = "postgres")]
+async fn reach_postgres(address: &str) -> Result<()> {
+    postgres::Postgres::connect(address).await.map(drop)
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn reach_postgres(_: &str) -> Result<()> {
+    Ok(())
 }
 
 #[cfg(feature = "postgres")]

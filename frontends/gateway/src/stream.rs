@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use sluicegate_core::OutcomeClass;
 use sluicegate_wire::{Bridge, End};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::running::{Running, class_of_fault};
 use crate::upstream::{UpstreamBody, UpstreamFault};
@@ -30,6 +30,8 @@ pub struct AnswerStream {
     deadline: Option<Pin<Box<Sleep>>>,
     /// The call is over: settled and recorded.
     settled: bool,
+    /// The settlement is on its way to the disk: the last frames wait for it.
+    settling: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Handing on has begun: everything pending goes out before more is read.
     flushing: bool,
     /// The upstream had nothing more when it was last asked in this gathering.
@@ -59,6 +61,7 @@ impl AnswerStream {
             pending_bytes,
             deadline: Some(Box::pin(deadline)),
             settled: false,
+            settling: None,
             flushing: true,
             idle_turns: 0,
         };
@@ -69,7 +72,8 @@ impl AnswerStream {
     }
 
     /// A stream whose call is over and settled: only what is left goes out.
-    pub(crate) fn done(running: Running, bridge: Bridge, pending: VecDeque<Bytes>) -> Self {
+    pub(crate) fn done(mut running: Running, bridge: Bridge, pending: VecDeque<Bytes>) -> Self {
+        let settling = settling(&mut running);
         Self {
             running,
             bridge,
@@ -78,6 +82,7 @@ impl AnswerStream {
             pending_bytes: 0,
             deadline: None,
             settled: true,
+            settling,
             flushing: true,
             idle_turns: 0,
         }
@@ -130,7 +135,14 @@ impl AnswerStream {
         });
         self.running.observe(class, Some(observed), None);
         self.running.finish(error);
+        self.settling = settling(&mut self.running);
     }
+}
+
+/// What the last bytes of a settled call must wait for, if for anything.
+fn settling(running: &mut Running) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    let number = running.written.take()?;
+    Some(Box::pin(running.inner.records.settled(number)))
 }
 
 impl Stream for AnswerStream {
@@ -139,12 +151,26 @@ impl Stream for AnswerStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
+            if let Some(settling) = &mut this.settling {
+                if settling.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                this.settling = None;
+            }
             if this.flushing || this.body.is_none() {
                 match this.pending.pop_front() {
                     Some(bytes) => return Poll::Ready(Some(Ok(bytes))),
                     None if this.body.is_none() => return Poll::Ready(None),
                     None => (this.flushing, this.idle_turns, this.pending_bytes) = (false, 0, 0),
                 }
+            }
+            // A body that always has more is never waited for, and yet has an end: looked at once for each handing on.
+            if this.pending.is_empty()
+                && this.deadline.as_ref().is_some_and(|deadline| deadline.deadline() <= Instant::now())
+            {
+                this.end(Some(&UpstreamFault::Timeout { sent: true }));
+                this.body = None;
+                continue;
             }
             let Some(body) = this.body.as_mut() else { continue };
             match body.poll_chunk(cx) {

@@ -770,12 +770,19 @@ async fn old_records_are_forgotten_and_their_sums_stay(store: Arc<dyn Store>) {
         balance("g", Window::Day, NEW_YEAR, 1, 0),
         balance("g", Window::Day, NEW_YEAR + DAY, 1, 0),
         balance("g", Window::Lifetime, 0, 1, 0),
+        balance("g", Window::Minute, NEW_YEAR + DAY, 1, 0),
+        balance("g", Window::Month, NEW_YEAR, 1, 0),
+        balance("g", Window::RollingMs(60 * 86_400_000), NEW_YEAR - DAY, 1, 0),
+        balance("g", Window::RollingMs(18_000_000), NEW_YEAR, 1, 0),
     ];
     store.append(&records, &balances, None).await.unwrap();
-    assert_eq!(store.prune(at(NEW_YEAR + 1), at(NEW_YEAR + 1)).await.unwrap(), 2);
+    // A record, a day, a minute and a few hours are over; a month and sixty days aren't.
+    assert_eq!(store.prune(at(NEW_YEAR + 1), at(NEW_YEAR + DAY + 3 * 3_600_000)).await.unwrap(), 4);
     let left = store.records(&RecordFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
     assert_eq!((left.total, left.items[0].call.as_str()), (1, "new"));
-    assert_eq!(store.balances().await.unwrap().len(), 2);
+    let spans: Vec<Window> = store.balances().await.unwrap().iter().map(|it| it.window).collect();
+    assert_eq!(spans.len(), 4, "{spans:?}");
+    assert!(!spans.contains(&Window::Minute) && !spans.contains(&Window::RollingMs(18_000_000)), "{spans:?}");
     assert_eq!(total(&*store).await.requests, 2);
 }
 

@@ -16,7 +16,7 @@ use sluicegate::{Error, ErrorKind, Facts, Gateway, Result};
 
 use crate::respond::{self, Face};
 use crate::state::State;
-use crate::{extract, facts};
+use crate::{body, extract, facts};
 
 /// Names settings of the request that had no effect.
 const WARNINGS: HeaderName = HeaderName::from_static("x-sluicegate-warnings");
@@ -37,12 +37,24 @@ pub struct Ask {
 
 impl Ask {
     async fn take(req: &HttpRequest, payload: web::Payload, state: Arc<State>) -> Result<Self> {
-        let credential = extract::credential(req.headers());
-        // Who isn't known has nothing of theirs read.
-        let caller = state.gateway.caller(credential.as_ref()).await?;
-        let actor = state.gateway.admin().actor(&caller.caller).await?;
-        let body = state.body(req, &mut payload.into_inner()).await?;
+        let mut payload = payload.into_inner();
+        // Who isn't known has nothing of theirs taken.
+        let (caller, actor) = match Self::who(req, &state).await {
+            Ok(known) => known,
+            Err(error) => {
+                body::discard(&mut payload, state.body_limit).await;
+                return Err(error);
+            }
+        };
+        let body = state.body(req, &mut payload).await?;
         Ok(Self { actor, caller, body, req: req.clone(), state })
+    }
+
+    async fn who(req: &HttpRequest, state: &State) -> Result<(Arc<BoundCaller>, Actor)> {
+        let caller = state.caller(req, extract::credential(req.headers()).as_ref()).await?;
+        let client_ip = extract::client_ip(req, &state.trusted_proxies);
+        let actor = state.gateway.admin().actor(&caller.caller, client_ip).await?;
+        Ok((caller, actor))
     }
 
     /// The gateway.
@@ -88,14 +100,21 @@ impl Ask {
     }
 }
 
-/// A body as what it should be. An empty one is an empty object.
+/// A body as what it should be: an object. An empty body is an empty object.
 ///
 /// # Errors
 /// `InvalidRequest` saying where it isn't.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
-    serde_json::from_slice(body)
-        .map_err(|error| Error::new(ErrorKind::InvalidRequest, format!("the body can't be read: {error}")))
+    let unread = |why: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::InvalidRequest, format!("the body can't be read: {why}"))
+    };
+    match body.trim_ascii() {
+        b"" => serde_json::from_slice(b"{}"),
+        // A list would be read as the fields in their order.
+        body if body.starts_with(b"{") => serde_json::from_slice(body),
+        _ => return Err(unread(&"it must be a JSON object")),
+    }
+    .map_err(|error| unread(&error))
 }
 
 /// The answer to a management request.

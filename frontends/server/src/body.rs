@@ -11,27 +11,48 @@ use actix_web::web::block;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use sluicegate::{Error, ErrorKind, Result};
+use tokio::time::timeout;
 
 /// Codings on top of each other that we undo. HTTP allows any number; nobody sends more than one.
 const LAYERS_MAX: usize = 2;
 
-/// How long a body that is too large is read on, so that its sender gets to see why.
+/// How long a body that is refused unread is read on, so that its sender gets to see why.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+/// A body of which nothing comes for so long has broken off.
+const IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// A body that isn't whole after so long never will be. 32 MiB in it are half a megabit a second.
+const WHOLE_TIME: Duration = Duration::from_secs(600);
+
+/// A body that says it is no larger than this costs nothing to speak of, whoever sends it, in bytes.
+const SMALL: u64 = 64 * 1024;
+
+/// Whether taking this body costs next to nothing: it says that it is small, and doesn't have to be unpacked. Any other
+/// is taken only from senders who are known.
+pub fn is_small(req: &HttpRequest) -> bool {
+    declared(req).is_some_and(|length| length <= SMALL) && !req.headers().contains_key(CONTENT_ENCODING)
+}
+
+fn declared(req: &HttpRequest) -> Option<u64> {
+    req.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
 
 /// Reads a body of at most `limit` bytes, before and after decompression.
 ///
 /// # Errors
 /// `PayloadTooLarge`; `InvalidRequest` for a body that isn't what its `content-encoding` says, or that breaks off.
 pub async fn read(req: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {
-    let declared =
-        req.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let declared = declared(req);
     let collected = match declared.is_some_and(|length| length > limit as u64) {
         true => Err(too_large(limit)),
-        false => collect(payload, declared, limit).await,
+        false => {
+            timeout(WHOLE_TIME, collect(payload, declared, limit)).await.unwrap_or_else(|_| Err(stalled()))
+        }
     };
     let raw = match collected {
         Err(error) if error.kind() == ErrorKind::PayloadTooLarge => {
-            drain(payload, limit).await;
+            discard(payload, limit).await;
             return Err(error);
         }
         collected => collected?,
@@ -53,14 +74,12 @@ pub async fn read(req: &HttpRequest, payload: &mut Payload, limit: usize) -> Res
 }
 
 async fn collect(payload: &mut Payload, declared: Option<u64>, limit: usize) -> Result<Bytes> {
-    let Some(first) = payload.next().await else { return Ok(Bytes::new()) };
-    let first = first.map_err(broken)?;
+    let Some(first) = next(payload).await? else { return Ok(Bytes::new()) };
     if first.len() > limit {
         return Err(too_large(limit));
     }
     // Most bodies arrive in one piece, and are then not copied.
-    let Some(second) = payload.next().await else { return Ok(first) };
-    let second = second.map_err(broken)?;
+    let Some(second) = next(payload).await? else { return Ok(first) };
     let capacity = declared
         .and_then(|n| usize::try_from(n).ok())
         .unwrap_or(0)
@@ -68,22 +87,30 @@ async fn collect(payload: &mut Payload, declared: Option<u64>, limit: usize) -> 
         .min(limit);
     let mut whole = BytesMut::with_capacity(capacity);
     whole.extend_from_slice(&first);
-    let mut next = second;
+    let mut piece = second;
     loop {
-        if whole.len() + next.len() > limit {
+        if whole.len() + piece.len() > limit {
             return Err(too_large(limit));
         }
-        whole.extend_from_slice(&next);
-        match payload.next().await {
-            Some(chunk) => next = chunk.map_err(broken)?,
+        whole.extend_from_slice(&piece);
+        match next(payload).await? {
+            Some(chunk) => piece = chunk,
             None => return Ok(whole.freeze()),
         }
     }
 }
 
+/// The next piece, if it comes in time. What is there already costs no timer.
+async fn next(payload: &mut Payload) -> Result<Option<Bytes>> {
+    match timeout(IDLE_TIME, payload.next()).await {
+        Ok(piece) => piece.transpose().map_err(broken),
+        Err(_) => Err(stalled()),
+    }
+}
+
 /// Reads on for a while without keeping anything: who is still sending doesn't look for an answer, and would only see
 /// the connection break.
-async fn drain(payload: &mut Payload, limit: usize) {
+pub async fn discard(payload: &mut Payload, limit: usize) {
     // BOUND: as much again as is allowed, and two seconds.
     let discard = async {
         let mut left = limit;
@@ -94,7 +121,7 @@ async fn drain(payload: &mut Payload, limit: usize) {
             }
         }
     };
-    let _ = tokio::time::timeout(DRAIN_TIME, discard).await;
+    let _ = timeout(DRAIN_TIME, discard).await;
 }
 
 /// A content coding that we know.
@@ -223,6 +250,13 @@ fn unknown(coding: &str) -> Error {
     )
 }
 
+fn stalled() -> Error {
+    Error::new(
+        ErrorKind::InvalidRequest,
+        "the body broke off: the rest of it didn't come in time; send it again",
+    )
+}
+
 fn broken(error: PayloadError) -> Error {
     Error::new(ErrorKind::InvalidRequest, format!("the body broke off: {error}"))
 }
@@ -246,6 +280,55 @@ mod tests {
 
     fn zstandard(body: &[u8]) -> Bytes {
         ruzstd::encoding::compress_to_vec(body, ruzstd::encoding::CompressionLevel::Fastest).into()
+    }
+
+    /// A body that comes in these pieces, each after so many seconds.
+    fn pieces(pieces: &'static [(u64, &'static str)]) -> Payload {
+        let stream = futures_util::stream::iter(pieces).then(|(wait, piece)| async move {
+            tokio::time::sleep(Duration::from_secs(*wait)).await;
+            Ok::<_, PayloadError>(Bytes::from_static(piece.as_bytes()))
+        });
+        Payload::Stream { payload: Box::pin(stream) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_waited_for_but_not_for_ever() {
+        let req = actix_web::test::TestRequest::default().to_http_request();
+        let slow: &[(u64, &str)] = &[(0, "a"), (29, "b"), (29, "c")];
+        assert_eq!(read(&req, &mut pieces(slow), LIMIT).await.unwrap(), "abc");
+        let trickle: &[(u64, &str)] = &[(29, "a"); 30];
+        for stalled in [&[(31, "a")][..], &[(0, "a"), (31, "b")], &[(0, "a"), (0, "b"), (31, "c")], trickle] {
+            let error = read(&req, &mut pieces(stalled), LIMIT).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{stalled:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_much_is_refused_announced_or_not() {
+        let plain = actix_web::test::TestRequest::default().to_http_request();
+        let announced =
+            actix_web::test::TestRequest::default().insert_header((CONTENT_LENGTH, "9")).to_http_request();
+        let five: &[(u64, &str)] = &[(0, "abc"), (0, "de")];
+        assert_eq!(read(&plain, &mut pieces(five), 5).await.unwrap(), "abcde");
+        for (req, limit) in [(&plain, 4), (&plain, 2), (&announced, 8)] {
+            let error = read(req, &mut pieces(five), limit).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PayloadTooLarge, "{limit}");
+        }
+    }
+
+    #[test]
+    fn only_what_says_so_is_small() {
+        let request = |headers: &[(&'static str, &'static str)]| {
+            headers.iter().fold(actix_web::test::TestRequest::post(), |it, pair| it.insert_header(*pair))
+        };
+        for (headers, small) in [
+            (&[("content-length", "65536")][..], true),
+            (&[("content-length", "65537")], false),
+            (&[("transfer-encoding", "chunked")], false),
+            (&[("content-length", "10"), ("content-encoding", "gzip")], false),
+        ] {
+            assert_eq!(is_small(&request(headers).to_http_request()), small, "{headers:?}");
+        }
     }
 
     #[test]
@@ -281,7 +364,15 @@ mod tests {
     #[test]
     fn a_bomb_is_too_large() {
         let zeros = vec![0; 8 * LIMIT];
-        for (name, bomb) in [("gzip", gzip(&zeros)), ("zstd", zstandard(&zeros))] {
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(&zeros).unwrap();
+        for (name, bomb) in [
+            ("gzip", gzip(&zeros)),
+            ("deflate", zlib.finish().unwrap().into()),
+            ("zstd", zstandard(&zeros)),
+            // The first layer is within the limit, the second isn't.
+            ("gzip, gzip", gzip(&gzip(&zeros))),
+        ] {
             let error = decompress(bomb, &layers(name).unwrap(), LIMIT).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PayloadTooLarge, "{name}");
         }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use sluicegate::Secret;
 use sluicegate::tenant::IpNetwork;
 
@@ -88,26 +88,23 @@ pub fn client_ip(req: &HttpRequest, trusted: &[IpNetwork]) -> Option<IpAddr> {
     if trusted.is_empty() {
         return Some(peer);
     }
-    forwarded(peer, req.headers().get_all(FORWARDED_FOR).filter_map(|v| v.to_str().ok()), trusted)
+    Some(forwarded(peer, req.headers().get_all(FORWARDED_FOR).map(HeaderValue::as_bytes), trusted))
 }
 
-fn forwarded<'a>(
-    peer: IpAddr,
-    lines: impl Iterator<Item = &'a str>,
-    trusted: &[IpNetwork],
-) -> Option<IpAddr> {
+/// Lines are bytes: what a caller wrote in front mustn't keep us from reading what a proxy of ours added behind.
+fn forwarded<'a>(peer: IpAddr, lines: impl Iterator<Item = &'a [u8]>, trusted: &[IpNetwork]) -> IpAddr {
     let is_trusted = |ip: IpAddr| trusted.iter().any(|net| net.contains(ip));
     let mut address = peer;
-    let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    let hops: Vec<&[u8]> = lines.flat_map(|line| line.split(|byte| *byte == b',')).collect();
     for hop in hops.into_iter().rev() {
         if !is_trusted(address) {
             break;
         }
         // What isn't an address was not written by a proxy of ours: it tells nothing, and so does what stands before it.
-        let Some(ip) = parse_hop(hop) else { break };
+        let Some(ip) = std::str::from_utf8(hop).ok().and_then(|hop| parse_hop(hop.trim())) else { break };
         address = ip;
     }
-    Some(address)
+    address
 }
 
 /// `10.0.0.1`, `10.0.0.1:8080`, `::1` or `[::1]:8080`.
@@ -123,8 +120,6 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -161,18 +156,18 @@ mod tests {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let trusted = [net("10.0.0.0/8"), net("::1")];
         for (peer, header, want) in [
-            ("203.0.113.9", "1.2.3.4", "203.0.113.9"),
-            ("10.0.0.1", "1.2.3.4", "1.2.3.4"),
-            ("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"),
-            ("10.0.0.1", "1.2.3.4, forged, 10.0.0.2", "10.0.0.2"),
-            ("10.0.0.1", "", "10.0.0.1"),
-            ("::1", "[2001:db8::7]:443", "2001:db8::7"),
+            ("203.0.113.9", &b"1.2.3.4"[..], "203.0.113.9"),
+            ("10.0.0.1", b"1.2.3.4", "1.2.3.4"),
+            ("10.0.0.1", b"6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"),
+            ("10.0.0.1", b"1.2.3.4, forged, 10.0.0.2", "10.0.0.2"),
+            ("10.0.0.1", b"", "10.0.0.1"),
+            ("::1", b"[2001:db8::7]:443", "2001:db8::7"),
+            ("::ffff:10.0.0.1", b"1.2.3.4:80", "1.2.3.4"),
+            // Who calls can't make the proxy's own address theirs with a line that isn't text.
+            ("10.0.0.1", b"\xff\xfe, 1.2.3.4", "1.2.3.4"),
         ] {
-            assert_eq!(
-                forwarded(ip(peer), [header].into_iter(), &trusted),
-                Some(ip(want)),
-                "{peer} {header}"
-            );
+            let text = String::from_utf8_lossy(header);
+            assert_eq!(forwarded(ip(peer), [header].into_iter(), &trusted), ip(want), "{peer} {text}");
         }
     }
 

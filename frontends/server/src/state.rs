@@ -5,10 +5,11 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use bytes::Bytes;
+use sluicegate::engine::BoundCaller;
 use sluicegate::tenant::IpNetwork;
-use sluicegate::{Gateway, Result, Worker};
+use sluicegate::{Gateway, Result, Secret, Worker};
 
-use crate::body;
+use crate::{body, extract};
 
 /// The gateway, and this worker's own way to the upstreams.
 pub struct State {
@@ -23,6 +24,16 @@ pub struct State {
 }
 
 impl State {
+    /// Who sends a request, if they may do anything at all from where they are.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, `Forbidden`, `Store`.
+    pub async fn caller(&self, req: &HttpRequest, credential: Option<&Secret>) -> Result<Arc<BoundCaller>> {
+        let caller = self.gateway.caller(credential).await?;
+        self.gateway.check_caller(&caller.caller, extract::client_ip(req, &self.trusted_proxies))?;
+        Ok(caller)
+    }
+
     /// The request's body.
     ///
     /// # Errors

@@ -63,7 +63,6 @@ pub(super) const PARAMS: Known = Known {
         "extra_headers",
         "headers",
         "organization",
-        "configurable_clientside_auth_params",
         "input_cost_per_token",
         "output_cost_per_token",
         "cache_read_input_token_cost",
@@ -90,6 +89,7 @@ pub(super) const PARAMS: Known = Known {
         ("merge_reasoning_content_in_choices", "reasoning stays where the upstream put it"),
     ],
     unsupported: &[
+        "configurable_clientside_auth_params",
         "max_tokens",
         "max_completion_tokens",
         "temperature",

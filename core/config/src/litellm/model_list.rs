@@ -185,14 +185,6 @@ fn behaviour(load: &mut Load<'_>, params: &Fields<'_>, info: Option<&Fields<'_>>
     if let Some(tags) = params.get("tags") {
         channel.tags = tags.texts(load);
     }
-    if let Some(names) = params.get("configurable_clientside_auth_params") {
-        for name in names.list(load) {
-            match name.node.entries() {
-                [] => channel.client_overrides.extend(name.filled(load)),
-                entries => channel.client_overrides.extend(entries.iter().map(|entry| entry.key.clone())),
-            }
-        }
-    }
     for key in ["headers", "extra_headers"] {
         if let Some(headers) = params.get(key) {
             draft_headers(load, &headers, channel);

@@ -77,6 +77,9 @@ pub(super) fn litellm<'n>(
         host.compat.budget_exceeded_status = item.parsed(load, "a status from 400 to 499", |text| {
             text.parse().ok().filter(|code| (400..500).contains(code))
         });
+        if host.compat.budget_exceeded_status.is_some_and(|status| status != 429) {
+            item.say(load, Severity::Note, "not_used_yet", crate::native::STATUSES_ARE_OURS, "");
+        }
     }
     if fields.boolean(load, "block_requests_for_models_without_pricing") == Some(true) {
         declared.quota.unpriced = Unpriced::Deny;

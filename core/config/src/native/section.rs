@@ -124,7 +124,7 @@ pub(crate) static SERVER: Section = Section {
         key(
             "session_secret",
             Kind::Secret,
-            "What web sessions are signed with. Default: the variable SESSION_SECRET.",
+            "What web sessions are signed with. Accepted, and not yet used. Default: the variable SESSION_SECRET.",
         ),
         key("body_limit", Kind::Bytes, "A larger request body is refused. Default 32MiB."),
         key(
@@ -147,7 +147,11 @@ pub(crate) static SERVER: Section = Section {
             Kind::Boolean,
             "Whether a demo channel is added when there is no other. Default true.",
         ),
-        key("durability", Kind::Word(&["process", "power"]), "What the journal survives. Default process."),
+        key(
+            "durability",
+            Kind::Word(&["process", "power"]),
+            "What the journal survives. Default process; power is not yet used.",
+        ),
         key(
             "dangerously_permit_weak_or_unset_master_key",
             Kind::Boolean,
@@ -158,7 +162,7 @@ pub(crate) static SERVER: Section = Section {
 
 pub(crate) static COMPAT: Section = Section {
     name: "compat",
-    about: "Statuses and texts of the compatible APIs; never admission.",
+    about: "Statuses and texts of the compatible APIs; never admission. Accepted, and not yet used.",
     required: &[],
     keys: &[
         key(
@@ -238,12 +242,12 @@ pub(crate) static CHANNEL: Section = Section {
         key(
             "unknown_fields",
             Kind::Word(&["pass", "drop", "refuse"]),
-            "What happens to body fields that the format doesn't know. Default pass.",
+            "What happens to top-level body fields that the format doesn't know: they are sent, left out and named in the loss report, or the call goes to another channel or is refused. Default pass.",
         ),
         key(
             "client_overrides",
             Kind::Texts,
-            "Body fields such as api_base by which callers may steer it. Default none.",
+            "Body fields such as api_base that are sent on to it as they are, if a caller sends them; by default they are left out.",
         ),
         key("enabled", Kind::Boolean, "Whether it serves at all. Default true."),
     ],

@@ -205,7 +205,11 @@ impl Waiting {
     fn is_complete(&self) -> bool {
         match self.kind {
             // Arguments are an object: they are complete when it is.
-            Kind::Tool { .. } => Val::parse(&self.text).is_ok_and(|v| v.kind() == crate::json::Kind::Object),
+            // Only what ends like one is worth reading again: this is asked after each fragment.
+            Kind::Tool { .. } => {
+                self.text.trim_end().ends_with('}')
+                    && Val::parse(&self.text).is_ok_and(|v| v.kind() == crate::json::Kind::Object)
+            }
             _ => true,
         }
     }

@@ -50,6 +50,12 @@ fn known_errors_have_their_class() {
             r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the API"}}"#,
             Quota,
         ),
+        // What a caller wrote and the upstream quotes says nothing of the account.
+        (
+            400,
+            r#"{"error":{"message":"Invalid value: 'insufficient balance'. Supported values are: 'system', 'user'.","type":"invalid_request_error"}}"#,
+            BadRequest,
+        ),
         (401, r#"{"error":{"message":"Incorrect API key"}}"#, Auth),
         (403, "forbidden", Auth),
         (404, r#"{"error":{"message":"no such model","code":"model_not_found"}}"#, NotFound),

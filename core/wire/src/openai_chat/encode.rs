@@ -3,12 +3,12 @@
 use crate::ir::{Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, ToolChoice};
 use crate::json::{Array, Object, object};
 use crate::loss::Losses;
-use crate::names::Names;
+use crate::names::{Names, cut};
 use crate::splice::wants_max_completion_tokens;
 
 /// OpenAI takes at most this many stop sequences.
 const STOPS_MAX: usize = 4;
-/// And this long a user name.
+/// And this long a user name, in characters.
 const USER_MAX: usize = 64;
 
 /// Encodes a request. `ceiling` is the field for the output ceiling; `set` is appended as it is.
@@ -31,7 +31,11 @@ pub(crate) fn encode(
         reasoning(o, request, losses);
         format(o, &request.format);
         if let Some(user) = &request.user {
-            o.str("user", &short_user(user, losses));
+            let short = cut(user, USER_MAX);
+            if short != user.as_str() {
+                losses.approximated("metadata.user_id", "longer than 64 characters: cut, with a hash");
+            }
+            o.str("user", &short);
         }
         match request.tier {
             Some(Tier::Auto) => o.str("service_tier", "auto"),
@@ -47,19 +51,6 @@ pub(crate) fn encode(
         }
         set.iter().for_each(|(name, value)| o.raw(name, value));
     })
-}
-
-/// Longer names are cut and made distinct again by a hash: the provider only tells users apart by it.
-fn short_user(user: &str, losses: &mut Losses) -> String {
-    if user.chars().count() <= USER_MAX {
-        return user.to_owned();
-    }
-    losses.approximated("metadata.user_id", "longer than 64 characters: cut, with a hash");
-    let head: String = user.chars().take(USER_MAX - 17).collect();
-    let hash = user
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    format!("{head}_{hash:016x}")
 }
 
 fn sampling(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {

@@ -118,8 +118,17 @@ impl Encoder {
         }
     }
 
-    /// The end: the usage chunk if it is wanted, and the last frame.
-    pub(crate) fn end(&mut self, usage: &Usage, out: &mut String) {
+    /// The end: a reason for choices that have none, the usage chunk if it is wanted, and the last frame.
+    pub(crate) fn end(&mut self, usage: &Usage, names: &Names, out: &mut String) {
+        if self.choices.is_empty() {
+            self.choices.push(State::default());
+        }
+        let open: Vec<u32> =
+            self.choices.iter().filter(|state| !state.finished).map(|state| state.index).collect();
+        for choice in open {
+            // Readers wait for a reason, whatever the upstream left out.
+            self.event(Item { choice, event: Event::Stop { reason: Stop::End, sequence: None } }, names, out);
+        }
         if self.usage_wanted {
             let json = object(|o| {
                 self.shared(o);

@@ -97,7 +97,7 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
 
 /// Top-level names that cost or route, and why.
 // A table may be long.
-const CONCERNS: [(&str, Concern); 58] = [
+const CONCERNS: [(&str, Concern); 59] = [
     ("api_base", Concern::Credential),
     ("base_url", Concern::Credential),
     ("api_key", Concern::Credential),
@@ -146,6 +146,7 @@ const CONCERNS: [(&str, Concern); 58] = [
     ("inference_geo", Concern::Cost),
     ("num_retries", Concern::Routing),
     ("plugins", Concern::Hosted),
+    ("search_parameters", Concern::Hosted),
     ("mcp_servers", Concern::Hosted),
     ("web_search_options", Concern::Hosted),
     ("search_options", Concern::Hosted),
@@ -158,9 +159,96 @@ const CONCERNS: [(&str, Concern); 58] = [
     ("cachedContent", Concern::Stored),
 ];
 
+/// The top-level fields that each format's own documentation names, and those that only we read.
+// A table may be long.
+const OPENAI_CHAT: &[&str] = &[
+    "model",
+    "messages",
+    "audio",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "metadata",
+    "modalities",
+    "n",
+    "parallel_tool_calls",
+    "prediction",
+    "presence_penalty",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "reasoning_effort",
+    "response_format",
+    "safety_identifier",
+    "seed",
+    "service_tier",
+    "stop",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "user",
+    "verbosity",
+    "web_search_options",
+];
+const ANTHROPIC_MESSAGES: &[&str] = &[
+    "model",
+    "messages",
+    "cache_control",
+    "compaction",
+    "container",
+    "context_management",
+    "inference_geo",
+    "max_tokens",
+    "mcp_servers",
+    "metadata",
+    "output_config",
+    "output_format",
+    "safeguards",
+    "service_tier",
+    "speed",
+    "stop_sequences",
+    "stream",
+    "system",
+    "temperature",
+    "thinking",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_p",
+];
+const OPENAI_EMBEDDINGS: &[&str] = &["model", "input", "dimensions", "encoding_format", "user"];
+
+/// Whether the format knows the name, or we answer for it: what only we read never gets to an upstream, and what
+/// steers a channel goes by the channel's own rule.
+pub(crate) fn is_known(format: Format, name: &str) -> bool {
+    let own = match format {
+        Format::AnthropicMessages => ANTHROPIC_MESSAGES,
+        Format::OpenaiEmbeddings => OPENAI_EMBEDDINGS,
+        _ => OPENAI_CHAT,
+    };
+    own.contains(&name)
+        || matches!(name, "tags" | "fallbacks")
+        || concern(name.as_bytes())
+            .is_some_and(|(_, concern)| matches!(concern, Concern::Credential | Concern::Routing))
+}
+
 /// The static name and concern, if the name has one.
 pub(crate) fn concern(name: &[u8]) -> Option<(&'static str, Concern)> {
     CONCERNS.iter().find(|(known, _)| known.as_bytes() == name).copied()
+}
+
+/// Whether a service tier costs no more than the list price: those that a call without the field gets, and `flex`,
+/// which is half of it.
+pub(crate) fn is_usual_tier(tier: &str) -> bool {
+    matches!(tier, "auto" | "default" | "standard_only" | "flex")
 }
 
 /// Whether the value of a concerning field switches it off. `{}` doesn't: `web_search_options: {}` searches.
@@ -171,6 +259,26 @@ pub(crate) fn is_off(raw: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_format_knows_its_own_fields() {
+        for (format, name, known) in [
+            (Format::OpenaiChat, "logit_bias", true),
+            (Format::OpenaiChat, "top_k", false),
+            (Format::OpenaiChat, "best_of", false),
+            (Format::OpenaiChat, "system", false),
+            (Format::AnthropicMessages, "top_k", true),
+            (Format::AnthropicMessages, "logit_bias", false),
+            (Format::OpenaiEmbeddings, "dimensions", true),
+            (Format::OpenaiEmbeddings, "messages", false),
+            (Format::OpenaiChat, "tags", true),
+            (Format::OpenaiChat, "api_base", true),
+            (Format::AnthropicMessages, "speed", true),
+            (Format::OpenaiChat, "speed", false),
+        ] {
+            assert_eq!(is_known(format, name), known, "{name}");
+        }
+    }
 
     #[test]
     fn every_concern_is_named_once_and_found() {

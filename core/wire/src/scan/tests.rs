@@ -39,6 +39,8 @@ fn bad_bodies_are_refused_with_the_field_and_a_remedy() {
         (r#"{"model":7,"messages":[]}"#.into(), "`model` must be a string, not a number", Some("model")),
         (r#"{"model":"","messages":[]}"#.into(), "must name a model", Some("model")),
         (r#"{"model":null,"messages":[]}"#.into(), "must name a model", Some("model")),
+        (format!(r#"{{"model":"{}"}}"#, "m".repeat(257)), "longer than 256 bytes", Some("model")),
+        (with(&format!(r#""tags":["{}"]"#, "t".repeat(257))), "longer than 256 bytes", Some("tags")),
         (with(r#""stream":"yes""#), "`stream` must be true or false, not a string", Some("stream")),
         (with(r#""stream_options":[]"#), "must be an object", Some("stream_options")),
         (with(r#""max_tokens":-1"#), "whole number of at least 0, not `-1`", Some("max_tokens")),
@@ -109,7 +111,7 @@ fn the_facts_of_a_full_call() {
     let body = with(
         r#""stream":true,"stream_options":{"include_usage":true},"max_tokens":10,"max_completion_tokens":30,"n":2,"best_of":4,
         "user":"u","metadata":{"tags":["a","b","a"]},"tags":["c"],"tools":[{"type":"function","function":{"name":"f"}}],
-        "response_format":{"type":"json_schema","json_schema":{}},"service_tier":"flex","prediction":{"content":"abc"},
+        "response_format":{"type":"json_schema","json_schema":{}},"service_tier":"priority","prediction":{"content":"abc"},
         "modalities":["text","audio"],"fallbacks":["x",{"model":"y"}],"api_key":"k","models":[]"#,
     );
     let scanned = chat(&body).unwrap();
@@ -125,6 +127,8 @@ fn the_facts_of_a_full_call() {
     assert_eq!(facts.fallbacks, ["x", "y"]);
     assert!(facts.needs.tools && facts.needs.audio && facts.needs.json_schema && !facts.needs.images);
     assert_eq!(facts.extra_output_bound, r#"{"content":"abc"}"#.len() as u64);
+    let call = facts.call("c".into(), Format::OpenaiChat);
+    assert_eq!((call.extra_output, call.choices), (facts.extra_output_bound, 4));
     assert_eq!(
         facts.fields(Concern::Cost).collect::<Vec<_>>(),
         ["best_of", "service_tier", "prediction", "modalities"]
@@ -137,6 +141,38 @@ fn the_facts_of_a_full_call() {
         (call.model.as_str(), call.choices, call.max_output, call.input_bound),
         ("m", 4, Some(30), facts.input_bound())
     );
+}
+
+#[test]
+fn usual_tiers_cost_nothing_extra() {
+    for (tier, costs) in [
+        ("auto", false),
+        ("default", false),
+        ("standard_only", false),
+        ("flex", false),
+        ("priority", true),
+        ("ultrafast", true),
+    ] {
+        let scanned = chat(&with(&format!(r#""service_tier":"{tier}""#))).unwrap();
+        assert_eq!(scanned.facts().has(Concern::Cost), costs, "{tier}");
+    }
+}
+
+#[test]
+fn a_long_name_of_a_customer_is_cut_and_stays_distinct() {
+    let customer = |end: &str| {
+        let body = with(&format!(r#""user":"{}{end}""#, "u".repeat(1_000)));
+        chat(&body).unwrap().facts().customer.clone().unwrap()
+    };
+    assert_eq!(customer("1").len(), 256);
+    assert_ne!(customer("1"), customer("2"));
+}
+
+#[test]
+fn fields_that_the_format_does_not_know_are_named() {
+    let body = with(r#""top_k":3,"t\u006fp_p":1,"v\u0065ndor":1,"api_base":"x","tags":["a"],"speed":"fast""#);
+    assert_eq!(chat(&body).unwrap().unknown_fields(), ["top_k", "vendor", "speed"]);
+    assert_eq!(anthropic(&body).unwrap().unknown_fields(), ["vendor"]);
 }
 
 #[test]

@@ -79,7 +79,8 @@ fn read_key(path: &Path) -> Result<Secret, Failure> {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether an address, or a name, is this machine's own.
+pub(crate) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }

@@ -1,5 +1,7 @@
 //! Who administers.
 
+use std::net::IpAddr;
+
 use sluicegate_core::{Caller, Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Role, UserId};
 
 use super::Admin;
@@ -108,17 +110,24 @@ impl Actor {
 }
 
 impl Admin {
-    /// Who administers by a credential: the caller that it opens. One without a key is the operator.
+    /// Who administers by a credential: the caller that it opens, connecting from `client_ip`. One without a key is the
+    /// operator.
     ///
     /// # Errors
-    /// `Forbidden` when the key, or somebody whom it belongs to, is blocked, or when it has expired. `Store`.
-    pub async fn actor(&self, caller: &Caller) -> Result<Actor> {
+    /// `Forbidden` when the key, or somebody whom it belongs to, is blocked, when it has expired, or when it may not be
+    /// used from this address. `Store`.
+    pub async fn actor(&self, caller: &Caller, client_ip: Option<IpAddr>) -> Result<Actor> {
         let Some(key) = &caller.key else { return Ok(Actor::operator()) };
         if let Some(scope) = &caller.blocked {
             return Err(Error::new(ErrorKind::Forbidden, format!("the {} is blocked", scope.kind.as_str())));
         }
         if caller.expires_at.is_some_and(|at| at <= self.now()) {
             return Err(Error::new(ErrorKind::Forbidden, "the key has expired; ask for a new one"));
+        }
+        let allowed = |ip| caller.allowed_ips.iter().any(|net| net.contains(ip));
+        if !caller.allowed_ips.is_empty() && !client_ip.is_some_and(allowed) {
+            let message = "this key may not be used from your address; ask whoever manages it to allow it";
+            return Err(Error::new(ErrorKind::Forbidden, message));
         }
         let mut actor = match &caller.user {
             Some(user) => self.actor_of(user).await?,

@@ -7,7 +7,8 @@ use sluicegate_core::{
 };
 
 use super::access::{as_stored, check_id, check_limits};
-use super::{Actor, Admin, Deed, LimitUse, forbidden, invalid, not_found};
+use super::seed::Seeds;
+use super::{Actor, Admin, Deed, LimitUse, Then, forbidden, invalid, not_found};
 use crate::credential;
 use crate::secret;
 use crate::store::{Change, Dimension, Expect, Owner, SecretChange, Stored, StoredChannel, Sums};
@@ -59,10 +60,16 @@ impl Admin {
     /// Makes a channel and takes it into use.
     ///
     /// # Errors
-    /// `Forbidden`, `InvalidRequest`, `Conflict` when the id or name is taken, `Config` when the credential can't be
-    /// sealed, `Store`.
+    /// `Forbidden`, also when the configuration keeps models to its file; `InvalidRequest`, `Conflict` when the id or name
+    /// is taken, `Config` when the credential can't be sealed, `Store`.
     pub async fn create_channel(&self, actor: &Actor, new: NewChannel) -> Result<ChannelView> {
         only_super(actor)?;
+        if !self.0.host.stores_models() {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                "models are kept to the configuration file here: declare the channel there, or set `store_models` (in a LiteLLM file `store_model_in_db`)",
+            ));
+        }
         let now = self.now();
         let mut channel = new.channel;
         if channel.id.as_str().is_empty() {
@@ -73,8 +80,8 @@ impl Admin {
         self.check_channel(&channel).await?;
         let secret = self.seal(&mut channel, new.secret.as_ref())?.unwrap_or(SecretChange::Clear);
         let deed = Deed::new("channel.create", format!("channel {}", channel.id)).whole(&shown(&channel));
-        self.commit(actor, deed, vec![Change::PutChannel(channel.clone(), secret, Expect::New)]).await?;
-        self.0.host.reload().await?;
+        let put = Change::PutChannel(channel.clone(), secret, Expect::New);
+        self.write(actor, deed, vec![put], Seeds::new(), Then::Channels).await?;
         self.channel(actor, &channel.id).await
     }
 
@@ -122,6 +129,7 @@ impl Admin {
         let stored = self.channel_to_change(actor, id).await?;
         let before = &stored.channel.value;
         let mut after = Channel { id: before.id.clone(), source: Source::Database, ..patch.channel };
+        uncover(&mut after, before)?;
         self.check_channel(&after).await?;
         let moved = secret::destination(before)? != secret::destination(&after)?;
         let secret = match self.seal(&mut after, patch.secret.as_ref())? {
@@ -139,8 +147,8 @@ impl Admin {
             Deed::new("channel.update", format!("channel {id}")).changed(&shown(before), &shown(&after));
         let put = Change::PutChannel(after.clone(), secret, Expect::Version(stored.channel.version));
         let owner = Owner::Channel(id.clone());
-        self.commit_limits(actor, deed, vec![put], &owner, (&before.limits, &after.limits)).await?;
-        self.0.host.reload().await?;
+        let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
+        self.write(actor, deed, vec![put], seeds, Then::Channels).await?;
         self.channel(actor, id).await
     }
 
@@ -151,8 +159,8 @@ impl Admin {
     pub async fn delete_channel(&self, actor: &Actor, id: &ChannelId) -> Result<Channel> {
         let channel = self.channel_to_change(actor, id).await?.channel.value;
         let deed = Deed::new("channel.delete", format!("channel {id}")).whole(&shown(&channel));
-        self.commit(actor, deed, vec![Change::DeleteChannel(id.clone())]).await?;
-        self.0.host.reload().await?;
+        let delete = Change::DeleteChannel(id.clone());
+        self.write(actor, deed, vec![delete], Seeds::new(), Then::Channels).await?;
         Ok(channel)
     }
 
@@ -209,6 +217,10 @@ impl Admin {
             let message = format!("a channel needs a name of its own; `{}` is empty or taken", channel.name);
             return Err(Error::new(ErrorKind::Conflict, message).with("param", "name"));
         }
+        if let Some((name, _)) = channel.headers.iter().find(|(_, value)| *value == HIDDEN) {
+            let message = format!("the header `{name}` has no value; enter it, since it isn't shown again");
+            return Err(invalid("headers", message));
+        }
         if matches!(channel.secret, SecretRef::Inline(_)) {
             return Err(invalid("secret", "give the credential beside the channel, not in it: it is sealed"));
         }
@@ -248,11 +260,43 @@ impl Admin {
     }
 }
 
-/// A channel as it may be shown: headers may hold credentials, too.
+/// What stands in the place of what isn't shown.
+const HIDDEN: &str = "…";
+
+/// A channel as it may be shown: headers, and a proxy's address, may hold credentials, too.
 fn shown(channel: &Channel) -> Channel {
     let mut channel = channel.clone();
-    channel.headers.values_mut().for_each(|value| "…".clone_into(value));
+    channel.headers.values_mut().for_each(|value| HIDDEN.clone_into(value));
+    channel.transport.proxy = channel.transport.proxy.as_deref().map(shown_proxy);
     channel
+}
+
+/// An address without the user and password that it may name.
+fn shown_proxy(address: &str) -> String {
+    let start = address.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = address.split_at(start);
+    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest.get(..authority).and_then(|authority| authority.rfind('@')) {
+        Some(at) => format!("{scheme}{HIDDEN}{}", rest.get(at..).unwrap_or_default()),
+        None => address.to_owned(),
+    }
+}
+
+/// Puts back what [`shown`] hid: who changes one thing of a channel sends the rest as they saw it. Not for another
+/// destination: what was meant for the old one must be entered again.
+fn uncover(after: &mut Channel, before: &Channel) -> Result<()> {
+    let hidden = before.transport.proxy.as_deref().map(shown_proxy);
+    if after.transport.proxy == hidden {
+        after.transport.proxy.clone_from(&before.transport.proxy);
+    }
+    if secret::destination(before)? == secret::destination(after)? {
+        for (name, value) in after.headers.iter_mut().filter(|(_, value)| *value == HIDDEN) {
+            if let Some(known) = before.headers.get(name) {
+                value.clone_from(known);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn only_super(actor: &Actor) -> Result<()> {

@@ -201,7 +201,7 @@ impl Admin {
     /// `NotFound`, `Store`.
     pub async fn group(&self, actor: &Actor, id_or_alias: &str) -> Result<GroupView> {
         let stored = self.resolve_group(actor, id_or_alias).await?;
-        self.0.host.flush_records().await;
+        self.0.host.flush_records().await?;
         let totals = self.store().totals(Dimension::Group, &[stored.value.id.as_str()]).await?;
         let used = totals.get(stored.value.id.as_str()).copied().unwrap_or_default();
         self.group_view(actor, stored, used).await

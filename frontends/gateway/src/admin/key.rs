@@ -232,7 +232,7 @@ impl Admin {
     /// `NotFound`, `Store`.
     pub async fn key(&self, actor: &Actor, key: &KeyRef) -> Result<KeyView> {
         let (stored, hash) = self.find_key(actor, key).await?;
-        self.0.host.flush_records().await;
+        self.0.host.flush_records().await?;
         let totals = self.store().totals(Dimension::Key, &[stored.value.id.as_str()]).await?;
         let used = totals.get(stored.value.id.as_str()).copied().unwrap_or_default();
         Ok(self.key_view(&stored, hash, used))

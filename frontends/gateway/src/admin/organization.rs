@@ -117,7 +117,7 @@ impl Admin {
     /// `NotFound`, `Store`.
     pub async fn organization(&self, actor: &Actor, id: &OrganizationId) -> Result<OrganizationView> {
         let stored = self.find_organization(actor, id).await?;
-        self.0.host.flush_records().await;
+        self.0.host.flush_records().await?;
         let totals = self.store().totals(Dimension::Organization, &[id.as_str()]).await?;
         let used = totals.get(id.as_str()).copied().unwrap_or_default();
         Ok(self.organization_view(stored, used))

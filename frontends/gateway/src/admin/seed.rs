@@ -23,7 +23,7 @@ impl Admin {
         if limits.is_empty() {
             return Ok(Vec::new());
         }
-        self.0.host.flush_records().await;
+        self.0.host.flush_records().await?;
         let mut seeds = Seeds::new();
         for limit in limits {
             if !seeds.iter().any(|(_, seeded, _)| counts(seeded, limit)) {

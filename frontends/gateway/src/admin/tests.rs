@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use sluicegate_core::channel::{Auth, Endpoint, SecretRef};
 use sluicegate_core::ledger::{Balance, bucket_ms};
@@ -12,18 +12,23 @@ use super::*;
 use crate::ManualClock;
 use crate::credential::KeyHash;
 use crate::secret::MasterSecret;
-use crate::store::{Expect, GroupFilter, KeyFilter, KeyRef, Page, Reach, RecordFilter, UserFilter};
+use crate::store::{
+    AuditFilter, Expect, GroupFilter, KeyFilter, KeyRef, Page, Reach, RecordFilter, UserFilter,
+};
 
 mod limits;
 mod matrix;
 
 struct Host {
     reloads: AtomicUsize,
+    only_file: AtomicBool,
 }
 
 #[async_trait]
 impl AdminHost for Host {
-    async fn flush_records(&self) {}
+    async fn flush_records(&self) -> Result<()> {
+        Ok(())
+    }
 
     async fn reload(&self) -> Result<()> {
         self.reloads.fetch_add(1, Ordering::SeqCst);
@@ -32,6 +37,10 @@ impl AdminHost for Host {
 
     fn config_file(&self) -> Option<String> {
         Some("gateway.yaml".to_owned())
+    }
+
+    fn stores_models(&self) -> bool {
+        !self.only_file.load(Ordering::SeqCst)
     }
 
     fn sealer(&self) -> Result<Sealer> {
@@ -107,7 +116,7 @@ async fn world() -> World {
     ));
     let directory = Arc::new(Directory::new(Arc::clone(&engine), Arc::clone(&store), clock.clone()));
     directory.declare(&declared, keys);
-    let host = Arc::new(Host { reloads: AtomicUsize::new(0) });
+    let host = Arc::new(Host { reloads: AtomicUsize::new(0), only_file: AtomicBool::new(false) });
     let admin = Admin::new(AdminParts {
         store: Arc::clone(&store),
         directory: Arc::clone(&directory),
@@ -169,8 +178,12 @@ impl World {
     }
 
     async fn actor_by(&self, credential: &str) -> Result<Actor> {
+        self.actor_from(credential, None).await
+    }
+
+    async fn actor_from(&self, credential: &str, ip: Option<&str>) -> Result<Actor> {
         let caller = self.directory.find(&KeyHash::of(credential)).await?.unwrap();
-        self.admin.actor(&caller.caller).await
+        self.admin.actor(&caller.caller, ip.map(|ip| ip.parse().unwrap())).await
     }
 }
 
@@ -287,6 +300,81 @@ async fn blocked_and_expired_keys_administer_nothing() {
         .await
         .unwrap();
     assert_eq!(w.actor_by("k3").await.unwrap_err().kind(), ErrorKind::Forbidden);
+}
+
+#[tokio::test]
+async fn a_key_administers_from_where_it_may_be_used() {
+    let w = world().await;
+    let ips = Patch::Set(from_json(serde_json::json!(["10.1.0.0/16"])));
+    let patch = KeyPatch { allowed_ips: ips, ..KeyPatch::default() };
+    w.admin.update_key(&Actor::operator(), &by_id("k1"), patch).await.unwrap();
+    assert!(w.actor_from("k1", Some("10.1.2.3")).await.is_ok());
+    for elsewhere in [Some("10.2.2.3"), None] {
+        assert_eq!(w.actor_from("k1", elsewhere).await.unwrap_err().kind(), ErrorKind::Forbidden);
+    }
+}
+
+#[tokio::test]
+async fn a_change_holds_even_when_whoever_made_it_has_left() {
+    let w = world().await;
+    let operator = Actor::operator();
+    let hash = KeyHash::of("k2");
+    assert!(w.directory.find(&hash).await.unwrap().is_some());
+    let deed = Deed::new("key.delete", "key k2".to_owned());
+    let mut leaving = Box::pin(w.admin.commit(&operator, deed, vec![Change::DeleteKey("k2".into())]));
+    // It has begun, and is dropped.
+    let turn = std::future::poll_fn(|cx| std::task::Poll::Ready(leaving.as_mut().poll(cx).is_ready()));
+    assert!(!turn.await, "it was too quick for this test");
+    drop(leaving);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while w.directory.find(&hash).await.unwrap().is_some() {
+        assert!(std::time::Instant::now() < until, "the key goes on working");
+        tokio::task::yield_now().await;
+    }
+    let trail = w.store.events(&AuditFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
+    assert_eq!(trail.items[0].event.action, "key.delete");
+}
+
+#[tokio::test]
+async fn what_is_not_shown_of_a_channel_survives_a_change_and_no_move() {
+    let w = world().await;
+    let operator = Actor::operator();
+    let mut new = channel("");
+    new.headers.insert("x-team".to_owned(), "team-credential".to_owned());
+    new.transport.proxy = Some("http://user:pass-word@proxy.example:3128".to_owned());
+    let made = w.admin.create_channel(&operator, NewChannel { channel: new, secret: None }).await.unwrap();
+    let seen = serde_json::to_string(&made).unwrap();
+    assert!(!seen.contains("team-credential") && !seen.contains("pass-word"), "{seen}");
+    assert_eq!(made.channel.transport.proxy.as_deref(), Some("http://…@proxy.example:3128"));
+
+    let id = made.channel.id.clone();
+    let stored = async || w.store.channels().await.unwrap().pop().unwrap().channel.value;
+    let patch = |channel: Channel| ChannelPatch { channel, secret: None };
+    let heavier = Channel { weight: 5, ..made.channel.clone() };
+    w.admin.update_channel(&operator, &id, patch(heavier.clone())).await.unwrap();
+    let kept = stored().await;
+    assert_eq!((kept.weight, kept.headers["x-team"].as_str()), (5, "team-credential"));
+    assert_eq!(kept.transport.proxy.as_deref(), Some("http://user:pass-word@proxy.example:3128"));
+
+    let elsewhere = Some("http://proxy.evil.example:3128".to_owned());
+    let transport = sluicegate_core::channel::Transport { proxy: elsewhere, ..heavier.transport.clone() };
+    let moved = Channel { transport, ..heavier };
+    let error = w.admin.update_channel(&operator, &id, patch(moved)).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::InvalidRequest && error.message().contains("x-team"), "{error}");
+    let trail = w.store.events(&AuditFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
+    let trail = serde_json::to_string(&trail.items).unwrap();
+    assert!(!trail.contains("team-credential") && !trail.contains("pass-word"), "{trail}");
+}
+
+#[tokio::test]
+async fn a_file_may_keep_models_to_itself() {
+    let w = world().await;
+    w.host.only_file.store(true, Ordering::SeqCst);
+    let new = NewChannel { channel: channel(""), secret: None };
+    let refused = w.admin.create_channel(&Actor::operator(), new).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Forbidden);
+    assert!(refused.message().contains("store_models"));
+    assert!(w.store.channels().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ impl Admin {
         filter: &RecordFilter,
         page: Page,
     ) -> Result<Listing<UsageRecord>> {
-        self.0.host.flush_records().await;
+        self.0.host.flush_records().await?;
         self.store().records(filter, &actor.reach(), Page::new(page.limit, page.offset)).await
     }
 
@@ -85,7 +85,7 @@ impl Admin {
     /// # Errors
     /// `Store`.
     pub async fn spend(&self, actor: &Actor, query: &SpendQuery) -> Result<Listing<DailyRow>> {
-        self.0.host.flush_records().await;
+        self.0.host.flush_records().await?;
         let page = Page::new(query.page.limit, query.page.offset);
         self.store().daily(&query.filter, &actor.reach(), &query.by, page).await
     }

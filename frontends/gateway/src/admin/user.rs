@@ -171,7 +171,7 @@ impl Admin {
     /// `NotFound`, `Store`.
     pub async fn user(&self, actor: &Actor, id: &UserId) -> Result<UserView> {
         let stored = self.find_user(actor, id).await?;
-        self.0.host.flush_records().await;
+        self.0.host.flush_records().await?;
         let totals = self.store().totals(Dimension::User, &[id.as_str()]).await?;
         let used = totals.get(id.as_str()).copied().unwrap_or_default();
         self.user_view(actor, stored, used).await

@@ -120,13 +120,13 @@ impl Host {
         self.worker.inner.clock.now()
     }
 
-    fn caller(&self, key: Option<&str>) -> Result<Arc<BoundCaller>> {
-        let secret = key.map(Secret::new);
-        self.runtime.block_on(self.worker.inner.caller(secret.as_ref()))
+    fn caller(&self, key: Option<&Secret>) -> Result<Arc<BoundCaller>> {
+        self.runtime.block_on(self.worker.inner.caller(key))
     }
 
     fn decide(&self, ask: Ask) -> Result<Answer> {
-        let caller = self.caller(ask.key.as_deref())?;
+        self.worker.inner.records.check_room()?;
+        let caller = self.caller(ask.key.as_ref())?;
         let (call, scanned) = self.facts(&ask)?;
         if let Some(scanned) = &scanned {
             serve::refuse_unbounded(scanned, &caller).map_err(|rejection| rejection.error)?;
@@ -140,7 +140,7 @@ impl Host {
             }
             Err(denied) => {
                 let record = inner.engine.refuse(call, &caller, &denied, now, seed);
-                inner.records.push(record.clone());
+                self.record(record.clone());
                 let failed = Failed {
                     error: Fault::from(&denied.denial.to_error(now)),
                     denial: Some(denied.denial),
@@ -157,7 +157,7 @@ impl Host {
     }
 
     fn explain(&self, ask: Ask) -> Result<Answer> {
-        let caller = self.caller(ask.key.as_deref())?;
+        let caller = self.caller(ask.key.as_ref())?;
         let (call, _) = self.facts(&ask)?;
         let (now, inner) = (self.now(), &self.worker.inner);
         let explained = inner.engine.explain(call, &caller, now, ask.seed.unwrap_or_else(|| inner.seed()));
@@ -170,7 +170,7 @@ impl Host {
         Ok(Answer { explained: Some(explained), ..Answer::new() })
     }
 
-    fn remaining(&self, key: &str) -> Result<Answer> {
+    fn remaining(&self, key: &Secret) -> Result<Answer> {
         let caller = self.caller(Some(key))?;
         let now = self.now();
         let mut ledger = self.worker.inner.engine.ledger();
@@ -207,7 +207,7 @@ impl Host {
             }
         };
         call.client_ip = ask.client_ip;
-        Ok((call, scanned))
+        Ok((serve::keepable(call)?, scanned))
     }
 
     fn report(&self, report: ReportRequest) -> Result<Answer> {
@@ -231,6 +231,14 @@ impl Host {
         let step = match inner.engine.next(&mut open.admission, self.now()) {
             Next::Try(attempt) => match self.tried(&open, &attempt) {
                 Ok(tried) => {
+                    if let Err(error) = self.runtime.block_on(inner.records.commit()) {
+                        let outcome = Outcome::failed(OutcomeClass::ClientGone, None);
+                        let unsent = Outcome { sent: false, ..outcome };
+                        inner.engine.observe(&mut open.admission, &unsent, self.now());
+                        let code = error.kind().as_str();
+                        self.record(inner.engine.finish(open.admission, Some(code), self.now()));
+                        return Err(error);
+                    }
                     open.attempt = Some(attempt);
                     Step::Try(Box::new(tried))
                 }
@@ -259,10 +267,18 @@ impl Host {
         Ok(Answer { call: Some(id.to_string()), step: Some(step), ..Answer::new() })
     }
 
+    /// Writes a record down, as safely as it must be before the host learns of it.
+    fn record(&self, record: sluicegate_core::UsageRecord) {
+        let records = &self.worker.inner.records;
+        if let Some(number) = records.push(record) {
+            self.runtime.block_on(records.settled(number));
+        }
+    }
+
     fn keep(&self, id: CallId, open: OpenCall) -> Result<()> {
         let Err(open) = self.open.lock().keep(id, open) else { return Ok(()) };
         let inner = &self.worker.inner;
-        inner.records.push(inner.engine.finish(open.admission, Some("cancelled"), self.now()));
+        self.record(inner.engine.finish(open.admission, Some("cancelled"), self.now()));
         let message = "too many calls are under way without a report; report or cancel them";
         Err(Error::new(ErrorKind::RateLimited, message))
     }
@@ -293,7 +309,7 @@ impl Host {
     ) -> Answer {
         let inner = &self.worker.inner;
         let record = inner.engine.finish(open.admission, error, self.now());
-        inner.records.push(record.clone());
+        self.record(record.clone());
         Answer { call: Some(id.to_string()), step: Some(step(record)), ..Answer::new() }
     }
 
@@ -364,7 +380,7 @@ impl Host {
             );
         }
         let inbound = Inbound { client_ip: ask.client_ip, ..Inbound::new(format, "", body) };
-        let inbound = Inbound { credential: ask.key.map(Secret::new), ..inbound };
+        let inbound = Inbound { credential: ask.key, ..inbound };
         let answer = self.runtime.block_on(self.worker.call(inbound)).map_err(|rejection| rejection.error)?;
         let AnswerBody::Full(bytes) = answer.body else {
             return refuse("the answer is a stream; use a streaming call");
@@ -375,7 +391,7 @@ impl Host {
     }
 
     /// Ends every call that is under way, writes what is left and closes the store. Requests after it are refused.
-    /// Closing twice is harmless.
+    /// Closing twice is harmless, and dropping a host closes it, unless that happens on a runtime's own thread.
     pub fn close(&self) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
@@ -383,6 +399,15 @@ impl Host {
         let open = self.open.lock().drain();
         self.abandon(open, self.now());
         self.runtime.block_on(self.worker.gateway().shutdown());
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // On a thread of some runtime nothing may wait: there it must have been closed before.
+        if tokio::runtime::Handle::try_current().is_err() {
+            self.close();
+        }
     }
 }
 
@@ -401,12 +426,12 @@ fn gateway_options(options: HostOptions, manual: Option<Arc<ManualClock>>) -> Re
         config,
         database: options.database,
         data_dir: options.data_dir.map(Into::into),
-        master_key: options.master_key.map(Secret::new),
+        master_key: options.master_key,
         demo: options.demo,
         ..Options::default()
     };
     if let Some(variables) = options.environment {
-        all.variables = Arc::new(move |name| variables.get(name).cloned());
+        all.variables = Arc::new(move |name| variables.get(name).map(|value| value.expose().to_owned()));
     }
     if let Some(clock) = manual {
         all.clock = clock;
@@ -465,6 +490,7 @@ fn outcome_of(
         sent: class != OutcomeClass::Unreachable,
         retry_after_ms: reported.retry_after_ms,
         reported: usage,
+        usage_rejected: false,
         counted,
         first_byte_at: success.then_some(now),
     };

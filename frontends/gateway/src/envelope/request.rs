@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use sluicegate_core::{Format, Needs, OutcomeClass, Usage};
+use sluicegate_core::{Format, Needs, OutcomeClass, Secret, Usage};
 
 /// How to open a [`Host`](super::Host).
 #[derive(Debug, Default, Deserialize)]
@@ -18,9 +18,9 @@ pub struct HostOptions {
     /// Where the embedded database lives.
     pub data_dir: Option<String>,
     /// The administrator's key.
-    pub master_key: Option<String>,
+    pub master_key: Option<Secret>,
     /// The variables that the configuration may refer to; absent: the process's environment.
-    pub environment: Option<HashMap<String, String>>,
+    pub environment: Option<HashMap<String, Secret>>,
     /// Start a clock at this time, in milliseconds since 1970, that stands still until a request names another `now_ms`.
     /// Absent: the system's clock.
     pub manual_clock_ms: Option<i64>,
@@ -111,7 +111,7 @@ pub struct Reference {
 #[serde(deny_unknown_fields)]
 pub struct KeyReference {
     /// The credential.
-    pub key: String,
+    pub key: Secret,
 }
 
 /// A call to decide about: either its facts, or its body, from which the facts are read.
@@ -119,7 +119,7 @@ pub struct KeyReference {
 #[serde(deny_unknown_fields)]
 pub struct Ask {
     /// The credential of whoever calls.
-    pub key: Option<String>,
+    pub key: Option<Secret>,
     /// The facts.
     #[serde(default)]
     pub call: Option<CallFacts>,

@@ -124,10 +124,28 @@ impl Journal {
             progress: Arc::clone(&progress),
             failing: AtomicBool::new(false),
         });
-        if options.durability == Durability::Power {
-            sync::start(progress, Arc::downgrade(&shared)).map_err(|why| unwritten(&why))?;
-        }
         Ok(Self { shared })
+    }
+
+    /// Starts the thread that brings writes to the disk, where the options ask for it.
+    ///
+    /// # Errors
+    /// `Store` when there can't be another thread.
+    pub fn sync_in_background(&self) -> Result<()> {
+        if !self.waits() {
+            return Ok(());
+        }
+        let (progress, journal) = (Arc::clone(&self.shared.progress), Arc::downgrade(&self.shared));
+        sync::start(progress, journal).map_err(|why| unwritten(&why))
+    }
+
+    /// Brings what is written to the disk, for hosts without the thread.
+    ///
+    /// # Errors
+    /// `Store` when the disk failed; no call may be admitted any more.
+    pub fn sync(&self) -> Result<()> {
+        self.shared.sync();
+        if self.shared.progress.has_failed() { Err(lost_disk()) } else { Ok(()) }
     }
 
     /// Which journal it is.

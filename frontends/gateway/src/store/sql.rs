@@ -316,8 +316,8 @@ impl Store for SqlStore {
         self.sum_buckets(owner, model, since, bucket_ms).await
     }
 
-    async fn prune(&self, records_before: Timestamp, balances_before: Timestamp) -> Result<u64> {
-        self.forget(records_before, balances_before).await
+    async fn prune(&self, records_before: Timestamp, ended_before: Timestamp) -> Result<u64> {
+        self.forget(records_before, ended_before).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -1,14 +1,16 @@
 //! The inference API: raw bytes to the gateway and back. These handlers are the hot path: no extractor parses a body, and
 //! nothing is allocated that the answer doesn't need.
 
+use actix_web::dev::Payload;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-use sluicegate::{Answer, AnswerBody, Format, Inbound, Rejection};
+use bytes::Bytes;
+use sluicegate::{Answer, AnswerBody, Format, Inbound, Rejection, Result, Secret};
 
 use crate::respond::{self, Face};
 use crate::state::State;
 use crate::stream::EventBody;
-use crate::{extract, facts};
+use crate::{body, extract, facts};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -33,13 +35,14 @@ pub async fn messages(req: HttpRequest, payload: web::Payload, state: web::Data<
 
 async fn call(req: HttpRequest, payload: web::Payload, state: &State, format: Format) -> HttpResponse {
     let face = Face::of_format(format);
-    let body = match state.body(&req, &mut payload.into_inner()).await {
+    let credential = extract::credential(req.headers());
+    let body = match take(&req, &mut payload.into_inner(), state, credential.as_ref()).await {
         Ok(body) => body,
         Err(error) => return refuse(&req, face, &Rejection::new(error)),
     };
     let inbound = Inbound {
         format,
-        credential: extract::credential(req.headers()),
+        credential,
         body,
         client_ip: extract::client_ip(&req, &state.trusted_proxies),
         id: None,
@@ -50,6 +53,23 @@ async fn call(req: HttpRequest, payload: web::Payload, state: &State, format: Fo
         Ok(answer) => respond(&req, face, answer),
         Err(rejection) => refuse(&req, face, &rejection),
     }
+}
+
+/// The body. One that costs something to take is taken only from who is known; whoever sends a small one is asked once, by
+/// the call itself.
+async fn take(
+    req: &HttpRequest,
+    payload: &mut Payload,
+    state: &State,
+    credential: Option<&Secret>,
+) -> Result<Bytes> {
+    if !body::is_small(req)
+        && let Err(error) = state.caller(req, credential).await
+    {
+        body::discard(payload, state.body_limit).await;
+        return Err(error);
+    }
+    state.body(req, payload).await
 }
 
 fn refuse(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpResponse {

@@ -12,7 +12,7 @@ mod users;
 use serde_json::{Map, Value, json};
 use sluicegate::{Error, ErrorKind, Result};
 
-use self::fields::Fields;
+use self::fields::{Fields, Query};
 use super::native::find_key;
 use crate::ask::{Ask, Done};
 use crate::routes::Entry;
@@ -31,7 +31,12 @@ pub fn table() -> Vec<Entry> {
 
 /// The request's fields.
 fn body(ask: &Ask) -> Result<Fields> {
-    ask.json().map(Fields::new)
+    ask.json()
+}
+
+/// The request's parameters.
+fn query(ask: &Ask) -> Result<Query> {
+    ask.query().map(Query::new)
 }
 
 /// A row, with what had no effect.
@@ -44,9 +49,9 @@ fn warned(mut row: Map<String, Value>, fields: Fields) -> Result<Done> {
 }
 
 /// `page` and its size: which page, counting from 1, and of how many.
-fn pages(query: &Map<String, Value>, size: &str, default: u32) -> Result<(u64, u32)> {
-    let number = |name: &str, default: u64| match query.get(name).and_then(Value::as_str) {
-        None | Some("") => Ok(default),
+fn pages(query: &Query, size: &'static str, default: u32) -> Result<(u64, u32)> {
+    let number = |name: &'static str, default: u64| match query.text(name) {
+        None => Ok(default),
         Some(text) => text.parse::<u64>().ok().filter(|n| *n > 0).ok_or_else(|| {
             Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be a whole number, 1 or more"))
                 .with("param", name)

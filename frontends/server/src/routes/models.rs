@@ -60,7 +60,7 @@ fn face(req: &HttpRequest) -> Face {
 
 async fn cards(req: &HttpRequest, state: &State) -> Result<Vec<ModelCard>> {
     let credential = extract::credential(req.headers());
-    let caller = state.gateway.caller(credential.as_ref()).await?;
+    let caller = state.caller(req, credential.as_ref()).await?;
     Ok(state.gateway.models(&caller))
 }
 

@@ -419,7 +419,7 @@ fn parse_metric(word: &str) -> Option<Metric> {
 }
 
 /// Reads what [`Window`]'s `Display` wrote.
-fn parse_window(word: &str) -> Option<Window> {
+pub(super) fn parse_window(word: &str) -> Option<Window> {
     if let Some(ms) = word.strip_prefix("rolling:") {
         return ms.strip_suffix("ms")?.parse().ok().map(Window::RollingMs);
     }

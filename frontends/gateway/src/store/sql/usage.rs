@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use sluicegate_core::{
-    ChannelId, GroupId, KeyId, ModelName, OrganizationId, Result, Timestamp, UsageRecord, UserId,
+    ChannelId, GroupId, KeyId, ModelName, OrganizationId, Result, Timestamp, UsageRecord, UserId, Window,
 };
 
 use super::directory::reach_of;
-use super::record::day_of;
+use super::record::{day_of, parse_window};
 use super::row::{Row, Value, to_json};
 use super::{SqlStore, Where};
 use crate::store::{
@@ -203,15 +203,37 @@ impl SqlStore {
         Ok(Listing { items, total })
     }
 
-    pub(super) async fn forget(&self, records_before: Timestamp, balances_before: Timestamp) -> Result<u64> {
+    pub(super) async fn forget(&self, records_before: Timestamp, ended_before: Timestamp) -> Result<u64> {
         let mut session = self.database.begin().await?;
         let records = "DELETE FROM sg_record WHERE started_at < $1";
-        let balances = "DELETE FROM sg_balance WHERE span <> 'lifetime' AND window_start < $1";
         let mut gone = session.execute(records.into(), vec![records_before.as_ms().into()]).await?;
-        gone += session.execute(balances.into(), vec![balances_before.as_ms().into()]).await?;
+        let hashes = "DELETE FROM sg_retired_hash WHERE retires_at < $1";
+        gone += session.execute(hashes.into(), vec![ended_before.as_ms().into()]).await?;
+        for mut row in session.query("SELECT DISTINCT span FROM sg_balance".into(), Vec::new()).await? {
+            let span = row.text()?;
+            let Some(length) = parse_window(&span).and_then(longest_ms) else { continue };
+            let balances = "DELETE FROM sg_balance WHERE span = $1 AND window_start < $2";
+            let began_before = ended_before.plus_ms(length.saturating_neg()).as_ms();
+            gone += session.execute(balances.into(), vec![span.into(), began_before.into()]).await?;
+        }
         session.commit().await?;
         Ok(gone)
     }
+}
+
+/// No window of this kind is longer, in milliseconds; `None` for one without an end.
+fn longest_ms(window: Window) -> Option<i64> {
+    const HOUR: i64 = 3_600_000;
+    Some(match window {
+        Window::Minute => 60_000,
+        Window::Hour => HOUR,
+        // Clocks that are set back make the longest day, week and month: by two hours at the most.
+        Window::Day => 26 * HOUR,
+        Window::Week => (7 * 24 + 2) * HOUR,
+        Window::Month => (31 * 24 + 2) * HOUR,
+        Window::RollingMs(ms) => i64::try_from(ms).unwrap_or(i64::MAX),
+        Window::Lifetime => return None,
+    })
 }
 
 fn owners(find: &mut Where, filter: &RecordFilter) {

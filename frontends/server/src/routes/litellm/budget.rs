@@ -8,19 +8,20 @@ use sluicegate::{Error, ErrorKind, Limit, Metric, Mode, ModelName, Result, Windo
 
 use super::fields::{Fields, Sent, count, usd};
 
-/// Limits in LiteLLM's spelling. What it has no word for is kept in `others`.
+/// Limits in LiteLLM's spelling. What it has no word for is kept in `others`; what it has a word for keeps what it has no
+/// word for, such as its mode: an edit of one limit leaves the others as they are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Budget {
-    max_budget: Option<i64>,
-    soft_budget: Option<i64>,
-    /// `None` is for ever.
+    max_budget: Option<Limit>,
+    soft_budget: Option<Limit>,
+    /// Of both budgets; `None` is for ever.
     window: Option<Window>,
-    rpm: Option<i64>,
-    tpm: Option<i64>,
-    parallel: Option<i64>,
-    day_tokens: Option<i64>,
-    month_tokens: Option<i64>,
-    quota: Option<i64>,
+    rpm: Option<Limit>,
+    tpm: Option<Limit>,
+    parallel: Option<Limit>,
+    day_tokens: Option<Limit>,
+    month_tokens: Option<Limit>,
+    quota: Option<Limit>,
     others: Vec<Limit>,
 }
 
@@ -47,7 +48,7 @@ impl Budget {
                 budget.others.push(limit.clone());
                 continue;
             }
-            *place = Some(limit.max);
+            *place = Some(limit.clone());
             if limit.metric == Metric::Spend {
                 budget.window = Some(limit.window).filter(|window| *window != Window::Lifetime);
             }
@@ -63,17 +64,27 @@ impl Budget {
 
     /// Applies what a request says about limits.
     pub fn apply(&mut self, change: &BudgetChange) {
-        for (sent, place) in [
-            (&change.max_budget, &mut self.max_budget),
-            (&change.soft_budget, &mut self.soft_budget),
-            (&change.rpm, &mut self.rpm),
-            (&change.tpm, &mut self.tpm),
-            (&change.parallel, &mut self.parallel),
-            (&change.day_tokens, &mut self.day_tokens),
-            (&change.month_tokens, &mut self.month_tokens),
-            (&change.quota, &mut self.quota),
+        // Per-minute token limits correct themselves, as those who come from LiteLLM expect.
+        let fresh = |metric, window| Limit {
+            mode: default_mode(metric, window, Mode::Corrected),
+            ..Limit::strict(metric, window, 0)
+        };
+        let soft = Limit { mode: Mode::Soft, ..fresh(Metric::Spend, Window::Lifetime) };
+        for (sent, place, fresh) in [
+            (&change.max_budget, &mut self.max_budget, fresh(Metric::Spend, Window::Lifetime)),
+            (&change.soft_budget, &mut self.soft_budget, soft),
+            (&change.rpm, &mut self.rpm, fresh(Metric::Requests, Window::Minute)),
+            (&change.tpm, &mut self.tpm, fresh(Metric::TotalTokens, Window::Minute)),
+            (&change.parallel, &mut self.parallel, fresh(Metric::Concurrency, Window::Lifetime)),
+            (&change.day_tokens, &mut self.day_tokens, fresh(Metric::TotalTokens, Window::Day)),
+            (&change.month_tokens, &mut self.month_tokens, fresh(Metric::TotalTokens, Window::Month)),
+            (&change.quota, &mut self.quota, fresh(Metric::TotalTokens, Window::Lifetime)),
         ] {
-            sent.clone().apply(place);
+            match sent {
+                Sent::Absent => {}
+                Sent::Null => *place = None,
+                Sent::Value(max) => place.get_or_insert(fresh).max = *max,
+            }
         }
         change.window.clone().apply(&mut self.window);
         if let Some(windows) = &change.windows {
@@ -89,40 +100,29 @@ impl Budget {
     /// The limits that it spells.
     pub fn limits(&self) -> Vec<Limit> {
         let window = self.window.unwrap_or(Window::Lifetime);
-        let soft = self
-            .soft_budget
-            .map(|max| Limit { mode: Mode::Soft, ..Limit::strict(Metric::Spend, window, max) });
-        let plain = [
-            (Metric::Spend, window, self.max_budget),
-            (Metric::Requests, Window::Minute, self.rpm),
-            (Metric::TotalTokens, Window::Minute, self.tpm),
-            (Metric::Concurrency, Window::Lifetime, self.parallel),
-            (Metric::TotalTokens, Window::Day, self.day_tokens),
-            (Metric::TotalTokens, Window::Month, self.month_tokens),
-            (Metric::TotalTokens, Window::Lifetime, self.quota),
-        ];
-        let plain = plain.into_iter().filter_map(|(metric, window, max)| {
-            // Per-minute token limits correct themselves, as those who come from LiteLLM expect.
-            let mode = default_mode(metric, window, Mode::Corrected);
-            Some(Limit { mode, ..Limit::strict(metric, window, max?) })
-        });
-        plain.chain(soft).chain(self.others.iter().cloned()).collect()
+        let within = |limit: &Limit| Limit { window, ..limit.clone() };
+        let plain = [&self.rpm, &self.tpm, &self.parallel, &self.day_tokens, &self.month_tokens, &self.quota];
+        let hard = self.max_budget.iter().map(within);
+        let soft = self.soft_budget.iter().map(within);
+        let plain = plain.into_iter().flatten().cloned();
+        hard.chain(plain).chain(soft).chain(self.others.iter().cloned()).collect()
     }
 
     /// The fields that LiteLLM's rows have for limits.
     pub fn describe(&self, row: &mut Map<String, Value>) {
-        let usd = |nano: Option<i64>| nano.map_or(Value::Null, usd_json);
+        let usd = |limit: &Option<Limit>| limit.as_ref().map_or(Value::Null, |limit| usd_json(limit.max));
+        let count = |limit: &Option<Limit>| json!(limit.as_ref().map(|limit| limit.max));
         let duration = self.window.map(|window| Value::from(spell(window)));
         let set = [
-            ("max_budget", usd(self.max_budget)),
-            ("soft_budget", usd(self.soft_budget)),
+            ("max_budget", usd(&self.max_budget)),
+            ("soft_budget", usd(&self.soft_budget)),
             ("budget_duration", duration.unwrap_or(Value::Null)),
-            ("rpm_limit", json!(self.rpm)),
-            ("tpm_limit", json!(self.tpm)),
-            ("max_parallel_requests", json!(self.parallel)),
-            ("daily_token_limit", json!(self.day_tokens)),
-            ("monthly_token_limit", json!(self.month_tokens)),
-            ("token_quota", json!(self.quota)),
+            ("rpm_limit", count(&self.rpm)),
+            ("tpm_limit", count(&self.tpm)),
+            ("max_parallel_requests", count(&self.parallel)),
+            ("daily_token_limit", count(&self.day_tokens)),
+            ("monthly_token_limit", count(&self.month_tokens)),
+            ("token_quota", count(&self.quota)),
         ];
         row.extend(set.map(|(name, value)| (name.to_owned(), value)));
         self.describe_others(row);
@@ -398,6 +398,40 @@ mod tests {
         assert!(BudgetChange::take(&mut fields(json!({"key_alias": "x"}))).unwrap().editor().is_none());
         assert_eq!(limits.first(), Some(&Limit::strict(Metric::Spend, Window::Day, 20_000_000_000)));
         assert_eq!(limits.len(), 2);
+    }
+
+    #[test]
+    fn an_update_leaves_other_limits_as_they_are() {
+        use sluicegate::WhenShort;
+        let native = [
+            Limit::strict(Metric::Spend, Window::Day, 5),
+            Limit::strict(Metric::TotalTokens, Window::Minute, 1000),
+            Limit { mode: Mode::Soft, ..Limit::strict(Metric::Requests, Window::Minute, 20) },
+            Limit { when_short: Some(WhenShort::Deny), ..Limit::strict(Metric::TotalTokens, Window::Day, 7) },
+            Limit::strict(Metric::OutputTokens, Window::Hour, 9),
+        ];
+        let edit = |body: Value| {
+            let mut limits = native.to_vec();
+            BudgetChange::take(&mut fields(body)).unwrap().editor().unwrap().edit(&mut limits);
+            limits
+        };
+        // Strict stays strict: whoever raises a budget doesn't loosen what is beside it.
+        let raised = edit(json!({"max_budget": 0.000_000_009}));
+        assert_eq!(raised.first(), Some(&Limit::strict(Metric::Spend, Window::Day, 9)));
+        assert_eq!(raised.get(1..).map(|rest| rest.iter().filter(|it| native.contains(it)).count()), Some(4));
+        let named = edit(json!({"tpm_limit": 500, "daily_token_limit": 8, "rpm_limit": null}));
+        assert_eq!(
+            named,
+            [
+                Limit::strict(Metric::Spend, Window::Day, 5),
+                Limit::strict(Metric::TotalTokens, Window::Minute, 500),
+                Limit {
+                    when_short: Some(WhenShort::Deny),
+                    ..Limit::strict(Metric::TotalTokens, Window::Day, 8)
+                },
+                Limit::strict(Metric::OutputTokens, Window::Hour, 9),
+            ]
+        );
     }
 
     #[test]

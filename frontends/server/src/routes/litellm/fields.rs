@@ -1,5 +1,10 @@
-//! The fields of a LiteLLM request: taken one by one, so that what nobody took can be named instead of being ignored.
+//! The fields and parameters of a LiteLLM request: taken one by one, so that what nobody took can be named instead of being
+//! ignored.
 
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use sluicegate::admin::Patch;
 use sluicegate::config::{parse_count, parse_duration_ms};
@@ -199,6 +204,63 @@ impl Fields {
     }
 }
 
+/// An object, no name in it twice: nobody can tell which of the two was meant.
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Fields, A::Error> {
+                let mut map = Map::new();
+                while let Some(name) = access.next_key::<String>()? {
+                    if map.contains_key(&name) {
+                        return Err(A::Error::custom(format!("`{name}` is there twice")));
+                    }
+                    map.insert(name, access.next_value()?);
+                }
+                Ok(Fields::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// The parameters of a query.
+#[derive(Debug)]
+pub struct Query {
+    map: Map<String, Value>,
+    read: RefCell<Vec<&'static str>>,
+}
+
+impl Query {
+    /// These parameters.
+    pub fn new(map: Map<String, Value>) -> Self {
+        Self { map, read: RefCell::default() }
+    }
+
+    /// One of them; an empty one counts as none.
+    pub fn text(&self, name: &'static str) -> Option<&str> {
+        self.read.borrow_mut().push(name);
+        self.map.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// What has no effect: every parameter that nobody asked for. Without the word, a filter that isn't one here would look
+    /// as if it had found everything.
+    pub fn finish(&self) -> Vec<String> {
+        let read = self.read.borrow();
+        let unread =
+            self.map.iter().filter(|(name, value)| !read.contains(&name.as_str()) && !says_nothing(value));
+        unread.map(|(name, _)| format!("the parameter `{name}` has no effect here")).collect()
+    }
+}
+
 /// Values that clients send for "not set".
 fn says_nothing(value: &Value) -> bool {
     match value {
@@ -275,6 +337,29 @@ mod tests {
             let mut f = fields(json!({ "models": models }));
             assert_eq!(f.models().unwrap().value().unwrap().len(), want);
         }
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_refused() {
+        let read =
+            serde_json::from_str::<Fields>(r#"{"max_budget": 1, "key_alias": "a", "max_budget": 1000}"#);
+        assert!(read.unwrap_err().to_string().contains("`max_budget` is there twice"));
+        assert!(serde_json::from_str::<Fields>(r#"{"a": {"b": 1}, "b": 1}"#).is_ok());
+        assert!(serde_json::from_str::<Fields>("[]").is_err());
+    }
+
+    #[test]
+    fn parameters_that_nobody_asked_for_are_named() {
+        let Value::Object(map) = json!({"page": "2", "team_id": "", "sort_by": "spend", "model": "m"}) else {
+            panic!("an object")
+        };
+        let query = Query::new(map);
+        assert_eq!(query.text("page"), Some("2"));
+        assert_eq!(query.text("size"), None);
+        assert_eq!(
+            query.finish(),
+            ["the parameter `sort_by` has no effect here", "the parameter `model` has no effect here"]
+        );
     }
 
     #[test]

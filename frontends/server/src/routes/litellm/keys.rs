@@ -11,7 +11,7 @@ use sluicegate::{Error, ErrorKind, ModelName, OrganizationId, Result, Secret, Us
 use super::budget::BudgetChange;
 use super::fields::{Fields, Sent};
 use super::rows::{self, Trace};
-use super::{body, find_key, pages, warned};
+use super::{body, find_key, pages, query, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -172,8 +172,8 @@ async fn delete(ask: Ask) -> Result<Done> {
 }
 
 async fn info(ask: Ask) -> Result<Done> {
-    let query: Map<String, Value> = ask.query()?;
-    let asked = query.get("key").and_then(Value::as_str).filter(|key| !key.is_empty());
+    let query = query(&ask)?;
+    let asked = query.text("key");
     let (reference, shown) = match asked {
         // A credential isn't repeated: its hash names it as well.
         Some(name) if name.starts_with(PREFIX) => {
@@ -195,14 +195,12 @@ async fn info(ask: Ask) -> Result<Done> {
     let shown = if shown.is_empty() { token(&view) } else { shown };
     let mut row = row(&view);
     row.remove("token");
-    Done::ok(&json!({"key": shown, "info": row}))
+    Done::ok(&json!({"key": shown, "info": row})).map(|done| done.warning(query.finish()))
 }
 
 async fn list(ask: Ask) -> Result<Done> {
-    let query: Map<String, Value> = ask.query()?;
-    let text = |name: &str| {
-        query.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
-    };
+    let query = query(&ask)?;
+    let text = |name| query.text(name).map(str::to_owned);
     let group = match text("team_id") {
         Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
         None => None,
@@ -226,6 +224,7 @@ async fn list(ask: Ask) -> Result<Done> {
         "current_page": number,
         "total_pages": found.total.div_ceil(u64::from(size)),
     }))
+    .map(|done| done.warning(query.finish()))
 }
 
 async fn block(ask: Ask) -> Result<Done> {

@@ -7,10 +7,11 @@ use serde_json::{Map, Value, json};
 use sluicegate::admin::SpendQuery;
 use sluicegate::price::Price;
 use sluicegate::store::{Dimension, Page, RecordFilter};
-use sluicegate::{CallId, Error, ErrorKind, KeyId, Metric, Result, Role, UserId, Window};
+use sluicegate::{CallId, Error, ErrorKind, KeyId, Metric, ModelName, Result, Role, UserId, Window};
 
 use super::budget::usd_json;
-use super::{find_key, pages, rows};
+use super::fields::Query;
+use super::{find_key, pages, query, rows};
 use crate::ask::{self, Ask, Done};
 use crate::routes::{Entry, native};
 
@@ -18,55 +19,66 @@ pub(super) fn table() -> Vec<Entry> {
     vec![
         Entry::plain(Method::GET, "/spend/logs", || ask::route(Method::GET, logs)),
         Entry::plain(Method::GET, "/spend/logs/v2", || ask::route(Method::GET, log_pages)),
-        Entry::plain(Method::GET, "/spend/keys", || ask::route(Method::GET, by_key)),
-        Entry::plain(Method::GET, "/spend/users", || ask::route(Method::GET, by_user)),
-        Entry::plain(Method::GET, "/global/spend", || ask::route(Method::GET, global)),
-        Entry::plain(Method::GET, "/global/spend/keys", || ask::route(Method::GET, by_key)),
-        Entry::plain(Method::GET, "/global/spend/models", || ask::route(Method::GET, by_model)),
-        Entry::plain(Method::GET, "/global/spend/teams", || ask::route(Method::GET, by_team)),
-        Entry::plain(Method::GET, "/global/spend/logs", || ask::route(Method::GET, by_day)),
-        Entry::plain(Method::GET, "/model/info", || ask::route(Method::GET, models)),
-        Entry::plain(Method::GET, "/v1/model/info", || ask::route(Method::GET, models)),
+        Entry::plain(Method::GET, "/spend/keys", || ask::route(Method::GET, |ask| bare(ask, by_key))),
+        Entry::plain(Method::GET, "/spend/users", || ask::route(Method::GET, |ask| bare(ask, by_user))),
+        Entry::plain(Method::GET, "/global/spend", || ask::route(Method::GET, |ask| bare(ask, global))),
+        Entry::plain(Method::GET, "/global/spend/keys", || ask::route(Method::GET, |ask| bare(ask, by_key))),
+        Entry::plain(Method::GET, "/global/spend/models", || {
+            ask::route(Method::GET, |ask| bare(ask, by_model))
+        }),
+        Entry::plain(Method::GET, "/global/spend/teams", || {
+            ask::route(Method::GET, |ask| bare(ask, by_team))
+        }),
+        Entry::plain(Method::GET, "/global/spend/logs", || ask::route(Method::GET, |ask| bare(ask, by_day))),
+        Entry::plain(Method::GET, "/model/info", || ask::route(Method::GET, |ask| bare(ask, models))),
+        Entry::plain(Method::GET, "/v1/model/info", || ask::route(Method::GET, |ask| bare(ask, models))),
     ]
 }
 
-fn text<'a>(query: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    query.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-/// `request_id`, `api_key`, `user_id`, `start_date` and `end_date`; the last day counts whole.
-async fn filter(ask: &Ask, query: &Map<String, Value>) -> Result<RecordFilter> {
-    let key = match text(query, "api_key") {
+/// `request_id`, `api_key`, `user_id`, `team_id`, `model`, `start_date` and `end_date`; the last day counts whole.
+async fn filter(ask: &Ask, query: &Query) -> Result<RecordFilter> {
+    let key = match query.text("api_key") {
         Some(name) => Some(ask.admin().key(&ask.actor, &find_key(ask, name).await?).await?.key.id),
         None => None,
     };
-    let at = |name| text(query, name).map(|date| native::time(name, date)).transpose();
-    let to = at("end_date")?.map(|day| {
-        if text(query, "end_date").is_some_and(|t| t.len() == 10) { day.plus_ms(86_400_000) } else { day }
-    });
+    let group = match query.text("team_id") {
+        Some(name) => Some(ask.admin().resolve_group(&ask.actor, name).await?.value.id),
+        None => None,
+    };
+    let at = |name| query.text(name).map(|date| native::time(name, date)).transpose();
+    let whole_day = query.text("end_date").is_some_and(|date| date.len() == 10);
+    let to = at("end_date")?.map(|day| if whole_day { day.plus_ms(86_400_000) } else { day });
     Ok(RecordFilter {
         from: at("start_date")?,
         to,
         key,
-        user: text(query, "user_id").map(UserId::from),
-        call: text(query, "request_id").map(CallId::from),
+        group,
+        user: query.text("user_id").map(UserId::from),
+        model: query.text("model").map(ModelName::from),
+        call: query.text("request_id").map(CallId::from),
         ..RecordFilter::default()
     })
 }
 
 async fn logs(ask: Ask) -> Result<Done> {
-    let query: Map<String, Value> = ask.query()?;
+    let query = query(&ask)?;
     let filter = filter(&ask, &query).await?;
     let dated = filter.from.is_some() || filter.to.is_some();
-    if dated && text(&query, "summarize") != Some("false") {
-        return summary(&ask, filter).await;
+    if query.text("summarize") != Some("false") && dated {
+        return summary(&ask, filter).await.map(|done| done.warning(query.finish()));
     }
     let found = ask.admin().records(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?;
-    Done::ok(&log_rows(&ask, &found.items).await)
+    let mut warnings = query.finish();
+    let shown = found.items.len();
+    if u64::try_from(shown).is_ok_and(|shown| shown < found.total) {
+        warnings
+            .push(format!("these are the newest {shown} of {} calls; /spend/logs/v2 has pages", found.total));
+    }
+    Ok(Done::ok(&log_rows(&ask, &found.items).await)?.warning(warnings))
 }
 
 async fn log_pages(ask: Ask) -> Result<Done> {
-    let query: Map<String, Value> = ask.query()?;
+    let query = query(&ask)?;
     let (number, size) = pages(&query, "page_size", 50)?;
     let found =
         ask.admin().records(&ask.actor, &filter(&ask, &query).await?, Page::numbered(number, size)).await?;
@@ -77,6 +89,7 @@ async fn log_pages(ask: Ask) -> Result<Done> {
         "page_size": size,
         "total_pages": found.total.div_ceil(u64::from(size)),
     }))
+    .map(|done| done.warning(query.finish()))
 }
 
 /// Rows of the log, each with its key's hash as far as the asker may see the key.
@@ -158,6 +171,12 @@ async fn ranked(ask: &Ask, by: Dimension) -> Result<Vec<(String, i64)>> {
         .collect();
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     Ok(all)
+}
+
+/// A route without parameters: whatever is sent as one is named.
+async fn bare<F: Future<Output = Result<Done>>>(ask: Ask, handler: impl FnOnce(Ask) -> F) -> Result<Done> {
+    let sent = query(&ask)?.finish();
+    handler(ask).await.map(|done| done.warning(sent))
 }
 
 async fn by_key(ask: Ask) -> Result<Done> {

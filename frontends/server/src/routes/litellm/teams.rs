@@ -9,7 +9,7 @@ use sluicegate::{Error, ErrorKind, GroupId, Membership, OrganizationId, Result, 
 use super::budget::BudgetChange;
 use super::fields::{Fields, Sent};
 use super::rows::{self, Trace};
-use super::{body, keys, warned};
+use super::{body, keys, query, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -129,9 +129,8 @@ async fn named_user(ask: &Ask, fields: &mut Fields) -> Result<UserId> {
 }
 
 async fn info(ask: Ask) -> Result<Done> {
-    let query: Map<String, Value> = ask.query()?;
-    let named = query.get("team_id").and_then(Value::as_str).filter(|id| !id.is_empty());
-    let named = named.ok_or_else(|| {
+    let query = query(&ask)?;
+    let named = query.text("team_id").ok_or_else(|| {
         Error::new(ErrorKind::InvalidRequest, "`team_id` is missing").with("param", "team_id")
     })?;
     let view = ask.admin().group(&ask.actor, named).await?;
@@ -144,14 +143,14 @@ async fn info(ask: Ask) -> Result<Done> {
         "keys": keys.items.iter().map(keys::row).collect::<Vec<_>>(),
         "team_memberships": memberships,
     }))
+    .map(|done| done.warning(query.finish()))
 }
 
 async fn list(ask: Ask) -> Result<Done> {
-    let query: Map<String, Value> = ask.query()?;
-    let text = |name: &str| query.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let query = query(&ask)?;
     let filter = GroupFilter {
-        organization: text("organization_id").map(OrganizationId::from),
-        member: text("user_id").map(UserId::from),
+        organization: query.text("organization_id").map(OrganizationId::from),
+        member: query.text("user_id").map(UserId::from),
         search: None,
     };
     let mut all = Vec::new();
@@ -167,7 +166,7 @@ async fn list(ask: Ask) -> Result<Done> {
             row
         }));
         if last || u64::try_from(all.len()).is_ok_and(|n| n >= found.total) {
-            return Done::ok(&all);
+            return Done::ok(&all).map(|done| done.warning(query.finish()));
         }
     }
 }

@@ -9,7 +9,7 @@ use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 use super::budget::BudgetChange;
 use super::fields::Fields;
 use super::rows::{self, Trace};
-use super::{body, keys, pages, warned};
+use super::{body, keys, pages, query, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -112,8 +112,8 @@ fn organization(fields: &mut Fields) -> Result<Option<OrganizationId>> {
 }
 
 async fn info(ask: Ask) -> Result<Done> {
-    let query: Map<String, Value> = ask.query()?;
-    let asked = query.get("user_id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(UserId::from);
+    let query = query(&ask)?;
+    let asked = query.text("user_id").map(UserId::from);
     let id = asked.or_else(|| ask.actor.user().cloned()).ok_or_else(|| {
         Error::new(ErrorKind::InvalidRequest, "`user_id` is missing: this key belongs to no user")
             .with("param", "user_id")
@@ -132,6 +132,7 @@ async fn info(ask: Ask) -> Result<Done> {
         "keys": keys.iter().map(keys::row).collect::<Vec<_>>(),
         "teams": teams,
     }))
+    .map(|done| done.warning(query.finish()))
 }
 
 async fn keys_of(ask: &Ask, user: &UserId) -> Result<Vec<KeyView>> {
@@ -140,8 +141,8 @@ async fn keys_of(ask: &Ask, user: &UserId) -> Result<Vec<KeyView>> {
 }
 
 async fn list(ask: Ask) -> Result<Done> {
-    let query: Map<String, Value> = ask.query()?;
-    let text = |name: &str| query.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let query = query(&ask)?;
+    let text = |name| query.text(name);
     let group = match text("team") {
         Some(name) => Some(ask.admin().resolve_group(&ask.actor, name).await?.value.id),
         None => None,
@@ -167,6 +168,7 @@ async fn list(ask: Ask) -> Result<Done> {
         "page_size": size,
         "total_pages": found.total.div_ceil(u64::from(size)),
     }))
+    .map(|done| done.warning(query.finish()))
 }
 
 async fn update(ask: Ask) -> Result<Done> {

@@ -80,18 +80,22 @@ pub async fn find_key(ask: &Ask, name: &str) -> Result<KeyRef> {
     if let Some(hash) = KeyHash::from_hex(&name.to_ascii_lowercase()) {
         return Ok(KeyRef::Hash(hash));
     }
-    if name.starts_with(PREFIX) {
-        let hash = KeyRef::Hash(KeyHash::of(name));
-        if ask.admin().key(&ask.actor, &hash).await.is_ok() {
-            return Ok(hash);
+    let hash = KeyRef::Hash(KeyHash::of(name));
+    let id = KeyRef::Id(KeyId::from(name));
+    let alias = KeyRef::Alias(name.to_owned());
+    // What looks like a credential comes last as its hash again: an error doesn't repeat it then.
+    let (tried, last) = match name.starts_with(PREFIX) {
+        true => (vec![hash.clone(), id, alias], hash),
+        false => (vec![id], alias),
+    };
+    for reference in tried {
+        match ask.admin().key(&ask.actor, &reference).await {
+            Ok(_) => return Ok(reference),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
-    let id = KeyRef::Id(KeyId::from(name));
-    match ask.admin().key(&ask.actor, &id).await {
-        Ok(_) => Ok(id),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(KeyRef::Alias(name.to_owned())),
-        Err(error) => Err(error),
-    }
+    Ok(last)
 }
 
 fn shown(view: &KeyView) -> Result<Value> {

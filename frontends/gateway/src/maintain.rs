@@ -1,0 +1,150 @@
+//! What a gateway does by itself, beside its calls: it takes up what other nodes changed, tells the operator of alerts, and
+//! clears away what nobody needs any more.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use sluicegate_core::ports::Alert;
+use sluicegate_core::{Result, Timestamp};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::gateway::Inner;
+
+/// Another node's change holds here after this time at the latest.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two clearings.
+const CLEAR_EVERY: Duration = Duration::from_secs(3_600);
+/// The first one: not while the start still has better things to do.
+const CLEAR_FIRST: Duration = Duration::from_secs(60);
+/// Windows' balances stay so long after their end, in milliseconds: a call that was reserved in one may settle later.
+const KEEP_ENDED_MS: i64 = 86_400_000;
+
+/// Starts the task, on the runtime that this is called on. It ends when it is aborted, or with the gateway.
+pub(crate) fn start(gateway: &Arc<Inner>) -> AbortHandle {
+    tokio::spawn(run(Arc::downgrade(gateway))).abort_handle()
+}
+
+async fn run(gateway: Weak<Inner>) {
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut clear_at = Instant::now() + CLEAR_FIRST;
+    let mut blind = false;
+    loop {
+        ticks.tick().await;
+        let Some(gateway) = gateway.upgrade() else { return };
+        gateway.engine.take_alerts().iter().for_each(tell);
+        let looked = gateway.follow().await;
+        if let (Err(error), false) = (&looked, blind) {
+            tracing::warn!(%error, "changes of other nodes can't be seen; calls go on with what is known");
+        }
+        blind = looked.is_err();
+        if Instant::now() >= clear_at {
+            clear_at = Instant::now() + CLEAR_EVERY;
+            if let Err(error) = clear(&gateway).await {
+                tracing::warn!(%error, "balances that nobody needs any more can't be cleared away");
+            }
+        }
+    }
+}
+
+/// Forgets balances of windows long over, and credentials long replaced. Records stay: they are what was charged.
+async fn clear(gateway: &Inner) -> Result<()> {
+    let ended = gateway.clock.now().plus_ms(-KEEP_ENDED_MS);
+    let gone = gateway.store.prune(Timestamp::from_ms(i64::MIN), ended).await?;
+    tracing::debug!(gone, "cleared away what nobody needs any more");
+    Ok(())
+}
+
+fn tell(alert: &Alert) {
+    match alert {
+        Alert::Debt { limit, over } => {
+            tracing::error!(%limit, over, "an upstream used more than was reserved: the limit is passed, and blocks");
+        }
+        Alert::SoftLimit { limit } => tracing::warn!(%limit, "a soft limit is passed"),
+        Alert::ChannelBroken { channel, why } => {
+            tracing::error!(%channel, %why, "the channel is out until somebody mends it");
+        }
+        Alert::Cooldown { channel, until } => {
+            tracing::warn!(%channel, until_ms = until.as_ms(), "the channel failed and is benched");
+        }
+        Alert::PolicyFailed { policy, error } => tracing::error!(%policy, %error, "a script failed"),
+        Alert::AbsurdUsage { channel } => {
+            tracing::error!(%channel, "an upstream reported impossible usage: it was counted here instead");
+        }
+        other => tracing::warn!(alert = ?other, "something needs the operator's eye"),
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests {
+    use sluicegate_core::{ErrorKind, Secret};
+
+    use crate::admin::{Actor, NewChannel, NewKey};
+    use crate::credential::KeyHash;
+    use crate::store::KeyRef;
+    use crate::{Gateway, Options};
+
+    async fn node(dir: &std::path::Path) -> Gateway {
+        let options = Options {
+            data_dir: Some(dir.to_owned()),
+            variables: std::sync::Arc::new(|name| {
+                (name == "SLUICEGATE_MASTER_SECRET").then(|| "m".repeat(32))
+            }),
+            ..Options::default()
+        };
+        Gateway::open(options).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_another_node_changes_is_taken_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (node(dir.path()).await, node(dir.path()).await);
+        // Only what the test itself asks for.
+        a.inner.maintenance.abort();
+        b.inner.maintenance.abort();
+        let operator = Actor::operator();
+        let issued = a.admin().create_key(&operator, NewKey::default()).await.unwrap();
+        b.inner.follow().await.unwrap();
+        b.caller(Some(&issued.secret)).await.unwrap();
+
+        a.admin().delete_key(&operator, &KeyRef::Hash(KeyHash::of(issued.secret.expose()))).await.unwrap();
+        assert!(b.caller(Some(&issued.secret)).await.is_ok(), "it is cached");
+        b.inner.follow().await.unwrap();
+        let gone = b.caller(Some(&issued.secret)).await.err().unwrap();
+        assert_eq!(gone.kind(), ErrorKind::Unauthenticated);
+
+        let version = |node: &Gateway| node.engine().snapshot().version;
+        let before = version(&b);
+        let channel = serde_json::from_value(serde_json::json!({
+            "id": "", "name": "new", "provider": "openai", "auth": "bearer", "secret": "none",
+            "models": [{"group": "m", "upstream": "m"}],
+            "endpoints": [{"format": "openai_chat", "url": "https://api.example.com/v1/chat/completions"}],
+        }));
+        let new = NewChannel { channel: channel.unwrap(), secret: Some(Secret::new("sk-upstream")) };
+        a.admin().create_channel(&operator, new).await.unwrap();
+        b.inner.follow().await.unwrap();
+        assert_eq!(b.engine().snapshot().channels().len(), 1);
+        assert_eq!(version(&b), before + 1);
+        // Another change leaves the channels alone, and one's own change is no news.
+        a.admin().create_key(&operator, NewKey::default()).await.unwrap();
+        b.inner.follow().await.unwrap();
+        assert_eq!(version(&b), before + 1);
+        let mine = b.admin().create_key(&operator, NewKey::default()).await.unwrap();
+        b.caller(Some(&mine.secret)).await.unwrap();
+        b.inner.follow().await.unwrap();
+        assert!(b.inner.directory.cached(&KeyHash::of(mine.secret.expose())).is_some());
+    }
+
+    #[tokio::test]
+    async fn the_task_ends_with_its_gateway() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = node(dir.path()).await;
+        node.shutdown().await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(node.inner.maintenance.is_finished());
+    }
+}

@@ -1,0 +1,145 @@
+use std::collections::HashSet;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use futures_core::Stream as _;
+use sluicegate_core::{Format, OutcomeClass, UsageRecord};
+
+use super::*;
+use crate::store::{Page, Reach, RecordFilter};
+use crate::{ConfigText, Gateway, Options};
+
+const KEY: &str = "sk-3f9c1e77ab04d25866e1904cfa7b2d38";
+
+/// What an upstream does once it has been asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Does {
+    /// Says 200 and nothing more.
+    Stalls,
+    /// Says 200 after this many milliseconds, and nothing more.
+    Dawdles(u64),
+    /// Streams without end, faster than anybody reads.
+    Gushes,
+}
+
+struct Scripted(Does);
+
+struct Body(Does);
+
+impl UpstreamBody for Body {
+    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
+        match self.0 {
+            Does::Stalls | Does::Dawdles(_) => Poll::Pending,
+            Does::Gushes => {
+                let chunk = br#"data: {"choices":[{"index":0,"delta":{"content":"more "}}]}"#;
+                Poll::Ready(Some(Ok(Bytes::from([chunk.as_slice(), b"\n\n"].concat()))))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Upstream for Scripted {
+    async fn send(&self, request: UpstreamRequest) -> Result<UpstreamResponse, UpstreamFault> {
+        if let Does::Dawdles(ms) = self.0 {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
+        Ok(UpstreamResponse {
+            status: 200,
+            is_event_stream: request.stream,
+            retry_after_ms: None,
+            request_id: None,
+            body: Box::new(Body(self.0)),
+        })
+    }
+}
+
+async fn gateway(timeouts: &str) -> Gateway {
+    let text = format!(
+        "version: 1\n\
+         channels:\n\
+         \x20 - name: c\n\
+         \x20   provider: openai\n\
+         \x20   credential: sk-upstream-0123456789\n\
+         \x20   models: [{{name: m, price: {{input: 1, output: 2}}}}]\n\
+         \x20   timeouts: {{{timeouts}}}\n\
+         routing: {{retries: 0}}\n\
+         keys: [{{id: k, credential: {KEY}}}]\n"
+    );
+    let config = Some(ConfigText { path: "test.yaml".to_owned(), text });
+    Gateway::open(Options { config, variables: Arc::new(|_| None), ..Options::default() }).await.unwrap()
+}
+
+fn inbound(model: &str, stream: bool) -> Inbound {
+    let body = serde_json::json!({
+        "model": model, "stream": stream, "max_tokens": 100,
+        "messages": [{"role": "user", "content": "some words that somebody has to pay for"}],
+    });
+    Inbound::new(Format::OpenaiChat, KEY, body.to_string())
+}
+
+async fn records(gateway: &Gateway) -> Vec<UsageRecord> {
+    gateway.flush().await.unwrap();
+    gateway.store().records(&RecordFilter::default(), &Reach::ALL, Page::default()).await.unwrap().items
+}
+
+#[tokio::test]
+async fn who_leaves_an_answer_that_has_begun_pays_for_what_was_asked() {
+    for stream in [false, true] {
+        let gateway = gateway("total: 60s").await;
+        let worker = gateway.worker_with(Arc::new(Scripted(Does::Stalls)));
+        let left = tokio::time::timeout(Duration::from_millis(50), worker.call(inbound("m", stream))).await;
+        assert!(left.is_err(), "it was answered");
+        let records = records(&gateway).await;
+        let [record] = records.as_slice() else { panic!("{records:?}") };
+        assert_eq!(record.outcome, OutcomeClass::ClientGone);
+        assert!(record.usage.input_uncached > 0 && record.spend > 0, "{record:?}");
+        assert_eq!(record.usage.output_tokens(), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_first_content_is_due_from_the_sending_on_not_from_the_head_on() {
+    let gateway = gateway("first_byte: 1s, total: 60s").await;
+    let worker = gateway.worker_with(Arc::new(Scripted(Does::Dawdles(800))));
+    let since = Instant::now();
+    let rejection = worker.call(inbound("m", true)).await.unwrap_err();
+    assert_eq!(rejection.error.kind(), ErrorKind::UpstreamTimeout);
+    assert!(since.elapsed() < Duration::from_millis(1_600), "{:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn a_stream_that_never_pauses_ends_in_time() {
+    let gateway = gateway("total: 200ms").await;
+    let worker = gateway.worker_with(Arc::new(Scripted(Does::Gushes)));
+    let answer = worker.call(inbound("m", true)).await.unwrap();
+    let AnswerBody::Stream(mut stream) = answer.body else { panic!("not a stream") };
+    let (since, mut last) = (Instant::now(), Bytes::new());
+    while let Some(Ok(bytes)) =
+        std::future::poll_fn(|cx| std::pin::Pin::new(&mut *stream).poll_next(cx)).await
+    {
+        last = bytes;
+        assert!(since.elapsed() < Duration::from_secs(10), "it goes on for ever");
+    }
+    let last = String::from_utf8_lossy(&last).into_owned();
+    assert!(last.contains("error"), "{last}");
+    let records = records(&gateway).await;
+    assert_eq!(records[0].outcome, OutcomeClass::Timeout);
+    assert!(records[0].usage.output_tokens() > 0);
+}
+
+#[tokio::test]
+async fn names_that_no_record_could_hold_are_refused_and_labels_are_cut() {
+    let gateway = gateway("total: 1s").await;
+    let worker = gateway.worker_with(Arc::new(Scripted(Does::Stalls)));
+    let rejection = worker.call(inbound(&"m".repeat(MODEL_MAX + 1), false)).await.unwrap_err();
+    assert_eq!(rejection.error.kind(), ErrorKind::InvalidRequest);
+    assert!(records(&gateway).await.is_empty());
+
+    let mut call = Call::new("c", Format::OpenaiChat, "m");
+    call.customer = Some("客".repeat(LABEL_MAX));
+    call.tags.push("t".repeat(LABEL_MAX + 1));
+    let call = keepable(call).unwrap();
+    let lengths: HashSet<usize> = call.tags.iter().chain(&call.customer).map(String::len).collect();
+    assert_eq!(lengths, HashSet::from([LABEL_MAX, LABEL_MAX / 3 * 3]));
+}
