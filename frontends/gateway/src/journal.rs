@@ -7,12 +7,14 @@
 //!
 //! Files are reached through the port [`Disk`], so that a simulation can lose power at any write.
 
+mod checkpoint;
 mod disk;
 mod owner;
 mod recover;
 mod sync;
 mod write;
 
+pub use checkpoint::{Batch, gather};
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use owner::Owner;
 pub use recover::{Found, Opening, Reading, journal_id, merge, open, read};

@@ -13,7 +13,7 @@ use sluicegate_core::{Clock, Engine, Error, ErrorKind, Result, Retry, UsageRecor
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 
 /// Records are written at the latest this long after their call.
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
@@ -327,24 +327,15 @@ impl Work {
     /// Takes what is queued and the balances, and the position of the journal that both of them have reached. The earlier
     /// work must be done.
     fn take(&mut self, shared: &Shared, ends: &Ends) -> Option<u64> {
-        let position = {
-            let mut ledger = ends.engine.ledger();
-            self.balances = ledger.take_dirty(ends.clock.now());
-            ledger.log_position()
-        };
-        // After the position was read: a record is queued before it is logged.
-        {
+        let journal = ends.journal.as_ref().map(Journal::id);
+        let batch = journal::gather(&ends.engine.shared_ledger(), journal, ends.clock.now(), || {
             let mut queue = shared.queue.lock();
-            self.records = std::mem::take(&mut queue.records);
-            queue.writing = self.records.len();
-        }
+            queue.writing = queue.records.len();
+            std::mem::take(&mut queue.records)
+        });
+        (self.records, self.balances, self.checkpoint) = (batch.records, batch.balances, batch.checkpoint);
         self.written = 0;
-        if self.records.is_empty() && self.balances.is_empty() {
-            return None;
-        }
-        let journal = ends.journal.as_ref()?.id();
-        self.checkpoint = Some(Checkpoint { journal, position });
-        Some(position)
+        self.checkpoint.map(|checkpoint| checkpoint.position)
     }
 
     /// Writes what there is; false when the database didn't take all of it.

@@ -1,0 +1,36 @@
+//! What goes into the database together.
+
+use parking_lot::Mutex;
+use sluicegate_core::journal::JournalId;
+use sluicegate_core::ledger::{Balance, Ledger};
+use sluicegate_core::ports::Checkpoint;
+use sluicegate_core::{Timestamp, UsageRecord};
+
+/// Records, the balances that changed, and the position of the journal that both have reached.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The records, in order.
+    pub records: Vec<UsageRecord>,
+    /// Balances as absolute values.
+    pub balances: Vec<Balance>,
+    /// The position; none without a journal, or when there is nothing to write.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// Takes what is to be written. `records` empties the queue; whoever fills it does so before they log a record, so that
+/// none is left behind by the position.
+pub fn gather(
+    ledger: &Mutex<Ledger>,
+    journal: Option<JournalId>,
+    now: Timestamp,
+    records: impl FnOnce() -> Vec<UsageRecord>,
+) -> Batch {
+    let (balances, position) = {
+        let mut ledger = ledger.lock();
+        (ledger.take_dirty(now), ledger.log_position())
+    };
+    let records = records();
+    let is_empty = records.is_empty() && balances.is_empty();
+    let checkpoint = journal.filter(|_| !is_empty).map(|journal| Checkpoint { journal, position });
+    Batch { records, balances, checkpoint }
+}

@@ -1,0 +1,123 @@
+//! Who calls whom in a history: tenants, their limits, and channels.
+
+use std::sync::Arc;
+
+use sluicegate::core::channel::{Auth, Endpoint, Timeouts, Transport, UnknownFields};
+use sluicegate::core::engine::BoundCaller;
+use sluicegate::core::tenant::Source;
+use sluicegate::core::{
+    Caller, Channel, ChannelModel, Declared, Engine, Format, Limit, Metric, Mode, Needs, Price, Scope,
+    ScopeKind, ScopeLimits, SecretRef, Snapshot, Window,
+};
+use sluicegate::policy::Policies;
+
+use crate::rng::Rng;
+
+/// What a history plays with.
+pub struct World {
+    pub channels: Vec<Channel>,
+    /// Each tenant's chain, innermost first.
+    pub chains: Vec<Vec<ScopeLimits>>,
+}
+
+impl World {
+    pub fn new(rng: &mut Rng) -> Self {
+        let channels = (0..2 + rng.below(3)).map(|at| channel(at, rng)).collect();
+        let global = scope(ScopeKind::Global, "", rng, 60);
+        let organization = scope(ScopeKind::Organization, "o", rng, 50);
+        let groups: Vec<_> = (0..2).map(|at| scope(ScopeKind::Group, &format!("g{at}"), rng, 30)).collect();
+        let chains = (0..3 + rng.below(6))
+            .map(|at| {
+                let key = scope(ScopeKind::Key, &format!("k{at}"), rng, 12);
+                vec![key, rng.pick(&groups).clone(), organization.clone(), global.clone()]
+            })
+            .collect();
+        Self { channels, chains }
+    }
+
+    pub fn engine(&self) -> Engine {
+        let declared = Declared { channels: self.channels.clone(), ..Declared::default() };
+        Engine::new(Snapshot::build(1, declared), Arc::new(Policies::default()))
+    }
+
+    pub fn bind(&self, engine: &Engine, tenant: usize) -> Arc<BoundCaller> {
+        let mut caller = Caller::operator("o".into(), &[]);
+        caller.key = Some(format!("k{tenant}").as_str().into());
+        caller.group = Some((&*self.chains[tenant][1].scope.id).into());
+        caller.chain.clone_from(&self.chains[tenant]);
+        engine.bind(caller)
+    }
+}
+
+fn scope(kind: ScopeKind, id: &str, rng: &mut Rng, calls: u64) -> ScopeLimits {
+    let mut limits = Vec::new();
+    for metric in [Metric::TotalTokens, Metric::OutputTokens, Metric::Spend, Metric::Requests] {
+        for window in [Window::Minute, Window::Day, Window::Month, Window::RollingMs(600_000), Window::Lifetime] {
+            if rng.percent(22) {
+                limits.push(limit(metric, window, rng, calls));
+            }
+        }
+    }
+    if rng.percent(20) {
+        limits.push(Limit::strict(Metric::Concurrency, Window::Lifetime, 1 + rng.below(8) as i64));
+    }
+    ScopeLimits { scope: Scope::new(kind, id), limits }
+}
+
+/// A limit that some calls fit into and others don't.
+fn limit(metric: Metric, window: Window, rng: &mut Rng, calls: u64) -> Limit {
+    let one = match metric {
+        Metric::Requests | Metric::Concurrency => 1,
+        Metric::Spend => 300_000,
+        _ => 200,
+    };
+    let max = one * (1 + rng.below(calls) as i64);
+    let mode = match rng.below(10) {
+        0..7 => Mode::Strict,
+        7..9 => Mode::Corrected,
+        _ => Mode::Soft,
+    };
+    Limit { mode, ..Limit::strict(metric, window, max) }
+}
+
+fn channel(at: u64, rng: &mut Rng) -> Channel {
+    let limits = if rng.percent(40) {
+        vec![
+            limit(Metric::Requests, Window::Minute, rng, 40),
+            limit(Metric::TotalTokens, Window::Minute, rng, 40),
+        ]
+    } else {
+        Vec::new()
+    };
+    Channel {
+        id: format!("c{at}").as_str().into(),
+        name: format!("channel {at}"),
+        provider: "openai".into(),
+        endpoints: vec![Endpoint { format: Format::OpenaiChat, url: "http://127.0.0.1:9/".to_owned() }],
+        auth: Auth::None,
+        secret: SecretRef::None,
+        models: vec![ChannelModel {
+            group: "m".into(),
+            upstream: "m".into(),
+            price: Price { input: Some(1_000_000), output: Some(2_000_000), ..Price::default() },
+            context_window: Some(10_000),
+            max_output: Some(500),
+            extra_reasoning: None,
+            lacks: Needs::default(),
+        }],
+        groups: Vec::new(),
+        priority: (at % 2) as i32,
+        weight: 1,
+        limits,
+        tags: Vec::new(),
+        headers: Default::default(),
+        timeouts: Timeouts::default(),
+        transport: Transport::default(),
+        allowed_fails: None,
+        cooldown_ms: None,
+        unknown_fields: UnknownFields::default(),
+        client_overrides: Vec::new(),
+        enabled: true,
+        source: Source::File,
+    }
+}
