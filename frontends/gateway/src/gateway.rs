@@ -216,15 +216,6 @@ impl Gateway {
         Worker { inner: Arc::clone(&self.inner), upstream: Arc::new(HttpUpstream::default()) }
     }
 
-    /// A handle for a thread that runs a [`LocalSet`](tokio::task::LocalSet), to be used within it: upstream connections are
-    /// its tasks, beside the calls, which costs less than the runtime's own queue.
-    ///
-    /// # Panics
-    /// Its calls do on this thread outside of the `LocalSet`. On other threads they run as [`Self::worker`]'s.
-    pub fn local_worker(&self) -> Worker {
-        Worker { inner: Arc::clone(&self.inner), upstream: Arc::new(HttpUpstream::local()) }
-    }
-
     /// A handle that sends through an upstream of the host's own.
     pub fn worker_with(&self, upstream: Arc<dyn Upstream>) -> Worker {
         Worker { inner: Arc::clone(&self.inner), upstream }

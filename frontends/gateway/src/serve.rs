@@ -185,11 +185,11 @@ async fn attempt_once(
     let sent = async {
         if request.target.is_mock() { MockUpstream.send(request).await } else { upstream.send(request).await }
     };
-    let response =
-        match timeout_at(deadline, sent).await.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
-            Ok(response) => response,
-            Err(fault) => return connection_failed(running, attempt, &fault),
-        };
+    let sent = timeout_at(first_byte_until(attempt, deadline), sent).await;
+    let response = match sent.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
+        Ok(response) => response,
+        Err(fault) => return connection_failed(running, attempt, &fault),
+    };
     running.mark_status(response.status);
     running.facts.upstream_request_id.clone_from(&response.request_id);
     if !(200..300).contains(&response.status) {
@@ -217,6 +217,14 @@ fn deadline_of(attempt: &Attempt, now: Timestamp) -> Instant {
     let left = until_duration(attempt.deadline, now);
     let total = attempt.timeouts.total_ms.map_or(left, |ms| left.min(Duration::from_millis(ms)));
     Instant::now() + total
+}
+
+/// When there must be a first byte, counted from now.
+fn first_byte_until(attempt: &Attempt, deadline: Instant) -> Instant {
+    attempt
+        .timeouts
+        .first_byte_ms
+        .map_or(deadline, |ms| deadline.min(Instant::now() + Duration::from_millis(ms)))
 }
 
 /// Fields that callers may not set are left out, and named in the answer's loss report.
@@ -321,10 +329,7 @@ async fn deliver(
     let mut body = response.body;
     let mut out: VecDeque<Bytes> = VecDeque::new();
     let streams = scanned.facts().stream;
-    let first = attempt
-        .timeouts
-        .first_byte_ms
-        .map_or(deadline, |ms| deadline.min(Instant::now() + Duration::from_millis(ms)));
+    let first = first_byte_until(attempt, deadline);
     // BOUND: the bridge bounds what a frame and a body may hold, the deadline how long they take.
     loop {
         let limit = if streams { first } else { deadline };

@@ -27,7 +27,8 @@ pub struct UpstreamRequest {
     pub headers: Vec<(String, String)>,
     /// The body, in the target's format.
     pub body: Bytes,
-    /// Time limits, all set.
+    /// Time limits, all set. Those for connecting and between bytes are the upstream's to keep; who sends keeps the others,
+    /// and drops the request when they are over.
     pub timeouts: Timeouts,
     /// Whether an event stream is asked for.
     pub stream: bool,
@@ -100,19 +101,19 @@ impl UpstreamBody for WholeBody {
 }
 
 /// A body whose reads must each come in time.
-pub(crate) struct TimedBody {
-    body: Box<dyn UpstreamBody>,
+pub(crate) struct TimedBody<B> {
+    body: B,
     between: std::time::Duration,
     timer: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-impl TimedBody {
-    pub(crate) fn new(body: Box<dyn UpstreamBody>, between_ms: u64) -> Self {
+impl<B> TimedBody<B> {
+    pub(crate) fn new(body: B, between_ms: u64) -> Self {
         Self { body, between: std::time::Duration::from_millis(between_ms), timer: None }
     }
 }
 
-impl UpstreamBody for TimedBody {
+impl<B: UpstreamBody> UpstreamBody for TimedBody<B> {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
         if let Poll::Ready(chunk) = self.body.poll_chunk(cx) {
             // The timer is set again only when there is something to wait for: a burst costs none.

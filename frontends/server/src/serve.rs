@@ -59,7 +59,7 @@ pub async fn serve(gateway: Gateway, settings: Settings, ready: impl FnOnce(&[So
     let on_worker = gateway.clone();
     let server = HttpServer::new(move || {
         let state = State {
-            worker: on_worker.local_worker(),
+            worker: on_worker.worker(),
             gateway: on_worker.clone(),
             body_limit,
             trusted_proxies: Arc::clone(&trusted),

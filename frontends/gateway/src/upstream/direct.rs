@@ -1,10 +1,14 @@
-//! Upstreams without a proxy: hyper's client by itself. What reqwest does on top for every request (parsing the address
-//! anew, copying headers) costs as much as all of our own decisions.
+//! Upstreams without a proxy: connections of our own over hyper's HTTP/1.1. A connection is driven by the call that uses
+//! it, in the caller's own task: what arrives needs no other task to hand it over, and a call that is dropped takes its
+//! connection along.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::thread::ThreadId;
+mod idle;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,44 +16,27 @@ use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioTimer;
 use sluicegate_core::Result;
+use tower_service::Service as _;
 
-use super::http::{IDLE_FOR, IDLE_PER_HOST, head, root_cause};
-use super::{UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
+use self::idle::Idle;
+use self::wire::{Unanswered, Wire};
+use super::http::{head, root_cause};
+use super::target::Address;
+use super::{UpstreamBody, UpstreamFault, UpstreamResponse};
 
-/// Where the tasks of connections run.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tasks {
-    /// The thread whose `LocalSet` they belong to; `None`: anywhere on the runtime.
-    beside: Option<ThreadId>,
+/// So many pieces of an answer that nobody wants any more are read to save its connection.
+const DRAIN_TURNS: usize = 4;
+
+/// One way to connect, and the connections that wait for their next call.
+pub(super) struct Direct {
+    connector: HttpsConnector<HttpConnector>,
+    idle: Arc<Idle>,
 }
-
-impl Tasks {
-    /// In the `LocalSet` that this thread runs: beside the calls that they serve, so that a call which lets others go
-    /// first lets its own connection go first.
-    pub(super) fn local() -> Self {
-        Self { beside: Some(std::thread::current().id()) }
-    }
-}
-
-impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
-    fn execute(&self, task: F) {
-        if self.beside == Some(std::thread::current().id()) {
-            tokio::task::spawn_local(task);
-        } else {
-            tokio::spawn(task);
-        }
-    }
-}
-
-/// One client with its own pool.
-pub(super) struct Direct(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 impl Direct {
-    pub(super) fn build(tasks: Tasks, extra_ca_file: Option<&str>, connect_ms: u64) -> Result<Self> {
+    pub(super) fn build(extra_ca_file: Option<&str>, connect_ms: u64) -> Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -60,58 +47,99 @@ impl Direct {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        let client = Client::builder(tasks)
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_FOR)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .build(connector);
-        Ok(Self(client))
+        Ok(Self { connector, idle: Arc::default() })
     }
 
     pub(super) async fn send(
         &self,
-        uri: hyper::Uri,
-        headers: hyper::HeaderMap,
-        request: UpstreamRequest,
+        address: &Address,
+        mut headers: hyper::HeaderMap,
+        body: Bytes,
+        between_ms: Option<u64>,
     ) -> Result<UpstreamResponse, UpstreamFault> {
-        let mut outgoing = hyper::Request::new(Full::new(request.body));
+        headers.entry(hyper::header::HOST).or_insert_with(|| address.host.clone());
+        let mut outgoing = hyper::Request::new(Full::new(body));
         *outgoing.method_mut() = hyper::Method::POST;
-        *outgoing.uri_mut() = uri;
+        *outgoing.uri_mut() = address.path.clone();
         *outgoing.headers_mut() = headers;
-        let response = self.0.request(outgoing);
-        let response = match request.timeouts.first_byte_ms {
-            Some(ms) => tokio::time::timeout(Duration::from_millis(ms), response)
-                .await
-                .map_err(|_| UpstreamFault::Timeout { sent: true })?,
-            None => response.await,
+        let (response, wire) = self.exchange(address, outgoing).await?;
+        let (parts, incoming) = response.into_parts();
+        let body = DirectBody {
+            incoming,
+            wire: Some(wire),
+            idle: Arc::clone(&self.idle),
+            origin: Arc::clone(&address.origin),
+        };
+        Ok(head(parts.status.as_u16(), &parts.headers, body, between_ms))
+    }
+
+    /// Sends the request on an idle connection, else on a fresh one.
+    async fn exchange(
+        &self,
+        address: &Address,
+        mut outgoing: hyper::Request<Full<Bytes>>,
+    ) -> Result<(hyper::Response<Incoming>, Box<Wire>), UpstreamFault> {
+        // BOUND: each turn uses up an idle connection.
+        while let Some(wire) = self.idle.take(&address.origin) {
+            match wire.exchange(outgoing).await {
+                Ok(answered) => return Ok(answered),
+                // It was closed while it waited, and nothing was written: another may serve.
+                Err(Unanswered::Unsent(same, _)) => outgoing = *same,
+                Err(Unanswered::Broken(error)) => return Err(broken(&error)),
+            }
         }
-        .map_err(|error| fault(&error))?;
-        let (parts, body) = response.into_parts();
-        Ok(head(
-            parts.status.as_u16(),
-            &parts.headers,
-            Box::new(DirectBody(body)),
-            request.timeouts.between_bytes_ms,
-        ))
+        let wire = self.connect(address).await?;
+        wire.exchange(outgoing).await.map_err(|why| match why {
+            Unanswered::Unsent(_, error) | Unanswered::Broken(error) => broken(&error),
+        })
+    }
+
+    async fn connect(&self, address: &Address) -> Result<Box<Wire>, UpstreamFault> {
+        // Only a connection that didn't come about proves that nothing was sent.
+        let mut connector = self.connector.clone();
+        let stream = connector
+            .call(address.uri.clone())
+            .await
+            .map_err(|error| UpstreamFault::Unreachable(root_cause(&*error)))?;
+        Wire::new(stream).await.map_err(|error| UpstreamFault::Unreachable(root_cause(&error)))
     }
 }
 
-fn fault(error: &hyper_util::client::legacy::Error) -> UpstreamFault {
-    let why = root_cause(error);
-    // Only a failed connection proves that nothing was sent.
-    if error.is_connect() { UpstreamFault::Unreachable(why) } else { UpstreamFault::Broken(why) }
+fn broken(error: &hyper::Error) -> UpstreamFault {
+    UpstreamFault::Broken(root_cause(error))
 }
 
-struct DirectBody(Incoming);
+/// An answer's body, with the connection that it comes from.
+struct DirectBody {
+    incoming: Incoming,
+    /// `None` when the body is over, one way or the other.
+    wire: Option<Box<Wire>>,
+    idle: Arc<Idle>,
+    origin: Arc<str>,
+}
 
-impl UpstreamBody for DirectBody {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
+impl DirectBody {
+    /// The body has been read to its end: the connection waits for its next call, if the upstream lets it.
+    fn end(&mut self) {
+        if let Some(wire) = self.wire.take().and_then(Wire::rested) {
+            self.idle.give(&self.origin, wire);
+        }
+    }
+
+    /// What of the body has been taken from the connection already.
+    fn poll_taken(&mut self) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
+        // Only the connection fills it, and whoever asks here drives that as well: there is nobody to be woken.
+        let mut nobody = Context::from_waker(Waker::noop());
         loop {
-            return match Pin::new(&mut self.0).poll_frame(cx) {
+            return match std::pin::Pin::new(&mut self.incoming).poll_frame(&mut nobody) {
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(None) => Poll::Ready(None),
+                Poll::Ready(None) => {
+                    self.end();
+                    Poll::Ready(None)
+                }
                 Poll::Ready(Some(Err(error))) => {
-                    Poll::Ready(Some(Err(UpstreamFault::Broken(root_cause(&error)))))
+                    self.wire = None;
+                    Poll::Ready(Some(Err(broken(&error))))
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => Poll::Ready(Some(Ok(data))),
@@ -119,6 +147,30 @@ impl UpstreamBody for DirectBody {
                     Err(_) => continue,
                 },
             };
+        }
+    }
+}
+
+impl UpstreamBody for DirectBody {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
+        let taken = self.poll_taken();
+        match (&mut self.wire, taken) {
+            (Some(wire), Poll::Pending) => wire.poll(cx),
+            (_, taken) => return taken,
+        }
+        self.poll_taken()
+    }
+}
+
+impl Drop for DirectBody {
+    fn drop(&mut self) {
+        // Whoever saw an answer's last event doesn't ask for the end of its body, which mostly came along with it. BOUND:
+        // so many pieces, and only what is there; else the connection is closed, which tells the upstream to stop.
+        let mut nobody = Context::from_waker(Waker::noop());
+        for _ in 0..DRAIN_TURNS {
+            if self.wire.is_none() || !matches!(self.poll_chunk(&mut nobody), Poll::Ready(Some(Ok(_)))) {
+                break;
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Upstreams over HTTP/1.1: straight through hyper's client, or through reqwest where a proxy stands between. Retries,
+//! Upstreams over HTTP/1.1: on connections of our own, or through reqwest where a proxy stands between. Retries,
 //! redirects and decompression of their own are off.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AF
 use sluicegate_core::channel::Transport;
 use sluicegate_core::{Error, ErrorKind, Result};
 
-use super::direct::{Direct, Tasks};
+use super::direct::Direct;
 use super::{TimedBody, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
 
 /// Idle connections kept for each upstream host and worker.
@@ -27,7 +27,6 @@ pub(super) const IDLE_FOR: Duration = Duration::from_secs(50);
 /// Sends over HTTP/1.1, with pools of its own. Build one on each worker.
 #[derive(Default)]
 pub struct HttpUpstream {
-    tasks: Tasks,
     /// The client for the plain way, where no lock is needed, with the connection timeout that it was built for.
     plain: OnceLock<(u64, Direct)>,
     /// One client for each other way to get there. BOUND: the configuration's distinct transports.
@@ -46,18 +45,13 @@ enum Other {
 }
 
 impl HttpUpstream {
-    /// One whose connections are tasks of the `LocalSet` that runs on this thread.
-    pub fn local() -> Self {
-        Self { tasks: Tasks::local(), ..Self::default() }
-    }
-
     /// The plain client, if this is the plain way.
     fn plain(&self, transport: &Transport, connect_ms: u64) -> Result<Option<&Direct>> {
         if *transport != Transport::default() {
             return Ok(None);
         }
         if self.plain.get().is_none() {
-            let built = Direct::build(self.tasks, None, connect_ms)?;
+            let built = Direct::build(None, connect_ms)?;
             // Another call may have been quicker: its client serves.
             let _ = self.plain.set((connect_ms, built));
         }
@@ -70,7 +64,7 @@ impl HttpUpstream {
             return Ok(Arc::clone(client));
         }
         let client = Arc::new(match transport.proxy {
-            None => Other::Direct(Direct::build(self.tasks, transport.extra_ca_file.as_deref(), connect_ms)?),
+            None => Other::Direct(Direct::build(transport.extra_ca_file.as_deref(), connect_ms)?),
             Some(_) => Other::Proxied(build_client(transport, connect_ms)?),
         });
         Ok(Arc::clone(self.others.lock().entry(key).or_insert(client)))
@@ -108,24 +102,27 @@ fn build_client(transport: &Transport, connect_ms: u64) -> Result<reqwest::Clien
 impl Upstream for HttpUpstream {
     async fn send(&self, request: UpstreamRequest) -> Result<UpstreamResponse, UpstreamFault> {
         let unreachable = |error: Error| UpstreamFault::Unreachable(error.message().to_owned());
-        let Some(address) = &request.target.address else {
+        let UpstreamRequest { target, headers: own, body, timeouts, .. } = request;
+        let Some(address) = &target.address else {
             return Err(UpstreamFault::Unreachable("the channel has no address".to_owned()));
         };
-        let mut headers = request.target.headers.clone();
-        for (name, value) in &request.headers {
+        let mut headers = target.headers.clone();
+        for (name, value) in &own {
             // What can't be a header isn't one of ours to send.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 headers.insert(name, value);
             }
         }
-        let connect_ms = request.timeouts.connect_ms.unwrap_or(10_000);
-        let transport = &request.target.transport;
-        if let Some(client) = self.plain(transport, connect_ms).map_err(unreachable)? {
-            return client.send(address.uri.clone(), headers, request).await;
+        let connect_ms = timeouts.connect_ms.unwrap_or(10_000);
+        let between_ms = timeouts.between_bytes_ms;
+        if let Some(client) = self.plain(&target.transport, connect_ms).map_err(unreachable)? {
+            return client.send(address, headers, body, between_ms).await;
         }
-        match &*self.other(transport, connect_ms).map_err(unreachable)? {
-            Other::Direct(client) => client.send(address.uri.clone(), headers, request).await,
-            Other::Proxied(client) => send_proxied(client, address.url.clone(), headers, request).await,
+        match &*self.other(&target.transport, connect_ms).map_err(unreachable)? {
+            Other::Direct(client) => client.send(address, headers, body, between_ms).await,
+            Other::Proxied(client) => {
+                send_proxied(client, address.url.clone(), headers, body, between_ms).await
+            }
         }
     }
 }
@@ -134,28 +131,23 @@ async fn send_proxied(
     client: &reqwest::Client,
     url: reqwest::Url,
     headers: HeaderMap,
-    request: UpstreamRequest,
+    body: Bytes,
+    between_ms: Option<u64>,
 ) -> Result<UpstreamResponse, UpstreamFault> {
     let mut outgoing = reqwest::Request::new(reqwest::Method::POST, url);
     *outgoing.headers_mut() = headers;
-    *outgoing.body_mut() = Some(request.body.into());
-    let response = match request.timeouts.first_byte_ms {
-        Some(ms) => tokio::time::timeout(Duration::from_millis(ms), client.execute(outgoing))
-            .await
-            .map_err(|_| UpstreamFault::Timeout { sent: true })?,
-        None => client.execute(outgoing).await,
-    }
-    .map_err(|error| fault(&error))?;
+    *outgoing.body_mut() = Some(body.into());
+    let response = client.execute(outgoing).await.map_err(|error| fault(&error))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = Box::new(HttpBody(reqwest::Body::from(response)));
-    Ok(head(status, &headers, body, request.timeouts.between_bytes_ms))
+    let body = HttpBody(reqwest::Body::from(response));
+    Ok(head(status, &headers, body, between_ms))
 }
 
 /// What matters of an answer's head, with a body whose reads must come in time.
 pub(super) fn head(
     status: u16,
     headers: &HeaderMap,
-    body: Box<dyn UpstreamBody>,
+    body: impl UpstreamBody + 'static,
     between_ms: Option<u64>,
 ) -> UpstreamResponse {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -164,9 +156,9 @@ pub(super) fn head(
         kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"));
     let request_id = text("x-request-id").or_else(|| text("request-id")).map(str::to_owned);
     let retry_after_ms = if (200..300).contains(&status) { None } else { retry_after(headers) };
-    let body = match between_ms {
+    let body: Box<dyn UpstreamBody> = match between_ms {
         Some(ms) => Box::new(TimedBody::new(body, ms)),
-        None => body,
+        None => Box::new(body),
     };
     UpstreamResponse { status, is_event_stream, retry_after_ms, request_id, body }
 }

@@ -22,6 +22,12 @@ pub struct Target {
 pub(crate) struct Address {
     pub(crate) url: reqwest::Url,
     pub(crate) uri: hyper::Uri,
+    /// Scheme, host and port: requests to the same origin may share connections.
+    pub(crate) origin: Arc<str>,
+    /// What goes into the `host` header.
+    pub(crate) host: HeaderValue,
+    /// What goes into the request line.
+    pub(crate) path: hyper::Uri,
 }
 
 impl std::fmt::Debug for Target {
@@ -141,16 +147,30 @@ fn credential(
 }
 
 fn parse_address(channel: &Channel, text: &str) -> Result<Address> {
-    let url = reqwest::Url::parse(text).map_err(|why| {
+    let address = parse(text).map_err(|why| {
         config(channel, format!("`{text}` is no address ({why}); write it as https://host/path"))
     })?;
-    let uri = hyper::Uri::try_from(url.as_str()).map_err(|why| {
-        config(channel, format!("`{text}` is no address ({why}); write it as https://host/path"))
-    })?;
-    match url.scheme() {
-        "http" | "https" => Ok(Address { url, uri }),
+    match address.url.scheme() {
+        "http" | "https" => Ok(address),
         scheme => Err(config(channel, format!("`{scheme}` addresses can't be called; use https"))),
     }
+}
+
+/// Takes an address apart; else why it is none.
+pub(super) fn parse(text: &str) -> std::result::Result<Address, String> {
+    let url = reqwest::Url::parse(text).map_err(|why| why.to_string())?;
+    let uri = hyper::Uri::try_from(url.as_str()).map_err(|why| why.to_string())?;
+    // The port is left out where it is the scheme's own.
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    Ok(Address {
+        origin: format!("{}://{host}", url.scheme()).into(),
+        path: hyper::Uri::try_from(path).map_err(|why| why.to_string())?,
+        host: HeaderValue::try_from(host).map_err(|why| why.to_string())?,
+        uri,
+        url,
+    })
 }
 
 fn config(channel: &Channel, message: String) -> Error {
