@@ -183,8 +183,10 @@ impl Admission {
                 .min_by_key(|(at, r)| (Some(r.candidate.channel) == avoided, r.failures, *at))?;
             // What hasn't been asked yet owes nobody a pause, though its channel has failed under another model.
             let pause = if r.failures == 0 { 0 } else { backoff };
-            let mut until = last.at.plus_ms(pause).max(r.not_before.unwrap_or(last.at));
-            let mut why = Exclusion::JustFailed;
+            let rested = last.at.plus_ms(pause);
+            let mut until = rested.max(r.not_before.unwrap_or(last.at));
+            // What the upstream itself asked for is the channel's pause, not the plan's.
+            let mut why = if until > rested { Exclusion::Cooldown } else { Exclusion::JustFailed };
             if let Err((reason, benched)) = self.is_available(at, until.max(now)) {
                 (why, until) = (reason, until.max(benched));
             }

@@ -195,8 +195,8 @@ impl Stream for AnswerStream {
                     }
                     return Poll::Pending;
                 }
-                // The connection's own task hands pieces over one by one. Letting it run once more costs far less than
-                // a write for each piece: what arrived in one read then leaves in one write.
+                // Through a proxy, the connection's own task hands pieces over one by one. Letting it run once more costs
+                // far less than a write for each piece: what arrived in one read then leaves in one write.
                 Poll::Pending if this.idle_turns == 0 => {
                     this.idle_turns = 1;
                     cx.waker().wake_by_ref();

@@ -9,7 +9,9 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Arguments as _, AssertSqlSafe, Row as _, Transaction, TypeInfo as _, ValueRef as _};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, ConnectOptions as _, Row as _, Transaction, TypeInfo as _, ValueRef as _,
+};
 
 use super::sql::{Database, Dialect, Row, Session, Sql, Value, one_line, statement_error};
 
@@ -21,8 +23,11 @@ const PAGE_BYTES: u32 = 16_384;
 /// An embedded database.
 pub(super) struct Sqlite {
     writer: SqlitePool,
-    /// The same as `writer` for a database in memory: it lives in one connection.
+    /// The same as `writer` for a database in memory, whose connections would lock each other out.
     readers: SqlitePool,
+    /// Keeps a database in memory there: it ends with its last connection, and a call that is dropped at a bad moment
+    /// takes along the pool's.
+    _anchor: Option<sqlx::SqliteConnection>,
 }
 
 impl Sqlite {
@@ -34,10 +39,11 @@ impl Sqlite {
             .min_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(|error| unopened(Path::new("memory"), &error))?;
-        Ok(Self { writer: pool.clone(), readers: pool })
+        let anchor = options.connect().await.map_err(|error| unopened(Path::new("memory"), &error))?;
+        Ok(Self { writer: pool.clone(), readers: pool, _anchor: Some(anchor) })
     }
 
     /// The database in a file, which is made when it doesn't exist.
@@ -75,7 +81,7 @@ impl Sqlite {
             .min_connections(0)
             .idle_timeout(Some(Duration::from_secs(60)))
             .connect_lazy_with(options.read_only(true).pragma("cache_size", "-1024"));
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, _anchor: None })
     }
 }
 
