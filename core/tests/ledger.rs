@@ -536,8 +536,8 @@ proptest! {
         let next = world.ledger.take_log(&mut segment, 0);
         segments.push(segment);
         let mut replay = Replay::new(position);
-        for (at, segment) in segments.iter().enumerate() {
-            let end = replay.segment(segment, at + 1 == segments.len(), &mut |_| {});
+        for segment in &segments {
+            let end = replay.segment(segment, &mut |_| {});
             prop_assert_eq!(end, Ok(SegmentEnd::Whole));
         }
         let recovered = replay.finish();

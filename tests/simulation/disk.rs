@@ -210,7 +210,12 @@ impl Disk for Handle {
     }
 
     fn read(&self, number: u64) -> io::Result<Vec<u8>> {
-        self.0.state().files.get(&number).map(|file| file.content.clone()).ok_or(io::ErrorKind::NotFound.into())
+        self.0
+            .state()
+            .files
+            .get(&number)
+            .map(|file| file.content.clone())
+            .ok_or(io::ErrorKind::NotFound.into())
     }
 
     fn create(&self, number: u64, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {

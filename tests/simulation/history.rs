@@ -5,14 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use sluicegate::ManualClock;
 use sluicegate::core::engine::{Admission, BoundCaller, Next};
 use sluicegate::core::journal::JournalId;
 use sluicegate::core::ports::RecordStore as _;
 use sluicegate::core::{
     Call, Clock, Engine, Format, Metric, Mode, Outcome, OutcomeClass, Timestamp, Usage, UsageRecord,
 };
-use sluicegate::ManualClock;
-use sluicegate::journal::{self, Disk, Durability, Journal, JournalOptions, Opening};
+use sluicegate::journal::{self, Batch, Disk, Durability, Journal, JournalOptions, Opening};
 
 use crate::check;
 use crate::disk::{Crash, Handle, Moment, Operation, SimDisk};
@@ -43,6 +43,8 @@ pub struct Node {
     pub callers: Vec<Arc<BoundCaller>>,
     journal: Journal,
     queue: Vec<UsageRecord>,
+    /// Taken for the database, which doesn't have it yet.
+    batch: Batch,
     flights: Vec<Flight>,
 }
 
@@ -64,6 +66,8 @@ pub struct History {
     confirmed: BTreeSet<String>,
     /// Calls that ended at all.
     ended: BTreeSet<String>,
+    /// What calls had used of which nobody was told that it was written: it may be settled without a record.
+    pub unconfirmed: Vec<UsageRecord>,
     /// An upstream used more than its ceiling, or a limit was lowered: what is used may be above a max.
     pub excused: bool,
     /// The clock has gone back: windows aren't those of the times in the records.
@@ -72,6 +76,10 @@ pub struct History {
     pub by_hand: bool,
     /// How every limit stood when everything was last confirmed.
     stood: Vec<check::Stand>,
+    /// How they stood in the middle of the step, right after something was reserved.
+    amid: Vec<check::Stand>,
+    /// Whether everything was written then.
+    written: bool,
     log: Vec<String>,
 }
 
@@ -100,10 +108,13 @@ impl History {
             calls: 0,
             confirmed: BTreeSet::new(),
             ended: BTreeSet::new(),
+            unconfirmed: Vec::new(),
             excused: false,
             warped: false,
             by_hand: false,
             stood: Vec::new(),
+            amid: Vec::new(),
+            written: true,
             log: Vec::new(),
         }
     }
@@ -123,6 +134,8 @@ impl History {
                 node = self.restart(node, report);
             }
             self.stood = check::stand(&node, self.clock.now());
+            self.amid.clone_from(&self.stood);
+            self.written = node.journal.ready().is_ok() && node.engine.ledger().log_waiting() == 0;
             check::within(self, &node);
         }
         self.settle_down(node, report);
@@ -137,7 +150,9 @@ impl History {
             0..33 => self.call(node, report),
             33..66 => self.go_on(node),
             66..78 => self.wait(),
-            78..88 => self.checkpoint(node),
+            78..88 => {
+                self.checkpoint(node);
+            }
             88..90 => self.lose(node),
             90..93 => self.reconcile(node),
             93..95 => self.change_limit(node),
@@ -203,6 +218,7 @@ impl History {
             Next::Try(_) => {
                 node.flights[at].waits = None;
                 check::strict(self, node, now);
+                self.amid = check::stand(node, now);
                 if !self.commit(node) {
                     self.tell("it can't be written, and isn't sent");
                     let unsent = Outcome { sent: false, ..Outcome::failed(OutcomeClass::ClientGone, None) };
@@ -210,7 +226,10 @@ impl History {
                     self.end(node, at, Some("store_unavailable"));
                 }
             }
-            Next::Wait(until) => node.flights[at].waits = Some(until),
+            Next::Wait(until) => {
+                node.flights[at].waits = Some(until);
+                self.commit(node);
+            }
             Next::Done(_) => self.end(node, at, Some("failed")),
             Next::Refill(_) => panic!("this node owns everything"),
         }
@@ -226,11 +245,13 @@ impl History {
     fn push(&mut self, node: &mut Node, record: UsageRecord) {
         let call = record.call.to_string();
         let json = serde_json::to_vec(&record).unwrap();
-        node.queue.push(record);
+        node.queue.push(record.clone());
         node.engine.ledger().log_record(&json);
         self.ended.insert(call.clone());
         if self.commit(node) {
             self.confirmed.insert(call);
+        } else {
+            self.unconfirmed.push(record);
         }
     }
 
@@ -243,6 +264,7 @@ impl History {
         if let Some(until) = node.flights[at].waits {
             self.clock.set(self.clock.now().max(until));
             self.stood = check::stand(node, self.clock.now());
+            self.amid.clone_from(&self.stood);
             return self.next(node, at);
         }
         let outcome = self.outcome(&node.flights[at].admission);
@@ -298,25 +320,32 @@ impl History {
         self.clock.set(self.clock.now().plus_ms(ms));
     }
 
+    /// As the gateway does: what was taken before first, then the journal, then the database.
     fn checkpoint(&mut self, node: &mut Node) -> bool {
         self.tell("checkpoint");
-        let committed = self.commit(node);
+        if !self.store_batch(node) {
+            return false;
+        }
         let queue = &mut node.queue;
         let ledger = node.engine.shared_ledger();
-        let batch = journal::gather(&ledger, Some(node.journal.id()), self.clock.now(), || std::mem::take(queue));
-        // Until the database has it, it is tried again.
-        for _ in 0..3 {
-            if now(self.store.append(&batch.records, &batch.balances, batch.checkpoint)).is_ok() {
-                let tidied = batch.checkpoint.is_none_or(|at| node.journal.checkpointed(at.position).is_ok());
-                return committed && tidied;
-            }
-            if self.disk.crashed() {
-                return false;
-            }
+        node.batch =
+            journal::gather(&ledger, Some(node.journal.id()), self.clock.now(), || std::mem::take(queue));
+        self.commit(node) && self.store_batch(node)
+    }
+
+    fn store_batch(&mut self, node: &mut Node) -> bool {
+        let Batch { records, balances, checkpoint } = &node.batch;
+        if records.is_empty() && balances.is_empty() {
+            return true;
         }
-        self.store.tables.lock().unwrap().down = false;
-        let stored = now(self.store.append(&batch.records, &batch.balances, batch.checkpoint));
-        stored.is_ok() && committed
+        // A batch that couldn't be secured when it was taken waits for that.
+        if !self.commit(node) || now(self.store.append(records, balances, *checkpoint)).is_err() {
+            return false;
+        }
+        let position = checkpoint.map(|checkpoint| checkpoint.position);
+        node.batch = Batch::default();
+        // Segments that stay for now are no harm.
+        position.is_none_or(|position| node.journal.checkpointed(position).is_ok() || !self.disk.crashed())
     }
 
     /// A call is dropped by who drove it.
@@ -327,7 +356,9 @@ impl History {
         let at = self.rng.below(node.flights.len() as u64) as usize;
         let flight = node.flights.swap_remove(at);
         self.tell(format!("{} is lost", flight.admission.call().id));
-        if self.rng.percent(50) {
+        // A host that forgets a call whose earlier attempts were charged has no record of those.
+        let was_charged = flight.admission.attempt_records().iter().any(|it| it.usage != Usage::default());
+        if was_charged || self.rng.percent(50) {
             let record = node.engine.abandon(flight.admission, self.clock.now());
             self.push(node, record);
         } else {
@@ -362,7 +393,10 @@ impl History {
         let changed = self.world.chains[tenant][link].clone();
         self.tell(format!("{} has another limit", changed.scope));
         for chain in &mut self.world.chains {
-            chain.iter_mut().filter(|link| link.scope == changed.scope).for_each(|link| link.clone_from(&changed));
+            chain
+                .iter_mut()
+                .filter(|link| link.scope == changed.scope)
+                .for_each(|link| link.clone_from(&changed));
         }
         node.callers = (0..self.world.chains.len()).map(|at| self.world.bind(&node.engine, at)).collect();
     }
@@ -394,15 +428,23 @@ impl History {
         };
         report.held += found.held as u64;
         let callers = (0..self.world.chains.len()).map(|at| self.world.bind(&engine, at)).collect();
-        Some(Node { engine, callers, journal, queue: Vec::new(), flights: Vec::new() })
+        Some(Node {
+            engine,
+            callers,
+            journal,
+            queue: Vec::new(),
+            batch: Batch::default(),
+            flights: Vec::new(),
+        })
     }
 
     /// The process has ended; another begins, and may end while it begins.
     fn restart(&mut self, node: Node, report: &mut Report) -> Node {
         let ends = check::stand(&node, self.clock.now());
         // What the dead process still knows is lost with it.
-        let flights: usize = node.flights.len();
-        std::mem::forget(node.flights);
+        let (flights, now) = (node.flights.len(), self.clock.now());
+        let lost = node.flights.into_iter().map(|flight| node.engine.abandon(flight.admission, now));
+        self.unconfirmed.extend(lost);
         let powerless = self.options.durability == Durability::Power && self.rng.percent(50);
         let crash = if powerless { Crash::PowerLoss } else { Crash::Kill };
         self.tell(format!("{crash:?} with {flights} calls under way"));
@@ -420,7 +462,10 @@ impl History {
             {
                 report.recoveries += 1;
                 let stands = check::stand(&node, self.clock.now());
-                check::recovered(self, &self.stood, &ends, &stands);
+                // While nothing could be written, only what was confirmed can be asked for.
+                if self.written {
+                    check::recovered(self, [&self.stood, &self.amid, &ends], &stands);
+                }
                 return node;
             }
         }

@@ -3,6 +3,7 @@
 //!
 //! `SLUICEGATE_SIM_SEED=n` runs one history, as it failed; `SLUICEGATE_SIM_HISTORIES=n` runs so many (default 10,000), and
 //! `SLUICEGATE_SIM_STEPS=n` makes them so long (default 200).
+#![expect(unreachable_pub, reason = "the modules of a test have no crate around them")]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
 mod check;
@@ -42,7 +43,10 @@ fn no_cap_is_passed_and_nothing_settled_is_lost_or_doubled() {
                 let mut history = History::new(seed);
                 if catch_unwind(AssertUnwindSafe(|| history.run(steps, &mut report))).is_err() {
                     next.store(histories, Ordering::Relaxed);
-                    return Err(format!("SLUICEGATE_SIM_SEED={seed} SLUICEGATE_SIM_STEPS={steps}\n{}", history.told()));
+                    return Err(format!(
+                        "SLUICEGATE_SIM_SEED={seed} SLUICEGATE_SIM_STEPS={steps}\n{}",
+                        history.told()
+                    ));
                 }
             }
         };

@@ -52,7 +52,9 @@ impl World {
 fn scope(kind: ScopeKind, id: &str, rng: &mut Rng, calls: u64) -> ScopeLimits {
     let mut limits = Vec::new();
     for metric in [Metric::TotalTokens, Metric::OutputTokens, Metric::Spend, Metric::Requests] {
-        for window in [Window::Minute, Window::Day, Window::Month, Window::RollingMs(600_000), Window::Lifetime] {
+        for window in
+            [Window::Minute, Window::Day, Window::Month, Window::RollingMs(600_000), Window::Lifetime]
+        {
             if rng.percent(22) {
                 limits.push(limit(metric, window, rng, calls));
             }

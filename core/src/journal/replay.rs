@@ -140,23 +140,17 @@ impl Replay {
         self
     }
 
-    /// Takes the next segment. `last` says that no other follows. Usage records that aren't in the database are given to
-    /// `record`, in order.
+    /// Takes the next segment. Usage records that aren't in the database are given to `record`, in order.
     ///
     /// # Errors
     /// A [`Flaw`]; then nothing that was read before should be used.
-    pub fn segment(
-        &mut self,
-        bytes: &[u8],
-        last: bool,
-        record: &mut dyn FnMut(&[u8]),
-    ) -> Result<SegmentEnd, Flaw> {
+    pub fn segment(&mut self, bytes: &[u8], record: &mut dyn FnMut(&[u8])) -> Result<SegmentEnd, Flaw> {
         if !has_whole_head(bytes) {
-            return match (last, self.salvage) {
-                (true, false) => Ok(SegmentEnd::Unborn),
-                (_, true) => Ok(self.salvage_rest(bytes, 0, record)),
-                (false, false) => Err(Flaw::NotASegment),
-            };
+            if self.salvage {
+                return Ok(self.salvage_rest(bytes, 0, record));
+            }
+            // Nothing is written behind a head before that is whole. And one that was never whole leaves no gap.
+            return if has_more_than_a_head(bytes) { Err(Flaw::NotASegment) } else { Ok(SegmentEnd::Unborn) };
         }
         let mut at = MAGIC.len();
         loop {
@@ -220,7 +214,8 @@ impl Replay {
             }
         }
         let expected = self.next.unwrap_or(seq.min(self.from));
-        if seq != expected {
+        // What is missing may be in the database: then nothing is.
+        if seq != expected && !(expected..=self.from).contains(&seq) {
             if !self.salvage {
                 return Err(Flaw::Gap { expected, found: seq });
             }
@@ -324,6 +319,19 @@ fn has_whole_head(bytes: &[u8]) -> bool {
             Some((_, Event::Segment { .. } | Event::Counter { .. } | Event::Open { .. })) => at = next,
             _ => return false,
         }
+    }
+    false
+}
+
+/// Whether there is anything but what a head is made of, wherever it stands.
+fn has_more_than_a_head(bytes: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some((found, payload)) = frame::find(bytes, at) {
+        match Event::read(payload) {
+            Some((_, Event::Segment { .. } | Event::Counter { .. } | Event::Open { .. } | Event::Ready)) => {}
+            _ => return true,
+        }
+        at = found + frame::HEAD + payload.len();
     }
     false
 }

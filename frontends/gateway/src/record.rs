@@ -223,13 +223,14 @@ struct Ends {
 }
 
 impl Ends {
-    /// What is logged without a call of its own is written, and what couldn't be written is tried again.
-    fn commit(&self) {
-        if let Some(journal) = &self.journal
-            && let Err(error) = journal.commit()
-        {
-            tracing::error!(%error, "no call is admitted");
-        }
+    /// Brings everything that was logged to where it must be before the database may go ahead of it.
+    async fn secure(&self) -> bool {
+        let Some(journal) = &self.journal else { return true };
+        let secured = match journal.commit() {
+            Ok(written) => journal.durable(written).await,
+            Err(error) => Err(error),
+        };
+        secured.inspect_err(|error| tracing::error!(%error, "no call is admitted")).is_ok()
     }
 
     /// The database has everything before this.
@@ -258,11 +259,11 @@ async fn run(shared: Arc<Shared>, ends: Ends) {
         let since = closed.then(|| *closing.get_or_insert_with(Instant::now));
         let within = if closed { CLOSE_WITHIN } else { WRITE_WITHIN };
         // First what an earlier turn left, then all that was queued before somebody began to wait.
-        ends.commit();
         let mut ok = work.write(&*ends.store, &shared, within).await;
         if ok {
             let position = work.take(&shared, &ends);
-            ok = work.write(&*ends.store, &shared, within).await;
+            // The journal first: a database that knew more would count what the journal still calls open.
+            ok = ends.secure().await && work.write(&*ends.store, &shared, within).await;
             if let Some(position) = position.filter(|_| ok) {
                 ends.checkpointed(position);
             }

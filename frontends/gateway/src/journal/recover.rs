@@ -138,15 +138,13 @@ pub fn read(disk: &dyn Disk, from: u64, salvage: bool) -> Result<Reading> {
         replay = replay.salvaging();
     }
     let (mut records, mut lost, mut odd) = (Vec::new(), Vec::new(), None);
-    for (at, number) in segments.iter().enumerate() {
+    for number in &segments {
         let bytes = disk.read(*number).map_err(|why| unread(&why))?;
         let mut record = |json: &[u8]| match serde_json::from_slice::<UsageRecord>(json) {
             Ok(record) => records.push(record),
             Err(why) => odd = Some(why.to_string()),
         };
-        let end = replay
-            .segment(&bytes, at + 1 == segments.len(), &mut record)
-            .map_err(|flaw| damaged(&disk.name(*number), &flaw))?;
+        let end = replay.segment(&bytes, &mut record).map_err(|flaw| damaged(&disk.name(*number), &flaw))?;
         match end {
             SegmentEnd::Whole | SegmentEnd::Unborn => {}
             SegmentEnd::Torn { bytes } | SegmentEnd::Salvaged { bytes } if bytes > 0 => {

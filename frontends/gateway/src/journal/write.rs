@@ -67,6 +67,8 @@ struct Files {
     buffer: Vec<u8>,
     /// The head of the segment that is to follow, and what comes after it.
     head: Vec<u8>,
+    /// How much of it is the head alone.
+    next_head_bytes: usize,
     /// How long the head of this segment is: a segment is at least four times as long, whatever the options say.
     head_bytes: u64,
 }
@@ -110,6 +112,7 @@ impl Journal {
             next: None,
             buffer: Vec::new(),
             head_bytes: head.len() as u64,
+            next_head_bytes: 0,
             head: Vec::new(),
         };
         let progress = Arc::new(Progress::default());
@@ -238,6 +241,8 @@ impl Shared {
                 let first = ledger.take_log(&mut files.buffer, durable);
                 files.old.push((files.number, first));
                 ledger.begin_segment(self.clock.now());
+                ledger.take_log(&mut files.head, durable);
+                files.next_head_bytes = files.head.len();
             }
             let out = if is_full { &mut files.head } else { &mut files.buffer };
             ledger.take_log(out, durable)
@@ -267,13 +272,18 @@ impl Shared {
         };
         // Kept for another try if the write fails.
         files.next = Some(Arc::clone(&file));
-        file.write_at(0, &files.head)?;
+        // The head before everything else: what stands behind one that isn't whole is damage.
+        let (head, rest) = files.head.split_at_checked(files.next_head_bytes).unwrap_or((&files.head, &[]));
+        file.write_at(0, head)?;
         if self.options.durability == Durability::Power {
             file.sync()?;
         }
+        if !rest.is_empty() {
+            file.write_at(head.len() as u64, rest)?;
+        }
         files.next = None;
         files.at = files.head.len() as u64;
-        files.head_bytes = files.at;
+        files.head_bytes = files.next_head_bytes as u64;
         files.head.clear();
         files.head.shrink_to(1 << 20);
         (files.file, files.number) = (file, number);
