@@ -150,6 +150,28 @@ impl Gateway {
         assert!(status.success(), "the gateway ended with {status}; its log says:\n{}", self.log());
     }
 
+    /// Kills it, as nothing can be prepared for, and waits for its end.
+    ///
+    /// # Panics
+    /// When it can't be killed.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("a child can be killed");
+        self.process.wait().expect("a child can be waited for");
+    }
+
+    /// Starts another gateway on the same file and data, which must not run beside this one: whether it ended as well as a
+    /// program can, and what it printed.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn second(&self) -> (bool, String) {
+        let from = self.log().len();
+        let mut other = spawn(&self.folder, &self.launch);
+        let status = other.wait().expect("a child can be waited for");
+        (status.success(), self.log().get(from..).unwrap_or_default().to_owned())
+    }
+
     /// Starts a gateway that has stopped anew, on the same file and data.
     ///
     /// # Panics

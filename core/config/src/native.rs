@@ -156,16 +156,6 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
             item.word(load, &[("process", Durability::Process), ("power", Durability::Power)])
     {
         host.durability = durability;
-        if durability == Durability::Power {
-            let message = "this version keeps no journal yet: balances are written behind, and a loss of power can lose the last of them";
-            item.say(
-                load,
-                Severity::Warning,
-                "not_used_yet",
-                message,
-                "write `process`, or wait for a later version",
-            );
-        }
     }
     for (key, setting) in [
         ("store_models", &mut host.store_model_in_db),

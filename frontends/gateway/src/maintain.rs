@@ -86,9 +86,11 @@ mod tests {
     use crate::store::KeyRef;
     use crate::{Gateway, Options};
 
-    async fn node(dir: &std::path::Path) -> Gateway {
+    /// One of several on the same database, with a data directory of its own.
+    async fn node(dir: &std::path::Path, name: &str) -> Gateway {
         let options = Options {
-            data_dir: Some(dir.to_owned()),
+            data_dir: Some(dir.join(name)),
+            database: Some(dir.join("shared.db").display().to_string()),
             variables: std::sync::Arc::new(|name| {
                 (name == "SLUICEGATE_MASTER_SECRET").then(|| "m".repeat(32))
             }),
@@ -100,7 +102,7 @@ mod tests {
     #[tokio::test]
     async fn what_another_node_changes_is_taken_up() {
         let dir = tempfile::tempdir().unwrap();
-        let (a, b) = (node(dir.path()).await, node(dir.path()).await);
+        let (a, b) = (node(dir.path(), "a").await, node(dir.path(), "b").await);
         // Only what the test itself asks for.
         a.inner.maintenance.abort();
         b.inner.maintenance.abort();
@@ -140,7 +142,7 @@ mod tests {
     #[tokio::test]
     async fn the_task_ends_with_its_gateway() {
         let dir = tempfile::tempdir().unwrap();
-        let node = node(dir.path()).await;
+        let node = node(dir.path(), "a").await;
         node.shutdown().await;
         for _ in 0..100 {
             tokio::task::yield_now().await;

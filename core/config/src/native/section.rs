@@ -150,7 +150,7 @@ pub(crate) static SERVER: Section = Section {
         key(
             "durability",
             Kind::Word(&["process", "power"]),
-            "What the journal survives. Default process; power is not yet used.",
+            "What the journal survives before a call goes on: process, its end by any signal; power, the loss of power too, for which calls wait for the disk. Default process.",
         ),
         key(
             "dangerously_permit_weak_or_unset_master_key",

@@ -67,7 +67,8 @@ impl Sqlite {
             .foreign_keys(true)
             .page_size(PAGE_BYTES)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
+            // A commit that a loss of power undoes would leave a gap to the journal, whose old segments are gone.
+            .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5));
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
