@@ -388,8 +388,11 @@ impl Gateway {
         while self.inner.under_way.load(Ordering::Acquire) > 0 && tokio::time::Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        if let Err(error) = self.inner.records.close().await {
-            tracing::error!(%error, "usage records are lost");
+        match self.inner.records.close().await {
+            Ok(()) => self.inner.records.retire(),
+            Err(error) => {
+                tracing::error!(%error, "usage records aren't in the database")
+            }
         }
         self.inner.store.close().await;
     }

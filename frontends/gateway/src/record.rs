@@ -113,6 +113,15 @@ impl RecordWriter {
         journal.durable(written).await
     }
 
+    /// Leaves little to read for the next start. Everything must be in the database.
+    pub fn retire(&self) {
+        if let Some(journal) = &self.journal
+            && let Err(error) = journal.retire()
+        {
+            tracing::warn!(%error, "the next start has more of the journal to read");
+        }
+    }
+
     /// Waits until what was written up to this number is as safe as it must be before a caller learns of it.
     pub fn settled(&self, number: u64) -> impl Future<Output = ()> + Send + 'static {
         let journal = self.journal.clone();
@@ -292,7 +301,7 @@ impl Shared {
         if left > 0 {
             tracing::error!(
                 records = left,
-                "the database takes no usage records, and the gateway closes: they are lost"
+                "the database takes no usage records, and the gateway closes: without a journal they are lost"
             );
         }
         for closer in std::mem::take(&mut queue.closers).into_iter().chain(std::mem::take(&mut queue.waiters))

@@ -164,7 +164,7 @@ impl Journal {
     pub fn commit(&self) -> Result<u64> {
         let shared = &*self.shared;
         let mut files = shared.files.lock();
-        let done = shared.write(&mut files);
+        let done = shared.write(&mut files, false);
         shared.failing.store(done.is_err(), Ordering::Release);
         let written = done.map_err(|why| unwritten(&why))?;
         drop(files);
@@ -217,6 +217,20 @@ impl Journal {
         self.shared.tidy(position).map_err(|why| unwritten(&why))
     }
 
+    /// The database has everything: begins a segment that holds only what is open, and removes the others, so that the
+    /// next start has little to read. For a gateway that stops. Blocks for the disk.
+    ///
+    /// # Errors
+    /// `Store` when the disk can't be written; then the next start reads more.
+    pub fn retire(&self) -> Result<()> {
+        let shared = &*self.shared;
+        let written = {
+            let mut files = shared.files.lock();
+            shared.write(&mut files, true)
+        };
+        self.checkpointed(written.map_err(|why| unwritten(&why))?)
+    }
+
     /// Bytes and events so far, for people: the segment's number, its length, older segments, the number of the next event.
     pub fn extent(&self) -> (u64, u64, usize, u64) {
         let files = self.shared.files.lock();
@@ -231,9 +245,11 @@ impl Drop for Shared {
 }
 
 impl Shared {
-    fn write(&self, files: &mut Files) -> std::io::Result<u64> {
+    /// Writes what was logged; into a new segment when this one is full, or is to be left.
+    fn write(&self, files: &mut Files, leave: bool) -> std::io::Result<u64> {
         let room = self.options.segment_bytes.max(files.head_bytes.saturating_mul(4));
-        let is_full = files.at.saturating_add(files.buffer.len() as u64) >= room;
+        let is_full =
+            leave || files.at.saturating_add(files.buffer.len() as u64) >= room || !files.head.is_empty();
         let durable = self.progress.durable();
         let next = {
             let mut ledger = self.ledger.lock();
