@@ -21,3 +21,6 @@ pub use recover::{Found, Opening, Reading, journal_id, merge, open, read};
 pub use write::{Journal, JournalOptions};
 
 pub use sluicegate_config::Durability;
+
+#[cfg(test)]
+mod tests;

@@ -218,7 +218,7 @@ fn damaged(file: &str, flaw: &Flaw) -> Error {
         }
     };
     let message = format!(
-        "{what}. Nothing was changed. Bring back the data directory and the database of the same time, or run `sluicegate ledger repair`, which keeps all that can be read and says what is missing"
+        "{what}. Nothing was changed. Bring back the data directory and the database of the same time; or move the folder away, and what only it knew is lost: the calls under way when the gateway ended, and what was settled since the database was last written"
     );
     Error::new(ErrorKind::Store, message)
 }
