@@ -56,14 +56,17 @@ pub fn read(segment: &[u8], at: usize) -> Read<'_> {
 
 /// The next whole frame at or after `at`, wherever it begins: its place and its payload. For what is behind damage.
 pub fn find(segment: &[u8], at: usize) -> Option<(usize, &[u8])> {
-    // BOUND: the segment's length. Zeros are skipped fast, and few other places look like a frame.
-    (at..segment.len()).find_map(|at| match segment.get(at..at + 4)? {
-        [0, 0, 0, 0] => None,
-        _ => match read(segment, at) {
-            Read::Frame(payload, _) => Some((at, payload)),
-            _ => None,
-        },
-    })
+    let mut at = at;
+    // BOUND: the segment's length. Few places look like a frame.
+    loop {
+        // A length is never 0, so one of its four bytes isn't: what is empty is skipped at once.
+        let empty = segment.get(at..)?.iter().position(|byte| *byte != 0)?;
+        at += empty.saturating_sub(3);
+        if let Read::Frame(payload, _) = read(segment, at) {
+            return Some((at, payload));
+        }
+        at += 1;
+    }
 }
 
 fn checksum(len: [u8; 4], payload: &[u8]) -> u32 {

@@ -180,6 +180,17 @@ fn salvaging_reads_on_and_counts_what_is_missing() {
 }
 
 #[test]
+fn a_frame_is_found_behind_zeros_whatever_its_length() {
+    for len in [1, 255, 256, 4_096, 65_536] {
+        let mut bytes = vec![0; 100];
+        frame::put(&mut bytes, |out| out.resize(out.len() + len, 7));
+        let found = frame::find(&bytes, 3).map(|(at, payload)| (at, payload.len()));
+        assert_eq!(found, Some((100, len)));
+    }
+    assert_eq!(frame::find(&[0; 50], 0), None);
+}
+
+#[test]
 fn gaps_and_foreign_segments_are_refused() {
     let head =
         |journal| segment(60, &[Event::Segment { journal: JournalId(journal), at: at(5) }, Event::Ready]);

@@ -44,6 +44,8 @@ pub(super) struct Shared {
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     options: JournalOptions,
+    /// One tidies at a time: what it found gone must be what it removes. Taken before `files`.
+    tidying: Mutex<()>,
     // Taken before the ledger's lock, never while that is held.
     files: Mutex<Files>,
     progress: Arc<Progress>,
@@ -123,6 +125,7 @@ impl Journal {
             disk,
             clock,
             options,
+            tidying: Mutex::new(()),
             files: Mutex::new(files),
             progress: Arc::clone(&progress),
             failing: AtomicBool::new(false),
@@ -313,21 +316,18 @@ impl Shared {
     }
 
     fn tidy(&self, position: u64) -> std::io::Result<()> {
-        let (file, written, gone, wants_next, number) = {
-            let files = self.files.lock();
+        let _alone = self.tidying.lock();
+        let (file, written, gone) = {
+            let mut files = self.files.lock();
             // One that couldn't be left yet stands among the old ones and is still written.
             let is_gone = |(number, after): &&(u64, u64)| *after <= position && *number < files.number;
             let gone = files.old.iter().take_while(is_gone).count();
-            let wants_next = files.next.is_none() && files.at > self.options.segment_bytes / 2;
-            (Arc::clone(&files.file), files.written, gone, wants_next, files.number)
-        };
-        if wants_next {
-            let next = self.make(number + 1)?;
-            let mut files = self.files.lock();
-            if files.number == number && files.next.is_none() {
-                files.next = Some(next);
+            if files.next.is_none() && files.at > self.options.segment_bytes / 2 {
+                // Under the lock, seldom as it is: a commit that turned meanwhile would find its new segment emptied.
+                files.next = Some(self.make(files.number + 1)?);
             }
-        }
+            (Arc::clone(&files.file), files.written, gone)
+        };
         if gone == 0 {
             return Ok(());
         }
