@@ -67,7 +67,7 @@ impl Admin {
         if !self.0.host.stores_models() {
             return Err(Error::new(
                 ErrorKind::Forbidden,
-                "models are kept to the configuration file here: declare the channel there, or set `store_models` (in a LiteLLM file `store_model_in_db`)",
+                "models are kept to the configuration file here: declare the channel there, or set `store_models` (in a LiteLLM file `store_model_in_db`), or STORE_MODEL_IN_DB=true",
             ));
         }
         let now = self.now();
