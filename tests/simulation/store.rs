@@ -31,15 +31,6 @@ impl SimStore {
     }
 }
 
-pub fn key_of(balance: &Balance) -> CounterKey {
-    CounterKey {
-        scope: balance.scope.clone(),
-        metric: balance.metric,
-        window: balance.window,
-        model: balance.model.clone(),
-    }
-}
-
 #[async_trait::async_trait]
 impl RecordStore for SimStore {
     async fn append(
@@ -58,7 +49,7 @@ impl RecordStore for SimStore {
                 tables.records.entry(record.call.to_string()).or_insert_with(|| record.clone());
             }
             for balance in balances {
-                tables.balances.insert((key_of(balance), balance.window_start), balance.clone());
+                tables.balances.insert((balance.key(), balance.window_start), balance.clone());
             }
             if let Some(Checkpoint { journal, position }) = checkpoint {
                 tables.positions.insert(journal, position);

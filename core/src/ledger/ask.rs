@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::ids::CallId;
+use crate::journal::CounterKey;
 use crate::limit::{Limit, Metric, Scope, ScopeKind};
 use crate::time::Timestamp;
 
@@ -196,4 +197,16 @@ pub struct Balance {
     pub settled: i64,
     /// What is held in it.
     pub held: i64,
+}
+
+impl Balance {
+    /// Whose counter it is, across processes.
+    pub fn key(&self) -> CounterKey {
+        CounterKey {
+            scope: self.scope.clone(),
+            metric: self.metric,
+            window: self.window,
+            model: self.model.clone(),
+        }
+    }
 }

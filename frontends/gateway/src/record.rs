@@ -18,7 +18,7 @@ use crate::journal::{self, Journal};
 /// Records are written at the latest this long after their call.
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
 /// So many are written in one transaction at most.
-const BATCH: usize = 2_000;
+pub(crate) const BATCH: usize = 2_000;
 /// After a failed write, the pause before the next; doubles up to `RETRY_MAX`.
 const RETRY: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(5);

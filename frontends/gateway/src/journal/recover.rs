@@ -10,9 +10,7 @@ use sluicegate_core::ports::{Checkpoint, RecordStore};
 use sluicegate_core::{Clock, Error, ErrorKind, Result, Timestamp, UsageRecord};
 
 use super::{Disk, Journal, JournalOptions};
-
-/// Records of one transaction.
-const BATCH: usize = 2_000;
+use crate::record::BATCH;
 
 /// A journal that was read.
 #[derive(Debug)]
@@ -165,15 +163,9 @@ pub fn read(disk: &dyn Disk, from: u64, salvage: bool) -> Result<Reading> {
 /// Adds to the stored balances what the journal settled since. Returns all balances, without what was held (the journal
 /// lists it), and those of them that changed.
 pub fn merge(stored: Vec<Balance>, settled: &[(CounterKey, Timestamp, i64)]) -> (Vec<Balance>, Vec<Balance>) {
-    let key_of = |balance: &Balance| CounterKey {
-        scope: balance.scope.clone(),
-        metric: balance.metric,
-        window: balance.window,
-        model: balance.model.clone(),
-    };
     let mut all: Vec<Balance> = stored.into_iter().map(|balance| Balance { held: 0, ..balance }).collect();
     let mut index: HashMap<(CounterKey, Timestamp), usize> =
-        all.iter().enumerate().map(|(at, balance)| ((key_of(balance), balance.window_start), at)).collect();
+        all.iter().enumerate().map(|(at, balance)| ((balance.key(), balance.window_start), at)).collect();
     let mut changed = Vec::new();
     for (key, start, amount) in settled {
         let at = *index.entry((key.clone(), *start)).or_insert_with(|| {
