@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::ids::{ChannelId, ModelName};
 use crate::journal::JournalId;
 use crate::ledger::Balance;
-use crate::record::UsageRecord;
+use crate::record::RecordEntry;
 use crate::tenant::{Caller, Preference};
 use crate::time::Timestamp;
 
@@ -119,7 +119,7 @@ pub trait RecordStore: Send + Sync {
     /// `Store` when nothing was written; the caller keeps the batch and tries again.
     async fn append(
         &self,
-        records: &[UsageRecord],
+        records: &[RecordEntry],
         balances: &[Balance],
         checkpoint: Option<Checkpoint>,
     ) -> Result<()>;

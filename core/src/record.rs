@@ -62,6 +62,46 @@ pub struct UsageRecord {
     pub replay: ReplayFacts,
 }
 
+/// A record and its JSON, which is made once for all who keep it: the journal and the database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordEntry {
+    record: Box<UsageRecord>,
+    json: String,
+}
+
+impl RecordEntry {
+    /// A record read from this JSON.
+    ///
+    /// # Errors
+    /// When it isn't the JSON of a record.
+    pub fn read(json: &[u8]) -> serde_json::Result<Self> {
+        let record = serde_json::from_slice(json)?;
+        // INVARIANT: what serde_json has read is UTF-8.
+        Ok(Self { record, json: String::from_utf8_lossy(json).into_owned() })
+    }
+
+    /// Its JSON.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+}
+
+impl From<UsageRecord> for RecordEntry {
+    fn from(record: UsageRecord) -> Self {
+        // INVARIANT: a record is strings and numbers, which always serialize.
+        let json = serde_json::to_string(&record).unwrap_or_default();
+        Self { record: Box::new(record), json }
+    }
+}
+
+impl std::ops::Deref for RecordEntry {
+    type Target = UsageRecord;
+
+    fn deref(&self) -> &UsageRecord {
+        &self.record
+    }
+}
+
 /// One attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptRecord {

@@ -10,7 +10,8 @@ use sluicegate::core::engine::{Admission, BoundCaller, Next};
 use sluicegate::core::journal::JournalId;
 use sluicegate::core::ports::RecordStore as _;
 use sluicegate::core::{
-    Call, Clock, Engine, Format, Metric, Mode, Outcome, OutcomeClass, Timestamp, Usage, UsageRecord,
+    Call, Clock, Engine, Format, Metric, Mode, Outcome, OutcomeClass, RecordEntry, Timestamp, Usage,
+    UsageRecord,
 };
 use sluicegate::journal::{self, Batch, Disk, Durability, Journal, JournalOptions, Opening};
 
@@ -42,7 +43,7 @@ pub struct Node {
     pub engine: Engine,
     pub callers: Vec<Arc<BoundCaller>>,
     journal: Journal,
-    queue: Vec<UsageRecord>,
+    queue: Vec<RecordEntry>,
     /// Taken for the database, which doesn't have it yet.
     batch: Batch,
     flights: Vec<Flight>,
@@ -241,12 +242,15 @@ impl History {
         self.push(node, record);
     }
 
-    /// As the gateway does: queued, then logged, then written.
+    /// As the gateway does: logged and queued under one lock, then written.
     fn push(&mut self, node: &mut Node, record: UsageRecord) {
         let call = record.call.to_string();
-        let json = serde_json::to_vec(&record).unwrap();
-        node.queue.push(record.clone());
-        node.engine.ledger().log_record(&json);
+        let entry = RecordEntry::from(record.clone());
+        {
+            let mut ledger = node.engine.ledger();
+            ledger.log_record(entry.json().as_bytes());
+            node.queue.push(entry);
+        }
         self.ended.insert(call.clone());
         if self.commit(node) {
             self.confirmed.insert(call);

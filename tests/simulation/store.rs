@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use sluicegate::core::journal::{CounterKey, JournalId};
 use sluicegate::core::ledger::Balance;
 use sluicegate::core::ports::{Checkpoint, RecordStore};
-use sluicegate::core::{Error, ErrorKind, Result, Timestamp, UsageRecord};
+use sluicegate::core::{Error, ErrorKind, RecordEntry, Result, Timestamp, UsageRecord};
 
 use crate::disk::{Operation, SimDisk};
 
@@ -35,7 +35,7 @@ impl SimStore {
 impl RecordStore for SimStore {
     async fn append(
         &self,
-        records: &[UsageRecord],
+        records: &[RecordEntry],
         balances: &[Balance],
         checkpoint: Option<Checkpoint>,
     ) -> Result<()> {
@@ -46,7 +46,7 @@ impl RecordStore for SimStore {
                 return Err(io::Error::other("the database is down"));
             }
             for record in records {
-                tables.records.entry(record.call.to_string()).or_insert_with(|| record.clone());
+                tables.records.entry(record.call.to_string()).or_insert_with(|| UsageRecord::clone(record));
             }
             for balance in balances {
                 tables.balances.insert((balance.key(), balance.window_start), balance.clone());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sluicegate_core::ledger::Balance;
 use sluicegate_core::ports::{Checkpoint, RecordStore};
-use sluicegate_core::{Clock, Engine, Error, ErrorKind, Result, Retry, UsageRecord};
+use sluicegate_core::{Clock, Engine, Error, ErrorKind, RecordEntry, Result, Retry, UsageRecord};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -51,7 +51,7 @@ struct Shared {
 struct Queue {
     // BOUND: no call is taken on when `FULL_AT` wait, so that there are never more than that and the calls under way.
     // None is thrown away: a lost record is a lost charge.
-    records: Vec<UsageRecord>,
+    records: Vec<RecordEntry>,
     /// Taken out of `records` and not written yet.
     writing: usize,
     /// Who waits for the next turn.
@@ -88,11 +88,18 @@ impl RecordWriter {
     /// Queues a record, and writes it to the journal with what its call settled. Returns the number to wait for, where
     /// the journal's writes wait for the disk; see [`Self::settled`].
     pub fn push(&self, record: UsageRecord) -> Option<u64> {
-        let json = self.journal.as_ref().map(|_| serde_json::to_vec(&record).unwrap_or_default());
-        self.queue(record);
-        // Logged once it is queued: what the journal's position leaves behind is in the batch that goes with it.
-        let (journal, json) = (self.journal.as_ref()?, json?);
-        self.engine.ledger().log_record(&json);
+        let entry = RecordEntry::from(record);
+        let Some(journal) = &self.journal else {
+            self.queue(entry);
+            return None;
+        };
+        {
+            // Logged and queued under one lock, which whoever gathers a batch takes first: what the journal's position
+            // leaves behind is in the batch that goes with it.
+            let mut ledger = self.engine.ledger();
+            ledger.log_record(entry.json().as_bytes());
+            self.queue(entry);
+        }
         match journal.commit() {
             Ok(written) => journal.waits().then_some(written),
             // The call is over; that no other is admitted says the rest.
@@ -134,7 +141,7 @@ impl RecordWriter {
         }
     }
 
-    fn queue(&self, record: UsageRecord) {
+    fn queue(&self, record: RecordEntry) {
         let mut queue = self.shared.queue.lock();
         if queue.done {
             tracing::error!(call = %record.call, "a call ended after its gateway was closed: its record is lost");
@@ -326,7 +333,7 @@ impl Shared {
 /// What is being written.
 #[derive(Default)]
 struct Work {
-    records: Vec<UsageRecord>,
+    records: Vec<RecordEntry>,
     /// So many of them are written.
     written: usize,
     balances: Vec<Balance>,
@@ -404,7 +411,7 @@ mod tests {
 
     #[async_trait::async_trait]
     impl RecordStore for Base {
-        async fn append(&self, records: &[UsageRecord], _: &[Balance], _: Option<Checkpoint>) -> Result<()> {
+        async fn append(&self, records: &[RecordEntry], _: &[Balance], _: Option<Checkpoint>) -> Result<()> {
             let mood = *self.mood.lock();
             match mood {
                 Mood::Well => self.written.lock().extend(records.iter().map(|it| it.call.to_string())),

@@ -11,7 +11,7 @@ use sluicegate::core::ledger::Balance;
 use sluicegate::core::record::{AttemptRecord, ReplayFacts};
 use sluicegate::core::{
     ApiKey, ErrorKind, Group, KeyId, Limit, Membership, Metric, ModelAccess, Organization, OutcomeClass,
-    Retry, Role, Scope, ScopeKind, Timestamp, Usage, UsageRecord, UsageSource, User, Window,
+    RecordEntry, Retry, Role, Scope, ScopeKind, Timestamp, Usage, UsageRecord, UsageSource, User, Window,
 };
 use sluicegate::credential::KeyHash;
 use sluicegate::store::{
@@ -478,6 +478,10 @@ fn attempt(channel: &str, started_at: i64, input: u64, output: u64, spend: i64) 
     }
 }
 
+fn entries(records: &[UsageRecord]) -> Vec<RecordEntry> {
+    records.iter().cloned().map(RecordEntry::from).collect()
+}
+
 fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Option<&str>) -> UsageRecord {
     let attempt = attempt("c1", started_at, 10, 5, 100);
     UsageRecord {
@@ -509,9 +513,9 @@ async fn total(store: &dyn Store) -> Sums {
 
 async fn records_are_appended_once(store: Arc<dyn Store>) {
     let (a, b) = (record("a", NEW_YEAR, "k1", None, None), record("b", NEW_YEAR + 1, "k1", None, None));
-    store.append(&[a.clone(), a.clone()], &[], None).await.unwrap();
-    store.append(&[a.clone(), b.clone()], &[], None).await.unwrap();
-    store.append(&[b.clone(), a.clone()], &[], None).await.unwrap();
+    store.append(&entries(&[a.clone(), a.clone()]), &[], None).await.unwrap();
+    store.append(&entries(&[a.clone(), b.clone()]), &[], None).await.unwrap();
+    store.append(&entries(&[b.clone(), a.clone()]), &[], None).await.unwrap();
     store.append(&[], &[], None).await.unwrap();
     let listed = store.records(&RecordFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
     assert_eq!((listed.total, listed.items), (2, vec![b, a]));
@@ -527,7 +531,7 @@ async fn records_are_appended_once(store: Arc<dyn Store>) {
     let tasks: Vec<_> = (0..4)
         .map(|_| {
             let (store, many) = (Arc::clone(&store), many.clone());
-            tokio::spawn(async move { store.append(&many, &[], None).await.unwrap() })
+            tokio::spawn(async move { store.append(&entries(&many), &[], None).await.unwrap() })
         })
         .collect();
     for task in tasks {
@@ -544,7 +548,7 @@ async fn daily_sums_follow_attempts_and_zone(store: Arc<dyn Store>) {
     let mut refused = record("refused", NEW_YEAR, "k1", Some("g1"), Some("u1"));
     refused.attempts.clear();
     refused.outcome = OutcomeClass::RateLimited;
-    store.append(&[long, refused], &[], None).await.unwrap();
+    store.append(&entries(&[long, refused]), &[], None).await.unwrap();
     let by = [Dimension::Day, Dimension::Channel];
     let rows = store.daily(&RecordFilter::default(), &Reach::ALL, &by, Page::default()).await.unwrap();
     let shown: Vec<_> = rows
@@ -581,7 +585,7 @@ async fn usage_is_summed_by_owner_and_time(store: Arc<dyn Store>) {
         record("d", NEW_YEAR + 62_000, "k3", None, Some("u1")),
     ];
     records[3].model = "m2".into();
-    store.append(&records, &[], None).await.unwrap();
+    store.append(&entries(&records), &[], None).await.unwrap();
     let today = Since::Day("2026-01-01".parse().unwrap());
     let minute = Since::Instant(at(NEW_YEAR + 60_000));
     let user = |ungrouped| Owner::User { user: "u1".into(), ungrouped };
@@ -666,7 +670,7 @@ async fn balances_are_replaced_and_restored(store: Arc<dyn Store>) {
     ];
     store.append(&[], &first, None).await.unwrap();
     let twice = [balance("a", Window::Day, DAY, 4, 0), balance("a", Window::Day, DAY, 5, 6)];
-    store.append(&[record("r", 0, "k", None, None)], &twice, None).await.unwrap();
+    store.append(&entries(&[record("r", 0, "k", None, None)]), &twice, None).await.unwrap();
     let mut stored = store.balances().await.unwrap();
     let mut want = first.to_vec();
     want[1] = balance("a", Window::Day, DAY, 5, 6);
@@ -729,7 +733,10 @@ async fn text_of_any_kind_is_kept(store: Arc<dyn Store>) {
     let mut odd = record("odd", NEW_YEAR, "k", None, None);
     odd.model = "m\0x".into();
     odd.customer = Some("\0".to_owned());
-    store.append(&[odd.clone(), record("even", NEW_YEAR, "k", None, None)], &[], None).await.unwrap();
+    store
+        .append(&entries(&[odd.clone(), record("even", NEW_YEAR, "k", None, None)]), &[], None)
+        .await
+        .unwrap();
     assert_eq!(total(&*store).await.requests, 2);
     let found = store
         .records(
@@ -755,7 +762,7 @@ async fn a_batch_of_any_size_is_stored(store: Arc<dyn Store>) {
         })
         .collect();
     let balances: Vec<Balance> = (0..150).map(|n| balance(&format!("g{n}"), Window::Day, 0, n, 0)).collect();
-    store.append(&records, &balances, None).await.unwrap();
+    store.append(&entries(&records), &balances, None).await.unwrap();
     assert_eq!(total(&*store).await.requests, 333);
     assert_eq!(store.balances().await.unwrap().len(), 150);
     let ids: Vec<String> = (0..1_200).map(|n| format!("k{n}")).collect();
@@ -775,7 +782,7 @@ async fn old_records_are_forgotten_and_their_sums_stay(store: Arc<dyn Store>) {
         balance("g", Window::RollingMs(60 * 86_400_000), NEW_YEAR - DAY, 1, 0),
         balance("g", Window::RollingMs(18_000_000), NEW_YEAR, 1, 0),
     ];
-    store.append(&records, &balances, None).await.unwrap();
+    store.append(&entries(&records), &balances, None).await.unwrap();
     // A record, a day, a minute and a few hours are over; a month and sixty days aren't.
     assert_eq!(store.prune(at(NEW_YEAR + 1), at(NEW_YEAR + DAY + 3 * 3_600_000)).await.unwrap(), 4);
     let left = store.records(&RecordFilter::default(), &Reach::ALL, Page::default()).await.unwrap();

@@ -4,13 +4,13 @@ use parking_lot::Mutex;
 use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::{Balance, Ledger};
 use sluicegate_core::ports::Checkpoint;
-use sluicegate_core::{Timestamp, UsageRecord};
+use sluicegate_core::{RecordEntry, Timestamp};
 
 /// Records, the balances that changed, and the position of the journal that both have reached.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The records, in order.
-    pub records: Vec<UsageRecord>,
+    pub records: Vec<RecordEntry>,
     /// Balances as absolute values.
     pub balances: Vec<Balance>,
     /// The position; none without a journal, or when there is nothing to write.
@@ -23,7 +23,7 @@ pub fn gather(
     ledger: &Mutex<Ledger>,
     journal: Option<JournalId>,
     now: Timestamp,
-    records: impl FnOnce() -> Vec<UsageRecord>,
+    records: impl FnOnce() -> Vec<RecordEntry>,
 ) -> Batch {
     let (balances, position) = {
         let mut ledger = ledger.lock();

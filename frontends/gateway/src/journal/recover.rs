@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use sluicegate_core::journal::{CounterKey, Flaw, JournalId, Recovered, Replay, SegmentEnd};
 use sluicegate_core::ledger::{Balance, Ledger};
 use sluicegate_core::ports::{Checkpoint, RecordStore};
-use sluicegate_core::{Clock, Error, ErrorKind, Result, Timestamp, UsageRecord};
+use sluicegate_core::{Clock, Error, ErrorKind, RecordEntry, Result, Timestamp};
 
 use super::{Disk, Journal, JournalOptions};
 use crate::record::BATCH;
@@ -18,7 +18,7 @@ pub struct Reading {
     /// What it said.
     pub recovered: Recovered,
     /// The usage records that aren't in the database, in order.
-    pub records: Vec<UsageRecord>,
+    pub records: Vec<RecordEntry>,
     /// The segments that were read: what they say is elsewhere once the recovery is over.
     pub segments: Vec<u64>,
     /// Segments of which some bytes are no event, with how many: torn ends, or what a repair couldn't read.
@@ -138,7 +138,7 @@ pub fn read(disk: &dyn Disk, from: u64, salvage: bool) -> Result<Reading> {
     let (mut records, mut lost, mut odd) = (Vec::new(), Vec::new(), None);
     for number in &segments {
         let bytes = disk.read(*number).map_err(|why| unread(&why))?;
-        let mut record = |json: &[u8]| match serde_json::from_slice::<UsageRecord>(json) {
+        let mut record = |json: &[u8]| match RecordEntry::read(json) {
             Ok(record) => records.push(record),
             Err(why) => odd = Some(why.to_string()),
         };

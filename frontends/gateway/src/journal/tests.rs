@@ -7,7 +7,7 @@ use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::{Amounts, Ask, Balance, Ledger, Reserve};
 use sluicegate_core::ports::{Checkpoint, RecordStore};
 use sluicegate_core::{
-    CallId, Clock, Limit, Metric, Result, Scope, ScopeKind, ScopeLimits, Timestamp, UsageRecord, Window,
+    CallId, Clock, Limit, Metric, RecordEntry, Result, Scope, ScopeKind, ScopeLimits, Timestamp, Window,
 };
 
 use super::*;
@@ -18,7 +18,7 @@ struct Empty;
 
 #[async_trait]
 impl RecordStore for Empty {
-    async fn append(&self, _: &[UsageRecord], _: &[Balance], _: Option<Checkpoint>) -> Result<()> {
+    async fn append(&self, _: &[RecordEntry], _: &[Balance], _: Option<Checkpoint>) -> Result<()> {
         Ok(())
     }
 

@@ -19,8 +19,8 @@ use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::Balance;
 use sluicegate_core::ports::{Checkpoint, RecordStore};
 use sluicegate_core::{
-    Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization, OrganizationId, Result, Timestamp,
-    UsageRecord, User, UserId,
+    Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization, OrganizationId, RecordEntry,
+    Result, Timestamp, UsageRecord, User, UserId,
 };
 
 use super::{
@@ -178,7 +178,7 @@ impl Where {
 impl RecordStore for SqlStore {
     async fn append(
         &self,
-        records: &[UsageRecord],
+        records: &[RecordEntry],
         balances: &[Balance],
         checkpoint: Option<Checkpoint>,
     ) -> Result<()> {

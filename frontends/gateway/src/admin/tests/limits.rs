@@ -1,11 +1,11 @@
 //! Limits that come, go and change while calls are made.
 
 use sluicegate_core::record::{AttemptRecord, ReplayFacts};
-use sluicegate_core::{OutcomeClass, Usage, UsageRecord, UsageSource};
+use sluicegate_core::{OutcomeClass, RecordEntry, Usage, UsageRecord, UsageSource};
 
 use super::*;
 
-fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Option<&str>) -> UsageRecord {
+fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Option<&str>) -> RecordEntry {
     let usage = Usage { input_uncached: 10, output_visible: 5, ..Usage::default() };
     let attempt = AttemptRecord {
         channel: "c".into(),
@@ -24,7 +24,7 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
         usage_source: UsageSource::Reported,
         held: false,
     };
-    UsageRecord {
+    RecordEntry::from(UsageRecord {
         call: call.into(),
         started_at: Timestamp::from_ms(started_at),
         ended_at: Timestamp::from_ms(started_at),
@@ -44,7 +44,7 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
         spend: 100,
         usage,
         replay: ReplayFacts::default(),
-    }
+    })
 }
 
 /// Calls of `k1` (group `g1`, user `u1`) last month, yesterday, an hour ago, and in this minute; one of `k2` now; one of

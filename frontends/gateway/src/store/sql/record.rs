@@ -9,7 +9,7 @@ use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::Balance;
 use sluicegate_core::ports::Checkpoint;
 use sluicegate_core::{
-    Metric, ModelName, OutcomeClass, Result, Scope, ScopeKind, Timestamp, Usage, UsageRecord, Window,
+    Metric, ModelName, OutcomeClass, RecordEntry, Result, Scope, ScopeKind, Timestamp, Usage, Window,
 };
 
 use super::row::{Value, to_json};
@@ -26,7 +26,7 @@ type DailyKey<'a> = (Arc<str>, [&'a str; 6]);
 impl SqlStore {
     pub(super) async fn append_batch(
         &self,
-        records: &[UsageRecord],
+        records: &[RecordEntry],
         balances: &[Balance],
         checkpoint: Option<Checkpoint>,
     ) -> Result<()> {
@@ -217,7 +217,7 @@ const BALANCE_KEY: usize = 6;
 async fn insert_records(
     dialect: Dialect,
     session: &mut dyn Session,
-    records: &[UsageRecord],
+    records: &[RecordEntry],
 ) -> Result<bool> {
     let mut rest = records;
     while let Some((chunk, after)) = chunk(rest) {
@@ -234,7 +234,7 @@ async fn insert_records(
 async fn insert_new_records(
     dialect: Dialect,
     session: &mut dyn Session,
-    records: &[UsageRecord],
+    records: &[RecordEntry],
     new: &mut HashSet<String>,
 ) -> Result<()> {
     let mut rest = records;
@@ -248,7 +248,7 @@ async fn insert_new_records(
     Ok(())
 }
 
-fn record_args(records: &[UsageRecord]) -> Result<Vec<Value>> {
+fn record_args(records: &[RecordEntry]) -> Result<Vec<Value>> {
     let mut args = Vec::with_capacity(records.len() * RECORD.len());
     for record in records {
         args.extend::<[Value; 13]>([
@@ -264,7 +264,7 @@ fn record_args(records: &[UsageRecord]) -> Result<Vec<Value>> {
             count(record.usage.input_tokens()).into(),
             count(record.usage.output_tokens()).into(),
             record.spend.into(),
-            to_json(record)?.into(),
+            record.json().into(),
         ]);
     }
     Ok(args)
@@ -342,7 +342,7 @@ async fn insert_balances(dialect: Dialect, session: &mut dyn Session, balances: 
 /// Daily sums of these records: tokens and money on the day and at the channel of each attempt, the call itself on the
 /// day that it came in, at the channel that was tried last.
 fn derive<'a>(
-    records: impl Iterator<Item = &'a UsageRecord>,
+    records: impl Iterator<Item = &'a RecordEntry>,
     zone: &TimeZone,
 ) -> BTreeMap<DailyKey<'a>, Sums> {
     let mut sums: BTreeMap<DailyKey<'a>, Sums> = BTreeMap::new();
