@@ -49,6 +49,13 @@ macro_rules! id {
             }
         }
 
+        impl From<&$name> for Arc<str> {
+            /// The name, without copying it.
+            fn from(name: &$name) -> Self {
+                Arc::clone(&name.0)
+            }
+        }
+
         impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0

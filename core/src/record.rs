@@ -1,6 +1,7 @@
 //! What is written down about a call: enough to bill it, to explain it and to replay its decision.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -62,11 +63,14 @@ pub struct UsageRecord {
     pub replay: ReplayFacts,
 }
 
+/// Most records' JSON is no longer, in bytes.
+const TYPICAL_BYTES: usize = 1_536;
+
 /// A record and its JSON, which is made once for all who keep it: the journal and the database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordEntry {
     record: Box<UsageRecord>,
-    json: String,
+    json: Arc<str>,
 }
 
 impl RecordEntry {
@@ -77,20 +81,22 @@ impl RecordEntry {
     pub fn read(json: &[u8]) -> serde_json::Result<Self> {
         let record = serde_json::from_slice(json)?;
         // INVARIANT: what serde_json has read is UTF-8.
-        Ok(Self { record, json: String::from_utf8_lossy(json).into_owned() })
+        Ok(Self { record, json: String::from_utf8_lossy(json).into() })
     }
 
     /// Its JSON.
-    pub fn json(&self) -> &str {
+    pub fn json(&self) -> &Arc<str> {
         &self.json
     }
 }
 
 impl From<UsageRecord> for RecordEntry {
     fn from(record: UsageRecord) -> Self {
-        // INVARIANT: a record is strings and numbers, which always serialize.
-        let json = serde_json::to_string(&record).unwrap_or_default();
-        Self { record: Box::new(record), json }
+        let mut json = Vec::with_capacity(TYPICAL_BYTES);
+        // INVARIANT: a record is strings and numbers, which always serialize, and as UTF-8.
+        let written = serde_json::to_writer(&mut json, &record).is_ok();
+        let json = String::from_utf8(json).ok().filter(|_| written).unwrap_or_default();
+        Self { record: Box::new(record), json: json.into() }
     }
 }
 

@@ -470,6 +470,11 @@ impl AdminHost for Around {
 }
 
 impl Inner {
+    /// Whether other calls are under way beside the one that asks.
+    pub(crate) fn in_company(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) > 1
+    }
+
     async fn reload_channels(&self) -> Result<()> {
         let mut in_use = self.in_use.lock().await;
         let stored = self.store.channels().await?;

@@ -85,39 +85,28 @@ impl RecordWriter {
         Self { shared, engine, journal }
     }
 
-    /// Queues a record, and writes it to the journal with what its call settled. Returns the number to wait for, where
-    /// the journal's writes wait for the disk; see [`Self::settled`].
-    pub fn push(&self, record: UsageRecord) -> Option<u64> {
+    /// Queues a record, and logs it with what its call settled. Before the caller sees the end of their answer,
+    /// [`Self::settled`] has it written; what nobody waits for is written along with whatever comes next.
+    pub fn push(&self, record: UsageRecord) {
         let entry = RecordEntry::from(record);
-        let Some(journal) = &self.journal else {
-            self.queue(entry);
-            return None;
-        };
-        {
-            // Logged and queued under one lock, which whoever gathers a batch takes first: what the journal's position
-            // leaves behind is in the batch that goes with it.
-            let mut ledger = self.engine.ledger();
-            ledger.log_record(entry.json().as_bytes());
-            self.queue(entry);
+        if self.journal.is_none() {
+            return self.queue(entry);
         }
-        match journal.commit() {
-            Ok(written) => journal.waits().then_some(written),
-            // The call is over; that no other is admitted says the rest.
-            Err(error) => {
-                tracing::error!(%error, "a settled call waits for the journal");
-                None
-            }
-        }
+        // Logged and queued under one lock, which whoever gathers a batch takes first: what the journal's position
+        // leaves behind is in the batch that goes with it.
+        let mut ledger = self.engine.ledger();
+        ledger.log_record(entry.json().as_bytes());
+        self.queue(entry);
     }
 
     /// Writes to the journal what a call that is about to be sent has reserved, and waits for the disk where it must.
+    /// In company, those who can go on now log what they have first, so that one write serves them all.
     ///
     /// # Errors
     /// `Store`: the call must not be sent.
-    pub async fn commit(&self) -> Result<()> {
+    pub async fn commit(&self, in_company: bool) -> Result<()> {
         let Some(journal) = &self.journal else { return Ok(()) };
-        let written = journal.commit()?;
-        journal.durable(written).await
+        write(journal, in_company).await
     }
 
     /// Leaves little to read for the next start. Everything must be in the database.
@@ -129,14 +118,16 @@ impl RecordWriter {
         }
     }
 
-    /// Waits until what was written up to this number is as safe as it must be before a caller learns of it.
-    pub fn settled(&self, number: u64) -> impl Future<Output = ()> + Send + 'static {
+    /// Writes what ended calls have settled, likewise, and waits until it is as safe as it must be before a caller learns
+    /// of it.
+    pub fn settled(&self, in_company: bool) -> impl Future<Output = ()> + Send + 'static {
         let journal = self.journal.clone();
         async move {
+            // The call is over; that no other is admitted says the rest.
             if let Some(journal) = journal
-                && let Err(error) = journal.durable(number).await
+                && let Err(error) = write(&journal, in_company).await
             {
-                tracing::error!(%error, "a settled call may be held after the next start");
+                tracing::error!(%error, "a settled call waits for the journal, and may be held after the next start");
             }
         }
     }
@@ -225,6 +216,15 @@ impl Drop for RecordWriter {
     }
 }
 
+/// Brings what was logged to where it must be.
+async fn write(journal: &Journal, in_company: bool) -> Result<()> {
+    if in_company {
+        tokio::task::yield_now().await;
+    }
+    let written = journal.commit()?;
+    journal.durable(written).await
+}
+
 fn unwritten() -> Error {
     let message = "the database doesn't take usage records at the moment; check it, and try again";
     Error::new(ErrorKind::Store, message).with_retry(Retry::AfterMs(1_000))
@@ -242,11 +242,10 @@ impl Ends {
     /// Brings everything that was logged to where it must be before the database may go ahead of it.
     async fn secure(&self) -> bool {
         let Some(journal) = &self.journal else { return true };
-        let secured = match journal.commit() {
-            Ok(written) => journal.durable(written).await,
-            Err(error) => Err(error),
-        };
-        secured.inspect_err(|error| tracing::error!(%error, "no call is admitted")).is_ok()
+        write(journal, false)
+            .await
+            .inspect_err(|error| tracing::error!(%error, "no call is admitted"))
+            .is_ok()
     }
 
     /// The database has everything before this.

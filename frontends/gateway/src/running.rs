@@ -1,5 +1,6 @@
 //! A call under way: it is finished exactly once, whatever happens to whoever drives it.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -21,8 +22,6 @@ pub(crate) struct Running {
     /// The status that the attempt under way got.
     status: Option<u16>,
     first_byte_at: Option<Timestamp>,
-    /// What the journal wrote last of this call, where somebody must wait for the disk.
-    pub(crate) written: Option<u64>,
 }
 
 impl std::fmt::Debug for Running {
@@ -35,15 +34,7 @@ impl Running {
     pub(crate) fn new(inner: Arc<Inner>, admission: Box<Admission>) -> Self {
         let facts = Facts { id: Some(admission.call().id.clone()), ..Facts::default() };
         inner.under_way.fetch_add(1, Ordering::AcqRel);
-        Self {
-            inner,
-            admission: Some(admission),
-            facts,
-            sent: false,
-            status: None,
-            first_byte_at: None,
-            written: None,
-        }
+        Self { inner, admission: Some(admission), facts, sent: false, status: None, first_byte_at: None }
     }
 
     pub(crate) fn admission(&mut self) -> Option<&mut Admission> {
@@ -126,8 +117,13 @@ impl Running {
         self.facts.remaining = remaining(&self.inner, &admission, now);
         let record = self.inner.engine.finish(admission, error, now);
         self.facts.spend = (!self.facts.unpriced).then_some(record.spend);
-        self.written = self.inner.records.push(record);
+        self.inner.records.push(record);
         self.inner.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// What the end of the answer to a finished call waits for: that what it settled is written.
+    pub(crate) fn settled(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.inner.records.settled(self.inner.in_company())
     }
 
     /// What is left of the caller's own limits, as of now.

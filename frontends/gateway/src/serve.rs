@@ -63,7 +63,7 @@ pub(crate) async fn serve(
         match inner.engine.next(admission, inner.clock.now()) {
             Next::Try(attempt) => {
                 running.begin(&attempt);
-                if let Err(error) = inner.records.commit().await {
+                if let Err(error) = inner.records.commit(inner.in_company()).await {
                     return Err(unwritten(running, error));
                 }
                 let (answer, back) =
@@ -79,7 +79,7 @@ pub(crate) async fn serve(
             }
             Next::Wait(until) => tokio::time::sleep(until_duration(until, inner.clock.now())).await,
             Next::Refill(_) => return Err(Box::new(lost())),
-            Next::Done(failure) => return Err(end_without_answer(inner, running, &failure, last)),
+            Next::Done(failure) => return Err(end_without_answer(inner, running, &failure, last).await),
         }
     }
 }
@@ -161,7 +161,7 @@ pub(crate) fn keepable(mut call: Call) -> Result<Call, Error> {
 }
 
 /// The call is over without an answer: the last upstream's error, or the denial.
-fn end_without_answer(
+async fn end_without_answer(
     inner: &Inner,
     mut running: Running,
     failure: &Failure,
@@ -173,6 +173,7 @@ fn end_without_answer(
         (Failure::Upstream(_), None) => Box::new(lost()),
     };
     running.finish(Some(rejection.error.kind().as_str()));
+    running.settled().await;
     rejection.facts = running.facts.clone();
     rejection
 }
@@ -487,8 +488,8 @@ async fn whole(
     running.finish(None);
     let facts = std::mem::take(&mut running.facts);
     // A stream waits by itself, before its last frames.
-    if let Some(number) = running.written.filter(|_| !streams) {
-        running.inner.records.settled(number).await;
+    if !streams {
+        running.settled().await;
     }
     let body = if streams {
         AnswerBody::Stream(Box::new(AnswerStream::done(running, bridge, out)))

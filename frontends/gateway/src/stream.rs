@@ -30,7 +30,7 @@ pub struct AnswerStream {
     deadline: Option<Pin<Box<Sleep>>>,
     /// The call is over: settled and recorded.
     settled: bool,
-    /// The settlement is on its way to the disk: the last frames wait for it.
+    /// The settlement is being written: the last frames wait for it.
     settling: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Handing on has begun: everything pending goes out before more is read.
     flushing: bool,
@@ -72,9 +72,9 @@ impl AnswerStream {
     }
 
     /// A stream whose call is over and settled: only what is left goes out.
-    pub(crate) fn done(mut running: Running, bridge: Bridge, pending: VecDeque<Bytes>) -> Self {
-        let settling = settling(&mut running);
+    pub(crate) fn done(running: Running, bridge: Bridge, pending: VecDeque<Bytes>) -> Self {
         Self {
+            settling: Some(Box::pin(running.settled())),
             running,
             bridge,
             body: None,
@@ -82,7 +82,6 @@ impl AnswerStream {
             pending_bytes: 0,
             deadline: None,
             settled: true,
-            settling,
             flushing: true,
             idle_turns: 0,
         }
@@ -135,14 +134,8 @@ impl AnswerStream {
         });
         self.running.observe(class, Some(observed), None);
         self.running.finish(error);
-        self.settling = settling(&mut self.running);
+        self.settling = Some(Box::pin(self.running.settled()));
     }
-}
-
-/// What the last bytes of a settled call must wait for, if for anything.
-fn settling(running: &mut Running) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-    let number = running.written.take()?;
-    Some(Box::pin(running.inner.records.settled(number)))
 }
 
 impl Stream for AnswerStream {

@@ -231,7 +231,7 @@ impl Host {
         let step = match inner.engine.next(&mut open.admission, self.now()) {
             Next::Try(attempt) => match self.tried(&open, &attempt) {
                 Ok(tried) => {
-                    if let Err(error) = self.runtime.block_on(inner.records.commit()) {
+                    if let Err(error) = self.runtime.block_on(inner.records.commit(false)) {
                         let outcome = Outcome::failed(OutcomeClass::ClientGone, None);
                         let unsent = Outcome { sent: false, ..outcome };
                         inner.engine.observe(&mut open.admission, &unsent, self.now());
@@ -270,9 +270,8 @@ impl Host {
     /// Writes a record down, as safely as it must be before the host learns of it.
     fn record(&self, record: sluicegate_core::UsageRecord) {
         let records = &self.worker.inner.records;
-        if let Some(number) = records.push(record) {
-            self.runtime.block_on(records.settled(number));
-        }
+        records.push(record);
+        self.runtime.block_on(records.settled(false));
     }
 
     fn keep(&self, id: CallId, open: OpenCall) -> Result<()> {

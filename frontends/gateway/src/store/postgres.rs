@@ -183,6 +183,8 @@ fn bind(
         // QUIRK(postgres): text can't hold the character NUL. One call with such a model name mustn't stop a batch.
         Value::Text(Some(text)) if text.contains('\0') => query.bind(Some(text.replace('\0', "\u{fffd}"))),
         Value::Text(text) => query.bind(text),
+        Value::Shared(text) if text.contains('\0') => query.bind(Some(text.replace('\0', "\u{fffd}"))),
+        Value::Shared(text) => query.bind(text),
     })
 }
 

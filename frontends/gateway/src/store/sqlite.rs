@@ -167,10 +167,12 @@ fn bind(
     args: Vec<Value>,
 ) -> Result<sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>> {
     let mut arguments = sqlx::sqlite::SqliteArguments::default();
+    arguments.reserve(args.len(), 0);
     for value in args {
         match value {
             Value::Int(n) => arguments.add(n).map_err(unencoded)?,
             Value::Text(text) => arguments.add(text).map_err(unencoded)?,
+            Value::Shared(text) => arguments.add(text).map_err(unencoded)?,
         }
     }
     Ok(match sql {

@@ -252,22 +252,30 @@ fn record_args(records: &[RecordEntry]) -> Result<Vec<Value>> {
     let mut args = Vec::with_capacity(records.len() * RECORD.len());
     for record in records {
         args.extend::<[Value; 13]>([
-            record.call.as_str().into(),
+            shared(&record.call),
             record.started_at.as_ms().into(),
-            record.organization.as_str().into(),
-            record.group.as_ref().map(|id| id.as_str()).into(),
-            record.user.as_ref().map(|id| id.as_str()).into(),
-            record.key.as_ref().map(|id| id.as_str()).into(),
-            record.model.as_str().into(),
-            record.attempts.last().map(|attempt| attempt.channel.as_str()).into(),
+            shared(&record.organization),
+            record.group.as_ref().map(<Arc<str>>::from).into(),
+            record.user.as_ref().map(<Arc<str>>::from).into(),
+            record.key.as_ref().map(<Arc<str>>::from).into(),
+            shared(&record.model),
+            record.attempts.last().map(|attempt| <Arc<str>>::from(&attempt.channel)).into(),
             to_json(&record.outcome)?.trim_matches('"').into(),
             count(record.usage.input_tokens()).into(),
             count(record.usage.output_tokens()).into(),
             record.spend.into(),
-            record.json().into(),
+            Arc::clone(record.json()).into(),
         ]);
     }
     Ok(args)
+}
+
+/// A name as an argument, without copying it.
+fn shared<'a, T>(name: &'a T) -> Value
+where
+    Arc<str>: From<&'a T>,
+{
+    Value::Shared(name.into())
 }
 
 async fn insert_daily(

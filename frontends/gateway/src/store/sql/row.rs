@@ -1,5 +1,7 @@
 //! The two types of value that the schema has, and rows of them.
 
+use std::sync::Arc;
+
 use sluicegate_core::{Error, ErrorKind, Result};
 
 /// An argument or a column.
@@ -9,6 +11,20 @@ pub(in crate::store) enum Value {
     Int(Option<i64>),
     /// A text.
     Text(Option<String>),
+    /// A text that others hold, too: only an argument.
+    Shared(Arc<str>),
+}
+
+impl From<Arc<str>> for Value {
+    fn from(text: Arc<str>) -> Self {
+        Value::Shared(text)
+    }
+}
+
+impl From<Option<Arc<str>>> for Value {
+    fn from(text: Option<Arc<str>>) -> Self {
+        text.map_or(Value::Text(None), Value::Shared)
+    }
 }
 
 impl From<i64> for Value {
