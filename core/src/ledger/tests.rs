@@ -202,6 +202,17 @@ fn nothing_fits_a_max_of_zero_or_a_counter_that_is_used_up() {
 }
 
 #[test]
+fn a_lowered_limit_holds_for_who_was_bound_before() {
+    let mut it = Fixture::tenant(vec![Limit::strict(Metric::TotalTokens, Window::Day, 100)]);
+    it.granted(tokens(30, 30), 0);
+    for (max, fits) in [(70, false), (59, false), (90, true)] {
+        it.ledger.bind(0, &scope(ScopeKind::Key, vec![Limit::strict(Metric::TotalTokens, Window::Day, max)]));
+        let answer = it.ask(tokens(10, 10), 0);
+        assert_eq!(matches!(answer, Reserve::Granted(_)), fits, "{max}: {answer:?}");
+    }
+}
+
+#[test]
 fn a_tenants_request_counts_once_and_a_channels_each_time() {
     let requests = |max| vec![Limit::strict(Metric::Requests, Window::Minute, max)];
     let mut it = Fixture::new(requests(1), requests(2));
