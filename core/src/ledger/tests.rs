@@ -433,6 +433,26 @@ fn seeds_of_the_past_are_ignored_and_of_the_future_believed() {
 }
 
 #[test]
+fn what_was_carried_before_a_restart_is_not_carried_again() {
+    // A channel's limits are bound before balances are seeded, a caller's after.
+    let mut it = Fixture::tenant(vec![limit(Metric::TotalTokens, Window::Minute, 100, Mode::Corrected)]);
+    let balance = |start, settled| Balance {
+        scope: Scope::new(ScopeKind::Key, "x"),
+        metric: Metric::TotalTokens,
+        window: Window::Minute,
+        model: None,
+        window_start: at(start),
+        settled,
+        held: 0,
+    };
+    it.ledger.seed(&balance(0, 130));
+    it.ledger.seed(&balance(MINUTE_MS, 35));
+    assert_eq!(it.stands(0, MINUTE_MS), (35, 0, 0));
+    it.ledger.seed(&balance(2 * MINUTE_MS, 110));
+    assert_eq!(it.stands(0, 3 * MINUTE_MS), (10, 0, 0), "what a start finds at its end is carried");
+}
+
+#[test]
 fn a_share_that_is_used_up_asks_for_more() {
     let mut it = Fixture::tenant(vec![Limit::strict(Metric::OutputTokens, Window::Day, 100)]);
     let cell = it.tenant[0].cell;
