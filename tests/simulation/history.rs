@@ -535,6 +535,7 @@ impl History {
         let lowers = self.traits.lowers && self.rng.percent(50);
         limit.max = if lowers { limit.max / 2 } else { limit.max * 2 };
         let changed = self.world.chains[tenant][link].clone();
+        self.world.changed.insert(changed.scope.clone());
         if lowers {
             self.excuse([changed.scope.clone()]);
         }

@@ -1,6 +1,6 @@
 //! Who calls whom in a history: tenants, their limits, and channels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -23,12 +23,16 @@ pub struct World {
     pub chains: Vec<Vec<ScopeLimits>>,
     /// What each group pays of the list price, in parts per million.
     ratios: [u32; 2],
+    /// Scopes of which a limit was changed.
+    pub changed: BTreeSet<Scope>,
 }
 
 /// A limit to be watched: found by its name, so that whoever forgets to bind it is found out.
 pub struct Watched {
     pub scope: Scope,
     pub bound: BoundLimit,
+    /// Whether a limit of its scope was changed.
+    pub changed: bool,
 }
 
 impl World {
@@ -43,7 +47,8 @@ impl World {
                 vec![key, rng.pick(&groups).clone(), organization.clone(), global.clone()]
             })
             .collect();
-        Self { channels, chains, ratios: [1_000_000, *rng.pick(&[1_000_000, 333_333, 1_500_000])] }
+        let ratios = [1_000_000, *rng.pick(&[1_000_000, 333_333, 1_500_000])];
+        Self { channels, chains, ratios, changed: BTreeSet::new() }
     }
 
     pub fn engine(&self) -> Engine {
@@ -77,8 +82,8 @@ impl World {
         }
         let mut ledger = engine.ledger();
         let watched = scopes.values().flat_map(|of| {
-            let bound = ledger.bind(0, of);
-            bound.into_iter().map(|bound| Watched { scope: of.scope.clone(), bound })
+            let (bound, changed) = (ledger.bind(0, of), self.changed.contains(&of.scope));
+            bound.into_iter().map(move |bound| Watched { scope: of.scope.clone(), bound, changed })
         });
         watched.collect()
     }
