@@ -44,8 +44,8 @@ pub(crate) fn run(names: &[String]) -> Done {
         }
     }
     let mut missed = Vec::new();
-    let wanted = |mutant: &&(usize, &Mutant)| names.is_empty() || names.contains(&mutant.1.name);
-    for (number, mutant) in mutants.iter().enumerate().filter(|of| wanted(&of)) {
+    let wanted = |(_, mutant): &(usize, &Mutant)| names.is_empty() || names.contains(&mutant.name);
+    for (number, mutant) in mutants.iter().enumerate().filter(wanted) {
         let began = Instant::now();
         let ran = simulate(&program, Some(number), HISTORIES)?;
         let seconds = began.elapsed().as_secs_f64();
