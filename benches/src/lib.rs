@@ -5,6 +5,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use sluicegate_core::channel::{Auth, Endpoint, SecretRef, Timeouts, Transport, UnknownFields};
 use sluicegate_core::engine::BoundCaller;
+use sluicegate_core::ids::CallId;
+use sluicegate_core::ledger::{Amounts, Ask};
 use sluicegate_core::snapshot::PolicySource;
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
@@ -55,10 +57,36 @@ impl World {
         let policies = Policies::compile(&sources)?;
         let declared = Declared { channels: (0..4).map(channel).collect(), ..Declared::default() };
         let engine = Engine::new(Snapshot::build(1, declared), Arc::new(policies));
-        let caller = engine.bind(caller());
+        let caller = engine.bind(caller(1));
         Ok(Self { engine, caller })
     }
+
+    /// Another key in the same group.
+    pub fn member(&self, key: u32) -> Arc<BoundCaller> {
+        self.engine.bind(caller(key))
+    }
 }
+
+/// An attempt of `call` by this caller, as the ledger is asked.
+pub fn ask<'a>(call: &'a CallId, caller: &'a BoundCaller) -> Ask<'a> {
+    let bound = Amounts { input_tokens: 1_100, output_tokens: 500, spend: 7_750_000 };
+    let estimate = Amounts { input_tokens: 280, output_tokens: 500, spend: 5_700_000 };
+    Ask {
+        call,
+        tenant: caller.limits(),
+        channel: &[],
+        model: "gpt-4o",
+        asked_as: "gpt-4o",
+        bound,
+        estimate,
+        channel_bound: bound,
+        channel_estimate: estimate,
+        count_request: true,
+    }
+}
+
+/// What that attempt turns out to use.
+pub const USED: Amounts = Amounts { input_tokens: 264, output_tokens: 150, spend: 2_080_000 };
 
 /// What a call asks: a prompt of a kilobyte, and an answer of 500 tokens at most.
 pub fn call() -> Call {
@@ -75,7 +103,7 @@ pub fn usage() -> Usage {
     Usage { input_uncached: 200, cache_read: 64, output_visible: 150, ..Usage::default() }
 }
 
-fn caller() -> Caller {
+fn caller(key: u32) -> Caller {
     let limits = |kind, id: &str| ScopeLimits {
         scope: Scope::new(kind, id),
         limits: vec![
@@ -85,12 +113,13 @@ fn caller() -> Caller {
         ],
     };
     let mut caller = Caller::operator("acme".into(), &[]);
-    caller.key = Some("key-1".into());
+    let key = format!("key-{key}");
+    caller.key = Some(key.as_str().into());
     caller.user = Some("alice".into());
     caller.group = Some("research".into());
     caller.labels = ["research".into()].into_iter().collect();
     caller.chain = vec![
-        limits(ScopeKind::Key, "key-1"),
+        limits(ScopeKind::Key, &key),
         limits(ScopeKind::Group, "research"),
         limits(ScopeKind::Organization, "acme"),
     ];

@@ -1,55 +1,106 @@
 //! What must hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sluicegate::core::ledger::window_start;
-use sluicegate::core::{Metric, Mode, ScopeKind, Timestamp, UsageRecord, Window};
+use sluicegate::core::ledger::{bucket_ms, window_start};
+use sluicegate::core::{Metric, Mode, Scope, ScopeKind, Timestamp, Usage, UsageRecord, Window};
 
-use crate::history::{History, Node, is_counted, is_strict};
+use crate::history::{History, Node};
+use crate::world::Watched;
 
 /// How one limit stands: what is settled, and what is reserved or held besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stand {
     settled: i64,
     open: i64,
-    /// Whether what is over the max is carried into the next window.
-    carries: bool,
+    /// Whether a start may carry something else into it than the process before did.
+    loose: bool,
 }
 
-/// How every limit of every tenant stands, in an order that a restart doesn't change.
+impl Stand {
+    fn used(self) -> i64 {
+        self.settled + self.open
+    }
+}
+
+/// How every limit stands whose use outlives a process: slots don't.
 pub fn stand(node: &Node, now: Timestamp) -> Vec<Stand> {
     let mut ledger = node.engine.ledger();
-    let limits = node.callers.iter().flat_map(|caller| caller.limits());
-    limits
-        .filter(|bound| is_counted(bound.limit.metric))
-        .map(|bound| {
+    node.watched
+        .iter()
+        .filter(|of| of.bound.limit.metric != Metric::Concurrency)
+        .map(|Watched { bound, changed, .. }| {
             let state = ledger.state(bound, now);
-            let carries = bound.limit.mode == Mode::Corrected;
-            Stand { settled: state.settled, open: state.reserved.saturating_add(state.held), carries }
+            // A window that a start finds at its end is carried by the limit of then.
+            let loose = *changed && bound.limit.mode == Mode::Corrected;
+            Stand { settled: state.settled, open: state.reserved.saturating_add(state.held), loose }
         })
         .collect()
 }
 
-/// The promise: settled + reserved + held ≤ max, at every instant.
-pub fn within(history: &History, node: &Node) {
-    if !history.excused {
-        strict(history, node, history.clock());
+/// By how much each scope is over one of its strict limits.
+fn over<'a>(history: &History, node: &'a Node) -> BTreeMap<&'a Scope, String> {
+    let mut ledger = node.engine.ledger();
+    let strict = node.watched.iter().filter(|of| of.bound.limit.mode == Mode::Strict);
+    strict
+        .filter_map(|Watched { scope, bound, .. }| {
+            let state = ledger.state(bound, history.clock());
+            let used = state.settled + state.reserved + state.held;
+            (used > bound.limit.max).then(|| (scope, format!("{} of {scope}: {state:?}", bound.name)))
+        })
+        .collect()
+}
+
+/// The promise: settled + reserved + held ≤ max, at every instant. Excused is a scope whose limit was lowered below what
+/// was used, or whose upstream used more than its ceiling, until it is below its max again.
+pub fn within(history: &mut History, node: &Node) {
+    let over = over(history, node);
+    for (scope, found) in &over {
+        assert!(history.excused.contains(scope), "a limit is passed: {found}");
+    }
+    history.excused.retain(|scope| over.contains_key(scope));
+}
+
+/// What was just granted fits every limit that it was asked of, whatever happened before.
+pub fn granted(history: &History, node: &Node, scopes: &[Scope], is_first: bool) {
+    let mut ledger = node.engine.ledger();
+    for Watched { scope, bound, .. } in &node.watched {
+        // A tenant's requests are counted with a call's first attempt.
+        let is_asked = scopes.contains(scope)
+            && (is_first || bound.limit.metric != Metric::Requests || scope.kind == ScopeKind::Channel);
+        if is_asked && bound.limit.mode == Mode::Strict {
+            let state = ledger.state(bound, history.clock());
+            let used = state.settled + state.reserved + state.held;
+            assert!(used <= bound.limit.max, "granted past a limit: {} of {scope}: {state:?}", bound.name);
+        }
     }
 }
 
-/// The same, right after something was granted: also when limits were lowered before, unless an upstream used more than
-/// its ceiling.
-pub fn strict(history: &History, node: &Node, now: Timestamp) {
-    if history.excused {
-        return;
+/// Nothing was freed and nothing was taken.
+pub fn same_use(before: &[Stand], after: &[Stand]) {
+    for (at, (before, after)) in before.iter().zip(after).enumerate() {
+        assert_eq!(before.used(), after.used(), "limit {at} counts something else: {before:?}, {after:?}");
     }
+}
+
+/// Nobody is under way and nothing is held, so nothing may count but what is settled.
+pub fn nothing_open(history: &History, node: &Node) {
     let mut ledger = node.engine.ledger();
-    for bound in node.callers.iter().flat_map(|caller| caller.limits()) {
-        if is_strict(bound.limit.mode) {
-            let state = ledger.state(bound, now);
-            let used = state.settled + state.reserved + state.held;
-            assert!(used <= bound.limit.max, "{} passes its max: {state:?}", bound.name);
-        }
+    for Watched { scope, bound, .. } in &node.watched {
+        let state = ledger.state(bound, history.clock());
+        let name = &bound.name;
+        assert_eq!((state.reserved, state.held), (0, 0), "{name} of {scope} is reserved for nobody");
+    }
+}
+
+/// Each attempt is charged what its upstream did, and within its ceiling never more than was reserved.
+pub fn charged(record: &UsageRecord, due: &[Usage], lied: bool) {
+    let call = &record.call;
+    assert_eq!(record.attempts.len(), due.len(), "{call} has another number of attempts");
+    for (attempt, due) in record.attempts.iter().zip(due).filter(|(attempt, _)| !attempt.held) {
+        assert_eq!(attempt.usage, *due, "{call} is charged something else than was used");
+        let (spend, reserved) = (attempt.spend, attempt.reserved);
+        assert!(lied || spend <= reserved, "{call} costs {spend}, and only {reserved} was reserved");
     }
 }
 
@@ -59,15 +110,13 @@ pub fn strict(history: &History, node: &Node, now: Timestamp) {
 pub fn recovered(history: &History, stood: [&[Stand]; 3], found: &[Stand]) {
     for (at, found) in found.iter().enumerate() {
         let stood: Vec<Stand> = stood.iter().filter_map(|stands| stands.get(at)).copied().collect();
-        let fits = |of: fn(&Stand) -> i64| {
-            let least = stood.iter().map(of).min().unwrap_or_default();
-            let most = stood.iter().map(of).max().unwrap_or_default();
-            (least..=most).contains(&of(found))
+        let fits = |of: fn(Stand) -> i64| {
+            let all = || stood.iter().map(|stand| of(*stand));
+            let (least, most) = (all().min().unwrap_or_default(), all().max().unwrap_or_default());
+            (least..=most).contains(&of(*found))
         };
-        // After a clock that went back another window is open than before. And a window that a start finds at its end is
-        // carried by the limit of then, which may have been lowered since the window was left.
-        let excused = history.warped || found.carries && history.excused;
-        let told = excused || fits(|stand| stand.settled) && fits(|stand| stand.settled + stand.open);
+        // After a clock that went back another window is open than before.
+        let told = history.warped || found.loose || fits(|stand| stand.settled) && fits(Stand::used);
         assert!(told, "limit {at} stood as {stood:?}, and is found as {found:?}");
     }
 }
@@ -83,57 +132,74 @@ pub fn records(history: &History, confirmed: &BTreeSet<String>, ended: &BTreeSet
     }
 }
 
-/// Balances are what the records say, counter by counter and window by window.
+/// Balances are what the records say, counter by counter.
 pub fn books(history: &History, node: &Node) {
     if history.warped || history.by_hand {
         return;
     }
-    let zone = node.engine.snapshot().declared.quota.time_zone.clone();
     let tables = history.store.tables.lock().unwrap();
+    let unrecorded: Vec<_> =
+        history.unconfirmed.iter().filter(|it| !tables.records.contains_key(it.call.as_str())).collect();
+    let zone = node.engine.snapshot().declared.quota.time_zone.clone();
     let mut ledger = node.engine.ledger();
-    for caller in &node.callers {
-        for bound in caller.limits() {
-            let (metric, window) = (bound.limit.metric, bound.limit.window);
-            // Requests of calls that nobody finished have no record, and what is carried belongs to no call.
-            if !is_strict(bound.limit.mode)
-                || matches!(metric, Metric::Requests | Metric::Concurrency)
-                || matches!(window, Window::RollingMs(_))
-            {
-                continue;
-            }
-            let scope = caller.caller.chain[bound.link as usize].scope.clone();
-            let state = ledger.state(bound, history.clock());
-            let open = window_start(window, history.clock(), &zone);
-            let used = |record: &UsageRecord| -> i64 {
-                let is_theirs = match scope.kind {
-                    ScopeKind::Key => record.key.as_ref().is_some_and(|key| key.as_str() == &*scope.id),
-                    ScopeKind::Group => {
-                        record.group.as_ref().is_some_and(|group| group.as_str() == &*scope.id)
-                    }
-                    _ => true,
-                };
-                let attempts = record.attempts.iter().filter(|attempt| {
-                    // What is held was used by nobody yet.
-                    is_theirs && !attempt.held && window_start(window, attempt.started_at, &zone) == open
-                });
-                let amounts = attempts.map(|attempt| match metric {
-                    Metric::InputTokens => attempt.usage.input_tokens() as i64,
-                    Metric::OutputTokens => attempt.usage.output_tokens() as i64,
-                    Metric::TotalTokens => attempt.usage.total_tokens() as i64,
-                    _ => attempt.spend,
-                });
-                amounts.sum()
-            };
-            let recorded: i64 = tables.records.values().map(used).sum();
-            let unrecorded =
-                history.unconfirmed.iter().filter(|it| !tables.records.contains_key(it.call.as_str()));
-            let perhaps: i64 = unrecorded.map(used).sum();
-            assert!(
-                (recorded..=recorded + perhaps).contains(&state.settled),
-                "{} of {scope} is {}, and its records say {recorded}, or {perhaps} more",
-                bound.name,
-                state.settled
-            );
+    for watched in &node.watched {
+        let (metric, window) = (watched.bound.limit.metric, watched.bound.limit.window);
+        if metric == Metric::Concurrency {
+            continue;
         }
+        // The clock never went back: what began later than the window began in it.
+        let open = window_start(window, history.clock(), &zone);
+        let since = match window {
+            Window::RollingMs(length_ms) => open.plus_ms(-59 * bucket_ms(length_ms)),
+            _ => open,
+        };
+        let used = |record: &UsageRecord| recorded(watched, since, record);
+        let recorded: i64 = tables.records.values().map(used).sum();
+        let mut perhaps: i64 = unrecorded.iter().map(|record| used(record)).sum();
+        if metric == Metric::Requests {
+            perhaps += history.dropped;
+        }
+        if watched.bound.limit.mode == Mode::Corrected {
+            // What is carried from window to window belongs to no call of this one.
+            perhaps = i64::MAX - recorded;
+        }
+        let settled = ledger.state(&watched.bound, history.clock()).settled;
+        assert!(
+            (recorded..=recorded + perhaps).contains(&settled),
+            "{} of {} is {settled}, and its records say {recorded}, or {perhaps} more",
+            watched.bound.name,
+            watched.scope
+        );
     }
+}
+
+/// What a record says of a limit, of attempts that were sent from `since` on.
+fn recorded(watched: &Watched, since: Timestamp, record: &UsageRecord) -> i64 {
+    let (scope, limit) = (&watched.scope, &watched.bound.limit);
+    let is_theirs = match scope.kind {
+        ScopeKind::Key => record.key.as_ref().is_some_and(|key| key.as_str() == &*scope.id),
+        ScopeKind::Group => record.group.as_ref().is_some_and(|group| group.as_str() == &*scope.id),
+        _ => true,
+    };
+    if !is_theirs {
+        return 0;
+    }
+    let of_channel = scope.kind == ScopeKind::Channel;
+    // A call counts once for its tenant, an attempt once for its channel.
+    let counted = if of_channel || limit.metric != Metric::Requests { usize::MAX } else { 1 };
+    let attempts = record.attempts.iter().take(counted);
+    let theirs = attempts.filter(|attempt| {
+        attempt.started_at >= since && (!of_channel || attempt.channel.as_str() == &*scope.id)
+    });
+    let amounts = theirs.map(|attempt| match limit.metric {
+        Metric::Requests => 1,
+        // What is held was used by nobody yet.
+        _ if attempt.held => 0,
+        Metric::InputTokens => attempt.usage.input_tokens() as i64,
+        Metric::OutputTokens => attempt.usage.output_tokens() as i64,
+        Metric::TotalTokens => attempt.usage.total_tokens() as i64,
+        _ if of_channel => attempt.cost,
+        _ => attempt.spend,
+    });
+    amounts.sum()
 }

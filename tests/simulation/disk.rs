@@ -62,6 +62,7 @@ struct State {
     full: bool,
     /// What the last crash hit.
     hit: Option<(Operation, Moment)>,
+    operations: u64,
 }
 
 pub struct SimDisk(Mutex<State>);
@@ -76,6 +77,7 @@ impl SimDisk {
             crashed: false,
             full: false,
             hit: None,
+            operations: 0,
         };
         Arc::new(Self(Mutex::new(state)))
     }
@@ -87,6 +89,11 @@ impl SimDisk {
     /// The process ends at the operation after so many others.
     pub fn light(&self, fuse: u64) {
         self.state().fuse = Some(fuse);
+    }
+
+    /// How many there were so far.
+    pub fn operations(&self) -> u64 {
+        self.state().operations
     }
 
     pub fn crashed(&self) -> bool {
@@ -139,6 +146,7 @@ impl SimDisk {
             if state.crashed {
                 return Err(ended());
             }
+            state.operations += 1;
             match state.fuse {
                 Some(0) => {
                     state.crashed = true;
@@ -287,8 +295,9 @@ impl DiskFile for HandleFile {
             if let Some(file) = state.files.get_mut(&self.1)
                 && !amid()
             {
-                file.durable.clone_from(&file.content);
-                file.pending.clear();
+                for (at, bytes) in std::mem::take(&mut file.pending) {
+                    put(&mut file.durable, at, &bytes);
+                }
             }
             Ok(())
         })

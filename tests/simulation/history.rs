@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use sluicegate::ManualClock;
-use sluicegate::core::engine::{Admission, BoundCaller, Next};
+use sluicegate::core::engine::{Admission, Attempt, BoundCaller, Next};
 use sluicegate::core::journal::JournalId;
+use sluicegate::core::ledger::{Amounts, ReservationId};
 use sluicegate::core::ports::RecordStore as _;
 use sluicegate::core::{
-    Call, Clock, Engine, Format, Metric, Mode, Outcome, OutcomeClass, RecordEntry, Timestamp, Usage,
+    Call, Clock, Engine, Format, Outcome, OutcomeClass, RecordEntry, Scope, ScopeKind, Timestamp, Usage,
     UsageRecord,
 };
 use sluicegate::journal::{self, Batch, Disk, Durability, Journal, JournalOptions, Opening};
@@ -19,7 +20,7 @@ use crate::check;
 use crate::disk::{Crash, Handle, Moment, Operation, SimDisk};
 use crate::rng::Rng;
 use crate::store::SimStore;
-use crate::world::World;
+use crate::world::{Watched, World};
 
 /// 2026-03-29 at 00:30 in Berlin, half an hour before the clocks go forward there.
 const START_MS: i64 = 1_774_737_000_000;
@@ -32,6 +33,8 @@ pub type Coverage = BTreeMap<(Crash, Option<(Operation, Moment)>), u64>;
 pub struct Report {
     pub coverage: Coverage,
     pub steps: u64,
+    /// On disk and database.
+    pub operations: u64,
     pub calls: u64,
     pub denied: u64,
     pub recoveries: u64,
@@ -42,6 +45,7 @@ pub struct Report {
 pub struct Node {
     pub engine: Engine,
     pub callers: Vec<Arc<BoundCaller>>,
+    pub watched: Vec<Watched>,
     journal: Journal,
     queue: Vec<RecordEntry>,
     /// Taken for the database, which doesn't have it yet.
@@ -51,8 +55,48 @@ pub struct Node {
 
 struct Flight {
     admission: Box<Admission>,
+    tenant: usize,
     /// When its next attempt may be made; `None`: one is under way.
     waits: Option<Timestamp>,
+    /// The attempt under way.
+    tried: Option<Tried>,
+    /// What each attempt so far is to be charged.
+    due: Vec<Usage>,
+    /// An upstream used more than its ceiling.
+    lied: bool,
+}
+
+/// An attempt under way.
+struct Tried {
+    reservation: ReservationId,
+    channel: String,
+    /// The most input and output that an honest upstream uses.
+    input: u64,
+    output: u64,
+    /// It has answered, and said how much input it is.
+    began: bool,
+}
+
+impl Tried {
+    fn new(call: &Call, attempt: &Attempt) -> Self {
+        let of_model = attempt.channel().models[0].max_output.unwrap_or_default();
+        let ceiling = attempt.ceiling.or(call.max_output).unwrap_or(of_model).min(of_model);
+        Self {
+            reservation: attempt.reservation,
+            channel: attempt.channel().id.to_string(),
+            input: call.input_bound.unwrap_or(1),
+            output: ceiling * u64::from(call.choices),
+            began: false,
+        }
+    }
+}
+
+/// What only some histories do: whatever excuses a check would leave it to few of them otherwise.
+struct Traits {
+    lies: bool,
+    warps: bool,
+    by_hand: bool,
+    lowers: bool,
 }
 
 pub struct History {
@@ -69,8 +113,13 @@ pub struct History {
     ended: BTreeSet<String>,
     /// What calls had used of which nobody was told that it was written: it may be settled without a record.
     pub unconfirmed: Vec<UsageRecord>,
-    /// An upstream used more than its ceiling, or a limit was lowered: what is used may be above a max.
-    pub excused: bool,
+    traits: Traits,
+    /// What calls that were dropped may have counted as requests, of which there is no record.
+    pub dropped: i64,
+    /// Scopes of which a limit was lowered, or an upstream used more than its ceiling: they may be above their max...
+    pub excused: BTreeSet<Scope>,
+    /// ...and after a crash may be so again.
+    pub ever_excused: BTreeSet<Scope>,
     /// The clock has gone back: windows aren't those of the times in the records.
     pub warped: bool,
     /// What an operator set back or settled by hand: records don't tell of it.
@@ -81,6 +130,8 @@ pub struct History {
     amid: Vec<check::Stand>,
     /// Whether everything was written then.
     written: bool,
+    /// The reservation that ended last in this process.
+    last_ended: Option<ReservationId>,
     log: Vec<String>,
 }
 
@@ -99,6 +150,8 @@ impl History {
         let disk = SimDisk::new(seed);
         let durability = if rng.percent(50) { Durability::Power } else { Durability::Process };
         let segment_bytes = *rng.pick(&[2_000, 8_000, 1 << 20]);
+        let mut some = |percent| rng.percent(percent);
+        let traits = Traits { lies: some(30), warps: some(25), by_hand: some(30), lowers: some(50) };
         Self {
             rng,
             world,
@@ -110,12 +163,16 @@ impl History {
             confirmed: BTreeSet::new(),
             ended: BTreeSet::new(),
             unconfirmed: Vec::new(),
-            excused: false,
+            traits,
+            dropped: 0,
+            excused: BTreeSet::new(),
+            ever_excused: BTreeSet::new(),
             warped: false,
             by_hand: false,
             stood: Vec::new(),
             amid: Vec::new(),
             written: true,
+            last_ended: None,
             log: Vec::new(),
         }
     }
@@ -140,6 +197,21 @@ impl History {
             check::within(self, &node);
         }
         self.settle_down(node, report);
+        report.operations += self.disk.operations();
+    }
+
+    /// What is used of these scopes may be above a max from now on.
+    fn excuse(&mut self, scopes: impl IntoIterator<Item = Scope>) {
+        for scope in scopes {
+            self.ever_excused.insert(scope.clone());
+            self.excused.insert(scope);
+        }
+    }
+
+    /// The scopes that limit an attempt of a tenant on a channel.
+    fn scopes(&self, tenant: usize, channel: &str) -> Vec<Scope> {
+        let chain = self.world.chains[tenant].iter().map(|link| link.scope.clone());
+        chain.chain([Scope::new(ScopeKind::Channel, channel)]).collect()
     }
 
     fn tell(&mut self, what: impl Into<String>) {
@@ -157,7 +229,8 @@ impl History {
             88..90 => self.lose(node),
             90..93 => self.reconcile(node),
             93..95 => self.change_limit(node),
-            95 => self.reset(node),
+            95 if self.traits.by_hand => self.reset(node),
+            95 => self.settle_again(node),
             96 => {
                 let full = self.rng.percent(50);
                 self.tell(format!("the disk is full: {full}"));
@@ -201,7 +274,8 @@ impl History {
         self.tell(format!("call {} of tenant {tenant}", call.id));
         match node.engine.admit(call.clone(), caller, now, seed) {
             Ok(admission) => {
-                node.flights.push(Flight { admission, waits: None });
+                let (due, waits, tried, lied) = (Vec::new(), None, None, false);
+                node.flights.push(Flight { admission, tenant, waits, tried, due, lied });
                 self.next(node, node.flights.len() - 1);
             }
             Err(denied) => {
@@ -216,14 +290,18 @@ impl History {
     fn next(&mut self, node: &mut Node, at: usize) {
         let now = self.clock.now();
         match node.engine.next(&mut node.flights[at].admission, now) {
-            Next::Try(_) => {
-                node.flights[at].waits = None;
-                check::strict(self, node, now);
+            Next::Try(attempt) => {
+                let flight = &mut node.flights[at];
+                let tried = Tried::new(flight.admission.call(), &attempt);
+                let (tenant, is_first) = (flight.tenant, attempt.number == 1);
+                let scopes = self.scopes(tenant, &tried.channel);
+                (flight.waits, flight.tried) = (None, Some(tried));
+                check::granted(self, node, &scopes, is_first);
                 self.amid = check::stand(node, now);
                 if !self.commit(node) {
                     self.tell("it can't be written, and isn't sent");
                     let unsent = Outcome { sent: false, ..Outcome::failed(OutcomeClass::ClientGone, None) };
-                    node.engine.observe(&mut node.flights[at].admission, &unsent, now);
+                    self.observe(node, at, &unsent);
                     self.end(node, at, Some("store_unavailable"));
                 }
             }
@@ -237,9 +315,38 @@ impl History {
     }
 
     fn end(&mut self, node: &mut Node, at: usize, error: Option<&str>) {
-        let flight = node.flights.swap_remove(at);
-        let record = node.engine.finish(flight.admission, error, self.clock.now());
+        let Flight { admission, tried, mut due, lied, .. } = node.flights.swap_remove(at);
+        due.extend(tried.map(|_| read_only(admission.call())));
+        let record = node.engine.finish(admission, error, self.clock.now());
+        check::charged(&record, &due, lied);
         self.push(node, record);
+    }
+
+    /// The gateway learns how the attempt under way ended.
+    fn observe(&mut self, node: &mut Node, at: usize, outcome: &Outcome) {
+        let flight = &mut node.flights[at];
+        node.engine.observe(&mut flight.admission, outcome, self.clock.now());
+        let due = match outcome.class {
+            _ if outcome.status == Some(200) => outcome.reported.unwrap_or(outcome.counted),
+            OutcomeClass::Timeout => read_only(flight.admission.call()),
+            _ => Usage::default(),
+        };
+        flight.due.push(due);
+        if let Some(tried) = flight.tried.take() {
+            self.last_ended = Some(tried.reservation);
+        }
+    }
+
+    /// Somebody ends what has ended.
+    fn settle_again(&mut self, node: &Node) {
+        let Some(id) = self.last_ended else { return };
+        self.tell("settled again");
+        let now = self.clock.now();
+        let amounts = Amounts { input_tokens: 100, output_tokens: 100, spend: 300_000 };
+        let mut ledger = node.engine.ledger();
+        assert!(ledger.settle(id, amounts, amounts, now).is_none(), "a reservation is settled twice");
+        assert!(!ledger.hold(id, now), "a reservation is held that was settled");
+        assert!(!ledger.shrink(id, Amounts::default(), Amounts::default(), now), "it has nothing any more");
     }
 
     /// As the gateway does: logged and queued under one lock, then written.
@@ -271,10 +378,13 @@ impl History {
             self.amid.clone_from(&self.stood);
             return self.next(node, at);
         }
-        let outcome = self.outcome(&node.flights[at].admission);
+        if self.rng.percent(15) {
+            return self.begin(node, at);
+        }
+        let outcome = self.outcome(&mut node.flights[at]);
         self.tell(format!("{}: {:?}", node.flights[at].admission.call().id, outcome.class));
         let over = outcome.class;
-        node.engine.observe(&mut node.flights[at].admission, &outcome, self.clock.now());
+        self.observe(node, at, &outcome);
         match over {
             OutcomeClass::Ok => self.end(node, at, None),
             OutcomeClass::Broken | OutcomeClass::ClientGone => self.end(node, at, Some("broken")),
@@ -282,24 +392,49 @@ impl History {
         }
     }
 
+    /// The upstream answers and says how much input it is: what was reserved beyond that is free.
+    fn begin(&mut self, node: &mut Node, at: usize) {
+        let Flight { admission, tenant, tried: Some(tried), .. } = &mut node.flights[at] else { return };
+        let least = admission.call().input_estimate.max(1).min(tried.input);
+        tried.input = least + self.rng.below(tried.input - least + 1);
+        tried.began = true;
+        let (input, output) = (tried.input, tried.output);
+        let price = &self.world.channels[0].models[0].price;
+        let amounts = |ratio| Amounts {
+            input_tokens: input as i64,
+            output_tokens: output as i64,
+            spend: price.bound(input, output, ratio),
+        };
+        let (tenant, channel) = (amounts(self.world.ratio(*tenant)), amounts(1_000_000));
+        let done = node.engine.ledger().shrink(tried.reservation, tenant, channel, self.clock.now());
+        assert!(done, "an attempt under way has no reservation");
+        self.tell(format!("{} has {input} tokens of input", node.flights[at].admission.call().id));
+        self.commit(node);
+    }
+
     /// What a flaky upstream does. Never more than the ceiling, but for one in many that lies.
-    fn outcome(&mut self, admission: &Admission) -> Outcome {
-        let call = admission.call();
-        let input = 1 + self.rng.below(call.input_bound.unwrap_or(1));
-        let most = call.max_output.unwrap_or(200).min(200) * u64::from(call.choices);
-        let mut output = self.rng.below(most.min(60) + 1);
-        if self.rng.percent(1) {
+    fn outcome(&mut self, flight: &mut Flight) -> Outcome {
+        let Some(tried) = &flight.tried else { return Outcome::failed(OutcomeClass::Timeout, None) };
+        let (mut input, mut output) = (tried.input, tried.output);
+        if self.rng.percent(85) {
+            output = self.rng.below(output.min(60) + 1);
+            input = if tried.began { input } else { 1 + self.rng.below(input) };
+        }
+        if self.traits.lies && self.rng.percent(3) {
             output = 5_000;
-            self.excused = true;
+            flight.lied = true;
+            let scopes = self.scopes(flight.tenant, &tried.channel);
+            self.excuse(scopes);
         }
         let usage = Usage { input_uncached: input, output_visible: output, ..Usage::default() };
         let began = |class| Outcome { counted: usage, ..Outcome::failed(class, Some(200)) };
-        match self.rng.below(20) {
+        match self.rng.below(if tried.began { 15 } else { 20 }) {
             0..11 => Outcome::answered(usage),
             // Nothing was reported: it is counted.
             11 => began(OutcomeClass::Ok),
             12 => began(OutcomeClass::Broken),
             13 => began(OutcomeClass::ClientGone),
+            14 if tried.began => began(OutcomeClass::Timeout),
             14 => Outcome::failed(OutcomeClass::Timeout, None),
             15 => Outcome::failed(OutcomeClass::RateLimited, Some(429)),
             16 => Outcome::failed(OutcomeClass::Unreachable, None),
@@ -314,7 +449,7 @@ impl History {
             14..17 => 60_000,
             17 => 3_600_000,
             18 => 86_400_000,
-            _ if self.rng.percent(30) => {
+            _ if self.traits.warps => {
                 self.warped = true;
                 -(self.rng.below(7_200_000) as i64)
             }
@@ -360,15 +495,19 @@ impl History {
         let at = self.rng.below(node.flights.len() as u64) as usize;
         let flight = node.flights.swap_remove(at);
         self.tell(format!("{} is lost", flight.admission.call().id));
+        let before = check::stand(node, self.clock.now());
         // A host that forgets a call whose earlier attempts were charged has no record of those.
         let was_charged = flight.admission.attempt_records().iter().any(|it| it.usage != Usage::default());
         if was_charged || self.rng.percent(50) {
             let record = node.engine.abandon(flight.admission, self.clock.now());
             self.push(node, record);
         } else {
+            self.dropped += 1 + flight.admission.attempt_records().len() as i64;
             drop(flight);
             self.commit(node);
         }
+        // Nobody knows what it used: it may have used everything.
+        check::same_use(&before, &check::stand(node, self.clock.now()));
     }
 
     fn reconcile(&mut self, node: &mut Node) {
@@ -378,7 +517,13 @@ impl History {
         }
         let id = *self.rng.pick(&held);
         self.tell("reconcile");
-        node.engine.ledger().release(id, self.clock.now());
+        if self.traits.by_hand && self.rng.percent(50) {
+            self.by_hand = true;
+            let used = Amounts { input_tokens: 1, output_tokens: 1, spend: 1 };
+            node.engine.ledger().reconcile(id, used, used, self.clock.now());
+        } else {
+            node.engine.ledger().release(id, self.clock.now());
+        }
         self.commit(node);
     }
 
@@ -391,10 +536,13 @@ impl History {
         }
         let at = self.rng.below(count) as usize;
         let limit = &mut self.world.chains[tenant][link].limits[at];
-        let max = if self.rng.percent(60) { limit.max * 2 } else { limit.max / 2 };
-        self.excused |= max < limit.max;
-        limit.max = max;
+        let lowers = self.traits.lowers && self.rng.percent(50);
+        limit.max = if lowers { limit.max / 2 } else { limit.max * 2 };
         let changed = self.world.chains[tenant][link].clone();
+        self.world.changed.insert(changed.scope.clone());
+        if lowers {
+            self.excuse([changed.scope.clone()]);
+        }
         self.tell(format!("{} has another limit", changed.scope));
         for chain in &mut self.world.chains {
             chain
@@ -403,11 +551,11 @@ impl History {
                 .for_each(|link| link.clone_from(&changed));
         }
         node.callers = (0..self.world.chains.len()).map(|at| self.world.bind(&node.engine, at)).collect();
+        node.watched = self.world.watch(&node.engine);
     }
 
     fn reset(&mut self, node: &mut Node) {
-        let tenant = self.rng.below(node.callers.len() as u64) as usize;
-        let cells: Vec<_> = node.callers[tenant].limits().iter().map(|bound| bound.cell).collect();
+        let cells: Vec<_> = node.watched.iter().map(|of| of.bound.cell).collect();
         if cells.is_empty() {
             return;
         }
@@ -432,9 +580,13 @@ impl History {
         };
         report.held += found.held as u64;
         let callers = (0..self.world.chains.len()).map(|at| self.world.bind(&engine, at)).collect();
+        let watched = self.world.watch(&engine);
+        self.last_ended = None;
+        self.excused.clone_from(&self.ever_excused);
         Some(Node {
             engine,
             callers,
+            watched,
             journal,
             queue: Vec::new(),
             batch: Batch::default(),
@@ -488,6 +640,7 @@ impl History {
         }
         self.store.tables.lock().unwrap().down = false;
         assert!(self.checkpoint(&mut node), "nothing is in the way");
+        check::nothing_open(self, &node);
         check::records(self, &self.confirmed, &self.ended);
         check::books(self, &node);
         drop(node);
@@ -502,12 +655,7 @@ impl History {
     }
 }
 
-/// Whether a limit can be compared after the fact.
-pub fn is_counted(metric: Metric) -> bool {
-    metric != Metric::Concurrency
-}
-
-/// Whether a limit promises that it holds.
-pub fn is_strict(mode: Mode) -> bool {
-    mode == Mode::Strict
+/// What a call is charged that was sent and of which nobody heard again.
+fn read_only(call: &Call) -> Usage {
+    Usage { input_uncached: call.input_estimate, ..Usage::default() }
 }

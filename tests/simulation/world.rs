@@ -1,9 +1,12 @@
 //! Who calls whom in a history: tenants, their limits, and channels.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use sluicegate::core::channel::{Auth, Endpoint, Timeouts, Transport, UnknownFields};
 use sluicegate::core::engine::BoundCaller;
+use sluicegate::core::ledger::BoundLimit;
 use sluicegate::core::tenant::Source;
 use sluicegate::core::{
     Caller, Channel, ChannelModel, Declared, Engine, Format, Limit, Metric, Mode, Needs, Price, Scope,
@@ -18,6 +21,18 @@ pub struct World {
     pub channels: Vec<Channel>,
     /// Each tenant's chain, innermost first.
     pub chains: Vec<Vec<ScopeLimits>>,
+    /// What each group pays of the list price, in parts per million.
+    ratios: [u32; 2],
+    /// Scopes of which a limit was changed.
+    pub changed: BTreeSet<Scope>,
+}
+
+/// A limit to be watched: found by its name, so that whoever forgets to bind it is found out.
+pub struct Watched {
+    pub scope: Scope,
+    pub bound: BoundLimit,
+    /// Whether a limit of its scope was changed.
+    pub changed: bool,
 }
 
 impl World {
@@ -32,11 +47,13 @@ impl World {
                 vec![key, rng.pick(&groups).clone(), organization.clone(), global.clone()]
             })
             .collect();
-        Self { channels, chains }
+        let ratios = [1_000_000, *rng.pick(&[1_000_000, 333_333, 1_500_000])];
+        Self { channels, chains, ratios, changed: BTreeSet::new() }
     }
 
     pub fn engine(&self) -> Engine {
-        let declared = Declared { channels: self.channels.clone(), ..Declared::default() };
+        let mut declared = Declared { channels: self.channels.clone(), ..Declared::default() };
+        declared.quota.time_zone = TimeZone::get("Europe/Berlin").unwrap();
         Engine::new(Snapshot::build(1, declared), Arc::new(Policies::default()))
     }
 
@@ -44,8 +61,31 @@ impl World {
         let mut caller = Caller::operator("o".into(), &[]);
         caller.key = Some(format!("k{tenant}").as_str().into());
         caller.group = Some((&*self.chains[tenant][1].scope.id).into());
+        caller.price_ratio_ppm = self.ratio(tenant);
         caller.chain.clone_from(&self.chains[tenant]);
         engine.bind(caller)
+    }
+
+    pub fn ratio(&self, tenant: usize) -> u32 {
+        self.ratios[usize::from(&*self.chains[tenant][1].scope.id == "g1")]
+    }
+
+    /// Every limit of every scope and channel, each once, in an order that a restart doesn't change.
+    pub fn watch(&self, engine: &Engine) -> Vec<Watched> {
+        let mut scopes: BTreeMap<Scope, ScopeLimits> = BTreeMap::new();
+        for link in self.chains.iter().flatten() {
+            scopes.insert(link.scope.clone(), link.clone());
+        }
+        for channel in &self.channels {
+            let scope = Scope::new(ScopeKind::Channel, channel.id.as_str());
+            scopes.insert(scope.clone(), ScopeLimits { scope, limits: channel.limits.clone() });
+        }
+        let mut ledger = engine.ledger();
+        let watched = scopes.values().flat_map(|of| {
+            let (bound, changed) = (ledger.bind(0, of), self.changed.contains(&of.scope));
+            bound.into_iter().map(move |bound| Watched { scope: of.scope.clone(), bound, changed })
+        });
+        watched.collect()
     }
 }
 
@@ -87,6 +127,7 @@ fn channel(at: u64, rng: &mut Rng) -> Channel {
         vec![
             limit(Metric::Requests, Window::Minute, rng, 40),
             limit(Metric::TotalTokens, Window::Minute, rng, 40),
+            limit(Metric::Spend, Window::Hour, rng, 40),
         ]
     } else {
         Vec::new()
@@ -101,7 +142,8 @@ fn channel(at: u64, rng: &mut Rng) -> Channel {
         models: vec![ChannelModel {
             group: "m".into(),
             upstream: "m".into(),
-            price: Price { input: Some(1_000_000), output: Some(2_000_000), ..Price::default() },
+            // Not whole nano-USD: what is rounded the wrong way shows.
+            price: Price { input: Some(1_000_300), output: Some(2_000_900), ..Price::default() },
             context_window: Some(10_000),
             max_output: Some(500),
             extra_reasoning: None,

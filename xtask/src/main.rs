@@ -4,11 +4,13 @@
 mod bench;
 mod c;
 mod install;
+mod mutants;
 mod postgres;
 mod python;
 mod rust;
 mod sdk;
 mod serve;
+mod simulate;
 mod step;
 mod test;
 mod tool;
@@ -20,10 +22,14 @@ usage: cargo xtask COMMAND
 
   serve [ARGS…]          build the release binary and run `sluicegate serve ARGS…`
   test [--quick] [PART…] everything that must pass; installs and starts what it needs
-                         parts: fmt lint rust c python sdk
+                         parts: fmt lint rust mutants c python sdk
                          --quick: no services: format, unit and table tests
   fmt                    format all sources
   lint                   clippy on everything, warnings are errors
+  simulate [OPTIONS]     histories of calls and crashes over ledger and journal
+                         --operations N (default 10,000,000), --steps N of a history (200),
+                         --first SEED (0), or --seed SEED for that one alone
+  mutants [NAME…]        whether the simulation catches the faults of tests/data/mutants.toml
   bench [ARGS…]          measure the gateway beside nginx (see benches/rig/README.md)
   bench --criterion      the benches in process
 ";
@@ -36,6 +42,8 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "fmt" => tool::cargo(["fmt", "--all"]).run(),
         "lint" => rust::lint(),
+        "simulate" => simulate::run(rest),
+        "mutants" => mutants::run(rest),
         "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

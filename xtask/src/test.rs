@@ -2,9 +2,9 @@
 
 use crate::step::Steps;
 use crate::tool::Done;
-use crate::{c, python, rust, sdk};
+use crate::{c, mutants, python, rust, sdk};
 
-const PARTS: &[&str] = &["fmt", "lint", "rust", "c", "python", "sdk"];
+const PARTS: &[&str] = &["fmt", "lint", "rust", "mutants", "c", "python", "sdk"];
 
 pub(crate) fn run(args: &[String]) -> Done {
     let quick = args.iter().any(|a| a == "--quick");
@@ -35,6 +35,9 @@ pub(crate) fn run(args: &[String]) -> Done {
     }
     if wanted("rust") {
         rust::all(&mut steps);
+    }
+    if wanted("mutants") {
+        steps.step("mutants", || mutants::run(&[]));
     }
     if wanted("c") {
         c::all(&mut steps);

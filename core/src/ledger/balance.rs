@@ -38,7 +38,7 @@ impl Ledger {
         let Self { zone, cells, .. } = self;
         let cell = cells.get_mut(cell.0 as usize)?;
         // Not to the present: what a window has over a corrected limit is carried once that limit is bound.
-        cell.roll(Timestamp::from_ms(start), zone);
+        cell.roll_restored(Timestamp::from_ms(start), zone);
         cell.restore(start, change).map(|(start, done)| (start, done.held))
     }
 

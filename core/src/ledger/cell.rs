@@ -204,6 +204,14 @@ impl Cell {
         }
     }
 
+    /// The same for a window that is restored: what was carried into it is already in its balance, whether or not its
+    /// limits are bound yet.
+    pub(super) fn roll_restored(&mut self, start: Timestamp, zone: &TimeZone) {
+        let carry_above = std::mem::replace(&mut self.carry_above, i64::MAX);
+        self.roll(start, zone);
+        self.carry_above = carry_above;
+    }
+
     #[cold]
     fn open_window(&mut self, now: Timestamp, zone: &TimeZone) {
         let next = Span::of(self.key.window, now, zone);

@@ -11,6 +11,7 @@
 //!   window ends or the max is raised. **Corrected limits** reserve the estimate (never more than the bound); what is
 //!   settled over the max when the window ends is carried into the next, and so on until it is worked off. **Soft
 //!   limits** are counted and never refuse; they are reported in [`Grant::crossed`] as long as they are crossed.
+//!   A limit that is lowered is lowered for the calls that were bound before, too.
 //! - **Enough room** means room for what is asked, and for at least 1: a counter that is used up refuses calls that ask
 //!   for nothing too, and a max of 0 refuses all.
 //! - **Requests** are settled when they are reserved and never given back; the tenant's only if the ask says so.
@@ -219,9 +220,14 @@ impl Ledger {
                 };
                 cell.roll(now, zone);
                 changes.note(cell, bound.cell);
+                // A call that was bound before a limit was lowered obeys the new one all the same.
+                let max = match bound.limit.mode {
+                    Mode::Strict => bound.limit.max.min(cell.strict_max),
+                    Mode::Corrected | Mode::Soft => bound.limit.max,
+                };
                 if bound.limit.mode == Mode::Soft {
-                    crosses_soft |= asked > cell.room(bound.limit.max);
-                } else if asked.max(1) > cell.room(bound.limit.max) {
+                    crosses_soft |= asked > cell.room(max);
+                } else if asked.max(1) > cell.room(max) {
                     return Fit::Short { of_channel, bound, asked };
                 } else {
                     short_of_escrow |= asked.max(1) > cell.room(cell.escrow);

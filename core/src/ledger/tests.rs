@@ -202,6 +202,17 @@ fn nothing_fits_a_max_of_zero_or_a_counter_that_is_used_up() {
 }
 
 #[test]
+fn a_lowered_limit_holds_for_who_was_bound_before() {
+    let mut it = Fixture::tenant(vec![Limit::strict(Metric::TotalTokens, Window::Day, 100)]);
+    it.granted(tokens(30, 30), 0);
+    for (max, fits) in [(70, false), (59, false), (90, true)] {
+        it.ledger.bind(0, &scope(ScopeKind::Key, vec![Limit::strict(Metric::TotalTokens, Window::Day, max)]));
+        let answer = it.ask(tokens(10, 10), 0);
+        assert_eq!(matches!(answer, Reserve::Granted(_)), fits, "{max}: {answer:?}");
+    }
+}
+
+#[test]
 fn a_tenants_request_counts_once_and_a_channels_each_time() {
     let requests = |max| vec![Limit::strict(Metric::Requests, Window::Minute, max)];
     let mut it = Fixture::new(requests(1), requests(2));
@@ -419,6 +430,26 @@ fn seeds_of_the_past_are_ignored_and_of_the_future_believed() {
     assert_eq!(it.stands(0, DAY_MS + 1), (2, 0, 0));
     it.ledger.seed(&balance(2 * DAY_MS, 4));
     assert_eq!(it.stands(0, DAY_MS + 1), (4, 0, 0));
+}
+
+#[test]
+fn what_was_carried_before_a_restart_is_not_carried_again() {
+    // A channel's limits are bound before balances are seeded, a caller's after.
+    let mut it = Fixture::tenant(vec![limit(Metric::TotalTokens, Window::Minute, 100, Mode::Corrected)]);
+    let balance = |start, settled| Balance {
+        scope: Scope::new(ScopeKind::Key, "x"),
+        metric: Metric::TotalTokens,
+        window: Window::Minute,
+        model: None,
+        window_start: at(start),
+        settled,
+        held: 0,
+    };
+    it.ledger.seed(&balance(0, 130));
+    it.ledger.seed(&balance(MINUTE_MS, 35));
+    assert_eq!(it.stands(0, MINUTE_MS), (35, 0, 0));
+    it.ledger.seed(&balance(2 * MINUTE_MS, 110));
+    assert_eq!(it.stands(0, 3 * MINUTE_MS), (10, 0, 0), "what a start finds at its end is carried");
 }
 
 #[test]

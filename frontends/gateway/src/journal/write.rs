@@ -260,7 +260,8 @@ impl Shared {
                 let first = ledger.take_log(&mut files.buffer, durable);
                 files.old.push((files.number, first));
                 ledger.begin_segment(self.clock.now());
-                ledger.take_log(&mut files.head, durable);
+                // No mark in it: what stands behind `Ready` may only be written once the head is on the disk.
+                ledger.take_log(&mut files.head, 0);
                 files.next_head_bytes = files.head.len();
             }
             let out = if is_full { &mut files.head } else { &mut files.buffer };
