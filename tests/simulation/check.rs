@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use sluicegate::core::ledger::window_start;
+use sluicegate::core::journal::INTERRUPTED;
+use sluicegate::core::ledger::{Balance, window_start};
 use sluicegate::core::{Metric, Mode, ScopeKind, Timestamp, UsageRecord, Window};
 
 use crate::history::{History, Node, is_counted, is_strict};
@@ -72,38 +73,39 @@ pub fn recovered(history: &History, stood: [&[Stand]; 3], found: &[Stand]) {
     }
 }
 
-/// Each call that ended and was confirmed has its record, and no other has one.
+/// Each call that ended and was confirmed has its record, and no other has one, but for those that a start found without.
 pub fn records(history: &History, confirmed: &BTreeSet<String>, ended: &BTreeSet<String>) {
     let tables = history.store.tables.lock().unwrap();
     for call in confirmed {
         assert!(tables.records.contains_key(call), "{call} was settled, and its record is lost");
     }
-    for call in tables.records.keys() {
-        assert!(ended.contains(call), "{call} never ended, and has a record");
+    for (call, record) in &tables.records {
+        let is_found = record.error.as_deref() == Some(INTERRUPTED) || record.amends.is_some();
+        assert!(is_found || ended.contains(call), "{call} never ended, and has a record");
     }
 }
 
-/// Balances are what the records say, counter by counter and window by window.
+/// Balances are what the records say, counter by counter and window by window, right after a start or when everything is
+/// stored: nothing is charged without a record.
 pub fn books(history: &History, node: &Node) {
-    if history.warped || history.by_hand {
+    if history.warped {
         return;
     }
     let zone = node.engine.snapshot().declared.quota.time_zone.clone();
     let tables = history.store.tables.lock().unwrap();
     let mut ledger = node.engine.ledger();
+    let balances = ledger.balances(history.clock());
     for caller in &node.callers {
         for bound in caller.limits() {
             let (metric, window) = (bound.limit.metric, bound.limit.window);
-            // Requests of calls that nobody finished have no record, and what is carried belongs to no call.
-            if !is_strict(bound.limit.mode)
-                || matches!(metric, Metric::Requests | Metric::Concurrency)
-                || matches!(window, Window::RollingMs(_))
-            {
+            if metric == Metric::Concurrency || matches!(window, Window::RollingMs(_)) {
                 continue;
             }
             let scope = caller.caller.chain[bound.link as usize].scope.clone();
             let state = ledger.state(bound, history.clock());
             let open = window_start(window, history.clock(), &zone);
+            let of = |it: &&Balance| it.scope == scope && (it.metric, it.window) == (metric, window);
+            let carried: i64 = balances.iter().filter(of).map(|it| it.carried).sum();
             let used = |record: &UsageRecord| -> i64 {
                 let is_theirs = match scope.kind {
                     ScopeKind::Key => record.key.as_ref().is_some_and(|key| key.as_str() == &*scope.id),
@@ -112,6 +114,11 @@ pub fn books(history: &History, node: &Node) {
                     }
                     _ => true,
                 };
+                let first = record.attempts.first().filter(|_| is_theirs && record.amends.is_none());
+                if metric == Metric::Requests {
+                    let is_in = |at| window_start(window, at, &zone) == open;
+                    return i64::from(first.is_some_and(|first| is_in(first.started_at)));
+                }
                 let attempts = record.attempts.iter().filter(|attempt| {
                     // What is held was used by nobody yet.
                     is_theirs && !attempt.held && window_start(window, attempt.started_at, &zone) == open
@@ -125,14 +132,11 @@ pub fn books(history: &History, node: &Node) {
                 amounts.sum()
             };
             let recorded: i64 = tables.records.values().map(used).sum();
-            let unrecorded =
-                history.unconfirmed.iter().filter(|it| !tables.records.contains_key(it.call.as_str()));
-            let perhaps: i64 = unrecorded.map(used).sum();
-            assert!(
-                (recorded..=recorded + perhaps).contains(&state.settled),
-                "{} of {scope} is {}, and its records say {recorded}, or {perhaps} more",
-                bound.name,
-                state.settled
+            assert_eq!(
+                state.settled,
+                recorded + carried,
+                "{} of {scope}: its records say {recorded}, and {carried} more was carried",
+                bound.name
             );
         }
     }

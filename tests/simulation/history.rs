@@ -7,10 +7,12 @@ use std::task::{Context, Poll, Waker};
 
 use sluicegate::ManualClock;
 use sluicegate::core::engine::{Admission, BoundCaller, Next};
-use sluicegate::core::journal::JournalId;
+use sluicegate::core::journal::{Ending, Fate, JournalId, amendment_id, record_of};
+use sluicegate::core::ledger::{Amounts, Held};
 use sluicegate::core::ports::RecordStore as _;
 use sluicegate::core::{
     Call, Clock, Engine, Format, Metric, Mode, Outcome, OutcomeClass, Timestamp, Usage, UsageRecord,
+    UsageSource,
 };
 use sluicegate::journal::{self, Batch, Disk, Durability, Journal, JournalOptions, Opening};
 
@@ -66,14 +68,10 @@ pub struct History {
     confirmed: BTreeSet<String>,
     /// Calls that ended at all.
     ended: BTreeSet<String>,
-    /// What calls had used of which nobody was told that it was written: it may be settled without a record.
-    pub unconfirmed: Vec<UsageRecord>,
     /// An upstream used more than its ceiling, or a limit was lowered: what is used may be above a max.
     pub excused: bool,
     /// The clock has gone back: windows aren't those of the times in the records.
     pub warped: bool,
-    /// What an operator set back or settled by hand: records don't tell of it.
-    pub by_hand: bool,
     /// How every limit stood when everything was last confirmed.
     stood: Vec<check::Stand>,
     /// How they stood in the middle of the step, right after something was reserved.
@@ -108,10 +106,8 @@ impl History {
             calls: 0,
             confirmed: BTreeSet::new(),
             ended: BTreeSet::new(),
-            unconfirmed: Vec::new(),
             excused: false,
             warped: false,
-            by_hand: false,
             stood: Vec::new(),
             amid: Vec::new(),
             written: true,
@@ -246,12 +242,10 @@ impl History {
         let call = record.call.to_string();
         let json = serde_json::to_vec(&record).unwrap();
         node.queue.push(record.clone());
-        node.engine.ledger().log_record(&json);
+        node.engine.ledger().log_record(&record.call, &json);
         self.ended.insert(call.clone());
         if self.commit(node) {
             self.confirmed.insert(call);
-        } else {
-            self.unconfirmed.push(record);
         }
     }
 
@@ -356,26 +350,60 @@ impl History {
         let at = self.rng.below(node.flights.len() as u64) as usize;
         let flight = node.flights.swap_remove(at);
         self.tell(format!("{} is lost", flight.admission.call().id));
-        // A host that forgets a call whose earlier attempts were charged has no record of those.
-        let was_charged = flight.admission.attempt_records().iter().any(|it| it.usage != Usage::default());
-        if was_charged || self.rng.percent(50) {
+        if self.rng.percent(50) {
             let record = node.engine.abandon(flight.admission, self.clock.now());
             self.push(node, record);
         } else {
+            // The next start writes its record, and an operator who reconciles it.
             drop(flight);
             self.commit(node);
         }
     }
 
     fn reconcile(&mut self, node: &mut Node) {
-        let held: Vec<_> = node.engine.ledger().held().map(|held| held.id).collect();
+        let held: Vec<Held> = node.engine.ledger().held().collect();
         if held.is_empty() {
             return;
         }
-        let id = *self.rng.pick(&held);
+        let it = self.rng.pick(&held).clone();
+        if !it.recorded && it.class.is_some() {
+            return self.tell("not reconciled: its call goes on");
+        }
         self.tell("reconcile");
-        node.engine.ledger().release(id, self.clock.now());
-        self.commit(node);
+        let reserved = if self.rng.percent(50) { Amounts::default() } else { it.reserved() };
+        self.reconcile_as(node, &it, reserved);
+    }
+
+    /// As the gateway does: the record that the call may lack, then the settlement, then the amendment.
+    fn reconcile_as(&mut self, node: &mut Node, held: &Held, used: Amounts) {
+        let (call, tried) = (held.call.clone().unwrap(), held.attempt.clone().unwrap());
+        let dropped = node.engine.ledger().record_of_dropped(&call);
+        if let Some(record) = dropped {
+            self.push(node, record);
+        }
+        let ending = Ending {
+            class: OutcomeClass::Timeout,
+            status: None,
+            usage: Usage {
+                input_uncached: used.input_tokens as u64,
+                output_visible: used.output_tokens as u64,
+                ..Usage::default()
+            },
+            source: UsageSource::Counted,
+            spend: used.spend,
+            cost: used.spend,
+            at: self.clock.now(),
+        };
+        assert!(node.engine.ledger().end(held.id, &ending, self.clock.now()).is_some());
+        if self.rng.percent(20) {
+            // Nobody comes to write it.
+            self.commit(node);
+            self.disk.crash_now();
+            return;
+        }
+        let id = amendment_id(&call, tried.number);
+        let record = record_of(id, Some(call), vec![(tried, Fate::Ended(ending))]).unwrap();
+        self.push(node, record);
     }
 
     fn change_limit(&mut self, node: &mut Node) {
@@ -407,7 +435,6 @@ impl History {
         if cells.is_empty() {
             return;
         }
-        self.by_hand = true;
         self.tell("reset");
         let cell = *self.rng.pick(&cells);
         node.engine.ledger().reset(cell, self.clock.now());
@@ -442,9 +469,8 @@ impl History {
     fn restart(&mut self, node: Node, report: &mut Report) -> Node {
         let ends = check::stand(&node, self.clock.now());
         // What the dead process still knows is lost with it.
-        let (flights, now) = (node.flights.len(), self.clock.now());
-        let lost = node.flights.into_iter().map(|flight| node.engine.abandon(flight.admission, now));
-        self.unconfirmed.extend(lost);
+        let flights = node.flights.len();
+        drop(node);
         let powerless = self.options.durability == Durability::Power && self.rng.percent(50);
         let crash = if powerless { Crash::PowerLoss } else { Crash::Kill };
         self.tell(format!("{crash:?} with {flights} calls under way"));
@@ -466,6 +492,8 @@ impl History {
                 if self.written {
                     check::recovered(self, [&self.stood, &self.amid, &ends], &stands);
                 }
+                check::records(self, &self.confirmed, &self.ended);
+                check::books(self, &node);
                 return node;
             }
         }
@@ -478,14 +506,15 @@ impl History {
             let last = node.flights.len() - 1;
             self.end(&mut node, last, Some("cancelled"));
         }
-        let held: Vec<_> = node.engine.ledger().held().map(|held| held.id).collect();
-        for id in held {
-            node.engine.ledger().release(id, self.clock.now());
-        }
         self.store.tables.lock().unwrap().down = false;
+        let held: Vec<_> = node.engine.ledger().held().collect();
+        for held in held {
+            self.reconcile_as(&mut node, &held, Amounts::default());
+            // What would have ended the process does so below.
+            self.disk.restart(Crash::Kill);
+        }
         assert!(self.checkpoint(&mut node), "nothing is in the way");
         check::records(self, &self.confirmed, &self.ended);
-        check::books(self, &node);
         drop(node);
         // And once more from the start: nothing is open, nothing new is found.
         let again = self.start(report).expect("nothing is in the way");

@@ -54,6 +54,7 @@ impl Fixture {
             channel_bound: bound,
             channel_estimate: estimate,
             count_request: first,
+            attempt: None,
         };
         self.ledger.try_reserve(&ask, at(now))
     }
@@ -411,6 +412,7 @@ fn seeds_of_the_past_are_ignored_and_of_the_future_believed() {
         window_start: at(window_start),
         settled,
         held: 0,
+        carried: 0,
     };
     it.ledger.seed(&balance(0, 3));
     assert_eq!(it.stands(0, DAY_MS + 1), (0, 0, 0));

@@ -89,10 +89,11 @@ impl RecordWriter {
     /// the journal's writes wait for the disk; see [`Self::settled`].
     pub fn push(&self, record: UsageRecord) -> Option<u64> {
         let json = self.journal.as_ref().map(|_| serde_json::to_vec(&record).unwrap_or_default());
+        let call = record.call.clone();
         self.queue(record);
         // Logged once it is queued: what the journal's position leaves behind is in the batch that goes with it.
         let (journal, json) = (self.journal.as_ref()?, json?);
-        self.engine.ledger().log_record(&json);
+        self.engine.ledger().log_record(&call, &json);
         match journal.commit() {
             Ok(written) => journal.waits().then_some(written),
             // The call is over; that no other is admitted says the rest.
@@ -111,6 +112,11 @@ impl RecordWriter {
         let Some(journal) = &self.journal else { return Ok(()) };
         let written = journal.commit()?;
         journal.durable(written).await
+    }
+
+    /// The journal, where there is one.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
     }
 
     /// Leaves little to read for the next start. Everything must be in the database.

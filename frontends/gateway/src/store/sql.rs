@@ -19,8 +19,8 @@ use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::Balance;
 use sluicegate_core::ports::{Checkpoint, RecordStore};
 use sluicegate_core::{
-    Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization, OrganizationId, Result, Timestamp,
-    UsageRecord, User, UserId,
+    CallId, Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization, OrganizationId, Result,
+    Timestamp, UsageRecord, User, UserId,
 };
 
 use super::{
@@ -286,6 +286,15 @@ impl Store for SqlStore {
         page: Page,
     ) -> Result<Listing<UsageRecord>> {
         self.list_records(filter, reach, page).await
+    }
+
+    async fn scan(
+        &self,
+        after: Option<(Timestamp, &CallId)>,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<UsageRecord>> {
+        self.scan_records(after, until, limit).await
     }
 
     async fn daily(
