@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sluicegate::core::journal::INTERRUPTED;
-use sluicegate::core::ledger::{Balance, window_start};
+use sluicegate::core::ledger::{Audit, Balance, Ledger, window_start};
 use sluicegate::core::{Metric, Mode, ScopeKind, Timestamp, UsageRecord, Window};
 
 use crate::history::{History, Node, is_counted, is_strict};
@@ -95,6 +95,7 @@ pub fn books(history: &History, node: &Node) {
     let tables = history.store.tables.lock().unwrap();
     let mut ledger = node.engine.ledger();
     let balances = ledger.balances(history.clock());
+    audited(&mut ledger, tables.records.values(), history.clock());
     for caller in &node.callers {
         for bound in caller.limits() {
             let (metric, window) = (bound.limit.metric, bound.limit.window);
@@ -103,6 +104,7 @@ pub fn books(history: &History, node: &Node) {
             }
             let scope = caller.caller.chain[bound.link as usize].scope.clone();
             let state = ledger.state(bound, history.clock());
+            // The clock has never gone back: nothing is later than the open window.
             let open = window_start(window, history.clock(), &zone);
             let of = |it: &&Balance| it.scope == scope && (it.metric, it.window) == (metric, window);
             let carried: i64 = balances.iter().filter(of).map(|it| it.carried).sum();
@@ -116,12 +118,11 @@ pub fn books(history: &History, node: &Node) {
                 };
                 let first = record.attempts.first().filter(|_| is_theirs && record.amends.is_none());
                 if metric == Metric::Requests {
-                    let is_in = |at| window_start(window, at, &zone) == open;
-                    return i64::from(first.is_some_and(|first| is_in(first.started_at)));
+                    return i64::from(first.is_some_and(|first| first.started_at >= open));
                 }
                 let attempts = record.attempts.iter().filter(|attempt| {
                     // What is held was used by nobody yet.
-                    is_theirs && !attempt.held && window_start(window, attempt.started_at, &zone) == open
+                    is_theirs && !attempt.held && attempt.started_at >= open
                 });
                 let amounts = attempts.map(|attempt| match metric {
                     Metric::InputTokens => attempt.usage.input_tokens() as i64,
@@ -140,4 +141,15 @@ pub fn books(history: &History, node: &Node) {
             );
         }
     }
+}
+
+/// The audit that operators have says the same, of rolling windows and of channels too.
+fn audited<'a>(ledger: &mut Ledger, records: impl Iterator<Item = &'a UsageRecord>, now: Timestamp) {
+    let books = ledger.books(now);
+    let (unrecorded, open) = ledger.unrecorded();
+    let mut audit = Audit::new(&books, &unrecorded, &open, false);
+    records.for_each(|record| audit.add(record));
+    let (differences, compared, left_out) = audit.finish(&books);
+    assert_eq!(differences, [], "of {compared} counters");
+    assert_eq!(left_out, 0);
 }

@@ -173,7 +173,8 @@ impl Audit {
                 let (before, carried) = counter.before.get(start).copied().unwrap_or_default();
                 let later = stands.get(&(&counter.key, *start)).map(|book| book.settled);
                 let expected = of(&counter.recorded).saturating_add(carried);
-                let too_much = before > expected.saturating_add(of(&counter.pending));
+                let most = expected.saturating_add(of(&counter.pending));
+                let too_much = before > most;
                 let too_little = counter.bound && expected > later.unwrap_or(before).max(before);
                 if too_much || too_little {
                     differences.push(Difference {
@@ -181,7 +182,7 @@ impl Audit {
                         window_start: Timestamp::from_ms(*start),
                         of_held: false,
                         balance: before,
-                        expected,
+                        expected: if too_much { most } else { expected },
                     });
                 }
             }

@@ -80,7 +80,10 @@ pub async fn open(
     clock: &Arc<dyn Clock>,
     opening: Opening,
 ) -> Result<(Journal, Found)> {
-    let known = journal_id(&**disk)?;
+    let known = match journal_id(&**disk)? {
+        None if opening.salvage => only_journal(store).await?,
+        known => known,
+    };
     let from = match known {
         Some(id) => store.position(id).await?,
         None => 0,
@@ -91,7 +94,7 @@ pub async fn open(
     let stored = store.balances().await?;
     // Without a journal nobody lists what was held: it counts as it was stored.
     let (mut balances, changed) =
-        if known.is_some() { merge(stored, &recovered) } else { (stored, Vec::new()) };
+        if known.is_some() || opening.salvage { merge(stored, &recovered) } else { (stored, Vec::new()) };
     let id = known.unwrap_or(opening.fresh);
     // The database first: until it has everything, the old segments say it again.
     let (rest, last) = records.split_at(records.len().saturating_sub(1) / BATCH * BATCH);
@@ -147,6 +150,20 @@ pub fn journal_id(disk: &dyn Disk) -> Result<Option<JournalId>> {
         }
     }
     Ok(None)
+}
+
+/// Which journal it must be whose beginning can't be read any more: the only one that the database knows.
+async fn only_journal(store: &dyn RecordStore) -> Result<Option<JournalId>> {
+    let journals = store.journals().await?;
+    match journals.as_slice() {
+        [] => Ok(None),
+        [only] => Ok(Some(*only)),
+        _ => {
+            let message = "nothing in the journal says which one it is, and the database knows several, so that it can't be \
+                           told what is counted already; bring back the data directory and the database of the same time";
+            Err(Error::new(ErrorKind::Store, message))
+        }
+    }
 }
 
 /// Reads the journal. `from` is the number of the first event that isn't in the database. `salvage` reads on behind

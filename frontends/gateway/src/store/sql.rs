@@ -189,6 +189,10 @@ impl RecordStore for SqlStore {
         self.stored_position(journal).await
     }
 
+    async fn journals(&self) -> Result<Vec<JournalId>> {
+        self.list_journals().await
+    }
+
     async fn balances(&self) -> Result<Vec<Balance>> {
         self.list_balances().await
     }

@@ -58,6 +58,16 @@ impl SqlStore {
         Ok(u64::try_from(position).unwrap_or_default())
     }
 
+    pub(super) async fn list_journals(&self) -> Result<Vec<JournalId>> {
+        let rows = self.fetch("SELECT id FROM sg_journal", Vec::new()).await?;
+        let mut journals = Vec::with_capacity(rows.len());
+        for mut row in rows {
+            // What isn't one was written by nobody we know.
+            journals.extend(u128::from_str_radix(&row.text()?, 16).map(JournalId));
+        }
+        Ok(journals)
+    }
+
     pub(super) async fn list_balances(&self) -> Result<Vec<Balance>> {
         let sql = "SELECT scope_kind, scope_id, metric, span, model, window_start, settled, held, carried FROM sg_balance";
         let mut balances = Vec::new();
