@@ -156,8 +156,8 @@ pub struct Recovered {
     pub gaps: Vec<(u64, u64)>,
     /// Only when salvaging: amounts that were settled in a counter whose name is missing, and count nowhere.
     pub unnamed: u64,
-    /// Attempts that ended and of which nothing else is known, so that their calls can't be recorded: only when
-    /// salvaging, or when a version before this one made them.
+    /// Only when salvaging: attempts that were charged and of which nothing else is known, so that their calls can't be
+    /// recorded.
     pub nameless: u64,
 }
 

@@ -49,7 +49,7 @@ pub struct Found {
     pub gaps: Vec<(u64, u64)>,
     /// After a repair: amounts whose counter isn't known any more.
     pub unnamed: u64,
-    /// Attempts that were charged and whose call isn't known any more: they have no usage record.
+    /// After a repair: attempts that were charged and whose call isn't known any more: they have no usage record.
     pub nameless: u64,
     /// After a repair: usage records that can't be read.
     pub unreadable: u64,
