@@ -322,8 +322,9 @@ impl History {
         }
         let queue = &mut node.queue;
         let ledger = node.engine.shared_ledger();
-        node.batch =
-            journal::gather(&ledger, Some(node.journal.id()), self.clock.now(), || std::mem::take(queue));
+        node.batch = journal::gather(&ledger, Some(node.journal.id()), self.clock.now(), false, || {
+            std::mem::take(queue)
+        });
         self.commit(node) && self.store_batch(node)
     }
 

@@ -1,6 +1,7 @@
 //! The open reservations.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use smallvec::SmallVec;
 
@@ -63,7 +64,28 @@ pub(super) struct Reservations {
     free: Vec<u32>,
     /// The attempts, ended or held, of calls that have no usage record yet.
     // BOUND: the calls under way, and those that a host has dropped instead of finishing them.
-    unrecorded: HashMap<CallId, SmallVec<[ReservationId; 2]>>,
+    unrecorded: HashMap<CallId, SmallVec<[ReservationId; 2]>, BuildHasherDefault<IdHasher>>,
+}
+
+/// Hashes calls' ids, which are ours and random: twice for each call, under the ledger's lock.
+#[derive(Clone, Copy, Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+            // Fibonacci's multiplier: the high bits, which tables use, depend on all of the word's.
+            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
 }
 
 impl Reservations {

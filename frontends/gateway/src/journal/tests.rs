@@ -129,7 +129,11 @@ async fn segments_follow_each_other_and_go_when_they_may() {
     let position = process.ledger.lock().log_position();
     process.journal.checkpointed(position).unwrap();
     assert!(segments(dir.path()).len() <= 2, "the newest, and the next");
-    process.journal.retire().unwrap();
+    process.call(1, Some(1));
+    process.journal.retire(position).unwrap();
+    assert_eq!(segments(dir.path()).len(), 2, "what came after the position is in none but the journal");
+    let position = process.ledger.lock().log_position();
+    process.journal.retire(position).unwrap();
     assert_eq!(segments(dir.path()).len(), 1);
 }
 
