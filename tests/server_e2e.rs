@@ -14,6 +14,8 @@
 
 #[path = "e2e/bomb.rs"]
 mod bomb;
+#[path = "e2e/cap.rs"]
+mod cap;
 #[path = "e2e/kill.rs"]
 mod kill;
 #[path = "e2e/readme.rs"]

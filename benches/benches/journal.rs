@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use sluicegate::journal::{self, Disk, Durability, Journal, JournalOptions, Opening, OsDisk};
 use sluicegate::{Clock, SystemClock};
-use sluicegate_benches::{NOW, USED, World, ask, call, usage};
+use sluicegate_benches::{ENDING, NOW, World, ask, call, usage};
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::ids::CallId;
 use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::{Balance, Ledger, ReservationId, Reserve};
 use sluicegate_core::ports::{Checkpoint, RecordStore};
-use sluicegate_core::{Next, Outcome, Result, UsageRecord};
+use sluicegate_core::{Next, Outcome, RecordEntry, Result, UsageRecord};
 
 /// What the gateway allocates with.
 #[global_allocator]
@@ -97,10 +97,10 @@ impl Node {
 
     /// What the gateway does when a call is over.
     fn settle(&self, id: ReservationId) {
-        self.ledger.lock().settle(id, USED, USED, NOW);
+        self.ledger.lock().end(id, &ENDING, NOW);
         if self.journal.is_some() {
             let json = serde_json::to_vec(&self.record).expect("a record is JSON");
-            self.ledger.lock().log_record(&json);
+            self.ledger.lock().log_record(&self.call, &json);
         }
     }
 
@@ -251,7 +251,7 @@ struct Stored(u64);
 
 #[async_trait::async_trait]
 impl RecordStore for Stored {
-    async fn append(&self, _: &[UsageRecord], _: &[Balance], _: Option<Checkpoint>) -> Result<()> {
+    async fn append(&self, _: &[RecordEntry], _: &[Balance], _: Option<Checkpoint>) -> Result<()> {
         Ok(())
     }
 

@@ -6,12 +6,13 @@ use indexmap::IndexMap;
 use sluicegate_core::channel::{Auth, Endpoint, SecretRef, Timeouts, Transport, UnknownFields};
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::ids::CallId;
+use sluicegate_core::journal::{AttemptFacts, Ending};
 use sluicegate_core::ledger::{Amounts, Ask};
 use sluicegate_core::snapshot::PolicySource;
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Call, Caller, Channel, ChannelModel, Declared, Engine, Format, Limit, Metric, Needs, Price, Scope,
-    ScopeKind, ScopeLimits, Snapshot, Timestamp, Usage, Window,
+    Call, Caller, Channel, ChannelModel, Declared, Engine, Format, Limit, Metric, Needs, OutcomeClass, Price,
+    Scope, ScopeKind, ScopeLimits, Snapshot, Timestamp, Usage, UsageSource, Window,
 };
 use sluicegate_policy::{Policies, PolicyDiagnostic};
 
@@ -82,11 +83,60 @@ pub fn ask<'a>(call: &'a CallId, caller: &'a BoundCaller) -> Ask<'a> {
         channel_bound: bound,
         channel_estimate: estimate,
         count_request: true,
+        attempt: Some(AttemptFacts {
+            number: 1,
+            admitted_at: NOW,
+            format: Format::OpenaiChat,
+            stream: false,
+            requested: "gpt-4o",
+            organization: "acme",
+            key: Some("key-0190f5a2-7c1e"),
+            user: Some("user-0190f5a2-7c1e"),
+            group: Some("research"),
+            customer: None,
+            tags: [&[], &[]],
+            seed: 7,
+            snapshot: 1,
+            input_bound: Some(1_100),
+            input_estimate: 280,
+            max_output: Some(500),
+            choices: 1,
+            price_ratio_ppm: 1_000_000,
+            channel: "channel-1",
+            model: "gpt-4o",
+            upstream_model: "gpt-4o",
+            ceiling: Some(500),
+            bound,
+            bound_cost: bound.spend,
+            priced: true,
+        }),
     }
 }
 
 /// What that attempt turns out to use.
 pub const USED: Amounts = Amounts { input_tokens: 264, output_tokens: 150, spend: 2_080_000 };
+
+/// How that attempt ends.
+pub const ENDING: Ending = Ending {
+    class: OutcomeClass::Ok,
+    status: Some(200),
+    usage: Usage { input_uncached: 264, output_visible: 150, ..NOTHING },
+    source: UsageSource::Reported,
+    spend: USED.spend,
+    cost: USED.spend,
+    at: NOW,
+};
+
+const NOTHING: Usage = Usage {
+    input_uncached: 0,
+    output_visible: 0,
+    output_reasoning: 0,
+    cache_read: 0,
+    cache_write: 0,
+    cache_write_1h: 0,
+    audio_in: 0,
+    audio_out: 0,
+};
 
 /// What a call asks: a prompt of a kilobyte, and an answer of 500 tokens at most.
 pub fn call() -> Call {

@@ -12,16 +12,23 @@
 //! Events hold *effects*, not commands: how much was settled in which window of which counter. Reading them back needs
 //! neither limits nor time zone nor clock, and their order between attempts doesn't matter.
 //!
-//! A segment begins with a head: [`Event::Segment`], every reservation that is open or held, and [`Event::Ready`]. So the
+//! A reservation's event tells which attempt of whose call it is for, its end what that used and cost: so a call that was
+//! charged has its usage record even when the process ends before it is written. Attempts that wait for it are told anew
+//! in each segment.
+//!
+//! A segment begins with a head: [`Event::Segment`], every reservation that is open or held, every attempt that has ended
+//! and whose call has no record yet, and [`Event::Ready`]. So the
 //! segments before it are only needed until what they settled is in the database. A segment whose head isn't whole was
 //! being made when the process ended, and counts as not there.
 
+mod attempt;
 mod event;
 pub mod frame;
 mod log;
 mod replay;
 mod varint;
 
+pub use attempt::{AttemptFacts, Ending, Fate, INTERRUPTED, Tried, amendment_id, record_of};
 pub use event::{CounterKey, Effect, Event, Hold};
 pub use frame::MAGIC;
 pub use log::Log;

@@ -130,6 +130,14 @@ pub trait RecordStore: Send + Sync {
     /// `Store`.
     async fn position(&self, journal: JournalId) -> Result<u64>;
 
+    /// The journals that have written here; for a repair of one whose name can't be read any more.
+    ///
+    /// # Errors
+    /// `Store`.
+    async fn journals(&self) -> Result<Vec<JournalId>> {
+        Ok(Vec::new())
+    }
+
     /// Every stored balance, at start.
     ///
     /// # Errors

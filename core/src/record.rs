@@ -16,8 +16,11 @@ use crate::usage::{Usage, UsageSource};
 /// One call, whole. Append-only: never changed once written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UsageRecord {
-    /// Our id of the call.
+    /// Our id of the call; of an amendment an id of its own.
     pub call: CallId,
+    /// The call whose record this adds to: what its held attempts came to, once that was known. An amendment is no call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amends: Option<CallId>,
     /// When it came in.
     pub started_at: Timestamp,
     /// When it was over.

@@ -274,6 +274,7 @@ impl World {
                     channel_bound: *bound,
                     channel_estimate: *estimate,
                     count_request: *count_request,
+                    attempt: None,
                 };
                 let now = self.now();
                 let before = tallies(&mut self.ledger, &self.bound, now);
@@ -461,6 +462,7 @@ proptest! {
             channel_bound: bound,
             channel_estimate: bound,
             count_request: false,
+            attempt: None,
         };
         if let Reserve::Granted(grant) = world.ledger.try_reserve(&ask, now) {
             prop_assert!(world.ledger.release(grant.id, now));

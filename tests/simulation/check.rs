@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sluicegate::core::ledger::{bucket_ms, window_start};
+use sluicegate::core::journal::INTERRUPTED;
+use sluicegate::core::ledger::{Audit, Balance, Ledger, bucket_ms, window_start};
 use sluicegate::core::{Metric, Mode, Scope, ScopeKind, Timestamp, Usage, UsageRecord, Window};
 
 use crate::history::{History, Node};
@@ -121,27 +122,29 @@ pub fn recovered(history: &History, stood: [&[Stand]; 3], found: &[Stand]) {
     }
 }
 
-/// Each call that ended and was confirmed has its record, and no other has one.
+/// Each call that ended and was confirmed has its record, and no other has one, but for those that a start found without.
 pub fn records(history: &History, confirmed: &BTreeSet<String>, ended: &BTreeSet<String>) {
     let tables = history.store.tables.lock().unwrap();
     for call in confirmed {
         assert!(tables.records.contains_key(call), "{call} was settled, and its record is lost");
     }
-    for call in tables.records.keys() {
-        assert!(ended.contains(call), "{call} never ended, and has a record");
+    for (call, record) in &tables.records {
+        let is_found = record.error.as_deref() == Some(INTERRUPTED) || record.amends.is_some();
+        assert!(is_found || ended.contains(call), "{call} never ended, and has a record");
     }
 }
 
-/// Balances are what the records say, counter by counter.
+/// Balances are what the records say, counter by counter and window by window, right after a start or when everything is
+/// stored: nothing is charged without a record.
 pub fn books(history: &History, node: &Node) {
-    if history.warped || history.by_hand {
+    if history.warped {
         return;
     }
     let tables = history.store.tables.lock().unwrap();
-    let unrecorded: Vec<_> =
-        history.unconfirmed.iter().filter(|it| !tables.records.contains_key(it.call.as_str())).collect();
     let zone = node.engine.snapshot().declared.quota.time_zone.clone();
     let mut ledger = node.engine.ledger();
+    let balances = ledger.balances(history.clock());
+    audited(&mut ledger, tables.records.values(), history.clock());
     for watched in &node.watched {
         let (metric, window) = (watched.bound.limit.metric, watched.bound.limit.window);
         if metric == Metric::Concurrency {
@@ -153,20 +156,14 @@ pub fn books(history: &History, node: &Node) {
             Window::RollingMs(length_ms) => open.plus_ms(-59 * bucket_ms(length_ms)),
             _ => open,
         };
-        let used = |record: &UsageRecord| recorded(watched, since, record);
-        let recorded: i64 = tables.records.values().map(used).sum();
-        let mut perhaps: i64 = unrecorded.iter().map(|record| used(record)).sum();
-        if metric == Metric::Requests {
-            perhaps += history.dropped;
-        }
-        if watched.bound.limit.mode == Mode::Corrected {
-            // What is carried from window to window belongs to no call of this one.
-            perhaps = i64::MAX - recorded;
-        }
+        let of = |it: &&Balance| it.scope == watched.scope && (it.metric, it.window) == (metric, window);
+        let carried: i64 = balances.iter().filter(of).map(|it| it.carried).sum();
+        let recorded: i64 = tables.records.values().map(|record| recorded(watched, since, record)).sum();
         let settled = ledger.state(&watched.bound, history.clock()).settled;
-        assert!(
-            (recorded..=recorded + perhaps).contains(&settled),
-            "{} of {} is {settled}, and its records say {recorded}, or {perhaps} more",
+        assert_eq!(
+            settled,
+            recorded + carried,
+            "{} of {}: its records say {recorded}, and {carried} more was carried",
             watched.bound.name,
             watched.scope
         );
@@ -192,7 +189,7 @@ fn recorded(watched: &Watched, since: Timestamp, record: &UsageRecord) -> i64 {
         attempt.started_at >= since && (!of_channel || attempt.channel.as_str() == &*scope.id)
     });
     let amounts = theirs.map(|attempt| match limit.metric {
-        Metric::Requests => 1,
+        Metric::Requests => i64::from(record.amends.is_none()),
         // What is held was used by nobody yet.
         _ if attempt.held => 0,
         Metric::InputTokens => attempt.usage.input_tokens() as i64,
@@ -202,4 +199,15 @@ fn recorded(watched: &Watched, since: Timestamp, record: &UsageRecord) -> i64 {
         _ => attempt.spend,
     });
     amounts.sum()
+}
+
+/// The audit that operators have says the same, of rolling windows and of channels too.
+fn audited<'a>(ledger: &mut Ledger, records: impl Iterator<Item = &'a UsageRecord>, now: Timestamp) {
+    let books = ledger.books(now);
+    let (unrecorded, open) = ledger.unrecorded();
+    let mut audit = Audit::new(&books, &unrecorded, &open, false);
+    records.for_each(|record| audit.add(record));
+    let (differences, compared, left_out) = audit.finish(&books);
+    assert_eq!(differences, [], "of {compared} counters");
+    assert_eq!(left_out, 0);
 }

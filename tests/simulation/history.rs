@@ -7,12 +7,12 @@ use std::task::{Context, Poll, Waker};
 
 use sluicegate::ManualClock;
 use sluicegate::core::engine::{Admission, Attempt, BoundCaller, Next};
-use sluicegate::core::journal::JournalId;
-use sluicegate::core::ledger::{Amounts, ReservationId};
+use sluicegate::core::journal::{Ending, Fate, JournalId, amendment_id, record_of};
+use sluicegate::core::ledger::{Amounts, Held, ReservationId};
 use sluicegate::core::ports::RecordStore as _;
 use sluicegate::core::{
     Call, Clock, Engine, Format, Outcome, OutcomeClass, RecordEntry, Scope, ScopeKind, Timestamp, Usage,
-    UsageRecord,
+    UsageRecord, UsageSource,
 };
 use sluicegate::journal::{self, Batch, Disk, Durability, Journal, JournalOptions, Opening};
 
@@ -111,19 +111,13 @@ pub struct History {
     confirmed: BTreeSet<String>,
     /// Calls that ended at all.
     ended: BTreeSet<String>,
-    /// What calls had used of which nobody was told that it was written: it may be settled without a record.
-    pub unconfirmed: Vec<UsageRecord>,
     traits: Traits,
-    /// What calls that were dropped may have counted as requests, of which there is no record.
-    pub dropped: i64,
     /// Scopes of which a limit was lowered, or an upstream used more than its ceiling: they may be above their max...
     pub excused: BTreeSet<Scope>,
     /// ...and after a crash may be so again.
     pub ever_excused: BTreeSet<Scope>,
     /// The clock has gone back: windows aren't those of the times in the records.
     pub warped: bool,
-    /// What an operator set back or settled by hand: records don't tell of it.
-    pub by_hand: bool,
     /// How every limit stood when everything was last confirmed.
     stood: Vec<check::Stand>,
     /// How they stood in the middle of the step, right after something was reserved.
@@ -162,13 +156,10 @@ impl History {
             calls: 0,
             confirmed: BTreeSet::new(),
             ended: BTreeSet::new(),
-            unconfirmed: Vec::new(),
             traits,
-            dropped: 0,
             excused: BTreeSet::new(),
             ever_excused: BTreeSet::new(),
             warped: false,
-            by_hand: false,
             stood: Vec::new(),
             amid: Vec::new(),
             written: true,
@@ -352,17 +343,15 @@ impl History {
     /// As the gateway does: logged and queued under one lock, then written.
     fn push(&mut self, node: &mut Node, record: UsageRecord) {
         let call = record.call.to_string();
-        let entry = RecordEntry::from(record.clone());
+        let entry = RecordEntry::from(record);
         {
             let mut ledger = node.engine.ledger();
-            ledger.log_record(entry.json().as_bytes());
+            ledger.log_record(&entry.call, entry.json().as_bytes());
             node.queue.push(entry);
         }
         self.ended.insert(call.clone());
         if self.commit(node) {
             self.confirmed.insert(call);
-        } else {
-            self.unconfirmed.push(record);
         }
     }
 
@@ -467,8 +456,9 @@ impl History {
         }
         let queue = &mut node.queue;
         let ledger = node.engine.shared_ledger();
-        node.batch =
-            journal::gather(&ledger, Some(node.journal.id()), self.clock.now(), || std::mem::take(queue));
+        node.batch = journal::gather(&ledger, Some(node.journal.id()), self.clock.now(), false, || {
+            std::mem::take(queue)
+        });
         self.commit(node) && self.store_batch(node)
     }
 
@@ -496,13 +486,11 @@ impl History {
         let flight = node.flights.swap_remove(at);
         self.tell(format!("{} is lost", flight.admission.call().id));
         let before = check::stand(node, self.clock.now());
-        // A host that forgets a call whose earlier attempts were charged has no record of those.
-        let was_charged = flight.admission.attempt_records().iter().any(|it| it.usage != Usage::default());
-        if was_charged || self.rng.percent(50) {
+        if self.rng.percent(50) {
             let record = node.engine.abandon(flight.admission, self.clock.now());
             self.push(node, record);
         } else {
-            self.dropped += 1 + flight.admission.attempt_records().len() as i64;
+            // The next start writes its record, and an operator who reconciles it.
             drop(flight);
             self.commit(node);
         }
@@ -511,20 +499,49 @@ impl History {
     }
 
     fn reconcile(&mut self, node: &mut Node) {
-        let held: Vec<_> = node.engine.ledger().held().map(|held| held.id).collect();
+        let held: Vec<Held> = node.engine.ledger().held().collect();
         if held.is_empty() {
             return;
         }
-        let id = *self.rng.pick(&held);
-        self.tell("reconcile");
-        if self.traits.by_hand && self.rng.percent(50) {
-            self.by_hand = true;
-            let used = Amounts { input_tokens: 1, output_tokens: 1, spend: 1 };
-            node.engine.ledger().reconcile(id, used, used, self.clock.now());
-        } else {
-            node.engine.ledger().release(id, self.clock.now());
+        let it = self.rng.pick(&held).clone();
+        if !it.recorded && it.class.is_some() {
+            return self.tell("not reconciled: its call goes on");
         }
-        self.commit(node);
+        self.tell("reconcile");
+        let reserved = if self.rng.percent(50) { Amounts::default() } else { it.reserved() };
+        self.reconcile_as(node, &it, reserved);
+    }
+
+    /// As the gateway does: the record that the call may lack, then the settlement, then the amendment.
+    fn reconcile_as(&mut self, node: &mut Node, held: &Held, used: Amounts) {
+        let (call, tried) = (held.call.clone().unwrap(), held.attempt.clone().unwrap());
+        let dropped = node.engine.ledger().record_of_dropped(&call);
+        if let Some(record) = dropped {
+            self.push(node, record);
+        }
+        let ending = Ending {
+            class: OutcomeClass::Timeout,
+            status: None,
+            usage: Usage {
+                input_uncached: used.input_tokens as u64,
+                output_visible: used.output_tokens as u64,
+                ..Usage::default()
+            },
+            source: UsageSource::Counted,
+            spend: used.spend,
+            cost: used.spend,
+            at: self.clock.now(),
+        };
+        assert!(node.engine.ledger().end(held.id, &ending, self.clock.now()).is_some());
+        if self.rng.percent(20) {
+            // Nobody comes to write it.
+            self.commit(node);
+            self.disk.crash_now();
+            return;
+        }
+        let id = amendment_id(&call, tried.number);
+        let record = record_of(id, Some(call), vec![(tried, Fate::Ended(ending))]).unwrap();
+        self.push(node, record);
     }
 
     fn change_limit(&mut self, node: &mut Node) {
@@ -559,7 +576,6 @@ impl History {
         if cells.is_empty() {
             return;
         }
-        self.by_hand = true;
         self.tell("reset");
         let cell = *self.rng.pick(&cells);
         node.engine.ledger().reset(cell, self.clock.now());
@@ -598,9 +614,8 @@ impl History {
     fn restart(&mut self, node: Node, report: &mut Report) -> Node {
         let ends = check::stand(&node, self.clock.now());
         // What the dead process still knows is lost with it.
-        let (flights, now) = (node.flights.len(), self.clock.now());
-        let lost = node.flights.into_iter().map(|flight| node.engine.abandon(flight.admission, now));
-        self.unconfirmed.extend(lost);
+        let flights = node.flights.len();
+        drop(node);
         let powerless = self.options.durability == Durability::Power && self.rng.percent(50);
         let crash = if powerless { Crash::PowerLoss } else { Crash::Kill };
         self.tell(format!("{crash:?} with {flights} calls under way"));
@@ -622,6 +637,8 @@ impl History {
                 if self.written {
                     check::recovered(self, [&self.stood, &self.amid, &ends], &stands);
                 }
+                check::records(self, &self.confirmed, &self.ended);
+                check::books(self, &node);
                 return node;
             }
         }
@@ -634,15 +651,16 @@ impl History {
             let last = node.flights.len() - 1;
             self.end(&mut node, last, Some("cancelled"));
         }
-        let held: Vec<_> = node.engine.ledger().held().map(|held| held.id).collect();
-        for id in held {
-            node.engine.ledger().release(id, self.clock.now());
-        }
         self.store.tables.lock().unwrap().down = false;
+        let held: Vec<_> = node.engine.ledger().held().collect();
+        for held in held {
+            self.reconcile_as(&mut node, &held, Amounts::default());
+            // What would have ended the process does so below.
+            self.disk.restart(Crash::Kill);
+        }
         assert!(self.checkpoint(&mut node), "nothing is in the way");
         check::nothing_open(self, &node);
         check::records(self, &self.confirmed, &self.ended);
-        check::books(self, &node);
         drop(node);
         // And once more from the start: nothing is open, nothing new is found.
         let again = self.start(report).expect("nothing is in the way");

@@ -182,6 +182,29 @@ impl Gateway {
         self.wait_ready();
     }
 
+    /// Runs `sluicegate ledger` with these words, as JSON, asking the running gateway or its data directory: whether it
+    /// ended well, and what it said.
+    ///
+    /// # Panics
+    /// When it can't be run.
+    #[must_use]
+    pub fn ledger(&self, words: &[&str], running: bool) -> (bool, String) {
+        let mut command = Command::new(binary("sluicegate"));
+        command.arg("ledger").args(words).arg("--json");
+        if running {
+            command.args(["--url", &format!("http://{}", self.address), "--admin-key", MASTER_KEY]);
+        } else {
+            command.arg("--data").arg(self.folder.join("data"));
+            command.arg("--config").arg(self.folder.join("config.yaml"));
+        }
+        command.env_clear().env("HOME", &self.folder).current_dir(&self.folder);
+        command.envs(self.launch.variables.iter().map(|(name, value)| (name, value)));
+        let output = command.output().expect("the command can be run");
+        let said =
+            if output.status.success() || output.stderr.is_empty() { output.stdout } else { output.stderr };
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    }
+
     fn wait_end(&mut self) -> ExitStatus {
         let started = Instant::now();
         loop {

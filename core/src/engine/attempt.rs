@@ -12,7 +12,8 @@ use super::{ChannelRuntime, Engine, Runtime, candidate};
 use crate::channel::{Channel, ChannelModel, Endpoint, Timeouts};
 use crate::decision::{CeilingReason, Reason};
 use crate::health::ChannelHealth;
-use crate::ids::ModelName;
+use crate::ids::{ChannelId, GroupId, KeyId, ModelName, UserId};
+use crate::journal::AttemptFacts;
 use crate::ledger::{self, Ask, BoundLimit, CellId, Grant, Ledger, Refusal, ReservationId, Reserve};
 use crate::snapshot::Candidate;
 use crate::time::Timestamp;
@@ -123,11 +124,21 @@ pub(super) enum Answer<T> {
     Short(Box<Refusal>),
 }
 
+/// Where an attempt would go, and as what.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    channel: &'a ChannelId,
+    model: &'a ChannelModel,
+    upstream_model: &'a ModelName,
+    ceiling: Option<u64>,
+}
+
 /// A candidate that fits, and as what.
 pub(super) struct Fitting<T> {
     pub(super) answer: T,
     pub(super) ceiling: Option<Ceiling>,
     pub(super) sizes: Sizes,
+    upstream_model: ModelName,
 }
 
 impl Engine {
@@ -160,26 +171,34 @@ impl Engine {
         let runtime = Arc::clone(&admission.runtime);
         let candidate = admission.considered.ranked.get(at).map(|r| r.candidate);
         let found = candidate.and_then(|c| {
-            let (_, model) = runtime.snapshot.resolve(c)?;
-            Some((model, runtime.channels.get(c.channel as usize)?))
+            let (declared, model) = runtime.snapshot.resolve(c)?;
+            Some((c, declared, model, runtime.channels.get(c.channel as usize)?))
         });
         // INVARIANT: candidates come from this snapshot.
-        let Some((model, channel)) = found else {
+        let Some((candidate, declared, model, channel)) = found else {
             admission.take_out(at);
             return Fit::Out;
         };
+        let upstream_model = candidate::upstream_name(model, admission.group());
         let mut ceiling = ceiling::initial(&runtime, admission, model);
         let mut lowered = false;
         // BOUND: twice at most: as asked, then lowered.
         loop {
             let sizes = admission.sizes(model, ceiling);
-            let said = answer(&mut self.ledger.lock(), &admission.ask(&sizes, &channel.limits));
+            let target = Target {
+                channel: &declared.id,
+                model,
+                upstream_model: &upstream_model,
+                ceiling: admission.would_send(candidate, ceiling).map(|sent| sent.tokens),
+            };
+            let ask = admission.ask(&sizes, &channel.limits, Some(target));
+            let said = answer(&mut self.ledger.lock(), &ask);
             let refusal = match said {
                 Answer::Fits(answer) => {
                     if let Some(now) = say_all {
                         admission.note_limits(&mut self.ledger.lock(), &sizes, &channel.limits, now);
                     }
-                    return Fit::Fits(Fitting { answer, ceiling, sizes });
+                    return Fit::Fits(Fitting { answer, ceiling, sizes, upstream_model });
                 }
                 Answer::Refill(cells) => return Fit::Refill(cells),
                 Answer::Short(refusal) => refusal,
@@ -209,7 +228,7 @@ impl Engine {
         now: Timestamp,
     ) -> Option<Box<Attempt>> {
         let runtime = Arc::clone(&admission.runtime);
-        let Fitting { answer: Grant { id, crossed }, ceiling, sizes } = fitting;
+        let Fitting { answer: Grant { id, crossed }, ceiling, sizes, upstream_model } = fitting;
         let ranked = admission.considered.ranked.get(at)?;
         let (candidate, endpoint) = (ranked.candidate, ranked.endpoint);
         let (channel, model) = runtime.snapshot.resolve(candidate)?;
@@ -226,8 +245,7 @@ impl Engine {
             self.alert_crossed(&admission.caller, channel, limits, &crossed, now);
         }
         let sent = admission.sent_ceiling(candidate, ceiling);
-        let group = admission.models.last().unwrap_or(&admission.call.model).clone();
-        let upstream_model = candidate::upstream_name(model, &group);
+        let group = admission.group().clone();
         admission.open = Some(Open {
             lease,
             ranked_at: at,
@@ -263,8 +281,14 @@ impl Admission {
         ceiling::sizes(&self.call, model, ceiling.map(|c| c.tokens), self.caller.caller.price_ratio_ppm)
     }
 
-    fn ask<'a>(&'a self, sizes: &Sizes, channel: &'a [BoundLimit]) -> Ask<'a> {
+    /// The model group that is tried.
+    fn group(&self) -> &ModelName {
+        self.models.last().unwrap_or(&self.call.model)
+    }
+
+    fn ask<'a>(&'a self, sizes: &Sizes, channel: &'a [BoundLimit], target: Option<Target<'a>>) -> Ask<'a> {
         Ask {
+            attempt: target.map(|target| self.facts(sizes, target)),
             call: &self.call.id,
             tenant: &self.caller.limits,
             channel,
@@ -278,10 +302,41 @@ impl Admission {
         }
     }
 
+    fn facts<'a>(&'a self, sizes: &Sizes, target: Target<'a>) -> AttemptFacts<'a> {
+        let (call, caller) = (&self.call, &self.caller.caller);
+        AttemptFacts {
+            number: self.attempts().saturating_add(1),
+            admitted_at: self.admitted_at,
+            format: call.format,
+            stream: call.stream,
+            requested: call.model.as_str(),
+            organization: caller.organization.as_str(),
+            key: caller.key.as_ref().map(KeyId::as_str),
+            user: caller.user.as_ref().map(UserId::as_str),
+            group: caller.group.as_ref().map(GroupId::as_str),
+            customer: call.customer.as_deref(),
+            tags: [&call.tags, &caller.tags],
+            seed: self.seed,
+            snapshot: self.runtime.snapshot.version,
+            input_bound: call.input_bound,
+            input_estimate: call.input_estimate,
+            max_output: call.max_output,
+            choices: call.choices,
+            price_ratio_ppm: caller.price_ratio_ppm,
+            channel: target.channel.as_str(),
+            model: self.group().as_str(),
+            upstream_model: target.upstream_model.as_str(),
+            ceiling: target.ceiling,
+            bound: sizes.bound,
+            bound_cost: sizes.channel_bound.spend,
+            priced: target.model.price.is_known(),
+        }
+    }
+
     /// Notes how every limit stands that this attempt asks something of.
     fn note_limits(&mut self, ledger: &mut Ledger, sizes: &Sizes, channel: &[BoundLimit], now: Timestamp) {
         let mut reasons: SmallVec<[Reason; 12]> = SmallVec::new();
-        let ask = self.ask(sizes, channel);
+        let ask = self.ask(sizes, channel, None);
         for (of_channel, limits) in [(false, ask.tenant), (true, ask.channel)] {
             reasons.extend(limits.iter().filter_map(|bound| {
                 let asked = ledger::asked(&ask, bound, of_channel)?;
@@ -294,13 +349,17 @@ impl Admission {
     /// The ceiling that goes upstream, noted where it isn't the caller's own. Without a limit that needs one, what the
     /// caller sent goes as it is.
     pub(super) fn sent_ceiling(&mut self, candidate: Candidate, ceiling: Option<Ceiling>) -> Option<Ceiling> {
-        let channel = self.runtime.channels.get(candidate.channel as usize);
-        let needed = self.caller.bounds_output || channel.is_some_and(|channel| channel.bounds_output);
-        let sent = ceiling.filter(|c| needed || c.why == CeilingReason::Policy)?;
+        let sent = self.would_send(candidate, ceiling)?;
         if sent.why != CeilingReason::Caller {
             let asked = self.call.max_output;
             self.explanation.push(Reason::Ceiling { asked, sent: sent.tokens, why: sent.why });
         }
         Some(sent)
+    }
+
+    fn would_send(&self, candidate: Candidate, ceiling: Option<Ceiling>) -> Option<Ceiling> {
+        let channel = self.runtime.channels.get(candidate.channel as usize);
+        let needed = self.caller.bounds_output || channel.is_some_and(|channel| channel.bounds_output);
+        ceiling.filter(|c| needed || c.why == CeilingReason::Policy)
     }
 }

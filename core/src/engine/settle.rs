@@ -9,7 +9,8 @@ use super::plan::Last;
 use crate::channel::Channel;
 use crate::decision::{OutcomeClass, Reason};
 use crate::health;
-use crate::ledger::{Amounts, LimitState};
+use crate::journal::Ending;
+use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind};
 use crate::money::{Rounding, format_usd};
 use crate::ports::Alert;
@@ -137,7 +138,8 @@ impl Engine {
                 model.price.cost(&usage, ratio, Rounding::HalfEven)
             };
         }
-        self.end_reservation(admission, &open, channel, charge, (spend, cost), now);
+        let ending = Ending { class, status, usage, source, spend, cost, at: now };
+        self.end_reservation(admission, &open, channel, charge, &ending);
         admission.explanation.push(Reason::Attempt { channel: channel.id.clone(), outcome: class });
         admission.records.push(AttemptRecord {
             channel: channel.id.clone(),
@@ -165,32 +167,20 @@ impl Engine {
         open: &Open,
         channel: &Channel,
         charge: &Charge,
-        (spend, cost): (i64, i64),
-        now: Timestamp,
+        ending: &Ending,
     ) {
         let reservation = open.lease.reservation;
         let mut ledger = self.ledger.lock();
-        match charge {
-            Charge::Settle(usage, _) => {
-                let amounts = |spend| Amounts {
-                    input_tokens: i64::try_from(usage.input_tokens()).unwrap_or(i64::MAX),
-                    output_tokens: i64::try_from(usage.output_tokens()).unwrap_or(i64::MAX),
-                    spend,
-                };
-                let settlement = ledger.settle(reservation, amounts(spend), amounts(cost), now);
-                drop(ledger);
-                for debt in settlement.into_iter().flat_map(|settlement| settlement.debts) {
-                    let over = debt.settled.saturating_sub(debt.limit.max);
-                    let limit = limit_text(&admission.caller.caller, channel, &debt);
-                    self.alert(Alert::Debt { limit, over });
-                }
-            }
-            Charge::Release => {
-                ledger.release(reservation, now);
-            }
-            Charge::Hold => {
-                ledger.hold(reservation, now);
-            }
+        if matches!(charge, Charge::Hold) {
+            ledger.hold_as(reservation, Some(ending.class), ending.at);
+            return;
+        }
+        let settlement = ledger.end(reservation, ending, ending.at);
+        drop(ledger);
+        for debt in settlement.into_iter().flat_map(|settlement| settlement.debts) {
+            let over = debt.settled.saturating_sub(debt.limit.max);
+            let limit = limit_text(&admission.caller.caller, channel, &debt);
+            self.alert(Alert::Debt { limit, over });
         }
     }
 
@@ -387,6 +377,7 @@ impl Admission {
             }
         }
         UsageRecord {
+            amends: None,
             started_at: self.admitted_at,
             ended_at: now,
             first_byte_at: self.first_byte_at,

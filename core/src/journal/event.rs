@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::attempt::{self, Ending};
 use super::varint::{Reader, put, put_bytes, put_signed};
 use super::{JournalId, frame};
+use crate::decision::OutcomeClass;
 use crate::ids::ModelName;
 use crate::limit::{Metric, Scope, Window};
 use crate::time::Timestamp;
@@ -75,6 +77,23 @@ pub enum Event<'a> {
         call: &'a str,
         /// What it has.
         holds: Vec<Hold>,
+        /// The attempt, as [`AttemptFacts`](super::AttemptFacts) writes it; empty when that isn't known.
+        attempt: &'a [u8],
+        /// How its host saw it end, if it is held and did.
+        class: Option<OutcomeClass>,
+        /// Whether its call has its usage record.
+        recorded: bool,
+    },
+    /// In a head: an attempt that has ended, and whose call has no usage record yet.
+    Ended {
+        /// The call; of a held attempt that was reconciled, the amendment to its record.
+        call: &'a str,
+        /// The attempt.
+        attempt: &'a [u8],
+        /// How.
+        ending: Ending,
+        /// Whether `call` is an amendment.
+        amends: bool,
     },
     /// The head is whole.
     Ready,
@@ -90,6 +109,8 @@ pub enum Event<'a> {
         holds: Vec<Hold>,
         /// What was settled with it.
         settled: Vec<Effect>,
+        /// The attempt, as [`AttemptFacts`](super::AttemptFacts) writes it; empty when that isn't known.
+        attempt: &'a [u8],
     },
     /// A reservation ended.
     Settle {
@@ -97,6 +118,8 @@ pub enum Event<'a> {
         id: u64,
         /// What was used.
         settled: Vec<Effect>,
+        /// How the attempt ended, if its host said so.
+        ending: Option<Ending>,
     },
     /// A reservation has less than before: the amounts, in the order of its holds.
     Shrink {
@@ -111,14 +134,26 @@ pub enum Event<'a> {
         id: u64,
         /// Since when.
         at: Timestamp,
+        /// How its host saw it end, if it did.
+        class: Option<OutcomeClass>,
     },
-    /// Something was settled without a reservation: carried into a new window, or set back.
+    /// Something was settled without a reservation: counted from before there was a counter.
     Adjust {
         /// What.
         settled: Vec<Effect>,
     },
-    /// A usage record, as JSON.
-    Record(&'a [u8]),
+    /// Something was settled that no usage record says: carried into a new window, or set back.
+    Carry {
+        /// What.
+        settled: Vec<Effect>,
+    },
+    /// A usage record.
+    Record {
+        /// The call, or the amendment; empty from a version that didn't write it.
+        call: &'a str,
+        /// As JSON.
+        json: &'a [u8],
+    },
     /// Everything before this number had reached the disk when this was written.
     Durable {
         /// The number.
@@ -135,8 +170,12 @@ const SETTLE: u8 = 6;
 const SHRINK: u8 = 7;
 const HOLD: u8 = 8;
 const ADJUST: u8 = 9;
+/// A record without its call's id: only read.
 const RECORD: u8 = 10;
 const DURABLE: u8 = 11;
+const RECORD_OF: u8 = 12;
+const ENDED: u8 = 13;
+const CARRY: u8 = 14;
 
 impl<'a> Event<'a> {
     /// Appends it as a frame.
@@ -158,22 +197,32 @@ impl<'a> Event<'a> {
                     // INVARIANT: a counter's key is strings and numbers, which always serialize.
                     put_bytes(out, &serde_json::to_vec(key).unwrap_or_default());
                 }
-                Event::Open { id, at, held, call, holds } => {
+                Event::Open { id, at, held, call, holds, attempt, class, recorded } => {
                     kind(out, OPEN);
                     put(out, *id);
                     put_signed(out, at.as_ms());
                     out.push(u8::from(*held));
                     put_bytes(out, call.as_bytes());
                     put_holds(out, holds, at.as_ms());
+                    put_bytes(out, attempt);
+                    attempt::put_class(out, *class);
+                    out.push(u8::from(*recorded));
+                }
+                Event::Ended { call, attempt, ending, amends } => {
+                    kind(out, ENDED);
+                    put_bytes(out, call.as_bytes());
+                    put_bytes(out, attempt);
+                    attempt::put_ending(out, ending);
+                    out.push(u8::from(*amends));
                 }
                 Event::Ready => kind(out, READY),
-                Event::Reserve { id, at, call, holds, settled } => {
+                Event::Reserve { id, at, call, holds, settled, attempt } => {
                     kind(out, RESERVE);
-                    put_reserve(out, *id, *at, call, holds, settled);
+                    put_reserve(out, (*id, *at, call), holds, settled, attempt);
                 }
-                Event::Settle { id, settled } => {
+                Event::Settle { id, settled, ending } => {
                     kind(out, SETTLE);
-                    put_settle(out, *id, settled);
+                    put_settle(out, *id, settled, ending.as_ref());
                 }
                 Event::Shrink { id, kept } => {
                     kind(out, SHRINK);
@@ -181,18 +230,24 @@ impl<'a> Event<'a> {
                     put(out, kept.len() as u64);
                     kept.iter().for_each(|amount| put_signed(out, *amount));
                 }
-                Event::Hold { id, at } => {
+                Event::Hold { id, at, class } => {
                     kind(out, HOLD);
                     put(out, *id);
                     put_signed(out, at.as_ms());
+                    attempt::put_class(out, *class);
                 }
                 Event::Adjust { settled } => {
                     kind(out, ADJUST);
                     put_effects(out, settled);
                 }
-                Event::Record(bytes) => {
-                    kind(out, RECORD);
-                    out.extend_from_slice(bytes);
+                Event::Carry { settled } => {
+                    kind(out, CARRY);
+                    put_effects(out, settled);
+                }
+                Event::Record { call, json } => {
+                    kind(out, RECORD_OF);
+                    put_bytes(out, call.as_bytes());
+                    out.extend_from_slice(json);
                 }
                 Event::Durable { before } => {
                     kind(out, DURABLE);
@@ -202,7 +257,8 @@ impl<'a> Event<'a> {
         });
     }
 
-    /// Reads a payload: the event and its number. `None` when it is none of this version's.
+    /// Reads a payload: the event and its number. `None` when it is none of this version's, nor of the one before, whose
+    /// events end earlier.
     pub fn read(payload: &'a [u8]) -> Option<(u64, Self)> {
         let mut from = Reader(payload);
         let kind = from.byte()?;
@@ -220,24 +276,46 @@ impl<'a> Event<'a> {
             }
             OPEN => {
                 let (id, at, held) = (from.number()?, from.signed()?, from.byte()? != 0);
-                let call = std::str::from_utf8(from.bytes()?).ok()?;
-                Event::Open { id, at: Timestamp::from_ms(at), held, call, holds: holds(&mut from, at)? }
+                let (call, holds) = (from.text()?, holds(&mut from, at)?);
+                let (attempt, class, recorded) = match from.is_empty() {
+                    true => (&[][..], None, false),
+                    false => (from.bytes()?, attempt::maybe_class(&mut from)?, from.byte()? != 0),
+                };
+                Event::Open { id, at: Timestamp::from_ms(at), held, call, holds, attempt, class, recorded }
+            }
+            ENDED => {
+                let (call, attempt) = (from.text()?, from.bytes()?);
+                let ending = attempt::ending(&mut from)?;
+                Event::Ended { call, attempt, ending, amends: from.byte()? != 0 }
             }
             READY => Event::Ready,
             RESERVE => {
-                let (id, at) = (from.number()?, from.signed()?);
-                let call = std::str::from_utf8(from.bytes()?).ok()?;
+                let (id, at, call) = (from.number()?, from.signed()?, from.text()?);
                 let (holds, settled) = (holds(&mut from, at)?, effects(&mut from)?);
-                Event::Reserve { id, at: Timestamp::from_ms(at), call, holds, settled }
+                let attempt = if from.is_empty() { &[][..] } else { from.bytes()? };
+                Event::Reserve { id, at: Timestamp::from_ms(at), call, holds, settled, attempt }
             }
-            SETTLE => Event::Settle { id: from.number()?, settled: effects(&mut from)? },
+            SETTLE => {
+                let (id, settled) = (from.number()?, effects(&mut from)?);
+                let ending = if from.is_empty() { None } else { Some(attempt::ending(&mut from)?) };
+                Event::Settle { id, settled, ending }
+            }
             SHRINK => {
                 let (id, count) = (from.number()?, from.count()?);
                 Event::Shrink { id, kept: (0..count).map(|_| from.signed()).collect::<Option<_>>()? }
             }
-            HOLD => Event::Hold { id: from.number()?, at: Timestamp::from_ms(from.signed()?) },
+            HOLD => {
+                let (id, at) = (from.number()?, Timestamp::from_ms(from.signed()?));
+                let class = if from.is_empty() { None } else { attempt::maybe_class(&mut from)? };
+                Event::Hold { id, at, class }
+            }
             ADJUST => Event::Adjust { settled: effects(&mut from)? },
-            RECORD => return Some((seq, Event::Record(from.0))),
+            CARRY => Event::Carry { settled: effects(&mut from)? },
+            RECORD => return Some((seq, Event::Record { call: "", json: from.0 })),
+            RECORD_OF => {
+                let call = from.text()?;
+                return Some((seq, Event::Record { call, json: from.0 }));
+            }
             DURABLE => Event::Durable { before: from.number()? },
             _ => return None,
         };
@@ -249,39 +327,54 @@ impl<'a> Event<'a> {
 pub(super) fn put_reserve_event(
     out: &mut Vec<u8>,
     seq: u64,
-    id: u64,
-    at: Timestamp,
-    call: &str,
+    of: (u64, Timestamp, &str),
     holds: &[Hold],
     settled: &[Effect],
+    attempt: &[u8],
 ) {
     frame::put(out, |out| {
         out.push(RESERVE);
         put(out, seq);
-        put_reserve(out, id, at, call, holds, settled);
+        put_reserve(out, of, holds, settled, attempt);
     });
 }
 
 /// [`Event::Settle`] likewise.
-pub(super) fn put_settle_event(out: &mut Vec<u8>, seq: u64, id: u64, settled: &[Effect]) {
+pub(super) fn put_settle_event(
+    out: &mut Vec<u8>,
+    seq: u64,
+    id: u64,
+    settled: &[Effect],
+    ending: Option<&Ending>,
+) {
     frame::put(out, |out| {
         out.push(SETTLE);
         put(out, seq);
-        put_settle(out, id, settled);
+        put_settle(out, id, settled, ending);
     });
 }
 
-fn put_settle(out: &mut Vec<u8>, id: u64, settled: &[Effect]) {
+fn put_settle(out: &mut Vec<u8>, id: u64, settled: &[Effect], ending: Option<&Ending>) {
     put(out, id);
     put_effects(out, settled);
+    if let Some(ending) = ending {
+        attempt::put_ending(out, ending);
+    }
 }
 
-fn put_reserve(out: &mut Vec<u8>, id: u64, at: Timestamp, call: &str, holds: &[Hold], settled: &[Effect]) {
+fn put_reserve(
+    out: &mut Vec<u8>,
+    (id, at, call): (u64, Timestamp, &str),
+    holds: &[Hold],
+    settled: &[Effect],
+    attempt: &[u8],
+) {
     put(out, id);
     put_signed(out, at.as_ms());
     put_bytes(out, call.as_bytes());
     put_holds(out, holds, at.as_ms());
     put_effects(out, settled);
+    put_bytes(out, attempt);
 }
 
 // Windows begin shortly before the reservation: the distance has fewer bytes than the time. It may be a lifetime's.

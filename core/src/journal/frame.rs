@@ -1,7 +1,9 @@
 //! How payloads are laid into a segment, and found again in one that was damaged.
 
 /// The first bytes of every segment: what it is, and the format's version.
-pub const MAGIC: [u8; 8] = *b"SGJRNL01";
+pub const MAGIC: [u8; 8] = *b"SGJRNL02";
+/// Those of the version before, which is still read: events are the same but for what they have at their end.
+pub const MAGIC_1: [u8; 8] = *b"SGJRNL01";
 /// Bytes before a payload: its length and the checksum.
 pub const HEAD: usize = 8;
 /// No payload is longer. What claims to be is damage.
@@ -16,6 +18,11 @@ pub enum Read<'a> {
     End,
     /// Something that is no frame: torn, or damaged.
     Bad,
+}
+
+/// Whether a file begins like a segment that this version reads.
+pub fn is_segment(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC) || bytes.starts_with(&MAGIC_1)
 }
 
 /// Appends a frame whose payload `fill` writes.

@@ -1,7 +1,9 @@
 //! The ledger's own log: events as they happen, gathered until the host takes them.
 
+use super::attempt::Ending;
 use super::event::{Effect, Event, Hold, put_reserve_event, put_settle_event};
 use super::{CounterKey, JournalId, MAGIC};
+use crate::decision::OutcomeClass;
 use crate::time::Timestamp;
 
 /// Events that wait to be written, and the number of the next.
@@ -65,24 +67,36 @@ impl Log {
     }
 
     /// Writes a reservation, with the holds and effects noted.
-    pub(crate) fn reserve(&mut self, id: u64, at: Timestamp, call: &str) {
-        put_reserve_event(&mut self.out, self.next, id, at, call, &self.holds, &self.effects);
+    pub(crate) fn reserve(&mut self, id: u64, at: Timestamp, call: &str, attempt: &[u8]) {
+        put_reserve_event(&mut self.out, self.next, (id, at, call), &self.holds, &self.effects, attempt);
         self.next += 1;
         self.holds.clear();
         self.effects.clear();
     }
 
     /// Writes the end of a reservation, with the effects noted.
-    pub(crate) fn settle(&mut self, id: u64) {
-        put_settle_event(&mut self.out, self.next, id, &self.effects);
+    pub(crate) fn settle(&mut self, id: u64, ending: Option<&Ending>) {
+        put_settle_event(&mut self.out, self.next, id, &self.effects, ending);
         self.next += 1;
         self.effects.clear();
     }
 
     /// Writes a reservation into a head, with the holds noted.
-    pub(crate) fn open(&mut self, id: u64, at: Timestamp, held: bool, call: &str) {
+    pub(crate) fn open(
+        &mut self,
+        (id, at): (u64, Timestamp),
+        held: bool,
+        (call, attempt): (&str, &[u8]),
+        class: Option<OutcomeClass>,
+        recorded: bool,
+    ) {
         let holds = std::mem::take(&mut self.holds);
-        self.push(&Event::Open { id, at, held, call, holds });
+        self.push(&Event::Open { id, at, held, call, holds, attempt, class, recorded });
+    }
+
+    /// Writes an attempt that has ended into a head.
+    pub(crate) fn ended(&mut self, call: &str, attempt: &[u8], ending: Ending, amends: bool) {
+        self.push(&Event::Ended { call, attempt, ending, amends });
     }
 
     /// Writes that a reservation has less.
@@ -91,13 +105,18 @@ impl Log {
     }
 
     /// Writes that a reservation is held.
-    pub(crate) fn held(&mut self, id: u64, at: Timestamp) {
-        self.push(&Event::Hold { id, at });
+    pub(crate) fn held(&mut self, id: u64, at: Timestamp, class: Option<OutcomeClass>) {
+        self.push(&Event::Hold { id, at, class });
     }
 
     /// Writes a usage record.
-    pub(crate) fn record(&mut self, json: &[u8]) {
-        self.push(&Event::Record(json));
+    pub(crate) fn record(&mut self, call: &str, json: &[u8]) {
+        self.push(&Event::Record { call, json });
+    }
+
+    /// Writes what was settled in a counter and no usage record says.
+    pub(crate) fn carry(&mut self, settled: Vec<Effect>) {
+        self.push(&Event::Carry { settled });
     }
 
     /// Writes the effects that belong to no reservation, if there are any.

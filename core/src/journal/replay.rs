@@ -2,10 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::attempt::{Ending, Fate, Tried, amendment_id, record_of};
 use super::event::{CounterKey, Effect, Event, Hold};
 use super::frame::{self, Read};
 use super::{JournalId, MAGIC};
+use crate::decision::OutcomeClass;
+use crate::ids::CallId;
+use crate::record::UsageRecord;
 use crate::time::Timestamp;
+
+/// So many gaps are told one by one.
+const GAPS_MAX: usize = 1_000;
 
 /// Takes the segments of a journal, oldest first, and gives what they say.
 ///
@@ -24,9 +31,26 @@ pub struct Replay {
     /// Which of `keys` a counter's number means in this segment.
     cells: HashMap<u32, usize>,
     settled: HashMap<(usize, i64), i64>,
+    carried: HashMap<(usize, i64), i64>,
     open: BTreeMap<u64, Reserved>,
+    /// Open reservations whose numbers came again: only when salvaging.
+    orphans: Vec<Reserved>,
+    /// The attempts that have ended of calls, and amendments, that have no record yet.
+    ended: HashMap<String, Ended>,
+    /// Which reservations of a call became held before it had its record.
+    held: HashMap<String, Vec<u64>>,
     events: u64,
     missing: u64,
+    gaps: Vec<(u64, u64)>,
+    nameless: u64,
+    unnamed: u64,
+}
+
+/// The attempts of one record that is missing, and whether it is an amendment.
+#[derive(Debug, Default)]
+struct Ended {
+    attempts: Vec<(Vec<u8>, Ending)>,
+    amends: bool,
 }
 
 #[derive(Debug)]
@@ -35,13 +59,18 @@ struct Reserved {
     held: bool,
     call: String,
     holds: Vec<(usize, Hold)>,
+    attempt: Vec<u8>,
+    class: Option<OutcomeClass>,
+    recorded: bool,
 }
 
 /// Why a journal can't be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// The file isn't a segment, or one of another version.
+    /// The file isn't a segment.
     NotASegment,
+    /// It is one of another version.
+    OtherVersion,
     /// It belongs to another journal.
     Foreign(JournalId),
     /// Events are missing between segments, or between the database and the first of them.
@@ -96,10 +125,14 @@ pub struct OpenReservation {
     pub call: String,
     /// What it has: counter, start of the window, amount, and whether the channel's amounts settle it.
     pub holds: Vec<(CounterKey, Timestamp, i64, bool)>,
+    /// The attempt, if it is known.
+    pub attempt: Option<Tried>,
+    /// How its host saw it end, if it did.
+    pub class: Option<OutcomeClass>,
 }
 
 /// What a journal said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recovered {
     /// Which journal; `None` when there was no segment.
     pub journal: Option<JournalId>,
@@ -107,12 +140,25 @@ pub struct Recovered {
     pub next: u64,
     /// What was settled since the database was last written: counter, start of the window, amount.
     pub settled: Vec<(CounterKey, Timestamp, i64)>,
+    /// Of that, what no usage record says: carried into a window, or set back.
+    pub carried: Vec<(CounterKey, Timestamp, i64)>,
+    /// The usage records of calls that were charged, or whose outcome nobody knows, and that have none: the process that
+    /// made them ended first. Some of them may be stored, if an earlier start came that far. Marked
+    /// [`INTERRUPTED`](super::INTERRUPTED), but for amendments.
+    pub unrecorded: Vec<UsageRecord>,
     /// Reservations without a known outcome, oldest first.
     pub open: Vec<OpenReservation>,
     /// Events read.
     pub events: u64,
     /// Only when salvaging: events that are missing.
     pub missing: u64,
+    /// Only when salvaging: from which number to which, both included; the first 1,000 such gaps.
+    pub gaps: Vec<(u64, u64)>,
+    /// Only when salvaging: amounts that were settled in a counter whose name is missing, and count nowhere.
+    pub unnamed: u64,
+    /// Only when salvaging: attempts that were charged and of which nothing else is known, so that their calls can't be
+    /// recorded.
+    pub nameless: u64,
 }
 
 impl Replay {
@@ -127,6 +173,13 @@ impl Replay {
             index: HashMap::new(),
             cells: HashMap::new(),
             settled: HashMap::new(),
+            carried: HashMap::new(),
+            ended: HashMap::new(),
+            held: HashMap::new(),
+            orphans: Vec::new(),
+            nameless: 0,
+            gaps: Vec::new(),
+            unnamed: 0,
             open: BTreeMap::new(),
             events: 0,
             missing: 0,
@@ -145,21 +198,45 @@ impl Replay {
     /// # Errors
     /// A [`Flaw`]; then nothing that was read before should be used.
     pub fn segment(&mut self, bytes: &[u8], record: &mut dyn FnMut(&[u8])) -> Result<SegmentEnd, Flaw> {
+        if self.salvage
+            && let (Some(known), Some(found)) = (self.journal, segment_journal(bytes))
+            && known != found
+        {
+            // What another journal settled is in another database.
+            return Ok(SegmentEnd::Salvaged { bytes: used(bytes, 0) });
+        }
+        if self.salvage {
+            // A number means what this segment says, also when its beginning is gone.
+            self.cells.clear();
+        }
         if !has_whole_head(bytes) {
             if self.salvage {
-                return Ok(self.salvage_rest(bytes, 0, record));
+                let from = if frame::is_segment(bytes) { MAGIC.len() } else { 0 };
+                return Ok(self.salvage_rest(bytes, from, record));
             }
             // Nothing is written behind a head before that is whole. And one that was never whole leaves no gap.
-            return if has_more_than_a_head(bytes) { Err(Flaw::NotASegment) } else { Ok(SegmentEnd::Unborn) };
+            return match has_more_than_a_head(bytes) {
+                true if bytes.starts_with(&MAGIC[..6]) && !frame::is_segment(bytes) => {
+                    Err(Flaw::OtherVersion)
+                }
+                true => Err(Flaw::NotASegment),
+                false => Ok(SegmentEnd::Unborn),
+            };
         }
         let mut at = MAGIC.len();
         loop {
             match frame::read(bytes, at) {
                 Read::End => return Ok(SegmentEnd::Whole),
                 Read::Frame(payload, next) => {
-                    let (seq, event) = Event::read(payload).ok_or(Flaw::Unknown { at })?;
-                    self.check_order(seq, &event)?;
-                    self.take(seq, event, record);
+                    let Some((seq, event)) = Event::read(payload) else {
+                        if self.salvage {
+                            return Ok(self.salvage_rest(bytes, at, record));
+                        }
+                        return Err(Flaw::Unknown { at });
+                    };
+                    if self.check_order(seq, &event)? {
+                        self.take(seq, event, record);
+                    }
                     at = next;
                 }
                 Read::Bad if self.salvage => return Ok(self.salvage_rest(bytes, at, record)),
@@ -168,8 +245,7 @@ impl Replay {
                     if was_durable(bytes, at, expected) {
                         return Err(Flaw::Damaged { at, event: expected });
                     }
-                    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(at, |last| last + 1);
-                    return Ok(SegmentEnd::Torn { bytes: used.saturating_sub(at) });
+                    return Ok(SegmentEnd::Torn { bytes: used(bytes, at) });
                 }
             }
         }
@@ -177,36 +253,62 @@ impl Replay {
 
     /// What all segments said.
     pub fn finish(self) -> Recovered {
-        let Self { keys, open, events, missing, journal, .. } = self;
+        let Self {
+            keys, open, orphans, mut ended, events, missing, gaps, nameless, unnamed, journal, ..
+        } = self;
         let key = |at: usize| keys.get(at).cloned();
-        let mut settled: Vec<_> = self
-            .settled
-            .into_iter()
-            .filter(|(_, amount)| *amount != 0)
-            .filter_map(|((at, start), amount)| Some((key(at)?, Timestamp::from_ms(start), amount)))
-            .collect();
-        settled.sort_unstable_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-        let open = open
-            .into_values()
-            .map(|reserved| OpenReservation {
+        let sums = |sums: HashMap<(usize, i64), i64>| {
+            let mut sums: Vec<_> = sums
+                .into_iter()
+                .filter(|(_, amount)| *amount != 0)
+                .filter_map(|((at, start), amount)| Some((key(at)?, Timestamp::from_ms(start), amount)))
+                .collect();
+            sums.sort_unstable_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+            sums
+        };
+        let mut unheard: HashMap<String, (bool, Vec<(Tried, Fate)>)> = HashMap::new();
+        for (call, Ended { attempts, amends }) in ended.drain() {
+            let read = |(bytes, ending): (Vec<u8>, _)| Some((Tried::read(&bytes)?, Fate::Ended(ending)));
+            unheard.insert(call, (amends, attempts.into_iter().filter_map(read).collect()));
+        }
+        let mut still_open = Vec::with_capacity(open.len());
+        for reserved in orphans.into_iter().chain(open.into_values()) {
+            let attempt = Tried::read(&reserved.attempt);
+            if let Some(tried) = attempt.as_ref().filter(|_| !reserved.recorded) {
+                let fate = Fate::Held(reserved.at, reserved.class);
+                unheard.entry(reserved.call.clone()).or_default().1.push((tried.clone(), fate));
+            }
+            let holds = reserved.holds.iter().filter_map(|(at, hold)| {
+                Some((key(*at)?, Timestamp::from_ms(hold.start), hold.amount, hold.of_channel))
+            });
+            still_open.push(OpenReservation {
                 at: reserved.at,
                 held: reserved.held,
+                holds: holds.collect(),
                 call: reserved.call,
-                holds: reserved
-                    .holds
-                    .iter()
-                    .filter_map(|(at, hold)| {
-                        Some((key(*at)?, Timestamp::from_ms(hold.start), hold.amount, hold.of_channel))
-                    })
-                    .collect(),
-            })
-            .collect();
+                attempt,
+                class: reserved.class,
+            });
+        }
         // A database that knows more than the journal has its last word: numbers are never used twice.
         let next = self.next.unwrap_or_default().max(self.from);
-        Recovered { journal, next, settled, open, events, missing }
+        Recovered {
+            journal,
+            next,
+            settled: sums(self.settled),
+            carried: sums(self.carried),
+            unrecorded: records(unheard),
+            open: still_open,
+            events,
+            missing,
+            gaps,
+            unnamed,
+            nameless,
+        }
     }
 
-    fn check_order(&mut self, seq: u64, event: &Event<'_>) -> Result<(), Flaw> {
+    /// Whether it is the next event; while salvaging, at least no earlier one.
+    fn check_order(&mut self, seq: u64, event: &Event<'_>) -> Result<bool, Flaw> {
         if let Event::Segment { journal, .. } = event {
             match self.journal {
                 Some(known) if known != *journal && !self.salvage => return Err(Flaw::Foreign(*journal)),
@@ -219,10 +321,18 @@ impl Replay {
             if !self.salvage {
                 return Err(Flaw::Gap { expected, found: seq });
             }
-            self.missing = self.missing.saturating_add(seq.saturating_sub(expected));
+            if seq < expected {
+                // It is in two places, and was taken at the first.
+                return Ok(false);
+            }
+            self.missing = self.missing.saturating_add(seq - expected);
+            // BOUND: what an operator can still read.
+            if self.gaps.len() < GAPS_MAX {
+                self.gaps.push((expected, seq - 1));
+            }
         }
         self.next = Some(seq.max(expected).saturating_add(1));
-        Ok(())
+        Ok(true)
     }
 
     fn take(&mut self, seq: u64, event: Event<'_>, record: &mut dyn FnMut(&[u8])) {
@@ -232,6 +342,8 @@ impl Replay {
             Event::Segment { .. } => {
                 self.cells.clear();
                 self.open.clear();
+                self.ended.clear();
+                self.held.clear();
             }
             Event::Counter { cell, key } => {
                 let keys = &mut self.keys;
@@ -241,14 +353,25 @@ impl Replay {
                 });
                 self.cells.insert(cell, at);
             }
-            Event::Open { id, at, held, call, holds } => self.reserve(id, (at, held), call, &holds),
+            Event::Open { id, at, held, call, holds, attempt, class, recorded } => {
+                self.reserve(id, at, (call, attempt), &holds);
+                if let Some(reserved) = self.open.get_mut(&id) {
+                    (reserved.held, reserved.class, reserved.recorded) = (held, class, recorded);
+                }
+                if held && !recorded {
+                    self.held.entry(call.to_owned()).or_default().push(id);
+                }
+            }
+            Event::Ended { call, attempt, ending, amends } => {
+                self.wait_for_record(call.to_owned(), attempt.to_vec(), ending, amends);
+            }
             Event::Ready | Event::Durable { .. } => {}
-            Event::Reserve { id, at, call, holds, settled } => {
-                self.reserve(id, (at, false), call, &holds);
+            Event::Reserve { id, at, call, holds, settled, attempt } => {
+                self.reserve(id, at, (call, attempt), &holds);
                 self.settle(is_new, &settled);
             }
-            Event::Settle { id, settled } => {
-                self.open.remove(&id);
+            Event::Settle { id, settled, ending } => {
+                self.end(id, ending);
                 self.settle(is_new, &settled);
             }
             Event::Shrink { id, kept } => {
@@ -256,34 +379,96 @@ impl Replay {
                     reserved.holds.iter_mut().zip(kept).for_each(|((_, hold), kept)| hold.amount = kept);
                 }
             }
-            Event::Hold { id, at } => {
+            Event::Hold { id, at, class } => {
                 if let Some(reserved) = self.open.get_mut(&id) {
-                    (reserved.held, reserved.at) = (true, at);
+                    (reserved.held, reserved.at, reserved.class) = (true, at, class);
+                    self.held.entry(reserved.call.clone()).or_default().push(id);
                 }
             }
             Event::Adjust { settled } => self.settle(is_new, &settled),
-            Event::Record(json) if is_new => record(json),
-            Event::Record(_) => {}
+            Event::Carry { settled } => {
+                self.settle(is_new, &settled);
+                self.sum(is_new, &settled, |this| &mut this.carried);
+            }
+            Event::Record { call, json } => {
+                match call {
+                    "" => self.recorded(&call_of(json)),
+                    call => self.recorded(call),
+                }
+                if is_new {
+                    record(json);
+                }
+            }
         }
     }
 
-    fn reserve(&mut self, id: u64, (at, held): (Timestamp, bool), call: &str, holds: &[Hold]) {
+    fn reserve(&mut self, id: u64, at: Timestamp, (call, attempt): (&str, &[u8]), holds: &[Hold]) {
         let cells = &self.cells;
         // A counter that wasn't named is only met when salvaging.
         let holds =
             holds.iter().filter_map(|hold| Some((*cells.get(&hold.cell)?, *hold))).collect::<Vec<_>>();
-        self.open.insert(id, Reserved { at, held, call: call.to_owned(), holds });
+        let attempt = attempt.to_vec();
+        let reserved =
+            Reserved { at, held: false, call: call.to_owned(), holds, attempt, class: None, recorded: false };
+        let replaced = self.open.insert(id, reserved);
+        // Numbers are used again by another process, whose first event is missing then.
+        if let Some(other) = replaced.filter(|it| self.salvage && it.call != call) {
+            self.orphans.push(other);
+        }
+    }
+
+    /// A reservation ended: its attempt waits for its call's record; of a call that has it, for the amendment.
+    fn end(&mut self, id: u64, ending: Option<Ending>) {
+        let reserved = self.open.remove(&id);
+        let Some(ending) = ending else { return };
+        match reserved.filter(|it| !it.attempt.is_empty()) {
+            Some(it) if it.recorded => {
+                if let Some(tried) = Tried::read(&it.attempt) {
+                    let amendment = amendment_id(&CallId::from(it.call), tried.number).to_string();
+                    self.wait_for_record(amendment, it.attempt, ending, true);
+                }
+            }
+            Some(it) => self.wait_for_record(it.call, it.attempt, ending, false),
+            None => self.nameless += u64::from(ending.spend != 0 || ending.usage.total_tokens() > 0),
+        }
+    }
+
+    fn wait_for_record(&mut self, id: String, attempt: Vec<u8>, ending: Ending, amends: bool) {
+        let ended = self.ended.entry(id).or_default();
+        ended.attempts.push((attempt, ending));
+        ended.amends = amends;
+    }
+
+    /// A call, or an amendment, has its record.
+    fn recorded(&mut self, call: &str) {
+        self.ended.remove(call);
+        for id in self.held.remove(call).into_iter().flatten() {
+            if let Some(reserved) = self.open.get_mut(&id) {
+                reserved.recorded = true;
+            }
+        }
     }
 
     fn settle(&mut self, is_new: bool, settled: &[Effect]) {
+        self.sum(is_new, settled, |this| &mut this.settled);
+    }
+
+    fn sum(
+        &mut self,
+        is_new: bool,
+        settled: &[Effect],
+        sums: fn(&mut Self) -> &mut HashMap<(usize, i64), i64>,
+    ) {
         if !is_new {
             return;
         }
         for effect in settled {
-            if let Some(cell) = self.cells.get(&effect.cell) {
-                let sum = self.settled.entry((*cell, effect.start)).or_default();
-                *sum = sum.saturating_add(effect.amount);
-            }
+            let Some(cell) = self.cells.get(&effect.cell).copied() else {
+                self.unnamed += 1;
+                continue;
+            };
+            let sum = sums(self).entry((cell, effect.start)).or_default();
+            *sum = sum.saturating_add(effect.amount);
         }
     }
 
@@ -295,20 +480,47 @@ impl Replay {
             at = found + frame::HEAD + payload.len();
             if let Some((seq, event)) = Event::read(payload) {
                 // INVARIANT: while salvaging no order is refused.
-                let _ = self.check_order(seq, &event);
-                self.take(seq, event, record);
+                if self.check_order(seq, &event).unwrap_or_default() {
+                    self.take(seq, event, record);
+                }
             } else {
                 lost += frame::HEAD + payload.len();
             }
         }
-        let rest = bytes.get(at..).unwrap_or_default();
-        lost += rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        SegmentEnd::Salvaged { bytes: lost }
+        SegmentEnd::Salvaged { bytes: lost + used(bytes, at) }
     }
 }
 
+/// The records of calls, by their ids, and of amendments, whose ids say what they amend.
+fn records(unheard: HashMap<String, (bool, Vec<(Tried, Fate)>)>) -> Vec<UsageRecord> {
+    let mut records: Vec<UsageRecord> = unheard
+        .into_iter()
+        .filter_map(|(id, (is_amendment, attempts))| {
+            let amends = id.rsplit_once('~').filter(|_| is_amendment).map(|(call, _)| CallId::from(call));
+            record_of(CallId::from(id.as_str()), amends, attempts)
+        })
+        .collect();
+    records.sort_by(|a, b| (a.started_at, &a.call).cmp(&(b.started_at, &b.call)));
+    records
+}
+
+/// Which call a record is of that doesn't say so beside it.
+fn call_of(json: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        call: String,
+    }
+    serde_json::from_slice::<Named>(json).map(|named| named.call).unwrap_or_default()
+}
+
+/// How many bytes there are from `at` on, up to the last that isn't zero.
+fn used(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
 fn has_whole_head(bytes: &[u8]) -> bool {
-    if !bytes.starts_with(&MAGIC) {
+    if !frame::is_segment(bytes) {
         return false;
     }
     let mut at = MAGIC.len();
@@ -316,7 +528,10 @@ fn has_whole_head(bytes: &[u8]) -> bool {
     while let Read::Frame(payload, next) = frame::read(bytes, at) {
         match Event::read(payload) {
             Some((_, Event::Ready)) => return true,
-            Some((_, Event::Segment { .. } | Event::Counter { .. } | Event::Open { .. })) => at = next,
+            Some((
+                _,
+                Event::Segment { .. } | Event::Counter { .. } | Event::Open { .. } | Event::Ended { .. },
+            )) => at = next,
             _ => return false,
         }
     }
@@ -328,7 +543,14 @@ fn has_more_than_a_head(bytes: &[u8]) -> bool {
     let mut at = 0;
     while let Some((found, payload)) = frame::find(bytes, at) {
         match Event::read(payload) {
-            Some((_, Event::Segment { .. } | Event::Counter { .. } | Event::Open { .. } | Event::Ready)) => {}
+            Some((
+                _,
+                Event::Segment { .. }
+                | Event::Counter { .. }
+                | Event::Open { .. }
+                | Event::Ended { .. }
+                | Event::Ready,
+            )) => {}
             _ => return true,
         }
         at = found + frame::HEAD + payload.len();
@@ -352,7 +574,9 @@ fn was_durable(bytes: &[u8], at: usize, expected: u64) -> bool {
 
 /// Which journal a segment belongs to; `None` when it isn't one, or its first event can't be read.
 pub fn segment_journal(bytes: &[u8]) -> Option<JournalId> {
-    let Read::Frame(payload, _) = frame::read(bytes.strip_prefix(&MAGIC).map(|_| bytes)?, MAGIC.len()) else {
+    let Read::Frame(payload, _) =
+        frame::read(Some(bytes).filter(|bytes| frame::is_segment(bytes))?, MAGIC.len())
+    else {
         return None;
     };
     match Event::read(payload)? {

@@ -3,8 +3,12 @@ use proptest::prelude::*;
 use super::frame::{self, Read};
 use super::varint::{Reader, put, put_signed};
 use super::*;
+use crate::call::Format;
+use crate::decision::OutcomeClass;
+use crate::ledger::Amounts;
 use crate::limit::{Metric, Scope, ScopeKind, Window};
 use crate::time::Timestamp;
+use crate::usage::{Usage, UsageSource};
 
 fn key(id: &str) -> CounterKey {
     CounterKey {
@@ -49,6 +53,7 @@ fn events() -> Vec<Event<'static>> {
             call: "one",
             holds: vec![hold(0, 10), hold(1, 20)],
             settled: vec![],
+            attempt: &[],
         },
         Event::Reserve {
             id: 2,
@@ -56,11 +61,19 @@ fn events() -> Vec<Event<'static>> {
             call: "two",
             holds: vec![hold(0, 5)],
             settled: vec![effect(1, 1)],
+            attempt: &[],
         },
-        Event::Settle { id: 1, settled: vec![effect(0, 7), effect(1, 14)] },
-        Event::Record(b"{\"call\":\"one\"}"),
+        Event::Settle { id: 1, settled: vec![effect(0, 7), effect(1, 14)], ending: None },
+        Event::Record { call: "one", json: b"{\"call\":\"one\"}" },
         Event::Durable { before: 8 },
-        Event::Reserve { id: 3, at: at(1_003), call: "three", holds: vec![hold(1, 2)], settled: vec![] },
+        Event::Reserve {
+            id: 3,
+            at: at(1_003),
+            call: "three",
+            holds: vec![hold(1, 2)],
+            settled: vec![],
+            attempt: &[],
+        },
     ]
 }
 
@@ -116,7 +129,16 @@ fn a_head_that_is_not_whole_counts_as_not_there() {
     let head = [
         Event::Segment { journal: JournalId(3), at: at(2_000) },
         Event::Counter { cell: 0, key: key("a") },
-        Event::Open { id: 2, at: at(1_002), held: false, call: "two", holds: vec![hold(0, 5)] },
+        Event::Open {
+            id: 2,
+            at: at(1_002),
+            held: false,
+            call: "two",
+            holds: vec![hold(0, 5)],
+            attempt: &[],
+            class: None,
+            recorded: false,
+        },
         Event::Ready,
     ];
     let new = segment(50, &head);
@@ -212,6 +234,191 @@ fn gaps_and_foreign_segments_are_refused() {
     );
 }
 
+/// An attempt of a key's, at 1,001 ms.
+fn facts(number: u32) -> AttemptFacts<'static> {
+    AttemptFacts {
+        number,
+        admitted_at: at(990),
+        format: Format::AnthropicMessages,
+        stream: true,
+        requested: "m",
+        organization: "o",
+        key: Some("k"),
+        user: None,
+        group: Some(""),
+        customer: Some("café"),
+        tags: [&[], &[]],
+        seed: u64::MAX,
+        snapshot: 3,
+        input_bound: None,
+        input_estimate: 9,
+        max_output: Some(0),
+        choices: 2,
+        price_ratio_ppm: 500_000,
+        channel: "ch",
+        model: "m",
+        upstream_model: "m-1",
+        ceiling: Some(50),
+        bound: Amounts { input_tokens: 10, output_tokens: 100, spend: 1_000 },
+        bound_cost: 2_000,
+        priced: true,
+    }
+}
+
+fn ending(spend: i64) -> Ending {
+    Ending {
+        class: OutcomeClass::Ok,
+        status: Some(200),
+        usage: Usage { input_uncached: 7, output_visible: 300, audio_out: 1, ..Usage::default() },
+        source: UsageSource::Reported,
+        spend,
+        cost: spend * 2,
+        at: at(1_500),
+    }
+}
+
+fn attempt(number: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    facts(number).put(at(1_001), &mut out);
+    out
+}
+
+#[test]
+fn an_attempt_is_read_as_it_was_written() {
+    let (own, keys) = (["a".to_owned(), "b".to_owned()], ["b".to_owned(), "c".to_owned()]);
+    let mut out = Vec::new();
+    AttemptFacts { tags: [&own, &keys], ..facts(2) }.put(at(1_001), &mut out);
+    let tried = Tried::read(&out).unwrap();
+    assert_eq!(tried.tags.as_slice(), ["a", "b", "c"], "a tag in both is one");
+    let names = [tried.requested.as_str(), tried.model.as_str(), tried.upstream_model.as_str()];
+    assert_eq!(names, ["m", "m", "m-1"]);
+    assert_eq!((tried.started_at, tried.admitted_at), (at(1_001), at(990)));
+    assert_eq!((tried.user.is_none(), tried.group, tried.max_output), (true, Some("".into()), Some(0)));
+    let mut again = Vec::new();
+    let tried = Tried::read(&out).unwrap();
+    tried.facts().put(tried.started_at, &mut again);
+    assert_eq!(out, again);
+    for cut in 0..out.len() {
+        assert_eq!(Tried::read(&out[..cut]), None, "{cut}");
+    }
+}
+
+/// What is written down of calls whose process ended at any moment of theirs.
+#[test]
+fn a_call_that_was_charged_is_recorded_whenever_its_process_ends() {
+    let (first, second) = (attempt(1), attempt(2));
+    let reserve = |id, attempt| Event::Reserve {
+        id,
+        at: at(1_001),
+        call: "c",
+        holds: vec![hold(0, 10)],
+        settled: vec![],
+        attempt,
+    };
+    let settle = |id, spend| Event::Settle { id, settled: vec![effect(0, 5)], ending: Some(ending(spend)) };
+    let held = |id| Event::Hold { id, at: at(1_400), class: Some(OutcomeClass::Broken) };
+    let recorded = |call| Event::Record { call, json: b"{}" };
+    let again = Event::Ended { call: "c", attempt: &first, ending: ending(40), amends: false };
+    let open = |recorded| Event::Open {
+        id: 7,
+        at: at(1_400),
+        held: true,
+        call: "c",
+        holds: vec![hold(0, 10)],
+        attempt: &second,
+        class: None,
+        recorded,
+    };
+    let head = Event::Segment { journal: JournalId(3), at: at(1_000) };
+    let counter = Event::Counter { cell: 0, key: key("a") };
+    /// Whose record it is; what it cost, and how many of its attempts are held.
+    type Told = Option<(&'static str, i64, usize)>;
+    let cases: Vec<(&str, Vec<Event<'_>>, Told)> = vec![
+        ("under way", vec![reserve(1, &first)], Some(("c", 0, 1))),
+        ("settled", vec![reserve(1, &first), settle(1, 40)], Some(("c", 40, 0))),
+        ("recorded", vec![reserve(1, &first), settle(1, 40), recorded("c")], None),
+        ("held", vec![reserve(1, &first), held(1)], Some(("c", 0, 1))),
+        ("held and recorded", vec![reserve(1, &first), held(1), recorded("c")], None),
+        (
+            "tried again",
+            vec![reserve(1, &first), settle(1, 40), reserve(2, &second), settle(2, 2)],
+            Some(("c", 42, 0)),
+        ),
+        (
+            "being tried again",
+            vec![reserve(1, &first), settle(1, 40), reserve(2, &second)],
+            Some(("c", 40, 1)),
+        ),
+        ("reconciled", vec![reserve(2, &second), held(2), recorded("c"), settle(2, 9)], Some(("c~2", 9, 0))),
+        (
+            "reconciled and amended",
+            vec![reserve(2, &second), held(2), recorded("c"), settle(2, 9), recorded("c~2")],
+            None,
+        ),
+    ];
+    for (what, events, want) in &cases {
+        let mut all = vec![head.clone(), Event::Ready, counter.clone()];
+        all.extend(events.iter().cloned());
+        let (recovered, ..) = read(&[segment(40, &all)], 40).unwrap();
+        let got: Vec<_> = recovered
+            .unrecorded
+            .iter()
+            .map(|it| {
+                let held = it.attempts.iter().filter(|attempt| attempt.held).count();
+                (it.call.as_str(), it.spend, held)
+            })
+            .collect();
+        assert_eq!(got, want.iter().copied().collect::<Vec<_>>(), "{what}");
+        for record in &recovered.unrecorded {
+            let is_amendment = record.amends.as_ref().is_some_and(|call| call.as_str() == "c");
+            assert_eq!(is_amendment, record.call.as_str() == "c~2", "{what}");
+            assert_eq!(record.error.as_deref(), (!is_amendment).then_some(INTERRUPTED), "{what}");
+        }
+        // What the database already counts is recorded all the same.
+        let (known, ..) = read(&[segment(40, &all)], 60).unwrap();
+        assert_eq!(known.unrecorded, recovered.unrecorded, "{what}");
+    }
+    // A new segment tells them anew, and the one before isn't needed.
+    for (events, want) in [
+        (vec![again.clone(), open(false)], vec![("c", 40, 2)]),
+        (vec![again, open(true)], vec![("c", 40, 1)]),
+        (vec![open(true)], vec![]),
+    ] {
+        let mut all = vec![head.clone(), counter.clone()];
+        all.extend(events);
+        all.push(Event::Ready);
+        let (recovered, ..) = read(&[segment(40, &all)], 40).unwrap();
+        let got: Vec<_> =
+            recovered.unrecorded.iter().map(|it| (it.call.as_str(), it.spend, it.attempts.len())).collect();
+        assert_eq!(got, want);
+    }
+}
+
+#[test]
+fn what_the_version_before_wrote_is_read() {
+    let whole = segment(40, &events());
+    // Its events lacked what they now have at their end, and a record its call's id.
+    let mut old = frame::MAGIC_1.to_vec();
+    for (event, seq) in events().iter().zip(40..) {
+        let mut framed = Vec::new();
+        event.put(seq, &mut framed);
+        let Read::Frame(payload, _) = frame::read(&framed, 0) else { panic!("a frame") };
+        frame::put(&mut old, |out| match event {
+            Event::Reserve { .. } => out.extend_from_slice(&payload[..payload.len() - 1]),
+            Event::Record { json, .. } => {
+                out.push(10);
+                put(out, seq);
+                out.extend_from_slice(json);
+            }
+            _ => out.extend_from_slice(payload),
+        });
+    }
+    assert_eq!(read(&[old], 40).unwrap(), read(std::slice::from_ref(&whole), 40).unwrap());
+    let mut newer = whole;
+    newer[7] = b'9';
+    assert_eq!(read(&[newer], 40).map(|_| ()), Err(Flaw::OtherVersion));
+}
+
 proptest! {
     #[test]
     fn numbers_come_back(n in any::<u64>(), signed in any::<i64>()) {
@@ -226,7 +433,7 @@ proptest! {
     #[test]
     fn holds_come_back_whatever_their_windows(start in any::<i64>(), now in any::<i64>(), amount in any::<i64>(), cell in any::<u32>()) {
         let holds = vec![Hold { cell, start, amount, of_channel: true }];
-        let event = Event::Reserve { id: u64::MAX, at: at(now), call: "c", holds, settled: vec![] };
+        let event = Event::Reserve { id: u64::MAX, at: at(now), call: "c", holds, settled: vec![], attempt: b"a" };
         let mut out = Vec::new();
         event.put(1, &mut out);
         let Read::Frame(payload, end) = frame::read(&out, 0) else { panic!("a frame") };

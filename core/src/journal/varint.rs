@@ -56,6 +56,18 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
+    pub(super) fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    /// A text whose length is one more than it is, or 0 for none.
+    pub(super) fn maybe_text(&mut self) -> Option<Option<&'a str>> {
+        let Some(len) = self.number()?.checked_sub(1) else { return Some(None) };
+        let (bytes, rest) = self.0.split_at_checked(usize::try_from(len).ok()?)?;
+        self.0 = rest;
+        std::str::from_utf8(bytes).ok().map(Some)
+    }
+
     /// A count of things of at least one byte each, so that a lie can't make anybody reserve much memory.
     pub(super) fn count(&mut self) -> Option<usize> {
         usize::try_from(self.number()?).ok().filter(|count| *count <= self.0.len())

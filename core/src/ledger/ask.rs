@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::ids::CallId;
-use crate::journal::CounterKey;
+use crate::journal::{AttemptFacts, CounterKey};
 use crate::limit::{Limit, Metric, Scope, ScopeKind};
 use crate::time::Timestamp;
 
@@ -97,6 +97,8 @@ pub struct Ask<'a> {
     pub channel_estimate: Amounts,
     /// Whether the tenant's `requests` are still to be counted: true for a call's first attempt only.
     pub count_request: bool,
+    /// What the attempt is, for those who must write its call's usage record when its host no longer can.
+    pub attempt: Option<AttemptFacts<'a>>,
 }
 
 /// The ledger's answer.
@@ -197,6 +199,10 @@ pub struct Balance {
     pub settled: i64,
     /// What is held in it.
     pub held: i64,
+    /// Of what is settled, what no usage record says: carried in from the window before; below zero when an operator set
+    /// it back.
+    #[serde(default)]
+    pub carried: i64,
 }
 
 impl Balance {

@@ -14,12 +14,17 @@ impl Ledger {
             return;
         }
         let cell = self.cell(&balance.scope, balance.metric, balance.window, balance.model.as_ref());
-        let change = Change { settled: balance.settled.max(0), held: balance.held.max(0), reserved: 0 };
+        let change = Change {
+            settled: balance.settled.max(0),
+            held: balance.held.max(0),
+            reserved: 0,
+            carried: balance.carried,
+        };
         self.restore(cell, balance.window_start.as_ms(), change);
     }
 
-    /// Counts what was used before its counter was there: it is stored and logged like what is settled now. What belongs
-    /// into a window that has passed is ignored.
+    /// Counts what was used before its counter was there, as usage records say: it is stored and logged like what is
+    /// settled now. What belongs into a window that has passed is ignored.
     pub fn plant(&mut self, balance: &Balance, now: Timestamp) {
         if balance.metric == Metric::Concurrency {
             return;
@@ -46,11 +51,21 @@ impl Ledger {
     /// under way and what is listed as held still counts. A window that was opened by a clock that has since gone back
     /// is given up for the present one, once nothing is open in it.
     pub fn reset(&mut self, cell: CellId, now: Timestamp) {
+        self.clear(cell, now, |cell, held| cell.reset(held));
+    }
+
+    /// Empties a counter that is then counted anew from usage records, with [`Self::plant`]. Like [`Self::reset`], but
+    /// nobody gave anything up.
+    pub fn restate(&mut self, cell: CellId, now: Timestamp) {
+        self.clear(cell, now, |cell, held| cell.restate(held));
+    }
+
+    fn clear(&mut self, cell: CellId, now: Timestamp, empty: impl Fn(&mut Cell, &dyn Fn(i64) -> i64)) {
         let Some(start) = self.cells.get(cell.0 as usize).map(|it| it.span.start) else { return };
         let listed: Vec<(i64, i64)> = self.held_in(cell);
         let Self { zone, cells, changes, .. } = self;
         let Some(it) = cells.get_mut(cell.0 as usize) else { return };
-        it.reset(|bucket| {
+        empty(it, &|bucket| {
             listed
                 .iter()
                 .filter(|(start, _)| *start == bucket)
@@ -106,7 +121,7 @@ fn collect(cell: &Cell, which: Which, balances: &mut Vec<Balance>) {
     }
     let mut push = |start: i64, tally: Tally, dirty: bool| {
         let wanted = match which {
-            Which::NonZero => tally.settled != 0 || tally.held != 0,
+            Which::NonZero => tally.settled != 0 || tally.held != 0 || tally.carried != 0,
             Which::Dirty => dirty,
         };
         if wanted {
@@ -118,6 +133,7 @@ fn collect(cell: &Cell, which: Which, balances: &mut Vec<Balance>) {
                 window_start: Timestamp::from_ms(start),
                 settled: tally.settled,
                 held: tally.held,
+                carried: tally.carried,
             });
         }
     };

@@ -16,12 +16,14 @@ const PAST_MAX: usize = 64;
 /// Past windows that it remembers only because nobody has stored them yet.
 const UNSTORED_MAX: usize = 2;
 
-/// What is counted in one window. None is ever negative, and together they fit an `i64`.
+/// What is counted in one window. None but `carried` is ever negative, and the others together fit an `i64`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) settled: i64,
     pub(super) reserved: i64,
     pub(super) held: i64,
+    /// Of what is settled, what no usage record says: carried in from the window before; below zero when it was set back.
+    pub(super) carried: i64,
 }
 
 impl Tally {
@@ -45,6 +47,7 @@ impl Tally {
                 settled: part(self.settled, change.settled)?,
                 reserved: part(self.reserved, change.reserved)?,
                 held: part(self.held, change.held)?,
+                carried: self.carried.checked_add(change.carried)?,
             };
             after.settled.checked_add(after.reserved)?.checked_add(after.held)?;
             Some(after)
@@ -74,11 +77,10 @@ impl Tally {
             *part += more;
             free -= more;
         }
-        Change {
-            settled: self.settled - before.settled,
-            reserved: self.reserved - before.reserved,
-            held: self.held - before.held,
-        }
+        let settled = self.settled - before.settled;
+        let carried = if change.carried == 0 { 0 } else { settled };
+        self.carried = self.carried.saturating_add(carried);
+        Change { settled, reserved: self.reserved - before.reserved, held: self.held - before.held, carried }
     }
 }
 
@@ -88,9 +90,15 @@ pub(super) struct Change {
     pub(super) settled: i64,
     pub(super) reserved: i64,
     pub(super) held: i64,
+    /// What is settled, if it is carried; else 0.
+    pub(super) carried: i64,
 }
 
 impl Change {
+    fn carry(amount: i64) -> Self {
+        Self { settled: amount, carried: amount, ..Self::default() }
+    }
+
     pub(super) fn settle(amount: i64) -> Self {
         Self { settled: amount, ..Self::default() }
     }
@@ -147,6 +155,8 @@ pub(super) struct Cell {
     pub(super) key: Box<CounterKey>,
     /// What was settled since the log was told: start of the window or bucket, and how much.
     pub(super) effects: SmallVec<[(i64, i64); 1]>,
+    /// The same of what was carried in or set back.
+    pub(super) carries: Vec<(i64, i64)>,
     /// The segment of the log that names this counter.
     pub(super) named_in: u32,
 }
@@ -173,6 +183,7 @@ impl Cell {
             limits: SmallVec::new(),
             key: Box::new(key),
             effects: SmallVec::new(),
+            carries: Vec::new(),
             named_in: 0,
         }
     }
@@ -233,8 +244,9 @@ impl Cell {
             self.prune();
         }
         let carried = carried(over.settled, self.carry_above, next.ordinal.saturating_sub(last.ordinal));
-        self.open = Tally { settled: carried, reserved: 0, held: 0 };
-        self.note_effect(next.start, carried);
+        self.open = Tally::default();
+        self.open.apply(Change::carry(carried));
+        self.note_carried(next.start, carried);
         if self.escrow != i64::MAX {
             self.escrow = 0;
         }
@@ -274,7 +286,7 @@ impl Cell {
             ring.apply(ordinal, done);
             start = ring.start(ordinal);
         }
-        self.note_effect(start, done.settled);
+        self.note(start, done);
         if change.is_stored() {
             self.dirty = true;
             self.unstored = true;
@@ -299,25 +311,55 @@ impl Cell {
     }
 
     #[inline]
-    fn note_effect(&mut self, start: i64, settled: i64) {
+    fn note(&mut self, start: i64, done: Change) {
+        if done.carried != 0 {
+            self.note_carried(start, done.settled);
+        } else if done.settled != 0 {
+            self.effects.push((start, done.settled));
+        }
+    }
+
+    fn note_carried(&mut self, start: i64, settled: i64) {
         if settled != 0 {
-            self.effects.push((start, settled));
+            self.carries.push((start, settled));
         }
     }
 
     /// Sets what is settled in the open window to nothing; `held` says what stays held in each window or bucket.
     pub(super) fn reset(&mut self, held: impl Fn(i64) -> i64) {
+        let (open, start) = (self.open, self.span.start);
         match &self.ring {
             Some(ring) => {
                 let buckets = ring.live_buckets(self.span.ordinal).filter(|(_, tally, _)| tally.settled != 0);
-                self.effects.extend(buckets.map(|(start, tally, _)| (start, -tally.settled)));
+                self.carries.extend(buckets.map(|(start, tally, _)| (start, -tally.settled)));
             }
-            None => self.note_effect(self.span.start, -self.open.settled),
+            None => self.note_carried(start, -open.settled),
         }
-        match &mut self.ring {
-            Some(ring) => self.open = ring.reset(self.span.ordinal, held),
-            None => self.open = Tally { settled: 0, held: held(self.span.start), ..self.open },
+        self.clear(held, |tally| tally.carried.saturating_sub(tally.settled));
+    }
+
+    /// The same before it is counted anew from usage records: then nothing in it is carried.
+    pub(super) fn restate(&mut self, held: impl Fn(i64) -> i64) {
+        let tallies: Vec<(i64, Tally)> = match &self.ring {
+            Some(ring) => {
+                ring.live_buckets(self.span.ordinal).map(|(start, tally, _)| (start, tally)).collect()
+            }
+            None => vec![(self.span.start, self.open)],
+        };
+        for (start, tally) in tallies {
+            self.note_carried(start, -tally.carried);
+            self.note(start, Change::settle(tally.carried.saturating_sub(tally.settled)));
         }
+        self.clear(held, |_| 0);
+    }
+
+    fn clear(&mut self, held: impl Fn(i64) -> i64, carried: impl Fn(&Tally) -> i64) {
+        self.open = match &mut self.ring {
+            Some(ring) => ring.reset(self.span.ordinal, held, carried),
+            None => {
+                Tally { settled: 0, held: held(self.span.start), carried: carried(&self.open), ..self.open }
+            }
+        };
         self.dirty = true;
         self.unstored = true;
     }
@@ -389,11 +431,11 @@ impl Cell {
             let more = carried(past.tally.settled, self.carry_above, windows)
                 - carried(before, self.carry_above, windows);
             let start = past.span.start;
-            self.note_effect(start, done.settled);
+            self.note(start, done);
             if more <= 0 {
                 return;
             }
-            change = Change::settle(more);
+            change = Change::carry(more);
         }
         self.add(change);
     }

@@ -4,6 +4,7 @@ use super::ask::{CellId, ReservationId};
 use super::cell::Cell;
 use super::reservation::{Entry, Phase};
 use super::{Ledger, Reservations};
+use crate::ids::CallId;
 use crate::journal::{Effect, Hold, JournalId, Log};
 use crate::time::Timestamp;
 
@@ -23,7 +24,7 @@ impl Changes {
             cell.listed = true;
             self.unstored.push(id);
         }
-        if !cell.effects.is_empty() {
+        if !cell.effects.is_empty() || !cell.carries.is_empty() {
             self.tell_effects(cell, id);
         }
     }
@@ -31,14 +32,17 @@ impl Changes {
     /// Tells the log what was settled in a counter since it was last told.
     pub(super) fn tell_effects(&mut self, cell: &mut Cell, id: CellId) {
         if let Some(log) = &mut self.log
-            && !cell.effects.is_empty()
+            && !(cell.effects.is_empty() && cell.carries.is_empty())
         {
             log.name(id.0, &mut cell.named_in, || (*cell.key).clone());
-            for (start, amount) in &cell.effects {
-                log.effect(Effect { cell: id.0, start: *start, amount: *amount });
+            let effect = |(start, amount): &(i64, i64)| Effect { cell: id.0, start: *start, amount: *amount };
+            cell.effects.iter().for_each(|it| log.effect(effect(it)));
+            if !cell.carries.is_empty() {
+                log.carry(cell.carries.iter().map(effect).collect());
             }
         }
         cell.effects.clear();
+        cell.carries.clear();
     }
 
     /// Tells the log what the reservation that is being made has in a counter. Slots end with the process.
@@ -69,16 +73,18 @@ impl Ledger {
         for (phase, held) in [(Phase::Open, false), (Phase::Held, true)] {
             head(cells, reservations, changes, (phase, held));
         }
+        ended(reservations, changes);
         if let Some(log) = &mut changes.log {
             log.ready();
         }
     }
 
-    /// Logs a usage record, as JSON. Nothing without a log.
-    pub fn log_record(&mut self, json: &[u8]) {
+    /// Logs the usage record of a call, or of an amendment, as JSON. Nothing without a log.
+    pub fn log_record(&mut self, call: &CallId, json: &[u8]) {
         if let Some(log) = &mut self.changes.log {
-            log.record(json);
+            log.record(call.as_str(), json);
         }
+        self.reservations.recorded(call);
     }
 
     /// Appends to `out` what was logged since it was last taken, and says the number of the next event: everything
@@ -116,7 +122,18 @@ fn head(
         }
         if let Some(log) = &mut changes.log {
             let call = reservation.call.as_ref().map_or("", |call| call.as_str());
-            log.open(id, reservation.since, held, call);
+            let what = (call, reservation.attempt.as_slice());
+            log.open((id, reservation.since), held, what, reservation.class, reservation.recorded);
+        }
+    }
+}
+
+/// Writes the attempts whose calls have no record yet into a head.
+fn ended(reservations: &Reservations, changes: &mut Changes) {
+    let Some(log) = &mut changes.log else { return };
+    for (_, reservation) in reservations.iter(Phase::Ended) {
+        if let (Some(call), Some(ending)) = (&reservation.call, reservation.ending) {
+            log.ended(call.as_str(), &reservation.attempt, ending, reservation.recorded);
         }
     }
 }

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::cell::Change;
 use super::reservation::{Entry, Phase};
 use super::{Amounts, CellId, Ledger, ReservationId, Settlement};
+use crate::decision::OutcomeClass;
 use crate::ids::{CallId, ModelName};
-use crate::journal::OpenReservation;
+use crate::journal::{Fate, OpenReservation, Tried, record_of};
 use crate::limit::{Metric, Scope, Window};
+use crate::record::UsageRecord;
 use crate::time::Timestamp;
 
 /// A held reservation: it counts against its limits until it is reconciled or its windows end, and it stays listed until
@@ -21,8 +23,38 @@ pub struct Held {
     /// The call that it was made for, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<CallId>,
+    /// The attempt that it was made for, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Tried>,
+    /// How whoever made the attempt saw it end; none if they ended first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<OutcomeClass>,
+    /// Whether the call's usage record is written.
+    #[serde(default)]
+    pub recorded: bool,
     /// What it holds.
     pub amounts: Vec<HeldAmount>,
+}
+
+impl Held {
+    /// What it holds in all, at the caller's prices: what settles it without passing any limit. Metrics that no limit
+    /// counts are as they were bounded.
+    pub fn reserved(&self) -> Amounts {
+        let most = |metric: Metric| {
+            let of = |it: &&HeldAmount| !it.of_channel && it.metric == metric;
+            self.amounts.iter().filter(of).map(|it| it.amount).max()
+        };
+        let bound = self.attempt.as_ref().map(|it| it.bound).unwrap_or_default();
+        let input_tokens = most(Metric::InputTokens).unwrap_or(bound.input_tokens);
+        let output_tokens = most(Metric::OutputTokens).unwrap_or(bound.output_tokens);
+        let total = most(Metric::TotalTokens).unwrap_or(i64::MAX);
+        let input_tokens = input_tokens.min(total);
+        Amounts {
+            input_tokens,
+            output_tokens: output_tokens.min(total - input_tokens),
+            spend: most(Metric::Spend).unwrap_or(bound.spend),
+        }
+    }
 }
 
 /// What a held reservation holds in one counter.
@@ -48,22 +80,34 @@ impl Ledger {
     /// The outcome of this attempt is unknown: what it reserved is held, and its concurrency slots are free. `false` if
     /// it isn't open.
     pub fn hold(&mut self, id: ReservationId, now: Timestamp) -> bool {
+        self.hold_as(id, None, now)
+    }
+
+    /// The same, when its host saw how the attempt ended, and goes on to write the call's usage record.
+    pub fn hold_as(&mut self, id: ReservationId, class: Option<OutcomeClass>, now: Timestamp) -> bool {
         let Self { zone, cells, reservations, changes, .. } = self;
         let Some(reservation) = reservations.get_mut(id).filter(|it| it.phase == Phase::Open) else {
             return false;
         };
         reservation.phase = Phase::Held;
         reservation.since = now;
+        reservation.class = class;
         for entry in &reservation.entries {
             let Some(cell) = cells.get_mut(entry.cell as usize) else { continue };
             cell.roll(now, zone);
             let held = if entry.is_slot { 0 } else { entry.amount };
-            cell.change(entry.start, Change { settled: 0, reserved: -entry.amount, held });
+            cell.change(entry.start, Change { reserved: -entry.amount, held, ..Change::default() });
             changes.note(cell, CellId(entry.cell));
         }
         reservation.entries.retain(|entry| !entry.is_slot);
         if let Some(log) = &mut changes.log {
-            log.held(id.0, now);
+            log.held(id.0, now, class);
+            if let Some(call) = reservation.call.clone() {
+                reservations.wait_for_record(call, id);
+            }
+        } else {
+            // Without a journal nobody says when it is written.
+            reservation.recorded = true;
         }
         true
     }
@@ -80,12 +124,35 @@ impl Ledger {
         self.settle(id, tenant, channel, now)
     }
 
+    /// How many reservations are open, and how many are held.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.reservations.iter(Phase::Open).count(), self.reservations.iter(Phase::Held).count())
+    }
+
+    /// How many counters there are.
+    pub fn counters(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// The usage record of a call that its host has dropped, as far as its attempts are over: they end as they are.
+    /// `None` when the call has its record, or isn't known.
+    pub fn record_of_dropped(&self, call: &CallId) -> Option<UsageRecord> {
+        let attempts = self.reservations.unrecorded(call).filter_map(|it| {
+            let fate = it.ending.map_or(Fate::Held(it.since, it.class), Fate::Ended);
+            Some((Tried::read(&it.attempt)?, fate))
+        });
+        record_of(call.clone(), None, attempts.collect())
+    }
+
     /// The held reservations.
     pub fn held(&self) -> impl Iterator<Item = Held> + '_ {
         self.reservations.iter(Phase::Held).map(|(id, reservation)| Held {
             id,
             since: reservation.since,
             call: reservation.call.clone(),
+            attempt: Tried::read(&reservation.attempt),
+            class: reservation.class,
+            recorded: reservation.recorded,
             amounts: reservation
                 .entries
                 .iter()
@@ -133,12 +200,20 @@ impl Ledger {
                 amount: counted,
             });
         }
-        let (id, entries) = self.reservations.make(Phase::Held, held.since, held.call.clone());
-        entries.extend(restored);
+        let (id, made) = self.reservations.make(Phase::Held, held.since, held.call.clone());
+        made.entries.extend(restored);
+        (made.class, made.recorded) = (held.class, held.recorded);
+        if let Some(attempt) = &held.attempt {
+            attempt.facts().put(attempt.started_at, &mut made.attempt);
+        }
+        if let Some(call) = held.call.clone().filter(|_| !held.recorded) {
+            self.reservations.wait_for_record(call, id);
+        }
         id
     }
 
-    /// What a journal says of a reservation whose outcome nobody knows, as [`Self::restore_held`] takes it.
+    /// What a journal says of a reservation whose outcome nobody knows, as [`Self::restore_held`] takes it: once the
+    /// records are written that the journal says.
     pub fn held_of(open: &OpenReservation) -> Held {
         let amounts = open.holds.iter().map(|(key, start, amount, of_channel)| HeldAmount {
             scope: key.scope.clone(),
@@ -153,6 +228,9 @@ impl Ledger {
             id: ReservationId(0),
             since: open.at,
             call: Some(CallId::from(open.call.as_str())).filter(|call| !call.as_str().is_empty()),
+            attempt: open.attempt.clone(),
+            class: open.class,
+            recorded: true,
             amounts: amounts.collect(),
         }
     }

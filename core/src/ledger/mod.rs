@@ -24,6 +24,7 @@
 //! - **Each reservation ends once.** To settle or release one that has ended changes nothing.
 
 mod ask;
+mod audit;
 mod balance;
 mod cell;
 mod changes;
@@ -43,11 +44,12 @@ use smallvec::SmallVec;
 pub use ask::{
     Amounts, Ask, Balance, BoundLimit, CellId, Grant, LimitState, Refusal, ReservationId, Reserve, Settlement,
 };
+pub use audit::{Audit, Book, Difference};
 pub use held::{Held, HeldAmount};
 pub use window::{bucket_ms, window_start};
 
 use crate::ids::ModelName;
-use crate::journal::CounterKey;
+use crate::journal::{CounterKey, Ending};
 use crate::limit::{Metric, Mode, Scope, ScopeLimits, Window};
 use crate::tenant::matches_pattern;
 use crate::time::Timestamp;
@@ -165,7 +167,10 @@ impl Ledger {
             Fit::ShortOfEscrow => return Reserve::NeedRefill(self.short_of_escrow()),
         };
         let Self { cells, reservations, changes, wanted, .. } = self;
-        let (id, entries) = reservations.make(Phase::Open, now, Some(ask.call.clone()));
+        let (id, made) = reservations.make(Phase::Open, now, Some(ask.call.clone()));
+        if let Some(attempt) = &ask.attempt {
+            attempt.put(now, &mut made.attempt);
+        }
         for wanted in wanted.iter() {
             let Some(cell) = cells.get_mut(wanted.cell.0 as usize) else { continue };
             if wanted.metric == Metric::Requests {
@@ -183,10 +188,10 @@ impl Ledger {
                 amount,
             };
             changes.hold(cell, &entry);
-            entries.push(entry);
+            made.entries.push(entry);
         }
         if let Some(log) = &mut changes.log {
-            log.reserve(id.0, now, ask.call.as_str());
+            log.reserve(id.0, now, ask.call.as_str(), &made.attempt);
         }
         let crossed = if crosses_soft { self.crossed(ask, now) } else { SmallVec::new() };
         Reserve::Granted(Grant { id, crossed })
@@ -265,11 +270,34 @@ impl Ledger {
 
     /// Ends a reservation, open or held, with what was really used: the tenant's amounts at the caller's prices, the
     /// channel's at list price. `None` if it has already ended: then nothing changes.
+    ///
+    /// For hosts that write no usage records; see [`Self::end`].
     pub fn settle(
         &mut self,
         id: ReservationId,
         tenant: Amounts,
         channel: Amounts,
+        now: Timestamp,
+    ) -> Option<Settlement> {
+        self.close(id, (tenant, channel), None, now)
+    }
+
+    /// Ends a reservation, open or held, as its attempt ended, which the log tells: whoever reads it can write the call's
+    /// usage record, until [`Self::log_record`] says that it is written. `None` if it has already ended.
+    pub fn end(&mut self, id: ReservationId, ending: &Ending, now: Timestamp) -> Option<Settlement> {
+        let amounts = |spend| Amounts {
+            input_tokens: i64::try_from(ending.usage.input_tokens()).unwrap_or(i64::MAX),
+            output_tokens: i64::try_from(ending.usage.output_tokens()).unwrap_or(i64::MAX),
+            spend,
+        };
+        self.close(id, (amounts(ending.spend), amounts(ending.cost)), Some(ending), now)
+    }
+
+    fn close(
+        &mut self,
+        id: ReservationId,
+        (tenant, channel): (Amounts, Amounts),
+        ending: Option<&Ending>,
         now: Timestamp,
     ) -> Option<Settlement> {
         let Self { zone, cells, reservations, changes, .. } = self;
@@ -290,9 +318,15 @@ impl Ledger {
             }
             cell.unclaim(entry.start);
         }
-        reservations.end(id);
-        if let Some(log) = &mut changes.log {
-            log.settle(id.0);
+        match (&mut changes.log, ending) {
+            (Some(log), ending) => {
+                log.settle(id.0, ending);
+                match ending {
+                    Some(ending) => reservations.end_unrecorded(id, *ending),
+                    None => reservations.end(id),
+                }
+            }
+            (None, _) => reservations.end(id),
         }
         Some(settlement)
     }
@@ -376,7 +410,9 @@ pub(crate) fn asked(ask: &Ask<'_>, bound: &BoundLimit, of_channel: bool) -> Opti
 /// What ends `amount` of a reservation and settles `used`.
 fn end_of(phase: Phase, amount: i64, used: i64) -> Change {
     match phase {
-        Phase::Held => Change { settled: used, reserved: 0, held: -amount },
-        Phase::Open | Phase::Free => Change { settled: used, reserved: -amount, held: 0 },
+        Phase::Held => Change { settled: used, held: -amount, ..Change::default() },
+        Phase::Open | Phase::Free | Phase::Ended => {
+            Change { settled: used, reserved: -amount, ..Change::default() }
+        }
     }
 }

@@ -27,6 +27,7 @@ impl Ring {
                     settled: -bucket.settled,
                     reserved: -bucket.reserved,
                     held: -bucket.held,
+                    carried: -bucket.carried,
                 });
                 *bucket = Tally::default();
             }
@@ -70,16 +71,22 @@ impl Ring {
         })
     }
 
-    /// Sets what is settled to nothing and keeps what is reserved; `held` says what stays held in each bucket. Returns
-    /// the new sum. What was stored of a bucket must be stored again, so all are marked.
-    pub(super) fn reset(&mut self, current: i64, held: impl Fn(i64) -> i64) -> Tally {
+    /// Sets what is settled to nothing and keeps what is reserved; `held` says what stays held in each bucket, `carried`
+    /// what was carried once it is done. Returns the new sum. What was stored of a bucket must be stored again, so all
+    /// are marked.
+    pub(super) fn reset(
+        &mut self,
+        current: i64,
+        held: impl Fn(i64) -> i64,
+        carried: impl Fn(&Tally) -> i64,
+    ) -> Tally {
         let mut sum = Tally::default();
         for back in 0..BUCKETS {
             let Some(ordinal) = current.checked_sub(back) else { continue };
             let held = held(self.start(ordinal));
             if let Some(bucket) = self.buckets.get_mut(slot(ordinal)) {
-                *bucket = Tally { settled: 0, reserved: bucket.reserved, held };
-                sum.apply(Change { settled: 0, reserved: bucket.reserved, held });
+                *bucket = Tally { settled: 0, reserved: bucket.reserved, held, carried: carried(bucket) };
+                sum.apply(Change { settled: 0, reserved: bucket.reserved, held, carried: bucket.carried });
             }
         }
         self.dirty = (1 << BUCKETS) - 1;

@@ -54,6 +54,7 @@ impl Fixture {
             channel_bound: bound,
             channel_estimate: estimate,
             count_request: first,
+            attempt: None,
         };
         self.ledger.try_reserve(&ask, at(now))
     }
@@ -422,6 +423,7 @@ fn seeds_of_the_past_are_ignored_and_of_the_future_believed() {
         window_start: at(window_start),
         settled,
         held: 0,
+        carried: 0,
     };
     it.ledger.seed(&balance(0, 3));
     assert_eq!(it.stands(0, DAY_MS + 1), (0, 0, 0));
@@ -444,6 +446,7 @@ fn what_was_carried_before_a_restart_is_not_carried_again() {
         window_start: at(start),
         settled,
         held: 0,
+        carried: 0,
     };
     it.ledger.seed(&balance(0, 130));
     it.ledger.seed(&balance(MINUTE_MS, 35));

@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Say why a key's call to a model would go where, without making it.
     Explain(Explain),
+    /// Look into what is reserved, held and settled, and put it right.
+    Ledger(Ledger),
 }
 
 /// Run the gateway.
@@ -200,6 +202,82 @@ pub(crate) struct Explain {
     pub(crate) tags: Vec<String>,
 }
 
+/// Look into the ledger.
+///
+/// Of a running gateway over its API (--url), of one that is stopped from its data directory (--data).
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Ledger {
+    /// Where a running gateway is, and who asks.
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// The data directory of a gateway that doesn't run.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) data: Option<PathBuf>,
+    /// Its configuration file, with --data [default: sluicegate.yaml here, if there is one].
+    #[arg(long, short, value_name = "FILE", env = "SLUICEGATE_CONFIG", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Its database, with --data, as `serve` takes it.
+    #[arg(long, value_name = "URL", global = true)]
+    pub(crate) database: Option<String>,
+    /// Print the answer for programs: the same as --format json.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: LedgerCommand,
+}
+
+/// What to do with the ledger.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Show how the journal and the ledger stand.
+    Status,
+    /// List reservations whose outcome nobody knows.
+    Held {
+        /// Only this call's.
+        #[arg(long)]
+        call: Option<String>,
+        /// Only those that hold something of this scope's, such as key:k1 or global.
+        #[arg(long, value_name = "KIND:ID")]
+        scope: Option<String>,
+        /// Only those at this channel.
+        #[arg(long)]
+        channel: Option<String>,
+        /// How many at most.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// How many to leave out at the start.
+        #[arg(long, default_value_t = 0)]
+        offset: u64,
+    },
+    /// Settle a held reservation. Doing it again changes nothing.
+    Reconcile(Reconcile),
+    /// Compare every balance with the usage records. Exit status 1 says that one differs.
+    Audit,
+    /// Mend a damaged journal while no gateway runs: keeps a copy and all that can be read, and says what is lost.
+    Repair,
+}
+
+/// What a held reservation came to.
+#[derive(Debug, ClapArgs)]
+#[command(group = clap::ArgGroup::new("charge").required(true))]
+pub(crate) struct Reconcile {
+    /// The call.
+    pub(crate) call: String,
+    /// Which of its attempts, counted from 1; needed when several are held.
+    #[arg(long, value_name = "N")]
+    pub(crate) attempt: Option<u32>,
+    /// What it used, as the upstream says: input=N,output=N, and cache_read, cache_write, reasoning, or spend=USD.
+    #[arg(long, value_name = "input=N,output=N", group = "charge")]
+    pub(crate) used: Option<String>,
+    /// It used nothing.
+    #[arg(long, group = "charge")]
+    pub(crate) free: bool,
+    /// Charge all that is held.
+    #[arg(long, group = "charge")]
+    pub(crate) charge_reserved: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -220,9 +298,20 @@ mod tests {
             "sluicegate keys create --alias a --group g --limit total_tokens/day=2M --limit spend/month=100USD",
             "sluicegate keys list --url http://x --admin-key sk-1",
             "sluicegate explain --model m --key k --stream",
+            "sluicegate ledger status --json",
+            "sluicegate ledger held --scope key:k1 --data d",
+            "sluicegate ledger reconcile call-1 --used input=1,output=2",
+            "sluicegate ledger reconcile call-1 --attempt 2 --free",
+            "sluicegate ledger audit --data d --config f.yaml --database memory",
+            "sluicegate ledger repair --data d",
         ] {
             assert!(Args::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
         assert!(Args::try_parse_from(["sluicegate", "serve", "--workers", "0"]).is_err());
+        for line in
+            ["sluicegate ledger reconcile call-1", "sluicegate ledger reconcile c --free --charge-reserved"]
+        {
+            assert!(Args::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
     }
 }

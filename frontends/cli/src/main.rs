@@ -19,5 +19,6 @@ fn main() -> ExitCode {
         args::Command::Check(check) => cmd::check::run(&check),
         args::Command::Keys(keys) => cmd::keys::run(&keys),
         args::Command::Explain(explain) => cmd::explain::run(&explain),
+        args::Command::Ledger(ledger) => cmd::ledger::run(&ledger),
     }
 }

@@ -13,6 +13,7 @@ mod audit;
 mod channel;
 mod group;
 mod key;
+mod ledger;
 mod organization;
 mod patch;
 mod seed;
@@ -26,13 +27,14 @@ use sluicegate_core::ledger::LimitState;
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
     Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Scope, ScopeLimits,
-    UserId,
+    UsageRecord, UserId,
 };
 
 pub use actor::Actor;
 pub use channel::{ChannelPatch, ChannelView, NewChannel};
 pub use group::{GroupPatch, GroupView, MemberPatch, MemberView, NewGroup, NewMember};
 pub use key::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
+pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};
 pub use organization::{NewOrganization, OrganizationPatch, OrganizationView};
 pub use patch::{LimitEditor, Limits, Patch};
 use seed::Seeds;
@@ -40,6 +42,7 @@ pub use usage::{LimitUse, SpendQuery};
 pub use user::{NewUser, UserPatch, UserView};
 
 use crate::directory::{DeclaredTenants, Directory};
+use crate::journal::Journal;
 use crate::secret::Sealer;
 use crate::store::{AuditChain, AuditEvent, Change, NewEvent, Owner, Store};
 
@@ -69,6 +72,18 @@ pub trait AdminHost: Send + Sync {
 
     /// Whether channels may be made here, beside those that the file declares.
     fn stores_models(&self) -> bool;
+
+    /// The ledger's journal; `None` when there is none.
+    fn journal(&self) -> Option<Journal>;
+
+    /// Writes a usage record, as that of a call that has ended.
+    ///
+    /// # Errors
+    /// `Store` when the gateway is closing.
+    fn record(&self, record: UsageRecord) -> Result<()>;
+
+    /// How many usage records wait for the database.
+    fn records_waiting(&self) -> usize;
 
     /// Seals channels' credentials. The master secret is made on first need.
     ///

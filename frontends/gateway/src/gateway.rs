@@ -13,7 +13,7 @@ use sluicegate_core::ports::RecordStore;
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::{
     Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret,
-    Snapshot,
+    Snapshot, UsageRecord,
 };
 use sluicegate_policy::Policies;
 use tokio::task::AbortHandle;
@@ -22,7 +22,7 @@ use crate::admin::{Admin, AdminHost, AdminParts};
 use crate::answer::{Answer, Inbound, Rejection};
 use crate::credential::KeyHash;
 use crate::directory::Directory;
-use crate::journal::Owner;
+use crate::journal::{Journal, Owner};
 use crate::load::{self, ConfigText, Variables};
 use crate::maintain;
 use crate::master::{KeyStrength, Master};
@@ -82,7 +82,7 @@ impl Default for Options {
 
 impl Options {
     /// The environment as the configuration sees it: what the options override isn't missing there.
-    fn configuration_variables(&self) -> Variables {
+    pub(crate) fn configuration_variables(&self) -> Variables {
         let (variables, database) = (Arc::clone(&self.variables), self.database.clone());
         let master_key = self.master_key.clone();
         Arc::new(move |name| match name {
@@ -460,6 +460,20 @@ impl AdminHost for Around {
 
     fn stores_models(&self) -> bool {
         self.0.upgrade().is_some_and(|inner| inner.host.store_model_in_db)
+    }
+
+    fn journal(&self) -> Option<Journal> {
+        self.0.upgrade()?.records.journal().cloned()
+    }
+
+    fn record(&self, record: UsageRecord) -> Result<()> {
+        let closing = || Error::new(ErrorKind::Store, "the gateway is closing; try again when it runs");
+        self.0.upgrade().ok_or_else(closing)?.records.push(record);
+        Ok(())
+    }
+
+    fn records_waiting(&self) -> usize {
+        self.0.upgrade().map_or(0, |inner| inner.records.waiting())
     }
 
     fn sealer(&self) -> Result<Sealer> {

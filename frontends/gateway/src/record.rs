@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -45,6 +45,8 @@ struct Shared {
     wake: Notify,
     /// There is no room: read by each call, so it costs no lock.
     full: AtomicBool,
+    /// The database has what the journal's events before this number did.
+    stored: AtomicU64,
 }
 
 #[derive(Default)]
@@ -78,8 +80,12 @@ impl RecordWriter {
         clock: Arc<dyn Clock>,
         journal: Option<Journal>,
     ) -> Self {
-        let shared =
-            Arc::new(Shared { queue: Mutex::default(), wake: Notify::new(), full: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            wake: Notify::new(),
+            full: AtomicBool::new(false),
+            stored: AtomicU64::new(0),
+        });
         let ends = Ends { store, engine: Arc::clone(&engine), clock, journal: journal.clone() };
         tokio::spawn(run(Arc::clone(&shared), ends));
         Self { shared, engine, journal }
@@ -95,7 +101,7 @@ impl RecordWriter {
         // Logged and queued under one lock, which whoever gathers a batch takes first: what the journal's position
         // leaves behind is in the batch that goes with it.
         let mut ledger = self.engine.ledger();
-        ledger.log_record(entry.json().as_bytes());
+        ledger.log_record(&entry.call, entry.json().as_bytes());
         self.queue(entry);
     }
 
@@ -109,10 +115,15 @@ impl RecordWriter {
         write(journal, in_company).await
     }
 
+    /// The journal, where there is one.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+
     /// Leaves little to read for the next start. Everything must be in the database.
     pub fn retire(&self) {
         if let Some(journal) = &self.journal
-            && let Err(error) = journal.retire()
+            && let Err(error) = journal.retire(self.shared.stored.load(Ordering::Acquire))
         {
             tracing::warn!(%error, "the next start has more of the journal to read");
         }
@@ -276,10 +287,11 @@ async fn run(shared: Arc<Shared>, ends: Ends) {
         // First what an earlier turn left, then all that was queued before somebody began to wait.
         let mut ok = work.write(&*ends.store, &shared, within).await;
         if ok {
-            let position = work.take(&shared, &ends);
+            let position = work.take(&shared, &ends, closed);
             // The journal first: a database that knew more would count what the journal still calls open.
             ok = ends.secure().await && work.write(&*ends.store, &shared, within).await;
             if let Some(position) = position.filter(|_| ok) {
+                shared.stored.store(position, Ordering::Release);
                 ends.checkpointed(position);
             }
         }
@@ -342,9 +354,9 @@ struct Work {
 impl Work {
     /// Takes what is queued and the balances, and the position of the journal that both of them have reached. The earlier
     /// work must be done.
-    fn take(&mut self, shared: &Shared, ends: &Ends) -> Option<u64> {
+    fn take(&mut self, shared: &Shared, ends: &Ends, closed: bool) -> Option<u64> {
         let journal = ends.journal.as_ref().map(Journal::id);
-        let batch = journal::gather(&ends.engine.shared_ledger(), journal, ends.clock.now(), || {
+        let batch = journal::gather(&ends.engine.shared_ledger(), journal, ends.clock.now(), closed, || {
             let mut queue = shared.queue.lock();
             queue.writing = queue.records.len();
             std::mem::take(&mut queue.records)

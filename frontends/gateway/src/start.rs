@@ -173,8 +173,9 @@ fn tell(found: &Found) {
     if found.records > 0 || found.held > 0 {
         tracing::warn!(
             records = found.records,
+            interrupted = found.interrupted,
             held = found.held,
-            "the gateway had ended without a shutdown: its records were recovered, and calls that were under way are held"
+            "the gateway had ended without a shutdown: its records were recovered, calls that had none got one, and those that were under way are held: see `sluicegate ledger held`"
         );
     }
 }

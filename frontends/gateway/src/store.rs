@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::ports::RecordStore;
 use sluicegate_core::snapshot::PolicySource;
 use sluicegate_core::{
-    ApiKey, Channel, Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization, OrganizationId,
-    Result, Timestamp, UsageRecord, User, UserId,
+    ApiKey, CallId, Channel, Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization,
+    OrganizationId, Result, Timestamp, UsageRecord, User, UserId,
 };
 
 pub use change::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange};
@@ -164,6 +164,15 @@ pub trait Store: RecordStore {
     /// Records, newest first.
     async fn records(&self, filter: &RecordFilter, reach: &Reach, page: Page)
     -> Result<Listing<UsageRecord>>;
+
+    /// Records that began before `until`, of all callers, oldest first: those after `after`, a record's beginning and call.
+    /// Whoever reads on where the last one ended misses none that was there when they began.
+    async fn scan(
+        &self,
+        after: Option<(Timestamp, &CallId)>,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<UsageRecord>>;
 
     /// Daily sums, by the dimensions given and in their order. At most `page.limit` rows.
     async fn daily(

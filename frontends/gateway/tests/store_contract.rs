@@ -486,6 +486,7 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
     let attempt = attempt("c1", started_at, 10, 5, 100);
     UsageRecord {
         call: call.into(),
+        amends: None,
         started_at: at(started_at),
         ended_at: at(started_at + 10),
         first_byte_at: Some(at(started_at + 5)),
@@ -656,6 +657,7 @@ fn balance(id: &str, window: Window, start: i64, settled: i64, held: i64) -> Bal
         window_start: at(start),
         settled,
         held,
+        carried: 0,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::args::Serve;
 use crate::client::Failure;
 
 /// What is served when no --config names another file.
-const DEFAULT_FILE: &str = "sluicegate.yaml";
+pub(super) const DEFAULT_FILE: &str = "sluicegate.yaml";
 /// Where data goes when nothing else is said.
 const DEFAULT_DATA: &str = "data";
 

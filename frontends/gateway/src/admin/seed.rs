@@ -40,13 +40,13 @@ impl Admin {
         for (scope, limit, balances) in seeds {
             let cell = ledger.cell(scope, limit.metric, limit.window, limit.model.as_ref());
             // The counter may be left over from a limit that was removed: then it has missed what came since.
-            ledger.reset(cell, now);
+            ledger.restate(cell, now);
             balances.iter().for_each(|balance| ledger.plant(balance, now));
         }
     }
 
     /// What an owner has used in a limit's present window.
-    async fn used_so_far(&self, owner: &Owner, limit: &Limit) -> Result<Vec<Balance>> {
+    pub(super) async fn used_so_far(&self, owner: &Owner, limit: &Limit) -> Result<Vec<Balance>> {
         let now = self.now();
         let snapshot = self.0.engine.snapshot();
         let zone = &snapshot.declared.quota.time_zone;
@@ -94,5 +94,6 @@ fn balance(scope: Scope, limit: &Limit, window_start: Timestamp, sums: &Sums) ->
         window_start,
         settled,
         held: 0,
+        carried: 0,
     }
 }

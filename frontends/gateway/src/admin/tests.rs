@@ -43,6 +43,18 @@ impl AdminHost for Host {
         !self.only_file.load(Ordering::SeqCst)
     }
 
+    fn journal(&self) -> Option<Journal> {
+        None
+    }
+
+    fn record(&self, _: UsageRecord) -> Result<()> {
+        Ok(())
+    }
+
+    fn records_waiting(&self) -> usize {
+        0
+    }
+
     fn sealer(&self) -> Result<Sealer> {
         Ok(master().sealer())
     }

@@ -18,11 +18,13 @@ pub struct Batch {
 }
 
 /// Takes what is to be written. `records` empties the queue; whoever fills it does so before they log a record, so that
-/// none is left behind by the position.
+/// none is left behind by the position. `always` takes the position even when there is nothing else, for a gateway that
+/// stops: what it has logged about itself is to be forgotten, too.
 pub fn gather(
     ledger: &Mutex<Ledger>,
     journal: Option<JournalId>,
     now: Timestamp,
+    always: bool,
     records: impl FnOnce() -> Vec<RecordEntry>,
 ) -> Batch {
     let (balances, position) = {
@@ -31,6 +33,6 @@ pub fn gather(
     };
     let records = records();
     let is_empty = records.is_empty() && balances.is_empty();
-    let checkpoint = journal.filter(|_| !is_empty).map(|journal| Checkpoint { journal, position });
+    let checkpoint = journal.filter(|_| always || !is_empty).map(|journal| Checkpoint { journal, position });
     Batch { records, balances, checkpoint }
 }

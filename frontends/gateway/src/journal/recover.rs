@@ -1,6 +1,6 @@
 //! What a journal says after a start.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -11,6 +11,9 @@ use sluicegate_core::{Clock, Error, ErrorKind, RecordEntry, Result, Timestamp};
 
 use super::{Disk, Journal, JournalOptions};
 use crate::record::BATCH;
+
+/// So many held calls are told one by one.
+const HELD_TOLD: usize = 1_000;
 
 /// A journal that was read.
 #[derive(Debug)]
@@ -23,21 +26,35 @@ pub struct Reading {
     pub segments: Vec<u64>,
     /// Segments of which some bytes are no event, with how many: torn ends, or what a repair couldn't read.
     pub lost: Vec<(u64, usize)>,
+    /// Usage records that can't be read: only when salvaging.
+    pub unreadable: u64,
 }
 
 /// What a start found in the journal, for the operator.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Found {
     /// Events read.
     pub events: u64,
     /// Usage records that weren't in the database.
     pub records: usize,
+    /// Calls among them that whoever made them could not record any more.
+    pub interrupted: usize,
     /// Calls that were under way, or held before.
     pub held: usize,
     /// Segments of which some bytes are no event, by name, with how many.
     pub lost: Vec<(String, usize)>,
     /// Events that are missing, after a repair.
     pub missing: u64,
+    /// From which number to which, both included; the first 1,000 such gaps.
+    pub gaps: Vec<(u64, u64)>,
+    /// After a repair: amounts whose counter isn't known any more.
+    pub unnamed: u64,
+    /// After a repair: attempts that were charged and whose call isn't known any more: they have no usage record.
+    pub nameless: u64,
+    /// After a repair: usage records that can't be read.
+    pub unreadable: u64,
+    /// The calls that are held, the first 1,000.
+    pub held_calls: Vec<String>,
 }
 
 /// How to open a journal.
@@ -63,16 +80,21 @@ pub async fn open(
     clock: &Arc<dyn Clock>,
     opening: Opening,
 ) -> Result<(Journal, Found)> {
-    let known = journal_id(&**disk)?;
+    let known = match journal_id(&**disk)? {
+        None if opening.salvage => only_journal(store).await?,
+        known => known,
+    };
     let from = match known {
         Some(id) => store.position(id).await?,
         None => 0,
     };
-    let Reading { recovered, records, segments, lost } = read(&**disk, from, opening.salvage)?;
+    let Reading { recovered, mut records, segments, lost, unreadable } =
+        read(&**disk, from, opening.salvage)?;
+    records.extend(recovered.unrecorded.iter().cloned().map(RecordEntry::from));
     let stored = store.balances().await?;
     // Without a journal nobody lists what was held: it counts as it was stored.
     let (mut balances, changed) =
-        if known.is_some() { merge(stored, &recovered.settled) } else { (stored, Vec::new()) };
+        if known.is_some() || opening.salvage { merge(stored, &recovered) } else { (stored, Vec::new()) };
     let id = known.unwrap_or(opening.fresh);
     // The database first: until it has everything, the old segments say it again.
     let (rest, last) = records.split_at(records.len().saturating_sub(1) / BATCH * BATCH);
@@ -103,9 +125,15 @@ pub async fn open(
     let found = Found {
         events: recovered.events,
         records: records.len(),
+        interrupted: recovered.unrecorded.len(),
         held: recovered.open.len(),
         lost: lost.into_iter().map(|(number, bytes)| (disk.name(number), bytes)).collect(),
         missing: recovered.missing,
+        gaps: recovered.gaps,
+        unnamed: recovered.unnamed,
+        nameless: recovered.nameless,
+        unreadable,
+        held_calls: recovered.open.iter().take(HELD_TOLD).map(|open| open.call.clone()).collect(),
     };
     Ok((journal, found))
 }
@@ -124,6 +152,20 @@ pub fn journal_id(disk: &dyn Disk) -> Result<Option<JournalId>> {
     Ok(None)
 }
 
+/// Which journal it must be whose beginning can't be read any more: the only one that the database knows.
+async fn only_journal(store: &dyn RecordStore) -> Result<Option<JournalId>> {
+    let journals = store.journals().await?;
+    match journals.as_slice() {
+        [] => Ok(None),
+        [only] => Ok(Some(*only)),
+        _ => {
+            let message = "nothing in the journal says which one it is, and the database knows several, so that it can't be \
+                           told what is counted already; bring back the data directory and the database of the same time";
+            Err(Error::new(ErrorKind::Store, message))
+        }
+    }
+}
+
 /// Reads the journal. `from` is the number of the first event that isn't in the database. `salvage` reads on behind
 /// damage and over gaps.
 ///
@@ -135,12 +177,15 @@ pub fn read(disk: &dyn Disk, from: u64, salvage: bool) -> Result<Reading> {
     if salvage {
         replay = replay.salvaging();
     }
-    let (mut records, mut lost, mut odd) = (Vec::new(), Vec::new(), None);
+    let (mut records, mut lost, mut odd, mut unreadable) = (Vec::new(), Vec::new(), None, 0);
     for number in &segments {
         let bytes = disk.read(*number).map_err(|why| unread(&why))?;
         let mut record = |json: &[u8]| match RecordEntry::read(json) {
             Ok(record) => records.push(record),
-            Err(why) => odd = Some(why.to_string()),
+            Err(why) => {
+                odd = Some(why.to_string());
+                unreadable += 1;
+            }
         };
         let end = replay.segment(&bytes, &mut record).map_err(|flaw| damaged(&disk.name(*number), &flaw))?;
         match end {
@@ -157,31 +202,40 @@ pub fn read(disk: &dyn Disk, from: u64, salvage: bool) -> Result<Reading> {
         );
         return Err(Error::new(ErrorKind::Store, message));
     }
-    Ok(Reading { recovered: replay.finish(), records, segments, lost })
+    Ok(Reading { recovered: replay.finish(), records, segments, lost, unreadable })
 }
 
 /// Adds to the stored balances what the journal settled since. Returns all balances, without what was held (the journal
 /// lists it), and those of them that changed.
-pub fn merge(stored: Vec<Balance>, settled: &[(CounterKey, Timestamp, i64)]) -> (Vec<Balance>, Vec<Balance>) {
+pub fn merge(stored: Vec<Balance>, recovered: &Recovered) -> (Vec<Balance>, Vec<Balance>) {
     let mut all: Vec<Balance> = stored.into_iter().map(|balance| Balance { held: 0, ..balance }).collect();
     let mut index: HashMap<(CounterKey, Timestamp), usize> =
         all.iter().enumerate().map(|(at, balance)| ((balance.key(), balance.window_start), at)).collect();
     let mut changed = Vec::new();
-    for (key, start, amount) in settled {
-        let at = *index.entry((key.clone(), *start)).or_insert_with(|| {
+    let mut sums: BTreeMap<(&CounterKey, Timestamp), (i64, i64)> = BTreeMap::new();
+    for (key, start, amount) in &recovered.settled {
+        sums.entry((key, *start)).or_default().0 = *amount;
+    }
+    for (key, start, amount) in &recovered.carried {
+        sums.entry((key, *start)).or_default().1 = *amount;
+    }
+    for ((key, start), (settled, carried)) in sums {
+        let at = *index.entry((key.clone(), start)).or_insert_with(|| {
             all.push(Balance {
                 scope: key.scope.clone(),
                 metric: key.metric,
                 window: key.window,
                 model: key.model.clone(),
-                window_start: *start,
+                window_start: start,
                 settled: 0,
                 held: 0,
+                carried: 0,
             });
             all.len() - 1
         });
         if let Some(balance) = all.get_mut(at) {
-            balance.settled = balance.settled.saturating_add(*amount).max(0);
+            balance.settled = balance.settled.saturating_add(settled).max(0);
+            balance.carried = balance.carried.saturating_add(carried);
             changed.push(at);
         }
     }
@@ -196,6 +250,9 @@ fn unread(why: &std::io::Error) -> Error {
 fn damaged(file: &str, flaw: &Flaw) -> Error {
     let what = match flaw {
         Flaw::NotASegment => format!("`{file}` isn't a segment of the journal, or its beginning is damaged"),
+        Flaw::OtherVersion => {
+            format!("`{file}` is in a format that this version doesn't read; it was written by another one")
+        }
         Flaw::Foreign(id) => format!("`{file}` belongs to another journal, {id}"),
         Flaw::Gap { expected, found } => format!(
             "`{file}` begins with event {found} where {expected} should follow: events are missing between the database and the journal"
@@ -210,7 +267,7 @@ fn damaged(file: &str, flaw: &Flaw) -> Error {
         }
     };
     let message = format!(
-        "{what}. Nothing was changed. Bring back the data directory and the database of the same time; or move the folder away, and what only it knew is lost: the calls under way when the gateway ended, and what was settled since the database was last written"
+        "{what}. Nothing was changed. Bring back the data directory and the database of the same time; or run `sluicegate ledger repair` with the same --data and --config: it keeps a copy and all that can be read, and says what is lost"
     );
     Error::new(ErrorKind::Store, message)
 }

@@ -220,18 +220,20 @@ impl Journal {
         self.shared.tidy(position).map_err(|why| unwritten(&why))
     }
 
-    /// The database has everything: begins a segment that holds only what is open, and removes the others, so that the
-    /// next start has little to read. For a gateway that stops. Blocks for the disk.
+    /// Begins a segment that holds only what is open, and removes those of which the database has everything, so that the
+    /// next start has little to read. For a gateway that stops: the database has all before `position`. Blocks for the
+    /// disk.
     ///
     /// # Errors
     /// `Store` when the disk can't be written; then the next start reads more.
-    pub fn retire(&self) -> Result<()> {
+    pub fn retire(&self, position: u64) -> Result<()> {
         let shared = &*self.shared;
         let written = {
             let mut files = shared.files.lock();
             shared.write(&mut files, true)
         };
-        self.checkpointed(written.map_err(|why| unwritten(&why))?)
+        written.map_err(|why| unwritten(&why))?;
+        self.checkpointed(position)
     }
 
     /// Bytes and events so far, for people: the segment's number, its length, older segments, the number of the next event.

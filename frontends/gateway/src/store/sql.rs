@@ -19,8 +19,8 @@ use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::Balance;
 use sluicegate_core::ports::{Checkpoint, RecordStore};
 use sluicegate_core::{
-    Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization, OrganizationId, RecordEntry,
-    Result, Timestamp, UsageRecord, User, UserId,
+    CallId, Error, ErrorKind, Group, GroupId, Membership, ModelName, Organization, OrganizationId,
+    RecordEntry, Result, Timestamp, UsageRecord, User, UserId,
 };
 
 use super::{
@@ -189,6 +189,10 @@ impl RecordStore for SqlStore {
         self.stored_position(journal).await
     }
 
+    async fn journals(&self) -> Result<Vec<JournalId>> {
+        self.list_journals().await
+    }
+
     async fn balances(&self) -> Result<Vec<Balance>> {
         self.list_balances().await
     }
@@ -286,6 +290,15 @@ impl Store for SqlStore {
         page: Page,
     ) -> Result<Listing<UsageRecord>> {
         self.list_records(filter, reach, page).await
+    }
+
+    async fn scan(
+        &self,
+        after: Option<(Timestamp, &CallId)>,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<UsageRecord>> {
+        self.scan_records(after, until, limit).await
     }
 
     async fn daily(

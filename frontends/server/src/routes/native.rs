@@ -4,6 +4,7 @@ mod channels;
 mod explain;
 mod groups;
 mod keys;
+mod ledger;
 mod organizations;
 mod usage;
 mod users;
@@ -52,6 +53,7 @@ pub fn table() -> Vec<Entry> {
     entries.extend(organizations::table());
     entries.extend(channels::table());
     entries.extend(usage::table());
+    entries.extend(ledger::table());
     entries.extend(explain::table());
     entries
 }

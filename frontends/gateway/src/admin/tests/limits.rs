@@ -26,6 +26,7 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
     };
     RecordEntry::from(UsageRecord {
         call: call.into(),
+        amends: None,
         started_at: Timestamp::from_ms(started_at),
         ended_at: Timestamp::from_ms(started_at),
         first_byte_at: None,

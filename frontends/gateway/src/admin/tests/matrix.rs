@@ -61,6 +61,10 @@ const MATRIX: &[(&str, &str)] = &[
     ("channel.create", "       .  .  F  F  F  F  F  F  F"),
     ("channel.delete cf", "    C  C  F  F  F  F  F  F  F"),
     ("audit.verify", "         .  .  F  F  F  F  F  F  F"),
+    ("ledger.status", "        .  .  F  F  F  F  F  F  F"),
+    ("ledger.held", "          .  .  F  F  F  F  F  F  F"),
+    ("ledger.reconcile c", "   N  N  F  F  F  F  F  F  F"),
+    ("ledger.audit", "         .  .  F  F  F  F  F  F  F"),
 ];
 
 fn limits() -> Patch<Limits> {
@@ -73,6 +77,13 @@ async fn run(admin: &Admin, actor: &Actor, operation: &str) -> Result<()> {
     let (key, user) = (by_id(word(1)), UserId::from(word(2)));
     let key_patch = KeyPatch::default;
     match word(0) {
+        "ledger.status" => admin.ledger_status(actor).await.map(drop),
+        "ledger.held" => admin.held(actor, &HeldFilter::default(), Page::new(10, 0)).map(drop),
+        "ledger.reconcile" => {
+            let how = Reconcile { attempt: None, charge: Charge::Free };
+            admin.reconcile(actor, &word(1).into(), &how).await.map(drop)
+        }
+        "ledger.audit" => admin.audit_ledger(actor).await.map(drop),
         "key.info" => admin.key(actor, &key).await.map(drop),
         "key.limits" => {
             admin.update_key(actor, &key, KeyPatch { limits: limits(), ..key_patch() }).await.map(drop)

@@ -9,6 +9,7 @@ use super::{Database, Dialect, Session};
 const STEPS: &[(&str, &str)] = &[
     ("initial", include_str!("../../../migrations/0001_initial.sql")),
     ("journal", include_str!("../../../migrations/0002_journal.sql")),
+    ("ledger", include_str!("../../../migrations/0004_ledger.sql")),
 ];
 
 /// A number that no other program locks on: `sluiceg8` in ASCII.

@@ -58,9 +58,18 @@ impl SqlStore {
         Ok(u64::try_from(position).unwrap_or_default())
     }
 
+    pub(super) async fn list_journals(&self) -> Result<Vec<JournalId>> {
+        let rows = self.fetch("SELECT id FROM sg_journal", Vec::new()).await?;
+        let mut journals = Vec::with_capacity(rows.len());
+        for mut row in rows {
+            // What isn't one was written by nobody we know.
+            journals.extend(u128::from_str_radix(&row.text()?, 16).map(JournalId));
+        }
+        Ok(journals)
+    }
+
     pub(super) async fn list_balances(&self) -> Result<Vec<Balance>> {
-        let sql =
-            "SELECT scope_kind, scope_id, metric, span, model, window_start, settled, held FROM sg_balance";
+        let sql = "SELECT scope_kind, scope_id, metric, span, model, window_start, settled, held, carried FROM sg_balance";
         let mut balances = Vec::new();
         for mut row in self.fetch(sql, Vec::new()).await? {
             let (kind, id, metric, span, model) =
@@ -79,6 +88,7 @@ impl SqlStore {
                 window_start: Timestamp::from_ms(row.int()?),
                 settled: row.int()?,
                 held: row.int()?,
+                carried: row.int()?,
             });
         }
         Ok(balances)
@@ -165,7 +175,9 @@ impl Append {
             Append::Balances => {
                 let (key, _) = columns.split_at(BALANCE_KEY);
                 let key = key.join(", ");
-                format!(" ON CONFLICT ({key}) DO UPDATE SET settled = excluded.settled, held = excluded.held")
+                format!(
+                    " ON CONFLICT ({key}) DO UPDATE SET settled = excluded.settled, held = excluded.held, carried = excluded.carried"
+                )
             }
         }
     }
@@ -209,7 +221,7 @@ const DAILY: &[&str] = &[
 const DAILY_KEY: usize = 7;
 
 const BALANCE: &[&str] =
-    &["scope_kind", "scope_id", "metric", "span", "model", "window_start", "settled", "held"];
+    &["scope_kind", "scope_id", "metric", "span", "model", "window_start", "settled", "held", "carried"];
 /// So many columns of `BALANCE` are its key.
 const BALANCE_KEY: usize = 6;
 
@@ -323,14 +335,14 @@ async fn insert_balances(dialect: Dialect, session: &mut dyn Session, balances: 
             model,
             b.window_start.as_ms(),
         );
-        last.insert(key, (b.settled, b.held));
+        last.insert(key, (b.settled, b.held, b.carried));
     }
     let rows: Vec<_> = last.into_iter().collect();
     let mut rest = rows.as_slice();
     while let Some((chunk, after)) = chunk(rest) {
         let mut args = Vec::with_capacity(chunk.len() * BALANCE.len());
-        for ((kind, id, metric, span, model, start), (settled, held)) in chunk {
-            args.extend::<[Value; 8]>([
+        for ((kind, id, metric, span, model, start), (settled, held, carried)) in chunk {
+            args.extend::<[Value; 9]>([
                 (*kind).into(),
                 (*id).into(),
                 (*metric).into(),
@@ -339,6 +351,7 @@ async fn insert_balances(dialect: Dialect, session: &mut dyn Session, balances: 
                 (*start).into(),
                 (*settled).into(),
                 (*held).into(),
+                (*carried).into(),
             ]);
         }
         session.execute(Append::Balances.sql(dialect, chunk.len()), args).await?;
@@ -380,13 +393,17 @@ fn derive<'a>(
         };
         let last = record.attempts.last().map_or("", |attempt| attempt.channel.as_str());
         sums.entry((day(record.started_at), owner(last))).or_default().add(&Sums {
-            requests: i64::from(!record.attempts.is_empty()),
-            failures: i64::from(record.outcome != OutcomeClass::Ok),
+            requests: i64::from(!record.attempts.is_empty() && record.amends.is_none()),
+            failures: i64::from(record.outcome != OutcomeClass::Ok && record.amends.is_none()),
             ..Sums::default()
         });
         for attempt in &record.attempts {
-            let used =
-                Sums { attempts: 1, spend: attempt.spend, cost: attempt.cost, ..tokens(&attempt.usage) };
+            let used = Sums {
+                attempts: i64::from(record.amends.is_none()),
+                spend: attempt.spend,
+                cost: attempt.cost,
+                ..tokens(&attempt.usage)
+            };
             sums.entry((day(attempt.started_at), owner(attempt.channel.as_str()))).or_default().add(&used);
         }
     }
@@ -453,11 +470,11 @@ mod tests {
     fn statements_number_their_arguments_as_the_dialect_wants() {
         let sql = Append::Balances.sql(Dialect::Postgres, 4);
         assert!(
-            sql.contains("VALUES ($1, $2, ") && sql.contains(", $32) ON CONFLICT (scope_kind, "),
+            sql.contains("VALUES ($1, $2, ") && sql.contains(", $36) ON CONFLICT (scope_kind, "),
             "{sql}"
         );
         let sql = Append::Balances.sql(Dialect::Sqlite, 1);
-        assert!(sql.contains("VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT"), "{sql}");
+        assert!(sql.contains("VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT"), "{sql}");
         assert!(Append::Daily.sql(Dialect::Sqlite, 1).contains("(day, organization_id, group_id, user_id, key_id, model, channel_id) DO UPDATE SET requests = sg_daily.requests + excluded.requests"));
     }
 

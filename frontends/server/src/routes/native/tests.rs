@@ -6,11 +6,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{
-    ChannelPatch, GroupPatch, KeyPatch, KeyView, LimitUse, MemberPatch, NewChannel, NewGroup, NewKey,
-    NewMember, NewOrganization, NewUser, OrganizationPatch, Regenerate, UserPatch,
+    ChannelPatch, GroupPatch, JournalStatus, KeyPatch, KeyView, LedgerAudit, LedgerStatus, LimitUse,
+    MemberPatch, NewChannel, NewGroup, NewKey, NewMember, NewOrganization, NewUser, OrganizationPatch,
+    Reconcile, Regenerate, UserPatch,
 };
 use sluicegate::config::Severity;
 use sluicegate::core::health::HealthView;
+use sluicegate::core::ledger::Held;
 use sluicegate::store::{AuditEvent, Sums};
 use sluicegate::{ApiKey, Channel, Group, Organization, Usage, User};
 
@@ -77,6 +79,7 @@ fn requests_are_read_as_described() {
     read::<NewOrganization>("NewOrganization", &json!({}));
     read::<OrganizationPatch>("OrganizationPatch", &json!({}));
     let channel = channel();
+    read::<Reconcile>("Reconcile", &json!({"charge": "free"}));
     read::<NewChannel>("NewChannel", &json!({ "channel": channel }));
     read::<ChannelPatch>("ChannelPatch", &json!({ "channel": channel }));
 }
@@ -113,6 +116,38 @@ fn answers_are_written_as_described() {
     described("Sums", &Sums::default());
     described("Usage", &Usage::default());
     described("Health", &HealthView::default());
+    let journal = JournalStatus {
+        id: String::new(),
+        position: 1,
+        stored: 1,
+        lag: 0,
+        segment: 1,
+        segment_bytes: 1,
+        segments: 1,
+        durability: "power".to_owned(),
+    };
+    described("JournalStatus", &journal);
+    described(
+        "LedgerStatus",
+        &LedgerStatus { journal: Some(journal), counters: 1, open: 0, held: 0, records_waiting: 0 },
+    );
+    let attempt = json!({
+        "number": 1, "started_at": 0, "admitted_at": 0, "format": "openai_chat", "stream": false, "requested": "m",
+        "organization": "o", "key": null, "user": null, "group": null, "customer": null, "tags": [], "seed": 0, "snapshot": 1,
+        "input_bound": null, "input_estimate": 0, "max_output": null, "choices": 1, "price_ratio_ppm": 1, "channel": "c",
+        "model": "m", "upstream_model": "m", "ceiling": null, "bound": {}, "bound_cost": 0, "priced": true,
+    });
+    let held: Held = serde_json::from_value(json!({
+        "id": 1, "since": 0, "call": "c", "attempt": attempt, "class": "timeout", "recorded": true, "amounts": [],
+    }))
+    .unwrap();
+    described("Held", &held);
+    described("HeldAttempt", &held.attempt);
+    let audit: LedgerAudit = serde_json::from_value(json!({
+        "at": 0, "records": 0, "counters": 0, "by_daily_sums": 0, "left_out": 0, "differing": 0, "differences": [],
+    }))
+    .unwrap();
+    described("LedgerAudit", &audit);
     let state: LimitUse = serde_json::from_value(json!({
         "scope": "key", "metric": "spend", "window": "day", "model": null, "mode": "strict", "max": 1, "settled": 0,
         "reserved": 0, "held": 0, "remaining": 1, "resets_at": null,
