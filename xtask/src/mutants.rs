@@ -75,8 +75,8 @@ fn build(place: &Path) -> Result<PathBuf, String> {
     build.0.current_dir(place.join("workspace"));
     let messages = build.output()?;
     // The test comes with the binaries of its package.
-    let tests = messages.lines().filter(|line| line.contains("\"name\":\"simulation\""));
-    let program = tests.last().and_then(|line| {
+    let mut tests = messages.lines().filter(|line| line.contains("\"name\":\"simulation\""));
+    let program = tests.next_back().and_then(|line| {
         let (_, rest) = line.split_once("\"executable\":\"")?;
         rest.split_once('"').map(|(path, _)| PathBuf::from(path))
     });
