@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::channel::Channel;
 use crate::error::Result;
 use crate::ids::{ChannelId, ModelName};
+use crate::limit::ScopeKind;
 use crate::journal::JournalId;
 use crate::ledger::Balance;
 use crate::record::UsageRecord;
@@ -187,5 +188,13 @@ pub enum Alert {
     AbsurdUsage {
         /// The channel.
         channel: ChannelId,
+    },
+    /// More end customers or tags were named than are counted one by one: those beyond share one counter. Somebody may be
+    /// making names up.
+    TooManyNames {
+        /// Of what.
+        kind: ScopeKind,
+        /// How many are counted one by one.
+        max: usize,
     },
 }

@@ -266,6 +266,7 @@ impl World {
                 let ask = Ask {
                     call: &CallId::from("call"),
                     tenant: &self.bound.tenant,
+                    named: &[],
                     channel,
                     model: if *model { "m" } else { "other" },
                     asked_as: "alias",
@@ -453,6 +454,7 @@ proptest! {
         let ask = Ask {
             call: &CallId::from("call"),
             tenant: &world.bound.tenant,
+            named: &[],
             channel: &[],
             model: "m",
             asked_as: "m",

@@ -7,8 +7,9 @@ use smallvec::SmallVec;
 use super::advice::Advice;
 use super::attempt::Open;
 use super::candidate::{self, Considered};
+use super::named::Named;
 use super::plan::{Last, Waiting};
-use super::{BoundCaller, Engine, Runtime};
+use super::{BoundCaller, Engine, Runtime, has_strict_spend};
 use crate::call::Call;
 use crate::decision::{Denial, Explanation, Reason};
 use crate::ids::{ChannelId, ModelName};
@@ -25,6 +26,8 @@ pub struct Admission {
     pub(super) runtime: Arc<Runtime>,
     pub(super) call: Call,
     pub(super) caller: Arc<BoundCaller>,
+    /// The limits of the end customer and the tags that the call names.
+    pub(super) named: Named,
     pub(super) explanation: Explanation,
     pub(super) advice: Advice,
     pub(super) seed: u64,
@@ -94,6 +97,8 @@ impl Engine {
         let requested = admission.enter_requested(now)?;
         admission.note_why_nothing(&requested);
         self.apply_policy(admission, now)?;
+        // Behind the scripts: they may tag the call.
+        self.bind_named(admission, now);
         admission.health_digest = candidate::health_digest(&admission.considered.ranked);
         if admission.considered.ranked.is_empty() && !admission.next_model(now) {
             return Err(admission.why_nothing());
@@ -114,6 +119,7 @@ impl Admission {
             runtime,
             call,
             caller,
+            named: Named::default(),
             explanation: Explanation::default(),
             advice: Advice::default(),
             seed,
@@ -146,6 +152,12 @@ impl Admission {
     /// Who calls.
     pub fn caller(&self) -> &BoundCaller {
         &self.caller
+    }
+
+    /// Whether a strict spend limit of the end customer or of a tag binds the call; see
+    /// [`BoundCaller::has_strict_spend`].
+    pub fn has_strict_spend_by_name(&self) -> bool {
+        has_strict_spend(&self.named.limits)
     }
 
     /// Every reason so far.

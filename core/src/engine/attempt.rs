@@ -213,7 +213,7 @@ impl Engine {
         let ranked = admission.considered.ranked.get(at)?;
         let (candidate, endpoint) = (ranked.candidate, ranked.endpoint);
         let (channel, model) = runtime.snapshot.resolve(candidate)?;
-        let ChannelRuntime { health, limits, .. } = runtime.channels.get(candidate.channel as usize)?;
+        let ChannelRuntime { health, .. } = runtime.channels.get(candidate.channel as usize)?;
         let lease = Lease {
             ledger: Arc::clone(&self.ledger),
             health: Arc::clone(health),
@@ -223,7 +223,7 @@ impl Engine {
             ended: false,
         };
         if !crossed.is_empty() {
-            self.alert_crossed(&admission.caller, channel, limits, &crossed, now);
+            self.alert_crossed(admission, channel, &crossed, now);
         }
         let sent = admission.sent_ceiling(candidate, ceiling);
         let group = admission.models.last().unwrap_or(&admission.call.model).clone();
@@ -267,6 +267,7 @@ impl Admission {
         Ask {
             call: &self.call.id,
             tenant: &self.caller.limits,
+            named: &self.named.limits,
             channel,
             model: self.models.first().unwrap_or(&self.call.model).as_str(),
             asked_as: self.call.model.as_str(),
@@ -282,12 +283,10 @@ impl Admission {
     fn note_limits(&mut self, ledger: &mut Ledger, sizes: &Sizes, channel: &[BoundLimit], now: Timestamp) {
         let mut reasons: SmallVec<[Reason; 12]> = SmallVec::new();
         let ask = self.ask(sizes, channel);
-        for (of_channel, limits) in [(false, ask.tenant), (true, ask.channel)] {
-            reasons.extend(limits.iter().filter_map(|bound| {
-                let asked = ledger::asked(&ask, bound, of_channel)?;
-                Some(limit_reason(&ledger.state(bound, now), asked))
-            }));
-        }
+        reasons.extend(ask.limits().filter_map(|(of_channel, bound)| {
+            let asked = ledger::asked(&ask, bound, of_channel)?;
+            Some(limit_reason(&ledger.state(bound, now), asked))
+        }));
         reasons.into_iter().for_each(|reason| self.explanation.push(reason));
     }
 
@@ -295,7 +294,9 @@ impl Admission {
     /// caller sent goes as it is.
     pub(super) fn sent_ceiling(&mut self, candidate: Candidate, ceiling: Option<Ceiling>) -> Option<Ceiling> {
         let channel = self.runtime.channels.get(candidate.channel as usize);
-        let needed = self.caller.bounds_output || channel.is_some_and(|channel| channel.bounds_output);
+        let needed = self.caller.bounds_output
+            || self.named.bounds_output
+            || channel.is_some_and(|channel| channel.bounds_output);
         let sent = ceiling.filter(|c| needed || c.why == CeilingReason::Policy)?;
         if sent.why != CeilingReason::Caller {
             let asked = self.call.max_output;

@@ -10,7 +10,8 @@ use crate::journal::CounterKey;
 use crate::limit::{Limit, Metric, Scope, ScopeKind};
 use crate::time::Timestamp;
 
-/// A counter of the ledger: one (scope, metric, window, model). Stable for the life of the process.
+/// A counter of the ledger: one (scope, metric, window, model). Stable for the life of the process, but for those of
+/// end customers and tags: theirs ends when the ledger forgets them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CellId(pub(crate) u32);
 
@@ -80,6 +81,8 @@ pub struct Ask<'a> {
     pub call: &'a CallId,
     /// The caller's chain.
     pub tenant: &'a [BoundLimit],
+    /// The limits of the end customer and the tags that the call names: the tenant's too.
+    pub named: &'a [BoundLimit],
     /// The channel's own limits.
     pub channel: &'a [BoundLimit],
     /// The model that serves the request, aliases followed; of a fallback still the one that was asked for. Limits on
@@ -97,6 +100,15 @@ pub struct Ask<'a> {
     pub channel_estimate: Amounts,
     /// Whether the tenant's `requests` are still to be counted: true for a call's first attempt only.
     pub count_request: bool,
+}
+
+impl<'a> Ask<'a> {
+    /// Every limit that it must pass, each with whether it is the channel's.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = (bool, &'a BoundLimit)> + use<'a> {
+        let each = |of_channel| move |bound| (of_channel, bound);
+        let tenant = self.tenant.iter().chain(self.named).map(each(false));
+        tenant.chain(self.channel.iter().map(each(true)))
+    }
 }
 
 /// The ledger's answer.
@@ -144,6 +156,8 @@ pub struct Refusal {
 /// How one limit stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitState {
+    /// Its counter.
+    pub cell: CellId,
     /// Which link of the chain.
     pub link: u8,
     /// What kind of scope.

@@ -149,6 +149,8 @@ pub(super) struct Cell {
     pub(super) effects: SmallVec<[(i64, i64); 1]>,
     /// The segment of the log that names this counter.
     pub(super) named_in: u32,
+    /// Something that is listed as held names it that its windows don't count any more: it is never forgotten.
+    pub(super) is_kept: bool,
 }
 
 impl Cell {
@@ -174,6 +176,7 @@ impl Cell {
             key: Box::new(key),
             effects: SmallVec::new(),
             named_in: 0,
+            is_kept: false,
         }
     }
 
@@ -232,6 +235,13 @@ impl Cell {
         }
         self.dirty = carried > 0;
         self.unstored |= self.dirty;
+    }
+
+    /// Whether nothing at all would be lost with it: nothing is counted, under way or still to be stored.
+    pub(super) fn is_idle(&self) -> bool {
+        let counts = self.open.used() > 0 || self.claims > 0 || !self.past.is_empty();
+        let unsaid = self.unstored || self.listed || !self.effects.is_empty();
+        !counts && !unsaid && !self.is_kept && self.escrow == i64::MAX
     }
 
     /// Forgets past windows that nobody needs.
@@ -419,6 +429,7 @@ impl Cell {
     /// How `bound` stands, when `asked` more is wanted.
     pub(super) fn state(&self, bound: &BoundLimit, asked: i64, now: Timestamp) -> LimitState {
         LimitState {
+            cell: bound.cell,
             link: bound.link,
             kind: bound.kind,
             limit: bound.limit.clone(),

@@ -118,10 +118,11 @@ impl Ledger {
             let cell = self.cell(&amount.scope, amount.metric, amount.window, amount.model.as_ref());
             let start = amount.window_start.as_ms();
             let kept = self.restore(cell, start, Change { held: amount.amount.max(0), ..Change::default() });
-            if kept.is_some()
-                && let Some(cell) = self.cell_mut(cell)
-            {
-                cell.claim();
+            if let Some(cell) = self.cell_mut(cell) {
+                match kept {
+                    Some(_) => cell.claim(),
+                    None => cell.is_kept = true,
+                }
             }
             // INVARIANT: an entry's amount is what its window counts, so that ending it frees no other's.
             let (start, counted) = kept.unwrap_or((start, amount.amount.max(0)));

@@ -27,6 +27,7 @@ mod balance;
 mod cell;
 mod changes;
 mod held;
+mod idle;
 mod refusal;
 mod reservation;
 mod ring;
@@ -58,9 +59,11 @@ use reservation::{Entry, Phase, Reservations};
 #[derive(Debug)]
 pub struct Ledger {
     zone: TimeZone,
-    // BOUND: one for each (scope, metric, window, model) that has ever been bound; their names are bounded where they
-    // enter (keys, customers and tags).
+    // BOUND: one for each (scope, metric, window, model) that has ever been bound, but for end customers and tags, whose
+    // counters are forgotten when they are idle; how many of those there are is the engine's to bound.
     cells: Vec<Cell>,
+    /// Places of counters that were forgotten, to be used again.
+    free: Vec<u32>,
     index: HashMap<CounterKey, CellId>,
     reservations: Reservations,
     changes: Changes,
@@ -98,6 +101,7 @@ impl Ledger {
         Self {
             zone: time_zone,
             cells: Vec::new(),
+            free: Vec::new(),
             index: HashMap::new(),
             reservations: Reservations::default(),
             changes: Changes::default(),
@@ -123,9 +127,19 @@ impl Ledger {
         if let Some(id) = self.index.get(&key) {
             return *id;
         }
-        // INVARIANT: fewer than 2³² counters: they would fill a terabyte.
-        let id = CellId(u32::try_from(self.cells.len()).unwrap_or(u32::MAX));
-        self.cells.push(Cell::new(key.clone()));
+        let cell = Cell::new(key.clone());
+        let place = self.free.pop().and_then(|at| Some((at, self.cells.get_mut(at as usize)?)));
+        let id = match place {
+            Some((at, place)) => {
+                *place = cell;
+                CellId(at)
+            }
+            None => {
+                self.cells.push(cell);
+                // INVARIANT: fewer than 2³² counters: they would fill a terabyte.
+                CellId(u32::try_from(self.cells.len() - 1).unwrap_or(u32::MAX))
+            }
+        };
         self.index.insert(key, id);
         id
     }
@@ -210,7 +224,7 @@ impl Ledger {
         let Self { zone, cells, changes, wanted, .. } = self;
         wanted.clear();
         let (mut crosses_soft, mut short_of_escrow) = (false, false);
-        for (of_channel, limits) in [(false, ask.tenant), (true, ask.channel)] {
+        for (of_channel, limits) in [(false, ask.tenant), (false, ask.named), (true, ask.channel)] {
             for bound in limits {
                 let Some(asked) = asked(ask, bound, of_channel) else { continue };
                 let Some(cell) = cells.get_mut(bound.cell.0 as usize) else {
@@ -244,9 +258,7 @@ impl Ledger {
 
     /// The soft limits that are crossed now that `ask` is reserved.
     fn crossed(&self, ask: &Ask<'_>, now: Timestamp) -> SmallVec<[LimitState; 1]> {
-        [(false, ask.tenant), (true, ask.channel)]
-            .into_iter()
-            .flat_map(|(of_channel, limits)| limits.iter().map(move |bound| (of_channel, bound)))
+        ask.limits()
             .filter(|(of_channel, bound)| {
                 bound.limit.mode == Mode::Soft && asked(ask, bound, *of_channel).is_some()
             })

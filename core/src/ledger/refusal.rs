@@ -24,22 +24,20 @@ impl Ledger {
             spend_left: i64::MAX,
         };
         let mut rank = (!of_channel, worst.state.resets_at, short_by(&worst.state, wanted));
-        for (of_channel, limits) in [(false, ask.tenant), (true, ask.channel)] {
-            for bound in limits.iter().filter(|bound| bound.limit.mode != Mode::Soft) {
-                let Some(wanted) = asked(ask, bound, of_channel) else { continue };
-                let state = self.stands(bound, wanted, now);
-                leave(&mut worst, &state, input(ask, bound, of_channel));
-                if wanted.max(1) <= room(&state) {
-                    continue;
-                }
-                worst.denies |= !of_channel && bound.limit.when_short == Some(WhenShort::Deny);
-                let lasting = state.settled.saturating_add(state.held);
-                worst.only_reservations &= wanted.max(1) <= state.limit.max.saturating_sub(lasting);
-                let this = (!of_channel, state.resets_at, short_by(&state, wanted));
-                if this > rank {
-                    rank = this;
-                    (worst.state, worst.asked, worst.of_channel) = (state, wanted, of_channel);
-                }
+        for (of_channel, bound) in ask.limits().filter(|(_, bound)| bound.limit.mode != Mode::Soft) {
+            let Some(wanted) = asked(ask, bound, of_channel) else { continue };
+            let state = self.stands(bound, wanted, now);
+            leave(&mut worst, &state, input(ask, bound, of_channel));
+            if wanted.max(1) <= room(&state) {
+                continue;
+            }
+            worst.denies |= !of_channel && bound.limit.when_short == Some(WhenShort::Deny);
+            let lasting = state.settled.saturating_add(state.held);
+            worst.only_reservations &= wanted.max(1) <= state.limit.max.saturating_sub(lasting);
+            let this = (!of_channel, state.resets_at, short_by(&state, wanted));
+            if this > rank {
+                rank = this;
+                (worst.state, worst.asked, worst.of_channel) = (state, wanted, of_channel);
             }
         }
         worst
@@ -59,6 +57,7 @@ impl Ledger {
 /// How a limit stands whose counter isn't one of this ledger's: used up for good.
 fn unknown(bound: &BoundLimit) -> LimitState {
     LimitState {
+        cell: bound.cell,
         link: bound.link,
         kind: bound.kind,
         limit: bound.limit.clone(),

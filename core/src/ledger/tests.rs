@@ -46,6 +46,7 @@ impl Fixture {
         let ask = Ask {
             call: &CallId::from("call"),
             tenant: &self.tenant,
+            named: &[],
             channel: &self.channel,
             model: "m",
             asked_as: "alias",

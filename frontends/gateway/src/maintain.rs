@@ -72,6 +72,13 @@ fn tell(alert: &Alert) {
         Alert::AbsurdUsage { channel } => {
             tracing::error!(%channel, "an upstream reported impossible usage: it was counted here instead");
         }
+        Alert::TooManyNames { kind, max } => {
+            let kind = kind.as_str();
+            tracing::warn!(
+                kind, max,
+                "callers name more of these than are counted one by one: those beyond share one counter; raise `max_counted` unless names are made up"
+            );
+        }
         other => tracing::warn!(alert = ?other, "something needs the operator's eye"),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sluicegate_core::channel::UnknownFields;
-use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
+use sluicegate_core::engine::{Attempt, Failure};
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
     Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Prepared, Report, Scanned, scan,
@@ -42,7 +42,7 @@ pub(crate) async fn serve(
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
     let scanned =
         scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;
-    refuse_unbounded(&scanned, &caller)?;
+    refuse_unbounded(&scanned, caller.has_strict_spend())?;
     let call = facts_of(inner, &scanned, &inbound);
     let call = keepable(call).map_err(Rejection::new)?;
     let (now, seed) = (inner.clock.now(), inner.seed());
@@ -55,7 +55,11 @@ pub(crate) async fn serve(
             return Err(Box::new(rejection));
         }
     };
+    let by_name = admission.has_strict_spend_by_name();
     let mut running = Running::new(Arc::clone(inner), admission);
+    refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
+        running.finish(Some(rejection.error.kind().as_str()));
+    })?;
     let mut last: Option<Box<Rejection>> = None;
     // BOUND: the engine bounds attempts and time.
     loop {
@@ -110,8 +114,8 @@ fn rejection(report: Report, kind: ErrorKind) -> Box<Rejection> {
 }
 
 /// Fields that cost more than the bound can know are refused where a strict spend limit must hold.
-pub(crate) fn refuse_unbounded(scanned: &Scanned, caller: &BoundCaller) -> Result<(), Box<Rejection>> {
-    if !caller.has_strict_spend() {
+pub(crate) fn refuse_unbounded(scanned: &Scanned, strict_spend: bool) -> Result<(), Box<Rejection>> {
+    if !strict_spend {
         return Ok(());
     }
     let facts = scanned.facts();
@@ -123,7 +127,7 @@ pub(crate) fn refuse_unbounded(scanned: &Scanned, caller: &BoundCaller) -> Resul
         None => Ok(()),
         Some(field) => {
             let message = format!(
-                "`{field}` can cost more than can be known beforehand, and this key has a strict budget; leave it out"
+                "`{field}` can cost more than can be known beforehand, and this call has a strict budget; leave it out"
             );
             let mut rejection = Rejection::new(Error::new(ErrorKind::InvalidRequest, message));
             rejection.report.param = Some(field.to_owned());

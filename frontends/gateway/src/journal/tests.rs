@@ -59,6 +59,7 @@ impl Process {
         let ask = Ask {
             call: &CallId::from("call"),
             tenant: &limits,
+            named: &[],
             channel: &[],
             model: "m",
             asked_as: "m",
