@@ -18,20 +18,23 @@ mod attempt;
 mod candidate;
 mod ceiling;
 mod explain;
+mod line;
 mod named;
 mod plan;
 mod settle;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
+pub use crate::ledger::Line;
 pub use admission::{Admission, Denied};
 pub use attempt::Attempt;
 pub use explain::Explained;
+pub use line::Queued;
 pub use plan::{Failure, Next};
 pub use settle::Outcome;
 
@@ -67,6 +70,8 @@ pub struct Engine {
     alerts: Mutex<VecDeque<Alert>>,
     /// Soft limits that were crossed and told of, by counter and max, and until when no more is said.
     told: Mutex<HashMap<(CellId, i64), Timestamp>>,
+    /// Who is told when something was freed that calls wait for.
+    heard: OnceLock<line::Heard>,
 }
 
 /// A snapshot with what only lives at run time: each channel's health and counters, and the compiled scripts.
@@ -126,6 +131,7 @@ impl Engine {
             names: Mutex::new(Names::default()),
             alerts: Mutex::new(VecDeque::new()),
             told: Mutex::new(HashMap::new()),
+            heard: OnceLock::new(),
         }
     }
 

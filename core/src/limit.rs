@@ -203,12 +203,16 @@ pub struct Limit {
     /// What to do when the ceiling is more than what is left. `None`: clamp when the caller named no ceiling, else deny.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when_short: Option<WhenShort>,
+    /// How long a call may wait for open reservations that are in its way, in milliseconds; 0 doesn't wait. `None`: as the
+    /// quota settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve_wait_ms: Option<u64>,
 }
 
 impl Limit {
     /// A strict limit on all models.
     pub fn strict(metric: Metric, window: Window, max: i64) -> Self {
-        Self { metric, window, max, model: None, mode: Mode::Strict, when_short: None }
+        Self { metric, window, max, model: None, mode: Mode::Strict, when_short: None, reserve_wait_ms: None }
     }
 }
 

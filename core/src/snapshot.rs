@@ -214,6 +214,9 @@ pub struct QuotaSettings {
     /// The mode of per-minute and per-hour token limits that name none. Default strict; the compatibility dialects'
     /// default is corrected.
     pub rate_token_mode: Mode,
+    /// How long a call may wait for open reservations that are in its way, where the limit doesn't say otherwise. 0 doesn't
+    /// wait. Default 2,000 ms.
+    pub reserve_wait_ms: u64,
 }
 
 impl Default for QuotaSettings {
@@ -227,6 +230,7 @@ impl Default for QuotaSettings {
             unpriced: Unpriced::default(),
             apply_user_limits_to_group_keys: false,
             rate_token_mode: Mode::Strict,
+            reserve_wait_ms: 2_000,
         }
     }
 }

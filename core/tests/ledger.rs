@@ -173,7 +173,7 @@ fn limit() -> impl Strategy<Value = Limit> {
             // Few calls at a time, so that slots run out too.
             let max = if matches!(metric, Metric::Requests | Metric::Concurrency) { max / 20 } else { max };
             let model = of_model.then(|| ModelName::from("m"));
-            Limit { metric, window, max, model, mode, when_short: None }
+            Limit { metric, window, max, model, mode, when_short: None, reserve_wait_ms: None }
         },
     )
 }
@@ -275,6 +275,7 @@ impl World {
                     channel_bound: *bound,
                     channel_estimate: *estimate,
                     count_request: *count_request,
+                    turn: None,
                 };
                 let now = self.now();
                 let before = tallies(&mut self.ledger, &self.bound, now);
@@ -463,6 +464,7 @@ proptest! {
             channel_bound: bound,
             channel_estimate: bound,
             count_request: false,
+            turn: None,
         };
         if let Reserve::Granted(grant) = world.ledger.try_reserve(&ask, now) {
             prop_assert!(world.ledger.release(grant.id, now));

@@ -236,6 +236,9 @@ fn quotas(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     {
         declared.quota.unpriced = value;
     }
+    if let Some(wait) = fields.get("reserve_wait").and_then(|item| item.duration_ms(load)) {
+        declared.quota.reserve_wait_ms = wait;
+    }
     if let Some(value) = fields.boolean(load, "apply_user_limits_to_group_keys") {
         declared.quota.apply_user_limits_to_group_keys = value;
     }

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::advice::Advice;
 use super::attempt::Open;
 use super::candidate::{self, Considered};
+use super::line::Waits;
 use super::named::Named;
 use super::plan::{Last, Waiting};
 use super::{BoundCaller, Engine, Runtime, has_strict_spend};
@@ -54,6 +55,7 @@ pub struct Admission {
     pub(super) objectionable: bool,
     pub(super) count_request: bool,
     pub(super) waiting: Option<Waiting>,
+    pub(super) waits: Waits,
     /// A limit refused for good: nothing cheaper is looked for.
     pub(super) over: bool,
     /// Why nothing could be tried: the most telling reason so far.
@@ -103,6 +105,7 @@ impl Engine {
         if admission.considered.ranked.is_empty() && !admission.next_model(now) {
             return Err(admission.why_nothing());
         }
+        admission.waits.explained = admission.explanation.reasons().len();
         Ok(())
     }
 }
@@ -139,6 +142,7 @@ impl Admission {
             objectionable: false,
             count_request: true,
             waiting: None,
+            waits: Waits::default(),
             over: false,
             denial: None,
         }

@@ -276,6 +276,7 @@ impl Admission {
             channel_bound: sizes.channel_bound,
             channel_estimate: sizes.channel_estimate,
             count_request: self.count_request,
+            turn: self.waits.turn,
         }
     }
 

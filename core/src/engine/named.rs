@@ -264,8 +264,7 @@ impl Names {
 
 impl Place {
     fn empty(scope: Scope, is_counted: bool) -> Self {
-        let bound =
-            NamedLimits { scope, limits: SmallVec::new(), bounds_output: false, pin: Arc::new(()) };
+        let bound = NamedLimits { scope, limits: SmallVec::new(), bounds_output: false, pin: Arc::new(()) };
         Self { version: None, is_counted, cells: SmallVec::new(), bound: Arc::new(bound) }
     }
 

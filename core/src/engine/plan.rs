@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::Engine;
 use super::admission::Admission;
 use super::attempt::{Attempt, Fit};
+use super::line::Queued;
 use crate::channel::Channel;
 use crate::decision::{Denial, Exclusion, LimitHit, OutcomeClass, Reason, SkipReason};
 use crate::ids::ModelName;
@@ -19,6 +20,9 @@ use crate::time::Timestamp;
 pub enum Next {
     /// Send this. Its reservation is made; report how it ends with [`Engine::observe`].
     Try(Box<Attempt>),
+    /// Only open reservations are in the way: wait in this line for a turn, then ask again with
+    /// [`Admission::take_turn`]. Only for [patient](Admission::be_patient) hosts.
+    Queue(Queued),
     /// Nothing before then: a pause before a channel that has failed is asked again.
     Wait(Timestamp),
     /// The escrow of these counters is used up: refill it, then ask again.
@@ -67,6 +71,13 @@ impl Engine {
             // INVARIANT: one attempt at a time; a host that asks again before it has reported is told to wait for itself.
             return Next::Wait(now);
         }
+        admission.begin_anew(now);
+        let next = self.find_next(admission, now);
+        admission.waits.turn = None;
+        next
+    }
+
+    fn find_next(&self, admission: &mut Admission, now: Timestamp) -> Next {
         // BOUND: each turn tries, waits or ends, or takes a candidate out for good.
         loop {
             match admission.step(now) {
@@ -76,7 +87,12 @@ impl Engine {
                     Fit::Out => {}
                 },
                 Step::Wait(until) => return Next::Wait(until),
-                Step::Done(failure) => return Next::Done(failure),
+                Step::Done(failure) => {
+                    return match admission.queue(&failure, now) {
+                        Some(queued) => Next::Queue(queued),
+                        None => Next::Done(failure),
+                    };
+                }
             }
         }
     }
@@ -285,7 +301,9 @@ impl Admission {
             return;
         }
         self.exclude(at, Exclusion::Unaffordable);
-        self.note_denial(Denial::Limit(LimitHit::of(&refusal.state, refusal.asked)));
+        self.note_line(refusal);
+        let hit = LimitHit::of(&refusal.state, refusal.asked);
+        self.note_denial(Denial::Limit(LimitHit { busy: refusal.line.is_some(), ..hit }));
         // Another candidate may cost less, but each is one call; and a limit may say that nothing cheaper is looked for.
         self.over = refusal.denies || matches!(limit.metric, Metric::Requests | Metric::Concurrency);
     }

@@ -177,7 +177,9 @@ impl Engine {
                     spend,
                 };
                 let settlement = ledger.settle(reservation, amounts(spend), amounts(cost), now);
+                let freed = ledger.take_freed();
                 drop(ledger);
+                self.tell(&freed);
                 for debt in settlement.into_iter().flat_map(|settlement| settlement.debts) {
                     let over = debt.settled.saturating_sub(debt.limit.max);
                     let limit = limit_text(admission, channel, &debt);
@@ -186,9 +188,15 @@ impl Engine {
             }
             Charge::Release => {
                 ledger.release(reservation, now);
+                let freed = ledger.take_freed();
+                drop(ledger);
+                self.tell(&freed);
             }
             Charge::Hold => {
                 ledger.hold(reservation, now);
+                let freed = ledger.take_freed();
+                drop(ledger);
+                self.tell(&freed);
             }
         }
     }
@@ -336,8 +344,7 @@ pub(super) fn limit_text(admission: &Admission, channel: &Channel, state: &Limit
     let limit = &state.limit;
     // A chain has each kind of scope once.
     let mut chain = admission.caller.caller.chain.iter().map(|link| &link.scope);
-    let scope =
-        chain.find(|scope| scope.kind == state.kind).or_else(|| admission.named.scope_of(state.cell));
+    let scope = chain.find(|scope| scope.kind == state.kind).or_else(|| admission.named.scope_of(state.cell));
     let whose = match scope {
         Some(scope) if state.kind != ScopeKind::Channel => scope.to_string(),
         _ => format!("{} `{}`", state.kind.as_str(), channel.id),

@@ -100,6 +100,8 @@ pub struct Ask<'a> {
     pub channel_estimate: Amounts,
     /// Whether the tenant's `requests` are still to be counted: true for a call's first attempt only.
     pub count_request: bool,
+    /// The counter in whose line the call stands at the head: there it isn't refused for the sake of those who wait.
+    pub turn: Option<CellId>,
 }
 
 impl<'a> Ask<'a> {
@@ -144,13 +146,25 @@ pub struct Refusal {
     /// Whether one of the chain's limits that are too small says that the call is then refused: nothing lower or cheaper
     /// is to be looked for.
     pub denies: bool,
-    /// Whether it would fit if every open reservation were freed: then waiting a little may help.
+    /// Whether it would fit if every open reservation were freed, and those who wait were gone: then waiting a little may
+    /// help.
     pub only_reservations: bool,
+    /// Then, the counter to wait at: the outermost of the chain's that is in the way.
+    pub line: Option<Line>,
     /// Whether less output would fit: then a lower ceiling may help. The most output tokens that every token limit
     /// leaves room for once the input is counted (spend is for the engine to judge, from `spend_left`).
     pub output_left: i64,
     /// The least that any spend limit asked leaves, in nano-USD; `i64::MAX` without one.
     pub spend_left: i64,
+}
+
+/// Where calls wait until open reservations end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The counter that they are in the way of.
+    pub cell: CellId,
+    /// How long the limit lets a call wait, in milliseconds; `None`: as the quota settings say.
+    pub wait_ms: Option<u64>,
 }
 
 /// How one limit stands.

@@ -149,6 +149,8 @@ pub(super) struct Cell {
     pub(super) effects: SmallVec<[(i64, i64); 1]>,
     /// The segment of the log that names this counter.
     pub(super) named_in: u32,
+    /// How many calls wait in line for it.
+    pub(super) awaited: u32,
     /// Something that is listed as held names it that its windows don't count any more: it is never forgotten.
     pub(super) is_kept: bool,
 }
@@ -176,6 +178,7 @@ impl Cell {
             key: Box::new(key),
             effects: SmallVec::new(),
             named_in: 0,
+            awaited: 0,
             is_kept: false,
         }
     }
@@ -239,7 +242,7 @@ impl Cell {
 
     /// Whether nothing at all would be lost with it: nothing is counted, under way or still to be stored.
     pub(super) fn is_idle(&self) -> bool {
-        let counts = self.open.used() > 0 || self.claims > 0 || !self.past.is_empty();
+        let counts = self.open.used() > 0 || self.claims > 0 || self.awaited > 0 || !self.past.is_empty();
         let unsaid = self.unstored || self.listed || !self.effects.is_empty();
         !counts && !unsaid && !self.is_kept && self.escrow == i64::MAX
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::Change;
 use super::reservation::{Entry, Phase};
-use super::{Amounts, CellId, Ledger, ReservationId, Settlement};
+use super::{Amounts, CellId, Ledger, ReservationId, Settlement, line};
 use crate::ids::{CallId, ModelName};
 use crate::journal::OpenReservation;
 use crate::limit::{Metric, Scope, Window};
@@ -48,7 +48,7 @@ impl Ledger {
     /// The outcome of this attempt is unknown: what it reserved is held, and its concurrency slots are free. `false` if
     /// it isn't open.
     pub fn hold(&mut self, id: ReservationId, now: Timestamp) -> bool {
-        let Self { zone, cells, reservations, changes, .. } = self;
+        let Self { zone, cells, reservations, changes, freed, .. } = self;
         let Some(reservation) = reservations.get_mut(id).filter(|it| it.phase == Phase::Open) else {
             return false;
         };
@@ -59,6 +59,9 @@ impl Ledger {
             cell.roll(now, zone);
             let held = if entry.is_slot { 0 } else { entry.amount };
             cell.change(entry.start, Change { settled: 0, reserved: -entry.amount, held });
+            if entry.is_slot {
+                line::note(cell, CellId(entry.cell), freed);
+            }
             changes.note(cell, CellId(entry.cell));
         }
         reservation.entries.retain(|entry| !entry.is_slot);

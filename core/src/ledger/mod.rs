@@ -28,6 +28,7 @@ mod cell;
 mod changes;
 mod held;
 mod idle;
+mod line;
 mod refusal;
 mod reservation;
 mod ring;
@@ -41,7 +42,8 @@ use jiff::tz::TimeZone;
 use smallvec::SmallVec;
 
 pub use ask::{
-    Amounts, Ask, Balance, BoundLimit, CellId, Grant, LimitState, Refusal, ReservationId, Reserve, Settlement,
+    Amounts, Ask, Balance, BoundLimit, CellId, Grant, LimitState, Line, Refusal, ReservationId, Reserve,
+    Settlement,
 };
 pub use held::{Held, HeldAmount};
 pub use window::{bucket_ms, window_start};
@@ -67,6 +69,8 @@ pub struct Ledger {
     index: HashMap<CounterKey, CellId>,
     reservations: Reservations,
     changes: Changes,
+    /// Counters that calls wait for and that something was freed on since somebody last asked.
+    freed: SmallVec<[CellId; 4]>,
     /// What the ask under way takes, one for each counter: kept to be used again.
     wanted: Vec<Wanted>,
 }
@@ -105,6 +109,7 @@ impl Ledger {
             index: HashMap::new(),
             reservations: Reservations::default(),
             changes: Changes::default(),
+            freed: SmallVec::new(),
             wanted: Vec::new(),
         }
     }
@@ -235,7 +240,9 @@ impl Ledger {
                 changes.note(cell, bound.cell);
                 if bound.limit.mode == Mode::Soft {
                     crosses_soft |= asked > cell.room(bound.limit.max);
-                } else if asked.max(1) > cell.room(bound.limit.max) {
+                } else if asked.max(1) > cell.room(bound.limit.max)
+                    || cell.awaited > 0 && !of_channel && ask.turn != Some(bound.cell)
+                {
                     return Fit::Short { of_channel, bound, asked };
                 } else {
                     short_of_escrow |= asked.max(1) > cell.room(cell.escrow);
@@ -278,7 +285,7 @@ impl Ledger {
         channel: Amounts,
         now: Timestamp,
     ) -> Option<Settlement> {
-        let Self { zone, cells, reservations, changes, .. } = self;
+        let Self { zone, cells, reservations, changes, freed, .. } = self;
         let reservation = reservations.get_mut(id)?;
         let mut settlement = Settlement::default();
         for entry in &reservation.entries {
@@ -290,6 +297,7 @@ impl Ledger {
                 (if entry.of_channel { channel } else { tenant }).of(cell.metric).max(0)
             };
             cell.change(entry.start, end_of(reservation.phase, entry.amount, used));
+            line::note(cell, CellId(entry.cell), freed);
             changes.note(cell, CellId(entry.cell));
             if used > 0 {
                 cell.debts(entry.start, now, &mut settlement.debts);
@@ -312,7 +320,7 @@ impl Ledger {
     /// Lowers what an open or held reservation has to these amounts, where they are lower; for instance when the input
     /// turns out smaller than its bound. It never raises anything. `false` if the reservation has ended.
     pub fn shrink(&mut self, id: ReservationId, tenant: Amounts, channel: Amounts, now: Timestamp) -> bool {
-        let Self { zone, cells, reservations, changes, .. } = self;
+        let Self { zone, cells, reservations, changes, freed, .. } = self;
         let Some(reservation) = reservations.get_mut(id) else { return false };
         let phase = reservation.phase;
         for entry in reservation.entries.iter_mut().filter(|entry| !entry.is_slot) {
@@ -321,6 +329,7 @@ impl Ledger {
             let kept =
                 (if entry.of_channel { channel } else { tenant }).of(cell.metric).clamp(0, entry.amount);
             cell.change(entry.start, end_of(phase, entry.amount - kept, 0));
+            line::note(cell, CellId(entry.cell), freed);
             changes.note(cell, CellId(entry.cell));
             entry.amount = kept;
         }

@@ -1,6 +1,6 @@
 //! Why nothing was reserved: made only once an ask has been found not to fit.
 
-use super::{Ask, BoundLimit, Ledger, LimitState, Refusal, asked};
+use super::{Ask, BoundLimit, Ledger, LimitState, Line, Refusal, asked};
 use crate::limit::{Metric, Mode, WhenShort};
 use crate::time::Timestamp;
 
@@ -20,6 +20,7 @@ impl Ledger {
             of_channel,
             denies: false,
             only_reservations: true,
+            line: None,
             output_left: i64::MAX,
             spend_left: i64::MAX,
         };
@@ -28,10 +29,15 @@ impl Ledger {
             let Some(wanted) = asked(ask, bound, of_channel) else { continue };
             let state = self.stands(bound, wanted, now);
             leave(&mut worst, &state, input(ask, bound, of_channel));
-            if wanted.max(1) <= room(&state) {
+            let fits = wanted.max(1) <= room(&state);
+            if fits && !self.is_before_its_turn(ask, bound, of_channel) {
                 continue;
             }
-            worst.denies |= !of_channel && bound.limit.when_short == Some(WhenShort::Deny);
+            if !of_channel {
+                // The chain goes outwards.
+                worst.line = Some(Line { cell: bound.cell, wait_ms: bound.limit.reserve_wait_ms });
+            }
+            worst.denies |= !fits && !of_channel && bound.limit.when_short == Some(WhenShort::Deny);
             let lasting = state.settled.saturating_add(state.held);
             worst.only_reservations &= wanted.max(1) <= state.limit.max.saturating_sub(lasting);
             let this = (!of_channel, state.resets_at, short_by(&state, wanted));
@@ -40,7 +46,14 @@ impl Ledger {
                 (worst.state, worst.asked, worst.of_channel) = (state, wanted, of_channel);
             }
         }
+        worst.line = worst.line.filter(|_| worst.only_reservations);
         worst
+    }
+
+    /// Whether others wait for this counter, and the call's turn hasn't come.
+    fn is_before_its_turn(&self, ask: &Ask<'_>, bound: &BoundLimit, of_channel: bool) -> bool {
+        let cell = self.cells.get(bound.cell.0 as usize);
+        !of_channel && ask.turn != Some(bound.cell) && cell.is_some_and(|cell| cell.awaited > 0)
     }
 
     /// How a limit stands towards `wanted`. The check that found the first one short may not have come as far as this

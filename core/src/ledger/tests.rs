@@ -55,6 +55,7 @@ impl Fixture {
             channel_bound: bound,
             channel_estimate: estimate,
             count_request: first,
+            turn: None,
         };
         self.ledger.try_reserve(&ask, at(now))
     }

@@ -33,6 +33,7 @@ async fn run(gateway: Weak<Inner>) {
     loop {
         ticks.tick().await;
         let Some(gateway) = gateway.upgrade() else { return };
+        gateway.engine.tell_freed();
         gateway.engine.take_alerts().iter().for_each(tell);
         let looked = gateway.follow().await;
         if let (Err(error), false) = (&looked, blind) {
@@ -75,7 +76,8 @@ fn tell(alert: &Alert) {
         Alert::TooManyNames { kind, max } => {
             let kind = kind.as_str();
             tracing::warn!(
-                kind, max,
+                kind,
+                max,
                 "callers name more of these than are counted one by one: those beyond share one counter; raise `max_counted` unless names are made up"
             );
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sluicegate_core::channel::UnknownFields;
-use sluicegate_core::engine::{Attempt, Failure};
+use sluicegate_core::engine::{Attempt, Failure, Queued};
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
     Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Prepared, Report, Scanned, scan,
@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::answer::{Answer, AnswerBody, Inbound, Rejection};
 use crate::gateway::Inner;
+use crate::queue::Place;
 use crate::running::{Running, class_of, class_of_fault};
 use crate::stream::AnswerStream;
 use crate::upstream::{
@@ -60,12 +61,18 @@ pub(crate) async fn serve(
     refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
         running.finish(Some(rejection.error.kind().as_str()));
     })?;
+    if let Some(admission) = running.admission() {
+        admission.be_patient();
+    }
     let mut last: Option<Box<Rejection>> = None;
+    let mut place: Option<Place> = None;
     // BOUND: the engine bounds attempts and time.
     loop {
         let Some(admission) = running.admission() else { return Err(Box::new(lost())) };
         match inner.engine.next(admission, inner.clock.now()) {
             Next::Try(attempt) => {
+                // Its reservation is made: the next in line may look.
+                place = None;
                 running.begin(&attempt);
                 if let Err(error) = inner.records.commit().await {
                     return Err(unwritten(running, error));
@@ -81,11 +88,30 @@ pub(crate) async fn serve(
                     (Tried::Failed(rejection), None) => return Err(rejection),
                 }
             }
+            Next::Queue(queued) => place = stand_in_line(inner, &mut running, place, queued).await,
             Next::Wait(until) => tokio::time::sleep(until_duration(until, inner.clock.now())).await,
             Next::Refill(_) => return Err(Box::new(lost())),
             Next::Done(failure) => return Err(end_without_answer(inner, running, &failure, last)),
         }
     }
+}
+
+/// Waits until it is the call's turn to ask again, or no longer makes sense.
+async fn stand_in_line(
+    inner: &Inner,
+    running: &mut Running,
+    place: Option<Place>,
+    queued: Queued,
+) -> Option<Place> {
+    let within = until_duration(queued.until, inner.clock.now());
+    let key = running.admission().and_then(|admission| admission.caller().caller.key.clone());
+    let place = inner.queue.wait(place, queued.line, key.as_ref(), within).await;
+    let admission = running.admission()?;
+    match &place {
+        Some(_) => admission.take_turn(queued.line.cell),
+        None => admission.stop_waiting(),
+    }
+    place
 }
 
 /// What a call reserved couldn't be written, so it isn't sent: nothing was used.

@@ -470,6 +470,11 @@ pub(crate) static QUOTAS: Section = Section {
             "The mode of token limits per minute and hour that name none. Default strict.",
         ),
         key(
+            "reserve_wait",
+            Kind::Duration,
+            "How long a call waits for others to end whose reservations are in its way, before it is refused; 0s: not at all. Default 2s.",
+        ),
+        key(
             "apply_user_limits_to_group_keys",
             Kind::Boolean,
             "Whether a user's own limits also bind the keys of their groups. Default false.",

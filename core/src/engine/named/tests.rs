@@ -123,7 +123,8 @@ fn a_call_that_is_let_in_keeps_its_counter() {
         world.passes(&format!("n{n}"), NOW.plus_ms(1_000 * n));
     }
     assert!(matches!(world.engine.next(&mut early, NOW.plus_ms(9_000)), Next::Try(_)));
-    let used: Vec<_> = world.engine.ledger().balances(NOW).into_iter().map(|b| (b.scope.id, b.settled)).collect();
+    let used: Vec<_> =
+        world.engine.ledger().balances(NOW).into_iter().map(|b| (b.scope.id, b.settled)).collect();
     assert!(used.contains(&("default/early".into(), 1)), "{used:?}");
     world.engine.abandon(early, NOW);
     assert!(!world.passes("early", NOW.plus_ms(10_000)));

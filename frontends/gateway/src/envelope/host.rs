@@ -264,10 +264,11 @@ impl Host {
                 }
             },
             Next::Wait(until) => Step::Wait { until_ms: until.as_ms() },
-            Next::Refill(_) => {
+            // INVARIANT: this host isn't patient, and owns all of every limit.
+            Next::Queue(_) | Next::Refill(_) => {
                 return Err(Error::new(
                     ErrorKind::Internal,
-                    "this host has no escrow to refill; this is a defect",
+                    "this host has no escrow to refill and no line to wait in; this is a defect",
                 ));
             }
             Next::Done(failure) => return Ok(self.failed(id, open, failure)),

@@ -68,6 +68,7 @@ impl Process {
             channel_bound: amounts(bound),
             channel_estimate: amounts(bound),
             count_request: true,
+            turn: None,
         };
         let Reserve::Granted(grant) = ledger.try_reserve(&ask, now) else { panic!("it fits") };
         if let Some(used) = used {
