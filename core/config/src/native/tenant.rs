@@ -378,4 +378,12 @@ fn check_labels(load: &mut Load<'_>, top: &Fields<'_>, declared: &mut Declared) 
         at.say(load, Severity::Warning, "unknown_group", message, remedy);
         declared.groups.push(implicit_group(&label));
     }
+    // An alias means the file's group, whatever others call theirs.
+    for label in declared.channels.iter_mut().flat_map(|channel| &mut channel.groups) {
+        let is_id = declared.groups.iter().any(|group| group.id.as_str() == &**label);
+        let by_alias = declared.groups.iter().find(|group| group.alias.as_deref() == Some(&**label));
+        if let Some(group) = by_alias.filter(|_| !is_id) {
+            *label = group.id.as_str().into();
+        }
+    }
 }
