@@ -287,6 +287,13 @@ pub enum Reason {
         /// 0 for the requested one, counting up with each fallback.
         fallback: u32,
     },
+    /// The model entered last is a cheaper one, for what is left of a limit doesn't cover the one that was asked for.
+    Downgraded {
+        /// What was asked for.
+        from: ModelName,
+        /// What is tried instead.
+        to: ModelName,
+    },
     /// A fallback model is passed over.
     Skipped {
         /// The model.

@@ -104,6 +104,9 @@ pub struct ModelGroupSettings {
     pub default_output: Option<u64>,
     /// Retries beyond the first attempt; unset: the routing settings'.
     pub retries: Option<u32>,
+    /// Cheaper models to try, in this order, when what is left of a limit that says
+    /// [`Downgrade`](crate::limit::WhenShort::Downgrade) doesn't cover a call. Each must pass access, price and limits.
+    pub downgrade_to: Vec<ModelName>,
 }
 
 /// How channels of one priority are ranked.

@@ -141,21 +141,15 @@ fn read_limit(
     }
     let text = item.text(load)?;
     match parse_amount(&text, metric) {
-        Ok(Amount { max, mode, when_short, reserve_wait_ms }) => {
-            if when_short == Some(WhenShort::Downgrade) {
-                let message = "`downgrade` is not supported yet: a call that doesn't fit is refused";
-                item.say(load, Severity::Warning, "unsupported_value", message, "write `deny` or `clamp`");
-            }
-            Some(Limit {
-                metric,
-                window,
-                max,
-                model: model.map(Into::into),
-                mode: mode.unwrap_or_else(|| default_mode(metric, window, rate_token_mode)),
-                when_short,
-                reserve_wait_ms,
-            })
-        }
+        Ok(Amount { max, mode, when_short, reserve_wait_ms }) => Some(Limit {
+            metric,
+            window,
+            max,
+            model: model.map(Into::into),
+            mode: mode.unwrap_or_else(|| default_mode(metric, window, rate_token_mode)),
+            when_short,
+            reserve_wait_ms,
+        }),
         Err(message) => {
             item.say(
                 load,

@@ -56,6 +56,10 @@ pub struct Admission {
     pub(super) count_request: bool,
     pub(super) waiting: Option<Waiting>,
     pub(super) waits: Waits,
+    /// A limit that says so was too small: cheaper models come first.
+    pub(super) downgrades: bool,
+    /// The model entered last is one of them.
+    pub(super) is_downgraded: bool,
     /// A limit refused for good: nothing cheaper is looked for.
     pub(super) over: bool,
     /// Why nothing could be tried: the most telling reason so far.
@@ -143,6 +147,8 @@ impl Admission {
             count_request: true,
             waiting: None,
             waits: Waits::default(),
+            downgrades: false,
+            is_downgraded: false,
             over: false,
             denial: None,
         }

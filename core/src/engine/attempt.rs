@@ -31,6 +31,8 @@ pub struct Attempt {
     pub ceiling: Option<u64>,
     /// Whether a limit made the ceiling lower than what the caller asked or would have got.
     pub clamped: bool,
+    /// Whether its model is a cheaper one than was asked for, because a limit leaves no more.
+    pub downgraded: bool,
     /// Time limits, all set.
     pub timeouts: Timeouts,
     /// The call as a whole must be over by then.
@@ -246,6 +248,7 @@ impl Engine {
             upstream_model,
             ceiling: sent.map(|c| c.tokens),
             clamped: sent.is_some_and(|c| c.why == CeilingReason::Clamped),
+            downgraded: admission.is_downgraded,
             timeouts: channel.timeouts.or(runtime.snapshot.declared.routing.timeouts),
             deadline: admission.deadline(),
             reservation: id,

@@ -97,7 +97,8 @@ impl Admission {
         if now >= until {
             return None;
         }
-        self.waits.begins_anew = true;
+        // Who leaves now wasn't refused.
+        (self.denial, self.waits.begins_anew) = (None, true);
         Some(Queued { line, until })
     }
 
@@ -113,7 +114,7 @@ impl Admission {
         self.explanation.push(Reason::Waited { ms: u64::try_from(ms).unwrap_or(0) });
         self.models.clear();
         (self.denial, self.over, self.too_long, self.waiting) = (None, false, false, None);
-        self.waits.line = None;
+        (self.downgrades, self.is_downgraded, self.waits.line) = (false, false, None);
         self.enter_model(&model, now);
         self.note_why_nothing(&model);
     }

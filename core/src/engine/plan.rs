@@ -241,7 +241,8 @@ impl Admission {
         let runtime = Arc::clone(&self.runtime);
         let declared = &runtime.snapshot.declared;
         // BOUND: configured lists are finite, and no model is entered twice.
-        for named in self.fallbacks() {
+        let downgrades = self.downgrades();
+        for named in downgrades.iter().cloned().chain(self.fallbacks()) {
             if self.models.len() > declared.routing.max_fallbacks as usize {
                 return false;
             }
@@ -252,6 +253,12 @@ impl Admission {
             // A fallback never widens access.
             let allowed = self.caller.caller.may_call_as(&[named.as_str(), model.as_str()]);
             if allowed && self.enter_model(&model, now) {
+                self.is_downgraded = downgrades.contains(&named);
+                if self.is_downgraded
+                    && let Some(from) = self.models.first().cloned()
+                {
+                    self.explanation.push(Reason::Downgraded { from, to: model.clone() });
+                }
                 if !self.considered.ranked.is_empty() {
                     return true;
                 }
@@ -265,6 +272,17 @@ impl Admission {
             }
         }
         false
+    }
+
+    /// The cheaper models to try because of a limit, in order.
+    fn downgrades(&self) -> Vec<ModelName> {
+        let groups = &self.runtime.snapshot.declared.model_groups;
+        let of = |model: &ModelName| groups.get(model).map(|group| &group.downgrade_to);
+        let of_first = self.models.first().and_then(of).filter(|list| !list.is_empty());
+        match self.downgrades && !self.objectionable {
+            true => of_first.or_else(|| of(&self.call.model)).cloned().unwrap_or_default(),
+            false => Vec::new(),
+        }
     }
 
     /// The models to fall back to as things stand, in order.
@@ -302,6 +320,7 @@ impl Admission {
         }
         self.exclude(at, Exclusion::Unaffordable);
         self.note_line(refusal);
+        self.downgrades |= refusal.downgrades;
         let hit = LimitHit::of(&refusal.state, refusal.asked);
         self.note_denial(Denial::Limit(LimitHit { busy: refusal.line.is_some(), ..hit }));
         // Another candidate may cost less, but each is one call; and a limit may say that nothing cheaper is looked for.

@@ -146,6 +146,8 @@ pub struct Refusal {
     /// Whether one of the chain's limits that are too small says that the call is then refused: nothing lower or cheaper
     /// is to be looked for.
     pub denies: bool,
+    /// Whether one of them says that a cheaper model is then to be tried.
+    pub downgrades: bool,
     /// Whether it would fit if every open reservation were freed, and those who wait were gone: then waiting a little may
     /// help.
     pub only_reservations: bool,

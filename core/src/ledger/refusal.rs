@@ -19,12 +19,13 @@ impl Ledger {
             asked: wanted,
             of_channel,
             denies: false,
+            downgrades: false,
             only_reservations: true,
             line: None,
             output_left: i64::MAX,
             spend_left: i64::MAX,
         };
-        let mut rank = (!of_channel, worst.state.resets_at, short_by(&worst.state, wanted));
+        let mut rank = rank_of(of_channel, &worst.state, wanted);
         for (of_channel, bound) in ask.limits().filter(|(_, bound)| bound.limit.mode != Mode::Soft) {
             let Some(wanted) = asked(ask, bound, of_channel) else { continue };
             let state = self.stands(bound, wanted, now);
@@ -37,10 +38,13 @@ impl Ledger {
                 // The chain goes outwards.
                 worst.line = Some(Line { cell: bound.cell, wait_ms: bound.limit.reserve_wait_ms });
             }
-            worst.denies |= !fits && !of_channel && bound.limit.when_short == Some(WhenShort::Deny);
+            if !fits && !of_channel {
+                worst.denies |= bound.limit.when_short == Some(WhenShort::Deny);
+                worst.downgrades |= bound.limit.when_short == Some(WhenShort::Downgrade);
+            }
             let lasting = state.settled.saturating_add(state.held);
             worst.only_reservations &= wanted.max(1) <= state.limit.max.saturating_sub(lasting);
-            let this = (!of_channel, state.resets_at, short_by(&state, wanted));
+            let this = rank_of(of_channel, &state, wanted);
             if this > rank {
                 rank = this;
                 (worst.state, worst.asked, worst.of_channel) = (state, wanted, of_channel);
@@ -109,6 +113,11 @@ fn leave(refusal: &mut Refusal, state: &LimitState, input: i64) {
 fn room(state: &LimitState) -> i64 {
     let used = state.settled.saturating_add(state.reserved).saturating_add(state.held);
     state.limit.max.saturating_sub(used)
+}
+
+/// What says most: what is really short before what others only wait for, then the chain before the channel.
+fn rank_of(of_channel: bool, state: &LimitState, wanted: i64) -> (bool, bool, Timestamp, i64) {
+    (wanted.max(1) > room(state), !of_channel, state.resets_at, short_by(state, wanted))
 }
 
 fn short_by(state: &LimitState, wanted: i64) -> i64 {

@@ -412,6 +412,11 @@ pub(crate) static MODEL_GROUP: Section = Section {
             "The output ceiling when the caller names none, in tokens. Default: that of `quotas`.",
         ),
         key("retries", Kind::Count, "Retries beyond the first attempt. Default: that of `routing`."),
+        key(
+            "downgrade_to",
+            Kind::Texts,
+            "Cheaper models to try, in order, when what is left of a limit with `downgrade` doesn't cover a call. Default none.",
+        ),
     ],
 };
 
