@@ -292,7 +292,7 @@ impl World {
                         self.grant(grant.id, &wanted);
                     }
                     Reserve::Denied(refusal) => {
-                        assert_eq!(would, Err(refusal.clone()));
+                        assert_eq!(would, Err(Box::new(refusal.clone())));
                         assert!(refusal.asked.max(1) > refusal.state.remaining());
                         assert_eq!(tallies(&mut self.ledger, &self.bound, now), before, "all or nothing");
                     }

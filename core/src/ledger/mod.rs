@@ -215,11 +215,11 @@ impl Ledger {
     ///
     /// # Errors
     /// The refusal that it would meet.
-    pub fn would_fit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Refusal> {
+    pub fn would_fit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Box<Refusal>> {
         match self.fit(ask, now) {
             Fit::Fits { .. } | Fit::ShortOfEscrow => Ok(()),
             Fit::Short { of_channel, bound, asked } => {
-                Err(self.refusal(ask, (of_channel, bound, asked), now))
+                Err(Box::new(self.refusal(ask, (of_channel, bound, asked), now)))
             }
         }
     }
