@@ -75,6 +75,7 @@ pub fn ask<'a>(call: &'a CallId, caller: &'a BoundCaller) -> Ask<'a> {
     Ask {
         call,
         tenant: caller.limits(),
+        named: &[],
         channel: &[],
         model: "gpt-4o",
         asked_as: "gpt-4o",
@@ -83,6 +84,7 @@ pub fn ask<'a>(call: &'a CallId, caller: &'a BoundCaller) -> Ask<'a> {
         channel_bound: bound,
         channel_estimate: estimate,
         count_request: true,
+        turn: None,
         attempt: Some(AttemptFacts {
             number: 1,
             admitted_at: NOW,

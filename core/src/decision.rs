@@ -14,6 +14,9 @@ use crate::money::format_usd;
 use crate::tenant::Caller;
 use crate::time::Timestamp;
 
+/// When to ask again after a refusal for the sake of calls under way, in milliseconds.
+const BUSY_MS: u64 = 1_000;
+
 /// Why a call is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
@@ -81,6 +84,9 @@ pub struct LimitHit {
     pub asked: Option<i64>,
     /// When the window ends; `None` when it never does.
     pub resets_at: Option<Timestamp>,
+    /// Only calls under way are in the way: it may fit as soon as they end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub busy: bool,
 }
 
 impl LimitHit {
@@ -101,6 +107,7 @@ impl LimitHit {
             // Calls under way have no window: they end when they end.
             resets_at: Some(state.resets_at)
                 .filter(|at| *at != Timestamp::MAX && state.limit.metric != Metric::Concurrency),
+            busy: false,
         }
     }
 }
@@ -124,6 +131,9 @@ impl fmt::Display for LimitHit {
             f.write_str(" is reached")?;
         }
         match self.resets_at {
+            _ if self.busy && self.metric != Metric::Concurrency => {
+                f.write_str("; calls under way have reserved the rest: try again in a moment")
+            }
             Some(at) => write!(f, "; it resets at {at}"),
             None if self.metric == Metric::Concurrency => f.write_str("; wait until a call ends"),
             None => f.write_str("; ask whoever manages it to raise it"),
@@ -186,11 +196,12 @@ impl Denial {
                 Error::new(ErrorKind::PolicyDenied, message.clone()).with("policy", policy.clone())
             }
             Denial::Limit(hit) => {
-                let rate = hit.window.is_rate() || hit.metric == Metric::Concurrency;
+                let rate = hit.busy || hit.window.is_rate() || hit.metric == Metric::Concurrency;
                 let kind = if rate { ErrorKind::RateLimited } else { ErrorKind::InsufficientQuota };
                 let retry = match hit.resets_at {
+                    _ if hit.busy => Retry::AfterMs(BUSY_MS),
                     Some(at) => Retry::AfterMs(wait(at)),
-                    None if hit.metric == Metric::Concurrency => Retry::AfterMs(1000),
+                    None if hit.metric == Metric::Concurrency => Retry::AfterMs(BUSY_MS),
                     None => Retry::Never,
                 };
                 let error = Error::new(kind, hit.to_string())
@@ -276,6 +287,13 @@ pub enum Reason {
         /// 0 for the requested one, counting up with each fallback.
         fallback: u32,
     },
+    /// The model entered last is a cheaper one, for what is left of a limit doesn't cover the one that was asked for.
+    Downgraded {
+        /// What was asked for.
+        from: ModelName,
+        /// What is tried instead.
+        to: ModelName,
+    },
     /// A fallback model is passed over.
     Skipped {
         /// The model.
@@ -327,6 +345,11 @@ pub enum Reason {
         asked: i64,
         /// Whether it passed.
         ok: bool,
+    },
+    /// The call waited in line for open reservations to end.
+    Waited {
+        /// For how long.
+        ms: u64,
     },
     /// The output ceiling was set or lowered.
     Ceiling {
@@ -483,6 +506,11 @@ impl Explanation {
         }
     }
 
+    /// Forgets the reasons behind the first `len`.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.reasons.truncate(len);
+    }
+
     /// The reasons.
     pub fn reasons(&self) -> &[Reason] {
         &self.reasons
@@ -519,6 +547,7 @@ mod tests {
             used: None,
             asked: None,
             resets_at,
+            busy: false,
         };
         let at = Some(Timestamp::from_ms(0));
         for (hit, text) in [

@@ -18,21 +18,27 @@ mod attempt;
 mod candidate;
 mod ceiling;
 mod explain;
+mod line;
+mod named;
 mod plan;
 mod settle;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
+pub use crate::ledger::Line;
 pub use admission::{Admission, Denied};
 pub use attempt::Attempt;
 pub use explain::Explained;
+pub use line::Queued;
 pub use plan::{Failure, Next};
 pub use settle::Outcome;
+
+use named::Names;
 
 use crate::channel::Channel;
 use crate::health::{ChannelHealth, HealthView, Tolerance};
@@ -46,6 +52,8 @@ use crate::time::Timestamp;
 
 /// The link index of a channel's own limits, so that they are never mistaken for the caller's.
 const CHANNEL_LINK: u8 = u8::MAX;
+/// The link index of the first end customer or tag that a call names; the others follow.
+const FIRST_NAMED_LINK: u8 = 64;
 /// Alerts wait here for the host; the oldest go first when nobody takes them.
 const MAX_ALERTS: usize = 1024;
 /// Soft limits that have been told of are remembered, at most so many; then those whose window has ended are forgotten.
@@ -57,9 +65,13 @@ pub struct Engine {
     // Shared with attempts under way, which give back what they have when their host loses them.
     ledger: Arc<Mutex<Ledger>>,
     health: Mutex<HashMap<ChannelId, Arc<ChannelHealth>>>,
+    /// Locked before the ledger.
+    names: Mutex<Names>,
     alerts: Mutex<VecDeque<Alert>>,
     /// Soft limits that were crossed and told of, by counter and max, and until when no more is said.
     told: Mutex<HashMap<(CellId, i64), Timestamp>>,
+    /// Who is told when something was freed that calls wait for.
+    heard: OnceLock<line::Heard>,
 }
 
 /// A snapshot with what only lives at run time: each channel's health and counters, and the compiled scripts.
@@ -97,9 +109,7 @@ pub struct BoundCaller {
 impl BoundCaller {
     /// Whether a strict spend limit binds the caller: nothing of unbounded cost may then be asked for.
     pub fn has_strict_spend(&self) -> bool {
-        self.limits
-            .iter()
-            .any(|bound| bound.limit.metric == Metric::Spend && bound.limit.mode == Mode::Strict)
+        has_strict_spend(&self.limits)
     }
 
     /// The limits of the chain, innermost scope first.
@@ -118,8 +128,10 @@ impl Engine {
             runtime: ArcSwap::from_pointee(runtime),
             ledger: Arc::new(Mutex::new(ledger)),
             health: Mutex::new(health),
+            names: Mutex::new(Names::default()),
             alerts: Mutex::new(VecDeque::new()),
             told: Mutex::new(HashMap::new()),
+            heard: OnceLock::new(),
         }
     }
 
@@ -196,18 +208,14 @@ impl Engine {
     /// Tells of soft limits that an attempt crosses: of each once in its window.
     fn alert_crossed(
         &self,
-        caller: &BoundCaller,
+        admission: &Admission,
         channel: &Channel,
-        channel_limits: &[BoundLimit],
         crossed: &[LimitState],
         now: Timestamp,
     ) {
         for state in crossed {
-            let limits = if state.link == CHANNEL_LINK { channel_limits } else { &caller.limits };
-            let found = limits.iter().find(|bound| bound.link == state.link && bound.limit == state.limit);
-            let Some(bound) = found else { continue };
-            if self.is_news((bound.cell, bound.limit.max), quiet_until(state, now), now) {
-                let limit = settle::limit_text(&caller.caller, channel, state);
+            if self.is_news((state.cell, state.limit.max), quiet_until(state, now), now) {
+                let limit = settle::limit_text(admission, channel, state);
                 self.alert(Alert::SoftLimit { limit });
             }
         }
@@ -238,6 +246,11 @@ fn quiet_until(state: &LimitState, now: Timestamp) -> Timestamp {
         Window::RollingMs(ms) => now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX)),
         _ => state.resets_at,
     }
+}
+
+/// Whether one of these limits is a strict one on spend.
+fn has_strict_spend(limits: &[BoundLimit]) -> bool {
+    limits.iter().any(|bound| bound.limit.metric == Metric::Spend && bound.limit.mode == Mode::Strict)
 }
 
 /// Whether one of these limits can refuse and depends on how much output a call produces.

@@ -82,3 +82,8 @@ id! {
     /// One call. Ours: ids from clients and upstreams are only search keys.
     CallId,
 }
+
+impl OrganizationId {
+    /// The organization of whatever names none.
+    pub const DEFAULT: &'static str = "default";
+}

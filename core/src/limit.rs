@@ -62,6 +62,25 @@ impl Scope {
     pub fn new(kind: ScopeKind, id: impl Into<Arc<str>>) -> Self {
         Self { kind, id: id.into() }
     }
+
+    /// The end customer or tag of this name within an organization. The empty name is nobody's own: those share it for whom
+    /// there is no counter of their own.
+    pub fn named(kind: ScopeKind, organization: &str, name: &str) -> Self {
+        // No organization's part ends where another's name goes on.
+        let organization = organization.replace('/', "%2F");
+        // Not every database has a text with a zero in it.
+        Self::new(kind, format!("{organization}/{}", name.replace('\0', "\u{fffd}")))
+    }
+
+    /// Whether it is one that callers name.
+    pub fn is_named(&self) -> bool {
+        matches!(self.kind, ScopeKind::Customer | ScopeKind::Tag)
+    }
+
+    /// Whether it is what several customers or tags share.
+    pub fn is_shared(&self) -> bool {
+        self.is_named() && self.id.ends_with('/')
+    }
 }
 
 impl fmt::Display for Scope {
@@ -203,12 +222,16 @@ pub struct Limit {
     /// What to do when the ceiling is more than what is left. `None`: clamp when the caller named no ceiling, else deny.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when_short: Option<WhenShort>,
+    /// How long a call may wait for open reservations that are in its way, in milliseconds; 0 doesn't wait. `None`: as the
+    /// quota settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve_wait_ms: Option<u64>,
 }
 
 impl Limit {
     /// A strict limit on all models.
     pub fn strict(metric: Metric, window: Window, max: i64) -> Self {
-        Self { metric, window, max, model: None, mode: Mode::Strict, when_short: None }
+        Self { metric, window, max, model: None, mode: Mode::Strict, when_short: None, reserve_wait_ms: None }
     }
 }
 

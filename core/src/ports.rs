@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::ids::{ChannelId, ModelName};
 use crate::journal::JournalId;
 use crate::ledger::Balance;
+use crate::limit::ScopeKind;
 use crate::record::RecordEntry;
 use crate::tenant::{Caller, Preference};
 use crate::time::Timestamp;
@@ -195,5 +196,13 @@ pub enum Alert {
     AbsurdUsage {
         /// The channel.
         channel: ChannelId,
+    },
+    /// More end customers or tags were named than are counted one by one: those beyond share one counter. Somebody may be
+    /// making names up.
+    TooManyNames {
+        /// Of what.
+        kind: ScopeKind,
+        /// How many are counted one by one.
+        max: usize,
     },
 }

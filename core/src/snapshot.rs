@@ -40,6 +40,44 @@ pub struct Declared {
     pub keys: Vec<(ApiKey, crate::channel::SecretRef)>,
     /// Operators' scripts.
     pub policies: Vec<PolicySource>,
+    /// Limits of end customers.
+    pub customers: NamedScopes,
+    /// Limits of tags.
+    pub tags: NamedScopes,
+}
+
+/// Limits of scopes that callers name: end customers, or tags. They count within the caller's organization, so that nobody
+/// uses up what another organization's customer of the same name may use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedScopes {
+    /// Limits of single ones, by name.
+    pub declared: IndexMap<String, Vec<Limit>>,
+    /// Limits of each one that isn't declared. Empty: it has none, and costs nothing.
+    pub default: Vec<Limit>,
+    /// Undeclared ones that are counted one by one, at most; those beyond it share one counter in each organization, until
+    /// its windows have ended. Default 10,000.
+    pub max_counted: usize,
+}
+
+impl Default for NamedScopes {
+    fn default() -> Self {
+        Self { declared: IndexMap::new(), default: Vec::new(), max_counted: 10_000 }
+    }
+}
+
+impl NamedScopes {
+    /// Whether nobody has limits.
+    pub fn is_empty(&self) -> bool {
+        self.declared.is_empty() && self.default.is_empty()
+    }
+
+    /// The limits of this name, and whether they are its own.
+    pub fn of(&self, name: &str) -> (&[Limit], bool) {
+        match self.declared.get(name) {
+            Some(limits) => (limits, true),
+            None => (&self.default, false),
+        }
+    }
 }
 
 /// Where a call may go when its model's own channels can't serve. Each list is tried in order.
@@ -66,6 +104,9 @@ pub struct ModelGroupSettings {
     pub default_output: Option<u64>,
     /// Retries beyond the first attempt; unset: the routing settings'.
     pub retries: Option<u32>,
+    /// Cheaper models to try, in this order, when what is left of a limit that says
+    /// [`Downgrade`](crate::limit::WhenShort::Downgrade) doesn't cover a call. Each must pass access, price and limits.
+    pub downgrade_to: Vec<ModelName>,
 }
 
 /// How channels of one priority are ranked.
@@ -176,6 +217,9 @@ pub struct QuotaSettings {
     /// The mode of per-minute and per-hour token limits that name none. Default strict; the compatibility dialects'
     /// default is corrected.
     pub rate_token_mode: Mode,
+    /// How long a call may wait for open reservations that are in its way, where the limit doesn't say otherwise. 0 doesn't
+    /// wait. Default 2,000 ms.
+    pub reserve_wait_ms: u64,
 }
 
 impl Default for QuotaSettings {
@@ -189,6 +233,7 @@ impl Default for QuotaSettings {
             unpriced: Unpriced::default(),
             apply_user_limits_to_group_keys: false,
             rate_token_mode: Mode::Strict,
+            reserve_wait_ms: 2_000,
         }
     }
 }

@@ -324,7 +324,7 @@ pub struct Caller {
     pub group: Option<GroupId>,
     /// The organization.
     pub organization: OrganizationId,
-    /// Labels by which channels admit groups: the group's id and alias.
+    /// What the group is called: its id, then its alias. See [`is_in_group`](Self::is_in_group).
     pub labels: SmallVec<[Arc<str>; 2]>,
     /// Model access of key, membership, group, user and organization: all must allow.
     pub access: SmallVec<[ModelAccess; 3]>,
@@ -462,6 +462,14 @@ impl Caller {
         }
     }
 
+    /// Whether the caller's group is the one of this label: its id, or in the organization `default` its alias. Elsewhere an
+    /// alias names nobody: aliases are unique within an organization only, and who gives one must not get at what is
+    /// another's.
+    pub fn is_in_group(&self, label: &str) -> bool {
+        let names = if self.organization.as_str() == OrganizationId::DEFAULT { self.labels.len() } else { 1 };
+        self.labels.iter().take(names).any(|own| **own == *label)
+    }
+
     /// Whether every scope of the caller allows `model`.
     pub fn may_call(&self, model: &str) -> bool {
         self.access.iter().all(|access| access.allows(model))
@@ -470,5 +478,26 @@ impl Caller {
     /// Whether every scope of the caller allows a model that goes by several names, by one of them.
     pub fn may_call_as(&self, names: &[&str]) -> bool {
         self.access.iter().all(|access| names.iter().any(|name| access.allows(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_names_a_group_of_the_default_organization_only() {
+        for (organization, label, is_in) in [
+            ("default", "g-1", true),
+            ("default", "research", true),
+            ("default", "other", false),
+            ("elsewhere", "g-1", true),
+            ("elsewhere", "research", false),
+        ] {
+            let mut caller = Caller::operator(organization.into(), &[]);
+            assert!(!caller.is_in_group(label));
+            caller.labels = ["g-1", "research"].into_iter().map(Arc::from).collect();
+            assert_eq!(caller.is_in_group(label), is_in, "{label} of {organization}");
+        }
     }
 }

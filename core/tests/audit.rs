@@ -40,6 +40,8 @@ impl World {
         let ask = Ask {
             call: &call,
             tenant: &self.limits,
+            named: &[],
+            turn: None,
             channel: &[],
             model: "m",
             asked_as: "m",

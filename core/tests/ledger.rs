@@ -173,7 +173,7 @@ fn limit() -> impl Strategy<Value = Limit> {
             // Few calls at a time, so that slots run out too.
             let max = if matches!(metric, Metric::Requests | Metric::Concurrency) { max / 20 } else { max };
             let model = of_model.then(|| ModelName::from("m"));
-            Limit { metric, window, max, model, mode, when_short: None }
+            Limit { metric, window, max, model, mode, when_short: None, reserve_wait_ms: None }
         },
     )
 }
@@ -266,6 +266,7 @@ impl World {
                 let ask = Ask {
                     call: &CallId::from("call"),
                     tenant: &self.bound.tenant,
+                    named: &[],
                     channel,
                     model: if *model { "m" } else { "other" },
                     asked_as: "alias",
@@ -275,6 +276,7 @@ impl World {
                     channel_estimate: *estimate,
                     count_request: *count_request,
                     attempt: None,
+                    turn: None,
                 };
                 let now = self.now();
                 let before = tallies(&mut self.ledger, &self.bound, now);
@@ -291,7 +293,7 @@ impl World {
                         self.grant(grant.id, &wanted);
                     }
                     Reserve::Denied(refusal) => {
-                        assert_eq!(would, Err(refusal.clone()));
+                        assert_eq!(would, Err(Box::new(refusal.clone())));
                         assert!(refusal.asked.max(1) > refusal.state.remaining());
                         assert_eq!(tallies(&mut self.ledger, &self.bound, now), before, "all or nothing");
                     }
@@ -454,6 +456,7 @@ proptest! {
         let ask = Ask {
             call: &CallId::from("call"),
             tenant: &world.bound.tenant,
+            named: &[],
             channel: &[],
             model: "m",
             asked_as: "m",
@@ -463,6 +466,7 @@ proptest! {
             channel_estimate: bound,
             count_request: false,
             attempt: None,
+            turn: None,
         };
         if let Reserve::Granted(grant) = world.ledger.try_reserve(&ask, now) {
             prop_assert!(world.ledger.release(grant.id, now));

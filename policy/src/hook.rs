@@ -96,10 +96,9 @@ impl PolicyHook for Policies {
 
 impl Script {
     fn applies(&self, caller: &Caller) -> bool {
-        self.group.as_ref().is_none_or(|group| {
-            caller.group.as_ref() == Some(group)
-                || caller.labels.iter().any(|label| **label == *group.as_str())
-        })
+        self.group
+            .as_ref()
+            .is_none_or(|group| caller.group.as_ref() == Some(group) || caller.is_in_group(group.as_str()))
     }
 
     fn route(&self) -> PolicyRun {

@@ -301,7 +301,7 @@ impl History {
                 self.commit(node);
             }
             Next::Done(_) => self.end(node, at, Some("failed")),
-            Next::Refill(_) => panic!("this node owns everything"),
+            Next::Queue(_) | Next::Refill(_) => panic!("this node owns everything"),
         }
     }
 

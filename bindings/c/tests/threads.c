@@ -39,7 +39,9 @@ static void *calls(void *argument) {
         id += strlen("\"call\":\"");
         int length = (int)strcspn(id, "\"");
         if (strstr(answer, "\"try\"") == NULL) {
-            check(strstr(answer, "\"insufficient_quota\"") != NULL, "only the cap refuses", answer);
+            /* It is used up, or other threads' calls have reserved the rest of it. */
+            int capped = strstr(answer, "\"insufficient_quota\"") != NULL || strstr(answer, "\"busy\":true") != NULL;
+            check(capped, "only the cap refuses", answer);
             sluicegate_string_free(answer);
             continue;
         }

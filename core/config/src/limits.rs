@@ -5,7 +5,7 @@ use sluicegate_core::limit::{Limit, Metric, Mode, WhenShort, Window};
 
 use crate::diagnostic::Severity;
 use crate::environment::Environment;
-use crate::quantity::{parse_count, parse_usd, parse_window};
+use crate::quantity::{parse_count, parse_duration_ms, parse_usd, parse_window};
 use crate::reader::{Item, Load};
 use crate::yaml::{Entry, Node, Place, Value};
 
@@ -14,7 +14,7 @@ use crate::yaml::{Entry, Node, Place, Value};
 /// An object of metrics (`requests`, `input_tokens`, `output_tokens`, `total_tokens`, `spend`, `concurrency`), each an
 /// object of windows (`minute`, `hour`, `day`, `week`, `month`, `lifetime`, or a length such as `5h`) with what may be used in
 /// it: a number, or a text such as `2M` or `100 USD`, followed by a mode (`strict`, `corrected`, `soft`) and by what to do when
-/// it runs short (`deny`, `clamp`, `downgrade`) if need be. `concurrency` has no window. Under `models`, the same again
+/// it runs short (`deny`, `clamp`, `downgrade`) if need be, and by how long calls may wait for others to end (`wait=5s`). `concurrency` has no window. Under `models`, the same again
 /// for single models. `rate_token_mode` is the mode of per-minute and per-hour token limits that name none.
 ///
 /// # Errors
@@ -141,20 +141,15 @@ fn read_limit(
     }
     let text = item.text(load)?;
     match parse_amount(&text, metric) {
-        Ok((max, mode, when_short)) => {
-            if when_short == Some(WhenShort::Downgrade) {
-                let message = "`downgrade` is not supported yet: a call that doesn't fit is refused";
-                item.say(load, Severity::Warning, "unsupported_value", message, "write `deny` or `clamp`");
-            }
-            Some(Limit {
-                metric,
-                window,
-                max,
-                model: model.map(Into::into),
-                mode: mode.unwrap_or_else(|| default_mode(metric, window, rate_token_mode)),
-                when_short,
-            })
-        }
+        Ok(Amount { max, mode, when_short, reserve_wait_ms }) => Some(Limit {
+            metric,
+            window,
+            max,
+            model: model.map(Into::into),
+            mode: mode.unwrap_or_else(|| default_mode(metric, window, rate_token_mode)),
+            when_short,
+            reserve_wait_ms,
+        }),
         Err(message) => {
             item.say(
                 load,
@@ -168,9 +163,16 @@ fn read_limit(
     }
 }
 
-/// `2M`, `100 USD soft`, `40M strict clamp`.
-fn parse_amount(text: &str, metric: Metric) -> Result<(i64, Option<Mode>, Option<WhenShort>), String> {
-    let (mut mode, mut when_short) = (None, None);
+struct Amount {
+    max: i64,
+    mode: Option<Mode>,
+    when_short: Option<WhenShort>,
+    reserve_wait_ms: Option<u64>,
+}
+
+/// `2M`, `100 USD soft`, `40M strict clamp wait=5s`.
+fn parse_amount(text: &str, metric: Metric) -> Result<Amount, String> {
+    let (mut mode, mut when_short, mut reserve_wait_ms) = (None, None, None);
     let mut words: Vec<&str> = text.split_whitespace().collect();
     while let Some(word) = words.last() {
         match *word {
@@ -180,7 +182,10 @@ fn parse_amount(text: &str, metric: Metric) -> Result<(i64, Option<Mode>, Option
             "deny" => when_short = Some(WhenShort::Deny),
             "clamp" => when_short = Some(WhenShort::Clamp),
             "downgrade" => when_short = Some(WhenShort::Downgrade),
-            _ => break,
+            word => match word.strip_prefix("wait=") {
+                Some(length) => reserve_wait_ms = Some(parse_duration_ms(length)?),
+                None => break,
+            },
         }
         words.pop();
     }
@@ -195,7 +200,7 @@ fn parse_amount(text: &str, metric: Metric) -> Result<(i64, Option<Mode>, Option
             i64::try_from(parse_count(&amount)?).map_err(|_| format!("`{amount}` is too large"))?
         }
     };
-    Ok((max, mode, when_short))
+    Ok(Amount { max, mode, when_short, reserve_wait_ms })
 }
 
 #[cfg(test)]

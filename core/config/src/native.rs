@@ -67,15 +67,15 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     if let Some(item) = fields.get("routing") {
         routing(load, &item, declared);
     }
+    let mut references = Vec::new();
     if let Some(item) = fields.get("model_groups") {
-        model_groups(load, &item, declared);
+        model_groups(load, &item, declared, &mut references);
     }
     let prices = fields.get("prices").map(|item| channel::prices(load, &item)).unwrap_or_default();
     if let Some(list) = fields.get("channels") {
         channel::lower(load, &list, declared, &prices);
     }
     tenant::lower(load, &fields, declared);
-    let mut references = Vec::new();
     if let Some(item) = fields.get("aliases") {
         aliases(load, &item, declared, &mut references);
     }
@@ -236,6 +236,9 @@ fn quotas(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     {
         declared.quota.unpriced = value;
     }
+    if let Some(wait) = fields.get("reserve_wait").and_then(|item| item.duration_ms(load)) {
+        declared.quota.reserve_wait_ms = wait;
+    }
     if let Some(value) = fields.boolean(load, "apply_user_limits_to_group_keys") {
         declared.quota.apply_user_limits_to_group_keys = value;
     }
@@ -298,7 +301,12 @@ pub(super) fn timeouts(load: &mut Load<'_>, item: &Item<'_>) -> Timeouts {
     }
 }
 
-fn model_groups(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
+fn model_groups<'n>(
+    load: &mut Load<'_>,
+    item: &Item<'n>,
+    declared: &mut Declared,
+    references: &mut Vec<Reference<'n>>,
+) {
     if !item.is_map(load) {
         return;
     }
@@ -309,6 +317,9 @@ fn model_groups(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
         settings.strategy = strategy;
         settings.default_output = fields.unsigned(load, "default_output");
         settings.retries = fields.unsigned_32(load, "retries");
+        if let Some(item) = fields.get("downgrade_to") {
+            settings.downgrade_to = routes::read_targets(load, &item, name, references);
+        }
     }
 }
 

@@ -68,7 +68,10 @@ fn json_of(loaded: &Loaded) -> Value {
             "unpriced": declared.quota.unpriced,
             "rate_token_mode": declared.quota.rate_token_mode,
             "apply_user_limits_to_group_keys": declared.quota.apply_user_limits_to_group_keys,
+            "reserve_wait_ms": declared.quota.reserve_wait_ms,
         },
+        "customers": named(&declared.customers),
+        "tags": named(&declared.tags),
         "organizations": declared.organizations,
         "groups": declared.groups,
         "users": declared.users,
@@ -95,6 +98,10 @@ fn difference(at: &str, want: &Value, got: &Value, contain: bool) -> Option<Stri
         _ if want == got => None,
         _ => Some(format!("{at}: want {want}, got {got}")),
     }
+}
+
+fn named(scopes: &sluicegate_core::snapshot::NamedScopes) -> serde_json::Value {
+    json!({"declared": scopes.declared, "default": scopes.default, "max_counted": scopes.max_counted})
 }
 
 #[test]

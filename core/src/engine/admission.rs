@@ -7,8 +7,10 @@ use smallvec::SmallVec;
 use super::advice::Advice;
 use super::attempt::Open;
 use super::candidate::{self, Considered};
+use super::line::Waits;
+use super::named::Named;
 use super::plan::{Last, Waiting};
-use super::{BoundCaller, Engine, Runtime};
+use super::{BoundCaller, Engine, Runtime, has_strict_spend};
 use crate::call::Call;
 use crate::decision::{Denial, Explanation, Reason};
 use crate::ids::{ChannelId, ModelName};
@@ -25,6 +27,8 @@ pub struct Admission {
     pub(super) runtime: Arc<Runtime>,
     pub(super) call: Call,
     pub(super) caller: Arc<BoundCaller>,
+    /// The limits of the end customer and the tags that the call names.
+    pub(super) named: Named,
     pub(super) explanation: Explanation,
     pub(super) advice: Advice,
     pub(super) seed: u64,
@@ -51,6 +55,11 @@ pub struct Admission {
     pub(super) objectionable: bool,
     pub(super) count_request: bool,
     pub(super) waiting: Option<Waiting>,
+    pub(super) waits: Waits,
+    /// A limit that says so was too small: cheaper models come first.
+    pub(super) downgrades: bool,
+    /// The model entered last is one of them.
+    pub(super) is_downgraded: bool,
     /// A limit refused for good: nothing cheaper is looked for.
     pub(super) over: bool,
     /// Why nothing could be tried: the most telling reason so far.
@@ -94,10 +103,13 @@ impl Engine {
         let requested = admission.enter_requested(now)?;
         admission.note_why_nothing(&requested);
         self.apply_policy(admission, now)?;
+        // Behind the scripts: they may tag the call.
+        self.bind_named(admission, now);
         admission.health_digest = candidate::health_digest(&admission.considered.ranked);
         if admission.considered.ranked.is_empty() && !admission.next_model(now) {
             return Err(admission.why_nothing());
         }
+        admission.waits.explained = admission.explanation.reasons().len();
         Ok(())
     }
 }
@@ -114,6 +126,7 @@ impl Admission {
             runtime,
             call,
             caller,
+            named: Named::default(),
             explanation: Explanation::default(),
             advice: Advice::default(),
             seed,
@@ -133,6 +146,9 @@ impl Admission {
             objectionable: false,
             count_request: true,
             waiting: None,
+            waits: Waits::default(),
+            downgrades: false,
+            is_downgraded: false,
             over: false,
             denial: None,
         }
@@ -146,6 +162,12 @@ impl Admission {
     /// Who calls.
     pub fn caller(&self) -> &BoundCaller {
         &self.caller
+    }
+
+    /// Whether a strict spend limit of the end customer or of a tag binds the call; see
+    /// [`BoundCaller::has_strict_spend`].
+    pub fn has_strict_spend_by_name(&self) -> bool {
+        has_strict_spend(&self.named.limits)
     }
 
     /// Every reason so far.

@@ -32,6 +32,8 @@ pub struct Attempt {
     pub ceiling: Option<u64>,
     /// Whether a limit made the ceiling lower than what the caller asked or would have got.
     pub clamped: bool,
+    /// Whether its model is a cheaper one than was asked for, because a limit leaves no more.
+    pub downgraded: bool,
     /// Time limits, all set.
     pub timeouts: Timeouts,
     /// The call as a whole must be over by then.
@@ -232,7 +234,7 @@ impl Engine {
         let ranked = admission.considered.ranked.get(at)?;
         let (candidate, endpoint) = (ranked.candidate, ranked.endpoint);
         let (channel, model) = runtime.snapshot.resolve(candidate)?;
-        let ChannelRuntime { health, limits, .. } = runtime.channels.get(candidate.channel as usize)?;
+        let ChannelRuntime { health, .. } = runtime.channels.get(candidate.channel as usize)?;
         let lease = Lease {
             ledger: Arc::clone(&self.ledger),
             health: Arc::clone(health),
@@ -242,7 +244,7 @@ impl Engine {
             ended: false,
         };
         if !crossed.is_empty() {
-            self.alert_crossed(&admission.caller, channel, limits, &crossed, now);
+            self.alert_crossed(admission, channel, &crossed, now);
         }
         let sent = admission.sent_ceiling(candidate, ceiling);
         let group = admission.group().clone();
@@ -264,6 +266,7 @@ impl Engine {
             upstream_model,
             ceiling: sent.map(|c| c.tokens),
             clamped: sent.is_some_and(|c| c.why == CeilingReason::Clamped),
+            downgraded: admission.is_downgraded,
             timeouts: channel.timeouts.or(runtime.snapshot.declared.routing.timeouts),
             deadline: admission.deadline(),
             reservation: id,
@@ -291,6 +294,7 @@ impl Admission {
             attempt: target.map(|target| self.facts(sizes, target)),
             call: &self.call.id,
             tenant: &self.caller.limits,
+            named: &self.named.limits,
             channel,
             model: self.models.first().unwrap_or(&self.call.model).as_str(),
             asked_as: self.call.model.as_str(),
@@ -299,6 +303,7 @@ impl Admission {
             channel_bound: sizes.channel_bound,
             channel_estimate: sizes.channel_estimate,
             count_request: self.count_request,
+            turn: self.waits.turn,
         }
     }
 
@@ -337,12 +342,10 @@ impl Admission {
     fn note_limits(&mut self, ledger: &mut Ledger, sizes: &Sizes, channel: &[BoundLimit], now: Timestamp) {
         let mut reasons: SmallVec<[Reason; 12]> = SmallVec::new();
         let ask = self.ask(sizes, channel, None);
-        for (of_channel, limits) in [(false, ask.tenant), (true, ask.channel)] {
-            reasons.extend(limits.iter().filter_map(|bound| {
-                let asked = ledger::asked(&ask, bound, of_channel)?;
-                Some(limit_reason(&ledger.state(bound, now), asked))
-            }));
-        }
+        reasons.extend(ask.limits().filter_map(|(of_channel, bound)| {
+            let asked = ledger::asked(&ask, bound, of_channel)?;
+            Some(limit_reason(&ledger.state(bound, now), asked))
+        }));
         reasons.into_iter().for_each(|reason| self.explanation.push(reason));
     }
 
@@ -359,7 +362,9 @@ impl Admission {
 
     fn would_send(&self, candidate: Candidate, ceiling: Option<Ceiling>) -> Option<Ceiling> {
         let channel = self.runtime.channels.get(candidate.channel as usize);
-        let needed = self.caller.bounds_output || channel.is_some_and(|channel| channel.bounds_output);
+        let needed = self.caller.bounds_output
+            || self.named.bounds_output
+            || channel.is_some_and(|channel| channel.bounds_output);
         ceiling.filter(|c| needed || c.why == CeilingReason::Policy)
     }
 }

@@ -94,7 +94,7 @@ fn filter(
     if !channel.enabled {
         return Err((Exclusion::Disabled, 0));
     }
-    if !channel.groups.is_empty() && !channel.groups.iter().any(|group| caller.labels.contains(group)) {
+    if !channel.groups.is_empty() && !channel.groups.iter().any(|group| caller.is_in_group(group)) {
         return Err((Exclusion::Group, 0));
     }
     let endpoint = endpoint_for(channel, call.format).ok_or((Exclusion::Format, 0))?;

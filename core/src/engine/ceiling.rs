@@ -109,7 +109,7 @@ pub(super) fn clamp(
     } else {
         WhenShort::Deny
     });
-    if when_short != WhenShort::Clamp || refusal.denies || refusal.of_channel {
+    if when_short != WhenShort::Clamp || refusal.denies || refusal.downgrades || refusal.of_channel {
         return None;
     }
     let choices = u64::from(call.choices.max(1));

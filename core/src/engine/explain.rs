@@ -45,7 +45,7 @@ impl Engine {
     fn look(&self, admission: &mut Admission, now: Timestamp) -> Option<Denial> {
         let look = |ledger: &mut Ledger, ask: &Ask<'_>| match ledger.would_fit(ask, now) {
             Ok(()) => Answer::Fits(()),
-            Err(refusal) => Answer::Short(Box::new(refusal)),
+            Err(refusal) => Answer::Short(refusal),
         };
         // BOUND: as in `next`.
         loop {

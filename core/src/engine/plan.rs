@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::Engine;
 use super::admission::Admission;
 use super::attempt::{Attempt, Fit};
+use super::line::Queued;
 use crate::channel::Channel;
 use crate::decision::{Denial, Exclusion, LimitHit, OutcomeClass, Reason, SkipReason};
 use crate::ids::ModelName;
@@ -19,6 +20,9 @@ use crate::time::Timestamp;
 pub enum Next {
     /// Send this. Its reservation is made; report how it ends with [`Engine::observe`].
     Try(Box<Attempt>),
+    /// Only open reservations are in the way: wait in this line for a turn, then ask again with
+    /// [`Admission::take_turn`]. Only for [patient](Admission::be_patient) hosts.
+    Queue(Queued),
     /// Nothing before then: a pause before a channel that has failed is asked again.
     Wait(Timestamp),
     /// The escrow of these counters is used up: refill it, then ask again.
@@ -67,6 +71,13 @@ impl Engine {
             // INVARIANT: one attempt at a time; a host that asks again before it has reported is told to wait for itself.
             return Next::Wait(now);
         }
+        admission.begin_anew(now);
+        let next = self.find_next(admission, now);
+        admission.waits.turn = None;
+        next
+    }
+
+    fn find_next(&self, admission: &mut Admission, now: Timestamp) -> Next {
         // BOUND: each turn tries, waits or ends, or takes a candidate out for good.
         loop {
             match admission.step(now) {
@@ -76,7 +87,12 @@ impl Engine {
                     Fit::Out => {}
                 },
                 Step::Wait(until) => return Next::Wait(until),
-                Step::Done(failure) => return Next::Done(failure),
+                Step::Done(failure) => {
+                    return match admission.queue(&failure, now) {
+                        Some(queued) => Next::Queue(queued),
+                        None => Next::Done(failure),
+                    };
+                }
             }
         }
     }
@@ -225,7 +241,8 @@ impl Admission {
         let runtime = Arc::clone(&self.runtime);
         let declared = &runtime.snapshot.declared;
         // BOUND: configured lists are finite, and no model is entered twice.
-        for named in self.fallbacks() {
+        let downgrades = self.downgrades();
+        for named in downgrades.iter().cloned().chain(self.fallbacks()) {
             if self.models.len() > declared.routing.max_fallbacks as usize {
                 return false;
             }
@@ -236,6 +253,12 @@ impl Admission {
             // A fallback never widens access.
             let allowed = self.caller.caller.may_call_as(&[named.as_str(), model.as_str()]);
             if allowed && self.enter_model(&model, now) {
+                self.is_downgraded = downgrades.contains(&named);
+                if self.is_downgraded
+                    && let Some(from) = self.models.first().cloned()
+                {
+                    self.explanation.push(Reason::Downgraded { from, to: model.clone() });
+                }
                 if !self.considered.ranked.is_empty() {
                     return true;
                 }
@@ -249,6 +272,17 @@ impl Admission {
             }
         }
         false
+    }
+
+    /// The cheaper models to try because of a limit, in order.
+    fn downgrades(&self) -> Vec<ModelName> {
+        let groups = &self.runtime.snapshot.declared.model_groups;
+        let of = |model: &ModelName| groups.get(model).map(|group| &group.downgrade_to);
+        let of_first = self.models.first().and_then(of).filter(|list| !list.is_empty());
+        match self.downgrades && !self.objectionable {
+            true => of_first.or_else(|| of(&self.call.model)).cloned().unwrap_or_default(),
+            false => Vec::new(),
+        }
     }
 
     /// The models to fall back to as things stand, in order.
@@ -285,7 +319,10 @@ impl Admission {
             return;
         }
         self.exclude(at, Exclusion::Unaffordable);
-        self.note_denial(Denial::Limit(LimitHit::of(&refusal.state, refusal.asked)));
+        self.note_line(refusal);
+        self.downgrades |= refusal.downgrades;
+        let hit = LimitHit::of(&refusal.state, refusal.asked);
+        self.note_denial(Denial::Limit(LimitHit { busy: refusal.line.is_some(), ..hit }));
         // Another candidate may cost less, but each is one call; and a limit may say that nothing cheaper is looked for.
         self.over = refusal.denies || matches!(limit.metric, Metric::Requests | Metric::Concurrency);
     }

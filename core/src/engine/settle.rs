@@ -17,7 +17,6 @@ use crate::ports::Alert;
 use crate::price::RATIO_ONE_PPM;
 use crate::record::{AttemptRecord, ReplayFacts, UsageRecord};
 use crate::snapshot::OnUnknown;
-use crate::tenant::Caller;
 use crate::time::Timestamp;
 use crate::usage::{Usage, UsageSource};
 
@@ -171,15 +170,18 @@ impl Engine {
     ) {
         let reservation = open.lease.reservation;
         let mut ledger = self.ledger.lock();
-        if matches!(charge, Charge::Hold) {
+        let settlement = if matches!(charge, Charge::Hold) {
             ledger.hold_as(reservation, Some(ending.class), ending.at);
-            return;
-        }
-        let settlement = ledger.end(reservation, ending, ending.at);
+            None
+        } else {
+            ledger.end(reservation, ending, ending.at)
+        };
+        let freed = ledger.take_freed();
         drop(ledger);
+        self.tell(&freed);
         for debt in settlement.into_iter().flat_map(|settlement| settlement.debts) {
             let over = debt.settled.saturating_sub(debt.limit.max);
-            let limit = limit_text(&admission.caller.caller, channel, &debt);
+            let limit = limit_text(admission, channel, &debt);
             self.alert(Alert::Debt { limit, over });
         }
     }
@@ -323,10 +325,11 @@ fn is_absurd(usage: &Usage) -> bool {
 }
 
 /// A limit for operators: whose it is by name, and how it stands.
-pub(super) fn limit_text(caller: &Caller, channel: &Channel, state: &LimitState) -> String {
+pub(super) fn limit_text(admission: &Admission, channel: &Channel, state: &LimitState) -> String {
     let limit = &state.limit;
     // A chain has each kind of scope once.
-    let scope = caller.chain.iter().map(|link| &link.scope).find(|scope| scope.kind == state.kind);
+    let mut chain = admission.caller.caller.chain.iter().map(|link| &link.scope);
+    let scope = chain.find(|scope| scope.kind == state.kind).or_else(|| admission.named.scope_of(state.cell));
     let whose = match scope {
         Some(scope) if state.kind != ScopeKind::Channel => scope.to_string(),
         _ => format!("{} `{}`", state.kind.as_str(), channel.id),

@@ -13,9 +13,9 @@ use crate::snapshot::{Declared, Snapshot};
 use crate::tenant::{Caller, ModelAccess, Source};
 use crate::usage::Usage;
 
-const NOW: Timestamp = Timestamp::from_ms(1_795_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_ms(1_795_000_000_000);
 
-struct NoPolicy;
+pub(super) struct NoPolicy;
 
 impl PolicyHook for NoPolicy {
     fn applies(&self, _: &Caller) -> bool {
@@ -31,7 +31,7 @@ impl PolicyHook for NoPolicy {
     }
 }
 
-fn channel(id: &str, model: &str, priority: i32) -> Channel {
+pub(super) fn channel(id: &str, model: &str, priority: i32) -> Channel {
     Channel {
         id: id.into(),
         name: id.to_owned(),
@@ -65,11 +65,11 @@ fn channel(id: &str, model: &str, priority: i32) -> Channel {
     }
 }
 
-fn engine(declared: Declared) -> Engine {
+pub(super) fn engine(declared: Declared) -> Engine {
     Engine::new(Snapshot::build(1, declared), Arc::new(NoPolicy))
 }
 
-fn caller(engine: &Engine, limits: Vec<Limit>, models: &[&str]) -> Arc<BoundCaller> {
+pub(super) fn caller(engine: &Engine, limits: Vec<Limit>, models: &[&str]) -> Arc<BoundCaller> {
     let mut caller = Caller::operator("default".into(), &[]);
     caller.chain.insert(0, ScopeLimits { scope: Scope::new(ScopeKind::Key, "k"), limits });
     if !models.is_empty() {
@@ -78,7 +78,7 @@ fn caller(engine: &Engine, limits: Vec<Limit>, models: &[&str]) -> Arc<BoundCall
     engine.bind(caller)
 }
 
-fn call(model: &str, max_output: Option<u64>) -> Call {
+pub(super) fn call(model: &str, max_output: Option<u64>) -> Call {
     let mut call = Call::new("c", Format::OpenaiChat, model);
     call.input_bound = Some(100);
     call.input_estimate = 25;

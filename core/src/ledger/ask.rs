@@ -10,7 +10,8 @@ use crate::journal::{AttemptFacts, CounterKey};
 use crate::limit::{Limit, Metric, Scope, ScopeKind};
 use crate::time::Timestamp;
 
-/// A counter of the ledger: one (scope, metric, window, model). Stable for the life of the process.
+/// A counter of the ledger: one (scope, metric, window, model). Stable for the life of the process, but for those of
+/// end customers and tags: theirs ends when the ledger forgets them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CellId(pub(crate) u32);
 
@@ -80,6 +81,8 @@ pub struct Ask<'a> {
     pub call: &'a CallId,
     /// The caller's chain.
     pub tenant: &'a [BoundLimit],
+    /// The limits of the end customer and the tags that the call names: the tenant's too.
+    pub named: &'a [BoundLimit],
     /// The channel's own limits.
     pub channel: &'a [BoundLimit],
     /// The model that serves the request, aliases followed; of a fallback still the one that was asked for. Limits on
@@ -99,6 +102,17 @@ pub struct Ask<'a> {
     pub count_request: bool,
     /// What the attempt is, for those who must write its call's usage record when its host no longer can.
     pub attempt: Option<AttemptFacts<'a>>,
+    /// The counter in whose line the call stands at the head: there it isn't refused for the sake of those who wait.
+    pub turn: Option<CellId>,
+}
+
+impl<'a> Ask<'a> {
+    /// Every limit that it must pass, each with whether it is the channel's.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = (bool, &'a BoundLimit)> + use<'a> {
+        let each = |of_channel| move |bound| (of_channel, bound);
+        let tenant = self.tenant.iter().chain(self.named).map(each(false));
+        tenant.chain(self.channel.iter().map(each(true)))
+    }
 }
 
 /// The ledger's answer.
@@ -134,8 +148,13 @@ pub struct Refusal {
     /// Whether one of the chain's limits that are too small says that the call is then refused: nothing lower or cheaper
     /// is to be looked for.
     pub denies: bool,
-    /// Whether it would fit if every open reservation were freed: then waiting a little may help.
+    /// Whether one of them says that a cheaper model is then to be tried.
+    pub downgrades: bool,
+    /// Whether it would fit if every open reservation were freed, and those who wait were gone: then waiting a little may
+    /// help.
     pub only_reservations: bool,
+    /// Then, the counter to wait at: the outermost of the chain's that is in the way.
+    pub line: Option<Line>,
     /// Whether less output would fit: then a lower ceiling may help. The most output tokens that every token limit
     /// leaves room for once the input is counted (spend is for the engine to judge, from `spend_left`).
     pub output_left: i64,
@@ -143,9 +162,20 @@ pub struct Refusal {
     pub spend_left: i64,
 }
 
+/// Where calls wait until open reservations end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The counter that they are in the way of.
+    pub cell: CellId,
+    /// How long the limit lets a call wait, in milliseconds; `None`: as the quota settings say.
+    pub wait_ms: Option<u64>,
+}
+
 /// How one limit stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitState {
+    /// Its counter.
+    pub cell: CellId,
     /// Which link of the chain.
     pub link: u8,
     /// What kind of scope.

@@ -101,8 +101,10 @@ impl Audit {
                     before: BTreeMap::new(),
                     recorded: BTreeMap::new(),
                     pending: BTreeMap::new(),
-                    bound: book.bound,
-                    skip: false,
+                    // A customer's or a tag's may have begun after its window did.
+                    bound: book.bound && !book.key.scope.is_named(),
+                    // Records don't tell whose use is in a shared one.
+                    skip: book.key.scope.is_shared(),
                     summed: false,
                 });
                 it.counters.len() - 1
@@ -286,11 +288,12 @@ fn tenants(record: &UsageRecord, grouped_users: bool) -> Vec<Scope> {
     add(ScopeKind::Group, record.group.as_ref().map(|id| id.as_str()));
     let counts_user = record.group.is_none() || grouped_users;
     add(ScopeKind::User, record.user.as_ref().filter(|_| counts_user).map(|id| id.as_str()));
-    add(ScopeKind::Customer, record.customer.as_deref());
-    record.tags.iter().for_each(|tag| add(ScopeKind::Tag, Some(tag)));
     if let (Some(group), Some(user)) = (&record.group, &record.user) {
         scopes.push(Scope::new(ScopeKind::Membership, format!("{group}/{user}")));
     }
+    let named = |kind, name: &str| Scope::named(kind, record.organization.as_str(), name);
+    scopes.extend(record.customer.iter().map(|name| named(ScopeKind::Customer, name)));
+    scopes.extend(record.tags.iter().map(|name| named(ScopeKind::Tag, name)));
     scopes
 }
 

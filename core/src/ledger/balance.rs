@@ -1,7 +1,7 @@
 //! Balances: what is stored and restored, and an operator's reset.
 
 use super::cell::{Cell, Change, Tally};
-use super::{Balance, CellId, Ledger};
+use super::{Balance, CellId, Ledger, line};
 use crate::limit::Metric;
 use crate::time::Timestamp;
 
@@ -63,7 +63,7 @@ impl Ledger {
     fn clear(&mut self, cell: CellId, now: Timestamp, empty: impl Fn(&mut Cell, &dyn Fn(i64) -> i64)) {
         let Some(start) = self.cells.get(cell.0 as usize).map(|it| it.span.start) else { return };
         let listed: Vec<(i64, i64)> = self.held_in(cell);
-        let Self { zone, cells, changes, .. } = self;
+        let Self { zone, cells, changes, freed, .. } = self;
         let Some(it) = cells.get_mut(cell.0 as usize) else { return };
         empty(it, &|bucket| {
             listed
@@ -75,6 +75,7 @@ impl Ledger {
             it.reopen(now, zone);
         }
         it.roll(now, zone);
+        line::note(it, cell, freed);
         changes.note(it, cell);
     }
 

@@ -159,6 +159,10 @@ pub(super) struct Cell {
     pub(super) carries: Vec<(i64, i64)>,
     /// The segment of the log that names this counter.
     pub(super) named_in: u32,
+    /// How many calls wait in line for it.
+    pub(super) awaited: u32,
+    /// Something that is listed as held names it that its windows don't count any more: it is never forgotten.
+    pub(super) is_kept: bool,
 }
 
 impl Cell {
@@ -185,6 +189,8 @@ impl Cell {
             effects: SmallVec::new(),
             carries: Vec::new(),
             named_in: 0,
+            awaited: 0,
+            is_kept: false,
         }
     }
 
@@ -252,6 +258,13 @@ impl Cell {
         }
         self.dirty = carried > 0;
         self.unstored |= self.dirty;
+    }
+
+    /// Whether nothing at all would be lost with it: nothing is counted, under way or still to be stored.
+    pub(super) fn is_idle(&self) -> bool {
+        let counts = self.open.used() > 0 || self.claims > 0 || self.awaited > 0 || !self.past.is_empty();
+        let unsaid = self.unstored || self.listed || !self.effects.is_empty();
+        !counts && !unsaid && !self.is_kept && self.escrow == i64::MAX
     }
 
     /// Forgets past windows that nobody needs.
@@ -469,6 +482,7 @@ impl Cell {
     /// How `bound` stands, when `asked` more is wanted.
     pub(super) fn state(&self, bound: &BoundLimit, asked: i64, now: Timestamp) -> LimitState {
         LimitState {
+            cell: bound.cell,
             link: bound.link,
             kind: bound.kind,
             limit: bound.limit.clone(),

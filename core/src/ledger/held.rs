@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::Change;
 use super::reservation::{Entry, Phase};
-use super::{Amounts, CellId, Ledger, ReservationId, Settlement};
+use super::{Amounts, CellId, Ledger, ReservationId, Settlement, line};
 use crate::decision::OutcomeClass;
 use crate::ids::{CallId, ModelName};
 use crate::journal::{Fate, OpenReservation, Tried, record_of};
@@ -85,7 +85,7 @@ impl Ledger {
 
     /// The same, when its host saw how the attempt ended, and goes on to write the call's usage record.
     pub fn hold_as(&mut self, id: ReservationId, class: Option<OutcomeClass>, now: Timestamp) -> bool {
-        let Self { zone, cells, reservations, changes, .. } = self;
+        let Self { zone, cells, reservations, changes, freed, .. } = self;
         let Some(reservation) = reservations.get_mut(id).filter(|it| it.phase == Phase::Open) else {
             return false;
         };
@@ -97,6 +97,9 @@ impl Ledger {
             cell.roll(now, zone);
             let held = if entry.is_slot { 0 } else { entry.amount };
             cell.change(entry.start, Change { reserved: -entry.amount, held, ..Change::default() });
+            if entry.is_slot {
+                line::note(cell, CellId(entry.cell), freed);
+            }
             changes.note(cell, CellId(entry.cell));
         }
         reservation.entries.retain(|entry| !entry.is_slot);
@@ -185,10 +188,11 @@ impl Ledger {
             let cell = self.cell(&amount.scope, amount.metric, amount.window, amount.model.as_ref());
             let start = amount.window_start.as_ms();
             let kept = self.restore(cell, start, Change { held: amount.amount.max(0), ..Change::default() });
-            if kept.is_some()
-                && let Some(cell) = self.cell_mut(cell)
-            {
-                cell.claim();
+            if let Some(cell) = self.cell_mut(cell) {
+                match kept {
+                    Some(_) => cell.claim(),
+                    None => cell.is_kept = true,
+                }
             }
             // INVARIANT: an entry's amount is what its window counts, so that ending it frees no other's.
             let (start, counted) = kept.unwrap_or((start, amount.amount.max(0)));

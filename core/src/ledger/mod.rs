@@ -29,6 +29,8 @@ mod balance;
 mod cell;
 mod changes;
 mod held;
+mod idle;
+mod line;
 mod refusal;
 mod reservation;
 mod ring;
@@ -42,7 +44,8 @@ use jiff::tz::TimeZone;
 use smallvec::SmallVec;
 
 pub use ask::{
-    Amounts, Ask, Balance, BoundLimit, CellId, Grant, LimitState, Refusal, ReservationId, Reserve, Settlement,
+    Amounts, Ask, Balance, BoundLimit, CellId, Grant, LimitState, Line, Refusal, ReservationId, Reserve,
+    Settlement,
 };
 pub use audit::{Audit, Book, Difference};
 pub use held::{Held, HeldAmount};
@@ -61,12 +64,16 @@ use reservation::{Entry, Phase, Reservations};
 #[derive(Debug)]
 pub struct Ledger {
     zone: TimeZone,
-    // BOUND: one for each (scope, metric, window, model) that has ever been bound; their names are bounded where they
-    // enter (keys, customers and tags).
+    // BOUND: one for each (scope, metric, window, model) that has ever been bound, but for end customers and tags, whose
+    // counters are forgotten when they are idle; how many of those there are is the engine's to bound.
     cells: Vec<Cell>,
+    /// Places of counters that were forgotten, to be used again.
+    free: Vec<u32>,
     index: HashMap<CounterKey, CellId>,
     reservations: Reservations,
     changes: Changes,
+    /// Counters that calls wait for and that something was freed on since somebody last asked.
+    freed: SmallVec<[CellId; 4]>,
     /// What the ask under way takes, one for each counter: kept to be used again.
     wanted: Vec<Wanted>,
 }
@@ -101,9 +108,11 @@ impl Ledger {
         Self {
             zone: time_zone,
             cells: Vec::new(),
+            free: Vec::new(),
             index: HashMap::new(),
             reservations: Reservations::default(),
             changes: Changes::default(),
+            freed: SmallVec::new(),
             wanted: Vec::new(),
         }
     }
@@ -126,9 +135,19 @@ impl Ledger {
         if let Some(id) = self.index.get(&key) {
             return *id;
         }
-        // INVARIANT: fewer than 2³² counters: they would fill a terabyte.
-        let id = CellId(u32::try_from(self.cells.len()).unwrap_or(u32::MAX));
-        self.cells.push(Cell::new(key.clone()));
+        let cell = Cell::new(key.clone());
+        let place = self.free.pop().and_then(|at| Some((at, self.cells.get_mut(at as usize)?)));
+        let id = match place {
+            Some((at, place)) => {
+                *place = cell;
+                CellId(at)
+            }
+            None => {
+                self.cells.push(cell);
+                // INVARIANT: fewer than 2³² counters: they would fill a terabyte.
+                CellId(u32::try_from(self.cells.len() - 1).unwrap_or(u32::MAX))
+            }
+        };
         self.index.insert(key, id);
         id
     }
@@ -202,11 +221,11 @@ impl Ledger {
     ///
     /// # Errors
     /// The refusal that it would meet.
-    pub fn would_fit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Refusal> {
+    pub fn would_fit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Result<(), Box<Refusal>> {
         match self.fit(ask, now) {
             Fit::Fits { .. } | Fit::ShortOfEscrow => Ok(()),
             Fit::Short { of_channel, bound, asked } => {
-                Err(self.refusal(ask, (of_channel, bound, asked), now))
+                Err(Box::new(self.refusal(ask, (of_channel, bound, asked), now)))
             }
         }
     }
@@ -216,7 +235,7 @@ impl Ledger {
         let Self { zone, cells, changes, wanted, .. } = self;
         wanted.clear();
         let (mut crosses_soft, mut short_of_escrow) = (false, false);
-        for (of_channel, limits) in [(false, ask.tenant), (true, ask.channel)] {
+        for (of_channel, limits) in [(false, ask.tenant), (false, ask.named), (true, ask.channel)] {
             for bound in limits {
                 let Some(asked) = asked(ask, bound, of_channel) else { continue };
                 let Some(cell) = cells.get_mut(bound.cell.0 as usize) else {
@@ -232,7 +251,9 @@ impl Ledger {
                 };
                 if bound.limit.mode == Mode::Soft {
                     crosses_soft |= asked > cell.room(max);
-                } else if asked.max(1) > cell.room(max) {
+                } else if asked.max(1) > cell.room(max)
+                    || cell.awaited > 0 && !of_channel && ask.turn != Some(bound.cell)
+                {
                     return Fit::Short { of_channel, bound, asked };
                 } else {
                     short_of_escrow |= asked.max(1) > cell.room(cell.escrow);
@@ -255,9 +276,7 @@ impl Ledger {
 
     /// The soft limits that are crossed now that `ask` is reserved.
     fn crossed(&self, ask: &Ask<'_>, now: Timestamp) -> SmallVec<[LimitState; 1]> {
-        [(false, ask.tenant), (true, ask.channel)]
-            .into_iter()
-            .flat_map(|(of_channel, limits)| limits.iter().map(move |bound| (of_channel, bound)))
+        ask.limits()
             .filter(|(of_channel, bound)| {
                 bound.limit.mode == Mode::Soft && asked(ask, bound, *of_channel).is_some()
             })
@@ -300,7 +319,7 @@ impl Ledger {
         ending: Option<&Ending>,
         now: Timestamp,
     ) -> Option<Settlement> {
-        let Self { zone, cells, reservations, changes, .. } = self;
+        let Self { zone, cells, reservations, changes, freed, .. } = self;
         let reservation = reservations.get_mut(id)?;
         let mut settlement = Settlement::default();
         for entry in &reservation.entries {
@@ -312,6 +331,7 @@ impl Ledger {
                 (if entry.of_channel { channel } else { tenant }).of(cell.metric).max(0)
             };
             cell.change(entry.start, end_of(reservation.phase, entry.amount, used));
+            line::note(cell, CellId(entry.cell), freed);
             changes.note(cell, CellId(entry.cell));
             if used > 0 {
                 cell.debts(entry.start, now, &mut settlement.debts);
@@ -340,7 +360,7 @@ impl Ledger {
     /// Lowers what an open or held reservation has to these amounts, where they are lower; for instance when the input
     /// turns out smaller than its bound. It never raises anything. `false` if the reservation has ended.
     pub fn shrink(&mut self, id: ReservationId, tenant: Amounts, channel: Amounts, now: Timestamp) -> bool {
-        let Self { zone, cells, reservations, changes, .. } = self;
+        let Self { zone, cells, reservations, changes, freed, .. } = self;
         let Some(reservation) = reservations.get_mut(id) else { return false };
         let phase = reservation.phase;
         for entry in reservation.entries.iter_mut().filter(|entry| !entry.is_slot) {
@@ -349,6 +369,7 @@ impl Ledger {
             let kept =
                 (if entry.of_channel { channel } else { tenant }).of(cell.metric).clamp(0, entry.amount);
             cell.change(entry.start, end_of(phase, entry.amount - kept, 0));
+            line::note(cell, CellId(entry.cell), freed);
             changes.note(cell, CellId(entry.cell));
             entry.amount = kept;
         }

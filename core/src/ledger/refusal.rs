@@ -1,6 +1,6 @@
 //! Why nothing was reserved: made only once an ask has been found not to fit.
 
-use super::{Ask, BoundLimit, Ledger, LimitState, Refusal, asked};
+use super::{Ask, BoundLimit, Ledger, LimitState, Line, Refusal, asked};
 use crate::limit::{Metric, Mode, WhenShort};
 use crate::time::Timestamp;
 
@@ -19,30 +19,45 @@ impl Ledger {
             asked: wanted,
             of_channel,
             denies: false,
+            downgrades: false,
             only_reservations: true,
+            line: None,
             output_left: i64::MAX,
             spend_left: i64::MAX,
         };
-        let mut rank = (!of_channel, worst.state.resets_at, short_by(&worst.state, wanted));
-        for (of_channel, limits) in [(false, ask.tenant), (true, ask.channel)] {
-            for bound in limits.iter().filter(|bound| bound.limit.mode != Mode::Soft) {
-                let Some(wanted) = asked(ask, bound, of_channel) else { continue };
-                let state = self.stands(bound, wanted, now);
-                leave(&mut worst, &state, input(ask, bound, of_channel));
-                if wanted.max(1) <= room(&state) {
-                    continue;
-                }
-                worst.denies |= !of_channel && bound.limit.when_short == Some(WhenShort::Deny);
-                let lasting = state.settled.saturating_add(state.held);
-                worst.only_reservations &= wanted.max(1) <= state.limit.max.saturating_sub(lasting);
-                let this = (!of_channel, state.resets_at, short_by(&state, wanted));
-                if this > rank {
-                    rank = this;
-                    (worst.state, worst.asked, worst.of_channel) = (state, wanted, of_channel);
-                }
+        let mut rank = rank_of(of_channel, &worst.state, wanted);
+        for (of_channel, bound) in ask.limits().filter(|(_, bound)| bound.limit.mode != Mode::Soft) {
+            let Some(wanted) = asked(ask, bound, of_channel) else { continue };
+            let state = self.stands(bound, wanted, now);
+            leave(&mut worst, &state, input(ask, bound, of_channel));
+            let fits = wanted.max(1) <= room(&state);
+            if fits && !self.is_before_its_turn(ask, bound, of_channel) {
+                continue;
+            }
+            if !of_channel {
+                // The chain goes outwards.
+                worst.line = Some(Line { cell: bound.cell, wait_ms: bound.limit.reserve_wait_ms });
+            }
+            if !fits && !of_channel {
+                worst.denies |= bound.limit.when_short == Some(WhenShort::Deny);
+                worst.downgrades |= bound.limit.when_short == Some(WhenShort::Downgrade);
+            }
+            let lasting = state.settled.saturating_add(state.held);
+            worst.only_reservations &= wanted.max(1) <= state.limit.max.saturating_sub(lasting);
+            let this = rank_of(of_channel, &state, wanted);
+            if this > rank {
+                rank = this;
+                (worst.state, worst.asked, worst.of_channel) = (state, wanted, of_channel);
             }
         }
+        worst.line = worst.line.filter(|_| worst.only_reservations);
         worst
+    }
+
+    /// Whether others wait for this counter, and the call's turn hasn't come.
+    fn is_before_its_turn(&self, ask: &Ask<'_>, bound: &BoundLimit, of_channel: bool) -> bool {
+        let cell = self.cells.get(bound.cell.0 as usize);
+        !of_channel && ask.turn != Some(bound.cell) && cell.is_some_and(|cell| cell.awaited > 0)
     }
 
     /// How a limit stands towards `wanted`. The check that found the first one short may not have come as far as this
@@ -59,6 +74,7 @@ impl Ledger {
 /// How a limit stands whose counter isn't one of this ledger's: used up for good.
 fn unknown(bound: &BoundLimit) -> LimitState {
     LimitState {
+        cell: bound.cell,
         link: bound.link,
         kind: bound.kind,
         limit: bound.limit.clone(),
@@ -97,6 +113,11 @@ fn leave(refusal: &mut Refusal, state: &LimitState, input: i64) {
 fn room(state: &LimitState) -> i64 {
     let used = state.settled.saturating_add(state.reserved).saturating_add(state.held);
     state.limit.max.saturating_sub(used)
+}
+
+/// What says most: what is really short before what others only wait for, then the chain before the channel.
+fn rank_of(of_channel: bool, state: &LimitState, wanted: i64) -> (bool, bool, Timestamp, i64) {
+    (wanted.max(1) > room(state), !of_channel, state.resets_at, short_by(state, wanted))
 }
 
 fn short_by(state: &LimitState, wanted: i64) -> i64 {

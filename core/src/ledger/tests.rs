@@ -46,6 +46,7 @@ impl Fixture {
         let ask = Ask {
             call: &CallId::from("call"),
             tenant: &self.tenant,
+            named: &[],
             channel: &self.channel,
             model: "m",
             asked_as: "alias",
@@ -55,6 +56,7 @@ impl Fixture {
             channel_estimate: estimate,
             count_request: first,
             attempt: None,
+            turn: None,
         };
         self.ledger.try_reserve(&ask, at(now))
     }
@@ -505,4 +507,56 @@ fn no_amount_overflows() {
     let foreign = BoundLimit { cell: CellId(999), ..it.tenant[0].clone() };
     it.tenant.push(BoundLimit { limit: Limit::strict(Metric::Requests, Window::Day, 5), ..foreign });
     assert_eq!(it.denied(tokens(0, 0), 0).state.remaining(), 0, "another ledger's counter has no room");
+}
+
+#[test]
+fn a_changed_max_holds_at_once_and_what_was_used_stays() {
+    let day = |max| vec![limit(Metric::OutputTokens, Window::Day, max, Mode::Strict)];
+    let mut f = Fixture::tenant(day(100));
+    let settled = f.granted(tokens(0, 70), 0);
+    f.settle(settled, tokens(0, 60), 0);
+    f.granted(tokens(0, 30), 0);
+    // Ten more are asked.
+    for (max, fits) in [(100, true), (99, false), (59, false), (0, false), (101, true), (i64::MAX, true)] {
+        f.tenant = f.ledger.bind(0, &scope(ScopeKind::Key, day(max))).into_vec();
+        match f.ask(tokens(0, 10), 0) {
+            Reserve::Granted(grant) => assert!(fits && f.ledger.release(grant.id, at(0)), "{max}"),
+            Reserve::Denied(refusal) => {
+                assert!(!fits, "{max}");
+                assert_eq!(refusal.only_reservations, max >= 70, "{max}");
+            }
+            Reserve::NeedRefill(_) => panic!("this node owns everything"),
+        }
+        assert_eq!(f.stands(0, 0), (60, 30, 0), "{max}");
+    }
+    let cell = f.tenant[0].cell;
+    f.ledger.reset(cell, at(0));
+    assert_eq!(f.stands(0, 0), (0, 30, 0));
+    f.tenant = f.ledger.bind(0, &scope(ScopeKind::Key, day(39))).into_vec();
+    f.denied(tokens(0, 10), 0);
+    f.granted(tokens(0, 10), DAY_MS);
+}
+
+#[test]
+fn nobody_overtakes_those_who_wait_and_what_is_short_is_named() {
+    let day = |max| limit(Metric::OutputTokens, Window::Day, max, Mode::Strict);
+    let month = limit(Metric::OutputTokens, Window::Month, 1_000, Mode::Strict);
+    let mut f = Fixture::tenant(vec![month, day(100)]);
+    let cell = f.tenant[0].cell;
+    f.ledger.join_line(cell);
+    let refusal = f.denied(tokens(0, 10), 0);
+    assert!(refusal.only_reservations);
+    assert_eq!(refusal.line.map(|line| line.cell), Some(cell));
+    // The month would fit, were nobody there before: it is the day that doesn't.
+    let refusal = f.denied(tokens(0, 101), 0);
+    assert_eq!((refusal.state.limit.window, refusal.line), (Window::Day, None));
+    f.ledger.leave_line(cell);
+    let id = f.granted(tokens(0, 10), 0);
+    assert!(f.ledger.take_freed().is_empty());
+    f.ledger.join_line(cell);
+    f.settle(id, tokens(0, 10), 0);
+    assert_eq!(f.ledger.take_freed().as_slice(), [cell], "what is freed is told where somebody waits");
+    f.ledger.leave_line(cell);
+    f.ledger.leave_line(cell);
+    f.granted(tokens(0, 10), 0);
 }

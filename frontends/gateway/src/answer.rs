@@ -73,6 +73,8 @@ pub struct Facts {
     pub channel: Option<String>,
     /// The model that answered, as its upstream knows it.
     pub upstream_model: Option<String>,
+    /// The cheaper model that was asked instead, because a limit left no more.
+    pub downgraded: Option<String>,
     /// The upstream's own id for the request, when it gave one.
     pub upstream_request_id: Option<String>,
     /// What the call cost, in nano-USD; `None` for a stream, whose end it is not, and for a model without a price.

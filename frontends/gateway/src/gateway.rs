@@ -26,6 +26,7 @@ use crate::journal::{Journal, Owner};
 use crate::load::{self, ConfigText, Variables};
 use crate::maintain;
 use crate::master::{KeyStrength, Master};
+use crate::queue::Queue;
 use crate::record::RecordWriter;
 use crate::secret::{MasterSource, Sealer, Secrets};
 use crate::serve;
@@ -117,6 +118,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Arc<Engine>,
     pub(crate) targets: ArcSwap<Targets>,
     pub(crate) records: RecordWriter,
+    pub(crate) queue: Arc<Queue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) present_requested: bool,
     pub(crate) strict_translation: bool,
@@ -199,6 +201,7 @@ impl Gateway {
         let operator = engine.bind(Caller::operator(organization, &declared.quota.global));
         let present = options.present_requested.unwrap_or(loaded.host.present_as_requested);
         let inner = Inner {
+            queue: Queue::new(Arc::clone(&engine)),
             engine,
             targets,
             records,

@@ -14,6 +14,7 @@ pub mod journal;
 mod load;
 mod maintain;
 mod master;
+mod queue;
 mod repair;
 mod running;
 mod serve;

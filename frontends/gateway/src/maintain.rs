@@ -33,6 +33,7 @@ async fn run(gateway: Weak<Inner>) {
     loop {
         ticks.tick().await;
         let Some(gateway) = gateway.upgrade() else { return };
+        gateway.engine.tell_freed();
         gateway.engine.take_alerts().iter().for_each(tell);
         let looked = gateway.follow().await;
         if let (Err(error), false) = (&looked, blind) {
@@ -71,6 +72,14 @@ fn tell(alert: &Alert) {
         Alert::PolicyFailed { policy, error } => tracing::error!(%policy, %error, "a script failed"),
         Alert::AbsurdUsage { channel } => {
             tracing::error!(%channel, "an upstream reported impossible usage: it was counted here instead");
+        }
+        Alert::TooManyNames { kind, max } => {
+            let kind = kind.as_str();
+            tracing::warn!(
+                kind,
+                max,
+                "callers name more of these than are counted one by one: those beyond share one counter; raise `max_counted` unless names are made up"
+            );
         }
         other => tracing::warn!(alert = ?other, "something needs the operator's eye"),
     }

@@ -154,6 +154,8 @@ mod tests {
             let ask = Ask {
                 call: &call,
                 tenant: &limits,
+                named: &[],
+                turn: None,
                 channel: &[],
                 model: "m",
                 asked_as: "m",

@@ -51,6 +51,7 @@ impl Running {
         self.facts.attempts = attempt.number;
         self.facts.channel = Some(attempt.channel().name.clone());
         self.facts.upstream_model = Some(attempt.upstream_model.as_str().to_owned());
+        self.facts.downgraded = attempt.downgraded.then(|| attempt.model.to_string());
         self.facts.unpriced = !attempt.priced;
         let asked = self.call().and_then(|call| call.max_output);
         self.facts.ceiling = attempt.ceiling.filter(|sent| Some(*sent) != asked);

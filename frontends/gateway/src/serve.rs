@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sluicegate_core::channel::UnknownFields;
-use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
+use sluicegate_core::engine::{Attempt, Failure, Queued};
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
     Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Prepared, Report, Scanned, scan,
@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::answer::{Answer, AnswerBody, Inbound, Rejection};
 use crate::gateway::Inner;
+use crate::queue::Place;
 use crate::running::{Running, class_of, class_of_fault};
 use crate::stream::AnswerStream;
 use crate::upstream::{
@@ -42,7 +43,7 @@ pub(crate) async fn serve(
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
     let scanned =
         scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;
-    refuse_unbounded(&scanned, &caller)?;
+    refuse_unbounded(&scanned, caller.has_strict_spend())?;
     let call = facts_of(inner, &scanned, &inbound);
     let call = keepable(call).map_err(Rejection::new)?;
     let (now, seed) = (inner.clock.now(), inner.seed());
@@ -55,13 +56,23 @@ pub(crate) async fn serve(
             return Err(Box::new(rejection));
         }
     };
+    let by_name = admission.has_strict_spend_by_name();
     let mut running = Running::new(Arc::clone(inner), admission);
+    refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
+        running.finish(Some(rejection.error.kind().as_str()));
+    })?;
+    if let Some(admission) = running.admission() {
+        admission.be_patient();
+    }
     let mut last: Option<Box<Rejection>> = None;
+    let mut place: Option<Place> = None;
     // BOUND: the engine bounds attempts and time.
     loop {
         let Some(admission) = running.admission() else { return Err(Box::new(lost())) };
         match inner.engine.next(admission, inner.clock.now()) {
             Next::Try(attempt) => {
+                // Its reservation is made: the next in line may look.
+                place = None;
                 running.begin(&attempt);
                 if let Err(error) = inner.records.commit(inner.in_company()).await {
                     return Err(unwritten(running, error));
@@ -77,11 +88,30 @@ pub(crate) async fn serve(
                     (Tried::Failed(rejection), None) => return Err(rejection),
                 }
             }
+            Next::Queue(queued) => place = stand_in_line(inner, &mut running, place, queued).await,
             Next::Wait(until) => tokio::time::sleep(until_duration(until, inner.clock.now())).await,
             Next::Refill(_) => return Err(Box::new(lost())),
             Next::Done(failure) => return Err(end_without_answer(inner, running, &failure, last).await),
         }
     }
+}
+
+/// Waits until it is the call's turn to ask again, or no longer makes sense.
+async fn stand_in_line(
+    inner: &Inner,
+    running: &mut Running,
+    place: Option<Place>,
+    queued: Queued,
+) -> Option<Place> {
+    let within = until_duration(queued.until, inner.clock.now());
+    let key = running.admission().and_then(|admission| admission.caller().caller.key.clone());
+    let place = inner.queue.wait(place, queued.line, key.as_ref(), within).await;
+    let admission = running.admission()?;
+    match &place {
+        Some(_) => admission.take_turn(queued.line.cell),
+        None => admission.stop_waiting(),
+    }
+    place
 }
 
 /// What a call reserved couldn't be written, so it isn't sent: nothing was used.
@@ -110,8 +140,8 @@ fn rejection(report: Report, kind: ErrorKind) -> Box<Rejection> {
 }
 
 /// Fields that cost more than the bound can know are refused where a strict spend limit must hold.
-pub(crate) fn refuse_unbounded(scanned: &Scanned, caller: &BoundCaller) -> Result<(), Box<Rejection>> {
-    if !caller.has_strict_spend() {
+pub(crate) fn refuse_unbounded(scanned: &Scanned, strict_spend: bool) -> Result<(), Box<Rejection>> {
+    if !strict_spend {
         return Ok(());
     }
     let facts = scanned.facts();
@@ -123,7 +153,7 @@ pub(crate) fn refuse_unbounded(scanned: &Scanned, caller: &BoundCaller) -> Resul
         None => Ok(()),
         Some(field) => {
             let message = format!(
-                "`{field}` can cost more than can be known beforehand, and this key has a strict budget; leave it out"
+                "`{field}` can cost more than can be known beforehand, and this call has a strict budget; leave it out"
             );
             let mut rejection = Rejection::new(Error::new(ErrorKind::InvalidRequest, message));
             rejection.report.param = Some(field.to_owned());

@@ -17,6 +17,7 @@ const CALL_ID: HeaderName = HeaderName::from_static("x-sluicegate-call-id");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-sluicegate-attempts");
 const CHANNEL: HeaderName = HeaderName::from_static("x-sluicegate-channel");
 const MODEL: HeaderName = HeaderName::from_static("x-sluicegate-model");
+const DOWNGRADED: HeaderName = HeaderName::from_static("x-sluicegate-downgraded");
 const UPSTREAM_ID: HeaderName = HeaderName::from_static("x-sluicegate-upstream-request-id");
 const COST: HeaderName = HeaderName::from_static("x-sluicegate-cost-usd");
 const CEILING: HeaderName = HeaderName::from_static("x-sluicegate-ceiling");
@@ -49,6 +50,7 @@ pub fn write(headers: &mut HeaderMap, req: &HttpRequest, face: Face, facts: &Fac
     put(ATTEMPTS, (facts.attempts > 0).then(|| HeaderValue::from(facts.attempts)));
     put(CHANNEL, facts.channel.as_deref().and_then(text));
     put(MODEL, facts.upstream_model.as_deref().and_then(text));
+    put(DOWNGRADED, facts.downgraded.as_deref().and_then(text));
     put(UPSTREAM_ID, facts.upstream_request_id.as_deref().and_then(text));
     put(COST, facts.spend.and_then(|nano| text(&format_usd(nano))));
     put(CEILING, facts.ceiling.map(HeaderValue::from));
@@ -137,6 +139,7 @@ mod tests {
             channel: Some("快手".into()),
             spend: Some(12_500_000),
             ceiling: Some(4096),
+            downgraded: Some("small".to_owned()),
             remaining: vec![Remaining {
                 name: "key-total_tokens-day".into(),
                 max: 10,
@@ -159,6 +162,7 @@ mod tests {
         assert_eq!(get("x-sluicegate-channel").as_deref(), Some("%E5%BF%AB%E6%89%8B"));
         assert_eq!(get("x-sluicegate-cost-usd").as_deref(), Some("0.0125"));
         assert_eq!(get("x-sluicegate-ceiling").as_deref(), Some("4096"));
+        assert_eq!(get("x-sluicegate-downgraded").as_deref(), Some("small"));
         assert_eq!(get("x-sluicegate-remaining-key-total-tokens-day").as_deref(), Some("7"));
         assert_eq!(get("x-sluicegate-loss").as_deref(), Some("dropped seed; approximated tools[0]"));
         assert_eq!(get("x-sluicegate-unpriced"), None);

@@ -19,8 +19,8 @@ Called = tuple["bytes | None", "Stream | None", str]
 class Completion(dict[str, Any]):
     """A whole answer: the JSON object in the caller's format, and what the gateway has to say about it.
 
-    ``facts`` holds ``call``, ``attempts``, ``channel``, ``upstream_model``, ``upstream_request_id``, ``spend_nano_usd``,
-    ``unpriced``, ``ceiling``, ``remaining`` and ``losses``.
+    ``facts`` holds ``call``, ``attempts``, ``channel``, ``upstream_model``, ``downgraded``, ``upstream_request_id``,
+    ``spend_nano_usd``, ``unpriced``, ``ceiling``, ``remaining`` and ``losses``.
     """
 
     facts: dict[str, Any]

@@ -284,6 +284,14 @@ pub(super) const ROUTER: Known = Known {
     unknown: Severity::Warning,
 };
 
+/// One tag of `tag_budget_config`.
+pub(super) const TAG_BUDGET: Known = Known {
+    read: &["max_budget", "budget_duration"],
+    moot: &[],
+    unsupported: &[],
+    unknown: Severity::Warning,
+};
+
 pub(super) const LITELLM: Known = Known {
     read: &[
         "num_retries",
@@ -296,6 +304,8 @@ pub(super) const LITELLM: Known = Known {
         "content_policy_fallbacks",
         "max_budget",
         "budget_duration",
+        "max_end_user_budget",
+        "tag_budget_config",
         "timezone",
         "budget_exceeded_status_code",
         "block_requests_for_models_without_pricing",
@@ -329,7 +339,6 @@ pub(super) const LITELLM: Known = Known {
         "max_user_budget",
         "max_internal_user_budget",
         "internal_user_budget_duration",
-        "max_end_user_budget",
         "max_end_user_budget_id",
         "max_ui_session_budget",
         "default_soft_budget",
@@ -356,7 +365,6 @@ pub(super) const LITELLM: Known = Known {
         "model_group_settings",
         "priority_reservation",
         "priority_reservation_settings",
-        "tag_budget_config",
         "custom_provider_map",
         "post_call_rules",
         "ssl_verify",

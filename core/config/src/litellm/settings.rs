@@ -7,6 +7,7 @@ use super::known;
 use super::model_list::budget;
 use crate::diagnostic::Severity;
 use crate::host::HostSettings;
+use crate::quantity::parse_usd;
 use crate::reader::{Fields, Item, Load};
 use crate::routes::{self, Reference};
 use crate::yaml::Value;
@@ -68,6 +69,7 @@ pub(super) fn litellm<'n>(
     if let Some(limit) = budget(load, &fields) {
         declared.quota.global.push(limit);
     }
+    named_budgets(load, &fields, declared);
     if let Some(item) = fields.get("timezone")
         && let Some(name) = item.filled(load)
     {
@@ -83,6 +85,27 @@ pub(super) fn litellm<'n>(
     }
     if fields.boolean(load, "block_requests_for_models_without_pricing") == Some(true) {
         declared.quota.unpriced = Unpriced::Deny;
+    }
+}
+
+/// Budgets of end customers and of tags.
+fn named_budgets(load: &mut Load<'_>, fields: &Fields<'_>, declared: &mut Declared) {
+    if let Some(item) = fields.get("max_end_user_budget")
+        && let Some(max) = item.parsed(load, "an amount of USD", |text| parse_usd(text).ok())
+    {
+        declared.customers.default.push(Limit::strict(Metric::Spend, Window::Lifetime, max));
+        let message = "a budget without an end for everybody whom a call names: whoever comes behind the first 10,000 shares one with the rest";
+        let remedy = "use the native format's `customers` for one by day or month, or for more of them";
+        item.say(load, Severity::Note, "many_names", message, remedy);
+    }
+    let Some(tags) = fields.get("tag_budget_config") else { return };
+    if !tags.is_map(load) {
+        return;
+    }
+    for (tag, child) in tags.children() {
+        let Some(fields) = Fields::open(load, &child, &known::TAG_BUDGET) else { continue };
+        let limits = budget(load, &fields).into_iter().collect();
+        declared.tags.declared.insert(tag.to_owned(), limits);
     }
 }
 

@@ -89,6 +89,16 @@ pub(crate) static ROOT: Section = Section {
         key("groups", Kind::List(&GROUP), "Departments or teams."),
         key("users", Kind::List(&USER), "People and service accounts."),
         key("keys", Kind::List(&API_KEY), "API keys that the file issues."),
+        key(
+            "customers",
+            Kind::Object(&NAMED_SCOPES),
+            "Limits of end customers: those whom a call names in `user`, `safety_identifier` or `metadata.user_id`.",
+        ),
+        key(
+            "tags",
+            Kind::Object(&NAMED_SCOPES),
+            "Limits of tags: a call's own, those of its key and those that scripts add.",
+        ),
         key("policies", Kind::List(&POLICY), "Operators' scripts."),
         key(
             "prices",
@@ -96,6 +106,28 @@ pub(crate) static ROOT: Section = Section {
             "Prices and limits of models, before those of the built-in price list.",
         ),
     ],
+};
+
+pub(crate) static NAMED_SCOPES: Section = Section {
+    name: "named_scopes",
+    about: "Limits of those whom calls name. They count within the caller's organization.",
+    required: &[],
+    keys: &[
+        key("named", Kind::Named(&NAMED_SCOPE), "Single ones, by name."),
+        key("default", Kind::Limits, "Limits of each one that isn't named here. Default none."),
+        key(
+            "max_counted",
+            Kind::Count,
+            "Unnamed ones with a counter of their own, at most. Those beyond share one, until its windows have ended. Default 10000.",
+        ),
+    ],
+};
+
+pub(crate) static NAMED_SCOPE: Section = Section {
+    name: "named_scope",
+    about: "One end customer or tag.",
+    required: &[],
+    keys: &[key("limits", Kind::Limits, "Its limits, instead of the default.")],
 };
 
 pub(crate) static SERVER: Section = Section {
@@ -380,6 +412,11 @@ pub(crate) static MODEL_GROUP: Section = Section {
             "The output ceiling when the caller names none, in tokens. Default: that of `quotas`.",
         ),
         key("retries", Kind::Count, "Retries beyond the first attempt. Default: that of `routing`."),
+        key(
+            "downgrade_to",
+            Kind::Texts,
+            "Cheaper models to try, in order, when what is left of a limit with `downgrade` doesn't cover a call. Default none.",
+        ),
     ],
 };
 
@@ -436,6 +473,11 @@ pub(crate) static QUOTAS: Section = Section {
             "rate_token_mode",
             Kind::Word(&["strict", "corrected", "soft"]),
             "The mode of token limits per minute and hour that name none. Default strict.",
+        ),
+        key(
+            "reserve_wait",
+            Kind::Duration,
+            "How long a call waits for others to end whose reservations are in its way, before it is refused; 0s: not at all. Default 2s.",
         ),
         key(
             "apply_user_limits_to_group_keys",

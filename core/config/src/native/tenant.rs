@@ -6,9 +6,9 @@ use jiff::civil::Date;
 use serde_json::{Map, Value as Json};
 use sluicegate_core::channel::SecretRef;
 use sluicegate_core::ids::{GroupId, KeyId, OrganizationId, UserId};
-use sluicegate_core::limit::Limit;
+use sluicegate_core::limit::{Limit, Mode};
 use sluicegate_core::price::RATIO_ONE_PPM;
-use sluicegate_core::snapshot::Declared;
+use sluicegate_core::snapshot::{Declared, NamedScopes};
 use sluicegate_core::tenant::{
     ApiKey, Group, IpNetwork, Membership, ModelAccess, Organization, Preference, Role, Source, User,
 };
@@ -43,7 +43,32 @@ pub(super) fn lower(load: &mut Load<'_>, top: &Fields<'_>, declared: &mut Declar
             key(load, &item, declared);
         }
     }
+    let mode = declared.quota.rate_token_mode;
+    for (key, scopes) in [("customers", &mut declared.customers), ("tags", &mut declared.tags)] {
+        if let Some(item) = top.get(key) {
+            named_scopes(load, &item, mode, scopes);
+        }
+    }
     check_labels(load, top, declared);
+}
+
+fn named_scopes(load: &mut Load<'_>, item: &Item<'_>, mode: Mode, scopes: &mut NamedScopes) {
+    let Some(fields) = Fields::open_section(load, item, &section::NAMED_SCOPES) else { return };
+    if let Some(limits) = fields.get("default") {
+        scopes.default = read_limits(load, &limits, mode);
+    }
+    if let Some(max) = fields.unsigned(load, "max_counted") {
+        scopes.max_counted = usize::try_from(max).unwrap_or(usize::MAX);
+    }
+    let Some(named) = fields.get("named") else { return };
+    if !named.is_map(load) {
+        return;
+    }
+    for (name, child) in named.children() {
+        let Some(fields) = Fields::open_section(load, &child, &section::NAMED_SCOPE) else { continue };
+        let limits = fields.get("limits").map(|item| read_limits(load, &item, mode)).unwrap_or_default();
+        scopes.declared.insert(name.to_owned(), limits);
+    }
 }
 
 /// Whether the file declares a group of this id or alias.
@@ -352,5 +377,13 @@ fn check_labels(load: &mut Load<'_>, top: &Fields<'_>, declared: &mut Declared) 
         let at = top.get("channels").unwrap_or_else(|| top.item.clone());
         at.say(load, Severity::Warning, "unknown_group", message, remedy);
         declared.groups.push(implicit_group(&label));
+    }
+    // An alias means the file's group, whatever others call theirs.
+    for label in declared.channels.iter_mut().flat_map(|channel| &mut channel.groups) {
+        let is_id = declared.groups.iter().any(|group| group.id.as_str() == &**label);
+        let by_alias = declared.groups.iter().find(|group| group.alias.as_deref() == Some(&**label));
+        if let Some(group) = by_alias.filter(|_| !is_id) {
+            *label = group.id.as_str().into();
+        }
     }
 }

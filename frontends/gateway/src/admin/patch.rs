@@ -134,6 +134,10 @@ fn amount(limit: &Limit) -> serde_json::Value {
         text.push_str(word.as_str().unwrap_or_default());
         plain = false;
     }
+    if let Some(ms) = limit.reserve_wait_ms {
+        text.push_str(&format!(" wait={ms}ms"));
+        plain = false;
+    }
     if plain { limit.max.into() } else { text.into() }
 }
 

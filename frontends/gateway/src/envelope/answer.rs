@@ -154,6 +154,8 @@ pub struct CompletedFacts {
     pub channel: Option<String>,
     /// The model that answered, as its upstream knows it.
     pub upstream_model: Option<String>,
+    /// The cheaper model that was asked instead, because a limit left no more.
+    pub downgraded: Option<String>,
     /// The upstream's own id for the request.
     pub upstream_request_id: Option<String>,
     /// What it cost, in nano-USD; absent for a stream, whose end it is not, and for a model without a price.
@@ -194,6 +196,7 @@ impl From<&crate::answer::Facts> for CompletedFacts {
             attempts: facts.attempts,
             channel: facts.channel.clone(),
             upstream_model: facts.upstream_model.clone(),
+            downgraded: facts.downgraded.clone(),
             upstream_request_id: facts.upstream_request_id.clone(),
             spend_nano_usd: facts.spend,
             unpriced: facts.unpriced,

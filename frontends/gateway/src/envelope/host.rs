@@ -129,12 +129,21 @@ impl Host {
         let caller = self.caller(ask.key.as_ref())?;
         let (call, scanned) = self.facts(&ask)?;
         if let Some(scanned) = &scanned {
-            serve::refuse_unbounded(scanned, &caller).map_err(|rejection| rejection.error)?;
+            serve::refuse_unbounded(scanned, caller.has_strict_spend())
+                .map_err(|rejection| rejection.error)?;
         }
         let (now, inner) = (self.now(), &self.worker.inner);
         let (id, seed) = (call.id.clone(), ask.seed.unwrap_or_else(|| inner.seed()));
         match inner.engine.admit(call.clone(), &caller, now, seed) {
             Ok(admission) => {
+                let by_name = admission.has_strict_spend_by_name();
+                if let Some(scanned) = &scanned
+                    && let Err(rejection) = serve::refuse_unbounded(scanned, by_name)
+                {
+                    let code = rejection.error.kind().as_str();
+                    self.record(inner.engine.finish(admission, Some(code), now));
+                    return Err(rejection.error);
+                }
                 let deadline = admission.deadline();
                 self.step(id, OpenCall { admission, scanned, attempt: None, last: None, deadline })
             }
@@ -255,10 +264,11 @@ impl Host {
                 }
             },
             Next::Wait(until) => Step::Wait { until_ms: until.as_ms() },
-            Next::Refill(_) => {
+            // INVARIANT: this host isn't patient, and owns all of every limit.
+            Next::Queue(_) | Next::Refill(_) => {
                 return Err(Error::new(
                     ErrorKind::Internal,
-                    "this host has no escrow to refill; this is a defect",
+                    "this host has no escrow to refill and no line to wait in; this is a defect",
                 ));
             }
             Next::Done(failure) => return Ok(self.failed(id, open, failure)),

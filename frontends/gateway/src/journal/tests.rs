@@ -59,6 +59,7 @@ impl Process {
         let ask = Ask {
             call: &CallId::from("call"),
             tenant: &limits,
+            named: &[],
             channel: &[],
             model: "m",
             asked_as: "m",
@@ -68,6 +69,7 @@ impl Process {
             channel_estimate: amounts(bound),
             count_request: true,
             attempt: None,
+            turn: None,
         };
         let Reserve::Granted(grant) = ledger.try_reserve(&ask, now) else { panic!("it fits") };
         if let Some(used) = used {

@@ -143,3 +143,60 @@ async fn names_that_no_record_could_hold_are_refused_and_labels_are_cut() {
     let lengths: HashSet<usize> = call.tags.iter().chain(&call.customer).map(String::len).collect();
     assert_eq!(lengths, HashSet::from([LABEL_MAX, LABEL_MAX / 3 * 3]));
 }
+
+/// An upstream that takes the clock along while it works.
+struct Overnight(Arc<crate::ManualClock>, Timestamp);
+
+struct Said(Option<Bytes>);
+
+impl UpstreamBody for Said {
+    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
+        Poll::Ready(self.0.take().map(Ok))
+    }
+}
+
+#[async_trait]
+impl Upstream for Overnight {
+    async fn send(&self, _: UpstreamRequest) -> Result<UpstreamResponse, UpstreamFault> {
+        self.0.set(self.1);
+        let answer = br#"{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":30,"total_tokens":50}}"#;
+        Ok(UpstreamResponse {
+            status: 200,
+            is_event_stream: false,
+            retry_after_ms: None,
+            request_id: None,
+            body: Box::new(Said(Some(Bytes::from_static(answer)))),
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_ends_after_midnight_is_stored_for_the_day_in_which_it_was_reserved() {
+    let at = |text: &str| -> i64 { text.parse::<jiff::Timestamp>().unwrap().as_millisecond() };
+    // The day in Shanghai that ends at 16:00 UTC, and a month with it.
+    let (late, early) = (at("2026-11-30T15:59:59.900Z"), at("2026-11-30T16:00:00.100Z"));
+    let clock = Arc::new(crate::ManualClock::new(Timestamp::from_ms(late)));
+    let text = format!(
+        "version: 1\n\
+         quotas: {{time_zone: Asia/Shanghai}}\n\
+         channels: [{{name: c, provider: openai, credential: sk-upstream-0123456789, models: [m]}}]\n\
+         keys: [{{id: k, credential: {KEY}, limits: {{total_tokens: {{day: 1000, month: 1000}}}}}}]\n"
+    );
+    let config = Some(ConfigText { path: "test.yaml".to_owned(), text });
+    let variables: crate::load::Variables = Arc::new(|_| None);
+    let options = Options { config, variables, clock: clock.clone(), ..Options::default() };
+    let gateway = Gateway::open(options).await.unwrap();
+    let worker = gateway.worker_with(Arc::new(Overnight(Arc::clone(&clock), Timestamp::from_ms(early))));
+    for _ in 0..2 {
+        assert!(worker.call(inbound("m", false)).await.is_ok());
+    }
+    gateway.flush().await.unwrap();
+    let mut stored: Vec<_> = gateway.store().balances().await.unwrap();
+    stored.sort_by_key(|it| (it.window_start, it.window.to_string()));
+    let stored: Vec<_> =
+        stored.iter().map(|it| (it.window.to_string(), it.window_start.as_ms(), it.settled)).collect();
+    let (november, last, december) =
+        (at("2026-10-31T16:00:00Z"), at("2026-11-29T16:00:00Z"), at("2026-11-30T16:00:00Z"));
+    let want = [("month", november), ("day", last), ("day", december), ("month", december)];
+    assert_eq!(stored, want.map(|(window, start)| (window.to_owned(), start, 50)));
+}
