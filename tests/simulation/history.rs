@@ -231,7 +231,7 @@ impl History {
                 self.commit(node);
             }
             Next::Done(_) => self.end(node, at, Some("failed")),
-            Next::Refill(_) => panic!("this node owns everything"),
+            Next::Refill(_) | Next::Count(_) => panic!("this node owns everything, and counts nothing"),
         }
     }
 

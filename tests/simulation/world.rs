@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sluicegate::core::channel::{Auth, Endpoint, Timeouts, Transport, UnknownFields};
+use sluicegate::core::count::Counting;
 use sluicegate::core::engine::BoundCaller;
 use sluicegate::core::tenant::Source;
 use sluicegate::core::{
@@ -106,6 +107,8 @@ fn channel(at: u64, rng: &mut Rng) -> Channel {
             max_output: Some(500),
             extra_reasoning: None,
             lacks: Needs::default(),
+            counting: Counting::default(),
+            tokenizer: None,
         }],
         groups: Vec::new(),
         priority: (at % 2) as i32,

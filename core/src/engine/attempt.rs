@@ -10,6 +10,7 @@ use super::ceiling::{self, Ceiling, Sizes};
 use super::plan::limit_reason;
 use super::{ChannelRuntime, Engine, Runtime, candidate};
 use crate::channel::{Channel, ChannelModel, Endpoint, Timeouts};
+use crate::count::Tokenizer;
 use crate::decision::{CeilingReason, Reason};
 use crate::health::ChannelHealth;
 use crate::ids::ModelName;
@@ -76,6 +77,8 @@ pub(super) struct Open {
     pub(super) candidate: Candidate,
     pub(super) ceiling: Option<u64>,
     pub(super) sizes: Sizes,
+    /// The upstream has said what the input is.
+    pub(super) input_known: bool,
     pub(super) model: ModelName,
     pub(super) upstream_model: ModelName,
     pub(super) started_at: Timestamp,
@@ -112,6 +115,8 @@ impl Drop for Lease {
 pub(super) enum Fit<T> {
     Fits(T),
     Refill(SmallVec<[CellId; 4]>),
+    /// It may fit once its text is counted.
+    Count(Tokenizer),
     /// It is out, and the reasons are noted.
     Out,
 }
@@ -144,6 +149,7 @@ impl Engine {
                 None => Fit::Out,
             },
             Fit::Refill(cells) => Fit::Refill(cells),
+            Fit::Count(tokenizer) => Fit::Count(tokenizer),
             Fit::Out => Fit::Out,
         }
     }
@@ -184,6 +190,9 @@ impl Engine {
                 Answer::Refill(cells) => return Fit::Refill(cells),
                 Answer::Short(refusal) => refusal,
             };
+            if let Some(tokenizer) = ceiling::worth_counting(&runtime, admission, model, ceiling, &refusal) {
+                return Fit::Count(tokenizer);
+            }
             let lower = ceiling
                 .filter(|_| !lowered)
                 .and_then(|ceiling| ceiling::clamp(&runtime, admission, model, ceiling, &refusal));
@@ -234,6 +243,7 @@ impl Engine {
             candidate,
             ceiling: sent.map(|c| c.tokens),
             sizes,
+            input_known: false,
             model: group.clone(),
             upstream_model: upstream_model.clone(),
             started_at: now,
@@ -260,7 +270,8 @@ impl Engine {
 
 impl Admission {
     pub(super) fn sizes(&self, model: &ChannelModel, ceiling: Option<Ceiling>) -> Sizes {
-        ceiling::sizes(&self.call, model, ceiling.map(|c| c.tokens), self.caller.caller.price_ratio_ppm)
+        let ratio_ppm = self.caller.caller.price_ratio_ppm;
+        ceiling::sizes(&self.call, &self.counted, model, ceiling.map(|c| c.tokens), ratio_ppm)
     }
 
     fn ask<'a>(&'a self, sizes: &Sizes, channel: &'a [BoundLimit]) -> Ask<'a> {
