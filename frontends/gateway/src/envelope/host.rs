@@ -22,6 +22,7 @@ use crate::gateway::{Gateway, Options, Worker};
 use crate::load::ConfigText;
 use crate::running::class_of;
 use crate::serve::{self, prepare_attempt};
+use crate::tokenizer;
 
 /// A gateway and its runtime. Every method may be called from any thread.
 pub struct Host {
@@ -134,7 +135,10 @@ impl Host {
         let (now, inner) = (self.now(), &self.worker.inner);
         let (id, seed) = (call.id.clone(), ask.seed.unwrap_or_else(|| inner.seed()));
         match inner.engine.admit(call.clone(), &caller, now, seed) {
-            Ok(admission) => {
+            Ok(mut admission) => {
+                if tokenizer::AVAILABLE && scanned.is_some() {
+                    admission.can_count();
+                }
                 let deadline = admission.deadline();
                 self.step(id, OpenCall { admission, scanned, attempt: None, last: None, deadline })
             }
@@ -255,6 +259,12 @@ impl Host {
                 }
             },
             Next::Wait(until) => Step::Wait { until_ms: until.as_ms() },
+            Next::Count(with) => {
+                let counted =
+                    open.scanned.as_ref().and_then(|scanned| tokenizer::input_bound_now(scanned, with));
+                open.admission.counted(with, counted);
+                return self.step(id, open);
+            }
             Next::Refill(_) => {
                 return Err(Error::new(
                     ErrorKind::Internal,
@@ -445,6 +455,8 @@ fn given(id: CallId, facts: &CallFacts) -> Call {
     call.input_bound = facts.input_bound;
     call.input_estimate = facts.input_estimate.or(facts.input_bound).unwrap_or(0);
     call.max_output = facts.max_output;
+    call.min_output = facts.min_output;
+    call.extra_output = facts.extra_output;
     call.choices = facts.choices.unwrap_or(1).max(1);
     call.needs = facts.needs;
     call.tags = facts.tags.iter().cloned().collect();
