@@ -123,8 +123,8 @@ pub struct ReplayFacts {
     /// What tokenizers counted, where a limit made it worth the while.
     #[serde(skip_serializing_if = "is_default")]
     pub counted: Counted,
-    /// Whether the prompt cache may be written.
-    #[serde(skip_serializing_if = "is_default")]
+    /// Whether the prompt cache may be written; left out where it may not, as in most calls.
+    #[serde(default = "no_writes", skip_serializing_if = "is_no_writes")]
     pub cache_writes: CacheWrites,
     /// The estimate of input tokens.
     pub input_estimate: u64,
@@ -149,6 +149,14 @@ pub struct ReplayFacts {
     pub price_ratio_ppm: u32,
     /// Why it was decided so.
     pub explanation: Explanation,
+}
+
+fn no_writes() -> CacheWrites {
+    CacheWrites::None
+}
+
+fn is_no_writes(writes: &CacheWrites) -> bool {
+    *writes == CacheWrites::None
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

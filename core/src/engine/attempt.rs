@@ -6,9 +6,11 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::admission::Admission;
+use super::candidate::Ranked;
 use super::ceiling::{self, Ceiling, Sizes};
 use super::plan::limit_reason;
 use super::{ChannelRuntime, Engine, Runtime, candidate};
+use crate::call::Format;
 use crate::channel::{Channel, ChannelModel, Endpoint, Timeouts};
 use crate::count::Tokenizer;
 use crate::decision::{CeilingReason, Reason};
@@ -234,7 +236,7 @@ impl Engine {
         if !crossed.is_empty() {
             self.alert_crossed(&admission.caller, channel, limits, &crossed, now);
         }
-        let sent = admission.sent_ceiling(candidate, ceiling);
+        let sent = admission.sent_ceiling(at, ceiling);
         let group = admission.models.last().unwrap_or(&admission.call.model).clone();
         let upstream_model = candidate::upstream_name(model, &group);
         admission.open = Some(Open {
@@ -302,16 +304,28 @@ impl Admission {
         reasons.into_iter().for_each(|reason| self.explanation.push(reason));
     }
 
-    /// The ceiling that goes upstream, noted where it isn't the caller's own. Without a limit that needs one, what the
-    /// caller sent goes as it is.
-    pub(super) fn sent_ceiling(&mut self, candidate: Candidate, ceiling: Option<Ceiling>) -> Option<Ceiling> {
-        let channel = self.runtime.channels.get(candidate.channel as usize);
-        let needed = self.caller.bounds_output || channel.is_some_and(|channel| channel.bounds_output);
+    /// The ceiling that goes upstream, noted where it isn't the caller's own. Without a limit or a format that needs one, what
+    /// the caller sent goes as it is.
+    pub(super) fn sent_ceiling(&mut self, at: usize, ceiling: Option<Ceiling>) -> Option<Ceiling> {
+        let ranked = self.considered.ranked.get(at)?;
+        let channel = self.runtime.channels.get(ranked.candidate.channel as usize);
+        let needed = self.caller.bounds_output
+            || channel.is_some_and(|channel| channel.bounds_output)
+            || self.requires_ceiling(ranked);
         let sent = ceiling.filter(|c| needed || c.why == CeilingReason::Policy)?;
         if sent.why != CeilingReason::Caller {
             let asked = self.call.max_output;
             self.explanation.push(Reason::Ceiling { asked, sent: sent.tokens, why: sent.why });
         }
         Some(sent)
+    }
+
+    /// Whether the call is translated into a format that can't do without a ceiling.
+    fn requires_ceiling(&self, ranked: &Ranked) -> bool {
+        let endpoints =
+            self.runtime.snapshot.channels().get(ranked.candidate.channel as usize).map(|c| &c.endpoints);
+        let format =
+            endpoints.and_then(|endpoints| endpoints.get(ranked.endpoint as usize)).map(|e| e.format);
+        format == Some(Format::AnthropicMessages) && self.call.format != Format::AnthropicMessages
     }
 }

@@ -580,3 +580,22 @@ fn fifty_ordinary_chats_at_once_fit_a_usual_group() {
         assert_eq!((state.settled, state.reserved), (50 * 650, 0));
     }
 }
+
+#[test]
+fn a_format_that_needs_a_ceiling_gets_one_that_the_model_can_keep() {
+    for (from, to, named, ceiling) in [
+        (Format::OpenaiChat, Format::OpenaiChat, None, None),
+        (Format::OpenaiChat, Format::AnthropicMessages, None, Some(4_096)),
+        (Format::OpenaiChat, Format::AnthropicMessages, Some(300), Some(300)),
+        (Format::AnthropicMessages, Format::AnthropicMessages, Some(300), None),
+    ] {
+        let mut only = channel_with(|model| model.max_output = Some(4_096));
+        only.endpoints[0].format = to;
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let call = Call { format: from, ..call("m", named) };
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        assert_eq!(try_at(engine.next(&mut admission, NOW)).1, ceiling, "{from:?} {to:?} {named:?}");
+        engine.finish(admission, None, NOW);
+    }
+}

@@ -1,6 +1,7 @@
 //! Counts a prompt's tokens, where a strict limit has no room for its bytes. A vocabulary is unpacked when it is first needed.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use sluicegate_core::count::Tokenizer;
 use sluicegate_wire::Scanned;
@@ -13,16 +14,17 @@ pub(crate) const AVAILABLE: bool = cfg!(feature = "tokenizer");
 const INLINE_BYTES_MAX: u64 = 32 * 1024;
 /// And longer ones not at all: their bytes stand for them.
 // BOUND: what one caller can have counted.
-const BYTES_MAX: u64 = 8 * 1024 * 1024;
-// BOUND: so many are counted at a time; the others wait.
+const BYTES_MAX: u64 = 4 * 1024 * 1024;
+// BOUND: so many are counted at a time; the others wait for so long, then their bytes stand for them.
 static BESIDE: Semaphore = Semaphore::const_new(2);
+const WAIT: Duration = Duration::from_secs(2);
 
 /// The prompt's input bound by that tokenizer; `None` when it can't be counted.
 pub(crate) async fn input_bound(scanned: &Scanned, tokenizer: Tokenizer) -> Option<u64> {
     if is_loaded(tokenizer) && scanned.countable_bytes() <= INLINE_BYTES_MAX {
         return input_bound_now(scanned, tokenizer);
     }
-    let permit = BESIDE.acquire().await.ok()?;
+    let permit = tokio::time::timeout(WAIT, BESIDE.acquire()).await.ok()?.ok()?;
     let scanned = scanned.clone();
     let counted = tokio::task::spawn_blocking(move || {
         let _permit = permit;
@@ -65,7 +67,7 @@ fn counter(_: Tokenizer) -> Option<fn(&str) -> u64> {
 
 /// A long text is counted in pieces of so many bytes at most: what the library does with odd white space takes time that
 /// grows with the square of the length.
-const PIECE_BYTES_MAX: usize = 16 * 1024;
+const PIECE_BYTES_MAX: usize = 4 * 1024;
 /// A cut may make a token more, and may hide one.
 const PIECE_OVERHEAD: u64 = 2;
 
@@ -109,7 +111,7 @@ mod tests {
             assert!(pieces(text).all(|piece| (1..=PIECE_BYTES_MAX).contains(&piece.len())));
         }
         assert!(pieces(&words).skip(1).all(|piece| piece.starts_with(' ')));
-        assert_eq!(pieces(&words).count(), 7);
+        assert_eq!(pieces(&words).count(), 27);
     }
 
     /// Counts as OpenAI's own library gives them.
