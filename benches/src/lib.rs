@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use sluicegate_core::channel::{Auth, Endpoint, SecretRef, Timeouts, Transport, UnknownFields};
+use sluicegate_core::count::Counting;
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::ids::CallId;
 use sluicegate_core::journal::{AttemptFacts, Ending};
@@ -199,6 +200,8 @@ fn channel(at: u32) -> Channel {
             max_output: Some(16_384),
             extra_reasoning: None,
             lacks: Needs::default(),
+            counting: Counting::default(),
+            tokenizer: None,
         }],
         groups: Vec::new(),
         priority: 0,

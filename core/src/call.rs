@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::count::{CacheWrites, Media};
 use crate::ids::{CallId, ModelName};
 
 /// A wire format: what an endpoint speaks.
@@ -59,6 +60,12 @@ pub struct Call {
     /// in the call can't be bounded from its body (a stored conversation, a file id): the context window counts then.
     #[serde(default)]
     pub input_bound: Option<u64>,
+    /// The media among it: `input_bound` counts them by the worst formula, and a model's own may be less.
+    #[serde(default)]
+    pub media: Media,
+    /// Whether it asks for the prompt cache to be written.
+    #[serde(default)]
+    pub cache_writes: CacheWrites,
     /// A plausible count of input tokens, for limits that correct themselves.
     #[serde(default)]
     pub input_estimate: u64,
@@ -115,6 +122,8 @@ impl Call {
             model: model.into(),
             stream: false,
             input_bound: Some(0),
+            media: Media::default(),
+            cache_writes: CacheWrites::default(),
             input_estimate: 0,
             max_output: None,
             extra_output: 0,

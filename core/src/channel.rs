@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Format, Needs};
+use crate::count::{Counting, Tokenizer};
 use crate::ids::{ChannelId, ModelName, ProviderId};
 use crate::limit::Limit;
 use crate::price::Price;
@@ -187,6 +188,12 @@ pub struct ChannelModel {
     /// What it is known to lack.
     #[serde(default)]
     pub lacks: Needs,
+    /// By whose rules its input is counted.
+    #[serde(default)]
+    pub counting: Counting,
+    /// The tokenizer by which its text is counted, where that is certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<Tokenizer>,
 }
 
 /// How long to wait for an upstream, in milliseconds. Unset: the next outer default.

@@ -13,6 +13,7 @@
 
 pub mod call;
 pub mod channel;
+pub mod count;
 pub mod decision;
 pub mod engine;
 pub mod error;
@@ -32,6 +33,7 @@ pub mod usage;
 
 pub use call::{Call, Format, Needs};
 pub use channel::{Channel, ChannelModel, Secret, SecretRef};
+pub use count::{CacheWrites, Counted, Counting, ImageRule, ImageSize, Media, Tokenizer};
 pub use decision::{Denial, Exclusion, Explanation, OutcomeClass, Reason};
 pub use engine::{Admission, Attempt, Engine, Next, Outcome};
 pub use error::{Error, ErrorKind, Result, Retry};

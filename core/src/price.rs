@@ -55,6 +55,24 @@ pub struct PriceTier {
     pub output_reasoning: Option<PicoUsd>,
 }
 
+/// Which prices a call can reach beside those of plain input and output. What is certain not to happen needn't be reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Input may be written to the prompt cache.
+    pub cache_write: bool,
+    /// It may be written for an hour.
+    pub cache_write_1h: bool,
+    /// Audio may be heard or spoken.
+    pub audio: bool,
+}
+
+impl Reach {
+    /// Everything: nothing is known of the call.
+    pub const ALL: Reach = Reach { cache_write: true, cache_write_1h: true, audio: true };
+    /// Plain input and output, and input from the cache.
+    pub const PLAIN: Reach = Reach { cache_write: false, cache_write_1h: false, audio: false };
+}
+
 impl Price {
     /// Whether input and output both have a known price. An unpriced model is admitted, counted in tokens and marked.
     pub fn is_known(&self) -> bool {
@@ -64,8 +82,13 @@ impl Price {
     /// The cost of `usage`, times `ratio_ppm` ([`RATIO_ONE_PPM`] is 1), rounded once. Unknown prices count as nothing:
     /// ask [`Price::is_known`] first.
     pub fn cost(&self, usage: &Usage, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
+        scale(self.pico(usage), ratio_ppm, rounding)
+    }
+
+    /// What `usage` costs in pico-USD.
+    fn pico(&self, usage: &Usage) -> i128 {
         let rates = self.rates(usage.input_tokens());
-        let pico = [
+        [
             (usage.input_uncached, rates.input),
             (usage.cache_read, rates.cache_read),
             (usage.cache_write, rates.cache_write),
@@ -78,28 +101,40 @@ impl Price {
         .iter()
         .fold(i128::from(self.per_request_nano_usd) * 1000, |sum, (tokens, rate)| {
             sum.saturating_add(i128::from(*tokens).saturating_mul(i128::from(*rate)))
-        });
-        scale(pico, ratio_ppm, rounding)
+        })
     }
 
-    /// The most that `input_tokens` of input and `output_tokens` of output can cost, whatever bucket the upstream puts
-    /// them in and whatever tier they reach. Rounded up.
-    pub fn bound(&self, input_tokens: u64, output_tokens: u64, ratio_ppm: u32) -> NanoUsd {
+    /// The most that `input_tokens` of input and `output_tokens` of output can cost, whatever bucket within `reach` the
+    /// upstream puts them in and whatever tier they reach. Rounded up.
+    pub fn bound(&self, input_tokens: u64, output_tokens: u64, reach: Reach, ratio_ppm: u32) -> NanoUsd {
         // A tier may be cheaper than the base: the bound is the dearest of all rates that this many tokens can reach.
         let reachable =
             self.tiers.iter().map(|tier| tier.above_input_tokens).filter(|above| input_tokens > *above);
         let (mut dearest_in, mut dearest_out) = (0, 0);
         for prompt in std::iter::once(0).chain(reachable.map(|above| above.saturating_add(1))) {
             let r = self.rates(prompt);
-            dearest_in = [r.input, r.cache_read, r.cache_write, r.cache_write_1h, r.audio_in]
-                .into_iter()
-                .fold(dearest_in, PicoUsd::max);
-            dearest_out =
-                [r.output, r.output_reasoning, r.audio_out].into_iter().fold(dearest_out, PicoUsd::max);
+            dearest_in = dearest_in.max(r.dearest_in(reach));
+            dearest_out = dearest_out.max(r.dearest_out(reach));
         }
         let pico = (i128::from(self.per_request_nano_usd) * 1000)
             .saturating_add(i128::from(input_tokens).saturating_mul(i128::from(dearest_in)))
             .saturating_add(i128::from(output_tokens).saturating_mul(i128::from(dearest_out)));
+        scale(pico, ratio_ppm, Rounding::Up)
+    }
+
+    /// The most that a call can cost whose input is known to be that of `usage`, to the bucket, and whose output is at most
+    /// `output_tokens`. Rounded up.
+    pub fn bound_of_known_input(
+        &self,
+        usage: &Usage,
+        output_tokens: u64,
+        reach: Reach,
+        ratio_ppm: u32,
+    ) -> NanoUsd {
+        let output = self.rates(usage.input_tokens()).dearest_out(reach);
+        let input = Usage { output_visible: 0, output_reasoning: 0, audio_out: 0, ..*usage };
+        let pico =
+            self.pico(&input).saturating_add(i128::from(output_tokens).saturating_mul(i128::from(output)));
         scale(pico, ratio_ppm, Rounding::Up)
     }
 
@@ -133,6 +168,26 @@ struct Rates {
     output_reasoning: PicoUsd,
     audio_in: PicoUsd,
     audio_out: PicoUsd,
+}
+
+impl Rates {
+    fn dearest_in(&self, reach: Reach) -> PicoUsd {
+        [
+            (true, self.input),
+            (true, self.cache_read),
+            (reach.cache_write, self.cache_write),
+            (reach.cache_write_1h, self.cache_write_1h),
+            (reach.audio, self.audio_in),
+        ]
+        .into_iter()
+        .filter(|(reached, _)| *reached)
+        .fold(0, |dearest, (_, rate)| dearest.max(rate))
+    }
+
+    fn dearest_out(&self, reach: Reach) -> PicoUsd {
+        let text = self.output.max(self.output_reasoning);
+        if reach.audio { text.max(self.audio_out) } else { text }
+    }
 }
 
 fn scale(pico: i128, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
@@ -184,7 +239,38 @@ mod tests {
     fn the_bound_covers_the_dearest_bucket_and_tier() {
         let mut p = price();
         p.cache_write_1h = Some(9_000_000);
-        assert_eq!(p.bound(10, 10, RATIO_ONE_PPM), 110_000);
-        assert_eq!(p.bound(10, 10, RATIO_ONE_PPM / 3), 36_667);
+        assert_eq!(p.bound(10, 10, Reach::ALL, RATIO_ONE_PPM), 110_000);
+        assert_eq!(p.bound(10, 10, Reach::ALL, RATIO_ONE_PPM / 3), 36_667);
+    }
+
+    #[test]
+    fn what_a_call_cannot_reach_is_not_bounded() {
+        let p = Price {
+            cache_write: Some(1_250_000),
+            cache_write_1h: Some(2_000_000),
+            audio_in: Some(40_000_000),
+            audio_out: Some(80_000_000),
+            per_request_nano_usd: 7,
+            ..price()
+        };
+        let short = Reach { cache_write: true, ..Reach::PLAIN };
+        let long = Reach { cache_write_1h: true, ..short };
+        for (reach, input, output, nano) in [
+            (Reach::PLAIN, 1_000, 0, 1_000_007),
+            (short, 1_000, 0, 1_250_007),
+            (long, 1_000, 0, 2_000_007),
+            (Reach { audio: true, ..Reach::PLAIN }, 1_000, 0, 40_000_007),
+            (Reach::PLAIN, 0, 1_000, 2_000_007),
+            (Reach { audio: true, ..Reach::PLAIN }, 0, 1_000, 80_000_007),
+            // A prompt that may reach the long tier is bounded by it.
+            (Reach::PLAIN, 200_001, 0, 400_002_007),
+            (Reach::PLAIN, 0, 0, 7),
+        ] {
+            assert_eq!(p.bound(input, output, reach, RATIO_ONE_PPM), nano, "{reach:?} {input} {output}");
+        }
+        let usage = Usage { input_uncached: 100, cache_read: 900, output_visible: 3, ..Usage::default() };
+        let known = p.bound_of_known_input(&usage, 1_000, Reach::PLAIN, RATIO_ONE_PPM);
+        assert_eq!(known, 7 + 100_000 + 90_000 + 2_000_000);
+        assert!(known <= p.bound(1_000, 1_000, Reach::PLAIN, RATIO_ONE_PPM));
     }
 }

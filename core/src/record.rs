@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::call::{Format, Needs};
+use crate::count::{CacheWrites, Counted, Media};
 use crate::decision::{Explanation, OutcomeClass};
 use crate::ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, UserId};
 use crate::money::NanoUsd;
@@ -165,6 +166,15 @@ pub struct ReplayFacts {
     /// The bound on input tokens; `None` when it couldn't be bounded from the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_bound: Option<u64>,
+    /// The media that it counts by the worst formula.
+    #[serde(skip_serializing_if = "is_default")]
+    pub media: Media,
+    /// What tokenizers counted, where a limit made it worth the while.
+    #[serde(skip_serializing_if = "is_default")]
+    pub counted: Counted,
+    /// Whether the prompt cache may be written; left out where it may not, as in most calls.
+    #[serde(default = "no_writes", skip_serializing_if = "is_no_writes")]
+    pub cache_writes: CacheWrites,
     /// The estimate of input tokens.
     pub input_estimate: u64,
     /// The ceiling that the caller named.
@@ -188,6 +198,14 @@ pub struct ReplayFacts {
     pub price_ratio_ppm: u32,
     /// Why it was decided so.
     pub explanation: Explanation,
+}
+
+fn no_writes() -> CacheWrites {
+    CacheWrites::None
+}
+
+fn is_no_writes(writes: &CacheWrites) -> bool {
+    *writes == CacheWrites::None
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

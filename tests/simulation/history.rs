@@ -10,6 +10,7 @@ use sluicegate::core::engine::{Admission, Attempt, BoundCaller, Next};
 use sluicegate::core::journal::{Ending, Fate, JournalId, amendment_id, record_of};
 use sluicegate::core::ledger::{Amounts, Held, ReservationId};
 use sluicegate::core::ports::RecordStore as _;
+use sluicegate::core::price::Reach;
 use sluicegate::core::{
     Call, Clock, Engine, Format, Outcome, OutcomeClass, RecordEntry, Scope, ScopeKind, Timestamp, Usage,
     UsageRecord, UsageSource,
@@ -301,7 +302,9 @@ impl History {
                 self.commit(node);
             }
             Next::Done(_) => self.end(node, at, Some("failed")),
-            Next::Queue(_) | Next::Refill(_) => panic!("this node owns everything"),
+            Next::Queue(_) | Next::Refill(_) | Next::Count(_) => {
+                panic!("this node owns everything, waits for nobody and counts nothing")
+            }
         }
     }
 
@@ -392,7 +395,7 @@ impl History {
         let amounts = |ratio| Amounts {
             input_tokens: input as i64,
             output_tokens: output as i64,
-            spend: price.bound(input, output, ratio),
+            spend: price.bound(input, output, Reach::ALL, ratio),
         };
         let (tenant, channel) = (amounts(self.world.ratio(*tenant)), amounts(1_000_000));
         let done = node.engine.ledger().shrink(tried.reservation, tenant, channel, self.clock.now());

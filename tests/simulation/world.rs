@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use sluicegate::core::channel::{Auth, Endpoint, Timeouts, Transport, UnknownFields};
+use sluicegate::core::count::Counting;
 use sluicegate::core::engine::BoundCaller;
 use sluicegate::core::ledger::BoundLimit;
 use sluicegate::core::tenant::Source;
@@ -148,6 +149,8 @@ fn channel(at: u64, rng: &mut Rng) -> Channel {
             max_output: Some(500),
             extra_reasoning: None,
             lacks: Needs::default(),
+            counting: Counting::default(),
+            tokenizer: None,
         }],
         groups: Vec::new(),
         priority: (at % 2) as i32,

@@ -7,6 +7,7 @@ README.md says what the columns mean. The result has no quotes, so that a reader
 """
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -35,6 +36,8 @@ PRICES = {
 }
 # Providers whose reasoning comes on top of the output ceiling.
 EXTRA_REASONING = {"xai", "perplexity", "gemini"}
+# Models of theirs that reason although the wide table doesn't say so.
+REASONS = re.compile(r"grok-(3-mini|4|code)(?!.*non-reasoning)|gemini-(2\.5|[3-9])(?!.*(tts|live))|deep-research")
 BASES = {"ollama": "http://localhost:11434/v1", "ollama-cloud": "https://ollama.com/v1"}
 PROVIDER_COLUMNS = ["id", "name", "wire", "base_url", "anthropic_base_url", "key_variable", "auth", "serves", "newapi_types",
                     "aliases", "prices"]
@@ -119,7 +122,8 @@ def price(row):
     if row["src"].startswith("models.dev") and row["mode"] == "chat" and capabilities != {""}:
         known = [("tools", "tools"), ("vision", "images"), ("audio_in", "audio")]
         out["lacks"] = "|".join(need for capability, need in known if capability not in capabilities)
-    if row["provider"] in EXTRA_REASONING and "reasoning" in capabilities:
+    reasons = "reasoning" in capabilities or (row["mode"] == "chat" and REASONS.match(row["upstream_model"]))
+    if row["provider"] in EXTRA_REASONING and reasons:
         out["extra_reasoning"] = out["max_output"] or out["context_window"]
     return out
 

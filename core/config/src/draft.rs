@@ -9,6 +9,7 @@ use sluicegate_core::ids::{ChannelId, ProviderId};
 use sluicegate_core::tenant::Source;
 
 use crate::catalogue::{ModelFacts, Provider, model_facts, model_facts_by_name, provider_of_host};
+use crate::counting::{counting_of, unknown_reasoning};
 use crate::diagnostic::Severity;
 use crate::endpoint::{BaseStyle, check_url, endpoints, host_of, is_home};
 use crate::reader::{Item, Load};
@@ -266,17 +267,28 @@ pub(crate) fn header(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel
     }
 }
 
-/// Makes a model of a channel, with what the catalogue knows of it.
-pub(crate) fn model(group: &str, upstream: &str, facts: Option<&ModelFacts>) -> ChannelModel {
+/// Makes a model of a channel, whose endpoints are known by now, with what the catalogue knows of it.
+pub(crate) fn model(
+    channel: &Channel,
+    group: &str,
+    upstream: &str,
+    facts: Option<&ModelFacts>,
+) -> ChannelModel {
     let facts = facts.cloned();
+    let (counting, tokenizer) = counting_of(channel, upstream);
     ChannelModel {
         group: group.into(),
         upstream: upstream.into(),
         price: facts.as_ref().map(|facts| facts.price.clone()).unwrap_or_default(),
         context_window: facts.as_ref().and_then(|facts| facts.context_window),
         max_output: facts.as_ref().and_then(|facts| facts.max_output),
-        extra_reasoning: facts.as_ref().and_then(|facts| facts.extra_reasoning),
+        extra_reasoning: match &facts {
+            Some(facts) => facts.extra_reasoning,
+            None => unknown_reasoning(channel, upstream),
+        },
         lacks: facts.map(|facts| facts.lacks).unwrap_or_default(),
+        counting,
+        tokenizer,
     }
 }
 

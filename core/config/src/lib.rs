@@ -16,6 +16,7 @@
 //! ```
 
 mod catalogue;
+mod counting;
 mod database;
 mod diagnostic;
 mod draft;

@@ -319,7 +319,8 @@ fn models(
         }
         let upstream = mapped(load, fields, &mapping, &group);
         let facts = draft::facts_of(channel, provider, &upstream);
-        channel.models.push(draft::model(&group, &upstream, facts.as_ref()));
+        let model = draft::model(channel, &group, &upstream, facts.as_ref());
+        channel.models.push(model);
     }
 }
 

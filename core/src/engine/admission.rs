@@ -12,6 +12,7 @@ use super::named::Named;
 use super::plan::{Last, Waiting};
 use super::{BoundCaller, Engine, Runtime, has_strict_spend};
 use crate::call::Call;
+use crate::count::{Counted, Tokenizer};
 use crate::decision::{Denial, Explanation, Reason};
 use crate::ids::{ChannelId, ModelName};
 use crate::record::AttemptRecord;
@@ -26,6 +27,9 @@ const MAX_NAMES: usize = 32;
 pub struct Admission {
     pub(super) runtime: Arc<Runtime>,
     pub(super) call: Call,
+    /// The host can count tokens.
+    pub(super) can_count: bool,
+    pub(super) counted: Counted,
     pub(super) caller: Arc<BoundCaller>,
     /// The limits of the end customer and the tags that the call names.
     pub(super) named: Named,
@@ -125,6 +129,8 @@ impl Admission {
         Self {
             runtime,
             call,
+            can_count: false,
+            counted: Counted::default(),
             caller,
             named: Named::default(),
             explanation: Explanation::default(),
@@ -157,6 +163,18 @@ impl Admission {
     /// The call.
     pub fn call(&self) -> &Call {
         &self.call
+    }
+
+    /// The host can count tokens: where a strict limit is too small for the bound by bytes and may do for the tokens,
+    /// [`Engine::next`] says [`Next::Count`](super::Next::Count) before it refuses the call or lowers its ceiling.
+    pub fn can_count(&mut self) {
+        self.can_count = true;
+    }
+
+    /// What the host counted: no more input tokens than `input_bound` by this tokenizer, media by the worst formula. `None`
+    /// if it couldn't count: the bound by bytes stands, and it isn't asked again.
+    pub fn counted(&mut self, tokenizer: Tokenizer, input_bound: Option<u64>) {
+        self.counted.set(tokenizer, input_bound.unwrap_or(u64::MAX));
     }
 
     /// Who calls.

@@ -6,10 +6,13 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::admission::Admission;
+use super::candidate::Ranked;
 use super::ceiling::{self, Ceiling, Sizes};
 use super::plan::limit_reason;
 use super::{ChannelRuntime, Engine, Runtime, candidate};
+use crate::call::Format;
 use crate::channel::{Channel, ChannelModel, Endpoint, Timeouts};
+use crate::count::Tokenizer;
 use crate::decision::{CeilingReason, Reason};
 use crate::health::ChannelHealth;
 use crate::ids::{ChannelId, GroupId, KeyId, ModelName, UserId};
@@ -79,6 +82,8 @@ pub(super) struct Open {
     pub(super) candidate: Candidate,
     pub(super) ceiling: Option<u64>,
     pub(super) sizes: Sizes,
+    /// The upstream has said what the input is.
+    pub(super) input_known: bool,
     pub(super) model: ModelName,
     pub(super) upstream_model: ModelName,
     pub(super) started_at: Timestamp,
@@ -115,6 +120,8 @@ impl Drop for Lease {
 pub(super) enum Fit<T> {
     Fits(T),
     Refill(SmallVec<[CellId; 4]>),
+    /// It may fit once its text is counted.
+    Count(Tokenizer),
     /// It is out, and the reasons are noted.
     Out,
 }
@@ -157,6 +164,7 @@ impl Engine {
                 None => Fit::Out,
             },
             Fit::Refill(cells) => Fit::Refill(cells),
+            Fit::Count(tokenizer) => Fit::Count(tokenizer),
             Fit::Out => Fit::Out,
         }
     }
@@ -174,10 +182,10 @@ impl Engine {
         let candidate = admission.considered.ranked.get(at).map(|r| r.candidate);
         let found = candidate.and_then(|c| {
             let (declared, model) = runtime.snapshot.resolve(c)?;
-            Some((c, declared, model, runtime.channels.get(c.channel as usize)?))
+            Some((declared, model, runtime.channels.get(c.channel as usize)?))
         });
         // INVARIANT: candidates come from this snapshot.
-        let Some((candidate, declared, model, channel)) = found else {
+        let Some((declared, model, channel)) = found else {
             admission.take_out(at);
             return Fit::Out;
         };
@@ -191,7 +199,7 @@ impl Engine {
                 channel: &declared.id,
                 model,
                 upstream_model: &upstream_model,
-                ceiling: admission.would_send(candidate, ceiling).map(|sent| sent.tokens),
+                ceiling: admission.would_send(at, ceiling).map(|sent| sent.tokens),
             };
             let ask = admission.ask(&sizes, &channel.limits, Some(target));
             let said = answer(&mut self.ledger.lock(), &ask);
@@ -205,6 +213,9 @@ impl Engine {
                 Answer::Refill(cells) => return Fit::Refill(cells),
                 Answer::Short(refusal) => refusal,
             };
+            if let Some(tokenizer) = ceiling::worth_counting(&runtime, admission, model, ceiling, &refusal) {
+                return Fit::Count(tokenizer);
+            }
             let lower = ceiling
                 .filter(|_| !lowered)
                 .and_then(|ceiling| ceiling::clamp(&runtime, admission, model, ceiling, &refusal));
@@ -246,7 +257,7 @@ impl Engine {
         if !crossed.is_empty() {
             self.alert_crossed(admission, channel, &crossed, now);
         }
-        let sent = admission.sent_ceiling(candidate, ceiling);
+        let sent = admission.sent_ceiling(at, ceiling);
         let group = admission.group().clone();
         admission.open = Some(Open {
             lease,
@@ -254,6 +265,7 @@ impl Engine {
             candidate,
             ceiling: sent.map(|c| c.tokens),
             sizes,
+            input_known: false,
             model: group.clone(),
             upstream_model: upstream_model.clone(),
             started_at: now,
@@ -281,7 +293,8 @@ impl Engine {
 
 impl Admission {
     pub(super) fn sizes(&self, model: &ChannelModel, ceiling: Option<Ceiling>) -> Sizes {
-        ceiling::sizes(&self.call, model, ceiling.map(|c| c.tokens), self.caller.caller.price_ratio_ppm)
+        let ratio_ppm = self.caller.caller.price_ratio_ppm;
+        ceiling::sizes(&self.call, &self.counted, model, ceiling.map(|c| c.tokens), ratio_ppm)
     }
 
     /// The model group that is tried.
@@ -349,10 +362,10 @@ impl Admission {
         reasons.into_iter().for_each(|reason| self.explanation.push(reason));
     }
 
-    /// The ceiling that goes upstream, noted where it isn't the caller's own. Without a limit that needs one, what the
-    /// caller sent goes as it is.
-    pub(super) fn sent_ceiling(&mut self, candidate: Candidate, ceiling: Option<Ceiling>) -> Option<Ceiling> {
-        let sent = self.would_send(candidate, ceiling)?;
+    /// The ceiling that goes upstream, noted where it isn't the caller's own. Without a limit or a format that needs one, what
+    /// the caller sent goes as it is.
+    pub(super) fn sent_ceiling(&mut self, at: usize, ceiling: Option<Ceiling>) -> Option<Ceiling> {
+        let sent = self.would_send(at, ceiling)?;
         if sent.why != CeilingReason::Caller {
             let asked = self.call.max_output;
             self.explanation.push(Reason::Ceiling { asked, sent: sent.tokens, why: sent.why });
@@ -360,11 +373,22 @@ impl Admission {
         Some(sent)
     }
 
-    fn would_send(&self, candidate: Candidate, ceiling: Option<Ceiling>) -> Option<Ceiling> {
-        let channel = self.runtime.channels.get(candidate.channel as usize);
+    fn would_send(&self, at: usize, ceiling: Option<Ceiling>) -> Option<Ceiling> {
+        let ranked = self.considered.ranked.get(at)?;
+        let channel = self.runtime.channels.get(ranked.candidate.channel as usize);
         let needed = self.caller.bounds_output
             || self.named.bounds_output
-            || channel.is_some_and(|channel| channel.bounds_output);
+            || channel.is_some_and(|channel| channel.bounds_output)
+            || self.requires_ceiling(ranked);
         ceiling.filter(|c| needed || c.why == CeilingReason::Policy)
+    }
+
+    /// Whether the call is translated into a format that can't do without a ceiling.
+    fn requires_ceiling(&self, ranked: &Ranked) -> bool {
+        let endpoints =
+            self.runtime.snapshot.channels().get(ranked.candidate.channel as usize).map(|c| &c.endpoints);
+        let format =
+            endpoints.and_then(|endpoints| endpoints.get(ranked.endpoint as usize)).map(|e| e.format);
+        format == Some(Format::AnthropicMessages) && self.call.format != Format::AnthropicMessages
     }
 }

@@ -4,10 +4,12 @@ use super::Runtime;
 use super::admission::Admission;
 use crate::call::{Call, Format};
 use crate::channel::ChannelModel;
+use crate::count::{CacheWrites, Counted, Counting, Tokenizer};
 use crate::decision::CeilingReason;
 use crate::ledger::{Amounts, Refusal};
-use crate::limit::WhenShort;
-use crate::price::RATIO_ONE_PPM;
+use crate::limit::{Metric, Mode, WhenShort};
+use crate::price::{RATIO_ONE_PPM, Reach};
+use crate::usage::Usage;
 
 /// Nothing is known of the prompt's size and nothing of the model: the largest window on the market in 2026 is 1–2 M.
 const UNKNOWN_WINDOW: u64 = 2_097_152;
@@ -37,15 +39,25 @@ pub(super) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelM
     if let Some(max) = model.max_output.filter(|max| *max < tokens) {
         (tokens, why) = (max, if why == CeilingReason::Default { why } else { CeilingReason::ModelMax });
     }
-    if let Some(max) = admission.advice.max_output.filter(|max| *max < tokens) {
+    // A script lowers, but not below what the caller's thinking needs: no upstream would take the call.
+    if let Some(max) =
+        admission.advice.max_output.map(|max| max.max(call.min_output)).filter(|max| *max < tokens)
+    {
         (tokens, why) = (max, CeilingReason::Policy);
     }
     Some(Ceiling { tokens, why })
 }
 
-/// No more input than this can be billed.
-pub(super) fn input_bound(call: &Call, model: &ChannelModel) -> u64 {
-    match (call.input_bound, model.context_window) {
+/// No more input than this can be billed: by bytes, or by a tokenizer where the host has counted; media by the formula of
+/// whoever serves the model.
+pub(super) fn input_bound(call: &Call, counted: &Counted, model: &ChannelModel) -> u64 {
+    let bound = call.input_bound.map(|by_bytes| {
+        let counted = model.tokenizer.and_then(|tokenizer| counted.by(tokenizer));
+        let bound = counted.map_or(by_bytes, |counted| counted.min(by_bytes));
+        let worst = call.media.tokens(Counting::Anybody);
+        bound.saturating_sub(worst.saturating_sub(call.media.tokens(model.counting)))
+    });
+    match (bound, model.context_window) {
         (Some(bound), Some(window)) => bound.min(window),
         (Some(bound), None) => bound,
         (None, Some(window)) => window,
@@ -58,6 +70,29 @@ fn beyond_ceiling(call: &Call, model: &ChannelModel) -> u64 {
     call.extra_output.saturating_add(model.extra_reasoning.unwrap_or(0))
 }
 
+/// Output tokens of each choice that may be billed with this ceiling. Reasoning, too, must fit the context window.
+fn output_bound(call: &Call, model: &ChannelModel, ceiling: u64) -> u64 {
+    let produced = ceiling.saturating_add(model.extra_reasoning.unwrap_or(0));
+    let produced = match model.extra_reasoning.and(model.context_window) {
+        Some(window) => produced.min(window.max(ceiling)),
+        None => produced,
+    };
+    produced.saturating_add(call.extra_output)
+}
+
+/// Which prices the call can reach. Only Anthropic's own endpoint leaves the cache alone unless it is asked; others write it
+/// as they please.
+fn reach(call: &Call, model: &ChannelModel) -> Reach {
+    let known = call.input_bound.is_some();
+    let writes =
+        if known && model.counting == Counting::Anthropic { call.cache_writes } else { CacheWrites::Long };
+    Reach {
+        cache_write: writes != CacheWrites::None,
+        cache_write_1h: writes == CacheWrites::Long,
+        audio: call.needs.audio || !known,
+    }
+}
+
 /// Everything that one attempt reserves.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sizes {
@@ -68,19 +103,24 @@ pub(super) struct Sizes {
 }
 
 /// What an attempt at `model` with this ceiling uses at most, and plausibly.
-pub(super) fn sizes(call: &Call, model: &ChannelModel, ceiling: Option<u64>, ratio_ppm: u32) -> Sizes {
+pub(super) fn sizes(
+    call: &Call,
+    counted: &Counted,
+    model: &ChannelModel,
+    ceiling: Option<u64>,
+    ratio_ppm: u32,
+) -> Sizes {
     let choices = u64::from(call.choices.max(1));
-    let input = input_bound(call, model);
+    let input = input_bound(call, counted, model);
     let visible = ceiling.unwrap_or(0);
-    let output = visible.saturating_add(beyond_ceiling(call, model)).saturating_mul(choices);
+    // Without a ceiling it is a format without output.
+    let output = ceiling.map_or(0, |ceiling| output_bound(call, model, ceiling)).saturating_mul(choices);
+    let reach = reach(call, model);
     // A plausible answer: what was asked for, but rarely more than a thousand tokens.
     let likely_input = call.input_estimate.min(input);
     let likely_output = visible.min(1_024).saturating_mul(choices);
-    let amounts = |input: u64, output: u64, ratio_ppm: u32| Amounts {
-        input_tokens: i64::try_from(input).unwrap_or(i64::MAX),
-        output_tokens: i64::try_from(output).unwrap_or(i64::MAX),
-        spend: model.price.bound(input, output, ratio_ppm),
-    };
+    let amounts =
+        |input, output, ratio_ppm| amounts(input, output, model.price.bound(input, output, reach, ratio_ppm));
     let (bound, estimate) =
         (amounts(input, output, ratio_ppm), amounts(likely_input, likely_output, ratio_ppm));
     if ratio_ppm == RATIO_ONE_PPM {
@@ -94,6 +134,71 @@ pub(super) fn sizes(call: &Call, model: &ChannelModel, ceiling: Option<u64>, rat
     }
 }
 
+fn amounts(input: u64, output: u64, spend: i64) -> Amounts {
+    Amounts {
+        input_tokens: i64::try_from(input).unwrap_or(i64::MAX),
+        output_tokens: i64::try_from(output).unwrap_or(i64::MAX),
+        spend,
+    }
+}
+
+/// What an attempt at `model` uses at most now that its input is known to the bucket: at this price ratio, and at list
+/// price.
+pub(super) fn of_known_input(
+    call: &Call,
+    model: &ChannelModel,
+    input: &Usage,
+    output: i64,
+    ratio_ppm: u32,
+) -> (Amounts, Amounts) {
+    let (reach, output) = (reach(call, model), u64::try_from(output).unwrap_or(0));
+    let at = |ratio_ppm| {
+        let spend = model.price.bound_of_known_input(input, output, reach, ratio_ppm);
+        amounts(input.input_tokens(), output, spend)
+    };
+    let tenant = at(ratio_ppm);
+    (tenant, if ratio_ppm == RATIO_ONE_PPM { tenant } else { at(RATIO_ONE_PPM) })
+}
+
+/// The tokenizer with which to count the call's text before a limit refuses or clamps it; `None` when the host can't, when
+/// it has, or when the limit would stay too small for half of what is plausible.
+pub(super) fn worth_counting(
+    runtime: &Runtime,
+    admission: &Admission,
+    model: &ChannelModel,
+    ceiling: Option<Ceiling>,
+    refusal: &Refusal,
+) -> Option<Tokenizer> {
+    let tokenizer =
+        model.tokenizer.filter(|it| admission.can_count && admission.counted.by(*it).is_none())?;
+    let (call, limit) = (&admission.call, &refusal.state.limit);
+    // Other modes reserve what is plausible: the bound isn't what is short.
+    let by_input = matches!(limit.metric, Metric::InputTokens | Metric::TotalTokens | Metric::Spend);
+    if call.input_bound.is_none() || limit.mode != Mode::Strict || !by_input {
+        return None;
+    }
+    let lowered = ceiling.filter(|_| may_lower(call, refusal)).map(|ceiling| least(runtime, call, ceiling));
+    let tokens = lowered.or(ceiling.map(|ceiling| ceiling.tokens)).unwrap_or(0);
+    let ratio = if refusal.of_channel { RATIO_ONE_PPM } else { admission.caller.caller.price_ratio_ppm };
+    let input = input_bound(call, &admission.counted, model).min(call.input_estimate / 2);
+    let output = output_bound(call, model, tokens).saturating_mul(u64::from(call.choices.max(1)));
+    let spend = model.price.bound(input, output, reach(call, model), ratio);
+    let needed = amounts(input, output, spend).of(limit.metric);
+    (needed <= refusal.state.remaining()).then_some(tokenizer)
+}
+
+/// Whether the limit that is short lets the ceiling be lowered.
+fn may_lower(call: &Call, refusal: &Refusal) -> bool {
+    let usual = if call.max_output.is_none() { WhenShort::Clamp } else { WhenShort::Deny };
+    let when_short = refusal.state.limit.when_short.unwrap_or(usual);
+    when_short == WhenShort::Clamp && !refusal.denies && !refusal.downgrades && !refusal.of_channel
+}
+
+/// The least ceiling that makes sense.
+fn least(runtime: &Runtime, call: &Call, ceiling: Ceiling) -> u64 {
+    runtime.snapshot.declared.quota.min_output.max(call.min_output).min(ceiling.tokens)
+}
+
 /// A lower ceiling with which a refused attempt may pass: at most a quarter of what is left, never below the least
 /// that makes sense. `None` when the limit says to refuse, or when less output wouldn't help.
 pub(super) fn clamp(
@@ -104,20 +209,14 @@ pub(super) fn clamp(
     refusal: &Refusal,
 ) -> Option<Ceiling> {
     let call = &admission.call;
-    let when_short = refusal.state.limit.when_short.unwrap_or(if call.max_output.is_none() {
-        WhenShort::Clamp
-    } else {
-        WhenShort::Deny
-    });
-    if when_short != WhenShort::Clamp || refusal.denies || refusal.downgrades || refusal.of_channel {
+    if !may_lower(call, refusal) {
         return None;
     }
     let choices = u64::from(call.choices.max(1));
     let by_tokens = u64::try_from(refusal.output_left.max(0)).unwrap_or(0);
     let left = by_tokens.min(affordable_output(admission, model, refusal.spend_left)) / choices;
     let left = left.saturating_sub(beyond_ceiling(call, model));
-    let least = runtime.snapshot.declared.quota.min_output.max(call.min_output).min(ceiling.tokens);
-    let tokens = (left / 4).max(least).min(ceiling.tokens);
+    let tokens = (left / 4).max(least(runtime, call, ceiling)).min(ceiling.tokens);
     (tokens <= left && tokens < ceiling.tokens).then_some(Ceiling { tokens, why: CeilingReason::Clamped })
 }
 
@@ -127,9 +226,9 @@ fn affordable_output(admission: &Admission, model: &ChannelModel, spend_left: i6
     if spend_left == i64::MAX {
         return u64::MAX;
     }
-    let input = input_bound(&admission.call, model);
-    let fits =
-        |output: u64| model.price.bound(input, output, admission.caller.caller.price_ratio_ppm) <= spend_left;
+    let input = input_bound(&admission.call, &admission.counted, model);
+    let (reach, ratio_ppm) = (reach(&admission.call, model), admission.caller.caller.price_ratio_ppm);
+    let fits = |output: u64| model.price.bound(input, output, reach, ratio_ppm) <= spend_left;
     if !fits(0) {
         return 0;
     }

@@ -52,8 +52,7 @@ impl Engine {
             match admission.step(now) {
                 Step::Candidate(at) => {
                     if let Fit::Fits(fitting) = self.fit(admission, at, Some(now), look) {
-                        let candidate = admission.considered.ranked.get(at)?.candidate;
-                        admission.sent_ceiling(candidate, fitting.ceiling);
+                        admission.sent_ceiling(at, fitting.ceiling);
                         return None;
                     }
                 }

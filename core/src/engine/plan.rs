@@ -9,6 +9,7 @@ use super::admission::Admission;
 use super::attempt::{Attempt, Fit};
 use super::line::Queued;
 use crate::channel::Channel;
+use crate::count::Tokenizer;
 use crate::decision::{Denial, Exclusion, LimitHit, OutcomeClass, Reason, SkipReason};
 use crate::ids::ModelName;
 use crate::ledger::{CellId, LimitState, Refusal};
@@ -27,6 +28,9 @@ pub enum Next {
     Wait(Timestamp),
     /// The escrow of these counters is used up: refill it, then ask again.
     Refill(SmallVec<[CellId; 4]>),
+    /// A strict limit is too small for the bound by bytes: count the text of the prompt, tell [`Admission::counted`], then
+    /// ask again. Only hosts that said that they can ([`Admission::can_count`]) are asked, once for each tokenizer.
+    Count(Tokenizer),
     /// The call is over without an answer.
     Done(Failure),
 }
@@ -84,6 +88,7 @@ impl Engine {
                 Step::Candidate(at) => match self.reserve(admission, at, now) {
                     Fit::Fits(attempt) => return Next::Try(attempt),
                     Fit::Refill(cells) => return Next::Refill(cells),
+                    Fit::Count(tokenizer) => return Next::Count(tokenizer),
                     Fit::Out => {}
                 },
                 Step::Wait(until) => return Next::Wait(until),

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::Engine;
 use super::admission::Admission;
 use super::attempt::Open;
+use super::ceiling;
 use super::plan::Last;
 use crate::channel::Channel;
+use crate::count::Counting;
 use crate::decision::{OutcomeClass, Reason};
 use crate::health;
 use crate::journal::Ending;
@@ -91,6 +93,28 @@ impl Engine {
         if let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) {
             channel.health.answers();
         }
+    }
+
+    /// The upstream has said what the input of the attempt under way is, before its end: what was reserved beyond that is
+    /// freed. Heeded once, and only where the first word is the last: from Anthropic itself, for a call whose body bounds its
+    /// input. Hosts that can't tell leave it out: the attempt's end frees the same.
+    pub fn input_known(&self, admission: &mut Admission, input: &Usage, now: Timestamp) {
+        let Admission { runtime, call, caller, open, .. } = admission;
+        let Some(open) = open.as_mut().filter(|open| !open.input_known) else { return };
+        let tokens = i64::try_from(input.input_tokens()).unwrap_or(i64::MAX);
+        let Some((_, model)) = runtime.snapshot.resolve(open.candidate) else { return };
+        let bound = open.sizes.bound;
+        if model.counting != Counting::Anthropic
+            || call.input_bound.is_none()
+            || tokens == 0
+            || tokens >= bound.input_tokens
+        {
+            return;
+        }
+        open.input_known = true;
+        let ratio_ppm = caller.caller.price_ratio_ppm;
+        let (tenant, channel) = ceiling::of_known_input(call, model, input, bound.output_tokens, ratio_ppm);
+        self.ledger.lock().shrink(open.lease.reservation, tenant, channel, now);
     }
 
     fn end_attempt(&self, admission: &mut Admission, mut open: Open, outcome: &Outcome, now: Timestamp) {
@@ -403,6 +427,9 @@ impl Admission {
                 policy: self.runtime.policy_digest,
                 health: self.health_digest,
                 input_bound: self.call.input_bound,
+                media: self.call.media,
+                counted: self.counted,
+                cache_writes: self.call.cache_writes,
                 input_estimate: self.call.input_estimate,
                 max_output: self.call.max_output,
                 extra_output: self.call.extra_output,

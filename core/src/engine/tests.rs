@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::call::{Call, Format, Needs};
 use crate::channel::{Auth, Channel, ChannelModel, Endpoint, SecretRef, Timeouts, Transport, UnknownFields};
+use crate::count::{CacheWrites, Counting, ImageRule, ImageSize, Media, Tokenizer};
 use crate::decision::{Denial, OutcomeClass};
 use crate::limit::{Limit, Metric, Window};
 use crate::ports::{PolicyRun, RouteView};
@@ -47,6 +48,8 @@ pub(super) fn channel(id: &str, model: &str, priority: i32) -> Channel {
             max_output: None,
             extra_reasoning: None,
             lacks: Needs::default(),
+            counting: Counting::default(),
+            tokenizer: None,
         }],
         groups: Vec::new(),
         priority,
@@ -301,4 +304,298 @@ fn a_record_has_each_tag_once() {
     let call = Call { tags: ["b".to_owned(), "c".to_owned()].into_iter().collect(), ..call("m", None) };
     let admission = engine.admit(call, &engine.bind(tagged), NOW, 7).unwrap();
     assert_eq!(engine.finish(admission, None, NOW).tags.as_slice(), ["b", "c", "a"]);
+}
+
+/// A channel whose model is changed by `change`.
+fn channel_with(change: impl FnOnce(&mut ChannelModel)) -> Channel {
+    let mut only = channel("only", "m", 0);
+    change(&mut only.models[0]);
+    only
+}
+
+fn engine_with(change: impl FnOnce(&mut ChannelModel)) -> Engine {
+    engine(Declared { channels: vec![channel_with(change)], ..Declared::default() })
+}
+
+#[test]
+fn text_is_counted_before_a_strict_limit_refuses_or_lowers() {
+    let strict = |metric, max| Limit::strict(metric, Window::Day, max);
+    let tokens = |max| strict(Metric::TotalTokens, max);
+    let corrected = Limit { mode: Mode::Corrected, ..tokens(2_100) };
+    let deny = Limit { when_short: Some(crate::limit::WhenShort::Deny), ..tokens(10_000) };
+    // A prompt of 4,000 bytes and plausibly 1,000 tokens; the default ceiling is 8,192.
+    for (note, limit, max_output, counted, asked, ceiling) in [
+        ("there is room for the bytes", tokens(9_000), Some(5_000), None, false, Some(5_000)),
+        ("there is room for the tokens", tokens(8_000), Some(5_000), Some(1_100), true, Some(5_000)),
+        ("there isn't", tokens(8_000), Some(5_000), Some(3_001), true, None),
+        ("nobody could count", tokens(8_000), Some(5_000), None, true, None),
+        ("no count would help", tokens(5_400), Some(5_000), None, false, None),
+        ("the default is kept", tokens(10_000), None, Some(1_100), true, Some(8_192)),
+        ("the default is lowered by less", tokens(5_100), None, Some(1_100), true, Some(1_000)),
+        ("what isn't lowered is counted, too", deny, None, Some(1_100), true, Some(8_192)),
+        ("the input alone", strict(Metric::InputTokens, 3_000), Some(50), Some(1_100), true, Some(0)),
+        ("the output alone", strict(Metric::OutputTokens, 3_000), Some(5_000), None, false, None),
+        // 1 µUSD for a token of input and 2 for one of output.
+        ("money", strict(Metric::Spend, 12_000_000), Some(5_000), Some(1_100), true, Some(5_000)),
+        ("estimates count nothing", corrected, Some(5_000), None, false, Some(5_000)),
+    ] {
+        let engine = engine_with(|model| model.tokenizer = Some(Tokenizer::O200kBase));
+        let caller = caller(&engine, vec![limit], &[]);
+        let call = Call { input_bound: Some(4_000), input_estimate: 1_000, ..call("m", max_output) };
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        admission.can_count();
+        let mut next = engine.next(&mut admission, NOW);
+        assert_eq!(matches!(next, Next::Count(Tokenizer::O200kBase)), asked, "{note}: {next:?}");
+        if asked {
+            admission.counted(Tokenizer::O200kBase, counted);
+            next = engine.next(&mut admission, NOW);
+        }
+        match (next, ceiling) {
+            (Next::Try(attempt), Some(ceiling)) => {
+                assert_eq!(attempt.ceiling.unwrap_or(0), ceiling, "{note}")
+            }
+            (Next::Done(Failure::Denied(Denial::Limit(_))), None) => {}
+            (next, _) => panic!("{note}: {next:?}"),
+        }
+        let record = engine.finish(admission, None, NOW);
+        assert_eq!(record.replay.counted.o200k_base.is_some(), asked, "{note}");
+    }
+}
+
+#[test]
+fn who_cannot_count_is_not_asked_to_and_another_models_count_is_not_believed() {
+    let cap = Limit::strict(Metric::TotalTokens, Window::Day, 8_000);
+    let call = || Call { input_bound: Some(4_000), input_estimate: 1_000, ..call("m", Some(5_000)) };
+    for (tokenizer, counts) in [(None, true), (Some(Tokenizer::Cl100kBase), false)] {
+        let engine = engine_with(|model| model.tokenizer = tokenizer);
+        let caller = caller(&engine, vec![cap.clone()], &[]);
+        let mut admission = engine.admit(call(), &caller, NOW, 7).unwrap();
+        if counts {
+            admission.can_count();
+        }
+        admission.counted(Tokenizer::O200kBase, Some(10));
+        assert!(matches!(engine.next(&mut admission, NOW), Next::Done(_)), "{tokenizer:?}");
+        engine.finish(admission, None, NOW);
+    }
+}
+
+#[test]
+fn what_was_reserved_for_too_much_input_is_freed_when_its_size_is_known() {
+    let usage = |input_uncached, cache_read| Usage {
+        input_uncached,
+        cache_read,
+        output_visible: 1,
+        ..Usage::default()
+    };
+    let priced = |model: &mut ChannelModel, counting| {
+        model.counting = counting;
+        model.price.cache_read = Some(100_000);
+    };
+    for (note, counting, bound, said, tokens, spend) in [
+        ("the rest is freed", Counting::Anthropic, Some(4_000), usage(500, 400), 900, 500_000 + 40_000),
+        ("to the last token", Counting::Anthropic, Some(4_000), usage(3_999, 0), 3_999, 3_999_000),
+        ("more frees nothing", Counting::Anthropic, Some(4_000), usage(4_001, 0), 4_000, 4_000_000),
+        ("nothing says nothing", Counting::Anthropic, Some(4_000), usage(0, 0), 4_000, 4_000_000),
+        ("it may yet grow", Counting::Anthropic, None, usage(900, 0), 100_000, 100_000_000),
+        ("others may correct it", Counting::Anybody, Some(4_000), usage(900, 0), 4_000, 4_000_000),
+    ] {
+        let engine = engine_with(|model| priced(model, counting));
+        let limits = vec![
+            Limit::strict(Metric::TotalTokens, Window::Day, 1_000_000),
+            Limit::strict(Metric::Spend, Window::Day, 1_000_000_000),
+        ];
+        let caller = caller(&engine, limits, &[]);
+        let call = Call { input_bound: bound, cache_writes: CacheWrites::None, ..call("m", Some(1_000)) };
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        engine.input_known(&mut admission, &said, NOW);
+        try_at(engine.next(&mut admission, NOW));
+        engine.input_known(&mut admission, &said, NOW);
+        // Said again, whatever it is, it changes nothing.
+        engine.input_known(&mut admission, &usage(1, 0), NOW);
+        let reserved = |at: usize| engine.ledger().state(&caller.limits()[at], NOW).reserved;
+        let again = if tokens == 4_000 && counting == Counting::Anthropic { 1 } else { tokens };
+        assert_eq!(reserved(0), again + 1_000, "{note}");
+        if again == tokens {
+            assert_eq!(reserved(1), spend + 2_000_000, "{note}");
+        }
+        engine.observe(&mut admission, &Outcome::answered(usage(900, 0)), NOW);
+        engine.finish(admission, None, NOW);
+        let state = engine.ledger().state(&caller.limits()[0], NOW);
+        assert_eq!((state.settled, state.reserved), (901, 0), "{note}");
+    }
+}
+
+#[test]
+fn an_attempt_reserves_what_its_model_and_call_can_reach() {
+    let image = |low| {
+        let mut media = Media::default();
+        media.add_image(Some(ImageSize { width: 1_024, height: 1_024 }), low);
+        media
+    };
+    let tiles = Counting::Openai(ImageRule::Tiles { base: 85, tile: 170 });
+    let anybody = Counting::Anybody;
+    let worst = image(false).tokens(anybody);
+    type Change = fn(&mut ChannelModel, &mut Call);
+    type Case = (&'static str, Counting, Media, Change, (i64, i64, i64));
+    let nothing: Change = |_, _| {};
+    let cases: [Case; 14] = [
+        ("text", anybody, Media::default(), nothing, (100, 200, 1_000_000 + 400_000)),
+        (
+            "cache writes on request",
+            Counting::Anthropic,
+            Media::default(),
+            nothing,
+            (100, 200, 100_000 + 400_000),
+        ),
+        (
+            "short ones",
+            Counting::Anthropic,
+            Media::default(),
+            |_, call| call.cache_writes = CacheWrites::Short,
+            (100, 200, 500_000 + 400_000),
+        ),
+        (
+            "a fee",
+            Counting::Anthropic,
+            Media::default(),
+            |model, _| model.price.per_request_nano_usd = 9,
+            (100, 200, 100_000 + 400_000 + 9),
+        ),
+        (
+            "sound",
+            Counting::Anthropic,
+            Media::default(),
+            |_, call| call.needs.audio = true,
+            (100, 200, 3_000_000 + 1_400_000),
+        ),
+        (
+            "three choices",
+            Counting::Anthropic,
+            Media::default(),
+            |_, call| call.choices = 3,
+            (100, 600, 100_000 + 1_200_000),
+        ),
+        ("a picture of the worst kind", anybody, image(false), nothing, (100 + worst as i64, 200, 0)),
+        ("of a known kind", tiles, image(false), nothing, (100 + 85 + 4 * 170, 200, 0)),
+        ("of low detail", tiles, image(true), nothing, (100 + 85, 200, 0)),
+        (
+            "in a small window",
+            anybody,
+            image(false),
+            |model, _| model.context_window = Some(1_000),
+            (1_000, 200, 0),
+        ),
+        (
+            "reasoning",
+            anybody,
+            Media::default(),
+            |model, _| model.extra_reasoning = Some(5_000),
+            (100, 5_200, 0),
+        ),
+        (
+            "reasoning in its window",
+            anybody,
+            Media::default(),
+            |model, _| {
+                (model.extra_reasoning, model.context_window) = (Some(5_000), Some(4_000));
+            },
+            (100, 4_000, 0),
+        ),
+        (
+            "and a prediction",
+            anybody,
+            Media::default(),
+            |model, call| {
+                (model.extra_reasoning, model.context_window) = (Some(5_000), Some(4_000));
+                call.extra_output = 30;
+            },
+            (100, 4_030, 0),
+        ),
+        (
+            "embeddings have no output",
+            anybody,
+            Media::default(),
+            |model, call| {
+                (call.format, model.extra_reasoning) = (Format::OpenaiEmbeddings, Some(5_000));
+            },
+            (100, 0, 0),
+        ),
+    ];
+    for (note, counting, media, change, (input, output, spend)) in cases {
+        let mut call = Call {
+            input_bound: Some(100 + media.tokens(anybody)),
+            media,
+            cache_writes: CacheWrites::None,
+            ..call("m", Some(200))
+        };
+        let mut only = channel_with(|model| {
+            model.counting = counting;
+            model.price.cache_write = Some(5_000_000);
+            model.price.cache_write_1h = Some(10_000_000);
+            model.price.audio_in = Some(30_000_000);
+            model.price.audio_out = Some(7_000_000);
+            change(model, &mut call);
+        });
+        only.endpoints[0].format = call.format;
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let most = |metric| Limit::strict(metric, Window::Day, i64::MAX / 2);
+        let limits = vec![most(Metric::InputTokens), most(Metric::OutputTokens), most(Metric::Spend)];
+        let caller = caller(&engine, limits, &[]);
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        try_at(engine.next(&mut admission, NOW));
+        let reserved = |at: usize| engine.ledger().state(&caller.limits()[at], NOW).reserved;
+        assert_eq!((reserved(0), reserved(1)), (input, output), "{note}");
+        if spend > 0 {
+            assert_eq!(reserved(2), spend, "{note}");
+        }
+        engine.finish(admission, None, NOW);
+    }
+}
+
+#[test]
+fn fifty_ordinary_chats_at_once_fit_a_usual_group() {
+    // 5 and 25 USD per million tokens, twice as much for input that is cached for an hour.
+    let engine = engine_with(|model| {
+        model.price.input = Some(5_000_000);
+        model.price.output = Some(25_000_000);
+        model.price.cache_write_1h = Some(10_000_000);
+    });
+    let rate = |mode| Limit { mode, ..Limit::strict(Metric::TotalTokens, Window::Minute, 500_000) };
+    let budget = Limit::strict(Metric::Spend, Window::Lifetime, 100_000_000_000);
+    for (mode, now) in [(Mode::Corrected, NOW), (Mode::Strict, NOW.plus_ms(60_000))] {
+        let caller = caller(&engine, vec![rate(mode), budget.clone()], &[]);
+        let mut open = Vec::new();
+        for n in 0..50 {
+            let call = Call { input_bound: Some(1_100), input_estimate: 280, ..call("m", None) };
+            let mut admission = engine.admit(call, &caller, now, n).unwrap();
+            assert_eq!(try_at(engine.next(&mut admission, now)).1, Some(8_192), "call {n}, {mode:?}");
+            open.push(admission);
+        }
+        for mut admission in open {
+            let used = Usage { input_uncached: 250, output_visible: 400, ..Usage::default() };
+            engine.observe(&mut admission, &Outcome::answered(used), now);
+            engine.finish(admission, None, now);
+        }
+        let state = engine.ledger().state(&caller.limits()[0], now);
+        assert_eq!((state.settled, state.reserved), (50 * 650, 0));
+    }
+}
+
+#[test]
+fn a_format_that_needs_a_ceiling_gets_one_that_the_model_can_keep() {
+    for (from, to, named, ceiling) in [
+        (Format::OpenaiChat, Format::OpenaiChat, None, None),
+        (Format::OpenaiChat, Format::AnthropicMessages, None, Some(4_096)),
+        (Format::OpenaiChat, Format::AnthropicMessages, Some(300), Some(300)),
+        (Format::AnthropicMessages, Format::AnthropicMessages, Some(300), None),
+    ] {
+        let mut only = channel_with(|model| model.max_output = Some(4_096));
+        only.endpoints[0].format = to;
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let call = Call { format: from, ..call("m", named) };
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        assert_eq!(try_at(engine.next(&mut admission, NOW)).1, ceiling, "{from:?} {to:?} {named:?}");
+        engine.finish(admission, None, NOW);
+    }
 }

@@ -1,17 +1,11 @@
 //! What a scan finds out about a request.
 
+use sluicegate_core::count::{CacheWrites, Counting, Media};
 use sluicegate_core::{Call, CallId, Format, Needs};
 use smallvec::SmallVec;
 
-/// No image costs more input tokens than this at any known provider.
-///
-/// The dearest formula found is that of OpenAI's gpt-4o-mini: 2,833 + 5,667 for each of at most 8 tiles
-/// (<https://platform.openai.com/docs/guides/images-vision>, read 2026-05); Anthropic's is below 5,000.
-pub const IMAGE_TOKENS_MAX: u64 = 2_833 + 8 * 5_667;
 /// What an image plausibly costs.
 const IMAGE_TOKENS_TYPICAL: u64 = 1_000;
-/// Audio in is billed at 10 tokens a second; no codec in use is below 320 bytes a second.
-const AUDIO_BYTES_PER_TOKEN: u64 = 32;
 /// What the chat template adds around everything, and around each message.
 const CALL_OVERHEAD: u64 = 32;
 const MESSAGE_OVERHEAD: u64 = 8;
@@ -28,7 +22,7 @@ pub enum Concern {
     Credential,
     /// It picks other models or providers (`models`, `provider`), past our access check. Drop or refuse it.
     Routing,
-    /// It changes the price (`service_tier`, `speed`, `best_of`, `prediction`). Bound it or refuse it.
+    /// It changes the price (`service_tier`, `speed`) in a way that isn't bounded. Refuse it.
     Cost,
     /// It lets the provider run tools of its own, at a cost that the request doesn't bound.
     Hosted,
@@ -79,6 +73,10 @@ pub struct Facts {
     pub images: u32,
     /// Bytes of inline audio, decoded.
     pub audio_bytes: u64,
+    /// Both, in the units of every formula.
+    pub media: Media,
+    /// Whether the prompt cache may be written where that is done on request only.
+    pub cache_writes: CacheWrites,
     pub(crate) builtin_tools: u32,
     /// What keeps the input from being bounded by the body, if anything: the name of the field or part.
     pub unbounded: Option<String>,
@@ -95,13 +93,12 @@ impl Facts {
             (u64::from(self.tools.min(1)), TOOLS_OVERHEAD),
             (u64::from(self.tools), TOOL_OVERHEAD),
             (u64::from(self.builtin_tools), BUILTIN_TOOL_OVERHEAD),
-            (u64::from(self.images), IMAGE_TOKENS_MAX),
         ]
         .iter()
         .fold(CALL_OVERHEAD.saturating_add(self.text_bytes), |sum, (n, each)| {
             sum.saturating_add(n.saturating_mul(*each))
         });
-        Some(sum.saturating_add(self.audio_bytes.div_ceil(AUDIO_BYTES_PER_TOKEN)))
+        Some(sum.saturating_add(self.media.tokens(Counting::Anybody)))
     }
 
     /// A plausible count of input tokens: four ASCII bytes or three others make one.
@@ -130,6 +127,8 @@ impl Facts {
         let mut call = Call::new(id, format, self.model.as_str());
         call.stream = self.stream;
         call.input_bound = self.input_bound();
+        call.media = self.media;
+        call.cache_writes = self.cache_writes;
         call.input_estimate = self.input_estimate();
         call.max_output = self.max_output;
         call.extra_output = self.extra_output_bound;

@@ -40,6 +40,7 @@
 
 mod anthropic;
 mod bridge;
+mod count;
 mod error;
 mod facts;
 mod fault;
@@ -61,7 +62,7 @@ mod usage;
 
 pub use bridge::{Bridge, BridgeOptions, End, MAX_BODY_BYTES, Reply};
 pub use error::{Result, WireError};
-pub use facts::{Concern, Facts, IMAGE_TOKENS_MAX};
+pub use facts::{Concern, Facts};
 pub use fault::{Fault, FaultClass};
 pub use json::MAX_DEPTH;
 pub use loss::{Loss, LossKind, Losses};

@@ -2,11 +2,13 @@
 
 mod content;
 mod field;
+mod media;
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use sluicegate_core::Format;
+use sluicegate_core::count::CacheWrites;
 use smallvec::SmallVec;
 
 use crate::error::{Result, WireError};
@@ -110,6 +112,7 @@ pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
         facts.wide_bytes = text.bytes().filter(|b| *b >= 0x80).count() as u64;
     }
     facts.wide_bytes += cursor.saved as u64;
+    facts.cache_writes = cache_writes(text, cursor.saved > 0);
     Ok(Scanned { format, body, facts, members })
 }
 
@@ -243,10 +246,8 @@ impl<'a> Scan<'a> {
                 let n = n.ok_or_else(|| {
                     WireError::invalid(format!("`{name}` must be at least 1 and fit 32 bits")).at(name)
                 })?;
+                // What is generated is billed, returned or not: the ceiling holds for each.
                 self.facts.choices = self.facts.choices.max(n);
-                if field == Field::BestOf && n > 1 {
-                    self.facts.concern("best_of", Concern::Cost);
-                }
                 Ok(())
             }
             Field::User | Field::SafetyIdentifier => {
@@ -298,12 +299,12 @@ impl<'a> Scan<'a> {
             Field::Prediction if !v.is_null() => {
                 // Predicted tokens that are not accepted are billed as output: at most all of its text.
                 self.facts.extra_output_bound = raw.len() as u64;
-                self.facts.concern("prediction", Concern::Cost);
                 Ok(())
             }
             Field::Modalities => {
-                if v.elements().filter_map(Val::as_str).any(|m| m == "audio") {
-                    self.facts.needs.audio = true;
+                self.facts.needs.audio |= v.elements().filter_map(Val::as_str).any(|m| m == "audio");
+                // The ceiling covers what is spoken, at its own price; of pictures nothing is known.
+                if v.elements().any(|m| !m.as_str().is_some_and(|m| matches!(&*m, "text" | "audio"))) {
                     self.facts.concern("modalities", Concern::Cost);
                 }
                 Ok(())
@@ -391,6 +392,25 @@ impl<'a> Scan<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the body asks for the prompt cache to be written. It is looked for in the text as a whole, whoever would read it:
+/// what isn't there can't be asked.
+fn cache_writes(text: &str, has_escapes: bool) -> CacheWrites {
+    let has = |what: &[u8]| memchr::memmem::find(text.as_bytes(), what).is_some();
+    // A plain letter may be written as an escape, and so may the name's; every other escape is harmless.
+    let spelled_out = has_escapes
+        && memchr::memmem::find_iter(text.as_bytes(), b"\\u00")
+            .any(|at| matches!(text.as_bytes().get(at + 4), Some(b'2'..=b'7')));
+    if spelled_out {
+        CacheWrites::Long
+    } else if !has(b"cache_control") {
+        CacheWrites::None
+    } else if has(b"1h") {
+        CacheWrites::Long
+    } else {
+        CacheWrites::Short
     }
 }
 

@@ -20,6 +20,7 @@ mod running;
 mod serve;
 mod start;
 mod stream;
+mod tokenizer;
 
 pub mod admin;
 pub mod credential;

@@ -75,6 +75,15 @@ impl Running {
         }
     }
 
+    /// A stream has said how much input it was: the rest of what was reserved for that is freed.
+    pub(crate) fn note_input(&mut self, observed: &Observed) {
+        if let Some(usage) = observed.usage.filter(|_| !observed.input_missing && !observed.usage_rejected)
+            && let Some(admission) = self.admission.as_deref_mut()
+        {
+            self.inner.engine.input_known(admission, &usage, self.inner.clock.now());
+        }
+    }
+
     /// Reports how the attempt under way ended.
     pub(crate) fn observe(
         &mut self,

@@ -20,6 +20,7 @@ use crate::gateway::Inner;
 use crate::queue::Place;
 use crate::running::{Running, class_of, class_of_fault};
 use crate::stream::AnswerStream;
+use crate::tokenizer;
 use crate::upstream::{
     MockUpstream, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse,
 };
@@ -47,7 +48,7 @@ pub(crate) async fn serve(
     let call = facts_of(inner, &scanned, &inbound);
     let call = keepable(call).map_err(Rejection::new)?;
     let (now, seed) = (inner.clock.now(), inner.seed());
-    let admission = match inner.engine.admit(call.clone(), &caller, now, seed) {
+    let mut admission = match inner.engine.admit(call.clone(), &caller, now, seed) {
         Ok(admission) => admission,
         Err(denied) => {
             let mut rejection = Rejection::new(denied.denial.to_error(now));
@@ -57,6 +58,9 @@ pub(crate) async fn serve(
         }
     };
     let by_name = admission.has_strict_spend_by_name();
+    if tokenizer::AVAILABLE {
+        admission.can_count();
+    }
     let mut running = Running::new(Arc::clone(inner), admission);
     refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
         running.finish(Some(rejection.error.kind().as_str()));
@@ -90,6 +94,12 @@ pub(crate) async fn serve(
             }
             Next::Queue(queued) => place = stand_in_line(inner, &mut running, place, queued).await,
             Next::Wait(until) => tokio::time::sleep(until_duration(until, inner.clock.now())).await,
+            Next::Count(with) => {
+                let counted = tokenizer::input_bound(&scanned, with).await;
+                if let Some(admission) = running.admission() {
+                    admission.counted(with, counted);
+                }
+            }
             Next::Refill(_) => return Err(Box::new(lost())),
             Next::Done(failure) => return Err(end_without_answer(inner, running, &failure, last).await),
         }
@@ -442,6 +452,9 @@ async fn deliver(
             Some(Err(fault)) => return broke_early(running, bridge, &fault),
         }
         let observed = bridge.observed();
+        if streams {
+            running.note_input(observed);
+        }
         if observed.first_content {
             running.mark_content();
         }

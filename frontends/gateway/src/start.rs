@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sluicegate_config::{DatabaseUrl, HostSettings};
 use sluicegate_core::channel::{Auth, Endpoint, Timeouts, Transport, UnknownFields};
+use sluicegate_core::count::Counting;
 use sluicegate_core::journal::JournalId;
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::tenant::Source;
@@ -207,6 +208,8 @@ pub(crate) fn demo_channel() -> Channel {
             max_output: None,
             extra_reasoning: None,
             lacks: Needs::default(),
+            counting: Counting::default(),
+            tokenizer: None,
         }],
         groups: Vec::new(),
         priority: 0,

@@ -276,7 +276,7 @@ fn models(
             "set the costs and limits of the model itself",
         );
     }
-    let mut model = draft::model(group, upstream, facts.as_ref());
+    let mut model = draft::model(channel, group, upstream, facts.as_ref());
     prices(load, params, info, &mut model.price);
     let mut embedding = facts.as_ref().is_some_and(|facts| facts.embedding);
     if let Some(info) = info {

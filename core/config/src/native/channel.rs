@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sluicegate_core::call::{Format, Needs};
 use sluicegate_core::channel::{Auth, Channel, ChannelModel, Endpoint, UnknownFields};
+use sluicegate_core::count::Tokenizer;
 use sluicegate_core::ids::ChannelId;
 use sluicegate_core::price::{Price, PriceTier};
 use sluicegate_core::snapshot::Declared;
@@ -315,7 +316,7 @@ fn models(
             inner.as_ref().and_then(|inner| inner.text(load, "upstream")).unwrap_or_else(|| name.clone());
         let facts = draft::facts_of(channel, provider, &upstream);
         embeddings += usize::from(facts.as_ref().is_some_and(|facts| facts.embedding));
-        let mut model = draft::model(&name, &upstream, facts.as_ref());
+        let mut model = draft::model(channel, &name, &upstream, facts.as_ref());
         overridden(&mut model, channel, prices);
         if let Some(inner) = &inner {
             details(load, inner, &mut model);
@@ -347,6 +348,11 @@ fn details(load: &mut Load<'_>, fields: &Fields<'_>, model: &mut ChannelModel) {
     model.context_window = fields.unsigned(load, "context_window").or(model.context_window);
     model.max_output = fields.unsigned(load, "max_output").or(model.max_output);
     model.extra_reasoning = fields.unsigned(load, "extra_reasoning").or(model.extra_reasoning);
+    if let Some(item) = fields.get("tokenizer") {
+        let all = [Tokenizer::O200kBase, Tokenizer::Cl100kBase].map(|it| (it.as_str(), Some(it)));
+        let named = item.word(load, &[all[0], all[1], ("none", None)]);
+        model.tokenizer = named.unwrap_or(model.tokenizer);
+    }
     if let Some(item) = fields.get("lacks") {
         model.lacks = Needs::default();
         for lack in item.texts(load) {

@@ -318,6 +318,11 @@ pub(crate) static MODEL: Section = Section {
             Kind::Count,
             "Reasoning that can come on top of the output ceiling, in tokens.",
         ),
+        key(
+            "tokenizer",
+            Kind::Word(&["o200k_base", "cl100k_base", "none"]),
+            "Counts the prompt where a strict limit has no room for its bytes. Default: by name at OpenAI's own address.",
+        ),
         key("lacks", Kind::Texts, "What it is known to lack: tools, images, audio, json_schema."),
     ],
 };

@@ -2,9 +2,10 @@
 
 use sluicegate_core::Format;
 
+use super::media::{audio_ms, image_size};
 use super::{Concern, Scan, wrong};
 use crate::error::{Result, WireError};
-use crate::json::{Kind, unescape};
+use crate::json::{Kind, Span, unescape};
 
 /// What one content part holds. Its `type` may come after its data, so it is judged at its end.
 #[derive(Default)]
@@ -13,6 +14,14 @@ struct Part {
     /// Raw bytes of the string that is base64 if the part turns out to be media, and its escape overhead.
     data: usize,
     data_saved: usize,
+    /// Where the last such string stands, and how many there are: of several, nobody knows which is read.
+    last: Span,
+    strings: u32,
+    /// OpenAI's low detail, and how often the detail is named; likewise what kind of sound it is.
+    low: bool,
+    details: u32,
+    sound: Option<&'static str>,
+    sounds: u32,
     by_file: bool,
     by_address: bool,
     source: Source,
@@ -198,6 +207,20 @@ impl Scan<'_> {
                     self.cursor.skip()?;
                 }
                 ("content", _) => self.content()?,
+                ("detail", Kind::String) => {
+                    let (span, _) = self.cursor.string()?;
+                    part.low = unescape(span.of(self.text)) == "low";
+                    part.details += 1;
+                }
+                ("format", Kind::String) => {
+                    let (span, _) = self.cursor.string()?;
+                    part.sound = match &*unescape(span.of(self.text)) {
+                        "wav" => Some("wav"),
+                        "mp3" => Some("mp3"),
+                        _ => None,
+                    };
+                    part.sounds += 1;
+                }
                 ("type", Kind::String) => {
                     let (span, _) = self.cursor.string()?;
                     part.source = match &*unescape(span.of(self.text)) {
@@ -219,6 +242,8 @@ impl Scan<'_> {
         let (span, _) = self.cursor.string()?;
         part.data += span.len();
         part.data_saved += self.cursor.saved - saved;
+        part.last = span;
+        part.strings += 1;
         let head: String =
             unescape(span.of(self.text)).chars().take(8).collect::<String>().to_ascii_lowercase();
         part.by_address |= head.starts_with("http:") || head.starts_with("https:") || head.starts_with("gs:");
@@ -226,6 +251,9 @@ impl Scan<'_> {
     }
 
     fn judge(&mut self, part: &Part) {
+        let inline = part.strings == 1 && !part.by_file && !part.by_address;
+        let data = Span { start: part.last.start + 1, end: part.last.end.saturating_sub(1) };
+        let data = if inline { data.of(self.text) } else { "" };
         let facts = &mut self.facts;
         match part.class {
             Class::Text | Class::Untyped => {}
@@ -233,12 +261,17 @@ impl Scan<'_> {
             Class::Image => {
                 facts.needs.images = true;
                 facts.images = facts.images.saturating_add(1);
+                facts.media.add_image(image_size(data), part.low && part.details == 1);
                 self.media += part.data;
                 self.media_saved += part.data_saved;
             }
             Class::Audio => {
                 facts.needs.audio = true;
                 facts.audio_bytes = facts.audio_bytes.saturating_add(part.data as u64 / 4 * 3);
+                match audio_ms(data, part.sound.filter(|_| part.sounds == 1)) {
+                    Some(ms) if inline => facts.media.add_audio(ms),
+                    _ => facts.unbound("a sound whose bytes don't tell how long it is"),
+                }
                 self.media += part.data;
                 self.media_saved += part.data_saved;
             }

@@ -22,6 +22,7 @@ use crate::gateway::{Gateway, Options, Worker};
 use crate::load::ConfigText;
 use crate::running::class_of;
 use crate::serve::{self, prepare_attempt};
+use crate::tokenizer;
 
 /// A gateway and its runtime. Every method may be called from any thread.
 pub struct Host {
@@ -135,7 +136,7 @@ impl Host {
         let (now, inner) = (self.now(), &self.worker.inner);
         let (id, seed) = (call.id.clone(), ask.seed.unwrap_or_else(|| inner.seed()));
         match inner.engine.admit(call.clone(), &caller, now, seed) {
-            Ok(admission) => {
+            Ok(mut admission) => {
                 let by_name = admission.has_strict_spend_by_name();
                 if let Some(scanned) = &scanned
                     && let Err(rejection) = serve::refuse_unbounded(scanned, by_name)
@@ -143,6 +144,9 @@ impl Host {
                     let code = rejection.error.kind().as_str();
                     self.record(inner.engine.finish(admission, Some(code), now));
                     return Err(rejection.error);
+                }
+                if tokenizer::AVAILABLE && scanned.is_some() {
+                    admission.can_count();
                 }
                 let deadline = admission.deadline();
                 self.step(id, OpenCall { admission, scanned, attempt: None, last: None, deadline })
@@ -264,6 +268,12 @@ impl Host {
                 }
             },
             Next::Wait(until) => Step::Wait { until_ms: until.as_ms() },
+            Next::Count(with) => {
+                let counted =
+                    open.scanned.as_ref().and_then(|scanned| tokenizer::input_bound_now(scanned, with));
+                open.admission.counted(with, counted);
+                return self.step(id, open);
+            }
             // INVARIANT: this host isn't patient, and owns all of every limit.
             Next::Queue(_) | Next::Refill(_) => {
                 return Err(Error::new(
@@ -454,6 +464,8 @@ fn given(id: CallId, facts: &CallFacts) -> Call {
     call.input_bound = facts.input_bound;
     call.input_estimate = facts.input_estimate.or(facts.input_bound).unwrap_or(0);
     call.max_output = facts.max_output;
+    call.min_output = facts.min_output;
+    call.extra_output = facts.extra_output;
     call.choices = facts.choices.unwrap_or(1).max(1);
     call.needs = facts.needs;
     call.tags = facts.tags.iter().cloned().collect();

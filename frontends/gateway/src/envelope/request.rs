@@ -157,6 +157,12 @@ pub struct CallFacts {
     /// The output ceiling that the caller named.
     #[serde(default)]
     pub max_output: Option<u64>,
+    /// The least output that makes sense, in tokens: a thinking budget plus 1,024; default 0.
+    #[serde(default)]
+    pub min_output: u64,
+    /// Output tokens of each choice that may be billed beyond the ceiling, such as those of a predicted output; default 0.
+    #[serde(default)]
+    pub extra_output: u64,
     /// How many choices; default 1.
     #[serde(default)]
     pub choices: Option<u32>,

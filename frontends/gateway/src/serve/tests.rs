@@ -20,16 +20,23 @@ enum Does {
     Dawdles(u64),
     /// Streams without end, faster than anybody reads.
     Gushes,
+    /// Says this and nothing more, and ends there or doesn't.
+    Says(&'static str, bool),
 }
 
 struct Scripted(Does);
 
-struct Body(Does);
+struct Body(Does, bool);
 
 impl UpstreamBody for Body {
     fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
         match self.0 {
             Does::Stalls | Does::Dawdles(_) => Poll::Pending,
+            Does::Says(text, ends) => match (std::mem::replace(&mut self.1, true), ends) {
+                (false, _) => Poll::Ready(Some(Ok(Bytes::from_static(text.as_bytes())))),
+                (true, true) => Poll::Ready(None),
+                (true, false) => Poll::Pending,
+            },
             Does::Gushes => {
                 let chunk = br#"data: {"choices":[{"index":0,"delta":{"content":"more "}}]}"#;
                 Poll::Ready(Some(Ok(Bytes::from([chunk.as_slice(), b"\n\n"].concat()))))
@@ -49,13 +56,13 @@ impl Upstream for Scripted {
             is_event_stream: request.stream,
             retry_after_ms: None,
             request_id: None,
-            body: Box::new(Body(self.0)),
+            body: Box::new(Body(self.0, false)),
         })
     }
 }
 
 async fn gateway(timeouts: &str) -> Gateway {
-    let text = format!(
+    gateway_of(format!(
         "version: 1\n\
          channels:\n\
          \x20 - name: c\n\
@@ -65,7 +72,11 @@ async fn gateway(timeouts: &str) -> Gateway {
          \x20   timeouts: {{{timeouts}}}\n\
          routing: {{retries: 0}}\n\
          keys: [{{id: k, credential: {KEY}}}]\n"
-    );
+    ))
+    .await
+}
+
+async fn gateway_of(text: String) -> Gateway {
     let config = Some(ConfigText { path: "test.yaml".to_owned(), text });
     Gateway::open(Options { config, variables: Arc::new(|_| None), ..Options::default() }).await.unwrap()
 }
@@ -199,4 +210,64 @@ async fn a_call_that_ends_after_midnight_is_stored_for_the_day_in_which_it_was_r
         (at("2026-10-31T16:00:00Z"), at("2026-11-29T16:00:00Z"), at("2026-11-30T16:00:00Z"));
     let want = [("month", november), ("day", last), ("day", december), ("month", december)];
     assert_eq!(stored, want.map(|(window, start)| (window.to_owned(), start, 50)));
+}
+
+/// A gateway with one channel at its provider's own address, and a key with this limit.
+async fn limited(provider: &str, model: &str, limit: &str) -> Gateway {
+    gateway_of(format!(
+        "version: 1\n\
+         channels:\n\
+         \x20 - {{name: c, provider: {provider}, credential: sk-upstream-0123456789, models: [{model}]}}\n\
+         keys: [{{id: k, credential: {KEY}, limits: {{{limit}}}}}]\n"
+    ))
+    .await
+}
+
+#[tokio::test]
+async fn a_stream_that_says_its_input_first_frees_the_rest() {
+    const BEGINS: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"x\",\
+        \"type\":\"message\",\"role\":\"assistant\",\"content\":[],\"usage\":{\"input_tokens\":12,\"output_tokens\":1}}}\n\n\
+        event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n\
+        event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"hello\"}}\n\n";
+    let gateway = limited("anthropic", "claude-opus-4-8", "total_tokens: {day: 100K}").await;
+    let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(BEGINS, false))));
+    let body = serde_json::json!({
+        "model": "claude-opus-4-8", "stream": true, "max_tokens": 100,
+        "messages": [{"role": "user", "content": "some words that somebody has to pay for"}],
+    });
+    for format in [Format::AnthropicMessages, Format::OpenaiChat] {
+        let answer = worker.call(Inbound::new(format, KEY, body.to_string())).await.unwrap();
+        let caller = worker.inner.caller(Some(&sluicegate_core::Secret::new(KEY))).await.unwrap();
+        let state = || worker.inner.engine.ledger().state(&caller.limits()[0], worker.inner.clock.now());
+        assert_eq!(state().reserved, 12 + 100, "the input as it was said, and the ceiling");
+        let before = state().settled;
+        drop(answer);
+        assert_eq!((state().reserved, state().settled - before), (0, 12 + 2), "input and what was delivered");
+    }
+}
+
+#[cfg(feature = "tokenizer")]
+#[tokio::test]
+async fn a_long_prompt_is_counted_where_its_bytes_do_not_fit() {
+    const ANSWER: &str = r#"{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant",
+        "content":"yes"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9012,"completion_tokens":1,"total_tokens":9013}}"#;
+    // 45,000 bytes of 9,000 words: more than is counted on the worker's own thread.
+    let prompt = "word ".repeat(9_000);
+    for (model, served) in [("gpt-4o", true), ("gpt-5.4", false)] {
+        let gateway = limited("openai", model, "total_tokens: {day: 20K}").await;
+        let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(ANSWER, true))));
+        let body = serde_json::json!({
+            "model": model, "max_tokens": 100, "messages": [{"role": "user", "content": prompt}],
+        });
+        let answer = worker.call(Inbound::new(Format::OpenaiChat, KEY, body.to_string())).await;
+        match answer {
+            Ok(_) => assert!(served, "{model}"),
+            Err(rejection) => {
+                assert!(!served, "{model}: {rejection:?}");
+                assert_eq!(rejection.error.kind(), ErrorKind::InsufficientQuota);
+            }
+        }
+        let records = records(&gateway).await;
+        assert_eq!(records[0].replay.counted.o200k_base.is_some(), served, "{model}");
+    }
 }
