@@ -6,6 +6,7 @@
 
 mod change;
 mod filter;
+mod forget;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -28,8 +29,14 @@ pub use filter::{
     AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Owner, Page, Reach,
     RecordFilter, Since, Sums, UserFilter,
 };
+pub use forget::{Forget, Forgotten};
 
 use crate::credential::KeyHash;
+
+/// An organization's end customers, and its tags, are told apart in the sums of a day up to this number.
+pub const LABELS_PER_DAY: usize = 10_000;
+/// What end customers and tags beyond [`LABELS_PER_DAY`] are summed up as.
+pub const LABEL_OVERFLOW: &str = "(others)";
 
 /// A thing as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -190,9 +197,17 @@ pub trait Store: RecordStore {
         bucket_ms: u64,
     ) -> Result<Vec<(Timestamp, Sums)>>;
 
-    /// Forgets records that began before a time, and balances of windows, and replaced credentials, that were over before
-    /// another. Daily sums stay, and so do balances of lifetimes. Returns how many rows are gone.
-    async fn prune(&self, records_before: Timestamp, ended_before: Timestamp) -> Result<u64>;
+    /// Forgets one piece of what need not be kept, so small that no writer waits long for it. Balances of lifetimes stay, and
+    /// forgetting records leaves daily sums as they are. Of several nodes one does it at a time; the others are told that
+    /// there is nothing to do.
+    async fn prune(&self, what: &Forget) -> Result<Forgotten>;
+
+    /// Records that began before this may be forgotten; of what they said, the daily sums are left. It is the start of a
+    /// day.
+    async fn records_since(&self) -> Result<Timestamp>;
+
+    /// Makes room for the records of the months to come, where they are kept apart.
+    async fn prepare(&self, now: Timestamp) -> Result<()>;
 
     /// Says whether the database answers.
     async fn ping(&self) -> Result<()>;
