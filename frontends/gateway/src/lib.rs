@@ -20,6 +20,7 @@ mod start;
 mod stream;
 
 pub mod admin;
+pub mod backup;
 pub mod credential;
 pub mod directory;
 pub mod envelope;

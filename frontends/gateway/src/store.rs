@@ -254,6 +254,24 @@ pub async fn reach(address: &str) -> Result<()> {
     }
 }
 
+/// Copies an embedded database as it is at one moment, while others use it. Returns how far each journal's events are in the
+/// copy.
+///
+/// # Errors
+/// `Store` when one can't be read or the other not be made, `Config` when this build has no SQLite.
+#[cfg(feature = "sqlite")]
+pub(crate) async fn copy_embedded(
+    path: &std::path::Path,
+    to: &std::path::Path,
+) -> Result<Vec<(String, u64)>> {
+    sqlite::copy(path, to).await
+}
+
+#[cfg(not(feature = "sqlite"))]
+pub(crate) async fn copy_embedded(_: &std::path::Path, _: &std::path::Path) -> Result<Vec<(String, u64)>> {
+    Err(Error::new(ErrorKind::Config, "this build has no SQLite; build it with the feature `sqlite`"))
+}
+
 #[cfg(feature = "sqlite")]
 async fn open_sqlite(path: &str, time_zone: TimeZone) -> Result<std::sync::Arc<dyn Store>> {
     let database: Box<dyn sql::Database> = match path {

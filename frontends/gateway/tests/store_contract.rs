@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use sha2::{Digest as _, Sha256};
 use sluicegate::core::call::Format;
 use sluicegate::core::ledger::Balance;
 use sluicegate::core::record::{AttemptRecord, ReplayFacts};
@@ -997,6 +998,121 @@ async fn a_file_is_private_survives_and_refuses_a_changed_history() {
     pool.close().await;
     let error = store::open(&address, TimeZone::UTC).await.err().unwrap();
     assert!(error.message().contains("isn't the one this version knows"), "{error}");
+}
+
+/// The newest part of the records' table and all parts, of PostgreSQL.
+async fn partitions(pool: &sqlx::PgPool) -> Vec<String> {
+    let sql = "SELECT CAST(c.relname AS TEXT) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+         WHERE i.inhparent = CAST('sg_record' AS regclass) ORDER BY 1";
+    sqlx::query_scalar(sql).fetch_all(pool).await.unwrap()
+}
+
+async fn rows_in(pool: &sqlx::PgPool, table: &str) -> i64 {
+    let sql = format!("SELECT COUNT(*) FROM {table}");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_keeps_records_by_month_and_drops_whole_months() {
+    let Some(address) = schema("months").await else { return };
+    let store = open(&address).await;
+    let pool = sqlx::PgPool::connect(&address).await.unwrap();
+    assert_eq!(partitions(&pool).await, ["sg_record_other"]);
+    // What came before its month was made moves into it; what no month takes is kept all the same.
+    let odd = record("odd", i64::MAX / 2, "k", None, None);
+    store.append(&[record("early", NEW_YEAR + 20 * DAY, "k", None, None), odd], &[], None).await.unwrap();
+    for _ in 0..2 {
+        store.prepare(at(NEW_YEAR + 20 * DAY)).await.unwrap();
+        let months = ["sg_record_2026_01", "sg_record_2026_02", "sg_record_2026_03", "sg_record_other"];
+        assert_eq!(partitions(&pool).await, months);
+    }
+    assert_eq!((rows_in(&pool, "sg_record_2026_01").await, rows_in(&pool, "sg_record_other").await), (1, 1));
+    let february = record("february", NEW_YEAR + 45 * DAY, "k", None, None);
+    let again = record("early", NEW_YEAR + 20 * DAY, "k", None, None);
+    store.append(&[february, again], &[], None).await.unwrap();
+    assert_eq!(rows_in(&pool, "sg_record_2026_02").await, 1);
+    assert_eq!((total(&*store).await.requests, rows_in(&pool, "sg_record").await), (3, 3));
+
+    // February has begun where the records end that may go: only January does.
+    let what = Forget {
+        records_before: Some(at(NEW_YEAR + 50 * DAY)),
+        sums_before: None,
+        ended_before: at(i64::MIN),
+    };
+    // Another node that clears away has the turn.
+    let mut other = pool.begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(8317151707346069305)").execute(&mut *other).await.unwrap();
+    assert_eq!(store.prune(&what).await.unwrap(), Forgotten::default());
+    other.rollback().await.unwrap();
+    assert_eq!(store.prune(&what).await.unwrap(), Forgotten { rows: 1, more: true });
+    assert_eq!(store.prune(&what).await.unwrap(), Forgotten::default());
+    assert_eq!(partitions(&pool).await, ["sg_record_2026_02", "sg_record_2026_03", "sg_record_other"]);
+    assert_eq!((total(&*store).await.requests, rows_in(&pool, "sg_record").await), (3, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_takes_over_the_records_of_an_earlier_version() {
+    let Some(address) = schema("earlier").await else { return };
+    let pool = sqlx::PgPool::connect(&address).await.unwrap();
+    let run = async |sql: String| {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    };
+    run("CREATE TABLE sg_migration (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)".to_owned())
+        .await;
+    let steps = [
+        ("initial", include_str!("../migrations/0001_initial.sql")),
+        ("journal", include_str!("../migrations/0002_journal.sql")),
+    ];
+    for (number, (name, text)) in (1..).zip(steps) {
+        let checksum: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        run(text.to_owned()).await;
+        run(format!("INSERT INTO sg_migration VALUES ({number}, '{name}', '{checksum}')")).await;
+    }
+    let kept = [record("old", NEW_YEAR, "k", None, None), record("future", i64::MAX / 2, "k", None, None)];
+    for it in &kept {
+        let body = serde_json::to_string(it).unwrap();
+        let at = it.started_at.as_ms();
+        run(format!("INSERT INTO sg_record VALUES ('{}', {at}, 'o1', NULL, NULL, 'k', 'm', 'c1', 'ok', 1, 1, 1, '{body}')", it.call)).await;
+    }
+    let store = open(&address).await;
+    assert_eq!(partitions(&pool).await, ["sg_record_before", "sg_record_other"]);
+    assert_eq!(rows_in(&pool, "sg_record_before").await, 1);
+    let listed = store.records(&RecordFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
+    assert_eq!(listed.items, [kept[1].clone(), kept[0].clone()]);
+    // It takes what comes in this month, too, and a record that comes again changes nothing.
+    let now = at(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis().try_into().unwrap());
+    store.append(&[record("new", now.as_ms(), "k", None, None), kept[0].clone()], &[], None).await.unwrap();
+    assert_eq!((rows_in(&pool, "sg_record_before").await, total(&*store).await.requests), (2, 1));
+    store.prepare(now).await.unwrap();
+    assert_eq!(partitions(&pool).await.len(), 2 + 2, "the months after this one");
+    // Until it is dropped whole, what is too old goes from it row by row.
+    let what = Forget { records_before: Some(now), sums_before: None, ended_before: at(i64::MIN) };
+    assert_eq!(store.prune(&what).await.unwrap(), Forgotten { rows: 1, more: false });
+    assert_eq!(rows_in(&pool, "sg_record_before").await, 1);
+}
+
+#[tokio::test]
+async fn a_file_gives_back_the_room_of_what_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.db");
+    let store = open(&path.display().to_string()).await;
+    let mut records: Vec<UsageRecord> =
+        (0..4_000).map(|n| record(&format!("r{n}"), NEW_YEAR, "k", None, None)).collect();
+    for (n, it) in records.iter_mut().enumerate() {
+        it.error = Some(format!("{n}").repeat(1_000));
+    }
+    store.append(&records, &[], None).await.unwrap();
+    let what =
+        Forget { records_before: Some(at(NEW_YEAR + DAY)), sums_before: None, ended_before: at(i64::MIN) };
+    let mut pieces = 0;
+    while store.prune(&what).await.unwrap().more {
+        pieces += 1;
+        assert!(pieces < 100);
+    }
+    assert!(pieces >= 8, "{pieces}");
+    store.close().await;
+    let left = std::fs::metadata(&path).unwrap().len();
+    assert!(left < 6 << 20, "{left} of 16 million bytes are left");
 }
 
 #[tokio::test]

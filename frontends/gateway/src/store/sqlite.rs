@@ -11,7 +11,8 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{
-    Arguments as _, AssertSqlSafe, ConnectOptions as _, Row as _, Transaction, TypeInfo as _, ValueRef as _,
+    Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, Transaction,
+    TypeInfo as _, ValueRef as _,
 };
 
 use super::sql::{Database, Dialect, Row, Session, Sql, Value, one_line, statement_error};
@@ -90,6 +91,24 @@ impl Sqlite {
             .connect_lazy_with(options.read_only(true).pragma("cache_size", "-1024"));
         Ok(Self { writer, readers, _anchor: None })
     }
+}
+
+/// Copies the database in a file as it is at one moment, while others use it, and without the room that deleted rows have
+/// left. Returns how far each journal's events are in the copy.
+pub(super) async fn copy(path: &Path, to: &Path) -> Result<Vec<(String, u64)>> {
+    private_file(to)?;
+    let place =
+        |path: &Path| SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(30));
+    let mut source =
+        place(path).pragma("auto_vacuum", "2").connect().await.map_err(|error| unopened(path, &error))?;
+    let copied = sqlx::query("VACUUM INTO $1").bind(to.display().to_string()).execute(&mut source).await;
+    copied.map_err(|error| unopened(path, &error))?;
+    source.close().await.map_err(statement_error)?;
+    let mut copy = place(to).connect().await.map_err(|error| unopened(to, &error))?;
+    let rows = sqlx::query_as::<_, (String, i64)>("SELECT id, position FROM sg_journal").fetch_all(&mut copy);
+    let rows = rows.await.map_err(|error| unopened(path, &error))?;
+    copy.close().await.map_err(statement_error)?;
+    Ok(rows.into_iter().map(|(id, position)| (id, u64::try_from(position).unwrap_or_default())).collect())
 }
 
 /// Makes the file readable by its owner only, before SQLite fills it and makes its siblings with the same rights.
