@@ -105,12 +105,14 @@ fn tell(alert: &Alert) {
 #[cfg(test)]
 #[cfg(feature = "sqlite")]
 mod tests {
-    use sluicegate_core::{ErrorKind, Secret};
+    use std::sync::Arc;
+
+    use sluicegate_core::{Call, Caller, ErrorKind, Format, OrganizationId, Secret, Timestamp, UsageRecord};
 
     use crate::admin::{Actor, NewChannel, NewKey};
     use crate::credential::KeyHash;
-    use crate::store::KeyRef;
-    use crate::{Gateway, Options};
+    use crate::store::{KeyRef, Page, Reach, RecordFilter};
+    use crate::{ConfigText, Gateway, ManualClock, Options};
 
     /// One of several on the same database, with a data directory of its own.
     async fn node(dir: &std::path::Path, name: &str) -> Gateway {
@@ -163,6 +165,40 @@ mod tests {
         b.caller(Some(&mine.secret)).await.unwrap();
         b.inner.follow().await.unwrap();
         assert!(b.inner.directory.cached(&KeyHash::of(mine.secret.expose())).is_some());
+    }
+
+    /// A record of a call at this time: nothing served it.
+    fn refused(node: &Gateway, id: &str, at: Timestamp) -> UsageRecord {
+        let caller = node.engine().bind(Caller::operator(OrganizationId::from("o"), &[]));
+        let call = Call::new(id, Format::OpenaiChat, "nothing-serves-it");
+        let denied = node.engine().admit(call.clone(), &caller, at, 1).err().unwrap();
+        node.engine().refuse(call, &caller, &denied, at, 1)
+    }
+
+    #[tokio::test]
+    async fn records_go_after_their_time_and_their_sums_stay() {
+        const DAY: i64 = 86_400_000;
+        for (retention, left) in [("", 3), ("server: {retention: {records: 2d}}", 2)] {
+            let clock = Arc::new(ManualClock::new(Timestamp::from_ms(0)));
+            let config =
+                ConfigText { path: "test.yaml".to_owned(), text: format!("version: 1\n{retention}\n") };
+            let options = Options { config: Some(config), clock: clock.clone(), ..Options::default() };
+            let node = Gateway::open(options).await.unwrap();
+            node.inner.maintenance.abort();
+            let records: Vec<UsageRecord> = [("a", 0), ("b", DAY), ("c", 2 * DAY)]
+                .iter()
+                .map(|(id, at)| refused(&node, id, Timestamp::from_ms(*at)))
+                .collect();
+            node.store().append(&records, &[], None).await.unwrap();
+            // On the third day at noon what is of the first goes.
+            clock.set(Timestamp::from_ms(3 * DAY + DAY / 2));
+            assert!(!super::clear(&node.inner).await.unwrap(), "there is no more");
+            let all = RecordFilter::default();
+            let kept = node.store().records(&all, &Reach::ALL, Page::default()).await.unwrap();
+            assert_eq!(kept.total, left, "{retention}");
+            let sums = node.store().daily(&all, &Reach::ALL, &[], Page::default()).await.unwrap();
+            assert_eq!(sums.items[0].sums.failures, 3, "{retention}");
+        }
     }
 
     #[tokio::test]
