@@ -190,9 +190,8 @@ fn copy_journal(disk: &OsDisk, to: &Path) -> io::Result<Vec<u64>> {
 /// Reads a copied journal as a start would.
 fn verify(copied: &Path, positions: &[(String, u64)]) -> Result<()> {
     let copied = OsDisk::open(copied).map_err(|why| failed("the copied journal can't be read", &why))?;
-    let Some(id) = journal::journal_id(&copied)? else { return Ok(()) };
-    let id = id.to_string();
-    let from = positions.iter().find(|(known, _)| *known == id).map_or(0, |(_, position)| *position);
+    let id = journal::journal_id(&copied)?.map(|id| id.to_string());
+    let from = positions.iter().find(|(known, _)| Some(known) == id.as_ref()).map_or(0, |(_, at)| *at);
     journal::read(&copied, from, false).map(drop)
 }
 

@@ -85,6 +85,7 @@ impl Process {
 
 fn segments(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|it| it == "journal"));
     paths.sort();
     paths
 }
