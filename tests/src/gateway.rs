@@ -255,6 +255,12 @@ impl Gateway {
         fs::read_to_string(self.folder.join("gateway.log")).unwrap_or_default()
     }
 
+    /// Its directory: `data` in it is its data directory.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Its resident memory in KiB.
     ///
     /// # Panics

@@ -47,6 +47,8 @@ pub struct HostSettings {
     pub demo_channel: bool,
     /// How firmly the journal is kept.
     pub durability: Durability,
+    /// How long what was used is kept.
+    pub retention: Retention,
 }
 
 impl Default for HostSettings {
@@ -67,8 +69,27 @@ impl Default for HostSettings {
             compat: Compat::default(),
             demo_channel: true,
             durability: Durability::default(),
+            retention: Retention::default(),
         }
     }
+}
+
+/// How long what was used is kept. Balances of limits don't depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Usage records, in milliseconds; a day at least. Default `None`: for ever, since they are what was charged.
+    pub records_ms: Option<u64>,
+    /// Daily sums, in milliseconds; 62 days at least, and no shorter than the records. After that one sum for each month is
+    /// left. Default `None`: for ever.
+    pub daily_sums_ms: Option<u64>,
+}
+
+impl Retention {
+    /// Records are kept for a day at least.
+    pub const RECORDS_MIN_MS: u64 = 86_400_000;
+    /// Daily sums are kept so long at least: what this month and the last one used is asked for by day.
+    pub const DAILY_SUMS_MIN_MS: u64 = 62 * 86_400_000;
 }
 
 /// What the journal's writes survive before a call goes on.

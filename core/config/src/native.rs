@@ -17,9 +17,9 @@ use sluicegate_core::limit::Mode;
 use sluicegate_core::snapshot::{Declared, OnPolicyError, OnUnknown, PolicySource, Strategy, Unpriced};
 
 use crate::diagnostic::Severity;
-use crate::host::{Durability, HostSettings, LitellmVersion};
+use crate::host::{Durability, HostSettings, LitellmVersion, Retention};
 use crate::limits::read_limits;
-use crate::quantity::parse_bytes;
+use crate::quantity::{parse_bytes, parse_duration_ms};
 use crate::reader::{Fields, Item, Load};
 use crate::routes::{self, Reference};
 use crate::yaml::Value;
@@ -157,6 +157,9 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
     {
         host.durability = durability;
     }
+    if let Some(item) = fields.get("retention") {
+        retention(load, &item, &mut host.retention);
+    }
     for (key, setting) in [
         ("store_models", &mut host.store_model_in_db),
         ("demo_channel", &mut host.demo_channel),
@@ -168,6 +171,29 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
         if let Some(value) = fields.boolean(load, key) {
             *setting = value;
         }
+    }
+}
+
+fn retention(load: &mut Load<'_>, item: &Item<'_>, retention: &mut Retention) {
+    let Some(fields) = Fields::open_section(load, item, &section::RETENTION) else { return };
+    let mut take = |key: &str, least: u64, want: &str| {
+        fields.get(key)?.parsed(load, want, |text| parse_duration_ms(text).ok().filter(|ms| *ms >= least))
+    };
+    retention.records_ms =
+        take("records", Retention::RECORDS_MIN_MS, "a length of time of a day or more, such as 90d");
+    retention.daily_sums_ms =
+        take("daily_sums", Retention::DAILY_SUMS_MIN_MS, "a length of time of 62 days or more, such as 36mo");
+    if let Some(sums) = retention.daily_sums_ms
+        && retention.records_ms.is_none_or(|records| records > sums)
+    {
+        let message = "daily sums are kept no shorter than the records that they are made of";
+        item.say(
+            load,
+            Severity::Error,
+            "invalid_value",
+            message,
+            "give `records` a shorter time than `daily_sums`",
+        );
     }
 }
 

@@ -26,6 +26,10 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Look into what is reserved, held and settled, and put it right.
     Ledger(Ledger),
+    /// Copy the data directory into one file, while the gateway may be running.
+    Backup(Backup),
+    /// Put a backup into an empty data directory.
+    Restore(Restore),
 }
 
 /// Run the gateway.
@@ -278,6 +282,37 @@ pub(crate) struct Reconcile {
     pub(crate) charge_reserved: bool,
 }
 
+/// Copy the data directory and its embedded database into one file, while the gateway may be running.
+///
+/// The master secret, which opens the stored credentials, isn't in the file: keep it too, and elsewhere. A PostgreSQL
+/// database has backups of its own; docs/operations.md says what to keep beside them.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Backup {
+    /// The new file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    /// The data directory [default: as for serve].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The embedded database, if it isn't in the data directory [default: as for serve].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) database: Option<String>,
+    /// The configuration file that the gateway runs with.
+    #[arg(long, short, value_name = "FILE", env = "SLUICEGATE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Put a backup into an empty data directory. A gateway that is started on it goes on where the backup was made.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Restore {
+    /// The backup.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: PathBuf,
+    /// The data directory; made if it doesn't exist.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -304,6 +339,8 @@ mod tests {
             "sluicegate ledger reconcile call-1 --attempt 2 --free",
             "sluicegate ledger audit --data d --config f.yaml --database memory",
             "sluicegate ledger repair --data d",
+            "sluicegate backup --data d --to b.tar",
+            "sluicegate restore --from b.tar --data d",
         ] {
             assert!(Args::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

@@ -20,5 +20,7 @@ fn main() -> ExitCode {
         args::Command::Keys(keys) => cmd::keys::run(&keys),
         args::Command::Explain(explain) => cmd::explain::run(&explain),
         args::Command::Ledger(ledger) => cmd::ledger::run(&ledger),
+        args::Command::Backup(backup) => cmd::backup::run(&backup),
+        args::Command::Restore(restore) => cmd::backup::run_restore(&restore),
     }
 }

@@ -130,7 +130,7 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     secrets: Arc<Secrets>,
     master_source: Option<MasterSource>,
-    host: HostSettings,
+    pub(crate) host: HostSettings,
     diagnostics: Vec<Diagnostic>,
     /// What the file declares; what the database holds is added at each rebuild.
     declared: Declared,
@@ -175,6 +175,9 @@ impl Gateway {
             make_private_dir(dir)?;
         }
         let store = store::open(&address, time_zone).await?;
+        if let Err(error) = store.prepare(options.clock.now()).await {
+            tracing::warn!(%error, "this month's records have no place of their own yet; they are kept all the same");
+        }
         let secrets = Arc::new(Secrets::new(Arc::clone(&options.variables)));
         let source = master_source(&options);
         let chain = audit_chain(&address, source.as_ref())?;

@@ -15,7 +15,8 @@ mod sync;
 mod write;
 
 pub use checkpoint::{Batch, gather};
-pub use disk::{Disk, DiskFile, OsDisk};
+pub(crate) use disk::file_name;
+pub use disk::{Disk, DiskFile, Keeping, OsDisk, Removal};
 pub use owner::Owner;
 pub use recover::{Found, Opening, Reading, journal_id, merge, open, read};
 pub use write::{Journal, JournalOptions};

@@ -23,6 +23,7 @@ mod stream;
 mod tokenizer;
 
 pub mod admin;
+pub mod backup;
 pub mod credential;
 pub mod directory;
 pub mod envelope;

@@ -4,12 +4,13 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use sluicegate_core::Result;
 use sluicegate_core::ports::Alert;
-use sluicegate_core::{Result, Timestamp};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::gateway::Inner;
+use crate::store::Forget;
 
 /// Another node's change holds here after this time at the latest.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -17,6 +18,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const CLEAR_EVERY: Duration = Duration::from_secs(3_600);
 /// The first one: not while the start still has better things to do.
 const CLEAR_FIRST: Duration = Duration::from_secs(60);
+/// So many pieces are forgotten in each turn of [`LOOK_EVERY`]: 10,000 records a second.
+const PIECES: usize = 20;
 /// Windows' balances stay so long after their end, in milliseconds: a call that was reserved in one may settle later.
 const KEEP_ENDED_MS: i64 = 86_400_000;
 
@@ -29,7 +32,7 @@ async fn run(gateway: Weak<Inner>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut clear_at = Instant::now() + CLEAR_FIRST;
-    let mut blind = false;
+    let (mut blind, mut clearing) = (false, false);
     loop {
         ticks.tick().await;
         let Some(gateway) = gateway.upgrade() else { return };
@@ -42,19 +45,42 @@ async fn run(gateway: Weak<Inner>) {
         blind = looked.is_err();
         if Instant::now() >= clear_at {
             clear_at = Instant::now() + CLEAR_EVERY;
-            if let Err(error) = clear(&gateway).await {
-                tracing::warn!(%error, "balances that nobody needs any more can't be cleared away");
+            clearing = true;
+            if let Err(error) = gateway.store.prepare(gateway.clock.now()).await {
+                tracing::warn!(%error, "the months to come have no place of their own yet; records are kept all the same");
             }
+        }
+        if clearing {
+            clearing = clear(&gateway).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "what nobody needs any more can't be cleared away; trying again within the hour");
+                false
+            });
         }
     }
 }
 
-/// Forgets balances of windows long over, and credentials long replaced. Records stay: they are what was charged.
-async fn clear(gateway: &Inner) -> Result<()> {
-    let ended = gateway.clock.now().plus_ms(-KEEP_ENDED_MS);
-    let gone = gateway.store.prune(Timestamp::from_ms(i64::MIN), ended).await?;
-    tracing::debug!(gone, "cleared away what nobody needs any more");
-    Ok(())
+/// Forgets records and sums that need not be kept any longer, balances of windows long over, and credentials long
+/// replaced; whether there is more. Without a setting records and sums stay: they are what was charged.
+async fn clear(gateway: &Inner) -> Result<bool> {
+    let now = gateway.clock.now();
+    let retention = gateway.host.retention;
+    let before = |kept: Option<u64>| {
+        kept.map(|ms| now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX).saturating_neg()))
+    };
+    let what = Forget {
+        records_before: before(retention.records_ms),
+        sums_before: before(retention.daily_sums_ms),
+        ended_before: now.plus_ms(-KEEP_ENDED_MS),
+    };
+    // Who appends has its turn between two pieces.
+    for _ in 0..PIECES {
+        let gone = gateway.store.prune(&what).await?;
+        tracing::debug!(rows = gone.rows, "cleared away what nobody needs any more");
+        if !gone.more {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn tell(alert: &Alert) {
@@ -88,12 +114,14 @@ fn tell(alert: &Alert) {
 #[cfg(test)]
 #[cfg(feature = "sqlite")]
 mod tests {
-    use sluicegate_core::{ErrorKind, Secret};
+    use std::sync::Arc;
+
+    use sluicegate_core::{Call, Caller, ErrorKind, Format, OrganizationId, RecordEntry, Secret, Timestamp};
 
     use crate::admin::{Actor, NewChannel, NewKey};
     use crate::credential::KeyHash;
-    use crate::store::KeyRef;
-    use crate::{Gateway, Options};
+    use crate::store::{KeyRef, Page, Reach, RecordFilter};
+    use crate::{ConfigText, Gateway, ManualClock, Options};
 
     /// One of several on the same database, with a data directory of its own.
     async fn node(dir: &std::path::Path, name: &str) -> Gateway {
@@ -146,6 +174,40 @@ mod tests {
         b.caller(Some(&mine.secret)).await.unwrap();
         b.inner.follow().await.unwrap();
         assert!(b.inner.directory.cached(&KeyHash::of(mine.secret.expose())).is_some());
+    }
+
+    /// A record of a call at this time: nothing served it.
+    fn refused(node: &Gateway, id: &str, at: Timestamp) -> RecordEntry {
+        let caller = node.engine().bind(Caller::operator(OrganizationId::from("o"), &[]));
+        let call = Call::new(id, Format::OpenaiChat, "nothing-serves-it");
+        let denied = node.engine().admit(call.clone(), &caller, at, 1).err().unwrap();
+        node.engine().refuse(call, &caller, &denied, at, 1).into()
+    }
+
+    #[tokio::test]
+    async fn records_go_after_their_time_and_their_sums_stay() {
+        const DAY: i64 = 86_400_000;
+        for (retention, left) in [("", 3), ("server: {retention: {records: 2d}}", 2)] {
+            let clock = Arc::new(ManualClock::new(Timestamp::from_ms(0)));
+            let config =
+                ConfigText { path: "test.yaml".to_owned(), text: format!("version: 1\n{retention}\n") };
+            let options = Options { config: Some(config), clock: clock.clone(), ..Options::default() };
+            let node = Gateway::open(options).await.unwrap();
+            node.inner.maintenance.abort();
+            let records: Vec<RecordEntry> = [("a", 0), ("b", DAY), ("c", 2 * DAY)]
+                .iter()
+                .map(|(id, at)| refused(&node, id, Timestamp::from_ms(*at)))
+                .collect();
+            node.store().append(&records, &[], None).await.unwrap();
+            // On the third day at noon what is of the first goes.
+            clock.set(Timestamp::from_ms(3 * DAY + DAY / 2));
+            assert!(!super::clear(&node.inner).await.unwrap(), "there is no more");
+            let all = RecordFilter::default();
+            let kept = node.store().records(&all, &Reach::ALL, Page::default()).await.unwrap();
+            assert_eq!(kept.total, left, "{retention}");
+            let sums = node.store().daily(&all, &Reach::ALL, &[], Page::default()).await.unwrap();
+            assert_eq!(sums.items[0].sums.failures, 3, "{retention}");
+        }
     }
 
     #[tokio::test]

@@ -32,7 +32,7 @@ pub(crate) fn address_of(options: &Options, host: &HostSettings) -> String {
     match (&host.database, &options.data_dir) {
         (Some(DatabaseUrl::Postgres(url)), _) => url.expose().to_owned(),
         (Some(DatabaseUrl::Sqlite(path)), _) => path.clone(),
-        (None, Some(dir)) => dir.join("sluicegate.db").display().to_string(),
+        (None, Some(dir)) => dir.join(crate::backup::DATABASE).display().to_string(),
         (None, None) => "memory".to_owned(),
     }
 }

@@ -6,6 +6,7 @@
 
 mod change;
 mod filter;
+mod forget;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -28,8 +29,14 @@ pub use filter::{
     AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Owner, Page, Reach,
     RecordFilter, Since, Sums, UserFilter,
 };
+pub use forget::{Forget, Forgotten};
 
 use crate::credential::KeyHash;
+
+/// An organization's end customers, and its tags, are told apart in the sums of a day up to this number.
+pub const LABELS_PER_DAY: usize = 10_000;
+/// What end customers and tags beyond [`LABELS_PER_DAY`] are summed up as.
+pub const LABEL_OVERFLOW: &str = "(others)";
 
 /// A thing as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -199,9 +206,17 @@ pub trait Store: RecordStore {
         bucket_ms: u64,
     ) -> Result<Vec<(Timestamp, Sums)>>;
 
-    /// Forgets records that began before a time, and balances of windows, and replaced credentials, that were over before
-    /// another. Daily sums stay, and so do balances of lifetimes. Returns how many rows are gone.
-    async fn prune(&self, records_before: Timestamp, ended_before: Timestamp) -> Result<u64>;
+    /// Forgets one piece of what need not be kept, so small that no writer waits long for it. Balances of lifetimes stay, and
+    /// forgetting records leaves daily sums as they are. Of several nodes one does it at a time; the others are told that
+    /// there is nothing to do.
+    async fn prune(&self, what: &Forget) -> Result<Forgotten>;
+
+    /// Records that began before this may be forgotten; of what they said, the daily sums are left. It is the start of a
+    /// day.
+    async fn records_since(&self) -> Result<Timestamp>;
+
+    /// Makes room for the records of the months to come, where they are kept apart.
+    async fn prepare(&self, now: Timestamp) -> Result<()>;
 
     /// Says whether the database answers.
     async fn ping(&self) -> Result<()>;
@@ -246,6 +261,24 @@ pub async fn reach(address: &str) -> Result<()> {
         Some(("postgres" | "postgresql", _)) => reach_postgres(address.trim()).await,
         _ => Ok(()),
     }
+}
+
+/// Copies an embedded database as it is at one moment, while others use it. Returns how far each journal's events are in the
+/// copy.
+///
+/// # Errors
+/// `Store` when one can't be read or the other not be made, `Config` when this build has no SQLite.
+#[cfg(feature = "sqlite")]
+pub(crate) async fn copy_embedded(
+    path: &std::path::Path,
+    to: &std::path::Path,
+) -> Result<Vec<(String, u64)>> {
+    sqlite::copy(path, to).await
+}
+
+#[cfg(not(feature = "sqlite"))]
+pub(crate) async fn copy_embedded(_: &std::path::Path, _: &std::path::Path) -> Result<Vec<(String, u64)>> {
+    Err(Error::new(ErrorKind::Config, "this build has no SQLite; build it with the feature `sqlite`"))
 }
 
 #[cfg(feature = "sqlite")]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use sha2::{Digest as _, Sha256};
 use sluicegate::core::call::Format;
 use sluicegate::core::ledger::Balance;
 use sluicegate::core::record::{AttemptRecord, ReplayFacts};
@@ -15,8 +16,9 @@ use sluicegate::core::{
 };
 use sluicegate::credential::KeyHash;
 use sluicegate::store::{
-    self, AuditChain, AuditFilter, Change, Dimension, Expect, GroupFilter, KeyFilter, KeyRef, Narrow,
-    NewEvent, Owner, Page, Reach, RecordFilter, SecretChange, Since, Store, Sums, UserFilter,
+    self, AuditChain, AuditFilter, Change, Dimension, Expect, Forget, Forgotten, GroupFilter, KeyFilter,
+    KeyRef, LABEL_OVERFLOW, LABELS_PER_DAY, Narrow, NewEvent, Owner, Page, Reach, RecordFilter, SecretChange,
+    Since, Store, Sums, UserFilter,
 };
 
 /// The suite: each test runs on each store.
@@ -64,6 +66,10 @@ contract! {
     text_of_any_kind_is_kept,
     a_batch_of_any_size_is_stored,
     old_records_are_forgotten_and_their_sums_stay,
+    sums_by_label_follow_the_records,
+    labels_of_a_day_are_bounded,
+    days_of_old_months_become_one,
+    every_attempt_is_found,
 }
 
 async fn open(address: &str) -> Arc<dyn Store> {
@@ -785,14 +791,198 @@ async fn old_records_are_forgotten_and_their_sums_stay(store: Arc<dyn Store>) {
         balance("g", Window::RollingMs(18_000_000), NEW_YEAR, 1, 0),
     ];
     store.append(&entries(&records), &balances, None).await.unwrap();
-    // A record, a day, a minute and a few hours are over; a month and sixty days aren't.
-    assert_eq!(store.prune(at(NEW_YEAR + 1), at(NEW_YEAR + DAY + 3 * 3_600_000)).await.unwrap(), 4);
+    assert_eq!(store.records_since().await.unwrap(), at(i64::MIN));
+    // A record, a day, a minute and a few hours are over; a month and sixty days aren't. Of a day that has begun all stays.
+    let ended_before = at(NEW_YEAR + DAY + 3 * 3_600_000);
+    for (records_before, want) in
+        [(None, 3), (Some(at(NEW_YEAR + 1)), 0), (Some(at(NEW_YEAR + DAY + 1)), 1), (Some(at(NEW_YEAR)), 0)]
+    {
+        let gone = store.prune(&Forget { records_before, sums_before: None, ended_before }).await.unwrap();
+        assert_eq!((gone.rows, gone.more), (want, false), "{records_before:?}");
+    }
+    assert_eq!(store.records_since().await.unwrap(), at(NEW_YEAR + DAY));
     let left = store.records(&RecordFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
     assert_eq!((left.total, left.items[0].call.as_str()), (1, "new"));
     let spans: Vec<Window> = store.balances().await.unwrap().iter().map(|it| it.window).collect();
     assert_eq!(spans.len(), 4, "{spans:?}");
     assert!(!spans.contains(&Window::Minute) && !spans.contains(&Window::RollingMs(18_000_000)), "{spans:?}");
     assert_eq!(total(&*store).await.requests, 2);
+}
+
+fn labelled(call: &str, customer: Option<&str>, tags: &[&str]) -> UsageRecord {
+    UsageRecord {
+        customer: customer.map(str::to_owned),
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        ..record(call, NEW_YEAR, "k1", Some("g1"), None)
+    }
+}
+
+/// Requests by a label, as `label=requests`.
+async fn by_label(store: &dyn Store, by: Dimension, filter: &RecordFilter, reach: &Reach) -> Vec<String> {
+    let rows = store.daily(filter, reach, &[by], Page::default()).await.unwrap();
+    assert_eq!(rows.total, rows.items.len() as u64);
+    rows.items.iter().map(|row| format!("{}={}", row.by[0], row.sums.requests)).collect()
+}
+
+async fn sums_by_label_follow_the_records(store: Arc<dyn Store>) {
+    let mut other = labelled("d", Some("acme"), &["beta"]);
+    (other.key, other.group, other.organization) = (Some("k2".into()), Some("g2".into()), "o2".into());
+    let records = [
+        labelled("a", Some("acme"), &["alpha", "beta", "alpha"]),
+        labelled("b", Some(" acme "), &[]),
+        labelled("c", Some("b\0b"), &["alpha"]),
+        labelled("c2", Some("b\u{fffd}b"), &[]),
+        other,
+        labelled("e", None, &["", "  "]),
+    ];
+    // A batch that comes again, or in part, changes nothing.
+    store.append(&entries(&records), &[], None).await.unwrap();
+    store.append(&entries(&records), &[], None).await.unwrap();
+    store.append(&entries(&[records[0].clone(), labelled("f", Some("acme"), &[])]), &[], None).await.unwrap();
+
+    let all = RecordFilter::default();
+    let narrow = |groups: &[&str], key: Option<&str>| Reach {
+        organization: Some("o1".into()),
+        narrow: Some(Narrow {
+            groups: groups.iter().map(|id| (*id).into()).collect(),
+            user: None,
+            key: key.map(Into::into),
+        }),
+    };
+    for (by, filter, reach, want) in [
+        (Dimension::Customer, all.clone(), Reach::ALL, &["acme=4", "b\u{fffd}b=2"][..]),
+        (Dimension::Tag, all.clone(), Reach::ALL, &["alpha=2", "beta=2"]),
+        (Dimension::Tag, RecordFilter { tag: Some("beta".into()), ..all.clone() }, Reach::ALL, &["beta=2"]),
+        (Dimension::Tag, RecordFilter { group: Some("g2".into()), ..all.clone() }, Reach::ALL, &["beta=1"]),
+        (
+            Dimension::Organization,
+            RecordFilter { customer: Some("acme".into()), ..all.clone() },
+            Reach::ALL,
+            &["o1=3", "o2=1"],
+        ),
+        (Dimension::Customer, all.clone(), narrow(&["g2"], None), &[]),
+        (Dimension::Customer, all.clone(), narrow(&["g1"], None), &["acme=3", "b\u{fffd}b=2"]),
+        (Dimension::Tag, all.clone(), narrow(&[], Some("k1")), &["alpha=2", "beta=1"]),
+        (
+            Dimension::Customer,
+            RecordFilter { from: Some(at(NEW_YEAR + DAY)), ..all.clone() },
+            Reach::ALL,
+            &[],
+        ),
+    ] {
+        assert_eq!(by_label(&*store, by, &filter, &reach).await, want, "{by:?} {filter:?} {reach:?}");
+    }
+    let acme = RecordFilter { customer: Some("acme".into()), ..all.clone() };
+    let sums = store.daily(&acme, &Reach::ALL, &[], Page::default()).await.unwrap().items[0].sums;
+    assert_eq!((sums.requests, sums.attempts, sums.spend, sums.cost), (4, 4, 400, 800));
+    assert_eq!(store.totals(Dimension::Customer, &["acme", "nobody"]).await.unwrap().len(), 1);
+    assert_eq!(total(&*store).await.requests, 7);
+
+    let both = store.daily(&acme, &Reach::ALL, &[Dimension::Tag], Page::default()).await.unwrap_err();
+    assert_eq!(both.kind(), ErrorKind::InvalidRequest);
+    let listed = store.records(&acme, &Reach::ALL, Page::default()).await.unwrap_err();
+    assert_eq!(listed.kind(), ErrorKind::InvalidRequest);
+}
+
+async fn labels_of_a_day_are_bounded(store: Arc<dyn Store>) {
+    let many = |from: usize, to: usize| -> Vec<UsageRecord> {
+        (from..to).map(|n| labelled(&format!("r{n}"), Some(&format!("c{n:05}")), &[])).collect()
+    };
+    store.append(&entries(&many(0, LABELS_PER_DAY - 2)), &[], None).await.unwrap();
+    // Two more find room, three don't; who is known goes on being told apart, and so does another organization's.
+    let mut known = labelled("again", Some("c00007"), &[]);
+    known.started_at = at(NEW_YEAR + 5);
+    let mut foreign = labelled("foreign", Some("z"), &[]);
+    foreign.organization = "o2".into();
+    let rest: Vec<UsageRecord> =
+        many(LABELS_PER_DAY - 2, LABELS_PER_DAY + 3).into_iter().chain([known, foreign]).collect();
+    store.append(&entries(&rest), &[], None).await.unwrap();
+    store.append(&entries(&many(LABELS_PER_DAY + 3, LABELS_PER_DAY + 4)), &[], None).await.unwrap();
+
+    let all = RecordFilter::default();
+    let rows = store.daily(&all, &Reach::ALL, &[Dimension::Customer], Page::new(1, 0)).await.unwrap();
+    assert_eq!(rows.total, LABELS_PER_DAY as u64 + 2);
+    let of = |name: &str| RecordFilter { customer: Some(name.to_owned()), ..RecordFilter::default() };
+    for (name, want) in [("c00007", 2), ("c09999", 1), ("c10000", 0), (LABEL_OVERFLOW, 4), ("z", 1)] {
+        let rows = store.daily(&of(name), &Reach::ALL, &[], Page::default()).await.unwrap();
+        assert_eq!(rows.items[0].sums.requests, want, "{name}");
+    }
+    // Another day begins anew.
+    let mut next = labelled("next", Some("tomorrow"), &[]);
+    next.started_at = at(NEW_YEAR + DAY);
+    next.attempts[0].started_at = at(NEW_YEAR + DAY);
+    store.append(&entries(&[next]), &[], None).await.unwrap();
+    let rows = store.daily(&of("tomorrow"), &Reach::ALL, &[], Page::default()).await.unwrap();
+    assert_eq!(rows.items[0].sums.requests, 1);
+}
+
+async fn days_of_old_months_become_one(store: Arc<dyn Store>) {
+    // 40 days of 30 keys each, from new year's day on: more than one piece for January.
+    let mut records = Vec::new();
+    for day in 0..40 {
+        for key in 0..30 {
+            let mut it =
+                record(&format!("r{day}-{key}"), NEW_YEAR + day * DAY, &format!("k{key}"), None, None);
+            it.customer = Some("acme".to_owned());
+            records.push(it);
+        }
+    }
+    store.append(&entries(&records), &[], None).await.unwrap();
+    let before = total(&*store).await;
+    let forget = |sums_before| Forget { records_before: None, sums_before, ended_before: at(i64::MIN) };
+    let days = async || {
+        let filter = RecordFilter::default();
+        store.daily(&filter, &Reach::ALL, &[Dimension::Day], Page::default()).await.unwrap().items
+    };
+    // January isn't over on its 31st.
+    let last = Some(at(NEW_YEAR + 30 * DAY));
+    assert_eq!(store.prune(&forget(last)).await.unwrap(), Forgotten::default());
+    assert_eq!(days().await.len(), 40);
+
+    let mut pieces = 0;
+    while store.prune(&forget(Some(at(NEW_YEAR + 31 * DAY)))).await.unwrap().more {
+        pieces += 1;
+        assert_eq!(total(&*store).await, before);
+    }
+    assert_eq!(pieces, 30, "a day at a time");
+    let rows = days().await;
+    assert_eq!(rows.len(), 1 + 9);
+    assert_eq!((rows[0].by[0].as_str(), rows[0].sums.requests), ("2026-01-01", 31 * 30));
+    assert_eq!(total(&*store).await, before);
+    let of = RecordFilter { customer: Some("acme".to_owned()), ..RecordFilter::default() };
+    let left = store.daily(&of, &Reach::ALL, &[], Page::default()).await.unwrap().items[0].sums.requests;
+    assert_eq!(left, 9 * 30, "February's");
+    let records = store.records(&RecordFilter::default(), &Reach::ALL, Page::new(1, 0)).await.unwrap();
+    assert_eq!(records.total, 1_200);
+}
+
+async fn every_attempt_is_found(store: Arc<dyn Store>) {
+    let mut long = record("long", NEW_YEAR, "k1", None, None);
+    long.attempts = [("c1", 1), ("c2", 2), ("c1", 3), ("c3", 4)]
+        .iter()
+        .map(|(channel, ms)| attempt(channel, NEW_YEAR + ms, 1, 1, 1))
+        .collect();
+    let records = [long, record("short", NEW_YEAR + 1, "k1", None, None)];
+    for _ in 0..2 {
+        store.append(&entries(&records), &[], None).await.unwrap();
+    }
+    let all = RecordFilter::default();
+    let day = RecordFilter { from: Some(at(NEW_YEAR)), to: Some(at(NEW_YEAR + 1)), ..all.clone() };
+    for (filter, channel, want) in [
+        (&all, "c1", &["short", "long"][..]),
+        (&all, "c2", &["long"]),
+        (&all, "c3", &["long"]),
+        (&all, "c4", &[]),
+        (&day, "c1", &["long"]),
+    ] {
+        let filter = RecordFilter { channel: Some(channel.into()), ..filter.clone() };
+        let found = store.records(&filter, &Reach::ALL, Page::default()).await.unwrap();
+        assert_eq!(found.items.iter().map(|it| it.call.as_str()).collect::<Vec<_>>(), want, "{channel}");
+        assert_eq!(found.total, want.len() as u64);
+    }
+    let forget =
+        Forget { records_before: Some(at(NEW_YEAR + DAY)), sums_before: None, ended_before: at(i64::MIN) };
+    assert_eq!(store.prune(&forget).await.unwrap().rows, 2 + 2, "records, and the attempts before the last");
 }
 
 #[tokio::test]
@@ -817,6 +1007,127 @@ async fn a_file_is_private_survives_and_refuses_a_changed_history() {
     pool.close().await;
     let error = store::open(&address, TimeZone::UTC).await.err().unwrap();
     assert!(error.message().contains("isn't the one this version knows"), "{error}");
+}
+
+/// The newest part of the records' table and all parts, of PostgreSQL.
+async fn partitions(pool: &sqlx::PgPool) -> Vec<String> {
+    let sql = "SELECT CAST(c.relname AS TEXT) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+         WHERE i.inhparent = CAST('sg_record' AS regclass) ORDER BY 1";
+    sqlx::query_scalar(sql).fetch_all(pool).await.unwrap()
+}
+
+async fn rows_in(pool: &sqlx::PgPool, table: &str) -> i64 {
+    let sql = format!("SELECT COUNT(*) FROM {table}");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_keeps_records_by_month_and_drops_whole_months() {
+    let Some(address) = schema("months").await else { return };
+    let store = open(&address).await;
+    let pool = sqlx::PgPool::connect(&address).await.unwrap();
+    assert_eq!(partitions(&pool).await, ["sg_record_other"]);
+    // What came before its month was made moves into it; what no month takes is kept all the same.
+    let odd = record("odd", i64::MAX / 2, "k", None, None);
+    store
+        .append(&entries(&[record("early", NEW_YEAR + 20 * DAY, "k", None, None), odd]), &[], None)
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        store.prepare(at(NEW_YEAR + 20 * DAY)).await.unwrap();
+        let months = ["sg_record_2026_01", "sg_record_2026_02", "sg_record_2026_03", "sg_record_other"];
+        assert_eq!(partitions(&pool).await, months);
+    }
+    assert_eq!((rows_in(&pool, "sg_record_2026_01").await, rows_in(&pool, "sg_record_other").await), (1, 1));
+    let february = record("february", NEW_YEAR + 45 * DAY, "k", None, None);
+    let again = record("early", NEW_YEAR + 20 * DAY, "k", None, None);
+    store.append(&entries(&[february, again]), &[], None).await.unwrap();
+    assert_eq!(rows_in(&pool, "sg_record_2026_02").await, 1);
+    assert_eq!((total(&*store).await.requests, rows_in(&pool, "sg_record").await), (3, 3));
+
+    // February has begun where the records end that may go: only January does.
+    let what = Forget {
+        records_before: Some(at(NEW_YEAR + 50 * DAY)),
+        sums_before: None,
+        ended_before: at(i64::MIN),
+    };
+    // Another node that clears away has the turn.
+    let mut other = pool.begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(8317151707346069305)").execute(&mut *other).await.unwrap();
+    assert_eq!(store.prune(&what).await.unwrap(), Forgotten::default());
+    other.rollback().await.unwrap();
+    assert_eq!(store.prune(&what).await.unwrap(), Forgotten { rows: 1, more: true });
+    assert_eq!(store.prune(&what).await.unwrap(), Forgotten::default());
+    assert_eq!(partitions(&pool).await, ["sg_record_2026_02", "sg_record_2026_03", "sg_record_other"]);
+    assert_eq!((total(&*store).await.requests, rows_in(&pool, "sg_record").await), (3, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_takes_over_the_records_of_an_earlier_version() {
+    let Some(address) = schema("earlier").await else { return };
+    let pool = sqlx::PgPool::connect(&address).await.unwrap();
+    let run = async |sql: String| {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    };
+    run("CREATE TABLE sg_migration (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)".to_owned())
+        .await;
+    let steps = [
+        ("initial", include_str!("../migrations/0001_initial.sql")),
+        ("journal", include_str!("../migrations/0002_journal.sql")),
+    ];
+    for (number, (name, text)) in (1..).zip(steps) {
+        let checksum: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        run(text.to_owned()).await;
+        run(format!("INSERT INTO sg_migration VALUES ({number}, '{name}', '{checksum}')")).await;
+    }
+    let kept = [record("old", NEW_YEAR, "k", None, None), record("future", i64::MAX / 2, "k", None, None)];
+    for it in &kept {
+        let body = serde_json::to_string(it).unwrap();
+        let at = it.started_at.as_ms();
+        run(format!("INSERT INTO sg_record VALUES ('{}', {at}, 'o1', NULL, NULL, 'k', 'm', 'c1', 'ok', 1, 1, 1, '{body}')", it.call)).await;
+    }
+    let store = open(&address).await;
+    assert_eq!(partitions(&pool).await, ["sg_record_before", "sg_record_other"]);
+    assert_eq!(rows_in(&pool, "sg_record_before").await, 1);
+    let listed = store.records(&RecordFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
+    assert_eq!(listed.items, [kept[1].clone(), kept[0].clone()]);
+    // It takes what comes in this month, too, and a record that comes again changes nothing.
+    let now = at(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis().try_into().unwrap());
+    store
+        .append(&entries(&[record("new", now.as_ms(), "k", None, None), kept[0].clone()]), &[], None)
+        .await
+        .unwrap();
+    assert_eq!((rows_in(&pool, "sg_record_before").await, total(&*store).await.requests), (2, 1));
+    store.prepare(now).await.unwrap();
+    assert_eq!(partitions(&pool).await.len(), 2 + 2, "the months after this one");
+    // Until it is dropped whole, what is too old goes from it row by row.
+    let what = Forget { records_before: Some(now), sums_before: None, ended_before: at(i64::MIN) };
+    assert_eq!(store.prune(&what).await.unwrap(), Forgotten { rows: 1, more: false });
+    assert_eq!(rows_in(&pool, "sg_record_before").await, 1);
+}
+
+#[tokio::test]
+async fn a_file_gives_back_the_room_of_what_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.db");
+    let store = open(&path.display().to_string()).await;
+    let mut records: Vec<UsageRecord> =
+        (0..4_000).map(|n| record(&format!("r{n}"), NEW_YEAR, "k", None, None)).collect();
+    for (n, it) in records.iter_mut().enumerate() {
+        it.error = Some(format!("{n}").repeat(1_000));
+    }
+    store.append(&entries(&records), &[], None).await.unwrap();
+    let what =
+        Forget { records_before: Some(at(NEW_YEAR + DAY)), sums_before: None, ended_before: at(i64::MIN) };
+    let mut pieces = 0;
+    while store.prune(&what).await.unwrap().more {
+        pieces += 1;
+        assert!(pieces < 100);
+    }
+    assert!(pieces >= 8, "{pieces}");
+    store.close().await;
+    let left = std::fs::metadata(&path).unwrap().len();
+    assert!(left < 6 << 20, "{left} of 16 million bytes are left");
 }
 
 #[tokio::test]

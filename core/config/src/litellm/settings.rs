@@ -6,7 +6,7 @@ use sluicegate_core::snapshot::{Declared, Strategy, Unpriced};
 use super::known;
 use super::model_list::budget;
 use crate::diagnostic::Severity;
-use crate::host::HostSettings;
+use crate::host::{HostSettings, Retention};
 use crate::quantity::parse_usd;
 use crate::reader::{Fields, Item, Load};
 use crate::routes::{self, Reference};
@@ -47,6 +47,11 @@ pub(super) fn general(
         fields.unsigned(load, "global_max_parallel_requests").and_then(|max| i64::try_from(max).ok())
     {
         declared.quota.global.push(Limit::strict(Metric::Concurrency, Window::Lifetime, max));
+    }
+    if let Some(item) = fields.get("maximum_spend_logs_retention_period")
+        && let Some(kept) = item.duration_ms(load)
+    {
+        host.retention.records_ms = Some(kept.max(Retention::RECORDS_MIN_MS));
     }
     if let Some(item) = fields.get("coordination_redis") {
         not_used_yet(load, &item);

@@ -184,10 +184,29 @@ pub(crate) static SERVER: Section = Section {
             Kind::Word(&["process", "power"]),
             "What the journal survives before a call goes on: process, its end by any signal; power, the loss of power too, for which calls wait for the disk. Default process.",
         ),
+        key("retention", Kind::Object(&RETENTION), "How long what was used is kept. Default: for ever."),
         key(
             "dangerously_permit_weak_or_unset_master_key",
             Kind::Boolean,
             "Serve beyond loopback with a weak or no administrator's key. Default false.",
+        ),
+    ],
+};
+
+pub(crate) static RETENTION: Section = Section {
+    name: "retention",
+    about: "How long what was used is kept. Balances of limits don't depend on it.",
+    required: &[],
+    keys: &[
+        key(
+            "records",
+            Kind::Duration,
+            "Usage records, a day at least; whole days go. In PostgreSQL whole months go. Default: for ever.",
+        ),
+        key(
+            "daily_sums",
+            Kind::Duration,
+            "Daily sums, 62 days at least and no shorter than the records; then one sum for each month is left, and none by end customer and tag. Default: for ever.",
         ),
     ],
 };

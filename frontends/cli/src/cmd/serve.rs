@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Serve) -> ExitCode {
 }
 
 async fn serve(args: &Serve) -> Result<(), Failure> {
-    let config = configuration(args)?;
+    let config = configuration(args.config.as_deref())?;
     let variables = sluicegate::process_variables();
     let loaded = sluicegate::load(config.as_ref(), &variables);
     for diagnostic in loaded.diagnostics.iter().filter(|d| d.severity != Severity::Error) {
@@ -38,7 +38,7 @@ async fn serve(args: &Serve) -> Result<(), Failure> {
         config,
         variables,
         database: args.database.clone(),
-        data_dir: Some(data_dir(args, &loaded.host)),
+        data_dir: Some(data_dir(args.data.as_deref(), &loaded.host)),
         master_key: given,
         make_master_key: true,
         demo,
@@ -55,17 +55,18 @@ async fn serve(args: &Serve) -> Result<(), Failure> {
 }
 
 /// The file that the command line names, or the one that lies here.
-fn configuration(args: &Serve) -> Result<Option<ConfigText>, Failure> {
-    let path = match &args.config {
-        Some(path) => path.as_path(),
+pub(crate) fn configuration(named: Option<&Path>) -> Result<Option<ConfigText>, Failure> {
+    let path = match named {
+        Some(path) => path,
         None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
         None => return Ok(None),
     };
     ConfigText::read(path).map(Some).map_err(|error| error.to_string())
 }
 
-fn data_dir(args: &Serve, host: &HostSettings) -> PathBuf {
-    let named = args.data.clone().or_else(|| host.data_dir.as_ref().map(PathBuf::from));
+/// The directory that the command line names, or the configuration, or the one here.
+pub(crate) fn data_dir(named: Option<&Path>, host: &HostSettings) -> PathBuf {
+    let named = named.map(Path::to_owned).or_else(|| host.data_dir.as_ref().map(PathBuf::from));
     named.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA))
 }
 

@@ -1,6 +1,6 @@
 //! Where segments are kept.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,7 +48,25 @@ pub trait Disk: Send + Sync {
 
     /// A segment's name for people.
     fn name(&self, number: u64) -> String;
+
+    /// The right to remove segments, for as long as the answer is kept; `None` while somebody copies them. By default
+    /// nobody ever does.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    fn removal(&self) -> io::Result<Option<Removal>> {
+        Ok(Some(Removal(None)))
+    }
 }
+
+/// The right to remove segments.
+#[derive(Debug)]
+pub struct Removal(#[expect(dead_code, reason = "the lock lives as long as the file is open")] Option<File>);
+
+/// As long as this is kept, no segment of a folder is removed, whoever writes there. The operating system ends it with the
+/// process.
+#[derive(Debug)]
+pub struct Keeping(#[expect(dead_code, reason = "the lock lives as long as the file is open")] File);
 
 /// An open segment.
 pub trait DiskFile: Send + Sync {
@@ -84,9 +102,32 @@ impl OsDisk {
         Ok(Self(folder.to_owned()))
     }
 
-    fn path(&self, number: u64) -> PathBuf {
-        self.0.join(format!("{number:010}.journal"))
+    /// Keeps every segment that is there, and that comes, for whoever copies them. Waits for a removal under way.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    pub fn keep(&self) -> io::Result<Keeping> {
+        let file = self.lock_file()?;
+        file.lock_shared()?;
+        Ok(Keeping(file))
     }
+
+    fn lock_file(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(self.0.join("lock"))
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.0.join(file_name(number))
+    }
+}
+
+/// A segment's file.
+pub(crate) fn file_name(number: u64) -> String {
+    format!("{number:010}.journal")
 }
 
 impl Disk for OsDisk {
@@ -147,6 +188,15 @@ impl Disk for OsDisk {
 
     fn name(&self, number: u64) -> String {
         self.path(number).display().to_string()
+    }
+
+    fn removal(&self) -> io::Result<Option<Removal>> {
+        let file = self.lock_file()?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Removal(Some(file)))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(why)) => Err(why),
+        }
     }
 }
 

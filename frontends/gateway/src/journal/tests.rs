@@ -88,6 +88,7 @@ impl Process {
 
 fn segments(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|it| it == "journal"));
     paths.sort();
     paths
 }
@@ -136,6 +137,30 @@ async fn segments_follow_each_other_and_go_when_they_may() {
     assert_eq!(segments(dir.path()).len(), 2, "what came after the position is in none but the journal");
     let position = process.ledger.lock().log_position();
     process.journal.retire(position).unwrap();
+    assert_eq!(segments(dir.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn segments_that_are_copied_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let process = start(dir.path()).await.unwrap();
+    for _ in 0..90 {
+        process.call(1, Some(1));
+    }
+    let all = segments(dir.path());
+    let disk = OsDisk::open(all[0].parent().unwrap()).unwrap();
+    let keeping = (disk.keep().unwrap(), disk.keep().unwrap());
+    let position = process.ledger.lock().log_position();
+    process.journal.checkpointed(position).unwrap();
+    assert!(segments(dir.path()).starts_with(&all), "two copy them");
+    drop(keeping.0);
+    // A start that finds them leaves them too, and forgets none.
+    drop(process);
+    let process = start(dir.path()).await.unwrap();
+    assert!(segments(dir.path()).starts_with(&all));
+    drop(keeping.1);
+    let position = process.ledger.lock().log_position();
+    process.journal.checkpointed(position).unwrap();
     assert_eq!(segments(dir.path()).len(), 1);
 }
 

@@ -101,16 +101,20 @@ impl Journal {
             file.write_at(0, &head)?;
             file.sync()?;
             disk.sync_names()?;
+            let Some(_right) = disk.removal()? else {
+                // Somebody copies them: they go when the first others do.
+                return Ok((file, old.iter().map(|number| (*number, next)).collect()));
+            };
             old.iter().try_for_each(|number| disk.remove(*number))?;
-            Ok(file)
+            Ok((file, Vec::new()))
         };
-        let file = begin().map_err(|why: std::io::Error| unwritten(&why))?;
+        let (file, left) = begin().map_err(|why: std::io::Error| unwritten(&why))?;
         let files = Files {
             file,
             number,
             at: head.len() as u64,
             written,
-            old: Vec::new(),
+            old: left,
             next: None,
             buffer: Vec::new(),
             head_bytes: head.len() as u64,
@@ -334,6 +338,8 @@ impl Shared {
         if gone == 0 {
             return Ok(());
         }
+        // Segments that somebody copies stay until the next time.
+        let Some(_right) = self.disk.removal()? else { return Ok(()) };
         // What is open is now only in the newest segment, which must outlive the machine before the others go.
         file.sync()?;
         self.progress.reach(written);

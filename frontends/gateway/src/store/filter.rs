@@ -189,12 +189,16 @@ pub struct RecordFilter {
     pub key: Option<KeyId>,
     /// For this model, as requested.
     pub model: Option<ModelName>,
-    /// Last tried at this channel.
+    /// Tried at this channel. In daily sums: with what was used there.
     pub channel: Option<ChannelId>,
     /// This one.
     pub call: Option<CallId>,
     /// That ended so. Daily sums don't know it.
     pub outcome: Option<OutcomeClass>,
+    /// Of this end customer. Only daily sums know it, and not together with a tag.
+    pub customer: Option<String>,
+    /// With this tag. Only daily sums know it.
+    pub tag: Option<String>,
 }
 
 /// Which events.
@@ -231,6 +235,10 @@ pub enum Dimension {
     Model,
     /// The channel.
     Channel,
+    /// The end customer. Calls without one aren't in such sums.
+    Customer,
+    /// The tag. A call with two is in both sums, one without is in none.
+    Tag,
 }
 
 /// What was used.

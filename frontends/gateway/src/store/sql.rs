@@ -5,7 +5,11 @@
 
 mod change;
 mod directory;
+mod forget;
+mod label;
 mod migrate;
+#[cfg(feature = "postgres")]
+mod partition;
 mod record;
 mod row;
 mod usage;
@@ -24,9 +28,9 @@ use sluicegate_core::{
 };
 
 use super::{
-    AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, GroupFilter, KeyFilter, KeyParts,
-    KeyRef, Listing, NewEvent, Owner, Page, Reach, RecordFilter, Since, Store, Stored, StoredChannel,
-    StoredKey, StoredPolicy, Sums, UserFilter,
+    AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, Forget, Forgotten, GroupFilter,
+    KeyFilter, KeyParts, KeyRef, Listing, NewEvent, Owner, Page, Reach, RecordFilter, Since, Store, Stored,
+    StoredChannel, StoredKey, StoredPolicy, Sums, UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -57,6 +61,12 @@ pub(super) trait Database: Send + Sync {
 
     /// A transaction that may write. Dropped without [`Session::commit`], it leaves no trace.
     async fn begin(&self) -> Result<Box<dyn Session>>;
+
+    /// Gives the operating system back a piece of what deleted rows have left, if there is much of it; whether there is
+    /// more.
+    async fn shrink(&self) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Closes every connection, when those in use are returned.
     async fn close(&self);
@@ -329,8 +339,20 @@ impl Store for SqlStore {
         self.sum_buckets(owner, model, since, bucket_ms).await
     }
 
-    async fn prune(&self, records_before: Timestamp, ended_before: Timestamp) -> Result<u64> {
-        self.forget(records_before, ended_before).await
+    async fn prune(&self, what: &Forget) -> Result<Forgotten> {
+        self.forget(what).await
+    }
+
+    async fn records_since(&self) -> Result<Timestamp> {
+        self.forgotten_before("records").await
+    }
+
+    async fn prepare(&self, now: Timestamp) -> Result<()> {
+        #[cfg(feature = "postgres")]
+        self.make_partitions(now).await?;
+        // In a single table there is always room.
+        let _ = now;
+        Ok(())
     }
 
     async fn ping(&self) -> Result<()> {

@@ -7,10 +7,12 @@ use async_trait::async_trait;
 use sluicegate_core::{Error, ErrorKind, Result};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
 };
 use sqlx::{
-    Arguments as _, AssertSqlSafe, ConnectOptions as _, Row as _, Transaction, TypeInfo as _, ValueRef as _,
+    Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, Transaction,
+    TypeInfo as _, ValueRef as _,
 };
 
 use super::sql::{Database, Dialect, Row, Session, Sql, Value, one_line, statement_error};
@@ -19,6 +21,8 @@ use super::sql::{Database, Dialect, Row, Session, Sql, Value, one_line, statemen
 const READERS: u32 = 3;
 /// Bytes of a page of a new database: records are about a kilobyte, and few fit the default of 4,096.
 const PAGE_BYTES: u32 = 16_384;
+/// Pages that are given back at once: 4 MiB.
+const SHRINK_PAGES: i64 = 256;
 
 /// An embedded database.
 pub(super) struct Sqlite {
@@ -74,7 +78,10 @@ impl Sqlite {
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone().pragma("cache_size", "-4096"))
+            // Works for a new database. One that was made without gives room back after a backup and its restoration.
+            .connect_with(
+                options.clone().auto_vacuum(SqliteAutoVacuum::Incremental).pragma("cache_size", "-4096"),
+            )
             .await
             .map_err(|error| unopened(path, &error))?;
         let readers = SqlitePoolOptions::new()
@@ -84,6 +91,24 @@ impl Sqlite {
             .connect_lazy_with(options.read_only(true).pragma("cache_size", "-1024"));
         Ok(Self { writer, readers, _anchor: None })
     }
+}
+
+/// Copies the database in a file as it is at one moment, while others use it, and without the room that deleted rows have
+/// left. Returns how far each journal's events are in the copy.
+pub(super) async fn copy(path: &Path, to: &Path) -> Result<Vec<(String, u64)>> {
+    private_file(to)?;
+    let place =
+        |path: &Path| SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(30));
+    let mut source =
+        place(path).pragma("auto_vacuum", "2").connect().await.map_err(|error| unopened(path, &error))?;
+    let copied = sqlx::query("VACUUM INTO $1").bind(to.display().to_string()).execute(&mut source).await;
+    copied.map_err(|error| unopened(path, &error))?;
+    source.close().await.map_err(statement_error)?;
+    let mut copy = place(to).connect().await.map_err(|error| unopened(to, &error))?;
+    let rows = sqlx::query_as::<_, (String, i64)>("SELECT id, position FROM sg_journal").fetch_all(&mut copy);
+    let rows = rows.await.map_err(|error| unopened(path, &error))?;
+    copy.close().await.map_err(statement_error)?;
+    Ok(rows.into_iter().map(|(id, position)| (id, u64::try_from(position).unwrap_or_default())).collect())
 }
 
 /// Makes the file readable by its owner only, before SQLite fills it and makes its siblings with the same rights.
@@ -123,6 +148,20 @@ impl Database for Sqlite {
     async fn begin(&self) -> Result<Box<dyn Session>> {
         // Immediate, so that a reader never has to become a writer half-way, which SQLite refuses at once.
         Ok(Box::new(Writing(self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(statement_error)?)))
+    }
+
+    async fn shrink(&self) -> Result<bool> {
+        let mut session = self.begin().await?;
+        // As much as an eighth of the file is kept: new rows come sooner than later.
+        let sql = "SELECT f.freelist_count - p.page_count / 8 FROM pragma_freelist_count f, pragma_page_count p, \
+             pragma_auto_vacuum a WHERE a.auto_vacuum = 2";
+        let spare = session.query(sql.into(), Vec::new()).await?.into_iter().next();
+        if spare.map_or(Ok(0), |mut row| row.int())? < SHRINK_PAGES {
+            return Ok(false);
+        }
+        session.execute(format!("PRAGMA incremental_vacuum({SHRINK_PAGES})").into(), Vec::new()).await?;
+        session.commit().await?;
+        Ok(true)
     }
 
     async fn close(&self) {

@@ -9,6 +9,7 @@ use super::{Database, Dialect, Session};
 const STEPS: &[(&str, &str)] = &[
     ("initial", include_str!("../../../migrations/0001_initial.sql")),
     ("journal", include_str!("../../../migrations/0002_journal.sql")),
+    ("usage", include_str!("../../../migrations/0003_usage.sql")),
     ("ledger", include_str!("../../../migrations/0004_ledger.sql")),
 ];
 
@@ -58,7 +59,7 @@ pub(super) async fn run(database: &dyn Database) -> Result<()> {
                 );
                 return Err(Error::new(ErrorKind::Store, message));
             }
-            None => take(&mut *session, at, name, text, checksum).await?,
+            None => take(&mut *session, database.dialect(), at, (name, text), checksum).await?,
         }
     }
     session.commit().await
@@ -66,12 +67,12 @@ pub(super) async fn run(database: &dyn Database) -> Result<()> {
 
 async fn take(
     session: &mut dyn Session,
+    dialect: Dialect,
     at: usize,
-    name: &'static str,
-    text: &'static str,
+    (name, text): (&'static str, &'static str),
     checksum: String,
 ) -> Result<()> {
-    for statement in statements(text) {
+    for statement in statements(text, dialect) {
         session.execute(statement.into(), Vec::new()).await?;
     }
     let number = i64::try_from(at + 1).unwrap_or(i64::MAX);
@@ -88,12 +89,64 @@ fn checksum(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The statements of a step: each ends with `;` at the end of a line. Comments stand on lines of their own.
-fn statements(text: &str) -> Vec<String> {
-    let code: String = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("--"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    code.split(";\n").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+/// The statements of a step for a dialect: each ends with `;` at the end of a line that isn't within `$$`. Comments stand on
+/// lines of their own. `--@postgres` and `--@sqlite` begin what is only for one dialect, `--@all` ends it.
+fn statements(text: &str, dialect: Dialect) -> Vec<String> {
+    let (mut found, mut statement) = (Vec::new(), String::new());
+    let (mut is_ours, mut is_quoted) = (true, false);
+    for line in text.lines() {
+        let code = line.trim();
+        if let Some(whose) = code.strip_prefix("--@") {
+            is_ours = whose == "all" || whose == word(dialect);
+            continue;
+        }
+        if !is_ours || code.starts_with("--") {
+            continue;
+        }
+        statement.push_str(line);
+        statement.push('\n');
+        is_quoted ^= code.matches("$$").count() % 2 == 1;
+        if code.ends_with(';') && !is_quoted {
+            let whole = std::mem::take(&mut statement);
+            found.push(whole.trim().trim_end_matches(';').to_owned());
+        }
+    }
+    found
+}
+
+/// What a step's text calls a dialect.
+fn word(dialect: Dialect) -> &'static str {
+    match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => "sqlite",
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => "postgres",
+    }
+}
+
+#[cfg(test)]
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_has_parts_for_one_dialect() {
+        let text =
+            "-- why;\nA (\n  x\n);\n--@postgres\nDO $$\nBEGIN\n  B;\nEND\n$$;\n--@sqlite\nC;\n--@all\nD;\n";
+        assert_eq!(statements(text, Dialect::Sqlite), ["A (\n  x\n)", "C", "D"]);
+        assert_eq!(statements(text, Dialect::Postgres), ["A (\n  x\n)", "DO $$\nBEGIN\n  B;\nEND\n$$", "D"]);
+    }
+
+    #[test]
+    fn every_statement_of_every_step_is_whole() {
+        for (name, text) in STEPS {
+            for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+                let all = statements(text, dialect);
+                assert!(!all.is_empty(), "{name}");
+                for statement in all {
+                    assert_eq!(statement.matches('(').count(), statement.matches(')').count(), "{statement}");
+                }
+            }
+        }
+    }
 }

@@ -9,7 +9,8 @@ use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::Balance;
 use sluicegate_core::ports::Checkpoint;
 use sluicegate_core::{
-    Metric, ModelName, OutcomeClass, RecordEntry, Result, Scope, ScopeKind, Timestamp, Usage, Window,
+    Metric, ModelName, OutcomeClass, RecordEntry, Result, Scope, ScopeKind, Timestamp, Usage, UsageRecord,
+    Window,
 };
 
 use super::row::{Value, to_json};
@@ -32,8 +33,8 @@ impl SqlStore {
     ) -> Result<()> {
         let dialect = self.database.dialect();
         let mut session = self.database.begin().await?;
-        let sums = if insert_records(dialect, &mut *session, records).await? {
-            derive(records.iter(), &self.time_zone)
+        let fresh: Vec<&UsageRecord> = if insert_records(dialect, &mut *session, records).await? {
+            records.iter().map(|entry| &**entry).collect()
         } else {
             // Some were there already: begins anew, and finds out which. Rare: a batch whose commit wasn't confirmed.
             drop(session);
@@ -41,9 +42,10 @@ impl SqlStore {
             let mut new = HashSet::new();
             insert_new_records(dialect, &mut *session, records, &mut new).await?;
             // A record that was there already has been counted; so has one that comes twice in a batch.
-            derive(records.iter().filter(|record| new.remove(record.call.as_str())), &self.time_zone)
+            records.iter().map(|entry| &**entry).filter(|record| new.remove(record.call.as_str())).collect()
         };
-        insert_daily(dialect, &mut *session, sums).await?;
+        insert_daily(dialect, &mut *session, derive(fresh.iter().copied(), &self.time_zone)).await?;
+        self.take_labels(&mut *session, &fresh).await?;
         insert_balances(dialect, &mut *session, balances).await?;
         if let Some(checkpoint) = checkpoint {
             set_position(&mut *session, checkpoint).await?;
@@ -109,7 +111,7 @@ async fn set_position(session: &mut dyn Session, checkpoint: Checkpoint) -> Resu
 
 /// A statement that appends, for as many rows as a chunk has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Append {
+pub(super) enum Append {
     /// Records, those that are there already left alone.
     Records,
     /// The same, telling which were new.
@@ -118,12 +120,16 @@ enum Append {
     Daily,
     /// Balances, in place of those that are there.
     Balances,
+    /// Daily sums of labels, added to those that are there.
+    Labels,
+    /// Earlier attempts, those that are there already left alone.
+    Attempts,
 }
 
 impl Append {
-    fn sql(self, dialect: Dialect, rows: usize) -> Sql {
+    pub(super) fn sql(self, dialect: Dialect, rows: usize) -> Sql {
         static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
-        // BOUND: four statements in the sizes of `CHUNKS` for two dialects. They are made once, as long as they are.
+        // BOUND: six statements in the sizes of `CHUNKS` for two dialects. They are made once, as long as they are.
         let made = *MADE
             .lock()
             .entry((self, dialect, rows))
@@ -159,19 +165,18 @@ impl Append {
             Append::Records | Append::NewRecords => ("sg_record", RECORD),
             Append::Daily => ("sg_daily", DAILY),
             Append::Balances => ("sg_balance", BALANCE),
+            Append::Labels => ("sg_daily_label", LABEL),
+            Append::Attempts => ("sg_attempt", &["started_at", "channel_id", "call_id"]),
         }
     }
 
     fn conflict(self, columns: &[&str]) -> String {
         match self {
-            Append::Records => " ON CONFLICT (call_id) DO NOTHING".to_owned(),
-            Append::NewRecords => " ON CONFLICT (call_id) DO NOTHING RETURNING call_id".to_owned(),
-            Append::Daily => {
-                let (key, sums) = columns.split_at(DAILY_KEY);
-                let added: Vec<_> =
-                    sums.iter().map(|c| format!("{c} = sg_daily.{c} + excluded.{c}")).collect();
-                format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), added.join(", "))
-            }
+            // Without a target: a partitioned table's key has the time besides the call.
+            Append::Records | Append::Attempts => " ON CONFLICT DO NOTHING".to_owned(),
+            Append::NewRecords => " ON CONFLICT DO NOTHING RETURNING call_id".to_owned(),
+            Append::Daily => adding("sg_daily", columns.split_at(DAILY_KEY)),
+            Append::Labels => adding("sg_daily_label", columns.split_at(LABEL_KEY)),
             Append::Balances => {
                 let (key, _) = columns.split_at(BALANCE_KEY);
                 let key = key.join(", ");
@@ -181,6 +186,11 @@ impl Append {
             }
         }
     }
+}
+
+fn adding(table: &str, (key, sums): (&[&str], &[&str])) -> String {
+    let added: Vec<_> = sums.iter().map(|c| format!("{c} = {table}.{c} + excluded.{c}")).collect();
+    format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), added.join(", "))
 }
 
 const RECORD: &[&str] = &[
@@ -219,6 +229,29 @@ const DAILY: &[&str] = &[
 ];
 /// So many columns of `DAILY` are its key.
 const DAILY_KEY: usize = 7;
+
+const LABEL: &[&str] = &[
+    "day",
+    "organization_id",
+    "kind",
+    "label",
+    "group_id",
+    "user_id",
+    "key_id",
+    "model",
+    "channel_id",
+    "requests",
+    "failures",
+    "attempts",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "spend",
+    "cost",
+];
+/// So many columns of `LABEL` are its key.
+const LABEL_KEY: usize = 9;
 
 const BALANCE: &[&str] =
     &["scope_kind", "scope_id", "metric", "span", "model", "window_start", "settled", "held", "carried"];
@@ -362,8 +395,8 @@ async fn insert_balances(dialect: Dialect, session: &mut dyn Session, balances: 
 
 /// Daily sums of these records: tokens and money on the day and at the channel of each attempt, the call itself on the
 /// day that it came in, at the channel that was tried last.
-fn derive<'a>(
-    records: impl Iterator<Item = &'a RecordEntry>,
+pub(super) fn derive<'a>(
+    records: impl Iterator<Item = &'a UsageRecord>,
     zone: &TimeZone,
 ) -> BTreeMap<DailyKey<'a>, Sums> {
     let mut sums: BTreeMap<DailyKey<'a>, Sums> = BTreeMap::new();
@@ -431,7 +464,7 @@ pub(super) fn day_of(at: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// The next rows that one statement takes, and those after them.
-fn chunk<T>(rows: &[T]) -> Option<(&[T], &[T])> {
+pub(super) fn chunk<T>(rows: &[T]) -> Option<(&[T], &[T])> {
     CHUNKS.iter().find_map(|size| rows.split_at_checked(*size))
 }
 

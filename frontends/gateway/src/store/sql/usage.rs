@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use sluicegate_core::{
-    CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, Result, Timestamp, UsageRecord, UserId,
-    Window,
+    CallId, ChannelId, Error, ErrorKind, GroupId, KeyId, ModelName, OrganizationId, Result, Timestamp,
+    UsageRecord, UserId,
 };
 
 use super::directory::reach_of;
-use super::record::{day_of, parse_window};
+use super::record::day_of;
 use super::row::{Row, Value, to_json};
 use super::{SqlStore, Where};
 use crate::store::{
@@ -35,6 +35,10 @@ impl SqlStore {
         reach: &Reach,
         page: Page,
     ) -> Result<Listing<UsageRecord>> {
+        if filter.customer.is_some() || filter.tag.is_some() {
+            let message = "calls aren't found by end customer or tag; daily sums are";
+            return Err(Error::new(ErrorKind::InvalidRequest, message));
+        }
         let outcome = filter.outcome.map(|outcome| to_json(&outcome)).transpose()?;
         let find = || {
             let mut find = Where::default();
@@ -42,6 +46,7 @@ impl SqlStore {
                 .maybe("started_at < ?", filter.to.map(Timestamp::as_ms))
                 .maybe("call_id = ?", filter.call.as_ref().map(|id| id.as_str()))
                 .maybe("outcome = ?", outcome.as_deref().map(|word| word.trim_matches('"')));
+            tried_at(&mut find, filter);
             owners(&mut find, filter);
             reach_of(&mut find, reach, "group_id", "user_id", "key_id");
             find
@@ -73,8 +78,13 @@ impl SqlStore {
         by: &[Dimension],
         page: Page,
     ) -> Result<Listing<DailyRow>> {
+        let label = label_of(filter, by)?;
+        let table = table_of(label);
         let find = || {
             let mut find = Where::default();
+            find.maybe("kind = ?", label.map(Label::word));
+            find.maybe("label = ?", filter.customer.as_deref().or(filter.tag.as_deref()));
+            find.maybe("channel_id = ?", filter.channel.as_ref().map(ChannelId::as_str));
             let day = |at: Timestamp| day_of(at, &self.time_zone);
             // The last day is the one that `to`, which is excluded, ends in.
             find.maybe("day >= ?", filter.from.map(day))
@@ -84,23 +94,21 @@ impl SqlStore {
             find
         };
         if by.is_empty() {
-            let (sql, args) = find().wrap(&format!("SELECT {DAILY_SUMS} FROM sg_daily"), "");
+            let (sql, args) = find().wrap(&format!("SELECT {DAILY_SUMS} FROM {table}"), "");
             let items =
                 self.fetch(sql, args).await?.into_iter().map(|row| daily(row, 0)).collect::<Result<_>>()?;
             return Ok(Listing { items, total: 1 });
         }
         let columns = by.iter().map(|dimension| column(*dimension)).collect::<Vec<_>>().join(", ");
-        let (sql, args) = find().wrap(
-            &format!("SELECT COUNT(*) FROM (SELECT DISTINCT {columns} FROM sg_daily"),
-            ") combinations",
-        );
+        let (sql, args) = find()
+            .wrap(&format!("SELECT COUNT(*) FROM (SELECT DISTINCT {columns} FROM {table}"), ") combinations");
         let total = self.fetch(sql, args).await?.into_iter().next().map(|mut row| row.int()).transpose()?;
         let mut find = find();
         find.args.push(Value::from(i64::from(page.limit)));
         find.args.push(Value::from(i64::try_from(page.offset).unwrap_or(i64::MAX)));
         let (limit, offset) = (find.args.len() - 1, find.args.len());
         let (sql, args) = find.wrap(
-            &format!("SELECT {columns}, {DAILY_SUMS} FROM sg_daily"),
+            &format!("SELECT {columns}, {DAILY_SUMS} FROM {table}"),
             &format!(" GROUP BY {columns} ORDER BY {columns} LIMIT ${limit} OFFSET ${offset}"),
         );
         let items = self
@@ -114,15 +122,14 @@ impl SqlStore {
 
     pub(super) async fn sum_totals(&self, of: Dimension, ids: &[&str]) -> Result<HashMap<String, Sums>> {
         let mut totals = HashMap::new();
-        let column = column(of);
+        let (column, label) = (column(of), label_of(&RecordFilter::default(), &[of])?);
+        let table = table_of(label);
         // BOUND: a statement takes only so many arguments.
         for ids in ids.chunks(500) {
             let mut find = Where::default();
-            find.one_of(column, ids.iter().copied());
-            let (sql, args) = find.wrap(
-                &format!("SELECT {column}, {DAILY_SUMS} FROM sg_daily"),
-                &format!(" GROUP BY {column}"),
-            );
+            find.maybe("kind = ?", label.map(Label::word)).one_of(column, ids.iter().copied());
+            let (sql, args) = find
+                .wrap(&format!("SELECT {column}, {DAILY_SUMS} FROM {table}"), &format!(" GROUP BY {column}"));
             for mut row in self.fetch(sql, args).await? {
                 totals.insert(row.text()?, sums(&mut row)?);
             }
@@ -216,38 +223,6 @@ impl SqlStore {
         let items = self.fetch(sql, args).await?.into_iter().map(event).collect::<Result<_>>()?;
         Ok(Listing { items, total })
     }
-
-    pub(super) async fn forget(&self, records_before: Timestamp, ended_before: Timestamp) -> Result<u64> {
-        let mut session = self.database.begin().await?;
-        let records = "DELETE FROM sg_record WHERE started_at < $1";
-        let mut gone = session.execute(records.into(), vec![records_before.as_ms().into()]).await?;
-        let hashes = "DELETE FROM sg_retired_hash WHERE retires_at < $1";
-        gone += session.execute(hashes.into(), vec![ended_before.as_ms().into()]).await?;
-        for mut row in session.query("SELECT DISTINCT span FROM sg_balance".into(), Vec::new()).await? {
-            let span = row.text()?;
-            let Some(length) = parse_window(&span).and_then(longest_ms) else { continue };
-            let balances = "DELETE FROM sg_balance WHERE span = $1 AND window_start < $2";
-            let began_before = ended_before.plus_ms(length.saturating_neg()).as_ms();
-            gone += session.execute(balances.into(), vec![span.into(), began_before.into()]).await?;
-        }
-        session.commit().await?;
-        Ok(gone)
-    }
-}
-
-/// No window of this kind is longer, in milliseconds; `None` for one without an end.
-fn longest_ms(window: Window) -> Option<i64> {
-    const HOUR: i64 = 3_600_000;
-    Some(match window {
-        Window::Minute => 60_000,
-        Window::Hour => HOUR,
-        // Clocks that are set back make the longest day, week and month: by two hours at the most.
-        Window::Day => 26 * HOUR,
-        Window::Week => (7 * 24 + 2) * HOUR,
-        Window::Month => (31 * 24 + 2) * HOUR,
-        Window::RollingMs(ms) => i64::try_from(ms).unwrap_or(i64::MAX),
-        Window::Lifetime => return None,
-    })
 }
 
 fn owners(find: &mut Where, filter: &RecordFilter) {
@@ -255,8 +230,58 @@ fn owners(find: &mut Where, filter: &RecordFilter) {
         .maybe("group_id = ?", filter.group.as_ref().map(GroupId::as_str))
         .maybe("user_id = ?", filter.user.as_ref().map(UserId::as_str))
         .maybe("key_id = ?", filter.key.as_ref().map(KeyId::as_str))
-        .maybe("model = ?", filter.model.as_ref().map(ModelName::as_str))
-        .maybe("channel_id = ?", filter.channel.as_ref().map(ChannelId::as_str));
+        .maybe("model = ?", filter.model.as_ref().map(ModelName::as_str));
+}
+
+/// Calls of which some attempt was at the channel: the last one, or one before.
+fn tried_at(find: &mut Where, filter: &RecordFilter) {
+    let Some(channel) = filter.channel.as_ref().map(ChannelId::as_str) else { return };
+    let (mut condition, mut args) = ("channel_id = ?".to_owned(), vec![Value::from(channel), channel.into()]);
+    for (bound, at) in [(">=", filter.from), ("<", filter.to)] {
+        if let Some(at) = at {
+            condition.push_str(&format!(" AND started_at {bound} ?"));
+            args.push(at.as_ms().into());
+        }
+    }
+    find.and(
+        &format!("(channel_id = ? OR call_id IN (SELECT call_id FROM sg_attempt WHERE {condition}))"),
+        args,
+    );
+}
+
+/// What a label is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Label {
+    Customer,
+    Tag,
+}
+
+impl Label {
+    fn word(self) -> &'static str {
+        match self {
+            Label::Customer => "customer",
+            Label::Tag => "tag",
+        }
+    }
+}
+
+/// The one kind of label that sums are asked by, if any.
+fn label_of(filter: &RecordFilter, by: &[Dimension]) -> Result<Option<Label>> {
+    let customer = filter.customer.is_some() || by.contains(&Dimension::Customer);
+    let tag = filter.tag.is_some() || by.contains(&Dimension::Tag);
+    match (customer, tag) {
+        (true, true) => {
+            let message = "sums are by end customer or by tag, not by both; ask for one of them";
+            Err(Error::new(ErrorKind::InvalidRequest, message))
+        }
+        (true, false) => Ok(Some(Label::Customer)),
+        (false, true) => Ok(Some(Label::Tag)),
+        (false, false) => Ok(None),
+    }
+}
+
+fn table_of(label: Option<Label>) -> &'static str {
+    if label.is_some() { "sg_daily_label" } else { "sg_daily" }
 }
 
 fn owner_of(find: &mut Where, owner: &Owner, by_day: bool) {
@@ -297,6 +322,7 @@ fn column(dimension: Dimension) -> &'static str {
         Dimension::Key => "key_id",
         Dimension::Model => "model",
         Dimension::Channel => "channel_id",
+        Dimension::Customer | Dimension::Tag => "label",
     }
 }
 

@@ -21,7 +21,7 @@ const RECORDS: &[(&str, &str)] = &[
     ("user", "Of this user."),
     ("key", "Of this key, by id, alias, hash or the key itself."),
     ("model", "For this model, as requested."),
-    ("channel", "Last tried at this channel."),
+    ("channel", "Tried at this channel, last or before."),
     ("call", "This call, by its id."),
     super::PAGE[0],
     super::PAGE[1],
@@ -30,7 +30,7 @@ const RECORDS: &[(&str, &str)] = &[
 const SPEND: &[(&str, &str)] = &[
     (
         "by",
-        "What to tell apart, separated by commas: day, organization, group, user, key, model, channel. Default: one sum.",
+        "What to tell apart, separated by commas: day, organization, group, user, key, model, channel, and customer or tag. Calls without an end customer, or without a tag, aren't in such sums; a call with two tags is in both. Default: one sum.",
     ),
     ("from", "From this day on."),
     ("to", "Before this time; widened to whole days."),
@@ -39,7 +39,9 @@ const SPEND: &[(&str, &str)] = &[
     ("user", "Of this user."),
     ("key", "Of this key."),
     ("model", "For this model, as requested."),
-    ("channel", "Last tried at this channel."),
+    ("channel", "What was used at this channel."),
+    ("customer", "Of this end customer."),
+    ("tag", "With this tag; not together with an end customer."),
     super::PAGE[0],
     super::PAGE[1],
 ];
@@ -118,7 +120,7 @@ pub(super) async fn record_filter(ask: &Ask, query: &Map<String, Value>) -> Resu
         model: parameter(query, "model").map(ModelName::from),
         channel: parameter(query, "channel").map(ChannelId::from),
         call: parameter(query, "call").map(CallId::from),
-        outcome: None,
+        ..RecordFilter::default()
     })
 }
 
@@ -130,10 +132,14 @@ async fn records(ask: Ask) -> Result<Done> {
 
 async fn spend(ask: Ask) -> Result<Done> {
     let mut known = FILTER.to_vec();
-    known.push("by");
+    known.extend(["by", "customer", "tag"]);
     let query = parameters(&ask, &known)?;
     let by = parameter(&query, "by").map(|text| dimensions(&text)).transpose()?.unwrap_or_default();
-    let filter = record_filter(&ask, &query).await?;
+    let filter = RecordFilter {
+        customer: parameter(&query, "customer"),
+        tag: parameter(&query, "tag"),
+        ..record_filter(&ask, &query).await?
+    };
     let found =
         ask.admin().spend(&ask.actor, &SpendQuery { filter, by: by.clone(), page: page(&query)? }).await?;
     let items = found.items.iter().map(|row| {
@@ -150,7 +156,7 @@ fn dimensions(text: &str) -> Result<Vec<Dimension>> {
     let one = |word: &str| {
         serde_json::from_value(json!(word.trim())).map_err(|_| {
             let message = format!(
-                "`{}` can't be told apart by; day, organization, group, user, key, model, channel can",
+                "`{}` can't be told apart by; day, organization, group, user, key, model, channel, customer and tag can",
                 word.trim()
             );
             Error::new(ErrorKind::InvalidRequest, message).with("param", "by")

@@ -1,0 +1,233 @@
+//! Forgetting what need not be kept, piece by piece.
+
+use jiff::civil::Date;
+use sluicegate_core::{Result, Timestamp, Window};
+
+use super::record::{day_of, parse_window};
+use super::row::Value;
+use super::{Dialect, Session, SqlStore};
+use crate::store::{Forget, Forgotten};
+
+/// So many rows of a kind go at once: a few milliseconds, for which who appends waits.
+const PIECE: u64 = 500;
+/// A number that no other program locks on: `sluiceg9` in ASCII. Whoever holds it clears away and makes partitions.
+#[cfg(feature = "postgres")]
+const LOCK: i64 = 0x736c_7569_6365_6739;
+
+/// The columns that tell a day's sums apart.
+const COMBINATION: &str = "organization_id, group_id, user_id, key_id, model, channel_id";
+const SUMS: [&str; 9] = [
+    "requests",
+    "failures",
+    "attempts",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "spend",
+    "cost",
+];
+
+impl SqlStore {
+    pub(super) async fn forget(&self, what: &Forget) -> Result<Forgotten> {
+        let mut session = self.database.begin().await?;
+        if !is_alone(self.database.dialect(), &mut *session).await? {
+            return Ok(Forgotten::default());
+        }
+        let mut done = Forgotten::default();
+        if let Some(before) = what.records_before {
+            // Whole days go, so that of each day there are either all records or, for its sums, none needed.
+            self.forget_records(&mut *session, self.day_start(before), &mut done).await?;
+        }
+        if let Some(before) = what.sums_before {
+            let month = self.date_of(before).first_of_month();
+            self.sum_up_months(&mut *session, month, &mut done).await?;
+        }
+        self.forget_ended(&mut *session, what.ended_before, &mut done).await?;
+        session.commit().await?;
+        done.more |= self.database.shrink().await?;
+        Ok(done)
+    }
+
+    pub(super) async fn forgotten_before(&self, what: &'static str) -> Result<Timestamp> {
+        let sql = "SELECT before FROM sg_forgotten WHERE what = $1";
+        let rows = self.fetch(sql, vec![what.into()]).await?;
+        let before = rows.into_iter().next().map_or(Ok(i64::MIN), |mut row| row.int())?;
+        Ok(Timestamp::from_ms(before))
+    }
+
+    async fn forget_records(
+        &self,
+        session: &mut dyn Session,
+        before: Timestamp,
+        done: &mut Forgotten,
+    ) -> Result<()> {
+        let at = before.as_ms();
+        mark(session, "records", at).await?;
+        match self.database.dialect() {
+            #[cfg(feature = "sqlite")]
+            Dialect::Sqlite => {
+                self.piece(session, "sg_record", "started_at < $1", vec![at.into()], done).await?;
+            }
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => {
+                if super::partition::drop_oldest(session, before).await? {
+                    (done.rows, done.more) = (done.rows + 1, true);
+                }
+                for table in super::partition::odd(session).await? {
+                    self.piece(session, &table, "started_at < $1", vec![at.into()], done).await?;
+                }
+            }
+        }
+        self.piece(session, "sg_attempt", "started_at < $1", vec![at.into()], done).await
+    }
+
+    /// Sums up the days of months before this one, and forgets labels.
+    async fn sum_up_months(
+        &self,
+        session: &mut dyn Session,
+        month: Date,
+        done: &mut Forgotten,
+    ) -> Result<()> {
+        // Months before were summed up already.
+        let sql = "SELECT before FROM sg_forgotten WHERE what = 'sums'";
+        let from = match session.query(sql.into(), Vec::new()).await?.into_iter().next() {
+            Some(mut row) => day_of(Timestamp::from_ms(row.int()?), &self.time_zone),
+            None => String::new(),
+        };
+        let args = vec![Value::from(from), month.to_string().into()];
+        let sql = "SELECT MIN(day) FROM sg_daily WHERE day >= $1 AND day < $2 AND substr(day, 9, 2) <> '01'";
+        let oldest = session.query(sql.into(), args).await?.into_iter().next();
+        match oldest.map_or(Ok(None), |mut row| row.maybe_text())? {
+            Some(day) => self.sum_up(session, &day, done).await?,
+            None => {
+                let start = month.to_zoned(self.time_zone.clone()).map(|it| it.timestamp().as_millisecond());
+                mark(session, "sums", start.unwrap_or(i64::MIN)).await?;
+            }
+        }
+        for table in ["sg_daily_label", "sg_label_count"] {
+            self.piece(session, table, "day < $1", vec![month.to_string().into()], done).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds some of a day's sums to those of the first day of its month.
+    async fn sum_up(&self, session: &mut dyn Session, day: &str, done: &mut Forgotten) -> Result<()> {
+        let last = format!(
+            "SELECT {COMBINATION} FROM sg_daily WHERE day = $1 ORDER BY {COMBINATION} LIMIT 1 OFFSET {}",
+            PIECE - 1
+        );
+        let (mut some, mut args) = ("day = $1".to_owned(), vec![Value::from(day)]);
+        if let Some(mut row) = session.query(last.into(), args.clone()).await?.into_iter().next() {
+            some.push_str(&format!(" AND ({COMBINATION}) <= ($2, $3, $4, $5, $6, $7)"));
+            for _ in 0..6 {
+                args.push(row.text()?.into());
+            }
+        }
+        let sums = SUMS.join(", ");
+        let added = SUMS.map(|sum| format!("{sum} = sg_daily.{sum} + excluded.{sum}")).join(", ");
+        let add = format!(
+            "INSERT INTO sg_daily (day, {COMBINATION}, {sums}) \
+             SELECT substr(day, 1, 8) || '01', {COMBINATION}, {sums} FROM sg_daily WHERE {some} \
+             ON CONFLICT (day, {COMBINATION}) DO UPDATE SET {added}"
+        );
+        session.execute(add.into(), args.clone()).await?;
+        done.rows += session.execute(format!("DELETE FROM sg_daily WHERE {some}").into(), args).await?;
+        // At least to learn that no day is left.
+        done.more = true;
+        Ok(())
+    }
+
+    async fn forget_ended(
+        &self,
+        session: &mut dyn Session,
+        before: Timestamp,
+        done: &mut Forgotten,
+    ) -> Result<()> {
+        let args = vec![before.as_ms().into()];
+        self.piece(session, "sg_retired_hash", "retires_at < $1", args, done).await?;
+        for mut row in session.query("SELECT DISTINCT span FROM sg_balance".into(), Vec::new()).await? {
+            let span = row.text()?;
+            let Some(length) = parse_window(&span).and_then(longest_ms) else { continue };
+            let began_before = before.plus_ms(length.saturating_neg()).as_ms();
+            let args = vec![began_before.into(), span.into()];
+            self.piece(session, "sg_balance", "window_start < $1 AND span = $2", args, done).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes some rows of a table for which a condition holds.
+    async fn piece(
+        &self,
+        session: &mut dyn Session,
+        table: &str,
+        condition: &str,
+        args: Vec<Value>,
+        done: &mut Forgotten,
+    ) -> Result<()> {
+        let sql = match self.database.dialect() {
+            #[cfg(feature = "sqlite")]
+            Dialect::Sqlite => format!(
+                "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {condition} LIMIT {PIECE})"
+            ),
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => format!(
+                "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {condition} LIMIT {PIECE}))"
+            ),
+        };
+        let gone = session.execute(sql.into(), args).await?;
+        done.rows += gone;
+        done.more |= gone >= PIECE;
+        Ok(())
+    }
+
+    fn date_of(&self, at: Timestamp) -> Date {
+        let instant = jiff::Timestamp::from_millisecond(at.as_ms()).unwrap_or_default();
+        self.time_zone.to_datetime(instant).date()
+    }
+
+    /// The start of the day that an instant is in.
+    fn day_start(&self, at: Timestamp) -> Timestamp {
+        let start = self.date_of(at).to_zoned(self.time_zone.clone());
+        start.map_or(at, |start| Timestamp::from_ms(start.timestamp().as_millisecond()))
+    }
+}
+
+/// Whether no other node does the same; until the transaction ends, none begins to. One writer at a time has SQLite anyway.
+pub(super) async fn is_alone(dialect: Dialect, session: &mut dyn Session) -> Result<bool> {
+    match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => {
+            let _ = session;
+            Ok(true)
+        }
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            let sql = format!("SELECT CASE WHEN pg_try_advisory_xact_lock({LOCK}) THEN 1 ELSE 0 END");
+            let rows = session.query(sql.into(), Vec::new()).await?;
+            Ok(rows.into_iter().next().map_or(Ok(0), |mut row| row.int())? == 1)
+        }
+    }
+}
+
+/// Notes up to when something may be gone: in the transaction that forgets it, and never back.
+async fn mark(session: &mut dyn Session, what: &'static str, before: i64) -> Result<()> {
+    let sql = "INSERT INTO sg_forgotten (what, before) VALUES ($1, $2) \
+         ON CONFLICT (what) DO UPDATE SET before = excluded.before WHERE sg_forgotten.before < excluded.before";
+    session.execute(sql.into(), vec![what.into(), before.into()]).await.map(drop)
+}
+
+/// No window of this kind is longer, in milliseconds; `None` for one without an end.
+fn longest_ms(window: Window) -> Option<i64> {
+    const HOUR: i64 = 3_600_000;
+    Some(match window {
+        Window::Minute => 60_000,
+        Window::Hour => HOUR,
+        // Clocks that are set back make the longest day, week and month: by two hours at the most.
+        Window::Day => 26 * HOUR,
+        Window::Week => (7 * 24 + 2) * HOUR,
+        Window::Month => (31 * 24 + 2) * HOUR,
+        Window::RollingMs(ms) => i64::try_from(ms).unwrap_or(i64::MAX),
+        Window::Lifetime => return None,
+    })
+}
