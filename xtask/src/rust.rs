@@ -61,7 +61,7 @@ pub(crate) fn all(steps: &mut Steps) {
         install::programs(&[("cc", "build-essential")])?;
         // The end-to-end tests start the binary, which a test build alone does not make.
         build()?;
-        let mut tests = cargo(["test"]).args(EVERYTHING);
+        let mut tests = cargo(["test", "--no-fail-fast"]).args(EVERYTHING);
         if let Some(postgres) = &postgres {
             tests = tests.env("SLUICEGATE_TEST_POSTGRES", postgres.url());
         }

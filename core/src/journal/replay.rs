@@ -37,6 +37,8 @@ pub struct Replay {
     orphans: Vec<Reserved>,
     /// The attempts that have ended of calls, and amendments, that have no record yet.
     ended: HashMap<String, Ended>,
+    /// Those of them that a later head didn't list any more, though no record had been met: only when salvaging.
+    unlisted: HashMap<String, Ended>,
     /// Which reservations of a call became held before it had its record.
     held: HashMap<String, Vec<u64>>,
     events: u64,
@@ -175,6 +177,7 @@ impl Replay {
             settled: HashMap::new(),
             carried: HashMap::new(),
             ended: HashMap::new(),
+            unlisted: HashMap::new(),
             held: HashMap::new(),
             orphans: Vec::new(),
             nameless: 0,
@@ -220,7 +223,8 @@ impl Replay {
                     Err(Flaw::OtherVersion)
                 }
                 true => Err(Flaw::NotASegment),
-                false => Ok(SegmentEnd::Unborn),
+                false if could_become_a_segment(bytes) => Ok(SegmentEnd::Unborn),
+                false => Err(Flaw::NotASegment),
             };
         }
         let mut at = MAGIC.len();
@@ -254,7 +258,18 @@ impl Replay {
     /// What all segments said.
     pub fn finish(self) -> Recovered {
         let Self {
-            keys, open, orphans, mut ended, events, missing, gaps, nameless, unnamed, journal, ..
+            keys,
+            open,
+            orphans,
+            mut ended,
+            unlisted,
+            events,
+            missing,
+            gaps,
+            nameless,
+            unnamed,
+            journal,
+            ..
         } = self;
         let key = |at: usize| keys.get(at).cloned();
         let sums = |sums: HashMap<(usize, i64), i64>| {
@@ -267,7 +282,8 @@ impl Replay {
             sums
         };
         let mut unheard: HashMap<String, (bool, Vec<(Tried, Fate)>)> = HashMap::new();
-        for (call, Ended { attempts, amends }) in ended.drain() {
+        ended.extend(unlisted);
+        for (call, Ended { attempts, amends }) in ended {
             let read = |(bytes, ending): (Vec<u8>, _)| Some((Tried::read(&bytes)?, Fate::Ended(ending)));
             unheard.insert(call, (amends, attempts.into_iter().filter_map(read).collect()));
         }
@@ -342,7 +358,11 @@ impl Replay {
             Event::Segment { .. } => {
                 self.cells.clear();
                 self.open.clear();
-                self.ended.clear();
+                // The head lists those again that are still without; a lost record is why another is not among them.
+                let ended = self.ended.drain();
+                if self.salvage {
+                    self.unlisted.extend(ended);
+                }
                 self.held.clear();
             }
             Event::Counter { cell, key } => {
@@ -363,6 +383,7 @@ impl Replay {
                 }
             }
             Event::Ended { call, attempt, ending, amends } => {
+                self.unlisted.remove(call);
                 self.wait_for_record(call.to_owned(), attempt.to_vec(), ending, amends);
             }
             Event::Ready | Event::Durable { .. } => {}
@@ -442,6 +463,7 @@ impl Replay {
     /// A call, or an amendment, has its record.
     fn recorded(&mut self, call: &str) {
         self.ended.remove(call);
+        self.unlisted.remove(call);
         for id in self.held.remove(call).into_iter().flatten() {
             if let Some(reserved) = self.open.get_mut(&id) {
                 reserved.recorded = true;
@@ -536,6 +558,11 @@ fn has_whole_head(bytes: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Whether it begins as one whose making was cut off: what wasn't written is zero.
+fn could_become_a_segment(bytes: &[u8]) -> bool {
+    bytes.iter().zip(&MAGIC[..6]).all(|(found, meant)| *found == 0 || found == meant)
 }
 
 /// Whether there is anything but what a head is made of, wherever it stands.

@@ -226,6 +226,10 @@ fn gaps_and_foreign_segments_are_refused() {
     let mut damaged = whole.clone();
     damaged[MAGIC.len() + 3] ^= 1;
     assert_eq!(read(&[damaged], 40).map(|_| ()), Err(Flaw::NotASegment));
+    let mut foreign = vec![7; 10_000];
+    assert_eq!(read(&[foreign.clone()], 40).map(|_| ()), Err(Flaw::NotASegment), "nobody began this");
+    foreign.fill(0);
+    assert!(read(&[foreign], 40).is_ok(), "nothing of it was written yet");
     let unborn = head(3)[..MAGIC.len() + 5].to_vec();
     assert_eq!(
         read(&[whole.clone(), unborn.clone(), unborn], 40).unwrap().0.next,
@@ -390,6 +394,21 @@ fn a_call_that_was_charged_is_recorded_whenever_its_process_ends() {
         let (recovered, ..) = read(&[segment(40, &all)], 40).unwrap();
         let got: Vec<_> =
             recovered.unrecorded.iter().map(|it| (it.call.as_str(), it.spend, it.attempts.len())).collect();
+        assert_eq!(got, want);
+    }
+    // Salvaged, a call whose record is damaged is still told, though no head lists it any more.
+    let all = [head.clone(), Event::Ready, counter, reserve(1, &first), settle(1, 40), recorded("c")];
+    let mut bytes = segment(40, &all);
+    *bytes.last_mut().unwrap() ^= 1;
+    for (records, want) in [(vec![], vec![("c", 40)]), (vec![recorded("c")], vec![])] {
+        let mut next = vec![head.clone(), Event::Ready];
+        next.extend(records);
+        let mut replay = Replay::new(40).salvaging();
+        for segment in [&bytes, &segment(46, &next)] {
+            replay.segment(segment, &mut |_| {}).unwrap();
+        }
+        let recovered = replay.finish();
+        let got: Vec<_> = recovered.unrecorded.iter().map(|it| (it.call.as_str(), it.spend)).collect();
         assert_eq!(got, want);
     }
 }

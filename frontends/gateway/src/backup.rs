@@ -3,7 +3,7 @@
 //! A backup holds the embedded database as it was at one moment and every segment of the journal from before that moment
 //! until after it, so that the two fit: what was settled before the backup began is in one of them, and the journal's
 //! position, which is in the database, says what is in both. For why this order and no other, see
-//! `docs/decisions/0007-a-backup-is-the-database-first.md`.
+//! `docs/decisions/0011-a-backup-is-the-database-first.md`.
 //!
 //! The master secret isn't in it: it lies elsewhere, and a backup alone gives away no credential.
 

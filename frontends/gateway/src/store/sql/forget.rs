@@ -203,7 +203,10 @@ pub(super) async fn is_alone(dialect: Dialect, session: &mut dyn Session) -> Res
         }
         #[cfg(feature = "postgres")]
         Dialect::Postgres => {
-            let sql = format!("SELECT CASE WHEN pg_try_advisory_xact_lock({LOCK}) THEN 1 ELSE 0 END");
+            // Several installations may have schemas of their own in one database.
+            let sql = format!(
+                "SELECT CASE WHEN pg_try_advisory_xact_lock({LOCK} + hashtext(current_schema())) THEN 1 ELSE 0 END"
+            );
             let rows = session.query(sql.into(), Vec::new()).await?;
             Ok(rows.into_iter().next().map_or(Ok(0), |mut row| row.int())? == 1)
         }
