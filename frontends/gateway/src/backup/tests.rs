@@ -1,4 +1,13 @@
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use parking_lot::Mutex;
+use sluicegate_core::journal::JournalId;
+use sluicegate_core::ledger::Ledger;
+
 use super::*;
+use crate::ManualClock;
+use crate::journal::{Disk, Journal, JournalOptions};
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_ms(ms)
@@ -9,7 +18,7 @@ async fn data(dir: &Path) -> PathBuf {
     let data = dir.join("data");
     make_private_dir(&data).unwrap();
     let address = data.join(DATABASE).display().to_string();
-    store::open(&address, jiff::tz::TimeZone::UTC).await.unwrap().close().await;
+    store::open(&address, TimeZone::UTC).await.unwrap().close().await;
     data
 }
 
@@ -27,7 +36,7 @@ async fn a_backup_comes_back_into_an_empty_directory_only() {
     let manifest = restore(&file, &there).unwrap();
     assert_eq!((manifest.format, manifest.made_at, manifest.files.len()), (1, at(1_000), 1));
     let address = there.join(DATABASE).display().to_string();
-    store::open(&address, jiff::tz::TimeZone::UTC).await.unwrap().close().await;
+    store::open(&address, TimeZone::UTC).await.unwrap().close().await;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -56,10 +65,15 @@ async fn what_cannot_be_backed_up_is_refused_and_leaves_nothing() {
     assert!(again.message().contains("exists"), "{again}");
     let nothing = backup(&data, &data.join("x.db"), &dir.path().join("b"), at(0)).await.unwrap_err();
     assert!(nothing.message().contains("no database"), "{nothing}");
-    // A journal that can't be read is no backup.
-    fs::write(data.join(JOURNAL).join(file_name(1)), vec![7; 10_000]).unwrap();
-    let damaged = backup(&data, &data.join(DATABASE), &dir.path().join("b"), at(0)).await.unwrap_err();
-    assert!(damaged.message().contains("0000000001.journal"), "{damaged}");
+    // A journal that begins after what the database knows is no backup.
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk::open(&data.join(JOURNAL)).unwrap());
+    let ledger = Arc::new(Mutex::new(Ledger::new(TimeZone::UTC)));
+    let (clock, next) = (Arc::new(ManualClock::new(at(0))), (JournalId(1), 500));
+    let journal = Journal::start(ledger, disk, clock, JournalOptions::default(), next, &[]).unwrap();
+    let gap = backup(&data, &data.join(DATABASE), &dir.path().join("b"), at(0)).await.unwrap_err();
+    assert!(gap.message().contains("0000000001.journal"), "{gap}");
+    assert!(gap.message().contains("events are missing"), "{gap}");
+    drop(journal);
     let mut left: Vec<_> =
         fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
