@@ -8,12 +8,12 @@ use std::task::{Context, Poll, Waker};
 use sluicegate::ManualClock;
 use sluicegate::core::engine::{Admission, Attempt, BoundCaller, Next};
 use sluicegate::core::journal::{Ending, Fate, JournalId, amendment_id, record_of};
-use sluicegate::core::ledger::{Amounts, Held, ReservationId};
+use sluicegate::core::ledger::{Amounts, Held, HeldAmount, ReservationId};
 use sluicegate::core::ports::RecordStore as _;
 use sluicegate::core::price::Reach;
 use sluicegate::core::{
-    Call, Clock, Engine, Format, Outcome, OutcomeClass, RecordEntry, Scope, ScopeKind, Timestamp, Usage,
-    UsageRecord, UsageSource,
+    Call, Clock, Engine, Format, Metric, Outcome, OutcomeClass, RecordEntry, Scope, ScopeKind, Timestamp,
+    Usage, UsageRecord, UsageSource,
 };
 use sluicegate::journal::{self, Batch, Disk, Durability, Journal, JournalOptions, Opening};
 
@@ -522,6 +522,10 @@ impl History {
         if let Some(record) = dropped {
             self.push(node, record);
         }
+        // At the list price, whatever the tenant's ratio.
+        let of_channel = |it: &&HeldAmount| it.of_channel && it.metric == Metric::Spend;
+        let held_cost = held.amounts.iter().filter(of_channel).map(|it| it.amount).max();
+        let cost = if used == Amounts::default() { 0 } else { held_cost.unwrap_or(tried.bound_cost) };
         let ending = Ending {
             class: OutcomeClass::Timeout,
             status: None,
@@ -532,7 +536,7 @@ impl History {
             },
             source: UsageSource::Counted,
             spend: used.spend,
-            cost: used.spend,
+            cost,
             at: self.clock.now(),
         };
         assert!(node.engine.ledger().end(held.id, &ending, self.clock.now()).is_some());
