@@ -79,7 +79,7 @@ impl Node {
             let disk: Arc<dyn Disk> = Arc::new(OsDisk::open(folder).expect("a folder"));
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
             let options = JournalOptions { durability, ..JournalOptions::default() };
-            let journal = Journal::start(Arc::clone(&ledger), disk, clock, options, (JournalId(1), 1), &[])
+            let journal = Journal::start(Arc::clone(&ledger), disk, clock, options, (JournalId(1), 0), &[])
                 .expect("a journal");
             journal.sync_in_background().expect("a thread");
             journal
@@ -297,7 +297,7 @@ fn fill(folder: &Path) -> u64 {
     let _ = std::fs::remove_dir_all(folder);
     let node = Node::new(folder, Some(Durability::Process));
     let mut next = 0;
-    while next <= EVENTS {
+    while next < EVENTS {
         let id = node.reserve(&node.world.caller);
         node.settle(id);
         next = node.commit();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use sluicegate::ManualClock;
-use sluicegate::core::engine::{Admission, Attempt, BoundCaller, Next};
+use sluicegate::core::engine::{Admission, Attempt, BoundCaller, Failure, Next};
 use sluicegate::core::journal::{Ending, Fate, JournalId, amendment_id, record_of};
 use sluicegate::core::ledger::{Amounts, Held, HeldAmount, ReservationId};
 use sluicegate::core::ports::RecordStore as _;
@@ -108,6 +108,7 @@ pub struct History {
     pub store: Arc<SimStore>,
     options: JournalOptions,
     calls: u64,
+    denied: u64,
     /// Calls whose end was confirmed: their records must be there, once.
     confirmed: BTreeSet<String>,
     /// Calls that ended at all.
@@ -155,6 +156,7 @@ impl History {
             disk,
             options: JournalOptions { durability, segment_bytes },
             calls: 0,
+            denied: 0,
             confirmed: BTreeSet::new(),
             ended: BTreeSet::new(),
             traits,
@@ -190,6 +192,7 @@ impl History {
         }
         self.settle_down(node, report);
         report.operations += self.disk.operations();
+        report.denied += self.denied;
     }
 
     /// What is used of these scopes may be above a max from now on.
@@ -271,7 +274,7 @@ impl History {
                 self.next(node, node.flights.len() - 1);
             }
             Err(denied) => {
-                report.denied += 1;
+                self.denied += 1;
                 let record = node.engine.refuse(call, caller, &denied, now, seed);
                 self.push(node, record);
             }
@@ -301,7 +304,10 @@ impl History {
                 node.flights[at].waits = Some(until);
                 self.commit(node);
             }
-            Next::Done(_) => self.end(node, at, Some("failed")),
+            Next::Done(failure) => {
+                self.denied += u64::from(matches!(failure, Failure::Denied(_)));
+                self.end(node, at, Some("failed"));
+            }
             Next::Queue(_) | Next::Refill(_) | Next::Count(_) => {
                 panic!("this node owns everything, waits for nobody and counts nothing")
             }
