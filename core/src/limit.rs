@@ -79,7 +79,7 @@ impl Scope {
 
     /// Whether it is what several customers or tags share.
     pub fn is_shared(&self) -> bool {
-        self.is_named() && self.id.ends_with('/')
+        self.is_named() && self.id.find('/').is_some_and(|at| at + 1 == self.id.len())
     }
 }
 

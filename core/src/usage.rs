@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+const ABSURD_TOKENS: u64 = 16_777_216;
+
 /// Token counts of one call in disjoint buckets: no token is in two of them.
 ///
 /// Wire formats differ in what they count inside what (OpenAI counts cached tokens inside `prompt_tokens`,
@@ -39,6 +41,12 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Usage {
+    /// Whether no call uses as much: no model reads or writes more than 16,777,216 tokens in one. Whoever reports it is
+    /// wrong.
+    pub fn is_absurd(&self) -> bool {
+        self.input_tokens() > ABSURD_TOKENS || self.output_tokens() > ABSURD_TOKENS
+    }
+
     /// All input tokens. Saturates.
     pub fn input_tokens(&self) -> u64 {
         [self.cache_read, self.cache_write, self.cache_write_1h, self.audio_in]

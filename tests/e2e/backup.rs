@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sluicegate_tests::client::Request;
@@ -56,7 +56,12 @@ fn a_backup_of_a_gateway_under_load_comes_back_exactly() {
     let (answered, gone) = (AtomicU64::new(0), AtomicBool::new(false));
     let address = gateway.address().to_owned();
     let wait_for = |count: u64| {
+        let until = Instant::now() + Duration::from_secs(60);
         while answered.load(Ordering::SeqCst) < count {
+            if Instant::now() > until {
+                gone.store(true, Ordering::SeqCst);
+                panic!("only {answered:?} of {count} calls were answered");
+            }
             std::thread::yield_now();
         }
     };

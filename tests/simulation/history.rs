@@ -74,6 +74,8 @@ struct Tried {
     /// The most input and output that an honest upstream uses.
     input: u64,
     output: u64,
+    /// Whether the upstream was told.
+    ceiling: bool,
     /// It has answered, and said how much input it is.
     began: bool,
 }
@@ -87,6 +89,7 @@ impl Tried {
             channel: attempt.channel().id.to_string(),
             input: call.input_bound.unwrap_or(1),
             output: ceiling * u64::from(call.choices),
+            ceiling: attempt.ceiling.or(call.max_output).is_some(),
             began: false,
         }
     }
@@ -325,9 +328,15 @@ impl History {
     /// The gateway learns how the attempt under way ended.
     fn observe(&mut self, node: &mut Node, at: usize, outcome: &Outcome) {
         let flight = &mut node.flights[at];
+        let allowed =
+            flight.tried.as_ref().filter(|tried| tried.ceiling).map_or(u64::MAX, |tried| tried.output);
         node.engine.observe(&mut flight.admission, outcome, self.clock.now());
         let due = match outcome.class {
-            _ if outcome.status == Some(200) => outcome.reported.unwrap_or(outcome.counted),
+            // What nobody reported is counted by us, and by that no more than the upstream was allowed.
+            _ if outcome.status == Some(200) => outcome.reported.unwrap_or(Usage {
+                output_visible: outcome.counted.output_visible.min(allowed),
+                ..outcome.counted
+            }),
             OutcomeClass::Timeout => read_only(flight.admission.call()),
             _ => Usage::default(),
         };

@@ -192,7 +192,7 @@ fn retention(load: &mut Load<'_>, item: &Item<'_>, retention: &mut Retention) {
             Severity::Error,
             "invalid_value",
             message,
-            "give `records` a shorter time than `daily_sums`",
+            "give `records` a time, no longer than that of `daily_sums`",
         );
     }
 }

@@ -171,6 +171,10 @@ pub(super) fn worth_counting(
 ) -> Option<Tokenizer> {
     let tokenizer =
         model.tokenizer.filter(|it| admission.can_count && admission.counted.by(*it).is_none())?;
+    // It fits, and is only behind others.
+    if refusal.asked.max(1) <= refusal.state.remaining() {
+        return None;
+    }
     let (call, limit) = (&admission.call, &refusal.state.limit);
     // Other modes reserve what is plausible: the bound isn't what is short.
     let by_input = matches!(limit.metric, Metric::InputTokens | Metric::TotalTokens | Metric::Spend);

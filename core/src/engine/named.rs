@@ -15,8 +15,6 @@ use crate::ports::Alert;
 use crate::snapshot::NamedScopes;
 use crate::time::Timestamp;
 
-/// Places looked at for one that can be given up.
-const SWEEP: usize = 64;
 /// After a look in vain nobody looks again for so long, in milliseconds: a flood of names must not cost a look each.
 const LOOK_AGAIN_MS: i64 = 100;
 /// That there are too many names is told once in this time, in milliseconds.
@@ -128,7 +126,7 @@ impl Engine {
     fn limits_of(&self, request: &Request<'_>, now: Timestamp) -> Arc<NamedLimits> {
         let scope = request.scope(request.name);
         let mut names = self.names.lock();
-        if let Some(place) = names.places.get(&scope).filter(|place| place.version == Some(request.version)) {
+        if let Some(place) = names.places.get(&scope).filter(|place| place.version >= Some(request.version)) {
             return Arc::clone(&place.bound);
         }
         let mut ledger = self.ledger.lock();
@@ -204,7 +202,9 @@ impl Names {
         if now < self.look_at {
             return false;
         }
-        for _ in 0..SWEEP.min(self.places.len()) {
+        // BOUND: every place once, and not again for a while when it is in vain: one that isn't found shares its counter for
+        // as long as that is in use.
+        for _ in 0..self.places.len() {
             self.hand = if self.hand + 1 < self.places.len() { self.hand + 1 } else { 0 };
             let Some((scope, place)) = self.places.get_index(self.hand) else { continue };
             let is_free = place.is_counted
@@ -240,7 +240,7 @@ impl Names {
     ) -> Arc<NamedLimits> {
         let counted = &mut self.counted[at(request.kind)];
         let place = self.places.entry(scope.clone()).or_insert_with(|| Place::empty(scope.clone(), false));
-        if place.version == Some(request.version) {
+        if place.version >= Some(request.version) {
             return Arc::clone(&place.bound);
         }
         *counted = *counted + usize::from(is_counted) - usize::from(place.is_counted);

@@ -77,7 +77,10 @@ impl Engine {
         }
         admission.begin_anew(now);
         let next = self.find_next(admission, now);
-        admission.waits.turn = None;
+        // Whoever is to count first has its turn still.
+        if !matches!(next, Next::Count(_)) {
+            admission.waits.turn = None;
+        }
         next
     }
 

@@ -22,9 +22,6 @@ use crate::snapshot::OnUnknown;
 use crate::time::Timestamp;
 use crate::usage::{Usage, UsageSource};
 
-/// No model reads or writes this many tokens in one call: an upstream that reports more is wrong.
-const ABSURD_TOKENS: u64 = 16_777_216;
-
 /// What a host saw of an attempt.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -114,13 +111,18 @@ impl Engine {
         open.input_known = true;
         let ratio_ppm = caller.caller.price_ratio_ppm;
         let (tenant, channel) = ceiling::of_known_input(call, model, input, bound.output_tokens, ratio_ppm);
-        self.ledger.lock().shrink(open.lease.reservation, tenant, channel, now);
+        let freed = {
+            let mut ledger = self.ledger.lock();
+            ledger.shrink(open.lease.reservation, tenant, channel, now);
+            ledger.take_freed()
+        };
+        self.tell(&freed);
     }
 
     fn end_attempt(&self, admission: &mut Admission, mut open: Open, outcome: &Outcome, now: Timestamp) {
         open.lease.end();
         let runtime = Arc::clone(&admission.runtime);
-        if (outcome.usage_rejected || outcome.reported.as_ref().is_some_and(is_absurd))
+        if (outcome.usage_rejected || outcome.reported.as_ref().is_some_and(Usage::is_absurd))
             && let Some((channel, _)) = runtime.snapshot.resolve(open.candidate)
         {
             self.alert(Alert::AbsurdUsage { channel: channel.id.clone() });
@@ -284,7 +286,27 @@ impl Engine {
 
 /// What the attempt is charged.
 fn decide_charge(on_unknown: OnUnknown, admission: &Admission, open: &Open, outcome: &Outcome) -> Charge {
-    let reported = outcome.reported.filter(|usage| !is_absurd(usage));
+    match charge_of(on_unknown, admission, open, outcome) {
+        Charge::Settle(usage, UsageSource::Counted) => {
+            Charge::Settle(within_ceiling(usage, admission, open), UsageSource::Counted)
+        }
+        charge => charge,
+    }
+}
+
+/// Our own count of an answer is an estimate, which by itself must not pass a cap: an upstream that was given a ceiling
+/// wrote no more than that.
+fn within_ceiling(counted: Usage, admission: &Admission, open: &Open) -> Usage {
+    if open.ceiling.is_none() && admission.call.max_output.is_none() {
+        return counted;
+    }
+    let most = u64::try_from(open.sizes.bound.output_tokens).unwrap_or(0);
+    let rest = most.saturating_sub(counted.output_reasoning.saturating_add(counted.audio_out));
+    Usage { output_visible: counted.output_visible.min(rest), ..counted }
+}
+
+fn charge_of(on_unknown: OnUnknown, admission: &Admission, open: &Open, outcome: &Outcome) -> Charge {
+    let reported = outcome.reported.filter(|usage| !usage.is_absurd());
     match outcome.class {
         OutcomeClass::Ok => match reported {
             // Nothing at all for an answer that we saw is no report.
@@ -342,10 +364,6 @@ fn estimated_input(admission: &Admission, open: &Open) -> u64 {
 
 fn began(outcome: &Outcome) -> bool {
     outcome.status.is_some_and(|status| (200..300).contains(&status))
-}
-
-fn is_absurd(usage: &Usage) -> bool {
-    usage.input_tokens() > ABSURD_TOKENS || usage.output_tokens() > ABSURD_TOKENS
 }
 
 /// A limit for operators: whose it is by name, and how it stands.

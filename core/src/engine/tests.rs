@@ -222,6 +222,25 @@ fn a_caller_who_leaves_before_the_content_of_a_success_is_charged_the_input() {
 }
 
 #[test]
+fn what_we_count_ourselves_passes_no_cap() {
+    let counted = Usage { input_uncached: 25, output_visible: 70, ..Usage::default() };
+    // Whether the upstream was given a ceiling; what is charged of an answer that came without usage.
+    for (max_output, charged) in [(Some(50), 50), (None, 70)] {
+        for (class, status) in [(OutcomeClass::Ok, 200), (OutcomeClass::Broken, 200)] {
+            let declared = Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() };
+            let engine = engine(declared);
+            let limits = max_output.map(|_| Limit::strict(Metric::OutputTokens, Window::Day, 50));
+            let caller = caller(&engine, limits.into_iter().collect(), &[]);
+            let mut admission = engine.admit(call("m", max_output), &caller, NOW, 7).unwrap();
+            try_at(engine.next(&mut admission, NOW));
+            let outcome = Outcome { counted, ..Outcome::failed(class, Some(status)) };
+            engine.observe(&mut admission, &outcome, NOW);
+            assert_eq!(engine.finish(admission, None, NOW).usage.output_tokens(), charged, "{class:?}");
+        }
+    }
+}
+
+#[test]
 fn a_predicted_output_is_reserved_beside_the_ceiling() {
     let declared = Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() };
     let engine = engine(declared);

@@ -60,7 +60,7 @@ struct Reserved {
     at: Timestamp,
     held: bool,
     call: String,
-    holds: Vec<(usize, Hold)>,
+    holds: Vec<(Option<usize>, Hold)>,
     attempt: Vec<u8>,
     class: Option<OutcomeClass>,
     recorded: bool,
@@ -295,7 +295,7 @@ impl Replay {
                 unheard.entry(reserved.call.clone()).or_default().1.push((tried.clone(), fate));
             }
             let holds = reserved.holds.iter().filter_map(|(at, hold)| {
-                Some((key(*at)?, Timestamp::from_ms(hold.start), hold.amount, hold.of_channel))
+                Some((key((*at)?)?, Timestamp::from_ms(hold.start), hold.amount, hold.of_channel))
             });
             still_open.push(OpenReservation {
                 at: reserved.at,
@@ -425,9 +425,8 @@ impl Replay {
 
     fn reserve(&mut self, id: u64, at: Timestamp, (call, attempt): (&str, &[u8]), holds: &[Hold]) {
         let cells = &self.cells;
-        // A counter that wasn't named is only met when salvaging.
-        let holds =
-            holds.iter().filter_map(|hold| Some((*cells.get(&hold.cell)?, *hold))).collect::<Vec<_>>();
+        // A counter that wasn't named is only met when salvaging; its place stays, for what shrinks goes by places.
+        let holds = holds.iter().map(|hold| (cells.get(&hold.cell).copied(), *hold)).collect::<Vec<_>>();
         let attempt = attempt.to_vec();
         let reserved =
             Reserved { at, held: false, call: call.to_owned(), holds, attempt, class: None, recorded: false };

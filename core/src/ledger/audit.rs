@@ -279,10 +279,11 @@ fn served_model(record: &UsageRecord) -> Option<&str> {
 
 /// The scopes that a call may count in.
 fn tenants(record: &UsageRecord, grouped_users: bool) -> Vec<Scope> {
-    let mut scopes = vec![
-        Scope::new(ScopeKind::Global, ""),
-        Scope::new(ScopeKind::Organization, record.organization.as_str()),
-    ];
+    let mut scopes = vec![Scope::new(ScopeKind::Global, "")];
+    // An operator's call, which nobody owns, counts in no organization.
+    if record.key.is_some() || record.user.is_some() {
+        scopes.push(Scope::new(ScopeKind::Organization, record.organization.as_str()));
+    }
     let mut add = |kind, id: Option<&str>| scopes.extend(id.map(|id| Scope::new(kind, id)));
     add(ScopeKind::Key, record.key.as_ref().map(|id| id.as_str()));
     add(ScopeKind::Group, record.group.as_ref().map(|id| id.as_str()));
@@ -308,10 +309,11 @@ impl Ledger {
                 *sum = sum.saturating_add(entry.amount);
             }
         }
-        let Self { zone, cells, changes, .. } = self;
+        let Self { zone, cells, changes, index, .. } = self;
         let mut books = Vec::new();
         for (id, cell) in (0..).map(CellId).zip(cells) {
-            if cell.metric == Metric::Concurrency {
+            // A place that was given up has its old name still.
+            if cell.metric == Metric::Concurrency || index.get(&*cell.key) != Some(&id) {
                 continue;
             }
             cell.roll(now, zone);

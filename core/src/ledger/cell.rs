@@ -422,7 +422,8 @@ impl Cell {
     /// A reservation made in the window that began at `start` has ended.
     #[inline]
     pub(super) fn unclaim(&mut self, start: i64) {
-        if start == self.span.start {
+        // Of a ring all buckets are counted together.
+        if self.ring.is_some() || start == self.span.start {
             self.claims = self.claims.saturating_sub(1);
         } else if let Some(past) = self.past.iter_mut().find(|past| past.span.start == start) {
             past.claims = past.claims.saturating_sub(1);
@@ -481,15 +482,20 @@ impl Cell {
 
     /// How `bound` stands, when `asked` more is wanted.
     pub(super) fn state(&self, bound: &BoundLimit, asked: i64, now: Timestamp) -> LimitState {
+        let mut limit = bound.limit.clone();
+        if limit.mode == Mode::Strict {
+            // It was lowered since the call was bound.
+            limit.max = limit.max.min(self.strict_max);
+        }
         LimitState {
             cell: bound.cell,
             link: bound.link,
             kind: bound.kind,
-            limit: bound.limit.clone(),
             settled: self.open.settled,
             reserved: self.open.reserved,
             held: self.open.held,
-            resets_at: self.resets_at(bound.limit.max, asked, now),
+            resets_at: self.resets_at(limit.max, asked, now),
+            limit,
         }
     }
 

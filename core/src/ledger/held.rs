@@ -99,6 +99,7 @@ impl Ledger {
             cell.change(entry.start, Change { reserved: -entry.amount, held, ..Change::default() });
             if entry.is_slot {
                 line::note(cell, CellId(entry.cell), freed);
+                cell.unclaim(entry.start);
             }
             changes.note(cell, CellId(entry.cell));
         }
@@ -134,7 +135,7 @@ impl Ledger {
 
     /// How many counters there are.
     pub fn counters(&self) -> usize {
-        self.cells.len()
+        self.index.len()
     }
 
     /// The usage record of a call that its host has dropped, as far as its attempts are over: they end as they are.

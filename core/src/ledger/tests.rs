@@ -560,3 +560,25 @@ fn nobody_overtakes_those_who_wait_and_what_is_short_is_named() {
     f.ledger.leave_line(cell);
     f.granted(tokens(0, 10), 0);
 }
+
+#[test]
+fn a_counter_is_idle_once_what_was_made_in_it_has_ended() {
+    const FIVE_HOURS: u64 = 18_000_000;
+    let rolling = Limit::strict(Metric::Requests, Window::RollingMs(FIVE_HOURS), 10);
+    let slots = Limit::strict(Metric::Concurrency, Window::Lifetime, 10);
+    // What becomes of a call that ends in another bucket than it began in, and when nothing of it is left.
+    for (what, limit, held) in [("a rolling window", rolling, false), ("a slot", slots, true)] {
+        let mut it = Fixture::tenant(vec![limit]);
+        let cell = it.tenant[0].cell;
+        let id = it.granted(tokens(0, 0), 0);
+        let (ends, later) = (DAY_MS / 2, 2 * DAY_MS);
+        assert!(!it.ledger.is_idle(cell, at(ends)), "{what}");
+        if held {
+            assert!(it.ledger.hold(id, at(ends)));
+        } else {
+            it.settle(id, tokens(0, 0), ends);
+        }
+        it.ledger.take_dirty(at(later));
+        assert!(it.ledger.is_idle(cell, at(later)), "{what}");
+    }
+}

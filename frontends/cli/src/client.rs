@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::args::Remote;
 use crate::cmd::serve::is_loopback;
 
-/// No answer takes longer.
+/// Most answers take no longer.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where the environment has the administrator's key, in the order of `serve`.
@@ -26,8 +26,17 @@ pub(crate) struct Client {
 impl Client {
     /// A client of the gateway that the command line names.
     pub(crate) fn new(remote: &Remote) -> Self {
+        Self::with_timeout(remote, Some(TIMEOUT))
+    }
+
+    /// One that waits as long as an answer takes, such as one for which every usage record is read.
+    pub(crate) fn patient(remote: &Remote) -> Self {
+        Self::with_timeout(remote, None)
+    }
+
+    fn with_timeout(remote: &Remote, timeout: Option<Duration>) -> Self {
         let mut config = ureq::Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(timeout)
             .http_status_as_error(false)
             .max_redirects(0);
         // A proxy that the environment names reaches no gateway on this machine, and the key is none of its business.

@@ -76,11 +76,11 @@ pub trait AdminHost: Send + Sync {
     /// The ledger's journal; `None` when there is none.
     fn journal(&self) -> Option<Journal>;
 
-    /// Writes a usage record, as that of a call that has ended.
+    /// Writes a usage record, as that of a call that has ended, and waits until it is as safe as that.
     ///
     /// # Errors
     /// `Store` when the gateway is closing.
-    fn record(&self, record: UsageRecord) -> Result<()>;
+    async fn record(&self, record: UsageRecord) -> Result<()>;
 
     /// How many usage records wait for the database.
     fn records_waiting(&self) -> usize;
@@ -110,12 +110,26 @@ pub struct AdminParts {
 
 /// The administration service. Cheap to clone; clones are the same service.
 #[derive(Clone)]
-pub struct Admin(Arc<AdminParts>);
+pub struct Admin(Arc<Inner>);
+
+struct Inner {
+    parts: AdminParts,
+    /// Held while something is reconciled.
+    reconciling: tokio::sync::Mutex<()>,
+}
+
+impl std::ops::Deref for Inner {
+    type Target = AdminParts;
+
+    fn deref(&self) -> &AdminParts {
+        &self.parts
+    }
+}
 
 impl Admin {
     /// A service of these parts.
     pub fn new(parts: AdminParts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(Inner { parts, reconciling: tokio::sync::Mutex::default() }))
     }
 
     fn store(&self) -> &dyn Store {

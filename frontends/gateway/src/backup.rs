@@ -64,7 +64,9 @@ pub fn database_of(address: Option<&str>, host: &HostSettings, data_dir: &Path) 
     const POSTGRES: &str = "the database is a PostgreSQL server, which has backups of its own: use pg_dump or its archiving, and \
         keep this data directory as it is; see docs/operations.md";
     match (address, &host.database) {
-        (Some(address), _) if address.starts_with("postgres") => elsewhere(POSTGRES),
+        (Some(address), _) if address.starts_with("postgres://") || address.starts_with("postgresql://") => {
+            elsewhere(POSTGRES)
+        }
         (Some("memory" | ":memory:"), _) => {
             elsewhere("a database in memory ends with its gateway: there is nothing to copy")
         }
@@ -159,7 +161,8 @@ fn refuse_data(dir: &Path) -> Result<()> {
     let failed = |why: io::Error| failed("the data directory can't be read", &why);
     for entry in fs::read_dir(dir).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        if name != "owner" {
+        // A fresh volume has a folder of its own.
+        if name != "owner" && name != "lost+found" {
             let message = format!(
                 "the data directory `{}` isn't empty (`{}` is in it); choose another with --data",
                 dir.display(),
@@ -191,8 +194,13 @@ fn copy_journal(disk: &OsDisk, to: &Path) -> io::Result<Vec<u64>> {
 fn verify(copied: &Path, positions: &[(String, u64)]) -> Result<()> {
     let copied = OsDisk::open(copied).map_err(|why| failed("the copied journal can't be read", &why))?;
     let id = journal::journal_id(&copied)?.map(|id| id.to_string());
-    let from = positions.iter().find(|(known, _)| Some(known) == id.as_ref()).map_or(0, |(_, at)| *at);
-    journal::read(&copied, from, false).map(drop)
+    let known = positions.iter().find(|(known, _)| Some(known) == id.as_ref());
+    if known.is_none() && !positions.is_empty() {
+        let message =
+            "the database's journal isn't in this data directory; name the gateway's own with --data";
+        return Err(Error::new(ErrorKind::Config, message));
+    }
+    journal::read(&copied, known.map_or(0, |(_, at)| *at), false).map(drop)
 }
 
 /// A folder beside the backup, gone when it is done.

@@ -82,6 +82,15 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Whether the embedded database that they lead to exists; true for any other. For those who look into a data directory
+    /// and must not begin a new one.
+    pub fn has_its_database(&self) -> bool {
+        let loaded = load::load(self.config.as_ref(), &self.configuration_variables());
+        let address = address_of(self, &loaded.host);
+        let path = address.strip_prefix("sqlite:").unwrap_or(&address);
+        path.contains("://") || matches!(path, "memory" | ":memory:") || std::path::Path::new(path).is_file()
+    }
+
     /// The environment as the configuration sees it: what the options override isn't missing there.
     pub(crate) fn configuration_variables(&self) -> Variables {
         let (variables, database) = (Arc::clone(&self.variables), self.database.clone());
@@ -174,6 +183,9 @@ impl Gateway {
         if let Some(dir) = &options.data_dir {
             make_private_dir(dir)?;
         }
+        // Before the database is brought to this version: another process may be using it.
+        let own = options.data_dir.as_deref().filter(|_| address != "memory");
+        let owner = own.map(Owner::take).transpose()?;
         let store = store::open(&address, time_zone).await?;
         if let Err(error) = store.prepare(options.clock.now()).await {
             tracing::warn!(%error, "this month's records have no place of their own yet; they are kept all the same");
@@ -190,9 +202,7 @@ impl Gateway {
         let in_use = marks_of(&stored);
         let snapshot = Snapshot::build(1, with_stored(&declared, stored, &secrets, source.as_ref())?);
         let engine = Arc::new(Engine::new(snapshot, policies.clone()));
-        let place = (options.data_dir.as_deref(), address.as_str());
-        let books = restore(&engine, &*store, place, loaded.host.durability, &options.clock).await?;
-        let (journal, owner) = books.map(|books| (books.journal, books.owner)).unzip();
+        let journal = restore(&engine, &*store, own, loaded.host.durability, &options.clock).await?;
         let targets = ArcSwap::from_pointee(build_targets(&engine, &secrets));
         let directory =
             Arc::new(Directory::new(Arc::clone(&engine), Arc::clone(&store), Arc::clone(&options.clock)));
@@ -472,9 +482,11 @@ impl AdminHost for Around {
         self.0.upgrade()?.records.journal().cloned()
     }
 
-    fn record(&self, record: UsageRecord) -> Result<()> {
+    async fn record(&self, record: UsageRecord) -> Result<()> {
         let closing = || Error::new(ErrorKind::Store, "the gateway is closing; try again when it runs");
-        self.0.upgrade().ok_or_else(closing)?.records.push(record);
+        let inner = self.0.upgrade().ok_or_else(closing)?;
+        inner.records.push(record);
+        inner.records.settled(false).await;
         Ok(())
     }
 

@@ -99,10 +99,10 @@ impl Running {
             );
         }
         let (usage, source) = match observed {
-            Some(observed) => observed.settlement(admission.call().input_estimate),
+            Some(observed) => observed.settlement(admission.input_estimate()),
             // An answer had begun that nobody read to its end: what it was asked is used up.
             None if self.status.is_some_and(|status| (200..300).contains(&status)) => {
-                let input = admission.call().input_estimate;
+                let input = admission.input_estimate();
                 (Usage { input_uncached: input, ..Usage::default() }, UsageSource::Counted)
             }
             None => (Usage::default(), UsageSource::None),

@@ -101,7 +101,11 @@ pub(crate) async fn serve(
                 }
             }
             Next::Refill(_) => return Err(Box::new(lost())),
-            Next::Done(failure) => return Err(end_without_answer(inner, running, &failure, last).await),
+            Next::Done(failure) => {
+                // The next in line needn't wait for what is written of this call.
+                drop(place.take());
+                return Err(end_without_answer(inner, running, &failure, last).await);
+            }
         }
     }
 }
@@ -188,11 +192,15 @@ const LABEL_MAX: usize = 512;
 /// The call with nothing in it that its record couldn't hold.
 ///
 /// # Errors
-/// `InvalidRequest` when the model's name is too long to be one.
+/// `InvalidRequest` when the model's name is too long to be one, or a host's id of the call is no id.
 pub(crate) fn keepable(mut call: Call) -> Result<Call, Error> {
     if call.model.as_str().len() > MODEL_MAX {
         let message = format!("`model` is longer than {MODEL_MAX} bytes, and no model has such a name");
         return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "model"));
+    }
+    if call.id.as_str().contains('~') {
+        let message = "a call's id can't hold `~`, which marks what amends a record";
+        return Err(Error::new(ErrorKind::InvalidRequest, message));
     }
     for label in call.customer.iter_mut().chain(&mut call.tags) {
         label.truncate(label.floor_char_boundary(LABEL_MAX));

@@ -16,7 +16,7 @@ use sluicegate_core::{
 
 use crate::credential::{KeyHash, fill_random};
 use crate::gateway::Options;
-use crate::journal::{self, Disk, Durability, Found, Journal, JournalOptions, Opening, OsDisk, Owner};
+use crate::journal::{self, Disk, Durability, Found, Journal, JournalOptions, Opening, OsDisk};
 use crate::secret::{KeyedChain, MasterSecret, MasterSource, Secrets, default_path};
 use crate::store::{Store, StoredChannel};
 use crate::upstream::Targets;
@@ -123,22 +123,16 @@ pub(crate) fn with_stored(
     Ok(all)
 }
 
-/// What makes this process the one that keeps a data directory's books.
-pub(crate) struct Books {
-    pub(crate) journal: Journal,
-    pub(crate) owner: Owner,
-}
-
 /// Gives the ledger back what was used before this start: from the database, and from the journal where there is one.
-/// A gateway without a data directory, or whose database ends with it, has none.
+/// A gateway without a data directory, or whose database ends with it, has none. The directory must be this process's own.
 pub(crate) async fn restore(
     engine: &Engine,
     store: &dyn Store,
-    (dir, address): (Option<&Path>, &str),
+    dir: Option<&Path>,
     durability: Durability,
     clock: &Arc<dyn Clock>,
-) -> Result<Option<Books>> {
-    let Some(dir) = dir.filter(|_| address != "memory") else {
+) -> Result<Option<Journal>> {
+    let Some(dir) = dir else {
         let mut balances = store.balances().await?;
         balances.sort_by_key(|balance| balance.window_start);
         let mut ledger = engine.ledger();
@@ -147,7 +141,6 @@ pub(crate) async fn restore(
         ledger.take_dirty(clock.now());
         return Ok(None);
     };
-    let owner = Owner::take(dir)?;
     let folder = dir.join("journal");
     let disk = OsDisk::open(&folder).map_err(|why| {
         let message = format!("the journal's folder `{}` can't be used: {why}", folder.display());
@@ -164,7 +157,7 @@ pub(crate) async fn restore(
     let (journal, found) = journal::open(&engine.shared_ledger(), store, &disk, clock, opening).await?;
     journal.sync_in_background()?;
     tell(&found);
-    Ok(Some(Books { journal, owner }))
+    Ok(Some(journal))
 }
 
 fn tell(found: &Found) {

@@ -59,6 +59,7 @@ contract! {
     groups_are_found_by_id_before_alias,
     channels_and_settings_are_kept,
     records_are_appended_once,
+    what_amends_a_record_is_no_further_call,
     daily_sums_follow_attempts_and_zone,
     usage_is_summed_by_owner_and_time,
     balances_are_replaced_and_restored,
@@ -545,6 +546,23 @@ async fn records_are_appended_once(store: Arc<dyn Store>) {
         task.await.unwrap();
     }
     assert_eq!(total(&*store).await.requests, 42);
+}
+
+async fn what_amends_a_record_is_no_further_call(store: Arc<dyn Store>) {
+    let call = record("call", NEW_YEAR, "k1", None, None);
+    let mut amendment = record("call~1", NEW_YEAR, "k1", None, None);
+    amendment.amends = Some("call".into());
+    for _ in 0..2 {
+        store.append(&entries(&[call.clone(), amendment.clone()]), &[], None).await.unwrap();
+    }
+    let sums = total(&*store).await;
+    assert_eq!((sums.requests, sums.attempts, sums.spend), (1, 1, 200));
+    for since in [Since::Ever, Since::Instant(at(NEW_YEAR - 1))] {
+        let sums = store.usage(&Owner::Key("k1".into()), None, since).await.unwrap();
+        assert_eq!((sums.requests, sums.spend), (1, 200), "{since:?}");
+    }
+    let buckets = store.usage_buckets(&Owner::Global, None, at(NEW_YEAR), 60_000).await.unwrap();
+    assert_eq!(buckets.iter().map(|(_, sums)| sums.requests).collect::<Vec<_>>(), [1]);
 }
 
 async fn daily_sums_follow_attempts_and_zone(store: Arc<dyn Store>) {
@@ -1053,7 +1071,10 @@ async fn postgres_keeps_records_by_month_and_drops_whole_months() {
     };
     // Another node that clears away has the turn.
     let mut other = pool.begin().await.unwrap();
-    sqlx::query("SELECT pg_advisory_xact_lock(8317151707346069305)").execute(&mut *other).await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(8317151707346069305 + hashtext(current_schema()))")
+        .execute(&mut *other)
+        .await
+        .unwrap();
     assert_eq!(store.prune(&what).await.unwrap(), Forgotten::default());
     other.rollback().await.unwrap();
     assert_eq!(store.prune(&what).await.unwrap(), Forgotten { rows: 1, more: true });

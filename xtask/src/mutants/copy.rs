@@ -97,7 +97,10 @@ fn list(root: &Path, below: &Path, files: &mut BTreeSet<PathBuf>) -> Result<(), 
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
         let shown = name.to_string_lossy();
-        if shown == "target" || shown == "node_modules" || shown.starts_with('.') {
+        if ["target", "node_modules", "data"].contains(&&*shown)
+            && (shown != "data" || below.as_os_str().is_empty())
+            || shown.starts_with('.')
+        {
             continue;
         }
         let kind = entry.file_type().map_err(failed)?;

@@ -42,6 +42,7 @@ fn ledger(args: &Ledger) -> Result<bool, Failure> {
             crate::log::start();
             sluicegate_server::block_on(offline(options(args, dir)?, command))?
         }
+        (None, LedgerCommand::Audit) => online(&Client::patient(&args.remote), &LedgerCommand::Audit)?,
         (None, command) => online(&Client::new(&args.remote), command)?,
     };
     if args.json || args.remote.format == Format::Json {
@@ -56,13 +57,25 @@ fn options(args: &Ledger, dir: &Path) -> Result<Options, Failure> {
     if !dir.is_dir() {
         return Err(format!("there is no directory `{}`; check the path given as --data", dir.display()));
     }
+    if !dir.join("journal").is_dir() {
+        let message =
+            "holds no journal, so it is no gateway's data directory; check the path given as --data";
+        return Err(format!("`{}` {message}", dir.display()));
+    }
     let path = match &args.config {
         Some(path) => Some(path.as_path()),
         None => Some(Path::new(super::serve::DEFAULT_FILE)).filter(|path| path.exists()),
     };
     let config = path.map(ConfigText::read).transpose().map_err(|error| error.to_string())?;
     let (database, data_dir) = (args.database.clone(), Some(dir.to_owned()));
-    Ok(Options { config, database, data_dir, ..Options::default() })
+    let options = Options { config, database, data_dir, ..Options::default() };
+    if !options.has_its_database() {
+        return Err(format!(
+            "the database of `{}` isn't there; name it with --database, or the gateway's --config",
+            dir.display()
+        ));
+    }
+    Ok(options)
 }
 
 fn online(client: &Client, command: &LedgerCommand) -> Result<Value, Failure> {

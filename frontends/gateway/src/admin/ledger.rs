@@ -1,6 +1,8 @@
 //! The ledger, for operators: how it stands, what is held, what held reservations came to, and whether its balances are
 //! what usage records say.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use sluicegate_core::journal::{CounterKey, Ending, Fate, Tried, amendment_id, record_of};
 use sluicegate_core::ledger::{Amounts, Audit, Difference, Held, HeldAmount};
@@ -9,13 +11,11 @@ use sluicegate_core::price::RATIO_ONE_PPM;
 use sluicegate_core::tenant::matches_pattern;
 use sluicegate_core::{
     CallId, Channel, ChannelId, ChannelModel, Error, ErrorKind, Limit, Metric, OutcomeClass, Result, Scope,
-    ScopeKind, ScopeLimits, Timestamp, Usage, UsageRecord, UsageSource, Window,
+    ScopeKind, Timestamp, Usage, UsageRecord, UsageSource, Window,
 };
 
 use super::{Actor, Admin, Deed, forbidden, invalid, not_found};
-use crate::store::{
-    Dimension, GroupFilter, KeyFilter, Listing, Owner, Page, Reach, RecordFilter, UserFilter,
-};
+use crate::store::{GroupFilter, KeyFilter, Listing, Owner, Page, Reach, RecordFilter, UserFilter};
 
 /// So many records are read at a time.
 const SCAN: u32 = 2_000;
@@ -23,6 +23,8 @@ const SCAN: u32 = 2_000;
 const CALL_MAX_MS: i64 = 86_400_000;
 /// So many differences are told one by one.
 const DIFFERENCES_MAX: usize = 1_000;
+/// No attempt costs more, in nano-USD: a million USD.
+const SPEND_MAX: i64 = 1_000_000_000_000_000;
 
 /// How the ledger stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +193,8 @@ impl Admin {
     /// what it used has no price. `Store`.
     pub async fn reconcile(&self, actor: &Actor, call: &CallId, how: &Reconcile) -> Result<Reconciled> {
         must_be_super(actor, "reconcile what is held")?;
+        // One after the other: each event of the audit trail is of what was done.
+        let _alone = self.0.reconciling.lock().await;
         let Some((held, tried)) = self.held_attempt(call, how.attempt)? else {
             return self.reconciled(call, how.attempt).await;
         };
@@ -207,9 +211,10 @@ impl Admin {
         // The call's own record first: from then on the journal waits for the amendment.
         let dropped = self.0.engine.ledger().record_of_dropped(call).filter(|_| !held.recorded);
         if let Some(record) = dropped {
-            self.0.host.record(record)?;
+            self.0.host.record(record).await?;
         }
         let settled = self.0.engine.ledger().end(held.id, &ending, ending.at);
+        self.0.engine.tell_freed();
         let Some(settlement) = settled else { return self.reconciled(call, how.attempt).await };
         for debt in &settlement.debts {
             let limit = debt.limit.metric.as_str();
@@ -219,7 +224,7 @@ impl Admin {
         let record = record_of(id, Some(call.clone()), vec![(tried, Fate::Ended(ending))]);
         // INVARIANT: there is an attempt, so there is a record.
         let record = record.ok_or_else(|| not_found("the held attempt of the call", call.as_str()))?;
-        self.0.host.record(record.clone())?;
+        self.0.host.record(record.clone()).await?;
         Ok(Reconciled { already: false, record })
     }
 
@@ -229,21 +234,18 @@ impl Admin {
     /// `Forbidden` for anybody but super administrators. `Store`.
     pub async fn audit_ledger(&self, actor: &Actor) -> Result<LedgerAudit> {
         must_be_super(actor, "audit the ledger")?;
-        self.bind_all_limits().await?;
+        let standing = self.standing_limits().await?;
         let grouped_users = self.declared().apply_user_limits_to_group_keys;
         let (at, books, unrecorded, open) = {
             let (mut ledger, now) = (self.0.engine.ledger(), self.now());
-            let books = ledger.books(now);
+            let mut books = ledger.books(now);
+            books.iter_mut().for_each(|book| book.bound = standing.contains(&book.key));
             let (unrecorded, open) = ledger.unrecorded();
             (now, books, unrecorded, open)
         };
         let mut audit = Audit::new(&books, &unrecorded, &open, grouped_users);
         self.0.host.flush_records().await?;
-        let first = self.store().scan(None, Timestamp::MAX, 1).await?.first().map(|it| it.started_at);
-        let old = match first {
-            Some(first) if self.removed_before(first).await? => audit.without(first),
-            _ => Vec::new(),
-        };
+        let old = audit.without(self.store().records_since().await?);
         let mut by_daily_sums = 0;
         for key in &old {
             if let Some(balance) = self.by_daily_sums(key).await? {
@@ -277,17 +279,6 @@ impl Admin {
         }
     }
 
-    /// Whether retention has removed records from before the first that is there.
-    async fn removed_before(&self, first: Timestamp) -> Result<bool> {
-        let filter = RecordFilter { to: Some(first), ..RecordFilter::default() };
-        let by_day = self.store().daily(&filter, &Reach::ALL, &[Dimension::Day], Page::new(1, 0)).await?;
-        let days = by_day.items.first().and_then(|row| row.by.first().cloned());
-        let zone = self.0.engine.snapshot().declared.quota.time_zone.clone();
-        let at = jiff::Timestamp::from_millisecond(first.as_ms()).unwrap_or_default();
-        // What is of the first record's own day may be its own.
-        Ok(days.is_some_and(|day| day < zone.to_datetime(at).date().to_string()))
-    }
-
     /// What a counter should have by the daily sums, which outlive records, and since when; `None` where days can't say.
     async fn by_daily_sums(&self, key: &CounterKey) -> Result<Option<(Timestamp, i64)>> {
         if matches!(key.window, Window::Minute | Window::Hour | Window::RollingMs(_)) {
@@ -318,12 +309,16 @@ impl Admin {
         })
     }
 
-    /// Binds every limit that there is, so that the ledger knows which counters must be complete.
-    async fn bind_all_limits(&self) -> Result<()> {
-        let bind = |scope: Scope, limits: &[Limit]| {
-            if !limits.is_empty() {
-                self.0.engine.ledger().bind(0, &ScopeLimits { scope, limits: limits.to_vec() });
-            }
+    /// The counters on which a limit stands: those of the database, and of the file.
+    async fn standing_limits(&self) -> Result<HashSet<CounterKey>> {
+        let mut standing = HashSet::new();
+        let mut note = |scope: Scope, limits: &[Limit]| {
+            standing.extend(limits.iter().map(|limit| CounterKey {
+                scope: scope.clone(),
+                metric: limit.metric,
+                window: limit.window,
+                model: limit.model.clone(),
+            }));
         };
         let mut offset = 0;
         // BOUND: the keys, groups and users that there are, a page each time.
@@ -333,13 +328,13 @@ impl Admin {
             let groups = self.store().groups(&GroupFilter::default(), &Reach::ALL, page).await?;
             let users = self.store().users(&UserFilter::default(), &Reach::ALL, page).await?;
             for it in keys.items.iter().map(|it| &it.key.value) {
-                bind(Scope::new(ScopeKind::Key, it.id.as_str()), &it.limits);
+                note(Scope::new(ScopeKind::Key, it.id.as_str()), &it.limits);
             }
             for it in groups.items.iter().map(|it| &it.value) {
-                bind(Scope::new(ScopeKind::Group, it.id.as_str()), &it.limits);
+                note(Scope::new(ScopeKind::Group, it.id.as_str()), &it.limits);
             }
             for it in users.items.iter().map(|it| &it.value) {
-                bind(Scope::new(ScopeKind::User, it.id.as_str()), &it.limits);
+                note(Scope::new(ScopeKind::User, it.id.as_str()), &it.limits);
             }
             offset += u64::from(Page::MAX);
             if keys.total.max(groups.total).max(users.total) <= offset {
@@ -347,22 +342,25 @@ impl Admin {
             }
         }
         for it in self.store().organizations(&Reach::ALL).await?.iter().map(|it| &it.value) {
-            bind(Scope::new(ScopeKind::Organization, it.id.as_str()), &it.limits);
+            note(Scope::new(ScopeKind::Organization, it.id.as_str()), &it.limits);
         }
         for it in self.store().memberships(None, None).await?.iter().map(|it| &it.value) {
-            bind(it.scope(), &it.limits);
+            note(it.scope(), &it.limits);
         }
-        // The file's last: it wins.
         let declared = self.declared();
-        bind(Scope::new(ScopeKind::Global, ""), &declared.global);
-        declared.keys().for_each(|(_, it)| bind(Scope::new(ScopeKind::Key, it.id.as_str()), &it.limits));
-        declared.groups().for_each(|it| bind(Scope::new(ScopeKind::Group, it.id.as_str()), &it.limits));
-        declared.users().for_each(|it| bind(Scope::new(ScopeKind::User, it.id.as_str()), &it.limits));
+        note(Scope::new(ScopeKind::Global, ""), &declared.global);
+        declared.keys().for_each(|(_, it)| note(Scope::new(ScopeKind::Key, it.id.as_str()), &it.limits));
+        declared.groups().for_each(|it| note(Scope::new(ScopeKind::Group, it.id.as_str()), &it.limits));
+        declared.users().for_each(|it| note(Scope::new(ScopeKind::User, it.id.as_str()), &it.limits));
         declared
             .organizations()
-            .for_each(|it| bind(Scope::new(ScopeKind::Organization, it.id.as_str()), &it.limits));
-        declared.memberships().for_each(|it| bind(it.scope(), &it.limits));
-        Ok(())
+            .for_each(|it| note(Scope::new(ScopeKind::Organization, it.id.as_str()), &it.limits));
+        declared.memberships().for_each(|it| note(it.scope(), &it.limits));
+        let snapshot = self.0.engine.snapshot();
+        for channel in snapshot.channels() {
+            note(Scope::new(ScopeKind::Channel, channel.id.as_str()), &channel.limits);
+        }
+        Ok(standing)
     }
 
     /// The held attempt that is meant; `None` when none of the call is held.
@@ -437,6 +435,10 @@ impl Admin {
                 Ok(Ending { usage, spend, cost: cost.unwrap_or(tried.bound_cost), source, ..ended })
             }
             Charge::Used(Used { usage, spend }) => {
+                if usage.is_absurd() || spend.is_some_and(|spend| !(0..=SPEND_MAX).contains(&spend)) {
+                    let message = "no attempt uses that much, and none less than nothing; check the numbers";
+                    return Err(invalid("charge", message.to_owned()));
+                }
                 let (by_price, cost) = match self.model_of(tried) {
                     Some(model) => (
                         Some(model.price.cost(&usage, tried.price_ratio_ppm, Rounding::HalfEven)),
@@ -444,7 +446,7 @@ impl Admin {
                     ),
                     None => (None, spend.unwrap_or_default()),
                 };
-                let spend = spend.or(by_price).filter(|spend| *spend >= 0).ok_or_else(|| {
+                let spend = spend.or(by_price).ok_or_else(|| {
                     let message = format!(
                         "the channel `{}` no longer serves `{}`, so its price isn't known; say what it cost as `spend`",
                         tried.channel, tried.model

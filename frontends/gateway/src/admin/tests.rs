@@ -47,7 +47,7 @@ impl AdminHost for Host {
         None
     }
 
-    fn record(&self, _: UsageRecord) -> Result<()> {
+    async fn record(&self, _: UsageRecord) -> Result<()> {
         Ok(())
     }
 

@@ -23,8 +23,8 @@ const DAILY_SUMS: &str = "CAST(COALESCE(SUM(requests), 0) AS BIGINT), CAST(COALE
     CAST(COALESCE(SUM(cache_write_tokens), 0) AS BIGINT), CAST(COALESCE(SUM(spend), 0) AS BIGINT), \
     CAST(COALESCE(SUM(cost), 0) AS BIGINT)";
 
-/// The sums of `sg_record`: admitted calls, tokens and money.
-const RECORD_SUMS: &str = "CAST(COALESCE(SUM(CASE WHEN channel_id IS NULL THEN 0 ELSE 1 END), 0) AS BIGINT), \
+/// The sums of `sg_record`: admitted calls, tokens and money. What amends a record, as its id says, is no further call.
+const RECORD_SUMS: &str = "CAST(COALESCE(SUM(CASE WHEN channel_id IS NULL OR call_id LIKE '%~%' THEN 0 ELSE 1 END), 0) AS BIGINT), \
     CAST(COALESCE(SUM(input_tokens), 0) AS BIGINT), CAST(COALESCE(SUM(output_tokens), 0) AS BIGINT), \
     CAST(COALESCE(SUM(spend), 0) AS BIGINT)";
 
