@@ -46,7 +46,8 @@ async fn make(database: &dyn Database, month: Date) -> Result<()> {
     }
     let covers = |(from, to): (i64, i64)| from <= start && to >= end;
     if list(&mut *session).await?.iter().filter_map(|it| it.range).any(covers) {
-        return Ok(());
+        // Ended here and now: what is only dropped keeps its lock until its connection is used again.
+        return session.commit().await;
     }
     let name = format!("sg_record_{}", month.strftime("%Y_%m"));
     for sql in [
