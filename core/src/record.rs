@@ -150,6 +150,23 @@ pub struct AttemptRecord {
     pub held: bool,
 }
 
+/// What attempts used and cost the caller, all together.
+pub(crate) fn totals(attempts: &[AttemptRecord]) -> (Usage, NanoUsd) {
+    let total =
+        |pick: fn(&Usage) -> u64| attempts.iter().fold(0u64, |sum, it| sum.saturating_add(pick(&it.usage)));
+    let usage = Usage {
+        input_uncached: total(|u| u.input_uncached),
+        cache_read: total(|u| u.cache_read),
+        cache_write: total(|u| u.cache_write),
+        cache_write_1h: total(|u| u.cache_write_1h),
+        audio_in: total(|u| u.audio_in),
+        output_visible: total(|u| u.output_visible),
+        output_reasoning: total(|u| u.output_reasoning),
+        audio_out: total(|u| u.audio_out),
+    };
+    (usage, attempts.iter().fold(0, |sum: NanoUsd, it| sum.saturating_add(it.spend)))
+}
+
 /// What a replay of the decision needs besides the record it is in. What records of older versions lack is as if the call
 /// hadn't had it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

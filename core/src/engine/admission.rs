@@ -122,8 +122,7 @@ impl Admission {
     /// How many tokens the input of the attempt under way is taken to be, when nobody reports it: as estimated, and never
     /// more than was reserved.
     pub fn input_estimate(&self) -> u64 {
-        let bound = self.open.as_ref().map(|open| u64::try_from(open.sizes.bound.input_tokens).unwrap_or(0));
-        bound.map_or(self.call.input_estimate, |bound| bound.min(self.call.input_estimate))
+        self.open.as_ref().map_or(self.call.input_estimate, |open| open.input_estimate(&self.call))
     }
 
     pub(super) fn new(

@@ -10,7 +10,7 @@ use super::candidate::Ranked;
 use super::ceiling::{self, Ceiling, Sizes};
 use super::plan::limit_reason;
 use super::{ChannelRuntime, Engine, Runtime, candidate};
-use crate::call::Format;
+use crate::call::{Call, Format};
 use crate::channel::{Channel, ChannelModel, Endpoint, Timeouts};
 use crate::count::Tokenizer;
 use crate::decision::{CeilingReason, Reason};
@@ -87,6 +87,13 @@ pub(super) struct Open {
     pub(super) model: ModelName,
     pub(super) upstream_model: ModelName,
     pub(super) started_at: Timestamp,
+}
+
+impl Open {
+    /// The input that it is taken to have when nobody reports it: as estimated, and never more than was reserved.
+    pub(super) fn input_estimate(&self, call: &Call) -> u64 {
+        call.input_estimate.min(u64::try_from(self.sizes.bound.input_tokens).unwrap_or(0))
+    }
 }
 
 /// What an attempt has taken: a reservation, and a place among its channel's calls under way.

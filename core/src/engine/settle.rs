@@ -17,7 +17,7 @@ use crate::limit::{Metric, ScopeKind};
 use crate::money::{Rounding, format_usd};
 use crate::ports::Alert;
 use crate::price::RATIO_ONE_PPM;
-use crate::record::{AttemptRecord, ReplayFacts, UsageRecord};
+use crate::record::{AttemptRecord, ReplayFacts, UsageRecord, totals};
 use crate::snapshot::OnUnknown;
 use crate::time::Timestamp;
 use crate::usage::{Usage, UsageSource};
@@ -326,7 +326,7 @@ fn charge_of(on_unknown: OnUnknown, admission: &Admission, open: &Open, outcome:
                     && outcome.class == OutcomeClass::ClientGone
                     && outcome.counted.input_tokens() == 0 =>
                 {
-                    let input = estimated_input(admission, open);
+                    let input = open.input_estimate(&admission.call);
                     Charge::Settle(Usage { input_uncached: input, ..outcome.counted }, UsageSource::Counted)
                 }
                 None => {
@@ -348,18 +348,13 @@ fn charge_of(on_unknown: OnUnknown, admission: &Admission, open: &Open, outcome:
                 OnUnknown::Free => Charge::Release,
                 OnUnknown::Hold => Charge::Hold,
                 OnUnknown::Input => {
-                    let input = estimated_input(admission, open);
+                    let input = open.input_estimate(&admission.call);
                     Charge::Settle(Usage { input_uncached: input, ..Usage::default() }, UsageSource::Counted)
                 }
             }
         }
         _ => Charge::Release,
     }
-}
-
-/// The input that an attempt is charged when nobody has counted it: never more than was reserved for it.
-fn estimated_input(admission: &Admission, open: &Open) -> u64 {
-    admission.call.input_estimate.min(u64::try_from(open.sizes.bound.input_tokens).unwrap_or(0))
 }
 
 fn began(outcome: &Outcome) -> bool {
@@ -399,20 +394,7 @@ impl Admission {
         let without_attempt =
             if self.denial.is_some() { OutcomeClass::Denied } else { OutcomeClass::ClientGone };
         let outcome = outcome.unwrap_or_else(|| self.last.map_or(without_attempt, |last| last.class));
-        let total = |pick: fn(&Usage) -> u64| {
-            self.records.iter().fold(0u64, |sum, attempt| sum.saturating_add(pick(&attempt.usage)))
-        };
-        let usage = Usage {
-            input_uncached: total(|u| u.input_uncached),
-            cache_read: total(|u| u.cache_read),
-            cache_write: total(|u| u.cache_write),
-            cache_write_1h: total(|u| u.cache_write_1h),
-            audio_in: total(|u| u.audio_in),
-            output_visible: total(|u| u.output_visible),
-            output_reasoning: total(|u| u.output_reasoning),
-            audio_out: total(|u| u.audio_out),
-        };
-        let spend = self.records.iter().fold(0i64, |sum, attempt| sum.saturating_add(attempt.spend));
+        let (usage, spend) = totals(&self.records);
         let caller = &self.caller.caller;
         let mut tags = self.call.tags.clone();
         for tag in &caller.tags {

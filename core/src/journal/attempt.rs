@@ -9,7 +9,7 @@ use crate::call::Format;
 use crate::decision::OutcomeClass;
 use crate::ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, UserId};
 use crate::ledger::Amounts;
-use crate::record::{AttemptRecord, ReplayFacts, UsageRecord};
+use crate::record::{AttemptRecord, ReplayFacts, UsageRecord, totals};
 use crate::time::Timestamp;
 use crate::usage::{Usage, UsageSource};
 
@@ -338,9 +338,7 @@ pub fn record_of(
     let (first, _) = attempts.first()?;
     let records: SmallVec<[AttemptRecord; 1]> =
         attempts.iter().map(|(tried, fate)| tried.record(*fate)).collect();
-    let total = |pick: fn(&Usage) -> u64| {
-        records.iter().fold(0u64, |sum, attempt| sum.saturating_add(pick(&attempt.usage)))
-    };
+    let (usage, spend) = totals(&records);
     let ended_at = |record: &AttemptRecord| record.started_at.plus_ms(i64::from(record.duration_ms));
     Some(UsageRecord {
         call,
@@ -359,17 +357,8 @@ pub fn record_of(
         stream: first.stream,
         outcome: records.last().map_or(OutcomeClass::Timeout, |last| last.outcome),
         error: amends.is_none().then(|| INTERRUPTED.to_owned()),
-        spend: records.iter().fold(0i64, |sum, attempt| sum.saturating_add(attempt.spend)),
-        usage: Usage {
-            input_uncached: total(|u| u.input_uncached),
-            cache_read: total(|u| u.cache_read),
-            cache_write: total(|u| u.cache_write),
-            cache_write_1h: total(|u| u.cache_write_1h),
-            audio_in: total(|u| u.audio_in),
-            output_visible: total(|u| u.output_visible),
-            output_reasoning: total(|u| u.output_reasoning),
-            audio_out: total(|u| u.audio_out),
-        },
+        spend,
+        usage,
         replay: ReplayFacts {
             seed: first.seed,
             snapshot: first.snapshot,

@@ -130,7 +130,8 @@ pub(super) struct Cell {
     pub(super) span: Span,
     /// What is in it; of a rolling one, in all its buckets.
     pub(super) open: Tally,
-    /// Reservations made in the open window that haven't ended: one of nothing may settle something. Unused with a ring.
+    /// Reservations made in the open window that haven't ended: one of nothing may settle something; of a
+    /// rolling one, in any bucket.
     claims: u32,
     /// The least max of its strict limits; `i64::MAX` without one.
     pub(super) strict_max: i64,

@@ -32,7 +32,7 @@ use crate::secret::{MasterSource, Sealer, Secrets};
 use crate::serve;
 use crate::start::{
     ChannelMark, DEFAULT_ORGANIZATION, address_of, audit_chain, build_targets, demo_channel, keys_of,
-    make_private_dir, marks_of, master_secret, master_source, restore, with_stored,
+    make_private_dir, marks_of, master_secret, master_source, may_exist, restore, with_stored,
 };
 use crate::store::{self, Store, StoredChannel};
 use crate::upstream::{HttpUpstream, Targets, Upstream};
@@ -86,9 +86,7 @@ impl Options {
     /// and must not begin a new one.
     pub fn has_its_database(&self) -> bool {
         let loaded = load::load(self.config.as_ref(), &self.configuration_variables());
-        let address = address_of(self, &loaded.host);
-        let path = address.strip_prefix("sqlite:").unwrap_or(&address);
-        path.contains("://") || matches!(path, "memory" | ":memory:") || std::path::Path::new(path).is_file()
+        may_exist(&address_of(self, &loaded.host))
     }
 
     /// The environment as the configuration sees it: what the options override isn't missing there.

@@ -14,7 +14,7 @@ use crate::credential::fill_random;
 use crate::gateway::Options;
 use crate::journal::{self, Disk, Found, JournalOptions, Opening, OsDisk, Owner};
 use crate::load;
-use crate::start::address_of;
+use crate::start::{address_of, may_exist};
 use crate::store;
 
 /// What a repair did.
@@ -47,12 +47,13 @@ pub async fn repair(options: &Options) -> Result<Repair> {
     let loaded = load::load(options.config.as_ref(), &options.configuration_variables());
     load::refuse_errors(&loaded)?;
     let time_zone = loaded.declared.quota.time_zone.clone();
-    if !options.has_its_database() {
+    let address = address_of(options, &loaded.host);
+    if !may_exist(&address) {
         let message = "the database that belongs to this data directory isn't there; name it with --database, or the \
                        gateway's --config";
         return Err(Error::new(ErrorKind::Config, message));
     }
-    let store = store::open(&address_of(options, &loaded.host), time_zone.clone()).await?;
+    let store = store::open(&address, time_zone.clone()).await?;
     let disk: Arc<dyn Disk> = Arc::new(OsDisk::open(&folder).map_err(|why| failed(&folder, &why))?);
     let from = match journal::journal_id(&*disk)? {
         Some(id) => store.position(id).await?,

@@ -37,6 +37,12 @@ pub(crate) fn address_of(options: &Options, host: &HostSettings) -> String {
     }
 }
 
+/// Whether the embedded database at this address exists; true for any other.
+pub(crate) fn may_exist(address: &str) -> bool {
+    let path = address.strip_prefix("sqlite:").unwrap_or(address);
+    path.contains("://") || matches!(path, "memory" | ":memory:") || Path::new(path).is_file()
+}
+
 /// Makes the data directory, for its owner only.
 pub(crate) fn make_private_dir(dir: &Path) -> Result<()> {
     let mut builder = std::fs::DirBuilder::new();

@@ -176,7 +176,7 @@ pub trait Store: RecordStore {
     /// Whoever reads on where the last one ended misses none that was there when they began.
     async fn scan(
         &self,
-        after: Option<(Timestamp, &CallId)>,
+        after: (Timestamp, &CallId),
         until: Timestamp,
         limit: u32,
     ) -> Result<Vec<UsageRecord>>;

@@ -267,7 +267,7 @@ impl Admin {
         let (mut last, mut read) = ((from, CallId::from("")), 0u64);
         // BOUND: the records that there are.
         loop {
-            let records = self.store().scan(Some((last.0, &last.1)), until, SCAN).await?;
+            let records = self.store().scan((last.0, &last.1), until, SCAN).await?;
             records.iter().for_each(|record| audit.add(record));
             read += records.len() as u64;
             match records.last() {

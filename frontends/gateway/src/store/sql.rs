@@ -304,7 +304,7 @@ impl Store for SqlStore {
 
     async fn scan(
         &self,
-        after: Option<(Timestamp, &CallId)>,
+        after: (Timestamp, &CallId),
         until: Timestamp,
         limit: u32,
     ) -> Result<Vec<UsageRecord>> {

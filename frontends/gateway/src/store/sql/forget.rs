@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use sluicegate_core::{Result, Timestamp, Window};
 
-use super::record::{day_of, parse_window};
+use super::record::{SUMS, added, day_of, parse_window};
 use super::row::Value;
 use super::{Dialect, Session, SqlStore};
 use crate::store::{Forget, Forgotten};
@@ -16,17 +16,6 @@ const LOCK: i64 = 0x736c_7569_6365_6739;
 
 /// The columns that tell a day's sums apart.
 const COMBINATION: &str = "organization_id, group_id, user_id, key_id, model, channel_id";
-const SUMS: [&str; 9] = [
-    "requests",
-    "failures",
-    "attempts",
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "spend",
-    "cost",
-];
 
 impl SqlStore {
     pub(super) async fn forget(&self, what: &Forget) -> Result<Forgotten> {
@@ -128,11 +117,10 @@ impl SqlStore {
             }
         }
         let sums = SUMS.join(", ");
-        let added = SUMS.map(|sum| format!("{sum} = sg_daily.{sum} + excluded.{sum}")).join(", ");
+        let added = added("sg_daily", &["day", COMBINATION], SUMS);
         let add = format!(
             "INSERT INTO sg_daily (day, {COMBINATION}, {sums}) \
-             SELECT substr(day, 1, 8) || '01', {COMBINATION}, {sums} FROM sg_daily WHERE {some} \
-             ON CONFLICT (day, {COMBINATION}) DO UPDATE SET {added}"
+             SELECT substr(day, 1, 8) || '01', {COMBINATION}, {sums} FROM sg_daily WHERE {some}{added}"
         );
         session.execute(add.into(), args.clone()).await?;
         done.rows += session.execute(format!("DELETE FROM sg_daily WHERE {some}").into(), args).await?;

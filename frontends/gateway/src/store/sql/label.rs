@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use sluicegate_core::{Result, UsageRecord};
 
-use super::record::{Append, chunk, derive};
+use super::record::{Append, chunk, derive, sums_args};
 use super::row::Value;
 use super::{Dialect, Session, SqlStore};
 use crate::store::{LABEL_OVERFLOW, LABELS_PER_DAY, Sums};
@@ -162,10 +162,7 @@ async fn insert(
         for ((label, place), s) in now {
             args.extend([&**day, organization, kind, label].map(Value::from));
             args.extend(place.map(Value::from));
-            args.extend(
-                [s.requests, s.failures, s.attempts, s.input_tokens, s.output_tokens].map(Value::from),
-            );
-            args.extend([s.cache_read_tokens, s.cache_write_tokens, s.spend, s.cost].map(Value::from));
+            args.extend(sums_args(s));
         }
         session.execute(Append::Labels.sql(dialect, now.len()), args).await?;
         rest = after;

@@ -138,7 +138,8 @@ impl Append {
     }
 
     fn make(self, dialect: Dialect, rows: usize) -> String {
-        let (table, columns) = self.target();
+        let (table, key, others) = self.target();
+        let columns = [key, others].concat();
         let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
         for row in 0..rows {
             sql.push_str(if row == 0 { "(" } else { ", (" });
@@ -156,39 +157,38 @@ impl Append {
             }
             sql.push(')');
         }
-        sql.push_str(&self.conflict(columns));
+        sql.push_str(&self.conflict());
         sql
     }
 
-    fn target(self) -> (&'static str, &'static [&'static str]) {
+    /// The table, the columns that tell its rows apart, and the others.
+    fn target(self) -> (&'static str, &'static [&'static str], &'static [&'static str]) {
         match self {
-            Append::Records | Append::NewRecords => ("sg_record", RECORD),
-            Append::Daily => ("sg_daily", DAILY),
-            Append::Balances => ("sg_balance", BALANCE),
-            Append::Labels => ("sg_daily_label", LABEL),
-            Append::Attempts => ("sg_attempt", &["started_at", "channel_id", "call_id"]),
+            Append::Records | Append::NewRecords => ("sg_record", RECORD, &[]),
+            Append::Daily => ("sg_daily", DAILY, SUMS),
+            Append::Balances => ("sg_balance", BALANCE, AMOUNTS),
+            Append::Labels => ("sg_daily_label", LABEL, SUMS),
+            Append::Attempts => ("sg_attempt", &["started_at", "channel_id", "call_id"], &[]),
         }
     }
 
-    fn conflict(self, columns: &[&str]) -> String {
+    fn conflict(self) -> String {
+        let (table, key, others) = self.target();
         match self {
             // Without a target: a partitioned table's key has the time besides the call.
             Append::Records | Append::Attempts => " ON CONFLICT DO NOTHING".to_owned(),
             Append::NewRecords => " ON CONFLICT DO NOTHING RETURNING call_id".to_owned(),
-            Append::Daily => adding("sg_daily", columns.split_at(DAILY_KEY)),
-            Append::Labels => adding("sg_daily_label", columns.split_at(LABEL_KEY)),
+            Append::Daily | Append::Labels => added(table, key, others),
             Append::Balances => {
-                let (key, _) = columns.split_at(BALANCE_KEY);
-                let key = key.join(", ");
-                format!(
-                    " ON CONFLICT ({key}) DO UPDATE SET settled = excluded.settled, held = excluded.held, carried = excluded.carried"
-                )
+                let replaced: Vec<_> = others.iter().map(|c| format!("{c} = excluded.{c}")).collect();
+                format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), replaced.join(", "))
             }
         }
     }
 }
 
-fn adding(table: &str, (key, sums): (&[&str], &[&str])) -> String {
+/// Adds to the sums of the row that is there.
+pub(super) fn added(table: &str, key: &[&str], sums: &[&str]) -> String {
     let added: Vec<_> = sums.iter().map(|c| format!("{c} = {table}.{c} + excluded.{c}")).collect();
     format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), added.join(", "))
 }
@@ -209,14 +209,13 @@ const RECORD: &[&str] = &[
     "body",
 ];
 
-const DAILY: &[&str] = &[
-    "day",
-    "organization_id",
-    "group_id",
-    "user_id",
-    "key_id",
-    "model",
-    "channel_id",
+const DAILY: &[&str] = &["day", "organization_id", "group_id", "user_id", "key_id", "model", "channel_id"];
+
+const LABEL: &[&str] =
+    &["day", "organization_id", "kind", "label", "group_id", "user_id", "key_id", "model", "channel_id"];
+
+/// The columns of [`Sums`], in the order in which [`sums_args`] gives them.
+pub(super) const SUMS: &[&str] = &[
     "requests",
     "failures",
     "attempts",
@@ -227,36 +226,25 @@ const DAILY: &[&str] = &[
     "spend",
     "cost",
 ];
-/// So many columns of `DAILY` are its key.
-const DAILY_KEY: usize = 7;
 
-const LABEL: &[&str] = &[
-    "day",
-    "organization_id",
-    "kind",
-    "label",
-    "group_id",
-    "user_id",
-    "key_id",
-    "model",
-    "channel_id",
-    "requests",
-    "failures",
-    "attempts",
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "spend",
-    "cost",
-];
-/// So many columns of `LABEL` are its key.
-const LABEL_KEY: usize = 9;
+/// Sums as arguments.
+pub(super) fn sums_args(s: &Sums) -> [Value; 9] {
+    [
+        s.requests,
+        s.failures,
+        s.attempts,
+        s.input_tokens,
+        s.output_tokens,
+        s.cache_read_tokens,
+        s.cache_write_tokens,
+        s.spend,
+        s.cost,
+    ]
+    .map(Value::from)
+}
 
-const BALANCE: &[&str] =
-    &["scope_kind", "scope_id", "metric", "span", "model", "window_start", "settled", "held", "carried"];
-/// So many columns of `BALANCE` are its key.
-const BALANCE_KEY: usize = 6;
+const BALANCE: &[&str] = &["scope_kind", "scope_id", "metric", "span", "model", "window_start"];
+const AMOUNTS: &[&str] = &["settled", "held", "carried"];
 
 /// Inserts the records; false when some were there already, and then not all of the others are.
 async fn insert_records(
@@ -332,22 +320,11 @@ async fn insert_daily(
     let rows: Vec<_> = sums.into_iter().collect();
     let mut rest = rows.as_slice();
     while let Some((chunk, after)) = chunk(rest) {
-        let mut args = Vec::with_capacity(chunk.len() * DAILY.len());
+        let mut args = Vec::with_capacity(chunk.len() * (DAILY.len() + SUMS.len()));
         for ((day, key), s) in chunk {
             args.push(Value::from(&**day));
             args.extend(key.iter().map(|text| Value::from(*text)));
-            let sums = [
-                s.requests,
-                s.failures,
-                s.attempts,
-                s.input_tokens,
-                s.output_tokens,
-                s.cache_read_tokens,
-                s.cache_write_tokens,
-                s.spend,
-                s.cost,
-            ];
-            args.extend(sums.map(Value::from));
+            args.extend(sums_args(s));
         }
         session.execute(Append::Daily.sql(dialect, chunk.len()), args).await?;
         rest = after;
@@ -373,7 +350,7 @@ async fn insert_balances(dialect: Dialect, session: &mut dyn Session, balances: 
     let rows: Vec<_> = last.into_iter().collect();
     let mut rest = rows.as_slice();
     while let Some((chunk, after)) = chunk(rest) {
-        let mut args = Vec::with_capacity(chunk.len() * BALANCE.len());
+        let mut args = Vec::with_capacity(chunk.len() * (BALANCE.len() + AMOUNTS.len()));
         for ((kind, id, metric, span, model, start), (settled, held, carried)) in chunk {
             args.extend::<[Value; 9]>([
                 (*kind).into(),

@@ -60,14 +60,14 @@ impl SqlStore {
 
     pub(super) async fn scan_records(
         &self,
-        after: Option<(Timestamp, &CallId)>,
+        (at, call): (Timestamp, &CallId),
         until: Timestamp,
         limit: u32,
     ) -> Result<Vec<UsageRecord>> {
-        let (at, call) = after.map_or((i64::MIN, ""), |(at, call)| (at.as_ms(), call.as_str()));
         let sql = "SELECT body FROM sg_record WHERE started_at >= $1 AND (started_at > $1 OR call_id > $2) \
              AND started_at < $3 ORDER BY started_at, call_id LIMIT $4";
-        let args = vec![at.into(), call.into(), until.as_ms().into(), i64::from(limit).into()];
+        let args =
+            vec![at.as_ms().into(), call.as_str().into(), until.as_ms().into(), i64::from(limit).into()];
         self.fetch(sql, args).await?.into_iter().map(|mut row| row.json()).collect()
     }
 
