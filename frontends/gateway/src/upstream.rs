@@ -1,6 +1,7 @@
 //! Upstreams: where attempts are sent. Nothing here translates, retries or decides.
 
 mod direct;
+mod head;
 mod http;
 mod mock;
 mod target;

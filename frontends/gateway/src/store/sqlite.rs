@@ -23,6 +23,9 @@ const READERS: u32 = 3;
 const PAGE_BYTES: u32 = 16_384;
 /// Pages that are given back at once: 4 MiB.
 const SHRINK_PAGES: i64 = 256;
+/// After so many of SQLite's instructions, some tens of microseconds, the writer lets others use its core: where cores are
+/// few, calls would wait behind a whole batch of records.
+const YIELD_AFTER: i32 = 500;
 
 /// An embedded database.
 pub(super) struct Sqlite {
@@ -78,6 +81,15 @@ impl Sqlite {
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.lock_handle().await?.set_progress_handler(YIELD_AFTER, || {
+                        std::thread::yield_now();
+                        true
+                    });
+                    Ok(())
+                })
+            })
             // Works for a new database. One that was made without gives room back after a backup and its restoration.
             .connect_with(
                 options.clone().auto_vacuum(SqliteAutoVacuum::Incremental).pragma("cache_size", "-4096"),

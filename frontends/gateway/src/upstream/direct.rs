@@ -3,6 +3,7 @@
 //! connection along.
 
 mod idle;
+mod message;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -11,23 +12,24 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::Body as _;
-use http_body_util::Full;
-use hyper::body::Incoming;
+use bytes::{BufMut as _, Bytes, BytesMut};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+use reqwest::header::HeaderMap;
 use sluicegate_core::Result;
 use tower_service::Service as _;
 
 use self::idle::Idle;
-use self::wire::{Unanswered, Wire};
-use super::http::{head, root_cause};
-use super::target::Address;
+use self::wire::{Outgoing, Unanswered, Wire};
+use super::head::Head;
+use super::http::root_cause;
+use super::target::{Address, put_head, put_headers};
 use super::{UpstreamBody, UpstreamFault, UpstreamResponse};
 
 /// So many pieces of an answer that nobody wants any more are read to save its connection.
 const DRAIN_TURNS: usize = 4;
+/// A body up to this size, in bytes, is written along with its head: copying it costs less than a second piece to write.
+const COPY_MAX: usize = 16 * 1024;
 
 /// One way to connect, and the connections that wait for their next call.
 pub(super) struct Direct {
@@ -56,44 +58,41 @@ impl Direct {
     pub(super) async fn send(
         &self,
         address: &Address,
-        mut headers: hyper::HeaderMap,
+        standing: Standing<'_>,
         body: Bytes,
         between_ms: Option<u64>,
     ) -> Result<UpstreamResponse, UpstreamFault> {
-        headers.entry(hyper::header::HOST).or_insert_with(|| address.host.clone());
-        let mut outgoing = hyper::Request::new(Full::new(body));
-        *outgoing.method_mut() = hyper::Method::POST;
-        *outgoing.uri_mut() = address.path.clone();
-        *outgoing.headers_mut() = headers;
-        let (response, wire) = self.exchange(address, outgoing).await?;
-        let (parts, incoming) = response.into_parts();
+        let (head, wire) = self.exchange(address, &outgoing(address, standing, body)).await?;
         let body = DirectBody {
-            incoming,
             wire: Some(wire),
             idle: Arc::clone(&self.idle),
             origin: Arc::clone(&address.origin),
         };
-        Ok(head(parts.status.as_u16(), &parts.headers, body, between_ms))
+        Ok(head.with(body, between_ms))
     }
 
     /// Sends the request on an idle connection, else on a fresh one.
     async fn exchange(
         &self,
         address: &Address,
-        mut outgoing: hyper::Request<Full<Bytes>>,
-    ) -> Result<(hyper::Response<Incoming>, Box<Wire>), UpstreamFault> {
+        request: &Outgoing,
+    ) -> Result<(Head, Box<Wire>), UpstreamFault> {
         // BOUND: each turn uses up an idle connection.
-        while let Some(wire) = self.idle.take(&address.origin) {
-            match wire.exchange(outgoing).await {
+        while let Some(mut wire) = self.idle.take(&address.origin) {
+            if !wire.is_quiet() {
+                continue;
+            }
+            match wire.exchange(request).await {
                 Ok(answered) => return Ok(answered),
                 // It was closed while it waited, and nothing was written: another may serve.
-                Err(Unanswered::Unsent(same, _)) => outgoing = *same,
-                Err(Unanswered::Broken(error)) => return Err(broken(&error)),
+                Err(Unanswered::Unsent(_)) => {}
+                Err(Unanswered::Broken(why)) => return Err(UpstreamFault::Broken(why)),
             }
         }
         let wire = self.connect(address).await?;
-        wire.exchange(outgoing).await.map_err(|why| match why {
-            Unanswered::Unsent(_, error) | Unanswered::Broken(error) => broken(&error),
+        wire.exchange(request).await.map_err(|why| match why {
+            Unanswered::Unsent(error) => UpstreamFault::Broken(error.to_string()),
+            Unanswered::Broken(why) => UpstreamFault::Broken(why),
         })
     }
 
@@ -104,64 +103,63 @@ impl Direct {
             .await
             .map_err(|_| UpstreamFault::Unreachable("no connection in time".to_owned()))?
             .map_err(|error| UpstreamFault::Unreachable(root_cause(&*error)))?;
-        Wire::new(stream).await.map_err(|error| UpstreamFault::Unreachable(root_cause(&error)))
+        Ok(Wire::new(stream))
     }
 }
 
-fn broken(error: &hyper::Error) -> UpstreamFault {
-    UpstreamFault::Broken(root_cause(error))
+/// The headers of a request.
+#[derive(Clone, Copy)]
+pub(super) enum Standing<'a> {
+    /// Those that every request to the target has, as they are written.
+    Written(&'a Bytes),
+    /// With some of this call alone.
+    Own(&'a HeaderMap),
+}
+
+/// The request as it goes over the wire.
+fn outgoing(address: &Address, standing: Standing<'_>, body: Bytes) -> Outgoing {
+    let mut head = BytesMut::with_capacity(512 + if body.len() <= COPY_MAX { body.len() } else { 0 });
+    match standing {
+        Standing::Written(written) => head.put_slice(written),
+        Standing::Own(headers) => {
+            put_head(&mut head, address, headers);
+            put_headers(&mut head, headers);
+        }
+    }
+    let mut length = itoa::Buffer::new();
+    head.put_slice(b"content-length: ");
+    head.put_slice(length.format(body.len()).as_bytes());
+    head.put_slice(b"\r\n\r\n");
+    if body.len() > COPY_MAX {
+        return Outgoing { head: head.freeze(), body };
+    }
+    head.put_slice(&body);
+    Outgoing { head: head.freeze(), body: Bytes::new() }
 }
 
 /// An answer's body, with the connection that it comes from.
 struct DirectBody {
-    incoming: Incoming,
     /// `None` when the body is over, one way or the other.
     wire: Option<Box<Wire>>,
     idle: Arc<Idle>,
     origin: Arc<str>,
 }
 
-impl DirectBody {
-    /// The body has been read to its end: the connection waits for its next call, if the upstream lets it.
-    fn end(&mut self) {
-        if let Some(wire) = self.wire.take().and_then(Wire::rested) {
-            self.idle.give(&self.origin, wire);
-        }
-    }
-
-    /// What of the body has been taken from the connection already.
-    fn poll_taken(&mut self) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
-        // Only the connection fills it, and whoever asks here drives that as well: there is nobody to be woken.
-        let mut nobody = Context::from_waker(Waker::noop());
-        loop {
-            return match std::pin::Pin::new(&mut self.incoming).poll_frame(&mut nobody) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(None) => {
-                    self.end();
-                    Poll::Ready(None)
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    self.wire = None;
-                    Poll::Ready(Some(Err(broken(&error))))
-                }
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => Poll::Ready(Some(Ok(data))),
-                    // Trailers: nothing of them matters.
-                    Err(_) => continue,
-                },
-            };
-        }
-    }
-}
-
 impl UpstreamBody for DirectBody {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
-        let taken = self.poll_taken();
-        match (&mut self.wire, taken) {
-            (Some(wire), Poll::Pending) => wire.poll(cx),
-            (_, taken) => return taken,
+        let Some(wire) = &mut self.wire else { return Poll::Ready(None) };
+        let piece = std::task::ready!(wire.poll_body(cx));
+        match &piece {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => self.wire = None,
+            // It has been read to its end: the connection waits for its next call, if the upstream lets it.
+            None => {
+                if let Some(wire) = self.wire.take().and_then(Wire::rested) {
+                    self.idle.give(&self.origin, wire);
+                }
+            }
         }
-        self.poll_taken()
+        Poll::Ready(piece)
     }
 }
 

@@ -11,12 +11,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http_body::Body as _;
 use parking_lot::Mutex;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use sluicegate_core::channel::Transport;
 use sluicegate_core::{Error, ErrorKind, Result};
 
-use super::direct::Direct;
-use super::{TimedBody, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
+use super::direct::{Direct, Standing};
+use super::head::Head;
+use super::{Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
 
 /// Idle connections kept for each upstream host and worker.
 pub(super) const IDLE_PER_HOST: usize = 64;
@@ -106,21 +107,26 @@ impl Upstream for HttpUpstream {
         let Some(address) = &target.address else {
             return Err(UpstreamFault::Unreachable("the channel has no address".to_owned()));
         };
-        let mut headers = target.headers.clone();
-        for (name, value) in &own {
-            // What can't be a header isn't one of ours to send.
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                headers.insert(name, value);
+        let with_own = (!own.is_empty()).then(|| {
+            let mut headers = target.headers.clone();
+            for (name, value) in &own {
+                // What can't be a header isn't one of ours to send.
+                if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                    headers.insert(name, value);
+                }
             }
-        }
+            headers
+        });
+        let standing = with_own.as_ref().map_or(Standing::Written(&target.written), Standing::Own);
         let connect_ms = timeouts.connect_ms.unwrap_or(10_000);
         let between_ms = timeouts.between_bytes_ms;
         if let Some(client) = self.plain(&target.transport, connect_ms).map_err(unreachable)? {
-            return client.send(address, headers, body, between_ms).await;
+            return client.send(address, standing, body, between_ms).await;
         }
         match &*self.other(&target.transport, connect_ms).map_err(unreachable)? {
-            Other::Direct(client) => client.send(address, headers, body, between_ms).await,
+            Other::Direct(client) => client.send(address, standing, body, between_ms).await,
             Other::Proxied(client) => {
+                let headers = with_own.unwrap_or_else(|| target.headers.clone());
                 send_proxied(client, address.url.clone(), headers, body, between_ms).await
             }
         }
@@ -138,40 +144,10 @@ async fn send_proxied(
     *outgoing.headers_mut() = headers;
     *outgoing.body_mut() = Some(body.into());
     let response = client.execute(outgoing).await.map_err(|error| fault(&error))?;
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = HttpBody(reqwest::Body::from(response));
-    Ok(head(status, &headers, body, between_ms))
-}
-
-/// What matters of an answer's head, with a body whose reads must come in time.
-pub(super) fn head(
-    status: u16,
-    headers: &HeaderMap,
-    body: impl UpstreamBody + 'static,
-    between_ms: Option<u64>,
-) -> UpstreamResponse {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes).trim_ascii_start();
-    let is_event_stream =
-        kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"));
-    let request_id = text("x-request-id").or_else(|| text("request-id")).map(str::to_owned);
-    let retry_after_ms = if (200..300).contains(&status) { None } else { retry_after(headers) };
-    let body: Box<dyn UpstreamBody> = match between_ms {
-        Some(ms) => Box::new(TimedBody::new(body, ms)),
-        None => Box::new(body),
-    };
-    UpstreamResponse { status, is_event_stream, retry_after_ms, request_id, body }
-}
-
-/// `retry-after-ms`, else `retry-after` in seconds. Dates are not understood: no model provider sends them.
-fn retry_after(headers: &HeaderMap) -> Option<u64> {
-    let number = |value: &HeaderValue| {
-        value.to_str().ok()?.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0)
-    };
-    let ms = headers.get("retry-after-ms").and_then(number);
-    let ms = ms.or_else(|| headers.get(RETRY_AFTER).and_then(number).map(|seconds| seconds * 1000.0));
-    // The cast saturates.
-    ms.map(|ms| ms.ceil() as u64)
+    let head = Head::read(response.status().as_u16(), |name| {
+        response.headers().get(name).map(HeaderValue::as_bytes)
+    });
+    Ok(head.with(HttpBody(reqwest::Body::from(response)), between_ms))
 }
 
 /// Which of our faults a client error is. Only a failed connection proves that nothing was sent.

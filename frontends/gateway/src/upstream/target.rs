@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::Uri;
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use sluicegate_core::channel::{Auth, Endpoint, Transport};
 use sluicegate_core::ports::SecretResolver;
 use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Format, Result, Snapshot};
@@ -12,6 +16,8 @@ use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Format, Result, Snap
 pub struct Target {
     pub(crate) address: Option<Address>,
     pub(crate) headers: HeaderMap,
+    /// The head of each request as it is written, but for its length.
+    pub(crate) written: Bytes,
     pub(crate) transport: Transport,
     /// The format that it speaks.
     pub format: Format,
@@ -21,13 +27,39 @@ pub struct Target {
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
     pub(crate) url: reqwest::Url,
-    pub(crate) uri: hyper::Uri,
+    pub(crate) uri: Uri,
     /// Scheme, host and port: requests to the same origin may share connections.
     pub(crate) origin: Arc<str>,
     /// What goes into the `host` header.
     pub(crate) host: HeaderValue,
     /// What goes into the request line.
-    pub(crate) path: hyper::Uri,
+    pub(crate) path: String,
+}
+
+/// Writes a request's first lines.
+pub(super) fn put_head(out: &mut BytesMut, address: &Address, headers: &HeaderMap) {
+    out.put_slice(b"POST ");
+    out.put_slice(address.path.as_bytes());
+    out.put_slice(b" HTTP/1.1\r\n");
+    if !headers.contains_key(HOST) {
+        put_header(out, &HOST, &address.host);
+    }
+}
+
+/// Writes headers, but for those that say where the body ends: that is for whoever knows.
+pub(super) fn put_headers(out: &mut BytesMut, headers: &HeaderMap) {
+    for (name, value) in headers {
+        if !matches!(name, &CONTENT_LENGTH | &TRANSFER_ENCODING) {
+            put_header(out, name, value);
+        }
+    }
+}
+
+fn put_header(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
+    out.put_slice(name.as_str().as_bytes());
+    out.put_slice(b": ");
+    out.put_slice(value.as_bytes());
+    out.put_slice(b"\r\n");
 }
 
 impl std::fmt::Debug for Target {
@@ -43,6 +75,20 @@ impl std::fmt::Debug for Target {
 }
 
 impl Target {
+    pub(super) fn new(
+        address: Option<Address>,
+        headers: HeaderMap,
+        transport: Transport,
+        format: Format,
+    ) -> Self {
+        let mut written = BytesMut::new();
+        if let Some(address) = &address {
+            put_head(&mut written, address, &headers);
+            put_headers(&mut written, &headers);
+        }
+        Self { address, headers, written: written.freeze(), transport, format }
+    }
+
     /// The standing headers, the credential among them: for hosts that send by themselves.
     pub fn header_pairs(&self) -> Vec<(String, String)> {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -115,7 +161,7 @@ fn build(channel: &Channel, endpoint: &Endpoint, secrets: &dyn SecretResolver) -
         ("mock", "") => None,
         (_, url) => Some(parse_address(channel, url)?),
     };
-    Ok(Target { address, headers, transport: channel.transport.clone(), format: endpoint.format })
+    Ok(Target::new(address, headers, channel.transport.clone(), endpoint.format))
 }
 
 fn credential(
@@ -159,14 +205,14 @@ fn parse_address(channel: &Channel, text: &str) -> Result<Address> {
 /// Takes an address apart; else why it is none.
 pub(super) fn parse(text: &str) -> std::result::Result<Address, String> {
     let url = reqwest::Url::parse(text).map_err(|why| why.to_string())?;
-    let uri = hyper::Uri::try_from(url.as_str()).map_err(|why| why.to_string())?;
+    let uri = Uri::try_from(url.as_str()).map_err(|why| why.to_string())?;
     // The port is left out where it is the scheme's own.
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     Ok(Address {
         origin: format!("{}://{host}", url.scheme()).into(),
-        path: hyper::Uri::try_from(path).map_err(|why| why.to_string())?,
+        path,
         host: HeaderValue::try_from(host).map_err(|why| why.to_string())?,
         uri,
         url,

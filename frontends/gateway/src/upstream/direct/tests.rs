@@ -28,20 +28,23 @@ impl Scene {
     async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = parse(&format!("http://{}/v1/chat?a=b", listener.local_addr().unwrap())).unwrap();
-        let target = Target {
-            address: Some(address),
-            headers: hyper::HeaderMap::new(),
-            transport: Transport::default(),
-            format: Format::OpenaiChat,
-        };
+        let target = Target::new(Some(address), HeaderMap::new(), Transport::default(), Format::OpenaiChat);
         Self { listener, upstream: HttpUpstream::default(), target: Arc::new(target) }
     }
 
     async fn send(&self) -> Result<UpstreamResponse, UpstreamFault> {
+        self.ask(Bytes::from_static(b"question"), Vec::new()).await
+    }
+
+    async fn ask(
+        &self,
+        body: Bytes,
+        headers: Vec<(String, String)>,
+    ) -> Result<UpstreamResponse, UpstreamFault> {
         let request = UpstreamRequest {
             target: Arc::clone(&self.target),
-            headers: Vec::new(),
-            body: Bytes::from_static(b"question"),
+            headers,
+            body,
             timeouts: Timeouts::default(),
             stream: false,
         };
@@ -118,6 +121,82 @@ async fn the_request_is_what_an_origin_expects() {
     assert!(text.starts_with("POST /v1/chat?a=b HTTP/1.1\r\n"), "{text}");
     assert!(text.contains(&format!("host: {host}\r\n")), "{text}");
     assert!(text.contains("content-length: 8\r\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_calls_own_header_stands_in_place_of_the_standing_one() {
+    let mut scene = Scene::new().await;
+    let mut headers = HeaderMap::new();
+    for (name, value) in
+        [("a", "standing"), ("b", "standing"), ("content-length", "1"), ("host", "other.example")]
+    {
+        headers.insert(name, value.parse().unwrap());
+    }
+    let address = scene.target.address.clone();
+    scene.target = Arc::new(Target::new(address, headers, Transport::default(), Format::OpenaiChat));
+    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    for (own, want) in [
+        (vec![], "a: standing\r\nb: standing\r\nhost: other.example\r\n"),
+        (
+            vec![own("a", "own"), own("c", "own"), own("d", "no\nvalue")],
+            "a: own\r\nb: standing\r\nhost: other.example\r\nc: own\r\n",
+        ),
+    ] {
+        let scene = &scene;
+        let (_, text) = tokio::join!(scene.ask(Bytes::from_static(b"question"), own), async {
+            let mut at = scene.accept().await;
+            let text = request(&mut at).await;
+            at.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            text
+        });
+        assert_eq!(text, format!("POST /v1/chat?a=b HTTP/1.1\r\n{want}content-length: 8\r\n\r\nquestion"));
+    }
+}
+
+#[tokio::test]
+async fn a_long_question_arrives_whole_on_a_connection_that_serves_again() {
+    let (scene, mut at) = Scene::with_idle(WHOLE).await;
+    let body = Bytes::from("0123456789".repeat(1_000_000));
+    let (sent, got) = tokio::join!(async { read(scene.ask(body.clone(), Vec::new()).await?).await }, async {
+        let mut got = vec![0; body.len()];
+        while !got.ends_with(b"\r\n\r\n") {
+            got.push(at.read_u8().await.unwrap());
+        }
+        got.truncate(body.len());
+        at.read_exact(&mut got).await.unwrap();
+        at.write_all(WHOLE.as_bytes()).await.unwrap();
+        got
+    });
+    assert_eq!(sent.unwrap(), b"{}");
+    assert!(got == body);
+    scene.call(&mut at, WHOLE).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_to_half_a_question_is_given_and_nothing_follows_it() {
+    for goes in [false, true] {
+        let (scene, mut at) = Scene::with_idle(WHOLE).await;
+        let (sent, at) = tokio::join!(scene.ask(Bytes::from(vec![b' '; 64 << 20]), Vec::new()), async {
+            at.read_exact(&mut [0; 1000]).await.unwrap();
+            at.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+            // Leaves with the rest unread, or stays and reads no more.
+            (!goes).then_some(at)
+        });
+        let Ok(answer) = sent else {
+            // A reset may overtake the answer.
+            assert!(goes);
+            continue;
+        };
+        assert_eq!(answer.status, 413);
+        assert_eq!(read(answer).await.unwrap(), b"{}");
+        let (sent, ()) = tokio::join!(scene.send(), async {
+            let mut fresh = scene.accept().await;
+            request(&mut fresh).await;
+            fresh.write_all(WHOLE.as_bytes()).await.unwrap();
+        });
+        sent.unwrap();
+        drop(at);
+    }
 }
 
 #[tokio::test]
@@ -271,7 +350,7 @@ async fn waiting(idle: &Arc<Idle>, listener: &TcpListener, origin: &Arc<str>) ->
     let address = listener.local_addr().unwrap();
     let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
     let stream = hyper_rustls::MaybeHttpsStream::Http(hyper_util::rt::TokioIo::new(stream.unwrap()));
-    idle.give(origin, Wire::new(stream).await.unwrap());
+    idle.give(origin, Wire::new(stream));
     accepted.unwrap().0
 }
 
@@ -319,7 +398,8 @@ async fn a_handshake_that_is_never_answered_ends_with_the_time_to_connect() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = parse(&format!("https://{}/v1", silent.local_addr().unwrap())).unwrap();
     let direct = Direct::build(None, 200).unwrap();
-    let sent = direct.send(&address, hyper::HeaderMap::new(), Bytes::new(), None);
+    let none = HeaderMap::new();
+    let sent = direct.send(&address, Standing::Own(&none), Bytes::new(), None);
     let fault = timeout(SOON, sent).await.unwrap().err().unwrap();
     assert!(matches!(fault, UpstreamFault::Unreachable(_)), "{fault:?}");
 }

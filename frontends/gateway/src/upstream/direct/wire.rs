@@ -1,76 +1,189 @@
 //! One connection, driven by whoever uses it.
 
-use std::future::Future as _;
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use bytes::{Buf as _, Bytes, BytesMut};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_util::io::poll_read_buf;
 
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
-type Request = hyper::Request<Full<Bytes>>;
+use super::message::{self, Answer, Body, Piece};
+use crate::upstream::UpstreamFault;
+use crate::upstream::head::Head;
+
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+/// So much is read at once, in bytes: most answers, or some dozens of a stream's events.
+const ROOM: usize = 8 * 1024;
+/// Where so much is read at once as there is room for, in bytes, there is more: no read is larger than this.
+const ROOM_MAX: usize = 64 * 1024;
+/// With less room than this left, in bytes, more is made before the next read.
+const ROOM_LEFT: usize = 1024;
+
+/// A request, ready to be written.
+pub(super) struct Outgoing {
+    pub(super) head: Bytes,
+    pub(super) body: Bytes,
+}
 
 /// Why a request got no answer.
+#[derive(Debug)]
 pub(super) enum Unanswered {
-    /// Nothing of it was written: here it is again.
-    Unsent(Box<Request>, hyper::Error),
+    /// Nothing of it was written.
+    Unsent(io::Error),
     /// The upstream may have seen it.
-    Broken(hyper::Error),
+    Broken(String),
 }
 
 /// A connection that carries one call at a time. Dropping it closes it.
 pub(super) struct Wire {
-    sender: SendRequest<Full<Bytes>>,
-    /// `None` when it is closed.
-    connection: Option<Connection<Stream, Full<Bytes>>>,
+    stream: TokioIo<Stream>,
+    /// What has been read and not been taken yet.
+    read: BytesMut,
+    /// How much is read at once.
+    room: usize,
+    /// What is to come of the answer under way.
+    body: Body,
+    /// Another call may follow.
+    reusable: bool,
 }
 
 impl Wire {
-    pub(super) async fn new(stream: Stream) -> Result<Box<Self>, hyper::Error> {
-        let (sender, connection) = Builder::new().handshake(stream).await?;
-        Ok(Box::new(Self { sender, connection: Some(connection) }))
-    }
-
-    /// Reads and writes what can be read and written now.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = &mut self.connection
-            && Pin::new(connection).poll(cx).is_ready()
-        {
-            // An error has been told to the call under way, or there is none. Dropping it ends what still waits for it.
-            self.connection = None;
-        }
+    pub(super) fn new(stream: Stream) -> Box<Self> {
+        Box::new(Self {
+            stream: TokioIo::new(stream),
+            read: BytesMut::new(),
+            room: ROOM,
+            body: Body::Over,
+            reusable: true,
+        })
     }
 
     /// Sends a request and waits for the answer's head.
     pub(super) async fn exchange(
         mut self: Box<Self>,
-        request: Request,
-    ) -> Result<(hyper::Response<Incoming>, Box<Self>), Unanswered> {
-        // Only the connection answers, and it is asked right after each time that it is driven: there is nobody to be
-        // woken. A budget that is used up would need somebody, so there is none either.
-        let mut answer = pin!(tokio::task::unconstrained(self.sender.try_send_request(request)));
-        let answer = std::future::poll_fn(|cx| {
-            self.poll(cx);
-            answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        });
-        match answer.await {
-            Ok(response) => Ok((response, self)),
-            Err(mut error) => Err(match error.take_message() {
-                Some(request) => Unanswered::Unsent(Box::new(request), error.into_error()),
-                None => Unanswered::Broken(error.into_error()),
-            }),
+        request: &Outgoing,
+    ) -> Result<(Head, Box<Self>), Unanswered> {
+        let mut left = (request.head.clone(), request.body.clone());
+        let mut failed = None;
+        let head = std::future::poll_fn(|cx| {
+            if failed.is_none()
+                && let Poll::Ready(Err(error)) = self.poll_write(cx, &mut left)
+            {
+                if left.0.len() == request.head.len() {
+                    return Poll::Ready(Err(Unanswered::Unsent(error)));
+                }
+                // An upstream that closes half-way may have said why.
+                failed = Some(error);
+            }
+            match ready!(self.poll_head(cx)) {
+                Ok(head) => Poll::Ready(Ok(head)),
+                Err(error) => Poll::Ready(Err(Unanswered::Broken(match &failed {
+                    Some(error) => error.to_string(),
+                    None => error,
+                }))),
+            }
+        })
+        .await?;
+        // An answer to what it hasn't seen all of: the rest would be read as the next request.
+        self.reusable &= left.0.is_empty() && left.1.is_empty();
+        Ok((head, self))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, left: &mut (Bytes, Bytes)) -> Poll<io::Result<()>> {
+        let mut stream = Pin::new(&mut self.stream);
+        // BOUND: each turn writes some of it.
+        while !(left.0.is_empty() && left.1.is_empty()) {
+            let written = match (left.0.is_empty(), left.1.is_empty()) {
+                (false, false) => {
+                    let both = [IoSlice::new(&left.0), IoSlice::new(&left.1)];
+                    ready!(stream.as_mut().poll_write_vectored(cx, &both))?
+                }
+                (false, true) => ready!(stream.as_mut().poll_write(cx, &left.0))?,
+                (true, _) => ready!(stream.as_mut().poll_write(cx, &left.1))?,
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let of_head = written.min(left.0.len());
+            left.0.advance(of_head);
+            left.1.advance(written - of_head);
         }
+        stream.poll_flush(cx)
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, String>> {
+        // BOUND: each turn reads some of it, and a head has an end.
+        loop {
+            match message::take_head(&mut self.read) {
+                Ok(Some(Answer { head, body, reusable })) => {
+                    (self.body, self.reusable) = (body, reusable);
+                    return Poll::Ready(Ok(head));
+                }
+                Ok(None) => {}
+                Err(why) => return Poll::Ready(Err(why.to_owned())),
+            }
+            match ready!(self.poll_read(cx)) {
+                Ok(0) => return Poll::Ready(Err("it was closed before an answer".to_owned())),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(error.to_string())),
+            }
+        }
+    }
+
+    /// The next piece of the answer's body; `None` at its end.
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
+        // BOUND: each turn reads some of it, or is the last.
+        let why = loop {
+            match self.body.take(&mut self.read) {
+                Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(data))),
+                Ok(Piece::Over) => return Poll::Ready(None),
+                Ok(Piece::More) => {}
+                Err(why) => break why.to_owned(),
+            }
+            match ready!(self.poll_read(cx)) {
+                Ok(0) if self.body == Body::UntilClose => return Poll::Ready(None),
+                Ok(0) => break "it was closed within the answer".to_owned(),
+                Ok(_) => {}
+                Err(error) => break error.to_string(),
+            }
+        };
+        Poll::Ready(Some(Err(UpstreamFault::Broken(why))))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.read.capacity() - self.read.len() < ROOM_LEFT {
+            self.read.reserve(self.room);
+        }
+        let room = self.read.capacity() - self.read.len();
+        let read = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read))?;
+        if read == room {
+            self.room = (self.room * 2).min(ROOM_MAX);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    /// Whether the other side is open and has nothing to say. From here on nobody is woken when that changes.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let mut byte = [0; 1];
+        // A budget that is used up would look like silence.
+        let asked = pin!(tokio::task::unconstrained(std::future::poll_fn(|cx| {
+            Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut byte))
+        })));
+        asked.poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     /// The connection after an answer, if it can carry another call.
     pub(super) fn rested(mut self: Box<Self>) -> Option<Box<Self>> {
-        // It shall not wake the call that used it when something happens to it later.
-        self.poll(&mut Context::from_waker(Waker::noop()));
-        (self.connection.is_some() && self.sender.is_ready()).then_some(self)
+        // What came behind the answer belongs to nothing that was asked.
+        let can = self.reusable && self.body == Body::Over && self.read.is_empty() && self.is_quiet();
+        // Idle connections need no memory to read into.
+        self.read = BytesMut::new();
+        self.room = ROOM;
+        can.then_some(self)
     }
 }

@@ -1,0 +1,51 @@
+//! What matters of an answer's head, whoever read it.
+
+use super::{TimedBody, UpstreamBody, UpstreamResponse};
+
+/// The head of an answer.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Head {
+    status: u16,
+    is_event_stream: bool,
+    retry_after_ms: Option<u64>,
+    request_id: Option<String>,
+}
+
+impl Head {
+    /// From a status, and a way to look a header up by its name in lower case.
+    pub(super) fn read<'a>(status: u16, header: impl Fn(&str) -> Option<&'a [u8]>) -> Self {
+        let text = |name: &str| header(name).and_then(|value| std::str::from_utf8(value).ok());
+        let kind = header("content-type").unwrap_or_default().trim_ascii_start();
+        Self {
+            status,
+            is_event_stream: kind
+                .get(..17)
+                .is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream")),
+            retry_after_ms: if (200..300).contains(&status) { None } else { retry_after(text) },
+            request_id: text("x-request-id").or_else(|| text("request-id")).map(str::to_owned),
+        }
+    }
+
+    /// The answer, with a body whose reads must come in time.
+    pub(super) fn with(self, body: impl UpstreamBody + 'static, between_ms: Option<u64>) -> UpstreamResponse {
+        let body: Box<dyn UpstreamBody> = match between_ms {
+            Some(ms) => Box::new(TimedBody::new(body, ms)),
+            None => Box::new(body),
+        };
+        UpstreamResponse {
+            status: self.status,
+            is_event_stream: self.is_event_stream,
+            retry_after_ms: self.retry_after_ms,
+            request_id: self.request_id,
+            body,
+        }
+    }
+}
+
+/// `retry-after-ms`, else `retry-after` in seconds. Dates are not understood: no model provider sends them.
+fn retry_after<'a>(text: impl Fn(&str) -> Option<&'a str>) -> Option<u64> {
+    let number = |name| text(name)?.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    let ms = number("retry-after-ms").or_else(|| number("retry-after").map(|seconds| seconds * 1000.0));
+    // The cast saturates.
+    ms.map(|ms| ms.ceil() as u64)
+}
