@@ -81,13 +81,36 @@ pub fn parse_decimal(text: &str, digits: u32) -> Option<i64> {
 
 /// Nano-USD as decimal USD without trailing zeros, such as `0.0125`.
 pub fn format_usd(nano: NanoUsd) -> String {
-    let sign = if nano < 0 { "-" } else { "" };
-    let (whole, rest) = (
-        nano.unsigned_abs() / NANO_PER_USD.unsigned_abs(),
-        nano.unsigned_abs() % NANO_PER_USD.unsigned_abs(),
-    );
-    let text = format!("{sign}{whole}.{rest:09}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    // Written from its end, as it is in each answer's headers. An amount has at most 19 digits, a sign and a point.
+    let mut text = [0; 24];
+    let mut at = text.len();
+    let mut put = |byte: u8| {
+        at -= 1;
+        if let Some(place) = text.get_mut(at) {
+            *place = byte;
+        }
+    };
+    let (mut left, mut digits, mut shown) = (nano.unsigned_abs(), 0, false);
+    while left > 0 || digits <= 9 {
+        // INVARIANT: one digit.
+        let digit = (left % 10) as u8;
+        if digits == 9 {
+            if shown {
+                put(b'.');
+            }
+            shown = true;
+        }
+        shown |= digit > 0;
+        if shown {
+            put(b'0' + digit);
+        }
+        left /= 10;
+        digits += 1;
+    }
+    if nano < 0 {
+        put(b'-');
+    }
+    String::from_utf8_lossy(text.get(at..).unwrap_or_default()).into_owned()
 }
 
 #[cfg(test)]
@@ -111,6 +134,23 @@ mod tests {
             ("nan", 9, None),
         ] {
             assert_eq!(parse_decimal(text, digits), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_written_without_idle_zeros() {
+        for (nano, want) in [
+            (0, "0"),
+            (1, "0.000000001"),
+            (12_500_000, "0.0125"),
+            (999_999_999, "0.999999999"),
+            (1_000_000_000, "1"),
+            (100_000_000_010, "100.00000001"),
+            (-1_500_000_000, "-1.5"),
+            (i64::MAX, "9223372036.854775807"),
+            (i64::MIN, "-9223372036.854775808"),
+        ] {
+            assert_eq!(format_usd(nano), want);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is written down about a call: enough to bill it, to explain it and to replay its decision.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -96,11 +97,18 @@ impl RecordEntry {
 
 impl From<UsageRecord> for RecordEntry {
     fn from(record: UsageRecord) -> Self {
-        let mut json = Vec::with_capacity(TYPICAL_BYTES);
-        // INVARIANT: a record is strings and numbers, which always serialize, and as UTF-8.
-        let written = serde_json::to_writer(&mut json, &record).is_ok();
-        let json = String::from_utf8(json).ok().filter(|_| written).unwrap_or_default();
-        Self { record: Box::new(record), json: json.into() }
+        thread_local! {
+            static WRITTEN: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(TYPICAL_BYTES));
+        }
+        let json = WRITTEN.with_borrow_mut(|json| {
+            json.clear();
+            // BOUND: one long record doesn't make every thread keep its size.
+            json.shrink_to(4 * TYPICAL_BYTES);
+            // INVARIANT: a record is strings and numbers, which always serialize, and as UTF-8.
+            let written = serde_json::to_writer(&mut *json, &record).is_ok();
+            std::str::from_utf8(json).ok().filter(|_| written).unwrap_or_default().into()
+        });
+        Self { record: Box::new(record), json }
     }
 }
 

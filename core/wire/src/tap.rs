@@ -11,6 +11,9 @@ use crate::observed::Observed;
 use crate::sse::fields;
 use crate::usage::{Absurd, AnthropicCounts, Counts, openai};
 
+/// Names and ids that upstreams give are cut here, in bytes.
+const NOTED_MAX: usize = 256;
+
 /// Watches one answer, frame by frame or whole.
 #[derive(Debug)]
 pub(crate) struct Tap {
@@ -387,7 +390,7 @@ fn note(place: &mut Option<String>, value: Option<Val<'_>>) {
         && !text.is_empty()
     {
         // BOUND: these go into records.
-        *place = Some(text.chars().take(256).collect());
+        *place = Some(text.get(..text.floor_char_boundary(NOTED_MAX)).unwrap_or_default().to_owned());
     }
 }
 

@@ -559,7 +559,15 @@ impl Inner {
 
     pub(crate) fn call_id(&self) -> CallId {
         let count = self.counter.fetch_add(1, Ordering::Relaxed);
-        CallId::from(format!("call-{:012x}{:016x}", self.clock.now().as_ms(), mix(self.random ^ count)))
+        // The time first: ids are in the order of their calls.
+        let number =
+            u128::from(mix(self.random ^ count)) | (i128::from(self.clock.now().as_ms()) as u128) << 64;
+        let mut text = *b"call-............................";
+        for (digit, shift) in text.iter_mut().skip(5).zip((0..112).step_by(4).rev()) {
+            // INVARIANT: four bits.
+            *digit = b"0123456789abcdef".get((number >> shift) as usize & 15).copied().unwrap_or(b'0');
+        }
+        CallId::from(std::str::from_utf8(&text).unwrap_or_default())
     }
 
     pub(crate) fn seed(&self) -> u64 {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, web};
+use bytes::{BufMut as _, BytesMut};
 use sluicegate::money::format_usd;
 use sluicegate::{Facts, Remaining};
 
@@ -26,15 +27,18 @@ const UNPRICED: HeaderName = HeaderName::from_static("x-sluicegate-unpriced");
 
 /// No header value of ours is longer, in bytes.
 const VALUE_MAX: usize = 512;
+/// Most answers' values take no more, in bytes.
+const TYPICAL_BYTES: usize = 256;
 /// Names of `remaining` headers that one worker keeps at hand.
 const NAMES_MAX: usize = 256;
 
 /// Writes the facts. The request id is the caller's own when they sent one, else our call id; a request that didn't get
 /// as far as a call has one all the same.
 pub fn write(headers: &mut HeaderMap, req: &HttpRequest, face: Face, facts: &Facts) {
-    let id = facts.id.as_ref().and_then(|id| text(id.as_str()));
+    let mut values = Values(BytesMut::with_capacity(TYPICAL_BYTES));
+    let id = facts.id.as_ref().and_then(|id| values.text(id.as_str()));
     let theirs = req.headers().get(&REQUEST_ID).filter(|v| v.len() <= VALUE_MAX);
-    let made = if theirs.is_none() && id.is_none() { made_id(req) } else { None };
+    let made = if theirs.is_none() && id.is_none() { values.made_id(req) } else { None };
     if let Some(request_id) = theirs.or(id.as_ref()).or(made.as_ref()) {
         headers.insert(REQUEST_ID, request_id.clone());
         if face == Face::Anthropic {
@@ -47,58 +51,72 @@ pub fn write(headers: &mut HeaderMap, req: &HttpRequest, face: Face, facts: &Fac
         }
     };
     put(CALL_ID, id);
-    put(ATTEMPTS, (facts.attempts > 0).then(|| HeaderValue::from(facts.attempts)));
-    put(CHANNEL, facts.channel.as_deref().and_then(text));
-    put(MODEL, facts.upstream_model.as_deref().and_then(text));
-    put(DOWNGRADED, facts.downgraded.as_deref().and_then(text));
-    put(UPSTREAM_ID, facts.upstream_request_id.as_deref().and_then(text));
-    put(COST, facts.spend.and_then(|nano| text(&format_usd(nano))));
-    put(CEILING, facts.ceiling.map(HeaderValue::from));
+    put(ATTEMPTS, (facts.attempts > 0).then_some(facts.attempts).and_then(|n| values.number(n)));
+    put(CHANNEL, facts.channel.as_deref().and_then(|name| values.text(name)));
+    put(MODEL, facts.upstream_model.as_deref().and_then(|name| values.text(name)));
+    put(DOWNGRADED, facts.downgraded.as_deref().and_then(|name| values.text(name)));
+    put(UPSTREAM_ID, facts.upstream_request_id.as_deref().and_then(|id| values.text(id)));
+    put(COST, facts.spend.and_then(|nano| values.text(&format_usd(nano))));
+    put(CEILING, facts.ceiling.and_then(|tokens| values.number(tokens)));
     put(UNPRICED, facts.unpriced.then(|| HeaderValue::from_static("true")));
     if !facts.losses.is_empty() {
-        put(LOSS, text(&facts.losses.join("; ")));
+        put(LOSS, values.text(&facts.losses.join("; ")));
     }
     for remaining in &facts.remaining {
         if let Some(name) = remaining_name(&remaining.name) {
-            put(name, remaining_value(remaining));
+            put(name, values.remaining(remaining));
         }
     }
 }
 
-/// An id for a request that is no call.
-fn made_id(req: &HttpRequest) -> Option<HeaderValue> {
-    let state = req.app_data::<web::Data<State>>()?;
-    text(state.gateway.call_id().as_str())
-}
+/// Makes header values, all of an answer in one piece of memory.
+struct Values(BytesMut);
 
-/// A header value: percent-encoded where it isn't visible ASCII, and cut when it is too long.
-fn text(value: &str) -> Option<HeaderValue> {
-    if value.len() <= VALUE_MAX && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'%') {
-        return HeaderValue::from_str(value).ok();
-    }
-    let mut out = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        let encoded = if matches!(byte, b' '..=b'~') && byte != b'%' { 1 } else { 3 };
-        if out.len() + encoded > VALUE_MAX {
-            break;
+impl Values {
+    /// A text: percent-encoded where it isn't visible ASCII, and cut when it is too long.
+    fn text(&mut self, value: &str) -> Option<HeaderValue> {
+        if value.len() <= VALUE_MAX && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'%') {
+            self.0.extend_from_slice(value.as_bytes());
+            return self.made();
         }
-        if encoded == 1 {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            for nibble in [byte >> 4, byte & 15] {
-                out.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase());
+        for byte in value.bytes() {
+            let plain = matches!(byte, b' '..=b'~') && byte != b'%';
+            if self.0.len() + if plain { 1 } else { 3 } > VALUE_MAX {
+                break;
+            }
+            if plain {
+                self.0.put_u8(byte);
+            } else {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
+                self.0.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
             }
         }
+        self.made()
     }
-    HeaderValue::from_str(&out).ok()
-}
 
-fn remaining_value(remaining: &Remaining) -> Option<HeaderValue> {
-    if remaining.name.contains("spend") {
-        text(&format_usd(remaining.remaining))
-    } else {
-        Some(HeaderValue::from(remaining.remaining))
+    fn number(&mut self, n: impl itoa::Integer) -> Option<HeaderValue> {
+        self.0.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+        self.made()
+    }
+
+    fn remaining(&mut self, remaining: &Remaining) -> Option<HeaderValue> {
+        if remaining.name.contains("spend") {
+            self.text(&format_usd(remaining.remaining))
+        } else {
+            self.number(remaining.remaining)
+        }
+    }
+
+    /// An id for a request that is no call.
+    fn made_id(&mut self, req: &HttpRequest) -> Option<HeaderValue> {
+        let state = req.app_data::<web::Data<State>>()?;
+        self.text(state.gateway.call_id().as_str())
+    }
+
+    /// What was put here since the last value.
+    fn made(&mut self) -> Option<HeaderValue> {
+        HeaderValue::from_maybe_shared(self.0.split().freeze()).ok()
     }
 }
 
@@ -180,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_value_is_bounded_and_holds_no_line_break() {
-        let value = text(&"a\r\n%".repeat(1000)).unwrap();
+        let value = Values(BytesMut::new()).text(&"a\r\n%".repeat(1000)).unwrap();
         assert!(value.len() <= VALUE_MAX);
         assert!(value.to_str().unwrap().starts_with("a%0D%0A%25a"));
     }

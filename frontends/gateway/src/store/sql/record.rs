@@ -140,7 +140,14 @@ impl Append {
     fn make(self, dialect: Dialect, rows: usize) -> String {
         let (table, key, others) = self.target();
         let columns = [key, others].concat();
-        let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
+        let insert = match dialect {
+            // A batch is written whole or not at all: SQLite needn't keep what a statement changes to undo it alone.
+            #[cfg(feature = "sqlite")]
+            Dialect::Sqlite => "INSERT OR ROLLBACK",
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => "INSERT",
+        };
+        let mut sql = format!("{insert} INTO {table} ({}) VALUES ", columns.join(", "));
         for row in 0..rows {
             sql.push_str(if row == 0 { "(" } else { ", (" });
             for column in 0..columns.len() {
