@@ -62,6 +62,9 @@ pub(super) trait Database: Send + Sync {
     /// A transaction that may write. Dropped without [`Session::commit`], it leaves no trace.
     async fn begin(&self) -> Result<Box<dyn Session>>;
 
+    /// Whether what is written next is behind, so that it goes before everything else that its core has to do.
+    fn in_haste(&self, _: bool) {}
+
     /// Gives the operating system back a piece of what deleted rows have left, if there is much of it; whether there is
     /// more.
     async fn shrink(&self) -> Result<bool> {

@@ -1,6 +1,8 @@
 //! SQLite: one connection that writes, a few that read.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,8 +28,8 @@ const SHRINK_PAGES: i64 = 256;
 /// Pages in the write-ahead log from which on they are taken into the database: 64 MiB. What is written again and again
 /// meanwhile, such as the ends of indexes, is taken over once.
 const CHECKPOINT_PAGES: &str = "4000";
-/// After so many of SQLite's instructions, some tens of microseconds, the writer lets others use its core: where cores are
-/// few, calls would wait behind a whole batch of records.
+/// After so many of SQLite's instructions, some tens of microseconds, a writer that isn't in haste lets others use its core:
+/// where cores are few, calls would wait behind a whole batch of records.
 const YIELD_AFTER: i32 = 500;
 
 /// An embedded database.
@@ -35,6 +37,8 @@ pub(super) struct Sqlite {
     writer: SqlitePool,
     /// The same as `writer` for a database in memory, whose connections would lock each other out.
     readers: SqlitePool,
+    /// The writer keeps its core to itself.
+    hasty: Arc<AtomicBool>,
     /// Keeps a database in memory there: it ends with its last connection, and a call that is dropped at a bad moment
     /// takes along the pool's.
     _anchor: Option<sqlx::SqliteConnection>,
@@ -53,7 +57,7 @@ impl Sqlite {
             .await
             .map_err(|error| unopened(Path::new("memory"), &error))?;
         let anchor = options.connect().await.map_err(|error| unopened(Path::new("memory"), &error))?;
-        Ok(Self { writer: pool.clone(), readers: pool, _anchor: Some(anchor) })
+        Ok(Self { writer: pool.clone(), readers: pool, hasty: Arc::default(), _anchor: Some(anchor) })
     }
 
     /// The database in a file, which is made when it doesn't exist.
@@ -80,14 +84,19 @@ impl Sqlite {
             // A commit that a loss of power undoes would leave a gap to the journal, whose old segments are gone.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5));
+        let hasty = Arc::<AtomicBool>::default();
+        let asked = Arc::clone(&hasty);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
-            .after_connect(|connection, _| {
+            .after_connect(move |connection, _| {
+                let hasty = Arc::clone(&asked);
                 Box::pin(async move {
-                    connection.lock_handle().await?.set_progress_handler(YIELD_AFTER, || {
-                        std::thread::yield_now();
+                    connection.lock_handle().await?.set_progress_handler(YIELD_AFTER, move || {
+                        if !hasty.load(Ordering::Relaxed) {
+                            std::thread::yield_now();
+                        }
                         true
                     });
                     Ok(())
@@ -108,7 +117,7 @@ impl Sqlite {
             .min_connections(0)
             .idle_timeout(Some(Duration::from_secs(60)))
             .connect_lazy_with(options.read_only(true).pragma("cache_size", "-1024"));
-        Ok(Self { writer, readers, _anchor: None })
+        Ok(Self { writer, readers, hasty, _anchor: None })
     }
 }
 
@@ -167,6 +176,10 @@ impl Database for Sqlite {
     async fn begin(&self) -> Result<Box<dyn Session>> {
         // Immediate, so that a reader never has to become a writer half-way, which SQLite refuses at once.
         Ok(Box::new(Writing(self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(statement_error)?)))
+    }
+
+    fn in_haste(&self, hasty: bool) {
+        self.hasty.store(hasty, Ordering::Relaxed);
     }
 
     async fn shrink(&self) -> Result<bool> {

@@ -15,6 +15,7 @@ use sluicegate_core::{
 
 use super::row::{Value, to_json};
 use super::{Dialect, Session, Sql, SqlStore};
+use crate::record::BATCH;
 use crate::store::Sums;
 
 /// Rows of one statement: few sizes, so that few statements are prepared.
@@ -32,6 +33,8 @@ impl SqlStore {
         checkpoint: Option<Checkpoint>,
     ) -> Result<()> {
         let dialect = self.database.dialect();
+        // Behind a full batch the next one waits already.
+        self.database.in_haste(records.len() >= BATCH);
         let mut session = self.database.begin().await?;
         let fresh: Vec<&UsageRecord> = if insert_records(dialect, &mut *session, records).await? {
             records.iter().map(|entry| &**entry).collect()
