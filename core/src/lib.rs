@@ -20,6 +20,7 @@ pub mod error;
 pub mod health;
 pub mod ids;
 pub mod journal;
+mod json;
 pub mod ledger;
 pub mod limit;
 pub mod money;

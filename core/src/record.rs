@@ -105,7 +105,7 @@ impl From<UsageRecord> for RecordEntry {
             // BOUND: one long record doesn't make every thread keep its size.
             json.shrink_to(4 * TYPICAL_BYTES);
             // INVARIANT: a record is strings and numbers, which always serialize, and as UTF-8.
-            let written = serde_json::to_writer(&mut *json, &record).is_ok();
+            let written = crate::json::write(json, &record).is_ok();
             std::str::from_utf8(json).ok().filter(|_| written).unwrap_or_default().into()
         });
         Self { record: Box::new(record), json }

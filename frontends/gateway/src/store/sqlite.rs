@@ -25,9 +25,6 @@ const READERS: u32 = 3;
 const PAGE_BYTES: u32 = 16_384;
 /// Pages that are given back at once: 4 MiB.
 const SHRINK_PAGES: i64 = 256;
-/// Pages in the write-ahead log from which on they are taken into the database: 64 MiB. What is written again and again
-/// meanwhile, such as the ends of indexes, is taken over once.
-const CHECKPOINT_PAGES: &str = "4000";
 /// After so many of SQLite's instructions, some tens of microseconds, a writer that isn't in haste lets others use its core:
 /// where cores are few, calls would wait behind a whole batch of records.
 const YIELD_AFTER: i32 = 500;
@@ -104,11 +101,7 @@ impl Sqlite {
             })
             // Works for a new database. One that was made without gives room back after a backup and its restoration.
             .connect_with(
-                options
-                    .clone()
-                    .auto_vacuum(SqliteAutoVacuum::Incremental)
-                    .pragma("cache_size", "-4096")
-                    .pragma("wal_autocheckpoint", CHECKPOINT_PAGES),
+                options.clone().auto_vacuum(SqliteAutoVacuum::Incremental).pragma("cache_size", "-4096"),
             )
             .await
             .map_err(|error| unopened(path, &error))?;
