@@ -81,6 +81,11 @@ impl Scope {
     pub fn is_shared(&self) -> bool {
         self.is_named() && self.id.find('/').is_some_and(|at| at + 1 == self.id.len())
     }
+
+    /// Whose name it is, of an end customer or a tag.
+    pub fn organization(&self) -> Option<&str> {
+        self.id.split_once('/').filter(|_| self.is_named()).map(|(organization, _)| organization)
+    }
 }
 
 impl fmt::Display for Scope {

@@ -2,6 +2,7 @@
 //! bounded: beyond that undeclared ones share one counter, which can only be too strict. It costs nothing while no such
 //! limit is declared; a call with one costs a look-up under a lock of its own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -62,16 +63,23 @@ struct NamedLimits {
 /// Who is counted one by one.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    // BOUND: declared names and overflows in each organization, and `max_counted` others of each kind.
+    // BOUND: in each organization its declared names, an overflow, and `max_counted` others of each kind.
     places: IndexMap<Scope, Place>,
-    /// How many of them are bounded: customers, tags.
-    counted: [usize; 2],
+    /// By organization: none can use up the places of another.
+    rooms: HashMap<String, Room>,
     /// Where the next look for an idle place begins.
     hand: usize,
-    look_at: Timestamp,
     tell_at: Timestamp,
     /// Whether the counters that were restored at the start have their places.
     is_adopted: bool,
+}
+
+/// An organization's places.
+#[derive(Debug, Default)]
+struct Room {
+    /// How many of them are bounded: customers, tags.
+    counted: [usize; 2],
+    look_at: Timestamp,
 }
 
 #[derive(Debug)]
@@ -173,9 +181,9 @@ impl Names {
         }
         for (cell, scope) in ledger.named_cells() {
             let is_counted = !scope.is_shared();
-            let counted = &mut self.counted[at(scope.kind)];
+            let (rooms, organization) = (&mut self.rooms, scope.organization().unwrap_or_default());
             let place = self.places.entry(scope.clone()).or_insert_with(|| {
-                *counted += usize::from(is_counted);
+                room(rooms, organization).counted[at(scope.kind)] += usize::from(is_counted);
                 Place::empty(scope.clone(), is_counted)
             });
             place.cells.push(cell);
@@ -191,15 +199,18 @@ impl Names {
         given_up: &mut Vec<(CellId, i64)>,
     ) -> bool {
         // Who has used the shared counter must not begin anew beside it: everybody new shares it until it is idle.
-        if let Some(shared) = self.places.get(&request.scope(""))
+        let nobodys = request.scope("");
+        let organization = nobodys.organization().unwrap_or_default();
+        if let Some(shared) = self.places.get(&nobodys)
             && !shared.cells.iter().all(|cell| ledger.is_idle(*cell, now))
         {
             return false;
         }
-        if self.counted[at(request.kind)] < request.max {
+        let own = room(&mut self.rooms, organization);
+        if own.counted[at(request.kind)] < request.max {
             return true;
         }
-        if now < self.look_at {
+        if now < own.look_at {
             return false;
         }
         // BOUND: every place once, and not again for a while when it is in vain: one that isn't found shares its counter for
@@ -209,6 +220,7 @@ impl Names {
             let Some((scope, place)) = self.places.get_index(self.hand) else { continue };
             let is_free = place.is_counted
                 && scope.kind == request.kind
+                && scope.organization() == Some(organization)
                 && place.is_let_go()
                 && place.cells.iter().all(|cell| ledger.is_idle(*cell, now));
             if !is_free {
@@ -219,14 +231,14 @@ impl Names {
             }
             given_up.extend(place.bound.limits.iter().map(|bound| (bound.cell, bound.limit.max)));
             self.places.swap_remove_index(self.hand);
-            let counted = &mut self.counted[at(request.kind)];
+            let counted = &mut own.counted[at(request.kind)];
             *counted -= 1;
             // There may be too many of them since the start, or since the number was lowered.
             if *counted < request.max {
                 return true;
             }
         }
-        self.look_at = now.plus_ms(LOOK_AGAIN_MS);
+        own.look_at = now.plus_ms(LOOK_AGAIN_MS);
         false
     }
 
@@ -238,7 +250,8 @@ impl Names {
         request: &Request<'_>,
         is_counted: bool,
     ) -> Arc<NamedLimits> {
-        let counted = &mut self.counted[at(request.kind)];
+        let organization = scope.organization().unwrap_or_default();
+        let counted = &mut room(&mut self.rooms, organization).counted[at(request.kind)];
         let place = self.places.entry(scope.clone()).or_insert_with(|| Place::empty(scope.clone(), false));
         if place.version >= Some(request.version) {
             return Arc::clone(&place.bound);
@@ -269,6 +282,10 @@ impl Place {
     fn is_let_go(&self) -> bool {
         Arc::strong_count(&self.bound) == 1 && Arc::strong_count(&self.bound.pin) == 1
     }
+}
+
+fn room<'a>(rooms: &'a mut HashMap<String, Room>, organization: &str) -> &'a mut Room {
+    rooms.entry(organization.to_owned()).or_default()
 }
 
 /// Where a kind's places are counted.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::super::tests::{NOW, NoPolicy, call, caller, channel, engine};
 use super::super::{BoundCaller, Next};
 use super::*;
+use crate::ids::OrganizationId;
 use crate::ledger::Balance;
 use crate::limit::{Metric, Mode, Window};
 use crate::snapshot::{Declared, Snapshot};
+use crate::tenant::Caller;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -69,6 +71,22 @@ fn a_flood_of_names_gets_no_more_than_its_places_and_one_shared_one() {
     assert_eq!(world.alerts(), 1, "it is told of, and once");
     assert!(world.passes("made up 3", NOW), "who has a place of their own keeps it");
     assert!(!world.passes("made up 3", NOW));
+}
+
+#[test]
+fn one_organizations_flood_takes_no_place_of_anothers() {
+    for (mine, other) in [("default", "other"), ("a/b", "a")] {
+        let mut world = World::new(declared(requests(1), 10));
+        let of =
+            |organization: &str| world.engine.bind(Caller::operator(OrganizationId::from(organization), &[]));
+        let (mine, other) = (of(mine), of(other));
+        world.caller = mine;
+        assert_eq!((0..100).filter(|n| world.passes(&format!("made up {n}"), NOW)).count(), 11);
+        assert_eq!(world.counters().len(), 11);
+        world.caller = other;
+        assert_eq!((0..10).filter(|n| world.passes(&format!("made up {n}"), NOW)).count(), 10);
+        assert_eq!(world.counters().len(), 21);
+    }
 }
 
 #[test]
