@@ -71,10 +71,94 @@ pub struct UsageRecord {
 /// Most records' JSON is no longer, in bytes.
 const TYPICAL_BYTES: usize = 1_536;
 
-/// A record and its JSON, which is made once for all who keep it: the journal and the database.
+/// What a database derives its columns and sums from: a record without what only replays and explanations need. The same
+/// JSON is read as either.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct RecordRow {
+    /// See [`UsageRecord::call`].
+    pub call: CallId,
+    /// See [`UsageRecord::amends`].
+    #[serde(default)]
+    pub amends: Option<CallId>,
+    /// See [`UsageRecord::started_at`].
+    pub started_at: Timestamp,
+    /// See [`UsageRecord::key`].
+    #[serde(default)]
+    pub key: Option<KeyId>,
+    /// See [`UsageRecord::user`].
+    #[serde(default)]
+    pub user: Option<UserId>,
+    /// See [`UsageRecord::group`].
+    #[serde(default)]
+    pub group: Option<GroupId>,
+    /// See [`UsageRecord::organization`].
+    pub organization: OrganizationId,
+    /// See [`UsageRecord::customer`].
+    #[serde(default)]
+    pub customer: Option<String>,
+    /// See [`UsageRecord::tags`].
+    #[serde(default)]
+    pub tags: SmallVec<[String; 2]>,
+    /// See [`UsageRecord::model`].
+    pub model: ModelName,
+    /// See [`UsageRecord::outcome`].
+    pub outcome: OutcomeClass,
+    /// See [`UsageRecord::attempts`].
+    pub attempts: SmallVec<[AttemptRow; 1]>,
+    /// See [`UsageRecord::spend`].
+    pub spend: NanoUsd,
+    /// See [`UsageRecord::usage`].
+    pub usage: Usage,
+}
+
+/// What a database derives its sums from, of one attempt.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct AttemptRow {
+    /// See [`AttemptRecord::channel`].
+    pub channel: ChannelId,
+    /// See [`AttemptRecord::started_at`].
+    pub started_at: Timestamp,
+    /// See [`AttemptRecord::spend`].
+    pub spend: NanoUsd,
+    /// See [`AttemptRecord::cost`].
+    pub cost: NanoUsd,
+    /// See [`AttemptRecord::usage`].
+    pub usage: Usage,
+}
+
+impl From<UsageRecord> for RecordRow {
+    fn from(record: UsageRecord) -> Self {
+        let row = |it: AttemptRecord| AttemptRow {
+            channel: it.channel,
+            started_at: it.started_at,
+            spend: it.spend,
+            cost: it.cost,
+            usage: it.usage,
+        };
+        Self {
+            call: record.call,
+            amends: record.amends,
+            started_at: record.started_at,
+            key: record.key,
+            user: record.user,
+            group: record.group,
+            organization: record.organization,
+            customer: record.customer,
+            tags: record.tags,
+            model: record.model,
+            outcome: record.outcome,
+            attempts: record.attempts.into_iter().map(row).collect(),
+            spend: record.spend,
+            usage: record.usage,
+        }
+    }
+}
+
+/// A record as it waits for the database: its JSON, which is made once for all who keep it (the journal and the database),
+/// and what columns and sums are derived from. Many may wait, so that the rest isn't kept twice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordEntry {
-    record: Box<UsageRecord>,
+    row: Box<RecordRow>,
     json: Arc<str>,
 }
 
@@ -84,14 +168,22 @@ impl RecordEntry {
     /// # Errors
     /// When it isn't the JSON of a record.
     pub fn read(json: &[u8]) -> serde_json::Result<Self> {
-        let record = serde_json::from_slice(json)?;
+        let row = serde_json::from_slice(json)?;
         // INVARIANT: what serde_json has read is UTF-8.
-        Ok(Self { record, json: String::from_utf8_lossy(json).into() })
+        Ok(Self { row, json: String::from_utf8_lossy(json).into() })
     }
 
     /// Its JSON.
     pub fn json(&self) -> &Arc<str> {
         &self.json
+    }
+
+    /// The whole record.
+    ///
+    /// # Errors
+    /// When what only replays need isn't as this version writes it.
+    pub fn record(&self) -> serde_json::Result<UsageRecord> {
+        serde_json::from_str(&self.json)
     }
 }
 
@@ -108,15 +200,15 @@ impl From<UsageRecord> for RecordEntry {
             let written = crate::json::write(json, &record).is_ok();
             std::str::from_utf8(json).ok().filter(|_| written).unwrap_or_default().into()
         });
-        Self { record: Box::new(record), json }
+        Self { row: Box::new(record.into()), json }
     }
 }
 
 impl std::ops::Deref for RecordEntry {
-    type Target = UsageRecord;
+    type Target = RecordRow;
 
-    fn deref(&self) -> &UsageRecord {
-        &self.record
+    fn deref(&self) -> &RecordRow {
+        &self.row
     }
 }
 

@@ -46,7 +46,7 @@ impl RecordStore for SimStore {
                 return Err(io::Error::other("the database is down"));
             }
             for record in records {
-                tables.records.entry(record.call.to_string()).or_insert_with(|| UsageRecord::clone(record));
+                tables.records.entry(record.call.to_string()).or_insert_with(|| record.record().unwrap());
             }
             for balance in balances {
                 tables.balances.insert((balance.key(), balance.window_start), balance.clone());

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use sluicegate_core::{Result, UsageRecord};
+use sluicegate_core::{RecordRow, Result};
 
 use super::record::{Append, chunk, derive, sums_args};
 use super::row::Value;
@@ -27,11 +27,7 @@ type Place<'a> = (Cow<'a, str>, [&'a str; 5]);
 
 impl SqlStore {
     /// Takes account of records that are new, in their order.
-    pub(super) async fn take_labels(
-        &self,
-        session: &mut dyn Session,
-        records: &[&UsageRecord],
-    ) -> Result<()> {
+    pub(super) async fn take_labels(&self, session: &mut dyn Session, records: &[&RecordRow]) -> Result<()> {
         let dialect = self.database.dialect();
         for (family, mut sums) in gather(records, &self.time_zone) {
             let labels: BTreeSet<String> = sums.keys().map(|(label, _)| label.to_string()).collect();
@@ -46,11 +42,8 @@ impl SqlStore {
 }
 
 /// The sums of these records' labels, in the order of the table's key.
-fn gather<'a>(
-    records: &[&'a UsageRecord],
-    zone: &TimeZone,
-) -> BTreeMap<Family<'a>, BTreeMap<Place<'a>, Sums>> {
-    let mut labelled: BTreeMap<(&'static str, Cow<'a, str>), Vec<&'a UsageRecord>> = BTreeMap::new();
+fn gather<'a>(records: &[&'a RecordRow], zone: &TimeZone) -> BTreeMap<Family<'a>, BTreeMap<Place<'a>, Sums>> {
+    let mut labelled: BTreeMap<(&'static str, Cow<'a, str>), Vec<&'a RecordRow>> = BTreeMap::new();
     for record in records {
         let customer = record.customer.iter().map(|name| ("customer", name));
         let mut seen = HashSet::new();
@@ -171,11 +164,7 @@ async fn insert(
 }
 
 /// The channels that calls were tried at before their last one.
-async fn insert_attempts(
-    dialect: Dialect,
-    session: &mut dyn Session,
-    records: &[&UsageRecord],
-) -> Result<()> {
+async fn insert_attempts(dialect: Dialect, session: &mut dyn Session, records: &[&RecordRow]) -> Result<()> {
     let mut rows = Vec::new();
     for record in records {
         let Some((last, earlier)) = record.attempts.split_last() else { continue };

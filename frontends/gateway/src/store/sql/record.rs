@@ -9,7 +9,7 @@ use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::Balance;
 use sluicegate_core::ports::Checkpoint;
 use sluicegate_core::{
-    Metric, ModelName, OutcomeClass, RecordEntry, Result, Scope, ScopeKind, Timestamp, Usage, UsageRecord,
+    Metric, ModelName, OutcomeClass, RecordEntry, RecordRow, Result, Scope, ScopeKind, Timestamp, Usage,
     Window,
 };
 
@@ -36,7 +36,7 @@ impl SqlStore {
         // Behind a full batch the next one waits already.
         self.database.in_haste(records.len() >= BATCH);
         let mut session = self.database.begin().await?;
-        let fresh: Vec<&UsageRecord> = if insert_records(dialect, &mut *session, records).await? {
+        let fresh: Vec<&RecordRow> = if insert_records(dialect, &mut *session, records).await? {
             records.iter().map(|entry| &**entry).collect()
         } else {
             // Some were there already: begins anew, and finds out which. Rare: a batch whose commit wasn't confirmed.
@@ -383,7 +383,7 @@ async fn insert_balances(dialect: Dialect, session: &mut dyn Session, balances: 
 /// Daily sums of these records: tokens and money on the day and at the channel of each attempt, the call itself on the
 /// day that it came in, at the channel that was tried last.
 pub(super) fn derive<'a>(
-    records: impl Iterator<Item = &'a UsageRecord>,
+    records: impl Iterator<Item = &'a RecordRow>,
     zone: &TimeZone,
 ) -> BTreeMap<DailyKey<'a>, Sums> {
     let mut sums: BTreeMap<DailyKey<'a>, Sums> = BTreeMap::new();
