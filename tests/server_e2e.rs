@@ -18,6 +18,8 @@ mod backup;
 mod bomb;
 #[path = "e2e/cap.rs"]
 mod cap;
+#[path = "e2e/dead.rs"]
+mod dead;
 #[path = "e2e/kill.rs"]
 mod kill;
 #[path = "e2e/readme.rs"]
