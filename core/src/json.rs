@@ -1,5 +1,6 @@
 //! Writes JSON as `serde_json` does, byte for byte, and faster where most of it is short texts that need no escape: names of
-//! fields, ids. Each call's record is written so.
+//! fields, ids. Each call's record is written so. Raw JSON (`serde_json::value::RawValue`) is refused: only `serde_json`
+//! itself can write it.
 
 use std::fmt::Display;
 
@@ -211,7 +212,10 @@ impl<'a> ser::Serializer for Writer<'a> {
         Ok(Within::begin(self.0, b'{', b"}"))
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Within<'a>, Unwritten> {
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Within<'a>, Unwritten> {
+        if name.starts_with("$serde_json::") {
+            return Err(ser::Error::custom("raw JSON can't be written here"));
+        }
         Ok(Within::begin(self.0, b'{', b"}"))
     }
 
@@ -362,6 +366,13 @@ mod tests {
     #[test]
     fn what_is_no_json_is_refused() {
         assert!(write(&mut Vec::new(), &BTreeMap::from([(vec![1u8], 1)])).is_err());
+        struct Bytes;
+        impl Serialize for Bytes {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(b"x")
+            }
+        }
+        assert!(write(&mut Vec::new(), &Bytes).is_err());
         assert!(write(&mut Vec::new(), &BTreeMap::from([(None::<u8>, 1)])).is_err());
     }
 }

@@ -202,6 +202,8 @@ pub enum Alert {
     TooManyNames {
         /// Of what.
         kind: ScopeKind,
+        /// In which organization.
+        organization: String,
         /// How many are counted one by one.
         max: usize,
     },

@@ -63,13 +63,11 @@ struct NamedLimits {
 /// Who is counted one by one.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    // BOUND: in each organization its declared names, an overflow, and `max_counted` others of each kind.
-    places: IndexMap<Scope, Place>,
-    /// By organization: none can use up the places of another.
+    /// By organization, as scopes name it: none can use up the places of another, nor make it look for one.
+    // BOUND: organizations; those whose names are all idle go when there are twice as many as after the last look.
     rooms: HashMap<String, Room>,
-    /// Where the next look for an idle place begins.
-    hand: usize,
-    tell_at: Timestamp,
+    /// With so many, idle ones are looked for.
+    look_at: usize,
     /// Whether the counters that were restored at the start have their places.
     is_adopted: bool,
 }
@@ -77,10 +75,18 @@ pub(super) struct Names {
 /// An organization's places.
 #[derive(Debug, Default)]
 struct Room {
+    // BOUND: declared names, an overflow of each kind, and `max_counted` others of each kind.
+    places: IndexMap<Scope, Place>,
     /// How many of them are bounded: customers, tags.
     counted: [usize; 2],
+    /// Where the next look for an idle place begins.
+    hand: usize,
     look_at: Timestamp,
+    tell_at: [Timestamp; 2],
 }
+
+/// So many organizations' places are kept without a look for idle ones.
+const ROOMS_MIN: usize = 64;
 
 #[derive(Debug)]
 struct Place {
@@ -134,28 +140,33 @@ impl Engine {
     fn limits_of(&self, request: &Request<'_>, now: Timestamp) -> Arc<NamedLimits> {
         let scope = request.scope(request.name);
         let mut names = self.names.lock();
-        if let Some(place) = names.places.get(&scope).filter(|place| place.version >= Some(request.version)) {
+        let organization = scope.organization().unwrap_or_default();
+        let known = names.rooms.get(organization).and_then(|room| room.places.get(&scope));
+        if let Some(place) = known.filter(|place| place.version >= Some(request.version)) {
             return Arc::clone(&place.bound);
         }
         let mut ledger = self.ledger.lock();
         names.adopt(&ledger);
         let mut given_up = Vec::new();
-        let is_full = !names.places.contains_key(&scope)
+        let room = names.room(&mut ledger, organization, now, &mut given_up);
+        let is_full = !room.places.contains_key(&scope)
             && !request.is_declared
-            && !names.has_room(&mut ledger, request, now, &mut given_up);
+            && !room.has_place(&mut ledger, request, now, &mut given_up);
+        let tell_at = &mut room.tell_at[at(request.kind)];
+        let tell = is_full && now >= *tell_at;
+        if tell {
+            *tell_at = now.plus_ms(TELL_AGAIN_MS);
+        }
         let bound = match is_full {
             // The empty name is nobody's own.
-            true => names.bind(&mut ledger, request.scope(""), request, false),
-            false => names.bind(&mut ledger, scope, request, !request.is_declared),
+            true => room.bind(&mut ledger, request.scope(""), request, false),
+            false => room.bind(&mut ledger, scope, request, !request.is_declared),
         };
         drop(ledger);
-        let tell = is_full && now >= names.tell_at;
-        if tell {
-            names.tell_at = now.plus_ms(TELL_AGAIN_MS);
-        }
         drop(names);
         if tell {
-            self.alert(Alert::TooManyNames { kind: request.kind, max: request.max });
+            let organization = request.organization.to_owned();
+            self.alert(Alert::TooManyNames { kind: request.kind, organization, max: request.max });
         }
         if !given_up.is_empty() {
             let mut told = self.told.lock();
@@ -180,18 +191,42 @@ impl Names {
             return;
         }
         for (cell, scope) in ledger.named_cells() {
+            let room = self.rooms.entry(scope.organization().unwrap_or_default().to_owned()).or_default();
             let is_counted = !scope.is_shared();
-            let (rooms, organization) = (&mut self.rooms, scope.organization().unwrap_or_default());
-            let place = self.places.entry(scope.clone()).or_insert_with(|| {
-                room(rooms, organization).counted[at(scope.kind)] += usize::from(is_counted);
+            let counted = &mut room.counted[at(scope.kind)];
+            let place = room.places.entry(scope.clone()).or_insert_with(|| {
+                *counted += usize::from(is_counted);
                 Place::empty(scope.clone(), is_counted)
             });
             place.cells.push(cell);
         }
     }
 
+    /// An organization's places. When it has none yet, those of organizations that are idle, or gone, may be given up.
+    fn room(
+        &mut self,
+        ledger: &mut Ledger,
+        organization: &str,
+        now: Timestamp,
+        given_up: &mut Vec<(CellId, i64)>,
+    ) -> &mut Room {
+        if !self.rooms.contains_key(organization) && self.rooms.len() >= self.look_at.max(ROOMS_MIN) {
+            self.rooms.retain(|_, room| {
+                let is_idle = room.places.values().all(|place| place.is_idle(ledger, now));
+                if is_idle {
+                    room.places.values().for_each(|place| place.give_up(ledger, now, given_up));
+                }
+                !is_idle
+            });
+            self.look_at = 2 * self.rooms.len();
+        }
+        self.rooms.entry(organization.to_owned()).or_default()
+    }
+}
+
+impl Room {
     /// Whether one more name may be counted by itself; gives an idle one's place up for it if need be.
-    fn has_room(
+    fn has_place(
         &mut self,
         ledger: &mut Ledger,
         request: &Request<'_>,
@@ -199,18 +234,15 @@ impl Names {
         given_up: &mut Vec<(CellId, i64)>,
     ) -> bool {
         // Who has used the shared counter must not begin anew beside it: everybody new shares it until it is idle.
-        let nobodys = request.scope("");
-        let organization = nobodys.organization().unwrap_or_default();
-        if let Some(shared) = self.places.get(&nobodys)
+        if let Some(shared) = self.places.get(&request.scope(""))
             && !shared.cells.iter().all(|cell| ledger.is_idle(*cell, now))
         {
             return false;
         }
-        let own = room(&mut self.rooms, organization);
-        if own.counted[at(request.kind)] < request.max {
+        if self.counted[at(request.kind)] < request.max {
             return true;
         }
-        if now < own.look_at {
+        if now < self.look_at {
             return false;
         }
         // BOUND: every place once, and not again for a while when it is in vain: one that isn't found shares its counter for
@@ -218,27 +250,19 @@ impl Names {
         for _ in 0..self.places.len() {
             self.hand = if self.hand + 1 < self.places.len() { self.hand + 1 } else { 0 };
             let Some((scope, place)) = self.places.get_index(self.hand) else { continue };
-            let is_free = place.is_counted
-                && scope.kind == request.kind
-                && scope.organization() == Some(organization)
-                && place.is_let_go()
-                && place.cells.iter().all(|cell| ledger.is_idle(*cell, now));
-            if !is_free {
+            if !(place.is_counted && scope.kind == request.kind && place.is_idle(ledger, now)) {
                 continue;
             }
-            for cell in &place.cells {
-                ledger.forget(*cell, now);
-            }
-            given_up.extend(place.bound.limits.iter().map(|bound| (bound.cell, bound.limit.max)));
+            place.give_up(ledger, now, given_up);
             self.places.swap_remove_index(self.hand);
-            let counted = &mut own.counted[at(request.kind)];
+            let counted = &mut self.counted[at(request.kind)];
             *counted -= 1;
             // There may be too many of them since the start, or since the number was lowered.
             if *counted < request.max {
                 return true;
             }
         }
-        own.look_at = now.plus_ms(LOOK_AGAIN_MS);
+        self.look_at = now.plus_ms(LOOK_AGAIN_MS);
         false
     }
 
@@ -250,8 +274,7 @@ impl Names {
         request: &Request<'_>,
         is_counted: bool,
     ) -> Arc<NamedLimits> {
-        let organization = scope.organization().unwrap_or_default();
-        let counted = &mut room(&mut self.rooms, organization).counted[at(request.kind)];
+        let counted = &mut self.counted[at(request.kind)];
         let place = self.places.entry(scope.clone()).or_insert_with(|| Place::empty(scope.clone(), false));
         if place.version >= Some(request.version) {
             return Arc::clone(&place.bound);
@@ -278,14 +301,19 @@ impl Place {
         Self { version: None, is_counted, cells: SmallVec::new(), bound: Arc::new(bound) }
     }
 
-    /// Whether no call has its limits any more.
-    fn is_let_go(&self) -> bool {
-        Arc::strong_count(&self.bound) == 1 && Arc::strong_count(&self.bound.pin) == 1
+    /// Whether no call has its limits any more, and nothing in them is in use.
+    fn is_idle(&self, ledger: &mut Ledger, now: Timestamp) -> bool {
+        Arc::strong_count(&self.bound) == 1
+            && Arc::strong_count(&self.bound.pin) == 1
+            && self.cells.iter().all(|cell| ledger.is_idle(*cell, now))
     }
-}
 
-fn room<'a>(rooms: &'a mut HashMap<String, Room>, organization: &str) -> &'a mut Room {
-    rooms.entry(organization.to_owned()).or_default()
+    fn give_up(&self, ledger: &mut Ledger, now: Timestamp, given_up: &mut Vec<(CellId, i64)>) {
+        for cell in &self.cells {
+            ledger.forget(*cell, now);
+        }
+        given_up.extend(self.bound.limits.iter().map(|bound| (bound.cell, bound.limit.max)));
+    }
 }
 
 /// Where a kind's places are counted.

@@ -99,10 +99,11 @@ fn tell(alert: &Alert) {
         Alert::AbsurdUsage { channel } => {
             tracing::error!(%channel, "an upstream reported impossible usage: it was counted here instead");
         }
-        Alert::TooManyNames { kind, max } => {
+        Alert::TooManyNames { kind, organization, max } => {
             let kind = kind.as_str();
             tracing::warn!(
                 kind,
+                organization,
                 max,
                 "callers name more of these than are counted one by one: those beyond share one counter; raise `max_counted` unless names are made up"
             );

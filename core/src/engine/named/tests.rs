@@ -82,11 +82,27 @@ fn one_organizations_flood_takes_no_place_of_anothers() {
         let (mine, other) = (of(mine), of(other));
         world.caller = mine;
         assert_eq!((0..100).filter(|n| world.passes(&format!("made up {n}"), NOW)).count(), 11);
-        assert_eq!(world.counters().len(), 11);
+        assert_eq!((world.counters().len(), world.alerts()), (11, 1));
         world.caller = other;
         assert_eq!((0..10).filter(|n| world.passes(&format!("made up {n}"), NOW)).count(), 10);
-        assert_eq!(world.counters().len(), 21);
+        assert_eq!((world.counters().len(), world.alerts()), (20 + 1, 0));
+        (0..100).for_each(|n| assert_eq!(world.passes(&format!("more {n}"), NOW), n == 0));
+        assert_eq!((world.counters().len(), world.alerts()), (22, 1), "each is told of by itself");
     }
+}
+
+#[test]
+fn organizations_whose_names_are_idle_leave_nothing_behind() {
+    let mut world = World::new(declared(requests(1), 10));
+    let mut at = NOW;
+    for n in 0..10 * ROOMS_MIN {
+        world.caller = world.engine.bind(Caller::operator(OrganizationId::from(format!("o{n}")), &[]));
+        assert!(world.passes("c", at));
+        at = at.plus_ms(DAY_MS);
+        world.engine.ledger().take_dirty(at);
+    }
+    assert!(world.counters().len() <= ROOMS_MIN, "{}", world.counters().len());
+    assert!(world.engine.names.lock().rooms.len() <= ROOMS_MIN);
 }
 
 #[test]

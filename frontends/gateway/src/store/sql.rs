@@ -62,7 +62,8 @@ pub(super) trait Database: Send + Sync {
     /// A transaction that may write. Dropped without [`Session::commit`], it leaves no trace.
     async fn begin(&self) -> Result<Box<dyn Session>>;
 
-    /// Whether what is written next is behind, so that it goes before everything else that its core has to do.
+    /// Whether what the transaction under way writes is behind, so that it goes before everything else that its core has to
+    /// do.
     fn in_haste(&self, _: bool) {}
 
     /// Gives the operating system back a piece of what deleted rows have left, if there is much of it; whether there is

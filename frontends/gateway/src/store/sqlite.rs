@@ -45,11 +45,8 @@ impl Sqlite {
     /// A database that ends with the process.
     pub(super) async fn memory() -> Result<Self> {
         let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
+        let pool = writing()
             .min_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
             .connect_with(options.clone())
             .await
             .map_err(|error| unopened(Path::new("memory"), &error))?;
@@ -83,10 +80,7 @@ impl Sqlite {
             .busy_timeout(Duration::from_secs(5));
         let hasty = Arc::<AtomicBool>::default();
         let asked = Arc::clone(&hasty);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
+        let writer = writing()
             .after_connect(move |connection, _| {
                 let hasty = Arc::clone(&asked);
                 Box::pin(async move {
@@ -112,6 +106,18 @@ impl Sqlite {
             .connect_lazy_with(options.read_only(true).pragma("cache_size", "-1024"));
         Ok(Self { writer, readers, hasty, _anchor: None })
     }
+}
+
+/// A pool of one connection that writes.
+fn writing() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).before_acquire(
+        |connection, _| {
+            // QUIRK(sqlx, 0.9): where SQLite has ended a transaction by itself, as on a full disk, there is nothing left to
+            // roll back; sqlx takes that for a failure, and lets no other transaction begin on the connection.
+            let is_free = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_free) })
+        },
+    )
 }
 
 /// Copies the database in a file as it is at one moment, while others use it, and without the room that deleted rows have
@@ -260,4 +266,30 @@ fn row(row: &SqliteRow) -> Result<Row> {
     };
     let values = (0..row.len()).map(value).collect::<Result<Vec<_>, _>>().map_err(statement_error)?;
     Ok(Row::new(values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_keeps_nobody_from_writing_once_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Sqlite::file(&folder.path().join("full.db")).await.unwrap();
+        let mut session = database.begin().await.unwrap();
+        session.execute("CREATE TABLE t (a TEXT)".into(), Vec::new()).await.unwrap();
+        session.commit().await.unwrap();
+        for insert in ["INSERT OR ROLLBACK INTO t VALUES (?)", "INSERT INTO t VALUES (?)"] {
+            let mut session = database.begin().await.unwrap();
+            session.query("PRAGMA max_page_count = 10".into(), Vec::new()).await.unwrap();
+            let much = || vec![Value::from("x".repeat(1 << 20).as_str())];
+            let failed = session.execute(insert.into(), much()).await.unwrap_err();
+            assert!(failed.message().contains("full"), "{failed}");
+            drop(session);
+            let mut session = database.begin().await.unwrap();
+            session.query("PRAGMA max_page_count = 1000000".into(), Vec::new()).await.unwrap();
+            session.execute(insert.into(), much()).await.unwrap();
+            session.commit().await.unwrap();
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Upstreams without a proxy: connections of our own over hyper's HTTP/1.1. A connection is driven by the call that uses
+//! Upstreams without a proxy: connections of our own, HTTP/1.1. A connection is driven by the call that uses
 //! it, in the caller's own task: what arrives needs no other task to hand it over, and a call that is dropped takes its
 //! connection along.
 

@@ -33,9 +33,9 @@ impl SqlStore {
         checkpoint: Option<Checkpoint>,
     ) -> Result<()> {
         let dialect = self.database.dialect();
-        // Behind a full batch the next one waits already.
-        self.database.in_haste(records.len() >= BATCH);
         let mut session = self.database.begin().await?;
+        // Behind a full batch there is mostly another.
+        self.database.in_haste(records.len() >= BATCH);
         let fresh: Vec<&RecordRow> = if insert_records(dialect, &mut *session, records).await? {
             records.iter().map(|entry| &**entry).collect()
         } else {
@@ -53,7 +53,9 @@ impl SqlStore {
         if let Some(checkpoint) = checkpoint {
             set_position(&mut *session, checkpoint).await?;
         }
-        session.commit().await
+        session.commit().await?;
+        self.database.in_haste(false);
+        Ok(())
     }
 
     pub(super) async fn stored_position(&self, journal: JournalId) -> Result<u64> {

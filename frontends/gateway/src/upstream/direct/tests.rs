@@ -173,6 +173,29 @@ async fn a_long_question_arrives_whole_on_a_connection_that_serves_again() {
 }
 
 #[tokio::test]
+async fn a_question_goes_on_while_its_answer_has_begun() {
+    let (scene, mut at) = Scene::with_idle(WHOLE).await;
+    let body = Bytes::from(vec![b' '; 16 << 20]);
+    let (sent, ()) = tokio::join!(async { read(scene.ask(body.clone(), Vec::new()).await?).await }, async {
+        at.read_exact(&mut [0; 1000]).await.unwrap();
+        at.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n").await.unwrap();
+        // Says more only to who has asked all of it.
+        let mut left = body.len() - 1_000;
+        let mut some = vec![0; 1 << 20];
+        while left > 0 {
+            let n = timeout(SOON, at.read(&mut some)).await.unwrap().unwrap();
+            left = left.saturating_sub(n);
+        }
+        at.write_all(b"{}").await.unwrap();
+        while let Ok(n) = timeout(Duration::from_millis(20), at.read(&mut some)).await {
+            assert!(n.unwrap() > 0, "closed");
+        }
+    });
+    assert_eq!(sent.unwrap(), b"{}");
+    scene.call(&mut at, WHOLE).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_answer_to_half_a_question_is_given_and_nothing_follows_it() {
     for goes in [false, true] {
         let (scene, mut at) = Scene::with_idle(WHOLE).await;

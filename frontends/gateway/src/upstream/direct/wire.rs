@@ -35,13 +35,15 @@ pub(super) struct Outgoing {
 pub(super) enum Unanswered {
     /// Nothing of it was written.
     Unsent(io::Error),
-    /// The upstream may have seen it.
+    /// The upstream may have seen some of it.
     Broken(String),
 }
 
 /// A connection that carries one call at a time. Dropping it closes it.
 pub(super) struct Wire {
     stream: TokioIo<Stream>,
+    /// What is still to be written of the request under way.
+    write: Option<Write>,
     /// What has been read and not been taken yet.
     read: BytesMut,
     /// How much is read at once.
@@ -52,10 +54,19 @@ pub(super) struct Wire {
     reusable: bool,
 }
 
+/// A request on its way out.
+struct Write {
+    head: Bytes,
+    body: Bytes,
+    /// Some of it has been written.
+    begun: bool,
+}
+
 impl Wire {
     pub(super) fn new(stream: Stream) -> Box<Self> {
         Box::new(Self {
             stream: TokioIo::new(stream),
+            write: None,
             read: BytesMut::new(),
             room: ROOM,
             body: Body::Over,
@@ -63,22 +74,24 @@ impl Wire {
         })
     }
 
-    /// Sends a request and waits for the answer's head.
+    /// Sends a request and waits for the answer's head. What an upstream hasn't taken by then is written while the body is
+    /// read.
     pub(super) async fn exchange(
         mut self: Box<Self>,
         request: &Outgoing,
     ) -> Result<(Head, Box<Self>), Unanswered> {
-        let mut left = (request.head.clone(), request.body.clone());
+        self.write = Some(Write { head: request.head.clone(), body: request.body.clone(), begun: false });
         let mut failed = None;
         let head = std::future::poll_fn(|cx| {
-            if failed.is_none()
-                && let Poll::Ready(Err(error)) = self.poll_write(cx, &mut left)
-            {
-                if left.0.len() == request.head.len() {
+            if let Err(error) = self.go_on_writing(cx) {
+                // Over TLS some of it may have gone out, whatever is said to have been taken.
+                let is_plain = matches!(self.stream.inner(), MaybeHttpsStream::Http(_));
+                if is_plain && self.write.as_ref().is_some_and(|write| !write.begun) {
                     return Poll::Ready(Err(Unanswered::Unsent(error)));
                 }
                 // An upstream that closes half-way may have said why.
                 failed = Some(error);
+                self.write = None;
             }
             match ready!(self.poll_head(cx)) {
                 Ok(head) => Poll::Ready(Ok(head)),
@@ -89,31 +102,21 @@ impl Wire {
             }
         })
         .await?;
-        // An answer to what it hasn't seen all of: the rest would be read as the next request.
-        self.reusable &= left.0.is_empty() && left.1.is_empty();
+        self.reusable &= failed.is_none();
         Ok((head, self))
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, left: &mut (Bytes, Bytes)) -> Poll<io::Result<()>> {
-        let mut stream = Pin::new(&mut self.stream);
-        // BOUND: each turn writes some of it.
-        while !(left.0.is_empty() && left.1.is_empty()) {
-            let written = match (left.0.is_empty(), left.1.is_empty()) {
-                (false, false) => {
-                    let both = [IoSlice::new(&left.0), IoSlice::new(&left.1)];
-                    ready!(stream.as_mut().poll_write_vectored(cx, &both))?
-                }
-                (false, true) => ready!(stream.as_mut().poll_write(cx, &left.0))?,
-                (true, _) => ready!(stream.as_mut().poll_write(cx, &left.1))?,
-            };
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+    /// Writes what can be written now, and forgets the request when all of it is out.
+    fn go_on_writing(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(write) = &mut self.write else { return Ok(()) };
+        match write.poll(Pin::new(&mut self.stream), cx) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) => {
+                self.write = None;
+                Ok(())
             }
-            let of_head = written.min(left.0.len());
-            left.0.advance(of_head);
-            left.1.advance(written - of_head);
+            Poll::Ready(Err(error)) => Err(error),
         }
-        stream.poll_flush(cx)
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, String>> {
@@ -137,6 +140,11 @@ impl Wire {
 
     /// The next piece of the answer's body; `None` at its end.
     pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
+        if self.go_on_writing(cx).is_err() {
+            // The answer may be whole all the same.
+            self.write = None;
+            self.reusable = false;
+        }
         // BOUND: each turn reads some of it, or is the last.
         let why = loop {
             match self.body.take(&mut self.read) {
@@ -180,10 +188,35 @@ impl Wire {
     /// The connection after an answer, if it can carry another call.
     pub(super) fn rested(mut self: Box<Self>) -> Option<Box<Self>> {
         // What came behind the answer belongs to nothing that was asked.
-        let can = self.reusable && self.body == Body::Over && self.read.is_empty() && self.is_quiet();
+        let is_over = self.write.is_none() && self.body == Body::Over && self.read.is_empty();
+        let can = self.reusable && is_over && self.is_quiet();
         // Idle connections need no memory to read into.
         self.read = BytesMut::new();
         self.room = ROOM;
         can.then_some(self)
+    }
+}
+
+impl Write {
+    fn poll(&mut self, mut stream: Pin<&mut TokioIo<Stream>>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // BOUND: each turn writes some of it.
+        while !(self.head.is_empty() && self.body.is_empty()) {
+            let written = match (self.head.is_empty(), self.body.is_empty()) {
+                (false, false) => {
+                    let both = [IoSlice::new(&self.head), IoSlice::new(&self.body)];
+                    ready!(stream.as_mut().poll_write_vectored(cx, &both))?
+                }
+                (false, true) => ready!(stream.as_mut().poll_write(cx, &self.head))?,
+                (true, _) => ready!(stream.as_mut().poll_write(cx, &self.body))?,
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.begun = true;
+            let of_head = written.min(self.head.len());
+            self.head.advance(of_head);
+            self.body.advance(written - of_head);
+        }
+        stream.poll_flush(cx)
     }
 }
