@@ -21,6 +21,7 @@ mod explain;
 mod line;
 mod named;
 mod plan;
+mod rank;
 mod settle;
 
 use std::collections::{HashMap, VecDeque};
