@@ -14,8 +14,9 @@ const PROBE_MS: i64 = 60_000;
 const BROKEN_RECHECK_MS: i64 = 600_000;
 /// Each bench in a row is twice as long as the one before, up to 2⁵ times.
 const MAX_BENCH_DOUBLINGS: u32 = 5;
-/// The weight of one new latency in the average: 1/8, as in TCP's smoothed round trip time (RFC 6298 §2).
-const LATENCY_WEIGHT: u64 = 8;
+/// After so long, in milliseconds, a latency counts half. Linkerd's default is 10 s for calls that take milliseconds; answers of
+/// models take seconds.
+const LATENCY_DECAY_MS: u64 = 30_000;
 
 /// One channel's health. Survives configuration reloads.
 #[derive(Debug, Default)]
@@ -34,7 +35,53 @@ struct State {
     /// A probe is under way after a bench: others wait for how it ends.
     probe_started: Option<Timestamp>,
     in_flight: u32,
-    latency_us: u64,
+    /// Of streams, until the first content.
+    first_content: Latency,
+    /// Of other calls, until the whole answer.
+    whole: Latency,
+}
+
+/// A peak-sensitive moving average (peak-EWMA, as in Finagle and Linkerd): a higher latency counts at once and whole, a lower
+/// one the more, the longer ago the last was; and what is long ago counts less, so that a channel that was slow once is
+/// tried again. Integers only, so that a replay on any machine gives the same order: time weighs by `d / (d + t)` in the
+/// place of an exponential.
+#[derive(Clone, Copy, Debug, Default)]
+struct Latency {
+    /// 0 before the first answer.
+    us: u64,
+    at: Timestamp,
+}
+
+impl Latency {
+    fn add(&mut self, us: u64, now: Timestamp) {
+        let since = self.age_ms(now).max(1);
+        let mean = (u128::from(self.us) * u128::from(LATENCY_DECAY_MS) + u128::from(us) * u128::from(since))
+            / u128::from(LATENCY_DECAY_MS + since);
+        self.us = if self.us <= us { us } else { u64::try_from(mean).unwrap_or(us) }.max(1);
+        self.at = now;
+    }
+
+    fn read(&self, now: Timestamp) -> u64 {
+        let decayed = u128::from(self.us) * u128::from(LATENCY_DECAY_MS)
+            / u128::from(LATENCY_DECAY_MS + self.age_ms(now));
+        // Known stays known.
+        u64::try_from(decayed).unwrap_or(u64::MAX).max(self.us.min(1))
+    }
+
+    /// A clock that goes back ages nothing.
+    fn age_ms(&self, now: Timestamp) -> u64 {
+        // BOUND: a year; the sums above stay far from their types' ends.
+        u64::try_from(now.since_ms(self.at)).unwrap_or(0).min(31_536_000_000)
+    }
+}
+
+/// How long a call took, for the average that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Took {
+    /// A stream, in microseconds until its first content.
+    FirstContent(u64),
+    /// Another call, in microseconds until the whole answer.
+    Whole(u64),
 }
 
 impl State {
@@ -53,13 +100,13 @@ impl State {
         (self.benched_until, self.broken, self.benches) = (None, false, 0);
     }
 
-    fn view(&self, now: Timestamp) -> HealthView {
+    fn view(&self, now: Timestamp, stream: bool) -> HealthView {
         HealthView {
             failures: if self.is_recent(now) { self.failures } else { 0 },
             benched_until: self.benched_until.filter(|until| now < *until),
             broken: self.broken,
             in_flight: self.in_flight,
-            latency_us: self.latency_us,
+            latency_us: if stream { self.first_content } else { self.whole }.read(now),
         }
     }
 
@@ -87,7 +134,8 @@ pub struct HealthView {
     pub broken: bool,
     /// Calls under way.
     pub in_flight: u32,
-    /// Smoothed time to the first content, in microseconds; 0 before the first answer.
+    /// Smoothed latency, in microseconds; 0 before the first answer. For a decision: of streams to the first content, of
+    /// others to the whole answer, as the call is. For people: to the first content, else to the whole answer.
     pub latency_us: u64,
 }
 
@@ -114,11 +162,12 @@ pub struct Tolerance {
 impl ChannelHealth {
     /// How it is doing.
     pub fn view(&self, now: Timestamp) -> HealthView {
-        self.state.lock().view(now)
+        let s = self.state.lock();
+        s.view(now, s.first_content.us > 0)
     }
 
-    /// Whether it may be asked, and if not, why and until when.
-    pub fn available(&self, now: Timestamp) -> Result<HealthView, (Exclusion, Timestamp)> {
+    /// Whether it may be asked, and if not, why and until when. `stream` says which latency is told.
+    pub fn available(&self, now: Timestamp, stream: bool) -> Result<HealthView, (Exclusion, Timestamp)> {
         let s = self.state.lock();
         if let Some(until) = s.benched_until {
             let why = if s.broken { Exclusion::Broken } else { Exclusion::Cooldown };
@@ -130,7 +179,7 @@ impl ChannelHealth {
                 return Err((why, probe_ends));
             }
         }
-        Ok(s.view(now))
+        Ok(s.view(now, stream))
     }
 
     /// An attempt begins. Whether it is the probe that finds out if a benched channel is well again: to be handed back
@@ -145,12 +194,12 @@ impl ChannelHealth {
         is_probe
     }
 
-    /// An attempt ended. `latency_us` is the time to its first content, if any came; `is_probe` is what
+    /// An attempt ended. `took` is how long, if that says something of the channel; `is_probe` is what
     /// [`ChannelHealth::begin`] said.
     pub fn end(
         &self,
         class: OutcomeClass,
-        latency_us: Option<u64>,
+        took: Option<Took>,
         retry_after_ms: Option<u64>,
         is_probe: bool,
         tolerance: Tolerance,
@@ -158,12 +207,10 @@ impl ChannelHealth {
     ) -> Verdict {
         let mut s = self.state.lock();
         s.leave(is_probe);
-        if let Some(us) = latency_us {
-            s.latency_us = if s.latency_us == 0 {
-                us
-            } else {
-                s.latency_us - s.latency_us / LATENCY_WEIGHT + us / LATENCY_WEIGHT
-            };
+        match took {
+            Some(Took::FirstContent(us)) => s.first_content.add(us, now),
+            Some(Took::Whole(us)) => s.whole.add(us, now),
+            None => {}
         }
         if !class.is_channel_fault() {
             // Whatever else it answered, it answered: a refused request is no sign of ill health. A call that was begun
@@ -227,8 +274,12 @@ impl ChannelHealth {
     /// Somebody mended it: all is forgiven.
     pub fn mend(&self) {
         let mut s = self.state.lock();
-        let (in_flight, latency_us) = (s.in_flight, s.latency_us);
-        *s = State { in_flight, latency_us, ..State::default() };
+        *s = State {
+            in_flight: s.in_flight,
+            first_content: s.first_content,
+            whole: s.whole,
+            ..State::default()
+        };
     }
 }
 
@@ -254,16 +305,16 @@ mod tests {
             assert_eq!(fail(&h, T0), Verdict::Counted);
         }
         assert_eq!(fail(&h, T0), Verdict::Benched(T0.plus_ms(30_000)));
-        assert_eq!(h.available(T0.plus_ms(29_999)).unwrap_err().0, Exclusion::Cooldown);
+        assert_eq!(h.available(T0.plus_ms(29_999), true).unwrap_err().0, Exclusion::Cooldown);
         let later = T0.plus_ms(30_000);
-        assert!(h.available(later).is_ok());
+        assert!(h.available(later, true).is_ok());
         let probe = h.begin(later);
-        assert!(h.available(later).is_err(), "one probe at a time");
+        assert!(h.available(later, true).is_err(), "one probe at a time");
         assert_eq!(end(&h, OutcomeClass::Timeout, probe, later), Verdict::Benched(later.plus_ms(60_000)));
         let well = later.plus_ms(60_000);
         let probe = h.begin(well);
-        h.end(OutcomeClass::Ok, Some(80), None, probe, TOLERANCE, well);
-        assert!(h.available(well).is_ok());
+        h.end(OutcomeClass::Ok, Some(Took::Whole(80)), None, probe, TOLERANCE, well);
+        assert!(h.available(well, true).is_ok());
         assert_eq!(h.view(well).latency_us, 80);
     }
 
@@ -281,10 +332,10 @@ mod tests {
         let (one, two) = (h.begin(T0), h.begin(T0));
         assert_eq!(end(&h, OutcomeClass::Auth, one, T0), Verdict::Broken);
         assert_eq!(end(&h, OutcomeClass::Auth, two, T0), Verdict::Counted, "said once");
-        assert_eq!(h.available(T0.plus_ms(599_999)).unwrap_err().0, Exclusion::Broken);
-        assert!(h.available(T0.plus_ms(600_000)).is_ok());
+        assert_eq!(h.available(T0.plus_ms(599_999), true).unwrap_err().0, Exclusion::Broken);
+        assert!(h.available(T0.plus_ms(600_000), true).is_ok());
         h.mend();
-        assert!(h.available(T0).is_ok());
+        assert!(h.available(T0, true).is_ok());
     }
 
     #[test]
@@ -310,7 +361,7 @@ mod tests {
             fail(&h, T0);
         }
         end(&h, OutcomeClass::Ok, old, T0.plus_ms(10));
-        assert!(h.available(T0.plus_ms(10)).is_err(), "it was sent before the bench");
+        assert!(h.available(T0.plus_ms(10), true).is_err(), "it was sent before the bench");
         let late = h.begin(T0.plus_ms(20));
         assert!(!late, "the bench isn't over");
 
@@ -320,9 +371,9 @@ mod tests {
         let second = h.begin(over);
         assert!(!second, "two that were admitted together: one probes");
         assert_eq!(end(&h, OutcomeClass::ServerError, late, over), Verdict::Counted);
-        assert!(h.available(over).is_err(), "the probe is still under way");
+        assert!(h.available(over, true).is_err(), "the probe is still under way");
         end(&h, OutcomeClass::BadRequest, probe, over);
-        assert!(h.available(over).is_ok(), "it answered");
+        assert!(h.available(over, true).is_ok(), "it answered");
         end(&h, OutcomeClass::ServerError, second, over);
         assert_eq!(h.view(over).in_flight, 0);
     }
@@ -331,9 +382,9 @@ mod tests {
     fn a_probe_that_begins_to_answer_lets_the_others_in() {
         let (h, over) = benched();
         assert!(h.begin(over));
-        assert!(h.available(over).is_err());
+        assert!(h.available(over, true).is_err());
         h.answers();
-        assert!(h.available(over).is_ok());
+        assert!(h.available(over, true).is_ok());
         assert!(!h.begin(over), "nothing is left to find out");
         let later = over.plus_ms(1_000);
         assert_eq!(end(&h, OutcomeClass::Broken, false, later), Verdict::Counted, "the first failure since");
@@ -371,15 +422,18 @@ mod tests {
             let (h, over) = benched();
             let probe = h.begin(over);
             end(&h, class, probe, over);
-            assert!(h.available(over).is_ok(), "{class:?}");
+            assert!(h.available(over, true).is_ok(), "{class:?}");
             assert!(h.begin(over), "{class:?}: still to be found out");
         }
         let (h, over) = benched();
         let probe = h.begin(over);
         h.cancel(probe);
         assert!(h.begin(over));
-        assert!(h.available(over.plus_ms(59_999)).is_err());
-        assert!(h.available(over.plus_ms(60_000)).is_ok(), "a probe that is lost blocks nobody for good");
+        assert!(h.available(over.plus_ms(59_999), true).is_err());
+        assert!(
+            h.available(over.plus_ms(60_000), true).is_ok(),
+            "a probe that is lost blocks nobody for good"
+        );
     }
 
     #[test]

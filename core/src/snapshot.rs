@@ -119,10 +119,35 @@ pub enum Strategy {
     Weighted,
     /// The fewest calls under way.
     LeastBusy,
-    /// The lowest recent latency of two picked at random.
+    /// The lowest recent latency, times the calls under way, of two picked at random: the time to the first content for
+    /// streams, the whole time for other calls.
     LowestLatency,
-    /// The lowest price.
+    /// The lowest price of the call, as far as it is known before.
     LowestCost,
+    /// The least used share of a channel's own limits per minute or hour and on concurrency. Equal shares, and channels
+    /// without such limits among themselves, go by weight.
+    Usage,
+    /// The same channel for the same conversation, so that its prompt cache is hit; conversations are spread by weight. A
+    /// channel that is out moves its own conversations only.
+    Affinity,
+}
+
+impl Strategy {
+    /// The strategy as a word, such as `least_busy`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Strategy::Weighted => "weighted",
+            Strategy::LeastBusy => "least_busy",
+            Strategy::LowestLatency => "lowest_latency",
+            Strategy::LowestCost => "lowest_cost",
+            Strategy::Usage => "usage",
+            Strategy::Affinity => "affinity",
+        }
+    }
+
+    pub(crate) fn is_weighted(&self) -> bool {
+        *self == Strategy::Weighted
+    }
 }
 
 /// Routing settings.

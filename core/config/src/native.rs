@@ -31,11 +31,13 @@ pub(crate) const DEFAULT_ORGANIZATION: &str = "default";
 pub(crate) const STATUSES_ARE_OURS: &str =
     "this version answers with its own statuses and texts yet: an exceeded budget is a 429";
 
-const STRATEGIES: [(&str, Strategy); 4] = [
+const STRATEGIES: [(&str, Strategy); 6] = [
     ("weighted", Strategy::Weighted),
     ("least_busy", Strategy::LeastBusy),
     ("lowest_latency", Strategy::LowestLatency),
     ("lowest_cost", Strategy::LowestCost),
+    ("usage", Strategy::Usage),
+    ("affinity", Strategy::Affinity),
 ];
 
 /// Lowers a file.

@@ -76,7 +76,7 @@ pub(super) fn consider(
             }
         }
     }
-    rank::rank(runtime, admission, strategy, &mut considered.ranked);
+    rank::rank(runtime, admission, strategy, &mut considered.ranked, now);
     considered
 }
 
@@ -118,7 +118,7 @@ fn filter(
         .get(candidate.channel as usize)
         .ok_or((Exclusion::Disabled, 0))?
         .health
-        .available(now)
+        .available(now, call.stream)
         .map_err(|(why, until)| (why, until.as_ms()))?;
     Ok(Ranked {
         candidate,
@@ -175,7 +175,7 @@ pub(super) fn views<'a>(runtime: &'a Runtime, ranked: &[Ranked]) -> SmallVec<[Ca
         .collect()
 }
 
-/// A digest of what ranking saw of the candidates' health.
+/// A digest of what ranking saw of the candidates: their health, and what they were ranked by.
 pub(super) fn health_digest(ranked: &[Ranked]) -> u64 {
     ranked.iter().fold(0xcbf2_9ce4_8422_2325, |digest, r| {
         [
@@ -183,6 +183,7 @@ pub(super) fn health_digest(ranked: &[Ranked]) -> u64 {
             r.health.latency_us,
             u64::from(r.health.in_flight),
             u64::from(r.health.failures),
+            r.score,
         ]
         .into_iter()
         .fold(digest, |d, n| (d ^ n).wrapping_mul(0x0100_0000_01b3))

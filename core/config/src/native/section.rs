@@ -118,7 +118,7 @@ pub(crate) static NAMED_SCOPES: Section = Section {
         key(
             "max_counted",
             Kind::Count,
-            "Unnamed ones with a counter of their own, at most. Those beyond share one, until its windows have ended. Default 10000.",
+            "Unnamed ones with a counter of their own in each organization, at most. Those beyond share one, until its windows have ended. Default 10000.",
         ),
     ],
 };
@@ -422,7 +422,8 @@ pub(crate) static FALLBACKS: Section = Section {
     ],
 };
 
-const STRATEGIES: Kind = Kind::Word(&["weighted", "least_busy", "lowest_latency", "lowest_cost"]);
+const STRATEGIES: Kind =
+    Kind::Word(&["weighted", "least_busy", "lowest_latency", "lowest_cost", "usage", "affinity"]);
 
 pub(crate) static MODEL_GROUP: Section = Section {
     name: "model_group",
