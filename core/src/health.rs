@@ -14,9 +14,9 @@ const PROBE_MS: i64 = 60_000;
 const BROKEN_RECHECK_MS: i64 = 600_000;
 /// Each bench in a row is twice as long as the one before, up to 2⁵ times.
 const MAX_BENCH_DOUBLINGS: u32 = 5;
-/// After so long, in milliseconds, a latency counts half. Linkerd's default is 10 s for calls that take milliseconds; answers of
-/// models take seconds.
-const LATENCY_DECAY_MS: u64 = 30_000;
+/// After so long, in milliseconds, a latency counts half. Linkerd's default is about 7 s for calls that take milliseconds;
+/// answers of models take seconds.
+const LATENCY_HALF_MS: u64 = 30_000;
 
 /// One channel's health. Survives configuration reloads.
 #[derive(Debug, Default)]
@@ -43,8 +43,7 @@ struct State {
 
 /// A peak-sensitive moving average (peak-EWMA, as in Finagle and Linkerd): a higher latency counts at once and whole, a lower
 /// one the more, the longer ago the last was; and what is long ago counts less, so that a channel that was slow once is
-/// tried again. Integers only, so that a replay on any machine gives the same order: time weighs by `d / (d + t)` in the
-/// place of an exponential.
+/// tried again. Integers only, so that a replay on any machine gives the same order.
 #[derive(Clone, Copy, Debug, Default)]
 struct Latency {
     /// 0 before the first answer.
@@ -54,25 +53,30 @@ struct Latency {
 
 impl Latency {
     fn add(&mut self, us: u64, now: Timestamp) {
-        let since = self.age_ms(now).max(1);
-        let mean = (u128::from(self.us) * u128::from(LATENCY_DECAY_MS) + u128::from(us) * u128::from(since))
-            / u128::from(LATENCY_DECAY_MS + since);
-        self.us = if self.us <= us { us } else { u64::try_from(mean).unwrap_or(us) }.max(1);
+        // Two at the same time count like two in a row.
+        let age_ms = self.age_ms(now).max(1);
+        let mean = faded(self.us, age_ms).saturating_add(us - faded(us, age_ms));
+        self.us = if self.us <= us { us } else { mean }.max(1);
         self.at = now;
     }
 
     fn read(&self, now: Timestamp) -> u64 {
-        let decayed = u128::from(self.us) * u128::from(LATENCY_DECAY_MS)
-            / u128::from(LATENCY_DECAY_MS + self.age_ms(now));
         // Known stays known.
-        u64::try_from(decayed).unwrap_or(u64::MAX).max(self.us.min(1))
+        faded(self.us, self.age_ms(now)).max(self.us.min(1))
     }
 
     /// A clock that goes back ages nothing.
     fn age_ms(&self, now: Timestamp) -> u64 {
-        // BOUND: a year; the sums above stay far from their types' ends.
-        u64::try_from(now.since_ms(self.at)).unwrap_or(0).min(31_536_000_000)
+        u64::try_from(now.since_ms(self.at)).unwrap_or(0)
     }
+}
+
+/// What is left of `us` after so long: half after each [`LATENCY_HALF_MS`], and on a straight line in between.
+fn faded(us: u64, age_ms: u64) -> u64 {
+    let halved = us.checked_shr(u32::try_from(age_ms / LATENCY_HALF_MS).unwrap_or(u32::MAX)).unwrap_or(0);
+    let part = u128::from(halved) * u128::from(age_ms % LATENCY_HALF_MS) / u128::from(2 * LATENCY_HALF_MS);
+    // INVARIANT: at most half of it.
+    halved - u64::try_from(part).unwrap_or(0)
 }
 
 /// How long a call took, for the average that it belongs to.
@@ -345,6 +349,27 @@ mod tests {
         let verdict = h.end(OutcomeClass::RateLimited, None, Some(5_000), probe, TOLERANCE, T0);
         assert_eq!(verdict, Verdict::Benched(T0.plus_ms(5_000)));
     }
+
+    #[test]
+    fn a_high_latency_counts_at_once_and_fades() {
+        let h = ChannelHealth::default();
+        let took = |us, now| {
+            let probe = h.begin(now);
+            h.end(OutcomeClass::Ok, Some(Took::Whole(us)), None, probe, TOLERANCE, now);
+        };
+        took(1_000, T0);
+        took(8_000, T0);
+        assert_eq!(h.view(T0).latency_us, 8_000);
+        assert_eq!(h.available(T0, true).unwrap().latency_us, 0, "nothing is known of streams");
+        let half = T0.plus_ms(30_000);
+        assert_eq!(h.view(half).latency_us, 4_000);
+        assert_eq!(h.view(T0.plus_ms(45_000)).latency_us, 3_000);
+        took(2_000, half);
+        assert_eq!(h.view(half).latency_us, 5_000, "half of the old, half of the new");
+        assert_eq!(h.view(half.plus_ms(-60_000)).latency_us, 5_000);
+        assert_eq!(h.view(T0.plus_ms(i64::MAX / 2)).latency_us, 1, "known stays known");
+    }
+
     fn benched() -> (ChannelHealth, Timestamp) {
         let h = ChannelHealth::default();
         for _ in 0..4 {
