@@ -28,6 +28,7 @@ pub struct ChannelHealth {
 struct State {
     window_start: Timestamp,
     failures: u32,
+    share: Share,
     benched_until: Option<Timestamp>,
     broken: bool,
     /// Benches in a row without a success between them.
@@ -39,6 +40,29 @@ struct State {
     first_content: Latency,
     /// Of other calls, until the whole answer.
     whole: Latency,
+}
+
+/// How many attempts of a minute failed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    start: Timestamp,
+    calls: u32,
+    failures: u32,
+}
+
+impl Share {
+    fn count(&mut self, failed: bool, now: Timestamp) {
+        if now.since_ms(self.start).saturating_abs() >= FAILURE_WINDOW_MS {
+            *self = Share { start: now, ..Share::default() };
+        }
+        self.calls = self.calls.saturating_add(1);
+        self.failures = self.failures.saturating_add(u32::from(failed));
+    }
+
+    fn is_too_large(&self, tolerance: Tolerance) -> bool {
+        let more_than = |percent| u64::from(self.failures) * 100 > u64::from(self.calls) * u64::from(percent);
+        self.calls >= tolerance.failure_min_calls && tolerance.failure_percent.is_some_and(more_than)
+    }
 }
 
 /// A peak-sensitive moving average (peak-EWMA, as in Finagle and Linkerd): a higher latency counts at once and whole, a lower
@@ -99,7 +123,7 @@ impl State {
     fn recover(&mut self) {
         if self.benched_until.is_some() {
             // Else one more failure within the minute would bench again what has just come back.
-            self.failures = 0;
+            (self.failures, self.share) = (0, Share::default());
         }
         (self.benched_until, self.broken, self.benches) = (None, false, 0);
     }
@@ -159,6 +183,10 @@ pub enum Verdict {
 pub struct Tolerance {
     /// More failures than this within a minute bench it.
     pub allowed_fails: u32,
+    /// A larger share of failures within a minute, in percent, benches it, too. `None`: no share does.
+    pub failure_percent: Option<u32>,
+    /// If there were so many attempts in that minute.
+    pub failure_min_calls: u32,
     /// For so long, in milliseconds; doubles with each bench in a row.
     pub cooldown_ms: u64,
 }
@@ -225,6 +253,7 @@ impl ChannelHealth {
             );
             if answered && (is_probe || s.benched_until.is_none()) {
                 s.recover();
+                s.share.count(false, now);
             }
             return Verdict::Counted;
         }
@@ -240,14 +269,16 @@ impl ChannelHealth {
             // It was sent before the bench: what it says is known already. The probe decides.
             return Verdict::Counted;
         }
-        if s.failures <= tolerance.allowed_fails && !is_probe && retry_after_ms.is_none() {
+        s.share.count(true, now);
+        let too_many = s.failures > tolerance.allowed_fails || s.share.is_too_large(tolerance);
+        if !too_many && !is_probe && retry_after_ms.is_none() {
             return Verdict::Counted;
         }
         let doubled = tolerance.cooldown_ms.saturating_mul(1 << s.benches.min(MAX_BENCH_DOUBLINGS));
         // An upstream that names a time knows better than we do, but can't take a channel away for good.
         let named = retry_after_ms.map(|ms| ms.min(BROKEN_RECHECK_MS.unsigned_abs()));
         // A bench that an upstream named was no fault: its probe may fail like any other call.
-        let crossed = s.failures > tolerance.allowed_fails || is_probe && (s.benches > 0 || s.broken);
+        let crossed = too_many || is_probe && (s.benches > 0 || s.broken);
         let bench_ms = if crossed { named.unwrap_or(0).max(doubled) } else { named.unwrap_or(0) };
         if bench_ms == 0 || tolerance.cooldown_ms == 0 {
             // A cooldown of zero is none at all, whatever the upstream names.
@@ -292,7 +323,8 @@ mod tests {
     use super::*;
 
     const T0: Timestamp = Timestamp::from_ms(1_000_000);
-    const TOLERANCE: Tolerance = Tolerance { allowed_fails: 3, cooldown_ms: 30_000 };
+    const TOLERANCE: Tolerance =
+        Tolerance { allowed_fails: 3, failure_percent: None, failure_min_calls: 10, cooldown_ms: 30_000 };
 
     fn end(h: &ChannelHealth, class: OutcomeClass, probe: bool, now: Timestamp) -> Verdict {
         h.end(class, None, None, probe, TOLERANCE, now)
@@ -464,7 +496,7 @@ mod tests {
     #[test]
     fn a_cooldown_of_zero_is_none() {
         let h = ChannelHealth::default();
-        let never = Tolerance { allowed_fails: 0, cooldown_ms: 0 };
+        let never = Tolerance { allowed_fails: 0, cooldown_ms: 0, ..TOLERANCE };
         for retry_after in [None, Some(5_000)] {
             let probe = h.begin(T0);
             let verdict = h.end(OutcomeClass::RateLimited, None, retry_after, probe, never, T0);

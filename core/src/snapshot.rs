@@ -168,6 +168,11 @@ pub struct Routing {
     pub backoff_max_ms: u64,
     /// Failures within one minute that bench a channel; more than this many. Default 3.
     pub allowed_fails: u32,
+    /// A larger share of failures within one minute, in percent, benches a channel, too, if there were at least
+    /// `failure_min_calls`. Default none.
+    pub allowed_failure_percent: Option<u32>,
+    /// Attempts within the minute before their share of failures counts. Default 10.
+    pub failure_min_calls: u32,
     /// How long a channel is benched. Default 30,000 ms.
     pub cooldown_ms: u64,
     /// Time limits of an attempt. Defaults: connect 10 s, first byte 300 s, between bytes 120 s, total 600 s.
@@ -186,6 +191,8 @@ impl Default for Routing {
             backoff_ms: 200,
             backoff_max_ms: 8_000,
             allowed_fails: 3,
+            allowed_failure_percent: None,
+            failure_min_calls: 10,
             cooldown_ms: 30_000,
             timeouts: Timeouts {
                 connect_ms: Some(10_000),
