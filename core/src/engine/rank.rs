@@ -9,6 +9,7 @@ use super::candidate::{NOT_PREFERRED, Ranked};
 use crate::channel::ChannelModel;
 use crate::decision::Reason;
 use crate::hash;
+use crate::health::HealthView;
 use crate::ids::KeyId;
 use crate::snapshot::Strategy;
 use crate::time::Timestamp;
@@ -65,9 +66,7 @@ fn score(
         r.score = match strategy {
             Strategy::Weighted => u64::from(r.weight),
             Strategy::LeastBusy => u64::from(r.health.in_flight),
-            Strategy::LowestLatency => {
-                r.health.latency_us.saturating_mul(u64::from(r.health.in_flight).saturating_add(1))
-            }
+            Strategy::LowestLatency => latency(&r.health),
             Strategy::LowestCost => cost(admission, model),
             Strategy::Usage => ledger.as_mut().map_or(0, |ledger| {
                 let asked_as = &admission.call.model;
@@ -76,6 +75,17 @@ fn score(
             }),
             Strategy::Affinity => distance(hash::join(conversation, channel.place), r.weight),
         };
+    }
+}
+
+/// Recent latency times the calls under way and this one. One call finds out how fast an unknown channel is, while the others
+/// keep to those that are known (Finagle's penalty): else everybody would wait for whoever never answers.
+fn latency(health: &HealthView) -> u64 {
+    const UNKNOWN: u64 = u64::MAX / 2;
+    let in_flight = u64::from(health.in_flight);
+    match health.latency_us {
+        0 if in_flight > 0 => UNKNOWN + in_flight,
+        us => us.saturating_mul(in_flight + 1).min(UNKNOWN),
     }
 }
 
