@@ -87,6 +87,10 @@ pub struct Call {
     /// The end customer that the caller named.
     #[serde(default)]
     pub customer: Option<String>,
+    /// A [stable hash](crate::hash::stable) of the conversation that it belongs to, where the call tells: of the cache key
+    /// that the caller gives, or of the conversation's beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<u64>,
     /// Tags that the caller set.
     #[serde(default)]
     pub tags: SmallVec<[String; 2]>,
@@ -131,6 +135,7 @@ impl Call {
             min_output: 0,
             needs: Needs::default(),
             customer: None,
+            conversation: None,
             tags: SmallVec::new(),
             client_ip: None,
         }

@@ -11,6 +11,7 @@ use crate::ids::{ChannelId, ModelName};
 use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind, Window};
 use crate::money::format_usd;
+use crate::snapshot::Strategy;
 use crate::tenant::Caller;
 use crate::time::Timestamp;
 
@@ -317,7 +318,12 @@ pub enum Reason {
         /// Its place among the caller's group's preferences, where it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         preference: Option<u32>,
-        /// What it was ranked by: its weight, calls under way, microseconds, or pico-USD, as the strategy has it.
+        /// By which strategy. Left out: weighted.
+        #[serde(default, skip_serializing_if = "Strategy::is_weighted")]
+        by: Strategy,
+        /// What it was ranked by, as the strategy has it: its weight; calls under way; microseconds times the calls under way
+        /// and this one; pico-USD; parts per million of its fullest limit; its distance from the conversation. Of all but
+        /// weights the lowest goes first.
         score: u64,
     },
     /// A script ran.

@@ -21,6 +21,7 @@ mod explain;
 mod line;
 mod named;
 mod plan;
+mod rank;
 mod settle;
 
 use std::collections::{HashMap, VecDeque};
@@ -41,6 +42,7 @@ pub use settle::Outcome;
 use named::Names;
 
 use crate::channel::Channel;
+use crate::hash;
 use crate::health::{ChannelHealth, HealthView, Tolerance};
 use crate::ids::ChannelId;
 use crate::ledger::{BoundLimit, CellId, Ledger, LimitState};
@@ -77,6 +79,8 @@ pub struct Engine {
 /// A snapshot with what only lives at run time: each channel's health and counters, and the compiled scripts.
 pub(crate) struct Runtime {
     pub(crate) snapshot: Arc<Snapshot>,
+    /// For ranking by what channels have used.
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
     pub(crate) channels: Vec<ChannelRuntime>,
     pub(crate) policy: Arc<dyn PolicyHook>,
     pub(crate) policy_digest: u64,
@@ -84,6 +88,8 @@ pub(crate) struct Runtime {
 
 pub(crate) struct ChannelRuntime {
     pub(crate) health: Arc<ChannelHealth>,
+    /// A stable hash of its id.
+    pub(crate) place: u64,
     pub(crate) limits: SmallVec<[BoundLimit; 2]>,
     pub(crate) tolerance: Tolerance,
     /// Whether one of the limits that can refuse depends on how much output a call produces.
@@ -121,12 +127,12 @@ impl BoundCaller {
 impl Engine {
     /// An engine that decides by this snapshot and these scripts, with empty balances.
     pub fn new(snapshot: Snapshot, policy: Arc<dyn PolicyHook>) -> Self {
-        let mut ledger = Ledger::new(snapshot.declared.quota.time_zone.clone());
+        let ledger = Arc::new(Mutex::new(Ledger::new(snapshot.declared.quota.time_zone.clone())));
         let mut health = HashMap::new();
-        let runtime = Runtime::new(snapshot, policy, &mut ledger, &mut health);
+        let runtime = Runtime::new(snapshot, policy, &ledger, &mut health);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
-            ledger: Arc::new(Mutex::new(ledger)),
+            ledger,
             health: Mutex::new(health),
             names: Mutex::new(Names::default()),
             alerts: Mutex::new(VecDeque::new()),
@@ -140,10 +146,8 @@ impl Engine {
     pub fn swap(&self, snapshot: Snapshot, policy: Arc<dyn PolicyHook>) {
         let mut health = self.health.lock();
         health.retain(|id, _| snapshot.channels().iter().any(|channel| channel.id == *id));
-        let mut ledger = self.ledger.lock();
-        ledger.set_time_zone(snapshot.declared.quota.time_zone.clone());
-        let runtime = Runtime::new(snapshot, policy, &mut ledger, &mut health);
-        drop(ledger);
+        self.ledger.lock().set_time_zone(snapshot.declared.quota.time_zone.clone());
+        let runtime = Runtime::new(snapshot, policy, &self.ledger, &mut health);
         self.runtime.store(Arc::new(runtime));
     }
 
@@ -265,9 +269,10 @@ impl Runtime {
     fn new(
         snapshot: Snapshot,
         policy: Arc<dyn PolicyHook>,
-        ledger: &mut Ledger,
+        shared: &Arc<Mutex<Ledger>>,
         health: &mut HashMap<ChannelId, Arc<ChannelHealth>>,
     ) -> Self {
+        let mut ledger = shared.lock();
         let routing = snapshot.declared.routing;
         let channels = snapshot
             .channels()
@@ -279,17 +284,21 @@ impl Runtime {
                     ledger.bind(CHANNEL_LINK, &limits).into_iter().collect();
                 ChannelRuntime {
                     health: Arc::clone(health.entry(channel.id.clone()).or_default()),
+                    place: hash::stable(channel.id.as_str().as_bytes()),
                     bounds_output: bounds_output(&limits),
                     limits,
                     tolerance: Tolerance {
                         allowed_fails: channel.allowed_fails.unwrap_or(routing.allowed_fails),
+                        failure_percent: routing.allowed_failure_percent,
+                        failure_min_calls: routing.failure_min_calls,
                         cooldown_ms: channel.cooldown_ms.unwrap_or(routing.cooldown_ms),
                     },
                 }
             })
             .collect();
         let policy_digest = policy.digest();
-        Self { snapshot: Arc::new(snapshot), channels, policy, policy_digest }
+        let ledger = Arc::clone(shared);
+        Self { snapshot: Arc::new(snapshot), ledger, channels, policy, policy_digest }
     }
 }
 

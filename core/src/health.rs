@@ -14,8 +14,9 @@ const PROBE_MS: i64 = 60_000;
 const BROKEN_RECHECK_MS: i64 = 600_000;
 /// Each bench in a row is twice as long as the one before, up to 2⁵ times.
 const MAX_BENCH_DOUBLINGS: u32 = 5;
-/// The weight of one new latency in the average: 1/8, as in TCP's smoothed round trip time (RFC 6298 §2).
-const LATENCY_WEIGHT: u64 = 8;
+/// After so long, in milliseconds, a latency counts half. Linkerd's default is about 7 s for calls that take milliseconds;
+/// answers of models take seconds.
+const LATENCY_HALF_MS: u64 = 30_000;
 
 /// One channel's health. Survives configuration reloads.
 #[derive(Debug, Default)]
@@ -27,6 +28,7 @@ pub struct ChannelHealth {
 struct State {
     window_start: Timestamp,
     failures: u32,
+    share: Share,
     benched_until: Option<Timestamp>,
     broken: bool,
     /// Benches in a row without a success between them.
@@ -34,7 +36,80 @@ struct State {
     /// A probe is under way after a bench: others wait for how it ends.
     probe_started: Option<Timestamp>,
     in_flight: u32,
-    latency_us: u64,
+    /// Of streams, until the first content.
+    first_content: Latency,
+    /// Of other calls, until the whole answer.
+    whole: Latency,
+}
+
+/// How many attempts of a minute failed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    start: Timestamp,
+    calls: u32,
+    failures: u32,
+}
+
+impl Share {
+    fn count(&mut self, failed: bool, now: Timestamp) {
+        if now.since_ms(self.start).saturating_abs() >= FAILURE_WINDOW_MS {
+            *self = Share { start: now, ..Share::default() };
+        }
+        self.calls = self.calls.saturating_add(1);
+        self.failures = self.failures.saturating_add(u32::from(failed));
+    }
+
+    fn is_too_large(&self, tolerance: Tolerance) -> bool {
+        let more_than = |percent| u64::from(self.failures) * 100 > u64::from(self.calls) * u64::from(percent);
+        self.calls >= tolerance.failure_min_calls && tolerance.failure_percent.is_some_and(more_than)
+    }
+}
+
+/// A peak-sensitive moving average (peak-EWMA, as in Finagle and Linkerd): a higher latency counts at once and whole, a lower
+/// one the more, the longer ago the last was; and what is long ago counts less, so that a channel that was slow once is
+/// tried again. Integers only, so that a replay on any machine gives the same order.
+#[derive(Clone, Copy, Debug, Default)]
+struct Latency {
+    /// 0 before the first answer.
+    us: u64,
+    at: Timestamp,
+}
+
+impl Latency {
+    fn add(&mut self, us: u64, now: Timestamp) {
+        // Two at the same time count like two in a row.
+        let age_ms = self.age_ms(now).max(1);
+        let mean = faded(self.us, age_ms).saturating_add(us - faded(us, age_ms));
+        self.us = if self.us <= us { us } else { mean }.max(1);
+        self.at = now;
+    }
+
+    fn read(&self, now: Timestamp) -> u64 {
+        // Known stays known.
+        faded(self.us, self.age_ms(now)).max(self.us.min(1))
+    }
+
+    /// A clock that goes back ages nothing.
+    fn age_ms(&self, now: Timestamp) -> u64 {
+        u64::try_from(now.since_ms(self.at)).unwrap_or(0)
+    }
+}
+
+/// What is left of `us` after so long: half after each [`LATENCY_HALF_MS`], and on a straight line in between.
+fn faded(us: u64, age_ms: u64) -> u64 {
+    let halved = us.checked_shr(u32::try_from(age_ms / LATENCY_HALF_MS).unwrap_or(u32::MAX)).unwrap_or(0);
+    let part = u128::from(halved) * u128::from(age_ms % LATENCY_HALF_MS) / u128::from(2 * LATENCY_HALF_MS);
+    // INVARIANT: at most half of it.
+    halved - u64::try_from(part).unwrap_or(0)
+}
+
+/// How long a call took, for the average that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Took {
+    /// A stream, in microseconds until its first content.
+    FirstContent(u64),
+    /// Another call, in microseconds until the whole answer.
+    Whole(u64),
 }
 
 impl State {
@@ -48,18 +123,18 @@ impl State {
     fn recover(&mut self) {
         if self.benched_until.is_some() {
             // Else one more failure within the minute would bench again what has just come back.
-            self.failures = 0;
+            (self.failures, self.share) = (0, Share::default());
         }
         (self.benched_until, self.broken, self.benches) = (None, false, 0);
     }
 
-    fn view(&self, now: Timestamp) -> HealthView {
+    fn view(&self, now: Timestamp, stream: bool) -> HealthView {
         HealthView {
             failures: if self.is_recent(now) { self.failures } else { 0 },
             benched_until: self.benched_until.filter(|until| now < *until),
             broken: self.broken,
             in_flight: self.in_flight,
-            latency_us: self.latency_us,
+            latency_us: if stream { self.first_content } else { self.whole }.read(now),
         }
     }
 
@@ -87,7 +162,8 @@ pub struct HealthView {
     pub broken: bool,
     /// Calls under way.
     pub in_flight: u32,
-    /// Smoothed time to the first content, in microseconds; 0 before the first answer.
+    /// Smoothed latency, in microseconds; 0 before the first answer. For a decision: of streams to the first content, of
+    /// others to the whole answer, as the call is. For people: to the first content, else to the whole answer.
     pub latency_us: u64,
 }
 
@@ -107,6 +183,10 @@ pub enum Verdict {
 pub struct Tolerance {
     /// More failures than this within a minute bench it.
     pub allowed_fails: u32,
+    /// A larger share of failures within a minute, in percent, benches it, too. `None`: no share does.
+    pub failure_percent: Option<u32>,
+    /// If there were so many attempts in that minute.
+    pub failure_min_calls: u32,
     /// For so long, in milliseconds; doubles with each bench in a row.
     pub cooldown_ms: u64,
 }
@@ -114,11 +194,12 @@ pub struct Tolerance {
 impl ChannelHealth {
     /// How it is doing.
     pub fn view(&self, now: Timestamp) -> HealthView {
-        self.state.lock().view(now)
+        let s = self.state.lock();
+        s.view(now, s.first_content.us > 0)
     }
 
-    /// Whether it may be asked, and if not, why and until when.
-    pub fn available(&self, now: Timestamp) -> Result<HealthView, (Exclusion, Timestamp)> {
+    /// Whether it may be asked, and if not, why and until when. `stream` says which latency is told.
+    pub fn available(&self, now: Timestamp, stream: bool) -> Result<HealthView, (Exclusion, Timestamp)> {
         let s = self.state.lock();
         if let Some(until) = s.benched_until {
             let why = if s.broken { Exclusion::Broken } else { Exclusion::Cooldown };
@@ -130,7 +211,7 @@ impl ChannelHealth {
                 return Err((why, probe_ends));
             }
         }
-        Ok(s.view(now))
+        Ok(s.view(now, stream))
     }
 
     /// An attempt begins. Whether it is the probe that finds out if a benched channel is well again: to be handed back
@@ -145,12 +226,12 @@ impl ChannelHealth {
         is_probe
     }
 
-    /// An attempt ended. `latency_us` is the time to its first content, if any came; `is_probe` is what
+    /// An attempt ended. `took` is how long, if that says something of the channel; `is_probe` is what
     /// [`ChannelHealth::begin`] said.
     pub fn end(
         &self,
         class: OutcomeClass,
-        latency_us: Option<u64>,
+        took: Option<Took>,
         retry_after_ms: Option<u64>,
         is_probe: bool,
         tolerance: Tolerance,
@@ -158,12 +239,10 @@ impl ChannelHealth {
     ) -> Verdict {
         let mut s = self.state.lock();
         s.leave(is_probe);
-        if let Some(us) = latency_us {
-            s.latency_us = if s.latency_us == 0 {
-                us
-            } else {
-                s.latency_us - s.latency_us / LATENCY_WEIGHT + us / LATENCY_WEIGHT
-            };
+        match took {
+            Some(Took::FirstContent(us)) => s.first_content.add(us, now),
+            Some(Took::Whole(us)) => s.whole.add(us, now),
+            None => {}
         }
         if !class.is_channel_fault() {
             // Whatever else it answered, it answered: a refused request is no sign of ill health. A call that was begun
@@ -174,6 +253,7 @@ impl ChannelHealth {
             );
             if answered && (is_probe || s.benched_until.is_none()) {
                 s.recover();
+                s.share.count(false, now);
             }
             return Verdict::Counted;
         }
@@ -189,14 +269,16 @@ impl ChannelHealth {
             // It was sent before the bench: what it says is known already. The probe decides.
             return Verdict::Counted;
         }
-        if s.failures <= tolerance.allowed_fails && !is_probe && retry_after_ms.is_none() {
+        s.share.count(true, now);
+        let too_many = s.failures > tolerance.allowed_fails || s.share.is_too_large(tolerance);
+        if !too_many && !is_probe && retry_after_ms.is_none() {
             return Verdict::Counted;
         }
         let doubled = tolerance.cooldown_ms.saturating_mul(1 << s.benches.min(MAX_BENCH_DOUBLINGS));
         // An upstream that names a time knows better than we do, but can't take a channel away for good.
         let named = retry_after_ms.map(|ms| ms.min(BROKEN_RECHECK_MS.unsigned_abs()));
         // A bench that an upstream named was no fault: its probe may fail like any other call.
-        let crossed = s.failures > tolerance.allowed_fails || is_probe && (s.benches > 0 || s.broken);
+        let crossed = too_many || is_probe && (s.benches > 0 || s.broken);
         let bench_ms = if crossed { named.unwrap_or(0).max(doubled) } else { named.unwrap_or(0) };
         if bench_ms == 0 || tolerance.cooldown_ms == 0 {
             // A cooldown of zero is none at all, whatever the upstream names.
@@ -227,8 +309,12 @@ impl ChannelHealth {
     /// Somebody mended it: all is forgiven.
     pub fn mend(&self) {
         let mut s = self.state.lock();
-        let (in_flight, latency_us) = (s.in_flight, s.latency_us);
-        *s = State { in_flight, latency_us, ..State::default() };
+        *s = State {
+            in_flight: s.in_flight,
+            first_content: s.first_content,
+            whole: s.whole,
+            ..State::default()
+        };
     }
 }
 
@@ -237,7 +323,8 @@ mod tests {
     use super::*;
 
     const T0: Timestamp = Timestamp::from_ms(1_000_000);
-    const TOLERANCE: Tolerance = Tolerance { allowed_fails: 3, cooldown_ms: 30_000 };
+    const TOLERANCE: Tolerance =
+        Tolerance { allowed_fails: 3, failure_percent: None, failure_min_calls: 10, cooldown_ms: 30_000 };
 
     fn end(h: &ChannelHealth, class: OutcomeClass, probe: bool, now: Timestamp) -> Verdict {
         h.end(class, None, None, probe, TOLERANCE, now)
@@ -254,16 +341,16 @@ mod tests {
             assert_eq!(fail(&h, T0), Verdict::Counted);
         }
         assert_eq!(fail(&h, T0), Verdict::Benched(T0.plus_ms(30_000)));
-        assert_eq!(h.available(T0.plus_ms(29_999)).unwrap_err().0, Exclusion::Cooldown);
+        assert_eq!(h.available(T0.plus_ms(29_999), true).unwrap_err().0, Exclusion::Cooldown);
         let later = T0.plus_ms(30_000);
-        assert!(h.available(later).is_ok());
+        assert!(h.available(later, true).is_ok());
         let probe = h.begin(later);
-        assert!(h.available(later).is_err(), "one probe at a time");
+        assert!(h.available(later, true).is_err(), "one probe at a time");
         assert_eq!(end(&h, OutcomeClass::Timeout, probe, later), Verdict::Benched(later.plus_ms(60_000)));
         let well = later.plus_ms(60_000);
         let probe = h.begin(well);
-        h.end(OutcomeClass::Ok, Some(80), None, probe, TOLERANCE, well);
-        assert!(h.available(well).is_ok());
+        h.end(OutcomeClass::Ok, Some(Took::Whole(80)), None, probe, TOLERANCE, well);
+        assert!(h.available(well, true).is_ok());
         assert_eq!(h.view(well).latency_us, 80);
     }
 
@@ -281,10 +368,10 @@ mod tests {
         let (one, two) = (h.begin(T0), h.begin(T0));
         assert_eq!(end(&h, OutcomeClass::Auth, one, T0), Verdict::Broken);
         assert_eq!(end(&h, OutcomeClass::Auth, two, T0), Verdict::Counted, "said once");
-        assert_eq!(h.available(T0.plus_ms(599_999)).unwrap_err().0, Exclusion::Broken);
-        assert!(h.available(T0.plus_ms(600_000)).is_ok());
+        assert_eq!(h.available(T0.plus_ms(599_999), true).unwrap_err().0, Exclusion::Broken);
+        assert!(h.available(T0.plus_ms(600_000), true).is_ok());
         h.mend();
-        assert!(h.available(T0).is_ok());
+        assert!(h.available(T0, true).is_ok());
     }
 
     #[test]
@@ -294,6 +381,27 @@ mod tests {
         let verdict = h.end(OutcomeClass::RateLimited, None, Some(5_000), probe, TOLERANCE, T0);
         assert_eq!(verdict, Verdict::Benched(T0.plus_ms(5_000)));
     }
+
+    #[test]
+    fn a_high_latency_counts_at_once_and_fades() {
+        let h = ChannelHealth::default();
+        let took = |us, now| {
+            let probe = h.begin(now);
+            h.end(OutcomeClass::Ok, Some(Took::Whole(us)), None, probe, TOLERANCE, now);
+        };
+        took(1_000, T0);
+        took(8_000, T0);
+        assert_eq!(h.view(T0).latency_us, 8_000);
+        assert_eq!(h.available(T0, true).unwrap().latency_us, 0, "nothing is known of streams");
+        let half = T0.plus_ms(30_000);
+        assert_eq!(h.view(half).latency_us, 4_000);
+        assert_eq!(h.view(T0.plus_ms(45_000)).latency_us, 3_000);
+        took(2_000, half);
+        assert_eq!(h.view(half).latency_us, 5_000, "half of the old, half of the new");
+        assert_eq!(h.view(half.plus_ms(-60_000)).latency_us, 5_000);
+        assert_eq!(h.view(T0.plus_ms(i64::MAX / 2)).latency_us, 1, "known stays known");
+    }
+
     fn benched() -> (ChannelHealth, Timestamp) {
         let h = ChannelHealth::default();
         for _ in 0..4 {
@@ -310,7 +418,7 @@ mod tests {
             fail(&h, T0);
         }
         end(&h, OutcomeClass::Ok, old, T0.plus_ms(10));
-        assert!(h.available(T0.plus_ms(10)).is_err(), "it was sent before the bench");
+        assert!(h.available(T0.plus_ms(10), true).is_err(), "it was sent before the bench");
         let late = h.begin(T0.plus_ms(20));
         assert!(!late, "the bench isn't over");
 
@@ -320,9 +428,9 @@ mod tests {
         let second = h.begin(over);
         assert!(!second, "two that were admitted together: one probes");
         assert_eq!(end(&h, OutcomeClass::ServerError, late, over), Verdict::Counted);
-        assert!(h.available(over).is_err(), "the probe is still under way");
+        assert!(h.available(over, true).is_err(), "the probe is still under way");
         end(&h, OutcomeClass::BadRequest, probe, over);
-        assert!(h.available(over).is_ok(), "it answered");
+        assert!(h.available(over, true).is_ok(), "it answered");
         end(&h, OutcomeClass::ServerError, second, over);
         assert_eq!(h.view(over).in_flight, 0);
     }
@@ -331,9 +439,9 @@ mod tests {
     fn a_probe_that_begins_to_answer_lets_the_others_in() {
         let (h, over) = benched();
         assert!(h.begin(over));
-        assert!(h.available(over).is_err());
+        assert!(h.available(over, true).is_err());
         h.answers();
-        assert!(h.available(over).is_ok());
+        assert!(h.available(over, true).is_ok());
         assert!(!h.begin(over), "nothing is left to find out");
         let later = over.plus_ms(1_000);
         assert_eq!(end(&h, OutcomeClass::Broken, false, later), Verdict::Counted, "the first failure since");
@@ -371,21 +479,24 @@ mod tests {
             let (h, over) = benched();
             let probe = h.begin(over);
             end(&h, class, probe, over);
-            assert!(h.available(over).is_ok(), "{class:?}");
+            assert!(h.available(over, true).is_ok(), "{class:?}");
             assert!(h.begin(over), "{class:?}: still to be found out");
         }
         let (h, over) = benched();
         let probe = h.begin(over);
         h.cancel(probe);
         assert!(h.begin(over));
-        assert!(h.available(over.plus_ms(59_999)).is_err());
-        assert!(h.available(over.plus_ms(60_000)).is_ok(), "a probe that is lost blocks nobody for good");
+        assert!(h.available(over.plus_ms(59_999), true).is_err());
+        assert!(
+            h.available(over.plus_ms(60_000), true).is_ok(),
+            "a probe that is lost blocks nobody for good"
+        );
     }
 
     #[test]
     fn a_cooldown_of_zero_is_none() {
         let h = ChannelHealth::default();
-        let never = Tolerance { allowed_fails: 0, cooldown_ms: 0 };
+        let never = Tolerance { allowed_fails: 0, cooldown_ms: 0, ..TOLERANCE };
         for retry_after in [None, Some(5_000)] {
             let probe = h.begin(T0);
             let verdict = h.end(OutcomeClass::RateLimited, None, retry_after, probe, never, T0);

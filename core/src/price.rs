@@ -85,6 +85,11 @@ impl Price {
         scale(self.pico(usage), ratio_ppm, rounding)
     }
 
+    /// What `usage` costs in pico-USD, for comparing. Unknown prices count as nothing.
+    pub(crate) fn estimate(&self, usage: &Usage) -> u64 {
+        u64::try_from(self.pico(usage)).unwrap_or(u64::MAX)
+    }
+
     /// What `usage` costs in pico-USD.
     fn pico(&self, usage: &Usage) -> i128 {
         let rates = self.rates(usage.input_tokens());

@@ -119,10 +119,35 @@ pub enum Strategy {
     Weighted,
     /// The fewest calls under way.
     LeastBusy,
-    /// The lowest recent latency of two picked at random.
+    /// The lowest recent latency, times the calls under way, of two picked at random: the time to the first content for
+    /// streams, the whole time for other calls.
     LowestLatency,
-    /// The lowest price.
+    /// The lowest price of the call, as far as it is known before.
     LowestCost,
+    /// The least used share of a channel's own limits per minute or hour and on concurrency. Equal shares, and channels
+    /// without such limits among themselves, go by weight.
+    Usage,
+    /// The same channel for the same conversation, so that its prompt cache is hit; conversations are spread by weight. A
+    /// channel that is out moves its own conversations only.
+    Affinity,
+}
+
+impl Strategy {
+    /// The strategy as a word, such as `least_busy`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Strategy::Weighted => "weighted",
+            Strategy::LeastBusy => "least_busy",
+            Strategy::LowestLatency => "lowest_latency",
+            Strategy::LowestCost => "lowest_cost",
+            Strategy::Usage => "usage",
+            Strategy::Affinity => "affinity",
+        }
+    }
+
+    pub(crate) fn is_weighted(&self) -> bool {
+        *self == Strategy::Weighted
+    }
 }
 
 /// Routing settings.
@@ -143,6 +168,11 @@ pub struct Routing {
     pub backoff_max_ms: u64,
     /// Failures within one minute that bench a channel; more than this many. Default 3.
     pub allowed_fails: u32,
+    /// A larger share of failures within one minute, in percent, benches a channel, too, if there were at least
+    /// `failure_min_calls`. Default none.
+    pub allowed_failure_percent: Option<u32>,
+    /// Attempts within the minute before their share of failures counts. Default 10.
+    pub failure_min_calls: u32,
     /// How long a channel is benched. Default 30,000 ms.
     pub cooldown_ms: u64,
     /// Time limits of an attempt. Defaults: connect 10 s, first byte 300 s, between bytes 120 s, total 600 s.
@@ -161,6 +191,8 @@ impl Default for Routing {
             backoff_ms: 200,
             backoff_max_ms: 8_000,
             allowed_fails: 3,
+            allowed_failure_percent: None,
+            failure_min_calls: 10,
             cooldown_ms: 30_000,
             timeouts: Timeouts {
                 connect_ms: Some(10_000),

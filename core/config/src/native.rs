@@ -31,11 +31,13 @@ pub(crate) const DEFAULT_ORGANIZATION: &str = "default";
 pub(crate) const STATUSES_ARE_OURS: &str =
     "this version answers with its own statuses and texts yet: an exceeded budget is a 429";
 
-const STRATEGIES: [(&str, Strategy); 4] = [
+const STRATEGIES: [(&str, Strategy); 6] = [
     ("weighted", Strategy::Weighted),
     ("least_busy", Strategy::LeastBusy),
     ("lowest_latency", Strategy::LowestLatency),
     ("lowest_cost", Strategy::LowestCost),
+    ("usage", Strategy::Usage),
+    ("affinity", Strategy::Affinity),
 ];
 
 /// Lowers a file.
@@ -283,9 +285,21 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
         ("max_attempts", &mut routing.max_attempts),
         ("max_fallbacks", &mut routing.max_fallbacks),
         ("allowed_fails", &mut routing.allowed_fails),
+        ("failure_min_calls", &mut routing.failure_min_calls),
     ] {
         if let Some(value) = fields.unsigned_32(load, key) {
             *setting = value;
+        }
+    }
+    if let Some(item) = fields.get("allowed_failure_percent") {
+        routing.allowed_failure_percent = item.unsigned_32(load);
+        if routing.allowed_failure_percent.is_some_and(|percent| percent > 100) {
+            let message = "must be from 0 to 100";
+            item.say(load, Severity::Error, "invalid_value", message, "write a number from 0 to 100");
+        }
+        if fields.get("allowed_fails").is_none() {
+            // Whoever goes by the share doesn't go by a number that a busy channel always reaches.
+            routing.allowed_fails = u32::MAX;
         }
     }
     if !(1..=64).contains(&routing.max_attempts)

@@ -3,6 +3,8 @@
 //! `want` is an excerpt: its mappings may leave keys out, its lists are whole. `diagnostics` is the whole list; of each
 //! finding the keys that are named must agree, and texts must be contained.
 
+mod routing;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 

@@ -241,7 +241,7 @@ impl Admission {
             .ranked
             .get(at)
             .and_then(|r| self.runtime.channels.get(r.candidate.channel as usize));
-        channel.map_or(Ok(()), |channel| channel.health.available(now).map(|_| ()))
+        channel.map_or(Ok(()), |channel| channel.health.available(now, self.call.stream).map(|_| ()))
     }
 
     /// Goes on to the next fallback model that has a candidate; false when there is none.

@@ -10,7 +10,7 @@ use super::plan::Last;
 use crate::channel::Channel;
 use crate::count::Counting;
 use crate::decision::{OutcomeClass, Reason};
-use crate::health;
+use crate::health::{self, Took};
 use crate::journal::Ending;
 use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind};
@@ -214,9 +214,6 @@ impl Engine {
 
     fn learn(&self, admission: &Admission, open: &Open, outcome: &Outcome, now: Timestamp) {
         let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) else { return };
-        let latency_us = outcome.first_byte_at.map(|at| {
-            u64::try_from(at.since_ms(open.started_at).max(0)).unwrap_or(0).saturating_mul(1000).max(1)
-        });
         let Some((found, model)) = admission.runtime.snapshot.resolve(open.candidate) else { return };
         let is_probe = open.lease.is_probe;
         let class = match outcome.class {
@@ -225,8 +222,14 @@ impl Engine {
             OutcomeClass::NotFound if model.group.as_str().ends_with('*') => OutcomeClass::BadRequest,
             class => class,
         };
-        let verdict =
-            channel.health.end(class, latency_us, outcome.retry_after_ms, is_probe, channel.tolerance, now);
+        let verdict = channel.health.end(
+            class,
+            took(admission, open, outcome, now),
+            outcome.retry_after_ms,
+            is_probe,
+            channel.tolerance,
+            now,
+        );
         if verdict == health::Verdict::Counted {
             return;
         }
@@ -282,6 +285,19 @@ impl Engine {
         let code = denied.denial.to_error(now).kind().as_str();
         admission.into_record(Some(OutcomeClass::Denied), Some(code), now)
     }
+}
+
+/// How long the attempt took, if that says how fast its channel is. A timeout is at least as slow as it was waited for.
+fn took(admission: &Admission, open: &Open, outcome: &Outcome, now: Timestamp) -> Option<Took> {
+    let us = |at: Timestamp| {
+        u64::try_from(at.since_ms(open.started_at).max(0)).unwrap_or(0).saturating_mul(1000).max(1)
+    };
+    let timed_out = outcome.class == OutcomeClass::Timeout;
+    if admission.call.stream {
+        let at = outcome.first_byte_at.or(timed_out.then_some(now))?;
+        return Some(Took::FirstContent(us(at)));
+    }
+    (timed_out || outcome.class == OutcomeClass::Ok).then(|| Took::Whole(us(now)))
 }
 
 /// What the attempt is charged.

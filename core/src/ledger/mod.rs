@@ -380,6 +380,37 @@ impl Ledger {
         true
     }
 
+    /// The fullest of these limits that are for `model` or `asked_as`, in parts per million: of those on concurrency and those
+    /// whose window is [shorter than a day](Window::is_rate), since a budget that is used up slowly is no load. Zero without
+    /// any.
+    pub(crate) fn load_ppm(
+        &mut self,
+        limits: &[BoundLimit],
+        model: &str,
+        asked_as: &str,
+        now: Timestamp,
+    ) -> u64 {
+        let Self { zone, cells, changes, .. } = self;
+        let mut fullest = 0;
+        for bound in limits {
+            let limit = &bound.limit;
+            let is_load = limit.metric == Metric::Concurrency || limit.window.is_rate();
+            let is_for =
+                |name| limit.model.as_ref().is_none_or(|model| matches_pattern(model.as_str(), name));
+            if !is_load || limit.metric == Metric::Spend || !(is_for(model) || is_for(asked_as)) {
+                continue;
+            }
+            let Some(cell) = cells.get_mut(bound.cell.0 as usize) else { continue };
+            cell.roll(now, zone);
+            changes.note(cell, bound.cell);
+            let used = i128::from(cell.open.used().max(0)) * 1_000_000;
+            // A max of zero is full.
+            let share = used.checked_div(i128::from(limit.max.max(0))).unwrap_or(1_000_000);
+            fullest = fullest.max(u64::try_from(share).unwrap_or(u64::MAX));
+        }
+        fullest
+    }
+
     /// How a limit stands: for headers and explanations.
     pub fn state(&mut self, bound: &BoundLimit, now: Timestamp) -> LimitState {
         self.stands(bound, 0, now)

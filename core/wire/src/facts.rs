@@ -51,6 +51,10 @@ pub struct Facts {
     pub needs: Needs,
     /// The end customer: `user`, `safety_identifier` or `metadata.user_id`.
     pub customer: Option<String>,
+    /// A hash of the cache key that the caller gave (`prompt_cache_key`).
+    pub cache_key: Option<u64>,
+    /// A hash of the messages up to the first of the user's.
+    pub opening: Option<u64>,
     /// Tags: `metadata.tags` or `tags`.
     pub tags: SmallVec<[String; 2]>,
     /// Models that the caller names as fallbacks (`fallbacks`, as LiteLLM's clients send it).
@@ -136,6 +140,8 @@ impl Facts {
         call.min_output = self.thinking_budget.map_or(0, |budget| budget.saturating_add(1_024));
         call.needs = self.needs;
         call.customer.clone_from(&self.customer);
+        // A named customer is the engine's to tell apart.
+        call.conversation = self.cache_key.or(self.opening.filter(|_| self.customer.is_none()));
         call.tags.clone_from(&self.tags);
         call
     }

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use sluicegate_core::Format;
 use sluicegate_core::count::CacheWrites;
+use sluicegate_core::hash;
 use smallvec::SmallVec;
 
 use crate::error::{Result, WireError};
@@ -307,6 +308,10 @@ impl<'a> Scan<'a> {
                 if v.elements().any(|m| !m.as_str().is_some_and(|m| matches!(&*m, "text" | "audio"))) {
                     self.facts.concern("modalities", Concern::Cost);
                 }
+                Ok(())
+            }
+            Field::PromptCacheKey => {
+                self.facts.cache_key = v.as_str().map(|key| hash::stable(key.as_bytes()));
                 Ok(())
             }
             Field::Fallbacks => {

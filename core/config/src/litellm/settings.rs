@@ -224,15 +224,11 @@ fn strategy(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
         "least-busy" => Strategy::LeastBusy,
         "latency-based-routing" => Strategy::LowestLatency,
         "cost-based-routing" => Strategy::LowestCost,
-        "usage-based-routing" | "usage-based-routing-v2" => {
-            let message = format!("`{name}` is not supported yet: the least busy channel is picked instead");
-            item.say(load, Severity::Warning, "unsupported_value", message, "write `least-busy`");
-            Strategy::LeastBusy
-        }
+        "usage-based-routing" | "usage-based-routing-v2" => Strategy::Usage,
         other => {
             let shown: String = other.chars().take(60).collect();
             let message = format!("the strategy `{shown}` is not supported: channels are picked by weight");
-            let remedy = "write simple-shuffle, least-busy, latency-based-routing or cost-based-routing";
+            let remedy = "write simple-shuffle, least-busy, latency-based-routing, cost-based-routing or usage-based-routing-v2";
             item.say(load, Severity::Warning, "unsupported_value", message, remedy);
             Strategy::Weighted
         }

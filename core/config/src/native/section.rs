@@ -118,7 +118,7 @@ pub(crate) static NAMED_SCOPES: Section = Section {
         key(
             "max_counted",
             Kind::Count,
-            "Unnamed ones with a counter of their own, at most. Those beyond share one, until its windows have ended. Default 10000.",
+            "Unnamed ones with a counter of their own in each organization, at most. Those beyond share one, until its windows have ended. Default 10000.",
         ),
     ],
 };
@@ -422,7 +422,8 @@ pub(crate) static FALLBACKS: Section = Section {
     ],
 };
 
-const STRATEGIES: Kind = Kind::Word(&["weighted", "least_busy", "lowest_latency", "lowest_cost"]);
+const STRATEGIES: Kind =
+    Kind::Word(&["weighted", "least_busy", "lowest_latency", "lowest_cost", "usage", "affinity"]);
 
 pub(crate) static MODEL_GROUP: Section = Section {
     name: "model_group",
@@ -459,7 +460,21 @@ pub(crate) static ROUTING: Section = Section {
             "The pause before trying the same channel again; doubles each time. Default 200ms.",
         ),
         key("backoff_max", Kind::Duration, "No pause is longer. Default 8s."),
-        key("allowed_fails", Kind::Count, "Failures within a minute before a channel is benched. Default 3."),
+        key(
+            "allowed_fails",
+            Kind::Count,
+            "Failures within a minute before a channel is benched. Default 3, or with `allowed_failure_percent` any number.",
+        ),
+        key(
+            "allowed_failure_percent",
+            Kind::Count,
+            "The share of attempts within a minute that may fail, 0 to 100, before a channel is benched. Default any.",
+        ),
+        key(
+            "failure_min_calls",
+            Kind::Count,
+            "Attempts within the minute before that share counts. Default 10.",
+        ),
         key("cooldown", Kind::Duration, "How long a channel is benched. Default 30s."),
         key("timeouts", Kind::Object(&TIMEOUTS), "Time limits of an attempt."),
         key("deadline", Kind::Duration, "No call takes longer, all attempts together. Default 900s."),

@@ -1,6 +1,6 @@
 //! Messages, their parts, and tools: what counts as text, what as media, and what can't be bounded.
 
-use sluicegate_core::Format;
+use sluicegate_core::{Format, hash};
 
 use super::media::{audio_ms, image_size};
 use super::{Concern, Scan, wrong};
@@ -83,6 +83,16 @@ fn class(kind: &str) -> Class {
     }
 }
 
+/// What a conversation is known by: its messages up to the first of the user's stay the same as it goes on. Long ones are known by
+/// their length and both ends: a shared instruction comes first and what differs last.
+fn opening(text: &str, span: Span) -> u64 {
+    const END: usize = 512;
+    let bytes = text.as_bytes().get(span.start..span.end).unwrap_or_default();
+    let head = bytes.get(..END).unwrap_or(bytes);
+    let tail = bytes.get(bytes.len().saturating_sub(END)..).unwrap_or_default();
+    hash::join(hash::join(hash::stable(head), bytes.len() as u64), hash::stable(tail))
+}
+
 impl Scan<'_> {
     pub(super) fn messages(&mut self) -> Result<()> {
         let kind = self.cursor.kind()?;
@@ -93,6 +103,7 @@ impl Scan<'_> {
         if !more {
             return Err(WireError::invalid("`messages` is empty: add at least one message").at("messages"));
         }
+        let start = self.cursor.at();
         while more {
             let at = self.facts.messages;
             let kind = self.cursor.kind()?;
@@ -100,14 +111,18 @@ impl Scan<'_> {
                 return Err(wrong(&format!("messages[{at}]"), "an object", kind));
             }
             self.facts.messages = at.saturating_add(1);
-            self.message(at)?;
+            let by_user = self.message(at)?;
+            if by_user && self.facts.opening.is_none() {
+                self.facts.opening = Some(opening(self.text, Span { start, end: self.cursor.at() }));
+            }
             more = self.cursor.more(b']')?;
         }
         Ok(())
     }
 
-    fn message(&mut self, at: u32) -> Result<()> {
-        let mut role = false;
+    /// Whether it is the user's.
+    fn message(&mut self, at: u32) -> Result<bool> {
+        let (mut role, mut by_user) = (false, false);
         let mut more = self.cursor.enter()?;
         while more {
             let (span, escaped) = self.cursor.name()?;
@@ -119,7 +134,7 @@ impl Scan<'_> {
                     if kind != Kind::String {
                         return Err(wrong(&format!("messages[{at}].role"), "a string", kind));
                     }
-                    self.cursor.skip()?;
+                    by_user = self.cursor.skip()?.of(self.text) == "\"user\"";
                 }
                 // The audio of an earlier answer, by id.
                 "audio" => {
@@ -134,7 +149,7 @@ impl Scan<'_> {
             more = self.cursor.more(b'}')?;
         }
         if role {
-            Ok(())
+            Ok(by_user)
         } else {
             Err(WireError::invalid(format!("`messages[{at}].role` is missing")).at(format!("messages[{at}]")))
         }

@@ -31,6 +31,7 @@ pub(crate) enum Field {
     Prediction,
     Modalities,
     Fallbacks,
+    PromptCacheKey,
     /// Known only for what it costs or where it leads.
     Concerning,
     Other,
@@ -75,6 +76,7 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
         b"prediction" if chat => Field::Prediction,
         b"modalities" if chat => Field::Modalities,
         b"fallbacks" => Field::Fallbacks,
+        b"prompt_cache_key" if chat => Field::PromptCacheKey,
         // Seen in most calls, and harmless: no need to look further.
         b"temperature"
         | b"top_p"

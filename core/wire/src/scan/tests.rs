@@ -407,3 +407,23 @@ fn everything_that_the_model_reads_is_in_the_bound() {
         }
     }
 }
+
+#[test]
+fn a_conversation_is_known_by_its_opening_as_it_goes_on() {
+    let body = |messages: &str, more: &str| format!(r#"{{"model":"m"{more},"messages":[{messages}]}}"#);
+    let said =
+        |scanned: Result<Scanned>| scanned.unwrap().facts().call("c".into(), Format::OpenaiChat).conversation;
+    let system = format!(r#"{{"role":"system","content":"{}"}}"#, "Be brief. ".repeat(200));
+    let first = format!(r#"{system},{{"role":"user","content":"one"}}"#);
+    let later = format!(r#"{first},{{"role":"assistant","content":"1"}},{{"role":"user","content":"two"}}"#);
+    let other = format!(r#"{system},{{"role":"user","content":"two"}}"#);
+    let opening = said(chat(&body(&first, "")));
+    assert!(opening.is_some());
+    assert_eq!(said(chat(&body(&later, ""))), opening);
+    assert_ne!(said(chat(&body(&other, ""))), opening);
+    assert_eq!(said(chat(&body(&system, ""))), None, "nobody has asked anything");
+    assert_eq!(said(chat(&body(&first, r#","user":"u""#))), None, "the customer is told apart by the engine");
+    let keyed = said(chat(&body(&first, r#","user":"u","prompt_cache_key":"k""#)));
+    assert_eq!(said(chat(&body(&other, r#","prompt_cache_key":"\u006b""#))), keyed);
+    assert_ne!(said(chat(&body(&first, r#","prompt_cache_key":null"#))), keyed);
+}
