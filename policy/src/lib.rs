@@ -30,12 +30,15 @@ mod diagnostic;
 mod facts;
 mod hook;
 mod lint;
+mod parts;
 mod run;
 mod sandbox;
+mod testing;
 
 pub use diagnostic::PolicyDiagnostic;
 pub use hook::Policies;
 pub use sandbox::{
-    FUEL, MAX_ARRAY_LEN, MAX_CALL_DEPTH, MAX_MAP_LEN, MAX_SCRIPT_BYTES, MAX_STRING_BYTES,
+    FUEL, MAX_ARRAY_LEN, MAX_CALL_DEPTH, MAX_FILE_BYTES, MAX_MAP_LEN, MAX_SCRIPT_BYTES, MAX_STRING_BYTES,
     MAX_VERDICT_ENTRIES, MAX_VERDICT_TEXT_BYTES,
 };
+pub use testing::{TestFailure, TestResult, Tests};
