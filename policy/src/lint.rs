@@ -15,6 +15,9 @@ pub(crate) const ROUTE: &str = "route";
 /// How the names of functions begin that belong to the tests.
 pub(crate) const TEST_PREFIX: &str = "test_";
 
+/// How the names of constants begin that belong to the tests.
+pub(crate) const TEST_CONSTANT_PREFIX: &str = "TEST_";
+
 /// Functions that the language answers itself, which the engine doesn't list.
 const KEYWORD_FUNCTIONS: [&str; 8] =
     ["Fn", "call", "curry", "is_def_fn", "is_def_var", "is_shared", "type_of", "to_debug"];

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use rhai::{Engine, Position, Token};
 
-use crate::lint::TEST_PREFIX;
+use crate::lint::{TEST_CONSTANT_PREFIX, TEST_PREFIX};
 
 /// A script file, taken apart.
 pub(crate) struct Parts<'a> {
@@ -13,15 +13,15 @@ pub(crate) struct Parts<'a> {
     pub(crate) script: Cow<'a, str>,
     /// How many bytes the text has without the tests.
     pub(crate) script_bytes: usize,
-    /// The functions that belong to the tests, in the order of the file.
-    pub(crate) tests: Vec<TestFunction>,
+    /// What belongs to the tests, in the order of the file.
+    pub(crate) tests: Vec<TestPart>,
 }
 
-/// A function whose name says that it belongs to the tests.
-pub(crate) struct TestFunction {
+/// A function or constant whose name says that it belongs to the tests.
+pub(crate) struct TestPart {
     pub(crate) name: String,
     pub(crate) line: usize,
-    /// Whether it takes something: then it is a helper, which tests call.
+    /// Whether it is no test but something that tests use: a constant, or a function that takes something.
     pub(crate) is_helper: bool,
     last_line: usize,
 }
@@ -33,11 +33,11 @@ impl Parts<'_> {
     }
 }
 
-/// Takes a file apart, by the language's own words. What can't be read as a function stays where it is: the parser says
-/// what is wrong with it.
+/// Takes a file apart, by the language's own words. What can't be read as a whole function or constant stays where
+/// it is: the parser says what is wrong with it.
 pub(crate) fn split<'a>(engine: &Engine, text: &'a str) -> Parts<'a> {
     let whole = Parts { script: Cow::Borrowed(text), script_bytes: text.len(), tests: Vec::new() };
-    if !text.contains(TEST_PREFIX) {
+    if !text.contains(TEST_PREFIX) && !text.contains(TEST_CONSTANT_PREFIX) {
         return whole;
     }
     let found = find(engine, text);
@@ -59,19 +59,20 @@ pub(crate) fn split<'a>(engine: &Engine, text: &'a str) -> Parts<'a> {
     Parts { script: Cow::Owned(script), script_bytes: text.len() - taken, tests }
 }
 
-/// The test functions, and where each is in the text.
-fn find(engine: &Engine, text: &str) -> Vec<(TestFunction, RangeInclusive<usize>)> {
+/// What belongs to the tests, and where each part is in the text.
+fn find(engine: &Engine, text: &str) -> Vec<(TestPart, RangeInclusive<usize>)> {
     let inputs = [text];
     let (tokens, control) = engine.lex(&inputs);
     let places = Places::new(text);
     let mut found = Vec::new();
     // How many braces are open, and at which depths a text waits for the end of a value inside of it.
     let (mut depth, mut texts) = (0usize, Vec::new());
-    let mut function: Option<Position> = None;
-    let mut test: Option<(TestFunction, Position)> = None;
+    let mut before = (Token::EOF, Position::NONE);
+    let mut open: Option<Open> = None;
     // BOUND: the text's own length, which the compiler checks first.
     for (token, at) in tokens {
-        match token {
+        let mut ends = false;
+        match &token {
             Token::EOF => break,
             Token::InterpolatedString(_) => texts.push(depth),
             Token::LeftBrace | Token::MapStart => depth += 1,
@@ -81,30 +82,49 @@ fn find(engine: &Engine, text: &str) -> Vec<(TestFunction, RangeInclusive<usize>
                     texts.pop();
                     // The tokenizer can't know by itself that the text goes on here.
                     control.borrow_mut().is_within_text = true;
-                } else if depth == 0
-                    && let Some((mut test, start)) = test.take()
-                    && let (Some(from), Some(to)) = (places.byte(start), places.byte(at))
-                {
-                    test.last_line = at.line().unwrap_or(test.line);
-                    found.push((test, from..=to));
+                } else {
+                    ends = depth == 0 && open.as_ref().is_some_and(|open| open.ends_with_brace);
                 }
             }
-            Token::Identifier(name) => {
-                if let Some(start) = function.filter(|_| depth == 0 && name.starts_with(TEST_PREFIX)) {
-                    let line = start.line().unwrap_or(0);
-                    let name = name.to_string();
-                    test = Some((TestFunction { name, line, is_helper: false, last_line: line }, start));
-                } else if let Some((test, _)) = test.as_mut().filter(|_| depth == 0) {
-                    test.is_helper = true;
-                }
-                function = None;
-                continue;
-            }
+            Token::SemiColon => ends = depth == 0 && open.as_ref().is_some_and(|open| !open.ends_with_brace),
+            Token::Identifier(name) if depth == 0 => match &mut open {
+                // A parameter.
+                Some(open) => open.part.is_helper = true,
+                None => open = Open::at(&before, name),
+            },
             _ => {}
         }
-        function = matches!(token, Token::Fn).then_some(at);
+        if ends
+            && let Some(Open { mut part, start, .. }) = open.take()
+            && let (Some(from), Some(to)) = (places.byte(start), places.byte(at))
+        {
+            part.last_line = at.line().unwrap_or(part.line);
+            found.push((part, from..=to));
+        }
+        before = (token, at);
     }
     found
+}
+
+/// A part of the tests whose end hasn't come yet.
+struct Open {
+    part: TestPart,
+    start: Position,
+    ends_with_brace: bool,
+}
+
+impl Open {
+    /// What begins with the word before `name`, if it belongs to the tests.
+    fn at((word, start): &(Token, Position), name: &str) -> Option<Self> {
+        let is_function = match word {
+            Token::Fn if name.starts_with(TEST_PREFIX) => true,
+            Token::Const if name.starts_with(TEST_CONSTANT_PREFIX) => false,
+            _ => return None,
+        };
+        let line = start.line().unwrap_or(0);
+        let part = TestPart { name: name.to_owned(), line, is_helper: !is_function, last_line: line };
+        Some(Self { part, start: *start, ends_with_brace: is_function })
+    }
 }
 
 /// Finds the byte of a line and column.
@@ -152,9 +172,23 @@ mod tests {
     }
 
     #[test]
+    fn constants_of_tests_go_too() {
+        let parts = split_text("const A = 1;\nconst TEST_B = [#{ a: { 1; 2 } }, A];\nfn route(call) {}");
+        assert_eq!(parts.script, format!("const A = 1;\n{}\nfn route(call) {{}}", " ".repeat(37)));
+        assert!(parts.tests[0].is_helper);
+    }
+
+    #[test]
     fn what_is_no_whole_function_stays() {
-        for text in ["fn test_a( {", "fn test_a() { `${", "test_a", "// fn test_a() {}", "\"fn test_a() {}\""]
-        {
+        for text in [
+            "const TEST_A = 3",
+            "const TEST_A = { 3; ",
+            "fn test_a( {",
+            "fn test_a() { `${",
+            "test_a",
+            "// fn test_a() {}",
+            "\"fn test_a() {}\"",
+        ] {
             assert_eq!(split_text(text).script, text);
         }
     }

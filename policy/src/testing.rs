@@ -16,7 +16,7 @@ use sluicegate_core::snapshot::PolicySource;
 
 use crate::compile::{Compiler, describe};
 use crate::diagnostic::PolicyDiagnostic;
-use crate::parts::TestFunction;
+use crate::parts::TestPart;
 use crate::{Policies, run};
 
 /// What one test may use in operations, besides those of the calls that it routes: they have a fuel of their own.
@@ -26,7 +26,7 @@ const TEST_FUEL: u64 = 1_000_000;
 pub struct Tests {
     engine: Engine,
     ast: AST,
-    functions: Vec<TestFunction>,
+    parts: Vec<TestPart>,
 }
 
 /// How one test went.
@@ -71,7 +71,7 @@ impl Tests {
         };
         let policies = Arc::new(policies);
         match compiler.compile_tests(source, |engine| register(engine, &policies)) {
-            Ok((engine, ast)) if wrong.is_empty() => return Ok(Self { engine, ast, functions: parts.tests }),
+            Ok((engine, ast)) if wrong.is_empty() => return Ok(Self { engine, ast, parts: parts.tests }),
             Ok(_) => {}
             // What is wrong outside of the tests has been said.
             Err(found) => {
@@ -99,11 +99,11 @@ impl Tests {
         chosen.map(|test| self.run_one(test)).collect()
     }
 
-    fn tests(&self) -> impl Iterator<Item = &TestFunction> {
-        self.functions.iter().filter(|function| !function.is_helper)
+    fn tests(&self) -> impl Iterator<Item = &TestPart> {
+        self.parts.iter().filter(|part| !part.is_helper)
     }
 
-    fn run_one(&self, test: &TestFunction) -> TestResult {
+    fn run_one(&self, test: &TestPart) -> TestResult {
         state::take();
         let options = CallFnOptions::new().eval_ast(false).rewind_scope(false);
         let ended: Result<rhai::Dynamic, _> =
@@ -126,7 +126,7 @@ impl Tests {
     }
 }
 
-fn failed(test: &TestFunction, error: &EvalAltResult) -> TestFailure {
+fn failed(test: &TestPart, error: &EvalAltResult) -> TestFailure {
     let (position, message) = describe(error);
     let message = match error.unwrap_inner() {
         EvalAltResult::ErrorTooManyOperations(_) => format!("the test used up its {TEST_FUEL} operations"),
