@@ -287,13 +287,16 @@ fn root() -> PathBuf {
 }
 
 #[test]
-fn the_manuals_scripts_compile() {
+fn the_manuals_scripts_compile_and_pass_their_tests() {
     let manual = std::fs::read_to_string(root().join("docs/policy.md")).unwrap();
     let scripts: Vec<&str> =
         manual.split("```rhai\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(!scripts.is_empty());
     for script in scripts {
-        Policies::compile(&[source("manual", script, OnPolicyError::FailOpen)]).unwrap();
+        let tests = Tests::compile(&source("manual", script, OnPolicyError::FailOpen)).unwrap();
+        for result in tests.run(None) {
+            assert_eq!(result.failure, None, "{}", result.name);
+        }
     }
 }
 

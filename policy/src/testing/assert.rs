@@ -24,23 +24,18 @@ pub(super) fn register(engine: &mut Engine) {
 
 fn values(engine: &mut Engine) {
     engine.register_fn("assert", |context: Context<'_>, holds: bool| {
-        state::assert(context.call_position(), holds, || "true".to_owned(), || "false".to_owned())
+        state::assert(&context, holds, || "true".to_owned(), || "false".to_owned())
     });
     engine.register_fn("assert", |context: Context<'_>, holds: bool, what: ImmutableString| {
-        state::assert(context.call_position(), holds, || what.to_string(), || "false".to_owned())
+        state::assert(&context, holds, || what.to_string(), || "false".to_owned())
     });
     engine.register_fn("assert_eq", |context: Context<'_>, came: Dynamic, expected: Dynamic| {
         let holds = same(&came, &expected);
-        state::assert(context.call_position(), holds, || shown(&expected), || shown(&came))
+        state::assert(&context, holds, || shown(&expected), || shown(&came))
     });
     engine.register_fn("assert_ne", |context: Context<'_>, came: Dynamic, other: Dynamic| {
         let holds = !same(&came, &other);
-        state::assert(
-            context.call_position(),
-            holds,
-            || format!("anything but {}", shown(&other)),
-            || shown(&came),
-        )
+        state::assert(&context, holds, || format!("anything but {}", shown(&other)), || shown(&came))
     });
 }
 
@@ -162,7 +157,7 @@ fn claim(
     make: impl FnOnce(&Routed) -> Outcome<Claim>,
 ) -> Outcome<Routed> {
     let Claim { holds, expected, came } = make(&routed)?;
-    state::assert(context.call_position(), holds, || expected, || came)?;
+    state::assert(context, holds, || expected, || came)?;
     Ok(routed)
 }
 

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use rhai::Position;
+use rhai::NativeCallContext;
 
 use super::TestFailure;
 use crate::run::Outcome;
@@ -44,7 +44,7 @@ pub(super) fn count_route() -> Outcome<()> {
 
 /// Counts an assertion, and remembers the first that doesn't hold.
 pub(super) fn assert(
-    position: Position,
+    context: &NativeCallContext<'_>,
     holds: bool,
     expected: impl FnOnce() -> String,
     came: impl FnOnce() -> String,
@@ -55,9 +55,9 @@ pub(super) fn assert(
             return Ok(());
         }
         let failure = TestFailure {
-            line: position.line().unwrap_or(0),
-            column: position.position().unwrap_or(0),
-            message: "an assertion doesn't hold".to_owned(),
+            line: context.call_position().line().unwrap_or(0),
+            column: context.call_position().position().unwrap_or(0),
+            message: format!("`{}` doesn't hold", context.fn_name()),
             expected: Some(expected()),
             came: Some(came()),
         };

@@ -384,7 +384,7 @@ mod tests {
         let report = scripts.test(Format::Text, None, false);
         assert_eq!(
             scripts.text(&report),
-            "a.rhai:5:21: test_fails: an assertion doesn't hold\n    expected: denied\n    came:     no opinion\n\
+            "a.rhai:5:21: test_fails: `assert_denied` doesn't hold\n    expected: denied\n    came:     no opinion\n\
              a.rhai: 1 of 3 failed\n3 tests in 1 policy: 2 passed, 1 failed"
         );
         assert_eq!(report.verdict, Err("1 test failed".into()));
