@@ -80,6 +80,35 @@ fn what_holds_passes() {
 }
 
 #[test]
+fn a_bound_may_be_unknown() {
+    let text = "fn route(call) { tag(`${call.input_bound}`); }\nfn test_it() {\n\
+        given(#{ input_tokens: 3 }).route().assert_tag(\"3\");\n\
+        given(#{ input_tokens: 3, input_bound: () }).route().assert_tag(\"\");\n}";
+    assert_eq!(Tests::compile(&source(text)).unwrap().run(None)[0].failure, None);
+}
+
+#[test]
+fn the_deepest_script_in_the_deepest_test_fits_the_stack() {
+    // The stack that servers' threads have.
+    let body = || {
+        let nest = |depth: usize, core: &str| format!("{}{core}{}", "[".repeat(depth), "]".repeat(depth));
+        let text = |depth| {
+            let (script, test) = (nest(depth, "down(n + 1)"), nest(depth, "test_down(n + 1)"));
+            format!(
+                "fn down(n) {{ {script} }} fn route(call) {{ down(0); }}\n\
+                 fn test_down(n) {{ if n == 13 {{ {} }} else {{ {test} }} }}\n\
+                 fn test_deep() {{ test_down(0); }}",
+                nest(depth, "given().route().assert_error(\"16 deep\")")
+            )
+        };
+        let deepest = (1..64).rev().find_map(|depth| Tests::compile(&source(&text(depth))).ok()).unwrap();
+        let result = deepest.run(None).pop().unwrap();
+        assert_eq!((result.failure, result.assertions), (None, 1));
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(body).unwrap().join().unwrap();
+}
+
+#[test]
 fn a_failure_says_where_what_was_expected_and_what_came() {
     for (body, want) in [
         (

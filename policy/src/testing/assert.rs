@@ -178,6 +178,9 @@ fn texts(list: Array) -> Outcome<Vec<ImmutableString>> {
 /// Whether two values are the same: numbers by what they count, lists and maps by what is in them.
 // BOUND: values nest no deeper than the sandbox lets arrays and maps grow.
 fn same(a: &Dynamic, b: &Dynamic) -> bool {
+    if let (Ok(a), Ok(b)) = (a.as_int(), b.as_int()) {
+        return a == b;
+    }
     if let (Some(a), Some(b)) = (number(a), number(b)) {
         return a == b;
     }
@@ -193,7 +196,6 @@ fn same(a: &Dynamic, b: &Dynamic) -> bool {
         && shown(a) == shown(b)
 }
 
-/// A whole number that a float can't hold exactly is no such number here: it is compared as it is.
 fn number(value: &Dynamic) -> Option<FLOAT> {
     value.as_float().ok().or_else(|| value.as_int().ok().map(|number| number as FLOAT))
 }

@@ -23,6 +23,11 @@ impl Fields {
         Ok(Self { of, map })
     }
 
+    /// Whether a field says that there is no value.
+    pub(super) fn is_unit(&self, name: &str) -> bool {
+        self.map.get(name).is_some_and(Dynamic::is_unit)
+    }
+
     /// Takes a field; `None` when it isn't there or is `()`.
     pub(super) fn take<T>(
         &mut self,

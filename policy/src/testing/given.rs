@@ -160,8 +160,10 @@ fn read_call(fields: &mut Fields) -> Outcome<Call> {
     let mut call = Call::new(id, format.unwrap_or(Format::OpenaiChat), model);
     call.stream = read_flag(fields, "stream")?;
     call.input_estimate = read_count(fields, "input_tokens")?.unwrap_or(0);
-    // A bound is never below the estimate; without any, the two are one.
-    call.input_bound = Some(read_count(fields, "input_bound")?.unwrap_or(call.input_estimate));
+    // What is said to be unknown is; else, for want of better, the bound is the estimate.
+    let is_unbounded = fields.is_unit("input_bound");
+    let bound = read_count(fields, "input_bound")?.unwrap_or(call.input_estimate);
+    call.input_bound = (!is_unbounded).then_some(bound);
     call.max_output = read_count(fields, "max_output")?;
     call.choices = read_small(fields, "choices")?.unwrap_or(1);
     call.needs.tools = read_flag(fields, "tools")?;
