@@ -179,6 +179,13 @@ mod tests {
     }
 
     #[test]
+    fn tabs_and_line_ends_of_any_kind_count_as_the_parser_counts_them() {
+        let parts = split_text("\t// é\r\n\tfn test_a() {\r\n\t}\r\n\tfn route(call) {}");
+        let want = format!("\t// é\r\n\t{}\n{}\r\n\tfn route(call) {{}}", " ".repeat(14), " ".repeat(2));
+        assert_eq!(parts.script, want);
+    }
+
+    #[test]
     fn what_is_no_whole_function_stays() {
         for text in [
             "const TEST_A = 3",
