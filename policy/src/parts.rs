@@ -87,6 +87,8 @@ fn find(engine: &Engine, text: &str) -> Vec<(TestPart, RangeInclusive<usize>)> {
                 }
             }
             Token::SemiColon => ends = depth == 0 && open.as_ref().is_some_and(|open| !open.ends_with_brace),
+            // Something else begins before the end came: the one before is no whole part.
+            Token::Fn | Token::Const if depth == 0 => open = None,
             Token::Identifier(name) if depth == 0 => match &mut open {
                 // A parameter.
                 Some(open) => open.part.is_helper = true,
@@ -96,10 +98,10 @@ fn find(engine: &Engine, text: &str) -> Vec<(TestPart, RangeInclusive<usize>)> {
         }
         if ends
             && let Some(Open { mut part, start, .. }) = open.take()
-            && let (Some(from), Some(to)) = (places.byte(start), places.byte(at))
+            && let Some(range) = places.range(start, at)
         {
             part.last_line = at.line().unwrap_or(part.line);
-            found.push((part, from..=to));
+            found.push((part, range));
         }
         before = (token, at);
     }
@@ -137,6 +139,12 @@ impl<'a> Places<'a> {
     fn new(text: &'a str) -> Self {
         let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
         Self { text, lines: std::iter::once(0).chain(breaks).collect() }
+    }
+
+    /// From the first letter of a part to the brace or semicolon at its end.
+    fn range(&self, start: Position, end: Position) -> Option<RangeInclusive<usize>> {
+        let range = self.byte(start)?..=self.byte(end)?;
+        self.text.get(range.clone())?.ends_with(['}', ';']).then_some(range)
     }
 
     fn byte(&self, at: Position) -> Option<usize> {
@@ -183,6 +191,21 @@ mod tests {
         let parts = split_text("\t// é\r\n\tfn test_a() {\r\n\t}\r\n\tfn route(call) {}");
         let want = format!("\t// é\r\n\t{}\n{}\r\n\tfn route(call) {{}}", " ".repeat(14), " ".repeat(2));
         assert_eq!(parts.script, want);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_keeps_its_lines_and_columns(
+            words in proptest::collection::vec(proptest::sample::select(&[
+                "fn ", "test_a", "(", ")", "{", "}", "#{", "`", "${", "\"", "\\", "\n", "\r\n", "/*", "*/", "//", "研", "é", "\t",
+                "const ", "TEST_A", "=", ";", "route", "|x|", "'", "#\"", "\"#", "\0", "fn test_b() { 1 }", "const TEST_B = `研\n${1}`;",
+            ][..]), 0..40),
+        ) {
+            let text = words.concat();
+            let shape = |text: &str| text.split('\n').map(|line| line.chars().count()).collect::<Vec<_>>();
+            let parts = split_text(&text);
+            proptest::prop_assert_eq!(shape(&parts.script), shape(&text));
+        }
     }
 
     #[test]

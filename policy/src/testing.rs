@@ -23,6 +23,19 @@ use crate::{Policies, run};
 const TEST_FUEL: u64 = 1_000_000;
 
 /// The tests of one script.
+///
+/// ```
+/// use sluicegate_core::snapshot::PolicySource;
+/// use sluicegate_policy::Tests;
+///
+/// let text = r#"
+///     fn route(call) { if call.stream { deny("no streams"); } }
+///     fn test_streams_are_refused() { given(#{ stream: true }).route().assert_denied("no streams"); }
+/// "#;
+/// let source = PolicySource { name: "calm".into(), text: text.into(), group: None, on_error: Default::default() };
+/// let results = Tests::compile(&source).unwrap().run(None);
+/// assert!(results.iter().all(|test| test.failure.is_none()));
+/// ```
 pub struct Tests {
     engine: Engine,
     ast: AST,

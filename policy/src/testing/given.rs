@@ -18,7 +18,7 @@ use crate::Policies;
 use crate::run::Outcome;
 
 /// What a call is made of, by the names that scripts read it under.
-const CALL_FIELDS: [&str; 21] = [
+const CALL_FIELDS: [&str; 22] = [
     "id",
     "model",
     "format",
@@ -40,6 +40,7 @@ const CALL_FIELDS: [&str; 21] = [
     "tags",
     "client_ip",
     "now",
+    "seed",
 ];
 
 /// The same of a candidate.
@@ -103,8 +104,7 @@ pub(super) fn register(engine: &mut Engine, policies: Arc<Policies>) {
 
 impl Given {
     fn read(map: Map) -> Outcome<Self> {
-        let known: Vec<&str> = CALL_FIELDS.iter().copied().chain(["seed"]).collect();
-        let mut fields = Fields::new("given", map, &known)?;
+        let mut fields = Fields::new("given", map, &CALL_FIELDS)?;
         let call = read_call(&mut fields)?;
         let caller = read_caller(&mut fields)?;
         let now = fields.take("now", "a time such as \"2026-03-02T09:30:00+08:00\"", moment)?;
