@@ -154,16 +154,19 @@ fn statements() -> impl Strategy<Value = String> {
 
 /// The statements of a function. Most of them stand alone, so that the rest runs when they fail.
 fn bodies() -> impl Strategy<Value = String> {
-    let statement = (proptest::bool::weighted(0.9), statements())
+    let statement = (proptest::bool::weighted(0.95), statements())
         .prop_map(|(alone, text)| if alone { format!("try {{ {text} }} catch {{ }}") } else { text });
     proptest::collection::vec(statement, 1..5).prop_map(|lines| lines.join("\n    "))
 }
 
 fn scripts() -> impl Strategy<Value = String> {
-    (bodies(), expressions(), expressions(), bodies()).prop_map(|(down, result, start, route)| {
+    // Each script reaches for a model, allowed or not, whatever else it does.
+    const REACHES: &[&str] = &["use_model(§);", "fallback(§);", "fallback([§, \"cheap\"]);"];
+    let reach = (select(REACHES), models()).prop_map(|(form, model)| form.replace('§', &model));
+    (bodies(), expressions(), expressions(), reach, bodies()).prop_map(|(down, result, start, reach, route)| {
         format!(
             "fn down(x, call, candidates) {{\n    {down}\n    {result}\n}}\n\
-             fn route(call, candidates) {{\n    let x = {start};\n    {route}\n}}\n"
+             fn route(call, candidates) {{\n    {reach}\n    let x = 0;\n    try {{ x = {start}; }} catch {{ }}\n    {route}\n}}\n"
         )
     })
 }
@@ -271,7 +274,7 @@ fn check_run(policies: &Policies, seed: u64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_script_runs_away_or_widens_access(text in scripts(), seed: u64) {
@@ -292,7 +295,7 @@ fn the_scripts_above_are_worth_their_while() {
     use proptest::strategy::ValueTree as _;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut accepted, mut ended, mut widest) = (0, 0, BTreeSet::new());
-    for seed in 0..100 {
+    for seed in 0..60 {
         let text = scripts().new_tree(&mut runner).unwrap().current();
         let source = PolicySource { name: "p".into(), text, group: None, on_error: Default::default() };
         let Ok(policies) = Policies::compile(&[source]) else { continue };
@@ -300,6 +303,6 @@ fn the_scripts_above_are_worth_their_while() {
         ended += usize::from(check_run(&policies, seed));
         widest.append(&mut asked(Arc::new(policies), seed));
     }
-    assert!(accepted >= 50 && ended >= 10, "{accepted} accepted, {ended} came to an end");
+    assert!(accepted >= 40 && ended >= 12, "{accepted} accepted, {ended} came to an end");
     assert_eq!(widest.into_iter().collect::<Vec<_>>(), ["a", "c", "f"]);
 }
