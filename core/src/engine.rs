@@ -33,6 +33,7 @@ use smallvec::SmallVec;
 
 pub use crate::ledger::Line;
 pub use admission::{Admission, Denied};
+pub use advice::{excludes, place};
 pub use attempt::Attempt;
 pub use explain::Explained;
 pub use line::Queued;

@@ -9,7 +9,11 @@ use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
 use crate::api::fnv1a;
 use crate::diagnostic::PolicyDiagnostic;
 use crate::facts::Reads;
-use crate::sandbox::{FUEL, Language, MAX_CALL_DEPTH, MAX_SCRIPT_BYTES, checking_engine, script_engine};
+use crate::parts::{Parts, split};
+use crate::sandbox::{
+    FUEL, Language, MAX_CALL_DEPTH, MAX_FILE_BYTES, MAX_SCRIPT_BYTES, MAX_TEST_FUNCTIONS, checking_engine,
+    script_engine,
+};
 use crate::{lint, run};
 
 /// A script that is ready to run.
@@ -39,20 +43,13 @@ impl Compiler {
 
     pub(crate) fn compile(&self, source: &PolicySource) -> Result<Script, Vec<PolicyDiagnostic>> {
         let name = source.name.as_str();
-        if source.text.len() > MAX_SCRIPT_BYTES {
-            return Err(vec![PolicyDiagnostic::at(
-                name,
-                Position::NONE,
-                format!("the script has {} bytes, more than {MAX_SCRIPT_BYTES}", source.text.len()),
-                "split it into several policies",
-            )]);
-        }
+        let parts = self.split(source)?;
         let syntax = |error: ParseError| vec![syntax(name, &error)];
-        let written = self.checking.compile(&source.text).map_err(syntax)?;
+        let written = self.checking.compile(&parts.script).map_err(syntax)?;
         let findings = lint::check(&self.checking, name, &written)?;
         let constants = self.constants(name, &written)?;
         let engine = script_engine(&self.language, &constants);
-        let mut ast = engine.compile_with_scope(&constants, &source.text).map_err(syntax)?;
+        let mut ast = engine.compile_with_scope(&constants, &parts.script).map_err(syntax)?;
         // Constants have gone into the functions.
         ast.clear_statements();
         Ok(Script {
@@ -65,6 +62,51 @@ impl Compiler {
             reads: findings.reads,
             salt: fnv1a(&[name.as_bytes()]),
         })
+    }
+
+    /// Compiles a script together with its tests, in the same sandbox and with what `register` adds for them.
+    pub(crate) fn compile_tests(
+        &self,
+        source: &PolicySource,
+        register: impl Fn(&mut Engine),
+    ) -> Result<(Engine, AST), Vec<PolicyDiagnostic>> {
+        let name = source.name.as_str();
+        let prepare = |engine: &mut Engine| {
+            register(engine);
+            engine.set_max_functions(MAX_TEST_FUNCTIONS);
+        };
+        let syntax = |error: ParseError| vec![syntax(name, &error)];
+        let mut checking = checking_engine(&self.language);
+        prepare(&mut checking);
+        let written = checking.compile(&source.text).map_err(syntax)?;
+        lint::check(&checking, name, &written)?;
+        let constants = self.constants(name, &written)?;
+        let mut engine = script_engine(&self.language, &constants);
+        prepare(&mut engine);
+        let mut ast = engine.compile_with_scope(&constants, &source.text).map_err(syntax)?;
+        ast.clear_statements();
+        Ok((engine, ast))
+    }
+
+    /// Takes a script's tests out of its text.
+    pub(crate) fn split<'a>(&self, source: &'a PolicySource) -> Result<Parts<'a>, Vec<PolicyDiagnostic>> {
+        let too_large = |what: &str, bytes: usize, max: usize, remedy: &str| {
+            let message = format!("the {what} has {bytes} bytes, more than {max}");
+            Err(vec![PolicyDiagnostic::at(&source.name, Position::NONE, message, remedy)])
+        };
+        if source.text.len() > MAX_FILE_BYTES {
+            return too_large("file", source.text.len(), MAX_FILE_BYTES, "split it into several policies");
+        }
+        let parts = split(&self.checking, &source.text);
+        if parts.script_bytes > MAX_SCRIPT_BYTES {
+            return too_large(
+                "script",
+                parts.script_bytes,
+                MAX_SCRIPT_BYTES,
+                "split it into several policies",
+            );
+        }
+        Ok(parts)
     }
 
     /// Works out the constants: once, not for each call.

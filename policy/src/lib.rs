@@ -2,6 +2,7 @@
 //!
 //! A script is compiled and checked once, by [`Policies::compile`], and then runs for each call of those it steers: it
 //! reads typed views of the call and its candidates and gives a verdict through functions such as `prefer` and `deny`.
+//! Its file may carry tests, which [`Tests`] runs through the same code and which aren't there when calls come.
 //! The manual for its author is `docs/policy.md`; ready scripts are in `examples/policies/`.
 //!
 //! A run is a pure function of the script, the call, its candidates, the time and the seed that the engine hands in, and
@@ -30,12 +31,15 @@ mod diagnostic;
 mod facts;
 mod hook;
 mod lint;
+mod parts;
 mod run;
 mod sandbox;
+mod testing;
 
 pub use diagnostic::PolicyDiagnostic;
 pub use hook::Policies;
 pub use sandbox::{
-    FUEL, MAX_ARRAY_LEN, MAX_CALL_DEPTH, MAX_MAP_LEN, MAX_SCRIPT_BYTES, MAX_STRING_BYTES,
+    FUEL, MAX_ARRAY_LEN, MAX_CALL_DEPTH, MAX_FILE_BYTES, MAX_MAP_LEN, MAX_SCRIPT_BYTES, MAX_STRING_BYTES,
     MAX_VERDICT_ENTRIES, MAX_VERDICT_TEXT_BYTES,
 };
+pub use testing::{TestFailure, TestResult, Tests};

@@ -12,6 +12,12 @@ use crate::facts::Reads;
 /// The hook's name.
 pub(crate) const ROUTE: &str = "route";
 
+/// How the names of functions begin that belong to the tests.
+pub(crate) const TEST_PREFIX: &str = "test_";
+
+/// How the names of constants begin that belong to the tests.
+pub(crate) const TEST_CONSTANT_PREFIX: &str = "TEST_";
+
 /// Functions that the language answers itself, which the engine doesn't list.
 const KEYWORD_FUNCTIONS: [&str; 8] =
     ["Fn", "call", "curry", "is_def_fn", "is_def_var", "is_shared", "type_of", "to_debug"];
@@ -215,6 +221,11 @@ impl<'a> Lint<'a> {
             None if self.variables.contains(name)
                 || KEYWORD_FUNCTIONS.contains(&name)
                 || is_closure(name) => {}
+            None if name.starts_with(TEST_PREFIX) => self.report(
+                position,
+                format!("`{name}` is a test, and tests aren't there when a call comes"),
+                "give it another name",
+            ),
             None => {
                 let remedy = suggestion(name, self.functions.keys().filter(|known| is_word(known)));
                 self.report(position, format!("there is no function `{name}`"), remedy);
@@ -276,13 +287,16 @@ fn plural(count: usize) -> String {
 
 /// Names what was probably meant.
 fn suggestion<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> String {
-    let closest = known.map(|known| (distance(name, known), known)).min();
-    match closest {
-        Some((distance, known)) if distance * 2 < name.chars().count() => {
-            format!("did you mean `{known}`?")
-        }
-        _ => "see the manual for what there is".to_owned(),
+    match closest(name, known.map(String::as_str)) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => "see the manual for what there is".to_owned(),
     }
+}
+
+/// The known name that is closest, if any is close.
+pub(crate) fn closest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let (distance, known) = known.map(|known| (distance(name, known), known)).min()?;
+    (distance * 2 < name.chars().count()).then_some(known)
 }
 
 /// How many characters must be added, removed or changed to make one word the other (Levenshtein).

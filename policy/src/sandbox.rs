@@ -24,8 +24,14 @@ pub const MAX_ARRAY_LEN: usize = 256;
 /// How many entries an object map may have, those of nested maps included.
 pub const MAX_MAP_LEN: usize = 256;
 
-/// How large a script may be, in bytes.
+/// How large a script may be, in bytes, without its tests.
 pub const MAX_SCRIPT_BYTES: usize = 64 * 1_024;
+
+/// How large a script may be, in bytes, with its tests.
+pub const MAX_FILE_BYTES: usize = 256 * 1_024;
+
+/// How many functions a script may have, those of its tests included.
+pub(crate) const MAX_TEST_FUNCTIONS: usize = 1_024;
 
 /// How many preferences, exclusions, fallbacks and tags one run may give, of each kind.
 pub const MAX_VERDICT_ENTRIES: usize = 64;

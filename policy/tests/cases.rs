@@ -1,4 +1,4 @@
-//! Cases as data: every `tests/data/policy/*.yaml`, and the ready policies of `examples/policies/`.
+//! Cases as data: every `tests/data/policy/*.yaml`; and the tests that ready policies carry themselves.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -12,19 +12,14 @@ use sluicegate_core::ports::{CandidateView, PolicyHook, RouteView, Verdict};
 use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
 use sluicegate_core::tenant::{Caller, Preference};
 use sluicegate_core::time::Timestamp;
-use sluicegate_policy::Policies;
+use sluicegate_policy::{Policies, Tests};
 
 /// A script, a call, its candidates, and the verdict that is wanted.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
     note: String,
-    /// The script itself, or…
-    #[serde(default)]
-    script: Option<String>,
-    /// …the name of a ready one.
-    #[serde(default)]
-    policy: Option<String>,
+    script: String,
     #[serde(default)]
     on_error: OnPolicyError,
     #[serde(default)]
@@ -155,18 +150,18 @@ fn sandbox() {
 }
 
 #[test]
-fn ready_policies() {
-    run("ready.yaml");
-}
-
-#[test]
-fn every_ready_policy_has_cases() {
-    let cases: Vec<Case> = load("ready.yaml");
+fn ready_policies_pass_their_own_tests() {
+    let mut failed = Vec::new();
     for entry in std::fs::read_dir(root().join("examples/policies")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let own = cases.iter().filter(|case| case.policy.as_deref() == Some(name.as_str())).count();
-        assert!(own >= 2, "`{name}` needs a case where it acts and one where it doesn't");
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let tests = Tests::compile(&source(&name, &text, OnPolicyError::FailOpen)).unwrap();
+        assert!(tests.names().count() >= 2, "`{name}` needs a test where it acts and one where it doesn't");
+        let results = tests.run(None);
+        failed.extend(results.into_iter().filter(|r| r.failure.is_some()).map(|r| format!("{name}: {r:#?}")));
     }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
 #[test]
@@ -195,12 +190,7 @@ fn run(file: &str) -> usize {
 }
 
 fn check(case: &Case) -> Result<(), String> {
-    let text = match (&case.script, &case.policy) {
-        (Some(script), None) => script.clone(),
-        (None, Some(name)) => std::fs::read_to_string(root().join("examples/policies").join(name)).unwrap(),
-        _ => panic!("`{}` needs either `script` or `policy`", case.note),
-    };
-    let policies = Policies::compile(&[source("p", &text, case.on_error)]).map_err(|wrong| {
+    let policies = Policies::compile(&[source("p", &case.script, case.on_error)]).map_err(|wrong| {
         format!("{}: {}", case.note, wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     })?;
     let call = case.call();
@@ -297,13 +287,16 @@ fn root() -> PathBuf {
 }
 
 #[test]
-fn the_manuals_scripts_compile() {
+fn the_manuals_scripts_compile_and_pass_their_tests() {
     let manual = std::fs::read_to_string(root().join("docs/policy.md")).unwrap();
     let scripts: Vec<&str> =
         manual.split("```rhai\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(!scripts.is_empty());
     for script in scripts {
-        Policies::compile(&[source("manual", script, OnPolicyError::FailOpen)]).unwrap();
+        let tests = Tests::compile(&source("manual", script, OnPolicyError::FailOpen)).unwrap();
+        for result in tests.run(None) {
+            assert_eq!(result.failure, None, "{}", result.name);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::admission::Admission;
 use super::candidate::{self, Ranked};
+use crate::channel::Channel;
 use crate::decision::{Denial, Exclusion, Reason};
 use crate::ids::ModelName;
 use crate::ports::{Alert, RouteView, Verdict};
@@ -96,7 +97,7 @@ impl Admission {
         if !advice.exclude.is_empty() {
             considered.ranked.retain(|r| {
                 let Some(c) = channel(r) else { return false };
-                let excluded = advice.exclude.iter().any(|x| candidate::matches(c, x));
+                let excluded = excludes(&advice.exclude, c);
                 if excluded {
                     explanation.push(Reason::Excluded { channel: c.id.clone(), why: Exclusion::Policy });
                 }
@@ -104,13 +105,19 @@ impl Admission {
             });
         }
         for prefer in &advice.prefer {
-            considered.ranked.sort_by_key(|r| {
-                channel(r)
-                    .and_then(|c| prefer.iter().position(|p| candidate::matches(c, p)))
-                    .unwrap_or(usize::MAX)
-            });
+            considered.ranked.sort_by_key(|r| channel(r).map_or(usize::MAX, |c| place(prefer, c)));
         }
     }
+}
+
+/// Whether a script's exclusions take this channel out.
+pub fn excludes(exclude: &[Preference], channel: &Channel) -> bool {
+    exclude.iter().any(|what| candidate::matches(channel, what))
+}
+
+/// Where a script's preferences put this channel: the least goes first, and equals stay as they were ranked.
+pub fn place(prefer: &[Preference], channel: &Channel) -> usize {
+    prefer.iter().position(|what| candidate::matches(channel, what)).unwrap_or(usize::MAX)
 }
 
 /// A verdict in one line.

@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Say why a key's call to a model would go where, without making it.
     Explain(Explain),
+    /// Check policies and run their tests, without a gateway.
+    Policy(Policy),
     /// Look into what is reserved, held and settled, and put it right.
     Ledger(Ledger),
     /// Copy the data directory into one file, while the gateway may be running.
@@ -206,6 +208,52 @@ pub(crate) struct Explain {
     pub(crate) tags: Vec<String>,
 }
 
+/// Check policies and run their tests. No gateway is asked, and no configuration is read.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Policy {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: PolicyCommand,
+}
+
+/// What to do with policies.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say everything that is wrong with scripts and their tests, with line and column. Exit status 1 says that one can't
+    /// be used.
+    Check(PolicyCheck),
+    /// Run the tests in scripts' own files: functions `test_…`. Exit status 1 says that one fails, or that a file has none.
+    Test(PolicyTest),
+}
+
+/// Check scripts.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PolicyCheck {
+    /// The scripts; a directory means every `.rhai` in it.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// How to print what was found.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// Run scripts' tests.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PolicyTest {
+    /// The scripts; a directory means every `.rhai` in it.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Only tests with this in their names.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) filter: Option<String>,
+    /// Don't fail when there is nothing to run.
+    #[arg(long)]
+    pub(crate) allow_none: bool,
+    /// How to print what was found.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
 /// Look into the ledger.
 ///
 /// Of a running gateway over its API (--url), of one that is stopped from its data directory (--data).
@@ -333,6 +381,8 @@ mod tests {
             "sluicegate keys create --alias a --group g --limit total_tokens/day=2M --limit spend/month=100USD",
             "sluicegate keys list --url http://x --admin-key sk-1",
             "sluicegate explain --model m --key k --stream",
+            "sluicegate policy check a.rhai b.rhai --format json",
+            "sluicegate policy test examples/policies --filter canary --allow-none",
             "sluicegate ledger status --json",
             "sluicegate ledger held --scope key:k1 --data d",
             "sluicegate ledger reconcile call-1 --used input=1,output=2",

@@ -1,0 +1,168 @@
+//! Tests inside a script's own file: functions whose names begin with `test_`.
+//!
+//! They make up calls and candidates, route them through [`Policies`] as the gateway would, and assert on what comes out.
+//! None of this is there when calls come: the compiler takes the tests out of the text before anything else.
+
+mod assert;
+mod field;
+mod given;
+mod routed;
+mod state;
+
+use std::sync::Arc;
+
+use rhai::{AST, CallFnOptions, Engine, EvalAltResult, Scope};
+use sluicegate_core::snapshot::PolicySource;
+
+use crate::compile::{Compiler, describe};
+use crate::diagnostic::PolicyDiagnostic;
+use crate::parts::TestPart;
+use crate::{Policies, run};
+
+/// What one test may use in operations, besides those of the calls that it routes: they have a fuel of their own.
+const TEST_FUEL: u64 = 1_000_000;
+
+/// The tests of one script.
+///
+/// ```
+/// use sluicegate_core::snapshot::PolicySource;
+/// use sluicegate_policy::Tests;
+///
+/// let text = r#"
+///     fn route(call) { if call.stream { deny("no streams"); } }
+///     fn test_streams_are_refused() { given(#{ stream: true }).route().assert_denied("no streams"); }
+/// "#;
+/// let source = PolicySource { name: "calm".into(), text: text.into(), group: None, on_error: Default::default() };
+/// let results = Tests::compile(&source).unwrap().run(None);
+/// assert!(results.iter().all(|test| test.failure.is_none()));
+/// ```
+pub struct Tests {
+    engine: Engine,
+    ast: AST,
+    parts: Vec<TestPart>,
+}
+
+/// How one test went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestResult {
+    /// The test's function.
+    pub name: String,
+    /// The line where it begins, from 1.
+    pub line: usize,
+    /// How many assertions it made.
+    pub assertions: u32,
+    /// Why it failed; `None` when it passed.
+    pub failure: Option<TestFailure>,
+}
+
+/// Why a test failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestFailure {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1; 0 when it concerns the whole line.
+    pub column: usize,
+    /// What went wrong.
+    pub message: String,
+    /// What an assertion expected.
+    pub expected: Option<String>,
+    /// What came instead.
+    pub came: Option<String>,
+}
+
+impl Tests {
+    /// Compiles and checks a script and its tests.
+    ///
+    /// # Errors
+    /// Everything that is wrong with either, with line and column.
+    pub fn compile(source: &PolicySource) -> Result<Self, Vec<PolicyDiagnostic>> {
+        let compiler = Compiler::new();
+        let parts = compiler.split(source)?;
+        let (policies, mut wrong) = match Policies::compile(std::slice::from_ref(source)) {
+            Ok(policies) => (policies, Vec::new()),
+            Err(wrong) => (Policies::none(), wrong),
+        };
+        let policies = Arc::new(policies);
+        match compiler.compile_tests(source, |engine| register(engine, &policies)) {
+            Ok((engine, ast)) if wrong.is_empty() => return Ok(Self { engine, ast, parts: parts.tests }),
+            Ok(_) => {}
+            // What is wrong outside of the tests has been said.
+            Err(found) => {
+                let all = wrong.is_empty();
+                wrong.extend(found.into_iter().filter(|d| all || parts.is_test_line(d.line)));
+            }
+        }
+        wrong.sort_by_key(|d| (d.line, d.column));
+        Err(wrong)
+    }
+
+    /// The tests' names, in the order of the file.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tests().map(|test| test.name.as_str())
+    }
+
+    /// Whether there is no test.
+    pub fn is_empty(&self) -> bool {
+        self.tests().next().is_none()
+    }
+
+    /// Runs the tests whose names have `filter` in them, in the order of the file.
+    pub fn run(&self, filter: Option<&str>) -> Vec<TestResult> {
+        let chosen = self.tests().filter(|test| filter.is_none_or(|part| test.name.contains(part)));
+        chosen.map(|test| self.run_one(test)).collect()
+    }
+
+    fn tests(&self) -> impl Iterator<Item = &TestPart> {
+        self.parts.iter().filter(|part| !part.is_helper)
+    }
+
+    fn run_one(&self, test: &TestPart) -> TestResult {
+        state::take();
+        let options = CallFnOptions::new().eval_ast(false).rewind_scope(false);
+        let ended: Result<rhai::Dynamic, _> =
+            self.engine.call_fn_with_options(options, &mut Scope::new(), &self.ast, &test.name, ());
+        let done = state::take();
+        let failure = match (done.failure, ended) {
+            (Some(failure), _) => Some(failure),
+            (None, Err(error)) => Some(failed(test, &error)),
+            (None, Ok(_)) if done.assertions == 0 => Some(TestFailure {
+                line: test.line,
+                column: 0,
+                message: "the test asserts nothing; end it with what must hold, such as `assert_first(v, \"name\")`"
+                    .to_owned(),
+                expected: None,
+                came: None,
+            }),
+            (None, Ok(_)) => None,
+        };
+        TestResult { name: test.name.clone(), line: test.line, assertions: done.assertions, failure }
+    }
+}
+
+fn failed(test: &TestPart, error: &EvalAltResult) -> TestFailure {
+    let (position, message) = describe(error);
+    let message = match error.unwrap_inner() {
+        EvalAltResult::ErrorTooManyOperations(_) => format!("the test used up its {TEST_FUEL} operations"),
+        _ => message,
+    };
+    TestFailure {
+        line: position.line().unwrap_or(test.line),
+        column: position.position().unwrap_or(0),
+        message,
+        expected: None,
+        came: None,
+    }
+}
+
+/// What tests may call besides what scripts may.
+fn register(engine: &mut Engine, policies: &Arc<Policies>) {
+    given::register(engine, Arc::clone(policies));
+    routed::register(engine);
+    assert::register(engine);
+    engine.set_max_operations(TEST_FUEL);
+    // The calls that a test routes fill and use the tank of this thread; the test's own work is bounded by operations.
+    engine.on_progress(|_| {
+        run::refuel();
+        None
+    });
+}

@@ -1,0 +1,308 @@
+//! `given(…)`: a call that a test makes up, and where it could go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rhai::{Array, Dynamic, Engine, INT, ImmutableString, Map};
+use sluicegate_core::call::{Call, Format};
+use sluicegate_core::channel::{Auth, Channel, SecretRef, Timeouts, Transport, UnknownFields};
+use sluicegate_core::ids::{ChannelId, GroupId, KeyId, ModelName, OrganizationId, ProviderId, UserId};
+use sluicegate_core::ports::{CandidateView, PolicyHook, RouteView};
+use sluicegate_core::tenant::{Caller, Source};
+use sluicegate_core::time::Timestamp;
+
+use super::field::{Fields, count, flag, moment, name, ratio, texts, usd};
+use super::routed::Routed;
+use super::state;
+use crate::Policies;
+use crate::run::Outcome;
+
+/// What a call is made of, by the names that scripts read it under.
+const CALL_FIELDS: [&str; 22] = [
+    "id",
+    "model",
+    "format",
+    "stream",
+    "input_tokens",
+    "input_bound",
+    "max_output",
+    "choices",
+    "tools",
+    "images",
+    "audio",
+    "json_schema",
+    "group",
+    "group_id",
+    "user",
+    "key",
+    "organization",
+    "customer",
+    "tags",
+    "client_ip",
+    "now",
+    "seed",
+];
+
+/// The same of a candidate.
+const CANDIDATE_FIELDS: [&str; 13] = [
+    "id",
+    "name",
+    "provider",
+    "tags",
+    "upstream_model",
+    "priority",
+    "weight",
+    "input_price",
+    "output_price",
+    "context_window",
+    "latency_ms",
+    "in_flight",
+    "failures",
+];
+
+/// When a test says nothing else: a Thursday, 0:00 in UTC.
+const NEW_YEAR_2026_MS: i64 = 1_767_225_600_000;
+
+/// A call and its candidates. Cheap to copy, as the language does with each step of a chain.
+#[derive(Clone)]
+pub(super) struct Given(Arc<Setting>);
+
+#[derive(Clone)]
+struct Setting {
+    call: Call,
+    caller: Caller,
+    now: Timestamp,
+    seed: u64,
+    candidates: Vec<Candidate>,
+    /// Those of models that the script may ask for instead.
+    others: BTreeMap<String, Vec<Candidate>>,
+}
+
+/// A candidate that a test makes up.
+#[derive(Clone)]
+struct Candidate {
+    channel: Channel,
+    upstream_model: Option<ModelName>,
+    input_price: Option<u64>,
+    output_price: Option<u64>,
+    context_window: Option<u64>,
+    latency_us: u64,
+    in_flight: u32,
+    failures: u32,
+}
+
+pub(super) fn register(engine: &mut Engine, policies: Arc<Policies>) {
+    engine.register_type_with_name::<Given>("Given");
+    engine.register_fn("given", || Given::read(Map::new()));
+    engine.register_fn("given", Given::read);
+    engine.register_fn("candidates", |given: Given, list: Array| given.with_candidates(list));
+    engine.register_fn("candidates_of", |given: Given, model: ImmutableString, list: Array| {
+        given.with_others(&model, list)
+    });
+    engine.register_fn("route", move |given: Given| given.route(&policies));
+}
+
+impl Given {
+    fn read(map: Map) -> Outcome<Self> {
+        let mut fields = Fields::new("given", map, &CALL_FIELDS)?;
+        let call = read_call(&mut fields)?;
+        let caller = read_caller(&mut fields)?;
+        let now = fields.take("now", "a time such as \"2026-03-02T09:30:00+08:00\"", moment)?;
+        // `call.seed` is what the test said; the engine's seed has one bit more.
+        let seed = fields.take("seed", "a whole number from 0", count)?.unwrap_or(0) << 1;
+        let now = Timestamp::from_ms(now.unwrap_or(NEW_YEAR_2026_MS));
+        let setting = Setting { call, caller, now, seed, candidates: Vec::new(), others: BTreeMap::new() };
+        Ok(Self(Arc::new(setting)))
+    }
+
+    fn with_candidates(mut self, list: Array) -> Outcome<Self> {
+        Arc::make_mut(&mut self.0).candidates = read_candidates("candidates", list)?;
+        Ok(self)
+    }
+
+    fn with_others(mut self, model: &str, list: Array) -> Outcome<Self> {
+        let list = read_candidates("candidates_of", list)?;
+        Arc::make_mut(&mut self.0).others.insert(model.to_owned(), list);
+        Ok(self)
+    }
+
+    /// Runs the script as the gateway would.
+    fn route(&self, policies: &Policies) -> Outcome<Routed> {
+        state::count_route()?;
+        let Setting { call, caller, now, seed, candidates, others } = &*self.0;
+        let views: Vec<CandidateView<'_>> = candidates.iter().map(|c| c.view(&call.model)).collect();
+        let view = RouteView { call, caller, candidates: &views, now: *now, seed: *seed };
+        let Some(run) = policies.route(&view).pop() else {
+            return Err("the script didn't run".into());
+        };
+        let channels = |list: &[Candidate]| list.iter().map(|c| c.channel.clone()).collect::<Vec<_>>();
+        let considered = match &run.verdict.model {
+            Some(model) if *model != call.model => others.get(model.as_str()).map(|list| channels(list)),
+            _ => Some(channels(candidates)),
+        };
+        Ok(Routed::new(run, considered))
+    }
+}
+
+fn read_call(fields: &mut Fields) -> Outcome<Call> {
+    let id = fields.take("id", "a text", name)?.unwrap_or_else(|| "call-1".to_owned());
+    let model = fields.take("model", "a text", name)?.unwrap_or_else(|| "model".to_owned());
+    let format = fields.take(
+        "format",
+        "\"openai_chat\", \"openai_embeddings\" or \"anthropic_messages\"",
+        |value| {
+            let word = value.into_immutable_string().ok()?;
+            [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::AnthropicMessages]
+                .into_iter()
+                .find(|format| format.as_str() == word.as_str())
+        },
+    )?;
+    let mut call = Call::new(id, format.unwrap_or(Format::OpenaiChat), model);
+    call.stream = read_flag(fields, "stream")?;
+    call.input_estimate = read_count(fields, "input_tokens")?.unwrap_or(0);
+    // What is said to be unknown is; else, for want of better, the bound is the estimate.
+    let is_unbounded = fields.is_unit("input_bound");
+    let bound = read_count(fields, "input_bound")?.unwrap_or(call.input_estimate);
+    call.input_bound = (!is_unbounded).then_some(bound);
+    call.max_output = read_count(fields, "max_output")?;
+    call.choices = read_small(fields, "choices")?.unwrap_or(1);
+    call.needs.tools = read_flag(fields, "tools")?;
+    call.needs.images = read_flag(fields, "images")?;
+    call.needs.audio = read_flag(fields, "audio")?;
+    call.needs.json_schema = read_flag(fields, "json_schema")?;
+    call.customer = fields.take("customer", "a text", name)?;
+    call.tags = fields.take("tags", "an array of texts", texts)?.unwrap_or_default().into();
+    call.client_ip = fields.take("client_ip", "an address such as \"10.0.0.7\"", |value| {
+        value.into_immutable_string().ok()?.parse().ok()
+    })?;
+    Ok(call)
+}
+
+fn read_caller(fields: &mut Fields) -> Outcome<Caller> {
+    let organization = fields.take("organization", "a text", name)?;
+    let mut caller =
+        Caller::operator(OrganizationId::from(organization.as_deref().unwrap_or("default")), &[]);
+    let alias = fields.take("group", "a text", name)?;
+    let id = fields.take("group_id", "a text", name)?.or_else(|| alias.clone());
+    caller.group = id.as_deref().map(GroupId::from);
+    caller.labels = id
+        .iter()
+        .chain(alias.iter().filter(|alias| Some(*alias) != id.as_ref()))
+        .map(|label| label.as_str().into())
+        .collect();
+    caller.user = fields.take("user", "a text", name)?.as_deref().map(UserId::from);
+    caller.key = fields.take("key", "a text", name)?.as_deref().map(KeyId::from);
+    Ok(caller)
+}
+
+fn read_candidates(function: &'static str, list: Array) -> Outcome<Vec<Candidate>> {
+    let candidates: Vec<Candidate> =
+        list.into_iter().map(|item| Candidate::read(function, item)).collect::<Outcome<_>>()?;
+    for (at, candidate) in candidates.iter().enumerate() {
+        let id = &candidate.channel.id;
+        if candidates[..at].iter().any(|other| other.channel.id == *id) {
+            return Err(format!("`{function}` names the channel `{}` twice", id.as_str()).into());
+        }
+    }
+    Ok(candidates)
+}
+
+impl Candidate {
+    fn read(function: &'static str, item: Dynamic) -> Outcome<Self> {
+        // A name alone is a channel of which nothing else matters.
+        let map = match item.try_cast_result::<Map>() {
+            Ok(map) => map,
+            Err(item) => match item.into_immutable_string() {
+                Ok(name) => Map::from([("name".into(), name.into())]),
+                Err(kind) => {
+                    let message = format!(
+                        "`{function}` takes an array of maps such as #{{ name: \"a\", provider: \"b\" }}, not a {kind}"
+                    );
+                    return Err(message.into());
+                }
+            },
+        };
+        let mut fields = Fields::new("a candidate", map, &CANDIDATE_FIELDS)?;
+        let id = fields.take("id", "a text", name)?;
+        let called = fields.take("name", "a text", name)?;
+        let (Some(id), Some(called)) = (id.clone().or_else(|| called.clone()), called.or(id)) else {
+            return Err(format!("a candidate of `{function}` has no `name`").into());
+        };
+        let provider = fields.take("provider", "a text", name)?.unwrap_or_default();
+        let mut channel = channel(&id, called, &provider);
+        channel.tags = fields.take("tags", "an array of texts", texts)?.unwrap_or_default();
+        channel.priority = fields
+            .take("priority", "a whole number", |value| i32::try_from(value.as_int().ok()?).ok())?
+            .unwrap_or(0);
+        channel.weight = read_small(&mut fields, "weight")?.unwrap_or(1);
+        const PRICE: &str = "USD for a million tokens, such as 2.5";
+        Ok(Self {
+            channel,
+            upstream_model: fields.take("upstream_model", "a text", name)?.map(ModelName::from),
+            input_price: fields.take("input_price", PRICE, usd)?,
+            output_price: fields.take("output_price", PRICE, usd)?,
+            context_window: read_count(&mut fields, "context_window")?,
+            latency_us: fields
+                .take("latency_ms", "a number of milliseconds above 0", |value| {
+                    ratio(value).map(|ms| (ms * 1_000.0).round() as u64).filter(|us| *us > 0)
+                })?
+                .unwrap_or(0),
+            in_flight: read_small(&mut fields, "in_flight")?.unwrap_or(0),
+            failures: read_small(&mut fields, "failures")?.unwrap_or(0),
+        })
+    }
+
+    fn view<'a>(&'a self, requested: &'a ModelName) -> CandidateView<'a> {
+        CandidateView {
+            channel: &self.channel,
+            upstream_model: self.upstream_model.as_ref().unwrap_or(requested),
+            input_price: self.input_price,
+            output_price: self.output_price,
+            context_window: self.context_window,
+            latency_us: self.latency_us,
+            in_flight: self.in_flight,
+            failures: self.failures,
+        }
+    }
+}
+
+/// A channel of which nothing is known but its names. Nobody ever calls it.
+fn channel(id: &str, name: String, provider: &str) -> Channel {
+    Channel {
+        id: ChannelId::from(id),
+        name,
+        provider: ProviderId::from(provider),
+        endpoints: Vec::new(),
+        auth: Auth::None,
+        secret: SecretRef::None,
+        models: Vec::new(),
+        groups: Vec::new(),
+        priority: 0,
+        weight: 1,
+        limits: Vec::new(),
+        tags: Vec::new(),
+        headers: Default::default(),
+        timeouts: Timeouts::default(),
+        transport: Transport::default(),
+        allowed_fails: None,
+        cooldown_ms: None,
+        unknown_fields: UnknownFields::default(),
+        client_overrides: Vec::new(),
+        enabled: true,
+        source: Source::default(),
+    }
+}
+
+fn read_flag(fields: &mut Fields, name: &str) -> Outcome<bool> {
+    Ok(fields.take(name, "true or false", flag)?.unwrap_or(false))
+}
+
+fn read_count(fields: &mut Fields, name: &str) -> Outcome<Option<u64>> {
+    fields.take(name, "a whole number from 0", count)
+}
+
+fn read_small(fields: &mut Fields, name: &str) -> Outcome<Option<u32>> {
+    fields.take(name, "a whole number from 0", |value: Dynamic| {
+        value.as_int().ok().and_then(|number: INT| u32::try_from(number).ok())
+    })
+}
