@@ -119,6 +119,14 @@ impl State {
         now.since_ms(self.window_start).saturating_abs() < FAILURE_WINDOW_MS
     }
 
+    fn learn(&mut self, took: Option<Took>, now: Timestamp) {
+        match took {
+            Some(Took::FirstContent(us)) => self.first_content.add(us, now),
+            Some(Took::Whole(us)) => self.whole.add(us, now),
+            None => {}
+        }
+    }
+
     /// It has answered: nothing counts any more that led to a bench.
     fn recover(&mut self) {
         if self.benched_until.is_some() {
@@ -239,11 +247,7 @@ impl ChannelHealth {
     ) -> Verdict {
         let mut s = self.state.lock();
         s.leave(is_probe);
-        match took {
-            Some(Took::FirstContent(us)) => s.first_content.add(us, now),
-            Some(Took::Whole(us)) => s.whole.add(us, now),
-            None => {}
-        }
+        s.learn(took, now);
         if !class.is_channel_fault() {
             // Whatever else it answered, it answered: a refused request is no sign of ill health. A call that was begun
             // before the bench says nothing of the time since; nor does a caller who left, nor what was never sent.
@@ -292,12 +296,15 @@ impl ChannelHealth {
         Verdict::Benched(until)
     }
 
-    /// The probe has begun to answer, which is all that others wait for: a long answer keeps nobody out. From here on it is
-    /// an attempt like any other.
-    pub fn answers(&self) {
+    /// An attempt has begun to answer. For a probe that is all that others wait for: a long answer keeps nobody out, and from
+    /// here on it is an attempt like any other. `took` is how long that was, if it says something of the channel.
+    pub fn answers(&self, is_probe: bool, took: Option<Took>, now: Timestamp) {
         let mut s = self.state.lock();
-        s.probe_started = None;
-        s.recover();
+        if is_probe {
+            s.probe_started = None;
+            s.recover();
+        }
+        s.learn(took, now);
     }
 
     /// An attempt is over and nobody knows how it ended: nothing is learnt. `is_probe` is what
@@ -440,7 +447,7 @@ mod tests {
         let (h, over) = benched();
         assert!(h.begin(over));
         assert!(h.available(over, true).is_err());
-        h.answers();
+        h.answers(true, None, over);
         assert!(h.available(over, true).is_ok());
         assert!(!h.begin(over), "nothing is left to find out");
         let later = over.plus_ms(1_000);

@@ -294,6 +294,9 @@ pub struct ReplayFacts {
     pub cache_writes: CacheWrites,
     /// The estimate of input tokens.
     pub input_estimate: u64,
+    /// What the conversation is known by, where its body says so: `affinity` ranks by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<u64>,
     /// The ceiling that the caller named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output: Option<u64>,

@@ -84,6 +84,8 @@ pub(super) struct Open {
     pub(super) sizes: Sizes,
     /// The upstream has said what the input is.
     pub(super) input_known: bool,
+    /// Its first content has come.
+    pub(super) answered: bool,
     pub(super) model: ModelName,
     pub(super) upstream_model: ModelName,
     pub(super) started_at: Timestamp,
@@ -273,6 +275,7 @@ impl Engine {
             ceiling: sent.map(|c| c.tokens),
             sizes,
             input_known: false,
+            answered: false,
             model: group.clone(),
             upstream_model: upstream_model.clone(),
             started_at: now,

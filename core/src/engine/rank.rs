@@ -78,13 +78,16 @@ fn score(
     }
 }
 
+/// From here on a latency isn't known.
+const UNKNOWN: u64 = u64::MAX / 2;
+
 /// Recent latency times the calls under way and this one. One call finds out how fast an unknown channel is, while the others
-/// keep to those that are known (Finagle's penalty): else everybody would wait for whoever never answers.
+/// keep to those that are known (Finagle's penalty): else everybody would wait for whoever never answers. One that has only
+/// failed so far isn't found out by more calls.
 fn latency(health: &HealthView) -> u64 {
-    const UNKNOWN: u64 = u64::MAX / 2;
     let in_flight = u64::from(health.in_flight);
     match health.latency_us {
-        0 if in_flight > 0 => UNKNOWN + in_flight,
+        0 if in_flight > 0 || health.failures > 0 => UNKNOWN + in_flight,
         us => us.saturating_mul(in_flight + 1).min(UNKNOWN),
     }
 }
@@ -143,7 +146,7 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
     if tier.len() < 2 {
         return;
     }
-    if !matches!(strategy, Strategy::LowestLatency | Strategy::Affinity) {
+    if strategy != Strategy::Affinity {
         shuffle_weighted(admission, tier);
     }
     if strategy != Strategy::Weighted {
@@ -159,7 +162,9 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
 /// same channel at the same time. The others keep their order.
 fn prefer_better_of_two(admission: &mut Admission, tier: &mut [Ranked]) {
     let weighty = tier.iter().filter(|r| r.weight > 0).count();
-    let n = if weighty == 0 { tier.len() } else { weighty } as u64;
+    // Who is waited for already isn't drawn while others are known.
+    let known = tier.iter().filter(|r| r.weight > 0 && r.score < UNKNOWN).count();
+    let n = [known, weighty, tier.len()].into_iter().find(|n| *n > 0).unwrap_or(0) as u64;
     if n < 2 {
         return;
     }

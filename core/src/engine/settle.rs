@@ -83,12 +83,17 @@ impl Engine {
     }
 
     /// The first content of the attempt under way has come. If it finds out whether a benched channel is well again, it
-    /// now has. Hosts that can't tell leave it out: the attempt's end says the same.
-    pub fn answers(&self, admission: &mut Admission) {
-        let Some(open) = admission.open.as_mut().filter(|open| open.lease.is_probe) else { return };
-        open.lease.is_probe = false;
-        if let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) {
-            channel.health.answers();
+    /// now has; and of a stream it tells how fast its channel is, long before the end. Hosts that can't tell leave it out.
+    pub fn answers(&self, admission: &mut Admission, now: Timestamp) {
+        let is_stream = admission.call.stream;
+        let Some(open) = admission.open.as_mut().filter(|open| !open.answered) else { return };
+        open.answered = true;
+        let is_probe = std::mem::take(&mut open.lease.is_probe);
+        let took = is_stream.then(|| Took::FirstContent(microseconds(open, now)));
+        if (is_probe || is_stream)
+            && let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize)
+        {
+            channel.health.answers(is_probe, took, now);
         }
     }
 
@@ -289,15 +294,17 @@ impl Engine {
 
 /// How long the attempt took, if that says how fast its channel is. A timeout is at least as slow as it was waited for.
 fn took(admission: &Admission, open: &Open, outcome: &Outcome, now: Timestamp) -> Option<Took> {
-    let us = |at: Timestamp| {
-        u64::try_from(at.since_ms(open.started_at).max(0)).unwrap_or(0).saturating_mul(1000).max(1)
-    };
     let timed_out = outcome.class == OutcomeClass::Timeout;
     if admission.call.stream {
-        let at = outcome.first_byte_at.or(timed_out.then_some(now))?;
-        return Some(Took::FirstContent(us(at)));
+        // Told when it came, or never: then only a timeout says anything.
+        return (timed_out && !open.answered).then(|| Took::FirstContent(microseconds(open, now)));
     }
-    (timed_out || outcome.class == OutcomeClass::Ok).then(|| Took::Whole(us(now)))
+    (timed_out || outcome.class == OutcomeClass::Ok).then(|| Took::Whole(microseconds(open, now)))
+}
+
+/// How long the attempt has been under way; at least 1.
+fn microseconds(open: &Open, now: Timestamp) -> u64 {
+    u64::try_from(now.since_ms(open.started_at).max(0)).unwrap_or(0).saturating_mul(1000).max(1)
 }
 
 /// What the attempt is charged.
@@ -447,6 +454,7 @@ impl Admission {
                 counted: self.counted,
                 cache_writes: self.call.cache_writes,
                 input_estimate: self.call.input_estimate,
+                conversation: self.call.conversation,
                 max_output: self.call.max_output,
                 extra_output: self.call.extra_output,
                 min_output: self.call.min_output,

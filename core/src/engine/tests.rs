@@ -294,8 +294,8 @@ fn a_probe_that_streams_lets_others_in_with_its_first_content() {
     let mut probe = engine.admit(call("m", None), &caller, back, 7).unwrap();
     try_at(engine.next(&mut probe, back));
     assert!(engine.admit(call("m", None), &caller, back, 7).is_err());
-    engine.answers(&mut probe);
-    engine.answers(&mut probe);
+    engine.answers(&mut probe, NOW);
+    engine.answers(&mut probe, NOW);
     assert!(engine.admit(call("m", None), &caller, back, 7).is_ok());
     engine.finish(probe, None, back);
 }

@@ -68,9 +68,10 @@ impl Running {
 
     pub(crate) fn mark_content(&mut self) {
         if self.first_byte_at.is_none() {
-            self.first_byte_at = Some(self.inner.clock.now());
+            let now = self.inner.clock.now();
+            self.first_byte_at = Some(now);
             if let Some(admission) = self.admission.as_deref_mut() {
-                self.inner.engine.answers(admission);
+                self.inner.engine.answers(admission, now);
             }
         }
     }

@@ -224,7 +224,16 @@ fn strategy(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
         "least-busy" => Strategy::LeastBusy,
         "latency-based-routing" => Strategy::LowestLatency,
         "cost-based-routing" => Strategy::LowestCost,
-        "usage-based-routing" | "usage-based-routing-v2" => Strategy::Usage,
+        "usage-based-routing" | "usage-based-routing-v2" => {
+            item.say(
+                load,
+                Severity::Note,
+                "differs",
+                "usage is measured as a share of each deployment's own rpm and tpm; those without either count as unused",
+                "give each deployment of a model group an rpm or a tpm",
+            );
+            Strategy::Usage
+        }
         other => {
             let shown: String = other.chars().take(60).collect();
             let message = format!("the strategy `{shown}` is not supported: channels are picked by weight");

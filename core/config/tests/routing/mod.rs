@@ -132,5 +132,5 @@ fn every_scenario_goes_as_it_says() {
         }
     }
     assert!(wrong.is_empty(), "{} of {count} scenarios:\n\n{}", wrong.len(), wrong.join("\n\n"));
-    assert!(count >= 75, "only {count} scenarios were found");
+    assert!(count >= 155, "only {count} scenarios were found");
 }

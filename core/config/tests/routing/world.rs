@@ -253,7 +253,7 @@ impl World<'_> {
             Event::Goes => self.goes(at, now),
             Event::FirstContent => {
                 if let Some(admission) = &mut self.calls[at].admission {
-                    self.engine.answers(admission);
+                    self.engine.answers(admission, now);
                 }
             }
             Event::Answered(outcome) => {

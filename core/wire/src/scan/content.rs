@@ -1,5 +1,7 @@
 //! Messages, their parts, and tools: what counts as text, what as media, and what can't be bounded.
 
+use std::borrow::Cow;
+
 use sluicegate_core::{Format, hash};
 
 use super::media::{audio_ms, image_size};
@@ -87,10 +89,38 @@ fn class(kind: &str) -> Class {
 /// their length and both ends: a shared instruction comes first and what differs last.
 fn opening(text: &str, span: Span) -> u64 {
     const END: usize = 512;
-    let bytes = text.as_bytes().get(span.start..span.end).unwrap_or_default();
+    let bytes = without_marks(text.as_bytes().get(span.start..span.end).unwrap_or_default());
+    let bytes = &*bytes;
     let head = bytes.get(..END).unwrap_or(bytes);
     let tail = bytes.get(bytes.len().saturating_sub(END)..).unwrap_or_default();
     hash::join(hash::join(hash::stable(head), bytes.len() as u64), hash::stable(tail))
+}
+
+/// Messages without marks of where a prompt cache ends: clients move them on with each turn.
+fn without_marks(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const MARK: &[u8] = b"\"cache_control\"";
+    let mut kept = Vec::new();
+    let mut from = 0;
+    // A quote within a text is escaped, so that this is a name, or a text that is nothing else.
+    for at in memchr::memmem::find_iter(bytes, MARK) {
+        let value = bytes.get(at + MARK.len()..).unwrap_or_default();
+        let Some(object) = value.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start) else {
+            continue;
+        };
+        if !object.starts_with(b"{") {
+            continue;
+        }
+        let Some(length) = memchr::memchr(b'}', object) else { continue };
+        let end = bytes.len() - object.len() + length + 1;
+        let before = bytes.get(from..at).unwrap_or_default().trim_ascii_end();
+        kept.extend_from_slice(before.strip_suffix(b",").unwrap_or(before));
+        from = end;
+    }
+    if from == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    kept.extend_from_slice(bytes.get(from..).unwrap_or_default());
+    Cow::Owned(kept)
 }
 
 impl Scan<'_> {

@@ -427,3 +427,27 @@ fn a_conversation_is_known_by_its_opening_as_it_goes_on() {
     assert_eq!(said(chat(&body(&other, r#","prompt_cache_key":"\u006b""#))), keyed);
     assert_ne!(said(chat(&body(&first, r#","prompt_cache_key":null"#))), keyed);
 }
+
+#[test]
+fn marks_that_move_on_with_each_turn_are_no_part_of_a_conversation() {
+    let said = |messages: &str| {
+        let body = format!(r#"{{"model":"m","max_tokens":9,"messages":[{messages}]}}"#);
+        scan(Format::AnthropicMessages, &body.into())
+            .unwrap()
+            .facts()
+            .call("c".into(), Format::AnthropicMessages)
+            .conversation
+    };
+    let user = |mark: &str| {
+        format!(r#"{{"role":"user","content":[{{"type":"text","text":"a \"cache_control\": b"{mark}}}]}}"#)
+    };
+    let plain = said(&user(""));
+    assert!(plain.is_some());
+    for mark in [
+        r#","cache_control":{"type":"ephemeral"}"#,
+        r#" , "cache_control" : {"type":"ephemeral","ttl":"1h"}"#,
+    ] {
+        assert_eq!(said(&user(mark)), plain, "{mark}");
+    }
+    assert_ne!(said(&user(r#","citations":null"#)), plain);
+}
