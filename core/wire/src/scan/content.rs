@@ -113,7 +113,7 @@ fn without_marks(bytes: &[u8]) -> Cow<'_, [u8]> {
         let Some(length) = memchr::memchr(b'}', object) else { continue };
         let end = bytes.len() - object.len() + length + 1;
         let before = bytes.get(from..at).unwrap_or_default().trim_ascii_end();
-        kept.extend_from_slice(before.strip_suffix(b",").unwrap_or(before));
+        kept.extend_from_slice(before.strip_suffix(b",").unwrap_or(before).trim_ascii_end());
         from = end;
     }
     if from == 0 {
