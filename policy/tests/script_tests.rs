@@ -121,6 +121,14 @@ v.assert_first("us");"#,
             "1: expected `hk` not excluded, came [w1, us], excluded [hk]",
         ),
         (
+            r#"given(#{ group: "研发部" }).candidates([#{ id: "c1", name: "x" }, #{ id: "c2", name: "x", tags: ["overseas"] }]).route().assert_not_excluded("c1").assert_excluded("c2").assert_not_excluded("x");"#,
+            "1: several candidates are called `x`, with the ids [c1, c2]; name the one that is meant by an id that no other is called by",
+        ),
+        (
+            r#"given().candidates(["x", #{ id: "c2", name: "x" }]).route().assert_excluded("x");"#,
+            "1: several candidates are called `x`, with the ids [c2, x]; name the one that is meant by an id that no other is called by",
+        ),
+        (
             r#"given().candidates(LIST).route().assert_excluded("nobody");"#,
             "1: the test gives no candidate `nobody`",
         ),
