@@ -97,7 +97,7 @@ impl Compiler {
         if source.text.len() > MAX_FILE_BYTES {
             return too_large("file", source.text.len(), MAX_FILE_BYTES, "split it into several policies");
         }
-        let parts = split(&self.checking, &source.text);
+        let parts = split(&self.checking, &source.name, &source.text).map_err(|wrong| vec![wrong])?;
         if parts.script_bytes > MAX_SCRIPT_BYTES {
             return too_large(
                 "script",

@@ -22,6 +22,7 @@ thread_local! {
     static RUN: RefCell<Option<Run>> = const { RefCell::new(None) };
     static OPERATIONS: Cell<u64> = const { Cell::new(0) };
     static CHARGED: Cell<u64> = const { Cell::new(0) };
+    static LIMIT: Cell<u64> = const { Cell::new(FUEL) };
 }
 
 /// What a run sees, and what it has said so far.
@@ -80,21 +81,42 @@ pub(crate) fn with<T>(body: impl FnOnce(&mut Run) -> Outcome<T>) -> Outcome<T> {
 
 /// Fills the tank.
 pub(crate) fn refuel() {
+    refuel_to(FUEL);
+}
+
+/// Fills the tank with another amount of fuel than calls get.
+pub(crate) fn refuel_to(limit: u64) {
     OPERATIONS.set(0);
     CHARGED.set(0);
+    LIMIT.set(limit);
+}
+
+/// Runs something that has a tank of its own, and puts the one under way back afterwards.
+pub(crate) fn aside<T>(body: impl FnOnce() -> T) -> T {
+    let tank = (OPERATIONS.get(), CHARGED.get(), LIMIT.get());
+    let result = body();
+    OPERATIONS.set(tank.0);
+    CHARGED.set(tank.1);
+    LIMIT.set(tank.2);
+    result
 }
 
 /// Notes how many operations the script runtime has counted. Whether fuel is left.
 pub(crate) fn progress(operations: u64) -> bool {
     OPERATIONS.set(operations);
-    operations + CHARGED.get() <= FUEL
+    operations + CHARGED.get() <= LIMIT.get()
 }
 
 /// Charges a native function for the bytes that it is about to work through.
 pub(crate) fn charge(bytes: usize) -> Outcome<()> {
-    let charged = CHARGED.get() + (bytes / BYTES_PER_OPERATION) as u64;
+    charge_operations((bytes / BYTES_PER_OPERATION) as u64)
+}
+
+/// Charges a native function for work that counts as so many operations.
+pub(crate) fn charge_operations(operations: u64) -> Outcome<()> {
+    let charged = CHARGED.get() + operations;
     CHARGED.set(charged);
-    if OPERATIONS.get() + charged <= FUEL {
+    if OPERATIONS.get() + charged <= LIMIT.get() {
         Ok(())
     } else {
         Err(EvalAltResult::ErrorTooManyOperations(Position::NONE).into())

@@ -22,6 +22,9 @@ use crate::{Policies, run};
 /// What one test may use in operations, besides those of the calls that it routes: they have a fuel of their own.
 const TEST_FUEL: u64 = 1_000_000;
 
+/// What all tests of one run may use together, in operations, those of the calls that they route included.
+const RUN_FUEL: u64 = 50_000_000;
+
 /// The tests of one script.
 ///
 /// ```
@@ -109,22 +112,28 @@ impl Tests {
     /// Runs the tests whose names have `filter` in them, in the order of the file.
     pub fn run(&self, filter: Option<&str>) -> Vec<TestResult> {
         let chosen = self.tests().filter(|test| filter.is_none_or(|part| test.name.contains(part)));
-        chosen.map(|test| self.run_one(test)).collect()
+        let mut left = RUN_FUEL;
+        chosen.map(|test| self.run_one(test, &mut left)).collect()
     }
 
     fn tests(&self) -> impl Iterator<Item = &TestPart> {
         self.parts.iter().filter(|part| !part.is_helper)
     }
 
-    fn run_one(&self, test: &TestPart) -> TestResult {
+    /// Runs one test, with no more than what is `left` for all of them.
+    fn run_one(&self, test: &TestPart, left: &mut u64) -> TestResult {
         state::take();
+        run::refuel_to(TEST_FUEL.min(*left));
         let options = CallFnOptions::new().eval_ast(false).rewind_scope(false);
         let ended: Result<rhai::Dynamic, _> =
             self.engine.call_fn_with_options(options, &mut Scope::new(), &self.ast, &test.name, ());
         let done = state::take();
+        let used = run::fuel_used();
+        // BOUND: a test's calls may go beyond what is left by as much as one test can use.
+        *left = left.saturating_sub(used + done.routed);
         let failure = match (done.failure, ended) {
             (Some(failure), _) => Some(failure),
-            (None, Err(error)) => Some(failed(test, &error)),
+            (None, Err(error)) => Some(failed(test, &error, used)),
             (None, Ok(_)) if done.assertions == 0 => Some(TestFailure {
                 line: test.line,
                 column: 0,
@@ -139,10 +148,18 @@ impl Tests {
     }
 }
 
-fn failed(test: &TestPart, error: &EvalAltResult) -> TestFailure {
+fn failed(test: &TestPart, error: &EvalAltResult, used: u64) -> TestFailure {
     let (position, message) = describe(error);
     let message = match error.unwrap_inner() {
-        EvalAltResult::ErrorTooManyOperations(_) => format!("the test used up its {TEST_FUEL} operations"),
+        EvalAltResult::ErrorTooManyOperations(_) | EvalAltResult::ErrorTerminated(..) => {
+            if used > TEST_FUEL {
+                format!("the test used up its {TEST_FUEL} operations")
+            } else {
+                format!(
+                    "the tests of this file used up their {RUN_FUEL} operations; run fewer at a time, by a part of their names"
+                )
+            }
+        }
         _ => message,
     };
     TestFailure {
@@ -159,10 +176,6 @@ fn register(engine: &mut Engine, policies: &Arc<Policies>) {
     given::register(engine, Arc::clone(policies));
     routed::register(engine);
     assert::register(engine);
-    engine.set_max_operations(TEST_FUEL);
-    // The calls that a test routes fill and use the tank of this thread; the test's own work is bounded by operations.
-    engine.on_progress(|_| {
-        run::refuel();
-        None
-    });
+    // The tank of this thread is what bounds a test: it knows what native functions charge, too.
+    engine.set_max_operations(0);
 }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -252,13 +251,10 @@ fn check_run(policies: &Policies, seed: u64) -> bool {
         })
         .collect();
     let view = RouteView { call: &call, caller: &caller, candidates: &candidates, now: NOW, seed };
-    let started = Instant::now();
     let runs = policies.route(&view);
-    // Generous, for a slow machine and unoptimized code: what matters is that nothing runs away.
-    assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
     assert_eq!(format!("{runs:?}"), format!("{:?}", policies.route(&view)), "it isn't deterministic");
     let run = &runs[0];
-    // The last step may go beyond by the bytes of one text.
+    // Fuel and no clock is what bounds a run, on a slow machine too. The last step may go beyond by the bytes of one text.
     assert!(run.fuel <= FUEL + 1_024, "{}", run.fuel);
     let verdict = &run.verdict;
     let lists = [

@@ -102,7 +102,7 @@ fn every_wrong_script_is_reported() {
         source("fine", "fn route(call) { }", None),
         source("empty", "", None),
         source("slip", "fn route(call) {\n  if }", None),
-        source("large", &" ".repeat(70_000), None),
+        source("large", &"  \n".repeat(25_000), None),
     ])
     .unwrap_err();
     let said: Vec<(&str, usize, usize)> =

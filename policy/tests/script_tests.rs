@@ -121,6 +121,14 @@ v.assert_first("us");"#,
             "1: expected `hk` not excluded, came [w1, us], excluded [hk]",
         ),
         (
+            r#"given(#{ group: "研发部" }).candidates([#{ id: "c1", name: "x" }, #{ id: "c2", name: "x", tags: ["overseas"] }]).route().assert_not_excluded("c1").assert_excluded("c2").assert_not_excluded("x");"#,
+            "1: several candidates are called `x`, with the ids [c1, c2]; name the one that is meant by an id that no other is called by",
+        ),
+        (
+            r#"given().candidates(["x", #{ id: "c2", name: "x" }]).route().assert_excluded("x");"#,
+            "1: several candidates are called `x`, with the ids [c2, x]; name the one that is meant by an id that no other is called by",
+        ),
+        (
             r#"given().candidates(LIST).route().assert_excluded("nobody");"#,
             "1: the test gives no candidate `nobody`",
         ),
@@ -162,10 +170,30 @@ v.assert_first("us");"#,
             "1: this works inside `route` only: constants are worked out before there is a call",
         ),
         ("loop { }", "0: the test used up its 1000000 operations"),
+        (
+            "let list = []; for n in 0..200 { list.push(`c${n}`); }\nlet g = given().candidates(list);\nloop { g.route(); }",
+            "0: the test used up its 1000000 operations",
+        ),
+        (
+            "let list = []; for n in 0..200 { list.push(`c${n}`); }\nloop { given().candidates(list); }",
+            "0: the test used up its 1000000 operations",
+        ),
         ("loop { given().route(); }", "1: a test can't route more than 1000 calls"),
     ] {
         assert_eq!(fails(&body.replace("LIST", &CANDIDATES.replace('\n', ""))), want, "{body}");
     }
+}
+
+#[test]
+fn all_tests_of_a_run_have_one_budget() {
+    let body = "for n in 0..990 { given().route(); } assert(true);";
+    let tests: String = (0..5).map(|n| format!("fn test_{n}() {{ {body} }}\n")).collect();
+    let text = format!("fn route(call) {{ loop {{ }} }}\n{tests}");
+    let results = Tests::compile(&source(&text)).unwrap().run(None);
+    let passed: Vec<bool> = results.iter().map(|result| result.failure.is_none()).collect();
+    assert_eq!(passed, [true, true, true, false, false]);
+    let message = &results[4].failure.as_ref().unwrap().message;
+    assert!(message.starts_with("the tests of this file used up their 50000000 operations"), "{message}");
 }
 
 #[test]

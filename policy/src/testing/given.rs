@@ -1,6 +1,6 @@
 //! `given(…)`: a call that a test makes up, and where it could go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, INT, ImmutableString, Map};
@@ -14,8 +14,11 @@ use sluicegate_core::time::Timestamp;
 use super::field::{Fields, count, flag, moment, name, ratio, texts, usd};
 use super::routed::Routed;
 use super::state;
-use crate::Policies;
 use crate::run::Outcome;
+use crate::{Policies, run};
+
+/// What it takes to read or copy a candidate or to route a call to it, in operations.
+const OPERATIONS_PER_CANDIDATE: u64 = 16;
 
 /// What a call is made of, by the names that scripts read it under.
 const CALL_FIELDS: [&str; 22] = [
@@ -116,25 +119,37 @@ impl Given {
     }
 
     fn with_candidates(mut self, list: Array) -> Outcome<Self> {
+        self.charge(list.len())?;
         Arc::make_mut(&mut self.0).candidates = read_candidates("candidates", list)?;
         Ok(self)
     }
 
     fn with_others(mut self, model: &str, list: Array) -> Outcome<Self> {
+        self.charge(list.len())?;
         let list = read_candidates("candidates_of", list)?;
         Arc::make_mut(&mut self.0).others.insert(model.to_owned(), list);
         Ok(self)
     }
 
+    /// Charges for the candidates that are there, which are copied, and for `more`.
+    fn charge(&self, more: usize) -> Outcome<()> {
+        let Setting { candidates, others, .. } = &*self.0;
+        let count = more + candidates.len() + others.values().map(Vec::len).sum::<usize>();
+        run::charge_operations(count as u64 * OPERATIONS_PER_CANDIDATE)
+    }
+
     /// Runs the script as the gateway would.
     fn route(&self, policies: &Policies) -> Outcome<Routed> {
         state::count_route()?;
+        self.charge(0)?;
         let Setting { call, caller, now, seed, candidates, others } = &*self.0;
         let views: Vec<CandidateView<'_>> = candidates.iter().map(|c| c.view(&call.model)).collect();
         let view = RouteView { call, caller, candidates: &views, now: *now, seed: *seed };
-        let Some(run) = policies.route(&view).pop() else {
+        // The script has the fuel of a real call, whatever the test has left.
+        let Some(run) = run::aside(|| policies.route(&view)).pop() else {
             return Err("the script didn't run".into());
         };
+        state::add_routed(run.fuel);
         let channels = |list: &[Candidate]| list.iter().map(|c| c.channel.clone()).collect::<Vec<_>>();
         let considered = match &run.verdict.model {
             Some(model) if *model != call.model => others.get(model.as_str()).map(|list| channels(list)),
@@ -198,9 +213,10 @@ fn read_caller(fields: &mut Fields) -> Outcome<Caller> {
 fn read_candidates(function: &'static str, list: Array) -> Outcome<Vec<Candidate>> {
     let candidates: Vec<Candidate> =
         list.into_iter().map(|item| Candidate::read(function, item)).collect::<Outcome<_>>()?;
-    for (at, candidate) in candidates.iter().enumerate() {
+    let mut ids = BTreeSet::new();
+    for candidate in &candidates {
         let id = &candidate.channel.id;
-        if candidates[..at].iter().any(|other| other.channel.id == *id) {
+        if !ids.insert(id.as_str()) {
             return Err(format!("`{function}` names the channel `{}` twice", id.as_str()).into());
         }
     }

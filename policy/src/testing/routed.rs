@@ -55,15 +55,27 @@ impl Routed {
         Ok(names(&self.sorted()?.excluded))
     }
 
-    /// Whether a channel, by name or id, is among those that are asked (`Some(true)`), is out, or was never there.
+    /// Whether a channel, by name or id, is among those that are asked (`Some(true)`), is out, or was never there. An
+    /// error when several are called so: one might be asked and another be out.
     pub(super) fn is_asked(&self, name: &str) -> Outcome<Option<bool>> {
         let Sorted { order, excluded } = self.sorted()?;
         let is = |channel: &Channel| channel.name == name || channel.id.as_str() == name;
-        Ok(match (order.iter().any(is), excluded.iter().any(is)) {
-            (true, _) => Some(true),
-            (false, true) => Some(false),
-            (false, false) => None,
-        })
+        let is_asked = order.iter().filter(|channel| is(channel)).map(|channel| (channel, true));
+        let is_out = excluded.iter().filter(|channel| is(channel)).map(|channel| (channel, false));
+        let found: Vec<(&Channel, bool)> = is_asked.chain(is_out).collect();
+        match found.as_slice() {
+            [] => Ok(None),
+            [(_, is_asked)] => Ok(Some(*is_asked)),
+            several => {
+                let mut ids: Vec<&str> = several.iter().map(|(channel, _)| channel.id.as_str()).collect();
+                ids.sort_unstable();
+                let ids = list(&ids);
+                Err(format!(
+                    "several candidates are called `{name}`, with the ids {ids}; name the one that is meant by an id that no other is called by"
+                )
+                .into())
+            }
+        }
     }
 
     /// A denied call asks nobody, and of another model's candidates only those that the test gives are known.

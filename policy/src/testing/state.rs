@@ -12,7 +12,7 @@ use crate::run::Outcome;
 const MAX_ROUTES: u32 = 1_000;
 
 thread_local! {
-    static STATE: RefCell<State> = const { RefCell::new(State { assertions: 0, routes: 0, failure: None }) };
+    static STATE: RefCell<State> = const { RefCell::new(State { assertions: 0, routes: 0, routed: 0, failure: None }) };
 }
 
 /// The test under way.
@@ -20,6 +20,8 @@ thread_local! {
 pub(super) struct State {
     pub(super) assertions: u32,
     routes: u32,
+    /// What the calls that it routed have used, in operations.
+    pub(super) routed: u64,
     /// The first one: a script can't catch its way out of it.
     pub(super) failure: Option<TestFailure>,
 }
@@ -40,6 +42,11 @@ pub(super) fn count_route() -> Outcome<()> {
     } else {
         Err(format!("a test can't route more than {MAX_ROUTES} calls").into())
     }
+}
+
+/// Notes what a call has used.
+pub(super) fn add_routed(fuel: u64) {
+    STATE.with_borrow_mut(|state| state.routed += fuel);
 }
 
 /// Counts an assertion, and remembers the first that doesn't hold.
