@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-use sluicegate_core::channel::{Auth, Endpoint, SecretRef, Timeouts, Transport, UnknownFields};
+use sluicegate_core::channel::{Auth, Endpoint};
 use sluicegate_core::count::Counting;
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::ids::CallId;
@@ -181,12 +180,8 @@ fn caller(key: u32) -> Caller {
 
 fn channel(at: u32) -> Channel {
     Channel {
-        id: format!("channel-{at}").as_str().into(),
-        name: format!("channel {at}"),
-        provider: if at == 0 { "wanqing" } else { "openai" }.into(),
         endpoints: vec![Endpoint { format: Format::OpenaiChat, url: "http://127.0.0.1:9/v1".to_owned() }],
         auth: Auth::Bearer,
-        secret: SecretRef::None,
         models: vec![ChannelModel {
             group: "gpt-4o".into(),
             upstream: "gpt-4o-2024-11-20".into(),
@@ -203,19 +198,13 @@ fn channel(at: u32) -> Channel {
             counting: Counting::default(),
             tokenizer: None,
         }],
-        groups: Vec::new(),
-        priority: 0,
         weight: 10,
-        limits: Vec::new(),
         tags: if at == 3 { vec!["overseas".to_owned()] } else { Vec::new() },
-        headers: IndexMap::new(),
-        timeouts: Timeouts::default(),
-        transport: Transport::default(),
-        allowed_fails: None,
-        cooldown_ms: None,
-        unknown_fields: UnknownFields::default(),
-        client_overrides: Vec::new(),
-        enabled: true,
         source: Source::File,
+        ..Channel::new(
+            format!("channel-{at}"),
+            format!("channel {at}"),
+            if at == 0 { "wanqing" } else { "openai" },
+        )
     }
 }

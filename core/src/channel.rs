@@ -75,6 +75,36 @@ pub struct Channel {
     pub source: Source,
 }
 
+impl Channel {
+    /// A channel that serves nothing yet: without endpoints, models, a credential or limits; switched on, with a weight of 1,
+    /// and everything else as the routing settings have it.
+    pub fn new(id: impl Into<ChannelId>, name: impl Into<String>, provider: impl Into<ProviderId>) -> Self {
+        Self {
+            id: id.into(),
+            name: name.into(),
+            provider: provider.into(),
+            endpoints: Vec::new(),
+            auth: Auth::None,
+            secret: SecretRef::None,
+            models: Vec::new(),
+            groups: Vec::new(),
+            priority: 0,
+            weight: one(),
+            limits: Vec::new(),
+            tags: Vec::new(),
+            headers: IndexMap::new(),
+            timeouts: Timeouts::default(),
+            transport: Transport::default(),
+            allowed_fails: None,
+            cooldown_ms: None,
+            unknown_fields: UnknownFields::default(),
+            client_overrides: Vec::new(),
+            enabled: yes(),
+            source: Source::default(),
+        }
+    }
+}
+
 fn one() -> u32 {
     1
 }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use sluicegate::core::channel::{Auth, Endpoint, Timeouts, Transport, UnknownFields};
+use sluicegate::core::channel::Endpoint;
 use sluicegate::core::count::Counting;
 use sluicegate::core::engine::BoundCaller;
 use sluicegate::core::ledger::BoundLimit;
 use sluicegate::core::tenant::Source;
 use sluicegate::core::{
     Caller, Channel, ChannelModel, Declared, Engine, Format, Limit, Metric, Mode, Needs, Price, Scope,
-    ScopeKind, ScopeLimits, SecretRef, Snapshot, Window,
+    ScopeKind, ScopeLimits, Snapshot, Window,
 };
 use sluicegate::policy::Policies;
 
@@ -134,12 +134,7 @@ fn channel(at: u64, rng: &mut Rng) -> Channel {
         Vec::new()
     };
     Channel {
-        id: format!("c{at}").as_str().into(),
-        name: format!("channel {at}"),
-        provider: "openai".into(),
         endpoints: vec![Endpoint { format: Format::OpenaiChat, url: "http://127.0.0.1:9/".to_owned() }],
-        auth: Auth::None,
-        secret: SecretRef::None,
         models: vec![ChannelModel {
             group: "m".into(),
             upstream: "m".into(),
@@ -152,19 +147,9 @@ fn channel(at: u64, rng: &mut Rng) -> Channel {
             counting: Counting::default(),
             tokenizer: None,
         }],
-        groups: Vec::new(),
         priority: (at % 2) as i32,
-        weight: 1,
         limits,
-        tags: Vec::new(),
-        headers: Default::default(),
-        timeouts: Timeouts::default(),
-        transport: Transport::default(),
-        allowed_fails: None,
-        cooldown_ms: None,
-        unknown_fields: UnknownFields::default(),
-        client_overrides: Vec::new(),
-        enabled: true,
         source: Source::File,
+        ..Channel::new(format!("c{at}"), format!("channel {at}"), "openai")
     }
 }

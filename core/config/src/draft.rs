@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 use sluicegate_core::call::Format;
-use sluicegate_core::channel::{Auth, Channel, ChannelModel, SecretRef, Timeouts, Transport, UnknownFields};
-use sluicegate_core::ids::{ChannelId, ProviderId};
+use sluicegate_core::channel::{Auth, Channel, ChannelModel, SecretRef};
+use sluicegate_core::ids::ChannelId;
 use sluicegate_core::tenant::Source;
 
 use crate::catalogue::{ModelFacts, Provider, model_facts, model_facts_by_name, provider_of_host};
@@ -16,29 +16,7 @@ use crate::reader::{Item, Load};
 
 /// A channel that serves nothing yet.
 pub(crate) fn blank(name: &str, provider: &Provider) -> Channel {
-    Channel {
-        id: ChannelId::from(""),
-        name: name.to_owned(),
-        provider: ProviderId::from(provider.id),
-        endpoints: Vec::new(),
-        auth: Auth::Bearer,
-        secret: SecretRef::None,
-        models: Vec::new(),
-        groups: Vec::new(),
-        priority: 0,
-        weight: 1,
-        limits: Vec::new(),
-        tags: Vec::new(),
-        headers: indexmap::IndexMap::new(),
-        timeouts: Timeouts::default(),
-        transport: Transport::default(),
-        allowed_fails: None,
-        cooldown_ms: None,
-        unknown_fields: UnknownFields::default(),
-        client_overrides: Vec::new(),
-        enabled: true,
-        source: Source::File,
-    }
+    Channel { auth: Auth::Bearer, source: Source::File, ..Channel::new("", name, provider.id) }
 }
 
 /// Fills in where a channel is and how it authenticates. `base` is the file's setting, `whole` the channel's own, for

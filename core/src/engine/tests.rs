@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::call::{Call, Format, Needs};
-use crate::channel::{Auth, Channel, ChannelModel, Endpoint, SecretRef, Timeouts, Transport, UnknownFields};
+use crate::channel::{Channel, ChannelModel, Endpoint};
 use crate::count::{CacheWrites, Counting, ImageRule, ImageSize, Media, Tokenizer};
 use crate::decision::{Denial, OutcomeClass};
 use crate::limit::{Limit, Metric, Window};
@@ -34,12 +34,7 @@ impl PolicyHook for NoPolicy {
 
 pub(super) fn channel(id: &str, model: &str, priority: i32) -> Channel {
     Channel {
-        id: id.into(),
-        name: id.to_owned(),
-        provider: "openai".into(),
         endpoints: vec![Endpoint { format: Format::OpenaiChat, url: "http://127.0.0.1:9/".to_owned() }],
-        auth: Auth::None,
-        secret: SecretRef::None,
         models: vec![ChannelModel {
             group: model.into(),
             upstream: model.into(),
@@ -51,20 +46,9 @@ pub(super) fn channel(id: &str, model: &str, priority: i32) -> Channel {
             counting: Counting::default(),
             tokenizer: None,
         }],
-        groups: Vec::new(),
         priority,
-        weight: 1,
-        limits: Vec::new(),
-        tags: Vec::new(),
-        headers: indexmap::IndexMap::new(),
-        timeouts: Timeouts::default(),
-        transport: Transport::default(),
-        allowed_fails: None,
-        cooldown_ms: None,
-        unknown_fields: UnknownFields::default(),
-        client_overrides: Vec::new(),
-        enabled: true,
         source: Source::File,
+        ..Channel::new(id, id, "openai")
     }
 }
 

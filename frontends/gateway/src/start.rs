@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sluicegate_config::{DatabaseUrl, HostSettings};
-use sluicegate_core::channel::{Auth, Endpoint, Timeouts, Transport, UnknownFields};
+use sluicegate_core::channel::Endpoint;
 use sluicegate_core::count::Counting;
 use sluicegate_core::journal::JournalId;
 use sluicegate_core::snapshot::Declared;
@@ -193,12 +193,7 @@ pub(crate) fn build_targets(engine: &Engine, secrets: &Secrets) -> Targets {
 pub(crate) fn demo_channel() -> Channel {
     let endpoint = |format| Endpoint { format, url: String::new() };
     Channel {
-        id: "demo-mock".into(),
-        name: "demo (built-in mock, calls no provider)".to_owned(),
-        provider: "mock".into(),
         endpoints: vec![endpoint(Format::OpenaiChat), endpoint(Format::OpenaiEmbeddings)],
-        auth: Auth::None,
-        secret: SecretRef::None,
         models: vec![ChannelModel {
             group: "mock".into(),
             upstream: "mock".into(),
@@ -210,20 +205,9 @@ pub(crate) fn demo_channel() -> Channel {
             counting: Counting::default(),
             tokenizer: None,
         }],
-        groups: Vec::new(),
-        priority: 0,
-        weight: 1,
-        limits: Vec::new(),
         tags: vec!["demo".to_owned()],
-        headers: indexmap::IndexMap::new(),
-        timeouts: Timeouts::default(),
-        transport: Transport::default(),
-        allowed_fails: None,
-        cooldown_ms: None,
-        unknown_fields: UnknownFields::default(),
-        client_overrides: Vec::new(),
-        enabled: true,
         source: Source::File,
+        ..Channel::new("demo-mock", "demo (built-in mock, calls no provider)", "mock")
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, INT, ImmutableString, Map};
 use sluicegate_core::call::{Call, Format};
-use sluicegate_core::channel::{Auth, Channel, SecretRef, Timeouts, Transport, UnknownFields};
-use sluicegate_core::ids::{ChannelId, GroupId, KeyId, ModelName, OrganizationId, ProviderId, UserId};
+use sluicegate_core::channel::Channel;
+use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
 use sluicegate_core::ports::{CandidateView, PolicyHook, RouteView};
-use sluicegate_core::tenant::{Caller, Source};
+use sluicegate_core::tenant::Caller;
 use sluicegate_core::time::Timestamp;
 
 use super::field::{Fields, count, flag, moment, name, ratio, texts, usd};
@@ -245,7 +245,8 @@ impl Candidate {
             return Err(format!("a candidate of `{function}` has no `name`").into());
         };
         let provider = fields.take("provider", "a text", name)?.unwrap_or_default();
-        let mut channel = channel(&id, called, &provider);
+        // Nobody ever calls it.
+        let mut channel = Channel::new(id, called, provider);
         channel.tags = fields.take("tags", "an array of texts", texts)?.unwrap_or_default();
         channel.priority = fields
             .take("priority", "a whole number", |value| i32::try_from(value.as_int().ok()?).ok())?
@@ -279,33 +280,6 @@ impl Candidate {
             in_flight: self.in_flight,
             failures: self.failures,
         }
-    }
-}
-
-/// A channel of which nothing is known but its names. Nobody ever calls it.
-fn channel(id: &str, name: String, provider: &str) -> Channel {
-    Channel {
-        id: ChannelId::from(id),
-        name,
-        provider: ProviderId::from(provider),
-        endpoints: Vec::new(),
-        auth: Auth::None,
-        secret: SecretRef::None,
-        models: Vec::new(),
-        groups: Vec::new(),
-        priority: 0,
-        weight: 1,
-        limits: Vec::new(),
-        tags: Vec::new(),
-        headers: Default::default(),
-        timeouts: Timeouts::default(),
-        transport: Transport::default(),
-        allowed_fails: None,
-        cooldown_ms: None,
-        unknown_fields: UnknownFields::default(),
-        client_overrides: Vec::new(),
-        enabled: true,
-        source: Source::default(),
     }
 }
 

@@ -1,5 +1,5 @@
 use sluicegate_core::call::Format;
-use sluicegate_core::channel::{Auth, Endpoint, Transport};
+use sluicegate_core::channel::{Auth, Endpoint};
 use sluicegate_core::{GroupId, Timestamp};
 
 use super::*;
@@ -7,27 +7,10 @@ use crate::store::Stored;
 
 fn channel(id: &str, url: &str) -> Channel {
     Channel {
-        id: id.into(),
-        name: id.to_owned(),
-        provider: "openai".into(),
         endpoints: vec![Endpoint { format: Format::OpenaiChat, url: url.to_owned() }],
         auth: Auth::Bearer,
         secret: SecretRef::Sealed,
-        models: Vec::new(),
-        groups: Vec::new(),
-        priority: 0,
-        weight: 1,
-        limits: Vec::new(),
-        tags: Vec::new(),
-        headers: Default::default(),
-        timeouts: Default::default(),
-        transport: Transport::default(),
-        allowed_fails: None,
-        cooldown_ms: None,
-        unknown_fields: Default::default(),
-        client_overrides: Vec::new(),
-        enabled: true,
-        source: Default::default(),
+        ..Channel::new(id, id, "openai")
     }
 }
 
