@@ -19,13 +19,26 @@ pub fn join(one: u64, other: u64) -> u64 {
     mix(one.rotate_left(17) ^ other)
 }
 
-/// Spreads every bit over all of them (the finisher of SplitMix64, Steele, Lea and Flood 2014).
+/// Neighbours become strangers: the number that SplitMix64 (Steele, Lea and Flood 2014) draws in the state `n`.
 pub fn mix(n: u64) -> u64 {
-    let mut z = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    finish(n.wrapping_add(GAMMA))
+}
+
+/// SplitMix64: the next number, and the state after it.
+pub fn draw(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(GAMMA);
+    finish(*state)
+}
+
+/// Spreads every bit over all of them: the finisher of SplitMix64.
+pub fn finish(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+/// What SplitMix64's state grows by: 2⁶⁴ divided by the golden ratio, odd.
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
 mod tests {

@@ -133,18 +133,6 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// The strategy as a word, such as `least_busy`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Strategy::Weighted => "weighted",
-            Strategy::LeastBusy => "least_busy",
-            Strategy::LowestLatency => "lowest_latency",
-            Strategy::LowestCost => "lowest_cost",
-            Strategy::Usage => "usage",
-            Strategy::Affinity => "affinity",
-        }
-    }
-
     pub(crate) fn is_weighted(&self) -> bool {
         *self == Strategy::Weighted
     }

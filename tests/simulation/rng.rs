@@ -1,5 +1,7 @@
 //! The only randomness of a history: its seed decides everything.
 
+use sluicegate::core::hash;
+
 /// SplitMix64.
 pub struct Rng(u64);
 
@@ -9,11 +11,7 @@ impl Rng {
     }
 
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        hash::draw(&mut self.0)
     }
 
     /// A number below `n`; 0 for 0.

@@ -14,6 +14,7 @@ use super::{BoundCaller, Engine, Runtime, has_strict_spend};
 use crate::call::Call;
 use crate::count::{Counted, Tokenizer};
 use crate::decision::{Denial, Explanation, Reason};
+use crate::hash;
 use crate::ids::{ChannelId, ModelName};
 use crate::record::AttemptRecord;
 use crate::time::Timestamp;
@@ -231,13 +232,9 @@ impl Admission {
             .collect()
     }
 
-    /// The next random number of this call (SplitMix64, Steele, Lea and Flood 2014).
+    /// The next random number of this call.
     pub(super) fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        hash::draw(&mut self.random)
     }
 
     fn check_caller(&self, now: Timestamp) -> Result<(), Denial> {

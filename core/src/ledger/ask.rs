@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::ids::CallId;
 use crate::journal::{AttemptFacts, CounterKey};
 use crate::limit::{Limit, Metric, Scope, ScopeKind};
+use crate::tenant::matches_pattern;
 use crate::time::Timestamp;
 
 /// A counter of the ledger: one (scope, metric, window, model). Stable for the life of the process, but for those of
@@ -46,6 +47,13 @@ impl BoundLimit {
         let model = limit.model.as_ref().map(|model| format!("-{model}")).unwrap_or_default();
         let name = format!("{}-{}-{}{model}", kind.as_str(), limit.metric.as_str(), limit.window);
         Self { cell, link, kind, limit: limit.clone(), name: name.into() }
+    }
+
+    /// Whether it counts a call to `model` that was asked for as `asked_as`.
+    #[inline]
+    pub(super) fn is_for(&self, model: &str, asked_as: &str) -> bool {
+        let Some(pattern) = &self.limit.model else { return true };
+        [model, asked_as].iter().any(|name| matches_pattern(pattern.as_str(), name))
     }
 }
 

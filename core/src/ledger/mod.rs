@@ -54,7 +54,6 @@ pub use window::{bucket_ms, window_start};
 use crate::ids::ModelName;
 use crate::journal::{CounterKey, Ending};
 use crate::limit::{Metric, Mode, Scope, ScopeLimits, Window};
-use crate::tenant::matches_pattern;
 use crate::time::Timestamp;
 use cell::{Cell, Change};
 use changes::Changes;
@@ -395,9 +394,7 @@ impl Ledger {
         for bound in limits {
             let limit = &bound.limit;
             let is_load = limit.metric == Metric::Concurrency || limit.window.is_rate();
-            let is_for =
-                |name| limit.model.as_ref().is_none_or(|model| matches_pattern(model.as_str(), name));
-            if !is_load || limit.metric == Metric::Spend || !(is_for(model) || is_for(asked_as)) {
+            if !is_load || limit.metric == Metric::Spend || !bound.is_for(model, asked_as) {
                 continue;
             }
             let Some(cell) = cells.get_mut(bound.cell.0 as usize) else { continue };
@@ -445,8 +442,7 @@ impl Ledger {
 #[inline]
 pub(crate) fn asked(ask: &Ask<'_>, bound: &BoundLimit, of_channel: bool) -> Option<i64> {
     let limit = &bound.limit;
-    let is_for = |name| limit.model.as_ref().is_none_or(|model| matches_pattern(model.as_str(), name));
-    if !is_for(ask.model) && !is_for(ask.asked_as) {
+    if !bound.is_for(ask.model, ask.asked_as) {
         return None;
     }
     let metric = limit.metric;

@@ -13,7 +13,7 @@ use sluicegate_core::ports::RecordStore;
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::{
     Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret,
-    Snapshot, UsageRecord,
+    Snapshot, UsageRecord, hash,
 };
 use sluicegate_policy::Policies;
 use tokio::task::AbortHandle;
@@ -561,7 +561,7 @@ impl Inner {
         let count = self.counter.fetch_add(1, Ordering::Relaxed);
         // The time first: ids are in the order of their calls.
         let number =
-            u128::from(mix(self.random ^ count)) | (i128::from(self.clock.now().as_ms()) as u128) << 64;
+            u128::from(hash::mix(self.random ^ count)) | (i128::from(self.clock.now().as_ms()) as u128) << 64;
         let mut text = *b"call-............................";
         for (digit, shift) in text.iter_mut().skip(5).zip((0..112).step_by(4).rev()) {
             // INVARIANT: four bits.
@@ -571,16 +571,8 @@ impl Inner {
     }
 
     pub(crate) fn seed(&self) -> u64 {
-        mix(self.random.wrapping_add(self.counter.fetch_add(1, Ordering::Relaxed)))
+        hash::mix(self.random.wrapping_add(self.counter.fetch_add(1, Ordering::Relaxed)))
     }
-}
-
-/// SplitMix64's output function: neighbours become strangers.
-fn mix(n: u64) -> u64 {
-    let mut z = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 fn random() -> Result<u64> {

@@ -1,6 +1,7 @@
 //! Shares of traffic: by a key that stays, or by the call's seed. There is no other randomness.
 
 use rhai::{Engine, INT, ImmutableString};
+use sluicegate_core::hash::finish;
 
 use crate::run::{Outcome, charge, with};
 
@@ -25,13 +26,13 @@ const NOBODY: INT = 100;
 fn hash_percent(key: &str, salt: &str) -> Outcome<INT> {
     charge(key.len() + salt.len())?;
     let hash = fnv1a(&[salt.as_bytes(), b"\0", key.as_bytes()]);
-    Ok(INT::try_from((u128::from(mix(hash)) * 100) >> 64).unwrap_or(0))
+    Ok(INT::try_from((u128::from(finish(hash)) * 100) >> 64).unwrap_or(0))
 }
 
 /// True for so many percent of the calls, by the call's seed. Each question is drawn for itself.
 fn chance(percent: f64) -> Outcome<bool> {
     with(|run| {
-        let drawn = mix(run.call.seed ^ mix(run.salt.wrapping_add(run.draws)));
+        let drawn = finish(run.call.seed ^ finish(run.salt.wrapping_add(run.draws)));
         run.draws += 1;
         // The upper 53 bits: what a float holds exactly.
         Ok((drawn >> 11) as f64 / (1u64 << 53) as f64 * 100.0 < percent)
@@ -42,13 +43,6 @@ fn chance(percent: f64) -> Outcome<bool> {
 pub(crate) fn fnv1a(parts: &[&[u8]]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.iter());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// Spreads every bit over the whole word: the finalizer of SplitMix64.
-fn mix(word: u64) -> u64 {
-    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    word ^ (word >> 31)
 }
 
 #[cfg(test)]
