@@ -130,7 +130,7 @@ impl Engine {
     pub fn new(snapshot: Snapshot, policy: Arc<dyn PolicyHook>) -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::new(snapshot.declared.quota.time_zone.clone())));
         let mut health = HashMap::new();
-        let runtime = Runtime::new(snapshot, policy, &ledger, &mut health);
+        let runtime = Runtime::new(snapshot, policy, Arc::clone(&ledger), &mut ledger.lock(), &mut health);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
             ledger,
@@ -147,8 +147,10 @@ impl Engine {
     pub fn swap(&self, snapshot: Snapshot, policy: Arc<dyn PolicyHook>) {
         let mut health = self.health.lock();
         health.retain(|id, _| snapshot.channels().iter().any(|channel| channel.id == *id));
-        self.ledger.lock().set_time_zone(snapshot.declared.quota.time_zone.clone());
-        let runtime = Runtime::new(snapshot, policy, &self.ledger, &mut health);
+        let mut ledger = self.ledger.lock();
+        ledger.set_time_zone(snapshot.declared.quota.time_zone.clone());
+        let runtime = Runtime::new(snapshot, policy, self.shared_ledger(), &mut ledger, &mut health);
+        drop(ledger);
         self.runtime.store(Arc::new(runtime));
     }
 
@@ -270,10 +272,10 @@ impl Runtime {
     fn new(
         snapshot: Snapshot,
         policy: Arc<dyn PolicyHook>,
-        shared: &Arc<Mutex<Ledger>>,
+        shared: Arc<Mutex<Ledger>>,
+        ledger: &mut Ledger,
         health: &mut HashMap<ChannelId, Arc<ChannelHealth>>,
     ) -> Self {
-        let mut ledger = shared.lock();
         let routing = snapshot.declared.routing;
         let channels = snapshot
             .channels()
@@ -298,8 +300,7 @@ impl Runtime {
             })
             .collect();
         let policy_digest = policy.digest();
-        let ledger = Arc::clone(shared);
-        Self { snapshot: Arc::new(snapshot), ledger, channels, policy, policy_digest }
+        Self { snapshot: Arc::new(snapshot), ledger: shared, channels, policy, policy_digest }
     }
 }
 
