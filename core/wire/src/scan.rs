@@ -100,13 +100,14 @@ pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
         text,
         cursor: Cursor::new(text),
         facts: Facts { choices: 1, ..Facts::default() },
+        opening: None,
         media: 0,
         media_saved: 0,
         seen: 0,
         members: SmallVec::new(),
     };
     scan.object()?;
-    let Scan { cursor, mut facts, media, media_saved, members, .. } = scan;
+    let Scan { cursor, mut facts, opening, media, media_saved, members, .. } = scan;
     let text_bytes = text.len().saturating_sub(cursor.blank + (cursor.saved - media_saved) + media);
     facts.text_bytes = text_bytes as u64;
     if !text.is_ascii() {
@@ -114,6 +115,9 @@ pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
     }
     facts.wide_bytes += cursor.saved as u64;
     facts.cache_writes = cache_writes(text, cursor.saved > 0);
+    // Where nothing writes the cache there is no mark of where it ends.
+    let has_marks = facts.cache_writes != CacheWrites::None;
+    facts.opening = opening.map(|span| content::opening(span.of(text), has_marks));
     Ok(Scanned { format, body, facts, members })
 }
 
@@ -122,6 +126,8 @@ struct Scan<'a> {
     text: &'a str,
     cursor: Cursor<'a>,
     facts: Facts,
+    /// The messages up to the first of the user's.
+    opening: Option<Span>,
     /// Raw bytes of base64 media, which count by formula and not as text; and their share of `cursor.saved`.
     media: usize,
     media_saved: usize,

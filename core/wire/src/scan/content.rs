@@ -87,10 +87,10 @@ fn class(kind: &str) -> Class {
 
 /// What a conversation is known by: its messages up to the first of the user's stay the same as it goes on. Long ones are known by
 /// their length and both ends: a shared instruction comes first and what differs last.
-fn opening(text: &str, span: Span) -> u64 {
+pub(super) fn opening(messages: &str, has_marks: bool) -> u64 {
     const END: usize = 512;
-    let bytes = without_marks(text.as_bytes().get(span.start..span.end).unwrap_or_default());
-    let bytes = &*bytes;
+    let whole = messages.as_bytes();
+    let bytes = &*if has_marks { without_marks(whole) } else { Cow::Borrowed(whole) };
     let head = bytes.get(..END).unwrap_or(bytes);
     let tail = bytes.get(bytes.len().saturating_sub(END)..).unwrap_or_default();
     hash::join(hash::join(hash::stable(head), bytes.len() as u64), hash::stable(tail))
@@ -142,8 +142,8 @@ impl Scan<'_> {
             }
             self.facts.messages = at.saturating_add(1);
             let by_user = self.message(at)?;
-            if by_user && self.facts.opening.is_none() {
-                self.facts.opening = Some(opening(self.text, Span { start, end: self.cursor.at() }));
+            if by_user && self.opening.is_none() {
+                self.opening = Some(Span { start, end: self.cursor.at() });
             }
             more = self.cursor.more(b']')?;
         }
