@@ -15,7 +15,6 @@ use std::time::Duration;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use reqwest::header::HeaderMap;
 use sluicegate_core::Result;
 use tower_service::Service as _;
 
@@ -23,7 +22,7 @@ use self::idle::Idle;
 use self::wire::{Outgoing, Unanswered, Wire};
 use super::head::Head;
 use super::http::root_cause;
-use super::target::{Address, put_head, put_headers};
+use super::target::Address;
 use super::{UpstreamBody, UpstreamFault, UpstreamResponse};
 
 /// So many pieces of an answer that nobody wants any more are read to save its connection.
@@ -58,11 +57,11 @@ impl Direct {
     pub(super) async fn send(
         &self,
         address: &Address,
-        standing: Standing<'_>,
+        head: &[u8],
         body: Bytes,
         between_ms: Option<u64>,
     ) -> Result<UpstreamResponse, UpstreamFault> {
-        let (head, wire) = self.exchange(address, &outgoing(address, standing, body)).await?;
+        let (head, wire) = self.exchange(address, &outgoing(head, body)).await?;
         let body = DirectBody {
             wire: Some(wire),
             idle: Arc::clone(&self.idle),
@@ -107,34 +106,20 @@ impl Direct {
     }
 }
 
-/// The headers of a request.
-#[derive(Clone, Copy)]
-pub(super) enum Standing<'a> {
-    /// Those that every request to the target has, as they are written.
-    Written(&'a Bytes),
-    /// With some of this call alone.
-    Own(&'a HeaderMap),
-}
-
-/// The request as it goes over the wire.
-fn outgoing(address: &Address, standing: Standing<'_>, body: Bytes) -> Outgoing {
-    let mut head = BytesMut::with_capacity(512 + if body.len() <= COPY_MAX { body.len() } else { 0 });
-    match standing {
-        Standing::Written(written) => head.put_slice(written),
-        Standing::Own(headers) => {
-            put_head(&mut head, address, headers);
-            put_headers(&mut head, headers);
-        }
+/// The request as it goes over the wire, behind what the target makes of its head.
+fn outgoing(head: &[u8], body: Bytes) -> Outgoing {
+    let is_copied = body.len() <= COPY_MAX;
+    // Besides: the line with the length.
+    let mut out = BytesMut::with_capacity(head.len() + 64 + if is_copied { body.len() } else { 0 });
+    out.put_slice(head);
+    out.put_slice(b"content-length: ");
+    out.put_slice(itoa::Buffer::new().format(body.len()).as_bytes());
+    out.put_slice(b"\r\n\r\n");
+    if !is_copied {
+        return Outgoing { head: out.freeze(), body };
     }
-    let mut length = itoa::Buffer::new();
-    head.put_slice(b"content-length: ");
-    head.put_slice(length.format(body.len()).as_bytes());
-    head.put_slice(b"\r\n\r\n");
-    if body.len() > COPY_MAX {
-        return Outgoing { head: head.freeze(), body };
-    }
-    head.put_slice(&body);
-    Outgoing { head: head.freeze(), body: Bytes::new() }
+    out.put_slice(&body);
+    Outgoing { head: out.freeze(), body: Bytes::new() }
 }
 
 /// An answer's body, with the connection that it comes from.

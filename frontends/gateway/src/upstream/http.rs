@@ -15,7 +15,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use sluicegate_core::channel::Transport;
 use sluicegate_core::{Error, ErrorKind, Result};
 
-use super::direct::{Direct, Standing};
+use super::direct::Direct;
 use super::head::Head;
 use super::{Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
 
@@ -117,14 +117,14 @@ impl Upstream for HttpUpstream {
             }
             headers
         });
-        let standing = with_own.as_ref().map_or(Standing::Written(&target.written), Standing::Own);
+        let head = with_own.as_ref().map_or_else(|| target.written.clone(), |headers| address.head(headers));
         let connect_ms = timeouts.connect_ms.unwrap_or(10_000);
         let between_ms = timeouts.between_bytes_ms;
         if let Some(client) = self.plain(&target.transport, connect_ms).map_err(unreachable)? {
-            return client.send(address, standing, body, between_ms).await;
+            return client.send(address, &head, body, between_ms).await;
         }
         match &*self.other(&target.transport, connect_ms).map_err(unreachable)? {
-            Other::Direct(client) => client.send(address, standing, body, between_ms).await,
+            Other::Direct(client) => client.send(address, &head, body, between_ms).await,
             Other::Proxied(client) => {
                 let headers = with_own.unwrap_or_else(|| target.headers.clone());
                 send_proxied(client, address.url.clone(), headers, body, between_ms).await

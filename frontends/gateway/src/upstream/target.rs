@@ -36,30 +36,25 @@ pub(crate) struct Address {
     pub(crate) path: String,
 }
 
-/// Writes a request's first lines.
-pub(super) fn put_head(out: &mut BytesMut, address: &Address, headers: &HeaderMap) {
-    out.put_slice(b"POST ");
-    out.put_slice(address.path.as_bytes());
-    out.put_slice(b" HTTP/1.1\r\n");
-    if !headers.contains_key(HOST) {
-        put_header(out, &HOST, &address.host);
-    }
-}
-
-/// Writes headers, but for those that say where the body ends: that is for whoever knows.
-pub(super) fn put_headers(out: &mut BytesMut, headers: &HeaderMap) {
-    for (name, value) in headers {
-        if !matches!(name, &CONTENT_LENGTH | &TRANSFER_ENCODING) {
-            put_header(out, name, value);
+impl Address {
+    /// The head of a request with these headers as it is written, but for what says where the body ends: that is for
+    /// whoever knows.
+    pub(super) fn head(&self, headers: &HeaderMap) -> Bytes {
+        let mut out = BytesMut::new();
+        out.put_slice(b"POST ");
+        out.put_slice(self.path.as_bytes());
+        out.put_slice(b" HTTP/1.1\r\n");
+        let host = (!headers.contains_key(HOST)).then_some((&HOST, &self.host));
+        for (name, value) in host.into_iter().chain(headers) {
+            if !matches!(name, &CONTENT_LENGTH | &TRANSFER_ENCODING) {
+                out.put_slice(name.as_str().as_bytes());
+                out.put_slice(b": ");
+                out.put_slice(value.as_bytes());
+                out.put_slice(b"\r\n");
+            }
         }
+        out.freeze()
     }
-}
-
-fn put_header(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
-    out.put_slice(name.as_str().as_bytes());
-    out.put_slice(b": ");
-    out.put_slice(value.as_bytes());
-    out.put_slice(b"\r\n");
 }
 
 impl std::fmt::Debug for Target {
@@ -81,12 +76,8 @@ impl Target {
         transport: Transport,
         format: Format,
     ) -> Self {
-        let mut written = BytesMut::new();
-        if let Some(address) = &address {
-            put_head(&mut written, address, &headers);
-            put_headers(&mut written, &headers);
-        }
-        Self { address, headers, written: written.freeze(), transport, format }
+        let written = address.as_ref().map(|address| address.head(&headers)).unwrap_or_default();
+        Self { address, headers, written, transport, format }
     }
 
     /// The standing headers, the credential among them: for hosts that send by themselves.
