@@ -12,6 +12,22 @@ use std::process::ExitCode;
 
 use crate::client::Failure;
 
+/// What a check has found.
+struct Report {
+    /// For standard output.
+    text: String,
+    /// Whether what was checked can be used.
+    verdict: Result<(), Failure>,
+}
+
+impl Report {
+    /// Prints it, and says the verdict to the shell.
+    fn tell(self) -> ExitCode {
+        println!("{}", self.text);
+        exit(self.verdict)
+    }
+}
+
 /// Prints what went wrong, and says so to the shell.
 fn exit(result: Result<(), Failure>) -> ExitCode {
     match result {

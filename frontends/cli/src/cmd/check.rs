@@ -6,23 +6,12 @@ use serde_json::json;
 use sluicegate::config::{DatabaseUrl, Diagnostic, Loaded, Severity};
 use sluicegate::{ConfigText, Variables, store};
 
-use super::exit;
+use super::Report;
 use crate::args::{Check, Format};
-use crate::client::Failure;
 
 /// Prints the findings; fails when there are errors.
 pub(crate) fn run(args: &Check) -> ExitCode {
-    let report = sluicegate_server::block_on(report(args, &sluicegate::process_variables()));
-    println!("{}", report.text);
-    exit(report.verdict)
-}
-
-/// What there is to say about a file.
-struct Report {
-    /// For standard output.
-    text: String,
-    /// Whether the file can be used.
-    verdict: Result<(), Failure>,
+    sluicegate_server::block_on(report(args, &sluicegate::process_variables())).tell()
 }
 
 async fn report(args: &Check, variables: &Variables) -> Report {

@@ -7,26 +7,17 @@ use serde_json::{Value, json};
 use sluicegate::core::snapshot::PolicySource;
 use sluicegate::policy::{PolicyDiagnostic, TestResult, Tests};
 
-use super::exit;
+use super::Report;
 use crate::args::{Format, Policy, PolicyCheck, PolicyCommand, PolicyTest};
 use crate::client::Failure;
 
 /// Prints what was found; fails when a script can't be used or a test fails.
 pub(crate) fn run(args: &Policy) -> ExitCode {
-    let report = match &args.command {
+    match &args.command {
         PolicyCommand::Check(args) => check(args),
         PolicyCommand::Test(args) => test(args),
-    };
-    println!("{}", report.text);
-    exit(report.verdict)
-}
-
-/// What there is to say about some files.
-struct Report {
-    /// For standard output.
-    text: String,
-    /// Whether all is well.
-    verdict: Result<(), Failure>,
+    }
+    .tell()
 }
 
 /// One file, and what was found in it.
