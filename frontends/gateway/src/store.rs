@@ -7,6 +7,7 @@
 mod change;
 mod filter;
 mod forget;
+mod policy;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -30,6 +31,9 @@ pub use filter::{
     RecordFilter, Since, Sums, UserFilter,
 };
 pub use forget::{Forget, Forgotten};
+pub use policy::{
+    PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests, PolicyVersion,
+};
 
 use crate::credential::KeyHash;
 
@@ -145,7 +149,14 @@ pub trait Store: RecordStore {
     /// Every channel, by id, with its sealed credential.
     async fn channels(&self) -> Result<Vec<StoredChannel>>;
 
-    /// Every policy script, by name.
+    /// Versions of policies, by name and number.
+    async fn policy_versions(
+        &self,
+        filter: &PolicyFilter<'_>,
+        reach: &Reach,
+    ) -> Result<Vec<Stored<PolicyVersion>>>;
+
+    /// Every policy script as stores kept them before there were versions, by name. Nothing runs them.
     async fn policies(&self) -> Result<Vec<Stored<StoredPolicy>>>;
 
     /// One setting.

@@ -48,6 +48,9 @@ macro_rules! contract {
     };
 }
 
+#[path = "store_contract/policy.rs"]
+mod policy;
+
 contract! {
     keys_are_found_with_all_their_parts,
     changes_are_all_or_nothing,

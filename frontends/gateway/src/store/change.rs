@@ -6,7 +6,7 @@ use sluicegate_core::{
     User, UserId,
 };
 
-use super::StoredPolicy;
+use super::{PolicyVersion, StoredPolicy};
 use crate::credential::KeyHash;
 
 /// What must be stored under the id for a change to happen.
@@ -71,6 +71,12 @@ pub enum Change {
     PutPolicy(StoredPolicy, Expect),
     /// Removes a policy.
     DeletePolicy(String),
+    /// A new version of a policy. Its number must be the next one.
+    AddPolicyVersion(PolicyVersion),
+    /// Sets a version's state and what is said of it, if it is stored in this version; everything else stays.
+    SetPolicyState(PolicyVersion, i64),
+    /// Removes every version of a policy.
+    DeletePolicyVersions(String),
     /// A setting as it shall be.
     PutSetting(String, serde_json::Value, Expect),
     /// Removes a setting.

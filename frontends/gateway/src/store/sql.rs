@@ -10,6 +10,7 @@ mod label;
 mod migrate;
 #[cfg(feature = "postgres")]
 mod partition;
+mod policy;
 mod record;
 mod row;
 mod usage;
@@ -29,8 +30,8 @@ use sluicegate_core::{
 
 use super::{
     AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, Forget, Forgotten, GroupFilter,
-    KeyFilter, KeyParts, KeyRef, Listing, NewEvent, Owner, Page, Reach, RecordFilter, Since, Store, Stored,
-    StoredChannel, StoredKey, StoredPolicy, Sums, UserFilter,
+    KeyFilter, KeyParts, KeyRef, Listing, NewEvent, Owner, Page, PolicyFilter, PolicyVersion, Reach,
+    RecordFilter, Since, Store, Stored, StoredChannel, StoredKey, StoredPolicy, Sums, UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -269,6 +270,14 @@ impl Store for SqlStore {
 
     async fn policies(&self) -> Result<Vec<Stored<StoredPolicy>>> {
         self.list_policies().await
+    }
+
+    async fn policy_versions(
+        &self,
+        filter: &PolicyFilter<'_>,
+        reach: &Reach,
+    ) -> Result<Vec<Stored<PolicyVersion>>> {
+        self.list_policy_versions(filter, reach).await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<Stored<serde_json::Value>>> {

@@ -3,7 +3,7 @@
 use sluicegate_core::{Error, ErrorKind, Result, Retry};
 
 use super::row::{Value, to_json};
-use super::{Session, Sql, SqlStore};
+use super::{Session, Sql, SqlStore, policy};
 use crate::store::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange};
 
 /// Who changes, and when.
@@ -13,11 +13,11 @@ struct Author<'a> {
 }
 
 /// A row as it shall be: its table, the columns that identify it, and the others.
-struct Put {
-    table: &'static str,
-    what: String,
-    id: Vec<(&'static str, Value)>,
-    columns: Vec<(&'static str, Value)>,
+pub(super) struct Put {
+    pub(super) table: &'static str,
+    pub(super) what: String,
+    pub(super) id: Vec<(&'static str, Value)>,
+    pub(super) columns: Vec<(&'static str, Value)>,
 }
 
 impl SqlStore {
@@ -166,6 +166,10 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             };
             put(session, row, *expect, author).await
         }
+        Change::AddPolicyVersion(it) => put(session, policy::new_row(it)?, Expect::New, author).await,
+        Change::SetPolicyState(it, version) => {
+            put(session, policy::state_row(it)?, Expect::Version(*version), author).await
+        }
         Change::PutSetting(name, value, expect) => {
             let row = Put {
                 table: "sg_setting",
@@ -228,6 +232,11 @@ async fn delete(session: &mut dyn Session, change: &Change) -> Result<()> {
             format!("policy `{name}`"),
             vec![name.as_str().into()],
             &["DELETE FROM sg_policy WHERE name = $1"],
+        ),
+        Change::DeletePolicyVersions(name) => (
+            format!("policy `{name}`"),
+            vec![name.as_str().into()],
+            &["DELETE FROM sg_policy_version WHERE name = $1"],
         ),
         Change::DeleteSetting(name) => (
             format!("setting `{name}`"),

@@ -14,7 +14,7 @@ use crate::store::{
 };
 
 /// The columns that every stored thing has, in the order [`stored`] reads them.
-const STAMP: &str = "version, created_at, created_by, updated_at, updated_by, body";
+pub(super) const STAMP: &str = "version, created_at, created_by, updated_at, updated_by, body";
 
 impl SqlStore {
     pub(super) async fn find_key_by_hash(&self, hash: &KeyHash, now: Timestamp) -> Result<Option<KeyParts>> {
@@ -210,7 +210,7 @@ impl SqlStore {
     }
 }
 
-fn stored<T: serde::de::DeserializeOwned>(mut row: Row) -> Result<Stored<T>> {
+pub(super) fn stored<T: serde::de::DeserializeOwned>(mut row: Row) -> Result<Stored<T>> {
     Ok(Stored {
         version: row.int()?,
         created_at: Timestamp::from_ms(row.int()?),

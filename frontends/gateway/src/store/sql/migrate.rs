@@ -11,6 +11,7 @@ const STEPS: &[(&str, &str)] = &[
     ("journal", include_str!("../../../migrations/0002_journal.sql")),
     ("usage", include_str!("../../../migrations/0003_usage.sql")),
     ("ledger", include_str!("../../../migrations/0004_ledger.sql")),
+    ("policy", include_str!("../../../migrations/0005_policy.sql")),
 ];
 
 /// A number that no other program locks on: `sluiceg8` in ASCII.
