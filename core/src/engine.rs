@@ -23,6 +23,7 @@ mod named;
 mod plan;
 mod rank;
 mod settle;
+mod shadow;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
@@ -39,6 +40,7 @@ pub use explain::Explained;
 pub use line::Queued;
 pub use plan::{Failure, Next};
 pub use settle::Outcome;
+pub use shadow::{Shadow, ShadowDecision, ShadowExample, ShadowReport, ShadowTally};
 
 use named::Names;
 
@@ -85,8 +87,11 @@ pub(crate) struct Runtime {
     pub(crate) channels: Vec<ChannelRuntime>,
     pub(crate) policy: Arc<dyn PolicyHook>,
     pub(crate) policy_digest: u64,
+    /// Scripts that are tried beside these.
+    trials: Vec<shadow::Trial>,
 }
 
+#[derive(Clone)]
 pub(crate) struct ChannelRuntime {
     pub(crate) health: Arc<ChannelHealth>,
     /// A stable hash of its id.
@@ -145,13 +150,23 @@ impl Engine {
     /// Swaps the configuration. Calls that were admitted before finish by the old one; balances and health stay. Windows
     /// that are open keep their time zone.
     pub fn swap(&self, snapshot: Snapshot, policy: Arc<dyn PolicyHook>) {
+        self.swap_with(snapshot, policy, Vec::new());
+    }
+
+    /// Like [`swap`](Self::swap), with scripts in the shadow.
+    pub fn swap_with(&self, snapshot: Snapshot, policy: Arc<dyn PolicyHook>, shadows: Vec<Shadow>) {
         let mut health = self.health.lock();
         health.retain(|id, _| snapshot.channels().iter().any(|channel| channel.id == *id));
         let mut ledger = self.ledger.lock();
         ledger.set_time_zone(snapshot.declared.quota.time_zone.clone());
         let runtime = Runtime::new(snapshot, policy, self.shared_ledger(), &mut ledger, &mut health);
         drop(ledger);
-        self.runtime.store(Arc::new(runtime));
+        self.runtime.store(Arc::new(runtime.with_trials(shadows)));
+    }
+
+    /// Sets the scripts in the shadow; everything else stays.
+    pub fn try_beside(&self, shadows: Vec<Shadow>) {
+        self.runtime.rcu(|runtime| runtime.with_trials(shadows.clone()));
     }
 
     /// The configuration in force.
@@ -197,17 +212,18 @@ impl Engine {
         self.alerts.lock().drain(..).collect()
     }
 
-    pub(crate) fn runtime(&self) -> Arc<Runtime> {
-        self.runtime.load_full()
-    }
-
-    pub(crate) fn alert(&self, alert: Alert) {
+    /// Tells the host something, together with what the engine has to tell.
+    pub fn alert(&self, alert: Alert) {
         let mut alerts = self.alerts.lock();
         // BOUND: nobody is obliged to take them.
         if alerts.len() >= MAX_ALERTS {
             alerts.pop_front();
         }
         alerts.push_back(alert);
+    }
+
+    pub(crate) fn runtime(&self) -> Arc<Runtime> {
+        self.runtime.load_full()
     }
 }
 
@@ -300,7 +316,14 @@ impl Runtime {
             })
             .collect();
         let policy_digest = policy.digest();
-        Self { snapshot: Arc::new(snapshot), ledger: shared, channels, policy, policy_digest }
+        Self {
+            snapshot: Arc::new(snapshot),
+            ledger: shared,
+            channels,
+            policy,
+            policy_digest,
+            trials: Vec::new(),
+        }
     }
 }
 

@@ -29,6 +29,7 @@ pub mod ports;
 pub mod price;
 pub mod record;
 pub mod snapshot;
+pub mod tally;
 pub mod tenant;
 pub mod time;
 pub mod usage;

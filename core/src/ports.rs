@@ -192,6 +192,26 @@ pub enum Alert {
         /// How.
         error: String,
     },
+    /// A stored version of a script can't be used here: what was in use before stays, if anything was.
+    PolicyUnusable {
+        /// Which.
+        policy: String,
+        /// Its version.
+        version: i64,
+        /// Why.
+        error: String,
+    },
+    /// A new version of a script did badly in its first time and was taken back.
+    PolicyRolledBack {
+        /// Which.
+        policy: String,
+        /// Its version.
+        version: i64,
+        /// The version that runs again; `None` when none does.
+        to: Option<i64>,
+        /// What it did.
+        reason: String,
+    },
     /// An upstream's usage was impossible and was counted by us instead.
     AbsurdUsage {
         /// The channel.

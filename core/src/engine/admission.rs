@@ -94,27 +94,49 @@ impl Engine {
         now: Timestamp,
         seed: u64,
     ) -> Result<Box<Admission>, Box<Denied>> {
-        let mut admission = Box::new(Admission::new(self.runtime(), call, Arc::clone(caller), now, seed));
-        let outcome = admission.check_caller(now).and_then(|()| self.route(&mut admission, now));
+        let runtime = self.runtime();
+        if !runtime.trials.iter().any(|trial| trial.applies(caller)) {
+            return self.decide(runtime, call, caller, now, seed);
+        }
+        let decided = self.decide(Arc::clone(&runtime), call.clone(), caller, now, seed);
+        self.try_shadows(&runtime, &call, caller, (now, seed), &decided);
+        decided
+    }
+
+    /// Lets a call in, or refuses it; scripts in the shadow aren't asked.
+    pub(super) fn decide(
+        &self,
+        runtime: Arc<Runtime>,
+        call: Call,
+        caller: &Arc<BoundCaller>,
+        now: Timestamp,
+        seed: u64,
+    ) -> Result<Box<Admission>, Box<Denied>> {
+        let mut admission = Box::new(Admission::new(runtime, call, Arc::clone(caller), now, seed));
+        let outcome = self.choose(&mut admission, now);
         match outcome {
-            Ok(()) => Ok(admission),
+            Ok(()) => {
+                // Behind the scripts: they may tag the call.
+                self.bind_named(&mut admission, now);
+                admission.waits.explained = admission.explanation.reasons().len();
+                Ok(admission)
+            }
             Err(denial) => {
                 Err(Box::new(Denied { denial, explanation: std::mem::take(&mut admission.explanation) }))
             }
         }
     }
 
-    fn route(&self, admission: &mut Admission, now: Timestamp) -> Result<(), Denial> {
+    /// Finds the model and the candidates of a call, and what scripts say of them.
+    pub(super) fn choose(&self, admission: &mut Admission, now: Timestamp) -> Result<(), Denial> {
+        admission.check_caller(now)?;
         let requested = admission.enter_requested(now)?;
         admission.note_why_nothing(&requested);
         self.apply_policy(admission, now)?;
-        // Behind the scripts: they may tag the call.
-        self.bind_named(admission, now);
         admission.health_digest = candidate::health_digest(&admission.considered.ranked);
         if admission.considered.ranked.is_empty() && !admission.next_model(now) {
             return Err(admission.why_nothing());
         }
-        admission.waits.explained = admission.explanation.reasons().len();
         Ok(())
     }
 }

@@ -26,7 +26,7 @@ pub struct Explained {
 impl Engine {
     /// Runs the decision on this call without reserving or sending anything.
     pub fn explain(&self, call: Call, caller: &Arc<BoundCaller>, now: Timestamp, seed: u64) -> Explained {
-        let mut admission = match self.admit(call, caller, now, seed) {
+        let mut admission = match self.decide(self.runtime(), call, caller, now, seed) {
             Ok(admission) => admission,
             Err(denied) => {
                 return Explained {
