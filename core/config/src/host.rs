@@ -49,6 +49,8 @@ pub struct HostSettings {
     pub durability: Durability,
     /// How long what was used is kept.
     pub retention: Retention,
+    /// When a new version of a policy is taken back by itself.
+    pub policy_rollback: PolicyRollback,
 }
 
 impl Default for HostSettings {
@@ -70,6 +72,36 @@ impl Default for HostSettings {
             demo_channel: true,
             durability: Durability::default(),
             retention: Retention::default(),
+            policy_rollback: PolicyRollback::default(),
+        }
+    }
+}
+
+/// When a new version of a policy is taken back by itself: it is watched for a time, and for so many of its calls at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyRollback {
+    /// How long it is watched, in milliseconds; 0 never takes one back. Default 10 minutes.
+    pub window_ms: u64,
+    /// After so many calls it is watched no longer. Default 1,000.
+    pub max_calls: u64,
+    /// Before so many calls nothing is said of it; 1 at least. Default 20.
+    pub min_calls: u64,
+    /// It is taken back when its runs fail in more than so many of a hundred calls. Default 5.
+    pub max_error_percent: u8,
+    /// It is taken back when it refuses so many more of a hundred calls than the version before it did. Default 20; 100 never
+    /// takes one back.
+    pub max_denied_percent: u8,
+}
+
+impl Default for PolicyRollback {
+    fn default() -> Self {
+        Self {
+            window_ms: 600_000,
+            max_calls: 1_000,
+            min_calls: 20,
+            max_error_percent: 5,
+            max_denied_percent: 20,
         }
     }
 }

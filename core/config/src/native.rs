@@ -17,7 +17,7 @@ use sluicegate_core::limit::Mode;
 use sluicegate_core::snapshot::{Declared, OnPolicyError, OnUnknown, PolicySource, Strategy, Unpriced};
 
 use crate::diagnostic::Severity;
-use crate::host::{Durability, HostSettings, LitellmVersion, Retention};
+use crate::host::{Durability, HostSettings, LitellmVersion, PolicyRollback, Retention};
 use crate::limits::read_limits;
 use crate::quantity::{parse_bytes, parse_duration_ms};
 use crate::reader::{Fields, Item, Load};
@@ -162,6 +162,9 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
     if let Some(item) = fields.get("retention") {
         retention(load, &item, &mut host.retention);
     }
+    if let Some(item) = fields.get("policy_rollback") {
+        policy_rollback(load, &item, &mut host.policy_rollback);
+    }
     for (key, setting) in [
         ("store_models", &mut host.store_model_in_db),
         ("demo_channel", &mut host.demo_channel),
@@ -195,6 +198,45 @@ fn retention(load: &mut Load<'_>, item: &Item<'_>, retention: &mut Retention) {
             "invalid_value",
             message,
             "give `records` a time, no longer than that of `daily_sums`",
+        );
+    }
+}
+
+fn policy_rollback(load: &mut Load<'_>, item: &Item<'_>, rollback: &mut PolicyRollback) {
+    let Some(fields) = Fields::open_section(load, item, &section::POLICY_ROLLBACK) else { return };
+    if let Some(item) = fields.get("window")
+        && let Some(ms) =
+            item.parsed(load, "a length of time, such as 10m", |text| parse_duration_ms(text).ok())
+    {
+        rollback.window_ms = ms;
+    }
+    for (key, setting) in [("max_calls", &mut rollback.max_calls), ("min_calls", &mut rollback.min_calls)] {
+        if let Some(item) = fields.get(key)
+            && let Some(calls) = item.parsed(load, "a number of calls, 1 or more", |text| {
+                text.parse().ok().filter(|calls| *calls > 0)
+            })
+        {
+            *setting = calls;
+        }
+    }
+    for (key, setting) in [
+        ("max_error_percent", &mut rollback.max_error_percent),
+        ("max_denied_percent", &mut rollback.max_denied_percent),
+    ] {
+        if let Some(item) = fields.get(key)
+            && let Some(percent) =
+                item.parsed(load, "a number from 0 to 100", |text| text.parse().ok().filter(|n| *n <= 100))
+        {
+            *setting = percent;
+        }
+    }
+    if rollback.min_calls > rollback.max_calls {
+        item.say(
+            load,
+            Severity::Error,
+            "invalid_value",
+            "a version is watched no longer before anything is said of it",
+            "give `min_calls` a number no larger than `max_calls`",
         );
     }
 }

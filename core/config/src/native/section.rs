@@ -186,6 +186,11 @@ pub(crate) static SERVER: Section = Section {
         ),
         key("retention", Kind::Object(&RETENTION), "How long what was used is kept. Default: for ever."),
         key(
+            "policy_rollback",
+            Kind::Object(&POLICY_ROLLBACK),
+            "When a new version of a policy is taken back by itself.",
+        ),
+        key(
             "dangerously_permit_weak_or_unset_master_key",
             Kind::Boolean,
             "Serve beyond loopback with a weak or no administrator's key. Default false.",
@@ -207,6 +212,27 @@ pub(crate) static RETENTION: Section = Section {
             "daily_sums",
             Kind::Duration,
             "Daily sums, 62 days at least and no shorter than the records; then one sum for each month is left, and none by end customer and tag. Default: for ever.",
+        ),
+    ],
+};
+
+pub(crate) static POLICY_ROLLBACK: Section = Section {
+    name: "policy_rollback",
+    about: "When a new version of a policy is taken back by itself. It is watched until the time is over or the calls are, whichever is first.",
+    required: &[],
+    keys: &[
+        key("window", Kind::Duration, "How long it is watched; 0 never takes one back. Default 10m."),
+        key("max_calls", Kind::Count, "After so many calls it is watched no longer. Default 1000."),
+        key("min_calls", Kind::Count, "Before so many calls nothing is said of it. 1 or more; default 20."),
+        key(
+            "max_error_percent",
+            Kind::Count,
+            "It is taken back when it fails in more than so many of a hundred calls. 0 to 100; default 5.",
+        ),
+        key(
+            "max_denied_percent",
+            Kind::Count,
+            "It is taken back when it refuses so many more of a hundred calls than the version before it did. 0 to 100; default 20.",
         ),
     ],
 };
