@@ -16,6 +16,7 @@ mod key;
 mod ledger;
 mod organization;
 mod patch;
+mod policy;
 mod seed;
 mod usage;
 mod user;
@@ -23,7 +24,9 @@ mod user;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sluicegate_core::engine::ShadowReport;
 use sluicegate_core::ledger::LimitState;
+use sluicegate_core::snapshot::PolicySource;
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
     Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Scope, ScopeLimits,
@@ -37,6 +40,9 @@ pub use key::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
 pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};
 pub use organization::{NewOrganization, OrganizationPatch, OrganizationView};
 pub use patch::{LimitEditor, Limits, Patch};
+pub use policy::{
+    NewPolicyVersion, PolicyCheck, PolicyDiff, PolicyFault, PolicyShadow, PolicyVersionView, PolicyView,
+};
 use seed::Seeds;
 pub use usage::{LimitUse, SpendQuery};
 pub use user::{NewUser, UserPatch, UserView};
@@ -84,6 +90,16 @@ pub trait AdminHost: Send + Sync {
 
     /// How many usage records wait for the database.
     fn records_waiting(&self) -> usize;
+
+    /// The policies that the configuration file declares.
+    fn file_policies(&self) -> Vec<PolicySource>;
+
+    /// What was counted of a policy's version in shadow, on this node; `None` when it isn't.
+    fn policy_shadow(&self, policy: &str, number: i64) -> Option<ShadowReport>;
+
+    /// Of the calls that an active version has steered here, so many were refused by it, in millionths; `None` when it has
+    /// steered too few to say.
+    fn policy_denied_ppm(&self, policy: &str, number: i64) -> Option<u32>;
 
     /// Seals channels' credentials. The master secret is made on first need.
     ///
@@ -200,10 +216,12 @@ impl Admin {
             let event = this.store().apply(&changes, &event, &*this.0.chain).await?;
             this.plant(&seeds);
             this.0.directory.saw(event.seq);
-            this.0.directory.invalidate();
+            if !matches!(then, Then::Nothing) {
+                this.0.directory.invalidate();
+            }
             match then {
-                Then::Callers => {}
-                Then::Channels => this.0.host.reload().await?,
+                Then::Nothing | Then::Callers => {}
+                Then::Channels | Then::Policies => this.0.host.reload().await?,
             }
             Ok(event)
         });
@@ -229,13 +247,17 @@ impl Admin {
     }
 }
 
-/// What a change must reach besides the callers that are cached.
+/// What a change must reach.
 #[derive(Clone, Copy)]
 enum Then {
-    /// Nothing.
+    /// Nothing that is in use.
+    Nothing,
+    /// The callers that are cached.
     Callers,
-    /// The channels in use.
+    /// These and the channels in use.
     Channels,
+    /// These and the policies in use.
+    Policies,
 }
 
 /// What somebody did, for the audit trail.

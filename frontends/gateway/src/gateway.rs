@@ -8,14 +8,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use sluicegate_config::{Diagnostic, HostSettings};
-use sluicegate_core::engine::{BoundCaller, Explained};
-use sluicegate_core::ports::RecordStore;
-use sluicegate_core::snapshot::Declared;
+use sluicegate_core::engine::{BoundCaller, Explained, ShadowReport};
+use sluicegate_core::ports::{Alert, RecordStore};
+use sluicegate_core::snapshot::{Declared, PolicySource};
 use sluicegate_core::{
     Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret,
     Snapshot, UsageRecord, hash,
 };
-use sluicegate_policy::Policies;
 use tokio::task::AbortHandle;
 
 use crate::admin::{Admin, AdminHost, AdminParts};
@@ -28,13 +27,14 @@ use crate::maintain;
 use crate::master::{KeyStrength, Master};
 use crate::queue::Queue;
 use crate::record::RecordWriter;
+use crate::script::{self, PolicyMark, Scripts};
 use crate::secret::{MasterSource, Sealer, Secrets};
 use crate::serve;
 use crate::start::{
     ChannelMark, DEFAULT_ORGANIZATION, address_of, audit_chain, build_targets, demo_channel, keys_of,
     make_private_dir, marks_of, master_secret, master_source, may_exist, restore, with_stored,
 };
-use crate::store::{self, Store, StoredChannel};
+use crate::store::{self, PolicyFilter, PolicyVersion, Reach, Store, Stored, StoredChannel};
 use crate::upstream::{HttpUpstream, Targets, Upstream};
 
 /// How long a gateway that closes waits for calls to end that nobody drives any more.
@@ -141,18 +141,28 @@ pub(crate) struct Inner {
     diagnostics: Vec<Diagnostic>,
     /// What the file declares; what the database holds is added at each rebuild.
     declared: Declared,
-    policies: Arc<Policies>,
+    scripts: ArcSwap<Scripts>,
     config_path: Option<String>,
     operator: Arc<BoundCaller>,
     master: Master,
     admin: OnceLock<Admin>,
-    /// The stored channels that are in use. Held while they are exchanged, so that an older set never follows a newer.
-    in_use: tokio::sync::Mutex<Vec<ChannelMark>>,
+    /// What is stored and in use. Held while it is exchanged, so that an older set never follows a newer.
+    in_use: tokio::sync::Mutex<InUse>,
     pub(crate) maintenance: Task,
     version: AtomicU64,
     counter: AtomicU64,
     random: u64,
 }
+
+/// What tells whether what is stored and in use is still the same.
+#[derive(PartialEq, Eq)]
+struct InUse {
+    channels: Vec<ChannelMark>,
+    policies: Vec<PolicyMark>,
+}
+
+/// The stored versions of policies that are in use.
+const IN_USE: PolicyFilter<'static> = PolicyFilter { name: None, in_use: true };
 
 /// A model that a caller may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,7 +185,8 @@ impl Gateway {
     pub async fn open(options: Options) -> Result<Self> {
         let mut loaded = load::load(options.config.as_ref(), &options.configuration_variables());
         load::refuse_errors(&loaded)?;
-        let policies = Arc::new(load::compile_policies(&loaded.declared)?);
+        // Before anything else is touched: a file that can't be used changes nothing.
+        load::compile_policies(&loaded.declared)?;
         let time_zone = loaded.declared.quota.time_zone.clone();
         let address = address_of(&options, &loaded.host);
         if let Some(dir) = &options.data_dir {
@@ -197,9 +208,16 @@ impl Gateway {
         }
         let declared = loaded.declared;
         let stored = store.channels().await?;
-        let in_use = marks_of(&stored);
-        let snapshot = Snapshot::build(1, with_stored(&declared, stored, &secrets, source.as_ref())?);
-        let engine = Arc::new(Engine::new(snapshot, policies.clone()));
+        let versions = store.policy_versions(&IN_USE, &Reach::ALL).await?;
+        let in_use = InUse { channels: marks_of(&stored), policies: script::marks_of(&versions) };
+        let (scripts, alerts) =
+            Scripts::first(&declared.policies, &versions).map_err(|faults| load::unusable(&faults))?;
+        let mut whole = with_stored(&declared, stored, &secrets, source.as_ref())?;
+        whole.policies = scripts.sources().to_vec();
+        let engine = Engine::new(Snapshot::build(1, whole), scripts.hook());
+        engine.try_beside(scripts.shadows());
+        alerts.into_iter().for_each(|alert| engine.alert(alert));
+        let engine = Arc::new(engine);
         let journal = restore(&engine, &*store, own, loaded.host.durability, &options.clock).await?;
         let targets = ArcSwap::from_pointee(build_targets(&engine, &secrets));
         let directory =
@@ -226,7 +244,7 @@ impl Gateway {
             host: loaded.host,
             diagnostics: loaded.diagnostics,
             declared,
-            policies,
+            scripts: ArcSwap::from_pointee(scripts),
             config_path: options.config.map(|config| config.path),
             operator,
             master,
@@ -372,7 +390,7 @@ impl Gateway {
     /// # Errors
     /// `Store`. The last good configuration keeps serving.
     pub async fn reload_channels(&self) -> Result<()> {
-        self.inner.reload_channels().await
+        self.inner.reload().await
     }
 
     /// Whether calls can be served: the journal can be written, and the database answers.
@@ -463,7 +481,7 @@ impl AdminHost for Around {
 
     async fn reload(&self) -> Result<()> {
         match self.0.upgrade() {
-            Some(inner) => inner.reload_channels().await,
+            Some(inner) => inner.reload().await,
             None => Ok(()),
         }
     }
@@ -474,6 +492,18 @@ impl AdminHost for Around {
 
     fn stores_models(&self) -> bool {
         self.0.upgrade().is_some_and(|inner| inner.host.store_model_in_db)
+    }
+
+    fn file_policies(&self) -> Vec<PolicySource> {
+        self.0.upgrade().map(|inner| inner.declared.policies.clone()).unwrap_or_default()
+    }
+
+    fn policy_shadow(&self, policy: &str, number: i64) -> Option<ShadowReport> {
+        self.0.upgrade()?.scripts.load().report(policy, number)
+    }
+
+    fn policy_denied_ppm(&self, policy: &str, number: i64) -> Option<u32> {
+        self.0.upgrade()?.scripts.load().denied_ppm(policy, number)
     }
 
     fn journal(&self) -> Option<Journal> {
@@ -505,21 +535,59 @@ impl Inner {
         self.under_way.load(Ordering::Relaxed) > 1
     }
 
-    async fn reload_channels(&self) -> Result<()> {
+    async fn reload(&self) -> Result<()> {
         let mut in_use = self.in_use.lock().await;
-        let stored = self.store.channels().await?;
-        self.exchange_channels(stored, &mut in_use)
+        let channels = self.store.channels().await?;
+        let policies = self.store.policy_versions(&IN_USE, &Reach::ALL).await?;
+        self.exchange(channels, &policies, &mut in_use)
     }
 
-    fn exchange_channels(&self, stored: Vec<StoredChannel>, in_use: &mut Vec<ChannelMark>) -> Result<()> {
-        let marks = marks_of(&stored);
-        let declared = with_stored(&self.declared, stored, &self.secrets, self.master_source.as_ref())?;
+    fn exchange(
+        &self,
+        channels: Vec<StoredChannel>,
+        policies: &[Stored<PolicyVersion>],
+        in_use: &mut InUse,
+    ) -> Result<()> {
+        let marks = InUse { channels: marks_of(&channels), policies: script::marks_of(policies) };
+        let mut declared = with_stored(&self.declared, channels, &self.secrets, self.master_source.as_ref())?;
+        let before = self.scripts.load_full();
+        let (scripts, alerts) = match marks.policies == in_use.policies {
+            true => (before, Vec::new()),
+            false => Scripts::next(&self.declared.policies, policies, &before),
+        };
+        declared.policies = scripts.sources().to_vec();
         let version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
-        self.engine.swap(Snapshot::build(version, declared), self.policies.clone());
+        self.engine.swap_with(Snapshot::build(version, declared), scripts.hook(), scripts.shadows());
+        self.scripts.store(scripts);
         self.targets.store(Arc::new(build_targets(&self.engine, &self.secrets)));
         self.directory.invalidate();
         *in_use = marks;
+        alerts.into_iter().for_each(|alert| self.engine.alert(alert));
         Ok(())
+    }
+
+    /// Takes back versions of policies that do badly in their first time, and says so.
+    pub(crate) async fn watch_policies(&self) {
+        let scripts = self.scripts.load_full();
+        let Some(admin) = self.admin.get() else { return };
+        for it in scripts.failing(&self.host.policy_rollback, self.clock.now()) {
+            match admin.take_policy_back(&it.name, it.number, it.reason.clone()).await {
+                Ok(Some(to)) => self.engine.alert(Alert::PolicyRolledBack {
+                    policy: it.name.to_string(),
+                    version: it.number,
+                    to,
+                    reason: it.reason,
+                }),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(policy = %it.name, version = it.number, %error, "a version that does badly can't be taken back");
+                    // A database that doesn't answer is asked again; anything else stays as it is.
+                    if error.kind() != ErrorKind::Store {
+                        scripts.give_up(&it);
+                    }
+                }
+            }
+        }
     }
 
     /// Takes up what other nodes have changed, if something was changed at all.
@@ -528,11 +596,12 @@ impl Inner {
             return Ok(());
         }
         let mut in_use = self.in_use.lock().await;
-        let stored = self.store.channels().await?;
-        if *in_use == marks_of(&stored) {
+        let channels = self.store.channels().await?;
+        let policies = self.store.policy_versions(&IN_USE, &Reach::ALL).await?;
+        if in_use.channels == marks_of(&channels) && in_use.policies == script::marks_of(&policies) {
             return Ok(());
         }
-        self.exchange_channels(stored, &mut in_use)
+        self.exchange(channels, &policies, &mut in_use)
     }
 
     pub(crate) async fn caller(&self, credential: Option<&Secret>) -> Result<Arc<BoundCaller>> {

@@ -17,6 +17,7 @@ mod master;
 mod queue;
 mod repair;
 mod running;
+mod script;
 mod serve;
 mod start;
 mod stream;

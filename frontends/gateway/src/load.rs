@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sluicegate_config::{Environment, Loaded, Source};
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::{Error, ErrorKind, Result};
-use sluicegate_policy::Policies;
+use sluicegate_policy::{Policies, PolicyDiagnostic};
 
 /// Looks an environment variable up. Tests and embedders pass their own.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -77,8 +77,11 @@ pub(crate) fn refuse_errors(loaded: &Loaded) -> Result<()> {
 /// # Errors
 /// `Config` with every fault of every script, each with its line and column.
 pub(crate) fn compile_policies(declared: &Declared) -> Result<Policies> {
-    Policies::compile(&declared.policies).map_err(|faults| {
-        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        Error::new(ErrorKind::Config, format!("the policies can't be used:\n{}", faults.join("\n")))
-    })
+    Policies::compile(&declared.policies).map_err(|faults| unusable(&faults))
+}
+
+/// What is wrong with scripts as one error.
+pub(crate) fn unusable(faults: &[PolicyDiagnostic]) -> Error {
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    Error::new(ErrorKind::Config, format!("the policies can't be used:\n{}", faults.join("\n")))
 }

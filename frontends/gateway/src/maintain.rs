@@ -43,6 +43,7 @@ async fn run(gateway: Weak<Inner>) {
             tracing::warn!(%error, "changes of other nodes can't be seen; calls go on with what is known");
         }
         blind = looked.is_err();
+        gateway.watch_policies().await;
         if Instant::now() >= clear_at {
             clear_at = Instant::now() + CLEAR_EVERY;
             clearing = true;
@@ -96,6 +97,12 @@ fn tell(alert: &Alert) {
             tracing::warn!(%channel, until_ms = until.as_ms(), "the channel failed and is benched");
         }
         Alert::PolicyFailed { policy, error } => tracing::error!(%policy, %error, "a script failed"),
+        Alert::PolicyUnusable { policy, version, error } => {
+            tracing::error!(%policy, version, %error, "a policy's version can't be used; what was in use before stays, if anything was");
+        }
+        Alert::PolicyRolledBack { policy, version, to, reason } => {
+            tracing::error!(%policy, version, to, %reason, "a policy's new version was taken back");
+        }
         Alert::AbsurdUsage { channel } => {
             tracing::error!(%channel, "an upstream reported impossible usage: it was counted here instead");
         }

@@ -33,6 +33,11 @@ impl Actor {
         }
     }
 
+    /// The gateway itself: what it does without being asked.
+    pub(crate) fn gateway() -> Self {
+        Self { name: "gateway".to_owned(), ..Self::operator() }
+    }
+
     /// What the audit trail calls them.
     pub fn name(&self) -> &str {
         &self.name

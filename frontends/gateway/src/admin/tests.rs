@@ -43,6 +43,18 @@ impl AdminHost for Host {
         !self.only_file.load(Ordering::SeqCst)
     }
 
+    fn file_policies(&self) -> Vec<PolicySource> {
+        vec![from_json(serde_json::json!({"name": "pf", "text": "fn route(call) {}"}))]
+    }
+
+    fn policy_shadow(&self, _: &str, _: i64) -> Option<ShadowReport> {
+        None
+    }
+
+    fn policy_denied_ppm(&self, _: &str, number: i64) -> Option<u32> {
+        u32::try_from(number).ok()
+    }
+
     fn journal(&self) -> Option<Journal> {
         None
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sluicegate_core::snapshot::PolicySource;
-use sluicegate_core::{GroupId, OrganizationId};
+use sluicegate_core::{GroupId, OrganizationId, Timestamp};
 
 /// A version of a policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,6 +106,10 @@ pub struct PolicyStanding {
     /// Of the calls that the version before steered, so many were refused by it, in millionths, when this one took its
     /// place. `None` when there was none, or when it had steered too few to say.
     pub denied_before_ppm: Option<u32>,
+    /// When it was last activated; `None` for one that never was.
+    pub activated_at: Option<Timestamp>,
+    /// Whether it is taken back by itself when it does badly in its first time. Not when a rollback has brought it back.
+    pub watched: bool,
     /// Why it was taken back.
     pub reason: Option<String>,
 }

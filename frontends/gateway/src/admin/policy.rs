@@ -1,0 +1,552 @@
+//! Policies that live in the database, as versions: what runs is never edited, it is replaced.
+//!
+//! A policy for everybody is super administrators' affair, one of an organization its administrators', one of a group also its
+//! own administrators'. Whoever may read of these may read their policies. A policy stays where it was first attached.
+
+mod turn;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use sluicegate_core::engine::ShadowReport;
+use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
+use sluicegate_core::tenant::Source;
+use sluicegate_core::{Error, ErrorKind, GroupId, OrganizationId, Result, Timestamp};
+use sluicegate_policy::{PolicyDiagnostic, TestResult, Tests};
+
+use super::access::check_id;
+use super::seed::Seeds;
+use super::{Actor, Admin, Deed, TRIES, Then, forbidden, invalid, not_found};
+use crate::store::{
+    Change, PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests,
+    PolicyVersion, Reach, Stored,
+};
+
+/// A policy has no more versions than these: whoever needs more removes it and begins anew.
+const MAX_VERSIONS: usize = 1_000;
+
+/// A version to be put.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewPolicyVersion {
+    /// The script, its tests included.
+    pub text: String,
+    /// The organization whose calls it steers.
+    pub organization: Option<OrganizationId>,
+    /// The group whose calls it steers, by id or alias. With neither it steers every call.
+    pub group: Option<String>,
+    /// What happens to a call when the script fails.
+    pub on_error: OnPolicyError,
+    /// Why it is put, in its author's words.
+    pub note: String,
+}
+
+/// A policy, as people see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolicyView {
+    /// Its name.
+    pub name: String,
+    /// Where it was declared: one of a file is read-only here and has no versions.
+    pub source: Source,
+    /// The organization that it belongs to; `None` is the whole installation's.
+    pub organization: Option<OrganizationId>,
+    /// The group whose calls it steers.
+    pub group: Option<GroupId>,
+    /// The version that runs.
+    pub active: Option<i64>,
+    /// The version that is tried beside it.
+    pub shadow: Option<i64>,
+    /// The newest version.
+    pub newest: Option<i64>,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Who changed it last.
+    pub updated_by: String,
+}
+
+/// A version of a policy, as people see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolicyVersionView {
+    /// The policy.
+    pub policy: String,
+    /// Counts from 1.
+    pub number: i64,
+    /// Whether it runs.
+    pub state: PolicyState,
+    /// What is said of its state.
+    #[serde(flatten)]
+    pub standing: PolicyStanding,
+    /// The script; left out of lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The organization that it belongs to.
+    pub organization: Option<OrganizationId>,
+    /// The group whose calls it steers.
+    pub group: Option<GroupId>,
+    /// What happens to a call when the script fails.
+    pub on_error: OnPolicyError,
+    /// Why it was put.
+    pub note: String,
+    /// The SHA-256 of the script, in hexadecimal.
+    pub digest: String,
+    /// How its tests went when it was put.
+    pub tests: PolicyTests,
+    /// When it was put.
+    pub created_at: Timestamp,
+    /// Who put it.
+    pub created_by: String,
+    /// When its state was last changed.
+    pub updated_at: Timestamp,
+    /// Who changed its state last.
+    pub updated_by: String,
+}
+
+/// What a check of a script has found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PolicyCheck {
+    /// Whether it can be used, and all its tests pass.
+    pub ok: bool,
+    /// What is wrong with it.
+    pub diagnostics: Vec<PolicyFault>,
+    /// How its tests went.
+    pub tests: PolicyTests,
+}
+
+/// One reason why a script can't be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyFault {
+    /// The line, from 1; 0 when it concerns the whole script.
+    pub line: usize,
+    /// The column in characters, from 1; 0 when it concerns the whole line or script.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// What differs between two versions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyDiff {
+    /// The older side.
+    pub from: i64,
+    /// The newer side.
+    pub to: i64,
+    /// The difference as a unified diff; empty when there is none.
+    pub diff: String,
+}
+
+/// How a version in shadow compares with what runs, on this node, since it is in shadow or since the node's start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolicyShadow {
+    /// The policy.
+    pub policy: String,
+    /// The version in shadow.
+    pub version: i64,
+    /// What was counted.
+    #[serde(flatten)]
+    pub report: ShadowReport,
+}
+
+impl Admin {
+    /// Policies that an actor may see: the file's, then those of the database by name.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn policies(&self, actor: &Actor) -> Result<Vec<PolicyView>> {
+        let mut all: Vec<PolicyView> =
+            self.file_policies().iter().filter(|it| self.sees_file_policy(actor, it)).map(of_file).collect();
+        let stored = self.store().policy_versions(&PolicyFilter::default(), &actor.reach()).await?;
+        let mut policies: Vec<PolicyView> =
+            stored.chunk_by(|a, b| a.value.name() == b.value.name()).filter_map(view_of).collect();
+        policies.sort_by(|a, b| a.name.cmp(&b.name));
+        all.extend(policies);
+        Ok(all)
+    }
+
+    /// One policy.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn policy(&self, actor: &Actor, name: &str) -> Result<PolicyView> {
+        if let Some(source) = self.file_policies().iter().find(|it| it.name == name)
+            && self.sees_file_policy(actor, source)
+        {
+            return Ok(of_file(source));
+        }
+        view_of(&self.versions_of(actor, name).await?).ok_or_else(|| not_found("policy", name))
+    }
+
+    /// The versions of a policy, newest first, without their texts.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn policy_versions(&self, actor: &Actor, name: &str) -> Result<Vec<PolicyVersionView>> {
+        let stored = self.versions_of(actor, name).await?;
+        Ok(stored.into_iter().rev().map(|it| PolicyVersionView { text: None, ..version_view(it) }).collect())
+    }
+
+    /// One version with its text; `None` is the one that runs, or the newest when none does.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn policy_version(
+        &self,
+        actor: &Actor,
+        name: &str,
+        number: Option<i64>,
+    ) -> Result<PolicyVersionView> {
+        let mut stored = self.versions_of(actor, name).await?;
+        let at = match number {
+            Some(number) => place_of(&stored, name, number)?,
+            None => running(&stored).unwrap_or(stored.len().saturating_sub(1)),
+        };
+        Ok(version_view(stored.swap_remove(at)))
+    }
+
+    /// What differs between two versions. `from` is by default the one that runs, `to` the newest.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn policy_diff(
+        &self,
+        actor: &Actor,
+        name: &str,
+        from: Option<i64>,
+        to: Option<i64>,
+    ) -> Result<PolicyDiff> {
+        let stored = self.versions_of(actor, name).await?;
+        let newest = stored.last().map_or(0, |it| it.value.number);
+        let active = running(&stored).and_then(|at| stored.get(at)).map(|it| it.value.number);
+        let (from, to) = (from.or(active).unwrap_or(newest), to.unwrap_or(newest));
+        let text = |number| {
+            let at = place_of(&stored, name, number)?;
+            Ok::<_, Error>(stored.get(at).map_or("", |it| it.value.draft.source.text.as_str()))
+        };
+        let (old, new) = (text(from)?, text(to)?);
+        let label = |number: i64| format!("{name} version {number}");
+        let diff = match old == new {
+            true => String::new(),
+            false => similar::TextDiff::from_lines(old, new)
+                .unified_diff()
+                .header(&label(from), &label(to))
+                .to_string(),
+        };
+        Ok(PolicyDiff { from, to, diff })
+    }
+
+    /// Checks a script and runs its tests; stores nothing. For everybody who may put policies somewhere.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn check_policy(
+        &self,
+        actor: &Actor,
+        name: &str,
+        new: NewPolicyVersion,
+    ) -> Result<PolicyCheck> {
+        let (organization, group) = self.attachment(actor, &new).await?;
+        self.may_change_policy(actor, organization.as_ref(), group.as_ref())?;
+        let source = source_of(name, &new, group);
+        Ok(match inspect(source).await? {
+            Ok(tests) => PolicyCheck { ok: tests.failures.is_empty(), diagnostics: Vec::new(), tests },
+            Err(wrong) => {
+                PolicyCheck { diagnostics: wrong.iter().map(fault).collect(), ..Default::default() }
+            }
+        })
+    }
+
+    /// Stores a new version of a policy, as a draft: it must compile, and its tests are run. Nothing else changes.
+    ///
+    /// # Errors
+    /// `Forbidden`; `NotFound` for an organization or group that the actor can't see; `InvalidRequest` with line and column
+    /// of everything that is wrong with the script; `Conflict` when the name is taken elsewhere or declared in a file;
+    /// `Store`.
+    pub async fn put_policy(
+        &self,
+        actor: &Actor,
+        name: &str,
+        new: NewPolicyVersion,
+    ) -> Result<PolicyVersionView> {
+        check_id("name", name)?;
+        let (organization, group) = self.attachment(actor, &new).await?;
+        self.may_change_policy(actor, organization.as_ref(), group.as_ref())?;
+        self.refuse_file_policy(name)?;
+        let source = source_of(name, &new, group.clone());
+        let tests = inspect(source.clone()).await?.map_err(|wrong| cannot_be_used(&wrong))?;
+        let digest = hex(&Sha256::digest(source.text.as_bytes()));
+        let draft = PolicyDraft { source, organization, group, note: new.note, digest, tests };
+        for attempt in 0.. {
+            match self.try_put_policy(actor, draft.clone()).await {
+                // Somebody else has put one meanwhile: this is the next.
+                Err(error) if error.kind() == ErrorKind::Conflict && is_taken(&error) && attempt < TRIES => {}
+                Err(error) => return Err(error),
+                Ok(number) => return self.policy_version(actor, name, Some(number)).await,
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+    }
+
+    /// Removes a policy with all its versions, the one that runs included.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Conflict` when it is declared in a file, `Store`.
+    pub async fn delete_policy(&self, actor: &Actor, name: &str) -> Result<()> {
+        let stored = self.policy_to_change(actor, name).await?;
+        let Some(draft) = stored.last().map(|it| &it.value.draft) else {
+            return Err(not_found("policy", name));
+        };
+        let detail: Vec<_> = stored
+            .iter()
+            .map(|it| serde_json::json!({"number": it.value.number, "digest": it.value.draft.digest}))
+            .collect();
+        let deed = deed("policy.delete", draft).whole(&serde_json::json!({"versions": detail}));
+        let delete = Change::DeletePolicyVersions(name.to_owned());
+        self.write(actor, deed, vec![delete], Seeds::new(), Then::Policies).await.map(drop)
+    }
+
+    async fn try_put_policy(&self, actor: &Actor, draft: PolicyDraft) -> Result<i64> {
+        let name = draft.source.name.clone();
+        let of = PolicyFilter { name: Some(&name), in_use: false };
+        let known = self.store().policy_versions(&of, &Reach::ALL).await?;
+        if let Some(other) = known.last().map(|it| &it.value.draft)
+            && (&other.organization, &other.group) != (&draft.organization, &draft.group)
+        {
+            let message = match self.may_change_policy(
+                actor,
+                other.organization.as_ref(),
+                other.group.as_ref(),
+            ) {
+                Ok(()) => format!(
+                    "policy `{name}` is {}, and stays there; put this one under another name, or remove it first",
+                    attached(other)
+                ),
+                Err(_) => format!("the name `{name}` is taken; choose another"),
+            };
+            return Err(Error::new(ErrorKind::Conflict, message).with("param", "name"));
+        }
+        // BOUND: see the constant.
+        if known.len() >= MAX_VERSIONS {
+            let message = format!(
+                "policy `{name}` has {MAX_VERSIONS} versions, and no more are kept; put this one under another name"
+            );
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        let number = known.last().map_or(1, |it| it.value.number.saturating_add(1));
+        let shown = serde_json::json!({
+            "number": number, "digest": draft.digest, "note": draft.note, "on_error": draft.source.on_error,
+            "tests": {"passed": draft.tests.passed, "failed": draft.tests.failures.len()},
+        });
+        let deed = deed("policy.put", &draft).whole(&shown);
+        let version =
+            PolicyVersion { number, draft, state: PolicyState::Draft, standing: PolicyStanding::default() };
+        let add = Change::AddPolicyVersion(version);
+        self.write(actor, deed, vec![add], Seeds::new(), Then::Nothing).await?;
+        Ok(number)
+    }
+
+    /// The versions of a policy that an actor may see, oldest first: at least one.
+    async fn versions_of(&self, actor: &Actor, name: &str) -> Result<Vec<Stored<PolicyVersion>>> {
+        let of = PolicyFilter { name: Some(name), in_use: false };
+        let stored = self.store().policy_versions(&of, &actor.reach()).await?;
+        if stored.is_empty() { Err(not_found("policy", name)) } else { Ok(stored) }
+    }
+
+    /// The same, for an actor who is to change something.
+    async fn policy_to_change(&self, actor: &Actor, name: &str) -> Result<Vec<Stored<PolicyVersion>>> {
+        if let Some(source) = self.file_policies().iter().find(|it| it.name == name)
+            && self.sees_file_policy(actor, source)
+        {
+            self.refuse_file_policy(name)?;
+        }
+        let stored = self.versions_of(actor, name).await?;
+        if let Some(draft) = stored.last().map(|it| &it.value.draft) {
+            self.may_change_policy(actor, draft.organization.as_ref(), draft.group.as_ref())?;
+        }
+        Ok(stored)
+    }
+
+    /// Whose calls a new version steers: organization and group, both `None` for everybody's.
+    async fn attachment(
+        &self,
+        actor: &Actor,
+        new: &NewPolicyVersion,
+    ) -> Result<(Option<OrganizationId>, Option<GroupId>)> {
+        if let Some(group) = &new.group {
+            let group = self.resolve_group(actor, group).await?.value;
+            if new.organization.as_ref().is_some_and(|named| *named != group.organization) {
+                let message = format!(
+                    "group `{}` belongs to organization `{}`; name that one, or none",
+                    group.id, group.organization
+                );
+                return Err(invalid("organization", message));
+            }
+            return Ok((Some(group.organization), Some(group.id)));
+        }
+        match &new.organization {
+            Some(named) => Ok((Some(self.organization_for(actor, Some(named)).await?), None)),
+            None => Ok((None, None)),
+        }
+    }
+
+    fn may_change_policy(
+        &self,
+        actor: &Actor,
+        organization: Option<&OrganizationId>,
+        group: Option<&GroupId>,
+    ) -> Result<()> {
+        let (may, what) = match (organization, group) {
+            (None, _) => (actor.is_super(), "change policies for everybody"),
+            (Some(organization), None) => (actor.runs(organization), "change this organization's policies"),
+            (Some(organization), Some(group)) => {
+                (actor.runs_group(organization, group), "change this group's policies")
+            }
+        };
+        if may { Ok(()) } else { Err(forbidden(what)) }
+    }
+
+    fn file_policies(&self) -> Vec<PolicySource> {
+        self.0.host.file_policies()
+    }
+
+    /// Whether an actor may see a policy of the file: as of the database, by whose calls it steers.
+    fn sees_file_policy(&self, actor: &Actor, source: &PolicySource) -> bool {
+        let reach = actor.reach();
+        match &source.group {
+            None => reach == Reach::ALL,
+            Some(group) => match self.declared().group(group.as_str()) {
+                Some(group) => reach.has_group(group),
+                None => reach == Reach::ALL,
+            },
+        }
+    }
+
+    fn refuse_file_policy(&self, name: &str) -> Result<()> {
+        match self.file_policies().iter().any(|it| it.name == name) {
+            true => self.refuse_declared(Source::File, || format!("policy `{name}`")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Compiles a script and runs its tests, away from the threads that serve calls.
+async fn inspect(source: PolicySource) -> Result<Result<PolicyTests, Vec<PolicyDiagnostic>>> {
+    let run = move || Tests::compile(&source).map(|tests| outcome(&tests.run(None)));
+    tokio::task::spawn_blocking(run)
+        .await
+        .map_err(|why| Error::new(ErrorKind::Internal, "the script's check was cut off").with_source(why))
+}
+
+fn outcome(results: &[TestResult]) -> PolicyTests {
+    let failures: Vec<PolicyTestFailure> = results.iter().filter_map(failed).collect();
+    let passed = u32::try_from(results.len() - failures.len()).unwrap_or(u32::MAX);
+    PolicyTests { passed, failures }
+}
+
+fn failed(test: &TestResult) -> Option<PolicyTestFailure> {
+    let failure = test.failure.as_ref()?;
+    let mut message = failure.message.clone();
+    if let (Some(expected), Some(came)) = (&failure.expected, &failure.came) {
+        message.push_str(&format!("; expected {expected}, came {came}"));
+    }
+    Some(PolicyTestFailure { name: test.name.clone(), line: failure.line, column: failure.column, message })
+}
+
+fn fault(it: &PolicyDiagnostic) -> PolicyFault {
+    PolicyFault { line: it.line, column: it.column, message: it.message.clone(), remedy: it.remedy.clone() }
+}
+
+fn cannot_be_used(wrong: &[PolicyDiagnostic]) -> Error {
+    let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    invalid("text", format!("the script can't be used:\n{}", lines.join("\n")))
+}
+
+/// Whether a version's number was taken by somebody who came first.
+fn is_taken(error: &Error) -> bool {
+    error.context().iter().any(|(key, _)| *key == "what")
+}
+
+fn source_of(name: &str, new: &NewPolicyVersion, group: Option<GroupId>) -> PolicySource {
+    PolicySource { name: name.to_owned(), text: new.text.clone(), group, on_error: new.on_error }
+}
+
+fn attached(draft: &PolicyDraft) -> String {
+    match (&draft.organization, &draft.group) {
+        (_, Some(group)) => format!("attached to group `{group}`"),
+        (Some(organization), None) => format!("attached to organization `{organization}`"),
+        (None, None) => "for everybody".to_owned(),
+    }
+}
+
+fn deed(action: &'static str, draft: &PolicyDraft) -> Deed {
+    let mut deed = Deed::new(action, format!("policy {}", draft.source.name));
+    deed.organization.clone_from(&draft.organization);
+    deed.group.clone_from(&draft.group);
+    deed
+}
+
+fn running(stored: &[Stored<PolicyVersion>]) -> Option<usize> {
+    stored.iter().position(|it| it.value.state == PolicyState::Active)
+}
+
+fn place_of(stored: &[Stored<PolicyVersion>], name: &str, number: i64) -> Result<usize> {
+    stored
+        .iter()
+        .position(|it| it.value.number == number)
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("policy `{name}` has no version {number}")))
+}
+
+fn view_of(stored: &[Stored<PolicyVersion>]) -> Option<PolicyView> {
+    let newest = stored.last()?;
+    let changed = stored.iter().max_by_key(|it| it.updated_at)?;
+    let of = |state| stored.iter().find(|it| it.value.state == state).map(|it| it.value.number);
+    Some(PolicyView {
+        name: newest.value.name().to_owned(),
+        source: Source::Database,
+        organization: newest.value.draft.organization.clone(),
+        group: newest.value.draft.group.clone(),
+        active: of(PolicyState::Active),
+        shadow: of(PolicyState::Shadow),
+        newest: Some(newest.value.number),
+        updated_at: changed.updated_at,
+        updated_by: changed.updated_by.clone(),
+    })
+}
+
+fn of_file(source: &PolicySource) -> PolicyView {
+    PolicyView {
+        name: source.name.clone(),
+        source: Source::File,
+        organization: None,
+        group: source.group.clone(),
+        active: None,
+        shadow: None,
+        newest: None,
+        updated_at: Timestamp::default(),
+        updated_by: "configuration file".to_owned(),
+    }
+}
+
+fn version_view(stored: Stored<PolicyVersion>) -> PolicyVersionView {
+    let PolicyVersion { number, draft, state, standing } = stored.value;
+    PolicyVersionView {
+        policy: draft.source.name,
+        number,
+        state,
+        standing,
+        text: Some(draft.source.text),
+        organization: draft.organization,
+        group: draft.group,
+        on_error: draft.source.on_error,
+        note: draft.note,
+        digest: draft.digest,
+        tests: draft.tests,
+        created_at: stored.created_at,
+        created_by: stored.created_by,
+        updated_at: stored.updated_at,
+        updated_by: stored.updated_by,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
