@@ -96,6 +96,7 @@ fn tell(alert: &Alert) {
             tracing::warn!(%channel, until_ms = until.as_ms(), "the channel failed and is benched");
         }
         Alert::PolicyFailed { policy, error } => tracing::error!(%policy, %error, "a script failed"),
+        Alert::Policy { policy, call, text } => tracing::warn!(%policy, %call, %text, "a script alerts"),
         Alert::AbsurdUsage { channel } => {
             tracing::error!(%channel, "an upstream reported impossible usage: it was counted here instead");
         }
