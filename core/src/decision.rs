@@ -11,6 +11,7 @@ use crate::ids::{ChannelId, ModelName};
 use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind, Window};
 use crate::money::format_usd;
+use crate::ports::Hook;
 use crate::snapshot::Strategy;
 use crate::tenant::Caller;
 use crate::time::Timestamp;
@@ -330,6 +331,9 @@ pub enum Reason {
     Policy {
         /// Its name.
         policy: String,
+        /// In which of its hooks. Left out: `route`.
+        #[serde(default, skip_serializing_if = "Hook::is_route")]
+        hook: Hook,
         /// What it advised, in one line, or how it failed.
         verdict: String,
         /// How many operations it used.
@@ -445,6 +449,37 @@ pub enum OutcomeClass {
 }
 
 impl OutcomeClass {
+    /// Its name, as in records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            OutcomeClass::Ok => "ok",
+            OutcomeClass::BadRequest => "bad_request",
+            OutcomeClass::ContextTooLong => "context_too_long",
+            OutcomeClass::ContentPolicy => "content_policy",
+            OutcomeClass::Auth => "auth",
+            OutcomeClass::NoBalance => "no_balance",
+            OutcomeClass::RateLimited => "rate_limited",
+            OutcomeClass::Overloaded => "overloaded",
+            OutcomeClass::NotFound => "not_found",
+            OutcomeClass::Inexpressible => "inexpressible",
+            OutcomeClass::ServerError => "server_error",
+            OutcomeClass::Unreachable => "unreachable",
+            OutcomeClass::Timeout => "timeout",
+            OutcomeClass::Nonsense => "nonsense",
+            OutcomeClass::Broken => "broken",
+            OutcomeClass::ClientGone => "client_gone",
+            OutcomeClass::Denied => "denied",
+        }
+    }
+
+    /// Whether an attempt that ended like this may have given content, or is none: there is then nothing to try instead.
+    pub const fn is_final(self) -> bool {
+        matches!(
+            self,
+            OutcomeClass::Ok | OutcomeClass::Broken | OutcomeClass::ClientGone | OutcomeClass::Denied
+        )
+    }
+
     /// Whether another try, here or elsewhere, may succeed.
     pub const fn is_retryable(self) -> bool {
         !matches!(

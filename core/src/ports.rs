@@ -3,46 +3,191 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
 use crate::channel::Channel;
+use crate::decision::OutcomeClass;
 use crate::error::Result;
-use crate::ids::{ChannelId, ModelName};
+use crate::ids::{CallId, ChannelId, ModelName};
 use crate::journal::JournalId;
 use crate::ledger::Balance;
 use crate::limit::ScopeKind;
+use crate::money::NanoUsd;
 use crate::record::RecordEntry;
+use crate::snapshot::Reach;
 use crate::tenant::{Caller, Preference};
 use crate::time::Timestamp;
+use crate::usage::Usage;
 
 /// Operators' scripts. Called on the hot path: no I/O, no waiting, bounded work.
 ///
 /// An implementation must be a pure function of its arguments and of the scripts it was built from, so that a recorded
-/// decision can be replayed exactly.
+/// decision can be replayed exactly. A hook that isn't implemented says nothing. Each hook gives the runs in order of precedence: scripts for everybody first, then
+/// those of the caller's organization, group and key.
 pub trait PolicyHook: Send + Sync {
-    /// Whether any script would run for this caller. When not, nothing is prepared for it.
-    fn applies(&self, caller: &Caller) -> bool;
+    /// Which hooks any script has that applies to this caller. Asked once for each call; nothing is prepared for the others,
+    /// and they aren't called.
+    fn applies(&self, caller: &Caller) -> Hooks;
 
-    /// Advises on one call. The engine keeps to what the advice may do: it never widens access.
-    fn route(&self, view: &RouteView<'_>) -> Vec<PolicyRun>;
+    /// Advises before candidates are considered: on refusing the call, its model, its ceiling.
+    fn admit(&self, call: &CallView<'_>) -> Vec<PolicyRun> {
+        let _ = call;
+        Vec::new()
+    }
+
+    /// Advises on where the call goes, among the candidates of the requested model that passed the filters, in ranked
+    /// order. The engine keeps to what the advice may do: it never widens access.
+    fn route(&self, call: &CallView<'_>, candidates: &[CandidateView<'_>]) -> Vec<PolicyRun> {
+        let _ = (call, candidates);
+        Vec::new()
+    }
+
+    /// Advises after a failed attempt, before any content, on whether and where to try again.
+    fn on_error(&self, call: &CallView<'_>, attempt: &AttemptView<'_>) -> Vec<PolicyRun> {
+        let _ = (call, attempt);
+        Vec::new()
+    }
+
+    /// Told of a call that is over and settled; may tag its record and raise alerts.
+    fn finish(&self, call: &CallView<'_>, usage: &UsageView<'_>) -> Vec<PolicyRun> {
+        let _ = (call, usage);
+        Vec::new()
+    }
 
     /// A digest of the scripts in force, for usage records; 0 without any.
     fn digest(&self) -> u64;
 }
 
-/// What a `route` hook sees.
+/// No scripts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoPolicy;
+
+impl PolicyHook for NoPolicy {
+    fn applies(&self, _: &Caller) -> Hooks {
+        Hooks::NONE
+    }
+
+    fn digest(&self) -> u64 {
+        0
+    }
+}
+
+/// Where in a call's life scripts run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hook {
+    /// Before candidates are considered.
+    Admit,
+    /// When they are found and ranked; the default, for records of versions that had no other.
+    #[default]
+    Route,
+    /// After a failed attempt.
+    OnError,
+    /// When the call is over.
+    Finish,
+}
+
+impl Hook {
+    /// All of them, in the order in which they run.
+    pub const ALL: [Self; 4] = [Self::Admit, Self::Route, Self::OnError, Self::Finish];
+
+    /// The name of its function in scripts.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admit => "admit",
+            Self::Route => "route",
+            Self::OnError => "on_error",
+            Self::Finish => "finish",
+        }
+    }
+
+    /// Whether it is [`Route`](Self::Route).
+    pub const fn is_route(&self) -> bool {
+        matches!(self, Self::Route)
+    }
+}
+
+/// A set of hooks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hooks(u8);
+
+impl Hooks {
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
+    /// These and another.
+    #[must_use]
+    pub const fn with(self, hook: Hook) -> Self {
+        Self(self.0 | 1 << hook as u8)
+    }
+
+    /// Whether a hook is among them.
+    pub const fn has(self, hook: Hook) -> bool {
+        self.0 & 1 << hook as u8 != 0
+    }
+
+    /// Those of either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What every hook sees: the call and who calls.
 #[derive(Clone, Copy)]
-pub struct RouteView<'a> {
+pub struct CallView<'a> {
     /// The call.
     pub call: &'a Call,
     /// Who calls.
     pub caller: &'a Caller,
-    /// The candidates of the requested model that passed the filters, in ranked order.
-    pub candidates: &'a [CandidateView<'a>],
-    /// The time of the decision.
+    /// The time of the hook.
     pub now: Timestamp,
     /// The call's seed: the only randomness there is.
     pub seed: u64,
+}
+
+/// A failed attempt, as a script sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptView<'a> {
+    /// The channel that was asked.
+    pub channel: &'a Channel,
+    /// The model group that it was asked for: the requested one or a fallback.
+    pub model: &'a ModelName,
+    /// How it ended; never [`Ok`](OutcomeClass::Ok).
+    pub outcome: OutcomeClass,
+    /// The upstream's status; `None` when none came.
+    pub status: Option<u16>,
+    /// Counts from 1 within a call.
+    pub number: u32,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// What a call came to, as a script sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct UsageView<'a> {
+    /// Tokens of all attempts together.
+    pub usage: &'a Usage,
+    /// What it cost the caller, all attempts together.
+    pub spend: NanoUsd,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// How it ended.
+    pub outcome: OutcomeClass,
+    /// From its admission to its end, in milliseconds.
+    pub latency_ms: u64,
+    /// From its admission to the first content, in milliseconds; `None` without content.
+    pub first_byte_ms: Option<u64>,
+    /// The channel of the last attempt; `None` without one.
+    pub channel: Option<&'a Channel>,
+    /// The model group of the last attempt; of a call without one, the model as requested.
+    pub model: &'a ModelName,
 }
 
 /// One candidate, as a script sees it.
@@ -71,6 +216,8 @@ pub struct CandidateView<'a> {
 pub struct PolicyRun {
     /// The script's name.
     pub policy: Arc<str>,
+    /// Whose calls the script steers. A narrower scope's advice keeps within what a wider one's leaves.
+    pub reach: Reach,
     /// Its advice, or what to do because it failed.
     pub verdict: Verdict,
     /// What went wrong, if something did.
@@ -79,23 +226,29 @@ pub struct PolicyRun {
     pub fuel: u64,
 }
 
-/// A script's advice. Everything empty: no opinion.
+/// A script's advice. Everything empty: no opinion. Which parts a hook may use is written beside them; the engine passes
+/// over what another one says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
-    /// Refuse the call, with this message for the caller.
+    /// Refuse the call, with this message for the caller. Of `admit` and `route`.
     pub deny: Option<String>,
-    /// Candidates that match these go first, in this order; the others follow as they were.
+    /// Candidates that match these go first, in this order; the others follow as they were. Of `route` and `on_error`.
     pub prefer: Vec<Preference>,
-    /// Candidates that match one of these aren't asked.
+    /// Candidates that match one of these aren't asked. Of `route` and `on_error`.
     pub exclude: Vec<Preference>,
-    /// Ask for this model instead. It passes access, price and reservation like a requested one.
+    /// Ask for this model instead. It passes access, price and reservation like a requested one. Of `admit` and `route`.
     pub model: Option<ModelName>,
-    /// Try these models, in this order, when the candidates fail; `None` keeps the configured fallbacks.
+    /// Try these models, in this order, when the candidates fail; `None` keeps the configured fallbacks. Of all hooks but
+    /// `finish`.
     pub fallback: Option<Vec<ModelName>>,
-    /// Lower the output ceiling to this many tokens.
+    /// Lower the output ceiling to this many tokens. Of `admit` and `route`.
     pub max_output: Option<u64>,
-    /// Tags for the record.
+    /// Tags for the record. Of all hooks.
     pub tags: Vec<String>,
+    /// Make no further attempt. Of `on_error`.
+    pub stop: bool,
+    /// Alerts for the operator. Of `finish`.
+    pub alerts: Vec<String>,
 }
 
 /// How far a journal's events are in the database: everything before `position`.
@@ -211,6 +364,15 @@ pub enum Alert {
         to: Option<i64>,
         /// What it did.
         reason: String,
+    },
+    /// A script wants something known of a call that is over.
+    Policy {
+        /// Which.
+        policy: String,
+        /// The call.
+        call: CallId,
+        /// What it says.
+        text: String,
     },
     /// An upstream's usage was impossible and was counted by us instead.
     AbsurdUsage {

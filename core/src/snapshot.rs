@@ -273,6 +273,21 @@ pub struct PolicySource {
     pub on_error: OnPolicyError,
 }
 
+/// Whose calls a script steers, widest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Everybody's.
+    #[default]
+    Everybody,
+    /// Those of one organization.
+    Organization,
+    /// Those of one group.
+    Group,
+    /// Those of one key.
+    Key,
+}
+
 /// What happens to a call when a script fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

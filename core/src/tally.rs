@@ -2,9 +2,9 @@
 //! for each run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use crate::ports::{PolicyHook, PolicyRun, RouteView};
+use crate::ports::{AttemptView, CallView, CandidateView, Hook, Hooks, PolicyHook, PolicyRun, UsageView};
 use crate::tenant::Caller;
 
 /// What one script did.
@@ -13,8 +13,9 @@ pub struct PolicyTally {
     calls: AtomicU64,
     errors: AtomicU64,
     denied: AtomicU64,
-    /// Whether it runs before candidates are considered: its calls are counted there, and else when they are routed.
-    admits: AtomicBool,
+    /// The hooks that it was seen to have, a bit each. A call is counted at the one that runs for every call: `admit`, else
+    /// `route`, else `finish`, else `on_error`.
+    hooks: AtomicU8,
 }
 
 /// What one script did, as numbers.
@@ -38,24 +39,26 @@ impl PolicyTally {
         }
     }
 
-    fn count(&self, hook: At, run: &PolicyRun) {
-        let add = |to: &AtomicU64, that: bool| to.fetch_add(u64::from(that), Ordering::Relaxed);
-        match hook {
-            At::Admit => self.admits.store(true, Ordering::Relaxed),
-            At::Route | At::Later => {}
+    fn count(&self, hook: Hook, run: &PolicyRun) {
+        let add = |to: &AtomicU64| to.fetch_add(1, Ordering::Relaxed);
+        let place = match hook {
+            Hook::Admit => 0,
+            Hook::Route => 1,
+            Hook::Finish => 2,
+            Hook::OnError => 3,
+        };
+        let bit = 1u8 << place;
+        let seen = self.hooks.fetch_or(bit, Ordering::Relaxed);
+        if seen & (bit - 1) == 0 {
+            add(&self.calls);
         }
-        add(&self.calls, hook == At::Admit || hook == At::Route && !self.admits.load(Ordering::Relaxed));
-        add(&self.errors, run.error.is_some());
-        add(&self.denied, hook != At::Later && run.verdict.deny.is_some());
+        if run.error.is_some() {
+            add(&self.errors);
+        }
+        if matches!(hook, Hook::Admit | Hook::Route) && run.verdict.deny.is_some() {
+            add(&self.denied);
+        }
     }
-}
-
-/// Where in a call's life a script runs, as far as counting goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
-    Admit,
-    Route,
-    Later,
 }
 
 /// Scripts, and the tallies of some of them.
@@ -76,10 +79,10 @@ impl Tallied {
         Self { hook, tallies, quiet: true }
     }
 
-    fn count(&self, at: At, mut runs: Vec<PolicyRun>) -> Vec<PolicyRun> {
+    fn count(&self, hook: Hook, mut runs: Vec<PolicyRun>) -> Vec<PolicyRun> {
         for run in &mut runs {
             if let Some((_, tally)) = self.tallies.iter().find(|(name, _)| *name == run.policy) {
-                tally.count(at, run);
+                tally.count(hook, run);
             }
             if self.quiet {
                 run.error = None;
@@ -90,12 +93,24 @@ impl Tallied {
 }
 
 impl PolicyHook for Tallied {
-    fn applies(&self, caller: &Caller) -> bool {
+    fn applies(&self, caller: &Caller) -> Hooks {
         self.hook.applies(caller)
     }
 
-    fn route(&self, view: &RouteView<'_>) -> Vec<PolicyRun> {
-        self.count(At::Route, self.hook.route(view))
+    fn admit(&self, call: &CallView<'_>) -> Vec<PolicyRun> {
+        self.count(Hook::Admit, self.hook.admit(call))
+    }
+
+    fn route(&self, call: &CallView<'_>, candidates: &[CandidateView<'_>]) -> Vec<PolicyRun> {
+        self.count(Hook::Route, self.hook.route(call, candidates))
+    }
+
+    fn on_error(&self, call: &CallView<'_>, attempt: &AttemptView<'_>) -> Vec<PolicyRun> {
+        self.count(Hook::OnError, self.hook.on_error(call, attempt))
+    }
+
+    fn finish(&self, call: &CallView<'_>, usage: &UsageView<'_>) -> Vec<PolicyRun> {
+        self.count(Hook::Finish, self.hook.finish(call, usage))
     }
 
     fn digest(&self) -> u64 {

@@ -9,6 +9,7 @@ use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
 use crate::api::fnv1a;
 use crate::diagnostic::PolicyDiagnostic;
 use crate::facts::Reads;
+use crate::lint::Entries;
 use crate::parts::{Parts, split};
 use crate::sandbox::{
     FUEL, Language, MAX_CALL_DEPTH, MAX_FILE_BYTES, MAX_SCRIPT_BYTES, MAX_TEST_FUNCTIONS, checking_engine,
@@ -23,7 +24,7 @@ pub(crate) struct Script {
     pub(crate) on_error: OnPolicyError,
     pub(crate) engine: Engine,
     pub(crate) ast: AST,
-    pub(crate) takes_candidates: bool,
+    pub(crate) entries: Entries,
     pub(crate) reads: Reads,
     pub(crate) salt: u64,
 }
@@ -58,7 +59,7 @@ impl Compiler {
             on_error: source.on_error,
             engine,
             ast,
-            takes_candidates: findings.takes_candidates,
+            entries: findings.entries,
             reads: findings.reads,
             salt: fnv1a(&[name.as_bytes()]),
         })

@@ -5,10 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use sluicegate_core::call::{Format, Needs};
+use sluicegate_core::channel::Channel;
+use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::ids::{CallId, ChannelId, KeyId, ModelName, OrganizationId, ProviderId, UserId};
-use sluicegate_core::ports::{CandidateView, RouteView};
+use sluicegate_core::money::NanoUsd;
+use sluicegate_core::ports::{AttemptView, CallView, CandidateView, UsageView};
 use sluicegate_core::tenant::Preference;
 use sluicegate_core::time::Timestamp;
+use sluicegate_core::usage::Usage;
 use smallvec::SmallVec;
 
 /// Which costly facts a script reads. Found by its words when it is compiled, so that a script which never looks at
@@ -68,8 +72,8 @@ pub(crate) struct CallFacts {
 }
 
 impl CallFacts {
-    pub(crate) fn of(view: &RouteView<'_>, reads: Reads) -> Self {
-        let RouteView { call, caller, .. } = *view;
+    pub(crate) fn of(view: &CallView<'_>, reads: Reads) -> Self {
+        let CallView { call, caller, .. } = *view;
         let tags =
             if reads.tags { call.tags.iter().chain(&caller.tags).cloned().collect() } else { Vec::new() };
         Self {
@@ -138,6 +142,75 @@ impl CandidateFacts {
             Preference::Channel(channel) => self.id.as_str() == channel || self.name == *channel,
             Preference::Provider(provider) => self.provider.as_str() == provider,
             Preference::Tag(tag) => self.tags.contains(tag),
+        }
+    }
+}
+
+/// What scripts read of a channel that was asked.
+pub(crate) struct ChannelFacts {
+    pub(crate) id: ChannelId,
+    pub(crate) name: String,
+    pub(crate) provider: ProviderId,
+    pub(crate) tags: Vec<String>,
+}
+
+impl ChannelFacts {
+    fn of(channel: &Channel, reads: Reads) -> Self {
+        Self {
+            id: channel.id.clone(),
+            name: channel.name.clone(),
+            provider: channel.provider.clone(),
+            tags: if reads.tags { channel.tags.clone() } else { Vec::new() },
+        }
+    }
+}
+
+/// What scripts read of an attempt that failed.
+pub(crate) struct AttemptFacts {
+    pub(crate) channel: ChannelFacts,
+    pub(crate) model: ModelName,
+    pub(crate) outcome: OutcomeClass,
+    pub(crate) status: Option<u16>,
+    pub(crate) number: u32,
+    pub(crate) elapsed_ms: u64,
+}
+
+impl AttemptFacts {
+    pub(crate) fn of(view: &AttemptView<'_>, reads: Reads) -> Self {
+        Self {
+            channel: ChannelFacts::of(view.channel, reads),
+            model: view.model.clone(),
+            outcome: view.outcome,
+            status: view.status,
+            number: view.number,
+            elapsed_ms: view.elapsed_ms,
+        }
+    }
+}
+
+/// What scripts read of a call that is over.
+pub(crate) struct UsageFacts {
+    pub(crate) usage: Usage,
+    pub(crate) spend: NanoUsd,
+    pub(crate) attempts: u32,
+    pub(crate) outcome: OutcomeClass,
+    pub(crate) latency_ms: u64,
+    pub(crate) first_byte_ms: Option<u64>,
+    pub(crate) channel: Option<ChannelFacts>,
+    pub(crate) model: ModelName,
+}
+
+impl UsageFacts {
+    pub(crate) fn of(view: &UsageView<'_>, reads: Reads) -> Self {
+        Self {
+            usage: *view.usage,
+            spend: view.spend,
+            attempts: view.attempts,
+            outcome: view.outcome,
+            latency_ms: view.latency_ms,
+            first_byte_ms: view.first_byte_ms,
+            channel: view.channel.map(|channel| ChannelFacts::of(channel, reads)),
+            model: view.model.clone(),
         }
     }
 }

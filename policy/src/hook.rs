@@ -2,18 +2,20 @@
 
 use std::fmt;
 
-use rhai::{CallFnOptions, Dynamic, EvalAltResult, Scope};
+use rhai::{CallFnOptions, Dynamic, EvalAltResult, FuncArgs, Scope};
 use sha2::{Digest, Sha256};
-use sluicegate_core::ports::{PolicyHook, PolicyRun, RouteView, Verdict};
-use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
+use sluicegate_core::ports::{
+    AttemptView, CallView, CandidateView, Hook, Hooks, PolicyHook, PolicyRun, UsageView, Verdict,
+};
+use sluicegate_core::snapshot::{OnPolicyError, PolicySource, Reach};
 use sluicegate_core::tenant::Caller;
 
-use crate::api::{CallView, Candidates};
+use crate::api::{Attempt, CallHandle, Candidates, UsageHandle, fnv1a};
 use crate::compile::{Compiler, Script, describe};
 use crate::diagnostic::PolicyDiagnostic;
-use crate::facts::{CallFacts, CandidateFacts, Reads};
+use crate::facts::{AttemptFacts, CallFacts, CandidateFacts, Reads, UsageFacts};
+use crate::run;
 use crate::run::Run;
-use crate::{lint, run};
 
 /// What callers are told when a script that must not fail does. Neutral: how it failed is the operator's affair.
 const FAILED: &str = "this call can't be checked against the policies in force; tell the administrator";
@@ -66,27 +68,48 @@ impl Policies {
         self.scripts.is_empty()
     }
 
-    fn applying<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Script> + Clone {
-        self.scripts.iter().filter(|script| script.applies(caller))
+    /// The scripts that have this hook and apply to this caller.
+    fn applying<'a>(&'a self, hook: Hook, caller: &'a Caller) -> impl Iterator<Item = &'a Script> + Clone {
+        self.scripts.iter().filter(move |script| script.hooks().has(hook) && script.applies(caller))
+    }
+
+    /// Runs a hook of the scripts that apply. `prepare` adds what this hook sees besides the call.
+    fn run(&self, hook: Hook, view: &CallView<'_>, prepare: impl FnOnce(&mut Run, Reads)) -> Vec<PolicyRun> {
+        let scripts = self.applying(hook, view.caller);
+        let reads = scripts.clone().fold(Reads::default(), |reads, script| reads.union(script.reads));
+        let mut run = Run::new(hook, CallFacts::of(view, reads));
+        prepare(&mut run, reads);
+        run::begin(run);
+        let runs = scripts.map(|script| script.run(hook)).collect();
+        run::end();
+        runs
     }
 }
 
 impl PolicyHook for Policies {
-    fn applies(&self, caller: &Caller) -> bool {
-        self.applying(caller).next().is_some()
+    fn applies(&self, caller: &Caller) -> Hooks {
+        let applying = self.scripts.iter().filter(|script| script.applies(caller));
+        applying.fold(Hooks::NONE, |hooks, script| hooks.union(script.hooks()))
     }
 
-    fn route(&self, view: &RouteView<'_>) -> Vec<PolicyRun> {
-        let scripts = self.applying(view.caller);
-        let reads = scripts.clone().fold(Reads::default(), |reads, script| reads.union(script.reads));
-        let candidates = match reads.candidates {
-            true => view.candidates.iter().map(|candidate| CandidateFacts::of(candidate, reads)).collect(),
-            false => Vec::new(),
-        };
-        run::begin(Run::new(CallFacts::of(view, reads), candidates));
-        let runs = scripts.map(|script| script.route()).collect();
-        run::end();
-        runs
+    fn admit(&self, call: &CallView<'_>) -> Vec<PolicyRun> {
+        self.run(Hook::Admit, call, |_, _| {})
+    }
+
+    fn route(&self, call: &CallView<'_>, candidates: &[CandidateView<'_>]) -> Vec<PolicyRun> {
+        self.run(Hook::Route, call, |run, reads| {
+            if reads.candidates {
+                run.candidates = candidates.iter().map(|it| CandidateFacts::of(it, reads)).collect();
+            }
+        })
+    }
+
+    fn on_error(&self, call: &CallView<'_>, attempt: &AttemptView<'_>) -> Vec<PolicyRun> {
+        self.run(Hook::OnError, call, |run, reads| run.attempt = Some(AttemptFacts::of(attempt, reads)))
+    }
+
+    fn finish(&self, call: &CallView<'_>, usage: &UsageView<'_>) -> Vec<PolicyRun> {
+        self.run(Hook::Finish, call, |run, reads| run.usage = Some(UsageFacts::of(usage, reads)))
     }
 
     fn digest(&self) -> u64 {
@@ -95,39 +118,60 @@ impl PolicyHook for Policies {
 }
 
 impl Script {
+    fn hooks(&self) -> Hooks {
+        self.entries.hooks()
+    }
+
     fn applies(&self, caller: &Caller) -> bool {
         self.group
             .as_ref()
             .is_none_or(|group| caller.group.as_ref() == Some(group) || caller.is_in_group(group.as_str()))
     }
 
-    fn route(&self) -> PolicyRun {
-        run::start_script(self.salt);
-        let result = self.call();
+    fn reach(&self) -> Reach {
+        if self.group.is_some() { Reach::Group } else { Reach::Everybody }
+    }
+
+    fn run(&self, hook: Hook) -> PolicyRun {
+        run::start_script(self.salt(hook));
+        let result = self.call(hook);
         let said = run::take_verdict();
         let (verdict, error) = match result {
             Ok(_) => (said, None),
             // Half a verdict is none: what was said before the failure may have been half of a thought.
-            Err(error) => (self.verdict_on_error(), Some(explain(&error))),
+            Err(error) => (self.verdict_on_error(hook), Some(explain(&error))),
         };
-        PolicyRun { policy: self.name.clone(), verdict, error, fuel: run::fuel_used() }
+        let (policy, reach) = (self.name.clone(), self.reach());
+        PolicyRun { policy, reach, verdict, error, fuel: run::fuel_used() }
     }
 
-    fn call(&self) -> Result<Dynamic, Box<EvalAltResult>> {
-        let options = CallFnOptions::new().eval_ast(false).rewind_scope(false);
-        let mut scope = Scope::new();
-        if self.takes_candidates {
-            let arguments = (CallView, Candidates);
-            self.engine.call_fn_with_options(options, &mut scope, &self.ast, lint::ROUTE, arguments)
-        } else {
-            self.engine.call_fn_with_options(options, &mut scope, &self.ast, lint::ROUTE, (CallView,))
+    /// What one hook of a call draws has nothing to do with what another draws.
+    fn salt(&self, hook: Hook) -> u64 {
+        match hook {
+            Hook::Route => self.salt,
+            _ => self.salt ^ fnv1a(&[hook.as_str().as_bytes()]),
         }
     }
 
-    fn verdict_on_error(&self) -> Verdict {
-        match self.on_error {
-            OnPolicyError::FailOpen => Verdict::default(),
-            OnPolicyError::FailClosed => Verdict { deny: Some(FAILED.to_owned()), ..Verdict::default() },
+    fn call(&self, hook: Hook) -> Result<Dynamic, Box<EvalAltResult>> {
+        match (hook, self.entries.parameters(hook)) {
+            (Hook::Route, 2) => self.call_with(hook, (CallHandle, Candidates)),
+            (Hook::OnError, 2) => self.call_with(hook, (CallHandle, Attempt)),
+            (Hook::Finish, 2) => self.call_with(hook, (CallHandle, UsageHandle)),
+            _ => self.call_with(hook, (CallHandle,)),
+        }
+    }
+
+    fn call_with(&self, hook: Hook, arguments: impl FuncArgs) -> Result<Dynamic, Box<EvalAltResult>> {
+        let options = CallFnOptions::new().eval_ast(false).rewind_scope(false);
+        self.engine.call_fn_with_options(options, &mut Scope::new(), &self.ast, hook.as_str(), arguments)
+    }
+
+    fn verdict_on_error(&self, hook: Hook) -> Verdict {
+        match (self.on_error, hook) {
+            (OnPolicyError::FailOpen, _) | (_, Hook::Finish) => Verdict::default(),
+            (OnPolicyError::FailClosed, Hook::OnError) => Verdict { stop: true, ..Verdict::default() },
+            (OnPolicyError::FailClosed, _) => Verdict { deny: Some(FAILED.to_owned()), ..Verdict::default() },
         }
     }
 }

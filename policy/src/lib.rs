@@ -26,12 +26,14 @@
 //! ```
 
 mod api;
+mod calls;
 mod compile;
 mod diagnostic;
 mod facts;
 mod hook;
 mod lint;
 mod parts;
+mod rights;
 mod run;
 mod sandbox;
 mod testing;
@@ -39,7 +41,7 @@ mod testing;
 pub use diagnostic::PolicyDiagnostic;
 pub use hook::Policies;
 pub use sandbox::{
-    FUEL, MAX_ARRAY_LEN, MAX_CALL_DEPTH, MAX_FILE_BYTES, MAX_MAP_LEN, MAX_SCRIPT_BYTES, MAX_STRING_BYTES,
-    MAX_VERDICT_ENTRIES, MAX_VERDICT_TEXT_BYTES,
+    FUEL, MAX_ALERTS, MAX_ARRAY_LEN, MAX_CALL_DEPTH, MAX_FILE_BYTES, MAX_MAP_LEN, MAX_SCRIPT_BYTES,
+    MAX_STRING_BYTES, MAX_VERDICT_ENTRIES, MAX_VERDICT_TEXT_BYTES,
 };
 pub use testing::{TestFailure, TestResult, Tests};

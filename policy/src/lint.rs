@@ -1,16 +1,17 @@
 //! Checks of a script's syntax tree, before it ever runs: the language itself would find a misspelt function or property
 //! only when a call comes that way.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use rhai::{AST, ASTFlags, ASTNode, Engine, Expr, FnCallExpr, Position, Stmt};
+use sluicegate_core::ports::{Hook, Hooks};
 
 use crate::api::parse_target;
+use crate::calls::Calls;
 use crate::diagnostic::PolicyDiagnostic;
 use crate::facts::Reads;
-
-/// The hook's name.
-pub(crate) const ROUTE: &str = "route";
+use crate::rights::{either, refusal};
 
 /// How the names of functions begin that belong to the tests.
 pub(crate) const TEST_PREFIX: &str = "test_";
@@ -24,15 +25,36 @@ const KEYWORD_FUNCTIONS: [&str; 8] =
 
 /// What the checks found out about a script.
 pub(crate) struct Findings {
-    /// Whether `route` takes the candidates too.
-    pub(crate) takes_candidates: bool,
+    pub(crate) entries: Entries,
     pub(crate) reads: Reads,
+}
+
+/// The hooks that a script has, with how many parameters each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entries([u8; Hook::ALL.len()]);
+
+impl Entries {
+    /// How many parameters a hook has; 0 when it isn't there.
+    pub(crate) fn parameters(self, hook: Hook) -> u8 {
+        self.0.get(hook as usize).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn hooks(self) -> Hooks {
+        let there = Hook::ALL.into_iter().filter(|hook| self.parameters(*hook) > 0);
+        there.fold(Hooks::NONE, Hooks::with)
+    }
+
+    fn set(&mut self, hook: Hook, parameters: usize) {
+        if let Some(known) = self.0.get_mut(hook as usize) {
+            *known = u8::try_from(parameters).unwrap_or(u8::MAX);
+        }
+    }
 }
 
 /// Checks a script as it was written.
 pub(crate) fn check(engine: &Engine, policy: &str, ast: &AST) -> Result<Findings, Vec<PolicyDiagnostic>> {
     let mut lint = Lint::new(engine, policy, ast);
-    let parameters = lint.entry(ast);
+    let entries = lint.entries(ast);
     lint.top_level(ast);
     ast.walk(&mut |path| {
         if let Some(node) = path.last() {
@@ -42,10 +64,10 @@ pub(crate) fn check(engine: &Engine, policy: &str, ast: &AST) -> Result<Findings
     });
     lint.parameters(ast);
     lint.properties();
+    lint.rights(ast, entries);
     if lint.found.is_empty() {
-        let candidates = parameters.get(1).is_some_and(|name| lint.variables.contains(name));
-        let reads = Reads::of(&lint.words, candidates);
-        Ok(Findings { takes_candidates: parameters.len() == 2, reads })
+        let candidates = second_parameter(ast, Hook::Route).is_some_and(|name| lint.variables.contains(name));
+        Ok(Findings { entries, reads: Reads::of(&lint.words, candidates) })
     } else {
         // The syntax tree is walked in no fixed order: what is said must not depend on it.
         lint.found.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
@@ -111,27 +133,52 @@ impl<'a> Lint<'a> {
         self.found.push(PolicyDiagnostic::at(self.policy, position, message, remedy));
     }
 
-    /// The parameters of the hook.
-    fn entry(&mut self, ast: &AST) -> Vec<String> {
-        let hooks: Vec<Vec<String>> = ast
-            .iter_functions()
-            .filter(|function| function.name == ROUTE)
-            .map(|function| function.params.iter().map(|name| (*name).to_owned()).collect())
-            .collect();
-        match hooks.as_slice() {
-            [parameters] if matches!(parameters.len(), 1 | 2) => return parameters.clone(),
-            [] => self.report(
-                Position::NONE,
-                "the script has no function `route`, so it would never do anything",
-                "write `fn route(call, candidates) { … }`",
-            ),
-            _ => self.report(
-                Position::NONE,
-                "`route` must be there once, with one or two parameters",
-                "write `fn route(call) { … }` or `fn route(call, candidates) { … }`",
-            ),
+    /// The hooks, of which there must be one at least.
+    fn entries(&mut self, ast: &AST) -> Entries {
+        let mut entries = Entries::default();
+        let mut is_any = false;
+        for hook in Hook::ALL {
+            let name = hook.as_str();
+            let of_it = ast.iter_functions().filter(|function| function.name == name);
+            let parameters: Vec<usize> = of_it.map(|function| function.params.len()).collect();
+            is_any |= !parameters.is_empty();
+            let (most, remedy) = match hook {
+                Hook::Admit => (1, "write `fn admit(call) { … }`"),
+                Hook::Route => (2, "write `fn route(call) { … }` or `fn route(call, candidates) { … }`"),
+                Hook::OnError => (2, "write `fn on_error(call) { … }` or `fn on_error(call, attempt) { … }`"),
+                Hook::Finish => (2, "write `fn finish(call) { … }` or `fn finish(call, usage) { … }`"),
+            };
+            match parameters.as_slice() {
+                [] => {}
+                [count] if (1..=most).contains(count) => entries.set(hook, *count),
+                _ => {
+                    let count = if most == 1 { "one parameter" } else { "one or two parameters" };
+                    let message = format!("`{name}` must be there once, with {count}");
+                    self.report(Position::NONE, message, remedy);
+                }
+            }
         }
-        Vec::new()
+        if !is_any {
+            let names = Hook::ALL.map(|hook| format!("`{}`", hook.as_str()));
+            self.report(
+                Position::NONE,
+                format!("the script has no function {}, so it would never do anything", either(&names)),
+                "write `fn route(call, candidates) { … }`",
+            );
+        }
+        entries
+    }
+
+    /// What a hook says, itself or through the functions that it calls, must be its to say.
+    fn rights(&mut self, ast: &AST, entries: Entries) {
+        let calls = Calls::of(ast);
+        for hook in Hook::ALL.into_iter().filter(|hook| entries.hooks().has(*hook)) {
+            for (function, position) in calls.reached_from(hook.as_str()) {
+                if let Some((message, remedy)) = refusal(hook, function) {
+                    self.report(position, message, remedy);
+                }
+            }
+        }
     }
 
     /// Outside functions there are constants and nothing else.
@@ -145,7 +192,7 @@ impl<'a> Lint<'a> {
                 other => self.report(
                     other.position(),
                     "code outside of functions doesn't run when a call comes",
-                    "move it into `route`, or declare a constant with `const`",
+                    "move it into a hook, or declare a constant with `const`",
                 ),
             }
         }
@@ -273,6 +320,12 @@ impl<'a> Lint<'a> {
     }
 }
 
+/// The name of a hook's second parameter.
+fn second_parameter(ast: &AST, hook: Hook) -> Option<&str> {
+    let function = ast.iter_functions().find(|function| function.name == hook.as_str())?;
+    function.params.get(1).copied()
+}
+
 fn is_closure(name: &str) -> bool {
     name.starts_with("anon$")
 }
@@ -295,7 +348,9 @@ fn suggestion<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> String
 
 /// The known name that is closest, if any is close.
 pub(crate) fn closest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let (distance, known) = known.map(|known| (distance(name, known), known)).min()?;
+    // Of equals the longest: a letter left out is a likelier slip than a wrong one.
+    let by_likelihood = |known: &'n str| (distance(name, known), Reverse(known.len()), known);
+    let (distance, _, known) = known.map(by_likelihood).min()?;
     (distance * 2 < name.chars().count()).then_some(known)
 }
 

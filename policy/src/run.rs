@@ -7,9 +7,9 @@
 use std::cell::{Cell, RefCell};
 
 use rhai::{EvalAltResult, Position};
-use sluicegate_core::ports::Verdict;
+use sluicegate_core::ports::{Hook, Verdict};
 
-use crate::facts::{CallFacts, CandidateFacts};
+use crate::facts::{AttemptFacts, CallFacts, CandidateFacts, UsageFacts};
 use crate::sandbox::FUEL;
 
 /// What native functions give to scripts: a value, or an error that ends the run.
@@ -27,8 +27,13 @@ thread_local! {
 
 /// What a run sees, and what it has said so far.
 pub(crate) struct Run {
+    pub(crate) hook: Hook,
     pub(crate) call: CallFacts,
     pub(crate) candidates: Vec<CandidateFacts>,
+    /// In `on_error`.
+    pub(crate) attempt: Option<AttemptFacts>,
+    /// In `finish`.
+    pub(crate) usage: Option<UsageFacts>,
     pub(crate) verdict: Verdict,
     /// Sets apart what different scripts draw from one seed.
     pub(crate) salt: u64,
@@ -37,8 +42,9 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(call: CallFacts, candidates: Vec<CandidateFacts>) -> Self {
-        Self { call, candidates, verdict: Verdict::default(), salt: 0, draws: 0 }
+    pub(crate) fn new(hook: Hook, call: CallFacts) -> Self {
+        let verdict = Verdict::default();
+        Self { hook, call, candidates: Vec::new(), attempt: None, usage: None, verdict, salt: 0, draws: 0 }
     }
 }
 
@@ -75,7 +81,7 @@ pub(crate) fn take_verdict() -> Verdict {
 pub(crate) fn with<T>(body: impl FnOnce(&mut Run) -> Outcome<T>) -> Outcome<T> {
     RUN.with(|slot| match slot.borrow_mut().as_mut() {
         Some(run) => body(run),
-        None => Err("this works inside `route` only: constants are worked out before there is a call".into()),
+        None => Err("this works inside hooks only: constants are worked out before there is a call".into()),
     })
 }
 

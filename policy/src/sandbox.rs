@@ -36,6 +36,9 @@ pub(crate) const MAX_TEST_FUNCTIONS: usize = 1_024;
 /// How many preferences, exclusions, fallbacks and tags one run may give, of each kind.
 pub const MAX_VERDICT_ENTRIES: usize = 64;
 
+/// How many alerts one run of `finish` may raise.
+pub const MAX_ALERTS: usize = 4;
+
 /// How long a message, name or tag in a verdict may be, in bytes.
 pub const MAX_VERDICT_TEXT_BYTES: usize = 512;
 

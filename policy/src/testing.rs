@@ -4,6 +4,7 @@
 //! None of this is there when calls come: the compiler takes the tests out of the text before anything else.
 
 mod assert;
+mod ending;
 mod field;
 mod given;
 mod routed;

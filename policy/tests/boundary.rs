@@ -13,10 +13,13 @@ use sluicegate_core::channel::Channel;
 use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::engine::{Engine, Next, Outcome};
 use sluicegate_core::ids::{GroupId, UserId};
-use sluicegate_core::ports::{CandidateView, PolicyHook, RouteView};
+use sluicegate_core::ports::{
+    AttemptView, CallView, CandidateView, Hook, PolicyHook, PolicyRun, UsageView, Verdict,
+};
 use sluicegate_core::snapshot::{Declared, PolicySource, Snapshot};
 use sluicegate_core::tenant::{Caller, ModelAccess};
 use sluicegate_core::time::Timestamp;
+use sluicegate_core::usage::Usage;
 use sluicegate_policy::{FUEL, MAX_VERDICT_ENTRIES, MAX_VERDICT_TEXT_BYTES, Policies};
 
 const NOW: Timestamp = Timestamp::from_ms(1_795_000_000_000);
@@ -158,15 +161,41 @@ fn bodies() -> impl Strategy<Value = String> {
     proptest::collection::vec(statement, 1..5).prop_map(|lines| lines.join("\n    "))
 }
 
-fn scripts() -> impl Strategy<Value = String> {
+/// What a hook says, and from there on is sure to be said: what is tried may fail, and what a hook has no right to say is
+/// reached by a name that only a run knows.
+fn hooks() -> impl Strategy<Value = String> {
     // Each script reaches for a model, allowed or not, whatever else it does.
     const REACHES: &[&str] = &["use_model(§);", "fallback(§);", "fallback([§, \"cheap\"]);"];
+    const SAYS: &[&str] =
+        &["stop", "alert", "prefer", "exclude", "use_model", "fallback", "deny", "max_output", "tag"];
+    const HOOKS: &[&str] = &["admit(call)", "on_error(call, candidates)", "finish(call, candidates)"];
     let reach = (select(REACHES), models()).prop_map(|(form, model)| form.replace('§', &model));
-    (bodies(), expressions(), expressions(), reach, bodies()).prop_map(|(down, result, start, reach, route)| {
-        format!(
-            "fn down(x, call, candidates) {{\n    {down}\n    {result}\n}}\n\
-             fn route(call, candidates) {{\n    {reach}\n    let x = 0;\n    try {{ x = {start}; }} catch {{ }}\n    {route}\n}}\n"
-        )
+    let told = prop_oneof![targets(), models()];
+    let other = (select(HOOKS), select(SAYS), told, proptest::bool::ANY).prop_map(|(hook, says, told, whether)| {
+        // A closure's name is known when the script is loaded, a text's isn't.
+        let what = if whether { format!("Fn(\"\" + \"{says}\").call({told});") } else { format!("try {{ fallback({told}); }} catch {{ }}") };
+        let what = if hook.starts_with("finish") { what.replace("fallback", "tag") } else { what };
+        let candidates = if hook.starts_with("admit") { "let candidates = 0; " } else { "" };
+        format!("fn {hook} {{ {candidates}try {{ {what} }} catch {{ }} try {{ tag(`${{candidates.outcome}} ${{candidates.spend}} ${{candidates.model}}`); }} catch {{ }} }}\n")
+    });
+    let others = proptest::collection::vec(other, 0..3);
+    (expressions(), reach, bodies(), others).prop_map(|(start, reach, route, others)| {
+        let mut text = format!(
+            "fn route(call, candidates) {{\n    {reach}\n    let x = 0;\n    try {{ x = {start}; }} catch {{ }}\n    {route}\n}}\n"
+        );
+        for (at, other) in others.iter().enumerate() {
+            let hook = other.split('(').next();
+            if others.iter().take(at).all(|before| before.split('(').next() != hook) {
+                text.push_str(other);
+            }
+        }
+        text
+    })
+}
+
+fn scripts() -> impl Strategy<Value = String> {
+    (bodies(), expressions(), hooks()).prop_map(|(down, result, hooks)| {
+        format!("fn down(x, call, candidates) {{\n    {down}\n    {result}\n}}\n{hooks}")
     })
 }
 
@@ -226,7 +255,10 @@ fn asked(policies: Arc<Policies>, seed: u64) -> BTreeSet<String> {
                 engine.observe(&mut admission, &Outcome::failed(OutcomeClass::ServerError, Some(500)), now);
             }
             Next::Wait(until) => now = until,
-            Next::Done(_) => return asked,
+            Next::Done(_) => {
+                engine.finish(admission, None, now);
+                return asked;
+            }
             other => panic!("no limit asks for this: {other:?}"),
         }
     }
@@ -250,10 +282,42 @@ fn check_run(policies: &Policies, seed: u64) -> bool {
             failures: 0,
         })
         .collect();
-    let view = RouteView { call: &call, caller: &caller, candidates: &candidates, now: NOW, seed };
-    let runs = policies.route(&view);
-    assert_eq!(format!("{runs:?}"), format!("{:?}", policies.route(&view)), "it isn't deterministic");
-    let run = &runs[0];
+    let view = CallView { call: &call, caller: &caller, now: NOW, seed };
+    let attempt = AttemptView {
+        channel: &channels[0],
+        model: &model,
+        outcome: OutcomeClass::ServerError,
+        status: Some(500),
+        number: 1,
+        elapsed_ms: 20,
+    };
+    let usage = UsageView {
+        usage: &Usage::default(),
+        spend: 5,
+        attempts: 1,
+        outcome: OutcomeClass::Ok,
+        latency_ms: 20,
+        first_byte_ms: None,
+        channel: Some(&channels[0]),
+        model: &model,
+    };
+    let ask = |hook| match hook {
+        Hook::Admit => policies.admit(&view),
+        Hook::Route => policies.route(&view, &candidates),
+        Hook::OnError => policies.on_error(&view, &attempt),
+        Hook::Finish => policies.finish(&view, &usage),
+    };
+    let hooks = policies.applies(&caller);
+    for hook in Hook::ALL.into_iter().filter(|hook| hooks.has(*hook)) {
+        let runs = ask(hook);
+        assert_eq!(format!("{runs:?}"), format!("{:?}", ask(hook)), "it isn't deterministic");
+        check_bounds(hook, &runs[0]);
+    }
+    ask(Hook::Route)[0].error.is_none()
+}
+
+/// What one run may use and say.
+fn check_bounds(hook: Hook, run: &PolicyRun) {
     // Fuel and no clock is what bounds a run, on a slow machine too. The last step may go beyond by the bytes of one text.
     assert!(run.fuel <= FUEL + 1_024, "{}", run.fuel);
     let verdict = &run.verdict;
@@ -266,7 +330,15 @@ fn check_run(policies: &Policies, seed: u64) -> bool {
     assert!(lists.iter().all(|len| *len <= MAX_VERDICT_ENTRIES), "{lists:?}");
     let texts = verdict.tags.iter().chain(&verdict.deny);
     assert!(texts.into_iter().all(|text| text.len() <= MAX_VERDICT_TEXT_BYTES));
-    run.error.is_none()
+    // Nothing but what is this hook's to say.
+    let Verdict { deny, prefer, exclude, model, fallback, max_output, tags: _, stop, alerts } = verdict;
+    let decides = deny.is_some() || model.is_some() || max_output.is_some();
+    let steers = !prefer.is_empty() || !exclude.is_empty();
+    assert!(!decides || matches!(hook, Hook::Admit | Hook::Route), "{hook:?}: {verdict:?}");
+    assert!(!steers || matches!(hook, Hook::Route | Hook::OnError), "{hook:?}: {verdict:?}");
+    assert!(fallback.is_none() || hook != Hook::Finish, "{hook:?}: {verdict:?}");
+    assert!(!stop || hook == Hook::OnError, "{hook:?}: {verdict:?}");
+    assert!(alerts.is_empty() || hook == Hook::Finish, "{hook:?}: {verdict:?}");
 }
 
 proptest! {
@@ -290,15 +362,18 @@ proptest! {
 fn the_scripts_above_are_worth_their_while() {
     use proptest::strategy::ValueTree as _;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let (mut accepted, mut ended, mut widest) = (0, 0, BTreeSet::new());
+    let (mut accepted, mut ended, mut others, mut widest) = (0, 0, 0, BTreeSet::new());
     for seed in 0..60 {
         let text = scripts().new_tree(&mut runner).unwrap().current();
         let source = PolicySource { name: "p".into(), text, group: None, on_error: Default::default() };
         let Ok(policies) = Policies::compile(&[source]) else { continue };
         accepted += 1;
         ended += usize::from(check_run(&policies, seed));
+        let hooks = policies.applies(&caller());
+        others += Hook::ALL.into_iter().filter(|hook| !hook.is_route() && hooks.has(*hook)).count();
         widest.append(&mut asked(Arc::new(policies), seed));
     }
     assert!(accepted >= 40 && ended >= 12, "{accepted} accepted, {ended} came to an end");
+    assert!(others >= 20, "{others} other hooks");
     assert_eq!(widest.into_iter().collect::<Vec<_>>(), ["a", "c", "f"]);
 }

@@ -7,11 +7,15 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use sluicegate_core::call::{Call, Format};
 use sluicegate_core::channel::Channel;
+use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
-use sluicegate_core::ports::{CandidateView, PolicyHook, RouteView, Verdict};
+use sluicegate_core::ports::{
+    AttemptView, CallView, CandidateView, Hook, PolicyHook, PolicyRun, UsageView, Verdict,
+};
 use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
 use sluicegate_core::tenant::{Caller, Preference};
 use sluicegate_core::time::Timestamp;
+use sluicegate_core::usage::Usage;
 use sluicegate_policy::{Policies, Tests};
 
 /// A script, a call, its candidates, and the verdict that is wanted.
@@ -32,7 +36,39 @@ struct Case {
     now: Option<String>,
     #[serde(default)]
     seed: u64,
+    #[serde(default)]
+    hook: Hook,
+    #[serde(default)]
+    attempt: AttemptCase,
+    #[serde(default)]
+    usage: UsageCase,
     want: Want,
+}
+
+/// For `on_error`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct AttemptCase {
+    channel: Option<CandidateCase>,
+    model: String,
+    outcome: Option<OutcomeClass>,
+    status: Option<u16>,
+    number: u32,
+    elapsed_ms: u64,
+}
+
+/// For `finish`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct UsageCase {
+    channel: Option<CandidateCase>,
+    model: String,
+    outcome: Option<OutcomeClass>,
+    tokens: Usage,
+    spend: i64,
+    attempts: u32,
+    latency_ms: u64,
+    first_byte_ms: Option<u64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -87,6 +123,8 @@ struct Want {
     fallback: Option<Vec<String>>,
     max_output: Option<u64>,
     tags: Vec<String>,
+    stop: bool,
+    alerts: Vec<String>,
     /// What the error says, in part.
     error: Option<String>,
     /// The operations used, where a case is about them.
@@ -112,6 +150,8 @@ impl Want {
             fallback: verdict.fallback.as_ref().map(|list| list.iter().map(ToString::to_string).collect()),
             max_output: verdict.max_output,
             tags: verdict.tags.clone(),
+            stop: verdict.stop,
+            alerts: verdict.alerts.clone(),
             ..Self::default()
         }
     }
@@ -134,6 +174,11 @@ fn verdicts() {
 #[test]
 fn views() {
     run("views.yaml");
+}
+
+#[test]
+fn hooks() {
+    run("hooks.yaml");
 }
 
 #[test]
@@ -199,21 +244,16 @@ fn check(case: &Case) -> Result<(), String> {
     let candidates: Vec<CandidateView<'_>> =
         case.candidates.iter().zip(&channels).map(|(case, channel)| case.view(channel)).collect();
     let now = case.now.as_deref().unwrap_or("2026-01-01T00:00:00Z").parse::<jiff::Timestamp>().unwrap();
-    let view = RouteView {
+    let view = CallView {
         call: &call,
         caller: &caller,
-        candidates: &candidates,
         now: Timestamp::from_ms(now.as_millisecond()),
         seed: case.seed,
     };
-    let runs = policies.route(&view);
+    let ask = || case.ask(&policies, &view, &candidates);
+    let runs = ask();
     let [run] = runs.as_slice() else { panic!("one script, {} runs", runs.len()) };
-    assert_eq!(
-        format!("{runs:?}"),
-        format!("{:?}", policies.route(&view)),
-        "`{}` isn't deterministic",
-        case.note
-    );
+    assert_eq!(format!("{runs:?}"), format!("{:?}", ask()), "`{}` isn't deterministic", case.note);
 
     let error_as_wanted = match (&run.error, &case.want.error) {
         (Some(error), Some(want)) => error.contains(want),
@@ -230,6 +270,46 @@ fn check(case: &Case) -> Result<(), String> {
 }
 
 impl Case {
+    fn ask(
+        &self,
+        policies: &Policies,
+        view: &CallView<'_>,
+        candidates: &[CandidateView<'_>],
+    ) -> Vec<PolicyRun> {
+        let of = |channel: &Option<CandidateCase>| channel.as_ref().map(|case| case.channel().0);
+        match self.hook {
+            Hook::Admit => policies.admit(view),
+            Hook::Route => policies.route(view, candidates),
+            Hook::OnError => {
+                let AttemptCase { channel, model, outcome, status, number, elapsed_ms } = &self.attempt;
+                let attempt = AttemptView {
+                    channel: &of(channel).unwrap_or_else(|| Channel::new("c".to_owned(), "c".to_owned(), "")),
+                    model: &model.as_str().into(),
+                    outcome: outcome.unwrap_or(OutcomeClass::ServerError),
+                    status: *status,
+                    number: *number,
+                    elapsed_ms: *elapsed_ms,
+                };
+                policies.on_error(view, &attempt)
+            }
+            Hook::Finish => {
+                let it = &self.usage;
+                let channel = of(&it.channel);
+                let usage = UsageView {
+                    usage: &it.tokens,
+                    spend: it.spend,
+                    attempts: it.attempts,
+                    outcome: it.outcome.unwrap_or(OutcomeClass::Ok),
+                    latency_ms: it.latency_ms,
+                    first_byte_ms: it.first_byte_ms,
+                    channel: channel.as_ref(),
+                    model: &it.model.as_str().into(),
+                };
+                policies.finish(view, &usage)
+            }
+        }
+    }
+
     fn call(&self) -> Call {
         let plain = serde_json::to_value(Call::new("call-1", Format::OpenaiChat, "m")).unwrap();
         let serde_json::Value::Object(mut fields) = plain else { panic!("a call is an object") };

@@ -4,7 +4,7 @@
 
 use sluicegate_core::call::{Call, Format};
 use sluicegate_core::ids::{GroupId, OrganizationId};
-use sluicegate_core::ports::{PolicyHook, PolicyRun, RouteView, Verdict};
+use sluicegate_core::ports::{CallView, Hook, Hooks, PolicyHook, PolicyRun, Verdict};
 use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
 use sluicegate_core::tenant::Caller;
 use sluicegate_core::time::Timestamp;
@@ -28,7 +28,7 @@ fn caller(labels: &[&str]) -> Caller {
 
 fn route(policies: &Policies, caller: &Caller, seed: u64) -> Vec<PolicyRun> {
     let call = Call::new("call-1", Format::OpenaiChat, "m");
-    policies.route(&RouteView { call: &call, caller, candidates: &[], now: Timestamp::from_ms(0), seed })
+    policies.route(&CallView { call: &call, caller, now: Timestamp::from_ms(0), seed }, &[])
 }
 
 fn names(runs: &[PolicyRun]) -> Vec<&str> {
@@ -38,7 +38,7 @@ fn names(runs: &[PolicyRun]) -> Vec<&str> {
 #[test]
 fn no_scripts_apply_to_nobody() {
     let none = Policies::none();
-    assert!(!none.applies(&caller(&["g1"])));
+    assert!(none.applies(&caller(&["g1"])).is_empty());
     assert!(route(&none, &caller(&["g1"]), 0).is_empty());
     assert_eq!(none.digest(), 0);
     assert_eq!(Policies::compile(&[]).unwrap().digest(), 0);
@@ -67,10 +67,23 @@ fn scripts_for_everybody_run_before_those_of_the_callers_group() {
 fn a_script_of_a_group_leaves_others_alone() {
     let policies =
         Policies::compile(&[source("research", "fn route(call) { deny(\"no\"); }", Some("g1"))]).unwrap();
-    assert!(policies.applies(&caller(&["g1"])));
-    assert!(!policies.applies(&caller(&["g2"])));
-    assert!(!policies.applies(&caller(&[])));
+    assert_eq!(policies.applies(&caller(&["g1"])), Hooks::NONE.with(Hook::Route));
+    assert!(policies.applies(&caller(&["g2"])).is_empty());
+    assert!(policies.applies(&caller(&[])).is_empty());
     assert!(route(&policies, &caller(&["g2"]), 0).is_empty());
+}
+
+#[test]
+fn only_hooks_that_a_script_has_apply() {
+    let policies = Policies::compile(&[
+        source("door", "fn admit(call) { } fn finish(call, usage) { }", None),
+        source("research", "fn on_error(call, attempt) { }", Some("g1")),
+    ])
+    .unwrap();
+    let door = Hooks::NONE.with(Hook::Admit).with(Hook::Finish);
+    assert_eq!(policies.applies(&caller(&[])), door);
+    assert_eq!(policies.applies(&caller(&["g1"])), door.with(Hook::OnError));
+    assert!(route(&policies, &caller(&["g1"]), 0).is_empty());
 }
 
 #[test]

@@ -167,7 +167,7 @@ v.assert_first("us");"#,
         (r#"let x = 1 / 0;"#, "1: division by zero: 1 / 0"),
         (
             r#"prefer("tag:a");"#,
-            "1: this works inside `route` only: constants are worked out before there is a call",
+            "1: this works inside hooks only: constants are worked out before there is a call",
         ),
         ("loop { }", "0: the test used up its 1000000 operations"),
         (

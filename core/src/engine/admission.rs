@@ -16,6 +16,7 @@ use crate::count::{Counted, Tokenizer};
 use crate::decision::{Denial, Explanation, Reason};
 use crate::hash;
 use crate::ids::{ChannelId, ModelName};
+use crate::ports::Hooks;
 use crate::record::AttemptRecord;
 use crate::time::Timestamp;
 
@@ -36,6 +37,8 @@ pub struct Admission {
     pub(super) named: Named,
     pub(super) explanation: Explanation,
     pub(super) advice: Advice,
+    /// The hooks that scripts have for this caller.
+    pub(super) hooks: Hooks,
     pub(super) seed: u64,
     pub(super) health_digest: u64,
     pub(super) admitted_at: Timestamp,
@@ -65,7 +68,7 @@ pub struct Admission {
     pub(super) downgrades: bool,
     /// The model entered last is one of them.
     pub(super) is_downgraded: bool,
-    /// A limit refused for good: nothing cheaper is looked for.
+    /// A limit refused for good, so that nothing cheaper is looked for; or a script wants no further attempt.
     pub(super) over: bool,
     /// Why nothing could be tried: the most telling reason so far.
     pub(super) denial: Option<Denial>,
@@ -130,9 +133,14 @@ impl Engine {
     /// Finds the model and the candidates of a call, and what scripts say of them.
     pub(super) fn choose(&self, admission: &mut Admission, now: Timestamp) -> Result<(), Denial> {
         admission.check_caller(now)?;
-        let requested = admission.enter_requested(now)?;
-        admission.note_why_nothing(&requested);
-        self.apply_policy(admission, now)?;
+        admission.hooks = admission.runtime.policy.applies(&admission.caller.caller);
+        self.ask_admit(admission, now)?;
+        let considered = match admission.advice.model.take() {
+            Some(named) => admission.turn_to(named, now)?,
+            None => admission.enter_requested(now)?,
+        };
+        admission.note_why_nothing(&considered);
+        self.ask_route(admission, now)?;
         admission.health_digest = candidate::health_digest(&admission.considered.ranked);
         if admission.considered.ranked.is_empty() && !admission.next_model(now) {
             return Err(admission.why_nothing());
@@ -164,6 +172,7 @@ impl Admission {
             named: Named::default(),
             explanation: Explanation::default(),
             advice: Advice::default(),
+            hooks: Hooks::NONE,
             seed,
             health_digest: 0,
             admitted_at: now,

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use super::Engine;
 use super::admission::Admission;
 use super::candidate::{self, Ranked};
+use super::{Engine, Runtime};
 use crate::channel::Channel;
-use crate::decision::{Denial, Exclusion, Reason};
+use crate::decision::{Denial, Exclusion, OutcomeClass, Reason};
 use crate::ids::ModelName;
-use crate::ports::{Alert, RouteView, Verdict};
+use crate::ports::{Alert, AttemptView, CallView, Hook, PolicyRun, UsageView, Verdict};
+use crate::snapshot::Reach;
 use crate::tenant::Preference;
 use crate::time::Timestamp;
+
+/// How many tags a call may have for scripts to give it more after it was let in.
+const MAX_LATE_TAGS: usize = 64;
 
 /// What all scripts together advise. It holds for the call as a whole: for fallback models too.
 #[derive(Debug, Default)]
@@ -18,76 +22,233 @@ pub(super) struct Advice {
     exclude: Vec<Preference>,
     /// One list for each script that prefers something, in the order in which they ran.
     prefer: Vec<Vec<Preference>>,
+    /// The fallbacks that scripts of each reach said last.
+    fallbacks: [Option<Vec<ModelName>>; 4],
+    /// What is left of them: of a wider scope's list, what narrower ones keep.
     pub(super) fallback: Option<Vec<ModelName>>,
+    /// Whether one of them was said of a failure: they then stand for every kind of fallback.
+    pub(super) answers_failure: bool,
+    /// Another model that a script asks for before any is considered.
+    pub(super) model: Option<ModelName>,
+    /// Whose script has asked for another model.
+    model_of: Option<Reach>,
     pub(super) max_output: Option<u64>,
 }
 
 impl Engine {
-    /// Runs the scripts and keeps to what they may do.
-    pub(super) fn apply_policy(&self, admission: &mut Admission, now: Timestamp) -> Result<(), Denial> {
-        let runtime = Arc::clone(&admission.runtime);
-        if !runtime.policy.applies(&admission.caller.caller) {
+    /// Runs the scripts that want to know of the call before anything is looked for.
+    pub(super) fn ask_admit(&self, admission: &mut Admission, now: Timestamp) -> Result<(), Denial> {
+        if !admission.hooks.has(Hook::Admit) {
             return Ok(());
         }
-        let runs = runtime.policy.route(&RouteView {
-            call: &admission.call,
-            caller: &admission.caller.caller,
-            candidates: &candidate::views(&runtime, &admission.considered.ranked),
-            now,
-            seed: admission.seed,
-        });
+        let runtime = Arc::clone(&admission.runtime);
+        let runs = runtime.policy.admit(&admission.view(now));
+        self.follow(admission, Hook::Admit, runs, now)
+    }
+
+    /// Runs the scripts that say where the call goes.
+    pub(super) fn ask_route(&self, admission: &mut Admission, now: Timestamp) -> Result<(), Denial> {
+        if !admission.hooks.has(Hook::Route) {
+            return Ok(());
+        }
+        let runtime = Arc::clone(&admission.runtime);
+        let candidates = candidate::views(&runtime, &admission.considered.ranked);
+        let runs = runtime.policy.route(&admission.view(now), &candidates);
+        self.follow(admission, Hook::Route, runs, now)
+    }
+
+    /// Runs the scripts that say what becomes of a call whose attempt has failed before any content.
+    pub(super) fn ask_on_error(&self, admission: &mut Admission, class: OutcomeClass, now: Timestamp) {
+        if !admission.hooks.has(Hook::OnError) || class.is_final() || admission.first_byte_at.is_some() {
+            return;
+        }
+        let runtime = Arc::clone(&admission.runtime);
+        let (Some(last), Some(record)) = (admission.last, admission.records.last()) else { return };
+        let Some(channel) = runtime.snapshot.channels().get(last.channel as usize) else { return };
+        let attempt = AttemptView {
+            channel,
+            model: &record.model,
+            outcome: class,
+            status: record.status,
+            number: u32::try_from(admission.records.len()).unwrap_or(u32::MAX),
+            elapsed_ms: u64::from(record.duration_ms),
+        };
+        let runs = runtime.policy.on_error(&admission.view(now), &attempt);
+        // A refusal is none of this hook's affair, so there is none.
+        let _ = self.follow(admission, Hook::OnError, runs, now);
+    }
+
+    /// Tells the scripts that want to know of a call that is over.
+    pub(super) fn ask_finish(&self, admission: &mut Admission, now: Timestamp) {
+        if !admission.hooks.has(Hook::Finish) {
+            return;
+        }
+        let runtime = Arc::clone(&admission.runtime);
+        let (usage, spend) = crate::record::totals(&admission.records);
+        let since = |at: Timestamp| u64::try_from(at.since_ms(admission.admitted_at)).unwrap_or(0);
+        let last = admission.last.and_then(|last| runtime.snapshot.channels().get(last.channel as usize));
+        let view = UsageView {
+            usage: &usage,
+            spend,
+            attempts: u32::try_from(admission.records.len()).unwrap_or(u32::MAX),
+            outcome: admission.outcome(),
+            latency_ms: since(now),
+            first_byte_ms: admission.first_byte_at.map(since),
+            channel: last,
+            model: admission.records.last().map_or(&admission.call.model, |record| &record.model),
+        };
+        let runs = runtime.policy.finish(&admission.view(now), &view);
+        let _ = self.follow(admission, Hook::Finish, runs, now);
+    }
+
+    /// Notes what scripts said and keeps to what they may do.
+    fn follow(
+        &self,
+        admission: &mut Admission,
+        hook: Hook,
+        runs: Vec<PolicyRun>,
+        now: Timestamp,
+    ) -> Result<(), Denial> {
         for run in runs {
             let verdict = run.error.clone().unwrap_or_else(|| describe(&run.verdict));
             let policy = run.policy.to_string();
-            admission.explanation.push(Reason::Policy { policy: policy.clone(), verdict, fuel: run.fuel });
+            admission.explanation.push(Reason::Policy {
+                policy: policy.clone(),
+                hook,
+                verdict,
+                fuel: run.fuel,
+            });
             if let Some(error) = run.error {
                 self.alert(Alert::PolicyFailed { policy: policy.clone(), error });
             }
-            if let Some(message) = run.verdict.deny {
-                return Err(Denial::Policy { policy, message });
+            match hook {
+                Hook::Admit | Hook::Route => {
+                    if let Some(message) = run.verdict.deny {
+                        return Err(Denial::Policy { policy, message });
+                    }
+                    let model = admission.advise(run.reach, run.verdict);
+                    match (hook, model) {
+                        (Hook::Admit, Some(named)) => admission.advice.model = Some(named),
+                        (_, Some(named)) => drop(admission.turn_to(named, now)?),
+                        (_, None) => {}
+                    }
+                    if let Some(model) = admission.models.last().cloned() {
+                        admission.note_why_nothing(&model);
+                    }
+                }
+                Hook::OnError => admission.advise_after_failure(run.reach, run.verdict),
+                Hook::Finish => {
+                    admission.tag_late(run.verdict.tags);
+                    for text in run.verdict.alerts {
+                        let call = admission.call.id.clone();
+                        self.alert(Alert::Policy { policy: policy.clone(), call, text });
+                    }
+                }
             }
-            admission.advise(run.verdict, now)?;
         }
         Ok(())
     }
 }
 
-impl Admission {
-    /// Keeps to a script's advice, as far as it doesn't widen access.
-    fn advise(&mut self, verdict: Verdict, now: Timestamp) -> Result<(), Denial> {
-        let Verdict { deny: _, prefer, exclude, model, fallback, max_output, tags } = verdict;
-        if let Some(max) = max_output {
-            self.advice.max_output = Some(self.advice.max_output.map_or(max, |known| known.min(max)));
+impl Advice {
+    /// Takes the fallbacks that a script of this reach wants. A narrower one chooses among what a wider one left, and
+    /// of one reach the last word stands.
+    fn set_fallback(&mut self, reach: Reach, models: Vec<ModelName>, runtime: &Runtime) {
+        if let Some(said) = self.fallbacks.get_mut(reach as usize) {
+            *said = Some(models);
         }
+        let meant = |name: &ModelName| runtime.snapshot.unalias(name).clone();
+        self.fallback = self.fallbacks.iter().flatten().fold(None, |left: Option<Vec<ModelName>>, said| {
+            Some(match left {
+                None => said.clone(),
+                Some(left) => {
+                    let left: Vec<ModelName> = left.iter().map(meant).collect();
+                    said.iter().filter(|model| left.contains(&meant(model))).cloned().collect()
+                }
+            })
+        });
+    }
+}
+
+impl Admission {
+    /// What every hook sees.
+    fn view(&self, now: Timestamp) -> CallView<'_> {
+        CallView { call: &self.call, caller: &self.caller.caller, now, seed: self.seed }
+    }
+
+    fn tag(&mut self, tags: impl IntoIterator<Item = String>) {
         for tag in tags {
             if !self.call.tags.contains(&tag) {
                 self.call.tags.push(tag);
             }
         }
-        if fallback.is_some() {
-            self.advice.fallback = fallback;
+    }
+
+    /// Tags that come after limits were bound: they are for the record, and nothing counts them.
+    fn tag_late(&mut self, tags: Vec<String>) {
+        // BOUND: see the constant.
+        let room = MAX_LATE_TAGS.saturating_sub(self.call.tags.len());
+        self.tag(tags.into_iter().take(room));
+    }
+
+    /// Keeps to a script's advice, as far as it doesn't widen access. Gives the other model that is to be asked for, if any.
+    fn advise(&mut self, reach: Reach, verdict: Verdict) -> Option<ModelName> {
+        let Verdict { prefer, exclude, model, fallback, max_output, tags, .. } = verdict;
+        if let Some(max) = max_output {
+            self.advice.max_output = Some(self.advice.max_output.map_or(max, |known| known.min(max)));
         }
-        if model.is_none() && prefer.is_empty() && exclude.is_empty() {
-            return Ok(());
+        self.tag(tags);
+        self.steer(reach, prefer, exclude, fallback);
+        // What a wider scope asks for stands.
+        let model = model.filter(|_| self.advice.model_of.is_none_or(|said| reach <= said));
+        if model.is_some() {
+            self.advice.model_of = Some(reach);
         }
+        model
+    }
+
+    /// Asks for another model, which passes access as if the caller had named it.
+    pub(super) fn turn_to(&mut self, named: ModelName, now: Timestamp) -> Result<ModelName, Denial> {
+        let model = self.runtime.snapshot.unalias(&named).clone();
+        (self.denial, self.too_long) = (None, false);
+        self.models.clear();
+        if self.caller.caller.may_call(model.as_str()) && self.enter_model(&model, now) {
+            Ok(model)
+        } else {
+            Err(self.unknown_model(Some(named)))
+        }
+    }
+
+    fn steer(
+        &mut self,
+        reach: Reach,
+        prefer: Vec<Preference>,
+        exclude: Vec<Preference>,
+        fallback: Option<Vec<ModelName>>,
+    ) {
+        if let Some(models) = fallback {
+            let runtime = Arc::clone(&self.runtime);
+            self.advice.set_fallback(reach, models, &runtime);
+        }
+        if prefer.is_empty() && exclude.is_empty() {
+            return;
+        }
+        // BOUND: scripts and attempts are, and so is what one run may say.
         self.advice.exclude.extend(exclude);
         if !prefer.is_empty() {
             self.advice.prefer.push(prefer);
         }
-        if let Some(named) = model {
-            let model = self.runtime.snapshot.unalias(&named).clone();
-            (self.denial, self.too_long) = (None, false);
-            self.models.clear();
-            if !self.caller.caller.may_call(model.as_str()) || !self.enter_model(&model, now) {
-                return Err(self.unknown_model(Some(named)));
-            }
-        } else {
-            self.heed();
-        }
-        if let Some(model) = self.models.last().cloned() {
-            self.note_why_nothing(&model);
-        }
-        Ok(())
+        self.heed();
+    }
+
+    /// Keeps to what a script advises after a failure. How often and how long a call is tried stays bounded as it was.
+    fn advise_after_failure(&mut self, reach: Reach, verdict: Verdict) {
+        let Verdict { prefer, exclude, fallback, tags, stop, .. } = verdict;
+        self.tag_late(tags);
+        // No more is tried: what the last attempt ended as is what the call ends as.
+        self.over |= stop;
+        self.advice.answers_failure |= fallback.is_some();
+        self.steer(reach, prefer, exclude, fallback);
     }
 
     /// Applies what scripts have advised so far to the candidates. Doing it again changes nothing.
@@ -146,6 +307,12 @@ fn describe(verdict: &Verdict) -> String {
     }
     if !verdict.tags.is_empty() {
         part("tags", &verdict.tags);
+    }
+    if verdict.stop {
+        part("stop", &true);
+    }
+    if !verdict.alerts.is_empty() {
+        part("alerts", &verdict.alerts);
     }
     if text.is_empty() { "no opinion".to_owned() } else { text }
 }

@@ -300,6 +300,10 @@ impl Admission {
             let of_first = self.models.first().and_then(|first| kind.get(first));
             of_first.or_else(|| kind.get(&self.call.model)).cloned().unwrap_or_default()
         };
+        // Whoever knows how it failed and names what to try means that and nothing else.
+        if let (Some(models), true) = (&self.advice.fallback, self.advice.answers_failure) {
+            return models.clone();
+        }
         // What is wrong with the prompt stays wrong with it, however a fallback fails after that.
         if self.objectionable {
             return configured(&declared.fallbacks.content_policy);

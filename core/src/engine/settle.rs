@@ -139,6 +139,7 @@ impl Engine {
             admission.note_failure(open.ranked_at, outcome.class, outcome.retry_after_ms, now);
         }
         self.close(admission, open, outcome.class, outcome.status, &charge, now);
+        self.ask_on_error(admission, outcome.class, now);
     }
 
     /// Charges an attempt and writes it down.
@@ -260,6 +261,7 @@ impl Engine {
             outcome.sent = true;
             self.observe(&mut admission, &outcome, now);
         }
+        self.ask_finish(&mut admission, now);
         admission.into_record(None, error, now)
     }
 
@@ -273,6 +275,7 @@ impl Engine {
             }
             self.close(&mut admission, open, OutcomeClass::Timeout, None, &Charge::Hold, now);
         }
+        self.ask_finish(&mut admission, now);
         admission.into_record(None, Some("cancelled"), now)
     }
 
@@ -407,6 +410,13 @@ pub(super) fn limit_text(admission: &Admission, channel: &Channel, state: &Limit
 }
 
 impl Admission {
+    /// How the call ended.
+    pub(super) fn outcome(&self) -> OutcomeClass {
+        let without_attempt =
+            if self.denial.is_some() { OutcomeClass::Denied } else { OutcomeClass::ClientGone };
+        self.last.map_or(without_attempt, |last| last.class)
+    }
+
     /// The record; `outcome` is the last attempt's unless it is given.
     fn into_record(
         self: Box<Self>,
@@ -414,9 +424,7 @@ impl Admission {
         error: Option<&str>,
         now: Timestamp,
     ) -> UsageRecord {
-        let without_attempt =
-            if self.denial.is_some() { OutcomeClass::Denied } else { OutcomeClass::ClientGone };
-        let outcome = outcome.unwrap_or_else(|| self.last.map_or(without_attempt, |last| last.class));
+        let outcome = outcome.unwrap_or_else(|| self.outcome());
         let (usage, spend) = totals(&self.records);
         let caller = &self.caller.caller;
         let mut tags = self.call.tags.clone();

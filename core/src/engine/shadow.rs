@@ -14,7 +14,7 @@ use super::{BoundCaller, Engine, Runtime};
 use crate::call::Call;
 use crate::decision::{Explanation, Reason};
 use crate::ids::{CallId, ChannelId, ModelName};
-use crate::ports::PolicyHook;
+use crate::ports::{Hook, PolicyHook};
 use crate::tally::{PolicyTally, Tallied};
 use crate::time::Timestamp;
 
@@ -192,7 +192,8 @@ impl Trial {
     }
 
     pub(super) fn applies(&self, caller: &BoundCaller) -> bool {
-        self.shadow.own.applies(&caller.caller)
+        let hooks = self.shadow.own.applies(&caller.caller);
+        hooks.has(Hook::Admit) || hooks.has(Hook::Route)
     }
 }
 

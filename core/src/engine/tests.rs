@@ -8,29 +8,13 @@ use crate::channel::{Channel, ChannelModel, Endpoint};
 use crate::count::{CacheWrites, Counting, ImageRule, ImageSize, Media, Tokenizer};
 use crate::decision::{Denial, OutcomeClass};
 use crate::limit::{Limit, Metric, Window};
-use crate::ports::{PolicyRun, RouteView};
+pub(super) use crate::ports::NoPolicy;
 use crate::price::Price;
 use crate::snapshot::{Declared, Snapshot};
 use crate::tenant::{Caller, ModelAccess, Source};
 use crate::usage::Usage;
 
 pub(super) const NOW: Timestamp = Timestamp::from_ms(1_795_000_000_000);
-
-pub(super) struct NoPolicy;
-
-impl PolicyHook for NoPolicy {
-    fn applies(&self, _: &Caller) -> bool {
-        false
-    }
-
-    fn route(&self, _: &RouteView<'_>) -> Vec<PolicyRun> {
-        Vec::new()
-    }
-
-    fn digest(&self) -> u64 {
-        0
-    }
-}
 
 pub(super) fn channel(id: &str, model: &str, priority: i32) -> Channel {
     Channel {

@@ -103,6 +103,7 @@ fn tell(alert: &Alert) {
         Alert::PolicyRolledBack { policy, version, to, reason } => {
             tracing::error!(%policy, version, to, %reason, "a policy's new version was taken back");
         }
+        Alert::Policy { policy, call, text } => tracing::warn!(%policy, %call, %text, "a script alerts"),
         Alert::AbsurdUsage { channel } => {
             tracing::error!(%channel, "an upstream reported impossible usage: it was counted here instead");
         }

@@ -1,27 +1,33 @@
 //! What scripts may call, beyond the language itself.
 
+mod attempt;
 mod call;
 mod candidate;
 mod chance;
 mod moment;
 mod text;
+mod usage;
 mod verdict;
 
 use rhai::{Dynamic, Engine, INT, ImmutableString};
 use sluicegate_core::tenant::Preference;
 
-pub(crate) use call::CallView;
+pub(crate) use attempt::Attempt;
+pub(crate) use call::CallHandle;
 pub(crate) use candidate::Candidates;
 pub(crate) use chance::fnv1a;
+pub(crate) use usage::UsageHandle;
 
 use crate::run::Outcome;
 
 pub(crate) fn register(engine: &mut Engine) {
+    attempt::register(engine);
     call::register(engine);
     candidate::register(engine);
     chance::register(engine);
     moment::register(engine);
     text::register(engine);
+    usage::register(engine);
     verdict::register(engine);
 }
 

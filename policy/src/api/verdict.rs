@@ -5,10 +5,12 @@ use sluicegate_core::ids::ModelName;
 use sluicegate_core::ports::Verdict;
 use sluicegate_core::tenant::Preference;
 
+use super::attempt::Attempt;
 use super::candidate::Candidate;
 use super::parse_target;
-use crate::run::{Outcome, charge, with};
-use crate::sandbox::{MAX_VERDICT_ENTRIES, MAX_VERDICT_TEXT_BYTES};
+use crate::rights;
+use crate::run::{Outcome, Run, charge, with};
+use crate::sandbox::{MAX_ALERTS, MAX_VERDICT_ENTRIES, MAX_VERDICT_TEXT_BYTES};
 
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("deny", deny);
@@ -18,21 +20,24 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("prefer", |what: Array| prefer(targets(what)?));
     engine.register_fn("exclude", |what: ImmutableString| exclude([named(&what)?]));
     engine.register_fn("exclude", |what: Candidate| exclude([pointed_at(what)?]));
+    engine.register_fn("exclude", |_: Attempt| exclude([Preference::Channel(Attempt::channel()?)]));
     engine.register_fn("exclude", |what: Array| exclude(targets(what)?));
     engine.register_fn("use_model", |model: ImmutableString| {
         let model = name(&model)?;
-        say(|verdict| verdict.model = Some(model))
+        say("use_model", |verdict| verdict.model = Some(model))
     });
     engine.register_fn("fallback", |models: Array| fallback(models));
     engine.register_fn("fallback", |model: ImmutableString| fallback(vec![model.into()]));
     engine.register_fn("max_output", max_output);
     engine.register_fn("tag", tag);
+    engine.register_fn("stop", || say("stop", |verdict| verdict.stop = true));
+    engine.register_fn("alert", alert);
 }
 
 /// Refuses the call. The first message stands.
 fn deny(message: ImmutableString) -> Outcome<()> {
     let message = bounded(&message)?.to_owned();
-    say(|verdict| {
+    say("deny", |verdict| {
         verdict.deny.get_or_insert(message);
     })
 }
@@ -47,7 +52,7 @@ fn fallback(models: Array) -> Outcome<()> {
     if models.len() > MAX_VERDICT_ENTRIES {
         return Err(too_many());
     }
-    say(|verdict| verdict.fallback = Some(models))
+    say("fallback", |verdict| verdict.fallback = Some(models))
 }
 
 /// Lowers the output ceiling. The lowest stands.
@@ -55,7 +60,9 @@ fn max_output(tokens: INT) -> Outcome<()> {
     let tokens = u64::try_from(tokens).ok().filter(|tokens| *tokens > 0);
     let tokens =
         tokens.ok_or("`max_output` takes a number of tokens above 0; use `deny` to refuse a call")?;
-    say(|verdict| verdict.max_output = Some(verdict.max_output.map_or(tokens, |said| said.min(tokens))))
+    say("max_output", |verdict| {
+        verdict.max_output = Some(verdict.max_output.map_or(tokens, |said| said.min(tokens)));
+    })
 }
 
 /// Marks the call in its record.
@@ -71,12 +78,27 @@ fn tag(tag: ImmutableString) -> Outcome<()> {
     })
 }
 
+/// Tells the operator something.
+fn alert(text: ImmutableString) -> Outcome<()> {
+    let text = bounded(&text)?.to_owned();
+    with(|run| {
+        may_say(run, "alert")?;
+        match run.verdict.alerts.len() {
+            MAX_ALERTS.. => Err(format!("a run can't raise more than {MAX_ALERTS} alerts").into()),
+            _ => {
+                run.verdict.alerts.push(text);
+                Ok(())
+            }
+        }
+    })
+}
+
 fn prefer(targets: impl IntoIterator<Item = Preference>) -> Outcome<()> {
-    add(targets, |verdict| &mut verdict.prefer)
+    add("prefer", targets, |verdict| &mut verdict.prefer)
 }
 
 fn exclude(targets: impl IntoIterator<Item = Preference>) -> Outcome<()> {
-    add(targets, |verdict| &mut verdict.exclude)
+    add("exclude", targets, |verdict| &mut verdict.exclude)
 }
 
 fn targets(list: Array) -> Outcome<Vec<Preference>> {
@@ -105,10 +127,12 @@ fn pointed_at(candidate: Candidate) -> Outcome<Preference> {
 }
 
 fn add(
+    function: &str,
     targets: impl IntoIterator<Item = Preference>,
     list: impl FnOnce(&mut Verdict) -> &mut Vec<Preference>,
 ) -> Outcome<()> {
     with(|run| {
+        may_say(run, function)?;
         let list = list(&mut run.verdict);
         for target in targets {
             if list.contains(&target) {
@@ -148,9 +172,19 @@ fn too_many() -> Box<rhai::EvalAltResult> {
     format!("a verdict can't have more than {MAX_VERDICT_ENTRIES} entries of a kind").into()
 }
 
-fn say(change: impl FnOnce(&mut Verdict)) -> Outcome<()> {
+fn say(function: &str, change: impl FnOnce(&mut Verdict)) -> Outcome<()> {
     with(|run| {
+        may_say(run, function)?;
         change(&mut run.verdict);
         Ok(())
     })
+}
+
+/// Whether the hook under way may call `function`. What the text of a script shows is refused when it is loaded; this is
+/// for what it doesn't show.
+fn may_say(run: &Run, function: &str) -> Outcome<()> {
+    match rights::refusal(run.hook, function) {
+        Some((message, remedy)) => Err(format!("{message}; {remedy}").into()),
+        None => Ok(()),
+    }
 }

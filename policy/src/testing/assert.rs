@@ -20,6 +20,7 @@ pub(super) fn register(engine: &mut Engine) {
     channels(engine);
     denials(engine);
     advice(engine);
+    endings(engine);
 }
 
 fn values(engine: &mut Engine) {
@@ -126,6 +127,23 @@ fn advice(engine: &mut Engine) {
         let expected =
             format!("tags {}", list(&tags.iter().map(ImmutableString::as_str).collect::<Vec<_>>()));
         verdict(&context, routed, expected, |said| tags == said.tags)
+    });
+}
+
+fn endings(engine: &mut Engine) {
+    for (function, stops) in [("assert_stopped", true), ("assert_not_stopped", false)] {
+        engine.register_fn(function, move |context: Context<'_>, routed: Routed| {
+            let expected = if stops { "no further try" } else { "another try, if there is one" };
+            verdict(&context, routed, expected.to_owned(), |said| said.stop == stops)
+        });
+    }
+    engine.register_fn("assert_alert", |context: Context<'_>, routed: Routed, part: ImmutableString| {
+        verdict(&context, routed, format!("an alert that has `{part}` in it"), |said| {
+            said.alerts.iter().any(|text| text.contains(part.as_str()))
+        })
+    });
+    engine.register_fn("assert_no_alert", |context: Context<'_>, routed: Routed| {
+        verdict(&context, routed, "no alert".to_owned(), |said| said.alerts.is_empty())
     });
 }
 

@@ -7,10 +7,11 @@ use rhai::{Array, Dynamic, Engine, INT, ImmutableString, Map};
 use sluicegate_core::call::{Call, Format};
 use sluicegate_core::channel::Channel;
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
-use sluicegate_core::ports::{CandidateView, PolicyHook, RouteView};
+use sluicegate_core::ports::{CallView, CandidateView, Hook, PolicyHook, PolicyRun};
 use sluicegate_core::tenant::Caller;
 use sluicegate_core::time::Timestamp;
 
+use super::ending::{Ended, Failed};
 use super::field::{Fields, count, flag, moment, name, ratio, texts, usd};
 use super::routed::Routed;
 use super::state;
@@ -102,7 +103,18 @@ pub(super) fn register(engine: &mut Engine, policies: Arc<Policies>) {
     engine.register_fn("candidates_of", |given: Given, model: ImmutableString, list: Array| {
         given.with_others(&model, list)
     });
-    engine.register_fn("route", move |given: Given| given.route(&policies));
+    let with = |run: fn(&Given, &Policies, Map) -> Outcome<Routed>| {
+        let policies = Arc::clone(&policies);
+        move |given: Given, map: Map| run(&given, &policies, map)
+    };
+    engine.register_fn("fail", with(Given::fail));
+    engine.register_fn("end", with(Given::end));
+    let without = |run: fn(&Given, &Policies) -> Outcome<Routed>| {
+        let policies = Arc::clone(&policies);
+        move |given: Given| run(&given, &policies)
+    };
+    engine.register_fn("admit", without(Given::admit));
+    engine.register_fn("route", without(Given::route));
 }
 
 impl Given {
@@ -138,16 +150,45 @@ impl Given {
         run::charge_operations(count as u64 * OPERATIONS_PER_CANDIDATE)
     }
 
-    /// Runs the script as the gateway would.
+    /// Lets the call come in.
+    fn admit(&self, policies: &Policies) -> Outcome<Routed> {
+        self.run(Hook::Admit, |view| policies.admit(view))
+    }
+
+    /// Lets the call be routed.
     fn route(&self, policies: &Policies) -> Outcome<Routed> {
+        let Setting { call, candidates, .. } = &*self.0;
+        let views: Vec<CandidateView<'_>> = candidates.iter().map(|c| c.view(&call.model)).collect();
+        self.run(Hook::Route, |view| policies.route(view, &views))
+    }
+
+    /// Lets an attempt fail.
+    fn fail(&self, policies: &Policies, how: Map) -> Outcome<Routed> {
+        let failed = Failed::read(how, &self.0.call.model, |name| self.channel(name))?;
+        self.run(Hook::OnError, |view| policies.on_error(view, &failed.view()))
+    }
+
+    /// Lets the call be over.
+    fn end(&self, policies: &Policies, how: Map) -> Outcome<Routed> {
+        let ended = Ended::read(how, &self.0.call.model, |name| self.channel(name))?;
+        self.run(Hook::Finish, |view| policies.finish(view, &ended.view()))
+    }
+
+    /// The candidate's channel of this name or id.
+    fn channel(&self, name: &str) -> Option<Channel> {
+        let named = |c: &&Candidate| c.channel.name == name || c.channel.id.as_str() == name;
+        self.0.candidates.iter().find(named).map(|c| c.channel.clone())
+    }
+
+    /// Runs a hook of the script as the gateway would.
+    fn run(&self, hook: Hook, ask: impl FnOnce(&CallView<'_>) -> Vec<PolicyRun>) -> Outcome<Routed> {
         state::count_route()?;
         self.charge(0)?;
         let Setting { call, caller, now, seed, candidates, others } = &*self.0;
-        let views: Vec<CandidateView<'_>> = candidates.iter().map(|c| c.view(&call.model)).collect();
-        let view = RouteView { call, caller, candidates: &views, now: *now, seed: *seed };
+        let view = CallView { call, caller, now: *now, seed: *seed };
         // The script has the fuel of a real call, whatever the test has left.
-        let Some(run) = run::aside(|| policies.route(&view)).pop() else {
-            return Err("the script didn't run".into());
+        let Some(run) = run::aside(|| ask(&view)).pop() else {
+            return Err(format!("the script has no function `{}`", hook.as_str()).into());
         };
         state::add_routed(run.fuel);
         let channels = |list: &[Candidate]| list.iter().map(|c| c.channel.clone()).collect::<Vec<_>>();

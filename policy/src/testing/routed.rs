@@ -96,7 +96,8 @@ impl Routed {
         if let Some(error) = self.error() {
             return format!("the script failed: {error}");
         }
-        let Verdict { deny, prefer, exclude, model, fallback, max_output, tags } = &self.0.run.verdict;
+        let verdict = &self.0.run.verdict;
+        let Verdict { deny, prefer, exclude, model, fallback, max_output, tags, stop, alerts } = verdict;
         let mut said = Vec::new();
         said.extend(deny.as_ref().map(|message| format!("denied: `{message}`")));
         if let (None, Ok(Sorted { order, excluded })) = (deny, self.sorted()) {
@@ -116,6 +117,10 @@ impl Routed {
         if !tags.is_empty() {
             said.push(format!("tags {}", list(&tags.iter().map(String::as_str).collect::<Vec<_>>())));
         }
+        if *stop {
+            said.push("no further try".to_owned());
+        }
+        said.extend(alerts.iter().map(|text| format!("alert `{text}`")));
         if said.is_empty() { "no opinion".to_owned() } else { said.join("; ") }
     }
 }
@@ -169,6 +174,10 @@ pub(super) fn register(engine: &mut Engine) {
     });
     engine.register_get("tags", |v: &mut Routed| -> Outcome<Array> {
         Ok(array(v.verdict()?.tags.iter().map(String::as_str)))
+    });
+    engine.register_get("stopped", |v: &mut Routed| -> Outcome<bool> { Ok(v.verdict()?.stop) });
+    engine.register_get("alerts", |v: &mut Routed| -> Outcome<Array> {
+        Ok(array(v.verdict()?.alerts.iter().map(String::as_str)))
     });
     engine.register_get("error", |v: &mut Routed| optional(v.error().map(str::to_owned)));
     engine.register_fn("to_string", |v: &mut Routed| v.in_words());

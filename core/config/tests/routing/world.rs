@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use sluicegate_config::{Environment, Source, load};
 use sluicegate_core::decision::{OutcomeClass, Reason};
 use sluicegate_core::engine::{Admission, BoundCaller, Engine, Failure, Next, Outcome};
-use sluicegate_core::ports::{Alert, PolicyHook, PolicyRun, RouteView};
+use sluicegate_core::ports::{Alert, NoPolicy};
 use sluicegate_core::snapshot::{Declared, Snapshot};
 use sluicegate_core::tenant::{Caller, CallerParts};
 use sluicegate_core::usage::Usage;
@@ -18,22 +18,6 @@ use super::{Call, Scenario};
 
 /// A full minute, so that windows begin with the scenario.
 const START: Timestamp = Timestamp::from_ms(1_794_996_000_000);
-
-struct NoPolicy;
-
-impl PolicyHook for NoPolicy {
-    fn applies(&self, _: &Caller) -> bool {
-        false
-    }
-
-    fn route(&self, _: &RouteView<'_>) -> Vec<PolicyRun> {
-        Vec::new()
-    }
-
-    fn digest(&self) -> u64 {
-        0
-    }
-}
 
 /// What an upstream does with one attempt: `CLASS [after=MS] [takes=MS] [first=MS] [used=N] [until=MS]`.
 #[derive(Clone, Debug)]

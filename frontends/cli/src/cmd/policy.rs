@@ -335,7 +335,7 @@ mod tests {
             "b.rhai:2:5: error: there is no function `prefr`; did you mean `prefer`?\n\
              b.rhai:2:16: error: nothing has a property `gruop`; did you mean `group`?\n\
              b.rhai:4:15: error: there is no function `asert`; did you mean `assert`?\n\
-             c.rhai: error: the script has no function `route`, so it would never do anything; write `fn route(call, \
+             c.rhai: error: the script has no function `admit`, `route`, `on_error` or `finish`, so it would never do anything; write `fn route(call, \
              candidates) { … }`\n\
              3 policies: 2 can't be used"
         );

@@ -1,0 +1,46 @@
+//! Which hook may say what.
+
+use sluicegate_core::ports::Hook;
+
+/// The functions that say something, and the hooks that may call them.
+const RIGHTS: [(&str, &[Hook]); 9] = [
+    ("deny", &[Hook::Admit, Hook::Route]),
+    ("use_model", &[Hook::Admit, Hook::Route]),
+    ("max_output", &[Hook::Admit, Hook::Route]),
+    ("prefer", &[Hook::Route, Hook::OnError]),
+    ("exclude", &[Hook::Route, Hook::OnError]),
+    ("fallback", &[Hook::Admit, Hook::Route, Hook::OnError]),
+    ("tag", &Hook::ALL),
+    ("stop", &[Hook::OnError]),
+    ("alert", &[Hook::Finish]),
+];
+
+/// Why a hook may not call a function, and what to do instead; `None` when it may.
+pub(crate) fn refusal(hook: Hook, function: &str) -> Option<(String, String)> {
+    let (_, hooks) = RIGHTS.iter().find(|(name, _)| *name == function)?;
+    if hooks.contains(&hook) {
+        return None;
+    }
+    let why = match (hook, function) {
+        (Hook::Finish, _) => "the call is over",
+        (_, "stop") => "nothing has failed yet",
+        (_, "alert") => "the call isn't over yet",
+        (Hook::Admit, _) => "no candidates are known yet",
+        _ => "the call is under way already",
+    };
+    let places: Vec<String> = hooks.iter().map(|hook| format!("`{}`", hook.as_str())).collect();
+    let remedy = match (hook, function) {
+        (Hook::OnError, "deny") => "call `stop` to end it, or say it in `admit` or `route`".to_owned(),
+        _ => format!("say it in {}", either(&places)),
+    };
+    Some((format!("`{}` can't say `{function}`: {why}", hook.as_str()), remedy))
+}
+
+/// Names with an "or" before the last.
+pub(crate) fn either(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
