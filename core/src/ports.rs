@@ -23,6 +23,11 @@ pub trait PolicyHook: Send + Sync {
     /// Whether any script would run for this caller. When not, nothing is prepared for it.
     fn applies(&self, caller: &Caller) -> bool;
 
+    /// Whether any script that would run for this caller reads how candidates are doing: then that is noted, for replays.
+    fn reads_health(&self, _caller: &Caller) -> bool {
+        false
+    }
+
     /// Advises on one call. The engine keeps to what the advice may do: it never widens access.
     fn route(&self, view: &RouteView<'_>) -> Vec<PolicyRun>;
 

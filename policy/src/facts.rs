@@ -19,6 +19,8 @@ pub(crate) struct Reads {
     pub(crate) names: bool,
     pub(crate) tags: bool,
     pub(crate) customer: bool,
+    /// How candidates are doing: what no record of theirs tells otherwise.
+    pub(crate) health: bool,
 }
 
 impl Reads {
@@ -32,6 +34,7 @@ impl Reads {
             names: matching || any(&["name"]),
             tags: matching || any(&["tags", "has_tag"]),
             customer: any(&["customer"]),
+            health: candidates && any(&["latency_ms", "in_flight", "failures", "fastest"]),
         }
     }
 
@@ -41,6 +44,7 @@ impl Reads {
             names: self.names || other.names,
             tags: self.tags || other.tags,
             customer: self.customer || other.customer,
+            health: self.health || other.health,
         }
     }
 }

@@ -76,6 +76,10 @@ impl PolicyHook for Policies {
         self.applying(caller).next().is_some()
     }
 
+    fn reads_health(&self, caller: &Caller) -> bool {
+        self.applying(caller).any(|script| script.reads.health)
+    }
+
     fn route(&self, view: &RouteView<'_>) -> Vec<PolicyRun> {
         let scripts = self.applying(view.caller);
         let reads = scripts.clone().fold(Reads::default(), |reads, script| reads.union(script.reads));

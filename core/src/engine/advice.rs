@@ -29,6 +29,9 @@ impl Engine {
         if !runtime.policy.applies(&admission.caller.caller) {
             return Ok(());
         }
+        if runtime.policy.reads_health(&admission.caller.caller) {
+            note_seen(admission);
+        }
         let runs = runtime.policy.route(&RouteView {
             call: &admission.call,
             caller: &admission.caller.caller,
@@ -49,6 +52,16 @@ impl Engine {
             admission.advise(run.verdict, now)?;
         }
         Ok(())
+    }
+}
+
+/// Notes how candidates are doing as scripts see it: nothing else tells afterwards.
+fn note_seen(admission: &mut Admission) {
+    let Admission { runtime, considered, explanation, .. } = admission;
+    for r in &considered.ranked {
+        let Some(channel) = runtime.snapshot.channels().get(r.candidate.channel as usize) else { continue };
+        let crate::health::HealthView { latency_us, in_flight, failures, .. } = r.health;
+        explanation.push(Reason::Seen { channel: channel.id.clone(), latency_us, in_flight, failures });
     }
 }
 
