@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::error::{Error, ErrorKind, Retry};
 use crate::ids::{ChannelId, ModelName};
 use crate::ledger::LimitState;
-use crate::limit::{Metric, ScopeKind, Window};
+use crate::limit::{Metric, ScopeKind, WhenShort, Window};
 use crate::money::format_usd;
 use crate::ports::Hook;
 use crate::snapshot::Strategy;
@@ -327,6 +327,17 @@ pub enum Reason {
         /// weights the lowest goes first.
         score: u64,
     },
+    /// How a candidate was doing when scripts looked at it. Noted only when one of them reads such things.
+    Seen {
+        /// The channel.
+        channel: ChannelId,
+        /// Recent latency, in microseconds; 0 before the first answer.
+        latency_us: u64,
+        /// Calls under way.
+        in_flight: u32,
+        /// Recent failures.
+        failures: u32,
+    },
     /// A script ran.
     Policy {
         /// Its name.
@@ -351,10 +362,22 @@ pub enum Reason {
         max: i64,
         /// Settled, reserved and held.
         used: i64,
+        /// Of that, reserved by calls under way.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        reserved: i64,
+        /// Of that, held: nobody knows what became of it.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        held: i64,
         /// What the attempt asks.
         asked: i64,
         /// Whether it passed.
         ok: bool,
+        /// It refuses, and only calls under way are in the way.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        busy: bool,
+        /// It refuses, and one of the limits that are too small says what then, other than to lower the ceiling.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        then: Option<WhenShort>,
     },
     /// The call waited in line for open reservations to end.
     Waited {
@@ -377,6 +400,10 @@ pub enum Reason {
         /// How it ended.
         outcome: OutcomeClass,
     },
+}
+
+fn is_zero(n: &i64) -> bool {
+    *n == 0
 }
 
 /// Why a fallback model isn't considered.
@@ -539,7 +566,9 @@ impl Explanation {
     pub fn push(&mut self, reason: Reason) {
         // BOUND: see the two constants.
         let room = match reason {
-            Reason::Excluded { .. } | Reason::Ranked { .. } => Self::MAX_BEFORE_CANDIDATES,
+            Reason::Excluded { .. } | Reason::Ranked { .. } | Reason::Seen { .. } => {
+                Self::MAX_BEFORE_CANDIDATES
+            }
             _ => Self::MAX,
         };
         if self.reasons.len() < room {
@@ -550,6 +579,11 @@ impl Explanation {
     /// Forgets the reasons behind the first `len`.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.reasons.truncate(len);
+    }
+
+    /// Whether reasons may be missing for want of room: from here on nothing is said of candidates.
+    pub fn is_cut(&self) -> bool {
+        self.reasons.len() >= Self::MAX_BEFORE_CANDIDATES
     }
 
     /// The reasons.

@@ -20,8 +20,10 @@ mod ceiling;
 mod explain;
 mod line;
 mod named;
+mod observed;
 mod plan;
 mod rank;
+mod replay;
 mod settle;
 mod shadow;
 
@@ -39,6 +41,7 @@ pub use attempt::Attempt;
 pub use explain::Explained;
 pub use line::Queued;
 pub use plan::{Failure, Next};
+pub use replay::{Replay, Replayed};
 pub use settle::Outcome;
 pub use shadow::{Shadow, ShadowDecision, ShadowExample, ShadowReport, ShadowTally};
 

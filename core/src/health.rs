@@ -206,6 +206,11 @@ impl ChannelHealth {
         s.view(now, s.first_content.us > 0)
     }
 
+    /// How it is doing, whether it may be asked or not. `stream` says which latency is told.
+    pub(crate) fn look(&self, now: Timestamp, stream: bool) -> HealthView {
+        self.state.lock().view(now, stream)
+    }
+
     /// Whether it may be asked, and if not, why and until when. `stream` says which latency is told.
     pub fn available(&self, now: Timestamp, stream: bool) -> Result<HealthView, (Exclusion, Timestamp)> {
         let s = self.state.lock();

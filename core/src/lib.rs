@@ -28,6 +28,7 @@ pub mod money;
 pub mod ports;
 pub mod price;
 pub mod record;
+pub mod replay;
 pub mod snapshot;
 pub mod tally;
 pub mod tenant;

@@ -23,12 +23,18 @@ use crate::usage::Usage;
 /// Operators' scripts. Called on the hot path: no I/O, no waiting, bounded work.
 ///
 /// An implementation must be a pure function of its arguments and of the scripts it was built from, so that a recorded
-/// decision can be replayed exactly. A hook that isn't implemented says nothing. Each hook gives the runs in order of precedence: scripts for everybody first, then
-/// those of the caller's organization, group and key.
+/// decision can be replayed exactly. A hook that isn't implemented says nothing. Each hook gives the runs in order of
+/// precedence: scripts for everybody first, then those of the caller's organization, group and key.
 pub trait PolicyHook: Send + Sync {
     /// Which hooks any script has that applies to this caller. Asked once for each call; nothing is prepared for the others,
     /// and they aren't called.
     fn applies(&self, caller: &Caller) -> Hooks;
+
+    /// Whether any script that would run for this caller reads how candidates are doing: then that is noted, for replays.
+    fn reads_health(&self, caller: &Caller) -> bool {
+        let _ = caller;
+        false
+    }
 
     /// Advises before candidates are considered: on refusing the call, its model, its ceiling.
     fn admit(&self, call: &CallView<'_>) -> Vec<PolicyRun> {

@@ -248,6 +248,9 @@ pub struct AttemptRecord {
     /// Whether its outcome is unknown and its reservation held.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// The pause that the upstream asked for, in milliseconds, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
 }
 
 /// What attempts used and cost the caller, all together.
@@ -274,7 +277,7 @@ pub(crate) fn totals(attempts: &[AttemptRecord]) -> (Usage, NanoUsd) {
 pub struct ReplayFacts {
     /// The call's seed: every random choice follows from it.
     pub seed: u64,
-    /// The snapshot's version.
+    /// The [digest](crate::Snapshot::digest) of the snapshot in force; of records of older versions its number.
     pub snapshot: u64,
     /// A digest of the policies in force; 0 without any.
     pub policy: u64,
@@ -314,6 +317,9 @@ pub struct ReplayFacts {
     /// Where the caller connected from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_ip: Option<IpAddr>,
+    /// How many of the record's tags, the first ones, the caller sent, where scripts or the key added others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_tags: Option<u32>,
     /// The price ratio, in parts per million.
     pub price_ratio_ppm: u32,
     /// Why it was decided so.

@@ -136,6 +136,11 @@ impl Strategy {
     pub(crate) fn is_weighted(&self) -> bool {
         *self == Strategy::Weighted
     }
+
+    /// Whether it ranks by how channels are doing at the moment, and not by what is configured and asked.
+    pub(crate) fn is_by_health(self) -> bool {
+        matches!(self, Strategy::LeastBusy | Strategy::LowestLatency | Strategy::Usage)
+    }
 }
 
 /// Routing settings.
@@ -324,6 +329,7 @@ pub struct Snapshot {
     pub version: u64,
     /// What it was built from.
     pub declared: Declared,
+    digest: u64,
     exact: HashMap<ModelName, ModelGroup>,
     wildcards: Vec<(ModelName, ModelGroup)>,
 }
@@ -353,7 +359,14 @@ impl Snapshot {
             groups.into_iter().partition(|(name, _)| name.as_str().ends_with('*'));
         // The longest prefix is the most specific one.
         wildcards.sort_by_key(|(name, _)| std::cmp::Reverse(name.as_str().len()));
-        Self { version, exact: exact.into_iter().collect(), wildcards, declared }
+        let digest = digest(&declared);
+        Self { version, digest, exact: exact.into_iter().collect(), wildcards, declared }
+    }
+
+    /// A digest of what decisions depend on but for tenants, keys and scripts: the same for the same configuration in any
+    /// process of this version; below 2³², so that it is short in records.
+    pub fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// The channels.
@@ -394,6 +407,29 @@ impl Snapshot {
         names.dedup();
         names
     }
+}
+
+/// See [`Snapshot::digest`].
+fn digest(declared: &Declared) -> u64 {
+    struct Text(u64);
+    impl std::fmt::Write for Text {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            for byte in text.bytes() {
+                self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+            Ok(())
+        }
+    }
+    let Declared { channels, aliases, fallbacks, model_groups, routing, quota, customers, tags, .. } =
+        declared;
+    // A time zone is its name.
+    let (zone, quota) =
+        (quota.time_zone.iana_name(), QuotaSettings { time_zone: TimeZone::UTC, ..quota.clone() });
+    let all = (channels, aliases, fallbacks, model_groups, routing, zone, quota, customers, tags);
+    let mut text = Text(0xcbf2_9ce4_8422_2325);
+    // INVARIANT: writing to a number doesn't fail.
+    let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{all:?}"));
+    (crate::hash::finish(text.0) & u64::from(u32::MAX)).max(1)
 }
 
 /// A snapshot, shared.

@@ -23,6 +23,8 @@ pub(crate) struct Reads {
     pub(crate) names: bool,
     pub(crate) tags: bool,
     pub(crate) customer: bool,
+    /// How candidates are doing: what no record of theirs tells otherwise.
+    pub(crate) health: bool,
 }
 
 impl Reads {
@@ -36,6 +38,7 @@ impl Reads {
             names: matching || any(&["name"]),
             tags: matching || any(&["tags", "has_tag"]),
             customer: any(&["customer"]),
+            health: candidates && any(&["latency_ms", "in_flight", "failures", "fastest"]),
         }
     }
 
@@ -45,6 +48,7 @@ impl Reads {
             names: self.names || other.names,
             tags: self.tags || other.tags,
             customer: self.customer || other.customer,
+            health: self.health || other.health,
         }
     }
 }

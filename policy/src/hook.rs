@@ -92,6 +92,10 @@ impl PolicyHook for Policies {
         applying.fold(Hooks::NONE, |hooks, script| hooks.union(script.hooks()))
     }
 
+    fn reads_health(&self, caller: &Caller) -> bool {
+        self.scripts.iter().any(|script| script.reads.health && script.applies(caller))
+    }
+
     fn admit(&self, call: &CallView<'_>) -> Vec<PolicyRun> {
         self.run(Hook::Admit, call, |_, _| {})
     }

@@ -9,6 +9,7 @@ use super::attempt::Open;
 use super::candidate::{self, Considered};
 use super::line::Waits;
 use super::named::Named;
+use super::observed::Observed;
 use super::plan::{Last, Waiting};
 use super::{BoundCaller, Engine, Runtime, has_strict_spend};
 use crate::call::Call;
@@ -72,6 +73,10 @@ pub struct Admission {
     pub(super) over: bool,
     /// Why nothing could be tried: the most telling reason so far.
     pub(super) denial: Option<Denial>,
+    /// What is replayed; none for calls that are made.
+    pub(super) observed: Option<Box<Observed>>,
+    /// How many tags the caller sent.
+    pub(super) sent_tags: usize,
 }
 
 /// A call that was refused, and every reason why.
@@ -115,7 +120,14 @@ impl Engine {
         now: Timestamp,
         seed: u64,
     ) -> Result<Box<Admission>, Box<Denied>> {
-        let mut admission = Box::new(Admission::new(runtime, call, Arc::clone(caller), now, seed));
+        self.admit_as(Box::new(Admission::new(runtime, call, Arc::clone(caller), now, seed)), now)
+    }
+
+    pub(super) fn admit_as(
+        &self,
+        mut admission: Box<Admission>,
+        now: Timestamp,
+    ) -> Result<Box<Admission>, Box<Denied>> {
         let outcome = self.choose(&mut admission, now);
         match outcome {
             Ok(()) => {
@@ -165,6 +177,8 @@ impl Admission {
     ) -> Self {
         Self {
             runtime,
+            sent_tags: call.tags.len(),
+            observed: None,
             call,
             can_count: false,
             counted: Counted::default(),
@@ -296,6 +310,11 @@ impl Admission {
         let fallback = u32::try_from(self.models.len()).unwrap_or(u32::MAX);
         self.explanation.push(Reason::Model { model: model.clone(), fallback });
         self.models.push(model.clone());
+        // What is drawn for one model doesn't depend on how often was drawn for those before: a replay may wait less often.
+        self.random = if fallback == 0 { self.seed } else { hash::join(self.seed, u64::from(fallback)) };
+        if let Some(observed) = self.observed.as_deref_mut() {
+            observed.enter(model);
+        }
         self.retries = settings.retries.unwrap_or(declared.routing.retries);
         self.default_output = settings.default_output;
         self.attempts_of_model = 0;

@@ -52,6 +52,9 @@ impl Engine {
             return Ok(());
         }
         let runtime = Arc::clone(&admission.runtime);
+        if runtime.policy.reads_health(&admission.caller.caller) {
+            note_seen(admission);
+        }
         let candidates = candidate::views(&runtime, &admission.considered.ranked);
         let runs = runtime.policy.route(&admission.view(now), &candidates);
         self.follow(admission, Hook::Route, runs, now)
@@ -147,6 +150,16 @@ impl Engine {
             }
         }
         Ok(())
+    }
+}
+
+/// Notes how candidates are doing as scripts see it: nothing else tells afterwards.
+fn note_seen(admission: &mut Admission) {
+    let Admission { runtime, considered, explanation, .. } = admission;
+    for r in &considered.ranked {
+        let Some(channel) = runtime.snapshot.channels().get(r.candidate.channel as usize) else { continue };
+        let crate::health::HealthView { latency_us, in_flight, failures, .. } = r.health;
+        explanation.push(Reason::Seen { channel: channel.id.clone(), latency_us, in_flight, failures });
     }
 }
 

@@ -8,7 +8,8 @@ use smallvec::SmallVec;
 use super::admission::Admission;
 use super::candidate::Ranked;
 use super::ceiling::{self, Ceiling, Sizes};
-use super::plan::limit_reason;
+use super::observed::Said;
+use super::plan::{limit_reason, refusal_reason};
 use super::{ChannelRuntime, Engine, Runtime, candidate};
 use crate::call::{Call, Format};
 use crate::channel::{Channel, ChannelModel, Endpoint, Timeouts};
@@ -167,7 +168,11 @@ impl Engine {
             Reserve::NeedRefill(cells) => Answer::Refill(cells),
             Reserve::Denied(refusal) => Answer::Short(Box::new(refusal)),
         };
-        match self.fit(admission, at, None, answer) {
+        let fit = match admission.observed_answer(at) {
+            None => self.fit(admission, at, None, answer),
+            Some(said) => self.fit(admission, at, None, |ledger, ask| as_recorded(ledger, ask, &said, now)),
+        };
+        match fit {
             Fit::Fits(fitting) => match self.open_attempt(admission, at, fitting, now) {
                 Some(attempt) => Fit::Fits(attempt),
                 None => Fit::Out,
@@ -199,7 +204,8 @@ impl Engine {
             return Fit::Out;
         };
         let upstream_model = candidate::upstream_name(model, admission.group());
-        let mut ceiling = ceiling::initial(&runtime, admission, model);
+        let mut ceiling =
+            admission.observed_ceiling().or_else(|| ceiling::initial(&runtime, admission, model));
         let mut lowered = false;
         // BOUND: twice at most: as asked, then lowered.
         loop {
@@ -233,7 +239,7 @@ impl Engine {
                     Some(now) => {
                         admission.note_limits(&mut self.ledger.lock(), &sizes, &channel.limits, now);
                     }
-                    None => admission.explanation.push(limit_reason(&refusal.state, refusal.asked)),
+                    None => admission.explanation.push(refusal_reason(&refusal)),
                 }
                 admission.refused(at, &refusal);
                 return Fit::Out;
@@ -301,6 +307,16 @@ impl Engine {
     }
 }
 
+/// The answer that was recorded.
+fn as_recorded(ledger: &mut Ledger, ask: &Ask<'_>, said: &Said, now: Timestamp) -> Answer<Grant> {
+    if let Said::Refused(reason, of_channel) = said
+        && let Some(refusal) = ledger.refuse_as_recorded(ask, reason, *of_channel, now)
+    {
+        return Answer::Short(Box::new(refusal));
+    }
+    Answer::Fits(ledger.reserve_as_recorded(ask, now))
+}
+
 impl Admission {
     pub(super) fn sizes(&self, model: &ChannelModel, ceiling: Option<Ceiling>) -> Sizes {
         let ratio_ppm = self.caller.caller.price_ratio_ppm;
@@ -345,7 +361,7 @@ impl Admission {
             customer: call.customer.as_deref(),
             tags: [&call.tags, &caller.tags],
             seed: self.seed,
-            snapshot: self.runtime.snapshot.version,
+            snapshot: self.runtime.snapshot.digest(),
             input_bound: call.input_bound,
             input_estimate: call.input_estimate,
             max_output: call.max_output,

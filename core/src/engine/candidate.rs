@@ -113,12 +113,10 @@ fn filter(
     if runtime.snapshot.declared.quota.unpriced == Unpriced::Deny && !model.price.is_known() {
         return Err((Exclusion::Unpriced, 0));
     }
-    let health = runtime
-        .channels
-        .get(candidate.channel as usize)
-        .ok_or((Exclusion::Disabled, 0))?
-        .health
-        .available(now, call.stream)
+    let health = &runtime.channels.get(candidate.channel as usize).ok_or((Exclusion::Disabled, 0))?.health;
+    let health = admission
+        .observed_health(&channel.id, || health.look(now, call.stream))
+        .unwrap_or_else(|| health.available(now, call.stream))
         .map_err(|(why, until)| (why, until.as_ms()))?;
     Ok(Ranked {
         candidate,

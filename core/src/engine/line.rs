@@ -70,6 +70,11 @@ impl Admission {
         self.waits.turn = Some(cell);
     }
 
+    /// The call has waited since then: its plan is made anew.
+    pub(super) fn waited(&mut self, since: Timestamp) {
+        (self.waits.since, self.waits.begins_anew) = (Some(since), true);
+    }
+
     /// The call waits no more: no room in the line, or no time.
     pub fn stop_waiting(&mut self) {
         self.waits.is_patient = false;

@@ -13,7 +13,7 @@ use crate::count::Tokenizer;
 use crate::decision::{Denial, Exclusion, LimitHit, OutcomeClass, Reason, SkipReason};
 use crate::ids::ModelName;
 use crate::ledger::{CellId, LimitState, Refusal};
-use crate::limit::Metric;
+use crate::limit::{Metric, WhenShort};
 use crate::time::Timestamp;
 
 /// What to do next.
@@ -236,11 +236,14 @@ impl Admission {
     }
 
     fn is_available(&self, at: usize, now: Timestamp) -> Result<(), (Exclusion, Timestamp)> {
-        let channel = self
-            .considered
-            .ranked
-            .get(at)
-            .and_then(|r| self.runtime.channels.get(r.candidate.channel as usize));
+        let channel = self.considered.ranked.get(at).map(|r| r.candidate.channel as usize);
+        if let Some(observed) = self.observed.as_deref()
+            && let Some(declared) = channel.and_then(|at| self.runtime.snapshot.channels().get(at))
+            && let Some(said) = observed.still_available(&declared.id)
+        {
+            return said.map_err(|why| (why, Timestamp::MAX));
+        }
+        let channel = channel.and_then(|at| self.runtime.channels.get(at));
         channel.map_or(Ok(()), |channel| channel.health.available(now, self.call.stream).map(|_| ()))
     }
 
@@ -354,6 +357,9 @@ impl Admission {
             candidate.and_then(|c| self.runtime.snapshot.channels().get(c.channel as usize));
         if let Some(channel) = channel {
             self.explanation.push(Reason::Excluded { channel: channel.id.clone(), why });
+            if let Some(observed) = self.observed.as_deref_mut() {
+                observed.is_out(&channel.id);
+            }
         }
     }
 
@@ -382,6 +388,10 @@ impl Admission {
 /// How a limit stood when `asked` was asked of it.
 pub(super) fn limit_reason(state: &LimitState, asked: i64) -> Reason {
     Reason::Limit {
+        reserved: state.reserved,
+        held: state.held,
+        busy: false,
+        then: None,
         scope: state.kind,
         metric: state.limit.metric,
         window: state.limit.window,
@@ -390,4 +400,18 @@ pub(super) fn limit_reason(state: &LimitState, asked: i64) -> Reason {
         asked,
         ok: asked.max(1) <= state.remaining(),
     }
+}
+
+/// How the limit stood that refused, with what is needed to decide the same again.
+pub(super) fn refusal_reason(refusal: &Refusal) -> Reason {
+    let mut reason = limit_reason(&refusal.state, refusal.asked);
+    if let Reason::Limit { busy, then, .. } = &mut reason {
+        *busy = refusal.line.is_some();
+        *then = match (refusal.denies, refusal.downgrades) {
+            (true, _) => Some(WhenShort::Deny),
+            (_, true) => Some(WhenShort::Downgrade),
+            _ => None,
+        };
+    }
+    reason
 }

@@ -61,7 +61,12 @@ fn score(
     // One lock for all of them.
     let mut ledger = (strategy == Strategy::Usage).then(|| runtime.ledger.lock());
     for r in ranked {
-        let Some((_, model)) = runtime.snapshot.resolve(r.candidate) else { continue };
+        let Some((declared, model)) = runtime.snapshot.resolve(r.candidate) else { continue };
+        let observed = admission.observed.as_deref().filter(|_| strategy.is_by_health());
+        if let Some(score) = observed.and_then(|observed| observed.score(&declared.id, strategy)) {
+            r.score = score;
+            continue;
+        }
         let Some(channel) = runtime.channels.get(r.candidate.channel as usize) else { continue };
         r.score = match strategy {
             Strategy::Weighted => u64::from(r.weight),

@@ -67,7 +67,7 @@ impl Outcome {
 
 /// What becomes of a reservation.
 #[derive(Debug)]
-enum Charge {
+pub(super) enum Charge {
     Settle(Usage, UsageSource),
     Release,
     Hold,
@@ -138,17 +138,17 @@ impl Engine {
         if outcome.class != OutcomeClass::Ok {
             admission.note_failure(open.ranked_at, outcome.class, outcome.retry_after_ms, now);
         }
-        self.close(admission, open, outcome.class, outcome.status, &charge, now);
+        let how = (outcome.class, outcome.status, outcome.retry_after_ms);
+        self.close(admission, open, how, &charge, now);
         self.ask_on_error(admission, outcome.class, now);
     }
 
     /// Charges an attempt and writes it down.
-    fn close(
+    pub(super) fn close(
         &self,
         admission: &mut Admission,
         open: Open,
-        class: OutcomeClass,
-        status: Option<u16>,
+        (class, status, retry_after_ms): (OutcomeClass, Option<u16>, Option<u64>),
         charge: &Charge,
         now: Timestamp,
     ) {
@@ -188,6 +188,7 @@ impl Engine {
             usage,
             usage_source: source,
             held: matches!(charge, Charge::Hold),
+            retry_after_ms,
         });
         admission.last = Some(Last { class, channel: open.candidate.channel, at: now });
     }
@@ -218,7 +219,7 @@ impl Engine {
         }
     }
 
-    fn learn(&self, admission: &Admission, open: &Open, outcome: &Outcome, now: Timestamp) {
+    pub(super) fn learn(&self, admission: &Admission, open: &Open, outcome: &Outcome, now: Timestamp) {
         let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) else { return };
         let Some((found, model)) = admission.runtime.snapshot.resolve(open.candidate) else { return };
         let is_probe = open.lease.is_probe;
@@ -273,7 +274,7 @@ impl Engine {
             if let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) {
                 channel.health.cancel(open.lease.is_probe);
             }
-            self.close(&mut admission, open, OutcomeClass::Timeout, None, &Charge::Hold, now);
+            self.close(&mut admission, open, (OutcomeClass::Timeout, None, None), &Charge::Hold, now);
         }
         self.ask_finish(&mut admission, now);
         admission.into_record(None, Some("cancelled"), now)
@@ -434,6 +435,7 @@ impl Admission {
                 tags.push(tag.clone());
             }
         }
+        let sent_tags = u32::try_from(self.sent_tags).ok().filter(|_| self.sent_tags < tags.len());
         UsageRecord {
             amends: None,
             started_at: self.admitted_at,
@@ -454,7 +456,7 @@ impl Admission {
             usage,
             replay: ReplayFacts {
                 seed: self.seed,
-                snapshot: self.runtime.snapshot.version,
+                snapshot: self.runtime.snapshot.digest(),
                 policy: self.runtime.policy_digest,
                 health: self.health_digest,
                 input_bound: self.call.input_bound,
@@ -469,6 +471,7 @@ impl Admission {
                 choices: self.call.choices,
                 needs: self.call.needs,
                 client_ip: self.call.client_ip,
+                sent_tags,
                 price_ratio_ppm: caller.price_ratio_ppm,
                 explanation: self.explanation,
             },

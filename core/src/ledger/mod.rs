@@ -31,6 +31,7 @@ mod changes;
 mod held;
 mod idle;
 mod line;
+mod recorded;
 mod refusal;
 mod reservation;
 mod ring;
@@ -184,6 +185,13 @@ impl Ledger {
             }
             Fit::ShortOfEscrow => return Reserve::NeedRefill(self.short_of_escrow()),
         };
+        let id = self.take(ask, now);
+        let crossed = if crosses_soft { self.crossed(ask, now) } else { SmallVec::new() };
+        Reserve::Granted(Grant { id, crossed })
+    }
+
+    /// Takes what is noted in `wanted`.
+    fn take(&mut self, ask: &Ask<'_>, now: Timestamp) -> ReservationId {
         let Self { cells, reservations, changes, wanted, .. } = self;
         let (id, made) = reservations.make(Phase::Open, now, Some(ask.call.clone()));
         if let Some(attempt) = &ask.attempt {
@@ -211,8 +219,7 @@ impl Ledger {
         if let Some(log) = &mut changes.log {
             log.reserve(id.0, now, ask.call.as_str(), &made.attempt);
         }
-        let crossed = if crosses_soft { self.crossed(ask, now) } else { SmallVec::new() };
-        Reserve::Granted(Grant { id, crossed })
+        id
     }
 
     /// Whether `ask` would be granted now, by the same rules; reserves nothing. This node's share of a limit doesn't

@@ -110,7 +110,7 @@ fn leave(refusal: &mut Refusal, state: &LimitState, input: i64) {
 }
 
 /// What is left; negative in debt.
-fn room(state: &LimitState) -> i64 {
+pub(super) fn room(state: &LimitState) -> i64 {
     let used = state.settled.saturating_add(state.reserved).saturating_add(state.held);
     state.limit.max.saturating_sub(used)
 }

@@ -9,10 +9,11 @@ use sluicegate_config::{Environment, Source, load};
 use sluicegate_core::decision::{OutcomeClass, Reason};
 use sluicegate_core::engine::{Admission, BoundCaller, Engine, Failure, Next, Outcome};
 use sluicegate_core::ports::{Alert, NoPolicy};
+use sluicegate_core::replay::{Estimates, Replay};
 use sluicegate_core::snapshot::{Declared, Snapshot};
 use sluicegate_core::tenant::{Caller, CallerParts};
 use sluicegate_core::usage::Usage;
-use sluicegate_core::{Format, Timestamp, hash};
+use sluicegate_core::{Format, RecordEntry, Timestamp, UsageRecord, hash};
 
 use super::{Call, Scenario};
 
@@ -122,6 +123,7 @@ struct World<'a> {
     /// When, in which order, to which call.
     events: BTreeMap<(Timestamp, u64), (usize, Event)>,
     scheduled: u64,
+    records: Vec<UsageRecord>,
 }
 
 /// Runs a scenario; what goes otherwise than it says.
@@ -142,6 +144,7 @@ pub(super) fn run(scenario: &Scenario) -> Vec<String> {
         callers: HashMap::new(),
         events: BTreeMap::new(),
         scheduled: 0,
+        records: Vec::new(),
     };
     for (of, wanted) in scenario.calls.iter().enumerate() {
         for n in 0..wanted.times.max(wanted.conversations.unwrap_or(1)) {
@@ -172,6 +175,7 @@ pub(super) fn run(scenario: &Scenario) -> Vec<String> {
             differences.push(format!("alerts: want {wanted:?}, got {got:?}"));
         }
     }
+    world.replay(&mut differences);
     differences
 }
 
@@ -248,7 +252,7 @@ impl World<'_> {
                     run.log.push(format!("{} {}", record.channel, word(record.outcome)));
                 }
                 if outcome.class == OutcomeClass::Ok || outcome.class == OutcomeClass::ClientGone {
-                    self.ends(at, now);
+                    self.ends(at, None, now);
                 } else {
                     self.goes(at, now);
                 }
@@ -271,8 +275,8 @@ impl World<'_> {
         call.customer.clone_from(&wanted.customer);
         call.conversation = self.calls[at].conversation;
         call.needs = wanted.needs;
-        let caller = self.caller(wanted.key.as_deref());
-        match self.engine.admit(call, &caller, now, self.calls[at].seed) {
+        let (caller, seed) = (self.caller(wanted.key.as_deref()), self.calls[at].seed);
+        match self.engine.admit(call.clone(), &caller, now, seed) {
             Ok(admission) => {
                 let run = &mut self.calls[at];
                 run.order = admission.order().iter().map(ToString::to_string).collect();
@@ -284,6 +288,7 @@ impl World<'_> {
                 run.reasons = denied.explanation.reasons().to_vec();
                 run.log.push(denial(&denied.denial));
                 run.ended = now;
+                self.records.push(self.engine.refuse(call, &caller, &denied, now, seed));
             }
         }
     }
@@ -293,8 +298,14 @@ impl World<'_> {
         if let Some(known) = self.callers.get(name) {
             return Arc::clone(known);
         }
+        let bound = self.engine.bind(self.resolve(key));
+        self.callers.insert(name.to_owned(), Arc::clone(&bound));
+        bound
+    }
+
+    fn resolve(&self, key: Option<&str>) -> Caller {
         let declared = &self.declared;
-        let caller = match key {
+        match key {
             None => Caller::operator("default".into(), &declared.quota.global),
             Some(id) => {
                 let found = declared.keys.iter().find(|(key, _)| key.id.as_str() == id);
@@ -309,10 +320,7 @@ impl World<'_> {
                     apply_user_limits_to_group_keys: false,
                 })
             }
-        };
-        let bound = self.engine.bind(caller);
-        self.callers.insert(name.to_owned(), Arc::clone(&bound));
-        bound
+        }
     }
 
     fn goes(&mut self, at: usize, now: Timestamp) {
@@ -344,11 +352,12 @@ impl World<'_> {
                 self.schedule(until, at, Event::Goes);
             }
             Next::Done(failure) => {
-                run.log.push(match failure {
-                    Failure::Denied(why) => denial(&why),
-                    Failure::Upstream(class) => format!("failed {}", word(class)),
-                });
-                self.ends(at, now);
+                let (said, error) = match failure {
+                    Failure::Denied(why) => (denial(&why), why.to_error(now).kind().as_str().to_owned()),
+                    Failure::Upstream(class) => (format!("failed {}", word(class)), word(class)),
+                };
+                run.log.push(said);
+                self.ends(at, Some(&error), now);
             }
             other => panic!("{other:?}"),
         }
@@ -365,12 +374,48 @@ impl World<'_> {
         }
     }
 
-    fn ends(&mut self, at: usize, now: Timestamp) {
+    fn ends(&mut self, at: usize, error: Option<&str>, now: Timestamp) {
         let run = &mut self.calls[at];
         let Some(admission) = run.admission.take() else { return };
         run.reasons = admission.explanation().reasons().to_vec();
         run.ended = now;
-        self.engine.finish(admission, None, now);
+        self.records.push(self.engine.finish(admission, error, now));
+    }
+
+    /// The records, replayed under the same configuration, tell the same again.
+    fn replay(&mut self, differences: &mut Vec<String>) {
+        let records: Vec<UsageRecord> = std::mem::take(&mut self.records)
+            .into_iter()
+            .map(|record| serde_json::from_slice(RecordEntry::from(record).json().as_bytes()).unwrap())
+            .collect();
+        let mut order: Vec<_> = records.iter().map(|record| record.started_at).enumerate().collect();
+        order.sort_by_key(|(at, started)| (*started, *at));
+        let mut estimates = Estimates::default();
+        records.iter().for_each(|record| estimates.learn(record));
+        let engine = Engine::new(Snapshot::build(2, self.declared.clone()), Arc::new(NoPolicy));
+        let mut replay = Replay::new(engine, estimates);
+        self.callers.clear();
+        let (mut over, mut callers) = (Vec::new(), HashMap::new());
+        for (at, _) in order {
+            let record = records[at].clone();
+            let caller = callers.entry(record.key.clone()).or_insert_with(|| {
+                replay.engine().bind(self.resolve(record.key.as_ref().map(|key| key.as_str())))
+            });
+            let caller = Arc::clone(caller);
+            replay.run(record, &caller, &mut over);
+        }
+        replay.finish_all(&mut over);
+        if over.len() != records.len() {
+            differences.push(format!("{} of {} records were replayed", over.len(), records.len()));
+        }
+        for call in &over {
+            let mut want = (*call.recorded).clone();
+            // Of health itself only what counts is known again.
+            want.replay.health = call.replayed.replay.health;
+            if want != call.replayed || !call.is_same() || call.estimated > 0 {
+                differences.push(format!("replayed:\n  {want:?}\n  {:?}", call.replayed));
+            }
+        }
     }
 
     fn compare(&self, scenario: &Scenario) -> Vec<String> {
