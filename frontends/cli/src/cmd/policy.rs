@@ -1,4 +1,6 @@
-//! `policy`: checks scripts and runs the tests in their files, without a gateway.
+//! `policy`: checks scripts and runs the tests in their files, without a gateway; changes those of a running one.
+
+mod version;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,10 +16,10 @@ use crate::client::Failure;
 /// Prints what was found; fails when a script can't be used or a test fails.
 pub(crate) fn run(args: &Policy) -> ExitCode {
     match &args.command {
-        PolicyCommand::Check(args) => check(args),
-        PolicyCommand::Test(args) => test(args),
+        PolicyCommand::Check(args) => check(args).tell(),
+        PolicyCommand::Test(args) => test(args).tell(),
+        PolicyCommand::Versions(command) => super::exit(version::run(command)),
     }
-    .tell()
 }
 
 /// One file, and what was found in it.
