@@ -193,7 +193,7 @@ fn inspect(path: PathBuf, run: impl FnOnce(&Tests) -> Vec<TestResult>) -> Checke
         Err(why) => return Checked { path, found: Err(Unusable::Unread(why.to_string())), has_tests: false },
     };
     let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let source = PolicySource { name, text, group: None, on_error: Default::default() };
+    let source = PolicySource::new(name, text);
     let tests = Tests::compile(&source);
     let has_tests = tests.as_ref().is_ok_and(|tests| !tests.is_empty());
     Checked { path, found: tests.map(|tests| run(&tests)).map_err(Unusable::Wrong), has_tests }
