@@ -292,6 +292,8 @@ struct WrittenPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<GroupId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    group_id: Option<GroupId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<KeyId>,
     #[serde(default)]
     on_error: OnPolicyError,
@@ -301,12 +303,13 @@ impl TryFrom<WrittenPolicy> for PolicySource {
     type Error = String;
 
     fn try_from(written: WrittenPolicy) -> Result<Self, String> {
-        let WrittenPolicy { name, text, organization, group, key, on_error } = written;
-        let attached = match (organization, group, key) {
-            (None, None, None) => Attachment::Everybody,
-            (Some(organization), None, None) => Attachment::Organization(organization),
-            (None, Some(group), None) => Attachment::Group(group),
-            (None, None, Some(key)) => Attachment::Key(key),
+        let WrittenPolicy { name, text, organization, group, group_id, key, on_error } = written;
+        let attached = match (organization, group, group_id, key) {
+            (None, None, None, None) => Attachment::Everybody,
+            (Some(organization), None, None, None) => Attachment::Organization(organization),
+            (None, Some(group), None, None) => Attachment::Group(group),
+            (None, None, Some(group), None) => Attachment::GroupById(group),
+            (None, None, None, Some(key)) => Attachment::Key(key),
             _ => {
                 return Err(format!(
                     "the policy `{name}` is attached to several; name an organization, a group or a key"
@@ -320,11 +323,13 @@ impl TryFrom<WrittenPolicy> for PolicySource {
 impl From<PolicySource> for WrittenPolicy {
     fn from(source: PolicySource) -> Self {
         let PolicySource { name, text, attached, on_error } = source;
-        let mut written = Self { name, text, organization: None, group: None, key: None, on_error };
+        let mut written =
+            Self { name, text, organization: None, group: None, group_id: None, key: None, on_error };
         match attached {
             Attachment::Everybody => {}
             Attachment::Organization(organization) => written.organization = Some(organization),
             Attachment::Group(group) => written.group = Some(group),
+            Attachment::GroupById(group) => written.group_id = Some(group),
             Attachment::Key(key) => written.key = Some(key),
         }
         written
@@ -341,6 +346,8 @@ pub enum Attachment {
     Organization(OrganizationId),
     /// Those of a group: its id or, as far as that is unambiguous, its alias.
     Group(GroupId),
+    /// Those of the group of this id, whatever aliases other groups have: whose script it is mustn't get at what is another's.
+    GroupById(GroupId),
     /// Those of a key.
     Key(KeyId),
 }
@@ -351,7 +358,7 @@ impl Attachment {
         match self {
             Self::Everybody => Reach::Everybody,
             Self::Organization(_) => Reach::Organization,
-            Self::Group(_) => Reach::Group,
+            Self::Group(_) | Self::GroupById(_) => Reach::Group,
             Self::Key(_) => Reach::Key,
         }
     }
@@ -362,6 +369,7 @@ impl Attachment {
             Self::Everybody => true,
             Self::Organization(organization) => caller.organization == *organization,
             Self::Group(group) => caller.group.as_ref() == Some(group) || caller.is_in_group(group.as_str()),
+            Self::GroupById(group) => caller.group.as_ref() == Some(group),
             Self::Key(key) => caller.key.as_ref() == Some(key),
         }
     }
@@ -371,7 +379,7 @@ impl Attachment {
         match self {
             Self::Everybody => "",
             Self::Organization(organization) => organization.as_str(),
-            Self::Group(group) => group.as_str(),
+            Self::Group(group) | Self::GroupById(group) => group.as_str(),
             Self::Key(key) => key.as_str(),
         }
     }

@@ -61,6 +61,9 @@ pub(crate) struct Put {
     /// The group whose calls it steers, by id or alias.
     #[arg(long)]
     pub(crate) group: Option<String>,
+    /// The key whose calls it steers, by id.
+    #[arg(long, conflicts_with = "group")]
+    pub(crate) key: Option<String>,
     /// The organization whose calls it steers.
     #[arg(long)]
     pub(crate) organization: Option<String>,

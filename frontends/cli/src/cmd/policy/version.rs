@@ -48,6 +48,7 @@ fn put(at: &At<Put>) -> Result<(), Failure> {
     let body = json!({
         "text": text,
         "group": put.group,
+        "key": put.key,
         "organization": put.organization,
         "on_error": if put.fail_closed { "fail_closed" } else { "fail_open" },
         "note": put.note,
@@ -142,11 +143,9 @@ fn lines(answer: &Value, line: impl Fn(&Value) -> String) -> String {
 
 /// Whose calls something steers.
 fn attached(value: &Value) -> String {
-    match (value["group"].as_str(), value["organization"].as_str()) {
-        (Some(group), _) => format!("group {group}"),
-        (None, Some(organization)) => format!("organization {organization}"),
-        (None, None) => "everybody".to_owned(),
-    }
+    let named =
+        ["key", "group", "organization"].into_iter().find_map(|name| Some((name, value[name].as_str()?)));
+    named.map_or_else(|| "everybody".to_owned(), |(name, id)| format!("{name} {id}"))
 }
 
 /// One policy on one line.

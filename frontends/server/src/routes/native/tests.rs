@@ -184,13 +184,14 @@ fn answers_are_written_as_described() {
 #[test]
 fn policies_are_written_as_described() {
     let view: PolicyView = serde_json::from_value(json!({
-        "name": "p", "source": "database", "organization": null, "group": null, "active": 1, "shadow": null, "newest": 1,
+        "name": "p", "source": "database", "organization": null, "group": null, "key": null, "active": 1, "shadow": null, "newest": 1,
         "updated_at": 0, "updated_by": "a",
     }))
     .unwrap();
     described("Policy", &view);
     let version: PolicyVersionView = serde_json::from_value(json!({
         "policy": "p", "number": 1, "state": "draft", "text": "t", "organization": null, "group": null,
+        "key": null,
         "on_error": "fail_open", "note": "", "digest": "", "created_at": 0, "created_by": "a", "updated_at": 0,
         "updated_by": "a", "tests": {"passed": 0, "failures": [{"name": "n", "line": 1, "column": 1, "message": "m"}]},
     }))
