@@ -22,6 +22,8 @@ mod cap;
 mod dead;
 #[path = "e2e/kill.rs"]
 mod kill;
+#[path = "e2e/policy.rs"]
+mod policy;
 #[path = "e2e/readme.rs"]
 mod readme;
 #[path = "e2e/restart.rs"]

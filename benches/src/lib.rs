@@ -48,12 +48,7 @@ impl World {
         let sources: Vec<_> = scripts
             .iter()
             .enumerate()
-            .map(|(at, text)| PolicySource {
-                name: format!("script {at}"),
-                text: (*text).to_owned(),
-                group: None,
-                on_error: Default::default(),
-            })
+            .map(|(at, text)| PolicySource::new(format!("script {at}"), *text))
             .collect();
         let policies = Policies::compile(&sources)?;
         let declared = Declared { channels: (0..4).map(channel).collect(), ..Declared::default() };

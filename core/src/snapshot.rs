@@ -8,9 +8,9 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, ChannelModel, Timeouts};
-use crate::ids::{GroupId, ModelName};
+use crate::ids::{GroupId, KeyId, ModelName, OrganizationId};
 use crate::limit::{Limit, Mode};
-use crate::tenant::{ApiKey, Group, Membership, Organization, User, matches_pattern};
+use crate::tenant::{ApiKey, Caller, Group, Membership, Organization, User, matches_pattern};
 
 /// What files and the database declare, before it is indexed. Configuration dialects produce it; a host adds what its
 /// database holds, then builds a [`Snapshot`].
@@ -264,18 +264,130 @@ impl Default for QuotaSettings {
 }
 
 /// An operator's script, as text.
+///
+/// Written as `{"name", "text", "organization" | "group" | "key", "on_error"}`, of which only the first two must be there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "WrittenPolicy", into = "WrittenPolicy")]
 pub struct PolicySource {
     /// Its name, for messages.
     pub name: String,
     /// The script.
     pub text: String,
-    /// The group whose calls it steers; `None` steers all.
-    #[serde(default)]
-    pub group: Option<GroupId>,
+    /// Whose calls it steers.
+    pub attached: Attachment,
     /// What happens when it fails.
-    #[serde(default)]
     pub on_error: OnPolicyError,
+}
+
+impl PolicySource {
+    /// A script for everybody, which is passed over when it fails.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        let (attached, on_error) = (Attachment::Everybody, OnPolicyError::FailOpen);
+        Self { name: name.into(), text: text.into(), attached, on_error }
+    }
+}
+
+/// A script as it is written down.
+#[derive(Serialize, Deserialize)]
+struct WrittenPolicy {
+    name: String,
+    text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    organization: Option<OrganizationId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<GroupId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group_id: Option<GroupId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<KeyId>,
+    #[serde(default)]
+    on_error: OnPolicyError,
+}
+
+impl TryFrom<WrittenPolicy> for PolicySource {
+    type Error = String;
+
+    fn try_from(written: WrittenPolicy) -> Result<Self, String> {
+        let WrittenPolicy { name, text, organization, group, group_id, key, on_error } = written;
+        let attached = match (organization, group, group_id, key) {
+            (None, None, None, None) => Attachment::Everybody,
+            (Some(organization), None, None, None) => Attachment::Organization(organization),
+            (None, Some(group), None, None) => Attachment::Group(group),
+            (None, None, Some(group), None) => Attachment::GroupById(group),
+            (None, None, None, Some(key)) => Attachment::Key(key),
+            _ => {
+                return Err(format!(
+                    "the policy `{name}` is attached to several; name an organization, a group or a key"
+                ));
+            }
+        };
+        Ok(Self { name, text, attached, on_error })
+    }
+}
+
+impl From<PolicySource> for WrittenPolicy {
+    fn from(source: PolicySource) -> Self {
+        let PolicySource { name, text, attached, on_error } = source;
+        let mut written =
+            Self { name, text, organization: None, group: None, group_id: None, key: None, on_error };
+        match attached {
+            Attachment::Everybody => {}
+            Attachment::Organization(organization) => written.organization = Some(organization),
+            Attachment::Group(group) => written.group = Some(group),
+            Attachment::GroupById(group) => written.group_id = Some(group),
+            Attachment::Key(key) => written.key = Some(key),
+        }
+        written
+    }
+}
+
+/// Whose calls a script steers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Attachment {
+    /// Everybody's.
+    #[default]
+    Everybody,
+    /// Those of an organization.
+    Organization(OrganizationId),
+    /// Those of a group: its id or, as far as that is unambiguous, its alias.
+    Group(GroupId),
+    /// Those of the group of this id, whatever aliases other groups have: whose script it is mustn't get at what is another's.
+    GroupById(GroupId),
+    /// Those of a key.
+    Key(KeyId),
+}
+
+impl Attachment {
+    /// How far it reaches.
+    pub const fn reach(&self) -> Reach {
+        match self {
+            Self::Everybody => Reach::Everybody,
+            Self::Organization(_) => Reach::Organization,
+            Self::Group(_) | Self::GroupById(_) => Reach::Group,
+            Self::Key(_) => Reach::Key,
+        }
+    }
+
+    /// Whether it steers the calls of this caller.
+    pub fn steers(&self, caller: &Caller) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Organization(organization) => caller.organization == *organization,
+            Self::Group(group) => caller.group.as_ref() == Some(group) || caller.is_in_group(group.as_str()),
+            Self::GroupById(group) => caller.group.as_ref() == Some(group),
+            Self::Key(key) => caller.key.as_ref() == Some(key),
+        }
+    }
+
+    /// The id that it names; empty for everybody.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Everybody => "",
+            Self::Organization(organization) => organization.as_str(),
+            Self::Group(group) | Self::GroupById(group) => group.as_str(),
+            Self::Key(key) => key.as_str(),
+        }
+    }
 }
 
 /// Whose calls a script steers, widest first.

@@ -117,3 +117,42 @@ impl PolicyHook for Tallied {
         self.hook.digest()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::Verdict;
+    use crate::snapshot::Reach;
+
+    fn run(error: bool, deny: bool) -> PolicyRun {
+        PolicyRun {
+            policy: "p".into(),
+            reach: Reach::Everybody,
+            verdict: Verdict { deny: deny.then(|| "no".to_owned()), ..Verdict::default() },
+            error: error.then(|| "broken".to_owned()),
+            fuel: 1,
+        }
+    }
+
+    #[test]
+    fn a_call_is_counted_once_whatever_hooks_a_script_has() {
+        use Hook::{Admit, Finish, OnError, Route};
+        // The hooks that run for each of three calls.
+        for hooks in [&[Admit, Route, OnError, Finish][..], &[Route, Finish], &[Finish], &[Route], &[OnError]]
+        {
+            let tally = PolicyTally::default();
+            for _ in 0..3 {
+                hooks.iter().for_each(|hook| tally.count(*hook, &run(false, false)));
+            }
+            assert_eq!(tally.counts(), PolicyCounts { calls: 3, errors: 0, denied: 0 }, "{hooks:?}");
+        }
+    }
+
+    #[test]
+    fn failures_count_at_every_hook_and_refusals_where_they_hold() {
+        let tally = PolicyTally::default();
+        tally.count(Hook::Route, &run(true, true));
+        tally.count(Hook::OnError, &run(true, true));
+        assert_eq!(tally.counts(), PolicyCounts { calls: 1, errors: 2, denied: 1 });
+    }
+}

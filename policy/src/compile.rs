@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use rhai::{AST, Engine, EvalAltResult, ParseError, Position, Scope};
-use sluicegate_core::ids::GroupId;
-use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
+use sluicegate_core::snapshot::{Attachment, OnPolicyError, PolicySource};
 
 use crate::api::fnv1a;
 use crate::diagnostic::PolicyDiagnostic;
@@ -20,7 +19,7 @@ use crate::{lint, run};
 /// A script that is ready to run.
 pub(crate) struct Script {
     pub(crate) name: Arc<str>,
-    pub(crate) group: Option<GroupId>,
+    pub(crate) attached: Attachment,
     pub(crate) on_error: OnPolicyError,
     pub(crate) engine: Engine,
     pub(crate) ast: AST,
@@ -55,7 +54,7 @@ impl Compiler {
         ast.clear_statements();
         Ok(Script {
             name: Arc::from(name),
-            group: source.group.clone(),
+            attached: source.attached.clone(),
             on_error: source.on_error,
             engine,
             ast,

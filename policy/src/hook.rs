@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use sluicegate_core::ports::{
     AttemptView, CallView, CandidateView, Hook, Hooks, PolicyHook, PolicyRun, UsageView, Verdict,
 };
-use sluicegate_core::snapshot::{OnPolicyError, PolicySource, Reach};
+use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
 use sluicegate_core::tenant::Caller;
 
 use crate::api::{Attempt, CallHandle, Candidates, UsageHandle, fnv1a};
@@ -20,7 +20,8 @@ use crate::run::Run;
 /// What callers are told when a script that must not fail does. Neutral: how it failed is the operator's affair.
 const FAILED: &str = "this call can't be checked against the policies in force; tell the administrator";
 
-/// Compiled scripts, in the order in which they run: those for everybody, then those of groups. Cheap to share, never
+/// Compiled scripts, in the order in which they run: those for everybody, then those of organizations, of groups and of
+/// keys. Cheap to share, never
 /// changed: a new set of scripts is a new value.
 #[derive(Default)]
 pub struct Policies {
@@ -53,8 +54,8 @@ impl Policies {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        // Stable: within each of the two, as they were declared.
-        scripts.sort_by_key(|script| script.group.is_some());
+        // Stable: within each reach, as they were declared.
+        scripts.sort_by_key(|script| script.attached.reach());
         Ok(Self { scripts, digest: digest(sources) })
     }
 
@@ -127,13 +128,7 @@ impl Script {
     }
 
     fn applies(&self, caller: &Caller) -> bool {
-        self.group
-            .as_ref()
-            .is_none_or(|group| caller.group.as_ref() == Some(group) || caller.is_in_group(group.as_str()))
-    }
-
-    fn reach(&self) -> Reach {
-        if self.group.is_some() { Reach::Group } else { Reach::Everybody }
+        self.attached.steers(caller)
     }
 
     fn run(&self, hook: Hook) -> PolicyRun {
@@ -145,7 +140,7 @@ impl Script {
             // Half a verdict is none: what was said before the failure may have been half of a thought.
             Err(error) => (self.verdict_on_error(hook), Some(explain(&error))),
         };
-        let (policy, reach) = (self.name.clone(), self.reach());
+        let (policy, reach) = (self.name.clone(), self.attached.reach());
         PolicyRun { policy, reach, verdict, error, fuel: run::fuel_used() }
     }
 
@@ -193,15 +188,11 @@ fn explain(error: &EvalAltResult) -> String {
 fn digest(sources: &[PolicySource]) -> u64 {
     let mut hash = Sha256::new();
     for source in sources {
-        let group = source.group.as_ref().map_or("", |group| group.as_str());
-        for part in [source.name.as_str(), source.text.as_str(), group] {
+        for part in [source.name.as_str(), source.text.as_str(), source.attached.id()] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        hash.update([
-            u8::from(source.group.is_some()),
-            u8::from(source.on_error == OnPolicyError::FailClosed),
-        ]);
+        hash.update([source.attached.reach() as u8, u8::from(source.on_error == OnPolicyError::FailClosed)]);
     }
     let head = hash.finalize().iter().take(8).fold(0, |word, byte| word << 8 | u64::from(*byte));
     head.max(1)

@@ -15,12 +15,8 @@
 //! use sluicegate_core::snapshot::PolicySource;
 //! use sluicegate_policy::Policies;
 //!
-//! let source = PolicySource {
-//!     name: "in-house first".into(),
-//!     text: r#"fn route(call) { if call.group == "研发部" { prefer("provider:wanqing"); } }"#.into(),
-//!     group: None,
-//!     on_error: Default::default(),
-//! };
+//! let script = r#"fn route(call) { if call.group == "研发部" { prefer("provider:wanqing"); } }"#;
+//! let source = PolicySource::new("in-house first", script);
 //! let policies = Policies::compile(&[source]).unwrap();
 //! assert_eq!(policies.names().collect::<Vec<_>>(), ["in-house first"]);
 //! ```

@@ -36,7 +36,7 @@ const RUN_FUEL: u64 = 50_000_000;
 ///     fn route(call) { if call.stream { deny("no streams"); } }
 ///     fn test_streams_are_refused() { given(#{ stream: true }).route().assert_denied("no streams"); }
 /// "#;
-/// let source = PolicySource { name: "calm".into(), text: text.into(), group: None, on_error: Default::default() };
+/// let source = PolicySource::new("calm", text);
 /// let results = Tests::compile(&source).unwrap().run(None);
 /// assert!(results.iter().all(|test| test.failure.is_none()));
 /// ```

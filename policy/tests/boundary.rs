@@ -346,7 +346,7 @@ proptest! {
 
     #[test]
     fn no_script_runs_away_or_widens_access(text in scripts(), seed: u64) {
-        let source = PolicySource { name: "p".into(), text, group: None, on_error: Default::default() };
+        let source = PolicySource::new("p", text);
         // What is refused when it is loaded never runs.
         if let Ok(policies) = Policies::compile(&[source]) {
             check_run(&policies, seed);
@@ -365,7 +365,7 @@ fn the_scripts_above_are_worth_their_while() {
     let (mut accepted, mut ended, mut others, mut widest) = (0, 0, 0, BTreeSet::new());
     for seed in 0..60 {
         let text = scripts().new_tree(&mut runner).unwrap().current();
-        let source = PolicySource { name: "p".into(), text, group: None, on_error: Default::default() };
+        let source = PolicySource::new("p", text);
         let Ok(policies) = Policies::compile(&[source]) else { continue };
         accepted += 1;
         ended += usize::from(check_run(&policies, seed));

@@ -354,7 +354,7 @@ impl CandidateCase {
 }
 
 fn source(name: &str, text: &str, on_error: OnPolicyError) -> PolicySource {
-    PolicySource { name: name.into(), text: text.into(), group: None, on_error }
+    PolicySource { on_error, ..PolicySource::new(name, text) }
 }
 
 fn load<T: for<'de> Deserialize<'de>>(file: &str) -> Vec<T> {

@@ -3,20 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use sluicegate_core::call::{Call, Format};
-use sluicegate_core::ids::{GroupId, OrganizationId};
+use sluicegate_core::ids::{GroupId, KeyId, OrganizationId};
 use sluicegate_core::ports::{CallView, Hook, Hooks, PolicyHook, PolicyRun, Verdict};
-use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
+use sluicegate_core::snapshot::{Attachment, OnPolicyError, PolicySource};
 use sluicegate_core::tenant::Caller;
 use sluicegate_core::time::Timestamp;
 use sluicegate_policy::{FUEL, Policies};
 
 fn source(name: &str, text: &str, group: Option<&str>) -> PolicySource {
-    PolicySource {
-        name: name.into(),
-        text: text.into(),
-        group: group.map(GroupId::from),
-        on_error: OnPolicyError::FailOpen,
-    }
+    let attached = group.map_or(Attachment::Everybody, |group| Attachment::Group(group.into()));
+    PolicySource { attached, ..PolicySource::new(name, text) }
 }
 
 fn caller(labels: &[&str]) -> Caller {
@@ -71,6 +67,47 @@ fn a_script_of_a_group_leaves_others_alone() {
     assert!(policies.applies(&caller(&["g2"])).is_empty());
     assert!(policies.applies(&caller(&[])).is_empty());
     assert!(route(&policies, &caller(&["g2"]), 0).is_empty());
+}
+
+#[test]
+fn the_wider_run_before_the_narrower() {
+    let idle = "fn route(call) { }";
+    let attached =
+        |name: &str, attached: Attachment| PolicySource { attached, ..PolicySource::new(name, idle) };
+    let policies = Policies::compile(&[
+        attached("key", Attachment::Key("k1".into())),
+        attached("group", Attachment::Group("g1".into())),
+        attached("organization", Attachment::Organization("acme".into())),
+        attached("everybody", Attachment::Everybody),
+        attached("other key", Attachment::Key("k2".into())),
+        attached("other organization", Attachment::Organization("default".into())),
+    ])
+    .unwrap();
+    let mut member = caller(&["g1"]);
+    member.organization = OrganizationId::from("acme");
+    member.key = Some(KeyId::from("k1"));
+    let runs = route(&policies, &member, 0);
+    assert_eq!(names(&runs), ["everybody", "organization", "group", "key"]);
+    assert!(runs.is_sorted_by_key(|run| run.reach));
+    assert_eq!(names(&route(&policies, &caller(&[]), 0)), ["everybody", "other organization"]);
+}
+
+#[test]
+fn a_script_is_written_with_whom_it_is_attached_to_and_old_ones_are_read() {
+    let read = |text: &str| serde_json::from_str::<PolicySource>(text);
+    for (text, attached) in [
+        (r#"{"name":"p","text":""}"#, Attachment::Everybody),
+        (r#"{"name":"p","text":"","group":null,"on_error":"fail_open"}"#, Attachment::Everybody),
+        (r#"{"name":"p","text":"","group":"g"}"#, Attachment::Group("g".into())),
+        (r#"{"name":"p","text":"","organization":"o"}"#, Attachment::Organization("o".into())),
+        (r#"{"name":"p","text":"","key":"k"}"#, Attachment::Key("k".into())),
+    ] {
+        let source = read(text).unwrap();
+        assert_eq!(source.attached, attached);
+        assert_eq!(read(&serde_json::to_string(&source).unwrap()).unwrap(), source);
+    }
+    let wrong = read(r#"{"name":"p","text":"","group":"g","key":"k"}"#).unwrap_err().to_string();
+    assert!(wrong.starts_with("the policy `p` is attached to several"), "{wrong}");
 }
 
 #[test]
@@ -136,6 +173,8 @@ fn the_digest_tells_every_change() {
         digest(&[source("a", "fn route(call) {  }", None)]),
         digest(&[source("a", "fn route(call) { }", Some("g"))]),
         digest(&[closed]),
+        digest(&[PolicySource { attached: Attachment::Organization("g".into()), ..base.clone() }]),
+        digest(&[PolicySource { attached: Attachment::Key("g".into()), ..base.clone() }]),
         digest(&[base.clone(), base.clone()]),
     ];
     let distinct: std::collections::HashSet<u64> = digests.into_iter().collect();

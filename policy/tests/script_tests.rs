@@ -22,7 +22,7 @@ fn route(call, candidates) {
 "#;
 
 fn source(text: &str) -> PolicySource {
-    PolicySource { name: "p".into(), text: text.into(), group: None, on_error: Default::default() }
+    PolicySource::new("p", text)
 }
 
 /// Runs the body of a test against `SCRIPT`.

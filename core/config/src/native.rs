@@ -12,9 +12,11 @@ pub(crate) use section::Section;
 
 use indexmap::IndexMap;
 use sluicegate_core::channel::Timeouts;
-use sluicegate_core::ids::{GroupId, ModelName};
+use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId};
 use sluicegate_core::limit::Mode;
-use sluicegate_core::snapshot::{Declared, OnPolicyError, OnUnknown, PolicySource, Strategy, Unpriced};
+use sluicegate_core::snapshot::{
+    Attachment, Declared, OnPolicyError, OnUnknown, PolicySource, Strategy, Unpriced,
+};
 
 use crate::diagnostic::Severity;
 use crate::host::{Durability, HostSettings, LitellmVersion, PolicyRollback, Retention};
@@ -471,29 +473,66 @@ fn policies(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declared) {
                 None
             }
         };
-        let group = fields.text(load, "group").map(GroupId::from);
-        if let (Some(group), Some(at)) = (&group, fields.get("group"))
-            && !tenant::has_group(declared, group.as_str())
-        {
-            let message = format!("there is no group `{group}` in this file: the policy steers nobody");
-            at.say(
-                load,
-                Severity::Warning,
-                "unknown_group",
-                message,
-                "declare the group, or create it over the API",
-            );
-        }
-        if let Some(text) = text {
-            let group = group.map(|group| tenant::group_id(declared, group));
-            declared.policies.push(PolicySource {
-                name,
-                text,
-                group,
-                on_error: on_error.unwrap_or_default(),
-            });
+        let attached = attachment(load, &item, &fields, declared, &name);
+        if let (Some(text), Some(attached)) = (text, attached) {
+            let on_error = on_error.unwrap_or_default();
+            declared.policies.push(PolicySource { name, text, attached, on_error });
         }
     }
+}
+
+/// Whose calls a policy steers.
+fn attachment(
+    load: &mut Load<'_>,
+    item: &Item<'_>,
+    fields: &Fields<'_>,
+    declared: &Declared,
+    name: &str,
+) -> Option<Attachment> {
+    let named: Vec<&str> =
+        ["organization", "group", "key"].into_iter().filter(|key| fields.get(key).is_some()).collect();
+    let kind = match named.as_slice() {
+        [] => return Some(Attachment::Everybody),
+        [kind] => *kind,
+        _ => {
+            let message = format!("the policy `{name}` is attached to several at once");
+            let remedy = "name an organization, a group or a key: who is meant is then one of them";
+            item.say(load, Severity::Error, "conflicting_keys", message, remedy);
+            return None;
+        }
+    };
+    let whose = fields.text(load, kind)?;
+    let (attached, is_known, code) = match kind {
+        "organization" => {
+            let mut all = declared.organizations.iter();
+            let found = all.clone().find(|it| it.id.as_str() == whose);
+            let found = found.or_else(|| all.find(|it| it.alias.as_deref() == Some(whose.as_str())));
+            let is_known = found.is_some() || whose == OrganizationId::DEFAULT;
+            let id = found.map_or_else(|| OrganizationId::from(whose.as_str()), |it| it.id.clone());
+            (Attachment::Organization(id), is_known, "unknown_organization")
+        }
+        "key" => {
+            let mut keys = declared.keys.iter().map(|(key, _)| key);
+            let found = keys.clone().find(|key| key.id.as_str() == whose);
+            let found = found.or_else(|| keys.find(|key| key.alias.as_deref() == Some(whose.as_str())));
+            let id = found.map_or_else(|| KeyId::from(whose.as_str()), |key| key.id.clone());
+            (Attachment::Key(id), found.is_some(), "unknown_key")
+        }
+        _ => {
+            let is_known = tenant::has_group(declared, &whose);
+            let id = tenant::group_id(declared, GroupId::from(whose.as_str()));
+            (Attachment::Group(id), is_known, "unknown_group")
+        }
+    };
+    if let (false, Some(at)) = (is_known, fields.get(kind)) {
+        let message = format!("there is no {kind} `{whose}` in this file: the policy steers nobody");
+        let remedy = match kind {
+            "key" => "declare the key, or create it over the API and name it by its id".to_owned(),
+            _ => format!("declare the {kind}, or create it over the API"),
+        };
+        at.say(load, Severity::Warning, code, message, remedy);
+    }
+    Some(attached)
 }
 
 fn script_file(load: &mut Load<'_>, item: &Item<'_>) -> Option<String> {

@@ -254,3 +254,6 @@ fn fuel(explanation: &Explanation, name: &str) -> u64 {
     };
     explanation.reasons().iter().map(of).fold(0, u64::saturating_add)
 }
+
+#[cfg(test)]
+mod tests;

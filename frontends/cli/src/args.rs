@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod policy;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -24,7 +26,7 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Say why a key's call to a model would go where, without making it.
     Explain(Explain),
-    /// Check policies and run their tests, without a gateway.
+    /// Check policies and run their tests, without a gateway; change those of a running one.
     Policy(Policy),
     /// Look into what is reserved, held and settled, and put it right.
     Ledger(Ledger),
@@ -208,7 +210,8 @@ pub(crate) struct Explain {
     pub(crate) tags: Vec<String>,
 }
 
-/// Check policies and run their tests. No gateway is asked, and no configuration is read.
+/// Check policies and run their tests: no gateway is asked, and no configuration is read. Everything else is done on a running
+/// gateway, over its API.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Policy {
     /// What to do.
@@ -224,6 +227,8 @@ pub(crate) enum PolicyCommand {
     Check(PolicyCheck),
     /// Run the tests in scripts' own files: functions `test_…`. Exit status 1 says that one fails, or that a file has none.
     Test(PolicyTest),
+    #[command(flatten)]
+    Versions(policy::Versions),
 }
 
 /// Check scripts.
@@ -383,6 +388,17 @@ mod tests {
             "sluicegate explain --model m --key k --stream",
             "sluicegate policy check a.rhai b.rhai --format json",
             "sluicegate policy test examples/policies --filter canary --allow-none",
+            "sluicegate policy list --url http://x --admin-key sk-1",
+            "sluicegate policy put night.rhai --group g --fail-closed --note why --activate",
+            "sluicegate policy versions night --format json",
+            "sluicegate policy show night --version 2",
+            "sluicegate policy shadow night --version 2",
+            "sluicegate policy shadow night --report",
+            "sluicegate policy shadow night --end",
+            "sluicegate policy activate night --version 3",
+            "sluicegate policy rollback night --to 1 --reason slow",
+            "sluicegate policy diff night --from 1 --to 2",
+            "sluicegate policy remove night",
             "sluicegate ledger status --json",
             "sluicegate ledger held --scope key:k1 --data d",
             "sluicegate ledger reconcile call-1 --used input=1,output=2",

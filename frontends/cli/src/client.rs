@@ -73,6 +73,11 @@ impl Client {
         self.send(self.agent.post(format!("{}{path}", self.base)), body)
     }
 
+    /// Puts `body` under `path`.
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.send(self.agent.put(format!("{}{path}", self.base)), body)
+    }
+
     /// Changes what is under `path`.
     pub(crate) fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(self.agent.patch(format!("{}{path}", self.base)), body)

@@ -267,4 +267,5 @@ fn unusable(it: &PolicyVersion, wrong: &[PolicyDiagnostic]) -> Alert {
 }
 
 #[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests;

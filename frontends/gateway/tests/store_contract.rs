@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use sluicegate::core::call::Format;
 use sluicegate::core::ledger::Balance;
 use sluicegate::core::record::{AttemptRecord, ReplayFacts};
+use sluicegate::core::snapshot::{Attachment, PolicySource};
 use sluicegate::core::{
     ApiKey, ErrorKind, Group, KeyId, Limit, Membership, Metric, ModelAccess, Organization, OutcomeClass,
     RecordEntry, Retry, Role, Scope, ScopeKind, Timestamp, Usage, UsageRecord, UsageSource, User, Window,
@@ -448,19 +449,29 @@ async fn channels_and_settings_are_kept(store: Arc<dyn Store>) {
 
     let source = serde_json::json!({"source": {"name": "p", "text": "fn route() {}"}, "enabled": true});
     let policy: store::StoredPolicy = serde_json::from_value(source).unwrap();
+    assert_eq!(policy.source.attached, Attachment::Everybody);
+    let of_a_key = store::StoredPolicy {
+        source: PolicySource {
+            attached: Attachment::Key("k".into()),
+            ..PolicySource::new("q", "fn admit(call) {}")
+        },
+        ..policy.clone()
+    };
     let changes = [
         Change::PutPolicy(policy.clone(), Expect::New),
+        Change::PutPolicy(of_a_key.clone(), Expect::New),
         Change::PutSetting("b".to_owned(), serde_json::json!({"x": [1, null]}), Expect::Any),
         Change::PutSetting("a".to_owned(), true.into(), Expect::Any),
     ];
     apply(&*store, &changes).await.unwrap();
-    assert_eq!(store.policies().await.unwrap()[0].value, policy);
+    let stored: Vec<_> = store.policies().await.unwrap().into_iter().map(|stored| stored.value).collect();
+    assert_eq!(stored, [policy, of_a_key]);
     let settings = store.settings().await.unwrap();
     assert_eq!(settings.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(settings[1].1.value, serde_json::json!({"x": [1, null]}));
-    apply(&*store, &[Change::DeletePolicy("p".to_owned()), Change::DeleteSetting("a".to_owned())])
-        .await
-        .unwrap();
+    let gone = ["p", "q"].map(|name| Change::DeletePolicy(name.to_owned()));
+    apply(&*store, &gone).await.unwrap();
+    apply(&*store, &[Change::DeleteSetting("a".to_owned())]).await.unwrap();
     assert!(store.policies().await.unwrap().is_empty() && store.setting("a").await.unwrap().is_none());
 }
 

@@ -665,7 +665,13 @@ pub(crate) static POLICY: Section = Section {
         key("name", Kind::Text, "Its name, for messages."),
         key("script", Kind::Text, "The script itself."),
         key("file", Kind::Text, "The script's file, seen from this one, instead of `script`."),
-        key("group", Kind::Text, "The group whose calls it steers. Default all."),
+        key(
+            "organization",
+            Kind::Text,
+            "The organization whose calls it steers, by id or alias. Default: all calls. Only one of `organization`, `group` and `key`.",
+        ),
+        key("group", Kind::Text, "The group whose calls it steers, by id or alias."),
+        key("key", Kind::Text, "The key whose calls it steers, by id or alias."),
         key(
             "on_error",
             Kind::Word(&["fail_open", "fail_closed"]),

@@ -78,7 +78,7 @@ fn the_reference_example_loads_and_uses_every_key() {
     let loaded = loaded(REFERENCE);
     let told: Vec<_> = loaded.diagnostics.iter().filter(|found| found.code != "not_used_yet").collect();
     assert!(told.is_empty(), "{told:#?}");
-    assert_eq!(loaded.declared.policies.len(), 2);
+    assert_eq!(loaded.declared.policies.len(), 3);
     assert_eq!(loaded.declared.keys.len(), 1);
 
     fn used(section: &Section, value: &Json, seen: &mut Vec<String>) {

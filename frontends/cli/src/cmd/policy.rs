@@ -1,4 +1,6 @@
-//! `policy`: checks scripts and runs the tests in their files, without a gateway.
+//! `policy`: checks scripts and runs the tests in their files, without a gateway; changes those of a running one.
+
+mod version;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,10 +16,10 @@ use crate::client::Failure;
 /// Prints what was found; fails when a script can't be used or a test fails.
 pub(crate) fn run(args: &Policy) -> ExitCode {
     match &args.command {
-        PolicyCommand::Check(args) => check(args),
-        PolicyCommand::Test(args) => test(args),
+        PolicyCommand::Check(args) => check(args).tell(),
+        PolicyCommand::Test(args) => test(args).tell(),
+        PolicyCommand::Versions(command) => super::exit(version::run(command)),
     }
-    .tell()
 }
 
 /// One file, and what was found in it.
@@ -191,7 +193,7 @@ fn inspect(path: PathBuf, run: impl FnOnce(&Tests) -> Vec<TestResult>) -> Checke
         Err(why) => return Checked { path, found: Err(Unusable::Unread(why.to_string())), has_tests: false },
     };
     let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let source = PolicySource { name, text, group: None, on_error: Default::default() };
+    let source = PolicySource::new(name, text);
     let tests = Tests::compile(&source);
     let has_tests = tests.as_ref().is_ok_and(|tests| !tests.is_empty());
     Checked { path, found: tests.map(|tests| run(&tests)).map_err(Unusable::Wrong), has_tests }

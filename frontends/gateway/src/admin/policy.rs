@@ -8,16 +8,16 @@ mod turn;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sluicegate_core::engine::ShadowReport;
-use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
+use sluicegate_core::snapshot::{Attachment, OnPolicyError, PolicySource};
 use sluicegate_core::tenant::Source;
-use sluicegate_core::{Error, ErrorKind, GroupId, OrganizationId, Result, Timestamp};
+use sluicegate_core::{Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Timestamp};
 use sluicegate_policy::{PolicyDiagnostic, TestResult, Tests};
 
 use super::access::check_id;
 use super::seed::Seeds;
 use super::{Actor, Admin, Deed, TRIES, Then, forbidden, invalid, not_found};
 use crate::store::{
-    Change, PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests,
+    Change, KeyRef, PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests,
     PolicyVersion, Reach, Stored,
 };
 
@@ -32,8 +32,10 @@ pub struct NewPolicyVersion {
     pub text: String,
     /// The organization whose calls it steers.
     pub organization: Option<OrganizationId>,
-    /// The group whose calls it steers, by id or alias. With neither it steers every call.
+    /// The group whose calls it steers, by id or alias.
     pub group: Option<String>,
+    /// The key whose calls it steers, by id. With none of the three it steers every call.
+    pub key: Option<KeyId>,
     /// What happens to a call when the script fails.
     pub on_error: OnPolicyError,
     /// Why it is put, in its author's words.
@@ -51,6 +53,8 @@ pub struct PolicyView {
     pub organization: Option<OrganizationId>,
     /// The group whose calls it steers.
     pub group: Option<GroupId>,
+    /// The key whose calls it steers.
+    pub key: Option<KeyId>,
     /// The version that runs.
     pub active: Option<i64>,
     /// The version that is tried beside it.
@@ -82,6 +86,8 @@ pub struct PolicyVersionView {
     pub organization: Option<OrganizationId>,
     /// The group whose calls it steers.
     pub group: Option<GroupId>,
+    /// The key whose calls it steers.
+    pub key: Option<KeyId>,
     /// What happens to a call when the script fails.
     pub on_error: OnPolicyError,
     /// Why it was put.
@@ -244,9 +250,9 @@ impl Admin {
         name: &str,
         new: NewPolicyVersion,
     ) -> Result<PolicyCheck> {
-        let (organization, group) = self.attachment(actor, &new).await?;
-        self.may_change_policy(actor, organization.as_ref(), group.as_ref())?;
-        let source = source_of(name, &new, group);
+        let home = self.home(actor, &new).await?;
+        self.may_change_policy(actor, home.organization.as_ref(), home.group.as_ref())?;
+        let source = source_of(name, &new, home.attached);
         Ok(match inspect(source).await? {
             Ok(tests) => PolicyCheck { ok: tests.failures.is_empty(), diagnostics: Vec::new(), tests },
             Err(wrong) => {
@@ -268,10 +274,10 @@ impl Admin {
         new: NewPolicyVersion,
     ) -> Result<PolicyVersionView> {
         check_id("name", name)?;
-        let (organization, group) = self.attachment(actor, &new).await?;
+        let Home { organization, group, attached } = self.home(actor, &new).await?;
         self.may_change_policy(actor, organization.as_ref(), group.as_ref())?;
         self.refuse_file_policy(name)?;
-        let source = source_of(name, &new, group.clone());
+        let source = source_of(name, &new, attached);
         let tests = inspect(source.clone()).await?.map_err(|wrong| cannot_be_used(&wrong))?;
         let digest = hex(&Sha256::digest(source.text.as_bytes()));
         let draft = PolicyDraft { source, organization, group, note: new.note, digest, tests };
@@ -309,7 +315,7 @@ impl Admin {
         let of = PolicyFilter { name: Some(&name), in_use: false };
         let known = self.store().policy_versions(&of, &Reach::ALL).await?;
         if let Some(other) = known.last().map(|it| &it.value.draft)
-            && (&other.organization, &other.group) != (&draft.organization, &draft.group)
+            && (&other.organization, &other.source.attached) != (&draft.organization, &draft.source.attached)
         {
             let message = match self.may_change_policy(
                 actor,
@@ -365,27 +371,34 @@ impl Admin {
         Ok(stored)
     }
 
-    /// Whose calls a new version steers: organization and group, both `None` for everybody's.
-    async fn attachment(
-        &self,
-        actor: &Actor,
-        new: &NewPolicyVersion,
-    ) -> Result<(Option<OrganizationId>, Option<GroupId>)> {
-        if let Some(group) = &new.group {
-            let group = self.resolve_group(actor, group).await?.value;
-            if new.organization.as_ref().is_some_and(|named| *named != group.organization) {
-                let message = format!(
-                    "group `{}` belongs to organization `{}`; name that one, or none",
-                    group.id, group.organization
-                );
-                return Err(invalid("organization", message));
+    /// Where a new version belongs, and whose calls it steers.
+    async fn home(&self, actor: &Actor, new: &NewPolicyVersion) -> Result<Home> {
+        let (organization, group, attached) = match (&new.group, &new.key) {
+            (Some(_), Some(_)) => {
+                return Err(invalid("key", "a policy is attached to a group or to a key; name one of them"));
             }
-            return Ok((Some(group.organization), Some(group.id)));
+            (Some(group), None) => {
+                let group = self.resolve_group(actor, group).await?.value;
+                (group.organization, Some(group.id.clone()), Attachment::GroupById(group.id))
+            }
+            // Of the organization and not of the key's group: the key may come into another.
+            (None, Some(key)) => {
+                let key = self.key(actor, &KeyRef::Id(key.clone())).await?.key;
+                (key.organization, None, Attachment::Key(key.id))
+            }
+            (None, None) => {
+                let Some(named) = &new.organization else { return Ok(Home::default()) };
+                let organization = self.organization_for(actor, Some(named)).await?;
+                (organization.clone(), None, Attachment::Organization(organization))
+            }
+        };
+        if new.organization.as_ref().is_some_and(|named| *named != organization) {
+            let message = format!(
+                "what the policy is attached to belongs to organization `{organization}`; name that one, or none"
+            );
+            return Err(invalid("organization", message));
         }
-        match &new.organization {
-            Some(named) => Ok((Some(self.organization_for(actor, Some(named)).await?), None)),
-            None => Ok((None, None)),
-        }
+        Ok(Home { organization: Some(organization), group, attached })
     }
 
     fn may_change_policy(
@@ -410,13 +423,16 @@ impl Admin {
 
     /// Whether an actor may see a policy of the file: as of the database, by whose calls it steers.
     fn sees_file_policy(&self, actor: &Actor, source: &PolicySource) -> bool {
-        let reach = actor.reach();
-        match &source.group {
-            None => reach == Reach::ALL,
-            Some(group) => match self.declared().group(group.as_str()) {
+        let (reach, declared) = (actor.reach(), self.declared());
+        match &source.attached {
+            Attachment::Organization(id) => {
+                reach.narrow.is_none() && reach.organization.as_ref().is_none_or(|mine| mine == id)
+            }
+            Attachment::Group(id) | Attachment::GroupById(id) => match declared.group(id.as_str()) {
                 Some(group) => reach.has_group(group),
                 None => reach == Reach::ALL,
             },
+            Attachment::Everybody | Attachment::Key(_) => reach == Reach::ALL,
         }
     }
 
@@ -426,6 +442,14 @@ impl Admin {
             false => Ok(()),
         }
     }
+}
+
+/// Where a policy belongs.
+#[derive(Default)]
+struct Home {
+    organization: Option<OrganizationId>,
+    group: Option<GroupId>,
+    attached: Attachment,
 }
 
 /// Compiles a script and runs its tests, away from the threads that serve calls.
@@ -465,15 +489,16 @@ fn is_taken(error: &Error) -> bool {
     error.context().iter().any(|(key, _)| *key == "what")
 }
 
-fn source_of(name: &str, new: &NewPolicyVersion, group: Option<GroupId>) -> PolicySource {
-    PolicySource { name: name.to_owned(), text: new.text.clone(), group, on_error: new.on_error }
+fn source_of(name: &str, new: &NewPolicyVersion, attached: Attachment) -> PolicySource {
+    PolicySource { name: name.to_owned(), text: new.text.clone(), attached, on_error: new.on_error }
 }
 
 fn attached(draft: &PolicyDraft) -> String {
-    match (&draft.organization, &draft.group) {
-        (_, Some(group)) => format!("attached to group `{group}`"),
-        (Some(organization), None) => format!("attached to organization `{organization}`"),
-        (None, None) => "for everybody".to_owned(),
+    match &draft.source.attached {
+        Attachment::Everybody => "for everybody".to_owned(),
+        Attachment::Organization(id) => format!("attached to organization `{id}`"),
+        Attachment::Group(id) | Attachment::GroupById(id) => format!("attached to group `{id}`"),
+        Attachment::Key(id) => format!("attached to key `{id}`"),
     }
 }
 
@@ -504,6 +529,7 @@ fn view_of(stored: &[Stored<PolicyVersion>]) -> Option<PolicyView> {
         source: Source::Database,
         organization: newest.value.draft.organization.clone(),
         group: newest.value.draft.group.clone(),
+        key: key_of(&newest.value.draft.source),
         active: of(PolicyState::Active),
         shadow: of(PolicyState::Shadow),
         newest: Some(newest.value.number),
@@ -516,8 +542,15 @@ fn of_file(source: &PolicySource) -> PolicyView {
     PolicyView {
         name: source.name.clone(),
         source: Source::File,
-        organization: None,
-        group: source.group.clone(),
+        organization: match &source.attached {
+            Attachment::Organization(id) => Some(id.clone()),
+            _ => None,
+        },
+        group: match &source.attached {
+            Attachment::Group(id) | Attachment::GroupById(id) => Some(id.clone()),
+            _ => None,
+        },
+        key: key_of(source),
         active: None,
         shadow: None,
         newest: None,
@@ -529,6 +562,7 @@ fn of_file(source: &PolicySource) -> PolicyView {
 fn version_view(stored: Stored<PolicyVersion>) -> PolicyVersionView {
     let PolicyVersion { number, draft, state, standing } = stored.value;
     PolicyVersionView {
+        key: key_of(&draft.source),
         policy: draft.source.name,
         number,
         state,
@@ -544,6 +578,13 @@ fn version_view(stored: Stored<PolicyVersion>) -> PolicyVersionView {
         created_by: stored.created_by,
         updated_at: stored.updated_at,
         updated_by: stored.updated_by,
+    }
+}
+
+fn key_of(source: &PolicySource) -> Option<KeyId> {
+    match &source.attached {
+        Attachment::Key(id) => Some(id.clone()),
+        _ => None,
     }
 }
 

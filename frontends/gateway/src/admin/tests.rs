@@ -18,6 +18,7 @@ use crate::store::{
 
 mod limits;
 mod matrix;
+mod policy;
 
 struct Host {
     reloads: AtomicUsize,

@@ -1,3 +1,5 @@
+mod living;
+
 use super::*;
 use crate::store::{PolicyDraft, PolicyStanding, PolicyTests};
 

@@ -6,6 +6,7 @@ mod groups;
 mod keys;
 mod ledger;
 mod organizations;
+mod policies;
 mod usage;
 mod users;
 
@@ -52,6 +53,7 @@ pub fn table() -> Vec<Entry> {
     entries.extend(users::table());
     entries.extend(organizations::table());
     entries.extend(channels::table());
+    entries.extend(policies::table());
     entries.extend(usage::table());
     entries.extend(ledger::table());
     entries.extend(explain::table());

@@ -60,6 +60,22 @@ const MATRIX: &[(&str, &str)] = &[
     ("channel.list", "         .  .  F  F  F  F  F  F  F"),
     ("channel.create", "       .  .  F  F  F  F  F  F  F"),
     ("channel.delete cf", "    C  C  F  F  F  F  F  F  F"),
+    ("policy.put", "           .  .  F  F  F  F  F  F  F"),
+    ("policy.put o1", "        .  .  .  F  F  F  F  F  N"),
+    ("policy.put g1", "        .  .  .  F  .  F  N  F  N"),
+    ("policy.put g2", "        .  .  .  F  N  N  N  N  N"),
+    ("policy.put pf", "        C  C  F  F  F  F  F  F  F"),
+    ("policy.info all", "      .  .  N  N  N  N  N  N  N"),
+    ("policy.info of-o1", "    .  .  .  .  N  N  N  N  N"),
+    ("policy.info of-g1", "    .  .  .  .  .  N  N  N  N"),
+    ("policy.info pf", "       .  .  N  N  N  N  N  N  N"),
+    ("policy.activate all", "  .  .  N  N  N  N  N  N  N"),
+    ("policy.activate of-o1", ".  .  .  F  N  N  N  N  N"),
+    ("policy.activate of-g1", ".  .  .  F  .  N  N  N  N"),
+    ("policy.activate pf", "   C  C  N  N  N  N  N  N  N"),
+    ("policy.shadow of-g1", "  .  .  .  F  .  N  N  N  N"),
+    ("policy.delete of-o1", "  .  .  .  F  N  N  N  N  N"),
+    ("policy.delete of-g1", "  .  .  .  F  .  N  N  N  N"),
     ("audit.verify", "         .  .  F  F  F  F  F  F  F"),
     ("ledger.status", "        .  .  F  F  F  F  F  F  F"),
     ("ledger.held", "          .  .  F  F  F  F  F  F  F"),
@@ -144,6 +160,20 @@ async fn run(admin: &Admin, actor: &Actor, operation: &str) -> Result<()> {
             .await
             .map(drop),
         "channel.delete" => admin.delete_channel(actor, &word(1).into()).await.map(drop),
+        "policy.put" => {
+            let mut new = NewPolicyVersion { text: "fn route(call) {}".to_owned(), ..Default::default() };
+            match word(1) {
+                "o1" => new.organization = Some("o1".into()),
+                "g1" | "g2" => new.group = Some(word(1).to_owned()),
+                _ => {}
+            }
+            let name = if word(1) == "pf" { "pf" } else { "fresh" };
+            admin.put_policy(actor, name, new).await.map(drop)
+        }
+        "policy.info" => admin.policy(actor, word(1)).await.map(drop),
+        "policy.activate" => admin.activate_policy(actor, word(1), None).await.map(drop),
+        "policy.shadow" => admin.shadow_policy(actor, word(1), None).await.map(drop),
+        "policy.delete" => admin.delete_policy(actor, word(1)).await.map(drop),
         "audit.verify" => admin.verify_audit(actor).await.map(drop),
         _ => run_user(admin, actor, word(0), &word(1).into()).await,
     }
@@ -162,6 +192,17 @@ async fn run_user(admin: &Admin, actor: &Actor, operation: &str, id: &UserId) ->
     admin.update_user(actor, id, patch).await.map(drop)
 }
 
+/// A policy for everybody, one of organization `o1`, and one of group `g1`.
+async fn put_policies(admin: &Admin) {
+    for (name, organization, group) in
+        [("all", None, None), ("of-o1", Some("o1".into()), None), ("of-g1", None, Some("g1".to_owned()))]
+    {
+        let text = "fn route(call) {}".to_owned();
+        let new = NewPolicyVersion { text, organization, group, ..NewPolicyVersion::default() };
+        admin.put_policy(&Actor::operator(), name, new).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn everybody_may_do_what_their_role_allows_and_nothing_else() {
     let mut wrong = Vec::new();
@@ -170,6 +211,9 @@ async fn everybody_may_do_what_their_role_allows_and_nothing_else() {
         assert_eq!(wanted.len(), ACTORS.len(), "{operation}");
         for (name, wanted) in ACTORS.iter().zip(wanted) {
             let w = world().await;
+            if operation.starts_with("policy") {
+                put_policies(&w.admin).await;
+            }
             let actor = w.actor(name).await;
             let before = w.store.head().await.unwrap();
             let outcome = run(&w.admin, &actor, operation).await;

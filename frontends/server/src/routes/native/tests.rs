@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{
     ChannelPatch, GroupPatch, JournalStatus, KeyPatch, KeyView, LedgerAudit, LedgerStatus, LimitUse,
-    MemberPatch, NewChannel, NewGroup, NewKey, NewMember, NewOrganization, NewUser, OrganizationPatch,
-    Reconcile, Regenerate, UserPatch,
+    MemberPatch, NewChannel, NewGroup, NewKey, NewMember, NewOrganization, NewPolicyVersion, NewUser,
+    OrganizationPatch, PolicyCheck, PolicyDiff, PolicyShadow, PolicyVersionView, PolicyView, Reconcile,
+    Regenerate, UserPatch,
 };
 use sluicegate::config::Severity;
 use sluicegate::core::health::HealthView;
@@ -16,6 +17,7 @@ use sluicegate::core::ledger::Held;
 use sluicegate::store::{AuditEvent, Sums};
 use sluicegate::{ApiKey, Channel, Group, Organization, Usage, User};
 
+use super::policies::{PolicyChoice, PolicyReturn};
 use super::{PageQuery, present, time};
 use sluicegate::Timestamp;
 use sluicegate::store::Page;
@@ -78,6 +80,9 @@ fn requests_are_read_as_described() {
     read::<UserPatch>("UserPatch", &json!({}));
     read::<NewOrganization>("NewOrganization", &json!({}));
     read::<OrganizationPatch>("OrganizationPatch", &json!({}));
+    read::<NewPolicyVersion>("NewPolicyVersion", &json!({}));
+    read::<PolicyChoice>("PolicyChoice", &json!({}));
+    read::<PolicyReturn>("PolicyReturn", &json!({}));
     let channel = channel();
     read::<Reconcile>("Reconcile", &json!({"charge": "free"}));
     read::<NewChannel>("NewChannel", &json!({ "channel": channel }));
@@ -174,6 +179,30 @@ fn answers_are_written_as_described() {
             paste: Some(String::new()),
         },
     );
+}
+
+#[test]
+fn policies_are_written_as_described() {
+    let view: PolicyView = serde_json::from_value(json!({
+        "name": "p", "source": "database", "organization": null, "group": null, "key": null, "active": 1, "shadow": null, "newest": 1,
+        "updated_at": 0, "updated_by": "a",
+    }))
+    .unwrap();
+    described("Policy", &view);
+    let version: PolicyVersionView = serde_json::from_value(json!({
+        "policy": "p", "number": 1, "state": "draft", "text": "t", "organization": null, "group": null,
+        "key": null,
+        "on_error": "fail_open", "note": "", "digest": "", "created_at": 0, "created_by": "a", "updated_at": 0,
+        "updated_by": "a", "tests": {"passed": 0, "failures": [{"name": "n", "line": 1, "column": 1, "message": "m"}]},
+    }))
+    .unwrap();
+    described("PolicyVersion", &version);
+    described("PolicyTests", &version.tests);
+    described("PolicyCheck", &PolicyCheck::default());
+    described("PolicyDiff", &PolicyDiff { from: 1, to: 2, diff: String::new() });
+    let shadow = PolicyShadow { policy: "p".to_owned(), version: 1, report: Default::default() };
+    described("PolicyShadow", &shadow);
+    described("PolicyDecision", &sluicegate::core::engine::ShadowDecision::default());
 }
 
 #[test]
