@@ -101,7 +101,9 @@ impl Detector {
             Detector::Email => (!word(after)).then_some(found.len()),
             Detector::Phone if word(before) || before == Some('+') => None,
             Detector::Phone => phone(found, after),
-            Detector::ChineseId => (!word(before) && !word(after) && is_chinese_id(found)).then_some(found.len()),
+            Detector::ChineseId => {
+                (!word(before) && !word(after) && is_chinese_id(found)).then_some(found.len())
+            }
             Detector::CreditCard if digit(before) => None,
             Detector::CreditCard => card(found, after),
             Detector::Iban if word(before) => None,
@@ -169,7 +171,8 @@ fn is_chinese_id(text: &str) -> bool {
     let born = (1800..=2199).contains(&number(6..10).unwrap_or(0))
         && (1..=12).contains(&number(10..12).unwrap_or(0))
         && (1..=31).contains(&number(12..14).unwrap_or(0));
-    let sum: u32 = bytes.iter().zip(WEIGHTS).map(|(byte, weight)| u32::from(byte.wrapping_sub(b'0')) * weight).sum();
+    let sum: u32 =
+        bytes.iter().zip(WEIGHTS).map(|(byte, weight)| u32::from(byte.wrapping_sub(b'0')) * weight).sum();
     let check = CHECKS.get(sum as usize % 11);
     born && bytes.len() == 18 && bytes.last().map(u8::to_ascii_uppercase).as_ref() == check
 }

@@ -39,7 +39,9 @@ impl TextGuard {
     /// What is wrong with which rule, with the remedy.
     pub fn compile(name: &str, rules: &TextRules) -> Result<Self, String> {
         if rules.keywords.len() + rules.patterns.len() > RULES_MAX {
-            return Err(format!("it has more than {RULES_MAX} keywords and patterns; spread them over several"));
+            return Err(format!(
+                "it has more than {RULES_MAX} keywords and patterns; spread them over several"
+            ));
         }
         let label = |usual: &str| rules.replacement.as_deref().unwrap_or(usual).into();
         let mut finders = Vec::new();
@@ -52,7 +54,9 @@ impl TextGuard {
                 format!("the pattern `{pattern}` can't be used: {why}; see the syntax of Rust's regex crate")
             })?;
             if regex.is_match("") {
-                return Err(format!("the pattern `{pattern}` finds the empty text everywhere; make it ask for something"));
+                return Err(format!(
+                    "the pattern `{pattern}` finds the empty text everywhere; make it ask for something"
+                ));
             }
             finders.push(Finder { regex, detector: None, reach: REACH_MAX, label: label("[REDACTED]") });
         }
@@ -85,7 +89,8 @@ fn keywords(rules: &TextRules) -> Result<Option<(Regex, usize)>, String> {
     // The longest first: what it finds is found whole.
     words.sort_by_key(|word| std::cmp::Reverse(word.len()));
     // Letters that are the same but for their case may differ in length: `k` and the Kelvin sign.
-    let width = |c: char| if c.is_alphabetic() && !rules.case_sensitive { c.len_utf8().max(3) } else { c.len_utf8() };
+    let width =
+        |c: char| if c.is_alphabetic() && !rules.case_sensitive { c.len_utf8().max(3) } else { c.len_utf8() };
     let reach = words.iter().map(|word| word.chars().map(width).sum()).max();
     let Some(reach) = reach else { return Ok(None) };
     if reach > REACH_MAX {

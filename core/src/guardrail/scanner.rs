@@ -35,6 +35,8 @@ pub struct Scanner {
     edits: Vec<Edit>,
     marks: GuardrailMarks,
     denied: Option<Arc<str>>,
+    /// Where what is refused begins.
+    denied_at: Option<u64>,
 }
 
 /// What one finder has found ahead of the others.
@@ -52,7 +54,8 @@ impl Scanner {
     pub fn new(guards: Arc<[Arc<TextGuard>]>) -> Self {
         let search = |guard, finder| Search { guard, finder, next: 0, found: VecDeque::new() };
         let searches = guards.iter().enumerate();
-        let searches = searches.flat_map(|(at, guard)| (0..guard.finders.len()).map(move |finder| search(at, finder)));
+        let searches =
+            searches.flat_map(|(at, guard)| (0..guard.finders.len()).map(move |finder| search(at, finder)));
         Self {
             searches: searches.collect(),
             guards,
@@ -63,6 +66,7 @@ impl Scanner {
             edits: Vec::new(),
             marks: GuardrailMarks::new(),
             denied: None,
+            denied_at: None,
         }
     }
 
@@ -101,9 +105,10 @@ impl Scanner {
         self.len() == 0
     }
 
-    /// Up to where it is decided what is replaced, in bytes.
+    /// Up to where it is decided what is replaced, in bytes; never beyond what is refused.
     pub fn decided(&self) -> u64 {
-        self.decided.max(self.masked_to)
+        let decided = self.decided.max(self.masked_to);
+        self.denied_at.map_or(decided, |at| decided.min(at))
     }
 
     /// The guardrail that refuses the text. Edits are those before what it refuses.
@@ -127,7 +132,8 @@ impl Scanner {
         }
         let mut decided = self.len();
         for search in &mut self.searches {
-            let Some(finder) = self.guards.get(search.guard).and_then(|guard| guard.finders.get(search.finder))
+            let Some(finder) =
+                self.guards.get(search.guard).and_then(|guard| guard.finders.get(search.finder))
             else {
                 continue;
             };
@@ -155,7 +161,8 @@ impl Scanner {
                 let (start, end) = *search.found.front()?;
                 Some((start, std::cmp::Reverse(end), search))
             });
-            let Some((start, std::cmp::Reverse(end), search)) = first.min_by_key(|(start, end, _)| (*start, *end))
+            let Some((start, std::cmp::Reverse(end), search)) =
+                first.min_by_key(|(start, end, _)| (*start, *end))
             else {
                 return;
             };
@@ -167,11 +174,14 @@ impl Scanner {
             mark(&mut self.marks, &guard.name, guard.action.done(), 1);
             match guard.action {
                 GuardrailAction::Log => {}
-                GuardrailAction::Deny => self.denied = Some(Arc::clone(&guard.name)),
+                GuardrailAction::Deny => {
+                    (self.denied, self.denied_at) = (Some(Arc::clone(&guard.name)), Some(start));
+                }
                 GuardrailAction::Mask if end <= self.masked_to => {}
                 GuardrailAction::Mask => {
                     let label = guard.finders.get(search.finder).map(|finder| &finder.label);
-                    let with = label.filter(|_| start >= self.masked_to).cloned().unwrap_or_else(|| "".into());
+                    let with =
+                        label.filter(|_| start >= self.masked_to).cloned().unwrap_or_else(|| "".into());
                     self.edits.push(Edit { start: start.max(self.masked_to), end, with });
                     self.masked_to = end;
                 }

@@ -90,7 +90,8 @@ fn no_more_is_held_back_than_may_still_be_a_match() {
         scanner.push(text);
         scanner.len() - scanner.decided()
     };
-    let keywords = TextRules { keywords: vec!["绝密文件".to_owned()], case_sensitive: true, ..TextRules::default() };
+    let keywords =
+        TextRules { keywords: vec!["绝密文件".to_owned()], case_sensitive: true, ..TextRules::default() };
     assert_eq!(held(keywords, &"字".repeat(100)), 18);
     let pii = |detector| TextRules { detectors: vec![detector], ..TextRules::default() };
     assert_eq!(held(pii(Detector::Email), "words that end with a space "), 0);
@@ -109,13 +110,20 @@ fn rules_that_cannot_work_are_refused() {
     refused(TextRules::default(), "looks for nothing");
     refused(TextRules { patterns: vec!["(".to_owned()], ..TextRules::default() }, "`(` can't be used");
     refused(TextRules { patterns: vec!["a*".to_owned()], ..TextRules::default() }, "the empty text");
-    refused(TextRules { patterns: vec![r"\w{1000}{100}".to_owned()], ..TextRules::default() }, "can't be used");
+    refused(
+        TextRules { patterns: vec![r"\w{1000}{100}".to_owned()], ..TextRules::default() },
+        "can't be used",
+    );
     refused(TextRules { keywords: vec!["w".repeat(300)], ..TextRules::default() }, "longer than");
 }
 
 #[test]
 fn a_hostile_text_costs_no_more_than_its_length() {
-    let rules = TextRules { patterns: vec!["a.*b".to_owned()], action: GuardrailAction::Mask, ..TextRules::default() };
+    let rules = TextRules {
+        patterns: vec!["a.*b".to_owned()],
+        action: GuardrailAction::Mask,
+        ..TextRules::default()
+    };
     let text = "a".repeat(200_000);
     let (masked, _) = Scanner::whole(&guards(&[rules]), &(text + "b"));
     assert!(masked.is_some_and(|masked| masked.contains("[REDACTED]")));

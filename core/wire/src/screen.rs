@@ -216,14 +216,11 @@ impl Screen {
             }
             denied = denied.or_else(|| text.scanner.denied().cloned());
         }
-        if let Some(name) = denied {
-            // What still waits may be a part of what is refused.
-            return Err(Stopped::Denied(name));
-        }
         while let Some(held) = self.held.front() {
-            let decided = held.parts.iter().all(|part| {
-                self.texts.get(part.text).is_some_and(|text| text.over || part.to <= text.scanner.decided())
-            });
+            let decided = held
+                .parts
+                .iter()
+                .all(|part| self.texts.get(part.text).is_some_and(|text| part.to <= text.scanner.decided()));
             if !decided {
                 break;
             }
@@ -232,7 +229,7 @@ impl Screen {
                 out(self.edited(held));
             }
         }
-        Ok(())
+        denied.map_or(Ok(()), |name| Err(Stopped::Denied(name)))
     }
 
     /// The frame with its part of the replacements; the very same bytes when there are none.

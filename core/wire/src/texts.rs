@@ -269,9 +269,13 @@ mod tests {
             texts(Format::AnthropicMessages, Side::Request, messages),
             ["a", "b", "c", "d", "e", "f", "g"]
         );
-        assert_eq!(texts(Format::OpenaiEmbeddings, Side::Request, r#"{"input":["a",[1,2],"b"]}"#), ["a", "b"]);
+        assert_eq!(
+            texts(Format::OpenaiEmbeddings, Side::Request, r#"{"input":["a",[1,2],"b"]}"#),
+            ["a", "b"]
+        );
         assert_eq!(texts(Format::OpenaiEmbeddings, Side::Request, r#"{"input":"a"}"#), ["a"]);
-        let answer = r#"{"content":[{"type":"thinking","thinking":"a"},{"type":"text","text":"b"}],"model":"no"}"#;
+        let answer =
+            r#"{"content":[{"type":"thinking","thinking":"a"},{"type":"text","text":"b"}],"model":"no"}"#;
         assert_eq!(texts(Format::AnthropicMessages, Side::Answer, answer), ["a", "b"]);
         let answer = r#"{"choices":[{"message":{"reasoning_content":"a","content":"b","tool_calls":[{"function":{"arguments":"{bad"}}]}}]}"#;
         assert_eq!(texts(Format::OpenaiChat, Side::Answer, answer), ["b", "a", "{bad"]);

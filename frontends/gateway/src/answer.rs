@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{CallId, Error, Format, Secret};
 use sluicegate_wire::Report;
 
@@ -87,6 +88,8 @@ pub struct Facts {
     pub remaining: Vec<Remaining>,
     /// What the translation dropped or approximated.
     pub losses: Vec<String>,
+    /// What guardrails did until the answer began.
+    pub guardrails: GuardrailMarks,
 }
 
 /// What is left of one limit of the caller's own scopes.

@@ -66,7 +66,9 @@ pub(super) struct Read {
 
 pub(super) fn read(format: Format, frame: Bytes) -> Read {
     let frame = match fields(&frame) {
-        it if matches!(it.data, Some(Cow::Owned(_))) => joined(&it.event, it.data.as_deref().unwrap_or_default()),
+        it if matches!(it.data, Some(Cow::Owned(_))) => {
+            joined(&it.event, it.data.as_deref().unwrap_or_default())
+        }
         _ => frame,
     };
     let mut read = Read { frame: frame.clone(), parts: SmallVec::new(), over: None, all_over: false };

@@ -49,7 +49,9 @@ fn a_match_over_several_frames_is_masked_where_it_begins() {
         chat(r#"{"content":"b@exam"}"#),
         chat(r#"{"content":"ple.com, \"you\""}"#),
         chat(r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"n\": 41111111"}}]}"#),
-        chat(r#"{"tool_calls":[{"index":0,"function":{"arguments":"11111111, \"s\": \"4111111111111111\"}"}}]}"#),
+        chat(
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":"11111111, \"s\": \"4111111111111111\"}"}}]}"#,
+        ),
         "data: [DONE]\n\n".to_owned(),
     ];
     let (out, result) = run(Format::OpenaiChat, GuardrailAction::Mask, &frames);
@@ -74,7 +76,8 @@ fn a_refused_stream_ends_before_what_is_refused() {
             "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{text}\"}}}}\n\n"
         )
     };
-    let frames = [delta("this passes, as it is long enough; "), delta("Fal"), delta("con"), delta("never sent")];
+    let frames =
+        [delta("this passes, as it is long enough; "), delta("Fal"), delta("con"), delta("never sent")];
     let (out, result) = run(Format::AnthropicMessages, GuardrailAction::Deny, &frames);
     assert_eq!(result, Err(Stopped::Denied("g".into())));
     assert_eq!(out, frames.get(..1).unwrap());
