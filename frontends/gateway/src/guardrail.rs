@@ -21,7 +21,7 @@ use crate::answer::{Inbound, Rejection};
 use crate::gateway::Inner;
 use crate::secret::Secrets;
 use http::HttpGuardrail;
-pub(crate) use screening::{Checked, Screening, add};
+pub(crate) use screening::{Checked, Checking, Screening, add};
 
 /// Looks at the texts of calls and answers.
 #[async_trait]

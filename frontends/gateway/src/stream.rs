@@ -11,7 +11,7 @@ use sluicegate_core::OutcomeClass;
 use sluicegate_wire::{Bridge, End};
 use tokio::time::{Instant, Sleep};
 
-use crate::guardrail::{self, Checked, Refusal, Screening};
+use crate::guardrail::{self, Checked, Checking, Refusal, Screening};
 use crate::running::{Running, class_of_fault};
 use crate::upstream::{UpstreamBody, UpstreamFault};
 
@@ -36,7 +36,7 @@ pub struct AnswerStream {
     /// The guardrails that look at it.
     screening: Option<Box<Screening>>,
     /// Services look at the whole answer, which ended like this.
-    checking: Option<(Pin<Box<dyn Future<Output = Checked> + Send>>, OutcomeClass)>,
+    checking: Option<(Checking, OutcomeClass)>,
     /// The settlement is being written: the last frames wait for it.
     settling: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Handing on has begun: everything pending goes out before more is read.

@@ -23,6 +23,9 @@ pub(crate) struct Screening {
 /// What a gathered stream comes to.
 pub(crate) type Checked = (Box<Screening>, GuardrailMarks, Result<Vec<(usize, String)>, Refusal>);
 
+/// The services' look at a gathered stream, under way.
+pub(crate) type Checking = Pin<Box<dyn Future<Output = Checked> + Send>>;
+
 impl Screening {
     /// Watches a stream in this format.
     pub(crate) fn new(watch: &Arc<Watch>, format: Format) -> Box<Self> {
@@ -64,7 +67,7 @@ impl Screening {
     }
 
     /// Asks the services about the stream that was gathered.
-    pub(crate) fn check(self: Box<Self>) -> Pin<Box<dyn Future<Output = Checked> + Send>> {
+    pub(crate) fn check(self: Box<Self>) -> Checking {
         let watch = Watch {
             chosen: Chosen { texts: Arc::new([]), asked: self.watch.chosen.asked.clone() },
             call: self.watch.call.clone(),
