@@ -50,6 +50,14 @@ pub enum Denial {
         /// What it says.
         message: String,
     },
+    /// A guardrail said no.
+    Guardrail {
+        /// Its name.
+        guardrail: String,
+        /// What a service that was asked says, or why it couldn't be asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
     /// A limit is used up, or what is left doesn't cover the call.
     Limit(LimitHit),
     /// The prompt can't fit any candidate's context window.
@@ -197,6 +205,7 @@ impl Denial {
             Denial::Policy { policy, message } => {
                 Error::new(ErrorKind::PolicyDenied, message.clone()).with("policy", policy.clone())
             }
+            Denial::Guardrail { guardrail, message } => guardrail_error(guardrail, message.as_deref()),
             Denial::Limit(hit) => {
                 let rate = hit.busy || hit.window.is_rate() || hit.metric == Metric::Concurrency;
                 let kind = if rate { ErrorKind::RateLimited } else { ErrorKind::InsufficientQuota };
@@ -237,6 +246,15 @@ impl Denial {
             }
         }
     }
+}
+
+/// A guardrail's refusal, of a request or an answer. It names the guardrail and never what was found.
+pub fn guardrail_error(guardrail: &str, message: Option<&str>) -> Error {
+    let text = match message {
+        Some(message) => format!("the guardrail `{guardrail}` refuses this: {message}"),
+        None => format!("the guardrail `{guardrail}` refuses this; leave out what it is there to stop"),
+    };
+    Error::new(ErrorKind::GuardrailDenied, text).with("guardrail", guardrail)
 }
 
 /// Why a candidate isn't asked.

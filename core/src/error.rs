@@ -52,11 +52,13 @@ pub enum ErrorKind {
     Cancelled,
     /// A defect of ours.
     Internal,
+    /// A guardrail refused the request or the answer.
+    GuardrailDenied,
 }
 
 impl ErrorKind {
     /// Every kind, in declaration order: bindings generate their exception classes and constants from it.
-    pub const ALL: [ErrorKind; 21] = [
+    pub const ALL: [ErrorKind; 22] = [
         ErrorKind::InvalidRequest,
         ErrorKind::Unauthenticated,
         ErrorKind::Forbidden,
@@ -78,6 +80,7 @@ impl ErrorKind {
         ErrorKind::Store,
         ErrorKind::Cancelled,
         ErrorKind::Internal,
+        ErrorKind::GuardrailDenied,
     ];
 
     /// The kind as a stable word for programs, such as `insufficient_quota`.
@@ -104,6 +107,7 @@ impl ErrorKind {
             ErrorKind::Store => "store_unavailable",
             ErrorKind::Cancelled => "cancelled",
             ErrorKind::Internal => "internal",
+            ErrorKind::GuardrailDenied => "guardrail_denied",
         }
     }
 

@@ -17,6 +17,7 @@ pub mod count;
 pub mod decision;
 pub mod engine;
 pub mod error;
+pub mod guardrail;
 pub mod hash;
 pub mod health;
 pub mod ids;

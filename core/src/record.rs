@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use crate::call::{Format, Needs};
 use crate::count::{CacheWrites, Counted, Media};
 use crate::decision::{Explanation, OutcomeClass};
+use crate::guardrail::GuardrailMarks;
 use crate::ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, UserId};
 use crate::money::NanoUsd;
 use crate::time::Timestamp;
@@ -58,6 +59,9 @@ pub struct UsageRecord {
     /// The stable code of its error, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What guardrails did, if they did anything.
+    #[serde(default, skip_serializing_if = "SmallVec::is_empty")]
+    pub guardrails: GuardrailMarks,
     /// The attempts, in order.
     pub attempts: SmallVec<[AttemptRecord; 1]>,
     /// What it cost the caller, all attempts together.

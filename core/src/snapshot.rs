@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, ChannelModel, Timeouts};
+use crate::guardrail::GuardrailSource;
 use crate::ids::{GroupId, KeyId, ModelName, OrganizationId};
 use crate::limit::{Limit, Mode};
 use crate::tenant::{ApiKey, Caller, Group, Membership, Organization, User, matches_pattern};
@@ -40,6 +41,8 @@ pub struct Declared {
     pub keys: Vec<(ApiKey, crate::channel::SecretRef)>,
     /// Operators' scripts.
     pub policies: Vec<PolicySource>,
+    /// Guardrails, in the order in which they are asked.
+    pub guardrails: Vec<GuardrailSource>,
     /// Limits of end customers.
     pub customers: NamedScopes,
     /// Limits of tags.

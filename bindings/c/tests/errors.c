@@ -83,7 +83,7 @@ int main(void) {
     /* Words. */
     check(strcmp(sluicegate_error_name(SLUICEGATE_OK), "ok") == 0, "0 has a word");
     check(strcmp(sluicegate_error_name(SLUICEGATE_INSUFFICIENT_QUOTA), "insufficient_quota") == 0, "codes have words");
-    check(strcmp(sluicegate_error_name(SLUICEGATE_INTERNAL), "internal") == 0, "up to the last");
+    check(strcmp(sluicegate_error_name(SLUICEGATE_GUARDRAIL_DENIED), "guardrail_denied") == 0, "up to the last");
     check(strcmp(sluicegate_error_name(-1), "unknown") == 0 && strcmp(sluicegate_error_name(9999), "unknown") == 0, "others have none");
     check(strchr(sluicegate_version(), '.') != NULL, "there is a version");
 

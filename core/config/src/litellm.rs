@@ -1,5 +1,6 @@
 //! LiteLLM's `config.yaml`.
 
+mod guardrail;
 mod known;
 mod model_list;
 mod settings;
@@ -51,6 +52,9 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     settings::general(load, &fields, declared, host);
     settings::litellm(load, &fields, declared, host, &mut references);
     settings::router(load, &fields, declared, &mut references);
+    if let Some(list) = fields.get("guardrails") {
+        guardrail::lower(load, &list, declared);
+    }
     routes::check(load, declared, &references, entry);
 }
 

@@ -1,6 +1,7 @@
 //! Our own dialect.
 
 mod channel;
+mod guardrail;
 mod manual;
 mod schema;
 mod section;
@@ -88,6 +89,9 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     }
     if let Some(item) = fields.get("policies") {
         policies(load, &item, declared);
+    }
+    if let Some(item) = fields.get("guardrails") {
+        guardrail::lower(load, &item, declared);
     }
     routes::check(load, declared, &references, entry);
 }

@@ -80,6 +80,7 @@ fn json_of(loaded: &Loaded) -> Value {
         "memberships": declared.memberships,
         "keys": keys,
         "policies": declared.policies,
+        "guardrails": declared.guardrails.iter().map(guardrail).collect::<Vec<_>>(),
         "host": loaded.host,
     })
 }
@@ -100,6 +101,27 @@ fn difference(at: &str, want: &Value, got: &Value, contain: bool) -> Option<Stri
         _ if want == got => None,
         _ => Some(format!("{at}: want {want}, got {got}")),
     }
+}
+
+fn guardrail(source: &sluicegate_core::guardrail::GuardrailSource) -> Value {
+    use sluicegate_core::guardrail::GuardrailKind;
+    let mut all = json!({
+        "name": source.name, "input": source.input, "output": source.output,
+        "groups": source.of.groups, "models": source.of.models,
+    });
+    let kind = match &source.kind {
+        GuardrailKind::Text(rules) => json!({
+            "keywords": rules.keywords, "case_sensitive": rules.case_sensitive, "patterns": rules.patterns,
+            "detectors": rules.detectors, "action": rules.action, "replacement": rules.replacement,
+        }),
+        GuardrailKind::Http(rules) => {
+            json!({"url": rules.url, "timeout_ms": rules.timeout_ms, "fail_open": rules.fail_open})
+        }
+    };
+    for (key, value) in kind.as_object().unwrap() {
+        all[key] = value.clone();
+    }
+    all
 }
 
 fn named(scopes: &sluicegate_core::snapshot::NamedScopes) -> serde_json::Value {

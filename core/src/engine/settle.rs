@@ -452,6 +452,7 @@ impl Admission {
             stream: self.call.stream,
             outcome,
             error: error.map(str::to_owned),
+            guardrails: crate::guardrail::GuardrailMarks::new(),
             spend,
             usage,
             replay: ReplayFacts {

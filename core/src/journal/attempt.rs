@@ -358,6 +358,7 @@ pub fn record_of(
         stream: first.stream,
         outcome: records.last().map_or(OutcomeClass::Timeout, |last| last.outcome),
         error: amends.is_none().then(|| INTERRUPTED.to_owned()),
+        guardrails: crate::guardrail::GuardrailMarks::new(),
         spend,
         usage,
         replay: ReplayFacts {

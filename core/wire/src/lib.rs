@@ -54,9 +54,11 @@ mod openai_chat;
 mod prepare;
 mod report;
 mod scan;
+mod screen;
 mod splice;
 pub mod sse;
 mod tap;
+mod texts;
 mod translate;
 mod usage;
 
@@ -70,4 +72,6 @@ pub use observed::Observed;
 pub use prepare::Prepared;
 pub use report::Report;
 pub use scan::{Scanned, scan};
+pub use screen::{Screen, Stopped};
 pub use splice::{CeilingField, Edits};
+pub use texts::{Side, Texts};

@@ -108,6 +108,7 @@ fn openai_type(kind: ErrorKind) -> &'static str {
         | ErrorKind::PayloadTooLarge
         | ErrorKind::ContextTooLong
         | ErrorKind::UpstreamRejected
+        | ErrorKind::GuardrailDenied
         | ErrorKind::NotSupported => "invalid_request_error",
         ErrorKind::Unauthenticated => "authentication_error",
         ErrorKind::Forbidden | ErrorKind::PolicyDenied => "permission_error",
@@ -136,6 +137,7 @@ fn anthropic_type(kind: ErrorKind) -> &'static str {
         ErrorKind::InvalidRequest
         | ErrorKind::ContextTooLong
         | ErrorKind::UpstreamRejected
+        | ErrorKind::GuardrailDenied
         | ErrorKind::NotSupported => "invalid_request_error",
         ErrorKind::Unauthenticated => "authentication_error",
         ErrorKind::Forbidden | ErrorKind::PolicyDenied => "permission_error",

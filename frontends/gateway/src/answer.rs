@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sluicegate_core::engine::BoundCaller;
+use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::ledger::LimitState;
 use sluicegate_core::{CallId, Error, Explanation, Format, Secret};
 use sluicegate_wire::Report;
@@ -92,6 +93,8 @@ pub struct Facts {
     pub remaining: Vec<Remaining>,
     /// What the translation dropped or approximated.
     pub losses: Vec<String>,
+    /// What guardrails did until the answer began.
+    pub guardrails: GuardrailMarks,
     /// Why it went where it went, when that was asked. As operators see it: what of it a caller may see is for frontends to
     /// heed.
     pub told: Option<Box<Told>>,

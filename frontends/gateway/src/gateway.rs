@@ -21,6 +21,7 @@ use crate::admin::{Admin, AdminHost, AdminParts};
 use crate::answer::{Answer, Inbound, Rejection};
 use crate::credential::KeyHash;
 use crate::directory::Directory;
+use crate::guardrail::Guardrails;
 use crate::journal::{Journal, Owner};
 use crate::load::{self, ConfigText, Variables};
 use crate::maintain;
@@ -142,6 +143,7 @@ pub(crate) struct Inner {
     /// What the file declares; what the database holds is added at each rebuild.
     declared: Declared,
     scripts: ArcSwap<Scripts>,
+    pub(crate) guardrails: Guardrails,
     config_path: Option<String>,
     operator: Arc<BoundCaller>,
     master: Master,
@@ -200,6 +202,7 @@ impl Gateway {
             tracing::warn!(%error, "this month's records have no place of their own yet; they are kept all the same");
         }
         let secrets = Arc::new(Secrets::new(Arc::clone(&options.variables)));
+        let guardrails = Guardrails::build(&loaded.declared.guardrails, &secrets)?;
         let source = master_source(&options);
         let chain = audit_chain(&address, source.as_ref())?;
         let master = Master::resolve(&options, &loaded.host, &*store, &chain).await?;
@@ -245,6 +248,7 @@ impl Gateway {
             diagnostics: loaded.diagnostics,
             declared,
             scripts: ArcSwap::from_pointee(scripts),
+            guardrails,
             config_path: options.config.map(|config| config.path),
             operator,
             master,

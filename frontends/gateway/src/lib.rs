@@ -29,6 +29,7 @@ pub mod backup;
 pub mod credential;
 pub mod directory;
 pub mod envelope;
+pub mod guardrail;
 pub mod record;
 pub mod secret;
 pub mod store;

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sluicegate_core::engine::{Admission, Attempt, BoundCaller};
-use sluicegate_core::{Call, Explanation, Outcome, OutcomeClass, ScopeKind, Timestamp, Usage, UsageSource};
-use sluicegate_wire::{FaultClass, Observed, Report};
+use sluicegate_core::{
+    Call, ErrorKind, Explanation, Outcome, OutcomeClass, ScopeKind, Timestamp, Usage, UsageSource,
+};
+use sluicegate_wire::{Bridge, End, FaultClass, Observed, Report};
 
-use crate::answer::{Facts, Remaining, Told};
+use crate::answer::{Facts, Rejection, Remaining, Told};
 use crate::gateway::Inner;
+use crate::guardrail::{self, Refusal, Watch};
 use crate::upstream::UpstreamFault;
 
 /// An admitted call. Dropping it ends the call as one whose caller went away.
@@ -24,6 +27,10 @@ pub(crate) struct Running {
     /// The status that the attempt under way got.
     status: Option<u16>,
     first_byte_at: Option<Timestamp>,
+    /// The guardrails that look at the answer.
+    pub(crate) watch: Option<Arc<Watch>>,
+    /// The guardrail that refused the answer.
+    refused: Option<Refusal>,
 }
 
 impl std::fmt::Debug for Running {
@@ -36,8 +43,17 @@ impl Running {
     pub(crate) fn new(inner: Arc<Inner>, admission: Box<Admission>) -> Self {
         let facts = Facts { id: Some(admission.call().id.clone()), ..Facts::default() };
         inner.under_way.fetch_add(1, Ordering::AcqRel);
-        let admission = Some(admission);
-        Self { inner, admission, facts, explain: false, sent: false, status: None, first_byte_at: None }
+        Self {
+            inner,
+            admission: Some(admission),
+            facts,
+            explain: false,
+            sent: false,
+            status: None,
+            first_byte_at: None,
+            watch: None,
+            refused: None,
+        }
     }
 
     pub(crate) fn admission(&mut self) -> Option<&mut Admission> {
@@ -133,10 +149,29 @@ impl Running {
             let told = told(&self.inner, admission.bound_caller(), admission.explanation(), now);
             self.facts.told = Some(told);
         }
-        let record = self.inner.engine.finish(admission, error, now);
+        let mut record = self.inner.engine.finish(admission, error, now);
+        record.guardrails.clone_from(&self.facts.guardrails);
+        if self.refused.is_some() {
+            record.outcome = OutcomeClass::Denied;
+        }
         self.facts.spend = (!self.facts.unpriced).then_some(record.spend);
         self.inner.records.push(record);
         self.inner.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Ends the call because a guardrail refuses its answer, which is charged as far as it came: what the caller is told.
+    pub(crate) fn refuse(&mut self, refusal: &Refusal, bridge: &mut Bridge) -> Box<Rejection> {
+        bridge.finish(End::ClientGone, &mut |_| {});
+        let observed = bridge.observed();
+        let whole = observed.finished && observed.error.is_none();
+        // The channel did nothing wrong.
+        self.observe(if whole { OutcomeClass::Ok } else { OutcomeClass::ClientGone }, Some(observed), None);
+        guardrail::note_refusal(&mut self.facts.guardrails, refusal);
+        self.refused = Some(refusal.clone());
+        self.finish(Some(ErrorKind::GuardrailDenied.as_str()));
+        let mut rejection = refusal.rejection();
+        rejection.facts = self.facts.clone();
+        rejection
     }
 
     /// What the end of the answer to a finished call waits for: that what it settled is written.

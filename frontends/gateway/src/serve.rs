@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::answer::{Answer, AnswerBody, Inbound, Rejection};
 use crate::gateway::Inner;
+use crate::guardrail::{self, Screening};
 use crate::queue::Place;
 use crate::running::{Running, class_of, class_of_fault, told};
 use crate::stream::AnswerStream;
@@ -38,13 +39,20 @@ enum Tried {
 pub(crate) async fn serve(
     inner: &Arc<Inner>,
     upstream: &dyn Upstream,
-    inbound: Inbound,
+    mut inbound: Inbound,
 ) -> Result<Answer, Box<Rejection>> {
     inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
     let scanned =
         scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;
     refuse_unbounded(&scanned, caller.has_strict_spend())?;
+    let (scanned, watched) = if inner.guardrails.is_empty() {
+        (scanned, None)
+    } else {
+        let guardrail::Watched { scanned, watch, marks } =
+            guardrail::request(inner, &caller, scanned, &mut inbound).await?;
+        (scanned, Some((watch, marks)))
+    };
     let call = facts_of(inner, &scanned, &inbound);
     let call = keepable(call).map_err(Rejection::new)?;
     let (now, seed) = (inner.clock.now(), inner.seed());
@@ -56,7 +64,12 @@ pub(crate) async fn serve(
             if inbound.explain {
                 rejection.facts.told = Some(told(inner, &caller, &denied.explanation, now));
             }
-            inner.records.push(inner.engine.refuse(call, &caller, &denied, now, seed));
+            let mut record = inner.engine.refuse(call, &caller, &denied, now, seed);
+            if let Some((_, marks)) = watched {
+                record.guardrails.clone_from(&marks);
+                rejection.facts.guardrails = marks;
+            }
+            inner.records.push(record);
             return Err(Box::new(rejection));
         }
     };
@@ -66,6 +79,10 @@ pub(crate) async fn serve(
     }
     let mut running = Running::new(Arc::clone(inner), admission);
     running.explain = inbound.explain;
+    if let Some((watch, marks)) = watched {
+        running.watch = watch.map(Arc::from);
+        running.facts.guardrails = marks;
+    }
     refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
         running.finish(Some(rejection.error.kind().as_str()));
     })?;
@@ -180,7 +197,7 @@ pub(crate) fn refuse_unbounded(scanned: &Scanned, strict_spend: bool) -> Result<
     }
 }
 
-fn facts_of(inner: &Inner, scanned: &Scanned, inbound: &Inbound) -> Call {
+pub(crate) fn facts_of(inner: &Inner, scanned: &Scanned, inbound: &Inbound) -> Call {
     let id = inbound.id.clone().unwrap_or_else(|| inner.call_id());
     let mut call = scanned.facts().call(id, inbound.format);
     call.client_ip = inbound.client_ip;
@@ -453,15 +470,20 @@ async fn deliver(
     let mut body = response.body;
     let mut out: VecDeque<Bytes> = VecDeque::new();
     let streams = scanned.facts().stream;
+    let watch = running.watch.as_ref().filter(|_| streams);
+    let mut screening = watch.map(|watch| Screening::new(watch, scanned.format()));
     let limit = if streams { due.first } else { due.total };
     // BOUND: the bridge bounds what a frame and a body may hold, the deadline how long they take.
     loop {
         let chunk =
             timeout_at(limit, body.chunk()).await.unwrap_or(Some(Err(UpstreamFault::Timeout { sent: true })));
         match chunk {
-            Some(Ok(chunk)) => bridge.push(chunk, &mut |bytes| out.push_back(bytes)),
-            None => bridge.finish(End::Eof, &mut |bytes| out.push_back(bytes)),
+            Some(Ok(chunk)) => bridge.push(chunk, &mut |bytes| hand_on(bytes, &mut screening, &mut out)),
+            None => bridge.finish(End::Eof, &mut |bytes| hand_on(bytes, &mut screening, &mut out)),
             Some(Err(fault)) => return broke_early(running, bridge, &fault),
+        }
+        if let Some(refusal) = screening.as_deref().and_then(Screening::stopped) {
+            return (Tried::Failed(running.refuse(refusal, &mut bridge)), None);
         }
         let observed = bridge.observed();
         if streams {
@@ -474,14 +496,14 @@ async fn deliver(
             running.note_remaining();
             running.note_told();
             let facts = running.facts.clone();
-            let stream = AnswerStream::new(running, bridge, body, out, sleep_until(due.total));
+            let stream = AnswerStream::new(running, bridge, body, out, sleep_until(due.total), screening);
             return (
                 Tried::Answered(Box::new(Answer { body: AnswerBody::Stream(Box::new(stream)), facts })),
                 None,
             );
         }
         if bridge.ended() {
-            return whole(running, bridge, out, streams).await;
+            return whole(running, bridge, out, streams, screening).await;
         }
     }
 }
@@ -526,9 +548,10 @@ fn broke_early(mut running: Running, mut bridge: Bridge, fault: &UpstreamFault) 
 /// The answer is complete before anything was handed on.
 async fn whole(
     mut running: Running,
-    bridge: Bridge,
-    out: VecDeque<Bytes>,
+    mut bridge: Bridge,
+    mut out: VecDeque<Bytes>,
     streams: bool,
+    screening: Option<Box<Screening>>,
 ) -> (Tried, Option<Running>) {
     let observed = bridge.observed();
     if let Some(fault) = &observed.error {
@@ -540,7 +563,12 @@ async fn whole(
         running.observe(class, Some(observed), None);
         return (Tried::Failed(fault_rejection(fault, None)), Some(running));
     }
-    running.observe(OutcomeClass::Ok, Some(observed), None);
+    if running.watch.is_some()
+        && let Err(refusal) = look_at_whole(&mut running, &bridge, &mut out, screening).await
+    {
+        return (Tried::Failed(running.refuse(&refusal, &mut bridge)), None);
+    }
+    running.observe(OutcomeClass::Ok, Some(bridge.observed()), None);
     running.finish(None);
     let facts = std::mem::take(&mut running.facts);
     // A stream waits by itself, before its last frames.
@@ -553,6 +581,43 @@ async fn whole(
         AnswerBody::Full(join(out))
     };
     (Tried::Answered(Box::new(Answer { body, facts })), None)
+}
+
+/// A part of an answer goes on, past the guardrails that look at it.
+fn hand_on(bytes: Bytes, screening: &mut Option<Box<Screening>>, out: &mut VecDeque<Bytes>) {
+    match screening {
+        None => out.push_back(bytes),
+        Some(screening) => screening.pass(bytes, out),
+    }
+}
+
+/// Has guardrails look at an answer that is complete before anything of it was handed on.
+async fn look_at_whole(
+    running: &mut Running,
+    bridge: &Bridge,
+    out: &mut VecDeque<Bytes>,
+    screening: Option<Box<Screening>>,
+) -> Result<(), guardrail::Refusal> {
+    let marks = &mut running.facts.guardrails;
+    let Some(mut screening) = screening else {
+        let Some(watch) = &running.watch else { return Ok(()) };
+        let body = join(std::mem::take(out));
+        out.push_back(watch.answer(bridge.caller(), body, marks).await?);
+        return Ok(());
+    };
+    screening.finish(out);
+    if let Some(seen) = screening.marks() {
+        guardrail::add(marks, seen);
+    }
+    if let Some(refusal) = screening.stopped() {
+        return Err(refusal.clone());
+    }
+    if screening.gathers() {
+        let (mut screening, seen, new) = screening.check().await;
+        guardrail::add(marks, &seen);
+        screening.put(&new?, out);
+    }
+    Ok(())
 }
 
 fn join(mut parts: VecDeque<Bytes>) -> Bytes {

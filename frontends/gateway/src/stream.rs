@@ -11,6 +11,7 @@ use sluicegate_core::OutcomeClass;
 use sluicegate_wire::{Bridge, End};
 use tokio::time::{Instant, Sleep};
 
+use crate::guardrail::{self, Checked, Checking, Refusal, Screening};
 use crate::running::{Running, class_of_fault};
 use crate::upstream::{UpstreamBody, UpstreamFault};
 
@@ -30,6 +31,12 @@ pub struct AnswerStream {
     deadline: Option<Pin<Box<Sleep>>>,
     /// The call is over: settled and recorded.
     settled: bool,
+    /// The answer is over, and its end is on its way out.
+    ended: bool,
+    /// The guardrails that look at it.
+    screening: Option<Box<Screening>>,
+    /// Services look at the whole answer, which ended like this.
+    checking: Option<(Checking, OutcomeClass)>,
     /// The settlement is being written: the last frames wait for it.
     settling: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Handing on has begun: everything pending goes out before more is read.
@@ -51,6 +58,7 @@ impl AnswerStream {
         body: Box<dyn UpstreamBody>,
         pending: VecDeque<Bytes>,
         deadline: Sleep,
+        screening: Option<Box<Screening>>,
     ) -> Self {
         let pending_bytes = pending.iter().map(Bytes::len).sum();
         let mut stream = Self {
@@ -61,6 +69,9 @@ impl AnswerStream {
             pending_bytes,
             deadline: Some(Box::pin(deadline)),
             settled: false,
+            ended: false,
+            screening,
+            checking: None,
             settling: None,
             flushing: true,
             idle_turns: 0,
@@ -82,6 +93,9 @@ impl AnswerStream {
             pending_bytes: 0,
             deadline: None,
             settled: true,
+            ended: true,
+            screening: None,
+            checking: None,
             flushing: true,
             idle_turns: 0,
         }
@@ -89,11 +103,17 @@ impl AnswerStream {
 
     fn take(&mut self, chunk: Bytes) {
         let (pending, bytes) = (&mut self.pending, &mut self.pending_bytes);
+        let screening = &mut self.screening;
         self.bridge.push(chunk, &mut |out| {
             *bytes += out.len();
-            pending.push_back(out);
+            match screening {
+                None => pending.push_back(out),
+                Some(screening) => screening.pass(out, pending),
+            }
         });
-        if self.bridge.ended() {
+        if let Some(refusal) = self.screening.as_deref().and_then(Screening::stopped).cloned() {
+            self.refuse(&refusal);
+        } else if self.bridge.ended() {
             self.end(None);
             self.body = None;
         } else if self.bridge.observed().closed {
@@ -105,10 +125,10 @@ impl AnswerStream {
 
     /// The upstream's body is over: closes the answer, settles, and records. Before the last bytes go out.
     fn end(&mut self, fault: Option<&UpstreamFault>) {
-        if std::mem::replace(&mut self.settled, true) {
+        if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let pending = &mut self.pending;
+        let (pending, screening) = (&mut self.pending, &mut self.screening);
         let end = match fault.map(class_of_fault) {
             None => (End::Eof, None),
             // Content has been delivered: whatever the connection did, the answer broke off.
@@ -121,18 +141,74 @@ impl AnswerStream {
                 }),
             ),
         };
-        self.bridge.finish(end.0, &mut |out| pending.push_back(out));
+        self.bridge.finish(end.0, &mut |out| match screening {
+            None => pending.push_back(out),
+            Some(screening) => screening.pass(out, pending),
+        });
         let observed = self.bridge.observed();
         let class = end.1.unwrap_or(match &observed.error {
             None => OutcomeClass::Ok,
             // The answer had begun and is charged for what was delivered.
             Some(_) => OutcomeClass::Broken,
         });
+        match self.screening.take() {
+            None => self.settle(class),
+            Some(screening) => self.look_at_end(screening, class),
+        }
+    }
+
+    /// The guardrails see the end of the answer.
+    fn look_at_end(&mut self, mut screening: Box<Screening>, class: OutcomeClass) {
+        screening.finish(&mut self.pending);
+        if let Some(refusal) = screening.stopped().cloned() {
+            self.screening = Some(screening);
+            return self.refuse(&refusal);
+        }
+        self.note(&screening);
+        if screening.gathers() {
+            self.checking = Some((screening.check(), class));
+        } else {
+            self.settle(class);
+        }
+    }
+
+    fn note(&mut self, screening: &Screening) {
+        if let Some(marks) = screening.marks() {
+            guardrail::add(&mut self.running.facts.guardrails, marks);
+        }
+    }
+
+    /// The services have looked at the answer.
+    fn checked(&mut self, checked: Checked, class: OutcomeClass) {
+        let (mut screening, marks, new) = checked;
+        guardrail::add(&mut self.running.facts.guardrails, &marks);
+        match new {
+            Ok(new) => {
+                screening.put(&new, &mut self.pending);
+                self.settle(class);
+            }
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    /// A guardrail ends the answer: what it said until then is charged, and the caller is told why.
+    fn refuse(&mut self, refusal: &Refusal) {
+        if let Some(screening) = self.screening.take() {
+            self.note(&screening);
+        }
+        (self.ended, self.settled, self.body) = (true, true, None);
+        let rejection = self.running.refuse(refusal, &mut self.bridge);
+        self.pending.push_back(rejection.report.event(self.bridge.caller()));
+        self.settling = Some(Box::pin(self.running.settled()));
+    }
+
+    fn settle(&mut self, class: OutcomeClass) {
+        self.settled = true;
         let error = (class != OutcomeClass::Ok).then_some(match class {
             OutcomeClass::Timeout => "upstream_timeout",
             _ => "upstream_unavailable",
         });
-        self.running.observe(class, Some(observed), None);
+        self.running.observe(class, Some(self.bridge.observed()), None);
         self.running.finish(error);
         self.settling = Some(Box::pin(self.running.settled()));
     }
@@ -144,6 +220,16 @@ impl Stream for AnswerStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
+            if let Some((checking, class)) = &mut this.checking {
+                let class = *class;
+                match checking.as_mut().poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(checked) => {
+                        this.checking = None;
+                        this.checked(checked, class);
+                    }
+                }
+            }
             if let Some(settling) = &mut this.settling {
                 if settling.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;

@@ -4,6 +4,7 @@ mod direct;
 mod head;
 mod http;
 mod mock;
+mod post;
 mod target;
 mod tls;
 
@@ -17,6 +18,7 @@ use sluicegate_core::channel::Timeouts;
 
 pub use http::HttpUpstream;
 pub(crate) use mock::MockUpstream;
+pub(crate) use post::Poster;
 pub use target::{Target, Targets};
 
 /// One request to send.

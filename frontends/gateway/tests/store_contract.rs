@@ -523,6 +523,7 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
         stream: true,
         outcome: OutcomeClass::Ok,
         error: None,
+        guardrails: Default::default(),
         spend: attempt.spend,
         usage: attempt.usage,
         attempts: [attempt].into_iter().collect(),

@@ -23,6 +23,7 @@ const UPSTREAM_ID: HeaderName = HeaderName::from_static("x-sluicegate-upstream-r
 const COST: HeaderName = HeaderName::from_static("x-sluicegate-cost-usd");
 const CEILING: HeaderName = HeaderName::from_static("x-sluicegate-ceiling");
 const LOSS: HeaderName = HeaderName::from_static("x-sluicegate-loss");
+const GUARDRAIL: HeaderName = HeaderName::from_static("x-sluicegate-guardrail");
 const UNPRICED: HeaderName = HeaderName::from_static("x-sluicegate-unpriced");
 
 /// No header value of ours is longer, in bytes.
@@ -61,6 +62,10 @@ pub fn write(headers: &mut HeaderMap, req: &HttpRequest, face: Face, facts: &Fac
     put(UNPRICED, facts.unpriced.then(|| HeaderValue::from_static("true")));
     if !facts.losses.is_empty() {
         put(LOSS, values.text(&facts.losses.join("; ")));
+    }
+    if !facts.guardrails.is_empty() {
+        let marks: Vec<_> = facts.guardrails.iter().map(ToString::to_string).collect();
+        put(GUARDRAIL, values.text(&marks.join(", ")));
     }
     for remaining in &facts.remaining {
         if let Some(name) = remaining_name(&remaining.name) {

@@ -50,7 +50,9 @@ const OVERLOADED: u16 = 529;
 pub fn status(kind: ErrorKind, face: Face, upstream: Option<u16>) -> StatusCode {
     let of = |code: u16| StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match kind {
-        ErrorKind::InvalidRequest | ErrorKind::ContextTooLong => StatusCode::BAD_REQUEST,
+        ErrorKind::InvalidRequest | ErrorKind::ContextTooLong | ErrorKind::GuardrailDenied => {
+            StatusCode::BAD_REQUEST
+        }
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         ErrorKind::Forbidden | ErrorKind::PolicyDenied => StatusCode::FORBIDDEN,
         ErrorKind::NotFound | ErrorKind::ModelNotFound => StatusCode::NOT_FOUND,
@@ -147,9 +149,10 @@ mod tests {
         };
         for kind in ErrorKind::ALL {
             match kind {
-                ErrorKind::InvalidRequest | ErrorKind::ContextTooLong | ErrorKind::UpstreamRejected => {
-                    want(kind, 400, 400)
-                }
+                ErrorKind::InvalidRequest
+                | ErrorKind::ContextTooLong
+                | ErrorKind::UpstreamRejected
+                | ErrorKind::GuardrailDenied => want(kind, 400, 400),
                 ErrorKind::Unauthenticated => want(kind, 401, 401),
                 ErrorKind::Forbidden | ErrorKind::PolicyDenied => want(kind, 403, 403),
                 ErrorKind::NotFound | ErrorKind::ModelNotFound => want(kind, 404, 404),

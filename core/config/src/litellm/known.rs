@@ -10,12 +10,12 @@ pub(super) const TOP: Known = Known {
         "general_settings",
         "router_settings",
         "environment_variables",
+        "guardrails",
         "include",
     ],
     moot: &[],
     unsupported: &[
         "worker_registry",
-        "guardrails",
         "mcp_servers",
         "mcp_tools",
         "credential_list",
@@ -28,6 +28,46 @@ pub(super) const TOP: Known = Known {
         "policies",
         "callback_settings",
     ],
+    unknown: Severity::Warning,
+};
+
+pub(super) const GUARDRAIL: Known = Known {
+    read: &["guardrail_name", "litellm_params"],
+    moot: &[
+        ("guardrail_info", "it only documents the guardrail"),
+        ("guardrail_id", "guardrails are known by name"),
+    ],
+    unsupported: &[],
+    unknown: Severity::Warning,
+};
+
+pub(super) const GUARDRAIL_PARAMS: Known = Known {
+    read: &["guardrail", "mode", "default_on", "pii_entities_config", "patterns", "blocked_words"],
+    moot: &[
+        ("presidio_analyzer_api_base", "the built-in guardrail needs no service"),
+        ("presidio_anonymizer_api_base", "the built-in guardrail needs no service"),
+        ("presidio_language", "what is looked for has the same form in every language"),
+    ],
+    unsupported: &[
+        "api_base",
+        "api_key",
+        "output_parse_pii",
+        "presidio_ad_hoc_recognizers",
+        "presidio_filter_scope",
+        "presidio_score_thresholds",
+        "detect_secrets_config",
+        "categories",
+        "blocked_words_file",
+        "mask_request_content",
+        "mask_response_content",
+    ],
+    unknown: Severity::Warning,
+};
+
+pub(super) const GUARDRAIL_RULE: Known = Known {
+    read: &["keyword", "pattern_type", "pattern_name", "pattern", "action"],
+    moot: &[("description", "it only documents the rule"), ("name", "what is masked is `[REDACTED]`")],
+    unsupported: &[],
     unknown: Severity::Warning,
 };
 

@@ -42,6 +42,7 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
         stream: false,
         outcome: OutcomeClass::Ok,
         error: None,
+        guardrails: Default::default(),
         attempts: [attempt].into_iter().collect(),
         spend: 100,
         usage,

@@ -1,0 +1,295 @@
+//! The texts of a body that people and models wrote, found where they stand, and put back where they were changed.
+//!
+//! What a text is, is decided by where it stands: messages, their parts, tool calls and results, what is to be embedded.
+//! Not among them: names, schemas and descriptions of tools, encoded media, and reasoning that an earlier answer signed.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::Bytes;
+use sluicegate_core::Format;
+
+use crate::json::{Kind, Val, escape_into, unescape};
+
+/// Shorter numbers in tool calls are no texts: nothing that has a form of its own is that short.
+const NUMBER_MIN: usize = 8;
+
+/// Whether a body is a request or an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What a caller sends.
+    Request,
+    /// What a model answers, whole.
+    Answer,
+}
+
+/// The texts of a body.
+#[derive(Debug)]
+pub struct Texts<'a> {
+    body: &'a str,
+    found: Vec<Found<'a>>,
+    /// Strings that hold JSON, decoded, and where they stand.
+    nests: Vec<(Range<usize>, String)>,
+}
+
+#[derive(Debug)]
+struct Found<'a> {
+    text: Cow<'a, str>,
+    /// The value, in the body or in the nest.
+    at: Range<usize>,
+    nest: Option<usize>,
+}
+
+impl<'a> Texts<'a> {
+    /// Finds the texts. A body that is no JSON has none.
+    pub fn of(format: Format, side: Side, body: &'a [u8]) -> Self {
+        let body = std::str::from_utf8(body).unwrap_or_default();
+        let mut texts = Self { body, found: Vec::new(), nests: Vec::new() };
+        if let Ok(root) = Val::parse(body) {
+            match (format, side) {
+                (Format::OpenaiEmbeddings, Side::Request) => texts.strings(root.get("input")),
+                (Format::OpenaiEmbeddings, Side::Answer) => {}
+                (Format::AnthropicMessages, Side::Request) => {
+                    texts.content(root.get("system"), side);
+                    texts.messages(root, side);
+                }
+                (Format::AnthropicMessages, Side::Answer) => texts.content(root.get("content"), side),
+                (_, Side::Request) => {
+                    texts.messages(root, side);
+                    texts.strings(root.get("prediction").and_then(|prediction| prediction.get("content")));
+                }
+                (_, Side::Answer) => {
+                    for choice in elements(root.get("choices")) {
+                        if let Some(message) = choice.get("message") {
+                            texts.message(message, side);
+                        }
+                    }
+                }
+            }
+        }
+        texts
+    }
+
+    /// The texts, decoded, in a fixed order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.found.iter().map(|found| &*found.text)
+    }
+
+    /// The body with these texts in place of those of the same index. Everything else stays byte for byte.
+    pub fn replaced(&self, new: &[(usize, String)]) -> Bytes {
+        let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+        let mut nested: Vec<Vec<(Range<usize>, String)>> = vec![Vec::new(); self.nests.len()];
+        for (at, text) in new {
+            let Some(found) = self.found.get(*at) else { continue };
+            let into = match found.nest {
+                None => &mut edits,
+                Some(nest) => match nested.get_mut(nest) {
+                    Some(into) => into,
+                    None => continue,
+                },
+            };
+            into.push((found.at.clone(), quoted(text)));
+        }
+        for ((at, text), inner) in self.nests.iter().zip(nested) {
+            if !inner.is_empty() {
+                edits.push((at.clone(), quoted(&spliced(text, inner))));
+            }
+        }
+        spliced(self.body, edits).into()
+    }
+
+    fn messages(&mut self, root: Val<'a>, side: Side) {
+        for message in elements(root.get("messages")) {
+            self.message(message, side);
+        }
+    }
+
+    fn message(&mut self, message: Val<'a>, side: Side) {
+        self.content(message.get("content"), side);
+        for name in ["refusal", "reasoning_content", "reasoning"] {
+            self.text(message.get(name));
+        }
+        for call in elements(message.get("tool_calls")) {
+            self.call(call.get("function"));
+            self.text(call.get("custom").and_then(|custom| custom.get("input")));
+        }
+        self.call(message.get("function_call"));
+    }
+
+    /// A string, or a list of parts.
+    fn content(&mut self, content: Option<Val<'a>>, side: Side) {
+        let Some(content) = content else { return };
+        self.text(Some(content));
+        for part in content.elements() {
+            self.part(part, side);
+        }
+    }
+
+    fn part(&mut self, part: Val<'a>, side: Side) {
+        if part.kind() == Kind::String {
+            return self.text(Some(part));
+        }
+        for name in ["text", "refusal", "title", "context"] {
+            self.text(part.get(name));
+        }
+        // Reasoning is signed: changed in a request, it would be refused.
+        if side == Side::Answer {
+            self.text(part.get("thinking"));
+        }
+        match part.get_str("type").as_deref() {
+            Some("tool_use" | "server_tool_use" | "mcp_tool_use") => self.json(part.get("input")),
+            Some("document") => {
+                let source = part.get("source");
+                let kind = source.and_then(|source| source.get_str("type"));
+                match kind.as_deref() {
+                    Some("text") => self.text(source.and_then(|source| source.get("data"))),
+                    // BOUND: JSON nests to a bounded depth.
+                    _ => self.content(source.and_then(|source| source.get("content")), side),
+                }
+            }
+            _ => self.content(part.get("content"), side),
+        }
+    }
+
+    fn call(&mut self, function: Option<Val<'a>>) {
+        let Some(arguments) = function.and_then(|function| function.get("arguments")) else { return };
+        match arguments.as_str() {
+            // Some writers send the object itself.
+            None => self.json(Some(arguments)),
+            Some(text) => self.nest(arguments, text),
+        }
+    }
+
+    /// A string that holds JSON: what stands in it is decoded once more.
+    fn nest(&mut self, value: Val<'a>, text: Cow<'a, str>) {
+        let mut inner = Texts { body: &text, found: Vec::new(), nests: Vec::new() };
+        let Ok(parsed) = Val::parse(&text) else { return self.text(Some(value)) };
+        inner.json(Some(parsed));
+        let nest = self.nests.len();
+        let found = inner.found.into_iter();
+        let found: Vec<_> = found
+            .map(|found| Found { text: Cow::Owned(found.text.into_owned()), nest: Some(nest), at: found.at })
+            .collect();
+        self.found.extend(found);
+        self.nests.push((self.place(value), text.into_owned()));
+    }
+
+    /// Every string of a value, and what is long enough of its numbers. Names stay as they are.
+    fn json(&mut self, value: Option<Val<'a>>) {
+        let Some(value) = value else { return };
+        match value.kind() {
+            Kind::String => self.text(Some(value)),
+            Kind::Number if value.raw().len() >= NUMBER_MIN => {
+                let at = self.place(value);
+                self.found.push(Found { text: Cow::Borrowed(value.raw()), at, nest: None });
+            }
+            Kind::Object => value.members().for_each(|(_, value)| self.json(Some(value))),
+            Kind::Array => value.elements().for_each(|value| self.json(Some(value))),
+            _ => {}
+        }
+    }
+
+    /// A string, or the strings of a list.
+    fn strings(&mut self, value: Option<Val<'a>>) {
+        let Some(value) = value else { return };
+        self.text(Some(value));
+        for element in value.elements() {
+            match element.kind() {
+                Kind::Object => ["text", "content"].iter().for_each(|name| self.text(element.get(name))),
+                _ => self.text(Some(element)),
+            }
+        }
+    }
+
+    fn text(&mut self, value: Option<Val<'a>>) {
+        if let Some(value) = value.filter(|value| value.kind() == Kind::String) {
+            let at = self.place(value);
+            self.found.push(Found { text: unescape(value.raw()), at, nest: None });
+        }
+    }
+
+    fn place(&self, value: Val<'_>) -> Range<usize> {
+        place(self.body, value)
+    }
+}
+
+/// Where a value stands in the text that it is a part of.
+pub(crate) fn place(whole: &str, value: Val<'_>) -> Range<usize> {
+    let start = (value.raw().as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+    start..start + value.raw().len()
+}
+
+pub(crate) fn elements(value: Option<Val<'_>>) -> impl Iterator<Item = Val<'_>> {
+    value.into_iter().flat_map(Val::elements)
+}
+
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    escape_into(&mut out, text);
+    out
+}
+
+/// `text` with these parts replaced.
+pub(crate) fn spliced(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
+    edits.sort_by_key(|(at, _)| at.start);
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut from = 0;
+    for (at, new) in edits {
+        out.push_str(text.get(from..at.start).unwrap_or_default());
+        out.push_str(&new);
+        from = at.end;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(format: Format, side: Side, body: &str) -> Vec<String> {
+        Texts::of(format, side, body.as_bytes()).iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn texts_are_found_where_people_and_models_write() {
+        let chat = r#"{"model":"no","messages":[{"role":"system","content":"a\u0062"},{"role":"user","name":"no","content":[{"type":"text","text":"c"},
+            {"type":"image_url","image_url":{"url":"data:no"}}]},{"role":"assistant","content":null,"tool_calls":[{"id":"no","function":
+            {"name":"no","arguments":"{\"to\":\"\\u4e2d\",\"n\":[4111111111111111,12]}"}}]},{"role":"tool","content":"d"}],
+            "tools":[{"function":{"description":"no"}}],"prediction":{"type":"content","content":"e"}}"#;
+        assert_eq!(
+            texts(Format::OpenaiChat, Side::Request, chat),
+            ["ab", "c", "中", "4111111111111111", "d", "e"]
+        );
+        let messages = r#"{"system":[{"type":"text","text":"a"}],"messages":[{"role":"user","content":"b"},{"role":"assistant","content":
+            [{"type":"thinking","thinking":"no","signature":"no"},{"type":"tool_use","id":"no","name":"no","input":{"x":{"y":"c"}}}]},{"role":"user","content":
+            [{"type":"tool_result","tool_use_id":"no","content":[{"type":"text","text":"d"}]},{"type":"tool_result","content":"e"},
+            {"type":"document","title":"f","source":{"type":"text","data":"g"}},{"type":"image","source":{"type":"base64","data":"no"}}]}]}"#;
+        assert_eq!(
+            texts(Format::AnthropicMessages, Side::Request, messages),
+            ["a", "b", "c", "d", "e", "f", "g"]
+        );
+        assert_eq!(
+            texts(Format::OpenaiEmbeddings, Side::Request, r#"{"input":["a",[1,2],"b"]}"#),
+            ["a", "b"]
+        );
+        assert_eq!(texts(Format::OpenaiEmbeddings, Side::Request, r#"{"input":"a"}"#), ["a"]);
+        let answer =
+            r#"{"content":[{"type":"thinking","thinking":"a"},{"type":"text","text":"b"}],"model":"no"}"#;
+        assert_eq!(texts(Format::AnthropicMessages, Side::Answer, answer), ["a", "b"]);
+        let answer = r#"{"choices":[{"message":{"reasoning_content":"a","content":"b","tool_calls":[{"function":{"arguments":"{bad"}}]}}]}"#;
+        assert_eq!(texts(Format::OpenaiChat, Side::Answer, answer), ["b", "a", "{bad"]);
+    }
+
+    #[test]
+    fn everything_else_stays_as_it_was_written() {
+        let body = r#"{ "messages" :[{"content":"a\u0062","x":1.50},{"tool_calls":[{"function":{"arguments":"{\"to\": \"c\", \"n\": 4111111111111111}"}}]}],"y":"\u00e9"}"#;
+        let texts = Texts::of(Format::OpenaiChat, Side::Request, body.as_bytes());
+        let new = [(0, "\"\n".to_owned()), (1, "\"".to_owned()), (2, "[CARD]".to_owned())];
+        assert_eq!(
+            texts.replaced(&new),
+            r#"{ "messages" :[{"content":"\"\n","x":1.50},{"tool_calls":[{"function":{"arguments":"{\"to\": \"\\\"\", \"n\": \"[CARD]\"}"}}]}],"y":"\u00e9"}"#
+        );
+        assert_eq!(texts.replaced(&[]), body);
+    }
+}

@@ -1,0 +1,314 @@
+//! Guardrails around a call: asked before it is sent and before its answer is handed on.
+//!
+//! A call that none is attached to pays for one look at an empty list. The built-in ones look first, all of them together,
+//! then the operator's services in the order of the configuration, each at what the one before has left.
+
+mod http;
+mod screening;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sluicegate_core::engine::{BoundCaller, Denied};
+use sluicegate_core::guardrail::{
+    Attachment, GuardrailKind, GuardrailMarks, GuardrailSource, Scanner, TextGuard, mark,
+};
+use sluicegate_core::{CallId, Denial, Error, ErrorKind, Explanation, Format, ModelName, Result, decision};
+use sluicegate_wire::{Scanned, Side, Texts, scan};
+
+use crate::answer::{Inbound, Rejection};
+use crate::gateway::Inner;
+use crate::secret::Secrets;
+use http::HttpGuardrail;
+pub(crate) use screening::{Checked, Checking, Screening, add};
+
+/// Looks at the texts of calls and answers.
+#[async_trait]
+pub trait Guardrail: Send + Sync {
+    /// Looks at the texts. What it can't find out it decides by itself, as its operator wants: this never fails.
+    async fn check(&self, look: &Look<'_>) -> Ruling;
+}
+
+/// What a guardrail sees.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// Whether it is a request or an answer.
+    pub side: Side,
+    /// The call's id.
+    pub call: &'a CallId,
+    /// The model, as requested.
+    pub model: &'a str,
+    /// Who calls.
+    pub caller: &'a BoundCaller,
+    /// The texts, decoded.
+    pub texts: &'a [&'a str],
+}
+
+/// What a guardrail has found.
+#[derive(Clone, Debug, Default)]
+pub struct Ruling {
+    /// It refuses.
+    pub refused: Option<Refusal>,
+    /// Texts to put in place of those of the same index.
+    pub texts: Vec<(usize, String)>,
+    /// What it did.
+    pub marks: GuardrailMarks,
+}
+
+/// A guardrail's refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The guardrail's name.
+    pub guardrail: Arc<str>,
+    /// What a service says, or why it couldn't be asked.
+    pub message: Option<String>,
+}
+
+impl Refusal {
+    /// The refusal for the caller.
+    pub(crate) fn rejection(&self) -> Box<Rejection> {
+        let error = decision::guardrail_error(&self.guardrail, self.message.as_deref());
+        let mut rejection = Rejection::new(error);
+        // Anthropic's format has no usual code.
+        rejection.report.code = Some(ErrorKind::GuardrailDenied.as_str().to_owned());
+        Box::new(rejection)
+    }
+}
+
+/// The guardrails of a configuration.
+#[derive(Default)]
+pub(crate) struct Guardrails {
+    list: Vec<Attached>,
+}
+
+struct Attached {
+    input: bool,
+    output: bool,
+    of: Attachment,
+    does: Does,
+}
+
+#[derive(Clone)]
+enum Does {
+    Text(Arc<TextGuard>),
+    Ask(Arc<dyn Guardrail>),
+}
+
+impl Guardrails {
+    /// Builds what is declared.
+    ///
+    /// # Errors
+    /// `Config` when one can't work.
+    pub(crate) fn build(sources: &[GuardrailSource], secrets: &Secrets) -> Result<Self> {
+        let wrong = |name: &str, why: &str| {
+            Error::new(ErrorKind::Config, format!("the guardrail `{name}` can't be used: {why}"))
+        };
+        let build = |source: &GuardrailSource| {
+            let does = match &source.kind {
+                GuardrailKind::Text(rules) => Does::Text(Arc::new(
+                    TextGuard::compile(&source.name, rules).map_err(|why| wrong(&source.name, &why))?,
+                )),
+                GuardrailKind::Http(rules) => {
+                    let credential = secrets
+                        .resolve(&rules.credential)
+                        .map_err(|why| wrong(&source.name, why.message()))?;
+                    Does::Ask(Arc::new(HttpGuardrail::new(&source.name, rules, credential)?))
+                }
+            };
+            Ok(Attached { input: source.input, output: source.output, of: source.of.clone(), does })
+        };
+        Ok(Self { list: sources.iter().map(build).collect::<Result<_>>()? })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Those that look at this side of a call.
+    fn of(&self, side: Side, caller: &BoundCaller, model: &str) -> Chosen {
+        let looks = |it: &&Attached| if side == Side::Request { it.input } else { it.output };
+        let chosen = self.list.iter().filter(looks).filter(|it| it.of.covers(&caller.caller, model));
+        let (mut texts, mut asked) = (Vec::new(), Vec::new());
+        for attached in chosen {
+            match &attached.does {
+                Does::Text(guard) => texts.push(Arc::clone(guard)),
+                Does::Ask(port) => asked.push(Arc::clone(port)),
+            }
+        }
+        Chosen { texts: texts.into(), asked }
+    }
+}
+
+/// The guardrails that look at one side of a call.
+#[derive(Clone)]
+pub(crate) struct Chosen {
+    texts: Arc<[Arc<TextGuard>]>,
+    asked: Vec<Arc<dyn Guardrail>>,
+}
+
+/// The guardrails that look at a call's answer.
+pub(crate) struct Watch {
+    chosen: Chosen,
+    call: CallId,
+    model: ModelName,
+    caller: Arc<BoundCaller>,
+}
+
+impl Watch {
+    /// Looks at a whole answer: what is left of it.
+    pub(crate) async fn answer(
+        &self,
+        format: Format,
+        body: Bytes,
+        marks: &mut GuardrailMarks,
+    ) -> Result<Bytes, Refusal> {
+        let texts = Texts::of(format, Side::Answer, &body);
+        let new = self.check(Side::Answer, texts.iter().collect(), marks).await?;
+        Ok(if new.is_empty() { body } else { texts.replaced(&new) })
+    }
+
+    /// Asks everybody: the texts that are to be replaced.
+    async fn check(
+        &self,
+        side: Side,
+        texts: Vec<&str>,
+        marks: &mut GuardrailMarks,
+    ) -> Result<Vec<(usize, String)>, Refusal> {
+        let mut new: Vec<Option<String>> = vec![None; texts.len()];
+        let built_in: Option<&dyn Guardrail> =
+            (!self.chosen.texts.is_empty()).then_some(&self.chosen.texts as &dyn Guardrail);
+        for port in built_in.into_iter().chain(self.chosen.asked.iter().map(|port| &**port)) {
+            let seen: Vec<&str> =
+                texts.iter().zip(&new).map(|(old, new)| new.as_deref().unwrap_or(old)).collect();
+            let look = Look {
+                side,
+                call: &self.call,
+                model: self.model.as_str(),
+                caller: &self.caller,
+                texts: &seen,
+            };
+            let ruling = port.check(&look).await;
+            for one in &ruling.marks {
+                mark(marks, &one.name, &one.did, one.times);
+            }
+            if let Some(refusal) = ruling.refused {
+                return Err(refusal);
+            }
+            for (at, text) in ruling.texts {
+                if let Some(place) = new.get_mut(at) {
+                    *place = Some(text);
+                }
+            }
+        }
+        Ok(new.into_iter().enumerate().filter_map(|(at, text)| Some((at, text?))).collect())
+    }
+}
+
+/// The built-in guardrails of a call.
+#[async_trait]
+impl Guardrail for Arc<[Arc<TextGuard>]> {
+    async fn check(&self, look: &Look<'_>) -> Ruling {
+        let mut ruling = Ruling::default();
+        for (at, text) in look.texts.iter().enumerate() {
+            let (masked, mut scanner) = Scanner::whole(self, text);
+            for one in scanner.take_marks() {
+                mark(&mut ruling.marks, &one.name, &one.did, one.times);
+            }
+            if let Some(name) = scanner.denied() {
+                ruling.refused = Some(Refusal { guardrail: Arc::clone(name), message: None });
+                return ruling;
+            }
+            ruling.texts.extend(masked.map(|masked| (at, masked)));
+        }
+        ruling
+    }
+}
+
+/// What guardrails leave of a request.
+pub(crate) struct Watched {
+    pub(crate) scanned: Scanned,
+    /// Those that look at the answer, if any do.
+    pub(crate) watch: Option<Box<Watch>>,
+    pub(crate) marks: GuardrailMarks,
+}
+
+/// Looks at a request before anything is decided about it, as long as its caller may make it at all. What is masked is read
+/// anew, so that every bound is that of what is sent.
+pub(crate) async fn request(
+    inner: &Inner,
+    caller: &Arc<BoundCaller>,
+    scanned: Scanned,
+    inbound: &mut Inbound,
+) -> std::result::Result<Watched, Box<Rejection>> {
+    let model = ModelName::from(scanned.facts().model.as_str());
+    let mut watched = Watched { scanned, watch: None, marks: GuardrailMarks::new() };
+    let now = inner.clock.now();
+    if Denial::of_caller(&caller.caller, inbound.client_ip, now).is_some() {
+        // Whoever may do nothing isn't worth a look; the engine tells them.
+        return Ok(watched);
+    }
+    let call = inbound.id.get_or_insert_with(|| inner.call_id()).clone();
+    let chosen = |side| Watch {
+        chosen: inner.guardrails.of(side, caller, model.as_str()),
+        call: call.clone(),
+        model: model.clone(),
+        caller: Arc::clone(caller),
+    };
+    let input = chosen(Side::Request);
+    if !input.chosen.is_empty() {
+        let body = watched.scanned.body().clone();
+        let texts = Texts::of(inbound.format, Side::Request, &body);
+        match input.check(Side::Request, texts.iter().collect(), &mut watched.marks).await {
+            Ok(new) if new.is_empty() => {}
+            Ok(new) => {
+                watched.scanned = scan(inbound.format, &texts.replaced(&new)).map_err(|why| {
+                    Box::new(Rejection::new(Error::new(why.kind(), why.message().to_owned())))
+                })?;
+            }
+            Err(refusal) => return Err(refuse(inner, caller, &watched, inbound, refusal)),
+        }
+    }
+    let output = chosen(Side::Answer);
+    watched.watch = (!output.chosen.is_empty()).then(|| Box::new(output));
+    Ok(watched)
+}
+
+impl Chosen {
+    fn is_empty(&self) -> bool {
+        self.texts.is_empty() && self.asked.is_empty()
+    }
+}
+
+/// Refuses a request: nothing was reserved, and its record says who refused it.
+fn refuse(
+    inner: &Inner,
+    caller: &Arc<BoundCaller>,
+    watched: &Watched,
+    inbound: &Inbound,
+    refusal: Refusal,
+) -> Box<Rejection> {
+    let call = crate::serve::facts_of(inner, &watched.scanned, inbound);
+    let call = match crate::serve::keepable(call) {
+        Ok(call) => call,
+        Err(error) => return Box::new(Rejection::new(error)),
+    };
+    let mut rejection = refusal.rejection();
+    rejection.facts.id = Some(call.id.clone());
+    let denial =
+        Denial::Guardrail { guardrail: refusal.guardrail.to_string(), message: refusal.message.clone() };
+    let denied = Denied { denial, explanation: Explanation::default() };
+    let mut record = inner.engine.refuse(call, caller, &denied, inner.clock.now(), inner.seed());
+    record.guardrails.clone_from(&watched.marks);
+    note_refusal(&mut record.guardrails, &refusal);
+    rejection.facts.guardrails.clone_from(&record.guardrails);
+    inner.records.push(record);
+    rejection
+}
+
+/// A refusal is counted once.
+pub(crate) fn note_refusal(marks: &mut GuardrailMarks, refusal: &Refusal) {
+    if !marks.iter().any(|mark| mark.name == refusal.guardrail && &*mark.did == "denied") {
+        mark(marks, &refusal.guardrail, "denied", 1);
+    }
+}

@@ -1,0 +1,232 @@
+//! Guardrails through the real gateway: the table `data/guardrail/calls.yaml`.
+
+use std::io::{BufReader, Write as _};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sluicegate_tests::client::{Answer, Request};
+use sluicegate_tests::fake::FakeUpstream;
+use sluicegate_tests::gateway::{Gateway, Launch, MASTER_KEY};
+use sluicegate_tests::http;
+
+const GUARDS: [&str; 9] =
+    ["mask", "mask-in", "mask-out", "deny-in", "deny-out", "log", "http", "http-out", "http-open"];
+
+/// A service that does what the texts say.
+fn service() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut out = stream.try_clone().unwrap();
+                let mut input = BufReader::new(stream);
+                let Ok(Some(head)) = http::read_head(&mut input) else { return };
+                let Ok(body) = http::read_body(&head, &mut input, false) else { return };
+                let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+                assert!(head.get("authorization") == Some("Bearer guard-secret"), "the credential is sent");
+                assert!(asked["call"].is_string() && asked["model"].is_string(), "{asked}");
+                assert!(matches!(asked["phase"].as_str(), Some("pre" | "post")), "{asked}");
+                let texts = asked["texts"].as_array().cloned().unwrap_or_default();
+                let said = asked["texts"].to_string();
+                let (status, answer) = match &*said {
+                    said if said.contains("hang") => {
+                        // Until the gateway leaves.
+                        let _ = http::read_head(&mut input);
+                        return;
+                    }
+                    said if said.contains("deny") => {
+                        ("200 OK", json!({"action": "deny", "reason": "because it can"}))
+                    }
+                    said if said.contains("mask") => {
+                        ("200 OK", json!({"action": "mask", "texts": vec!["MASKED"; texts.len()]}))
+                    }
+                    said if said.contains("nonsense") => ("200 OK", json!({"yes": true})),
+                    said if said.contains("too few") => ("200 OK", json!({"action": "mask", "texts": []})),
+                    said if said.contains("redirect") => ("302 Found\r\nlocation: /elsewhere", json!({})),
+                    _ => ("200 OK", json!({"action": "allow"})),
+                };
+                let answer = answer.to_string();
+                let _ = write!(out, "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
+            });
+        }
+    });
+    format!("http://{address}/check")
+}
+
+fn config(upstream: &FakeUpstream, service: &str) -> String {
+    let models = |ending: &str, upstream: &str| -> Vec<Value> {
+        let price = json!({"input": 1, "output": 2});
+        GUARDS
+            .iter()
+            .map(|guard| json!({"name": format!("{guard}:{ending}"), "upstream": upstream, "price": price}))
+            .collect()
+    };
+    let text = |name: &str, phase: &str, action: &str| {
+        json!({"name": name, "phase": phase, "action": action, "models": [format!("{name}:*")],
+            "keywords": ["red falcon"], "detectors": ["email", "credit_card"]})
+    };
+    let http = |name: &str, phase: &str, on_error: &str| {
+        json!({"name": name, "phase": phase, "models": [format!("{name}:*")], "url": service, "credential": "guard-secret",
+            "timeout": "500ms", "on_error": on_error})
+    };
+    json!({
+        "version": 1,
+        "channels": [
+            {"name": "chat", "provider": "openai", "url": format!("{}/v1", upstream.url()), "credential": "k", "models": models("chat", "gpt-4o-mini")},
+            {"name": "claude", "provider": "anthropic", "url": upstream.url(), "credential": "k", "models": models("claude", "claude-sonnet-4-5")},
+        ],
+        "guardrails": [
+            text("mask", "both", "mask"), text("mask-in", "pre", "mask"), text("mask-out", "post", "mask"),
+            text("deny-in", "pre", "deny"), text("deny-out", "post", "deny"), text("log", "both", "log"),
+            http("http", "pre", "fail_closed"), http("http-out", "post", "fail_closed"), http("http-open", "pre", "fail_open"),
+        ],
+    })
+    .to_string()
+}
+
+struct Rig {
+    upstream: FakeUpstream,
+    gateway: Gateway,
+    key: String,
+}
+
+fn call(rig: &Rig, face: &str, model: &str, says: &str, stream: bool) -> Answer {
+    let mut body = json!({"model": model, "messages": [{"role": "user", "content": says}], "stream": stream});
+    let (path, header, key) = match face {
+        "anthropic" => {
+            body["max_tokens"] = json!(100);
+            ("/v1/messages", "x-api-key", rig.key.clone())
+        }
+        _ => ("/v1/chat/completions", "authorization", format!("Bearer {}", rig.key)),
+    };
+    let request = Request::post(path, body.to_string()).header(header, &key);
+    request.send(rig.gateway.address(), Duration::from_secs(30)).unwrap()
+}
+
+/// What the caller reads.
+fn text_of(answer: &Answer, stream: bool) -> String {
+    if !stream {
+        let body = answer.json();
+        let content = &body["choices"][0]["message"]["content"];
+        return content.as_str().or(body["content"][0]["text"].as_str()).unwrap_or_default().to_owned();
+    }
+    let mut text = String::new();
+    for event in answer.events() {
+        let event: Value = serde_json::from_str(&event).unwrap_or_default();
+        let delta = event["choices"][0]["delta"]["content"].as_str().or(event["delta"]["text"].as_str());
+        text.push_str(delta.unwrap_or_default());
+    }
+    text
+}
+
+/// The text of the last message that the upstream was sent.
+fn sent(rig: &Rig) -> Option<String> {
+    let body = rig.upstream.requests().last()?.json();
+    let content = &body["messages"].as_array()?.last()?["content"];
+    let parts =
+        content.as_array().map(|parts| parts.iter().filter_map(|part| part["text"].as_str()).collect());
+    content.as_str().map(str::to_owned).or(parts)
+}
+
+fn try_way(rig: &Rig, row: &Value, face: &str, ending: &str, stream: bool) -> Result<(), String> {
+    rig.upstream.reset();
+    let model = format!("{}:{ending}", row["guard"].as_str().unwrap());
+    let answer = call(rig, face, &model, row["says"].as_str().unwrap(), stream);
+    let want = &row["want"];
+    let seen = format!("status {}, {}", answer.status, answer.text());
+    let need = |good: bool, what: &str| if good { Ok(()) } else { Err(format!("{what}; got {seen}")) };
+    // An answer that is refused after it has begun ends with an event.
+    let begun = stream && want["ends"] == "error" && answer.status == 200;
+    need(begun || want["status"] == answer.status, "another status")?;
+    if want["ends"] == "error" && stream {
+        need(begun && !answer.broken, "a stream that has begun")?;
+        let last: Value =
+            serde_json::from_str(&answer.events().pop().unwrap_or_default()).unwrap_or_default();
+        need(last["error"]["code"] == want["code"], "the error event")?;
+        need(face != "anthropic" || last["type"] == "error", "Anthropic's shape")?;
+    } else if let Some(code) = want["code"].as_str() {
+        need(answer.json()["error"]["code"] == code, "the code")?;
+        need(face != "anthropic" || answer.json()["type"] == "error", "Anthropic's shape")?;
+    }
+    for name in ["names", "contains"] {
+        need(want[name].as_str().is_none_or(|part| answer.text().contains(part)), name)?;
+    }
+    need(want["says_not"].as_str().is_none_or(|part| !answer.text().contains(part)), "says_not")?;
+    if let Some(text) = want["answer"].as_str() {
+        let got = text_of(&answer, stream);
+        need(got == format!("echo: {text}"), &format!("another answer: {got}"))?;
+    }
+    if let Some(text) = want["whole"].as_str() {
+        need(text_of(&answer, stream) == text, "another answer")?;
+    }
+    if let Some(upstream) = want.get("upstream") {
+        let sent = sent(rig);
+        need(sent.as_deref() == upstream.as_str(), &format!("the upstream was sent {sent:?}"))?;
+    }
+    let id = answer.head.get("x-sluicegate-call-id").unwrap_or_default().to_owned();
+    let record = record(rig, &id);
+    let marks: Vec<String> = record["guardrails"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|mark| {
+            format!("{}={}:{}", mark["name"].as_str().unwrap(), mark["did"].as_str().unwrap(), mark["times"])
+        })
+        .collect();
+    if let Some(wanted) = want["marks"].as_str() {
+        need(marks.join(", ") == wanted, &format!("the record has {}", marks.join(", ")))?;
+        let header = answer.head.get("x-sluicegate-guardrail");
+        // What happens to a stream happens behind its headers.
+        need(stream || header == Some(wanted), &format!("the header is {header:?}"))?;
+    }
+    need(
+        record["spend"].as_i64().is_some_and(|spend| spend > 0) == (want["charged"] == true),
+        &record.to_string(),
+    )?;
+    let denied = want["code"].is_string();
+    need((record["outcome"] == "denied") == denied, &record.to_string())?;
+    need(!denied || record["error"] == "guardrail_denied", &record.to_string())
+}
+
+/// The record of a call; it is written a moment after the answer.
+fn record(rig: &Rig, id: &str) -> Value {
+    for _ in 0..200 {
+        let found = rig.gateway.look_up(&format!("/api/v1/records?call={id}"));
+        let rows = found["items"].as_array().cloned();
+        if let Some(row) = rows.into_iter().flatten().find(|row| row["call"] == id) {
+            return row;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("there is no record of `{id}`: {}", rig.gateway.look_up("/api/v1/records"));
+}
+
+#[test]
+fn guardrails() {
+    let upstream = FakeUpstream::start();
+    let launch = Launch::of(&config(&upstream, &service())).variable("SLUICEGATE_MASTER_KEY", MASTER_KEY);
+    let gateway = Gateway::launch("guardrail", launch);
+    let key = gateway.new_key(&json!({}));
+    let rig = Rig { upstream, gateway, key };
+    let file = sluicegate_tests::data().join("guardrail/calls.yaml");
+    let rows: Vec<Value> = serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let (mut wrong, mut tried) = (Vec::new(), 0);
+    for row in &rows {
+        for face in ["openai", "anthropic"] {
+            for ending in ["chat", "claude"] {
+                for stream in [false, true] {
+                    tried += 1;
+                    if let Err(what) = try_way(&rig, row, face, ending, stream) {
+                        wrong.push(format!(
+                            "{} ({face}, {ending}, stream {stream}):\n    {what}",
+                            row["note"]
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {tried} tries failed:\n{}", wrong.len(), wrong.join("\n"));
+}
