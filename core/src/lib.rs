@@ -33,7 +33,7 @@ pub mod tenant;
 pub mod time;
 pub mod usage;
 
-pub use call::{Call, Format, Needs};
+pub use call::{Call, Format, Needs, Rehearsal};
 pub use channel::{Channel, ChannelModel, Secret, SecretRef};
 pub use count::{CacheWrites, Counted, Counting, ImageRule, ImageSize, Media, Tokenizer};
 pub use decision::{Denial, Exclusion, Explanation, OutcomeClass, Reason};

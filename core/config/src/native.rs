@@ -291,6 +291,9 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
             *setting = value;
         }
     }
+    if let Some(allowed) = fields.boolean(load, "allow_mock_parameters") {
+        routing.allow_mock_parameters = allowed;
+    }
     if let Some(item) = fields.get("allowed_failure_percent") {
         routing.allowed_failure_percent = item.unsigned_32(load);
         if routing.allowed_failure_percent.is_some_and(|percent| percent > 100) {

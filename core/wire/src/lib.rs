@@ -62,7 +62,7 @@ mod usage;
 
 pub use bridge::{Bridge, BridgeOptions, End, MAX_BODY_BYTES, Reply};
 pub use error::{Result, WireError};
-pub use facts::{Concern, Facts};
+pub use facts::{Concern, Facts, Mock};
 pub use fault::{Fault, FaultClass};
 pub use json::MAX_DEPTH;
 pub use loss::{Loss, LossKind, Losses};

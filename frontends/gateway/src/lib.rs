@@ -12,6 +12,7 @@ mod clock;
 mod gateway;
 pub mod journal;
 mod load;
+mod made_up;
 mod maintain;
 mod master;
 mod queue;

@@ -478,6 +478,11 @@ pub(crate) static ROUTING: Section = Section {
         key("cooldown", Kind::Duration, "How long a channel is benched. Default 30s."),
         key("timeouts", Kind::Object(&TIMEOUTS), "Time limits of an attempt."),
         key("deadline", Kind::Duration, "No call takes longer, all attempts together. Default 900s."),
+        key(
+            "allow_mock_parameters",
+            Kind::Boolean,
+            "Whether callers may have answers and failures made up with `mock_response`, `mock_timeout` and `mock_testing_…`. Default false: such calls are refused.",
+        ),
     ],
 };
 

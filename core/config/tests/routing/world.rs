@@ -287,6 +287,8 @@ impl World<'_> {
         call.customer.clone_from(&wanted.customer);
         call.conversation = self.calls[at].conversation;
         call.needs = wanted.needs;
+        call.fallbacks.clone_from(&wanted.fallbacks);
+        (call.rehearse, call.mock) = (wanted.rehearse, wanted.mock);
         let caller = self.caller(wanted.key.as_deref());
         match self.engine.admit(call, &caller, now, self.calls[at].seed) {
             Ok(admission) => {
