@@ -15,6 +15,7 @@ pub mod call;
 pub mod channel;
 pub mod count;
 pub mod decision;
+pub mod edit;
 pub mod engine;
 pub mod error;
 pub mod hash;

@@ -8,7 +8,8 @@ mod tenant;
 
 pub use manual::tables as manual_tables;
 pub use schema::json_schema;
-pub(crate) use section::Section;
+pub(crate) use section::{BODY_EDIT, EDIT_CONDITION, Section};
+pub(crate) use tenant::to_json;
 
 use indexmap::IndexMap;
 use sluicegate_core::channel::Timeouts;

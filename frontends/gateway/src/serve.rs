@@ -10,7 +10,8 @@ use sluicegate_core::channel::UnknownFields;
 use sluicegate_core::engine::{Attempt, Failure, Queued};
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
-    Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Prepared, Report, Scanned, scan,
+    Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, OverlayContext, Prepared, Report, Scanned,
+    overlay, scan,
 };
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -391,7 +392,17 @@ pub(crate) fn prepare_attempt(
         };
         (class, rejection(Report::from(&error), error.kind()))
     };
-    let prepared = scanned.prepare(&edits, format).map_err(refused)?;
+    let mut prepared = scanned.prepare(&edits, format).map_err(refused)?;
+    if !attempt.channel().body_edits.is_empty() {
+        let context = OverlayContext {
+            original_model: scanned.facts().models().0,
+            upstream_model: attempt.upstream_model.as_str(),
+            retry_index: attempt.number.saturating_sub(1),
+        };
+        let edits = &attempt.channel().body_edits;
+        prepared.body =
+            overlay(&prepared.body, format, edits, &context, attempt.extra_input()).map_err(refused)?;
+    }
     if inner.strict_translation && !prepared.losses.is_empty() {
         let losses: Vec<_> = prepared.losses.iter().map(ToString::to_string).collect();
         let message = format!(
