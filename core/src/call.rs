@@ -97,6 +97,28 @@ pub struct Call {
     /// Where the caller connects from.
     #[serde(default)]
     pub client_ip: Option<IpAddr>,
+    /// Models that the caller names to fall back to, in order: instead of the configured ones, for whatever reason the requested
+    /// model fails. An empty list: no fallback at all. Each is checked like a requested one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallbacks: Option<Vec<ModelName>>,
+    /// How the requested model is to fail without being asked, to try the fallbacks out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearse: Option<Rehearsal>,
+    /// Whether its answer is made up by the host: no upstream is asked, and no channel's health learns from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mock: bool,
+}
+
+/// A failure of the requested model that a caller stages to see what its fallbacks do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rehearsal {
+    /// As if every channel had failed.
+    Failure,
+    /// As if the prompt didn't fit the context window.
+    ContextWindow,
+    /// As if the upstream's content policy had refused the prompt.
+    ContentPolicy,
 }
 
 fn one() -> u32 {
@@ -138,6 +160,9 @@ impl Call {
             conversation: None,
             tags: SmallVec::new(),
             client_ip: None,
+            fallbacks: None,
+            rehearse: None,
+            mock: false,
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{Format, Needs};
 use crate::count::{Counting, Tokenizer};
+use crate::edit::BodyEdit;
 use crate::ids::{ChannelId, ModelName, ProviderId};
 use crate::limit::Limit;
 use crate::price::Price;
@@ -67,6 +68,9 @@ pub struct Channel {
     /// Body fields such as `api_base` that callers may set to steer this channel; by default none.
     #[serde(default)]
     pub client_overrides: Vec<String>,
+    /// What it changes in the bodies that it is sent, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub body_edits: Vec<BodyEdit>,
     /// Whether it serves at all.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -99,6 +103,7 @@ impl Channel {
             cooldown_ms: None,
             unknown_fields: UnknownFields::default(),
             client_overrides: Vec::new(),
+            body_edits: Vec::new(),
             enabled: yes(),
             source: Source::default(),
         }
@@ -107,6 +112,10 @@ impl Channel {
 
 fn one() -> u32 {
     1
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 fn yes() -> bool {
@@ -212,6 +221,9 @@ pub struct ChannelModel {
     /// It can't produce more output than this many tokens.
     #[serde(default)]
     pub max_output: Option<u64>,
+    /// Input tokens that the channel's own changes of the body may add.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub extra_input: u64,
     /// Whether reasoning comes on top of the output ceiling, so that the bound must add it; the most it can add.
     #[serde(default)]
     pub extra_reasoning: Option<u64>,

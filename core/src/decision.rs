@@ -286,6 +286,8 @@ pub enum Exclusion {
     Unaffordable,
     /// It has failed in this call, and the pause before it may be asked again is longer than the call may wait.
     JustFailed,
+    /// The caller stages a failure of the requested model.
+    Rehearsed,
 }
 
 /// One reason behind a decision. In the order in which they came up.

@@ -15,6 +15,7 @@ pub mod call;
 pub mod channel;
 pub mod count;
 pub mod decision;
+pub mod edit;
 pub mod engine;
 pub mod error;
 pub mod guardrail;
@@ -36,7 +37,7 @@ pub mod tenant;
 pub mod time;
 pub mod usage;
 
-pub use call::{Call, Format, Needs};
+pub use call::{Call, Format, Needs, Rehearsal};
 pub use channel::{Channel, ChannelModel, Secret, SecretRef};
 pub use count::{CacheWrites, Counted, Counting, ImageRule, ImageSize, Media, Tokenizer};
 pub use decision::{Denial, Exclusion, Explanation, OutcomeClass, Reason};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::call::{Format, Needs};
+use crate::call::{Format, Needs, Rehearsal};
 use crate::count::{CacheWrites, Counted, Media};
 use crate::decision::{Explanation, OutcomeClass};
 use crate::guardrail::GuardrailMarks;
@@ -324,6 +324,15 @@ pub struct ReplayFacts {
     /// How many of the record's tags, the first ones, the caller sent, where scripts or the key added others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_tags: Option<u32>,
+    /// The caller's own fallbacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallbacks: Option<Vec<ModelName>>,
+    /// The failure that it staged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearse: Option<Rehearsal>,
+    /// Whether its answer was made up, and no upstream asked.
+    #[serde(skip_serializing_if = "is_default")]
+    pub mock: bool,
     /// The price ratio, in parts per million.
     pub price_ratio_ppm: u32,
     /// Why it was decided so.

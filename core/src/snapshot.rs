@@ -175,6 +175,8 @@ pub struct Routing {
     pub timeouts: Timeouts,
     /// No call takes longer, all attempts together. Default 900,000 ms.
     pub deadline_ms: u64,
+    /// Whether callers may have answers and failures made up with LiteLLM's `mock_…` parameters. Default false.
+    pub allow_mock_parameters: bool,
 }
 
 impl Default for Routing {
@@ -197,6 +199,7 @@ impl Default for Routing {
                 total_ms: Some(600_000),
             },
             deadline_ms: 900_000,
+            allow_mock_parameters: false,
         }
     }
 }

@@ -126,6 +126,9 @@ pub struct Group {
     /// Where its calls go first, in order.
     #[serde(default)]
     pub preferences: Vec<Preference>,
+    /// Other groups' labels whose channels it may use, too, in this order: New API's `auto` list. Only a file grants them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels_of: Vec<Arc<str>>,
     /// Refuses every call.
     #[serde(default)]
     pub blocked: bool,
@@ -336,6 +339,9 @@ pub struct Caller {
     pub price_ratio_ppm: u32,
     /// Where calls go first.
     pub preferences: Vec<Preference>,
+    /// Labels of other groups whose channels the group may use, in the order in which they are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels_of: Vec<Arc<str>>,
     /// From when on calls are refused.
     pub expires_at: Option<Timestamp>,
     /// The scope that is blocked, if one is.
@@ -428,6 +434,7 @@ impl Caller {
             chain,
             price_ratio_ppm: group.map_or(RATIO_ONE_PPM, |g| g.price_ratio_ppm),
             preferences: group.map(|g| g.preferences.clone()).unwrap_or_default(),
+            channels_of: group.map(|g| g.channels_of.clone()).unwrap_or_default(),
             expires_at: key.expires_at,
             blocked,
             allowed_ips: key.allowed_ips.clone(),
@@ -455,6 +462,7 @@ impl Caller {
             chain,
             price_ratio_ppm: RATIO_ONE_PPM,
             preferences: Vec::new(),
+            channels_of: Vec::new(),
             expires_at: None,
             blocked: None,
             allowed_ips: Vec::new(),

@@ -142,6 +142,7 @@ fn channel(at: u64, rng: &mut Rng) -> Channel {
             price: Price { input: Some(1_000_300), output: Some(2_000_900), ..Price::default() },
             context_window: Some(10_000),
             max_output: Some(500),
+            extra_input: 0,
             extra_reasoning: None,
             lacks: Needs::default(),
             counting: Counting::default(),

@@ -260,6 +260,7 @@ pub(crate) fn model(
         price: facts.as_ref().map(|facts| facts.price.clone()).unwrap_or_default(),
         context_window: facts.as_ref().and_then(|facts| facts.context_window),
         max_output: facts.as_ref().and_then(|facts| facts.max_output),
+        extra_input: 0,
         extra_reasoning: match &facts {
             Some(facts) => facts.extra_reasoning,
             None => unknown_reasoning(channel, upstream),

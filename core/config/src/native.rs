@@ -9,7 +9,8 @@ mod tenant;
 
 pub use manual::tables as manual_tables;
 pub use schema::json_schema;
-pub(crate) use section::Section;
+pub(crate) use section::{BODY_EDIT, EDIT_CONDITION, Section};
+pub(crate) use tenant::to_json;
 
 use indexmap::IndexMap;
 use sluicegate_core::channel::Timeouts;
@@ -338,6 +339,9 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
         if let Some(value) = fields.unsigned_32(load, key) {
             *setting = value;
         }
+    }
+    if let Some(allowed) = fields.boolean(load, "allow_mock_parameters") {
+        routing.allow_mock_parameters = allowed;
     }
     if let Some(item) = fields.get("allowed_failure_percent") {
         routing.allowed_failure_percent = item.unsigned_32(load);

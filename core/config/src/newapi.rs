@@ -15,17 +15,21 @@ use crate::draft;
 use crate::endpoint::{BaseStyle, host_of, is_home};
 use crate::host::HostSettings;
 use crate::native::DEFAULT_ORGANIZATION;
+use crate::overlay;
 use crate::reader::{Fields, Item, Known, Load};
 use crate::suggest::nearest;
 use crate::yaml::Value;
 
+/// The group whose keys use the channels of several others.
+const AUTO: &str = "auto";
+
 /// Top-level keys of the dialect.
-pub(crate) const TOP_KEYS: [&str; 1] = ["channels"];
+pub(crate) const TOP_KEYS: [&str; 2] = ["channels", "options"];
 
 const TOP: Known = Known {
-    read: &["channels"],
+    read: &["channels", "options"],
     moot: &[],
-    unsupported: &["options", "tokens", "users"],
+    unsupported: &["tokens", "users"],
     unknown: Severity::Warning,
 };
 
@@ -47,6 +51,7 @@ const CHANNEL: Known = Known {
         "setting",
         "settings",
         "header_override",
+        "param_override",
         "openai_organization",
         "auto_ban",
     ],
@@ -62,8 +67,15 @@ const CHANNEL: Known = Known {
         ("other_info", "it is only shown"),
         ("test_model", "channels are not tested with calls of their own"),
     ],
-    unsupported: &["param_override", "status_code_mapping", "other", "channel_info"],
+    unsupported: &["status_code_mapping", "other", "channel_info"],
     unknown: Severity::Warning,
+};
+
+const OPTIONS: Known = Known {
+    read: &["AutoGroups"],
+    moot: &[],
+    unsupported: &[],
+    unknown: Severity::Note,
 };
 
 const SETTING: Known = Known {
@@ -107,6 +119,27 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
         channel(load, &item, declared, &mut names);
     }
     groups_of(declared);
+    if let Some(options) = fields.get("options") {
+        auto_list(load, &options, declared);
+    }
+}
+
+/// `AutoGroups`, a list or its JSON text: the group `auto` may use the channels of those groups, in their order.
+fn auto_list(load: &mut Load<'_>, options: &Item<'_>, declared: &mut Declared) {
+    let Some(fields) = Fields::open(load, options, &OPTIONS) else { return };
+    let Some(item) = fields.get("AutoGroups") else { return };
+    let mut labels = Vec::new();
+    embedded(load, &item, |load, list| labels = list.texts(load));
+    for label in &labels {
+        if !declared.groups.iter().any(|group| group.id.as_str() == label) {
+            let message = format!("no channel of this file is for the group `{label}`: `auto` gets none from it");
+            item.say(load, Severity::Warning, "unknown_group", message, "name a group that a channel names");
+        }
+    }
+    if !labels.is_empty() && !declared.groups.iter().any(|group| group.id.as_str() == AUTO) {
+        let channels_of = labels.into_iter().map(Arc::from).collect();
+        declared.groups.push(Group { channels_of, ..implicit_group(AUTO) });
+    }
 }
 
 fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, names: &mut HashMap<String, u32>) {
@@ -130,6 +163,9 @@ fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, names:
     draft::connect(load, &mut channel, &provider, fields.get("base_url").as_ref(), item, BaseStyle::Host);
     behaviour(load, &fields, &mut channel);
     models(load, &fields, item, &mut channel, &provider);
+    if let Some(item) = fields.get("param_override") {
+        embedded(load, &item, |load, item| overlay::param_override(load, item, &mut channel));
+    }
     draft::warn_unpriced(
         load,
         &channel,
@@ -245,9 +281,9 @@ fn headers_of(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel) {
     }
     for (name, child) in item.children() {
         let Some(value) = child.text(load) else { continue };
-        if value.contains("{api_key}") || value.contains("{client_header:") || name.contains(['*', ':']) {
+        if value.contains("{client_header:") || name.contains(['*', ':']) {
             let message =
-                "placeholders and pass-through patterns are not supported yet: the header is not sent";
+                "a caller's headers can't be passed on by placeholder or pattern: the header is not sent";
             child.say(
                 load,
                 Severity::Warning,
@@ -421,6 +457,7 @@ pub(crate) fn implicit_group(label: &str) -> Group {
         limits: Vec::new(),
         price_ratio_ppm: sluicegate_core::price::RATIO_ONE_PPM,
         preferences: Vec::new(),
+        channels_of: Vec::new(),
         blocked: false,
         metadata: serde_json::Map::new(),
         source: Source::File,

@@ -12,9 +12,9 @@ use super::named::Named;
 use super::observed::Observed;
 use super::plan::{Last, Waiting};
 use super::{BoundCaller, Engine, Runtime, has_strict_spend};
-use crate::call::Call;
+use crate::call::{Call, Rehearsal};
 use crate::count::{Counted, Tokenizer};
-use crate::decision::{Denial, Explanation, Reason};
+use crate::decision::{Denial, Exclusion, Explanation, Reason};
 use crate::hash;
 use crate::ids::{ChannelId, ModelName};
 use crate::ports::Hooks;
@@ -151,9 +151,11 @@ impl Engine {
             Some(named) => admission.turn_to(named, now)?,
             None => admission.enter_requested(now)?,
         };
+        admission.check_fallbacks()?;
         admission.note_why_nothing(&considered);
         self.ask_route(admission, now)?;
         admission.health_digest = candidate::health_digest(&admission.considered.ranked);
+        admission.rehearse();
         if admission.considered.ranked.is_empty() && !admission.next_model(now) {
             return Err(admission.why_nothing());
         }
@@ -291,13 +293,43 @@ impl Admission {
         Denial::of_caller(&self.caller.caller, self.call.client_ip, now).map_or(Ok(()), Err)
     }
 
+    /// What the caller's word for a model means, the key's aliases and then the file's followed; and whether the caller may
+    /// use it.
+    pub(super) fn meant(&self, named: &ModelName) -> (ModelName, bool) {
+        let caller = &self.caller.caller;
+        let via = caller.aliases.get(named).unwrap_or(named);
+        let meant = self.runtime.snapshot.unalias(via);
+        (meant.clone(), caller.may_call_as(&[named.as_str(), via.as_str(), meant.as_str()]))
+    }
+
+    /// A list with a model that the caller may not use is refused as a whole, as a call for that model would be.
+    fn check_fallbacks(&self) -> Result<(), Denial> {
+        let own = self.call.fallbacks.iter().flatten();
+        match own.into_iter().find(|named| !self.meant(named).1) {
+            Some(named) => Err(self.unknown_model(Some(named.clone()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the requested model fail as the caller stages it.
+    pub(super) fn rehearse(&mut self) {
+        let Some(rehearsal) = self.call.rehearse else { return };
+        let channels = self.order();
+        self.considered = Considered::default();
+        for channel in channels {
+            self.explanation.push(Reason::Excluded { channel, why: Exclusion::Rehearsed });
+        }
+        self.too_long |= rehearsal == Rehearsal::ContextWindow;
+        self.objectionable |= rehearsal == Rehearsal::ContentPolicy;
+        self.note_denial(match rehearsal {
+            Rehearsal::ContextWindow => Denial::ContextTooLong { largest: 0 },
+            _ => Denial::NoChannel { retry_at: None },
+        });
+    }
+
     /// Follows aliases, the key's and then the file's, and considers the model that they lead to.
     fn enter_requested(&mut self, now: Timestamp) -> Result<ModelName, Denial> {
-        let caller = Arc::clone(&self.caller);
-        let via = caller.caller.aliases.get(&self.call.model).unwrap_or(&self.call.model).clone();
-        let meant = self.runtime.snapshot.unalias(&via).clone();
-        let names = [self.call.model.as_str(), via.as_str(), meant.as_str()];
-        let allowed = caller.caller.may_call_as(&names);
+        let (meant, allowed) = self.meant(&self.call.model);
         if meant != self.call.model {
             self.explanation.push(Reason::Alias { from: self.call.model.clone(), to: meant.clone() });
         }

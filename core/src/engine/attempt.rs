@@ -50,9 +50,15 @@ pub struct Attempt {
     pub priced: bool,
     channel: u32,
     endpoint: u32,
+    extra_input: u64,
 }
 
 impl Attempt {
+    /// Input tokens that the channel's own changes of the body may add: they are reserved.
+    pub fn extra_input(&self) -> u64 {
+        self.extra_input
+    }
+
     /// The channel to send to.
     ///
     /// # Panics
@@ -302,6 +308,7 @@ impl Engine {
             priced: model.price.is_known(),
             channel: candidate.channel,
             endpoint,
+            extra_input: model.extra_input,
             runtime,
         }))
     }

@@ -1,5 +1,7 @@
 //! Candidates: which channels may serve a model for this call, and in which order.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::admission::Admission;
@@ -11,7 +13,7 @@ use crate::health::HealthView;
 use crate::ids::ModelName;
 use crate::ports::CandidateView;
 use crate::snapshot::{Candidate, ModelGroup, Strategy, Unpriced};
-use crate::tenant::Preference;
+use crate::tenant::{Caller, Preference};
 use crate::time::Timestamp;
 
 /// A candidate that passed the filters, at its place in the order.
@@ -94,7 +96,8 @@ fn filter(
     if !channel.enabled {
         return Err((Exclusion::Disabled, 0));
     }
-    if !channel.groups.is_empty() && !channel.groups.iter().any(|group| caller.is_in_group(group)) {
+    let is_open = |group: &Arc<str>| caller.is_in_group(group) || caller.channels_of.contains(group);
+    if !channel.groups.is_empty() && !channel.groups.iter().any(is_open) {
         return Err((Exclusion::Group, 0));
     }
     let endpoint = endpoint_for(channel, call.format).ok_or((Exclusion::Format, 0))?;
@@ -121,7 +124,7 @@ fn filter(
     Ok(Ranked {
         candidate,
         endpoint,
-        preference: preference_of(channel, &caller.preferences),
+        preference: preference_of(channel, caller),
         priority: channel.priority,
         score: 0,
         out: false,
@@ -139,8 +142,14 @@ fn endpoint_for(channel: &Channel, format: Format) -> Option<u32> {
     same.or_else(any).and_then(|at| u32::try_from(at).ok())
 }
 
-fn preference_of(channel: &Channel, preferences: &[Preference]) -> u32 {
-    let at = preferences.iter().position(|preference| matches(channel, preference));
+/// The group's own preferences, and behind them the channels of the groups that its list names, in their order.
+fn preference_of(channel: &Channel, caller: &Caller) -> u32 {
+    let preferred = caller.preferences.iter().position(|preference| matches(channel, preference));
+    let listed = || {
+        let at = caller.channels_of.iter().position(|group| channel.groups.contains(group));
+        at.map(|at| caller.preferences.len() + at)
+    };
+    let at = preferred.or_else(listed);
     at.and_then(|at| u32::try_from(at).ok()).unwrap_or(NOT_PREFERRED)
 }
 

@@ -55,7 +55,9 @@ pub(super) fn input_bound(call: &Call, counted: &Counted, model: &ChannelModel) 
         let counted = model.tokenizer.and_then(|tokenizer| counted.by(tokenizer));
         let bound = counted.map_or(by_bytes, |counted| counted.min(by_bytes));
         let worst = call.media.tokens(Counting::Anybody);
-        bound.saturating_sub(worst.saturating_sub(call.media.tokens(model.counting)))
+        let bound = bound.saturating_sub(worst.saturating_sub(call.media.tokens(model.counting)));
+        // What the channel writes into the body is sent, too.
+        bound.saturating_add(model.extra_input)
     });
     match (bound, model.context_window) {
         (Some(bound), Some(window)) => bound.min(window),

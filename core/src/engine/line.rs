@@ -122,6 +122,7 @@ impl Admission {
         (self.downgrades, self.is_downgraded, self.waits.line) = (false, false, None);
         self.enter_model(&model, now);
         self.note_why_nothing(&model);
+        self.rehearse();
     }
 }
 

@@ -257,12 +257,16 @@ impl Admission {
             if self.models.len() > declared.routing.max_fallbacks as usize {
                 return false;
             }
-            let model = runtime.snapshot.unalias(&named).clone();
+            // A fallback never widens access.
+            let (model, allowed) = if self.names_fallbacks() {
+                self.meant(&named)
+            } else {
+                let model = runtime.snapshot.unalias(&named);
+                (model.clone(), self.caller.caller.may_call_as(&[named.as_str(), model.as_str()]))
+            };
             if self.models.contains(&model) {
                 continue;
             }
-            // A fallback never widens access.
-            let allowed = self.caller.caller.may_call_as(&[named.as_str(), model.as_str()]);
             if allowed && self.enter_model(&model, now) {
                 self.is_downgraded = downgrades.contains(&named);
                 if self.is_downgraded
@@ -296,8 +300,16 @@ impl Admission {
         }
     }
 
+    /// Whether the caller's own list counts. What a script says goes before it.
+    fn names_fallbacks(&self) -> bool {
+        self.call.fallbacks.is_some() && self.advice.fallback.is_none()
+    }
+
     /// The models to fall back to as things stand, in order.
     fn fallbacks(&self) -> Vec<ModelName> {
+        if let Some(own) = self.call.fallbacks.as_ref().filter(|_| self.names_fallbacks()) {
+            return own.clone();
+        }
         let declared = &self.runtime.snapshot.declared;
         let configured = |kind: &indexmap::IndexMap<ModelName, Vec<ModelName>>| {
             let of_first = self.models.first().and_then(|first| kind.get(first));

@@ -421,6 +421,9 @@ fn call_of(record: &UsageRecord) -> Call {
     let facts = &record.replay;
     let sent = facts.sent_tags.map_or(record.tags.len(), |sent| sent as usize);
     Call {
+        id: record.call.clone(),
+        format: record.format,
+        model: record.model.clone(),
         stream: record.stream,
         input_bound: facts.input_bound,
         media: facts.media,
@@ -435,7 +438,9 @@ fn call_of(record: &UsageRecord) -> Call {
         conversation: facts.conversation,
         tags: record.tags.iter().take(sent).cloned().collect(),
         client_ip: facts.client_ip,
-        ..Call::new(record.call.clone(), record.format, record.model.clone())
+        fallbacks: facts.fallbacks.clone(),
+        rehearse: facts.rehearse,
+        mock: facts.mock,
     }
 }
 

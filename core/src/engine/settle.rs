@@ -88,6 +88,9 @@ impl Engine {
         let is_stream = admission.call.stream;
         let Some(open) = admission.open.as_mut().filter(|open| !open.answered) else { return };
         open.answered = true;
+        if admission.call.mock {
+            return;
+        }
         let is_probe = std::mem::take(&mut open.lease.is_probe);
         let took = is_stream.then(|| Took::FirstContent(microseconds(open, now)));
         if (is_probe || is_stream)
@@ -223,6 +226,10 @@ impl Engine {
         let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) else { return };
         let Some((found, model)) = admission.runtime.snapshot.resolve(open.candidate) else { return };
         let is_probe = open.lease.is_probe;
+        if admission.call.mock {
+            // Nobody was asked.
+            return channel.health.cancel(is_probe);
+        }
         let class = match outcome.class {
             // A wildcard passes on whatever name a caller makes up: that there is no such model is the caller's fault, and
             // must not take the channel from all others.
@@ -473,6 +480,9 @@ impl Admission {
                 needs: self.call.needs,
                 client_ip: self.call.client_ip,
                 sent_tags,
+                fallbacks: self.call.fallbacks,
+                rehearse: self.call.rehearse,
+                mock: self.call.mock,
                 price_ratio_ppm: caller.price_ratio_ppm,
                 explanation: self.explanation,
             },

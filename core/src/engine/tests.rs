@@ -25,6 +25,7 @@ pub(super) fn channel(id: &str, model: &str, priority: i32) -> Channel {
             price: Price { input: Some(1_000_000), output: Some(2_000_000), ..Price::default() },
             context_window: Some(100_000),
             max_output: None,
+            extra_input: 0,
             extra_reasoning: None,
             lacks: Needs::default(),
             counting: Counting::default(),

@@ -1,7 +1,7 @@
 //! What a scan finds out about a request.
 
 use sluicegate_core::count::{CacheWrites, Counting, Media};
-use sluicegate_core::{Call, CallId, Format, Needs};
+use sluicegate_core::{Call, CallId, Format, ModelName, Needs, Rehearsal};
 use smallvec::SmallVec;
 
 /// What an image plausibly costs.
@@ -28,6 +28,21 @@ pub enum Concern {
     Hosted,
     /// It refers to something stored at the provider (`previous_response_id`, file ids): the input has no bound.
     Stored,
+}
+
+/// What a caller wants made up instead of asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mock {
+    /// The first of the fields that say so.
+    pub field: &'static str,
+    /// The answer's text, or the name of an error such as `litellm.RateLimitError`.
+    pub response: Option<String>,
+    /// No answer comes in time.
+    pub timeout: bool,
+    /// How the requested model fails.
+    pub rehearse: Option<Rehearsal>,
+    /// A field of the kind that this version doesn't act on.
+    pub unsupported: Option<&'static str>,
 }
 
 /// The facts of one request, read in one pass over its bytes.
@@ -59,6 +74,12 @@ pub struct Facts {
     pub tags: SmallVec<[String; 2]>,
     /// Models that the caller names as fallbacks (`fallbacks`, as LiteLLM's clients send it).
     pub fallbacks: Vec<String>,
+    /// Whether it wants none at all, not even the configured ones (`disable_fallbacks`).
+    pub no_fallbacks: bool,
+    /// What it said beside a fallback's model, which isn't heeded, such as `fallbacks[0].messages`.
+    pub ignored: Vec<String>,
+    /// What it wants made up (`mock_…`, as LiteLLM's clients send it). For the host to allow.
+    pub mock: Option<Box<Mock>>,
     /// The service tier asked for.
     pub service_tier: Option<String>,
     /// Types of the hosted tools declared, such as `web_search_20250305`.
@@ -128,7 +149,9 @@ impl Facts {
 
     /// The facts as the engine wants them. The client's address is for the host to add.
     pub fn call(&self, id: CallId, format: Format) -> Call {
-        let mut call = Call::new(id, format, self.model.as_str());
+        let (model, others) = self.models();
+        let mut call = Call::new(id, format, model);
+        call.fallbacks = self.fallbacks_with(others);
         call.stream = self.stream;
         call.input_bound = self.input_bound();
         call.media = self.media;
@@ -144,6 +167,19 @@ impl Facts {
         call.conversation = self.cache_key.or(self.opening.filter(|_| self.customer.is_none()));
         call.tags.clone_from(&self.tags);
         call
+    }
+
+    /// The model asked for, and those that stand behind it in a list such as `a,b`: they are tried in order.
+    pub fn models(&self) -> (&str, impl Iterator<Item = &str> + Clone) {
+        let mut names = self.model.split(',').map(str::trim);
+        // INVARIANT: splitting gives at least one.
+        (names.next().unwrap_or_default(), names)
+    }
+
+    fn fallbacks_with<'a>(&'a self, others: impl Iterator<Item = &'a str>) -> Option<Vec<ModelName>> {
+        let named = self.fallbacks.iter().map(String::as_str).filter(|_| !self.no_fallbacks);
+        let all: Vec<ModelName> = others.chain(named).map(ModelName::from).collect();
+        (self.no_fallbacks || !all.is_empty()).then_some(all)
     }
 
     pub(crate) fn concern(&mut self, name: &'static str, concern: Concern) {

@@ -51,6 +51,7 @@ mod media;
 mod names;
 mod observed;
 mod openai_chat;
+mod overlay;
 mod prepare;
 mod report;
 mod scan;
@@ -64,7 +65,8 @@ mod usage;
 
 pub use bridge::{Bridge, BridgeOptions, End, MAX_BODY_BYTES, Reply};
 pub use error::{Result, WireError};
-pub use facts::{Concern, Facts};
+pub use overlay::{OverlayContext, overlay};
+pub use facts::{Concern, Facts, Mock};
 pub use fault::{Fault, FaultClass};
 pub use json::MAX_DEPTH;
 pub use loss::{Loss, LossKind, Losses};

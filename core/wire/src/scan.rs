@@ -3,6 +3,7 @@
 mod content;
 mod field;
 mod media;
+mod ours;
 
 use std::borrow::Cow;
 
@@ -15,7 +16,7 @@ use smallvec::SmallVec;
 use crate::error::{Result, WireError};
 use crate::facts::{Concern, Facts};
 use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
-pub(crate) use field::Field;
+pub(crate) use field::{Field, is_ours};
 use field::concern;
 
 /// More top-level fields than this are refused: the longest vendor list has about 60.
@@ -320,13 +321,9 @@ impl<'a> Scan<'a> {
                 self.facts.cache_key = v.as_str().map(|key| hash::stable(key.as_bytes()));
                 Ok(())
             }
-            Field::Fallbacks => {
-                self.facts.fallbacks = fallbacks(v);
-                if !self.facts.fallbacks.is_empty() {
-                    self.facts.concern("fallbacks", Concern::Routing);
-                }
-                Ok(())
-            }
+            Field::Fallbacks => ours::fallbacks(&mut self.facts, v),
+            Field::DisableFallbacks => ours::disable_fallbacks(&mut self.facts, v),
+            Field::Mock => ours::mock(&mut self.facts, name, v),
             Field::Concerning if !field::is_off(raw) => {
                 if let Some((name, concern)) = concern(name.as_bytes()) {
                     self.facts.concern(name, concern);
@@ -355,6 +352,7 @@ impl<'a> Scan<'a> {
             ))
             .at("model")),
             Some(model) if !model.is_empty() => {
+                ours::check_list(&model)?;
                 self.facts.model = model.into_owned();
                 Ok(())
             }
@@ -423,12 +421,6 @@ fn cache_writes(text: &str, has_escapes: bool) -> CacheWrites {
     } else {
         CacheWrites::Short
     }
-}
-
-/// LiteLLM's clients send names, or objects with a `model`.
-fn fallbacks(v: Val<'_>) -> Vec<String> {
-    let name = |v: Val<'_>| v.as_str().or_else(|| v.get_str("model")).map(Cow::into_owned);
-    v.elements().filter_map(name).take(FIELDS_MAX).collect()
 }
 
 #[cfg(test)]

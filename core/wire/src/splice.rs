@@ -20,7 +20,7 @@ pub enum CeilingField {
 }
 
 /// What to change in a request on its way out. The default changes nothing but what only we read (`tags`,
-/// `fallbacks`).
+/// `fallbacks`, `mock_…`).
 #[derive(Clone, Debug, Default)]
 pub struct Edits<'a> {
     /// The model's name at the upstream.
@@ -112,8 +112,7 @@ impl<'a> Plan<'a> {
             && self.edits.drop.is_empty()
             && self.edits.set.is_empty()
             && scanned.facts().tags.is_empty()
-            && scanned.member(Field::Tags).is_none()
-            && scanned.member(Field::Fallbacks).is_none()
+            && !scanned.members.iter().any(|member| member.field.is_ours())
     }
 
     fn fate(&self, scanned: &Scanned, member: &Member) -> Fate {
@@ -136,7 +135,7 @@ impl<'a> Plan<'a> {
                 None => Fate::Keep,
             },
             Field::StreamOptions if self.force_usage => Fate::Replace(with_usage(value)),
-            Field::Tags | Field::Fallbacks => Fate::Drop,
+            ours if ours.is_ours() => Fate::Drop,
             Field::Metadata if !scanned.facts().tags.is_empty() => without_tags(value),
             _ => Fate::Keep,
         }

@@ -217,12 +217,7 @@ fn take_policies(policies: &mut Vec<PolicySource>, options: &ReplayOptions) {
     for (name, text) in &options.policies {
         match policies.iter_mut().find(|known| known.name == *name) {
             Some(known) => known.text.clone_from(text),
-            None => policies.push(PolicySource {
-                name: name.clone(),
-                text: text.clone(),
-                group: None,
-                on_error: Default::default(),
-            }),
+            None => policies.push(PolicySource::new(name.as_str(), text.as_str())),
         }
     }
 }

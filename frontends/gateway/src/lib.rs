@@ -13,6 +13,7 @@ mod gateway;
 mod history;
 pub mod journal;
 mod load;
+mod made_up;
 mod maintain;
 mod master;
 mod queue;

@@ -127,6 +127,9 @@ impl Running {
             }
             None => (Usage::default(), UsageSource::None),
         };
+        // What was made up has used nothing.
+        let (usage, source) =
+            if admission.call().mock { (Usage::default(), UsageSource::None) } else { (usage, source) };
         let outcome = Outcome {
             class,
             status: self.status,

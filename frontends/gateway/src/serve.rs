@@ -8,9 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluicegate_core::channel::UnknownFields;
 use sluicegate_core::engine::{Attempt, Failure, Queued};
-use sluicegate_core::{Call, Channel, Error, ErrorKind, Next, OutcomeClass, Timestamp};
+use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
-    Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Prepared, Report, Scanned, scan,
+    Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, OverlayContext, Prepared, Report, Scanned,
+    overlay, scan,
 };
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -18,6 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::answer::{Answer, AnswerBody, Inbound, Rejection};
 use crate::gateway::Inner;
 use crate::guardrail::{self, Screening};
+use crate::made_up;
 use crate::queue::Place;
 use crate::running::{Running, class_of, class_of_fault, told};
 use crate::stream::AnswerStream;
@@ -53,7 +55,11 @@ pub(crate) async fn serve(
             guardrail::request(inner, &caller, scanned, &mut inbound).await?;
         (scanned, Some((watch, marks)))
     };
-    let call = facts_of(inner, &scanned, &inbound);
+    let mut call = facts_of(inner, &scanned, &inbound);
+    if scanned.facts().mock.is_some() {
+        let allowed = inner.engine.snapshot().declared.routing.allow_mock_parameters;
+        made_up::permit(allowed, scanned.facts(), &mut call).map_err(Rejection::new)?;
+    }
     let call = keepable(call).map_err(Rejection::new)?;
     let (now, seed) = (inner.clock.now(), inner.seed());
     let mut admission = match inner.engine.admit(call.clone(), &caller, now, seed) {
@@ -260,7 +266,9 @@ async fn attempt_once(
         running.observe(class, None, retry_after_ms);
         (Tried::Failed(rejection), Some(running))
     };
-    let prepared = match prepare_attempt(inner, attempt, scanned) {
+    let mocked = scanned.facts().mock.as_deref().filter(|_| running.call().is_some_and(|call| call.mock));
+    let format = mocked.map_or(attempt.endpoint().format, |_| made_up::format(scanned.format()));
+    let prepared = match prepare_attempt(inner, attempt, scanned, format) {
         Ok(prepared) => prepared,
         Err((class, rejection)) => return failed(running, class, rejection, None),
     };
@@ -269,6 +277,8 @@ async fn attempt_once(
         .facts
         .losses
         .extend(dropped_fields(attempt.channel(), scanned).iter().map(|field| format!("{field}: dropped")));
+    let ignored = scanned.facts().ignored.iter().map(|field| format!("{field}: dropped"));
+    running.facts.losses.extend(ignored);
     let Some(target) = inner.targets.load().get(attempt.channel(), attempt.endpoint()) else {
         tracing::warn!(channel = %attempt.channel().name, "the channel has no usable address or credential");
         let report = Report::new(
@@ -290,9 +300,13 @@ async fn attempt_once(
         stream: scanned.facts().stream,
     };
     let due = Due::of(attempt, inner.clock.now());
-    running.mark_sent();
+    if mocked.is_none() {
+        running.mark_sent();
+    }
     let sent = async {
-        if request.target.is_mock() { MockUpstream.send(request).await } else { upstream.send(request).await }
+        if let Some(wanted) = mocked {
+            made_up::answer(wanted, &request).await
+        } else if request.target.is_mock() { MockUpstream.send(request).await } else { upstream.send(request).await }
     };
     let sent = timeout_at(due.first, sent).await;
     let response = match sent.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
@@ -304,7 +318,7 @@ async fn attempt_once(
     if !(200..300).contains(&response.status) {
         return refused(running, attempt, response, due.total).await;
     }
-    deliver(inner, running, attempt, scanned, prepared, response, due).await
+    deliver(inner, running, format, scanned, prepared, response, due).await
 }
 
 fn connection_failed(
@@ -379,6 +393,7 @@ pub(crate) fn prepare_attempt(
     inner: &Inner,
     attempt: &Attempt,
     scanned: &Scanned,
+    format: Format,
 ) -> Result<Prepared, (OutcomeClass, Box<Rejection>)> {
     refuse_unknown(attempt.channel(), scanned)?;
     let dropped = dropped_fields(attempt.channel(), scanned);
@@ -398,7 +413,17 @@ pub(crate) fn prepare_attempt(
         };
         (class, rejection(Report::from(&error), error.kind()))
     };
-    let prepared = scanned.prepare(&edits, attempt.endpoint().format).map_err(refused)?;
+    let mut prepared = scanned.prepare(&edits, format).map_err(refused)?;
+    if !attempt.channel().body_edits.is_empty() {
+        let context = OverlayContext {
+            original_model: scanned.facts().models().0,
+            upstream_model: attempt.upstream_model.as_str(),
+            retry_index: attempt.number.saturating_sub(1),
+        };
+        let edits = &attempt.channel().body_edits;
+        prepared.body =
+            overlay(&prepared.body, format, edits, &context, attempt.extra_input()).map_err(refused)?;
+    }
     if inner.strict_translation && !prepared.losses.is_empty() {
         let losses: Vec<_> = prepared.losses.iter().map(ToString::to_string).collect();
         let message = format!(
@@ -460,13 +485,13 @@ async fn read_some(body: &mut Box<dyn UpstreamBody>, deadline: Instant) -> Vec<u
 async fn deliver(
     inner: &Arc<Inner>,
     mut running: Running,
-    attempt: &Attempt,
+    format: Format,
     scanned: &Scanned,
     prepared: Prepared,
     response: UpstreamResponse,
     due: Due,
 ) -> (Tried, Option<Running>) {
-    let mut bridge = Bridge::new(bridge_options(inner, &running, attempt, scanned, prepared, &response));
+    let mut bridge = Bridge::new(bridge_options(inner, &running, format, scanned, prepared, &response));
     let mut body = response.body;
     let mut out: VecDeque<Bytes> = VecDeque::new();
     let streams = scanned.facts().stream;
@@ -511,7 +536,7 @@ async fn deliver(
 fn bridge_options(
     inner: &Inner,
     running: &Running,
-    attempt: &Attempt,
+    format: Format,
     scanned: &Scanned,
     prepared: Prepared,
     response: &UpstreamResponse,
@@ -522,11 +547,11 @@ fn bridge_options(
         caller_streams: streams,
         upstream_streams: response.is_event_stream,
         reply: prepared.reply,
-        present_model: inner.present_requested.then(|| scanned.facts().model.clone()),
+        present_model: inner.present_requested.then(|| scanned.facts().models().0.to_owned()),
         id: call.map(|call| call.id.as_str().to_owned()).unwrap_or_default(),
         created_s: inner.clock.now().as_ms().div_euclid(1000),
         input_estimate: call.map_or(0, |call| call.input_estimate),
-        ..BridgeOptions::new(caller, attempt.endpoint().format)
+        ..BridgeOptions::new(caller, format)
     }
 }
 

@@ -200,6 +200,7 @@ pub(crate) fn demo_channel() -> Channel {
             price: Price { input: Some(0), output: Some(0), ..Price::default() },
             context_window: Some(1_000_000),
             max_output: None,
+            extra_input: 0,
             extra_reasoning: None,
             lacks: Needs::default(),
             counting: Counting::default(),

@@ -3,7 +3,7 @@
 mod direct;
 mod head;
 mod http;
-mod mock;
+pub(crate) mod mock;
 mod post;
 mod target;
 mod tls;

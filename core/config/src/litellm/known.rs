@@ -277,6 +277,7 @@ pub(super) const ROUTER: Known = Known {
         "context_window_fallbacks",
         "content_policy_fallbacks",
         "default_fallbacks",
+        "allow_mock_parameters",
         "model_group_alias",
         "redis_url",
         "redis_host",

@@ -174,6 +174,9 @@ fn retries_and_fallbacks<'n>(
     if let Some(fails) = fields.unsigned_32(load, "allowed_fails") {
         declared.routing.allowed_fails = fails;
     }
+    if let Some(allowed) = fields.boolean(load, "allow_mock_parameters") {
+        declared.routing.allow_mock_parameters = allowed;
+    }
     if let Some(most) = fields.unsigned_32(load, "max_fallbacks") {
         declared.routing.max_fallbacks = most;
     }

@@ -16,6 +16,7 @@ use crate::diagnostic::Severity;
 use crate::draft;
 use crate::endpoint::{BaseStyle, check_url, is_home};
 use crate::limits::read_limits;
+use crate::overlay;
 use crate::quantity::parse_usd;
 use crate::reader::{Fields, Item, Load};
 use crate::suggest::nearest;
@@ -152,6 +153,9 @@ fn channel(
         channel.limits = read_limits(load, &limits, mode);
     }
     models(load, &fields, item, &mut channel, &provider, prices);
+    if let Some(list) = fields.get("body_edits") {
+        overlay::operations(load, &list, &mut channel, overlay::Dialect::Native);
+    }
     if fields.boolean(load, "enabled") == Some(false) {
         channel.enabled = false;
     }

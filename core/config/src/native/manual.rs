@@ -54,6 +54,7 @@ fn takes(kind: &Kind) -> String {
         Kind::TextMap => "mapping of texts".to_owned(),
         Kind::ModelMap => "mapping of a model to one or a list".to_owned(),
         Kind::Free => "mapping".to_owned(),
+        Kind::Any => "anything".to_owned(),
         Kind::Limits => "[limits](#limits)".to_owned(),
         Kind::Auth => "bearer, none, {header: NAME}".to_owned(),
         Kind::Models(inner) => format!("list of names or [{0}](#{0})", inner.name),

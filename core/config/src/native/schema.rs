@@ -71,6 +71,7 @@ fn kind(kind: &Kind, definitions: &mut Map<String, Value>) -> Value {
         Kind::TextMap => json!({"type": "object", "additionalProperties": {"type": ["string", "number"]}}),
         Kind::ModelMap => json!({"type": "object", "additionalProperties": {"$ref": "#/$defs/texts"}}),
         Kind::Free => json!({"type": "object"}),
+        Kind::Any => json!({}),
         Kind::Limits => json!({"$ref": "#/$defs/limits"}),
         Kind::Auth => json!({"anyOf": [
             {"enum": ["bearer", "none"]},

@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     ModelMap,
     /// A mapping of anything.
     Free,
+    /// Anything.
+    Any,
     Limits,
     /// `bearer`, `none` or `{header: NAME}`.
     Auth,
@@ -307,7 +309,7 @@ pub(crate) static CHANNEL: Section = Section {
         ),
         key("limits", Kind::Limits, "Limits towards the upstream."),
         key("tags", Kind::Texts, "Labels to route by."),
-        key("headers", Kind::TextMap, "Headers sent with each request, besides authentication."),
+        key("headers", Kind::TextMap, "Headers sent with each request, besides authentication; `{api_key}` in a value stands for the credential."),
         key("timeouts", Kind::Object(&TIMEOUTS), "Time limits of an attempt. Default: those of `routing`."),
         key("proxy", Kind::Text, "A proxy: http://…, https://… or socks5://…"),
         key("extra_ca_file", Kind::Text, "A PEM file with further certificate authorities."),
@@ -327,7 +329,60 @@ pub(crate) static CHANNEL: Section = Section {
             Kind::Texts,
             "Body fields such as api_base that are sent on to it as they are, if a caller sends them; by default they are left out.",
         ),
+        key(
+            "body_edits",
+            Kind::List(&BODY_EDIT),
+            "What is changed in each body that is sent to it, in order; see [changes of the body](#changes-of-the-body).",
+        ),
         key("enabled", Kind::Boolean, "Whether it serves at all. Default true."),
+    ],
+};
+
+pub(crate) static BODY_EDIT: Section = Section {
+    name: "body_edit",
+    about: "One change of a body.",
+    required: &["mode"],
+    keys: &[
+        key(
+            "path",
+            Kind::Text,
+            "Where: `temperature`, `messages.0.content`; -1 is the last element, `\\.` a dot in a name.",
+        ),
+        key(
+            "mode",
+            Kind::Word(&[
+                "delete", "set", "move", "copy", "prepend", "append", "trim_prefix", "trim_suffix", "ensure_prefix",
+                "ensure_suffix", "trim_space", "to_lower", "to_upper", "replace",
+            ]),
+            "What is done there.",
+        ),
+        key("value", Kind::Any, "What is set, put before or behind, or trimmed."),
+        key("keep_origin", Kind::Boolean, "`set` only where nothing is there. Default false."),
+        key("from", Kind::Text, "Where `move` and `copy` take it from; the part that `replace` replaces."),
+        key("to", Kind::Text, "Where `move` and `copy` put it; what `replace` puts in its place."),
+        key("conditions", Kind::List(&EDIT_CONDITION), "When it is done. Default always."),
+        key("logic", Kind::Word(&["OR", "AND"]), "Whether one condition is enough, or all must hold. Default OR."),
+    ],
+};
+
+pub(crate) static EDIT_CONDITION: Section = Section {
+    name: "edit_condition",
+    about: "What must hold for a change of a body to be made.",
+    required: &["path"],
+    keys: &[
+        key(
+            "path",
+            Kind::Text,
+            "A place in the body, or `original_model`, `upstream_model`, `retry_index`, `is_retry`.",
+        ),
+        key(
+            "mode",
+            Kind::Word(&["full", "prefix", "suffix", "contains", "gt", "gte", "lt", "lte"]),
+            "How it is compared. Default full.",
+        ),
+        key("value", Kind::Any, "With what."),
+        key("invert", Kind::Boolean, "The contrary must hold. Default false."),
+        key("pass_missing_key", Kind::Boolean, "It holds, too, where nothing is there. Default false."),
     ],
 };
 
@@ -505,6 +560,11 @@ pub(crate) static ROUTING: Section = Section {
         key("cooldown", Kind::Duration, "How long a channel is benched. Default 30s."),
         key("timeouts", Kind::Object(&TIMEOUTS), "Time limits of an attempt."),
         key("deadline", Kind::Duration, "No call takes longer, all attempts together. Default 900s."),
+        key(
+            "allow_mock_parameters",
+            Kind::Boolean,
+            "Whether callers may have answers and failures made up with `mock_response`, `mock_timeout` and `mock_testing_…`. Default false: such calls are refused.",
+        ),
     ],
 };
 
@@ -587,6 +647,11 @@ pub(crate) static GROUP: Section = Section {
         key("limits", Kind::Limits, "Its limits."),
         key("price_ratio", Kind::Decimal, "What its calls cost relative to the price list. Default 1."),
         key("prefer", Kind::List(&PREFERENCE), "Where its calls go first, in order."),
+        key(
+            "channels_of",
+            Kind::Texts,
+            "Groups whose channels it may use, too, asked in this order (New API's `auto` list). Default none.",
+        ),
         key("members", Kind::List(&MEMBER), "Its members."),
         key("blocked", Kind::Boolean, "Refuses every call. Default false."),
         key("metadata", Kind::Free, "Data of your own."),

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use jiff::civil::Date;
 use serde_json::{Map, Value as Json};
+use std::sync::Arc;
+
 use sluicegate_core::channel::SecretRef;
 use sluicegate_core::ids::{GroupId, KeyId, OrganizationId, UserId};
 use sluicegate_core::limit::{Limit, Mode};
@@ -123,6 +125,7 @@ fn group(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
         limits: limits(load, &fields, declared),
         price_ratio_ppm: price_ratio_ppm.unwrap_or(RATIO_ONE_PPM),
         preferences: preferences(load, &fields, declared),
+        channels_of: channels_of(load, &fields, declared),
         blocked: fields.boolean(load, "blocked").unwrap_or(false),
         metadata: metadata(load, &fields),
         source: Source::File,
@@ -142,6 +145,22 @@ fn group(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
             limits: limits(load, &fields, declared),
         });
     }
+}
+
+/// The list of groups whose channels are asked in turn. A label that no channel names is most likely misspelled.
+fn channels_of(load: &mut Load<'_>, fields: &Fields<'_>, declared: &Declared) -> Vec<Arc<str>> {
+    let Some(item) = fields.get("channels_of") else { return Vec::new() };
+    let labels = item.texts(load);
+    for label in &labels {
+        let known = || declared.channels.iter().flat_map(|channel| &channel.groups);
+        if !known().any(|group| **group == **label) {
+            let message = format!("no channel of this file is for the group `{label}`: it adds none");
+            let remedy = nearest(label, known().map(|group| &**group))
+                .map_or_else(|| "name a group that a channel names".to_owned(), |near| format!("did you mean `{near}`?"));
+            item.say(load, Severity::Warning, "unknown_group", message, remedy);
+        }
+    }
+    labels.into_iter().map(Arc::from).collect()
 }
 
 fn preferences(load: &mut Load<'_>, fields: &Fields<'_>, declared: &Declared) -> Vec<Preference> {
@@ -315,7 +334,7 @@ fn metadata(load: &mut Load<'_>, fields: &Fields<'_>) -> Map<String, Json> {
 }
 
 /// Plain scalars become what JSON makes of them, the rest texts.
-fn to_json(value: &Value) -> Json {
+pub(crate) fn to_json(value: &Value) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Scalar { text, plain: true } => match serde_json::from_str(text) {

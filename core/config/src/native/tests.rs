@@ -138,6 +138,8 @@ fn every_key_is_read() {
     let mut all = Vec::new();
     paths(&whole, "", &mut all);
     assert!(all.len() > 200);
+    // What a body is set to, or compared with, may be anything.
+    all.retain(|path| !(path.contains("/body_edits/") && path.ends_with("/value")));
     for path in all {
         let mut broken = whole.clone();
         *broken.pointer_mut(&path).unwrap() = json!([[{"nothing": []}]]);

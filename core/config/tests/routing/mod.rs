@@ -73,6 +73,15 @@ struct Call {
     format: Option<sluicegate_core::Format>,
     #[serde(default)]
     needs: sluicegate_core::Needs,
+    /// The caller's own fallbacks.
+    #[serde(default)]
+    fallbacks: Option<Vec<sluicegate_core::ModelName>>,
+    /// The failure that the caller stages.
+    #[serde(default)]
+    rehearse: Option<sluicegate_core::Rehearsal>,
+    /// Its answer is made up.
+    #[serde(default)]
+    mock: bool,
     /// Somebody mends this channel; no call is made.
     #[serde(default)]
     mend: Option<String>,

@@ -275,6 +275,8 @@ impl World<'_> {
         call.customer.clone_from(&wanted.customer);
         call.conversation = self.calls[at].conversation;
         call.needs = wanted.needs;
+        call.fallbacks.clone_from(&wanted.fallbacks);
+        (call.rehearse, call.mock) = (wanted.rehearse, wanted.mock);
         let (caller, seed) = (self.caller(wanted.key.as_deref()), self.calls[at].seed);
         match self.engine.admit(call.clone(), &caller, now, seed) {
             Ok(admission) => {

@@ -62,7 +62,7 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
                 Some(Tier::Auto)
             };
         }
-        "tags" | "fallbacks" => {}
+        ours if crate::scan::is_ours(ours) => {}
         other => losses.dropped(other, "the target has no place for it"),
     }
     Ok(())

@@ -94,7 +94,8 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
                 WireError::unsupported("audio output can't be served by an Anthropic endpoint").at(name)
             );
         }
-        "n" | "modalities" | "stream_options" | "tool_choice" | "tags" | "fallbacks" => {}
+        "n" | "modalities" | "stream_options" | "tool_choice" => {}
+        ours if crate::scan::is_ours(ours) => {}
         "metadata" if value.members().all(|(name, _)| name == "tags") => {}
         other => losses.dropped(other, "the target has no place for it"),
     }

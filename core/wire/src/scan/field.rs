@@ -32,16 +32,24 @@ pub(crate) enum Field {
     Modalities,
     Fallbacks,
     PromptCacheKey,
+    DisableFallbacks,
+    /// LiteLLM's `mock_…`: what only we read.
+    Mock,
     /// Known only for what it costs or where it leads.
     Concerning,
     Other,
 }
 
 impl Field {
+    /// Whether only we read it: it never gets to an upstream.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Field::Tags | Field::Fallbacks | Field::DisableFallbacks | Field::Mock)
+    }
+
     /// Each named field may stand once.
     pub(crate) fn bit(self) -> u64 {
         match self {
-            Field::Concerning | Field::Other => 0,
+            Field::Mock | Field::Concerning | Field::Other => 0,
             named => 1 << named as u8,
         }
     }
@@ -76,6 +84,7 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
         b"prediction" if chat => Field::Prediction,
         b"modalities" if chat => Field::Modalities,
         b"fallbacks" => Field::Fallbacks,
+        b"disable_fallbacks" => Field::DisableFallbacks,
         b"prompt_cache_key" if chat => Field::PromptCacheKey,
         // Seen in most calls, and harmless: no need to look further.
         b"temperature"
@@ -92,6 +101,7 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
         | b"logprobs"
         | b"encoding_format"
         | b"dimensions" => Field::Other,
+        _ if mock(name).is_some() => Field::Mock,
         _ if concern(name).is_some() => Field::Concerning,
         _ => Field::Other,
     }
@@ -99,7 +109,7 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
 
 /// Top-level names that cost or route, and why.
 // A table may be long.
-const CONCERNS: [(&str, Concern); 59] = [
+const CONCERNS: [(&str, Concern); 57] = [
     ("api_base", Concern::Credential),
     ("base_url", Concern::Credential),
     ("api_key", Concern::Credential),
@@ -134,8 +144,6 @@ const CONCERNS: [(&str, Concern); 59] = [
     ("tenant_id", Concern::Credential),
     ("client_id", Concern::Credential),
     ("client_secret", Concern::Credential),
-    ("mock_response", Concern::Credential),
-    ("mock_tool_calls", Concern::Credential),
     ("input_cost_per_token", Concern::Credential),
     ("output_cost_per_token", Concern::Credential),
     ("model_list", Concern::Routing),
@@ -237,9 +245,30 @@ pub(crate) fn is_known(format: Format, name: &str) -> bool {
         _ => OPENAI_CHAT,
     };
     own.contains(&name)
-        || matches!(name, "tags" | "fallbacks")
+        || is_ours(name)
         || concern(name.as_bytes())
             .is_some_and(|(_, concern)| matches!(concern, Concern::Credential | Concern::Routing))
+}
+
+/// Whether a field is for us alone: it never gets to an upstream.
+pub(crate) fn is_ours(name: &str) -> bool {
+    matches!(name, "tags" | "fallbacks" | "disable_fallbacks") || mock(name.as_bytes()).is_some()
+}
+
+/// The static name of one of LiteLLM's parameters that make an answer up.
+pub(super) fn mock(name: &[u8]) -> Option<&'static str> {
+    const NAMES: [&str; 8] = [
+        "mock_response",
+        "mock_timeout",
+        "mock_testing_fallbacks",
+        "mock_testing_context_fallbacks",
+        "mock_testing_content_policy_fallbacks",
+        "mock_testing_rate_limit_error",
+        "mock_tool_calls",
+        "mock_delay",
+    ];
+    name.strip_prefix(b"mock_")?;
+    NAMES.into_iter().find(|known| known.as_bytes() == name)
 }
 
 /// The static name and concern, if the name has one.

@@ -131,7 +131,7 @@ fn the_facts_of_a_full_call() {
     assert_eq!((call.extra_output, call.choices), (facts.extra_output_bound, 4));
     assert_eq!(facts.fields(Concern::Cost).collect::<Vec<_>>(), ["service_tier"]);
     // An empty list of models routes nowhere.
-    assert_eq!(facts.fields(Concern::Routing).collect::<Vec<_>>(), ["fallbacks"]);
+    assert!(!facts.has(Concern::Routing), "they go through the access check");
     assert!(facts.has(Concern::Credential) && !facts.has(Concern::Stored));
     let call = facts.call("c1".into(), Format::OpenaiChat);
     assert_eq!(
@@ -450,4 +450,63 @@ fn marks_that_move_on_with_each_turn_are_no_part_of_a_conversation() {
         assert_eq!(said(&user(mark)), plain, "{mark}");
     }
     assert_ne!(said(&user(r#","citations":null"#)), plain);
+}
+
+#[test]
+fn a_list_of_models_is_tried_in_order() {
+    for (fields, model, fallbacks) in [
+        (r#""fallbacks":["x",{"model":"y","messages":[]}]"#, "m", Some(vec!["x", "y"])),
+        (r#""fallbacks":[]"#, "m", None),
+        (r#""fallbacks":null"#, "m", None),
+        (r#""disable_fallbacks":true,"fallbacks":["x"]"#, "m", Some(vec![])),
+        (r#""disable_fallbacks":false"#, "m", None),
+    ] {
+        let facts = chat(&with(fields)).unwrap().facts().clone();
+        let call = facts.call("c".into(), Format::OpenaiChat);
+        let fallbacks = fallbacks.map(|all| all.into_iter().map(Into::into).collect());
+        assert_eq!((call.model.as_str(), call.fallbacks), (model, fallbacks), "{fields}");
+        let ignored = if fields.contains("messages") { vec!["fallbacks[1].messages"] } else { vec![] };
+        assert_eq!(facts.ignored, ignored, "{fields}");
+    }
+    let scanned = chat(&with("\"fallbacks\":[\"z\"]").replace("\"m\"", "\"a, b\"")).unwrap();
+    let call = scanned.facts().call("c".into(), Format::OpenaiChat);
+    assert_eq!((call.model.as_str(), call.fallbacks), ("a", Some(vec!["b".into(), "z".into()])));
+}
+
+#[test]
+fn a_malformed_list_of_models_is_refused_with_its_name() {
+    for (fields, at) in [
+        (r#""fallbacks":"x""#, "fallbacks"),
+        (r#""fallbacks":{"model":"x"}"#, "fallbacks"),
+        (r#""fallbacks":["x",5]"#, "fallbacks[1]"),
+        (r#""fallbacks":[""]"#, "fallbacks[0]"),
+        (r#""fallbacks":[{"messages":[]}]"#, "fallbacks[0]"),
+        (r#""disable_fallbacks":"yes""#, "disable_fallbacks"),
+        (r#""mock_response":5"#, "mock_response"),
+        (r#""mock_timeout":"yes""#, "mock_timeout"),
+        (
+            r#""mock_testing_fallbacks":true,"mock_testing_context_fallbacks":true"#,
+            "mock_testing_context_fallbacks",
+        ),
+    ] {
+        let error = chat(&with(fields)).unwrap_err();
+        assert_eq!(error.param(), Some(at), "{fields}: {error}");
+    }
+    let many = format!("\"fallbacks\":[{}]", vec!["\"x\""; 17].join(","));
+    assert_eq!(chat(&with(&many)).unwrap_err().param(), Some("fallbacks"));
+    for list in ["a,", ",a", "a,,b", "a, ,b"] {
+        let error = chat(&with("\"n\":1").replace("\"m\"", &format!("\"{list}\""))).unwrap_err();
+        assert_eq!(error.param(), Some("model"), "{list}");
+    }
+}
+
+#[test]
+fn what_is_made_up_is_told_and_never_sent() {
+    let scanned = chat(&with(r#""mock_response":"hi","mock_timeout":false,"mock_testing_fallbacks":true"#)).unwrap();
+    let mock = scanned.facts().mock.clone().unwrap();
+    assert_eq!((mock.field, mock.response.as_deref(), mock.timeout), ("mock_response", Some("hi"), false));
+    assert_eq!(mock.rehearse, Some(sluicegate_core::Rehearsal::Failure));
+    let sent = scanned.prepare(&crate::Edits::default(), Format::OpenaiChat).unwrap().body;
+    assert!(!String::from_utf8_lossy(&sent).contains("mock"), "{sent:?}");
+    assert_eq!(chat(&with(r#""mock_timeout":false,"mock_response":null"#)).unwrap().facts().mock, None);
 }

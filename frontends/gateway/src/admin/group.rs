@@ -180,6 +180,7 @@ impl Admin {
             limits: new.limits.0,
             price_ratio_ppm: new.price_ratio_ppm.unwrap_or(RATIO_ONE_PPM),
             preferences: new.preferences,
+            channels_of: Vec::new(),
             blocked: new.blocked,
             metadata: new.metadata,
             source: Source::Database,

@@ -21,6 +21,7 @@ use crate::clock::ManualClock;
 use crate::gateway::{Gateway, Options, Worker};
 use crate::load::ConfigText;
 use crate::running::class_of;
+use crate::made_up;
 use crate::serve::{self, prepare_attempt};
 use crate::tokenizer;
 
@@ -212,7 +213,10 @@ impl Host {
                 let format = ask.format.unwrap_or(sluicegate_core::Format::OpenaiChat);
                 let scanned = scan(format, &Bytes::from(body.clone()))
                     .map_err(|error| Error::new(error.kind(), error.message().to_owned()))?;
-                (scanned.facts().call(id, format), Some(scanned))
+                let mut call = scanned.facts().call(id, format);
+                // The host sends by itself: there is nobody to make an answer up.
+                made_up::permit(false, scanned.facts(), &mut call)?;
+                (call, Some(scanned))
             }
             _ => {
                 let message = "name either `call` with the facts or `body` with the request, not both";
@@ -337,7 +341,7 @@ impl Host {
         let body = match &open.scanned {
             Some(scanned) => {
                 let prepared =
-                    prepare_attempt(inner, attempt, scanned).map_err(|(_, rejection)| rejection.error)?;
+                    prepare_attempt(inner, attempt, scanned, attempt.endpoint().format).map_err(|(_, rejection)| rejection.error)?;
                 Some(String::from_utf8_lossy(&prepared.body).into_owned())
             }
             None => None,

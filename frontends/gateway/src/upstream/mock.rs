@@ -26,14 +26,37 @@ pub(crate) struct MockUpstream;
 impl Upstream for MockUpstream {
     async fn send(&self, request: UpstreamRequest) -> Result<UpstreamResponse, UpstreamFault> {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let model = body.get("model").and_then(Value::as_str).unwrap_or("mock").to_owned();
+        let model = model_of(&body);
+        let text = reply(&body);
         let (is_event_stream, body): (bool, Box<dyn UpstreamBody>) = match request.target.format {
             Format::OpenaiEmbeddings => (false, whole(&embeddings(&body, &model))),
-            _ if request.stream => (true, Box::new(Paced::new(events(&body, &model)))),
-            _ => (false, whole(&completion(&body, &model))),
+            _ if request.stream => (true, Box::new(Paced::new(events(&body, &model, &text)))),
+            _ => (false, whole(&completion(&body, &model, &text))),
         };
         Ok(UpstreamResponse { status: 200, is_event_stream, retry_after_ms: None, request_id: None, body })
     }
+}
+
+/// An answer to a chat that says this.
+pub(crate) fn saying(request: &UpstreamRequest, text: &str) -> UpstreamResponse {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let model = model_of(&body);
+    let (is_event_stream, body): (bool, Box<dyn UpstreamBody>) = if request.stream {
+        (true, Box::new(Paced::new(events(&body, &model, text))))
+    } else {
+        (false, whole(&completion(&body, &model, text)))
+    };
+    UpstreamResponse { status: 200, is_event_stream, retry_after_ms: None, request_id: None, body }
+}
+
+/// A refusal as OpenAI words it.
+pub(crate) fn refusing(status: u16, code: &str, message: &str) -> UpstreamResponse {
+    let body = whole(&json!({"error": {"message": message, "type": "mock", "param": null, "code": code}}));
+    UpstreamResponse { status, is_event_stream: false, retry_after_ms: None, request_id: None, body }
+}
+
+fn model_of(body: &Value) -> String {
+    body.get("model").and_then(Value::as_str).unwrap_or("mock").to_owned()
 }
 
 fn whole(value: &Value) -> Box<dyn UpstreamBody> {
@@ -56,12 +79,12 @@ fn last_words(body: &Value) -> String {
     words.chars().take(ECHO_CHARS).collect()
 }
 
+fn reply(body: &Value) -> String {
+    format!("This is Sluicegate's built-in mock model; no provider was called. You said: {}", last_words(body))
+}
+
 /// The answer's words within the ceiling, and whether the ceiling cut it. A word counts as a token.
-fn reply(body: &Value) -> (Vec<String>, bool) {
-    let text = format!(
-        "This is Sluicegate's built-in mock model; no provider was called. You said: {}",
-        last_words(body)
-    );
+fn within_ceiling(body: &Value, text: &str) -> (Vec<String>, bool) {
     let ceiling = ["max_completion_tokens", "max_tokens"]
         .iter()
         .find_map(|name| body.get(name)?.as_u64())
@@ -86,8 +109,8 @@ fn usage(body: &Value, output: usize) -> Value {
     json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output as u64})
 }
 
-fn completion(body: &Value, model: &str) -> Value {
-    let (words, cut) = reply(body);
+fn completion(body: &Value, model: &str, text: &str) -> Value {
+    let (words, cut) = within_ceiling(body, text);
     json!({
         "id": "chatcmpl-mock", "object": "chat.completion", "created": 0, "model": model,
         "choices": [{
@@ -99,8 +122,8 @@ fn completion(body: &Value, model: &str) -> Value {
     })
 }
 
-fn events(body: &Value, model: &str) -> VecDeque<Bytes> {
-    let (words, cut) = reply(body);
+fn events(body: &Value, model: &str, text: &str) -> VecDeque<Bytes> {
+    let (words, cut) = within_ceiling(body, text);
     let frame = |choices: Value, usage: Value| {
         let chunk = json!({
             "id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 0, "model": model,

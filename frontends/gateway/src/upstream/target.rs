@@ -12,6 +12,9 @@ use sluicegate_core::channel::{Auth, Endpoint, Transport};
 use sluicegate_core::ports::SecretResolver;
 use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Format, Result, Snapshot};
 
+/// Stands for the channel's credential in its headers.
+const CREDENTIAL: &str = "{api_key}";
+
 /// The address of one endpoint of one channel, with its standing headers (the credential among them) and transport.
 pub struct Target {
     pub(crate) address: Option<Address>,
@@ -137,12 +140,18 @@ fn build(channel: &Channel, endpoint: &Endpoint, secrets: &dyn SecretResolver) -
     for (name, value) in &channel.headers {
         let name = HeaderName::try_from(name.as_str())
             .map_err(|_| config(channel, format!("`{name}` is no header name")))?;
-        let value = HeaderValue::try_from(value.as_str()).map_err(|_| {
+        let is_secret = value.contains(CREDENTIAL);
+        let filled = match is_secret.then(|| secrets.channel_secret(channel)).transpose()?.flatten() {
+            Some(secret) => value.replace(CREDENTIAL, secret.expose().trim()),
+            None => value.clone(),
+        };
+        let mut value = HeaderValue::try_from(filled).map_err(|_| {
             config(
                 channel,
                 format!("the value of the header `{name}` has characters that headers can't have"),
             )
         })?;
+        value.set_sensitive(is_secret);
         headers.insert(name, value);
     }
     if let Some((name, value)) = credential(channel, endpoint, secrets)? {

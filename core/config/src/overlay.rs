@@ -1,0 +1,242 @@
+//! What channels change in the bodies that they are sent: our own `body_edits`, and New API's `param_override` in both forms.
+
+use serde_json::Value as Json;
+use sluicegate_core::channel::Channel;
+use sluicegate_core::edit::{BodyEdit, Change, Compare, Condition};
+
+use crate::diagnostic::Severity;
+use crate::native::to_json;
+use crate::reader::{Fields, Item, Load};
+
+/// Top-level fields on which what a call may use at most depends: it is reserved before a channel changes the body.
+const COST_BEARING: [&str; 20] = [
+    "model",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "best_of",
+    "prediction",
+    "modalities",
+    "service_tier",
+    "speed",
+    "inference_geo",
+    "web_search_options",
+    "search_parameters",
+    "plugins",
+    "mcp_servers",
+    "enable_search",
+    "previous_response_id",
+    "conversation",
+    "container",
+];
+/// What conditions may ask for besides the body.
+const CONTEXT: [&str; 4] = ["original_model", "upstream_model", "retry_index", "is_retry"];
+/// What New API's conditions may ask for, and ours can't.
+const FOREIGN_CONTEXT: [&str; 11] = [
+    "user_id",
+    "user_group",
+    "token_group",
+    "using_group",
+    "request_path",
+    "request_headers",
+    "header_override",
+    "retry",
+    "last_error",
+    "is_channel_test",
+    "last_error_status_code",
+];
+const COMPARES: [(&str, Compare); 8] = [
+    ("full", Compare::Full),
+    ("prefix", Compare::Prefix),
+    ("suffix", Compare::Suffix),
+    ("contains", Compare::Contains),
+    ("gt", Compare::Gt),
+    ("gte", Compare::Gte),
+    ("lt", Compare::Lt),
+    ("lte", Compare::Lte),
+];
+
+/// Which dialect the changes are written in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Native,
+    NewApi,
+}
+
+impl Dialect {
+    /// What it means when something can't be done: our own file is refused, of a foreign one the channel stays out.
+    fn refuse(self, load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, message: String, remedy: &str) {
+        if self == Dialect::Native {
+            return item.say(load, Severity::Error, "invalid_override", message, remedy);
+        }
+        channel.enabled = false;
+        let message = format!("{message}: the channel `{}` is disabled", channel.name);
+        item.say(load, Severity::Warning, "invalid_override", message, remedy);
+    }
+}
+
+/// `param_override`: the older form, a mapping of what is set, or the newer one with `operations`.
+pub(crate) fn param_override(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel) {
+    if !item.is_map(load) {
+        return;
+    }
+    if let Some((_, list)) = item.children().find(|(name, _)| *name == "operations") {
+        return operations(load, &list, channel, Dialect::NewApi);
+    }
+    for (name, child) in item.children() {
+        let change = Change::Set { value: to_json(&child.node.value), keep: false };
+        let edit = BodyEdit { path: name.to_owned(), change, conditions: Vec::new(), all: false };
+        take(load, &child, channel, Dialect::NewApi, edit);
+    }
+    reserve(channel);
+}
+
+/// A list of changes. Models must be known by now.
+pub(crate) fn operations(load: &mut Load<'_>, list: &Item<'_>, channel: &mut Channel, dialect: Dialect) {
+    for item in list.list(load) {
+        let Some(fields) = Fields::open_section(load, &item, &crate::native::BODY_EDIT) else { continue };
+        let Some(mode) = fields.text(load, "mode") else {
+            dialect.refuse(load, &item, channel, "the change has no `mode`".to_owned(), "add one, such as `mode: set`");
+            continue;
+        };
+        let Some(edit) = read(load, &item, &fields, channel, dialect, &mode) else { continue };
+        take(load, &item, channel, dialect, edit);
+    }
+    reserve(channel);
+}
+
+fn read(
+    load: &mut Load<'_>,
+    item: &Item<'_>,
+    fields: &Fields<'_>,
+    channel: &mut Channel,
+    dialect: Dialect,
+    mode: &str,
+) -> Option<BodyEdit> {
+    let value = fields.get("value").map(|item| to_json(&item.node.value));
+    let text = value.as_ref().and_then(Json::as_str).unwrap_or_default().to_owned();
+    let (from, to) = (whole(load, fields, "from"), whole(load, fields, "to"));
+    let keep = fields.boolean(load, "keep_origin").unwrap_or(false);
+    let given = value.clone().unwrap_or(Json::Null);
+    let (own, other) = (fields.text(load, "path").unwrap_or_default(), to.clone().unwrap_or_default());
+    let change = match mode {
+        "delete" => Change::Delete,
+        "set" => Change::Set { value: given, keep },
+        "move" => Change::Move(other.clone()),
+        "copy" => Change::Copy(other.clone()),
+        "prepend" => Change::Prepend(given),
+        "append" => Change::Append(given),
+        "trim_prefix" => Change::TrimPrefix(text.clone()),
+        "trim_suffix" => Change::TrimSuffix(text.clone()),
+        "ensure_prefix" => Change::EnsurePrefix(text.clone()),
+        "ensure_suffix" => Change::EnsureSuffix(text.clone()),
+        "trim_space" => Change::TrimSpace,
+        "to_lower" => Change::ToLower,
+        "to_upper" => Change::ToUpper,
+        "replace" => Change::Replace { from: from.clone().unwrap_or_default(), to: other.clone() },
+        _ => {
+            let shown: String = mode.chars().take(60).collect();
+            let message = format!("there is no change `{shown}` here");
+            let remedy = "use delete, set, move, copy, prepend, append, trim_prefix, trim_suffix, ensure_prefix, \
+                          ensure_suffix, trim_space, to_lower, to_upper or replace, or a policy script";
+            dialect.refuse(load, item, channel, message, remedy);
+            return None;
+        }
+    };
+    let moves = matches!(change, Change::Move(_) | Change::Copy(_));
+    let path = if moves { from.unwrap_or(own) } else { own };
+    let lacks = if path.is_empty() {
+        Some(if moves { "from" } else { "path" })
+    } else if other.is_empty() && (moves || mode == "replace" && to.is_none()) {
+        Some("to")
+    } else if matches!(mode, "set" | "prepend" | "append") && value.is_none() {
+        Some("value")
+    } else if mode.contains("fix") && text.is_empty() {
+        Some("value")
+    } else if matches!(&change, Change::Replace { from, .. } if from.is_empty()) {
+        Some("from")
+    } else {
+        None
+    };
+    if let Some(lacks) = lacks {
+        let message = format!("`{mode}` needs `{lacks}`");
+        dialect.refuse(load, item, channel, message, &format!("add `{lacks}`"));
+        return None;
+    }
+    let all = fields.get("logic").and_then(|item| {
+        item.word(load, &[("OR", false), ("AND", true), ("or", false), ("and", true)])
+    });
+    let mut conditions = Vec::new();
+    if let Some(list) = fields.get("conditions") {
+        for item in list.list(load) {
+            conditions.push(condition(load, &item, channel, dialect)?);
+        }
+    }
+    Some(BodyEdit { path, change, conditions, all: all.unwrap_or(false) })
+}
+
+/// A text of which white space counts: it is no name.
+fn whole(load: &mut Load<'_>, fields: &Fields<'_>, name: &str) -> Option<String> {
+    let item = fields.get(name)?;
+    match to_json(&item.node.value) {
+        Json::String(text) => Some(text),
+        Json::Array(_) | Json::Object(_) => {
+            item.wrong(load, "a text");
+            None
+        }
+        plain => Some(plain.to_string()),
+    }
+}
+
+fn condition(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, dialect: Dialect) -> Option<Condition> {
+    let fields = Fields::open_section(load, item, &crate::native::EDIT_CONDITION)?;
+    let path = fields.text(load, "path").unwrap_or_default();
+    let first = path.split('.').next().unwrap_or_default();
+    if path.is_empty() || FOREIGN_CONTEXT.contains(&first) && !CONTEXT.contains(&path.as_str()) {
+        let message = format!("a condition can't ask for `{path}`");
+        let remedy = "ask for a place in the body, original_model, upstream_model, retry_index or is_retry";
+        dialect.refuse(load, item, channel, message, remedy);
+        return None;
+    }
+    let mode = fields.get("mode").and_then(|item| item.word(load, &COMPARES)).unwrap_or(Compare::Full);
+    Some(Condition {
+        path,
+        mode,
+        value: fields.get("value").map(|item| to_json(&item.node.value)).unwrap_or_default(),
+        invert: fields.boolean(load, "invert").unwrap_or(false),
+        pass_missing: fields.boolean(load, "pass_missing_key").unwrap_or(false),
+    })
+}
+
+/// Keeps a change unless what is reserved would no longer be a bound. A ceiling that is set becomes the models' own.
+fn take(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, dialect: Dialect, edit: BodyEdit) {
+    let is_ceiling = matches!(edit.path.as_str(), "max_tokens" | "max_completion_tokens");
+    if let (true, [], Change::Set { value, keep: false }) = (is_ceiling, edit.conditions.as_slice(), &edit.change)
+        && let Some(most) = value.as_u64().filter(|most| *most > 0)
+    {
+        for model in &mut channel.models {
+            model.max_output = Some(model.max_output.map_or(most, |known| known.min(most)));
+        }
+        let message = format!("`{}` is reserved before it is sent: {most} is kept as the most that models put out", edit.path);
+        return item.say(load, Severity::Note, "kept_as_limit", message, "");
+    }
+    let costly = edit.fields().find(|field| COST_BEARING.contains(field)).map(str::to_owned);
+    if let Some(field) = costly {
+        let message = format!("a change of `{field}` would let a call use more than is reserved for it");
+        let remedy = match field.as_str() {
+            "model" => "give the model its `upstream` name instead",
+            "max_tokens" | "max_completion_tokens" => "set a number without conditions, or the models' `max_output`",
+            _ => "remove it: callers send the field themselves, where their limits allow it",
+        };
+        return dialect.refuse(load, item, channel, message, remedy);
+    }
+    channel.body_edits.push(edit);
+}
+
+/// What the changes add to a prompt is reserved with it.
+fn reserve(channel: &mut Channel) {
+    let adds = channel.body_edits.iter().map(BodyEdit::adds_bytes).sum();
+    channel.models.iter_mut().for_each(|model| model.extra_input = adds);
+}
