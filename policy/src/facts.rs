@@ -9,7 +9,7 @@ use sluicegate_core::channel::Channel;
 use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::ids::{CallId, ChannelId, KeyId, ModelName, OrganizationId, ProviderId, UserId};
 use sluicegate_core::money::NanoUsd;
-use sluicegate_core::ports::{AttemptView, CallView, CandidateView, UsageView};
+use sluicegate_core::ports::{AttemptView, CallView, CandidateView, LimitStanding, UsageView};
 use sluicegate_core::tenant::Preference;
 use sluicegate_core::time::Timestamp;
 use sluicegate_core::usage::Usage;
@@ -23,6 +23,10 @@ pub(crate) struct Reads {
     pub(crate) names: bool,
     pub(crate) tags: bool,
     pub(crate) customer: bool,
+    /// How the caller's limits stand.
+    pub(crate) quota: bool,
+    /// How full the channels' limits are.
+    pub(crate) channel_limits: bool,
 }
 
 impl Reads {
@@ -36,6 +40,8 @@ impl Reads {
             names: matching || any(&["name"]),
             tags: matching || any(&["tags", "has_tag"]),
             customer: any(&["customer"]),
+            quota: any(&["quota_used", "quota_left"]),
+            channel_limits: any(&["limit_used"]),
         }
     }
 
@@ -45,6 +51,8 @@ impl Reads {
             names: self.names || other.names,
             tags: self.tags || other.tags,
             customer: self.customer || other.customer,
+            quota: self.quota || other.quota,
+            channel_limits: self.channel_limits || other.channel_limits,
         }
     }
 }
@@ -69,6 +77,7 @@ pub(crate) struct CallFacts {
     pub(crate) organization: OrganizationId,
     pub(crate) now: Timestamp,
     pub(crate) seed: u64,
+    pub(crate) limits: Vec<LimitStanding>,
 }
 
 impl CallFacts {
@@ -95,6 +104,7 @@ impl CallFacts {
             organization: caller.organization.clone(),
             now: view.now,
             seed: view.seed,
+            limits: if reads.quota { view.limits.of_caller() } else { Vec::new() },
         }
     }
 }
@@ -114,10 +124,11 @@ pub(crate) struct CandidateFacts {
     pub(crate) latency_us: u64,
     pub(crate) in_flight: u32,
     pub(crate) failures: u32,
+    pub(crate) limit_used_ppm: Option<u64>,
 }
 
 impl CandidateFacts {
-    pub(crate) fn of(view: &CandidateView<'_>, reads: Reads) -> Self {
+    pub(crate) fn of(view: &CandidateView<'_>, limit_used_ppm: Option<u64>, reads: Reads) -> Self {
         let channel = view.channel;
         Self {
             id: channel.id.clone(),
@@ -133,6 +144,7 @@ impl CandidateFacts {
             latency_us: view.latency_us,
             in_flight: view.in_flight,
             failures: view.failures,
+            limit_used_ppm,
         }
     }
 
