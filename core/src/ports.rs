@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::ids::{CallId, ChannelId, ModelName};
 use crate::journal::JournalId;
 use crate::ledger::Balance;
-use crate::limit::ScopeKind;
+use crate::limit::{Metric, ScopeKind, Window};
 use crate::money::NanoUsd;
 use crate::record::RecordEntry;
 use crate::snapshot::Reach;
@@ -156,6 +156,56 @@ pub struct CallView<'a> {
     pub now: Timestamp,
     /// The call's seed: the only randomness there is.
     pub seed: u64,
+    /// How limits stand. Asked only for a script that reads it.
+    pub limits: &'a dyn LimitsView,
+}
+
+/// How limits stand, for scripts that read it. Each question may take a lock that every call needs.
+pub trait LimitsView {
+    /// The limits of the caller's scope chain that are for the call's model, innermost scope first.
+    fn of_caller(&self) -> Vec<LimitStanding>;
+
+    /// How full the fullest of the channel's own limits is, for each candidate in order, in parts per million; `None` for one
+    /// without limits. Empty outside of `route`.
+    fn of_candidates(&self) -> Vec<Option<u64>>;
+}
+
+/// One limit as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitStanding {
+    /// Whose it is.
+    pub scope: ScopeKind,
+    /// Of what.
+    pub metric: Metric,
+    /// Over which time.
+    pub window: Window,
+    /// How much may be used.
+    pub max: i64,
+    /// Settled, reserved and held.
+    pub used: i64,
+}
+
+impl LimitStanding {
+    /// How full it is, in parts per million; more than a million when it is passed. A max of zero is full.
+    pub fn used_ppm(&self) -> u64 {
+        let used = i128::from(self.used.max(0)) * 1_000_000;
+        let share = used.checked_div(i128::from(self.max.max(0))).unwrap_or(1_000_000);
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+}
+
+/// No limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoLimits;
+
+impl LimitsView for NoLimits {
+    fn of_caller(&self) -> Vec<LimitStanding> {
+        Vec::new()
+    }
+
+    fn of_candidates(&self) -> Vec<Option<u64>> {
+        Vec::new()
+    }
 }
 
 /// A failed attempt, as a script sees it.

@@ -9,7 +9,7 @@ use sluicegate_core::channel::Channel;
 use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::ids::{CallId, ChannelId, KeyId, ModelName, OrganizationId, ProviderId, UserId};
 use sluicegate_core::money::NanoUsd;
-use sluicegate_core::ports::{AttemptView, CallView, CandidateView, UsageView};
+use sluicegate_core::ports::{AttemptView, CallView, CandidateView, LimitStanding, UsageView};
 use sluicegate_core::tenant::Preference;
 use sluicegate_core::time::Timestamp;
 use sluicegate_core::usage::Usage;
@@ -25,6 +25,10 @@ pub(crate) struct Reads {
     pub(crate) customer: bool,
     /// How candidates are doing: what no record of theirs tells otherwise.
     pub(crate) health: bool,
+    /// How the caller's limits stand.
+    pub(crate) quota: bool,
+    /// How full the channels' limits are.
+    pub(crate) channel_limits: bool,
 }
 
 impl Reads {
@@ -39,6 +43,8 @@ impl Reads {
             tags: matching || any(&["tags", "has_tag"]),
             customer: any(&["customer"]),
             health: candidates && any(&["latency_ms", "in_flight", "failures", "fastest"]),
+            quota: any(&["quota_used", "quota_left"]),
+            channel_limits: any(&["limit_used"]),
         }
     }
 
@@ -49,6 +55,8 @@ impl Reads {
             tags: self.tags || other.tags,
             customer: self.customer || other.customer,
             health: self.health || other.health,
+            quota: self.quota || other.quota,
+            channel_limits: self.channel_limits || other.channel_limits,
         }
     }
 }
@@ -73,6 +81,7 @@ pub(crate) struct CallFacts {
     pub(crate) organization: OrganizationId,
     pub(crate) now: Timestamp,
     pub(crate) seed: u64,
+    pub(crate) limits: Vec<LimitStanding>,
 }
 
 impl CallFacts {
@@ -99,6 +108,7 @@ impl CallFacts {
             organization: caller.organization.clone(),
             now: view.now,
             seed: view.seed,
+            limits: if reads.quota { view.limits.of_caller() } else { Vec::new() },
         }
     }
 }
@@ -118,10 +128,11 @@ pub(crate) struct CandidateFacts {
     pub(crate) latency_us: u64,
     pub(crate) in_flight: u32,
     pub(crate) failures: u32,
+    pub(crate) limit_used_ppm: Option<u64>,
 }
 
 impl CandidateFacts {
-    pub(crate) fn of(view: &CandidateView<'_>, reads: Reads) -> Self {
+    pub(crate) fn of(view: &CandidateView<'_>, limit_used_ppm: Option<u64>, reads: Reads) -> Self {
         let channel = view.channel;
         Self {
             id: channel.id.clone(),
@@ -137,6 +148,7 @@ impl CandidateFacts {
             latency_us: view.latency_us,
             in_flight: view.in_flight,
             failures: view.failures,
+            limit_used_ppm,
         }
     }
 

@@ -104,7 +104,10 @@ impl PolicyHook for Policies {
     fn route(&self, call: &CallView<'_>, candidates: &[CandidateView<'_>]) -> Vec<PolicyRun> {
         self.run(Hook::Route, call, |run, reads| {
             if reads.candidates {
-                run.candidates = candidates.iter().map(|it| CandidateFacts::of(it, reads)).collect();
+                let limits = if reads.channel_limits { call.limits.of_candidates() } else { Vec::new() };
+                let used = limits.into_iter().chain(std::iter::repeat(None));
+                let facts = candidates.iter().zip(used).map(|(it, used)| CandidateFacts::of(it, used, reads));
+                run.candidates = facts.collect();
             }
         })
     }
@@ -132,7 +135,7 @@ impl Script {
     }
 
     fn run(&self, hook: Hook) -> PolicyRun {
-        run::start_script(self.salt(hook));
+        run::start_script(self.salt(hook), self.attached.reach());
         let result = self.call(hook);
         let said = run::take_verdict();
         let (verdict, error) = match result {

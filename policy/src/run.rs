@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 
 use rhai::{EvalAltResult, Position};
 use sluicegate_core::ports::{Hook, Verdict};
+use sluicegate_core::snapshot::Reach;
 
 use crate::facts::{AttemptFacts, CallFacts, CandidateFacts, UsageFacts};
 use crate::sandbox::FUEL;
@@ -35,6 +36,8 @@ pub(crate) struct Run {
     /// In `finish`.
     pub(crate) usage: Option<UsageFacts>,
     pub(crate) verdict: Verdict,
+    /// Whose calls the script steers: how far it sees.
+    pub(crate) reach: Reach,
     /// Sets apart what different scripts draw from one seed.
     pub(crate) salt: u64,
     /// How many times the script has drawn.
@@ -43,8 +46,17 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn new(hook: Hook, call: CallFacts) -> Self {
-        let verdict = Verdict::default();
-        Self { hook, call, candidates: Vec::new(), attempt: None, usage: None, verdict, salt: 0, draws: 0 }
+        Self {
+            hook,
+            call,
+            candidates: Vec::new(),
+            attempt: None,
+            usage: None,
+            verdict: Verdict::default(),
+            reach: Reach::Everybody,
+            salt: 0,
+            draws: 0,
+        }
     }
 }
 
@@ -59,12 +71,13 @@ pub(crate) fn end() {
 }
 
 /// Starts the next script of the run: an empty verdict and a full tank.
-pub(crate) fn start_script(salt: u64) {
+pub(crate) fn start_script(salt: u64, reach: Reach) {
     refuel();
     RUN.with(|slot| {
         if let Some(run) = slot.borrow_mut().as_mut() {
             run.verdict = Verdict::default();
             run.salt = salt;
+            run.reach = reach;
             run.draws = 0;
         }
     });

@@ -14,7 +14,7 @@ use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::engine::{Engine, Next, Outcome};
 use sluicegate_core::ids::{GroupId, UserId};
 use sluicegate_core::ports::{
-    AttemptView, CallView, CandidateView, Hook, PolicyHook, PolicyRun, UsageView, Verdict,
+    AttemptView, CallView, CandidateView, Hook, NoLimits, PolicyHook, PolicyRun, UsageView, Verdict,
 };
 use sluicegate_core::snapshot::{Declared, PolicySource, Snapshot};
 use sluicegate_core::tenant::{Caller, ModelAccess};
@@ -60,6 +60,8 @@ fn expressions() -> impl Strategy<Value = String> {
         "call.now",
         "call.now.at(\"Asia/Shanghai\").hour",
         "call.seed",
+        "call.quota_used(\"spend\")",
+        "call.quota_left(\"requests\", \"day\")",
         "candidates",
         "candidates[0]",
         "candidates[-1]",
@@ -282,7 +284,7 @@ fn check_run(policies: &Policies, seed: u64) -> bool {
             failures: 0,
         })
         .collect();
-    let view = CallView { call: &call, caller: &caller, now: NOW, seed };
+    let view = CallView { call: &call, caller: &caller, now: NOW, seed, limits: &NoLimits };
     let attempt = AttemptView {
         channel: &channels[0],
         model: &model,

@@ -10,7 +10,7 @@ use sluicegate_core::channel::Channel;
 use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
 use sluicegate_core::ports::{
-    AttemptView, CallView, CandidateView, Hook, PolicyHook, PolicyRun, UsageView, Verdict,
+    AttemptView, CallView, CandidateView, Hook, NoLimits, PolicyHook, PolicyRun, UsageView, Verdict,
 };
 use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
 use sluicegate_core::tenant::{Caller, Preference};
@@ -249,6 +249,7 @@ fn check(case: &Case) -> Result<(), String> {
         caller: &caller,
         now: Timestamp::from_ms(now.as_millisecond()),
         seed: case.seed,
+        limits: &NoLimits,
     };
     let ask = || case.ask(&policies, &view, &candidates);
     let runs = ask();

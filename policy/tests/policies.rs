@@ -4,7 +4,10 @@
 
 use sluicegate_core::call::{Call, Format};
 use sluicegate_core::ids::{GroupId, KeyId, OrganizationId};
-use sluicegate_core::ports::{CallView, Hook, Hooks, PolicyHook, PolicyRun, Verdict};
+use sluicegate_core::limit::{Metric, ScopeKind, Window};
+use sluicegate_core::ports::{
+    CallView, Hook, Hooks, LimitStanding, LimitsView, NoLimits, PolicyHook, PolicyRun, Verdict,
+};
 use sluicegate_core::snapshot::{Attachment, OnPolicyError, PolicySource};
 use sluicegate_core::tenant::Caller;
 use sluicegate_core::time::Timestamp;
@@ -24,7 +27,8 @@ fn caller(labels: &[&str]) -> Caller {
 
 fn route(policies: &Policies, caller: &Caller, seed: u64) -> Vec<PolicyRun> {
     let call = Call::new("call-1", Format::OpenaiChat, "m");
-    policies.route(&CallView { call: &call, caller, now: Timestamp::from_ms(0), seed }, &[])
+    policies
+        .route(&CallView { call: &call, caller, now: Timestamp::from_ms(0), seed, limits: &NoLimits }, &[])
 }
 
 fn names(runs: &[PolicyRun]) -> Vec<&str> {
@@ -108,6 +112,71 @@ fn a_script_is_written_with_whom_it_is_attached_to_and_old_ones_are_read() {
     }
     let wrong = read(r#"{"name":"p","text":"","group":"g","key":"k"}"#).unwrap_err().to_string();
     assert!(wrong.starts_with("the policy `p` is attached to several"), "{wrong}");
+}
+
+/// Counts how often it is asked.
+#[derive(Default)]
+struct Asked(std::cell::Cell<[u32; 2]>);
+
+impl LimitsView for Asked {
+    fn of_caller(&self) -> Vec<LimitStanding> {
+        let [caller, candidates] = self.0.get();
+        self.0.set([caller + 1, candidates]);
+        let of = |scope, used| LimitStanding {
+            scope,
+            metric: Metric::Requests,
+            window: Window::Day,
+            max: 100,
+            used,
+        };
+        vec![
+            of(ScopeKind::Key, 10),
+            of(ScopeKind::Group, 20),
+            of(ScopeKind::Organization, 30),
+            of(ScopeKind::Global, 40),
+        ]
+    }
+
+    fn of_candidates(&self) -> Vec<Option<u64>> {
+        let [caller, candidates] = self.0.get();
+        self.0.set([caller, candidates + 1]);
+        Vec::new()
+    }
+}
+
+#[test]
+fn limits_are_looked_up_only_for_who_reads_them_and_seen_no_wider_than_the_script_reaches() {
+    let member = {
+        let mut member = caller(&["g1"]);
+        member.key = Some(KeyId::from("k1"));
+        member
+    };
+    let ask = |text: &str, attached: Attachment| {
+        let policies =
+            Policies::compile(&[PolicySource { attached, ..PolicySource::new("p", text) }]).unwrap();
+        let (call, asked) = (Call::new("call-1", Format::OpenaiChat, "m"), Asked::default());
+        let now = Timestamp::from_ms(0);
+        let runs =
+            policies.route(&CallView { call: &call, caller: &member, now, seed: 0, limits: &asked }, &[]);
+        (runs[0].verdict.tags.clone(), asked.0.get())
+    };
+    assert_eq!(
+        ask("fn route(call, candidates) { call.tags; candidates.len; }", Attachment::Everybody).1,
+        [0, 0]
+    );
+    assert_eq!(
+        ask("fn route(call, candidates) { for c in candidates { c.limit_used; } }", Attachment::Everybody).1,
+        [0, 1]
+    );
+    let reads = "fn route(call) { tag(`${call.quota_used(\"requests\", \"day\")} ${call.quota_left(\"requests\")}`); }";
+    for (attached, seen) in [
+        (Attachment::Everybody, "0.4 60"),
+        (Attachment::Organization("default".into()), "0.3 70"),
+        (Attachment::Group("g1".into()), "0.2 80"),
+        (Attachment::Key("k1".into()), "0.1 90"),
+    ] {
+        assert_eq!(ask(reads, attached), (vec![seen.to_owned()], [1, 0]));
+    }
 }
 
 #[test]

@@ -73,7 +73,10 @@ fn a_policy_is_put_tried_taken_into_use_and_taken_back() {
     assert_eq!(wrong.status, 400, "{}", wrong.text());
     assert!(wrong.text().contains("line 2, column 3"), "{}", wrong.text());
     let put = done(&gateway, "PUT", "/turn", &json!({"text": SECOND, "note": "second first"}));
-    assert_eq!((&put["number"], &put["state"], &put["tests"]["passed"]), (&json!(1), &json!("draft"), &json!(1)));
+    assert_eq!(
+        (&put["number"], &put["state"], &put["tests"]["passed"]),
+        (&json!(1), &json!("draft"), &json!(1))
+    );
     assert_eq!(call(&gateway, &key).status, 200);
     assert_eq!(served_by(&gateway), "first");
 
@@ -84,7 +87,10 @@ fn a_policy_is_put_tried_taken_into_use_and_taken_back() {
     }
     assert_eq!(served_by(&gateway), "first");
     let report = done(&gateway, "GET", "/turn/shadow", &none);
-    assert_eq!((&report["calls"], &report["other_channel"], &report["errors"]), (&json!(3), &json!(3), &json!(0)));
+    assert_eq!(
+        (&report["calls"], &report["other_channel"], &report["errors"]),
+        (&json!(3), &json!(3), &json!(0))
+    );
     assert_eq!(report["examples"][0]["after"]["channel"], "second");
     let (well, said) = command(&gateway, &["shadow", "turn", "--report"]);
     assert!(well && said.contains("3  another channel first"), "{said}");
@@ -115,7 +121,10 @@ fn a_policy_is_put_tried_taken_into_use_and_taken_back() {
     assert!(said.contains("reason: it failed"), "{said}");
     assert!(lines.next().is_some_and(|line| line.contains("version 1  active")), "{said}");
     let events = gateway.look_up("/api/v1/audit?limit=1");
-    assert_eq!((&events["items"][0]["actor"], &events["items"][0]["action"]), (&json!("gateway"), &json!("policy.rollback")));
+    assert_eq!(
+        (&events["items"][0]["actor"], &events["items"][0]["action"]),
+        (&json!("gateway"), &json!("policy.rollback"))
+    );
 
     let (well, said) = command(&gateway, &["diff", "turn", "--from", "1", "--to", "2"]);
     assert!(well && said.contains("-fn route(call) { prefer(\"channel:second\"); }"), "{said}");
@@ -123,7 +132,10 @@ fn a_policy_is_put_tried_taken_into_use_and_taken_back() {
     assert_eq!(declared.status, 409, "{}", declared.text());
     assert!(declared.text().contains("config.yaml"), "{}", declared.text());
     let (well, said) = command(&gateway, &["list"]);
-    assert!(well && said.contains("of-the-file  everybody  of the configuration file\nturn  everybody  runs 1"), "{said}");
+    assert!(
+        well && said.contains("of-the-file  everybody  of the configuration file\nturn  everybody  runs 1"),
+        "{said}"
+    );
     assert_eq!(ask(&gateway, "DELETE", "/turn", &none).status, 204);
     assert_eq!(call(&gateway, &key).status, 200);
     assert_eq!(served_by(&gateway), "first");

@@ -8,7 +8,10 @@ use super::{Engine, Runtime};
 use crate::channel::Channel;
 use crate::decision::{Denial, Exclusion, OutcomeClass, Reason};
 use crate::ids::ModelName;
-use crate::ports::{Alert, AttemptView, CallView, Hook, PolicyRun, UsageView, Verdict};
+use crate::ledger::BoundLimit;
+use crate::ports::{
+    Alert, AttemptView, CallView, Hook, LimitStanding, LimitsView, PolicyRun, UsageView, Verdict,
+};
 use crate::snapshot::Reach;
 use crate::tenant::Preference;
 use crate::time::Timestamp;
@@ -42,7 +45,7 @@ impl Engine {
             return Ok(());
         }
         let runtime = Arc::clone(&admission.runtime);
-        let runs = runtime.policy.admit(&admission.view(now));
+        let runs = runtime.policy.admit(&admission.view(&Limits::of(admission, now)));
         self.follow(admission, Hook::Admit, runs, now)
     }
 
@@ -56,7 +59,7 @@ impl Engine {
             note_seen(admission);
         }
         let candidates = candidate::views(&runtime, &admission.considered.ranked);
-        let runs = runtime.policy.route(&admission.view(now), &candidates);
+        let runs = runtime.policy.route(&admission.view(&Limits::of(admission, now)), &candidates);
         self.follow(admission, Hook::Route, runs, now)
     }
 
@@ -76,7 +79,7 @@ impl Engine {
             number: u32::try_from(admission.records.len()).unwrap_or(u32::MAX),
             elapsed_ms: u64::from(record.duration_ms),
         };
-        let runs = runtime.policy.on_error(&admission.view(now), &attempt);
+        let runs = runtime.policy.on_error(&admission.view(&Limits::of(admission, now)), &attempt);
         // A refusal is none of this hook's affair, so there is none.
         let _ = self.follow(admission, Hook::OnError, runs, now);
     }
@@ -100,7 +103,7 @@ impl Engine {
             channel: last,
             model: admission.records.last().map_or(&admission.call.model, |record| &record.model),
         };
-        let runs = runtime.policy.finish(&admission.view(now), &view);
+        let runs = runtime.policy.finish(&admission.view(&Limits::of(admission, now)), &view);
         let _ = self.follow(admission, Hook::Finish, runs, now);
     }
 
@@ -163,6 +166,51 @@ fn note_seen(admission: &mut Admission) {
     }
 }
 
+/// How the limits of a call stand.
+struct Limits<'a> {
+    admission: &'a Admission,
+    now: Timestamp,
+}
+
+impl<'a> Limits<'a> {
+    fn of(admission: &'a Admission, now: Timestamp) -> Self {
+        Self { admission, now }
+    }
+
+    /// Those of these limits that are for the call's model.
+    fn stand(&self, limits: &[BoundLimit]) -> Vec<LimitStanding> {
+        let asked_as = &self.admission.call.model;
+        let model = self.admission.models.first().unwrap_or(asked_as);
+        let mut ledger = self.admission.runtime.ledger.lock();
+        let of_model = limits.iter().filter(|bound| bound.is_for(model.as_str(), asked_as.as_str()));
+        of_model
+            .map(|bound| {
+                let state = ledger.state(bound, self.now);
+                LimitStanding {
+                    scope: state.kind,
+                    metric: state.limit.metric,
+                    window: state.limit.window,
+                    max: state.limit.max,
+                    used: state.settled.saturating_add(state.reserved).saturating_add(state.held),
+                }
+            })
+            .collect()
+    }
+}
+
+impl LimitsView for Limits<'_> {
+    fn of_caller(&self) -> Vec<LimitStanding> {
+        self.stand(&self.admission.caller.limits)
+    }
+
+    fn of_candidates(&self) -> Vec<Option<u64>> {
+        let channels = &self.admission.runtime.channels;
+        let limits = |r: &Ranked| channels.get(r.candidate.channel as usize).map(|channel| &channel.limits);
+        let fullest = |r: &Ranked| self.stand(limits(r)?).iter().map(LimitStanding::used_ppm).max();
+        self.admission.considered.ranked.iter().map(fullest).collect()
+    }
+}
+
 impl Advice {
     /// Takes the fallbacks that a script of this reach wants. A narrower one chooses among what a wider one left, and
     /// of one reach the last word stands.
@@ -185,8 +233,9 @@ impl Advice {
 
 impl Admission {
     /// What every hook sees.
-    fn view(&self, now: Timestamp) -> CallView<'_> {
-        CallView { call: &self.call, caller: &self.caller.caller, now, seed: self.seed }
+    fn view<'a>(&'a self, limits: &'a Limits<'a>) -> CallView<'a> {
+        let (call, caller) = (&self.call, &self.caller.caller);
+        CallView { call, caller, now: limits.now, seed: self.seed, limits }
     }
 
     fn tag(&mut self, tags: impl IntoIterator<Item = String>) {

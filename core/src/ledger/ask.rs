@@ -51,7 +51,7 @@ impl BoundLimit {
 
     /// Whether it counts a call to `model` that was asked for as `asked_as`.
     #[inline]
-    pub(super) fn is_for(&self, model: &str, asked_as: &str) -> bool {
+    pub(crate) fn is_for(&self, model: &str, asked_as: &str) -> bool {
         let Some(pattern) = &self.limit.model else { return true };
         [model, asked_as].iter().any(|name| matches_pattern(pattern.as_str(), name))
     }

@@ -111,6 +111,9 @@ fn figures(engine: &mut Engine) {
         c.read_optional(|facts| (facts.latency_us > 0).then_some(facts.latency_us as f64 / 1_000.0))
     });
     engine.register_get("in_flight", |c: &mut Candidate| c.read(|facts| INT::from(facts.in_flight)));
+    engine.register_get("limit_used", |c: &mut Candidate| {
+        c.read_optional(|facts| facts.limit_used_ppm.map(|ppm| ppm as f64 / 1e6))
+    });
     engine.register_get("failures", |c: &mut Candidate| c.read(|facts| INT::from(facts.failures)));
 }
 

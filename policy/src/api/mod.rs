@@ -5,6 +5,7 @@ mod call;
 mod candidate;
 mod chance;
 mod moment;
+mod quota;
 mod text;
 mod usage;
 mod verdict;
@@ -16,6 +17,7 @@ pub(crate) use attempt::Attempt;
 pub(crate) use call::CallHandle;
 pub(crate) use candidate::Candidates;
 pub(crate) use chance::fnv1a;
+pub(crate) use quota::METRICS;
 pub(crate) use usage::UsageHandle;
 
 use crate::run::Outcome;
@@ -26,6 +28,7 @@ pub(crate) fn register(engine: &mut Engine) {
     candidate::register(engine);
     chance::register(engine);
     moment::register(engine);
+    quota::register(engine);
     text::register(engine);
     usage::register(engine);
     verdict::register(engine);

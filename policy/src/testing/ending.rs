@@ -80,7 +80,7 @@ impl Failed {
             .take("status", "a number such as 503", |value| u16::try_from(value.as_int().ok()?).ok())?;
         Ok(Self {
             channel: read_channel(&mut fields, known)?
-                .unwrap_or_else(|| Channel::new("channel".to_owned(), "channel".to_owned(), "")),
+                .unwrap_or_else(|| Channel::new("channel".to_owned(), "channel".to_owned(), "provider")),
             model: fields.take("model", "a text", name)?.map_or_else(|| model.clone(), ModelName::from),
             outcome,
             status,
@@ -177,7 +177,7 @@ fn read_channel(
         return Ok(None);
     }
     let called = called.unwrap_or_else(|| "channel".to_owned());
-    let mut channel = known(&called).unwrap_or_else(|| Channel::new(called.clone(), called, ""));
+    let mut channel = known(&called).unwrap_or_else(|| Channel::new(called.clone(), called, "provider"));
     if let Some(provider) = provider {
         channel.provider = provider.into();
     }

@@ -7,7 +7,10 @@ use rhai::{Array, Dynamic, Engine, INT, ImmutableString, Map};
 use sluicegate_core::call::{Call, Format};
 use sluicegate_core::channel::Channel;
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
-use sluicegate_core::ports::{CallView, CandidateView, Hook, PolicyHook, PolicyRun};
+use sluicegate_core::limit::{Metric, ScopeKind, Window};
+use sluicegate_core::ports::{
+    CallView, CandidateView, Hook, LimitStanding, LimitsView, PolicyHook, PolicyRun,
+};
 use sluicegate_core::tenant::Caller;
 use sluicegate_core::time::Timestamp;
 
@@ -15,6 +18,7 @@ use super::ending::{Ended, Failed};
 use super::field::{Fields, count, flag, moment, name, ratio, texts, usd};
 use super::routed::Routed;
 use super::state;
+use crate::api::METRICS;
 use crate::run::Outcome;
 use crate::{Policies, run};
 
@@ -22,7 +26,7 @@ use crate::{Policies, run};
 const OPERATIONS_PER_CANDIDATE: u64 = 16;
 
 /// What a call is made of, by the names that scripts read it under.
-const CALL_FIELDS: [&str; 22] = [
+const CALL_FIELDS: [&str; 23] = [
     "id",
     "model",
     "format",
@@ -45,10 +49,11 @@ const CALL_FIELDS: [&str; 22] = [
     "client_ip",
     "now",
     "seed",
+    "limits",
 ];
 
 /// The same of a candidate.
-const CANDIDATE_FIELDS: [&str; 13] = [
+const CANDIDATE_FIELDS: [&str; 14] = [
     "id",
     "name",
     "provider",
@@ -62,7 +67,20 @@ const CANDIDATE_FIELDS: [&str; 13] = [
     "latency_ms",
     "in_flight",
     "failures",
+    "limit_used",
 ];
+
+const SCOPES: [ScopeKind; 6] = [
+    ScopeKind::Key,
+    ScopeKind::Membership,
+    ScopeKind::Group,
+    ScopeKind::User,
+    ScopeKind::Organization,
+    ScopeKind::Global,
+];
+
+const WINDOWS: [Window; 6] =
+    [Window::Minute, Window::Hour, Window::Day, Window::Week, Window::Month, Window::Lifetime];
 
 /// When a test says nothing else: a Thursday, 0:00 in UTC.
 const NEW_YEAR_2026_MS: i64 = 1_767_225_600_000;
@@ -77,6 +95,7 @@ struct Setting {
     caller: Caller,
     now: Timestamp,
     seed: u64,
+    limits: Vec<LimitStanding>,
     candidates: Vec<Candidate>,
     /// Those of models that the script may ask for instead.
     others: BTreeMap<String, Vec<Candidate>>,
@@ -93,6 +112,17 @@ struct Candidate {
     latency_us: u64,
     in_flight: u32,
     failures: u32,
+    limit_used_ppm: Option<u64>,
+}
+
+impl LimitsView for Setting {
+    fn of_caller(&self) -> Vec<LimitStanding> {
+        self.limits.clone()
+    }
+
+    fn of_candidates(&self) -> Vec<Option<u64>> {
+        self.candidates.iter().map(|candidate| candidate.limit_used_ppm).collect()
+    }
 }
 
 pub(super) fn register(engine: &mut Engine, policies: Arc<Policies>) {
@@ -126,7 +156,10 @@ impl Given {
         // `call.seed` is what the test said; the engine's seed has one bit more.
         let seed = fields.take("seed", "a whole number from 0", count)?.unwrap_or(0) << 1;
         let now = Timestamp::from_ms(now.unwrap_or(NEW_YEAR_2026_MS));
-        let setting = Setting { call, caller, now, seed, candidates: Vec::new(), others: BTreeMap::new() };
+        let limits = fields.take("limits", "an array of maps", |value| value.try_cast::<Array>())?;
+        let limits = limits.unwrap_or_default().into_iter().map(read_limit).collect::<Outcome<_>>()?;
+        let (candidates, others) = (Vec::new(), BTreeMap::new());
+        let setting = Setting { call, caller, now, seed, limits, candidates, others };
         Ok(Self(Arc::new(setting)))
     }
 
@@ -184,8 +217,8 @@ impl Given {
     fn run(&self, hook: Hook, ask: impl FnOnce(&CallView<'_>) -> Vec<PolicyRun>) -> Outcome<Routed> {
         state::count_route()?;
         self.charge(0)?;
-        let Setting { call, caller, now, seed, candidates, others } = &*self.0;
-        let view = CallView { call, caller, now: *now, seed: *seed };
+        let Setting { call, caller, now, seed, candidates, others, .. } = &*self.0;
+        let view = CallView { call, caller, now: *now, seed: *seed, limits: &*self.0 };
         // The script has the fuel of a real call, whatever the test has left.
         let Some(run) = run::aside(|| ask(&view)).pop() else {
             return Err(format!("the script has no function `{}`", hook.as_str()).into());
@@ -307,6 +340,9 @@ impl Candidate {
                 .unwrap_or(0),
             in_flight: read_small(&mut fields, "in_flight")?.unwrap_or(0),
             failures: read_small(&mut fields, "failures")?.unwrap_or(0),
+            limit_used_ppm: fields
+                .take("limit_used", "a share such as 0.75", ratio)?
+                .map(|share| (share * 1e6).round() as u64),
         })
     }
 
@@ -322,6 +358,33 @@ impl Candidate {
             failures: self.failures,
         }
     }
+}
+
+/// How one of the caller's limits stands: money in USD, all else as it is counted.
+fn read_limit(item: Dynamic) -> Outcome<LimitStanding> {
+    let map = item.try_cast::<Map>().ok_or("`limits` of given is an array of maps")?;
+    let mut fields = Fields::new("a limit", map, &["scope", "metric", "window", "used", "max"])?;
+    let scope = fields.take("scope", "such as \"group\"", |value| {
+        let word = name(value)?;
+        SCOPES.into_iter().find(|known| known.as_str() == word)
+    })?;
+    let metric = fields.take("metric", "such as \"spend\"", |value| {
+        let word = name(value)?;
+        METRICS.into_iter().find(|known| known.as_str() == word)
+    })?;
+    let window = fields.take("window", "such as \"month\"", |value| {
+        let word = name(value)?;
+        WINDOWS.into_iter().find(|known| known.to_string() == word)
+    })?;
+    let metric = metric.ok_or("a limit of `limits` has no `metric`")?;
+    let unit = if metric == Metric::Spend { 1e9 } else { 1.0 };
+    let mut amount = |name: &str| -> Outcome<i64> {
+        let amount = fields.take(name, "a number from 0", ratio)?.unwrap_or(0.0);
+        Ok((amount * unit).round() as i64)
+    };
+    let (used, max) = (amount("used")?, amount("max")?);
+    let scope = scope.unwrap_or(ScopeKind::Key);
+    Ok(LimitStanding { scope, metric, window: window.unwrap_or(Window::Month), max, used })
 }
 
 fn read_flag(fields: &mut Fields, name: &str) -> Outcome<bool> {
