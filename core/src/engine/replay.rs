@@ -202,7 +202,7 @@ impl Replay {
         if call.has_left() {
             let error = call.record.error.clone();
             // As far as it came.
-            if call.admission.explanation.reasons().len() < call.record.replay.explanation.reasons().len() {
+            if call.says_less() {
                 call.admission.be_patient();
                 // Whatever is next: nobody is there for it.
                 let _ = self.engine.next(&mut call.admission, now);
@@ -299,8 +299,12 @@ impl Replay {
         call.at = next;
         let recorded = next.and_then(|at| record.attempts.get(at));
         let was_last = next == Some(record.attempts.len());
-        if !class.is_retryable() || was_last && record.error.as_deref() == Some(ErrorKind::Cancelled.as_str())
-        {
+        let cancelled = record.error.as_deref() == Some(ErrorKind::Cancelled.as_str());
+        if !class.is_retryable() || was_last && cancelled {
+            // A caller who left during a pause: as far as it came.
+            if class.is_retryable() && call.says_less() {
+                let _ = self.engine.next(&mut call.admission, now);
+            }
             let error = call.error_of(class);
             let at = if was_last { record.ended_at.max(now) } else { now };
             return self.finish(call, error.as_deref(), at, over);
@@ -377,6 +381,12 @@ impl Replay {
 }
 
 impl UnderWay {
+    /// The record tells more than has been decided yet.
+    fn says_less(&self) -> bool {
+        let recorded = self.record.replay.explanation.reasons().len();
+        self.admission.explanation.reasons().len() < recorded
+    }
+
     /// The caller left, or the host refused the call, before anything was sent.
     fn has_left(&self) -> bool {
         self.record.outcome == OutcomeClass::ClientGone && self.record.attempts.is_empty()

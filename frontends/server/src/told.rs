@@ -13,7 +13,7 @@ const DECISION: HeaderName = HeaderName::from_static("x-sluicegate-decision");
 const DECISION_MAX: usize = 3_072;
 
 /// Writes the header, if the call asked for it.
-pub async fn write(headers: &mut HeaderMap, state: &State, told: Option<Box<Told>>) {
+pub(crate) async fn write(headers: &mut HeaderMap, state: &State, told: Option<Box<Told>>) {
     let Some(told) = told else { return };
     // Who can't be looked up sees the least.
     let actor = state.gateway.admin().actor(&told.caller.caller, None).await.ok();
@@ -28,12 +28,12 @@ pub async fn write(headers: &mut HeaderMap, state: &State, told: Option<Box<Told
 }
 
 /// Whether figures of every scope and channel are theirs to see.
-pub fn sees_all(actor: &Actor) -> bool {
+pub(crate) fn sees_all(actor: &Actor) -> bool {
     matches!(actor.role(), Role::SuperAdmin | Role::OrganizationAdmin | Role::Auditor)
 }
 
 /// Figures of limits that aren't the asker's own are not theirs to see: kind, window and whether it passes are.
-pub fn hide_parents(explanation: &mut Value, shows_group: bool) {
+pub(crate) fn hide_parents(explanation: &mut Value, shows_group: bool) {
     for reason in explanation.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
         let own = match reason.get("scope").and_then(Value::as_str) {
             None | Some("key" | "membership" | "user" | "customer") => true,
@@ -68,7 +68,7 @@ fn limit(state: &LimitState) -> Value {
         "metric": state.limit.metric,
         "window": state.limit.window,
         "max": state.limit.max,
-        "used": state.settled,
+        "used": state.settled.saturating_add(state.reserved).saturating_add(state.held),
         "reserved": state.reserved,
         "held": state.held,
     });

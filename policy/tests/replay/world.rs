@@ -269,7 +269,7 @@ impl World {
             Ok(mut admission) => {
                 admission.be_patient();
                 self.calls[at] = Some(admission);
-                if self.draw(60) == 0 {
+                if self.draw(30) == 0 {
                     let later = now.plus_ms(self.ms(1_500));
                     self.schedule(later, at, Event::Leaves);
                 }
@@ -352,7 +352,7 @@ impl World {
         let Some(admission) = self.calls[at].take() else { return };
         let is_open = admission.attempts() as usize > admission.attempt_records().len();
         // A host that loses a call now and then.
-        let record = if is_open && self.draw(4) == 0 {
+        let record = if is_open && self.draw(2) == 0 {
             self.engine.abandon(admission, now)
         } else {
             self.engine.finish(admission, error, now)
