@@ -20,6 +20,8 @@ mod bomb;
 mod cap;
 #[path = "e2e/dead.rs"]
 mod dead;
+#[path = "e2e/faults.rs"]
+mod faults;
 #[path = "e2e/guardrail.rs"]
 mod guardrail;
 #[path = "e2e/kill.rs"]

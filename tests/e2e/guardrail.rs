@@ -166,7 +166,7 @@ fn try_way(rig: &Rig, row: &Value, face: &str, ending: &str, stream: bool) -> Re
         need(sent.as_deref() == upstream.as_str(), &format!("the upstream was sent {sent:?}"))?;
     }
     let id = answer.head.get("x-sluicegate-call-id").unwrap_or_default().to_owned();
-    let record = record(rig, &id);
+    let record = record(&rig.gateway, &id);
     let marks: Vec<String> = record["guardrails"]
         .as_array()
         .into_iter()
@@ -191,16 +191,16 @@ fn try_way(rig: &Rig, row: &Value, face: &str, ending: &str, stream: bool) -> Re
 }
 
 /// The record of a call; it is written a moment after the answer.
-fn record(rig: &Rig, id: &str) -> Value {
+pub(super) fn record(gateway: &Gateway, id: &str) -> Value {
     for _ in 0..200 {
-        let found = rig.gateway.look_up(&format!("/api/v1/records?call={id}"));
+        let found = gateway.look_up(&format!("/api/v1/records?call={id}"));
         let rows = found["items"].as_array().cloned();
         if let Some(row) = rows.into_iter().flatten().find(|row| row["call"] == id) {
             return row;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    panic!("there is no record of `{id}`: {}", rig.gateway.look_up("/api/v1/records"));
+    panic!("there is no record of `{id}`: {}", gateway.look_up("/api/v1/records"));
 }
 
 #[test]
