@@ -248,6 +248,9 @@ pub struct AttemptRecord {
     /// Whether its outcome is unknown and its reservation held.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// With which of the channel's keys it was sent, from 0, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<u32>,
 }
 
 /// What attempts used and cost the caller, all together.

@@ -51,6 +51,8 @@ pub(super) struct Last {
     /// The channel's index in the snapshot.
     pub(super) channel: u32,
     pub(super) at: Timestamp,
+    /// One of the channel's keys failed, and others are left: the channel needn't be avoided.
+    pub(super) of_key: bool,
 }
 
 /// A pause before a candidate is asked again.
@@ -162,7 +164,7 @@ impl Admission {
         {
             return Some(Step::Candidate(waited.at));
         }
-        let avoided = last.filter(|last| last.class.is_transient()).map(|last| last.channel);
+        let avoided = last.filter(|last| last.class.is_transient() && !last.of_key).map(|last| last.channel);
         if let Some(at) = self.fresh(avoided, now) {
             return Some(Step::Candidate(at));
         }

@@ -304,6 +304,7 @@ impl Tried {
             usage: ending.usage,
             usage_source: ending.source,
             held,
+            key: None,
         }
     }
 }

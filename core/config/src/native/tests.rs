@@ -13,8 +13,15 @@ const MANUAL: &str = include_str!("../../../../docs/configuration.md");
 const SCHEMA: &str = include_str!("../../../../docs/schema/sluicegate.schema.json");
 
 fn loaded(text: &str) -> crate::Loaded {
-    let set =
-        ["SLUICEGATE_MASTER_KEY", "SESSION_SECRET", "REDIS", "OPENAI_API_KEY", "IN_HOUSE_KEY", "CI_KEY"];
+    let set = [
+        "SLUICEGATE_MASTER_KEY",
+        "SESSION_SECRET",
+        "REDIS",
+        "OPENAI_API_KEY",
+        "IN_HOUSE_KEY",
+        "OTHER_IN_HOUSE_KEY",
+        "CI_KEY",
+    ];
     let variable = |name: &str| set.contains(&name).then(|| "value".to_owned());
     let file = |path: &str| {
         (path == "../policies/department-routing.rhai")
