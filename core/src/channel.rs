@@ -30,6 +30,13 @@ pub struct Channel {
     pub auth: Auth,
     /// The credential.
     pub secret: SecretRef,
+    /// Further credentials of the same endpoint: with the first one they are the channel's keys. What is sealed is one text with
+    /// a line for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_keys: Vec<SecretRef>,
+    /// How one of several keys is picked for an attempt.
+    #[serde(default, skip_serializing_if = "KeyMode::is_random")]
+    pub key_mode: KeyMode,
     /// The models that it serves.
     pub models: Vec<ChannelModel>,
     /// Labels of groups that may use it; empty is everybody.
@@ -90,6 +97,8 @@ impl Channel {
             endpoints: Vec::new(),
             auth: Auth::None,
             secret: SecretRef::None,
+            more_keys: Vec::new(),
+            key_mode: KeyMode::default(),
             models: Vec::new(),
             groups: Vec::new(),
             priority: 0,
@@ -110,6 +119,27 @@ impl Channel {
     }
 }
 
+impl Channel {
+    /// How many keys it has; at least 1.
+    pub fn key_count(&self) -> u32 {
+        u32::try_from(self.more_keys.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// Lets what its changes of bodies may add to a prompt be reserved with it, for each of its models.
+    pub fn reserve_edits(&mut self) {
+        let adds = self.body_edits.iter().map(BodyEdit::adds_bytes).fold(0, u64::saturating_add);
+        self.models.iter_mut().for_each(|model| model.extra_input = adds);
+    }
+
+    /// Where a key's credential is, counted from 0.
+    pub fn key(&self, at: u32) -> Option<&SecretRef> {
+        match at.checked_sub(1) {
+            None => Some(&self.secret),
+            Some(at) => self.more_keys.get(at as usize),
+        }
+    }
+}
+
 fn one() -> u32 {
     1
 }
@@ -120,6 +150,23 @@ fn is_zero(n: &u64) -> bool {
 
 fn yes() -> bool {
     true
+}
+
+/// How one of several keys is picked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyMode {
+    /// At random, from the call's seed.
+    #[default]
+    Random,
+    /// One after another.
+    Polling,
+}
+
+impl KeyMode {
+    fn is_random(&self) -> bool {
+        *self == KeyMode::Random
+    }
 }
 
 /// What a channel speaks, and where.

@@ -49,7 +49,7 @@ use named::Names;
 
 use crate::channel::Channel;
 use crate::hash;
-use crate::health::{ChannelHealth, HealthView, Tolerance};
+use crate::health::{ChannelHealth, HealthView, KeyView, Tolerance};
 use crate::ids::ChannelId;
 use crate::ledger::{BoundLimit, CellId, Ledger, LimitState};
 use crate::limit::{Metric, Mode, Scope, ScopeKind, ScopeLimits, Window};
@@ -203,6 +203,11 @@ impl Engine {
         self.health.lock().get(channel).map(|health| health.view(now))
     }
 
+    /// How the keys of a channel with several are doing; empty for any other.
+    pub fn keys(&self, channel: &ChannelId, now: Timestamp) -> Vec<KeyView> {
+        self.health.lock().get(channel).map(|health| health.keys(now)).unwrap_or_default()
+    }
+
     /// Forgets what went wrong with a channel: somebody mended it.
     pub fn mend(&self, channel: &ChannelId) {
         if let Some(health) = self.health.lock().get(channel) {
@@ -304,8 +309,10 @@ impl Runtime {
                 let limits = ScopeLimits { scope, limits: channel.limits.clone() };
                 let limits: SmallVec<[BoundLimit; 2]> =
                     ledger.bind(CHANNEL_LINK, &limits).into_iter().collect();
+                let health = health.entry(channel.id.clone()).or_default();
+                health.set_keys(channel.key_count());
                 ChannelRuntime {
-                    health: Arc::clone(health.entry(channel.id.clone()).or_default()),
+                    health: Arc::clone(health),
                     place: hash::stable(channel.id.as_str().as_bytes()),
                     bounds_output: bounds_output(&limits),
                     limits,

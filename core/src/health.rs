@@ -40,6 +40,8 @@ struct State {
     first_content: Latency,
     /// Of other calls, until the whole answer.
     whole: Latency,
+    /// Of a channel with several keys; empty for all others.
+    keys: Keys,
 }
 
 /// How many attempts of a minute failed.
@@ -110,6 +112,43 @@ pub enum Took {
     FirstContent(u64),
     /// Another call, in microseconds until the whole answer.
     Whole(u64),
+}
+
+/// The keys of a channel that has several.
+#[derive(Debug, Default)]
+struct Keys {
+    // BOUND: as many as the channel declares.
+    all: Vec<KeyState>,
+    /// Where the next look begins when they take turns.
+    next: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct KeyState {
+    out_until: Option<Timestamp>,
+    broken: bool,
+}
+
+impl KeyState {
+    fn is_out(&self, now: Timestamp) -> bool {
+        self.out_until.is_some_and(|until| now < until)
+    }
+}
+
+impl Keys {
+    /// Takes a key out: for good when its credential is refused, else until its pause is over. Whether another is left.
+    fn take_out(&mut self, at: u32, broken: bool, until: Timestamp, now: Timestamp) -> bool {
+        if let Some(key) = self.all.get_mut(at as usize) {
+            *key = KeyState { out_until: Some(until), broken: broken || key.broken };
+        }
+        self.all.iter().any(|key| !key.is_out(now))
+    }
+
+    /// When the first of them comes back, if all are out.
+    fn back_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let all_out = !self.all.is_empty() && self.all.iter().all(|key| key.is_out(now));
+        self.all.iter().filter_map(|key| key.out_until).min().filter(|_| all_out)
+    }
 }
 
 impl State {
@@ -184,6 +223,29 @@ pub enum Verdict {
     Benched(Timestamp),
     /// It is out until somebody mends it.
     Broken,
+    /// One of its keys is, and others are left.
+    KeyBroken,
+    /// One of its keys rests, and others are left.
+    KeyRests,
+}
+
+impl Verdict {
+    /// Whether only one key of several failed: the channel itself may be asked again at once.
+    pub fn is_of_key(self) -> bool {
+        matches!(self, Verdict::KeyBroken | Verdict::KeyRests)
+    }
+}
+
+/// How one key of several is doing, as people see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyView {
+    /// Its place, from 0.
+    pub key: u32,
+    /// It isn't used until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out_until: Option<Timestamp>,
+    /// Its credential was refused, or it has no balance: it is out until somebody mends the channel, or until it is asked again.
+    pub disabled: bool,
 }
 
 /// When failures bench a channel.
@@ -211,6 +273,48 @@ impl ChannelHealth {
         self.state.lock().view(now, stream)
     }
 
+    /// Tells how many keys there are. What is known of them stays unless their number changes.
+    pub fn set_keys(&self, count: u32) {
+        let mut s = self.state.lock();
+        let count = if count > 1 { count as usize } else { 0 };
+        if s.keys.all.len() != count {
+            s.keys = Keys { all: vec![KeyState::default(); count], next: 0 };
+        }
+    }
+
+    /// How its keys are doing; nothing for a channel with one.
+    pub fn keys(&self, now: Timestamp) -> Vec<KeyView> {
+        let s = self.state.lock();
+        let view = |(at, key): (usize, &KeyState)| KeyView {
+            key: u32::try_from(at).unwrap_or(u32::MAX),
+            out_until: key.out_until.filter(|until| now < *until),
+            disabled: key.broken,
+        };
+        s.keys.all.iter().enumerate().map(view).collect()
+    }
+
+    /// A key for an attempt: by `draw`, or the next in turn without it. 0 for a channel with one key.
+    pub fn pick_key(&self, draw: Option<u64>, now: Timestamp) -> u32 {
+        let mut s = self.state.lock();
+        let (count, keys) = (s.keys.all.len(), &mut s.keys);
+        if count == 0 {
+            return 0;
+        }
+        let well: Vec<usize> =
+            (0..count).filter(|at| !keys.all.get(*at).is_some_and(|key| key.is_out(now))).collect();
+        let picked = match draw {
+            // INVARIANT: a length fits 64 bits, and a remainder below it fits again.
+            Some(draw) if !well.is_empty() => well.get((draw % well.len() as u64) as usize).copied(),
+            _ => {
+                let from = keys.next;
+                well.iter().copied().find(|at| *at >= from).or(well.first().copied())
+            }
+        };
+        let picked = picked.unwrap_or(0);
+        keys.next = (picked + 1) % count;
+        u32::try_from(picked).unwrap_or(0)
+    }
+
     /// Whether it may be asked, and if not, why and until when. `stream` says which latency is told.
     pub fn available(&self, now: Timestamp, stream: bool) -> Result<HealthView, (Exclusion, Timestamp)> {
         let s = self.state.lock();
@@ -223,6 +327,10 @@ impl ChannelHealth {
             if let Some(probe_ends) = s.probe_ends(now) {
                 return Err((why, probe_ends));
             }
+        }
+        if let Some(until) = s.keys.back_at(now) {
+            let all_broken = s.keys.all.iter().all(|key| key.broken);
+            return Err((if all_broken { Exclusion::Broken } else { Exclusion::Cooldown }, until));
         }
         Ok(s.view(now, stream))
     }
@@ -237,6 +345,58 @@ impl ChannelHealth {
             s.probe_started = Some(now);
         }
         is_probe
+    }
+
+    /// An attempt with this key ended. What speaks against the key alone takes only the key out, as long as another is left;
+    /// everything else is the channel's, as [`ChannelHealth::end`] has it.
+    #[allow(clippy::too_many_arguments, reason = "those of `end`, and the key")]
+    pub fn end_with_key(
+        &self,
+        key: u32,
+        class: OutcomeClass,
+        took: Option<Took>,
+        retry_after_ms: Option<u64>,
+        is_probe: bool,
+        tolerance: Tolerance,
+        now: Timestamp,
+    ) -> Verdict {
+        let mut s = self.state.lock();
+        if s.keys.all.is_empty() {
+            drop(s);
+            return self.end(class, took, retry_after_ms, is_probe, tolerance, now);
+        }
+        let rests_ms = retry_after_ms.unwrap_or(tolerance.cooldown_ms).min(BROKEN_RECHECK_MS.unsigned_abs());
+        let until = |ms: u64| now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX));
+        let verdict = if class.is_permanent() {
+            let was = s.keys.all.get(key as usize).is_some_and(|key| key.broken);
+            let left = s.keys.take_out(key, true, until(BROKEN_RECHECK_MS.unsigned_abs()), now);
+            let all_broken = s.keys.all.iter().all(|key| key.broken);
+            match (left, was) {
+                (false, _) if all_broken => None,
+                (_, true) => Some(Verdict::Counted),
+                (_, false) => Some(Verdict::KeyBroken),
+            }
+        } else if class == OutcomeClass::RateLimited && rests_ms > 0 {
+            s.keys.take_out(key, false, until(rests_ms), now);
+            Some(Verdict::KeyRests)
+        } else {
+            if class == OutcomeClass::Ok
+                && let Some(key) = s.keys.all.get_mut(key as usize)
+            {
+                *key = KeyState::default();
+            }
+            None
+        };
+        match verdict {
+            None => {
+                drop(s);
+                self.end(class, took, retry_after_ms, is_probe, tolerance, now)
+            }
+            Some(verdict) => {
+                s.leave(is_probe);
+                verdict
+            }
+        }
     }
 
     /// An attempt ended. `took` is how long, if that says something of the channel; `is_probe` is what
@@ -325,6 +485,7 @@ impl ChannelHealth {
             in_flight: s.in_flight,
             first_content: s.first_content,
             whole: s.whole,
+            keys: Keys { all: vec![KeyState::default(); s.keys.all.len()], next: s.keys.next },
             ..State::default()
         };
     }

@@ -357,11 +357,11 @@ pub trait RecordStore: Send + Sync {
 
 /// Gives the secrets that channels refer to.
 pub trait SecretResolver: Send + Sync {
-    /// The channel's credential; `None` when it has none.
+    /// The credential of one of the channel's keys, from 0; `None` when it has none.
     ///
     /// # Errors
     /// `Config` naming what is missing, such as an environment variable.
-    fn channel_secret(&self, channel: &Channel) -> Result<Option<crate::channel::Secret>>;
+    fn channel_secret(&self, channel: &Channel, key: u32) -> Result<Option<crate::channel::Secret>>;
 }
 
 /// What the engine wants somebody to know. Delivered after the fact, never on the call's way.
@@ -384,6 +384,15 @@ pub enum Alert {
     ChannelBroken {
         /// Which.
         channel: ChannelId,
+        /// Why.
+        why: String,
+    },
+    /// One key of several was taken out until somebody mends its channel.
+    KeyBroken {
+        /// Whose.
+        channel: ChannelId,
+        /// Which, from 0.
+        key: u32,
         /// Why.
         why: String,
     },

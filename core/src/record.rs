@@ -255,6 +255,12 @@ pub struct AttemptRecord {
     /// The pause that the upstream asked for, in milliseconds, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// With which of the channel's keys it was sent, from 0, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<u32>,
+    /// Whether its failure was that key's alone, and the channel had others left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub key_fault: bool,
 }
 
 /// What attempts used and cost the caller, all together.

@@ -175,6 +175,9 @@ pub struct Routing {
     pub timeouts: Timeouts,
     /// No call takes longer, all attempts together. Default 900,000 ms.
     pub deadline_ms: u64,
+    /// With `affinity`, a channel takes at most so many percent of its fair share of the calls under way; more go to the next.
+    /// Default 125; 0 is no bound.
+    pub affinity_load_percent: u32,
     /// Whether callers may have answers and failures made up with LiteLLM's `mock_…` parameters. Default false.
     pub allow_mock_parameters: bool,
 }
@@ -199,6 +202,7 @@ impl Default for Routing {
                 total_ms: Some(600_000),
             },
             deadline_ms: 900_000,
+            affinity_load_percent: 125,
             allow_mock_parameters: false,
         }
     }

@@ -209,6 +209,27 @@ pub(crate) fn credential(
     }
 }
 
+/// Gives a channel several keys.
+pub(crate) fn keys(
+    load: &mut Load<'_>,
+    list: &Item<'_>,
+    channel: &mut Channel,
+    provider: &Provider,
+    found: Vec<SecretRef>,
+) {
+    let mut found = found.into_iter();
+    let Some(first) = found.next() else {
+        channel.enabled = false;
+        let message = format!("the channel `{}` has no key: it is disabled", channel.name);
+        return list.say(load, Severity::Warning, "missing_key", message, "give it one");
+    };
+    if channel.auth == Auth::None && provider.id != Provider::MOCK.id {
+        channel.auth = Auth::Bearer;
+    }
+    channel.secret = first;
+    channel.more_keys = found.collect();
+}
+
 /// Headers that the transport or the authentication own.
 const OWN_HEADERS: [&str; 10] = [
     "authorization",

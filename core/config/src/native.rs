@@ -340,6 +340,15 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
             *setting = value;
         }
     }
+    if let Some(item) = fields.get("affinity_load_percent")
+        && let Some(percent) = item.unsigned_32(load)
+    {
+        routing.affinity_load_percent = percent;
+        if (1..100).contains(&percent) {
+            let message = "a channel can't take less than its fair part of the calls";
+            item.say(load, Severity::Error, "invalid_value", message, "write 0, or 100 or more");
+        }
+    }
     if let Some(allowed) = fields.boolean(load, "allow_mock_parameters") {
         routing.allow_mock_parameters = allowed;
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sluicegate_core::channel::{Channel, Secret, SecretRef};
+use sluicegate_core::channel::{Channel, KeyMode, Secret, SecretRef};
 use sluicegate_core::ids::{GroupId, ModelName, OrganizationId};
 use sluicegate_core::limit::Mode;
 use sluicegate_core::snapshot::Declared;
@@ -52,6 +52,7 @@ const CHANNEL: Known = Known {
         "settings",
         "header_override",
         "param_override",
+        "channel_info",
         "openai_organization",
         "auto_ban",
     ],
@@ -67,16 +68,25 @@ const CHANNEL: Known = Known {
         ("other_info", "it is only shown"),
         ("test_model", "channels are not tested with calls of their own"),
     ],
-    unsupported: &["status_code_mapping", "other", "channel_info"],
+    unsupported: &["status_code_mapping", "other"],
     unknown: Severity::Warning,
 };
 
-const OPTIONS: Known = Known {
-    read: &["AutoGroups"],
-    moot: &[],
+const INFO: Known = Known {
+    read: &["multi_key_mode"],
+    moot: &[
+        ("is_multi_key", "several keys in `key` say so"),
+        ("multi_key_size", "the keys are counted"),
+        ("multi_key_status_list", "which keys are out is found out anew"),
+        ("multi_key_disabled_reason", "which keys are out is found out anew"),
+        ("multi_key_disabled_time", "which keys are out is found out anew"),
+        ("multi_key_polling_index", "turns begin anew"),
+    ],
     unsupported: &[],
-    unknown: Severity::Note,
+    unknown: Severity::Warning,
 };
+
+const OPTIONS: Known = Known { read: &["AutoGroups"], moot: &[], unsupported: &[], unknown: Severity::Note };
 
 const SETTING: Known = Known {
     read: &["proxy"],
@@ -132,7 +142,8 @@ fn auto_list(load: &mut Load<'_>, options: &Item<'_>, declared: &mut Declared) {
     embedded(load, &item, |load, list| labels = list.texts(load));
     for label in &labels {
         if !declared.groups.iter().any(|group| group.id.as_str() == label) {
-            let message = format!("no channel of this file is for the group `{label}`: `auto` gets none from it");
+            let message =
+                format!("no channel of this file is for the group `{label}`: `auto` gets none from it");
             item.say(load, Severity::Warning, "unknown_group", message, "name a group that a channel names");
         }
     }
@@ -172,9 +183,11 @@ fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, names:
         item,
         "declare prices over the API, or use a native file with `prices`",
     );
-    for secret in credentials(load, &fields, item, &mut channel, &provider) {
-        declared.channels.push(Channel { secret, ..channel.clone() });
+    credentials(load, &fields, item, &mut channel, &provider);
+    if let Some(item) = fields.get("channel_info") {
+        embedded(load, &item, |load, item| info(load, item, &mut channel));
     }
+    declared.channels.push(channel);
 }
 
 /// The provider of a channel's type: a number, a name, or the host when several providers share a type.
@@ -263,6 +276,17 @@ fn behaviour(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel) {
     }
     if let Some(organization) = fields.text(load, "openai_organization") {
         channel.headers.insert("openai-organization".to_owned(), organization);
+    }
+}
+
+/// How one of several keys is picked; which of them are out is found out anew.
+fn info(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel) {
+    let Some(fields) = Fields::open(load, item, &INFO) else { return };
+    if let Some(mode) = fields.get("multi_key_mode")
+        && let Some(mode) = mode
+            .word(load, &[("random", KeyMode::Random), ("polling", KeyMode::Polling), ("", KeyMode::Random)])
+    {
+        channel.key_mode = mode;
     }
 }
 
@@ -388,17 +412,17 @@ fn mapped(
     model.to_owned()
 }
 
-/// The channel's credentials: one, or several in one text, a line each. Each makes a channel.
+/// The channel's credentials: one, or several in one text, a line each.
 fn credentials(
     load: &mut Load<'_>,
     fields: &Fields<'_>,
     item: &Item<'_>,
     channel: &mut Channel,
     provider: &Provider,
-) -> Vec<SecretRef> {
+) {
     if channel.endpoints.is_empty() {
         channel.enabled = false;
-        return vec![SecretRef::None];
+        return;
     }
     let usual = is_home(provider, fields.get("base_url").and_then(|base| base.quiet_text(load)).as_deref());
     let key = fields.any(&["key", "keys"]);
@@ -407,8 +431,7 @@ fn credentials(
             Value::List(_) => {
                 let items = key.list(load);
                 if let [only] = items.as_slice() {
-                    draft::credential(load, channel, provider, Some(only), item, usual);
-                    return vec![channel.secret.clone()];
+                    return draft::credential(load, channel, provider, Some(only), item, usual);
                 }
                 items.iter().filter_map(|item| item.filled(load)).collect()
             }
@@ -422,18 +445,10 @@ fn credentials(
         None => Vec::new(),
     };
     if several.len() < 2 {
-        draft::credential(load, channel, provider, key.as_ref(), item, usual);
-        return vec![channel.secret.clone()];
+        return draft::credential(load, channel, provider, key.as_ref(), item, usual);
     }
-    if let Some(key) = &key {
-        let message = format!(
-            "the channel `{}` has {} keys: each becomes a channel of its own",
-            channel.name,
-            several.len()
-        );
-        key.say(load, Severity::Note, "several_keys", message, "");
-    }
-    several.into_iter().map(|key| SecretRef::Inline(Secret::new(key))).collect()
+    let found = several.into_iter().map(|key| SecretRef::Inline(Secret::new(key))).collect();
+    draft::keys(load, key.as_ref().unwrap_or(item), channel, provider, found);
 }
 
 /// Groups that channels name exist: implicitly, in the default organization.

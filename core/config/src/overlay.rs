@@ -67,7 +67,14 @@ pub(crate) enum Dialect {
 
 impl Dialect {
     /// What it means when something can't be done: our own file is refused, of a foreign one the channel stays out.
-    fn refuse(self, load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, message: String, remedy: &str) {
+    fn refuse(
+        self,
+        load: &mut Load<'_>,
+        item: &Item<'_>,
+        channel: &mut Channel,
+        message: String,
+        remedy: &str,
+    ) {
         if self == Dialect::Native {
             return item.say(load, Severity::Error, "invalid_override", message, remedy);
         }
@@ -90,7 +97,7 @@ pub(crate) fn param_override(load: &mut Load<'_>, item: &Item<'_>, channel: &mut
         let edit = BodyEdit { path: name.to_owned(), change, conditions: Vec::new(), all: false };
         take(load, &child, channel, Dialect::NewApi, edit);
     }
-    reserve(channel);
+    channel.reserve_edits();
 }
 
 /// A list of changes. Models must be known by now.
@@ -98,13 +105,19 @@ pub(crate) fn operations(load: &mut Load<'_>, list: &Item<'_>, channel: &mut Cha
     for item in list.list(load) {
         let Some(fields) = Fields::open_section(load, &item, &crate::native::BODY_EDIT) else { continue };
         let Some(mode) = fields.text(load, "mode") else {
-            dialect.refuse(load, &item, channel, "the change has no `mode`".to_owned(), "add one, such as `mode: set`");
+            dialect.refuse(
+                load,
+                &item,
+                channel,
+                "the change has no `mode`".to_owned(),
+                "add one, such as `mode: set`",
+            );
             continue;
         };
         let Some(edit) = read(load, &item, &fields, channel, dialect, &mode) else { continue };
         take(load, &item, channel, dialect, edit);
     }
-    reserve(channel);
+    channel.reserve_edits();
 }
 
 fn read(
@@ -165,9 +178,9 @@ fn read(
         dialect.refuse(load, item, channel, message, &format!("add `{lacks}`"));
         return None;
     }
-    let all = fields.get("logic").and_then(|item| {
-        item.word(load, &[("OR", false), ("AND", true), ("or", false), ("and", true)])
-    });
+    let all = fields
+        .get("logic")
+        .and_then(|item| item.word(load, &[("OR", false), ("AND", true), ("or", false), ("and", true)]));
     let mut conditions = Vec::new();
     if let Some(list) = fields.get("conditions") {
         for item in list.list(load) {
@@ -190,7 +203,12 @@ fn whole(load: &mut Load<'_>, fields: &Fields<'_>, name: &str) -> Option<String>
     }
 }
 
-fn condition(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, dialect: Dialect) -> Option<Condition> {
+fn condition(
+    load: &mut Load<'_>,
+    item: &Item<'_>,
+    channel: &mut Channel,
+    dialect: Dialect,
+) -> Option<Condition> {
     let fields = Fields::open_section(load, item, &crate::native::EDIT_CONDITION)?;
     let path = fields.text(load, "path").unwrap_or_default();
     let first = path.split('.').next().unwrap_or_default();
@@ -213,13 +231,17 @@ fn condition(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, dialec
 /// Keeps a change unless what is reserved would no longer be a bound. A ceiling that is set becomes the models' own.
 fn take(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, dialect: Dialect, edit: BodyEdit) {
     let is_ceiling = matches!(edit.path.as_str(), "max_tokens" | "max_completion_tokens");
-    if let (true, [], Change::Set { value, keep: false }) = (is_ceiling, edit.conditions.as_slice(), &edit.change)
+    if let (true, [], Change::Set { value, keep: false }) =
+        (is_ceiling, edit.conditions.as_slice(), &edit.change)
         && let Some(most) = value.as_u64().filter(|most| *most > 0)
     {
         for model in &mut channel.models {
             model.max_output = Some(model.max_output.map_or(most, |known| known.min(most)));
         }
-        let message = format!("`{}` is reserved before it is sent: {most} is kept as the most that models put out", edit.path);
+        let message = format!(
+            "`{}` is reserved before it is sent: {most} is kept as the most that models put out",
+            edit.path
+        );
         return item.say(load, Severity::Note, "kept_as_limit", message, "");
     }
     let costly = edit.fields().find(|field| COST_BEARING.contains(field)).map(str::to_owned);
@@ -227,16 +249,12 @@ fn take(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, dialect: Di
         let message = format!("a change of `{field}` would let a call use more than is reserved for it");
         let remedy = match field.as_str() {
             "model" => "give the model its `upstream` name instead",
-            "max_tokens" | "max_completion_tokens" => "set a number without conditions, or the models' `max_output`",
+            "max_tokens" | "max_completion_tokens" => {
+                "set a number without conditions, or the models' `max_output`"
+            }
             _ => "remove it: callers send the field themselves, where their limits allow it",
         };
         return dialect.refuse(load, item, channel, message, remedy);
     }
     channel.body_edits.push(edit);
-}
-
-/// What the changes add to a prompt is reserved with it.
-fn reserve(channel: &mut Channel) {
-    let adds = channel.body_edits.iter().map(BodyEdit::adds_bytes).sum();
-    channel.models.iter_mut().for_each(|model| model.extra_input = adds);
 }

@@ -12,7 +12,7 @@ use super::observed::Said;
 use super::plan::{limit_reason, refusal_reason};
 use super::{ChannelRuntime, Engine, Runtime, candidate};
 use crate::call::{Call, Format};
-use crate::channel::{Channel, ChannelModel, Endpoint, Timeouts};
+use crate::channel::{Channel, ChannelModel, Endpoint, KeyMode, Timeouts};
 use crate::count::Tokenizer;
 use crate::decision::{CeilingReason, Reason};
 use crate::health::ChannelHealth;
@@ -51,12 +51,18 @@ pub struct Attempt {
     channel: u32,
     endpoint: u32,
     extra_input: u64,
+    key: u32,
 }
 
 impl Attempt {
     /// Input tokens that the channel's own changes of the body may add: they are reserved.
     pub fn extra_input(&self) -> u64 {
         self.extra_input
+    }
+
+    /// Which of the channel's keys to send it with, from 0.
+    pub fn key(&self) -> u32 {
+        self.key
     }
 
     /// The channel to send to.
@@ -96,6 +102,8 @@ pub(super) struct Open {
     pub(super) model: ModelName,
     pub(super) upstream_model: ModelName,
     pub(super) started_at: Timestamp,
+    /// Of a channel with several: which one.
+    pub(super) key: Option<u32>,
 }
 
 impl Open {
@@ -267,6 +275,10 @@ impl Engine {
         let (candidate, endpoint) = (ranked.candidate, ranked.endpoint);
         let (channel, model) = runtime.snapshot.resolve(candidate)?;
         let ChannelRuntime { health, .. } = runtime.channels.get(candidate.channel as usize)?;
+        let key = (!channel.more_keys.is_empty()).then(|| {
+            let draw = (channel.key_mode == KeyMode::Random).then(|| admission.random());
+            health.pick_key(draw, now)
+        });
         let lease = Lease {
             ledger: Arc::clone(&self.ledger),
             health: Arc::clone(health),
@@ -291,6 +303,7 @@ impl Engine {
             model: group.clone(),
             upstream_model: upstream_model.clone(),
             started_at: now,
+            key,
         });
         admission.count_request = false;
         admission.attempts_of_model += 1;
@@ -309,6 +322,7 @@ impl Engine {
             channel: candidate.channel,
             endpoint,
             extra_input: model.extra_input,
+            key: key.unwrap_or(0),
             runtime,
         }))
     }

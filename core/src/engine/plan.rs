@@ -51,6 +51,8 @@ pub(super) struct Last {
     /// The channel's index in the snapshot.
     pub(super) channel: u32,
     pub(super) at: Timestamp,
+    /// One of the channel's keys failed, and others are left: the channel needn't be avoided.
+    pub(super) of_key: bool,
 }
 
 /// A pause before a candidate is asked again.
@@ -162,7 +164,7 @@ impl Admission {
         {
             return Some(Step::Candidate(waited.at));
         }
-        let avoided = last.filter(|last| last.class.is_transient()).map(|last| last.channel);
+        let avoided = last.filter(|last| last.class.is_transient() && !last.of_key).map(|last| last.channel);
         if let Some(at) = self.fresh(avoided, now) {
             return Some(Step::Candidate(at));
         }
@@ -352,6 +354,20 @@ impl Admission {
         self.note_denial(Denial::Limit(LimitHit { busy: refusal.line.is_some(), ..hit }));
         // Another candidate may cost less, but each is one call; and a limit may say that nothing cheaper is looked for.
         self.over = refusal.denies || matches!(limit.metric, Metric::Requests | Metric::Concurrency);
+    }
+
+    /// Notes whether the failure of the attempt made last was that of one of its channel's keys alone.
+    pub(super) fn note_key_fault(&mut self, of_key: bool) {
+        if of_key {
+            // The channel itself hasn't failed. Its keys, and the attempts of the call as a whole, bound how often.
+            self.attempts_of_model = self.attempts_of_model.saturating_sub(1);
+        }
+        if let Some(last) = &mut self.last {
+            last.of_key = of_key;
+        }
+        if let Some(record) = self.records.last_mut() {
+            record.key_fault = of_key;
+        }
     }
 
     /// Takes a candidate out for the rest of the call.

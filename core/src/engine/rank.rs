@@ -158,9 +158,33 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
         // A weight of zero serves only when no other can.
         tier.sort_by_key(|r| (r.weight == 0, r.score));
     }
-    if strategy == Strategy::LowestLatency {
-        prefer_better_of_two(admission, tier);
+    match strategy {
+        Strategy::LowestLatency => prefer_better_of_two(admission, tier),
+        Strategy::Affinity => {
+            let percent = admission.runtime.snapshot.declared.routing.affinity_load_percent;
+            relieve(percent, tier);
+        }
+        _ => {}
     }
+}
+
+/// Consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam 2018): who has more than so many percent of its
+/// fair share of the calls under way goes behind the others, so that one busy conversation doesn't drown its channel.
+fn relieve(percent: u32, tier: &mut [Ranked]) {
+    if percent == 0 {
+        return;
+    }
+    let sum = |of: fn(&Ranked) -> u32| tier.iter().map(|r| u128::from(of(r))).sum::<u128>();
+    // The call itself is one of them.
+    let (calls, weights) = (sum(|r| r.health.in_flight) + 1, sum(|r| r.weight));
+    if weights == 0 {
+        return;
+    }
+    let is_full = |r: &Ranked| {
+        let share = (calls * u128::from(r.weight) * u128::from(percent)).div_ceil(weights * 100);
+        u128::from(r.health.in_flight) >= share
+    };
+    tier.sort_by_key(|r| (r.weight == 0, is_full(r)));
 }
 
 /// The better of two random choices goes first (Mitzenmacher 2001): always asking the very fastest would send everybody to the

@@ -336,9 +336,10 @@ impl Replay {
             retry_after_ms: attempt.retry_after_ms,
             ..Outcome::failed(attempt.outcome, attempt.status)
         };
+        open.key = attempt.key;
         self.engine.learn(admission, &open, &outcome, now);
         admission.first_byte_at = admission.first_byte_at.or(first);
-        if attempt.outcome != OutcomeClass::Ok {
+        if attempt.outcome != OutcomeClass::Ok && !attempt.key_fault {
             let at = open.ranked_at;
             admission.note_failure(at, attempt.outcome, attempt.retry_after_ms, now);
         }
@@ -354,6 +355,7 @@ impl Replay {
         };
         let how = (attempt.outcome, attempt.status, attempt.retry_after_ms);
         self.engine.close(admission, open, how, &charge, now);
+        admission.note_key_fault(attempt.key_fault);
         self.engine.ask_on_error(admission, attempt.outcome, now);
     }
 

@@ -135,14 +135,15 @@ impl Engine {
         {
             self.alert(Alert::AbsurdUsage { channel: channel.id.clone() });
         }
-        self.learn(admission, &open, outcome, now);
+        let of_key = self.learn(admission, &open, outcome, now);
         let charge = decide_charge(runtime.snapshot.declared.quota.on_unknown, admission, &open, outcome);
         admission.first_byte_at = admission.first_byte_at.or(outcome.first_byte_at);
-        if outcome.class != OutcomeClass::Ok {
+        if outcome.class != OutcomeClass::Ok && !of_key {
             admission.note_failure(open.ranked_at, outcome.class, outcome.retry_after_ms, now);
         }
         let how = (outcome.class, outcome.status, outcome.retry_after_ms);
         self.close(admission, open, how, &charge, now);
+        admission.note_key_fault(of_key);
         self.ask_on_error(admission, outcome.class, now);
     }
 
@@ -192,8 +193,10 @@ impl Engine {
             usage_source: source,
             held: matches!(charge, Charge::Hold),
             retry_after_ms,
+            key: open.key,
+            key_fault: false,
         });
-        admission.last = Some(Last { class, channel: open.candidate.channel, at: now });
+        admission.last = Some(Last { class, channel: open.candidate.channel, at: now, of_key: false });
     }
 
     fn end_reservation(
@@ -222,13 +225,17 @@ impl Engine {
         }
     }
 
-    pub(super) fn learn(&self, admission: &Admission, open: &Open, outcome: &Outcome, now: Timestamp) {
-        let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) else { return };
-        let Some((found, model)) = admission.runtime.snapshot.resolve(open.candidate) else { return };
+    /// Lets the channel's health know; whether it was the fault of one key alone, and the channel has others.
+    pub(super) fn learn(&self, admission: &Admission, open: &Open, outcome: &Outcome, now: Timestamp) -> bool {
+        let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) else {
+            return false;
+        };
+        let Some((found, model)) = admission.runtime.snapshot.resolve(open.candidate) else { return false };
         let is_probe = open.lease.is_probe;
         if admission.call.mock {
             // Nobody was asked.
-            return channel.health.cancel(is_probe);
+            channel.health.cancel(is_probe);
+            return false;
         }
         let class = match outcome.class {
             // A wildcard passes on whatever name a caller makes up: that there is no such model is the caller's fault, and
@@ -236,7 +243,8 @@ impl Engine {
             OutcomeClass::NotFound if model.group.as_str().ends_with('*') => OutcomeClass::BadRequest,
             class => class,
         };
-        let verdict = channel.health.end(
+        let verdict = channel.health.end_with_key(
+            open.key.unwrap_or(0),
             class,
             took(admission, open, outcome, now),
             outcome.retry_after_ms,
@@ -245,20 +253,21 @@ impl Engine {
             now,
         );
         if verdict == health::Verdict::Counted {
-            return;
+            return false;
         }
         let id = found.id.clone();
         match verdict {
-            health::Verdict::Counted => {}
+            health::Verdict::Counted | health::Verdict::KeyRests => {}
+            health::Verdict::KeyBroken => {
+                let why = why_broken(outcome.class).to_owned();
+                self.alert(Alert::KeyBroken { channel: id, key: open.key.unwrap_or(0), why });
+            }
             health::Verdict::Benched(until) => self.alert(Alert::Cooldown { channel: id, until }),
             health::Verdict::Broken => {
-                let why = match outcome.class {
-                    OutcomeClass::NoBalance => "the upstream says that its account has no balance",
-                    _ => "the upstream refuses the channel's credential",
-                };
-                self.alert(Alert::ChannelBroken { channel: id, why: why.to_owned() });
+                self.alert(Alert::ChannelBroken { channel: id, why: why_broken(outcome.class).to_owned() });
             }
         }
+        verdict.is_of_key()
     }
 
     /// Ends the call and gives its record. `error` is the stable code of the error that the caller got, if any. An
@@ -300,6 +309,13 @@ impl Engine {
         admission.explanation = denied.explanation.clone();
         let code = denied.denial.to_error(now).kind().as_str();
         admission.into_record(Some(OutcomeClass::Denied), Some(code), now)
+    }
+}
+
+fn why_broken(class: OutcomeClass) -> &'static str {
+    match class {
+        OutcomeClass::NoBalance => "the upstream says that its account has no balance",
+        _ => "the upstream refuses the channel's credential",
     }
 }
 

@@ -305,6 +305,8 @@ impl Tried {
             usage_source: ending.source,
             held,
             retry_after_ms: None,
+            key: None,
+            key_fault: false,
         }
     }
 }

@@ -65,12 +65,12 @@ mod usage;
 
 pub use bridge::{Bridge, BridgeOptions, End, MAX_BODY_BYTES, Reply};
 pub use error::{Result, WireError};
-pub use overlay::{OverlayContext, overlay};
 pub use facts::{Concern, Facts, Mock};
 pub use fault::{Fault, FaultClass};
 pub use json::MAX_DEPTH;
 pub use loss::{Loss, LossKind, Losses};
 pub use observed::Observed;
+pub use overlay::{OverlayContext, overlay};
 pub use prepare::Prepared;
 pub use report::Report;
 pub use scan::{Scanned, scan};

@@ -52,7 +52,8 @@ pub fn overlay(
         return Ok(body.clone());
     }
     let changed = Bytes::from(changed);
-    let refuse = |what: &str| Err(WireError::unsupported(format!("this channel's own changes of the body {what}")));
+    let refuse =
+        |what: &str| Err(WireError::unsupported(format!("this channel's own changes of the body {what}")));
     let after = match scan(format, &changed) {
         Ok(after) => after,
         Err(why) => return refuse(&format!("leave no request that can be sent: {why}")),
@@ -190,7 +191,10 @@ fn set(text: &str, path: &str, value: &str) -> Option<String> {
         let Some(place) = child(text, container, step) else {
             // Objects all the way down from here.
             let rest = steps.get(n + 1..)?;
-            let made = rest.iter().rev().fold(value.to_owned(), |inner, step| format!("{{{}:{inner}}}", quoted(step)));
+            let made = rest
+                .iter()
+                .rev()
+                .fold(value.to_owned(), |inner, step| format!("{{{}:{inner}}}", quoted(step)));
             return insert_last(text, container, step, &made);
         };
         container = place.value;
@@ -255,9 +259,9 @@ fn change(text: &str, edit: &BodyEdit) -> Option<String> {
         Change::Append(value) => join(text, path, value, false),
         Change::TrimPrefix(part) => string(&|old| old.strip_prefix(part.as_str()).unwrap_or(old).to_owned()),
         Change::TrimSuffix(part) => string(&|old| old.strip_suffix(part.as_str()).unwrap_or(old).to_owned()),
-        Change::EnsurePrefix(part) => {
-            string(&|old| if old.starts_with(part.as_str()) { old.to_owned() } else { format!("{part}{old}") })
-        }
+        Change::EnsurePrefix(part) => string(&|old| {
+            if old.starts_with(part.as_str()) { old.to_owned() } else { format!("{part}{old}") }
+        }),
         Change::EnsureSuffix(part) => {
             string(&|old| if old.ends_with(part.as_str()) { old.to_owned() } else { format!("{old}{part}") })
         }

@@ -16,8 +16,8 @@ use smallvec::SmallVec;
 use crate::error::{Result, WireError};
 use crate::facts::{Concern, Facts};
 use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
-pub(crate) use field::{Field, is_ours};
 use field::concern;
+pub(crate) use field::{Field, is_ours};
 
 /// More top-level fields than this are refused: the longest vendor list has about 60.
 // BOUND: duplicates are searched among unknown names pairwise.

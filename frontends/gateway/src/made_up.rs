@@ -25,7 +25,10 @@ pub(crate) fn permit(allowed: bool, facts: &Facts, call: &mut Call) -> Result<()
         return refuse(mock.field, why);
     }
     if let Some(field) = mock.unsupported {
-        return refuse(field, "isn't supported: use `mock_response`, `mock_timeout` or `mock_testing_fallbacks`");
+        return refuse(
+            field,
+            "isn't supported: use `mock_response`, `mock_timeout` or `mock_testing_fallbacks`",
+        );
     }
     if mock.response.is_some() && call.format == Format::OpenaiEmbeddings {
         return refuse("mock_response", "is for chat and messages: leave it out");

@@ -93,6 +93,9 @@ fn tell(alert: &Alert) {
         Alert::ChannelBroken { channel, why } => {
             tracing::error!(%channel, %why, "the channel is out until somebody mends it");
         }
+        Alert::KeyBroken { channel, key, why } => {
+            tracing::error!(%channel, key, %why, "a key of the channel is out until somebody mends it; the others go on");
+        }
         Alert::Cooldown { channel, until } => {
             tracing::warn!(%channel, until_ms = until.as_ms(), "the channel failed and is benched");
         }

@@ -236,10 +236,12 @@ impl Secrets {
 }
 
 impl SecretResolver for Secrets {
-    fn channel_secret(&self, channel: &Channel) -> Result<Option<Secret>> {
-        match &channel.secret {
+    fn channel_secret(&self, channel: &Channel, key: u32) -> Result<Option<Secret>> {
+        let Some(reference) = channel.key(key) else { return Ok(None) };
+        match reference {
             SecretRef::Sealed => match self.opened.load().get(&channel.id) {
-                Some(opened) => opened.clone().map(Some),
+                Some(opened) if channel.more_keys.is_empty() => opened.clone().map(Some),
+                Some(opened) => opened.clone().map(|text| line(&text, key)),
                 None => {
                     let message = format!("channel `{}` has no credential; enter it", channel.id);
                     Err(Error::new(ErrorKind::Config, message))
@@ -248,6 +250,19 @@ impl SecretResolver for Secrets {
             reference => self.resolve(reference),
         }
     }
+}
+
+/// The keys in a credential's text: a line each. A document, such as a service account's JSON, is one.
+pub(crate) fn lines(secret: &Secret) -> Vec<&str> {
+    let text = secret.expose().trim();
+    if text.starts_with(['{', '[', '-']) {
+        return vec![text];
+    }
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+}
+
+fn line(secret: &Secret, key: u32) -> Option<Secret> {
+    lines(secret).get(key as usize).map(|line| Secret::new(*line))
 }
 
 #[cfg(test)]

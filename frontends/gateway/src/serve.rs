@@ -279,7 +279,7 @@ async fn attempt_once(
         .extend(dropped_fields(attempt.channel(), scanned).iter().map(|field| format!("{field}: dropped")));
     let ignored = scanned.facts().ignored.iter().map(|field| format!("{field}: dropped"));
     running.facts.losses.extend(ignored);
-    let Some(target) = inner.targets.load().get(attempt.channel(), attempt.endpoint()) else {
+    let Some(target) = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key()) else {
         tracing::warn!(channel = %attempt.channel().name, "the channel has no usable address or credential");
         let report = Report::new(
             ErrorKind::UpstreamUnavailable,
@@ -306,7 +306,11 @@ async fn attempt_once(
     let sent = async {
         if let Some(wanted) = mocked {
             made_up::answer(wanted, &request).await
-        } else if request.target.is_mock() { MockUpstream.send(request).await } else { upstream.send(request).await }
+        } else if request.target.is_mock() {
+            MockUpstream.send(request).await
+        } else {
+            upstream.send(request).await
+        }
     };
     let sent = timeout_at(due.first, sent).await;
     let response = match sent.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {

@@ -497,6 +497,8 @@ fn attempt(channel: &str, started_at: i64, input: u64, output: u64, spend: i64) 
         usage_source: UsageSource::Reported,
         held: false,
         retry_after_ms: None,
+        key: None,
+        key_fault: false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sluicegate_core::call::{Format, Needs};
-use sluicegate_core::channel::{Auth, Channel, ChannelModel, Endpoint, UnknownFields};
+use sluicegate_core::channel::{Auth, Channel, ChannelModel, Endpoint, KeyMode, UnknownFields};
 use sluicegate_core::count::Tokenizer;
 use sluicegate_core::ids::ChannelId;
 use sluicegate_core::price::{Price, PriceTier};
@@ -215,10 +215,45 @@ fn authentication(
     }
     let url = fields.get("url").and_then(|url| url.quiet_text(load));
     let usual = fields.get("endpoints").is_none() && is_home(provider, url.as_deref());
-    draft::credential(load, channel, provider, fields.get("credential").as_ref(), item, usual);
+    if let Some(list) = fields.get("keys") {
+        keys(load, &list, fields, channel, provider);
+    } else {
+        draft::credential(load, channel, provider, fields.get("credential").as_ref(), item, usual);
+    }
+    if let Some(mode) = fields.get("key_mode")
+        && let Some(mode) = mode.word(load, &[("random", KeyMode::Random), ("polling", KeyMode::Polling)])
+    {
+        channel.key_mode = mode;
+    }
     if let Some(auth) = own {
         channel.auth = auth;
     }
+}
+
+/// Several credentials. One whose variable isn't set is left out; without any the channel is disabled.
+fn keys(
+    load: &mut Load<'_>,
+    list: &Item<'_>,
+    fields: &Fields<'_>,
+    channel: &mut Channel,
+    provider: &Provider,
+) {
+    if let Some(item) = fields.get("credential") {
+        let message = "`keys` holds the credentials: `credential` has no effect";
+        item.say(load, Severity::Error, "contradiction", message, "remove one of the two");
+    }
+    let mut found = Vec::new();
+    for item in list.list(load) {
+        match item.secret(load) {
+            Ok(Some(secret)) => found.push(secret),
+            Ok(None) => {}
+            Err(name) => {
+                let without = format!("the channel `{}` does without this key until it is", channel.name);
+                item.missing_variable(load, Severity::Warning, &name, &without);
+            }
+        }
+    }
+    draft::keys(load, list, channel, provider, found);
 }
 
 fn read_auth(load: &mut Load<'_>, item: &Item<'_>) -> Option<Auth> {

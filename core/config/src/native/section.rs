@@ -296,6 +296,16 @@ pub(crate) static CHANNEL: Section = Section {
             "The credential. Default: the provider's usual variable, such as OPENAI_API_KEY.",
         ),
         key(
+            "keys",
+            Kind::Texts,
+            "Several credentials of one endpoint, instead of `credential`: one that the upstream refuses is left out alone.",
+        ),
+        key(
+            "key_mode",
+            Kind::Word(&["random", "polling"]),
+            "How one of several keys is picked. Default random.",
+        ),
+        key(
             "models",
             Kind::Models(&MODEL),
             "The models that it serves: names, or mappings where more is to be said.",
@@ -309,7 +319,11 @@ pub(crate) static CHANNEL: Section = Section {
         ),
         key("limits", Kind::Limits, "Limits towards the upstream."),
         key("tags", Kind::Texts, "Labels to route by."),
-        key("headers", Kind::TextMap, "Headers sent with each request, besides authentication; `{api_key}` in a value stands for the credential."),
+        key(
+            "headers",
+            Kind::TextMap,
+            "Headers sent with each request, besides authentication; `{api_key}` in a value stands for the credential.",
+        ),
         key("timeouts", Kind::Object(&TIMEOUTS), "Time limits of an attempt. Default: those of `routing`."),
         key("proxy", Kind::Text, "A proxy: http://…, https://… or socks5://…"),
         key("extra_ca_file", Kind::Text, "A PEM file with further certificate authorities."),
@@ -351,8 +365,20 @@ pub(crate) static BODY_EDIT: Section = Section {
         key(
             "mode",
             Kind::Word(&[
-                "delete", "set", "move", "copy", "prepend", "append", "trim_prefix", "trim_suffix", "ensure_prefix",
-                "ensure_suffix", "trim_space", "to_lower", "to_upper", "replace",
+                "delete",
+                "set",
+                "move",
+                "copy",
+                "prepend",
+                "append",
+                "trim_prefix",
+                "trim_suffix",
+                "ensure_prefix",
+                "ensure_suffix",
+                "trim_space",
+                "to_lower",
+                "to_upper",
+                "replace",
             ]),
             "What is done there.",
         ),
@@ -361,7 +387,11 @@ pub(crate) static BODY_EDIT: Section = Section {
         key("from", Kind::Text, "Where `move` and `copy` take it from; the part that `replace` replaces."),
         key("to", Kind::Text, "Where `move` and `copy` put it; what `replace` puts in its place."),
         key("conditions", Kind::List(&EDIT_CONDITION), "When it is done. Default always."),
-        key("logic", Kind::Word(&["OR", "AND"]), "Whether one condition is enough, or all must hold. Default OR."),
+        key(
+            "logic",
+            Kind::Word(&["OR", "AND"]),
+            "Whether one condition is enough, or all must hold. Default OR.",
+        ),
     ],
 };
 
@@ -560,6 +590,11 @@ pub(crate) static ROUTING: Section = Section {
         key("cooldown", Kind::Duration, "How long a channel is benched. Default 30s."),
         key("timeouts", Kind::Object(&TIMEOUTS), "Time limits of an attempt."),
         key("deadline", Kind::Duration, "No call takes longer, all attempts together. Default 900s."),
+        key(
+            "affinity_load_percent",
+            Kind::Count,
+            "With `affinity`, a channel takes at most this share, in percent, of its fair part of the calls under way; more go to the next. 0 is no bound, else 100 or more. Default 125.",
+        ),
         key(
             "allow_mock_parameters",
             Kind::Boolean,

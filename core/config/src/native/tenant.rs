@@ -155,8 +155,10 @@ fn channels_of(load: &mut Load<'_>, fields: &Fields<'_>, declared: &Declared) ->
         let known = || declared.channels.iter().flat_map(|channel| &channel.groups);
         if !known().any(|group| **group == **label) {
             let message = format!("no channel of this file is for the group `{label}`: it adds none");
-            let remedy = nearest(label, known().map(|group| &**group))
-                .map_or_else(|| "name a group that a channel names".to_owned(), |near| format!("did you mean `{near}`?"));
+            let remedy = nearest(label, known().map(|group| &**group)).map_or_else(
+                || "name a group that a channel names".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
             item.say(load, Severity::Warning, "unknown_group", message, remedy);
         }
     }

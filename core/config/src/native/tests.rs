@@ -19,6 +19,7 @@ fn loaded(text: &str) -> crate::Loaded {
         "REDIS",
         "OPENAI_API_KEY",
         "IN_HOUSE_KEY",
+        "OTHER_IN_HOUSE_KEY",
         "CI_KEY",
         "GUARD_KEY",
     ];

@@ -183,6 +183,7 @@ fn alert(alert: &Alert) -> String {
     match alert {
         Alert::Cooldown { channel, until } => format!("cooldown {channel} {}", until.since_ms(START)),
         Alert::ChannelBroken { channel, .. } => format!("broken {channel}"),
+        Alert::KeyBroken { channel, key, .. } => format!("key {key} of {channel}"),
         other => format!("{other:?}"),
     }
 }

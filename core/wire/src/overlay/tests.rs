@@ -10,7 +10,8 @@ fn applied(edits: &[&str], adds: u64) -> Result<String> {
     let edits: Vec<_> = edits.iter().map(|text| edit(text)).collect();
     let context = OverlayContext { original_model: "asked", upstream_model: "m", retry_index: 1 };
     let body = Bytes::from_static(BODY.as_bytes());
-    overlay(&body, Format::OpenaiChat, &edits, &context, adds).map(|out| String::from_utf8(out.to_vec()).unwrap())
+    overlay(&body, Format::OpenaiChat, &edits, &context, adds)
+        .map(|out| String::from_utf8(out.to_vec()).unwrap())
 }
 
 #[test]
@@ -21,22 +22,46 @@ fn each_change_touches_its_own_place_only() {
         (r#"{"path":"messages.-1.name","change":"delete"}"#, "", ""),
         (r#"{"path":"temperature","change":{"set":{"value":0,"keep":false}}}"#, "0.70", "0"),
         (r#"{"path":"temperature","change":{"set":{"value":0,"keep":true}}}"#, "", ""),
-        (r#"{"path":"x.y","change":{"set":{"value":[1],"keep":true}}}"#, r#""a.b":1"#, r#""a.b":1,"x":{"y":[1]}"#),
+        (
+            r#"{"path":"x.y","change":{"set":{"value":[1],"keep":true}}}"#,
+            r#""a.b":1"#,
+            r#""a.b":1,"x":{"y":[1]}"#,
+        ),
         (r#"{"path":"a\\.b","change":{"set":{"value":2,"keep":false}}}"#, r#""a.b":1"#, r#""a.b":2"#),
-        (r#"{"path":"temperature","change":{"move":"top_p"}}"#, r#","temperature":0.70,"max_tokens":100,"a.b":1"#, r#","max_tokens":100,"a.b":1,"top_p":0.70"#),
+        (
+            r#"{"path":"temperature","change":{"move":"top_p"}}"#,
+            r#","temperature":0.70,"max_tokens":100,"a.b":1"#,
+            r#","max_tokens":100,"a.b":1,"top_p":0.70"#,
+        ),
         (r#"{"path":"temperature","change":{"copy":"top_p"}}"#, r#""a.b":1"#, r#""a.b":1,"top_p":0.70"#),
         (r#"{"path":"messages.0.content","change":{"prepend":"Do: "}}"#, "be kind", "Do: be kind"),
         (r#"{"path":"messages.0.content","change":{"append":"\n!"}}"#, "be kind", "be kind\\n!"),
-        (r#"{"path":"messages","change":{"append":{"content":"x","role":"user"}}}"#, r#""Hi"}]"#, r#""Hi"},{"content":"x","role":"user"}]"#),
-        (r#"{"path":"messages.1","change":{"append":{"name":"n","role":"x"}}}"#, r#"{"role":"user","content":"Hi"}"#, r#"{"role":"x","content":"Hi","name":"n"}"#),
-        (r#"{"path":"messages.1","change":{"prepend":{"role":"x","name":"n"}}}"#, r#""Hi"}"#, r#""Hi","name":"n"}"#),
+        (
+            r#"{"path":"messages","change":{"append":{"content":"x","role":"user"}}}"#,
+            r#""Hi"}]"#,
+            r#""Hi"},{"content":"x","role":"user"}]"#,
+        ),
+        (
+            r#"{"path":"messages.1","change":{"append":{"name":"n","role":"x"}}}"#,
+            r#"{"role":"user","content":"Hi"}"#,
+            r#"{"role":"x","content":"Hi","name":"n"}"#,
+        ),
+        (
+            r#"{"path":"messages.1","change":{"prepend":{"role":"x","name":"n"}}}"#,
+            r#""Hi"}"#,
+            r#""Hi","name":"n"}"#,
+        ),
         (r#"{"path":"messages.0.content","change":{"trim_prefix":"be "}}"#, "be kind", "kind"),
         (r#"{"path":"messages.0.content","change":{"trim_suffix":" kind"}}"#, "be kind", "be"),
         (r#"{"path":"messages.0.content","change":{"ensure_prefix":"be"}}"#, "", ""),
         (r#"{"path":"messages.0.content","change":{"ensure_suffix":"."}}"#, "be kind", "be kind."),
         (r#"{"path":"messages.1.content","change":"to_lower"}"#, "Hi", "hi"),
         (r#"{"path":"messages.1.content","change":"to_upper"}"#, "Hi", "HI"),
-        (r#"{"path":"messages.0.content","change":{"replace":{"from":"kind","to":"brief"}}}"#, "kind", "brief"),
+        (
+            r#"{"path":"messages.0.content","change":{"replace":{"from":"kind","to":"brief"}}}"#,
+            "kind",
+            "brief",
+        ),
         (r#"{"path":"nothing.there","change":"delete"}"#, "", ""),
         (r#"{"path":"messages.7.content","change":"to_upper"}"#, "", ""),
         (r#"{"path":"temperature","change":"trim_space"}"#, "", ""),
@@ -51,8 +76,16 @@ fn conditions_see_the_body_and_the_attempt() {
     for (conditions, all, holds) in [
         (r#"[{"path":"temperature","mode":"gt","value":0.5}]"#, false, true),
         (r#"[{"path":"temperature","mode":"lte","value":0.5}]"#, false, false),
-        (r#"[{"path":"temperature","mode":"gte","value":0.7},{"path":"model","mode":"full","value":"z"}]"#, true, false),
-        (r#"[{"path":"temperature","mode":"gte","value":0.7},{"path":"model","mode":"full","value":"z"}]"#, false, true),
+        (
+            r#"[{"path":"temperature","mode":"gte","value":0.7},{"path":"model","mode":"full","value":"z"}]"#,
+            true,
+            false,
+        ),
+        (
+            r#"[{"path":"temperature","mode":"gte","value":0.7},{"path":"model","mode":"full","value":"z"}]"#,
+            false,
+            true,
+        ),
         (r#"[{"path":"original_model","mode":"prefix","value":"as"}]"#, false, true),
         (r#"[{"path":"upstream_model","mode":"suffix","value":"x"}]"#, false, false),
         (r#"[{"path":"is_retry","mode":"full","value":true}]"#, false, true),
@@ -61,14 +94,17 @@ fn conditions_see_the_body_and_the_attempt() {
         (r#"[{"path":"nothing","mode":"full","value":1}]"#, false, false),
         (r#"[{"path":"nothing","mode":"full","value":1,"pass_missing":true}]"#, false, true),
     ] {
-        let text = format!(r#"{{"path":"temperature","change":"delete","conditions":{conditions},"all":{all}}}"#);
+        let text =
+            format!(r#"{{"path":"temperature","change":"delete","conditions":{conditions},"all":{all}}}"#);
         assert_eq!(applied(&[&text], 0).unwrap() != BODY, holds, "{conditions}");
     }
 }
 
 #[test]
 fn what_would_use_more_than_was_reserved_is_refused_and_less_is_not() {
-    let set = |path: &str, value: &str| format!(r#"{{"path":"{path}","change":{{"set":{{"value":{value},"keep":false}}}}}}"#);
+    let set = |path: &str, value: &str| {
+        format!(r#"{{"path":"{path}","change":{{"set":{{"value":{value},"keep":false}}}}}}"#)
+    };
     for (path, value, adds, refused) in [
         ("max_tokens", "101", 500, Some("max_tokens")),
         ("max_tokens", "99", 0, None),

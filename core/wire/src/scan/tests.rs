@@ -502,7 +502,8 @@ fn a_malformed_list_of_models_is_refused_with_its_name() {
 
 #[test]
 fn what_is_made_up_is_told_and_never_sent() {
-    let scanned = chat(&with(r#""mock_response":"hi","mock_timeout":false,"mock_testing_fallbacks":true"#)).unwrap();
+    let scanned =
+        chat(&with(r#""mock_response":"hi","mock_timeout":false,"mock_testing_fallbacks":true"#)).unwrap();
     let mock = scanned.facts().mock.clone().unwrap();
     assert_eq!((mock.field, mock.response.as_deref(), mock.timeout), ("mock_response", Some("hi"), false));
     assert_eq!(mock.rehearse, Some(sluicegate_core::Rehearsal::Failure));

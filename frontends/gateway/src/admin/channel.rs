@@ -19,7 +19,7 @@ use crate::store::{Change, Dimension, Expect, Owner, SecretChange, Stored, Store
 pub struct NewChannel {
     /// The channel. An empty id stands for one to be made. Its `secret` must be none, or name an environment variable.
     pub channel: Channel,
-    /// Its credential, to be sealed.
+    /// Its credential, to be sealed. Several lines are several keys.
     #[serde(default, skip_serializing)]
     pub secret: Option<Secret>,
 }
@@ -77,6 +77,7 @@ impl Admin {
         }
         check_id("id", channel.id.as_str())?;
         channel.source = Source::Database;
+        channel.reserve_edits();
         self.check_channel(&channel).await?;
         let secret = self.seal(&mut channel, new.secret.as_ref())?.unwrap_or(SecretChange::Clear);
         let deed = Deed::new("channel.create", format!("channel {}", channel.id)).whole(&shown(&channel));
@@ -130,16 +131,19 @@ impl Admin {
         let before = &stored.channel.value;
         let mut after = Channel { id: before.id.clone(), source: Source::Database, ..patch.channel };
         uncover(&mut after, before)?;
+        after.reserve_edits();
         self.check_channel(&after).await?;
         let moved = secret::destination(before)? != secret::destination(&after)?;
         let secret = match self.seal(&mut after, patch.secret.as_ref())? {
             Some(change) => change,
             None if moved => {
                 after.secret = SecretRef::None;
+                after.more_keys.clear();
                 SecretChange::Clear
             }
             None => {
                 after.secret = before.secret.clone();
+                after.more_keys.clone_from(&before.more_keys);
                 SecretChange::Keep
             }
         };
@@ -221,7 +225,8 @@ impl Admin {
             let message = format!("the header `{name}` has no value; enter it, since it isn't shown again");
             return Err(invalid("headers", message));
         }
-        if matches!(channel.secret, SecretRef::Inline(_)) {
+        let is_inline = |key: &SecretRef| matches!(key, SecretRef::Inline(_));
+        if is_inline(&channel.secret) || channel.more_keys.iter().any(is_inline) {
             return Err(invalid("secret", "give the credential beside the channel, not in it: it is sealed"));
         }
         Ok(())
@@ -232,10 +237,15 @@ impl Admin {
         match (secret.filter(|secret| !secret.expose().is_empty()), &channel.secret) {
             (Some(secret), _) => {
                 channel.secret = SecretRef::Sealed;
+                // BOUND: the body's size bounds the lines.
+                channel.more_keys = vec![SecretRef::Sealed; secret::lines(secret).len().saturating_sub(1)];
                 let sealed = self.0.host.sealer()?.seal(channel, secret)?;
                 Ok(Some(SecretChange::Set(sealed)))
             }
-            (None, SecretRef::Env(_)) => Ok(Some(SecretChange::Clear)),
+            (None, SecretRef::Env(_)) => {
+                channel.more_keys.retain(|key| matches!(key, SecretRef::Env(_)));
+                Ok(Some(SecretChange::Clear))
+            }
             (None, _) => {
                 channel.secret = SecretRef::None;
                 Ok(None)

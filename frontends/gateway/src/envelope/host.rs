@@ -20,8 +20,8 @@ use crate::answer::{AnswerBody, Inbound};
 use crate::clock::ManualClock;
 use crate::gateway::{Gateway, Options, Worker};
 use crate::load::ConfigText;
-use crate::running::class_of;
 use crate::made_up;
+use crate::running::class_of;
 use crate::serve::{self, prepare_attempt};
 use crate::tokenizer;
 
@@ -340,19 +340,20 @@ impl Host {
         let inner = &self.worker.inner;
         let body = match &open.scanned {
             Some(scanned) => {
-                let prepared =
-                    prepare_attempt(inner, attempt, scanned, attempt.endpoint().format).map_err(|(_, rejection)| rejection.error)?;
+                let prepared = prepare_attempt(inner, attempt, scanned, attempt.endpoint().format)
+                    .map_err(|(_, rejection)| rejection.error)?;
                 Some(String::from_utf8_lossy(&prepared.body).into_owned())
             }
             None => None,
         };
         let channel = attempt.channel();
-        let target = inner.targets.load().get(channel, attempt.endpoint()).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Config,
-                format!("channel `{}` has no usable address or credential", channel.name),
-            )
-        })?;
+        let target =
+            inner.targets.load().get(channel, attempt.endpoint(), attempt.key()).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Config,
+                    format!("channel `{}` has no usable address or credential", channel.name),
+                )
+            })?;
         Ok(Tried {
             number: attempt.number,
             channel: channel.id.to_string(),

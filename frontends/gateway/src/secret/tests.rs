@@ -63,7 +63,7 @@ fn secrets_come_from_where_the_channel_says() {
         (SecretRef::Sealed, Err("no credential")),
     ] {
         it.secret = reference;
-        match (secrets.channel_secret(&it), want) {
+        match (secrets.channel_secret(&it, 0), want) {
             (Ok(got), Ok(want)) => assert_eq!(got.as_ref().map(Secret::expose), want),
             (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
             (got, want) => panic!("{got:?} instead of {want:?}"),
@@ -82,11 +82,11 @@ fn secrets_come_from_where_the_channel_says() {
     };
     let stored = [StoredChannel { channel: stored, secret: Some(sealed) }];
     secrets.load(&stored, Some(&sealer));
-    assert_eq!(secrets.channel_secret(&it).unwrap().unwrap().expose(), "sealed");
+    assert_eq!(secrets.channel_secret(&it, 0).unwrap().unwrap().expose(), "sealed");
     secrets.load(&stored, None);
-    assert!(secrets.channel_secret(&it).unwrap_err().to_string().contains("no master secret"));
+    assert!(secrets.channel_secret(&it, 0).unwrap_err().to_string().contains("no master secret"));
     secrets.load(&[], Some(&sealer));
-    assert!(secrets.channel_secret(&it).is_err());
+    assert!(secrets.channel_secret(&it, 0).is_err());
 }
 
 #[test]

@@ -80,7 +80,10 @@ fn last_words(body: &Value) -> String {
 }
 
 fn reply(body: &Value) -> String {
-    format!("This is Sluicegate's built-in mock model; no provider was called. You said: {}", last_words(body))
+    format!(
+        "This is Sluicegate's built-in mock model; no provider was called. You said: {}",
+        last_words(body)
+    )
 }
 
 /// The answer's words within the ceiling, and whether the ceiling cut it. A word counts as a token.

@@ -98,7 +98,8 @@ impl Target {
 /// The targets of every channel of a snapshot.
 #[derive(Debug, Default)]
 pub struct Targets {
-    by_channel: HashMap<ChannelId, Vec<Arc<Target>>>,
+    /// For each of a channel's keys, one for each endpoint.
+    by_channel: HashMap<ChannelId, Vec<Vec<Arc<Target>>>>,
     /// Channels that can't be sent to, and why.
     pub problems: Vec<(ChannelId, Error)>,
 }
@@ -109,11 +110,11 @@ impl Targets {
     pub fn build(snapshot: &Snapshot, secrets: &dyn SecretResolver) -> Self {
         let mut targets = Self::default();
         for channel in snapshot.channels().iter().filter(|channel| channel.enabled) {
-            let built: Result<Vec<_>> = channel
-                .endpoints
-                .iter()
-                .map(|endpoint| build(channel, endpoint, secrets).map(Arc::new))
-                .collect();
+            let with_key = |key: u32| -> Result<Vec<_>> {
+                let of = |endpoint| build(channel, endpoint, key, secrets).map(Arc::new);
+                channel.endpoints.iter().map(of).collect()
+            };
+            let built: Result<Vec<_>> = (0..channel.key_count()).map(with_key).collect();
             match built {
                 Ok(built) => {
                     targets.by_channel.insert(channel.id.clone(), built);
@@ -124,14 +125,14 @@ impl Targets {
         targets
     }
 
-    /// The target of a channel's endpoint.
-    pub fn get(&self, channel: &Channel, endpoint: &Endpoint) -> Option<Arc<Target>> {
+    /// The target of a channel's endpoint, with one of its keys.
+    pub fn get(&self, channel: &Channel, endpoint: &Endpoint, key: u32) -> Option<Arc<Target>> {
         let at = channel.endpoints.iter().position(|e| e == endpoint)?;
-        self.by_channel.get(&channel.id)?.get(at).cloned()
+        self.by_channel.get(&channel.id)?.get(key as usize)?.get(at).cloned()
     }
 }
 
-fn build(channel: &Channel, endpoint: &Endpoint, secrets: &dyn SecretResolver) -> Result<Target> {
+fn build(channel: &Channel, endpoint: &Endpoint, key: u32, secrets: &dyn SecretResolver) -> Result<Target> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if endpoint.format == Format::AnthropicMessages {
@@ -141,7 +142,7 @@ fn build(channel: &Channel, endpoint: &Endpoint, secrets: &dyn SecretResolver) -
         let name = HeaderName::try_from(name.as_str())
             .map_err(|_| config(channel, format!("`{name}` is no header name")))?;
         let is_secret = value.contains(CREDENTIAL);
-        let filled = match is_secret.then(|| secrets.channel_secret(channel)).transpose()?.flatten() {
+        let filled = match is_secret.then(|| secrets.channel_secret(channel, key)).transpose()?.flatten() {
             Some(secret) => value.replace(CREDENTIAL, secret.expose().trim()),
             None => value.clone(),
         };
@@ -154,7 +155,7 @@ fn build(channel: &Channel, endpoint: &Endpoint, secrets: &dyn SecretResolver) -
         value.set_sensitive(is_secret);
         headers.insert(name, value);
     }
-    if let Some((name, value)) = credential(channel, endpoint, secrets)? {
+    if let Some((name, value)) = credential(channel, endpoint, key, secrets)? {
         headers.insert(name, value);
     }
     let address = match (channel.provider.as_str(), endpoint.url.as_str()) {
@@ -167,9 +168,10 @@ fn build(channel: &Channel, endpoint: &Endpoint, secrets: &dyn SecretResolver) -
 fn credential(
     channel: &Channel,
     endpoint: &Endpoint,
+    key: u32,
     secrets: &dyn SecretResolver,
 ) -> Result<Option<(HeaderName, HeaderValue)>> {
-    let Some(secret) = secrets.channel_secret(channel)? else { return Ok(None) };
+    let Some(secret) = secrets.channel_secret(channel, key)? else { return Ok(None) };
     let secret = secret.expose().trim();
     let (name, text) = match &channel.auth {
         Auth::None => return Ok(None),

@@ -24,6 +24,8 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
         usage_source: UsageSource::Reported,
         held: false,
         retry_after_ms: None,
+        key: None,
+        key_fault: false,
     };
     RecordEntry::from(UsageRecord {
         call: call.into(),

@@ -64,7 +64,6 @@ async fn new(ask: Ask) -> Result<Done> {
         limits: BudgetChange::take(&mut fields)?.limits().into(),
         price_ratio_ppm: None,
         preferences: Vec::new(),
-        channels_of: Vec::new(),
         blocked: fields.flag("blocked")?.value().unwrap_or_default(),
         metadata: fields.object("metadata")?.value().unwrap_or_default(),
         members,

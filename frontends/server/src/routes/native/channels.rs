@@ -66,6 +66,8 @@ fn shown(ask: &Ask, view: &ChannelView) -> Result<Value> {
     let gateway = ask.gateway();
     let health = gateway.engine().health(&view.channel.id, gateway.clock().now());
     value["health"] = json!(health);
+    // Of a channel with several keys: how each is doing, never what it is.
+    value["keys"] = json!(gateway.engine().keys(&view.channel.id, gateway.clock().now()));
     Ok(value)
 }
 
