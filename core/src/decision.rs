@@ -11,7 +11,7 @@ use crate::ids::{ChannelId, ModelName};
 use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind, WhenShort, Window};
 use crate::money::format_usd;
-use crate::ports::Hook;
+use crate::ports::{Hook, LimitStanding};
 use crate::snapshot::Strategy;
 use crate::tenant::Caller;
 use crate::time::Timestamp;
@@ -358,6 +358,17 @@ pub enum Reason {
         /// Recent failures.
         failures: u32,
     },
+    /// How limits stood when scripts looked at them. Noted only when one of them does.
+    Standing {
+        /// In which of their hooks.
+        hook: Hook,
+        /// The limits of the caller's scope chain that are for the call's model, innermost scope first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        caller: Option<Vec<LimitStanding>>,
+        /// How full the fullest of each candidate's own limits was, in parts per million; `None` without limits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        candidates: Option<Vec<Option<u64>>>,
+    },
     /// A script ran.
     Policy {
         /// Its name.
@@ -586,13 +597,20 @@ impl Explanation {
     pub fn push(&mut self, reason: Reason) {
         // BOUND: see the two constants.
         let room = match reason {
-            Reason::Excluded { .. } | Reason::Ranked { .. } | Reason::Seen { .. } => {
+            Reason::Excluded { .. } | Reason::Ranked { .. } | Reason::Seen { .. } | Reason::Standing { .. } => {
                 Self::MAX_BEFORE_CANDIDATES
             }
             _ => Self::MAX,
         };
         if self.reasons.len() < room {
             self.reasons.push(reason);
+        }
+    }
+
+    /// Adds a reason if there is one.
+    pub(crate) fn extend(&mut self, reason: Option<Reason>) {
+        if let Some(reason) = reason {
+            self.push(reason);
         }
     }
 

@@ -26,6 +26,7 @@ mod rank;
 mod replay;
 mod settle;
 mod shadow;
+mod standing;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};

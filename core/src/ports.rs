@@ -171,7 +171,7 @@ pub trait LimitsView {
 }
 
 /// One limit as it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitStanding {
     /// Whose it is.
     pub scope: ScopeKind,

@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use super::admission::Admission;
 use super::candidate::{self, Ranked};
+use super::standing::Limits;
 use super::{Engine, Runtime};
 use crate::channel::Channel;
 use crate::decision::{Denial, Exclusion, OutcomeClass, Reason};
 use crate::ids::ModelName;
-use crate::ledger::BoundLimit;
-use crate::ports::{
-    Alert, AttemptView, CallView, Hook, LimitStanding, LimitsView, PolicyRun, UsageView, Verdict,
-};
+use crate::ports::{Alert, AttemptView, CallView, Hook, PolicyRun, UsageView, Verdict};
 use crate::snapshot::Reach;
 use crate::tenant::Preference;
 use crate::time::Timestamp;
@@ -45,7 +43,11 @@ impl Engine {
             return Ok(());
         }
         let runtime = Arc::clone(&admission.runtime);
-        let runs = runtime.policy.admit(&admission.view(&Limits::of(admission, now)));
+        let known = admission.observed_standing(Hook::Admit);
+        let limits = Limits::of(admission, known, now);
+        let runs = runtime.policy.admit(&admission.view(&limits));
+        let noted = limits.noted(Hook::Admit);
+        admission.explanation.extend(noted);
         self.follow(admission, Hook::Admit, runs, now)
     }
 
@@ -59,7 +61,11 @@ impl Engine {
             note_seen(admission);
         }
         let candidates = candidate::views(&runtime, &admission.considered.ranked);
-        let runs = runtime.policy.route(&admission.view(&Limits::of(admission, now)), &candidates);
+        let known = admission.observed_standing(Hook::Route);
+        let limits = Limits::of(admission, known, now);
+        let runs = runtime.policy.route(&admission.view(&limits), &candidates);
+        let noted = limits.noted(Hook::Route);
+        admission.explanation.extend(noted);
         self.follow(admission, Hook::Route, runs, now)
     }
 
@@ -68,6 +74,7 @@ impl Engine {
         if !admission.hooks.has(Hook::OnError) || class.is_final() || admission.first_byte_at.is_some() {
             return;
         }
+        let known = admission.observed_standing(Hook::OnError);
         let runtime = Arc::clone(&admission.runtime);
         let (Some(last), Some(record)) = (admission.last, admission.records.last()) else { return };
         let Some(channel) = runtime.snapshot.channels().get(last.channel as usize) else { return };
@@ -79,7 +86,10 @@ impl Engine {
             number: u32::try_from(admission.records.len()).unwrap_or(u32::MAX),
             elapsed_ms: u64::from(record.duration_ms),
         };
-        let runs = runtime.policy.on_error(&admission.view(&Limits::of(admission, now)), &attempt);
+        let limits = Limits::of(admission, known, now);
+        let runs = runtime.policy.on_error(&admission.view(&limits), &attempt);
+        let noted = limits.noted(Hook::OnError);
+        admission.explanation.extend(noted);
         // A refusal is none of this hook's affair, so there is none.
         let _ = self.follow(admission, Hook::OnError, runs, now);
     }
@@ -89,6 +99,7 @@ impl Engine {
         if !admission.hooks.has(Hook::Finish) {
             return;
         }
+        let known = admission.observed_standing(Hook::Finish);
         let runtime = Arc::clone(&admission.runtime);
         let (usage, spend) = crate::record::totals(&admission.records);
         let since = |at: Timestamp| u64::try_from(at.since_ms(admission.admitted_at)).unwrap_or(0);
@@ -103,7 +114,10 @@ impl Engine {
             channel: last,
             model: admission.records.last().map_or(&admission.call.model, |record| &record.model),
         };
-        let runs = runtime.policy.finish(&admission.view(&Limits::of(admission, now)), &view);
+        let limits = Limits::of(admission, known, now);
+        let runs = runtime.policy.finish(&admission.view(&limits), &view);
+        let noted = limits.noted(Hook::Finish);
+        admission.explanation.extend(noted);
         let _ = self.follow(admission, Hook::Finish, runs, now);
     }
 
@@ -166,51 +180,6 @@ fn note_seen(admission: &mut Admission) {
     }
 }
 
-/// How the limits of a call stand.
-struct Limits<'a> {
-    admission: &'a Admission,
-    now: Timestamp,
-}
-
-impl<'a> Limits<'a> {
-    fn of(admission: &'a Admission, now: Timestamp) -> Self {
-        Self { admission, now }
-    }
-
-    /// Those of these limits that are for the call's model.
-    fn stand(&self, limits: &[BoundLimit]) -> Vec<LimitStanding> {
-        let asked_as = &self.admission.call.model;
-        let model = self.admission.models.first().unwrap_or(asked_as);
-        let mut ledger = self.admission.runtime.ledger.lock();
-        let of_model = limits.iter().filter(|bound| bound.is_for(model.as_str(), asked_as.as_str()));
-        of_model
-            .map(|bound| {
-                let state = ledger.state(bound, self.now);
-                LimitStanding {
-                    scope: state.kind,
-                    metric: state.limit.metric,
-                    window: state.limit.window,
-                    max: state.limit.max,
-                    used: state.settled.saturating_add(state.reserved).saturating_add(state.held),
-                }
-            })
-            .collect()
-    }
-}
-
-impl LimitsView for Limits<'_> {
-    fn of_caller(&self) -> Vec<LimitStanding> {
-        self.stand(&self.admission.caller.limits)
-    }
-
-    fn of_candidates(&self) -> Vec<Option<u64>> {
-        let channels = &self.admission.runtime.channels;
-        let limits = |r: &Ranked| channels.get(r.candidate.channel as usize).map(|channel| &channel.limits);
-        let fullest = |r: &Ranked| self.stand(limits(r)?).iter().map(LimitStanding::used_ppm).max();
-        self.admission.considered.ranked.iter().map(fullest).collect()
-    }
-}
-
 impl Advice {
     /// Takes the fallbacks that a script of this reach wants. A narrower one chooses among what a wider one left, and
     /// of one reach the last word stands.
@@ -235,7 +204,7 @@ impl Admission {
     /// What every hook sees.
     fn view<'a>(&'a self, limits: &'a Limits<'a>) -> CallView<'a> {
         let (call, caller) = (&self.call, &self.caller.caller);
-        CallView { call, caller, now: limits.now, seed: self.seed, limits }
+        CallView { call, caller, now: limits.now(), seed: self.seed, limits }
     }
 
     fn tag(&mut self, tags: impl IntoIterator<Item = String>) {

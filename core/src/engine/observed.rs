@@ -12,6 +12,7 @@ use crate::decision::{CeilingReason, Exclusion, Explanation, Reason};
 use crate::health::HealthView;
 use crate::ids::{ChannelId, ModelName};
 use crate::ledger::CellId;
+use crate::ports::{Hook, LimitStanding};
 use crate::record::UsageRecord;
 use crate::snapshot::Strategy;
 use crate::time::Timestamp;
@@ -124,8 +125,24 @@ impl Observed {
                 Reason::Attempt { channel, .. } => channel == id,
                 _ => false,
             };
-            of_channel && self.used.get(at / 64).is_some_and(|bits| bits >> (at % 64) & 1 == 0)
+            of_channel && !self.is_used(*at)
         })
+    }
+
+    /// What scripts were told of limits the next time that this hook was asked: of the caller's, and of each candidate's.
+    pub(super) fn take_standing(&mut self, of: Hook) -> Option<(Option<Vec<LimitStanding>>, Option<Vec<Option<u64>>>)> {
+        let is = |(at, it): &(usize, &Reason)| {
+            matches!(it, Reason::Standing { hook, .. } if *hook == of) && !self.is_used(*at)
+        };
+        let (at, told) = self.reasons().iter().enumerate().find(is)?;
+        let Reason::Standing { caller, candidates, .. } = told else { return None };
+        let told = (caller.clone(), candidates.clone());
+        self.mark(at);
+        Some(told)
+    }
+
+    fn is_used(&self, at: usize) -> bool {
+        self.used.get(at / 64).is_none_or(|bits| bits >> (at % 64) & 1 == 1)
     }
 
     fn mark(&mut self, at: usize) {

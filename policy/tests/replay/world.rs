@@ -37,12 +37,7 @@ pub(crate) const SCRIPTS: [&str; 2] = [
 ];
 
 pub(crate) fn sources(scripts: &[&str]) -> Vec<PolicySource> {
-    let source = |(at, text): (usize, &&str)| PolicySource {
-        name: format!("script {at}"),
-        text: (*text).to_owned(),
-        group: None,
-        on_error: Default::default(),
-    };
+    let source = |(at, text): (usize, &&str)| PolicySource::new(format!("script {at}"), *text);
     scripts.iter().enumerate().map(source).collect()
 }
 
@@ -89,6 +84,7 @@ pub(crate) fn declared() -> Declared {
 
 fn channel(at: usize, id: &str) -> Channel {
     let model = |group: &str| ChannelModel {
+        extra_input: 0,
         group: group.into(),
         upstream: format!("{group}-up").as_str().into(),
         price: Price { input: Some(1_000_000 << at), output: Some(4_000_000 << at), ..Price::default() },
