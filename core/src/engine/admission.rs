@@ -203,6 +203,11 @@ impl Admission {
         &self.caller
     }
 
+    /// Who calls, shared.
+    pub fn bound_caller(&self) -> &Arc<BoundCaller> {
+        &self.caller
+    }
+
     /// Whether a strict spend limit of the end customer or of a tag binds the call; see
     /// [`BoundCaller::has_strict_spend`].
     pub fn has_strict_spend_by_name(&self) -> bool {

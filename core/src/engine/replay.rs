@@ -28,7 +28,7 @@ const LOOK_AGAIN_MS: i64 = 50;
 
 /// An engine that replays. Feed it records in the order in which they came.
 pub struct Replay {
-    engine: Engine,
+    engine: Arc<Engine>,
     estimates: Estimates,
     moved: Moved,
     // BOUND: calls under way at one time of the replay.
@@ -81,7 +81,8 @@ enum Open {
 
 impl Replay {
     /// A replay by this engine, which nobody else uses, with estimates from the same records.
-    pub fn new(engine: Engine, estimates: Estimates) -> Self {
+    pub fn new(engine: impl Into<Arc<Engine>>, estimates: Estimates) -> Self {
+        let engine = engine.into();
         let (calls, events) = (HashMap::new(), BTreeMap::new());
         Self { engine, estimates, moved: Moved::default(), calls, events, count: 0 }
     }
@@ -141,15 +142,7 @@ impl Replay {
             }
         };
         let mut call = UnderWay { admission, record, open: None, estimated: 0, at: Some(0) };
-        let first = match call.record.attempts.first() {
-            Some(first) => first.started_at,
-            None if call.record.outcome == OutcomeClass::ClientGone => {
-                // The caller left, or the host refused it, before anything was sent.
-                let (error, at) = (call.record.error.clone(), call.record.ended_at);
-                return self.finish(call, error.as_deref(), at, over);
-            }
-            None => call.record.ended_at,
-        };
+        let first = call.record.attempts.first().map_or(call.record.ended_at, |first| first.started_at);
         if self.is_moved(&call) {
             call.admission.be_patient();
         } else {
@@ -206,6 +199,16 @@ impl Replay {
     }
 
     fn next(&mut self, id: u64, mut call: UnderWay, now: Timestamp, over: &mut Vec<Replayed>) {
+        if call.has_left() {
+            let error = call.record.error.clone();
+            // As far as it came.
+            if call.says_less() {
+                call.admission.be_patient();
+                // Whatever is next: nobody is there for it.
+                let _ = self.engine.next(&mut call.admission, now);
+            }
+            return self.finish(call, error.as_deref(), now, over);
+        }
         // BOUND: texts are counted once for each tokenizer.
         loop {
             match self.engine.next(&mut call.admission, now) {
@@ -296,8 +299,12 @@ impl Replay {
         call.at = next;
         let recorded = next.and_then(|at| record.attempts.get(at));
         let was_last = next == Some(record.attempts.len());
-        if !class.is_retryable() || was_last && record.error.as_deref() == Some(ErrorKind::Cancelled.as_str())
-        {
+        let cancelled = record.error.as_deref() == Some(ErrorKind::Cancelled.as_str());
+        if !class.is_retryable() || was_last && cancelled {
+            // A caller who left during a pause: as far as it came.
+            if class.is_retryable() && call.says_less() {
+                let _ = self.engine.next(&mut call.admission, now);
+            }
             let error = call.error_of(class);
             let at = if was_last { record.ended_at.max(now) } else { now };
             return self.finish(call, error.as_deref(), at, over);
@@ -373,6 +380,17 @@ impl Replay {
 }
 
 impl UnderWay {
+    /// The record tells more than has been decided yet.
+    fn says_less(&self) -> bool {
+        let recorded = self.record.replay.explanation.reasons().len();
+        self.admission.explanation.reasons().len() < recorded
+    }
+
+    /// The caller left, or the host refused the call, before anything was sent.
+    fn has_left(&self) -> bool {
+        self.record.outcome == OutcomeClass::ClientGone && self.record.attempts.is_empty()
+    }
+
     /// The call waited in line, and nothing says why: it does so again, and then looks as it did.
     fn stand_in_line(&mut self, until: Timestamp) {
         let reasons = self.record.replay.explanation.reasons();
