@@ -136,6 +136,7 @@ fn inbound(
         .transpose()?;
     let headers = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     Ok(Inbound {
+        explain: false,
         format,
         credential: key.map(Secret::new),
         body: Bytes::copy_from_slice(body),

@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Say why a key's call to a model would go where, without making it.
     Explain(Explain),
+    /// Say what recorded calls would have come to under another policy or configuration, without making them.
+    Replay(Replay),
     /// Check policies and run their tests, without a gateway.
     Policy(Policy),
     /// Look into what is reserved, held and settled, and put it right.
@@ -208,6 +210,50 @@ pub(crate) struct Explain {
     pub(crate) tags: Vec<String>,
 }
 
+/// Replay recorded calls.
+///
+/// Reads usage records from the database, while the gateway may be running, and lets the engine decide them again in virtual
+/// time. No upstream is asked, and nothing is charged or recorded. See docs/replay.md.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Replay {
+    /// A script to try; may be repeated. It takes the place of the configuration's script with the file's name (without
+    /// .rhai), or runs behind the others for everybody [default: the configuration's scripts].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Vec<PathBuf>,
+    /// Leave the configuration's other scripts out.
+    #[arg(long)]
+    pub(crate) policy_only: bool,
+    /// The configuration to try, or the gateway's own.
+    #[arg(long, short, value_name = "FILE", env = "SLUICEGATE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// From when on: 2026-11-28T09:30:00Z, or a date.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: String,
+    /// Until when, excluded: likewise, or `now`.
+    #[arg(long, value_name = "TIME", default_value = "now")]
+    pub(crate) to: String,
+    /// The database, as `serve` takes it.
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
+    /// The data directory [default: as for serve].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// How to print the report.
+    #[arg(long, value_enum, default_value_t = ReplayFormat::Table)]
+    pub(crate) format: ReplayFormat,
+}
+
+/// How to print a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReplayFormat {
+    /// For people.
+    Table,
+    /// For programs: everything, in one document.
+    Json,
+    /// For spreadsheets: a row for each channel, model, organization, group and key.
+    Csv,
+}
+
 /// Check policies and run their tests. No gateway is asked, and no configuration is read.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Policy {
@@ -381,6 +427,8 @@ mod tests {
             "sluicegate keys create --alias a --group g --limit total_tokens/day=2M --limit spend/month=100USD",
             "sluicegate keys list --url http://x --admin-key sk-1",
             "sluicegate explain --model m --key k --stream",
+            "sluicegate replay --policy new.rhai --config f.yaml --from 2026-11-01 --to 2026-11-28T12:00:00Z --format csv",
+            "sluicegate replay --from 2026-11-01 --data d",
             "sluicegate policy check a.rhai b.rhai --format json",
             "sluicegate policy test examples/policies --filter canary --allow-none",
             "sluicegate ledger status --json",

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         args::Command::Check(check) => cmd::check::run(&check),
         args::Command::Keys(keys) => cmd::keys::run(&keys),
         args::Command::Explain(explain) => cmd::explain::run(&explain),
+        args::Command::Replay(replay) => cmd::replay::run(&replay),
         args::Command::Policy(policy) => cmd::policy::run(&policy),
         args::Command::Ledger(ledger) => cmd::ledger::run(&ledger),
         args::Command::Backup(backup) => cmd::backup::run(&backup),

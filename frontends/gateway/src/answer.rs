@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sluicegate_core::{CallId, Error, Format, Secret};
+use sluicegate_core::engine::BoundCaller;
+use sluicegate_core::ledger::LimitState;
+use sluicegate_core::{CallId, Error, Explanation, Format, Secret};
 use sluicegate_wire::Report;
 
 use crate::stream::AnswerStream;
@@ -27,6 +29,8 @@ pub struct Inbound {
     pub headers: Vec<(String, String)>,
     /// Tags from headers.
     pub tags: Vec<String>,
+    /// Whether to say why it went where it went, in [`Facts::told`].
+    pub explain: bool,
 }
 
 impl Inbound {
@@ -40,6 +44,7 @@ impl Inbound {
             id: None,
             headers: Vec::new(),
             tags: Vec::new(),
+            explain: false,
         }
     }
 }
@@ -87,6 +92,20 @@ pub struct Facts {
     pub remaining: Vec<Remaining>,
     /// What the translation dropped or approximated.
     pub losses: Vec<String>,
+    /// Why it went where it went, when that was asked. As operators see it: what of it a caller may see is for frontends to
+    /// heed.
+    pub told: Option<Box<Told>>,
+}
+
+/// Why a call went where it went.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Who called.
+    pub caller: Arc<BoundCaller>,
+    /// Every reason until then.
+    pub explanation: Explanation,
+    /// How every limit of the caller's chain stands now.
+    pub limits: Vec<LimitState>,
 }
 
 /// What is left of one limit of the caller's own scopes.

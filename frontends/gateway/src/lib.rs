@@ -10,6 +10,7 @@
 mod answer;
 mod clock;
 mod gateway;
+mod history;
 pub mod journal;
 mod load;
 mod maintain;
@@ -32,9 +33,10 @@ pub mod secret;
 pub mod store;
 pub mod upstream;
 
-pub use answer::{Answer, AnswerBody, Facts, Inbound, Rejection, Remaining};
+pub use answer::{Answer, AnswerBody, Facts, Inbound, Rejection, Remaining, Told};
 pub use clock::{ManualClock, SystemClock};
 pub use gateway::{Gateway, ModelCard, Options, Worker};
+pub use history::{ReplayDone, ReplayOptions, replay, time_of};
 pub use load::{ConfigText, Variables, load, process_variables};
 pub use master::KeyStrength;
 pub use repair::{Repair, repair};

@@ -4,11 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sluicegate_core::engine::{Admission, Attempt};
-use sluicegate_core::{Call, Outcome, OutcomeClass, ScopeKind, Timestamp, Usage, UsageSource};
+use sluicegate_core::engine::{Admission, Attempt, BoundCaller};
+use sluicegate_core::{Call, Explanation, Outcome, OutcomeClass, ScopeKind, Timestamp, Usage, UsageSource};
 use sluicegate_wire::{FaultClass, Observed, Report};
 
-use crate::answer::{Facts, Remaining};
+use crate::answer::{Facts, Remaining, Told};
 use crate::gateway::Inner;
 use crate::upstream::UpstreamFault;
 
@@ -17,6 +17,8 @@ pub(crate) struct Running {
     pub(crate) inner: Arc<Inner>,
     admission: Option<Box<Admission>>,
     pub(crate) facts: Facts,
+    /// The caller wants to know why it goes where it goes.
+    pub(crate) explain: bool,
     /// The attempt under way has been sent.
     sent: bool,
     /// The status that the attempt under way got.
@@ -34,7 +36,8 @@ impl Running {
     pub(crate) fn new(inner: Arc<Inner>, admission: Box<Admission>) -> Self {
         let facts = Facts { id: Some(admission.call().id.clone()), ..Facts::default() };
         inner.under_way.fetch_add(1, Ordering::AcqRel);
-        Self { inner, admission: Some(admission), facts, sent: false, status: None, first_byte_at: None }
+        let admission = Some(admission);
+        Self { inner, admission, facts, explain: false, sent: false, status: None, first_byte_at: None }
     }
 
     pub(crate) fn admission(&mut self) -> Option<&mut Admission> {
@@ -126,6 +129,10 @@ impl Running {
         let Some(admission) = self.admission.take() else { return };
         let now = self.inner.clock.now();
         self.facts.remaining = remaining(&self.inner, &admission, now);
+        if self.explain {
+            let told = told(&self.inner, admission.bound_caller(), admission.explanation(), now);
+            self.facts.told = Some(told);
+        }
         let record = self.inner.engine.finish(admission, error, now);
         self.facts.spend = (!self.facts.unpriced).then_some(record.spend);
         self.inner.records.push(record);
@@ -143,6 +150,28 @@ impl Running {
             self.facts.remaining = remaining(&self.inner, admission, self.inner.clock.now());
         }
     }
+}
+
+impl Running {
+    /// Why the call goes where it goes, as of now, if that was asked.
+    pub(crate) fn note_told(&mut self) {
+        if let Some(admission) = self.admission.as_deref().filter(|_| self.explain) {
+            let now = self.inner.clock.now();
+            self.facts.told = Some(told(&self.inner, admission.bound_caller(), admission.explanation(), now));
+        }
+    }
+}
+
+/// Why a call went where it went, with how the caller's limits stand.
+pub(crate) fn told(
+    inner: &Inner,
+    caller: &Arc<BoundCaller>,
+    explanation: &Explanation,
+    now: Timestamp,
+) -> Box<Told> {
+    let mut ledger = inner.engine.ledger();
+    let limits = caller.limits().iter().map(|bound| ledger.state(bound, now)).collect();
+    Box::new(Told { caller: Arc::clone(caller), explanation: explanation.clone(), limits })
 }
 
 impl Drop for Running {

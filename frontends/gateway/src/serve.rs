@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::answer::{Answer, AnswerBody, Inbound, Rejection};
 use crate::gateway::Inner;
 use crate::queue::Place;
-use crate::running::{Running, class_of, class_of_fault};
+use crate::running::{Running, class_of, class_of_fault, told};
 use crate::stream::AnswerStream;
 use crate::tokenizer;
 use crate::upstream::{
@@ -53,6 +53,9 @@ pub(crate) async fn serve(
         Err(denied) => {
             let mut rejection = Rejection::new(denied.denial.to_error(now));
             rejection.facts.id = Some(call.id.clone());
+            if inbound.explain {
+                rejection.facts.told = Some(told(inner, &caller, &denied.explanation, now));
+            }
             inner.records.push(inner.engine.refuse(call, &caller, &denied, now, seed));
             return Err(Box::new(rejection));
         }
@@ -62,6 +65,7 @@ pub(crate) async fn serve(
         admission.can_count();
     }
     let mut running = Running::new(Arc::clone(inner), admission);
+    running.explain = inbound.explain;
     refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
         running.finish(Some(rejection.error.kind().as_str()));
     })?;
@@ -468,6 +472,7 @@ async fn deliver(
         }
         if streams && observed.first_content && !bridge.ended() {
             running.note_remaining();
+            running.note_told();
             let facts = running.facts.clone();
             let stream = AnswerStream::new(running, bridge, body, out, sleep_until(due.total));
             return (

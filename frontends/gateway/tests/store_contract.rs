@@ -482,6 +482,7 @@ fn attempt(channel: &str, started_at: i64, input: u64, output: u64, spend: i64) 
         usage: Usage { input_uncached: input, cache_read: 1, output_visible: output, ..Usage::default() },
         usage_source: UsageSource::Reported,
         held: false,
+        retry_after_ms: None,
     }
 }
 

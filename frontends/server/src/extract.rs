@@ -32,6 +32,9 @@ const TAG_HEADERS: [HeaderName; 2] =
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// Asks why the call goes where it goes.
+const EXPLAIN: HeaderName = HeaderName::from_static("x-sluicegate-explain");
+
 /// No more tags are taken from headers.
 const TAGS_MAX: usize = 16;
 
@@ -67,6 +70,11 @@ pub fn passed_headers(headers: &HeaderMap) -> Vec<(String, String)> {
         }
     }
     passed
+}
+
+/// Whether the answer is to say why the call went where it went.
+pub fn wants_explanation(headers: &HeaderMap) -> bool {
+    headers.get(&EXPLAIN).is_some_and(|value| matches!(value.as_bytes(), b"true" | b"1"))
 }
 
 /// Tags from headers.

@@ -16,5 +16,6 @@ pub mod routes;
 pub mod serve;
 pub mod state;
 pub mod stream;
+mod told;
 
 pub use serve::{Settings, block_on, serve};

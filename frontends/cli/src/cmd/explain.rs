@@ -39,13 +39,20 @@ fn text(answer: &Value) -> String {
     }
     if let Some(denied) = answer.get("denial").filter(|denied| !denied.is_null()) {
         out.push_str(&format!("refused: {}\n", word(denied, "message")));
+        out.push_str(&assumed(answer));
         return out;
     }
     out.push_str("goes to:\n");
     for (at, channel) in list(answer, "order").iter().enumerate() {
         out.push_str(&format!("  {}. {} ({})\n", at + 1, word(channel, "name"), word(channel, "id")));
     }
+    out.push_str(&assumed(answer));
     out
+}
+
+/// What the gateway couldn't know.
+fn assumed(answer: &Value) -> String {
+    list(answer, "assumed").iter().map(|what| format!("assumed: {}\n", plain(what))).collect()
 }
 
 fn line(reason: &Value) -> String {
@@ -65,15 +72,30 @@ fn line(reason: &Value) -> String {
         "limit" => {
             let (ok, window) =
                 (if w("ok") == "true" { "passes" } else { "refuses" }, window(reason.get("window")));
+            // Figures of others' limits aren't told.
+            if reason.get("max").is_none() {
+                return format!("limit     {} {} for each {window}: {ok}", w("scope"), w("metric"));
+            }
+            let part =
+                |name: &str| reason.get(name).map(|n| format!(", {} {name}", plain(n))).unwrap_or_default();
             format!(
-                "limit     {} {} for each {window}: {} of {} used, {} asked: {ok}",
+                "limit     {} {} for each {window}: {} of {} used{}{}, {} asked: {ok}",
                 w("scope"),
                 w("metric"),
                 w("used"),
                 w("max"),
+                part("reserved"),
+                part("held"),
                 w("asked")
             )
         }
+        "seen" => format!(
+            "seen      {}: latency {} us, {} under way, {} failures",
+            w("channel"),
+            w("latency_us"),
+            w("in_flight"),
+            w("failures")
+        ),
         "policy" => format!("policy    {}: {} ({} operations)", w("policy"), w("verdict"), w("fuel")),
         "ceiling" => format!("ceiling   {} tokens are sent ({})", w("sent"), w("why")),
         other => format!("{other:<9} {}", rest(reason)),
@@ -124,14 +146,21 @@ mod tests {
                 {"step": "ranked", "channel": "c1", "priority": 3, "score": 10},
                 {"step": "limit", "scope": "key", "metric": "spend", "window": {"rolling_ms": 60000}, "max": 9, "used": 1,
                  "asked": 2, "ok": true},
+                {"step": "limit", "scope": "group", "metric": "spend", "window": "day", "max": 9, "used": 5, "reserved": 3, "held": 1,
+                 "asked": 2, "ok": true},
+                {"step": "limit", "scope": "global", "metric": "spend", "window": "day", "ok": false},
             ],
+            "assumed": ["no call waits"],
         });
         let text = text(&answer);
         for part in [
             "alias     asked a, meant b",
             "excluded  c2: cooldown",
             "priority 3, score 10",
-            "60000 ms, rolling",
+            "60000 ms, rolling: 1 of 9 used, 2 asked: passes",
+            "group spend for each day: 5 of 9 used, 3 reserved, 1 held, 2 asked: passes",
+            "global spend for each day: refuses",
+            "assumed: no call waits",
             "1. one (c1)",
         ] {
             assert!(text.contains(part), "{part} in {text}");

@@ -10,7 +10,7 @@ use sluicegate::{Answer, AnswerBody, Format, Inbound, Rejection, Result, Secret}
 use crate::respond::{self, Face};
 use crate::state::State;
 use crate::stream::EventBody;
-use crate::{body, extract, facts};
+use crate::{body, extract, facts, told};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -48,10 +48,21 @@ async fn call(req: HttpRequest, payload: web::Payload, state: &State, format: Fo
         id: None,
         headers: extract::passed_headers(req.headers()),
         tags: extract::tags(req.headers()),
+        explain: extract::wants_explanation(req.headers()),
     };
     match state.worker.call(inbound).await {
-        Ok(answer) => respond(&req, face, answer),
-        Err(rejection) => refuse(&req, face, &rejection),
+        Ok(mut answer) => {
+            let told = answer.facts.told.take();
+            let mut response = respond(&req, face, answer);
+            told::write(response.headers_mut(), state, told).await;
+            response
+        }
+        Err(mut rejection) => {
+            let told = rejection.facts.told.take();
+            let mut response = refuse(&req, face, &rejection);
+            told::write(response.headers_mut(), state, told).await;
+            response
+        }
     }
 }
 

@@ -23,6 +23,7 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
         usage,
         usage_source: UsageSource::Reported,
         held: false,
+        retry_after_ms: None,
     };
     RecordEntry::from(UsageRecord {
         call: call.into(),

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use sluicegate::call::Needs;
 use sluicegate::credential::PREFIX;
 use sluicegate::engine::BoundCaller;
-use sluicegate::{Call, Error, ErrorKind, Format, ModelName, Result, Role, Secret};
+use sluicegate::{Call, Error, ErrorKind, Format, ModelName, Result, Secret};
 
 use super::find_key;
 use crate::ask::{self, Ask, Done};
 use crate::openapi::Operation;
 use crate::routes::Entry;
+use crate::told;
 
 pub(super) fn table() -> Vec<Entry> {
     let explain_op =
@@ -112,23 +113,15 @@ async fn explain(ask: Ask) -> Result<Done> {
         .group
         .as_ref()
         .is_some_and(|group| ask.actor.runs_group(&caller.caller.organization, group));
-    if !matches!(ask.actor.role(), Role::SuperAdmin | Role::OrganizationAdmin | Role::Auditor) {
-        hide_parents(&mut explanation, groups);
+    if !told::sees_all(&ask.actor) {
+        told::hide_parents(&mut explanation, groups);
     }
-    Done::ok(&json!({"order": order, "denial": denial, "explanation": explanation}))
-}
-
-/// Figures of limits that aren't the asker's own are not theirs to see: kind, window and whether it passes are.
-fn hide_parents(explanation: &mut Value, shows_group: bool) {
-    for reason in explanation.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-        let own = match reason.get("scope").and_then(Value::as_str) {
-            None | Some("key" | "membership" | "user" | "customer") => true,
-            Some(scope) => scope == "group" && shows_group,
-        };
-        if !own {
-            reason.retain(|name, _| !matches!(name.as_str(), "max" | "used" | "asked"));
-        }
-    }
+    // What an explanation can't know, since nothing is sent and nobody waits.
+    let assumed = [
+        "the prompt's size is taken as given: no text is counted",
+        "no call waits in line for another's reservation",
+    ];
+    Done::ok(&json!({"order": order, "denial": denial, "explanation": explanation, "assumed": assumed}))
 }
 
 /// Who would call: the key that is named, if the asker may see it, else the asker.
@@ -166,27 +159,4 @@ async fn diagnostics(ask: Ask) -> Result<Done> {
     }
     let items = ask.gateway().diagnostics();
     Done::ok(&json!({"items": items, "total": items.len()}))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_of_parents_are_hidden() {
-        let mut explanation = json!([
-            {"step": "limit", "scope": "key", "max": 1},
-            {"step": "limit", "scope": "group", "max": 2, "ok": true},
-            {"step": "limit", "scope": "global", "max": 3, "used": 1, "asked": 1, "ok": true},
-            {"step": "excluded", "channel": "c"},
-        ]);
-        let mut of_group_admin = explanation.clone();
-        hide_parents(&mut explanation, false);
-        hide_parents(&mut of_group_admin, true);
-        assert_eq!(explanation[0]["max"], 1);
-        assert_eq!(explanation[1], json!({"step": "limit", "scope": "group", "ok": true}));
-        assert_eq!(of_group_admin[1]["max"], 2);
-        assert_eq!(of_group_admin[2], json!({"step": "limit", "scope": "global", "ok": true}));
-        assert_eq!(explanation[3]["channel"], "c");
-    }
 }

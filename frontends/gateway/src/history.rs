@@ -1,0 +1,296 @@
+//! Replays over the database: what recorded calls would have come to under another configuration or other scripts. Nothing is
+//! sent, and no record or balance is written.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sluicegate_core::engine::BoundCaller;
+use sluicegate_core::ledger::window_start;
+use sluicegate_core::ports::PolicyHook as _;
+use sluicegate_core::replay::{Estimates, Replay, Report};
+use sluicegate_core::snapshot::PolicySource;
+use sluicegate_core::{
+    CallId, Caller, Engine, Error, ErrorKind, KeyId, OrganizationId, Result, Snapshot, Timestamp,
+    UsageRecord, Window,
+};
+
+use crate::credential::KeyHash;
+use crate::directory::Directory;
+use crate::gateway::Options;
+use crate::load::{self, ConfigText, Variables};
+use crate::secret::Secrets;
+use crate::start::{address_of, demo_channel, may_exist, with_stored};
+use crate::store::{self, KeyRef, Reach, Store, StoredChannel};
+
+/// Records that are read at a time.
+const PAGE: u32 = 1_000;
+/// So many callers are kept at hand.
+const CALLERS_MAX: usize = 100_000;
+
+/// What to replay, and under what.
+pub struct ReplayOptions {
+    /// The configuration; `None` for one whose channels and keys are in the database alone.
+    pub config: Option<ConfigText>,
+    /// The environment that it refers to.
+    pub variables: Variables,
+    /// The database's address; overrides the configuration's.
+    pub database: Option<String>,
+    /// Where the embedded database lives when nothing else is named.
+    pub data_dir: Option<PathBuf>,
+    /// Scripts by name. One takes the place of the configuration's script of that name, with its group and what it does on an
+    /// error; one of another name runs for everybody, behind the others.
+    pub policies: Vec<(String, String)>,
+    /// Leaves the configuration's own scripts out.
+    pub only_these_policies: bool,
+    /// From when on, as [`time_of`] reads it.
+    pub from: String,
+    /// Until when, excluded, likewise.
+    pub to: String,
+}
+
+/// A replay that is done.
+#[derive(Clone, Debug)]
+pub struct ReplayDone {
+    /// From when on calls were replayed.
+    pub from: Timestamp,
+    /// Until when, excluded.
+    pub to: Timestamp,
+    /// Since when what calls used counts against limits: the start of that month. What was used before is not in limits without
+    /// an end.
+    pub counted_from: Timestamp,
+    /// What came of it.
+    pub report: Report,
+}
+
+/// Replays the calls that came in a span of time.
+///
+/// # Errors
+/// `Config` when the configuration or a script can't be used, or there is no such database; `InvalidRequest` for times that
+/// make no sense; `NotFound` when no call came then; `Store`.
+pub async fn replay(options: ReplayOptions) -> Result<ReplayDone> {
+    let world = World::open(&options).await?;
+    let done = world.replay(&options).await;
+    world.store.close().await;
+    done
+}
+
+/// A time in RFC 3339, a date (its start in `zone`), or `now`.
+///
+/// # Errors
+/// `InvalidRequest`.
+pub fn time_of(text: &str, zone: &jiff::tz::TimeZone, now: Timestamp) -> Result<Timestamp> {
+    if text == "now" {
+        return Ok(now);
+    }
+    let date = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(zone.clone()).ok();
+    let found = text.parse::<jiff::Timestamp>().ok().or_else(|| date().map(|start| start.timestamp()));
+    found.map(|at| Timestamp::from_ms(at.as_millisecond())).ok_or_else(|| {
+        let message =
+            format!("`{text}` is no time; write 2026-11-28T09:30:00Z, a date such as 2026-11-28, or now");
+        Error::new(ErrorKind::InvalidRequest, message)
+    })
+}
+
+/// What the records are replayed in.
+struct World {
+    store: Arc<dyn Store>,
+    engine: Arc<Engine>,
+    directory: Directory,
+    policy: u64,
+}
+
+impl World {
+    async fn open(options: &ReplayOptions) -> Result<Self> {
+        let of_gateway = Options {
+            variables: Arc::clone(&options.variables),
+            database: options.database.clone(),
+            data_dir: options.data_dir.clone(),
+            ..Options::default()
+        };
+        let mut loaded = load::load(options.config.as_ref(), &of_gateway.configuration_variables());
+        load::refuse_errors(&loaded)?;
+        take_policies(&mut loaded.declared.policies, options);
+        let policies = load::compile_policies(&loaded.declared)?;
+        let address = address_of(&of_gateway, &loaded.host);
+        if address == "memory" || !may_exist(&address) {
+            let message = format!(
+                "there is no database `{address}` to read calls from; name it with --database, --data or the gateway's --config"
+            );
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let store = store::open(&address, loaded.declared.quota.time_zone.clone()).await?;
+        // Nobody is sent to, so that no credential is needed.
+        let stored: Vec<_> =
+            store.channels().await?.into_iter().map(|it| StoredChannel { secret: None, ..it }).collect();
+        if loaded.declared.channels.is_empty() && stored.is_empty() {
+            loaded.declared.channels.push(demo_channel());
+        }
+        let secrets = Secrets::new(Arc::clone(&options.variables));
+        let declared = with_stored(&loaded.declared, stored, &secrets, None)?;
+        let policy = policies.digest();
+        let engine = Arc::new(Engine::new(Snapshot::build(1, declared), Arc::new(policies)));
+        let clock = Arc::clone(&of_gateway.clock);
+        let directory = Directory::new(Arc::clone(&engine), Arc::clone(&store), clock);
+        // Records name keys by their ids, and no credential is presented.
+        let keys = loaded.declared.keys.iter();
+        directory.declare(&loaded.declared, keys.map(|(key, _)| (stand_in(&key.id), key.clone())));
+        Ok(Self { store, engine, directory, policy })
+    }
+
+    async fn replay(&self, options: &ReplayOptions) -> Result<ReplayDone> {
+        let zone = self.engine.snapshot().declared.quota.time_zone.clone();
+        let now = Options::default().clock.now();
+        let (from, to) = (time_of(&options.from, &zone, now)?, time_of(&options.to, &zone, now)?);
+        if from >= to {
+            let message = format!("--from {from} must be before --to {to}");
+            return Err(Error::new(ErrorKind::InvalidRequest, message));
+        }
+        let mut estimates = Estimates::default();
+        let mut count = 0_u64;
+        let mut pages = Pages::new(from, to);
+        while let Some(page) = pages.next(&*self.store).await? {
+            page.iter().for_each(|record| estimates.learn(record));
+            count += page.len() as u64;
+        }
+        if count == 0 {
+            let since = self.store.records_since().await?;
+            let message = format!(
+                "no call came from {from} to {to} in this database, which keeps records since {since}; check --from and --to"
+            );
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        let counted_from = window_start(Window::Month, from, &zone);
+        let mut replay = Replay::new(Arc::clone(&self.engine), estimates);
+        let mut callers = Callers { world: self, known: HashMap::new() };
+        let mut pages = Pages::new(counted_from, from);
+        while let Some(page) = pages.next(&*self.store).await? {
+            for record in &page {
+                if let Some(caller) = callers.of(record).await? {
+                    replay.remember(record, &caller);
+                }
+            }
+        }
+        let report = self.run(replay, callers, Pages::new(from, to)).await?;
+        Ok(ReplayDone { from, to, counted_from, report })
+    }
+
+    async fn run(&self, mut replay: Replay, mut callers: Callers<'_>, mut pages: Pages) -> Result<Report> {
+        let (mut report, mut over) = (Report::default(), Vec::new());
+        let digest = self.engine.snapshot().digest();
+        while let Some(page) = pages.next(&*self.store).await? {
+            for record in page {
+                let Some(caller) = callers.of(&record).await? else {
+                    report.counts.unknown_callers += 1;
+                    continue;
+                };
+                if record.amends.is_some() {
+                    report.counts.amendments += 1;
+                    replay.remember(&record, &caller);
+                    continue;
+                }
+                let (facts, counts) = (&record.replay, &mut report.counts);
+                let is_same_caller = caller.caller.group == record.group
+                    && caller.caller.price_ratio_ppm == facts.price_ratio_ppm;
+                counts.other_configuration += u64::from(facts.snapshot != digest || !is_same_caller);
+                counts.other_policy += u64::from(facts.policy != self.policy);
+                let reasons = facts.explanation.reasons();
+                counts.cut += u64::from(
+                    facts.explanation.is_cut() || reasons.is_empty() && !record.attempts.is_empty(),
+                );
+                replay.run(record, &caller, &mut over);
+            }
+            // BOUND: what is over is summed up with each page.
+            over.drain(..).for_each(|call| report.add(&call));
+        }
+        replay.finish_all(&mut over);
+        over.iter().for_each(|call| report.add(call));
+        Ok(report)
+    }
+}
+
+/// Puts the scripts that are tried in place.
+fn take_policies(policies: &mut Vec<PolicySource>, options: &ReplayOptions) {
+    if options.only_these_policies {
+        policies.retain(|known| options.policies.iter().any(|(name, _)| *name == known.name));
+    }
+    for (name, text) in &options.policies {
+        match policies.iter_mut().find(|known| known.name == *name) {
+            Some(known) => known.text.clone_from(text),
+            None => policies.push(PolicySource {
+                name: name.clone(),
+                text: text.clone(),
+                group: None,
+                on_error: Default::default(),
+            }),
+        }
+    }
+}
+
+/// Stands for the hash of a declared key's credential.
+fn stand_in(key: &KeyId) -> KeyHash {
+    KeyHash::of(key.as_str())
+}
+
+/// Reads records in the order in which their calls came.
+struct Pages {
+    after: (Timestamp, CallId),
+    to: Timestamp,
+}
+
+impl Pages {
+    fn new(from: Timestamp, to: Timestamp) -> Self {
+        Self { after: (from, CallId::from("")), to }
+    }
+
+    /// The next records; `None` behind the last.
+    // BOUND: a page at a time.
+    async fn next(&mut self, store: &dyn Store) -> Result<Option<Vec<UsageRecord>>> {
+        let page = store.scan((self.after.0, &self.after.1), self.to, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(None) };
+        self.after = (last.started_at, last.call.clone());
+        Ok(Some(page))
+    }
+}
+
+/// Who made recorded calls.
+struct Callers<'a> {
+    world: &'a World,
+    // BOUND: `CALLERS_MAX`.
+    known: HashMap<(Option<KeyId>, OrganizationId), Option<Arc<BoundCaller>>>,
+}
+
+impl Callers<'_> {
+    /// The caller of a record, as they are today; `None` when the key is gone.
+    async fn of(&mut self, record: &UsageRecord) -> Result<Option<Arc<BoundCaller>>> {
+        let who = (record.key.clone(), record.organization.clone());
+        if let Some(known) = self.known.get(&who) {
+            return Ok(known.clone());
+        }
+        let found = self.find(record).await?;
+        if self.known.len() >= CALLERS_MAX {
+            self.known.clear();
+        }
+        self.known.insert(who, found.clone());
+        Ok(found)
+    }
+
+    async fn find(&self, record: &UsageRecord) -> Result<Option<Arc<BoundCaller>>> {
+        let World { store, engine, directory, .. } = self.world;
+        let Some(key) = &record.key else {
+            let global = &engine.snapshot().declared.quota.global;
+            return Ok(Some(engine.bind(Caller::operator(record.organization.clone(), global))));
+        };
+        if let Some(declared) = directory.find(&stand_in(key)).await? {
+            return Ok(Some(declared));
+        }
+        match store.key(&KeyRef::Id(key.clone()), &Reach::ALL).await? {
+            Some(stored) => directory.find(&stored.hash).await,
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests;
