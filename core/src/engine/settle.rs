@@ -138,10 +138,8 @@ impl Engine {
         let of_key = self.learn(admission, &open, outcome, now);
         let charge = decide_charge(runtime.snapshot.declared.quota.on_unknown, admission, &open, outcome);
         admission.first_byte_at = admission.first_byte_at.or(outcome.first_byte_at);
-        if outcome.class != OutcomeClass::Ok {
-            if !of_key {
-                admission.note_failure(open.ranked_at, outcome.class, outcome.retry_after_ms, now);
-            }
+        if outcome.class != OutcomeClass::Ok && !of_key {
+            admission.note_failure(open.ranked_at, outcome.class, outcome.retry_after_ms, now);
         }
         self.close(admission, open, outcome.class, outcome.status, &charge, now);
         if of_key {
