@@ -164,9 +164,9 @@ fn read(
         Some(if moves { "from" } else { "path" })
     } else if other.is_empty() && (moves || mode == "replace" && to.is_none()) {
         Some("to")
-    } else if matches!(mode, "set" | "prepend" | "append") && value.is_none() {
-        Some("value")
-    } else if mode.contains("fix") && text.is_empty() {
+    } else if matches!(mode, "set" | "prepend" | "append") && value.is_none()
+        || mode.contains("fix") && text.is_empty()
+    {
         Some("value")
     } else if matches!(&change, Change::Replace { from, .. } if from.is_empty()) {
         Some("from")
