@@ -132,6 +132,8 @@ struct Inner {
     parts: AdminParts,
     /// Held while something is reconciled.
     reconciling: tokio::sync::Mutex<()>,
+    /// Held while a script's tests run.
+    testing: tokio::sync::Mutex<()>,
 }
 
 impl std::ops::Deref for Inner {
@@ -145,7 +147,8 @@ impl std::ops::Deref for Inner {
 impl Admin {
     /// A service of these parts.
     pub fn new(parts: AdminParts) -> Self {
-        Self(Arc::new(Inner { parts, reconciling: tokio::sync::Mutex::default() }))
+        let (reconciling, testing) = Default::default();
+        Self(Arc::new(Inner { parts, reconciling, testing }))
     }
 
     fn store(&self) -> &dyn Store {

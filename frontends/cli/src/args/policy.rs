@@ -84,8 +84,8 @@ pub(crate) struct Show {
     /// The policy.
     pub(crate) name: String,
     /// The version's number [default: the one that runs, else the newest].
-    #[arg(long, value_name = "N")]
-    pub(crate) version: Option<i64>,
+    #[arg(value_name = "N")]
+    pub(crate) number: Option<i64>,
 }
 
 /// A version to be tried.
@@ -94,13 +94,13 @@ pub(crate) struct Shadow {
     /// The policy.
     pub(crate) name: String,
     /// The version's number [default: the newest].
-    #[arg(long, value_name = "N")]
-    pub(crate) version: Option<i64>,
+    #[arg(value_name = "N")]
+    pub(crate) number: Option<i64>,
     /// Say how the version in shadow compares with what runs.
-    #[arg(long, conflicts_with_all = ["version", "end"])]
+    #[arg(long, conflicts_with_all = ["number", "end"])]
     pub(crate) report: bool,
     /// End the trial.
-    #[arg(long, conflicts_with = "version")]
+    #[arg(long, conflicts_with = "number")]
     pub(crate) end: bool,
 }
 
@@ -110,8 +110,8 @@ pub(crate) struct Activate {
     /// The policy.
     pub(crate) name: String,
     /// The version's number [default: the newest].
-    #[arg(long, value_name = "N")]
-    pub(crate) version: Option<i64>,
+    #[arg(value_name = "N")]
+    pub(crate) number: Option<i64>,
 }
 
 /// Where to go back to.

@@ -4,17 +4,21 @@
 //! own administrators'. Whoever may read of these may read their policies. A policy stays where it was first attached.
 
 mod turn;
+mod view;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use sluicegate_core::engine::ShadowReport;
-use sluicegate_core::snapshot::{Attachment, OnPolicyError, PolicySource};
+use sluicegate_core::snapshot::{Attachment, PolicySource};
 use sluicegate_core::tenant::Source;
-use sluicegate_core::{Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Timestamp};
+use sluicegate_core::{Error, ErrorKind, GroupId, OrganizationId, Result};
 use sluicegate_policy::{PolicyDiagnostic, TestResult, Tests};
 
 use super::access::check_id;
 use super::seed::Seeds;
+pub use view::{
+    NewPolicyVersion, PolicyCheck, PolicyDiff, PolicyFault, PolicyShadow, PolicyVersionView, PolicyView,
+};
+use view::{of_file, version_view, view_of};
+
 use super::{Actor, Admin, Deed, TRIES, Then, forbidden, invalid, not_found};
 use crate::store::{
     Change, KeyRef, PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests,
@@ -23,135 +27,8 @@ use crate::store::{
 
 /// A policy has no more versions than these: whoever needs more removes it and begins anew.
 const MAX_VERSIONS: usize = 1_000;
-
-/// A version to be put.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct NewPolicyVersion {
-    /// The script, its tests included.
-    pub text: String,
-    /// The organization whose calls it steers.
-    pub organization: Option<OrganizationId>,
-    /// The group whose calls it steers, by id or alias.
-    pub group: Option<String>,
-    /// The key whose calls it steers, by id. With none of the three it steers every call.
-    pub key: Option<KeyId>,
-    /// What happens to a call when the script fails.
-    pub on_error: OnPolicyError,
-    /// Why it is put, in its author's words.
-    pub note: String,
-}
-
-/// A policy, as people see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PolicyView {
-    /// Its name.
-    pub name: String,
-    /// Where it was declared: one of a file is read-only here and has no versions.
-    pub source: Source,
-    /// The organization that it belongs to; `None` is the whole installation's.
-    pub organization: Option<OrganizationId>,
-    /// The group whose calls it steers.
-    pub group: Option<GroupId>,
-    /// The key whose calls it steers.
-    pub key: Option<KeyId>,
-    /// The version that runs.
-    pub active: Option<i64>,
-    /// The version that is tried beside it.
-    pub shadow: Option<i64>,
-    /// The newest version.
-    pub newest: Option<i64>,
-    /// When it was last changed.
-    pub updated_at: Timestamp,
-    /// Who changed it last.
-    pub updated_by: String,
-}
-
-/// A version of a policy, as people see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PolicyVersionView {
-    /// The policy.
-    pub policy: String,
-    /// Counts from 1.
-    pub number: i64,
-    /// Whether it runs.
-    pub state: PolicyState,
-    /// What is said of its state.
-    #[serde(flatten)]
-    pub standing: PolicyStanding,
-    /// The script; left out of lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// The organization that it belongs to.
-    pub organization: Option<OrganizationId>,
-    /// The group whose calls it steers.
-    pub group: Option<GroupId>,
-    /// The key whose calls it steers.
-    pub key: Option<KeyId>,
-    /// What happens to a call when the script fails.
-    pub on_error: OnPolicyError,
-    /// Why it was put.
-    pub note: String,
-    /// The SHA-256 of the script, in hexadecimal.
-    pub digest: String,
-    /// How its tests went when it was put.
-    pub tests: PolicyTests,
-    /// When it was put.
-    pub created_at: Timestamp,
-    /// Who put it.
-    pub created_by: String,
-    /// When its state was last changed.
-    pub updated_at: Timestamp,
-    /// Who changed its state last.
-    pub updated_by: String,
-}
-
-/// What a check of a script has found.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PolicyCheck {
-    /// Whether it can be used, and all its tests pass.
-    pub ok: bool,
-    /// What is wrong with it.
-    pub diagnostics: Vec<PolicyFault>,
-    /// How its tests went.
-    pub tests: PolicyTests,
-}
-
-/// One reason why a script can't be used.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyFault {
-    /// The line, from 1; 0 when it concerns the whole script.
-    pub line: usize,
-    /// The column in characters, from 1; 0 when it concerns the whole line or script.
-    pub column: usize,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-/// What differs between two versions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyDiff {
-    /// The older side.
-    pub from: i64,
-    /// The newer side.
-    pub to: i64,
-    /// The difference as a unified diff; empty when there is none.
-    pub diff: String,
-}
-
-/// How a version in shadow compares with what runs, on this node, since it is in shadow or since the node's start.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PolicyShadow {
-    /// The policy.
-    pub policy: String,
-    /// The version in shadow.
-    pub version: i64,
-    /// What was counted.
-    #[serde(flatten)]
-    pub report: ShadowReport,
-}
+/// Notes and reasons have no more bytes than these.
+const MAX_WORDS_BYTES: usize = 2_000;
 
 impl Admin {
     /// Policies that an actor may see: the file's, then those of the database by name.
@@ -253,7 +130,7 @@ impl Admin {
         let home = self.home(actor, &new).await?;
         self.may_change_policy(actor, home.organization.as_ref(), home.group.as_ref())?;
         let source = source_of(name, &new, home.attached);
-        Ok(match inspect(source).await? {
+        Ok(match self.inspect(source).await? {
             Ok(tests) => PolicyCheck { ok: tests.failures.is_empty(), diagnostics: Vec::new(), tests },
             Err(wrong) => {
                 PolicyCheck { diagnostics: wrong.iter().map(fault).collect(), ..Default::default() }
@@ -274,11 +151,12 @@ impl Admin {
         new: NewPolicyVersion,
     ) -> Result<PolicyVersionView> {
         check_id("name", name)?;
+        check_words("note", &new.note)?;
         let Home { organization, group, attached } = self.home(actor, &new).await?;
         self.may_change_policy(actor, organization.as_ref(), group.as_ref())?;
         self.refuse_file_policy(name)?;
         let source = source_of(name, &new, attached);
-        let tests = inspect(source.clone()).await?.map_err(|wrong| cannot_be_used(&wrong))?;
+        let tests = self.inspect(source.clone()).await?.map_err(|wrong| cannot_be_used(&wrong))?;
         let digest = hex(&Sha256::digest(source.text.as_bytes()));
         let draft = PolicyDraft { source, organization, group, note: new.note, digest, tests };
         for attempt in 0.. {
@@ -348,6 +226,16 @@ impl Admin {
         let add = Change::AddPolicyVersion(version);
         self.write(actor, deed, vec![add], Seeds::new(), Then::Nothing).await?;
         Ok(number)
+    }
+
+    /// Compiles a script and runs its tests, away from the threads that serve calls.
+    async fn inspect(&self, source: PolicySource) -> Result<Result<PolicyTests, Vec<PolicyDiagnostic>>> {
+        // BOUND: tests may use a core for seconds, so one script at a time is tested.
+        let _turn = self.0.testing.lock().await;
+        let run = move || Tests::compile(&source).map(|tests| outcome(&tests.run(None)));
+        tokio::task::spawn_blocking(run)
+            .await
+            .map_err(|why| Error::new(ErrorKind::Internal, "the script's check was cut off").with_source(why))
     }
 
     /// The versions of a policy that an actor may see, oldest first: at least one.
@@ -452,14 +340,6 @@ struct Home {
     attached: Attachment,
 }
 
-/// Compiles a script and runs its tests, away from the threads that serve calls.
-async fn inspect(source: PolicySource) -> Result<Result<PolicyTests, Vec<PolicyDiagnostic>>> {
-    let run = move || Tests::compile(&source).map(|tests| outcome(&tests.run(None)));
-    tokio::task::spawn_blocking(run)
-        .await
-        .map_err(|why| Error::new(ErrorKind::Internal, "the script's check was cut off").with_source(why))
-}
-
 fn outcome(results: &[TestResult]) -> PolicyTests {
     let failures: Vec<PolicyTestFailure> = results.iter().filter_map(failed).collect();
     let passed = u32::try_from(results.len() - failures.len()).unwrap_or(u32::MAX);
@@ -482,6 +362,16 @@ fn fault(it: &PolicyDiagnostic) -> PolicyFault {
 fn cannot_be_used(wrong: &[PolicyDiagnostic]) -> Error {
     let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
     invalid("text", format!("the script can't be used:\n{}", lines.join("\n")))
+}
+
+/// Refuses words for people that are a book.
+fn check_words(param: &'static str, text: &str) -> Result<()> {
+    match text.len() > MAX_WORDS_BYTES {
+        true => {
+            Err(invalid(param, format!("the {param} has {} bytes; {MAX_WORDS_BYTES} are enough", text.len())))
+        }
+        false => Ok(()),
+    }
 }
 
 /// Whether a version's number was taken by somebody who came first.
@@ -518,74 +408,6 @@ fn place_of(stored: &[Stored<PolicyVersion>], name: &str, number: i64) -> Result
         .iter()
         .position(|it| it.value.number == number)
         .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("policy `{name}` has no version {number}")))
-}
-
-fn view_of(stored: &[Stored<PolicyVersion>]) -> Option<PolicyView> {
-    let newest = stored.last()?;
-    let changed = stored.iter().max_by_key(|it| it.updated_at)?;
-    let of = |state| stored.iter().find(|it| it.value.state == state).map(|it| it.value.number);
-    Some(PolicyView {
-        name: newest.value.name().to_owned(),
-        source: Source::Database,
-        organization: newest.value.draft.organization.clone(),
-        group: newest.value.draft.group.clone(),
-        key: key_of(&newest.value.draft.source),
-        active: of(PolicyState::Active),
-        shadow: of(PolicyState::Shadow),
-        newest: Some(newest.value.number),
-        updated_at: changed.updated_at,
-        updated_by: changed.updated_by.clone(),
-    })
-}
-
-fn of_file(source: &PolicySource) -> PolicyView {
-    PolicyView {
-        name: source.name.clone(),
-        source: Source::File,
-        organization: match &source.attached {
-            Attachment::Organization(id) => Some(id.clone()),
-            _ => None,
-        },
-        group: match &source.attached {
-            Attachment::Group(id) | Attachment::GroupById(id) => Some(id.clone()),
-            _ => None,
-        },
-        key: key_of(source),
-        active: None,
-        shadow: None,
-        newest: None,
-        updated_at: Timestamp::default(),
-        updated_by: "configuration file".to_owned(),
-    }
-}
-
-fn version_view(stored: Stored<PolicyVersion>) -> PolicyVersionView {
-    let PolicyVersion { number, draft, state, standing } = stored.value;
-    PolicyVersionView {
-        key: key_of(&draft.source),
-        policy: draft.source.name,
-        number,
-        state,
-        standing,
-        text: Some(draft.source.text),
-        organization: draft.organization,
-        group: draft.group,
-        on_error: draft.source.on_error,
-        note: draft.note,
-        digest: draft.digest,
-        tests: draft.tests,
-        created_at: stored.created_at,
-        created_by: stored.created_by,
-        updated_at: stored.updated_at,
-        updated_by: stored.updated_by,
-    }
-}
-
-fn key_of(source: &PolicySource) -> Option<KeyId> {
-    match &source.attached {
-        Attachment::Key(id) => Some(id.clone()),
-        _ => None,
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

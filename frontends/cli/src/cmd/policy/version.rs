@@ -23,7 +23,7 @@ pub(super) fn run(command: &Versions) -> Result<(), Failure> {
         Versions::Show(at) => script(at)?,
         Versions::Shadow(at) => shadow(at)?,
         Versions::Activate(at) => {
-            let body = json!({"version": at.what.version});
+            let body = json!({"version": at.what.number});
             let answer = Client::new(&at.remote).post(&path(&at.what.name, "/activate"), &body)?;
             show(&at.remote, &answer, version);
         }
@@ -71,7 +71,7 @@ fn stem(file: &Path) -> Result<String, Failure> {
 
 fn script(at: &At<Show>) -> Result<(), Failure> {
     let client = Client::new(&at.remote);
-    let number = match at.what.version {
+    let number = match at.what.number {
         Some(number) => number.into(),
         None => {
             let policy = client.get(&path(&at.what.name, ""))?;
@@ -93,7 +93,7 @@ fn shadow(at: &At<Shadow>) -> Result<(), Failure> {
     } else if at.what.end {
         show(&at.remote, &client.delete(&path)?, version);
     } else {
-        show(&at.remote, &client.post(&path, &json!({"version": at.what.version}))?, version);
+        show(&at.remote, &client.post(&path, &json!({"version": at.what.number}))?, version);
     }
     Ok(())
 }
@@ -176,6 +176,7 @@ fn version(value: &Value) -> String {
     );
     out.push_str(&match (tests["passed"].as_u64().unwrap_or_default(), failures.len()) {
         (0, 0) => "  no tests".to_owned(),
+        (1, 0) => "  its test passed".to_owned(),
         (passed, 0) => format!("  {passed} tests passed"),
         (passed, failed) => format!("  {failed} of {} tests failed", passed + failed as u64),
     });

@@ -2,7 +2,7 @@
 
 use sluicegate_core::{Error, ErrorKind, Result};
 
-use super::{PolicyShadow, PolicyVersionView, cannot_be_used, deed, inspect, place_of, running};
+use super::{PolicyShadow, PolicyVersionView, cannot_be_used, check_words, deed, place_of, running};
 use crate::admin::seed::Seeds;
 use crate::admin::{Actor, Admin, TRIES, Then, came_second};
 use crate::store::{Change, PolicyFilter, PolicyStanding, PolicyState, PolicyVersion, Reach, Stored};
@@ -80,6 +80,7 @@ impl Admin {
         to: Option<i64>,
         reason: Option<String>,
     ) -> Result<PolicyVersionView> {
+        check_words("reason", reason.as_deref().unwrap_or_default())?;
         let reason = reason.filter(|text| !text.is_empty()).unwrap_or_else(|| format!("by {}", actor.name()));
         self.turn(actor, name, Turn::Rollback { to, reason }).await
     }
@@ -133,7 +134,7 @@ impl Admin {
             Turn::Shadow(number) => self.into_shadow(name, &stored, *number).await?,
             Turn::EndShadow => out_of_shadow(name, &stored)?,
             Turn::Activate(number) => self.into_use(name, &stored, *number).await?,
-            Turn::Rollback { to, reason } => back(name, &stored, *to, reason).await?,
+            Turn::Rollback { to, reason } => self.back(name, &stored, *to, reason).await?,
         };
         if step.changes.is_empty() {
             return Ok(step.number);
@@ -159,7 +160,7 @@ impl Admin {
             PolicyState::Active => return Err(runs_already(it)),
             PolicyState::Draft | PolicyState::Retired | PolicyState::RolledBack => {}
         }
-        must_work(it).await?;
+        self.must_work(it).await?;
         let in_use = PolicyFilter { name: None, in_use: true };
         let all = self.store().policy_versions(&in_use, &Reach::ALL).await?;
         let others =
@@ -188,7 +189,7 @@ impl Admin {
         if it.value.state == PolicyState::Active {
             return Ok(step);
         }
-        must_work(it).await?;
+        self.must_work(it).await?;
         let before = running(stored).and_then(|at| stored.get(at));
         let standing = PolicyStanding {
             before: before.map(|it| it.value.number),
@@ -203,6 +204,59 @@ impl Admin {
         }
         step.set(it, PolicyState::Active, standing);
         Ok(step)
+    }
+
+    async fn back(
+        &self,
+        name: &str,
+        stored: &[Stored<PolicyVersion>],
+        to: Option<i64>,
+        reason: &str,
+    ) -> Result<Step> {
+        let Some(active) = running(stored).and_then(|at| stored.get(at)) else {
+            let message = format!("no version of policy `{name}` runs, so there is nothing to take back");
+            return Err(Error::new(ErrorKind::Conflict, message));
+        };
+        let to = to.or(active.value.standing.before);
+        let target = match to {
+            Some(number) if number == active.value.number => return Err(runs_already(active)),
+            Some(number) => stored.get(place_of(stored, name, number)?),
+            None => None,
+        };
+        let mut step = Step::of("policy.rollback", active);
+        step.detail = serde_json::json!({"number": active.value.number, "to": to, "reason": reason});
+        let standing = PolicyStanding {
+            reason: Some(reason.to_owned()),
+            watched: false,
+            ..active.value.standing.clone()
+        };
+        step.set(active, PolicyState::RolledBack, standing);
+        if let Some(target) = target {
+            self.must_work(target).await?;
+            // Not watched: what would it be taken back to?
+            let standing = PolicyStanding { reason: None, watched: false, ..target.value.standing.clone() };
+            step.set(target, PolicyState::Active, standing);
+        }
+        Ok(step)
+    }
+
+    /// A version can only be used while it compiles and its tests pass.
+    async fn must_work(&self, it: &Stored<PolicyVersion>) -> Result<()> {
+        let what = format!("version {} of policy `{}`", it.value.number, it.value.name());
+        let tests = self.inspect(it.value.draft.source.clone()).await?.map_err(|wrong| {
+            let why = cannot_be_used(&wrong);
+            Error::new(ErrorKind::Conflict, format!("{what} can't be used any more: {}", why.message()))
+        })?;
+        if tests.failures.is_empty() {
+            return Ok(());
+        }
+        let failures: Vec<String> = tests
+            .failures
+            .iter()
+            .map(|it| format!("line {}, column {}: {}: {}", it.line, it.column, it.name, it.message))
+            .collect();
+        let message = format!("{what} fails its own tests; put one that passes:\n{}", failures.join("\n"));
+        Err(Error::new(ErrorKind::Conflict, message))
     }
 }
 
@@ -232,50 +286,6 @@ fn out_of_shadow(name: &str, stored: &[Stored<PolicyVersion>]) -> Result<Step> {
     let mut step = Step::of("policy.end_shadow", it);
     step.set(it, resting(&it.value.standing), it.value.standing.clone());
     Ok(step)
-}
-
-async fn back(name: &str, stored: &[Stored<PolicyVersion>], to: Option<i64>, reason: &str) -> Result<Step> {
-    let Some(active) = running(stored).and_then(|at| stored.get(at)) else {
-        let message = format!("no version of policy `{name}` runs, so there is nothing to take back");
-        return Err(Error::new(ErrorKind::Conflict, message));
-    };
-    let to = to.or(active.value.standing.before);
-    let target = match to {
-        Some(number) if number == active.value.number => return Err(runs_already(active)),
-        Some(number) => stored.get(place_of(stored, name, number)?),
-        None => None,
-    };
-    let mut step = Step::of("policy.rollback", active);
-    step.detail = serde_json::json!({"number": active.value.number, "to": to, "reason": reason});
-    let standing =
-        PolicyStanding { reason: Some(reason.to_owned()), watched: false, ..active.value.standing.clone() };
-    step.set(active, PolicyState::RolledBack, standing);
-    if let Some(target) = target {
-        must_work(target).await?;
-        // Not watched: what would it be taken back to?
-        let standing = PolicyStanding { reason: None, watched: false, ..target.value.standing.clone() };
-        step.set(target, PolicyState::Active, standing);
-    }
-    Ok(step)
-}
-
-/// A version can only be used while it compiles and its tests pass.
-async fn must_work(it: &Stored<PolicyVersion>) -> Result<()> {
-    let what = format!("version {} of policy `{}`", it.value.number, it.value.name());
-    let tests = inspect(it.value.draft.source.clone()).await?.map_err(|wrong| {
-        let why = cannot_be_used(&wrong);
-        Error::new(ErrorKind::Conflict, format!("{what} can't be used any more: {}", why.message()))
-    })?;
-    if tests.failures.is_empty() {
-        return Ok(());
-    }
-    let failures: Vec<String> = tests
-        .failures
-        .iter()
-        .map(|it| format!("line {}, column {}: {}: {}", it.line, it.column, it.name, it.message))
-        .collect();
-    let message = format!("{what} fails its own tests; put one that passes:\n{}", failures.join("\n"));
-    Err(Error::new(ErrorKind::Conflict, message))
 }
 
 fn chosen<'a>(
