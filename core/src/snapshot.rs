@@ -40,6 +40,8 @@ pub struct Declared {
     pub keys: Vec<(ApiKey, crate::channel::SecretRef)>,
     /// Operators' scripts.
     pub policies: Vec<PolicySource>,
+    /// What they import.
+    pub policy_modules: Vec<ModuleSource>,
     /// Limits of end customers.
     pub customers: NamedScopes,
     /// Limits of tags.
@@ -280,6 +282,15 @@ impl PolicySource {
         let (attached, on_error) = (Attachment::Everybody, OnPolicyError::FailOpen);
         Self { name: name.into(), text: text.into(), attached, on_error }
     }
+}
+
+/// Functions and constants that scripts share, as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleSource {
+    /// The name that scripts import it by.
+    pub name: String,
+    /// The functions and constants.
+    pub text: String,
 }
 
 /// A script as it is written down.

@@ -17,7 +17,7 @@ fn loaded(text: &str) -> crate::Loaded {
         ["SLUICEGATE_MASTER_KEY", "SESSION_SECRET", "REDIS", "OPENAI_API_KEY", "IN_HOUSE_KEY", "CI_KEY"];
     let variable = |name: &str| set.contains(&name).then(|| "value".to_owned());
     let file = |path: &str| {
-        (path == "../policies/department-routing.rhai")
+        (path == "../policies/department-routing.rhai" || path == "../policies/modules/words.rhai")
             .then(|| "fn route(call) {}".to_owned())
             .ok_or_else(|| "none".to_owned())
     };
