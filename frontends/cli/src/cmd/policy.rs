@@ -472,7 +472,8 @@ mod tests {
         let empty = Scripts::new("empty", &[]);
         for format in [Format::Text, Format::Json] {
             assert!(empty.check(format).verdict.unwrap_err().contains("has no scripts"));
-            let report = check(&PolicyCheck { files: vec!["/no/such.rhai".into()], format });
+            let report =
+                check(&PolicyCheck { files: vec!["/no/such.rhai".into()], modules: Vec::new(), format });
             assert!(report.verdict.is_err());
             assert!(report.text.contains("/no/such.rhai"), "{}", report.text);
         }
