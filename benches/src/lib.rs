@@ -31,6 +31,18 @@ fn route(call, candidates) {
     tag("routed");
 }"#;
 
+/// The same work, and a look at each candidate.
+pub const CANDIDATES_SCRIPT: &str = r#"const LONG = 100000;
+fn route(call, candidates) {
+    if call.group == "research" { prefer("provider:wanqing"); exclude("tag:overseas"); }
+    if call.input_tokens > LONG { use_model("long-context"); }
+    if call.model.starts_with("gpt-") && call.tools { fallback(["deepseek-v3", "qwen-max"]); }
+    if hash_percent(call.user, "canary") < 10 { tag("canary"); }
+    for c in candidates { if c.latency_ms > 2000 || c.failures > 3 { exclude(c); } }
+    if call.max_output == () { max_output(4096); }
+    prefer(candidates[0]);
+}"#;
+
 /// An engine and who calls it.
 pub struct World {
     /// The engine.
@@ -45,13 +57,21 @@ impl World {
     /// # Errors
     /// What is wrong with the scripts.
     pub fn new(scripts: &[&str]) -> Result<Self, Vec<PolicyDiagnostic>> {
+        Self::with_candidates(4, scripts)
+    }
+
+    /// The same with so many candidates.
+    ///
+    /// # Errors
+    /// What is wrong with the scripts.
+    pub fn with_candidates(count: u32, scripts: &[&str]) -> Result<Self, Vec<PolicyDiagnostic>> {
         let sources: Vec<_> = scripts
             .iter()
             .enumerate()
             .map(|(at, text)| PolicySource::new(format!("script {at}"), *text))
             .collect();
         let policies = Policies::compile(&sources)?;
-        let declared = Declared { channels: (0..4).map(channel).collect(), ..Declared::default() };
+        let declared = Declared { channels: (0..count).map(channel).collect(), ..Declared::default() };
         let engine = Engine::new(Snapshot::build(1, declared), Arc::new(policies));
         let caller = engine.bind(caller(1));
         Ok(Self { engine, caller })

@@ -43,6 +43,8 @@ pub struct Declared {
     pub policies: Vec<PolicySource>,
     /// Guardrails, in the order in which they are asked.
     pub guardrails: Vec<GuardrailSource>,
+    /// What they import.
+    pub policy_modules: Vec<ModuleSource>,
     /// Limits of end customers.
     pub customers: NamedScopes,
     /// Limits of tags.
@@ -295,6 +297,15 @@ impl PolicySource {
         let (attached, on_error) = (Attachment::Everybody, OnPolicyError::FailOpen);
         Self { name: name.into(), text: text.into(), attached, on_error }
     }
+}
+
+/// Functions and constants that scripts share, as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleSource {
+    /// The name that scripts import it by.
+    pub name: String,
+    /// The functions and constants.
+    pub text: String,
 }
 
 /// A script as it is written down.

@@ -7,8 +7,10 @@ use rhai::Position;
 /// One reason why a script can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyDiagnostic {
-    /// The script's name.
+    /// The script's or module's name.
     pub policy: String,
+    /// Whether it is a module.
+    pub is_module: bool,
     /// The line, from 1; 0 when it concerns the whole script.
     pub line: usize,
     /// The column in characters, from 1; 0 when it concerns the whole line or script.
@@ -28,6 +30,7 @@ impl PolicyDiagnostic {
     ) -> Self {
         Self {
             policy: policy.to_owned(),
+            is_module: false,
             line: position.line().unwrap_or(0),
             column: position.position().unwrap_or(0),
             message: message.into(),
@@ -38,7 +41,7 @@ impl PolicyDiagnostic {
 
 impl fmt::Display for PolicyDiagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "policy `{}`", self.policy)?;
+        write!(f, "{} `{}`", if self.is_module { "policy module" } else { "policy" }, self.policy)?;
         if self.line > 0 {
             write!(f, ", line {}", self.line)?;
         }

@@ -7,13 +7,14 @@ use sha2::{Digest, Sha256};
 use sluicegate_core::ports::{
     AttemptView, CallView, CandidateView, Hook, Hooks, PolicyHook, PolicyRun, UsageView, Verdict,
 };
-use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
+use sluicegate_core::snapshot::{ModuleSource, OnPolicyError, PolicySource};
 use sluicegate_core::tenant::Caller;
 
 use crate::api::{Attempt, CallHandle, Candidates, UsageHandle, fnv1a};
 use crate::compile::{Compiler, Script, describe};
 use crate::diagnostic::PolicyDiagnostic;
 use crate::facts::{AttemptFacts, CallFacts, CandidateFacts, Reads, UsageFacts};
+use crate::module::Modules;
 use crate::run;
 use crate::run::Run;
 
@@ -40,13 +41,25 @@ impl Policies {
     /// # Errors
     /// Everything that is wrong with any of them, with line and column.
     pub fn compile(sources: &[PolicySource]) -> Result<Self, Vec<PolicyDiagnostic>> {
-        if sources.is_empty() {
+        Self::compile_with(sources, &[])
+    }
+
+    /// The same of scripts that may import these modules, which are checked whether they are imported or not.
+    ///
+    /// # Errors
+    /// Likewise; what is wrong with a module says so.
+    pub fn compile_with(
+        sources: &[PolicySource],
+        modules: &[ModuleSource],
+    ) -> Result<Self, Vec<PolicyDiagnostic>> {
+        if sources.is_empty() && modules.is_empty() {
             return Ok(Self::none());
         }
         let compiler = Compiler::new();
+        let compiled = Modules::compile(&compiler, modules)?;
         let (mut scripts, mut wrong) = (Vec::with_capacity(sources.len()), Vec::new());
         for source in sources {
-            match compiler.compile(source) {
+            match compiler.compile(source, &compiled) {
                 Ok(script) => scripts.push(script),
                 Err(diagnostics) => wrong.extend(diagnostics),
             }
@@ -56,7 +69,8 @@ impl Policies {
         }
         // Stable: within each reach, as they were declared.
         scripts.sort_by_key(|script| script.attached.reach());
-        Ok(Self { scripts, digest: digest(sources) })
+        let digest = if sources.is_empty() { 0 } else { digest(sources, modules) };
+        Ok(Self { scripts, digest })
     }
 
     /// The scripts' names, in the order in which they run.
@@ -188,7 +202,7 @@ fn explain(error: &EvalAltResult) -> String {
 }
 
 /// Over everything that decides what the scripts do. Never 0, which means no scripts.
-fn digest(sources: &[PolicySource]) -> u64 {
+fn digest(sources: &[PolicySource], modules: &[ModuleSource]) -> u64 {
     let mut hash = Sha256::new();
     for source in sources {
         for part in [source.name.as_str(), source.text.as_str(), source.attached.id()] {
@@ -196,6 +210,10 @@ fn digest(sources: &[PolicySource]) -> u64 {
             hash.update(part);
         }
         hash.update([source.attached.reach() as u8, u8::from(source.on_error == OnPolicyError::FailClosed)]);
+    }
+    for part in modules.iter().flat_map(|module| [module.name.as_str(), module.text.as_str()]) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
     }
     let head = hash.finalize().iter().take(8).fold(0, |word, byte| word << 8 | u64::from(*byte));
     head.max(1)

@@ -28,6 +28,7 @@ mod diagnostic;
 mod facts;
 mod hook;
 mod lint;
+mod module;
 mod parts;
 mod rights;
 mod run;

@@ -11,6 +11,7 @@ use crate::api::parse_target;
 use crate::calls::Calls;
 use crate::diagnostic::PolicyDiagnostic;
 use crate::facts::Reads;
+use crate::module::Import;
 use crate::rights::{either, refusal};
 
 /// How the names of functions begin that belong to the tests.
@@ -27,6 +28,17 @@ const KEYWORD_FUNCTIONS: [&str; 8] =
 pub(crate) struct Findings {
     pub(crate) entries: Entries,
     pub(crate) reads: Reads,
+    /// Properties and functions that it and what it imports name.
+    pub(crate) words: HashSet<String>,
+}
+
+/// What is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// What has hooks.
+    Script,
+    /// What scripts import.
+    Module,
 }
 
 /// The hooks that a script has, with how many parameters each.
@@ -52,9 +64,15 @@ impl Entries {
 }
 
 /// Checks a script as it was written.
-pub(crate) fn check(engine: &Engine, policy: &str, ast: &AST) -> Result<Findings, Vec<PolicyDiagnostic>> {
-    let mut lint = Lint::new(engine, policy, ast);
-    let entries = lint.entries(ast);
+pub(crate) fn check(
+    engine: &Engine,
+    policy: &str,
+    ast: &AST,
+    imports: &[Import<'_>],
+    kind: Kind,
+) -> Result<Findings, Vec<PolicyDiagnostic>> {
+    let mut lint = Lint::new(engine, policy, ast, imports);
+    let entries = lint.entries(ast, kind);
     lint.top_level(ast);
     ast.walk(&mut |path| {
         if let Some(node) = path.last() {
@@ -65,9 +83,10 @@ pub(crate) fn check(engine: &Engine, policy: &str, ast: &AST) -> Result<Findings
     lint.parameters(ast);
     lint.properties();
     lint.rights(ast, entries);
+    lint.words.extend(imports.iter().flat_map(|import| import.module.words.iter().cloned()));
     if lint.found.is_empty() {
         let candidates = second_parameter(ast, Hook::Route).is_some_and(|name| lint.variables.contains(name));
-        Ok(Findings { entries, reads: Reads::of(&lint.words, candidates) })
+        Ok(Findings { entries, reads: Reads::of(&lint.words, candidates), words: lint.words })
     } else {
         // The syntax tree is walked in no fixed order: what is said must not depend on it.
         lint.found.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
@@ -78,6 +97,7 @@ pub(crate) fn check(engine: &Engine, policy: &str, ast: &AST) -> Result<Findings
 
 struct Lint<'a> {
     policy: &'a str,
+    imports: &'a [Import<'a>],
     /// What can be called: the name, and with how many arguments.
     functions: HashMap<String, HashSet<usize>>,
     /// What can be read behind a dot.
@@ -96,7 +116,7 @@ struct Lint<'a> {
 }
 
 impl<'a> Lint<'a> {
-    fn new(engine: &Engine, policy: &'a str, ast: &AST) -> Self {
+    fn new(engine: &Engine, policy: &'a str, ast: &AST, imports: &'a [Import<'a>]) -> Self {
         let natives = engine.collect_fn_metadata(
             None,
             |info| Some((info.metadata.name.to_string(), info.metadata.num_params)),
@@ -117,6 +137,7 @@ impl<'a> Lint<'a> {
         }
         Self {
             policy,
+            imports,
             functions,
             getters,
             map_keys: HashSet::new(),
@@ -134,13 +155,24 @@ impl<'a> Lint<'a> {
     }
 
     /// The hooks, of which there must be one at least.
-    fn entries(&mut self, ast: &AST) -> Entries {
+    fn entries(&mut self, ast: &AST, kind: Kind) -> Entries {
         let mut entries = Entries::default();
         let mut is_any = false;
         for hook in Hook::ALL {
             let name = hook.as_str();
             let of_it = ast.iter_functions().filter(|function| function.name == name);
             let parameters: Vec<usize> = of_it.map(|function| function.params.len()).collect();
+            if kind == Kind::Module {
+                if !parameters.is_empty() {
+                    let message = format!("a module has no hooks, and `{name}` is one");
+                    self.report(
+                        Position::NONE,
+                        message,
+                        "give it another name, and call it from the scripts' hooks",
+                    );
+                }
+                continue;
+            }
             is_any |= !parameters.is_empty();
             let (most, remedy) = match hook {
                 Hook::Admit => (1, "write `fn admit(call) { … }`"),
@@ -158,7 +190,7 @@ impl<'a> Lint<'a> {
                 }
             }
         }
-        if !is_any {
+        if !is_any && kind == Kind::Script {
             let names = Hook::ALL.map(|hook| format!("`{}`", hook.as_str()));
             self.report(
                 Position::NONE,
@@ -171,11 +203,17 @@ impl<'a> Lint<'a> {
 
     /// What a hook says, itself or through the functions that it calls, must be its to say.
     fn rights(&mut self, ast: &AST, entries: Entries) {
-        let calls = Calls::of(ast);
+        let calls = Calls::of(ast, None, self.imports);
         for hook in Hook::ALL.into_iter().filter(|hook| entries.hooks().has(*hook)) {
-            for (function, position) in calls.reached_from(hook.as_str()) {
-                if let Some((message, remedy)) = refusal(hook, function) {
-                    self.report(position, message, remedy);
+            for (function, (module, position)) in calls.reached_from(hook.as_str()) {
+                let Some((message, remedy)) = refusal(hook, function) else { continue };
+                match module {
+                    None => self.report(*position, message, remedy),
+                    Some(module) => {
+                        let line = position.line().unwrap_or(0);
+                        let message = format!("{message}, as line {line} of the module `{module}` does");
+                        self.report(Position::NONE, message, remedy);
+                    }
                 }
             }
         }
@@ -185,7 +223,7 @@ impl<'a> Lint<'a> {
     fn top_level(&mut self, ast: &AST) {
         for statement in ast.statements() {
             match statement {
-                Stmt::Noop(_) => {}
+                Stmt::Noop(_) | Stmt::Import(..) => {}
                 Stmt::Var(declared, flags, _) if flags.intersects(ASTFlags::CONSTANT) => {
                     self.constants.insert(declared.0.name.to_string(), declared.0.pos);
                 }
@@ -230,6 +268,15 @@ impl<'a> Lint<'a> {
 
     fn visit(&mut self, node: &ASTNode<'_>) {
         match node {
+            ASTNode::Stmt(Stmt::Import(_, position))
+                if !self.imports.iter().any(|import| import.position == *position) =>
+            {
+                self.report(
+                    *position,
+                    "a module is imported inside of a function",
+                    "import it at the top of the file",
+                );
+            }
             ASTNode::Expr(Expr::FnCall(call, position)) => self.call(call, 0, *position),
             ASTNode::Stmt(Stmt::FnCall(call, position)) => self.call(call, 0, *position),
             ASTNode::Stmt(Stmt::Share(taken)) => {
@@ -246,6 +293,10 @@ impl<'a> Lint<'a> {
                 self.words.insert(property.2.to_string());
                 self.used_properties.push((property.2.to_string(), *position));
             }
+            ASTNode::Expr(Expr::Variable(variable, _, position)) if !variable.2.path.is_empty() => {
+                let alias = variable.2.path.first().map_or("", |root| root.name.as_str());
+                self.qualified_constant(alias, &variable.1, *position);
+            }
             ASTNode::Expr(Expr::Variable(variable, _, _)) => {
                 self.variables.insert(variable.1.to_string());
             }
@@ -260,6 +311,10 @@ impl<'a> Lint<'a> {
         let name = call.name.as_str();
         self.words.insert(name.to_owned());
         if call.op_token.is_some() {
+            return;
+        }
+        if let Some(root) = call.namespace.path.first() {
+            self.qualified(root.name.as_str(), call, position);
             return;
         }
         let arguments = call.args.len() + receiver;
@@ -288,6 +343,40 @@ impl<'a> Lint<'a> {
         }
         if matches!(name, "prefer" | "exclude" | "matches") && receiver == usize::from(name == "matches") {
             self.targets(name, &call.args);
+        }
+    }
+
+    /// A call of a module's function.
+    fn qualified(&mut self, alias: &str, call: &FnCallExpr, position: Position) {
+        let name = call.name.as_str();
+        let Some(import) = self.imports.iter().find(|import| import.alias == alias) else {
+            let message = format!("nothing is imported as `{alias}`");
+            return self.report(position, message, "import it at the top: `import \"name\" as name;`");
+        };
+        let module = import.module.name.as_str();
+        match import.module.functions.get(name) {
+            None => {
+                let remedy = suggestion(name, import.module.functions.keys());
+                self.report(position, format!("the module `{module}` has no function `{name}`"), remedy);
+            }
+            Some(arities) if !arities.contains(&call.args.len()) => {
+                let message = format!("`{alias}::{name}` doesn't take {}", plural(call.args.len()));
+                self.report(position, message, format!("see the module `{module}` for what it takes"));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// A module's constant.
+    fn qualified_constant(&mut self, alias: &str, name: &str, position: Position) {
+        let Some(import) = self.imports.iter().find(|import| import.alias == alias) else {
+            let message = format!("nothing is imported as `{alias}`");
+            return self.report(position, message, "import it at the top: `import \"name\" as name;`");
+        };
+        if !import.module.constants.contains(name) {
+            let remedy = suggestion(name, import.module.constants.iter());
+            let message = format!("the module `{}` has no constant `{name}`", import.module.name);
+            self.report(position, message, remedy);
         }
     }
 

@@ -46,7 +46,7 @@ impl Parts<'_> {
 pub(crate) fn split<'a>(engine: &Engine, name: &str, text: &'a str) -> Result<Parts<'a>, PolicyDiagnostic> {
     let wrong = |line: usize, column: usize, message: String, remedy: &str| {
         let (policy, remedy) = (name.to_owned(), remedy.to_owned());
-        PolicyDiagnostic { policy, line, column, message, remedy }
+        PolicyDiagnostic { policy, is_module: false, line, column, message, remedy }
     };
     check_places(text).map_err(|(line, column, message, remedy)| wrong(line, column, message, remedy))?;
     if !text.contains(TEST_PREFIX) && !text.contains(TEST_CONSTANT_PREFIX) {

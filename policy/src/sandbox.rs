@@ -1,10 +1,11 @@
 //! The only place where a script engine is built: every limit is set and every way out is closed here.
 
+use rhai::module_resolvers::DummyModuleResolver;
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicStringPackage,
     LogicPackage, Package,
 };
-use rhai::{Dynamic, Engine, Module, OptimizationLevel, Scope, Token};
+use rhai::{Dynamic, Engine, Module, OptimizationLevel, Token};
 
 use crate::{api, run};
 
@@ -63,6 +64,8 @@ fn engine(language: &Language) -> Engine {
     language.register_into_engine(&mut engine);
     api::register(&mut engine);
 
+    // Modules are put in when a script is compiled: while it runs there is nothing to be found.
+    engine.set_module_resolver(DummyModuleResolver::new());
     name_call(&mut engine);
     for word in DISABLED {
         engine.disable_symbol(word);
@@ -93,12 +96,15 @@ fn name_call(engine: &mut Engine) {
     });
 }
 
-/// The engine of one script, which knows the script's constants.
-pub(crate) fn script_engine(language: &Language, constants: &Scope<'_>) -> Engine {
+/// The engine of one script, which knows the script's constants and those that its modules look up.
+pub(crate) fn script_engine(
+    language: &Language,
+    constants: impl IntoIterator<Item = (String, Dynamic)>,
+) -> Engine {
     let mut engine = engine(language);
     // Numbers and texts go into the functions when they are compiled; arrays and maps are looked up.
     let mut module = Module::new();
-    for (name, _, value) in constants.iter() {
+    for (name, value) in constants {
         module.set_var(name, value);
     }
     engine.register_global_module(module.into());

@@ -13,10 +13,11 @@ mod state;
 use std::sync::Arc;
 
 use rhai::{AST, CallFnOptions, Engine, EvalAltResult, Scope};
-use sluicegate_core::snapshot::PolicySource;
+use sluicegate_core::snapshot::{ModuleSource, PolicySource};
 
 use crate::compile::{Compiler, describe};
 use crate::diagnostic::PolicyDiagnostic;
+use crate::module::Modules;
 use crate::parts::TestPart;
 use crate::{Policies, run};
 
@@ -80,14 +81,26 @@ impl Tests {
     /// # Errors
     /// Everything that is wrong with either, with line and column.
     pub fn compile(source: &PolicySource) -> Result<Self, Vec<PolicyDiagnostic>> {
+        Self::compile_with(source, &[])
+    }
+
+    /// The same of a script that may import these modules.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn compile_with(
+        source: &PolicySource,
+        modules: &[ModuleSource],
+    ) -> Result<Self, Vec<PolicyDiagnostic>> {
         let compiler = Compiler::new();
+        let compiled = Modules::compile(&compiler, modules)?;
         let parts = compiler.split(source)?;
-        let (policies, mut wrong) = match Policies::compile(std::slice::from_ref(source)) {
+        let (policies, mut wrong) = match Policies::compile_with(std::slice::from_ref(source), modules) {
             Ok(policies) => (policies, Vec::new()),
             Err(wrong) => (Policies::none(), wrong),
         };
         let policies = Arc::new(policies);
-        match compiler.compile_tests(source, |engine| register(engine, &policies)) {
+        match compiler.compile_tests(source, &compiled, |engine| register(engine, &policies)) {
             Ok((engine, ast)) if wrong.is_empty() => return Ok(Self { engine, ast, parts: parts.tests }),
             Ok(_) => {}
             // What is wrong outside of the tests has been said.

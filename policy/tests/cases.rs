@@ -12,7 +12,7 @@ use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
 use sluicegate_core::ports::{
     AttemptView, CallView, CandidateView, Hook, NoLimits, PolicyHook, PolicyRun, UsageView, Verdict,
 };
-use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
+use sluicegate_core::snapshot::{ModuleSource, OnPolicyError, PolicySource};
 use sluicegate_core::tenant::{Caller, Preference};
 use sluicegate_core::time::Timestamp;
 use sluicegate_core::usage::Usage;
@@ -197,11 +197,16 @@ fn sandbox() {
 #[test]
 fn ready_policies_pass_their_own_tests() {
     let mut failed = Vec::new();
+    let words = std::fs::read_to_string(root().join("examples/policies/modules/words.rhai")).unwrap();
+    let modules = [ModuleSource { name: "words".into(), text: words }];
     for entry in std::fs::read_dir(root().join("examples/policies")).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).unwrap();
-        let tests = Tests::compile(&source(&name, &text, OnPolicyError::FailOpen)).unwrap();
+        let tests = Tests::compile_with(&source(&name, &text, OnPolicyError::FailOpen), &modules).unwrap();
         assert!(tests.names().count() >= 2, "`{name}` needs a test where it acts and one where it doesn't");
         let results = tests.run(None);
         failed.extend(results.into_iter().filter(|r| r.failure.is_some()).map(|r| format!("{name}: {r:#?}")));

@@ -17,7 +17,7 @@ use sluicegate_core::channel::Timeouts;
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId};
 use sluicegate_core::limit::Mode;
 use sluicegate_core::snapshot::{
-    Attachment, Declared, OnPolicyError, OnUnknown, PolicySource, Strategy, Unpriced,
+    Attachment, Declared, ModuleSource, OnPolicyError, OnUnknown, PolicySource, Strategy, Unpriced,
 };
 
 use crate::diagnostic::Severity;
@@ -93,6 +93,9 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     }
     if let Some(item) = fields.get("guardrails") {
         guardrail::lower(load, &item, declared);
+    }
+    if let Some(item) = fields.get("policy_modules") {
+        policy_modules(load, &item, declared);
     }
     routes::check(load, declared, &references, entry);
 }
@@ -474,26 +477,43 @@ fn policies(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declared) {
                 &[("fail_open", OnPolicyError::FailOpen), ("fail_closed", OnPolicyError::FailClosed)],
             )
         });
-        let text = match (fields.get("script"), fields.get("file")) {
-            // A script may hold `${…}` of its own: it is taken as it is written.
-            (Some(script), None) => match &script.node.value {
-                Value::Scalar { text, .. } => Some(text.clone()),
-                _ => {
-                    script.wrong(load, "a text");
-                    None
-                }
-            },
-            (None, Some(file)) => script_file(load, &file),
-            _ => {
-                let message = format!("the policy `{name}` needs either a `script` or a `file`");
-                item.say(load, Severity::Error, "missing_key", message, "write one of the two");
-                None
-            }
-        };
+        let text = script_text(load, &item, &fields, &format!("the policy `{name}`"));
         let attached = attachment(load, &item, &fields, declared, &name);
         if let (Some(text), Some(attached)) = (text, attached) {
             let on_error = on_error.unwrap_or_default();
             declared.policies.push(PolicySource { name, text, attached, on_error });
+        }
+    }
+}
+
+/// The text of a script, or what is wrong with how it is named.
+fn script_text(load: &mut Load<'_>, item: &Item<'_>, fields: &Fields<'_>, what: &str) -> Option<String> {
+    match (fields.get("script"), fields.get("file")) {
+        // A script may hold `${…}` of its own: it is taken as it is written.
+        (Some(script), None) => match &script.node.value {
+            Value::Scalar { text, .. } => Some(text.clone()),
+            _ => {
+                script.wrong(load, "a text");
+                None
+            }
+        },
+        (None, Some(file)) => script_file(load, &file),
+        _ => {
+            let message = format!("{what} needs either a `script` or a `file`");
+            item.say(load, Severity::Error, "missing_key", message, "write one of the two");
+            None
+        }
+    }
+}
+
+fn policy_modules(load: &mut Load<'_>, map: &Item<'_>, declared: &mut Declared) {
+    if !map.is_map(load) {
+        return;
+    }
+    for (name, item) in map.children() {
+        let Some(fields) = Fields::open_section(load, &item, &section::POLICY_MODULE) else { continue };
+        if let Some(text) = script_text(load, &item, &fields, &format!("the module `{name}`")) {
+            declared.policy_modules.push(ModuleSource { name: name.to_owned(), text });
         }
     }
 }

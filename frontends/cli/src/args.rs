@@ -283,6 +283,9 @@ pub(crate) struct PolicyCheck {
     /// The scripts; a directory means every `.rhai` in it.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// A module that they import, besides every `.rhai` in `modules` beside each script.
+    #[arg(long = "module", value_name = "NAME=FILE")]
+    pub(crate) modules: Vec<String>,
     /// How to print what was found.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -294,6 +297,9 @@ pub(crate) struct PolicyTest {
     /// The scripts; a directory means every `.rhai` in it.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// A module that they import, besides every `.rhai` in `modules` beside each script.
+    #[arg(long = "module", value_name = "NAME=FILE")]
+    pub(crate) modules: Vec<String>,
     /// Only tests with this in their names.
     #[arg(long, value_name = "NAME")]
     pub(crate) filter: Option<String>,

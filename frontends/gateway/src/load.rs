@@ -77,7 +77,7 @@ pub(crate) fn refuse_errors(loaded: &Loaded) -> Result<()> {
 /// # Errors
 /// `Config` with every fault of every script, each with its line and column.
 pub(crate) fn compile_policies(declared: &Declared) -> Result<Policies> {
-    Policies::compile(&declared.policies).map_err(|faults| unusable(&faults))
+    Policies::compile_with(&declared.policies, &declared.policy_modules).map_err(|faults| unusable(&faults))
 }
 
 /// What is wrong with scripts as one error.

@@ -104,6 +104,11 @@ pub(crate) static ROOT: Section = Section {
         key("policies", Kind::List(&POLICY), "Operators' scripts."),
         key("guardrails", Kind::List(&GUARDRAIL), "What is looked for in requests and answers."),
         key(
+            "policy_modules",
+            Kind::Named(&POLICY_MODULE),
+            "Functions and constants that scripts share, by the name that they import.",
+        ),
+        key(
             "prices",
             Kind::List(&PRICE),
             "Prices and limits of models, before those of the built-in price list.",
@@ -755,6 +760,16 @@ pub(crate) static API_KEY: Section = Section {
         key("allowed_ips", Kind::Texts, "Addresses and networks that it may be used from. Default anywhere."),
         key("tags", Kind::Texts, "Tags put on each of its calls."),
         key("metadata", Kind::Free, "Data of your own."),
+    ],
+};
+
+pub(crate) static POLICY_MODULE: Section = Section {
+    name: "policy_module",
+    about: "What scripts import.",
+    required: &[],
+    keys: &[
+        key("script", Kind::Text, "The functions and constants themselves."),
+        key("file", Kind::Text, "Their file, seen from this one, instead of `script`."),
     ],
 };
 

@@ -25,7 +25,7 @@ fn loaded(text: &str) -> crate::Loaded {
     ];
     let variable = |name: &str| set.contains(&name).then(|| "value".to_owned());
     let file = |path: &str| {
-        (path == "../policies/department-routing.rhai")
+        (path == "../policies/department-routing.rhai" || path == "../policies/modules/words.rhai")
             .then(|| "fn route(call) {}".to_owned())
             .ok_or_else(|| "none".to_owned())
     };

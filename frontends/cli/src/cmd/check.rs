@@ -29,7 +29,10 @@ async fn report(args: &Check, variables: &Variables) -> Report {
         loaded.diagnostics.extend(found);
     }
     // Scripts are part of the configuration: they must compile too.
-    let scripts: Vec<String> = match sluicegate::policy::Policies::compile(&loaded.declared.policies) {
+    let scripts: Vec<String> = match sluicegate::policy::Policies::compile_with(
+        &loaded.declared.policies,
+        &loaded.declared.policy_modules,
+    ) {
         Ok(_) => Vec::new(),
         Err(faults) => faults.iter().map(ToString::to_string).collect(),
     };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use sluicegate::core::snapshot::PolicySource;
+use sluicegate::core::snapshot::{ModuleSource, PolicySource};
 use sluicegate::policy::{PolicyDiagnostic, TestResult, Tests};
 
 use super::Report;
@@ -43,7 +43,11 @@ fn check(args: &PolicyCheck) -> Report {
         Ok(files) => files,
         Err(failure) => return nothing(args.format, failure),
     };
-    let files: Vec<Checked> = files.into_iter().map(|path| inspect(path, |_| Vec::new())).collect();
+    let modules = match named_modules(&args.modules) {
+        Ok(modules) => modules,
+        Err(failure) => return nothing(args.format, failure),
+    };
+    let files: Vec<Checked> = files.into_iter().map(|path| inspect(path, &modules, |_| Vec::new())).collect();
     let unusable = files.iter().filter(|file| file.found.is_err()).count();
     let text = match args.format {
         Format::Json => {
@@ -68,9 +72,13 @@ fn test(args: &PolicyTest) -> Report {
         Ok(files) => files,
         Err(failure) => return nothing(args.format, failure),
     };
+    let modules = match named_modules(&args.modules) {
+        Ok(modules) => modules,
+        Err(failure) => return nothing(args.format, failure),
+    };
     let filter = args.filter.as_deref();
     let files: Vec<Checked> =
-        files.into_iter().map(|path| inspect(path, |tests| tests.run(filter))).collect();
+        files.into_iter().map(|path| inspect(path, &modules, |tests| tests.run(filter))).collect();
     let verdict = verdict(args, &files);
     let text = match args.format {
         Format::Json => {
@@ -187,14 +195,47 @@ fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn inspect(path: PathBuf, run: impl FnOnce(&Tests) -> Vec<TestResult>) -> Checked {
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
+/// The modules that are named one by one, as `NAME=FILE`.
+fn named_modules(named: &[String]) -> Result<Vec<ModuleSource>, Failure> {
+    let module = |named: &String| {
+        let (name, path) = named
+            .split_once('=')
+            .ok_or_else(|| format!("`{named}` names no module; write `--module NAME=FILE`"))?;
+        let text = std::fs::read_to_string(path).map_err(|why| format!("`{path}` can't be read: {why}"))?;
+        Ok(ModuleSource { name: name.to_owned(), text })
+    };
+    named.iter().map(module).collect()
+}
+
+/// The modules of a script: those that are named, and every one in `modules` beside it whose name isn't among them.
+fn modules_of(script: &Path, named: &[ModuleSource]) -> std::io::Result<Vec<ModuleSource>> {
+    let mut modules = named.to_vec();
+    let beside = script.with_file_name("modules");
+    if !beside.is_dir() {
+        return Ok(modules);
+    }
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(beside)?.map(|entry| entry.map(|it| it.path())).collect::<Result<_, _>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "rhai"));
+    paths.sort();
+    for path in paths {
+        let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        if !named.iter().any(|module| module.name == name) {
+            modules.push(ModuleSource { name, text: std::fs::read_to_string(path)? });
+        }
+    }
+    Ok(modules)
+}
+
+fn inspect(path: PathBuf, named: &[ModuleSource], run: impl FnOnce(&Tests) -> Vec<TestResult>) -> Checked {
+    let read = || Ok::<_, std::io::Error>((std::fs::read_to_string(&path)?, modules_of(&path, named)?));
+    let (text, modules) = match read() {
+        Ok(read) => read,
         Err(why) => return Checked { path, found: Err(Unusable::Unread(why.to_string())), has_tests: false },
     };
     let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let source = PolicySource::new(name, text);
-    let tests = Tests::compile(&source);
+    let tests = Tests::compile_with(&source, &modules);
     let has_tests = tests.as_ref().is_ok_and(|tests| !tests.is_empty());
     Checked { path, found: tests.map(|tests| run(&tests)).map_err(Unusable::Wrong), has_tests }
 }
@@ -209,8 +250,12 @@ impl Checked {
             }
             Err(Unusable::Wrong(wrong)) => wrong
                 .iter()
-                .map(|d| {
-                    format!("{}: error: {}; {}", place(&self.path, d.line, d.column), d.message, d.remedy)
+                .map(|d| match d.is_module {
+                    // Its place isn't in this file.
+                    true => format!("{}: error: {d}", self.path.display()),
+                    false => {
+                        format!("{}: error: {}; {}", place(&self.path, d.line, d.column), d.message, d.remedy)
+                    }
                 })
                 .collect(),
         }
@@ -295,12 +340,12 @@ mod tests {
         }
 
         fn check(&self, format: Format) -> Report {
-            check(&PolicyCheck { files: vec![self.0.clone()], format })
+            check(&PolicyCheck { files: vec![self.0.clone()], modules: Vec::new(), format })
         }
 
         fn test(&self, format: Format, filter: Option<&str>, allow_none: bool) -> Report {
             let filter = filter.map(str::to_owned);
-            test(&PolicyTest { files: vec![self.0.clone()], filter, allow_none, format })
+            test(&PolicyTest { files: vec![self.0.clone()], modules: Vec::new(), filter, allow_none, format })
         }
 
         /// A report with the directory's own name left out.
@@ -357,6 +402,35 @@ mod tests {
     }
 
     #[test]
+    fn modules_are_those_beside_the_script_and_those_that_are_named() {
+        let script = "import \"words\" as w;\nfn route(call) { if call.stream { deny(w::WHY); } }\n";
+        let scripts = Scripts::new("modules", &[("a.rhai", format!("{script}{TESTS}"))]);
+        assert!(
+            scripts
+                .text(&scripts.check(Format::Text))
+                .starts_with("a.rhai:1:1: error: there is no module `words`")
+        );
+        std::fs::create_dir_all(scripts.0.join("modules")).unwrap();
+        std::fs::write(scripts.0.join("modules/words.rhai"), "const WHY = \"no streams\";").unwrap();
+        assert_eq!(scripts.test(Format::Text, None, false).verdict, Ok(()));
+        let other = scripts.0.join("other.txt");
+        std::fs::write(&other, "const WHY = \"?\";").unwrap();
+        let named = vec![format!("words={}", other.display())];
+        let args = PolicyTest {
+            files: vec![scripts.0.clone()],
+            modules: named,
+            filter: None,
+            allow_none: false,
+            format: Format::Text,
+        };
+        assert_eq!(test(&args).verdict, Err("1 test failed".into()));
+        assert!(named_modules(&["words".to_owned()]).unwrap_err().contains("--module NAME=FILE"));
+        std::fs::write(scripts.0.join("modules/words.rhai"), "const WHY = ;").unwrap();
+        let said = scripts.text(&scripts.check(Format::Text));
+        assert!(said.starts_with("a.rhai: error: policy module `words`, line 1, column 13: "), "{said}");
+    }
+
+    #[test]
     fn tests_that_pass() {
         let scripts = Scripts::new("pass", &[("a.rhai", format!("{GOOD}{TESTS}"))]);
         let report = scripts.test(Format::Text, None, false);
@@ -400,7 +474,8 @@ mod tests {
         let empty = Scripts::new("empty", &[]);
         for format in [Format::Text, Format::Json] {
             assert!(empty.check(format).verdict.unwrap_err().contains("has no scripts"));
-            let report = check(&PolicyCheck { files: vec!["/no/such.rhai".into()], format });
+            let report =
+                check(&PolicyCheck { files: vec!["/no/such.rhai".into()], modules: Vec::new(), format });
             assert!(report.verdict.is_err());
             assert!(report.text.contains("/no/such.rhai"), "{}", report.text);
         }
