@@ -17,6 +17,7 @@ mod usage;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU32;
 
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
@@ -94,13 +95,15 @@ pub(super) trait Session: Send {
 pub(super) struct SqlStore {
     database: Box<dyn Database>,
     time_zone: TimeZone,
+    /// Full batches that were written one after the other.
+    full_batches: AtomicU32,
 }
 
 impl SqlStore {
     /// Brings the schema up to date and takes the database into use. Daily sums are by days of `time_zone`.
     pub(super) async fn open(database: Box<dyn Database>, time_zone: TimeZone) -> Result<Self> {
         migrate::run(&*database).await?;
-        Ok(Self { database, time_zone })
+        Ok(Self { database, time_zone, full_batches: AtomicU32::new(0) })
     }
 
     async fn fetch(&self, sql: impl Into<Sql> + Send, args: Vec<Value>) -> Result<Vec<Row>> {
