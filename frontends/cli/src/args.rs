@@ -274,7 +274,7 @@ pub(crate) enum PolicyCommand {
     /// Run the tests in scripts' own files: functions `test_…`. Exit status 1 says that one fails, or that a file has none.
     Test(PolicyTest),
     #[command(flatten)]
-    Versions(policy::Versions),
+    Running(policy::Running),
 }
 
 /// Check scripts.

@@ -8,7 +8,7 @@ use super::Remote;
 
 /// What to do with policies of a running gateway.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Versions {
+pub(crate) enum Running {
     /// List the policies of a running gateway.
     List(At<Everything>),
     /// Store a script as a new version of a policy, a draft: what runs stays.

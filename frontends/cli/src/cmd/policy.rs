@@ -18,7 +18,7 @@ pub(crate) fn run(args: &Policy) -> ExitCode {
     match &args.command {
         PolicyCommand::Check(args) => check(args).tell(),
         PolicyCommand::Test(args) => test(args).tell(),
-        PolicyCommand::Versions(command) => super::exit(version::run(command)),
+        PolicyCommand::Running(command) => super::exit(version::run(command)),
     }
 }
 

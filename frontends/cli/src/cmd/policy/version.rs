@@ -4,32 +4,32 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::args::policy::{At, Diff, Put, Rollback, Shadow, Show, Versions};
+use crate::args::policy::{At, Diff, Put, Rollback, Running, Shadow, Show};
 use crate::args::{Format, Remote};
 use crate::client::{Client, Failure, segment};
 
 /// Does what was asked.
-pub(super) fn run(command: &Versions) -> Result<(), Failure> {
+pub(super) fn run(command: &Running) -> Result<(), Failure> {
     match command {
-        Versions::List(at) => {
+        Running::List(at) => {
             let answer = Client::new(&at.remote).get("/policies")?;
             show(&at.remote, &answer, |answer| lines(answer, policy));
         }
-        Versions::Put(at) => put(at)?,
-        Versions::Versions(at) => {
+        Running::Put(at) => put(at)?,
+        Running::Versions(at) => {
             let answer = Client::new(&at.remote).get(&path(&at.what.name, "/versions"))?;
             show(&at.remote, &answer, |answer| lines(answer, version));
         }
-        Versions::Show(at) => script(at)?,
-        Versions::Shadow(at) => shadow(at)?,
-        Versions::Activate(at) => {
+        Running::Show(at) => script(at)?,
+        Running::Shadow(at) => shadow(at)?,
+        Running::Activate(at) => {
             let body = json!({"version": at.what.number});
             let answer = Client::new(&at.remote).post(&path(&at.what.name, "/activate"), &body)?;
             show(&at.remote, &answer, version);
         }
-        Versions::Rollback(at) => rollback(at)?,
-        Versions::Diff(at) => diff(at)?,
-        Versions::Remove(at) => {
+        Running::Rollback(at) => rollback(at)?,
+        Running::Diff(at) => diff(at)?,
+        Running::Remove(at) => {
             Client::new(&at.remote).delete(&path(&at.what.name, ""))?;
             println!("removed {}", at.what.name);
         }

@@ -131,9 +131,9 @@ impl Admin {
         turn: &Turn,
     ) -> Result<i64> {
         let step = match turn {
-            Turn::Shadow(number) => self.into_shadow(name, &stored, *number).await?,
+            Turn::Shadow(number) => self.begin_shadow(name, &stored, *number).await?,
             Turn::EndShadow => out_of_shadow(name, &stored)?,
-            Turn::Activate(number) => self.into_use(name, &stored, *number).await?,
+            Turn::Activate(number) => self.begin_use(name, &stored, *number).await?,
             Turn::Rollback { to, reason } => self.back(name, &stored, *to, reason).await?,
         };
         if step.changes.is_empty() {
@@ -147,7 +147,7 @@ impl Admin {
         Ok(step.number)
     }
 
-    async fn into_shadow(
+    async fn begin_shadow(
         &self,
         name: &str,
         stored: &[Stored<PolicyVersion>],
@@ -178,7 +178,7 @@ impl Admin {
         Ok(step)
     }
 
-    async fn into_use(
+    async fn begin_use(
         &self,
         name: &str,
         stored: &[Stored<PolicyVersion>],
