@@ -346,6 +346,9 @@ pub enum Reason {
         /// and this one; pico-USD; parts per million of its fullest limit; its distance from the conversation. Of all but
         /// weights the lowest goes first.
         score: u64,
+        /// It has more than its share of the calls under way, and goes behind the others for that.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        full: bool,
     },
     /// How a candidate was doing when scripts looked at it. Noted only when one of them reads such things.
     Seen {
@@ -597,9 +600,10 @@ impl Explanation {
     pub fn push(&mut self, reason: Reason) {
         // BOUND: see the two constants.
         let room = match reason {
-            Reason::Excluded { .. } | Reason::Ranked { .. } | Reason::Seen { .. } | Reason::Standing { .. } => {
-                Self::MAX_BEFORE_CANDIDATES
-            }
+            Reason::Excluded { .. }
+            | Reason::Ranked { .. }
+            | Reason::Seen { .. }
+            | Reason::Standing { .. } => Self::MAX_BEFORE_CANDIDATES,
             _ => Self::MAX,
         };
         if self.reasons.len() < room {

@@ -87,6 +87,8 @@ fn under_the_recorded_policy_every_decision_comes_out_as_recorded() {
         "waited",
         "left",
         "seen",
+        "standing",
+        "stopped",
         "least_busy",
         "lowest_latency",
         "usage",
@@ -129,6 +131,8 @@ fn note(record: &UsageRecord, met: &mut BTreeMap<&str, usize>) {
     count("downgraded", has(&|it| matches!(it, Reason::Downgraded { .. })));
     count("waited", has(&|it| matches!(it, Reason::Waited { .. })));
     count("left", record.outcome == OutcomeClass::ClientGone);
+    count("standing", has(&|it| matches!(it, Reason::Standing { .. })));
+    count("stopped", has(&|it| matches!(it, Reason::Policy { verdict, .. } if verdict.contains("stop"))));
     count("seen", has(&|it| matches!(it, Reason::Seen { .. })));
     for by in ["least_busy", "lowest_latency", "usage", "affinity", "lowest_cost", "weighted"] {
         count(by, ranked(by));

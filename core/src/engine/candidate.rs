@@ -24,6 +24,8 @@ pub(super) struct Ranked {
     pub(super) preference: u32,
     pub(super) priority: i32,
     pub(super) score: u64,
+    /// It has more than its share of the calls under way.
+    pub(super) full: bool,
     /// Out for the rest of this call.
     pub(super) out: bool,
     pub(super) failures: u32,
@@ -127,6 +129,7 @@ fn filter(
         preference: preference_of(channel, caller),
         priority: channel.priority,
         score: 0,
+        full: false,
         out: false,
         failures: 0,
         not_before: None,

@@ -114,6 +114,14 @@ impl Observed {
         })
     }
 
+    /// Whether the channel had more than its share of the calls under way; `None` where affinity hadn't ranked it.
+    pub(super) fn was_full(&self, id: &ChannelId) -> Option<bool> {
+        self.about().find_map(|(_, it)| match it {
+            Reason::Ranked { channel, by: Strategy::Affinity, full, .. } if channel == id => Some(*full),
+            _ => None,
+        })
+    }
+
     /// What became of the channel next, after it was ranked: out, or asked.
     fn next(&self, id: &ChannelId) -> Option<(usize, &Reason)> {
         if !self.is_ranked(id) {
@@ -130,7 +138,10 @@ impl Observed {
     }
 
     /// What scripts were told of limits the next time that this hook was asked: of the caller's, and of each candidate's.
-    pub(super) fn take_standing(&mut self, of: Hook) -> Option<(Option<Vec<LimitStanding>>, Option<Vec<Option<u64>>>)> {
+    pub(super) fn take_standing(
+        &mut self,
+        of: Hook,
+    ) -> Option<(Option<Vec<LimitStanding>>, Option<Vec<Option<u64>>>)> {
         let is = |(at, it): &(usize, &Reason)| {
             matches!(it, Reason::Standing { hook, .. } if *hook == of) && !self.is_used(*at)
         };

@@ -46,6 +46,7 @@ pub(super) fn rank(
             preference: Some(r.preference).filter(|at| *at != NOT_PREFERRED),
             by: strategy,
             score: r.score,
+            full: r.full,
         });
     }
 }
@@ -161,8 +162,7 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
     match strategy {
         Strategy::LowestLatency => prefer_better_of_two(admission, tier),
         Strategy::Affinity => {
-            let percent = admission.runtime.snapshot.declared.routing.affinity_load_percent;
-            relieve(percent, tier);
+            relieve(admission, tier);
         }
         _ => {}
     }
@@ -170,7 +170,9 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
 
 /// Consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam 2018): who has more than so many percent of its
 /// fair share of the calls under way goes behind the others, so that one busy conversation doesn't drown its channel.
-fn relieve(percent: u32, tier: &mut [Ranked]) {
+fn relieve(admission: &Admission, tier: &mut [Ranked]) {
+    let snapshot = &admission.runtime.snapshot;
+    let percent = snapshot.declared.routing.affinity_load_percent;
     if percent == 0 {
         return;
     }
@@ -184,7 +186,14 @@ fn relieve(percent: u32, tier: &mut [Ranked]) {
         let share = (calls * u128::from(r.weight) * u128::from(percent)).div_ceil(weights * 100);
         u128::from(r.health.in_flight) >= share
     };
-    tier.sort_by_key(|r| (r.weight == 0, is_full(r)));
+    let observed = |r: &Ranked| {
+        let (channel, _) = snapshot.resolve(r.candidate)?;
+        admission.observed.as_deref()?.was_full(&channel.id)
+    };
+    for r in tier.iter_mut() {
+        r.full = observed(r).unwrap_or_else(|| is_full(r));
+    }
+    tier.sort_by_key(|r| (r.weight == 0, r.full));
 }
 
 /// The better of two random choices goes first (Mitzenmacher 2001): always asking the very fastest would send everybody to the

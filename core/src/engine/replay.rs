@@ -18,6 +18,7 @@ use crate::call::Call;
 use crate::decision::{OutcomeClass, Reason};
 use crate::error::ErrorKind;
 use crate::ledger::{Amounts, Ask};
+use crate::ports::Hook;
 use crate::record::{AttemptRecord, UsageRecord};
 use crate::replay::Estimates;
 use crate::time::Timestamp;
@@ -323,8 +324,11 @@ impl Replay {
 
     fn end_as_recorded(&self, call: &mut UnderWay, attempt: &AttemptRecord, now: Timestamp) {
         let admission = &mut *call.admission;
+        // After the first content nothing is tried again.
+        let is_last = call.record.attempts.last() == Some(attempt);
         let first = call.record.first_byte_at.filter(|at| {
-            *at >= attempt.started_at && at.since_ms(attempt.started_at) <= i64::from(attempt.duration_ms)
+            let since = at.since_ms(attempt.started_at);
+            is_last && (0..=i64::from(attempt.duration_ms)).contains(&since)
         });
         if let Some(first) = first {
             self.engine.answers(admission, first.min(now));
@@ -356,7 +360,9 @@ impl Replay {
         let how = (attempt.outcome, attempt.status, attempt.retry_after_ms);
         self.engine.close(admission, open, how, &charge, now);
         admission.note_key_fault(attempt.key_fault);
-        self.engine.ask_on_error(admission, attempt.outcome, now);
+        if !was_lost(&call.record, attempt) {
+            self.engine.ask_on_error(admission, attempt.outcome, now);
+        }
     }
 
     fn end_as_estimated(&self, call: &mut UnderWay, now: Timestamp) {
@@ -385,8 +391,16 @@ impl Replay {
 impl UnderWay {
     /// The record tells more than has been decided yet.
     fn says_less(&self) -> bool {
-        let recorded = self.record.replay.explanation.reasons().len();
-        self.admission.explanation.reasons().len() < recorded
+        // What is said of a call that is over is decided last.
+        let of_end = |reason: &&Reason| {
+            matches!(
+                reason,
+                Reason::Standing { hook: Hook::Finish, .. } | Reason::Policy { hook: Hook::Finish, .. }
+            )
+        };
+        let recorded = self.record.replay.explanation.reasons();
+        let decided = recorded.iter().rev().skip_while(of_end).count();
+        self.admission.explanation.reasons().len() < decided
     }
 
     /// The caller left, or the host refused the call, before anything was sent.
@@ -426,6 +440,15 @@ impl UnderWay {
         };
         Some(kind.as_str().to_owned())
     }
+}
+
+/// Whether the host lost track of the call during this attempt, which ended both: nobody was asked what to do then.
+fn was_lost(record: &UsageRecord, attempt: &AttemptRecord) -> bool {
+    let ended_at = attempt.started_at.plus_ms(i64::from(attempt.duration_ms));
+    attempt.held
+        && record.attempts.last() == Some(attempt)
+        && record.error.as_deref() == Some(ErrorKind::Cancelled.as_str())
+        && record.ended_at <= ended_at
 }
 
 /// The call, as it came in.

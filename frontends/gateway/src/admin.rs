@@ -26,7 +26,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sluicegate_core::engine::ShadowReport;
 use sluicegate_core::ledger::LimitState;
-use sluicegate_core::snapshot::PolicySource;
+use sluicegate_core::snapshot::{ModuleSource, PolicySource};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
     Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Scope, ScopeLimits,
@@ -93,6 +93,9 @@ pub trait AdminHost: Send + Sync {
 
     /// The policies that the configuration file declares.
     fn file_policies(&self) -> Vec<PolicySource>;
+
+    /// What scripts may import.
+    fn policy_modules(&self) -> Vec<ModuleSource>;
 
     /// What was counted of a policy's version in shadow, on this node; `None` when it isn't.
     fn policy_shadow(&self, policy: &str, number: i64) -> Option<ShadowReport>;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use sluicegate_config::{Diagnostic, HostSettings};
 use sluicegate_core::engine::{BoundCaller, Explained, ShadowReport};
 use sluicegate_core::ports::{Alert, RecordStore};
-use sluicegate_core::snapshot::{Declared, PolicySource};
+use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
 use sluicegate_core::{
     Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret,
     Snapshot, UsageRecord, hash,
@@ -214,7 +214,7 @@ impl Gateway {
         let versions = store.policy_versions(&IN_USE, &Reach::ALL).await?;
         let in_use = InUse { channels: marks_of(&stored), policies: script::marks_of(&versions) };
         let (scripts, alerts) =
-            Scripts::first(&declared.policies, &versions).map_err(|faults| load::unusable(&faults))?;
+            Scripts::first((&declared).into(), &versions).map_err(|faults| load::unusable(&faults))?;
         let mut whole = with_stored(&declared, stored, &secrets, source.as_ref())?;
         whole.policies = scripts.sources().to_vec();
         let engine = Engine::new(Snapshot::build(1, whole), scripts.hook());
@@ -502,6 +502,10 @@ impl AdminHost for Around {
         self.0.upgrade().map(|inner| inner.declared.policies.clone()).unwrap_or_default()
     }
 
+    fn policy_modules(&self) -> Vec<ModuleSource> {
+        self.0.upgrade().map(|inner| inner.declared.policy_modules.clone()).unwrap_or_default()
+    }
+
     fn policy_shadow(&self, policy: &str, number: i64) -> Option<ShadowReport> {
         self.0.upgrade()?.scripts.load().report(policy, number)
     }
@@ -557,7 +561,7 @@ impl Inner {
         let before = self.scripts.load_full();
         let (scripts, alerts) = match marks.policies == in_use.policies {
             true => (before, Vec::new()),
-            false => Scripts::next(&self.declared.policies, policies, &before),
+            false => Scripts::next((&self.declared).into(), policies, &before),
         };
         declared.policies = scripts.sources().to_vec();
         let version = self.version.fetch_add(1, Ordering::AcqRel) + 1;

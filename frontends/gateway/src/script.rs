@@ -10,7 +10,7 @@ use sluicegate_config::PolicyRollback;
 use sluicegate_core::Timestamp;
 use sluicegate_core::engine::{Shadow, ShadowReport, ShadowTally};
 use sluicegate_core::ports::{Alert, PolicyHook};
-use sluicegate_core::snapshot::{OnPolicyError, PolicySource};
+use sluicegate_core::snapshot::{Declared, ModuleSource, OnPolicyError, PolicySource};
 use sluicegate_core::tally::{PolicyTally, Tallied};
 use sluicegate_policy::{Policies, PolicyDiagnostic};
 
@@ -23,6 +23,26 @@ pub(crate) type PolicyMark = (String, i64, i64);
 /// The marks of stored versions, in their order.
 pub(crate) fn marks_of(stored: &[Stored<PolicyVersion>]) -> Vec<PolicyMark> {
     stored.iter().map(|it| (it.value.name().to_owned(), it.value.number, it.version)).collect()
+}
+
+/// What the configuration file declares.
+#[derive(Clone, Copy)]
+pub(crate) struct File<'a> {
+    pub(crate) policies: &'a [PolicySource],
+    /// What its scripts and those of the database may import.
+    pub(crate) modules: &'a [ModuleSource],
+}
+
+impl<'a> From<&'a Declared> for File<'a> {
+    fn from(declared: &'a Declared) -> Self {
+        Self { policies: &declared.policies, modules: &declared.policy_modules }
+    }
+}
+
+impl File<'_> {
+    fn compile(self, sources: &[PolicySource]) -> Result<Policies, Vec<PolicyDiagnostic>> {
+        Policies::compile_with(sources, self.modules)
+    }
 }
 
 /// The scripts in force.
@@ -62,17 +82,17 @@ impl Scripts {
     /// Those that a start finds: `file` are the file's, which compile. A stored version that doesn't, since the language has
     /// changed, doesn't keep the gateway from starting: what becomes of its calls is what its `on_error` says.
     pub(crate) fn first(
-        file: &[PolicySource],
+        file: File<'_>,
         stored: &[Stored<PolicyVersion>],
     ) -> Result<(Self, Vec<Alert>), Vec<PolicyDiagnostic>> {
         let mut alerts = Vec::new();
-        let mut all = joined(file, stored);
-        if let Err(wrong) = Policies::compile(&all) {
+        let mut all = joined(file.policies, stored);
+        if let Err(wrong) = file.compile(&all) {
             let broken: BTreeSet<&str> = wrong.iter().map(|it| it.policy.as_str()).collect();
-            for it in active(file, stored).filter(|it| broken.contains(it.value.name())) {
+            for it in active(file.policies, stored).filter(|it| broken.contains(it.value.name())) {
                 alerts.push(unusable(&it.value, &wrong));
             }
-            let is_file = |it: &PolicySource| file.iter().any(|known| known.name == it.name);
+            let is_file = |it: &PolicySource| file.policies.iter().any(|known| known.name == it.name);
             let stays = |it: &PolicySource| {
                 is_file(it) || !broken.contains(it.name.as_str()) || it.on_error == OnPolicyError::FailClosed
             };
@@ -82,7 +102,7 @@ impl Scripts {
                 "fn route(call) { throw \"this version can't be used any more\"; }".clone_into(&mut it.text);
             }
         }
-        let policies = Policies::compile(&all)?;
+        let policies = file.compile(&all)?;
         let made = Self::made(file, stored, all, policies, None, &mut alerts);
         Ok((made, alerts))
     }
@@ -90,19 +110,19 @@ impl Scripts {
     /// Those that follow `before` when the stored ones have changed. When one of them doesn't compile here, all stay as they
     /// were.
     pub(crate) fn next(
-        file: &[PolicySource],
+        file: File<'_>,
         stored: &[Stored<PolicyVersion>],
         before: &Arc<Self>,
     ) -> (Arc<Self>, Vec<Alert>) {
-        let all = joined(file, stored);
-        match Policies::compile(&all) {
+        let all = joined(file.policies, stored);
+        match file.compile(&all) {
             Ok(policies) => {
                 let mut alerts = Vec::new();
                 let made = Self::made(file, stored, all, policies, Some(before), &mut alerts);
                 (Arc::new(made), alerts)
             }
             Err(wrong) => {
-                let broken = active(file, stored)
+                let broken = active(file.policies, stored)
                     .filter(|it| wrong.iter().any(|wrong| wrong.policy == it.value.name()))
                     .map(|it| unusable(&it.value, &wrong));
                 (Arc::clone(before), broken.collect())
@@ -111,14 +131,14 @@ impl Scripts {
     }
 
     fn made(
-        file: &[PolicySource],
+        file: File<'_>,
         stored: &[Stored<PolicyVersion>],
         sources: Vec<PolicySource>,
         policies: Policies,
         before: Option<&Self>,
         alerts: &mut Vec<Alert>,
     ) -> Self {
-        let running: Vec<Arc<Running>> = active(file, stored)
+        let running: Vec<Arc<Running>> = active(file.policies, stored)
             .map(|it| before.and_then(|b| b.same(it)).unwrap_or_else(|| run(it)))
             .collect();
         let hook: Arc<dyn PolicyHook> = match running.is_empty() {
@@ -128,10 +148,10 @@ impl Scripts {
                 Arc::new(Tallied::new(Arc::new(policies), tallies.collect()))
             }
         };
-        let shadows = of_state(file, stored, PolicyState::Shadow);
+        let shadows = of_state(file.policies, stored, PolicyState::Shadow);
         let mut tried = Vec::new();
         for it in shadows {
-            match shadow((&sources, file.len()), it, before) {
+            match shadow(file, &sources, it, before) {
                 Ok(made) => tried.push(made),
                 Err(wrong) => alerts.push(unusable(&it.value, &wrong)),
             }
@@ -229,13 +249,14 @@ fn run(it: &Stored<PolicyVersion>) -> Arc<Running> {
 
 /// What a version in shadow is tried by: itself alone, to tell whose calls it steers, and all scripts as they would run.
 fn shadow(
-    (sources, files): (&[PolicySource], usize),
+    file: File<'_>,
+    sources: &[PolicySource],
     it: &Stored<PolicyVersion>,
     before: Option<&Scripts>,
 ) -> Result<Tried, Vec<PolicyDiagnostic>> {
     let source = &it.value.draft.source;
-    let own = Policies::compile(std::slice::from_ref(source))?;
-    let all = Policies::compile(&with(sources, files, source))?;
+    let own = file.compile(std::slice::from_ref(source))?;
+    let all = file.compile(&with(sources, file.policies.len(), source))?;
     let same = |known: &&Tried| *known.name == source.name && known.number == it.value.number;
     let known = before.and_then(|before| before.tried.iter().find(same));
     let tally = known.map_or_else(Arc::default, |known| Arc::clone(&known.tally));

@@ -17,7 +17,7 @@ use sluicegate_policy::Policies;
 
 const START: Timestamp = Timestamp::from_ms(1_795_000_020_000);
 
-pub(crate) const SCRIPTS: [&str; 2] = [
+pub(crate) const SCRIPTS: [&str; 3] = [
     r#"fn route(call, candidates) {
         for c in candidates {
             if c.in_flight > 6 { exclude(c); }
@@ -33,6 +33,27 @@ pub(crate) const SCRIPTS: [&str; 2] = [
         if fast != () && chance(30) { prefer(fast); }
         if hash_percent(call.id) < 10 { max_output(300); }
         if call.has_tag("slow") { tag("twice"); }
+    }"#,
+    r#"fn admit(call) {
+        let used = call.quota_used("total_tokens");
+        if used != () && used > 0.7 { max_output(200); }
+    }
+    fn route(call, candidates) {
+        for c in candidates {
+            if c.limit_used != () && c.limit_used > 0.5 { exclude(c); }
+        }
+        let left = call.quota_left("requests");
+        if left != () && left % 3 == 0 { tag("third"); }
+    }
+    fn on_error(call, attempt) {
+        if attempt.outcome == "rate_limited" && chance(30) { stop(); }
+        if attempt.number == 1 && chance(20) { fallback(["little"]); }
+        if call.quota_used("spend") != () { tag("spender"); }
+    }
+    fn finish(call, usage) {
+        if usage.attempts > 1 { tag("again"); }
+        let used = call.quota_used("spend");
+        if used != () && used > 0.5 { tag("half"); }
     }"#,
 ];
 

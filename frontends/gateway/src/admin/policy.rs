@@ -232,7 +232,8 @@ impl Admin {
     async fn inspect(&self, source: PolicySource) -> Result<Result<PolicyTests, Vec<PolicyDiagnostic>>> {
         // BOUND: tests may use a core for seconds, so one script at a time is tested.
         let _turn = self.0.testing.lock().await;
-        let run = move || Tests::compile(&source).map(|tests| outcome(&tests.run(None)));
+        let modules = self.0.host.policy_modules();
+        let run = move || Tests::compile_with(&source, &modules).map(|tests| outcome(&tests.run(None)));
         tokio::task::spawn_blocking(run)
             .await
             .map_err(|why| Error::new(ErrorKind::Internal, "the script's check was cut off").with_source(why))

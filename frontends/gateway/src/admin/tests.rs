@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use sluicegate_core::channel::{Auth, Endpoint, SecretRef};
 use sluicegate_core::ledger::{Balance, bucket_ms};
-use sluicegate_core::snapshot::Declared;
+use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
 use sluicegate_core::{
     ApiKey, Channel, Format, Group, Membership, Metric, Mode, Organization, Role, Secret, Snapshot,
     Timestamp, User, Window,
@@ -46,6 +46,10 @@ impl AdminHost for Host {
 
     fn file_policies(&self) -> Vec<PolicySource> {
         vec![from_json(serde_json::json!({"name": "pf", "text": "fn route(call) {}"}))]
+    }
+
+    fn policy_modules(&self) -> Vec<ModuleSource> {
+        Vec::new()
     }
 
     fn policy_shadow(&self, _: &str, _: i64) -> Option<ShadowReport> {

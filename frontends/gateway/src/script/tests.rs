@@ -29,6 +29,11 @@ fn stored(name: &str, number: i64, state: PolicyState, text: &str) -> Stored<Pol
     }
 }
 
+/// A file of scripts, without modules.
+fn alone(policies: &[PolicySource]) -> File<'_> {
+    File { policies, modules: &[] }
+}
+
 fn names(scripts: &Scripts) -> Vec<&str> {
     scripts.sources().iter().map(|it| it.name.as_str()).collect()
 }
@@ -42,7 +47,7 @@ fn the_files_scripts_come_first_and_win_by_name() {
         stored("a", 2, PolicyState::Active, GOOD),
         stored("c", 1, PolicyState::Draft, GOOD),
     ];
-    let (scripts, alerts) = Scripts::first(&file, &all).unwrap();
+    let (scripts, alerts) = Scripts::first(alone(&file), &all).unwrap();
     assert_eq!(names(&scripts), ["z", "m", "a", "b"]);
     assert_eq!(scripts.sources()[1].text, GOOD);
     assert!(alerts.is_empty() && scripts.shadows().is_empty());
@@ -51,10 +56,10 @@ fn the_files_scripts_come_first_and_win_by_name() {
 #[test]
 fn a_version_that_compiles_no_more_leaves_the_last_good_set() {
     let good = [stored("a", 1, PolicyState::Active, GOOD)];
-    let (first, _) = Scripts::first(&[], &good).unwrap();
+    let (first, _) = Scripts::first(alone(&[]), &good).unwrap();
     let first = Arc::new(first);
     let broken = [stored("a", 2, PolicyState::Active, OLD_SYNTAX), stored("b", 1, PolicyState::Active, GOOD)];
-    let (next, alerts) = Scripts::next(&[], &broken, &first);
+    let (next, alerts) = Scripts::next(alone(&[]), &broken, &first);
     assert!(Arc::ptr_eq(&next, &first));
     assert_eq!(alerts.len(), 1);
     assert!(matches!(&alerts[0], Alert::PolicyUnusable { policy, version: 2, .. } if policy == "a"));
@@ -69,12 +74,12 @@ fn a_start_leaves_out_what_compiles_no_more_and_keeps_closed_what_must_not_fail_
         stored("open", 1, PolicyState::Active, OLD_SYNTAX),
         closed,
     ];
-    let (scripts, alerts) = Scripts::first(&[], &all).unwrap();
+    let (scripts, alerts) = Scripts::first(alone(&[]), &all).unwrap();
     assert_eq!(names(&scripts), ["a", "closed"]);
     assert!(scripts.sources()[1].text.contains("throw"));
     assert_eq!(alerts.len(), 2);
     // A file that can't be used is another matter: nothing starts with it.
-    assert!(Scripts::first(&[source("f", OLD_SYNTAX, OnPolicyError::FailOpen)], &[]).is_err());
+    assert!(Scripts::first(alone(&[source("f", OLD_SYNTAX, OnPolicyError::FailOpen)]), &[]).is_err());
 }
 
 #[test]
@@ -84,7 +89,7 @@ fn a_shadow_that_compiles_no_more_is_left_out_alone() {
         stored("a", 2, PolicyState::Shadow, OLD_SYNTAX),
         stored("b", 1, PolicyState::Shadow, GOOD),
     ];
-    let (scripts, alerts) = Scripts::first(&[], &all).unwrap();
+    let (scripts, alerts) = Scripts::first(alone(&[]), &all).unwrap();
     assert_eq!((names(&scripts), scripts.shadows().len(), alerts.len()), (vec!["a"], 1, 1));
     assert!(scripts.report("b", 1).is_some() && scripts.report("a", 2).is_none());
 }
@@ -94,13 +99,13 @@ fn counts_go_on_while_a_version_stays_and_begin_anew_when_it_is_activated_anew()
     let mut one = stored("a", 1, PolicyState::Active, GOOD);
     one.value.standing.activated_at = Some(Timestamp::from_ms(5));
     one.value.standing.watched = true;
-    let (first, _) = Scripts::first(&[], std::slice::from_ref(&one)).unwrap();
+    let (first, _) = Scripts::first(alone(&[]), std::slice::from_ref(&one)).unwrap();
     let first = Arc::new(first);
     let other = stored("b", 1, PolicyState::Active, GOOD);
-    let (next, _) = Scripts::next(&[], &[one.clone(), other.clone()], &first);
+    let (next, _) = Scripts::next(alone(&[]), &[one.clone(), other.clone()], &first);
     assert!(Arc::ptr_eq(&next.running[0].tally, &first.running[0].tally));
     one.value.standing.activated_at = Some(Timestamp::from_ms(6));
-    let (anew, _) = Scripts::next(&[], &[one, other], &next);
+    let (anew, _) = Scripts::next(alone(&[]), &[one, other], &next);
     assert!(!Arc::ptr_eq(&anew.running[0].tally, &first.running[0].tally));
     assert!(Arc::ptr_eq(&anew.running[1].tally, &next.running[1].tally));
 }

@@ -82,8 +82,13 @@ async fn only_the_state_of_a_version_changes(store: Arc<dyn Store>) {
     apply(&*store, &[Change::AddPolicyVersion(put.clone())]).await.unwrap();
     let mut other = version("a", 1, PolicyState::RolledBack);
     other.draft.source.text = "fn route(call) { deny(\"no\"); }".to_owned();
-    other.standing =
-        PolicyStanding { before: Some(7), denied_before_ppm: Some(1), reason: Some("errors".to_owned()) };
+    other.standing = PolicyStanding {
+        before: Some(7),
+        denied_before_ppm: Some(1),
+        activated_at: Some(sluicegate_core::Timestamp::from_ms(9)),
+        watched: true,
+        reason: Some("errors".to_owned()),
+    };
     apply(&*store, &[Change::SetPolicyState(other.clone(), 1)]).await.unwrap();
     let stored = store.policy_versions(&PolicyFilter::default(), &Reach::ALL).await.unwrap();
     assert_eq!(stored[0].version, 2);
