@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use crate::hash;
 use crate::ports::{AttemptView, CallView, CandidateView, Hook, Hooks, PolicyHook, PolicyRun, UsageView};
 use crate::tenant::Caller;
 
@@ -13,6 +14,8 @@ pub struct PolicyTally {
     calls: AtomicU64,
     errors: AtomicU64,
     denied: AtomicU64,
+    /// A bit for each key whose calls it refused, by the key's hash.
+    denied_keys: AtomicU64,
     /// The hooks that it was seen to have, a bit each. A call is counted at the one that runs for every call: `admit`, else
     /// `route`, else `finish`, else `on_error`.
     hooks: AtomicU8,
@@ -27,6 +30,8 @@ pub struct PolicyCounts {
     pub errors: u64,
     /// Calls that it refused, those because it failed included.
     pub denied: u64,
+    /// Keys whose calls it refused: at least so many, and 64 at most.
+    pub denied_keys: u32,
 }
 
 impl PolicyTally {
@@ -36,10 +41,11 @@ impl PolicyTally {
             calls: self.calls.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),
             denied: self.denied.load(Ordering::Relaxed),
+            denied_keys: self.denied_keys.load(Ordering::Relaxed).count_ones(),
         }
     }
 
-    fn count(&self, hook: Hook, run: &PolicyRun) {
+    fn count(&self, hook: Hook, caller: &Caller, run: &PolicyRun) {
         let add = |to: &AtomicU64| to.fetch_add(1, Ordering::Relaxed);
         let place = match hook {
             Hook::Admit => 0,
@@ -57,6 +63,8 @@ impl PolicyTally {
         }
         if matches!(hook, Hook::Admit | Hook::Route) && run.verdict.deny.is_some() {
             add(&self.denied);
+            let key = caller.key.as_ref().map_or("", |key| key.as_str());
+            self.denied_keys.fetch_or(1 << (hash::stable(key.as_bytes()) % 64), Ordering::Relaxed);
         }
     }
 }
@@ -79,10 +87,10 @@ impl Tallied {
         Self { hook, tallies, quiet: true }
     }
 
-    fn count(&self, hook: Hook, mut runs: Vec<PolicyRun>) -> Vec<PolicyRun> {
+    fn count(&self, hook: Hook, caller: &Caller, mut runs: Vec<PolicyRun>) -> Vec<PolicyRun> {
         for run in &mut runs {
             if let Some((_, tally)) = self.tallies.iter().find(|(name, _)| *name == run.policy) {
-                tally.count(hook, run);
+                tally.count(hook, caller, run);
             }
             if self.quiet {
                 run.error = None;
@@ -102,19 +110,19 @@ impl PolicyHook for Tallied {
     }
 
     fn admit(&self, call: &CallView<'_>) -> Vec<PolicyRun> {
-        self.count(Hook::Admit, self.hook.admit(call))
+        self.count(Hook::Admit, call.caller, self.hook.admit(call))
     }
 
     fn route(&self, call: &CallView<'_>, candidates: &[CandidateView<'_>]) -> Vec<PolicyRun> {
-        self.count(Hook::Route, self.hook.route(call, candidates))
+        self.count(Hook::Route, call.caller, self.hook.route(call, candidates))
     }
 
     fn on_error(&self, call: &CallView<'_>, attempt: &AttemptView<'_>) -> Vec<PolicyRun> {
-        self.count(Hook::OnError, self.hook.on_error(call, attempt))
+        self.count(Hook::OnError, call.caller, self.hook.on_error(call, attempt))
     }
 
     fn finish(&self, call: &CallView<'_>, usage: &UsageView<'_>) -> Vec<PolicyRun> {
-        self.count(Hook::Finish, self.hook.finish(call, usage))
+        self.count(Hook::Finish, call.caller, self.hook.finish(call, usage))
     }
 
     fn digest(&self) -> u64 {
@@ -138,6 +146,10 @@ mod tests {
         }
     }
 
+    fn caller() -> Caller {
+        Caller::operator("default".into(), &[])
+    }
+
     #[test]
     fn a_call_is_counted_once_whatever_hooks_a_script_has() {
         use Hook::{Admit, Finish, OnError, Route};
@@ -146,17 +158,17 @@ mod tests {
         {
             let tally = PolicyTally::default();
             for _ in 0..3 {
-                hooks.iter().for_each(|hook| tally.count(*hook, &run(false, false)));
+                hooks.iter().for_each(|hook| tally.count(*hook, &caller(), &run(false, false)));
             }
-            assert_eq!(tally.counts(), PolicyCounts { calls: 3, errors: 0, denied: 0 }, "{hooks:?}");
+            assert_eq!(tally.counts(), PolicyCounts { calls: 3, ..PolicyCounts::default() }, "{hooks:?}");
         }
     }
 
     #[test]
     fn failures_count_at_every_hook_and_refusals_where_they_hold() {
         let tally = PolicyTally::default();
-        tally.count(Hook::Route, &run(true, true));
-        tally.count(Hook::OnError, &run(true, true));
-        assert_eq!(tally.counts(), PolicyCounts { calls: 1, errors: 2, denied: 1 });
+        tally.count(Hook::Route, &caller(), &run(true, true));
+        tally.count(Hook::OnError, &caller(), &run(true, true));
+        assert_eq!(tally.counts(), PolicyCounts { calls: 1, errors: 2, denied: 1, denied_keys: 1 });
     }
 }

@@ -449,7 +449,7 @@ mod tests {
             "sluicegate policy shadow night 2",
             "sluicegate policy shadow night --report",
             "sluicegate policy shadow night --end",
-            "sluicegate policy activate night 3",
+            "sluicegate policy activate night 3 --unwatched",
             "sluicegate policy rollback night --to 1 --reason slow",
             "sluicegate policy diff night --from 1 --to 2",
             "sluicegate policy remove night",

@@ -22,6 +22,7 @@ mod usage;
 mod user;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
 use sluicegate_core::engine::ShadowReport;
@@ -137,6 +138,8 @@ struct Inner {
     reconciling: tokio::sync::Mutex<()>,
     /// Held while a script's tests run.
     testing: tokio::sync::Mutex<()>,
+    /// How many wait for that, the one that has it included.
+    waiting_checks: AtomicUsize,
 }
 
 impl std::ops::Deref for Inner {
@@ -150,8 +153,8 @@ impl std::ops::Deref for Inner {
 impl Admin {
     /// A service of these parts.
     pub fn new(parts: AdminParts) -> Self {
-        let (reconciling, testing) = Default::default();
-        Self(Arc::new(Inner { parts, reconciling, testing }))
+        let (reconciling, testing, waiting_checks) = Default::default();
+        Self(Arc::new(Inner { parts, reconciling, testing, waiting_checks }))
     }
 
     fn store(&self) -> &dyn Store {

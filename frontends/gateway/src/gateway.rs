@@ -589,8 +589,13 @@ impl Inner {
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(policy = %it.name, version = it.number, %error, "a version that does badly can't be taken back");
-                    // A database that doesn't answer is asked again; anything else stays as it is.
+                    // A database that doesn't answer is asked again; anything else is for somebody to mend.
                     if error.kind() != ErrorKind::Store {
+                        self.engine.alert(Alert::PolicyUnusable {
+                            policy: it.name.to_string(),
+                            version: it.number,
+                            error: format!("{}, and can't be taken back: {}", it.reason, error.message()),
+                        });
                         scripts.give_up(&it);
                     }
                 }

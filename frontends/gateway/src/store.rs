@@ -156,6 +156,14 @@ pub trait Store: RecordStore {
         reach: &Reach,
     ) -> Result<Vec<Stored<PolicyVersion>>>;
 
+    /// How many policies are attached in the group; without one, to the organization or to keys of it; without either, to
+    /// everybody.
+    async fn policies_of(
+        &self,
+        organization: Option<&OrganizationId>,
+        group: Option<&GroupId>,
+    ) -> Result<u64>;
+
     /// Every policy script as stores kept them before there were versions, by name. Nothing runs them.
     async fn policies(&self) -> Result<Vec<Stored<StoredPolicy>>>;
 

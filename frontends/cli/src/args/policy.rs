@@ -112,6 +112,9 @@ pub(crate) struct Activate {
     /// The version's number [default: the newest].
     #[arg(value_name = "N")]
     pub(crate) number: Option<i64>,
+    /// Leave it in use however it does: it isn't taken back by itself.
+    #[arg(long)]
+    pub(crate) unwatched: bool,
 }
 
 /// Where to go back to.

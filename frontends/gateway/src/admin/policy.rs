@@ -6,10 +6,12 @@
 mod turn;
 mod view;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use sha2::{Digest as _, Sha256};
 use sluicegate_core::snapshot::{Attachment, PolicySource};
 use sluicegate_core::tenant::Source;
-use sluicegate_core::{Error, ErrorKind, GroupId, OrganizationId, Result};
+use sluicegate_core::{Error, ErrorKind, GroupId, OrganizationId, Result, Retry};
 use sluicegate_policy::{PolicyDiagnostic, TestResult, Tests};
 
 use super::access::check_id;
@@ -27,8 +29,23 @@ use crate::store::{
 
 /// A policy has no more versions than these: whoever needs more removes it and begins anew.
 const MAX_VERSIONS: usize = 1_000;
+/// All versions of a policy together have no more bytes of text than these: they are read together.
+const MAX_POLICY_BYTES: usize = 4 << 20;
+/// The database has no more policies of everybody, of an organization with its keys, and of a group than these.
+const MAX_POLICIES: u64 = 100;
+/// Scripts that wait for their check: whoever comes then is asked to come again.
+const MAX_WAITING_CHECKS: usize = 16;
 /// Notes and reasons have no more bytes than these.
 const MAX_WORDS_BYTES: usize = 2_000;
+
+/// Somebody who waits for a script's check, until dropped.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 impl Admin {
     /// Policies that an actor may see: the file's, then those of the database by name.
@@ -215,6 +232,17 @@ impl Admin {
             );
             return Err(Error::new(ErrorKind::Conflict, message));
         }
+        let bytes = known.iter().map(|it| it.value.draft.source.text.len()).sum::<usize>();
+        if bytes + draft.source.text.len() > MAX_POLICY_BYTES {
+            let message = format!(
+                "the versions of policy `{name}` have more than {MAX_POLICY_BYTES} bytes together, and no more are kept; put \
+                 this one under another name"
+            );
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        if known.is_empty() {
+            self.check_room_for_policy(&draft).await?;
+        }
         let number = known.last().map_or(1, |it| it.value.number.saturating_add(1));
         let shown = serde_json::json!({
             "number": number, "digest": draft.digest, "note": draft.note, "on_error": draft.source.on_error,
@@ -228,9 +256,28 @@ impl Admin {
         Ok(number)
     }
 
+    /// Whether another policy may be attached where this one is.
+    async fn check_room_for_policy(&self, draft: &PolicyDraft) -> Result<()> {
+        let beside = self.store().policies_of(draft.organization.as_ref(), draft.group.as_ref()).await?;
+        if beside < MAX_POLICIES {
+            return Ok(());
+        }
+        let message = format!(
+            "{beside} policies are {} already, and no more are kept; remove one first",
+            attached(draft)
+        );
+        Err(Error::new(ErrorKind::Conflict, message).with("param", "name"))
+    }
+
     /// Compiles a script and runs its tests, away from the threads that serve calls.
     async fn inspect(&self, source: PolicySource) -> Result<Result<PolicyTests, Vec<PolicyDiagnostic>>> {
-        // BOUND: tests may use a core for seconds, so one script at a time is tested.
+        // BOUND: tests may use a core for seconds, so one script at a time is tested, and few wait for it.
+        let waits = self.0.waiting_checks.fetch_add(1, Ordering::AcqRel);
+        let _waits = Waits(&self.0.waiting_checks);
+        if waits >= MAX_WAITING_CHECKS {
+            let message = "many scripts are being checked at the moment; try again in a few seconds";
+            return Err(Error::new(ErrorKind::RateLimited, message).with_retry(Retry::AfterMs(5_000)));
+        }
         let _turn = self.0.testing.lock().await;
         let modules = self.0.host.policy_modules();
         let run = move || Tests::compile_with(&source, &modules).map(|tests| outcome(&tests.run(None)));

@@ -11,6 +11,9 @@ use crate::store::PolicyStanding;
 /// A rate of fewer calls than these says nothing about what to compare with.
 const MIN_CALLS_BEFORE: u64 = 20;
 
+/// Refusals of fewer keys than these are no sign of a mistake: whom a rule was made for could else undo it by insisting.
+const MIN_DENIED_KEYS: u32 = 3;
+
 /// The watch over a version that was activated.
 pub(super) struct Watch {
     from: Timestamp,
@@ -53,7 +56,7 @@ impl Watch {
             self.end();
             return None;
         }
-        let PolicyCounts { calls, errors, denied } = counts;
+        let PolicyCounts { calls, errors, denied, denied_keys } = counts;
         if calls < settings.min_calls.max(1) {
             return None;
         }
@@ -61,7 +64,8 @@ impl Watch {
             return Some(format!("it failed {errors} times in {calls} calls"));
         }
         let allowed = u64::from(self.denied_before_ppm) + u64::from(settings.max_denied_percent) * 10_000;
-        if denied.saturating_mul(1_000_000) > calls.saturating_mul(allowed) {
+        let too_many = denied.saturating_mul(1_000_000) > calls.saturating_mul(allowed);
+        if too_many && denied_keys >= MIN_DENIED_KEYS {
             let before = f64::from(self.denied_before_ppm) / 10_000.0;
             return Some(format!(
                 "it refused {denied} of {calls} calls; before it {before:.1} % were refused"
@@ -122,7 +126,7 @@ mod tests {
             (u64::MAX, u64::MAX, u64::MAX, 0, None, "it failed"),
         ];
         for (calls, errors, denied, ms, before, want) in rows {
-            let counts = PolicyCounts { calls: *calls, errors: *errors, denied: *denied };
+            let counts = PolicyCounts { calls: *calls, errors: *errors, denied: *denied, denied_keys: 3 };
             let now = Timestamp::from_ms(START + ms);
             let said = watch(*before).judge(counts, &PolicyRollback::default(), now).unwrap_or_default();
             let fits =
@@ -134,11 +138,21 @@ mod tests {
     #[test]
     fn after_so_many_calls_nobody_looks_any_more() {
         let (watch, settings, now) = (watch(None), PolicyRollback::default(), Timestamp::from_ms(START));
-        let counts = |calls, errors| PolicyCounts { calls, errors, denied: 0 };
+        let counts = |calls, errors| PolicyCounts { calls, errors, ..PolicyCounts::default() };
         assert_eq!(watch.judge(counts(999, 0), &settings, now), None);
         assert!(watch.judge(counts(999, 999), &settings, now).is_some());
         assert_eq!(watch.judge(counts(1_000, 0), &settings, now), None);
         assert_eq!(watch.judge(counts(2_000, 1_000), &settings, now), None);
+    }
+
+    #[test]
+    fn those_whom_a_rule_was_made_for_cannot_undo_it_by_insisting() {
+        let settings = PolicyRollback::default();
+        let of =
+            |denied_keys| PolicyCounts { calls: 900, denied: 900, denied_keys, ..PolicyCounts::default() };
+        let said = |keys| watch(None).judge(of(keys), &settings, Timestamp::from_ms(START));
+        assert_eq!((said(1), said(2)), (None, None));
+        assert!(said(3).is_some());
     }
 
     #[test]
@@ -149,7 +163,7 @@ mod tests {
         };
         assert!(of(at, true) && !of(at, false) && !of(None, true));
         let never = PolicyRollback { window_ms: 0, ..PolicyRollback::default() };
-        let counts = PolicyCounts { calls: 100, errors: 100, denied: 100 };
+        let counts = PolicyCounts { calls: 100, errors: 100, denied: 100, denied_keys: 3 };
         assert_eq!(watch(None).judge(counts, &never, Timestamp::from_ms(START)), None);
     }
 }

@@ -283,6 +283,14 @@ impl Store for SqlStore {
         self.list_policy_versions(filter, reach).await
     }
 
+    async fn policies_of(
+        &self,
+        organization: Option<&OrganizationId>,
+        group: Option<&GroupId>,
+    ) -> Result<u64> {
+        self.count_policies(organization, group).await
+    }
+
     async fn setting(&self, name: &str) -> Result<Option<Stored<serde_json::Value>>> {
         Ok(self.list_settings(Some(name)).await?.into_iter().next().map(|(_, setting)| setting))
     }

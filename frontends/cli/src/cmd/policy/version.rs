@@ -23,7 +23,7 @@ pub(super) fn run(command: &Running) -> Result<(), Failure> {
         Running::Show(at) => script(at)?,
         Running::Shadow(at) => shadow(at)?,
         Running::Activate(at) => {
-            let body = json!({"version": at.what.number});
+            let body = json!({"version": at.what.number, "watched": !at.what.unwatched});
             let answer = Client::new(&at.remote).post(&path(&at.what.name, "/activate"), &body)?;
             show(&at.remote, &answer, version);
         }

@@ -1,6 +1,7 @@
 //! What becomes of a version: tried in the shadow, activated, taken back.
 
 use sluicegate_core::{Error, ErrorKind, Result};
+use sluicegate_policy::{Policies, PolicyDiagnostic};
 
 use super::{PolicyShadow, PolicyVersionView, cannot_be_used, check_words, deed, place_of, running};
 use crate::admin::seed::Seeds;
@@ -15,7 +16,7 @@ const MAX_SHADOWS: usize = 8;
 enum Turn {
     Shadow(Option<i64>),
     EndShadow,
-    Activate(Option<i64>),
+    Activate { number: Option<i64>, watched: bool },
     Rollback { to: Option<i64>, reason: String },
 }
 
@@ -55,7 +56,8 @@ impl Admin {
     }
 
     /// Takes a version into use in the place of the one that runs: from the next call on, on this node at once and on
-    /// others within a second or so. By default the newest.
+    /// others within a second or so. By default the newest. `watched`: it is taken back by itself when it does badly in its
+    /// first time.
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`; `Conflict` when it doesn't compile any more, or when its tests fail; `Store`.
@@ -64,8 +66,9 @@ impl Admin {
         actor: &Actor,
         name: &str,
         number: Option<i64>,
+        watched: bool,
     ) -> Result<PolicyVersionView> {
-        self.turn(actor, name, Turn::Activate(number)).await
+        self.turn(actor, name, Turn::Activate { number, watched }).await
     }
 
     /// Takes the version that runs back and puts the one before it into its place, or the one named. Where there was none
@@ -133,7 +136,7 @@ impl Admin {
         let step = match turn {
             Turn::Shadow(number) => self.begin_shadow(name, &stored, *number).await?,
             Turn::EndShadow => out_of_shadow(name, &stored)?,
-            Turn::Activate(number) => self.begin_use(name, &stored, *number).await?,
+            Turn::Activate { number, watched } => self.begin_use(name, &stored, *number, *watched).await?,
             Turn::Rollback { to, reason } => self.back(name, &stored, *to, reason).await?,
         };
         if step.changes.is_empty() {
@@ -183,6 +186,7 @@ impl Admin {
         name: &str,
         stored: &[Stored<PolicyVersion>],
         number: Option<i64>,
+        watched: bool,
     ) -> Result<Step> {
         let it = chosen(stored, name, number)?;
         let mut step = Step::of("policy.activate", it);
@@ -195,7 +199,7 @@ impl Admin {
             before: before.map(|it| it.value.number),
             denied_before_ppm: before.and_then(|it| self.0.host.policy_denied_ppm(name, it.value.number)),
             activated_at: Some(self.now()),
-            watched: true,
+            watched,
             reason: None,
         };
         step.detail = serde_json::json!({"number": it.value.number, "before": standing.before});
@@ -232,7 +236,7 @@ impl Admin {
         };
         step.set(active, PolicyState::RolledBack, standing);
         if let Some(target) = target {
-            self.must_work(target).await?;
+            self.must_compile(target).await?;
             // Not watched: what would it be taken back to?
             let standing = PolicyStanding { reason: None, watched: false, ..target.value.standing.clone() };
             step.set(target, PolicyState::Active, standing);
@@ -240,13 +244,26 @@ impl Admin {
         Ok(step)
     }
 
+    /// A version that has run may run again as long as it compiles: nobody waits for its tests when the one after it fails.
+    async fn must_compile(&self, it: &Stored<PolicyVersion>) -> Result<()> {
+        if it.value.standing.activated_at.is_none() {
+            return self.must_work(it).await;
+        }
+        let (source, modules) = (it.value.draft.source.clone(), self.0.host.policy_modules());
+        let compile = move || Policies::compile_with(std::slice::from_ref(&source), &modules).map(drop);
+        tokio::task::spawn_blocking(compile)
+            .await
+            .map_err(|why| {
+                Error::new(ErrorKind::Internal, "the script's check was cut off").with_source(why)
+            })?
+            .map_err(|wrong| unusable_now(it, &wrong))
+    }
+
     /// A version can only be used while it compiles and its tests pass.
     async fn must_work(&self, it: &Stored<PolicyVersion>) -> Result<()> {
         let what = format!("version {} of policy `{}`", it.value.number, it.value.name());
-        let tests = self.inspect(it.value.draft.source.clone()).await?.map_err(|wrong| {
-            let why = cannot_be_used(&wrong);
-            Error::new(ErrorKind::Conflict, format!("{what} can't be used any more: {}", why.message()))
-        })?;
+        let tests =
+            self.inspect(it.value.draft.source.clone()).await?.map_err(|wrong| unusable_now(it, &wrong))?;
         if tests.failures.is_empty() {
             return Ok(());
         }
@@ -258,6 +275,12 @@ impl Admin {
         let message = format!("{what} fails its own tests; put one that passes:\n{}", failures.join("\n"));
         Err(Error::new(ErrorKind::Conflict, message))
     }
+}
+
+fn unusable_now(it: &Stored<PolicyVersion>, wrong: &[PolicyDiagnostic]) -> Error {
+    let (number, name, why) = (it.value.number, it.value.name(), cannot_be_used(wrong));
+    let message = format!("version {number} of policy `{name}` can't be used any more: {}", why.message());
+    Error::new(ErrorKind::Conflict, message)
 }
 
 /// What a turn changes.

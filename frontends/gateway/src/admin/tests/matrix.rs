@@ -171,7 +171,7 @@ async fn run(admin: &Admin, actor: &Actor, operation: &str) -> Result<()> {
             admin.put_policy(actor, name, new).await.map(drop)
         }
         "policy.info" => admin.policy(actor, word(1)).await.map(drop),
-        "policy.activate" => admin.activate_policy(actor, word(1), None).await.map(drop),
+        "policy.activate" => admin.activate_policy(actor, word(1), None, true).await.map(drop),
         "policy.shadow" => admin.shadow_policy(actor, word(1), None).await.map(drop),
         "policy.delete" => admin.delete_policy(actor, word(1)).await.map(drop),
         "audit.verify" => admin.verify_audit(actor).await.map(drop),

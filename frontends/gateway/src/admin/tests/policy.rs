@@ -30,7 +30,7 @@ async fn a_version_goes_from_draft_through_shadow_into_use_and_back() {
         (Some(ONE), 64, 0),
         "nothing runs yet"
     );
-    let active = w.admin.activate_policy(&it, "p", None).await.unwrap();
+    let active = w.admin.activate_policy(&it, "p", None, true).await.unwrap();
     assert_eq!((active.state, active.standing.before, reloads()), (PolicyState::Active, None, 1));
     w.admin.put_policy(&it, "p", new(TWO)).await.unwrap();
     assert_eq!(w.admin.shadow_policy(&it, "p", None).await.unwrap().number, 2);
@@ -39,7 +39,7 @@ async fn a_version_goes_from_draft_through_shadow_into_use_and_back() {
     w.admin.shadow_policy(&it, "p", Some(3)).await.unwrap();
     assert_eq!(states(&w).await, "1 active, 2 draft, 3 shadow");
     w.admin.end_policy_shadow(&it, "p").await.unwrap();
-    let second = w.admin.activate_policy(&it, "p", Some(2)).await.unwrap();
+    let second = w.admin.activate_policy(&it, "p", Some(2), true).await.unwrap();
     assert_eq!((second.standing.before, second.standing.denied_before_ppm), (Some(1), Some(1)));
     assert!(second.standing.watched && second.standing.activated_at == Some(Timestamp::from_ms(NOW)));
     assert_eq!(states(&w).await, "1 retired, 2 active, 3 draft");
@@ -74,7 +74,7 @@ async fn what_does_not_work_is_not_taken_into_use() {
     let draft = w.admin.put_policy(&it, "p", new(FAILS)).await.unwrap();
     assert_eq!((draft.tests.failures[0].line, &*draft.tests.failures[0].name), (3, "test_it"));
     for refused in
-        [w.admin.activate_policy(&it, "p", None).await, w.admin.shadow_policy(&it, "p", None).await]
+        [w.admin.activate_policy(&it, "p", None, true).await, w.admin.shadow_policy(&it, "p", None).await]
     {
         let refused = refused.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Conflict);
@@ -87,7 +87,7 @@ async fn what_does_not_work_is_not_taken_into_use() {
     assert_eq!((check.ok, check.tests.failures.len()), (false, 1));
     assert!(w.admin.check_policy(&it, "p", new(ONE)).await.unwrap().ok);
     for (number, kind) in [(7, ErrorKind::NotFound), (1, ErrorKind::Conflict)] {
-        assert_eq!(w.admin.activate_policy(&it, "p", Some(number)).await.unwrap_err().kind(), kind);
+        assert_eq!(w.admin.activate_policy(&it, "p", Some(number), true).await.unwrap_err().kind(), kind);
     }
     assert_eq!(w.admin.rollback_policy(&it, "p", None, None).await.unwrap_err().kind(), ErrorKind::Conflict);
 }
@@ -119,7 +119,7 @@ async fn the_gateway_takes_back_only_what_runs() {
     let (w, it) = (world().await, Actor::operator());
     for text in [ONE, TWO] {
         w.admin.put_policy(&it, "p", new(text)).await.unwrap();
-        w.admin.activate_policy(&it, "p", None).await.unwrap();
+        w.admin.activate_policy(&it, "p", None, true).await.unwrap();
     }
     let back = async |number| w.admin.take_policy_back("p", number, "it failed".to_owned()).await.unwrap();
     assert_eq!(back(1).await, None, "another runs");

@@ -33,7 +33,7 @@ async fn put(node: &Gateway, text: &str) {
 }
 
 async fn activate(node: &Gateway) {
-    node.admin().activate_policy(&Actor::operator(), "p", None).await.unwrap();
+    node.admin().activate_policy(&Actor::operator(), "p", None, true).await.unwrap();
 }
 
 fn operator(node: &Gateway) -> Arc<BoundCaller> {
@@ -172,7 +172,7 @@ async fn a_policy_of_the_file_is_changed_there() {
     let file = "policies: [{name: p, script: 'fn route(call) { tag(\"file\"); }'}]";
     let declared = node(dir.path(), "b", &clock, file).await;
     assert_eq!(decide(&declared), "file", "the file wins by name");
-    let refused = declared.admin().activate_policy(&Actor::operator(), "p", Some(1)).await.unwrap_err();
+    let refused = declared.admin().activate_policy(&Actor::operator(), "p", Some(1), true).await.unwrap_err();
     assert!(refused.message().contains("declared in `test.yaml`"), "{refused}");
     let listed = declared.admin().policies(&Actor::operator()).await.unwrap();
     assert_eq!(listed.len(), 2);

@@ -1,6 +1,6 @@
 //! Reading and writing versions of policies.
 
-use sluicegate_core::Result;
+use sluicegate_core::{GroupId, OrganizationId, Result};
 
 use super::change::Put;
 use super::directory::{STAMP, reach_of, stored};
@@ -25,6 +25,27 @@ impl SqlStore {
             " ORDER BY name, number",
         );
         self.fetch(sql, args).await?.into_iter().map(version).collect()
+    }
+
+    pub(super) async fn count_policies(
+        &self,
+        organization: Option<&OrganizationId>,
+        group: Option<&GroupId>,
+    ) -> Result<u64> {
+        let mut find = Where::default();
+        let owners = [
+            ("organization_id", organization.map(|id| id.as_str())),
+            ("group_id", group.map(|id| id.as_str())),
+        ];
+        for (column, owner) in owners {
+            match owner {
+                Some(id) => find.and(&format!("{column} = ?"), [id.into()]),
+                None => find.and(&format!("{column} IS NULL"), []),
+            };
+        }
+        let (sql, args) = find.wrap("SELECT COUNT(DISTINCT name) FROM sg_policy_version", "");
+        let count = self.fetch(sql, args).await?.into_iter().next().map_or(Ok(0), |mut row| row.int())?;
+        Ok(u64::try_from(count).unwrap_or_default())
     }
 }
 

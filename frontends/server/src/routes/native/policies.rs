@@ -23,6 +23,20 @@ pub(super) struct PolicyChoice {
     version: Option<i64>,
 }
 
+/// Which version is taken into use, and how.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PolicyActivation {
+    version: Option<i64>,
+    watched: bool,
+}
+
+impl Default for PolicyActivation {
+    fn default() -> Self {
+        Self { version: None, watched: true }
+    }
+}
+
 /// Where a rollback leads, and why.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -126,7 +140,7 @@ fn turns() -> Vec<Entry> {
             "/api/v1/policies/{policy}/activate",
             || ask::route(Method::POST, activate),
             op("activatePolicy", "Takes a version into use in the place of the one that runs.")
-                .body("PolicyChoice")
+                .body("PolicyActivation")
                 .answers(200, "PolicyVersion"),
         ),
         entry(
@@ -211,8 +225,8 @@ async fn end_shadow(ask: Ask) -> Result<Done> {
 }
 
 async fn activate(ask: Ask) -> Result<Done> {
-    let choice: PolicyChoice = ask.json()?;
-    Done::ok(&ask.admin().activate_policy(&ask.actor, &name(&ask), choice.version).await?)
+    let PolicyActivation { version, watched } = ask.json()?;
+    Done::ok(&ask.admin().activate_policy(&ask.actor, &name(&ask), version, watched).await?)
 }
 
 async fn rollback(ask: Ask) -> Result<Done> {
