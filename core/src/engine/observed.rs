@@ -37,6 +37,9 @@ pub(super) struct Observed {
     clamped: Option<u64>,
 }
 
+/// What a script was told of the caller's limits, and of each candidate's.
+type Standing = (Option<Vec<LimitStanding>>, Option<Vec<Option<u64>>>);
+
 /// What the ledger answered.
 pub(super) enum Said {
     Granted,
@@ -114,6 +117,18 @@ impl Observed {
         })
     }
 
+    /// The channel's place in the recorded order, if it was ranked by this strategy with this score.
+    pub(super) fn place(&self, id: &ChannelId, strategy: Strategy, with: u64) -> Option<usize> {
+        self.about().find_map(|(at, it)| match it {
+            Reason::Ranked { channel, by, score, .. }
+                if channel == id && *by == strategy && *score == with =>
+            {
+                Some(at)
+            }
+            _ => None,
+        })
+    }
+
     /// What became of the channel next, after it was ranked: out, or asked.
     fn next(&self, id: &ChannelId) -> Option<(usize, &Reason)> {
         if !self.is_ranked(id) {
@@ -130,7 +145,7 @@ impl Observed {
     }
 
     /// What scripts were told of limits the next time that this hook was asked: of the caller's, and of each candidate's.
-    pub(super) fn take_standing(&mut self, of: Hook) -> Option<(Option<Vec<LimitStanding>>, Option<Vec<Option<u64>>>)> {
+    pub(super) fn take_standing(&mut self, of: Hook) -> Option<Standing> {
         let is = |(at, it): &(usize, &Reason)| {
             matches!(it, Reason::Standing { hook, .. } if *hook == of) && !self.is_used(*at)
         };

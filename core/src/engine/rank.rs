@@ -162,18 +162,32 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
         Strategy::LowestLatency => prefer_better_of_two(admission, tier),
         Strategy::Affinity => {
             let percent = admission.runtime.snapshot.declared.routing.affinity_load_percent;
-            relieve(percent, tier);
+            if percent > 0 && !as_recorded(admission, tier) {
+                relieve(percent, tier);
+            }
         }
         _ => {}
     }
 }
 
+/// Who had too much when the call was recorded stands in its record, for replays: behind somebody with a worse score. Whether
+/// it tells; it doesn't when the channels or their scores are others now.
+fn as_recorded(admission: &Admission, tier: &mut [Ranked]) -> bool {
+    let Some(observed) = admission.observed.as_deref() else { return false };
+    let place = |r: &Ranked| {
+        let channel = admission.runtime.snapshot.channels().get(r.candidate.channel as usize)?;
+        observed.place(&channel.id, Strategy::Affinity, r.score)
+    };
+    if !tier.iter().all(|r| place(r).is_some()) {
+        return false;
+    }
+    tier.sort_by_key(place);
+    true
+}
+
 /// Consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam 2018): who has more than so many percent of its
 /// fair share of the calls under way goes behind the others, so that one busy conversation doesn't drown its channel.
 fn relieve(percent: u32, tier: &mut [Ranked]) {
-    if percent == 0 {
-        return;
-    }
     let sum = |of: fn(&Ranked) -> u32| tier.iter().map(|r| u128::from(of(r))).sum::<u128>();
     // The call itself is one of them.
     let (calls, weights) = (sum(|r| r.health.in_flight) + 1, sum(|r| r.weight));
