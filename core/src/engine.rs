@@ -319,6 +319,7 @@ impl Runtime {
                     limits,
                     tolerance: Tolerance {
                         allowed_fails: channel.allowed_fails.unwrap_or(routing.allowed_fails),
+                        allowed_fails_by: routing.allowed_fails_by,
                         failure_percent: routing.allowed_failure_percent,
                         failure_min_calls: routing.failure_min_calls,
                         cooldown_ms: channel.cooldown_ms.unwrap_or(routing.cooldown_ms),

@@ -3,6 +3,7 @@
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::by_class::ByClass;
 use crate::decision::{Exclusion, OutcomeClass};
 use crate::time::Timestamp;
 
@@ -28,6 +29,8 @@ pub struct ChannelHealth {
 struct State {
     window_start: Timestamp,
     failures: u32,
+    /// Those of classes that are tolerated by a count of their own.
+    failures_by: ByClass,
     share: Share,
     benched_until: Option<Timestamp>,
     broken: bool,
@@ -158,6 +161,27 @@ impl State {
         now.since_ms(self.window_start).saturating_abs() < FAILURE_WINDOW_MS
     }
 
+    /// Counts a failure; whether those are more than are tolerated.
+    fn count(&mut self, class: OutcomeClass, tolerance: &Tolerance, now: Timestamp) -> bool {
+        if !self.is_recent(now) {
+            (self.window_start, self.failures, self.failures_by) = (now, 0, ByClass::NONE);
+        }
+        self.failures = self.failures.saturating_add(1);
+        let Some(allowed) = tolerance.allowed_fails_by.of(class) else {
+            let counted_alone: u32 = self.failures_by.iter().map(|(_, failures)| failures).sum();
+            return self.failures.saturating_sub(counted_alone) > tolerance.allowed_fails;
+        };
+        self.failures_by.add(class);
+        self.failures_by.of(class) > Some(allowed)
+    }
+
+    /// Whether a permanent failure is borne for now; counts it if it may be.
+    fn tolerates(&mut self, class: OutcomeClass, tolerance: &Tolerance, now: Timestamp) -> bool {
+        let may_be =
+            !self.broken && self.benched_until.is_none() && tolerance.allowed_fails_by.of(class).is_some();
+        may_be && !self.count(class, tolerance, now)
+    }
+
     fn learn(&mut self, took: Option<Took>, now: Timestamp) {
         match took {
             Some(Took::FirstContent(us)) => self.first_content.add(us, now),
@@ -170,7 +194,7 @@ impl State {
     fn recover(&mut self) {
         if self.benched_until.is_some() {
             // Else one more failure within the minute would bench again what has just come back.
-            (self.failures, self.share) = (0, Share::default());
+            (self.failures, self.failures_by, self.share) = (0, ByClass::NONE, Share::default());
         }
         (self.benched_until, self.broken, self.benches) = (None, false, 0);
     }
@@ -253,6 +277,8 @@ pub struct KeyView {
 pub struct Tolerance {
     /// More failures than this within a minute bench it.
     pub allowed_fails: u32,
+    /// The same for single classes, whose failures are counted alone.
+    pub allowed_fails_by: ByClass,
     /// A larger share of failures within a minute, in percent, benches it, too. `None`: no share does.
     pub failure_percent: Option<u32>,
     /// If there were so many attempts in that minute.
@@ -426,20 +452,20 @@ impl ChannelHealth {
             }
             return Verdict::Counted;
         }
+        if class.is_permanent() && s.tolerates(class, &tolerance, now) {
+            return Verdict::Counted;
+        }
         if class.is_permanent() {
             s.benched_until = Some(now.plus_ms(BROKEN_RECHECK_MS));
             return if std::mem::replace(&mut s.broken, true) { Verdict::Counted } else { Verdict::Broken };
         }
-        if !s.is_recent(now) {
-            (s.window_start, s.failures) = (now, 0);
-        }
-        s.failures = s.failures.saturating_add(1);
+        let too_many = s.count(class, &tolerance, now);
         if !is_probe && s.benched_until.is_some() {
             // It was sent before the bench: what it says is known already. The probe decides.
             return Verdict::Counted;
         }
         s.share.count(true, now);
-        let too_many = s.failures > tolerance.allowed_fails || s.share.is_too_large(tolerance);
+        let too_many = too_many || s.share.is_too_large(tolerance);
         if !too_many && !is_probe && retry_after_ms.is_none() {
             return Verdict::Counted;
         }
@@ -496,8 +522,13 @@ mod tests {
     use super::*;
 
     const T0: Timestamp = Timestamp::from_ms(1_000_000);
-    const TOLERANCE: Tolerance =
-        Tolerance { allowed_fails: 3, failure_percent: None, failure_min_calls: 10, cooldown_ms: 30_000 };
+    const TOLERANCE: Tolerance = Tolerance {
+        allowed_fails: 3,
+        allowed_fails_by: ByClass::NONE,
+        failure_percent: None,
+        failure_min_calls: 10,
+        cooldown_ms: 30_000,
+    };
 
     fn end(h: &ChannelHealth, class: OutcomeClass, probe: bool, now: Timestamp) -> Verdict {
         h.end(class, None, None, probe, TOLERANCE, now)

@@ -1,5 +1,6 @@
 //! LiteLLM's `config.yaml`.
 
+mod by_class;
 mod guardrail;
 mod known;
 mod model_list;

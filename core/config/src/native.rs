@@ -13,7 +13,9 @@ pub(crate) use section::{BODY_EDIT, EDIT_CONDITION, Section};
 pub(crate) use tenant::to_json;
 
 use indexmap::IndexMap;
+use sluicegate_core::by_class::ByClass;
 use sluicegate_core::channel::Timeouts;
+use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId};
 use sluicegate_core::limit::Mode;
 use sluicegate_core::snapshot::{
@@ -343,6 +345,12 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
             *setting = value;
         }
     }
+    if let Some(item) = fields.get("retries_by") {
+        routing.retries_by = by_class(load, &item, &section::RETRIES_BY);
+    }
+    if let Some(item) = fields.get("allowed_fails_by") {
+        routing.allowed_fails_by = by_class(load, &item, &section::ALLOWED_FAILS_BY);
+    }
     if let Some(item) = fields.get("affinity_load_percent")
         && let Some(percent) = item.unsigned_32(load)
     {
@@ -392,6 +400,18 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     }
 }
 
+/// Counts by class of failure: the section's keys are classes.
+fn by_class(load: &mut Load<'_>, item: &Item<'_>, section: &Section) -> ByClass {
+    let mut counts = ByClass::NONE;
+    let Some(fields) = Fields::open_section(load, item, section) else { return counts };
+    for class in OutcomeClass::ALL {
+        if let Some(count) = fields.unsigned_32(load, class.as_str()) {
+            counts.set(class, count);
+        }
+    }
+    counts
+}
+
 pub(super) fn timeouts(load: &mut Load<'_>, item: &Item<'_>) -> Timeouts {
     let Some(fields) = Fields::open_section(load, item, &section::TIMEOUTS) else {
         return Timeouts::default();
@@ -421,6 +441,9 @@ fn model_groups<'n>(
         settings.strategy = strategy;
         settings.default_output = fields.unsigned(load, "default_output");
         settings.retries = fields.unsigned_32(load, "retries");
+        if let Some(item) = fields.get("retries_by") {
+            settings.retries_by = by_class(load, &item, &section::RETRIES_BY);
+        }
         if let Some(item) = fields.get("downgrade_to") {
             settings.downgrade_to = routes::read_targets(load, &item, name, references);
         }

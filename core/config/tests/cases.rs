@@ -118,7 +118,7 @@ fn guardrail(source: &sluicegate_core::guardrail::GuardrailSource) -> Value {
             json!({"url": rules.url, "timeout_ms": rules.timeout_ms, "fail_open": rules.fail_open})
         }
     };
-    for (key, value) in kind.as_object().unwrap() {
+    for (key, value) in kind.as_object().into_iter().flatten() {
         all[key] = value.clone();
     }
     all

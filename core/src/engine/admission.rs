@@ -12,6 +12,7 @@ use super::named::Named;
 use super::observed::Observed;
 use super::plan::{Last, Waiting};
 use super::{BoundCaller, Engine, Runtime, has_strict_spend};
+use crate::by_class::ByClass;
 use crate::call::{Call, Rehearsal};
 use crate::count::{Counted, Tokenizer};
 use crate::decision::{Denial, Exclusion, Explanation, Reason};
@@ -56,6 +57,8 @@ pub struct Admission {
     pub(super) default_output: Option<u64>,
     /// Attempts at that model beyond the first, at most.
     pub(super) retries: u32,
+    /// Those after failures of single classes.
+    pub(super) retries_by: ByClass,
     /// Attempts at that model that count as such.
     pub(super) attempts_of_model: u32,
     /// The prompt is too long: for the requested model's candidates, which are all out, or for an upstream that said so.
@@ -201,6 +204,7 @@ impl Admission {
             considered: Considered::default(),
             default_output: None,
             retries: 0,
+            retries_by: ByClass::NONE,
             attempts_of_model: 0,
             too_long: false,
             objectionable: false,
@@ -353,6 +357,7 @@ impl Admission {
             observed.enter(model);
         }
         self.retries = settings.retries.unwrap_or(declared.routing.retries);
+        self.retries_by = settings.retries_by.or(&declared.routing.retries_by);
         self.default_output = settings.default_output;
         self.attempts_of_model = 0;
         let strategy = settings.strategy.unwrap_or(declared.routing.strategy);

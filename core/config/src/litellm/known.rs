@@ -271,6 +271,9 @@ pub(super) const ROUTER: Known = Known {
         "stream_timeout",
         "retry_after",
         "allowed_fails",
+        "retry_policy",
+        "model_group_retry_policy",
+        "allowed_fails_policy",
         "cooldown_time",
         "disable_cooldowns",
         "fallbacks",
@@ -299,9 +302,6 @@ pub(super) const ROUTER: Known = Known {
         "cache_kwargs",
         "cache_responses",
         "caching_groups",
-        "retry_policy",
-        "model_group_retry_policy",
-        "allowed_fails_policy",
         "optional_pre_call_checks",
         "enable_tag_filtering",
         "tag_filtering_match_any",
@@ -506,5 +506,41 @@ pub(super) const GENERAL: Known = Known {
         "proxy_admin_email",
         "allowed_ips",
     ],
+    unknown: Severity::Warning,
+};
+
+/// `retry_policy`, and each one of `model_group_retry_policy`.
+pub(super) const RETRY_POLICY: Known = Known {
+    read: &[
+        "BadRequestErrorRetries",
+        "AuthenticationErrorRetries",
+        "TimeoutErrorRetries",
+        "RateLimitErrorRetries",
+        "ContentPolicyViolationErrorRetries",
+        "InternalServerErrorRetries",
+        "ServiceUnavailableErrorRetries",
+        "NotFoundErrorRetries",
+        "DefaultRetries",
+    ],
+    moot: &[],
+    unsupported: &[],
+    unknown: Severity::Warning,
+};
+
+/// `allowed_fails_policy`.
+pub(super) const ALLOWED_FAILS_POLICY: Known = Known {
+    read: &[
+        "BadRequestErrorAllowedFails",
+        "AuthenticationErrorAllowedFails",
+        "TimeoutErrorAllowedFails",
+        "RateLimitErrorAllowedFails",
+        "ContentPolicyViolationErrorAllowedFails",
+        "InternalServerErrorAllowedFails",
+        "ServiceUnavailableErrorAllowedFails",
+        "BadGatewayErrorAllowedFails",
+        "NotFoundErrorAllowedFails",
+    ],
+    moot: &[],
+    unsupported: &[],
     unknown: Severity::Warning,
 };

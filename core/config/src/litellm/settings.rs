@@ -3,8 +3,8 @@
 use sluicegate_core::limit::{Limit, Metric, Window};
 use sluicegate_core::snapshot::{Declared, Strategy, Unpriced};
 
-use super::known;
 use super::model_list::budget;
+use super::{by_class, known};
 use crate::diagnostic::Severity;
 use crate::host::{HostSettings, Retention};
 use crate::quantity::parse_usd;
@@ -134,6 +134,7 @@ pub(super) fn router<'n>(
         declared.routing.backoff_ms = pause;
         declared.routing.backoff_max_ms = declared.routing.backoff_max_ms.max(pause);
     }
+    by_class::read(load, &fields, declared);
     if let Some(cooldown) = fields.seconds_ms(load, "cooldown_time") {
         declared.routing.cooldown_ms = cooldown;
     }

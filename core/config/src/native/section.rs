@@ -555,9 +555,66 @@ pub(crate) static MODEL_GROUP: Section = Section {
         ),
         key("retries", Kind::Count, "Retries beyond the first attempt. Default: that of `routing`."),
         key(
+            "retries_by",
+            Kind::Object(&RETRIES_BY),
+            "Retries after failures of single classes. Those that aren't named here: as `routing` has them.",
+        ),
+        key(
             "downgrade_to",
             Kind::Texts,
             "Cheaper models to try, in order, when what is left of a limit with `downgrade` doesn't cover a call. Default none.",
+        ),
+    ],
+};
+
+pub(crate) static RETRIES_BY: Section = Section {
+    name: "retries_by",
+    about: "How many failures of a class are each followed by another attempt at the same model, on another channel while one may serve. A class with a count of its own goes by its own failures alone, and those aren't counted for `retries`.",
+    required: &[],
+    keys: &[
+        key("rate_limited", Kind::Count, "The upstream limits the channel's rate (429)."),
+        key("overloaded", Kind::Count, "The upstream says that it is overloaded (503, 529)."),
+        key("server_error", Kind::Count, "The upstream failed (another 5xx)."),
+        key("unreachable", Kind::Count, "No connection came about."),
+        key("timeout", Kind::Count, "No answer in time."),
+        key("nonsense", Kind::Count, "An answer that isn't one."),
+        key(
+            "not_found",
+            Kind::Count,
+            "The upstream doesn't know the model (404). Never the same channel again.",
+        ),
+        key("auth", Kind::Count, "The credential is refused (401). Never the same channel again."),
+        key("no_balance", Kind::Count, "The account has no balance. Never the same channel again."),
+        key(
+            "content_policy",
+            Kind::Count,
+            "The upstream's content policy refuses. Never the same channel again, and only without fallbacks for it. Default 0.",
+        ),
+    ],
+};
+
+pub(crate) static ALLOWED_FAILS_BY: Section = Section {
+    name: "allowed_fails_by",
+    about: "Failures of a class within a minute before a channel is benched. A class with a count of its own is counted alone, and not for `allowed_fails`. A time that the upstream names (`retry-after`) is kept all the same.",
+    required: &[],
+    keys: &[
+        key("rate_limited", Kind::Count, "The upstream limits the channel's rate (429)."),
+        key("overloaded", Kind::Count, "The upstream says that it is overloaded (503, 529)."),
+        key("server_error", Kind::Count, "The upstream failed (another 5xx)."),
+        key("unreachable", Kind::Count, "No connection came about."),
+        key("timeout", Kind::Count, "No answer in time."),
+        key("nonsense", Kind::Count, "An answer that isn't one."),
+        key("broken", Kind::Count, "It began to answer and broke off."),
+        key("not_found", Kind::Count, "The upstream doesn't know the model (404)."),
+        key(
+            "auth",
+            Kind::Count,
+            "The credential is refused (401): before the channel is out. Not for channels with several keys. Default 0.",
+        ),
+        key(
+            "no_balance",
+            Kind::Count,
+            "The account has no balance: before the channel is out. Not for channels with several keys. Default 0.",
         ),
     ],
 };
@@ -569,6 +626,11 @@ pub(crate) static ROUTING: Section = Section {
     keys: &[
         key("strategy", STRATEGIES, "How channels of one priority are ranked. Default weighted."),
         key("retries", Kind::Count, "Retries of one model beyond the first attempt. Default 2."),
+        key(
+            "retries_by",
+            Kind::Object(&RETRIES_BY),
+            "Retries after failures of single classes. Default none.",
+        ),
         key("max_attempts", Kind::Count, "Attempts of one call over all fallbacks, 1 to 64. Default 8."),
         key("max_fallbacks", Kind::Count, "Fallback models tried, at most. Default 5."),
         key(
@@ -581,6 +643,11 @@ pub(crate) static ROUTING: Section = Section {
             "allowed_fails",
             Kind::Count,
             "Failures within a minute before a channel is benched. Default 3, or with `allowed_failure_percent` any number.",
+        ),
+        key(
+            "allowed_fails_by",
+            Kind::Object(&ALLOWED_FAILS_BY),
+            "The same for failures of single classes. Default none.",
         ),
         key(
             "allowed_failure_percent",
