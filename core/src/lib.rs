@@ -14,6 +14,7 @@
 pub mod by_class;
 pub mod call;
 pub mod channel;
+pub mod check;
 pub mod count;
 pub mod decision;
 pub mod edit;

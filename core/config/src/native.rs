@@ -1,6 +1,7 @@
 //! Our own dialect.
 
 mod channel;
+mod check;
 mod guardrail;
 mod manual;
 mod schema;
@@ -71,6 +72,9 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     // Limits read below take their default mode from here.
     if let Some(item) = fields.get("quotas") {
         quotas(load, &item, declared);
+    }
+    if let Some(item) = fields.get("health_checks") {
+        check::everybodys(load, &item, host);
     }
     if let Some(item) = fields.get("routing") {
         routing(load, &item, declared);

@@ -1,5 +1,6 @@
 //! `general_settings`, `litellm_settings` and `router_settings`.
 
+use sluicegate_core::check::{CheckOf, CheckSettings};
 use sluicegate_core::limit::{Limit, Metric, Window};
 use sluicegate_core::snapshot::{Declared, Strategy, Unpriced};
 
@@ -35,6 +36,13 @@ pub(super) fn general(
     if let Some(value) = fields.boolean(load, "apply_user_budget_to_team_keys") {
         declared.quota.apply_user_limits_to_group_keys = value;
     }
+    let checks = fields.boolean(load, "background_health_checks") == Some(true);
+    let interval = fields.seconds_ms(load, "health_check_interval");
+    host.health_checks = checks.then(|| CheckSettings {
+        interval_ms: Some(interval.unwrap_or(300_000).max(1_000)),
+        of: Some(CheckOf::All),
+        ..CheckSettings::default()
+    });
     if let Some(proxies) = fields.get("trusted_proxy_ranges") {
         host.take_trusted_proxies(load, &proxies);
     }

@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     /// A model's name, or the section; a list of them.
     Models(&'static Section),
     Object(&'static Section),
+    /// `true`, `false` or the section.
+    Switch(&'static Section),
     /// A mapping of names to the section.
     Named(&'static Section),
     List(&'static Section),
@@ -82,6 +84,11 @@ pub(crate) static ROOT: Section = Section {
         key("fallbacks", Kind::Object(&FALLBACKS), "Models to try when a model's own channels can't serve."),
         key("model_groups", Kind::Named(&MODEL_GROUP), "Settings of single requested model names."),
         key("routing", Kind::Object(&ROUTING), "How channels are picked, retried and benched."),
+        key(
+            "health_checks",
+            Kind::Object(&HEALTH_CHECKS),
+            "Active health checks of every channel that doesn't say otherwise. Default none.",
+        ),
         key("quotas", Kind::Object(&QUOTAS), "Limits on everybody, and how limits work."),
         key(
             "organizations",
@@ -339,6 +346,11 @@ pub(crate) static CHANNEL: Section = Section {
         ),
         key("cooldown", Kind::Duration, "How long it is benched. Default: that of `routing`."),
         key(
+            "health_check",
+            Kind::Switch(&HEALTH_CHECK),
+            "Whether and how it is checked. Default: as `health_checks` has it.",
+        ),
+        key(
             "unknown_fields",
             Kind::Word(&["pass", "drop", "refuse"]),
             "What happens to top-level body fields that the format doesn't know: they are sent, left out and named in the loss report, or the call goes to another channel or is refused. Default pass.",
@@ -563,6 +575,47 @@ pub(crate) static MODEL_GROUP: Section = Section {
             "downgrade_to",
             Kind::Texts,
             "Cheaper models to try, in order, when what is left of a limit with `downgrade` doesn't cover a call. Default none.",
+        ),
+    ],
+};
+
+pub(crate) static HEALTH_CHECKS: Section = Section {
+    name: "health_checks",
+    about: "A small real call for one token, made by the gateway itself: an answer brings a channel back at once, a failure counts like that of any call. It costs what the upstream takes for it, and counts for nobody's limits.",
+    required: &[],
+    keys: &[
+        key("interval", Kind::Duration, "Between two checks of a channel, 1s or more. Default 60s."),
+        key("timeout", Kind::Duration, "An answer that takes longer is none. Default 10s."),
+        key(
+            "model",
+            Kind::Text,
+            "The upstream's model that is asked. Default: the first of the channel's that is no pattern; without one it isn't checked.",
+        ),
+        key(
+            "of",
+            Kind::Word(&["benched", "all"]),
+            "Whether only channels, and single keys, that are out are asked, or all. Default benched.",
+        ),
+        key("concurrency", Kind::Count, "Checks at the same time, at most; 1 or more. Default 4."),
+    ],
+};
+
+pub(crate) static HEALTH_CHECK: Section = Section {
+    name: "health_check",
+    about: "How one channel is checked: before what `health_checks` says, and also without it.",
+    required: &[],
+    keys: &[
+        key("interval", Kind::Duration, "Between two checks of a channel, 1s or more. Default 60s."),
+        key("timeout", Kind::Duration, "An answer that takes longer is none. Default 10s."),
+        key(
+            "model",
+            Kind::Text,
+            "The upstream's model that is asked. Default: the first of the channel's that is no pattern; without one it isn't checked.",
+        ),
+        key(
+            "of",
+            Kind::Word(&["benched", "all"]),
+            "Whether only channels, and single keys, that are out are asked, or all. Default benched.",
         ),
     ],
 };
