@@ -20,6 +20,7 @@ use crate::hash;
 use crate::ids::{ChannelId, ModelName};
 use crate::ports::Hooks;
 use crate::record::AttemptRecord;
+use crate::snapshot::Strategy;
 use crate::time::Timestamp;
 
 /// How many names an "unknown model" answer lists at most.
@@ -360,7 +361,10 @@ impl Admission {
         self.retries_by = settings.retries_by.or(&declared.routing.retries_by);
         self.default_output = settings.default_output;
         self.attempts_of_model = 0;
-        let strategy = settings.strategy.unwrap_or(declared.routing.strategy);
+        let strategy = match self.call.bound {
+            true => Strategy::Affinity,
+            false => settings.strategy.unwrap_or(declared.routing.strategy),
+        };
         self.considered = candidate::consider(&runtime, self, group, strategy, now);
         self.heed();
         true

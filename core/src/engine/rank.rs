@@ -160,6 +160,8 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
     }
     match strategy {
         Strategy::LowestLatency => prefer_better_of_two(admission, tier),
+        // What another issued isn't accepted, however busy this one is.
+        Strategy::Affinity if admission.call.bound => keep_family(admission, tier),
         Strategy::Affinity => {
             let percent = admission.runtime.snapshot.declared.routing.affinity_load_percent;
             if percent > 0 && !as_recorded(admission, tier) {
@@ -168,6 +170,14 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
         }
         _ => {}
     }
+}
+
+/// Next to the conversation's own channel come those of the same provider: they may be of the account that issued its signatures.
+fn keep_family(admission: &Admission, tier: &mut [Ranked]) {
+    let channels = admission.runtime.snapshot.channels();
+    let provider = |r: &Ranked| channels.get(r.candidate.channel as usize).map(|channel| &channel.provider);
+    let Some(first) = tier.first().map(provider) else { return };
+    tier.sort_by_key(|r| (r.weight == 0, provider(r) != first));
 }
 
 /// Who had too much when the call was recorded stands in its record, for replays: behind somebody with a worse score. Whether

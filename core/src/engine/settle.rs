@@ -273,7 +273,7 @@ impl Engine {
             health::Verdict::Counted | health::Verdict::KeyRests => {}
             health::Verdict::KeyBroken => {
                 let why = why_broken(class).to_owned();
-                self.alert(Alert::KeyBroken { channel: id, key: key, why });
+                self.alert(Alert::KeyBroken { channel: id, key, why });
             }
             health::Verdict::Benched(until) => self.alert(Alert::Cooldown { channel: id, until }),
             health::Verdict::Broken => {
@@ -501,6 +501,7 @@ impl Admission {
                 cache_writes: self.call.cache_writes,
                 input_estimate: self.call.input_estimate,
                 conversation: self.call.conversation,
+                bound: self.call.bound,
                 max_output: self.call.max_output,
                 extra_output: self.call.extra_output,
                 min_output: self.call.min_output,
