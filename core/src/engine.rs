@@ -350,6 +350,11 @@ impl Runtime {
                     limits,
                     tolerance: Tolerance {
                         allowed_fails: channel.allowed_fails.unwrap_or(routing.allowed_fails),
+                        // Whoever writes a number for a channel means the number.
+                        failure_min_percent: match channel.allowed_fails {
+                            Some(_) => 0,
+                            None => routing.failure_min_percent,
+                        },
                         allowed_fails_by: routing.allowed_fails_by,
                         failure_percent: routing.allowed_failure_percent,
                         failure_min_calls: routing.failure_min_calls,

@@ -66,8 +66,12 @@ impl Share {
         self.failures = self.failures.saturating_add(u32::from(failed));
     }
 
+    fn is_more_than(&self, percent: u32) -> bool {
+        u64::from(self.failures) * 100 > u64::from(self.calls) * u64::from(percent)
+    }
+
     fn is_too_large(&self, tolerance: Tolerance) -> bool {
-        let more_than = |percent| u64::from(self.failures) * 100 > u64::from(self.calls) * u64::from(percent);
+        let more_than = |percent| self.is_more_than(percent);
         self.calls >= tolerance.failure_min_calls && tolerance.failure_percent.is_some_and(more_than)
     }
 }
@@ -231,7 +235,9 @@ impl State {
             return Verdict::Counted;
         }
         self.share.count(true, now);
-        let too_many = too_many || self.share.is_too_large(*tolerance);
+        let by_number = tolerance.allowed_fails_by.of(class).is_some()
+            || self.share.is_more_than(tolerance.failure_min_percent);
+        let too_many = too_many && by_number || self.share.is_too_large(*tolerance);
         if !too_many && !is_probe && retry_after_ms.is_none() {
             return Verdict::Counted;
         }
@@ -373,7 +379,9 @@ pub struct KeyView {
 pub struct Tolerance {
     /// More failures than this within a minute bench it.
     pub allowed_fails: u32,
-    /// The same for single classes, whose failures are counted alone.
+    /// If they are also a larger share of that minute's attempts than this, in percent.
+    pub failure_min_percent: u32,
+    /// The same for single classes, whose failures are counted alone, whatever their share is.
     pub allowed_fails_by: ByClass,
     /// A larger share of failures within a minute, in percent, benches it, too. `None`: no share does.
     pub failure_percent: Option<u32>,
@@ -600,6 +608,7 @@ mod tests {
     const T0: Timestamp = Timestamp::from_ms(1_000_000);
     const TOLERANCE: Tolerance = Tolerance {
         allowed_fails: 3,
+        failure_min_percent: 0,
         allowed_fails_by: ByClass::NONE,
         failure_percent: None,
         failure_min_calls: 10,
@@ -844,5 +853,26 @@ mod tests {
         assert_eq!(alone.end(OutcomeClass::Auth, None, None, false, TOLERANCE, T0), Verdict::Broken);
         assert_eq!(alone.checked(0, OutcomeClass::Ok, None, TOLERANCE, T0).0, Checked::Back);
         assert!(alone.available(T0, false).is_ok());
+    }
+
+    #[test]
+    fn a_busy_channel_bears_a_small_share_of_failures() {
+        let busy = Tolerance { failure_min_percent: 10, ..TOLERANCE };
+        let health = ChannelHealth::default();
+        let end = |class| health.end(class, None, None, false, busy, T0);
+        for _ in 0..90 {
+            end(OutcomeClass::Ok);
+        }
+        for _ in 0..10 {
+            assert_eq!(end(OutcomeClass::ServerError), Verdict::Counted);
+        }
+        assert!(matches!(end(OutcomeClass::ServerError), Verdict::Benched(_)), "11 of 101");
+        // One that nobody else asked is out by the number alone.
+        let quiet = ChannelHealth::default();
+        let end = |class| quiet.end(class, None, None, false, busy, T0);
+        for _ in 0..3 {
+            assert_eq!(end(OutcomeClass::ServerError), Verdict::Counted);
+        }
+        assert!(matches!(end(OutcomeClass::ServerError), Verdict::Benched(_)));
     }
 }

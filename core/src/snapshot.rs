@@ -175,6 +175,8 @@ pub struct Routing {
     pub backoff_max_ms: u64,
     /// Failures within one minute that bench a channel; more than this many. Default 3.
     pub allowed_fails: u32,
+    /// If they are also a larger share of the minute's attempts than this, in percent. Default 10; 0 goes by the number alone.
+    pub failure_min_percent: u32,
     /// The same for single classes: failures of a class with a count of its own are counted alone. Of a refused credential or an
     /// empty account, so many are borne before the channel is out for good; by default none.
     #[serde(skip_serializing_if = "ByClass::is_empty")]
@@ -208,6 +210,7 @@ impl Default for Routing {
             backoff_ms: 200,
             backoff_max_ms: 8_000,
             allowed_fails: 3,
+            failure_min_percent: 10,
             allowed_fails_by: ByClass::NONE,
             allowed_failure_percent: None,
             failure_min_calls: 10,

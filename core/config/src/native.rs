@@ -378,6 +378,15 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
             routing.allowed_fails = u32::MAX;
         }
     }
+    if fields.get("allowed_fails").is_some() {
+        routing.failure_min_percent = 0;
+    }
+    if let Some(item) = fields.get("failure_min_percent")
+        && let Some(percent) =
+            item.parsed(load, "a number from 0 to 100", |text| text.parse().ok().filter(|n| *n <= 100))
+    {
+        routing.failure_min_percent = percent;
+    }
     if !(1..=64).contains(&routing.max_attempts)
         && let Some(item) = fields.get("max_attempts")
     {

@@ -182,6 +182,7 @@ fn retries_and_fallbacks<'n>(
     }
     if let Some(fails) = fields.unsigned_32(load, "allowed_fails") {
         declared.routing.allowed_fails = fails;
+        declared.routing.failure_min_percent = 0;
     }
     if let Some(allowed) = fields.boolean(load, "allow_mock_parameters") {
         declared.routing.allow_mock_parameters = allowed;

@@ -698,6 +698,11 @@ pub(crate) static ROUTING: Section = Section {
             "Failures within a minute before a channel is benched. Default 3, or with `allowed_failure_percent` any number.",
         ),
         key(
+            "failure_min_percent",
+            Kind::Count,
+            "The share of the minute's attempts, 0 to 100, that those failures must pass, too. Default 10, or with `allowed_fails` 0.",
+        ),
+        key(
             "allowed_fails_by",
             Kind::Object(&ALLOWED_FAILS_BY),
             "The same for failures of single classes. Default none.",
