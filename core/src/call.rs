@@ -91,6 +91,10 @@ pub struct Call {
     /// that the caller gives, or of the conversation's beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<u64>,
+    /// Whether the conversation holds, or is about to get, signatures that only their issuer accepts: it stays at its channel,
+    /// whatever the strategy is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bound: bool,
     /// Tags that the caller set.
     #[serde(default)]
     pub tags: SmallVec<[String; 2]>,
@@ -158,6 +162,7 @@ impl Call {
             needs: Needs::default(),
             customer: None,
             conversation: None,
+            bound: false,
             tags: SmallVec::new(),
             client_ip: None,
             fallbacks: None,

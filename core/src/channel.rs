@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Format, Needs};
+use crate::check::ChannelCheck;
 use crate::count::{Counting, Tokenizer};
 use crate::edit::BodyEdit;
 use crate::ids::{ChannelId, ModelName, ProviderId};
@@ -69,6 +70,9 @@ pub struct Channel {
     /// How long it is benched, in milliseconds; unset comes from the routing settings.
     #[serde(default)]
     pub cooldown_ms: Option<u64>,
+    /// Its active health checks; unset: as the host has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<ChannelCheck>,
     /// What happens to body fields that the format doesn't know.
     #[serde(default)]
     pub unknown_fields: UnknownFields,
@@ -110,6 +114,7 @@ impl Channel {
             transport: Transport::default(),
             allowed_fails: None,
             cooldown_ms: None,
+            health_check: None,
             unknown_fields: UnknownFields::default(),
             client_overrides: Vec::new(),
             body_edits: Vec::new(),

@@ -510,6 +510,27 @@ pub enum OutcomeClass {
 }
 
 impl OutcomeClass {
+    /// All of them, in order.
+    pub const ALL: [Self; 17] = [
+        OutcomeClass::Ok,
+        OutcomeClass::BadRequest,
+        OutcomeClass::ContextTooLong,
+        OutcomeClass::ContentPolicy,
+        OutcomeClass::Auth,
+        OutcomeClass::NoBalance,
+        OutcomeClass::RateLimited,
+        OutcomeClass::Overloaded,
+        OutcomeClass::NotFound,
+        OutcomeClass::Inexpressible,
+        OutcomeClass::ServerError,
+        OutcomeClass::Unreachable,
+        OutcomeClass::Timeout,
+        OutcomeClass::Nonsense,
+        OutcomeClass::Broken,
+        OutcomeClass::ClientGone,
+        OutcomeClass::Denied,
+    ];
+
     /// Its name, as in records.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -49,6 +49,8 @@ pub use shadow::{Shadow, ShadowDecision, ShadowExample, ShadowReport, ShadowTall
 use named::Names;
 
 use crate::channel::Channel;
+use crate::check::Checked;
+use crate::decision::OutcomeClass;
 use crate::hash;
 use crate::health::{ChannelHealth, HealthView, KeyView, Tolerance};
 use crate::ids::ChannelId;
@@ -216,6 +218,35 @@ impl Engine {
         }
     }
 
+    /// The keys with which a channel is to be checked now: those that are out, and one for the channel itself when it is out, or
+    /// in any case when `all` are to be asked. Nothing for a channel that isn't there or is switched off.
+    pub fn to_check(&self, channel: &ChannelId, all: bool, now: Timestamp) -> SmallVec<[u32; 2]> {
+        let runtime = self.runtime();
+        let mut channels = runtime.snapshot.channels().iter().zip(&runtime.channels);
+        let found = channels.find(|(declared, _)| declared.id == *channel && declared.enabled);
+        found.map(|(_, it)| it.health.to_check(all, now)).unwrap_or_default()
+    }
+
+    /// A health check of a channel, with this of its keys, ended like this. An answer, even one that refuses the request, ends a
+    /// bench at once, that of a refused credential among them; a failure counts like a call's. No call, limit or record knows of it.
+    pub fn probe_result(
+        &self,
+        channel: &ChannelId,
+        key: u32,
+        class: OutcomeClass,
+        retry_after_ms: Option<u64>,
+        now: Timestamp,
+    ) -> Checked {
+        let runtime = self.runtime();
+        let mut channels = runtime.snapshot.channels().iter().zip(&runtime.channels);
+        let Some((declared, it)) = channels.find(|(declared, _)| declared.id == *channel) else {
+            return Checked::Same;
+        };
+        let (checked, verdict) = it.health.checked(key, class, retry_after_ms, it.tolerance, now);
+        self.alert_of(&declared.id, key, class, verdict);
+        checked
+    }
+
     /// Takes the alerts that came up since the last time, at most 1,024.
     pub fn take_alerts(&self) -> Vec<Alert> {
         self.alerts.lock().drain(..).collect()
@@ -319,6 +350,12 @@ impl Runtime {
                     limits,
                     tolerance: Tolerance {
                         allowed_fails: channel.allowed_fails.unwrap_or(routing.allowed_fails),
+                        // Whoever writes a number for a channel means the number.
+                        failure_min_percent: match channel.allowed_fails {
+                            Some(_) => 0,
+                            None => routing.failure_min_percent,
+                        },
+                        allowed_fails_by: routing.allowed_fails_by,
                         failure_percent: routing.allowed_failure_percent,
                         failure_min_calls: routing.failure_min_calls,
                         cooldown_ms: channel.cooldown_ms.unwrap_or(routing.cooldown_ms),

@@ -2,7 +2,10 @@
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
+use crate::by_class::ByClass;
+use crate::check::Checked;
 use crate::decision::{Exclusion, OutcomeClass};
 use crate::time::Timestamp;
 
@@ -28,6 +31,8 @@ pub struct ChannelHealth {
 struct State {
     window_start: Timestamp,
     failures: u32,
+    /// Those of classes that are tolerated by a count of their own.
+    failures_by: ByClass,
     share: Share,
     benched_until: Option<Timestamp>,
     broken: bool,
@@ -61,8 +66,12 @@ impl Share {
         self.failures = self.failures.saturating_add(u32::from(failed));
     }
 
+    fn is_more_than(&self, percent: u32) -> bool {
+        u64::from(self.failures) * 100 > u64::from(self.calls) * u64::from(percent)
+    }
+
     fn is_too_large(&self, tolerance: Tolerance) -> bool {
-        let more_than = |percent| u64::from(self.failures) * 100 > u64::from(self.calls) * u64::from(percent);
+        let more_than = |percent| self.is_more_than(percent);
         self.calls >= tolerance.failure_min_calls && tolerance.failure_percent.is_some_and(more_than)
     }
 }
@@ -158,6 +167,27 @@ impl State {
         now.since_ms(self.window_start).saturating_abs() < FAILURE_WINDOW_MS
     }
 
+    /// Counts a failure; whether those are more than are tolerated.
+    fn count(&mut self, class: OutcomeClass, tolerance: &Tolerance, now: Timestamp) -> bool {
+        if !self.is_recent(now) {
+            (self.window_start, self.failures, self.failures_by) = (now, 0, ByClass::NONE);
+        }
+        self.failures = self.failures.saturating_add(1);
+        let Some(allowed) = tolerance.allowed_fails_by.of(class) else {
+            let counted_alone: u32 = self.failures_by.iter().map(|(_, failures)| failures).sum();
+            return self.failures.saturating_sub(counted_alone) > tolerance.allowed_fails;
+        };
+        self.failures_by.add(class);
+        self.failures_by.of(class) > Some(allowed)
+    }
+
+    /// Whether a permanent failure is borne for now; counts it if it may be.
+    fn tolerates(&mut self, class: OutcomeClass, tolerance: &Tolerance, now: Timestamp) -> bool {
+        let may_be =
+            !self.broken && self.benched_until.is_none() && tolerance.allowed_fails_by.of(class).is_some();
+        may_be && !self.count(class, tolerance, now)
+    }
+
     fn learn(&mut self, took: Option<Took>, now: Timestamp) {
         match took {
             Some(Took::FirstContent(us)) => self.first_content.add(us, now),
@@ -166,11 +196,107 @@ impl State {
         }
     }
 
+    /// What the end of an attempt, or of a check, means for the channel.
+    fn judge(
+        &mut self,
+        class: OutcomeClass,
+        retry_after_ms: Option<u64>,
+        is_probe: bool,
+        tolerance: &Tolerance,
+        now: Timestamp,
+    ) -> Verdict {
+        if !class.is_channel_fault() {
+            // Whatever else it answered, it answered: a refused request is no sign of ill health. A call that was begun
+            // before the bench says nothing of the time since; nor does a caller who left, nor what was never sent.
+            let answered = !matches!(
+                class,
+                OutcomeClass::ClientGone | OutcomeClass::Inexpressible | OutcomeClass::Denied
+            );
+            if answered && (is_probe || self.benched_until.is_none()) {
+                self.recover();
+                self.share.count(false, now);
+            }
+            return Verdict::Counted;
+        }
+        if class.is_permanent() && self.tolerates(class, tolerance, now) {
+            return Verdict::Counted;
+        }
+        if class.is_permanent() {
+            self.benched_until = Some(now.plus_ms(BROKEN_RECHECK_MS));
+            return if std::mem::replace(&mut self.broken, true) {
+                Verdict::Counted
+            } else {
+                Verdict::Broken
+            };
+        }
+        let too_many = self.count(class, tolerance, now);
+        if !is_probe && self.benched_until.is_some() {
+            // It was sent before the bench: what it says is known already. The probe decides.
+            return Verdict::Counted;
+        }
+        self.share.count(true, now);
+        let by_number = tolerance.allowed_fails_by.of(class).is_some()
+            || self.share.is_more_than(tolerance.failure_min_percent);
+        let too_many = too_many && by_number || self.share.is_too_large(*tolerance);
+        if !too_many && !is_probe && retry_after_ms.is_none() {
+            return Verdict::Counted;
+        }
+        let doubled = tolerance.cooldown_ms.saturating_mul(1 << self.benches.min(MAX_BENCH_DOUBLINGS));
+        // An upstream that names a time knows better than we do, but can't take a channel away for good.
+        let named = retry_after_ms.map(|ms| ms.min(BROKEN_RECHECK_MS.unsigned_abs()));
+        // A bench that an upstream named was no fault: its probe may fail like any other call.
+        let crossed = too_many || is_probe && (self.benches > 0 || self.broken);
+        let bench_ms = if crossed { named.unwrap_or(0).max(doubled) } else { named.unwrap_or(0) };
+        if bench_ms == 0 || tolerance.cooldown_ms == 0 {
+            // A cooldown of zero is none at all, whatever the upstream names.
+            return Verdict::Counted;
+        }
+        let until = now.plus_ms(i64::try_from(bench_ms).unwrap_or(i64::MAX));
+        if crossed {
+            self.benches = self.benches.saturating_add(1);
+        }
+        self.benched_until = Some(until);
+        Verdict::Benched(until)
+    }
+
+    /// What speaks against one key of several alone, as long as another is left; `None` when it is the channel's affair.
+    fn judge_key(
+        &mut self,
+        key: u32,
+        class: OutcomeClass,
+        retry_after_ms: Option<u64>,
+        tolerance: &Tolerance,
+        now: Timestamp,
+    ) -> Option<Verdict> {
+        let rests_ms = retry_after_ms.unwrap_or(tolerance.cooldown_ms).min(BROKEN_RECHECK_MS.unsigned_abs());
+        let until = |ms: u64| now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX));
+        if class.is_permanent() {
+            let was = self.keys.all.get(key as usize).is_some_and(|key| key.broken);
+            let left = self.keys.take_out(key, true, until(BROKEN_RECHECK_MS.unsigned_abs()), now);
+            let all_broken = self.keys.all.iter().all(|key| key.broken);
+            match (left, was) {
+                (false, _) if all_broken => None,
+                (_, true) => Some(Verdict::Counted),
+                (_, false) => Some(Verdict::KeyBroken),
+            }
+        } else if class == OutcomeClass::RateLimited && rests_ms > 0 {
+            self.keys.take_out(key, false, until(rests_ms), now);
+            Some(Verdict::KeyRests)
+        } else {
+            if class == OutcomeClass::Ok
+                && let Some(key) = self.keys.all.get_mut(key as usize)
+            {
+                *key = KeyState::default();
+            }
+            None
+        }
+    }
+
     /// It has answered: nothing counts any more that led to a bench.
     fn recover(&mut self) {
         if self.benched_until.is_some() {
             // Else one more failure within the minute would bench again what has just come back.
-            (self.failures, self.share) = (0, Share::default());
+            (self.failures, self.failures_by, self.share) = (0, ByClass::NONE, Share::default());
         }
         (self.benched_until, self.broken, self.benches) = (None, false, 0);
     }
@@ -253,6 +379,10 @@ pub struct KeyView {
 pub struct Tolerance {
     /// More failures than this within a minute bench it.
     pub allowed_fails: u32,
+    /// If they are also a larger share of that minute's attempts than this, in percent.
+    pub failure_min_percent: u32,
+    /// The same for single classes, whose failures are counted alone, whatever their share is.
+    pub allowed_fails_by: ByClass,
     /// A larger share of failures within a minute, in percent, benches it, too. `None`: no share does.
     pub failure_percent: Option<u32>,
     /// If there were so many attempts in that minute.
@@ -365,29 +495,7 @@ impl ChannelHealth {
             drop(s);
             return self.end(class, took, retry_after_ms, is_probe, tolerance, now);
         }
-        let rests_ms = retry_after_ms.unwrap_or(tolerance.cooldown_ms).min(BROKEN_RECHECK_MS.unsigned_abs());
-        let until = |ms: u64| now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX));
-        let verdict = if class.is_permanent() {
-            let was = s.keys.all.get(key as usize).is_some_and(|key| key.broken);
-            let left = s.keys.take_out(key, true, until(BROKEN_RECHECK_MS.unsigned_abs()), now);
-            let all_broken = s.keys.all.iter().all(|key| key.broken);
-            match (left, was) {
-                (false, _) if all_broken => None,
-                (_, true) => Some(Verdict::Counted),
-                (_, false) => Some(Verdict::KeyBroken),
-            }
-        } else if class == OutcomeClass::RateLimited && rests_ms > 0 {
-            s.keys.take_out(key, false, until(rests_ms), now);
-            Some(Verdict::KeyRests)
-        } else {
-            if class == OutcomeClass::Ok
-                && let Some(key) = s.keys.all.get_mut(key as usize)
-            {
-                *key = KeyState::default();
-            }
-            None
-        };
-        match verdict {
+        match s.judge_key(key, class, retry_after_ms, &tolerance, now) {
             None => {
                 drop(s);
                 self.end(class, took, retry_after_ms, is_probe, tolerance, now)
@@ -413,52 +521,7 @@ impl ChannelHealth {
         let mut s = self.state.lock();
         s.leave(is_probe);
         s.learn(took, now);
-        if !class.is_channel_fault() {
-            // Whatever else it answered, it answered: a refused request is no sign of ill health. A call that was begun
-            // before the bench says nothing of the time since; nor does a caller who left, nor what was never sent.
-            let answered = !matches!(
-                class,
-                OutcomeClass::ClientGone | OutcomeClass::Inexpressible | OutcomeClass::Denied
-            );
-            if answered && (is_probe || s.benched_until.is_none()) {
-                s.recover();
-                s.share.count(false, now);
-            }
-            return Verdict::Counted;
-        }
-        if class.is_permanent() {
-            s.benched_until = Some(now.plus_ms(BROKEN_RECHECK_MS));
-            return if std::mem::replace(&mut s.broken, true) { Verdict::Counted } else { Verdict::Broken };
-        }
-        if !s.is_recent(now) {
-            (s.window_start, s.failures) = (now, 0);
-        }
-        s.failures = s.failures.saturating_add(1);
-        if !is_probe && s.benched_until.is_some() {
-            // It was sent before the bench: what it says is known already. The probe decides.
-            return Verdict::Counted;
-        }
-        s.share.count(true, now);
-        let too_many = s.failures > tolerance.allowed_fails || s.share.is_too_large(tolerance);
-        if !too_many && !is_probe && retry_after_ms.is_none() {
-            return Verdict::Counted;
-        }
-        let doubled = tolerance.cooldown_ms.saturating_mul(1 << s.benches.min(MAX_BENCH_DOUBLINGS));
-        // An upstream that names a time knows better than we do, but can't take a channel away for good.
-        let named = retry_after_ms.map(|ms| ms.min(BROKEN_RECHECK_MS.unsigned_abs()));
-        // A bench that an upstream named was no fault: its probe may fail like any other call.
-        let crossed = too_many || is_probe && (s.benches > 0 || s.broken);
-        let bench_ms = if crossed { named.unwrap_or(0).max(doubled) } else { named.unwrap_or(0) };
-        if bench_ms == 0 || tolerance.cooldown_ms == 0 {
-            // A cooldown of zero is none at all, whatever the upstream names.
-            return Verdict::Counted;
-        }
-        let until = now.plus_ms(i64::try_from(bench_ms).unwrap_or(i64::MAX));
-        if crossed {
-            s.benches = s.benches.saturating_add(1);
-        }
-        s.benched_until = Some(until);
-        Verdict::Benched(until)
+        s.judge(class, retry_after_ms, is_probe, &tolerance, now)
     }
 
     /// An attempt has begun to answer. For a probe that is all that others wait for: a long answer keeps nobody out, and from
@@ -470,6 +533,53 @@ impl ChannelHealth {
             s.recover();
         }
         s.learn(took, now);
+    }
+
+    /// The keys with which the channel is to be checked now: those that are out, and for the channel itself one that isn't, when
+    /// it is out or `all` are to be asked. It has answered nobody since its bench was over? Then it is still out.
+    pub(crate) fn to_check(&self, all: bool, now: Timestamp) -> SmallVec<[u32; 2]> {
+        let s = self.state.lock();
+        let out = s.keys.all.iter().map(|key| key.broken || key.is_out(now));
+        let mut keys: SmallVec<[u32; 2]> = (0..).zip(out).filter(|(_, out)| *out).map(|(at, _)| at).collect();
+        if (all || s.benched_until.is_some()) && keys.len() < s.keys.all.len().max(1) {
+            let well = (0..).find(|at| !keys.contains(at)).unwrap_or(0);
+            keys.push(well);
+        }
+        keys
+    }
+
+    /// A check with this key ended. An answer brings what was out back at once; a failure counts like that of a call, and
+    /// while the channel is benched it tells nothing new.
+    pub fn checked(
+        &self,
+        key: u32,
+        class: OutcomeClass,
+        retry_after_ms: Option<u64>,
+        tolerance: Tolerance,
+        now: Timestamp,
+    ) -> (Checked, Verdict) {
+        let mut s = self.state.lock();
+        let was_out = s.benched_until.is_some();
+        let key_was_out = s.keys.all.get(key as usize).is_some_and(|key| key.broken || key.is_out(now));
+        let answered = !class.is_channel_fault();
+        if answered && let Some(key) = s.keys.all.get_mut(key as usize) {
+            *key = KeyState::default();
+        }
+        let of_key = if s.keys.all.is_empty() {
+            None
+        } else {
+            s.judge_key(key, class, retry_after_ms, &tolerance, now)
+        };
+        let is_probe =
+            answered || s.benched_until.is_some_and(|until| now >= until) && s.probe_ends(now).is_none();
+        let verdict = of_key.unwrap_or_else(|| s.judge(class, retry_after_ms, is_probe, &tolerance, now));
+        let checked = match (answered, was_out, key_was_out) {
+            (true, true, _) => Checked::Back,
+            (true, false, true) => Checked::KeyBack,
+            _ if verdict == Verdict::Counted => Checked::Same,
+            _ => Checked::Out,
+        };
+        (checked, verdict)
     }
 
     /// An attempt is over and nobody knows how it ended: nothing is learnt. `is_probe` is what
@@ -496,8 +606,14 @@ mod tests {
     use super::*;
 
     const T0: Timestamp = Timestamp::from_ms(1_000_000);
-    const TOLERANCE: Tolerance =
-        Tolerance { allowed_fails: 3, failure_percent: None, failure_min_calls: 10, cooldown_ms: 30_000 };
+    const TOLERANCE: Tolerance = Tolerance {
+        allowed_fails: 3,
+        failure_min_percent: 0,
+        allowed_fails_by: ByClass::NONE,
+        failure_percent: None,
+        failure_min_calls: 10,
+        cooldown_ms: 30_000,
+    };
 
     fn end(h: &ChannelHealth, class: OutcomeClass, probe: bool, now: Timestamp) -> Verdict {
         h.end(class, None, None, probe, TOLERANCE, now)
@@ -675,5 +791,88 @@ mod tests {
             let verdict = h.end(OutcomeClass::RateLimited, None, retry_after, probe, never, T0);
             assert_eq!(verdict, Verdict::Counted);
         }
+    }
+
+    #[test]
+    fn an_answered_check_ends_a_bench_at_once_and_a_failed_one_only_what_is_half_open() {
+        let health = ChannelHealth::default();
+        assert!(health.to_check(false, T0).is_empty(), "it is well");
+        assert_eq!(*health.to_check(true, T0), [0]);
+        for _ in 0..4 {
+            health.begin(T0);
+            health.end(OutcomeClass::ServerError, None, None, false, TOLERANCE, T0);
+        }
+        assert_eq!(*health.to_check(false, T0), [0]);
+        let until = health.available(T0, false).unwrap_err().1;
+        let check = |class, at| health.checked(0, class, None, TOLERANCE, at);
+        // While it is benched a failure is no news.
+        assert_eq!(check(OutcomeClass::Timeout, T0), (Checked::Same, Verdict::Counted));
+        assert_eq!(health.available(T0, false).unwrap_err().1, until);
+        // Half open it benches again, for twice as long, and no call had to find out.
+        assert_eq!(*health.to_check(false, until), [0]);
+        let again = until.plus_ms(60_000);
+        assert_eq!(check(OutcomeClass::Timeout, until), (Checked::Out, Verdict::Benched(again)));
+        // An answer, even a refusal of the request, ends it before its time, and nothing counts any more.
+        assert_eq!(check(OutcomeClass::BadRequest, until.plus_ms(1)), (Checked::Back, Verdict::Counted));
+        let view = health.available(until.plus_ms(1), false).unwrap();
+        assert_eq!((view.failures, view.in_flight), (0, 0));
+        assert!(health.to_check(false, until.plus_ms(1)).is_empty());
+    }
+
+    #[test]
+    fn a_check_of_a_well_channel_counts_like_a_call_and_leaves_a_calls_probe_alone() {
+        let health = ChannelHealth::default();
+        for _ in 0..3 {
+            assert_eq!(health.checked(0, OutcomeClass::Timeout, None, TOLERANCE, T0).0, Checked::Same);
+        }
+        let until = T0.plus_ms(30_000);
+        let out = health.checked(0, OutcomeClass::Timeout, None, TOLERANCE, T0);
+        assert_eq!(out, (Checked::Out, Verdict::Benched(until)));
+        assert!(health.begin(until), "a call finds out");
+        let meanwhile = health.checked(0, OutcomeClass::Timeout, None, TOLERANCE, until);
+        assert_eq!(meanwhile, (Checked::Same, Verdict::Counted));
+        assert!(health.available(until, false).is_err(), "others wait for the call");
+    }
+
+    #[test]
+    fn keys_that_are_out_are_checked_alone() {
+        let health = ChannelHealth::default();
+        health.set_keys(3);
+        health.end_with_key(1, OutcomeClass::Auth, None, None, false, TOLERANCE, T0);
+        health.end_with_key(2, OutcomeClass::RateLimited, None, None, false, TOLERANCE, T0);
+        assert_eq!(*health.to_check(false, T0), [1, 2]);
+        assert_eq!(*health.to_check(true, T0), [1, 2, 0]);
+        let check = |key, class| health.checked(key, class, None, TOLERANCE, T0);
+        assert_eq!(check(1, OutcomeClass::Auth), (Checked::Same, Verdict::Counted));
+        assert_eq!(check(1, OutcomeClass::Ok), (Checked::KeyBack, Verdict::Counted));
+        assert_eq!(check(2, OutcomeClass::RateLimited), (Checked::Out, Verdict::KeyRests));
+        assert_eq!(*health.to_check(false, T0), [2]);
+        // A refused credential is mended by whoever mends it upstream: a check finds out.
+        let alone = ChannelHealth::default();
+        alone.begin(T0);
+        assert_eq!(alone.end(OutcomeClass::Auth, None, None, false, TOLERANCE, T0), Verdict::Broken);
+        assert_eq!(alone.checked(0, OutcomeClass::Ok, None, TOLERANCE, T0).0, Checked::Back);
+        assert!(alone.available(T0, false).is_ok());
+    }
+
+    #[test]
+    fn a_busy_channel_bears_a_small_share_of_failures() {
+        let busy = Tolerance { failure_min_percent: 10, ..TOLERANCE };
+        let health = ChannelHealth::default();
+        let end = |class| health.end(class, None, None, false, busy, T0);
+        for _ in 0..90 {
+            end(OutcomeClass::Ok);
+        }
+        for _ in 0..10 {
+            assert_eq!(end(OutcomeClass::ServerError), Verdict::Counted);
+        }
+        assert!(matches!(end(OutcomeClass::ServerError), Verdict::Benched(_)), "11 of 101");
+        // One that nobody else asked is out by the number alone.
+        let quiet = ChannelHealth::default();
+        let end = |class| quiet.end(class, None, None, false, busy, T0);
+        for _ in 0..3 {
+            assert_eq!(end(OutcomeClass::ServerError), Verdict::Counted);
+        }
+        assert!(matches!(end(OutcomeClass::ServerError), Verdict::Benched(_)));
     }
 }

@@ -11,8 +11,10 @@
 //! one try of one call at one channel; a *reservation* is what it may cost at most. The [`Engine`](engine::Engine)
 //! answers a [`Call`](call::Call) with an [`Admission`](engine::Admission), which says step by step what to do next.
 
+pub mod by_class;
 pub mod call;
 pub mod channel;
+pub mod check;
 pub mod count;
 pub mod decision;
 pub mod edit;
@@ -37,6 +39,7 @@ pub mod tenant;
 pub mod time;
 pub mod usage;
 
+pub use by_class::ByClass;
 pub use call::{Call, Format, Needs, Rehearsal};
 pub use channel::{Channel, ChannelModel, Secret, SecretRef};
 pub use count::{CacheWrites, Counted, Counting, ImageRule, ImageSize, Media, Tokenizer};

@@ -310,6 +310,9 @@ pub struct ReplayFacts {
     /// What the conversation is known by, where its body says so: `affinity` ranks by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversation: Option<u64>,
+    /// Whether signatures bound it to its channel.
+    #[serde(skip_serializing_if = "is_default")]
+    pub bound: bool,
     /// The ceiling that the caller named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output: Option<u64>,

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::by_class::ByClass;
 use crate::channel::{Channel, ChannelModel, Timeouts};
 use crate::guardrail::GuardrailSource;
 use crate::ids::{GroupId, KeyId, ModelName, OrganizationId};
@@ -109,6 +110,9 @@ pub struct ModelGroupSettings {
     pub default_output: Option<u64>,
     /// Retries beyond the first attempt; unset: the routing settings'.
     pub retries: Option<u32>,
+    /// Retries after failures of single classes; classes without one here go by the routing settings'.
+    #[serde(skip_serializing_if = "ByClass::is_empty")]
+    pub retries_by: ByClass,
     /// Cheaper models to try, in this order, when what is left of a limit that says
     /// [`Downgrade`](crate::limit::WhenShort::Downgrade) doesn't cover a call. Each must pass access, price and limits.
     pub downgrade_to: Vec<ModelName>,
@@ -156,6 +160,11 @@ pub struct Routing {
     pub strategy: Strategy,
     /// Retries of one model group beyond the first attempt. Default 2.
     pub retries: u32,
+    /// How many failures of a class are each followed by another attempt at the same model. A class with a count of its own goes by
+    /// its own failures alone, and those aren't counted for `retries`. A refusal by content policy is only tried elsewhere with
+    /// one, and without fallbacks for it; what can't succeed elsewhere is never sent again.
+    #[serde(skip_serializing_if = "ByClass::is_empty")]
+    pub retries_by: ByClass,
     /// Attempts of one call over all fallbacks, at most. Default 8, 1 to 64.
     pub max_attempts: u32,
     /// Fallback models tried, at most. Default 5.
@@ -166,6 +175,12 @@ pub struct Routing {
     pub backoff_max_ms: u64,
     /// Failures within one minute that bench a channel; more than this many. Default 3.
     pub allowed_fails: u32,
+    /// If they are also a larger share of the minute's attempts than this, in percent. Default 10; 0 goes by the number alone.
+    pub failure_min_percent: u32,
+    /// The same for single classes: failures of a class with a count of its own are counted alone. Of a refused credential or an
+    /// empty account, so many are borne before the channel is out for good; by default none.
+    #[serde(skip_serializing_if = "ByClass::is_empty")]
+    pub allowed_fails_by: ByClass,
     /// A larger share of failures within one minute, in percent, benches a channel, too, if there were at least
     /// `failure_min_calls`. Default none.
     pub allowed_failure_percent: Option<u32>,
@@ -189,11 +204,14 @@ impl Default for Routing {
         Self {
             strategy: Strategy::Weighted,
             retries: 2,
+            retries_by: ByClass::NONE,
             max_attempts: 8,
             max_fallbacks: 5,
             backoff_ms: 200,
             backoff_max_ms: 8_000,
             allowed_fails: 3,
+            failure_min_percent: 10,
+            allowed_fails_by: ByClass::NONE,
             allowed_failure_percent: None,
             failure_min_calls: 10,
             cooldown_ms: 30_000,

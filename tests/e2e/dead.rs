@@ -205,3 +205,45 @@ fn a_channel_that_is_back_is_found_within_a_probe_period() {
         assert!(revived.elapsed() < 8 * COOLDOWN, "it is back and not found");
     }
 }
+
+#[test]
+fn a_channel_that_is_back_is_found_by_a_check_without_a_call() {
+    let (dying, well) = (Dying::start(Death::Unavailable), FakeUpstream::start());
+    let channel = |name: &str, url: String| json!({"name": name, "provider": "openai", "url": url, "credential": "sk-upstream-of-a-test-5b2d8f0c", "models": ["gpt-4o-mini"]});
+    let config = json!({
+        "version": 1,
+        "server": {"master_key": MASTER_KEY},
+        "channels": [
+            channel("dying", format!("http://127.0.0.1:{}/v1", dying.port)),
+            channel("well", format!("{}/v1", well.url())),
+        ],
+        "aliases": {"m": "gpt-4o-mini"},
+        // Nothing but a check brings it back in time.
+        "routing": {"allowed_fails": 0, "cooldown": "1h"},
+        "health_checks": {"interval": "1s", "timeout": "2s"},
+    });
+    let gateway = Gateway::start("checked", &config.to_string());
+    let until = Instant::now() + Duration::from_secs(20);
+    let wait = |what: &str, is: &dyn Fn() -> bool| {
+        while !is() {
+            assert!(Instant::now() < until, "{what}:\n{}", gateway.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    while dying.asked() == 0 {
+        assert!(call(gateway.address()).well);
+    }
+    // Checks ask it while it is out, and only a success changes that.
+    wait("it is asked while it is benched", &|| dying.asked() >= 3);
+    let before = dying.asked();
+    let calls: Vec<_> = (0..30).map(|_| call(gateway.address())).collect();
+    assert!(calls.iter().all(|came| came.well && came.attempts == "1"), "nobody's call is sent there");
+    assert!(dying.asked() <= before + 3, "they come once an interval");
+    dying.alive.store(true, Ordering::SeqCst);
+    wait("it is back and not found", &|| gateway.log().contains("a health check brought the channel back"));
+    let before = dying.asked();
+    assert!((0..30).all(|_| call(gateway.address()).well));
+    assert!(dying.asked() > before, "it serves again");
+    let pings = well.requests().iter().filter(|request| request.json().to_string().contains("ping")).count();
+    assert_eq!(pings, 0, "who is well isn't asked");
+}

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sluicegate_core::channel::SecretRef;
+use sluicegate_core::check::CheckSettings;
 use sluicegate_core::tenant::IpNetwork;
 
 use crate::database::{DatabaseUrl, ParsedDatabase, parse_database};
@@ -51,6 +52,10 @@ pub struct HostSettings {
     pub retention: Retention,
     /// When a new version of a policy is taken back by itself.
     pub policy_rollback: PolicyRollback,
+    /// Active health checks of every channel; `None`: only of those that ask for them.
+    pub health_checks: Option<CheckSettings>,
+    /// Health checks at the same time, at most. Default 4.
+    pub health_checks_at_once: u32,
 }
 
 impl Default for HostSettings {
@@ -73,6 +78,8 @@ impl Default for HostSettings {
             durability: Durability::default(),
             retention: Retention::default(),
             policy_rollback: PolicyRollback::default(),
+            health_checks: None,
+            health_checks_at_once: 4,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! LiteLLM's `config.yaml`.
 
+mod by_class;
 mod guardrail;
 mod known;
 mod model_list;
@@ -52,6 +53,10 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     settings::general(load, &fields, declared, host);
     settings::litellm(load, &fields, declared, host, &mut references);
     settings::router(load, &fields, declared, &mut references);
+    if host.health_checks.is_none() {
+        // How an entry would be checked asks for no checks.
+        declared.channels.iter_mut().for_each(|channel| channel.health_check = None);
+    }
     if let Some(list) = fields.get("guardrails") {
         guardrail::lower(load, &list, declared);
     }

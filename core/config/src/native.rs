@@ -1,6 +1,7 @@
 //! Our own dialect.
 
 mod channel;
+mod check;
 mod guardrail;
 mod manual;
 mod schema;
@@ -13,7 +14,9 @@ pub(crate) use section::{BODY_EDIT, EDIT_CONDITION, Section};
 pub(crate) use tenant::to_json;
 
 use indexmap::IndexMap;
+use sluicegate_core::by_class::ByClass;
 use sluicegate_core::channel::Timeouts;
+use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId};
 use sluicegate_core::limit::Mode;
 use sluicegate_core::snapshot::{
@@ -69,6 +72,9 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     // Limits read below take their default mode from here.
     if let Some(item) = fields.get("quotas") {
         quotas(load, &item, declared);
+    }
+    if let Some(item) = fields.get("health_checks") {
+        check::everybodys(load, &item, host);
     }
     if let Some(item) = fields.get("routing") {
         routing(load, &item, declared);
@@ -343,6 +349,12 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
             *setting = value;
         }
     }
+    if let Some(item) = fields.get("retries_by") {
+        routing.retries_by = by_class(load, &item, &section::RETRIES_BY);
+    }
+    if let Some(item) = fields.get("allowed_fails_by") {
+        routing.allowed_fails_by = by_class(load, &item, &section::ALLOWED_FAILS_BY);
+    }
     if let Some(item) = fields.get("affinity_load_percent")
         && let Some(percent) = item.unsigned_32(load)
     {
@@ -365,6 +377,15 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
             // Whoever goes by the share doesn't go by a number that a busy channel always reaches.
             routing.allowed_fails = u32::MAX;
         }
+    }
+    if fields.get("allowed_fails").is_some() {
+        routing.failure_min_percent = 0;
+    }
+    if let Some(item) = fields.get("failure_min_percent")
+        && let Some(percent) =
+            item.parsed(load, "a number from 0 to 100", |text| text.parse().ok().filter(|n| *n <= 100))
+    {
+        routing.failure_min_percent = percent;
     }
     if !(1..=64).contains(&routing.max_attempts)
         && let Some(item) = fields.get("max_attempts")
@@ -390,6 +411,18 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     if let Some(item) = fields.get("timeouts") {
         routing.timeouts = timeouts(load, &item).or(routing.timeouts);
     }
+}
+
+/// Counts by class of failure: the section's keys are classes.
+fn by_class(load: &mut Load<'_>, item: &Item<'_>, section: &Section) -> ByClass {
+    let mut counts = ByClass::NONE;
+    let Some(fields) = Fields::open_section(load, item, section) else { return counts };
+    for class in OutcomeClass::ALL {
+        if let Some(count) = fields.unsigned_32(load, class.as_str()) {
+            counts.set(class, count);
+        }
+    }
+    counts
 }
 
 pub(super) fn timeouts(load: &mut Load<'_>, item: &Item<'_>) -> Timeouts {
@@ -421,6 +454,9 @@ fn model_groups<'n>(
         settings.strategy = strategy;
         settings.default_output = fields.unsigned(load, "default_output");
         settings.retries = fields.unsigned_32(load, "retries");
+        if let Some(item) = fields.get("retries_by") {
+            settings.retries_by = by_class(load, &item, &section::RETRIES_BY);
+        }
         if let Some(item) = fields.get("downgrade_to") {
             settings.downgrade_to = routes::read_targets(load, &item, name, references);
         }

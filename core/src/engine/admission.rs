@@ -12,6 +12,7 @@ use super::named::Named;
 use super::observed::Observed;
 use super::plan::{Last, Waiting};
 use super::{BoundCaller, Engine, Runtime, has_strict_spend};
+use crate::by_class::ByClass;
 use crate::call::{Call, Rehearsal};
 use crate::count::{Counted, Tokenizer};
 use crate::decision::{Denial, Exclusion, Explanation, Reason};
@@ -19,6 +20,7 @@ use crate::hash;
 use crate::ids::{ChannelId, ModelName};
 use crate::ports::Hooks;
 use crate::record::AttemptRecord;
+use crate::snapshot::Strategy;
 use crate::time::Timestamp;
 
 /// How many names an "unknown model" answer lists at most.
@@ -56,6 +58,8 @@ pub struct Admission {
     pub(super) default_output: Option<u64>,
     /// Attempts at that model beyond the first, at most.
     pub(super) retries: u32,
+    /// Those after failures of single classes.
+    pub(super) retries_by: ByClass,
     /// Attempts at that model that count as such.
     pub(super) attempts_of_model: u32,
     /// The prompt is too long: for the requested model's candidates, which are all out, or for an upstream that said so.
@@ -201,6 +205,7 @@ impl Admission {
             considered: Considered::default(),
             default_output: None,
             retries: 0,
+            retries_by: ByClass::NONE,
             attempts_of_model: 0,
             too_long: false,
             objectionable: false,
@@ -353,9 +358,13 @@ impl Admission {
             observed.enter(model);
         }
         self.retries = settings.retries.unwrap_or(declared.routing.retries);
+        self.retries_by = settings.retries_by.or(&declared.routing.retries_by);
         self.default_output = settings.default_output;
         self.attempts_of_model = 0;
-        let strategy = settings.strategy.unwrap_or(declared.routing.strategy);
+        let strategy = match self.call.bound {
+            true => Strategy::Affinity,
+            false => settings.strategy.unwrap_or(declared.routing.strategy),
+        };
         self.considered = candidate::consider(&runtime, self, group, strategy, now);
         self.heed();
         true

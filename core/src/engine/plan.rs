@@ -150,15 +150,10 @@ impl Admission {
 
     /// The next candidate of the current model; `None` when it has none left.
     fn pick(&mut self, now: Timestamp) -> Option<Step> {
-        if self.attempts_of_model > self.retries {
+        if self.has_retried_enough() {
             return None;
         }
         let last = self.last;
-        // Neither another channel of this model nor a pause changes what the prompt is.
-        let of_prompt = |class| matches!(class, OutcomeClass::ContextTooLong | OutcomeClass::ContentPolicy);
-        if self.attempts_of_model > 0 && last.is_some_and(|last| of_prompt(last.class)) {
-            return None;
-        }
         if let Some(waited) = self.waiting.take()
             && self.is_available(waited.at, now).is_ok()
         {
@@ -169,6 +164,32 @@ impl Admission {
             return Some(Step::Candidate(at));
         }
         self.again(avoided, now)
+    }
+
+    /// Whether no further attempt is made at the current model, whichever candidates it has left.
+    fn has_retried_enough(&self) -> bool {
+        let Some(last) = self.last.filter(|_| self.attempts_of_model > 0) else { return false };
+        let own = self.retries_by.of(last.class);
+        // Neither another channel of this model nor a pause changes what the prompt is. What one of them finds objectionable
+        // another may not: whoever says so has it tried, unless there is a model for that.
+        let is_hopeless = match last.class {
+            OutcomeClass::ContextTooLong => true,
+            OutcomeClass::ContentPolicy => own.is_none() || !self.fallbacks().is_empty(),
+            _ => false,
+        };
+        if is_hopeless || self.retries_by.is_empty() {
+            return is_hopeless || self.attempts_of_model > self.retries;
+        }
+        let failures = |of: &dyn Fn(OutcomeClass) -> bool| {
+            // BOUND: attempts of one call.
+            let here = self.records.iter().filter(|it| Some(&it.model) == self.models.last());
+            here.filter(|it| !it.key_fault && it.outcome != OutcomeClass::Inexpressible && of(it.outcome))
+                .count()
+        };
+        match own {
+            Some(retries) => failures(&|class| class == last.class) > retries as usize,
+            None => failures(&|class| self.retries_by.of(class).is_none()) > self.retries as usize,
+        }
     }
 
     /// The best candidate that hasn't been asked in this call, on another channel than the one that just failed.

@@ -161,11 +161,21 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
     }
     match strategy {
         Strategy::LowestLatency => prefer_better_of_two(admission, tier),
+        // What another issued isn't accepted, however busy this one is.
+        Strategy::Affinity if admission.call.bound => keep_family(admission, tier),
         Strategy::Affinity => {
             relieve(admission, tier);
         }
         _ => {}
     }
+}
+
+/// Next to the conversation's own channel come those of the same provider: they may be of the account that issued its signatures.
+fn keep_family(admission: &Admission, tier: &mut [Ranked]) {
+    let channels = admission.runtime.snapshot.channels();
+    let provider = |r: &Ranked| channels.get(r.candidate.channel as usize).map(|channel| &channel.provider);
+    let Some(first) = tier.first().map(provider) else { return };
+    tier.sort_by_key(|r| (r.weight == 0, provider(r) != first));
 }
 
 /// Consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam 2018): who has more than so many percent of its

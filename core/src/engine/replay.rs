@@ -471,6 +471,7 @@ fn call_of(record: &UsageRecord) -> Call {
         needs: facts.needs,
         customer: record.customer.clone(),
         conversation: facts.conversation,
+        bound: facts.bound,
         tags: record.tags.iter().take(sent).cloned().collect(),
         client_ip: facts.client_ip,
         fallbacks: facts.fallbacks.clone(),

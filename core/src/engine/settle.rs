@@ -11,6 +11,7 @@ use crate::channel::Channel;
 use crate::count::Counting;
 use crate::decision::{OutcomeClass, Reason};
 use crate::health::{self, Took};
+use crate::ids::ChannelId;
 use crate::journal::Ending;
 use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind};
@@ -258,22 +259,27 @@ impl Engine {
             channel.tolerance,
             now,
         );
+        self.alert_of(&found.id, open.key.unwrap_or(0), outcome.class, verdict);
+        verdict.is_of_key()
+    }
+
+    /// Tells of what became of a channel, or of one of its keys.
+    pub(super) fn alert_of(&self, id: &ChannelId, key: u32, class: OutcomeClass, verdict: health::Verdict) {
         if verdict == health::Verdict::Counted {
-            return false;
+            return;
         }
-        let id = found.id.clone();
+        let id = id.clone();
         match verdict {
             health::Verdict::Counted | health::Verdict::KeyRests => {}
             health::Verdict::KeyBroken => {
-                let why = why_broken(outcome.class).to_owned();
-                self.alert(Alert::KeyBroken { channel: id, key: open.key.unwrap_or(0), why });
+                let why = why_broken(class).to_owned();
+                self.alert(Alert::KeyBroken { channel: id, key, why });
             }
             health::Verdict::Benched(until) => self.alert(Alert::Cooldown { channel: id, until }),
             health::Verdict::Broken => {
-                self.alert(Alert::ChannelBroken { channel: id, why: why_broken(outcome.class).to_owned() });
+                self.alert(Alert::ChannelBroken { channel: id, why: why_broken(class).to_owned() });
             }
         }
-        verdict.is_of_key()
     }
 
     /// Ends the call and gives its record. `error` is the stable code of the error that the caller got, if any. An
@@ -495,6 +501,7 @@ impl Admission {
                 cache_writes: self.call.cache_writes,
                 input_estimate: self.call.input_estimate,
                 conversation: self.call.conversation,
+                bound: self.call.bound,
                 max_output: self.call.max_output,
                 extra_output: self.call.extra_output,
                 min_output: self.call.min_output,

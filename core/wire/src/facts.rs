@@ -70,6 +70,9 @@ pub struct Facts {
     pub cache_key: Option<u64>,
     /// A hash of the messages up to the first of the user's.
     pub opening: Option<u64>,
+    /// Whether its history carries signatures that only their issuer accepts, or its answer will: Anthropic's `thinking` blocks
+    /// with a `signature`, `redacted_thinking`, LiteLLM's `thinking_blocks`, or thinking that an Anthropic call asks for.
+    pub bound: bool,
     /// Tags: `metadata.tags` or `tags`.
     pub tags: SmallVec<[String; 2]>,
     /// Models that the caller names as fallbacks (`fallbacks`, as LiteLLM's clients send it).
@@ -165,6 +168,7 @@ impl Facts {
         call.customer.clone_from(&self.customer);
         // A named customer is the engine's to tell apart.
         call.conversation = self.cache_key.or(self.opening.filter(|_| self.customer.is_none()));
+        call.bound = self.bound;
         call.tags.clone_from(&self.tags);
         call
     }

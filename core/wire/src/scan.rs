@@ -302,6 +302,9 @@ impl<'a> Scan<'a> {
             }
             Field::Thinking => {
                 self.facts.thinking_budget = v.get_u64("budget_tokens");
+                // Its answer will be signed, and only who signs it can go on with it.
+                let is_asked = v.get_str("type").is_some_and(|kind| matches!(&*kind, "enabled" | "adaptive"));
+                self.facts.bound |= is_asked && self.format == Format::AnthropicMessages;
                 Ok(())
             }
             Field::Prediction if !v.is_null() => {

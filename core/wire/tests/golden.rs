@@ -97,6 +97,9 @@ fn prepared(case: &Value) -> String {
                 prepared.reply.hide_usage
             )
             .unwrap();
+            if facts.bound {
+                writeln!(out, "bound by signatures").unwrap();
+            }
             if !facts.concerns.is_empty() {
                 writeln!(out, "concerns {:?}", facts.concerns).unwrap();
             }

@@ -16,6 +16,7 @@ mod load;
 mod made_up;
 mod maintain;
 mod master;
+mod probe;
 mod queue;
 mod repair;
 mod running;

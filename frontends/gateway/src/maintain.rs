@@ -1,5 +1,5 @@
-//! What a gateway does by itself, beside its calls: it takes up what other nodes changed, tells the operator of alerts, and
-//! clears away what nobody needs any more.
+//! What a gateway does by itself, beside its calls: it takes up what other nodes changed, tells the operator of alerts, asks
+//! channels whether they are well where that is wanted, and clears away what nobody needs any more.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::gateway::Inner;
+use crate::probe::Checks;
 use crate::store::Forget;
 
 /// Another node's change holds here after this time at the latest.
@@ -33,11 +34,13 @@ async fn run(gateway: Weak<Inner>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut clear_at = Instant::now() + CLEAR_FIRST;
     let (mut blind, mut clearing) = (false, false);
+    let mut checks = Checks::default();
     loop {
         ticks.tick().await;
         let Some(gateway) = gateway.upgrade() else { return };
         gateway.engine.tell_freed();
         gateway.engine.take_alerts().iter().for_each(tell);
+        checks.turn(&gateway);
         let looked = gateway.follow().await;
         if let (Err(error), false) = (&looked, blind) {
             tracing::warn!(%error, "changes of other nodes can't be seen; calls go on with what is known");

@@ -472,7 +472,7 @@ fn fault_rejection(fault: &Fault, retry_after_ms: Option<u64>) -> Box<Rejection>
     Box::new(Rejection { report, ..Rejection::new(error) })
 }
 
-async fn read_some(body: &mut Box<dyn UpstreamBody>, deadline: Instant) -> Vec<u8> {
+pub(crate) async fn read_some(body: &mut Box<dyn UpstreamBody>, deadline: Instant) -> Vec<u8> {
     let mut read = Vec::new();
     while let Ok(Some(Ok(chunk))) = timeout_at(deadline, body.chunk()).await {
         let room = ERROR_BODY_MAX.saturating_sub(read.len());

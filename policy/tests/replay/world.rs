@@ -276,6 +276,7 @@ impl World {
         call.input_bound = Some(call.input_estimate * 4);
         call.max_output = (self.draw(2) == 0).then(|| 100 + self.random % 2_000);
         call.conversation = Some(self.draw(50));
+        call.bound = self.draw(8) == 0;
         if self.draw(6) == 0 {
             call.tags.push("small".to_owned());
         }

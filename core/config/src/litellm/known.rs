@@ -208,6 +208,9 @@ pub(super) const INFO: Known = Known {
         "max_output_tokens",
         "max_tokens",
         "allowed_fails",
+        "health_check_model",
+        "health_check_timeout",
+        "disable_background_health_check",
         "blocked",
         "input_cost_per_token",
         "output_cost_per_token",
@@ -245,10 +248,7 @@ pub(super) const INFO: Known = Known {
         "team_id",
         "team_public_model_name",
         "supported_environments",
-        "health_check_model",
-        "health_check_timeout",
         "health_check_max_tokens",
-        "disable_background_health_check",
         "allowed_fails_policy",
         "access_windows",
         "tier",
@@ -271,6 +271,9 @@ pub(super) const ROUTER: Known = Known {
         "stream_timeout",
         "retry_after",
         "allowed_fails",
+        "retry_policy",
+        "model_group_retry_policy",
+        "allowed_fails_policy",
         "cooldown_time",
         "disable_cooldowns",
         "fallbacks",
@@ -299,9 +302,6 @@ pub(super) const ROUTER: Known = Known {
         "cache_kwargs",
         "cache_responses",
         "caching_groups",
-        "retry_policy",
-        "model_group_retry_policy",
-        "allowed_fails_policy",
         "optional_pre_call_checks",
         "enable_tag_filtering",
         "tag_filtering_match_any",
@@ -424,6 +424,8 @@ pub(super) const LITELLM: Known = Known {
 
 pub(super) const GENERAL: Known = Known {
     read: &[
+        "background_health_checks",
+        "health_check_interval",
         "master_key",
         "database_url",
         "store_model_in_db",
@@ -480,8 +482,6 @@ pub(super) const GENERAL: Known = Known {
         "alerting_threshold",
         "alert_to_webhook_url",
         "alerting_args",
-        "background_health_checks",
-        "health_check_interval",
         "health_check_details",
         "use_shared_health_check",
         "max_parallel_requests",
@@ -506,5 +506,41 @@ pub(super) const GENERAL: Known = Known {
         "proxy_admin_email",
         "allowed_ips",
     ],
+    unknown: Severity::Warning,
+};
+
+/// `retry_policy`, and each one of `model_group_retry_policy`.
+pub(super) const RETRY_POLICY: Known = Known {
+    read: &[
+        "BadRequestErrorRetries",
+        "AuthenticationErrorRetries",
+        "TimeoutErrorRetries",
+        "RateLimitErrorRetries",
+        "ContentPolicyViolationErrorRetries",
+        "InternalServerErrorRetries",
+        "ServiceUnavailableErrorRetries",
+        "NotFoundErrorRetries",
+        "DefaultRetries",
+    ],
+    moot: &[],
+    unsupported: &[],
+    unknown: Severity::Warning,
+};
+
+/// `allowed_fails_policy`.
+pub(super) const ALLOWED_FAILS_POLICY: Known = Known {
+    read: &[
+        "BadRequestErrorAllowedFails",
+        "AuthenticationErrorAllowedFails",
+        "TimeoutErrorAllowedFails",
+        "RateLimitErrorAllowedFails",
+        "ContentPolicyViolationErrorAllowedFails",
+        "InternalServerErrorAllowedFails",
+        "ServiceUnavailableErrorAllowedFails",
+        "BadGatewayErrorAllowedFails",
+        "NotFoundErrorAllowedFails",
+    ],
+    moot: &[],
+    unsupported: &[],
     unknown: Severity::Warning,
 };

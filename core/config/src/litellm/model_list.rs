@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sluicegate_core::channel::Channel;
+use sluicegate_core::check::{ChannelCheck, CheckSettings};
 use sluicegate_core::ids::ChannelId;
 use sluicegate_core::limit::{Limit, Metric, Mode, Window};
 use sluicegate_core::money::PicoUsd;
@@ -174,11 +175,26 @@ fn unknown_provider<T>(load: &mut Load<'_>, item: &Item<'_>, name: &str, model: 
     None
 }
 
+/// How the entry is checked, if checks are made at all.
+fn health_check(load: &mut Load<'_>, info: &Fields<'_>) -> Option<ChannelCheck> {
+    if info.boolean(load, "disable_background_health_check") == Some(true) {
+        return Some(ChannelCheck::Switch(false));
+    }
+    let model = info.text(load, "health_check_model").map(|model| match model.split_once('/') {
+        Some((_, upstream)) => upstream.to_owned(),
+        None => model,
+    });
+    let timeout_ms = info.seconds_ms(load, "health_check_timeout");
+    let own = CheckSettings { model, timeout_ms, ..CheckSettings::default() };
+    (own != CheckSettings::default()).then_some(ChannelCheck::Own(own))
+}
+
 fn behaviour(load: &mut Load<'_>, params: &Fields<'_>, info: Option<&Fields<'_>>, channel: &mut Channel) {
     channel.timeouts.total_ms = params.seconds_ms(load, "timeout");
     channel.timeouts.first_byte_ms = params.seconds_ms(load, "stream_timeout");
     channel.cooldown_ms = params.seconds_ms(load, "cooldown_time");
     channel.allowed_fails = info.and_then(|info| info.unsigned_32(load, "allowed_fails"));
+    channel.health_check = info.and_then(|info| health_check(load, info));
     if info.and_then(|info| info.boolean(load, "blocked")) == Some(true) {
         channel.enabled = false;
     }

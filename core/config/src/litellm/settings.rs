@@ -1,10 +1,11 @@
 //! `general_settings`, `litellm_settings` and `router_settings`.
 
+use sluicegate_core::check::{CheckOf, CheckSettings};
 use sluicegate_core::limit::{Limit, Metric, Window};
 use sluicegate_core::snapshot::{Declared, Strategy, Unpriced};
 
-use super::known;
 use super::model_list::budget;
+use super::{by_class, known};
 use crate::diagnostic::Severity;
 use crate::host::{HostSettings, Retention};
 use crate::quantity::parse_usd;
@@ -35,6 +36,13 @@ pub(super) fn general(
     if let Some(value) = fields.boolean(load, "apply_user_budget_to_team_keys") {
         declared.quota.apply_user_limits_to_group_keys = value;
     }
+    let checks = fields.boolean(load, "background_health_checks") == Some(true);
+    let interval = fields.seconds_ms(load, "health_check_interval");
+    host.health_checks = checks.then(|| CheckSettings {
+        interval_ms: Some(interval.unwrap_or(300_000).max(1_000)),
+        of: Some(CheckOf::All),
+        ..CheckSettings::default()
+    });
     if let Some(proxies) = fields.get("trusted_proxy_ranges") {
         host.take_trusted_proxies(load, &proxies);
     }
@@ -134,6 +142,7 @@ pub(super) fn router<'n>(
         declared.routing.backoff_ms = pause;
         declared.routing.backoff_max_ms = declared.routing.backoff_max_ms.max(pause);
     }
+    by_class::read(load, &fields, declared);
     if let Some(cooldown) = fields.seconds_ms(load, "cooldown_time") {
         declared.routing.cooldown_ms = cooldown;
     }
@@ -173,6 +182,7 @@ fn retries_and_fallbacks<'n>(
     }
     if let Some(fails) = fields.unsigned_32(load, "allowed_fails") {
         declared.routing.allowed_fails = fails;
+        declared.routing.failure_min_percent = 0;
     }
     if let Some(allowed) = fields.boolean(load, "allow_mock_parameters") {
         declared.routing.allow_mock_parameters = allowed;

@@ -10,7 +10,7 @@ use sluicegate_core::price::{Price, PriceTier};
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::tenant::matches_pattern;
 
-use super::{required, section, timeouts};
+use super::{check, required, section, timeouts};
 use crate::catalogue::{Provider, provider, providers};
 use crate::diagnostic::Severity;
 use crate::draft;
@@ -305,6 +305,9 @@ fn behaviour(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel) {
     channel.transport.extra_ca_file = fields.text(load, "extra_ca_file");
     channel.allowed_fails = fields.unsigned_32(load, "allowed_fails");
     channel.cooldown_ms = fields.get("cooldown").and_then(|item| item.duration_ms(load));
+    if let Some(item) = fields.get("health_check") {
+        check::own(load, &item, channel);
+    }
     if let Some(item) = fields.get("unknown_fields")
         && let Some(value) = item.word(
             load,

@@ -32,7 +32,11 @@ fn section(of: &'static Section, text: &mut String, done: &mut Vec<&'static str>
     }
     text.push('\n');
     for key in of.keys {
-        if let Kind::Models(inner) | Kind::Object(inner) | Kind::Named(inner) | Kind::List(inner) = &key.kind
+        if let Kind::Models(inner)
+        | Kind::Object(inner)
+        | Kind::Switch(inner)
+        | Kind::Named(inner)
+        | Kind::List(inner) = &key.kind
         {
             section(inner, text, done);
         }
@@ -59,6 +63,7 @@ fn takes(kind: &Kind) -> String {
         Kind::Auth => "bearer, none, {header: NAME}".to_owned(),
         Kind::Models(inner) => format!("list of names or [{0}](#{0})", inner.name),
         Kind::Object(inner) => format!("[{0}](#{0})", inner.name),
+        Kind::Switch(inner) => format!("true, false, [{0}](#{0})", inner.name),
         Kind::Named(inner) => format!("mapping of names to [{0}](#{0})", inner.name),
         Kind::List(inner) => format!("list of [{0}](#{0})", inner.name),
     }

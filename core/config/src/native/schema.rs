@@ -82,6 +82,7 @@ fn kind(kind: &Kind, definitions: &mut Map<String, Value>) -> Value {
             json!({"type": "array", "items": {"anyOf": [{"type": "string"}, model]}})
         }
         Kind::Object(section) => reference(section, definitions),
+        Kind::Switch(section) => json!({"anyOf": [{"type": "boolean"}, reference(section, definitions)]}),
         Kind::Named(section) => {
             let named = reference(section, definitions);
             json!({"type": "object", "additionalProperties": named})

@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     /// A model's name, or the section; a list of them.
     Models(&'static Section),
     Object(&'static Section),
+    /// `true`, `false` or the section.
+    Switch(&'static Section),
     /// A mapping of names to the section.
     Named(&'static Section),
     List(&'static Section),
@@ -82,6 +84,11 @@ pub(crate) static ROOT: Section = Section {
         key("fallbacks", Kind::Object(&FALLBACKS), "Models to try when a model's own channels can't serve."),
         key("model_groups", Kind::Named(&MODEL_GROUP), "Settings of single requested model names."),
         key("routing", Kind::Object(&ROUTING), "How channels are picked, retried and benched."),
+        key(
+            "health_checks",
+            Kind::Object(&HEALTH_CHECKS),
+            "Active health checks of every channel that doesn't say otherwise. Default none.",
+        ),
         key("quotas", Kind::Object(&QUOTAS), "Limits on everybody, and how limits work."),
         key(
             "organizations",
@@ -339,6 +346,11 @@ pub(crate) static CHANNEL: Section = Section {
         ),
         key("cooldown", Kind::Duration, "How long it is benched. Default: that of `routing`."),
         key(
+            "health_check",
+            Kind::Switch(&HEALTH_CHECK),
+            "Whether and how it is checked. Default: as `health_checks` has it.",
+        ),
+        key(
             "unknown_fields",
             Kind::Word(&["pass", "drop", "refuse"]),
             "What happens to top-level body fields that the format doesn't know: they are sent, left out and named in the loss report, or the call goes to another channel or is refused. Default pass.",
@@ -555,9 +567,107 @@ pub(crate) static MODEL_GROUP: Section = Section {
         ),
         key("retries", Kind::Count, "Retries beyond the first attempt. Default: that of `routing`."),
         key(
+            "retries_by",
+            Kind::Object(&RETRIES_BY),
+            "Retries after failures of single classes. Those that aren't named here: as `routing` has them.",
+        ),
+        key(
             "downgrade_to",
             Kind::Texts,
             "Cheaper models to try, in order, when what is left of a limit with `downgrade` doesn't cover a call. Default none.",
+        ),
+    ],
+};
+
+pub(crate) static HEALTH_CHECKS: Section = Section {
+    name: "health_checks",
+    about: "A small real call for one token, made by the gateway itself: an answer brings a channel back at once, a failure counts like that of any call. It costs what the upstream takes for it, and counts for nobody's limits.",
+    required: &[],
+    keys: &[
+        key("interval", Kind::Duration, "Between two checks of a channel, 1s or more. Default 60s."),
+        key("timeout", Kind::Duration, "An answer that takes longer is none. Default 10s."),
+        key(
+            "model",
+            Kind::Text,
+            "The upstream's model that is asked. Default: the first of the channel's that is no pattern; without one it isn't checked.",
+        ),
+        key(
+            "of",
+            Kind::Word(&["benched", "all"]),
+            "Whether only channels, and single keys, that are out are asked, or all. Default benched.",
+        ),
+        key("concurrency", Kind::Count, "Checks at the same time, at most; 1 or more. Default 4."),
+    ],
+};
+
+pub(crate) static HEALTH_CHECK: Section = Section {
+    name: "health_check",
+    about: "How one channel is checked: before what `health_checks` says, and also without it.",
+    required: &[],
+    keys: &[
+        key("interval", Kind::Duration, "Between two checks of a channel, 1s or more. Default 60s."),
+        key("timeout", Kind::Duration, "An answer that takes longer is none. Default 10s."),
+        key(
+            "model",
+            Kind::Text,
+            "The upstream's model that is asked. Default: the first of the channel's that is no pattern; without one it isn't checked.",
+        ),
+        key(
+            "of",
+            Kind::Word(&["benched", "all"]),
+            "Whether only channels, and single keys, that are out are asked, or all. Default benched.",
+        ),
+    ],
+};
+
+pub(crate) static RETRIES_BY: Section = Section {
+    name: "retries_by",
+    about: "How many failures of a class are each followed by another attempt at the same model, on another channel while one may serve. A class with a count of its own goes by its own failures alone, and those aren't counted for `retries`.",
+    required: &[],
+    keys: &[
+        key("rate_limited", Kind::Count, "The upstream limits the channel's rate (429)."),
+        key("overloaded", Kind::Count, "The upstream says that it is overloaded (503, 529)."),
+        key("server_error", Kind::Count, "The upstream failed (another 5xx)."),
+        key("unreachable", Kind::Count, "No connection came about."),
+        key("timeout", Kind::Count, "No answer in time."),
+        key("nonsense", Kind::Count, "An answer that isn't one."),
+        key(
+            "not_found",
+            Kind::Count,
+            "The upstream doesn't know the model (404). Never the same channel again.",
+        ),
+        key("auth", Kind::Count, "The credential is refused (401). Never the same channel again."),
+        key("no_balance", Kind::Count, "The account has no balance. Never the same channel again."),
+        key(
+            "content_policy",
+            Kind::Count,
+            "The upstream's content policy refuses. Never the same channel again, and only without fallbacks for it. Default 0.",
+        ),
+    ],
+};
+
+pub(crate) static ALLOWED_FAILS_BY: Section = Section {
+    name: "allowed_fails_by",
+    about: "Failures of a class within a minute before a channel is benched. A class with a count of its own is counted alone, and not for `allowed_fails`. A time that the upstream names (`retry-after`) is kept all the same.",
+    required: &[],
+    keys: &[
+        key("rate_limited", Kind::Count, "The upstream limits the channel's rate (429)."),
+        key("overloaded", Kind::Count, "The upstream says that it is overloaded (503, 529)."),
+        key("server_error", Kind::Count, "The upstream failed (another 5xx)."),
+        key("unreachable", Kind::Count, "No connection came about."),
+        key("timeout", Kind::Count, "No answer in time."),
+        key("nonsense", Kind::Count, "An answer that isn't one."),
+        key("broken", Kind::Count, "It began to answer and broke off."),
+        key("not_found", Kind::Count, "The upstream doesn't know the model (404)."),
+        key(
+            "auth",
+            Kind::Count,
+            "The credential is refused (401): before the channel is out. Not for channels with several keys. Default 0.",
+        ),
+        key(
+            "no_balance",
+            Kind::Count,
+            "The account has no balance: before the channel is out. Not for channels with several keys. Default 0.",
         ),
     ],
 };
@@ -569,6 +679,11 @@ pub(crate) static ROUTING: Section = Section {
     keys: &[
         key("strategy", STRATEGIES, "How channels of one priority are ranked. Default weighted."),
         key("retries", Kind::Count, "Retries of one model beyond the first attempt. Default 2."),
+        key(
+            "retries_by",
+            Kind::Object(&RETRIES_BY),
+            "Retries after failures of single classes. Default none.",
+        ),
         key("max_attempts", Kind::Count, "Attempts of one call over all fallbacks, 1 to 64. Default 8."),
         key("max_fallbacks", Kind::Count, "Fallback models tried, at most. Default 5."),
         key(
@@ -581,6 +696,16 @@ pub(crate) static ROUTING: Section = Section {
             "allowed_fails",
             Kind::Count,
             "Failures within a minute before a channel is benched. Default 3, or with `allowed_failure_percent` any number.",
+        ),
+        key(
+            "failure_min_percent",
+            Kind::Count,
+            "The share of the minute's attempts, 0 to 100, that those failures must pass, too. Default 10, or with `allowed_fails` 0.",
+        ),
+        key(
+            "allowed_fails_by",
+            Kind::Object(&ALLOWED_FAILS_BY),
+            "The same for failures of single classes. Default none.",
         ),
         key(
             "allowed_failure_percent",

@@ -94,7 +94,7 @@ fn the_reference_example_loads_and_uses_every_key() {
             let Some(value) = value.get(key.name) else { continue };
             seen.push(format!("{}.{}", section.name, key.name));
             match &key.kind {
-                Kind::Object(inner) => used(inner, value, seen),
+                Kind::Object(inner) | Kind::Switch(inner) => used(inner, value, seen),
                 Kind::Named(inner) => {
                     value.as_object().into_iter().flatten().for_each(|(_, value)| used(inner, value, seen))
                 }

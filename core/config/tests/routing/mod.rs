@@ -69,6 +69,9 @@ struct Call {
     conversations: Option<u64>,
     #[serde(default)]
     conversation: Option<u64>,
+    /// Whether signatures bind it to its channel.
+    #[serde(default)]
+    bound: bool,
     #[serde(default)]
     format: Option<sluicegate_core::Format>,
     #[serde(default)]

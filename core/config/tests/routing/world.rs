@@ -275,6 +275,7 @@ impl World<'_> {
         call.max_output = wanted.max;
         call.customer.clone_from(&wanted.customer);
         call.conversation = self.calls[at].conversation;
+        call.bound = wanted.bound;
         call.needs = wanted.needs;
         call.fallbacks.clone_from(&wanted.fallbacks);
         (call.rehearse, call.mock) = (wanted.rehearse, wanted.mock);

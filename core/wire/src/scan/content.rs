@@ -166,6 +166,12 @@ impl Scan<'_> {
                     }
                     by_user = self.cursor.skip()?.of(self.text) == "\"user\"";
                 }
+                // LiteLLM's clients send an answer's signed thinking back like this.
+                "thinking_blocks" => {
+                    let blocks = self.cursor.skip()?.of(self.text).bytes();
+                    let mut marks = blocks.filter(|byte| !byte.is_ascii_whitespace());
+                    self.facts.bound |= marks.next() == Some(b'[') && marks.next() == Some(b'{');
+                }
                 // The audio of an earlier answer, by id.
                 "audio" => {
                     if self.cursor.kind()? == Kind::Object {
@@ -211,7 +217,9 @@ impl Scan<'_> {
             match (&*name, self.cursor.kind()?) {
                 ("type", Kind::String) => {
                     let (span, _) = self.cursor.string()?;
-                    let found = class(&unescape(span.of(self.text)));
+                    let kind = unescape(span.of(self.text));
+                    self.facts.bound |= kind == "redacted_thinking";
+                    let found = class(&kind);
                     // A part that names two types is read either way: none of its bytes may hide.
                     part.class = if matches!(part.class, Class::Untyped) || part.class == found {
                         found
@@ -220,6 +228,11 @@ impl Scan<'_> {
                     };
                 }
                 ("content", _) => self.content()?,
+                // Of a thinking block. Some clients send an empty one for what nobody signed.
+                ("signature", Kind::String) => {
+                    let (span, _) = self.cursor.string()?;
+                    self.facts.bound |= span.len() > 2;
+                }
                 ("image_url" | "input_audio" | "file" | "source", Kind::Object) => self.media(&mut part)?,
                 ("image_url", Kind::String) => self.data(&mut part)?,
                 ("file_id", Kind::String) => {

@@ -511,3 +511,34 @@ fn what_is_made_up_is_told_and_never_sent() {
     assert!(!String::from_utf8_lossy(&sent).contains("mock"), "{sent:?}");
     assert_eq!(chat(&with(r#""mock_timeout":false,"mock_response":null"#)).unwrap().facts().mock, None);
 }
+
+#[test]
+fn signatures_bind_a_conversation_to_their_issuer() {
+    let bound = |format, last: &str, more: &str| {
+        let body = format!(r#"{{"model":"m"{more},"messages":[{{"role":"user","content":"q"}},{last}]}}"#);
+        scan(format, &body.into()).unwrap().facts().call("c".into(), format).bound
+    };
+    let said = |part: &str| format!(r#"{{"role":"assistant","content":[{part}]}}"#);
+    let thought = |signature: &str| {
+        said(&format!(r#"{{"type":"thinking","thinking":"hm","signature":"{signature}"}}"#))
+    };
+    let (anthropic, chat) = (Format::AnthropicMessages, Format::OpenaiChat);
+    assert!(bound(anthropic, &thought("s=="), ""));
+    assert!(bound(anthropic, &said(r#"{"type":"redacted_thinking","data":"zz"}"#), ""));
+    let plain = said(r#"{"type":"text","text":"\"signature\":\"s\""}"#);
+    assert!(!bound(anthropic, &plain, ""));
+    assert!(!bound(anthropic, &thought(""), ""), "nobody signed it");
+    let input =
+        r#"{"type":"tool_use","id":"1","name":"f","input":{"signature":"s","type":"redacted_thinking"}}"#;
+    assert!(!bound(anthropic, &said(input), ""), "a tool's input is the caller's own");
+    // The answer will be signed: the next turn must find whoever signed it.
+    for kind in ["enabled", "adaptive"] {
+        let more = format!(r#","thinking":{{"type":"{kind}"}}"#);
+        assert!(bound(anthropic, &plain, &more), "{kind}");
+        assert!(!bound(chat, &plain, &more), "{kind}");
+    }
+    assert!(!bound(anthropic, &plain, r#","thinking":{"type":"disabled"}"#));
+    let blocks = |blocks: &str| format!(r#"{{"role":"assistant","content":"","thinking_blocks":{blocks}}}"#);
+    assert!(bound(chat, &blocks(r#"[ {"type":"thinking","signature":"s"}]"#), ""));
+    assert!(!bound(chat, &blocks("[]"), "") && !bound(chat, &blocks("null"), ""));
+}

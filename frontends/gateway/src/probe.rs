@@ -1,0 +1,179 @@
+//! Active health checks: small real calls of the gateway's own that find out whether a channel is well. They are nobody's: no
+//! limit counts them, and no record is kept.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sluicegate_core::channel::Timeouts;
+use sluicegate_core::check::{Check, CheckOf, Checked};
+use sluicegate_core::{Channel, ChannelId, Format, OutcomeClass, Timestamp};
+use sluicegate_wire::Fault;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use crate::gateway::Inner;
+use crate::running::{class_of, class_of_fault};
+use crate::serve::read_some;
+use crate::upstream::{HttpUpstream, MockUpstream, Target, Upstream, UpstreamRequest};
+
+/// A channel and the place of one of its keys.
+type Checking = (ChannelId, u32);
+
+/// The checks of a gateway. Nothing is made before the first one is due.
+#[derive(Default)]
+pub(crate) struct Checks {
+    // BOUND: both hold keys of channels that there are.
+    next_at: HashMap<Checking, Timestamp>,
+    under_way: HashSet<Checking>,
+    /// Dropped, and with it what is under way, when the gateway ends.
+    tasks: JoinSet<Checking>,
+    upstream: Option<Arc<dyn Upstream>>,
+}
+
+/// One check to make.
+struct Ask {
+    target: Arc<Target>,
+    body: Bytes,
+    timeouts: Timeouts,
+    timeout_ms: u64,
+}
+
+impl Checks {
+    /// Begins what is due, and forgets what is over.
+    pub(crate) fn turn(&mut self, gateway: &Arc<Inner>) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            match ended {
+                Ok(checking) => drop(self.under_way.remove(&checking)),
+                // Nobody knows which: what isn't under way any more is asked again.
+                Err(_) if self.tasks.is_empty() => self.under_way.clear(),
+                Err(_) => {}
+            }
+        }
+        let (now, snapshot) = (gateway.clock.now(), gateway.engine.snapshot());
+        let mut known = HashSet::new();
+        for channel in snapshot.channels() {
+            let Some(check) = Check::of(channel.health_check.as_ref(), gateway.host.health_checks.as_ref())
+            else {
+                continue;
+            };
+            let all = check.of == CheckOf::All;
+            for key in gateway.engine.to_check(&channel.id, all, now) {
+                let checking = (channel.id.clone(), key);
+                known.insert(checking.clone());
+                self.begin_if_due(gateway, channel, &check, checking, now);
+            }
+        }
+        // What is well, or gone, has its first check a whole interval after it is out.
+        self.next_at.retain(|checking, _| known.contains(checking));
+    }
+
+    fn begin_if_due(
+        &mut self,
+        gateway: &Arc<Inner>,
+        channel: &Channel,
+        check: &Check<'_>,
+        checking: Checking,
+        now: Timestamp,
+    ) {
+        let interval = i64::try_from(check.interval_ms).unwrap_or(i64::MAX);
+        let next = *self.next_at.entry(checking.clone()).or_insert_with(|| now.plus_ms(interval));
+        // BOUND: so many at the same time; the others are due still in the next turn.
+        let is_full = self.tasks.len() >= gateway.host.health_checks_at_once as usize;
+        if now < next || is_full || self.under_way.contains(&checking) {
+            return;
+        }
+        self.next_at.insert(checking.clone(), now.plus_ms(interval));
+        let Some(ask) = Ask::of(gateway, channel, check, checking.1) else { return };
+        let upstream = self.upstream.get_or_insert_with(|| Arc::new(HttpUpstream::default()));
+        let (upstream, gateway) = (Arc::clone(upstream), Arc::clone(gateway));
+        let name = channel.name.clone();
+        self.under_way.insert(checking.clone());
+        self.tasks.spawn(async move {
+            let (class, retry_after_ms) = ask.send(&*upstream).await;
+            let (id, key) = &checking;
+            let now = gateway.clock.now();
+            match gateway.engine.probe_result(id, *key, class, retry_after_ms, now) {
+                Checked::Back => tracing::info!(channel = %name, "a health check brought the channel back"),
+                Checked::KeyBack => {
+                    tracing::info!(channel = %name, key, "a health check brought a key of the channel back");
+                }
+                Checked::Same | Checked::Out => {
+                    tracing::debug!(channel = %name, key, outcome = class.as_str(), "a health check ended");
+                }
+            }
+            checking
+        });
+    }
+}
+
+impl Ask {
+    /// `None` when the channel has no address, no credential or no model to ask for.
+    fn of(gateway: &Inner, channel: &Channel, check: &Check<'_>, key: u32) -> Option<Self> {
+        let endpoint = channel.endpoints.first()?;
+        let target = gateway.targets.load().get(channel, endpoint, key)?;
+        let mut models = channel.models.iter().map(|model| model.upstream.as_str());
+        let model = check.model.or_else(|| models.find(|name| !name.contains('*')))?;
+        let say = json!([{"role": "user", "content": "ping"}]);
+        let body = match endpoint.format {
+            Format::OpenaiEmbeddings => json!({"model": model, "input": "ping"}),
+            _ => json!({"model": model, "max_tokens": 1, "messages": say}),
+        };
+        let routing = gateway.engine.snapshot().declared.routing.timeouts;
+        let total = Some(check.timeout_ms);
+        let timeouts = Timeouts { total_ms: total, first_byte_ms: total, ..channel.timeouts.or(routing) };
+        Some(Self { target, body: body.to_string().into(), timeouts, timeout_ms: check.timeout_ms })
+    }
+
+    /// How it ended, and the pause that the upstream asks for.
+    async fn send(self, upstream: &dyn Upstream) -> (OutcomeClass, Option<u64>) {
+        let deadline = Instant::now() + Duration::from_millis(self.timeout_ms);
+        let is_mock = self.target.is_mock();
+        let request = UpstreamRequest {
+            target: self.target,
+            headers: Vec::new(),
+            body: self.body,
+            timeouts: self.timeouts,
+            stream: false,
+        };
+        let sent =
+            async { if is_mock { MockUpstream.send(request).await } else { upstream.send(request).await } };
+        let mut response = match timeout_at(deadline, sent).await {
+            Err(_) => return (OutcomeClass::Timeout, None),
+            Ok(Err(fault)) => return (class_of_fault(&fault).0, None),
+            Ok(Ok(response)) => response,
+        };
+        let body = read_some(&mut response.body, deadline).await;
+        if !(200..300).contains(&response.status) {
+            return (class_of(Fault::classify(response.status, &body).class), response.retry_after_ms);
+        }
+        if Instant::now() >= deadline {
+            return (OutcomeClass::Timeout, None);
+        }
+        (class_of_answer(&body), None)
+    }
+}
+
+/// A success that isn't one says so in its body, or is no JSON at all.
+fn class_of_answer(body: &[u8]) -> OutcomeClass {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(answer)) if answer.get("error").is_none_or(Value::is_null) => OutcomeClass::Ok,
+        _ => OutcomeClass::Nonsense,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_in_a_success_is_none() {
+        let ok = |text: &str| class_of_answer(text.as_bytes()) == OutcomeClass::Ok;
+        assert!(ok(r#"{"id":"c","choices":[],"error":null}"#));
+        for text in ["", "<html>", "[]", r#"{"error":{"message":"down"}}"#] {
+            assert!(!ok(text), "{text}");
+        }
+    }
+}
