@@ -12,6 +12,7 @@ use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind, WhenShort, Window};
 use crate::money::format_usd;
 use crate::ports::{Hook, LimitStanding};
+use crate::prompt::TextTold;
 use crate::snapshot::Strategy;
 use crate::tenant::Caller;
 use crate::time::Timestamp;
@@ -369,6 +370,18 @@ pub enum Reason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         candidates: Option<Vec<Option<u64>>>,
     },
+    /// What scripts were told of the prompt when they looked at it. Noted only when one of them does.
+    Prompt {
+        /// In which of their hooks.
+        hook: Hook,
+        /// How much text there was, in bytes.
+        bytes: u64,
+        /// The same in characters.
+        characters: u64,
+        /// Whether words were found, in the order in which they were first asked for; at most 128 answers for a call.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        told: Vec<TextTold>,
+    },
     /// A script ran.
     Policy {
         /// Its name.
@@ -597,9 +610,10 @@ impl Explanation {
     pub fn push(&mut self, reason: Reason) {
         // BOUND: see the two constants.
         let room = match reason {
-            Reason::Excluded { .. } | Reason::Ranked { .. } | Reason::Seen { .. } | Reason::Standing { .. } => {
-                Self::MAX_BEFORE_CANDIDATES
-            }
+            Reason::Excluded { .. }
+            | Reason::Ranked { .. }
+            | Reason::Seen { .. }
+            | Reason::Standing { .. } => Self::MAX_BEFORE_CANDIDATES,
             _ => Self::MAX,
         };
         if self.reasons.len() < room {

@@ -29,6 +29,7 @@ pub mod limit;
 pub mod money;
 pub mod ports;
 pub mod price;
+pub mod prompt;
 pub mod record;
 pub mod replay;
 pub mod snapshot;

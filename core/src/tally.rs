@@ -97,6 +97,14 @@ impl PolicyHook for Tallied {
         self.hook.applies(caller)
     }
 
+    fn reads_health(&self, caller: &Caller) -> bool {
+        self.hook.reads_health(caller)
+    }
+
+    fn reads_prompt(&self, caller: &Caller) -> bool {
+        self.hook.reads_prompt(caller)
+    }
+
     fn admit(&self, call: &CallView<'_>) -> Vec<PolicyRun> {
         self.count(Hook::Admit, self.hook.admit(call))
     }

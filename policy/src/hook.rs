@@ -111,6 +111,10 @@ impl PolicyHook for Policies {
         self.scripts.iter().any(|script| script.reads.health && script.applies(caller))
     }
 
+    fn reads_prompt(&self, caller: &Caller) -> bool {
+        self.scripts.iter().any(|script| script.reads.prompt && script.applies(caller))
+    }
+
     fn admit(&self, call: &CallView<'_>) -> Vec<PolicyRun> {
         self.run(Hook::Admit, call, |_, _| {})
     }

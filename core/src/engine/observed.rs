@@ -130,7 +130,10 @@ impl Observed {
     }
 
     /// What scripts were told of limits the next time that this hook was asked: of the caller's, and of each candidate's.
-    pub(super) fn take_standing(&mut self, of: Hook) -> Option<(Option<Vec<LimitStanding>>, Option<Vec<Option<u64>>>)> {
+    pub(super) fn take_standing(
+        &mut self,
+        of: Hook,
+    ) -> Option<(Option<Vec<LimitStanding>>, Option<Vec<Option<u64>>>)> {
         let is = |(at, it): &(usize, &Reason)| {
             matches!(it, Reason::Standing { hook, .. } if *hook == of) && !self.is_used(*at)
         };

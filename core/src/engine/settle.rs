@@ -226,7 +226,13 @@ impl Engine {
     }
 
     /// Lets the channel's health know; whether it was the fault of one key alone, and the channel has others.
-    pub(super) fn learn(&self, admission: &Admission, open: &Open, outcome: &Outcome, now: Timestamp) -> bool {
+    pub(super) fn learn(
+        &self,
+        admission: &Admission,
+        open: &Open,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> bool {
         let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) else {
             return false;
         };

@@ -5,6 +5,7 @@ mod call;
 mod candidate;
 mod chance;
 mod moment;
+mod prompt;
 mod quota;
 mod text;
 mod usage;
@@ -28,6 +29,7 @@ pub(crate) fn register(engine: &mut Engine) {
     candidate::register(engine);
     chance::register(engine);
     moment::register(engine);
+    prompt::register(engine);
     quota::register(engine);
     text::register(engine);
     usage::register(engine);
