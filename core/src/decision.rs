@@ -344,8 +344,8 @@ pub enum Reason {
         #[serde(default, skip_serializing_if = "Strategy::is_weighted")]
         by: Strategy,
         /// What it was ranked by, as the strategy has it: its weight; calls under way; microseconds times the calls under way
-        /// and this one; pico-USD; parts per million of its fullest limit; its distance from the conversation. Of all but
-        /// weights the lowest goes first.
+        /// and this one; pico-USD; parts per million of its fullest limit; its distance from the conversation, and 2⁵²
+        /// more when the channel has more than its share of the calls under way. Of all but weights the lowest goes first.
         score: u64,
     },
     /// How a candidate was doing when scripts looked at it. Noted only when one of them reads such things.

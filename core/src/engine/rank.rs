@@ -83,6 +83,9 @@ fn score(
     }
 }
 
+/// Marks the score of a channel that has more than its share of the calls under way: no distance is that far.
+const IS_FULL: u64 = 1 << 52;
+
 /// From here on a latency isn't known.
 const UNKNOWN: u64 = u64::MAX / 2;
 
@@ -160,7 +163,8 @@ fn order_tier(admission: &mut Admission, strategy: Strategy, tier: &mut [Ranked]
     }
     match strategy {
         Strategy::LowestLatency => prefer_better_of_two(admission, tier),
-        Strategy::Affinity => {
+        // What the record says holds: it has been told apart already.
+        Strategy::Affinity if !is_recorded(admission, tier) => {
             let percent = admission.runtime.snapshot.declared.routing.affinity_load_percent;
             relieve(percent, tier);
         }
@@ -184,7 +188,17 @@ fn relieve(percent: u32, tier: &mut [Ranked]) {
         let share = (calls * u128::from(r.weight) * u128::from(percent)).div_ceil(weights * 100);
         u128::from(r.health.in_flight) >= share
     };
-    tier.sort_by_key(|r| (r.weight == 0, is_full(r)));
+    for r in tier.iter_mut().filter(|r| is_full(r)) {
+        r.score |= IS_FULL;
+    }
+    tier.sort_by_key(|r| (r.weight == 0, r.score));
+}
+
+/// Whether a replayed record says what these were ranked by.
+fn is_recorded(admission: &Admission, tier: &[Ranked]) -> bool {
+    let Some(observed) = admission.observed.as_deref() else { return false };
+    let mut channels = tier.iter().filter_map(|r| admission.runtime.snapshot.resolve(r.candidate));
+    channels.any(|(channel, _)| observed.score(&channel.id, Strategy::Affinity).is_some())
 }
 
 /// The better of two random choices goes first (Mitzenmacher 2001): always asking the very fastest would send everybody to the
