@@ -122,7 +122,12 @@ pub(crate) fn aside<T>(body: impl FnOnce() -> T) -> T {
 
 /// Notes how many operations the script runtime has counted. Whether fuel is left.
 pub(crate) fn progress(operations: u64) -> bool {
-    OPERATIONS.set(operations);
+    // A native function that calls a closure (`map`, `sort`) has the runtime count on from where it was called, and then forget
+    // that: what goes back, or stays, was used all the same.
+    let before = OPERATIONS.replace(operations);
+    if operations <= before {
+        CHARGED.set(CHARGED.get() + before - operations + 1);
+    }
     operations + CHARGED.get() <= LIMIT.get()
 }
 

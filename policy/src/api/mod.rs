@@ -1,5 +1,6 @@
 //! What scripts may call, beyond the language itself.
 
+mod array;
 mod attempt;
 mod call;
 mod candidate;
@@ -24,6 +25,7 @@ pub(crate) use usage::UsageHandle;
 use crate::run::Outcome;
 
 pub(crate) fn register(engine: &mut Engine) {
+    array::register(engine);
     attempt::register(engine);
     call::register(engine);
     candidate::register(engine);
