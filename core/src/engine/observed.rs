@@ -8,11 +8,12 @@ use parking_lot::Mutex;
 
 use super::admission::Admission;
 use super::ceiling::Ceiling;
+use super::standing::Told;
 use crate::decision::{CeilingReason, Exclusion, Explanation, Reason};
 use crate::health::HealthView;
 use crate::ids::{ChannelId, ModelName};
 use crate::ledger::CellId;
-use crate::ports::{Hook, LimitStanding};
+use crate::ports::Hook;
 use crate::record::UsageRecord;
 use crate::snapshot::Strategy;
 use crate::time::Timestamp;
@@ -130,16 +131,13 @@ impl Observed {
     }
 
     /// What scripts were told of limits the next time that this hook was asked: of the caller's, and of each candidate's.
-    pub(super) fn take_standing(
-        &mut self,
-        of: Hook,
-    ) -> Option<(Option<Vec<LimitStanding>>, Option<Vec<Option<u64>>>)> {
+    pub(super) fn take_standing(&mut self, of: Hook) -> Option<Told> {
         let is = |(at, it): &(usize, &Reason)| {
             matches!(it, Reason::Standing { hook, .. } if *hook == of) && !self.is_used(*at)
         };
         let (at, told) = self.reasons().iter().enumerate().find(is)?;
         let Reason::Standing { caller, candidates, .. } = told else { return None };
-        let told = (caller.clone(), candidates.clone());
+        let told = Told { caller: caller.clone(), candidates: candidates.clone() };
         self.mark(at);
         Some(told)
     }

@@ -12,8 +12,10 @@ use crate::time::Timestamp;
 /// What scripts were told of limits.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
-    caller: Option<Vec<LimitStanding>>,
-    candidates: Option<Vec<Option<u64>>>,
+    /// Of the caller's.
+    pub(super) caller: Option<Vec<LimitStanding>>,
+    /// Of each candidate's fullest, in parts per million.
+    pub(super) candidates: Option<Vec<Option<u64>>>,
 }
 
 /// How limits stand. Looked up when the first script asks, and the same for those after it.
@@ -81,7 +83,7 @@ impl Admission {
     /// nothing has changed on the counters since.
     pub(super) fn observed_standing(&mut self, hook: Hook) -> Told {
         let Some(observed) = self.observed.as_deref_mut() else { return Told::default() };
-        let Some((caller, candidates)) = observed.take_standing(hook) else { return Told::default() };
+        let Some(Told { caller, candidates }) = observed.take_standing(hook) else { return Told::default() };
         let moved = observed.moved.lock();
         let stands = |limits: &[BoundLimit]| !limits.iter().any(|bound| moved.contains(&bound.cell));
         let channels = || {

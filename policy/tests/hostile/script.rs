@@ -249,7 +249,7 @@ fn constant(chance: &mut Chance) -> String {
 fn tested(chance: &mut Chance) -> String {
     let body = statements(chance, 1);
     let candidates =
-        vec!["\"a\"", "\"b\"", "#{ name: \"c\", latency_ms: 5 }"].repeat(1 + chance.below(40)).join(", ");
+        ["\"a\"", "\"b\"", "#{ name: \"c\", latency_ms: 5 }"].repeat(1 + chance.below(40)).join(", ");
     let times = chance.pick(&["1", "20", "100000"]);
     format!(
         "fn test_it() {{ let x = 0; let y = []; let call = (); let candidates = []; try {{ {body} }} catch {{ }}
