@@ -43,7 +43,7 @@ const LEFT_MAX: usize = 4 << 20;
 /// One run of a hook, on a slow machine without optimization.
 const HOOK_MAX: Duration = Duration::from_secs(2);
 /// Loading a script, with its modules.
-const LOAD_MAX: Duration = Duration::from_secs(5);
+const LOAD_MAX: Duration = Duration::from_secs(20);
 /// Its tests: they have 50,000,000 operations for all that they route.
 const TESTS_MAX: Duration = Duration::from_secs(120);
 /// What hosts give to their threads, in bytes.
