@@ -12,6 +12,7 @@ use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind, WhenShort, Window};
 use crate::money::format_usd;
 use crate::ports::{Hook, LimitStanding};
+use crate::prompt::TextTold;
 use crate::snapshot::Strategy;
 use crate::tenant::Caller;
 use crate::time::Timestamp;
@@ -371,6 +372,18 @@ pub enum Reason {
         /// How full the fullest of each candidate's own limits was, in parts per million; `None` without limits.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         candidates: Option<Vec<Option<u64>>>,
+    },
+    /// What scripts were told of the prompt when they looked at it. Noted only when one of them does.
+    Prompt {
+        /// In which of their hooks.
+        hook: Hook,
+        /// How much text there was, in bytes.
+        bytes: u64,
+        /// The same in characters.
+        characters: u64,
+        /// Whether words were found, in the order in which they were first asked for; at most 128 answers for a call.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        told: Vec<TextTold>,
     },
     /// A script ran.
     Policy {

@@ -31,6 +31,7 @@ pub mod limit;
 pub mod money;
 pub mod ports;
 pub mod price;
+pub mod prompt;
 pub mod record;
 pub mod replay;
 pub mod snapshot;

@@ -14,6 +14,7 @@ use crate::journal::JournalId;
 use crate::ledger::Balance;
 use crate::limit::{Metric, ScopeKind, Window};
 use crate::money::NanoUsd;
+use crate::prompt::Prompt;
 use crate::record::RecordEntry;
 use crate::snapshot::Reach;
 use crate::tenant::{Caller, Preference};
@@ -32,6 +33,12 @@ pub trait PolicyHook: Send + Sync {
 
     /// Whether any script that would run for this caller reads how candidates are doing: then that is noted, for replays.
     fn reads_health(&self, caller: &Caller) -> bool {
+        let _ = caller;
+        false
+    }
+
+    /// Whether any script that would run for this caller looks at the prompt: only then is it handed to them.
+    fn reads_prompt(&self, caller: &Caller) -> bool {
         let _ = caller;
         false
     }
@@ -158,6 +165,22 @@ pub struct CallView<'a> {
     pub seed: u64,
     /// How limits stand. Asked only for a script that reads it.
     pub limits: &'a dyn LimitsView,
+    /// The prompt's text, in `admit` and `route`; `None` in the other hooks, and when no script reads it.
+    pub prompt: Option<&'a Arc<Prompt>>,
+}
+
+/// The texts of a call that people and models wrote, for scripts that look at them.
+pub trait TextView: Send + Sync {
+    /// Gives each of them to `take`, decoded, in a fixed order. Called when the first script looks, once for a call.
+    fn each(&self, take: &mut dyn FnMut(&str));
+}
+
+/// No text: of calls whose host doesn't have it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoText;
+
+impl TextView for NoText {
+    fn each(&self, _: &mut dyn FnMut(&str)) {}
 }
 
 /// How limits stand, for scripts that read it. Each question may take a lock that every call needs.

@@ -109,6 +109,10 @@ impl PolicyHook for Tallied {
         self.hook.reads_health(caller)
     }
 
+    fn reads_prompt(&self, caller: &Caller) -> bool {
+        self.hook.reads_prompt(caller)
+    }
+
     fn admit(&self, call: &CallView<'_>) -> Vec<PolicyRun> {
         self.count(Hook::Admit, call.caller, self.hook.admit(call))
     }

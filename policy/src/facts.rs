@@ -10,6 +10,7 @@ use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::ids::{CallId, ChannelId, KeyId, ModelName, OrganizationId, ProviderId, UserId};
 use sluicegate_core::money::NanoUsd;
 use sluicegate_core::ports::{AttemptView, CallView, CandidateView, LimitStanding, UsageView};
+use sluicegate_core::prompt::Prompt;
 use sluicegate_core::tenant::Preference;
 use sluicegate_core::time::Timestamp;
 use sluicegate_core::usage::Usage;
@@ -29,6 +30,8 @@ pub(crate) struct Reads {
     pub(crate) quota: bool,
     /// How full the channels' limits are.
     pub(crate) channel_limits: bool,
+    /// What the prompt says.
+    pub(crate) prompt: bool,
 }
 
 impl Reads {
@@ -45,6 +48,7 @@ impl Reads {
             health: candidates && any(&["latency_ms", "in_flight", "failures", "fastest"]),
             quota: any(&["quota_used", "quota_left"]),
             channel_limits: any(&["limit_used"]),
+            prompt: any(&["text_contains", "text_length"]),
         }
     }
 
@@ -57,6 +61,7 @@ impl Reads {
             health: self.health || other.health,
             quota: self.quota || other.quota,
             channel_limits: self.channel_limits || other.channel_limits,
+            prompt: self.prompt || other.prompt,
         }
     }
 }
@@ -82,6 +87,8 @@ pub(crate) struct CallFacts {
     pub(crate) now: Timestamp,
     pub(crate) seed: u64,
     pub(crate) limits: Vec<LimitStanding>,
+    /// In `admit` and `route`.
+    pub(crate) prompt: Option<Arc<Prompt>>,
 }
 
 impl CallFacts {
@@ -109,6 +116,7 @@ impl CallFacts {
             now: view.now,
             seed: view.seed,
             limits: if reads.quota { view.limits.of_caller() } else { Vec::new() },
+            prompt: view.prompt.filter(|_| reads.prompt).cloned(),
         }
     }
 }

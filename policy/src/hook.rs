@@ -111,6 +111,10 @@ impl PolicyHook for Policies {
         self.scripts.iter().any(|script| script.reads.health && script.applies(caller))
     }
 
+    fn reads_prompt(&self, caller: &Caller) -> bool {
+        self.scripts.iter().any(|script| script.reads.prompt && script.applies(caller))
+    }
+
     fn admit(&self, call: &CallView<'_>) -> Vec<PolicyRun> {
         self.run(Hook::Admit, call, |_, _| {})
     }
@@ -150,10 +154,11 @@ impl Script {
 
     fn run(&self, hook: Hook) -> PolicyRun {
         run::start_script(self.salt(hook), self.attached.reach());
-        let result = self.call(hook);
+        // A sort swallows what its function fails at, an empty tank too: then it is found here.
+        let result = self.call(hook).and_then(|_| run::charge_operations(0));
         let said = run::take_verdict();
         let (verdict, error) = match result {
-            Ok(_) => (said, None),
+            Ok(()) => (said, None),
             // Half a verdict is none: what was said before the failure may have been half of a thought.
             Err(error) => (self.verdict_on_error(hook), Some(explain(&error))),
         };

@@ -3,7 +3,7 @@
 use sluicegate_core::ports::Hook;
 
 /// The functions that say something, and the hooks that may call them.
-const RIGHTS: [(&str, &[Hook]); 9] = [
+const RIGHTS: [(&str, &[Hook]); 10] = [
     ("deny", &[Hook::Admit, Hook::Route]),
     ("use_model", &[Hook::Admit, Hook::Route]),
     ("max_output", &[Hook::Admit, Hook::Route]),
@@ -13,6 +13,7 @@ const RIGHTS: [(&str, &[Hook]); 9] = [
     ("tag", &Hook::ALL),
     ("stop", &[Hook::OnError]),
     ("alert", &[Hook::Finish]),
+    ("text_contains", &[Hook::Admit, Hook::Route]),
 ];
 
 /// Why a hook may not call a function, and what to do instead; `None` when it may.
@@ -29,11 +30,12 @@ pub(crate) fn refusal(hook: Hook, function: &str) -> Option<(String, String)> {
         _ => "the call is under way already",
     };
     let places: Vec<String> = hooks.iter().map(|hook| format!("`{}`", hook.as_str())).collect();
+    let does = if function == "text_contains" { "ask" } else { "say" };
     let remedy = match (hook, function) {
         (Hook::OnError, "deny") => "call `stop` to end it, or say it in `admit` or `route`".to_owned(),
-        _ => format!("say it in {}", either(&places)),
+        _ => format!("{does} it in {}", either(&places)),
     };
-    Some((format!("`{}` can't say `{function}`: {why}", hook.as_str()), remedy))
+    Some((format!("`{}` can't {does} `{function}`: {why}", hook.as_str()), remedy))
 }
 
 /// Names with an "or" before the last.

@@ -284,7 +284,7 @@ fn check_run(policies: &Policies, seed: u64) -> bool {
             failures: 0,
         })
         .collect();
-    let view = CallView { call: &call, caller: &caller, now: NOW, seed, limits: &NoLimits };
+    let view = CallView { call: &call, caller: &caller, now: NOW, seed, limits: &NoLimits, prompt: None };
     let attempt = AttemptView {
         channel: &channels[0],
         model: &model,

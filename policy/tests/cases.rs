@@ -255,6 +255,7 @@ fn check(case: &Case) -> Result<(), String> {
         now: Timestamp::from_ms(now.as_millisecond()),
         seed: case.seed,
         limits: &NoLimits,
+        prompt: None,
     };
     let ask = || case.ask(&policies, &view, &candidates);
     let runs = ask();

@@ -37,8 +37,14 @@ fn route(script: &str, list: &[(&str, &str)]) -> PolicyRun {
         Call::new("call-1", Format::OpenaiChat, "m"),
         Caller::operator(OrganizationId::from("default"), &[]),
     );
-    let view =
-        CallView { call: &call, caller: &caller, now: Timestamp::from_ms(0), seed: 0, limits: &NoLimits };
+    let view = CallView {
+        call: &call,
+        caller: &caller,
+        now: Timestamp::from_ms(0),
+        seed: 0,
+        limits: &NoLimits,
+        prompt: None,
+    };
     policies.route(&view, &[]).pop().unwrap()
 }
 

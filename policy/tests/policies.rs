@@ -27,8 +27,10 @@ fn caller(labels: &[&str]) -> Caller {
 
 fn route(policies: &Policies, caller: &Caller, seed: u64) -> Vec<PolicyRun> {
     let call = Call::new("call-1", Format::OpenaiChat, "m");
-    policies
-        .route(&CallView { call: &call, caller, now: Timestamp::from_ms(0), seed, limits: &NoLimits }, &[])
+    policies.route(
+        &CallView { call: &call, caller, now: Timestamp::from_ms(0), seed, limits: &NoLimits, prompt: None },
+        &[],
+    )
 }
 
 fn names(runs: &[PolicyRun]) -> Vec<&str> {
@@ -156,8 +158,10 @@ fn limits_are_looked_up_only_for_who_reads_them_and_seen_no_wider_than_the_scrip
             Policies::compile(&[PolicySource { attached, ..PolicySource::new("p", text) }]).unwrap();
         let (call, asked) = (Call::new("call-1", Format::OpenaiChat, "m"), Asked::default());
         let now = Timestamp::from_ms(0);
-        let runs =
-            policies.route(&CallView { call: &call, caller: &member, now, seed: 0, limits: &asked }, &[]);
+        let runs = policies.route(
+            &CallView { call: &call, caller: &member, now, seed: 0, limits: &asked, prompt: None },
+            &[],
+        );
         (runs[0].verdict.tags.clone(), asked.0.get())
     };
     assert_eq!(

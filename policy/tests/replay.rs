@@ -70,6 +70,7 @@ fn under_the_recorded_policy_every_decision_comes_out_as_recorded() {
             assert!(call.is_same(), "seed {seed}:\n{want:#?}\n{:#?}", call.replayed);
             assert_eq!(want, call.replayed, "seed {seed}");
             assert_eq!(call.estimated, 0);
+            assert!(!call.unheard);
         }
     }
     // A world in which nothing of this happens would prove nothing.
@@ -100,6 +101,8 @@ fn under_the_recorded_policy_every_decision_comes_out_as_recorded() {
         "rewritten",
         "held",
         "tagged",
+        "told of the prompt",
+        "refused for a word",
     ] {
         assert!(met.get(what).copied().unwrap_or_default() >= 5, "`{what}` was met too rarely: {met:?}");
     }
@@ -141,7 +144,31 @@ fn note(record: &UsageRecord, met: &mut BTreeMap<&str, usize>) {
     count("policy denial", record.error.as_deref() == Some("policy_denied"));
     count("rewritten", has(&|it| matches!(it, Reason::Policy { verdict, .. } if verdict.contains("model"))));
     count("held", record.attempts.iter().any(|it| it.held));
+    count("told of the prompt", has(&|it| matches!(it, Reason::Prompt { told, .. } if told.len() == 1)));
+    count(
+        "refused for a word",
+        has(&|it| matches!(it, Reason::Policy { verdict, .. } if verdict.contains("not with us"))),
+    );
     count("tagged", record.replay.sent_tags.is_some());
+}
+
+#[test]
+fn what_no_record_knows_of_prompts_is_not_found_and_counted() {
+    let records = history(1, &SCRIPTS);
+    let unheard = |script: &str| {
+        let mut report = Report::default();
+        replay(&records, &[script], false).iter().for_each(|call| report.add(call));
+        report.counts.unheard
+    };
+    let all = records.len() as u64;
+    assert_eq!(unheard(r#"fn route(call) { if call.text_contains("hello") { tag("greeted"); } }"#), all);
+    assert_eq!(
+        unheard(
+            r#"fn route(call) { if call.text_contains("wEAPONS") || call.text_length > 5 { tag("x"); } }"#
+        ),
+        0
+    );
+    assert_eq!(unheard("fn route(call) { }"), 0);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One admitted call: who calls, what is asked, and what has been tried.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -18,7 +19,8 @@ use crate::count::{Counted, Tokenizer};
 use crate::decision::{Denial, Exclusion, Explanation, Reason};
 use crate::hash;
 use crate::ids::{ChannelId, ModelName};
-use crate::ports::Hooks;
+use crate::ports::{Hook, Hooks, NoText, TextView};
+use crate::prompt::{Prompt, Text};
 use crate::record::AttemptRecord;
 use crate::snapshot::Strategy;
 use crate::time::Timestamp;
@@ -81,6 +83,31 @@ pub struct Admission {
     pub(super) observed: Option<Box<Observed>>,
     /// How many tags the caller sent.
     pub(super) sent_tags: usize,
+    /// The prompt, while scripts may look at it.
+    pub(super) prompt: Option<Arc<Prompt>>,
+    /// In a replay: scripts have asked of the prompt what the record doesn't know.
+    pub(super) unheard: bool,
+}
+
+/// The text of a call that is let in, opened when somebody may look at it, and shared with scripts in the shadow.
+pub(super) struct LazyText<'a> {
+    open: &'a dyn Fn() -> Arc<dyn TextView>,
+    opened: OnceCell<Arc<Text>>,
+}
+
+impl<'a> LazyText<'a> {
+    pub(super) fn new(open: &'a dyn Fn() -> Arc<dyn TextView>) -> Self {
+        Self { open, opened: OnceCell::new() }
+    }
+
+    /// Of calls whose host doesn't have it.
+    pub(super) fn none() -> Self {
+        Self::new(&|| Arc::new(NoText))
+    }
+
+    fn opened(&self) -> Arc<Text> {
+        Arc::clone(self.opened.get_or_init(|| Arc::new(Text::new((self.open)()))))
+    }
 }
 
 /// A call that was refused, and every reason why.
@@ -106,12 +133,29 @@ impl Engine {
         now: Timestamp,
         seed: u64,
     ) -> Result<Box<Admission>, Box<Denied>> {
+        self.admit_with_text(call, caller, now, seed, &|| Arc::new(NoText))
+    }
+
+    /// The same, with the call's text for scripts that look at it: `text` is asked once at most, and only if one of them
+    /// could. Without it they find an empty prompt.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn admit_with_text(
+        &self,
+        call: Call,
+        caller: &Arc<BoundCaller>,
+        now: Timestamp,
+        seed: u64,
+        text: &dyn Fn() -> Arc<dyn TextView>,
+    ) -> Result<Box<Admission>, Box<Denied>> {
         let runtime = self.runtime();
+        let text = LazyText::new(text);
         if !runtime.trials.iter().any(|trial| trial.applies(caller)) {
-            return self.decide(runtime, call, caller, now, seed);
+            return self.decide(runtime, call, caller, (now, seed), &text);
         }
-        let decided = self.decide(Arc::clone(&runtime), call.clone(), caller, now, seed);
-        self.try_shadows(&runtime, &call, caller, (now, seed), &decided);
+        let decided = self.decide(Arc::clone(&runtime), call.clone(), caller, (now, seed), &text);
+        self.try_shadows(&runtime, &call, caller, (now, seed), &decided, &text);
         decided
     }
 
@@ -121,24 +165,26 @@ impl Engine {
         runtime: Arc<Runtime>,
         call: Call,
         caller: &Arc<BoundCaller>,
-        now: Timestamp,
-        seed: u64,
+        (now, seed): (Timestamp, u64),
+        text: &LazyText<'_>,
     ) -> Result<Box<Admission>, Box<Denied>> {
-        self.admit_as(Box::new(Admission::new(runtime, call, Arc::clone(caller), now, seed)), now)
+        let mut admission = Box::new(Admission::new(runtime, call, Arc::clone(caller), now, seed));
+        self.let_in(&mut admission, now, text)?;
+        Ok(admission)
     }
 
-    pub(super) fn admit_as(
+    pub(super) fn let_in(
         &self,
-        mut admission: Box<Admission>,
+        admission: &mut Admission,
         now: Timestamp,
-    ) -> Result<Box<Admission>, Box<Denied>> {
-        let outcome = self.choose(&mut admission, now);
-        match outcome {
+        text: &LazyText<'_>,
+    ) -> Result<(), Box<Denied>> {
+        match self.choose(admission, now, text) {
             Ok(()) => {
                 // Behind the scripts: they may tag the call.
-                self.bind_named(&mut admission, now);
+                self.bind_named(admission, now);
                 admission.waits.explained = admission.explanation.reasons().len();
-                Ok(admission)
+                Ok(())
             }
             Err(denial) => {
                 Err(Box::new(Denied { denial, explanation: std::mem::take(&mut admission.explanation) }))
@@ -147,9 +193,23 @@ impl Engine {
     }
 
     /// Finds the model and the candidates of a call, and what scripts say of them.
-    pub(super) fn choose(&self, admission: &mut Admission, now: Timestamp) -> Result<(), Denial> {
+    pub(super) fn choose(
+        &self,
+        admission: &mut Admission,
+        now: Timestamp,
+        text: &LazyText<'_>,
+    ) -> Result<(), Denial> {
         admission.check_caller(now)?;
         admission.hooks = admission.runtime.policy.applies(&admission.caller.caller);
+        admission.show_prompt(text);
+        let chosen = self.choose_shown(admission, now);
+        // It may be large, and nobody looks at it later.
+        let prompt = admission.prompt.take();
+        admission.unheard = prompt.is_some_and(|prompt| prompt.is_unheard());
+        chosen
+    }
+
+    fn choose_shown(&self, admission: &mut Admission, now: Timestamp) -> Result<(), Denial> {
         self.ask_admit(admission, now)?;
         let considered = match admission.advice.model.take() {
             Some(named) => admission.turn_to(named, now)?,
@@ -184,6 +244,8 @@ impl Admission {
         Self {
             runtime,
             sent_tags: call.tags.len(),
+            prompt: None,
+            unheard: false,
             observed: None,
             call,
             can_count: false,
@@ -217,6 +279,19 @@ impl Admission {
             over: false,
             denial: None,
         }
+    }
+
+    /// Lets scripts look at the prompt, if any of them may want to.
+    fn show_prompt(&mut self, text: &LazyText<'_>) {
+        let looks = self.hooks.has(Hook::Admit) || self.hooks.has(Hook::Route);
+        if !looks || !self.runtime.policy.reads_prompt(&self.caller.caller) {
+            return;
+        }
+        let prompt = match self.observed.as_deref() {
+            Some(observed) => Prompt::recorded(observed.record.replay.explanation.reasons()),
+            None => Prompt::shared(text.opened()),
+        };
+        self.prompt = Some(Arc::new(prompt));
     }
 
     /// The call.

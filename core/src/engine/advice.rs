@@ -48,6 +48,7 @@ impl Engine {
         let runs = runtime.policy.admit(&admission.view(&limits));
         let noted = limits.noted(Hook::Admit);
         admission.explanation.extend(noted);
+        admission.note_prompt(Hook::Admit);
         self.follow(admission, Hook::Admit, runs, now)
     }
 
@@ -66,6 +67,7 @@ impl Engine {
         let runs = runtime.policy.route(&admission.view(&limits), &candidates);
         let noted = limits.noted(Hook::Route);
         admission.explanation.extend(noted);
+        admission.note_prompt(Hook::Route);
         self.follow(admission, Hook::Route, runs, now)
     }
 
@@ -204,7 +206,14 @@ impl Admission {
     /// What every hook sees.
     fn view<'a>(&'a self, limits: &'a Limits<'a>) -> CallView<'a> {
         let (call, caller) = (&self.call, &self.caller.caller);
-        CallView { call, caller, now: limits.now(), seed: self.seed, limits }
+        let prompt = self.prompt.as_ref();
+        CallView { call, caller, now: limits.now(), seed: self.seed, limits, prompt }
+    }
+
+    /// Notes what scripts were told of the prompt in this hook.
+    fn note_prompt(&mut self, hook: Hook) {
+        let noted = self.prompt.as_ref().and_then(|prompt| prompt.noted(hook));
+        self.explanation.extend(noted);
     }
 
     fn tag(&mut self, tags: impl IntoIterator<Item = String>) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::admission::Admission;
+use super::admission::{Admission, LazyText};
 use super::attempt::{Answer, Fit};
 use super::plan::{Failure, Step};
 use super::{BoundCaller, Engine};
@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::decision::{Denial, Explanation};
 use crate::ids::ChannelId;
 use crate::ledger::{Ask, Ledger};
+use crate::ports::{NoText, TextView};
 use crate::time::Timestamp;
 
 /// A decision that was only looked at.
@@ -26,7 +27,20 @@ pub struct Explained {
 impl Engine {
     /// Runs the decision on this call without reserving or sending anything.
     pub fn explain(&self, call: Call, caller: &Arc<BoundCaller>, now: Timestamp, seed: u64) -> Explained {
-        let mut admission = match self.decide(self.runtime(), call, caller, now, seed) {
+        self.explain_with_text(call, caller, now, seed, &|| Arc::new(NoText))
+    }
+
+    /// The same, with the call's text for scripts that look at it; see [`Engine::admit_with_text`].
+    pub fn explain_with_text(
+        &self,
+        call: Call,
+        caller: &Arc<BoundCaller>,
+        now: Timestamp,
+        seed: u64,
+        text: &dyn Fn() -> Arc<dyn TextView>,
+    ) -> Explained {
+        let text = LazyText::new(text);
+        let mut admission = match self.decide(self.runtime(), call, caller, (now, seed), &text) {
             Ok(admission) => admission,
             Err(denied) => {
                 return Explained {

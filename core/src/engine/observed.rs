@@ -38,9 +38,6 @@ pub(super) struct Observed {
     clamped: Option<u64>,
 }
 
-/// What a script was told of the caller's limits, and of each candidate's.
-type Standing = (Option<Vec<LimitStanding>>, Option<Vec<Option<u64>>>);
-
 /// What the ledger answered.
 pub(super) enum Said {
     Granted,

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::admission::Admission;
+use super::admission::{Admission, LazyText};
 use super::observed::{Moved, Observed};
 use super::settle::{Charge, Outcome};
 use super::{BoundCaller, Engine, Failure, Next};
@@ -48,6 +48,8 @@ pub struct Replayed {
     pub replayed: UsageRecord,
     /// Attempts of the latter that were never made, so that how they ended is an estimate.
     pub estimated: u32,
+    /// Scripts asked of the prompt what the record doesn't know: they were told that it isn't there.
+    pub unheard: bool,
 }
 
 impl Replayed {
@@ -134,14 +136,13 @@ impl Replay {
         let record = Arc::new(record);
         admission.observed = Some(Box::new(Observed::new(Arc::clone(&record), Arc::clone(&self.moved))));
         let seed = admission.seed;
-        let admission = match self.engine.admit_as(admission, now) {
-            Ok(admission) => admission,
-            Err(denied) => {
-                let replayed = self.engine.refuse(call_of(&record), caller, &denied, now, seed);
-                over.push(Replayed { recorded: record, replayed, estimated: 0 });
-                return;
-            }
-        };
+        // The record says what scripts were told of it.
+        if let Err(denied) = self.engine.let_in(&mut admission, now, &LazyText::none()) {
+            let replayed = self.engine.refuse(call_of(&record), caller, &denied, now, seed);
+            let unheard = admission.unheard;
+            over.push(Replayed { recorded: record, replayed, estimated: 0, unheard });
+            return;
+        }
         let mut call = UnderWay { admission, record, open: None, estimated: 0, at: Some(0) };
         let first = call.record.attempts.first().map_or(call.record.ended_at, |first| first.started_at);
         if self.is_moved(&call) {
@@ -383,8 +384,9 @@ impl Replay {
             self.moves(&call, usize::MAX);
         }
         let UnderWay { admission, record, .. } = call;
+        let unheard = admission.unheard;
         let replayed = self.engine.finish(admission, error, at);
-        over.push(Replayed { recorded: record, replayed, estimated });
+        over.push(Replayed { recorded: record, replayed, estimated, unheard });
     }
 }
 

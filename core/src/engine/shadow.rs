@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::admission::{Admission, Denied};
+use super::admission::{Admission, Denied, LazyText};
 use super::{BoundCaller, Engine, Runtime};
 use crate::call::Call;
 use crate::decision::{Explanation, Reason};
@@ -206,6 +206,7 @@ impl Engine {
         caller: &Arc<BoundCaller>,
         (now, seed): (Timestamp, u64),
         decided: &Result<Box<Admission>, Box<Denied>>,
+        text: &LazyText<'_>,
     ) {
         let (before, explanation) = match decided {
             Ok(admission) => (ShadowDecision::of(admission), &admission.explanation),
@@ -217,7 +218,7 @@ impl Engine {
             let tally = &trial.shadow.tally;
             let mut second =
                 Admission::new(Arc::clone(&trial.runtime), call.clone(), Arc::clone(caller), now, seed);
-            let after = match self.choose(&mut second, now) {
+            let after = match self.choose(&mut second, now, text) {
                 Ok(()) => ShadowDecision::of(&second),
                 Err(denial) => ShadowDecision::denied(denial.to_error(now).message()),
             };

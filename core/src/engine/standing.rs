@@ -12,7 +12,9 @@ use crate::time::Timestamp;
 /// What scripts were told of limits.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
+    /// Of the caller's.
     pub(super) caller: Option<Vec<LimitStanding>>,
+    /// Of each candidate's fullest, in parts per million.
     pub(super) candidates: Option<Vec<Option<u64>>>,
 }
 

@@ -119,6 +119,8 @@ pub struct Counts {
     pub other_policy: u64,
     /// Calls whose explanation was cut or is missing: what it doesn't say is simulated.
     pub cut: u64,
+    /// Calls whose prompt scripts asked about what the record doesn't know: they were told that it isn't there.
+    pub unheard: u64,
     /// Calls that weren't replayed, since their key is gone.
     pub unknown_callers: u64,
     /// Records that only say what held attempts came to.
@@ -145,6 +147,7 @@ impl Report {
         self.counts.calls += 1;
         self.counts.changed += u64::from(!call.is_same());
         self.counts.estimated += u64::from(call.estimated);
+        self.counts.unheard += u64::from(call.unheard);
         self.total.recorded.add_call(&call.recorded);
         self.total.replayed.add_call(&call.replayed);
         self.add_side(&call.recorded, |row| &mut row.recorded);

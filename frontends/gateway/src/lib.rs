@@ -8,6 +8,7 @@
 //! decisions (`sluicegate-core`).
 
 mod answer;
+mod body_text;
 mod clock;
 mod gateway;
 mod history;

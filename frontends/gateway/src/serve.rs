@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::answer::{Answer, AnswerBody, Inbound, Rejection};
+use crate::body_text::BodyText;
 use crate::gateway::Inner;
 use crate::guardrail::{self, Screening};
 use crate::made_up;
@@ -62,23 +63,24 @@ pub(crate) async fn serve(
     }
     let call = keepable(call).map_err(Rejection::new)?;
     let (now, seed) = (inner.clock.now(), inner.seed());
-    let mut admission = match inner.engine.admit(call.clone(), &caller, now, seed) {
-        Ok(admission) => admission,
-        Err(denied) => {
-            let mut rejection = Rejection::new(denied.denial.to_error(now));
-            rejection.facts.id = Some(call.id.clone());
-            if inbound.explain {
-                rejection.facts.told = Some(told(inner, &caller, &denied.explanation, now));
+    let mut admission =
+        match inner.engine.admit_with_text(call.clone(), &caller, now, seed, &|| BodyText::of(&scanned)) {
+            Ok(admission) => admission,
+            Err(denied) => {
+                let mut rejection = Rejection::new(denied.denial.to_error(now));
+                rejection.facts.id = Some(call.id.clone());
+                if inbound.explain {
+                    rejection.facts.told = Some(told(inner, &caller, &denied.explanation, now));
+                }
+                let mut record = inner.engine.refuse(call, &caller, &denied, now, seed);
+                if let Some((_, marks)) = watched {
+                    record.guardrails.clone_from(&marks);
+                    rejection.facts.guardrails = marks;
+                }
+                inner.records.push(record);
+                return Err(Box::new(rejection));
             }
-            let mut record = inner.engine.refuse(call, &caller, &denied, now, seed);
-            if let Some((_, marks)) = watched {
-                record.guardrails.clone_from(&marks);
-                rejection.facts.guardrails = marks;
-            }
-            inner.records.push(record);
-            return Err(Box::new(rejection));
-        }
-    };
+        };
     let by_name = admission.has_strict_spend_by_name();
     if tokenizer::AVAILABLE {
         admission.can_count();

@@ -90,7 +90,7 @@ fn for_caller(reasons: Value) -> Value {
         let counted = match word("step") {
             "ranked" => "in",
             "excluded" => "out",
-            "seen" | "standing" => continue,
+            "seen" | "standing" | "prompt" => continue,
             "policy" => {
                 kept.push(
                     json!({"step": "policy", "policy": word("policy"), "effect": effects(word("verdict"))}),

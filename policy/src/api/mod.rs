@@ -1,10 +1,12 @@
 //! What scripts may call, beyond the language itself.
 
+mod array;
 mod attempt;
 mod call;
 mod candidate;
 mod chance;
 mod moment;
+mod prompt;
 mod quota;
 mod text;
 mod usage;
@@ -23,11 +25,13 @@ pub(crate) use usage::UsageHandle;
 use crate::run::Outcome;
 
 pub(crate) fn register(engine: &mut Engine) {
+    array::register(engine);
     attempt::register(engine);
     call::register(engine);
     candidate::register(engine);
     chance::register(engine);
     moment::register(engine);
+    prompt::register(engine);
     quota::register(engine);
     text::register(engine);
     usage::register(engine);

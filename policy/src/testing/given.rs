@@ -9,8 +9,9 @@ use sluicegate_core::channel::Channel;
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
 use sluicegate_core::limit::{Metric, ScopeKind, Window};
 use sluicegate_core::ports::{
-    CallView, CandidateView, Hook, LimitStanding, LimitsView, PolicyHook, PolicyRun,
+    CallView, CandidateView, Hook, LimitStanding, LimitsView, PolicyHook, PolicyRun, TextView,
 };
+use sluicegate_core::prompt::Prompt;
 use sluicegate_core::tenant::Caller;
 use sluicegate_core::time::Timestamp;
 
@@ -26,7 +27,7 @@ use crate::{Policies, run};
 const OPERATIONS_PER_CANDIDATE: u64 = 16;
 
 /// What a call is made of, by the names that scripts read it under.
-const CALL_FIELDS: [&str; 23] = [
+const CALL_FIELDS: [&str; 24] = [
     "id",
     "model",
     "format",
@@ -50,6 +51,7 @@ const CALL_FIELDS: [&str; 23] = [
     "now",
     "seed",
     "limits",
+    "text",
 ];
 
 /// The same of a candidate.
@@ -96,6 +98,7 @@ struct Setting {
     now: Timestamp,
     seed: u64,
     limits: Vec<LimitStanding>,
+    text: Arc<Words>,
     candidates: Vec<Candidate>,
     /// Those of models that the script may ask for instead.
     others: BTreeMap<String, Vec<Candidate>>,
@@ -113,6 +116,15 @@ struct Candidate {
     in_flight: u32,
     failures: u32,
     limit_used_ppm: Option<u64>,
+}
+
+/// What people wrote.
+struct Words(String);
+
+impl TextView for Words {
+    fn each(&self, take: &mut dyn FnMut(&str)) {
+        take(&self.0);
+    }
 }
 
 impl LimitsView for Setting {
@@ -158,8 +170,9 @@ impl Given {
         let now = Timestamp::from_ms(now.unwrap_or(NEW_YEAR_2026_MS));
         let limits = fields.take("limits", "an array of maps", |value| value.try_cast::<Array>())?;
         let limits = limits.unwrap_or_default().into_iter().map(read_limit).collect::<Outcome<_>>()?;
+        let text = Arc::new(Words(fields.take("text", "a text", name)?.unwrap_or_default()));
         let (candidates, others) = (Vec::new(), BTreeMap::new());
-        let setting = Setting { call, caller, now, seed, limits, candidates, others };
+        let setting = Setting { call, caller, now, seed, limits, text, candidates, others };
         Ok(Self(Arc::new(setting)))
     }
 
@@ -217,8 +230,11 @@ impl Given {
     fn run(&self, hook: Hook, ask: impl FnOnce(&CallView<'_>) -> Vec<PolicyRun>) -> Outcome<Routed> {
         state::count_route()?;
         self.charge(0)?;
-        let Setting { call, caller, now, seed, candidates, others, .. } = &*self.0;
-        let view = CallView { call, caller, now: *now, seed: *seed, limits: &*self.0 };
+        let Setting { call, caller, now, seed, text, candidates, others, .. } = &*self.0;
+        let prompt = matches!(hook, Hook::Admit | Hook::Route);
+        let prompt = prompt.then(|| Arc::new(Prompt::of(Arc::clone(text) as Arc<dyn TextView>)));
+        let view =
+            CallView { call, caller, now: *now, seed: *seed, limits: &*self.0, prompt: prompt.as_ref() };
         // The script has the fuel of a real call, whatever the test has left.
         let Some(run) = run::aside(|| ask(&view)).pop() else {
             return Err(format!("the script has no function `{}`", hook.as_str()).into());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sluicegate_core::channel::Endpoint;
 use sluicegate_core::count::Counting;
 use sluicegate_core::engine::{Admission, BoundCaller, Failure, Queued};
+use sluicegate_core::ports::TextView;
 use sluicegate_core::snapshot::{Fallbacks, ModelGroupSettings, PolicySource, Routing, Strategy};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
@@ -18,7 +19,11 @@ use sluicegate_policy::Policies;
 const START: Timestamp = Timestamp::from_ms(1_795_000_020_000);
 
 pub(crate) const SCRIPTS: [&str; 3] = [
-    r#"fn route(call, candidates) {
+    r#"fn admit(call) {
+        if call.text_contains("Weapons") { deny("not with us"); }
+        if call.text_length > 20 { tag("wordy"); }
+    }
+    fn route(call, candidates) {
         for c in candidates {
             if c.in_flight > 6 { exclude(c); }
             if c.failures > 2 && chance(50) { prefer("channel:c"); }
@@ -33,6 +38,7 @@ pub(crate) const SCRIPTS: [&str; 3] = [
         if fast != () && chance(30) { prefer(fast); }
         if hash_percent(call.id) < 10 { max_output(300); }
         if call.has_tag("slow") { tag("twice"); }
+        if call.text_contains(["secret", "private"]) == "private" { exclude("channel:b"); }
     }"#,
     r#"fn admit(call) {
         let used = call.quota_used("total_tokens");
@@ -56,6 +62,18 @@ pub(crate) const SCRIPTS: [&str; 3] = [
         if used != () && used > 0.5 { tag("half"); }
     }"#,
 ];
+
+/// What people write; most of it nobody minds.
+const TEXTS: [&str; 8] =
+    ["", "hello", "so PRIVATE", "how are you today, my friend", "a Secret", "hello", "WEAPONS!", "good bye"];
+
+struct Text(&'static str);
+
+impl TextView for Text {
+    fn each(&self, take: &mut dyn FnMut(&str)) {
+        take(self.0);
+    }
+}
 
 pub(crate) fn sources(scripts: &[&str]) -> Vec<PolicySource> {
     let source = |(at, text): (usize, &&str)| PolicySource::new(format!("script {at}"), *text);
@@ -283,7 +301,8 @@ impl World {
         let who = usize::try_from(self.draw(3)).unwrap();
         let caller = Arc::clone(&self.callers[who]);
         let seed = hash::draw(&mut self.random);
-        match self.engine.admit(call.clone(), &caller, now, seed) {
+        let text = || Arc::new(Text(TEXTS[usize::try_from(seed % 8).unwrap()])) as Arc<dyn TextView>;
+        match self.engine.admit_with_text(call.clone(), &caller, now, seed, &text) {
             Ok(mut admission) => {
                 admission.be_patient();
                 self.calls[at] = Some(admission);

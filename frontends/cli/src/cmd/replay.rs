@@ -106,6 +106,7 @@ fn to_json(done: &ReplayDone) -> Value {
             "other_configuration": counts.other_configuration,
             "other_policy": counts.other_policy,
             "cut": counts.cut,
+            "unheard_prompts": counts.unheard,
             "unknown_callers": counts.unknown_callers,
             "amendments": counts.amendments,
         },
@@ -165,6 +166,10 @@ fn table(done: &ReplayDone) -> String {
             "were decided under another configuration, or by a caller who has changed since",
         ),
         (counts.other_policy, "were decided by other scripts"),
+        (
+            counts.unheard,
+            "have scripts ask of the prompt what no record knows: they were told that it isn't there",
+        ),
         (counts.cut, "have no whole explanation: what is missing was simulated"),
         (counts.unknown_callers, "more weren't replayed, since their keys are gone"),
         (counts.amendments, "records only say what held attempts came to"),

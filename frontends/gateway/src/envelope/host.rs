@@ -17,6 +17,7 @@ use super::answer::{
 use super::calls::{Calls, OpenCall};
 use super::request::{Ask, CallFacts, HostOptions, ReportRequest, ReportedOutcome, Request, Verb};
 use crate::answer::{AnswerBody, Inbound};
+use crate::body_text::BodyText;
 use crate::clock::ManualClock;
 use crate::gateway::{Gateway, Options, Worker};
 use crate::load::ConfigText;
@@ -136,7 +137,10 @@ impl Host {
         }
         let (now, inner) = (self.now(), &self.worker.inner);
         let (id, seed) = (call.id.clone(), ask.seed.unwrap_or_else(|| inner.seed()));
-        match inner.engine.admit(call.clone(), &caller, now, seed) {
+        match inner
+            .engine
+            .admit_with_text(call.clone(), &caller, now, seed, &|| BodyText::of_any(scanned.as_ref()))
+        {
             Ok(mut admission) => {
                 let by_name = admission.has_strict_spend_by_name();
                 if let Some(scanned) = &scanned
@@ -172,9 +176,11 @@ impl Host {
 
     fn explain(&self, ask: Ask) -> Result<Answer> {
         let caller = self.caller(ask.key.as_ref())?;
-        let (call, _) = self.facts(&ask)?;
+        let (call, scanned) = self.facts(&ask)?;
         let (now, inner) = (self.now(), &self.worker.inner);
-        let explained = inner.engine.explain(call, &caller, now, ask.seed.unwrap_or_else(|| inner.seed()));
+        let seed = ask.seed.unwrap_or_else(|| inner.seed());
+        let text = || BodyText::of_any(scanned.as_ref());
+        let explained = inner.engine.explain_with_text(call, &caller, now, seed, &text);
         let explained = Explained {
             order: explained.order.iter().map(ToString::to_string).collect(),
             error: explained.denial.as_ref().map(|denial| Fault::from(&denial.to_error(now))),

@@ -1,0 +1,61 @@
+//! `call.text_contains(…)`, `call.text_length`: what the prompt says, without ever handing it out.
+
+use std::sync::Arc;
+
+use rhai::{Array, Dynamic, Engine, INT, ImmutableString};
+use sluicegate_core::prompt::Prompt;
+
+use super::call::CallHandle;
+use super::{int, optional};
+use crate::run::{Outcome, charge, charge_operations, with};
+
+/// How many bytes of a prompt are looked through for one operation: prompts are long, and this is the fastest look there is.
+const BYTES_PER_OPERATION: u64 = 256;
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_get("text_length", |_: &mut CallHandle| length());
+    engine.register_fn("text_contains", |_: &mut CallHandle, word: ImmutableString| {
+        Ok::<_, Box<rhai::EvalAltResult>>(first(&[word])?.is_some())
+    });
+    engine.register_fn("text_contains", |_: &mut CallHandle, list: Array| any(list));
+}
+
+/// In characters.
+fn length() -> Outcome<INT> {
+    let size = prompt()?.size();
+    look(size.bytes)?;
+    Ok(int(size.characters))
+}
+
+/// The first of these words that is found, as it was given.
+fn any(list: Array) -> Outcome<Dynamic> {
+    let words = list.into_iter().map(|word| match word.into_immutable_string() {
+        Ok(word) => Ok(word),
+        Err(kind) => Err(format!("`text_contains` looks for texts, not for a {kind}").into()),
+    });
+    let words: Vec<ImmutableString> = words.collect::<Outcome<_>>()?;
+    optional(first(&words)?.and_then(|at| words.into_iter().nth(at)))
+}
+
+/// The place of the first of these words that is found.
+fn first(words: &[ImmutableString]) -> Outcome<Option<usize>> {
+    for word in words {
+        charge(word.len())?;
+        if word.is_empty() {
+            return Err(
+                "`text_contains` can't look for an empty text: it would be found in every prompt".into()
+            );
+        }
+    }
+    let words: Vec<&str> = words.iter().map(|word| word.as_str()).collect();
+    prompt()?.find(&words, look)
+}
+
+fn look(bytes: u64) -> Outcome<()> {
+    charge_operations(bytes / BYTES_PER_OPERATION)
+}
+
+fn prompt() -> Outcome<Arc<Prompt>> {
+    let message = "the prompt can be looked at in `admit` and `route` only";
+    with(|run| run.call.prompt.clone().ok_or_else(|| message.into()))
+}
