@@ -33,8 +33,8 @@ thread_local! {
 /// fuel can't measure, such as the 50 ms that the script runtime waits for a value that a method and its argument both hold.
 const TIME_MAX: Duration = Duration::from_secs(1);
 
-/// The same of a test, which has fifty times the fuel and that of a thousand calls.
-const TEST_TIME_MAX: Duration = Duration::from_secs(60);
+/// The same of a test, which has fifty times the fuel.
+const TEST_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// After so many operations the clock is looked at. Most runs end before.
 const STEPS_PER_LOOK: u32 = 64;
@@ -161,7 +161,7 @@ fn is_late() -> bool {
         now
     });
     let limit = LIMIT.get();
-    let (max, times) = if limit == FUEL { (TIME_MAX, 1) } else { (TEST_TIME_MAX, 10) };
+    let (max, times) = if limit == FUEL { (TIME_MAX, 1) } else { (TEST_TIME_MAX, 5) };
     let is_late = started.elapsed() > max;
     if is_late {
         // A test that waits costs more than one that works: all tests of a file share an amount.
