@@ -295,10 +295,6 @@ pub(crate) fn describe(error: &EvalAltResult) -> (Position, String) {
         return (if at.is_none() { *position } else { at }, message);
     }
     let message = match error {
-        EvalAltResult::ErrorTerminated(..) if run::was_late() => {
-            "it took more than a second: does a method's argument hold what the method is called on?"
-                .to_owned()
-        }
         EvalAltResult::ErrorTooManyOperations(_) | EvalAltResult::ErrorTerminated(..) => {
             format!("it used up its fuel of {FUEL} operations")
         }

@@ -5,7 +5,6 @@
 //! starts another, so each thread has at most one.
 
 use std::cell::{Cell, RefCell};
-use std::time::{Duration, Instant};
 
 use rhai::{EvalAltResult, Position};
 use sluicegate_core::ports::{Hook, Verdict};
@@ -25,19 +24,7 @@ thread_local! {
     static OPERATIONS: Cell<u64> = const { Cell::new(0) };
     static CHARGED: Cell<u64> = const { Cell::new(0) };
     static LIMIT: Cell<u64> = const { Cell::new(FUEL) };
-    static STEPS: Cell<u32> = const { Cell::new(0) };
-    static STARTED: Cell<Option<Instant>> = const { Cell::new(None) };
 }
-
-/// A run that takes longer is ended, whatever fuel it has left. No run with a full tank takes a hundredth of it: this is for what
-/// fuel can't measure, such as the 50 ms that the script runtime waits for a value that a method and its argument both hold.
-const TIME_MAX: Duration = Duration::from_secs(1);
-
-/// The same of a test, which has fifty times the fuel.
-const TEST_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// After so many operations the clock is looked at. Most runs end before.
-const STEPS_PER_LOOK: u32 = 64;
 
 /// What a run sees, and what it has said so far.
 pub(crate) struct Run {
@@ -121,20 +108,15 @@ pub(crate) fn refuel_to(limit: u64) {
     OPERATIONS.set(0);
     CHARGED.set(0);
     LIMIT.set(limit);
-    STEPS.set(0);
-    STARTED.set(None);
 }
 
 /// Runs something that has a tank of its own, and puts the one under way back afterwards.
 pub(crate) fn aside<T>(body: impl FnOnce() -> T) -> T {
     let tank = (OPERATIONS.get(), CHARGED.get(), LIMIT.get());
-    let clock = (STEPS.get(), STARTED.get());
     let result = body();
     OPERATIONS.set(tank.0);
     CHARGED.set(tank.1);
     LIMIT.set(tank.2);
-    STEPS.set(clock.0);
-    STARTED.set(clock.1);
     result
 }
 
@@ -146,33 +128,7 @@ pub(crate) fn progress(operations: u64) -> bool {
     if operations <= before {
         CHARGED.set(CHARGED.get() + before - operations + 1);
     }
-    operations + CHARGED.get() <= LIMIT.get() && !is_late()
-}
-
-/// Whether the run has taken too long, looked at now and then. Then nothing is left of its fuel either.
-fn is_late() -> bool {
-    STEPS.set(STEPS.get() + 1);
-    if !STEPS.get().is_multiple_of(STEPS_PER_LOOK) {
-        return false;
-    }
-    let started = STARTED.get().unwrap_or_else(|| {
-        let now = Instant::now();
-        STARTED.set(Some(now));
-        now
-    });
-    let limit = LIMIT.get();
-    let (max, times) = if limit == FUEL { (TIME_MAX, 1) } else { (TEST_TIME_MAX, 5) };
-    let is_late = started.elapsed() > max;
-    if is_late {
-        // A test that waits costs more than one that works: all tests of a file share an amount.
-        CHARGED.set((limit * times + 1).saturating_sub(OPERATIONS.get()));
-    }
-    is_late
-}
-
-/// Whether what ended the run was its time and not its fuel.
-pub(crate) fn was_late() -> bool {
-    LIMIT.get() == FUEL && STARTED.get().is_some_and(|at| at.elapsed() > TIME_MAX)
+    operations + CHARGED.get() <= LIMIT.get()
 }
 
 /// Charges a native function for the bytes that it is about to work through.
