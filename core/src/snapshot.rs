@@ -148,7 +148,7 @@ impl Strategy {
 
     /// Whether it ranks by how channels are doing at the moment, and not by what is configured and asked.
     pub(crate) fn is_by_health(self) -> bool {
-        !matches!(self, Strategy::Weighted | Strategy::LowestCost)
+        matches!(self, Strategy::LeastBusy | Strategy::LowestLatency | Strategy::Usage)
     }
 }
 
