@@ -108,8 +108,6 @@ struct Lint<'a> {
     variables: HashSet<String>,
     /// The script's constants, and where they are declared.
     constants: HashMap<String, Position>,
-    /// What closures take from around them; each name as often as it is taken.
-    captured: Vec<String>,
     /// Properties and functions that the script names.
     words: HashSet<String>,
     found: Vec<PolicyDiagnostic>,
@@ -144,7 +142,6 @@ impl<'a> Lint<'a> {
             used_properties: Vec::new(),
             variables: HashSet::new(),
             constants: HashMap::new(),
-            captured: Vec::new(),
             words: HashSet::new(),
             found: Vec::new(),
         }
@@ -252,11 +249,7 @@ impl<'a> Lint<'a> {
         for function in ast.iter_functions() {
             for name in function.params.iter().filter(|name| self.constants.contains_key(**name)) {
                 let closure = is_closure(function.name);
-                // What a closure takes from around it is a parameter too, by the language's own doing.
-                match self.captured.iter().position(|taken| taken == name) {
-                    Some(at) if closure => drop(self.captured.swap_remove(at)),
-                    _ => hidden.push(((*name).to_owned(), function.name.to_owned(), closure)),
-                }
+                hidden.push(((*name).to_owned(), function.name.to_owned(), closure));
             }
         }
         for (name, function, closure) in hidden {
@@ -279,9 +272,6 @@ impl<'a> Lint<'a> {
             }
             ASTNode::Expr(Expr::FnCall(call, position)) => self.call(call, 0, *position),
             ASTNode::Stmt(Stmt::FnCall(call, position)) => self.call(call, 0, *position),
-            ASTNode::Stmt(Stmt::Share(taken)) => {
-                self.captured.extend(taken.iter().map(|(name, _)| name.name.to_string()));
-            }
             ASTNode::Stmt(Stmt::Var(declared, _, _)) => self.shadow(&declared.0.name, declared.0.pos),
             ASTNode::Stmt(Stmt::For(each, _)) => {
                 for name in std::iter::once(&each.0).chain(&each.1) {

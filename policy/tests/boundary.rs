@@ -95,7 +95,7 @@ fn expressions() -> impl Strategy<Value = String> {
         "§.matches(\"tag:overseas\")",
         "`${§} and ${§}`",
         "§.map(|y| y)",
-        "§.filter(|y| y == x)",
+        "§.filter(|y| y == 1)",
         "#{ a: §, b: § }",
         "§[\"a\"]",
         "§[0]",
