@@ -149,10 +149,15 @@ impl Admin {
         };
         let deed =
             Deed::new("channel.update", format!("channel {id}")).changed(&shown(before), &shown(&after));
+        let is_replaced = matches!(secret, SecretChange::Set(_));
         let put = Change::PutChannel(after.clone(), secret, Expect::Version(stored.channel.version));
         let owner = Owner::Channel(id.clone());
         let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
         self.write(actor, deed, vec![put], seeds, Then::Channels).await?;
+        if is_replaced {
+            // What was known of the old credential says nothing of the new one.
+            self.0.engine.mend(id);
+        }
         self.channel(actor, id).await
     }
 
