@@ -304,6 +304,13 @@ pub struct ChannelModel {
     pub tokenizer: Option<Tokenizer>,
 }
 
+impl ChannelModel {
+    /// Whether its channel changes bodies: each change adds to what is reserved, if only a little.
+    pub fn is_edited(&self) -> bool {
+        self.extra_input > 0
+    }
+}
+
 /// How long to wait for an upstream, in milliseconds. Unset: the next outer default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

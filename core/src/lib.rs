@@ -13,6 +13,7 @@
 
 pub mod call;
 pub mod channel;
+pub mod concern;
 pub mod count;
 pub mod decision;
 pub mod edit;

@@ -1,6 +1,7 @@
 //! Channels that live in the database. For super administrators: channels belong to the whole installation.
 
 use serde::{Deserialize, Serialize};
+use sluicegate_core::edit::BodyEdit;
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
     Channel, ChannelId, Error, ErrorKind, Result, Scope, ScopeKind, Secret, SecretRef, Timestamp,
@@ -218,6 +219,9 @@ impl Admin {
         }
         if channel.endpoints.is_empty() {
             return Err(invalid("endpoints", "the channel has no endpoint; name a format and an address"));
+        }
+        if let Some(unfit) = channel.body_edits.iter().find_map(BodyEdit::unfit) {
+            return Err(invalid("body_edits", format!("{}; {}", unfit.message, unfit.remedy)));
         }
         let stored = self.store().channels().await?;
         let taken =
