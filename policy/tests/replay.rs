@@ -100,6 +100,11 @@ fn under_the_recorded_policy_every_decision_comes_out_as_recorded() {
         "rewritten",
         "held",
         "tagged",
+        "key fault",
+        "last key",
+        "own fallbacks",
+        "rehearsed",
+        "mock",
     ] {
         assert!(met.get(what).copied().unwrap_or_default() >= 5, "`{what}` was met too rarely: {met:?}");
     }
@@ -141,6 +146,18 @@ fn note(record: &UsageRecord, met: &mut BTreeMap<&str, usize>) {
     count("policy denial", record.error.as_deref() == Some("policy_denied"));
     count("rewritten", has(&|it| matches!(it, Reason::Policy { verdict, .. } if verdict.contains("model"))));
     count("held", record.attempts.iter().any(|it| it.held));
+    let of_keys = |fault| {
+        record.attempts.iter().any(|it| {
+            it.key.is_some()
+                && it.key_fault == fault
+                && matches!(it.outcome, OutcomeClass::Auth | OutcomeClass::RateLimited)
+        })
+    };
+    count("key fault", of_keys(true));
+    count("last key", of_keys(false));
+    count("own fallbacks", record.replay.fallbacks.is_some() && record.attempts.len() > 1);
+    count("rehearsed", record.replay.rehearse.is_some() && !record.attempts.is_empty());
+    count("mock", record.replay.mock);
     count("tagged", record.replay.sent_tags.is_some());
 }
 

@@ -18,7 +18,6 @@ use crate::error::{Result, WireError};
 use crate::facts::Facts;
 use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
 pub(crate) use field::{Field, is_ours};
-use sluicegate_core::concern::{Concern, concern};
 
 /// More top-level fields than this are refused: the longest vendor list has about 60.
 // BOUND: duplicates are searched among unknown names pairwise.
