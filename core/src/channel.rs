@@ -10,6 +10,7 @@ use crate::call::{Format, Needs};
 use crate::check::ChannelCheck;
 use crate::count::{Counting, Tokenizer};
 use crate::edit::BodyEdit;
+use crate::hash;
 use crate::ids::{ChannelId, ModelName, ProviderId};
 use crate::limit::Limit;
 use crate::price::Price;
@@ -128,6 +129,24 @@ impl Channel {
     /// How many keys it has; at least 1.
     pub fn key_count(&self) -> u32 {
         u32::try_from(self.more_keys.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// What tells its keys apart, in order: another credential, or another place to look for it, has another digest. For use
+    /// within a process only.
+    pub fn key_digests(&self) -> Vec<u64> {
+        let mut digests: Vec<u64> = Vec::with_capacity(self.more_keys.len() + 1);
+        for (at, key) in std::iter::once(&self.secret).chain(&self.more_keys).enumerate() {
+            let own = match key {
+                SecretRef::None => 0,
+                SecretRef::Env(name) => hash::join(1, hash::stable(name.as_bytes())),
+                SecretRef::Inline(secret) => hash::join(2, hash::stable(secret.expose().as_bytes())),
+                // Lines of one text: their place is all that is known of them.
+                SecretRef::Sealed => hash::join(3, at as u64),
+            };
+            // The same one twice is two keys.
+            digests.push(if digests.contains(&own) { hash::join(own, at as u64) } else { own });
+        }
+        digests
     }
 
     /// Lets what its changes of bodies may add to a prompt be reserved with it, for each of its models.
@@ -288,6 +307,13 @@ pub struct ChannelModel {
     /// The tokenizer by which its text is counted, where that is certain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<Tokenizer>,
+}
+
+impl ChannelModel {
+    /// Whether its channel changes bodies: each change adds to what is reserved, if only a little.
+    pub fn is_edited(&self) -> bool {
+        self.extra_input > 0
+    }
 }
 
 /// How long to wait for an upstream, in milliseconds. Unset: the next outer default.

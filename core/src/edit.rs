@@ -3,6 +3,40 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::concern::{Concern, concern};
+
+/// Top-level fields on which what a call may use at most depends, besides those that are a [`Concern`] wherever they stand: it is
+/// reserved before a channel changes the body.
+const BOUNDING: [&str; 11] = [
+    "model",
+    "fallbacks",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "best_of",
+    "prediction",
+    "modalities",
+    "service_tier",
+];
+/// What conditions may ask for besides the body.
+const CONTEXT: [&str; 4] = ["original_model", "upstream_model", "retry_index", "is_retry"];
+/// What New API's conditions may ask for, and ours can't.
+const FOREIGN_CONTEXT: [&str; 11] = [
+    "user_id",
+    "user_group",
+    "token_group",
+    "using_group",
+    "request_path",
+    "request_headers",
+    "header_override",
+    "retry",
+    "last_error",
+    "is_channel_test",
+    "last_error_status_code",
+];
+
 /// One change of a body, and when it is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BodyEdit {
@@ -120,13 +154,106 @@ impl BodyEdit {
     }
 
     /// The top-level fields that it writes or takes out.
-    pub fn fields(&self) -> impl Iterator<Item = &str> {
+    pub fn fields(&self) -> impl Iterator<Item = String> {
         let other = match &self.change {
             Change::Move(to) | Change::Copy(to) => Some(to.as_str()),
             _ => None,
         };
         // What is only copied from stays as it is.
         let own = (!matches!(self.change, Change::Copy(_))).then_some(self.path.as_str());
-        own.into_iter().chain(other).map(|path| path.split('.').next().unwrap_or_default())
+        own.into_iter().chain(other).map(|path| steps(path).swap_remove(0))
     }
+
+    /// The ceiling that it sets on every body, if that is what it does: then it is better kept as the models' own.
+    pub fn sets_ceiling(&self) -> Option<u64> {
+        let is_ceiling = self.conditions.is_empty()
+            && matches!(self.path.as_str(), "max_tokens" | "max_completion_tokens");
+        match &self.change {
+            Change::Set { value, keep: false } if is_ceiling => value.as_u64().filter(|most| *most > 0),
+            _ => None,
+        }
+    }
+
+    /// Why it can't be made, and what to do instead; `None` when it can.
+    pub fn unfit(&self) -> Option<Unfit> {
+        if let Some(lacks) = self.lacks() {
+            return Some(Unfit {
+                message: format!("the change lacks its `{lacks}`"),
+                remedy: "name what is meant",
+            });
+        }
+        if let Some(unfit) = self.conditions.iter().find_map(Condition::unfit) {
+            return Some(unfit);
+        }
+        let field = self.fields().find(|field| {
+            BOUNDING.contains(&field.as_str())
+                || concern(field.as_bytes()).is_some_and(|(_, why)| why != Concern::Credential)
+        })?;
+        let routes =
+            field == "fallbacks" || concern(field.as_bytes()).is_some_and(|(_, why)| why == Concern::Routing);
+        let message = match routes {
+            true => format!("a change of `{field}` would lead a call past its caller's access and price"),
+            false => format!("a change of `{field}` would let a call use more than is reserved for it"),
+        };
+        let remedy = match field.as_str() {
+            "model" => "give the model its `upstream` name instead",
+            "max_tokens" | "max_completion_tokens" => {
+                "set a number without conditions in a file, or the models' `max_output`"
+            }
+            _ if routes => "remove it: declare a channel for each place that calls may go to",
+            _ => "remove it: callers send the field themselves, where their limits allow it",
+        };
+        Some(Unfit { message, remedy })
+    }
+
+    fn lacks(&self) -> Option<&'static str> {
+        let (part, name) = match &self.change {
+            Change::Move(to) | Change::Copy(to) => (to, "to"),
+            Change::TrimPrefix(part)
+            | Change::TrimSuffix(part)
+            | Change::EnsurePrefix(part)
+            | Change::EnsureSuffix(part) => (part, "value"),
+            Change::Replace { from, .. } => (from, "from"),
+            _ => (&self.path, "path"),
+        };
+        match self.path.is_empty() {
+            true => Some("path"),
+            false => part.is_empty().then_some(name),
+        }
+    }
+}
+
+impl Condition {
+    /// Why it can't be asked, and what to do instead; `None` when it can.
+    pub fn unfit(&self) -> Option<Unfit> {
+        let path = self.path.as_str();
+        let is_foreign = FOREIGN_CONTEXT.contains(&path.split('.').next().unwrap_or_default());
+        (path.is_empty() || is_foreign && !CONTEXT.contains(&path)).then(|| Unfit {
+            message: format!("a condition can't ask for `{path}`"),
+            remedy: "ask for a place in the body, original_model, upstream_model, retry_index or is_retry",
+        })
+    }
+}
+
+/// Why a change can't be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do instead.
+    pub remedy: &'static str,
+}
+
+/// A path, step by step: at least one.
+pub fn steps(path: &str) -> Vec<String> {
+    let mut steps = vec![String::new()];
+    let mut chars = path.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => steps.last_mut().into_iter().for_each(|step| step.extend(chars.next())),
+            '.' => steps.push(String::new()),
+            c => steps.last_mut().into_iter().for_each(|step| step.push(c)),
+        }
+    }
+    steps
 }

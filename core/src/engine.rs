@@ -106,6 +106,8 @@ pub(crate) struct ChannelRuntime {
     pub(crate) tolerance: Tolerance,
     /// Whether one of the limits that can refuse depends on how much output a call produces.
     pub(crate) bounds_output: bool,
+    /// What tells its keys apart.
+    pub(crate) keys: SmallVec<[u64; 1]>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -342,11 +344,13 @@ impl Runtime {
                 let limits: SmallVec<[BoundLimit; 2]> =
                     ledger.bind(CHANNEL_LINK, &limits).into_iter().collect();
                 let health = health.entry(channel.id.clone()).or_default();
-                health.set_keys(channel.key_count());
+                let keys: SmallVec<[u64; 1]> = channel.key_digests().into();
+                health.set_keys(&keys);
                 ChannelRuntime {
                     health: Arc::clone(health),
                     place: hash::stable(channel.id.as_str().as_bytes()),
                     bounds_output: bounds_output(&limits),
+                    keys,
                     limits,
                     tolerance: Tolerance {
                         allowed_fails: channel.allowed_fails.unwrap_or(routing.allowed_fails),

@@ -1,5 +1,7 @@
 //! How channels are doing: failures, cooldown, latency, calls under way.
 
+mod key;
+
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -8,6 +10,8 @@ use crate::by_class::ByClass;
 use crate::check::Checked;
 use crate::decision::{Exclusion, OutcomeClass};
 use crate::time::Timestamp;
+pub use key::KeyUse;
+use key::Keys;
 
 /// Failures are counted over this long, in milliseconds.
 const FAILURE_WINDOW_MS: i64 = 60_000;
@@ -45,7 +49,6 @@ struct State {
     first_content: Latency,
     /// Of other calls, until the whole answer.
     whole: Latency,
-    /// Of a channel with several keys; empty for all others.
     keys: Keys,
 }
 
@@ -123,41 +126,14 @@ pub enum Took {
     Whole(u64),
 }
 
-/// The keys of a channel that has several.
-#[derive(Debug, Default)]
-struct Keys {
-    // BOUND: as many as the channel declares.
-    all: Vec<KeyState>,
-    /// Where the next look begins when they take turns.
-    next: usize,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct KeyState {
-    out_until: Option<Timestamp>,
-    broken: bool,
-}
-
-impl KeyState {
-    fn is_out(&self, now: Timestamp) -> bool {
-        self.out_until.is_some_and(|until| now < until)
-    }
-}
-
-impl Keys {
-    /// Takes a key out: for good when its credential is refused, else until its pause is over. Whether another is left.
-    fn take_out(&mut self, at: u32, broken: bool, until: Timestamp, now: Timestamp) -> bool {
-        if let Some(key) = self.all.get_mut(at as usize) {
-            *key = KeyState { out_until: Some(until), broken: broken || key.broken };
-        }
-        self.all.iter().any(|key| !key.is_out(now))
-    }
-
-    /// When the first of them comes back, if all are out.
-    fn back_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let all_out = !self.all.is_empty() && self.all.iter().all(|key| key.is_out(now));
-        self.all.iter().filter_map(|key| key.out_until).min().filter(|_| all_out)
-    }
+/// Whose fault an attempt's end was, of a channel with several keys.
+enum OfKey {
+    /// The key's alone.
+    Alone(Verdict),
+    /// The key's, and none is left until so many milliseconds have passed.
+    Last { back_ms: u64 },
+    /// The channel's.
+    No,
 }
 
 impl State {
@@ -259,39 +235,6 @@ impl State {
         Verdict::Benched(until)
     }
 
-    /// What speaks against one key of several alone, as long as another is left; `None` when it is the channel's affair.
-    fn judge_key(
-        &mut self,
-        key: u32,
-        class: OutcomeClass,
-        retry_after_ms: Option<u64>,
-        tolerance: &Tolerance,
-        now: Timestamp,
-    ) -> Option<Verdict> {
-        let rests_ms = retry_after_ms.unwrap_or(tolerance.cooldown_ms).min(BROKEN_RECHECK_MS.unsigned_abs());
-        let until = |ms: u64| now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX));
-        if class.is_permanent() {
-            let was = self.keys.all.get(key as usize).is_some_and(|key| key.broken);
-            let left = self.keys.take_out(key, true, until(BROKEN_RECHECK_MS.unsigned_abs()), now);
-            let all_broken = self.keys.all.iter().all(|key| key.broken);
-            match (left, was) {
-                (false, _) if all_broken => None,
-                (_, true) => Some(Verdict::Counted),
-                (_, false) => Some(Verdict::KeyBroken),
-            }
-        } else if class == OutcomeClass::RateLimited && rests_ms > 0 {
-            self.keys.take_out(key, false, until(rests_ms), now);
-            Some(Verdict::KeyRests)
-        } else {
-            if class == OutcomeClass::Ok
-                && let Some(key) = self.keys.all.get_mut(key as usize)
-            {
-                *key = KeyState::default();
-            }
-            None
-        }
-    }
-
     /// It has answered: nothing counts any more that led to a bench.
     fn recover(&mut self) {
         if self.benched_until.is_some() {
@@ -299,6 +242,61 @@ impl State {
             (self.failures, self.failures_by, self.share) = (0, ByClass::NONE, Share::default());
         }
         (self.benched_until, self.broken, self.benches) = (None, false, 0);
+    }
+
+    /// What an attempt's end says of its key.
+    fn end_key(
+        &mut self,
+        key: KeyUse,
+        class: OutcomeClass,
+        retry_after_ms: Option<u64>,
+        tolerance: Tolerance,
+        now: Timestamp,
+    ) -> OfKey {
+        let until =
+            |ms: u64| now.plus_ms(i64::try_from(ms.min(BROKEN_RECHECK_MS.unsigned_abs())).unwrap_or(0));
+        let others_left = self.keys.has_other(key.digest, now);
+        if class.is_permanent() {
+            if !self.keys.knows(key.digest) {
+                // It was replaced while the attempt was under way: that says nothing of those that are there now.
+                return OfKey::Alone(Verdict::KeyBroken { is_news: false, others_left: true });
+            }
+            let was_broken = self.keys.take_out(key.digest, true, until(u64::MAX), now);
+            if !others_left && self.keys.are_all_broken() {
+                return OfKey::No;
+            }
+            return OfKey::Alone(Verdict::KeyBroken { is_news: !was_broken, others_left });
+        }
+        if class == OutcomeClass::Ok {
+            self.keys.answered(key);
+        }
+        if class != OutcomeClass::RateLimited {
+            return OfKey::No;
+        }
+        // The last one rests only when the upstream names a time: without one the channel is tried again as any other.
+        let usual = others_left.then_some(tolerance.cooldown_ms);
+        let Some(rests_ms) = retry_after_ms.or(usual).filter(|ms| *ms > 0) else { return OfKey::No };
+        self.keys.take_out(key.digest, false, until(rests_ms), now);
+        match self.keys.back_at(now) {
+            // The first of them is back sooner, perhaps, than the one that was asked last.
+            Some(back_at) => OfKey::Last { back_ms: u64::try_from(back_at.since_ms(now)).unwrap_or(0) },
+            None => OfKey::Alone(Verdict::KeyRests),
+        }
+    }
+
+    /// An attempt ended: what that says of the channel.
+    fn end(
+        &mut self,
+        class: OutcomeClass,
+        took: Option<Took>,
+        retry_after_ms: Option<u64>,
+        is_probe: bool,
+        tolerance: Tolerance,
+        now: Timestamp,
+    ) -> Verdict {
+        self.leave(is_probe);
+        self.learn(took, now);
+        self.judge(class, retry_after_ms, is_probe, &tolerance, now)
     }
 
     fn view(&self, now: Timestamp, stream: bool) -> HealthView {
@@ -349,16 +347,21 @@ pub enum Verdict {
     Benched(Timestamp),
     /// It is out until somebody mends it.
     Broken,
-    /// One of its keys is, and others are left.
-    KeyBroken,
+    /// One of its keys is.
+    KeyBroken {
+        /// It wasn't known before: operators are to be told.
+        is_news: bool,
+        /// Another may be used at once.
+        others_left: bool,
+    },
     /// One of its keys rests, and others are left.
     KeyRests,
 }
 
 impl Verdict {
-    /// Whether only one key of several failed: the channel itself may be asked again at once.
+    /// Whether only one key of several failed and another is left: the channel itself may be asked again at once.
     pub fn is_of_key(self) -> bool {
-        matches!(self, Verdict::KeyBroken | Verdict::KeyRests)
+        matches!(self, Verdict::KeyBroken { others_left: true, .. } | Verdict::KeyRests)
     }
 }
 
@@ -403,46 +406,24 @@ impl ChannelHealth {
         self.state.lock().view(now, stream)
     }
 
-    /// Tells how many keys there are. What is known of them stays unless their number changes.
-    pub fn set_keys(&self, count: u32) {
+    /// Tells which keys there are, by digest. What is known of a key stays as long as it is there; a channel whose credential
+    /// was refused is asked again when it has got another.
+    pub fn set_keys(&self, digests: &[u64]) {
         let mut s = self.state.lock();
-        let count = if count > 1 { count as usize } else { 0 };
-        if s.keys.all.len() != count {
-            s.keys = Keys { all: vec![KeyState::default(); count], next: 0 };
+        if s.keys.set(digests) && s.broken {
+            s.recover();
         }
     }
 
     /// How its keys are doing; nothing for a channel with one.
     pub fn keys(&self, now: Timestamp) -> Vec<KeyView> {
-        let s = self.state.lock();
-        let view = |(at, key): (usize, &KeyState)| KeyView {
-            key: u32::try_from(at).unwrap_or(u32::MAX),
-            out_until: key.out_until.filter(|until| now < *until),
-            disabled: key.broken,
-        };
-        s.keys.all.iter().enumerate().map(view).collect()
+        self.state.lock().keys.views(now)
     }
 
-    /// A key for an attempt: by `draw`, or the next in turn without it. 0 for a channel with one key.
-    pub fn pick_key(&self, draw: Option<u64>, now: Timestamp) -> u32 {
-        let mut s = self.state.lock();
-        let (count, keys) = (s.keys.all.len(), &mut s.keys);
-        if count == 0 {
-            return 0;
-        }
-        let well: Vec<usize> =
-            (0..count).filter(|at| !keys.all.get(*at).is_some_and(|key| key.is_out(now))).collect();
-        let picked = match draw {
-            // INVARIANT: a length fits 64 bits, and a remainder below it fits again.
-            Some(draw) if !well.is_empty() => well.get((draw % well.len() as u64) as usize).copied(),
-            _ => {
-                let from = keys.next;
-                well.iter().copied().find(|at| *at >= from).or(well.first().copied())
-            }
-        };
-        let picked = picked.unwrap_or(0);
-        keys.next = (picked + 1) % count;
-        u32::try_from(picked).unwrap_or(0)
+    /// A key for an attempt, by its place in `digests`, which are those of the attempt's own configuration: by `draw`, or the
+    /// next in turn without it.
+    pub fn pick_key(&self, digests: &[u64], draw: Option<u64>, now: Timestamp) -> u32 {
+        u32::try_from(self.state.lock().keys.pick(digests, draw, now)).unwrap_or(0)
     }
 
     /// Whether it may be asked, and if not, why and until when. `stream` says which latency is told.
@@ -459,8 +440,8 @@ impl ChannelHealth {
             }
         }
         if let Some(until) = s.keys.back_at(now) {
-            let all_broken = s.keys.all.iter().all(|key| key.broken);
-            return Err((if all_broken { Exclusion::Broken } else { Exclusion::Cooldown }, until));
+            let why = if s.keys.are_all_broken() { Exclusion::Broken } else { Exclusion::Cooldown };
+            return Err((why, until));
         }
         Ok(s.view(now, stream))
     }
@@ -482,7 +463,7 @@ impl ChannelHealth {
     #[allow(clippy::too_many_arguments, reason = "those of `end`, and the key")]
     pub fn end_with_key(
         &self,
-        key: u32,
+        key: KeyUse,
         class: OutcomeClass,
         took: Option<Took>,
         retry_after_ms: Option<u64>,
@@ -491,20 +472,18 @@ impl ChannelHealth {
         now: Timestamp,
     ) -> Verdict {
         let mut s = self.state.lock();
-        if s.keys.all.is_empty() {
-            drop(s);
-            return self.end(class, took, retry_after_ms, is_probe, tolerance, now);
-        }
-        match s.judge_key(key, class, retry_after_ms, &tolerance, now) {
-            None => {
-                drop(s);
-                self.end(class, took, retry_after_ms, is_probe, tolerance, now)
-            }
-            Some(verdict) => {
-                s.leave(is_probe);
-                verdict
+        let mut retry_after_ms = retry_after_ms;
+        if s.keys.are_several() {
+            match s.end_key(key, class, retry_after_ms, tolerance, now) {
+                OfKey::Alone(verdict) => {
+                    s.leave(is_probe);
+                    return verdict;
+                }
+                OfKey::Last { back_ms } => retry_after_ms = Some(back_ms),
+                OfKey::No => {}
             }
         }
+        s.end(class, took, retry_after_ms, is_probe, tolerance, now)
     }
 
     /// An attempt ended. `took` is how long, if that says something of the channel; `is_probe` is what
@@ -518,10 +497,7 @@ impl ChannelHealth {
         tolerance: Tolerance,
         now: Timestamp,
     ) -> Verdict {
-        let mut s = self.state.lock();
-        s.leave(is_probe);
-        s.learn(took, now);
-        s.judge(class, retry_after_ms, is_probe, &tolerance, now)
+        self.state.lock().end(class, took, retry_after_ms, is_probe, tolerance, now)
     }
 
     /// An attempt has begun to answer. For a probe that is all that others wait for: a long answer keeps nobody out, and from
@@ -539,9 +515,8 @@ impl ChannelHealth {
     /// it is out or `all` are to be asked. It has answered nobody since its bench was over? Then it is still out.
     pub(crate) fn to_check(&self, all: bool, now: Timestamp) -> SmallVec<[u32; 2]> {
         let s = self.state.lock();
-        let out = s.keys.all.iter().map(|key| key.broken || key.is_out(now));
-        let mut keys: SmallVec<[u32; 2]> = (0..).zip(out).filter(|(_, out)| *out).map(|(at, _)| at).collect();
-        if (all || s.benched_until.is_some()) && keys.len() < s.keys.all.len().max(1) {
+        let mut keys: SmallVec<[u32; 2]> = s.keys.out(now).collect();
+        if (all || s.benched_until.is_some()) && keys.len() < s.keys.count() {
             let well = (0..).find(|at| !keys.contains(at)).unwrap_or(0);
             keys.push(well);
         }
@@ -560,15 +535,22 @@ impl ChannelHealth {
     ) -> (Checked, Verdict) {
         let mut s = self.state.lock();
         let was_out = s.benched_until.is_some();
-        let key_was_out = s.keys.all.get(key as usize).is_some_and(|key| key.broken || key.is_out(now));
+        let used = s.keys.digest_of(key).map(|digest| KeyUse { digest, since: now });
+        let key_was_out = s.keys.out(now).any(|out| out == key);
         let answered = !class.is_channel_fault();
-        if answered && let Some(key) = s.keys.all.get_mut(key as usize) {
-            *key = KeyState::default();
+        if let Some(used) = used.filter(|_| answered) {
+            s.keys.mend_one(used.digest);
         }
-        let of_key = if s.keys.all.is_empty() {
-            None
-        } else {
-            s.judge_key(key, class, retry_after_ms, &tolerance, now)
+        let mut retry_after_ms = retry_after_ms;
+        let of_key = match used.map(|used| s.end_key(used, class, retry_after_ms, tolerance, now)) {
+            // What is known already is no news.
+            Some(OfKey::Alone(Verdict::KeyBroken { is_news: false, .. })) => Some(Verdict::Counted),
+            Some(OfKey::Alone(verdict)) => Some(verdict),
+            Some(OfKey::Last { back_ms }) => {
+                retry_after_ms = Some(back_ms);
+                None
+            }
+            Some(OfKey::No) | None => None,
         };
         let is_probe =
             answered || s.benched_until.is_some_and(|until| now >= until) && s.probe_ends(now).is_none();
@@ -595,9 +577,10 @@ impl ChannelHealth {
             in_flight: s.in_flight,
             first_content: s.first_content,
             whole: s.whole,
-            keys: Keys { all: vec![KeyState::default(); s.keys.all.len()], next: s.keys.next },
+            keys: std::mem::take(&mut s.keys),
             ..State::default()
         };
+        s.keys.mend();
     }
 }
 
@@ -782,6 +765,60 @@ mod tests {
         );
     }
 
+    fn with_keys(digests: &[u64]) -> ChannelHealth {
+        let h = ChannelHealth::default();
+        h.set_keys(digests);
+        h
+    }
+
+    fn end_key(
+        h: &ChannelHealth,
+        digest: u64,
+        class: OutcomeClass,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Verdict {
+        let after = (class == OutcomeClass::RateLimited).then_some(1);
+        h.end_with_key(KeyUse { digest, since }, class, None, after, h.begin(now), TOLERANCE, now)
+    }
+
+    #[test]
+    fn a_refused_key_stays_out_whatever_ends_that_was_begun_before() {
+        let h = with_keys(&[7, 8]);
+        let news = |is_news| Verdict::KeyBroken { is_news, others_left: true };
+        assert_eq!(end_key(&h, 7, OutcomeClass::Auth, T0, T0), news(true));
+        assert_eq!(end_key(&h, 7, OutcomeClass::Auth, T0, T0.plus_ms(1)), news(false), "said once");
+        assert_eq!(end_key(&h, 7, OutcomeClass::RateLimited, T0, T0.plus_ms(2)), Verdict::KeyRests);
+        assert_eq!(end_key(&h, 7, OutcomeClass::Ok, T0, T0.plus_ms(3)), Verdict::Counted);
+        let out_until = Some(T0.plus_ms(600_001));
+        assert_eq!(h.keys(T0)[0], KeyView { key: 0, out_until, disabled: true });
+        let back = T0.plus_ms(600_001);
+        assert_eq!(end_key(&h, 7, OutcomeClass::Ok, back, back), Verdict::Counted);
+        assert!(!h.keys(back)[0].disabled, "it was asked again and is well");
+    }
+
+    #[test]
+    fn what_is_known_of_a_key_goes_with_it_and_not_with_its_place() {
+        let h = with_keys(&[7, 8]);
+        end_key(&h, 7, OutcomeClass::Auth, T0, T0);
+        h.set_keys(&[9, 7]);
+        assert_eq!(h.keys(T0).iter().map(|key| key.disabled).collect::<Vec<_>>(), [false, true]);
+        // An attempt that was planned when there were others.
+        for draw in 0..8 {
+            assert_eq!(h.pick_key(&[7, 8], Some(draw), T0), 1, "that one is out wherever it stands");
+            assert!(h.pick_key(&[9], Some(draw), T0) < 1 && h.pick_key(&[9], None, T0) < 1);
+            assert!(h.pick_key(&[1, 2, 3], None, T0) < 3);
+        }
+        let gone = end_key(&h, 8, OutcomeClass::Auth, T0, T0.plus_ms(1));
+        assert_eq!(gone, Verdict::KeyBroken { is_news: false, others_left: true }, "it was replaced");
+        assert_eq!(h.pick_key(&[9, 7], None, T0), 0);
+        assert_eq!(end_key(&h, 9, OutcomeClass::Auth, T0, T0.plus_ms(2)), Verdict::Broken);
+        h.set_keys(&[9, 7]);
+        assert!(h.available(T0.plus_ms(3), true).is_err(), "a reload mends nothing");
+        h.set_keys(&[10, 7]);
+        assert!(h.available(T0.plus_ms(3), true).is_ok(), "another credential does");
+    }
+
     #[test]
     fn a_cooldown_of_zero_is_none() {
         let h = ChannelHealth::default();
@@ -837,9 +874,10 @@ mod tests {
     #[test]
     fn keys_that_are_out_are_checked_alone() {
         let health = ChannelHealth::default();
-        health.set_keys(3);
-        health.end_with_key(1, OutcomeClass::Auth, None, None, false, TOLERANCE, T0);
-        health.end_with_key(2, OutcomeClass::RateLimited, None, None, false, TOLERANCE, T0);
+        health.set_keys(&[5, 6, 7]);
+        let used = |digest| KeyUse { digest, since: T0 };
+        health.end_with_key(used(6), OutcomeClass::Auth, None, None, false, TOLERANCE, T0);
+        health.end_with_key(used(7), OutcomeClass::RateLimited, None, None, false, TOLERANCE, T0);
         assert_eq!(*health.to_check(false, T0), [1, 2]);
         assert_eq!(*health.to_check(true, T0), [1, 2, 0]);
         let check = |key, class| health.checked(key, class, None, TOLERANCE, T0);

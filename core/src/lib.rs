@@ -15,6 +15,7 @@ pub mod by_class;
 pub mod call;
 pub mod channel;
 pub mod check;
+pub mod concern;
 pub mod count;
 pub mod decision;
 pub mod edit;

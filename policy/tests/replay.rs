@@ -103,6 +103,11 @@ fn under_the_recorded_policy_every_decision_comes_out_as_recorded() {
         "tagged",
         "told of the prompt",
         "refused for a word",
+        "key fault",
+        "last key",
+        "own fallbacks",
+        "rehearsed",
+        "mock",
     ] {
         assert!(met.get(what).copied().unwrap_or_default() >= 5, "`{what}` was met too rarely: {met:?}");
     }
@@ -149,6 +154,18 @@ fn note(record: &UsageRecord, met: &mut BTreeMap<&str, usize>) {
         "refused for a word",
         has(&|it| matches!(it, Reason::Policy { verdict, .. } if verdict.contains("not with us"))),
     );
+    let of_keys = |fault| {
+        record.attempts.iter().any(|it| {
+            it.key.is_some()
+                && it.key_fault == fault
+                && matches!(it.outcome, OutcomeClass::Auth | OutcomeClass::RateLimited)
+        })
+    };
+    count("key fault", of_keys(true));
+    count("last key", of_keys(false));
+    count("own fallbacks", record.replay.fallbacks.is_some() && record.attempts.len() > 1);
+    count("rehearsed", record.replay.rehearse.is_some() && !record.attempts.is_empty());
+    count("mock", record.replay.mock);
     count("tagged", record.replay.sent_tags.is_some());
 }
 

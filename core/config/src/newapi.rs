@@ -147,9 +147,14 @@ fn auto_list(load: &mut Load<'_>, options: &Item<'_>, declared: &mut Declared) {
             item.say(load, Severity::Warning, "unknown_group", message, "name a group that a channel names");
         }
     }
-    if !labels.is_empty() && !declared.groups.iter().any(|group| group.id.as_str() == AUTO) {
-        let channels_of = labels.into_iter().map(Arc::from).collect();
-        declared.groups.push(Group { channels_of, ..implicit_group(AUTO) });
+    if labels.is_empty() {
+        return;
+    }
+    let channels_of = labels.into_iter().map(Arc::from).collect();
+    // Channels may be for `auto` itself: it has those, and the others'.
+    match declared.groups.iter_mut().find(|group| group.id.as_str() == AUTO) {
+        Some(group) => group.channels_of = channels_of,
+        None => declared.groups.push(Group { channels_of, ..implicit_group(AUTO) }),
     }
 }
 

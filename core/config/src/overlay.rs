@@ -8,45 +8,6 @@ use crate::diagnostic::Severity;
 use crate::native::to_json;
 use crate::reader::{Fields, Item, Load};
 
-/// Top-level fields on which what a call may use at most depends: it is reserved before a channel changes the body.
-const COST_BEARING: [&str; 20] = [
-    "model",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "n",
-    "best_of",
-    "prediction",
-    "modalities",
-    "service_tier",
-    "speed",
-    "inference_geo",
-    "web_search_options",
-    "search_parameters",
-    "plugins",
-    "mcp_servers",
-    "enable_search",
-    "previous_response_id",
-    "conversation",
-    "container",
-];
-/// What conditions may ask for besides the body.
-const CONTEXT: [&str; 4] = ["original_model", "upstream_model", "retry_index", "is_retry"];
-/// What New API's conditions may ask for, and ours can't.
-const FOREIGN_CONTEXT: [&str; 11] = [
-    "user_id",
-    "user_group",
-    "token_group",
-    "using_group",
-    "request_path",
-    "request_headers",
-    "header_override",
-    "retry",
-    "last_error",
-    "is_channel_test",
-    "last_error_status_code",
-];
 const COMPARES: [(&str, Compare); 8] = [
     ("full", Compare::Full),
     ("prefix", Compare::Prefix),
@@ -210,31 +171,24 @@ fn condition(
     dialect: Dialect,
 ) -> Option<Condition> {
     let fields = Fields::open_section(load, item, &crate::native::EDIT_CONDITION)?;
-    let path = fields.text(load, "path").unwrap_or_default();
-    let first = path.split('.').next().unwrap_or_default();
-    if path.is_empty() || FOREIGN_CONTEXT.contains(&first) && !CONTEXT.contains(&path.as_str()) {
-        let message = format!("a condition can't ask for `{path}`");
-        let remedy = "ask for a place in the body, original_model, upstream_model, retry_index or is_retry";
-        dialect.refuse(load, item, channel, message, remedy);
-        return None;
-    }
     let mode = fields.get("mode").and_then(|item| item.word(load, &COMPARES)).unwrap_or(Compare::Full);
-    Some(Condition {
-        path,
+    let condition = Condition {
+        path: fields.text(load, "path").unwrap_or_default(),
         mode,
         value: fields.get("value").map(|item| to_json(&item.node.value)).unwrap_or_default(),
         invert: fields.boolean(load, "invert").unwrap_or(false),
         pass_missing: fields.boolean(load, "pass_missing_key").unwrap_or(false),
-    })
+    };
+    if let Some(unfit) = condition.unfit() {
+        dialect.refuse(load, item, channel, unfit.message, unfit.remedy);
+        return None;
+    }
+    Some(condition)
 }
 
 /// Keeps a change unless what is reserved would no longer be a bound. A ceiling that is set becomes the models' own.
 fn take(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, dialect: Dialect, edit: BodyEdit) {
-    let is_ceiling = matches!(edit.path.as_str(), "max_tokens" | "max_completion_tokens");
-    if let (true, [], Change::Set { value, keep: false }) =
-        (is_ceiling, edit.conditions.as_slice(), &edit.change)
-        && let Some(most) = value.as_u64().filter(|most| *most > 0)
-    {
+    if let Some(most) = edit.sets_ceiling() {
         for model in &mut channel.models {
             model.max_output = Some(model.max_output.map_or(most, |known| known.min(most)));
         }
@@ -244,17 +198,8 @@ fn take(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, dialect: Di
         );
         return item.say(load, Severity::Note, "kept_as_limit", message, "");
     }
-    let costly = edit.fields().find(|field| COST_BEARING.contains(field)).map(str::to_owned);
-    if let Some(field) = costly {
-        let message = format!("a change of `{field}` would let a call use more than is reserved for it");
-        let remedy = match field.as_str() {
-            "model" => "give the model its `upstream` name instead",
-            "max_tokens" | "max_completion_tokens" => {
-                "set a number without conditions, or the models' `max_output`"
-            }
-            _ => "remove it: callers send the field themselves, where their limits allow it",
-        };
-        return dialect.refuse(load, item, channel, message, remedy);
+    if let Some(unfit) = edit.unfit() {
+        return dialect.refuse(load, item, channel, unfit.message, unfit.remedy);
     }
     channel.body_edits.push(edit);
 }

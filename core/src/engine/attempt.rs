@@ -274,10 +274,10 @@ impl Engine {
         let ranked = admission.considered.ranked.get(at)?;
         let (candidate, endpoint) = (ranked.candidate, ranked.endpoint);
         let (channel, model) = runtime.snapshot.resolve(candidate)?;
-        let ChannelRuntime { health, .. } = runtime.channels.get(candidate.channel as usize)?;
+        let ChannelRuntime { health, keys, .. } = runtime.channels.get(candidate.channel as usize)?;
         let key = (!channel.more_keys.is_empty()).then(|| {
             let draw = (channel.key_mode == KeyMode::Random).then(|| admission.random());
-            health.pick_key(draw, now)
+            health.pick_key(keys, draw, now)
         });
         let lease = Lease {
             ledger: Arc::clone(&self.ledger),

@@ -49,15 +49,18 @@ pub(super) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelM
 }
 
 /// No more input than this can be billed: by bytes, or by a tokenizer where the host has counted; media by the formula of
-/// whoever serves the model.
+/// whoever serves the model. A body that its channel changes is another by the time it is sent: of the same bytes a tokenizer
+/// may make more tokens, and an image may be asked for in more detail. There the worst of all rules holds.
 pub(super) fn input_bound(call: &Call, counted: &Counted, model: &ChannelModel) -> u64 {
     let bound = call.input_bound.map(|by_bytes| {
+        if model.is_edited() {
+            // What the channel writes into the body is sent, too.
+            return by_bytes.saturating_add(model.extra_input);
+        }
         let counted = model.tokenizer.and_then(|tokenizer| counted.by(tokenizer));
         let bound = counted.map_or(by_bytes, |counted| counted.min(by_bytes));
         let worst = call.media.tokens(Counting::Anybody);
-        let bound = bound.saturating_sub(worst.saturating_sub(call.media.tokens(model.counting)));
-        // What the channel writes into the body is sent, too.
-        bound.saturating_add(model.extra_input)
+        bound.saturating_sub(worst.saturating_sub(call.media.tokens(model.counting)))
     });
     match (bound, model.context_window) {
         (Some(bound), Some(window)) => bound.min(window),
@@ -171,8 +174,8 @@ pub(super) fn worth_counting(
     ceiling: Option<Ceiling>,
     refusal: &Refusal,
 ) -> Option<Tokenizer> {
-    let tokenizer =
-        model.tokenizer.filter(|it| admission.can_count && admission.counted.by(*it).is_none())?;
+    let counts = admission.can_count && !model.is_edited();
+    let tokenizer = model.tokenizer.filter(|it| counts && admission.counted.by(*it).is_none())?;
     // It fits, and is only behind others.
     if refusal.asked.max(1) <= refusal.state.remaining() {
         return None;

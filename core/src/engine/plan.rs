@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::Engine;
 use super::admission::Admission;
-use super::attempt::{Attempt, Fit};
+use super::attempt::{Attempt, Fit, Open};
 use super::line::Queued;
 use crate::channel::Channel;
 use crate::count::Tokenizer;
@@ -391,6 +391,14 @@ impl Admission {
         }
     }
 
+    /// Whether the key of this attempt has failed in this call before: then it is as if the channel had. However short a pause
+    /// its upstream names, nobody is asked again and again without one.
+    pub(super) fn has_failed_with(&self, open: &Open) -> bool {
+        let channel = self.runtime.snapshot.channels().get(open.candidate.channel as usize);
+        let mut records = self.records.iter();
+        records.any(|it| it.key == open.key && channel.is_some_and(|channel| channel.id == it.channel))
+    }
+
     /// Takes a candidate out for the rest of the call.
     pub(super) fn take_out(&mut self, at: usize) {
         if let Some(r) = self.considered.ranked.get_mut(at) {
@@ -415,7 +423,7 @@ impl Admission {
     /// Notes a failure of the candidate; out for this call when asking again can't help.
     pub(super) fn note_failure(
         &mut self,
-        at: usize,
+        open: &Open,
         class: OutcomeClass,
         retry_after_ms: Option<u64>,
         now: Timestamp,
@@ -426,10 +434,14 @@ impl Admission {
         }
         self.too_long |= class == OutcomeClass::ContextTooLong;
         self.objectionable |= class == OutcomeClass::ContentPolicy;
-        if let Some(r) = self.considered.ranked.get_mut(at) {
+        // Of several keys one may be back soon, whatever this one was told: its channel's health knows when.
+        let by_key = open.key.is_some() && (class.is_permanent() || class == OutcomeClass::RateLimited);
+        if let Some(r) = self.considered.ranked.get_mut(open.ranked_at) {
             r.failures = r.failures.saturating_add(1);
-            r.out = r.out || !class.is_transient();
-            r.not_before = retry_after_ms.map(|ms| now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX)));
+            r.out = r.out || !class.is_transient() && !by_key;
+            r.not_before = retry_after_ms
+                .filter(|_| !by_key)
+                .map(|ms| now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX)));
         }
     }
 }

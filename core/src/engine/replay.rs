@@ -345,8 +345,7 @@ impl Replay {
         self.engine.learn(admission, &open, &outcome, now);
         admission.first_byte_at = admission.first_byte_at.or(first);
         if attempt.outcome != OutcomeClass::Ok && !attempt.key_fault {
-            let at = open.ranked_at;
-            admission.note_failure(at, attempt.outcome, attempt.retry_after_ms, now);
+            admission.note_failure(&open, attempt.outcome, attempt.retry_after_ms, now);
         }
         let charge = match (attempt.held, attempt.usage_source) {
             (true, _) => Charge::Hold,

@@ -10,7 +10,7 @@ use super::plan::Last;
 use crate::channel::Channel;
 use crate::count::Counting;
 use crate::decision::{OutcomeClass, Reason};
-use crate::health::{self, Took};
+use crate::health::{self, KeyUse, Took};
 use crate::ids::ChannelId;
 use crate::journal::Ending;
 use crate::ledger::LimitState;
@@ -136,11 +136,11 @@ impl Engine {
         {
             self.alert(Alert::AbsurdUsage { channel: channel.id.clone() });
         }
-        let of_key = self.learn(admission, &open, outcome, now);
+        let of_key = self.learn(admission, &open, outcome, now) && !admission.has_failed_with(&open);
         let charge = decide_charge(runtime.snapshot.declared.quota.on_unknown, admission, &open, outcome);
         admission.first_byte_at = admission.first_byte_at.or(outcome.first_byte_at);
         if outcome.class != OutcomeClass::Ok && !of_key {
-            admission.note_failure(open.ranked_at, outcome.class, outcome.retry_after_ms, now);
+            admission.note_failure(&open, outcome.class, outcome.retry_after_ms, now);
         }
         let how = (outcome.class, outcome.status, outcome.retry_after_ms);
         self.close(admission, open, how, &charge, now);
@@ -250,8 +250,9 @@ impl Engine {
             OutcomeClass::NotFound if model.group.as_str().ends_with('*') => OutcomeClass::BadRequest,
             class => class,
         };
+        let digest = channel.keys.get(open.key.unwrap_or(0) as usize).copied().unwrap_or_default();
         let verdict = channel.health.end_with_key(
-            open.key.unwrap_or(0),
+            KeyUse { digest, since: open.started_at },
             class,
             took(admission, open, outcome, now),
             outcome.retry_after_ms,
@@ -270,8 +271,10 @@ impl Engine {
         }
         let id = id.clone();
         match verdict {
-            health::Verdict::Counted | health::Verdict::KeyRests => {}
-            health::Verdict::KeyBroken => {
+            health::Verdict::Counted
+            | health::Verdict::KeyRests
+            | health::Verdict::KeyBroken { is_news: false, .. } => {}
+            health::Verdict::KeyBroken { is_news: true, .. } => {
                 let why = why_broken(class).to_owned();
                 self.alert(Alert::KeyBroken { channel: id, key, why });
             }

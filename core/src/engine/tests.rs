@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::call::{Call, Format, Needs};
 use crate::channel::{Channel, ChannelModel, Endpoint};
-use crate::count::{CacheWrites, Counting, ImageRule, ImageSize, Media, Tokenizer};
+use crate::count::{CacheWrites, Counting, IMAGE_TOKENS_MAX, ImageRule, ImageSize, Media, Tokenizer};
 use crate::decision::{Denial, OutcomeClass};
 use crate::limit::{Limit, Metric, Window};
 pub(super) use crate::ports::NoPolicy;
@@ -347,6 +347,34 @@ fn text_is_counted_before_a_strict_limit_refuses_or_lowers() {
         }
         let record = engine.finish(admission, None, NOW);
         assert_eq!(record.replay.counted.o200k_base.is_some(), asked, "{note}");
+    }
+}
+
+#[test]
+fn what_a_channel_changes_is_reserved_by_the_worst_rules_that_there_are() {
+    let worst = 2 * IMAGE_TOKENS_MAX;
+    let mut call = Call { input_bound: Some(4_000 + worst), ..call("m", Some(10)) };
+    (0..2).for_each(|_| call.media.add_image(None, true));
+    for (extra_input, tokens) in [(0, 1_100 + 2 * 85), (50, 4_000 + worst + 50)] {
+        let engine = engine_with(|model| {
+            model.context_window = None;
+            model.tokenizer = Some(Tokenizer::O200kBase);
+            model.counting = Counting::Openai(ImageRule::Tiles { base: 85, tile: 170 });
+            model.extra_input = extra_input;
+        });
+        let open = caller(&engine, Vec::new(), &[]);
+        let mut admission = engine.admit(call.clone(), &open, NOW, 7).unwrap();
+        admission.counted(Tokenizer::O200kBase, Some(1_100 + worst));
+        let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("{extra_input}") };
+        assert_eq!(attempt.reserved, i64::try_from(tokens * 1_000 + 10 * 2_000).unwrap(), "{extra_input}");
+        engine.finish(admission, None, NOW);
+        // Nor is anybody asked to count for it.
+        let few = caller(&engine, vec![Limit::strict(Metric::InputTokens, Window::Day, 4_000)], &[]);
+        let plain = Call { input_bound: Some(4_001), ..self::call("m", Some(10)) };
+        let mut admission = engine.admit(plain, &few, NOW, 7).unwrap();
+        admission.can_count();
+        let next = engine.next(&mut admission, NOW);
+        assert_eq!(matches!(next, Next::Count(_)), extra_input == 0, "{next:?}");
     }
 }
 

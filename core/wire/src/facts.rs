@@ -1,5 +1,6 @@
 //! What a scan finds out about a request.
 
+use sluicegate_core::concern::Concern;
 use sluicegate_core::count::{CacheWrites, Counting, Media};
 use sluicegate_core::{Call, CallId, Format, ModelName, Needs, Rehearsal};
 use smallvec::SmallVec;
@@ -14,21 +15,6 @@ const TOOLS_OVERHEAD: u64 = 1_024;
 const TOOL_OVERHEAD: u64 = 16;
 /// A tool whose schema the provider holds, such as `bash_20250124` (at most 735 tokens are documented).
 const BUILTIN_TOOL_OVERHEAD: u64 = 1_024;
-
-/// Why a field must not simply pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Concern {
-    /// It names another address or credential (`api_base`, `api_key`). Ignored unless a channel allows it: drop it.
-    Credential,
-    /// It picks other models or providers (`models`, `provider`), past our access check. Drop or refuse it.
-    Routing,
-    /// It changes the price (`service_tier`, `speed`) in a way that isn't bounded. Refuse it.
-    Cost,
-    /// It lets the provider run tools of its own, at a cost that the request doesn't bound.
-    Hosted,
-    /// It refers to something stored at the provider (`previous_response_id`, file ids): the input has no bound.
-    Stored,
-}
 
 /// What a caller wants made up instead of asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -65,7 +65,7 @@ mod usage;
 
 pub use bridge::{Bridge, BridgeOptions, End, MAX_BODY_BYTES, Reply};
 pub use error::{Result, WireError};
-pub use facts::{Concern, Facts, Mock};
+pub use facts::{Facts, Mock};
 pub use fault::{Fault, FaultClass};
 pub use json::MAX_DEPTH;
 pub use loss::{Loss, LossKind, Losses};
@@ -75,5 +75,6 @@ pub use prepare::Prepared;
 pub use report::Report;
 pub use scan::{Scanned, scan};
 pub use screen::{Screen, Stopped};
+pub use sluicegate_core::concern::Concern;
 pub use splice::{CeilingField, Edits};
 pub use texts::{Side, Texts};

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde_json::Value;
 use sluicegate_core::Format;
-use sluicegate_core::edit::{BodyEdit, Change, Compare, Condition};
+use sluicegate_core::concern::Concern;
+use sluicegate_core::edit::{BodyEdit, Change, Compare, Condition, steps};
 
 use crate::error::{Result, WireError};
-use crate::facts::{Concern, Facts};
+use crate::facts::Facts;
 use crate::json::{Cursor, Kind, Span, Val, escape_into};
 use crate::scan::scan;
 
@@ -25,8 +26,9 @@ pub struct OverlayContext<'a> {
 
 /// Applies a channel's changes to a body that is ready to be sent; the very same bytes when none of them matches.
 ///
-/// What an attempt reserved was reckoned before. A changed body that may use more than the unchanged one and `adds_tokens` of
-/// input is refused: no limit is passed because of a change.
+/// What an attempt reserved was reckoned before, for a channel with changes by bytes and by the worst formula for media, whatever
+/// its models' own rules are. A changed body that may use more by that measure than the unchanged one and `adds_tokens` of input
+/// is refused: no limit is passed because of a change.
 ///
 /// # Errors
 /// `NotSupported`, so that another channel is asked: naming what the changes would raise, or that they leave no request.
@@ -72,12 +74,13 @@ fn raised(before: &Facts, after: &Facts, adds_tokens: u64) -> Option<&'static st
         (Some(_), None) => false,
         (Some(before), Some(after)) => after <= before.saturating_add(more),
     };
-    let new_concern = after.concerns.iter().find(|(_, concern)| {
-        matches!(concern, Concern::Cost | Concern::Hosted | Concern::Stored) && !before.has(*concern)
-    });
+    // A credential is the channel's own to send.
+    let new_concern =
+        after.concerns.iter().find(|it| it.1 != Concern::Credential && !before.concerns.contains(it));
     let checks = [
         (new_concern.is_none(), new_concern.map_or("", |(name, _)| *name)),
         (before.model == after.model, "model"),
+        (after.fallbacks.is_empty(), "fallbacks"),
         (before.stream == after.stream, "stream"),
         (before.include_usage == after.include_usage, "stream_options"),
         (within(before.max_output, after.max_output, 0), "max_tokens"),
@@ -89,20 +92,6 @@ fn raised(before: &Facts, after: &Facts, adds_tokens: u64) -> Option<&'static st
         (after.hosted_tools.iter().all(|tool| before.hosted_tools.contains(tool)), "tools"),
     ];
     checks.into_iter().find(|(fine, _)| !fine).map(|(_, field)| field)
-}
-
-/// A path, step by step.
-fn steps(path: &str) -> Vec<String> {
-    let mut steps = vec![String::new()];
-    let mut chars = path.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => steps.last_mut().into_iter().for_each(|step| step.extend(chars.next())),
-            '.' => steps.push(String::new()),
-            c => steps.last_mut().into_iter().for_each(|step| step.push(c)),
-        }
-    }
-    steps
 }
 
 /// A value and where it stands in its container.

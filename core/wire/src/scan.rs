@@ -9,14 +9,14 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use sluicegate_core::Format;
+use sluicegate_core::concern::{Concern, concern};
 use sluicegate_core::count::CacheWrites;
 use sluicegate_core::hash;
 use smallvec::SmallVec;
 
 use crate::error::{Result, WireError};
-use crate::facts::{Concern, Facts};
+use crate::facts::Facts;
 use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
-use field::concern;
 pub(crate) use field::{Field, is_ours};
 
 /// More top-level fields than this are refused: the longest vendor list has about 60.

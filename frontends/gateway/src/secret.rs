@@ -237,11 +237,17 @@ impl Secrets {
 
 impl SecretResolver for Secrets {
     fn channel_secret(&self, channel: &Channel, key: u32) -> Result<Option<Secret>> {
-        let Some(reference) = channel.key(key) else { return Ok(None) };
+        // Never without a credential where one is meant: a key may be gone since the attempt was planned.
+        let missing = || {
+            let message =
+                format!("channel `{}` has no key {key}; enter its keys anew, a line each", channel.id);
+            Error::new(ErrorKind::Config, message)
+        };
+        let reference = channel.key(key).ok_or_else(missing)?;
         match reference {
             SecretRef::Sealed => match self.opened.load().get(&channel.id) {
                 Some(opened) if channel.more_keys.is_empty() => opened.clone().map(Some),
-                Some(opened) => opened.clone().map(|text| line(&text, key)),
+                Some(opened) => line(&opened.clone()?, key).ok_or_else(missing).map(Some),
                 None => {
                     let message = format!("channel `{}` has no credential; enter it", channel.id);
                     Err(Error::new(ErrorKind::Config, message))

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sluicegate_core::channel::Endpoint;
+use sluicegate_core::channel::{Endpoint, KeyMode};
 use sluicegate_core::count::Counting;
 use sluicegate_core::engine::{Admission, BoundCaller, Failure, Queued};
 use sluicegate_core::ports::TextView;
 use sluicegate_core::snapshot::{Fallbacks, ModelGroupSettings, PolicySource, Routing, Strategy};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Call, Caller, Channel, ChannelModel, Declared, Engine, Format, Limit, Metric, Mode, Needs, Next, Outcome,
-    OutcomeClass, Price, Scope, ScopeKind, ScopeLimits, Snapshot, Timestamp, Usage, UsageRecord, UsageSource,
-    WhenShort, Window, hash,
+    Attempt, Call, Caller, Channel, ChannelModel, Declared, Engine, Format, Limit, Metric, Mode, Needs, Next,
+    Outcome, OutcomeClass, Price, Rehearsal, Scope, ScopeKind, ScopeLimits, SecretRef, Snapshot, Timestamp,
+    Usage, UsageRecord, UsageSource, WhenShort, Window, hash,
 };
 use sluicegate_policy::Policies;
 
@@ -146,8 +146,17 @@ fn channel(at: usize, id: &str) -> Channel {
         "b" => vec![Limit::strict(Metric::Concurrency, Window::Lifetime, 6)],
         _ => vec![Limit::strict(Metric::TotalTokens, Window::Minute, 4_000_000)],
     };
+    let keys = |names: &[&str]| names.iter().map(|name| SecretRef::Env((*name).to_owned())).collect();
+    let (more_keys, key_mode) = match id {
+        "c" => (keys(&["C2", "C3"]), KeyMode::Polling),
+        "d" => (keys(&["D2"]), KeyMode::Random),
+        _ => (Vec::new(), KeyMode::default()),
+    };
     Channel {
         endpoints: vec![Endpoint { format: Format::OpenaiChat, url: "http://127.0.0.1:9/v1".to_owned() }],
+        secret: SecretRef::Env(id.to_owned()),
+        more_keys,
+        key_mode,
         models,
         weight: [5, 3, 2, 1, 1][at],
         priority: if id == "e" { -1 } else { 0 },
@@ -298,6 +307,17 @@ impl World {
         if self.draw(6) == 0 {
             call.tags.push("small".to_owned());
         }
+        match self.draw(40) {
+            0..3 => call.fallbacks = Some(vec!["sticky".into(), "little".into()]),
+            3 => call.fallbacks = Some(Vec::new()),
+            4 => call.rehearse = Some(Rehearsal::Failure),
+            5 => call.rehearse = Some(Rehearsal::ContextWindow),
+            6 => {
+                (call.rehearse, call.fallbacks) = (Some(Rehearsal::ContentPolicy), Some(vec!["fast".into()]))
+            }
+            7 | 8 => call.mock = true,
+            _ => {}
+        }
         let who = usize::try_from(self.draw(3)).unwrap();
         let caller = Arc::clone(&self.callers[who]);
         let seed = hash::draw(&mut self.random);
@@ -323,7 +343,9 @@ impl World {
         self.calls[at] = Some(admission);
         match next {
             Next::Try(attempt) => {
-                let (outcome, took) = self.answers(attempt.channel().id.as_str(), attempt.ceiling, now);
+                let said = self.answers_with_key(&attempt, now);
+                let (outcome, took) =
+                    said.unwrap_or_else(|| self.answers(attempt.channel().id.as_str(), attempt.ceiling, now));
                 if let Some(first) = outcome.first_byte_at {
                     self.schedule(first, at, Event::FirstContent);
                 }
@@ -350,6 +372,28 @@ impl World {
             }
             Next::Refill(_) | Next::Count(_) => panic!("nobody said that this can be done"),
         }
+    }
+
+    /// What the upstream has against the key alone, now and then, and how long it takes to say so.
+    fn answers_with_key(&mut self, attempt: &Attempt, now: Timestamp) -> Option<(Outcome, i64)> {
+        if attempt.channel().more_keys.is_empty() {
+            return None;
+        }
+        let is_revoked = (now.since_ms(START) / 11_000 + i64::from(attempt.key())) % 4 == 1;
+        let failed = |class, status, retry_after_ms| Outcome {
+            retry_after_ms,
+            ..Outcome::failed(class, Some(status))
+        };
+        let outcome = match self.draw(20) {
+            _ if is_revoked && attempt.channel().id.as_str() == "c" => failed(OutcomeClass::Auth, 401, None),
+            0 | 1 => failed(OutcomeClass::RateLimited, 429, Some(1 + self.draw(1_500))),
+            2 => failed(OutcomeClass::RateLimited, 429, Some(1)),
+            3 => failed(OutcomeClass::RateLimited, 429, None),
+            4 if is_revoked => failed(OutcomeClass::NoBalance, 402, None),
+            _ => return None,
+        };
+        let took = self.ms(120);
+        Some((outcome, took))
     }
 
     /// What the channel does, and how long it takes. Each has its bad times.

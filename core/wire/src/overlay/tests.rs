@@ -1,3 +1,5 @@
+use sluicegate_core::count::{Counting, ImageRule};
+
 use super::*;
 
 const BODY: &str = r#"{ "model":"m" , "messages":[{"role":"system","content":"be kind"},{"role":"user","content":"Hi"}],"temperature":0.70,"max_tokens":100,"a.b":1}"#;
@@ -115,6 +117,9 @@ fn what_would_use_more_than_was_reserved_is_refused_and_less_is_not() {
         ("service_tier", r#""priority""#, 500, Some("service_tier")),
         ("web_search_options", "{}", 500, Some("web_search_options")),
         ("previous_response_id", r#""r""#, 500, Some("previous_response_id")),
+        ("models", r#"["dear"]"#, 500, Some("models")),
+        ("provider", r#"{"order":["dear"]}"#, 500, Some("provider")),
+        ("fallbacks", r#"["dear"]"#, 500, Some("fallbacks")),
         ("prediction", r#"{"content":"x"}"#, 500, Some("prediction")),
         ("messages.0.content", r#""a much longer prompt""#, 0, Some("messages")),
         ("messages.0.content", r#""a much longer prompt""#, 40, None),
@@ -133,4 +138,47 @@ fn what_would_use_more_than_was_reserved_is_refused_and_less_is_not() {
     }
     let unceiled = applied(&[r#"{"path":"max_tokens","change":"delete"}"#], 500).unwrap_err();
     assert!(unceiled.message().contains("max_tokens"), "{unceiled}");
+}
+
+#[test]
+fn changes_that_make_more_tokens_of_as_many_bytes_stay_within_the_bound_by_bytes() {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x.example/i.png","detail":"low"}}]},{"role":"user","content":"a pleasant text"}]}"#;
+    let tiles = Counting::Openai(ImageRule::Tiles { base: 85, tile: 170 });
+    let facts = |body: &Bytes| scan(Format::OpenaiChat, body).unwrap().facts().clone();
+    let before = facts(&Bytes::from_static(body.as_bytes()));
+    let context = OverlayContext { original_model: "m", upstream_model: "m", retry_index: 0 };
+    for (change, more_detail) in [
+        (r#"{"path":"messages.-1.content","change":"to_upper"}"#, false),
+        (
+            r#"{"path":"messages.-1.content","change":{"replace":{"from":"pleasant","to":"\u0001zq\u0002x"}}}"#,
+            false,
+        ),
+        (
+            r#"{"path":"messages.0.content.0.image_url.detail","change":{"set":{"value":"high","keep":false}}}"#,
+            true,
+        ),
+        (r#"{"path":"messages.0.content.0.image_url.detail","change":"delete"}"#, true),
+        (r#"{"path":"messages.0.content.0","change":{"copy":"messages.0.content.1"}}"#, true),
+    ] {
+        let edit = edit(change);
+        let mut channel = sluicegate_core::Channel::new("c", "c", "openai");
+        channel.body_edits = vec![edit];
+        channel.models = vec![serde_json::from_str(r#"{"group":"m","upstream":"m"}"#).unwrap()];
+        channel.reserve_edits();
+        let [model] = channel.models.as_slice() else { panic!("one") };
+        assert!(model.is_edited(), "core reserves for it by the worst of all rules");
+        let sent = Bytes::from_static(body.as_bytes());
+        match overlay(&sent, Format::OpenaiChat, &channel.body_edits, &context, model.extra_input) {
+            Ok(changed) => {
+                let after = facts(&changed);
+                assert_ne!(changed, sent, "{change}");
+                assert_eq!(after.media.tokens(tiles) > before.media.tokens(tiles), more_detail, "{change}");
+                assert!(
+                    after.input_bound() <= before.input_bound().map(|it| it + model.extra_input),
+                    "{change}"
+                );
+            }
+            Err(error) => assert!(change.contains("copy") && error.message().contains("messages"), "{error}"),
+        }
+    }
 }

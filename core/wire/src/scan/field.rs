@@ -1,8 +1,7 @@
 //! The top-level names that mean something to us.
 
 use sluicegate_core::Format;
-
-use crate::Concern;
+use sluicegate_core::concern::{Concern, concern};
 
 /// A top-level field that is read or edited. Everything else is `Other` and passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,68 +106,6 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
     }
 }
 
-/// Top-level names that cost or route, and why.
-// A table may be long.
-const CONCERNS: [(&str, Concern); 57] = [
-    ("api_base", Concern::Credential),
-    ("base_url", Concern::Credential),
-    ("api_key", Concern::Credential),
-    ("api_type", Concern::Credential),
-    ("api_version", Concern::Credential),
-    ("organization", Concern::Credential),
-    ("project", Concern::Credential),
-    ("custom_llm_provider", Concern::Credential),
-    ("extra_headers", Concern::Credential),
-    ("headers", Concern::Credential),
-    ("default_headers", Concern::Credential),
-    ("extra_query", Concern::Credential),
-    ("extra_body", Concern::Credential),
-    ("litellm_credential_name", Concern::Credential),
-    ("litellm_params", Concern::Credential),
-    ("use_litellm_proxy", Concern::Credential),
-    ("aws_access_key_id", Concern::Credential),
-    ("aws_secret_access_key", Concern::Credential),
-    ("aws_session_token", Concern::Credential),
-    ("aws_region_name", Concern::Credential),
-    ("aws_role_name", Concern::Credential),
-    ("aws_profile_name", Concern::Credential),
-    ("aws_bedrock_runtime_endpoint", Concern::Credential),
-    ("aws_web_identity_token", Concern::Credential),
-    ("vertex_credentials", Concern::Credential),
-    ("vertex_project", Concern::Credential),
-    ("vertex_location", Concern::Credential),
-    ("vertex_ai_project", Concern::Credential),
-    ("vertex_ai_location", Concern::Credential),
-    ("vertex_ai_credentials", Concern::Credential),
-    ("azure_ad_token", Concern::Credential),
-    ("tenant_id", Concern::Credential),
-    ("client_id", Concern::Credential),
-    ("client_secret", Concern::Credential),
-    ("input_cost_per_token", Concern::Credential),
-    ("output_cost_per_token", Concern::Credential),
-    ("model_list", Concern::Routing),
-    ("models", Concern::Routing),
-    ("provider", Concern::Routing),
-    ("route", Concern::Routing),
-    ("context_window_fallbacks", Concern::Routing),
-    ("content_policy_fallbacks", Concern::Routing),
-    ("speed", Concern::Cost),
-    ("inference_geo", Concern::Cost),
-    ("num_retries", Concern::Routing),
-    ("plugins", Concern::Hosted),
-    ("search_parameters", Concern::Hosted),
-    ("mcp_servers", Concern::Hosted),
-    ("web_search_options", Concern::Hosted),
-    ("search_options", Concern::Hosted),
-    ("enable_search", Concern::Hosted),
-    ("previous_response_id", Concern::Stored),
-    ("conversation", Concern::Stored),
-    ("container", Concern::Stored),
-    ("prompt", Concern::Stored),
-    ("cached_content", Concern::Stored),
-    ("cachedContent", Concern::Stored),
-];
-
 /// The top-level fields that each format's own documentation names, and those that only we read.
 // A table may be long.
 const OPENAI_CHAT: &[&str] = &[
@@ -271,11 +208,6 @@ pub(super) fn mock(name: &[u8]) -> Option<&'static str> {
     NAMES.into_iter().find(|known| known.as_bytes() == name)
 }
 
-/// The static name and concern, if the name has one.
-pub(crate) fn concern(name: &[u8]) -> Option<(&'static str, Concern)> {
-    CONCERNS.iter().find(|(known, _)| known.as_bytes() == name).copied()
-}
-
 /// Whether a service tier costs no more than the list price: those that a call without the field gets, and `flex`,
 /// which is half of it.
 pub(crate) fn is_usual_tier(tier: &str) -> bool {
@@ -289,6 +221,8 @@ pub(crate) fn is_off(raw: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use sluicegate_core::concern::CONCERNS;
+
     use super::*;
 
     #[test]

@@ -1,6 +1,7 @@
 //! Channels that live in the database. For super administrators: channels belong to the whole installation.
 
 use serde::{Deserialize, Serialize};
+use sluicegate_core::edit::BodyEdit;
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
     Channel, ChannelId, Error, ErrorKind, Result, Scope, ScopeKind, Secret, SecretRef, Timestamp,
@@ -149,10 +150,15 @@ impl Admin {
         };
         let deed =
             Deed::new("channel.update", format!("channel {id}")).changed(&shown(before), &shown(&after));
+        let is_replaced = matches!(secret, SecretChange::Set(_));
         let put = Change::PutChannel(after.clone(), secret, Expect::Version(stored.channel.version));
         let owner = Owner::Channel(id.clone());
         let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
         self.write(actor, deed, vec![put], seeds, Then::Channels).await?;
+        if is_replaced {
+            // What was known of the old credential says nothing of the new one.
+            self.0.engine.mend(id);
+        }
         self.channel(actor, id).await
     }
 
@@ -213,6 +219,9 @@ impl Admin {
         }
         if channel.endpoints.is_empty() {
             return Err(invalid("endpoints", "the channel has no endpoint; name a format and an address"));
+        }
+        if let Some(unfit) = channel.body_edits.iter().find_map(BodyEdit::unfit) {
+            return Err(invalid("body_edits", format!("{}; {}", unfit.message, unfit.remedy)));
         }
         let stored = self.store().channels().await?;
         let taken =

@@ -407,6 +407,33 @@ async fn a_file_may_keep_models_to_itself() {
 }
 
 #[tokio::test]
+async fn changes_of_bodies_are_checked_as_those_of_files_are() {
+    let w = world().await;
+    let operator = Actor::operator();
+    let with = |edit: &str| {
+        let mut new = channel("");
+        new.body_edits = vec![serde_json::from_str(edit).unwrap()];
+        new
+    };
+    let fine = with(r#"{"path":"temperature","change":{"set":{"value":0,"keep":false}}}"#);
+    let made = w.admin.create_channel(&operator, NewChannel { channel: fine, secret: None }).await.unwrap();
+    for (edit, remedy) in [
+        (r#"{"path":"models","change":{"set":{"value":["dear"],"keep":false}}}"#, "declare a channel"),
+        (r#"{"path":"max_tokens","change":"delete"}"#, "`max_output`"),
+        (r#"{"path":"","change":"delete"}"#, "`path`"),
+    ] {
+        let new = NewChannel { channel: Channel { name: "other".to_owned(), ..with(edit) }, secret: None };
+        let error = w.admin.create_channel(&operator, new).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{edit}: {error}");
+        assert!(error.message().contains(remedy), "{edit}: {error}");
+        let patch = Channel { body_edits: with(edit).body_edits, ..made.channel.clone() };
+        let patch = ChannelPatch { channel: patch, secret: None };
+        let error = w.admin.update_channel(&operator, &made.channel.id, patch).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{edit}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn channels_lose_their_credential_when_they_move() {
     let w = world().await;
     let operator = Actor::operator();

@@ -83,6 +83,10 @@ fn secrets_come_from_where_the_channel_says() {
     let stored = [StoredChannel { channel: stored, secret: Some(sealed) }];
     secrets.load(&stored, Some(&sealer));
     assert_eq!(secrets.channel_secret(&it, 0).unwrap().unwrap().expose(), "sealed");
+    assert!(secrets.channel_secret(&it, 1).is_err(), "a key that isn't there is no call without one");
+    let more = Channel { more_keys: vec![SecretRef::Sealed], ..it.clone() };
+    assert_eq!(secrets.channel_secret(&more, 0).unwrap().unwrap().expose(), "sealed");
+    assert!(secrets.channel_secret(&more, 1).unwrap_err().to_string().contains("no key 1"), "nor is a line");
     secrets.load(&stored, None);
     assert!(secrets.channel_secret(&it, 0).unwrap_err().to_string().contains("no master secret"));
     secrets.load(&[], Some(&sealer));
