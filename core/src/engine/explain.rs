@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::admission::Admission;
+use super::admission::{Admission, Denied};
 use super::attempt::{Answer, Fit};
 use super::plan::{Failure, Step};
 use super::{BoundCaller, Engine};
@@ -24,6 +24,20 @@ pub struct Explained {
 }
 
 impl Engine {
+    /// Whether this call would be let in as things stand, scripts and all: before its limits are looked at.
+    ///
+    /// # Errors
+    /// As [`Engine::admit`].
+    pub fn would_admit(
+        &self,
+        call: Call,
+        caller: &Arc<BoundCaller>,
+        now: Timestamp,
+        seed: u64,
+    ) -> Result<(), Box<Denied>> {
+        self.decide(self.runtime(), call, caller, now, seed).map(drop)
+    }
+
     /// Runs the decision on this call without reserving or sending anything.
     pub fn explain(&self, call: Call, caller: &Arc<BoundCaller>, now: Timestamp, seed: u64) -> Explained {
         let mut admission = match self.decide(self.runtime(), call, caller, now, seed) {

@@ -76,4 +76,4 @@ pub use report::Report;
 pub use scan::{Scanned, scan};
 pub use screen::{Screen, Stopped};
 pub use splice::{CeilingField, Edits};
-pub use texts::{Side, Texts};
+pub use texts::{Side, Texts, without_logprobs};
