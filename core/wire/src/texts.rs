@@ -427,4 +427,14 @@ mod tests {
         );
         assert_eq!(texts.replaced(&[]), body);
     }
+
+    #[test]
+    fn logprobs_of_a_whole_answer_are_dropped() {
+        let body = |said: &str| {
+            Bytes::from(format!(r#"{{"choices":[{{"message":{{"content":"a"}}, "logprobs": {said}}}]}}"#))
+        };
+        assert_eq!(without_logprobs(body(r#"{"content":[{"token":"a"}]}"#)), body("null"));
+        assert_eq!(without_logprobs(body("null")), body("null"));
+        assert_eq!(without_logprobs(Bytes::from_static(b"\xff")), Bytes::from_static(b"\xff"));
+    }
 }
