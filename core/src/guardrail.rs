@@ -60,13 +60,13 @@ pub struct Attachment {
     pub groups: Vec<GroupId>,
     /// Calls with these keys.
     pub keys: Vec<KeyId>,
-    /// Only calls for these models, as requested; a name may end in `*`.
+    /// Only calls that may end at one of these models; a name may end in `*`.
     pub models: Vec<ModelName>,
 }
 
 impl Attachment {
-    /// Whether a call for this model is among them.
-    pub fn covers(&self, caller: &Caller, model: &str) -> bool {
+    /// Whether a call that may end at these models is among them.
+    pub fn covers<'a>(&self, caller: &Caller, mut models: impl Iterator<Item = &'a str>) -> bool {
         let everybody = self.organizations.is_empty() && self.groups.is_empty() && self.keys.is_empty();
         let theirs = everybody
             || self.organizations.contains(&caller.organization)
@@ -75,7 +75,8 @@ impl Attachment {
             || caller.key.as_ref().is_some_and(|key| self.keys.contains(key));
         theirs
             && (self.models.is_empty()
-                || self.models.iter().any(|pattern| matches_pattern(pattern.as_str(), model)))
+                || models
+                    .any(|model| self.models.iter().any(|pattern| matches_pattern(pattern.as_str(), model))))
     }
 }
 

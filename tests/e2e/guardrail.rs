@@ -10,8 +10,20 @@ use sluicegate_tests::fake::FakeUpstream;
 use sluicegate_tests::gateway::{Gateway, Launch, MASTER_KEY};
 use sluicegate_tests::http;
 
-const GUARDS: [&str; 9] =
-    ["mask", "mask-in", "mask-out", "deny-in", "deny-out", "log", "http", "http-out", "http-open"];
+/// Models of the guardrails' names, and some that none is attached to.
+const MODELS: [&str; 11] = [
+    "mask",
+    "mask-in",
+    "mask-out",
+    "deny-in",
+    "deny-out",
+    "log",
+    "http",
+    "http-out",
+    "http-open",
+    "plain",
+    "falls",
+];
 
 /// A service that does what the texts say.
 fn service() -> String {
@@ -48,7 +60,11 @@ fn service() -> String {
                     _ => ("200 OK", json!({"action": "allow"})),
                 };
                 let answer = answer.to_string();
-                let _ = write!(out, "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
+                let _ = write!(
+                    out,
+                    "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{answer}",
+                    answer.len()
+                );
             });
         }
     });
@@ -58,7 +74,7 @@ fn service() -> String {
 fn config(upstream: &FakeUpstream, service: &str) -> String {
     let models = |ending: &str, upstream: &str| -> Vec<Value> {
         let price = json!({"input": 1, "output": 2});
-        GUARDS
+        MODELS
             .iter()
             .map(|guard| json!({"name": format!("{guard}:{ending}"), "upstream": upstream, "price": price}))
             .collect()
@@ -71,8 +87,20 @@ fn config(upstream: &FakeUpstream, service: &str) -> String {
         json!({"name": name, "phase": phase, "models": [format!("{name}:*")], "url": service, "credential": "guard-secret",
             "timeout": "500ms", "on_error": on_error})
     };
+    let endings = ["chat", "claude"];
+    let to = |what: &str, meant: &str, list: bool| -> Value {
+        let meant = |ending: &str| format!("{meant}:{ending}");
+        let meant = |ending| if list { json!([meant(ending)]) } else { json!(meant(ending)) };
+        endings
+            .iter()
+            .map(|ending| (format!("{what}:{ending}"), meant(ending)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
     json!({
         "version": 1,
+        "aliases": to("nick", "deny-in", false),
+        "fallbacks": {"general": to("falls", "deny-in", true)},
         "channels": [
             {"name": "chat", "provider": "openai", "url": format!("{}/v1", upstream.url()), "credential": "k", "models": models("chat", "gpt-4o-mini")},
             {"name": "claude", "provider": "anthropic", "url": upstream.url(), "credential": "k", "models": models("claude", "claude-sonnet-4-5")},
@@ -92,8 +120,26 @@ struct Rig {
     key: String,
 }
 
-fn call(rig: &Rig, face: &str, model: &str, says: &str, stream: bool) -> Answer {
-    let mut body = json!({"model": model, "messages": [{"role": "user", "content": says}], "stream": stream});
+/// The request of a row, for models with this ending.
+fn asked(row: &Value, face: &str, ending: &str, stream: bool) -> Value {
+    let guard = row["guard"].as_str().unwrap();
+    let model = row["model"].as_str().map_or(format!("{guard}:{ending}"), |it| it.replace("{e}", ending));
+    let mut body =
+        json!({"model": model, "messages": [{"role": "user", "content": row["says"]}], "stream": stream});
+    if let Some(fallback) = row["fallback"].as_str() {
+        body["fallbacks"] = json!([fallback.replace("{e}", ending)]);
+    }
+    if row["tool"] == true {
+        let schema = json!({"type": "object", "properties": {"said": {"type": "string"}}});
+        body["tools"] = match face {
+            "anthropic" => json!([{"name": "say", "input_schema": schema}]),
+            _ => json!([{"type": "function", "function": {"name": "say", "parameters": schema}}]),
+        };
+    }
+    body
+}
+
+fn call(rig: &Rig, face: &str, mut body: Value) -> Answer {
     let (path, header, key) = match face {
         "anthropic" => {
             body["max_tokens"] = json!(100);
@@ -103,6 +149,24 @@ fn call(rig: &Rig, face: &str, model: &str, says: &str, stream: bool) -> Answer 
     };
     let request = Request::post(path, body.to_string()).header(header, &key);
     request.send(rig.gateway.address(), Duration::from_secs(30)).unwrap()
+}
+
+/// What stands in the arguments of the tool call that the caller reads: they are JSON.
+fn said_to_tool(answer: &Answer, stream: bool) -> String {
+    let mut arguments = String::new();
+    if stream {
+        for event in answer.events() {
+            let event: Value = serde_json::from_str(&event).unwrap_or_default();
+            let call = &event["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"];
+            arguments.push_str(call.as_str().or(event["delta"]["partial_json"].as_str()).unwrap_or_default());
+        }
+    } else {
+        let body = answer.json();
+        let call = &body["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"];
+        arguments = call.as_str().map_or_else(|| body["content"][0]["input"].to_string(), str::to_owned);
+    }
+    let arguments: Value = serde_json::from_str(&arguments).unwrap_or_else(|_| json!({"said": arguments}));
+    arguments["said"].as_str().unwrap_or_default().to_owned()
 }
 
 /// What the caller reads.
@@ -132,8 +196,7 @@ fn sent(rig: &Rig) -> Option<String> {
 
 fn try_way(rig: &Rig, row: &Value, face: &str, ending: &str, stream: bool) -> Result<(), String> {
     rig.upstream.reset();
-    let model = format!("{}:{ending}", row["guard"].as_str().unwrap());
-    let answer = call(rig, face, &model, row["says"].as_str().unwrap(), stream);
+    let answer = call(rig, face, asked(row, face, ending, stream));
     let want = &row["want"];
     let seen = format!("status {}, {}", answer.status, answer.text());
     let need = |good: bool, what: &str| if good { Ok(()) } else { Err(format!("{what}; got {seen}")) };
@@ -155,8 +218,10 @@ fn try_way(rig: &Rig, row: &Value, face: &str, ending: &str, stream: bool) -> Re
     }
     need(want["says_not"].as_str().is_none_or(|part| !answer.text().contains(part)), "says_not")?;
     if let Some(text) = want["answer"].as_str() {
-        let got = text_of(&answer, stream);
-        need(got == format!("echo: {text}"), &format!("another answer: {got}"))?;
+        let tool = row["tool"] == true;
+        let got = if tool { said_to_tool(&answer, stream) } else { text_of(&answer, stream) };
+        let wanted = if tool { text.to_owned() } else { format!("echo: {text}") };
+        need(got == wanted, &format!("another answer: {got}"))?;
     }
     if let Some(text) = want["whole"].as_str() {
         need(text_of(&answer, stream) == text, "another answer")?;
@@ -185,6 +250,9 @@ fn try_way(rig: &Rig, row: &Value, face: &str, ending: &str, stream: bool) -> Re
         record["spend"].as_i64().is_some_and(|spend| spend > 0) == (want["charged"] == true),
         &record.to_string(),
     )?;
+    // In nano USD; what a stream came to depends on where it was ended.
+    let spend = want["spend"].as_i64().filter(|_| !stream);
+    need(spend.is_none_or(|spend| record["spend"] == spend), &format!("it cost {}", record["spend"]))?;
     let denied = want["code"].is_string();
     need((record["outcome"] == "denied") == denied, &record.to_string())?;
     need(!denied || record["error"] == "guardrail_denied", &record.to_string())
@@ -204,12 +272,42 @@ pub(super) fn record(gateway: &Gateway, id: &str) -> Value {
 }
 
 #[test]
-fn guardrails() {
+fn guardrails_and_callers_who_leave() {
+    let rig = rig("guardrail-leave");
+    let row = json!({"guard": "http-out", "says": "please hang for a while"});
+    for stream in [false, true] {
+        let body = asked(&row, "openai", "chat", stream).to_string();
+        let request = Request::post("/v1/chat/completions", body)
+            .header("authorization", &format!("Bearer {}", rig.key));
+        // The service takes longer than the caller waits.
+        let left = request.send(rig.gateway.address(), Duration::from_millis(150));
+        assert!(left.is_err() || left.is_ok_and(|answer| answer.broken));
+    }
+    let mut rows = Vec::new();
+    for _ in 0..200 {
+        let found = rig.gateway.look_up("/api/v1/records");
+        rows = found["items"].as_array().cloned().unwrap_or_default();
+        if rows.len() == 2 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // 5 words and 3 for a message in, 6 words out.
+    let spent: Vec<_> = rows.iter().map(|row| (row["outcome"].clone(), row["spend"].clone())).collect();
+    assert_eq!(spent, vec![(json!("client_gone"), json!(8_000 + 12_000)); 2], "{rows:?}");
+}
+
+fn rig(name: &str) -> Rig {
     let upstream = FakeUpstream::start();
     let launch = Launch::of(&config(&upstream, &service())).variable("SLUICEGATE_MASTER_KEY", MASTER_KEY);
-    let gateway = Gateway::launch("guardrail", launch);
+    let gateway = Gateway::launch(name, launch);
     let key = gateway.new_key(&json!({}));
-    let rig = Rig { upstream, gateway, key };
+    Rig { upstream, gateway, key }
+}
+
+#[test]
+fn guardrails() {
+    let rig = rig("guardrail");
     let file = sluicegate_tests::data().join("guardrail/calls.yaml");
     let rows: Vec<Value> = serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let (mut wrong, mut tried) = (Vec::new(), 0);

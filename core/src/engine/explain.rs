@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::admission::{Admission, LazyText};
+use super::admission::{Admission, Denied, LazyText};
 use super::attempt::{Answer, Fit};
 use super::plan::{Failure, Step};
 use super::{BoundCaller, Engine};
@@ -25,6 +25,22 @@ pub struct Explained {
 }
 
 impl Engine {
+    /// Whether this call would be let in as things stand, scripts and all: before its limits are looked at.
+    ///
+    /// # Errors
+    /// As [`Engine::admit`].
+    pub fn would_admit(
+        &self,
+        call: Call,
+        caller: &Arc<BoundCaller>,
+        now: Timestamp,
+        seed: u64,
+        text: &dyn Fn() -> Arc<dyn TextView>,
+    ) -> Result<(), Box<Denied>> {
+        let text = LazyText::new(text);
+        self.decide(self.runtime(), call, caller, (now, seed), &text).map(drop)
+    }
+
     /// Runs the decision on this call without reserving or sending anything.
     pub fn explain(&self, call: Call, caller: &Arc<BoundCaller>, now: Timestamp, seed: u64) -> Explained {
         self.explain_with_text(call, caller, now, seed, &|| Arc::new(NoText))

@@ -77,4 +77,4 @@ pub use scan::{Scanned, scan};
 pub use screen::{Screen, Stopped};
 pub use sluicegate_core::concern::Concern;
 pub use splice::{CeilingField, Edits};
-pub use texts::{Side, Texts};
+pub use texts::{Side, Texts, without_logprobs};

@@ -14,20 +14,23 @@ use smallvec::SmallVec;
 
 use crate::json::unescape;
 use crate::sse::Splitter;
-use crate::texts::{quoted, spliced};
-use frame::{Key, Part, Read, read};
+use crate::texts::{Texts, quoted, spliced};
+use frame::{Key, Part, Read, What, read};
 
 /// No more of a stream waits, in bytes: what is looked for is far shorter.
 const HELD_MAX: usize = 8 << 20;
-/// A stream says no more things side by side.
-const TEXTS_MAX: usize = 256;
+/// A stream says no more things side by side, and no more things that wait.
+const TEXTS_MAX: usize = 4_096;
+/// What a thing has said last waits for more of it while no more of the stream than this goes by, in bytes: reasoning isn't
+/// always said to be over.
+const ASIDE_MAX: u64 = 16 << 10;
 
 /// Why a stream can't go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stopped {
     /// This guardrail refuses it.
     Denied(Arc<str>),
-    /// More of it would have to wait than may, or it isn't a stream of this format.
+    /// More of it would have to wait than may, or it says something that can't be read.
     Unreadable,
 }
 
@@ -41,6 +44,8 @@ pub struct Screen {
     held: VecDeque<Held>,
     held_bytes: usize,
     texts: Vec<Text>,
+    /// How much of the stream came so far, in bytes.
+    seen: u64,
     marks: GuardrailMarks,
 }
 
@@ -65,11 +70,78 @@ struct Text {
     scanner: Scanner,
     /// Replacements that still concern frames that are held.
     edits: Vec<Edit>,
-    /// All of it, if the stream is gathered; else empty.
+    /// All of it, if it is looked at whole: a tool call's arguments, and everything of a stream that is gathered.
     whole: String,
+    /// How much of it came so far, in bytes.
+    len: u64,
     over: bool,
-    /// Whether the part of a tool call's arguments that was sent ends inside a string.
-    in_string: bool,
+    /// Pieces of it that are held.
+    held: usize,
+    /// Where the stream was when it last came up.
+    last: u64,
+    /// What guardrails found in arguments.
+    marks: GuardrailMarks,
+    denied: Option<Arc<str>>,
+}
+
+impl Text {
+    fn new(key: Key, guards: Arc<[Arc<TextGuard>]>) -> Self {
+        Self {
+            key,
+            scanner: Scanner::new(guards),
+            edits: Vec::new(),
+            whole: String::new(),
+            len: 0,
+            over: false,
+            held: 0,
+            last: 0,
+            marks: GuardrailMarks::new(),
+            denied: None,
+        }
+    }
+
+    /// Nothing of it is needed any more.
+    fn is_done(&self) -> bool {
+        self.over && self.held == 0 && self.denied.is_none() && self.scanner.denied().is_none()
+    }
+
+    /// Up to where it may be handed on.
+    fn decided(&self) -> u64 {
+        match self.key.is_json() {
+            false => self.scanner.decided(),
+            true if self.over && self.denied.is_none() => self.len,
+            true => 0,
+        }
+    }
+
+    fn finish(&mut self, guards: &Arc<[Arc<TextGuard>]>) {
+        self.over = true;
+        match self.key.is_json() {
+            true if !guards.is_empty() => self.look_at_arguments(guards),
+            _ => self.scanner.finish(),
+        }
+    }
+
+    /// Arguments are JSON: what stands in them is looked at decoded, each string by itself.
+    fn look_at_arguments(&mut self, guards: &Arc<[Arc<TextGuard>]>) {
+        let texts = Texts::arguments(&self.whole);
+        let mut new = Vec::new();
+        for (at, text) in texts.iter().enumerate() {
+            let (masked, mut scanner) = Scanner::whole(guards, text);
+            for one in scanner.take_marks() {
+                mark(&mut self.marks, &one.name, &one.did, one.times);
+            }
+            if let Some(name) = scanner.denied() {
+                self.denied = Some(Arc::clone(name));
+                return;
+            }
+            new.extend(masked.map(|masked| (at, masked)));
+        }
+        if !new.is_empty() {
+            let with = String::from_utf8_lossy(&texts.replaced(&new)).as_ref().into();
+            self.edits = vec![Edit { start: 0, end: self.len, with }];
+        }
+    }
 }
 
 impl Screen {
@@ -82,6 +154,7 @@ impl Screen {
             held: VecDeque::new(),
             held_bytes: 0,
             texts: Vec::new(),
+            seen: 0,
             marks: GuardrailMarks::new(),
         }
     }
@@ -110,25 +183,39 @@ impl Screen {
     pub fn finish(&mut self, out: &mut impl FnMut(Bytes)) -> Result<(), Stopped> {
         let tail = self.splitter.finish();
         if !tail.is_empty() {
-            self.hold(tail, SmallVec::new());
+            self.take(tail)?;
         }
         self.end(|_| true);
         self.release(out)
     }
 
-    /// The texts of a stream that was gathered.
-    pub fn gathered(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.texts.iter().map(|text| &*text.whole)
+    /// The texts of a stream that was gathered, as those of a whole answer.
+    pub fn gathered(&self) -> Vec<String> {
+        let of = |text: &Text| -> Vec<String> {
+            match text.key.is_json() {
+                true => Texts::arguments(&text.whole).iter().map(str::to_owned).collect(),
+                false => vec![text.whole.clone()],
+            }
+        };
+        self.texts.iter().flat_map(of).collect()
     }
 
     /// Puts a gathered stream out, with these texts in place of those of the same index: each stands where its first part
     /// stood.
     pub fn put_gathered(&mut self, new: &[(usize, String)], out: &mut impl FnMut(Bytes)) {
-        for (at, new) in new {
-            if let Some(text) = self.texts.get_mut(*at) {
-                let end = text.whole.len() as u64;
-                text.edits = vec![Edit { start: 0, end, with: new.as_str().into() }];
-            }
+        let mut from = 0;
+        for text in &mut self.texts {
+            let arguments = text.key.is_json().then(|| Texts::arguments(&text.whole));
+            let count = arguments.as_ref().map_or(1, |arguments| arguments.iter().len());
+            let of_this = new.iter().filter(|(at, _)| (from..from + count).contains(at));
+            let of_this: Vec<_> = of_this.map(|(at, new)| (at - from, new.clone())).collect();
+            from += count;
+            let Some((_, first)) = of_this.first() else { continue };
+            let with = match arguments {
+                Some(arguments) => String::from_utf8_lossy(&arguments.replaced(&of_this)).as_ref().into(),
+                None => first.as_str().into(),
+            };
+            text.edits = vec![Edit { start: 0, end: text.len, with }];
         }
         while let Some(held) = self.held.pop_front() {
             out(self.edited(held));
@@ -146,24 +233,40 @@ impl Screen {
     }
 
     fn take(&mut self, frame: Bytes) -> Result<(), Stopped> {
-        let Read { frame, parts, over, all_over } = read(self.format, frame);
+        let Read { frame, parts, over, all_over, unreadable } = read(self.format, frame);
+        if unreadable {
+            return Err(Stopped::Unreadable);
+        }
+        self.seen += frame.len() as u64;
         let mut pieces = SmallVec::new();
         for Part { key, at, text } in parts {
-            // What a choice says next ends what it said before, but for tool calls, which come side by side.
-            self.end(|other| other.is_followed_by(key));
             let index = self.text(key)?;
             let Some(known) = self.texts.get_mut(index) else { continue };
-            let from = known.scanner.len();
-            known.scanner.push(&text);
-            if self.guards.is_empty() {
+            let from = known.len;
+            known.len += text.len() as u64;
+            (known.held, known.last) = (known.held + 1, self.seen);
+            if self.guards.is_empty() || key.is_json() {
+                // BOUND: its frames are held, and these are bounded.
                 known.whole.push_str(&text);
+            } else {
+                known.scanner.push(&text);
             }
-            pieces.push(Piece { text: index, from, to: known.scanner.len(), at });
+            pieces.push(Piece { text: index, from, to: known.len, at });
+            if key.what == What::Whole {
+                known.finish(&self.guards);
+            }
         }
         if all_over {
             self.end(|_| true);
         } else if let Some(over) = over {
             self.end(|key| key.choice == over);
+        }
+        if !self.gathers() {
+            let long_ago = self.seen.saturating_sub(ASIDE_MAX);
+            let aside = |text: &&mut Text| !text.over && !text.key.is_json() && text.last < long_ago;
+            for text in self.texts.iter_mut().filter(aside) {
+                text.finish(&self.guards);
+            }
         }
         self.hold(frame, pieces);
         Ok(())
@@ -178,28 +281,24 @@ impl Screen {
         if let Some(at) = self.texts.iter().position(|text| text.key == key && !text.over) {
             return Ok(at);
         }
-        if self.texts.len() >= TEXTS_MAX {
-            // What is over and has no frame waiting is forgotten, as far as no index moves.
-            if !self.held.is_empty() || self.gathers() || !self.texts.iter().all(|text| text.over) {
-                return Err(Stopped::Unreadable);
+        let text = Text::new(key, Arc::clone(&self.guards));
+        // What is over and has no frame waiting is forgotten.
+        if let Some(at) = self.texts.iter().position(Text::is_done) {
+            if let Some(done) = self.texts.get_mut(at) {
+                *done = text;
             }
-            self.texts.clear();
+            return Ok(at);
         }
-        self.texts.push(Text {
-            key,
-            scanner: Scanner::new(Arc::clone(&self.guards)),
-            edits: Vec::new(),
-            whole: String::new(),
-            over: false,
-            in_string: false,
-        });
+        if self.texts.len() >= TEXTS_MAX {
+            return Err(Stopped::Unreadable);
+        }
+        self.texts.push(text);
         Ok(self.texts.len() - 1)
     }
 
     fn end(&mut self, which: impl Fn(Key) -> bool) {
         for text in self.texts.iter_mut().filter(|text| !text.over && which(text.key)) {
-            text.over = true;
-            text.scanner.finish();
+            text.finish(&self.guards);
         }
     }
 
@@ -211,16 +310,16 @@ impl Screen {
         let mut denied = None;
         for text in &mut self.texts {
             text.edits.append(&mut text.scanner.take_edits());
-            for one in text.scanner.take_marks() {
+            for one in text.scanner.take_marks().into_iter().chain(std::mem::take(&mut text.marks)) {
                 mark(&mut self.marks, &one.name, &one.did, one.times);
             }
-            denied = denied.or_else(|| text.scanner.denied().cloned());
+            denied = denied.or_else(|| text.denied.as_ref().or(text.scanner.denied()).cloned());
         }
         while let Some(held) = self.held.front() {
             let decided = held
                 .parts
                 .iter()
-                .all(|part| self.texts.get(part.text).is_some_and(|text| part.to <= text.scanner.decided()));
+                .all(|part| self.texts.get(part.text).is_some_and(|text| part.to <= text.decided()));
             if !decided {
                 break;
             }
@@ -241,54 +340,14 @@ impl Screen {
             let Some(text) = self.texts.get_mut(part.text) else { continue };
             // Frames go out in order: what ends before this one concerns none that follows.
             text.edits.retain(|edit| edit.end > part.from);
-            let raw = whole.get(part.at.clone()).unwrap_or_default();
-            let touched = text.edits.iter().any(|edit| edit.start < part.to && edit.end > part.from);
-            if !touched && !text.key.is_json() {
-                continue;
-            }
-            let said = unescape(raw);
-            let new = if text.key.is_json() {
-                apply_json(&said, part.from, &text.edits, &mut text.in_string)
-            } else {
-                apply(&said, part.from, &text.edits)
-            };
-            if touched {
-                edits.push((part.at.clone(), quoted(&new)));
+            text.held = text.held.saturating_sub(1);
+            if text.edits.iter().any(|edit| edit.start < part.to) {
+                let said = unescape(whole.get(part.at.clone()).unwrap_or_default());
+                edits.push((part.at.clone(), quoted(&apply(&said, part.from, &text.edits))));
             }
         }
         if edits.is_empty() { frame } else { spliced(whole, edits).into() }
     }
-}
-
-/// As [`apply`], for a piece of JSON: what stands for a number is made a string.
-fn apply_json(piece: &str, at: u64, edits: &[Edit], in_string: &mut bool) -> String {
-    let mut out = String::with_capacity(piece.len());
-    let mut escaped = false;
-    let (mut offset, mut edits) = (at, edits.iter().peekable());
-    for c in piece.chars() {
-        while edits.peek().is_some_and(|edit| edit.end <= offset) {
-            edits.next();
-        }
-        let edit = edits.peek().filter(|edit| edit.start <= offset);
-        match edit {
-            Some(edit) if edit.start < offset => {}
-            Some(edit) if *in_string => out.push_str(&edit.with),
-            // The continuation of a mask has nothing to stand for it.
-            Some(edit) if edit.with.is_empty() => {}
-            Some(edit) => out.push_str(&quoted(&edit.with)),
-            None => out.push(c),
-        }
-        if edit.is_none() {
-            match c {
-                _ if escaped => escaped = false,
-                '\\' if *in_string => escaped = true,
-                '"' => *in_string = !*in_string,
-                _ => {}
-            }
-        }
-        offset += c.len_utf8() as u64;
-    }
-    out
 }
 
 #[cfg(test)]

@@ -14,6 +14,11 @@ use crate::json::{Kind, Val, escape_into, unescape};
 /// Shorter numbers in tool calls are no texts: nothing that has a form of its own is that short.
 const NUMBER_MIN: usize = 8;
 
+/// What a detail of reasoning says.
+pub(crate) const DETAILS: [&str; 2] = ["text", "summary"];
+/// What a citation repeats of what it cites.
+pub(crate) const CITED: [&str; 3] = ["cited_text", "title", "document_title"];
+
 /// Whether a body is a request or an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -30,6 +35,19 @@ pub struct Texts<'a> {
     found: Vec<Found<'a>>,
     /// Strings that hold JSON, decoded, and where they stand.
     nests: Vec<(Range<usize>, String)>,
+    /// Whether the body could be read at all.
+    readable: bool,
+}
+
+/// How a text stands in the body, and is put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A string, or what becomes one when it is replaced.
+    Quoted,
+    /// As it is: between the strings of what isn't JSON.
+    Bare,
+    /// A string whose end is missing.
+    Cut,
 }
 
 #[derive(Debug)]
@@ -38,14 +56,15 @@ struct Found<'a> {
     /// The value, in the body or in the nest.
     at: Range<usize>,
     nest: Option<usize>,
+    form: Form,
 }
 
 impl<'a> Texts<'a> {
     /// Finds the texts. A body that is no JSON has none.
     pub fn of(format: Format, side: Side, body: &'a [u8]) -> Self {
-        let body = std::str::from_utf8(body).unwrap_or_default();
-        let mut texts = Self { body, found: Vec::new(), nests: Vec::new() };
-        if let Ok(root) = Val::parse(body) {
+        let mut texts = Self::empty(std::str::from_utf8(body).unwrap_or_default());
+        if let Ok(root) = Val::parse(texts.body) {
+            texts.readable = true;
             match (format, side) {
                 (Format::OpenaiEmbeddings, Side::Request) => texts.strings(root.get("input")),
                 (Format::OpenaiEmbeddings, Side::Answer) => {}
@@ -70,6 +89,41 @@ impl<'a> Texts<'a> {
         texts
     }
 
+    /// The texts in a tool call's arguments. Of what isn't JSON, such as what was cut off, all is one: the strings in it,
+    /// names too, and what stands between them.
+    pub(crate) fn arguments(text: &'a str) -> Self {
+        let mut texts = Self::empty(text);
+        match Val::parse(text) {
+            Ok(value) => {
+                texts.readable = true;
+                texts.json(Some(value));
+            }
+            Err(_) => texts.pieces(),
+        }
+        texts
+    }
+
+    /// The texts of a part of an answer that stands in `body`.
+    pub(crate) fn of_part(body: &'a str, part: Val<'a>) -> Self {
+        let mut texts = Self::empty(body);
+        texts.part(part, Side::Answer);
+        texts
+    }
+
+    fn empty(body: &'a str) -> Self {
+        Self { body, found: Vec::new(), nests: Vec::new(), readable: false }
+    }
+
+    /// Whether the body is JSON.
+    pub fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// The texts with where they stand.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (Range<usize>, &str)> {
+        self.found.iter().map(|found| (found.at.clone(), &*found.text))
+    }
+
     /// The texts, decoded, in a fixed order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         self.found.iter().map(|found| &*found.text)
@@ -88,7 +142,16 @@ impl<'a> Texts<'a> {
                     None => continue,
                 },
             };
-            into.push((found.at.clone(), quoted(text)));
+            let written = match found.form {
+                Form::Quoted => quoted(text),
+                Form::Bare => text.clone(),
+                Form::Cut => {
+                    let mut open = quoted(text);
+                    open.pop();
+                    open
+                }
+            };
+            into.push((found.at.clone(), written));
         }
         for ((at, text), inner) in self.nests.iter().zip(nested) {
             if !inner.is_empty() {
@@ -114,6 +177,16 @@ impl<'a> Texts<'a> {
             self.text(call.get("custom").and_then(|custom| custom.get("input")));
         }
         self.call(message.get("function_call"));
+        self.text(message.get("audio").and_then(|audio| audio.get("transcript")));
+        for note in elements(message.get("annotations")) {
+            self.text(note.get("url_citation").and_then(|citation| citation.get("title")));
+        }
+        // In requests it is as an earlier answer has signed it.
+        if side == Side::Answer {
+            for detail in elements(message.get("reasoning_details")) {
+                DETAILS.iter().for_each(|name| self.text(detail.get(name)));
+            }
+        }
     }
 
     /// A string, or a list of parts.
@@ -132,9 +205,12 @@ impl<'a> Texts<'a> {
         for name in ["text", "refusal", "title", "context"] {
             self.text(part.get(name));
         }
+        for citation in elements(part.get("citations")) {
+            CITED.iter().for_each(|name| self.text(citation.get(name)));
+        }
         // Reasoning is signed: changed in a request, it would be refused.
         if side == Side::Answer {
-            self.text(part.get("thinking"));
+            self.content(part.get("thinking"), side);
         }
         match part.get_str("type").as_deref() {
             Some("tool_use" | "server_tool_use" | "mcp_tool_use") => self.json(part.get("input")),
@@ -162,13 +238,15 @@ impl<'a> Texts<'a> {
 
     /// A string that holds JSON: what stands in it is decoded once more.
     fn nest(&mut self, value: Val<'a>, text: Cow<'a, str>) {
-        let mut inner = Texts { body: &text, found: Vec::new(), nests: Vec::new() };
-        let Ok(parsed) = Val::parse(&text) else { return self.text(Some(value)) };
-        inner.json(Some(parsed));
         let nest = self.nests.len();
-        let found = inner.found.into_iter();
+        let found = Texts::arguments(&text).found.into_iter();
         let found: Vec<_> = found
-            .map(|found| Found { text: Cow::Owned(found.text.into_owned()), nest: Some(nest), at: found.at })
+            .map(|Found { text, at, form, .. }| Found {
+                text: Cow::Owned(text.into_owned()),
+                nest: Some(nest),
+                at,
+                form,
+            })
             .collect();
         self.found.extend(found);
         self.nests.push((self.place(value), text.into_owned()));
@@ -181,7 +259,7 @@ impl<'a> Texts<'a> {
             Kind::String => self.text(Some(value)),
             Kind::Number if value.raw().len() >= NUMBER_MIN => {
                 let at = self.place(value);
-                self.found.push(Found { text: Cow::Borrowed(value.raw()), at, nest: None });
+                self.push(Cow::Borrowed(value.raw()), at, Form::Quoted);
             }
             Kind::Object => value.members().for_each(|(_, value)| self.json(Some(value))),
             Kind::Array => value.elements().for_each(|value| self.json(Some(value))),
@@ -204,13 +282,57 @@ impl<'a> Texts<'a> {
     fn text(&mut self, value: Option<Val<'a>>) {
         if let Some(value) = value.filter(|value| value.kind() == Kind::String) {
             let at = self.place(value);
-            self.found.push(Found { text: unescape(value.raw()), at, nest: None });
+            self.push(unescape(value.raw()), at, Form::Quoted);
         }
+    }
+
+    /// The strings of what isn't JSON, and what stands between them.
+    fn pieces(&mut self) {
+        let body = self.body;
+        let mut from = 0;
+        // BOUND: each turn consumes a piece.
+        while let Some(rest) = body.get(from..).filter(|rest| !rest.is_empty()) {
+            let (len, form) = match rest.strip_prefix('"') {
+                None => (rest.find('"').unwrap_or(rest.len()), Form::Bare),
+                Some(inner) => match closing(inner) {
+                    Some(end) => (end + 2, Form::Quoted),
+                    None => (rest.len(), Form::Cut),
+                },
+            };
+            let piece = rest.get(..len).unwrap_or(rest);
+            let text = match form {
+                Form::Bare => Cow::Borrowed(piece),
+                Form::Quoted => unescape(piece),
+                Form::Cut => unescape(piece.get(1..).unwrap_or_default()),
+            };
+            self.push(text, from..from + piece.len(), form);
+            from += piece.len();
+        }
+    }
+
+    fn push(&mut self, text: Cow<'a, str>, at: Range<usize>, form: Form) {
+        self.found.push(Found { text, at, nest: None, form });
     }
 
     fn place(&self, value: Val<'_>) -> Range<usize> {
         place(self.body, value)
     }
+}
+
+/// Where the string ends whose text begins here.
+fn closing(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| match byte {
+        _ if escaped => {
+            escaped = false;
+            false
+        }
+        b'\\' => {
+            escaped = true;
+            false
+        }
+        byte => byte == b'"',
+    })
 }
 
 /// Where a value stands in the text that it is a part of.
@@ -227,6 +349,19 @@ pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     escape_into(&mut out, text);
     out
+}
+
+/// The choices' logprobs in an answer or a piece of one: the text once more, token by token.
+pub(crate) fn logprobs(whole: &str, root: Val<'_>) -> Vec<(Range<usize>, String)> {
+    let said = elements(root.get("choices")).filter_map(|choice| choice.get("logprobs"));
+    said.filter(|said| !said.is_null()).map(|said| (place(whole, said), "null".to_owned())).collect()
+}
+
+/// A whole answer without what would say its text once more beside it.
+pub fn without_logprobs(body: Bytes) -> Bytes {
+    let whole = std::str::from_utf8(&body).unwrap_or_default();
+    let edits = Val::parse(whole).map(|root| logprobs(whole, root)).unwrap_or_default();
+    if edits.is_empty() { body } else { spliced(whole, edits).into() }
 }
 
 /// `text` with these parts replaced.
@@ -291,5 +426,15 @@ mod tests {
             r#"{ "messages" :[{"content":"\"\n","x":1.50},{"tool_calls":[{"function":{"arguments":"{\"to\": \"\\\"\", \"n\": \"[CARD]\"}"}}]}],"y":"\u00e9"}"#
         );
         assert_eq!(texts.replaced(&[]), body);
+    }
+
+    #[test]
+    fn logprobs_of_a_whole_answer_are_dropped() {
+        let body = |said: &str| {
+            Bytes::from(format!(r#"{{"choices":[{{"message":{{"content":"a"}}, "logprobs": {said}}}]}}"#))
+        };
+        assert_eq!(without_logprobs(body(r#"{"content":[{"token":"a"}]}"#)), body("null"));
+        assert_eq!(without_logprobs(body("null")), body("null"));
+        assert_eq!(without_logprobs(Bytes::from_static(b"\xff")), Bytes::from_static(b"\xff"));
     }
 }

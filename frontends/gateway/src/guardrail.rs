@@ -5,6 +5,7 @@
 
 mod http;
 mod screening;
+mod way;
 
 use std::sync::Arc;
 
@@ -15,13 +16,16 @@ use sluicegate_core::guardrail::{
     Attachment, GuardrailKind, GuardrailMarks, GuardrailSource, Scanner, TextGuard, mark,
 };
 use sluicegate_core::{CallId, Denial, Error, ErrorKind, Explanation, Format, ModelName, Result, decision};
-use sluicegate_wire::{Scanned, Side, Texts, scan};
+use sluicegate_wire::{Scanned, Side, Texts, scan, without_logprobs};
 
 use crate::answer::{Inbound, Rejection};
+use crate::body_text::BodyText;
 use crate::gateway::Inner;
+use crate::running::told;
 use crate::secret::Secrets;
 use http::HttpGuardrail;
 pub(crate) use screening::{Checked, Checking, Screening, add};
+use way::Ways;
 
 /// Looks at the texts of calls and answers.
 #[async_trait]
@@ -83,6 +87,7 @@ pub(crate) struct Guardrails {
 }
 
 struct Attached {
+    name: Arc<str>,
     input: bool,
     output: bool,
     of: Attachment,
@@ -116,7 +121,8 @@ impl Guardrails {
                     Does::Ask(Arc::new(HttpGuardrail::new(&source.name, rules, credential)?))
                 }
             };
-            Ok(Attached { input: source.input, output: source.output, of: source.of.clone(), does })
+            let (name, of) = (Arc::clone(&source.name), source.of.clone());
+            Ok(Attached { name, input: source.input, output: source.output, of, does })
         };
         Ok(Self { list: sources.iter().map(build).collect::<Result<_>>()? })
     }
@@ -125,24 +131,40 @@ impl Guardrails {
         self.list.is_empty()
     }
 
-    /// Those that look at this side of a call.
-    fn of(&self, side: Side, caller: &BoundCaller, model: &str) -> Chosen {
-        let looks = |it: &&Attached| if side == Side::Request { it.input } else { it.output };
-        let chosen = self.list.iter().filter(looks).filter(|it| it.of.covers(&caller.caller, model));
-        let (mut texts, mut asked) = (Vec::new(), Vec::new());
+    /// Those that look at this side of a call that may end at these models.
+    fn of<'a>(
+        &self,
+        side: Side,
+        caller: &BoundCaller,
+        models: impl Iterator<Item = &'a str> + Clone,
+    ) -> Chosen {
+        let chosen =
+            self.list.iter().filter(|it| it.looks(side) && it.of.covers(&caller.caller, models.clone()));
+        let (mut names, mut texts, mut asked) = (Vec::new(), Vec::new(), Vec::new());
         for attached in chosen {
+            names.push(Arc::clone(&attached.name));
             match &attached.does {
                 Does::Text(guard) => texts.push(Arc::clone(guard)),
                 Does::Ask(port) => asked.push(Arc::clone(port)),
             }
         }
-        Chosen { texts: texts.into(), asked }
+        Chosen { names, texts: texts.into(), asked }
+    }
+}
+
+impl Attached {
+    fn looks(&self, side: Side) -> bool {
+        match side {
+            Side::Request => self.input,
+            Side::Answer => self.output,
+        }
     }
 }
 
 /// The guardrails that look at one side of a call.
 #[derive(Clone)]
 pub(crate) struct Chosen {
+    names: Vec<Arc<str>>,
     texts: Arc<[Arc<TextGuard>]>,
     asked: Vec<Arc<dyn Guardrail>>,
 }
@@ -163,9 +185,19 @@ impl Watch {
         body: Bytes,
         marks: &mut GuardrailMarks,
     ) -> Result<Bytes, Refusal> {
+        let body = without_logprobs(body);
         let texts = Texts::of(format, Side::Answer, &body);
+        if !texts.is_readable() {
+            return Err(self.unreadable("the answer can't be read"));
+        }
         let new = self.check(Side::Answer, texts.iter().collect(), marks).await?;
         Ok(if new.is_empty() { body } else { texts.replaced(&new) })
+    }
+
+    /// What can't be looked at isn't handed on. In the name of the first that would have looked.
+    fn unreadable(&self, why: &str) -> Refusal {
+        let name = self.chosen.names.first().cloned().unwrap_or_else(|| "guardrail".into());
+        Refusal { guardrail: name, message: Some(why.to_owned()) }
     }
 
     /// Asks everybody: the texts that are to be replaced.
@@ -228,9 +260,60 @@ impl Guardrail for Arc<[Arc<TextGuard>]> {
 /// What guardrails leave of a request.
 pub(crate) struct Watched {
     pub(crate) scanned: Scanned,
-    /// Those that look at the answer, if any do.
-    pub(crate) watch: Option<Box<Watch>>,
+    /// What is known of the call for those that look at its answer.
+    pub(crate) looked: Option<Box<Looked>>,
     pub(crate) marks: GuardrailMarks,
+}
+
+/// A request that guardrails have looked at.
+pub(crate) struct Looked {
+    ways: Ways,
+    call: CallId,
+    model: ModelName,
+    caller: Arc<BoundCaller>,
+}
+
+impl Looked {
+    /// What guardrails go by: the model asked for, and those that the caller would take for it.
+    pub(crate) fn new<'a>(
+        inner: &Inner,
+        caller: &Arc<BoundCaller>,
+        call: CallId,
+        first: &'a str,
+        others: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let ways = Ways::of(&inner.engine.snapshot().declared, &caller.caller, first, others);
+        Self { ways, call, model: first.into(), caller: Arc::clone(caller) }
+    }
+
+    /// The first guardrail that would look at this side of the call.
+    pub(crate) fn first(&self, inner: &Inner, side: Side) -> Option<Arc<str>> {
+        inner.guardrails.of(side, &self.caller, self.ways.all()).names.into_iter().next()
+    }
+
+    /// Who looks at this model's answer, if anybody does.
+    pub(crate) fn watch(&self, inner: &Inner, model: &str) -> Option<Arc<Watch>> {
+        let chosen = inner.guardrails.of(Side::Answer, &self.caller, self.ways.to(model));
+        (!chosen.is_empty()).then(|| Arc::new(self.by(chosen)))
+    }
+
+    /// A guardrail that looks at requests to this model and hasn't seen this one, for nothing said that it might end there.
+    pub(crate) fn unseen(&self, inner: &Inner, model: &str) -> Option<Refusal> {
+        let guards = &inner.guardrails.list;
+        if self.ways.all().any(|known| known == model) {
+            return None;
+        }
+        let (caller, model) = (&self.caller.caller, std::iter::once(model));
+        let unseen = guards.iter().find(|it| {
+            it.input && it.of.covers(caller, model.clone()) && !it.of.covers(caller, self.ways.all())
+        })?;
+        let message = "a script led this call to a model whose requests it looks at; attach it to the requested model, too";
+        Some(Refusal { guardrail: Arc::clone(&unseen.name), message: Some(message.to_owned()) })
+    }
+
+    fn by(&self, chosen: Chosen) -> Watch {
+        Watch { chosen, call: self.call.clone(), model: self.model.clone(), caller: Arc::clone(&self.caller) }
+    }
 }
 
 /// Looks at a request before anything is decided about it, as long as its caller may make it at all. What is masked is read
@@ -241,21 +324,28 @@ pub(crate) async fn request(
     scanned: Scanned,
     inbound: &mut Inbound,
 ) -> std::result::Result<Watched, Box<Rejection>> {
-    let model = ModelName::from(scanned.facts().model.as_str());
-    let mut watched = Watched { scanned, watch: None, marks: GuardrailMarks::new() };
+    let mut watched = Watched { scanned, looked: None, marks: GuardrailMarks::new() };
     let now = inner.clock.now();
     if Denial::of_caller(&caller.caller, inbound.client_ip, now).is_some() {
         // Whoever may do nothing isn't worth a look; the engine tells them.
         return Ok(watched);
     }
     let call = inbound.id.get_or_insert_with(|| inner.call_id()).clone();
-    let chosen = |side| Watch {
-        chosen: inner.guardrails.of(side, caller, model.as_str()),
-        call: call.clone(),
-        model: model.clone(),
-        caller: Arc::clone(caller),
-    };
-    let input = chosen(Side::Request);
+    let facts = watched.scanned.facts();
+    let (first, others) = facts.models();
+    let others = others.chain(facts.fallbacks.iter().map(String::as_str));
+    let looked = Box::new(Looked::new(inner, caller, call, first, others));
+    let input = looked.by(inner.guardrails.of(Side::Request, caller, looked.ways.all()));
+    if !input.chosen.asked.is_empty() {
+        let call = crate::serve::keepable(crate::serve::facts_of(inner, &watched.scanned, inbound))
+            .map_err(Rejection::new)?;
+        // A service isn't bothered with what goes nowhere.
+        let seed = inner.seed();
+        let text = || BodyText::of(&watched.scanned);
+        if let Err(denied) = inner.engine.would_admit(call.clone(), caller, now, seed, &text) {
+            return Err(crate::serve::deny(inner, caller, call, &denied, (now, seed), inbound.explain, None));
+        }
+    }
     if !input.chosen.is_empty() {
         let body = watched.scanned.body().clone();
         let texts = Texts::of(inbound.format, Side::Request, &body);
@@ -269,8 +359,7 @@ pub(crate) async fn request(
             Err(refusal) => return Err(refuse(inner, caller, &watched, inbound, refusal)),
         }
     }
-    let output = chosen(Side::Answer);
-    watched.watch = (!output.chosen.is_empty()).then(|| Box::new(output));
+    watched.looked = Some(looked);
     Ok(watched)
 }
 
@@ -298,7 +387,11 @@ fn refuse(
     let denial =
         Denial::Guardrail { guardrail: refusal.guardrail.to_string(), message: refusal.message.clone() };
     let denied = Denied { denial, explanation: Explanation::default() };
-    let mut record = inner.engine.refuse(call, caller, &denied, inner.clock.now(), inner.seed());
+    let now = inner.clock.now();
+    if inbound.explain {
+        rejection.facts.told = Some(told(inner, caller, &denied.explanation, now));
+    }
+    let mut record = inner.engine.refuse(call, caller, &denied, now, inner.seed());
     record.guardrails.clone_from(&watched.marks);
     note_refusal(&mut record.guardrails, &refusal);
     rejection.facts.guardrails.clone_from(&record.guardrails);

@@ -31,6 +31,8 @@ pub(crate) struct Running {
     pub(crate) watch: Option<Arc<Watch>>,
     /// The guardrail that refused the answer.
     refused: Option<Refusal>,
+    /// What a whole answer came to that services look at.
+    whole: Option<Box<Observed>>,
 }
 
 impl std::fmt::Debug for Running {
@@ -53,6 +55,7 @@ impl Running {
             first_byte_at: None,
             watch: None,
             refused: None,
+            whole: None,
         }
     }
 
@@ -102,6 +105,11 @@ impl Running {
         {
             self.inner.engine.input_known(admission, &usage, self.inner.clock.now());
         }
+    }
+
+    /// The answer is whole, and services look at it: should nobody wait for that, it is charged for what it came to.
+    pub(crate) fn note_whole(&mut self, observed: &Observed) {
+        self.whole = Some(Box::new(observed.clone()));
     }
 
     /// Reports how the attempt under way ended.
@@ -215,7 +223,8 @@ pub(crate) fn told(
 impl Drop for Running {
     fn drop(&mut self) {
         if self.admission.is_some() {
-            self.observe(OutcomeClass::ClientGone, None, None);
+            let whole = self.whole.take();
+            self.observe(OutcomeClass::ClientGone, whole.as_deref(), None);
             self.finish(Some("cancelled"));
         }
     }

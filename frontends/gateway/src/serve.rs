@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sluicegate_core::channel::UnknownFields;
-use sluicegate_core::engine::{Attempt, Failure, Queued};
+use sluicegate_core::engine::{Attempt, BoundCaller, Denied, Failure, Queued};
+use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
     Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, OverlayContext, Prepared, Report, Scanned,
@@ -49,12 +50,12 @@ pub(crate) async fn serve(
     let scanned =
         scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;
     refuse_unbounded(&scanned, caller.has_strict_spend())?;
-    let (scanned, watched) = if inner.guardrails.is_empty() {
-        (scanned, None)
+    let (scanned, looked, marks) = if inner.guardrails.is_empty() {
+        (scanned, None, None)
     } else {
-        let guardrail::Watched { scanned, watch, marks } =
+        let guardrail::Watched { scanned, looked, marks } =
             guardrail::request(inner, &caller, scanned, &mut inbound).await?;
-        (scanned, Some((watch, marks)))
+        (scanned, looked, Some(marks))
     };
     let mut call = facts_of(inner, &scanned, &inbound);
     if scanned.facts().mock.is_some() {
@@ -63,34 +64,18 @@ pub(crate) async fn serve(
     }
     let call = keepable(call).map_err(Rejection::new)?;
     let (now, seed) = (inner.clock.now(), inner.seed());
-    let mut admission =
-        match inner.engine.admit_with_text(call.clone(), &caller, now, seed, &|| BodyText::of(&scanned)) {
-            Ok(admission) => admission,
-            Err(denied) => {
-                let mut rejection = Rejection::new(denied.denial.to_error(now));
-                rejection.facts.id = Some(call.id.clone());
-                if inbound.explain {
-                    rejection.facts.told = Some(told(inner, &caller, &denied.explanation, now));
-                }
-                let mut record = inner.engine.refuse(call, &caller, &denied, now, seed);
-                if let Some((_, marks)) = watched {
-                    record.guardrails.clone_from(&marks);
-                    rejection.facts.guardrails = marks;
-                }
-                inner.records.push(record);
-                return Err(Box::new(rejection));
-            }
-        };
+    let text = || BodyText::of(&scanned);
+    let mut admission = match inner.engine.admit_with_text(call.clone(), &caller, now, seed, &text) {
+        Ok(admission) => admission,
+        Err(denied) => return Err(deny(inner, &caller, call, &denied, (now, seed), inbound.explain, marks)),
+    };
     let by_name = admission.has_strict_spend_by_name();
     if tokenizer::AVAILABLE {
         admission.can_count();
     }
     let mut running = Running::new(Arc::clone(inner), admission);
     running.explain = inbound.explain;
-    if let Some((watch, marks)) = watched {
-        running.watch = watch.map(Arc::from);
-        running.facts.guardrails = marks;
-    }
+    running.facts.guardrails = marks.unwrap_or_default();
     refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
         running.finish(Some(rejection.error.kind().as_str()));
     })?;
@@ -107,6 +92,14 @@ pub(crate) async fn serve(
                 // Its reservation is made: the next in line may look.
                 place = None;
                 running.begin(&attempt);
+                if let Some(looked) = &looked {
+                    if let Some(refusal) = looked.unseen(inner, attempt.model.as_str()) {
+                        running.observe(OutcomeClass::Inexpressible, None, None);
+                        last = Some(refusal.rejection());
+                        continue;
+                    }
+                    running.watch = looked.watch(inner, attempt.model.as_str());
+                }
                 if let Err(error) = inner.records.commit(inner.in_company()).await {
                     return Err(unwritten(running, error));
                 }
@@ -137,6 +130,30 @@ pub(crate) async fn serve(
             }
         }
     }
+}
+
+/// Refuses a call that was not let in: what the caller is told, and the record.
+pub(crate) fn deny(
+    inner: &Inner,
+    caller: &Arc<BoundCaller>,
+    call: Call,
+    denied: &Denied,
+    (now, seed): (Timestamp, u64),
+    explain: bool,
+    marks: Option<GuardrailMarks>,
+) -> Box<Rejection> {
+    let mut rejection = Rejection::new(denied.denial.to_error(now));
+    rejection.facts.id = Some(call.id.clone());
+    if explain {
+        rejection.facts.told = Some(told(inner, caller, &denied.explanation, now));
+    }
+    let mut record = inner.engine.refuse(call, caller, denied, now, seed);
+    if let Some(marks) = marks {
+        record.guardrails.clone_from(&marks);
+        rejection.facts.guardrails = marks;
+    }
+    inner.records.push(record);
+    Box::new(rejection)
 }
 
 /// Waits until it is the call's turn to ask again, or no longer makes sense.
@@ -514,7 +531,9 @@ async fn deliver(
             Some(Err(fault)) => return broke_early(running, bridge, &fault),
         }
         if let Some(refusal) = screening.as_deref().and_then(Screening::stopped) {
-            return (Tried::Failed(running.refuse(refusal, &mut bridge)), None);
+            let rejection = running.refuse(refusal, &mut bridge);
+            running.settled().await;
+            return (Tried::Failed(rejection), None);
         }
         let observed = bridge.observed();
         if streams {
@@ -594,10 +613,14 @@ async fn whole(
         running.observe(class, Some(observed), None);
         return (Tried::Failed(fault_rejection(fault, None)), Some(running));
     }
-    if running.watch.is_some()
-        && let Err(refusal) = look_at_whole(&mut running, &bridge, &mut out, screening).await
-    {
-        return (Tried::Failed(running.refuse(&refusal, &mut bridge)), None);
+    if running.watch.is_some() {
+        // Whoever leaves while services look owes what the answer cost.
+        running.note_whole(observed);
+        if let Err(refusal) = look_at_whole(&mut running, &bridge, &mut out, screening).await {
+            let rejection = running.refuse(&refusal, &mut bridge);
+            running.settled().await;
+            return (Tried::Failed(rejection), None);
+        }
     }
     running.observe(OutcomeClass::Ok, Some(bridge.observed()), None);
     running.finish(None);

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::json::{Kind, Val};
 use crate::sse::fields;
-use crate::texts::{elements, place};
+use crate::texts::{CITED, DETAILS, Texts, elements, logprobs, place, spliced};
 
 /// Which of the things that a stream says side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,14 @@ pub(super) struct Key {
 pub(super) enum What {
     Content,
     Reasoning,
+    /// The same in another field.
+    ReasoningContent,
     Refusal,
+    Transcript,
+    /// A field of a detail of the reasoning.
+    Detail(u64, usize),
+    /// Something that stands whole in its frame.
+    Whole,
     /// A tool call's arguments, which are JSON.
     Arguments(u64),
     /// A custom tool's input, which is text.
@@ -35,13 +42,6 @@ impl Key {
     /// Whether this is JSON that is put together from its pieces.
     pub(super) fn is_json(self) -> bool {
         matches!(self.what, What::Arguments(_))
-    }
-
-    /// Whether this is over when `next` is said.
-    pub(super) fn is_followed_by(self, next: Key) -> bool {
-        self.choice == next.choice
-            && self.what != next.what
-            && !matches!(self.what, What::Arguments(_) | What::Input(_))
     }
 }
 
@@ -62,6 +62,8 @@ pub(super) struct Read {
     pub(super) over: Option<u64>,
     /// Everything is over with this frame.
     pub(super) all_over: bool,
+    /// It says something that can't be read.
+    pub(super) unreadable: bool,
 }
 
 pub(super) fn read(format: Format, frame: Bytes) -> Read {
@@ -71,14 +73,31 @@ pub(super) fn read(format: Format, frame: Bytes) -> Read {
         }
         _ => frame,
     };
-    let mut read = Read { frame: frame.clone(), parts: SmallVec::new(), over: None, all_over: false };
-    let whole = std::str::from_utf8(&frame).unwrap_or_default();
-    let Some(Cow::Borrowed(data)) = fields(whole.as_bytes()).data else { return read };
+    let mut read =
+        Read { frame: frame.clone(), parts: SmallVec::new(), over: None, all_over: false, unreadable: false };
+    let data = match fields(&frame).data {
+        Some(data) if !data.trim_ascii().is_empty() => data,
+        // A comment, or nothing.
+        _ => return read,
+    };
     if data.trim_ascii() == b"[DONE]" {
         read.all_over = true;
         return read;
     }
-    let Some(root) = Val::from_bytes(data) else { return read };
+    let whole = std::str::from_utf8(&frame).unwrap_or_default();
+    // In the text, so that places in it are places in the frame.
+    let root = match fields(whole.as_bytes()).data {
+        Some(Cow::Borrowed(data)) => Val::from_bytes(data),
+        _ => None,
+    };
+    let Some(root) = root else {
+        read.unreadable = true;
+        return read;
+    };
+    let again = logprobs(whole, root);
+    if !again.is_empty() {
+        return self::read(format, spliced(whole, again).into());
+    }
     match format {
         Format::AnthropicMessages => anthropic(&mut read, whole, root),
         _ => openai(&mut read, whole, root),
@@ -113,12 +132,27 @@ fn openai(read: &mut Read, whole: &str, root: Val<'_>) {
     for choice in elements(root.get("choices")) {
         let index = choice.get_u64("index").unwrap_or(0);
         if let Some(delta) = choice.get("delta").or_else(|| choice.get("message")) {
-            for name in ["reasoning_content", "reasoning"] {
-                read.part(whole, index, What::Reasoning, delta.get(name));
+            read.part(whole, index, What::ReasoningContent, delta.get("reasoning_content"));
+            read.part(whole, index, What::Reasoning, delta.get("reasoning"));
+            for (at, detail) in elements(delta.get("reasoning_details")).enumerate() {
+                let at_index = detail.get_u64("index").unwrap_or(at as u64);
+                for (field, name) in DETAILS.iter().enumerate() {
+                    read.part(whole, index, What::Detail(at_index, field), detail.get(name));
+                }
             }
             read.part(whole, index, What::Content, delta.get("content"));
             for part in elements(delta.get("content")) {
                 read.part(whole, index, What::Content, part.get("text"));
+                read.part(whole, index, What::Reasoning, part.get("thinking"));
+                for thought in elements(part.get("thinking")) {
+                    read.part(whole, index, What::Reasoning, thought.get("text"));
+                }
+            }
+            let transcript = delta.get("audio").and_then(|audio| audio.get("transcript"));
+            read.part(whole, index, What::Transcript, transcript);
+            for note in elements(delta.get("annotations")) {
+                let citation = note.get("url_citation");
+                read.part(whole, index, What::Whole, citation.and_then(|citation| citation.get("title")));
             }
             read.part(whole, index, What::Refusal, delta.get("refusal"));
             for (at, call) in elements(delta.get("tool_calls")).enumerate() {
@@ -145,6 +179,20 @@ fn anthropic(read: &mut Read, whole: &str, root: Val<'_>) {
     match root.get_str("type").as_deref() {
         Some("content_block_start" | "content_block_delta") => {
             let Some(piece) = piece else { return };
+            if let Some(citation) = piece.get("citation") {
+                CITED.iter().for_each(|name| read.part(whole, index, What::Whole, citation.get(name)));
+            }
+            if root.get("content_block").is_some() {
+                // What a block begins with is whole, such as a result, but for what is continued.
+                let continued =
+                    [piece.get("text"), piece.get("thinking")].map(|it| it.map(|it| place(whole, it)));
+                for (at, text) in Texts::of_part(whole, piece).places() {
+                    if !text.is_empty() && !continued.contains(&Some(at.clone())) {
+                        let key = Key { choice: index, what: What::Whole };
+                        read.parts.push(Part { key, at, text: text.to_owned() });
+                    }
+                }
+            }
             read.part(whole, index, What::Content, piece.get("text"));
             read.part(whole, index, What::Reasoning, piece.get("thinking"));
             read.part(whole, index, What::Arguments(0), piece.get("partial_json"));

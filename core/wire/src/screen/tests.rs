@@ -62,8 +62,10 @@ fn a_match_over_several_frames_is_masked_where_it_begins() {
             chat(r#"{"content":"I am [EMAIL]"}"#),
             chat(r#"{"content":""}"#),
             chat(r#"{"content":", \"you\""}"#),
-            chat(r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"n\": \"[CREDIT_CARD]\""}}]}"#),
-            chat(r#"{"tool_calls":[{"index":0,"function":{"arguments":", \"s\": \"[CREDIT_CARD]\"}"}}]}"#),
+            chat(
+                r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"n\": \"[CREDIT_CARD]\", \"s\": \"[CREDIT_CARD]\"}"}}]}"#
+            ),
+            chat(r#"{"tool_calls":[{"index":0,"function":{"arguments":""}}]}"#),
             "data: [DONE]\n\n".to_owned(),
         ]
     );
@@ -93,10 +95,189 @@ fn a_gathered_stream_is_put_out_with_other_texts() {
         screen.push(Bytes::from(frame.clone()), &mut put).unwrap();
     }
     screen.finish(&mut put).unwrap();
-    assert_eq!(screen.gathered().collect::<Vec<_>>(), ["one two"]);
+    assert_eq!(screen.gathered(), ["one two"]);
     screen.put_gathered(&[(0, "three".to_owned())], &mut put);
     let want = [chat(r#"{"content":"three"}"#), chat(r#"{"content":""}"#), "data: [DONE]\n\n".to_owned()];
     assert_eq!(out, want);
+}
+
+/// Arguments of a tool call in pieces of so many characters, and what comes out of them.
+fn arguments(action: GuardrailAction, json: &str, size: usize) -> (String, Result<(), Stopped>) {
+    let chars: Vec<char> = json.chars().collect();
+    let mut frames: Vec<String> = chars
+        .chunks(size.max(1))
+        .map(|piece| {
+            let piece = quoted(&piece.iter().collect::<String>());
+            chat(&format!("{{\"tool_calls\":[{{\"index\":0,\"function\":{{\"arguments\":{piece}}}}}]}}"))
+        })
+        .collect();
+    frames.push("data: [DONE]\n\n".to_owned());
+    let (out, result) = run(Format::OpenaiChat, action, &frames);
+    let said = out.iter().filter_map(|frame| {
+        let json: serde_json::Value = serde_json::from_str(frame.strip_prefix("data: ")?.trim()).ok()?;
+        Some(json["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"].as_str()?.to_owned())
+    });
+    (said.collect(), result)
+}
+
+/// The same, in a whole answer.
+fn whole_arguments(json: &str) -> String {
+    let body = format!(
+        "{{\"choices\":[{{\"message\":{{\"tool_calls\":[{{\"function\":{{\"arguments\":{}}}}}]}}}}]}}",
+        quoted(json)
+    );
+    let texts = Texts::of(Format::OpenaiChat, crate::Side::Answer, body.as_bytes());
+    let guards = guards(GuardrailAction::Mask);
+    let new: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .filter_map(|(at, text)| Some((at, Scanner::whole(&guards, text).0?)))
+        .collect();
+    let body: serde_json::Value = serde_json::from_slice(&texts.replaced(&new)).unwrap();
+    body["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn arguments_are_looked_at_decoded_and_stay_json() {
+    let rows = [
+        (r#"{"a":"x\n4111111111111111"}"#, r#"{"a":"x\n[CREDIT_CARD]"}"#),
+        (r#"{"a":"\u0066alcon"}"#, r#"{"a":"[REDACTED]"}"#),
+        (r#"{"a":"\nann@example.org\\"}"#, r#"{"a":"\n[EMAIL]\\"}"#),
+        (
+            r#"{"falcon":["falcon",4111111111111111,true]}"#,
+            r#"{"falcon":["[REDACTED]","[CREDIT_CARD]",true]}"#,
+        ),
+        (r#"{"a":"cut fal\u0063on, 1\n4111111111111111"#, r#"{"a":"cut [REDACTED], 1\n[CREDIT_CARD]"#),
+        (r#"no json, falcon"#, r#"no json, [REDACTED]"#),
+    ];
+    for (said, want) in rows {
+        assert_eq!(whole_arguments(said), want);
+        for size in 1..=said.len() {
+            assert_eq!(arguments(GuardrailAction::Mask, said, size), (want.to_owned(), Ok(())), "by {size}");
+        }
+        let (out, result) = arguments(GuardrailAction::Deny, said, 3);
+        assert_eq!((out.as_str(), result), ("", Err(Stopped::Denied("g".into()))), "{said}");
+    }
+}
+
+#[test]
+fn a_service_sees_decoded_arguments_and_they_stay_json() {
+    let piece = |piece: &str| {
+        let piece = quoted(piece);
+        chat(&format!("{{\"tool_calls\":[{{\"index\":0,\"function\":{{\"arguments\":{piece}}}}}]}}"))
+    };
+    let frames = [chat(r#"{"content":"c"}"#), piece(r#"{"a":"x\"#), piece(r#"ny","b":["z"]}"#)];
+    let mut screen = Screen::new(Format::OpenaiChat, Arc::new([]));
+    let mut out = Vec::new();
+    let mut put = |bytes: Bytes| out.push(String::from_utf8(bytes.to_vec()).unwrap());
+    for frame in &frames {
+        screen.push(Bytes::from(frame.clone()), &mut put).unwrap();
+    }
+    screen.finish(&mut put).unwrap();
+    assert_eq!(screen.gathered(), ["c", "x\ny", "z"]);
+    screen.put_gathered(&[(1, "\"".to_owned()), (2, "new".to_owned())], &mut put);
+    assert_eq!(out, [chat(r#"{"content":"c"}"#), piece(r#"{"a":"\"","b":["new"]}"#), piece("")]);
+}
+
+#[test]
+fn what_cannot_be_read_ends_the_stream() {
+    let good = chat(r#"{"content":"words, and more words"}"#);
+    let deep = format!("data: {}1{}\n\n", "[".repeat(200), "]".repeat(200));
+    for bad in [b"data: {\"a\":\"\xff\"}\n\n".to_vec(), b"data: {no\n\n".to_vec(), deep.into_bytes()] {
+        for guards in [guards(GuardrailAction::Mask), Arc::new([])] {
+            let mut screen = Screen::new(Format::OpenaiChat, guards);
+            screen.push(Bytes::from(good.clone()), &mut |_| {}).unwrap();
+            let mut out = 0;
+            let result = screen.push(Bytes::from(bad.clone()), &mut |_| out += 1);
+            assert_eq!((result, out), (Err(Stopped::Unreadable), 0), "{}", String::from_utf8_lossy(&bad));
+        }
+    }
+    // Neither is a last frame without its blank line passed unseen.
+    let mut screen = Screen::new(Format::OpenaiChat, guards(GuardrailAction::Deny));
+    let last = chat(r#"{"content":"falcon"}"#);
+    screen.push(Bytes::from(last.trim_end().to_owned()), &mut |_| {}).unwrap();
+    assert_eq!(screen.finish(&mut |_| {}), Err(Stopped::Denied("g".into())));
+}
+
+#[test]
+fn fields_that_take_turns_are_texts_of_their_own() {
+    let mut frames = Vec::new();
+    for piece in
+        "my fal|con and a b@exam|ple.org, and more".split('|').flat_map(|part| part.split_inclusive(' '))
+    {
+        for field in ["reasoning_content", "reasoning", "content"] {
+            frames.push(chat(&format!("{{\"{field}\":{}}}", quoted(piece))));
+        }
+    }
+    frames.extend((0..600).map(|at| chat(&format!("{{\"{}\":\" x\"}}", ["content", "reasoning"][at % 2]))));
+    frames.push("data: [DONE]\n\n".to_owned());
+    let (out, result) = run(Format::OpenaiChat, GuardrailAction::Mask, &frames);
+    assert_eq!((result, out.len()), (Ok(()), frames.len()));
+    for field in ["reasoning_content", "reasoning", "content"] {
+        let said = out.iter().filter_map(|frame| {
+            let json: serde_json::Value = serde_json::from_str(frame.strip_prefix("data: ")?.trim()).ok()?;
+            Some(json["choices"][0]["delta"][field].as_str()?.to_owned())
+        });
+        let said: String = said.collect();
+        assert!(said.starts_with("my [REDACTED] and a [EMAIL], and more"), "{field}: {said}");
+    }
+}
+
+#[test]
+fn what_was_said_long_ago_holds_nothing_back() {
+    let mut screen = Screen::new(Format::OpenaiChat, guards(GuardrailAction::Mask));
+    let mut out = 0;
+    screen.push(chat(r#"{"reasoning":"ask ann"}"#).into(), &mut |_| out += 1).unwrap();
+    let more = chat(r#"{"content":"words, "}"#);
+    let most = 16 * 1024 / more.len() + 3;
+    for _ in 0..most {
+        screen.push(more.clone().into(), &mut |_| out += 1).unwrap();
+    }
+    // But for the end of what is said now.
+    assert!(out > most - 8, "{out} of {most}");
+}
+
+#[test]
+fn what_repeats_the_text_is_screened_or_dropped() {
+    let frame = |rest: &str| format!("data: {{\"choices\":[{{\"index\":0,{rest}}}]}}\n\n");
+    let (out, result) = run(
+        Format::OpenaiChat,
+        GuardrailAction::Mask,
+        &[
+            frame(r#""delta":{"content":"falcon, "},"logprobs":{"content":[{"token":"falcon"}]}"#),
+            frame(r#""delta":{"audio":{"transcript":"falcon, "},"reasoning_details":[{"text":"falcon. "}]}"#),
+        ],
+    );
+    assert_eq!(result, Ok(()));
+    assert_eq!(
+        out,
+        [
+            frame(r#""delta":{"content":"[REDACTED], "},"logprobs":null"#),
+            frame(
+                r#""delta":{"audio":{"transcript":"[REDACTED], "},"reasoning_details":[{"text":"[REDACTED]. "}]}"#
+            ),
+        ]
+    );
+    let event = |rest: &str| format!("data: {{\"type\":\"content_block_{rest}}}\n\n");
+    let frames = [
+        event(
+            r#"start","index":0,"content_block":{"type":"web_search_tool_result","content":[{"title":"falcon"},{"title":"no"}]}"#,
+        ),
+        event(r#"delta","index":1,"delta":{"type":"citations_delta","citation":{"cited_text":"a falcon"}}"#),
+        event(r#"start","index":2,"content_block":{"type":"text","text":"fal"}"#),
+        event(r#"delta","index":2,"delta":{"type":"text_delta","text":"con"}"#),
+        event(r#"stop","index":2"#),
+    ];
+    let (out, result) = run(Format::AnthropicMessages, GuardrailAction::Mask, &frames);
+    assert_eq!(result, Ok(()));
+    let wanted = [
+        frames[0].replace("falcon", "[REDACTED]"),
+        frames[1].replace("falcon", "[REDACTED]"),
+        frames[2].replace("fal", "[REDACTED]"),
+        frames[3].replace("con\"", "\""),
+        frames[4].clone(),
+    ];
+    assert_eq!(out, wanted);
 }
 
 proptest::proptest! {
@@ -124,5 +305,21 @@ proptest::proptest! {
             }
         }
         assert_eq!(said, "mail [EMAIL] or [CREDIT_CARD], [REDACTED]; 你好 [EMAIL]");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn streamed_arguments_come_to_what_whole_ones_do(
+        texts in proptest::collection::vec("(falcon|ann@example.org|4111111111111111|[a-c\\n\\\\\"绝 ])*", 0..4),
+        size in 1usize..20,
+    ) {
+        let said = serde_json::to_string(&texts).unwrap();
+        let (out, result) = arguments(GuardrailAction::Mask, &said, size);
+        assert_eq!(result, Ok(()));
+        assert!(serde_json::from_str::<Vec<String>>(&out).is_ok(), "{out}");
+        assert_eq!(out, whole_arguments(&said));
     }
 }

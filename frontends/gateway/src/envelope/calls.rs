@@ -3,8 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 
 use sluicegate_core::engine::{Admission, Attempt};
+use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{CallId, Error, ErrorKind, Result, Timestamp};
 use sluicegate_wire::Scanned;
+
+use crate::guardrail::Looked;
 
 /// Calls under way in one host, at most.
 const CALLS_MAX: usize = 100_000;
@@ -20,6 +23,14 @@ pub(super) struct OpenCall {
     pub(super) last: Option<Error>,
     /// When the call must be over.
     pub(super) deadline: Timestamp,
+    /// What guardrails made of it, when there are any.
+    pub(super) watched: Option<OpenWatch>,
+}
+
+/// What guardrails made of a request.
+pub(super) struct OpenWatch {
+    pub(super) looked: Box<Looked>,
+    pub(super) marks: GuardrailMarks,
 }
 
 #[derive(Default)]

@@ -6,20 +6,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
+use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{
-    Call, CallId, Error, ErrorKind, Next, Outcome, OutcomeClass, Result, Secret, Timestamp, Usage,
+    Call, CallId, Error, ErrorKind, ModelName, Next, Outcome, OutcomeClass, Result, Secret, Timestamp, Usage,
 };
-use sluicegate_wire::{Bridge, BridgeOptions, End, Fault as WireFault, Scanned, scan};
+use sluicegate_wire::{Bridge, BridgeOptions, End, Fault as WireFault, Scanned, Side, scan};
 
 use super::answer::{
     Answer, Completed, CompletedFacts, Explained, Failed, Fault, RemainingLimit, Step, Tried,
 };
-use super::calls::{Calls, OpenCall};
+use super::calls::{Calls, OpenCall, OpenWatch};
 use super::request::{Ask, CallFacts, HostOptions, ReportRequest, ReportedOutcome, Request, Verb};
 use crate::answer::{AnswerBody, Inbound};
 use crate::body_text::BodyText;
 use crate::clock::ManualClock;
 use crate::gateway::{Gateway, Options, Worker};
+use crate::guardrail::{self, Looked};
 use crate::load::ConfigText;
 use crate::made_up;
 use crate::running::class_of;
@@ -131,6 +133,7 @@ impl Host {
         self.worker.inner.records.check_room()?;
         let caller = self.caller(ask.key.as_ref())?;
         let (call, scanned) = self.facts(&ask)?;
+        let (call, scanned, watched) = self.watched(&ask, &caller, call, scanned)?;
         if let Some(scanned) = &scanned {
             serve::refuse_unbounded(scanned, caller.has_strict_spend())
                 .map_err(|rejection| rejection.error)?;
@@ -154,10 +157,11 @@ impl Host {
                     admission.can_count();
                 }
                 let deadline = admission.deadline();
-                self.step(id, OpenCall { admission, scanned, attempt: None, last: None, deadline })
+                self.step(id, OpenCall { admission, scanned, attempt: None, last: None, deadline, watched })
             }
             Err(denied) => {
-                let record = inner.engine.refuse(call, &caller, &denied, now, seed);
+                let mut record = inner.engine.refuse(call, &caller, &denied, now, seed);
+                record.guardrails = watched.map(|watched| watched.marks).unwrap_or_default();
                 self.record(record.clone());
                 let failed = Failed {
                     error: Fault::from(&denied.denial.to_error(now)),
@@ -172,6 +176,47 @@ impl Host {
                 })
             }
         }
+    }
+
+    /// Has guardrails look at a request. What they could only look at elsewhere is refused: nothing gets past them because
+    /// a host sends by itself.
+    fn watched(
+        &self,
+        ask: &Ask,
+        caller: &Arc<BoundCaller>,
+        call: Call,
+        scanned: Option<Scanned>,
+    ) -> Result<(Call, Option<Scanned>, Option<OpenWatch>)> {
+        let inner = &self.worker.inner;
+        if inner.guardrails.is_empty() {
+            return Ok((call, scanned, None));
+        }
+        let others = call.fallbacks.iter().flatten().map(ModelName::as_str);
+        let looked = Looked::new(inner, caller, call.id.clone(), call.model.as_str(), others);
+        if let Some(name) = looked.first(inner, Side::Answer) {
+            return Err(unwatched(&name, "answers, which this host gets by itself: use `complete`"));
+        }
+        let Some(scanned) = scanned else {
+            return match looked.first(inner, Side::Request) {
+                Some(name) => Err(unwatched(&name, "requests: ask with `body`, not with `call`")),
+                None => Ok((
+                    call,
+                    None,
+                    Some(OpenWatch { looked: Box::new(looked), marks: GuardrailMarks::new() }),
+                )),
+            };
+        };
+        let mut inbound = Inbound {
+            client_ip: ask.client_ip,
+            id: Some(call.id.clone()),
+            ..Inbound::new(scanned.format(), "", Bytes::new())
+        };
+        let seen = self.runtime.block_on(guardrail::request(inner, caller, scanned, &mut inbound));
+        let seen = seen.map_err(|rejection| rejection.error)?;
+        let mut call = serve::facts_of(inner, &seen.scanned, &inbound);
+        made_up::permit(false, seen.scanned.facts(), &mut call)?;
+        let watched = OpenWatch { looked: seen.looked.unwrap_or(Box::new(looked)), marks: seen.marks };
+        Ok((serve::keepable(call)?, Some(seen.scanned), Some(watched)))
     }
 
     fn explain(&self, ask: Ask) -> Result<Answer> {
@@ -337,13 +382,24 @@ impl Host {
         step: impl FnOnce(sluicegate_core::UsageRecord) -> Step,
     ) -> Answer {
         let inner = &self.worker.inner;
-        let record = inner.engine.finish(open.admission, error, self.now());
+        let mut record = inner.engine.finish(open.admission, error, self.now());
+        record.guardrails = open.watched.map(|watched| watched.marks).unwrap_or_default();
         self.record(record.clone());
         Answer { call: Some(id.to_string()), step: Some(step(record)), ..Answer::new() }
     }
 
     fn tried(&self, open: &OpenCall, attempt: &Attempt) -> Result<Tried> {
         let inner = &self.worker.inner;
+        if let Some(OpenWatch { looked, .. }) = &open.watched {
+            let model = attempt.model.as_str();
+            if let Some(refusal) = looked.unseen(inner, model) {
+                return Err(refusal.rejection().error);
+            }
+            if looked.watch(inner, model).is_some() {
+                let message = "a guardrail looks at this model's answers, which this host gets by itself: use `complete`";
+                return Err(Error::new(ErrorKind::NotSupported, message));
+            }
+        }
         let body = match &open.scanned {
             Some(scanned) => {
                 let prepared = prepare_attempt(inner, attempt, scanned, attempt.endpoint().format)
@@ -439,6 +495,12 @@ impl Drop for Host {
             self.close();
         }
     }
+}
+
+/// A guardrail can't do its work here.
+fn unwatched(name: &str, at_what: &str) -> Error {
+    let message = format!("the guardrail `{name}` looks at {at_what}");
+    Error::new(ErrorKind::NotSupported, message)
 }
 
 fn unreadable(what: &str, why: &serde_json::Error) -> Error {

@@ -95,7 +95,13 @@ impl HttpGuardrail {
             Ok(Verdict::Mask { .. }) => {
                 self.failed("it answered with another number of texts than it was sent")
             }
-            Err(why) => self.failed(&format!("its answer can't be read: {why}")),
+            // Not the error itself: it quotes what the service said, which may be somebody's words.
+            Err(why) => self.failed(&format!(
+                "its answer can't be read: {:?} error at line {}, column {}",
+                why.classify(),
+                why.line(),
+                why.column()
+            )),
         }
     }
 }

@@ -69,15 +69,18 @@ impl Screening {
     /// Asks the services about the stream that was gathered.
     pub(crate) fn check(self: Box<Self>) -> Checking {
         let watch = Watch {
-            chosen: Chosen { texts: Arc::new([]), asked: self.watch.chosen.asked.clone() },
+            chosen: Chosen {
+                names: self.watch.chosen.names.clone(),
+                texts: Arc::new([]),
+                asked: self.watch.chosen.asked.clone(),
+            },
             call: self.watch.call.clone(),
             model: self.watch.model.clone(),
             caller: Arc::clone(&self.watch.caller),
         };
         Box::pin(async move {
             let mut marks = GuardrailMarks::new();
-            let texts: Vec<String> =
-                self.gathered.iter().flat_map(|screen| screen.gathered().map(str::to_owned)).collect();
+            let texts: Vec<String> = self.gathered.iter().flat_map(Screen::gathered).collect();
             let texts = texts.iter().map(String::as_str).collect();
             let new = watch.check(Side::Answer, texts, &mut marks).await;
             (self, marks, new)
@@ -119,11 +122,7 @@ impl Screening {
     }
 
     fn unreadable(&self) -> Refusal {
-        let name = self.watch.chosen.texts.first().map(|guard| Arc::clone(guard.name()));
-        Refusal {
-            guardrail: name.unwrap_or_else(|| "http".into()),
-            message: Some("more of the answer would have to wait for it than may".to_owned()),
-        }
+        self.watch.unreadable("the answer can't be read, or more of it would have to wait than may")
     }
 }
 

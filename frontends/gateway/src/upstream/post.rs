@@ -4,8 +4,16 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use sluicegate_core::{Error, ErrorKind, Result, Secret};
+use tokio::sync::Semaphore;
 
 use super::http::root_cause;
+
+/// No more is asked at once: a service that is slow doesn't gather all calls there are.
+const AT_ONCE: usize = 64;
+/// Idle connections, at most.
+const IDLE_MAX: usize = 8;
+/// How long a connection waits for the next question.
+const IDLE: Duration = Duration::from_secs(3);
 
 /// Posts to one address. The configuration names it, so that it is trusted; it is never left for another: redirects aren't
 /// followed.
@@ -14,6 +22,8 @@ pub(crate) struct Poster {
     url: reqwest::Url,
     headers: HeaderMap,
     timeout: Duration,
+    /// Questions under way.
+    places: Semaphore,
 }
 
 impl Poster {
@@ -38,12 +48,13 @@ impl Poster {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
-            // Connections belong to the thread that made them, and calls come from all of them.
-            .pool_max_idle_per_host(0)
+            // What is idle for longer, services close by themselves, and a question might be on its way just then.
+            .pool_max_idle_per_host(IDLE_MAX)
+            .pool_idle_timeout(IDLE)
             .tls_backend_preconfigured(super::tls::client_config(None)?)
             .build()
             .map_err(|why| wrong("no http client could be built").with_source(why))?;
-        Ok(Self { client, url, headers, timeout })
+        Ok(Self { client, url, headers, timeout, places: Semaphore::new(AT_ONCE) })
     }
 
     /// The body of a successful answer of at most so many bytes.
@@ -51,6 +62,9 @@ impl Poster {
     /// # Errors
     /// Why there is none, for the log.
     pub(crate) async fn post(&self, body: Vec<u8>, most: usize) -> std::result::Result<Vec<u8>, String> {
+        let Ok(_place) = self.places.try_acquire() else {
+            return Err(format!("{AT_ONCE} calls are waiting for it already"));
+        };
         match tokio::time::timeout(self.timeout, self.exchange(body, most)).await {
             Ok(answer) => answer,
             Err(_) => Err(format!("it didn't answer within {} ms", self.timeout.as_millis())),
