@@ -810,7 +810,11 @@ pub(crate) static GUARDRAIL: Section = Section {
         key("organizations", Kind::Texts, "Organizations whose calls it looks at, by id."),
         key("groups", Kind::Texts, "Groups whose calls it looks at."),
         key("keys", Kind::Texts, "Keys whose calls it looks at, by id."),
-        key("models", Kind::Texts, "Models that a call may end at, for which it looks; may end in `*`. Default all."),
+        key(
+            "models",
+            Kind::Texts,
+            "Models that a call may end at, for which it looks; may end in `*`. Default all.",
+        ),
         key("keywords", Kind::Texts, "Words and phrases to look for, wherever they stand."),
         key(
             "case_sensitive",
