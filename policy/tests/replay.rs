@@ -9,6 +9,7 @@ mod world;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use sluicegate_core::decision::SkipReason;
 use sluicegate_core::replay::{Dimension, Estimates, Replay, Replayed, Report};
 use sluicegate_core::{Denial, Engine, OutcomeClass, Reason, RecordEntry, Snapshot, UsageRecord};
 use sluicegate_policy::Policies;
@@ -100,6 +101,8 @@ fn under_the_recorded_policy_every_decision_comes_out_as_recorded() {
         "rewritten",
         "held",
         "tagged",
+        "denied for another model",
+        "kept from a model",
     ] {
         assert!(met.get(what).copied().unwrap_or_default() >= 5, "`{what}` was met too rarely: {met:?}");
     }
@@ -140,6 +143,11 @@ fn note(record: &UsageRecord, met: &mut BTreeMap<&str, usize>) {
     count("retry after", record.attempts.iter().any(|it| it.retry_after_ms.is_some()));
     count("policy denial", record.error.as_deref() == Some("policy_denied"));
     count("rewritten", has(&|it| matches!(it, Reason::Policy { verdict, .. } if verdict.contains("model"))));
+    count(
+        "denied for another model",
+        has(&|it| matches!(it, Reason::Policy { verdict, .. } if verdict.contains("not fast"))),
+    );
+    count("kept from a model", has(&|it| matches!(it, Reason::Skipped { why: SkipReason::Policy, .. })));
     count("held", record.attempts.iter().any(|it| it.held));
     count("tagged", record.replay.sent_tags.is_some());
 }

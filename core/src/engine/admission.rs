@@ -156,10 +156,9 @@ impl Engine {
         self.ask_route(admission, now)?;
         admission.health_digest = candidate::health_digest(&admission.considered.ranked);
         admission.rehearse();
-        if admission.considered.ranked.is_empty() && !admission.next_model(now) {
-            return Err(admission.why_nothing());
-        }
-        Ok(())
+        let has_nothing = admission.considered.ranked.is_empty() && !admission.next_model(now);
+        self.tell_failures(admission);
+        if has_nothing { Err(admission.why_nothing()) } else { Ok(()) }
     }
 }
 
@@ -353,6 +352,7 @@ impl Admission {
             observed.enter(model);
         }
         self.retries = settings.retries.unwrap_or(declared.routing.retries);
+        self.advice.forget_fallback();
         self.default_output = settings.default_output;
         self.attempts_of_model = 0;
         let strategy = settings.strategy.unwrap_or(declared.routing.strategy);

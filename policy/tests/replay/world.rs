@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sluicegate_core::channel::Endpoint;
 use sluicegate_core::count::Counting;
 use sluicegate_core::engine::{Admission, BoundCaller, Failure, Queued};
-use sluicegate_core::snapshot::{Fallbacks, ModelGroupSettings, PolicySource, Routing, Strategy};
+use sluicegate_core::snapshot::{Attachment, Fallbacks, ModelGroupSettings, PolicySource, Routing, Strategy};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
     Call, Caller, Channel, ChannelModel, Declared, Engine, Format, Limit, Metric, Mode, Needs, Next, Outcome,
@@ -17,7 +17,7 @@ use sluicegate_policy::Policies;
 
 const START: Timestamp = Timestamp::from_ms(1_795_000_020_000);
 
-pub(crate) const SCRIPTS: [&str; 3] = [
+pub(crate) const SCRIPTS: [&str; 4] = [
     r#"fn route(call, candidates) {
         for c in candidates {
             if c.in_flight > 6 { exclude(c); }
@@ -25,6 +25,8 @@ pub(crate) const SCRIPTS: [&str; 3] = [
             if c.latency_ms != () && c.latency_ms > 900.0 { tag("slow"); }
         }
         if chance(3) { deny("bad luck"); }
+        if call.model != call.requested_model && call.model == "fast" && chance(40) { deny("not fast"); }
+        if call.fallbacks != () && call.model == "cheap" && chance(40) { use_model("little"); }
         if call.has_tag("small") { use_model("little"); }
         if chance(10) { fallback(["little"]); }
     }"#,
@@ -55,10 +57,21 @@ pub(crate) const SCRIPTS: [&str; 3] = [
         let used = call.quota_used("spend");
         if used != () && used > 0.5 { tag("half"); }
     }"#,
+    // The group's own.
+    r#"fn admit(call) {
+        if chance(10) { use_model("fast"); }
+    }
+    fn route(call) {
+        if chance(5) { use_model("cheap"); }
+        if chance(10) { fallback(["fast", "cheap"]); }
+    }"#,
 ];
 
 pub(crate) fn sources(scripts: &[&str]) -> Vec<PolicySource> {
-    let source = |(at, text): (usize, &&str)| PolicySource::new(format!("script {at}"), *text);
+    let source = |(at, text): (usize, &&str)| PolicySource {
+        attached: if at == 3 { Attachment::Group("g".into()) } else { Attachment::Everybody },
+        ..PolicySource::new(format!("script {at}"), *text)
+    };
     scripts.iter().enumerate().map(source).collect()
 }
 
@@ -278,6 +291,9 @@ impl World {
         call.conversation = Some(self.draw(50));
         if self.draw(6) == 0 {
             call.tags.push("small".to_owned());
+        }
+        if self.draw(5) == 0 {
+            call.fallbacks = Some(vec!["fast".into(), "cheap".into()]);
         }
         let who = usize::try_from(self.draw(3)).unwrap();
         let caller = Arc::clone(&self.callers[who]);
