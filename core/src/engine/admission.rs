@@ -157,7 +157,7 @@ impl Engine {
         admission.health_digest = candidate::health_digest(&admission.considered.ranked);
         admission.rehearse();
         let has_nothing = admission.considered.ranked.is_empty() && !admission.next_model(now);
-        self.tell_failures(admission);
+        self.tell_failures(admission, now);
         if has_nothing { Err(admission.why_nothing()) } else { Ok(()) }
     }
 }

@@ -40,8 +40,8 @@ pub(super) struct Advice {
     pub(super) max_output: Option<u64>,
     /// What they said of the fallback model that is being considered, and holds for it alone.
     of_fallback: OfFallback,
-    /// Scripts that failed and of which the host hasn't been told.
-    failures: Vec<Alert>,
+    /// Scripts that failed, and how, of which the host hasn't been told.
+    failures: Vec<(String, String)>,
 }
 
 #[derive(Debug, Default)]
@@ -83,9 +83,9 @@ impl Engine {
     }
 
     /// Tells the host of scripts that failed while they were asked of a model.
-    pub(super) fn tell_failures(&self, admission: &mut Admission) {
-        for alert in admission.advice.failures.drain(..) {
-            self.alert(alert);
+    pub(super) fn tell_failures(&self, admission: &mut Admission, now: Timestamp) {
+        for (policy, error) in admission.advice.failures.drain(..) {
+            self.alert_of_script(&policy.clone(), now, Alert::PolicyFailed { policy, error });
         }
     }
 
@@ -175,12 +175,16 @@ impl Engine {
                     admission.tag_late(run.verdict.tags);
                     for text in run.verdict.alerts {
                         let call = admission.call.id.clone();
-                        self.alert(Alert::Policy { policy: policy.clone(), call, text });
+                        self.alert_of_script(
+                            &policy,
+                            now,
+                            Alert::Policy { policy: policy.clone(), call, text },
+                        );
                     }
                 }
             }
         }
-        self.tell_failures(admission);
+        self.tell_failures(admission, now);
         if is_turned { admission.put_to_wider(hook, now) } else { Ok(()) }
     }
 }
@@ -266,7 +270,7 @@ impl Admission {
         let policy = run.policy.to_string();
         if let Some(error) = run.error.clone() {
             // BOUND: those that apply to one caller, for each model once; told with the next step.
-            self.advice.failures.push(Alert::PolicyFailed { policy: policy.clone(), error });
+            self.advice.failures.push((policy.clone(), error));
         }
         self.explanation.push(Reason::Policy { policy, hook, verdict, fuel: run.fuel });
     }

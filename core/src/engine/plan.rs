@@ -80,7 +80,7 @@ impl Engine {
         }
         admission.begin_anew(now);
         let next = self.find_next(admission, now);
-        self.tell_failures(admission);
+        self.tell_failures(admission, now);
         // Whoever is to count first has its turn still.
         if !matches!(next, Next::Count(_)) {
             admission.waits.turn = None;
