@@ -103,6 +103,8 @@ fn under_the_recorded_policy_every_decision_comes_out_as_recorded() {
         "tagged",
         "denied for another model",
         "kept from a model",
+        "refused by a guardrail",
+        "answer refused by a guardrail",
     ] {
         assert!(met.get(what).copied().unwrap_or_default() >= 5, "`{what}` was met too rarely: {met:?}");
     }
@@ -148,6 +150,9 @@ fn note(record: &UsageRecord, met: &mut BTreeMap<&str, usize>) {
         has(&|it| matches!(it, Reason::Policy { verdict, .. } if verdict.contains("not fast"))),
     );
     count("kept from a model", has(&|it| matches!(it, Reason::Skipped { why: SkipReason::Policy, .. })));
+    let guarded = record.error.as_deref() == Some("guardrail_denied");
+    count("refused by a guardrail", guarded && record.attempts.is_empty());
+    count("answer refused by a guardrail", guarded && !record.attempts.is_empty());
     count("held", record.attempts.iter().any(|it| it.held));
     count("tagged", record.replay.sent_tags.is_some());
 }

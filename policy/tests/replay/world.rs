@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use sluicegate_core::channel::Endpoint;
 use sluicegate_core::count::Counting;
-use sluicegate_core::engine::{Admission, BoundCaller, Failure, Queued};
+use sluicegate_core::engine::{Admission, BoundCaller, Denied, Failure, Queued};
 use sluicegate_core::snapshot::{Attachment, Fallbacks, ModelGroupSettings, PolicySource, Routing, Strategy};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Call, Caller, Channel, ChannelModel, Declared, Engine, Format, Limit, Metric, Mode, Needs, Next, Outcome,
-    OutcomeClass, Price, Scope, ScopeKind, ScopeLimits, Snapshot, Timestamp, Usage, UsageRecord, UsageSource,
-    WhenShort, Window, hash,
+    Call, Caller, Channel, ChannelModel, Declared, Denial, Engine, Explanation, Format, Limit, Metric, Mode,
+    Needs, Next, Outcome, OutcomeClass, Price, Scope, ScopeKind, ScopeLimits, Snapshot, Timestamp, Usage,
+    UsageRecord, UsageSource, WhenShort, Window, hash,
 };
 use sluicegate_policy::Policies;
 
@@ -298,6 +298,11 @@ impl World {
         let who = usize::try_from(self.draw(3)).unwrap();
         let caller = Arc::clone(&self.callers[who]);
         let seed = hash::draw(&mut self.random);
+        if self.draw(40) == 0 {
+            let denial = Denial::Guardrail { guardrail: "words".to_owned(), message: None };
+            let denied = Denied { denial, explanation: Explanation::default() };
+            return self.records.push(self.engine.refuse(call, &caller, &denied, now, seed));
+        }
         match self.engine.admit(call.clone(), &caller, now, seed) {
             Ok(mut admission) => {
                 admission.be_patient();
@@ -385,11 +390,15 @@ impl World {
         let Some(admission) = self.calls[at].take() else { return };
         let is_open = admission.attempts() as usize > admission.attempt_records().len();
         // A host that loses a call now and then.
-        let record = if is_open && self.draw(2) == 0 {
+        let mut record = if is_open && self.draw(2) == 0 {
             self.engine.abandon(admission, now)
         } else {
             self.engine.finish(admission, error, now)
         };
+        // A guardrail that refuses the answer.
+        if record.outcome == OutcomeClass::Ok && self.draw(20) == 0 {
+            (record.outcome, record.error) = (OutcomeClass::Denied, Some("guardrail_denied".to_owned()));
+        }
         assert!(record.attempts.iter().all(|it| !it.held || it.usage_source == UsageSource::None));
         self.records.push(record);
     }
