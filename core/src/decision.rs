@@ -463,6 +463,8 @@ pub enum SkipReason {
     Unknown,
     /// It was tried already.
     Repeated,
+    /// The caller, or a script, has brought it in, and a script that reaches farther keeps the call from it.
+    Policy,
 }
 
 /// Why an output ceiling is what it is.

@@ -65,8 +65,10 @@ use crate::time::Timestamp;
 const CHANNEL_LINK: u8 = u8::MAX;
 /// The link index of the first end customer or tag that a call names; the others follow.
 const FIRST_NAMED_LINK: u8 = 64;
-/// Alerts wait here for the host; the oldest go first when nobody takes them.
+/// Alerts wait here for the host; when nobody takes them those of scripts go first, and then the oldest.
 const MAX_ALERTS: usize = 1024;
+/// So many alerts of one script, its failures included, are told within a second; more aren't.
+const SCRIPT_ALERTS: u32 = 16;
 /// Soft limits that have been told of are remembered, at most so many; then those whose window has ended are forgotten.
 const MAX_TOLD: usize = 16_384;
 
@@ -78,7 +80,7 @@ pub struct Engine {
     health: Mutex<HashMap<ChannelId, Arc<ChannelHealth>>>,
     /// Locked before the ledger.
     names: Mutex<Names>,
-    alerts: Mutex<VecDeque<Alert>>,
+    alerts: Mutex<Alerts>,
     /// Soft limits that were crossed and told of, by counter and max, and until when no more is said.
     told: Mutex<HashMap<(CellId, i64), Timestamp>>,
     /// Who is told when something was freed that calls wait for.
@@ -149,7 +151,7 @@ impl Engine {
             ledger,
             health: Mutex::new(health),
             names: Mutex::new(Names::default()),
-            alerts: Mutex::new(VecDeque::new()),
+            alerts: Mutex::new(Alerts::default()),
             told: Mutex::new(HashMap::new()),
             heard: OnceLock::new(),
         }
@@ -251,21 +253,69 @@ impl Engine {
 
     /// Takes the alerts that came up since the last time, at most 1,024.
     pub fn take_alerts(&self) -> Vec<Alert> {
-        self.alerts.lock().drain(..).collect()
+        let mut alerts = self.alerts.lock();
+        let Alerts { own, of_scripts, .. } = &mut *alerts;
+        own.drain(..).chain(of_scripts.drain(..)).collect()
     }
 
     /// Tells the host something, together with what the engine has to tell.
     pub fn alert(&self, alert: Alert) {
         let mut alerts = self.alerts.lock();
-        // BOUND: nobody is obliged to take them.
-        if alerts.len() >= MAX_ALERTS {
-            alerts.pop_front();
+        alerts.own.push_back(alert);
+        alerts.bound();
+    }
+
+    /// Tells the host what a script has to say, or that it failed, unless it has said enough within this second: a script may be
+    /// anybody's, and what the engine has to tell must not go under.
+    fn alert_of_script(&self, policy: &str, now: Timestamp, alert: Alert) {
+        let mut alerts = self.alerts.lock();
+        if alerts.may_say(policy, now) {
+            alerts.of_scripts.push_back(alert);
+            alerts.bound();
         }
-        alerts.push_back(alert);
     }
 
     pub(crate) fn runtime(&self) -> Arc<Runtime> {
         self.runtime.load_full()
+    }
+}
+
+/// What the host is to be told.
+#[derive(Default)]
+struct Alerts {
+    own: VecDeque<Alert>,
+    of_scripts: VecDeque<Alert>,
+    /// How much each script has said in this second.
+    // BOUND: the scripts that run within a second.
+    said: HashMap<String, u32>,
+    second: i64,
+}
+
+impl Alerts {
+    // BOUND: nobody is obliged to take them.
+    fn bound(&mut self) {
+        while self.own.len() + self.of_scripts.len() > MAX_ALERTS {
+            if self.of_scripts.pop_front().is_none() {
+                self.own.pop_front();
+            }
+        }
+    }
+
+    fn may_say(&mut self, policy: &str, now: Timestamp) -> bool {
+        let second = now.as_ms().div_euclid(1000);
+        if std::mem::replace(&mut self.second, second) != second {
+            self.said.clear();
+        }
+        match self.said.get_mut(policy) {
+            Some(said) => {
+                *said = said.saturating_add(1);
+                *said <= SCRIPT_ALERTS
+            }
+            None => {
+                self.said.insert(policy.to_owned(), 1);
+                true
+            }
+        }
     }
 }
 

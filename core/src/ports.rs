@@ -68,6 +68,12 @@ pub trait PolicyHook: Send + Sync {
         Vec::new()
     }
 
+    /// Which hooks the script of this name has; none where that isn't known.
+    fn hooks_of(&self, policy: &str) -> Hooks {
+        let _ = policy;
+        Hooks::NONE
+    }
+
     /// A digest of the scripts in force, for usage records; 0 without any.
     fn digest(&self) -> u64;
 }
@@ -157,9 +163,13 @@ impl Hooks {
 pub struct CallView<'a> {
     /// The call.
     pub call: &'a Call,
+    /// The model that is being considered, aliases followed: the requested one, or what took its place.
+    pub model: &'a ModelName,
+    /// Which scripts are asked, and what.
+    pub asked: Asked,
     /// Who calls.
     pub caller: &'a Caller,
-    /// The time of the hook.
+    /// The time of the hook; of the call where scripts are asked of a model only.
     pub now: Timestamp,
     /// The call's seed: the only randomness there is.
     pub seed: u64,
@@ -181,6 +191,27 @@ pub struct NoText;
 
 impl TextView for NoText {
     fn each(&self, _: &mut dyn FnMut(&str)) {}
+}
+
+/// Which scripts are asked, and what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asked {
+    /// All that apply, what they advise.
+    #[default]
+    Advice,
+    /// Whether the call may have a model that a script has brought in which reaches so far; of those that apply, the ones that
+    /// reach farther are asked. `None`: the caller has, and all are asked.
+    Model(Option<Reach>),
+}
+
+impl Asked {
+    /// Whether scripts that reach so far are asked.
+    pub fn asks(self, reach: Reach) -> bool {
+        match self {
+            Self::Advice | Self::Model(None) => true,
+            Self::Model(Some(narrower)) => reach < narrower,
+        }
+    }
 }
 
 /// How limits stand, for scripts that read it. Each question may take a lock that every call needs.
@@ -246,6 +277,8 @@ pub struct AttemptView<'a> {
     pub number: u32,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
+    /// Whether the failure is that of one of the channel's keys alone, and others are left.
+    pub key_fault: bool,
 }
 
 /// What a call came to, as a script sees it.

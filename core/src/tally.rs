@@ -1,11 +1,14 @@
 //! Counts what scripts do: how many calls they steered, how often they failed, how many they refused. A few atomic additions
 //! for each run.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::hash;
-use crate::ports::{AttemptView, CallView, CandidateView, Hook, Hooks, PolicyHook, PolicyRun, UsageView};
+use crate::ports::{
+    Asked, AttemptView, CallView, CandidateView, Hook, Hooks, PolicyHook, PolicyRun, UsageView,
+};
 use crate::tenant::Caller;
 
 /// What one script did.
@@ -45,21 +48,26 @@ impl PolicyTally {
         }
     }
 
-    fn count(&self, hook: Hook, caller: &Caller, run: &PolicyRun) {
+    /// The script has these hooks.
+    fn expect(&self, hooks: Hooks) {
+        let bits =
+            Hook::ALL.into_iter().filter(|hook| hooks.has(*hook)).fold(0, |bits, hook| bits | bit(hook));
+        self.hooks.fetch_or(bits, Ordering::Relaxed);
+    }
+
+    fn count(&self, hook: Hook, (caller, asked): (&Caller, Asked), run: &PolicyRun) {
         let add = |to: &AtomicU64| to.fetch_add(1, Ordering::Relaxed);
-        let place = match hook {
-            Hook::Admit => 0,
-            Hook::Route => 1,
-            Hook::Finish => 2,
-            Hook::OnError => 3,
-        };
-        let bit = 1u8 << place;
+        if run.error.is_some() {
+            add(&self.errors);
+        }
+        // Whoever is asked of a model has steered the call before, and refuses no more than that model.
+        if asked != Asked::Advice {
+            return;
+        }
+        let bit = bit(hook);
         let seen = self.hooks.fetch_or(bit, Ordering::Relaxed);
         if seen & (bit - 1) == 0 {
             add(&self.calls);
-        }
-        if run.error.is_some() {
-            add(&self.errors);
         }
         if matches!(hook, Hook::Admit | Hook::Route) && run.verdict.deny.is_some() {
             add(&self.denied);
@@ -69,28 +77,42 @@ impl PolicyTally {
     }
 }
 
+/// A hook's place among those that a call is counted at: the first that a script has counts.
+fn bit(hook: Hook) -> u8 {
+    match hook {
+        Hook::Admit => 1,
+        Hook::Route => 2,
+        Hook::Finish => 4,
+        Hook::OnError => 8,
+    }
+}
+
 /// Scripts, and the tallies of some of them.
 pub struct Tallied {
     hook: Arc<dyn PolicyHook>,
-    tallies: Vec<(Arc<str>, Arc<PolicyTally>)>,
+    // BOUND: scripts that are in use.
+    tallies: HashMap<Arc<str>, Arc<PolicyTally>>,
     quiet: bool,
 }
 
 impl Tallied {
     /// Counts what the scripts of these names do.
     pub fn new(hook: Arc<dyn PolicyHook>, tallies: Vec<(Arc<str>, Arc<PolicyTally>)>) -> Self {
-        Self { hook, tallies, quiet: false }
+        for (name, tally) in &tallies {
+            tally.expect(hook.hooks_of(name));
+        }
+        Self { hook, tallies: tallies.into_iter().collect(), quiet: false }
     }
 
     /// The same, and tells nobody of failures.
     pub fn quiet(hook: Arc<dyn PolicyHook>, tallies: Vec<(Arc<str>, Arc<PolicyTally>)>) -> Self {
-        Self { hook, tallies, quiet: true }
+        Self { quiet: true, ..Self::new(hook, tallies) }
     }
 
-    fn count(&self, hook: Hook, caller: &Caller, mut runs: Vec<PolicyRun>) -> Vec<PolicyRun> {
+    fn count(&self, hook: Hook, call: &CallView<'_>, mut runs: Vec<PolicyRun>) -> Vec<PolicyRun> {
         for run in &mut runs {
-            if let Some((_, tally)) = self.tallies.iter().find(|(name, _)| *name == run.policy) {
-                tally.count(hook, caller, run);
+            if let Some(tally) = self.tallies.get(&run.policy) {
+                tally.count(hook, (call.caller, call.asked), run);
             }
             if self.quiet {
                 run.error = None;
@@ -114,19 +136,23 @@ impl PolicyHook for Tallied {
     }
 
     fn admit(&self, call: &CallView<'_>) -> Vec<PolicyRun> {
-        self.count(Hook::Admit, call.caller, self.hook.admit(call))
+        self.count(Hook::Admit, call, self.hook.admit(call))
     }
 
     fn route(&self, call: &CallView<'_>, candidates: &[CandidateView<'_>]) -> Vec<PolicyRun> {
-        self.count(Hook::Route, call.caller, self.hook.route(call, candidates))
+        self.count(Hook::Route, call, self.hook.route(call, candidates))
     }
 
     fn on_error(&self, call: &CallView<'_>, attempt: &AttemptView<'_>) -> Vec<PolicyRun> {
-        self.count(Hook::OnError, call.caller, self.hook.on_error(call, attempt))
+        self.count(Hook::OnError, call, self.hook.on_error(call, attempt))
     }
 
     fn finish(&self, call: &CallView<'_>, usage: &UsageView<'_>) -> Vec<PolicyRun> {
-        self.count(Hook::Finish, call.caller, self.hook.finish(call, usage))
+        self.count(Hook::Finish, call, self.hook.finish(call, usage))
+    }
+
+    fn hooks_of(&self, policy: &str) -> Hooks {
+        self.hook.hooks_of(policy)
     }
 
     fn digest(&self) -> u64 {
@@ -162,17 +188,34 @@ mod tests {
         {
             let tally = PolicyTally::default();
             for _ in 0..3 {
-                hooks.iter().for_each(|hook| tally.count(*hook, &caller(), &run(false, false)));
+                hooks.iter().for_each(|hook| tally.count(*hook, (&caller(), Asked::Advice), &run(false, false)));
             }
             assert_eq!(tally.counts(), PolicyCounts { calls: 3, ..PolicyCounts::default() }, "{hooks:?}");
         }
     }
 
     #[test]
+    fn a_failed_call_is_counted_once_also_when_it_is_the_first() {
+        let tally = PolicyTally::default();
+        tally.expect(Hooks::NONE.with(Hook::OnError).with(Hook::Finish));
+        for hook in [Hook::OnError, Hook::OnError, Hook::Finish] {
+            tally.count(hook, (&caller(), Asked::Advice), &run(false, false));
+        }
+        assert_eq!(tally.counts(), PolicyCounts { calls: 1, ..PolicyCounts::default() });
+    }
+
+    #[test]
+    fn a_question_about_a_model_is_no_call_and_no_refusal() {
+        let tally = PolicyTally::default();
+        tally.count(Hook::Route, (&caller(), Asked::Model(None)), &run(true, true));
+        assert_eq!(tally.counts(), PolicyCounts { errors: 1, ..PolicyCounts::default() });
+    }
+
+    #[test]
     fn failures_count_at_every_hook_and_refusals_where_they_hold() {
         let tally = PolicyTally::default();
-        tally.count(Hook::Route, &caller(), &run(true, true));
-        tally.count(Hook::OnError, &caller(), &run(true, true));
+        tally.count(Hook::Route, (&caller(), Asked::Advice), &run(true, true));
+        tally.count(Hook::OnError, (&caller(), Asked::Advice), &run(true, true));
         assert_eq!(tally.counts(), PolicyCounts { calls: 1, errors: 2, denied: 1, denied_keys: 1 });
     }
 }

@@ -24,6 +24,7 @@ pub(crate) struct Reads {
     pub(crate) names: bool,
     pub(crate) tags: bool,
     pub(crate) customer: bool,
+    pub(crate) fallbacks: bool,
     /// How candidates are doing: what no record of theirs tells otherwise.
     pub(crate) health: bool,
     /// How the caller's limits stand.
@@ -45,6 +46,7 @@ impl Reads {
             names: matching || any(&["name"]),
             tags: matching || any(&["tags", "has_tag"]),
             customer: any(&["customer"]),
+            fallbacks: any(&["fallbacks"]),
             health: candidates && any(&["latency_ms", "in_flight", "failures", "fastest"]),
             quota: any(&["quota_used", "quota_left"]),
             channel_limits: any(&["limit_used"]),
@@ -58,6 +60,7 @@ impl Reads {
             names: self.names || other.names,
             tags: self.tags || other.tags,
             customer: self.customer || other.customer,
+            fallbacks: self.fallbacks || other.fallbacks,
             health: self.health || other.health,
             quota: self.quota || other.quota,
             channel_limits: self.channel_limits || other.channel_limits,
@@ -70,6 +73,9 @@ impl Reads {
 pub(crate) struct CallFacts {
     pub(crate) id: CallId,
     pub(crate) model: ModelName,
+    pub(crate) requested_model: ModelName,
+    /// The caller's own.
+    pub(crate) fallbacks: Option<Vec<ModelName>>,
     pub(crate) format: Format,
     pub(crate) stream: bool,
     pub(crate) input_tokens: u64,
@@ -93,12 +99,14 @@ pub(crate) struct CallFacts {
 
 impl CallFacts {
     pub(crate) fn of(view: &CallView<'_>, reads: Reads) -> Self {
-        let CallView { call, caller, .. } = *view;
+        let CallView { call, caller, model, .. } = *view;
         let tags =
             if reads.tags { call.tags.iter().chain(&caller.tags).cloned().collect() } else { Vec::new() };
         Self {
             id: call.id.clone(),
-            model: call.model.clone(),
+            model: model.clone(),
+            requested_model: call.model.clone(),
+            fallbacks: call.fallbacks.clone().filter(|_| reads.fallbacks),
             format: call.format,
             stream: call.stream,
             input_tokens: call.input_estimate,
@@ -197,6 +205,7 @@ pub(crate) struct AttemptFacts {
     pub(crate) status: Option<u16>,
     pub(crate) number: u32,
     pub(crate) elapsed_ms: u64,
+    pub(crate) key_fault: bool,
 }
 
 impl AttemptFacts {
@@ -208,6 +217,7 @@ impl AttemptFacts {
             status: view.status,
             number: view.number,
             elapsed_ms: view.elapsed_ms,
+            key_fault: view.key_fault,
         }
     }
 }

@@ -1,14 +1,17 @@
 //! The policy port: runs the scripts that apply to a caller, and hands their verdicts to the engine.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use rhai::{CallFnOptions, Dynamic, EvalAltResult, FuncArgs, Scope};
 use sha2::{Digest, Sha256};
+use sluicegate_core::ids::GroupId;
 use sluicegate_core::ports::{
     AttemptView, CallView, CandidateView, Hook, Hooks, PolicyHook, PolicyRun, UsageView, Verdict,
 };
-use sluicegate_core::snapshot::{ModuleSource, OnPolicyError, PolicySource};
+use sluicegate_core::snapshot::{ModuleSource, OnPolicyError, PolicySource, Reach};
 use sluicegate_core::tenant::Caller;
+use smallvec::SmallVec;
 
 use crate::api::{Attempt, CallHandle, Candidates, UsageHandle, fnv1a};
 use crate::compile::{Compiler, Script, describe};
@@ -27,6 +30,7 @@ const FAILED: &str = "this call can't be checked against the policies in force; 
 #[derive(Default)]
 pub struct Policies {
     scripts: Vec<Script>,
+    index: Index,
     digest: u64,
 }
 
@@ -70,7 +74,7 @@ impl Policies {
         // Stable: within each reach, as they were declared.
         scripts.sort_by_key(|script| script.attached.reach());
         let digest = if sources.is_empty() { 0 } else { digest(sources, modules) };
-        Ok(Self { scripts, digest })
+        Ok(Self { index: Index::of(&scripts), scripts, digest })
     }
 
     /// The scripts' names, in the order in which they run.
@@ -83,14 +87,24 @@ impl Policies {
         self.scripts.is_empty()
     }
 
-    /// The scripts that have this hook and apply to this caller.
-    fn applying<'a>(&'a self, hook: Hook, caller: &'a Caller) -> impl Iterator<Item = &'a Script> + Clone {
-        self.scripts.iter().filter(move |script| script.hooks().has(hook) && script.applies(caller))
+    /// The scripts that apply to this caller, in order.
+    fn applying<'a>(&'a self, caller: &Caller) -> impl Iterator<Item = &'a Script> + Clone {
+        let (everybody, others) = self.scripts.split_at_checked(self.index.everybody).unwrap_or_default();
+        let first = everybody.len();
+        let others = self.index.narrower(caller, |at| {
+            at.checked_sub(first).and_then(|at| others.get(at)).is_some_and(|script| script.applies(caller))
+        });
+        everybody.iter().chain(others.into_iter().filter_map(|at| self.scripts.get(at)))
     }
 
     /// Runs a hook of the scripts that apply. `prepare` adds what this hook sees besides the call.
     fn run(&self, hook: Hook, view: &CallView<'_>, prepare: impl FnOnce(&mut Run, Reads)) -> Vec<PolicyRun> {
-        let scripts = self.applying(hook, view.caller);
+        let scripts = self
+            .applying(view.caller)
+            .filter(|script| script.hooks().has(hook) && view.asked.asks(script.attached.reach()));
+        if scripts.clone().next().is_none() {
+            return Vec::new();
+        }
         let reads = scripts.clone().fold(Reads::default(), |reads, script| reads.union(script.reads));
         let mut run = Run::new(hook, CallFacts::of(view, reads));
         prepare(&mut run, reads);
@@ -103,12 +117,11 @@ impl Policies {
 
 impl PolicyHook for Policies {
     fn applies(&self, caller: &Caller) -> Hooks {
-        let applying = self.scripts.iter().filter(|script| script.applies(caller));
-        applying.fold(Hooks::NONE, |hooks, script| hooks.union(script.hooks()))
+        self.applying(caller).fold(Hooks::NONE, |hooks, script| hooks.union(script.hooks()))
     }
 
     fn reads_health(&self, caller: &Caller) -> bool {
-        self.scripts.iter().any(|script| script.reads.health && script.applies(caller))
+        self.applying(caller).any(|script| script.reads.health)
     }
 
     fn reads_prompt(&self, caller: &Caller) -> bool {
@@ -138,8 +151,68 @@ impl PolicyHook for Policies {
         self.run(Hook::Finish, call, |run, reads| run.usage = Some(UsageFacts::of(usage, reads)))
     }
 
+    fn hooks_of(&self, policy: &str) -> Hooks {
+        let found = self.scripts.iter().find(|script| *script.name == *policy);
+        found.map_or(Hooks::NONE, Script::hooks)
+    }
+
     fn digest(&self) -> u64 {
         self.digest
+    }
+}
+
+/// Where the scripts are that can apply to a caller, so that what others have costs nothing.
+#[derive(Default)]
+struct Index {
+    /// So many, from the first on, are for everybody.
+    everybody: usize,
+    // BOUND: what is declared and stored, each of these.
+    organizations: HashMap<String, Vec<usize>>,
+    groups: HashMap<String, Vec<usize>>,
+    keys: HashMap<String, Vec<usize>>,
+}
+
+impl Index {
+    /// Of scripts that are in order.
+    fn of(scripts: &[Script]) -> Self {
+        let mut index = Self::default();
+        for (at, script) in scripts.iter().enumerate() {
+            let places = match script.attached.reach() {
+                Reach::Everybody => {
+                    index.everybody += 1;
+                    continue;
+                }
+                Reach::Organization => &mut index.organizations,
+                Reach::Group => &mut index.groups,
+                Reach::Key => &mut index.keys,
+            };
+            places.entry(script.attached.id().to_owned()).or_default().push(at);
+        }
+        index
+    }
+
+    /// The places of those of the caller's organization, group and key that apply, in order.
+    fn narrower(&self, caller: &Caller, applies: impl Fn(usize) -> bool) -> SmallVec<[usize; 4]> {
+        let mut found = SmallVec::new();
+        let mut add = |places: &HashMap<String, Vec<usize>>, id: &str| {
+            found.extend(places.get(id).into_iter().flatten().copied().filter(|at| applies(*at)));
+        };
+        if !self.organizations.is_empty() {
+            add(&self.organizations, caller.organization.as_str());
+        }
+        if !self.groups.is_empty() {
+            // A script names a group by its id or by what it is called.
+            let id = caller.group.as_ref().map(GroupId::as_str);
+            id.into_iter()
+                .chain(caller.labels.iter().map(|label| &**label))
+                .for_each(|it| add(&self.groups, it));
+        }
+        if let Some(key) = caller.key.as_ref().filter(|_| !self.keys.is_empty()) {
+            add(&self.keys, key.as_str());
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 }
 

@@ -14,7 +14,7 @@ use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::engine::{Engine, Next, Outcome};
 use sluicegate_core::ids::{GroupId, UserId};
 use sluicegate_core::ports::{
-    AttemptView, CallView, CandidateView, Hook, NoLimits, PolicyHook, PolicyRun, UsageView, Verdict,
+    Asked, AttemptView, CallView, CandidateView, Hook, NoLimits, PolicyHook, PolicyRun, UsageView, Verdict,
 };
 use sluicegate_core::snapshot::{Declared, PolicySource, Snapshot};
 use sluicegate_core::tenant::{Caller, ModelAccess};
@@ -284,7 +284,16 @@ fn check_run(policies: &Policies, seed: u64) -> bool {
             failures: 0,
         })
         .collect();
-    let view = CallView { call: &call, caller: &caller, now: NOW, seed, limits: &NoLimits, prompt: None };
+    let view = CallView {
+        call: &call,
+        model: &call.model,
+        asked: Asked::Advice,
+        caller: &caller,
+        now: NOW,
+        seed,
+        limits: &NoLimits,
+        prompt: None,
+    };
     let attempt = AttemptView {
         channel: &channels[0],
         model: &model,
@@ -292,6 +301,7 @@ fn check_run(policies: &Policies, seed: u64) -> bool {
         status: Some(500),
         number: 1,
         elapsed_ms: 20,
+        key_fault: false,
     };
     let usage = UsageView {
         usage: &Usage::default(),

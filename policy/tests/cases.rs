@@ -10,7 +10,7 @@ use sluicegate_core::channel::Channel;
 use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
 use sluicegate_core::ports::{
-    AttemptView, CallView, CandidateView, Hook, NoLimits, PolicyHook, PolicyRun, UsageView, Verdict,
+    Asked, AttemptView, CallView, CandidateView, Hook, NoLimits, PolicyHook, PolicyRun, UsageView, Verdict,
 };
 use sluicegate_core::snapshot::{ModuleSource, OnPolicyError, PolicySource};
 use sluicegate_core::tenant::{Caller, Preference};
@@ -55,6 +55,7 @@ struct AttemptCase {
     status: Option<u16>,
     number: u32,
     elapsed_ms: u64,
+    key_fault: bool,
 }
 
 /// For `finish`.
@@ -251,6 +252,8 @@ fn check(case: &Case) -> Result<(), String> {
     let now = case.now.as_deref().unwrap_or("2026-01-01T00:00:00Z").parse::<jiff::Timestamp>().unwrap();
     let view = CallView {
         call: &call,
+        model: &call.model,
+        asked: Asked::Advice,
         caller: &caller,
         now: Timestamp::from_ms(now.as_millisecond()),
         seed: case.seed,
@@ -288,7 +291,8 @@ impl Case {
             Hook::Admit => policies.admit(view),
             Hook::Route => policies.route(view, candidates),
             Hook::OnError => {
-                let AttemptCase { channel, model, outcome, status, number, elapsed_ms } = &self.attempt;
+                let AttemptCase { channel, model, outcome, status, number, elapsed_ms, key_fault } =
+                    &self.attempt;
                 let attempt = AttemptView {
                     channel: &of(channel).unwrap_or_else(|| Channel::new("c".to_owned(), "c".to_owned(), "")),
                     model: &model.as_str().into(),
@@ -296,6 +300,7 @@ impl Case {
                     status: *status,
                     number: *number,
                     elapsed_ms: *elapsed_ms,
+                    key_fault: *key_fault,
                 };
                 policies.on_error(view, &attempt)
             }

@@ -20,7 +20,7 @@ use peak_alloc::PeakAlloc;
 use sluicegate_core::call::{Call, Format};
 use sluicegate_core::channel::Channel;
 use sluicegate_core::decision::OutcomeClass;
-use sluicegate_core::ports::{
+use sluicegate_core::ports::{Asked, 
     AttemptView, CallView, CandidateView, Hook, NoLimits, PolicyHook, TextView, UsageView,
 };
 use sluicegate_core::prompt::Prompt;
@@ -217,6 +217,7 @@ impl World {
             status: Some(500),
             number: 1,
             elapsed_ms: 20,
+            key_fault: false,
         };
         let usage = UsageView {
             usage: &Usage::default(),
@@ -231,7 +232,7 @@ impl World {
         let hooks = policies.applies(caller);
         for hook in Hook::ALL.into_iter().filter(|hook| hooks.has(*hook)) {
             let shown = matches!(hook, Hook::Admit | Hook::Route).then_some(&prompt);
-            let view = CallView { call, caller, now, seed, limits: &NoLimits, prompt: shown };
+            let view = CallView { call, model: &call.model, asked: Asked::Advice, caller, now, seed, limits: &NoLimits, prompt: shown };
             let runs = match hook {
                 Hook::Admit => policies.admit(&view),
                 Hook::Route => policies.route(&view, &candidates),

@@ -4,7 +4,7 @@
 
 use sluicegate_core::call::{Call, Format};
 use sluicegate_core::ids::OrganizationId;
-use sluicegate_core::ports::{CallView, NoLimits, PolicyHook, PolicyRun};
+use sluicegate_core::ports::{Asked, CallView, NoLimits, PolicyHook, PolicyRun};
 use sluicegate_core::snapshot::{ModuleSource, PolicySource};
 use sluicegate_core::tenant::Caller;
 use sluicegate_core::time::Timestamp;
@@ -39,6 +39,8 @@ fn route(script: &str, list: &[(&str, &str)]) -> PolicyRun {
     );
     let view = CallView {
         call: &call,
+        model: &call.model,
+        asked: Asked::Advice,
         caller: &caller,
         now: Timestamp::from_ms(0),
         seed: 0,

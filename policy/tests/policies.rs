@@ -6,7 +6,7 @@ use sluicegate_core::call::{Call, Format};
 use sluicegate_core::ids::{GroupId, KeyId, OrganizationId};
 use sluicegate_core::limit::{Metric, ScopeKind, Window};
 use sluicegate_core::ports::{
-    CallView, Hook, Hooks, LimitStanding, LimitsView, NoLimits, PolicyHook, PolicyRun, Verdict,
+    Asked, CallView, Hook, Hooks, LimitStanding, LimitsView, NoLimits, PolicyHook, PolicyRun, Verdict,
 };
 use sluicegate_core::snapshot::{Attachment, OnPolicyError, PolicySource};
 use sluicegate_core::tenant::Caller;
@@ -25,12 +25,14 @@ fn caller(labels: &[&str]) -> Caller {
     caller
 }
 
+fn view<'a>(call: &'a Call, caller: &'a Caller, seed: u64, limits: &'a dyn LimitsView) -> CallView<'a> {
+    let (model, asked, now) = (&call.model, Asked::Advice, Timestamp::from_ms(0));
+    CallView { call, model, asked, caller, now, seed, limits, prompt: None }
+}
+
 fn route(policies: &Policies, caller: &Caller, seed: u64) -> Vec<PolicyRun> {
     let call = Call::new("call-1", Format::OpenaiChat, "m");
-    policies.route(
-        &CallView { call: &call, caller, now: Timestamp::from_ms(0), seed, limits: &NoLimits, prompt: None },
-        &[],
-    )
+    policies.route(&view(&call, caller, seed, &NoLimits), &[])
 }
 
 fn names(runs: &[PolicyRun]) -> Vec<&str> {
@@ -118,9 +120,9 @@ fn a_script_is_written_with_whom_it_is_attached_to_and_old_ones_are_read() {
 
 /// Counts how often it is asked.
 #[derive(Default)]
-struct Asked(std::cell::Cell<[u32; 2]>);
+struct Looked(std::cell::Cell<[u32; 2]>);
 
-impl LimitsView for Asked {
+impl LimitsView for Looked {
     fn of_caller(&self) -> Vec<LimitStanding> {
         let [caller, candidates] = self.0.get();
         self.0.set([caller + 1, candidates]);
@@ -134,6 +136,7 @@ impl LimitsView for Asked {
         vec![
             of(ScopeKind::Key, 10),
             of(ScopeKind::Group, 20),
+            of(ScopeKind::User, 35),
             of(ScopeKind::Organization, 30),
             of(ScopeKind::Global, 40),
         ]
@@ -156,12 +159,8 @@ fn limits_are_looked_up_only_for_who_reads_them_and_seen_no_wider_than_the_scrip
     let ask = |text: &str, attached: Attachment| {
         let policies =
             Policies::compile(&[PolicySource { attached, ..PolicySource::new("p", text) }]).unwrap();
-        let (call, asked) = (Call::new("call-1", Format::OpenaiChat, "m"), Asked::default());
-        let now = Timestamp::from_ms(0);
-        let runs = policies.route(
-            &CallView { call: &call, caller: &member, now, seed: 0, limits: &asked, prompt: None },
-            &[],
-        );
+        let (call, asked) = (Call::new("call-1", Format::OpenaiChat, "m"), Looked::default());
+        let runs = policies.route(&view(&call, &member, 0, &asked), &[]);
         (runs[0].verdict.tags.clone(), asked.0.get())
     };
     assert_eq!(
@@ -181,6 +180,79 @@ fn limits_are_looked_up_only_for_who_reads_them_and_seen_no_wider_than_the_scrip
     ] {
         assert_eq!(ask(reads, attached), (vec![seen.to_owned()], [1, 0]));
     }
+}
+
+#[test]
+fn what_users_do_in_all_their_groups_is_no_single_groups_affair() {
+    let seen = |labels: &[&str], attached: Attachment| {
+        let mut member = caller(labels);
+        member.key = Some(KeyId::from("k1"));
+        let text = "fn route(call) { tag(`${call.quota_left(\"spend\")}`); }";
+        let source = PolicySource { attached, ..PolicySource::new("p", text) };
+        let call = Call::new("call-1", Format::OpenaiChat, "m");
+        let runs = Policies::compile(&[source]).unwrap().route(&view(&call, &member, 0, &OfUser), &[]);
+        runs[0].verdict.tags != [""]
+    };
+    for (labels, attached, sees) in [
+        (&["g1"][..], Attachment::Everybody, true),
+        (&["g1"], Attachment::Organization("default".into()), false),
+        (&["g1"], Attachment::Group("g1".into()), false),
+        (&["g1"], Attachment::Key("k1".into()), false),
+        (&[], Attachment::Key("k1".into()), true),
+        (&[], Attachment::Organization("default".into()), false),
+    ] {
+        assert_eq!(seen(labels, attached.clone()), sees, "{labels:?} {attached:?}");
+    }
+}
+
+/// A limit of the user's own.
+struct OfUser;
+
+impl LimitsView for OfUser {
+    fn of_caller(&self) -> Vec<LimitStanding> {
+        let (scope, metric, window) = (ScopeKind::User, Metric::Spend, Window::Day);
+        vec![LimitStanding { scope, metric, window, max: 5_000_000_000, used: 0 }]
+    }
+
+    fn of_candidates(&self) -> Vec<Option<u64>> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn asked_of_a_model_only_those_run_that_reach_wider_than_whoever_brought_it_in() {
+    use sluicegate_core::snapshot::Reach;
+    let at = |name: &str, attached| PolicySource {
+        attached,
+        ..PolicySource::new(name, "fn admit(call) { tag(call.model); }")
+    };
+    // Of a group two, by its id and by what it is called, as they are declared.
+    let policies = Policies::compile(&[
+        at("k", Attachment::Key("k1".into())),
+        at("g-alias", Attachment::Group("research".into())),
+        at("g-id", Attachment::GroupById("g1".into())),
+        at("other", Attachment::Group("g2".into())),
+        at("o", Attachment::Organization("default".into())),
+        at("e", Attachment::Everybody),
+    ])
+    .unwrap();
+    let mut member = caller(&["g1", "research"]);
+    member.key = Some(KeyId::from("k1"));
+    let call = Call::new("call-1", Format::OpenaiChat, "m");
+    let other = "n".into();
+    for (asked, want) in [
+        (Asked::Advice, &["e", "o", "g-alias", "g-id", "k"][..]),
+        (Asked::Model(None), &["e", "o", "g-alias", "g-id", "k"]),
+        (Asked::Model(Some(Reach::Key)), &["e", "o", "g-alias", "g-id"]),
+        (Asked::Model(Some(Reach::Group)), &["e", "o"]),
+        (Asked::Model(Some(Reach::Everybody)), &[]),
+    ] {
+        let runs = policies.admit(&CallView { asked, model: &other, ..view(&call, &member, 0, &NoLimits) });
+        assert_eq!(names(&runs), want, "{asked:?}");
+        assert!(runs.iter().all(|run| run.verdict.tags == ["n"]));
+    }
+    assert_eq!(policies.hooks_of("o"), Hooks::NONE.with(Hook::Admit));
+    assert_eq!(policies.hooks_of("nobody"), Hooks::NONE);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod world;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use sluicegate_core::decision::SkipReason;
 use sluicegate_core::replay::{Dimension, Estimates, Replay, Replayed, Report};
 use sluicegate_core::{Denial, Engine, OutcomeClass, Reason, RecordEntry, Snapshot, UsageRecord};
 use sluicegate_policy::Policies;
@@ -108,6 +109,10 @@ fn under_the_recorded_policy_every_decision_comes_out_as_recorded() {
         "own fallbacks",
         "rehearsed",
         "mock",
+        "denied for another model",
+        "kept from a model",
+        "refused by a guardrail",
+        "answer refused by a guardrail",
     ] {
         assert!(met.get(what).copied().unwrap_or_default() >= 5, "`{what}` was met too rarely: {met:?}");
     }
@@ -148,6 +153,14 @@ fn note(record: &UsageRecord, met: &mut BTreeMap<&str, usize>) {
     count("retry after", record.attempts.iter().any(|it| it.retry_after_ms.is_some()));
     count("policy denial", record.error.as_deref() == Some("policy_denied"));
     count("rewritten", has(&|it| matches!(it, Reason::Policy { verdict, .. } if verdict.contains("model"))));
+    count(
+        "denied for another model",
+        has(&|it| matches!(it, Reason::Policy { verdict, .. } if verdict.contains("not fast"))),
+    );
+    count("kept from a model", has(&|it| matches!(it, Reason::Skipped { why: SkipReason::Policy, .. })));
+    let guarded = record.error.as_deref() == Some("guardrail_denied");
+    count("refused by a guardrail", guarded && record.attempts.is_empty());
+    count("answer refused by a guardrail", guarded && !record.attempts.is_empty());
     count("held", record.attempts.iter().any(|it| it.held));
     count("told of the prompt", has(&|it| matches!(it, Reason::Prompt { told, .. } if told.len() == 1)));
     count(

@@ -229,7 +229,9 @@ fn a_slip_in_a_field_is_said() {
     ] {
         assert_eq!(fails(body), format!("1: {want}"), "{body}");
     }
-    assert!(fails("given(#{ zzz: 1 });").contains("there are: id, model, format"));
+    assert!(
+        fails("given(#{ zzz: 1 });").contains("there are: id, model, requested_model, fallbacks, format")
+    );
 }
 
 #[test]

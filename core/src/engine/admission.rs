@@ -83,10 +83,8 @@ pub struct Admission {
     pub(super) observed: Option<Box<Observed>>,
     /// How many tags the caller sent.
     pub(super) sent_tags: usize,
-    /// The prompt, while scripts may look at it.
+    /// The prompt, where scripts may look at it: before the call is let in, and when another model is put to them.
     pub(super) prompt: Option<Arc<Prompt>>,
-    /// In a replay: scripts have asked of the prompt what the record doesn't know.
-    pub(super) unheard: bool,
 }
 
 /// The text of a call that is let in, opened when somebody may look at it, and shared with scripts in the shadow.
@@ -202,11 +200,7 @@ impl Engine {
         admission.check_caller(now)?;
         admission.hooks = admission.runtime.policy.applies(&admission.caller.caller);
         admission.show_prompt(text);
-        let chosen = self.choose_shown(admission, now);
-        // It may be large, and nobody looks at it later.
-        let prompt = admission.prompt.take();
-        admission.unheard = prompt.is_some_and(|prompt| prompt.is_unheard());
-        chosen
+        self.choose_shown(admission, now)
     }
 
     fn choose_shown(&self, admission: &mut Admission, now: Timestamp) -> Result<(), Denial> {
@@ -220,10 +214,9 @@ impl Engine {
         self.ask_route(admission, now)?;
         admission.health_digest = candidate::health_digest(&admission.considered.ranked);
         admission.rehearse();
-        if admission.considered.ranked.is_empty() && !admission.next_model(now) {
-            return Err(admission.why_nothing());
-        }
-        Ok(())
+        let has_nothing = admission.considered.ranked.is_empty() && !admission.next_model(now);
+        self.tell_failures(admission, now);
+        if has_nothing { Err(admission.why_nothing()) } else { Ok(()) }
     }
 }
 
@@ -245,7 +238,6 @@ impl Admission {
             runtime,
             sent_tags: call.tags.len(),
             prompt: None,
-            unheard: false,
             observed: None,
             call,
             can_count: false,
@@ -279,6 +271,11 @@ impl Admission {
             over: false,
             denial: None,
         }
+    }
+
+    /// In a replay: whether scripts have asked of the prompt what the record doesn't know.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.prompt.as_ref().is_some_and(|prompt| prompt.is_unheard())
     }
 
     /// Lets scripts look at the prompt, if any of them may want to.
@@ -434,6 +431,7 @@ impl Admission {
         }
         self.retries = settings.retries.unwrap_or(declared.routing.retries);
         self.retries_by = settings.retries_by.or(&declared.routing.retries_by);
+        self.advice.forget_fallback();
         self.default_output = settings.default_output;
         self.attempts_of_model = 0;
         let strategy = match self.call.bound {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::admission::Admission;
 use super::candidate::{self, Ranked};
 use super::standing::Limits;
@@ -9,13 +11,15 @@ use super::{Engine, Runtime};
 use crate::channel::Channel;
 use crate::decision::{Denial, Exclusion, OutcomeClass, Reason};
 use crate::ids::ModelName;
-use crate::ports::{Alert, AttemptView, CallView, Hook, PolicyRun, UsageView, Verdict};
+use crate::ports::{Alert, Asked, AttemptView, CallView, Hook, PolicyRun, UsageView, Verdict};
 use crate::snapshot::Reach;
 use crate::tenant::Preference;
 use crate::time::Timestamp;
 
 /// How many tags a call may have for scripts to give it more after it was let in.
 const MAX_LATE_TAGS: usize = 64;
+/// How far scripts reach, in the order of [`Advice`]'s fallbacks.
+const REACHES: [Reach; 4] = [Reach::Everybody, Reach::Organization, Reach::Group, Reach::Key];
 
 /// What all scripts together advise. It holds for the call as a whole: for fallback models too.
 #[derive(Debug, Default)]
@@ -34,6 +38,27 @@ pub(super) struct Advice {
     /// Whose script has asked for another model.
     model_of: Option<Reach>,
     pub(super) max_output: Option<u64>,
+    /// What they said of the fallback model that is being considered, and holds for it alone.
+    of_fallback: OfFallback,
+    /// Scripts that failed, and how, of which the host hasn't been told.
+    failures: Vec<(String, String)>,
+}
+
+#[derive(Debug, Default)]
+struct OfFallback {
+    exclude: Vec<Preference>,
+    max_output: Option<u64>,
+}
+
+/// What is asked of scripts about a model.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    model: &'a ModelName,
+    /// How far who brought it in reaches; `None` for the caller.
+    by: Option<Reach>,
+    hooks: &'a [Hook],
+    /// Whether it is a fallback, so that what they say holds for it alone: a call that has waited begins anew without it.
+    is_fallback: bool,
 }
 
 impl Engine {
@@ -42,13 +67,8 @@ impl Engine {
         if !admission.hooks.has(Hook::Admit) {
             return Ok(());
         }
-        let runtime = Arc::clone(&admission.runtime);
-        let known = admission.observed_standing(Hook::Admit);
-        let limits = Limits::of(admission, known, now);
-        let runs = runtime.policy.admit(&admission.view(&limits));
-        let noted = limits.noted(Hook::Admit);
-        admission.explanation.extend(noted);
-        admission.note_prompt(Hook::Admit);
+        let (model, _) = admission.meant(&admission.call.model);
+        let runs = admission.consult(Hook::Admit, &model, Asked::Advice, now);
         self.follow(admission, Hook::Admit, runs, now)
     }
 
@@ -57,18 +77,16 @@ impl Engine {
         if !admission.hooks.has(Hook::Route) {
             return Ok(());
         }
-        let runtime = Arc::clone(&admission.runtime);
-        if runtime.policy.reads_health(&admission.caller.caller) {
-            note_seen(admission);
-        }
-        let candidates = candidate::views(&runtime, &admission.considered.ranked);
-        let known = admission.observed_standing(Hook::Route);
-        let limits = Limits::of(admission, known, now);
-        let runs = runtime.policy.route(&admission.view(&limits), &candidates);
-        let noted = limits.noted(Hook::Route);
-        admission.explanation.extend(noted);
-        admission.note_prompt(Hook::Route);
+        let model = admission.considered_model().clone();
+        let runs = admission.consult(Hook::Route, &model, Asked::Advice, now);
         self.follow(admission, Hook::Route, runs, now)
+    }
+
+    /// Tells the host of scripts that failed while they were asked of a model.
+    pub(super) fn tell_failures(&self, admission: &mut Admission, now: Timestamp) {
+        for (policy, error) in admission.advice.failures.drain(..) {
+            self.alert_of_script(&policy.clone(), now, Alert::PolicyFailed { policy, error });
+        }
     }
 
     /// Runs the scripts that say what becomes of a call whose attempt has failed before any content.
@@ -87,9 +105,10 @@ impl Engine {
             status: record.status,
             number: u32::try_from(admission.records.len()).unwrap_or(u32::MAX),
             elapsed_ms: u64::from(record.duration_ms),
+            key_fault: record.key_fault,
         };
         let limits = Limits::of(admission, known, now);
-        let runs = runtime.policy.on_error(&admission.view(&limits), &attempt);
+        let runs = runtime.policy.on_error(&admission.view(admission.considered_model(), &limits), &attempt);
         let noted = limits.noted(Hook::OnError);
         admission.explanation.extend(noted);
         // A refusal is none of this hook's affair, so there is none.
@@ -117,7 +136,7 @@ impl Engine {
             model: admission.records.last().map_or(&admission.call.model, |record| &record.model),
         };
         let limits = Limits::of(admission, known, now);
-        let runs = runtime.policy.finish(&admission.view(&limits), &view);
+        let runs = runtime.policy.finish(&admission.view(admission.considered_model(), &limits), &view);
         let noted = limits.noted(Hook::Finish);
         admission.explanation.extend(noted);
         let _ = self.follow(admission, Hook::Finish, runs, now);
@@ -131,24 +150,17 @@ impl Engine {
         runs: Vec<PolicyRun>,
         now: Timestamp,
     ) -> Result<(), Denial> {
+        let mut is_turned = false;
         for run in runs {
-            let verdict = run.error.clone().unwrap_or_else(|| describe(&run.verdict));
+            admission.note_run(hook, &run);
             let policy = run.policy.to_string();
-            admission.explanation.push(Reason::Policy {
-                policy: policy.clone(),
-                hook,
-                verdict,
-                fuel: run.fuel,
-            });
-            if let Some(error) = run.error {
-                self.alert(Alert::PolicyFailed { policy: policy.clone(), error });
-            }
             match hook {
                 Hook::Admit | Hook::Route => {
                     if let Some(message) = run.verdict.deny {
                         return Err(Denial::Policy { policy, message });
                     }
                     let model = admission.advise(run.reach, run.verdict);
+                    is_turned |= model.is_some();
                     match (hook, model) {
                         (Hook::Admit, Some(named)) => admission.advice.model = Some(named),
                         (_, Some(named)) => drop(admission.turn_to(named, now)?),
@@ -163,12 +175,17 @@ impl Engine {
                     admission.tag_late(run.verdict.tags);
                     for text in run.verdict.alerts {
                         let call = admission.call.id.clone();
-                        self.alert(Alert::Policy { policy: policy.clone(), call, text });
+                        self.alert_of_script(
+                            &policy,
+                            now,
+                            Alert::Policy { policy: policy.clone(), call, text },
+                        );
                     }
                 }
             }
         }
-        Ok(())
+        self.tell_failures(admission, now);
+        if is_turned { admission.put_to_wider(hook, now) } else { Ok(()) }
     }
 }
 
@@ -183,6 +200,16 @@ fn note_seen(admission: &mut Admission) {
 }
 
 impl Advice {
+    /// Another model is considered: what was said of the one before holds no longer.
+    pub(super) fn forget_fallback(&mut self) {
+        self.of_fallback = OfFallback::default();
+    }
+
+    /// The ceiling in force, in tokens.
+    pub(super) fn ceiling(&self) -> Option<u64> {
+        self.max_output.into_iter().chain(self.of_fallback.max_output).min()
+    }
+
     /// Takes the fallbacks that a script of this reach wants. A narrower one chooses among what a wider one left, and
     /// of one reach the last word stands.
     fn set_fallback(&mut self, reach: Reach, models: Vec<ModelName>, runtime: &Runtime) {
@@ -204,16 +231,138 @@ impl Advice {
 
 impl Admission {
     /// What every hook sees.
-    fn view<'a>(&'a self, limits: &'a Limits<'a>) -> CallView<'a> {
+    fn view<'a>(&'a self, model: &'a ModelName, limits: &'a Limits<'a>) -> CallView<'a> {
         let (call, caller) = (&self.call, &self.caller.caller);
-        let prompt = self.prompt.as_ref();
-        CallView { call, caller, now: limits.now(), seed: self.seed, limits, prompt }
+        let (asked, prompt) = (Asked::Advice, None);
+        CallView { call, model, asked, caller, now: limits.now(), seed: self.seed, limits, prompt }
     }
 
     /// Notes what scripts were told of the prompt in this hook.
     fn note_prompt(&mut self, hook: Hook) {
         let noted = self.prompt.as_ref().and_then(|prompt| prompt.noted(hook));
         self.explanation.extend(noted);
+    }
+
+    /// The model that is being considered.
+    fn considered_model(&self) -> &ModelName {
+        self.models.last().unwrap_or(&self.call.model)
+    }
+
+    /// Runs the scripts of a hook before an attempt.
+    fn consult(&mut self, hook: Hook, model: &ModelName, asked: Asked, now: Timestamp) -> Vec<PolicyRun> {
+        let runtime = Arc::clone(&self.runtime);
+        let is_route = hook == Hook::Route;
+        if is_route && runtime.policy.reads_health(&self.caller.caller) {
+            note_seen(self);
+        }
+        let known = self.observed_standing(hook);
+        let limits = Limits::of(self, known, now);
+        let mut view = CallView { asked, prompt: self.prompt.as_ref(), ..self.view(model, &limits) };
+        if asked != Asked::Advice {
+            // As if the caller had named it: and a record tells that time exactly.
+            view.now = self.admitted_at;
+        }
+        let runs = match is_route {
+            true => runtime.policy.route(&view, &candidate::views(&runtime, &self.considered.ranked)),
+            false => runtime.policy.admit(&view),
+        };
+        let noted = limits.noted(hook);
+        self.explanation.extend(noted);
+        self.note_prompt(hook);
+        runs
+    }
+
+    /// Notes what a script said, or how it failed.
+    fn note_run(&mut self, hook: Hook, run: &PolicyRun) {
+        let verdict = run.error.clone().unwrap_or_else(|| describe(&run.verdict));
+        let policy = run.policy.to_string();
+        if let Some(error) = run.error.clone() {
+            // BOUND: those that apply to one caller, for each model once; told with the next step.
+            self.advice.failures.push((policy.clone(), error));
+        }
+        self.explanation.push(Reason::Policy { policy, hook, verdict, fuel: run.fuel });
+    }
+
+    /// Puts the model that a narrower script asks for to the wider ones: what they say of it stands, as if the caller had
+    /// named it.
+    fn put_to_wider(&mut self, hook: Hook, now: Timestamp) -> Result<(), Denial> {
+        let hooks = if hook == Hook::Admit { &[Hook::Admit][..] } else { &[Hook::Admit, Hook::Route] };
+        // BOUND: each turn's script reaches wider than the one before.
+        while let Some(reach) = self.advice.model_of.filter(|reach| *reach > Reach::Everybody) {
+            let model = match &self.advice.model {
+                Some(named) => self.runtime.snapshot.unalias(named).clone(),
+                None => self.considered_model().clone(),
+            };
+            let question = Question { model: &model, by: Some(reach), hooks, is_fallback: false };
+            let Some((wider, named)) = self.ask_about(question, now)? else { break };
+            self.advice.model_of = Some(wider);
+            match hook {
+                Hook::Admit => self.advice.model = Some(named),
+                _ => drop(self.turn_to(named, now)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether scripts keep a call from a fallback that the caller, or a script that reaches less far than they, has brought in.
+    pub(super) fn is_barred(&mut self, model: &ModelName, now: Timestamp) -> bool {
+        let by = match self.advice.fallbacks.iter().position(Option::is_some) {
+            None if self.call.fallbacks.is_some() => None,
+            // Configured.
+            None | Some(0) => return false,
+            Some(at) => {
+                let runtime = Arc::clone(&self.runtime);
+                let is = |named: &ModelName| runtime.snapshot.unalias(named) == model;
+                if !self.advice.fallback.iter().flatten().any(is) {
+                    return false;
+                }
+                REACHES.get(at).copied()
+            }
+        };
+        // Whoever asks for another model doesn't want this one.
+        let hooks = &[Hook::Admit, Hook::Route];
+        !matches!(self.ask_about(Question { model, by, hooks, is_fallback: true }, now), Ok(None))
+    }
+
+    /// Asks the scripts that reach wider than who brought a model in whether the call may have this model. What they exclude and
+    /// the ceilings that they set hold; gives the model that one of them asks for instead, and how far it reaches.
+    fn ask_about(
+        &mut self,
+        question: Question<'_>,
+        now: Timestamp,
+    ) -> Result<Option<(Reach, ModelName)>, Denial> {
+        let Question { model, by, hooks, is_fallback } = question;
+        let mut instead: Option<(Reach, ModelName)> = None;
+        for hook in
+            hooks.iter().filter(|hook| self.hooks.has(**hook)).copied().collect::<SmallVec<[Hook; 2]>>()
+        {
+            for run in self.consult(hook, model, Asked::Model(by), now) {
+                self.note_run(hook, &run);
+                let Verdict { deny, exclude, model: other, max_output, .. } = run.verdict;
+                if let Some(message) = deny {
+                    return Err(Denial::Policy { policy: run.policy.to_string(), message });
+                }
+                if is_fallback {
+                    let of = &mut self.advice.of_fallback;
+                    of.max_output = of.max_output.into_iter().chain(max_output).min();
+                    // BOUND: scripts are, and so is what one run may say.
+                    of.exclude.extend(exclude);
+                    self.heed();
+                } else {
+                    self.lower_ceiling(max_output);
+                    self.steer(run.reach, Vec::new(), exclude, None);
+                }
+                let other = other.filter(|_| instead.as_ref().is_none_or(|(said, _)| run.reach <= *said));
+                instead = other.map(|other| (run.reach, other)).or(instead);
+            }
+        }
+        Ok(instead.filter(|(_, other)| self.runtime.snapshot.unalias(other) != model))
+    }
+
+    fn lower_ceiling(&mut self, max_output: Option<u64>) {
+        if let Some(max) = max_output {
+            self.advice.max_output = Some(self.advice.max_output.map_or(max, |known| known.min(max)));
+        }
     }
 
     fn tag(&mut self, tags: impl IntoIterator<Item = String>) {
@@ -234,9 +383,7 @@ impl Admission {
     /// Keeps to a script's advice, as far as it doesn't widen access. Gives the other model that is to be asked for, if any.
     fn advise(&mut self, reach: Reach, verdict: Verdict) -> Option<ModelName> {
         let Verdict { prefer, exclude, model, fallback, max_output, tags, .. } = verdict;
-        if let Some(max) = max_output {
-            self.advice.max_output = Some(self.advice.max_output.map_or(max, |known| known.min(max)));
-        }
+        self.lower_ceiling(max_output);
         self.tag(tags);
         self.steer(reach, prefer, exclude, fallback);
         // What a wider scope asks for stands.
@@ -295,10 +442,11 @@ impl Admission {
     pub(super) fn heed(&mut self) {
         let Self { runtime, advice, considered, explanation, .. } = self;
         let channel = |r: &Ranked| runtime.snapshot.channels().get(r.candidate.channel as usize);
-        if !advice.exclude.is_empty() {
+        let of_fallback = &advice.of_fallback.exclude;
+        if !advice.exclude.is_empty() || !of_fallback.is_empty() {
             considered.ranked.retain(|r| {
                 let Some(c) = channel(r) else { return false };
-                let excluded = excludes(&advice.exclude, c);
+                let excluded = excludes(&advice.exclude, c) || excludes(of_fallback, c);
                 if excluded {
                     explanation.push(Reason::Excluded { channel: c.id.clone(), why: Exclusion::Policy });
                 }

@@ -41,7 +41,7 @@ pub(super) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelM
     }
     // A script lowers, but not below what the caller's thinking needs: no upstream would take the call.
     if let Some(max) =
-        admission.advice.max_output.map(|max| max.max(call.min_output)).filter(|max| *max < tokens)
+        admission.advice.ceiling().map(|max| max.max(call.min_output)).filter(|max| *max < tokens)
     {
         (tokens, why) = (max, CeilingReason::Policy);
     }

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::Engine;
 use super::admission::Admission;
 use super::attempt::{Attempt, Fit, Open};
+use super::candidate::Considered;
 use super::line::Queued;
 use crate::channel::Channel;
 use crate::count::Tokenizer;
@@ -79,6 +80,7 @@ impl Engine {
         }
         admission.begin_anew(now);
         let next = self.find_next(admission, now);
+        self.tell_failures(admission, now);
         // Whoever is to count first has its turn still.
         if !matches!(next, Next::Count(_)) {
             admission.waits.turn = None;
@@ -297,13 +299,21 @@ impl Admission {
                 {
                     self.explanation.push(Reason::Downgraded { from, to: model.clone() });
                 }
-                if !self.considered.ranked.is_empty() {
-                    return true;
+                let is_barred = !self.is_downgraded && self.is_barred(&model, now);
+                if !is_barred {
+                    if !self.considered.ranked.is_empty() {
+                        return true;
+                    }
+                    self.note_why_nothing(&model);
+                    continue;
                 }
-                self.note_why_nothing(&model);
-                continue;
+                self.considered = Considered::default();
             }
-            let why = if allowed { SkipReason::Unknown } else { SkipReason::Access };
+            let why = match (allowed, self.models.last() == Some(&model)) {
+                (false, _) => SkipReason::Access,
+                (true, false) => SkipReason::Unknown,
+                (true, true) => SkipReason::Policy,
+            };
             let skipped = Reason::Skipped { model, why };
             if !self.explanation.reasons().contains(&skipped) {
                 self.explanation.push(skipped);
@@ -333,6 +343,10 @@ impl Admission {
         if let Some(own) = self.call.fallbacks.as_ref().filter(|_| self.names_fallbacks()) {
             return own.clone();
         }
+        // Whoever says that there is none means none of any kind.
+        if self.advice.fallback.as_ref().is_some_and(Vec::is_empty) {
+            return Vec::new();
+        }
         let declared = &self.runtime.snapshot.declared;
         let configured = |kind: &indexmap::IndexMap<ModelName, Vec<ModelName>>| {
             let of_first = self.models.first().and_then(|first| kind.get(first));
@@ -352,9 +366,11 @@ impl Admission {
         }
         match &self.advice.fallback {
             Some(models) => queue.extend(models.iter().cloned()),
-            None => queue.extend(configured(&declared.fallbacks.general)),
+            None => {
+                queue.extend(configured(&declared.fallbacks.general));
+                queue.extend(declared.fallbacks.default.iter().cloned());
+            }
         }
-        queue.extend(declared.fallbacks.default.iter().cloned());
         queue
     }
 

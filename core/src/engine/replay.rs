@@ -13,9 +13,9 @@ use std::sync::Arc;
 use super::admission::{Admission, LazyText};
 use super::observed::{Moved, Observed};
 use super::settle::{Charge, Outcome};
-use super::{BoundCaller, Engine, Failure, Next};
+use super::{BoundCaller, Denied, Engine, Failure, Next};
 use crate::call::Call;
-use crate::decision::{OutcomeClass, Reason};
+use crate::decision::{Denial, OutcomeClass, Reason};
 use crate::error::ErrorKind;
 use crate::ledger::{Amounts, Ask};
 use crate::ports::Hook;
@@ -132,14 +132,19 @@ impl Replay {
     pub fn run(&mut self, record: UsageRecord, caller: &Arc<BoundCaller>, over: &mut Vec<Replayed>) {
         let now = record.started_at;
         self.until(now, over);
-        let mut admission = self.admission(&record, caller);
         let record = Arc::new(record);
+        if is_refused_by_guardrail(&record) && record.attempts.is_empty() {
+            // The text that it was for is in no record, and the engine was never asked.
+            over.push(self.refuse_again(record, caller));
+            return;
+        }
+        let mut admission = self.admission(&record, caller);
         admission.observed = Some(Box::new(Observed::new(Arc::clone(&record), Arc::clone(&self.moved))));
         let seed = admission.seed;
         // The record says what scripts were told of it.
         if let Err(denied) = self.engine.let_in(&mut admission, now, &LazyText::none()) {
             let replayed = self.engine.refuse(call_of(&record), caller, &denied, now, seed);
-            let unheard = admission.unheard;
+            let unheard = admission.is_unheard();
             over.push(Replayed { recorded: record, replayed, estimated: 0, unheard });
             return;
         }
@@ -173,6 +178,17 @@ impl Replay {
         ));
         admission.counted = record.replay.counted;
         admission
+    }
+
+    /// Refuses a call as its host did before it was let in.
+    fn refuse_again(&self, record: Arc<UsageRecord>, caller: &Arc<BoundCaller>) -> Replayed {
+        let denial = Denial::Guardrail { guardrail: String::new(), message: None };
+        let denied = Denied { denial, explanation: record.replay.explanation.clone() };
+        let (at, seed) = (record.started_at, record.replay.seed);
+        let mut replayed = self.engine.refuse(call_of(&record), caller, &denied, at, seed);
+        (replayed.ended_at, replayed.replay.health) = (record.ended_at, record.replay.health);
+        replayed.guardrails.clone_from(&record.guardrails);
+        Replayed { recorded: record, replayed, estimated: 0, unheard: false }
     }
 
     /// Whether the counters of the call's own limits aren't what they were.
@@ -382,9 +398,14 @@ impl Replay {
         {
             self.moves(&call, usize::MAX);
         }
-        let UnderWay { admission, record, .. } = call;
-        let unheard = admission.unheard;
-        let replayed = self.engine.finish(admission, error, at);
+        let UnderWay { admission, record, at: next, .. } = call;
+        let unheard = admission.is_unheard();
+        let mut replayed = self.engine.finish(admission, error, at);
+        // The same answer is refused again.
+        if is_refused_by_guardrail(&record) && next == Some(record.attempts.len()) {
+            (replayed.outcome, replayed.error) = (OutcomeClass::Denied, record.error.clone());
+            replayed.guardrails.clone_from(&record.guardrails);
+        }
         over.push(Replayed { recorded: record, replayed, estimated, unheard });
     }
 }
@@ -441,6 +462,12 @@ impl UnderWay {
         };
         Some(kind.as_str().to_owned())
     }
+}
+
+/// Whether a guardrail has refused the call, or its answer: no limit refuses with this word, and no script.
+fn is_refused_by_guardrail(record: &UsageRecord) -> bool {
+    record.outcome == OutcomeClass::Denied
+        && record.error.as_deref() == Some(ErrorKind::GuardrailDenied.as_str())
 }
 
 /// Whether the host lost track of the call during this attempt, which ended both: nobody was asked what to do then.

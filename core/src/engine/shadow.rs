@@ -236,7 +236,7 @@ impl ShadowDecision {
             denied: None,
             model: admission.models.last().cloned(),
             channel: admission.order().into_iter().next(),
-            max_output: admission.advice.max_output,
+            max_output: admission.advice.ceiling(),
             fallback: admission.advice.fallback.clone(),
             tags: admission.call.tags.to_vec(),
         }

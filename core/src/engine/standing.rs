@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 
+use smallvec::SmallVec;
+
 use super::admission::Admission;
 use super::candidate::Ranked;
 use crate::decision::Reason;
-use crate::ledger::BoundLimit;
+use crate::ledger::{BoundLimit, Ledger};
 use crate::ports::{Hook, LimitStanding, LimitsView};
 use crate::time::Timestamp;
 
@@ -42,11 +44,10 @@ impl<'a> Limits<'a> {
         asked.then_some(Reason::Standing { hook, caller, candidates })
     }
 
-    /// Those of these limits that are for the call's model.
-    fn stand(&self, limits: &[BoundLimit]) -> Vec<LimitStanding> {
+    /// Those of these limits that are for the call's model. The lock is the caller's to take, once for all.
+    fn stand(&self, ledger: &mut Ledger, limits: &[BoundLimit]) -> SmallVec<[LimitStanding; 4]> {
         let asked_as = &self.admission.call.model;
         let model = self.admission.models.first().unwrap_or(asked_as);
-        let mut ledger = self.admission.runtime.ledger.lock();
         let of_model = limits.iter().filter(|bound| bound.is_for(model.as_str(), asked_as.as_str()));
         of_model
             .map(|bound| {
@@ -65,15 +66,21 @@ impl<'a> Limits<'a> {
 
 impl LimitsView for Limits<'_> {
     fn of_caller(&self) -> Vec<LimitStanding> {
-        let mut told = self.told.borrow_mut();
-        told.caller.get_or_insert_with(|| self.stand(&self.admission.caller.limits)).clone()
+        let Admission { runtime, caller, .. } = self.admission;
+        let look = || self.stand(&mut runtime.ledger.lock(), &caller.limits).into_vec();
+        self.told.borrow_mut().caller.get_or_insert_with(look).clone()
     }
 
     fn of_candidates(&self) -> Vec<Option<u64>> {
-        let channels = &self.admission.runtime.channels;
-        let limits = |r: &Ranked| channels.get(r.candidate.channel as usize).map(|channel| &channel.limits);
-        let fullest = |r: &Ranked| self.stand(limits(r)?).iter().map(LimitStanding::used_ppm).max();
-        let look = || self.admission.considered.ranked.iter().map(fullest).collect();
+        let Admission { runtime, considered, .. } = self.admission;
+        let look = || {
+            let mut ledger = runtime.ledger.lock();
+            let mut fullest = |r: &Ranked| {
+                let limits = &runtime.channels.get(r.candidate.channel as usize)?.limits;
+                self.stand(&mut ledger, limits).iter().map(LimitStanding::used_ppm).max()
+            };
+            considered.ranked.iter().map(&mut fullest).collect()
+        };
         self.told.borrow_mut().candidates.get_or_insert_with(look).clone()
     }
 }

@@ -615,3 +615,24 @@ fn a_format_that_needs_a_ceiling_gets_one_that_the_model_can_keep() {
         engine.finish(admission, None, NOW);
     }
 }
+
+#[test]
+fn what_scripts_say_never_pushes_out_what_the_engine_has_to_tell() {
+    let engine = engine(Declared::default());
+    let own = |n: usize| Alert::AbsurdUsage { channel: format!("c{n}").as_str().into() };
+    let say = |n: usize, now: Timestamp| {
+        let policy = format!("p{}", n % 100);
+        let alert = Alert::Policy { policy: policy.clone(), call: "x".into(), text: n.to_string() };
+        engine.alert_of_script(&policy, now, alert);
+    };
+    (0..1_000).for_each(|n| engine.alert(own(n)));
+    (0..10_000).for_each(|n| say(n, NOW));
+    let alerts = engine.take_alerts();
+    assert_eq!(alerts.len(), MAX_ALERTS);
+    assert!((0..1_000).all(|n| alerts[n] == own(n)));
+    // With room for all, each script has said so much in a second, and may go on in the next.
+    (0..2_000).for_each(|n| say(n * 100, NOW));
+    assert_eq!(engine.take_alerts().len(), 0, "it had said enough");
+    (0..2_000).for_each(|n| say(n * 100, NOW.plus_ms(1_000)));
+    assert_eq!(engine.take_alerts().len(), SCRIPT_ALERTS as usize);
+}

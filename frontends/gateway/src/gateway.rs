@@ -164,7 +164,7 @@ struct InUse {
 }
 
 /// The stored versions of policies that are in use.
-const IN_USE: PolicyFilter<'static> = PolicyFilter { name: None, in_use: true };
+pub(crate) const IN_USE: PolicyFilter<'static> = PolicyFilter { name: None, in_use: true };
 
 /// A model that a caller may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,27 +1,30 @@
 //! Replays over the database: what recorded calls would have come to under another configuration or other scripts. Nothing is
 //! sent, and no record or balance is written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sluicegate_config::{Diagnostic, Loaded, Severity};
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::ledger::window_start;
 use sluicegate_core::ports::PolicyHook as _;
 use sluicegate_core::replay::{Estimates, Replay, Report};
-use sluicegate_core::snapshot::PolicySource;
+use sluicegate_core::snapshot::{Declared, PolicySource};
 use sluicegate_core::{
     CallId, Caller, Engine, Error, ErrorKind, KeyId, OrganizationId, Result, Snapshot, Timestamp,
     UsageRecord, Window,
 };
+use sluicegate_policy::Policies;
 
 use crate::credential::KeyHash;
 use crate::directory::Directory;
-use crate::gateway::Options;
+use crate::gateway::{IN_USE, Options};
 use crate::load::{self, ConfigText, Variables};
+use crate::script;
 use crate::secret::Secrets;
 use crate::start::{address_of, demo_channel, may_exist, with_stored};
-use crate::store::{self, KeyRef, Reach, Store, StoredChannel};
+use crate::store::{self, KeyRef, PolicyVersion, Reach, Store, Stored, StoredChannel};
 
 /// Records that are read at a time.
 const PAGE: u32 = 1_000;
@@ -38,10 +41,10 @@ pub struct ReplayOptions {
     pub database: Option<String>,
     /// Where the embedded database lives when nothing else is named.
     pub data_dir: Option<PathBuf>,
-    /// Scripts by name. One takes the place of the configuration's script of that name, with its group and what it does on an
-    /// error; one of another name runs for everybody, behind the others.
+    /// Scripts by name. One takes the place of the script in force of that name, the configuration's or the database's, with what it is
+    /// attached to and what it does on an error; one of another name runs for everybody, behind the others.
     pub policies: Vec<(String, String)>,
-    /// Leaves the configuration's own scripts out.
+    /// Leaves the other scripts out.
     pub only_these_policies: bool,
     /// From when on, as [`time_of`] reads it.
     pub from: String,
@@ -108,10 +111,8 @@ impl World {
             data_dir: options.data_dir.clone(),
             ..Options::default()
         };
-        let mut loaded = load::load(options.config.as_ref(), &of_gateway.configuration_variables());
+        let mut loaded = load_without_credentials(options, &of_gateway.configuration_variables());
         load::refuse_errors(&loaded)?;
-        take_policies(&mut loaded.declared.policies, options);
-        let policies = load::compile_policies(&loaded.declared)?;
         let address = address_of(&of_gateway, &loaded.host);
         if address == "memory" || !may_exist(&address) {
             let message = format!(
@@ -120,6 +121,8 @@ impl World {
             return Err(Error::new(ErrorKind::Config, message));
         }
         let store = store::open(&address, loaded.declared.quota.time_zone.clone()).await?;
+        let versions = store.policy_versions(&IN_USE, &Reach::ALL).await?;
+        let policies = take_policies(&mut loaded.declared, &versions, options)?;
         // Nobody is sent to, so that no credential is needed.
         let stored: Vec<_> =
             store.channels().await?.into_iter().map(|it| StoredChannel { secret: None, ..it }).collect();
@@ -209,17 +212,57 @@ impl World {
     }
 }
 
-/// Puts the scripts that are tried in place.
-fn take_policies(policies: &mut Vec<PolicySource>, options: &ReplayOptions) {
-    if options.only_these_policies {
-        policies.retain(|known| options.policies.iter().any(|(name, _)| *name == known.name));
-    }
-    for (name, text) in &options.policies {
-        match policies.iter_mut().find(|known| known.name == *name) {
-            Some(known) => known.text.clone_from(text),
-            None => policies.push(PolicySource::new(name.as_str(), text.as_str())),
+/// Reads the configuration. Nobody is sent to, so that credentials whose variables aren't set have stand-ins: without them
+/// channels would be disabled, and keys not issued, that the gateway has.
+fn load_without_credentials(options: &ReplayOptions, variables: &Variables) -> Loaded {
+    let mut missing = BTreeSet::new();
+    // BOUND: each turn finds variables that weren't known to be missing.
+    loop {
+        let (known, set) = (missing.clone(), Arc::clone(variables));
+        let with_stand_ins: Variables = Arc::new(move |name| {
+            // Of two keys none may have the other's.
+            set(name).or_else(|| known.contains(name).then(|| format!("sk-stand-in-{name}")))
+        });
+        let loaded = load::load(options.config.as_ref(), &with_stand_ins);
+        let before = missing.len();
+        missing.extend(loaded.diagnostics.iter().filter_map(missing_credential).map(str::to_owned));
+        if missing.len() == before {
+            return loaded;
         }
     }
+}
+
+/// The variable that a credential is missing for. Without anything else a configuration can't be used, or doesn't mean the same.
+fn missing_credential(diagnostic: &Diagnostic) -> Option<&str> {
+    let is_meant = diagnostic.code == "missing_variable" && diagnostic.severity == Severity::Warning;
+    let paste = diagnostic.paste.as_deref().filter(|_| is_meant)?;
+    Some(paste.strip_prefix("export ")?.split_once('=')?.0)
+}
+
+/// Makes the scripts in force and those that are tried the configuration's.
+fn take_policies(
+    declared: &mut Declared,
+    stored: &[Stored<PolicyVersion>],
+    options: &ReplayOptions,
+) -> Result<Policies> {
+    let mut all = script::joined(&declared.policies, stored);
+    if options.only_these_policies {
+        all.retain(|known| options.policies.iter().any(|(name, _)| *name == known.name));
+    }
+    for (name, text) in &options.policies {
+        match all.iter_mut().find(|known| known.name == *name) {
+            Some(known) => known.text.clone_from(text),
+            None => all.push(PolicySource::new(name.as_str(), text.as_str())),
+        }
+    }
+    // What is tried must work, as what the file declares.
+    let tried = options.policies.iter().map(|(name, text)| PolicySource::new(name.as_str(), text.as_str()));
+    let must_work: Vec<_> = declared.policies.iter().cloned().chain(tried).collect();
+    let file = script::File { policies: &must_work, modules: &declared.policy_modules };
+    let (all, policies) =
+        script::usable(file, stored, all, &mut Vec::new()).map_err(|faults| load::unusable(&faults))?;
+    declared.policies = all;
+    Ok(policies)
 }
 
 /// Stands for the hash of a declared key's credential.

@@ -86,23 +86,7 @@ impl Scripts {
         stored: &[Stored<PolicyVersion>],
     ) -> Result<(Self, Vec<Alert>), Vec<PolicyDiagnostic>> {
         let mut alerts = Vec::new();
-        let mut all = joined(file.policies, stored);
-        if let Err(wrong) = file.compile(&all) {
-            let broken: BTreeSet<&str> = wrong.iter().map(|it| it.policy.as_str()).collect();
-            for it in active(file.policies, stored).filter(|it| broken.contains(it.value.name())) {
-                alerts.push(unusable(&it.value, &wrong));
-            }
-            let is_file = |it: &PolicySource| file.policies.iter().any(|known| known.name == it.name);
-            let stays = |it: &PolicySource| {
-                is_file(it) || !broken.contains(it.name.as_str()) || it.on_error == OnPolicyError::FailClosed
-            };
-            all.retain(stays);
-            for it in all.iter_mut().filter(|it| broken.contains(it.name.as_str()) && !is_file(it)) {
-                // It fails each time, as it would if it could be run.
-                "fn route(call) { throw \"this version can't be used any more\"; }".clone_into(&mut it.text);
-            }
-        }
-        let policies = file.compile(&all)?;
+        let (all, policies) = usable(file, stored, joined(file.policies, stored), &mut alerts)?;
         let made = Self::made(file, stored, all, policies, None, &mut alerts);
         Ok((made, alerts))
     }
@@ -234,7 +218,36 @@ fn active<'a>(
     of_state(file, stored, PolicyState::Active).into_iter()
 }
 
-fn joined(file: &[PolicySource], stored: &[Stored<PolicyVersion>]) -> Vec<PolicySource> {
+/// Compiles scripts, without the stored ones that can't be used any more: of those that are `fail_closed` one stays that fails.
+pub(crate) fn usable(
+    file: File<'_>,
+    stored: &[Stored<PolicyVersion>],
+    mut all: Vec<PolicySource>,
+    alerts: &mut Vec<Alert>,
+) -> Result<(Vec<PolicySource>, Policies), Vec<PolicyDiagnostic>> {
+    let wrong = match file.compile(&all) {
+        Ok(policies) => return Ok((all, policies)),
+        Err(wrong) => wrong,
+    };
+    let broken: BTreeSet<&str> = wrong.iter().map(|it| it.policy.as_str()).collect();
+    for it in active(file.policies, stored).filter(|it| broken.contains(it.value.name())) {
+        alerts.push(unusable(&it.value, &wrong));
+    }
+    let is_file = |it: &PolicySource| file.policies.iter().any(|known| known.name == it.name);
+    let stays = |it: &PolicySource| {
+        is_file(it) || !broken.contains(it.name.as_str()) || it.on_error == OnPolicyError::FailClosed
+    };
+    all.retain(stays);
+    for it in all.iter_mut().filter(|it| broken.contains(it.name.as_str()) && !is_file(it)) {
+        // It fails each time, as it would if it could be run.
+        "fn route(call) { throw \"this version can't be used any more\"; }".clone_into(&mut it.text);
+    }
+    let policies = file.compile(&all)?;
+    Ok((all, policies))
+}
+
+/// The file's scripts, then the stored ones that run.
+pub(crate) fn joined(file: &[PolicySource], stored: &[Stored<PolicyVersion>]) -> Vec<PolicySource> {
     file.iter().cloned().chain(active(file, stored).map(|it| it.value.draft.source.clone())).collect()
 }
 

@@ -34,6 +34,7 @@ pub(super) fn register(engine: &mut Engine) {
     });
     engine.register_get("number", |_: &mut Attempt| fact(|it| int(it.number)));
     engine.register_get("elapsed_ms", |_: &mut Attempt| fact(|it| int(it.elapsed_ms)));
+    engine.register_get("key_fault", |_: &mut Attempt| fact(|it| it.key_fault));
 }
 
 fn fact<T>(read: impl FnOnce(&AttemptFacts) -> T) -> Outcome<T> {

@@ -1,6 +1,7 @@
 //! `call`: what is asked for, and who asks.
 
 use rhai::{Array, Dynamic, Engine, ImmutableString};
+use sluicegate_core::ids::ModelName;
 use sluicegate_core::tenant::IpNetwork;
 
 use super::moment::Moment;
@@ -24,6 +25,15 @@ pub(super) fn register(engine: &mut Engine) {
 fn asked(engine: &mut Engine) {
     engine.register_get("id", |_: &mut CallHandle| fact(|call| text(call.id.as_str())));
     engine.register_get("model", |_: &mut CallHandle| fact(|call| text(call.model.as_str())));
+    engine.register_get("requested_model", |_: &mut CallHandle| {
+        fact(|call| text(call.requested_model.as_str()))
+    });
+    engine.register_get("fallbacks", |_: &mut CallHandle| {
+        let list = |models: &Vec<ModelName>| -> Array {
+            models.iter().map(|model| Dynamic::from(text(model.as_str()))).collect()
+        };
+        with(|run| optional(run.call.fallbacks.as_ref().map(list)))
+    });
     engine.register_get("format", |_: &mut CallHandle| fact(|call| text(call.format.as_str())));
     engine.register_get("stream", |_: &mut CallHandle| fact(|call| call.stream));
     engine.register_get("input_tokens", |_: &mut CallHandle| fact(|call| int(call.input_tokens)));

@@ -73,19 +73,21 @@ fn seen<'r>(
     window: Option<&'r str>,
 ) -> Outcome<impl Iterator<Item = &'r LimitStanding>> {
     charge_operations(run.call.limits.len() as u64)?;
-    let reach = run.reach;
+    let (reach, is_grouped) = (run.reach, !run.call.labels.is_empty());
     let meant = move |it: &&LimitStanding| {
         it.metric == metric && window.is_none_or(|window| it.window.to_string().starts_with(window))
     };
-    Ok(run.call.limits.iter().filter(move |it| reach <= reach_of(it.scope)).filter(meant))
+    Ok(run.call.limits.iter().filter(move |it| sees(reach, it.scope, is_grouped)).filter(meant))
 }
 
-/// The narrowest script that sees a limit of this scope.
-fn reach_of(scope: ScopeKind) -> Reach {
+/// Whether a script that reaches so far sees a limit of this scope. A user's own counts what they do in all their groups, which
+/// is no single group's affair.
+fn sees(reach: Reach, scope: ScopeKind, is_grouped: bool) -> bool {
     match scope {
-        ScopeKind::Key | ScopeKind::Membership | ScopeKind::User => Reach::Key,
-        ScopeKind::Group => Reach::Group,
-        ScopeKind::Organization => Reach::Organization,
-        _ => Reach::Everybody,
+        ScopeKind::User => reach == Reach::Everybody || reach == Reach::Key && !is_grouped,
+        ScopeKind::Key | ScopeKind::Membership => true,
+        ScopeKind::Group => reach <= Reach::Group,
+        ScopeKind::Organization => reach <= Reach::Organization,
+        _ => reach == Reach::Everybody,
     }
 }

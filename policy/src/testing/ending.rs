@@ -8,12 +8,12 @@ use sluicegate_core::money::NanoUsd;
 use sluicegate_core::ports::{AttemptView, UsageView};
 use sluicegate_core::usage::Usage;
 
-use super::field::{Fields, count, name, ratio, texts};
+use super::field::{Fields, count, flag, name, ratio, texts};
 use crate::run::Outcome;
 
 /// What a failed attempt is made of, by the names that scripts read it under.
-const ATTEMPT_FIELDS: [&str; 8] =
-    ["channel", "provider", "tags", "model", "outcome", "status", "number", "elapsed_ms"];
+const ATTEMPT_FIELDS: [&str; 9] =
+    ["channel", "provider", "tags", "model", "outcome", "status", "number", "elapsed_ms", "key_fault"];
 
 /// The same of a call that is over.
 const USAGE_FIELDS: [&str; 12] = [
@@ -60,6 +60,7 @@ pub(super) struct Failed {
     status: Option<u16>,
     number: u32,
     elapsed_ms: u64,
+    key_fault: bool,
 }
 
 impl Failed {
@@ -86,6 +87,7 @@ impl Failed {
             status,
             number: read_small(&mut fields, "number")?.unwrap_or(1),
             elapsed_ms: read_count(&mut fields, "elapsed_ms")?.unwrap_or(0),
+            key_fault: fields.take("key_fault", "true or false", flag)?.unwrap_or(false),
         })
     }
 
@@ -97,6 +99,7 @@ impl Failed {
             status: self.status,
             number: self.number,
             elapsed_ms: self.elapsed_ms,
+            key_fault: self.key_fault,
         }
     }
 }

@@ -9,7 +9,7 @@ use sluicegate_core::channel::Channel;
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
 use sluicegate_core::limit::{Metric, ScopeKind, Window};
 use sluicegate_core::ports::{
-    CallView, CandidateView, Hook, LimitStanding, LimitsView, PolicyHook, PolicyRun, TextView,
+    Asked, CallView, CandidateView, Hook, LimitStanding, LimitsView, PolicyHook, PolicyRun, TextView,
 };
 use sluicegate_core::prompt::Prompt;
 use sluicegate_core::tenant::Caller;
@@ -27,9 +27,11 @@ use crate::{Policies, run};
 const OPERATIONS_PER_CANDIDATE: u64 = 16;
 
 /// What a call is made of, by the names that scripts read it under.
-const CALL_FIELDS: [&str; 24] = [
+const CALL_FIELDS: [&str; 26] = [
     "id",
     "model",
+    "requested_model",
+    "fallbacks",
     "format",
     "stream",
     "input_tokens",
@@ -94,6 +96,8 @@ pub(super) struct Given(Arc<Setting>);
 #[derive(Clone)]
 struct Setting {
     call: Call,
+    /// The model that is being considered.
+    model: ModelName,
     caller: Caller,
     now: Timestamp,
     seed: u64,
@@ -162,7 +166,11 @@ pub(super) fn register(engine: &mut Engine, policies: Arc<Policies>) {
 impl Given {
     fn read(map: Map) -> Outcome<Self> {
         let mut fields = Fields::new("given", map, &CALL_FIELDS)?;
-        let call = read_call(&mut fields)?;
+        let mut call = read_call(&mut fields)?;
+        let model = call.model.clone();
+        if let Some(requested) = fields.take("requested_model", "a text", name)? {
+            call.model = ModelName::from(requested);
+        }
         let caller = read_caller(&mut fields)?;
         let now = fields.take("now", "a time such as \"2026-03-02T09:30:00+08:00\"", moment)?;
         // `call.seed` is what the test said; the engine's seed has one bit more.
@@ -172,7 +180,7 @@ impl Given {
         let limits = limits.unwrap_or_default().into_iter().map(read_limit).collect::<Outcome<_>>()?;
         let text = Arc::new(Words(fields.take("text", "a text", name)?.unwrap_or_default()));
         let (candidates, others) = (Vec::new(), BTreeMap::new());
-        let setting = Setting { call, caller, now, seed, limits, text, candidates, others };
+        let setting = Setting { call, model, caller, now, seed, limits, text, candidates, others };
         Ok(Self(Arc::new(setting)))
     }
 
@@ -203,20 +211,20 @@ impl Given {
 
     /// Lets the call be routed.
     fn route(&self, policies: &Policies) -> Outcome<Routed> {
-        let Setting { call, candidates, .. } = &*self.0;
-        let views: Vec<CandidateView<'_>> = candidates.iter().map(|c| c.view(&call.model)).collect();
+        let Setting { model, candidates, .. } = &*self.0;
+        let views: Vec<CandidateView<'_>> = candidates.iter().map(|c| c.view(model)).collect();
         self.run(Hook::Route, |view| policies.route(view, &views))
     }
 
     /// Lets an attempt fail.
     fn fail(&self, policies: &Policies, how: Map) -> Outcome<Routed> {
-        let failed = Failed::read(how, &self.0.call.model, |name| self.channel(name))?;
+        let failed = Failed::read(how, &self.0.model, |name| self.channel(name))?;
         self.run(Hook::OnError, |view| policies.on_error(view, &failed.view()))
     }
 
     /// Lets the call be over.
     fn end(&self, policies: &Policies, how: Map) -> Outcome<Routed> {
-        let ended = Ended::read(how, &self.0.call.model, |name| self.channel(name))?;
+        let ended = Ended::read(how, &self.0.model, |name| self.channel(name))?;
         self.run(Hook::Finish, |view| policies.finish(view, &ended.view()))
     }
 
@@ -230,11 +238,20 @@ impl Given {
     fn run(&self, hook: Hook, ask: impl FnOnce(&CallView<'_>) -> Vec<PolicyRun>) -> Outcome<Routed> {
         state::count_route()?;
         self.charge(0)?;
-        let Setting { call, caller, now, seed, text, candidates, others, .. } = &*self.0;
+        let Setting { call, model, caller, now, seed, text, candidates, others, .. } = &*self.0;
+        let asked = Asked::Advice;
         let prompt = matches!(hook, Hook::Admit | Hook::Route);
         let prompt = prompt.then(|| Arc::new(Prompt::of(Arc::clone(text) as Arc<dyn TextView>)));
-        let view =
-            CallView { call, caller, now: *now, seed: *seed, limits: &*self.0, prompt: prompt.as_ref() };
+        let view = CallView {
+            call,
+            model,
+            asked,
+            caller,
+            now: *now,
+            seed: *seed,
+            limits: &*self.0,
+            prompt: prompt.as_ref(),
+        };
         // The script has the fuel of a real call, whatever the test has left.
         let Some(run) = run::aside(|| ask(&view)).pop() else {
             return Err(format!("the script has no function `{}`", hook.as_str()).into());
@@ -242,7 +259,7 @@ impl Given {
         state::add_routed(run.fuel);
         let channels = |list: &[Candidate]| list.iter().map(|c| c.channel.clone()).collect::<Vec<_>>();
         let considered = match &run.verdict.model {
-            Some(model) if *model != call.model => others.get(model.as_str()).map(|list| channels(list)),
+            Some(other) if other != model => others.get(other.as_str()).map(|list| channels(list)),
             _ => Some(channels(candidates)),
         };
         Ok(Routed::new(run, considered))
@@ -269,6 +286,8 @@ fn read_call(fields: &mut Fields) -> Outcome<Call> {
     let is_unbounded = fields.is_unit("input_bound");
     let bound = read_count(fields, "input_bound")?.unwrap_or(call.input_estimate);
     call.input_bound = (!is_unbounded).then_some(bound);
+    let fallbacks = fields.take("fallbacks", "an array of texts", texts)?;
+    call.fallbacks = fallbacks.map(|list| list.into_iter().map(ModelName::from).collect());
     call.max_output = read_count(fields, "max_output")?;
     call.choices = read_small(fields, "choices")?.unwrap_or(1);
     call.needs.tools = read_flag(fields, "tools")?;

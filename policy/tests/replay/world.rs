@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use sluicegate_core::channel::{Endpoint, KeyMode};
 use sluicegate_core::count::Counting;
-use sluicegate_core::engine::{Admission, BoundCaller, Failure, Queued};
+use sluicegate_core::engine::{Admission, BoundCaller, Denied, Failure, Queued};
 use sluicegate_core::ports::TextView;
-use sluicegate_core::snapshot::{Fallbacks, ModelGroupSettings, PolicySource, Routing, Strategy};
+use sluicegate_core::snapshot::{Attachment, Fallbacks, ModelGroupSettings, PolicySource, Routing, Strategy};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Attempt, Call, Caller, Channel, ChannelModel, Declared, Engine, Format, Limit, Metric, Mode, Needs, Next,
-    Outcome, OutcomeClass, Price, Rehearsal, Scope, ScopeKind, ScopeLimits, SecretRef, Snapshot, Timestamp,
-    Usage, UsageRecord, UsageSource, WhenShort, Window, hash,
+    Attempt, Call, Caller, Channel, ChannelModel, Declared, Denial, Engine, Explanation, Format, Limit, Metric,
+    Mode, Needs, Next, Outcome, OutcomeClass, Price, Rehearsal, Scope, ScopeKind, ScopeLimits, SecretRef,
+    Snapshot, Timestamp, Usage, UsageRecord, UsageSource, WhenShort, Window, hash,
 };
 use sluicegate_policy::Policies;
 
 const START: Timestamp = Timestamp::from_ms(1_795_000_020_000);
 
-pub(crate) const SCRIPTS: [&str; 3] = [
+pub(crate) const SCRIPTS: [&str; 4] = [
     r#"fn admit(call) {
         if call.text_contains("Weapons") { deny("not with us"); }
         if call.text_length > 20 { tag("wordy"); }
@@ -30,6 +30,8 @@ pub(crate) const SCRIPTS: [&str; 3] = [
             if c.latency_ms != () && c.latency_ms > 900.0 { tag("slow"); }
         }
         if chance(3) { deny("bad luck"); }
+        if call.model != call.requested_model && call.model == "fast" && chance(40) { deny("not fast"); }
+        if call.fallbacks != () && call.model == "cheap" && chance(40) { use_model("little"); }
         if call.has_tag("small") { use_model("little"); }
         if chance(10) { fallback(["little"]); }
     }"#,
@@ -61,6 +63,14 @@ pub(crate) const SCRIPTS: [&str; 3] = [
         let used = call.quota_used("spend");
         if used != () && used > 0.5 { tag("half"); }
     }"#,
+    // The group's own.
+    r#"fn admit(call) {
+        if chance(10) { use_model("fast"); }
+    }
+    fn route(call) {
+        if chance(5) { use_model("cheap"); }
+        if chance(10) { fallback(["fast", "cheap"]); }
+    }"#,
 ];
 
 /// What people write; most of it nobody minds.
@@ -76,7 +86,10 @@ impl TextView for Text {
 }
 
 pub(crate) fn sources(scripts: &[&str]) -> Vec<PolicySource> {
-    let source = |(at, text): (usize, &&str)| PolicySource::new(format!("script {at}"), *text);
+    let source = |(at, text): (usize, &&str)| PolicySource {
+        attached: if at == 3 { Attachment::Group("g".into()) } else { Attachment::Everybody },
+        ..PolicySource::new(format!("script {at}"), *text)
+    };
     scripts.iter().enumerate().map(source).collect()
 }
 
@@ -316,11 +329,17 @@ impl World {
                 (call.rehearse, call.fallbacks) = (Some(Rehearsal::ContentPolicy), Some(vec!["fast".into()]))
             }
             7 | 8 => call.mock = true,
+            9..17 => call.fallbacks = Some(vec!["fast".into(), "cheap".into()]),
             _ => {}
         }
         let who = usize::try_from(self.draw(3)).unwrap();
         let caller = Arc::clone(&self.callers[who]);
         let seed = hash::draw(&mut self.random);
+        if self.draw(40) == 0 {
+            let denial = Denial::Guardrail { guardrail: "words".to_owned(), message: None };
+            let denied = Denied { denial, explanation: Explanation::default() };
+            return self.records.push(self.engine.refuse(call, &caller, &denied, now, seed));
+        }
         let text = || Arc::new(Text(TEXTS[usize::try_from(seed % 8).unwrap()])) as Arc<dyn TextView>;
         match self.engine.admit_with_text(call.clone(), &caller, now, seed, &text) {
             Ok(mut admission) => {
@@ -433,11 +452,15 @@ impl World {
         let Some(admission) = self.calls[at].take() else { return };
         let is_open = admission.attempts() as usize > admission.attempt_records().len();
         // A host that loses a call now and then.
-        let record = if is_open && self.draw(2) == 0 {
+        let mut record = if is_open && self.draw(2) == 0 {
             self.engine.abandon(admission, now)
         } else {
             self.engine.finish(admission, error, now)
         };
+        // A guardrail that refuses the answer.
+        if record.outcome == OutcomeClass::Ok && self.draw(20) == 0 {
+            (record.outcome, record.error) = (OutcomeClass::Denied, Some("guardrail_denied".to_owned()));
+        }
         assert!(record.attempts.iter().all(|it| !it.held || it.usage_source == UsageSource::None));
         self.records.push(record);
     }

@@ -95,3 +95,78 @@ async fn what_cannot_be_replayed_is_told() {
     assert!(fails(set("yesterday", "now")).await.contains("`yesterday` is no time"));
     assert!(fails(set("2020-01-01", "2020-01-02")).await.contains("no call came"));
 }
+
+const UPSTREAM_KEY: &str = "the upstream's";
+
+/// A configuration with modules, whose credentials are all in variables.
+fn by_variables() -> ConfigText {
+    let text = "version: 1\n\
+         channels:\n\
+         \x20 - {name: one, provider: openai, url: \"http://127.0.0.1:9/v1\", credential: \"${UP}\", models: [{name: m, price: {input: 1, output: 2}}]}\n\
+         \x20 - {name: two, provider: openai, url: \"http://127.0.0.1:9/v1\", keys: [\"${UP}\", \"${UP_TOO}\"], models: [m]}\n\
+         routing: {retries: 0}\n\
+         keys:\n\
+         \x20 - {id: k0, credential: \"${K0}\"}\n\
+         \x20 - {id: k1, credential: \"${K1}\"}\n\
+         policy_modules:\n\
+         \x20 words: {script: 'const WHY = \"not at night\";'}\n\
+         policies:\n\
+         \x20 - {name: door, script: 'fn admit(call) { tag(\"seen\"); }'}\n";
+    ConfigText { path: "test.yaml".to_owned(), text: text.to_owned() }
+}
+
+#[tokio::test]
+async fn stored_policies_are_in_force_and_no_credential_is_needed() {
+    use crate::admin::{Actor, NewPolicyVersion};
+    let dir = tempfile::tempdir().unwrap();
+    let variables = |name: &str| {
+        let value = match name {
+            "SLUICEGATE_MASTER_SECRET" => "7d".repeat(32),
+            "UP" | "UP_TOO" => UPSTREAM_KEY.to_owned(),
+            "K0" => KEYS[0].to_owned(),
+            "K1" => KEYS[1].to_owned(),
+            _ => return None,
+        };
+        Some(value)
+    };
+    let gateway = Gateway::open(Options {
+        config: Some(by_variables()),
+        variables: Arc::new(variables),
+        data_dir: Some(dir.path().to_owned()),
+        ..Options::default()
+    })
+    .await
+    .unwrap();
+    let text = "import \"words\" as words; fn route(call) { deny(words::WHY); }".to_owned();
+    let new = NewPolicyVersion { text, key: Some("k0".into()), ..NewPolicyVersion::default() };
+    let admin = gateway.admin();
+    admin.put_policy(&Actor::operator(), "night", new).await.unwrap();
+    admin.activate_policy(&Actor::operator(), "night", None).await.unwrap();
+    let worker = gateway.worker();
+    for n in 0..6 {
+        let body = r#"{"model": "m", "messages": [{"role": "user", "content": "hi"}]}"#;
+        let _ = worker.call(Inbound::new(Format::OpenaiChat, KEYS[n % 2], body)).await;
+    }
+    gateway.shutdown().await;
+
+    let under = |policies: &[(&str, &str)]| ReplayOptions {
+        config: Some(by_variables()),
+        policies: policies.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
+        ..options(dir.path(), 1, None)
+    };
+    let same = replay(under(&[])).await.unwrap().report;
+    let counts = same.counts;
+    assert_eq!((counts.calls, counts.changed, counts.unknown_callers), (6, 0, 0));
+    assert_eq!((counts.other_policy, counts.other_configuration), (0, 0));
+    assert_eq!(same.total.replayed.denied, 3, "the stored script refuses those of its key");
+    assert_eq!(same.total.recorded, same.total.replayed);
+    // The stored script's place is taken with what it is attached to.
+    let tried = replay(under(&[("night", "fn route(call) { deny(\"never\"); }")])).await.unwrap().report;
+    assert_eq!((tried.total.replayed.denied, tried.counts.other_policy), (3, 6));
+    let door = replay(under(&[("door", "fn admit(call) { deny(\"shut\"); }")])).await.unwrap().report;
+    assert_eq!(door.total.replayed.denied, 6);
+    let alone = ReplayOptions { only_these_policies: true, ..under(&[("other", "fn route(call) { }")]) };
+    assert_eq!(replay(alone).await.unwrap().report.total.replayed.denied, 0);
+    let broken = replay(under(&[("night", "fn route(call) { nonsense( }")])).await.unwrap_err().to_string();
+    assert!(broken.contains("night"), "{broken}");
+}
