@@ -188,7 +188,9 @@ mod tests {
         {
             let tally = PolicyTally::default();
             for _ in 0..3 {
-                hooks.iter().for_each(|hook| tally.count(*hook, (&caller(), Asked::Advice), &run(false, false)));
+                hooks
+                    .iter()
+                    .for_each(|hook| tally.count(*hook, (&caller(), Asked::Advice), &run(false, false)));
             }
             assert_eq!(tally.counts(), PolicyCounts { calls: 3, ..PolicyCounts::default() }, "{hooks:?}");
         }

@@ -20,8 +20,8 @@ use peak_alloc::PeakAlloc;
 use sluicegate_core::call::{Call, Format};
 use sluicegate_core::channel::Channel;
 use sluicegate_core::decision::OutcomeClass;
-use sluicegate_core::ports::{Asked, 
-    AttemptView, CallView, CandidateView, Hook, NoLimits, PolicyHook, TextView, UsageView,
+use sluicegate_core::ports::{
+    Asked, AttemptView, CallView, CandidateView, Hook, NoLimits, PolicyHook, TextView, UsageView,
 };
 use sluicegate_core::prompt::Prompt;
 use sluicegate_core::snapshot::{ModuleSource, PolicySource};
@@ -232,7 +232,16 @@ impl World {
         let hooks = policies.applies(caller);
         for hook in Hook::ALL.into_iter().filter(|hook| hooks.has(*hook)) {
             let shown = matches!(hook, Hook::Admit | Hook::Route).then_some(&prompt);
-            let view = CallView { call, model: &call.model, asked: Asked::Advice, caller, now, seed, limits: &NoLimits, prompt: shown };
+            let view = CallView {
+                call,
+                model: &call.model,
+                asked: Asked::Advice,
+                caller,
+                now,
+                seed,
+                limits: &NoLimits,
+                prompt: shown,
+            };
             let runs = match hook {
                 Hook::Admit => policies.admit(&view),
                 Hook::Route => policies.route(&view, &candidates),

@@ -10,9 +10,9 @@ use sluicegate_core::ports::TextView;
 use sluicegate_core::snapshot::{Attachment, Fallbacks, ModelGroupSettings, PolicySource, Routing, Strategy};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Attempt, Call, Caller, Channel, ChannelModel, Declared, Denial, Engine, Explanation, Format, Limit, Metric,
-    Mode, Needs, Next, Outcome, OutcomeClass, Price, Rehearsal, Scope, ScopeKind, ScopeLimits, SecretRef,
-    Snapshot, Timestamp, Usage, UsageRecord, UsageSource, WhenShort, Window, hash,
+    Attempt, Call, Caller, Channel, ChannelModel, Declared, Denial, Engine, Explanation, Format, Limit,
+    Metric, Mode, Needs, Next, Outcome, OutcomeClass, Price, Rehearsal, Scope, ScopeKind, ScopeLimits,
+    SecretRef, Snapshot, Timestamp, Usage, UsageRecord, UsageSource, WhenShort, Window, hash,
 };
 use sluicegate_policy::Policies;
 

@@ -141,7 +141,7 @@ async fn stored_policies_are_in_force_and_no_credential_is_needed() {
     let new = NewPolicyVersion { text, key: Some("k0".into()), ..NewPolicyVersion::default() };
     let admin = gateway.admin();
     admin.put_policy(&Actor::operator(), "night", new).await.unwrap();
-    admin.activate_policy(&Actor::operator(), "night", None).await.unwrap();
+    admin.activate_policy(&Actor::operator(), "night", None, true).await.unwrap();
     let worker = gateway.worker();
     for n in 0..6 {
         let body = r#"{"model": "m", "messages": [{"role": "user", "content": "hi"}]}"#;
