@@ -190,7 +190,10 @@ fn what_no_record_knows_of_prompts_is_not_found_and_counted() {
         replay(&records, &[script], false).iter().for_each(|call| report.add(call));
         report.counts.unheard
     };
-    let all = records.len() as u64;
+    // What a guardrail refused, no script was asked about.
+    let asked =
+        |it: &&UsageRecord| it.error.as_deref() != Some("guardrail_denied") || !it.attempts.is_empty();
+    let all = records.iter().filter(asked).count() as u64;
     assert_eq!(unheard(r#"fn route(call) { if call.text_contains("hello") { tag("greeted"); } }"#), all);
     assert_eq!(
         unheard(

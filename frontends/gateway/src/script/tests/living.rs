@@ -42,8 +42,12 @@ fn operator(node: &Gateway) -> Arc<BoundCaller> {
 
 /// The tags that scripts give a call, or the refusal's message.
 fn decide(node: &Gateway) -> String {
+    decide_for(node, &operator(node))
+}
+
+fn decide_for(node: &Gateway, caller: &Arc<BoundCaller>) -> String {
     let call = Call::new("c", Format::OpenaiChat, "m");
-    match node.engine().admit(call, &operator(node), node.clock().now(), 1) {
+    match node.engine().admit(call, caller, node.clock().now(), 1) {
         Ok(admission) => admission.call().tags.join(" "),
         Err(denied) => denied.denial.to_error(START).message().to_owned(),
     }
@@ -114,8 +118,13 @@ async fn a_version_that_fails_or_refuses_too_often_is_taken_back_by_itself() {
         activate(&a).await;
         put(&a, text).await;
         activate(&a).await;
-        for _ in 0..19 {
-            decide(&a);
+        // Of three keys: one alone can't undo what was made for it.
+        let keys = ["k1", "k2", "k3"].map(|key| {
+            let caller = Caller { key: Some(key.into()), ..operator(&a).caller.clone() };
+            a.engine().bind(caller)
+        });
+        for n in 0..19 {
+            decide_for(&a, &keys[n % 3]);
         }
         a.inner.watch_policies().await;
         assert_eq!(states(&a).await, [PolicyState::Retired, PolicyState::Active], "too few to say");
