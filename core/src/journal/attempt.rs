@@ -425,7 +425,7 @@ pub(super) fn maybe_class(from: &mut Reader<'_>) -> Option<Option<OutcomeClass>>
 }
 
 fn class_of(byte: u8) -> Option<OutcomeClass> {
-    CLASSES.get(usize::from(byte)).copied()
+    OutcomeClass::ALL.get(usize::from(byte)).copied()
 }
 
 fn buckets(usage: &Usage) -> [u64; 8] {
@@ -444,25 +444,6 @@ fn buckets(usage: &Usage) -> [u64; 8] {
 // INVARIANT: written as the places that they have here; new ones come at the end.
 const FORMATS: [Format; 3] = [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::AnthropicMessages];
 const SOURCES: [UsageSource; 3] = [UsageSource::Reported, UsageSource::Counted, UsageSource::None];
-const CLASSES: [OutcomeClass; 17] = [
-    OutcomeClass::Ok,
-    OutcomeClass::BadRequest,
-    OutcomeClass::ContextTooLong,
-    OutcomeClass::ContentPolicy,
-    OutcomeClass::Auth,
-    OutcomeClass::NoBalance,
-    OutcomeClass::RateLimited,
-    OutcomeClass::Overloaded,
-    OutcomeClass::NotFound,
-    OutcomeClass::Inexpressible,
-    OutcomeClass::ServerError,
-    OutcomeClass::Unreachable,
-    OutcomeClass::Timeout,
-    OutcomeClass::Nonsense,
-    OutcomeClass::Broken,
-    OutcomeClass::ClientGone,
-    OutcomeClass::Denied,
-];
 
 #[cfg(test)]
 mod tests {
@@ -470,7 +451,7 @@ mod tests {
 
     #[test]
     fn words_are_written_as_their_places() {
-        assert!((0u8..).zip(CLASSES).all(|(at, class)| class as u8 == at));
+        assert!((0u8..).zip(OutcomeClass::ALL).all(|(at, class)| class as u8 == at));
         assert!((0u8..).zip(FORMATS).all(|(at, format)| format as u8 == at));
         assert!((0u8..).zip(SOURCES).all(|(at, source)| source as u8 == at));
     }

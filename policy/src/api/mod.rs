@@ -19,7 +19,6 @@ pub(crate) use attempt::Attempt;
 pub(crate) use call::CallHandle;
 pub(crate) use candidate::Candidates;
 pub(crate) use chance::fnv1a;
-pub(crate) use quota::METRICS;
 pub(crate) use usage::UsageHandle;
 
 use crate::run::Outcome;

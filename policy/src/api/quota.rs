@@ -9,16 +9,6 @@ use super::call::CallHandle;
 use super::optional;
 use crate::run::{Outcome, Run, charge_operations, with};
 
-/// What limits count.
-pub(crate) const METRICS: [Metric; 6] = [
-    Metric::Requests,
-    Metric::InputTokens,
-    Metric::OutputTokens,
-    Metric::TotalTokens,
-    Metric::Spend,
-    Metric::Concurrency,
-];
-
 const WINDOWS: [&str; 7] = ["minute", "hour", "day", "week", "month", "rolling", "lifetime"];
 
 pub(super) fn register(engine: &mut Engine) {
@@ -56,8 +46,8 @@ fn left(metric: &str, window: Option<&str>) -> Outcome<Dynamic> {
 }
 
 fn read(metric: &str, window: Option<&str>) -> Outcome<Metric> {
-    let Some(found) = METRICS.into_iter().find(|known| known.as_str() == metric) else {
-        let names = METRICS.map(Metric::as_str).join(", ");
+    let Some(found) = Metric::ALL.into_iter().find(|known| known.as_str() == metric) else {
+        let names = Metric::ALL.map(Metric::as_str).join(", ");
         return Err(format!("`{metric}` is no metric; there are {names}").into());
     };
     match window.filter(|window| !WINDOWS.contains(window)) {

@@ -31,27 +31,6 @@ const USAGE_FIELDS: [&str; 12] = [
     "first_byte_ms",
 ];
 
-/// How attempts and calls can end.
-const OUTCOMES: [OutcomeClass; 17] = [
-    OutcomeClass::Ok,
-    OutcomeClass::BadRequest,
-    OutcomeClass::ContextTooLong,
-    OutcomeClass::ContentPolicy,
-    OutcomeClass::Auth,
-    OutcomeClass::NoBalance,
-    OutcomeClass::RateLimited,
-    OutcomeClass::Overloaded,
-    OutcomeClass::NotFound,
-    OutcomeClass::Inexpressible,
-    OutcomeClass::ServerError,
-    OutcomeClass::Unreachable,
-    OutcomeClass::Timeout,
-    OutcomeClass::Nonsense,
-    OutcomeClass::Broken,
-    OutcomeClass::ClientGone,
-    OutcomeClass::Denied,
-];
-
 /// A failed attempt that a test makes up.
 pub(super) struct Failed {
     channel: Channel,
@@ -164,7 +143,7 @@ impl Ended {
 fn read_outcome(fields: &mut Fields) -> Outcome<Option<OutcomeClass>> {
     fields.take("outcome", "the name of an outcome such as \"rate_limited\"", |value| {
         let word = value.into_immutable_string().ok()?;
-        OUTCOMES.into_iter().find(|outcome| outcome.as_str() == word.as_str())
+        OutcomeClass::ALL.into_iter().find(|outcome| outcome.as_str() == word.as_str())
     })
 }
 

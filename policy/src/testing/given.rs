@@ -19,7 +19,6 @@ use super::ending::{Ended, Failed};
 use super::field::{Fields, count, flag, moment, name, ratio, texts, usd};
 use super::routed::Routed;
 use super::state;
-use crate::api::METRICS;
 use crate::run::Outcome;
 use crate::{Policies, run};
 
@@ -405,7 +404,7 @@ fn read_limit(item: Dynamic) -> Outcome<LimitStanding> {
     })?;
     let metric = fields.take("metric", "such as \"spend\"", |value| {
         let word = name(value)?;
-        METRICS.into_iter().find(|known| known.as_str() == word)
+        Metric::ALL.into_iter().find(|known| known.as_str() == word)
     })?;
     let window = fields.take("window", "such as \"month\"", |value| {
         let word = name(value)?;
