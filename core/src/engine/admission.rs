@@ -200,10 +200,6 @@ impl Engine {
         admission.check_caller(now)?;
         admission.hooks = admission.runtime.policy.applies(&admission.caller.caller);
         admission.show_prompt(text);
-        self.choose_shown(admission, now)
-    }
-
-    fn choose_shown(&self, admission: &mut Admission, now: Timestamp) -> Result<(), Denial> {
         self.ask_admit(admission, now)?;
         let considered = match admission.advice.model.take() {
             Some(named) => admission.turn_to(named, now)?,
