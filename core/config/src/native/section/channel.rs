@@ -1,0 +1,255 @@
+//! Where calls go, and what that costs.
+
+use super::{HEALTH_CHECK, Key, Kind, Section, TIMEOUTS, key};
+
+pub(crate) static CHANNEL: Section = Section {
+    name: "channel",
+    about: "One upstream endpoint with a credential.",
+    required: &["name", "provider"],
+    keys: &[
+        key("name", Kind::Text, "Its name for people."),
+        key("id", Kind::Text, "Its id. Default: made of its name and what it is, the same after a reload."),
+        key(
+            "provider",
+            Kind::Text,
+            "Whose endpoint it is: an id of the catalogue such as openai, anthropic, deepseek or mock.",
+        ),
+        key(
+            "url",
+            Kind::Text,
+            "What stands before /chat/completions or /v1/messages. Default: the provider's own.",
+        ),
+        key(
+            "endpoints",
+            Kind::List(&ENDPOINT),
+            "Whole addresses by format, instead of `url`, most preferred first.",
+        ),
+        key(
+            "auth",
+            Kind::Auth,
+            "How requests prove who we are: bearer, none or {header: NAME}. Default: the provider's.",
+        ),
+        key(
+            "credential",
+            Kind::Secret,
+            "The credential. Default: the provider's usual variable, such as OPENAI_API_KEY.",
+        ),
+        key(
+            "keys",
+            Kind::Texts,
+            "Several credentials of one endpoint, instead of `credential`: one that the upstream refuses is left out alone.",
+        ),
+        key(
+            "key_mode",
+            Kind::Word(&["random", "polling"]),
+            "How one of several keys is picked. Default random.",
+        ),
+        key(
+            "models",
+            Kind::Models(&MODEL),
+            "The models that it serves: names, or mappings where more is to be said.",
+        ),
+        key("groups", Kind::Texts, "Groups that may use it. Default everybody."),
+        key("priority", Kind::Integer, "Higher goes first. Default 0."),
+        key(
+            "weight",
+            Kind::Count,
+            "The share among channels of one priority; 0 serves only when no other can. Default 1.",
+        ),
+        key("limits", Kind::Limits, "Limits towards the upstream."),
+        key("tags", Kind::Texts, "Labels to route by."),
+        key(
+            "headers",
+            Kind::TextMap,
+            "Headers sent with each request, besides authentication; `{api_key}` in a value stands for the credential.",
+        ),
+        key("timeouts", Kind::Object(&TIMEOUTS), "Time limits of an attempt. Default: those of `routing`."),
+        key("proxy", Kind::Text, "A proxy: http://…, https://… or socks5://…"),
+        key("extra_ca_file", Kind::Text, "A PEM file with further certificate authorities."),
+        key(
+            "allowed_fails",
+            Kind::Count,
+            "Failures within a minute before it is benched. Default: that of `routing`.",
+        ),
+        key("cooldown", Kind::Duration, "How long it is benched. Default: that of `routing`."),
+        key(
+            "health_check",
+            Kind::Switch(&HEALTH_CHECK),
+            "Whether and how it is checked. Default: as `health_checks` has it.",
+        ),
+        key(
+            "unknown_fields",
+            Kind::Word(&["pass", "drop", "refuse"]),
+            "What happens to top-level body fields that the format doesn't know: they are sent, left out and named in the loss report, or the call goes to another channel or is refused. Default pass.",
+        ),
+        key(
+            "client_overrides",
+            Kind::Texts,
+            "Body fields such as api_base that are sent on to it as they are, if a caller sends them; by default they are left out.",
+        ),
+        key(
+            "body_edits",
+            Kind::List(&BODY_EDIT),
+            "What is changed in each body that is sent to it, in order; see [changes of the body](#changes-of-the-body).",
+        ),
+        key("enabled", Kind::Boolean, "Whether it serves at all. Default true."),
+    ],
+};
+
+pub(crate) static BODY_EDIT: Section = Section {
+    name: "body_edit",
+    about: "One change of a body.",
+    required: &["mode"],
+    keys: &[
+        key(
+            "path",
+            Kind::Text,
+            "Where: `temperature`, `messages.0.content`; -1 is the last element, `\\.` a dot in a name.",
+        ),
+        key(
+            "mode",
+            Kind::Word(&[
+                "delete",
+                "set",
+                "move",
+                "copy",
+                "prepend",
+                "append",
+                "trim_prefix",
+                "trim_suffix",
+                "ensure_prefix",
+                "ensure_suffix",
+                "trim_space",
+                "to_lower",
+                "to_upper",
+                "replace",
+            ]),
+            "What is done there.",
+        ),
+        key("value", Kind::Any, "What is set, put before or behind, or trimmed."),
+        key("keep_origin", Kind::Boolean, "`set` only where nothing is there. Default false."),
+        key("from", Kind::Text, "Where `move` and `copy` take it from; the part that `replace` replaces."),
+        key("to", Kind::Text, "Where `move` and `copy` put it; what `replace` puts in its place."),
+        key("conditions", Kind::List(&EDIT_CONDITION), "When it is done. Default always."),
+        key(
+            "logic",
+            Kind::Word(&["OR", "AND"]),
+            "Whether one condition is enough, or all must hold. Default OR.",
+        ),
+    ],
+};
+
+pub(crate) static EDIT_CONDITION: Section = Section {
+    name: "edit_condition",
+    about: "What must hold for a change of a body to be made.",
+    required: &["path"],
+    keys: &[
+        key(
+            "path",
+            Kind::Text,
+            "A place in the body, or `original_model`, `upstream_model`, `retry_index`, `is_retry`.",
+        ),
+        key(
+            "mode",
+            Kind::Word(&["full", "prefix", "suffix", "contains", "gt", "gte", "lt", "lte"]),
+            "How it is compared. Default full.",
+        ),
+        key("value", Kind::Any, "With what."),
+        key("invert", Kind::Boolean, "The contrary must hold. Default false."),
+        key("pass_missing_key", Kind::Boolean, "It holds, too, where nothing is there. Default false."),
+    ],
+};
+
+pub(crate) static ENDPOINT: Section = Section {
+    name: "endpoint",
+    about: "A format and its whole address.",
+    required: &["format", "url"],
+    keys: &[
+        key(
+            "format",
+            Kind::Word(&["openai_chat", "openai_embeddings", "anthropic_messages"]),
+            "The wire format.",
+        ),
+        key("url", Kind::Text, "The whole address of the operation."),
+    ],
+};
+
+pub(crate) static MODEL: Section = Section {
+    name: "model",
+    about: "One model of a channel.",
+    required: &["name"],
+    keys: &[
+        key("name", Kind::Text, "The name that callers ask for; may end in `*`."),
+        key("upstream", Kind::Text, "The name that the upstream knows. Default: the same."),
+        key(
+            "price",
+            Kind::Object(&MODEL_PRICE),
+            "What it costs. Default: `prices`, then the built-in price list.",
+        ),
+        key("context_window", Kind::Count, "Input and output together, in tokens, at most."),
+        key("max_output", Kind::Count, "Output in tokens, at most."),
+        key(
+            "extra_reasoning",
+            Kind::Count,
+            "Reasoning that can come on top of the output ceiling, in tokens.",
+        ),
+        key(
+            "tokenizer",
+            Kind::Word(&["o200k_base", "cl100k_base", "none"]),
+            "Counts the prompt where a strict limit has no room for its bytes. Default: by name at OpenAI's own address.",
+        ),
+        key("lacks", Kind::Texts, "What it is known to lack: tools, images, audio, json_schema."),
+    ],
+};
+
+pub(crate) static MODEL_PRICE: Section = Section {
+    name: "model_price",
+    about: "Prices in USD per million tokens. What is left out is unknown, 0 is free.",
+    required: &[],
+    keys: &PRICE_KEYS,
+};
+
+const PRICE_KEYS: [Key; 10] = [
+    key("input", Kind::Decimal, "Input, USD per million tokens."),
+    key("output", Kind::Decimal, "Output, USD per million tokens."),
+    key("cached_input", Kind::Decimal, "Input read from the prompt cache. Default: as input."),
+    key("cache_write", Kind::Decimal, "Input written to the prompt cache. Default: as input."),
+    key("cache_write_1h", Kind::Decimal, "Input written to the cache for an hour. Default: as cache_write."),
+    key("reasoning_output", Kind::Decimal, "Reasoning. Default: as output."),
+    key("audio_input", Kind::Decimal, "Audio input. Default: as input."),
+    key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
+    key("per_request", Kind::Decimal, "A fee for each request, in USD. Default 0."),
+    key(
+        "tiers",
+        Kind::List(&TIER),
+        "Prices for long prompts; the highest bound that is exceeded prices the whole request.",
+    ),
+];
+
+pub(crate) static TIER: Section = Section {
+    name: "tier",
+    about: "Prices for prompts longer than a bound.",
+    required: &["above_input_tokens"],
+    keys: &[
+        key("above_input_tokens", Kind::Count, "Applies to longer prompts than this, cached input included."),
+        key("input", Kind::Decimal, "See the price. What is left out keeps the base price."),
+        key("output", Kind::Decimal, "See the price."),
+        key("cached_input", Kind::Decimal, "See the price."),
+        key("cache_write", Kind::Decimal, "See the price."),
+        key("cache_write_1h", Kind::Decimal, "See the price."),
+        key("reasoning_output", Kind::Decimal, "See the price."),
+    ],
+};
+
+pub(crate) static PRICE: Section = Section {
+    name: "price",
+    about: "What a model costs wherever it is served by a provider.",
+    required: &["model"],
+    keys: &[
+        key("provider", Kind::Text, "The provider's id. Default: every provider."),
+        key("model", Kind::Text, "The upstream's name of the model; may end in `*`."),
+        key("context_window", Kind::Count, "Input and output together, in tokens, at most."),
+        key("max_output", Kind::Count, "Output in tokens, at most."),
+        key("price", Kind::Object(&MODEL_PRICE), "What it costs."),
+    ],
+};
