@@ -153,6 +153,7 @@ const NOTHING: Usage = Usage {
     cache_write_1h: 0,
     audio_in: 0,
     audio_out: 0,
+    units: 0,
 };
 
 /// What a call asks: a prompt of a kilobyte, and an answer of 500 tokens at most.

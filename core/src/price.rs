@@ -28,6 +28,10 @@ pub struct Price {
     pub audio_in: Option<PicoUsd>,
     /// Audio output.
     pub audio_out: Option<PicoUsd>,
+    /// For what is counted besides tokens, in pico-USD: an image, a character, a second, a search, as the call's format
+    /// [counts](crate::call::Format::unit).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_unit: Option<PicoUsd>,
     /// A fixed fee for each request, in nano-USD.
     pub per_request_nano_usd: NanoUsd,
     /// Prices that replace the ones above for prompts longer than a bound; the highest bound that is exceeded wins
@@ -64,19 +68,28 @@ pub struct Reach {
     pub cache_write_1h: bool,
     /// Audio may be heard or spoken.
     pub audio: bool,
+    /// What may be billed besides tokens, at most.
+    pub units: u64,
 }
 
 impl Reach {
     /// Everything: nothing is known of the call.
-    pub const ALL: Reach = Reach { cache_write: true, cache_write_1h: true, audio: true };
+    pub const ALL: Reach = Reach { cache_write: true, cache_write_1h: true, audio: true, units: 0 };
     /// Plain input and output, and input from the cache.
-    pub const PLAIN: Reach = Reach { cache_write: false, cache_write_1h: false, audio: false };
+    pub const PLAIN: Reach = Reach { cache_write: false, cache_write_1h: false, audio: false, units: 0 };
 }
 
 impl Price {
-    /// Whether input and output both have a known price. An unpriced model is admitted, counted in tokens and marked.
+    /// Whether input and output both have a known price, or units have. An unpriced model is admitted, counted in tokens and
+    /// marked.
     pub fn is_known(&self) -> bool {
-        self.input.is_some() && self.output.is_some()
+        self.input.is_some() && self.output.is_some() || self.per_unit.is_some()
+    }
+
+    /// What does not depend on tokens, in pico-USD.
+    fn fixed(&self, units: u64) -> i128 {
+        let per_unit = i128::from(units).saturating_mul(i128::from(self.per_unit.unwrap_or(0)));
+        (i128::from(self.per_request_nano_usd) * 1000).saturating_add(per_unit)
     }
 
     /// The cost of `usage`, times `ratio_ppm` ([`RATIO_ONE_PPM`] is 1), rounded once. Unknown prices count as nothing:
@@ -104,7 +117,7 @@ impl Price {
             (usage.audio_out, rates.audio_out),
         ]
         .iter()
-        .fold(i128::from(self.per_request_nano_usd) * 1000, |sum, (tokens, rate)| {
+        .fold(self.fixed(usage.units), |sum, (tokens, rate)| {
             sum.saturating_add(i128::from(*tokens).saturating_mul(i128::from(*rate)))
         })
     }
@@ -121,7 +134,8 @@ impl Price {
             dearest_in = dearest_in.max(r.dearest_in(reach));
             dearest_out = dearest_out.max(r.dearest_out(reach));
         }
-        let pico = (i128::from(self.per_request_nano_usd) * 1000)
+        let pico = self
+            .fixed(reach.units)
             .saturating_add(i128::from(input_tokens).saturating_mul(i128::from(dearest_in)))
             .saturating_add(i128::from(output_tokens).saturating_mul(i128::from(dearest_out)));
         scale(pico, ratio_ppm, Rounding::Up)
@@ -137,7 +151,8 @@ impl Price {
         ratio_ppm: u32,
     ) -> NanoUsd {
         let output = self.rates(usage.input_tokens()).dearest_out(reach);
-        let input = Usage { output_visible: 0, output_reasoning: 0, audio_out: 0, ..*usage };
+        let input =
+            Usage { output_visible: 0, output_reasoning: 0, audio_out: 0, units: reach.units, ..*usage };
         let pico =
             self.pico(&input).saturating_add(i128::from(output_tokens).saturating_mul(i128::from(output)));
         scale(pico, ratio_ppm, Rounding::Up)

@@ -34,6 +34,10 @@ pub struct Usage {
     /// Audio output.
     #[serde(skip_serializing_if = "is_zero")]
     pub audio_out: u64,
+    /// What is billed besides tokens, in the [unit](crate::call::Format::unit) of the call's format: images, characters, seconds,
+    /// searches.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub units: u64,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -44,7 +48,9 @@ impl Usage {
     /// Whether no call uses as much: no model reads or writes more than 16,777,216 tokens in one. Whoever reports it is
     /// wrong.
     pub fn is_absurd(&self) -> bool {
-        self.input_tokens() > ABSURD_TOKENS || self.output_tokens() > ABSURD_TOKENS
+        self.input_tokens() > ABSURD_TOKENS
+            || self.output_tokens() > ABSURD_TOKENS
+            || self.units > ABSURD_TOKENS
     }
 
     /// All input tokens. Saturates.

@@ -25,7 +25,7 @@ pub(super) struct Ceiling {
 /// The ceiling before any limit is asked; `None` for a format without output.
 pub(super) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelModel) -> Option<Ceiling> {
     let call = &admission.call;
-    if call.format == Format::OpenaiEmbeddings {
+    if !call.format.has_ceiling() {
         return None;
     }
     let (mut tokens, mut why) = match call.max_output {
@@ -94,7 +94,9 @@ fn reach(call: &Call, model: &ChannelModel) -> Reach {
     Reach {
         cache_write: writes != CacheWrites::None,
         cache_write_1h: writes == CacheWrites::Long,
-        audio: call.needs.audio || !known,
+        // What is spoken or heard for its own sake needs nothing of a chat model.
+        audio: call.needs.audio || !known || call.format.is_single(),
+        units: call.units,
     }
 }
 
@@ -115,11 +117,17 @@ pub(super) fn sizes(
     ceiling: Option<u64>,
     ratio_ppm: u32,
 ) -> Sizes {
+    if call.format == Format::AnthropicCountTokens {
+        // Nobody is charged for being told what a call would cost.
+        return Sizes::default();
+    }
     let choices = u64::from(call.choices.max(1));
     let input = input_bound(call, counted, model);
-    let visible = ceiling.unwrap_or(0);
-    // Without a ceiling it is a format without output.
-    let output = ceiling.map_or(0, |ceiling| output_bound(call, model, ceiling)).saturating_mul(choices);
+    // Without a ceiling the output is what the call itself says that it can be.
+    let visible = ceiling.unwrap_or(call.extra_output);
+    let output = ceiling
+        .map_or(call.extra_output, |ceiling| output_bound(call, model, ceiling))
+        .saturating_mul(choices);
     let reach = reach(call, model);
     // A plausible answer: what was asked for, but rarely more than a thousand tokens.
     let likely_input = call.input_estimate.min(input);

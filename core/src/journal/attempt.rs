@@ -379,7 +379,9 @@ pub fn record_of(
 
 pub(super) fn put_ending(out: &mut Vec<u8>, ending: &Ending) {
     out.push(ending.class as u8);
-    out.push(ending.source as u8);
+    // What isn't counted in tokens is rare: a bit of its own says that it follows.
+    let has_units = ending.usage.units > 0;
+    out.push(ending.source as u8 | if has_units { UNITS } else { 0 });
     put(out, u64::from(ending.status.unwrap_or(0)));
     put_signed(out, ending.spend);
     put_signed(out, ending.cost);
@@ -389,16 +391,21 @@ pub(super) fn put_ending(out: &mut Vec<u8>, ending: &Ending) {
     let used = buckets.iter().enumerate().map(|(at, n)| u8::from(*n > 0) << at);
     out.push(used.fold(0, |bits, bit| bits | bit));
     buckets.iter().filter(|n| **n > 0).for_each(|n| put(out, *n));
+    if has_units {
+        put(out, ending.usage.units);
+    }
 }
 
 pub(super) fn ending(from: &mut Reader<'_>) -> Option<Ending> {
     let class = class_of(from.byte()?)?;
-    let source = *SOURCES.get(usize::from(from.byte()?))?;
+    let source = from.byte()?;
+    let has_units = source & UNITS != 0;
+    let source = *SOURCES.get(usize::from(source & !UNITS))?;
     let status = u16::try_from(from.number()?).ok()?;
     let (spend, cost, at) = (from.signed()?, from.signed()?, from.signed()?);
     let used = from.byte()?;
     let mut bucket = |at: u8| if used >> at & 1 == 1 { from.number() } else { Some(0) };
-    let usage = Usage {
+    let mut usage = Usage {
         input_uncached: bucket(0)?,
         cache_read: bucket(1)?,
         cache_write: bucket(2)?,
@@ -407,7 +414,11 @@ pub(super) fn ending(from: &mut Reader<'_>) -> Option<Ending> {
         output_visible: bucket(5)?,
         output_reasoning: bucket(6)?,
         audio_out: bucket(7)?,
+        units: 0,
     };
+    if has_units {
+        usage.units = from.number()?;
+    }
     let status = Some(status).filter(|status| *status > 0);
     Some(Ending { class, status, usage, source, spend, cost, at: Timestamp::from_ms(at) })
 }
@@ -442,7 +453,24 @@ fn buckets(usage: &Usage) -> [u64; 8] {
 }
 
 // INVARIANT: written as the places that they have here; new ones come at the end.
-const FORMATS: [Format; 3] = [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::AnthropicMessages];
+const FORMATS: [Format; 14] = [
+    Format::OpenaiChat,
+    Format::OpenaiEmbeddings,
+    Format::AnthropicMessages,
+    Format::OpenaiCompletions,
+    Format::OpenaiImages,
+    Format::OpenaiImageEdits,
+    Format::OpenaiImageVariations,
+    Format::OpenaiSpeech,
+    Format::OpenaiTranscriptions,
+    Format::OpenaiTranslations,
+    Format::OpenaiModerations,
+    Format::Rerank,
+    Format::AnthropicCountTokens,
+    Format::PassThrough,
+];
+/// Set in the byte of the source where units follow the buckets.
+const UNITS: u8 = 0x80;
 const SOURCES: [UsageSource; 3] = [UsageSource::Reported, UsageSource::Counted, UsageSource::None];
 
 #[cfg(test)]

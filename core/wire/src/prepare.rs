@@ -39,7 +39,7 @@ impl Scanned {
             return crate::translate::request(self, edits, target);
         }
         let facts = self.facts();
-        let chat_stream = target == Format::OpenaiChat && facts.stream;
+        let chat_stream = matches!(target, Format::OpenaiChat | Format::OpenaiCompletions) && facts.stream;
         let reply = Reply {
             hide_usage: chat_stream && edits.include_usage && !facts.include_usage,
             usage_wanted: facts.include_usage,

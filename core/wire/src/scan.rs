@@ -4,6 +4,7 @@ mod content;
 mod field;
 mod media;
 mod ours;
+mod single;
 
 use std::borrow::Cow;
 
@@ -162,13 +163,17 @@ impl<'a> Scan<'a> {
         self.cursor.end()?;
         let needed: &[(Field, &str)] = match self.format {
             Format::OpenaiEmbeddings => &[(Field::Model, "model"), (Field::Input, "input")],
+            single if single.is_single() => single::needed(single),
             _ => &[(Field::Model, "model"), (Field::Messages, "messages")],
         };
         match needed.iter().find(|(field, _)| self.seen & field.bit() == 0) {
             Some((_, name)) => {
                 Err(WireError::invalid(format!("`{name}` is missing: add it to the request body")).at(*name))
             }
-            None => Ok(()),
+            None => {
+                self.single_end();
+                Ok(())
+            }
         }
     }
 
@@ -230,6 +235,9 @@ impl<'a> Scan<'a> {
             Field::Messages => self.messages(),
             Field::System => self.content(),
             Field::Input => self.input(),
+            Field::Prompt | Field::PartialImages | Field::StreamFormat | Field::Query | Field::Documents => {
+                self.single(field, name)
+            }
             Field::Tools => self.tools(),
             Field::Stream => {
                 self.facts.stream =
@@ -281,7 +289,9 @@ impl<'a> Scan<'a> {
         let v = Val::trusted(raw);
         match field {
             Field::Metadata => {
-                let user = (self.format == Format::AnthropicMessages).then(|| v.get_str("user_id")).flatten();
+                let user = (matches!(self.format, Format::AnthropicMessages | Format::AnthropicCountTokens))
+                    .then(|| v.get_str("user_id"))
+                    .flatten();
                 self.customer(user);
                 v.get("tags").map_or(Ok(()), |tags| self.tags("metadata.tags", tags))
             }

@@ -90,7 +90,7 @@ impl<'a> Plan<'a> {
             edits,
             model: edits.model.filter(|model| *model != facts.model),
             force_usage: edits.include_usage
-                && scanned.format() == Format::OpenaiChat
+                && matches!(scanned.format(), Format::OpenaiChat | Format::OpenaiCompletions)
                 && facts.stream
                 && !facts.include_usage,
             ceiling_in_place: as_sent && (sent(Field::MaxTokens) || sent(Field::MaxCompletionTokens)),
@@ -171,6 +171,11 @@ impl<'a> Plan<'a> {
                 "\"{}\":{n}",
                 ceiling_name(scanned.format(), self.edits.ceiling_field, model)
             ));
+        }
+        if let Some(model) = self.edits.model.filter(|_| scanned.member(Field::Model).is_none()) {
+            begin(&mut out);
+            out.push_str("\"model\":");
+            escape_into(&mut out, model);
         }
         if self.force_usage && scanned.member(Field::StreamOptions).is_none() {
             begin(&mut out);

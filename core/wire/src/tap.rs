@@ -1,5 +1,7 @@
 //! Reads usage, errors and progress from an answer as it passes, without keeping or copying it.
 
+mod single;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -78,7 +80,7 @@ impl<'a> Parts<'a> {
     fn is_answer(&self, format: Format) -> bool {
         let is_list = |v: Option<Val<'_>>| v.is_some_and(|v| v.kind() == Kind::Array);
         let main = match format {
-            Format::OpenaiChat => self.choices.is_some(),
+            Format::OpenaiChat | Format::OpenaiCompletions => self.choices.is_some(),
             Format::OpenaiEmbeddings => is_list(self.data),
             _ => is_list(self.content),
         };
@@ -108,6 +110,10 @@ impl Tap {
         let Some(text) = std::str::from_utf8(&data).ok() else {
             return Seen::default();
         };
+        if self.format.is_single() && self.format != Format::OpenaiCompletions {
+            self.single_frame(text);
+            return Seen::default();
+        }
         let Ok(parts) = self.read(text) else {
             return Seen::default();
         };
@@ -118,6 +124,10 @@ impl Tap {
 
     /// Reads a whole body. Returns where the model's name stands.
     pub(crate) fn body(&mut self, body: &[u8]) -> Option<Range<usize>> {
+        if self.format.is_single() && self.format != Format::OpenaiCompletions {
+            self.single_body(body);
+            return None;
+        }
         let text = std::str::from_utf8(body).unwrap_or_default();
         let parts = self.read(text).unwrap_or_default();
         if !parts.is_answer(self.format)
@@ -176,7 +186,8 @@ impl Tap {
         while more {
             let (name, _) = cursor.name()?;
             let name = name.of(text);
-            if name == "\"choices\"" && self.format == Format::OpenaiChat && cursor.kind()? == Kind::Array {
+            let has_choices = matches!(self.format, Format::OpenaiChat | Format::OpenaiCompletions);
+            if name == "\"choices\"" && has_choices && cursor.kind()? == Kind::Array {
                 parts.choices = Some(self.choices(&mut cursor, text)?);
             } else {
                 let span = cursor.skip()?;

@@ -1,6 +1,7 @@
 //! What upstreams say they used, converted into the one normal form.
 
-use sluicegate_core::Usage;
+use sluicegate_core::call::Unit;
+use sluicegate_core::{Format, Usage};
 
 use crate::json::{Kind, Val};
 
@@ -114,8 +115,56 @@ pub(crate) fn openai(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
         output_visible: visible - audio_out,
         output_reasoning: reasoning,
         audio_out,
+        units: 0,
     };
     Ok(Some(Counts { usage, input_missing: input.is_none(), output_missing: output.is_none() }))
+}
+
+/// What an answer of a single operation says it used: tokens in `usage`, seconds, searches, and how many images there are.
+/// `None` when it says nothing.
+pub(crate) fn single(format: Format, root: Val<'_>, images: u64) -> Result<Option<Usage>, Absurd> {
+    let mut usage = Usage::default();
+    let said = root.get("usage").or_else(|| root.get("meta").and_then(|meta| meta.get("tokens")));
+    let number = |v: Option<Val<'_>>, names: [&str; 2]| {
+        let found = v.and_then(|v| names.iter().find_map(|name| v.get(name)));
+        found.map_or(Ok(None), count)
+    };
+    let output = number(said, ["output_tokens", "completion_tokens"])?.unwrap_or(0);
+    let input = number(said, ["input_tokens", "prompt_tokens"])?;
+    let total = number(said, ["total_tokens", "total_tokens"])?.unwrap_or(0);
+    let input = input.unwrap_or_else(|| total.saturating_sub(output));
+    let details = |names: [&str; 2]| said.and_then(|said| names.iter().find_map(|name| said.get(name)));
+    let inside = details(["input_token_details", "input_tokens_details"]);
+    let cached = number(inside, ["cached_tokens", "cached_tokens"])?.unwrap_or(0);
+    let heard = number(inside, ["audio_tokens", "audio_tokens"])?.unwrap_or(0);
+    usage.cache_read = cached;
+    usage.audio_in = heard;
+    usage.input_uncached =
+        input.checked_sub(cached).and_then(|rest| rest.checked_sub(heard)).ok_or(Absurd)?;
+    match format {
+        Format::OpenaiSpeech => usage.audio_out = output,
+        _ => usage.output_visible = output,
+    }
+    usage.units = match format.unit() {
+        Some(Unit::Image) => images,
+        Some(Unit::Second) => {
+            let seconds = said.and_then(|said| said.get("seconds")).or_else(|| root.get("duration"));
+            seconds.map_or(Ok(0), rounded_up)?
+        }
+        Some(Unit::Search) => {
+            let billed = root.get("meta").and_then(|meta| meta.get("billed_units"));
+            billed.and_then(|billed| billed.get("search_units")).map_or(Ok(0), rounded_up)?
+        }
+        Some(Unit::Character) | None => 0,
+    };
+    Ok((usage != Usage::default()).then_some(usage))
+}
+
+/// A number that need not be whole, also one written as a string.
+fn rounded_up(n: Val<'_>) -> Result<u64, Absurd> {
+    let number: f64 = n.raw().trim_matches('"').parse().unwrap_or(0.0);
+    // The cast saturates, and what isn't a number is 0.
+    if (0.0..=ABSURD as f64).contains(&number) { Ok(number.ceil() as u64) } else { Err(Absurd) }
 }
 
 /// Anthropic's counts, merged over a stream: its values are cumulative, so that a later one replaces.

@@ -104,6 +104,10 @@ impl PassStream {
         } else if self.tap.observed.finished {
             // The answer is complete, only its last frame is missing.
             self.tap.observed.closed = true;
+            // Events of single operations say by themselves that they are the last.
+            if self.format.is_single() && self.format != Format::OpenaiCompletions {
+                return;
+            }
             out(Bytes::from_static(match self.format {
                 Format::AnthropicMessages => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
                 _ => b"data: [DONE]\n\n",

@@ -32,6 +32,12 @@ pub(crate) enum Field {
     Fallbacks,
     PromptCacheKey,
     DisableFallbacks,
+    /// The text that an operation is about: of completions, images, speech and moderations.
+    Prompt,
+    PartialImages,
+    StreamFormat,
+    Query,
+    Documents,
     /// LiteLLM's `mock_…`: what only we read.
     Mock,
     /// Known only for what it costs or where it leads.
@@ -57,7 +63,10 @@ impl Field {
 /// What a name means in a request of that format.
 pub(crate) fn field(format: Format, name: &[u8]) -> Field {
     let chat = format == Format::OpenaiChat;
-    let anthropic = format == Format::AnthropicMessages;
+    if format.is_single() && format != Format::AnthropicCountTokens {
+        return super::single::field(format, name);
+    }
+    let anthropic = matches!(format, Format::AnthropicMessages | Format::AnthropicCountTokens);
     let embeddings = format == Format::OpenaiEmbeddings;
     match name {
         b"model" => Field::Model,
@@ -177,7 +186,8 @@ const OPENAI_EMBEDDINGS: &[&str] = &["model", "input", "dimensions", "encoding_f
 /// steers a channel goes by the channel's own rule.
 pub(crate) fn is_known(format: Format, name: &str) -> bool {
     let own = match format {
-        Format::AnthropicMessages => ANTHROPIC_MESSAGES,
+        Format::AnthropicMessages | Format::AnthropicCountTokens => ANTHROPIC_MESSAGES,
+        single if single.is_single() => super::single::known(single),
         Format::OpenaiEmbeddings => OPENAI_EMBEDDINGS,
         _ => OPENAI_CHAT,
     };
