@@ -65,7 +65,7 @@ impl Provider {
         matches!(self.auth, "optional" | "none")
     }
 
-    /// Whether it serves `chat`, `messages` or `embeddings`.
+    /// Whether it serves `chat`, `messages`, `embeddings`, `completions`, `images`, `audio`, `moderations` or `rerank`.
     pub fn serves(&self, operation: &str) -> bool {
         self.serves.split('|').any(|served| served == operation)
     }
@@ -184,7 +184,7 @@ fn row_of(list: &str, model: &str) -> Option<ModelFacts> {
             high = start;
         }
     }
-    None
+    crate::operation::facts(list, model)
 }
 
 fn rows(text: &'static str) -> impl Iterator<Item = &'static str> {
@@ -230,6 +230,7 @@ fn parse_facts(row: &'static str) -> Option<ModelFacts> {
             output_reasoning: per_million(cell(8)),
             audio_in: per_million(cell(9)),
             audio_out: per_million(cell(10)),
+            per_unit: None,
             per_request_nano_usd: 0,
             tiers: cell(15).split('|').filter_map(parse_tier).collect(),
         },

@@ -51,6 +51,11 @@ pub(crate) struct Member {
     pub(crate) value: Span,
 }
 
+/// What a top-level name means in a request of that format.
+pub(crate) fn field_of(format: Format, name: &str) -> Field {
+    field::field(format, name.as_bytes())
+}
+
 impl Scanned {
     /// The format that it was read as.
     pub fn format(&self) -> Format {

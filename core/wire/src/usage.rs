@@ -160,6 +160,48 @@ pub(crate) fn single(format: Format, root: Val<'_>, images: u64) -> Result<Optio
     Ok((usage != Usage::default()).then_some(usage))
 }
 
+/// What an answer of whatever shape says it used, whole or as events: in OpenAI's, Anthropic's or Gemini's way. Of a long one, its
+/// end will do. `None` when it says nothing that is known.
+pub fn said_in(answer: &[u8]) -> Option<Usage> {
+    if let Some(root) = Val::from_bytes(answer) {
+        return of_any(root);
+    }
+    let text = String::from_utf8_lossy(answer);
+    // The last event that says something has the whole.
+    text.lines().rev().find_map(|line| {
+        let root = Val::from_bytes(line.strip_prefix("data:")?.trim().as_bytes())?;
+        of_any(root).or_else(|| of_any(root.get("response")?)).or_else(|| of_any(root.get("message")?))
+    })
+}
+
+fn of_any(root: Val<'_>) -> Option<Usage> {
+    if let Some(said) = root.get("usageMetadata") {
+        let number = |name| said.get(name).and_then(|n| count(n).ok().flatten()).unwrap_or(0);
+        let cached = number("cachedContentTokenCount");
+        let usage = Usage {
+            input_uncached: (number("promptTokenCount") + number("toolUsePromptTokenCount"))
+                .checked_sub(cached)?,
+            cache_read: cached,
+            output_visible: number("candidatesTokenCount"),
+            output_reasoning: number("thoughtsTokenCount"),
+            ..Usage::default()
+        };
+        return Some(usage).filter(|usage| usage.total_tokens() > 0);
+    }
+    let said = root.get("usage").filter(|said| said.kind() == Kind::Object)?;
+    if said.get("prompt_tokens").is_some() {
+        return openai(said).ok().flatten().map(|counts| counts.usage);
+    }
+    let is_anthropic =
+        said.get("cache_read_input_tokens").is_some() || root.get_str("type").as_deref() == Some("message");
+    if is_anthropic {
+        let mut counts = AnthropicCounts::default();
+        counts.merge(said);
+        return counts.usage().ok().flatten().map(|counts| counts.usage);
+    }
+    single(Format::PassThrough, root, 0).ok().flatten()
+}
+
 /// A number that need not be whole, also one written as a string.
 fn rounded_up(n: Val<'_>) -> Result<u64, Absurd> {
     let number: f64 = n.raw().trim_matches('"').parse().unwrap_or(0.0);
@@ -333,6 +375,30 @@ mod tests {
         assert_eq!(counts.usage().unwrap().map(missing), Some((false, true)));
         counts.merge(Val::trusted(r#"{"output_tokens":9}"#));
         assert_eq!(counts.usage().unwrap().map(missing), Some((false, false)));
+    }
+
+    #[test]
+    fn usage_is_found_in_answers_of_any_known_shape() {
+        let plain = Usage { input_uncached: 5, output_visible: 7, ..Usage::default() };
+        for (answer, want) in [
+            (r#"{"usage":{"prompt_tokens":5,"completion_tokens":7}}"#, Some(plain)),
+            (r#"{"type":"message","usage":{"input_tokens":5,"output_tokens":7}}"#, Some(plain)),
+            (r#"{"usage":{"input_tokens":5,"output_tokens":7,"total_tokens":12}}"#, Some(plain)),
+            (r#"{"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":7}}"#, Some(plain)),
+            (
+                "data: {\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":7}}\n\ndata: [DONE]\n\n",
+                Some(plain),
+            ),
+            (
+                "event: response.completed\ndata: {\"response\":{\"usage\":{\"input_tokens\":5,\"output_tokens\":7}}}\n\n",
+                Some(plain),
+            ),
+            (r#"{"data":[]}"#, None),
+            ("not json", None),
+            (r#"{"usage":{"prompt_tokens":-5,"completion_tokens":7}}"#, None),
+        ] {
+            assert_eq!(said_in(answer.as_bytes()), want, "{answer}");
+        }
     }
 
     #[test]

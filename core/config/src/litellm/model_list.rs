@@ -322,8 +322,12 @@ fn mode(load: &mut Load<'_>, info: &Fields<'_>, channel: &mut Channel) -> Option
     let item = info.get("mode")?;
     let mode = item.filled(load)?;
     match mode.as_str() {
-        "chat" | "completion" => Some(false),
+        "chat" => Some(false),
         "embedding" => Some(true),
+        other if crate::operation::formats_of_mode(other).is_some() => {
+            crate::operation::keep(channel, crate::operation::formats_of_mode(other).unwrap_or_default());
+            Some(false)
+        }
         other => {
             let shown: String = other.chars().take(40).collect();
             let message = format!(
@@ -352,6 +356,15 @@ fn facts_of_base(name: &str) -> Option<ModelFacts> {
     }
 }
 
+/// Costs of what isn't counted in tokens: a model has one of them, by its mode.
+const UNIT_COSTS: [&str; 5] = [
+    "input_cost_per_second",
+    "input_cost_per_character",
+    "output_cost_per_image",
+    "input_cost_per_image",
+    "input_cost_per_query",
+];
+
 /// Costs that the file names, in USD per token. They replace the price list's together: what the file leaves out beside
 /// them has no price of its own.
 fn prices(load: &mut Load<'_>, params: &Fields<'_>, info: Option<&Fields<'_>>, price: &mut Price) {
@@ -368,6 +381,7 @@ fn prices(load: &mut Load<'_>, params: &Fields<'_>, info: Option<&Fields<'_>>, p
         output_reasoning: cost("output_cost_per_reasoning_token"),
         audio_in: cost("input_cost_per_audio_token"),
         audio_out: cost("output_cost_per_audio_token"),
+        per_unit: UNIT_COSTS.iter().find_map(|key| cost(key)),
         per_request_nano_usd: 0,
         tiers: [
             PriceTier {

@@ -82,6 +82,7 @@ fn price(load: &mut Load<'_>, item: &Item<'_>) -> Price {
     let per_request_nano_usd = per_request
         .and_then(|item| item.parsed(load, "an amount of USD", |text| parse_usd(text).ok()))
         .unwrap_or(0);
+    let per_unit = fields.get("per_unit").and_then(|item| item.decimal(load, 12));
     let mut read = |key: &str| fields.get(key).and_then(|item| item.decimal(load, 6));
     Price {
         input: read("input"),
@@ -92,6 +93,7 @@ fn price(load: &mut Load<'_>, item: &Item<'_>) -> Price {
         output_reasoning: read("reasoning_output"),
         audio_in: read("audio_input"),
         audio_out: read("audio_output"),
+        per_unit,
         per_request_nano_usd,
         tiers,
     }
@@ -178,16 +180,18 @@ fn known_provider(load: &mut Load<'_>, item: &Item<'_>, name: &str) -> Option<Pr
 }
 
 fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
-    const FORMATS: [(&str, Format); 3] = [
-        ("openai_chat", Format::OpenaiChat),
-        ("openai_embeddings", Format::OpenaiEmbeddings),
-        ("anthropic_messages", Format::AnthropicMessages),
-    ];
+    // Passing through has a key of its own.
+    let single = Format::SINGLE.into_iter().filter(|format| *format != Format::PassThrough);
+    let formats: Vec<_> = [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::AnthropicMessages]
+        .into_iter()
+        .chain(single)
+        .map(|format| (format.as_str(), format))
+        .collect();
     let mut endpoints = Vec::new();
     for item in list.list(load) {
         let Some(fields) = Fields::open_section(load, &item, &section::ENDPOINT) else { continue };
         let format = match fields.get("format") {
-            Some(format) => format.word(load, &FORMATS),
+            Some(format) => format.word(load, &formats),
             None => required(load, &fields, "format").and(None),
         };
         let Some(url) = required(load, &fields, "url") else { continue };

@@ -167,7 +167,21 @@ pub(crate) static ENDPOINT: Section = Section {
     keys: &[
         key(
             "format",
-            Kind::Word(&["openai_chat", "openai_embeddings", "anthropic_messages"]),
+            Kind::Word(&[
+                "openai_chat",
+                "openai_embeddings",
+                "anthropic_messages",
+                "openai_completions",
+                "openai_images",
+                "openai_image_edits",
+                "openai_image_variations",
+                "openai_speech",
+                "openai_transcriptions",
+                "openai_translations",
+                "openai_moderations",
+                "rerank",
+                "anthropic_count_tokens",
+            ]),
             "The wire format.",
         ),
         key("url", Kind::Text, "The whole address of the operation."),
@@ -209,7 +223,7 @@ pub(crate) static MODEL_PRICE: Section = Section {
     keys: &PRICE_KEYS,
 };
 
-const PRICE_KEYS: [Key; 10] = [
+const PRICE_KEYS: [Key; 11] = [
     key("input", Kind::Decimal, "Input, USD per million tokens."),
     key("output", Kind::Decimal, "Output, USD per million tokens."),
     key("cached_input", Kind::Decimal, "Input read from the prompt cache. Default: as input."),
@@ -218,6 +232,11 @@ const PRICE_KEYS: [Key; 10] = [
     key("reasoning_output", Kind::Decimal, "Reasoning. Default: as output."),
     key("audio_input", Kind::Decimal, "Audio input. Default: as input."),
     key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
+    key(
+        "per_unit",
+        Kind::Decimal,
+        "What isn't billed in tokens, in USD: for each image, character spoken, second heard or search, as the operation has it.",
+    ),
     key("per_request", Kind::Decimal, "A fee for each request, in USD. Default 0."),
     key(
         "tiers",
