@@ -240,7 +240,7 @@ impl Engine {
         };
         let Some((found, model)) = admission.runtime.snapshot.resolve(open.candidate) else { return false };
         let is_probe = open.lease.is_probe;
-        if admission.call.mock {
+        if admission.call.mock || outcome.class == OutcomeClass::Ok && !outcome.sent {
             // Nobody was asked.
             channel.health.cancel(is_probe);
             return false;

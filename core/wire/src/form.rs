@@ -465,7 +465,7 @@ mod tests {
     fn what_is_no_form_is_refused_and_what_is_too_long() {
         let long = format!(
             "--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n{}",
-            "x".repeat(FIELDS_BYTES_MAX)
+            "x".repeat(FIELDS_BYTES_MAX + 1)
         );
         let many = "--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n".repeat(PARTS_MAX + 1);
         let nameless = "--XX\r\nContent-Type: text/plain\r\n\r\nb\r\n--XX--";

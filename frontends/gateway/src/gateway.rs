@@ -36,6 +36,7 @@ use crate::start::{
     make_private_dir, marks_of, master_secret, master_source, may_exist, restore, with_stored,
 };
 use crate::store::{self, PolicyFilter, PolicyVersion, Reach, Store, Stored, StoredChannel};
+use crate::upload::Upload;
 use crate::upstream::{HttpUpstream, Targets, Upstream};
 
 /// How long a gateway that closes waits for calls to end that nobody drives any more.
@@ -441,7 +442,19 @@ impl Worker {
     /// [`Rejection`] with the error and its body in the caller's format. A stream that has begun never fails here: it
     /// ends with an error event.
     pub async fn call(&self, inbound: Inbound) -> Result<Answer, Box<Rejection>> {
-        serve::serve(&self.inner, &*self.upstream, inbound).await
+        serve::serve(&self.inner, &*self.upstream, inbound, None).await
+    }
+
+    /// Serves one request whose body is a form with files: fields are read, files go on as they come. The body of `inbound` is
+    /// left empty.
+    ///
+    /// A form of at most 4 MiB is held, and may be sent to several channels in turn. Of a longer one there is one attempt, and the
+    /// fields that decide about it must come before the file.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn upload(&self, inbound: Inbound, upload: Upload) -> Result<Answer, Box<Rejection>> {
+        serve::serve(&self.inner, &*self.upstream, inbound, Some(upload)).await
     }
 
     /// The gateway.
