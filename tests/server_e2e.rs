@@ -34,6 +34,8 @@ mod readme;
 mod restart;
 #[path = "e2e/serve.rs"]
 mod serve;
+#[path = "e2e/single.rs"]
+mod single;
 #[path = "e2e/steer.rs"]
 mod steer;
 

@@ -43,6 +43,11 @@ pub enum Format {
     PassThrough,
 }
 
+/// What stands before a channel's or provider's name in the name of the model that calls passed through to it are for.
+pub const PASS_THROUGH_PREFIX: &str = "providers/";
+/// Such a model's name at the upstream, which isn't sent there.
+pub const PASS_THROUGH: &str = "(pass-through)";
+
 /// What a format's usage is counted in besides tokens: what [`Price::per_unit`](crate::Price::per_unit) is the price of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {

@@ -358,7 +358,9 @@ fn fingerprint(channel: &Channel) -> String {
     };
     add(&channel.name);
     add(channel.provider.as_str());
-    for endpoint in &channel.endpoints {
+    // What is served besides a channel's main formats follows from the same address, and may grow: its id must not.
+    let has_main = channel.endpoints.iter().any(|endpoint| !endpoint.format.is_single());
+    for endpoint in channel.endpoints.iter().filter(|it| !has_main || !it.format.is_single()) {
         add(&endpoint.url);
     }
     // The variable's name tells two accounts at one upstream apart; a credential itself must not leave a trace.

@@ -55,6 +55,8 @@ impl Report {
                     self.extra(o, &["type", "message", "code"]);
                 });
             }),
+            // Cohere's, who says no more.
+            Format::Rerank => object(|o| o.str("message", &self.message)),
             _ => object(|o| {
                 o.object("error", |o| {
                     o.str("message", &self.message);

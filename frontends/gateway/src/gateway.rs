@@ -26,6 +26,7 @@ use crate::journal::{Journal, Owner};
 use crate::load::{self, ConfigText, Variables};
 use crate::maintain;
 use crate::master::{KeyStrength, Master};
+use crate::pass::{self, PassThrough};
 use crate::queue::Queue;
 use crate::record::RecordWriter;
 use crate::script::{self, PolicyMark, Scripts};
@@ -379,7 +380,13 @@ impl Gateway {
     pub fn models(&self, caller: &BoundCaller) -> Vec<ModelCard> {
         let snapshot = self.inner.engine.snapshot();
         let names = snapshot.model_names().into_iter().filter(|name| caller.caller.may_call(name.as_str()));
+        let is_model = |name: &&ModelName| {
+            let group = snapshot.model_group(name.as_str());
+            let first = group.and_then(|group| snapshot.resolve(*group.candidates.first()?));
+            !first.is_some_and(|(_, model)| model.is_pass_through())
+        };
         names
+            .filter(is_model)
             .map(|name| {
                 let group = snapshot.model_group(name.as_str());
                 let first = group.and_then(|group| group.candidates.first());
@@ -455,6 +462,14 @@ impl Worker {
     /// As [`call`](Self::call).
     pub async fn upload(&self, inbound: Inbound, upload: Upload) -> Result<Answer, Box<Rejection>> {
         serve::serve(&self.inner, &*self.upstream, inbound, Some(upload)).await
+    }
+
+    /// Passes one request through to a channel that lets it.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); a provider's own refusal is an answer.
+    pub async fn pass_through(&self, request: PassThrough) -> Result<Answer, Box<Rejection>> {
+        pass::serve(&self.inner, &*self.upstream, request).await
     }
 
     /// The gateway.

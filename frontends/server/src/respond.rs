@@ -15,6 +15,8 @@ pub enum Face {
     OpenAi,
     /// Anthropic's.
     Anthropic,
+    /// Cohere's.
+    Cohere,
 }
 
 impl Face {
@@ -22,6 +24,8 @@ impl Face {
     pub fn of_path(path: &str) -> Self {
         if path.starts_with("/v1/messages") || path.starts_with("/anthropic/") {
             Face::Anthropic
+        } else if path.starts_with("/v2/rerank") {
+            Face::Cohere
         } else {
             Face::OpenAi
         }
@@ -30,7 +34,7 @@ impl Face {
     /// The face of callers of this format.
     pub const fn of_format(format: Format) -> Self {
         match format {
-            Format::AnthropicMessages => Face::Anthropic,
+            Format::AnthropicMessages | Format::AnthropicCountTokens => Face::Anthropic,
             _ => Face::OpenAi,
         }
     }
@@ -39,6 +43,7 @@ impl Face {
         match self {
             Face::OpenAi => Format::OpenaiChat,
             Face::Anthropic => Format::AnthropicMessages,
+            Face::Cohere => Format::Rerank,
         }
     }
 }
@@ -73,7 +78,7 @@ pub fn status(kind: ErrorKind, face: Face, upstream: Option<u16>) -> StatusCode 
         }
         ErrorKind::UpstreamOverloaded => match face {
             Face::Anthropic => of(OVERLOADED),
-            Face::OpenAi => StatusCode::SERVICE_UNAVAILABLE,
+            Face::OpenAi | Face::Cohere => StatusCode::SERVICE_UNAVAILABLE,
         },
         ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::NotSupported => StatusCode::NOT_IMPLEMENTED,

@@ -104,7 +104,7 @@ impl From<Infallible> for Broken {
 /// A comment, or Anthropic's own event for this.
 fn sign_of_life(face: Face) -> Bytes {
     match face {
-        Face::OpenAi => Bytes::from_static(b": keep-alive\n\n"),
+        Face::OpenAi | Face::Cohere => Bytes::from_static(b": keep-alive\n\n"),
         Face::Anthropic => Bytes::from_static(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
     }
 }

@@ -16,6 +16,7 @@ mod behaviour;
 mod deliver;
 mod openai;
 mod server;
+mod single;
 
 pub use answer::{Answer, Ask, Finish, Tool, ToolCall, word_count};
 pub use behaviour::{Behaviour, Step, UsageFault};

@@ -10,7 +10,7 @@ use sluicegate_core::price::{Price, PriceTier};
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::tenant::matches_pattern;
 
-use super::{check, required, section, timeouts};
+use super::{check, pass, required, section, timeouts};
 use crate::catalogue::{Provider, provider, providers};
 use crate::diagnostic::Severity;
 use crate::draft;
@@ -155,6 +155,9 @@ fn channel(
         channel.limits = read_limits(load, &limits, mode);
     }
     models(load, &fields, item, &mut channel, &provider, prices);
+    if let Some(item) = fields.get("pass_through") {
+        pass::read(load, &item, &mut channel);
+    }
     if let Some(list) = fields.get("body_edits") {
         overlay::operations(load, &list, &mut channel, overlay::Dialect::Native);
     }

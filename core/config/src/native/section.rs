@@ -6,7 +6,9 @@ mod policy;
 mod routing;
 mod tenant;
 
-pub(crate) use channel::{BODY_EDIT, CHANNEL, EDIT_CONDITION, ENDPOINT, MODEL, MODEL_PRICE, PRICE, TIER};
+pub(crate) use channel::{
+    BODY_EDIT, CHANNEL, EDIT_CONDITION, ENDPOINT, MODEL, MODEL_PRICE, PASS_THROUGH, PRICE, TIER,
+};
 pub(crate) use policy::{GUARDRAIL, POLICY, POLICY_MODULE};
 pub(crate) use routing::{
     ALLOWED_FAILS_BY, FALLBACKS, HEALTH_CHECK, HEALTH_CHECKS, MODEL_GROUP, RETRIES_BY, ROUTING, TIMEOUTS,

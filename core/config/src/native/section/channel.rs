@@ -88,11 +88,31 @@ pub(crate) static CHANNEL: Section = Section {
             "Body fields such as api_base that are sent on to it as they are, if a caller sends them; by default they are left out.",
         ),
         key(
+            "pass_through",
+            Kind::Switch(&PASS_THROUGH),
+            "Whether the provider's own operations are passed through at /providers/NAME/…, and which. Default false.",
+        ),
+        key(
             "body_edits",
             Kind::List(&BODY_EDIT),
             "What is changed in each body that is sent to it, in order; see [changes of the body](#changes-of-the-body).",
         ),
         key("enabled", Kind::Boolean, "Whether it serves at all. Default true."),
+    ],
+};
+
+pub(crate) static PASS_THROUGH: Section = Section {
+    name: "pass_through",
+    about: "What is passed through. A key needs access to the model `providers/NAME`.",
+    required: &[],
+    keys: &[
+        key(
+            "url",
+            Kind::Text,
+            "Below which address. Default: what stands before /chat/completions or /v1/messages.",
+        ),
+        key("paths", Kind::Texts, "Below which paths of it, such as /files. Default all."),
+        key("fee", Kind::Decimal, "What each call costs, in USD. Default: unknown; 0 is free."),
     ],
 };
 
