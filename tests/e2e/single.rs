@@ -154,7 +154,7 @@ fn each_operation_is_served_and_billed() {
         assert!(answer.text().contains(last) && !answer.broken, "{path}: {}", answer.text());
         assert!(answer.head.get("content-type").is_some_and(|kind| kind.starts_with("text/event-stream")));
     }
-    let records = rig.gateway.look_up("/api/v1/usage?limit=50");
+    let records = rig.gateway.look_up("/api/v1/records?limit=50");
     let of = |format: &str| -> Vec<Value> {
         let all = records["data"].as_array().or(records["items"].as_array()).cloned().unwrap_or_default();
         all.into_iter().filter(|record| record.to_string().contains(format)).collect()

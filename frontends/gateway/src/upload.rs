@@ -1,6 +1,8 @@
 //! Bodies that are too large to be held: forms with files, and whatever is passed through. A form's fields are read until they
 //! say what is asked; its files go on as they come.
 
+use std::time::Duration;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use sluicegate_core::{Error, ErrorKind, Format, Result};
 use sluicegate_wire::{
@@ -15,6 +17,9 @@ use crate::upstream::Rest;
 pub(crate) const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A form whose `model` comes late is held this long, in bytes; then it is refused.
 pub(crate) const MODEL_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// A form that hasn't said by then what it asks never will.
+const READ_TIME: Duration = Duration::from_secs(600);
 
 /// A body that is still coming.
 #[derive(Debug)]
@@ -93,7 +98,14 @@ impl Form {
     ///
     /// # Errors
     /// `InvalidRequest` when it is no form, breaks off, or names its model too late.
-    pub(crate) async fn read(format: Format, mut upload: Upload, strict: bool) -> Result<Self> {
+    pub(crate) async fn read(format: Format, upload: Upload, strict: bool) -> Result<Self> {
+        tokio::time::timeout(READ_TIME, Self::read_on(format, upload, strict)).await.unwrap_or_else(|_| {
+            let message = "the form broke off: what says what is asked didn't come in time; send it again";
+            Err(Error::new(ErrorKind::InvalidRequest, message))
+        })
+    }
+
+    async fn read_on(format: Format, mut upload: Upload, strict: bool) -> Result<Self> {
         let Some(boundary) = form_boundary(&upload.content_type) else {
             let message = "this takes a form: send `content-type: multipart/form-data` with its boundary";
             return Err(Error::new(ErrorKind::InvalidRequest, message));

@@ -12,13 +12,13 @@ use tokio::time::timeout;
 use crate::body;
 
 /// No body that goes on is larger, in bytes.
-pub const UPLOAD_MAX: usize = 512 * 1024 * 1024;
+pub(crate) const UPLOAD_MAX: usize = 512 * 1024 * 1024;
 /// So many pieces may wait to be sent on.
 // BOUND: a piece is what one read of a connection gives.
 const WAITING: usize = 4;
 
 /// Whether there is a body at all.
-pub fn has_body(req: &HttpRequest) -> bool {
+pub(crate) fn has_body(req: &HttpRequest) -> bool {
     body::declared(req).is_some_and(|length| length > 0) || req.headers().contains_key(TRANSFER_ENCODING)
 }
 
@@ -26,7 +26,7 @@ pub fn has_body(req: &HttpRequest) -> bool {
 ///
 /// # Errors
 /// `PayloadTooLarge` for one that says that it is, `InvalidRequest` for one that would have to be unpacked.
-pub fn take(req: &HttpRequest, payload: web::Payload) -> Result<Upload> {
+pub(crate) fn take(req: &HttpRequest, payload: web::Payload) -> Result<Upload> {
     if req.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         let message =
             "a body that is sent on as it comes can't be unpacked: send it without content-encoding";
