@@ -256,6 +256,17 @@ mod tests {
     }
 
     #[test]
+    fn units_have_a_price_of_their_own() {
+        let p = Price { per_unit: Some(15_000_000), per_request_nano_usd: 1_000, ..Price::default() };
+        assert!(p.is_known());
+        let usage = Usage { units: 200, input_uncached: 7, ..Usage::default() };
+        assert_eq!(p.cost(&usage, RATIO_ONE_PPM, Rounding::HalfEven), 3_001_000);
+        let reach = Reach { units: 200, ..Reach::ALL };
+        assert_eq!(p.bound(1_000, 1_000, reach, RATIO_ONE_PPM), 3_001_000);
+        assert_eq!(p.bound(1_000, 1_000, reach, RATIO_ONE_PPM / 2), 1_500_500);
+    }
+
+    #[test]
     fn the_bound_covers_the_dearest_bucket_and_tier() {
         let mut p = price();
         p.cache_write_1h = Some(9_000_000);

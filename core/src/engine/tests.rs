@@ -536,6 +536,24 @@ fn an_attempt_reserves_what_its_model_and_call_can_reach() {
             },
             (100, 0, 0),
         ),
+        (
+            "images are bounded by their number",
+            anybody,
+            Media::default(),
+            |model, call| {
+                (call.format, call.choices) = (Format::OpenaiImages, 3);
+                (call.extra_output, call.units) = (16_384, 3);
+                model.price = Price { per_unit: Some(40_000_000_000), ..Price::default() };
+            },
+            (100, 3 * 16_384, 120_000_000),
+        ),
+        (
+            "nothing is reserved to count tokens",
+            anybody,
+            Media::default(),
+            |_, call| call.format = Format::AnthropicCountTokens,
+            (0, 0, 0),
+        ),
     ];
     for (note, counting, media, change, (input, output, spend)) in cases {
         let mut call = Call {

@@ -478,6 +478,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn units_are_written_where_there_are_any() {
+        let of = |units| Ending {
+            class: OutcomeClass::Ok,
+            status: Some(200),
+            usage: Usage { input_uncached: 7, units, ..Usage::default() },
+            source: UsageSource::Counted,
+            spend: 1,
+            cost: 2,
+            at: Timestamp::from_ms(3),
+        };
+        let written = |units| {
+            let mut out = Vec::new();
+            put_ending(&mut out, &of(units));
+            out
+        };
+        for units in [0, 5, u64::MAX] {
+            let read = ending(&mut Reader(&written(units))).unwrap();
+            assert_eq!((read.usage, read.source), (of(units).usage, UsageSource::Counted));
+        }
+        assert_eq!(written(0).len() + 1, written(5).len());
+    }
+
+    #[test]
     fn words_are_written_as_their_places() {
         assert!((0u8..).zip(OutcomeClass::ALL).all(|(at, class)| class as u8 == at));
         assert!((0u8..).zip(FORMATS).all(|(at, format)| format as u8 == at));
