@@ -45,6 +45,9 @@ impl Scanned {
             usage_wanted: facts.include_usage,
             ..Reply::default()
         };
-        Ok(Prepared { body: splice(self, edits), losses: Losses::default(), reply })
+        // A completion that names no ceiling is bounded by OpenAI's own, which others needn't have: it is said.
+        let own = facts.max_output.filter(|_| target == Format::OpenaiCompletions);
+        let edits = Edits { max_output: edits.max_output.or(own), ..edits.clone() };
+        Ok(Prepared { body: splice(self, &edits), losses: Losses::default(), reply })
     }
 }

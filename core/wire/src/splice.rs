@@ -106,7 +106,9 @@ impl<'a> Plan<'a> {
     }
 
     fn is_idle(&self, scanned: &Scanned) -> bool {
+        let has_model = self.edits.model.is_none() || scanned.member(Field::Model).is_some();
         self.model.is_none()
+            && has_model
             && !self.force_usage
             && self.same_ceiling(scanned)
             && self.edits.drop.is_empty()
