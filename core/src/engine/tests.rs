@@ -454,7 +454,7 @@ fn an_attempt_reserves_what_its_model_and_call_can_reach() {
     type Change = fn(&mut ChannelModel, &mut Call);
     type Case = (&'static str, Counting, Media, Change, (i64, i64, i64));
     let nothing: Change = |_, _| {};
-    let cases: [Case; 14] = [
+    let cases: [Case; 16] = [
         ("text", anybody, Media::default(), nothing, (100, 200, 1_000_000 + 400_000)),
         (
             "cache writes on request",
