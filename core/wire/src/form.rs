@@ -256,26 +256,13 @@ impl FormReader {
         });
         if is_file {
             self.state = State::File;
-            // A part of no bytes ends at once: the line break behind its headers is its boundary's.
-            self.give_back();
             seen(FormEvent::File(head));
         } else {
             self.name = name.strip_suffix("[]").unwrap_or(&name).to_owned();
             self.head = head;
             self.state = State::Value;
-            self.give_back();
         }
         Ok(true)
-    }
-
-    /// Some leave out the line break between the headers of a part without any bytes and the next boundary.
-    fn give_back(&mut self) {
-        let bare = self.delimiter.get(2..).unwrap_or_default();
-        if !bare.is_empty() && self.held.starts_with(bare) {
-            let rest = self.held.split();
-            self.held.extend_from_slice(b"\r\n");
-            self.held.extend_from_slice(&rest);
-        }
     }
 
     fn find(&self) -> Option<usize> {
@@ -475,7 +462,7 @@ mod tests {
         }
         assert!(!read("--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb", 5).unwrap().2);
         let (fields, ..) =
-            read("--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n--XX--", 5).unwrap();
+            read("--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n--XX--", 5).unwrap();
         assert_eq!(form_json(&fields).unwrap(), r#"{"a":""}"#);
     }
 
