@@ -47,14 +47,15 @@ pub(crate) async fn serve(
 ) -> Result<Answer, Box<Rejection>> {
     inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
-    let scanned =
-        scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;
+    let scanned = scan(inbound.format, &inbound.body)
+        .map(Box::new)
+        .map_err(|error| rejection(Report::from(&error), error.kind()))?;
     refuse_unbounded(&scanned, caller.has_strict_spend())?;
     let (scanned, looked, marks) = if inner.guardrails.is_empty() {
         (scanned, None, None)
     } else {
         let guardrail::Watched { scanned, looked, marks } =
-            guardrail::request(inner, &caller, scanned, &mut inbound).await?;
+            Box::pin(guardrail::request(inner, &caller, scanned, &mut inbound)).await?;
         (scanned, looked, Some(marks))
     };
     let mut call = facts_of(inner, &scanned, &inbound);
@@ -73,7 +74,8 @@ pub(crate) async fn serve(
     if tokenizer::AVAILABLE {
         admission.can_count();
     }
-    let mut running = Running::new(Arc::clone(inner), admission);
+    // What is moved from one step to the next stays where it is: futures hold two places for each argument.
+    let mut running = Box::new(Running::new(Arc::clone(inner), admission));
     running.explain = inbound.explain;
     running.facts.guardrails = marks.unwrap_or_default();
     refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
@@ -175,7 +177,7 @@ async fn stand_in_line(
 }
 
 /// What a call reserved couldn't be written, so it isn't sent: nothing was used.
-fn unwritten(mut running: Running, error: Error) -> Box<Rejection> {
+fn unwritten(mut running: Box<Running>, error: Error) -> Box<Rejection> {
     running.observe(OutcomeClass::ClientGone, None, None);
     running.finish(Some(error.kind().as_str()));
     let facts = running.facts.clone();
@@ -257,7 +259,7 @@ pub(crate) fn keepable(mut call: Call) -> Result<Call, Error> {
 /// The call is over without an answer: the last upstream's error, or the denial.
 async fn end_without_answer(
     inner: &Inner,
-    mut running: Running,
+    mut running: Box<Running>,
     failure: &Failure,
     last: Option<Box<Rejection>>,
 ) -> Box<Rejection> {
@@ -276,12 +278,12 @@ async fn end_without_answer(
 async fn attempt_once(
     inner: &Arc<Inner>,
     upstream: &dyn Upstream,
-    mut running: Running,
+    mut running: Box<Running>,
     attempt: &Attempt,
     scanned: &Scanned,
     inbound: &Inbound,
-) -> (Tried, Option<Running>) {
-    let failed = |mut running: Running, class, rejection: Box<Rejection>, retry_after_ms| {
+) -> (Tried, Option<Box<Running>>) {
+    let failed = |mut running: Box<Running>, class, rejection: Box<Rejection>, retry_after_ms| {
         running.observe(class, None, retry_after_ms);
         (Tried::Failed(rejection), Some(running))
     };
@@ -339,16 +341,16 @@ async fn attempt_once(
     running.mark_status(response.status);
     running.facts.upstream_request_id.clone_from(&response.request_id);
     if !(200..300).contains(&response.status) {
-        return refused(running, attempt, response, due.total).await;
+        return Box::pin(refused(running, attempt, response, due.total)).await;
     }
     deliver(inner, running, format, scanned, prepared, response, due).await
 }
 
 fn connection_failed(
-    mut running: Running,
+    mut running: Box<Running>,
     attempt: &Attempt,
     fault: &UpstreamFault,
-) -> (Tried, Option<Running>) {
+) -> (Tried, Option<Box<Running>>) {
     tracing::debug!(channel = %attempt.channel().name, %fault, "an attempt failed");
     let (class, report) = class_of_fault(fault);
     // Before any status a broken connection is a server that failed: another try may succeed. What was sent may have
@@ -463,11 +465,11 @@ pub(crate) fn prepare_attempt(
 
 /// The upstream answered with an error status.
 async fn refused(
-    mut running: Running,
+    mut running: Box<Running>,
     attempt: &Attempt,
     mut response: UpstreamResponse,
     deadline: Instant,
-) -> (Tried, Option<Running>) {
+) -> (Tried, Option<Box<Running>>) {
     let body = read_some(&mut response.body, deadline).await;
     let fault = Fault::classify(response.status, &body);
     let class = class_of(fault.class);
@@ -507,14 +509,14 @@ pub(crate) async fn read_some(body: &mut Box<dyn UpstreamBody>, deadline: Instan
 /// otherwise, then hands the rest on.
 async fn deliver(
     inner: &Arc<Inner>,
-    mut running: Running,
+    mut running: Box<Running>,
     format: Format,
     scanned: &Scanned,
     prepared: Prepared,
     response: UpstreamResponse,
     due: Due,
-) -> (Tried, Option<Running>) {
-    let mut bridge = Bridge::new(bridge_options(inner, &running, format, scanned, prepared, &response));
+) -> (Tried, Option<Box<Running>>) {
+    let mut bridge = Box::new(Bridge::new(bridge_options(inner, &running, format, scanned, prepared, &response)));
     let mut body = response.body;
     let mut out: VecDeque<Bytes> = VecDeque::new();
     let streams = scanned.facts().stream;
@@ -581,7 +583,7 @@ fn bridge_options(
 }
 
 /// The connection failed after a success status and before the caller got anything: another try may follow.
-fn broke_early(mut running: Running, mut bridge: Bridge, fault: &UpstreamFault) -> (Tried, Option<Running>) {
+fn broke_early(mut running: Box<Running>, mut bridge: Box<Bridge>, fault: &UpstreamFault) -> (Tried, Option<Box<Running>>) {
     let (class, report) = class_of_fault(fault);
     bridge.finish(End::ClientGone, &mut |_| {});
     // What was read is lost to the caller and yet may be billed: it is charged as far as it came.
@@ -597,12 +599,12 @@ fn broke_early(mut running: Running, mut bridge: Bridge, fault: &UpstreamFault) 
 
 /// The answer is complete before anything was handed on.
 async fn whole(
-    mut running: Running,
-    mut bridge: Bridge,
+    mut running: Box<Running>,
+    mut bridge: Box<Bridge>,
     mut out: VecDeque<Bytes>,
     streams: bool,
     screening: Option<Box<Screening>>,
-) -> (Tried, Option<Running>) {
+) -> (Tried, Option<Box<Running>>) {
     let observed = bridge.observed();
     if let Some(fault) = &observed.error {
         let class = match class_of(fault.class) {
@@ -616,7 +618,7 @@ async fn whole(
     if running.watch.is_some() {
         // Whoever leaves while services look owes what the answer cost.
         running.note_whole(observed);
-        if let Err(refusal) = look_at_whole(&mut running, &bridge, &mut out, screening).await {
+        if let Err(refusal) = Box::pin(look_at_whole(&mut running, &bridge, &mut out, screening)).await {
             let rejection = running.refuse(&refusal, &mut bridge);
             running.settled().await;
             return (Tried::Failed(rejection), None);

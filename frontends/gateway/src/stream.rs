@@ -22,8 +22,8 @@ const GATHER_BYTES: usize = 32 * 1024;
 /// said in the caller's format, as the stream's last event. Dropping it cancels the upstream and settles what was
 /// delivered.
 pub struct AnswerStream {
-    running: Running,
-    bridge: Bridge,
+    running: Box<Running>,
+    bridge: Box<Bridge>,
     body: Option<Box<dyn UpstreamBody>>,
     pending: VecDeque<Bytes>,
     pending_bytes: usize,
@@ -53,8 +53,8 @@ impl std::fmt::Debug for AnswerStream {
 
 impl AnswerStream {
     pub(crate) fn new(
-        running: Running,
-        bridge: Bridge,
+        running: Box<Running>,
+        bridge: Box<Bridge>,
         body: Box<dyn UpstreamBody>,
         pending: VecDeque<Bytes>,
         deadline: Sleep,
@@ -83,7 +83,7 @@ impl AnswerStream {
     }
 
     /// A stream whose call is over and settled: only what is left goes out.
-    pub(crate) fn done(running: Running, bridge: Bridge, pending: VecDeque<Bytes>) -> Self {
+    pub(crate) fn done(running: Box<Running>, bridge: Box<Bridge>, pending: VecDeque<Bytes>) -> Self {
         Self {
             settling: Some(Box::pin(running.settled())),
             running,

@@ -211,12 +211,12 @@ impl Host {
             id: Some(call.id.clone()),
             ..Inbound::new(scanned.format(), "", Bytes::new())
         };
-        let seen = self.runtime.block_on(guardrail::request(inner, caller, scanned, &mut inbound));
+        let seen = self.runtime.block_on(guardrail::request(inner, caller, Box::new(scanned), &mut inbound));
         let seen = seen.map_err(|rejection| rejection.error)?;
         let mut call = serve::facts_of(inner, &seen.scanned, &inbound);
         made_up::permit(false, seen.scanned.facts(), &mut call)?;
         let watched = OpenWatch { looked: seen.looked.unwrap_or(Box::new(looked)), marks: seen.marks };
-        Ok((serve::keepable(call)?, Some(seen.scanned), Some(watched)))
+        Ok((serve::keepable(call)?, Some(*seen.scanned), Some(watched)))
     }
 
     fn explain(&self, ask: Ask) -> Result<Answer> {
