@@ -6,10 +6,12 @@
 mod answer;
 mod event;
 mod request;
+mod seal;
 
 pub(crate) use answer::{AnswerBlock, Choice, Fold, Head};
-pub(crate) use event::{Event, Item, Stop};
+pub(crate) use event::{Citation, Event, Item, Stop};
 pub(crate) use request::{
     Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tier, Tool,
-    ToolChoice,
+    ToolChoice, ToolKind,
 };
+pub(crate) use seal::{Maker, Seal};

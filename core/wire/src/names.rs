@@ -19,15 +19,24 @@ impl Names {
     /// always gives the same result, in declarations and in the history.
     pub(crate) fn shorten(&mut self, name: &str) -> String {
         let fits = name.len() <= NAME_MAX && !name.is_empty() && name.bytes().all(is_plain);
-        if fits {
-            return name.to_owned();
+        if fits { name.to_owned() } else { self.replace(name, "") }
+    }
+
+    /// The same for targets that want a letter or `_` at the beginning.
+    pub(crate) fn shorten_word(&mut self, name: &str) -> String {
+        match name.bytes().next() {
+            Some(first) if !first.is_ascii_alphabetic() && first != b'_' => self.replace(name, "_"),
+            _ => self.shorten(name),
         }
+    }
+
+    fn replace(&mut self, name: &str, begin: &str) -> String {
         if let Some(sent) = self.sent.get(name) {
             return sent.clone();
         }
-        let mut short: String = name
+        let mut short: String = begin
             .chars()
-            .map(|c| if c.is_ascii() && is_plain(c as u8) { c } else { '_' })
+            .chain(name.chars().map(|c| if c.is_ascii() && is_plain(c as u8) { c } else { '_' }))
             .take(NAME_MAX - 9)
             .collect();
         short.push_str(&format!("_{:08x}", fnv1a(name)));
@@ -92,6 +101,9 @@ mod tests {
         let dotted = names.shorten("files.read");
         assert!(dotted.starts_with("files_read_"), "{dotted}");
         assert_eq!(names.restore(&dotted), "files.read");
+        let digit = names.shorten_word("3d-view");
+        assert!(digit.starts_with("_3d-view_"), "{digit}");
+        assert_eq!((names.restore(&digit), names.clone().shorten_word("_a")), ("3d-view", "_a".to_owned()));
         assert_eq!((tool_id("call_1"), tool_id("a:1")), ("call_1".into(), tool_id("a:1")));
         assert!(tool_id("a:1").starts_with("a1_") && tool_id("a:1") != tool_id("a.1"));
         let (a, b) = (format!("{}a", "é".repeat(64)), format!("{}b", "é".repeat(64)));

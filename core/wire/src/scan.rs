@@ -2,6 +2,7 @@
 
 mod content;
 mod field;
+mod gemini;
 mod media;
 mod ours;
 
@@ -29,6 +30,15 @@ const TAGS_MAX: usize = 32;
 /// And longer tags and model names, in bytes; longer names of customers, in characters, are cut.
 // BOUND: these go into records, messages and tables of limits.
 const LABEL_MAX: usize = 256;
+
+/// What the address of a call says where its body doesn't: Gemini's format has both there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addressed<'a> {
+    /// The model, decoded.
+    pub model: &'a str,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+}
 
 /// A request that was read: its facts, and what edits need.
 #[derive(Clone, Debug)]
@@ -72,6 +82,15 @@ impl Scanned {
         names.filter(|name| !field::is_known(self.format, name)).map(Cow::into_owned).collect()
     }
 
+    /// Reads another body in place of this one, at the same address.
+    ///
+    /// # Errors
+    /// As [`scan`].
+    pub fn rescan(&self, body: &Bytes) -> Result<Scanned> {
+        let at = Addressed { model: &self.facts.model, stream: self.facts.stream };
+        scan_addressed(self.format, body, Some(at))
+    }
+
     pub(crate) fn text(&self) -> &str {
         // INVARIANT: `scan` refused anything that isn't UTF-8.
         std::str::from_utf8(&self.body).unwrap_or_default()
@@ -88,6 +107,15 @@ impl Scanned {
 /// The body isn't UTF-8, isn't JSON, nests deeper than [`crate::MAX_DEPTH`], isn't an object, names a top-level field
 /// twice (names are compared unescaped), lacks its model or messages, or gives a field that we read a wrong type.
 pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
+    scan_addressed(format, body, None)
+}
+
+/// Reads a request body whose address says what it doesn't. For formats whose body says it all, the address is ignored.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -> Result<Scanned> {
+    let at = at.filter(|_| format == Format::GeminiGenerate);
     let text = std::str::from_utf8(body).map_err(|e| {
         WireError::invalid(format!("the body isn't UTF-8 (byte {}): send JSON in UTF-8", e.valid_up_to()))
     })?;
@@ -101,12 +129,18 @@ pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
         text,
         cursor: Cursor::new(text),
         facts: Facts { choices: 1, ..Facts::default() },
+        is_addressed: false,
         opening: None,
         media: 0,
         media_saved: 0,
         seen: 0,
         members: SmallVec::new(),
     };
+    if let Some(at) = at {
+        scan.facts.model = gemini::model_of(at.model)?;
+        scan.facts.stream = at.stream;
+        scan.is_addressed = true;
+    }
     scan.object()?;
     let Scan { cursor, mut facts, opening, media, media_saved, members, .. } = scan;
     let text_bytes = text.len().saturating_sub(cursor.blank + (cursor.saved - media_saved) + media);
@@ -127,6 +161,8 @@ struct Scan<'a> {
     text: &'a str,
     cursor: Cursor<'a>,
     facts: Facts,
+    /// Its model and whether to stream stand in its address.
+    is_addressed: bool,
     /// The messages up to the first of the user's.
     opening: Option<Span>,
     /// Raw bytes of base64 media, which count by formula and not as text; and their share of `cursor.saved`.
@@ -162,6 +198,8 @@ impl<'a> Scan<'a> {
         self.cursor.end()?;
         let needed: &[(Field, &str)] = match self.format {
             Format::OpenaiEmbeddings => &[(Field::Model, "model"), (Field::Input, "input")],
+            Format::GeminiGenerate if self.is_addressed => &[(Field::Messages, "contents")],
+            Format::GeminiGenerate => &[(Field::Model, "model"), (Field::Messages, "contents")],
             _ => &[(Field::Model, "model"), (Field::Messages, "messages")],
         };
         match needed.iter().find(|(field, _)| self.seen & field.bit() == 0) {
@@ -226,6 +264,14 @@ impl<'a> Scan<'a> {
 
     fn value(&mut self, field: Field, name: &str) -> Result<()> {
         match field {
+            // What its address says goes before what its body says.
+            Field::Model | Field::Stream if self.format == Format::GeminiGenerate => {
+                self.addressed(field, name)
+            }
+            Field::Messages | Field::System | Field::Tools if self.format == Format::GeminiGenerate => {
+                self.gemini(field, name)
+            }
+            Field::GenerationConfig => self.generation_config(name),
             Field::Model => self.model(),
             Field::Messages => self.messages(),
             Field::System => self.content(),
@@ -322,6 +368,11 @@ impl<'a> Scan<'a> {
             }
             Field::PromptCacheKey => {
                 self.facts.cache_key = v.as_str().map(|key| hash::stable(key.as_bytes()));
+                Ok(())
+            }
+            Field::CachedContent if !field::is_off(raw) => {
+                self.facts.concern("cachedContent", Concern::Stored);
+                self.facts.unbound("cachedContent");
                 Ok(())
             }
             Field::Fallbacks => ours::fallbacks(&mut self.facts, v),

@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use sluicegate_core::Format;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultClass};
 use crate::json::{Bad, Cursor, Kind, Span, Val, decoded_len};
 use crate::observed::Observed;
 use crate::sse::fields;
-use crate::usage::{Absurd, AnthropicCounts, Counts, openai};
+use crate::usage::{Absurd, AnthropicCounts, Counts, gemini, openai};
 
 /// Names and ids that upstreams give are cut here, in bytes.
 const NOTED_MAX: usize = 256;
@@ -48,6 +48,9 @@ struct Parts<'a> {
     content: Option<Val<'a>>,
     data: Option<Val<'a>>,
     base: Option<Val<'a>>,
+    /// Gemini's.
+    candidates: Option<Val<'a>>,
+    feedback: Option<Val<'a>>,
 }
 
 impl<'a> Parts<'a> {
@@ -70,6 +73,11 @@ impl<'a> Parts<'a> {
             "\"content\"" => self.content = Some(value),
             "\"data\"" => self.data = Some(value),
             "\"base_resp\"" => self.base = Some(value),
+            "\"candidates\"" => self.candidates = Some(value),
+            "\"promptFeedback\"" => self.feedback = Some(value),
+            "\"usageMetadata\"" => self.usage = Some(value),
+            "\"modelVersion\"" => self.model = Some((value, span)),
+            "\"responseId\"" => self.id = Some(value),
             _ => {}
         }
     }
@@ -80,6 +88,7 @@ impl<'a> Parts<'a> {
         let main = match format {
             Format::OpenaiChat => self.choices.is_some(),
             Format::OpenaiEmbeddings => is_list(self.data),
+            Format::GeminiGenerate => is_list(self.candidates) || self.feedback.is_some(),
             _ => is_list(self.content),
         };
         main && self.error.is_none() && self.base.is_none()
@@ -119,6 +128,10 @@ impl Tap {
     /// Reads a whole body. Returns where the model's name stands.
     pub(crate) fn body(&mut self, body: &[u8]) -> Option<Range<usize>> {
         let text = std::str::from_utf8(body).unwrap_or_default();
+        if self.format == Format::GeminiGenerate && text.trim_start().starts_with('[') {
+            self.list(text);
+            return None;
+        }
         let parts = self.read(text).unwrap_or_default();
         if !parts.is_answer(self.format)
             && let Some(fault) = Fault::in_ok_body(self.format, body)
@@ -142,10 +155,67 @@ impl Tap {
         if let Some((model, _)) = parts.model {
             note(&mut self.observed.served_model, Some(model));
         }
-        if self.format == Format::AnthropicMessages {
-            self.anthropic(parts, text)
-        } else {
-            self.openai(parts, text)
+        match self.format {
+            Format::AnthropicMessages => self.anthropic(parts, text),
+            Format::GeminiGenerate => self.gemini(parts, text),
+            _ => self.openai(parts, text),
+        }
+    }
+
+    /// A stream that came as one list of responses.
+    fn list(&mut self, text: &str) {
+        for response in Val::parse(text).into_iter().flat_map(Val::elements) {
+            if let Ok(parts) = self.read(response.raw()) {
+                self.parts(&parts, response.raw());
+            }
+        }
+        if !self.observed.finished && self.observed.error.is_none() {
+            self.observed.error =
+                Some(Fault::new(FaultClass::Server, "the upstream's answer isn't complete"));
+        }
+    }
+
+    fn gemini(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
+        if let Some(usage) = parts.usage {
+            self.report(gemini(usage));
+        }
+        if parts.error.is_some() {
+            self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
+        }
+        let named = |v: Val<'_>, name| crate::gemini::member(v, name).is_some_and(|word| !word.is_null());
+        // A prompt that is blocked has no candidates.
+        self.observed.finished |= parts.feedback.is_some_and(|feedback| named(feedback, "blockReason"));
+        for candidate in parts.candidates.into_iter().flat_map(Val::elements) {
+            let reason = crate::gemini::member(candidate, "finishReason").and_then(Val::as_str);
+            self.observed.finished |= reason.is_some_and(|word| word != "FINISH_REASON_UNSPECIFIED");
+            let content = candidate.get("content").and_then(|content| content.get("parts"));
+            content.into_iter().flat_map(Val::elements).for_each(|part| self.gemini_part(part));
+        }
+        Seen {
+            usage_only: false,
+            model: parts
+                .model
+                .filter(|(v, _)| v.kind() == Kind::String)
+                .map(|(_, span)| span.start..span.end),
+        }
+    }
+
+    fn gemini_part(&mut self, part: Val<'_>) {
+        for (name, value) in part.members() {
+            match (&*name, value.kind()) {
+                ("text", Kind::String) => self.output(value),
+                ("functionCall", Kind::Object) => {
+                    value.get("name").into_iter().for_each(|name| self.output(name));
+                    self.observed.first_content = true;
+                    self.observed.output_bytes += value.get("args").map_or(0, |args| args.raw().len() as u64);
+                }
+                // Media, code and what it printed: their raw length is more than their text.
+                ("inlineData" | "executableCode" | "codeExecutionResult", Kind::Object) => {
+                    self.observed.first_content = true;
+                    self.observed.output_bytes += value.raw().len() as u64;
+                }
+                _ => {}
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use sluicegate_core::Format;
 use crate::bridge::{Body, BridgeOptions, End, Reply, cut_off, fault_of};
 use crate::error::{Result, WireError};
 use crate::fault::{Fault, FaultClass};
-use crate::ir::{Fold, Head, Item};
+use crate::ir::{Fold, Head, Item, Request};
 use crate::json::Val;
 use crate::loss::Losses;
 use crate::names::Names;
@@ -17,7 +17,7 @@ use crate::scan::Scanned;
 use crate::splice::{Edits, ceiling_name};
 use crate::sse::{Splitter, fields};
 use crate::tap::Tap;
-use crate::{anthropic, openai_chat};
+use crate::{anthropic, gemini, openai_chat};
 
 /// The output ceiling for Anthropic when neither the caller nor the host names one, in tokens: it wants one.
 const DEFAULT_MAX_OUTPUT: u64 = 8_192;
@@ -29,6 +29,11 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
     let body = Val::trusted(scanned.text());
     let mut request = match scanned.format() {
         Format::AnthropicMessages => anthropic::request(body, edits.drop, &mut losses)?,
+        Format::GeminiGenerate => {
+            let request = gemini::request(body, edits.drop, &mut losses)?;
+            let facts = scanned.facts();
+            Request { model: facts.model.clone(), stream: facts.stream, ..request }
+        }
         _ => openai_chat::request(body, edits.drop, &mut losses)?,
     };
     if let Some(model) = edits.model {
@@ -49,6 +54,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
             let max = request.max_output.unwrap_or(DEFAULT_MAX_OUTPUT);
             anthropic::encode(&request, max, edits.set, &mut names, &mut losses)?
         }
+        Format::GeminiGenerate => gemini::encode(&request, edits.set, &mut names, &mut losses)?,
         _ => {
             let ceiling = ceiling_name(target, edits.ceiling_field, &request.model);
             openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)
@@ -84,12 +90,14 @@ enum Source {
 enum Decoder {
     Chat(openai_chat::Decoder),
     Anthropic(anthropic::Decoder),
+    Gemini(gemini::Decoder),
 }
 
 #[derive(Debug)]
 enum Sink {
     Chat(openai_chat::Encoder),
     Anthropic(anthropic::Encoder),
+    Gemini(gemini::Encoder),
     Whole { head: Head, fold: Fold },
 }
 
@@ -98,13 +106,45 @@ impl Decoder {
         match self {
             Decoder::Chat(decoder) => decoder.read(v, on),
             Decoder::Anthropic(decoder) => decoder.read(v, on),
+            Decoder::Gemini(decoder) => decoder.read(v, on),
+        }
+    }
+
+    /// The upstream has said everything.
+    fn finish(&mut self, on: &mut impl FnMut(Item)) {
+        if let Decoder::Gemini(decoder) = self {
+            decoder.finish(on);
+        }
+    }
+}
+
+impl Sink {
+    fn model(&mut self, model: &str) {
+        match self {
+            Sink::Chat(encoder) => encoder.model(model),
+            Sink::Anthropic(encoder) => encoder.model(model),
+            Sink::Gemini(encoder) => encoder.model(model),
+            Sink::Whole { .. } => {}
+        }
+    }
+
+    fn event(&mut self, item: Item, names: &Names, text: &mut String) {
+        match self {
+            Sink::Chat(encoder) => encoder.event(item, names, text),
+            Sink::Anthropic(encoder) => encoder.event(item, names, text),
+            Sink::Gemini(encoder) => encoder.event(item, names, text),
+            Sink::Whole { fold, .. } => fold.add(item),
         }
     }
 }
 
 impl Translator {
     pub(crate) fn new(options: BridgeOptions) -> Self {
-        let prefix = if options.caller == Format::AnthropicMessages { "msg_" } else { "chatcmpl-" };
+        let prefix = match options.caller {
+            Format::AnthropicMessages => "msg_",
+            Format::GeminiGenerate => "",
+            _ => "chatcmpl-",
+        };
         let head = Head {
             id: format!("{prefix}{}", options.id),
             created_s: options.created_s,
@@ -115,6 +155,7 @@ impl Translator {
             (true, Format::AnthropicMessages) => {
                 Sink::Anthropic(anthropic::Encoder::new(head, options.input_estimate))
             }
+            (true, Format::GeminiGenerate) => Sink::Gemini(gemini::Encoder::new(head)),
             (true, _) => Sink::Chat(openai_chat::Encoder::new(head, options.reply.usage_wanted)),
         };
         Self {
@@ -126,6 +167,7 @@ impl Translator {
             },
             decoder: match options.upstream {
                 Format::AnthropicMessages => Decoder::Anthropic(anthropic::Decoder::default()),
+                Format::GeminiGenerate => Decoder::Gemini(gemini::Decoder::default()),
                 _ => Decoder::Chat(openai_chat::Decoder::default()),
             },
             sink,
@@ -144,8 +186,11 @@ impl Translator {
 
     /// What couldn't be carried over to the caller's format.
     pub(crate) fn losses(&self) -> &Losses {
-        match &self.decoder {
-            Decoder::Anthropic(decoder) if self.losses.is_empty() => &decoder.losses,
+        match (&self.decoder, &self.sink) {
+            _ if !self.losses.is_empty() => &self.losses,
+            (_, Sink::Gemini(encoder)) if !encoder.losses.is_empty() => &encoder.losses,
+            (Decoder::Anthropic(decoder), _) => &decoder.losses,
+            (Decoder::Gemini(decoder), _) => &decoder.losses,
             _ => &self.losses,
         }
     }
@@ -178,7 +223,7 @@ impl Translator {
         if let Some(data) = fields(frame).data
             && let Some(v) = Val::from_bytes(&data)
         {
-            self.read(v, text);
+            self.read(Some(v), text);
         }
         if closed && !self.tap.observed.finished && !self.tap.observed.first_content {
             // An end without any answer is a failure, not an empty success.
@@ -191,19 +236,15 @@ impl Translator {
         }
     }
 
-    fn read(&mut self, v: Val<'_>, text: &mut String) {
+    /// Hands on what an upstream's document says; without one, what only its end tells.
+    fn read(&mut self, v: Option<Val<'_>>, text: &mut String) {
         let Self { decoder, sink, names, tap, .. } = self;
         let model = tap.observed.served_model.as_deref().unwrap_or_default();
-        match sink {
-            Sink::Chat(encoder) => {
-                encoder.model(model);
-                decoder.read(v, &mut |item| encoder.event(item, names, text));
-            }
-            Sink::Anthropic(encoder) => {
-                encoder.model(model);
-                decoder.read(v, &mut |item| encoder.event(item, names, text));
-            }
-            Sink::Whole { fold, .. } => decoder.read(v, &mut |item| fold.add(item)),
+        sink.model(model);
+        let mut on = |item| sink.event(item, names, text);
+        match v {
+            Some(v) => decoder.read(v, &mut on),
+            None => decoder.finish(&mut on),
         }
     }
 
@@ -218,6 +259,7 @@ impl Translator {
 
     fn complete(&mut self, text: &mut String) {
         self.done = true;
+        self.read(None, text);
         self.tap.observed.finished = true;
         self.tap.observed.closed = true;
         // The caller is told what the call is settled with.
@@ -225,6 +267,7 @@ impl Translator {
         match &mut self.sink {
             Sink::Chat(encoder) => encoder.end(&usage, &self.names, text),
             Sink::Anthropic(encoder) => encoder.end(&usage, text),
+            Sink::Gemini(encoder) => encoder.end(&usage, &self.names, text),
             Sink::Whole { head, fold } => {
                 if self.present_model.is_none() {
                     head.model = self.tap.observed.served_model.clone().unwrap_or_default();
@@ -233,6 +276,9 @@ impl Translator {
                 match (self.caller, choices.first()) {
                     (Format::AnthropicMessages, Some(choice)) => {
                         text.push_str(&anthropic::body(head, choice, &usage, &self.names, &mut self.losses));
+                    }
+                    (Format::GeminiGenerate, _) => {
+                        text.push_str(&gemini::body(head, &choices, &usage, &self.names, &mut self.losses));
                     }
                     _ => text.push_str(&openai_chat::body(head, &choices, &usage, &self.names)),
                 }
@@ -271,7 +317,7 @@ impl Translator {
                 match Val::from_bytes(&body) {
                     // An answer that could still be refused: nothing was written, nothing is.
                     _ if self.tap.observed.error.is_some() => return,
-                    Some(v) => self.read(v, text),
+                    Some(v) => self.read(Some(v), text),
                     None => return,
                 }
             }

@@ -204,6 +204,105 @@ impl AnthropicCounts {
     }
 }
 
+/// Gemini's `usageMetadata`: thoughts and what tools put into the prompt stand beside the other counts. `None` when it
+/// counts nothing.
+pub(crate) fn gemini(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
+    let mut said = GeminiSaid::default();
+    for (name, value) in v.members() {
+        match &*crate::gemini::camel_case(&name) {
+            "promptTokenCount" => said.prompt = count(value)?,
+            "cachedContentTokenCount" => said.cached = count(value)?,
+            "toolUsePromptTokenCount" => said.of_tools = count(value)?,
+            "candidatesTokenCount" => said.candidates = count(value)?,
+            "thoughtsTokenCount" => said.thoughts = count(value)?,
+            "totalTokenCount" => said.total = count(value)?,
+            "promptTokensDetails" => said.audio_in = audio_of(value)?,
+            "cacheTokensDetails" => said.audio_cached = audio_of(value)?,
+            "candidatesTokensDetails" => said.audio_out = audio_of(value)?,
+            _ => {}
+        }
+    }
+    said.usage()
+}
+
+#[derive(Default)]
+struct GeminiSaid {
+    prompt: Option<u64>,
+    cached: Option<u64>,
+    of_tools: Option<u64>,
+    candidates: Option<u64>,
+    thoughts: Option<u64>,
+    total: Option<u64>,
+    audio_in: u64,
+    audio_cached: u64,
+    audio_out: u64,
+}
+
+impl GeminiSaid {
+    fn usage(&self) -> Result<Option<Counts>, Absurd> {
+        if self.prompt.is_none() && self.candidates.is_none() {
+            return Ok(None);
+        }
+        let prompt = self.prompt.unwrap_or(0);
+        let cached = self.cached.unwrap_or(0);
+        let fresh = prompt.checked_sub(cached).ok_or(Absurd)?;
+        let audio_in = self.audio_in.saturating_sub(self.audio_cached).min(fresh);
+        let of_tools = self.of_tools.unwrap_or(0);
+        let thoughts = self.thoughts.unwrap_or(0);
+        let input = prompt.saturating_add(of_tools);
+        // What the total has beyond the others is the answer.
+        let rest = self.total.and_then(|total| total.checked_sub(input)?.checked_sub(thoughts));
+        let candidates = match (self.candidates, self.total) {
+            // QUIRK(vertex, 2026-11): some models count the thoughts among the candidates; the total gives it away.
+            (Some(candidates), Some(total)) if thoughts > 0 && total == input.saturating_add(candidates) => {
+                candidates.checked_sub(thoughts).ok_or(Absurd)?
+            }
+            (Some(candidates), _) => candidates,
+            (None, _) => rest.unwrap_or(0),
+        };
+        let audio_out = self.audio_out.min(candidates);
+        let usage = Usage {
+            input_uncached: (fresh - audio_in).saturating_add(of_tools),
+            cache_read: cached,
+            audio_in,
+            output_visible: candidates - audio_out,
+            output_reasoning: thoughts,
+            audio_out,
+            ..Usage::default()
+        };
+        let output_missing = self.candidates.is_none() && rest.is_none();
+        Ok(Some(Counts { usage, input_missing: self.prompt.is_none(), output_missing }))
+    }
+}
+
+/// The tokens of sound among counts by modality.
+fn audio_of(details: Val<'_>) -> Result<u64, Absurd> {
+    let mut sum = 0u64;
+    for detail in details.elements() {
+        if detail.get_str("modality").is_some_and(|modality| modality.eq_ignore_ascii_case("audio")) {
+            let tokens = crate::gemini::member(detail, "tokenCount").map_or(Ok(None), count)?;
+            sum = sum.saturating_add(tokens.unwrap_or(0));
+        }
+    }
+    Ok(sum)
+}
+
+/// Gemini's `usageMetadata`: cached input is part of the prompt, thoughts stand beside the answer.
+pub(crate) fn write_gemini(usage: &Usage) -> String {
+    let (input, output) = (usage.input_tokens(), usage.output_tokens());
+    crate::json::object(|o| {
+        o.num("promptTokenCount", input);
+        o.num("candidatesTokenCount", usage.output_visible.saturating_add(usage.audio_out));
+        o.num("totalTokenCount", input.saturating_add(output));
+        if usage.cache_read > 0 {
+            o.num("cachedContentTokenCount", usage.cache_read);
+        }
+        if usage.output_reasoning > 0 {
+            o.num("thoughtsTokenCount", usage.output_reasoning);
+        }
+    })
+}
+
 /// OpenAI's `usage` object for `usage`: the prompt includes what was cached, the completion what was reasoned.
 pub(crate) fn write_openai(usage: &Usage) -> String {
     let (input, output) = (usage.input_tokens(), usage.output_tokens());
@@ -367,6 +466,41 @@ mod tests {
     }
 
     #[test]
+    fn thoughts_and_the_prompts_of_tools_are_extra() {
+        let read = |text: &str| gemini(Val::parse(text).unwrap()).map(|c| c.map(|c| c.usage));
+        let got = read(
+            r#"{"promptTokenCount":100,"cachedContentTokenCount":60,"toolUsePromptTokenCount":7,"candidatesTokenCount":20,"thoughtsTokenCount":30,"totalTokenCount":157,
+                "promptTokensDetails":[{"modality":"TEXT","tokenCount":90},{"modality":"AUDIO","tokenCount":10}]}"#,
+        );
+        let want = Usage {
+            input_uncached: 37,
+            cache_read: 60,
+            audio_in: 10,
+            output_visible: 20,
+            output_reasoning: 30,
+            ..Usage::default()
+        };
+        assert_eq!(got, Ok(Some(want)));
+        assert_eq!((want.input_tokens(), want.output_tokens()), (107, 50));
+        // Thoughts among the candidates, only thoughts so far, and a count that is left out.
+        for (text, visible, reasoning) in [
+            (
+                r#"{"promptTokenCount":10,"candidatesTokenCount":50,"thoughtsTokenCount":30,"totalTokenCount":60}"#,
+                20,
+                30,
+            ),
+            (r#"{"promptTokenCount":10,"thoughtsTokenCount":30,"totalTokenCount":40}"#, 0, 30),
+            (r#"{"promptTokenCount":10,"totalTokenCount":14}"#, 4, 0),
+            (r#"{"prompt_token_count":10,"candidates_token_count":4}"#, 4, 0),
+        ] {
+            let usage = read(text).unwrap().unwrap();
+            assert_eq!((usage.output_visible, usage.output_reasoning), (visible, reasoning), "{text}");
+        }
+        assert_eq!(read(r#"{"promptTokenCount":10,"cachedContentTokenCount":11}"#), Err(Absurd));
+        assert_eq!(read(r#"{"trafficType":"ON_DEMAND"}"#), Ok(None));
+    }
+
+    #[test]
     fn anthropic_counts_replace_and_cache_stands_beside() {
         // Cumulative values are not added up.
         let got = anthropic(&[
@@ -393,6 +527,9 @@ mod tests {
         ) {
             let usage = Usage { input_uncached: a, cache_read: b, cache_write: c, cache_write_1h: d, output_visible: e, output_reasoning: f, ..Usage::default() };
             assert_eq!(anthropic(&[&write_anthropic(&usage)]), Ok(Some(usage)));
+            let read = gemini(Val::parse(&write_gemini(&usage)).unwrap()).unwrap().unwrap().usage;
+            // Gemini's has none for it at all.
+            assert_eq!(read, Usage { input_uncached: a + c + d, cache_write: 0, cache_write_1h: 0, ..usage });
             let back = chat(&write_openai(&usage)).unwrap().unwrap();
             // OpenAI's format has one bucket for what is written to the cache.
             assert_eq!(back, Usage { cache_write: c + d, cache_write_1h: 0, ..usage });

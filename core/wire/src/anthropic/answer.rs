@@ -1,7 +1,7 @@
 //! A messages answer, whole or streamed, into events.
 
 use super::stop_of;
-use crate::ir::{Event, Item};
+use crate::ir::{Event, Item, Maker, Seal, ToolKind};
 use crate::json::Val;
 use crate::loss::Losses;
 
@@ -72,13 +72,13 @@ impl Decoder {
                     emit(Event::Thinking(thought));
                 }
                 if let Some(seal) = text("signature") {
-                    emit(Event::Signature(seal));
+                    emit(Event::Signature(Seal::new(Maker::Anthropic, seal)));
                 }
                 Kind::Thinking
             }
             Some("redacted_thinking") => {
                 if let Some(data) = text("data") {
-                    emit(Event::Redacted(data));
+                    emit(Event::Redacted(Seal::new(Maker::Anthropic, data)));
                 }
                 Kind::Other
             }
@@ -86,7 +86,8 @@ impl Decoder {
                 let tool = self.tools;
                 self.tools += 1;
                 let id = text("id").unwrap_or_else(|| format!("toolu_{tool}"));
-                emit(Event::ToolStart { tool, id, name: text("name").unwrap_or_default() });
+                let name = text("name").unwrap_or_default();
+                emit(Event::ToolStart { tool, id, name, kind: ToolKind::Function });
                 // A stream starts with an empty object and sends the input in fragments; a body has it whole.
                 if let Some(input) = block.get("input").filter(|input| input.members().next().is_some()) {
                     emit(Event::ToolArgs { tool, json: input.raw().to_owned() });
@@ -113,7 +114,8 @@ impl Decoder {
                 text("thinking").into_iter().for_each(|t| emit(Event::Thinking(t)))
             }
             (Some("signature_delta"), _) => {
-                text("signature").into_iter().for_each(|t| emit(Event::Signature(t)))
+                let seal = text("signature").map(|data| Seal::new(Maker::Anthropic, data));
+                seal.into_iter().for_each(|seal| emit(Event::Signature(seal)))
             }
             (Some("input_json_delta"), Some(Kind::Tool(tool))) => {
                 text("partial_json").into_iter().for_each(|json| emit(Event::ToolArgs { tool, json }));

@@ -3,7 +3,7 @@
 use sluicegate_core::Usage;
 
 use super::stop_reason;
-use crate::ir::{AnswerBlock, Choice, Head};
+use crate::ir::{AnswerBlock, Choice, Head, Maker, ToolKind};
 use crate::json::{Array, object};
 use crate::loss::Losses;
 use crate::names::{Names, tool_id};
@@ -36,20 +36,26 @@ fn block(a: &mut Array<'_>, block: &AnswerBlock, names: &Names, losses: &mut Los
             o.str("type", "text");
             o.str("text", text);
         }
-        AnswerBlock::Thinking { text, signature } => {
+        AnswerBlock::Thinking { text, seal } => {
             o.str("type", "thinking");
             o.str("thinking", text);
-            o.str("signature", signature.as_deref().unwrap_or_default());
+            let seal = seal.as_ref().map(|seal| seal.shown(Maker::Anthropic));
+            o.str("signature", seal.as_deref().unwrap_or_default());
         }
-        AnswerBlock::Redacted(data) => {
+        AnswerBlock::Redacted(seal) => {
             o.str("type", "redacted_thinking");
-            o.str("data", data);
+            o.str("data", &seal.shown(Maker::Anthropic));
         }
-        AnswerBlock::Tool { id, name, args, .. } => {
+        AnswerBlock::Tool { id, name, kind, args, .. } => {
             o.str("type", "tool_use");
             o.str("id", &tool_id(id));
             o.str("name", names.restore(name));
-            o.raw("input", &object_or_wrapped(args, "tool_calls[].function.arguments", losses));
+            match kind {
+                ToolKind::Custom => o.object("input", |o| o.str("input", args)),
+                ToolKind::Function => {
+                    o.raw("input", &object_or_wrapped(args, "tool_calls[].function.arguments", losses));
+                }
+            }
         }
     });
 }

@@ -2,7 +2,8 @@
 
 use crate::error::{Result, WireError};
 use crate::ir::{
-    Block, Effort, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tier, Tool, ToolChoice,
+    Block, Effort, Maker, OutputFormat, Reasoning, Request, Role, Seal, Source, SystemText, Tier, Tool,
+    ToolChoice, ToolKind,
 };
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
@@ -129,6 +130,7 @@ fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
     }
     Some(Tool {
         name: tool.get_str("name")?.into_owned(),
+        kind: ToolKind::Function,
         description: tool.get_str("description").map(|s| s.into_owned()),
         schema: tool.get("input_schema").map(|s| s.raw().to_owned()),
         strict: tool.get("strict").and_then(Val::as_bool),
@@ -212,6 +214,7 @@ fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bl
             Some(Block::ToolUse {
                 id,
                 name,
+                kind: ToolKind::Function,
                 input: block.get("input").map_or("{}", Val::raw).to_owned(),
                 cache,
             })
@@ -228,9 +231,11 @@ fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bl
         }
         Some("thinking") => Some(Block::Thinking {
             text: text_of("thinking").unwrap_or_default(),
-            signature: text_of("signature"),
+            seal: text_of("signature").filter(|s| !s.is_empty()).map(|s| Seal::read(Maker::Anthropic, &s)),
         }),
-        Some("redacted_thinking") => text_of("data").map(|data| Block::Redacted { data }),
+        Some("redacted_thinking") => {
+            text_of("data").map(|data| Block::Redacted { seal: Seal::read(Maker::Anthropic, &data) })
+        }
         Some("search_result") => {
             losses.approximated(path, "a search result becomes text");
             let title = text_of("title").unwrap_or_default();

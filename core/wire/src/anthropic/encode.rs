@@ -2,7 +2,8 @@
 
 use crate::error::{Result, WireError};
 use crate::ir::{
-    Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool, ToolChoice,
+    Block, Effort, Maker, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool, ToolChoice,
+    ToolKind,
 };
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
@@ -10,6 +11,8 @@ use crate::names::{Names, tool_id};
 
 /// The least thinking budget, in tokens.
 const BUDGET_MIN: u64 = 1_024;
+/// What a tool that takes a text is declared to take.
+const TEXT_SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
 /// At most this many cache breakpoints in a request.
 const CACHES_MAX: usize = 4;
 
@@ -28,7 +31,9 @@ pub(crate) fn encode(
         return Err(WireError::invalid("`messages` has no user or assistant content: add a user message")
             .at("messages"));
     }
+    refuse(request)?;
     let mut ctx = Context { names, losses, caches: 0 };
+    unsaid(request, ctx.losses);
     let thinking = Thinking::plan(request, max_tokens, ctx.losses);
     let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
     Ok(object(|o| {
@@ -47,6 +52,9 @@ pub(crate) fn encode(
         match request.tier {
             Some(Tier::Auto) => o.str("service_tier", "auto"),
             Some(Tier::Standard) => o.str("service_tier", "standard_only"),
+            Some(Tier::Flex | Tier::Priority) => {
+                ctx.losses.dropped("service_tier", "the target has no such tier");
+            }
             None => {}
         }
         if request.stream {
@@ -54,6 +62,53 @@ pub(crate) fn encode(
         }
         set.iter().for_each(|(name, value)| o.raw(name, value));
     }))
+}
+
+/// What can't be served at all, however it is put.
+fn refuse(request: &Request) -> Result<()> {
+    if request.n.is_some_and(|n| n != 1) {
+        let message = "`n` above 1 can't be served by an Anthropic endpoint: send that many calls";
+        return Err(WireError::unsupported(message).at("n"));
+    }
+    if request.audio.is_some() {
+        let message = "audio output can't be served by an Anthropic endpoint";
+        return Err(WireError::unsupported(message).at("modalities"));
+    }
+    for (at, turn) in request.messages.iter().enumerate() {
+        let path = format!("messages[{at}]");
+        for block in &turn.blocks {
+            let why = match block {
+                Block::Audio { .. } => {
+                    format!("the audio of `{path}` can't be served by an Anthropic endpoint")
+                }
+                Block::Image { source: Source::Stored(_), .. }
+                | Block::Document { source: Source::Stored(_), .. } => {
+                    format!(
+                        "the file of `{path}` is stored at another provider: send it inline as `file_data`"
+                    )
+                }
+                _ => continue,
+            };
+            return Err(WireError::unsupported(why).at(path));
+        }
+    }
+    Ok(())
+}
+
+/// Fields of other formats that say nothing to this one.
+fn unsaid(request: &Request, losses: &mut Losses) {
+    for (name, is_said) in [
+        ("seed", request.seed.is_some()),
+        ("presence_penalty", request.presence_penalty.is_some()),
+        ("frequency_penalty", request.frequency_penalty.is_some()),
+        ("logprobs", request.logprobs.is_some()),
+        ("verbosity", request.verbosity.is_some()),
+        ("prompt_cache_key", request.cache_key.is_some()),
+    ] {
+        if is_said {
+            losses.dropped(name, "the target has no place for it");
+        }
+    }
 }
 
 struct Context<'a> {
@@ -176,7 +231,7 @@ fn loop_without_thinking(request: &Request) -> bool {
     last.is_some_and(|turn| {
         has(turn, |b| matches!(b, Block::ToolUse { .. }))
             && !has(turn, |b| {
-                matches!(b, Block::Thinking { signature: Some(_), .. } | Block::Redacted { .. })
+                matches!(b, Block::Thinking { seal: Some(seal), .. } | Block::Redacted { seal } if seal.maker == Maker::Anthropic)
             })
     })
 }
@@ -246,7 +301,13 @@ fn tools(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
     if request.tools.is_empty() {
         return;
     }
-    o.array("tools", |a| request.tools.iter().for_each(|t| a.object(|o| tool(o, t, ctx))));
+    let mut declared: Vec<&Tool> = request.tools.iter().collect();
+    if !request.allowed_tools.is_empty() {
+        // The target has no such choice: declare only the tools that are allowed.
+        declared.retain(|tool| request.allowed_tools.contains(&tool.name));
+        ctx.losses.approximated("tool_choice", "only the allowed tools are declared");
+    }
+    o.array("tools", |a| declared.into_iter().for_each(|t| a.object(|o| tool(o, t, ctx))));
     // "One at a time" needs a choice object, and is illegal with `none`.
     let alone = request.parallel_tools == Some(false);
     let (word, name) = match &request.tool_choice {
@@ -273,6 +334,11 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
     o.str("name", &ctx.names.shorten(&tool.name));
     if let Some(description) = tool.description.as_deref().filter(|d| !d.is_empty()) {
         o.str("description", description);
+    }
+    if tool.kind == ToolKind::Custom {
+        ctx.losses.approximated("tools", "a tool that takes a text takes it as `input` of an object");
+        o.raw("input_schema", TEXT_SCHEMA);
+        return ctx.cache(o, tool.cache.as_ref());
     }
     match tool.schema.as_deref().map(Val::trusted) {
         Some(schema) if schema.get("type").is_some() => o.raw("input_schema", schema.raw()),
@@ -345,11 +411,14 @@ fn block(a: &mut Array<'_>, block: &Block, trim: bool, ctx: &mut Context<'_>) {
             }
             ctx.cache(o, cache.as_ref());
         }),
-        Block::ToolUse { id, name, input, cache } => a.object(|o| {
+        Block::ToolUse { id, name, kind, input, cache } => a.object(|o| {
             o.str("type", "tool_use");
             o.str("id", &tool_id(id));
             o.str("name", &ctx.names.shorten(name));
-            o.raw("input", input);
+            match kind {
+                ToolKind::Function => o.raw("input", input),
+                ToolKind::Custom => o.object("input", |o| o.str("input", input)),
+            }
             ctx.cache(o, cache.as_ref());
         }),
         Block::ToolResult { id, content, is_error, cache } => a.object(|o| {
@@ -363,18 +432,28 @@ fn block(a: &mut Array<'_>, block: &Block, trim: bool, ctx: &mut Context<'_>) {
             }
             ctx.cache(o, cache.as_ref());
         }),
-        Block::Thinking { text, signature: Some(signature) } => a.object(|o| {
-            o.str("type", "thinking");
-            o.str("thinking", text);
-            o.str("signature", signature);
-        }),
-        Block::Thinking { signature: None, .. } => {
-            ctx.losses.dropped("messages[].thinking", "thinking without a signature can't be sent back");
-        }
-        Block::Redacted { data } => a.object(|o| {
-            o.str("type", "redacted_thinking");
-            o.str("data", data);
-        }),
+        Block::Thinking { text, seal } => match seal.as_ref().map(|seal| seal.of(Maker::Anthropic)) {
+            Some(Some(signature)) => a.object(|o| {
+                o.str("type", "thinking");
+                o.str("thinking", text);
+                o.str("signature", signature);
+            }),
+            Some(None) => {
+                ctx.losses.dropped("messages[].thinking", "thinking can't be sent to another provider")
+            }
+            None => {
+                ctx.losses.dropped("messages[].thinking", "thinking without a signature can't be sent back")
+            }
+        },
+        Block::Redacted { seal } => match seal.of(Maker::Anthropic) {
+            Some(data) => a.object(|o| {
+                o.str("type", "redacted_thinking");
+                o.str("data", data);
+            }),
+            None => ctx.losses.dropped("messages[].thinking", "thinking can't be sent to another provider"),
+        },
+        // Refused before.
+        Block::Audio { .. } => {}
     }
 }
 
@@ -385,7 +464,7 @@ fn write_source(o: &mut Object<'_>, source: &Source) {
             o.str("media_type", media_type);
             o.str("data", data);
         }
-        Source::Url(url) => {
+        Source::Url(url) | Source::Stored(url) => {
             o.str("type", "url");
             o.str("url", url);
         }

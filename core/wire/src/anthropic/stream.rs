@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use sluicegate_core::Usage;
 
 use super::stop_reason;
-use crate::ir::{Event, Head, Item, Stop};
+use crate::ir::{Event, Head, Item, Maker, Stop};
 use crate::json::{Object, Val, object};
 use crate::names::{Names, tool_id};
 use crate::sse::write_frame;
@@ -81,22 +81,24 @@ impl Encoder {
                     self.push(Kind::Thinking, out);
                 }
                 if let Some(last) = self.queue.back_mut() {
-                    last.seal = Some(seal);
+                    last.seal = Some(seal.shown(Maker::Anthropic).into_owned());
                 }
             }
-            Event::Redacted(data) => {
+            Event::Redacted(seal) => {
                 self.push(Kind::Redacted, out);
                 if let Some(last) = self.queue.back_mut() {
-                    last.text = data;
+                    last.text = seal.shown(Maker::Anthropic).into_owned();
                 }
             }
-            Event::ToolStart { tool, id, name } => {
+            Event::ToolStart { tool, id, name, .. } => {
                 self.calls = true;
                 let kind =
                     Kind::Tool { tool, id: tool_id(&id).into_owned(), name: names.restore(&name).to_owned() };
                 self.push(kind, out);
             }
             Event::ToolArgs { tool, json } => self.args(tool, &json, out),
+            // The format's citations are of documents and its own searches.
+            Event::Citation(_) | Event::Logprobs(_) => {}
             Event::Stop { reason, sequence } => self.stop = Some((reason, sequence)),
         }
         self.advance(out);

@@ -1,6 +1,6 @@
 //! Folds events into a whole answer.
 
-use super::{Event, Item, Stop};
+use super::{Citation, Event, Item, Seal, Stop, ToolKind};
 
 /// What stands at the head of an answer, or of each of its chunks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,14 +17,15 @@ pub(crate) enum AnswerBlock {
     Refusal(String),
     Thinking {
         text: String,
-        signature: Option<String>,
+        seal: Option<Seal>,
     },
-    Redacted(String),
-    /// `args` is the text of the arguments' JSON, possibly empty.
+    Redacted(Seal),
+    /// `args` is the text of the arguments' JSON, possibly empty, or what a custom tool is given.
     Tool {
         tool: u32,
         id: String,
         name: String,
+        kind: ToolKind,
         args: String,
     },
 }
@@ -36,6 +37,9 @@ pub(crate) struct Choice {
     pub(crate) blocks: Vec<AnswerBlock>,
     pub(crate) stop: Option<Stop>,
     pub(crate) sequence: Option<String>,
+    pub(crate) citations: Vec<Citation>,
+    /// Arrays as they came, in order.
+    pub(crate) logprobs: Vec<String>,
 }
 
 /// Collects the events of an answer.
@@ -74,21 +78,27 @@ impl Choice {
         match (event, self.blocks.last_mut()) {
             (Event::Text(more), Some(AnswerBlock::Text(text)))
             | (Event::Refusal(more), Some(AnswerBlock::Refusal(text)))
-            | (Event::Thinking(more), Some(AnswerBlock::Thinking { text, signature: None })) => {
+            | (Event::Thinking(more), Some(AnswerBlock::Thinking { text, seal: None })) => {
                 text.push_str(&more)
             }
-            (Event::Signature(seal), Some(AnswerBlock::Thinking { signature, .. })) => {
-                *signature = Some(seal)
+            (Event::Signature(found), Some(AnswerBlock::Thinking { seal: seal @ None, .. })) => {
+                *seal = Some(found)
             }
             (Event::Text(text), _) => self.blocks.push(AnswerBlock::Text(text)),
             (Event::Refusal(text), _) => self.blocks.push(AnswerBlock::Refusal(text)),
-            (Event::Thinking(text), _) => self.blocks.push(AnswerBlock::Thinking { text, signature: None }),
+            (Event::Thinking(text), _) => self.blocks.push(AnswerBlock::Thinking { text, seal: None }),
             (Event::Signature(seal), _) => {
-                self.blocks.push(AnswerBlock::Thinking { text: String::new(), signature: Some(seal) })
+                self.blocks.push(AnswerBlock::Thinking { text: String::new(), seal: Some(seal) })
             }
-            (Event::Redacted(data), _) => self.blocks.push(AnswerBlock::Redacted(data)),
-            (Event::ToolStart { tool, id, name }, _) => {
-                self.blocks.push(AnswerBlock::Tool { tool, id, name, args: String::new() })
+            (Event::Redacted(seal), _) => self.blocks.push(AnswerBlock::Redacted(seal)),
+            (Event::Citation(citation), _) => {
+                if !self.citations.contains(&citation) {
+                    self.citations.push(citation);
+                }
+            }
+            (Event::Logprobs(array), _) => self.logprobs.push(array),
+            (Event::ToolStart { tool, id, name, kind }, _) => {
+                self.blocks.push(AnswerBlock::Tool { tool, id, name, kind, args: String::new() })
             }
             (Event::ToolArgs { tool: wanted, json }, _) => {
                 let open = self.blocks.iter_mut().rev().find_map(|block| match block {

@@ -1,5 +1,7 @@
 //! An answer in the neutral model, as it arrives.
 
+use super::{Seal, ToolKind};
+
 /// An event of one choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Item {
@@ -13,24 +15,37 @@ pub(crate) enum Event {
     Text(String),
     Refusal(String),
     Thinking(String),
-    /// Seals the thinking before it.
-    Signature(String),
-    Redacted(String),
+    /// Seals the thinking before it; without any, what follows.
+    Signature(Seal),
+    /// A thought that only its maker can read.
+    Redacted(Seal),
     /// Tools are numbered from 0 in each choice, by order of appearance.
     ToolStart {
         tool: u32,
         id: String,
         name: String,
+        kind: ToolKind,
     },
-    /// A fragment of the arguments' JSON.
+    /// A fragment of the arguments' JSON, or of the text that a custom tool takes.
     ToolArgs {
         tool: u32,
         json: String,
     },
+    /// Where something in the text before it comes from.
+    Citation(Citation),
+    /// Of the text before it: a JSON array of `{token, logprob, bytes, top_logprobs}`, as chat completions have it.
+    Logprobs(String),
     Stop {
         reason: Stop,
         sequence: Option<String>,
     },
+}
+
+/// A source on the web.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Citation {
+    pub(crate) url: String,
+    pub(crate) title: Option<String>,
 }
 
 /// Why an answer ended.

@@ -1,5 +1,7 @@
 //! A request in the neutral model.
 
+use super::Seal;
+
 /// A chat request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Request {
@@ -9,18 +11,39 @@ pub(crate) struct Request {
     pub(crate) messages: Vec<Message>,
     pub(crate) tools: Vec<Tool>,
     pub(crate) tool_choice: Option<ToolChoice>,
+    /// The tools that may be called now, by name; empty is all of them.
+    pub(crate) allowed_tools: Vec<String>,
     pub(crate) parallel_tools: Option<bool>,
     pub(crate) max_output: Option<u64>,
     /// Numbers as text.
     pub(crate) temperature: Option<String>,
     pub(crate) top_p: Option<String>,
     pub(crate) top_k: Option<String>,
+    pub(crate) seed: Option<String>,
+    pub(crate) presence_penalty: Option<String>,
+    pub(crate) frequency_penalty: Option<String>,
+    /// How many answers.
+    pub(crate) n: Option<u64>,
+    pub(crate) logprobs: Option<Logprobs>,
     pub(crate) stop: Vec<String>,
     pub(crate) stream: bool,
     pub(crate) user: Option<String>,
     pub(crate) reasoning: Option<Reasoning>,
+    /// `low`, `medium` or `high`: how long an answer should be.
+    pub(crate) verbosity: Option<String>,
+    /// What to speak, as chat completions say it in `audio`: JSON.
+    pub(crate) audio: Option<String>,
+    /// What tells the provider which calls share a prompt cache.
+    pub(crate) cache_key: Option<String>,
     pub(crate) format: OutputFormat,
     pub(crate) tier: Option<Tier>,
+}
+
+/// Whether the tokens' probabilities are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Logprobs {
+    /// Of how many others at each place.
+    pub(crate) top: Option<u64>,
 }
 
 /// One system text.
@@ -60,10 +83,14 @@ pub(crate) enum Block {
         name: Option<String>,
         cache: Option<String>,
     },
-    /// `input` is the text of a JSON object.
+    Audio {
+        source: Source,
+    },
+    /// `input` is the text of a JSON object, or what a custom tool was given.
     ToolUse {
         id: String,
         name: String,
+        kind: ToolKind,
         input: String,
         cache: Option<String>,
     },
@@ -73,12 +100,13 @@ pub(crate) enum Block {
         is_error: bool,
         cache: Option<String>,
     },
+    /// A thought. One without a text seals what follows it, or ends the turn.
     Thinking {
         text: String,
-        signature: Option<String>,
+        seal: Option<Seal>,
     },
     Redacted {
-        data: String,
+        seal: Seal,
     },
 }
 
@@ -91,20 +119,36 @@ impl Block {
 /// Where media come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    Base64 { media_type: String, data: String },
+    Base64 {
+        media_type: String,
+        data: String,
+    },
     Url(String),
     Text(String),
+    /// Stored at the provider, under this id.
+    Stored(String),
 }
 
 /// A tool that the caller runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tool {
     pub(crate) name: String,
+    pub(crate) kind: ToolKind,
     pub(crate) description: Option<String>,
-    /// The JSON schema of its input, as JSON.
+    /// The JSON schema of its input, as JSON; of a custom tool what its text must be like, if anything.
     pub(crate) schema: Option<String>,
     pub(crate) strict: Option<bool>,
     pub(crate) cache: Option<String>,
+}
+
+/// What a tool is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ToolKind {
+    /// A JSON object.
+    #[default]
+    Function,
+    /// A text.
+    Custom,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,6 +235,8 @@ pub(crate) enum OutputFormat {
 pub(crate) enum Tier {
     Auto,
     Standard,
+    Flex,
+    Priority,
 }
 
 impl Request {

@@ -88,6 +88,12 @@ impl Array<'_> {
         escape_into(self.out, text);
     }
 
+    /// A value that is JSON already.
+    pub(crate) fn raw(&mut self, json: &str) {
+        separate(self.out, &mut self.first);
+        self.out.push_str(json);
+    }
+
     pub(crate) fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) {
         separate(self.out, &mut self.first);
         object_with(self.out, fill);

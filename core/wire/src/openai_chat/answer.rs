@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::ir::{Event, Item, Stop};
+use crate::ir::{Citation, Event, Item, Maker, Seal, Stop, ToolKind};
 use crate::json::{Kind, Val};
 
 /// Reads the chunks of a stream, or one whole body.
@@ -35,6 +35,11 @@ impl Decoder {
             let mut emit = |event| on(Item { choice: index, event });
             if let Some(delta) = choice.get("delta").or_else(|| choice.get("message")) {
                 self.delta(index, delta, &mut emit);
+            }
+            if let Some(content) = choice.get("logprobs").and_then(|l| l.get("content")) {
+                if content.elements().next().is_some() {
+                    emit(Event::Logprobs(content.raw().to_owned()));
+                }
             }
             if let Some(reason) = choice.get_str("finish_reason") {
                 let reason = match &*reason {
@@ -69,6 +74,13 @@ impl Decoder {
         }
         if let Some(text) = non_empty(delta.get_str("refusal")) {
             emit(Event::Refusal(text.into_owned()));
+        }
+        for note in delta.get("annotations").into_iter().flat_map(Val::elements) {
+            let source = note.get("url_citation");
+            if let Some(url) = source.and_then(|s| s.get_str("url")) {
+                let title = source.and_then(|s| s.get_str("title")).map(|t| t.into_owned());
+                emit(Event::Citation(Citation { url: url.into_owned(), title }));
+            }
         }
         for (n, call) in delta.get("tool_calls").into_iter().flat_map(Val::elements).enumerate() {
             self.call(choice, n, call, emit);
@@ -115,7 +127,16 @@ impl Decoder {
             if tool.id.is_empty() {
                 tool.id = format!("call_{choice}_{}", tool.number);
             }
-            emit(Event::ToolStart { tool: tool.number, id: tool.id.clone(), name: name.into_owned() });
+            // Where Gemini's own chat endpoint carries the signature of what follows.
+            let signature = call
+                .get("extra_content")
+                .and_then(|extra| extra.get("google"))
+                .and_then(|google| non_empty(google.get_str("thought_signature")));
+            if let Some(signature) = signature {
+                emit(Event::Signature(Seal::new(Maker::Gemini, signature)));
+            }
+            let kind = if call.get("custom").is_some() { ToolKind::Custom } else { ToolKind::Function };
+            emit(Event::ToolStart { tool: tool.number, id: tool.id.clone(), name: name.into_owned(), kind });
             if !tool.early.is_empty() {
                 emit(Event::ToolArgs { tool: tool.number, json: std::mem::take(&mut tool.early) });
             }

@@ -3,8 +3,9 @@
 use sluicegate_core::Usage;
 
 use super::finish_reason;
-use crate::ir::{AnswerBlock, Choice, Head};
-use crate::json::{Object, object};
+use super::stream::call_seal;
+use crate::ir::{AnswerBlock, Choice, Citation, Head, Maker, Seal, ToolKind};
+use crate::json::{Object, Val, object};
 use crate::names::Names;
 use crate::usage::write_openai;
 
@@ -20,7 +21,7 @@ pub(crate) fn body(head: &Head, choices: &[Choice], usage: &Usage, names: &Names
                 a.object(|o| {
                     o.num("index", u64::from(choice.index));
                     o.object("message", |o| message(o, choice, names));
-                    o.raw("logprobs", "null");
+                    logprobs(o, &choice.logprobs);
                     o.str("finish_reason", finish_reason(choice.reason()));
                 });
             }
@@ -45,47 +46,111 @@ fn message(o: &mut Object<'_>, choice: &Choice, names: &Names) {
         o.str("reasoning_content", &thought);
     }
     sealed(o, choice);
-    let calls: Vec<_> =
-        choice.blocks.iter().filter(|block| matches!(block, AnswerBlock::Tool { .. })).collect();
+    if !choice.citations.is_empty() {
+        o.array("annotations", |a| {
+            choice.citations.iter().for_each(|citation| a.object(|o| annotation(o, citation)));
+        });
+    }
+    let calls: Vec<_> = choice
+        .blocks
+        .iter()
+        .enumerate()
+        .filter(|(_, block)| matches!(block, AnswerBlock::Tool { .. }))
+        .map(|(at, block)| (block, seal_of_call(choice, at)))
+        .collect();
     if calls.is_empty() {
         return;
     }
     o.array("tool_calls", |a| {
-        for call in calls {
-            let AnswerBlock::Tool { id, name, args, .. } = call else {
+        for (call, seal) in calls {
+            let AnswerBlock::Tool { id, name, kind, args, .. } = call else {
                 continue;
             };
             a.object(|o| {
                 o.str("id", id);
-                o.str("type", "function");
-                o.object("function", |o| {
-                    o.str("name", names.restore(name));
-                    o.str("arguments", if args.trim().is_empty() { "{}" } else { args });
-                });
+                match kind {
+                    ToolKind::Custom => {
+                        o.str("type", "custom");
+                        o.object("custom", |o| {
+                            o.str("name", names.restore(name));
+                            o.str("input", args);
+                        });
+                    }
+                    ToolKind::Function => {
+                        o.str("type", "function");
+                        o.object("function", |o| {
+                            o.str("name", names.restore(name));
+                            o.str("arguments", if args.trim().is_empty() { "{}" } else { args });
+                        });
+                    }
+                }
+                call_seal(o, seal);
             });
         }
     });
 }
 
+/// The probabilities of the tokens: all arrays in one.
+pub(super) fn logprobs(o: &mut Object<'_>, arrays: &[String]) {
+    if arrays.is_empty() {
+        return o.raw("logprobs", "null");
+    }
+    o.object("logprobs", |o| {
+        o.array("content", |a| {
+            let entries = arrays.iter().flat_map(|array| Val::trusted(array).elements());
+            entries.for_each(|entry| a.raw(entry.raw()));
+        });
+        o.raw("refusal", "null");
+    });
+}
+
+/// The place that it stands for isn't known in all formats: it is the whole text before.
+pub(super) fn annotation(o: &mut Object<'_>, citation: &Citation) {
+    o.str("type", "url_citation");
+    o.object("url_citation", |o| {
+        o.str("url", &citation.url);
+        o.str("title", citation.title.as_deref().unwrap_or_default());
+        o.num("start_index", 0);
+        o.num("end_index", 0);
+    });
+}
+
+/// What seals the call at this place: Gemini's stands right before it.
+fn seal_of_call(choice: &Choice, at: usize) -> Option<&Seal> {
+    match (choice.blocks.get(at.checked_sub(1)?)?, choice.blocks.get(at)?) {
+        (AnswerBlock::Thinking { seal: Some(seal), .. }, AnswerBlock::Tool { .. }) => {
+            (seal.maker == Maker::Gemini).then_some(seal)
+        }
+        _ => None,
+    }
+}
+
 /// Thinking that must be sent back as it is.
 fn sealed(o: &mut Object<'_>, choice: &Choice) {
-    let is_sealed = |block: &&AnswerBlock| {
-        matches!(block, AnswerBlock::Thinking { signature: Some(_), .. } | AnswerBlock::Redacted(_))
+    let is_sealed = |block: &AnswerBlock| {
+        matches!(block, AnswerBlock::Thinking { seal: Some(_), .. } | AnswerBlock::Redacted(_))
     };
-    if !choice.blocks.iter().any(|block| is_sealed(&block)) {
+    let sealed: Vec<&AnswerBlock> = choice
+        .blocks
+        .iter()
+        .enumerate()
+        .filter(|(at, block)| is_sealed(block) && seal_of_call(choice, at + 1).is_none())
+        .map(|(_, block)| block)
+        .collect();
+    if sealed.is_empty() {
         return;
     }
     o.array("thinking_blocks", |a| {
-        for block in choice.blocks.iter().filter(is_sealed) {
+        for block in sealed {
             a.object(|o| match block {
-                AnswerBlock::Thinking { text, signature } => {
+                AnswerBlock::Thinking { text, seal: Some(seal) } => {
                     o.str("type", "thinking");
                     o.str("thinking", text);
-                    o.str("signature", signature.as_deref().unwrap_or_default());
+                    o.str("signature", &seal.shown(Maker::Anthropic));
                 }
-                AnswerBlock::Redacted(data) => {
+                AnswerBlock::Redacted(seal) => {
                     o.str("type", "redacted_thinking");
-                    o.str("data", data);
+                    o.str("data", &seal.shown(Maker::Anthropic));
                 }
                 _ => {}
             });

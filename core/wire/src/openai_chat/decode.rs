@@ -1,7 +1,10 @@
 //! A chat completions request into the neutral model.
 
 use crate::error::{Result, WireError};
-use crate::ir::{Block, Effort, OutputFormat, Reasoning, Request, Role, SystemText, Tier, Tool, ToolChoice};
+use crate::ir::{
+    Block, Effort, Maker, OutputFormat, Reasoning, Request, Role, Seal, Source, SystemText, Tier, Tool,
+    ToolChoice, ToolKind,
+};
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
 use crate::media;
@@ -13,10 +16,6 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
         if !value.is_null() && !skip.contains(&&*name) {
             field(&mut request, &name, value, losses)?;
         }
-    }
-    // Last: it may narrow the tools.
-    if let Some(choice) = body.get("tool_choice").filter(|_| !skip.contains(&"tool_choice")) {
-        tool_choice(&mut request, choice, losses);
     }
     Ok(request)
 }
@@ -37,6 +36,18 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         "top_p" => request.top_p = number(),
         // Not OpenAI's own, but understood by many servers of its format.
         "top_k" => request.top_k = number(),
+        "seed" => request.seed = number(),
+        "presence_penalty" => request.presence_penalty = number(),
+        "frequency_penalty" => request.frequency_penalty = number(),
+        "n" => request.n = value.as_u64(),
+        "logprobs" if value.as_bool() == Some(true) => {
+            request.logprobs.get_or_insert_default();
+        }
+        "top_logprobs" => request.logprobs.get_or_insert_default().top = value.as_u64(),
+        "verbosity" => request.verbosity = value.as_str().map(|s| s.into_owned()),
+        "prompt_cache_key" => request.cache_key = value.as_str().map(|s| s.into_owned()),
+        "audio" => request.audio = Some(value.raw().to_owned()),
+        "tool_choice" => tool_choice(request, value, losses),
         "stop" => {
             request.stop = value
                 .as_str()
@@ -71,17 +82,13 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
             request.tier = match value.as_str().as_deref() {
                 Some("auto") => Some(Tier::Auto),
                 Some("default") => Some(Tier::Standard),
+                Some("flex") => Some(Tier::Flex),
+                Some("priority") => Some(Tier::Priority),
                 _ => None,
             };
             if request.tier.is_none() {
                 losses.dropped(name, "the target has no such tier");
             }
-        }
-        "n" if value.as_u64() != Some(1) => {
-            return Err(WireError::unsupported(
-                "`n` above 1 can't be served by an Anthropic endpoint: send that many calls",
-            )
-            .at("n"));
         }
         "functions" | "function_call" => {
             return Err(WireError::unsupported(format!(
@@ -90,11 +97,9 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
             .at(name));
         }
         "modalities" if value.elements().filter_map(Val::as_str).any(|m| m == "audio") => {
-            return Err(
-                WireError::unsupported("audio output can't be served by an Anthropic endpoint").at(name)
-            );
+            request.audio.get_or_insert_with(|| "{}".into());
         }
-        "n" | "modalities" | "stream_options" | "tool_choice" => {}
+        "modalities" | "stream_options" | "logprobs" => {}
         ours if crate::scan::is_ours(ours) => {}
         "metadata" if value.members().all(|(name, _)| name == "tags") => {}
         other => losses.dropped(other, "the target has no place for it"),
@@ -123,15 +128,20 @@ fn cache(v: Val<'_>) -> Option<String> {
 }
 
 fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
-    let Some(function) = tool.get("function") else {
-        losses.dropped(format!("tools[{at}]"), "only function tools can be translated");
-        return None;
+    let (function, kind) = match (tool.get("function"), tool.get("custom")) {
+        (Some(function), _) => (function, ToolKind::Function),
+        (None, Some(custom)) => (custom, ToolKind::Custom),
+        (None, None) => {
+            losses.dropped(format!("tools[{at}]"), "only tools that the caller runs can be translated");
+            return None;
+        }
     };
-    let name = function.get_str("name")?.into_owned();
+    let taken = if kind == ToolKind::Custom { "format" } else { "parameters" };
     Some(Tool {
-        name,
+        name: function.get_str("name")?.into_owned(),
+        kind,
         description: function.get_str("description").map(|s| s.into_owned()),
-        schema: function.get("parameters").map(|s| s.raw().to_owned()),
+        schema: function.get(taken).map(|s| s.raw().to_owned()),
         strict: function.get("strict").and_then(Val::as_bool),
         cache: cache(tool).or_else(|| cache(function)),
     })
@@ -148,25 +158,24 @@ fn tool_choice(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
         request.tool_choice = word(&text);
         return;
     }
-    if let Some(name) = value.get("function").and_then(|f| f.get_str("name")) {
+    let named = value.get("function").or_else(|| value.get("custom"));
+    if let Some(name) = named.and_then(|f| f.get_str("name")) {
         request.tool_choice = Some(ToolChoice::Named(name.into_owned()));
         return;
     }
     match value.get("allowed_tools") {
-        // The target has no such choice: declare only the tools that are allowed.
         Some(allowed) => {
-            let names: Vec<String> = allowed
+            request.allowed_tools = allowed
                 .get("tools")
                 .into_iter()
                 .flat_map(Val::elements)
                 .filter_map(|tool| {
-                    tool.get("function").and_then(|f| f.get_str("name")).or_else(|| tool.get_str("name"))
+                    let named = tool.get("function").or_else(|| tool.get("custom"));
+                    named.and_then(|f| f.get_str("name")).or_else(|| tool.get_str("name"))
                 })
                 .map(|name| name.into_owned())
                 .collect();
-            request.tools.retain(|tool| names.contains(&tool.name));
             request.tool_choice = allowed.get_str("mode").as_deref().and_then(word);
-            losses.approximated("tool_choice", "only the allowed tools are declared");
         }
         None => losses.dropped("tool_choice", "the target has no such choice"),
     }
@@ -248,19 +257,21 @@ fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Bl
     for thought in message.get("thinking_blocks").into_iter().flat_map(Val::elements) {
         match thought.get_str("type").as_deref() {
             Some("redacted_thinking") => {
-                blocks
-                    .extend(thought.get_str("data").map(|data| Block::Redacted { data: data.into_owned() }));
+                let seal = thought.get_str("data").map(|data| Seal::read(Maker::Anthropic, &data));
+                blocks.extend(seal.map(|seal| Block::Redacted { seal }));
             }
             _ => blocks.push(Block::Thinking {
                 text: thought.get_str("thinking").unwrap_or_default().into_owned(),
-                signature: thought.get_str("signature").filter(|s| !s.is_empty()).map(|s| s.into_owned()),
+                seal: thought
+                    .get_str("signature")
+                    .filter(|s| !s.is_empty())
+                    .map(|s| Seal::read(Maker::Anthropic, &s)),
             }),
         }
     }
-    if blocks.is_empty() && ["reasoning_content", "reasoning"].iter().any(|name| message.get(name).is_some())
-    {
-        losses
-            .dropped(format!("{path}.reasoning_content"), "reasoning without a signature can't be sent back");
+    let plain = ["reasoning_content", "reasoning"].iter().find_map(|name| message.get_str(name));
+    if let Some(text) = plain.filter(|text| blocks.is_empty() && !text.is_empty()) {
+        blocks.push(Block::Thinking { text: text.into_owned(), seal: None });
     }
     blocks.extend(parts(message.get("content"), path, losses)?);
     if let Some(refusal) = message.get_str("refusal").filter(|text| !text.trim().is_empty()) {
@@ -268,7 +279,7 @@ fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Bl
     }
     if message.get("audio").is_some() {
         return Err(WireError::unsupported(format!(
-            "the audio of `{path}` can't be served by an Anthropic endpoint"
+            "the audio of `{path}` is stored at the provider that spoke it: send its transcript as `content`"
         ))
         .at(path));
     }
@@ -280,15 +291,30 @@ fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Bl
     }
     for (n, call) in message.get("tool_calls").into_iter().flat_map(Val::elements).enumerate() {
         let call_path = format!("{path}.tool_calls[{n}]");
-        let (Some(id), Some(function)) = (call.get_str("id"), call.get("function")) else {
+        let custom = call.get("custom");
+        let (Some(id), Some(function)) = (call.get_str("id"), call.get("function").or(custom)) else {
             return Err(
                 WireError::invalid(format!("`{call_path}` must be a function call with an id")).at(call_path)
             );
         };
+        let (kind, input) = match custom {
+            Some(custom) => (ToolKind::Custom, custom.get_str("input").unwrap_or_default().into_owned()),
+            None => (ToolKind::Function, arguments(function.get("arguments"), &call_path, losses)),
+        };
+        // Where Gemini's own chat endpoint carries the signature of what follows.
+        let signature = call
+            .get("extra_content")
+            .and_then(|extra| extra.get("google"))
+            .and_then(|google| google.get_str("thought_signature"));
+        if let Some(signature) = signature {
+            let seal = Some(Seal::new(Maker::Gemini, signature));
+            blocks.push(Block::Thinking { text: String::new(), seal });
+        }
         blocks.push(Block::ToolUse {
             id: id.into_owned(),
             name: function.get_str("name").unwrap_or_default().into_owned(),
-            input: arguments(function.get("arguments"), &call_path, losses),
+            kind,
+            input,
             cache: cache(call),
         });
     }
@@ -354,19 +380,29 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
         }
         "file" => {
             let file = part.get("file");
-            let Some(data) = file.and_then(|f| f.get_str("file_data")) else {
-                let message = format!(
-                    "the file of `{path}` is stored at another provider: send it inline as `file_data`"
-                );
-                return Err(WireError::unsupported(message).at(path));
+            let source = match file.and_then(|f| f.get_str("file_data")) {
+                Some(data) => media::document_source(&data, path)?,
+                None => Source::Stored(
+                    file.and_then(|f| f.get_str("file_id"))
+                        .ok_or_else(|| {
+                            WireError::invalid(format!("`{path}.file` has neither `file_data` nor `file_id`"))
+                                .at(path)
+                        })?
+                        .into_owned(),
+                ),
             };
             let name = file.and_then(|f| f.get_str("filename")).map(|s| s.into_owned());
-            Ok(Some(Block::Document { source: media::document_source(&data, path)?, name, cache }))
+            Ok(Some(Block::Document { source, name, cache }))
         }
-        "input_audio" => Err(WireError::unsupported(format!(
-            "the audio of `{path}` can't be served by an Anthropic endpoint"
-        ))
-        .at(path)),
+        "input_audio" => {
+            let audio = part.get("input_audio");
+            let format = audio.and_then(|a| a.get_str("format")).unwrap_or_default();
+            let data = audio.and_then(|a| a.get_str("data")).ok_or_else(|| {
+                WireError::invalid(format!("`{path}.input_audio.data` is missing")).at(path)
+            })?;
+            let media_type = format!("audio/{format}");
+            Ok(Some(Block::Audio { source: Source::Base64 { media_type, data: data.into_owned() } }))
+        }
         other => {
             Err(WireError::invalid(format!("`{path}.type` is `{other}`: that can't be translated")).at(path))
         }

@@ -1,6 +1,8 @@
 //! The neutral model as a chat completions request.
 
-use crate::ir::{Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, ToolChoice};
+use crate::ir::{
+    Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool, ToolChoice, ToolKind,
+};
 use crate::json::{Array, Object, object};
 use crate::loss::Losses;
 use crate::names::{Names, cut};
@@ -40,7 +42,19 @@ pub(crate) fn encode(
         match request.tier {
             Some(Tier::Auto) => o.str("service_tier", "auto"),
             Some(Tier::Standard) => o.str("service_tier", "default"),
+            Some(Tier::Flex) => o.str("service_tier", "flex"),
+            Some(Tier::Priority) => o.str("service_tier", "priority"),
             None => {}
+        }
+        if let Some(words) = &request.verbosity {
+            o.str("verbosity", words);
+        }
+        if let Some(key) = &request.cache_key {
+            o.str("prompt_cache_key", key);
+        }
+        if let Some(audio) = &request.audio {
+            o.array("modalities", |a| ["text", "audio"].iter().for_each(|m| a.str(m)));
+            o.raw("audio", audio);
         }
         if request.stream {
             o.bool("stream", true);
@@ -56,11 +70,28 @@ pub(crate) fn encode(
 fn sampling(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     // QUIRK(openai, 2026-05): reasoning models take no sampling parameters.
     let fixed = wants_max_completion_tokens(&request.model);
-    for (name, value) in [("temperature", &request.temperature), ("top_p", &request.top_p)] {
+    for (name, value) in [
+        ("temperature", &request.temperature),
+        ("top_p", &request.top_p),
+        ("presence_penalty", &request.presence_penalty),
+        ("frequency_penalty", &request.frequency_penalty),
+    ] {
         match value {
             Some(_) if fixed => losses.dropped(name, "the model takes no sampling parameters"),
             Some(value) => o.raw(name, value),
             None => {}
+        }
+    }
+    if let Some(seed) = &request.seed {
+        o.raw("seed", seed);
+    }
+    if let Some(n) = request.n {
+        o.num("n", n);
+    }
+    if let Some(logprobs) = request.logprobs {
+        o.bool("logprobs", true);
+        if let Some(top) = logprobs.top {
+            o.num("top_logprobs", top);
         }
     }
     if request.top_k.is_some() {
@@ -114,39 +145,75 @@ fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names) {
     }
     o.array("tools", |a| {
         for tool in &request.tools {
-            a.object(|o| {
-                o.str("type", "function");
-                o.object("function", |o| {
-                    o.str("name", &names.shorten(&tool.name));
-                    if let Some(description) = &tool.description {
-                        o.str("description", description);
-                    }
-                    o.raw(
-                        "parameters",
-                        tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#),
-                    );
-                    if let Some(strict) = tool.strict {
-                        o.bool("strict", strict);
-                    }
-                });
-            });
+            a.object(|o| self::tool(o, tool, names));
         }
     });
-    match &request.tool_choice {
+    if !request.allowed_tools.is_empty() {
+        let mode = if request.tool_choice == Some(ToolChoice::Required) { "required" } else { "auto" };
+        o.object("tool_choice", |o| {
+            o.str("type", "allowed_tools");
+            o.object("allowed_tools", |o| {
+                o.str("mode", mode);
+                o.array("tools", |a| {
+                    request
+                        .allowed_tools
+                        .iter()
+                        .for_each(|name| a.object(|o| named(o, request, name, names)));
+                });
+            });
+        });
+    }
+    match request.tool_choice.as_ref().filter(|_| request.allowed_tools.is_empty()) {
         Some(ToolChoice::Auto) => o.str("tool_choice", "auto"),
         Some(ToolChoice::None) => o.str("tool_choice", "none"),
         Some(ToolChoice::Required) => o.str("tool_choice", "required"),
         Some(ToolChoice::Named(name)) => {
-            let name = names.shorten(name);
-            o.object("tool_choice", |o| {
-                o.str("type", "function");
-                o.object("function", |o| o.str("name", &name));
-            });
+            o.object("tool_choice", |o| named(o, request, name, names));
         }
         None => {}
     }
     if let Some(parallel) = request.parallel_tools {
         o.bool("parallel_tool_calls", parallel);
+    }
+}
+
+fn tool(o: &mut Object<'_>, tool: &Tool, names: &mut Names) {
+    let described = |o: &mut Object<'_>, names: &mut Names| {
+        o.str("name", &names.shorten(&tool.name));
+        if let Some(description) = &tool.description {
+            o.str("description", description);
+        }
+    };
+    o.str("type", word(tool.kind));
+    match tool.kind {
+        ToolKind::Custom => o.object("custom", |o| {
+            described(o, names);
+            if let Some(format) = &tool.schema {
+                o.raw("format", format);
+            }
+        }),
+        ToolKind::Function => o.object("function", |o| {
+            described(o, names);
+            o.raw("parameters", tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#));
+            if let Some(strict) = tool.strict {
+                o.bool("strict", strict);
+            }
+        }),
+    }
+}
+
+/// A tool as choices name it.
+fn named(o: &mut Object<'_>, request: &Request, name: &str, names: &mut Names) {
+    let tool = request.tools.iter().find(|tool| tool.name == name);
+    let kind = word(tool.map(|tool| tool.kind).unwrap_or_default());
+    o.str("type", kind);
+    o.object(kind, |o| o.str("name", &names.shorten(name)));
+}
+
+fn word(kind: ToolKind) -> &'static str {
+    match kind {
+        ToolKind::Function => "function",
+        ToolKind::Custom => "custom",
     }
 }
 
@@ -244,7 +311,7 @@ fn note_caches(turn: &Message, path: &str, losses: &mut Losses) {
         | Block::Document { cache, .. }
         | Block::ToolUse { cache, .. }
         | Block::ToolResult { cache, .. } => cache.is_some(),
-        Block::Thinking { .. } | Block::Redacted { .. } => false,
+        Block::Audio { .. } | Block::Thinking { .. } | Block::Redacted { .. } => false,
     });
     if cached {
         losses.dropped(format!("{path}.cache_control"), "the target caches by itself");
@@ -272,14 +339,34 @@ fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
                 o.str("file_data", &url_of(source));
             });
         }),
+        Block::Document { source: Source::Stored(id), .. } => a.object(|o| {
+            o.str("type", "file");
+            o.object("file", |o| o.str("file_id", id));
+        }),
+        Block::Audio { source: Source::Base64 { media_type, data } } => a.object(|o| {
+            o.str("type", "input_audio");
+            o.object("input_audio", |o| {
+                o.str("data", data);
+                o.str("format", audio_format(media_type));
+            });
+        }),
         _ => losses.dropped(path, "the target has no such content"),
+    }
+}
+
+/// The word for a media type of audio: `mp3` for `audio/mpeg`, `wav` for `audio/x-wav`.
+fn audio_format(media_type: &str) -> &str {
+    match media_type.strip_prefix("audio/").unwrap_or(media_type) {
+        "mpeg" => "mp3",
+        "x-wav" | "wave" | "vnd.wave" => "wav",
+        other => other,
     }
 }
 
 fn url_of(source: &Source) -> String {
     match source {
         Source::Base64 { media_type, data } => format!("data:{media_type};base64,{data}"),
-        Source::Url(url) | Source::Text(url) => url.clone(),
+        Source::Url(url) | Source::Text(url) | Source::Stored(url) => url.clone(),
     }
 }
 
@@ -289,7 +376,9 @@ fn assistant(a: &mut Array<'_>, turn: &Message, path: &str, names: &mut Names, l
     for block in &turn.blocks {
         match block {
             Block::Text { text: more, .. } => text.push_str(more),
-            Block::ToolUse { id, name, input, .. } => calls.push((id, names.shorten(name), input)),
+            Block::ToolUse { id, name, kind, input, .. } => {
+                calls.push((id, names.shorten(name), *kind, input));
+            }
             // Signatures are bound to their provider; without them the text is the model's own affair.
             Block::Thinking { .. } | Block::Redacted { .. } => {
                 losses.dropped(format!("{path}.thinking"), "thinking can't be sent to another provider");
@@ -307,13 +396,13 @@ fn assistant(a: &mut Array<'_>, turn: &Message, path: &str, names: &mut Names, l
             return;
         }
         o.array("tool_calls", |a| {
-            for (id, name, input) in &calls {
+            for (id, name, kind, input) in &calls {
                 a.object(|o| {
                     o.str("id", id);
-                    o.str("type", "function");
-                    o.object("function", |o| {
+                    o.str("type", word(*kind));
+                    o.object(word(*kind), |o| {
                         o.str("name", name);
-                        o.str("arguments", input);
+                        o.str(if *kind == ToolKind::Custom { "input" } else { "arguments" }, input);
                     });
                 });
             }

@@ -2,8 +2,9 @@
 
 use sluicegate_core::Usage;
 
+use super::body::{annotation, logprobs};
 use super::finish_reason;
-use crate::ir::{Event, Head, Item, Stop};
+use crate::ir::{Event, Head, Item, Maker, Seal, Stop, ToolKind};
 use crate::json::{Object, object};
 use crate::names::Names;
 use crate::sse::write_frame;
@@ -23,9 +24,13 @@ struct State {
     begun: bool,
     /// The call that is open and has no arguments so far.
     bare_tool: Option<u32>,
+    /// The calls of custom tools.
+    custom: Vec<u32>,
     calls: bool,
     finished: bool,
     thought: String,
+    /// Seals the call that follows: Gemini's.
+    seal: Option<Seal>,
 }
 
 impl Encoder {
@@ -61,7 +66,15 @@ impl Encoder {
 
     fn write(&mut self, state: &mut State, event: Event, names: &Names, out: &mut String) {
         let choice = state.index;
+        if !matches!(event, Event::ToolStart { .. })
+            && let Some(seal) = state.seal.take()
+        {
+            // No call has followed.
+            let thought = std::mem::take(&mut state.thought);
+            self.delta(out, choice, |o| thinking_blocks(o, &thought, &seal));
+        }
         match event {
+            Event::Signature(seal) if seal.maker == Maker::Gemini => state.seal = Some(seal),
             Event::Text(text) => self.delta(out, choice, |o| o.str("content", &text)),
             Event::Refusal(text) => self.delta(out, choice, |o| o.str("refusal", &text)),
             Event::Thinking(text) => {
@@ -73,32 +86,47 @@ impl Encoder {
                 let thought = std::mem::take(&mut state.thought);
                 self.delta(out, choice, |o| thinking_blocks(o, &thought, &seal));
             }
-            Event::Redacted(data) => self.delta(out, choice, |o| {
+            Event::Redacted(seal) => self.delta(out, choice, |o| {
                 o.array("thinking_blocks", |a| {
                     a.object(|o| {
                         o.str("type", "redacted_thinking");
-                        o.str("data", &data);
+                        o.str("data", &seal.shown(Maker::Anthropic));
                     });
                 });
             }),
-            Event::ToolStart { tool, id, name } => {
+            Event::Citation(citation) => self.delta(out, choice, |o| {
+                o.array("annotations", |a| a.object(|o| annotation(o, &citation)));
+            }),
+            Event::Logprobs(array) => {
+                self.chunk(out, choice, |_| {}, |o| logprobs(o, std::slice::from_ref(&array)), None);
+            }
+            Event::ToolStart { tool, id, name, kind } => {
                 self.close_bare(state, out);
-                state.bare_tool = Some(tool);
                 state.calls = true;
+                let seal = state.seal.take();
+                let (word, input) = words(kind);
+                if kind == ToolKind::Custom {
+                    state.custom.push(tool);
+                } else {
+                    state.bare_tool = Some(tool);
+                }
                 self.call(out, choice, tool, |o| {
                     o.str("id", &id);
-                    o.str("type", "function");
-                    o.object("function", |o| {
+                    o.str("type", word);
+                    o.object(word, |o| {
                         o.str("name", names.restore(&name));
-                        o.str("arguments", "");
+                        o.str(input, "");
                     });
+                    call_seal(o, seal.as_ref());
                 });
             }
             Event::ToolArgs { tool, json } => {
                 if state.bare_tool == Some(tool) {
                     state.bare_tool = None;
                 }
-                self.call(out, choice, tool, |o| o.object("function", |o| o.str("arguments", &json)));
+                let custom = state.custom.contains(&tool);
+                let (word, input) = words(if custom { ToolKind::Custom } else { ToolKind::Function });
+                self.call(out, choice, tool, |o| o.object(word, |o| o.str(input, &json)));
             }
             Event::Stop { reason, .. } => {
                 if std::mem::replace(&mut state.finished, true) {
@@ -106,7 +134,7 @@ impl Encoder {
                 }
                 self.close_bare(state, out);
                 let reason = if state.calls && reason == Stop::End { Stop::ToolUse } else { reason };
-                self.chunk(out, choice, |_| {}, Some(finish_reason(reason)));
+                self.chunk(out, choice, |_| {}, |_| {}, Some(finish_reason(reason)));
             }
         }
     }
@@ -152,16 +180,24 @@ impl Encoder {
     }
 
     fn delta(&self, out: &mut String, choice: u32, fill: impl FnOnce(&mut Object<'_>)) {
-        self.chunk(out, choice, fill, None);
+        self.chunk(out, choice, fill, |_| {}, None);
     }
 
-    fn chunk(&self, out: &mut String, choice: u32, fill: impl FnOnce(&mut Object<'_>), finish: Option<&str>) {
+    fn chunk(
+        &self,
+        out: &mut String,
+        choice: u32,
+        fill: impl FnOnce(&mut Object<'_>),
+        beside: impl FnOnce(&mut Object<'_>),
+        finish: Option<&str>,
+    ) {
         let json = object(|o| {
             self.shared(o);
             o.array("choices", |a| {
                 a.object(|o| {
                     o.num("index", u64::from(choice));
                     o.object("delta", fill);
+                    beside(o);
                     o.opt_str("finish_reason", finish);
                 });
             });
@@ -180,13 +216,30 @@ impl Encoder {
     }
 }
 
+/// The object of a call, and its field for what the tool is given.
+fn words(kind: ToolKind) -> (&'static str, &'static str) {
+    match kind {
+        ToolKind::Function => ("function", "arguments"),
+        ToolKind::Custom => ("custom", "input"),
+    }
+}
+
+/// Where Gemini's own chat endpoint has the signature of a call.
+pub(super) fn call_seal(o: &mut Object<'_>, seal: Option<&Seal>) {
+    if let Some(seal) = seal {
+        o.object("extra_content", |o| {
+            o.object("google", |o| o.str("thought_signature", &seal.shown(Maker::Gemini)));
+        });
+    }
+}
+
 /// The field in which sealed thinking travels; LiteLLM's name for it.
-pub(super) fn thinking_blocks(o: &mut Object<'_>, thought: &str, seal: &str) {
+pub(super) fn thinking_blocks(o: &mut Object<'_>, thought: &str, seal: &Seal) {
     o.array("thinking_blocks", |a| {
         a.object(|o| {
             o.str("type", "thinking");
             o.str("thinking", thought);
-            o.str("signature", seal);
+            o.str("signature", &seal.shown(Maker::Anthropic));
         });
     });
 }

@@ -172,6 +172,11 @@ impl Scan<'_> {
                     let mut marks = blocks.filter(|byte| !byte.is_ascii_whitespace());
                     self.facts.bound |= marks.next() == Some(b'[') && marks.next() == Some(b'{');
                 }
+                // Where Gemini's signatures travel in this format.
+                "tool_calls" => {
+                    let calls = self.cursor.skip()?.of(self.text).as_bytes();
+                    self.facts.bound |= memchr::memmem::find(calls, b"\"thought_signature\"").is_some();
+                }
                 // The audio of an earlier answer, by id.
                 "audio" => {
                     if self.cursor.kind()? == Kind::Object {

@@ -31,6 +31,11 @@ pub(crate) enum Field {
     Modalities,
     Fallbacks,
     PromptCacheKey,
+    /// Gemini's, with the output ceiling in it.
+    GenerationConfig,
+    CachedContent,
+    ToolConfig,
+    SafetySettings,
     DisableFallbacks,
     /// LiteLLM's `mock_…`: what only we read.
     Mock,
@@ -56,6 +61,9 @@ impl Field {
 
 /// What a name means in a request of that format.
 pub(crate) fn field(format: Format, name: &[u8]) -> Field {
+    if format == Format::GeminiGenerate {
+        return gemini(name);
+    }
     let chat = format == Format::OpenaiChat;
     let anthropic = format == Format::AnthropicMessages;
     let embeddings = format == Format::OpenaiEmbeddings;
@@ -100,6 +108,28 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
         | b"logprobs"
         | b"encoding_format"
         | b"dimensions" => Field::Other,
+        _ if mock(name).is_some() => Field::Mock,
+        _ if concern(name).is_some() => Field::Concerning,
+        _ => Field::Other,
+    }
+}
+
+/// The same in Gemini's format. Both ways to write a name are one field, which may stand once.
+fn gemini(name: &[u8]) -> Field {
+    match name {
+        b"contents" => Field::Messages,
+        b"systemInstruction" | b"system_instruction" => Field::System,
+        b"tools" => Field::Tools,
+        b"generationConfig" | b"generation_config" => Field::GenerationConfig,
+        // They stand in the address; a body that has them is read by them, and sent without.
+        b"model" => Field::Model,
+        b"stream" => Field::Stream,
+        b"tags" => Field::Tags,
+        b"fallbacks" => Field::Fallbacks,
+        b"disable_fallbacks" => Field::DisableFallbacks,
+        b"cachedContent" | b"cached_content" => Field::CachedContent,
+        b"toolConfig" | b"tool_config" => Field::ToolConfig,
+        b"safetySettings" | b"safety_settings" => Field::SafetySettings,
         _ if mock(name).is_some() => Field::Mock,
         _ if concern(name).is_some() => Field::Concerning,
         _ => Field::Other,
@@ -173,12 +203,32 @@ const ANTHROPIC_MESSAGES: &[&str] = &[
 ];
 const OPENAI_EMBEDDINGS: &[&str] = &["model", "input", "dimensions", "encoding_format", "user"];
 
+/// In camel case; each may be written in snake case as well.
+const GEMINI_GENERATE: &[&str] = &[
+    "contents",
+    "systemInstruction",
+    "tools",
+    "toolConfig",
+    "safetySettings",
+    "generationConfig",
+    "cachedContent",
+    "labels",
+    "serviceTier",
+    "store",
+    "model",
+    "stream",
+];
+
 /// Whether the format knows the name, or we answer for it: what only we read never gets to an upstream, and what
 /// steers a channel goes by the channel's own rule.
 pub(crate) fn is_known(format: Format, name: &str) -> bool {
     let own = match format {
         Format::AnthropicMessages => ANTHROPIC_MESSAGES,
         Format::OpenaiEmbeddings => OPENAI_EMBEDDINGS,
+        Format::GeminiGenerate if GEMINI_GENERATE.contains(&&*crate::gemini::camel_case(name)) => {
+            return true;
+        }
+        Format::GeminiGenerate => &[],
         _ => OPENAI_CHAT,
     };
     own.contains(&name)
@@ -240,6 +290,9 @@ mod tests {
             (Format::OpenaiChat, "api_base", true),
             (Format::AnthropicMessages, "speed", true),
             (Format::OpenaiChat, "speed", false),
+            (Format::GeminiGenerate, "system_instruction", true),
+            (Format::GeminiGenerate, "safetySettings", true),
+            (Format::GeminiGenerate, "messages", false),
         ] {
             assert_eq!(is_known(format, name), known, "{name}");
         }

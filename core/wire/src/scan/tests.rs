@@ -542,3 +542,74 @@ fn signatures_bind_a_conversation_to_their_issuer() {
     assert!(bound(chat, &blocks(r#"[ {"type":"thinking","signature":"s"}]"#), ""));
     assert!(!bound(chat, &blocks("[]"), "") && !bound(chat, &blocks("null"), ""));
 }
+
+fn gemini(fields: &str) -> Result<Scanned> {
+    let at = Addressed { model: "models/gemini-x", stream: true };
+    scan_addressed(Format::GeminiGenerate, &Bytes::from(format!("{{{fields}}}")), Some(at))
+}
+
+#[test]
+fn geminis_facts_stand_in_its_address_and_its_configuration() {
+    let scanned = gemini(
+        r#""contents":[{"parts":[{"text":"hi"}]}],"generation_config":{"maxOutputTokens":"200","candidate_count":2,"thinkingConfig":{"thinking_budget":512},"response_schema":{}}"#,
+    )
+    .unwrap();
+    let facts = scanned.facts();
+    assert_eq!((facts.model.as_str(), facts.stream), ("gemini-x", true));
+    assert_eq!((facts.max_output, facts.choices, facts.thinking_budget), (Some(200), 2, Some(512)));
+    assert!(facts.needs.json_schema && facts.bound);
+    let again = scanned.rescan(&Bytes::from_static(br#"{"contents":[{"parts":[]}]}"#)).unwrap();
+    assert_eq!((again.facts().model.as_str(), again.facts().stream), ("gemini-x", true));
+    for (fields, at) in [
+        (r#""contents":[]"#, "contents"),
+        (r#""contents":{}"#, "contents"),
+        (r#""contents":["x"]"#, "contents[0]"),
+        (r#""contents":[{"parts":["x"]}]"#, "contents[0].parts[]"),
+        (r#""contents":[{"parts":[]}],"tools":{}"#, "tools"),
+        (r#""contents":[{"parts":[]}],"generationConfig":[]"#, "generationConfig"),
+        (
+            r#""contents":[{"parts":[]}],"generationConfig":{"candidateCount":0}"#,
+            "generationConfig.candidateCount",
+        ),
+        (
+            r#""contents":[{"parts":[]}],"generationConfig":{"maxOutputTokens":-1}"#,
+            "generationConfig.maxOutputTokens",
+        ),
+        (r#""contents":[{"parts":[]}],"system_instruction":{},"systemInstruction":{}"#, "systemInstruction"),
+    ] {
+        assert_eq!(
+            gemini(fields).map(drop).map_err(|e| e.param().map(str::to_owned)),
+            Err(Some(at.into())),
+            "{fields}"
+        );
+    }
+}
+
+#[test]
+fn geminis_media_count_by_formula_and_what_hides_is_unbounded() {
+    let part = |part: &str| {
+        let scanned = gemini(&format!(r#""contents":[{{"parts":[{part}]}}]"#)).unwrap();
+        (scanned.facts().images, scanned.facts().unbounded.clone(), scanned.facts().text_bytes)
+    };
+    let data = "A".repeat(4_000);
+    let image = part(&format!(r#"{{"inline_data":{{"data":"{data}","mime_type":"image/png"}}}}"#));
+    assert_eq!((image.0, image.1.as_deref(), image.2 < 200), (1, None, true));
+    let inside = part(&format!(
+        r#"{{"functionResponse":{{"parts":[{{"inlineData":{{"mimeType":"image/png","data":"{data}"}}}}]}}}}"#
+    ));
+    assert_eq!(inside.0, 1);
+    for sly in [
+        format!(
+            r#"{{"inlineData":{{"mimeType":"image/png","mime_type":"application/pdf","data":"{data}"}}}}"#
+        ),
+        format!(r#"{{"inlineData":{{"mimeType":"application/pdf","data":"{data}"}}}}"#),
+        format!(r#"{{"inlineData":{{"mimeType":"video/mp4","data":"{data}"}}}}"#),
+        format!(r#"{{"inlineData":{{"data":"{data}"}}}}"#),
+        r#"{"fileData":{"mimeType":"image/png","fileUri":"gs://a"}}"#.to_owned(),
+        r#"{"file_data":{"file_uri":"gs://a"}}"#.to_owned(),
+    ] {
+        assert!(part(&sly).1.is_some(), "{sly:.80}");
+    }
+    let text = part(&format!(r#"{{"inlineData":{{"mimeType":"text/plain","data":"{data}"}}}}"#));
+    assert!(text.1.is_none() && text.2 > 4_000);
+}

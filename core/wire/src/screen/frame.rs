@@ -100,6 +100,7 @@ pub(super) fn read(format: Format, frame: Bytes) -> Read {
     }
     match format {
         Format::AnthropicMessages => anthropic(&mut read, whole, root),
+        Format::GeminiGenerate => gemini(&mut read, whole, root),
         _ => openai(&mut read, whole, root),
     }
     read
@@ -124,6 +125,16 @@ impl Read {
         let Some(value) = value.filter(|value| value.kind() == Kind::String) else { return };
         let Some(text) = value.as_str().filter(|text| !text.is_empty()) else { return };
         self.parts.push(Part { key: Key { choice, what }, at: place(whole, value), text: text.into_owned() });
+    }
+}
+
+impl Read {
+    /// Texts that stand whole in this frame, but for one.
+    fn wholes(&mut self, choice: u64, texts: &Texts<'_>, but: Option<Range<usize>>) {
+        for (at, text) in texts.places().filter(|(at, text)| !text.is_empty() && Some(at) != but.as_ref()) {
+            let key = Key { choice, what: What::Whole };
+            self.parts.push(Part { key, at, text: text.to_owned() });
+        }
     }
 }
 
@@ -167,6 +178,26 @@ fn openai(read: &mut Read, whole: &str, root: Val<'_>) {
         }
         if choice.get("finish_reason").is_some() {
             // Of several that end with one frame, all that is said is over.
+            read.all_over |= read.over.is_some_and(|other| other != index);
+            read.over = Some(index);
+        }
+    }
+}
+
+/// Text goes on from frame to frame; calls and what stands beside the answer are whole.
+fn gemini(read: &mut Read, whole: &str, root: Val<'_>) {
+    read.all_over = root.get("error").is_some();
+    for candidate in elements(root.get("candidates")) {
+        let index = candidate.get_u64("index").unwrap_or(0);
+        for part in elements(candidate.get("content").and_then(|content| content.get("parts"))) {
+            let is_thought = part.get("thought").is_some_and(|thought| thought.as_bool() == Some(true));
+            let text = part.get("text");
+            read.part(whole, index, if is_thought { What::Reasoning } else { What::Content }, text);
+            let said = text.map(|text| place(whole, text));
+            read.wholes(index, &Texts::of_gemini_part(whole, part), said);
+        }
+        read.wholes(index, &Texts::of_gemini_sources(whole, candidate), None);
+        if crate::gemini::member(candidate, "finishReason").is_some() {
             read.all_over |= read.over.is_some_and(|other| other != index);
             read.over = Some(index);
         }

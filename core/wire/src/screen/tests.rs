@@ -323,3 +323,29 @@ proptest::proptest! {
         assert_eq!(out, whole_arguments(&said));
     }
 }
+
+#[test]
+fn geminis_stream_is_watched_over_frames_and_in_whole_calls() {
+    let frame = |parts: &str| {
+        format!("data: {{\"candidates\":[{{\"content\":{{\"parts\":[{parts}]}},\"index\":0}}]}}\r\n\r\n")
+    };
+    let frames = [
+        frame(r#"{"text":"a fal","thought":true}"#),
+        frame(r#"{"text":"con","thought":true},{"text":"a.b@exam"}"#),
+        frame(r#"{"text":"ple.com"}"#),
+        frame(r#"{"functionCall":{"name":"f","args":{"to":["the falcon"],"n":12}}}"#),
+        "data: {\"candidates\":[{\"finishReason\":\"STOP\",\"index\":0,\"logprobsResult\":{\"x\":\"falcon\"}}],\"usageMetadata\":{}}\r\n\r\n".to_owned(),
+    ];
+    let (out, result) = run(Format::GeminiGenerate, GuardrailAction::Mask, &frames);
+    assert_eq!(result, Ok(()));
+    let all = out.concat();
+    for hidden in ["falcon", "con\",\"thought", "a.b@", "ple.com"] {
+        assert!(!all.contains(hidden), "{hidden} in {all}");
+    }
+    assert!(all.contains(r#""n":12"#) && all.contains(r#""logprobsResult":null"#), "{all}");
+    let (_, result) = run(Format::GeminiGenerate, GuardrailAction::Deny, &frames);
+    assert!(matches!(result, Err(Stopped::Denied(_))), "{result:?}");
+    let harmless = [frame(r#"{"text":"caf\u00e9"}"#), frame(r#"{"functionCall":{"name":"falcon"}}"#)];
+    let (out, result) = run(Format::GeminiGenerate, GuardrailAction::Deny, &harmless);
+    assert_eq!((out, result), (harmless.to_vec(), Ok(())));
+}
