@@ -19,6 +19,8 @@ pub enum Format {
     OpenaiEmbeddings,
     /// Anthropic messages.
     AnthropicMessages,
+    /// OpenAI responses.
+    OpenaiResponses,
 }
 
 impl Format {
@@ -28,6 +30,7 @@ impl Format {
             Format::OpenaiChat => "openai_chat",
             Format::OpenaiEmbeddings => "openai_embeddings",
             Format::AnthropicMessages => "anthropic_messages",
+            Format::OpenaiResponses => "openai_responses",
         }
     }
 
@@ -37,8 +40,8 @@ impl Format {
             (self, other),
             (Format::OpenaiEmbeddings, Format::OpenaiEmbeddings)
                 | (
-                    Format::OpenaiChat | Format::AnthropicMessages,
-                    Format::OpenaiChat | Format::AnthropicMessages
+                    Format::OpenaiChat | Format::AnthropicMessages | Format::OpenaiResponses,
+                    Format::OpenaiChat | Format::AnthropicMessages | Format::OpenaiResponses
                 )
         )
     }

@@ -442,7 +442,8 @@ fn buckets(usage: &Usage) -> [u64; 8] {
 }
 
 // INVARIANT: written as the places that they have here; new ones come at the end.
-const FORMATS: [Format; 3] = [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::AnthropicMessages];
+const FORMATS: [Format; 4] =
+    [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::AnthropicMessages, Format::OpenaiResponses];
 const SOURCES: [UsageSource; 3] = [UsageSource::Reported, UsageSource::Counted, UsageSource::None];
 
 #[cfg(test)]

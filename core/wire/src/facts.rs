@@ -54,10 +54,15 @@ pub struct Facts {
     pub customer: Option<String>,
     /// A hash of the cache key that the caller gave (`prompt_cache_key`).
     pub cache_key: Option<u64>,
+    /// The earlier response that it goes on from (`previous_response_id`).
+    pub previous_response: Option<String>,
+    /// Whether its answer is to be kept (`store`), if it says so.
+    pub store: Option<bool>,
     /// A hash of the messages up to the first of the user's.
     pub opening: Option<u64>,
     /// Whether its history carries signatures that only their issuer accepts, or its answer will: Anthropic's `thinking` blocks
-    /// with a `signature`, `redacted_thinking`, LiteLLM's `thinking_blocks`, or thinking that an Anthropic call asks for.
+    /// with a `signature`, `redacted_thinking`, LiteLLM's `thinking_blocks`, reasoning with `encrypted_content`, or thinking that a
+    /// call asks for so that it will be signed or encrypted.
     pub bound: bool,
     /// Tags: `metadata.tags` or `tags`.
     pub tags: SmallVec<[String; 2]>,

@@ -116,6 +116,7 @@ impl Fault {
         let needed = match format {
             Format::OpenaiChat => "choices",
             Format::OpenaiEmbeddings => "data",
+            Format::OpenaiResponses => "output",
             _ => "content",
         };
         if v.get(needed).is_some_and(|list| list.kind() == Kind::Array) {
@@ -253,7 +254,9 @@ impl Said {
             413 => FaultClass::TooLarge,
             400..=499 => FaultClass::BadRequest,
             0 if word(&["not_found_error", "model_not_found"]) => FaultClass::NotFound,
-            0 if word(&["invalid_request_error", "invalid_argument"]) => FaultClass::BadRequest,
+            0 if word(&["invalid_request_error", "invalid_argument", "invalid_prompt"]) => {
+                FaultClass::BadRequest
+            }
             0 if word(&["request_too_large"]) => FaultClass::TooLarge,
             0 if word(&["timeout_error"]) => FaultClass::Timeout,
             _ => FaultClass::Server,

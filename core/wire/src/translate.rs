@@ -17,7 +17,8 @@ use crate::scan::Scanned;
 use crate::splice::{Edits, ceiling_name};
 use crate::sse::{Splitter, fields};
 use crate::tap::Tap;
-use crate::{anthropic, openai_chat};
+use crate::unwrap::Unwrap;
+use crate::{anthropic, openai_chat, openai_responses};
 
 /// The output ceiling for Anthropic when neither the caller nor the host names one, in tokens: it wants one.
 const DEFAULT_MAX_OUTPUT: u64 = 8_192;
@@ -29,6 +30,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
     let body = Val::trusted(scanned.text());
     let mut request = match scanned.format() {
         Format::AnthropicMessages => anthropic::request(body, edits.drop, &mut losses)?,
+        Format::OpenaiResponses => openai_responses::request(body, edits.drop, &mut losses)?,
         _ => openai_chat::request(body, edits.drop, &mut losses)?,
     };
     if let Some(model) = edits.model {
@@ -49,12 +51,15 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
             let max = request.max_output.unwrap_or(DEFAULT_MAX_OUTPUT);
             anthropic::encode(&request, max, edits.set, &mut names, &mut losses)?
         }
+        Format::OpenaiResponses => openai_responses::encode(&request, edits.set, &mut names, &mut losses)?,
         _ => {
             let ceiling = ceiling_name(target, edits.ceiling_field, &request.model);
             openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)
         }
     };
-    let reply = Reply { hide_usage: false, names: names.into(), usage_wanted: scanned.facts().include_usage };
+    let echo = (scanned.format() == Format::OpenaiResponses).then(|| openai_responses::echo(body).into());
+    let reply =
+        Reply { hide_usage: false, names: names.into(), usage_wanted: scanned.facts().include_usage, echo };
     Ok(Prepared { body: Bytes::from(text), losses, reply })
 }
 
@@ -64,6 +69,7 @@ pub(crate) struct Translator {
     tap: Tap,
     source: Source,
     decoder: Decoder,
+    unwrap: Unwrap,
     sink: Sink,
     caller: Format,
     names: std::sync::Arc<Names>,
@@ -84,12 +90,14 @@ enum Source {
 enum Decoder {
     Chat(openai_chat::Decoder),
     Anthropic(anthropic::Decoder),
+    Responses(openai_responses::Decoder),
 }
 
 #[derive(Debug)]
 enum Sink {
     Chat(openai_chat::Encoder),
     Anthropic(anthropic::Encoder),
+    Responses { encoder: Box<openai_responses::Encoder>, whole: bool },
     Whole { head: Head, fold: Fold },
 }
 
@@ -98,7 +106,34 @@ impl Decoder {
         match self {
             Decoder::Chat(decoder) => decoder.read(v, on),
             Decoder::Anthropic(decoder) => decoder.read(v, on),
+            Decoder::Responses(decoder) => decoder.read(v, on),
         }
+    }
+}
+
+impl Sink {
+    /// The model's name, once it is known.
+    fn model(&mut self, model: &str) {
+        match self {
+            Sink::Chat(encoder) => encoder.model(model),
+            Sink::Anthropic(encoder) => encoder.model(model),
+            Sink::Responses { encoder, .. } => encoder.model(model),
+            Sink::Whole { .. } => {}
+        }
+    }
+
+    fn event(&mut self, item: Item, names: &Names, text: &mut String) {
+        match self {
+            Sink::Chat(encoder) => encoder.event(item, names, text),
+            Sink::Anthropic(encoder) => encoder.event(item, names, text),
+            Sink::Responses { encoder, whole: false } => encoder.event(item, names, text),
+            Sink::Responses { encoder, whole: true } => encoder.event(item, names, &mut String::new()),
+            Sink::Whole { fold, .. } => fold.add(item),
+        }
+    }
+
+    fn streams(&self) -> bool {
+        !matches!(self, Sink::Whole { .. } | Sink::Responses { whole: true, .. })
     }
 }
 
@@ -111,6 +146,10 @@ impl Translator {
             model: options.present_model.clone().unwrap_or_default(),
         };
         let sink = match (options.caller_streams, options.caller) {
+            (streams, Format::OpenaiResponses) => {
+                let encoder = openai_responses::Encoder::new(head, &options.id, options.reply.echo.clone());
+                Sink::Responses { encoder: Box::new(encoder), whole: !streams }
+            }
             (false, _) => Sink::Whole { head, fold: Fold::default() },
             (true, Format::AnthropicMessages) => {
                 Sink::Anthropic(anthropic::Encoder::new(head, options.input_estimate))
@@ -126,8 +165,10 @@ impl Translator {
             },
             decoder: match options.upstream {
                 Format::AnthropicMessages => Decoder::Anthropic(anthropic::Decoder::default()),
+                Format::OpenaiResponses => Decoder::Responses(openai_responses::Decoder::default()),
                 _ => Decoder::Chat(openai_chat::Decoder::default()),
             },
+            unwrap: Unwrap::default(),
             sink,
             caller: options.caller,
             names: options.reply.names,
@@ -146,6 +187,7 @@ impl Translator {
     pub(crate) fn losses(&self) -> &Losses {
         match &self.decoder {
             Decoder::Anthropic(decoder) if self.losses.is_empty() => &decoder.losses,
+            Decoder::Responses(decoder) if self.losses.is_empty() => &decoder.losses,
             _ => &self.losses,
         }
     }
@@ -192,27 +234,25 @@ impl Translator {
     }
 
     fn read(&mut self, v: Val<'_>, text: &mut String) {
-        let Self { decoder, sink, names, tap, .. } = self;
-        let model = tap.observed.served_model.as_deref().unwrap_or_default();
-        match sink {
-            Sink::Chat(encoder) => {
-                encoder.model(model);
-                decoder.read(v, &mut |item| encoder.event(item, names, text));
-            }
-            Sink::Anthropic(encoder) => {
-                encoder.model(model);
-                decoder.read(v, &mut |item| encoder.event(item, names, text));
-            }
-            Sink::Whole { fold, .. } => decoder.read(v, &mut |item| fold.add(item)),
-        }
+        let Self { decoder, unwrap, sink, names, tap, .. } = self;
+        sink.model(tap.observed.served_model.as_deref().unwrap_or_default());
+        decoder.read(v, &mut |item| unwrap.event(item, names, &mut |item| sink.event(item, names, text)));
     }
 
     /// The stream broke after it began: the caller gets an error event in its own format.
     fn fail(&mut self, text: &mut String) {
         self.done = true;
-        let streams = !matches!(self.sink, Sink::Whole { .. });
-        if let Some(fault) = self.tap.observed.error.as_ref().filter(|_| streams) {
-            text.push_str(&String::from_utf8_lossy(&Report::from(fault).event(self.caller)));
+        if let Some(report) = self.tap.observed.error.as_ref().map(Report::from) {
+            self.tell(&report, text);
+        }
+    }
+
+    fn tell(&mut self, report: &Report, text: &mut String) {
+        let (usage, _) = self.tap.observed.settlement(self.input_estimate);
+        match &mut self.sink {
+            Sink::Responses { encoder, whole: false } => encoder.fail(report, &usage, text),
+            sink if sink.streams() => text.push_str(&String::from_utf8_lossy(&report.event(self.caller))),
+            _ => {}
         }
     }
 
@@ -222,7 +262,17 @@ impl Translator {
         self.tap.observed.closed = true;
         // The caller is told what the call is settled with.
         let (usage, _) = self.tap.observed.settlement(self.input_estimate);
+        let Self { unwrap, sink, names, .. } = self;
+        unwrap.end(&mut |item| sink.event(item, names, text));
         match &mut self.sink {
+            Sink::Responses { encoder, whole } => {
+                let tier = self.tap.observed.served_tier.as_deref();
+                if *whole {
+                    *text = encoder.end(&usage, tier, &mut String::new());
+                } else {
+                    encoder.end(&usage, tier, text);
+                }
+            }
             Sink::Chat(encoder) => encoder.end(&usage, &self.names, text),
             Sink::Anthropic(encoder) => encoder.end(&usage, text),
             Sink::Whole { head, fold } => {
@@ -258,9 +308,7 @@ impl Translator {
         }
         self.done = true;
         self.tap.observed.error.get_or_insert_with(|| fault_of(&report));
-        if !matches!(self.sink, Sink::Whole { .. }) {
-            text.push_str(&String::from_utf8_lossy(&report.event(self.caller)));
-        }
+        self.tell(&report, text);
     }
 
     fn eof(&mut self, text: &mut String) {

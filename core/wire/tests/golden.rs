@@ -27,6 +27,7 @@ fn format(v: &Value) -> Format {
         "openai_chat" => Format::OpenaiChat,
         "openai_embeddings" => Format::OpenaiEmbeddings,
         "anthropic_messages" => Format::AnthropicMessages,
+        "openai_responses" => Format::OpenaiResponses,
         other => panic!("unknown format {other}"),
     }
 }
@@ -130,6 +131,9 @@ fn options(case: &Value) -> BridgeOptions {
     let mut request =
         json!({"model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]});
     if caller == Format::OpenaiEmbeddings {
+        request = json!({"model": "m", "input": "hi"});
+    }
+    if caller == Format::OpenaiResponses {
         request = json!({"model": "m", "input": "hi"});
     }
     request["stream"] = case["caller_streams"].clone();
