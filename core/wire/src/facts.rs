@@ -97,6 +97,8 @@ pub struct Facts {
     /// Whether the prompt cache may be written where that is done on request only.
     pub cache_writes: CacheWrites,
     pub(crate) builtin_tools: u32,
+    /// Tokens of a conversation that goes on which aren't in the body.
+    pub(crate) unseen: u64,
     /// What keeps the input from being bounded by the body, if anything: the name of the field or part.
     pub unbounded: Option<String>,
 }
@@ -108,6 +110,7 @@ impl Facts {
             return None;
         }
         let sum = [
+            (self.unseen, 1),
             (u64::from(self.messages), MESSAGE_OVERHEAD),
             (u64::from(self.tools.min(1)), TOOLS_OVERHEAD),
             (u64::from(self.tools), TOOL_OVERHEAD),

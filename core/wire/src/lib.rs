@@ -40,6 +40,7 @@
 
 mod anthropic;
 mod bridge;
+pub mod conversation;
 mod count;
 mod error;
 mod facts;

@@ -64,6 +64,10 @@ impl Scanned {
         &self.facts
     }
 
+    pub(crate) fn facts_mut(&mut self) -> &mut Facts {
+        &mut self.facts
+    }
+
     /// The body as it came.
     pub fn body(&self) -> &Bytes {
         &self.body

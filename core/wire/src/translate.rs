@@ -57,7 +57,10 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
             openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)
         }
     };
-    let echo = (scanned.format() == Format::OpenaiResponses).then(|| openai_responses::echo(body).into());
+    let echo = (scanned.format() == Format::OpenaiResponses).then(|| {
+        let previous = scanned.facts().previous_response.as_deref();
+        openai_responses::echo(body, previous).into()
+    });
     let reply =
         Reply { hide_usage: false, names: names.into(), usage_wanted: scanned.facts().include_usage, echo };
     Ok(Prepared { body: Bytes::from(text), losses, reply })

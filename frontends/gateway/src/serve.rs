@@ -23,6 +23,7 @@ use crate::gateway::Inner;
 use crate::guardrail::{self, Screening};
 use crate::made_up;
 use crate::queue::Place;
+use crate::response::{self, Keep};
 use crate::running::{Running, class_of, class_of_fault, told};
 use crate::stream::AnswerStream;
 use crate::tokenizer;
@@ -49,15 +50,18 @@ pub(crate) async fn serve(
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
     let scanned =
         scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;
+    let (scanned, continued) = response::continued(inner, &caller, scanned).await?;
     refuse_unbounded(&scanned, caller.has_strict_spend())?;
-    let (scanned, looked, marks) = if inner.guardrails.is_empty() {
+    let (mut scanned, looked, marks) = if inner.guardrails.is_empty() {
         (scanned, None, None)
     } else {
         let guardrail::Watched { scanned, looked, marks } =
             guardrail::request(inner, &caller, scanned, &mut inbound).await?;
         (scanned, looked, Some(marks))
     };
+    continued.iter().for_each(|it| it.mark(&mut scanned));
     let mut call = facts_of(inner, &scanned, &inbound);
+    continued.iter().for_each(|it| it.bind(&mut call));
     if scanned.facts().mock.is_some() {
         let allowed = inner.engine.snapshot().declared.routing.allow_mock_parameters;
         made_up::permit(allowed, scanned.facts(), &mut call).map_err(Rejection::new)?;
@@ -75,6 +79,7 @@ pub(crate) async fn serve(
     }
     let mut running = Running::new(Arc::clone(inner), admission);
     running.explain = inbound.explain;
+    running.keep = Keep::begin(inner, &caller, &scanned, continued.as_ref());
     running.facts.guardrails = marks.unwrap_or_default();
     refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
         running.finish(Some(rejection.error.kind().as_str()));
@@ -82,6 +87,9 @@ pub(crate) async fn serve(
     if let Some(admission) = running.admission() {
         admission.be_patient();
     }
+    // Its own channel has the conversation; what was masked in it is sent instead.
+    let original = continued.as_ref().filter(|_| looked.is_none());
+    let scanned_for = |attempt: &Attempt| original.and_then(|it| it.at(attempt)).unwrap_or(&scanned);
     let mut last: Option<Box<Rejection>> = None;
     let mut place: Option<Place> = None;
     // BOUND: the engine bounds attempts and time.
@@ -104,7 +112,7 @@ pub(crate) async fn serve(
                     return Err(unwritten(running, error));
                 }
                 let (answer, back) =
-                    attempt_once(inner, upstream, running, &attempt, &scanned, &inbound).await;
+                    attempt_once(inner, upstream, running, &attempt, scanned_for(&attempt), &inbound).await;
                 match (answer, back) {
                     (Tried::Answered(answer), _) => return Ok(*answer),
                     (Tried::Failed(rejection), Some(same)) => {
@@ -337,6 +345,9 @@ async fn attempt_once(
         Err(fault) => return connection_failed(running, attempt, &fault),
     };
     running.mark_status(response.status);
+    if let Some(keep) = &mut running.keep {
+        keep.made_by(attempt, format, scanned);
+    }
     running.facts.upstream_request_id.clone_from(&response.request_id);
     if !(200..300).contains(&response.status) {
         return refused(running, attempt, response, due.total).await;
@@ -622,6 +633,7 @@ async fn whole(
             return (Tried::Failed(rejection), None);
         }
     }
+    out.iter().for_each(|bytes| running.keep_bytes(bytes));
     running.observe(OutcomeClass::Ok, Some(bridge.observed()), None);
     running.finish(None);
     let facts = std::mem::take(&mut running.facts);

@@ -7,13 +7,12 @@ use crate::json::{Array, Object, Val, object};
 use crate::usage::write_responses;
 
 /// What of a request its answer repeats.
-const ECHOED: [&str; 18] = [
+const ECHOED: [&str; 17] = [
     "instructions",
     "max_output_tokens",
     "max_tool_calls",
     "metadata",
     "parallel_tool_calls",
-    "previous_response_id",
     "prompt_cache_key",
     "reasoning",
     "safety_identifier",
@@ -28,11 +27,14 @@ const ECHOED: [&str; 18] = [
     "truncation",
 ];
 
-/// What the answer to a request repeats of it, as a JSON object.
-pub(crate) fn echo(body: Val<'_>) -> String {
+/// What the answer to a request repeats of it, as a JSON object; `previous` is what it goes on from.
+pub(crate) fn echo(body: Val<'_>, previous: Option<&str>) -> String {
     object(|o| {
         for (name, value) in body.members().filter(|(name, _)| ECHOED.contains(&&**name)) {
             o.raw(&name, value.raw());
+        }
+        if let Some(previous) = previous {
+            o.str("previous_response_id", previous);
         }
     })
 }
