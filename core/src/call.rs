@@ -21,6 +21,8 @@ pub enum Format {
     AnthropicMessages,
     /// Gemini's `generateContent`. Model and streaming stand in its address, not in its body.
     GeminiGenerate,
+    /// OpenAI responses.
+    OpenaiResponses,
 }
 
 impl Format {
@@ -31,6 +33,7 @@ impl Format {
             Format::OpenaiEmbeddings => "openai_embeddings",
             Format::AnthropicMessages => "anthropic_messages",
             Format::GeminiGenerate => "gemini_generate",
+            Format::OpenaiResponses => "openai_responses",
         }
     }
 
@@ -40,8 +43,14 @@ impl Format {
             (self, other),
             (Format::OpenaiEmbeddings, Format::OpenaiEmbeddings)
                 | (
-                    Format::OpenaiChat | Format::AnthropicMessages | Format::GeminiGenerate,
-                    Format::OpenaiChat | Format::AnthropicMessages | Format::GeminiGenerate
+                    Format::OpenaiChat
+                        | Format::AnthropicMessages
+                        | Format::GeminiGenerate
+                        | Format::OpenaiResponses,
+                    Format::OpenaiChat
+                        | Format::AnthropicMessages
+                        | Format::GeminiGenerate
+                        | Format::OpenaiResponses
                 )
         )
     }

@@ -65,7 +65,7 @@ impl Provider {
         matches!(self.auth, "optional" | "none")
     }
 
-    /// Whether it serves `chat`, `messages` or `embeddings`.
+    /// Whether it serves `chat`, `responses`, `messages` or `embeddings`.
     pub fn serves(&self, operation: &str) -> bool {
         self.serves.split('|').any(|served| served == operation)
     }

@@ -66,6 +66,10 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
     if provider.serves("embeddings") || !own_host {
         endpoints.push(Endpoint { format: Format::OpenaiEmbeddings, url: append(&root, "/embeddings") });
     }
+    // Many serve the formats of chat and embeddings elsewhere, few this one: there an operator says so.
+    if provider.serves("responses") && own_host {
+        endpoints.push(Endpoint { format: Format::OpenaiResponses, url: append(&root, "/responses") });
+    }
     if own_host && !provider.anthropic_base_url.is_empty() && provider.serves("chat") {
         let own = base.is_none_or(|base| !crate::catalogue::is_local(host_of(base).unwrap_or_default()));
         if own {
@@ -258,6 +262,17 @@ mod tests {
         let elsewhere =
             endpoints(&provider("deepseek").unwrap(), Some("https://relay.test/v1"), BaseStyle::Exact);
         assert!(elsewhere.iter().all(|endpoint| endpoint.format != Format::AnthropicMessages));
+    }
+
+    #[test]
+    fn responses_are_served_at_home_behind_chat() {
+        let own = endpoints(&provider("openai").unwrap(), None, BaseStyle::Exact);
+        let formats: Vec<_> = own.iter().map(|endpoint| endpoint.format).collect();
+        assert_eq!(formats, [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::OpenaiResponses]);
+        assert_eq!(own[2].url, "https://api.openai.com/v1/responses");
+        let elsewhere =
+            endpoints(&provider("openai").unwrap(), Some("https://relay.test/v1"), BaseStyle::Exact);
+        assert!(elsewhere.iter().all(|endpoint| endpoint.format != Format::OpenaiResponses));
     }
 
     #[test]

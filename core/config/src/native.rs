@@ -204,6 +204,9 @@ fn retention(load: &mut Load<'_>, item: &Item<'_>, retention: &mut Retention) {
         take("records", Retention::RECORDS_MIN_MS, "a length of time of a day or more, such as 90d");
     retention.daily_sums_ms =
         take("daily_sums", Retention::DAILY_SUMS_MIN_MS, "a length of time of 62 days or more, such as 36mo");
+    if let Some(ms) = take("responses", 0, "a length of time, such as 30d, or 0") {
+        retention.responses_ms = ms;
+    }
     if let Some(sums) = retention.daily_sums_ms
         && retention.records_ms.is_none_or(|records| records > sums)
     {

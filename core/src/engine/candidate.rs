@@ -138,9 +138,12 @@ fn filter(
     })
 }
 
-/// The endpoint that serves `format` without translation, else the first that it reaches.
+/// The endpoint that serves `format` without translation, else the first that it reaches. Callers that send thoughts back are
+/// better served where these are kept: chat completions have no place for them.
 fn endpoint_for(channel: &Channel, format: Format) -> Option<u32> {
-    let same = channel.endpoints.iter().position(|endpoint| endpoint.format == format);
+    let speaks = |format| channel.endpoints.iter().position(|endpoint| endpoint.format == format);
+    let same = speaks(format)
+        .or_else(|| speaks(Format::OpenaiResponses).filter(|_| format == Format::AnthropicMessages));
     let any = || channel.endpoints.iter().position(|endpoint| format.reaches(endpoint.format));
     same.or_else(any).and_then(|at| u32::try_from(at).ok())
 }

@@ -442,8 +442,13 @@ fn buckets(usage: &Usage) -> [u64; 8] {
 }
 
 // INVARIANT: written as the places that they have here; new ones come at the end.
-const FORMATS: [Format; 4] =
-    [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::AnthropicMessages, Format::GeminiGenerate];
+const FORMATS: [Format; 5] = [
+    Format::OpenaiChat,
+    Format::OpenaiEmbeddings,
+    Format::AnthropicMessages,
+    Format::GeminiGenerate,
+    Format::OpenaiResponses,
+];
 const SOURCES: [UsageSource; 3] = [UsageSource::Reported, UsageSource::Counted, UsageSource::None];
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub struct Reply {
     pub(crate) names: Arc<Names>,
     /// The caller wants the usage chunk of OpenAI's streams.
     pub(crate) usage_wanted: bool,
+    /// What an answer in the format of responses repeats of its request, as a JSON object.
+    pub(crate) echo: Option<Arc<str>>,
 }
 
 /// How an answer is to be delivered.

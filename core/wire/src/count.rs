@@ -52,6 +52,17 @@ fn content(value: Val<'_>, count: &dyn Fn(&str) -> u64, saved: &mut u64) {
                     text(it, count, saved);
                 }
             }
+            Some("function_call_output" | "custom_tool_call_output") => {
+                if let Some(it) = value.get("output") {
+                    content(it, count, saved);
+                }
+            }
+            // A message of a response's input.
+            None | Some("message") => {
+                if let Some(it) = value.get("content") {
+                    content(it, count, saved);
+                }
+            }
             Some("tool_result") => {
                 if let Some(it) = value.get("content") {
                     content(it, count, saved);

@@ -54,10 +54,15 @@ pub struct Facts {
     pub customer: Option<String>,
     /// A hash of the cache key that the caller gave (`prompt_cache_key`).
     pub cache_key: Option<u64>,
+    /// The earlier response that it goes on from (`previous_response_id`).
+    pub previous_response: Option<String>,
+    /// Whether its answer is to be kept (`store`), if it says so.
+    pub store: Option<bool>,
     /// A hash of the messages up to the first of the user's.
     pub opening: Option<u64>,
     /// Whether its history carries signatures that only their issuer accepts, or its answer will: Anthropic's `thinking` blocks
-    /// with a `signature`, `redacted_thinking`, LiteLLM's `thinking_blocks`, or thinking that an Anthropic call asks for.
+    /// with a `signature`, `redacted_thinking`, LiteLLM's `thinking_blocks`, reasoning with `encrypted_content`, or thinking that a
+    /// call asks for so that it will be signed or encrypted.
     pub bound: bool,
     /// Tags: `metadata.tags` or `tags`.
     pub tags: SmallVec<[String; 2]>,
@@ -92,6 +97,8 @@ pub struct Facts {
     /// Whether the prompt cache may be written where that is done on request only.
     pub cache_writes: CacheWrites,
     pub(crate) builtin_tools: u32,
+    /// Tokens of a conversation that goes on which aren't in the body.
+    pub(crate) unseen: u64,
     /// What keeps the input from being bounded by the body, if anything: the name of the field or part.
     pub unbounded: Option<String>,
 }
@@ -103,6 +110,7 @@ impl Facts {
             return None;
         }
         let sum = [
+            (self.unseen, 1),
             (u64::from(self.messages), MESSAGE_OVERHEAD),
             (u64::from(self.tools.min(1)), TOOLS_OVERHEAD),
             (u64::from(self.tools), TOOL_OVERHEAD),

@@ -124,6 +124,7 @@ impl Fault {
             Format::OpenaiChat => "choices",
             Format::OpenaiEmbeddings => "data",
             Format::GeminiGenerate => "candidates",
+            Format::OpenaiResponses => "output",
             _ => "content",
         };
         if format == Format::GeminiGenerate && v.get("promptFeedback").is_some() {
@@ -294,7 +295,13 @@ impl Said {
             413 => FaultClass::TooLarge,
             400..=499 => FaultClass::BadRequest,
             0 if word(&["not_found_error", "not_found", "model_not_found"]) => FaultClass::NotFound,
-            0 if word(&["invalid_request_error", "invalid_argument", "failed_precondition"]) => {
+            0 if word(&[
+                "invalid_request_error",
+                "invalid_argument",
+                "failed_precondition",
+                "invalid_prompt",
+            ]) =>
+            {
                 FaultClass::BadRequest
             }
             0 if word(&["request_too_large"]) => FaultClass::TooLarge,

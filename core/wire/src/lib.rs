@@ -40,10 +40,12 @@
 
 mod anthropic;
 mod bridge;
+pub mod conversation;
 mod count;
 mod error;
 mod facts;
 mod fault;
+mod foreign;
 mod gemini;
 mod ir;
 mod json;
@@ -52,6 +54,7 @@ mod media;
 mod names;
 mod observed;
 mod openai_chat;
+mod openai_responses;
 mod overlay;
 mod prepare;
 mod report;
@@ -62,6 +65,7 @@ pub mod sse;
 mod tap;
 mod texts;
 mod translate;
+mod unwrap;
 mod usage;
 
 pub use bridge::{Bridge, BridgeOptions, End, MAX_BODY_BYTES, Reply};

@@ -1,6 +1,6 @@
 //! Tool names that the target wouldn't take, shortened reversibly.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The longest tool name that every provider takes.
 pub(crate) const NAME_MAX: usize = 64;
@@ -12,6 +12,8 @@ pub(crate) struct Names {
     sent: HashMap<String, String>,
     /// The caller's, by the one sent.
     ours: HashMap<String, String>,
+    /// Names as sent of tools that take a text, and were declared to take it as `input` of an object.
+    wrapped: HashSet<String>,
 }
 
 impl Names {
@@ -43,6 +45,16 @@ impl Names {
         self.sent.insert(name.to_owned(), short.clone());
         self.ours.insert(short.clone(), name.to_owned());
         short
+    }
+
+    /// A tool that takes a text is declared under this name, as sent, to take an object with the text as `input`.
+    pub(crate) fn wrap(&mut self, sent: &str) {
+        self.wrapped.insert(sent.to_owned());
+    }
+
+    /// Whether what this tool is given must be unwrapped.
+    pub(crate) fn is_wrapped(&self, sent: &str) -> bool {
+        self.wrapped.contains(sent)
     }
 
     /// The caller's name for the one that came back.

@@ -38,8 +38,22 @@ impl Report {
         let json = self.json(format);
         Bytes::from(match format {
             Format::AnthropicMessages => format!("event: error\ndata: {json}\n\n"),
+            Format::OpenaiResponses => return self.numbered(0),
             _ => format!("data: {json}\n\n"),
         })
+    }
+
+    /// The error as the last event of a stream of responses, which numbers its events.
+    pub(crate) fn numbered(&self, sequence: u64) -> Bytes {
+        let json = object(|o| {
+            o.str("type", "error");
+            o.opt_str("code", self.code.as_deref().or(openai_code(self.kind)));
+            o.str("message", &self.message);
+            o.opt_str("param", self.param.as_deref());
+            o.num("sequence_number", sequence);
+            self.extra(o, &["type", "code", "message", "param", "sequence_number"]);
+        });
+        Bytes::from(format!("event: error\ndata: {json}\n\n"))
     }
 
     fn json(&self, format: Format) -> String {

@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Result, WireError};
 use crate::facts::Facts;
+use crate::ir::FOREIGN;
 use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
 pub(crate) use field::{Field, is_ours};
 
@@ -47,6 +48,8 @@ pub struct Scanned {
     body: Bytes,
     facts: Facts,
     pub(crate) members: Members,
+    /// It may hold seals of another maker than the format's own, which its own refuses.
+    pub(crate) foreign: bool,
 }
 
 pub(crate) type Members = SmallVec<[Member; 16]>;
@@ -69,6 +72,10 @@ impl Scanned {
     /// What the scan found out.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    pub(crate) fn facts_mut(&mut self) -> &mut Facts {
+        &mut self.facts
     }
 
     /// The body as it came.
@@ -153,7 +160,8 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
     // Where nothing writes the cache there is no mark of where it ends.
     let has_marks = facts.cache_writes != CacheWrites::None;
     facts.opening = opening.map(|span| content::opening(span.of(text), has_marks));
-    Ok(Scanned { format, body, facts, members })
+    let foreign = memchr::memmem::find(text.as_bytes(), FOREIGN.as_bytes()).is_some();
+    Ok(Scanned { format, body, facts, members, foreign })
 }
 
 struct Scan<'a> {
@@ -197,9 +205,13 @@ impl<'a> Scan<'a> {
         }
         self.cursor.end()?;
         let needed: &[(Field, &str)] = match self.format {
-            Format::OpenaiEmbeddings => &[(Field::Model, "model"), (Field::Input, "input")],
             Format::GeminiGenerate if self.is_addressed => &[(Field::Messages, "contents")],
             Format::GeminiGenerate => &[(Field::Model, "model"), (Field::Messages, "contents")],
+            // A stored prompt may stand for the input.
+            Format::OpenaiResponses if self.facts.unbounded.is_some() => &[(Field::Model, "model")],
+            Format::OpenaiEmbeddings | Format::OpenaiResponses => {
+                &[(Field::Model, "model"), (Field::Input, "input")]
+            }
             _ => &[(Field::Model, "model"), (Field::Messages, "messages")],
         };
         match needed.iter().find(|(field, _)| self.seen & field.bit() == 0) {
@@ -275,6 +287,7 @@ impl<'a> Scan<'a> {
             Field::Model => self.model(),
             Field::Messages => self.messages(),
             Field::System => self.content(),
+            Field::Input if self.format == Format::OpenaiResponses => self.items(),
             Field::Input => self.input(),
             Field::Tools => self.tools(),
             Field::Stream => {
@@ -375,6 +388,31 @@ impl<'a> Scan<'a> {
                 self.facts.unbound("cachedContent");
                 Ok(())
             }
+            Field::Text => {
+                let kind = v.get("format").and_then(|f| f.get_str("type"));
+                self.facts.needs.json_schema |= kind.as_deref() == Some("json_schema");
+                Ok(())
+            }
+            Field::Include => {
+                // The answer's thoughts will be encrypted, and only who did it can go on with them.
+                let mut wanted = v.elements().filter_map(Val::as_str);
+                self.facts.bound |= wanted.any(|it| it == "reasoning.encrypted_content");
+                Ok(())
+            }
+            Field::PreviousResponse if !field::is_off(raw) => {
+                self.facts.previous_response = v.as_str().map(Cow::into_owned);
+                self.facts.concern("previous_response_id", Concern::Stored);
+                self.facts.unbound("previous_response_id");
+                Ok(())
+            }
+            Field::Store => {
+                self.facts.store = v.as_bool();
+                Ok(())
+            }
+            Field::Background if !field::is_off(raw) => Err(WireError::unsupported(
+                "`background` isn't served: leave it out, and stream the answer if it takes long",
+            )
+            .at("background")),
             Field::Fallbacks => ours::fallbacks(&mut self.facts, v),
             Field::DisableFallbacks => ours::disable_fallbacks(&mut self.facts, v),
             Field::Mock => ours::mock(&mut self.facts, name, v),

@@ -51,6 +51,7 @@ pub(crate) fn wants_max_completion_tokens(model: &str) -> bool {
 /// The name of the field for the ceiling, when the caller named none.
 pub(crate) fn ceiling_name(format: Format, field: CeilingField, model: &str) -> &'static str {
     match (format, field) {
+        (Format::OpenaiResponses, _) => "max_output_tokens",
         (Format::OpenaiChat, CeilingField::MaxCompletionTokens) => "max_completion_tokens",
         (Format::OpenaiChat, CeilingField::AsSent) if wants_max_completion_tokens(model) => {
             "max_completion_tokens"

@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use bytes::Bytes;
 use sluicegate_core::Format;
 
 use crate::fault::{Fault, FaultClass};
 use crate::json::{Bad, Cursor, Kind, Span, Val, decoded_len};
 use crate::observed::Observed;
+use crate::report::Report;
 use crate::sse::fields;
-use crate::usage::{Absurd, AnthropicCounts, Counts, gemini, openai};
+use crate::usage::{Absurd, AnthropicCounts, Counts, gemini, openai, responses};
 
 /// Names and ids that upstreams give are cut here, in bytes.
 const NOTED_MAX: usize = 256;
@@ -19,6 +21,8 @@ const NOTED_MAX: usize = 256;
 pub(crate) struct Tap {
     format: Format,
     counts: AnthropicCounts,
+    /// The number that an event after the last one has, where events are numbered.
+    next_number: u64,
     pub(crate) observed: Observed,
 }
 
@@ -51,6 +55,11 @@ struct Parts<'a> {
     /// Gemini's.
     candidates: Option<Val<'a>>,
     feedback: Option<Val<'a>>,
+    response: Option<(Val<'a>, Span)>,
+    item: Option<Val<'a>>,
+    output: Option<Val<'a>>,
+    status: Option<Val<'a>>,
+    number: Option<Val<'a>>,
 }
 
 impl<'a> Parts<'a> {
@@ -78,6 +87,11 @@ impl<'a> Parts<'a> {
             "\"usageMetadata\"" => self.usage = Some(value),
             "\"modelVersion\"" => self.model = Some((value, span)),
             "\"responseId\"" => self.id = Some(value),
+            "\"response\"" => self.response = Some((value, span)),
+            "\"item\"" => self.item = Some(value),
+            "\"output\"" => self.output = Some(value),
+            "\"status\"" => self.status = Some(value),
+            "\"sequence_number\"" => self.number = Some(value),
             _ => {}
         }
     }
@@ -89,6 +103,10 @@ impl<'a> Parts<'a> {
             Format::OpenaiChat => self.choices.is_some(),
             Format::OpenaiEmbeddings => is_list(self.data),
             Format::GeminiGenerate => is_list(self.candidates) || self.feedback.is_some(),
+            Format::OpenaiResponses => {
+                let failed = self.status.and_then(Val::as_str).is_some_and(|status| status == "failed");
+                is_list(self.output) && !failed
+            }
             _ => is_list(self.content),
         };
         main && self.error.is_none() && self.base.is_none()
@@ -97,7 +115,15 @@ impl<'a> Parts<'a> {
 
 impl Tap {
     pub(crate) fn new(format: Format) -> Self {
-        Self { format, counts: AnthropicCounts::default(), observed: Observed::default() }
+        Self { format, counts: AnthropicCounts::default(), next_number: 0, observed: Observed::default() }
+    }
+
+    /// An error of our own, as the next event of the stream.
+    pub(crate) fn told(&self, report: &Report) -> Bytes {
+        match self.format {
+            Format::OpenaiResponses => report.numbered(self.next_number),
+            format => report.event(format),
+        }
     }
 
     /// Reads one frame of a stream.
@@ -138,6 +164,9 @@ impl Tap {
         {
             // What stood beside the error doesn't count.
             self.observed = Observed { error: Some(fault), ..Observed::default() };
+            if self.format == Format::OpenaiResponses {
+                self.failed(parts.usage);
+            }
             return None;
         }
         let seen = self.parts(&parts, text);
@@ -158,6 +187,7 @@ impl Tap {
         match self.format {
             Format::AnthropicMessages => self.anthropic(parts, text),
             Format::GeminiGenerate => self.gemini(parts, text),
+            Format::OpenaiResponses => self.responses(parts, text),
             _ => self.openai(parts, text),
         }
     }
@@ -213,6 +243,94 @@ impl Tap {
                 ("inlineData" | "executableCode" | "codeExecutionResult", Kind::Object) => {
                     self.observed.first_content = true;
                     self.observed.output_bytes += value.raw().len() as u64;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// An event of a stream of responses, or a whole one.
+    fn responses(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
+        if let Some(number) = parts.number.and_then(Val::as_u64) {
+            self.next_number = number.saturating_add(1);
+        }
+        let mut seen = Seen::default();
+        let Some(kind) = parts.kind.and_then(Val::as_str) else {
+            // A whole response has no type.
+            for item in parts.output.into_iter().flat_map(Val::elements) {
+                self.item(item);
+            }
+            self.responses_usage(parts.usage);
+            seen.model =
+                parts.model.filter(|(v, _)| v.kind() == Kind::String).map(|(_, span)| span.start..span.end);
+            return seen;
+        };
+        if kind == "error" {
+            self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
+        } else if kind.ends_with(".delta") {
+            if let Some(delta) = parts.delta.filter(|delta| delta.kind() == Kind::String) {
+                self.output(delta);
+            }
+        } else if kind == "response.output_item.added" {
+            let name = parts.item.and_then(|item| item.get("name")).filter(|v| v.kind() == Kind::String);
+            name.into_iter().for_each(|name| self.output(name));
+        } else if let Some((response, span)) = parts.response {
+            note(&mut self.observed.response_id, response.get("id"));
+            note(&mut self.observed.served_model, response.get("model"));
+            seen.model = model_in(text, span);
+            self.terminal(&kind, response);
+        }
+        seen
+    }
+
+    fn terminal(&mut self, kind: &str, response: Val<'_>) {
+        if !matches!(kind, "response.completed" | "response.incomplete" | "response.failed") {
+            return;
+        }
+        self.observed.closed = true;
+        // What it began with is what was asked for; this is what served it.
+        if let Some(tier) = response.get("service_tier") {
+            self.observed.served_tier = None;
+            note(&mut self.observed.served_tier, Some(tier));
+        }
+        if kind == "response.failed" {
+            let fault = Fault::classify(0, response.raw().as_bytes());
+            self.observed.error.get_or_insert(fault);
+            return self.failed(response.get("usage"));
+        }
+        if !self.observed.first_content {
+            // Some send nothing but the end.
+            for item in response.get("output").into_iter().flat_map(Val::elements) {
+                self.item(item);
+            }
+        }
+        self.responses_usage(response.get("usage"));
+        self.observed.finished = true;
+    }
+
+    /// A failure that says what was used is billed.
+    fn failed(&mut self, usage: Option<Val<'_>>) {
+        self.responses_usage(usage);
+        self.observed.finished = self.observed.usage.is_some_and(|usage| usage.total_tokens() > 0);
+    }
+
+    fn responses_usage(&mut self, usage: Option<Val<'_>>) {
+        if let Some(usage) = usage {
+            self.report(responses(usage));
+        }
+    }
+
+    /// An item of a whole output.
+    fn item(&mut self, item: Val<'_>) {
+        self.observed.first_content = true;
+        for (name, value) in item.members() {
+            match (&*name, value.kind()) {
+                ("name" | "arguments" | "input", Kind::String) => self.output(value),
+                ("content" | "summary", Kind::Array) => {
+                    for part in value.elements() {
+                        let text = part.get("text").or_else(|| part.get("refusal"));
+                        text.filter(|v| v.kind() == Kind::String).into_iter().for_each(|v| self.output(v));
+                    }
                 }
                 _ => {}
             }

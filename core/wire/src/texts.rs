@@ -73,6 +73,14 @@ impl<'a> Texts<'a> {
                     texts.content(root.get("system"), side);
                     texts.messages(root, side);
                 }
+                (Format::OpenaiResponses, Side::Request) => {
+                    texts.text(root.get("instructions"));
+                    texts.text(root.get("input"));
+                    elements(root.get("input")).for_each(|item| texts.item(item, side));
+                }
+                (Format::OpenaiResponses, Side::Answer) => {
+                    elements(root.get("output")).for_each(|item| texts.item(item, side));
+                }
                 (Format::AnthropicMessages, Side::Answer) => texts.content(root.get("content"), side),
                 (Format::GeminiGenerate, Side::Request) => {
                     let system = member(root, "systemInstruction");
@@ -216,6 +224,34 @@ impl<'a> Texts<'a> {
                 DETAILS.iter().for_each(|name| self.text(detail.get(name)));
             }
         }
+    }
+
+    /// An item of a response's input or output.
+    fn item(&mut self, item: Val<'a>, side: Side) {
+        // What was thought is sealed: changed in a request, it may be refused.
+        if item.get_str("type").as_deref() == Some("reasoning") {
+            if side == Side::Answer {
+                for part in elements(item.get("summary")).chain(elements(item.get("content"))) {
+                    self.text(part.get("text"));
+                }
+            }
+            return;
+        }
+        let content = item.get("content");
+        self.content(content, side);
+        for note in elements(content).flat_map(|part| elements(part.get("annotations"))) {
+            self.text(note.get("title"));
+        }
+        self.content(item.get("output"), side);
+        self.call(Some(item));
+        self.text(item.get("input"));
+    }
+
+    /// The items of an answer, or of a part of one, that stand in `body`.
+    pub(crate) fn of_items(body: &'a str, items: impl Iterator<Item = Val<'a>>) -> Self {
+        let mut texts = Self::empty(body);
+        items.for_each(|item| texts.item(item, Side::Answer));
+        texts
     }
 
     /// A string, or a list of parts.
@@ -423,14 +459,19 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
-/// The choices' logprobs in an answer or a piece of one: the text once more, token by token.
+/// The logprobs in an answer or a piece of one: the text once more, token by token.
 pub(crate) fn logprobs(whole: &str, root: Val<'_>) -> Vec<(Range<usize>, String)> {
     let said = elements(root.get("choices")).filter_map(|choice| choice.get("logprobs"));
     let of_candidates = elements(root.get("candidates")).filter_map(|it| member(it, "logprobsResult"));
-    said.chain(of_candidates)
-        .filter(|said| !said.is_null())
-        .map(|said| (place(whole, said), "null".to_owned()))
-        .collect()
+    let whole_values = said.chain(of_candidates).filter(|said| !said.is_null());
+    let of_choices = whole_values.map(|said| (place(whole, said), "null".to_owned()));
+    // Those of responses stand in an event, in its part, its item, or in the whole output.
+    let response = root.get("response").unwrap_or(root);
+    let items = root.get("item").into_iter().chain(elements(response.get("output")));
+    let parts = items.flat_map(|item| elements(item.get("content"))).chain(root.get("part")).chain([root]);
+    let lists = parts.filter_map(|part| part.get("logprobs"));
+    let lists = lists.filter(|list| list.elements().next().is_some());
+    of_choices.chain(lists.map(|list| (place(whole, list), "[]".to_owned()))).collect()
 }
 
 /// A whole answer without what would say its text once more beside it.
@@ -497,6 +538,23 @@ mod tests {
         assert_eq!(texts(Format::GeminiGenerate, Side::Answer, answer), ["a", "b", "c", "d", "e"]);
         let answer = r#"{"choices":[{"message":{"reasoning_content":"a","content":"b","tool_calls":[{"function":{"arguments":"{bad"}}]}}]}"#;
         assert_eq!(texts(Format::OpenaiChat, Side::Answer, answer), ["b", "a", "{bad"]);
+    }
+
+    #[test]
+    fn texts_of_responses_are_found_too() {
+        let request = r#"{"instructions":"a","input":[{"role":"user","content":"b"},{"role":"user","content":[{"type":"input_text","text":"c"},
+            {"type":"input_image","image_url":"data:no"}]},{"type":"reasoning","summary":[{"text":"no"}],"encrypted_content":"no"},{"type":"function_call",
+            "name":"no","call_id":"no","arguments":"{\"x\":\"d\"}"},{"type":"function_call_output","call_id":"no","output":"e"},
+            {"type":"function_call_output","output":[{"type":"input_text","text":"f"}]},{"type":"custom_tool_call","input":"g"}]}"#;
+        let format = Format::OpenaiResponses;
+        assert_eq!(texts(format, Side::Request, request), ["a", "b", "c", "d", "e", "f", "g"]);
+        assert_eq!(texts(format, Side::Request, r#"{"input":"a"}"#), ["a"]);
+        let answer = r#"{"instructions":"no","output":[{"type":"reasoning","summary":[{"text":"a"}],"encrypted_content":"no"},{"type":"message","content":
+            [{"type":"output_text","text":"b","annotations":[{"title":"c","url":"no"}],"logprobs":[{"token":"b"}]},{"type":"refusal","refusal":"d"}]},
+            {"type":"function_call","arguments":"{\"x\":\"e\"}"}]}"#;
+        assert_eq!(texts(format, Side::Answer, answer), ["a", "b", "d", "c", "e"]);
+        let without = without_logprobs(Bytes::from_static(answer.as_bytes()));
+        assert_eq!(std::str::from_utf8(&without).unwrap(), answer.replace(r#"[{"token":"b"}]"#, "[]"));
     }
 
     #[test]

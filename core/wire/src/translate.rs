@@ -17,7 +17,8 @@ use crate::scan::Scanned;
 use crate::splice::{Edits, ceiling_name};
 use crate::sse::{Splitter, fields};
 use crate::tap::Tap;
-use crate::{anthropic, gemini, openai_chat};
+use crate::unwrap::Unwrap;
+use crate::{anthropic, gemini, openai_chat, openai_responses};
 
 /// The output ceiling for Anthropic when neither the caller nor the host names one, in tokens: it wants one.
 const DEFAULT_MAX_OUTPUT: u64 = 8_192;
@@ -34,6 +35,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
             let facts = scanned.facts();
             Request { model: facts.model.clone(), stream: facts.stream, ..request }
         }
+        Format::OpenaiResponses => openai_responses::request(body, edits.drop, &mut losses)?,
         _ => openai_chat::request(body, edits.drop, &mut losses)?,
     };
     if let Some(model) = edits.model {
@@ -55,12 +57,18 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
             anthropic::encode(&request, max, edits.set, &mut names, &mut losses)?
         }
         Format::GeminiGenerate => gemini::encode(&request, edits.set, &mut names, &mut losses)?,
+        Format::OpenaiResponses => openai_responses::encode(&request, edits.set, &mut names, &mut losses)?,
         _ => {
             let ceiling = ceiling_name(target, edits.ceiling_field, &request.model);
             openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)
         }
     };
-    let reply = Reply { hide_usage: false, names: names.into(), usage_wanted: scanned.facts().include_usage };
+    let echo = (scanned.format() == Format::OpenaiResponses).then(|| {
+        let previous = scanned.facts().previous_response.as_deref();
+        openai_responses::echo(body, previous).into()
+    });
+    let reply =
+        Reply { hide_usage: false, names: names.into(), usage_wanted: scanned.facts().include_usage, echo };
     Ok(Prepared { body: Bytes::from(text), losses, reply })
 }
 
@@ -70,6 +78,7 @@ pub(crate) struct Translator {
     tap: Tap,
     source: Source,
     decoder: Decoder,
+    unwrap: Unwrap,
     sink: Sink,
     caller: Format,
     names: std::sync::Arc<Names>,
@@ -91,6 +100,7 @@ enum Decoder {
     Chat(openai_chat::Decoder),
     Anthropic(anthropic::Decoder),
     Gemini(gemini::Decoder),
+    Responses(openai_responses::Decoder),
 }
 
 #[derive(Debug)]
@@ -98,6 +108,7 @@ enum Sink {
     Chat(openai_chat::Encoder),
     Anthropic(anthropic::Encoder),
     Gemini(gemini::Encoder),
+    Responses { encoder: Box<openai_responses::Encoder>, whole: bool },
     Whole { head: Head, fold: Fold },
 }
 
@@ -107,6 +118,7 @@ impl Decoder {
             Decoder::Chat(decoder) => decoder.read(v, on),
             Decoder::Anthropic(decoder) => decoder.read(v, on),
             Decoder::Gemini(decoder) => decoder.read(v, on),
+            Decoder::Responses(decoder) => decoder.read(v, on),
         }
     }
 
@@ -119,11 +131,13 @@ impl Decoder {
 }
 
 impl Sink {
+    /// The model's name, once it is known.
     fn model(&mut self, model: &str) {
         match self {
             Sink::Chat(encoder) => encoder.model(model),
             Sink::Anthropic(encoder) => encoder.model(model),
             Sink::Gemini(encoder) => encoder.model(model),
+            Sink::Responses { encoder, .. } => encoder.model(model),
             Sink::Whole { .. } => {}
         }
     }
@@ -133,8 +147,14 @@ impl Sink {
             Sink::Chat(encoder) => encoder.event(item, names, text),
             Sink::Anthropic(encoder) => encoder.event(item, names, text),
             Sink::Gemini(encoder) => encoder.event(item, names, text),
+            Sink::Responses { encoder, whole: false } => encoder.event(item, names, text),
+            Sink::Responses { encoder, whole: true } => encoder.event(item, names, &mut String::new()),
             Sink::Whole { fold, .. } => fold.add(item),
         }
+    }
+
+    fn streams(&self) -> bool {
+        !matches!(self, Sink::Whole { .. } | Sink::Responses { whole: true, .. })
     }
 }
 
@@ -151,6 +171,10 @@ impl Translator {
             model: options.present_model.clone().unwrap_or_default(),
         };
         let sink = match (options.caller_streams, options.caller) {
+            (streams, Format::OpenaiResponses) => {
+                let encoder = openai_responses::Encoder::new(head, &options.id, options.reply.echo.clone());
+                Sink::Responses { encoder: Box::new(encoder), whole: !streams }
+            }
             (false, _) => Sink::Whole { head, fold: Fold::default() },
             (true, Format::AnthropicMessages) => {
                 Sink::Anthropic(anthropic::Encoder::new(head, options.input_estimate))
@@ -168,8 +192,10 @@ impl Translator {
             decoder: match options.upstream {
                 Format::AnthropicMessages => Decoder::Anthropic(anthropic::Decoder::default()),
                 Format::GeminiGenerate => Decoder::Gemini(gemini::Decoder::default()),
+                Format::OpenaiResponses => Decoder::Responses(openai_responses::Decoder::default()),
                 _ => Decoder::Chat(openai_chat::Decoder::default()),
             },
+            unwrap: Unwrap::default(),
             sink,
             caller: options.caller,
             names: options.reply.names,
@@ -186,12 +212,16 @@ impl Translator {
 
     /// What couldn't be carried over to the caller's format.
     pub(crate) fn losses(&self) -> &Losses {
-        match (&self.decoder, &self.sink) {
+        let decoded = match &self.decoder {
+            Decoder::Anthropic(decoder) => &decoder.losses,
+            Decoder::Gemini(decoder) => &decoder.losses,
+            Decoder::Responses(decoder) => &decoder.losses,
+            Decoder::Chat(_) => &self.losses,
+        };
+        match &self.sink {
             _ if !self.losses.is_empty() => &self.losses,
-            (_, Sink::Gemini(encoder)) if !encoder.losses.is_empty() => &encoder.losses,
-            (Decoder::Anthropic(decoder), _) => &decoder.losses,
-            (Decoder::Gemini(decoder), _) => &decoder.losses,
-            _ => &self.losses,
+            Sink::Gemini(encoder) if !encoder.losses.is_empty() => &encoder.losses,
+            _ => decoded,
         }
     }
 
@@ -238,10 +268,9 @@ impl Translator {
 
     /// Hands on what an upstream's document says; without one, what only its end tells.
     fn read(&mut self, v: Option<Val<'_>>, text: &mut String) {
-        let Self { decoder, sink, names, tap, .. } = self;
-        let model = tap.observed.served_model.as_deref().unwrap_or_default();
-        sink.model(model);
-        let mut on = |item| sink.event(item, names, text);
+        let Self { decoder, unwrap, sink, names, tap, .. } = self;
+        sink.model(tap.observed.served_model.as_deref().unwrap_or_default());
+        let mut on = |item| unwrap.event(item, names, &mut |item| sink.event(item, names, text));
         match v {
             Some(v) => decoder.read(v, &mut on),
             None => decoder.finish(&mut on),
@@ -251,9 +280,17 @@ impl Translator {
     /// The stream broke after it began: the caller gets an error event in its own format.
     fn fail(&mut self, text: &mut String) {
         self.done = true;
-        let streams = !matches!(self.sink, Sink::Whole { .. });
-        if let Some(fault) = self.tap.observed.error.as_ref().filter(|_| streams) {
-            text.push_str(&String::from_utf8_lossy(&Report::from(fault).event(self.caller)));
+        if let Some(report) = self.tap.observed.error.as_ref().map(Report::from) {
+            self.tell(&report, text);
+        }
+    }
+
+    fn tell(&mut self, report: &Report, text: &mut String) {
+        let (usage, _) = self.tap.observed.settlement(self.input_estimate);
+        match &mut self.sink {
+            Sink::Responses { encoder, whole: false } => encoder.fail(report, &usage, text),
+            sink if sink.streams() => text.push_str(&String::from_utf8_lossy(&report.event(self.caller))),
+            _ => {}
         }
     }
 
@@ -264,7 +301,17 @@ impl Translator {
         self.tap.observed.closed = true;
         // The caller is told what the call is settled with.
         let (usage, _) = self.tap.observed.settlement(self.input_estimate);
+        let Self { unwrap, sink, names, .. } = self;
+        unwrap.end(&mut |item| sink.event(item, names, text));
         match &mut self.sink {
+            Sink::Responses { encoder, whole } => {
+                let tier = self.tap.observed.served_tier.as_deref();
+                if *whole {
+                    *text = encoder.end(&usage, tier, &mut String::new());
+                } else {
+                    encoder.end(&usage, tier, text);
+                }
+            }
             Sink::Chat(encoder) => encoder.end(&usage, &self.names, text),
             Sink::Anthropic(encoder) => encoder.end(&usage, text),
             Sink::Gemini(encoder) => encoder.end(&usage, &self.names, text),
@@ -304,9 +351,7 @@ impl Translator {
         }
         self.done = true;
         self.tap.observed.error.get_or_insert_with(|| fault_of(&report));
-        if !matches!(self.sink, Sink::Whole { .. }) {
-            text.push_str(&String::from_utf8_lossy(&report.event(self.caller)));
-        }
+        self.tell(&report, text);
     }
 
     fn eof(&mut self, text: &mut String) {

@@ -85,37 +85,77 @@ impl Said {
 
 /// OpenAI's `usage` object, of chat or embeddings. `None` when it counts nothing.
 pub(crate) fn openai(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
-    let said = Said::read(v)?;
-    if said.prompt.is_none() && said.completion.is_none() {
-        return Ok(None);
+    Said::read(v)?.counts()
+}
+
+impl Said {
+    /// In the normal form; `None` when nothing was counted.
+    fn counts(self) -> Result<Option<Counts>, Absurd> {
+        let said = self;
+        if said.prompt.is_none() && said.completion.is_none() {
+            return Ok(None);
+        }
+        // Of the three any two give the third.
+        let rest = |part: Option<u64>| said.total.zip(part).and_then(|(total, part)| total.checked_sub(part));
+        let (input, output) =
+            (said.prompt.or_else(|| rest(said.completion)), said.completion.or_else(|| rest(said.prompt)));
+        let (prompt, completion) = (input.unwrap_or(0), output.unwrap_or(0));
+        let cached = said.cached.or(said.cached_beside).unwrap_or(0);
+        let written = said.written.unwrap_or(0);
+        let fresh = prompt.checked_sub(cached).and_then(|n| n.checked_sub(written)).ok_or(Absurd)?;
+        let audio_in = said.audio_in.unwrap_or(0).min(fresh);
+        let reasoning = said.reasoning.or(said.reasoning_beside).unwrap_or(0);
+        let visible = match said.total {
+            // QUIRK(xai, perplexity, 2026-05): reasoning is counted beside the completion; the total gives it away.
+            Some(total) if reasoning > 0 && total == prompt + completion + reasoning => completion,
+            _ => completion.checked_sub(reasoning).unwrap_or(completion),
+        };
+        let audio_out = said.audio_out.unwrap_or(0).min(visible);
+        let usage = Usage {
+            input_uncached: fresh - audio_in,
+            cache_read: cached,
+            cache_write: written,
+            cache_write_1h: 0,
+            audio_in,
+            output_visible: visible - audio_out,
+            output_reasoning: reasoning,
+            audio_out,
+        };
+        Ok(Some(Counts { usage, input_missing: input.is_none(), output_missing: output.is_none() }))
     }
-    // Of the three any two give the third.
-    let rest = |part: Option<u64>| said.total.zip(part).and_then(|(total, part)| total.checked_sub(part));
-    let (input, output) =
-        (said.prompt.or_else(|| rest(said.completion)), said.completion.or_else(|| rest(said.prompt)));
-    let (prompt, completion) = (input.unwrap_or(0), output.unwrap_or(0));
-    let cached = said.cached.or(said.cached_beside).unwrap_or(0);
-    let written = said.written.unwrap_or(0);
-    let fresh = prompt.checked_sub(cached).and_then(|n| n.checked_sub(written)).ok_or(Absurd)?;
-    let audio_in = said.audio_in.unwrap_or(0).min(fresh);
-    let reasoning = said.reasoning.or(said.reasoning_beside).unwrap_or(0);
-    let visible = match said.total {
-        // QUIRK(xai, perplexity, 2026-05): reasoning is counted beside the completion; the total gives it away.
-        Some(total) if reasoning > 0 && total == prompt + completion + reasoning => completion,
-        _ => completion.checked_sub(reasoning).unwrap_or(completion),
-    };
-    let audio_out = said.audio_out.unwrap_or(0).min(visible);
-    let usage = Usage {
-        input_uncached: fresh - audio_in,
-        cache_read: cached,
-        cache_write: written,
-        cache_write_1h: 0,
-        audio_in,
-        output_visible: visible - audio_out,
-        output_reasoning: reasoning,
-        audio_out,
-    };
-    Ok(Some(Counts { usage, input_missing: input.is_none(), output_missing: output.is_none() }))
+}
+
+/// OpenAI's `usage` object of responses. `None` when it counts nothing.
+pub(crate) fn responses(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
+    let mut said = Said::default();
+    for (name, value) in v.members() {
+        match &*name {
+            "input_tokens" => said.prompt = count(value)?,
+            "output_tokens" => said.completion = count(value)?,
+            "total_tokens" => said.total = count(value)?,
+            "input_tokens_details" => {
+                for (name, value) in value.members() {
+                    match &*name {
+                        "cached_tokens" => said.cached = count(value)?,
+                        "cache_write_tokens" => said.written = count(value)?,
+                        "audio_tokens" => said.audio_in = count(value)?,
+                        _ => {}
+                    }
+                }
+            }
+            "output_tokens_details" => {
+                for (name, value) in value.members() {
+                    match &*name {
+                        "reasoning_tokens" => said.reasoning = count(value)?,
+                        "audio_tokens" => said.audio_out = count(value)?,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    said.counts()
 }
 
 /// Anthropic's counts, merged over a stream: its values are cumulative, so that a later one replaces.
@@ -325,6 +365,31 @@ pub(crate) fn write_openai(usage: &Usage) -> String {
                 o.num("audio_tokens", usage.audio_out);
             }
         });
+    })
+}
+
+/// The `usage` object of responses for `usage`: the input includes what was cached, the output what was reasoned.
+pub(crate) fn write_responses(usage: &Usage) -> String {
+    let (input, output) = (usage.input_tokens(), usage.output_tokens());
+    crate::json::object(|o| {
+        o.num("input_tokens", input);
+        o.object("input_tokens_details", |o| {
+            o.num("cached_tokens", usage.cache_read);
+            if usage.cache_write + usage.cache_write_1h > 0 {
+                o.num("cache_write_tokens", usage.cache_write + usage.cache_write_1h);
+            }
+            if usage.audio_in > 0 {
+                o.num("audio_tokens", usage.audio_in);
+            }
+        });
+        o.num("output_tokens", output);
+        o.object("output_tokens_details", |o| {
+            o.num("reasoning_tokens", usage.output_reasoning);
+            if usage.audio_out > 0 {
+                o.num("audio_tokens", usage.audio_out);
+            }
+        });
+        o.num("total_tokens", input.saturating_add(output));
     })
 }
 

@@ -30,6 +30,7 @@ fn format(v: &Value) -> Format {
         "openai_embeddings" => Format::OpenaiEmbeddings,
         "anthropic_messages" => Format::AnthropicMessages,
         "gemini_generate" => Format::GeminiGenerate,
+        "openai_responses" => Format::OpenaiResponses,
         other => panic!("unknown format {other}"),
     }
 }
@@ -141,6 +142,9 @@ fn options(case: &Value) -> BridgeOptions {
         request = json!({"model": "m", "contents": [{"parts": [{"text": "hi"}]}]});
     }
     if caller == Format::OpenaiEmbeddings {
+        request = json!({"model": "m", "input": "hi"});
+    }
+    if caller == Format::OpenaiResponses {
         request = json!({"model": "m", "input": "hi"});
     }
     request["stream"] = case["caller_streams"].clone();

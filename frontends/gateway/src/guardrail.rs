@@ -352,9 +352,10 @@ pub(crate) async fn request(
         match input.check(Side::Request, texts.iter().collect(), &mut watched.marks).await {
             Ok(new) if new.is_empty() => {}
             Ok(new) => {
-                watched.scanned = scan(inbound.format, &texts.replaced(&new)).map(Box::new).map_err(|why| {
-                    Box::new(Rejection::new(Error::new(why.kind(), why.message().to_owned())))
-                })?;
+                watched.scanned =
+                    scan(inbound.format, &texts.replaced(&new)).map(Box::new).map_err(|why| {
+                        Box::new(Rejection::new(Error::new(why.kind(), why.message().to_owned())))
+                    })?;
             }
             Err(refusal) => return Err(refuse(inner, caller, &watched, inbound, refusal)),
         }

@@ -23,6 +23,7 @@ use crate::gateway::Inner;
 use crate::guardrail::{self, Screening};
 use crate::made_up;
 use crate::queue::Place;
+use crate::response::{self, Keep};
 use crate::running::{Running, class_of, class_of_fault, told};
 use crate::stream::AnswerStream;
 use crate::tokenizer;
@@ -50,15 +51,18 @@ pub(crate) async fn serve(
     let scanned = scan(inbound.format, &inbound.body)
         .map(Box::new)
         .map_err(|error| rejection(Report::from(&error), error.kind()))?;
+    let (scanned, continued) = Box::pin(response::continued(inner, &caller, scanned)).await?;
     refuse_unbounded(&scanned, caller.has_strict_spend())?;
-    let (scanned, looked, marks) = if inner.guardrails.is_empty() {
+    let (mut scanned, looked, marks) = if inner.guardrails.is_empty() {
         (scanned, None, None)
     } else {
         let guardrail::Watched { scanned, looked, marks } =
             Box::pin(guardrail::request(inner, &caller, scanned, &mut inbound)).await?;
         (scanned, looked, Some(marks))
     };
+    continued.iter().for_each(|it| it.mark(&mut scanned));
     let mut call = facts_of(inner, &scanned, &inbound);
+    continued.iter().for_each(|it| it.bind(&mut call));
     if scanned.facts().mock.is_some() {
         let allowed = inner.engine.snapshot().declared.routing.allow_mock_parameters;
         made_up::permit(allowed, scanned.facts(), &mut call).map_err(Rejection::new)?;
@@ -77,6 +81,7 @@ pub(crate) async fn serve(
     // What is moved from one step to the next stays where it is: futures hold two places for each argument.
     let mut running = Box::new(Running::new(Arc::clone(inner), admission));
     running.explain = inbound.explain;
+    running.keep = Keep::begin(inner, &caller, &scanned, continued.as_deref());
     running.facts.guardrails = marks.unwrap_or_default();
     refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
         running.finish(Some(rejection.error.kind().as_str()));
@@ -84,6 +89,9 @@ pub(crate) async fn serve(
     if let Some(admission) = running.admission() {
         admission.be_patient();
     }
+    // Its own channel has the conversation; what was masked in it is sent instead.
+    let original = continued.as_deref().filter(|_| looked.is_none());
+    let scanned_for = |attempt: &Attempt| original.and_then(|it| it.at(attempt)).unwrap_or(&scanned);
     let mut last: Option<Box<Rejection>> = None;
     let mut place: Option<Place> = None;
     // BOUND: the engine bounds attempts and time.
@@ -106,7 +114,7 @@ pub(crate) async fn serve(
                     return Err(unwritten(running, error));
                 }
                 let (answer, back) =
-                    attempt_once(inner, upstream, running, &attempt, &scanned, &inbound).await;
+                    attempt_once(inner, upstream, running, &attempt, scanned_for(&attempt), &inbound).await;
                 match (answer, back) {
                     (Tried::Answered(answer), _) => return Ok(*answer),
                     (Tried::Failed(rejection), Some(same)) => {
@@ -339,6 +347,9 @@ async fn attempt_once(
         Err(fault) => return connection_failed(running, attempt, &fault),
     };
     running.mark_status(response.status);
+    if let Some(keep) = &mut running.keep {
+        keep.made_by(attempt, format, scanned);
+    }
     running.facts.upstream_request_id.clone_from(&response.request_id);
     if !(200..300).contains(&response.status) {
         return Box::pin(refused(running, attempt, response, due.total)).await;
@@ -516,7 +527,8 @@ async fn deliver(
     response: UpstreamResponse,
     due: Due,
 ) -> (Tried, Option<Box<Running>>) {
-    let mut bridge = Box::new(Bridge::new(bridge_options(inner, &running, format, scanned, prepared, &response)));
+    let mut bridge =
+        Box::new(Bridge::new(bridge_options(inner, &running, format, scanned, prepared, &response)));
     let mut body = response.body;
     let mut out: VecDeque<Bytes> = VecDeque::new();
     let streams = scanned.facts().stream;
@@ -583,7 +595,11 @@ fn bridge_options(
 }
 
 /// The connection failed after a success status and before the caller got anything: another try may follow.
-fn broke_early(mut running: Box<Running>, mut bridge: Box<Bridge>, fault: &UpstreamFault) -> (Tried, Option<Box<Running>>) {
+fn broke_early(
+    mut running: Box<Running>,
+    mut bridge: Box<Bridge>,
+    fault: &UpstreamFault,
+) -> (Tried, Option<Box<Running>>) {
     let (class, report) = class_of_fault(fault);
     bridge.finish(End::ClientGone, &mut |_| {});
     // What was read is lost to the caller and yet may be billed: it is charged as far as it came.
@@ -624,6 +640,7 @@ async fn whole(
             return (Tried::Failed(rejection), None);
         }
     }
+    out.iter().for_each(|bytes| running.keep_bytes(bytes));
     running.observe(OutcomeClass::Ok, Some(bridge.observed()), None);
     running.finish(None);
     let facts = std::mem::take(&mut running.facts);

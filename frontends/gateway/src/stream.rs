@@ -83,7 +83,7 @@ impl AnswerStream {
     }
 
     /// A stream whose call is over and settled: only what is left goes out.
-    pub(crate) fn done(running: Box<Running>, bridge: Box<Bridge>, pending: VecDeque<Bytes>) -> Self {
+    pub(crate) fn done(mut running: Box<Running>, bridge: Box<Bridge>, pending: VecDeque<Bytes>) -> Self {
         Self {
             settling: Some(Box::pin(running.settled())),
             running,
@@ -209,6 +209,7 @@ impl AnswerStream {
             _ => "upstream_unavailable",
         });
         self.running.observe(class, Some(self.bridge.observed()), None);
+        self.pending.iter().for_each(|bytes| self.running.keep_bytes(bytes));
         self.running.finish(error);
         self.settling = Some(Box::pin(self.running.settled()));
     }
@@ -238,7 +239,12 @@ impl Stream for AnswerStream {
             }
             if this.flushing || this.body.is_none() {
                 match this.pending.pop_front() {
-                    Some(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                    Some(bytes) => {
+                        if !this.settled {
+                            this.running.keep_bytes(&bytes);
+                        }
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
                     None if this.body.is_none() => return Poll::Ready(None),
                     None => (this.flushing, this.idle_turns, this.pending_bytes) = (false, 0, 0),
                 }

@@ -273,7 +273,7 @@ fn read_call(fields: &mut Fields) -> Outcome<Call> {
         "\"openai_chat\", \"openai_embeddings\" or \"anthropic_messages\"",
         |value| {
             let word = value.into_immutable_string().ok()?;
-            [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::AnthropicMessages]
+            [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::AnthropicMessages, Format::OpenaiResponses]
                 .into_iter()
                 .find(|format| format.as_str() == word.as_str())
         },

@@ -178,10 +178,11 @@ fn known_provider(load: &mut Load<'_>, item: &Item<'_>, name: &str) -> Option<Pr
 }
 
 fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
-    const FORMATS: [(&str, Format); 3] = [
+    const FORMATS: [(&str, Format); 4] = [
         ("openai_chat", Format::OpenaiChat),
         ("openai_embeddings", Format::OpenaiEmbeddings),
         ("anthropic_messages", Format::AnthropicMessages),
+        ("openai_responses", Format::OpenaiResponses),
     ];
     let mut endpoints = Vec::new();
     for item in list.list(load) {

@@ -191,7 +191,11 @@ pub(crate) static SERVER: Section = Section {
             Kind::Word(&["process", "power"]),
             "What the journal survives before a call goes on: process, its end by any signal; power, the loss of power too, for which calls wait for the disk. Default process.",
         ),
-        key("retention", Kind::Object(&RETENTION), "How long what was used is kept. Default: for ever."),
+        key(
+            "retention",
+            Kind::Object(&RETENTION),
+            "How long what was used is kept, and what callers want kept. Default: for ever; responses 30 days.",
+        ),
         key(
             "policy_rollback",
             Kind::Object(&POLICY_ROLLBACK),
@@ -207,7 +211,7 @@ pub(crate) static SERVER: Section = Section {
 
 pub(crate) static RETENTION: Section = Section {
     name: "retention",
-    about: "How long what was used is kept. Balances of limits don't depend on it.",
+    about: "How long what was used is kept, and what callers want kept. Balances of limits don't depend on it.",
     required: &[],
     keys: &[
         key(
@@ -219,6 +223,11 @@ pub(crate) static RETENTION: Section = Section {
             "daily_sums",
             Kind::Duration,
             "Daily sums, 62 days at least and no shorter than the records; then one sum for each month is left, and none by end customer and tag. Default: for ever.",
+        ),
+        key(
+            "responses",
+            Kind::Duration,
+            "Responses that callers of /v1/responses want kept, with their input, for previous_response_id and for reading them again; 0 keeps none. Default 30d.",
         ),
     ],
 };

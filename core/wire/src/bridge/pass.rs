@@ -113,7 +113,7 @@ impl PassStream {
             // After the stream's own last frame there is nothing left that could fail for the caller, and a failure that
             // the upstream has told of itself isn't told twice.
             if !self.tap.observed.closed && !told {
-                out(report.event(self.format));
+                out(self.tap.told(&report));
             }
         } else if self.tap.observed.closed || self.tap.observed.error.is_some() {
             if !self.tap.observed.finished && !self.tap.observed.first_content {
@@ -135,7 +135,7 @@ impl PassStream {
             }
         } else {
             let fault = cut_off();
-            out(Report::from(&fault).event(self.format));
+            out(self.tap.told(&Report::from(&fault)));
             self.tap.observed.error = Some(fault);
         }
     }

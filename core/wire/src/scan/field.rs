@@ -36,6 +36,12 @@ pub(crate) enum Field {
     CachedContent,
     ToolConfig,
     SafetySettings,
+    /// Of responses: how the text is formatted, what is included, what went before, what is kept.
+    Text,
+    Include,
+    PreviousResponse,
+    Store,
+    Background,
     DisableFallbacks,
     /// LiteLLM's `mock_…`: what only we read.
     Mock,
@@ -67,32 +73,39 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
     let chat = format == Format::OpenaiChat;
     let anthropic = format == Format::AnthropicMessages;
     let embeddings = format == Format::OpenaiEmbeddings;
+    let responses = format == Format::OpenaiResponses;
     match name {
         b"model" => Field::Model,
-        b"messages" if !embeddings => Field::Messages,
+        b"messages" if !embeddings && !responses => Field::Messages,
         b"system" if anthropic => Field::System,
-        b"input" if embeddings => Field::Input,
+        b"input" if embeddings || responses => Field::Input,
+        b"max_output_tokens" if responses => Field::MaxTokens,
+        b"text" if responses => Field::Text,
+        b"include" if responses => Field::Include,
+        b"previous_response_id" if responses => Field::PreviousResponse,
+        b"store" if responses => Field::Store,
+        b"background" if responses => Field::Background,
         b"stream" => Field::Stream,
         b"stream_options" if chat => Field::StreamOptions,
-        b"max_tokens" if !embeddings => Field::MaxTokens,
+        b"max_tokens" if !embeddings && !responses => Field::MaxTokens,
         b"max_completion_tokens" if chat => Field::MaxCompletionTokens,
         b"n" if chat => Field::N,
         b"best_of" if chat => Field::BestOf,
         b"user" if !anthropic => Field::User,
-        b"safety_identifier" if chat => Field::SafetyIdentifier,
+        b"safety_identifier" if chat || responses => Field::SafetyIdentifier,
         b"metadata" => Field::Metadata,
         b"tags" => Field::Tags,
         b"tools" if !embeddings => Field::Tools,
         b"functions" if chat => Field::Functions,
         b"response_format" if chat => Field::ResponseFormat,
         b"output_config" if anthropic => Field::OutputConfig,
-        b"thinking" if !embeddings => Field::Thinking,
+        b"thinking" if !embeddings && !responses => Field::Thinking,
         b"service_tier" => Field::ServiceTier,
         b"prediction" if chat => Field::Prediction,
         b"modalities" if chat => Field::Modalities,
         b"fallbacks" => Field::Fallbacks,
         b"disable_fallbacks" => Field::DisableFallbacks,
-        b"prompt_cache_key" if chat => Field::PromptCacheKey,
+        b"prompt_cache_key" if chat || responses => Field::PromptCacheKey,
         // Seen in most calls, and harmless: no need to look further.
         b"temperature"
         | b"top_p"
@@ -201,6 +214,37 @@ const ANTHROPIC_MESSAGES: &[&str] = &[
     "top_k",
     "top_p",
 ];
+const OPENAI_RESPONSES: &[&str] = &[
+    "model",
+    "input",
+    "background",
+    "context_management",
+    "conversation",
+    "include",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "prompt",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "reasoning",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+];
 const OPENAI_EMBEDDINGS: &[&str] = &["model", "input", "dimensions", "encoding_format", "user"];
 
 /// In camel case; each may be written in snake case as well.
@@ -229,6 +273,7 @@ pub(crate) fn is_known(format: Format, name: &str) -> bool {
             return true;
         }
         Format::GeminiGenerate => &[],
+        Format::OpenaiResponses => OPENAI_RESPONSES,
         _ => OPENAI_CHAT,
     };
     own.contains(&name)

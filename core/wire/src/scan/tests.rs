@@ -613,3 +613,48 @@ fn geminis_media_count_by_formula_and_what_hides_is_unbounded() {
     let text = part(&format!(r#"{{"inlineData":{{"mimeType":"text/plain","data":"{data}"}}}}"#));
     assert!(text.1.is_none() && text.2 > 4_000);
 }
+
+#[test]
+fn a_responses_request_is_read() {
+    let read = |body: &str| scan(Format::OpenaiResponses, &Bytes::from(body.to_owned()));
+    let facts = read(
+        r#"{"model":"m","instructions":"be brief","input":[{"role":"user","content":[{"type":"input_text","text":"a"},
+        {"type":"input_image","image_url":"data:image/png;base64,iVBORw0KGgoAAAA"}]},{"type":"function_call_output","call_id":"c","output":"r"}],
+        "tools":[{"type":"function","name":"f"},{"type":"custom","name":"g"}],"max_output_tokens":99,"store":false,"stream":true,
+        "text":{"format":{"type":"json_schema"}},"prompt_cache_key":"k","safety_identifier":"u"}"#,
+    )
+    .unwrap()
+    .facts()
+    .clone();
+    assert_eq!(
+        (facts.max_output, facts.store, facts.stream, facts.messages),
+        (Some(99), Some(false), true, 2)
+    );
+    assert_eq!((facts.tools, facts.images, facts.customer.as_deref()), (2, 1, Some("u")));
+    assert!(facts.needs.images && facts.needs.tools && facts.needs.json_schema && !facts.bound);
+    assert!(facts.cache_key.is_some() && facts.opening.is_some() && facts.input_bound().is_some());
+    for (rest, bound, stored) in [
+        (r#""input":"a""#, false, false),
+        (r#""input":"a","include":["reasoning.encrypted_content"]"#, true, false),
+        (r#""input":[{"type":"reasoning","encrypted_content":"x"}]"#, true, false),
+        (r#""input":[{"type":"reasoning","encrypted_content":""}]"#, false, false),
+        (r#""input":"a","previous_response_id":"resp_1""#, false, true),
+        (r#""input":[{"type":"item_reference","id":"msg_1"}]"#, false, true),
+        (r#""input":[{"role":"user","content":[{"type":"input_file","file_id":"f"}]}]"#, false, true),
+        (r#""prompt":{"id":"p"}"#, false, true),
+    ] {
+        let facts = read(&format!(r#"{{"model":"m",{rest}}}"#)).unwrap().facts().clone();
+        assert_eq!((facts.bound, facts.input_bound().is_none()), (bound, stored), "{rest}");
+    }
+    for (rest, says) in [
+        (r#""input":5"#, "`input` must be"),
+        (r#""input":["a"]"#, "`input[0]` must be"),
+        (r#""instructions":"a""#, "`input` is missing"),
+        (r#""input":"a","background":true"#, "`background`"),
+        (r#""input":"a","max_output_tokens":1.5"#, "`max_output_tokens`"),
+        (r#""input":"a","\u0069nput":"b""#, "twice"),
+    ] {
+        let error = read(&format!(r#"{{"model":"m",{rest}}}"#)).unwrap_err();
+        assert!(error.message().contains(says), "{rest}: {}", error.message());
+    }
+}

@@ -28,6 +28,11 @@ pub async fn embeddings(req: HttpRequest, payload: web::Payload, state: web::Dat
     call(req, payload, &state, Format::OpenaiEmbeddings).await
 }
 
+/// `POST /v1/responses`.
+pub async fn responses(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    call(req, payload, &state, Format::OpenaiResponses).await
+}
+
 /// `POST /v1/messages`.
 pub async fn messages(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     call(req, payload, &state, Format::AnthropicMessages).await
