@@ -29,6 +29,7 @@ mod litellm;
 mod native;
 mod newapi;
 mod overlay;
+mod pricing;
 mod quantity;
 mod reader;
 mod routes;

@@ -4,6 +4,7 @@ mod channel;
 mod check;
 mod guardrail;
 mod manual;
+mod price;
 mod schema;
 mod section;
 mod tenant;
@@ -83,11 +84,14 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     if let Some(item) = fields.get("model_groups") {
         model_groups(load, &item, declared, &mut references);
     }
-    let prices = fields.get("prices").map(|item| channel::prices(load, &item)).unwrap_or_default();
+    let currencies = fields.get("currencies").map(|item| price::currencies(load, &item)).unwrap_or_default();
+    let overrides =
+        fields.get("prices").map(|item| channel::prices(load, &item, &currencies)).unwrap_or_default();
     if let Some(list) = fields.get("channels") {
-        channel::lower(load, &list, declared, &prices);
+        let prices = channel::Prices { overrides: &overrides, currencies: &currencies };
+        channel::lower(load, &list, declared, prices);
     }
-    tenant::lower(load, &fields, declared);
+    tenant::lower(load, &fields, declared, &currencies);
     if let Some(item) = fields.get("aliases") {
         aliases(load, &item, declared, &mut references);
     }

@@ -274,6 +274,8 @@ fn ending(spend: i64) -> Ending {
         class: OutcomeClass::Ok,
         status: Some(200),
         usage: Usage { input_uncached: 7, output_visible: 300, audio_out: 1, ..Usage::default() },
+        service_tier: None,
+        exchange: None,
         source: UsageSource::Reported,
         spend,
         cost: spend * 2,
