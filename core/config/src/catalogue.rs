@@ -72,6 +72,11 @@ impl Provider {
         self.serves.split('|').any(|served| served == operation)
     }
 
+    /// Whose rows of the price list apply to it, in order.
+    pub fn prices(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.prices.split('|').filter(|list| !list.is_empty())
+    }
+
     /// Whether this version can call it: its wire format and way of authentication are known.
     pub fn is_served(&self) -> bool {
         matches!(self.wire, "openai" | "anthropic") && self.auth().is_some()

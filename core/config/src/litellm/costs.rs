@@ -70,7 +70,7 @@ fn cost(name: &str) -> Option<Cost> {
 
 /// Whether this is the name of a cost that is read.
 pub(crate) fn is_cost(name: &str) -> bool {
-    cost(name).is_some() || name == "search_context_cost_per_query"
+    cost(name).is_some() || matches!(name, "search_context_cost_per_query" | "tiered_pricing")
 }
 
 /// The costs among these settings; `None` when there are none. Of a name that stands twice the first one counts.
@@ -86,6 +86,10 @@ pub(crate) fn read<'n>(
             let fee = searches(load, &item);
             found |= fee.is_some();
             own.per_search = own.per_search.or(fee);
+            continue;
+        }
+        if name == "tiered_pricing" {
+            found |= ranges(load, &item, &mut own);
             continue;
         }
         let Some(Cost { of, above, tier }) = cost(name) else { continue };
@@ -156,6 +160,28 @@ fn put(into: &mut Written, of: Of, above: u64, rate: Option<PicoUsd>) {
         Of::AudioIn | Of::AudioOut | Of::ImageIn | Of::ImageOut | Of::Request => return,
     };
     *place = place.or(rate);
+}
+
+/// Costs by ranges of the prompt's length: `{range: [0, 32000], input_cost_per_token: …}`.
+fn ranges(load: &mut Load<'_>, item: &Item<'_>, own: &mut Written) -> bool {
+    let mut found = false;
+    for range in item.list(load) {
+        if !range.is_map(load) {
+            continue;
+        }
+        let from = range.children().find(|(name, _)| *name == "range").and_then(|(_, bounds)| {
+            let bounds = bounds.list(load);
+            bounds.first()?.unsigned(load)
+        });
+        for (name, child) in range.children() {
+            if let Some(Cost { of, above: 0, tier: ServiceTier::Standard }) = cost(name) {
+                let rate = child.decimal(load, 12);
+                found |= rate.is_some();
+                put(own, of, from.unwrap_or(0), rate);
+            }
+        }
+    }
+    found
 }
 
 /// What a search costs: of the sizes of context that one may have, the dearest.

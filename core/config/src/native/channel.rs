@@ -18,6 +18,7 @@ use crate::draft;
 use crate::endpoint::{BaseStyle, check_url, is_home};
 use crate::limits::read_limits;
 use crate::overlay;
+use crate::price_file::ListedPrice;
 use crate::reader::{Fields, Item, Load};
 use crate::suggest::nearest;
 use crate::yaml::Value;
@@ -51,6 +52,20 @@ pub(super) fn prices(load: &mut Load<'_>, list: &Item<'_>, currencies: &Currenci
         });
     }
     overrides
+}
+
+/// The prices that a file lists; ratios to others are none.
+pub(super) fn listed_prices(
+    load: &mut Load<'_>,
+    list: &Item<'_>,
+    currencies: &Currencies,
+) -> Vec<ListedPrice> {
+    let listed = |own: PriceOverride| {
+        let price = own.price?;
+        let price = own.ratio_ppm.map_or_else(|| price.clone(), |ratio| price.times(ratio));
+        Some(ListedPrice { provider: own.provider, model: own.model, price })
+    };
+    prices(load, list, currencies).into_iter().filter_map(listed).collect()
 }
 
 /// What prices there are.
