@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::count::{CacheWrites, Media};
 use crate::ids::{CallId, ModelName};
+use crate::price::ServiceTier;
 
 /// A wire format: what an endpoint speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -96,6 +97,9 @@ pub struct Call {
     /// What the call needs of a model.
     #[serde(default)]
     pub needs: Needs,
+    /// The service tier that it asks for; `None` leaves that to the upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<ServiceTier>,
     /// The end customer that the caller named.
     #[serde(default)]
     pub customer: Option<String>,
@@ -172,6 +176,7 @@ impl Call {
             choices: 1,
             min_output: 0,
             needs: Needs::default(),
+            service_tier: None,
             customer: None,
             conversation: None,
             bound: false,

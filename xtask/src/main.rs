@@ -6,6 +6,7 @@ mod c;
 mod install;
 mod mutants;
 mod postgres;
+mod prices;
 mod python;
 mod rust;
 mod sdk;
@@ -30,6 +31,7 @@ usage: cargo xtask COMMAND
                          --operations N (default 10,000,000), --steps N of a history (200),
                          --first SEED (0), or --seed SEED for that one alone
   mutants [NAME…]        whether the simulation catches the faults of tests/data/mutants.toml
+  prices [--check]       write the built-in price list from its facts (core/config/catalogue/facts)
   bench [ARGS…]          measure the gateway beside nginx (see benches/rig/README.md)
   bench --criterion      the benches in process
 ";
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         "lint" => rust::lint(),
         "simulate" => simulate::run(rest),
         "mutants" => mutants::run(rest),
+        "prices" => prices::run(rest),
         "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

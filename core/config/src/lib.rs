@@ -29,13 +29,18 @@ mod litellm;
 mod native;
 mod newapi;
 mod overlay;
+mod price_file;
+mod pricing;
 mod quantity;
 mod reader;
 mod routes;
 mod suggest;
 mod yaml;
 
-pub use catalogue::{ModelFacts, Provider, model_facts, model_facts_by_name, provider, providers};
+pub use catalogue::{
+    ModelFacts, PriceList, Provider, listed_prices, model_facts, model_facts_by_name, price_list, provider,
+    providers,
+};
 pub use database::{DatabaseUrl, ParsedDatabase, parse_database};
 pub use diagnostic::{Diagnostic, Severity};
 pub use endpoint::endpoints_of;
@@ -46,6 +51,10 @@ pub use host::{
 };
 pub use limits::{default_mode, parse_limits};
 pub use native::{json_schema, manual_tables};
+pub use price_file::{
+    ListedPrice, PriceChange, PriceDifference, PriceFile, PriceFormat, RateChange, built_in_prices,
+    compare_prices, price_yaml, read_prices, write_prices,
+};
 pub use quantity::{parse_budget_window, parse_count, parse_duration_ms, parse_usd, parse_window};
 
 use serde::{Deserialize, Serialize};

@@ -4,6 +4,7 @@ mod channel;
 mod check;
 mod guardrail;
 mod manual;
+mod price;
 mod schema;
 mod section;
 mod tenant;
@@ -26,6 +27,7 @@ use sluicegate_core::snapshot::{
 use crate::diagnostic::Severity;
 use crate::host::{Durability, HostSettings, LitellmVersion, PolicyRollback, Retention};
 use crate::limits::read_limits;
+use crate::price_file::ListedPrice;
 use crate::quantity::{parse_bytes, parse_duration_ms};
 use crate::reader::{Fields, Item, Load};
 use crate::routes::{self, Reference};
@@ -46,6 +48,19 @@ const STRATEGIES: [(&str, Strategy); 6] = [
     ("usage", Strategy::Usage),
     ("affinity", Strategy::Affinity),
 ];
+
+/// The prices of a file, whatever else is in it.
+pub(crate) fn listed_prices(load: &mut Load<'_>, root: &Item<'_>) -> Vec<ListedPrice> {
+    if !root.is_map(load) {
+        return Vec::new();
+    }
+    let fields = Fields { item: root.clone() };
+    let currencies = fields.get("currencies").map(|item| price::currencies(load, &item)).unwrap_or_default();
+    match fields.get("prices") {
+        Some(list) => channel::listed_prices(load, &list, &currencies),
+        None => Vec::new(),
+    }
+}
 
 /// Lowers a file.
 pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declared, host: &mut HostSettings) {
@@ -83,11 +98,14 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     if let Some(item) = fields.get("model_groups") {
         model_groups(load, &item, declared, &mut references);
     }
-    let prices = fields.get("prices").map(|item| channel::prices(load, &item)).unwrap_or_default();
+    let currencies = fields.get("currencies").map(|item| price::currencies(load, &item)).unwrap_or_default();
+    let overrides =
+        fields.get("prices").map(|item| channel::prices(load, &item, &currencies)).unwrap_or_default();
     if let Some(list) = fields.get("channels") {
-        channel::lower(load, &list, declared, &prices);
+        let prices = channel::Prices { overrides: &overrides, currencies: &currencies };
+        channel::lower(load, &list, declared, prices);
     }
-    tenant::lower(load, &fields, declared);
+    tenant::lower(load, &fields, declared, &currencies);
     if let Some(item) = fields.get("aliases") {
         aliases(load, &item, declared, &mut references);
     }

@@ -118,6 +118,11 @@ fn filter(
     if runtime.snapshot.declared.quota.unpriced == Unpriced::Deny && !model.price.is_known() {
         return Err((Exclusion::Unpriced, 0));
     }
+    // What a better tier costs isn't known: no strict budget could hold it.
+    let dear = call.service_tier.filter(|tier| tier.is_dear());
+    if dear.is_some_and(|tier| !model.price.on(now).has_tier(tier)) && admission.has_strict_spend() {
+        return Err((Exclusion::Unpriced, 0));
+    }
     let health = &runtime.channels.get(candidate.channel as usize).ok_or((Exclusion::Disabled, 0))?.health;
     let health = admission
         .observed_health(&channel.id, || health.look(now, call.stream))
@@ -168,17 +173,22 @@ pub(super) fn matches(channel: &Channel, preference: &Preference) -> bool {
     }
 }
 
-/// The candidates as a script sees them.
-pub(super) fn views<'a>(runtime: &'a Runtime, ranked: &[Ranked]) -> SmallVec<[CandidateView<'a>; 4]> {
+/// The candidates as a script sees them at `now`, at which their prices are.
+pub(super) fn views<'a>(
+    runtime: &'a Runtime,
+    ranked: &[Ranked],
+    now: Timestamp,
+) -> SmallVec<[CandidateView<'a>; 4]> {
     ranked
         .iter()
         .filter_map(|r| {
             let (channel, model) = runtime.snapshot.resolve(r.candidate)?;
+            let price = model.price.on(now);
             Some(CandidateView {
                 channel,
                 upstream_model: &model.upstream,
-                input_price: model.price.input,
-                output_price: model.price.output,
+                input_price: price.input(),
+                output_price: price.output(),
                 context_window: model.context_window,
                 latency_us: r.health.latency_us,
                 in_flight: r.health.in_flight,

@@ -2,7 +2,7 @@
 
 use sluicegate_core::concern::Concern;
 use sluicegate_core::count::{CacheWrites, Counting, Media};
-use sluicegate_core::{Call, CallId, Format, ModelName, Needs, Rehearsal};
+use sluicegate_core::{Call, CallId, Format, ModelName, Needs, Rehearsal, ServiceTier};
 use smallvec::SmallVec;
 
 /// What an image plausibly costs.
@@ -159,6 +159,7 @@ impl Facts {
         call.choices = self.choices.max(1);
         call.min_output = self.thinking_budget.map_or(0, |budget| budget.saturating_add(1_024));
         call.needs = self.needs;
+        call.service_tier = self.service_tier.as_deref().and_then(ServiceTier::of_word);
         call.customer.clone_from(&self.customer);
         // A named customer is the engine's to tell apart.
         call.conversation = self.cache_key.or(self.opening.filter(|_| self.customer.is_none()));

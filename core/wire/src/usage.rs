@@ -41,9 +41,11 @@ struct Said {
     cached_beside: Option<u64>,
     written: Option<u64>,
     audio_in: Option<u64>,
+    image_in: Option<u64>,
     reasoning: Option<u64>,
     reasoning_beside: Option<u64>,
     audio_out: Option<u64>,
+    image_out: Option<u64>,
 }
 
 impl Said {
@@ -63,6 +65,7 @@ impl Said {
                             "cached_tokens" => said.cached = count(value)?,
                             "cache_write_tokens" => said.written = count(value)?,
                             "audio_tokens" => said.audio_in = count(value)?,
+                            "image_tokens" => said.image_in = count(value)?,
                             _ => {}
                         }
                     }
@@ -72,6 +75,7 @@ impl Said {
                         match &*name {
                             "reasoning_tokens" => said.reasoning = count(value)?,
                             "audio_tokens" => said.audio_out = count(value)?,
+                            "image_tokens" => said.image_out = count(value)?,
                             _ => {}
                         }
                     }
@@ -104,6 +108,8 @@ impl Said {
         let written = said.written.unwrap_or(0);
         let fresh = prompt.checked_sub(cached).and_then(|n| n.checked_sub(written)).ok_or(Absurd)?;
         let audio_in = said.audio_in.unwrap_or(0).min(fresh);
+        // Images and sound that were read from the cache are among what was: they are charged there, and only once.
+        let image_in = said.image_in.unwrap_or(0).min(fresh - audio_in);
         let reasoning = said.reasoning.or(said.reasoning_beside).unwrap_or(0);
         let visible = match said.total {
             // QUIRK(xai, perplexity, 2026-05): reasoning is counted beside the completion; the total gives it away.
@@ -111,15 +117,19 @@ impl Said {
             _ => completion.checked_sub(reasoning).unwrap_or(completion),
         };
         let audio_out = said.audio_out.unwrap_or(0).min(visible);
+        let image_out = said.image_out.unwrap_or(0).min(visible - audio_out);
         let usage = Usage {
-            input_uncached: fresh - audio_in,
+            input_uncached: fresh - audio_in - image_in,
             cache_read: cached,
             cache_write: written,
             cache_write_1h: 0,
             audio_in,
-            output_visible: visible - audio_out,
+            image_in,
+            output_visible: visible - audio_out - image_out,
             output_reasoning: reasoning,
             audio_out,
+            image_out,
+            searches: 0,
         };
         Ok(Some(Counts { usage, input_missing: input.is_none(), output_missing: output.is_none() }))
     }
@@ -139,6 +149,7 @@ pub(crate) fn responses(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
                         "cached_tokens" => said.cached = count(value)?,
                         "cache_write_tokens" => said.written = count(value)?,
                         "audio_tokens" => said.audio_in = count(value)?,
+                        "image_tokens" => said.image_in = count(value)?,
                         _ => {}
                     }
                 }
@@ -148,6 +159,7 @@ pub(crate) fn responses(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
                     match &*name {
                         "reasoning_tokens" => said.reasoning = count(value)?,
                         "audio_tokens" => said.audio_out = count(value)?,
+                        "image_tokens" => said.image_out = count(value)?,
                         _ => {}
                     }
                 }
@@ -168,6 +180,7 @@ pub(crate) struct AnthropicCounts {
     written_1h: Option<u64>,
     output: Option<u64>,
     thinking: Option<u64>,
+    searches: Option<u64>,
     /// The output was said after the answer began; what its first event says is only where it begins.
     output_said: bool,
     /// A count was refused: what the others come to would lack it.
@@ -212,6 +225,11 @@ impl AnthropicCounts {
                         keep(&mut self.thinking, n)?;
                     }
                 }
+                "server_tool_use" => {
+                    if let Some(n) = value.get("web_search_requests") {
+                        keep(&mut self.searches, n)?;
+                    }
+                }
                 _ => {}
             }
         }
@@ -238,6 +256,7 @@ impl AnthropicCounts {
             cache_write_1h: written_1h,
             output_visible: output.checked_sub(thinking).ok_or(Absurd)?,
             output_reasoning: thinking,
+            searches: self.searches.unwrap_or(0),
             ..Usage::default()
         };
         Ok(Some(Counts { usage, input_missing: self.input.is_none(), output_missing: !self.output_said }))
@@ -358,11 +377,17 @@ pub(crate) fn write_openai(usage: &Usage) -> String {
             if usage.audio_in > 0 {
                 o.num("audio_tokens", usage.audio_in);
             }
+            if usage.image_in > 0 {
+                o.num("image_tokens", usage.image_in);
+            }
         });
         o.object("completion_tokens_details", |o| {
             o.num("reasoning_tokens", usage.output_reasoning);
             if usage.audio_out > 0 {
                 o.num("audio_tokens", usage.audio_out);
+            }
+            if usage.image_out > 0 {
+                o.num("image_tokens", usage.image_out);
             }
         });
     })
@@ -396,7 +421,8 @@ pub(crate) fn write_responses(usage: &Usage) -> String {
 /// Anthropic's `usage` object: cached input stands beside the input.
 pub(crate) fn write_anthropic(usage: &Usage) -> String {
     crate::json::object(|o| {
-        o.num("input_tokens", usage.input_uncached.saturating_add(usage.audio_in));
+        let media = usage.audio_in.saturating_add(usage.image_in);
+        o.num("input_tokens", usage.input_uncached.saturating_add(media));
         o.num("cache_creation_input_tokens", usage.cache_write.saturating_add(usage.cache_write_1h));
         o.num("cache_read_input_tokens", usage.cache_read);
         if usage.cache_write_1h > 0 {
@@ -408,6 +434,9 @@ pub(crate) fn write_anthropic(usage: &Usage) -> String {
         o.num("output_tokens", usage.output_tokens());
         if usage.output_reasoning > 0 {
             o.object("output_tokens_details", |o| o.num("thinking_tokens", usage.output_reasoning));
+        }
+        if usage.searches > 0 {
+            o.object("server_tool_use", |o| o.num("web_search_requests", usage.searches));
         }
     })
 }
@@ -483,6 +512,34 @@ mod tests {
         };
         assert_eq!(got, Ok(Some(want)));
         assert_eq!((want.input_tokens(), want.output_tokens()), (100, 50));
+    }
+
+    #[test]
+    fn cached_images_are_among_what_was_cached_and_counted_once() {
+        let images = |prompt: u64, cached: u64, images: u64| {
+            let text = format!(
+                r#"{{"prompt_tokens":{prompt},"completion_tokens":50,
+                    "prompt_tokens_details":{{"cached_tokens":{cached},"image_tokens":{images}}},
+                    "completion_tokens_details":{{"image_tokens":40}}}}"#
+            );
+            let usage = chat(&text).unwrap().unwrap();
+            assert_eq!((usage.input_tokens(), usage.output_tokens()), (prompt, 50), "{text}");
+            assert_eq!((usage.output_visible, usage.image_out), (10, 40));
+            (usage.input_uncached, usage.cache_read, usage.image_in)
+        };
+        assert_eq!(images(1_000, 0, 800), (200, 0, 800));
+        assert_eq!(images(1_000, 100, 800), (100, 100, 800));
+        assert_eq!(images(1_000, 900, 800), (0, 900, 100));
+        assert_eq!(images(1_000, 1_000, 800), (0, 1_000, 0));
+    }
+
+    #[test]
+    fn searches_are_counted_and_the_last_count_stands() {
+        let got = anthropic(&[
+            r#"{"input_tokens":7,"output_tokens":1,"server_tool_use":{"web_search_requests":1}}"#,
+            r#"{"output_tokens":15,"server_tool_use":{"web_search_requests":3,"web_fetch_requests":9}}"#,
+        ]);
+        assert_eq!(got.unwrap().unwrap().searches, 3);
     }
 
     #[test]

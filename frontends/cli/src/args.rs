@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod policy;
+pub(crate) mod prices;
 
 use std::path::PathBuf;
 
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Policy(Policy),
     /// Look into what is reserved, held and settled, and put it right.
     Ledger(Ledger),
+    /// Look at prices, take over those of other systems, compare them.
+    Prices(prices::Prices),
     /// Copy the data directory into one file, while the gateway may be running.
     Backup(Backup),
     /// Put a backup into an empty data directory.

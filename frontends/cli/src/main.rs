@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         args::Command::Explain(explain) => cmd::explain::run(&explain),
         args::Command::Replay(replay) => cmd::replay::run(&replay),
         args::Command::Policy(policy) => cmd::policy::run(&policy),
+        args::Command::Prices(prices) => cmd::prices::run(&prices),
         args::Command::Ledger(ledger) => cmd::ledger::run(&ledger),
         args::Command::Backup(backup) => cmd::backup::run(&backup),
         args::Command::Restore(restore) => cmd::backup::run_restore(&restore),

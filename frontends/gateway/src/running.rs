@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use sluicegate_core::engine::{Admission, Attempt, BoundCaller};
 use sluicegate_core::{
-    Call, ErrorKind, Explanation, Outcome, OutcomeClass, ScopeKind, Timestamp, Usage, UsageSource,
+    Call, ErrorKind, Explanation, Outcome, OutcomeClass, ScopeKind, ServiceTier, Timestamp, Usage, UsageSource,
 };
 use sluicegate_wire::{Bridge, End, FaultClass, Observed, Report};
 
@@ -159,6 +159,9 @@ impl Running {
             usage_rejected: observed.is_some_and(|o| o.usage_rejected),
             counted: usage,
             first_byte_at: self.first_byte_at,
+            served_tier: observed
+                .and_then(|observed| observed.served_tier.as_deref())
+                .and_then(ServiceTier::of_answer),
         };
         self.inner.engine.observe(admission, &outcome, self.inner.clock.now());
     }

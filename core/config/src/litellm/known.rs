@@ -189,12 +189,6 @@ pub(super) const PARAMS: Known = Known {
         "output_cost_per_pixel",
         "output_cost_per_image",
         "input_cost_per_image",
-        "input_cost_per_token_batches",
-        "output_cost_per_token_batches",
-        "input_cost_per_token_priority",
-        "output_cost_per_token_priority",
-        "input_cost_per_token_flex",
-        "output_cost_per_token_flex",
     ],
     unknown: Severity::Warning,
 };

@@ -6,13 +6,16 @@ mod policy;
 mod routing;
 mod tenant;
 
-pub(crate) use channel::{BODY_EDIT, CHANNEL, EDIT_CONDITION, ENDPOINT, MODEL, MODEL_PRICE, PRICE, TIER};
+pub(crate) use channel::{
+    BODY_EDIT, CHANNEL, EDIT_CONDITION, ENDPOINT, MODEL, MODEL_PRICE, PRICE, PRICE_CHANGE, PRICE_WINDOW,
+    SERVICE_TIER, TIER,
+};
 pub(crate) use policy::{GUARDRAIL, POLICY, POLICY_MODULE};
 pub(crate) use routing::{
     ALLOWED_FAILS_BY, FALLBACKS, HEALTH_CHECK, HEALTH_CHECKS, MODEL_GROUP, RETRIES_BY, ROUTING, TIMEOUTS,
 };
 pub(crate) use tenant::{
-    API_KEY, GROUP, MEMBER, NAMED_SCOPE, NAMED_SCOPES, ORGANIZATION, PREFERENCE, QUOTAS, USER,
+    API_KEY, GROUP, GROUP_PRICE, MEMBER, NAMED_SCOPE, NAMED_SCOPES, ORGANIZATION, PREFERENCE, QUOTAS, USER,
 };
 
 /// A mapping of the dialect.
@@ -133,6 +136,11 @@ pub(crate) static ROOT: Section = Section {
             "prices",
             Kind::List(&PRICE),
             "Prices and limits of models, before those of the built-in price list.",
+        ),
+        key(
+            "currencies",
+            Kind::TextMap,
+            "What currencies of prices other than USD are worth: how many of one are one USD, such as {CNY: 7.12}.",
         ),
     ],
 };

@@ -1,7 +1,7 @@
 //! The top-level names that mean something to us.
 
-use sluicegate_core::Format;
 use sluicegate_core::concern::{Concern, concern};
+use sluicegate_core::{Format, ServiceTier};
 
 /// A top-level field that is read or edited. Everything else is `Other` and passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -303,10 +303,9 @@ pub(super) fn mock(name: &[u8]) -> Option<&'static str> {
     NAMES.into_iter().find(|known| known.as_bytes() == name)
 }
 
-/// Whether a service tier costs no more than the list price: those that a call without the field gets, and `flex`,
-/// which is half of it.
-pub(crate) fn is_usual_tier(tier: &str) -> bool {
-    matches!(tier, "auto" | "default" | "standard_only" | "flex")
+/// Whether a service tier is one that prices tell of, so that what it costs is bounded. Others aren't.
+pub(crate) fn is_priced_tier(tier: &str) -> bool {
+    ServiceTier::of_word(tier).is_some()
 }
 
 /// Whether the value of a concerning field switches it off. `{}` doesn't: `web_search_options: {}` searches.

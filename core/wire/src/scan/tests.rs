@@ -111,7 +111,7 @@ fn the_facts_of_a_full_call() {
     let body = with(
         r#""stream":true,"stream_options":{"include_usage":true},"max_tokens":10,"max_completion_tokens":30,"n":2,"best_of":4,
         "user":"u","metadata":{"tags":["a","b","a"]},"tags":["c"],"tools":[{"type":"function","function":{"name":"f"}}],
-        "response_format":{"type":"json_schema","json_schema":{}},"service_tier":"priority","prediction":{"content":"abc"},
+        "response_format":{"type":"json_schema","json_schema":{}},"service_tier":"scale","prediction":{"content":"abc"},
         "modalities":["text","audio"],"fallbacks":["x",{"model":"y"}],"api_key":"k","models":[]"#,
     );
     let scanned = chat(&body).unwrap();
@@ -141,14 +141,16 @@ fn the_facts_of_a_full_call() {
 }
 
 #[test]
-fn usual_tiers_cost_nothing_extra() {
+fn tiers_that_no_price_tells_of_concern_the_cost() {
     for (tier, costs) in [
         ("auto", false),
         ("default", false),
         ("standard_only", false),
         ("flex", false),
-        ("priority", true),
-        ("ultrafast", true),
+        ("priority", false),
+        ("ultrafast", false),
+        ("scale", true),
+        ("warp", true),
     ] {
         let scanned = chat(&with(&format!(r#""service_tier":"{tier}""#))).unwrap();
         assert_eq!(scanned.facts().has(Concern::Cost), costs, "{tier}");

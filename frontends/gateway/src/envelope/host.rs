@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{
-    Call, CallId, Error, ErrorKind, ModelName, Next, Outcome, OutcomeClass, Result, Secret, Timestamp, Usage,
+    Call, CallId, Error, ErrorKind, ModelName, Next, Outcome, OutcomeClass, Result, Secret, ServiceTier,
+    Timestamp, Usage,
 };
 use sluicegate_wire::{Bridge, BridgeOptions, End, Fault as WireFault, Scanned, Side, scan};
 
@@ -554,12 +555,13 @@ fn outcome_of(
     now: Timestamp,
 ) -> (Outcome, Option<Error>) {
     let success = reported.status.is_some_and(|status| (200..300).contains(&status));
-    let mut usage = reported.usage;
+    let (mut usage, mut served_tier) = (reported.usage, reported.service_tier);
     let (class, error) = match (reported.class, &reported.body) {
         (Some(class), _) => (class, (class != OutcomeClass::Ok).then(|| class_error(class))),
         (None, Some(body)) if success => match read_success(attempt, body) {
-            Ok(found) => {
+            Ok((found, tier)) => {
                 usage = usage.or(found);
+                served_tier = served_tier.or(tier);
                 (OutcomeClass::Ok, None)
             }
             Err(fault) => (class_of(fault.class), Some(fault_error(&fault))),
@@ -587,19 +589,25 @@ fn outcome_of(
         usage_rejected: false,
         counted,
         first_byte_at: success.then_some(now),
+        served_tier,
     };
     (outcome, error)
 }
 
-/// The usage that a successful body reports, or the error that it really is.
-fn read_success(attempt: &Attempt, body: &str) -> std::result::Result<Option<Usage>, WireFault> {
+/// The usage and the service tier that a successful body reports, or the error that it really is.
+fn read_success(
+    attempt: &Attempt,
+    body: &str,
+) -> std::result::Result<(Option<Usage>, Option<ServiceTier>), WireFault> {
     let format = attempt.endpoint().format;
     let mut bridge = Bridge::new(BridgeOptions::new(format, format));
     bridge.push(Bytes::from(body.to_owned()), &mut |_| {});
     bridge.finish(End::Eof, &mut |_| {});
-    match bridge.observed().error.clone() {
+    let observed = bridge.observed();
+    let tier = observed.served_tier.as_deref().and_then(ServiceTier::of_answer);
+    match observed.error.clone() {
         Some(fault) => Err(fault),
-        None => Ok(bridge.observed().usage),
+        None => Ok((observed.usage, tier)),
     }
 }
 
