@@ -14,6 +14,7 @@ use crate::hash;
 use crate::ids::{ChannelId, ModelName, ProviderId};
 use crate::limit::Limit;
 use crate::price::Price;
+use crate::quirk::Quirks;
 use crate::tenant::Source;
 
 /// One upstream endpoint with a credential.
@@ -83,6 +84,10 @@ pub struct Channel {
     /// What it changes in the bodies that it is sent, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub body_edits: Vec<BodyEdit>,
+    /// Where its provider differs from the formats that it speaks, as the catalogue has it. Never stored: whoever builds a
+    /// snapshot fills it in.
+    #[serde(skip)]
+    pub quirks: Arc<Quirks>,
     /// Whether it serves at all.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -119,6 +124,7 @@ impl Channel {
             unknown_fields: UnknownFields::default(),
             client_overrides: Vec::new(),
             body_edits: Vec::new(),
+            quirks: Arc::default(),
             enabled: yes(),
             source: Source::default(),
         }

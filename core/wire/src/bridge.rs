@@ -5,6 +5,7 @@ mod pass;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sluicegate_core::quirk::Quirks;
 use sluicegate_core::{ErrorKind, Format};
 
 use crate::fault::{Fault, FaultClass};
@@ -29,6 +30,10 @@ pub struct Reply {
     pub(crate) names: Arc<Names>,
     /// The caller wants the usage chunk of OpenAI's streams.
     pub(crate) usage_wanted: bool,
+    /// Where answers of the provider differ from their format.
+    pub(crate) quirks: Option<Arc<Quirks>>,
+    /// Whether the model's reasoning stands in its text.
+    pub(crate) thinks_in_text: bool,
 }
 
 /// How an answer is to be delivered.

@@ -53,6 +53,7 @@ mod observed;
 mod openai_chat;
 mod overlay;
 mod prepare;
+mod quirk;
 mod report;
 mod scan;
 mod screen;

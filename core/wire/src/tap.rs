@@ -2,14 +2,17 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use sluicegate_core::Format;
+use sluicegate_core::quirk::Quirks;
 
 use crate::fault::Fault;
 use crate::json::{Bad, Cursor, Kind, Span, Val, decoded_len};
 use crate::observed::Observed;
+use crate::quirk::{Ended, counted, ended};
 use crate::sse::fields;
-use crate::usage::{Absurd, AnthropicCounts, Counts, openai};
+use crate::usage::{Absurd, AnthropicCounts, Counts};
 
 /// Names and ids that upstreams give are cut here, in bytes.
 const NOTED_MAX: usize = 256;
@@ -19,6 +22,7 @@ const NOTED_MAX: usize = 256;
 pub(crate) struct Tap {
     format: Format,
     counts: AnthropicCounts,
+    quirks: Option<Arc<Quirks>>,
     pub(crate) observed: Observed,
 }
 
@@ -87,8 +91,8 @@ impl<'a> Parts<'a> {
 }
 
 impl Tap {
-    pub(crate) fn new(format: Format) -> Self {
-        Self { format, counts: AnthropicCounts::default(), observed: Observed::default() }
+    pub(crate) fn new(format: Format, quirks: Option<Arc<Quirks>>) -> Self {
+        Self { format, counts: AnthropicCounts::default(), quirks, observed: Observed::default() }
     }
 
     /// Reads one frame of a stream.
@@ -121,7 +125,7 @@ impl Tap {
         let text = std::str::from_utf8(body).unwrap_or_default();
         let parts = self.read(text).unwrap_or_default();
         if !parts.is_answer(self.format)
-            && let Some(fault) = Fault::in_ok_body(self.format, body)
+            && let Some(fault) = Fault::in_ok_body_at(self.errors(), self.format, body)
         {
             // What stood beside the error doesn't count.
             self.observed = Observed { error: Some(fault), ..Observed::default() };
@@ -151,10 +155,16 @@ impl Tap {
 
     fn openai(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
         if let Some(usage) = parts.usage {
-            self.report(openai(usage));
+            self.report(counted(self.quirks.as_deref(), usage));
         }
         if parts.error.is_some() {
-            self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
+            self.fail(Fault::classify_at(self.errors(), 0, text.as_bytes()));
+        } else if parts.choices.is_none()
+            && parts.usage.is_none()
+            && parts.data.is_none()
+            && let Some(fault) = Fault::in_frame(self.errors(), text.as_bytes())
+        {
+            self.fail(fault);
         }
         Seen {
             usage_only: parts.choices == Some(0) && parts.usage.is_some_and(|u| u.kind() == Kind::Object),
@@ -163,6 +173,15 @@ impl Tap {
                 .filter(|(v, _)| v.kind() == Kind::String)
                 .map(|(_, span)| span.start..span.end),
         }
+    }
+
+    fn errors(&self) -> &[sluicegate_core::quirk::ErrorQuirk] {
+        self.quirks.as_deref().map_or(&[], |quirks| &quirks.errors)
+    }
+
+    /// The first failure is the answer's.
+    fn fail(&mut self, fault: Fault) {
+        self.observed.error.get_or_insert(fault);
     }
 
     /// The top-level members. Choices are read on the way: a frame that only passes is walked once.
@@ -210,19 +229,33 @@ impl Tap {
                 ("\"delta\"" | "\"message\"", Kind::Object) => self.delta(cursor, text)?,
                 ("\"text\"", Kind::String) => self.string(cursor, text)?,
                 ("\"finish_reason\"", Kind::String) => {
-                    self.observed.finished = true;
-                    cursor.skip()?;
+                    let span = cursor.skip()?;
+                    self.end(Val::at(text, span));
                 }
                 // QUIRK(moonshot, 2026-05): older endpoints put the usage of a stream into its last choice.
                 ("\"usage\"", Kind::Object) => {
                     let usage = Val::at(text, cursor.skip()?);
-                    self.report(openai(usage));
+                    self.report(counted(self.quirks.as_deref(), usage));
                 }
                 _ => drop(cursor.skip()?),
             }
             more = cursor.more(b'}')?;
         }
         Ok(())
+    }
+
+    /// A reason why the answer ended.
+    fn end(&mut self, reason: Val<'_>) {
+        let own = match &self.quirks {
+            Some(quirks) if !quirks.finish.is_empty() => {
+                ended(Some(quirks), &reason.as_str().unwrap_or_default())
+            }
+            _ => Ended::AsTheFormatSays,
+        };
+        match own {
+            Ended::Failed(fault) => self.fail(fault),
+            Ended::AsTheFormatSays | Ended::By(_) => self.observed.finished = true,
+        }
     }
 
     /// A delta or message of OpenAI's.
@@ -315,7 +348,7 @@ impl Tap {
                 self.observed.finished = true;
             }
             "error" => {
-                self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
+                self.fail(Fault::classify_at(self.errors(), 0, text.as_bytes()));
             }
             "message" => {
                 for block in parts.content.into_iter().flat_map(Val::elements) {

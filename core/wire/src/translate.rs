@@ -54,7 +54,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
             openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)
         }
     };
-    let reply = Reply { hide_usage: false, names: names.into(), usage_wanted: scanned.facts().include_usage };
+    let reply = Reply { hide_usage: false, names: names.into(), usage_wanted: scanned.facts().include_usage, ..Reply::default() };
     Ok(Prepared { body: Bytes::from(text), losses, reply })
 }
 
@@ -118,7 +118,7 @@ impl Translator {
             (true, _) => Sink::Chat(openai_chat::Encoder::new(head, options.reply.usage_wanted)),
         };
         Self {
-            tap: Tap::new(options.upstream),
+            tap: Tap::new(options.upstream, options.reply.quirks.clone()),
             source: if options.upstream_streams {
                 Source::Stream(Splitter::new(options.max_frame_bytes))
             } else {
@@ -126,7 +126,7 @@ impl Translator {
             },
             decoder: match options.upstream {
                 Format::AnthropicMessages => Decoder::Anthropic(anthropic::Decoder::default()),
-                _ => Decoder::Chat(openai_chat::Decoder::default()),
+                _ => Decoder::Chat(openai_chat::Decoder::heeding(&options.reply)),
             },
             sink,
             caller: options.caller,
