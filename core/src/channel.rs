@@ -199,13 +199,16 @@ impl KeyMode {
     }
 }
 
+/// In an address: stands for the upstream's name of the model.
+pub const MODEL: &str = "{model}";
+
 /// What a channel speaks, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The format.
     pub format: Format,
-    /// The address of this operation, whole: `https://api.openai.com/v1/chat/completions`. Empty for the built-in
-    /// `mock` provider.
+    /// The address of this operation, whole: `https://api.openai.com/v1/chat/completions`; [`MODEL`] in it stands for the
+    /// model. Empty for the built-in `mock` provider.
     pub url: String,
 }
 

@@ -141,8 +141,17 @@ impl RequestQuirk {
 
     fn unfit(&self) -> Option<String> {
         // What a call may use at most was reckoned from these before a provider's quirks are heeded.
-        const BOUND: [&str; 9] =
-            ["model", "stream", "n", "best_of", "max_tokens", "max_completion_tokens", "service_tier", "prediction", "modalities"];
+        const BOUND: [&str; 9] = [
+            "model",
+            "stream",
+            "n",
+            "best_of",
+            "max_tokens",
+            "max_completion_tokens",
+            "service_tier",
+            "prediction",
+            "modalities",
+        ];
         let fixed = |path: &str| BOUND.contains(&path.split('.').next().unwrap_or_default());
         match &self.change {
             RequestChange::Rename { from, to } => {

@@ -35,7 +35,10 @@ mod routes;
 mod suggest;
 mod yaml;
 
-pub use catalogue::{ModelFacts, Provider, model_facts, model_facts_by_name, provider, providers};
+pub use catalogue::{
+    ModelFacts, Provider, ProviderCard, know_quirks, model_facts, model_facts_by_name, provider, providers,
+    quirks_of,
+};
 pub use database::{DatabaseUrl, ParsedDatabase, parse_database};
 pub use diagnostic::{Diagnostic, Severity};
 pub use endpoint::endpoints_of;
@@ -134,6 +137,7 @@ pub fn load(source: Source<'_>, environment: &Environment<'_>) -> Loaded {
     }
     host.take_environment(&mut load);
     draft::name_channels(&mut declared.channels);
+    know_quirks(&mut declared.channels);
     Loaded { dialect, declared, host, diagnostics: load.finish() }
 }
 

@@ -210,6 +210,9 @@ fn provider_of(load: &mut Load<'_>, fields: &Fields<'_>, item: &Item<'_>) -> Opt
     let Some(found) = found else {
         let shown: String = text.chars().take(60).collect();
         let remedy = match nearest(&text, providers().map(|provider| provider.id)) {
+            _ if text.parse::<u32>().is_ok() => {
+                "no provider has this number: write `openai` for whatever speaks OpenAI's format".to_owned()
+            }
             Some(near) => format!("did you mean `{near}`?"),
             None => "write `openai` for whatever speaks OpenAI's format".to_owned(),
         };

@@ -54,7 +54,12 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
             openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)
         }
     };
-    let reply = Reply { hide_usage: false, names: names.into(), usage_wanted: scanned.facts().include_usage, ..Reply::default() };
+    let reply = Reply {
+        hide_usage: false,
+        names: names.into(),
+        usage_wanted: scanned.facts().include_usage,
+        ..Reply::default()
+    };
     Ok(Prepared { body: Bytes::from(text), losses, reply })
 }
 

@@ -37,11 +37,7 @@ struct Tool {
 impl Decoder {
     /// One for answers of a provider that may differ from the format.
     pub(crate) fn heeding(reply: &Reply) -> Self {
-        Self {
-            tools: Vec::new(),
-            quirks: reply.quirks.clone(),
-            thinks: reply.thinks_in_text.then(Vec::new),
-        }
+        Self { tools: Vec::new(), quirks: reply.quirks.clone(), thinks: reply.thinks_in_text.then(Vec::new) }
     }
 
     /// Reads one JSON document of the stream, or the whole body.

@@ -48,7 +48,10 @@ pub(crate) fn ended(quirks: Option<&Quirks>, word: &str) -> Ended {
         Some(Finish::ContentFilter) => Ended::By(Stop::Refusal),
         Some(Finish::Failed) => {
             let message = format!("the upstream broke its answer off: `{word}`");
-            Ended::Failed(Fault { code: Some(word.to_owned()), ..Fault::new(FaultClass::Overloaded, message) })
+            Ended::Failed(Fault {
+                code: Some(word.to_owned()),
+                ..Fault::new(FaultClass::Overloaded, message)
+            })
         }
     }
 }

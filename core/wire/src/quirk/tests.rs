@@ -19,10 +19,17 @@ fn heed(body: &str, change: &str, model: &str) -> Prepared {
 
 #[test]
 fn each_change_is_made_where_it_applies() {
-    let head = r#"{ "model":"m","messages":[ {"role" : "developer","content":"a"}, {"role":"user","content":"b"}]"#;
-    let untouched = r#""model":"m","messages":[ {"role" : "developer","content":"a"}, {"role":"user","content":"b"}]"#;
+    let head =
+        r#"{ "model":"m","messages":[ {"role" : "developer","content":"a"}, {"role":"user","content":"b"}]"#;
+    let untouched =
+        r#""model":"m","messages":[ {"role" : "developer","content":"a"}, {"role":"user","content":"b"}]"#;
     for (rest, change, want, losses) in [
-        (r#","seed" : 7}"#, r#""change":{"rename":{"from":"seed","to":"random_seed"}}"#, r#","random_seed":7}"#, ""),
+        (
+            r#","seed" : 7}"#,
+            r#""change":{"rename":{"from":"seed","to":"random_seed"}}"#,
+            r#","random_seed":7}"#,
+            "",
+        ),
         (
             r#","seed":7,"random_seed":8}"#,
             r#""change":{"rename":{"from":"seed","to":"random_seed"}}"#,
@@ -36,9 +43,24 @@ fn each_change_is_made_where_it_applies() {
             "dropped stop",
         ),
         (r#","stop":null}"#, r#""change":{"drop":["stop"]}"#, "}", ""),
-        (r#","temperature":0}"#, r#""change":{"clamp":{"field":"temperature","min":0.01,"max":1}}"#, r#","temperature":0.01}"#, "approximated temperature"),
-        (r#","temperature":2}"#, r#""told":false,"change":{"clamp":{"field":"temperature","max":1}}"#, r#","temperature":1}"#, ""),
-        (r#"}"#, r#""change":{"default":{"field":"enable_thinking","value":false}}"#, r#","enable_thinking":false}"#, ""),
+        (
+            r#","temperature":0}"#,
+            r#""change":{"clamp":{"field":"temperature","min":0.01,"max":1}}"#,
+            r#","temperature":0.01}"#,
+            "approximated temperature",
+        ),
+        (
+            r#","temperature":2}"#,
+            r#""told":false,"change":{"clamp":{"field":"temperature","max":1}}"#,
+            r#","temperature":1}"#,
+            "",
+        ),
+        (
+            r#"}"#,
+            r#""change":{"default":{"field":"enable_thinking","value":false}}"#,
+            r#","enable_thinking":false}"#,
+            "",
+        ),
         (
             r#","reasoning_effort":"xhigh"}"#,
             r#""change":{"map":{"field":"reasoning_effort","from":["xhigh"],"to":"max"}}"#,
@@ -79,8 +101,11 @@ fn what_does_not_apply_leaves_the_same_bytes() {
 #[test]
 fn changes_reach_into_lists() {
     let body = r#"{"model":"m","messages":[{"role":"develop\u0065r","content":"a"},{"content":"b","role":"user"}],"tools":[{"type":"function","function":{"name":"f","strict":true}}]}"#;
-    let got = heed(body, r#""change":{"map":{"field":"messages.*.role","from":["developer"],"to":"system"}}"#, "m");
-    assert!(got.body.starts_with(br#"{"model":"m","messages":[{"role":"system","content":"a"},{"content":"b","role":"user"}],"#));
+    let got =
+        heed(body, r#""change":{"map":{"field":"messages.*.role","from":["developer"],"to":"system"}}"#, "m");
+    assert!(got.body.starts_with(
+        br#"{"model":"m","messages":[{"role":"system","content":"a"},{"content":"b","role":"user"}],"#
+    ));
     let got = heed(body, r#""change":{"drop":["tools.*.function.strict"]}"#, "m");
     assert!(got.body.ends_with(br#""tools":[{"type":"function","function":{"name":"f"}}]}"#));
 }
@@ -100,7 +125,10 @@ fn who_only_streams_is_asked_for_a_stream() {
     let change = r#""models":["qwq*"],"change":"stream_only""#;
     let body = r#"{"model":"m","messages":[{"role":"user","content":"a"}]}"#;
     let got = heed(body, change, "qwq-plus");
-    assert_eq!(got.body, r#"{"model":"m","messages":[{"role":"user","content":"a"}],"stream":true,"stream_options":{"include_usage":true}}"#);
+    assert_eq!(
+        got.body,
+        r#"{"model":"m","messages":[{"role":"user","content":"a"}],"stream":true,"stream_options":{"include_usage":true}}"#
+    );
     assert_eq!(heed(body, change, "qwen-max").body, body);
     let streamed = r#"{"model":"m","messages":[{"role":"user","content":"a"}],"stream":true}"#;
     let got = heed(streamed, change, "qwq-plus");
