@@ -212,6 +212,24 @@ pub struct Endpoint {
     pub url: String,
 }
 
+impl Endpoint {
+    /// The address for a model, by the upstream's name.
+    pub fn of_model(&self, model: &str) -> String {
+        if !self.url.contains(MODEL) {
+            return self.url.clone();
+        }
+        let mut name = String::with_capacity(model.len());
+        for byte in model.bytes() {
+            match byte {
+                b'-' | b'.' | b'_' | b'~' | b':' | b'@' => name.push(char::from(byte)),
+                plain if plain.is_ascii_alphanumeric() => name.push(char::from(plain)),
+                other => name.push_str(&format!("%{other:02X}")),
+            }
+        }
+        self.url.replace(MODEL, &name)
+    }
+}
+
 /// How requests prove who we are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -103,7 +103,7 @@ pub fn endpoints_of(provider: &Provider, base: Option<&str>) -> Result<Vec<Endpo
 }
 
 /// The wire of Azure OpenAI: OpenAI's formats under addresses of its own.
-const AZURE: &str = "azure-openai";
+pub(crate) const AZURE: &str = "azure-openai";
 /// The last dated version that is generally available: what an address by deployments is called with that names none.
 // QUIRK(azure, 2026-11, https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference): paths of deployments want one.
 const AZURE_VERSION: &str = "2024-10-21";
@@ -138,6 +138,22 @@ fn azure_endpoints(base: &str) -> Vec<Endpoint> {
         Endpoint { format: Format::OpenaiChat, url: url("/chat/completions") },
         Endpoint { format: Format::OpenaiEmbeddings, url: url("/embeddings") },
     ]
+}
+
+/// Lets Azure's addresses that name no version be called with this one: with a date by deployments.
+pub(crate) fn dated(endpoints: &mut [Endpoint], version: &str) {
+    for endpoint in endpoints {
+        let (path, query) = split_query(&endpoint.url);
+        if query.is_some_and(|query| query.contains("api-version=") && !path.contains("/deployments/")) {
+            continue;
+        }
+        let by_deployment = format!("/openai/deployments/{}/", sluicegate_core::channel::MODEL);
+        let path = match version.starts_with("20") {
+            true => path.replace("/openai/v1/", &by_deployment),
+            false => path.to_owned(),
+        };
+        endpoint.url = with_query(path, Some(&format!("api-version={version}")));
+    }
 }
 
 fn same_host(a: &str, b: &str) -> bool {
