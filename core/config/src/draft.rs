@@ -117,12 +117,26 @@ fn not_served(load: &mut Load<'_>, channel: &Channel, provider: &Provider, whole
         "gemini" => Some("https://generativelanguage.googleapis.com/v1beta/openai"),
         _ => None,
     };
-    let remedy = match shim {
-        Some(base) => {
+    // The same company's newer service, or another front of it.
+    let other = match provider.id {
+        "aiproxy-library" => Some("aiproxy"),
+        "baidu-v1" => Some("qianfan"),
+        "bedrock" => Some("bedrock_mantle"),
+        "hunyuan-native" => Some("hunyuan"),
+        "zhipu-v3" => Some("bigmodel"),
+        _ => None,
+    };
+    let remedy = match (shim, other) {
+        (None, Some(other)) => {
+            format!("use the provider `{other}` in its place, with a credential of that service")
+        }
+        (Some(base), _) => {
             format!("it also speaks OpenAI's format: use the provider `openai` with the address {base}")
         }
-        None => "use an endpoint of it that speaks OpenAI's or Anthropic's format, or remove the channel"
-            .to_owned(),
+        (None, None) => {
+            "use an endpoint of it that speaks OpenAI's or Anthropic's format, or remove the channel"
+                .to_owned()
+        }
     };
     let message = format!(
         "the provider `{}` is not served yet by this version: the channel `{}` is disabled",

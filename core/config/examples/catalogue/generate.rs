@@ -245,7 +245,7 @@ Requests are changed in this order:
    quirk's of the same name.
 
 Where nothing applies the body stays byte for byte. What is dropped or brought into a range is named in the answer's loss report
-(`x-sluicegate-loss`), and refused where `strict_translation` is on. No quirk touches a field by which a call is bounded (`model`, `n`, the
+(`x-sluicegate-loss`), and refused by a host that embeds the gateway with `strict_translation`. No quirk touches a field by which a call is bounded (`model`, `n`, the
 ceiling's value …).
 
 In answers the provider's own error codes are asked first, then what is common to all. A word for the end that means *failed* is a failure

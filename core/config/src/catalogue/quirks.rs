@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sluicegate_core::channel::Channel;
+use sluicegate_core::ids::ProviderId;
 use sluicegate_core::quirk::Quirks;
 
 use super::{Provider, provider, provider_of_host};
@@ -25,15 +26,20 @@ fn quirks_of_family(family: &str) -> Quirks {
 /// Tells channels what is different at their providers: at whoever's own address they are, else at whom they name.
 /// `openai` also stands for whatever is compatible: away from home nothing is known of it.
 pub fn know_quirks(channels: &mut [Channel]) {
-    let mut known: HashMap<&str, Arc<Quirks>> = HashMap::new();
+    // Channels by the thousand are of a few providers.
+    let mut of_family: HashMap<&str, Arc<Quirks>> = HashMap::new();
+    let mut of_place: HashMap<(ProviderId, String), Arc<Quirks>> = HashMap::new();
     for channel in channels {
-        channel.quirks = match owner(channel) {
+        let url = channel.endpoints.first().map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
+        let place = (channel.provider.clone(), host_of(url).unwrap_or_default().to_owned());
+        let known = of_place.entry(place).or_insert_with(|| match owner(channel) {
             None => Arc::default(),
             Some(owner) => {
-                let quirks = known.entry(owner.family).or_insert_with(|| Arc::new(quirks_of(&owner)));
+                let quirks = of_family.entry(owner.family).or_insert_with(|| Arc::new(quirks_of(&owner)));
                 Arc::clone(quirks)
             }
-        };
+        });
+        channel.quirks = Arc::clone(known);
     }
 }
 

@@ -54,11 +54,11 @@ impl Decoder {
                     think.finish(&mut emit);
                 }
                 let own = ended(self.quirks.as_deref(), &reason);
-                let reason = match &*reason {
-                    _ if let Ended::By(stop) = own => stop,
-                    "length" | "max_tokens" => Stop::Length,
-                    "tool_calls" | "function_call" => Stop::ToolUse,
-                    "content_filter" | "sensitive" => Stop::Refusal,
+                let reason = match (own, &*reason) {
+                    (Ended::By(stop), _) => stop,
+                    (_, "length" | "max_tokens") => Stop::Length,
+                    (_, "tool_calls" | "function_call") => Stop::ToolUse,
+                    (_, "content_filter" | "sensitive") => Stop::Refusal,
                     _ => Stop::End,
                 };
                 emit(Event::Stop { reason, sequence: None });
