@@ -159,9 +159,9 @@ impl Tap {
         }
         if parts.error.is_some() {
             self.fail(Fault::classify_at(self.errors(), 0, text.as_bytes()));
-        } else if parts.choices.is_none()
+        } else if self.format == Format::OpenaiChat
+            && parts.choices.is_none()
             && parts.usage.is_none()
-            && parts.data.is_none()
             && let Some(fault) = Fault::in_frame(self.errors(), text.as_bytes())
         {
             self.fail(fault);

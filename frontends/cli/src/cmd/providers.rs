@@ -116,29 +116,25 @@ fn in_words(provider: &Provider) -> String {
     let listed = |words: &[&str]| if words.is_empty() { "-".to_owned() } else { words.join(", ") };
     let types: Vec<String> = card.newapi_types.iter().map(u32::to_string).collect();
     let types: Vec<&str> = types.iter().map(String::as_str).collect();
-    let mut lines = vec![
-        format!("{} ({})", card.name, card.id),
-        format!("other names    {}", listed(&card.aliases)),
-        format!("New API types  {}", listed(&types)),
-        format!("region         {}", card.region),
-        format!("served         {}", if card.served { "yes" } else { "not yet: known by name only" }),
-    ];
-    for (format, base) in &card.formats {
-        lines.push(format!(
-            "{format:<22} {}",
-            if base.is_empty() { "at an address that you name" } else { base }
-        ));
-    }
-    lines.push(format!("operations     {}", listed(&card.endpoints)));
-    lines.push(format!("auth           {}", card.auth));
-    lines.push(format!(
-        "key variable   {}",
-        if card.key_variable.is_empty() { "-" } else { card.key_variable }
-    ));
-    lines.push(format!("read           {} on {}", card.source, card.checked));
     let quirks: Vec<&str> = card.quirks.iter().map(String::as_str).collect();
-    lines.push(format!("quirks         {} (docs/providers.md says what they do)", listed(&quirks)));
-    lines.join("\n")
+    let address = |base: &str| if base.is_empty() { "an address that you name" } else { base }.to_owned();
+    let served = if card.served { "yes" } else { "not yet: known by name only" };
+    let mut rows = vec![
+        ("other names", listed(&card.aliases)),
+        ("New API types", listed(&types)),
+        ("region", card.region.to_owned()),
+        ("served", served.to_owned()),
+    ];
+    rows.extend(card.formats.iter().map(|(format, base)| (*format, address(base))));
+    rows.extend([
+        ("operations", listed(&card.endpoints)),
+        ("auth", card.auth.to_owned()),
+        ("key variable", listed(&[card.key_variable].map(|it| if it.is_empty() { "-" } else { it }))),
+        ("quirks", listed(&quirks)),
+        ("read", format!("{} on {}", card.source, card.checked)),
+    ]);
+    let lines = rows.iter().map(|(name, value)| format!("{name:<18}  {value}"));
+    std::iter::once(format!("{} ({})", card.name, card.id)).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
