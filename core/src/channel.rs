@@ -14,6 +14,7 @@ use crate::hash;
 use crate::ids::{ChannelId, ModelName, ProviderId};
 use crate::limit::Limit;
 use crate::price::Price;
+use crate::quirk::Quirks;
 use crate::tenant::Source;
 
 /// One upstream endpoint with a credential.
@@ -83,6 +84,10 @@ pub struct Channel {
     /// What it changes in the bodies that it is sent, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub body_edits: Vec<BodyEdit>,
+    /// Where its provider differs from the formats that it speaks, as the catalogue has it. Never stored: whoever builds a
+    /// snapshot fills it in.
+    #[serde(skip)]
+    pub quirks: Arc<Quirks>,
     /// Whether it serves at all.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -119,6 +124,7 @@ impl Channel {
             unknown_fields: UnknownFields::default(),
             client_overrides: Vec::new(),
             body_edits: Vec::new(),
+            quirks: Arc::default(),
             enabled: yes(),
             source: Source::default(),
         }
@@ -193,14 +199,35 @@ impl KeyMode {
     }
 }
 
+/// In an address: stands for the upstream's name of the model.
+pub const MODEL: &str = "{model}";
+
 /// What a channel speaks, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The format.
     pub format: Format,
-    /// The address of this operation, whole: `https://api.openai.com/v1/chat/completions`. Empty for the built-in
-    /// `mock` provider.
+    /// The address of this operation, whole: `https://api.openai.com/v1/chat/completions`; [`MODEL`] in it stands for the
+    /// model. Empty for the built-in `mock` provider.
     pub url: String,
+}
+
+impl Endpoint {
+    /// The address for a model, by the upstream's name.
+    pub fn of_model(&self, model: &str) -> String {
+        if !self.url.contains(MODEL) {
+            return self.url.clone();
+        }
+        let mut name = String::with_capacity(model.len());
+        for byte in model.bytes() {
+            match byte {
+                b'-' | b'.' | b'_' | b'~' | b':' | b'@' => name.push(char::from(byte)),
+                plain if plain.is_ascii_alphanumeric() => name.push(char::from(plain)),
+                other => name.push_str(&format!("%{other:02X}")),
+            }
+        }
+        self.url.replace(MODEL, &name)
+    }
 }
 
 /// How requests prove who we are.

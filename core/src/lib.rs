@@ -33,6 +33,7 @@ pub mod money;
 pub mod ports;
 pub mod price;
 pub mod prompt;
+pub mod quirk;
 pub mod record;
 pub mod replay;
 pub mod snapshot;

@@ -1,12 +1,18 @@
 //! Providers and list prices: our own data files, compiled in and searched in place. Nothing of them is kept in memory
 //! but the rows that a configuration names.
 
+mod card;
+mod quirks;
+
 use sluicegate_core::call::Needs;
 use sluicegate_core::channel::Auth;
 use sluicegate_core::money::{NanoUsd, PicoUsd, parse_decimal};
 use sluicegate_core::price::{Price, PriceTier, ServiceTier, WeekSpan};
 
 use crate::pricing::{self, Written};
+
+pub use card::ProviderCard;
+pub use quirks::{know_quirks, quirks_of};
 
 const PROVIDERS: &str = include_str!("../catalogue/providers.csv");
 const PRICES: &str = include_str!("../catalogue/prices.csv");
@@ -45,6 +51,14 @@ pub struct Provider {
     pub anthropic_base_url: &'static str,
     /// The environment variable that usually holds its credential.
     pub key_variable: &'static str,
+    /// Where it is: `cn`, `intl`, `global`, `eu` …, `local`.
+    pub region: &'static str,
+    /// Those whose bytes are alike: what is different there is the same.
+    pub family: &'static str,
+    /// Where these facts were read.
+    pub source: &'static str,
+    /// When they were read, `yyyy-mm-dd`.
+    pub checked: &'static str,
     auth: &'static str,
     serves: &'static str,
     newapi_types: &'static str,
@@ -67,7 +81,7 @@ impl Provider {
         matches!(self.auth, "optional" | "none")
     }
 
-    /// Whether it serves `chat`, `responses`, `messages` or `embeddings`.
+    /// Whether it has an operation, such as `chat`, `messages`, `embeddings`, `responses` or `rerank`.
     pub fn serves(&self, operation: &str) -> bool {
         self.serves.split('|').any(|served| served == operation)
     }
@@ -79,7 +93,32 @@ impl Provider {
 
     /// Whether this version can call it: its wire format and way of authentication are known.
     pub fn is_served(&self) -> bool {
-        matches!(self.wire, "openai" | "anthropic") && self.auth().is_some()
+        matches!(self.wire, "openai" | "anthropic" | "azure-openai") && self.auth().is_some()
+    }
+
+    /// The formats that it speaks, by their words, and what stands before the operation's path in each.
+    pub fn formats(&self) -> Vec<(&'static str, &'static str)> {
+        let mut formats = Vec::new();
+        match self.wire {
+            "openai" | "azure-openai" => {
+                for (operation, format) in [
+                    ("chat", "openai_chat"),
+                    ("responses", "openai_responses"),
+                    ("embeddings", "openai_embeddings"),
+                ] {
+                    if self.serves(operation) {
+                        formats.push((format, self.base_url));
+                    }
+                }
+            }
+            "anthropic" => formats.push(("anthropic_messages", self.base_url)),
+            "gemini" => formats.push(("gemini", self.base_url)),
+            _ => {}
+        }
+        if self.wire == "openai" && !self.anthropic_base_url.is_empty() {
+            formats.push(("anthropic_messages", self.anthropic_base_url));
+        }
+        formats
     }
 
     /// The built-in demo provider, which answers without a network.
@@ -90,6 +129,10 @@ impl Provider {
         base_url: "",
         anthropic_base_url: "",
         key_variable: "",
+        region: "local",
+        family: "mock",
+        source: "",
+        checked: "",
         auth: "none",
         serves: "chat|embeddings",
         newapi_types: "",
@@ -234,6 +277,7 @@ fn rows(text: &'static str) -> impl Iterator<Item = &'static str> {
 fn parse_provider(row: &'static str) -> Option<Provider> {
     let mut cells = row.split(',');
     let mut next = || cells.next();
+    // In the order of the columns.
     Some(Provider {
         id: next()?,
         name: next()?,
@@ -246,6 +290,10 @@ fn parse_provider(row: &'static str) -> Option<Provider> {
         newapi_types: next()?,
         aliases: next()?,
         prices: next()?,
+        region: next()?,
+        family: next()?,
+        source: next()?,
+        checked: next()?,
     })
 }
 
@@ -418,7 +466,7 @@ mod tests {
         assert!(count > 200);
         let mut names = Vec::new();
         for row in rows(PROVIDERS) {
-            assert_eq!(row.split(',').count(), 11, "{row}");
+            assert_eq!(row.split(',').count(), 15, "{row}");
             let provider = parse_provider(row).unwrap();
             names.push(provider.id);
             names.extend(provider.aliases.split('|').filter(|alias| !alias.is_empty()));

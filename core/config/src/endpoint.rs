@@ -57,6 +57,9 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
         let url = messages_url(base.unwrap_or(provider.base_url));
         return vec![Endpoint { format: Format::AnthropicMessages, url }];
     }
+    if provider.wire == AZURE {
+        return azure_endpoints(base.unwrap_or(provider.base_url));
+    }
     let root = openai_root(provider, base, style);
     let mut endpoints = Vec::new();
     // Who serves another's model behind a foreign address serves whatever they like.
@@ -101,6 +104,60 @@ pub fn endpoints_of(provider: &Provider, base: Option<&str>) -> Result<Vec<Endpo
             .map_err(|why| format!("this is no address of an upstream: {why}"))?;
     }
     Ok(endpoints(provider, base, BaseStyle::Host))
+}
+
+/// The wire of Azure OpenAI: OpenAI's formats under addresses of its own.
+pub(crate) const AZURE: &str = "azure-openai";
+/// The last dated version that is generally available: what an address by deployments is called with that names none.
+// QUIRK(azure, 2026-11, https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference): paths of deployments want one.
+const AZURE_VERSION: &str = "2024-10-21";
+
+/// Azure's addresses: by deployment where the base names one (`…/openai/deployments/NAME`), or a dated `api-version`: there
+/// [`MODEL`](sluicegate_core::channel::MODEL) stands for the deployment; else `/openai/v1`, which takes the model from the body.
+fn azure_endpoints(base: &str) -> Vec<Endpoint> {
+    let (path, query) = split_query(base);
+    let mut root = path.trim_end_matches('/');
+    for operation in ["/chat/completions", "/embeddings"] {
+        root = root.strip_suffix(operation).unwrap_or(root);
+    }
+    let version = query
+        .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("api-version=")))
+        .filter(|version| !version.is_empty());
+    let host = root.split_once("/openai").map_or(root, |(host, _)| host);
+    let is_dated = version.is_some_and(|version| version.starts_with("20"));
+    let (root, query) = if root.contains("/deployments/") {
+        let query = match version {
+            Some(_) => query.unwrap_or_default().to_owned(),
+            None => format!("api-version={AZURE_VERSION}"),
+        };
+        (root.to_owned(), Some(query))
+    } else if is_dated {
+        let deployments = format!("{host}/openai/deployments/{}", sluicegate_core::channel::MODEL);
+        (deployments, query.map(str::to_owned))
+    } else {
+        (format!("{host}/openai/v1"), query.map(str::to_owned))
+    };
+    let url = |operation: &str| with_query(format!("{root}{operation}"), query.as_deref());
+    vec![
+        Endpoint { format: Format::OpenaiChat, url: url("/chat/completions") },
+        Endpoint { format: Format::OpenaiEmbeddings, url: url("/embeddings") },
+    ]
+}
+
+/// Lets Azure's addresses that name no version be called with this one: with a date by deployments.
+pub(crate) fn dated(endpoints: &mut [Endpoint], version: &str) {
+    for endpoint in endpoints {
+        let (path, query) = split_query(&endpoint.url);
+        if query.is_some_and(|query| query.contains("api-version=") && !path.contains("/deployments/")) {
+            continue;
+        }
+        let by_deployment = format!("/openai/deployments/{}/", sluicegate_core::channel::MODEL);
+        let path = match version.starts_with("20") {
+            true => path.replace("/openai/v1/", &by_deployment),
+            false => path.to_owned(),
+        };
+        endpoint.url = with_query(path, Some(&format!("api-version={version}")));
+    }
 }
 
 fn same_host(a: &str, b: &str) -> bool {
@@ -251,6 +308,30 @@ mod tests {
             );
         }
         assert_eq!(urls("anthropic", None, BaseStyle::Exact), ["https://api.anthropic.com/v1/messages"]);
+    }
+
+    #[test]
+    fn azure_bases() {
+        const HOST: &str = "https://res.openai.azure.com";
+        for (base, want) in [
+            ("", "/openai/v1/chat/completions"),
+            ("/", "/openai/v1/chat/completions"),
+            ("/openai/v1", "/openai/v1/chat/completions"),
+            ("/openai/v1/?api-version=preview", "/openai/v1/chat/completions?api-version=preview"),
+            (
+                "?api-version=2025-01-01-preview",
+                "/openai/deployments/{model}/chat/completions?api-version=2025-01-01-preview",
+            ),
+            ("/openai/deployments/gpt", "/openai/deployments/gpt/chat/completions?api-version=2024-10-21"),
+            (
+                "/openai/deployments/gpt/chat/completions?api-version=2024-06-01",
+                "/openai/deployments/gpt/chat/completions?api-version=2024-06-01",
+            ),
+        ] {
+            let got = urls("azure", Some(&format!("{HOST}{base}")), BaseStyle::Host);
+            assert_eq!(got[0], format!("{HOST}{want}"), "{base}");
+            assert_eq!(got[1], format!("{HOST}{}", want.replace("chat/completions", "embeddings")), "{base}");
+        }
     }
 
     #[test]

@@ -38,8 +38,8 @@ mod suggest;
 mod yaml;
 
 pub use catalogue::{
-    ModelFacts, PriceList, Provider, listed_prices, model_facts, model_facts_by_name, price_list, provider,
-    providers,
+    ModelFacts, PriceList, Provider, ProviderCard, know_quirks, listed_prices, model_facts, model_facts_by_name,
+    price_list, provider, providers, quirks_of,
 };
 pub use database::{DatabaseUrl, ParsedDatabase, parse_database};
 pub use diagnostic::{Diagnostic, Severity};
@@ -143,6 +143,7 @@ pub fn load(source: Source<'_>, environment: &Environment<'_>) -> Loaded {
     }
     host.take_environment(&mut load);
     draft::name_channels(&mut declared.channels);
+    know_quirks(&mut declared.channels);
     Loaded { dialect, declared, host, diagnostics: load.finish() }
 }
 

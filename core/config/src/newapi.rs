@@ -14,7 +14,7 @@ use sluicegate_core::tenant::{Group, ModelAccess, Source};
 use crate::catalogue::{Provider, provider, provider_of_host, provider_of_type, providers};
 use crate::diagnostic::Severity;
 use crate::draft;
-use crate::endpoint::{BaseStyle, host_of, is_home};
+use crate::endpoint::{AZURE, BaseStyle, host_of, is_home};
 use crate::host::HostSettings;
 use crate::native::DEFAULT_ORGANIZATION;
 use crate::overlay;
@@ -59,6 +59,7 @@ const CHANNEL: Known = Known {
         "channel_info",
         "openai_organization",
         "auto_ban",
+        "other",
     ],
     moot: &[
         ("id", "a channel's id is made of what it is"),
@@ -72,7 +73,7 @@ const CHANNEL: Known = Known {
         ("other_info", "it is only shown"),
         ("test_model", "channels are not tested with calls of their own"),
     ],
-    unsupported: &["status_code_mapping", "other"],
+    unsupported: &["status_code_mapping"],
     unknown: Severity::Warning,
 };
 
@@ -218,6 +219,9 @@ fn channel(
         );
     }
     draft::connect(load, &mut channel, &provider, fields.get("base_url").as_ref(), item, BaseStyle::Host);
+    if let Some(other) = fields.get("other") {
+        other_of(load, &mut channel, &provider, &other);
+    }
     behaviour(load, &fields, &mut channel);
     models(load, &fields, item, &mut channel, &provider, ratios);
     if let Some(item) = fields.get("param_override") {
@@ -251,6 +255,9 @@ fn provider_of(load: &mut Load<'_>, fields: &Fields<'_>, item: &Item<'_>) -> Opt
     let Some(found) = found else {
         let shown: String = text.chars().take(60).collect();
         let remedy = match nearest(&text, providers().map(|provider| provider.id)) {
+            _ if text.parse::<u32>().is_ok() => {
+                "no provider has this number: write `openai` for whatever speaks OpenAI's format".to_owned()
+            }
             Some(near) => format!("did you mean `{near}`?"),
             None => "write `openai` for whatever speaks OpenAI's format".to_owned(),
         };
@@ -270,6 +277,17 @@ fn provider_of(load: &mut Load<'_>, fields: &Fields<'_>, item: &Item<'_>) -> Opt
         Some(site) if found.is_served() && site.wire == found.wire => site,
         _ => found,
     })
+}
+
+/// What `other` says depends on the type: at Azure it is the version of the API.
+fn other_of(load: &mut Load<'_>, channel: &mut Channel, provider: &Provider, item: &Item<'_>) {
+    if provider.wire == AZURE {
+        return draft::api_version(load, channel, provider, item);
+    }
+    if item.quiet_text(load).is_some_and(|text| !text.is_empty()) {
+        let message = "what `other` says is only known for Azure: it has no effect";
+        item.say(load, Severity::Warning, "unsupported_key", message, "remove it");
+    }
 }
 
 /// Where a type's name means another site than the same name elsewhere.

@@ -5,6 +5,7 @@ mod pass;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sluicegate_core::quirk::Quirks;
 use sluicegate_core::{ErrorKind, Format};
 
 use crate::fault::{Fault, FaultClass};
@@ -31,6 +32,10 @@ pub struct Reply {
     pub(crate) usage_wanted: bool,
     /// What an answer in the format of responses repeats of its request, as a JSON object.
     pub(crate) echo: Option<Arc<str>>,
+    /// Where answers of the provider differ from their format.
+    pub(crate) quirks: Option<Arc<Quirks>>,
+    /// Whether the model's reasoning stands in its text.
+    pub(crate) thinks_in_text: bool,
 }
 
 /// How an answer is to be delivered.

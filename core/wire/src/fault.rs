@@ -1,5 +1,6 @@
 //! What an upstream's error means.
 
+use sluicegate_core::quirk::ErrorQuirk;
 use sluicegate_core::{ErrorKind, Format};
 
 use crate::json::{Kind, Val};
@@ -90,6 +91,11 @@ impl Fault {
 
     /// Understands an error answer. `status` is its HTTP status, or 0 when there is none (an error inside a stream).
     pub fn classify(status: u16, body: &[u8]) -> Self {
+        Self::classify_at(&[], status, body)
+    }
+
+    /// Understands an error answer of a provider whose errors have meanings of their own: those are asked first.
+    pub fn classify_at(own: &[ErrorQuirk], status: u16, body: &[u8]) -> Self {
         let view = Val::from_bytes(body);
         let said = view.map(Said::read).unwrap_or_default();
         let fallback = || String::from_utf8_lossy(body.get(..2048).unwrap_or(body)).into_owned();
@@ -101,24 +107,25 @@ impl Fault {
             }
             None => safe(&fallback()),
         };
-        Self {
-            class: said.class(status, &message),
-            code: said.word(),
-            message,
-            retry_after_ms: said.retry_after_ms,
-        }
+        let class = said.own_class(own, status, &message).unwrap_or_else(|| said.class(status, &message));
+        Self { class, code: said.word(), message, retry_after_ms: said.retry_after_ms }
     }
 
     /// The error that hides in an answer with status 200, if there is one, or if it isn't an answer of that format at
     /// all.
     // QUIRK(minimax, zhipu, openrouter, 2026-05): errors come with status 200 (`base_resp`, business codes, `error`).
     pub fn in_ok_body(format: Format, body: &[u8]) -> Option<Self> {
+        Self::in_ok_body_at(&[], format, body)
+    }
+
+    /// The same at a provider whose errors have meanings of their own.
+    pub fn in_ok_body_at(own: &[ErrorQuirk], format: Format, body: &[u8]) -> Option<Self> {
         let Some(v) = Val::from_bytes(body).filter(|v| v.kind() == Kind::Object) else {
             return Some(Self::new(FaultClass::Server, "the upstream's answer isn't a JSON object"));
         };
         let said = Said::read(v);
         if said.is_error {
-            return Some(Self::classify(0, body));
+            return Some(Self::classify_at(own, 0, body));
         }
         let needed = match format {
             Format::OpenaiChat => "choices",
@@ -134,9 +141,17 @@ impl Fault {
             return None;
         }
         if said.message.is_some() || said.code.is_some() {
-            return Some(Self::classify(0, body));
+            return Some(Self::classify_at(own, 0, body));
         }
         Some(Self::new(FaultClass::Server, format!("the upstream's answer lacks `{needed}`")))
+    }
+
+    /// The error that a frame of a stream is, if it says so in its provider's own way: it holds no choices and no usage.
+    // QUIRK(minimax, qianfan, dashscope, 2026-11): `base_resp`, or a code beside a message, without an `error`.
+    pub(crate) fn in_frame(own: &[ErrorQuirk], frame: &[u8]) -> Option<Self> {
+        let said = Val::from_bytes(frame).filter(|v| v.kind() == Kind::Object).map(Said::read)?;
+        let names_both = said.message.is_some() && said.code.is_some();
+        (said.is_error || names_both).then(|| Self::classify_at(own, 0, frame))
     }
 }
 
@@ -229,6 +244,29 @@ impl Said {
 
     fn word(&self) -> Option<String> {
         self.detail_code.clone().or_else(|| self.code.clone()).or_else(|| self.kind.clone())
+    }
+
+    /// What the provider itself means by it.
+    fn own_class(&self, own: &[ErrorQuirk], status: u16, message: &str) -> Option<FaultClass> {
+        if own.is_empty() {
+            return None;
+        }
+        let text = message.to_lowercase();
+        let words: Vec<String> = [&self.detail_code, &self.code, &self.kind]
+            .into_iter()
+            .flatten()
+            .map(|word| word.to_ascii_lowercase())
+            .collect();
+        let named = |known: &String| match known.strip_suffix('*') {
+            Some(start) => words.iter().any(|word| word.starts_with(start)),
+            None => words.contains(known),
+        };
+        let fits = |rule: &&ErrorQuirk| {
+            (rule.status.is_empty() || rule.status.contains(&status))
+                && (rule.code.is_empty() || rule.code.iter().any(named))
+                && (rule.text.is_empty() || rule.text.iter().any(|part| text.contains(part)))
+        };
+        own.iter().find(fits).map(|rule| rule.class.into())
     }
 
     fn class(&self, status: u16, message: &str) -> FaultClass {

@@ -57,6 +57,7 @@ mod openai_chat;
 mod openai_responses;
 mod overlay;
 mod prepare;
+mod quirk;
 mod report;
 mod scan;
 mod screen;

@@ -2,16 +2,19 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sluicegate_core::Format;
+use sluicegate_core::quirk::Quirks;
 
 use crate::fault::{Fault, FaultClass};
 use crate::json::{Bad, Cursor, Kind, Span, Val, decoded_len};
 use crate::observed::Observed;
+use crate::quirk::{Ended, counted, ended};
 use crate::report::Report;
 use crate::sse::fields;
-use crate::usage::{Absurd, AnthropicCounts, Counts, gemini, openai, responses};
+use crate::usage::{Absurd, AnthropicCounts, Counts, gemini, responses};
 
 /// Names and ids that upstreams give are cut here, in bytes.
 const NOTED_MAX: usize = 256;
@@ -23,6 +26,7 @@ pub(crate) struct Tap {
     counts: AnthropicCounts,
     /// The number that an event after the last one has, where events are numbered.
     next_number: u64,
+    quirks: Option<Arc<Quirks>>,
     pub(crate) observed: Observed,
 }
 
@@ -114,8 +118,14 @@ impl<'a> Parts<'a> {
 }
 
 impl Tap {
-    pub(crate) fn new(format: Format) -> Self {
-        Self { format, counts: AnthropicCounts::default(), next_number: 0, observed: Observed::default() }
+    pub(crate) fn new(format: Format, quirks: Option<Arc<Quirks>>) -> Self {
+        Self {
+            format,
+            counts: AnthropicCounts::default(),
+            next_number: 0,
+            quirks,
+            observed: Observed::default(),
+        }
     }
 
     /// An error of our own, as the next event of the stream.
@@ -160,7 +170,7 @@ impl Tap {
         }
         let parts = self.read(text).unwrap_or_default();
         if !parts.is_answer(self.format)
-            && let Some(fault) = Fault::in_ok_body(self.format, body)
+            && let Some(fault) = Fault::in_ok_body_at(self.errors(), self.format, body)
         {
             // What stood beside the error doesn't count.
             self.observed = Observed { error: Some(fault), ..Observed::default() };
@@ -339,10 +349,16 @@ impl Tap {
 
     fn openai(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
         if let Some(usage) = parts.usage {
-            self.report(openai(usage));
+            self.report(counted(self.quirks.as_deref(), usage));
         }
         if parts.error.is_some() {
-            self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
+            self.fail(Fault::classify_at(self.errors(), 0, text.as_bytes()));
+        } else if self.format == Format::OpenaiChat
+            && parts.choices.is_none()
+            && parts.usage.is_none()
+            && let Some(fault) = Fault::in_frame(self.errors(), text.as_bytes())
+        {
+            self.fail(fault);
         }
         Seen {
             usage_only: parts.choices == Some(0) && parts.usage.is_some_and(|u| u.kind() == Kind::Object),
@@ -351,6 +367,15 @@ impl Tap {
                 .filter(|(v, _)| v.kind() == Kind::String)
                 .map(|(_, span)| span.start..span.end),
         }
+    }
+
+    fn errors(&self) -> &[sluicegate_core::quirk::ErrorQuirk] {
+        self.quirks.as_deref().map_or(&[], |quirks| &quirks.errors)
+    }
+
+    /// The first failure is the answer's.
+    fn fail(&mut self, fault: Fault) {
+        self.observed.error.get_or_insert(fault);
     }
 
     /// The top-level members. Choices are read on the way: a frame that only passes is walked once.
@@ -398,19 +423,33 @@ impl Tap {
                 ("\"delta\"" | "\"message\"", Kind::Object) => self.delta(cursor, text)?,
                 ("\"text\"", Kind::String) => self.string(cursor, text)?,
                 ("\"finish_reason\"", Kind::String) => {
-                    self.observed.finished = true;
-                    cursor.skip()?;
+                    let span = cursor.skip()?;
+                    self.end(Val::at(text, span));
                 }
                 // QUIRK(moonshot, 2026-05): older endpoints put the usage of a stream into its last choice.
                 ("\"usage\"", Kind::Object) => {
                     let usage = Val::at(text, cursor.skip()?);
-                    self.report(openai(usage));
+                    self.report(counted(self.quirks.as_deref(), usage));
                 }
                 _ => drop(cursor.skip()?),
             }
             more = cursor.more(b'}')?;
         }
         Ok(())
+    }
+
+    /// A reason why the answer ended.
+    fn end(&mut self, reason: Val<'_>) {
+        let own = match &self.quirks {
+            Some(quirks) if !quirks.finish.is_empty() => {
+                ended(Some(quirks), &reason.as_str().unwrap_or_default())
+            }
+            _ => Ended::AsTheFormatSays,
+        };
+        match own {
+            Ended::Failed(fault) => self.fail(fault),
+            Ended::AsTheFormatSays | Ended::By(_) => self.observed.finished = true,
+        }
     }
 
     /// A delta or message of OpenAI's.
@@ -503,7 +542,7 @@ impl Tap {
                 self.observed.finished = true;
             }
             "error" => {
-                self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
+                self.fail(Fault::classify_at(self.errors(), 0, text.as_bytes()));
             }
             "message" => {
                 for block in parts.content.into_iter().flat_map(Val::elements) {

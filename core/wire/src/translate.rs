@@ -67,8 +67,13 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         let previous = scanned.facts().previous_response.as_deref();
         openai_responses::echo(body, previous).into()
     });
-    let reply =
-        Reply { hide_usage: false, names: names.into(), usage_wanted: scanned.facts().include_usage, echo };
+    let reply = Reply {
+        hide_usage: false,
+        names: names.into(),
+        usage_wanted: scanned.facts().include_usage,
+        echo,
+        ..Reply::default()
+    };
     Ok(Prepared { body: Bytes::from(text), losses, reply })
 }
 
@@ -183,7 +188,7 @@ impl Translator {
             (true, _) => Sink::Chat(openai_chat::Encoder::new(head, options.reply.usage_wanted)),
         };
         Self {
-            tap: Tap::new(options.upstream),
+            tap: Tap::new(options.upstream, options.reply.quirks.clone()),
             source: if options.upstream_streams {
                 Source::Stream(Splitter::new(options.max_frame_bytes))
             } else {
@@ -193,7 +198,7 @@ impl Translator {
                 Format::AnthropicMessages => Decoder::Anthropic(anthropic::Decoder::default()),
                 Format::GeminiGenerate => Decoder::Gemini(gemini::Decoder::default()),
                 Format::OpenaiResponses => Decoder::Responses(openai_responses::Decoder::default()),
-                _ => Decoder::Chat(openai_chat::Decoder::default()),
+                _ => Decoder::Chat(openai_chat::Decoder::heeding(&options.reply)),
             },
             unwrap: Unwrap::default(),
             sink,

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Ledger(Ledger),
     /// Look at prices, take over those of other systems, compare them.
     Prices(prices::Prices),
+    /// List the providers that are known, and show what is known of one.
+    Providers(Providers),
     /// Copy the data directory into one file, while the gateway may be running.
     Backup(Backup),
     /// Put a backup into an empty data directory.
@@ -93,6 +95,43 @@ pub(crate) enum Format {
     Text,
     /// For programs.
     Json,
+}
+
+/// List the providers of the built-in catalogue.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Providers {
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: ProvidersCommand,
+}
+
+/// What to do with providers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProvidersCommand {
+    /// List them, by id.
+    List(ProviderFilter),
+    /// Show one, with what is different there.
+    Show {
+        /// Its id or another name of it.
+        id: String,
+    },
+}
+
+/// Which providers.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ProviderFilter {
+    /// Only those of this region: cn, intl, global, eu, us, local …
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// Only those that speak this format: openai_chat, openai_responses, openai_embeddings, anthropic_messages, gemini.
+    #[arg(long)]
+    pub(crate) format: Option<String>,
+    /// Only those that this version calls.
+    #[arg(long)]
+    pub(crate) served: bool,
 }
 
 /// Where a running gateway is, and who asks.

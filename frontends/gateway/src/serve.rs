@@ -308,7 +308,8 @@ async fn attempt_once(
         .extend(dropped_fields(attempt.channel(), scanned).iter().map(|field| format!("{field}: dropped")));
     let ignored = scanned.facts().ignored.iter().map(|field| format!("{field}: dropped"));
     running.facts.losses.extend(ignored);
-    let Some(target) = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key()) else {
+    let target = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key());
+    let Some(target) = target.map(|target| target.of_model(attempt.upstream_model.as_str())) else {
         tracing::warn!(channel = %attempt.channel().name, "the channel has no usable address or credential");
         let report = Report::new(
             ErrorKind::UpstreamUnavailable,
@@ -326,7 +327,8 @@ async fn attempt_once(
         target,
         body: prepared.body.clone(),
         timeouts: attempt.timeouts,
-        stream: scanned.facts().stream,
+        stream: scanned.facts().stream
+            || attempt.channel().quirks.streams_only(format, attempt.upstream_model.as_str()),
     };
     let due = Due::of(attempt, inner.clock.now());
     if mocked.is_none() {
@@ -450,6 +452,10 @@ pub(crate) fn prepare_attempt(
         (class, rejection(Report::from(&error), error.kind()))
     };
     let mut prepared = scanned.prepare(&edits, format).map_err(refused)?;
+    let quirks = &attempt.channel().quirks;
+    if !quirks.is_empty() {
+        scanned.heed(&mut prepared, quirks, format, attempt.upstream_model.as_str());
+    }
     if !attempt.channel().body_edits.is_empty() {
         let context = OverlayContext {
             original_model: scanned.facts().models().0,
@@ -482,7 +488,7 @@ async fn refused(
     deadline: Instant,
 ) -> (Tried, Option<Box<Running>>) {
     let body = read_some(&mut response.body, deadline).await;
-    let fault = Fault::classify(response.status, &body);
+    let fault = Fault::classify_at(&attempt.channel().quirks.errors, response.status, &body);
     let class = class_of(fault.class);
     tracing::debug!(
         channel = %attempt.channel().name, status = response.status, class = fault.class.as_str(), message = %fault.message,

@@ -85,6 +85,9 @@ fn entry(
 
     let mut channel = draft::blank(&name, &provider);
     draft::connect(load, &mut channel, &provider, base.as_ref(), item, BaseStyle::Exact);
+    if let Some(version) = params.get("api_version") {
+        draft::api_version(load, &mut channel, &provider, &version);
+    }
     if channel.endpoints.is_empty() {
         // What can't be reached needs no credential either; one finding is enough.
         channel.enabled = false;

@@ -34,7 +34,7 @@ fn quoted(model: Option<String>) -> Option<String> {
 impl PassStream {
     pub(super) fn new(options: BridgeOptions) -> Self {
         Self {
-            tap: Tap::new(options.upstream),
+            tap: Tap::new(options.upstream, options.reply.quirks),
             splitter: Splitter::new(options.max_frame_bytes),
             format: options.caller,
             hide_usage: options.reply.hide_usage,
@@ -207,7 +207,7 @@ impl Body {
 impl PassBody {
     pub(super) fn new(options: BridgeOptions) -> Self {
         Self {
-            tap: Tap::new(options.upstream),
+            tap: Tap::new(options.upstream, options.reply.quirks),
             body: Body::new(options.max_body_bytes),
             model: quoted(options.present_model),
         }

@@ -11,7 +11,7 @@ use sluicegate_core::{
     Call, CallId, Error, ErrorKind, ModelName, Next, Outcome, OutcomeClass, Result, Secret, ServiceTier,
     Timestamp, Usage,
 };
-use sluicegate_wire::{Bridge, BridgeOptions, End, Fault as WireFault, Scanned, Side, scan};
+use sluicegate_wire::{Bridge, BridgeOptions, End, Fault as WireFault, Reply, Scanned, Side, scan};
 
 use super::answer::{
     Answer, Completed, CompletedFacts, Explained, Failed, Fault, RemainingLimit, Step, Tried,
@@ -422,7 +422,7 @@ impl Host {
             channel: channel.id.to_string(),
             provider: channel.provider.to_string(),
             format: attempt.endpoint().format,
-            url: attempt.endpoint().url.clone(),
+            url: attempt.endpoint().of_model(attempt.upstream_model.as_str()),
             headers: target.header_pairs(),
             model: attempt.model.to_string(),
             upstream_model: attempt.upstream_model.to_string(),
@@ -569,7 +569,8 @@ fn outcome_of(
         (None, None) if success => (OutcomeClass::Ok, None),
         (None, body) => match reported.status {
             Some(status) => {
-                let fault = WireFault::classify(status, body.as_deref().unwrap_or("").as_bytes());
+                let errors = &attempt.channel().quirks.errors;
+                let fault = WireFault::classify_at(errors, status, body.as_deref().unwrap_or("").as_bytes());
                 (class_of(fault.class), Some(fault_error(&fault)))
             }
             None => (OutcomeClass::Timeout, Some(class_error(OutcomeClass::Timeout))),
@@ -600,7 +601,8 @@ fn read_success(
     body: &str,
 ) -> std::result::Result<(Option<Usage>, Option<ServiceTier>), WireFault> {
     let format = attempt.endpoint().format;
-    let mut bridge = Bridge::new(BridgeOptions::new(format, format));
+    let reply = Reply::at(&attempt.channel().quirks, attempt.upstream_model.as_str());
+    let mut bridge = Bridge::new(BridgeOptions { reply, ..BridgeOptions::new(format, format) });
     bridge.push(Bytes::from(body.to_owned()), &mut |_| {});
     bridge.finish(End::Eof, &mut |_| {});
     let observed = bridge.observed();

@@ -8,7 +8,7 @@ use http::Uri;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
-use sluicegate_core::channel::{Auth, Endpoint, Transport};
+use sluicegate_core::channel::{Auth, Endpoint, MODEL, Transport};
 use sluicegate_core::ports::SecretResolver;
 use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Format, Result, Snapshot};
 
@@ -22,6 +22,8 @@ pub struct Target {
     /// The head of each request as it is written, but for its length.
     pub(crate) written: Bytes,
     pub(crate) transport: Transport,
+    /// The address as it was written, when it holds a place for the model.
+    template: Option<Endpoint>,
     /// The format that it speaks.
     pub format: Format,
 }
@@ -80,7 +82,17 @@ impl Target {
         format: Format,
     ) -> Self {
         let written = address.as_ref().map(|address| address.head(&headers)).unwrap_or_default();
-        Self { address, headers, written, transport, format }
+        Self { address, headers, written, transport, template: None, format }
+    }
+
+    /// This target for calls to a model: the same one unless its address names the model.
+    pub fn of_model(self: &Arc<Self>, model: &str) -> Arc<Self> {
+        let Some(template) = &self.template else { return Arc::clone(self) };
+        // INVARIANT: what an encoded name is put into was an address with another name in its place.
+        let address = parse(&template.of_model(model)).ok();
+        let headers = self.headers.clone();
+        let (transport, template) = (self.transport.clone(), Some(template.clone()));
+        Arc::new(Self { template, ..Self::new(address, headers, transport, self.format) })
     }
 
     /// The standing headers, the credential among them: for hosts that send by themselves.
@@ -138,6 +150,12 @@ fn build(channel: &Channel, endpoint: &Endpoint, key: u32, secrets: &dyn SecretR
     if endpoint.format == Format::AnthropicMessages {
         headers.insert(HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
     }
+    for quirk in &channel.quirks.headers {
+        // INVARIANT: a test reads every header of the catalogue. The channel's own of the same name replaces it.
+        let pair =
+            HeaderName::try_from(quirk.name.as_str()).ok().zip(HeaderValue::try_from(&quirk.value).ok());
+        headers.extend(pair.map(|(name, value)| (name, value)));
+    }
     for (name, value) in &channel.headers {
         let name = HeaderName::try_from(name.as_str())
             .map_err(|_| config(channel, format!("`{name}` is no header name")))?;
@@ -158,11 +176,13 @@ fn build(channel: &Channel, endpoint: &Endpoint, key: u32, secrets: &dyn SecretR
     if let Some((name, value)) = credential(channel, endpoint, key, secrets)? {
         headers.insert(name, value);
     }
-    let address = match (channel.provider.as_str(), endpoint.url.as_str()) {
+    let address = match (channel.provider.as_str(), endpoint.of_model("model").as_str()) {
         ("mock", "") => None,
         (_, url) => Some(parse_address(channel, url)?),
     };
-    Ok(Target::new(address, headers, channel.transport.clone(), endpoint.format))
+    let template = endpoint.url.contains(MODEL).then(|| endpoint.clone());
+    let target = Target::new(address, headers, channel.transport.clone(), endpoint.format);
+    Ok(Target { template, ..target })
 }
 
 fn credential(
