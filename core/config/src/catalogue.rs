@@ -34,7 +34,7 @@ pub struct Provider {
     pub id: &'static str,
     /// Its name for people.
     pub name: &'static str,
-    /// The wire format: `openai`, `anthropic`, or one that isn't served yet.
+    /// The wire format: `openai`, `anthropic`, `gemini`, or one that isn't served yet.
     pub wire: &'static str,
     /// What stands before `/chat/completions` (or `/v1/messages`); empty when an operator must say it. Parts in braces are
     /// the operator's to fill in.
@@ -72,7 +72,7 @@ impl Provider {
 
     /// Whether this version can call it: its wire format and way of authentication are known.
     pub fn is_served(&self) -> bool {
-        matches!(self.wire, "openai" | "anthropic") && self.auth().is_some()
+        matches!(self.wire, "openai" | "anthropic" | "gemini") && self.auth().is_some()
     }
 
     /// The built-in demo provider, which answers without a network.

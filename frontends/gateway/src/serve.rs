@@ -11,8 +11,8 @@ use sluicegate_core::engine::{Attempt, BoundCaller, Denied, Failure, Queued};
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
-    Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, OverlayContext, Prepared, Report, Scanned,
-    overlay, scan,
+    Addressed, Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, OverlayContext, Prepared,
+    Report, Scanned, overlay, scan_addressed,
 };
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -47,8 +47,9 @@ pub(crate) async fn serve(
 ) -> Result<Answer, Box<Rejection>> {
     inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
-    let scanned =
-        scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;
+    let at = inbound.address.as_ref().map(|at| Addressed { model: &at.model, stream: at.stream });
+    let scanned = scan_addressed(inbound.format, &inbound.body, at)
+        .map_err(|error| rejection(Report::from(&error), error.kind()))?;
     refuse_unbounded(&scanned, caller.has_strict_spend())?;
     let (scanned, looked, marks) = if inner.guardrails.is_empty() {
         (scanned, None, None)
@@ -313,7 +314,7 @@ async fn attempt_once(
     };
     let request = UpstreamRequest {
         headers: if target.format == inbound.format { inbound.headers.clone() } else { Vec::new() },
-        target,
+        target: target.for_call(attempt.upstream_model.as_str(), scanned.facts().stream),
         body: prepared.body.clone(),
         timeouts: attempt.timeouts,
         stream: scanned.facts().stream,
@@ -475,8 +476,9 @@ async fn refused(
         channel = %attempt.channel().name, status = response.status, class = fault.class.as_str(), message = %fault.message,
         "an upstream refused"
     );
-    running.observe(class, None, response.retry_after_ms);
-    let mut rejection = fault_rejection(&fault, response.retry_after_ms);
+    let retry_after_ms = response.retry_after_ms.or(fault.retry_after_ms);
+    running.observe(class, None, retry_after_ms);
+    let mut rejection = fault_rejection(&fault, retry_after_ms);
     rejection.upstream_status =
         matches!(fault.class, FaultClass::BadRequest | FaultClass::ContentPolicy).then_some(response.status);
     (Tried::Failed(rejection), Some(running))
@@ -610,8 +612,9 @@ async fn whole(
             class => class,
         };
         let class = if observed.first_content { OutcomeClass::Broken } else { class };
-        running.observe(class, Some(observed), None);
-        return (Tried::Failed(fault_rejection(fault, None)), Some(running));
+        let rejection = fault_rejection(fault, fault.retry_after_ms);
+        running.observe(class, Some(observed), fault.retry_after_ms);
+        return (Tried::Failed(rejection), Some(running));
     }
     if running.watch.is_some() {
         // Whoever leaves while services look owes what the answer cost.

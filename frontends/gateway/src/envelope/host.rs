@@ -421,7 +421,10 @@ impl Host {
             channel: channel.id.to_string(),
             provider: channel.provider.to_string(),
             format: attempt.endpoint().format,
-            url: attempt.endpoint().url.clone(),
+            url: match target.for_call(attempt.upstream_model.as_str(), open.admission.call().stream).url() {
+                Some(filled) if target.format == sluicegate_core::Format::GeminiGenerate => filled.to_owned(),
+                _ => attempt.endpoint().url.clone(),
+            },
             headers: target.header_pairs(),
             model: attempt.model.to_string(),
             upstream_model: attempt.upstream_model.to_string(),

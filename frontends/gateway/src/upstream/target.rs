@@ -39,7 +39,28 @@ pub(crate) struct Address {
     pub(crate) path: String,
 }
 
+/// What stands in an address of Gemini's format for the model and the way to ask it, as it is written once it is parsed.
+const ASKED: &str = "/models/%7Bmodel%7D:generateContent";
+
 impl Address {
+    /// The address for this model. A stream is asked for as events: without that word it would be a list.
+    fn asking(&self, model: &str, stream: bool) -> Self {
+        let (collection, name) = match model.split_once('/') {
+            Some(("models", name)) => ("models", name),
+            Some(("tunedModels", name)) => ("tunedModels", name),
+            _ => ("models", model),
+        };
+        let verb = if stream { "streamGenerateContent" } else { "generateContent" };
+        let asked = format!("/{collection}/{}:{verb}", percent_encoded(name));
+        let mut path = self.path.replacen(ASKED, &asked, 1);
+        if stream {
+            path.push_str(if path.contains('?') { "&alt=sse" } else { "?alt=sse" });
+        }
+        // INVARIANT: what was filled in is plain, so that it is an address still.
+        let url = reqwest::Url::parse(&format!("{}{path}", self.origin)).unwrap_or_else(|_| self.url.clone());
+        Self { url, path, ..self.clone() }
+    }
+
     /// The head of a request with these headers as it is written, but for what says where the body ends: that is for
     /// whoever knows.
     pub(super) fn head(&self, headers: &HeaderMap) -> Bytes {
@@ -81,6 +102,24 @@ impl Target {
     ) -> Self {
         let written = address.as_ref().map(|address| address.head(&headers)).unwrap_or_default();
         Self { address, headers, written, transport, format }
+    }
+
+    /// The target of one call: formats whose address names the model, and whether to stream, have both filled in.
+    pub fn for_call(self: &Arc<Self>, model: &str, stream: bool) -> Arc<Self> {
+        match (&self.address, self.format) {
+            (Some(address), Format::GeminiGenerate) => Arc::new(Self::new(
+                Some(address.asking(model, stream)),
+                self.headers.clone(),
+                self.transport.clone(),
+                self.format,
+            )),
+            _ => Arc::clone(self),
+        }
+    }
+
+    /// Its address, in text; `None` for the built-in provider.
+    pub fn url(&self) -> Option<&str> {
+        self.address.as_ref().map(|address| address.url.as_str())
     }
 
     /// The standing headers, the credential among them: for hosts that send by themselves.
@@ -180,6 +219,10 @@ fn credential(
             // OAuth tokens are bearers. Channels with both formats name one style for both.
             (HeaderName::from_static("x-api-key"), secret.to_owned())
         }
+        // Google's keys have their own header; its OAuth tokens are bearers.
+        Auth::Bearer if endpoint.format == Format::GeminiGenerate && !secret.starts_with("ya29.") => {
+            (HeaderName::from_static("x-goog-api-key"), secret.to_owned())
+        }
         Auth::Bearer => (AUTHORIZATION, format!("Bearer {secret}")),
         Auth::Header(name) => (
             HeaderName::try_from(name.as_str())
@@ -221,7 +264,73 @@ pub(super) fn parse(text: &str) -> std::result::Result<Address, String> {
     })
 }
 
+/// A name as one segment of a path: everything but letters, digits and `-._~` is escaped.
+fn percent_encoded(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
 fn config(channel: &Channel, message: String) -> Error {
     Error::new(ErrorKind::Config, format!("channel `{}`: {message}", channel.name))
         .with("channel", channel.id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_filled_in_for_each_call() {
+        for (base, model, stream, want) in [
+            (
+                "https://g.test/v1beta",
+                "gemini-2.5-pro",
+                false,
+                "https://g.test/v1beta/models/gemini-2.5-pro:generateContent",
+            ),
+            (
+                "http://127.0.0.1:9/v1beta",
+                "gemini-2.5-pro",
+                true,
+                "http://127.0.0.1:9/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse",
+            ),
+            ("https://g.test/v1", "models/m", false, "https://g.test/v1/models/m:generateContent"),
+            (
+                "https://g.test/v1",
+                "tunedModels/m-1",
+                false,
+                "https://g.test/v1/tunedModels/m-1:generateContent",
+            ),
+            (
+                "https://g.test/v1",
+                "../x?y#z %\r\n",
+                true,
+                "https://g.test/v1/models/..%2Fx%3Fy%23z%20%25%0D%0A:streamGenerateContent?alt=sse",
+            ),
+        ] {
+            let address = parse(&format!("{base}/models/{{model}}:generateContent")).unwrap();
+            let target = Arc::new(Target::new(
+                Some(address),
+                HeaderMap::new(),
+                Transport::default(),
+                Format::GeminiGenerate,
+            ));
+            let filled = target.for_call(model, stream);
+            assert_eq!(filled.url(), Some(want));
+            let path = want.splitn(4, '/').nth(3).unwrap();
+            assert!(
+                filled.written.starts_with(format!("POST /{path} HTTP/1.1\r\n").as_bytes()),
+                "{:?}",
+                filled.written
+            );
+        }
+        let with_query = parse("https://g.test/v1/models/{model}:generateContent?k=1").unwrap();
+        assert!(with_query.asking("m", true).path.ends_with("m:streamGenerateContent?k=1&alt=sse"));
+    }
 }

@@ -164,6 +164,7 @@ fn call_type(record: &UsageRecord) -> &'static str {
     match record.format {
         sluicegate::Format::OpenaiEmbeddings => "aembedding",
         sluicegate::Format::AnthropicMessages => "anthropic_messages",
+        sluicegate::Format::GeminiGenerate => "agenerate_content",
         _ => "acompletion",
     }
 }
