@@ -213,21 +213,43 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The address for a model, by the upstream's name.
-    pub fn of_model(&self, model: &str) -> String {
+    /// The address of a call to a model, by the upstream's name. In Gemini's format it says as well whether the answer is
+    /// streamed, as events.
+    pub fn address(&self, model: &str, stream: bool) -> String {
         if !self.url.contains(MODEL) {
             return self.url.clone();
         }
-        let mut name = String::with_capacity(model.len());
-        for byte in model.bytes() {
-            match byte {
-                b'-' | b'.' | b'_' | b'~' | b':' | b'@' => name.push(char::from(byte)),
-                plain if plain.is_ascii_alphanumeric() => name.push(char::from(plain)),
-                other => name.push_str(&format!("%{other:02X}")),
-            }
+        if self.format != Format::GeminiGenerate {
+            return self.url.replace(MODEL, &segment(model, ":@"));
         }
-        self.url.replace(MODEL, &name)
+        let (collection, name) = match model.split_once('/') {
+            Some(("models", name)) => ("models", name),
+            Some(("tunedModels", name)) => ("tunedModels", name),
+            _ => ("models", model),
+        };
+        let verb = if stream { "streamGenerateContent" } else { "generateContent" };
+        // A colon in the name would be another verb.
+        let asked = format!("/{collection}/{}:{verb}", segment(name, ""));
+        let mut url = self.url.replacen("/models/{model}:generateContent", &asked, 1);
+        if stream {
+            // Without that word a stream would be a list.
+            url.push_str(if url.contains('?') { "&alt=sse" } else { "?alt=sse" });
+        }
+        url
     }
+}
+
+/// A name as one segment of a path: everything but letters, digits, `-._~` and what is `plain` is escaped.
+fn segment(name: &str, plain: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            it if it.is_ascii_alphanumeric() || plain.as_bytes().contains(&it) => out.push(char::from(it)),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
 }
 
 /// How requests prove who we are.

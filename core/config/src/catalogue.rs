@@ -42,7 +42,7 @@ pub struct Provider {
     pub id: &'static str,
     /// Its name for people.
     pub name: &'static str,
-    /// The wire format: `openai`, `anthropic`, or one that isn't served yet.
+    /// The wire format: `openai`, `anthropic`, `gemini`, or one that isn't served yet.
     pub wire: &'static str,
     /// What stands before `/chat/completions` (or `/v1/messages`); empty when an operator must say it. Parts in braces are
     /// the operator's to fill in.
@@ -93,7 +93,7 @@ impl Provider {
 
     /// Whether this version can call it: its wire format and way of authentication are known.
     pub fn is_served(&self) -> bool {
-        matches!(self.wire, "openai" | "anthropic" | "azure-openai") && self.auth().is_some()
+        matches!(self.wire, "openai" | "anthropic" | "azure-openai" | "gemini") && self.auth().is_some()
     }
 
     /// The formats that it speaks, by their words, and what stands before the operation's path in each.
@@ -112,7 +112,7 @@ impl Provider {
                 }
             }
             "anthropic" => formats.push(("anthropic_messages", self.base_url)),
-            "gemini" => formats.push(("gemini", self.base_url)),
+            "gemini" => formats.push(("gemini_generate", self.base_url)),
             _ => {}
         }
         if self.wire == "openai" && !self.anthropic_base_url.is_empty() {

@@ -114,7 +114,7 @@ pub(crate) fn shown_url(url: &str) -> String {
 
 fn not_served(load: &mut Load<'_>, channel: &Channel, provider: &Provider, whole: &Item<'_>) {
     let shim = match provider.id {
-        "gemini" => Some("https://generativelanguage.googleapis.com/v1beta/openai"),
+        "cohere" => Some("https://api.cohere.ai/compatibility/v1"),
         _ => None,
     };
     // The same company's newer service, or another front of it.

@@ -60,6 +60,14 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
     if provider.wire == AZURE {
         return azure_endpoints(base.unwrap_or(provider.base_url));
     }
+    if provider.wire == "gemini" {
+        let root = gemini_root(base.unwrap_or(provider.base_url));
+        // Embeddings are served at its endpoint in OpenAI's format.
+        return vec![
+            Endpoint { format: Format::GeminiGenerate, url: append(&root, GENERATE) },
+            Endpoint { format: Format::OpenaiEmbeddings, url: append(&root, "/openai/embeddings") },
+        ];
+    }
     let root = openai_root(provider, base, style);
     let mut endpoints = Vec::new();
     // Who serves another's model behind a foreign address serves whatever they like.
@@ -175,6 +183,30 @@ pub(crate) fn messages_url(base: &str) -> String {
     } else {
         append(base, "/v1/messages")
     }
+}
+
+/// Behind the base of Gemini's format. The model, and how to ask it, are filled in for each attempt.
+const GENERATE: &str = "/models/{model}:generateContent";
+
+/// `{base}/v1beta/models/{model}:generateContent`, whatever of it the base has already. The part in braces stands in the
+/// address of the endpoint: it is filled in for each attempt.
+pub(crate) fn generate_url(base: &str) -> String {
+    append(&gemini_root(base), GENERATE)
+}
+
+/// An address of Gemini's format without what is filled in.
+pub(crate) fn without_model(url: &str) -> String {
+    url.replacen(GENERATE, "", 1).replacen("/models/{model}:streamGenerateContent", "", 1)
+}
+
+/// What stands before `/models/…`.
+fn gemini_root(base: &str) -> String {
+    let base = without_model(base);
+    let (path, query) = split_query(&base);
+    let path = path.split("/models/").next().unwrap_or(path).trim_end_matches('/');
+    let path = ["/models", "/openai"].iter().fold(path, |path, end| path.strip_suffix(end).unwrap_or(path));
+    let has_version = path_segments(path).into_iter().any(is_version);
+    with_query(if has_version { path.to_owned() } else { format!("{path}/v1beta") }, query)
 }
 
 /// What stands before `/chat/completions`.
@@ -332,6 +364,33 @@ mod tests {
             assert_eq!(got[0], format!("{HOST}{want}"), "{base}");
             assert_eq!(got[1], format!("{HOST}{}", want.replace("chat/completions", "embeddings")), "{base}");
         }
+    }
+
+    #[test]
+    fn gemini_bases() {
+        let want = "https://g.test/v1beta/models/{model}:generateContent";
+        for base in [
+            "https://g.test",
+            "https://g.test/",
+            "https://g.test/v1beta",
+            "https://g.test/v1beta/models",
+            "https://g.test/v1beta/openai/",
+            "https://g.test/v1beta/models/gemini-2.5-pro:streamGenerateContent",
+            "https://g.test/v1beta/models/{model}:generateContent",
+        ] {
+            assert_eq!(generate_url(base), want, "{base}");
+            let got = urls("gemini", Some(base), BaseStyle::Exact);
+            assert_eq!(got, [want, "https://g.test/v1beta/openai/embeddings"], "{base}");
+        }
+        assert_eq!(
+            generate_url("https://g.test/v1?k=1"),
+            "https://g.test/v1/models/{model}:generateContent?k=1"
+        );
+        assert_eq!(
+            urls("google", None, BaseStyle::Host)[0],
+            "https://generativelanguage.googleapis.com/v1beta/models/{model}:generateContent"
+        );
+        assert_eq!(provider("gemini").unwrap().auth(), Some(sluicegate_core::channel::Auth::Bearer));
     }
 
     #[test]

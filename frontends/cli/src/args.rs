@@ -243,7 +243,7 @@ pub(crate) struct Explain {
     /// The output ceiling that the call would name, in tokens.
     #[arg(long)]
     pub(crate) max_output: Option<u64>,
-    /// The format of the call: openai_chat, anthropic_messages or openai_embeddings.
+    /// The format of the call: openai_chat, anthropic_messages, gemini_generate or openai_embeddings.
     #[arg(long, default_value = "openai_chat")]
     pub(crate) call_format: String,
     /// Whether the call would be streamed.

@@ -16,7 +16,7 @@ use sluicegate_core::guardrail::{
     Attachment, GuardrailKind, GuardrailMarks, GuardrailSource, Scanner, TextGuard, mark,
 };
 use sluicegate_core::{CallId, Denial, Error, ErrorKind, Explanation, Format, ModelName, Result, decision};
-use sluicegate_wire::{Scanned, Side, Texts, scan, without_logprobs};
+use sluicegate_wire::{Scanned, Side, Texts, without_logprobs};
 
 use crate::answer::{Inbound, Rejection};
 use crate::body_text::BodyText;
@@ -353,7 +353,7 @@ pub(crate) async fn request(
             Ok(new) if new.is_empty() => {}
             Ok(new) => {
                 watched.scanned =
-                    scan(inbound.format, &texts.replaced(&new)).map(Box::new).map_err(|why| {
+                    watched.scanned.rescan(&texts.replaced(&new)).map(Box::new).map_err(|why| {
                         Box::new(Rejection::new(Error::new(why.kind(), why.message().to_owned())))
                     })?;
             }

@@ -39,7 +39,7 @@ pub mod secret;
 pub mod store;
 pub mod upstream;
 
-pub use answer::{Answer, AnswerBody, Facts, Inbound, Rejection, Remaining, Told};
+pub use answer::{Address, Answer, AnswerBody, Facts, Inbound, Rejection, Remaining, Told};
 pub use clock::{ManualClock, SystemClock};
 pub use gateway::{Gateway, ModelCard, Options, Worker};
 pub use history::{ReplayDone, ReplayOptions, replay, time_of};

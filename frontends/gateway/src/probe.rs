@@ -118,9 +118,13 @@ impl Ask {
         let target = gateway.targets.load().get(channel, endpoint, key)?;
         let mut models = channel.models.iter().map(|model| model.upstream.as_str());
         let model = check.model.or_else(|| models.find(|name| !name.contains('*')))?;
-        let target = target.of_model(model);
         let say = json!([{"role": "user", "content": "ping"}]);
+        let target = target.for_call(model, false);
         let body = match endpoint.format {
+            Format::GeminiGenerate => json!({
+                "contents": [{"role": "user", "parts": [{"text": "ping"}]}],
+                "generationConfig": {"maxOutputTokens": 1},
+            }),
             Format::OpenaiEmbeddings => json!({"model": model, "input": "ping"}),
             _ => json!({"model": model, "max_tokens": 1, "messages": say}),
         };

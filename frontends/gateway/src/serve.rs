@@ -11,8 +11,8 @@ use sluicegate_core::engine::{Attempt, BoundCaller, Denied, Failure, Queued};
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
-    Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, OverlayContext, Prepared, Report, Scanned,
-    overlay, scan,
+    Addressed, Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, OverlayContext, Prepared,
+    Report, Scanned, overlay, scan_addressed,
 };
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -48,7 +48,8 @@ pub(crate) async fn serve(
 ) -> Result<Answer, Box<Rejection>> {
     inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
-    let scanned = scan(inbound.format, &inbound.body)
+    let at = inbound.address.as_ref().map(|at| Addressed { model: &at.model, stream: at.stream });
+    let scanned = scan_addressed(inbound.format, &inbound.body, at)
         .map(Box::new)
         .map_err(|error| rejection(Report::from(&error), error.kind()))?;
     let (scanned, continued) = Box::pin(response::continued(inner, &caller, scanned)).await?;
@@ -309,7 +310,7 @@ async fn attempt_once(
     let ignored = scanned.facts().ignored.iter().map(|field| format!("{field}: dropped"));
     running.facts.losses.extend(ignored);
     let target = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key());
-    let Some(target) = target.map(|target| target.of_model(attempt.upstream_model.as_str())) else {
+    let Some(target) = target else {
         tracing::warn!(channel = %attempt.channel().name, "the channel has no usable address or credential");
         let report = Report::new(
             ErrorKind::UpstreamUnavailable,
@@ -324,7 +325,7 @@ async fn attempt_once(
     };
     let request = UpstreamRequest {
         headers: if target.format == inbound.format { inbound.headers.clone() } else { Vec::new() },
-        target,
+        target: target.for_call(attempt.upstream_model.as_str(), scanned.facts().stream),
         body: prepared.body.clone(),
         timeouts: attempt.timeouts,
         stream: scanned.facts().stream
@@ -494,8 +495,9 @@ async fn refused(
         channel = %attempt.channel().name, status = response.status, class = fault.class.as_str(), message = %fault.message,
         "an upstream refused"
     );
-    running.observe(class, None, response.retry_after_ms);
-    let mut rejection = fault_rejection(&fault, response.retry_after_ms);
+    let retry_after_ms = response.retry_after_ms.or(fault.retry_after_ms);
+    running.observe(class, None, retry_after_ms);
+    let mut rejection = fault_rejection(&fault, retry_after_ms);
     rejection.upstream_status =
         matches!(fault.class, FaultClass::BadRequest | FaultClass::ContentPolicy).then_some(response.status);
     (Tried::Failed(rejection), Some(running))
@@ -634,8 +636,9 @@ async fn whole(
             class => class,
         };
         let class = if observed.first_content { OutcomeClass::Broken } else { class };
-        running.observe(class, Some(observed), None);
-        return (Tried::Failed(fault_rejection(fault, None)), Some(running));
+        let rejection = fault_rejection(fault, fault.retry_after_ms);
+        running.observe(class, Some(observed), fault.retry_after_ms);
+        return (Tried::Failed(rejection), Some(running));
     }
     if running.watch.is_some() {
         // Whoever leaves while services look owes what the answer cost.

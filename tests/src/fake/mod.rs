@@ -1,5 +1,5 @@
 //! A scripted upstream on the loopback: OpenAI chat, embeddings and models,
-//! Anthropic messages; whole answers and streams.
+//! Anthropic messages, Gemini; whole answers and streams.
 //!
 //! Its answers and token counts follow from the request alone (see
 //! [`answer`]), it refuses what the real services refuse, it records every
@@ -14,6 +14,7 @@ mod anthropic;
 mod base64;
 mod behaviour;
 mod deliver;
+mod gemini;
 mod openai;
 mod server;
 

@@ -15,7 +15,7 @@ use super::{check, required, section, timeouts};
 use crate::catalogue::{Provider, provider, providers};
 use crate::diagnostic::Severity;
 use crate::draft;
-use crate::endpoint::{BaseStyle, check_url, is_home};
+use crate::endpoint::{BaseStyle, check_url, generate_url, is_home, without_model};
 use crate::limits::read_limits;
 use crate::overlay;
 use crate::price_file::ListedPrice;
@@ -151,11 +151,12 @@ fn known_provider(load: &mut Load<'_>, item: &Item<'_>, name: &str) -> Option<Pr
 }
 
 fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
-    const FORMATS: [(&str, Format); 4] = [
+    const FORMATS: [(&str, Format); 5] = [
         ("openai_chat", Format::OpenaiChat),
         ("openai_embeddings", Format::OpenaiEmbeddings),
         ("anthropic_messages", Format::AnthropicMessages),
         ("openai_responses", Format::OpenaiResponses),
+        ("gemini_generate", Format::GeminiGenerate),
     ];
     let mut endpoints = Vec::new();
     for item in list.list(load) {
@@ -164,11 +165,18 @@ fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
             Some(format) => format.word(load, &FORMATS),
             None => required(load, &fields, "format").and(None),
         };
-        let Some(url) = required(load, &fields, "url") else { continue };
+        let Some(mut url) = required(load, &fields, "url") else { continue };
+        let is_gemini = format == Some(Format::GeminiGenerate);
+        if is_gemini {
+            url = without_model(&url);
+        }
         if let (Err(why), Some(at)) = (check_url(&url), fields.get("url")) {
             let message = format!("{} is no address of an upstream: {why}", draft::shown_url(&url));
             at.say(load, Severity::Error, "invalid_url", message, "write a whole address");
             continue;
+        }
+        if is_gemini {
+            url = generate_url(&url);
         }
         endpoints.extend(format.map(|format| Endpoint { format, url }));
     }

@@ -43,7 +43,8 @@ fn element(frame: &[u8], begun: &mut bool, out: &mut Vec<u8>) {
     };
     out.extend_from_slice(if std::mem::replace(begun, true) { b",\r\n" } else { b"[" });
     out.extend_from_slice(&data);
-    out.push(b'\n');
+    // As an event ends: what keeps the connection alive may stand here.
+    out.extend_from_slice(b"\n\n");
 }
 
 #[cfg(test)]

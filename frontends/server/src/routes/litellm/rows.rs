@@ -165,6 +165,7 @@ fn call_type(record: &UsageRecord) -> &'static str {
         sluicegate::Format::OpenaiEmbeddings => "aembedding",
         sluicegate::Format::AnthropicMessages => "anthropic_messages",
         sluicegate::Format::OpenaiResponses => "aresponses",
+        sluicegate::Format::GeminiGenerate => "agenerate_content",
         _ => "acompletion",
     }
 }
