@@ -167,7 +167,7 @@ pub(crate) static ENDPOINT: Section = Section {
     keys: &[
         key(
             "format",
-            Kind::Word(&["openai_chat", "openai_embeddings", "anthropic_messages"]),
+            Kind::Word(&["openai_chat", "openai_embeddings", "anthropic_messages", "openai_responses"]),
             "The wire format.",
         ),
         key("url", Kind::Text, "The whole address of the operation."),
