@@ -128,7 +128,7 @@ fn inbound(
     let invalid = |message: String| Error::new(ErrorKind::InvalidRequest, message);
     let format: Format = serde_json::from_value(format.into()).map_err(|_| {
         invalid(format!(
-            "`{format}` is no format; use `openai_chat`, `openai_embeddings` or `anthropic_messages`"
+            "`{format}` is no format; use `openai_chat`, `openai_responses`, `openai_embeddings` or `anthropic_messages`"
         ))
     })?;
     let client_ip = client_ip
