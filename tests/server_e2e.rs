@@ -32,6 +32,8 @@ mod kill;
 mod policy;
 #[path = "e2e/readme.rs"]
 mod readme;
+#[path = "e2e/responses.rs"]
+mod responses;
 #[path = "e2e/restart.rs"]
 mod restart;
 #[path = "e2e/serve.rs"]

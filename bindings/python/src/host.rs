@@ -128,8 +128,8 @@ fn inbound(
     let invalid = |message: String| Error::new(ErrorKind::InvalidRequest, message);
     let format: Format = serde_json::from_value(format.into()).map_err(|_| {
         invalid(format!(
-            "`{format}` is no format; use `openai_chat`, `openai_embeddings`, `anthropic_messages` or \
-             `gemini_generate`"
+            "`{format}` is no format; use `openai_chat`, `openai_responses`, `openai_embeddings`, \
+             `anthropic_messages` or `gemini_generate`"
         ))
     })?;
     let client_ip = client_ip

@@ -179,6 +179,15 @@ impl Bridge {
         }
     }
 
+    /// An error of the host's own, as the next and last event of the stream.
+    pub fn error_event(&self, report: &Report) -> Bytes {
+        match &self.way {
+            Way::Stream(pass) => pass.tap.told(report),
+            Way::Translate(translator) => translator.told(report),
+            Way::Body(_) => report.event(self.caller),
+        }
+    }
+
     /// The caller's format.
     pub fn caller(&self) -> Format {
         self.caller

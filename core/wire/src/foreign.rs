@@ -66,9 +66,8 @@ fn inner(body: &str, element: Val<'_>, edits: &mut Vec<(Range<usize>, String)>) 
     for (name, value) in element.members() {
         match (&*name, value.kind()) {
             ("thinking_blocks", Kind::Array) => {
-                if list(body, value, edits) {
-                    edits.push((place(body, value), "[]".to_owned()));
-                }
+                let is_bare = list(body, value, edits);
+                edits.extend(is_bare.then(|| (place(body, value), "[]".to_owned())));
             }
             // BOUND: as deep as a conversation's parts lie, which hold no messages themselves.
             ("content" | "parts", Kind::Array) => is_empty |= list(body, value, edits),
@@ -84,7 +83,7 @@ fn inner(body: &str, element: Val<'_>, edits: &mut Vec<(Range<usize>, String)>) 
 fn is_thought(element: Val<'_>) -> bool {
     let thought = element.get("thought").and_then(Val::as_bool) == Some(true);
     let named = |name: &&str| element.get(name).is_some_and(is_foreign);
-    THOUGHTS.iter().any(named) || thought && ON_PARTS.iter().any(|name| named(name))
+    THOUGHTS.iter().any(named) || thought && ON_PARTS.iter().any(named)
 }
 
 fn is_foreign(value: Val<'_>) -> bool {

@@ -106,6 +106,11 @@ mod tests {
         let fault = Some(Fault::new(FaultClass::Server, "no"));
         let failed = Observed { error: fault.clone(), usage: Some(reported), ..Observed::default() };
         assert_eq!(failed.settlement(7), (Usage::default(), UsageSource::None));
+        // Unless the upstream says itself what its failure used.
+        assert_eq!(
+            Observed { finished: true, ..failed.clone() }.settlement(7),
+            (reported, UsageSource::Reported)
+        );
         let late = Observed { error: fault, ..broken };
         assert_eq!(late.settlement(7).1, UsageSource::Counted);
     }

@@ -230,7 +230,8 @@ impl<'a> Texts<'a> {
     fn item(&mut self, item: Val<'a>, side: Side) {
         // What was thought is sealed: changed in a request, it may be refused.
         if item.get_str("type").as_deref() == Some("reasoning") {
-            if side == Side::Answer {
+            let is_sealed = item.get_str("encrypted_content").is_some_and(|data| !data.is_empty());
+            if side == Side::Answer || !is_sealed {
                 for part in elements(item.get("summary")).chain(elements(item.get("content"))) {
                     self.text(part.get("text"));
                 }
@@ -543,11 +544,12 @@ mod tests {
     #[test]
     fn texts_of_responses_are_found_too() {
         let request = r#"{"instructions":"a","input":[{"role":"user","content":"b"},{"role":"user","content":[{"type":"input_text","text":"c"},
-            {"type":"input_image","image_url":"data:no"}]},{"type":"reasoning","summary":[{"text":"no"}],"encrypted_content":"no"},{"type":"function_call",
+            {"type":"input_image","image_url":"data:no"}]},{"type":"reasoning","summary":[{"text":"no"}],"encrypted_content":"no"},
+            {"type":"reasoning","summary":[{"text":"h"}]},{"type":"function_call",
             "name":"no","call_id":"no","arguments":"{\"x\":\"d\"}"},{"type":"function_call_output","call_id":"no","output":"e"},
             {"type":"function_call_output","output":[{"type":"input_text","text":"f"}]},{"type":"custom_tool_call","input":"g"}]}"#;
         let format = Format::OpenaiResponses;
-        assert_eq!(texts(format, Side::Request, request), ["a", "b", "c", "d", "e", "f", "g"]);
+        assert_eq!(texts(format, Side::Request, request), ["a", "b", "c", "h", "d", "e", "f", "g"]);
         assert_eq!(texts(format, Side::Request, r#"{"input":"a"}"#), ["a"]);
         let answer = r#"{"instructions":"no","output":[{"type":"reasoning","summary":[{"text":"a"}],"encrypted_content":"no"},{"type":"message","content":
             [{"type":"output_text","text":"b","annotations":[{"title":"c","url":"no"}],"logprobs":[{"token":"b"}]},{"type":"refusal","refusal":"d"}]},

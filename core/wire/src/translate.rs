@@ -338,6 +338,14 @@ impl Translator {
         }
     }
 
+    /// An error of the host's own, as the next event of the stream.
+    pub(crate) fn told(&self, report: &Report) -> Bytes {
+        match &self.sink {
+            Sink::Responses { encoder, .. } => report.numbered(encoder.next_number()),
+            _ => report.event(self.caller),
+        }
+    }
+
     pub(crate) fn finish(&mut self, end: End, out: &mut impl FnMut(Bytes)) {
         let mut text = String::new();
         match end {

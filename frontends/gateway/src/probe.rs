@@ -126,6 +126,10 @@ impl Ask {
                 "generationConfig": {"maxOutputTokens": 1},
             }),
             Format::OpenaiEmbeddings => json!({"model": model, "input": "ping"}),
+            // The least ceiling that the format takes.
+            Format::OpenaiResponses => {
+                json!({"model": model, "input": "ping", "max_output_tokens": 16, "store": false})
+            }
             _ => json!({"model": model, "max_tokens": 1, "messages": say}),
         };
         let routing = gateway.engine.snapshot().declared.routing.timeouts;

@@ -11,7 +11,7 @@ use sluicegate_core::engine::{Attempt, BoundCaller, Denied, Failure, Queued};
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
-    Addressed, Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, OverlayContext, Prepared,
+    Addressed, Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Mock, OverlayContext, Prepared,
     Report, Scanned, overlay, scan_addressed,
 };
 use smallvec::SmallVec;
@@ -92,7 +92,10 @@ pub(crate) async fn serve(
     }
     // Its own channel has the conversation; what was masked in it is sent instead.
     let original = continued.as_deref().filter(|_| looked.is_none());
-    let scanned_for = |attempt: &Attempt| original.and_then(|it| it.at(attempt)).unwrap_or(&scanned);
+    let scanned_for = |attempt: &Attempt| {
+        let first = original.and_then(|it| it.at(attempt)).unwrap_or(&scanned);
+        (first, &*scanned)
+    };
     let mut last: Option<Box<Rejection>> = None;
     let mut place: Option<Place> = None;
     // BOUND: the engine bounds attempts and time.
@@ -283,13 +286,13 @@ async fn end_without_answer(
     rejection
 }
 
-/// Makes one attempt. Gives the call back when another may follow.
+/// Makes one attempt, with the request as its channel is sent it first, or whole. Gives the call back when another may follow.
 async fn attempt_once(
     inner: &Arc<Inner>,
     upstream: &dyn Upstream,
     mut running: Box<Running>,
     attempt: &Attempt,
-    scanned: &Scanned,
+    (mut scanned, whole): (&Scanned, &Scanned),
     inbound: &Inbound,
 ) -> (Tried, Option<Box<Running>>) {
     let failed = |mut running: Box<Running>, class, rejection: Box<Rejection>, retry_after_ms| {
@@ -298,7 +301,7 @@ async fn attempt_once(
     };
     let mocked = scanned.facts().mock.as_deref().filter(|_| running.call().is_some_and(|call| call.mock));
     let format = mocked.map_or(attempt.endpoint().format, |_| made_up::format(scanned.format()));
-    let prepared = match prepare_attempt(inner, attempt, scanned, format) {
+    let mut prepared = match prepare_attempt(inner, attempt, scanned, format) {
         Ok(prepared) => prepared,
         Err((class, rejection)) => return failed(running, class, rejection, None),
     };
@@ -323,29 +326,31 @@ async fn attempt_once(
             None,
         );
     };
-    let request = UpstreamRequest {
+    let model = attempt.upstream_model.as_str();
+    let stream = scanned.facts().stream || attempt.channel().quirks.streams_only(format, model);
+    let target = target.for_call(model, stream);
+    let request = |body: Bytes| UpstreamRequest {
         headers: if target.format == inbound.format { inbound.headers.clone() } else { Vec::new() },
-        target: target.for_call(attempt.upstream_model.as_str(), scanned.facts().stream),
-        body: prepared.body.clone(),
+        target: Arc::clone(&target),
+        body,
         timeouts: attempt.timeouts,
-        stream: scanned.facts().stream
-            || attempt.channel().quirks.streams_only(format, attempt.upstream_model.as_str()),
+        stream,
     };
     let due = Due::of(attempt, inner.clock.now());
     if mocked.is_none() {
         running.mark_sent();
     }
-    let sent = async {
-        if let Some(wanted) = mocked {
-            made_up::answer(wanted, &request).await
-        } else if request.target.is_mock() {
-            MockUpstream.send(request).await
-        } else {
-            upstream.send(request).await
-        }
-    };
-    let sent = timeout_at(due.first, sent).await;
-    let response = match sent.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
+    let mut sent = send(upstream, mocked, request(prepared.body.clone()), due).await;
+    // What its own channel doesn't know any more, or never kept, is sent whole: nothing was answered so far.
+    if matches!(&sent, Ok(response) if matches!(response.status, 400 | 404)) && !std::ptr::eq(scanned, whole)
+    {
+        (scanned, prepared) = match prepare_attempt(inner, attempt, whole, format) {
+            Ok(prepared) => (whole, prepared),
+            Err((class, rejection)) => return failed(running, class, rejection, None),
+        };
+        sent = send(upstream, mocked, request(prepared.body.clone()), due).await;
+    }
+    let response = match sent {
         Ok(response) => response,
         Err(fault) => return connection_failed(running, attempt, &fault),
     };
@@ -358,6 +363,25 @@ async fn attempt_once(
         return Box::pin(refused(running, attempt, response, due.total)).await;
     }
     deliver(inner, running, format, scanned, prepared, response, due).await
+}
+
+/// Sends a request, or makes its answer up, until its first byte is due.
+async fn send(
+    upstream: &dyn Upstream,
+    mocked: Option<&Mock>,
+    request: UpstreamRequest,
+    due: Due,
+) -> Result<UpstreamResponse, UpstreamFault> {
+    let sent = async {
+        if let Some(wanted) = mocked {
+            made_up::answer(wanted, &request).await
+        } else if request.target.is_mock() {
+            MockUpstream.send(request).await
+        } else {
+            upstream.send(request).await
+        }
+    };
+    timeout_at(due.first, sent).await.unwrap_or(Err(UpstreamFault::Timeout { sent: true }))
 }
 
 fn connection_failed(

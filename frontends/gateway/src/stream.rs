@@ -198,7 +198,7 @@ impl AnswerStream {
         }
         (self.ended, self.settled, self.body) = (true, true, None);
         let rejection = self.running.refuse(refusal, &mut self.bridge);
-        self.pending.push_back(rejection.report.event(self.bridge.caller()));
+        self.pending.push_back(self.bridge.error_event(&rejection.report));
         self.settling = Some(Box::pin(self.running.settled()));
     }
 

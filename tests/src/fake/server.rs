@@ -61,6 +61,7 @@ struct State {
     steps: Vec<Step>,
     records: Vec<Record>,
     key: Option<String>,
+    responses: super::responses::Stored,
 }
 
 #[derive(Default)]
@@ -240,6 +241,9 @@ fn answer(head: &Head, path: &str, body: &[u8], serial: u64, shared: &Shared) ->
         _ if model.starts_with("missing") => error(404, &format!("The model `{model}` does not exist.")),
         _ if generated.is_some() => gemini::generate(whole_path, &value, &behaviour, serial),
         _ if path.ends_with("/chat/completions") => openai::chat(&value, &behaviour, serial),
+        _ if path.ends_with("/responses") => {
+            super::responses::responses(&value, &behaviour, serial, &mut shared.state().responses)
+        }
         _ if path.ends_with("/embeddings") => openai::embeddings(&value, &behaviour),
         _ if path.ends_with("/messages") => anthropic::messages(&value, &behaviour, serial),
         _ => error(404, &format!("no such path: {path}")),

@@ -59,11 +59,11 @@ impl Decoder {
                     emit(Event::Refusal(text));
                 }
             }
-            "response.reasoning_summary_part.added" => {
-                // Several parts are one thought.
-                if v.get_u64("summary_index").unwrap_or(0) > 0 && self.seen(index).summarised {
-                    emit(Event::Thinking("\n\n".into()));
-                }
+            // Several parts are one thought.
+            "response.reasoning_summary_part.added"
+                if v.get_u64("summary_index").unwrap_or(0) > 0 && self.seen(index).summarised =>
+            {
+                emit(Event::Thinking("\n\n".into()));
             }
             "response.reasoning_summary_text.delta" => {
                 if let Some(text) = delta() {

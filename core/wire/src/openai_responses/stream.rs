@@ -69,6 +69,11 @@ impl Encoder {
         }
     }
 
+    /// The number that the next event has.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.sequence
+    }
+
     pub(crate) fn event(&mut self, item: Item, names: &Names, out: &mut String) {
         // The format has one choice.
         if item.choice != 0 {

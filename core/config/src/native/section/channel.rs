@@ -182,7 +182,13 @@ pub(crate) static ENDPOINT: Section = Section {
     keys: &[
         key(
             "format",
-            Kind::Word(&["openai_chat", "openai_embeddings", "anthropic_messages", "gemini_generate"]),
+            Kind::Word(&[
+                "openai_chat",
+                "openai_embeddings",
+                "anthropic_messages",
+                "openai_responses",
+                "gemini_generate",
+            ]),
             "The wire format.",
         ),
         key("url", Kind::Text, "The whole address of the operation."),
