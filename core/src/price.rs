@@ -116,7 +116,8 @@ impl Price {
     }
 
     fn card<'a>(&'a self, more: &'a PriceParts, at: Timestamp) -> &'a Price {
-        let changed = more.changes.iter().rfind(|change| change.from <= at).map(|change| &change.price);
+        let come = more.changes.iter().filter(|change| change.from <= at);
+        let changed = come.max_by_key(|change| change.from).map(|change| &change.price);
         let card = changed.unwrap_or(self);
         let windows = card.more.as_deref().map_or(&[][..], |more| &more.windows);
         if windows.is_empty() {
@@ -344,6 +345,11 @@ impl<'a> PriceNow<'a> {
     /// The price of output, likewise.
     pub fn output(&self) -> Option<PicoUsd> {
         self.card.output.map(|rate| self.in_usd(rate))
+    }
+
+    /// The price of input from the cache, likewise; `None` when it has none of its own.
+    pub fn cache_read(&self) -> Option<PicoUsd> {
+        self.card.cache_read.map(|rate| self.in_usd(rate))
     }
 
     /// Whether the tier has rates of its own, so that what it can cost is known.

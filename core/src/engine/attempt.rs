@@ -15,7 +15,7 @@ use super::{ChannelRuntime, Engine, Runtime, candidate};
 use crate::call::{Call, Format};
 use crate::channel::{Channel, ChannelModel, Endpoint, KeyMode, Timeouts};
 use crate::count::Tokenizer;
-use crate::decision::{CeilingReason, Reason};
+use crate::decision::{CeilingReason, Denial, Exclusion, Reason};
 use crate::health::ChannelHealth;
 use crate::ids::{ChannelId, GroupId, KeyId, ModelName, UserId};
 use crate::journal::AttemptFacts;
@@ -223,6 +223,13 @@ impl Engine {
             admission.take_out(at);
             return Fit::Out;
         };
+        if candidate::asks_for_unpriced_tier(admission, model, now) {
+            // The limits of customers and tags are known behind the scripts only.
+            admission.exclude(at, Exclusion::Unpriced);
+            let model = admission.group().clone();
+            admission.note_denial(Denial::Unpriced { model });
+            return Fit::Out;
+        }
         let upstream_model = candidate::upstream_name(model, admission.group());
         let mut ceiling =
             admission.observed_ceiling().or_else(|| ceiling::initial(&runtime, admission, model));

@@ -118,9 +118,7 @@ fn filter(
     if runtime.snapshot.declared.quota.unpriced == Unpriced::Deny && !model.price.is_known() {
         return Err((Exclusion::Unpriced, 0));
     }
-    // What a better tier costs isn't known: no strict budget could hold it.
-    let dear = call.service_tier.filter(|tier| tier.is_dear());
-    if dear.is_some_and(|tier| !model.price.on(now).has_tier(tier)) && admission.has_strict_spend() {
+    if asks_for_unpriced_tier(admission, model, now) {
         return Err((Exclusion::Unpriced, 0));
     }
     let health = &runtime.channels.get(candidate.channel as usize).ok_or((Exclusion::Disabled, 0))?.health;
@@ -141,6 +139,12 @@ fn filter(
         weight: channel.weight,
         health,
     })
+}
+
+/// Whether what the call's better tier costs isn't known, and its budget is strict: it couldn't hold that.
+pub(super) fn asks_for_unpriced_tier(admission: &Admission, model: &ChannelModel, now: Timestamp) -> bool {
+    let dear = admission.call.service_tier.filter(|tier| tier.is_dear());
+    dear.is_some_and(|tier| !model.price.on(now).has_tier(tier)) && admission.has_strict_spend()
 }
 
 /// The endpoint that serves `format` without translation, else the first that it reaches. Callers that send thoughts back are

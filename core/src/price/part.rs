@@ -146,7 +146,7 @@ pub struct PriceParts {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<WindowPrice>,
     /// Prices from a date on: of those whose date has come the last one replaces the price around it, windows and tiers
-    /// included. Sorted by date.
+    /// included.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<DatedPrice>,
     /// The currency of all amounts of the price, those inside included, instead of USD. Only that of the outermost price

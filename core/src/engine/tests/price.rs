@@ -97,11 +97,8 @@ fn the_time_at_which_an_attempt_begins_says_its_price() {
     assert_eq!(serve(with(parts), call("m", Some(10)), None, NOW.plus_ms(60_000)).1.spend, 120_000);
     let change = DatedPrice { from: NOW.plus_ms(1), price: rates(4_000_000, 8_000_000) };
     let parts = PriceParts { changes: vec![change], ..PriceParts::default() };
-    assert_eq!(serve(with(parts.clone()), call("m", Some(10)), None, NOW), {
-        let (reserved, record) = serve(with(parts.clone()), call("m", Some(10)), None, NOW);
-        assert_eq!((reserved, record.spend), (120_000, 120_000));
-        (reserved, record)
-    });
+    let (reserved, record) = serve(with(parts.clone()), call("m", Some(10)), None, NOW);
+    assert_eq!((reserved, record.spend), (120_000, 120_000));
     assert_eq!(serve(with(parts), call("m", Some(10)), None, NOW.plus_ms(1)).0, 480_000);
 }
 
