@@ -33,10 +33,16 @@ fn rig(name: &str) -> Rig {
     {
         add(name, "gemini", "/v1beta", model);
     }
+    // What is refused benches its channel: each way to fail has one of its own.
     for ending in
         ["status-429", "status-503", "status-400", "status-401", "error-2", "cut-2", "plain", "nonsense"]
     {
-        add(ending, "gemini", "/v1beta", &format!("gemini-2.5-flash--{ending}"));
+        for face in FACES {
+            for stream in [false, true] {
+                let model = format!("gemini-2.5-flash--{ending}");
+                add(&failing(ending, face, stream), "gemini", "/v1beta", &model);
+            }
+        }
     }
     add("chat", "openai", "/v1", "gpt-4o-mini");
     add("claude", "anthropic", "", "claude-sonnet-4-5");
@@ -45,6 +51,11 @@ fn rig(name: &str) -> Rig {
     let gateway = Gateway::launch(name, Launch::of(&config).variable("SLUICEGATE_MASTER_KEY", MASTER_KEY));
     let key = gateway.new_key(&json!({}));
     Rig { upstream, gateway, key }
+}
+
+/// The model that fails like this for a face.
+fn failing(ending: &str, face: &str, stream: bool) -> String {
+    format!("{ending}.{face}.{stream}")
 }
 
 /// A request of a face. The body is in its format, but for the model and whether to stream.
@@ -259,7 +270,13 @@ fn errors_come_in_the_form_of_the_face() {
         ] {
             for stream in [false, true] {
                 let how = format!("{face}, {model}, stream {stream}");
-                let answer = rig.gateway.send(&request(&rig, face, model, stream, said(face, "a b c d e")));
+                let answer = rig.gateway.send(&request(
+                    &rig,
+                    face,
+                    &failing(model, face, stream),
+                    stream,
+                    said(face, "a b c d e"),
+                ));
                 assert_eq!(answer.status, status, "{how}: {}", answer.text());
                 let code = super::error_of(face, &answer.json()).unwrap_or_else(|why| panic!("{how}: {why}"));
                 if face == "gemini" {
@@ -273,11 +290,18 @@ fn errors_come_in_the_form_of_the_face() {
             }
         }
         for model in ["error-2", "cut-2"] {
-            let answer = rig.gateway.send(&request(&rig, face, model, true, said(face, "a b c d e")));
+            let answer = rig.gateway.send(&request(
+                &rig,
+                face,
+                &failing(model, face, true),
+                true,
+                said(face, "a b c d e"),
+            ));
             assert_eq!(answer.status, 200, "{face}, {model}");
             assert!(super::ends_with_error(face, &answer), "{face}, {model}: {}", answer.text());
         }
-        let answer = rig.gateway.send(&request(&rig, face, "plain", true, said(face, "a b")));
+        let answer =
+            rig.gateway.send(&request(&rig, face, &failing("plain", face, true), true, said(face, "a b")));
         assert_eq!(text_of(face, true, &answer), "echo: a b", "{face}: {}", answer.text());
     }
     for (body, param) in [

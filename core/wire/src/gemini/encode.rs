@@ -300,11 +300,11 @@ fn contents(a: &mut Array<'_>, request: &Request, ctx: &mut Context<'_>) {
 
 /// The calls of a turn: id and name.
 fn calls_of(turn: &Message) -> Vec<(&str, &str)> {
-    let call = |block| match block {
-        &Block::ToolUse { ref id, ref name, .. } => Some((id.as_str(), name.as_str())),
+    let calls = turn.blocks.iter().filter_map(|block| match block {
+        Block::ToolUse { id, name, .. } => Some((id.as_str(), name.as_str())),
         _ => None,
-    };
-    turn.blocks.iter().filter_map(call).collect()
+    });
+    calls.collect()
 }
 
 /// The results of the calls before it in a content of their own, in the order of the calls, one for each; then the rest.

@@ -1,11 +1,14 @@
 //! Gemini's request: contents and their parts, tools, and the ceiling inside its configuration.
 
+use std::borrow::Cow;
+
+use sluicegate_core::concern::Concern;
+
 use super::media::{audio_ms, image_size};
 use super::{Field, LABEL_MAX, Scan, ours, wrong};
 use crate::error::{Result, WireError};
 use crate::gemini::camel_case;
 use crate::json::{Kind, Span, Val, unescape};
-use sluicegate_core::concern::Concern;
 
 /// A model's name as an address or a body has it: without the collection that all models are of.
 pub(super) fn model_of(name: &str) -> Result<String> {
@@ -180,12 +183,17 @@ impl Scan<'_> {
         let is_plain = mimes == 1 && strings == 1;
         let inner = Span { start: data.start + 1, end: data.end.saturating_sub(1) };
         let text = if is_plain { inner.of(self.text) } else { "" };
+        // Google takes both alphabets, and its own libraries write the one for URLs.
+        let text: Cow<'_, str> = match memchr::memchr2(b'-', b'_', text.as_bytes()) {
+            Some(_) => text.replace('-', "+").replace('_', "/").into(),
+            None => text.into(),
+        };
         let facts = &mut self.facts;
         match mime.split_once('/').map_or("", |(kind, _)| kind) {
             "image" if is_plain => {
                 facts.needs.images = true;
                 facts.images = facts.images.saturating_add(1);
-                facts.media.add_image(image_size(text), false);
+                facts.media.add_image(image_size(&text), false);
                 self.media += bytes;
                 self.media_saved += saved;
             }
@@ -197,7 +205,7 @@ impl Scan<'_> {
                     "audio/mp3" | "audio/mpeg" => Some("mp3"),
                     _ => None,
                 };
-                match audio_ms(text, sound) {
+                match audio_ms(&text, sound) {
                     Some(ms) => facts.media.add_audio(ms),
                     None => facts.unbound("a sound whose bytes don't tell how long it is"),
                 }

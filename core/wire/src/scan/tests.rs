@@ -596,6 +596,16 @@ fn geminis_media_count_by_formula_and_what_hides_is_unbounded() {
     let data = "A".repeat(4_000);
     let image = part(&format!(r#"{{"inline_data":{{"data":"{data}","mime_type":"image/png"}}}}"#));
     assert_eq!((image.0, image.1.as_deref(), image.2 < 200), (1, None, true));
+    let sized = |data: &str| {
+        let body = format!(
+            r#""contents":[{{"parts":[{{"inlineData":{{"mimeType":"image/png","data":"{data}"}}}}]}}]"#
+        );
+        gemini(&body).unwrap().facts().input_bound()
+    };
+    // 1 × 1, in both alphabets: its size is known.
+    let (usual, for_urls) =
+        ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAf+/", "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAf-_");
+    assert_eq!(sized(usual), sized(for_urls));
     let inside = part(&format!(
         r#"{{"functionResponse":{{"parts":[{{"inlineData":{{"mimeType":"image/png","data":"{data}"}}}}]}}}}"#
     ));
