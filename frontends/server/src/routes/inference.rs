@@ -31,7 +31,7 @@ pub async fn embeddings(req: HttpRequest, payload: web::Payload, state: web::Dat
 
 /// `POST /v1/responses`.
 pub async fn responses(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
-    call(req, payload, &state, Format::OpenaiResponses).await
+    call(req, payload, &state, Format::OpenaiResponses, None).await
 }
 
 /// `POST /v1/messages`.
