@@ -22,6 +22,8 @@ mod cap;
 mod dead;
 #[path = "e2e/faults.rs"]
 mod faults;
+#[path = "e2e/gemini.rs"]
+mod gemini;
 #[path = "e2e/guardrail.rs"]
 mod guardrail;
 #[path = "e2e/kill.rs"]
@@ -30,6 +32,8 @@ mod kill;
 mod policy;
 #[path = "e2e/readme.rs"]
 mod readme;
+#[path = "e2e/responses.rs"]
+mod responses;
 #[path = "e2e/restart.rs"]
 mod restart;
 #[path = "e2e/serve.rs"]
@@ -352,6 +356,9 @@ fn error_of(face: &str, body: &Value) -> Result<String, String> {
     let message = text(&error["message"]).ok_or("wanted an error with a message")?;
     if message.is_empty() {
         return Err("wanted an error that says something".into());
+    }
+    if face == "gemini" {
+        return text(&error["status"]).ok_or_else(|| "wanted an error in Google's shape".into());
     }
     let kind = text(&error["type"]).ok_or("wanted an error with a type")?;
     if face == "anthropic" {

@@ -141,6 +141,8 @@ pub const ENDING: Ending = Ending {
     source: UsageSource::Reported,
     spend: USED.spend,
     cost: USED.spend,
+    service_tier: None,
+    exchange: None,
     at: NOW,
 };
 
@@ -153,6 +155,9 @@ const NOTHING: Usage = Usage {
     cache_write_1h: 0,
     audio_in: 0,
     audio_out: 0,
+    image_in: 0,
+    image_out: 0,
+    searches: 0,
     units: 0,
 };
 

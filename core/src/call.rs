@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::count::{CacheWrites, Media};
 use crate::ids::{CallId, ModelName};
+use crate::price::ServiceTier;
 
 /// A wire format: what an endpoint speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,6 +20,10 @@ pub enum Format {
     OpenaiEmbeddings,
     /// Anthropic messages.
     AnthropicMessages,
+    /// Gemini's `generateContent`. Model and streaming stand in its address, not in its body.
+    GeminiGenerate,
+    /// OpenAI responses.
+    OpenaiResponses,
     /// OpenAI's legacy completions.
     OpenaiCompletions,
     /// OpenAI image generation.
@@ -68,6 +73,8 @@ impl Format {
             Format::OpenaiChat => "openai_chat",
             Format::OpenaiEmbeddings => "openai_embeddings",
             Format::AnthropicMessages => "anthropic_messages",
+            Format::GeminiGenerate => "gemini_generate",
+            Format::OpenaiResponses => "openai_responses",
             Format::OpenaiCompletions => "openai_completions",
             Format::OpenaiImages => "openai_images",
             Format::OpenaiImageEdits => "openai_image_edits",
@@ -157,8 +164,14 @@ impl Format {
             (self, other),
             (Format::OpenaiEmbeddings, Format::OpenaiEmbeddings)
                 | (
-                    Format::OpenaiChat | Format::AnthropicMessages,
-                    Format::OpenaiChat | Format::AnthropicMessages
+                    Format::OpenaiChat
+                        | Format::AnthropicMessages
+                        | Format::GeminiGenerate
+                        | Format::OpenaiResponses,
+                    Format::OpenaiChat
+                        | Format::AnthropicMessages
+                        | Format::GeminiGenerate
+                        | Format::OpenaiResponses
                 )
         )
     }
@@ -208,6 +221,9 @@ pub struct Call {
     /// What the call needs of a model.
     #[serde(default)]
     pub needs: Needs,
+    /// The service tier that it asks for; `None` leaves that to the upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<ServiceTier>,
     /// The end customer that the caller named.
     #[serde(default)]
     pub customer: Option<String>,
@@ -289,6 +305,7 @@ impl Call {
             choices: 1,
             min_output: 0,
             needs: Needs::default(),
+            service_tier: None,
             customer: None,
             conversation: None,
             bound: false,

@@ -14,6 +14,7 @@ use crate::hash;
 use crate::ids::{ChannelId, ModelName, ProviderId};
 use crate::limit::Limit;
 use crate::price::Price;
+use crate::quirk::Quirks;
 use crate::tenant::Source;
 
 /// One upstream endpoint with a credential.
@@ -86,6 +87,10 @@ pub struct Channel {
     /// What it changes in the bodies that it is sent, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub body_edits: Vec<BodyEdit>,
+    /// Where its provider differs from the formats that it speaks, as the catalogue has it. Never stored: whoever builds a
+    /// snapshot fills it in.
+    #[serde(skip)]
+    pub quirks: Arc<Quirks>,
     /// Whether it serves at all.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -123,6 +128,7 @@ impl Channel {
             client_overrides: Vec::new(),
             pass_through: Vec::new(),
             body_edits: Vec::new(),
+            quirks: Arc::default(),
             enabled: yes(),
             source: Source::default(),
         }
@@ -197,14 +203,57 @@ impl KeyMode {
     }
 }
 
+/// In an address: stands for the upstream's name of the model.
+pub const MODEL: &str = "{model}";
+
 /// What a channel speaks, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The format.
     pub format: Format,
-    /// The address of this operation, whole: `https://api.openai.com/v1/chat/completions`. Empty for the built-in
-    /// `mock` provider.
+    /// The address of this operation, whole: `https://api.openai.com/v1/chat/completions`; [`MODEL`] in it stands for the
+    /// model. Empty for the built-in `mock` provider.
     pub url: String,
+}
+
+impl Endpoint {
+    /// The address of a call to a model, by the upstream's name. In Gemini's format it says as well whether the answer is
+    /// streamed, as events.
+    pub fn address(&self, model: &str, stream: bool) -> String {
+        if !self.url.contains(MODEL) {
+            return self.url.clone();
+        }
+        if self.format != Format::GeminiGenerate {
+            return self.url.replace(MODEL, &segment(model, ":@"));
+        }
+        let (collection, name) = match model.split_once('/') {
+            Some(("models", name)) => ("models", name),
+            Some(("tunedModels", name)) => ("tunedModels", name),
+            _ => ("models", model),
+        };
+        let verb = if stream { "streamGenerateContent" } else { "generateContent" };
+        // A colon in the name would be another verb.
+        let asked = format!("/{collection}/{}:{verb}", segment(name, ""));
+        let mut url = self.url.replacen("/models/{model}:generateContent", &asked, 1);
+        if stream {
+            // Without that word a stream would be a list.
+            url.push_str(if url.contains('?') { "&alt=sse" } else { "?alt=sse" });
+        }
+        url
+    }
+}
+
+/// A name as one segment of a path: everything but letters, digits, `-._~` and what is `plain` is escaped.
+fn segment(name: &str, plain: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            it if it.is_ascii_alphanumeric() || plain.as_bytes().contains(&it) => out.push(char::from(it)),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
 }
 
 /// How requests prove who we are.

@@ -70,7 +70,8 @@ pub enum Denial {
         /// The largest window among the candidates, in tokens.
         largest: u64,
     },
-    /// No model that could serve has a price, and unpriced models are refused.
+    /// No model that could serve has a price, and unpriced models are refused; or none for the service tier that was asked
+    /// for, and the call has a strict budget.
     Unpriced {
         /// What was asked for.
         model: ModelName,
@@ -239,7 +240,7 @@ impl Denial {
             Denial::Unpriced { model } => Error::new(
                 ErrorKind::Forbidden,
                 format!(
-                    "the model `{model}` has no known price and unpriced models are refused here; ask for a price to be set"
+                    "the model `{model}` has no known price, or none for the service tier asked for, and is refused here without; leave the tier out, or ask for a price to be set"
                 ),
             ),
             Denial::NoChannel { retry_at } => {
@@ -281,7 +282,8 @@ pub enum Exclusion {
     ContextWindow,
     /// The channel is benched after failures.
     Cooldown,
-    /// The model has no price, and unpriced models are refused.
+    /// The model has no price, and unpriced models are refused; or none for the service tier that was asked for, and the call
+    /// has a strict budget.
     Unpriced,
     /// A script excluded it.
     Policy,

@@ -17,6 +17,7 @@ mod advice;
 mod attempt;
 mod candidate;
 mod ceiling;
+mod charges;
 mod explain;
 mod line;
 mod named;

@@ -36,9 +36,9 @@ pub fn nano_from_pico(pico: i128, rounding: Rounding) -> NanoUsd {
 }
 
 /// Euclidean division. Nearly every amount fits 64 bits, which divide many times faster than 128.
-pub(crate) fn div_rem(n: i128, by: u32) -> (i128, i128) {
+pub(crate) fn div_rem(n: i128, by: u64) -> (i128, i128) {
     match u64::try_from(n) {
-        Ok(n) => (i128::from(n / u64::from(by)), i128::from(n % u64::from(by))),
+        Ok(n) => (i128::from(n / by), i128::from(n % by)),
         Err(_) => (n.div_euclid(i128::from(by)), n.rem_euclid(i128::from(by))),
     }
 }

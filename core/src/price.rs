@@ -1,14 +1,24 @@
 //! What tokens cost.
 
+mod part;
+
 use serde::{Deserialize, Serialize};
 
+pub use part::{
+    Currency, DatedPrice, Exchange, PriceParts, ServiceTier, TierPrice, TierSet, WEEK_MINUTES, WeekSpan,
+    WindowPrice, minute_of_week,
+};
+
 use crate::money::{NanoUsd, PicoUsd, Rounding, div_rem, nano_from_pico};
+use crate::time::Timestamp;
 use crate::usage::Usage;
 
-/// A ratio of one, in parts per million: the unit of [`Price::cost`]'s `ratio_ppm`.
+/// A ratio of one, in parts per million: the unit of [`PriceNow::cost`]'s `ratio_ppm`.
 pub const RATIO_ONE_PPM: u32 = 1_000_000;
 
 /// The price of one model at one channel, in pico-USD per token. `None` is unknown; zero is free: they are never mixed.
+///
+/// What a call costs depends on when it is made: ask [`Price::on`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Price {
@@ -37,6 +47,9 @@ pub struct Price {
     /// Prices that replace the ones above for prompts longer than a bound; the highest bound that is exceeded wins
     /// and prices the whole request. Sorted by bound.
     pub tiers: Vec<PriceTier>,
+    /// What few prices have, apart, so that the others don't carry it along.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more: Option<Box<PriceParts>>,
 }
 
 /// Prices for long prompts.
@@ -68,15 +81,33 @@ pub struct Reach {
     pub cache_write_1h: bool,
     /// Audio may be heard or spoken.
     pub audio: bool,
+    /// Images may be seen.
+    pub images: bool,
+    /// The tiers that it may be served at.
+    pub tiers: TierSet,
     /// What may be billed besides tokens, at most.
     pub units: u64,
 }
 
 impl Reach {
     /// Everything: nothing is known of the call.
-    pub const ALL: Reach = Reach { cache_write: true, cache_write_1h: true, audio: true, units: 0 };
-    /// Plain input and output, and input from the cache.
-    pub const PLAIN: Reach = Reach { cache_write: false, cache_write_1h: false, audio: false, units: 0 };
+    pub const ALL: Reach = Reach {
+        cache_write: true,
+        cache_write_1h: true,
+        audio: true,
+        images: true,
+        tiers: TierSet::ALL,
+        units: 0,
+    };
+    /// Plain input and output, and input from the cache, at the standard tier.
+    pub const PLAIN: Reach = Reach {
+        cache_write: false,
+        cache_write_1h: false,
+        audio: false,
+        images: false,
+        tiers: TierSet::STANDARD,
+        units: 0,
+    };
 }
 
 impl Price {
@@ -92,39 +123,160 @@ impl Price {
         (i128::from(self.per_request_nano_usd) * 1000).saturating_add(per_unit)
     }
 
-    /// The cost of `usage`, times `ratio_ppm` ([`RATIO_ONE_PPM`] is 1), rounded once. Unknown prices count as nothing:
-    /// ask [`Price::is_known`] first.
-    pub fn cost(&self, usage: &Usage, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
-        scale(self.pico(usage), ratio_ppm, rounding)
+    /// The price of an attempt that begins at `at`: all of it, however long it takes.
+    pub fn on(&self, at: Timestamp) -> PriceNow<'_> {
+        match self.more.as_deref() {
+            None => PriceNow { card: self, exchange: None, unasked: None },
+            Some(more) => PriceNow {
+                card: self.card(more, at),
+                exchange: more.exchange.as_ref(),
+                unasked: more.unasked,
+            },
+        }
     }
 
-    /// What `usage` costs in pico-USD, for comparing. Unknown prices count as nothing.
-    pub(crate) fn estimate(&self, usage: &Usage) -> u64 {
-        u64::try_from(self.pico(usage)).unwrap_or(u64::MAX)
+    fn card<'a>(&'a self, more: &'a PriceParts, at: Timestamp) -> &'a Price {
+        let come = more.changes.iter().filter(|change| change.from <= at);
+        let changed = come.max_by_key(|change| change.from).map(|change| &change.price);
+        let card = changed.unwrap_or(self);
+        let windows = card.more.as_deref().map_or(&[][..], |more| &more.windows);
+        if windows.is_empty() {
+            return card;
+        }
+        let minute = minute_of_week(at);
+        let open = windows.iter().find(|window| window.times.iter().any(|span| span.has(minute)));
+        open.map_or(card, |window| &window.price)
     }
 
-    /// What `usage` costs in pico-USD.
+    /// This price times `ratio_ppm`, for each of its amounts; rounded up to their unit.
+    #[must_use]
+    pub fn times(&self, ratio_ppm: u32) -> Price {
+        let nano = |amount: NanoUsd| {
+            let scaled = i128::from(amount) * i128::from(ratio_ppm);
+            let (whole, rest) = div_rem(scaled, u64::from(RATIO_ONE_PPM));
+            NanoUsd::try_from(whole + i128::from(rest > 0)).unwrap_or(NanoUsd::MAX)
+        };
+        let ratio = (u64::from(ratio_ppm), u64::from(RATIO_ONE_PPM));
+        let mut price = self.in_proportion(ratio, ratio);
+        price.each_fee(&mut |fee| *fee = nano(*fee));
+        price.each_unit(&mut |rate| {
+            let scaled = (u128::from(*rate) * u128::from(ratio_ppm)).div_ceil(u128::from(RATIO_ONE_PPM));
+            *rate = u64::try_from(scaled).unwrap_or(u64::MAX);
+        });
+        price
+    }
+
+    /// This price with each rate for input times one ratio, as numerator and denominator, and each rate for output times
+    /// another; rounded up. Fees and what isn't counted in tokens stay. A denominator of 0 leaves them as they are.
+    #[must_use]
+    pub fn in_proportion(&self, input: (u64, u64), output: (u64, u64)) -> Price {
+        let mut price = self.clone();
+        price.each_rate(&mut |rate, is_output| {
+            let (by, of) = if is_output { output } else { input };
+            if of > 0 && by != of {
+                let scaled = (u128::from(*rate) * u128::from(by)).div_ceil(u128::from(of));
+                *rate = u64::try_from(scaled).unwrap_or(u64::MAX);
+            }
+        });
+        price
+    }
+
+    /// Each rate for tokens and whether it is for output, those of the prices inside included.
+    fn each_rate(&mut self, with: &mut dyn FnMut(&mut PicoUsd, bool)) {
+        let mut all = |rates: [(&mut Option<PicoUsd>, bool); 6]| {
+            for (rate, is_output) in rates {
+                rate.iter_mut().for_each(|rate| with(rate, is_output));
+            }
+        };
+        all([
+            (&mut self.input, false),
+            (&mut self.output, true),
+            (&mut self.cache_read, false),
+            (&mut self.cache_write, false),
+            (&mut self.cache_write_1h, false),
+            (&mut self.output_reasoning, true),
+        ]);
+        for tier in &mut self.tiers {
+            all([
+                (&mut tier.input, false),
+                (&mut tier.output, true),
+                (&mut tier.cache_read, false),
+                (&mut tier.cache_write, false),
+                (&mut tier.cache_write_1h, false),
+                (&mut tier.output_reasoning, true),
+            ]);
+        }
+        let (mut none_in, mut none_out) = (None, None);
+        let (image_in, image_out) = match self.more.as_deref_mut() {
+            Some(more) => (&mut more.image_in, &mut more.image_out),
+            None => (&mut none_in, &mut none_out),
+        };
+        for (rate, is_output) in
+            [(&mut self.audio_in, false), (&mut self.audio_out, true), (image_in, false), (image_out, true)]
+        {
+            rate.iter_mut().for_each(|rate| with(rate, is_output));
+        }
+        for inner in self.inner_mut() {
+            inner.each_rate(with);
+        }
+    }
+
+    fn each_fee(&mut self, with: &mut dyn FnMut(&mut NanoUsd)) {
+        with(&mut self.per_request_nano_usd);
+        if let Some(more) = self.more.as_deref_mut() {
+            with(&mut more.per_search_nano_usd);
+        }
+        for inner in self.inner_mut() {
+            inner.each_fee(with);
+        }
+    }
+
+    fn each_unit(&mut self, with: &mut dyn FnMut(&mut PicoUsd)) {
+        self.per_unit.iter_mut().for_each(&mut *with);
+        for inner in self.inner_mut() {
+            inner.each_unit(with);
+        }
+    }
+
+    // BOUND: prices nest as deep as files that were read, and those have a depth.
+    fn inner_mut(&mut self) -> impl Iterator<Item = &mut Price> {
+        self.more.as_deref_mut().into_iter().flat_map(|more| {
+            let tiers = more.service_tiers.iter_mut().map(|tier| &mut tier.price);
+            let windows = more.windows.iter_mut().map(|window| &mut window.price);
+            tiers.chain(windows).chain(more.changes.iter_mut().map(|change| &mut change.price))
+        })
+    }
+
+    fn of_tier(&self, tier: ServiceTier) -> &Price {
+        let Some(more) = self.more.as_deref().filter(|_| tier != ServiceTier::Standard) else { return self };
+        more.service_tiers.iter().find(|own| own.tier == tier).map_or(self, |own| &own.price)
+    }
+
+    /// What `usage` costs in pico-USD, or in that part of another currency.
     fn pico(&self, usage: &Usage) -> i128 {
         let rates = self.rates(usage.input_tokens());
+        let per_search = self.more.as_deref().map_or(0, |more| more.per_search_nano_usd);
+        let searches =
+            i128::from(per_search).saturating_mul(i128::from(usage.searches)).saturating_mul(1000);
         [
             (usage.input_uncached, rates.input),
             (usage.cache_read, rates.cache_read),
             (usage.cache_write, rates.cache_write),
             (usage.cache_write_1h, rates.cache_write_1h),
             (usage.audio_in, rates.audio_in),
+            (usage.image_in, rates.image_in),
             (usage.output_visible, rates.output),
             (usage.output_reasoning, rates.output_reasoning),
             (usage.audio_out, rates.audio_out),
+            (usage.image_out, rates.image_out),
         ]
         .iter()
-        .fold(self.fixed(usage.units), |sum, (tokens, rate)| {
+        .fold(self.fixed(usage.units).saturating_add(searches), |sum, (tokens, rate)| {
             sum.saturating_add(i128::from(*tokens).saturating_mul(i128::from(*rate)))
         })
     }
 
-    /// The most that `input_tokens` of input and `output_tokens` of output can cost, whatever bucket within `reach` the
-    /// upstream puts them in and whatever tier they reach. Rounded up.
-    pub fn bound(&self, input_tokens: u64, output_tokens: u64, reach: Reach, ratio_ppm: u32) -> NanoUsd {
+    fn bound(&self, input_tokens: u64, output_tokens: u64, reach: Reach) -> i128 {
         // A tier may be cheaper than the base: the bound is the dearest of all rates that this many tokens can reach.
         let reachable =
             self.tiers.iter().map(|tier| tier.above_input_tokens).filter(|above| input_tokens > *above);
@@ -134,28 +286,22 @@ impl Price {
             dearest_in = dearest_in.max(r.dearest_in(reach));
             dearest_out = dearest_out.max(r.dearest_out(reach));
         }
-        let pico = self
-            .fixed(reach.units)
+        self.fixed(reach.units)
             .saturating_add(i128::from(input_tokens).saturating_mul(i128::from(dearest_in)))
-            .saturating_add(i128::from(output_tokens).saturating_mul(i128::from(dearest_out)));
-        scale(pico, ratio_ppm, Rounding::Up)
+            .saturating_add(i128::from(output_tokens).saturating_mul(i128::from(dearest_out)))
     }
 
-    /// The most that a call can cost whose input is known to be that of `usage`, to the bucket, and whose output is at most
-    /// `output_tokens`. Rounded up.
-    pub fn bound_of_known_input(
-        &self,
-        usage: &Usage,
-        output_tokens: u64,
-        reach: Reach,
-        ratio_ppm: u32,
-    ) -> NanoUsd {
+    fn bound_of_known_input(&self, usage: &Usage, output_tokens: u64, reach: Reach) -> i128 {
         let output = self.rates(usage.input_tokens()).dearest_out(reach);
-        let input =
-            Usage { output_visible: 0, output_reasoning: 0, audio_out: 0, units: reach.units, ..*usage };
-        let pico =
-            self.pico(&input).saturating_add(i128::from(output_tokens).saturating_mul(i128::from(output)));
-        scale(pico, ratio_ppm, Rounding::Up)
+        let input = Usage {
+            output_visible: 0,
+            output_reasoning: 0,
+            audio_out: 0,
+            image_out: 0,
+            units: reach.units,
+            ..*usage
+        };
+        self.pico(&input).saturating_add(i128::from(output_tokens).saturating_mul(i128::from(output)))
     }
 
     fn rates(&self, prompt_tokens: u64) -> Rates {
@@ -175,7 +321,106 @@ impl Price {
                 .unwrap_or(output),
             audio_in: self.audio_in.unwrap_or(input),
             audio_out: self.audio_out.unwrap_or(output),
+            image_in: self.more.as_deref().and_then(|more| more.image_in).unwrap_or(input),
+            image_out: self.more.as_deref().and_then(|more| more.image_out).unwrap_or(output),
         }
+    }
+}
+
+/// A price as it is at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct PriceNow<'a> {
+    card: &'a Price,
+    exchange: Option<&'a Exchange>,
+    unasked: Option<ServiceTier>,
+}
+
+impl<'a> PriceNow<'a> {
+    /// The cost of `usage` as a call that was served at `tier`, times `ratio_ppm` ([`RATIO_ONE_PPM`] is 1), rounded once.
+    /// Unknown prices count as nothing: ask [`Price::is_known`] first.
+    pub fn cost(&self, usage: &Usage, tier: ServiceTier, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
+        self.scale(self.card.of_tier(tier).pico(usage), ratio_ppm, rounding)
+    }
+
+    /// What `usage` costs at the standard tier in pico-USD, for comparing. Unknown prices count as nothing.
+    pub(crate) fn estimate(&self, usage: &Usage) -> u64 {
+        self.in_usd(u64::try_from(self.card.pico(usage)).unwrap_or(u64::MAX))
+    }
+
+    /// The most that `input_tokens` of input and `output_tokens` of output can cost, whatever bucket within `reach` the
+    /// upstream puts them in, whatever of the tiers within `reach` it serves and however long the prompt turns out. Rounded up.
+    pub fn bound(&self, input_tokens: u64, output_tokens: u64, reach: Reach, ratio_ppm: u32) -> NanoUsd {
+        let pico = self.dearest(reach, |card| card.bound(input_tokens, output_tokens, reach));
+        self.scale(pico, ratio_ppm, Rounding::Up)
+    }
+
+    /// The most that a call can cost whose input is known to be that of `usage`, to the bucket, and whose output is at most
+    /// `output_tokens`. Rounded up.
+    pub fn bound_of_known_input(
+        &self,
+        usage: &Usage,
+        output_tokens: u64,
+        reach: Reach,
+        ratio_ppm: u32,
+    ) -> NanoUsd {
+        let pico = self.dearest(reach, |card| card.bound_of_known_input(usage, output_tokens, reach));
+        self.scale(pico, ratio_ppm, Rounding::Up)
+    }
+
+    /// The dearest of the tiers that can be reached.
+    fn dearest(&self, reach: Reach, bound: impl Fn(&Price) -> i128) -> i128 {
+        let standard = bound(self.card);
+        let Some(more) = self.card.more.as_deref() else { return standard };
+        let reached = more.service_tiers.iter().filter(|own| reach.tiers.has(own.tier));
+        reached.fold(standard, |dearest, own| dearest.max(bound(&own.price)))
+    }
+
+    /// The price of input, in pico-USD per token; `None` when it isn't known.
+    pub fn input(&self) -> Option<PicoUsd> {
+        self.card.input.map(|rate| self.in_usd(rate))
+    }
+
+    /// The price of output, likewise.
+    pub fn output(&self) -> Option<PicoUsd> {
+        self.card.output.map(|rate| self.in_usd(rate))
+    }
+
+    /// The price of input from the cache, likewise; `None` when it has none of its own.
+    pub fn cache_read(&self) -> Option<PicoUsd> {
+        self.card.cache_read.map(|rate| self.in_usd(rate))
+    }
+
+    /// Whether the tier has rates of its own, so that what it can cost is known.
+    pub fn has_tier(&self, tier: ServiceTier) -> bool {
+        let own = |more: &PriceParts| more.service_tiers.iter().any(|own| own.tier == tier);
+        tier == ServiceTier::Standard || self.card.more.as_deref().is_some_and(own)
+    }
+
+    /// The rates in force at the standard tier, in the price's own currency.
+    pub fn card(&self) -> &'a Price {
+        self.card
+    }
+
+    /// The currency of the price and what it is worth; `None` for USD.
+    pub fn exchange(&self) -> Option<Exchange> {
+        self.exchange.copied()
+    }
+
+    /// What the upstream makes of calls that ask for no tier.
+    pub fn unasked(&self) -> Option<ServiceTier> {
+        self.unasked
+    }
+
+    fn in_usd(&self, pico: PicoUsd) -> PicoUsd {
+        let Some(exchange) = self.exchange else { return pico };
+        let (usd, rest) = div_rem(i128::from(pico) * i128::from(RATIO_ONE_PPM), exchange.per_usd_ppm.max(1));
+        u64::try_from(usd.saturating_add(i128::from(rest > 0))).unwrap_or(u64::MAX)
+    }
+
+    fn scale(&self, pico: i128, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
+        let one = u64::from(RATIO_ONE_PPM);
+        let by = self.exchange.map_or(one, |exchange| exchange.per_usd_ppm.max(1));
+        scale(pico, ratio_ppm, by, rounding)
     }
 }
 
@@ -188,6 +433,8 @@ struct Rates {
     output_reasoning: PicoUsd,
     audio_in: PicoUsd,
     audio_out: PicoUsd,
+    image_in: PicoUsd,
+    image_out: PicoUsd,
 }
 
 impl Rates {
@@ -198,6 +445,7 @@ impl Rates {
             (reach.cache_write, self.cache_write),
             (reach.cache_write_1h, self.cache_write_1h),
             (reach.audio, self.audio_in),
+            (reach.images, self.image_in),
         ]
         .into_iter()
         .filter(|(reached, _)| *reached)
@@ -205,18 +453,20 @@ impl Rates {
     }
 
     fn dearest_out(&self, reach: Reach) -> PicoUsd {
-        let text = self.output.max(self.output_reasoning);
-        if reach.audio { text.max(self.audio_out) } else { text }
+        // Models that draw do so unasked.
+        let seen = self.output.max(self.output_reasoning).max(self.image_out);
+        if reach.audio { seen.max(self.audio_out) } else { seen }
     }
 }
 
-fn scale(pico: i128, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
-    if ratio_ppm == RATIO_ONE_PPM {
+/// An amount times a ratio, in USD: `per_usd_ppm` millionths of its currency are one.
+fn scale(pico: i128, ratio_ppm: u32, per_usd_ppm: u64, rounding: Rounding) -> NanoUsd {
+    if u64::from(ratio_ppm) == per_usd_ppm {
         return nano_from_pico(pico, rounding);
     }
-    // pico × ppm is 10⁻¹⁸ USD; rounding happens once, on the way to nano-USD.
+    // Two ratios in parts per million, one over the other; rounding happens once, on the way to nano-USD.
     let scaled = pico.saturating_mul(i128::from(ratio_ppm));
-    let (pico, rest) = div_rem(scaled, RATIO_ONE_PPM);
+    let (pico, rest) = div_rem(scaled, per_usd_ppm);
     // What is left below a pico-USD can only matter as "a little more than": keep it as one more pico where it decides.
     let sticky = i128::from(rest > 0 && matches!(pico.rem_euclid(1000), 0 | 500));
     nano_from_pico(pico.saturating_add(sticky), rounding)
@@ -225,6 +475,8 @@ fn scale(pico: i128, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const T: Timestamp = Timestamp::from_ms(0);
 
     fn price() -> Price {
         Price {
@@ -250,9 +502,11 @@ mod tests {
             ..Usage::default()
         };
         // 1000 × 1 + 500 × 0.1 + 150 × 2 = 1350 µUSD
-        assert_eq!(price().cost(&usage, RATIO_ONE_PPM, Rounding::HalfEven), 1_350_000);
+        let now = price();
+        let cost = |usage| now.on(T).cost(usage, ServiceTier::Standard, RATIO_ONE_PPM, Rounding::HalfEven);
+        assert_eq!(cost(&usage), 1_350_000);
         let long = Usage { input_uncached: 200_001, ..Usage::default() };
-        assert_eq!(price().cost(&long, RATIO_ONE_PPM, Rounding::HalfEven), 400_002_000);
+        assert_eq!(cost(&long), 400_002_000);
     }
 
     #[test]
@@ -270,8 +524,8 @@ mod tests {
     fn the_bound_covers_the_dearest_bucket_and_tier() {
         let mut p = price();
         p.cache_write_1h = Some(9_000_000);
-        assert_eq!(p.bound(10, 10, Reach::ALL, RATIO_ONE_PPM), 110_000);
-        assert_eq!(p.bound(10, 10, Reach::ALL, RATIO_ONE_PPM / 3), 36_667);
+        assert_eq!(p.on(T).bound(10, 10, Reach::ALL, RATIO_ONE_PPM), 110_000);
+        assert_eq!(p.on(T).bound(10, 10, Reach::ALL, RATIO_ONE_PPM / 3), 36_667);
     }
 
     #[test]
@@ -297,11 +551,15 @@ mod tests {
             (Reach::PLAIN, 200_001, 0, 400_002_007),
             (Reach::PLAIN, 0, 0, 7),
         ] {
-            assert_eq!(p.bound(input, output, reach, RATIO_ONE_PPM), nano, "{reach:?} {input} {output}");
+            assert_eq!(
+                p.on(T).bound(input, output, reach, RATIO_ONE_PPM),
+                nano,
+                "{reach:?} {input} {output}"
+            );
         }
         let usage = Usage { input_uncached: 100, cache_read: 900, output_visible: 3, ..Usage::default() };
-        let known = p.bound_of_known_input(&usage, 1_000, Reach::PLAIN, RATIO_ONE_PPM);
+        let known = p.on(T).bound_of_known_input(&usage, 1_000, Reach::PLAIN, RATIO_ONE_PPM);
         assert_eq!(known, 7 + 100_000 + 90_000 + 2_000_000);
-        assert!(known <= p.bound(1_000, 1_000, Reach::PLAIN, RATIO_ONE_PPM));
+        assert!(known <= p.on(T).bound(1_000, 1_000, Reach::PLAIN, RATIO_ONE_PPM));
     }
 }

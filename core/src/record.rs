@@ -13,6 +13,7 @@ use crate::decision::{Explanation, OutcomeClass};
 use crate::guardrail::GuardrailMarks;
 use crate::ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, UserId};
 use crate::money::NanoUsd;
+use crate::price::{Exchange, ServiceTier};
 use crate::time::Timestamp;
 use crate::usage::{Usage, UsageSource};
 
@@ -245,6 +246,12 @@ pub struct AttemptRecord {
     pub cost: NanoUsd,
     /// Whether the model had a price.
     pub priced: bool,
+    /// The tier that it was charged at; `None` is the standard one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<ServiceTier>,
+    /// The currency that the price is in and the rate by which `cost` was booked in USD; `None` for a price in USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Exchange>,
     /// What it used.
     pub usage: Usage,
     /// Where that number came from.
@@ -273,9 +280,12 @@ pub(crate) fn totals(attempts: &[AttemptRecord]) -> (Usage, NanoUsd) {
         cache_write: total(|u| u.cache_write),
         cache_write_1h: total(|u| u.cache_write_1h),
         audio_in: total(|u| u.audio_in),
+        image_in: total(|u| u.image_in),
         output_visible: total(|u| u.output_visible),
         output_reasoning: total(|u| u.output_reasoning),
         audio_out: total(|u| u.audio_out),
+        image_out: total(|u| u.image_out),
+        searches: total(|u| u.searches),
         units: total(|u| u.units),
     };
     (usage, attempts.iter().fold(0, |sum: NanoUsd, it| sum.saturating_add(it.spend)))
@@ -331,6 +341,9 @@ pub struct ReplayFacts {
     /// What the call needed of a model.
     #[serde(skip_serializing_if = "is_default")]
     pub needs: Needs,
+    /// The service tier that it asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<ServiceTier>,
     /// Where the caller connected from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_ip: Option<IpAddr>,

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
 use crate::limit::{Limit, Scope, ScopeKind, ScopeLimits};
-use crate::price::RATIO_ONE_PPM;
+use crate::price::{Price, RATIO_ONE_PPM};
 use crate::time::Timestamp;
 
 /// Which models may be called: everything, or what the patterns match.
@@ -123,6 +123,9 @@ pub struct Group {
     /// What its calls cost relative to the price list, in parts per million.
     #[serde(default = "ratio_one")]
     pub price_ratio_ppm: u32,
+    /// What its calls to single models cost instead; the first one that matches counts. Only a file grants them.
+    #[serde(default, skip_serializing_if = "no_prices")]
+    pub prices: Arc<[OwnPrice]>,
     /// Where its calls go first, in order.
     #[serde(default)]
     pub preferences: Vec<Preference>,
@@ -145,6 +148,35 @@ pub struct Group {
 
 fn ratio_one() -> u32 {
     RATIO_ONE_PPM
+}
+
+fn no_prices(prices: &Arc<[OwnPrice]>) -> bool {
+    prices.is_empty()
+}
+
+/// What calls to a model cost a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnPrice {
+    /// The model as it is asked for, or the fallback that serves; may end in `*`.
+    pub model: ModelName,
+    /// What they cost.
+    pub terms: Terms,
+}
+
+/// The terms for a model: those of the first that matches.
+pub fn terms_of<'a>(prices: &'a [OwnPrice], model: &ModelName) -> Option<&'a Terms> {
+    // BOUND: as many as a file grants to one group; most have none.
+    prices.iter().find(|own| matches_pattern(own.model.as_str(), model.as_str())).map(|own| &own.terms)
+}
+
+/// What calls cost a group, whoever serves them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Terms {
+    /// The channel's price times this, in parts per million.
+    Ratio(u32),
+    /// This price.
+    Price(Price),
 }
 
 /// One step of a group's routing preference: candidates that match come before those that match only later steps.
@@ -337,6 +369,9 @@ pub struct Caller {
     pub chain: Vec<ScopeLimits>,
     /// What calls cost relative to the price list, in parts per million.
     pub price_ratio_ppm: u32,
+    /// What calls to single models cost instead. See [`terms`](Self::terms).
+    #[serde(default, skip_serializing_if = "no_prices")]
+    pub prices: Arc<[OwnPrice]>,
     /// Where calls go first.
     pub preferences: Vec<Preference>,
     /// Labels of other groups whose channels the group may use, in the order in which they are asked.
@@ -433,6 +468,7 @@ impl Caller {
             aliases,
             chain,
             price_ratio_ppm: group.map_or(RATIO_ONE_PPM, |g| g.price_ratio_ppm),
+            prices: group.map(|g| Arc::clone(&g.prices)).unwrap_or_default(),
             preferences: group.map(|g| g.preferences.clone()).unwrap_or_default(),
             channels_of: group.map(|g| g.channels_of.clone()).unwrap_or_default(),
             expires_at: key.expires_at,
@@ -461,6 +497,7 @@ impl Caller {
             aliases: IndexMap::new(),
             chain,
             price_ratio_ppm: RATIO_ONE_PPM,
+            prices: Arc::default(),
             preferences: Vec::new(),
             channels_of: Vec::new(),
             expires_at: None,
@@ -468,6 +505,11 @@ impl Caller {
             allowed_ips: Vec::new(),
             tags: Vec::new(),
         }
+    }
+
+    /// What calls to this model cost, where the group has terms of its own for it.
+    pub fn terms(&self, model: &ModelName) -> Option<&Terms> {
+        terms_of(&self.prices, model)
     }
 
     /// Whether the caller's group is the one of this label: its id, or in the organization `default` its alias. Elsewhere an

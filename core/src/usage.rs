@@ -1,5 +1,7 @@
 //! What one call used, in one normal form.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 const ABSURD_TOKENS: u64 = 16_777_216;
@@ -9,7 +11,7 @@ const ABSURD_TOKENS: u64 = 16_777_216;
 /// Wire formats differ in what they count inside what (OpenAI counts cached tokens inside `prompt_tokens`,
 /// Anthropic beside `input_tokens`; Gemini counts thoughts beside the candidates). Decoders convert into this form,
 /// so that nothing after them needs to know. Written down, buckets that are rarely used are left out when they are zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
     /// Text input read at the full price.
@@ -26,6 +28,9 @@ pub struct Usage {
     /// Audio input.
     #[serde(skip_serializing_if = "is_zero")]
     pub audio_in: u64,
+    /// Images in the prompt, where they are counted apart.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub image_in: u64,
     /// Output that the caller sees (text, tool calls, refusals).
     pub output_visible: u64,
     /// Output spent on reasoning.
@@ -34,10 +39,41 @@ pub struct Usage {
     /// Audio output.
     #[serde(skip_serializing_if = "is_zero")]
     pub audio_out: u64,
+    /// Images in the answer, where they are counted apart.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub image_out: u64,
+    /// Searches that the upstream made of its own: no tokens, but they have a price.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub searches: u64,
     /// What is billed besides tokens, in the [unit](crate::call::Format::unit) of the call's format: images, characters, seconds,
     /// searches.
     #[serde(skip_serializing_if = "is_zero")]
     pub units: u64,
+}
+
+impl fmt::Debug for Usage {
+    /// What few calls use is left out where it is zero.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all = f.debug_struct("Usage");
+        all.field("input_uncached", &self.input_uncached)
+            .field("cache_read", &self.cache_read)
+            .field("cache_write", &self.cache_write)
+            .field("cache_write_1h", &self.cache_write_1h)
+            .field("audio_in", &self.audio_in)
+            .field("output_visible", &self.output_visible)
+            .field("output_reasoning", &self.output_reasoning)
+            .field("audio_out", &self.audio_out);
+        let rare = [
+            ("image_in", self.image_in),
+            ("image_out", self.image_out),
+            ("searches", self.searches),
+            ("units", self.units),
+        ];
+        for (name, n) in rare.into_iter().filter(|(_, n)| *n > 0) {
+            all.field(name, &n);
+        }
+        all.finish()
+    }
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -48,21 +84,23 @@ impl Usage {
     /// Whether no call uses as much: no model reads or writes more than 16,777,216 tokens in one. Whoever reports it is
     /// wrong.
     pub fn is_absurd(&self) -> bool {
-        self.input_tokens() > ABSURD_TOKENS
-            || self.output_tokens() > ABSURD_TOKENS
-            || self.units > ABSURD_TOKENS
+        [self.input_tokens(), self.output_tokens(), self.searches, self.units]
+            .iter()
+            .any(|n| *n > ABSURD_TOKENS)
     }
 
     /// All input tokens. Saturates.
     pub fn input_tokens(&self) -> u64 {
-        [self.cache_read, self.cache_write, self.cache_write_1h, self.audio_in]
+        [self.cache_read, self.cache_write, self.cache_write_1h, self.audio_in, self.image_in]
             .iter()
             .fold(self.input_uncached, |sum, n| sum.saturating_add(*n))
     }
 
     /// All output tokens, reasoning included. Saturates.
     pub fn output_tokens(&self) -> u64 {
-        self.output_visible.saturating_add(self.output_reasoning).saturating_add(self.audio_out)
+        [self.output_reasoning, self.audio_out, self.image_out]
+            .iter()
+            .fold(self.output_visible, |sum, n| sum.saturating_add(*n))
     }
 
     /// Input and output. Saturates.

@@ -87,6 +87,8 @@ impl World {
             source: UsageSource::Reported,
             spend: i64::try_from(used).unwrap() * 3,
             cost: 0,
+            service_tier: None,
+            exchange: None,
             at: at(now + 5),
         };
         self.ledger.end(grant.id, &ending, at(now + 5)).unwrap();

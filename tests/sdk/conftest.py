@@ -6,6 +6,7 @@ import anthropic
 import openai
 import pytest
 import rig
+from google import genai
 
 # Endings of model names that tell the upstream how to behave.
 BEHAVIOURS = [
@@ -52,6 +53,9 @@ def configuration(upstream_url):
     for ending in BEHAVIOURS:
         models.append(model("chat" + ending, "openai/gpt-4o-mini" + ending, upstream_url + "/v1", **PRICES))
         models.append(model("claude" + ending, "anthropic/claude-sonnet-4-5" + ending, upstream_url, **PRICES))
+    for ending in ["", "--status-429", "--error-2"]:
+        models.append(model("gemini" + ending, "gemini/gemini-2.5-flash" + ending, upstream_url, **PRICES))
+    models.append(model("gemini3", "gemini/gemini-3-pro-preview", upstream_url, **PRICES))
     models.append(model("embed", "openai/text-embedding-3-small", upstream_url + "/v1", **PRICES))
     for name, upstream in OPERATIONS.items():
         models.append(model(name, "openai/" + upstream, upstream_url + "/v1", **PRICES))
@@ -106,4 +110,12 @@ def open_ai(gateway, key, upstream):
 def claude(gateway, key, upstream):
     """The Anthropic SDK as its documentation says, without retries of its own."""
     with anthropic.Anthropic(base_url=gateway.url, api_key=key, max_retries=0, timeout=rig.CALL_LIMIT_S) as client:
+        yield client
+
+
+@pytest.fixture
+def google(gateway, key, upstream):
+    """Google's SDK as its documentation says, at another address."""
+    options = genai.types.HttpOptions(base_url=gateway.url, timeout=rig.CALL_LIMIT_S * 1000)
+    with genai.Client(api_key=key, vertexai=False, http_options=options) as client:
         yield client

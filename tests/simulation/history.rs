@@ -406,7 +406,7 @@ impl History {
         tried.input = least + self.rng.below(tried.input - least + 1);
         tried.began = true;
         let (input, output) = (tried.input, tried.output);
-        let price = &self.world.channels[0].models[0].price;
+        let price = self.world.channels[0].models[0].price.on(self.clock.now());
         let amounts = |ratio| Amounts {
             input_tokens: input as i64,
             output_tokens: output as i64,
@@ -552,6 +552,8 @@ impl History {
             source: UsageSource::Counted,
             spend: used.spend,
             cost,
+            service_tier: None,
+            exchange: None,
             at: self.clock.now(),
         };
         assert!(node.engine.ledger().end(held.id, &ending, self.clock.now()).is_some());

@@ -3,9 +3,11 @@
 
 mod bench;
 mod c;
+mod catalogue;
 mod install;
 mod mutants;
 mod postgres;
+mod prices;
 mod python;
 mod rust;
 mod sdk;
@@ -30,6 +32,8 @@ usage: cargo xtask COMMAND
                          --operations N (default 10,000,000), --steps N of a history (200),
                          --first SEED (0), or --seed SEED for that one alone
   mutants [NAME…]        whether the simulation catches the faults of tests/data/mutants.toml
+  prices [--check]       write the built-in price list from its facts (core/config/catalogue/facts)
+  catalogue [--check]    make the provider tables and docs/providers.md from the facts, or say whether they are in step
   bench [ARGS…]          measure the gateway beside nginx (see benches/rig/README.md)
   bench --criterion      the benches in process
 ";
@@ -44,6 +48,8 @@ fn main() -> ExitCode {
         "lint" => rust::lint(),
         "simulate" => simulate::run(rest),
         "mutants" => mutants::run(rest),
+        "prices" => prices::run(rest),
+        "catalogue" => catalogue::run(rest),
         "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

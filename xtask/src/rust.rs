@@ -43,9 +43,9 @@ pub(crate) fn quick(steps: &mut Steps) {
         let packages = PURE.iter().flat_map(|p| ["-p", *p]);
         cargo(["test"]).args(packages).run()
     });
-    steps.step("arrows, rig and decisions", || {
+    steps.step("arrows, rig, decisions and providers", || {
         cargo(["test", "-p", "sluicegate-tests", "--lib"])
-            .args(["--test", "arrows", "--test", "fake_upstream", "--test", "decide"])
+            .args(["--test", "arrows", "--test", "fake_upstream", "--test", "decide", "--test", "providers"])
             .run()
     });
 }

@@ -1,4 +1,4 @@
-//! The real OpenAI and Anthropic SDKs against the gateway.
+//! The real OpenAI, Anthropic and Google SDKs against the gateway.
 
 use crate::install;
 use crate::rust;

@@ -128,7 +128,8 @@ fn inbound(
     let invalid = |message: String| Error::new(ErrorKind::InvalidRequest, message);
     let format: Format = serde_json::from_value(format.into()).map_err(|_| {
         invalid(format!(
-            "`{format}` is no format; use `openai_chat`, `openai_embeddings` or `anthropic_messages`"
+            "`{format}` is no format; use `openai_chat`, `openai_responses`, `openai_embeddings`, \
+             `anthropic_messages` or `gemini_generate`"
         ))
     })?;
     let client_ip = client_ip
@@ -138,6 +139,7 @@ fn inbound(
     Ok(Inbound {
         explain: false,
         format,
+        address: None,
         credential: key.map(Secret::new),
         body: Bytes::copy_from_slice(body),
         client_ip,

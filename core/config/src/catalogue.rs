@@ -1,10 +1,18 @@
 //! Providers and list prices: our own data files, compiled in and searched in place. Nothing of them is kept in memory
 //! but the rows that a configuration names.
 
+mod card;
+mod quirks;
+
 use sluicegate_core::call::Needs;
 use sluicegate_core::channel::Auth;
-use sluicegate_core::money::{PicoUsd, parse_decimal};
-use sluicegate_core::price::{Price, PriceTier};
+use sluicegate_core::money::{NanoUsd, PicoUsd, parse_decimal};
+use sluicegate_core::price::{Price, PriceTier, ServiceTier, WeekSpan};
+
+use crate::pricing::{self, Written};
+
+pub use card::ProviderCard;
+pub use quirks::{know_quirks, quirks_of};
 
 const PROVIDERS: &str = include_str!("../catalogue/providers.csv");
 const PRICES: &str = include_str!("../catalogue/prices.csv");
@@ -34,7 +42,7 @@ pub struct Provider {
     pub id: &'static str,
     /// Its name for people.
     pub name: &'static str,
-    /// The wire format: `openai`, `anthropic`, or one that isn't served yet.
+    /// The wire format: `openai`, `anthropic`, `gemini`, or one that isn't served yet.
     pub wire: &'static str,
     /// What stands before `/chat/completions` (or `/v1/messages`); empty when an operator must say it. Parts in braces are
     /// the operator's to fill in.
@@ -43,6 +51,14 @@ pub struct Provider {
     pub anthropic_base_url: &'static str,
     /// The environment variable that usually holds its credential.
     pub key_variable: &'static str,
+    /// Where it is: `cn`, `intl`, `global`, `eu` …, `local`.
+    pub region: &'static str,
+    /// Those whose bytes are alike: what is different there is the same.
+    pub family: &'static str,
+    /// Where these facts were read.
+    pub source: &'static str,
+    /// When they were read, `yyyy-mm-dd`.
+    pub checked: &'static str,
     auth: &'static str,
     serves: &'static str,
     newapi_types: &'static str,
@@ -65,14 +81,44 @@ impl Provider {
         matches!(self.auth, "optional" | "none")
     }
 
-    /// Whether it serves `chat`, `messages`, `embeddings`, `completions`, `images`, `audio`, `moderations` or `rerank`.
+    /// Whether it has an operation, such as `chat`, `messages`, `embeddings`, `responses`, `images`, `audio` or `rerank`.
     pub fn serves(&self, operation: &str) -> bool {
         self.serves.split('|').any(|served| served == operation)
     }
 
+    /// Whose rows of the price list apply to it, in order.
+    pub fn prices(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.prices.split('|').filter(|list| !list.is_empty())
+    }
+
     /// Whether this version can call it: its wire format and way of authentication are known.
     pub fn is_served(&self) -> bool {
-        matches!(self.wire, "openai" | "anthropic") && self.auth().is_some()
+        matches!(self.wire, "openai" | "anthropic" | "azure-openai" | "gemini") && self.auth().is_some()
+    }
+
+    /// The formats that it speaks, by their words, and what stands before the operation's path in each.
+    pub fn formats(&self) -> Vec<(&'static str, &'static str)> {
+        let mut formats = Vec::new();
+        match self.wire {
+            "openai" | "azure-openai" => {
+                for (operation, format) in [
+                    ("chat", "openai_chat"),
+                    ("responses", "openai_responses"),
+                    ("embeddings", "openai_embeddings"),
+                ] {
+                    if self.serves(operation) {
+                        formats.push((format, self.base_url));
+                    }
+                }
+            }
+            "anthropic" => formats.push(("anthropic_messages", self.base_url)),
+            "gemini" => formats.push(("gemini_generate", self.base_url)),
+            _ => {}
+        }
+        if self.wire == "openai" && !self.anthropic_base_url.is_empty() {
+            formats.push(("anthropic_messages", self.anthropic_base_url));
+        }
+        formats
     }
 
     /// The built-in demo provider, which answers without a network.
@@ -83,6 +129,10 @@ impl Provider {
         base_url: "",
         anthropic_base_url: "",
         key_variable: "",
+        region: "local",
+        family: "mock",
+        source: "",
+        checked: "",
         auth: "none",
         serves: "chat|embeddings",
         newapi_types: "",
@@ -142,6 +192,34 @@ pub struct ModelFacts {
     pub extra_reasoning: Option<u64>,
     /// What it is known to lack.
     pub lacks: Needs,
+    /// What it costs relative to its price where calls are processed in a region, by the region's name, in parts per million.
+    pub regions: Vec<(&'static str, u32)>,
+}
+
+/// Which price list is built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PriceList {
+    /// Its version.
+    pub version: &'static str,
+    /// The day on which its prices were gathered.
+    pub date: &'static str,
+}
+
+/// The price list that is built in.
+pub fn price_list() -> PriceList {
+    let told = |name: &str| {
+        let head = PRICES.lines().next().unwrap_or_default().trim_start_matches('#').split(',');
+        head.filter_map(|cell| cell.split_once('=')).find(|(key, _)| *key == name).map_or("", |(_, it)| it)
+    };
+    PriceList { version: told("version"), date: told("date") }
+}
+
+/// Every row of the price list: whose it is as the list spells it, the model, and what is known of it.
+pub fn listed_prices() -> impl Iterator<Item = (&'static str, &'static str, ModelFacts)> {
+    price_rows().lines().filter_map(|row| {
+        let mut cells = row.split(',');
+        Some((cells.next()?, cells.next()?, parse_facts(row)?))
+    })
 }
 
 /// What is known of `model` at `provider`: by its exact name.
@@ -166,7 +244,7 @@ fn row_of(list: &str, model: &str) -> Option<ModelFacts> {
         return None;
     }
     let wanted = format!("{list},{model},");
-    let body = PRICES.split_once('\n')?.1;
+    let body = price_rows();
     let bytes = body.as_bytes();
     let (mut low, mut high) = (0, bytes.len());
     while low < high {
@@ -187,6 +265,11 @@ fn row_of(list: &str, model: &str) -> Option<ModelFacts> {
     crate::operation::facts(list, model)
 }
 
+/// The price list behind its first two lines.
+fn price_rows() -> &'static str {
+    PRICES.splitn(3, '\n').nth(2).unwrap_or_default()
+}
+
 fn rows(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().skip(1)
 }
@@ -194,6 +277,7 @@ fn rows(text: &'static str) -> impl Iterator<Item = &'static str> {
 fn parse_provider(row: &'static str) -> Option<Provider> {
     let mut cells = row.split(',');
     let mut next = || cells.next();
+    // In the order of the columns.
     Some(Provider {
         id: next()?,
         name: next()?,
@@ -206,6 +290,10 @@ fn parse_provider(row: &'static str) -> Option<Provider> {
         newapi_types: next()?,
         aliases: next()?,
         prices: next()?,
+        region: next()?,
+        family: next()?,
+        source: next()?,
+        checked: next()?,
     })
 }
 
@@ -218,22 +306,34 @@ fn parse_facts(row: &'static str) -> Option<ModelFacts> {
     let cells: Vec<&'static str> = row.split(',').collect();
     let cell = |at: usize| cells.get(at).copied().unwrap_or_default();
     let lacks = |need: &str| cell(14).split('|').any(|lack| lack == need);
+    let rates = Price {
+        input: per_million(cell(3)),
+        output: per_million(cell(4)),
+        cache_read: per_million(cell(5)),
+        cache_write: per_million(cell(6)),
+        cache_write_1h: per_million(cell(7)),
+        output_reasoning: per_million(cell(8)),
+        audio_in: per_million(cell(9)),
+        audio_out: per_million(cell(10)),
+        tiers: listed(cell(15)).filter_map(parse_tier).collect(),
+        ..Price::default()
+    };
+    let written = Written {
+        rates,
+        has_tiers: true,
+        image_in: per_million(cell(16)),
+        image_out: per_million(cell(17)),
+        per_search: usd(cell(18)),
+        per_request: usd(cell(23)),
+        service_tiers: several(cell(19), |tier| ServiceTier::of_word(tier)),
+        windows: several(cell(20), parse_times),
+        changes: several(cell(21), pricing::instant).unwrap_or_default(),
+        ..Written::default()
+    };
     Some(ModelFacts {
         provider: cells.first()?,
         embedding: cell(2) == "embedding",
-        price: Price {
-            input: per_million(cell(3)),
-            output: per_million(cell(4)),
-            cache_read: per_million(cell(5)),
-            cache_write: per_million(cell(6)),
-            cache_write_1h: per_million(cell(7)),
-            output_reasoning: per_million(cell(8)),
-            audio_in: per_million(cell(9)),
-            audio_out: per_million(cell(10)),
-            per_unit: None,
-            per_request_nano_usd: 0,
-            tiers: cell(15).split('|').filter_map(parse_tier).collect(),
-        },
+        price: written.price(),
         context_window: cell(11).parse().ok(),
         max_output: cell(12).parse().ok(),
         extra_reasoning: cell(13).parse().ok(),
@@ -243,27 +343,116 @@ fn parse_facts(row: &'static str) -> Option<ModelFacts> {
             audio: lacks("audio"),
             json_schema: lacks("json_schema"),
         },
+        regions: listed(cell(22)).filter_map(parse_region).collect(),
     })
+}
+
+fn listed(cell: &'static str) -> impl Iterator<Item = &'static str> {
+    cell.split('|').filter(|part| !part.is_empty())
+}
+
+fn usd(text: &str) -> Option<NanoUsd> {
+    parse_decimal(text, 9)
+}
+
+/// `us=1.1`
+fn parse_region(text: &'static str) -> Option<(&'static str, u32)> {
+    let (name, ratio) = text.split_once('=')?;
+    Some((name, parse_decimal(ratio, 6).and_then(|ppm| u32::try_from(ppm).ok())?))
+}
+
+/// `flex:input=1.25;output=7.5|priority:input=5;output=30`, where what stands before the colon is for `when` to read.
+fn several<T>(cell: &'static str, when: impl Fn(&str) -> Option<T>) -> Option<Vec<(T, Written)>> {
+    let each = |text: &'static str| {
+        let (name, rates) = text.split_once(':')?;
+        Some((when(name)?, parse_written(rates)?))
+    };
+    let all: Vec<_> = listed(cell).filter_map(each).collect();
+    (!all.is_empty()).then_some(all)
+}
+
+/// `12345@0000-0100+0400-0600&67@0000-2400`: on which days of the week, from 1 for Monday, at which times of the day in UTC.
+fn parse_times(text: &str) -> Option<Vec<WeekSpan>> {
+    let mut all = Vec::new();
+    for part in text.split('&') {
+        let (days, times) = part.split_once('@')?;
+        let days: Option<Vec<u16>> = days
+            .chars()
+            .map(|c| c.to_digit(10).filter(|day| (1..=7).contains(day)).and_then(|day| day.try_into().ok()))
+            .collect();
+        let colon = |time: &str| Some(format!("{}:{}", time.get(..2)?, time.get(2..)?));
+        let hours = |span: &str| {
+            let (from, to) = span.split_once('-')?;
+            pricing::hours(&format!("{}-{}", colon(from)?, colon(to)?))
+        };
+        let hours: Option<Vec<_>> = times.split('+').map(hours).collect();
+        all.extend(pricing::spans(&hours?, &days?));
+    }
+    Some(all)
+}
+
+/// `input=1.25;output=7.5;input@272000=2.5`: what differs; with a bound behind `@`, for prompts longer than that.
+fn parse_written(text: &str) -> Option<Written> {
+    let mut own = Written::default();
+    for pair in text.split(';') {
+        let (key, value) = pair.split_once('=')?;
+        let value = Some(per_million(value)?);
+        let (name, above) = match key.split_once('@') {
+            Some((name, above)) => (name, Some(above.parse().ok()?)),
+            None => (key, None),
+        };
+        let Some(above_input_tokens) = above else {
+            let rates = &mut own.rates;
+            let place = match name {
+                "input" => &mut rates.input,
+                "output" => &mut rates.output,
+                "cached_input" => &mut rates.cache_read,
+                "cache_write" => &mut rates.cache_write,
+                "cache_write_1h" => &mut rates.cache_write_1h,
+                "reasoning_output" => &mut rates.output_reasoning,
+                "audio_input" => &mut rates.audio_in,
+                "audio_output" => &mut rates.audio_out,
+                "image_input" => &mut own.image_in,
+                "image_output" => &mut own.image_out,
+                _ => return None,
+            };
+            *place = value;
+            continue;
+        };
+        own.has_tiers = true;
+        let tiers = &mut own.rates.tiers;
+        let known = tiers.iter().position(|tier| tier.above_input_tokens == above_input_tokens);
+        let at = known.unwrap_or_else(|| {
+            tiers.push(PriceTier { above_input_tokens, ..PriceTier::default() });
+            tiers.len() - 1
+        });
+        let tier = tiers.get_mut(at)?;
+        *match name {
+            "input" => &mut tier.input,
+            "output" => &mut tier.output,
+            "cached_input" => &mut tier.cache_read,
+            "cache_write" => &mut tier.cache_write,
+            "cache_write_1h" => &mut tier.cache_write_1h,
+            "reasoning_output" => &mut tier.output_reasoning,
+            _ => return None,
+        } = value;
+    }
+    pricing::sort_tiers(&mut own.rates.tiers);
+    Some(own)
 }
 
 /// `200000:input=4;output=18`
 fn parse_tier(text: &str) -> Option<PriceTier> {
     let (bound, prices) = text.split_once(':')?;
-    let price = |name: &str| {
-        prices
-            .split(';')
-            .filter_map(|pair| pair.split_once('='))
-            .find(|(key, _)| *key == name)
-            .and_then(|(_, value)| per_million(value))
-    };
+    let rates = parse_written(prices)?.rates;
     Some(PriceTier {
         above_input_tokens: bound.parse().ok()?,
-        input: price("input"),
-        output: price("output"),
-        cache_read: price("cached_input"),
-        cache_write: price("cache_write"),
-        cache_write_1h: price("cache_write_1h"),
-        output_reasoning: price("reasoning_output"),
+        input: rates.input,
+        output: rates.output,
+        cache_read: rates.cache_read,
+        cache_write: rates.cache_write,
+        cache_write_1h: rates.cache_write_1h,
+        output_reasoning: rates.output_reasoning,
     })
 }
 
@@ -277,7 +466,7 @@ mod tests {
         assert!(count > 200);
         let mut names = Vec::new();
         for row in rows(PROVIDERS) {
-            assert_eq!(row.split(',').count(), 11, "{row}");
+            assert_eq!(row.split(',').count(), 15, "{row}");
             let provider = parse_provider(row).unwrap();
             names.push(provider.id);
             names.extend(provider.aliases.split('|').filter(|alias| !alias.is_empty()));
@@ -287,17 +476,29 @@ mod tests {
         unique.dedup();
         names.sort_unstable();
         assert_eq!(names, unique, "a provider's name means one provider");
-        for row in rows(PRICES) {
+        for row in price_rows().lines() {
             let cells: Vec<_> = row.split(',').collect();
-            assert_eq!(cells.len(), 16, "{row}");
+            assert_eq!(cells.len(), 24, "{row}");
             assert!(row_of(cells[0], cells[1]).is_some_and(|facts| facts.provider == cells[0]), "{row}");
             for cell in cells.iter().skip(3).take(8).filter(|cell| !cell.is_empty()) {
                 assert!(per_million(cell).is_some(), "{row}");
             }
+            for cell in cells.iter().skip(16).take(2).filter(|cell| !cell.is_empty()) {
+                assert!(per_million(cell).is_some(), "{row}");
+            }
+            let count = |at: usize| cells[at].split('|').filter(|part| !part.is_empty()).count();
+            assert_eq!(
+                several(cells[19], ServiceTier::of_word).map_or(0, |all| all.len()),
+                count(19),
+                "{row}"
+            );
+            assert_eq!(several(cells[20], parse_times).map_or(0, |all| all.len()), count(20), "{row}");
+            assert_eq!(several(cells[21], pricing::instant).map_or(0, |all| all.len()), count(21), "{row}");
+            assert_eq!(listed(cells[22]).filter_map(parse_region).count(), count(22), "{row}");
             let tiers: Vec<_> = cells[15].split('|').filter(|tier| !tier.is_empty()).collect();
             assert_eq!(tiers.iter().filter_map(|tier| parse_tier(tier)).count(), tiers.len(), "{row}");
         }
-        assert!(rows(PRICES).count() > 2_000);
+        assert!(price_rows().lines().count() > 2_000);
     }
 
     #[test]

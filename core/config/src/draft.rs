@@ -11,7 +11,7 @@ use sluicegate_core::tenant::Source;
 use crate::catalogue::{ModelFacts, Provider, model_facts, model_facts_by_name, provider_of_host};
 use crate::counting::{counting_of, unknown_reasoning};
 use crate::diagnostic::Severity;
-use crate::endpoint::{BaseStyle, check_url, endpoints, host_of, is_home};
+use crate::endpoint::{AZURE, BaseStyle, check_url, dated, endpoints, host_of, is_home};
 use crate::reader::{Item, Load};
 
 /// A channel that serves nothing yet.
@@ -89,6 +89,20 @@ pub(crate) fn connect(
     channel.endpoints = endpoints(provider, url.as_deref(), style);
 }
 
+/// Takes the version of Azure's API that a file names: addresses by deployments are called with it.
+pub(crate) fn api_version(load: &mut Load<'_>, channel: &mut Channel, provider: &Provider, item: &Item<'_>) {
+    let Some(version) = item.filled(load).filter(|version| !version.is_empty()) else { return };
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    if provider.wire != AZURE {
+        let message = format!("`{}` is called without a version: it has no effect", provider.id);
+        item.say(load, Severity::Warning, "no_effect", message, "remove it");
+    } else if version.chars().all(plain) {
+        dated(&mut channel.endpoints, &version);
+    } else {
+        item.wrong(load, "a version such as 2024-10-21");
+    }
+}
+
 /// An address for a message: without what may be a password.
 pub(crate) fn shown_url(url: &str) -> String {
     if url.contains('@') {
@@ -100,16 +114,29 @@ pub(crate) fn shown_url(url: &str) -> String {
 
 fn not_served(load: &mut Load<'_>, channel: &Channel, provider: &Provider, whole: &Item<'_>) {
     let shim = match provider.id {
-        "gemini" => Some("https://generativelanguage.googleapis.com/v1beta/openai"),
         "cohere" => Some("https://api.cohere.ai/compatibility/v1"),
         _ => None,
     };
-    let remedy = match shim {
-        Some(base) => {
+    // The same company's newer service, or another front of it.
+    let other = match provider.id {
+        "aiproxy-library" => Some("aiproxy"),
+        "baidu-v1" => Some("qianfan"),
+        "bedrock" => Some("bedrock_mantle"),
+        "hunyuan-native" => Some("hunyuan"),
+        "zhipu-v3" => Some("bigmodel"),
+        _ => None,
+    };
+    let remedy = match (shim, other) {
+        (None, Some(other)) => {
+            format!("use the provider `{other}` in its place, with a credential of that service")
+        }
+        (Some(base), _) => {
             format!("it also speaks OpenAI's format: use the provider `openai` with the address {base}")
         }
-        None => "use an endpoint of it that speaks OpenAI's or Anthropic's format, or remove the channel"
-            .to_owned(),
+        (None, None) => {
+            "use an endpoint of it that speaks OpenAI's or Anthropic's format, or remove the channel"
+                .to_owned()
+        }
     };
     let message = format!(
         "the provider `{}` is not served yet by this version: the channel `{}` is disabled",

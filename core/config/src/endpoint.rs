@@ -58,6 +58,17 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
         let count = Endpoint { format: Format::AnthropicCountTokens, url: append(&url, "/count_tokens") };
         return vec![Endpoint { format: Format::AnthropicMessages, url }, count];
     }
+    if provider.wire == AZURE {
+        return azure_endpoints(base.unwrap_or(provider.base_url));
+    }
+    if provider.wire == "gemini" {
+        let root = gemini_root(base.unwrap_or(provider.base_url));
+        // Embeddings are served at its endpoint in OpenAI's format.
+        return vec![
+            Endpoint { format: Format::GeminiGenerate, url: append(&root, GENERATE) },
+            Endpoint { format: Format::OpenaiEmbeddings, url: append(&root, "/openai/embeddings") },
+        ];
+    }
     let root = openai_root(provider, base, style);
     let mut endpoints = Vec::new();
     // Who serves another's model behind a foreign address serves whatever they like.
@@ -66,6 +77,10 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
     }
     if provider.serves("embeddings") || !own_host {
         endpoints.push(Endpoint { format: Format::OpenaiEmbeddings, url: append(&root, "/embeddings") });
+    }
+    // Many serve the formats of chat and embeddings elsewhere, few this one: there an operator says so.
+    if provider.serves("responses") && own_host {
+        endpoints.push(Endpoint { format: Format::OpenaiResponses, url: append(&root, "/responses") });
     }
     if own_host && !provider.anthropic_base_url.is_empty() && provider.serves("chat") {
         let own = base.is_none_or(|base| !crate::catalogue::is_local(host_of(base).unwrap_or_default()));
@@ -103,6 +118,60 @@ pub fn endpoints_of(provider: &Provider, base: Option<&str>) -> Result<Vec<Endpo
     Ok(endpoints(provider, base, BaseStyle::Host))
 }
 
+/// The wire of Azure OpenAI: OpenAI's formats under addresses of its own.
+pub(crate) const AZURE: &str = "azure-openai";
+/// The last dated version that is generally available: what an address by deployments is called with that names none.
+// QUIRK(azure, 2026-11, https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference): paths of deployments want one.
+const AZURE_VERSION: &str = "2024-10-21";
+
+/// Azure's addresses: by deployment where the base names one (`…/openai/deployments/NAME`), or a dated `api-version`: there
+/// [`MODEL`](sluicegate_core::channel::MODEL) stands for the deployment; else `/openai/v1`, which takes the model from the body.
+fn azure_endpoints(base: &str) -> Vec<Endpoint> {
+    let (path, query) = split_query(base);
+    let mut root = path.trim_end_matches('/');
+    for operation in ["/chat/completions", "/embeddings"] {
+        root = root.strip_suffix(operation).unwrap_or(root);
+    }
+    let version = query
+        .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("api-version=")))
+        .filter(|version| !version.is_empty());
+    let host = root.split_once("/openai").map_or(root, |(host, _)| host);
+    let is_dated = version.is_some_and(|version| version.starts_with("20"));
+    let (root, query) = if root.contains("/deployments/") {
+        let query = match version {
+            Some(_) => query.unwrap_or_default().to_owned(),
+            None => format!("api-version={AZURE_VERSION}"),
+        };
+        (root.to_owned(), Some(query))
+    } else if is_dated {
+        let deployments = format!("{host}/openai/deployments/{}", sluicegate_core::channel::MODEL);
+        (deployments, query.map(str::to_owned))
+    } else {
+        (format!("{host}/openai/v1"), query.map(str::to_owned))
+    };
+    let url = |operation: &str| with_query(format!("{root}{operation}"), query.as_deref());
+    vec![
+        Endpoint { format: Format::OpenaiChat, url: url("/chat/completions") },
+        Endpoint { format: Format::OpenaiEmbeddings, url: url("/embeddings") },
+    ]
+}
+
+/// Lets Azure's addresses that name no version be called with this one: with a date by deployments.
+pub(crate) fn dated(endpoints: &mut [Endpoint], version: &str) {
+    for endpoint in endpoints {
+        let (path, query) = split_query(&endpoint.url);
+        if query.is_some_and(|query| query.contains("api-version=") && !path.contains("/deployments/")) {
+            continue;
+        }
+        let by_deployment = format!("/openai/deployments/{}/", sluicegate_core::channel::MODEL);
+        let path = match version.starts_with("20") {
+            true => path.replace("/openai/v1/", &by_deployment),
+            false => path.to_owned(),
+        };
+        endpoint.url = with_query(path, Some(&format!("api-version={version}")));
+    }
+}
+
 fn same_host(a: &str, b: &str) -> bool {
     matches!((host_of(a), host_of(b)), (Some(a), Some(b)) if a.eq_ignore_ascii_case(b))
 }
@@ -118,6 +187,30 @@ pub(crate) fn messages_url(base: &str) -> String {
     } else {
         append(base, "/v1/messages")
     }
+}
+
+/// Behind the base of Gemini's format. The model, and how to ask it, are filled in for each attempt.
+const GENERATE: &str = "/models/{model}:generateContent";
+
+/// `{base}/v1beta/models/{model}:generateContent`, whatever of it the base has already. The part in braces stands in the
+/// address of the endpoint: it is filled in for each attempt.
+pub(crate) fn generate_url(base: &str) -> String {
+    append(&gemini_root(base), GENERATE)
+}
+
+/// An address of Gemini's format without what is filled in.
+pub(crate) fn without_model(url: &str) -> String {
+    url.replacen(GENERATE, "", 1).replacen("/models/{model}:streamGenerateContent", "", 1)
+}
+
+/// What stands before `/models/…`.
+fn gemini_root(base: &str) -> String {
+    let base = without_model(base);
+    let (path, query) = split_query(&base);
+    let path = path.split("/models/").next().unwrap_or(path).trim_end_matches('/');
+    let path = ["/models", "/openai"].iter().fold(path, |path, end| path.strip_suffix(end).unwrap_or(path));
+    let has_version = path_segments(path).into_iter().any(is_version);
+    with_query(if has_version { path.to_owned() } else { format!("{path}/v1beta") }, query)
 }
 
 /// What stands before `/chat/completions`.
@@ -257,6 +350,57 @@ mod tests {
     }
 
     #[test]
+    fn azure_bases() {
+        const HOST: &str = "https://res.openai.azure.com";
+        for (base, want) in [
+            ("", "/openai/v1/chat/completions"),
+            ("/", "/openai/v1/chat/completions"),
+            ("/openai/v1", "/openai/v1/chat/completions"),
+            ("/openai/v1/?api-version=preview", "/openai/v1/chat/completions?api-version=preview"),
+            (
+                "?api-version=2025-01-01-preview",
+                "/openai/deployments/{model}/chat/completions?api-version=2025-01-01-preview",
+            ),
+            ("/openai/deployments/gpt", "/openai/deployments/gpt/chat/completions?api-version=2024-10-21"),
+            (
+                "/openai/deployments/gpt/chat/completions?api-version=2024-06-01",
+                "/openai/deployments/gpt/chat/completions?api-version=2024-06-01",
+            ),
+        ] {
+            let got = urls("azure", Some(&format!("{HOST}{base}")), BaseStyle::Host);
+            assert_eq!(got[0], format!("{HOST}{want}"), "{base}");
+            assert_eq!(got[1], format!("{HOST}{}", want.replace("chat/completions", "embeddings")), "{base}");
+        }
+    }
+
+    #[test]
+    fn gemini_bases() {
+        let want = "https://g.test/v1beta/models/{model}:generateContent";
+        for base in [
+            "https://g.test",
+            "https://g.test/",
+            "https://g.test/v1beta",
+            "https://g.test/v1beta/models",
+            "https://g.test/v1beta/openai/",
+            "https://g.test/v1beta/models/gemini-2.5-pro:streamGenerateContent",
+            "https://g.test/v1beta/models/{model}:generateContent",
+        ] {
+            assert_eq!(generate_url(base), want, "{base}");
+            let got = urls("gemini", Some(base), BaseStyle::Exact);
+            assert_eq!(got, [want, "https://g.test/v1beta/openai/embeddings"], "{base}");
+        }
+        assert_eq!(
+            generate_url("https://g.test/v1?k=1"),
+            "https://g.test/v1/models/{model}:generateContent?k=1"
+        );
+        assert_eq!(
+            urls("google", None, BaseStyle::Host)[0],
+            "https://generativelanguage.googleapis.com/v1beta/models/{model}:generateContent"
+        );
+        assert_eq!(provider("gemini").unwrap().auth(), Some(sluicegate_core::channel::Auth::Bearer));
+    }
+
+    #[test]
     fn providers_of_two_formats_serve_both_at_home() {
         let own = endpoints(&provider("deepseek").unwrap(), None, BaseStyle::Exact);
         assert_eq!(own[0].url, "https://api.deepseek.com/chat/completions");
@@ -265,6 +409,17 @@ mod tests {
         let elsewhere =
             endpoints(&provider("deepseek").unwrap(), Some("https://relay.test/v1"), BaseStyle::Exact);
         assert!(elsewhere.iter().all(|endpoint| endpoint.format != Format::AnthropicMessages));
+    }
+
+    #[test]
+    fn responses_are_served_at_home_behind_chat() {
+        let own = endpoints(&provider("openai").unwrap(), None, BaseStyle::Exact);
+        let formats: Vec<_> = own.iter().map(|endpoint| endpoint.format).collect();
+        assert_eq!(formats, [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::OpenaiResponses]);
+        assert_eq!(own[2].url, "https://api.openai.com/v1/responses");
+        let elsewhere =
+            endpoints(&provider("openai").unwrap(), Some("https://relay.test/v1"), BaseStyle::Exact);
+        assert!(elsewhere.iter().all(|endpoint| endpoint.format != Format::OpenaiResponses));
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Default for PolicyRollback {
 }
 
 /// How long what was used is kept. Balances of limits don't depend on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
     /// Usage records, in milliseconds; a day at least. Default `None`: for ever, since they are what was charged.
@@ -122,6 +122,15 @@ pub struct Retention {
     /// Daily sums, in milliseconds; 62 days at least, and no shorter than the records. After that one sum for each month is
     /// left. Default `None`: for ever.
     pub daily_sums_ms: Option<u64>,
+    /// Responses that callers want kept (`store`, the default of `/v1/responses`), in milliseconds from their beginning; 0 keeps
+    /// none. Default 30 days.
+    pub responses_ms: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { records_ms: None, daily_sums_ms: None, responses_ms: 30 * 86_400_000 }
+    }
 }
 
 impl Retention {

@@ -30,13 +30,18 @@ mod native;
 mod newapi;
 mod operation;
 mod overlay;
+mod price_file;
+mod pricing;
 mod quantity;
 mod reader;
 mod routes;
 mod suggest;
 mod yaml;
 
-pub use catalogue::{ModelFacts, Provider, model_facts, model_facts_by_name, provider, providers};
+pub use catalogue::{
+    ModelFacts, PriceList, Provider, ProviderCard, know_quirks, listed_prices, model_facts, model_facts_by_name,
+    price_list, provider, providers, quirks_of,
+};
 pub use database::{DatabaseUrl, ParsedDatabase, parse_database};
 pub use diagnostic::{Diagnostic, Severity};
 pub use endpoint::endpoints_of;
@@ -47,6 +52,10 @@ pub use host::{
 };
 pub use limits::{default_mode, parse_limits};
 pub use native::{json_schema, manual_tables};
+pub use price_file::{
+    ListedPrice, PriceChange, PriceDifference, PriceFile, PriceFormat, RateChange, built_in_prices,
+    compare_prices, price_yaml, read_prices, write_prices,
+};
 pub use quantity::{parse_budget_window, parse_count, parse_duration_ms, parse_usd, parse_window};
 
 use serde::{Deserialize, Serialize};
@@ -135,6 +144,7 @@ pub fn load(source: Source<'_>, environment: &Environment<'_>) -> Loaded {
     }
     host.take_environment(&mut load);
     draft::name_channels(&mut declared.channels);
+    know_quirks(&mut declared.channels);
     Loaded { dialect, declared, host, diagnostics: load.finish() }
 }
 

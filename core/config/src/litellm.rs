@@ -1,6 +1,7 @@
 //! LiteLLM's `config.yaml`.
 
 mod by_class;
+pub(crate) mod costs;
 mod guardrail;
 mod known;
 mod model_list;

@@ -5,6 +5,7 @@ mod check;
 mod guardrail;
 mod manual;
 mod pass;
+mod price;
 mod schema;
 mod section;
 mod tenant;
@@ -27,6 +28,7 @@ use sluicegate_core::snapshot::{
 use crate::diagnostic::Severity;
 use crate::host::{Durability, HostSettings, LitellmVersion, PolicyRollback, Retention};
 use crate::limits::read_limits;
+use crate::price_file::ListedPrice;
 use crate::quantity::{parse_bytes, parse_duration_ms};
 use crate::reader::{Fields, Item, Load};
 use crate::routes::{self, Reference};
@@ -47,6 +49,19 @@ const STRATEGIES: [(&str, Strategy); 6] = [
     ("usage", Strategy::Usage),
     ("affinity", Strategy::Affinity),
 ];
+
+/// The prices of a file, whatever else is in it.
+pub(crate) fn listed_prices(load: &mut Load<'_>, root: &Item<'_>) -> Vec<ListedPrice> {
+    if !root.is_map(load) {
+        return Vec::new();
+    }
+    let fields = Fields { item: root.clone() };
+    let currencies = fields.get("currencies").map(|item| price::currencies(load, &item)).unwrap_or_default();
+    match fields.get("prices") {
+        Some(list) => channel::listed_prices(load, &list, &currencies),
+        None => Vec::new(),
+    }
+}
 
 /// Lowers a file.
 pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declared, host: &mut HostSettings) {
@@ -84,11 +99,14 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     if let Some(item) = fields.get("model_groups") {
         model_groups(load, &item, declared, &mut references);
     }
-    let prices = fields.get("prices").map(|item| channel::prices(load, &item)).unwrap_or_default();
+    let currencies = fields.get("currencies").map(|item| price::currencies(load, &item)).unwrap_or_default();
+    let overrides =
+        fields.get("prices").map(|item| channel::prices(load, &item, &currencies)).unwrap_or_default();
     if let Some(list) = fields.get("channels") {
-        channel::lower(load, &list, declared, &prices);
+        let prices = channel::Prices { overrides: &overrides, currencies: &currencies };
+        channel::lower(load, &list, declared, prices);
     }
-    tenant::lower(load, &fields, declared);
+    tenant::lower(load, &fields, declared, &currencies);
     if let Some(item) = fields.get("aliases") {
         aliases(load, &item, declared, &mut references);
     }
@@ -205,6 +223,9 @@ fn retention(load: &mut Load<'_>, item: &Item<'_>, retention: &mut Retention) {
         take("records", Retention::RECORDS_MIN_MS, "a length of time of a day or more, such as 90d");
     retention.daily_sums_ms =
         take("daily_sums", Retention::DAILY_SUMS_MIN_MS, "a length of time of 62 days or more, such as 36mo");
+    if let Some(ms) = take("responses", 0, "a length of time, such as 30d, or 0") {
+        retention.responses_ms = ms;
+    }
     if let Some(sums) = retention.daily_sums_ms
         && retention.records_ms.is_none_or(|records| records > sums)
     {

@@ -1,5 +1,7 @@
 //! A list of New API channels.
 
+pub(crate) mod ratio;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,13 +14,15 @@ use sluicegate_core::tenant::{Group, ModelAccess, Source};
 use crate::catalogue::{Provider, provider, provider_of_host, provider_of_type, providers};
 use crate::diagnostic::Severity;
 use crate::draft;
-use crate::endpoint::{BaseStyle, host_of, is_home};
+use crate::endpoint::{AZURE, BaseStyle, host_of, is_home};
 use crate::host::HostSettings;
 use crate::native::DEFAULT_ORGANIZATION;
 use crate::overlay;
 use crate::reader::{Fields, Item, Known, Load};
 use crate::suggest::nearest;
 use crate::yaml::Value;
+
+use self::ratio::Ratios;
 
 /// The group whose keys use the channels of several others.
 const AUTO: &str = "auto";
@@ -55,6 +59,7 @@ const CHANNEL: Known = Known {
         "channel_info",
         "openai_organization",
         "auto_ban",
+        "other",
     ],
     moot: &[
         ("id", "a channel's id is made of what it is"),
@@ -68,7 +73,7 @@ const CHANNEL: Known = Known {
         ("other_info", "it is only shown"),
         ("test_model", "channels are not tested with calls of their own"),
     ],
-    unsupported: &["status_code_mapping", "other"],
+    unsupported: &["status_code_mapping"],
     unknown: Severity::Warning,
 };
 
@@ -86,7 +91,12 @@ const INFO: Known = Known {
     unknown: Severity::Warning,
 };
 
-const OPTIONS: Known = Known { read: &["AutoGroups"], moot: &[], unsupported: &[], unknown: Severity::Note };
+const OPTIONS: Known = Known {
+    read: &["AutoGroups", "GroupRatio"],
+    moot: &[("TopupGroupRatio", "it is of top-ups only")],
+    unsupported: &["GroupGroupRatio"],
+    unknown: Severity::Note,
+};
 
 const SETTING: Known = Known {
     read: &["proxy"],
@@ -124,20 +134,46 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     declared.quota.rate_token_mode = Mode::Corrected;
     let Some(fields) = Fields::open(load, root, &TOP) else { return };
     let Some(list) = fields.get("channels") else { return };
+    let options = fields
+        .get("options")
+        .and_then(|options| Fields::open_with(load, &options, &OPTIONS, ratio::is_ratio));
+    let ratios = options.as_ref().map(|options| ratio::read(load, &options.item)).unwrap_or_default();
     let mut names: HashMap<String, u32> = HashMap::new();
     for item in list.list(load) {
-        channel(load, &item, declared, &mut names);
+        channel(load, &item, declared, &mut names, &ratios);
     }
     groups_of(declared);
-    if let Some(options) = fields.get("options") {
-        auto_list(load, &options, declared);
+    if let Some(options) = &options {
+        group_ratios(load, options, declared);
+        auto_list(load, options, declared);
     }
 }
 
+/// `GroupRatio`, or its JSON text: what a group's calls cost relative to the prices. A group that no channel names exists by it.
+fn group_ratios(load: &mut Load<'_>, options: &Fields<'_>, declared: &mut Declared) {
+    let Some(item) = options.get("GroupRatio") else { return };
+    embedded(load, &item, |load, map| {
+        if !map.is_map(load) {
+            return;
+        }
+        for (label, child) in map.children() {
+            let Some(ratio_ppm) = child.decimal(load, 6).and_then(|ppm| u32::try_from(ppm).ok()) else {
+                continue;
+            };
+            match declared.groups.iter_mut().find(|group| group.id.as_str() == label) {
+                Some(group) => group.price_ratio_ppm = ratio_ppm,
+                None => {
+                    let group = Group { price_ratio_ppm: ratio_ppm, ..implicit_group(label) };
+                    declared.groups.push(group);
+                }
+            }
+        }
+    });
+}
+
 /// `AutoGroups`, a list or its JSON text: the group `auto` may use the channels of those groups, in their order.
-fn auto_list(load: &mut Load<'_>, options: &Item<'_>, declared: &mut Declared) {
-    let Some(fields) = Fields::open(load, options, &OPTIONS) else { return };
-    let Some(item) = fields.get("AutoGroups") else { return };
+fn auto_list(load: &mut Load<'_>, options: &Fields<'_>, declared: &mut Declared) {
+    let Some(item) = options.get("AutoGroups") else { return };
     let mut labels = Vec::new();
     embedded(load, &item, |load, list| labels = list.texts(load));
     for label in &labels {
@@ -158,7 +194,13 @@ fn auto_list(load: &mut Load<'_>, options: &Item<'_>, declared: &mut Declared) {
     }
 }
 
-fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, names: &mut HashMap<String, u32>) {
+fn channel(
+    load: &mut Load<'_>,
+    item: &Item<'_>,
+    declared: &mut Declared,
+    names: &mut HashMap<String, u32>,
+    ratios: &Ratios,
+) {
     let Some(fields) = Fields::open(load, item, &CHANNEL) else { return };
     let name =
         fields.text(load, "name").unwrap_or_else(|| format!("channel {}", declared.channels.len() + 1));
@@ -177,8 +219,11 @@ fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, names:
         );
     }
     draft::connect(load, &mut channel, &provider, fields.get("base_url").as_ref(), item, BaseStyle::Host);
+    if let Some(other) = fields.get("other") {
+        other_of(load, &mut channel, &provider, &other);
+    }
     behaviour(load, &fields, &mut channel);
-    models(load, &fields, item, &mut channel, &provider);
+    models(load, &fields, item, &mut channel, &provider, ratios);
     if let Some(item) = fields.get("param_override") {
         embedded(load, &item, |load, item| overlay::param_override(load, item, &mut channel));
     }
@@ -210,6 +255,9 @@ fn provider_of(load: &mut Load<'_>, fields: &Fields<'_>, item: &Item<'_>) -> Opt
     let Some(found) = found else {
         let shown: String = text.chars().take(60).collect();
         let remedy = match nearest(&text, providers().map(|provider| provider.id)) {
+            _ if text.parse::<u32>().is_ok() => {
+                "no provider has this number: write `openai` for whatever speaks OpenAI's format".to_owned()
+            }
             Some(near) => format!("did you mean `{near}`?"),
             None => "write `openai` for whatever speaks OpenAI's format".to_owned(),
         };
@@ -229,6 +277,17 @@ fn provider_of(load: &mut Load<'_>, fields: &Fields<'_>, item: &Item<'_>) -> Opt
         Some(site) if found.is_served() && site.wire == found.wire => site,
         _ => found,
     })
+}
+
+/// What `other` says depends on the type: at Azure it is the version of the API.
+fn other_of(load: &mut Load<'_>, channel: &mut Channel, provider: &Provider, item: &Item<'_>) {
+    if provider.wire == AZURE {
+        return draft::api_version(load, channel, provider, item);
+    }
+    if item.quiet_text(load).is_some_and(|text| !text.is_empty()) {
+        let message = "what `other` says is only known for Azure: it has no effect";
+        item.say(load, Severity::Warning, "unsupported_key", message, "remove it");
+    }
 }
 
 /// Where a type's name means another site than the same name elsewhere.
@@ -360,6 +419,7 @@ fn models(
     item: &Item<'_>,
     channel: &mut Channel,
     provider: &Provider,
+    ratios: &Ratios,
 ) {
     let mut mapping: HashMap<String, String> = HashMap::new();
     if let Some(item) = fields.get("model_mapping") {
@@ -384,7 +444,11 @@ fn models(
         }
         let upstream = mapped(load, fields, &mapping, &group);
         let facts = draft::facts_of(channel, provider, &upstream);
-        let model = draft::model(channel, &group, &upstream, facts.as_ref());
+        let mut model = draft::model(channel, &group, &upstream, facts.as_ref());
+        // Ratios are by the name that is asked for.
+        if let Some(price) = ratios.of(&group).or_else(|| ratios.of(&upstream)) {
+            model.price = price.clone();
+        }
         channel.models.push(model);
     }
 }
@@ -476,6 +540,7 @@ pub(crate) fn implicit_group(label: &str) -> Group {
         access: ModelAccess::only(Vec::<ModelName>::new()),
         limits: Vec::new(),
         price_ratio_ppm: sluicegate_core::price::RATIO_ONE_PPM,
+        prices: Arc::default(),
         preferences: Vec::new(),
         channels_of: Vec::new(),
         blocked: false,

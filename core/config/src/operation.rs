@@ -88,6 +88,7 @@ pub(crate) fn facts(list: &str, model: &str) -> Option<ModelFacts> {
         max_output: None,
         extra_reasoning: None,
         lacks: Needs::default(),
+        regions: Vec::new(),
     })
 }
 

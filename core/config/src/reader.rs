@@ -449,11 +449,21 @@ pub(crate) struct Fields<'n> {
 impl<'n> Fields<'n> {
     /// Checks that `item` is a mapping and that its keys are known.
     pub(crate) fn open(load: &mut Load<'_>, item: &Item<'n>, known: &Known) -> Option<Fields<'n>> {
+        Self::open_with(load, item, known, |_| false)
+    }
+
+    /// Likewise; keys that `also` knows take effect, too.
+    pub(crate) fn open_with(
+        load: &mut Load<'_>,
+        item: &Item<'n>,
+        known: &Known,
+        also: impl Fn(&str) -> bool,
+    ) -> Option<Fields<'n>> {
         if !item.is_map(load) {
             return None;
         }
         for (key, child) in item.children() {
-            if known.read.contains(&key) {
+            if known.read.contains(&key) || also(key) {
                 continue;
             }
             if let Some((_, why)) = known.moot.iter().find(|(name, _)| *name == key) {

@@ -320,6 +320,10 @@ impl Admission {
         has_strict_spend(&self.named.limits)
     }
 
+    pub(super) fn has_strict_spend(&self) -> bool {
+        self.caller.has_strict_spend() || self.has_strict_spend_by_name()
+    }
+
     /// Every reason so far.
     pub fn explanation(&self) -> &Explanation {
         &self.explanation

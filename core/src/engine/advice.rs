@@ -263,7 +263,9 @@ impl Admission {
             view.now = self.admitted_at;
         }
         let runs = match is_route {
-            true => runtime.policy.route(&view, &candidate::views(&runtime, &self.considered.ranked)),
+            true => {
+                runtime.policy.route(&view, &candidate::views(&runtime, &self.considered.ranked, view.now))
+            }
             false => runtime.policy.admit(&view),
         };
         let noted = limits.noted(hook);

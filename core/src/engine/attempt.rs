@@ -8,13 +8,14 @@ use smallvec::SmallVec;
 use super::admission::Admission;
 use super::candidate::Ranked;
 use super::ceiling::{self, Ceiling, Sizes};
+use super::charges::Charges;
 use super::observed::Said;
 use super::plan::{limit_reason, refusal_reason};
 use super::{ChannelRuntime, Engine, Runtime, candidate};
 use crate::call::{Call, Format};
 use crate::channel::{Channel, ChannelModel, Endpoint, KeyMode, Timeouts};
 use crate::count::Tokenizer;
-use crate::decision::{CeilingReason, Reason};
+use crate::decision::{CeilingReason, Denial, Exclusion, Reason};
 use crate::health::ChannelHealth;
 use crate::ids::{ChannelId, GroupId, KeyId, ModelName, UserId};
 use crate::journal::AttemptFacts;
@@ -164,6 +165,8 @@ struct Target<'a> {
     model: &'a ChannelModel,
     upstream_model: &'a ModelName,
     ceiling: Option<u64>,
+    /// What the call costs relative to the price that it is charged by.
+    ratio_ppm: u32,
 }
 
 /// A candidate that fits, and as what.
@@ -183,8 +186,10 @@ impl Engine {
             Reserve::Denied(refusal) => Answer::Short(Box::new(refusal)),
         };
         let fit = match admission.observed_answer(at) {
-            None => self.fit(admission, at, None, answer),
-            Some(said) => self.fit(admission, at, None, |ledger, ask| as_recorded(ledger, ask, &said, now)),
+            None => self.fit(admission, at, now, false, answer),
+            Some(said) => {
+                self.fit(admission, at, now, false, |ledger, ask| as_recorded(ledger, ask, &said, now))
+            }
         };
         match fit {
             Fit::Fits(fitting) => match self.open_attempt(admission, at, fitting, now) {
@@ -198,12 +203,13 @@ impl Engine {
     }
 
     /// Whether the candidate fits all limits, as asked or with a lower ceiling. `say_all` notes how every limit stands,
-    /// and not only the one that refuses.
+    /// and not only the one that refuses. It would begin at `now`: dated prices go by that.
     pub(super) fn fit<T>(
         &self,
         admission: &mut Admission,
         at: usize,
-        say_all: Option<Timestamp>,
+        now: Timestamp,
+        say_all: bool,
         answer: impl Fn(&mut Ledger, &Ask<'_>) -> Answer<T>,
     ) -> Fit<Fitting<T>> {
         let runtime = Arc::clone(&admission.runtime);
@@ -217,24 +223,39 @@ impl Engine {
             admission.take_out(at);
             return Fit::Out;
         };
+        if candidate::asks_for_unpriced_tier(admission, model, now) {
+            // The limits of customers and tags are known behind the scripts only.
+            admission.exclude(at, Exclusion::Unpriced);
+            let model = admission.group().clone();
+            admission.note_denial(Denial::Unpriced { model });
+            return Fit::Out;
+        }
         let upstream_model = candidate::upstream_name(model, admission.group());
         let mut ceiling =
             admission.observed_ceiling().or_else(|| ceiling::initial(&runtime, admission, model));
         let mut lowered = false;
         // BOUND: twice at most: as asked, then lowered.
         loop {
-            let sizes = admission.sizes(model, ceiling);
+            let charges = Charges::of(&admission.caller.caller, admission.group(), model, now);
+            let sizes = ceiling::sizes(
+                &admission.call,
+                &admission.counted,
+                model,
+                ceiling.map(|c| c.tokens),
+                &charges,
+            );
             let target = Target {
                 channel: &declared.id,
                 model,
                 upstream_model: &upstream_model,
                 ceiling: admission.would_send(at, ceiling).map(|sent| sent.tokens),
+                ratio_ppm: charges.ratio_ppm(),
             };
             let ask = admission.ask(&sizes, &channel.limits, Some(target));
             let said = answer(&mut self.ledger.lock(), &ask);
             let refusal = match said {
                 Answer::Fits(answer) => {
-                    if let Some(now) = say_all {
+                    if say_all {
                         admission.note_limits(&mut self.ledger.lock(), &sizes, &channel.limits, now);
                     }
                     return Fit::Fits(Fitting { answer, ceiling, sizes, upstream_model });
@@ -242,18 +263,19 @@ impl Engine {
                 Answer::Refill(cells) => return Fit::Refill(cells),
                 Answer::Short(refusal) => refusal,
             };
-            if let Some(tokenizer) = ceiling::worth_counting(&runtime, admission, model, ceiling, &refusal) {
+            if let Some(tokenizer) =
+                ceiling::worth_counting(&runtime, admission, model, &charges, ceiling, &refusal)
+            {
                 return Fit::Count(tokenizer);
             }
             let lower = ceiling
                 .filter(|_| !lowered)
-                .and_then(|ceiling| ceiling::clamp(&runtime, admission, model, ceiling, &refusal));
+                .and_then(|ceiling| ceiling::clamp(&runtime, admission, model, &charges, ceiling, &refusal));
             let Some(lower) = lower else {
-                match say_all {
-                    Some(now) => {
-                        admission.note_limits(&mut self.ledger.lock(), &sizes, &channel.limits, now);
-                    }
-                    None => admission.explanation.push(refusal_reason(&refusal)),
+                if say_all {
+                    admission.note_limits(&mut self.ledger.lock(), &sizes, &channel.limits, now);
+                } else {
+                    admission.explanation.push(refusal_reason(&refusal));
                 }
                 admission.refused(at, &refusal);
                 return Fit::Out;
@@ -339,11 +361,6 @@ fn as_recorded(ledger: &mut Ledger, ask: &Ask<'_>, said: &Said, now: Timestamp) 
 }
 
 impl Admission {
-    pub(super) fn sizes(&self, model: &ChannelModel, ceiling: Option<Ceiling>) -> Sizes {
-        let ratio_ppm = self.caller.caller.price_ratio_ppm;
-        ceiling::sizes(&self.call, &self.counted, model, ceiling.map(|c| c.tokens), ratio_ppm)
-    }
-
     /// The model group that is tried.
     fn group(&self) -> &ModelName {
         self.models.last().unwrap_or(&self.call.model)
@@ -387,7 +404,7 @@ impl Admission {
             input_estimate: call.input_estimate,
             max_output: call.max_output,
             choices: call.choices,
-            price_ratio_ppm: caller.price_ratio_ppm,
+            price_ratio_ppm: target.ratio_ppm,
             channel: target.channel.as_str(),
             model: self.group().as_str(),
             upstream_model: target.upstream_model.as_str(),

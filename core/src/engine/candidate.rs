@@ -121,6 +121,9 @@ fn filter(
     if runtime.snapshot.declared.quota.unpriced == Unpriced::Deny && !model.price.is_known() {
         return Err((Exclusion::Unpriced, 0));
     }
+    if asks_for_unpriced_tier(admission, model, now) {
+        return Err((Exclusion::Unpriced, 0));
+    }
     let health = &runtime.channels.get(candidate.channel as usize).ok_or((Exclusion::Disabled, 0))?.health;
     let health = admission
         .observed_health(&channel.id, || health.look(now, call.stream))
@@ -141,9 +144,18 @@ fn filter(
     })
 }
 
-/// The endpoint that serves `format` without translation, else the first that it reaches.
+/// Whether what the call's better tier costs isn't known, and its budget is strict: it couldn't hold that.
+pub(super) fn asks_for_unpriced_tier(admission: &Admission, model: &ChannelModel, now: Timestamp) -> bool {
+    let dear = admission.call.service_tier.filter(|tier| tier.is_dear());
+    dear.is_some_and(|tier| !model.price.on(now).has_tier(tier)) && admission.has_strict_spend()
+}
+
+/// The endpoint that serves `format` without translation, else the first that it reaches. Callers that send thoughts back are
+/// better served where these are kept: chat completions have no place for them.
 fn endpoint_for(channel: &Channel, format: Format) -> Option<u32> {
-    let same = channel.endpoints.iter().position(|endpoint| endpoint.format == format);
+    let speaks = |format| channel.endpoints.iter().position(|endpoint| endpoint.format == format);
+    let same = speaks(format)
+        .or_else(|| speaks(Format::OpenaiResponses).filter(|_| format == Format::AnthropicMessages));
     let any = || channel.endpoints.iter().position(|endpoint| format.reaches(endpoint.format));
     same.or_else(any).and_then(|at| u32::try_from(at).ok())
 }
@@ -168,17 +180,22 @@ pub(super) fn matches(channel: &Channel, preference: &Preference) -> bool {
     }
 }
 
-/// The candidates as a script sees them.
-pub(super) fn views<'a>(runtime: &'a Runtime, ranked: &[Ranked]) -> SmallVec<[CandidateView<'a>; 4]> {
+/// The candidates as a script sees them at `now`, at which their prices are.
+pub(super) fn views<'a>(
+    runtime: &'a Runtime,
+    ranked: &[Ranked],
+    now: Timestamp,
+) -> SmallVec<[CandidateView<'a>; 4]> {
     ranked
         .iter()
         .filter_map(|r| {
             let (channel, model) = runtime.snapshot.resolve(r.candidate)?;
+            let price = model.price.on(now);
             Some(CandidateView {
                 channel,
                 upstream_model: &model.upstream,
-                input_price: model.price.input,
-                output_price: model.price.output,
+                input_price: price.input(),
+                output_price: price.output(),
                 context_window: model.context_window,
                 latency_us: r.health.latency_us,
                 in_flight: r.health.in_flight,

@@ -2,13 +2,14 @@
 
 use super::Runtime;
 use super::admission::Admission;
+use super::charges::Charges;
 use crate::call::{Call, Format};
 use crate::channel::ChannelModel;
 use crate::count::{CacheWrites, Counted, Counting, Tokenizer};
 use crate::decision::CeilingReason;
 use crate::ledger::{Amounts, Refusal};
 use crate::limit::{Metric, Mode, WhenShort};
-use crate::price::{RATIO_ONE_PPM, Reach};
+use crate::price::{Reach, TierSet};
 use crate::usage::Usage;
 
 /// Nothing is known of the prompt's size and nothing of the model: the largest window on the market in 2026 is 1–2 M.
@@ -87,7 +88,7 @@ fn output_bound(call: &Call, model: &ChannelModel, ceiling: u64) -> u64 {
 
 /// Which prices the call can reach. Only Anthropic's own endpoint leaves the cache alone unless it is asked; others write it
 /// as they please.
-fn reach(call: &Call, model: &ChannelModel) -> Reach {
+fn reach(call: &Call, model: &ChannelModel, charges: &Charges<'_>) -> Reach {
     let known = call.input_bound.is_some();
     let writes =
         if known && model.counting == Counting::Anthropic { call.cache_writes } else { CacheWrites::Long };
@@ -96,6 +97,8 @@ fn reach(call: &Call, model: &ChannelModel) -> Reach {
         cache_write_1h: writes == CacheWrites::Long,
         // What is spoken or heard for its own sake needs nothing of a chat model.
         audio: call.needs.audio || !known || call.format.is_single(),
+        images: call.needs.images || !known,
+        tiers: TierSet::reached(call.service_tier, charges.list().unasked()),
         units: call.units,
     }
 }
@@ -115,7 +118,7 @@ pub(super) fn sizes(
     counted: &Counted,
     model: &ChannelModel,
     ceiling: Option<u64>,
-    ratio_ppm: u32,
+    charges: &Charges<'_>,
 ) -> Sizes {
     if call.format == Format::AnthropicCountTokens {
         // Nobody is charged for being told what a call would cost.
@@ -128,23 +131,17 @@ pub(super) fn sizes(
     let output = ceiling
         .map_or(call.extra_output, |ceiling| output_bound(call, model, ceiling))
         .saturating_mul(choices);
-    let reach = reach(call, model);
+    let reach = reach(call, model, charges);
     // A plausible answer: what was asked for, but rarely more than a thousand tokens.
     let likely_input = call.input_estimate.min(input);
     let likely_output = visible.min(1_024).saturating_mul(choices);
-    let amounts =
-        |input, output, ratio_ppm| amounts(input, output, model.price.bound(input, output, reach, ratio_ppm));
-    let (bound, estimate) =
-        (amounts(input, output, ratio_ppm), amounts(likely_input, likely_output, ratio_ppm));
-    if ratio_ppm == RATIO_ONE_PPM {
-        return Sizes { bound, estimate, channel_bound: bound, channel_estimate: estimate };
-    }
-    Sizes {
-        bound,
-        estimate,
-        channel_bound: amounts(input, output, RATIO_ONE_PPM),
-        channel_estimate: amounts(likely_input, likely_output, RATIO_ONE_PPM),
-    }
+    let both = |input, output| {
+        let (tenant, channel) = charges.bounds(input, output, reach);
+        (amounts(input, output, tenant), amounts(input, output, channel))
+    };
+    let (bound, channel_bound) = both(input, output);
+    let (estimate, channel_estimate) = both(likely_input, likely_output);
+    Sizes { bound, estimate, channel_bound, channel_estimate }
 }
 
 fn amounts(input: u64, output: u64, spend: i64) -> Amounts {
@@ -155,22 +152,19 @@ fn amounts(input: u64, output: u64, spend: i64) -> Amounts {
     }
 }
 
-/// What an attempt at `model` uses at most now that its input is known to the bucket: at this price ratio, and at list
-/// price.
+/// What an attempt at `model` uses at most now that its input is known to the bucket: at the caller's price, and at the
+/// channel's.
 pub(super) fn of_known_input(
     call: &Call,
     model: &ChannelModel,
     input: &Usage,
     output: i64,
-    ratio_ppm: u32,
+    charges: &Charges<'_>,
 ) -> (Amounts, Amounts) {
-    let (reach, output) = (reach(call, model), u64::try_from(output).unwrap_or(0));
-    let at = |ratio_ppm| {
-        let spend = model.price.bound_of_known_input(input, output, reach, ratio_ppm);
-        amounts(input.input_tokens(), output, spend)
-    };
-    let tenant = at(ratio_ppm);
-    (tenant, if ratio_ppm == RATIO_ONE_PPM { tenant } else { at(RATIO_ONE_PPM) })
+    let output = u64::try_from(output).unwrap_or(0);
+    let (tenant, channel) = charges.bounds_of_known_input(input, output, reach(call, model, charges));
+    let tokens = input.input_tokens();
+    (amounts(tokens, output, tenant), amounts(tokens, output, channel))
 }
 
 /// The tokenizer with which to count the call's text before a limit refuses or clamps it; `None` when the host can't, when
@@ -179,6 +173,7 @@ pub(super) fn worth_counting(
     runtime: &Runtime,
     admission: &Admission,
     model: &ChannelModel,
+    charges: &Charges<'_>,
     ceiling: Option<Ceiling>,
     refusal: &Refusal,
 ) -> Option<Tokenizer> {
@@ -196,10 +191,13 @@ pub(super) fn worth_counting(
     }
     let lowered = ceiling.filter(|_| may_lower(call, refusal)).map(|ceiling| least(runtime, call, ceiling));
     let tokens = lowered.or(ceiling.map(|ceiling| ceiling.tokens)).unwrap_or(0);
-    let ratio = if refusal.of_channel { RATIO_ONE_PPM } else { admission.caller.caller.price_ratio_ppm };
     let input = input_bound(call, &admission.counted, model).min(call.input_estimate / 2);
     let output = output_bound(call, model, tokens).saturating_mul(u64::from(call.choices.max(1)));
-    let spend = model.price.bound(input, output, reach(call, model), ratio);
+    let reach = reach(call, model, charges);
+    let spend = match refusal.of_channel {
+        true => charges.list_bound(input, output, reach),
+        false => charges.tenant_bound(input, output, reach),
+    };
     let needed = amounts(input, output, spend).of(limit.metric);
     (needed <= refusal.state.remaining()).then_some(tokenizer)
 }
@@ -222,6 +220,7 @@ pub(super) fn clamp(
     runtime: &Runtime,
     admission: &Admission,
     model: &ChannelModel,
+    charges: &Charges<'_>,
     ceiling: Ceiling,
     refusal: &Refusal,
 ) -> Option<Ceiling> {
@@ -231,7 +230,7 @@ pub(super) fn clamp(
     }
     let choices = u64::from(call.choices.max(1));
     let by_tokens = u64::try_from(refusal.output_left.max(0)).unwrap_or(0);
-    let left = by_tokens.min(affordable_output(admission, model, refusal.spend_left)) / choices;
+    let left = by_tokens.min(affordable_output(admission, model, charges, refusal.spend_left)) / choices;
     let left = left.saturating_sub(beyond_ceiling(call, model));
     let tokens = (left / 4).max(least(runtime, call, ceiling)).min(ceiling.tokens);
     (tokens <= left && tokens < ceiling.tokens).then_some(Ceiling { tokens, why: CeilingReason::Clamped })
@@ -239,13 +238,18 @@ pub(super) fn clamp(
 
 /// How many output tokens `spend_left` pays for once the input is paid, by bisection on the bound itself: whatever the
 /// price's tiers and fees are, what this answers fits.
-fn affordable_output(admission: &Admission, model: &ChannelModel, spend_left: i64) -> u64 {
+fn affordable_output(
+    admission: &Admission,
+    model: &ChannelModel,
+    charges: &Charges<'_>,
+    spend_left: i64,
+) -> u64 {
     if spend_left == i64::MAX {
         return u64::MAX;
     }
     let input = input_bound(&admission.call, &admission.counted, model);
-    let (reach, ratio_ppm) = (reach(&admission.call, model), admission.caller.caller.price_ratio_ppm);
-    let fits = |output: u64| model.price.bound(input, output, reach, ratio_ppm) <= spend_left;
+    let reach = reach(&admission.call, model, charges);
+    let fits = |output: u64| charges.tenant_bound(input, output, reach) <= spend_left;
     if !fits(0) {
         return 0;
     }

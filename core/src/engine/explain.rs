@@ -81,7 +81,7 @@ impl Engine {
         loop {
             match admission.step(now) {
                 Step::Candidate(at) => {
-                    if let Fit::Fits(fitting) = self.fit(admission, at, Some(now), look) {
+                    if let Fit::Fits(fitting) = self.fit(admission, at, now, true, look) {
                         admission.sent_ceiling(at, fitting.ceiling);
                         return None;
                     }

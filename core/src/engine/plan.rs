@@ -423,7 +423,7 @@ impl Admission {
     }
 
     /// Takes a candidate out and says why.
-    fn exclude(&mut self, at: usize, why: Exclusion) {
+    pub(super) fn exclude(&mut self, at: usize, why: Exclusion) {
         self.take_out(at);
         let candidate = self.considered.ranked.get(at).map(|r| r.candidate);
         let channel: Option<&Channel> =

@@ -73,7 +73,7 @@ fn score(
             Strategy::Weighted => u64::from(r.weight),
             Strategy::LeastBusy => u64::from(r.health.in_flight),
             Strategy::LowestLatency => latency(&r.health),
-            Strategy::LowestCost => cost(admission, model),
+            Strategy::LowestCost => cost(admission, model, now),
             Strategy::Usage => ledger.as_mut().map_or(0, |ledger| {
                 let asked_as = &admission.call.model;
                 let model = admission.models.first().unwrap_or(asked_as);
@@ -99,7 +99,7 @@ fn latency(health: &HealthView) -> u64 {
 }
 
 /// What the call costs at this candidate, in pico-USD, as far as that is known before.
-fn cost(admission: &Admission, model: &ChannelModel) -> u64 {
+fn cost(admission: &Admission, model: &ChannelModel, now: Timestamp) -> u64 {
     let call = &admission.call;
     // An unknown price is no bargain.
     if !model.price.is_known() {
@@ -108,7 +108,7 @@ fn cost(admission: &Admission, model: &ChannelModel) -> u64 {
     let ceiling = call.max_output.or(admission.default_output).unwrap_or(TYPICAL_OUTPUT);
     let output = ceiling.min(TYPICAL_OUTPUT).saturating_mul(u64::from(call.choices.max(1)));
     let usage = Usage { input_uncached: call.input_estimate, output_visible: output, ..Usage::default() };
-    model.price.estimate(&usage)
+    model.price.on(now).estimate(&usage)
 }
 
 /// What a conversation is known by: what the call tells, else who calls and for whom.

@@ -374,7 +374,9 @@ impl Replay {
             }
         };
         let how = (attempt.outcome, attempt.status, attempt.retry_after_ms);
-        self.engine.close(admission, open, how, &charge, now);
+        // As it was served.
+        let tier = attempt.service_tier.unwrap_or_default();
+        self.engine.close(admission, open, how, tier, &charge, now);
         admission.note_key_fault(attempt.key_fault);
         if !was_lost(&call.record, attempt) {
             self.engine.ask_on_error(admission, attempt.outcome, now);
@@ -498,6 +500,7 @@ fn call_of(record: &UsageRecord) -> Call {
         choices: facts.choices,
         min_output: facts.min_output,
         needs: facts.needs,
+        service_tier: facts.service_tier,
         customer: record.customer.clone(),
         conversation: facts.conversation,
         bound: facts.bound,

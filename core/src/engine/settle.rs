@@ -6,6 +6,7 @@ use super::Engine;
 use super::admission::Admission;
 use super::attempt::Open;
 use super::ceiling;
+use super::charges::Charges;
 use super::plan::Last;
 use crate::call::Format;
 use crate::channel::Channel;
@@ -16,9 +17,9 @@ use crate::ids::ChannelId;
 use crate::journal::Ending;
 use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind};
-use crate::money::{Rounding, format_usd};
+use crate::money::format_usd;
 use crate::ports::Alert;
-use crate::price::RATIO_ONE_PPM;
+use crate::price::ServiceTier;
 use crate::record::{AttemptRecord, ReplayFacts, UsageRecord, totals};
 use crate::snapshot::OnUnknown;
 use crate::time::Timestamp;
@@ -44,6 +45,8 @@ pub struct Outcome {
     pub counted: Usage,
     /// When the first content came.
     pub first_byte_at: Option<Timestamp>,
+    /// The tier that the upstream says it served the call at; `None` when it says nothing of it.
+    pub served_tier: Option<ServiceTier>,
 }
 
 impl Outcome {
@@ -58,6 +61,7 @@ impl Outcome {
             usage_rejected: false,
             counted: Usage::default(),
             first_byte_at: None,
+            served_tier: None,
         }
     }
 
@@ -119,8 +123,8 @@ impl Engine {
             return;
         }
         open.input_known = true;
-        let ratio_ppm = caller.caller.price_ratio_ppm;
-        let (tenant, channel) = ceiling::of_known_input(call, model, input, bound.output_tokens, ratio_ppm);
+        let charges = Charges::of(&caller.caller, &open.model, model, open.started_at);
+        let (tenant, channel) = ceiling::of_known_input(call, model, input, bound.output_tokens, &charges);
         let freed = {
             let mut ledger = self.ledger.lock();
             ledger.shrink(open.lease.reservation, tenant, channel, now);
@@ -144,17 +148,20 @@ impl Engine {
             admission.note_failure(&open, outcome.class, outcome.retry_after_ms, now);
         }
         let how = (outcome.class, outcome.status, outcome.retry_after_ms);
-        self.close(admission, open, how, &charge, now);
+        // What was served is charged, not what was asked for.
+        let tier = outcome.served_tier.unwrap_or_else(|| ServiceTier::unsaid(admission.call.service_tier));
+        self.close(admission, open, how, tier, &charge, now);
         admission.note_key_fault(of_key);
         self.ask_on_error(admission, outcome.class, now);
     }
 
-    /// Charges an attempt and writes it down.
+    /// Charges an attempt, as one that was served at `tier`, and writes it down.
     pub(super) fn close(
         &self,
         admission: &mut Admission,
         open: Open,
         (class, status, retry_after_ms): (OutcomeClass, Option<u16>, Option<u64>),
+        tier: ServiceTier,
         charge: &Charge,
         now: Timestamp,
     ) {
@@ -165,17 +172,12 @@ impl Engine {
             Charge::Settle(usage, source) => (*usage, *source),
             Charge::Release | Charge::Hold => (Usage::default(), UsageSource::None),
         };
-        let (mut spend, mut cost) = (0, 0);
-        if matches!(charge, Charge::Settle(..)) {
-            let ratio = admission.caller.caller.price_ratio_ppm;
-            cost = model.price.cost(&usage, RATIO_ONE_PPM, Rounding::HalfEven);
-            spend = if ratio == RATIO_ONE_PPM {
-                cost
-            } else {
-                model.price.cost(&usage, ratio, Rounding::HalfEven)
-            };
-        }
-        let ending = Ending { class, status, usage, source, spend, cost, at: now };
+        let charges = Charges::of(&admission.caller.caller, &open.model, model, open.started_at);
+        let is_settled = matches!(charge, Charge::Settle(..));
+        let (spend, cost) = if is_settled { charges.costs(&usage, tier) } else { (0, 0) };
+        let service_tier = Some(tier).filter(|tier| is_settled && *tier != ServiceTier::Standard);
+        let exchange = charges.list().exchange().filter(|_| is_settled);
+        let ending = Ending { class, status, usage, source, spend, cost, service_tier, exchange, at: now };
         self.end_reservation(admission, &open, channel, charge, &ending);
         admission.explanation.push(Reason::Attempt { channel: channel.id.clone(), outcome: class });
         admission.records.push(AttemptRecord {
@@ -191,6 +193,8 @@ impl Engine {
             spend,
             cost,
             priced: model.price.is_known(),
+            service_tier,
+            exchange,
             usage,
             usage_source: source,
             held: matches!(charge, Charge::Hold),
@@ -306,7 +310,14 @@ impl Engine {
             if let Some(channel) = admission.runtime.channels.get(open.candidate.channel as usize) {
                 channel.health.cancel(open.lease.is_probe);
             }
-            self.close(&mut admission, open, (OutcomeClass::Timeout, None, None), &Charge::Hold, now);
+            self.close(
+                &mut admission,
+                open,
+                (OutcomeClass::Timeout, None, None),
+                ServiceTier::Standard,
+                &Charge::Hold,
+                now,
+            );
         }
         self.ask_finish(&mut admission, now);
         admission.into_record(None, Some("cancelled"), now)
@@ -369,7 +380,7 @@ fn within_ceiling(counted: Usage, admission: &Admission, open: &Open) -> Usage {
         return counted;
     }
     let most = u64::try_from(open.sizes.bound.output_tokens).unwrap_or(0);
-    let rest = most.saturating_sub(counted.output_reasoning.saturating_add(counted.audio_out));
+    let rest = most.saturating_sub(counted.output_tokens().saturating_sub(counted.output_visible));
     Usage {
         output_visible: counted.output_visible.min(rest),
         units: counted.units.min(call.units),
@@ -408,6 +419,7 @@ fn charge_of(on_unknown: OnUnknown, admission: &Admission, open: &Open, outcome:
                         output_visible: outcome.counted.output_visible,
                         output_reasoning: 0,
                         audio_out: 0,
+                        image_out: 0,
                         ..usage
                     });
                     Charge::Settle(input, UsageSource::Counted)
@@ -520,6 +532,7 @@ impl Admission {
                 min_output: self.call.min_output,
                 choices: self.call.choices,
                 needs: self.call.needs,
+                service_tier: self.call.service_tier,
                 client_ip: self.call.client_ip,
                 sent_tags,
                 fallbacks: self.call.fallbacks,

@@ -1,5 +1,7 @@
 //! The engine, driven by hand on a time that is an argument.
 
+mod price;
+
 use std::sync::Arc;
 
 use super::*;

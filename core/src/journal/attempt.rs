@@ -9,6 +9,7 @@ use crate::call::Format;
 use crate::decision::OutcomeClass;
 use crate::ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, UserId};
 use crate::ledger::Amounts;
+use crate::price::{Currency, Exchange, ServiceTier};
 use crate::record::{AttemptRecord, ReplayFacts, UsageRecord, totals};
 use crate::time::Timestamp;
 use crate::usage::{Usage, UsageSource};
@@ -143,6 +144,10 @@ pub struct Ending {
     pub spend: i64,
     /// What it costs at the list price, in nano-USD.
     pub cost: i64,
+    /// The tier that it was charged at; `None` is the standard one.
+    pub service_tier: Option<ServiceTier>,
+    /// The currency that the price is in and the rate by which `cost` was booked; `None` for USD.
+    pub exchange: Option<Exchange>,
     /// When.
     pub at: Timestamp,
 }
@@ -301,6 +306,8 @@ impl Tried {
             spend: ending.spend,
             cost: ending.cost,
             priced: self.priced,
+            service_tier: ending.service_tier,
+            exchange: ending.exchange,
             usage: ending.usage,
             usage_source: ending.source,
             held,
@@ -320,6 +327,8 @@ fn unknown(at: Timestamp, class: Option<OutcomeClass>) -> Ending {
         source: UsageSource::None,
         spend: 0,
         cost: 0,
+        service_tier: None,
+        exchange: None,
         at,
     }
 }
@@ -378,10 +387,9 @@ pub fn record_of(
 }
 
 pub(super) fn put_ending(out: &mut Vec<u8>, ending: &Ending) {
+    let rare = Rare::of(ending);
     out.push(ending.class as u8);
-    // What isn't counted in tokens is rare: a bit of its own says that it follows.
-    let has_units = ending.usage.units > 0;
-    out.push(ending.source as u8 | if has_units { UNITS } else { 0 });
+    out.push(ending.source as u8 | if rare.is_some() { RARE } else { 0 });
     put(out, u64::from(ending.status.unwrap_or(0)));
     put_signed(out, ending.spend);
     put_signed(out, ending.cost);
@@ -391,16 +399,65 @@ pub(super) fn put_ending(out: &mut Vec<u8>, ending: &Ending) {
     let used = buckets.iter().enumerate().map(|(at, n)| u8::from(*n > 0) << at);
     out.push(used.fold(0, |bits, bit| bits | bit));
     buckets.iter().filter(|n| **n > 0).for_each(|n| put(out, *n));
-    if has_units {
-        put(out, ending.usage.units);
+    if let Some(Rare { counts, tier, exchange }) = rare {
+        counts.iter().for_each(|n| put(out, *n));
+        put(out, tier);
+        put(out, exchange.map_or(0, |exchange| exchange.per_usd_ppm.max(1)));
+        if let Some(exchange) = exchange {
+            out.extend_from_slice(exchange.currency.as_str().as_bytes());
+        }
+    }
+}
+
+/// Beside the source of an ending that has more than most.
+const RARE: u8 = 0x80;
+
+/// What few endings have.
+struct Rare {
+    counts: [u64; 4],
+    /// One more than the tier's place among those that are served, or 0.
+    tier: u64,
+    exchange: Option<Exchange>,
+}
+
+impl Rare {
+    fn of(ending: &Ending) -> Option<Self> {
+        let Ending { usage, service_tier, exchange, .. } = ending;
+        let counts = [usage.image_in, usage.image_out, usage.searches, usage.units];
+        let place = |tier| ServiceTier::SERVED.iter().position(|it| *it == tier);
+        let tier = service_tier.and_then(place).map_or(0, |at| at as u64 + 1);
+        let is_rare = counts.iter().any(|n| *n > 0) || tier > 0 || exchange.is_some();
+        is_rare.then_some(Self { counts, tier, exchange: *exchange })
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let counts = [from.number()?, from.number()?, from.number()?, from.number()?];
+        let tier = from.number()?;
+        let exchange = match from.number()? {
+            0 => None,
+            per_usd_ppm => {
+                let (code, rest) = from.0.split_first_chunk::<3>()?;
+                from.0 = rest;
+                let currency = Currency::of_code(std::str::from_utf8(code).ok()?)?;
+                Some(Exchange { currency, per_usd_ppm })
+            }
+        };
+        Some(Self { counts, tier, exchange })
+    }
+
+    fn service_tier(&self) -> Option<Option<ServiceTier>> {
+        match self.tier.checked_sub(1) {
+            None => Some(None),
+            Some(at) => ServiceTier::SERVED.get(usize::try_from(at).ok()?).copied().map(Some),
+        }
     }
 }
 
 pub(super) fn ending(from: &mut Reader<'_>) -> Option<Ending> {
     let class = class_of(from.byte()?)?;
     let source = from.byte()?;
-    let has_units = source & UNITS != 0;
-    let source = *SOURCES.get(usize::from(source & !UNITS))?;
+    let is_rare = source & RARE != 0;
+    let source = *SOURCES.get(usize::from(source & !RARE))?;
     let status = u16::try_from(from.number()?).ok()?;
     let (spend, cost, at) = (from.signed()?, from.signed()?, from.signed()?);
     let used = from.byte()?;
@@ -414,13 +471,17 @@ pub(super) fn ending(from: &mut Reader<'_>) -> Option<Ending> {
         output_visible: bucket(5)?,
         output_reasoning: bucket(6)?,
         audio_out: bucket(7)?,
-        units: 0,
+        ..Usage::default()
     };
-    if has_units {
-        usage.units = from.number()?;
+    let rare = if is_rare { Some(Rare::read(from)?) } else { None };
+    let (mut service_tier, mut exchange) = (None, None);
+    if let Some(rare) = rare {
+        [usage.image_in, usage.image_out, usage.searches, usage.units] = rare.counts;
+        (service_tier, exchange) = (rare.service_tier()?, rare.exchange);
     }
     let status = Some(status).filter(|status| *status > 0);
-    Some(Ending { class, status, usage, source, spend, cost, at: Timestamp::from_ms(at) })
+    let at = Timestamp::from_ms(at);
+    Some(Ending { class, status, usage, source, spend, cost, service_tier, exchange, at })
 }
 
 /// A class, or that there is none, in a byte.
@@ -453,10 +514,12 @@ fn buckets(usage: &Usage) -> [u64; 8] {
 }
 
 // INVARIANT: written as the places that they have here; new ones come at the end.
-const FORMATS: [Format; 14] = [
+const FORMATS: [Format; 16] = [
     Format::OpenaiChat,
     Format::OpenaiEmbeddings,
     Format::AnthropicMessages,
+    Format::GeminiGenerate,
+    Format::OpenaiResponses,
     Format::OpenaiCompletions,
     Format::OpenaiImages,
     Format::OpenaiImageEdits,
@@ -469,8 +532,6 @@ const FORMATS: [Format; 14] = [
     Format::AnthropicCountTokens,
     Format::PassThrough,
 ];
-/// Set in the byte of the source where units follow the buckets.
-const UNITS: u8 = 0x80;
 const SOURCES: [UsageSource; 3] = [UsageSource::Reported, UsageSource::Counted, UsageSource::None];
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::call::Format;
 use crate::decision::OutcomeClass;
 use crate::ledger::Amounts;
 use crate::limit::{Metric, Scope, ScopeKind, Window};
+use crate::price::{Currency, Exchange, ServiceTier};
 use crate::time::Timestamp;
 use crate::usage::{Usage, UsageSource};
 
@@ -274,6 +275,8 @@ fn ending(spend: i64) -> Ending {
         class: OutcomeClass::Ok,
         status: Some(200),
         usage: Usage { input_uncached: 7, output_visible: 300, audio_out: 1, ..Usage::default() },
+        service_tier: None,
+        exchange: None,
         source: UsageSource::Reported,
         spend,
         cost: spend * 2,
@@ -410,6 +413,22 @@ fn a_call_that_was_charged_is_recorded_whenever_its_process_ends() {
         let recovered = replay.finish();
         let got: Vec<_> = recovered.unrecorded.iter().map(|it| (it.call.as_str(), it.spend)).collect();
         assert_eq!(got, want);
+    }
+}
+
+#[test]
+fn what_few_endings_have_comes_back() {
+    let usage = Usage { input_uncached: 7, image_in: 300, image_out: 2, searches: 1, ..Usage::default() };
+    let exchange = Some(Exchange { currency: Currency::CNY, per_usd_ppm: 7_120_000 });
+    let plain = ending(5);
+    let tiers = [None, Some(ServiceTier::Flex), Some(ServiceTier::Ultrafast)];
+    let rare = tiers.into_iter().map(|service_tier| Ending { usage, service_tier, exchange, ..plain });
+    for ending in rare.chain([Ending { service_tier: Some(ServiceTier::Priority), ..plain }, plain]) {
+        let event = Event::Settle { id: 3, settled: vec![], ending: Some(ending) };
+        let mut out = Vec::new();
+        event.put(1, &mut out);
+        let Read::Frame(payload, _) = frame::read(&out, 0) else { panic!("a frame") };
+        assert_eq!(Event::read(payload), Some((1, event)));
     }
 }
 

@@ -5,6 +5,7 @@ mod pass;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sluicegate_core::quirk::Quirks;
 use sluicegate_core::{ErrorKind, Format};
 
 use crate::fault::{Fault, FaultClass};
@@ -29,6 +30,12 @@ pub struct Reply {
     pub(crate) names: Arc<Names>,
     /// The caller wants the usage chunk of OpenAI's streams.
     pub(crate) usage_wanted: bool,
+    /// What an answer in the format of responses repeats of its request, as a JSON object.
+    pub(crate) echo: Option<Arc<str>>,
+    /// Where answers of the provider differ from their format.
+    pub(crate) quirks: Option<Arc<Quirks>>,
+    /// Whether the model's reasoning stands in its text.
+    pub(crate) thinks_in_text: bool,
 }
 
 /// How an answer is to be delivered.
@@ -170,6 +177,15 @@ impl Bridge {
         match &self.way {
             Way::Translate(translator) => Some(translator.losses()),
             Way::Stream(_) | Way::Body(_) => None,
+        }
+    }
+
+    /// An error of the host's own, as the next and last event of the stream.
+    pub fn error_event(&self, report: &Report) -> Bytes {
+        match &self.way {
+            Way::Stream(pass) => pass.tap.told(report),
+            Way::Translate(translator) => translator.told(report),
+            Way::Body(_) => report.event(self.caller),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The input bound with the texts of messages counted by a tokenizer instead of by bytes.
 
+use sluicegate_core::Format;
 use sluicegate_core::count::Counting;
 
 use crate::json::{Kind, Val};
@@ -27,6 +28,10 @@ impl Scanned {
         for member in &self.members {
             let value = Val::at(self.text(), member.value);
             match member.field {
+                Field::System | Field::Messages if self.format() == Format::GeminiGenerate => {
+                    value.elements().for_each(|it| parts(it, count, &mut saved));
+                    parts(value, count, &mut saved);
+                }
                 Field::System | Field::Input => content(value, count, &mut saved),
                 Field::Messages => {
                     let messages = value.elements().filter_map(|message| message.get("content"));
@@ -116,6 +121,17 @@ fn content(value: Val<'_>, count: &dyn Fn(&str) -> u64, saved: &mut u64) {
                     text(it, count, saved);
                 }
             }
+            Some("function_call_output" | "custom_tool_call_output") => {
+                if let Some(it) = value.get("output") {
+                    content(it, count, saved);
+                }
+            }
+            // A message of a response's input.
+            None | Some("message") => {
+                if let Some(it) = value.get("content") {
+                    content(it, count, saved);
+                }
+            }
             Some("tool_result") => {
                 if let Some(it) = value.get("content") {
                     content(it, count, saved);
@@ -125,6 +141,12 @@ fn content(value: Val<'_>, count: &dyn Fn(&str) -> u64, saved: &mut u64) {
         },
         _ => {}
     }
+}
+
+/// The texts of one of Gemini's contents.
+fn parts(value: Val<'_>, count: &dyn Fn(&str) -> u64, saved: &mut u64) {
+    let parts = value.get("parts").into_iter().flat_map(Val::elements);
+    parts.filter_map(|part| part.get("text")).for_each(|it| text(it, count, saved));
 }
 
 fn text(value: Val<'_>, count: &dyn Fn(&str) -> u64, saved: &mut u64) {
@@ -230,6 +252,13 @@ mod tests {
                 messages,
                 user(&format!(r#"[{{"type":"tool_use","input":{{"type":"text","text":"{text}"}}}}]"#)),
                 0,
+            ),
+            (
+                Format::GeminiGenerate,
+                body(&format!(
+                    r#""systemInstruction":{{"parts":[{{"text":"{text}"}}]}},"contents":[{{"parts":[{{"text":"{text}"}},{{"functionCall":{{"args":{{"text":"{text}"}}}}}}]}}]"#
+                )),
+                56,
             ),
             (embeddings, body(&format!(r#""input":["{text}","{text}"]"#)), 56),
             (embeddings, body(r#""input":[1,2,3]"#), 0),

@@ -2,7 +2,7 @@
 
 use sluicegate_core::concern::Concern;
 use sluicegate_core::count::{CacheWrites, Counting, Media};
-use sluicegate_core::{Call, CallId, Format, ModelName, Needs, Rehearsal, Usage};
+use sluicegate_core::{Call, CallId, Format, ModelName, Needs, Rehearsal, ServiceTier, Usage};
 use smallvec::SmallVec;
 
 /// What an image plausibly costs.
@@ -58,10 +58,15 @@ pub struct Facts {
     pub customer: Option<String>,
     /// A hash of the cache key that the caller gave (`prompt_cache_key`).
     pub cache_key: Option<u64>,
+    /// The earlier response that it goes on from (`previous_response_id`).
+    pub previous_response: Option<String>,
+    /// Whether its answer is to be kept (`store`), if it says so.
+    pub store: Option<bool>,
     /// A hash of the messages up to the first of the user's.
     pub opening: Option<u64>,
     /// Whether its history carries signatures that only their issuer accepts, or its answer will: Anthropic's `thinking` blocks
-    /// with a `signature`, `redacted_thinking`, LiteLLM's `thinking_blocks`, or thinking that an Anthropic call asks for.
+    /// with a `signature`, `redacted_thinking`, LiteLLM's `thinking_blocks`, reasoning with `encrypted_content`, or thinking that a
+    /// call asks for so that it will be signed or encrypted.
     pub bound: bool,
     /// Tags: `metadata.tags` or `tags`.
     pub tags: SmallVec<[String; 2]>,
@@ -99,6 +104,8 @@ pub struct Facts {
     /// Of a ranking: the bytes of its query, and how many of them are read again with each document.
     pub(crate) query_bytes: u64,
     pub(crate) repeated_bytes: u64,
+    /// Tokens of a conversation that goes on which aren't in the body.
+    pub(crate) unseen: u64,
     /// What keeps the input from being bounded by the body, if anything: the name of the field or part.
     pub unbounded: Option<String>,
 }
@@ -110,6 +117,7 @@ impl Facts {
             return None;
         }
         let sum = [
+            (self.unseen, 1),
             (u64::from(self.messages), MESSAGE_OVERHEAD),
             (u64::from(self.tools.min(1)), TOOLS_OVERHEAD),
             (u64::from(self.tools), TOOL_OVERHEAD),
@@ -160,6 +168,7 @@ impl Facts {
         call.choices = self.choices.max(1);
         call.min_output = self.thinking_budget.map_or(0, |budget| budget.saturating_add(1_024));
         call.needs = self.needs;
+        call.service_tier = self.service_tier.as_deref().and_then(ServiceTier::of_word);
         call.customer.clone_from(&self.customer);
         // A named customer is the engine's to tell apart.
         call.conversation = self.cache_key.or(self.opening.filter(|_| self.customer.is_none()));

@@ -1,5 +1,6 @@
 //! What an upstream's error means.
 
+use sluicegate_core::quirk::ErrorQuirk;
 use sluicegate_core::{ErrorKind, Format};
 
 use crate::json::{Kind, Val};
@@ -75,6 +76,8 @@ pub struct Fault {
     /// The provider's message, without control characters and anything that looks like a credential, at most 512
     /// characters. Of the classes `Auth` and `Quota` it is for operators, not for callers.
     pub message: String,
+    /// The pause before another try that it asks for in its body, in milliseconds (Google's `RetryInfo`).
+    pub retry_after_ms: Option<u64>,
 }
 
 /// The longest message kept, in characters.
@@ -83,11 +86,16 @@ const MESSAGE_MAX: usize = 512;
 impl Fault {
     /// A fault of our own making, such as a stream that ended too early.
     pub fn new(class: FaultClass, message: impl AsRef<str>) -> Self {
-        Self { class, code: None, message: safe(message.as_ref()) }
+        Self { class, code: None, message: safe(message.as_ref()), retry_after_ms: None }
     }
 
     /// Understands an error answer. `status` is its HTTP status, or 0 when there is none (an error inside a stream).
     pub fn classify(status: u16, body: &[u8]) -> Self {
+        Self::classify_at(&[], status, body)
+    }
+
+    /// Understands an error answer of a provider whose errors have meanings of their own: those are asked first.
+    pub fn classify_at(own: &[ErrorQuirk], status: u16, body: &[u8]) -> Self {
         let view = Val::from_bytes(body);
         let said = view.map(Said::read).unwrap_or_default();
         let fallback = || String::from_utf8_lossy(body.get(..2048).unwrap_or(body)).into_owned();
@@ -99,19 +107,25 @@ impl Fault {
             }
             None => safe(&fallback()),
         };
-        Self { class: said.class(status, &message), code: said.word(), message }
+        let class = said.own_class(own, status, &message).unwrap_or_else(|| said.class(status, &message));
+        Self { class, code: said.word(), message, retry_after_ms: said.retry_after_ms }
     }
 
     /// The error that hides in an answer with status 200, if there is one, or if it isn't an answer of that format at
     /// all.
     // QUIRK(minimax, zhipu, openrouter, 2026-05): errors come with status 200 (`base_resp`, business codes, `error`).
     pub fn in_ok_body(format: Format, body: &[u8]) -> Option<Self> {
+        Self::in_ok_body_at(&[], format, body)
+    }
+
+    /// The same at a provider whose errors have meanings of their own.
+    pub fn in_ok_body_at(own: &[ErrorQuirk], format: Format, body: &[u8]) -> Option<Self> {
         let Some(v) = Val::from_bytes(body).filter(|v| v.kind() == Kind::Object) else {
             return Some(Self::new(FaultClass::Server, "the upstream's answer isn't a JSON object"));
         };
         let said = Said::read(v);
         if said.is_error {
-            return Some(Self::classify(0, body));
+            return Some(Self::classify_at(own, 0, body));
         }
         let (needed, kind) = match format {
             Format::OpenaiChat | Format::OpenaiCompletions => ("choices", Kind::Array),
@@ -119,18 +133,31 @@ impl Fault {
             | Format::OpenaiImages
             | Format::OpenaiImageEdits
             | Format::OpenaiImageVariations => ("data", Kind::Array),
+            Format::GeminiGenerate => ("candidates", Kind::Array),
+            Format::OpenaiResponses => ("output", Kind::Array),
             Format::OpenaiModerations | Format::Rerank => ("results", Kind::Array),
             Format::OpenaiTranscriptions | Format::OpenaiTranslations => ("text", Kind::String),
             Format::AnthropicCountTokens => ("input_tokens", Kind::Number),
             _ => ("content", Kind::Array),
         };
+        if format == Format::GeminiGenerate && v.get("promptFeedback").is_some() {
+            return None;
+        }
         if v.get(needed).is_some_and(|list| list.kind() == kind) {
             return None;
         }
         if said.message.is_some() || said.code.is_some() {
-            return Some(Self::classify(0, body));
+            return Some(Self::classify_at(own, 0, body));
         }
         Some(Self::new(FaultClass::Server, format!("the upstream's answer lacks `{needed}`")))
+    }
+
+    /// The error that a frame of a stream is, if it says so in its provider's own way: it holds no choices and no usage.
+    // QUIRK(minimax, qianfan, dashscope, 2026-11): `base_resp`, or a code beside a message, without an `error`.
+    pub(crate) fn in_frame(own: &[ErrorQuirk], frame: &[u8]) -> Option<Self> {
+        let said = Val::from_bytes(frame).filter(|v| v.kind() == Kind::Object).map(Said::read)?;
+        let names_both = said.message.is_some() && said.code.is_some();
+        (said.is_error || names_both).then(|| Self::classify_at(own, 0, frame))
     }
 }
 
@@ -142,6 +169,7 @@ struct Said {
     kind: Option<String>,
     code: Option<String>,
     detail_code: Option<String>,
+    retry_after_ms: Option<u64>,
 }
 
 fn word_of(v: Val<'_>, name: &str) -> Option<String> {
@@ -151,6 +179,28 @@ fn word_of(v: Val<'_>, name: &str) -> Option<String> {
         Kind::Number => Some(v.raw().chars().take(64).collect()),
         _ => None,
     }
+}
+
+/// The `@type` of one of Google's details ends like this.
+fn is_detail(detail: &Val<'_>, name: &str) -> bool {
+    detail.get_str("@type").is_some_and(|kind| kind.ends_with(name))
+}
+
+/// The reason in Google's `ErrorInfo`.
+fn reason_of(details: Val<'_>) -> Option<String> {
+    details
+        .elements()
+        .find(|detail| is_detail(detail, "google.rpc.ErrorInfo"))
+        .and_then(|it| word_of(it, "reason"))
+}
+
+/// The pause in Google's `RetryInfo`, such as `"17.5s"`.
+fn retry_info(details: Val<'_>) -> Option<u64> {
+    let delay =
+        details.elements().find(|detail| is_detail(detail, "google.rpc.RetryInfo"))?.get_str("retryDelay")?;
+    let seconds: f64 = delay.strip_suffix('s')?.parse().ok()?;
+    // The cast saturates.
+    (seconds.is_finite() && seconds >= 0.0).then_some((seconds * 1000.0).ceil() as u64)
 }
 
 impl Said {
@@ -173,8 +223,12 @@ impl Said {
                 is_error: true,
                 message: word_text(error, "message").or_else(|| word_text(error, "msg")),
                 kind: word_of(error, "type").or_else(|| word_of(error, "status")),
-                code: word_of(error, "code"),
-                detail_code: error.get("details").and_then(|d| word_of(d, "error_code")),
+                // Google's number is that of the status.
+                code: word_of(error, "code").filter(|_| error.get("status").is_none()),
+                detail_code: error
+                    .get("details")
+                    .and_then(|d| word_of(d, "error_code").or_else(|| reason_of(d))),
+                retry_after_ms: error.get("details").and_then(retry_info),
             },
             Some(error) if error.kind() == Kind::String => Self {
                 is_error: true,
@@ -189,12 +243,36 @@ impl Said {
                 kind: word_of(v, "type"),
                 code: word_of(v, "code").or_else(|| word_of(v, "error_code")),
                 detail_code: None,
+                retry_after_ms: None,
             },
         }
     }
 
     fn word(&self) -> Option<String> {
         self.detail_code.clone().or_else(|| self.code.clone()).or_else(|| self.kind.clone())
+    }
+
+    /// What the provider itself means by it.
+    fn own_class(&self, own: &[ErrorQuirk], status: u16, message: &str) -> Option<FaultClass> {
+        if own.is_empty() {
+            return None;
+        }
+        let text = message.to_lowercase();
+        let words: Vec<String> = [&self.detail_code, &self.code, &self.kind]
+            .into_iter()
+            .flatten()
+            .map(|word| word.to_ascii_lowercase())
+            .collect();
+        let named = |known: &String| match known.strip_suffix('*') {
+            Some(start) => words.iter().any(|word| word.starts_with(start)),
+            None => words.contains(known),
+        };
+        let fits = |rule: &&ErrorQuirk| {
+            (rule.status.is_empty() || rule.status.contains(&status))
+                && (rule.code.is_empty() || rule.code.iter().any(named))
+                && (rule.text.is_empty() || rule.text.iter().any(|part| text.contains(part)))
+        };
+        own.iter().find(fits).map(|rule| rule.class.into())
     }
 
     fn class(&self, status: u16, message: &str) -> FaultClass {
@@ -205,6 +283,10 @@ impl Said {
             .map(|word| word.to_ascii_lowercase())
             .collect();
         let word = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
+        // QUIRK(google, 2026-11): a limit of a minute or a day is told in the words that others have for an empty account.
+        if word(&["resource_exhausted"]) && !word(&["billing_disabled", "account_state_invalid"]) {
+            return FaultClass::RateLimit;
+        }
         let says = |known: &[&str]| known.iter().any(|part| text.contains(part));
         // A refused request may quote its caller, and this class benches the channel for all: there the account's state must
         // be what the message begins with.
@@ -216,15 +298,7 @@ impl Said {
         if word(QUOTA_WORDS) || account || status == 402 {
             return FaultClass::Quota;
         }
-        if word(&[
-            "rate_limit_error",
-            "rate_limit_exceeded",
-            "resource_exhausted",
-            "1302",
-            "1303",
-            "1305",
-            "1002",
-        ]) || status == 429
+        if word(&["rate_limit_error", "rate_limit_exceeded", "1302", "1303", "1305", "1002"]) || status == 429
         {
             return FaultClass::RateLimit;
         }
@@ -246,10 +320,16 @@ impl Said {
             "permission_error",
             "invalid_api_key",
             "unauthenticated",
+            "permission_denied",
+            "api_key_invalid",
+            "api_key_service_blocked",
+            "consumer_suspended",
+            "service_disabled",
             "1000",
             "1001",
             "1004",
-        ]) {
+        ]) || refused && text.starts_with("user location is not supported")
+        {
             return FaultClass::Auth;
         }
         match status {
@@ -258,10 +338,18 @@ impl Said {
             408 | 504 => FaultClass::Timeout,
             413 => FaultClass::TooLarge,
             400..=499 => FaultClass::BadRequest,
-            0 if word(&["not_found_error", "model_not_found"]) => FaultClass::NotFound,
-            0 if word(&["invalid_request_error", "invalid_argument"]) => FaultClass::BadRequest,
+            0 if word(&["not_found_error", "not_found", "model_not_found"]) => FaultClass::NotFound,
+            0 if word(&[
+                "invalid_request_error",
+                "invalid_argument",
+                "failed_precondition",
+                "invalid_prompt",
+            ]) =>
+            {
+                FaultClass::BadRequest
+            }
             0 if word(&["request_too_large"]) => FaultClass::TooLarge,
-            0 if word(&["timeout_error"]) => FaultClass::Timeout,
+            0 if word(&["timeout_error", "deadline_exceeded"]) => FaultClass::Timeout,
             _ => FaultClass::Server,
         }
     }
@@ -275,6 +363,7 @@ const QUOTA_WORDS: &[&str] = &[
     "accountoverdueerror",
     "accountoverdue",
     "arrearage",
+    "billing_disabled",
     "1113",
     "1008",
 ];

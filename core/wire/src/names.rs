@@ -1,6 +1,6 @@
 //! Tool names that the target wouldn't take, shortened reversibly.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The longest tool name that every provider takes.
 pub(crate) const NAME_MAX: usize = 64;
@@ -12,6 +12,8 @@ pub(crate) struct Names {
     sent: HashMap<String, String>,
     /// The caller's, by the one sent.
     ours: HashMap<String, String>,
+    /// Names as sent of tools that take a text, and were declared to take it as `input` of an object.
+    wrapped: HashSet<String>,
 }
 
 impl Names {
@@ -19,21 +21,40 @@ impl Names {
     /// always gives the same result, in declarations and in the history.
     pub(crate) fn shorten(&mut self, name: &str) -> String {
         let fits = name.len() <= NAME_MAX && !name.is_empty() && name.bytes().all(is_plain);
-        if fits {
-            return name.to_owned();
+        if fits { name.to_owned() } else { self.replace(name, "") }
+    }
+
+    /// The same for targets that want a letter or `_` at the beginning.
+    pub(crate) fn shorten_word(&mut self, name: &str) -> String {
+        match name.bytes().next() {
+            Some(first) if !first.is_ascii_alphabetic() && first != b'_' => self.replace(name, "_"),
+            _ => self.shorten(name),
         }
+    }
+
+    fn replace(&mut self, name: &str, begin: &str) -> String {
         if let Some(sent) = self.sent.get(name) {
             return sent.clone();
         }
-        let mut short: String = name
+        let mut short: String = begin
             .chars()
-            .map(|c| if c.is_ascii() && is_plain(c as u8) { c } else { '_' })
+            .chain(name.chars().map(|c| if c.is_ascii() && is_plain(c as u8) { c } else { '_' }))
             .take(NAME_MAX - 9)
             .collect();
         short.push_str(&format!("_{:08x}", fnv1a(name)));
         self.sent.insert(name.to_owned(), short.clone());
         self.ours.insert(short.clone(), name.to_owned());
         short
+    }
+
+    /// A tool that takes a text is declared under this name, as sent, to take an object with the text as `input`.
+    pub(crate) fn wrap(&mut self, sent: &str) {
+        self.wrapped.insert(sent.to_owned());
+    }
+
+    /// Whether what this tool is given must be unwrapped.
+    pub(crate) fn is_wrapped(&self, sent: &str) -> bool {
+        self.wrapped.contains(sent)
     }
 
     /// The caller's name for the one that came back.
@@ -92,6 +113,9 @@ mod tests {
         let dotted = names.shorten("files.read");
         assert!(dotted.starts_with("files_read_"), "{dotted}");
         assert_eq!(names.restore(&dotted), "files.read");
+        let digit = names.shorten_word("3d-view");
+        assert!(digit.starts_with("_3d-view_"), "{digit}");
+        assert_eq!((names.restore(&digit), names.clone().shorten_word("_a")), ("3d-view", "_a".to_owned()));
         assert_eq!((tool_id("call_1"), tool_id("a:1")), ("call_1".into(), tool_id("a:1")));
         assert!(tool_id("a:1").starts_with("a1_") && tool_id("a:1") != tool_id("a.1"));
         let (a, b) = (format!("{}a", "é".repeat(64)), format!("{}b", "é".repeat(64)));

@@ -17,7 +17,7 @@ pub struct Observed {
     pub usage_rejected: bool,
     /// Whether content was seen: text, a tool call, reasoning, a refusal. Headers, roles and pings don't count.
     pub first_content: bool,
-    /// Whether the answer came to its proper end: a stop reason was seen.
+    /// Whether the answer came to its proper end: a stop reason was seen, or a failure that tells what it used.
     pub finished: bool,
     /// Whether the stream's last frame (`[DONE]`, `message_stop`) is among what was put out: settle before you send it.
     pub closed: bool,
@@ -44,9 +44,10 @@ impl Observed {
     /// Reported counts of an answer that came to its end are taken as they are. Where the output is missing from them or
     /// the answer broke off, the output is what was delivered, if that is more than was reported until then (Anthropic's
     /// first event reports one token); where the input is missing, it is `input_estimate`. An error before any content
-    /// uses nothing. Nothing but zeros for an answer that was seen is no report.
+    /// uses nothing, unless the upstream says what it used. Nothing but zeros for an answer that was seen is no report.
     pub fn settlement(&self, input_estimate: u64) -> (Usage, UsageSource) {
-        if self.error.is_some() && !self.first_content {
+        let billed = self.finished && self.usage.is_some();
+        if self.error.is_some() && !self.first_content && !billed {
             return (Usage::default(), UsageSource::None);
         }
         let delivered = self.output_estimate();
@@ -105,6 +106,11 @@ mod tests {
         let fault = Some(Fault::new(FaultClass::Server, "no"));
         let failed = Observed { error: fault.clone(), usage: Some(reported), ..Observed::default() };
         assert_eq!(failed.settlement(7), (Usage::default(), UsageSource::None));
+        // Unless the upstream says itself what its failure used.
+        assert_eq!(
+            Observed { finished: true, ..failed.clone() }.settlement(7),
+            (reported, UsageSource::Reported)
+        );
         let late = Observed { error: fault, ..broken };
         assert_eq!(late.settlement(7).1, UsageSource::Counted);
     }

@@ -11,7 +11,7 @@ use sluicegate_core::edit::{BodyEdit, Change, Compare, Condition, steps};
 use crate::error::{Result, WireError};
 use crate::facts::Facts;
 use crate::json::{Cursor, Kind, Span, Val, escape_into};
-use crate::scan::scan;
+use crate::scan::{Addressed, scan_addressed};
 
 /// What conditions may ask for besides the body.
 #[derive(Clone, Copy, Debug)]
@@ -56,11 +56,12 @@ pub fn overlay(
     let changed = Bytes::from(changed);
     let refuse =
         |what: &str| Err(WireError::unsupported(format!("this channel's own changes of the body {what}")));
-    let after = match scan(format, &changed) {
+    let at = Some(Addressed { model: context.upstream_model, stream: false });
+    let after = match scan_addressed(format, &changed, at) {
         Ok(after) => after,
         Err(why) => return refuse(&format!("leave no request that can be sent: {why}")),
     };
-    let before = scan(format, body)?;
+    let before = scan_addressed(format, body, at)?;
     match raised(before.facts(), after.facts(), adds_tokens) {
         Some(field) => refuse(&format!("would let `{field}` use more than was reserved")),
         None => Ok(changed),

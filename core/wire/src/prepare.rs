@@ -14,7 +14,8 @@ use crate::splice::{Edits, splice};
 pub struct Prepared {
     /// The body to send.
     pub body: Bytes,
-    /// What the translation dropped or approximated; always empty when the formats are the same.
+    /// What the translation dropped or approximated. When the formats are the same, at most thoughts that another provider
+    /// sealed: everybody else refuses them.
     pub losses: Losses,
     /// What it means for the answer: for [`crate::BridgeOptions`].
     pub reply: Reply,
@@ -37,6 +38,16 @@ impl Scanned {
         }
         if self.format() != target {
             return crate::translate::request(self, edits, target);
+        }
+        if self.foreign
+            && let Some(clean) = crate::foreign::without(self.text())
+        {
+            // Only its maker takes a seal: it goes without the thought.
+            let mut clean = crate::scan::scan(self.format(), &Bytes::from(clean))?;
+            clean.foreign = false;
+            let mut prepared = clean.prepare(edits, target)?;
+            prepared.losses.dropped("thinking", "thinking can't be sent to another provider");
+            return Ok(prepared);
         }
         let facts = self.facts();
         let chat_stream = matches!(target, Format::OpenaiChat | Format::OpenaiCompletions) && facts.stream;

@@ -38,8 +38,22 @@ impl Report {
         let json = self.json(format);
         Bytes::from(match format {
             Format::AnthropicMessages => format!("event: error\ndata: {json}\n\n"),
+            Format::OpenaiResponses => return self.numbered(0),
             _ => format!("data: {json}\n\n"),
         })
+    }
+
+    /// The error as the last event of a stream of responses, which numbers its events.
+    pub(crate) fn numbered(&self, sequence: u64) -> Bytes {
+        let json = object(|o| {
+            o.str("type", "error");
+            o.opt_str("code", self.code.as_deref().or(openai_code(self.kind)));
+            o.str("message", &self.message);
+            o.opt_str("param", self.param.as_deref());
+            o.num("sequence_number", sequence);
+            self.extra(o, &["type", "code", "message", "param", "sequence_number"]);
+        });
+        Bytes::from(format!("event: error\ndata: {json}\n\n"))
     }
 
     fn json(&self, format: Format) -> String {
@@ -55,6 +69,7 @@ impl Report {
                     self.extra(o, &["type", "message", "code"]);
                 });
             }),
+            Format::GeminiGenerate => self.google(),
             // Cohere's, who says no more.
             Format::Rerank => object(|o| o.str("message", &self.message)),
             _ => object(|o| {
@@ -67,6 +82,49 @@ impl Report {
                 });
             }),
         }
+    }
+
+    /// Google's envelope. Codes for programs and further facts stand in its usual details.
+    fn google(&self) -> String {
+        let (code, status) = google_status(self.kind);
+        let reason = self.code.as_deref().unwrap_or(self.kind.as_str());
+        object(|o| {
+            o.object("error", |o| {
+                o.num("code", u64::from(code));
+                o.str("message", &self.message);
+                o.str("status", status);
+                o.array("details", |a| {
+                    a.object(|o| {
+                        o.str("@type", "type.googleapis.com/google.rpc.ErrorInfo");
+                        o.str("reason", &reason.to_ascii_uppercase());
+                        o.str("domain", "sluicegate");
+                        o.object("metadata", |o| {
+                            if let Some(param) = &self.param {
+                                o.str("param", param);
+                            }
+                            self.extra(o, &["param", RETRY_DELAY]);
+                        });
+                    });
+                    if let Some((_, delay)) = self.extra.iter().find(|(name, _)| name == RETRY_DELAY) {
+                        a.object(|o| {
+                            o.str("@type", "type.googleapis.com/google.rpc.RetryInfo");
+                            o.str("retryDelay", delay);
+                        });
+                    }
+                });
+            });
+        })
+    }
+
+    /// The same with the pause before another try, where the format has a place for it.
+    #[must_use]
+    pub fn with_retry(mut self, format: Format, ms: u64) -> Self {
+        if format == Format::GeminiGenerate {
+            let (seconds, rest) = (ms / 1000, ms % 1000);
+            let delay = if rest == 0 { format!("{seconds}s") } else { format!("{seconds}.{rest:03}s") };
+            self.extra.push((RETRY_DELAY.to_owned(), delay));
+        }
+        self
     }
 
     fn extra(&self, o: &mut crate::json::Object<'_>, taken: &[&str]) {
@@ -133,6 +191,33 @@ fn openai_code(kind: ErrorKind) -> Option<&'static str> {
     }
 }
 
+/// Stands for the pause before another try among the further facts.
+const RETRY_DELAY: &str = "retryDelay";
+
+/// The number and the word in Google's envelope. The number repeats the HTTP status that the server gives the kind.
+pub const fn google_status(kind: ErrorKind) -> (u16, &'static str) {
+    match kind {
+        ErrorKind::InvalidRequest
+        | ErrorKind::ContextTooLong
+        | ErrorKind::UpstreamRejected
+        | ErrorKind::GuardrailDenied => (400, "INVALID_ARGUMENT"),
+        ErrorKind::Unauthenticated => (401, "UNAUTHENTICATED"),
+        ErrorKind::Forbidden | ErrorKind::PolicyDenied => (403, "PERMISSION_DENIED"),
+        ErrorKind::NotFound | ErrorKind::ModelNotFound => (404, "NOT_FOUND"),
+        ErrorKind::Conflict => (409, "ABORTED"),
+        ErrorKind::PayloadTooLarge => (413, "INVALID_ARGUMENT"),
+        ErrorKind::InsufficientQuota | ErrorKind::RateLimited => (429, "RESOURCE_EXHAUSTED"),
+        ErrorKind::NotSupported => (501, "UNIMPLEMENTED"),
+        ErrorKind::UpstreamAuth => (502, "UNAVAILABLE"),
+        ErrorKind::UpstreamUnavailable
+        | ErrorKind::UpstreamOverloaded
+        | ErrorKind::Store
+        | ErrorKind::Cancelled => (503, "UNAVAILABLE"),
+        ErrorKind::UpstreamTimeout => (504, "DEADLINE_EXCEEDED"),
+        _ => (500, "INTERNAL"),
+    }
+}
+
 /// Anthropic's `type` word.
 fn anthropic_type(kind: ErrorKind) -> &'static str {
     match kind {
@@ -171,6 +256,21 @@ mod tests {
             report.event(Format::AnthropicMessages),
             "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"the day's `spend` is used up\",\"code\":\"insufficient_quota\",\"reset\":\"2026-05-02T00:00:00Z\"}}\n\n"
         );
+    }
+
+    #[test]
+    fn googles_envelope_names_code_status_and_pause() {
+        let mut report =
+            Report::new(ErrorKind::RateLimited, "slow down").with_retry(Format::GeminiGenerate, 17_500);
+        report.param = Some("contents".into());
+        assert_eq!(
+            report.body(Format::GeminiGenerate),
+            r#"{"error":{"code":429,"message":"slow down","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMITED","domain":"sluicegate","metadata":{"param":"contents"}},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"17.500s"}]}}"#
+        );
+        let fault = Fault::classify(429, &report.body(Format::GeminiGenerate));
+        assert_eq!((fault.class, fault.retry_after_ms), (FaultClass::RateLimit, Some(17_500)));
+        let other = Report::new(ErrorKind::RateLimited, "m").with_retry(Format::OpenaiChat, 17_500);
+        assert!(other.extra.is_empty());
     }
 
     #[test]

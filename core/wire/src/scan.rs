@@ -2,6 +2,7 @@
 
 mod content;
 mod field;
+mod gemini;
 mod media;
 mod ours;
 mod single;
@@ -17,6 +18,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Result, WireError};
 use crate::facts::Facts;
+use crate::ir::FOREIGN;
 use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
 pub(crate) use field::{Field, is_ours};
 
@@ -31,6 +33,15 @@ const TAGS_MAX: usize = 32;
 // BOUND: these go into records, messages and tables of limits.
 const LABEL_MAX: usize = 256;
 
+/// What the address of a call says where its body doesn't: Gemini's format has both there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addressed<'a> {
+    /// The model, decoded.
+    pub model: &'a str,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+}
+
 /// A request that was read: its facts, and what edits need.
 #[derive(Clone, Debug)]
 pub struct Scanned {
@@ -38,6 +49,8 @@ pub struct Scanned {
     body: Bytes,
     facts: Facts,
     pub(crate) members: Members,
+    /// It may hold seals of another maker than the format's own, which its own refuses.
+    pub(crate) foreign: bool,
 }
 
 pub(crate) type Members = SmallVec<[Member; 16]>;
@@ -67,6 +80,10 @@ impl Scanned {
         &self.facts
     }
 
+    pub(crate) fn facts_mut(&mut self) -> &mut Facts {
+        &mut self.facts
+    }
+
     /// The body as it came.
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -76,6 +93,15 @@ impl Scanned {
     pub fn unknown_fields(&self) -> Vec<String> {
         let names = self.members.iter().map(|member| unescape(member.name.of(self.text())));
         names.filter(|name| !field::is_known(self.format, name)).map(Cow::into_owned).collect()
+    }
+
+    /// Reads another body in place of this one, at the same address.
+    ///
+    /// # Errors
+    /// As [`scan`].
+    pub fn rescan(&self, body: &Bytes) -> Result<Scanned> {
+        let at = Addressed { model: &self.facts.model, stream: self.facts.stream };
+        scan_addressed(self.format, body, Some(at))
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -94,6 +120,15 @@ impl Scanned {
 /// The body isn't UTF-8, isn't JSON, nests deeper than [`crate::MAX_DEPTH`], isn't an object, names a top-level field
 /// twice (names are compared unescaped), lacks its model or messages, or gives a field that we read a wrong type.
 pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
+    scan_addressed(format, body, None)
+}
+
+/// Reads a request body whose address says what it doesn't. For formats whose body says it all, the address is ignored.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -> Result<Scanned> {
+    let at = at.filter(|_| format == Format::GeminiGenerate);
     let text = std::str::from_utf8(body).map_err(|e| {
         WireError::invalid(format!("the body isn't UTF-8 (byte {}): send JSON in UTF-8", e.valid_up_to()))
     })?;
@@ -107,12 +142,18 @@ pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
         text,
         cursor: Cursor::new(text),
         facts: Facts { choices: 1, ..Facts::default() },
+        is_addressed: false,
         opening: None,
         media: 0,
         media_saved: 0,
         seen: 0,
         members: SmallVec::new(),
     };
+    if let Some(at) = at {
+        scan.facts.model = gemini::model_of(at.model)?;
+        scan.facts.stream = at.stream;
+        scan.is_addressed = true;
+    }
     scan.object()?;
     let Scan { cursor, mut facts, opening, media, media_saved, members, .. } = scan;
     let text_bytes = text.len().saturating_sub(cursor.blank + (cursor.saved - media_saved) + media);
@@ -125,7 +166,8 @@ pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
     // Where nothing writes the cache there is no mark of where it ends.
     let has_marks = facts.cache_writes != CacheWrites::None;
     facts.opening = opening.map(|span| content::opening(span.of(text), has_marks));
-    Ok(Scanned { format, body, facts, members })
+    let foreign = memchr::memmem::find(text.as_bytes(), FOREIGN.as_bytes()).is_some();
+    Ok(Scanned { format, body, facts, members, foreign })
 }
 
 struct Scan<'a> {
@@ -133,6 +175,8 @@ struct Scan<'a> {
     text: &'a str,
     cursor: Cursor<'a>,
     facts: Facts,
+    /// Its model and whether to stream stand in its address.
+    is_addressed: bool,
     /// The messages up to the first of the user's.
     opening: Option<Span>,
     /// Raw bytes of base64 media, which count by formula and not as text; and their share of `cursor.saved`.
@@ -167,7 +211,13 @@ impl<'a> Scan<'a> {
         }
         self.cursor.end()?;
         let needed: &[(Field, &str)] = match self.format {
-            Format::OpenaiEmbeddings => &[(Field::Model, "model"), (Field::Input, "input")],
+            Format::GeminiGenerate if self.is_addressed => &[(Field::Messages, "contents")],
+            Format::GeminiGenerate => &[(Field::Model, "model"), (Field::Messages, "contents")],
+            // A stored prompt may stand for the input.
+            Format::OpenaiResponses if self.facts.unbounded.is_some() => &[(Field::Model, "model")],
+            Format::OpenaiEmbeddings | Format::OpenaiResponses => {
+                &[(Field::Model, "model"), (Field::Input, "input")]
+            }
             single if single.is_single() => single::needed(single),
             _ => &[(Field::Model, "model"), (Field::Messages, "messages")],
         };
@@ -236,9 +286,18 @@ impl<'a> Scan<'a> {
 
     fn value(&mut self, field: Field, name: &str) -> Result<()> {
         match field {
+            // What its address says goes before what its body says.
+            Field::Model | Field::Stream if self.format == Format::GeminiGenerate => {
+                self.addressed(field, name)
+            }
+            Field::Messages | Field::System | Field::Tools if self.format == Format::GeminiGenerate => {
+                self.gemini(field, name)
+            }
+            Field::GenerationConfig => self.generation_config(name),
             Field::Model => self.model(),
             Field::Messages => self.messages(),
             Field::System => self.content(),
+            Field::Input if self.format == Format::OpenaiResponses => self.items(),
             Field::Input => self.input(),
             Field::Prompt | Field::PartialImages | Field::StreamFormat | Field::Query | Field::Documents => {
                 self.single(field, name)
@@ -279,7 +338,7 @@ impl<'a> Scan<'a> {
             Field::ServiceTier => {
                 self.facts.service_tier =
                     self.typed(name, "a string", Kind::String)?.map(|raw| unescape(raw).into_owned());
-                if self.facts.service_tier.as_deref().is_some_and(|tier| !field::is_usual_tier(tier)) {
+                if self.facts.service_tier.as_deref().is_some_and(|tier| !field::is_priced_tier(tier)) {
                     self.facts.concern("service_tier", Concern::Cost);
                 }
                 Ok(())
@@ -339,6 +398,36 @@ impl<'a> Scan<'a> {
                 self.facts.cache_key = v.as_str().map(|key| hash::stable(key.as_bytes()));
                 Ok(())
             }
+            Field::CachedContent if !field::is_off(raw) => {
+                self.facts.concern("cachedContent", Concern::Stored);
+                self.facts.unbound("cachedContent");
+                Ok(())
+            }
+            Field::Text => {
+                let kind = v.get("format").and_then(|f| f.get_str("type"));
+                self.facts.needs.json_schema |= kind.as_deref() == Some("json_schema");
+                Ok(())
+            }
+            Field::Include => {
+                // The answer's thoughts will be encrypted, and only who did it can go on with them.
+                let mut wanted = v.elements().filter_map(Val::as_str);
+                self.facts.bound |= wanted.any(|it| it == "reasoning.encrypted_content");
+                Ok(())
+            }
+            Field::PreviousResponse if !field::is_off(raw) => {
+                self.facts.previous_response = v.as_str().map(Cow::into_owned);
+                self.facts.concern("previous_response_id", Concern::Stored);
+                self.facts.unbound("previous_response_id");
+                Ok(())
+            }
+            Field::Store => {
+                self.facts.store = v.as_bool();
+                Ok(())
+            }
+            Field::Background if !field::is_off(raw) => Err(WireError::unsupported(
+                "`background` isn't served: leave it out, and stream the answer if it takes long",
+            )
+            .at("background")),
             Field::Fallbacks => ours::fallbacks(&mut self.facts, v),
             Field::DisableFallbacks => ours::disable_fallbacks(&mut self.facts, v),
             Field::Mock => ours::mock(&mut self.facts, name, v),

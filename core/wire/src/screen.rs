@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use crate::json::unescape;
 use crate::sse::Splitter;
 use crate::texts::{Texts, quoted, spliced};
-use frame::{Key, Part, Read, What, read};
+use frame::{Key, Part, Read, read};
 
 /// No more of a stream waits, in bytes: what is looked for is far shorter.
 const HELD_MAX: usize = 8 << 20;
@@ -197,25 +197,33 @@ impl Screen {
                 false => vec![text.whole.clone()],
             }
         };
-        self.texts.iter().flat_map(of).collect()
+        self.texts.iter().filter(|text| !text.key.is_again()).flat_map(of).collect()
     }
 
     /// Puts a gathered stream out, with these texts in place of those of the same index: each stands where its first part
     /// stood.
     pub fn put_gathered(&mut self, new: &[(usize, String)], out: &mut impl FnMut(Bytes)) {
         let mut from = 0;
-        for text in &mut self.texts {
+        // What was replaced is replaced wherever it is said again.
+        let mut replaced: Vec<(String, Arc<str>)> = Vec::new();
+        for text in self.texts.iter_mut().filter(|text| !text.key.is_again()) {
             let arguments = text.key.is_json().then(|| Texts::arguments(&text.whole));
             let count = arguments.as_ref().map_or(1, |arguments| arguments.iter().len());
             let of_this = new.iter().filter(|(at, _)| (from..from + count).contains(at));
             let of_this: Vec<_> = of_this.map(|(at, new)| (at - from, new.clone())).collect();
             from += count;
             let Some((_, first)) = of_this.first() else { continue };
-            let with = match arguments {
+            let with: Arc<str> = match arguments {
                 Some(arguments) => String::from_utf8_lossy(&arguments.replaced(&of_this)).as_ref().into(),
                 None => first.as_str().into(),
             };
+            replaced.push((text.whole.clone(), Arc::clone(&with)));
             text.edits = vec![Edit { start: 0, end: text.len, with }];
+        }
+        for text in self.texts.iter_mut().filter(|text| text.key.is_again()) {
+            if let Some((_, with)) = replaced.iter().find(|(whole, _)| *whole == text.whole) {
+                text.edits = vec![Edit { start: 0, end: text.len, with: Arc::clone(with) }];
+            }
         }
         while let Some(held) = self.held.pop_front() {
             out(self.edited(held));
@@ -252,7 +260,7 @@ impl Screen {
                 known.scanner.push(&text);
             }
             pieces.push(Piece { text: index, from, to: known.len, at });
-            if key.what == What::Whole {
+            if key.is_whole() {
                 known.finish(&self.guards);
             }
         }
@@ -311,6 +319,10 @@ impl Screen {
         for text in &mut self.texts {
             text.edits.append(&mut text.scanner.take_edits());
             for one in text.scanner.take_marks().into_iter().chain(std::mem::take(&mut text.marks)) {
+                // What is said again was counted before.
+                if text.key.is_again() {
+                    continue;
+                }
                 mark(&mut self.marks, &one.name, &one.did, one.times);
             }
             denied = denied.or_else(|| text.denied.as_ref().or(text.scanner.denied()).cloned());

@@ -5,6 +5,7 @@ use sluicegate_core::Format;
 
 use crate::json::{Val, escape_into, object};
 use crate::scan::{Field, Member, Scanned};
+use crate::texts::{place, spliced};
 
 /// Which field carries the output ceiling in OpenAI's chat format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub(crate) fn wants_max_completion_tokens(model: &str) -> bool {
 /// The name of the field for the ceiling, when the caller named none.
 pub(crate) fn ceiling_name(format: Format, field: CeilingField, model: &str) -> &'static str {
     match (format, field) {
+        (Format::OpenaiResponses, _) => "max_output_tokens",
         (Format::OpenaiChat, CeilingField::MaxCompletionTokens) => "max_completion_tokens",
         (Format::OpenaiChat, CeilingField::AsSent) if wants_max_completion_tokens(model) => {
             "max_completion_tokens"
@@ -85,15 +87,20 @@ impl<'a> Plan<'a> {
     fn new(scanned: &'a Scanned, edits: &'a Edits<'a>) -> Self {
         let facts = scanned.facts();
         let sent = |field| scanned.member(field).is_some_and(|m| m.value.of(scanned.text()) != "null");
+        let is_gemini = scanned.format() == Format::GeminiGenerate;
         let as_sent = edits.ceiling_field == CeilingField::AsSent || scanned.format() != Format::OpenaiChat;
         Self {
             edits,
-            model: edits.model.filter(|model| *model != facts.model),
+            // Gemini's stands in the address.
+            model: edits.model.filter(|model| *model != facts.model && !is_gemini),
             force_usage: edits.include_usage
                 && matches!(scanned.format(), Format::OpenaiChat | Format::OpenaiCompletions)
                 && facts.stream
                 && !facts.include_usage,
-            ceiling_in_place: as_sent && (sent(Field::MaxTokens) || sent(Field::MaxCompletionTokens)),
+            ceiling_in_place: as_sent
+                && (sent(Field::MaxTokens)
+                    || sent(Field::MaxCompletionTokens)
+                    || sent(Field::GenerationConfig)),
         }
     }
 
@@ -114,7 +121,7 @@ impl<'a> Plan<'a> {
             && self.edits.drop.is_empty()
             && self.edits.set.is_empty()
             && scanned.facts().tags.is_empty()
-            && !scanned.members.iter().any(|member| member.field.is_ours())
+            && !scanned.members.iter().any(|member| is_ours(scanned, member.field))
     }
 
     fn fate(&self, scanned: &Scanned, member: &Member) -> Fate {
@@ -126,6 +133,14 @@ impl<'a> Plan<'a> {
             }
         }
         match member.field {
+            ours if is_ours(scanned, ours) => Fate::Drop,
+            Field::GenerationConfig => {
+                match self.edits.max_output.filter(|n| scanned.facts().max_output != Some(*n)) {
+                    Some(_) if value == "null" => Fate::Drop,
+                    Some(n) => Fate::Replace(with_ceiling(value, n)),
+                    None => Fate::Keep,
+                }
+            }
             Field::Model => self.model.map_or(Fate::Keep, |model| {
                 let mut quoted = String::with_capacity(model.len() + 2);
                 escape_into(&mut quoted, model);
@@ -137,7 +152,6 @@ impl<'a> Plan<'a> {
                 None => Fate::Keep,
             },
             Field::StreamOptions if self.force_usage => Fate::Replace(with_usage(value)),
-            ours if ours.is_ours() => Fate::Drop,
             Field::Metadata if !scanned.facts().tags.is_empty() => without_tags(value),
             _ => Fate::Keep,
         }
@@ -169,10 +183,10 @@ impl<'a> Plan<'a> {
         if let Some(n) = self.edits.max_output.filter(|_| !self.ceiling_in_place) {
             let model = self.edits.model.unwrap_or(&scanned.facts().model);
             begin(&mut out);
-            out.push_str(&format!(
-                "\"{}\":{n}",
-                ceiling_name(scanned.format(), self.edits.ceiling_field, model)
-            ));
+            out.push_str(&match scanned.format() {
+                Format::GeminiGenerate => format!(r#""generationConfig":{{"maxOutputTokens":{n}}}"#),
+                format => format!("\"{}\":{n}", ceiling_name(format, self.edits.ceiling_field, model)),
+            });
         }
         if let Some(model) = self.edits.model.filter(|_| scanned.member(Field::Model).is_none()) {
             begin(&mut out);
@@ -198,6 +212,25 @@ impl<'a> Plan<'a> {
         out.push('}');
         out.into_bytes()
     }
+}
+
+/// Whether only we read it: in Gemini's format model and streaming stand in the address.
+fn is_ours(scanned: &Scanned, field: Field) -> bool {
+    let in_address =
+        scanned.format() == Format::GeminiGenerate && matches!(field, Field::Model | Field::Stream);
+    in_address || field.is_ours()
+}
+
+/// Gemini's configuration with that ceiling; all else stays as it was written.
+fn with_ceiling(config: &str, ceiling: u64) -> String {
+    let inner = Val::trusted(config);
+    let named = inner.members().find(|(name, _)| crate::gemini::camel_case(name) == "maxOutputTokens");
+    if let Some((_, value)) = named {
+        return spliced(config, vec![(place(config, value), ceiling.to_string())]);
+    }
+    let rest = config.trim_start().strip_prefix('{').unwrap_or_default();
+    let comma = if inner.members().next().is_some() { "," } else { "" };
+    format!("{{\"maxOutputTokens\":{ceiling}{comma}{rest}")
 }
 
 fn with_usage(options: &str) -> String {

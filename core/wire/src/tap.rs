@@ -4,14 +4,19 @@ mod single;
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use sluicegate_core::Format;
+use sluicegate_core::quirk::Quirks;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultClass};
 use crate::json::{Bad, Cursor, Kind, Span, Val, decoded_len};
 use crate::observed::Observed;
+use crate::quirk::{Ended, counted, ended};
+use crate::report::Report;
 use crate::sse::fields;
-use crate::usage::{Absurd, AnthropicCounts, Counts, openai};
+use crate::usage::{Absurd, AnthropicCounts, Counts, gemini, responses};
 
 /// Names and ids that upstreams give are cut here, in bytes.
 const NOTED_MAX: usize = 256;
@@ -21,6 +26,9 @@ const NOTED_MAX: usize = 256;
 pub(crate) struct Tap {
     format: Format,
     counts: AnthropicCounts,
+    /// The number that an event after the last one has, where events are numbered.
+    next_number: u64,
+    quirks: Option<Arc<Quirks>>,
     pub(crate) observed: Observed,
 }
 
@@ -50,6 +58,14 @@ struct Parts<'a> {
     content: Option<Val<'a>>,
     data: Option<Val<'a>>,
     base: Option<Val<'a>>,
+    /// Gemini's.
+    candidates: Option<Val<'a>>,
+    feedback: Option<Val<'a>>,
+    response: Option<(Val<'a>, Span)>,
+    item: Option<Val<'a>>,
+    output: Option<Val<'a>>,
+    status: Option<Val<'a>>,
+    number: Option<Val<'a>>,
 }
 
 impl<'a> Parts<'a> {
@@ -72,6 +88,16 @@ impl<'a> Parts<'a> {
             "\"content\"" => self.content = Some(value),
             "\"data\"" => self.data = Some(value),
             "\"base_resp\"" => self.base = Some(value),
+            "\"candidates\"" => self.candidates = Some(value),
+            "\"promptFeedback\"" => self.feedback = Some(value),
+            "\"usageMetadata\"" => self.usage = Some(value),
+            "\"modelVersion\"" => self.model = Some((value, span)),
+            "\"responseId\"" => self.id = Some(value),
+            "\"response\"" => self.response = Some((value, span)),
+            "\"item\"" => self.item = Some(value),
+            "\"output\"" => self.output = Some(value),
+            "\"status\"" => self.status = Some(value),
+            "\"sequence_number\"" => self.number = Some(value),
             _ => {}
         }
     }
@@ -82,6 +108,11 @@ impl<'a> Parts<'a> {
         let main = match format {
             Format::OpenaiChat | Format::OpenaiCompletions => self.choices.is_some(),
             Format::OpenaiEmbeddings => is_list(self.data),
+            Format::GeminiGenerate => is_list(self.candidates) || self.feedback.is_some(),
+            Format::OpenaiResponses => {
+                let failed = self.status.and_then(Val::as_str).is_some_and(|status| status == "failed");
+                is_list(self.output) && !failed
+            }
             _ => is_list(self.content),
         };
         main && self.error.is_none() && self.base.is_none()
@@ -89,8 +120,22 @@ impl<'a> Parts<'a> {
 }
 
 impl Tap {
-    pub(crate) fn new(format: Format) -> Self {
-        Self { format, counts: AnthropicCounts::default(), observed: Observed::default() }
+    pub(crate) fn new(format: Format, quirks: Option<Arc<Quirks>>) -> Self {
+        Self {
+            format,
+            counts: AnthropicCounts::default(),
+            next_number: 0,
+            quirks,
+            observed: Observed::default(),
+        }
+    }
+
+    /// An error of our own, as the next event of the stream.
+    pub(crate) fn told(&self, report: &Report) -> Bytes {
+        match self.format {
+            Format::OpenaiResponses => report.numbered(self.next_number),
+            format => report.event(format),
+        }
     }
 
     /// Reads one frame of a stream.
@@ -129,12 +174,19 @@ impl Tap {
             return None;
         }
         let text = std::str::from_utf8(body).unwrap_or_default();
+        if self.format == Format::GeminiGenerate && text.trim_start().starts_with('[') {
+            self.list(text);
+            return None;
+        }
         let parts = self.read(text).unwrap_or_default();
         if !parts.is_answer(self.format)
-            && let Some(fault) = Fault::in_ok_body(self.format, body)
+            && let Some(fault) = Fault::in_ok_body_at(self.errors(), self.format, body)
         {
             // What stood beside the error doesn't count.
             self.observed = Observed { error: Some(fault), ..Observed::default() };
+            if self.format == Format::OpenaiResponses {
+                self.failed(parts.usage);
+            }
             return None;
         }
         let seen = self.parts(&parts, text);
@@ -152,19 +204,171 @@ impl Tap {
         if let Some((model, _)) = parts.model {
             note(&mut self.observed.served_model, Some(model));
         }
-        if self.format == Format::AnthropicMessages {
-            self.anthropic(parts, text)
-        } else {
-            self.openai(parts, text)
+        match self.format {
+            Format::AnthropicMessages => self.anthropic(parts, text),
+            Format::GeminiGenerate => self.gemini(parts, text),
+            Format::OpenaiResponses => self.responses(parts, text),
+            _ => self.openai(parts, text),
+        }
+    }
+
+    /// A stream that came as one list of responses.
+    fn list(&mut self, text: &str) {
+        for response in Val::parse(text).into_iter().flat_map(Val::elements) {
+            if let Ok(parts) = self.read(response.raw()) {
+                self.parts(&parts, response.raw());
+            }
+        }
+        if !self.observed.finished && self.observed.error.is_none() {
+            self.observed.error =
+                Some(Fault::new(FaultClass::Server, "the upstream's answer isn't complete"));
+        }
+    }
+
+    fn gemini(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
+        if let Some(usage) = parts.usage {
+            self.report(gemini(usage));
+        }
+        if parts.error.is_some() {
+            self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
+        }
+        let named = |v: Val<'_>, name| crate::gemini::member(v, name).is_some_and(|word| !word.is_null());
+        // A prompt that is blocked has no candidates.
+        self.observed.finished |= parts.feedback.is_some_and(|feedback| named(feedback, "blockReason"));
+        for candidate in parts.candidates.into_iter().flat_map(Val::elements) {
+            let reason = crate::gemini::member(candidate, "finishReason").and_then(Val::as_str);
+            self.observed.finished |= reason.is_some_and(|word| word != "FINISH_REASON_UNSPECIFIED");
+            let content = candidate.get("content").and_then(|content| content.get("parts"));
+            content.into_iter().flat_map(Val::elements).for_each(|part| self.gemini_part(part));
+        }
+        Seen {
+            usage_only: false,
+            model: parts
+                .model
+                .filter(|(v, _)| v.kind() == Kind::String)
+                .map(|(_, span)| span.start..span.end),
+        }
+    }
+
+    fn gemini_part(&mut self, part: Val<'_>) {
+        for (name, value) in part.members() {
+            match (&*name, value.kind()) {
+                ("text", Kind::String) => self.output(value),
+                ("functionCall", Kind::Object) => {
+                    value.get("name").into_iter().for_each(|name| self.output(name));
+                    self.observed.first_content = true;
+                    self.observed.output_bytes += value.get("args").map_or(0, |args| args.raw().len() as u64);
+                }
+                // Media, code and what it printed: their raw length is more than their text.
+                ("inlineData" | "executableCode" | "codeExecutionResult", Kind::Object) => {
+                    self.observed.first_content = true;
+                    self.observed.output_bytes += value.raw().len() as u64;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// An event of a stream of responses, or a whole one.
+    fn responses(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
+        if let Some(number) = parts.number.and_then(Val::as_u64) {
+            self.next_number = number.saturating_add(1);
+        }
+        let mut seen = Seen::default();
+        let Some(kind) = parts.kind.and_then(Val::as_str) else {
+            // A whole response has no type.
+            for item in parts.output.into_iter().flat_map(Val::elements) {
+                self.item(item);
+            }
+            self.responses_usage(parts.usage);
+            seen.model =
+                parts.model.filter(|(v, _)| v.kind() == Kind::String).map(|(_, span)| span.start..span.end);
+            return seen;
+        };
+        if kind == "error" {
+            self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
+        } else if kind.ends_with(".delta") {
+            if let Some(delta) = parts.delta.filter(|delta| delta.kind() == Kind::String) {
+                self.output(delta);
+            }
+        } else if kind == "response.output_item.added" {
+            let name = parts.item.and_then(|item| item.get("name")).filter(|v| v.kind() == Kind::String);
+            name.into_iter().for_each(|name| self.output(name));
+        } else if let Some((response, span)) = parts.response {
+            note(&mut self.observed.response_id, response.get("id"));
+            note(&mut self.observed.served_model, response.get("model"));
+            seen.model = model_in(text, span);
+            self.terminal(&kind, response);
+        }
+        seen
+    }
+
+    fn terminal(&mut self, kind: &str, response: Val<'_>) {
+        if !matches!(kind, "response.completed" | "response.incomplete" | "response.failed") {
+            return;
+        }
+        self.observed.closed = true;
+        // What it began with is what was asked for; this is what served it.
+        if let Some(tier) = response.get("service_tier") {
+            self.observed.served_tier = None;
+            note(&mut self.observed.served_tier, Some(tier));
+        }
+        if kind == "response.failed" {
+            let fault = Fault::classify(0, response.raw().as_bytes());
+            self.observed.error.get_or_insert(fault);
+            return self.failed(response.get("usage"));
+        }
+        if !self.observed.first_content {
+            // Some send nothing but the end.
+            for item in response.get("output").into_iter().flat_map(Val::elements) {
+                self.item(item);
+            }
+        }
+        self.responses_usage(response.get("usage"));
+        self.observed.finished = true;
+    }
+
+    /// A failure that says what was used is billed.
+    fn failed(&mut self, usage: Option<Val<'_>>) {
+        self.responses_usage(usage);
+        self.observed.finished = self.observed.usage.is_some_and(|usage| usage.total_tokens() > 0);
+    }
+
+    fn responses_usage(&mut self, usage: Option<Val<'_>>) {
+        if let Some(usage) = usage {
+            self.report(responses(usage));
+        }
+    }
+
+    /// An item of a whole output.
+    fn item(&mut self, item: Val<'_>) {
+        self.observed.first_content = true;
+        for (name, value) in item.members() {
+            match (&*name, value.kind()) {
+                ("name" | "arguments" | "input", Kind::String) => self.output(value),
+                ("content" | "summary", Kind::Array) => {
+                    for part in value.elements() {
+                        let text = part.get("text").or_else(|| part.get("refusal"));
+                        text.filter(|v| v.kind() == Kind::String).into_iter().for_each(|v| self.output(v));
+                    }
+                }
+                _ => {}
+            }
         }
     }
 
     fn openai(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
         if let Some(usage) = parts.usage {
-            self.report(openai(usage));
+            self.report(counted(self.quirks.as_deref(), usage));
         }
         if parts.error.is_some() {
-            self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
+            self.fail(Fault::classify_at(self.errors(), 0, text.as_bytes()));
+        } else if self.format == Format::OpenaiChat
+            && parts.choices.is_none()
+            && parts.usage.is_none()
+            && let Some(fault) = Fault::in_frame(self.errors(), text.as_bytes())
+        {
+            self.fail(fault);
         }
         Seen {
             usage_only: parts.choices == Some(0) && parts.usage.is_some_and(|u| u.kind() == Kind::Object),
@@ -173,6 +377,15 @@ impl Tap {
                 .filter(|(v, _)| v.kind() == Kind::String)
                 .map(|(_, span)| span.start..span.end),
         }
+    }
+
+    fn errors(&self) -> &[sluicegate_core::quirk::ErrorQuirk] {
+        self.quirks.as_deref().map_or(&[], |quirks| &quirks.errors)
+    }
+
+    /// The first failure is the answer's.
+    fn fail(&mut self, fault: Fault) {
+        self.observed.error.get_or_insert(fault);
     }
 
     /// The top-level members. Choices are read on the way: a frame that only passes is walked once.
@@ -221,19 +434,33 @@ impl Tap {
                 ("\"delta\"" | "\"message\"", Kind::Object) => self.delta(cursor, text)?,
                 ("\"text\"", Kind::String) => self.string(cursor, text)?,
                 ("\"finish_reason\"", Kind::String) => {
-                    self.observed.finished = true;
-                    cursor.skip()?;
+                    let span = cursor.skip()?;
+                    self.end(Val::at(text, span));
                 }
                 // QUIRK(moonshot, 2026-05): older endpoints put the usage of a stream into its last choice.
                 ("\"usage\"", Kind::Object) => {
                     let usage = Val::at(text, cursor.skip()?);
-                    self.report(openai(usage));
+                    self.report(counted(self.quirks.as_deref(), usage));
                 }
                 _ => drop(cursor.skip()?),
             }
             more = cursor.more(b'}')?;
         }
         Ok(())
+    }
+
+    /// A reason why the answer ended.
+    fn end(&mut self, reason: Val<'_>) {
+        let own = match &self.quirks {
+            Some(quirks) if !quirks.finish.is_empty() => {
+                ended(Some(quirks), &reason.as_str().unwrap_or_default())
+            }
+            _ => Ended::AsTheFormatSays,
+        };
+        match own {
+            Ended::Failed(fault) => self.fail(fault),
+            Ended::AsTheFormatSays | Ended::By(_) => self.observed.finished = true,
+        }
     }
 
     /// A delta or message of OpenAI's.
@@ -326,7 +553,7 @@ impl Tap {
                 self.observed.finished = true;
             }
             "error" => {
-                self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
+                self.fail(Fault::classify_at(self.errors(), 0, text.as_bytes()));
             }
             "message" => {
                 for block in parts.content.into_iter().flat_map(Val::elements) {

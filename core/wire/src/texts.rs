@@ -9,6 +9,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use sluicegate_core::Format;
 
+use crate::gemini::member;
 use crate::json::{Kind, Val, escape_into, unescape};
 
 /// Shorter numbers in tool calls are no texts: nothing that has a form of its own is that short.
@@ -97,7 +98,29 @@ impl<'a> Texts<'a> {
                     texts.content(root.get("system"), side);
                     texts.messages(root, side);
                 }
+                (Format::OpenaiResponses, Side::Request) => {
+                    texts.text(root.get("instructions"));
+                    texts.text(root.get("input"));
+                    elements(root.get("input")).for_each(|item| texts.item(item, side));
+                }
+                (Format::OpenaiResponses, Side::Answer) => {
+                    elements(root.get("output")).for_each(|item| texts.item(item, side));
+                }
                 (Format::AnthropicMessages, Side::Answer) => texts.content(root.get("content"), side),
+                (Format::GeminiGenerate, Side::Request) => {
+                    let system = member(root, "systemInstruction");
+                    texts.text(system);
+                    for content in system.into_iter().chain(elements(root.get("contents"))) {
+                        texts.gemini_parts(content.get("parts"), side);
+                    }
+                }
+                (Format::GeminiGenerate, Side::Answer) => {
+                    for candidate in elements(root.get("candidates")) {
+                        let content = candidate.get("content");
+                        texts.gemini_parts(content.and_then(|content| content.get("parts")), side);
+                        texts.gemini_sources(candidate);
+                    }
+                }
                 (_, Side::Request) => {
                     texts.messages(root, side);
                     texts.strings(root.get("prediction").and_then(|prediction| prediction.get("content")));
@@ -132,6 +155,20 @@ impl<'a> Texts<'a> {
     pub(crate) fn of_part(body: &'a str, part: Val<'a>) -> Self {
         let mut texts = Self::empty(body);
         texts.part(part, Side::Answer);
+        texts
+    }
+
+    /// The texts of a part of an answer of Gemini's that stands in `body`.
+    pub(crate) fn of_gemini_part(body: &'a str, part: Val<'a>) -> Self {
+        let mut texts = Self::empty(body);
+        texts.gemini_part(part, Side::Answer);
+        texts
+    }
+
+    /// What stands beside a candidate's answer in `body`.
+    pub(crate) fn of_gemini_sources(body: &'a str, candidate: Val<'a>) -> Self {
+        let mut texts = Self::empty(body);
+        texts.gemini_sources(candidate);
         texts
     }
 
@@ -214,6 +251,35 @@ impl<'a> Texts<'a> {
         }
     }
 
+    /// An item of a response's input or output.
+    fn item(&mut self, item: Val<'a>, side: Side) {
+        // What was thought is sealed: changed in a request, it may be refused.
+        if item.get_str("type").as_deref() == Some("reasoning") {
+            let is_sealed = item.get_str("encrypted_content").is_some_and(|data| !data.is_empty());
+            if side == Side::Answer || !is_sealed {
+                for part in elements(item.get("summary")).chain(elements(item.get("content"))) {
+                    self.text(part.get("text"));
+                }
+            }
+            return;
+        }
+        let content = item.get("content");
+        self.content(content, side);
+        for note in elements(content).flat_map(|part| elements(part.get("annotations"))) {
+            self.text(note.get("title"));
+        }
+        self.content(item.get("output"), side);
+        self.call(Some(item));
+        self.text(item.get("input"));
+    }
+
+    /// The items of an answer, or of a part of one, that stand in `body`.
+    pub(crate) fn of_items(body: &'a str, items: impl Iterator<Item = Val<'a>>) -> Self {
+        let mut texts = Self::empty(body);
+        items.for_each(|item| texts.item(item, Side::Answer));
+        texts
+    }
+
     /// A string, or a list of parts.
     fn content(&mut self, content: Option<Val<'a>>, side: Side) {
         let Some(content) = content else { return };
@@ -249,6 +315,49 @@ impl<'a> Texts<'a> {
                 }
             }
             _ => self.content(part.get("content"), side),
+        }
+    }
+
+    fn gemini_parts(&mut self, parts: Option<Val<'a>>, side: Side) {
+        let Some(parts) = parts else { return };
+        if parts.kind() == Kind::Object {
+            return self.gemini_part(parts, side);
+        }
+        parts.elements().for_each(|part| self.gemini_part(part, side));
+    }
+
+    fn gemini_part(&mut self, part: Val<'a>, side: Side) {
+        // A thought in a request is as an earlier answer has signed it.
+        let is_signed = side == Side::Request && part.get("thought").is_some();
+        if !is_signed {
+            self.text(part.get("text"));
+        }
+        self.json(member(part, "functionCall").and_then(|call| call.get("args")));
+        self.json(member(part, "functionResponse").and_then(|it| it.get("response")));
+        self.text(member(part, "executableCode").and_then(|code| code.get("code")));
+        self.text(member(part, "codeExecutionResult").and_then(|result| result.get("output")));
+    }
+
+    /// What a search found, and what of the answer it supports: that is the answer's text once more.
+    fn gemini_sources(&mut self, candidate: Val<'a>) {
+        self.text(member(candidate, "finishMessage"));
+        if let Some(grounds) = member(candidate, "groundingMetadata") {
+            for chunk in elements(member(grounds, "groundingChunks")) {
+                for source in
+                    ["web", "retrievedContext", "maps"].iter().filter_map(|kind| member(chunk, kind))
+                {
+                    ["title", "text"].iter().for_each(|name| self.text(source.get(name)));
+                }
+            }
+            for support in elements(member(grounds, "groundingSupports")) {
+                self.text(support.get("segment").and_then(|segment| segment.get("text")));
+            }
+            self.strings(member(grounds, "webSearchQueries"));
+        }
+        for source in
+            elements(member(candidate, "citationMetadata").and_then(|it| member(it, "citationSources")))
+        {
+            self.text(source.get("title"));
         }
     }
 
@@ -376,10 +485,19 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
-/// The choices' logprobs in an answer or a piece of one: the text once more, token by token.
+/// The logprobs in an answer or a piece of one: the text once more, token by token.
 pub(crate) fn logprobs(whole: &str, root: Val<'_>) -> Vec<(Range<usize>, String)> {
     let said = elements(root.get("choices")).filter_map(|choice| choice.get("logprobs"));
-    said.filter(|said| !said.is_null()).map(|said| (place(whole, said), "null".to_owned())).collect()
+    let of_candidates = elements(root.get("candidates")).filter_map(|it| member(it, "logprobsResult"));
+    let whole_values = said.chain(of_candidates).filter(|said| !said.is_null());
+    let of_choices = whole_values.map(|said| (place(whole, said), "null".to_owned()));
+    // Those of responses stand in an event, in its part, its item, or in the whole output.
+    let response = root.get("response").unwrap_or(root);
+    let items = root.get("item").into_iter().chain(elements(response.get("output")));
+    let parts = items.flat_map(|item| elements(item.get("content"))).chain(root.get("part")).chain([root]);
+    let lists = parts.filter_map(|part| part.get("logprobs"));
+    let lists = lists.filter(|list| list.elements().next().is_some());
+    of_choices.chain(lists.map(|list| (place(whole, list), "[]".to_owned()))).collect()
 }
 
 /// A whole answer without what would say its text once more beside it.
@@ -437,8 +555,33 @@ mod tests {
         let answer =
             r#"{"content":[{"type":"thinking","thinking":"a"},{"type":"text","text":"b"}],"model":"no"}"#;
         assert_eq!(texts(Format::AnthropicMessages, Side::Answer, answer), ["a", "b"]);
+        let gemini = r#"{"system_instruction":{"parts":[{"text":"a"}]},"contents":[{"parts":[{"text":"b"},{"inlineData":{"mimeType":"no","data":"no"}}]},
+            {"role":"model","parts":[{"text":"no","thought":true},{"functionCall":{"name":"no","args":{"x":["c"]}},"thoughtSignature":"no"}]},
+            {"role":"user","parts":[{"functionResponse":{"name":"no","response":{"result":"d"}}}]}],"tools":[{"functionDeclarations":[{"name":"no"}]}]}"#;
+        assert_eq!(texts(Format::GeminiGenerate, Side::Request, gemini), ["a", "b", "c", "d"]);
+        let answer = r#"{"candidates":[{"content":{"parts":[{"text":"a","thought":true},{"text":"b"},{"functionCall":{"name":"no","args":{"x":"c"}}}]},
+            "finishReason":"no","groundingMetadata":{"groundingChunks":[{"web":{"uri":"no","title":"d"}}],"groundingSupports":[{"segment":{"text":"e"}}]}}]}"#;
+        assert_eq!(texts(Format::GeminiGenerate, Side::Answer, answer), ["a", "b", "c", "d", "e"]);
         let answer = r#"{"choices":[{"message":{"reasoning_content":"a","content":"b","tool_calls":[{"function":{"arguments":"{bad"}}]}}]}"#;
         assert_eq!(texts(Format::OpenaiChat, Side::Answer, answer), ["b", "a", "{bad"]);
+    }
+
+    #[test]
+    fn texts_of_responses_are_found_too() {
+        let request = r#"{"instructions":"a","input":[{"role":"user","content":"b"},{"role":"user","content":[{"type":"input_text","text":"c"},
+            {"type":"input_image","image_url":"data:no"}]},{"type":"reasoning","summary":[{"text":"no"}],"encrypted_content":"no"},
+            {"type":"reasoning","summary":[{"text":"h"}]},{"type":"function_call",
+            "name":"no","call_id":"no","arguments":"{\"x\":\"d\"}"},{"type":"function_call_output","call_id":"no","output":"e"},
+            {"type":"function_call_output","output":[{"type":"input_text","text":"f"}]},{"type":"custom_tool_call","input":"g"}]}"#;
+        let format = Format::OpenaiResponses;
+        assert_eq!(texts(format, Side::Request, request), ["a", "b", "c", "h", "d", "e", "f", "g"]);
+        assert_eq!(texts(format, Side::Request, r#"{"input":"a"}"#), ["a"]);
+        let answer = r#"{"instructions":"no","output":[{"type":"reasoning","summary":[{"text":"a"}],"encrypted_content":"no"},{"type":"message","content":
+            [{"type":"output_text","text":"b","annotations":[{"title":"c","url":"no"}],"logprobs":[{"token":"b"}]},{"type":"refusal","refusal":"d"}]},
+            {"type":"function_call","arguments":"{\"x\":\"e\"}"}]}"#;
+        assert_eq!(texts(format, Side::Answer, answer), ["a", "b", "d", "c", "e"]);
+        let without = without_logprobs(Bytes::from_static(answer.as_bytes()));
+        assert_eq!(std::str::from_utf8(&without).unwrap(), answer.replace(r#"[{"token":"b"}]"#, "[]"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use sluicegate_core::Format;
 use crate::bridge::{Body, BridgeOptions, End, Reply, cut_off, fault_of};
 use crate::error::{Result, WireError};
 use crate::fault::{Fault, FaultClass};
-use crate::ir::{Fold, Head, Item};
+use crate::ir::{Fold, Head, Item, Request};
 use crate::json::Val;
 use crate::loss::Losses;
 use crate::names::Names;
@@ -17,7 +17,8 @@ use crate::scan::Scanned;
 use crate::splice::{Edits, ceiling_name};
 use crate::sse::{Splitter, fields};
 use crate::tap::Tap;
-use crate::{anthropic, openai_chat};
+use crate::unwrap::Unwrap;
+use crate::{anthropic, gemini, openai_chat, openai_responses};
 
 /// The output ceiling for Anthropic when neither the caller nor the host names one, in tokens: it wants one.
 const DEFAULT_MAX_OUTPUT: u64 = 8_192;
@@ -29,6 +30,12 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
     let body = Val::trusted(scanned.text());
     let mut request = match scanned.format() {
         Format::AnthropicMessages => anthropic::request(body, edits.drop, &mut losses)?,
+        Format::GeminiGenerate => {
+            let request = gemini::request(body, edits.drop, &mut losses)?;
+            let facts = scanned.facts();
+            Request { model: facts.model.clone(), stream: facts.stream, ..request }
+        }
+        Format::OpenaiResponses => openai_responses::request(body, edits.drop, &mut losses)?,
         _ => openai_chat::request(body, edits.drop, &mut losses)?,
     };
     if let Some(model) = edits.model {
@@ -49,12 +56,24 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
             let max = request.max_output.unwrap_or(DEFAULT_MAX_OUTPUT);
             anthropic::encode(&request, max, edits.set, &mut names, &mut losses)?
         }
+        Format::GeminiGenerate => gemini::encode(&request, edits.set, &mut names, &mut losses)?,
+        Format::OpenaiResponses => openai_responses::encode(&request, edits.set, &mut names, &mut losses)?,
         _ => {
             let ceiling = ceiling_name(target, edits.ceiling_field, &request.model);
             openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)
         }
     };
-    let reply = Reply { hide_usage: false, names: names.into(), usage_wanted: scanned.facts().include_usage };
+    let echo = (scanned.format() == Format::OpenaiResponses).then(|| {
+        let previous = scanned.facts().previous_response.as_deref();
+        openai_responses::echo(body, previous).into()
+    });
+    let reply = Reply {
+        hide_usage: false,
+        names: names.into(),
+        usage_wanted: scanned.facts().include_usage,
+        echo,
+        ..Reply::default()
+    };
     Ok(Prepared { body: Bytes::from(text), losses, reply })
 }
 
@@ -64,6 +83,7 @@ pub(crate) struct Translator {
     tap: Tap,
     source: Source,
     decoder: Decoder,
+    unwrap: Unwrap,
     sink: Sink,
     caller: Format,
     names: std::sync::Arc<Names>,
@@ -84,12 +104,16 @@ enum Source {
 enum Decoder {
     Chat(openai_chat::Decoder),
     Anthropic(anthropic::Decoder),
+    Gemini(gemini::Decoder),
+    Responses(openai_responses::Decoder),
 }
 
 #[derive(Debug)]
 enum Sink {
     Chat(openai_chat::Encoder),
     Anthropic(anthropic::Encoder),
+    Gemini(gemini::Encoder),
+    Responses { encoder: Box<openai_responses::Encoder>, whole: bool },
     Whole { head: Head, fold: Fold },
 }
 
@@ -98,27 +122,73 @@ impl Decoder {
         match self {
             Decoder::Chat(decoder) => decoder.read(v, on),
             Decoder::Anthropic(decoder) => decoder.read(v, on),
+            Decoder::Gemini(decoder) => decoder.read(v, on),
+            Decoder::Responses(decoder) => decoder.read(v, on),
         }
+    }
+
+    /// The upstream has said everything.
+    fn finish(&mut self, on: &mut impl FnMut(Item)) {
+        if let Decoder::Gemini(decoder) = self {
+            decoder.finish(on);
+        }
+    }
+}
+
+impl Sink {
+    /// The model's name, once it is known.
+    fn model(&mut self, model: &str) {
+        match self {
+            Sink::Chat(encoder) => encoder.model(model),
+            Sink::Anthropic(encoder) => encoder.model(model),
+            Sink::Gemini(encoder) => encoder.model(model),
+            Sink::Responses { encoder, .. } => encoder.model(model),
+            Sink::Whole { .. } => {}
+        }
+    }
+
+    fn event(&mut self, item: Item, names: &Names, text: &mut String) {
+        match self {
+            Sink::Chat(encoder) => encoder.event(item, names, text),
+            Sink::Anthropic(encoder) => encoder.event(item, names, text),
+            Sink::Gemini(encoder) => encoder.event(item, names, text),
+            Sink::Responses { encoder, whole: false } => encoder.event(item, names, text),
+            Sink::Responses { encoder, whole: true } => encoder.event(item, names, &mut String::new()),
+            Sink::Whole { fold, .. } => fold.add(item),
+        }
+    }
+
+    fn streams(&self) -> bool {
+        !matches!(self, Sink::Whole { .. } | Sink::Responses { whole: true, .. })
     }
 }
 
 impl Translator {
     pub(crate) fn new(options: BridgeOptions) -> Self {
-        let prefix = if options.caller == Format::AnthropicMessages { "msg_" } else { "chatcmpl-" };
+        let prefix = match options.caller {
+            Format::AnthropicMessages => "msg_",
+            Format::GeminiGenerate => "",
+            _ => "chatcmpl-",
+        };
         let head = Head {
             id: format!("{prefix}{}", options.id),
             created_s: options.created_s,
             model: options.present_model.clone().unwrap_or_default(),
         };
         let sink = match (options.caller_streams, options.caller) {
+            (streams, Format::OpenaiResponses) => {
+                let encoder = openai_responses::Encoder::new(head, &options.id, options.reply.echo.clone());
+                Sink::Responses { encoder: Box::new(encoder), whole: !streams }
+            }
             (false, _) => Sink::Whole { head, fold: Fold::default() },
             (true, Format::AnthropicMessages) => {
                 Sink::Anthropic(anthropic::Encoder::new(head, options.input_estimate))
             }
+            (true, Format::GeminiGenerate) => Sink::Gemini(gemini::Encoder::new(head)),
             (true, _) => Sink::Chat(openai_chat::Encoder::new(head, options.reply.usage_wanted)),
         };
         Self {
-            tap: Tap::new(options.upstream),
+            tap: Tap::new(options.upstream, options.reply.quirks.clone()),
             source: if options.upstream_streams {
                 Source::Stream(Splitter::new(options.max_frame_bytes))
             } else {
@@ -126,8 +196,11 @@ impl Translator {
             },
             decoder: match options.upstream {
                 Format::AnthropicMessages => Decoder::Anthropic(anthropic::Decoder::default()),
-                _ => Decoder::Chat(openai_chat::Decoder::default()),
+                Format::GeminiGenerate => Decoder::Gemini(gemini::Decoder::default()),
+                Format::OpenaiResponses => Decoder::Responses(openai_responses::Decoder::default()),
+                _ => Decoder::Chat(openai_chat::Decoder::heeding(&options.reply)),
             },
+            unwrap: Unwrap::default(),
             sink,
             caller: options.caller,
             names: options.reply.names,
@@ -144,9 +217,16 @@ impl Translator {
 
     /// What couldn't be carried over to the caller's format.
     pub(crate) fn losses(&self) -> &Losses {
-        match &self.decoder {
-            Decoder::Anthropic(decoder) if self.losses.is_empty() => &decoder.losses,
-            _ => &self.losses,
+        let decoded = match &self.decoder {
+            Decoder::Anthropic(decoder) => &decoder.losses,
+            Decoder::Gemini(decoder) => &decoder.losses,
+            Decoder::Responses(decoder) => &decoder.losses,
+            Decoder::Chat(_) => &self.losses,
+        };
+        match &self.sink {
+            _ if !self.losses.is_empty() => &self.losses,
+            Sink::Gemini(encoder) if !encoder.losses.is_empty() => &encoder.losses,
+            _ => decoded,
         }
     }
 
@@ -178,7 +258,7 @@ impl Translator {
         if let Some(data) = fields(frame).data
             && let Some(v) = Val::from_bytes(&data)
         {
-            self.read(v, text);
+            self.read(Some(v), text);
         }
         if closed && !self.tap.observed.finished && !self.tap.observed.first_content {
             // An end without any answer is a failure, not an empty success.
@@ -191,40 +271,55 @@ impl Translator {
         }
     }
 
-    fn read(&mut self, v: Val<'_>, text: &mut String) {
-        let Self { decoder, sink, names, tap, .. } = self;
-        let model = tap.observed.served_model.as_deref().unwrap_or_default();
-        match sink {
-            Sink::Chat(encoder) => {
-                encoder.model(model);
-                decoder.read(v, &mut |item| encoder.event(item, names, text));
-            }
-            Sink::Anthropic(encoder) => {
-                encoder.model(model);
-                decoder.read(v, &mut |item| encoder.event(item, names, text));
-            }
-            Sink::Whole { fold, .. } => decoder.read(v, &mut |item| fold.add(item)),
+    /// Hands on what an upstream's document says; without one, what only its end tells.
+    fn read(&mut self, v: Option<Val<'_>>, text: &mut String) {
+        let Self { decoder, unwrap, sink, names, tap, .. } = self;
+        sink.model(tap.observed.served_model.as_deref().unwrap_or_default());
+        let mut on = |item| unwrap.event(item, names, &mut |item| sink.event(item, names, text));
+        match v {
+            Some(v) => decoder.read(v, &mut on),
+            None => decoder.finish(&mut on),
         }
     }
 
     /// The stream broke after it began: the caller gets an error event in its own format.
     fn fail(&mut self, text: &mut String) {
         self.done = true;
-        let streams = !matches!(self.sink, Sink::Whole { .. });
-        if let Some(fault) = self.tap.observed.error.as_ref().filter(|_| streams) {
-            text.push_str(&String::from_utf8_lossy(&Report::from(fault).event(self.caller)));
+        if let Some(report) = self.tap.observed.error.as_ref().map(Report::from) {
+            self.tell(&report, text);
+        }
+    }
+
+    fn tell(&mut self, report: &Report, text: &mut String) {
+        let (usage, _) = self.tap.observed.settlement(self.input_estimate);
+        match &mut self.sink {
+            Sink::Responses { encoder, whole: false } => encoder.fail(report, &usage, text),
+            sink if sink.streams() => text.push_str(&String::from_utf8_lossy(&report.event(self.caller))),
+            _ => {}
         }
     }
 
     fn complete(&mut self, text: &mut String) {
         self.done = true;
+        self.read(None, text);
         self.tap.observed.finished = true;
         self.tap.observed.closed = true;
         // The caller is told what the call is settled with.
         let (usage, _) = self.tap.observed.settlement(self.input_estimate);
+        let Self { unwrap, sink, names, .. } = self;
+        unwrap.end(&mut |item| sink.event(item, names, text));
         match &mut self.sink {
+            Sink::Responses { encoder, whole } => {
+                let tier = self.tap.observed.served_tier.as_deref();
+                if *whole {
+                    *text = encoder.end(&usage, tier, &mut String::new());
+                } else {
+                    encoder.end(&usage, tier, text);
+                }
+            }
             Sink::Chat(encoder) => encoder.end(&usage, &self.names, text),
             Sink::Anthropic(encoder) => encoder.end(&usage, text),
+            Sink::Gemini(encoder) => encoder.end(&usage, &self.names, text),
             Sink::Whole { head, fold } => {
                 if self.present_model.is_none() {
                     head.model = self.tap.observed.served_model.clone().unwrap_or_default();
@@ -234,9 +329,20 @@ impl Translator {
                     (Format::AnthropicMessages, Some(choice)) => {
                         text.push_str(&anthropic::body(head, choice, &usage, &self.names, &mut self.losses));
                     }
+                    (Format::GeminiGenerate, _) => {
+                        text.push_str(&gemini::body(head, &choices, &usage, &self.names, &mut self.losses));
+                    }
                     _ => text.push_str(&openai_chat::body(head, &choices, &usage, &self.names)),
                 }
             }
+        }
+    }
+
+    /// An error of the host's own, as the next event of the stream.
+    pub(crate) fn told(&self, report: &Report) -> Bytes {
+        match &self.sink {
+            Sink::Responses { encoder, .. } => report.numbered(encoder.next_number()),
+            _ => report.event(self.caller),
         }
     }
 
@@ -258,9 +364,7 @@ impl Translator {
         }
         self.done = true;
         self.tap.observed.error.get_or_insert_with(|| fault_of(&report));
-        if !matches!(self.sink, Sink::Whole { .. }) {
-            text.push_str(&String::from_utf8_lossy(&report.event(self.caller)));
-        }
+        self.tell(&report, text);
     }
 
     fn eof(&mut self, text: &mut String) {
@@ -271,7 +375,7 @@ impl Translator {
                 match Val::from_bytes(&body) {
                     // An answer that could still be refused: nothing was written, nothing is.
                     _ if self.tap.observed.error.is_some() => return,
-                    Some(v) => self.read(v, text),
+                    Some(v) => self.read(Some(v), text),
                     None => return,
                 }
             }

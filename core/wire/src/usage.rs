@@ -42,9 +42,11 @@ struct Said {
     cached_beside: Option<u64>,
     written: Option<u64>,
     audio_in: Option<u64>,
+    image_in: Option<u64>,
     reasoning: Option<u64>,
     reasoning_beside: Option<u64>,
     audio_out: Option<u64>,
+    image_out: Option<u64>,
 }
 
 impl Said {
@@ -64,6 +66,7 @@ impl Said {
                             "cached_tokens" => said.cached = count(value)?,
                             "cache_write_tokens" => said.written = count(value)?,
                             "audio_tokens" => said.audio_in = count(value)?,
+                            "image_tokens" => said.image_in = count(value)?,
                             _ => {}
                         }
                     }
@@ -73,6 +76,7 @@ impl Said {
                         match &*name {
                             "reasoning_tokens" => said.reasoning = count(value)?,
                             "audio_tokens" => said.audio_out = count(value)?,
+                            "image_tokens" => said.image_out = count(value)?,
                             _ => {}
                         }
                     }
@@ -86,38 +90,86 @@ impl Said {
 
 /// OpenAI's `usage` object, of chat or embeddings. `None` when it counts nothing.
 pub(crate) fn openai(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
-    let said = Said::read(v)?;
-    if said.prompt.is_none() && said.completion.is_none() {
-        return Ok(None);
+    Said::read(v)?.counts()
+}
+
+impl Said {
+    /// In the normal form; `None` when nothing was counted.
+    fn counts(self) -> Result<Option<Counts>, Absurd> {
+        let said = self;
+        if said.prompt.is_none() && said.completion.is_none() {
+            return Ok(None);
+        }
+        // Of the three any two give the third.
+        let rest = |part: Option<u64>| said.total.zip(part).and_then(|(total, part)| total.checked_sub(part));
+        let (input, output) =
+            (said.prompt.or_else(|| rest(said.completion)), said.completion.or_else(|| rest(said.prompt)));
+        let (prompt, completion) = (input.unwrap_or(0), output.unwrap_or(0));
+        let cached = said.cached.or(said.cached_beside).unwrap_or(0);
+        let written = said.written.unwrap_or(0);
+        let fresh = prompt.checked_sub(cached).and_then(|n| n.checked_sub(written)).ok_or(Absurd)?;
+        let audio_in = said.audio_in.unwrap_or(0).min(fresh);
+        // Images and sound that were read from the cache are among what was: they are charged there, and only once.
+        let image_in = said.image_in.unwrap_or(0).min(fresh - audio_in);
+        let reasoning = said.reasoning.or(said.reasoning_beside).unwrap_or(0);
+        let visible = match said.total {
+            // QUIRK(xai, perplexity, 2026-05): reasoning is counted beside the completion; the total gives it away.
+            Some(total) if reasoning > 0 && total == prompt + completion + reasoning => completion,
+            _ => completion.checked_sub(reasoning).unwrap_or(completion),
+        };
+        let audio_out = said.audio_out.unwrap_or(0).min(visible);
+        let image_out = said.image_out.unwrap_or(0).min(visible - audio_out);
+        let usage = Usage {
+            input_uncached: fresh - audio_in - image_in,
+            cache_read: cached,
+            cache_write: written,
+            cache_write_1h: 0,
+            audio_in,
+            image_in,
+            output_visible: visible - audio_out - image_out,
+            output_reasoning: reasoning,
+            audio_out,
+            image_out,
+            searches: 0,
+            units: 0,
+        };
+        Ok(Some(Counts { usage, input_missing: input.is_none(), output_missing: output.is_none() }))
     }
-    // Of the three any two give the third.
-    let rest = |part: Option<u64>| said.total.zip(part).and_then(|(total, part)| total.checked_sub(part));
-    let (input, output) =
-        (said.prompt.or_else(|| rest(said.completion)), said.completion.or_else(|| rest(said.prompt)));
-    let (prompt, completion) = (input.unwrap_or(0), output.unwrap_or(0));
-    let cached = said.cached.or(said.cached_beside).unwrap_or(0);
-    let written = said.written.unwrap_or(0);
-    let fresh = prompt.checked_sub(cached).and_then(|n| n.checked_sub(written)).ok_or(Absurd)?;
-    let audio_in = said.audio_in.unwrap_or(0).min(fresh);
-    let reasoning = said.reasoning.or(said.reasoning_beside).unwrap_or(0);
-    let visible = match said.total {
-        // QUIRK(xai, perplexity, 2026-05): reasoning is counted beside the completion; the total gives it away.
-        Some(total) if reasoning > 0 && total == prompt + completion + reasoning => completion,
-        _ => completion.checked_sub(reasoning).unwrap_or(completion),
-    };
-    let audio_out = said.audio_out.unwrap_or(0).min(visible);
-    let usage = Usage {
-        input_uncached: fresh - audio_in,
-        cache_read: cached,
-        cache_write: written,
-        cache_write_1h: 0,
-        audio_in,
-        output_visible: visible - audio_out,
-        output_reasoning: reasoning,
-        audio_out,
-        units: 0,
-    };
-    Ok(Some(Counts { usage, input_missing: input.is_none(), output_missing: output.is_none() }))
+}
+
+/// OpenAI's `usage` object of responses. `None` when it counts nothing.
+pub(crate) fn responses(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
+    let mut said = Said::default();
+    for (name, value) in v.members() {
+        match &*name {
+            "input_tokens" => said.prompt = count(value)?,
+            "output_tokens" => said.completion = count(value)?,
+            "total_tokens" => said.total = count(value)?,
+            "input_tokens_details" => {
+                for (name, value) in value.members() {
+                    match &*name {
+                        "cached_tokens" => said.cached = count(value)?,
+                        "cache_write_tokens" => said.written = count(value)?,
+                        "audio_tokens" => said.audio_in = count(value)?,
+                        "image_tokens" => said.image_in = count(value)?,
+                        _ => {}
+                    }
+                }
+            }
+            "output_tokens_details" => {
+                for (name, value) in value.members() {
+                    match &*name {
+                        "reasoning_tokens" => said.reasoning = count(value)?,
+                        "audio_tokens" => said.audio_out = count(value)?,
+                        "image_tokens" => said.image_out = count(value)?,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    said.counts()
 }
 
 /// What an answer of a single operation says it used: tokens in `usage`, seconds, searches, and how many images there are.
@@ -219,6 +271,7 @@ pub(crate) struct AnthropicCounts {
     written_1h: Option<u64>,
     output: Option<u64>,
     thinking: Option<u64>,
+    searches: Option<u64>,
     /// The output was said after the answer began; what its first event says is only where it begins.
     output_said: bool,
     /// A count was refused: what the others come to would lack it.
@@ -263,6 +316,11 @@ impl AnthropicCounts {
                         keep(&mut self.thinking, n)?;
                     }
                 }
+                "server_tool_use" => {
+                    if let Some(n) = value.get("web_search_requests") {
+                        keep(&mut self.searches, n)?;
+                    }
+                }
                 _ => {}
             }
         }
@@ -289,10 +347,110 @@ impl AnthropicCounts {
             cache_write_1h: written_1h,
             output_visible: output.checked_sub(thinking).ok_or(Absurd)?,
             output_reasoning: thinking,
+            searches: self.searches.unwrap_or(0),
             ..Usage::default()
         };
         Ok(Some(Counts { usage, input_missing: self.input.is_none(), output_missing: !self.output_said }))
     }
+}
+
+/// Gemini's `usageMetadata`: thoughts and what tools put into the prompt stand beside the other counts. `None` when it
+/// counts nothing.
+pub(crate) fn gemini(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
+    let mut said = GeminiSaid::default();
+    for (name, value) in v.members() {
+        match &*crate::gemini::camel_case(&name) {
+            "promptTokenCount" => said.prompt = count(value)?,
+            "cachedContentTokenCount" => said.cached = count(value)?,
+            "toolUsePromptTokenCount" => said.of_tools = count(value)?,
+            "candidatesTokenCount" => said.candidates = count(value)?,
+            "thoughtsTokenCount" => said.thoughts = count(value)?,
+            "totalTokenCount" => said.total = count(value)?,
+            "promptTokensDetails" => said.audio_in = audio_of(value)?,
+            "cacheTokensDetails" => said.audio_cached = audio_of(value)?,
+            "candidatesTokensDetails" => said.audio_out = audio_of(value)?,
+            _ => {}
+        }
+    }
+    said.usage()
+}
+
+#[derive(Default)]
+struct GeminiSaid {
+    prompt: Option<u64>,
+    cached: Option<u64>,
+    of_tools: Option<u64>,
+    candidates: Option<u64>,
+    thoughts: Option<u64>,
+    total: Option<u64>,
+    audio_in: u64,
+    audio_cached: u64,
+    audio_out: u64,
+}
+
+impl GeminiSaid {
+    fn usage(&self) -> Result<Option<Counts>, Absurd> {
+        if self.prompt.is_none() && self.candidates.is_none() {
+            return Ok(None);
+        }
+        let prompt = self.prompt.unwrap_or(0);
+        let cached = self.cached.unwrap_or(0);
+        let fresh = prompt.checked_sub(cached).ok_or(Absurd)?;
+        let audio_in = self.audio_in.saturating_sub(self.audio_cached).min(fresh);
+        let of_tools = self.of_tools.unwrap_or(0);
+        let thoughts = self.thoughts.unwrap_or(0);
+        let input = prompt.saturating_add(of_tools);
+        // What the total has beyond the others is the answer.
+        let rest = self.total.and_then(|total| total.checked_sub(input)?.checked_sub(thoughts));
+        let candidates = match (self.candidates, self.total) {
+            // QUIRK(vertex, 2026-11): some models count the thoughts among the candidates; the total gives it away.
+            (Some(candidates), Some(total)) if thoughts > 0 && total == input.saturating_add(candidates) => {
+                candidates.checked_sub(thoughts).ok_or(Absurd)?
+            }
+            (Some(candidates), _) => candidates,
+            (None, _) => rest.unwrap_or(0),
+        };
+        let audio_out = self.audio_out.min(candidates);
+        let usage = Usage {
+            input_uncached: (fresh - audio_in).saturating_add(of_tools),
+            cache_read: cached,
+            audio_in,
+            output_visible: candidates - audio_out,
+            output_reasoning: thoughts,
+            audio_out,
+            ..Usage::default()
+        };
+        let output_missing = self.candidates.is_none() && rest.is_none();
+        Ok(Some(Counts { usage, input_missing: self.prompt.is_none(), output_missing }))
+    }
+}
+
+/// The tokens of sound among counts by modality.
+fn audio_of(details: Val<'_>) -> Result<u64, Absurd> {
+    let mut sum = 0u64;
+    for detail in details.elements() {
+        if detail.get_str("modality").is_some_and(|modality| modality.eq_ignore_ascii_case("audio")) {
+            let tokens = crate::gemini::member(detail, "tokenCount").map_or(Ok(None), count)?;
+            sum = sum.saturating_add(tokens.unwrap_or(0));
+        }
+    }
+    Ok(sum)
+}
+
+/// Gemini's `usageMetadata`: cached input is part of the prompt, thoughts stand beside the answer.
+pub(crate) fn write_gemini(usage: &Usage) -> String {
+    let (input, output) = (usage.input_tokens(), usage.output_tokens());
+    crate::json::object(|o| {
+        o.num("promptTokenCount", input);
+        o.num("candidatesTokenCount", usage.output_visible.saturating_add(usage.audio_out));
+        o.num("totalTokenCount", input.saturating_add(output));
+        if usage.cache_read > 0 {
+            o.num("cachedContentTokenCount", usage.cache_read);
+        }
+        if usage.output_reasoning > 0 {
+            o.num("thoughtsTokenCount", usage.output_reasoning);
+        }
+    })
 }
 
 /// OpenAI's `usage` object for `usage`: the prompt includes what was cached, the completion what was reasoned.
@@ -310,20 +468,52 @@ pub(crate) fn write_openai(usage: &Usage) -> String {
             if usage.audio_in > 0 {
                 o.num("audio_tokens", usage.audio_in);
             }
+            if usage.image_in > 0 {
+                o.num("image_tokens", usage.image_in);
+            }
         });
         o.object("completion_tokens_details", |o| {
             o.num("reasoning_tokens", usage.output_reasoning);
             if usage.audio_out > 0 {
                 o.num("audio_tokens", usage.audio_out);
             }
+            if usage.image_out > 0 {
+                o.num("image_tokens", usage.image_out);
+            }
         });
+    })
+}
+
+/// The `usage` object of responses for `usage`: the input includes what was cached, the output what was reasoned.
+pub(crate) fn write_responses(usage: &Usage) -> String {
+    let (input, output) = (usage.input_tokens(), usage.output_tokens());
+    crate::json::object(|o| {
+        o.num("input_tokens", input);
+        o.object("input_tokens_details", |o| {
+            o.num("cached_tokens", usage.cache_read);
+            if usage.cache_write + usage.cache_write_1h > 0 {
+                o.num("cache_write_tokens", usage.cache_write + usage.cache_write_1h);
+            }
+            if usage.audio_in > 0 {
+                o.num("audio_tokens", usage.audio_in);
+            }
+        });
+        o.num("output_tokens", output);
+        o.object("output_tokens_details", |o| {
+            o.num("reasoning_tokens", usage.output_reasoning);
+            if usage.audio_out > 0 {
+                o.num("audio_tokens", usage.audio_out);
+            }
+        });
+        o.num("total_tokens", input.saturating_add(output));
     })
 }
 
 /// Anthropic's `usage` object: cached input stands beside the input.
 pub(crate) fn write_anthropic(usage: &Usage) -> String {
     crate::json::object(|o| {
-        o.num("input_tokens", usage.input_uncached.saturating_add(usage.audio_in));
+        let media = usage.audio_in.saturating_add(usage.image_in);
+        o.num("input_tokens", usage.input_uncached.saturating_add(media));
         o.num("cache_creation_input_tokens", usage.cache_write.saturating_add(usage.cache_write_1h));
         o.num("cache_read_input_tokens", usage.cache_read);
         if usage.cache_write_1h > 0 {
@@ -335,6 +525,9 @@ pub(crate) fn write_anthropic(usage: &Usage) -> String {
         o.num("output_tokens", usage.output_tokens());
         if usage.output_reasoning > 0 {
             o.object("output_tokens_details", |o| o.num("thinking_tokens", usage.output_reasoning));
+        }
+        if usage.searches > 0 {
+            o.object("server_tool_use", |o| o.num("web_search_requests", usage.searches));
         }
     })
 }
@@ -437,6 +630,34 @@ mod tests {
     }
 
     #[test]
+    fn cached_images_are_among_what_was_cached_and_counted_once() {
+        let images = |prompt: u64, cached: u64, images: u64| {
+            let text = format!(
+                r#"{{"prompt_tokens":{prompt},"completion_tokens":50,
+                    "prompt_tokens_details":{{"cached_tokens":{cached},"image_tokens":{images}}},
+                    "completion_tokens_details":{{"image_tokens":40}}}}"#
+            );
+            let usage = chat(&text).unwrap().unwrap();
+            assert_eq!((usage.input_tokens(), usage.output_tokens()), (prompt, 50), "{text}");
+            assert_eq!((usage.output_visible, usage.image_out), (10, 40));
+            (usage.input_uncached, usage.cache_read, usage.image_in)
+        };
+        assert_eq!(images(1_000, 0, 800), (200, 0, 800));
+        assert_eq!(images(1_000, 100, 800), (100, 100, 800));
+        assert_eq!(images(1_000, 900, 800), (0, 900, 100));
+        assert_eq!(images(1_000, 1_000, 800), (0, 1_000, 0));
+    }
+
+    #[test]
+    fn searches_are_counted_and_the_last_count_stands() {
+        let got = anthropic(&[
+            r#"{"input_tokens":7,"output_tokens":1,"server_tool_use":{"web_search_requests":1}}"#,
+            r#"{"output_tokens":15,"server_tool_use":{"web_search_requests":3,"web_fetch_requests":9}}"#,
+        ]);
+        assert_eq!(got.unwrap().unwrap().searches, 3);
+    }
+
+    #[test]
     fn reasoning_beside_the_completion_is_told_by_the_total() {
         let beside = chat(
             r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,"completion_tokens_details":{"reasoning_tokens":7}}"#,
@@ -482,6 +703,41 @@ mod tests {
     }
 
     #[test]
+    fn thoughts_and_the_prompts_of_tools_are_extra() {
+        let read = |text: &str| gemini(Val::parse(text).unwrap()).map(|c| c.map(|c| c.usage));
+        let got = read(
+            r#"{"promptTokenCount":100,"cachedContentTokenCount":60,"toolUsePromptTokenCount":7,"candidatesTokenCount":20,"thoughtsTokenCount":30,"totalTokenCount":157,
+                "promptTokensDetails":[{"modality":"TEXT","tokenCount":90},{"modality":"AUDIO","tokenCount":10}]}"#,
+        );
+        let want = Usage {
+            input_uncached: 37,
+            cache_read: 60,
+            audio_in: 10,
+            output_visible: 20,
+            output_reasoning: 30,
+            ..Usage::default()
+        };
+        assert_eq!(got, Ok(Some(want)));
+        assert_eq!((want.input_tokens(), want.output_tokens()), (107, 50));
+        // Thoughts among the candidates, only thoughts so far, and a count that is left out.
+        for (text, visible, reasoning) in [
+            (
+                r#"{"promptTokenCount":10,"candidatesTokenCount":50,"thoughtsTokenCount":30,"totalTokenCount":60}"#,
+                20,
+                30,
+            ),
+            (r#"{"promptTokenCount":10,"thoughtsTokenCount":30,"totalTokenCount":40}"#, 0, 30),
+            (r#"{"promptTokenCount":10,"totalTokenCount":14}"#, 4, 0),
+            (r#"{"prompt_token_count":10,"candidates_token_count":4}"#, 4, 0),
+        ] {
+            let usage = read(text).unwrap().unwrap();
+            assert_eq!((usage.output_visible, usage.output_reasoning), (visible, reasoning), "{text}");
+        }
+        assert_eq!(read(r#"{"promptTokenCount":10,"cachedContentTokenCount":11}"#), Err(Absurd));
+        assert_eq!(read(r#"{"trafficType":"ON_DEMAND"}"#), Ok(None));
+    }
+
+    #[test]
     fn anthropic_counts_replace_and_cache_stands_beside() {
         // Cumulative values are not added up.
         let got = anthropic(&[
@@ -508,6 +764,9 @@ mod tests {
         ) {
             let usage = Usage { input_uncached: a, cache_read: b, cache_write: c, cache_write_1h: d, output_visible: e, output_reasoning: f, ..Usage::default() };
             assert_eq!(anthropic(&[&write_anthropic(&usage)]), Ok(Some(usage)));
+            let read = gemini(Val::parse(&write_gemini(&usage)).unwrap()).unwrap().unwrap().usage;
+            // Gemini's has none for it at all.
+            assert_eq!(read, Usage { input_uncached: a + c + d, cache_write: 0, cache_write_1h: 0, ..usage });
             let back = chat(&write_openai(&usage)).unwrap().unwrap();
             // OpenAI's format has one bucket for what is written to the cache.
             assert_eq!(back, Usage { cache_write: c + d, cache_write_1h: 0, ..usage });

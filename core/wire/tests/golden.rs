@@ -15,7 +15,9 @@ use std::path::Path;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sluicegate_core::{ErrorKind, Format};
-use sluicegate_wire::{Bridge, BridgeOptions, CeilingField, Edits, End, Report, scan};
+use sluicegate_wire::{
+    Addressed, Bridge, BridgeOptions, CeilingField, Edits, End, Report, scan, scan_addressed,
+};
 
 fn load(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap())
@@ -27,6 +29,8 @@ fn format(v: &Value) -> Format {
         "openai_chat" => Format::OpenaiChat,
         "openai_embeddings" => Format::OpenaiEmbeddings,
         "anthropic_messages" => Format::AnthropicMessages,
+        "gemini_generate" => Format::GeminiGenerate,
+        "openai_responses" => Format::OpenaiResponses,
         other => Format::SINGLE
             .into_iter()
             .find(|format| format.as_str() == other)
@@ -77,7 +81,12 @@ fn prepared(case: &Value) -> String {
         set: &set,
     };
     let mut out = format!("{}\n\n", case["note"].as_str().unwrap());
-    let result = scan(from, &body).and_then(|scanned| Ok((scanned.prepare(&edits, to)?, scanned)));
+    let address = case["address"].as_object().map(|address| Addressed {
+        model: address["model"].as_str().unwrap(),
+        stream: address["stream"] == true,
+    });
+    let result =
+        scan_addressed(from, &body, address).and_then(|scanned| Ok((scanned.prepare(&edits, to)?, scanned)));
     match result {
         Err(e) => writeln!(out, "refused: {} ({}, param {:?})", e.message(), e.kind(), e.param()).unwrap(),
         Ok((prepared, scanned)) => {
@@ -132,7 +141,13 @@ fn options(case: &Value) -> BridgeOptions {
     let (caller, upstream) = (format(&case["caller"]), format(&case["upstream"]));
     let mut request =
         json!({"model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]});
+    if caller == Format::GeminiGenerate {
+        request = json!({"model": "m", "contents": [{"parts": [{"text": "hi"}]}]});
+    }
     if caller == Format::OpenaiEmbeddings {
+        request = json!({"model": "m", "input": "hi"});
+    }
+    if caller == Format::OpenaiResponses {
         request = json!({"model": "m", "input": "hi"});
     }
     let fields = match caller {

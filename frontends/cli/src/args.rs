@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod policy;
+pub(crate) mod prices;
 
 use std::path::PathBuf;
 
@@ -32,6 +33,10 @@ pub(crate) enum Command {
     Policy(Policy),
     /// Look into what is reserved, held and settled, and put it right.
     Ledger(Ledger),
+    /// Look at prices, take over those of other systems, compare them.
+    Prices(prices::Prices),
+    /// List the providers that are known, and show what is known of one.
+    Providers(Providers),
     /// Copy the data directory into one file, while the gateway may be running.
     Backup(Backup),
     /// Put a backup into an empty data directory.
@@ -90,6 +95,43 @@ pub(crate) enum Format {
     Text,
     /// For programs.
     Json,
+}
+
+/// List the providers of the built-in catalogue.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Providers {
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: ProvidersCommand,
+}
+
+/// What to do with providers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProvidersCommand {
+    /// List them, by id.
+    List(ProviderFilter),
+    /// Show one, with what is different there.
+    Show {
+        /// Its id or another name of it.
+        id: String,
+    },
+}
+
+/// Which providers.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ProviderFilter {
+    /// Only those of this region: cn, intl, global, eu, us, local …
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// Only those that speak this format: openai_chat, openai_responses, openai_embeddings, anthropic_messages, gemini.
+    #[arg(long)]
+    pub(crate) format: Option<String>,
+    /// Only those that this version calls.
+    #[arg(long)]
+    pub(crate) served: bool,
 }
 
 /// Where a running gateway is, and who asks.
@@ -201,7 +243,7 @@ pub(crate) struct Explain {
     /// The output ceiling that the call would name, in tokens.
     #[arg(long)]
     pub(crate) max_output: Option<u64>,
-    /// The format of the call: openai_chat, anthropic_messages or openai_embeddings.
+    /// The format of the call: openai_chat, anthropic_messages, gemini_generate or openai_embeddings.
     #[arg(long, default_value = "openai_chat")]
     pub(crate) call_format: String,
     /// Whether the call would be streamed.
@@ -453,6 +495,10 @@ mod tests {
             "sluicegate policy rollback night --to 1 --reason slow",
             "sluicegate policy diff night --from 1 --to 2",
             "sluicegate policy remove night",
+            "sluicegate prices show",
+            "sluicegate prices show gpt-5.4 --provider openai --json",
+            "sluicegate prices import map.json --format litellm --out prices.yaml",
+            "sluicegate prices diff built-in prices.yaml --json",
             "sluicegate ledger status --json",
             "sluicegate ledger held --scope key:k1 --data d",
             "sluicegate ledger reconcile call-1 --used input=1,output=2",

@@ -6,6 +6,8 @@ pub(crate) mod explain;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod policy;
+pub(crate) mod prices;
+pub(crate) mod providers;
 pub(crate) mod replay;
 pub(crate) mod serve;
 

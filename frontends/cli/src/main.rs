@@ -21,7 +21,9 @@ fn main() -> ExitCode {
         args::Command::Explain(explain) => cmd::explain::run(&explain),
         args::Command::Replay(replay) => cmd::replay::run(&replay),
         args::Command::Policy(policy) => cmd::policy::run(&policy),
+        args::Command::Prices(prices) => cmd::prices::run(&prices),
         args::Command::Ledger(ledger) => cmd::ledger::run(&ledger),
+        args::Command::Providers(providers) => cmd::providers::run(&providers),
         args::Command::Backup(backup) => cmd::backup::run(&backup),
         args::Command::Restore(restore) => cmd::backup::run_restore(&restore),
     }

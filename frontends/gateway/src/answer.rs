@@ -7,17 +7,28 @@ use bytes::Bytes;
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::ledger::LimitState;
-use sluicegate_core::{CallId, Error, Explanation, Format, Secret};
+use sluicegate_core::{CallId, Error, Explanation, Format, Retry, Secret};
 use sluicegate_wire::Report;
 
 use crate::raw::RawStream;
 use crate::stream::AnswerStream;
+
+/// What the address of a request says where its body doesn't.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The model, decoded.
+    pub model: String,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+}
 
 /// One inference request.
 #[derive(Clone, Debug)]
 pub struct Inbound {
     /// The format of its body; the answer has the same.
     pub format: Format,
+    /// What its address says, in formats that have the model there. Without it, the body's `model` and `stream` count.
+    pub address: Option<Address>,
     /// The key that the caller presented, wherever their SDK puts it.
     pub credential: Option<Secret>,
     /// The body, decompressed.
@@ -40,6 +51,7 @@ impl Inbound {
     pub fn new(format: Format, credential: &str, body: impl Into<Bytes>) -> Self {
         Self {
             format,
+            address: None,
             credential: Some(Secret::new(credential)),
             body: body.into(),
             client_ip: None,
@@ -157,7 +169,10 @@ impl Rejection {
 
     /// The body in the caller's format.
     pub fn body(&self, format: Format) -> Bytes {
-        self.report.body(format)
+        match self.error.retry() {
+            Retry::AfterMs(ms) => self.report.clone().with_retry(format, ms).body(format),
+            _ => self.report.body(format),
+        }
     }
 }
 

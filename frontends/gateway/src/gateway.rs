@@ -659,7 +659,7 @@ impl Inner {
         if self.master.is(&hash) {
             return Ok(Arc::clone(&self.operator));
         }
-        self.directory.find(&hash).await?.ok_or_else(|| {
+        Box::pin(self.directory.find(&hash)).await?.ok_or_else(|| {
             Error::new(
                 ErrorKind::Unauthenticated,
                 "this api key isn't known here; check it, or ask for a new one",

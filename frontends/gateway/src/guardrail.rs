@@ -16,7 +16,7 @@ use sluicegate_core::guardrail::{
     Attachment, GuardrailKind, GuardrailMarks, GuardrailSource, Scanner, TextGuard, mark,
 };
 use sluicegate_core::{CallId, Denial, Error, ErrorKind, Explanation, Format, ModelName, Result, decision};
-use sluicegate_wire::{Scanned, Side, Texts, scan, without_logprobs};
+use sluicegate_wire::{Scanned, Side, Texts, without_logprobs};
 
 use crate::answer::{Inbound, Rejection};
 use crate::body_text::BodyText;
@@ -259,7 +259,7 @@ impl Guardrail for Arc<[Arc<TextGuard>]> {
 
 /// What guardrails leave of a request.
 pub(crate) struct Watched {
-    pub(crate) scanned: Scanned,
+    pub(crate) scanned: Box<Scanned>,
     /// What is known of the call for those that look at its answer.
     pub(crate) looked: Option<Box<Looked>>,
     pub(crate) marks: GuardrailMarks,
@@ -321,7 +321,7 @@ impl Looked {
 pub(crate) async fn request(
     inner: &Inner,
     caller: &Arc<BoundCaller>,
-    scanned: Scanned,
+    scanned: Box<Scanned>,
     inbound: &mut Inbound,
 ) -> std::result::Result<Watched, Box<Rejection>> {
     let mut watched = Watched { scanned, looked: None, marks: GuardrailMarks::new() };
@@ -352,9 +352,10 @@ pub(crate) async fn request(
         match input.check(Side::Request, texts.iter().collect(), &mut watched.marks).await {
             Ok(new) if new.is_empty() => {}
             Ok(new) => {
-                watched.scanned = scan(inbound.format, &texts.replaced(&new)).map_err(|why| {
-                    Box::new(Rejection::new(Error::new(why.kind(), why.message().to_owned())))
-                })?;
+                watched.scanned =
+                    watched.scanned.rescan(&texts.replaced(&new)).map(Box::new).map_err(|why| {
+                        Box::new(Rejection::new(Error::new(why.kind(), why.message().to_owned())))
+                    })?;
             }
             Err(refusal) => return Err(refuse(inner, caller, &watched, inbound, refusal)),
         }

@@ -90,7 +90,7 @@ pub(crate) async fn serve(
         Err(denied) => return Err(deny(inner, &caller, call, &denied, (now, seed), request.explain, None)),
     };
     let rest = request.body.take().map(|upload| Rest::new(upload.pieces, upload.length, |_: &Bytes| Ok(())));
-    let mut running = Running::new(Arc::clone(inner), admission);
+    let mut running = Box::new(Running::new(Arc::clone(inner), admission));
     running.explain = request.explain;
     if let Some(admission) = running.admission() {
         admission.be_patient();
@@ -139,7 +139,7 @@ pub(crate) async fn serve(
                 match send(inner, upstream, running, &attempt, sent, rest.as_ref()).await {
                     Ok(answer) => return Ok(answer),
                     Err((same, failed, true)) => {
-                        running = *same;
+                        running = same;
                         last = Some(failed);
                     }
                     Err((mut same, mut failed, false)) => {
@@ -170,7 +170,7 @@ pub(crate) async fn serve(
 async fn send(
     inner: &Inner,
     upstream: &dyn Upstream,
-    mut running: Running,
+    mut running: Box<Running>,
     attempt: &Attempt,
     request: UpstreamRequest,
     rest: Option<&Rest>,
@@ -183,14 +183,14 @@ async fn send(
         Err(fault) => {
             if let Some(error) = rest.and_then(Rest::broken) {
                 running.observe(OutcomeClass::BadRequest, None, None);
-                return Err((Box::new(running), Box::new(Rejection::new(error)), false));
+                return Err((running, Box::new(Rejection::new(error)), false));
             }
             let (class, report) = class_of_fault(&fault);
             let class = if class == OutcomeClass::Broken { OutcomeClass::ServerError } else { class };
             running.observe(class, None, None);
             let kind = report.kind;
             let again = class == OutcomeClass::Unreachable && !rest.is_some_and(Rest::is_taken);
-            return Err((Box::new(running), rejection(report, kind), again));
+            return Err((running, rejection(report, kind), again));
         }
     };
     running.mark_status(response.status);

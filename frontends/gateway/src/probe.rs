@@ -9,8 +9,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sluicegate_core::channel::Timeouts;
 use sluicegate_core::check::{Check, CheckOf, Checked};
+use sluicegate_core::quirk::Quirks;
 use sluicegate_core::{Channel, ChannelId, Format, OutcomeClass, Timestamp};
-use sluicegate_wire::Fault;
+use sluicegate_wire::{Edits, Fault, scan};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
@@ -37,6 +38,7 @@ pub(crate) struct Checks {
 struct Ask {
     target: Arc<Target>,
     body: Bytes,
+    quirks: Arc<Quirks>,
     timeouts: Timeouts,
     timeout_ms: u64,
 }
@@ -118,14 +120,25 @@ impl Ask {
         let mut models = channel.models.iter().map(|model| model.upstream.as_str());
         let model = check.model.or_else(|| models.find(|name| !name.contains('*')))?;
         let say = json!([{"role": "user", "content": "ping"}]);
+        let target = target.for_call(model, false);
         let body = match endpoint.format {
+            Format::GeminiGenerate => json!({
+                "contents": [{"role": "user", "parts": [{"text": "ping"}]}],
+                "generationConfig": {"maxOutputTokens": 1},
+            }),
             Format::OpenaiEmbeddings => json!({"model": model, "input": "ping"}),
+            // The least ceiling that the format takes.
+            Format::OpenaiResponses => {
+                json!({"model": model, "input": "ping", "max_output_tokens": 16, "store": false})
+            }
             _ => json!({"model": model, "max_tokens": 1, "messages": say}),
         };
         let routing = gateway.engine.snapshot().declared.routing.timeouts;
         let total = Some(check.timeout_ms);
         let timeouts = Timeouts { total_ms: total, first_byte_ms: total, ..channel.timeouts.or(routing) };
-        Some(Self { target, body: body.to_string().into(), timeouts, timeout_ms: check.timeout_ms })
+        let body = heeded(body.to_string().into(), endpoint.format, &channel.quirks, model);
+        let quirks = Arc::clone(&channel.quirks);
+        Some(Self { target, body, quirks, timeouts, timeout_ms: check.timeout_ms })
     }
 
     /// How it ended, and the pause that the upstream asks for.
@@ -149,13 +162,25 @@ impl Ask {
         };
         let body = read_some(&mut response.body, deadline).await;
         if !(200..300).contains(&response.status) {
-            return (class_of(Fault::classify(response.status, &body).class), response.retry_after_ms);
+            let fault = Fault::classify_at(&self.quirks.errors, response.status, &body);
+            return (class_of(fault.class), response.retry_after_ms);
         }
         if Instant::now() >= deadline {
             return (OutcomeClass::Timeout, None);
         }
-        (class_of_answer(&body), None)
+        // Who answers by streams only has begun one.
+        (if response.is_event_stream { OutcomeClass::Ok } else { class_of_answer(&body) }, None)
     }
+}
+
+/// The question as the provider takes it.
+fn heeded(body: Bytes, format: Format, quirks: &Arc<Quirks>, model: &str) -> Bytes {
+    let prepared = scan(format, &body).ok().and_then(|scanned| {
+        let mut prepared = scanned.prepare(&Edits::default(), format).ok()?;
+        scanned.heed(&mut prepared, quirks, format, model);
+        Some(prepared.body)
+    });
+    prepared.unwrap_or(body)
 }
 
 /// A success that isn't one says so in its body, or is no JSON at all.

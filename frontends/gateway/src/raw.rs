@@ -26,7 +26,7 @@ pub struct RawStream {
     pub content_type: Option<String>,
     /// Further headers of the upstream's for the caller.
     pub headers: Vec<(String, String)>,
-    running: Running,
+    running: Box<Running>,
     body: Option<Box<dyn UpstreamBody>>,
     pending: VecDeque<Bytes>,
     observed: Observed,
@@ -48,7 +48,7 @@ impl std::fmt::Debug for RawStream {
 
 impl RawStream {
     pub(crate) fn new(
-        running: Running,
+        running: Box<Running>,
         response: UpstreamResponse,
         pending: VecDeque<Bytes>,
         class: OutcomeClass,

@@ -207,6 +207,8 @@ mod tests {
                     source: UsageSource::Reported,
                     spend: 0,
                     cost: 0,
+                    service_tier: None,
+                    exchange: None,
                     at: now,
                 };
                 let mut ledger = ledger.lock();

@@ -4,15 +4,17 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use sluicegate_core::engine::{Admission, Attempt, BoundCaller};
 use sluicegate_core::{
-    Call, ErrorKind, Explanation, Outcome, OutcomeClass, ScopeKind, Timestamp, Usage, UsageSource,
+    Call, ErrorKind, Explanation, Outcome, OutcomeClass, ScopeKind, ServiceTier, Timestamp, Usage, UsageSource,
 };
 use sluicegate_wire::{Bridge, End, FaultClass, Observed, Report};
 
 use crate::answer::{Facts, Rejection, Remaining, Told};
 use crate::gateway::Inner;
 use crate::guardrail::{self, Refusal, Watch};
+use crate::response::Keep;
 use crate::upstream::UpstreamFault;
 
 /// An admitted call. Dropping it ends the call as one whose caller went away.
@@ -33,6 +35,8 @@ pub(crate) struct Running {
     refused: Option<Refusal>,
     /// What a whole answer came to that services look at.
     whole: Option<Box<Observed>>,
+    /// The caller wants the response kept.
+    pub(crate) keep: Option<Box<Keep>>,
     /// What an answer that reports nothing is taken to have used, besides its input and what is counted of it.
     pub(crate) expected: Usage,
 }
@@ -59,6 +63,14 @@ impl Running {
             refused: None,
             whole: None,
             expected: Usage::default(),
+            keep: None,
+        }
+    }
+
+    /// Bytes go to the caller that may be of a response that is to be kept.
+    pub(crate) fn keep_bytes(&mut self, bytes: &Bytes) {
+        if let Some(keep) = &mut self.keep {
+            keep.push(bytes);
         }
     }
 
@@ -151,6 +163,9 @@ impl Running {
             usage_rejected: observed.is_some_and(|o| o.usage_rejected),
             counted: usage,
             first_byte_at: self.first_byte_at,
+            served_tier: observed
+                .and_then(|observed| observed.served_tier.as_deref())
+                .and_then(ServiceTier::of_answer),
         };
         self.inner.engine.observe(admission, &outcome, self.inner.clock.now());
     }
@@ -189,9 +204,18 @@ impl Running {
         rejection
     }
 
-    /// What the end of the answer to a finished call waits for: that what it settled is written.
-    pub(crate) fn settled(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.inner.records.settled(self.inner.in_company())
+    /// What the end of the answer to a finished call waits for: that what it settled is written, and a response that is to be
+    /// kept.
+    pub(crate) fn settled(&mut self) -> impl Future<Output = ()> + Send + 'static {
+        let settled = self.inner.records.settled(self.inner.in_company());
+        let kept = self.keep.take().and_then(|keep| keep.done(&self.inner));
+        async move {
+            settled.await;
+            // Whoever has the answer may go on from it at once.
+            if let Some(kept) = kept {
+                kept.await;
+            }
+        }
     }
 
     /// What is left of the caller's own limits, as of now.

@@ -11,8 +11,8 @@ use sluicegate_core::engine::{Attempt, BoundCaller, Denied, Failure, Queued};
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
-    Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Observed, OverlayContext, Prepared,
-    Report, Scanned, overlay, scan,
+    Addressed, Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Mock, Observed, OverlayContext,
+    Prepared, Report, Scanned, overlay, scan_addressed,
 };
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -24,6 +24,7 @@ use crate::guardrail::{self, Screening};
 use crate::made_up;
 use crate::queue::Place;
 use crate::raw::RawStream;
+use crate::response::{self, Keep};
 use crate::running::{Running, class_of, class_of_fault, told};
 use crate::stream::AnswerStream;
 use crate::tokenizer;
@@ -51,26 +52,29 @@ pub(crate) async fn serve(
     inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
     let form = match upload {
-        Some(upload) => Some(take_form(inner, &mut inbound, upload).await.map_err(Rejection::new)?),
+        Some(upload) => Some(Box::pin(take_form(inner, &mut inbound, upload)).await.map_err(Rejection::new)?),
         None => None,
     };
-    let scanned =
-        scan(inbound.format, &inbound.body).map_err(|error| rejection(Report::from(&error), error.kind()))?;
+    let at = inbound.address.as_ref().map(|at| Addressed { model: &at.model, stream: at.stream });
+    let scanned = scan_addressed(inbound.format, &inbound.body, at)
+        .map(Box::new)
+        .map_err(|error| rejection(Report::from(&error), error.kind()))?;
+    let (scanned, continued) = Box::pin(response::continued(inner, &caller, scanned)).await?;
     refuse_unbounded(&scanned, caller.has_strict_spend())?;
-    let (scanned, looked, marks) = if inner.guardrails.is_empty() {
+    let (mut scanned, looked, marks) = if inner.guardrails.is_empty() {
         (scanned, None, None)
     } else {
         let guardrail::Watched { scanned, looked, marks } =
-            guardrail::request(inner, &caller, scanned, &mut inbound).await?;
+            Box::pin(guardrail::request(inner, &caller, scanned, &mut inbound)).await?;
         (scanned, looked, Some(marks))
     };
-    let mut scanned = scanned;
     if let Some(form) = &form {
         let (files, bytes) = form.files();
         scanned.with_files(files, bytes);
     }
-    let scanned = scanned;
+    continued.iter().for_each(|it| it.mark(&mut scanned));
     let mut call = facts_of(inner, &scanned, &inbound);
+    continued.iter().for_each(|it| it.bind(&mut call));
     if scanned.facts().mock.is_some() {
         let allowed = inner.engine.snapshot().declared.routing.allow_mock_parameters;
         made_up::permit(allowed, scanned.facts(), &mut call).map_err(Rejection::new)?;
@@ -86,8 +90,10 @@ pub(crate) async fn serve(
     if tokenizer::AVAILABLE {
         admission.can_count();
     }
-    let mut running = Running::new(Arc::clone(inner), admission);
+    // What is moved from one step to the next stays where it is: futures hold two places for each argument.
+    let mut running = Box::new(Running::new(Arc::clone(inner), admission));
     running.explain = inbound.explain;
+    running.keep = Keep::begin(inner, &caller, &scanned, continued.as_deref());
     running.facts.guardrails = marks.unwrap_or_default();
     running.expected = scanned.facts().expected;
     refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
@@ -96,6 +102,12 @@ pub(crate) async fn serve(
     if let Some(admission) = running.admission() {
         admission.be_patient();
     }
+    // Its own channel has the conversation; what was masked in it is sent instead.
+    let original = continued.as_deref().filter(|_| looked.is_none());
+    let scanned_for = |attempt: &Attempt| {
+        let first = original.and_then(|it| it.at(attempt)).unwrap_or(&scanned);
+        (first, &*scanned)
+    };
     let mut last: Option<Box<Rejection>> = None;
     let mut place: Option<Place> = None;
     // BOUND: the engine bounds attempts and time.
@@ -118,7 +130,7 @@ pub(crate) async fn serve(
                     return Err(unwritten(running, error));
                 }
                 let (answer, back) =
-                    attempt_once(inner, upstream, running, &attempt, &scanned, &inbound, form.as_ref()).await;
+                    attempt_once(inner, upstream, running, &attempt, scanned_for(&attempt), (&inbound, form.as_ref())).await;
                 match (answer, back) {
                     (Tried::Answered(answer), _) => return Ok(*answer),
                     (Tried::Failed(rejection), Some(same)) => {
@@ -187,7 +199,7 @@ async fn take_form(inner: &Inner, inbound: &mut Inbound, upload: Upload) -> Resu
 }
 
 /// Ends a call whose body can't be sent once more.
-async fn spent(mut running: Running, mut rejection: Box<Rejection>) -> Box<Rejection> {
+async fn spent(mut running: Box<Running>, mut rejection: Box<Rejection>) -> Box<Rejection> {
     running.finish(Some(rejection.error.kind().as_str()));
     running.settled().await;
     rejection.facts = running.facts.clone();
@@ -213,7 +225,7 @@ pub(crate) async fn stand_in_line(
 }
 
 /// What a call reserved couldn't be written, so it isn't sent: nothing was used.
-pub(crate) fn unwritten(mut running: Running, error: Error) -> Box<Rejection> {
+pub(crate) fn unwritten(mut running: Box<Running>, error: Error) -> Box<Rejection> {
     running.observe(OutcomeClass::ClientGone, None, None);
     running.finish(Some(error.kind().as_str()));
     let facts = running.facts.clone();
@@ -295,7 +307,7 @@ pub(crate) fn keepable(mut call: Call) -> Result<Call, Error> {
 /// The call is over without an answer: the last upstream's error, or the denial.
 pub(crate) async fn end_without_answer(
     inner: &Inner,
-    mut running: Running,
+    mut running: Box<Running>,
     failure: &Failure,
     last: Option<Box<Rejection>>,
 ) -> Box<Rejection> {
@@ -310,26 +322,25 @@ pub(crate) async fn end_without_answer(
     rejection
 }
 
-/// Makes one attempt. Gives the call back when another may follow.
+/// Makes one attempt, with the request as its channel is sent it first, or whole. Gives the call back when another may follow.
 async fn attempt_once(
     inner: &Arc<Inner>,
     upstream: &dyn Upstream,
-    mut running: Running,
+    mut running: Box<Running>,
     attempt: &Attempt,
-    scanned: &Scanned,
-    inbound: &Inbound,
-    form: Option<&Form>,
-) -> (Tried, Option<Running>) {
-    let failed = |mut running: Running, class, rejection: Box<Rejection>, retry_after_ms| {
+    (mut scanned, whole): (&Scanned, &Scanned),
+    (inbound, form): (&Inbound, Option<&Form>),
+) -> (Tried, Option<Box<Running>>) {
+    let failed = |mut running: Box<Running>, class, rejection: Box<Rejection>, retry_after_ms| {
         running.observe(class, None, retry_after_ms);
         (Tried::Failed(rejection), Some(running))
     };
     let mocked = scanned.facts().mock.as_deref().filter(|_| running.call().is_some_and(|call| call.mock));
     let format = mocked.map_or(attempt.endpoint().format, |_| made_up::format(scanned.format()));
     if scanned.format() == Format::AnthropicCountTokens && format != Format::AnthropicCountTokens {
-        return counted(running, attempt, scanned).await;
+        return Box::pin(counted(running, attempt, scanned)).await;
     }
-    let prepared = match prepare_attempt(inner, attempt, scanned, format) {
+    let mut prepared = match prepare_attempt(inner, attempt, scanned, format) {
         Ok(prepared) => prepared,
         Err((class, rejection)) => return failed(running, class, rejection, None),
     };
@@ -340,7 +351,8 @@ async fn attempt_once(
         .extend(dropped_fields(attempt.channel(), scanned).iter().map(|field| format!("{field}: dropped")));
     let ignored = scanned.facts().ignored.iter().map(|field| format!("{field}: dropped"));
     running.facts.losses.extend(ignored);
-    let Some(target) = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key()) else {
+    let target = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key());
+    let Some(target) = target else {
         tracing::warn!(channel = %attempt.channel().name, "the channel has no usable address or credential");
         let report = Report::new(
             ErrorKind::UpstreamUnavailable,
@@ -360,33 +372,35 @@ async fn attempt_once(
             return failed(running, OutcomeClass::BadRequest, rejection, None);
         }
     };
-    let mut headers = if target.format == inbound.format { inbound.headers.clone() } else { Vec::new() };
-    headers.extend(form.map(|form| ("content-type".to_owned(), form.content_type().to_owned())));
     let rest = form.and_then(Form::rest);
-    let request = UpstreamRequest {
-        headers,
-        target,
+    let model = attempt.upstream_model.as_str();
+    let stream = scanned.facts().stream || attempt.channel().quirks.streams_only(format, model);
+    let target = target.for_call(model, stream);
+    let request = |body: Bytes| UpstreamRequest {
+        headers: own_headers(target.format, inbound, form),
+        target: Arc::clone(&target),
         body,
         timeouts: attempt.timeouts,
-        stream: scanned.facts().stream,
+        stream,
         special: rest.map(|rest| Arc::new(Special { rest: Some(rest.clone()), ..Special::default() })),
     };
     let due = Due::of(attempt, inner.clock.now());
     if mocked.is_none() {
         running.mark_sent();
     }
-    let sent = async {
-        if let Some(wanted) = mocked {
-            made_up::answer(wanted, &request).await
-        } else if request.target.is_mock() {
-            MockUpstream.send(request).await
-        } else {
-            upstream.send(request).await
-        }
-    };
     // How long a body takes to come is its sender's affair.
-    let sent = timeout_at(if rest.is_some() { due.total } else { due.first }, sent).await;
-    let response = match sent.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
+    let first = if rest.is_some() { due.total } else { due.first };
+    let mut sent = send(upstream, mocked, request(body), first).await;
+    // What its own channel doesn't know any more, or never kept, is sent whole: nothing was answered so far.
+    if matches!(&sent, Ok(response) if matches!(response.status, 400 | 404)) && !std::ptr::eq(scanned, whole)
+    {
+        (scanned, prepared) = match prepare_attempt(inner, attempt, whole, format) {
+            Ok(prepared) => (whole, prepared),
+            Err((class, rejection)) => return failed(running, class, rejection, None),
+        };
+        sent = send(upstream, mocked, request(prepared.body.clone()), first).await;
+    }
+    let response = match sent {
         Ok(response) => response,
         Err(fault) => {
             if let Some(error) = rest.and_then(Rest::broken) {
@@ -396,22 +410,51 @@ async fn attempt_once(
         }
     };
     running.mark_status(response.status);
+    if let Some(keep) = &mut running.keep {
+        keep.made_by(attempt, format, scanned);
+    }
     running.facts.upstream_request_id.clone_from(&response.request_id);
     if scanned.format() == Format::AnthropicCountTokens && matches!(response.status, 404 | 405 | 501) {
         // It speaks the format, and doesn't count.
-        return counted(running, attempt, scanned).await;
+        return Box::pin(counted(running, attempt, scanned)).await;
     }
     if !(200..300).contains(&response.status) {
-        return refused(running, attempt, response, due.total).await;
+        return Box::pin(refused(running, attempt, response, due.total)).await;
     }
     deliver(inner, running, format, scanned, prepared, response, due).await
 }
 
+/// What goes on of the caller's headers, and of what kind a form is.
+fn own_headers(to: Format, inbound: &Inbound, form: Option<&Form>) -> Vec<(String, String)> {
+    let mut headers = if to == inbound.format { inbound.headers.clone() } else { Vec::new() };
+    headers.extend(form.map(|form| ("content-type".to_owned(), form.content_type().to_owned())));
+    headers
+}
+
+/// Sends a request, or makes its answer up, until its first byte is due.
+async fn send(
+    upstream: &dyn Upstream,
+    mocked: Option<&Mock>,
+    request: UpstreamRequest,
+    first: Instant,
+) -> Result<UpstreamResponse, UpstreamFault> {
+    let sent = async {
+        if let Some(wanted) = mocked {
+            made_up::answer(wanted, &request).await
+        } else if request.target.is_mock() {
+            MockUpstream.send(request).await
+        } else {
+            upstream.send(request).await
+        }
+    };
+    timeout_at(first, sent).await.unwrap_or(Err(UpstreamFault::Timeout { sent: true }))
+}
+
 fn connection_failed(
-    mut running: Running,
+    mut running: Box<Running>,
     attempt: &Attempt,
     fault: &UpstreamFault,
-) -> (Tried, Option<Running>) {
+) -> (Tried, Option<Box<Running>>) {
     tracing::debug!(channel = %attempt.channel().name, %fault, "an attempt failed");
     let (class, report) = class_of_fault(fault);
     // Before any status a broken connection is a server that failed: another try may succeed. What was sent may have
@@ -500,6 +543,10 @@ pub(crate) fn prepare_attempt(
         (class, rejection(Report::from(&error), error.kind()))
     };
     let mut prepared = scanned.prepare(&edits, format).map_err(refused)?;
+    let quirks = &attempt.channel().quirks;
+    if !quirks.is_empty() {
+        scanned.heed(&mut prepared, quirks, format, attempt.upstream_model.as_str());
+    }
     if !attempt.channel().body_edits.is_empty() {
         let context = OverlayContext {
             original_model: scanned.facts().models().0,
@@ -526,20 +573,21 @@ pub(crate) fn prepare_attempt(
 
 /// The upstream answered with an error status.
 async fn refused(
-    mut running: Running,
+    mut running: Box<Running>,
     attempt: &Attempt,
     mut response: UpstreamResponse,
     deadline: Instant,
-) -> (Tried, Option<Running>) {
+) -> (Tried, Option<Box<Running>>) {
     let body = read_some(&mut response.body, deadline).await;
-    let fault = Fault::classify(response.status, &body);
+    let fault = Fault::classify_at(&attempt.channel().quirks.errors, response.status, &body);
     let class = class_of(fault.class);
     tracing::debug!(
         channel = %attempt.channel().name, status = response.status, class = fault.class.as_str(), message = %fault.message,
         "an upstream refused"
     );
-    running.observe(class, None, response.retry_after_ms);
-    let mut rejection = fault_rejection(&fault, response.retry_after_ms);
+    let retry_after_ms = response.retry_after_ms.or(fault.retry_after_ms);
+    running.observe(class, None, retry_after_ms);
+    let mut rejection = fault_rejection(&fault, retry_after_ms);
     rejection.upstream_status =
         matches!(fault.class, FaultClass::BadRequest | FaultClass::ContentPolicy).then_some(response.status);
     (Tried::Failed(rejection), Some(running))
@@ -570,21 +618,21 @@ pub(crate) async fn read_some(body: &mut Box<dyn UpstreamBody>, deadline: Instan
 /// otherwise, then hands the rest on.
 async fn deliver(
     inner: &Arc<Inner>,
-    mut running: Running,
+    mut running: Box<Running>,
     format: Format,
     scanned: &Scanned,
     prepared: Prepared,
     response: UpstreamResponse,
     due: Due,
-) -> (Tried, Option<Running>) {
+) -> (Tried, Option<Box<Running>>) {
     if scanned.format() == Format::OpenaiSpeech && !response.is_event_stream {
-        return deliver_raw(running, response, due).await;
+        return Box::pin(deliver_raw(running, response, due)).await;
     }
     // Whether a single operation streams is what its upstream makes of it.
     let streams =
         if scanned.format().is_single() { response.is_event_stream } else { scanned.facts().stream };
     let options = bridge_options(inner, &running, format, scanned, prepared, &response);
-    let mut bridge = Bridge::new(BridgeOptions { caller_streams: streams, ..options });
+    let mut bridge = Box::new(Bridge::new(BridgeOptions { caller_streams: streams, ..options }));
     let content_type = response.content_type;
     let mut body = response.body;
     let mut out: VecDeque<Bytes> = VecDeque::new();
@@ -655,7 +703,11 @@ fn bridge_options(
 }
 
 /// The connection failed after a success status and before the caller got anything: another try may follow.
-fn broke_early(mut running: Running, mut bridge: Bridge, fault: &UpstreamFault) -> (Tried, Option<Running>) {
+fn broke_early(
+    mut running: Box<Running>,
+    mut bridge: Box<Bridge>,
+    fault: &UpstreamFault,
+) -> (Tried, Option<Box<Running>>) {
     let (class, report) = class_of_fault(fault);
     bridge.finish(End::ClientGone, &mut |_| {});
     // What was read is lost to the caller and yet may be billed: it is charged as far as it came.
@@ -671,13 +723,13 @@ fn broke_early(mut running: Running, mut bridge: Bridge, fault: &UpstreamFault) 
 
 /// The answer is complete before anything was handed on.
 async fn whole(
-    mut running: Running,
-    mut bridge: Bridge,
+    mut running: Box<Running>,
+    mut bridge: Box<Bridge>,
     mut out: VecDeque<Bytes>,
     streams: bool,
     screening: Option<Box<Screening>>,
     content_type: Option<String>,
-) -> (Tried, Option<Running>) {
+) -> (Tried, Option<Box<Running>>) {
     let observed = bridge.observed();
     if let Some(fault) = &observed.error {
         let class = match class_of(fault.class) {
@@ -685,18 +737,20 @@ async fn whole(
             class => class,
         };
         let class = if observed.first_content { OutcomeClass::Broken } else { class };
-        running.observe(class, Some(observed), None);
-        return (Tried::Failed(fault_rejection(fault, None)), Some(running));
+        let rejection = fault_rejection(fault, fault.retry_after_ms);
+        running.observe(class, Some(observed), fault.retry_after_ms);
+        return (Tried::Failed(rejection), Some(running));
     }
     if running.watch.is_some() {
         // Whoever leaves while services look owes what the answer cost.
         running.note_whole(observed);
-        if let Err(refusal) = look_at_whole(&mut running, &bridge, &mut out, screening).await {
+        if let Err(refusal) = Box::pin(look_at_whole(&mut running, &bridge, &mut out, screening)).await {
             let rejection = running.refuse(&refusal, &mut bridge);
             running.settled().await;
             return (Tried::Failed(rejection), None);
         }
     }
+    out.iter().for_each(|bytes| running.keep_bytes(bytes));
     running.observe(OutcomeClass::Ok, Some(bridge.observed()), None);
     running.finish(None);
     let facts = std::mem::take(&mut running.facts);
@@ -713,7 +767,7 @@ async fn whole(
 }
 
 /// Our own count of a call's tokens, where nobody else's can be had.
-async fn counted(mut running: Running, attempt: &Attempt, scanned: &Scanned) -> (Tried, Option<Running>) {
+async fn counted(mut running: Box<Running>, attempt: &Attempt, scanned: &Scanned) -> (Tried, Option<Box<Running>>) {
     let upstream = &attempt.upstream_model;
     let model = attempt.channel().models.iter().find(|model| model.upstream == *upstream);
     let tokens = tokenizer::estimate(scanned, model.and_then(|model| model.tokenizer)).await;
@@ -727,10 +781,10 @@ async fn counted(mut running: Running, attempt: &Attempt, scanned: &Scanned) -> 
 
 /// The upstream answers with what isn't looked at: hands it on once it has begun.
 async fn deliver_raw(
-    mut running: Running,
+    mut running: Box<Running>,
     mut response: UpstreamResponse,
     due: Due,
-) -> (Tried, Option<Running>) {
+) -> (Tried, Option<Box<Running>>) {
     let first = timeout_at(due.first, response.body.chunk())
         .await
         .unwrap_or(Some(Err(UpstreamFault::Timeout { sent: true })));

@@ -126,6 +126,7 @@ pub(crate) fn with_stored(
             all.channels.push(channel);
         }
     }
+    sluicegate_config::know_quirks(&mut all.channels);
     Ok(all)
 }
 

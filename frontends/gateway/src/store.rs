@@ -10,6 +10,7 @@ mod forget;
 mod policy;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod response;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
@@ -34,6 +35,7 @@ pub use forget::{Forget, Forgotten};
 pub use policy::{
     PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests, PolicyVersion,
 };
+pub use response::{KeptResponse, ResponseOwner};
 
 use crate::credential::KeyHash;
 
@@ -224,6 +226,25 @@ pub trait Store: RecordStore {
         since: Timestamp,
         bucket_ms: u64,
     ) -> Result<Vec<(Timestamp, Sums)>>;
+
+    /// Keeps a response. One that is there already under this id stays as it is.
+    async fn keep_response(&self, response: &KeptResponse) -> Result<()>;
+
+    /// A response that is kept for this owner, and not as good as gone.
+    async fn response(&self, owner: &ResponseOwner, id: &str, now: Timestamp)
+    -> Result<Option<KeptResponse>>;
+
+    /// A response and all that it goes on from, the oldest first. Nothing when one of them isn't kept any more, or when they
+    /// are more than 1,024.
+    async fn conversation(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Vec<KeptResponse>>;
+
+    /// Forgets a response; whether there was one.
+    async fn forget_response(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool>;
 
     /// Forgets one piece of what need not be kept, so small that no writer waits long for it. Balances of lifetimes stay, and
     /// forgetting records leaves daily sums as they are. Of several nodes one does it at a time; the others are told that

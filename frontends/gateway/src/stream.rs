@@ -22,8 +22,8 @@ const GATHER_BYTES: usize = 32 * 1024;
 /// said in the caller's format, as the stream's last event. Dropping it cancels the upstream and settles what was
 /// delivered.
 pub struct AnswerStream {
-    running: Running,
-    bridge: Bridge,
+    running: Box<Running>,
+    bridge: Box<Bridge>,
     body: Option<Box<dyn UpstreamBody>>,
     pending: VecDeque<Bytes>,
     pending_bytes: usize,
@@ -53,8 +53,8 @@ impl std::fmt::Debug for AnswerStream {
 
 impl AnswerStream {
     pub(crate) fn new(
-        running: Running,
-        bridge: Bridge,
+        running: Box<Running>,
+        bridge: Box<Bridge>,
         body: Box<dyn UpstreamBody>,
         pending: VecDeque<Bytes>,
         deadline: Sleep,
@@ -83,7 +83,7 @@ impl AnswerStream {
     }
 
     /// A stream whose call is over and settled: only what is left goes out.
-    pub(crate) fn done(running: Running, bridge: Bridge, pending: VecDeque<Bytes>) -> Self {
+    pub(crate) fn done(mut running: Box<Running>, bridge: Box<Bridge>, pending: VecDeque<Bytes>) -> Self {
         Self {
             settling: Some(Box::pin(running.settled())),
             running,
@@ -198,7 +198,7 @@ impl AnswerStream {
         }
         (self.ended, self.settled, self.body) = (true, true, None);
         let rejection = self.running.refuse(refusal, &mut self.bridge);
-        self.pending.push_back(rejection.report.event(self.bridge.caller()));
+        self.pending.push_back(self.bridge.error_event(&rejection.report));
         self.settling = Some(Box::pin(self.running.settled()));
     }
 
@@ -209,6 +209,7 @@ impl AnswerStream {
             _ => "upstream_unavailable",
         });
         self.running.observe(class, Some(self.bridge.observed()), None);
+        self.pending.iter().for_each(|bytes| self.running.keep_bytes(bytes));
         self.running.finish(error);
         self.settling = Some(Box::pin(self.running.settled()));
     }
@@ -238,7 +239,12 @@ impl Stream for AnswerStream {
             }
             if this.flushing || this.body.is_none() {
                 match this.pending.pop_front() {
-                    Some(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                    Some(bytes) => {
+                        if !this.settled {
+                            this.running.keep_bytes(&bytes);
+                        }
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
                     None if this.body.is_none() => return Poll::Ready(None),
                     None => (this.flushing, this.idle_turns, this.pending_bytes) = (false, 0, 0),
                 }

@@ -51,6 +51,10 @@ macro_rules! contract {
 
 #[path = "store_contract/policy.rs"]
 mod policy;
+#[path = "store_contract/response.rs"]
+mod response;
+
+use response::responses_are_kept_for_their_owner_and_in_their_order;
 
 contract! {
     keys_are_found_with_all_their_parts,
@@ -75,6 +79,7 @@ contract! {
     labels_of_a_day_are_bounded,
     days_of_old_months_become_one,
     every_attempt_is_found,
+    responses_are_kept_for_their_owner_and_in_their_order,
 }
 
 async fn open(address: &str) -> Arc<dyn Store> {
@@ -493,6 +498,8 @@ fn attempt(channel: &str, started_at: i64, input: u64, output: u64, spend: i64) 
         spend,
         cost: spend * 2,
         priced: true,
+        service_tier: None,
+        exchange: None,
         usage: Usage { input_uncached: input, cache_read: 1, output_visible: output, ..Usage::default() },
         usage_source: UsageSource::Reported,
         held: false,

@@ -47,6 +47,20 @@ pub fn credential(headers: &HeaderMap) -> Option<Secret> {
     })
 }
 
+/// The key that a caller in Google's manner presents: in a header, else as `key` in the query.
+pub fn credential_or_query(req: &HttpRequest) -> Option<Secret> {
+    credential(req.headers()).or_else(|| {
+        let key = query(req, "key").filter(|key| !key.is_empty())?;
+        Some(Secret::new(&*key))
+    })
+}
+
+/// A parameter of the query, decoded; the first of its name.
+pub fn query(req: &HttpRequest, name: &str) -> Option<String> {
+    let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(req.query_string()).ok()?;
+    pairs.into_inner().into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+}
+
 /// `Bearer sk-…` and `sk-…` are both keys.
 fn strip_bearer(value: &str) -> &str {
     let value = value.trim();

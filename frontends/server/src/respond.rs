@@ -15,6 +15,8 @@ pub enum Face {
     OpenAi,
     /// Anthropic's.
     Anthropic,
+    /// Google's.
+    Gemini,
     /// Cohere's.
     Cohere,
 }
@@ -26,6 +28,8 @@ impl Face {
             Face::Anthropic
         } else if path.starts_with("/v2/rerank") {
             Face::Cohere
+        } else if path.starts_with("/v1beta/") || path == "/v1beta" || is_generation(path) {
+            Face::Gemini
         } else {
             Face::OpenAi
         }
@@ -35,6 +39,7 @@ impl Face {
     pub const fn of_format(format: Format) -> Self {
         match format {
             Format::AnthropicMessages | Format::AnthropicCountTokens => Face::Anthropic,
+            Format::GeminiGenerate => Face::Gemini,
             _ => Face::OpenAi,
         }
     }
@@ -43,9 +48,18 @@ impl Face {
         match self {
             Face::OpenAi => Format::OpenaiChat,
             Face::Anthropic => Format::AnthropicMessages,
+            Face::Gemini => Format::GeminiGenerate,
             Face::Cohere => Format::Rerank,
         }
     }
+}
+
+/// Google's own way to name an operation, behind `/v1` too: `/v1/models/gemini-2.5-pro:generateContent`.
+fn is_generation(path: &str) -> bool {
+    path.starts_with("/v1/models/")
+        && path.rsplit_once(':').is_some_and(|(_, verb)| {
+            matches!(verb, "generateContent" | "streamGenerateContent" | "countTokens")
+        })
 }
 
 /// Anthropic's own status for an overloaded service.
@@ -78,7 +92,7 @@ pub fn status(kind: ErrorKind, face: Face, upstream: Option<u16>) -> StatusCode 
         }
         ErrorKind::UpstreamOverloaded => match face {
             Face::Anthropic => of(OVERLOADED),
-            Face::OpenAi | Face::Cohere => StatusCode::SERVICE_UNAVAILABLE,
+            Face::OpenAi | Face::Gemini | Face::Cohere => StatusCode::SERVICE_UNAVAILABLE,
         },
         ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::NotSupported => StatusCode::NOT_IMPLEMENTED,
@@ -151,6 +165,9 @@ mod tests {
         let want = |kind, openai, anthropic| {
             assert_eq!(status(kind, Face::OpenAi, None).as_u16(), openai, "{kind}");
             assert_eq!(status(kind, Face::Anthropic, None).as_u16(), anthropic, "{kind}");
+            // Google's envelope repeats the status.
+            assert_eq!(status(kind, Face::Gemini, None).as_u16(), openai, "{kind}");
+            assert_eq!(sluicegate::wire::google_status(kind).0, openai, "{kind}");
         };
         for kind in ErrorKind::ALL {
             match kind {
@@ -219,6 +236,9 @@ mod tests {
             ("/v1/messages/count_tokens", Face::Anthropic),
             ("/v1/chat/completions", Face::OpenAi),
             ("/key/generate", Face::OpenAi),
+            ("/v1beta/models", Face::Gemini),
+            ("/v1/models/a:generateContent", Face::Gemini),
+            ("/v1/models/ft:a", Face::OpenAi),
         ] {
             assert_eq!(Face::of_path(path), face, "{path}");
         }

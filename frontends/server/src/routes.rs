@@ -5,6 +5,7 @@ pub mod inference;
 pub mod litellm;
 pub mod models;
 pub mod native;
+pub mod responses;
 
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
@@ -48,6 +49,14 @@ fn inference_table() -> Vec<Entry> {
     vec![
         post("/v1/chat/completions", || web::post().to(inference::chat)),
         post("/v1/messages", || web::post().to(inference::messages)),
+        post("/v1/responses", || web::post().to(inference::responses)),
+        get("/v1/responses/{id}", || web::get().to(responses::one)),
+        Entry::plain(Method::DELETE, "/v1/responses/{id}", || web::delete().to(responses::delete)),
+        get("/v1/responses/{id}/input_items", || web::get().to(responses::input_items)),
+        post("/responses", || web::post().to(inference::responses)),
+        get("/responses/{id}", || web::get().to(responses::one)),
+        Entry::plain(Method::DELETE, "/responses/{id}", || web::delete().to(responses::delete)),
+        get("/responses/{id}/input_items", || web::get().to(responses::input_items)),
         post("/v1/embeddings", || web::post().to(inference::embeddings)),
         post("/chat/completions", || web::post().to(inference::chat)),
         post("/embeddings", || web::post().to(inference::embeddings)),
@@ -71,6 +80,10 @@ fn inference_table() -> Vec<Entry> {
         post("/v1/rerank", || web::post().to(inference::rerank)),
         post("/v2/rerank", || web::post().to(inference::rerank)),
         post("/rerank", || web::post().to(inference::rerank)),
+        post("/v1beta/models/{model:.*}", || web::post().to(inference::gemini)),
+        post("/v1/models/{model:.*}", || web::post().to(inference::gemini)),
+        get("/v1beta/models", || web::get().to(models::list)),
+        get("/v1beta/models/{model:.*}", || web::get().to(models::one)),
         get("/v1/models", || web::get().to(models::list)),
         get("/models", || web::get().to(models::list)),
         get("/v1/models/{model:.*}", || web::get().to(models::one)),

@@ -9,6 +9,7 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 use futures_core::Stream;
 use sluicegate::AnswerStream;
+use sluicegate::wire::EventArray;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::respond::Face;
@@ -106,6 +107,44 @@ fn sign_of_life(face: Face) -> Bytes {
     match face {
         Face::OpenAi | Face::Cohere => Bytes::from_static(b": keep-alive\n\n"),
         Face::Anthropic => Bytes::from_static(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
+        // Google's own libraries take a comment for an event; a blank line is nothing to anybody, in a list as well.
+        Face::Gemini => Bytes::from_static(b"\n"),
+    }
+}
+
+/// A stream of events as one JSON array in pieces.
+pub struct ArrayStream<S> {
+    events: Option<S>,
+    array: EventArray,
+}
+
+impl<S> ArrayStream<S> {
+    /// The array of these events.
+    pub fn new(events: S) -> Self {
+        Self { events: Some(events), array: EventArray::default() }
+    }
+}
+
+impl<S, E> Stream for ArrayStream<S>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: std::fmt::Display,
+{
+    type Item = Result<Bytes, Broken>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(events) = &mut self.events else { return Poll::Ready(None) };
+        match Pin::new(events).poll_next(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Ok(chunk))) => {
+                Poll::Ready(Some(self.array.push(chunk).map_err(|error| Broken(error.to_string()))))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(Broken(error.to_string())))),
+            Poll::Ready(None) => {
+                self.events = None;
+                Poll::Ready(Some(Ok(self.array.finish())))
+            }
+        }
     }
 }
 
@@ -133,6 +172,7 @@ mod tests {
         for (first, face, filled) in [
             ("data: 1\n\n", Face::OpenAi, Some(": keep-alive\n\n")),
             ("data: 1\r\n\r\n", Face::Anthropic, Some("event: ping\ndata: {\"type\": \"ping\"}\n\n")),
+            ("[{\"a\":1}\n\n", Face::Gemini, Some("\n")),
             ("data: 1", Face::OpenAi, None),
         ] {
             let late = Box::pin(stream::once(async {

@@ -270,10 +270,16 @@ fn read_call(fields: &mut Fields) -> Outcome<Call> {
     let model = fields.take("model", "a text", name)?.unwrap_or_else(|| "model".to_owned());
     let format = fields.take(
         "format",
-        "\"openai_chat\", \"openai_embeddings\", \"anthropic_messages\" or that of a single operation",
+        "\"openai_chat\", \"openai_embeddings\", \"anthropic_messages\", \"openai_responses\", \"gemini_generate\" or that of a single operation",
         |value| {
             let word = value.into_immutable_string().ok()?;
-            [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::AnthropicMessages]
+            [
+                Format::OpenaiChat,
+                Format::OpenaiEmbeddings,
+                Format::AnthropicMessages,
+                Format::OpenaiResponses,
+                Format::GeminiGenerate,
+            ]
                 .into_iter()
                 .chain(Format::SINGLE)
                 .find(|format| format.as_str() == word.as_str())

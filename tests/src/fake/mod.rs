@@ -1,5 +1,5 @@
-//! A scripted upstream on the loopback: OpenAI chat, embeddings and models,
-//! Anthropic messages; whole answers and streams.
+//! A scripted upstream on the loopback: OpenAI chat, responses, embeddings and
+//! models, Anthropic messages, Gemini; whole answers and streams.
 //!
 //! Its answers and token counts follow from the request alone (see
 //! [`answer`]), it refuses what the real services refuse, it records every
@@ -14,7 +14,9 @@ mod anthropic;
 mod base64;
 mod behaviour;
 mod deliver;
+mod gemini;
 mod openai;
+mod responses;
 mod server;
 mod single;
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::behaviour::{Behaviour, Step};
 use super::deliver::{Reply, deliver};
-use super::{anthropic, openai, single};
+use super::{anthropic, gemini, openai, single};
 use crate::http::{self, Head};
 
 /// How the answer to a recorded request ended.
@@ -61,6 +61,7 @@ struct State {
     steps: Vec<Step>,
     records: Vec<Record>,
     key: Option<String>,
+    responses: super::responses::Stored,
 }
 
 #[derive(Default)]
@@ -183,7 +184,7 @@ fn serve(socket: TcpStream, shared: &Shared) {
             state.records.len() - 1
         };
         let serial = shared.serial.fetch_add(1, Ordering::SeqCst) + 1;
-        let (reply, behaviour) = answer(&head, plain, &body, serial, shared);
+        let (reply, behaviour) = answer(&head, &path, &body, serial, shared);
         let outcome = deliver(reply, &behaviour, serial, &mut out);
         if let Some(record) = shared.state().records.get_mut(at) {
             record.outcome = outcome;
@@ -196,12 +197,19 @@ fn serve(socket: TcpStream, shared: &Shared) {
 
 /// The answer and how it is to be spoilt.
 fn answer(head: &Head, path: &str, body: &[u8], serial: u64, shared: &Shared) -> (Reply, Behaviour) {
+    let (whole_path, path) = (path, path.split('?').next().unwrap_or(""));
     let messages = path.ends_with("/messages") || head.get("anthropic-version").is_some();
-    let error = if messages { anthropic::error } else { openai::error };
+    let generated = gemini::asked(path);
+    let error = match (messages, generated) {
+        (true, _) => anthropic::error,
+        (_, Some(_)) => gemini::error,
+        _ => openai::error,
+    };
     let proper = |reply| (reply, Behaviour::default());
     if let Some(key) = &shared.state().key {
         // Anthropic takes a key in either header; its SDK moved from the one to the other.
         let bare = head.get("x-api-key").filter(|_| messages);
+        let bare = bare.or_else(|| head.get("x-goog-api-key").filter(|_| generated.is_some()));
         let given = bare.or_else(|| head.get("authorization")?.strip_prefix("Bearer "));
         if given != Some(key) {
             return proper(error(
@@ -220,7 +228,7 @@ fn answer(head: &Head, path: &str, body: &[u8], serial: u64, shared: &Shared) ->
         Ok(value @ Value::Object(_)) => value,
         _ => return proper(error(400, "the body could not be parsed as a JSON object")),
     };
-    let model = value["model"].as_str().unwrap_or("");
+    let model = generated.map_or_else(|| value["model"].as_str().unwrap_or(""), |(model, _)| model);
     let behaviour = match take_step(&mut shared.state().steps, path, model) {
         Some(behaviour) => behaviour,
         None => match Behaviour::from_model(model) {
@@ -234,7 +242,11 @@ fn answer(head: &Head, path: &str, body: &[u8], serial: u64, shared: &Shared) ->
     let reply = match behaviour.status {
         Some(status) if status >= 400 => error(status, &format!("the upstream answers {status}, as asked")),
         _ if model.starts_with("missing") => error(404, &format!("The model `{model}` does not exist.")),
+        _ if generated.is_some() => gemini::generate(whole_path, &value, &behaviour, serial),
         _ if path.ends_with("/chat/completions") => openai::chat(&value, &behaviour, serial),
+        _ if path.ends_with("/responses") => {
+            super::responses::responses(&value, &behaviour, serial, &mut shared.state().responses)
+        }
         _ if path.ends_with("/embeddings") => openai::embeddings(&value, &behaviour),
         _ if path.ends_with("/messages") => anthropic::messages(&value, &behaviour, serial),
         _ => error(404, &format!("no such path: {path}")),

@@ -6,11 +6,10 @@ use sluicegate_core::channel::Channel;
 use sluicegate_core::check::{ChannelCheck, CheckSettings};
 use sluicegate_core::ids::ChannelId;
 use sluicegate_core::limit::{Limit, Metric, Mode, Window};
-use sluicegate_core::money::PicoUsd;
-use sluicegate_core::price::{Price, PriceTier};
+use sluicegate_core::price::Price;
 use sluicegate_core::snapshot::Declared;
 
-use super::known;
+use super::{costs, known};
 use crate::catalogue::{
     ModelFacts, Provider, maker_of, model_facts, model_facts_by_name, provider, providers,
 };
@@ -20,6 +19,7 @@ use crate::endpoint::BaseStyle;
 use crate::quantity::{parse_budget_window, parse_usd};
 use crate::reader::{Fields, Item, Load};
 use crate::suggest::nearest;
+use crate::yaml::Value;
 
 /// The priority of an entry without an `order` beside entries that have one.
 const LAST: i32 = -1_000_000_000;
@@ -64,8 +64,10 @@ fn entry(
         );
         return None;
     };
-    let params = Fields::open(load, &params_item, &known::PARAMS)?;
-    let info = fields.get("model_info").and_then(|info| Fields::open(load, &info, &known::INFO));
+    let params = Fields::open_with(load, &params_item, &known::PARAMS, costs::is_cost)?;
+    let info = fields
+        .get("model_info")
+        .and_then(|info| Fields::open_with(load, &info, &known::INFO, costs::is_cost));
     let info = info.as_ref();
     let Some(model_item) = params.get("model") else {
         let message = "the entry names no upstream model";
@@ -83,6 +85,9 @@ fn entry(
 
     let mut channel = draft::blank(&name, &provider);
     draft::connect(load, &mut channel, &provider, base.as_ref(), item, BaseStyle::Exact);
+    if let Some(version) = params.get("api_version") {
+        draft::api_version(load, &mut channel, &provider, &version);
+    }
     if channel.endpoints.is_empty() {
         // What can't be reached needs no credential either; one finding is enough.
         channel.enabled = false;
@@ -356,68 +361,16 @@ fn facts_of_base(name: &str) -> Option<ModelFacts> {
     }
 }
 
-/// Costs of what isn't counted in tokens: a model has one of them, by its mode.
-const UNIT_COSTS: [&str; 5] = [
-    "input_cost_per_second",
-    "input_cost_per_character",
-    "output_cost_per_image",
-    "input_cost_per_image",
-    "input_cost_per_query",
-];
-
 /// Costs that the file names, in USD per token. They replace the price list's together: what the file leaves out beside
 /// them has no price of its own.
 fn prices(load: &mut Load<'_>, params: &Fields<'_>, info: Option<&Fields<'_>>, price: &mut Price) {
-    let mut cost = |key: &str| -> Option<PicoUsd> {
-        let item = params.get(key).or_else(|| info.and_then(|info| info.get(key)))?;
-        item.decimal(load, 12)
-    };
-    let own = Price {
-        input: cost("input_cost_per_token"),
-        output: cost("output_cost_per_token"),
-        cache_read: cost("cache_read_input_token_cost"),
-        cache_write: cost("cache_creation_input_token_cost"),
-        cache_write_1h: cost("cache_creation_input_token_cost_above_1hr"),
-        output_reasoning: cost("output_cost_per_reasoning_token"),
-        audio_in: cost("input_cost_per_audio_token"),
-        audio_out: cost("output_cost_per_audio_token"),
-        per_unit: UNIT_COSTS.iter().find_map(|key| cost(key)),
-        per_request_nano_usd: 0,
-        tiers: [
-            PriceTier {
-                above_input_tokens: 128_000,
-                input: cost("input_cost_per_token_above_128k_tokens"),
-                output: cost("output_cost_per_token_above_128k_tokens"),
-                ..PriceTier::default()
-            },
-            PriceTier {
-                above_input_tokens: 200_000,
-                input: cost("input_cost_per_token_above_200k_tokens"),
-                output: cost("output_cost_per_token_above_200k_tokens"),
-                cache_read: cost("cache_read_input_token_cost_above_200k_tokens"),
-                cache_write: cost("cache_creation_input_token_cost_above_200k_tokens"),
-                ..PriceTier::default()
-            },
-        ]
-        .into_iter()
-        .filter(|tier| {
-            *tier != PriceTier { above_input_tokens: tier.above_input_tokens, ..PriceTier::default() }
-        })
-        .collect(),
-    };
-    let per_request = params
-        .get("input_cost_per_request")
-        .or_else(|| info.and_then(|info| info.get("input_cost_per_request")));
-    let per_request =
-        per_request.and_then(|item| item.parsed(load, "an amount of USD", |text| parse_usd(text).ok()));
-    if own != Price::default() || per_request.is_some() {
-        *price = Price {
-            input: own.input.or(price.input),
-            output: own.output.or(price.output),
-            per_request_nano_usd: per_request.unwrap_or(price.per_request_nano_usd),
-            ..own
-        };
-    }
+    let settings = params.item.children().chain(info.iter().flat_map(|info| info.item.children()));
+    let settings: Vec<_> = settings.filter(|(_, item)| !matches!(item.node.value, Value::Null)).collect();
+    let Some(mut own) = costs::read(load, settings.into_iter()) else { return };
+    own.rates.input = own.rates.input.or(price.input);
+    own.rates.output = own.rates.output.or(price.output);
+    own.per_request = own.per_request.or(Some(price.per_request_nano_usd));
+    *price = own.price();
 }
 
 /// Weights and priorities as LiteLLM's default strategy has them: by `weight`, else by `rpm`, else by `tpm`, among those

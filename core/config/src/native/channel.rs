@@ -6,18 +6,19 @@ use sluicegate_core::call::{Format, Needs};
 use sluicegate_core::channel::{Auth, Channel, ChannelModel, Endpoint, KeyMode, UnknownFields};
 use sluicegate_core::count::Tokenizer;
 use sluicegate_core::ids::ChannelId;
-use sluicegate_core::price::{Price, PriceTier};
+use sluicegate_core::price::Price;
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::tenant::matches_pattern;
 
+use super::price::{self, Currencies, OfChannel};
 use super::{check, pass, required, section, timeouts};
 use crate::catalogue::{Provider, provider, providers};
 use crate::diagnostic::Severity;
 use crate::draft;
-use crate::endpoint::{BaseStyle, check_url, is_home};
+use crate::endpoint::{BaseStyle, check_url, generate_url, is_home, without_model};
 use crate::limits::read_limits;
 use crate::overlay;
-use crate::quantity::parse_usd;
+use crate::price_file::ListedPrice;
 use crate::reader::{Fields, Item, Load};
 use crate::suggest::nearest;
 use crate::yaml::Value;
@@ -27,11 +28,12 @@ pub(super) struct PriceOverride {
     provider: Option<String>,
     model: String,
     price: Option<Price>,
+    ratio_ppm: Option<u32>,
     context_window: Option<u64>,
     max_output: Option<u64>,
 }
 
-pub(super) fn prices(load: &mut Load<'_>, list: &Item<'_>) -> Vec<PriceOverride> {
+pub(super) fn prices(load: &mut Load<'_>, list: &Item<'_>, currencies: &Currencies) -> Vec<PriceOverride> {
     let mut overrides = Vec::new();
     for item in list.list(load) {
         let Some(fields) = Fields::open_section(load, &item, &section::PRICE) else { continue };
@@ -43,7 +45,8 @@ pub(super) fn prices(load: &mut Load<'_>, list: &Item<'_>) -> Vec<PriceOverride>
         overrides.push(PriceOverride {
             provider: named.map(|provider| provider.id.to_owned()),
             model,
-            price: fields.get("price").map(|item| price(load, &item)),
+            price: fields.get("price").map(|item| price::price(load, &item, currencies)),
+            ratio_ppm: fields.get("price_ratio").and_then(|item| price::ratio(load, &item)),
             context_window: fields.unsigned(load, "context_window"),
             max_output: fields.unsigned(load, "max_output"),
         });
@@ -51,55 +54,28 @@ pub(super) fn prices(load: &mut Load<'_>, list: &Item<'_>) -> Vec<PriceOverride>
     overrides
 }
 
-/// Prices in USD per million tokens.
-fn price(load: &mut Load<'_>, item: &Item<'_>) -> Price {
-    let Some(fields) = Fields::open_section(load, item, &section::MODEL_PRICE) else {
-        return Price::default();
+/// The prices that a file lists; ratios to others are none.
+pub(super) fn listed_prices(
+    load: &mut Load<'_>,
+    list: &Item<'_>,
+    currencies: &Currencies,
+) -> Vec<ListedPrice> {
+    let listed = |own: PriceOverride| {
+        let price = own.price?;
+        let price = own.ratio_ppm.map_or_else(|| price.clone(), |ratio| price.times(ratio));
+        Some(ListedPrice { provider: own.provider, model: own.model, price })
     };
-    let mut tiers = Vec::new();
-    if let Some(list) = fields.get("tiers") {
-        for item in list.list(load) {
-            let Some(tier) = Fields::open_section(load, &item, &section::TIER) else { continue };
-            let Some(above) = tier.unsigned(load, "above_input_tokens") else {
-                let message = "the tier doesn't say from which prompt length on it applies";
-                item.say(load, Severity::Error, "missing_key", message, "add `above_input_tokens`");
-                continue;
-            };
-            let mut read = |key: &str| tier.get(key).and_then(|item| item.decimal(load, 6));
-            tiers.push(PriceTier {
-                above_input_tokens: above,
-                input: read("input"),
-                output: read("output"),
-                cache_read: read("cached_input"),
-                cache_write: read("cache_write"),
-                cache_write_1h: read("cache_write_1h"),
-                output_reasoning: read("reasoning_output"),
-            });
-        }
-    }
-    tiers.sort_by_key(|tier| tier.above_input_tokens);
-    let per_request = fields.get("per_request");
-    let per_request_nano_usd = per_request
-        .and_then(|item| item.parsed(load, "an amount of USD", |text| parse_usd(text).ok()))
-        .unwrap_or(0);
-    let per_unit = fields.get("per_unit").and_then(|item| item.decimal(load, 12));
-    let mut read = |key: &str| fields.get(key).and_then(|item| item.decimal(load, 6));
-    Price {
-        input: read("input"),
-        output: read("output"),
-        cache_read: read("cached_input"),
-        cache_write: read("cache_write"),
-        cache_write_1h: read("cache_write_1h"),
-        output_reasoning: read("reasoning_output"),
-        audio_in: read("audio_input"),
-        audio_out: read("audio_output"),
-        per_unit,
-        per_request_nano_usd,
-        tiers,
-    }
+    prices(load, list, currencies).into_iter().filter_map(listed).collect()
 }
 
-pub(super) fn lower(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declared, prices: &[PriceOverride]) {
+/// What prices there are.
+#[derive(Clone, Copy)]
+pub(super) struct Prices<'a> {
+    pub(super) overrides: &'a [PriceOverride],
+    pub(super) currencies: &'a Currencies,
+}
+
+pub(super) fn lower(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declared, prices: Prices<'_>) {
     for item in list.list(load) {
         let Some(mut channel) = channel(load, &item, declared, prices) else { continue };
         if declared.channels.iter().any(|other| other.name == channel.name) {
@@ -117,12 +93,7 @@ pub(super) fn lower(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declare
     }
 }
 
-fn channel(
-    load: &mut Load<'_>,
-    item: &Item<'_>,
-    declared: &Declared,
-    prices: &[PriceOverride],
-) -> Option<Channel> {
+fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &Declared, prices: Prices<'_>) -> Option<Channel> {
     let fields = Fields::open_section(load, item, &section::CHANNEL)?;
     let name = required(load, &fields, "name")?;
     let named = required(load, &fields, "provider")?;
@@ -185,11 +156,17 @@ fn known_provider(load: &mut Load<'_>, item: &Item<'_>, name: &str) -> Option<Pr
 fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
     // Passing through has a key of its own.
     let single = Format::SINGLE.into_iter().filter(|format| *format != Format::PassThrough);
-    let formats: Vec<_> = [Format::OpenaiChat, Format::OpenaiEmbeddings, Format::AnthropicMessages]
-        .into_iter()
-        .chain(single)
-        .map(|format| (format.as_str(), format))
-        .collect();
+    let formats: Vec<_> = [
+        Format::OpenaiChat,
+        Format::OpenaiEmbeddings,
+        Format::AnthropicMessages,
+        Format::OpenaiResponses,
+        Format::GeminiGenerate,
+    ]
+    .into_iter()
+    .chain(single)
+    .map(|format| (format.as_str(), format))
+    .collect();
     let mut endpoints = Vec::new();
     for item in list.list(load) {
         let Some(fields) = Fields::open_section(load, &item, &section::ENDPOINT) else { continue };
@@ -197,11 +174,18 @@ fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
             Some(format) => format.word(load, &formats),
             None => required(load, &fields, "format").and(None),
         };
-        let Some(url) = required(load, &fields, "url") else { continue };
+        let Some(mut url) = required(load, &fields, "url") else { continue };
+        let is_gemini = format == Some(Format::GeminiGenerate);
+        if is_gemini {
+            url = without_model(&url);
+        }
         if let (Err(why), Some(at)) = (check_url(&url), fields.get("url")) {
             let message = format!("{} is no address of an upstream: {why}", draft::shown_url(&url));
             at.say(load, Severity::Error, "invalid_url", message, "write a whole address");
             continue;
+        }
+        if is_gemini {
+            url = generate_url(&url);
         }
         endpoints.extend(format.map(|format| Endpoint { format, url }));
     }
@@ -338,8 +322,9 @@ fn models(
     item: &Item<'_>,
     channel: &mut Channel,
     provider: &Provider,
-    prices: &[PriceOverride],
+    prices: Prices<'_>,
 ) {
+    let of_channel = OfChannel::read(load, fields);
     let list = fields.get("models");
     let items = list.as_ref().map(|list| list.list(load)).unwrap_or_default();
     if items.is_empty() {
@@ -366,10 +351,14 @@ fn models(
         let facts = draft::facts_of(channel, provider, &upstream);
         embeddings += usize::from(facts.as_ref().is_some_and(|facts| facts.embedding));
         let mut model = draft::model(channel, &name, &upstream, facts.as_ref());
-        overridden(&mut model, channel, prices);
+        let regions = facts.as_ref().map_or(&[][..], |facts| &facts.regions);
+        of_channel.in_region(&mut model.price, regions);
+        overridden(&mut model, channel, prices.overrides);
+        of_channel.adjust(&mut model.price);
         if let Some(inner) = &inner {
-            details(load, inner, &mut model);
+            details(load, inner, &mut model, prices.currencies);
         }
+        of_channel.finish(&mut model.price);
         channel.models.push(model);
     }
     if embeddings > 0 && embeddings == channel.models.len() && fields.get("endpoints").is_none() {
@@ -386,13 +375,16 @@ fn overridden(model: &mut ChannelModel, channel: &Channel, prices: &[PriceOverri
     if let Some(price) = &own.price {
         model.price = price.clone();
     }
+    if let Some(ratio_ppm) = own.ratio_ppm {
+        model.price = model.price.times(ratio_ppm);
+    }
     model.context_window = own.context_window.or(model.context_window);
     model.max_output = own.max_output.or(model.max_output);
 }
 
-fn details(load: &mut Load<'_>, fields: &Fields<'_>, model: &mut ChannelModel) {
+fn details(load: &mut Load<'_>, fields: &Fields<'_>, model: &mut ChannelModel, currencies: &Currencies) {
     if let Some(item) = fields.get("price") {
-        model.price = price(load, &item);
+        model.price = price::price(load, &item, currencies);
     }
     model.context_window = fields.unsigned(load, "context_window").or(model.context_window);
     model.max_output = fields.unsigned(load, "max_output").or(model.max_output);

@@ -7,14 +7,15 @@ mod routing;
 mod tenant;
 
 pub(crate) use channel::{
-    BODY_EDIT, CHANNEL, EDIT_CONDITION, ENDPOINT, MODEL, MODEL_PRICE, PASS_THROUGH, PRICE, TIER,
+    BODY_EDIT, CHANNEL, EDIT_CONDITION, ENDPOINT, MODEL, MODEL_PRICE, PASS_THROUGH, PRICE, PRICE_CHANGE,
+    PRICE_WINDOW, SERVICE_TIER, TIER,
 };
 pub(crate) use policy::{GUARDRAIL, POLICY, POLICY_MODULE};
 pub(crate) use routing::{
     ALLOWED_FAILS_BY, FALLBACKS, HEALTH_CHECK, HEALTH_CHECKS, MODEL_GROUP, RETRIES_BY, ROUTING, TIMEOUTS,
 };
 pub(crate) use tenant::{
-    API_KEY, GROUP, MEMBER, NAMED_SCOPE, NAMED_SCOPES, ORGANIZATION, PREFERENCE, QUOTAS, USER,
+    API_KEY, GROUP, GROUP_PRICE, MEMBER, NAMED_SCOPE, NAMED_SCOPES, ORGANIZATION, PREFERENCE, QUOTAS, USER,
 };
 
 /// A mapping of the dialect.
@@ -136,6 +137,11 @@ pub(crate) static ROOT: Section = Section {
             Kind::List(&PRICE),
             "Prices and limits of models, before those of the built-in price list.",
         ),
+        key(
+            "currencies",
+            Kind::TextMap,
+            "What currencies of prices other than USD are worth: how many of one are one USD, such as {CNY: 7.12}.",
+        ),
     ],
 };
 
@@ -193,7 +199,11 @@ pub(crate) static SERVER: Section = Section {
             Kind::Word(&["process", "power"]),
             "What the journal survives before a call goes on: process, its end by any signal; power, the loss of power too, for which calls wait for the disk. Default process.",
         ),
-        key("retention", Kind::Object(&RETENTION), "How long what was used is kept. Default: for ever."),
+        key(
+            "retention",
+            Kind::Object(&RETENTION),
+            "How long what was used is kept, and what callers want kept. Default: for ever; responses 30 days.",
+        ),
         key(
             "policy_rollback",
             Kind::Object(&POLICY_ROLLBACK),
@@ -209,7 +219,7 @@ pub(crate) static SERVER: Section = Section {
 
 pub(crate) static RETENTION: Section = Section {
     name: "retention",
-    about: "How long what was used is kept. Balances of limits don't depend on it.",
+    about: "How long what was used is kept, and what callers want kept. Balances of limits don't depend on it.",
     required: &[],
     keys: &[
         key(
@@ -221,6 +231,11 @@ pub(crate) static RETENTION: Section = Section {
             "daily_sums",
             Kind::Duration,
             "Daily sums, 62 days at least and no shorter than the records; then one sum for each month is left, and none by end customer and tag. Default: for ever.",
+        ),
+        key(
+            "responses",
+            Kind::Duration,
+            "Responses that callers of /v1/responses want kept, with their input, for previous_response_id and for reading them again; 0 keeps none. Default 30d.",
         ),
     ],
 };

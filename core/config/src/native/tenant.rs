@@ -16,6 +16,7 @@ use sluicegate_core::tenant::{
 };
 use sluicegate_core::time::Timestamp;
 
+use super::price::{self, Currencies};
 use super::{DEFAULT_ORGANIZATION, model_map, required, section};
 use crate::diagnostic::Severity;
 use crate::limits::read_limits;
@@ -24,7 +25,7 @@ use crate::reader::{Fields, Item, Load};
 use crate::suggest::nearest;
 use crate::yaml::Value;
 
-pub(super) fn lower(load: &mut Load<'_>, top: &Fields<'_>, declared: &mut Declared) {
+pub(super) fn lower(load: &mut Load<'_>, top: &Fields<'_>, declared: &mut Declared, currencies: &Currencies) {
     if let Some(list) = top.get("organizations") {
         for item in list.list(load) {
             organization(load, &item, declared);
@@ -32,7 +33,7 @@ pub(super) fn lower(load: &mut Load<'_>, top: &Fields<'_>, declared: &mut Declar
     }
     if let Some(list) = top.get("groups") {
         for item in list.list(load) {
-            group(load, &item, declared);
+            group(load, &item, declared, currencies);
         }
     }
     if let Some(list) = top.get("users") {
@@ -105,18 +106,14 @@ fn organization(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     });
 }
 
-fn group(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
+fn group(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, currencies: &Currencies) {
     let Some(fields) = Fields::open_section(load, item, &section::GROUP) else { return };
     let Some(id) = required(load, &fields, "id") else { return };
     let alias = fields.text(load, "alias");
     if has_group(declared, &id) || alias.as_ref().is_some_and(|alias| has_group(declared, alias)) {
         return duplicate(load, item, "group", &id);
     }
-    let price_ratio_ppm = fields.get("price_ratio").and_then(|item| {
-        item.parsed(load, "a ratio from 0 to 4294", |text| {
-            sluicegate_core::money::parse_decimal(text, 6).and_then(|ppm| u32::try_from(ppm).ok())
-        })
-    });
+    let price_ratio_ppm = fields.get("price_ratio").and_then(|item| price::ratio(load, &item));
     let group = Group {
         id: GroupId::from(id.as_str()),
         alias,
@@ -124,6 +121,10 @@ fn group(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
         access: access(load, &fields),
         limits: limits(load, &fields, declared),
         price_ratio_ppm: price_ratio_ppm.unwrap_or(RATIO_ONE_PPM),
+        prices: match fields.get("prices") {
+            Some(list) => price::own_prices(load, &list, currencies),
+            None => Arc::default(),
+        },
         preferences: preferences(load, &fields, declared),
         channels_of: channels_of(load, &fields, declared),
         blocked: fields.boolean(load, "blocked").unwrap_or(false),

@@ -70,7 +70,10 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
 }
 
 fn thinking(request: &mut Request, value: Val<'_>) {
-    let reasoning = match value.get_str("type").as_deref() {
+    let kind = value.get_str("type");
+    let shown = value.get_str("display").is_none_or(|display| display != "omitted");
+    request.summary = (kind.as_deref() != Some("disabled") && shown).then(|| "auto".to_owned());
+    let reasoning = match kind.as_deref() {
         Some("disabled") => Some(Reasoning::Off),
         Some("adaptive") => Some(Reasoning::Adaptive),
         _ => value.get_u64("budget_tokens").map(Reasoning::Budget),
@@ -289,10 +292,6 @@ fn document(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<So
                 .flat_map(Val::elements)
                 .filter_map(|p| Some(p.get_str("text")?.into_owned()));
             Some(Source::Text(whole.into_iter().chain(parts).collect::<Vec<_>>().join("\n")))
-        }
-        Some("url") => {
-            losses.dropped(path, "the target takes no documents by address");
-            None
         }
         _ => source(block, path, losses),
     })

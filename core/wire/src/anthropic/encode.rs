@@ -8,11 +8,10 @@ use crate::ir::{
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::{Names, tool_id};
+use crate::openai_chat::{TEXT_SCHEMA, custom_description};
 
 /// The least thinking budget, in tokens.
 const BUDGET_MIN: u64 = 1_024;
-/// What a tool that takes a text is declared to take.
-const TEXT_SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
 /// At most this many cache breakpoints in a request.
 const CACHES_MAX: usize = 4;
 
@@ -331,12 +330,19 @@ fn tools(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
 
 fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
     // No `type`: it is optional, and some servers of this format refuse the word `custom`.
-    o.str("name", &ctx.names.shorten(&tool.name));
-    if let Some(description) = tool.description.as_deref().filter(|d| !d.is_empty()) {
-        o.str("description", description);
+    let name = ctx.names.shorten(&tool.name);
+    o.str("name", &name);
+    let described = if tool.kind == ToolKind::Custom {
+        ctx.losses.approximated("tools", "a tool that takes a text takes it as `input` of an object");
+        ctx.names.wrap(&name);
+        Some(custom_description(tool))
+    } else {
+        tool.description.clone()
+    };
+    if let Some(description) = described.filter(|d| !d.is_empty()) {
+        o.str("description", &description);
     }
     if tool.kind == ToolKind::Custom {
-        ctx.losses.approximated("tools", "a tool that takes a text takes it as `input` of an object");
         o.raw("input_schema", TEXT_SCHEMA);
         return ctx.cache(o, tool.cache.as_ref());
     }

@@ -19,6 +19,8 @@ pub(super) struct PassStream {
     hide_usage: bool,
     /// The model's name to show, as JSON.
     model: Option<String>,
+    /// What may be the end of a stream whose format doesn't say so: nobody gets it before the end is certain.
+    last: Bytes,
 }
 
 fn quoted(model: Option<String>) -> Option<String> {
@@ -32,15 +34,34 @@ fn quoted(model: Option<String>) -> Option<String> {
 impl PassStream {
     pub(super) fn new(options: BridgeOptions) -> Self {
         Self {
-            tap: Tap::new(options.upstream),
+            tap: Tap::new(options.upstream, options.reply.quirks),
             splitter: Splitter::new(options.max_frame_bytes),
             format: options.caller,
             hide_usage: options.reply.hide_usage,
             model: quoted(options.present_model),
+            last: Bytes::new(),
         }
     }
 
     pub(super) fn push(&mut self, chunk: Bytes, out: &mut impl FnMut(Bytes)) -> Result<(), Fault> {
+        let whole = self.pass(chunk)?;
+        if whole.is_empty() {
+            return Ok(());
+        }
+        if self.format == Format::GeminiGenerate && self.tap.observed.finished {
+            // Reasons may come early: only what follows tells that this wasn't the end.
+            let before = std::mem::replace(&mut self.last, whole);
+            if !before.is_empty() {
+                out(before);
+            }
+        } else {
+            out(whole);
+        }
+        Ok(())
+    }
+
+    /// The frames that are complete now, edited.
+    fn pass(&mut self, chunk: Bytes) -> Result<Bytes, Fault> {
         let Self { tap, splitter, hide_usage, model, .. } = self;
         // One copy for all edits of a chunk; none when there are none.
         let mut edited: Option<BytesMut> = None;
@@ -63,17 +84,13 @@ impl PassStream {
             copied = to;
         });
         let whole = whole.map_err(|e| Fault::new(FaultClass::Server, e.to_string()))?;
-        let whole = match edited {
+        Ok(match edited {
             None => whole,
             Some(mut buffer) => {
                 buffer.extend_from_slice(whole.get(copied..).unwrap_or_default());
                 buffer.freeze()
             }
-        };
-        if !whole.is_empty() {
-            out(whole);
-        }
-        Ok(())
+        })
     }
 
     pub(super) fn finish(&mut self, end: End, out: &mut impl FnMut(Bytes)) {
@@ -85,6 +102,10 @@ impl PassStream {
                 None
             }
         };
+        let last = std::mem::take(&mut self.last);
+        if !last.is_empty() {
+            out(last);
+        }
         if let Some(report) = report {
             // What is held back of a broken frame is dropped: half an event is none.
             let told = self.tap.observed.error.is_some();
@@ -92,7 +113,7 @@ impl PassStream {
             // After the stream's own last frame there is nothing left that could fail for the caller, and a failure that
             // the upstream has told of itself isn't told twice.
             if !self.tap.observed.closed && !told {
-                out(report.event(self.format));
+                out(self.tap.told(&report));
             }
         } else if self.tap.observed.closed || self.tap.observed.error.is_some() {
             if !self.tap.observed.finished && !self.tap.observed.first_content {
@@ -104,17 +125,19 @@ impl PassStream {
         } else if self.tap.observed.finished {
             // The answer is complete, only its last frame is missing.
             self.tap.observed.closed = true;
-            // Events of single operations say by themselves that they are the last.
-            if self.format.is_single() && self.format != Format::OpenaiCompletions {
-                return;
+            match self.format {
+                Format::AnthropicMessages => {
+                    out(Bytes::from_static(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"))
+                }
+                // Its streams have no last frame: they end.
+                Format::GeminiGenerate => {}
+                // Events of single operations say by themselves that they are the last.
+                single if single.is_single() && single != Format::OpenaiCompletions => {}
+                _ => out(Bytes::from_static(b"data: [DONE]\n\n")),
             }
-            out(Bytes::from_static(match self.format {
-                Format::AnthropicMessages => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
-                _ => b"data: [DONE]\n\n",
-            }));
         } else {
             let fault = cut_off();
-            out(Report::from(&fault).event(self.format));
+            out(self.tap.told(&Report::from(&fault)));
             self.tap.observed.error = Some(fault);
         }
     }
@@ -186,7 +209,7 @@ impl Body {
 impl PassBody {
     pub(super) fn new(options: BridgeOptions) -> Self {
         Self {
-            tap: Tap::new(options.upstream),
+            tap: Tap::new(options.upstream, options.reply.quirks),
             body: Body::new(options.max_body_bytes),
             model: quoted(options.present_model),
         }

@@ -57,6 +57,32 @@ fn known_errors_have_their_class() {
             BadRequest,
         ),
         (401, r#"{"error":{"message":"Incorrect API key"}}"#, Auth),
+        // Google's: limits sound like an empty account, and a wrong key like a wrong request.
+        (
+            429,
+            r#"{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED"}}"#,
+            RateLimit,
+        ),
+        (
+            400,
+            r#"[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}]"#,
+            Auth,
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}"#,
+            ContextLength,
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"User location is not supported for the API use.","status":"FAILED_PRECONDITION"}}"#,
+            Auth,
+        ),
+        (400, r#"{"error":{"code":400,"message":"Unknown name","status":"INVALID_ARGUMENT"}}"#, BadRequest),
+        (404, r#"{"error":{"code":404,"message":"no such model","status":"NOT_FOUND"}}"#, NotFound),
+        (503, r#"{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}"#, Overloaded),
+        (0, r#"{"error":{"code":504,"message":"too late","status":"DEADLINE_EXCEEDED"}}"#, Timeout),
+        (0, r#"{"error":{"code":500,"message":"boom","status":"INTERNAL"}}"#, Server),
         (403, "forbidden", Auth),
         (404, r#"{"error":{"message":"no such model","code":"model_not_found"}}"#, NotFound),
         (422, r#"{"detail":"Extra inputs are not permitted"}"#, BadRequest),
@@ -111,5 +137,20 @@ fn an_error_in_a_200_is_found_and_a_real_answer_is_not() {
     assert_eq!(find(r#"{"code":1113,"msg":"arrears","success":false}"#), Some(FaultClass::Quota));
     for nonsense in ["", "null", "[]", "<html>", "{}", r#"{"choices":"x"}"#] {
         assert_eq!(find(nonsense), Some(FaultClass::Server), "{nonsense}");
+    }
+}
+
+#[test]
+fn googles_pause_is_read_from_its_details() {
+    for (delay, ms) in [("17s", Some(17_000)), ("0.25s", Some(250)), ("-1s", None), ("soon", None)] {
+        let body = format!(
+            r#"{{"error":{{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{{"@type":"type.googleapis.com/google.rpc.QuotaFailure"}},{{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"{delay}"}}]}}}}"#
+        );
+        let fault = Fault::classify(429, body.as_bytes());
+        assert_eq!(
+            (fault.retry_after_ms, fault.code.as_deref()),
+            (ms, Some("RESOURCE_EXHAUSTED")),
+            "{delay}"
+        );
     }
 }

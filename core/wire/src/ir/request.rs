@@ -29,6 +29,8 @@ pub(crate) struct Request {
     pub(crate) stream: bool,
     pub(crate) user: Option<String>,
     pub(crate) reasoning: Option<Reasoning>,
+    /// Whether the caller wants to read what was thought, and how: `auto`, `concise` or `detailed`.
+    pub(crate) summary: Option<String>,
     /// `low`, `medium` or `high`: how long an answer should be.
     pub(crate) verbosity: Option<String>,
     /// What to speak, as chat completions say it in `audio`: JSON.

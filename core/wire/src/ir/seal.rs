@@ -30,7 +30,7 @@ pub(crate) struct Seal {
 }
 
 /// What stands before a seal that travels through a client of another format than its maker's.
-const FOREIGN: &str = "sluicegate-seal:";
+pub(crate) const FOREIGN: &str = "sluicegate-seal:";
 
 impl Seal {
     pub(crate) fn new(maker: Maker, data: impl Into<String>) -> Self {

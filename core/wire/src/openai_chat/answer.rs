@@ -1,14 +1,22 @@
 //! A chat completions answer, whole or streamed, into events.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use sluicegate_core::quirk::Quirks;
+
+use crate::bridge::Reply;
 use crate::ir::{Citation, Event, Item, Maker, Seal, Stop, ToolKind};
 use crate::json::{Kind, Val};
+use crate::quirk::{Ended, Think, ended};
 
 /// Reads the chunks of a stream, or one whole body.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     tools: Vec<Tool>,
+    quirks: Option<Arc<Quirks>>,
+    /// Where reasoning stands in the text: what tells them apart, by choice.
+    thinks: Option<Vec<(u32, Think)>>,
 }
 
 /// One tool call as far as it came.
@@ -27,6 +35,11 @@ struct Tool {
 }
 
 impl Decoder {
+    /// One for answers of a provider that may differ from the format.
+    pub(crate) fn heeding(reply: &Reply) -> Self {
+        Self { tools: Vec::new(), quirks: reply.quirks.clone(), thinks: reply.thinks_in_text.then(Vec::new) }
+    }
+
     /// Reads one JSON document of the stream, or the whole body.
     pub(crate) fn read(&mut self, chunk: Val<'_>, on: &mut impl FnMut(Item)) {
         // Chunks without choices are legal: filter results, usage.
@@ -42,10 +55,15 @@ impl Decoder {
                 }
             }
             if let Some(reason) = choice.get_str("finish_reason") {
-                let reason = match &*reason {
-                    "length" | "max_tokens" => Stop::Length,
-                    "tool_calls" | "function_call" => Stop::ToolUse,
-                    "content_filter" | "sensitive" => Stop::Refusal,
+                if let Some(think) = self.think(index) {
+                    think.finish(&mut emit);
+                }
+                let own = ended(self.quirks.as_deref(), &reason);
+                let reason = match (own, &*reason) {
+                    (Ended::By(stop), _) => stop,
+                    (_, "length" | "max_tokens") => Stop::Length,
+                    (_, "tool_calls" | "function_call") => Stop::ToolUse,
+                    (_, "content_filter" | "sensitive") => Stop::Refusal,
                     _ => Stop::End,
                 };
                 emit(Event::Stop { reason, sequence: None });
@@ -67,7 +85,10 @@ impl Decoder {
             }
             Some(content) => {
                 if let Some(text) = non_empty(content.as_str()) {
-                    emit(Event::Text(text.into_owned()));
+                    match self.think(choice) {
+                        Some(think) => think.push(&text, emit),
+                        None => emit(Event::Text(text.into_owned())),
+                    }
                 }
             }
             None => {}
@@ -85,6 +106,16 @@ impl Decoder {
         for (n, call) in delta.get("tool_calls").into_iter().flat_map(Val::elements).enumerate() {
             self.call(choice, n, call, emit);
         }
+    }
+
+    /// What tells reasoning from text in a choice, if they stand together.
+    fn think(&mut self, choice: u32) -> Option<&mut Think> {
+        let thinks = self.thinks.as_mut()?;
+        // BOUND: as many as an answer has choices.
+        if !thinks.iter().any(|(index, _)| *index == choice) {
+            thinks.push((choice, Think::default()));
+        }
+        thinks.iter_mut().find(|(index, _)| *index == choice).map(|(_, think)| think)
     }
 
     fn call(&mut self, choice: u32, n: usize, call: Val<'_>, emit: &mut impl FnMut(Event)) {

@@ -3,7 +3,8 @@
 use sluicegate_core::Usage;
 
 use super::finish_reason;
-use crate::ir::{AnswerBlock, Choice, Citation, Head, Maker, ToolKind};
+use super::stream::call_seal;
+use crate::ir::{AnswerBlock, Choice, Citation, Head, Maker, Seal, ToolKind};
 use crate::json::{Object, Val, object};
 use crate::names::Names;
 use crate::usage::write_openai;
@@ -50,13 +51,18 @@ fn message(o: &mut Object<'_>, choice: &Choice, names: &Names) {
             choice.citations.iter().for_each(|citation| a.object(|o| annotation(o, citation)));
         });
     }
-    let calls: Vec<_> =
-        choice.blocks.iter().filter(|block| matches!(block, AnswerBlock::Tool { .. })).collect();
+    let calls: Vec<_> = choice
+        .blocks
+        .iter()
+        .enumerate()
+        .filter(|(_, block)| matches!(block, AnswerBlock::Tool { .. }))
+        .map(|(at, block)| (block, seal_of_call(choice, at)))
+        .collect();
     if calls.is_empty() {
         return;
     }
     o.array("tool_calls", |a| {
-        for call in calls {
+        for (call, seal) in calls {
             let AnswerBlock::Tool { id, name, kind, args, .. } = call else {
                 continue;
             };
@@ -78,6 +84,7 @@ fn message(o: &mut Object<'_>, choice: &Choice, names: &Names) {
                         });
                     }
                 }
+                call_seal(o, seal);
             });
         }
     });
@@ -108,16 +115,33 @@ pub(super) fn annotation(o: &mut Object<'_>, citation: &Citation) {
     });
 }
 
+/// What seals the call at this place: Gemini's stands right before it.
+fn seal_of_call(choice: &Choice, at: usize) -> Option<&Seal> {
+    match (choice.blocks.get(at.checked_sub(1)?)?, choice.blocks.get(at)?) {
+        (AnswerBlock::Thinking { seal: Some(seal), .. }, AnswerBlock::Tool { .. }) => {
+            (seal.maker == Maker::Gemini).then_some(seal)
+        }
+        _ => None,
+    }
+}
+
 /// Thinking that must be sent back as it is.
 fn sealed(o: &mut Object<'_>, choice: &Choice) {
-    let is_sealed = |block: &&AnswerBlock| {
+    let is_sealed = |block: &AnswerBlock| {
         matches!(block, AnswerBlock::Thinking { seal: Some(_), .. } | AnswerBlock::Redacted(_))
     };
-    if !choice.blocks.iter().any(|block| is_sealed(&block)) {
+    let sealed: Vec<&AnswerBlock> = choice
+        .blocks
+        .iter()
+        .enumerate()
+        .filter(|(at, block)| is_sealed(block) && seal_of_call(choice, at + 1).is_none())
+        .map(|(_, block)| block)
+        .collect();
+    if sealed.is_empty() {
         return;
     }
     o.array("thinking_blocks", |a| {
-        for block in choice.blocks.iter().filter(is_sealed) {
+        for block in sealed {
             a.object(|o| match block {
                 AnswerBlock::Thinking { text, seal: Some(seal) } => {
                     o.str("type", "thinking");

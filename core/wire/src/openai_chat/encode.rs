@@ -1,17 +1,21 @@
 //! The neutral model as a chat completions request.
 
+use std::borrow::Cow;
+
 use crate::ir::{
     Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool, ToolChoice, ToolKind,
 };
-use crate::json::{Array, Object, object};
+use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::{Names, cut};
 use crate::splice::wants_max_completion_tokens;
 
+/// What a tool that takes a text is declared to take where tools take objects only.
+pub(crate) const TEXT_SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
 /// OpenAI takes at most this many stop sequences.
 const STOPS_MAX: usize = 4;
 /// And this long a user name, in characters.
-const USER_MAX: usize = 64;
+pub(crate) const USER_MAX: usize = 64;
 
 /// Encodes a request. `ceiling` is the field for the output ceiling; `set` is appended as it is.
 pub(crate) fn encode(
@@ -25,7 +29,7 @@ pub(crate) fn encode(
     object(|o| {
         o.str("model", &request.model);
         o.array("messages", |a| messages(a, request, names, losses));
-        tools(o, request, names);
+        tools(o, request, names, losses);
         if let Some(n) = request.max_output.filter(|_| !skip(ceiling)) {
             o.num(ceiling, n);
         }
@@ -106,8 +110,15 @@ fn sampling(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
 }
 
 fn reasoning(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+    if let Some(effort) = effort(request, losses) {
+        o.str("reasoning_effort", effort);
+    }
+}
+
+/// The word for how much to think, for a model of OpenAI's or like them.
+pub(crate) fn effort(request: &Request, losses: &mut Losses) -> Option<&'static str> {
     let effort = match request.reasoning {
-        None | Some(Reasoning::Off) => return,
+        None | Some(Reasoning::Off) => return None,
         Some(Reasoning::Effort(effort)) => effort,
         Some(Reasoning::Adaptive) => Effort::Medium,
         Some(Reasoning::Budget(tokens)) => {
@@ -118,10 +129,10 @@ fn reasoning(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     let name = request.model.rsplit('/').next().unwrap_or(&request.model);
     if ["gpt-4", "gpt-3", "chatgpt"].iter().any(|family| name.starts_with(family)) {
         losses.dropped("thinking", "the model doesn't reason");
-        return;
+        return None;
     }
     // QUIRK(openai, 2026-05): `max` is the word of few models; all that take it take `xhigh`.
-    o.str("reasoning_effort", effort.min(Effort::Xhigh).as_str());
+    Some(effort.min(Effort::Xhigh).as_str())
 }
 
 fn format(o: &mut Object<'_>, format: &OutputFormat) {
@@ -139,13 +150,41 @@ fn format(o: &mut Object<'_>, format: &OutputFormat) {
     }
 }
 
-fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names) {
+/// Whether the model takes tools that take a text.
+// QUIRK(openai, 2026-05, https://platform.openai.com/docs/guides/function-calling#custom-tools): from GPT-5 on; other
+// servers of this format refuse the word.
+fn takes_custom(model: &str) -> bool {
+    model.rsplit('/').next().is_some_and(|name| name.starts_with("gpt-5"))
+}
+
+/// The kind that a tool has for that model.
+fn kind_for(model: &str, kind: ToolKind) -> ToolKind {
+    if takes_custom(model) { kind } else { ToolKind::Function }
+}
+
+/// What a tool that takes a text is for, with what the text must be like: its schema can't say it.
+pub(crate) fn custom_description(tool: &Tool) -> String {
+    let mut said = tool.description.clone().unwrap_or_default();
+    // The wrapped and the flat form of a grammar.
+    let format = tool.schema.as_deref().map(Val::trusted);
+    let grammar = format.and_then(|f| f.get("grammar").or(Some(f)));
+    if let Some(definition) = grammar.and_then(|g| g.get_str("definition")) {
+        let syntax = grammar.and_then(|g| g.get_str("syntax")).unwrap_or_default();
+        if !said.is_empty() {
+            said.push_str("\n\n");
+        }
+        said.push_str(&format!("`input` must match this {syntax} grammar:\n{definition}"));
+    }
+    said
+}
+
+fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names, losses: &mut Losses) {
     if request.tools.is_empty() {
         return;
     }
     o.array("tools", |a| {
         for tool in &request.tools {
-            a.object(|o| self::tool(o, tool, names));
+            a.object(|o| self::tool(o, tool, &request.model, names, losses));
         }
     });
     if !request.allowed_tools.is_empty() {
@@ -177,7 +216,18 @@ fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names) {
     }
 }
 
-fn tool(o: &mut Object<'_>, tool: &Tool, names: &mut Names) {
+fn tool(o: &mut Object<'_>, tool: &Tool, model: &str, names: &mut Names, losses: &mut Losses) {
+    if tool.kind == ToolKind::Custom && !takes_custom(model) {
+        losses.approximated("tools", "a tool that takes a text takes it as `input` of an object");
+        let name = names.shorten(&tool.name);
+        names.wrap(&name);
+        o.str("type", "function");
+        return o.object("function", |o| {
+            o.str("name", &name);
+            o.str("description", &custom_description(tool));
+            o.raw("parameters", TEXT_SCHEMA);
+        });
+    }
     let described = |o: &mut Object<'_>, names: &mut Names| {
         o.str("name", &names.shorten(&tool.name));
         if let Some(description) = &tool.description {
@@ -189,7 +239,7 @@ fn tool(o: &mut Object<'_>, tool: &Tool, names: &mut Names) {
         ToolKind::Custom => o.object("custom", |o| {
             described(o, names);
             if let Some(format) = &tool.schema {
-                o.raw("format", format);
+                o.raw("format", &nested_grammar(format));
             }
         }),
         ToolKind::Function => o.object("function", |o| {
@@ -202,10 +252,25 @@ fn tool(o: &mut Object<'_>, tool: &Tool, names: &mut Names) {
     }
 }
 
+/// A grammar as this format has it: in an object of its own.
+fn nested_grammar(format: &str) -> String {
+    let v = Val::trusted(format);
+    if v.get_str("type").as_deref() != Some("grammar") || v.get("grammar").is_some() {
+        return format.to_owned();
+    }
+    object(|o| {
+        o.str("type", "grammar");
+        o.object("grammar", |o| {
+            let inner = v.members().filter(|(name, _)| name != "type");
+            inner.for_each(|(name, value)| o.raw(&name, value.raw()));
+        });
+    })
+}
+
 /// A tool as choices name it.
 fn named(o: &mut Object<'_>, request: &Request, name: &str, names: &mut Names) {
     let tool = request.tools.iter().find(|tool| tool.name == name);
-    let kind = word(tool.map(|tool| tool.kind).unwrap_or_default());
+    let kind = word(kind_for(&request.model, tool.map(|tool| tool.kind).unwrap_or_default()));
     o.str("type", kind);
     o.object(kind, |o| o.str("name", &names.shorten(name)));
 }
@@ -231,7 +296,7 @@ fn messages(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mu
         let path = format!("messages[{at}]");
         match turn.role {
             Role::User => user(a, turn, &path, losses),
-            Role::Assistant => assistant(a, turn, &path, names, losses),
+            Role::Assistant => assistant(a, turn, &request.model, &path, names, losses),
         }
     }
 }
@@ -350,12 +415,15 @@ fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
                 o.str("format", audio_format(media_type));
             });
         }),
+        Block::Document { source: Source::Url(_), .. } => {
+            losses.dropped(path, "the target takes no documents by address")
+        }
         _ => losses.dropped(path, "the target has no such content"),
     }
 }
 
 /// The word for a media type of audio: `mp3` for `audio/mpeg`, `wav` for `audio/x-wav`.
-fn audio_format(media_type: &str) -> &str {
+pub(crate) fn audio_format(media_type: &str) -> &str {
     match media_type.strip_prefix("audio/").unwrap_or(media_type) {
         "mpeg" => "mp3",
         "x-wav" | "wave" | "vnd.wave" => "wav",
@@ -363,21 +431,32 @@ fn audio_format(media_type: &str) -> &str {
     }
 }
 
-fn url_of(source: &Source) -> String {
+pub(crate) fn url_of(source: &Source) -> String {
     match source {
         Source::Base64 { media_type, data } => format!("data:{media_type};base64,{data}"),
         Source::Url(url) | Source::Text(url) | Source::Stored(url) => url.clone(),
     }
 }
 
-fn assistant(a: &mut Array<'_>, turn: &Message, path: &str, names: &mut Names, losses: &mut Losses) {
+fn assistant(
+    a: &mut Array<'_>,
+    turn: &Message,
+    model: &str,
+    path: &str,
+    names: &mut Names,
+    losses: &mut Losses,
+) {
     let mut text = String::new();
     let mut calls = Vec::new();
     for block in &turn.blocks {
         match block {
             Block::Text { text: more, .. } => text.push_str(more),
+            Block::ToolUse { id, name, kind: ToolKind::Custom, input, .. } if !takes_custom(model) => {
+                let wrapped = object(|o| o.str("input", input));
+                calls.push((id, names.shorten(name), ToolKind::Function, Cow::Owned(wrapped)));
+            }
             Block::ToolUse { id, name, kind, input, .. } => {
-                calls.push((id, names.shorten(name), *kind, input));
+                calls.push((id, names.shorten(name), *kind, Cow::Borrowed(input.as_str())));
             }
             // Signatures are bound to their provider; without them the text is the model's own affair.
             Block::Thinking { .. } | Block::Redacted { .. } => {

@@ -29,6 +29,8 @@ struct State {
     calls: bool,
     finished: bool,
     thought: String,
+    /// Seals the call that follows: Gemini's.
+    seal: Option<Seal>,
 }
 
 impl Encoder {
@@ -64,7 +66,15 @@ impl Encoder {
 
     fn write(&mut self, state: &mut State, event: Event, names: &Names, out: &mut String) {
         let choice = state.index;
+        if !matches!(event, Event::ToolStart { .. })
+            && let Some(seal) = state.seal.take()
+        {
+            // No call has followed.
+            let thought = std::mem::take(&mut state.thought);
+            self.delta(out, choice, |o| thinking_blocks(o, &thought, &seal));
+        }
         match event {
+            Event::Signature(seal) if seal.maker == Maker::Gemini => state.seal = Some(seal),
             Event::Text(text) => self.delta(out, choice, |o| o.str("content", &text)),
             Event::Refusal(text) => self.delta(out, choice, |o| o.str("refusal", &text)),
             Event::Thinking(text) => {
@@ -93,6 +103,7 @@ impl Encoder {
             Event::ToolStart { tool, id, name, kind } => {
                 self.close_bare(state, out);
                 state.calls = true;
+                let seal = state.seal.take();
                 let (word, input) = words(kind);
                 if kind == ToolKind::Custom {
                     state.custom.push(tool);
@@ -106,6 +117,7 @@ impl Encoder {
                         o.str("name", names.restore(&name));
                         o.str(input, "");
                     });
+                    call_seal(o, seal.as_ref());
                 });
             }
             Event::ToolArgs { tool, json } => {
@@ -209,6 +221,15 @@ fn words(kind: ToolKind) -> (&'static str, &'static str) {
     match kind {
         ToolKind::Function => ("function", "arguments"),
         ToolKind::Custom => ("custom", "input"),
+    }
+}
+
+/// Where Gemini's own chat endpoint has the signature of a call.
+pub(super) fn call_seal(o: &mut Object<'_>, seal: Option<&Seal>) {
+    if let Some(seal) = seal {
+        o.object("extra_content", |o| {
+            o.object("google", |o| o.str("thought_signature", &seal.shown(Maker::Gemini)));
+        });
     }
 }
 

@@ -1,6 +1,7 @@
 use sluicegate_core::count::{Counting, ImageRule};
 
 use super::*;
+use crate::scan::scan;
 
 const BODY: &str = r#"{ "model":"m" , "messages":[{"role":"system","content":"be kind"},{"role":"user","content":"Hi"}],"temperature":0.70,"max_tokens":100,"a.b":1}"#;
 

@@ -78,7 +78,7 @@ fn class(kind: &str) -> Class {
         _ if kind.ends_with("_result") || kind.ends_with("_output") || kind.ends_with("_error") => {
             Class::Text
         }
-        "image" | "image_url" | "input_image" => Class::Image,
+        "image" | "image_url" | "input_image" | "computer_screenshot" => Class::Image,
         "audio" | "input_audio" => Class::Audio,
         "document" | "file" | "input_file" => Class::Document,
         _ => Class::Unknown,
@@ -171,6 +171,11 @@ impl Scan<'_> {
                     let blocks = self.cursor.skip()?.of(self.text).bytes();
                     let mut marks = blocks.filter(|byte| !byte.is_ascii_whitespace());
                     self.facts.bound |= marks.next() == Some(b'[') && marks.next() == Some(b'{');
+                }
+                // Where Gemini's signatures travel in this format.
+                "tool_calls" => {
+                    let calls = self.cursor.skip()?.of(self.text).as_bytes();
+                    self.facts.bound |= memchr::memmem::find(calls, b"\"thought_signature\"").is_some();
                 }
                 // The audio of an earlier answer, by id.
                 "audio" => {
@@ -395,7 +400,10 @@ impl Scan<'_> {
         // Anthropic's client tools: the provider adds a schema, the caller runs them.
         let client =
             ["bash_", "text_editor_", "computer_", "memory_"].iter().any(|prefix| kind.starts_with(prefix));
-        if self.format == Format::AnthropicMessages && client {
+        // OpenAI's likewise.
+        let own = matches!(kind, "local_shell" | "apply_patch");
+        if self.format == Format::AnthropicMessages && client || self.format == Format::OpenaiResponses && own
+        {
             self.facts.builtin_tools = self.facts.builtin_tools.saturating_add(1);
             return;
         }
@@ -404,6 +412,65 @@ impl Scan<'_> {
         }
         self.facts.concern("tools", Concern::Hosted);
         self.facts.unbound("a hosted tool");
+    }
+
+    /// The input of a response: a string, or items.
+    pub(super) fn items(&mut self) -> Result<()> {
+        match self.cursor.kind()? {
+            Kind::String => {
+                self.facts.messages = 1;
+                let span = self.cursor.skip()?;
+                self.opening = Some(span);
+            }
+            Kind::Array => {
+                let mut more = self.cursor.enter()?;
+                let start = self.cursor.at();
+                while more {
+                    let at = self.facts.messages;
+                    let kind = self.cursor.kind()?;
+                    if kind != Kind::Object {
+                        return Err(wrong(&format!("input[{at}]"), "an object", kind));
+                    }
+                    self.facts.messages = at.saturating_add(1);
+                    if self.item()? && self.opening.is_none() {
+                        self.opening = Some(Span { start, end: self.cursor.at() });
+                    }
+                    more = self.cursor.more(b']')?;
+                }
+            }
+            other => return Err(wrong("input", "a string or an array of items", other)),
+        }
+        Ok(())
+    }
+
+    /// Whether it is the user's message.
+    fn item(&mut self) -> Result<bool> {
+        let mut by_user = false;
+        let mut more = self.cursor.enter()?;
+        while more {
+            let (span, escaped) = self.cursor.name()?;
+            let name = self.name_of(span, escaped);
+            match (&*name, self.cursor.kind()?) {
+                ("content" | "output", Kind::String | Kind::Array | Kind::Object | Kind::Null) => {
+                    self.content()?
+                }
+                ("role", Kind::String) => by_user = self.cursor.skip()?.of(self.text) == "\"user\"",
+                ("type", Kind::String) => {
+                    if self.cursor.skip()?.of(self.text) == "\"item_reference\"" {
+                        self.facts.concern("item_reference", Concern::Stored);
+                        self.facts.unbound("an item that is stored elsewhere");
+                    }
+                }
+                // Only its maker accepts it.
+                ("encrypted_content", Kind::String) => {
+                    let (span, _) = self.cursor.string()?;
+                    self.facts.bound |= span.len() > 2;
+                }
+                _ => drop(self.cursor.skip()?),
+            }
+            more = self.cursor.more(b'}')?;
+        }
+        Ok(by_user)
     }
 
     /// The input of an embedding: a string, strings, token ids, or lists of them.

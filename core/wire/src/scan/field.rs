@@ -1,7 +1,7 @@
 //! The top-level names that mean something to us.
 
-use sluicegate_core::Format;
 use sluicegate_core::concern::{Concern, concern};
+use sluicegate_core::{Format, ServiceTier};
 
 /// A top-level field that is read or edited. Everything else is `Other` and passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,17 @@ pub(crate) enum Field {
     Modalities,
     Fallbacks,
     PromptCacheKey,
+    /// Gemini's, with the output ceiling in it.
+    GenerationConfig,
+    CachedContent,
+    ToolConfig,
+    SafetySettings,
+    /// Of responses: how the text is formatted, what is included, what went before, what is kept.
+    Text,
+    Include,
+    PreviousResponse,
+    Store,
+    Background,
     DisableFallbacks,
     /// The text that an operation is about: of completions, images, speech and moderations.
     Prompt,
@@ -62,38 +73,48 @@ impl Field {
 
 /// What a name means in a request of that format.
 pub(crate) fn field(format: Format, name: &[u8]) -> Field {
+    if format == Format::GeminiGenerate {
+        return gemini(name);
+    }
     let chat = format == Format::OpenaiChat;
     if format.is_single() && format != Format::AnthropicCountTokens {
         return super::single::field(format, name);
     }
     let anthropic = matches!(format, Format::AnthropicMessages | Format::AnthropicCountTokens);
     let embeddings = format == Format::OpenaiEmbeddings;
+    let responses = format == Format::OpenaiResponses;
     match name {
         b"model" => Field::Model,
-        b"messages" if !embeddings => Field::Messages,
+        b"messages" if !embeddings && !responses => Field::Messages,
         b"system" if anthropic => Field::System,
-        b"input" if embeddings => Field::Input,
+        b"input" if embeddings || responses => Field::Input,
+        b"max_output_tokens" if responses => Field::MaxTokens,
+        b"text" if responses => Field::Text,
+        b"include" if responses => Field::Include,
+        b"previous_response_id" if responses => Field::PreviousResponse,
+        b"store" if responses => Field::Store,
+        b"background" if responses => Field::Background,
         b"stream" => Field::Stream,
         b"stream_options" if chat => Field::StreamOptions,
-        b"max_tokens" if !embeddings => Field::MaxTokens,
+        b"max_tokens" if !embeddings && !responses => Field::MaxTokens,
         b"max_completion_tokens" if chat => Field::MaxCompletionTokens,
         b"n" if chat => Field::N,
         b"best_of" if chat => Field::BestOf,
         b"user" if !anthropic => Field::User,
-        b"safety_identifier" if chat => Field::SafetyIdentifier,
+        b"safety_identifier" if chat || responses => Field::SafetyIdentifier,
         b"metadata" => Field::Metadata,
         b"tags" => Field::Tags,
         b"tools" if !embeddings => Field::Tools,
         b"functions" if chat => Field::Functions,
         b"response_format" if chat => Field::ResponseFormat,
         b"output_config" if anthropic => Field::OutputConfig,
-        b"thinking" if !embeddings => Field::Thinking,
+        b"thinking" if !embeddings && !responses => Field::Thinking,
         b"service_tier" => Field::ServiceTier,
         b"prediction" if chat => Field::Prediction,
         b"modalities" if chat => Field::Modalities,
         b"fallbacks" => Field::Fallbacks,
         b"disable_fallbacks" => Field::DisableFallbacks,
-        b"prompt_cache_key" if chat => Field::PromptCacheKey,
+        b"prompt_cache_key" if chat || responses => Field::PromptCacheKey,
         // Seen in most calls, and harmless: no need to look further.
         b"temperature"
         | b"top_p"
@@ -109,6 +130,28 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
         | b"logprobs"
         | b"encoding_format"
         | b"dimensions" => Field::Other,
+        _ if mock(name).is_some() => Field::Mock,
+        _ if concern(name).is_some() => Field::Concerning,
+        _ => Field::Other,
+    }
+}
+
+/// The same in Gemini's format. Both ways to write a name are one field, which may stand once.
+fn gemini(name: &[u8]) -> Field {
+    match name {
+        b"contents" => Field::Messages,
+        b"systemInstruction" | b"system_instruction" => Field::System,
+        b"tools" => Field::Tools,
+        b"generationConfig" | b"generation_config" => Field::GenerationConfig,
+        // They stand in the address; a body that has them is read by them, and sent without.
+        b"model" => Field::Model,
+        b"stream" => Field::Stream,
+        b"tags" => Field::Tags,
+        b"fallbacks" => Field::Fallbacks,
+        b"disable_fallbacks" => Field::DisableFallbacks,
+        b"cachedContent" | b"cached_content" => Field::CachedContent,
+        b"toolConfig" | b"tool_config" => Field::ToolConfig,
+        b"safetySettings" | b"safety_settings" => Field::SafetySettings,
         _ if mock(name).is_some() => Field::Mock,
         _ if concern(name).is_some() => Field::Concerning,
         _ => Field::Other,
@@ -180,7 +223,54 @@ const ANTHROPIC_MESSAGES: &[&str] = &[
     "top_k",
     "top_p",
 ];
+const OPENAI_RESPONSES: &[&str] = &[
+    "model",
+    "input",
+    "background",
+    "context_management",
+    "conversation",
+    "include",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "prompt",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "reasoning",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+];
 const OPENAI_EMBEDDINGS: &[&str] = &["model", "input", "dimensions", "encoding_format", "user"];
+
+/// In camel case; each may be written in snake case as well.
+const GEMINI_GENERATE: &[&str] = &[
+    "contents",
+    "systemInstruction",
+    "tools",
+    "toolConfig",
+    "safetySettings",
+    "generationConfig",
+    "cachedContent",
+    "labels",
+    "serviceTier",
+    "store",
+    "model",
+    "stream",
+];
 
 /// Whether the format knows the name, or we answer for it: what only we read never gets to an upstream, and what
 /// steers a channel goes by the channel's own rule.
@@ -189,6 +279,11 @@ pub(crate) fn is_known(format: Format, name: &str) -> bool {
         Format::AnthropicMessages | Format::AnthropicCountTokens => ANTHROPIC_MESSAGES,
         single if single.is_single() => super::single::known(single),
         Format::OpenaiEmbeddings => OPENAI_EMBEDDINGS,
+        Format::GeminiGenerate if GEMINI_GENERATE.contains(&&*crate::gemini::camel_case(name)) => {
+            return true;
+        }
+        Format::GeminiGenerate => &[],
+        Format::OpenaiResponses => OPENAI_RESPONSES,
         _ => OPENAI_CHAT,
     };
     own.contains(&name)
@@ -218,10 +313,9 @@ pub(super) fn mock(name: &[u8]) -> Option<&'static str> {
     NAMES.into_iter().find(|known| known.as_bytes() == name)
 }
 
-/// Whether a service tier costs no more than the list price: those that a call without the field gets, and `flex`,
-/// which is half of it.
-pub(crate) fn is_usual_tier(tier: &str) -> bool {
-    matches!(tier, "auto" | "default" | "standard_only" | "flex")
+/// Whether a service tier is one that prices tell of, so that what it costs is bounded. Others aren't.
+pub(crate) fn is_priced_tier(tier: &str) -> bool {
+    ServiceTier::of_word(tier).is_some()
 }
 
 /// Whether the value of a concerning field switches it off. `{}` doesn't: `web_search_options: {}` searches.
@@ -250,6 +344,9 @@ mod tests {
             (Format::OpenaiChat, "api_base", true),
             (Format::AnthropicMessages, "speed", true),
             (Format::OpenaiChat, "speed", false),
+            (Format::GeminiGenerate, "system_instruction", true),
+            (Format::GeminiGenerate, "safetySettings", true),
+            (Format::GeminiGenerate, "messages", false),
         ] {
             assert_eq!(is_known(format, name), known, "{name}");
         }

@@ -32,6 +32,9 @@ pub(super) enum What {
     Detail(u64, usize),
     /// Something that stands whole in its frame.
     Whole,
+    /// Something that was said before, whole; and arguments that were.
+    Again,
+    AgainJson,
     /// A tool call's arguments, which are JSON.
     Arguments(u64),
     /// A custom tool's input, which is text.
@@ -41,7 +44,17 @@ pub(super) enum What {
 impl Key {
     /// Whether this is JSON that is put together from its pieces.
     pub(super) fn is_json(self) -> bool {
-        matches!(self.what, What::Arguments(_))
+        matches!(self.what, What::Arguments(_) | What::AgainJson)
+    }
+
+    /// Whether this only repeats what was said before.
+    pub(super) fn is_again(self) -> bool {
+        matches!(self.what, What::Again | What::AgainJson)
+    }
+
+    /// Whether this stands whole in its frame.
+    pub(super) fn is_whole(self) -> bool {
+        self.what == What::Whole || self.is_again()
     }
 }
 
@@ -100,6 +113,8 @@ pub(super) fn read(format: Format, frame: Bytes) -> Read {
     }
     match format {
         Format::AnthropicMessages => anthropic(&mut read, whole, root),
+        Format::GeminiGenerate => gemini(&mut read, whole, root),
+        Format::OpenaiResponses => responses(&mut read, whole, root),
         _ => openai(&mut read, whole, root),
     }
     read
@@ -124,6 +139,16 @@ impl Read {
         let Some(value) = value.filter(|value| value.kind() == Kind::String) else { return };
         let Some(text) = value.as_str().filter(|text| !text.is_empty()) else { return };
         self.parts.push(Part { key: Key { choice, what }, at: place(whole, value), text: text.into_owned() });
+    }
+}
+
+impl Read {
+    /// Texts that stand whole in this frame, but for one.
+    fn wholes(&mut self, choice: u64, texts: &Texts<'_>, but: Option<Range<usize>>) {
+        for (at, text) in texts.places().filter(|(at, text)| !text.is_empty() && Some(at) != but.as_ref()) {
+            let key = Key { choice, what: What::Whole };
+            self.parts.push(Part { key, at, text: text.to_owned() });
+        }
     }
 }
 
@@ -173,6 +198,26 @@ fn openai(read: &mut Read, whole: &str, root: Val<'_>) {
     }
 }
 
+/// Text goes on from frame to frame; calls and what stands beside the answer are whole.
+fn gemini(read: &mut Read, whole: &str, root: Val<'_>) {
+    read.all_over = root.get("error").is_some();
+    for candidate in elements(root.get("candidates")) {
+        let index = candidate.get_u64("index").unwrap_or(0);
+        for part in elements(candidate.get("content").and_then(|content| content.get("parts"))) {
+            let is_thought = part.get("thought").is_some_and(|thought| thought.as_bool() == Some(true));
+            let text = part.get("text");
+            read.part(whole, index, if is_thought { What::Reasoning } else { What::Content }, text);
+            let said = text.map(|text| place(whole, text));
+            read.wholes(index, &Texts::of_gemini_part(whole, part), said);
+        }
+        read.wholes(index, &Texts::of_gemini_sources(whole, candidate), None);
+        if crate::gemini::member(candidate, "finishReason").is_some() {
+            read.all_over |= read.over.is_some_and(|other| other != index);
+            read.over = Some(index);
+        }
+    }
+}
+
 fn anthropic(read: &mut Read, whole: &str, root: Val<'_>) {
     let index = root.get_u64("index").unwrap_or(0);
     let piece = root.get("delta").or_else(|| root.get("content_block"));
@@ -200,5 +245,73 @@ fn anthropic(read: &mut Read, whole: &str, root: Val<'_>) {
         Some("content_block_stop") => read.over = Some(index),
         Some("message_delta" | "message_stop" | "error") => read.all_over = true,
         _ => {}
+    }
+}
+
+/// Each item is told in pieces, and then whole: by its texts, by its parts, as an item and in the response at the end.
+fn responses(read: &mut Read, whole: &str, root: Val<'_>) {
+    let index = root.get_u64("output_index").unwrap_or(0);
+    let kind = root.get_str("type").unwrap_or_default();
+    match &*kind {
+        "error" => read.all_over = true,
+        "response.completed" | "response.incomplete" | "response.failed" => {
+            read.all_over = true;
+            let items = elements(root.get("response").and_then(|response| response.get("output")));
+            again(read, whole, items);
+        }
+        "response.output_item.done" => {
+            read.over = Some(index);
+            again(read, whole, root.get("item").into_iter());
+        }
+        "response.content_part.done" | "response.reasoning_summary_part.done" => {
+            read.over = Some(index);
+            let part = root.get("part");
+            read.part(whole, index, What::Again, part.and_then(|part| part.get("text")));
+            read.part(whole, index, What::Again, part.and_then(|part| part.get("refusal")));
+            for note in elements(part.and_then(|part| part.get("annotations"))) {
+                read.part(whole, index, What::Again, note.get("title"));
+            }
+        }
+        "response.output_text.annotation.added" => {
+            let title = root.get("annotation").and_then(|note| note.get("title"));
+            read.part(whole, index, What::Whole, title);
+        }
+        _ => {
+            let what = match kind.strip_prefix("response.").unwrap_or(&kind).split_once('.') {
+                Some(("output_text", _)) => What::Content,
+                Some(("refusal", _)) => What::Refusal,
+                Some(("reasoning_text", _)) => What::ReasoningContent,
+                Some(("function_call_arguments" | "mcp_call_arguments", _)) => What::Arguments(0),
+                Some(("custom_tool_call_input", _)) => What::Input(0),
+                Some(("reasoning_summary_text", _)) => What::Reasoning,
+                // What tools of the provider's write, such as code.
+                _ => What::Transcript,
+            };
+            if kind.ends_with(".delta") {
+                read.part(whole, index, what, root.get("delta"));
+            } else if kind.ends_with(".done") {
+                read.over = Some(index);
+                for name in ["text", "refusal", "input", "code"] {
+                    read.part(whole, index, What::Again, root.get(name));
+                }
+                read.part(whole, index, What::AgainJson, root.get("arguments"));
+            }
+        }
+    }
+}
+
+fn again<'a>(read: &mut Read, whole: &'a str, items: impl Iterator<Item = Val<'a>>) {
+    for (at, item) in items.enumerate() {
+        let index = at as u64;
+        if let Some(arguments) = item.get("arguments") {
+            read.part(whole, index, What::AgainJson, Some(arguments));
+            continue;
+        }
+        for (at, text) in Texts::of_items(whole, std::iter::once(item)).places() {
+            if !text.is_empty() {
+                let key = Key { choice: index, what: What::Again };
+                read.parts.push(Part { key, at, text: text.to_owned() });
+            }
+        }
     }
 }

@@ -323,3 +323,86 @@ proptest::proptest! {
         assert_eq!(out, whole_arguments(&said));
     }
 }
+
+#[test]
+fn geminis_stream_is_watched_over_frames_and_in_whole_calls() {
+    let frame = |parts: &str| {
+        format!("data: {{\"candidates\":[{{\"content\":{{\"parts\":[{parts}]}},\"index\":0}}]}}\r\n\r\n")
+    };
+    let frames = [
+        frame(r#"{"text":"a fal","thought":true}"#),
+        frame(r#"{"text":"con","thought":true},{"text":"a.b@exam"}"#),
+        frame(r#"{"text":"ple.com"}"#),
+        frame(r#"{"functionCall":{"name":"f","args":{"to":["the falcon"],"n":12}}}"#),
+        "data: {\"candidates\":[{\"finishReason\":\"STOP\",\"index\":0,\"logprobsResult\":{\"x\":\"falcon\"}}],\"usageMetadata\":{}}\r\n\r\n".to_owned(),
+    ];
+    let (out, result) = run(Format::GeminiGenerate, GuardrailAction::Mask, &frames);
+    assert_eq!(result, Ok(()));
+    let all = out.concat();
+    for hidden in ["falcon", "con\",\"thought", "a.b@", "ple.com"] {
+        assert!(!all.contains(hidden), "{hidden} in {all}");
+    }
+    assert!(all.contains(r#""n":12"#) && all.contains(r#""logprobsResult":null"#), "{all}");
+    let (_, result) = run(Format::GeminiGenerate, GuardrailAction::Deny, &frames);
+    assert!(matches!(result, Err(Stopped::Denied(_))), "{result:?}");
+    let harmless = [frame(r#"{"text":"caf\u00e9"}"#), frame(r#"{"functionCall":{"name":"falcon"}}"#)];
+    let (out, result) = run(Format::GeminiGenerate, GuardrailAction::Deny, &harmless);
+    assert_eq!((out, result), (harmless.to_vec(), Ok(())));
+}
+
+fn event(kind: &str, rest: &str) -> String {
+    format!("event: {kind}\ndata: {{\"type\":\"{kind}\",\"output_index\":0,{rest}}}\n\n")
+}
+
+fn responses(text: &str, first: &str, second: &str, arguments: &str) -> Vec<String> {
+    let item =
+        format!(r#"{{"type":"message","content":[{{"type":"output_text","text":"{text}","logprobs":[]}}]}}"#);
+    let call = format!(r#"{{"type":"function_call","name":"f","arguments":"{arguments}"}}"#);
+    vec![
+        event("response.created", r#""response":{"instructions":"a@example.com","output":[]}"#),
+        event("response.output_text.delta", &format!(r#""delta":"{first}""#)),
+        event("response.output_text.delta", &format!(r#""delta":"{second}""#)),
+        event("response.output_text.done", &format!(r#""text":"{text}""#)),
+        event("response.content_part.done", &format!(r#""part":{{"type":"output_text","text":"{text}"}}"#)),
+        event("response.output_item.done", &format!(r#""item":{item}"#)),
+        event("response.function_call_arguments.delta", &format!(r#""delta":"{arguments}""#)),
+        event("response.function_call_arguments.done", &format!(r#""arguments":"{arguments}""#)),
+        event("response.output_item.done", &format!(r#""item":{call}"#)),
+        event("response.completed", &format!(r#""response":{{"output":[{item},{call}]}}"#)),
+    ]
+}
+
+#[test]
+fn what_a_stream_of_responses_says_again_is_masked_again_and_counted_once() {
+    let frames =
+        responses("I am a.b@example.com.", "I am a.b@ex", "ample.com.", r#"{\"to\":\"c@example.com\"}"#);
+    let want = responses("I am [EMAIL].", "I am [EMAIL]", ".", r#"{\"to\":\"[EMAIL]\"}"#);
+    let (out, result) = run(Format::OpenaiResponses, GuardrailAction::Mask, &frames);
+    assert_eq!((out, result), (want.clone(), Ok(())));
+    let plain = responses("nothing", "noth", "ing", r#"{\"to\":\"me\"}"#);
+    assert_eq!(run(Format::OpenaiResponses, GuardrailAction::Mask, &plain), (plain, Ok(())));
+
+    let mut screen = Screen::new(Format::OpenaiResponses, guards(GuardrailAction::Mask));
+    frames.iter().for_each(|frame| screen.push(Bytes::from(frame.clone()), &mut |_| {}).unwrap());
+    assert_eq!(screen.marks().iter().map(|mark| mark.times).sum::<u64>(), 2);
+
+    // Gathered, a service sees each text once, and what it replaces is replaced everywhere.
+    let mut screen = Screen::new(Format::OpenaiResponses, Arc::from([]));
+    frames.iter().for_each(|frame| screen.push(Bytes::from(frame.clone()), &mut |_| {}).unwrap());
+    assert_eq!(screen.gathered(), ["I am a.b@example.com.", "c@example.com"]);
+    let mut out = Vec::new();
+    let new = [(0, "I am [EMAIL].".to_owned()), (1, "[EMAIL]".to_owned())];
+    screen.put_gathered(&new, &mut |bytes| out.push(String::from_utf8(bytes.to_vec()).unwrap()));
+    let mut gathered = want;
+    gathered[1] = event("response.output_text.delta", r#""delta":"I am [EMAIL].""#);
+    gathered[2] = event("response.output_text.delta", r#""delta":"""#);
+    assert_eq!(out, gathered);
+}
+
+#[test]
+fn a_stream_of_responses_ends_before_what_is_refused() {
+    let frames = responses("the falcon", "the fal", "con", "{}");
+    let (out, result) = run(Format::OpenaiResponses, GuardrailAction::Deny, &frames);
+    assert_eq!(result, Err(Stopped::Denied("g".into())));
+    assert!(out.iter().all(|frame| !frame.contains("fal")), "{out:?}");
+}

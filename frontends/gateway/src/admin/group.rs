@@ -1,5 +1,7 @@
 //! Groups and their members.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sluicegate_core::price::RATIO_ONE_PPM;
 use sluicegate_core::tenant::{Preference, Source};
@@ -179,6 +181,7 @@ impl Admin {
             access: ModelAccess::only(new.models),
             limits: new.limits.0,
             price_ratio_ppm: new.price_ratio_ppm.unwrap_or(RATIO_ONE_PPM),
+            prices: Arc::default(),
             preferences: new.preferences,
             channels_of: Vec::new(),
             blocked: new.blocked,

@@ -8,10 +8,10 @@ use sluicegate_core::journal::{CounterKey, Ending, Fate, Tried, amendment_id, re
 use sluicegate_core::ledger::{Amounts, Audit, Difference, Held, HeldAmount};
 use sluicegate_core::money::Rounding;
 use sluicegate_core::price::RATIO_ONE_PPM;
-use sluicegate_core::tenant::matches_pattern;
+use sluicegate_core::tenant::{Terms, matches_pattern, terms_of};
 use sluicegate_core::{
     CallId, Channel, ChannelId, ChannelModel, Error, ErrorKind, Limit, Metric, OutcomeClass, Result, Scope,
-    ScopeKind, Timestamp, Usage, UsageRecord, UsageSource, Window,
+    ScopeKind, ServiceTier, Timestamp, Usage, UsageRecord, UsageSource, Window,
 };
 
 use super::{Actor, Admin, Deed, forbidden, invalid, not_found};
@@ -417,6 +417,8 @@ impl Admin {
             source: UsageSource::None,
             spend: 0,
             cost: 0,
+            service_tier: None,
+            exchange: None,
             at: self.now(),
         };
         let source = UsageSource::Counted;
@@ -439,13 +441,15 @@ impl Admin {
                     let message = "no attempt uses that much, and none less than nothing; check the numbers";
                     return Err(invalid("charge", message.to_owned()));
                 }
-                let (by_price, cost) = match self.model_of(tried) {
-                    Some(model) => (
-                        Some(model.price.cost(&usage, tried.price_ratio_ppm, Rounding::HalfEven)),
-                        model.price.cost(&usage, RATIO_ONE_PPM, Rounding::HalfEven),
-                    ),
+                let model = self.model_of(tried);
+                let (by_price, cost) = match &model {
+                    Some(model) => {
+                        let (by_price, cost) = self.costs(tried, model, &usage);
+                        (Some(by_price), cost)
+                    }
                     None => (None, spend.unwrap_or_default()),
                 };
+                let exchange = model.and_then(|model| model.price.on(tried.started_at).exchange());
                 let spend = spend.or(by_price).ok_or_else(|| {
                     let message = format!(
                         "the channel `{}` no longer serves `{}`, so its price isn't known; say what it cost as `spend`",
@@ -453,9 +457,24 @@ impl Admin {
                     );
                     invalid("spend", message)
                 })?;
-                Ok(Ending { usage, spend, cost, source: UsageSource::Reported, ..ended })
+                Ok(Ending { usage, spend, cost, exchange, source: UsageSource::Reported, ..ended })
             }
         }
+    }
+
+    /// What it costs the caller and the operator, at the standard tier of the prices for when it was made.
+    fn costs(&self, tried: &Tried, model: &ChannelModel, usage: &Usage) -> (i64, i64) {
+        let snapshot = self.0.engine.snapshot();
+        let group = snapshot.declared.groups.iter().find(|group| Some(&group.id) == tried.group.as_ref());
+        let (list, tier) = (model.price.on(tried.started_at), ServiceTier::Standard);
+        let cost = list.cost(usage, tier, RATIO_ONE_PPM, Rounding::HalfEven);
+        let spend = match group.and_then(|group| terms_of(&group.prices, &tried.model)) {
+            Some(Terms::Price(own)) => {
+                own.on(tried.started_at).cost(usage, tier, RATIO_ONE_PPM, Rounding::HalfEven)
+            }
+            _ => list.cost(usage, tier, tried.price_ratio_ppm, Rounding::HalfEven),
+        };
+        (spend, cost)
     }
 
     /// The model that an attempt was made at, as its channel offers it now.

@@ -8,9 +8,10 @@ use parking_lot::Mutex;
 use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{
-    Call, CallId, Error, ErrorKind, ModelName, Next, Outcome, OutcomeClass, Result, Secret, Timestamp, Usage,
+    Call, CallId, Error, ErrorKind, ModelName, Next, Outcome, OutcomeClass, Result, Secret, ServiceTier,
+    Timestamp, Usage,
 };
-use sluicegate_wire::{Bridge, BridgeOptions, End, Fault as WireFault, Scanned, Side, scan};
+use sluicegate_wire::{Bridge, BridgeOptions, End, Fault as WireFault, Reply, Scanned, Side, scan};
 
 use super::answer::{
     Answer, Completed, CompletedFacts, Explained, Failed, Fault, RemainingLimit, Step, Tried,
@@ -211,12 +212,12 @@ impl Host {
             id: Some(call.id.clone()),
             ..Inbound::new(scanned.format(), "", Bytes::new())
         };
-        let seen = self.runtime.block_on(guardrail::request(inner, caller, scanned, &mut inbound));
+        let seen = self.runtime.block_on(guardrail::request(inner, caller, Box::new(scanned), &mut inbound));
         let seen = seen.map_err(|rejection| rejection.error)?;
         let mut call = serve::facts_of(inner, &seen.scanned, &inbound);
         made_up::permit(false, seen.scanned.facts(), &mut call)?;
         let watched = OpenWatch { looked: seen.looked.unwrap_or(Box::new(looked)), marks: seen.marks };
-        Ok((serve::keepable(call)?, Some(seen.scanned), Some(watched)))
+        Ok((serve::keepable(call)?, Some(*seen.scanned), Some(watched)))
     }
 
     fn explain(&self, ask: Ask) -> Result<Answer> {
@@ -421,7 +422,9 @@ impl Host {
             channel: channel.id.to_string(),
             provider: channel.provider.to_string(),
             format: attempt.endpoint().format,
-            url: attempt.endpoint().url.clone(),
+            url: attempt
+                .endpoint()
+                .address(attempt.upstream_model.as_str(), open.admission.call().stream),
             headers: target.header_pairs(),
             model: attempt.model.to_string(),
             upstream_model: attempt.upstream_model.to_string(),
@@ -554,12 +557,13 @@ fn outcome_of(
     now: Timestamp,
 ) -> (Outcome, Option<Error>) {
     let success = reported.status.is_some_and(|status| (200..300).contains(&status));
-    let mut usage = reported.usage;
+    let (mut usage, mut served_tier) = (reported.usage, reported.service_tier);
     let (class, error) = match (reported.class, &reported.body) {
         (Some(class), _) => (class, (class != OutcomeClass::Ok).then(|| class_error(class))),
         (None, Some(body)) if success => match read_success(attempt, body) {
-            Ok(found) => {
+            Ok((found, tier)) => {
                 usage = usage.or(found);
+                served_tier = served_tier.or(tier);
                 (OutcomeClass::Ok, None)
             }
             Err(fault) => (class_of(fault.class), Some(fault_error(&fault))),
@@ -567,7 +571,8 @@ fn outcome_of(
         (None, None) if success => (OutcomeClass::Ok, None),
         (None, body) => match reported.status {
             Some(status) => {
-                let fault = WireFault::classify(status, body.as_deref().unwrap_or("").as_bytes());
+                let errors = &attempt.channel().quirks.errors;
+                let fault = WireFault::classify_at(errors, status, body.as_deref().unwrap_or("").as_bytes());
                 (class_of(fault.class), Some(fault_error(&fault)))
             }
             None => (OutcomeClass::Timeout, Some(class_error(OutcomeClass::Timeout))),
@@ -587,19 +592,26 @@ fn outcome_of(
         usage_rejected: false,
         counted,
         first_byte_at: success.then_some(now),
+        served_tier,
     };
     (outcome, error)
 }
 
-/// The usage that a successful body reports, or the error that it really is.
-fn read_success(attempt: &Attempt, body: &str) -> std::result::Result<Option<Usage>, WireFault> {
+/// The usage and the service tier that a successful body reports, or the error that it really is.
+fn read_success(
+    attempt: &Attempt,
+    body: &str,
+) -> std::result::Result<(Option<Usage>, Option<ServiceTier>), WireFault> {
     let format = attempt.endpoint().format;
-    let mut bridge = Bridge::new(BridgeOptions::new(format, format));
+    let reply = Reply::at(&attempt.channel().quirks, attempt.upstream_model.as_str());
+    let mut bridge = Bridge::new(BridgeOptions { reply, ..BridgeOptions::new(format, format) });
     bridge.push(Bytes::from(body.to_owned()), &mut |_| {});
     bridge.finish(End::Eof, &mut |_| {});
-    match bridge.observed().error.clone() {
+    let observed = bridge.observed();
+    let tier = observed.served_tier.as_deref().and_then(ServiceTier::of_answer);
+    match observed.error.clone() {
         Some(fault) => Err(fault),
-        None => Ok(bridge.observed().usage),
+        None => Ok((observed.usage, tier)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use sluicegate_core::{Format, Needs, OutcomeClass, Secret, Usage};
+use sluicegate_core::{Format, Needs, OutcomeClass, Secret, ServiceTier, Usage};
 
 /// How to open a [`Host`](super::Host).
 #[derive(Debug, Default, Deserialize)]
@@ -200,6 +200,9 @@ pub struct ReportedOutcome {
     pub class: Option<OutcomeClass>,
     /// The tokens used, when the host has read them.
     pub usage: Option<Usage>,
+    /// The service tier that the answer says it was served at (`standard`, `flex`, `batch`, `priority`, `ultrafast`), when the
+    /// host has read it; else it is read from the body.
+    pub service_tier: Option<ServiceTier>,
     /// Output tokens delivered as far as the host can tell, for an answer that broke off or reports nothing.
     pub delivered_tokens: Option<u64>,
     /// The pause that the upstream asked for, in milliseconds.

@@ -1,3 +1,5 @@
+mod quirk;
+
 use std::collections::HashSet;
 use std::task::{Context, Poll};
 

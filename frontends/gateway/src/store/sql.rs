@@ -12,6 +12,7 @@ mod migrate;
 mod partition;
 mod policy;
 mod record;
+mod response;
 mod row;
 mod usage;
 
@@ -31,8 +32,9 @@ use sluicegate_core::{
 
 use super::{
     AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, Forget, Forgotten, GroupFilter,
-    KeyFilter, KeyParts, KeyRef, Listing, NewEvent, Owner, Page, PolicyFilter, PolicyVersion, Reach,
-    RecordFilter, Since, Store, Stored, StoredChannel, StoredKey, StoredPolicy, Sums, UserFilter,
+    KeptResponse, KeyFilter, KeyParts, KeyRef, Listing, NewEvent, Owner, Page, PolicyFilter, PolicyVersion,
+    Reach, RecordFilter, ResponseOwner, Since, Store, Stored, StoredChannel, StoredKey, StoredPolicy, Sums,
+    UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -361,6 +363,32 @@ impl Store for SqlStore {
         bucket_ms: u64,
     ) -> Result<Vec<(Timestamp, Sums)>> {
         self.sum_buckets(owner, model, since, bucket_ms).await
+    }
+
+    async fn keep_response(&self, response: &KeptResponse) -> Result<()> {
+        self.insert_response(response).await
+    }
+
+    async fn response(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptResponse>> {
+        self.find_response(owner, id, now).await
+    }
+
+    async fn conversation(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Vec<KeptResponse>> {
+        self.find_conversation(owner, id, now).await
+    }
+
+    async fn forget_response(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool> {
+        self.delete_response(owner, id, now).await
     }
 
     async fn prune(&self, what: &Forget) -> Result<Forgotten> {

@@ -8,7 +8,7 @@ use http::Uri;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
-use sluicegate_core::channel::{Auth, Endpoint, Transport};
+use sluicegate_core::channel::{Auth, Endpoint, MODEL, Transport};
 use sluicegate_core::ports::SecretResolver;
 use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Format, Result, Snapshot};
 
@@ -22,6 +22,8 @@ pub struct Target {
     /// The head of each request as it is written, but for its length.
     pub(crate) written: Bytes,
     pub(crate) transport: Transport,
+    /// The address as it was written, when it holds a place for the model.
+    template: Option<Endpoint>,
     /// The format that it speaks.
     pub format: Format,
 }
@@ -80,7 +82,22 @@ impl Target {
         format: Format,
     ) -> Self {
         let written = address.as_ref().map(|address| address.head(&headers)).unwrap_or_default();
-        Self { address, headers, written, transport, format }
+        Self { address, headers, written, transport, template: None, format }
+    }
+
+    /// The target of one call: the same one unless its address names the model.
+    pub fn for_call(self: &Arc<Self>, model: &str, stream: bool) -> Arc<Self> {
+        let Some(template) = &self.template else { return Arc::clone(self) };
+        // INVARIANT: what an encoded name is put into was an address with another name in its place.
+        let address = parse(&template.address(model, stream)).ok();
+        let headers = self.headers.clone();
+        let (transport, template) = (self.transport.clone(), Some(template.clone()));
+        Arc::new(Self { template, ..Self::new(address, headers, transport, self.format) })
+    }
+
+    /// Its address, in text; `None` for the built-in provider.
+    pub fn url(&self) -> Option<&str> {
+        self.address.as_ref().map(|address| address.url.as_str())
     }
 
     /// The standing headers, the credential among them: for hosts that send by themselves.
@@ -139,6 +156,12 @@ fn build(channel: &Channel, endpoint: &Endpoint, key: u32, secrets: &dyn SecretR
     if is_anthropic {
         headers.insert(HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
     }
+    for quirk in &channel.quirks.headers {
+        // INVARIANT: a test reads every header of the catalogue. The channel's own of the same name replaces it.
+        let pair =
+            HeaderName::try_from(quirk.name.as_str()).ok().zip(HeaderValue::try_from(&quirk.value).ok());
+        headers.extend(pair.map(|(name, value)| (name, value)));
+    }
     for (name, value) in &channel.headers {
         let name = HeaderName::try_from(name.as_str())
             .map_err(|_| config(channel, format!("`{name}` is no header name")))?;
@@ -159,11 +182,13 @@ fn build(channel: &Channel, endpoint: &Endpoint, key: u32, secrets: &dyn SecretR
     if let Some((name, value)) = credential(channel, endpoint, key, secrets)? {
         headers.insert(name, value);
     }
-    let address = match (channel.provider.as_str(), endpoint.url.as_str()) {
+    let address = match (channel.provider.as_str(), endpoint.address("model", false).as_str()) {
         ("mock", "") => None,
         (_, url) => Some(parse_address(channel, url)?),
     };
-    Ok(Target::new(address, headers, channel.transport.clone(), endpoint.format))
+    let template = endpoint.url.contains(MODEL).then(|| endpoint.clone());
+    let target = Target::new(address, headers, channel.transport.clone(), endpoint.format);
+    Ok(Target { template, ..target })
 }
 
 fn credential(
@@ -183,6 +208,10 @@ fn credential(
             // QUIRK(anthropic, 2026-05, https://docs.anthropic.com/en/api/overview): API keys go into `x-api-key`; only
             // OAuth tokens are bearers. Channels with both formats name one style for both.
             (HeaderName::from_static("x-api-key"), secret.to_owned())
+        }
+        // Google's keys have their own header; its OAuth tokens are bearers.
+        Auth::Bearer if endpoint.format == Format::GeminiGenerate && !secret.starts_with("ya29.") => {
+            (HeaderName::from_static("x-goog-api-key"), secret.to_owned())
         }
         Auth::Bearer => (AUTHORIZATION, format!("Bearer {secret}")),
         Auth::Header(name) => (
@@ -228,4 +257,60 @@ pub(super) fn parse(text: &str) -> std::result::Result<Address, String> {
 fn config(channel: &Channel, message: String) -> Error {
     Error::new(ErrorKind::Config, format!("channel `{}`: {message}", channel.name))
         .with("channel", channel.id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_filled_in_for_each_call() {
+        for (base, model, stream, want) in [
+            (
+                "https://g.test/v1beta",
+                "gemini-2.5-pro",
+                false,
+                "https://g.test/v1beta/models/gemini-2.5-pro:generateContent",
+            ),
+            (
+                "http://127.0.0.1:9/v1beta",
+                "gemini-2.5-pro",
+                true,
+                "http://127.0.0.1:9/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse",
+            ),
+            ("https://g.test/v1", "models/m", false, "https://g.test/v1/models/m:generateContent"),
+            (
+                "https://g.test/v1",
+                "tunedModels/m-1",
+                false,
+                "https://g.test/v1/tunedModels/m-1:generateContent",
+            ),
+            (
+                "https://g.test/v1",
+                "../x?y#z %\r\n",
+                true,
+                "https://g.test/v1/models/..%2Fx%3Fy%23z%20%25%0D%0A:streamGenerateContent?alt=sse",
+            ),
+        ] {
+            let endpoint = Endpoint {
+                format: Format::GeminiGenerate,
+                url: format!("{base}/models/{{model}}:generateContent"),
+            };
+            let address = parse(&endpoint.address("m", false)).ok();
+            let target = Target::new(address, HeaderMap::new(), Transport::default(), endpoint.format);
+            let filled = Arc::new(Target { template: Some(endpoint), ..target }).for_call(model, stream);
+            assert_eq!(filled.url(), Some(want));
+            let path = want.splitn(4, '/').nth(3).unwrap();
+            assert!(
+                filled.written.starts_with(format!("POST /{path} HTTP/1.1\r\n").as_bytes()),
+                "{:?}",
+                filled.written
+            );
+        }
+        let endpoint = Endpoint {
+            format: Format::GeminiGenerate,
+            url: "https://g.test/v1/models/{model}:generateContent?k=1".into(),
+        };
+        assert!(endpoint.address("m", true).ends_with("m:streamGenerateContent?k=1&alt=sse"));
+    }
 }

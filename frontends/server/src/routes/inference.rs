@@ -5,11 +5,15 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use sluicegate::{Answer, AnswerBody, Format, Inbound, PassThrough, RawStream, Rejection, Result, Secret};
+use sluicegate::wire::{Addressed, scan_addressed};
+use sluicegate::{
+    Address, Answer, AnswerBody, Error, ErrorKind, Format, Inbound, PassThrough, RawStream, Rejection, Result,
+    Secret,
+};
 
 use crate::respond::{self, Face};
 use crate::state::State;
-use crate::stream::EventBody;
+use crate::stream::{ArrayStream, EventBody};
 use crate::{body, extract, facts, told, upload};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -20,17 +24,78 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 
 /// `POST /v1/chat/completions`.
 pub async fn chat(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
-    call(req, payload, &state, Format::OpenaiChat).await
+    call(req, payload, &state, Format::OpenaiChat, None).await
 }
 
 /// `POST /v1/embeddings`.
 pub async fn embeddings(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
-    call(req, payload, &state, Format::OpenaiEmbeddings).await
+    call(req, payload, &state, Format::OpenaiEmbeddings, None).await
+}
+
+/// `POST /v1/responses`.
+pub async fn responses(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    call(req, payload, &state, Format::OpenaiResponses, None).await
 }
 
 /// `POST /v1/messages`.
 pub async fn messages(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
-    call(req, payload, &state, Format::AnthropicMessages).await
+    call(req, payload, &state, Format::AnthropicMessages, None).await
+}
+
+/// `POST /v1beta/models/{model}:{verb}`, behind `/v1` too: Google's operations on a model.
+pub async fn gemini(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    let asked = req.match_info().query("model").to_owned();
+    let (model, verb) = asked.rsplit_once(':').unwrap_or((&asked, ""));
+    let (model, stream) = match verb {
+        "generateContent" => (model.to_owned(), false),
+        "streamGenerateContent" => (model.to_owned(), true),
+        "countTokens" => return gemini_tokens(&req, payload, &state, model).await,
+        _ => return respond::error(&req, Face::Gemini, unknown_verb(verb)),
+    };
+    call(req, payload, &state, Format::GeminiGenerate, Some(Address { model, stream })).await
+}
+
+fn unknown_verb(verb: &str) -> Error {
+    let shown: String = verb.chars().take(64).collect();
+    let message = format!(
+        "`{shown}` isn't served: a model is asked with `generateContent`, `streamGenerateContent` or `countTokens`"
+    );
+    Error::new(ErrorKind::NotSupported, message)
+}
+
+/// How many tokens a request has, as far as the gateway can tell: an estimate of its own, which no upstream is asked for.
+async fn gemini_tokens(req: &HttpRequest, payload: web::Payload, state: &State, model: &str) -> HttpResponse {
+    let counted = async {
+        let credential = extract::credential_or_query(req);
+        let body = take(req, &mut payload.into_inner(), state, credential.as_ref()).await?;
+        let caller = state.caller(req, credential.as_ref()).await?;
+        let name = model.strip_prefix("models/").unwrap_or(model);
+        if !state.gateway.models(&caller).iter().any(|card| card.name.as_str() == name) {
+            let message = format!(
+                "there is no model `{name}` for this key; GET /v1beta/models lists those that it may use"
+            );
+            return Err(Error::new(ErrorKind::ModelNotFound, message).with("param", "model"));
+        }
+        let at = Some(Addressed { model, stream: false });
+        let scanned =
+            scan_addressed(Format::GeminiGenerate, &whole_request(&body), at).map_err(Error::from)?;
+        Ok(scanned.facts().input_estimate())
+    };
+    match counted.await {
+        Ok(tokens) => respond::json(req, Face::Gemini, &serde_json::json!({ "totalTokens": tokens })),
+        Err(error) => respond::error(req, Face::Gemini, error),
+    }
+}
+
+/// What is to be counted may stand in a whole request of its own.
+fn whole_request(body: &Bytes) -> Bytes {
+    let whole = serde_json::from_slice::<std::collections::HashMap<&str, &serde_json::value::RawValue>>(body);
+    let inner = whole.ok().and_then(|members| {
+        let inner =
+            members.get("generateContentRequest").or_else(|| members.get("generate_content_request"))?;
+        Some(Bytes::copy_from_slice(inner.get().as_bytes()))
+    });
+    inner.unwrap_or_else(|| body.clone())
 }
 
 /// A route of one format, spoken as its path is.
@@ -38,7 +103,7 @@ macro_rules! single {
     ($($(#[$about:meta])* $name:ident => $format:ident),+ $(,)?) => {$(
         $(#[$about])*
         pub async fn $name(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
-            call(req, payload, &state, Format::$format).await
+            call(req, payload, &state, Format::$format, None).await
         }
     )+};
 }
@@ -76,18 +141,28 @@ fn is_form(req: &HttpRequest, format: Format) -> bool {
     format.is_form() && !(format == Format::OpenaiImageEdits && json())
 }
 
-async fn call(req: HttpRequest, payload: web::Payload, state: &State, format: Format) -> HttpResponse {
+async fn call(
+    req: HttpRequest,
+    payload: web::Payload,
+    state: &State,
+    format: Format,
+    address: Option<Address>,
+) -> HttpResponse {
     let face = if format == Format::Rerank { Face::of_path(req.path()) } else { Face::of_format(format) };
     if is_form(&req, format) {
         return form(req, payload, state, format, face).await;
     }
-    let credential = extract::credential(req.headers());
+    let credential = match face {
+        Face::Gemini => extract::credential_or_query(&req),
+        _ => extract::credential(req.headers()),
+    };
     let body = match take(&req, &mut payload.into_inner(), state, credential.as_ref()).await {
         Ok(body) => body,
         Err(error) => return refuse(&req, face, &Rejection::new(error)),
     };
     let inbound = Inbound {
         format,
+        address,
         credential,
         body,
         client_ip: extract::client_ip(&req, &state.trusted_proxies),
@@ -114,6 +189,7 @@ async fn form(
     };
     let inbound = Inbound {
         format,
+        address: None,
         credential: extract::credential(req.headers()),
         body: Bytes::new(),
         client_ip: extract::client_ip(&req, &state.trusted_proxies),
@@ -226,6 +302,16 @@ fn respond(req: &HttpRequest, face: Face, answer: Answer) -> HttpResponse {
         }
         AnswerBody::Raw(raw) => raw_response(*raw),
         AnswerBody::Stream(events) => {
+            let is_list = face == Face::Gemini && extract::query(req, "alt").is_none_or(|alt| alt != "sse");
+            if is_list {
+                // Whoever doesn't ask for events gets one list, in pieces.
+                let mut response = response.body(EventBody::new(ArrayStream::new(events), face));
+                let headers = response.headers_mut();
+                headers.insert(CONTENT_TYPE, JSON);
+                headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+                facts::write(response.headers_mut(), req, face, &answer.facts);
+                return response;
+            }
             let mut response = response.body(EventBody::new(events, face));
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, EVENT_STREAM);

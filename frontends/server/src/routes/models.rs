@@ -23,6 +23,9 @@ pub async fn list(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
                 Face::OpenAi | Face::Cohere => {
                     json!({"object": "list", "data": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>()})
                 }
+                Face::Gemini => {
+                    json!({"models": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>()})
+                }
                 Face::Anthropic => match Turn::of(&req).and_then(|turn| turn.take(&cards)) {
                     Ok((page, has_more)) => json!({
                         "data": page.iter().map(|card| one_json(card, face)).collect::<Vec<_>>(),
@@ -42,6 +45,7 @@ pub async fn list(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
 pub async fn one(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let face = face(&req);
     let wanted = req.match_info().query("model");
+    let wanted = if face == Face::Gemini { wanted.strip_prefix("models/").unwrap_or(wanted) } else { wanted };
     let card = cards(&req, &state).await.and_then(|cards| {
         cards.into_iter().find(|card| card.name.as_str() == wanted).ok_or_else(|| {
             let message = format!(
@@ -117,13 +121,22 @@ impl Turn {
     }
 }
 
-/// Anthropic's SDK says which version it speaks; OpenAI's doesn't have that header.
+/// Anthropic's SDK says which version it speaks, and Google's has a header of its own for the key; OpenAI's has neither.
 fn face(req: &HttpRequest) -> Face {
-    if req.headers().contains_key("anthropic-version") { Face::Anthropic } else { Face::OpenAi }
+    if Face::of_path(req.path()) == Face::Gemini || req.headers().contains_key("x-goog-api-key") {
+        Face::Gemini
+    } else if req.headers().contains_key("anthropic-version") {
+        Face::Anthropic
+    } else {
+        Face::OpenAi
+    }
 }
 
 async fn cards(req: &HttpRequest, state: &State) -> Result<Vec<ModelCard>> {
-    let credential = extract::credential(req.headers());
+    let credential = match face(req) {
+        Face::Gemini => extract::credential_or_query(req),
+        _ => extract::credential(req.headers()),
+    };
     let caller = state.caller(req, credential.as_ref()).await?;
     Ok(state.gateway.models(&caller))
 }
@@ -135,6 +148,11 @@ fn one_json(card: &ModelCard, face: Face) -> Value {
             let owner = card.provider.as_deref().unwrap_or("sluicegate");
             json!({"id": name, "object": "model", "created": CREATED_S, "owned_by": owner})
         }
+        Face::Gemini => json!({
+            "name": format!("models/{name}"),
+            "displayName": name,
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
+        }),
         Face::Anthropic => {
             json!({"type": "model", "id": name, "display_name": name, "created_at": CREATED_AT})
         }

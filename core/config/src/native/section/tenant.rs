@@ -1,6 +1,6 @@
 //! Who calls, and how much they may.
 
-use super::{Kind, Section, key};
+use super::{Kind, MODEL_PRICE, Section, key};
 
 pub(crate) static QUOTAS: Section = Section {
     name: "quotas",
@@ -65,6 +65,25 @@ pub(crate) static ORGANIZATION: Section = Section {
     ],
 };
 
+pub(crate) static GROUP_PRICE: Section = Section {
+    name: "group_price",
+    about: "What calls to a model cost a group: a price of its own, whoever serves them, or a ratio to the channel's.",
+    required: &["model"],
+    keys: &[
+        key(
+            "model",
+            Kind::Text,
+            "The model as it is asked for, or the fallback that serves; may end in `*`.",
+        ),
+        key(
+            "price",
+            Kind::Object(&MODEL_PRICE),
+            "What they cost. The group's `price_ratio` isn't applied to it.",
+        ),
+        key("price_ratio", Kind::Decimal, "Instead: what they cost relative to the channel's price."),
+    ],
+};
+
 pub(crate) static GROUP: Section = Section {
     name: "group",
     about: "A department or team.",
@@ -80,6 +99,11 @@ pub(crate) static GROUP: Section = Section {
         key("models", Kind::Texts, "Models that its members may call. Default all."),
         key("limits", Kind::Limits, "Its limits."),
         key("price_ratio", Kind::Decimal, "What its calls cost relative to the price list. Default 1."),
+        key(
+            "prices",
+            Kind::List(&GROUP_PRICE),
+            "What its calls to single models cost instead; the first that matches counts.",
+        ),
         key("prefer", Kind::List(&PREFERENCE), "Where its calls go first, in order."),
         key(
             "channels_of",

@@ -20,6 +20,8 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
         spend: 100,
         cost: 100,
         priced: true,
+        service_tier: None,
+        exchange: None,
         usage,
         usage_source: UsageSource::Reported,
         held: false,

@@ -12,6 +12,7 @@ const STEPS: &[(&str, &str)] = &[
     ("usage", include_str!("../../../migrations/0003_usage.sql")),
     ("ledger", include_str!("../../../migrations/0004_ledger.sql")),
     ("policy", include_str!("../../../migrations/0005_policy.sql")),
+    ("response", include_str!("../../../migrations/0006_response.sql")),
 ];
 
 /// A number that no other program locks on: `sluiceg8` in ASCII.

@@ -164,6 +164,8 @@ fn call_type(record: &UsageRecord) -> &'static str {
     match record.format {
         sluicegate::Format::OpenaiEmbeddings => "aembedding",
         sluicegate::Format::AnthropicMessages => "anthropic_messages",
+        sluicegate::Format::OpenaiResponses => "aresponses",
+        sluicegate::Format::GeminiGenerate => "agenerate_content",
         sluicegate::Format::OpenaiCompletions => "atext_completion",
         sluicegate::Format::OpenaiImages => "aimage_generation",
         sluicegate::Format::OpenaiImageEdits => "aimage_edit",

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::SpendQuery;
-use sluicegate::price::Price;
 use sluicegate::store::{Dimension, Page, RecordFilter};
 use sluicegate::{CallId, Error, ErrorKind, KeyId, Metric, ModelName, Result, Role, UserId, Window};
 
@@ -256,10 +255,11 @@ async fn global(ask: Ask) -> Result<Done> {
 
 /// The models that the asker may call, and what serves them. Where a channel sends is for super administrators.
 async fn models(ask: Ask) -> Result<Done> {
-    let snapshot = ask.gateway().engine().snapshot();
+    let (snapshot, now) = (ask.gateway().engine().snapshot(), ask.gateway().clock().now());
     let mut data = Vec::new();
     for channel in snapshot.channels().iter().filter(|channel| channel.enabled) {
         for model in channel.models.iter().filter(|model| ask.caller.caller.may_call(model.group.as_str())) {
+            let price = model.price.on(now);
             let mut parameters = json!({"model": format!("{}/{}", channel.provider, model.upstream)});
             if ask.actor.is_super() {
                 parameters["api_base"] =
@@ -275,9 +275,9 @@ async fn models(ask: Ask) -> Result<Done> {
                     "max_input_tokens": model.context_window,
                     "max_output_tokens": model.max_output,
                     "max_tokens": model.max_output,
-                    "input_cost_per_token": per_token(&model.price, |price| price.input),
-                    "output_cost_per_token": per_token(&model.price, |price| price.output),
-                    "cache_read_input_token_cost": per_token(&model.price, |price| price.cache_read),
+                    "input_cost_per_token": per_token(price.input()),
+                    "output_cost_per_token": per_token(price.output()),
+                    "cache_read_input_token_cost": per_token(price.cache_read()),
                     "mode": mode(channel),
                 },
             }));
@@ -286,13 +286,13 @@ async fn models(ask: Ask) -> Result<Done> {
     Done::ok(&json!({ "data": data }))
 }
 
-fn per_token(price: &Price, of: impl Fn(&Price) -> Option<u64>) -> Value {
+fn per_token(price: Option<u64>) -> Value {
     #[expect(
         clippy::cast_precision_loss,
         reason = "shown to people as a JSON number, as LiteLLM does; never computed with"
     )]
     let usd = |pico: u64| pico as f64 / 1e12;
-    json!(of(price).map(usd))
+    json!(price.map(usd))
 }
 
 fn mode(channel: &sluicegate::Channel) -> &'static str {

@@ -1,0 +1,453 @@
+//! From the facts, by hand in `catalogue/facts.csv` and `catalogue/quirks.yaml`, to the files that are compiled in and the
+//! manual's page. Whatever is malformed is an error that names its row.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use sluicegate_core::quirk::{ErrorQuirk, Finish, Quirks, RequestChange, RequestQuirk, UsageCounts};
+
+const FACTS: &str = include_str!("../../catalogue/facts.csv");
+const QUIRKS: &str = include_str!("../../catalogue/quirks.yaml");
+
+const COLUMNS: &str = "id,name,region,wire,base_url,anthropic_base_url,key_variable,auth,endpoints,newapi_types,aliases,prices,source,checked";
+const WIRES: [&str; 8] =
+    ["openai", "anthropic", "gemini", "vertex", "azure-openai", "bedrock", "cohere", "other"];
+const REGIONS: [&str; 13] =
+    ["any", "br", "cn", "eu", "global", "id", "in", "intl", "jp", "kr", "local", "ru", "us"];
+const ENDPOINTS: [&str; 20] = [
+    "audio",
+    "batch",
+    "batches",
+    "chat",
+    "completions",
+    "count_tokens",
+    "embeddings",
+    "files",
+    "fim",
+    "images",
+    "messages",
+    "moderations",
+    "ocr",
+    "realtime",
+    "rerank",
+    "responses",
+    "score",
+    "search",
+    "video",
+    "",
+];
+
+/// All that is known.
+pub(crate) struct Facts {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) families: Vec<Family>,
+}
+
+/// A provider.
+pub(crate) struct Row {
+    cells: Vec<&'static str>,
+    pub(crate) family: String,
+}
+
+/// Providers whose bytes are alike.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Family {
+    pub(crate) family: String,
+    providers: Vec<String>,
+    source: String,
+    checked: String,
+    #[serde(default)]
+    pub(crate) quirks: Quirks,
+}
+
+impl Row {
+    fn cell(&self, name: &str) -> &'static str {
+        let at = COLUMNS.split(',').position(|column| column == name);
+        at.and_then(|at| self.cells.get(at)).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn id(&self) -> &'static str {
+        self.cell("id")
+    }
+}
+
+/// Reads and checks them.
+pub(crate) fn facts() -> Result<Facts, String> {
+    let mut lines = FACTS.lines();
+    if lines.next() != Some(COLUMNS) {
+        return Err(format!("facts.csv must begin with the columns {COLUMNS}"));
+    }
+    let mut rows: Vec<Row> =
+        lines.map(|line| Row { cells: line.split(',').collect(), family: String::new() }).collect();
+    rows.iter().try_for_each(check)?;
+    distinct(&rows)?;
+    let families: Vec<Family> =
+        serde_saphyr::from_str(QUIRKS).map_err(|why| format!("quirks.yaml: {why}"))?;
+    let mut names = HashSet::new();
+    for family in &families {
+        let wrong = |what: String| Err(format!("quirks.yaml: family `{}`: {what}", family.family));
+        if !names.insert(family.family.as_str()) {
+            return wrong("it stands twice".to_owned());
+        }
+        if !is_source(&family.source) || !is_date(&family.checked) {
+            return wrong("it needs the address of its source, and the date when it was read".to_owned());
+        }
+        if let Some(why) = family.quirks.unfit() {
+            return wrong(why);
+        }
+        for id in &family.providers {
+            match rows.iter_mut().find(|row| row.id() == id) {
+                None => return wrong(format!("there is no provider `{id}` in facts.csv")),
+                Some(row) if !row.family.is_empty() => {
+                    return wrong(format!("`{id}` is of the family `{}` already", row.family));
+                }
+                Some(row) => row.family.clone_from(&family.family),
+            }
+        }
+    }
+    for row in rows.iter_mut().filter(|row| row.family.is_empty()) {
+        row.family = match row.cell("wire") {
+            "openai" => "compatible",
+            wire => wire,
+        }
+        .to_owned();
+    }
+    Ok(Facts { rows, families })
+}
+
+fn check(row: &Row) -> Result<(), String> {
+    let columns = COLUMNS.split(',').count();
+    let wrong = |what: &str| Err(format!("facts.csv: `{}`: {what}", row.cells.join(",")));
+    if row.cells.len() != columns {
+        return wrong(&format!("a row has {columns} cells, without commas or quotes in them"));
+    }
+    if row.id().is_empty() || row.cell("name").is_empty() || row.cells.iter().any(|cell| cell.contains('"')) {
+        return wrong("it needs an id and a name, and no quotes");
+    }
+    let auth = row.cell("auth");
+    let auth_known = matches!(auth, "bearer" | "optional" | "none" | "other") || auth.starts_with("header:");
+    let base = |name: &str| row.cell(name).is_empty() || row.cell(name).contains("://");
+    if !auth_known || !WIRES.contains(&row.cell("wire")) || !REGIONS.contains(&row.cell("region")) {
+        return wrong("its auth, wire or region is no word of README.md");
+    }
+    if !base("base_url") || !base("anthropic_base_url") {
+        return wrong("an address begins with its scheme");
+    }
+    if let Some(word) = row.cell("endpoints").split('|').find(|word| !ENDPOINTS.contains(word)) {
+        return wrong(&format!("`{word}` is no operation of README.md"));
+    }
+    if row.cell("newapi_types").split('|').any(|n| !n.is_empty() && n.parse::<u32>().is_err()) {
+        return wrong("a channel type of New API is a number");
+    }
+    if !is_source(row.cell("source")) || !is_date(row.cell("checked")) {
+        return wrong("it needs the address of its source, and the date when it was read");
+    }
+    Ok(())
+}
+
+fn is_source(text: &str) -> bool {
+    text.strip_prefix("https://").is_some_and(|rest| rest.contains('.'))
+}
+
+fn is_date(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let lens: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    lens == [4, 2, 2] && parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// A name or number means one provider.
+fn distinct(rows: &[Row]) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    for row in rows {
+        let names = row.cell("aliases").split('|').filter(|name| !name.is_empty());
+        let types =
+            row.cell("newapi_types").split('|').filter(|n| !n.is_empty()).map(|n| format!("type {n}"));
+        for name in std::iter::once(row.id()).chain(names).map(str::to_owned).chain(types) {
+            if !seen.insert(name.clone()) {
+                return Err(format!("facts.csv: `{name}` of `{}` means another provider, too", row.id()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `providers.csv`.
+pub(crate) fn providers(facts: &Facts) -> String {
+    let mut out = String::from(
+        "id,name,wire,base_url,anthropic_base_url,key_variable,auth,serves,newapi_types,aliases,prices,region,family,source,checked\n",
+    );
+    for row in &facts.rows {
+        let cells = [
+            "id",
+            "name",
+            "wire",
+            "base_url",
+            "anthropic_base_url",
+            "key_variable",
+            "auth",
+            "endpoints",
+            "newapi_types",
+            "aliases",
+            "prices",
+            "region",
+        ]
+        .map(|name| row.cell(name));
+        let _ = writeln!(
+            out,
+            "{},{},{},{}",
+            cells.join(","),
+            row.family,
+            row.cell("source"),
+            row.cell("checked")
+        );
+    }
+    out
+}
+
+/// `quirks.jsonl`: a line for each family that has any.
+pub(crate) fn quirks(facts: &Facts) -> Result<String, String> {
+    let mut out = String::new();
+    for family in facts.families.iter().filter(|family| !family.quirks.is_empty()) {
+        let json = serde_json::to_string(&family.quirks).map_err(|why| why.to_string())?;
+        let _ = writeln!(out, "{}\t{json}", family.family);
+    }
+    Ok(out)
+}
+
+const INTRO: &str = "# Providers
+
+<!-- Made by `cargo xtask catalogue` from core/config/catalogue/facts.csv and quirks.yaml: change those. -->
+
+Each provider of the built-in catalogue. `provider` in our own files takes an id or another name of it; in a LiteLLM file they are the
+prefixes of `model`; in a New API list `type` is one of its channel types. `sluicegate providers list` and `sluicegate providers show ID`
+print the same, `--json` for programs. What no row knows is served as `openai` with an address of its own, as long as it speaks that format.
+
+**An address** with parts in braces is the operator's to fill in; *yours* must be named in the channel. **Formats** are what this version
+calls there; *not yet* is known by name only: a channel of it is disabled, with a warning. The key variable is used when a channel names
+no credential, and only at the provider's own address.
+
+";
+
+const ORDER: &str = "## Quirks
+
+A provider that says it speaks a format rarely speaks all of it. What is known to differ is data, compiled into each channel of the
+provider: at its own address whatever name the channel gives, and at any other address when the channel names the provider (for `openai`,
+which also stands for everything compatible, only at its own).
+
+Requests are changed in this order:
+
+1. what the gateway itself must change: the model's name, the ceiling, fields that steer or cost, `unknown_fields` (or the translation from
+   another format);
+2. the provider's quirks, in the order of the lists below, each where its condition holds;
+3. the channel's own `body_edits` (`param_override`): what an operator writes comes last, and so wins. Headers of the channel go before a
+   quirk's of the same name.
+
+Where nothing applies the body stays byte for byte. What is dropped or brought into a range is named in the answer's loss report
+(`x-sluicegate-loss`), and refused by a host that embeds the gateway with `strict_translation`. No quirk touches a field by which a call is bounded (`model`, `n`, the
+ceiling's value …).
+
+In answers the provider's own error codes are asked first, then what is common to all. A word for the end that means *failed* is a failure
+like any other: before content another channel is tried, after it the call is settled with what was delivered. Reasoning between `<think>`
+and `</think>` passes as it is within OpenAI's format, and is told apart when the answer is translated.
+
+";
+
+/// `docs/providers.md`.
+pub(crate) fn manual(facts: &Facts) -> String {
+    let mut out = String::from(INTRO);
+    let served = facts.rows.iter().filter(|row| is_served(row)).count();
+    let _ = writeln!(out, "{} providers, {served} of them served.\n", facts.rows.len());
+    let named: [(&str, &[&str]); 5] = [
+        ("China", &["cn"]),
+        ("Chinese companies' international sites", &["intl"]),
+        ("Worldwide", &["global", "any"]),
+        ("Europe, America, Asia", &["br", "eu", "id", "in", "jp", "kr", "ru", "us"]),
+        ("On your own machines", &["local"]),
+    ];
+    for (title, regions) in named {
+        let _ = writeln!(
+            out,
+            "## {title}\n\n| id | name | formats | address | key variable | other names | New API | family | source |\n|---|---|---|---|---|---|---|---|---|"
+        );
+        for row in facts.rows.iter().filter(|row| regions.contains(&row.cell("region"))) {
+            let _ = writeln!(out, "{}", row_of(row));
+        }
+        out.push('\n');
+    }
+    out.push_str(ORDER);
+    for family in facts.families.iter().filter(|family| !family.quirks.is_empty()) {
+        let _ = writeln!(
+            out,
+            "### {}\n\nOf {}; [source]({}), read {}.\n",
+            family.family,
+            family.providers.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", "),
+            family.source,
+            family.checked
+        );
+        lines(&family.quirks).iter().for_each(|line| {
+            let _ = writeln!(out, "- {line}");
+        });
+        out.push('\n');
+    }
+    while out.ends_with("\n\n") {
+        out.pop();
+    }
+    out
+}
+
+fn is_served(row: &Row) -> bool {
+    sluicegate_config::provider(row.id()).is_some_and(|provider| provider.is_served())
+}
+
+fn row_of(row: &Row) -> String {
+    let list = |text: &str| text.split('|').filter(|it| !it.is_empty()).collect::<Vec<_>>().join(", ");
+    let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
+    let formats: BTreeSet<&str> = sluicegate_config::provider(row.id())
+        .map(|provider| provider.formats().into_iter().map(|(format, _)| format).collect())
+        .unwrap_or_default();
+    let formats = match formats.is_empty() || !is_served(row) {
+        true => "*not yet*".to_owned(),
+        false => formats.into_iter().collect::<Vec<_>>().join(", "),
+    };
+    let base = match row.cell("base_url") {
+        "" => "*yours*".to_owned(),
+        base => code(base),
+    };
+    [
+        code(row.id()),
+        row.cell("name").to_owned(),
+        formats,
+        base,
+        code(row.cell("key_variable")),
+        list(row.cell("aliases")),
+        list(row.cell("newapi_types")),
+        row.family.clone(),
+        format!("[{}]({})", row.cell("checked"), row.cell("source")),
+    ]
+    .iter()
+    .fold("|".to_owned(), |line, cell| format!("{line} {cell} |"))
+}
+
+/// Each quirk in words.
+fn lines(quirks: &Quirks) -> Vec<String> {
+    let mut lines: Vec<String> = quirks.request.iter().map(request).collect();
+    lines.extend(
+        quirks.headers.iter().map(|it| format!("`{}`: sends the header `{}: {}`", it.id, it.name, it.value)),
+    );
+    lines.extend(quirks.usage.iter().map(|it| match &it.counts {
+        UsageCounts::ReasoningBeside => {
+            format!("`{}`: reasoning tokens come on top of the completion's", it.id)
+        }
+        UsageCounts::MoreInput(field) => format!("`{}`: `{field}` counts further input", it.id),
+    }));
+    lines.extend(quirks.finish.iter().map(|it| {
+        let means = match it.means {
+            Finish::Stop => "`stop`",
+            Finish::Length => "`length`",
+            Finish::ToolCalls => "`tool_calls`",
+            Finish::ContentFilter => "`content_filter`",
+            Finish::Failed => "failed",
+        };
+        format!("`{}`: the end `{}` means {means}", it.id, it.word)
+    }));
+    lines.extend(
+        quirks
+            .think_tags
+            .iter()
+            .map(|it| format!("`{}`: reasoning stands in the text{}", it.id, models(&it.models))),
+    );
+    lines.extend(errors(&quirks.errors));
+    lines
+}
+
+fn models(patterns: &[String]) -> String {
+    match patterns {
+        [] => String::new(),
+        some => format!(", for {}", quoted(some.iter().map(String::as_str))),
+    }
+}
+
+fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn request(rule: &RequestQuirk) -> String {
+    let what = match &rule.change {
+        RequestChange::Rename { from, to } => format!("`{from}` is sent as `{to}`"),
+        RequestChange::Drop(paths) => {
+            format!(
+                "{} {} not sent",
+                quoted(paths.iter().map(String::as_str)),
+                if paths.len() > 1 { "are" } else { "is" }
+            )
+        }
+        RequestChange::Clamp { field, min, max } => match (min, max) {
+            (Some(min), Some(max)) => format!("`{field}` is kept between {min} and {max}"),
+            (Some(min), None) => format!("`{field}` is at least {min}"),
+            (None, Some(max)) => format!("`{field}` is at most {max}"),
+            (None, None) => format!("`{field}`"),
+        },
+        RequestChange::Default { field, value } => {
+            format!("`{field}` is `{value}` unless the caller names it")
+        }
+        RequestChange::Map { field, from, to } => {
+            let from = from.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
+            match to {
+                Some(to) => format!("{from} in `{field}` becomes `{to}`"),
+                None => format!("`{field}` is not sent when it is {from}"),
+            }
+        }
+        RequestChange::Reasoning { text } => {
+            format!(
+                "the assistant's turns that call tools carry `reasoning_content`, `{text:?}` where there is none"
+            )
+        }
+        RequestChange::StreamOnly => "is asked for a stream whatever the caller asked for".to_owned(),
+    };
+    let when: String = rule
+        .when
+        .iter()
+        .map(|when| {
+            let list = |values: &[serde_json::Value]| {
+                values.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
+            };
+            let (is, not) = (list(&when.is), list(&when.not));
+            match (is.is_empty(), not.is_empty()) {
+                (false, _) => format!(", when `{}` is {is}", when.field),
+                (true, _) => format!(", unless `{}` is {not}", when.field),
+            }
+        })
+        .collect();
+    let formats = match rule.formats.as_slice() {
+        [sluicegate_core::Format::OpenaiChat] => String::new(),
+        others => format!(", in {}", quoted(others.iter().map(|it| it.as_str()))),
+    };
+    format!("`{}`: {what}{}{when}{formats}", rule.id, models(&rule.models))
+}
+
+/// Errors, by what they mean.
+fn errors(rules: &[ErrorQuirk]) -> Vec<String> {
+    let mut by_class: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for rule in rules {
+        let class = serde_json::to_string(&rule.class).unwrap_or_default().replace('"', "");
+        let mut parts = Vec::new();
+        if !rule.status.is_empty() {
+            let statuses: Vec<String> = rule.status.iter().map(u16::to_string).collect();
+            parts.push(format!("status {}", statuses.join(" or ")));
+        }
+        if !rule.code.is_empty() {
+            parts.push(quoted(rule.code.iter().map(String::as_str)));
+        }
+        if !rule.text.is_empty() {
+            let texts: Vec<String> = rule.text.iter().map(|text| format!("\"{text}\"")).collect();
+            parts.push(texts.join(", "));
+        }
+        by_class.entry(class).or_default().push(format!("{} (`{}`)", parts.join(" with "), rule.id));
+    }
+    by_class
+        .into_iter()
+        .map(|(class, rules)| format!("errors of class `{class}`: {}", rules.join("; ")))
+        .collect()
+}

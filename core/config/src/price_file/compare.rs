@@ -1,0 +1,179 @@
+//! What differs between two lists of prices.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sluicegate_core::price::{Currency, Price, PriceParts};
+
+use super::ListedPrice;
+use super::write::{currency, decimal, times};
+
+/// How a model's price differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceChange {
+    /// Some of it costs more, and nothing less.
+    Dearer,
+    /// Some of it costs less, and nothing more.
+    Cheaper,
+    /// Some of it costs more and some less, or some is priced that wasn't.
+    Mixed,
+    /// Only the second list has it.
+    New,
+    /// Only the first list has it.
+    Gone,
+}
+
+/// A rate or fee that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RateChange {
+    /// Which one, as in `flex.input`, `above 200000.output` or `from 2027-01-01T00:00:00.000Z.input`.
+    pub rate: String,
+    /// What it was, per million tokens or as a fee; `None`: it had no price of its own.
+    pub before: Option<String>,
+    /// What it is.
+    pub after: Option<String>,
+}
+
+/// A model whose price differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PriceDifference {
+    /// The provider's id; `None` is every provider.
+    pub provider: Option<String>,
+    /// The model.
+    pub model: String,
+    /// How.
+    pub change: PriceChange,
+    /// What differs; of a new or vanished price nothing.
+    pub rates: Vec<RateChange>,
+}
+
+/// What differs from `before` to `after`, by provider and model. Of a model that a list has twice the first one counts.
+pub fn compare_prices(before: &[ListedPrice], after: &[ListedPrice]) -> Vec<PriceDifference> {
+    type Key<'a> = (Option<&'a str>, &'a str);
+    fn by_key(list: &[ListedPrice]) -> BTreeMap<Key<'_>, &Price> {
+        let mut map = BTreeMap::new();
+        for it in list {
+            map.entry((it.provider.as_deref(), it.model.as_str())).or_insert(&it.price);
+        }
+        map
+    }
+    let (old, new) = (by_key(before), by_key(after));
+    let difference = |(provider, model): Key<'_>, change, rates| PriceDifference {
+        provider: provider.map(str::to_owned),
+        model: model.to_owned(),
+        change,
+        rates,
+    };
+    let mut all = Vec::new();
+    for (key, price) in &old {
+        match new.get(key) {
+            None => all.push(difference(*key, PriceChange::Gone, Vec::new())),
+            Some(now) if *now == *price => {}
+            Some(now) => {
+                let (change, rates) = rates_that_differ(price, now);
+                all.push(difference(*key, change, rates));
+            }
+        }
+    }
+    all.extend(
+        new.keys()
+            .filter(|key| !old.contains_key(*key))
+            .map(|key| difference(*key, PriceChange::New, Vec::new())),
+    );
+    all.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
+    all
+}
+
+fn rates_that_differ(before: &Price, after: &Price) -> (PriceChange, Vec<RateChange>) {
+    let (old, new) = (flat(before), flat(after));
+    let (old_currency, new_currency) = (currency(before), currency(after));
+    let text = |value: Option<&u64>, of: Currency| {
+        value.map(
+            |value| if of == Currency::USD { decimal(*value) } else { format!("{} {of}", decimal(*value)) },
+        )
+    };
+    let (mut up, mut down, mut other) = (false, false, old_currency != new_currency);
+    let mut rates = Vec::new();
+    let names: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    for name in names {
+        let (was, is) = (old.get(name), new.get(name));
+        if was == is && old_currency == new_currency {
+            continue;
+        }
+        match (was, is) {
+            (Some(was), Some(is)) if is > was => up = true,
+            (Some(was), Some(is)) if is < was => down = true,
+            _ => other = true,
+        }
+        rates.push(RateChange {
+            rate: name.clone(),
+            before: text(was, old_currency),
+            after: text(is, new_currency),
+        });
+    }
+    let change = match (up, down, other) {
+        (true, false, false) => PriceChange::Dearer,
+        (false, true, false) => PriceChange::Cheaper,
+        _ => PriceChange::Mixed,
+    };
+    (change, rates)
+}
+
+/// Every rate and fee by its name, in millionths.
+fn flat(price: &Price) -> BTreeMap<String, u64> {
+    let mut all = BTreeMap::new();
+    put(price, "", &mut all);
+    all
+}
+
+// BOUND: prices nest as deep as the files that they were read from.
+fn put(price: &Price, before: &str, all: &mut BTreeMap<String, u64>) {
+    let nothing = PriceParts::default();
+    let more = price.more.as_deref().unwrap_or(&nothing);
+    let mut add = |name: String, rate: Option<u64>| {
+        if let Some(rate) = rate {
+            all.insert(format!("{before}{name}"), rate);
+        }
+    };
+    for (name, rate) in [
+        ("input", price.input),
+        ("output", price.output),
+        ("cached_input", price.cache_read),
+        ("cache_write", price.cache_write),
+        ("cache_write_1h", price.cache_write_1h),
+        ("reasoning_output", price.output_reasoning),
+        ("audio_input", price.audio_in),
+        ("audio_output", price.audio_out),
+        ("image_input", more.image_in),
+        ("image_output", more.image_out),
+    ] {
+        add(name.to_owned(), rate);
+    }
+    let fee = |nano: i64| u64::try_from(nano / 1_000).ok().filter(|fee| *fee > 0);
+    add("per_request".to_owned(), fee(price.per_request_nano_usd));
+    add("per_search".to_owned(), fee(more.per_search_nano_usd));
+    for tier in &price.tiers {
+        for (name, rate) in [
+            ("input", tier.input),
+            ("output", tier.output),
+            ("cached_input", tier.cache_read),
+            ("cache_write", tier.cache_write),
+            ("cache_write_1h", tier.cache_write_1h),
+            ("reasoning_output", tier.output_reasoning),
+        ] {
+            add(format!("above {}.{name}", tier.above_input_tokens), rate);
+        }
+    }
+    for own in &more.service_tiers {
+        put(&own.price, &format!("{before}{}.", own.tier.as_str()), all);
+    }
+    for own in &more.windows {
+        let text = |(hours, days): (String, Vec<&str>)| format!("{hours} {}", days.join(" "));
+        let when: Vec<_> = times(&own.times).into_iter().map(text).collect();
+        put(&own.price, &format!("{before}{}.", when.join(", ")), all);
+    }
+    for own in &more.changes {
+        put(&own.price, &format!("{before}from {}.", own.from), all);
+    }
+}

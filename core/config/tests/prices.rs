@@ -1,0 +1,329 @@
+//! Prices: what calls cost and what is reserved for them, from a table; and that nothing costs more than was reserved.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde::Deserialize;
+use sluicegate_config::{
+    Environment, ListedPrice, PriceFormat, Severity, Source, built_in_prices, compare_prices, read_prices,
+    write_prices,
+};
+use sluicegate_core::Timestamp;
+use sluicegate_core::money::{Rounding, format_usd, parse_decimal};
+use sluicegate_core::price::{
+    Currency, DatedPrice, Exchange, Price, PriceParts, PriceTier, Reach, ServiceTier, TierPrice, TierSet,
+    WeekSpan, WindowPrice,
+};
+use sluicegate_core::usage::Usage;
+
+const CASES: &str = include_str!("../../../tests/data/price/cases.yaml");
+/// What calls cost by the package `genai-prices`.
+const GENAI_PRICES: &str = include_str!("../../../tests/data/price/genai-prices.csv");
+/// Why it differs from ours.
+const DIFFERENCES: &str = include_str!("../../../tests/data/price/differences.yaml");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    note: String,
+    price: String,
+    checks: Vec<Check>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Check {
+    #[serde(default = "some_day")]
+    at: String,
+    #[serde(default)]
+    tier: ServiceTier,
+    #[serde(default)]
+    asked: Option<ServiceTier>,
+    #[serde(default = "one")]
+    ratio: f64,
+    #[serde(default)]
+    usage: Option<Usage>,
+    #[serde(default)]
+    bound: Option<(u64, u64)>,
+    usd: String,
+}
+
+fn some_day() -> String {
+    "2026-11-22T12:00:00Z".to_owned()
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn read(text: &str, format: Option<PriceFormat>) -> Vec<ListedPrice> {
+    let nothing = |_: &str| None;
+    let file = read_prices(Source { path: "prices.yaml", text }, format, &Environment::new(&nothing));
+    let bad: Vec<_> = file.diagnostics.iter().filter(|it| it.severity == Severity::Error).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+    file.prices
+}
+
+fn price_of(text: &str) -> Price {
+    let file = format!("version: 1\ncurrencies: {{CNY: 7.12}}\nprices: [{{model: m, price: {text}}}]\n");
+    read(&file, None).remove(0).price
+}
+
+#[test]
+fn calls_cost_what_the_table_says() {
+    let cases: Vec<Case> = serde_saphyr::from_str(CASES).unwrap();
+    assert!(cases.len() > 10);
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let price = price_of(&case.price);
+        for (number, check) in (1..).zip(&case.checks) {
+            let at: jiff::Timestamp = check.at.parse().unwrap();
+            let now = price.on(Timestamp::from_ms(at.as_millisecond()));
+            let ratio = (check.ratio * 1e6).round() as u32;
+            let got = match (check.bound, check.usage) {
+                (Some((input, output)), None) => {
+                    let tiers = TierSet::reached(check.asked, now.unasked());
+                    now.bound(input, output, Reach { tiers, ..Reach::PLAIN }, ratio)
+                }
+                (None, Some(usage)) => now.cost(&usage, check.tier, ratio, Rounding::HalfEven),
+                _ => panic!("{}: either a usage or a bound", case.note),
+            };
+            if format_usd(got) != check.usd {
+                wrong.push(format!("{} ({number}): {} instead of {}", case.note, format_usd(got), check.usd));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_built_in_list_is_written_and_read_back_as_it_is() {
+    // The list names parts of providers that no file names.
+    let plain = |it: ListedPrice| ListedPrice { provider: None, ..it };
+    let built_in: Vec<_> = built_in_prices().into_iter().map(plain).collect();
+    let read = read(&write_prices(&built_in), None);
+    let all: Vec<_> = built_in.iter().zip(&read).filter(|(a, b)| a.price != b.price).take(3).collect();
+    assert!(all.is_empty(), "{all:#?}");
+    assert_eq!(built_in.len(), read.len());
+    assert!(compare_prices(&built_in, &built_in).is_empty());
+}
+
+#[test]
+fn litellm_map_and_new_api_ratios_are_prices() {
+    let map = r#"{"sample_spec": {"input_cost_per_token": 0, "mode": "chat"},
+        "azure/gpt-x": {"litellm_provider": "azure", "mode": "chat", "input_cost_per_token": 2.5e-06, "output_cost_per_token": 1.5e-05,
+          "cache_read_input_token_cost": 2.5e-07, "input_cost_per_token_above_272k_tokens": 5e-06, "output_cost_per_token_above_272k_tokens": 2.25e-05,
+          "input_cost_per_token_priority": 5e-06, "output_cost_per_token_priority": 3e-05, "input_cost_per_token_batches": 1.25e-06,
+          "search_context_cost_per_query": {"search_context_size_low": 0.01, "search_context_size_high": 0.014}},
+        "qwen-x": {"litellm_provider": "dashscope", "mode": "chat", "tiered_pricing": [
+          {"range": [0, 32000], "input_cost_per_token": 1e-06, "output_cost_per_token": 4e-06},
+          {"range": [32000, 128000], "input_cost_per_token": 2e-06, "output_cost_per_token": 8e-06}]}}"#;
+    let prices = read(map, None);
+    let want = "{input: 2.5, output: 15, cached_input: 0.25, per_search: 0.014, tiers: [{above_input_tokens: 272K, input: 5, output: 22.5}],
+        service_tiers: [{tier: priority, input: 5, output: 30}, {tier: batch, input: 1.25}]}";
+    assert_eq!((prices[0].provider.as_deref(), prices[0].model.as_str()), (Some("azure"), "gpt-x"));
+    assert_eq!(prices[0].price, price_of(want));
+    assert_eq!(
+        prices[1].price,
+        price_of("{input: 1, output: 4, tiers: [{above_input_tokens: 32K, input: 2, output: 8}]}")
+    );
+
+    // Options as the database has them, and what the API answers.
+    let options = r#"{"ModelRatio": "{\"m\": 1.25, \"free\": 0, \"n\": 1}", "CompletionRatio": {"m": 8}, "CacheRatio": {"m": 0.1},
+        "CreateCacheRatio": {"m": 1.25}, "AudioRatio": {"m": 10}, "AudioCompletionRatio": {"m": 2}, "ImageRatio": {"m": 2}, "ModelPrice": {"draw": 0.04},
+        "GroupRatio": {"vip": 0.8}}"#;
+    let answer = r#"{"success": true, "data": {"model_ratio": {"m": 1.25, "free": 0, "n": 1}, "completion_ratio": {"m": 8}, "cache_ratio": {"m": 0.1},
+        "create_cache_ratio": {"m": 1.25}, "audio_ratio": {"m": 10}, "audio_completion_ratio": {"m": 2}, "image_ratio": {"m": 2}, "model_price": {"draw": 0.04}}}"#;
+    for text in [options, answer] {
+        let prices: BTreeMap<_, _> = read(text, None).into_iter().map(|it| (it.model, it.price)).collect();
+        // A ratio of 1 is 2 USD per million.
+        let want = "{input: 2.5, output: 20, cached_input: 0.25, cache_write: 3.125, cache_write_1h: 5, audio_input: 25, audio_output: 50, image_input: 5}";
+        assert_eq!(prices["m"], price_of(want));
+        assert_eq!(prices["n"], price_of("{input: 2, output: 2}"));
+        assert_eq!(prices["free"], price_of("{input: 0, output: 0}"));
+        assert_eq!(prices["draw"], price_of("{input: 0, output: 0, per_request: 0.04}"));
+    }
+    let doubled = read(r#"{"ModelRatio": {"m": 1}, "QuotaPerUnit": 250000}"#, None);
+    assert_eq!(doubled[0].price.input, Some(4_000_000));
+}
+
+#[test]
+fn what_has_no_counterpart_is_named_once() {
+    let nothing = |_: &str| None;
+    let text = r#"{"a": {"litellm_provider": "openai", "mode": "image_generation", "output_cost_per_image": 0.04},
+        "b": {"litellm_provider": "openai", "mode": "image_generation", "output_cost_per_image": 0.04},
+        "c": {"litellm_provider": "nobody-knows", "mode": "chat", "input_cost_per_token": 1e-06},
+        "d": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "input_cost_per_second": 1},
+        "e": {"litellm_provider": "openai", "mode": "chat"}}"#;
+    let file = read_prices(Source { path: "map.json", text }, None, &Environment::new(&nothing));
+    assert_eq!(file.prices.iter().map(|it| it.model.as_str()).collect::<Vec<_>>(), ["d"]);
+    let said: Vec<_> = file.diagnostics.iter().map(|it| it.message.as_str()).collect();
+    assert_eq!(said.len(), 4, "{said:#?}");
+    for part in [
+        "`a` and 1 more: models of mode `image_generation`",
+        "`nobody-knows`",
+        "`input_cost_per_second`",
+        "`e`",
+    ] {
+        assert!(said.iter().any(|it| it.contains(part)), "{part}: {said:#?}");
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    provider: String,
+    models: Vec<String>,
+    #[serde(default)]
+    usages: Vec<String>,
+    why: String,
+}
+
+/// A call of the oracle's table.
+fn oracle_usage(name: &str) -> Usage {
+    let (input_uncached, cache_read, cache_write) = match name {
+        "short" => (10_000, 0, 0),
+        "cached" => (3_000, 6_000, 1_000),
+        "long" => (300_000, 0, 0),
+        other => panic!("`{other}` is no usage"),
+    };
+    Usage { input_uncached, cache_read, cache_write, output_visible: 1_000, ..Usage::default() }
+}
+
+#[test]
+fn another_calculator_comes_to_the_same_but_for_what_is_listed() {
+    let listed: Vec<Listed> = serde_saphyr::from_str(DIFFERENCES).unwrap();
+    assert!(listed.iter().all(|it| !it.why.is_empty()));
+    let prices: BTreeMap<_, _> = built_in_prices()
+        .into_iter()
+        .map(|it| ((it.provider.unwrap_or_default(), it.model), it.price))
+        .collect();
+    let (mut unlisted, mut seen, mut compared) = (Vec::new(), BTreeMap::new(), 0);
+    for line in GENAI_PRICES.lines().skip(1) {
+        let [provider, model, usage, at, usd] = line.split(',').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let price = prices.get(&(provider.to_owned(), model.to_owned())).unwrap_or_else(|| panic!("{line}"));
+        let at: jiff::Timestamp = at.parse().unwrap();
+        let now = price.on(Timestamp::from_ms(at.as_millisecond()));
+        let got = now.cost(&oracle_usage(usage), ServiceTier::Standard, 1_000_000, Rounding::HalfEven);
+        compared += 1;
+        if (got - parse_decimal(usd, 9).unwrap()).abs() <= 1 {
+            continue;
+        }
+        let is_listed = listed.iter().any(|it| {
+            it.provider == provider
+                && it.models.iter().any(|name| name == model)
+                && (it.usages.is_empty() || it.usages.iter().any(|name| name == usage))
+        });
+        seen.insert((provider, model), ());
+        if !is_listed {
+            unlisted.push(format!("{line}: ours is {}", format_usd(got)));
+        }
+    }
+    assert!(compared > 1_500);
+    assert!(unlisted.is_empty(), "{unlisted:#?}");
+    for it in &listed {
+        for model in &it.models {
+            let differs = seen.contains_key(&(it.provider.as_str(), model.as_str()));
+            assert!(differs, "{}/{model} no longer differs: remove its line", it.provider);
+        }
+    }
+}
+
+fn rate() -> impl Strategy<Value = Option<u64>> {
+    prop::option::of(0u64..200_000_000)
+}
+
+prop_compose! {
+    fn step()(above_input_tokens in 1u64..60_000, input in rate(), output in rate(), cache_read in rate(), cache_write in rate()) -> PriceTier {
+        PriceTier { above_input_tokens, input, output, cache_read, cache_write, ..PriceTier::default() }
+    }
+}
+
+prop_compose! {
+    fn plain()(
+        rates in prop::array::uniform10(rate()), fee in 0i64..2_000_000, mut tiers in prop::collection::vec(step(), 0..3),
+    ) -> Price {
+        tiers.sort_by_key(|tier| tier.above_input_tokens);
+        let [input, output, cache_read, cache_write, cache_write_1h, output_reasoning, audio_in, audio_out, image_in, image_out] = rates;
+        let more = PriceParts { image_in, image_out, ..PriceParts::default() };
+        Price {
+            input, output, cache_read, cache_write, cache_write_1h, output_reasoning, audio_in, audio_out,
+            per_request_nano_usd: fee, tiers, more: Some(Box::new(more)),
+        }
+    }
+}
+
+fn with_tiers() -> impl Strategy<Value = Price> {
+    (plain(), prop::collection::vec((prop::sample::select(ServiceTier::SERVED.to_vec()), plain()), 0..4))
+        .prop_map(|(mut price, tiers)| {
+            let more = price.more.get_or_insert_default();
+            more.service_tiers = tiers.into_iter().map(|(tier, price)| TierPrice { tier, price }).collect();
+            price
+        })
+}
+
+fn with_windows() -> impl Strategy<Value = Price> {
+    let span = (0u16..10_080, 1u16..=10_080)
+        .prop_map(|(from_minute, to_minute)| WeekSpan { from_minute, to_minute });
+    let window = (prop::collection::vec(span, 1..3), with_tiers());
+    (with_tiers(), prop::collection::vec(window, 0..3)).prop_map(|(mut price, windows)| {
+        let more = price.more.get_or_insert_default();
+        more.windows = windows.into_iter().map(|(times, price)| WindowPrice { times, price }).collect();
+        price
+    })
+}
+
+fn any_price() -> impl Strategy<Value = Price> {
+    let change = (1_790_000_000_000i64..1_800_000_000_000, with_windows());
+    let per_usd = prop::option::of(1u64..30_000_000);
+    (with_windows(), prop::collection::vec(change, 0..3), per_usd).prop_map(
+        |(mut price, mut changes, per_usd)| {
+            changes.sort_by_key(|(from, _)| *from);
+            let more = price.more.get_or_insert_default();
+            more.changes = changes
+                .into_iter()
+                .map(|(from, price)| DatedPrice { from: Timestamp::from_ms(from), price })
+                .collect();
+            more.exchange = per_usd.map(|per_usd_ppm| Exchange { currency: Currency::CNY, per_usd_ppm });
+            price
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn nothing_costs_more_than_was_reserved(
+        price in any_price(),
+        at in 1_790_000_000_000i64..1_800_000_000_000,
+        counts in prop::array::uniform10(0u64..20_000),
+        spare in (0u64..5_000, 0u64..5_000),
+        asked in prop::option::of(prop::sample::select(vec![
+            ServiceTier::Standard, ServiceTier::Flex, ServiceTier::Batch, ServiceTier::Priority, ServiceTier::Ultrafast, ServiceTier::Auto,
+        ])),
+        served in prop::sample::select(ServiceTier::SERVED.to_vec()),
+        ratio in prop_oneof![Just(1_000_000u32), 0u32..5_000_000],
+    ) {
+        let [input_uncached, cache_read, cache_write, cache_write_1h, audio_in, image_in, output_visible, output_reasoning, audio_out, image_out] = counts;
+        let usage = Usage {
+            input_uncached, cache_read, cache_write, cache_write_1h, audio_in, image_in, output_visible, output_reasoning, audio_out, image_out,
+            searches: 0,
+        };
+        let now = price.on(Timestamp::from_ms(at));
+        let tiers = TierSet::reached(asked, now.unasked());
+        let reach = Reach { tiers, ..Reach::ALL };
+        let (input, output) = (usage.input_tokens() + spare.0, usage.output_tokens() + spare.1);
+        let bound = now.bound(input, output, reach, ratio);
+        let known = now.bound_of_known_input(&usage, output, reach, ratio);
+        prop_assert!(known <= bound);
+        if tiers.has(served) {
+            let cost = now.cost(&usage, served, ratio, Rounding::HalfEven);
+            prop_assert!(cost <= known, "{cost} {known} {bound}");
+        }
+        // What an upstream says nothing of is among what can be reached.
+        prop_assert!(tiers.has(ServiceTier::unsaid(asked)));
+    }
+}

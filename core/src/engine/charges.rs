@@ -1,0 +1,81 @@
+//! What an attempt is charged: to whoever calls, and towards its channel's own limits.
+
+use crate::channel::ChannelModel;
+use crate::ids::ModelName;
+use crate::money::{NanoUsd, Rounding};
+use crate::price::{PriceNow, RATIO_ONE_PPM, Reach, ServiceTier};
+use crate::tenant::{Caller, Terms};
+use crate::time::Timestamp;
+use crate::usage::Usage;
+
+/// The prices of an attempt, as they are when it begins: whatever it is reserved and settled with is of these.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Charges<'a> {
+    /// The caller's price, before the ratio.
+    own: PriceNow<'a>,
+    ratio_ppm: u32,
+    /// What the call costs the operator.
+    list: PriceNow<'a>,
+    /// Both are the same.
+    alike: bool,
+}
+
+impl<'a> Charges<'a> {
+    /// Of an attempt at `model`, for the model group of that name, that begins at `at`.
+    pub(super) fn of(caller: &'a Caller, group: &ModelName, model: &'a ChannelModel, at: Timestamp) -> Self {
+        let list = model.price.on(at);
+        let (own, ratio_ppm) = match caller.terms(group) {
+            None => (list, caller.price_ratio_ppm),
+            Some(Terms::Ratio(ratio_ppm)) => (list, *ratio_ppm),
+            Some(Terms::Price(price)) => {
+                return Self { own: price.on(at), ratio_ppm: RATIO_ONE_PPM, list, alike: false };
+            }
+        };
+        Self { own, ratio_ppm, list, alike: ratio_ppm == RATIO_ONE_PPM }
+    }
+
+    /// What the caller pays at most for an attempt like this. See [`PriceNow::bound`].
+    pub(super) fn tenant_bound(&self, input: u64, output: u64, reach: Reach) -> NanoUsd {
+        self.own.bound(input, output, reach, self.ratio_ppm)
+    }
+
+    /// What the operator pays at most.
+    pub(super) fn list_bound(&self, input: u64, output: u64, reach: Reach) -> NanoUsd {
+        self.list.bound(input, output, reach, RATIO_ONE_PPM)
+    }
+
+    /// Both.
+    pub(super) fn bounds(&self, input: u64, output: u64, reach: Reach) -> (NanoUsd, NanoUsd) {
+        let tenant = self.tenant_bound(input, output, reach);
+        (tenant, if self.alike { tenant } else { self.list_bound(input, output, reach) })
+    }
+
+    /// Both, now that the input is known to the bucket.
+    pub(super) fn bounds_of_known_input(
+        &self,
+        input: &Usage,
+        output: u64,
+        reach: Reach,
+    ) -> (NanoUsd, NanoUsd) {
+        let tenant = self.own.bound_of_known_input(input, output, reach, self.ratio_ppm);
+        let list = || self.list.bound_of_known_input(input, output, reach, RATIO_ONE_PPM);
+        (tenant, if self.alike { tenant } else { list() })
+    }
+
+    /// What the caller pays for what was used, and what the operator does.
+    pub(super) fn costs(&self, usage: &Usage, tier: ServiceTier) -> (NanoUsd, NanoUsd) {
+        let list = self.list.cost(usage, tier, RATIO_ONE_PPM, Rounding::HalfEven);
+        let own = || self.own.cost(usage, tier, self.ratio_ppm, Rounding::HalfEven);
+        (if self.alike { list } else { own() }, list)
+    }
+
+    /// The ratio to the price, in parts per million.
+    pub(super) fn ratio_ppm(&self) -> u32 {
+        self.ratio_ppm
+    }
+
+    /// The channel's price.
+    pub(super) fn list(&self) -> &PriceNow<'a> {
+        &self.list
+    }
+}

@@ -1,0 +1,134 @@
+//! Which price an attempt is reserved and settled at.
+
+use super::*;
+use crate::price::{
+    Currency, DatedPrice, Exchange, PriceParts, ServiceTier, TierPrice, WindowPrice, minute_of_week,
+};
+use crate::record::UsageRecord;
+use crate::tenant::{OwnPrice, Terms};
+
+fn rates(input: u64, output: u64) -> Price {
+    Price { input: Some(input), output: Some(output), ..Price::default() }
+}
+
+fn with(parts: PriceParts) -> Price {
+    Price { more: Some(Box::new(parts)), ..rates(1_000_000, 2_000_000) }
+}
+
+fn dear() -> PriceParts {
+    let tier = |tier, input| TierPrice { tier, price: rates(input, 2 * input) };
+    PriceParts {
+        service_tiers: vec![tier(ServiceTier::Flex, 500_000), tier(ServiceTier::Priority, 3_000_000)],
+        ..PriceParts::default()
+    }
+}
+
+fn spend_limit() -> Vec<Limit> {
+    vec![Limit::strict(Metric::Spend, Window::Day, 1_000_000_000)]
+}
+
+/// What is reserved for the call, and what the record of its one attempt says.
+fn serve(price: Price, call: Call, served: Option<ServiceTier>, now: Timestamp) -> (i64, UsageRecord) {
+    let engine = engine_with(|model| model.price = price.clone());
+    let caller = caller(&engine, spend_limit(), &[]);
+    let mut admission = engine.admit(call, &caller, now, 7).unwrap();
+    let Next::Try(attempt) = engine.next(&mut admission, now) else { panic!("a try") };
+    let usage = Usage { input_uncached: 100, output_visible: 10, ..Usage::default() };
+    let outcome = Outcome { served_tier: served, ..Outcome::answered(usage) };
+    // However late it ends, the price is that of its beginning.
+    engine.observe(&mut admission, &outcome, now.plus_ms(7_200_000));
+    let record = engine.finish(admission, None, now.plus_ms(7_200_000));
+    assert!(record.spend <= attempt.reserved, "{} of {}", record.spend, attempt.reserved);
+    assert_eq!(engine.ledger().state(&caller.limits()[0], now).settled, record.spend);
+    (attempt.reserved, record)
+}
+
+#[test]
+fn a_call_is_reserved_for_the_dearest_tier_that_it_reaches_and_charged_what_was_served() {
+    use ServiceTier::{Auto, Flex, Priority, Standard};
+    // 100 tokens of input and 10 of output, at most and in the end.
+    for (asked, served, reserved, spend, recorded) in [
+        (None, None, 120_000, 120_000, None),
+        (None, Some(Standard), 120_000, 120_000, None),
+        (Some(Flex), Some(Flex), 120_000, 60_000, Some(Flex)),
+        (Some(Flex), Some(Standard), 120_000, 120_000, None),
+        (Some(Priority), Some(Priority), 360_000, 360_000, Some(Priority)),
+        (Some(Priority), Some(Standard), 360_000, 120_000, None),
+        // It says nothing of it: as asked, since that is dearer.
+        (Some(Priority), None, 360_000, 360_000, Some(Priority)),
+        (Some(Flex), None, 120_000, 120_000, None),
+        (Some(Auto), Some(Priority), 360_000, 360_000, Some(Priority)),
+        (Some(Auto), None, 360_000, 120_000, None),
+    ] {
+        let call = Call { service_tier: asked, ..call("m", Some(10)) };
+        let (got, record) = serve(with(dear()), call, served, NOW);
+        assert_eq!((got, record.spend), (reserved, spend), "{asked:?} {served:?}");
+        assert_eq!(record.attempts[0].service_tier, recorded, "{asked:?} {served:?}");
+    }
+    let unasked = PriceParts { unasked: Some(ServiceTier::Priority), ..dear() };
+    let (reserved, record) = serve(with(unasked), call("m", Some(10)), Some(ServiceTier::Priority), NOW);
+    assert_eq!((reserved, record.spend), (360_000, 360_000));
+}
+
+#[test]
+fn a_tier_without_a_price_is_no_candidate_under_a_strict_budget() {
+    let served = |price: Price, limits: Vec<Limit>| {
+        let engine = engine_with(|model| model.price = price.clone());
+        let caller = caller(&engine, limits, &[]);
+        let call = Call { service_tier: Some(ServiceTier::Priority), ..call("m", Some(10)) };
+        let mut admission = engine.admit(call, &caller, NOW, 7).ok()?;
+        Some(matches!(engine.next(&mut admission, NOW), Next::Try(_)))
+    };
+    assert_eq!(served(rates(1, 1), Vec::new()), Some(true));
+    assert_ne!(served(rates(1, 1), spend_limit()), Some(true));
+    assert_eq!(served(with(dear()), spend_limit()), Some(true));
+}
+
+#[test]
+fn the_time_at_which_an_attempt_begins_says_its_price() {
+    let minute = minute_of_week(NOW);
+    let window = WindowPrice {
+        times: vec![crate::price::WeekSpan { from_minute: minute, to_minute: minute + 1 }],
+        price: rates(500_000, 1_000_000),
+    };
+    let parts = PriceParts { windows: vec![window], ..PriceParts::default() };
+    // One minute of the week is cheaper: it ends before the attempt does.
+    assert_eq!(serve(with(parts.clone()), call("m", Some(10)), None, NOW).1.spend, 60_000);
+    assert_eq!(serve(with(parts), call("m", Some(10)), None, NOW.plus_ms(60_000)).1.spend, 120_000);
+    let change = DatedPrice { from: NOW.plus_ms(1), price: rates(4_000_000, 8_000_000) };
+    let parts = PriceParts { changes: vec![change], ..PriceParts::default() };
+    let (reserved, record) = serve(with(parts.clone()), call("m", Some(10)), None, NOW);
+    assert_eq!((reserved, record.spend), (120_000, 120_000));
+    assert_eq!(serve(with(parts), call("m", Some(10)), None, NOW.plus_ms(1)).0, 480_000);
+}
+
+#[test]
+fn another_currency_is_booked_in_usd_and_the_record_says_the_rate() {
+    let exchange = Exchange { currency: Currency::CNY, per_usd_ppm: 8_000_000 };
+    let parts = PriceParts { exchange: Some(exchange), ..PriceParts::default() };
+    let (reserved, record) = serve(with(parts), call("m", Some(10)), None, NOW);
+    assert_eq!((reserved, record.spend), (15_000, 15_000));
+    assert_eq!(record.attempts[0].exchange, Some(exchange));
+}
+
+#[test]
+fn a_group_pays_its_own_price_and_the_operator_the_channels() {
+    for (terms, reserved, spend) in [
+        (Terms::Price(rates(10_000_000, 10_000_000)), 1_100_000, 1_100_000),
+        (Terms::Ratio(500_000), 60_000, 60_000),
+    ] {
+        let engine = engine_with(|_| {});
+        let mut caller = Caller::operator("default".into(), &[]);
+        caller.chain.insert(0, ScopeLimits { scope: Scope::new(ScopeKind::Key, "k"), limits: spend_limit() });
+        caller.price_ratio_ppm = 2_000_000;
+        caller.prices = [OwnPrice { model: "m*".into(), terms }].into();
+        let caller = engine.bind(caller);
+        let mut admission = engine.admit(call("m", Some(10)), &caller, NOW, 7).unwrap();
+        let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("a try") };
+        assert_eq!(attempt.reserved, reserved);
+        let usage = Usage { input_uncached: 100, output_visible: 10, ..Usage::default() };
+        engine.observe(&mut admission, &Outcome::answered(usage), NOW);
+        let record = engine.finish(admission, None, NOW);
+        assert_eq!((record.spend, record.attempts[0].cost), (spend, 120_000));
+    }
+}

@@ -1,0 +1,448 @@
+//! Where a provider differs from the format that it says it speaks: data only. The catalogue declares it, the wire crate
+//! applies it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
+
+use crate::call::Format;
+
+/// What is different at one provider. The default is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quirks {
+    /// Changes of requests, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request: Vec<RequestQuirk>,
+    /// Headers that it wants, name and value; the channel's own of the same name stay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<HeaderQuirk>,
+    /// What its errors mean, the first that fits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<ErrorQuirk>,
+    /// What its own words for the end of an answer mean.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub finish: Vec<FinishQuirk>,
+    /// How it counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub usage: Vec<UsageQuirk>,
+    /// Models whose reasoning stands in the answer's text, between `<think>` and `</think>`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub think_tags: Vec<ThinkQuirk>,
+}
+
+impl Quirks {
+    /// Whether nothing is different.
+    pub fn is_empty(&self) -> bool {
+        self.request.is_empty() && self.headers.is_empty() && !self.concern_answers()
+    }
+
+    /// Whether answers are read otherwise than their format says.
+    pub fn concern_answers(&self) -> bool {
+        !(self.errors.is_empty()
+            && self.finish.is_empty()
+            && self.usage.is_empty()
+            && self.think_tags.is_empty())
+    }
+
+    /// Takes over what another set says, behind what is here.
+    pub fn extend(&mut self, other: Quirks) {
+        self.request.extend(other.request);
+        self.headers.extend(other.headers);
+        self.errors.extend(other.errors);
+        self.finish.extend(other.finish);
+        self.usage.extend(other.usage);
+        self.think_tags.extend(other.think_tags);
+    }
+
+    /// The ids of all of them, in order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        let request = self.request.iter().map(|it| &it.id);
+        let headers = self.headers.iter().map(|it| &it.id);
+        let errors = self.errors.iter().map(|it| &it.id);
+        let finish = self.finish.iter().map(|it| &it.id);
+        let usage = self.usage.iter().map(|it| &it.id);
+        let think = self.think_tags.iter().map(|it| &it.id);
+        request.chain(headers).chain(errors).chain(finish).chain(usage).chain(think).map(String::as_str)
+    }
+
+    /// What the provider's word for the end of an answer means, if it is one of its own.
+    pub fn finish_of(&self, word: &str) -> Option<Finish> {
+        self.finish.iter().find(|it| it.word == word).map(|it| it.means)
+    }
+
+    /// Whether a model's reasoning stands in its text.
+    pub fn has_think_tags(&self, model: &str) -> bool {
+        self.think_tags.iter().any(|it| is_of(&it.models, model))
+    }
+
+    /// Whether a model answers by streams only.
+    pub fn streams_only(&self, format: Format, model: &str) -> bool {
+        let only = |it: &RequestQuirk| it.change == RequestChange::StreamOnly && it.concerns(format, model);
+        self.request.iter().any(only)
+    }
+
+    /// The first rule that can't be as it is, and why: for those who write them.
+    pub fn unfit(&self) -> Option<String> {
+        let mut ids: Vec<&str> = self.ids().collect();
+        ids.sort_unstable();
+        let twice = ids.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first());
+        if let Some(id) = twice {
+            return Some(format!("the id `{id}` stands twice: give each quirk an id of its own"));
+        }
+        if ids.iter().any(|id| id.is_empty()) {
+            return Some("a quirk has no id".to_owned());
+        }
+        self.request.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)))
+    }
+}
+
+/// A change of requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestQuirk {
+    /// Its name within the provider's quirks.
+    pub id: String,
+    /// Models that it concerns, by the upstream's names or the part behind their last slash, in lower case: a name, or one
+    /// with `*` at either end. Those behind `!` are excepted. Empty is all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// Formats in which it is made.
+    #[serde(default = "chat", skip_serializing_if = "is_chat")]
+    pub formats: Vec<Format>,
+    /// It is made only when these hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<When>,
+    /// Whether the caller is told that something was lost. Unset: what is dropped and clamped is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<bool>,
+    /// What is done.
+    pub change: RequestChange,
+}
+
+fn chat() -> Vec<Format> {
+    vec![Format::OpenaiChat]
+}
+
+fn is_chat(formats: &Vec<Format>) -> bool {
+    *formats == chat()
+}
+
+impl RequestQuirk {
+    /// Whether it is for requests to this model in this format.
+    pub fn concerns(&self, format: Format, model: &str) -> bool {
+        self.formats.contains(&format) && is_of(&self.models, model)
+    }
+
+    /// Whether the caller is told of it.
+    pub fn is_told(&self) -> bool {
+        let loses = matches!(self.change, RequestChange::Drop(_) | RequestChange::Clamp { .. });
+        self.told.unwrap_or(loses)
+    }
+
+    fn unfit(&self) -> Option<String> {
+        // What a call may use at most was reckoned from these before a provider's quirks are heeded.
+        const BOUND: [&str; 9] = [
+            "model",
+            "stream",
+            "n",
+            "best_of",
+            "max_tokens",
+            "max_completion_tokens",
+            "service_tier",
+            "prediction",
+            "modalities",
+        ];
+        let fixed = |path: &str| BOUND.contains(&path.split('.').next().unwrap_or_default());
+        match &self.change {
+            RequestChange::Rename { from, to } => {
+                let both_ceilings = from.starts_with("max_") && to.starts_with("max_") && fixed(from);
+                let flat = !from.contains('.') && !to.contains('.') && !from.is_empty() && !to.is_empty();
+                (!flat || (fixed(from) || fixed(to)) && !both_ceilings)
+                    .then(|| format!("`{from}` can't become `{to}`"))
+            }
+            RequestChange::Drop(paths) => {
+                let wrong = paths.iter().find(|path| path.is_empty() || fixed(path));
+                match wrong {
+                    Some(path) => Some(format!("`{path}` can't be dropped")),
+                    None => paths.is_empty().then(|| "nothing is dropped".to_owned()),
+                }
+            }
+            RequestChange::Clamp { field, min, max } => {
+                let pair = min.as_ref().zip(max.as_ref()).map(|(min, max)| (min.as_f64(), max.as_f64()));
+                let fits = min.is_some() || max.is_some();
+                let ordered = pair.is_none_or(|(min, max)| min <= max);
+                (!fits || !ordered || fixed(field)).then(|| format!("`{field}` can't be clamped so"))
+            }
+            RequestChange::Default { field, .. } => {
+                (field.contains('.') || fixed(field)).then(|| format!("`{field}` can't have a default"))
+            }
+            RequestChange::Map { field, from, .. } => {
+                (from.is_empty() || fixed(field)).then(|| format!("`{field}` can't be mapped so"))
+            }
+            RequestChange::Reasoning { .. } | RequestChange::StreamOnly => None,
+        }
+    }
+}
+
+/// What is done to a request. Paths are names joined by dots, with `*` for each element of a list:
+/// `messages.*.role`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestChange {
+    /// A top-level field has another name there; if both were sent, the provider's own stays.
+    Rename {
+        /// The format's name.
+        from: String,
+        /// The provider's.
+        to: String,
+    },
+    /// Fields aren't sent.
+    Drop(Vec<String>),
+    /// A number is brought into a range.
+    Clamp {
+        /// Where.
+        field: String,
+        /// Not less than this.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min: Option<Number>,
+        /// Not more than this.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<Number>,
+    },
+    /// A top-level field is sent where the caller named none.
+    Default {
+        /// Which.
+        field: String,
+        /// With this value.
+        value: Value,
+    },
+    /// Values have another name there.
+    Map {
+        /// Where.
+        field: String,
+        /// Any of these.
+        from: Vec<Value>,
+        /// Becomes this; unset: isn't sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Value>,
+    },
+    /// The assistant's turns that call tools carry their reasoning: this text where the caller left it out.
+    Reasoning {
+        /// The text.
+        text: String,
+    },
+    /// A stream is asked for whatever the caller asked for; the answer is put together for who wanted none.
+    StreamOnly,
+}
+
+/// What must hold of the body for a change to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct When {
+    /// Of which value: names joined by dots.
+    pub field: String,
+    /// It is one of these; `null` stands for a field that isn't there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub is: Vec<Value>,
+    /// It is none of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not: Vec<Value>,
+}
+
+/// A header that a provider wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderQuirk {
+    /// Its name within the provider's quirks.
+    pub id: String,
+    /// The header's, in lower case.
+    pub name: String,
+    /// What is sent.
+    pub value: String,
+}
+
+/// What an error means. All that is named must fit; of a list one is enough.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorQuirk {
+    /// Its name within the provider's quirks.
+    pub id: String,
+    /// HTTP statuses; 0 is an error inside an answer with status 200.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<u16>,
+    /// Codes or types, in lower case; one that ends in `*` is a beginning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<String>,
+    /// Parts of the message, in lower case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub text: Vec<String>,
+    /// What it means.
+    pub class: ErrorClass,
+}
+
+/// The class of an upstream's error, by the words of the wire crate's classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// The request itself is refused.
+    BadRequest,
+    /// The prompt doesn't fit the context window.
+    ContextLength,
+    /// The provider's content policy.
+    ContentPolicy,
+    /// The body is too large.
+    TooLarge,
+    /// The credential isn't accepted.
+    Auth,
+    /// The account has no balance, or has reached its cap.
+    Quota,
+    /// Too many requests or tokens a minute.
+    RateLimit,
+    /// The provider is overloaded.
+    Overloaded,
+    /// The model or path doesn't exist there.
+    NotFound,
+    /// The provider gave up waiting.
+    Timeout,
+    /// Anything else on the provider's side.
+    Server,
+}
+
+/// A provider's own word for the end of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinishQuirk {
+    /// Its name within the provider's quirks.
+    pub id: String,
+    /// The word.
+    pub word: String,
+    /// What it means.
+    pub means: Finish,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// It is complete.
+    Stop,
+    /// A ceiling was reached.
+    Length,
+    /// It calls tools.
+    ToolCalls,
+    /// The provider's content policy.
+    ContentFilter,
+    /// It isn't complete: the provider broke it off for want of its own resources.
+    Failed,
+}
+
+/// How a provider counts otherwise than its format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageQuirk {
+    /// Its name within the provider's quirks.
+    pub id: String,
+    /// What is different.
+    pub counts: UsageCounts,
+}
+
+/// A way to count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageCounts {
+    /// Reasoning tokens come on top of the completion's.
+    ReasoningBeside,
+    /// The field of this name counts further input.
+    MoreInput(String),
+}
+
+/// Models whose reasoning stands in their text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThinkQuirk {
+    /// Its name within the provider's quirks.
+    pub id: String,
+    /// Which; as at [`RequestQuirk::models`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+}
+
+/// Whether a model is among these patterns.
+fn is_of(patterns: &[String], model: &str) -> bool {
+    if patterns.is_empty() {
+        return true;
+    }
+    let model = model.to_ascii_lowercase();
+    let short = model.rsplit('/').next().unwrap_or(&model);
+    let fits = |pattern: &str| fits(pattern, &model) || fits(pattern, short);
+    let mut wanted = patterns.iter().filter(|pattern| !pattern.starts_with('!')).peekable();
+    let included = wanted.peek().is_none() || wanted.any(|pattern| fits(pattern));
+    included && !patterns.iter().filter_map(|pattern| pattern.strip_prefix('!')).any(fits)
+}
+
+fn fits(pattern: &str, name: &str) -> bool {
+    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        (Some(rest), Some(_)) => name.contains(rest.strip_suffix('*').unwrap_or(rest)),
+        (Some(end), None) => name.ends_with(end),
+        (None, Some(start)) => name.starts_with(start),
+        (None, None) => pattern == name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_named_by_patterns() {
+        let of = |patterns: &[&str], model: &str| {
+            is_of(&patterns.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>(), model)
+        };
+        for (patterns, model, want) in [
+            (&[][..], "any", true),
+            (&["grok-4*"], "grok-4-fast", true),
+            (&["grok-4*"], "xai/Grok-4", true),
+            (&["grok-4*", "!*non-reasoning*"], "grok-4-fast-non-reasoning", false),
+            (&["!*-vl"], "qwen-vl", false),
+            (&["!*-vl"], "qwen-max", true),
+            (&["qwq*", "*-thinking"], "qwen3-max-thinking", true),
+            (&["o1"], "o1-mini", false),
+        ] {
+            assert_eq!(of(patterns, model), want, "{patterns:?} {model}");
+        }
+    }
+
+    #[test]
+    fn rules_that_would_raise_a_bound_are_unfit() {
+        let rule = |change: &str| {
+            let text = format!(r#"{{"request":[{{"id":"a","change":{change}}}]}}"#);
+            serde_json::from_str::<Quirks>(&text).unwrap()
+        };
+        for change in [
+            r#"{"rename":{"from":"max_tokens","to":"max_completion_tokens"}}"#,
+            r#"{"drop":["stop","messages.*.name"]}"#,
+            r#"{"clamp":{"field":"temperature","min":0.01,"max":1}}"#,
+            r#"{"default":{"field":"enable_thinking","value":false}}"#,
+            r#"{"map":{"field":"messages.*.role","from":["developer"],"to":"system"}}"#,
+            r#"{"reasoning":{"text":" "}}"#,
+            r#""stream_only""#,
+        ] {
+            assert_eq!(rule(change).unfit(), None, "{change}");
+        }
+        for change in [
+            r#"{"rename":{"from":"max_tokens","to":"n"}}"#,
+            r#"{"rename":{"from":"a.b","to":"c"}}"#,
+            r#"{"drop":["max_tokens"]}"#,
+            r#"{"drop":[]}"#,
+            r#"{"clamp":{"field":"temperature"}}"#,
+            r#"{"clamp":{"field":"temperature","min":2,"max":1}}"#,
+            r#"{"default":{"field":"n","value":4}}"#,
+            r#"{"map":{"field":"model","from":["a"],"to":"b"}}"#,
+        ] {
+            assert!(rule(change).unfit().is_some(), "{change}");
+        }
+        let twice = r#"{"headers":[{"id":"a","name":"x","value":"y"}],"finish":[{"id":"a","word":"x","means":"stop"}]}"#;
+        let twice: Quirks = serde_json::from_str(twice).unwrap();
+        assert!(twice.unfit().unwrap().contains("`a`"));
+    }
+}

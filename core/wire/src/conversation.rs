@@ -1,0 +1,217 @@
+//! Conversations in the format of responses that somebody else than the caller keeps: what went in, what came out, and a
+//! request that continues them put together again.
+
+use bytes::Bytes;
+
+use crate::json::{Kind, Val, object};
+use crate::scan::Scanned;
+use crate::sse::{Splitter, fields};
+use crate::texts::{place, spliced};
+
+/// One response that was kept: its request's own input items and the response, each as JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'a> {
+    /// A list of items, as [`input_items`] gives it.
+    pub input: &'a str,
+    /// The response object.
+    pub response: &'a str,
+}
+
+/// The input of a request as a list of items, from the one at `skip` on.
+pub fn input_items(body: &[u8], skip: usize) -> String {
+    let Some(input) = Val::from_bytes(body).and_then(|body| body.get("input")) else {
+        return "[]".to_owned();
+    };
+    match input.kind() {
+        Kind::String => list([message(input)]),
+        _ => list(input.elements().skip(skip).map(|item| item.raw().to_owned())),
+    }
+}
+
+/// How many items the request's input has.
+pub fn item_count(body: &[u8]) -> usize {
+    let input = Val::from_bytes(body).and_then(|body| body.get("input"));
+    input.map_or(0, |input| if input.kind() == Kind::String { 1 } else { input.elements().count() })
+}
+
+/// A request with everything that went before in its input, in place of `previous_response_id`. Everything else stays byte for
+/// byte.
+///
+/// Items lose the ids that their maker gave them, and thoughts that nobody can read without their maker's store go.
+pub fn with_history(body: &Bytes, turns: &[Turn<'_>]) -> Bytes {
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let root = Val::trusted(text);
+    let mut items = Vec::new();
+    for turn in turns {
+        items.extend(Val::trusted(turn.input).elements().map(|item| item.raw().to_owned()));
+        let output = Val::trusted(turn.response).get("output").into_iter().flat_map(Val::elements);
+        items.extend(output.filter_map(replayed));
+    }
+    let Some(input) = root.get("input") else {
+        // Nothing new is said.
+        let rest = root.members().filter(|(name, _)| name != "previous_response_id" && name != "input");
+        return object(|o| {
+            rest.for_each(|(name, value)| o.raw(&name, value.raw()));
+            o.raw("input", &list(items));
+        })
+        .into();
+    };
+    match input.kind() {
+        Kind::String => items.push(message(input)),
+        _ => items.extend(input.elements().map(|item| item.raw().to_owned())),
+    }
+    let mut edits = vec![(place(text, input), list(items))];
+    if let Some(previous) = root.get("previous_response_id") {
+        edits.push((place(text, previous), "null".to_owned()));
+    }
+    spliced(text, edits).into()
+}
+
+impl Scanned {
+    /// Says that the request goes on from a response, whose conversation is in its input by now. `unseen` are tokens that an
+    /// upstream may keep of it beside what the body says: thoughts of earlier turns.
+    pub fn continues(&mut self, previous: &str, unseen: u64) {
+        let facts = self.facts_mut();
+        facts.unseen = unseen;
+        facts.previous_response = Some(previous.to_owned());
+    }
+}
+
+fn message(text: Val<'_>) -> String {
+    object(|o| {
+        o.str("type", "message");
+        o.str("role", "user");
+        o.array("content", |a| {
+            a.object(|o| {
+                o.str("type", "input_text");
+                o.raw("text", text.raw());
+            });
+        });
+    })
+}
+
+/// An item of an output as it is sent back.
+fn replayed(item: Val<'_>) -> Option<String> {
+    let kind = item.get_str("type");
+    let own = match kind.as_deref() {
+        Some("reasoning") => {
+            item.get_str("encrypted_content").filter(|data| !data.is_empty())?;
+            true
+        }
+        Some("message" | "function_call" | "custom_tool_call") => true,
+        _ => false,
+    };
+    if !own {
+        return Some(item.raw().to_owned());
+    }
+    Some(object(|o| {
+        for (name, value) in item.members().filter(|(name, _)| name != "id" && name != "status") {
+            o.raw(&name, value.raw());
+        }
+    }))
+}
+
+fn list(items: impl IntoIterator<Item = String>) -> String {
+    let items: Vec<String> = items.into_iter().collect();
+    format!("[{}]", items.join(","))
+}
+
+/// Picks the response out of an answer as it goes to its caller.
+#[derive(Debug, Default)]
+pub struct Keeper {
+    splitter: Splitter,
+    streams: bool,
+    found: Option<String>,
+}
+
+impl Keeper {
+    /// For a stream, or for a whole answer.
+    pub fn new(streams: bool) -> Self {
+        Self { streams, ..Self::default() }
+    }
+
+    /// Looks at bytes that go to the caller.
+    pub fn push(&mut self, bytes: &Bytes) {
+        if !self.streams {
+            self.found = std::str::from_utf8(bytes).ok().map(str::to_owned);
+            return;
+        }
+        let found = &mut self.found;
+        // BOUND: the splitter's. A larger end is not kept.
+        let _ = self.splitter.feed(bytes.clone(), |data, range| {
+            let frame = data.get(range).unwrap_or_default();
+            let is_end = [&b"\"response.completed\""[..], b"\"response.incomplete\""]
+                .iter()
+                .any(|word| memchr::memmem::find(frame, word).is_some());
+            if is_end && let Some(data) = fields(frame).data {
+                let response = Val::from_bytes(&data).filter(|v| {
+                    v.get_str("type")
+                        .is_some_and(|kind| matches!(&*kind, "response.completed" | "response.incomplete"))
+                });
+                *found = response.and_then(|v| v.get("response")).map(|v| v.raw().to_owned());
+            }
+        });
+    }
+
+    /// The response, if the answer came to its end.
+    pub fn take(&mut self) -> Option<String> {
+        self.found.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RESPONSE: &str = r#"{"id":"resp_1","output":[{"type":"reasoning","id":"rs_1","summary":[]},{"type":"reasoning","id":"rs_2","encrypted_content":"x"},{"type":"message","id":"msg_1","status":"completed","role":"assistant","content":[]},{"type":"web_search_call","id":"ws_1"}]}"#;
+
+    #[test]
+    fn a_conversation_is_put_together_again() {
+        let turn = Turn { input: r#"[{"role":"user","content":"a"}]"#, response: RESPONSE };
+        let history = r#"{"role":"user","content":"a"},{"type":"reasoning","encrypted_content":"x"},{"type":"message","role":"assistant","content":[]},{"type":"web_search_call","id":"ws_1"}"#;
+        let new = r#"{"type":"message","role":"user","content":[{"type":"input_text","text":"b\n"}]}"#;
+        for (body, want) in [
+            (
+                r#"{"model":"m", "input":"b\n","previous_response_id":"resp_1","x":1.0}"#,
+                format!(r#"{{"model":"m", "input":[{history},{new}],"previous_response_id":null,"x":1.0}}"#),
+            ),
+            (
+                r#"{"previous_response_id":"resp_1","input":[{"type":"function_call_output"}]}"#,
+                format!(
+                    r#"{{"previous_response_id":null,"input":[{history},{{"type":"function_call_output"}}]}}"#
+                ),
+            ),
+            (
+                r#"{"previous_response_id":"resp_1","model":"m"}"#,
+                format!(r#"{{"model":"m","input":[{history}]}}"#),
+            ),
+        ] {
+            let whole = with_history(&Bytes::from(body), &[turn]);
+            assert_eq!(whole, want, "{body}");
+            assert_eq!(item_count(&whole), if body.contains("\"input\"") { 5 } else { 4 });
+        }
+        assert_eq!(input_items(br#"{"input":"b\n"}"#, 0), format!("[{new}]"));
+        assert_eq!(input_items(br#"{"input":[{"a":1},{"b":2}]}"#, 1), r#"[{"b":2}]"#);
+        assert_eq!((input_items(b"{}", 0), item_count(b"{}")), ("[]".to_owned(), 0));
+    }
+
+    #[test]
+    fn the_response_is_picked_out_however_the_stream_is_cut() {
+        let stream = format!(
+            "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"delta\":\"\\\"response.completed\\\"\"}}\n\nevent: response.completed\ndata: {{\"type\":\"response.completed\",\"response\":{RESPONSE}}}\n\n"
+        );
+        for pieces in [1, 10, 10_000] {
+            let mut keeper = Keeper::new(true);
+            for piece in stream.as_bytes().chunks(pieces) {
+                keeper.push(&Bytes::copy_from_slice(piece));
+            }
+            assert_eq!(keeper.take().as_deref(), Some(RESPONSE), "{pieces}");
+        }
+        let mut keeper = Keeper::new(true);
+        keeper.push(&Bytes::from_static(b"data: {\"type\":\"response.failed\",\"response\":{}}\n\n"));
+        assert_eq!(keeper.take(), None);
+        let mut keeper = Keeper::new(false);
+        keeper.push(&Bytes::from_static(RESPONSE.as_bytes()));
+        assert_eq!(keeper.take().as_deref(), Some(RESPONSE));
+    }
+}

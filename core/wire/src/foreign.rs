@@ -1,0 +1,157 @@
+//! Thoughts that another provider sealed, taken out of a request that goes to its own format untouched otherwise.
+//!
+//! Whoever made a seal is the only one that takes it; everybody else refuses the call. A conversation that went on at
+//! another provider carries such seals, marked as [`crate::ir::Seal::shown`] writes them.
+
+use std::ops::Range;
+
+use crate::ir::FOREIGN;
+use crate::json::{Kind, Val};
+use crate::texts::{place, spliced};
+
+/// Where seals stand in an element that is a thought and nothing else.
+const THOUGHTS: [&str; 3] = ["signature", "data", "encrypted_content"];
+/// Where Gemini has them, on parts that say something themselves.
+const ON_PARTS: [&str; 2] = ["thoughtSignature", "thought_signature"];
+/// What Gemini takes in place of a signature that it didn't make.
+// QUIRK(gemini, 2026-05, https://ai.google.dev/gemini-api/docs/thought-signatures): a call without any is refused.
+const GEMINI_ANY: &str = "\"skip_thought_signature_validator\"";
+/// What holds what is looked through.
+const HOLDERS: [&str; 6] = ["messages", "content", "thinking_blocks", "input", "contents", "parts"];
+
+/// The body without them; `None` if it has none.
+pub(crate) fn without(body: &str) -> Option<String> {
+    let mut edits = Vec::new();
+    for (name, value) in Val::trusted(body).members() {
+        if HOLDERS.contains(&&*name) {
+            list(body, value, &mut edits);
+        }
+    }
+    (!edits.is_empty()).then(|| spliced(body, edits))
+}
+
+/// Takes thoughts out of a list, and what is empty without them. Returns whether nothing is left.
+fn list(body: &str, list: Val<'_>, edits: &mut Vec<(Range<usize>, String)>) -> bool {
+    let mut elements: Vec<(Range<usize>, bool)> = Vec::new();
+    for element in list.elements() {
+        let mark = edits.len();
+        let goes = is_thought(element) || inner(body, element, edits);
+        if goes {
+            // What was edited in it goes with it.
+            edits.truncate(mark);
+        }
+        elements.push((place(body, element), goes));
+    }
+    if elements.iter().all(|(_, goes)| *goes) {
+        return !elements.is_empty();
+    }
+    // An element goes with the comma before it, or with the one after it as long as nothing stays before it.
+    let mut stays = false;
+    for (n, (at, goes)) in elements.iter().enumerate() {
+        stays |= !goes;
+        if *goes {
+            let before = n.checked_sub(1).and_then(|n| elements.get(n)).filter(|_| stays);
+            let after = elements.get(n + 1).filter(|_| !stays);
+            let start = before.map_or(at.start, |(before, _)| before.end);
+            let end = after.map_or(at.end, |(after, _)| after.start);
+            edits.push((start..end, String::new()));
+        }
+    }
+    false
+}
+
+/// Looks into an element. Returns whether nothing is left of it.
+fn inner(body: &str, element: Val<'_>, edits: &mut Vec<(Range<usize>, String)>) -> bool {
+    let mut is_empty = false;
+    for (name, value) in element.members() {
+        match (&*name, value.kind()) {
+            ("thinking_blocks", Kind::Array) => {
+                let is_bare = list(body, value, edits);
+                edits.extend(is_bare.then(|| (place(body, value), "[]".to_owned())));
+            }
+            // BOUND: as deep as a conversation's parts lie, which hold no messages themselves.
+            ("content" | "parts", Kind::Array) => is_empty |= list(body, value, edits),
+            (on, Kind::String) if ON_PARTS.contains(&on) && is_foreign(value) => {
+                edits.push((place(body, value), GEMINI_ANY.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    is_empty
+}
+
+fn is_thought(element: Val<'_>) -> bool {
+    let thought = element.get("thought").and_then(Val::as_bool) == Some(true);
+    let named = |name: &&str| element.get(name).is_some_and(is_foreign);
+    THOUGHTS.iter().any(named) || thought && ON_PARTS.iter().any(named)
+}
+
+fn is_foreign(value: Val<'_>) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with(FOREIGN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_thoughts_go_and_everything_else_stays() {
+        let seal = "sluicegate-seal:openai:x";
+        let thinking = format!(r#"{{"type":"thinking","thinking":"t","signature":"{seal}"}}"#);
+        let own = r#"{"type":"thinking","thinking":"t","signature":"own"}"#;
+        let text = r#"{"type":"text","text":"a"}"#;
+        let turn = |content: &str| {
+            format!(r#"{{"messages":[{{"role":"user"}} , {{"role":"assistant","content":[{content}]}}]}}"#)
+        };
+        for (content, want) in [
+            (format!("{thinking},{text}"), text.to_owned()),
+            (format!("{thinking} , {own} ,{thinking},{text}"), format!("{own},{text}")),
+            (format!("{text}, {thinking}"), text.to_owned()),
+        ] {
+            assert_eq!(without(&turn(&content)).as_deref(), Some(&*turn(&want)), "{content}");
+        }
+        assert_eq!(without(&turn(text)), None);
+        // A turn that was nothing but thought goes, too; a word of it in a text stays.
+        assert_eq!(without(&turn(&thinking)).as_deref(), Some(r#"{"messages":[{"role":"user"}]}"#));
+        assert_eq!(without(&turn(&format!(r#"{{"type":"text","text":"{seal}"}}"#))), None);
+        for (body, want) in [
+            (
+                format!(r#"{{"messages":[{{"content":"a","thinking_blocks":[{thinking}]}}]}}"#),
+                r#"{"messages":[{"content":"a","thinking_blocks":[]}]}"#,
+            ),
+            (
+                format!(
+                    r#"{{"input":[{{"type":"reasoning","encrypted_content":"{seal}"}},{{"type":"function_call"}}]}}"#
+                ),
+                r#"{"input":[{"type":"function_call"}]}"#,
+            ),
+            (
+                format!(
+                    r#"{{"contents":[{{"parts":[{{"functionCall":{{}},"thoughtSignature":"{seal}"}}]}}]}}"#
+                ),
+                r#"{"contents":[{"parts":[{"functionCall":{},"thoughtSignature":"skip_thought_signature_validator"}]}]}"#,
+            ),
+        ] {
+            assert_eq!(without(&body).as_deref(), Some(want));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_left_is_json(kinds in proptest::collection::vec(0..3u8, 0..8), gap in "[ ]{0,2}") {
+            let elements: Vec<String> = kinds.iter().map(|kind| match kind {
+                0 => r#"{"signature":"sluicegate-seal:gemini:x"}"#.to_owned(),
+                1 => r#"{"text":"a,b"}"#.to_owned(),
+                _ => r#"{"type":"redacted_thinking","data":"sluicegate-seal:gemini:x"}"#.to_owned(),
+            }).collect();
+            let body = format!(r#"{{"messages":[{{"content":[{}]}},{{"content":"x"}}]}}"#, elements.join(&format!("{gap},{gap}")));
+            let left = without(&body).unwrap_or(body);
+            let v: serde_json::Value = serde_json::from_str(&left).unwrap();
+            let texts = kinds.iter().filter(|kind| **kind == 1).count();
+            match texts {
+                0 if !kinds.is_empty() => assert_eq!(v["messages"].as_array().unwrap().len(), 1),
+                _ => assert_eq!(v["messages"][0]["content"].as_array().unwrap().len(), texts),
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! A `generateContent` answer, whole or streamed, into events.
+
+use super::{member, part, stop_of};
+use crate::ir::{Citation, Event, Item, Stop, ToolKind};
+use crate::json::{Val, object};
+use crate::loss::Losses;
+
+/// Reads the responses of a stream, or one whole body.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    candidates: Vec<Candidate>,
+    /// The answer's id: ids of calls that have none are made of it.
+    id: String,
+    pub(crate) losses: Losses,
+}
+
+#[derive(Debug, Default)]
+struct Candidate {
+    index: u32,
+    tools: u32,
+    /// Something was said, or called.
+    spoke: bool,
+    /// Why it ended, as far as that was said: the last word counts, at the end.
+    reason: Option<String>,
+    /// The upstream's own words for it.
+    message: Option<String>,
+}
+
+impl Decoder {
+    /// Reads one response of the stream, or the whole body.
+    pub(crate) fn read(&mut self, v: Val<'_>, on: &mut impl FnMut(Item)) {
+        // A stream that wasn't asked for as events is a list.
+        for response in v.elements() {
+            self.response(response, on);
+        }
+        self.response(v, on);
+    }
+
+    fn response(&mut self, v: Val<'_>, on: &mut impl FnMut(Item)) {
+        if let Some(id) = member(v, "responseId").and_then(Val::as_str).filter(|_| self.id.is_empty()) {
+            self.id = id.into_owned();
+        }
+        let blocked = member(v, "promptFeedback").and_then(|said| member(said, "blockReason"));
+        if let Some(reason) = blocked.and_then(Val::as_str) {
+            let feedback = member(v, "promptFeedback");
+            let message = feedback.and_then(|said| member(said, "blockReasonMessage")).and_then(Val::as_str);
+            let why = message.map(|text| format!(" ({text})")).unwrap_or_default();
+            let message = format!("the prompt was blocked: {reason}{why}");
+            self.end(0, Some("SAFETY".to_owned()), Some(message));
+        }
+        for found in v.get("candidates").into_iter().flat_map(Val::elements) {
+            let index = found.get_u64("index").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+            let mut emit = |event| on(Item { choice: index, event });
+            let at = self.place(index);
+            if let Some(parts) = found.get("content").and_then(|content| content.get("parts")) {
+                parts.elements().for_each(|part| self.part(at, part, &mut emit));
+            }
+            sources(found, &mut emit);
+            logprobs(found, &mut emit);
+            let word = |name| member(found, name).and_then(Val::as_str).map(|word| word.into_owned());
+            let reason = word("finishReason").filter(|word| word != "FINISH_REASON_UNSPECIFIED");
+            self.end(index, reason, word("finishMessage"));
+        }
+    }
+
+    fn place(&mut self, index: u32) -> usize {
+        match self.candidates.iter().position(|candidate| candidate.index == index) {
+            Some(at) => at,
+            None => {
+                self.candidates.push(Candidate { index, ..Candidate::default() });
+                self.candidates.len() - 1
+            }
+        }
+    }
+
+    fn end(&mut self, index: u32, reason: Option<String>, message: Option<String>) {
+        let at = self.place(index);
+        if let Some(candidate) = self.candidates.get_mut(at) {
+            candidate.reason = reason.or(candidate.reason.take());
+            candidate.message = message.or(candidate.message.take());
+        }
+    }
+
+    fn part(&mut self, at: usize, part: Val<'_>, emit: &mut impl FnMut(Event)) {
+        let Self { candidates, id, losses } = self;
+        let Some(candidate) = candidates.get_mut(at) else {
+            return;
+        };
+        let seal = part::seal_of(part);
+        let thought = part.get("thought").and_then(Val::as_bool) == Some(true);
+        if let Some(text) = part.get_str("text") {
+            if thought {
+                if !text.is_empty() {
+                    emit(Event::Thinking(text.into_owned()));
+                }
+                return seal.into_iter().for_each(|seal| emit(Event::Signature(seal)));
+            }
+            seal.into_iter().for_each(|seal| emit(Event::Signature(seal)));
+            if !text.is_empty() {
+                candidate.spoke = true;
+                emit(Event::Text(text.into_owned()));
+            }
+            return;
+        }
+        seal.into_iter().for_each(|seal| emit(Event::Signature(seal)));
+        if let Some(call) = member(part, "functionCall") {
+            let tool = candidate.tools;
+            candidate.tools += 1;
+            candidate.spoke = true;
+            let own = call.get_str("id").filter(|id| !id.is_empty());
+            let id = own.map_or_else(|| part::made_up_id(id, candidate.index, tool), |id| id.into_owned());
+            let name = call.get_str("name").unwrap_or_default().into_owned();
+            emit(Event::ToolStart { tool, id, name, kind: ToolKind::Function });
+            if let Some(args) = call.get("args") {
+                emit(Event::ToolArgs { tool, json: args.raw().to_owned() });
+            }
+        } else if let Some(code) = member(part, "executableCode").and_then(|code| code.get_str("code")) {
+            candidate.spoke = true;
+            losses.approximated("content.parts[].executableCode", "code that the provider ran becomes text");
+            emit(Event::Text(format!("\n```python\n{}\n```\n", code.trim_end())));
+        } else if let Some(result) = member(part, "codeExecutionResult") {
+            candidate.spoke = true;
+            losses.approximated("content.parts[].codeExecutionResult", "what code printed becomes text");
+            let output = result.get_str("output").unwrap_or_default();
+            emit(Event::Text(format!("\n```\n{}\n```\n", output.trim_end())));
+        } else if member(part, "inlineData").is_some() || member(part, "fileData").is_some() {
+            losses.dropped(
+                "content.parts[].inlineData",
+                "the caller's format has no place for media in answers",
+            );
+        }
+    }
+
+    /// The end: only now is known why it ended, as reasons may come early and more than once.
+    pub(crate) fn finish(&mut self, on: &mut impl FnMut(Item)) {
+        for candidate in std::mem::take(&mut self.candidates) {
+            let mut emit = |event| on(Item { choice: candidate.index, event });
+            let Some(word) = candidate.reason else {
+                continue;
+            };
+            let reason = stop_of(&word);
+            if !candidate.spoke && matches!(reason, None | Some(Stop::Refusal)) {
+                let said = candidate.message.unwrap_or_else(|| match reason {
+                    None => format!("the model's answer can't be used: {word}"),
+                    Some(_) => format!("the answer was blocked: {word}"),
+                });
+                emit(Event::Refusal(said));
+                emit(Event::Stop { reason: Stop::Refusal, sequence: None });
+                continue;
+            }
+            emit(Event::Stop { reason: reason.unwrap_or(Stop::End), sequence: None });
+        }
+    }
+}
+
+/// Where the answer's text comes from: what a search found, and what it cites.
+fn sources(candidate: Val<'_>, emit: &mut impl FnMut(Event)) {
+    let mut cite = |url: Option<Val<'_>>, title: Option<Val<'_>>| {
+        if let Some(url) = url.and_then(Val::as_str).filter(|url| !url.is_empty()) {
+            let title = title.and_then(Val::as_str).map(|title| title.into_owned());
+            emit(Event::Citation(Citation { url: url.into_owned(), title }));
+        }
+    };
+    let found = member(candidate, "groundingMetadata").and_then(|grounds| member(grounds, "groundingChunks"));
+    for chunk in found.into_iter().flat_map(Val::elements) {
+        let source =
+            chunk.get("web").or_else(|| member(chunk, "retrievedContext")).or_else(|| chunk.get("maps"));
+        cite(source.and_then(|s| s.get("uri")), source.and_then(|s| s.get("title")));
+    }
+    let cited = member(candidate, "citationMetadata")
+        .and_then(|cited| member(cited, "citationSources").or_else(|| cited.get("citations")));
+    for source in cited.into_iter().flat_map(Val::elements) {
+        cite(source.get("uri"), source.get("title"));
+    }
+}
+
+/// Probabilities as chat completions have them.
+fn logprobs(candidate: Val<'_>, emit: &mut impl FnMut(Event)) {
+    let Some(result) = member(candidate, "logprobsResult") else {
+        return;
+    };
+    let tops: Vec<Val<'_>> = member(result, "topCandidates").into_iter().flat_map(Val::elements).collect();
+    let entry = |o: &mut crate::json::Object<'_>, token: Val<'_>| {
+        o.str("token", &token.get_str("token").unwrap_or_default());
+        o.raw("logprob", member(token, "logProbability").map_or("-9999.0", Val::raw));
+        o.raw("bytes", "null");
+    };
+    let mut list = String::from("[");
+    for (at, chosen) in member(result, "chosenCandidates").into_iter().flat_map(Val::elements).enumerate() {
+        if at > 0 {
+            list.push(',');
+        }
+        list.push_str(&object(|o| {
+            entry(o, chosen);
+            let others = tops.get(at).and_then(|top| top.get("candidates"));
+            o.array("top_logprobs", |a| {
+                others.into_iter().flat_map(Val::elements).for_each(|token| a.object(|o| entry(o, token)));
+            });
+        }));
+    }
+    if list.len() > 1 {
+        list.push(']');
+        emit(Event::Logprobs(list));
+    }
+}

@@ -1,0 +1,386 @@
+//! A `generateContent` request into the neutral model. Names in camel case and in snake case both count.
+
+use super::{camel_case, member, part, schema};
+use crate::error::{Result, WireError};
+use crate::ir::{
+    Block, Effort, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tool, ToolChoice, ToolKind,
+};
+use crate::json::{Kind, Val};
+use crate::loss::Losses;
+
+/// Decodes a body that was scanned. Fields named in `skip` are as good as absent. Model and streaming are for the caller to
+/// add.
+pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
+    let mut request = Request::default();
+    for (name, value) in body.members() {
+        if value.is_null() || skip.contains(&&*name) {
+            continue;
+        }
+        match &*camel_case(&name) {
+            "contents" => contents(&mut request, value, losses)?,
+            "systemInstruction" => system(&mut request, value),
+            "tools" => {
+                for (at, tool) in value.elements().enumerate() {
+                    tools(&mut request, tool, at, losses);
+                }
+            }
+            "toolConfig" => tool_config(&mut request, value, losses),
+            "generationConfig" => generation(&mut request, value, losses)?,
+            "cachedContent" => {
+                return Err(WireError::unsupported(
+                    "`cachedContent` is stored at Google and can't be sent to another provider: send the content itself",
+                )
+                .at("cachedContent"));
+            }
+            "model" | "stream" => {}
+            _ if crate::scan::is_ours(&name) => {}
+            other => losses.dropped(other, "the target has no place for it"),
+        }
+    }
+    Ok(request)
+}
+
+fn system(request: &mut Request, value: Val<'_>) {
+    let whole = value.as_str().map(|text| text.into_owned());
+    let parts = value.get("parts").into_iter().flat_map(Val::elements);
+    let texts = parts.filter_map(|part| part.get_str("text")).map(|text| text.into_owned());
+    request.system = whole
+        .into_iter()
+        .chain(texts)
+        .filter(|text| !text.trim().is_empty())
+        .map(|text| SystemText { text, cache: None })
+        .collect();
+}
+
+fn tools(request: &mut Request, tool: Val<'_>, at: usize, losses: &mut Losses) {
+    for (name, value) in tool.members().filter(|(_, value)| !value.is_null()) {
+        if camel_case(&name) != "functionDeclarations" {
+            losses.dropped(
+                format!("tools[{at}].{}", crate::names::cut(&name, 64)),
+                "only tools that the caller runs can be translated",
+            );
+            continue;
+        }
+        for declared in value.elements() {
+            let Some(name) = declared.get_str("name") else { continue };
+            let schema = match member(declared, "parametersJsonSchema") {
+                Some(schema) => Some(schema.raw().to_owned()),
+                None => declared.get("parameters").map(schema::json_schema),
+            };
+            request.tools.push(Tool {
+                name: name.into_owned(),
+                kind: ToolKind::Function,
+                description: declared.get_str("description").map(|s| s.into_owned()),
+                schema,
+                strict: None,
+                cache: None,
+            });
+        }
+    }
+}
+
+fn tool_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
+    let Some(config) = member(value, "functionCallingConfig") else {
+        return losses.dropped("toolConfig", "the target has no place for it");
+    };
+    let allowed: Vec<String> = member(config, "allowedFunctionNames")
+        .into_iter()
+        .flat_map(Val::elements)
+        .filter_map(Val::as_str)
+        .map(|name| name.into_owned())
+        .collect();
+    let mode = config.get_str("mode").unwrap_or_default().to_ascii_uppercase();
+    request.tool_choice = match (mode.as_str(), allowed.as_slice()) {
+        ("ANY", [only]) => Some(ToolChoice::Named(only.clone())),
+        ("ANY", _) => Some(ToolChoice::Required),
+        ("NONE", _) => Some(ToolChoice::None),
+        ("AUTO", _) => Some(ToolChoice::Auto),
+        ("VALIDATED", _) => {
+            losses
+                .approximated("toolConfig.functionCallingConfig.mode", "the target has no such mode: `auto`");
+            Some(ToolChoice::Auto)
+        }
+        _ => None,
+    };
+    if allowed.len() > 1 || !matches!(request.tool_choice, Some(ToolChoice::Named(_))) {
+        request.allowed_tools = allowed;
+    }
+}
+
+fn generation(request: &mut Request, config: Val<'_>, losses: &mut Losses) -> Result<()> {
+    let (mut mime, mut format) = (String::new(), None);
+    for (name, value) in config.members().filter(|(_, value)| !value.is_null()) {
+        let number = || (value.kind() == Kind::Number).then(|| value.raw().to_owned());
+        match &*camel_case(&name) {
+            "temperature" => request.temperature = number(),
+            "topP" => request.top_p = number(),
+            // Some writers have no integers.
+            "topK" => request.top_k = value.as_u64().map(|n| n.to_string()).or_else(number),
+            "seed" => request.seed = number(),
+            "presencePenalty" => request.presence_penalty = number(),
+            "frequencyPenalty" => request.frequency_penalty = number(),
+            "candidateCount" => request.n = value.as_u64(),
+            "maxOutputTokens" => request.max_output = value.as_u64(),
+            "stopSequences" => {
+                request.stop = value.elements().filter_map(Val::as_str).map(|s| s.into_owned()).collect();
+            }
+            "responseLogprobs" if value.as_bool() == Some(true) => {
+                request.logprobs.get_or_insert_default();
+            }
+            "responseLogprobs" => {}
+            "logprobs" => request.logprobs.get_or_insert_default().top = value.as_u64(),
+            "responseMimeType" => mime = value.as_str().unwrap_or_default().into_owned(),
+            "responseSchema" => format = Some(schema::json_schema(value)),
+            "responseJsonSchema" => format = Some(value.raw().to_owned()),
+            "thinkingConfig" => thinking(request, value),
+            "responseModalities" => {
+                let other =
+                    value.elements().filter_map(Val::as_str).find(|m| !m.eq_ignore_ascii_case("text"));
+                if let Some(other) = other {
+                    return Err(WireError::unsupported(format!(
+                        "answers of the modality `{}` can't be translated: choose a model that speaks Gemini's format",
+                        crate::names::cut(&other, 32)
+                    ))
+                    .at("generationConfig.responseModalities"));
+                }
+            }
+            other => {
+                losses.dropped(format!("generationConfig.{other}"), "the target has no place for it");
+            }
+        }
+    }
+    request.format = match (format, mime.as_str()) {
+        (Some(schema), _) => OutputFormat::JsonSchema { name: None, schema, strict: Some(false) },
+        (None, "application/json") => OutputFormat::JsonObject,
+        (None, "" | "text/plain") => OutputFormat::Text,
+        (None, _) => {
+            losses.dropped("generationConfig.responseMimeType", "the target has no such form of answers");
+            OutputFormat::Text
+        }
+    };
+    Ok(())
+}
+
+fn thinking(request: &mut Request, config: Val<'_>) {
+    let level = member(config, "thinkingLevel").and_then(Val::as_str);
+    let level = level.and_then(|word| Effort::parse(&word.to_ascii_lowercase()));
+    let budget = member(config, "thinkingBudget");
+    request.reasoning = match (level, budget.map(Val::raw)) {
+        (Some(effort), _) => Some(Reasoning::Effort(effort)),
+        (None, Some("0")) => Some(Reasoning::Off),
+        (None, Some(_)) => Some(budget.and_then(Val::as_u64).map_or(Reasoning::Adaptive, Reasoning::Budget)),
+        (None, None) => None,
+    };
+}
+
+/// The calls of the last turn of the model's that have no result yet: id, as we have made it up if need be, and name.
+#[derive(Default)]
+struct Open {
+    calls: Vec<(String, String)>,
+    /// Calls so far: ids are made of it, so that they stay the same as a conversation goes on.
+    count: usize,
+}
+
+impl Open {
+    fn call(&mut self, id: Option<String>, name: &str) -> String {
+        self.count += 1;
+        let id = id.unwrap_or_else(|| format!("call_{}", self.count));
+        self.calls.push((id.clone(), name.to_owned()));
+        id
+    }
+
+    /// The call that a response answers: the one of its id, else the first of its name.
+    fn answered(&mut self, id: Option<&str>, name: &str) -> Option<String> {
+        let by_id = id.and_then(|id| self.calls.iter().position(|(known, _)| known == id));
+        let at = by_id.or_else(|| self.calls.iter().position(|(_, known)| known == name))?;
+        Some(self.calls.remove(at).0)
+    }
+}
+
+fn contents(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result<()> {
+    let mut open = Open::default();
+    for (at, content) in list.elements().enumerate() {
+        let path = format!("contents[{at}]");
+        let role = match content.get_str("role").as_deref() {
+            None | Some("" | "user" | "function") => Role::User,
+            Some("model") => Role::Assistant,
+            Some(other) => {
+                let message = format!("`{path}.role` is `{other}`: use user or model");
+                return Err(WireError::invalid(message).at(format!("{path}.role")));
+            }
+        };
+        let mut blocks = Vec::new();
+        for (n, found) in content.get("parts").into_iter().flat_map(Val::elements).enumerate() {
+            let path = format!("{path}.parts[{n}]");
+            part_of(&mut blocks, found, &path, &mut open, losses)?;
+        }
+        request.add(role, blocks);
+    }
+    Ok(())
+}
+
+fn part_of(
+    blocks: &mut Vec<Block>,
+    v: Val<'_>,
+    path: &str,
+    open: &mut Open,
+    losses: &mut Losses,
+) -> Result<()> {
+    let seal = part::seal_of(v);
+    if v.get("thought").and_then(Val::as_bool) == Some(true) {
+        match (v.get_str("text"), seal, blocks.last_mut()) {
+            (None, Some(seal), _) => blocks.push(Block::Redacted { seal }),
+            // What seals the thought before it.
+            (Some(text), Some(found), Some(Block::Thinking { seal: seal @ None, .. })) if text.is_empty() => {
+                *seal = Some(found);
+            }
+            (text, seal, _) => {
+                let text = text.unwrap_or_default().into_owned();
+                if !text.is_empty() || seal.is_some() {
+                    blocks.push(Block::Thinking { text, seal });
+                }
+            }
+        }
+        return Ok(());
+    }
+    if seal.is_some() {
+        blocks.push(Block::Thinking { text: String::new(), seal });
+    }
+    if let Some(text) = v.get_str("text") {
+        if !text.trim().is_empty() {
+            blocks.push(Block::text(text));
+        }
+    } else if let Some(data) = member(v, "inlineData") {
+        blocks.push(inline(data, path, losses)?);
+    } else if let Some(file) = member(v, "fileData") {
+        blocks.push(stored(file, path)?);
+    } else if let Some(call) = member(v, "functionCall") {
+        let name = call.get_str("name").unwrap_or_default().into_owned();
+        let id = call.get_str("id").filter(|id| !id.is_empty()).map(|id| id.into_owned());
+        blocks.push(Block::ToolUse {
+            id: open.call(id, &name),
+            name,
+            kind: ToolKind::Function,
+            input: call.get("args").map_or("{}", Val::raw).to_owned(),
+            cache: None,
+        });
+    } else if let Some(response) = member(v, "functionResponse") {
+        blocks.push(result(response, path, open, losses)?);
+    } else if let Some(code) = member(v, "executableCode").and_then(|code| code.get_str("code")) {
+        losses.approximated(path, "code that the provider ran becomes text");
+        blocks.push(Block::text(format!("```\n{code}\n```")));
+    } else if let Some(output) = member(v, "codeExecutionResult") {
+        losses.approximated(path, "what code printed becomes text");
+        blocks.push(Block::text(format!("```\n{}\n```", output.get_str("output").unwrap_or_default())));
+    } else if v.members().next().is_some() && part::seal_of(v).is_none() {
+        losses.dropped(path, "the target has no such content");
+    }
+    Ok(())
+}
+
+fn mime_of(v: Val<'_>) -> String {
+    let label = member(v, "mimeType").and_then(Val::as_str).unwrap_or_default();
+    label.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn inline(v: Val<'_>, path: &str, losses: &mut Losses) -> Result<Block> {
+    let media_type = mime_of(v);
+    let data = v
+        .get_str("data")
+        .ok_or_else(|| WireError::invalid(format!("`{path}.inlineData.data` is missing")).at(path))?;
+    // Google takes both alphabets, others only the usual one.
+    let data = data.replace('-', "+").replace('_', "/");
+    if media_type.starts_with("image/") {
+        let source = crate::media::image_source(&format!("data:{media_type};base64,{data}"), path, losses)?;
+        return Ok(Block::Image { source, cache: None });
+    }
+    if media_type.starts_with("audio/") {
+        return Ok(Block::Audio { source: Source::Base64 { media_type, data } });
+    }
+    if media_type.starts_with("text/") || media_type == "application/json" {
+        let text = super::base64::decode(&data).and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = text.ok_or_else(|| {
+            WireError::invalid(format!("`{path}.inlineData.data` isn't base64 of UTF-8 text")).at(path)
+        })?;
+        return Ok(Block::Document { source: Source::Text(text), name: None, cache: None });
+    }
+    if media_type == "application/pdf" {
+        return Ok(Block::Document { source: Source::Base64 { media_type, data }, name: None, cache: None });
+    }
+    Err(unsupported_media(&media_type, path))
+}
+
+fn unsupported_media(media_type: &str, path: &str) -> WireError {
+    WireError::unsupported(format!(
+        "the media of `{path}` is `{}`: only images, sound, PDF and text can be translated",
+        crate::names::cut(media_type, 64)
+    ))
+    .at(path)
+}
+
+fn stored(v: Val<'_>, path: &str) -> Result<Block> {
+    let uri = member(v, "fileUri")
+        .and_then(Val::as_str)
+        .ok_or_else(|| WireError::invalid(format!("`{path}.fileData.fileUri` is missing")).at(path))?;
+    let media_type = mime_of(v);
+    let source = match is_googles(&uri) {
+        true => Source::Stored(uri.into_owned()),
+        false => Source::Url(uri.into_owned()),
+    };
+    if media_type.starts_with("image/") {
+        return Ok(Block::Image { source, cache: None });
+    }
+    if media_type == "application/pdf" {
+        return Ok(Block::Document { source, name: None, cache: None });
+    }
+    Err(unsupported_media(&media_type, path))
+}
+
+/// Whether only Google can read what is there.
+pub(super) fn is_googles(uri: &str) -> bool {
+    ["https://generativelanguage.googleapis.com/", "gs://", "https://www.youtube.com/", "https://youtu.be/"]
+        .iter()
+        .any(|own| uri.starts_with(own))
+}
+
+fn result(v: Val<'_>, path: &str, open: &mut Open, losses: &mut Losses) -> Result<Block> {
+    let name = v.get_str("name").unwrap_or_default();
+    let own = v.get_str("id").filter(|id| !id.is_empty());
+    let id = open.answered(own.as_deref(), &name).ok_or_else(|| {
+        let named = crate::names::cut(&name, 64);
+        WireError::invalid(format!(
+            "`{path}.functionResponse` answers no call of `{named}` in the turn before: send the model's call first"
+        ))
+        .at(path)
+    })?;
+    let response = v.get("response");
+    let (text, is_error) = said(response);
+    let mut content = Vec::new();
+    if !text.is_empty() {
+        content.push(Block::text(text));
+    }
+    for (n, found) in v.get("parts").into_iter().flat_map(Val::elements).enumerate() {
+        let path = format!("{path}.functionResponse.parts[{n}]");
+        if let Some(data) = member(found, "inlineData") {
+            content.push(inline(data, &path, losses)?);
+        } else if let Some(file) = member(found, "fileData") {
+            content.push(stored(file, &path)?);
+        }
+    }
+    Ok(Block::ToolResult { id, content, is_error, cache: None })
+}
+
+/// What a response says: the text of its usual only member, else all of it; and whether that is an error.
+fn said(response: Option<Val<'_>>) -> (String, bool) {
+    let Some(response) = response else {
+        return (String::new(), false);
+    };
+    let mut members = response.members();
+    if let (Some((name, value)), None) = (members.next(), members.next())
+        && matches!(&*name, "result" | "output" | "error")
+    {
+        let text = value.as_str().map_or_else(|| value.raw().to_owned(), |text| text.into_owned());
+        return (text, name == "error");
+    }
+    (response.raw().to_owned(), false)
+}

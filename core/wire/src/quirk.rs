@@ -1,0 +1,82 @@
+//! Where a provider differs from the format that it speaks: changes of requests on their way out, and what its answers mean.
+//!
+//! What an operator writes goes before: a channel's own changes of bodies ([`crate::overlay`]) are made after these.
+
+mod answer;
+mod request;
+mod think;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sluicegate_core::Format;
+use sluicegate_core::quirk::{Quirks, RequestQuirk};
+
+use crate::bridge::Reply;
+use crate::fault::FaultClass;
+use crate::prepare::Prepared;
+use crate::scan::Scanned;
+
+pub(crate) use answer::{Ended, counted, ended};
+pub(crate) use think::Think;
+
+impl Scanned {
+    /// Lets a request that was [prepared](Scanned::prepare) for an upstream of format `target` heed what is different at its
+    /// provider: the body is changed in its bytes, and the answer will be read accordingly. `model` is the upstream's name.
+    ///
+    /// Nothing that the call reserved can be passed by it: [`Quirks::unfit`] keeps such changes out of the catalogue. What
+    /// is dropped or clamped is added to the losses.
+    pub fn heed(&self, prepared: &mut Prepared, quirks: &Arc<Quirks>, target: Format, model: &str) {
+        let mut rules: smallvec::SmallVec<[&RequestQuirk; 8]> = smallvec::SmallVec::new();
+        rules.extend(quirks.request.iter().filter(|rule| rule.concerns(target, model)));
+        // A body that only passes has been read: what it can't hold needs no second look.
+        let passes = self.format() == target;
+        rules.retain(|rule| !passes || request::may_change(self, rule));
+        if !rules.is_empty() {
+            // INVARIANT: the body is one that we wrote or scanned, so it is UTF-8.
+            let text = std::str::from_utf8(&prepared.body).unwrap_or_default();
+            if let Some(changed) = request::change(text, &rules, &mut prepared.losses) {
+                prepared.body = Bytes::from(changed);
+            }
+        }
+        prepared.reply.heed(quirks, model);
+    }
+}
+
+impl Reply {
+    /// What an answer of this model's means at a provider with these quirks, where no request was prepared here.
+    pub fn at(quirks: &Arc<Quirks>, model: &str) -> Self {
+        let mut reply = Self::default();
+        reply.heed(quirks, model);
+        reply
+    }
+
+    fn heed(&mut self, quirks: &Arc<Quirks>, model: &str) {
+        if quirks.concern_answers() {
+            self.thinks_in_text = quirks.has_think_tags(model);
+            self.quirks = Some(Arc::clone(quirks));
+        }
+    }
+}
+
+impl From<sluicegate_core::quirk::ErrorClass> for FaultClass {
+    fn from(class: sluicegate_core::quirk::ErrorClass) -> Self {
+        use sluicegate_core::quirk::ErrorClass;
+        match class {
+            ErrorClass::BadRequest => FaultClass::BadRequest,
+            ErrorClass::ContextLength => FaultClass::ContextLength,
+            ErrorClass::ContentPolicy => FaultClass::ContentPolicy,
+            ErrorClass::TooLarge => FaultClass::TooLarge,
+            ErrorClass::Auth => FaultClass::Auth,
+            ErrorClass::Quota => FaultClass::Quota,
+            ErrorClass::RateLimit => FaultClass::RateLimit,
+            ErrorClass::Overloaded => FaultClass::Overloaded,
+            ErrorClass::NotFound => FaultClass::NotFound,
+            ErrorClass::Timeout => FaultClass::Timeout,
+            ErrorClass::Server => FaultClass::Server,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

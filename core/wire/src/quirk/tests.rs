@@ -1,0 +1,136 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sluicegate_core::Format;
+use sluicegate_core::quirk::Quirks;
+
+use crate::{Edits, Prepared, scan};
+
+fn heed(body: &str, change: &str, model: &str) -> Prepared {
+    let quirks = format!(r#"{{"request":[{{"id":"q",{change}}}]}}"#);
+    let quirks: Arc<Quirks> = Arc::new(serde_json::from_str(&quirks).unwrap());
+    assert_eq!(quirks.unfit(), None, "{change}");
+    let body = Bytes::from(body.to_owned());
+    let scanned = scan(Format::OpenaiChat, &body).unwrap();
+    let mut prepared = scanned.prepare(&Edits::default(), Format::OpenaiChat).unwrap();
+    scanned.heed(&mut prepared, &quirks, Format::OpenaiChat, model);
+    prepared
+}
+
+#[test]
+fn each_change_is_made_where_it_applies() {
+    let head =
+        r#"{ "model":"m","messages":[ {"role" : "developer","content":"a"}, {"role":"user","content":"b"}]"#;
+    let untouched =
+        r#""model":"m","messages":[ {"role" : "developer","content":"a"}, {"role":"user","content":"b"}]"#;
+    for (rest, change, want, losses) in [
+        (
+            r#","seed" : 7}"#,
+            r#""change":{"rename":{"from":"seed","to":"random_seed"}}"#,
+            r#","random_seed":7}"#,
+            "",
+        ),
+        (
+            r#","seed":7,"random_seed":8}"#,
+            r#""change":{"rename":{"from":"seed","to":"random_seed"}}"#,
+            r#","random_seed":8}"#,
+            "",
+        ),
+        (
+            r#","stop":["x"] ,"temperature": 0.5}"#,
+            r#""change":{"drop":["stop","logit_bias"]}"#,
+            r#","temperature": 0.5}"#,
+            "dropped stop",
+        ),
+        (r#","stop":null}"#, r#""change":{"drop":["stop"]}"#, "}", ""),
+        (
+            r#","temperature":0}"#,
+            r#""change":{"clamp":{"field":"temperature","min":0.01,"max":1}}"#,
+            r#","temperature":0.01}"#,
+            "approximated temperature",
+        ),
+        (
+            r#","temperature":2}"#,
+            r#""told":false,"change":{"clamp":{"field":"temperature","max":1}}"#,
+            r#","temperature":1}"#,
+            "",
+        ),
+        (
+            r#"}"#,
+            r#""change":{"default":{"field":"enable_thinking","value":false}}"#,
+            r#","enable_thinking":false}"#,
+            "",
+        ),
+        (
+            r#","reasoning_effort":"xhigh"}"#,
+            r#""change":{"map":{"field":"reasoning_effort","from":["xhigh"],"to":"max"}}"#,
+            r#","reasoning_effort":"max"}"#,
+            "",
+        ),
+        (
+            r#","thinking":{"type":"enabled"},"top_p":0.5}"#,
+            r#""when":[{"field":"thinking.type","is":["enabled"]}],"change":{"drop":["top_p"]}"#,
+            r#","thinking":{"type":"enabled"}}"#,
+            "dropped top_p",
+        ),
+    ] {
+        let got = heed(&format!("{head}{rest}"), change, "m");
+        assert_eq!(got.body, format!("{{{untouched}{want}"), "{change}");
+        assert_eq!(got.losses.to_string(), losses, "{change}");
+    }
+}
+
+#[test]
+fn what_does_not_apply_leaves_the_same_bytes() {
+    let body = r#" {"model":"m", "messages":[{"role":"user","content":"developer"}],"temperature":0.5,"top_p":0.5,"enable_thinking":true}"#;
+    for change in [
+        r#""change":{"rename":{"from":"seed","to":"random_seed"}}"#,
+        r#""change":{"clamp":{"field":"temperature","min":0,"max":1}}"#,
+        r#""change":{"default":{"field":"enable_thinking","value":false}}"#,
+        r#""change":{"map":{"field":"messages.*.role","from":["developer"],"to":"system"}}"#,
+        r#""models":["other*"],"change":{"drop":["temperature"]}"#,
+        r#""formats":["anthropic_messages"],"change":{"drop":["temperature"]}"#,
+        r#""when":[{"field":"temperature","not":[0.5]}],"change":{"drop":["top_p"]}"#,
+        r#""change":{"reasoning":{"text":" "}}"#,
+    ] {
+        let got = heed(body, change, "m");
+        assert_eq!((&got.body[..], got.losses.is_empty()), (body.as_bytes(), true), "{change}");
+    }
+}
+
+#[test]
+fn changes_reach_into_lists() {
+    let body = r#"{"model":"m","messages":[{"role":"develop\u0065r","content":"a"},{"content":"b","role":"user"}],"tools":[{"type":"function","function":{"name":"f","strict":true}}]}"#;
+    let got =
+        heed(body, r#""change":{"map":{"field":"messages.*.role","from":["developer"],"to":"system"}}"#, "m");
+    assert!(got.body.starts_with(
+        br#"{"model":"m","messages":[{"role":"system","content":"a"},{"content":"b","role":"user"}],"#
+    ));
+    let got = heed(body, r#""change":{"drop":["tools.*.function.strict"]}"#, "m");
+    assert!(got.body.ends_with(br#""tools":[{"type":"function","function":{"name":"f"}}]}"#));
+}
+
+#[test]
+fn turns_that_call_tools_get_their_reasoning() {
+    let body = r#"{"model":"m","messages":[{"role":"assistant","content":"x"},{"role":"assistant","tool_calls":[{"id":"1"}],"content":null},{"role":"assistant","tool_calls":[{"id":"2"}],"reasoning_content":"why"}]}"#;
+    let got = heed(body, r#""change":{"reasoning":{"text":" "}}"#, "m");
+    assert_eq!(
+        got.body,
+        r#"{"model":"m","messages":[{"role":"assistant","content":"x"},{"role":"assistant","tool_calls":[{"id":"1"}],"content":null,"reasoning_content":" "},{"role":"assistant","tool_calls":[{"id":"2"}],"reasoning_content":"why"}]}"#
+    );
+}
+
+#[test]
+fn who_only_streams_is_asked_for_a_stream() {
+    let change = r#""models":["qwq*"],"change":"stream_only""#;
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"a"}]}"#;
+    let got = heed(body, change, "qwq-plus");
+    assert_eq!(
+        got.body,
+        r#"{"model":"m","messages":[{"role":"user","content":"a"}],"stream":true,"stream_options":{"include_usage":true}}"#
+    );
+    assert_eq!(heed(body, change, "qwen-max").body, body);
+    let streamed = r#"{"model":"m","messages":[{"role":"user","content":"a"}],"stream":true}"#;
+    let got = heed(streamed, change, "qwq-plus");
+    assert_eq!(got.body, streamed);
+}

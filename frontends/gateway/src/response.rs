@@ -1,0 +1,324 @@
+//! Responses that are kept for their callers: conversations go on from them, and they can be read again.
+//!
+//! What a response is kept under is its owner and its id; a foreign id is answered as one that nobody has. A conversation that
+//! goes on is put together from what is kept and sent whole, so that any channel can serve it, with a bound that is known. Only
+//! where its own channel keeps it too, and is asked again, the caller's own bytes go there as they are.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sluicegate_core::engine::{Attempt, BoundCaller};
+use sluicegate_core::{Call, Caller, ChannelId, Error, ErrorKind, Format, Result, Timestamp, hash};
+use sluicegate_wire::conversation::{Keeper, Turn, input_items, item_count, with_history};
+use sluicegate_wire::{Report, Scanned, scan};
+
+use crate::answer::Rejection;
+use crate::gateway::{Gateway, Inner};
+use crate::store::{KeptResponse, ResponseOwner};
+
+/// A larger response isn't kept, with its input, in bytes.
+// BOUND: of a row.
+const KEPT_MAX: usize = 8 << 20;
+/// Input items are listed so many at a time, at most.
+const PAGE_MAX: usize = 100;
+const PAGE_DEFAULT: usize = 20;
+
+/// A call that goes on from a response that is kept.
+pub(crate) struct Continued {
+    /// The request as it came.
+    original: Box<Scanned>,
+    /// The channel that has the conversation as well; empty when none does.
+    channel: ChannelId,
+    conversation: u64,
+    unseen: u64,
+    previous: String,
+    /// So many items of the whole input were there before.
+    before: usize,
+}
+
+/// Puts a conversation together that the call goes on from. Any other call stays as it is.
+///
+/// # Errors
+/// `InvalidRequest` when nobody has that response, when it belongs to somebody else or isn't kept any more, or when the whole is
+/// larger than a body may be.
+pub(crate) async fn continued(
+    inner: &Inner,
+    caller: &Arc<BoundCaller>,
+    scanned: Box<Scanned>,
+) -> std::result::Result<(Box<Scanned>, Option<Box<Continued>>), Box<Rejection>> {
+    let Some(previous) = scanned.facts().previous_response.clone() else { return Ok((scanned, None)) };
+    let owner = ResponseOwner::of(&caller.caller);
+    let turns =
+        inner.store.conversation(&owner, &previous, inner.clock.now()).await.map_err(Rejection::new)?;
+    let Some(last) = turns.last() else {
+        let message = format!("no response with the id `{}` is kept for this key", shown(&previous));
+        let report = Report {
+            code: Some("previous_response_not_found".into()),
+            param: Some("previous_response_id".into()),
+            ..Report::new(ErrorKind::InvalidRequest, message.as_str())
+        };
+        let rejection = Rejection::new(Error::new(ErrorKind::InvalidRequest, message));
+        return Err(Box::new(Rejection { report, ..rejection }));
+    };
+    let history: Vec<Turn<'_>> =
+        turns.iter().map(|turn| Turn { input: &turn.input, response: &turn.body }).collect();
+    let body = with_history(scanned.body(), &history);
+    if body.len() as u64 > inner.host.body_limit_bytes {
+        let message = format!(
+            "the conversation is larger than {} bytes: begin a new one, or send what matters of it in `input`",
+            inner.host.body_limit_bytes
+        );
+        return Err(Rejection::new(Error::new(ErrorKind::PayloadTooLarge, message)).into());
+    }
+    let mut whole = scan(Format::OpenaiResponses, &body)
+        .map(Box::new)
+        .map_err(|why| Rejection::new(Error::new(why.kind(), why.message().to_owned())))?;
+    let unseen = turns.iter().fold(0u64, |sum, turn| sum.saturating_add(turn.unseen));
+    whole.continues(&previous, unseen);
+    let continued = Box::new(Continued {
+        channel: last.channel.clone(),
+        conversation: last.conversation,
+        unseen,
+        previous,
+        before: item_count(whole.body()).saturating_sub(item_count(scanned.body())),
+        original: scanned,
+    });
+    Ok((whole, Some(continued)))
+}
+
+fn shown(id: &str) -> String {
+    id.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+impl Continued {
+    /// What was read anew still is the conversation.
+    pub(crate) fn mark(&self, scanned: &mut Scanned) {
+        scanned.continues(&self.previous, self.unseen);
+    }
+
+    /// The conversation stays where it is, if it can.
+    pub(crate) fn bind(&self, call: &mut Call) {
+        call.conversation = Some(self.conversation);
+        call.bound |= !self.channel.as_str().is_empty();
+    }
+
+    /// The request as it came, for the channel that has the conversation.
+    pub(crate) fn at(&self, attempt: &Attempt) -> Option<&Scanned> {
+        let is_own = attempt.channel().id == self.channel
+            && attempt.endpoint().format == Format::OpenaiResponses
+            && attempt.key() == 0;
+        is_own.then_some(&self.original)
+    }
+}
+
+/// A response that is to be kept, until it is there.
+pub(crate) struct Keep {
+    owner: ResponseOwner,
+    input: String,
+    previous: Option<String>,
+    conversation: Option<u64>,
+    channel: ChannelId,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    keeper: Keeper,
+}
+
+impl Keep {
+    /// Whether the caller wants the response kept: unless told otherwise, as the format has it.
+    pub(crate) fn begin(
+        inner: &Inner,
+        caller: &Arc<BoundCaller>,
+        scanned: &Scanned,
+        continued: Option<&Continued>,
+    ) -> Option<Box<Self>> {
+        let facts = scanned.facts();
+        let kept_ms = inner.host.retention.responses_ms;
+        if scanned.format() != Format::OpenaiResponses || facts.store == Some(false) || kept_ms == 0 {
+            return None;
+        }
+        let now = inner.clock.now();
+        let input = input_items(scanned.body(), continued.map_or(0, |it| it.before));
+        (input.len() <= KEPT_MAX).then(|| {
+            Box::new(Self {
+                owner: ResponseOwner::of(&caller.caller),
+                input,
+                previous: continued.map(|it| it.previous.clone()),
+                conversation: continued.map(|it| it.conversation),
+                channel: ChannelId::from(""),
+                created_at: now,
+                expires_at: now.plus_ms(i64::try_from(kept_ms).unwrap_or(i64::MAX)),
+                keeper: Keeper::new(facts.stream),
+            })
+        })
+    }
+
+    /// The attempt that answers. In the format's own words, its channel keeps the response too; with one of several keys it may
+    /// be of an account that the next call isn't sent with.
+    pub(crate) fn made_by(&mut self, attempt: &Attempt, format: Format, sent: &Scanned) {
+        let keeps = format == Format::OpenaiResponses && sent.facts().store != Some(false);
+        let one = attempt.channel().key_count() <= 1;
+        self.channel = if keeps && one { attempt.channel().id.clone() } else { ChannelId::from("") };
+    }
+
+    pub(crate) fn push(&mut self, bytes: &Bytes) {
+        self.keeper.push(bytes);
+    }
+
+    /// Keeps the response, if there is one.
+    pub(crate) fn done(
+        mut self: Box<Self>,
+        inner: &Arc<Inner>,
+    ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let body =
+            self.keeper.take().filter(|body| body.len().saturating_add(self.input.len()) <= KEPT_MAX)?;
+        let response: Value = serde_json::from_str(&body).ok()?;
+        let id = response.get("id")?.as_str()?.to_owned();
+        if !matches!(response.get("status").and_then(Value::as_str), Some("completed" | "incomplete")) {
+            return None;
+        }
+        let thoughts =
+            response.pointer("/usage/output_tokens_details/reasoning_tokens").and_then(Value::as_u64);
+        let kept = KeptResponse {
+            conversation: self.conversation.unwrap_or_else(|| hash::stable(id.as_bytes())),
+            owner: self.owner,
+            id,
+            previous: self.previous,
+            channel: self.channel,
+            unseen: thoughts.unwrap_or(0),
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            input: self.input.into(),
+            body: body.into(),
+        };
+        let store = Arc::clone(&inner.store);
+        Some(Box::pin(async move {
+            if let Err(error) = store.keep_response(&kept).await {
+                tracing::warn!(%error, "a response couldn't be kept: nobody can go on from it");
+            }
+        }))
+    }
+}
+
+/// Which input items to list.
+#[derive(Clone, Debug, Default)]
+pub struct InputItems {
+    /// At most so many: 1 to 100; default 20.
+    pub limit: Option<usize>,
+    /// Those behind the item of this id.
+    pub after: Option<String>,
+    /// The oldest first. Default: the newest.
+    pub ascending: bool,
+}
+
+impl Gateway {
+    /// A response that is kept for this caller, as JSON.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none: never was, or belongs to somebody else, or isn't kept any more.
+    pub async fn response(&self, caller: &Caller, id: &str) -> Result<String> {
+        let found = self.inner.store.response(&ResponseOwner::of(caller), id, self.inner.clock.now()).await?;
+        found.map(|kept| kept.body.to_string()).ok_or_else(|| missing(id))
+    }
+
+    /// Forgets a response. What went on from it stays and can't go on.
+    ///
+    /// # Errors
+    /// As [`response`](Self::response).
+    pub async fn forget_response(&self, caller: &Caller, id: &str) -> Result<()> {
+        let owner = ResponseOwner::of(caller);
+        let gone = self.inner.store.forget_response(&owner, id, self.inner.clock.now()).await?;
+        if gone { Ok(()) } else { Err(missing(id)) }
+    }
+
+    /// Everything that a response was made from, item by item, as the format lists it.
+    ///
+    /// # Errors
+    /// As [`response`](Self::response); `InvalidRequest` when `limit` or `after` make no sense.
+    pub async fn response_input(&self, caller: &Caller, id: &str, page: &InputItems) -> Result<Value> {
+        let wrong = |name: &'static str, message: String| {
+            Error::new(ErrorKind::InvalidRequest, message).with("param", name)
+        };
+        let limit = page.limit.unwrap_or(PAGE_DEFAULT);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(wrong("limit", format!("`limit` must be from 1 to {PAGE_MAX}, not {limit}")));
+        }
+        let owner = ResponseOwner::of(caller);
+        let turns = self.inner.store.conversation(&owner, id, self.inner.clock.now()).await?;
+        if turns.is_empty() {
+            return Err(missing(id));
+        }
+        let mut items = Vec::new();
+        let last = turns.len() - 1;
+        for (at, turn) in turns.iter().enumerate() {
+            items.extend(listed(turn));
+            if at < last {
+                let response: Value = serde_json::from_str(&turn.body).unwrap_or_default();
+                let output = response.get("output").and_then(Value::as_array).cloned();
+                items.extend(output.unwrap_or_default());
+            }
+        }
+        if !page.ascending {
+            items.reverse();
+        }
+        let id_of = |item: &Value| item.get("id").and_then(Value::as_str).map(str::to_owned);
+        let from = match &page.after {
+            None => 0,
+            Some(after) => {
+                let at = items.iter().position(|item| id_of(item).as_ref() == Some(after));
+                at.map(|at| at + 1)
+                    .ok_or_else(|| wrong("after", format!("no item has the id `{}`", shown(after))))?
+            }
+        };
+        let more = items.len() > from + limit;
+        let data: Vec<Value> = items.into_iter().skip(from).take(limit).collect();
+        Ok(json!({
+            "object": "list",
+            "first_id": data.first().and_then(id_of),
+            "last_id": data.last().and_then(id_of),
+            "has_more": more,
+            "data": data,
+        }))
+    }
+}
+
+/// The turn's own input items, each with the type and id that it may lack.
+fn listed(turn: &KeptResponse) -> Vec<Value> {
+    let mut items: Vec<Value> = serde_json::from_str(&turn.input).unwrap_or_default();
+    let made = turn.id.strip_prefix("resp_").unwrap_or(&turn.id);
+    for (at, item) in items.iter_mut().enumerate() {
+        let Some(fields) = item.as_object_mut() else { continue };
+        if !fields.contains_key("type") {
+            fields.insert("type".to_owned(), json!("message"));
+        }
+        if fields.get("type").and_then(Value::as_str) == Some("message")
+            && let Some(text) = fields.get("content").and_then(Value::as_str).map(str::to_owned)
+        {
+            let kind = if fields.get("role").and_then(Value::as_str) == Some("assistant") {
+                "output_text"
+            } else {
+                "input_text"
+            };
+            fields.insert("content".to_owned(), json!([{"type": kind, "text": text}]));
+        }
+        let prefix = match fields.get("type").and_then(Value::as_str) {
+            Some("message") => "msg",
+            Some("reasoning") => "rs",
+            Some("function_call") => "fc",
+            Some("custom_tool_call") => "ctc",
+            Some("function_call_output" | "custom_tool_call_output") => "fco",
+            _ => "item",
+        };
+        if fields.get("id").is_none_or(Value::is_null) {
+            fields.insert("id".to_owned(), json!(format!("{prefix}_{made}_in{at}")));
+        }
+    }
+    items
+}
+
+fn missing(id: &str) -> Error {
+    let message = format!("no response with the id `{}` is kept for this key", shown(id));
+    Error::new(ErrorKind::NotFound, message)
+}

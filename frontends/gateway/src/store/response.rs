@@ -1,0 +1,49 @@
+//! Responses that callers want kept.
+
+use std::sync::Arc;
+
+use sluicegate_core::{Caller, ChannelId, Timestamp};
+
+/// A response that is kept, with its request's own input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptResponse {
+    /// Whom it belongs to: nobody else finds it.
+    pub owner: ResponseOwner,
+    /// Its id, as its caller knows it.
+    pub id: String,
+    /// The response that it goes on from.
+    pub previous: Option<String>,
+    /// The channel that keeps it as well, under the same id; empty when none does.
+    pub channel: ChannelId,
+    /// What its conversation is known by.
+    pub conversation: u64,
+    /// Tokens of thoughts that are in none of its items, and that the channel may count as input when it goes on.
+    pub unseen: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it is as good as gone.
+    pub expires_at: Timestamp,
+    /// Input items, as a JSON list.
+    pub input: Arc<str>,
+    /// The response, as JSON.
+    pub body: Arc<str>,
+}
+
+/// Whom a response belongs to: a user within a group, a group, a user, or a key that belongs to nobody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseOwner(pub(super) Arc<str>);
+
+impl ResponseOwner {
+    /// The owner of what this caller makes. Keys of the same user and group share it, so that it survives their rotation.
+    pub fn of(caller: &Caller) -> Self {
+        let key = caller.key.as_ref().filter(|_| caller.user.is_none() && caller.group.is_none());
+        let parts = [
+            Some(caller.organization.as_str()),
+            caller.group.as_ref().map(|id| id.as_str()),
+            caller.user.as_ref().map(|id| id.as_str()),
+            key.map(|id| id.as_str()),
+        ];
+        // A list of JSON: no id can be taken for two.
+        Self(serde_json::Value::from(parts.map(serde_json::Value::from).to_vec()).to_string().into())
+    }
+}

@@ -1,0 +1,78 @@
+//! Responses that are kept: read again, forgotten, and what they were made from.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+use sluicegate::{Error, ErrorKind, InputItems, Result};
+
+use crate::extract;
+use crate::respond::{self, Face};
+use crate::state::State;
+
+/// `GET /v1/responses/{id}`.
+pub async fn one(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let found = async {
+        let caller = state.caller(&req, extract::credential(req.headers()).as_ref()).await?;
+        if query(&req, "stream").is_some_and(|stream| stream == "true") {
+            let message = "a response that is kept isn't streamed again: leave `stream` out";
+            return Err(Error::new(ErrorKind::NotSupported, message).with("param", "stream"));
+        }
+        let text = state.gateway.response(&caller.caller, id(&req)).await?;
+        serde_json::from_str::<Box<serde_json::value::RawValue>>(&text).map_err(|why| {
+            Error::new(ErrorKind::Store, "a response that is kept can't be read").with_source(why)
+        })
+    };
+    answer(&req, found.await)
+}
+
+/// `DELETE /v1/responses/{id}`.
+pub async fn delete(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let gone = async {
+        let caller = state.caller(&req, extract::credential(req.headers()).as_ref()).await?;
+        state.gateway.forget_response(&caller.caller, id(&req)).await?;
+        Ok(json!({"id": id(&req), "object": "response", "deleted": true}))
+    };
+    answer(&req, gone.await)
+}
+
+/// `GET /v1/responses/{id}/input_items`.
+pub async fn input_items(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let listed = async {
+        let caller = state.caller(&req, extract::credential(req.headers()).as_ref()).await?;
+        let page = page(&req)?;
+        state.gateway.response_input(&caller.caller, id(&req), &page).await
+    };
+    answer(&req, listed.await)
+}
+
+fn id(req: &HttpRequest) -> &str {
+    req.match_info().query("id")
+}
+
+fn page(req: &HttpRequest) -> Result<InputItems> {
+    let wrong = |name: &'static str, message: &str| {
+        Err(Error::new(ErrorKind::InvalidRequest, message.to_owned()).with("param", name))
+    };
+    let limit = match query(req, "limit").map(|limit| limit.parse()) {
+        Some(Err(_)) => return wrong("limit", "`limit` must be a whole number from 1 to 100"),
+        Some(Ok(limit)) => Some(limit),
+        None => None,
+    };
+    let ascending = match query(req, "order").as_deref() {
+        Some("asc") => true,
+        Some("desc") | None => false,
+        Some(_) => return wrong("order", "`order` must be asc or desc"),
+    };
+    Ok(InputItems { limit, after: query(req, "after"), ascending })
+}
+
+fn query(req: &HttpRequest, name: &str) -> Option<String> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(req.query_string()).ok()?;
+    pairs.into_inner().into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+fn answer<T: serde::Serialize>(req: &HttpRequest, answer: Result<T>) -> HttpResponse {
+    match answer {
+        Ok(value) => respond::json(req, Face::OpenAi, &value),
+        Err(error) => respond::error(req, Face::OpenAi, error),
+    }
+}

@@ -1,0 +1,344 @@
+//! The catalogue and its fixtures: `data/providers/FAMILY.yaml` holds, for the providers whose bytes are alike, a whole answer, a
+//! stream, error bodies and usage, and for each quirk what it does. An entry counts when all of that is there and comes out
+//! as it says.
+//!
+//! Fields: `model` (the upstream's name); `like` (a family with the same answers) or `chat`, `stream`, `errors` and `usage`;
+//! `requests` (`body` is `sent` so, with these `losses`), `finish` (a `word` and the `stop` that it becomes), `think`, `headers`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sluicegate::config::{Provider, providers, quirks_of};
+use sluicegate::core::channel::{Endpoint, Secret};
+use sluicegate::core::ports::SecretResolver;
+use sluicegate::core::quirk::Quirks;
+use sluicegate::core::snapshot::Declared;
+use sluicegate::upstream::Targets;
+use sluicegate::wire::{Bridge, BridgeOptions, Edits, End, Fault, Observed, Reply, scan};
+use sluicegate::{Channel, Format, Snapshot};
+use sluicegate_tests::data;
+
+struct Family {
+    name: String,
+    format: Format,
+    quirks: Arc<Quirks>,
+    fixture: Value,
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("`{name}` is missing in {value}"))
+}
+
+fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn fixture(family: &str) -> Value {
+    let path = data().join("providers").join(format!("{family}.yaml"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+    serde_saphyr::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+}
+
+/// The families of the providers that are served.
+fn families() -> Vec<Family> {
+    let mut found: BTreeMap<&str, Provider> = BTreeMap::new();
+    for provider in providers().filter(|it| it.is_served() && it.id != Provider::MOCK.id) {
+        found.entry(provider.family).or_insert(provider);
+    }
+    found
+        .into_iter()
+        .map(|(name, provider)| Family {
+            name: name.to_owned(),
+            format: if provider.wire == "anthropic" { Format::AnthropicMessages } else { Format::OpenaiChat },
+            quirks: Arc::new(quirks_of(&provider)),
+            fixture: fixture(name),
+        })
+        .collect()
+}
+
+impl Family {
+    /// Its own answers, or those that it shares.
+    fn answers(&self) -> Value {
+        match self.fixture["like"].as_str() {
+            Some(other) => fixture(other),
+            None => self.fixture.clone(),
+        }
+    }
+
+    fn reply(&self) -> Reply {
+        Reply::at(&self.quirks, text(&self.fixture, "model"))
+    }
+
+    /// What comes out for a caller of this format, and what was seen.
+    fn bridge(&self, caller: Format, body: &str, streams: bool, caller_streams: bool) -> (String, Observed) {
+        let mut bridge = Bridge::new(BridgeOptions {
+            caller_streams,
+            upstream_streams: streams,
+            reply: self.reply(),
+            ..BridgeOptions::new(caller, self.format)
+        });
+        let mut out = Vec::new();
+        // In pieces that end anywhere.
+        for piece in body.as_bytes().chunks(97) {
+            bridge.push(Bytes::copy_from_slice(piece), &mut |bytes| out.extend_from_slice(&bytes));
+        }
+        bridge.finish(End::Eof, &mut |bytes| out.extend_from_slice(&bytes));
+        (String::from_utf8(out).unwrap(), bridge.observed().clone())
+    }
+
+    /// An answer for a caller of the other format: text, reasoning, why it ended, usage.
+    fn read(&self, body: &str, streams: bool) -> Value {
+        let caller = match self.format {
+            Format::AnthropicMessages => Format::OpenaiChat,
+            _ => Format::AnthropicMessages,
+        };
+        let (out, seen) = self.bridge(caller, body, streams, false);
+        let usage = json!(seen.usage);
+        let whole: Value =
+            serde_json::from_str(&out).unwrap_or_else(|_| json!({"error": format!("{:?}", seen.error)}));
+        if caller == Format::OpenaiChat {
+            let choice = &whole["choices"][0];
+            let (text, reasoning) = (&choice["message"]["content"], &choice["message"]["reasoning_content"]);
+            return json!({"text": text, "reasoning": reasoning, "stop": choice["finish_reason"], "usage": usage});
+        }
+        let blocks = |kind: &str| -> Option<String> {
+            let of = list(&whole, "content").iter().filter(|block| block["type"] == kind);
+            let all: Vec<&str> = of.map(|block| text(block, kind)).collect();
+            (!all.is_empty()).then(|| all.concat())
+        };
+        json!({"text": blocks("text"), "reasoning": blocks("thinking"), "stop": whole["stop_reason"], "usage": usage, "error": whole["error"]})
+    }
+}
+
+/// Whether an excerpt agrees with a whole. Counts of 0 aren't written.
+fn agrees(want: &Value, got: &Value) -> bool {
+    match want {
+        Value::Object(members) => members.iter().all(|(name, want)| agrees(want, &got[name])),
+        other => other == got || *other == json!(0) && got.is_null(),
+    }
+}
+
+#[test]
+fn every_entry_has_its_source_and_its_fixtures() {
+    let mut count = 0;
+    for provider in providers().filter(|it| it.is_served() && it.id != Provider::MOCK.id) {
+        assert!(provider.source.starts_with("https://") && provider.checked.len() == 10, "{}", provider.id);
+        assert!(
+            data().join("providers").join(format!("{}.yaml", provider.family)).is_file(),
+            "{}",
+            provider.id
+        );
+        count += 1;
+    }
+    assert!(count >= 150, "{count}");
+    let known: BTreeSet<String> = families().into_iter().map(|family| family.name).collect();
+    for entry in std::fs::read_dir(data().join("providers")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(
+            name == "README" || known.contains(&name),
+            "`{name}` is no family of a provider that is served"
+        );
+    }
+    for family in families() {
+        let answers = family.answers();
+        for part in ["chat", "stream"] {
+            assert!(
+                answers[part]["answer"].is_string() && answers[part]["want"].is_object(),
+                "{}: {part}",
+                family.name
+            );
+        }
+        for part in ["errors", "usage"] {
+            assert!(!list(&answers, part).is_empty(), "{}: {part}", family.name);
+        }
+        let shown: BTreeSet<(&str, &str)> = ["requests", "errors", "finish", "usage", "think", "headers"]
+            .iter()
+            .flat_map(|part| list(&family.fixture, part).iter().map(move |case| (*part, case)))
+            .filter_map(|(part, case)| Some((part, case["quirk"].as_str()?)))
+            .collect();
+        let quirks = &family.quirks;
+        let declared: BTreeSet<(&str, &str)> = quirks
+            .request
+            .iter()
+            .map(|it| ("requests", it.id.as_str()))
+            .chain(quirks.errors.iter().map(|it| ("errors", it.id.as_str())))
+            .chain(quirks.finish.iter().map(|it| ("finish", it.id.as_str())))
+            .chain(quirks.usage.iter().map(|it| ("usage", it.id.as_str())))
+            .chain(quirks.think_tags.iter().map(|it| ("think", it.id.as_str())))
+            .chain(quirks.headers.iter().map(|it| ("headers", it.id.as_str())))
+            .collect();
+        assert_eq!(shown, declared, "{}: each quirk has a fixture, and each fixture a quirk", family.name);
+    }
+}
+
+#[test]
+fn answers_come_out_as_they_say() {
+    for family in families() {
+        let answers = family.answers();
+        for (part, streams) in [("chat", false), ("stream", true)] {
+            let mut body = text(&answers[part], "answer").to_owned();
+            if streams {
+                body.push('\n');
+            }
+            let got = family.read(&body, streams);
+            assert!(agrees(&answers[part]["want"], &got), "{}: {part}: {got:#}", family.name);
+            // In its own format it passes as it is.
+            let (out, seen) = family.bridge(family.format, &body, streams, streams);
+            assert_eq!(out, body, "{}: {part}", family.name);
+            assert!(
+                seen.finished && seen.error.is_none() && seen.first_content,
+                "{}: {part}: {seen:?}",
+                family.name
+            );
+            assert!(agrees(&answers[part]["want"]["usage"], &json!(seen.usage)), "{}: {part}", family.name);
+        }
+    }
+}
+
+#[test]
+fn errors_mean_what_they_say() {
+    for family in families() {
+        for case in list(&family.fixture, "errors").iter().chain(list(&family.answers(), "errors")) {
+            let status = u16::try_from(case["status"].as_u64().unwrap()).unwrap();
+            let (body, class) = (text(case, "body"), text(case, "class"));
+            let fault = Fault::classify_at(&family.quirks.errors, status, body.as_bytes());
+            assert_eq!(fault.class.as_str(), class, "{}: {body}", family.name);
+            if status != 0 {
+                continue;
+            }
+            // An error in a success: as the whole body, and as the first frame of a stream.
+            let (out, seen) = family.bridge(family.format, body, false, false);
+            let found = seen.error.map(|fault| fault.class.as_str());
+            assert_eq!((out.as_str(), found), ("", Some(class)), "{}: {body}", family.name);
+            let (_, seen) =
+                family.bridge(family.format, &format!("event: error\ndata: {body}\n\n"), true, true);
+            assert_eq!(seen.error.map(|fault| fault.class.as_str()), Some(class), "{}: {body}", family.name);
+            assert!(!seen.first_content, "{}: {body}", family.name);
+        }
+    }
+}
+
+#[test]
+fn usage_is_counted_as_it_says() {
+    for family in families() {
+        for case in list(&family.fixture, "usage").iter().chain(list(&family.answers(), "usage")) {
+            let usage = text(case, "usage");
+            let body = match family.format {
+                Format::AnthropicMessages => {
+                    format!(r#"{{"type":"message","content":[],"stop_reason":"end_turn","usage":{usage}}}"#)
+                }
+                _ => format!(
+                    r#"{{"choices":[{{"index":0,"message":{{"content":"a"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
+                ),
+            };
+            let (_, seen) = family.bridge(family.format, &body, false, false);
+            assert!(agrees(&case["want"], &json!(seen.usage)), "{}: {usage}: {:?}", family.name, seen.usage);
+        }
+    }
+}
+
+#[test]
+fn requests_are_sent_as_they_say() {
+    for family in families() {
+        for case in list(&family.fixture, "requests") {
+            let format = match case["format"].as_str() {
+                None => family.format,
+                Some(_) => Format::AnthropicMessages,
+            };
+            let model = case["model"].as_str().unwrap_or(text(&family.fixture, "model"));
+            let body = Bytes::from(text(case, "body").to_owned());
+            let scanned = scan(format, &body).unwrap();
+            let mut prepared = scanned.prepare(&Edits::default(), format).unwrap();
+            scanned.heed(&mut prepared, &family.quirks, format, model);
+            let note = format!("{}: {}", family.name, case["quirk"]);
+            assert_eq!(prepared.body, text(case, "sent"), "{note}");
+            assert_eq!(prepared.losses.to_string(), case["losses"].as_str().unwrap_or_default(), "{note}");
+            // What is sent already is what it takes: nothing more is changed or told.
+            let again = scan(format, &prepared.body).unwrap();
+            let mut twice = again.prepare(&Edits::default(), format).unwrap();
+            again.heed(&mut twice, &family.quirks, format, model);
+            assert_eq!((&twice.body, twice.losses.is_empty()), (&prepared.body, true), "{note}, again");
+        }
+        for id in family.quirks.request.iter().map(|it| it.id.as_str()) {
+            let mut cases = list(&family.fixture, "requests").iter().filter(|case| case["quirk"] == id);
+            assert!(
+                cases.any(|case| case["body"] != case["sent"]),
+                "{}: `{id}` changes nothing",
+                family.name
+            );
+        }
+    }
+}
+
+#[test]
+fn words_for_the_end_mean_what_they_say() {
+    for family in families() {
+        for case in list(&family.fixture, "finish") {
+            let (word, stop) = (text(case, "word"), text(case, "stop"));
+            let body = format!(
+                r#"{{"choices":[{{"index":0,"message":{{"content":"a"}},"finish_reason":"{word}"}}],"usage":{{"prompt_tokens":1,"completion_tokens":1}}}}"#
+            );
+            let got = family.read(&body, false);
+            let (out, seen) = family.bridge(family.format, &body, false, false);
+            if stop == "failed" {
+                let fault = seen.error.unwrap();
+                assert_eq!(
+                    (out.as_str(), fault.class.as_str(), fault.code.as_deref()),
+                    ("", "overloaded", Some(word))
+                );
+                assert_eq!(got["stop"], Value::Null, "{}: {word}", family.name);
+            } else {
+                assert_eq!((got["stop"].as_str(), out), (Some(stop), body), "{}: {word}", family.name);
+                assert!(seen.finished, "{}: {word}", family.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn reasoning_between_tags_is_told_apart() {
+    for family in families() {
+        for case in list(&family.fixture, "think") {
+            let content = Value::from(text(case, "content"));
+            let body = format!(
+                r#"{{"choices":[{{"index":0,"message":{{"content":{content}}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":1,"completion_tokens":1}}}}"#
+            );
+            let got = family.read(&body, false);
+            let want = json!({"text": case["text"], "reasoning": case["reasoning"]});
+            assert!(agrees(&want, &got), "{}: {got}", family.name);
+        }
+    }
+}
+
+struct NoSecrets;
+
+impl SecretResolver for NoSecrets {
+    fn channel_secret(&self, _: &Channel, _: u32) -> sluicegate::Result<Option<Secret>> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn headers_are_sent_unless_the_channel_has_its_own() {
+    for family in families() {
+        for case in list(&family.fixture, "headers") {
+            let (name, value) = (text(case, "name"), text(case, "value"));
+            let mut channel = Channel::new("c", "c", "p");
+            channel.endpoints = vec![Endpoint { format: family.format, url: "https://x.test/v1".to_owned() }];
+            channel.quirks = Arc::clone(&family.quirks);
+            for own in [None, Some("own")] {
+                channel.headers.extend(own.map(|own| (name.to_owned(), own.to_owned())));
+                let declared = Declared { channels: vec![channel.clone()], ..Declared::default() };
+                let targets = Targets::build(&Snapshot::build(1, declared), &NoSecrets);
+                let target = targets.get(&channel, &channel.endpoints[0], 0).unwrap();
+                let sent: Vec<_> =
+                    target.header_pairs().into_iter().filter(|(sent, _)| sent == name).collect();
+                assert_eq!(sent, [(name.to_owned(), own.unwrap_or(value).to_owned())], "{}", family.name);
+            }
+        }
+    }
+}
