@@ -256,8 +256,7 @@ impl Price {
     fn pico(&self, usage: &Usage) -> i128 {
         let rates = self.rates(usage.input_tokens());
         let per_search = self.more.as_deref().map_or(0, |more| more.per_search_nano_usd);
-        let searches =
-            i128::from(per_search).saturating_mul(i128::from(usage.searches)).saturating_mul(1000);
+        let searches = i128::from(per_search).saturating_mul(i128::from(usage.searches)).saturating_mul(1000);
         [
             (usage.input_uncached, rates.input),
             (usage.cache_read, rates.cache_read),
@@ -514,10 +513,14 @@ mod tests {
         let p = Price { per_unit: Some(15_000_000), per_request_nano_usd: 1_000, ..Price::default() };
         assert!(p.is_known());
         let usage = Usage { units: 200, input_uncached: 7, ..Usage::default() };
-        assert_eq!(p.cost(&usage, RATIO_ONE_PPM, Rounding::HalfEven), 3_001_000);
+        let cost = |p: &Price| p.on(T).cost(&usage, ServiceTier::Standard, RATIO_ONE_PPM, Rounding::HalfEven);
+        assert_eq!(cost(&p), 3_001_000);
         let reach = Reach { units: 200, ..Reach::ALL };
-        assert_eq!(p.bound(1_000, 1_000, reach, RATIO_ONE_PPM), 3_001_000);
-        assert_eq!(p.bound(1_000, 1_000, reach, RATIO_ONE_PPM / 2), 1_500_500);
+        assert_eq!(p.on(T).bound(1_000, 1_000, reach, RATIO_ONE_PPM), 3_001_000);
+        assert_eq!(p.on(T).bound(1_000, 1_000, reach, RATIO_ONE_PPM / 2), 1_500_500);
+        assert_eq!(p.on(T).bound_of_known_input(&Usage::default(), 9, reach, RATIO_ONE_PPM), 3_001_000);
+        // All of a price that is halved is.
+        assert_eq!(cost(&p.times(RATIO_ONE_PPM / 2)), 1_500_500);
     }
 
     #[test]

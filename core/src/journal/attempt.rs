@@ -547,6 +547,8 @@ mod tests {
             source: UsageSource::Counted,
             spend: 1,
             cost: 2,
+            service_tier: None,
+            exchange: None,
             at: Timestamp::from_ms(3),
         };
         let written = |units| {
@@ -558,7 +560,8 @@ mod tests {
             let read = ending(&mut Reader(&written(units))).unwrap();
             assert_eq!((read.usage, read.source), (of(units).usage, UsageSource::Counted));
         }
-        assert_eq!(written(0).len() + 1, written(5).len());
+        // Beside them: three other counts, the tier and the exchange.
+        assert_eq!(written(0).len() + 6, written(5).len());
     }
 
     #[test]

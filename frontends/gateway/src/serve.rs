@@ -129,8 +129,15 @@ pub(crate) async fn serve(
                 if let Err(error) = inner.records.commit(inner.in_company()).await {
                     return Err(unwritten(running, error));
                 }
-                let (answer, back) =
-                    attempt_once(inner, upstream, running, &attempt, scanned_for(&attempt), (&inbound, form.as_ref())).await;
+                let (answer, back) = attempt_once(
+                    inner,
+                    upstream,
+                    running,
+                    &attempt,
+                    scanned_for(&attempt),
+                    (&inbound, form.as_ref()),
+                )
+                .await;
                 match (answer, back) {
                     (Tried::Answered(answer), _) => return Ok(*answer),
                     (Tried::Failed(rejection), Some(same)) => {
@@ -767,7 +774,11 @@ async fn whole(
 }
 
 /// Our own count of a call's tokens, where nobody else's can be had.
-async fn counted(mut running: Box<Running>, attempt: &Attempt, scanned: &Scanned) -> (Tried, Option<Box<Running>>) {
+async fn counted(
+    mut running: Box<Running>,
+    attempt: &Attempt,
+    scanned: &Scanned,
+) -> (Tried, Option<Box<Running>>) {
     let upstream = &attempt.upstream_model;
     let model = attempt.channel().models.iter().find(|model| model.upstream == *upstream);
     let tokens = tokenizer::estimate(scanned, model.and_then(|model| model.tokenizer)).await;

@@ -71,10 +71,8 @@ fn cost(name: &str) -> Option<Cost> {
         "input_cost_per_request" => Of::Request,
         _ => return None,
     };
-    let in_tier = !matches!(
-        of,
-        Of::AudioIn | Of::AudioOut | Of::ImageIn | Of::ImageOut | Of::Unit | Of::Request
-    );
+    let in_tier =
+        !matches!(of, Of::AudioIn | Of::AudioOut | Of::ImageIn | Of::ImageOut | Of::Unit | Of::Request);
     (above == 0 || in_tier).then_some(Cost { of, above: u64::from(above) * 1_000, tier })
 }
 

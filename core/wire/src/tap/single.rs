@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     fn used(format: Format, body: &str) -> Option<Usage> {
-        let mut tap = Tap::new(format);
+        let mut tap = Tap::new(format, None);
         tap.body(body.as_bytes());
         assert_eq!(tap.observed.error, None, "{body}");
         assert!(tap.observed.finished && tap.observed.first_content);
@@ -141,11 +141,11 @@ mod tests {
             (Format::OpenaiModerations, "nonsense"),
             (Format::Rerank, r#"{"message":"invalid api token"}"#),
         ] {
-            let mut tap = Tap::new(format);
+            let mut tap = Tap::new(format, None);
             tap.body(body.as_bytes());
             assert!(tap.observed.error.is_some(), "{body}");
         }
-        let mut tap = Tap::new(Format::OpenaiImages);
+        let mut tap = Tap::new(Format::OpenaiImages, None);
         tap.body(br#"{"data":[{}],"usage":{"input_tokens":-1,"output_tokens":7}}"#);
         assert!(tap.observed.usage_rejected && tap.observed.usage.is_none());
     }
@@ -154,7 +154,7 @@ mod tests {
     fn streams_end_with_what_they_used() {
         let event =
             |kind: &str, rest: &str| format!("event: {kind}\ndata: {{\"type\":\"{kind}\"{rest}}}\n\n");
-        let mut tap = Tap::new(Format::OpenaiImages);
+        let mut tap = Tap::new(Format::OpenaiImages, None);
         tap.frame(event("image_generation.partial_image", ",\"b64_json\":\"AA\"").as_bytes());
         assert!(tap.observed.first_content && !tap.observed.finished);
         let usage = ",\"usage\":{\"input_tokens\":5,\"output_tokens\":7}";
@@ -162,13 +162,13 @@ mod tests {
         let want = Usage { input_uncached: 5, output_visible: 7, units: 1, ..Usage::default() };
         assert_eq!((tap.observed.finished, tap.observed.usage), (true, Some(want)));
 
-        let mut tap = Tap::new(Format::OpenaiSpeech);
+        let mut tap = Tap::new(Format::OpenaiSpeech, None);
         tap.frame(event("speech.audio.delta", ",\"audio\":\"AA\"").as_bytes());
         tap.frame(event("speech.audio.done", usage).as_bytes());
         let want = Usage { input_uncached: 5, audio_out: 7, ..Usage::default() };
         assert_eq!((tap.observed.finished, tap.observed.usage), (true, Some(want)));
 
-        let mut tap = Tap::new(Format::OpenaiTranscriptions);
+        let mut tap = Tap::new(Format::OpenaiTranscriptions, None);
         tap.frame(event("transcript.text.delta", ",\"delta\":\"hello\"").as_bytes());
         tap.frame(event("transcript.text.done", ",\"text\":\"hello\"").as_bytes());
         assert_eq!((tap.observed.finished, tap.observed.output_bytes), (true, 5));

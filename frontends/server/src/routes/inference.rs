@@ -7,8 +7,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use sluicegate::wire::{Addressed, scan_addressed};
 use sluicegate::{
-    Address, Answer, AnswerBody, Error, ErrorKind, Format, Inbound, PassThrough, RawStream, Rejection, Result,
-    Secret,
+    Address, Answer, AnswerBody, Error, ErrorKind, Format, Inbound, PassThrough, RawStream, Rejection,
+    Result, Secret,
 };
 
 use crate::respond::{self, Face};
