@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 use sluicegate_core::call::Format;
-use sluicegate_core::channel::{Auth, Channel, ChannelModel, SecretRef};
+use sluicegate_core::channel::{Auth, Channel, ChannelModel, Endpoint, SecretRef};
 use sluicegate_core::ids::ChannelId;
 use sluicegate_core::tenant::Source;
 
@@ -385,7 +385,10 @@ fn fingerprint(channel: &Channel) -> String {
     };
     add(&channel.name);
     add(channel.provider.as_str());
-    for endpoint in &channel.endpoints {
+    // A channel stays who it is, with its balances, when a version finds a format more at its provider.
+    let is_later =
+        |endpoint: &&Endpoint| endpoint.format == Format::OpenaiResponses && channel.endpoints.len() > 1;
+    for endpoint in channel.endpoints.iter().filter(|endpoint| !is_later(endpoint)) {
         add(&endpoint.url);
     }
     // The variable's name tells two accounts at one upstream apart; a credential itself must not leave a trace.
