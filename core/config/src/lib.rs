@@ -38,8 +38,8 @@ mod suggest;
 mod yaml;
 
 pub use catalogue::{
-    ModelFacts, PriceList, Provider, ProviderCard, know_quirks, listed_prices, model_facts, model_facts_by_name,
-    price_list, provider, providers, quirks_of,
+    ModelFacts, PriceList, Provider, ProviderCard, know_quirks, listed_prices, model_facts,
+    model_facts_by_name, price_list, provider, providers, quirks_of,
 };
 pub use database::{DatabaseUrl, ParsedDatabase, parse_database};
 pub use diagnostic::{Diagnostic, Severity};

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use sluicegate_core::engine::{Admission, Attempt, BoundCaller};
 use sluicegate_core::{
-    Call, ErrorKind, Explanation, Outcome, OutcomeClass, ScopeKind, ServiceTier, Timestamp, Usage, UsageSource,
+    Call, ErrorKind, Explanation, Outcome, OutcomeClass, ScopeKind, ServiceTier, Timestamp, Usage,
+    UsageSource,
 };
 use sluicegate_wire::{Bridge, End, FaultClass, Observed, Report};
 

@@ -422,9 +422,7 @@ impl Host {
             channel: channel.id.to_string(),
             provider: channel.provider.to_string(),
             format: attempt.endpoint().format,
-            url: attempt
-                .endpoint()
-                .address(attempt.upstream_model.as_str(), open.admission.call().stream),
+            url: attempt.endpoint().address(attempt.upstream_model.as_str(), open.admission.call().stream),
             headers: target.header_pairs(),
             model: attempt.model.to_string(),
             upstream_model: attempt.upstream_model.to_string(),
