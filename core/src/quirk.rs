@@ -123,8 +123,8 @@ fn chat() -> Vec<Format> {
     vec![Format::OpenaiChat]
 }
 
-fn is_chat(formats: &Vec<Format>) -> bool {
-    *formats == chat()
+fn is_chat(formats: &[Format]) -> bool {
+    formats == [Format::OpenaiChat]
 }
 
 impl RequestQuirk {

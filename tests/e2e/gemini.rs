@@ -265,7 +265,7 @@ fn errors_come_in_the_form_of_the_face() {
             ("status-503", if face == "anthropic" { 529 } else { 503 }, "UNAVAILABLE"),
             ("status-400", 400, "INVALID_ARGUMENT"),
             ("status-401", 502, "UNAVAILABLE"),
-            ("nonsense", 502, "UNAVAILABLE"),
+            ("nonsense", 503, "UNAVAILABLE"),
             ("nobody", 404, "NOT_FOUND"),
         ] {
             for stream in [false, true] {

@@ -325,7 +325,7 @@ fn parse_facts(row: &'static str) -> Option<ModelFacts> {
         image_out: per_million(cell(17)),
         per_search: usd(cell(18)),
         per_request: usd(cell(23)),
-        service_tiers: several(cell(19), |tier| ServiceTier::of_word(tier)),
+        service_tiers: several(cell(19), ServiceTier::of_word),
         windows: several(cell(20), parse_times),
         changes: several(cell(21), pricing::instant).unwrap_or_default(),
         ..Written::default()

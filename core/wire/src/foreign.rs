@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::ir::FOREIGN;
+use crate::ir::{FOREIGN, FOREIGN_BYTES};
 use crate::json::{Kind, Val};
 use crate::texts::{place, spliced};
 
@@ -87,7 +87,7 @@ fn is_thought(element: Val<'_>) -> bool {
 }
 
 fn is_foreign(value: Val<'_>) -> bool {
-    value.as_str().is_some_and(|text| text.starts_with(FOREIGN))
+    value.as_str().is_some_and(|text| text.starts_with(FOREIGN) || text.starts_with(FOREIGN_BYTES))
 }
 
 #[cfg(test)]

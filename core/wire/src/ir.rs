@@ -14,4 +14,4 @@ pub(crate) use request::{
     Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tier, Tool,
     ToolChoice, ToolKind,
 };
-pub(crate) use seal::{FOREIGN, Maker, Seal};
+pub(crate) use seal::{FOREIGN, FOREIGN_BYTES, Maker, Seal};

@@ -81,6 +81,7 @@ fn raised(before: &Facts, after: &Facts, adds_tokens: u64) -> Option<&'static st
     let checks = [
         (new_concern.is_none(), new_concern.map_or("", |(name, _)| *name)),
         (before.model == after.model, "model"),
+        (before.service_tier == after.service_tier, "service_tier"),
         (after.fallbacks.is_empty(), "fallbacks"),
         (before.stream == after.stream, "stream"),
         (before.include_usage == after.include_usage, "stream_options"),

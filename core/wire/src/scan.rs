@@ -8,8 +8,10 @@ mod ours;
 mod single;
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
+use memchr::memmem::Finder;
 use sluicegate_core::Format;
 use sluicegate_core::concern::{Concern, concern};
 use sluicegate_core::count::CacheWrites;
@@ -18,7 +20,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Result, WireError};
 use crate::facts::Facts;
-use crate::ir::FOREIGN;
+use crate::ir::{FOREIGN, FOREIGN_BYTES};
 use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
 pub(crate) use field::{Field, is_ours};
 
@@ -123,6 +125,11 @@ pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
     scan_addressed(format, body, None)
 }
 
+// What each body is looked through for is prepared once.
+static CACHE_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("cache_control"));
+static FOREIGN_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FOREIGN));
+static FOREIGN_BYTES_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FOREIGN_BYTES));
+
 /// Reads a request body whose address says what it doesn't. For formats whose body says it all, the address is ignored.
 ///
 /// # Errors
@@ -166,7 +173,11 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
     // Where nothing writes the cache there is no mark of where it ends.
     let has_marks = facts.cache_writes != CacheWrites::None;
     facts.opening = opening.map(|span| content::opening(span.of(text), has_marks));
-    let foreign = memchr::memmem::find(text.as_bytes(), FOREIGN.as_bytes()).is_some();
+    let marks: &[&Finder<'_>] = match format {
+        Format::GeminiGenerate => &[&FOREIGN_MARK, &FOREIGN_BYTES_MARK],
+        _ => &[&FOREIGN_MARK],
+    };
+    let foreign = marks.iter().any(|mark| mark.find(text.as_bytes()).is_some());
     Ok(Scanned { format, body, facts, members, foreign })
 }
 
@@ -521,7 +532,7 @@ fn cache_writes(text: &str, has_escapes: bool) -> CacheWrites {
             .any(|at| matches!(text.as_bytes().get(at + 4), Some(b'2'..=b'7')));
     if spelled_out {
         CacheWrites::Long
-    } else if !has(b"cache_control") {
+    } else if CACHE_MARK.find(text.as_bytes()).is_none() {
         CacheWrites::None
     } else if has(b"1h") {
         CacheWrites::Long

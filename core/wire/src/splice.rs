@@ -112,10 +112,15 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The model of a body that names none, though it has a place for one.
+    fn missing_model(&self, scanned: &Scanned) -> Option<&'a str> {
+        let is_said = scanned.format() == Format::GeminiGenerate || scanned.member(Field::Model).is_some();
+        self.edits.model.filter(|_| !is_said)
+    }
+
     fn is_idle(&self, scanned: &Scanned) -> bool {
-        let has_model = self.edits.model.is_none() || scanned.member(Field::Model).is_some();
         self.model.is_none()
-            && has_model
+            && self.missing_model(scanned).is_none()
             && !self.force_usage
             && self.same_ceiling(scanned)
             && self.edits.drop.is_empty()
@@ -188,7 +193,7 @@ impl<'a> Plan<'a> {
                 format => format!("\"{}\":{n}", ceiling_name(format, self.edits.ceiling_field, model)),
             });
         }
-        if let Some(model) = self.edits.model.filter(|_| scanned.member(Field::Model).is_none()) {
+        if let Some(model) = self.missing_model(scanned) {
             begin(&mut out);
             out.push_str("\"model\":");
             escape_into(&mut out, model);

@@ -168,10 +168,7 @@ impl Keep {
     }
 
     /// Keeps the response, if there is one.
-    pub(crate) fn done(
-        mut self: Box<Self>,
-        inner: &Arc<Inner>,
-    ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    pub(crate) fn done(mut self, inner: &Arc<Inner>) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
         let body =
             self.keeper.take().filter(|body| body.len().saturating_add(self.input.len()) <= KEPT_MAX)?;
         let response: Value = serde_json::from_str(&body).ok()?;

@@ -209,7 +209,7 @@ impl Running {
     /// kept.
     pub(crate) fn settled(&mut self) -> impl Future<Output = ()> + Send + 'static {
         let settled = self.inner.records.settled(self.inner.in_company());
-        let kept = self.keep.take().and_then(|keep| keep.done(&self.inner));
+        let kept = self.keep.take().and_then(|keep| (*keep).done(&self.inner));
         async move {
             settled.await;
             // Whoever has the answer may go on from it at once.

@@ -280,9 +280,9 @@ fn read_call(fields: &mut Fields) -> Outcome<Call> {
                 Format::OpenaiResponses,
                 Format::GeminiGenerate,
             ]
-                .into_iter()
-                .chain(Format::SINGLE)
-                .find(|format| format.as_str() == word.as_str())
+            .into_iter()
+            .chain(Format::SINGLE)
+            .find(|format| format.as_str() == word.as_str())
         },
     )?;
     let mut call = Call::new(id, format.unwrap_or(Format::OpenaiChat), model);

@@ -72,7 +72,9 @@ pub fn compare_prices(before: &[ListedPrice], after: &[ListedPrice]) -> Vec<Pric
             Some(now) if *now == *price => {}
             Some(now) => {
                 let (change, rates) = rates_that_differ(price, now);
-                all.push(difference(*key, change, rates));
+                if !rates.is_empty() {
+                    all.push(difference(*key, change, rates));
+                }
             }
         }
     }
@@ -168,10 +170,11 @@ fn put(price: &Price, before: &str, all: &mut BTreeMap<String, u64>) {
     for own in &more.service_tiers {
         put(&own.price, &format!("{before}{}.", own.tier.as_str()), all);
     }
+    // Whether times stand in one window or in several of the same price is no difference.
     for own in &more.windows {
-        let text = |(hours, days): (String, Vec<&str>)| format!("{hours} {}", days.join(" "));
-        let when: Vec<_> = times(&own.times).into_iter().map(text).collect();
-        put(&own.price, &format!("{before}{}.", when.join(", ")), all);
+        for (hours, days) in times(&own.times) {
+            put(&own.price, &format!("{before}{hours} {}.", days.join(" ")), all);
+        }
     }
     for own in &more.changes {
         put(&own.price, &format!("{before}from {}.", own.from), all);

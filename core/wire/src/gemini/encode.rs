@@ -231,13 +231,15 @@ fn tools(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
 }
 
 fn declare(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
-    o.str("name", &ctx.names.shorten_word(&tool.name));
+    let name = ctx.names.shorten_word(&tool.name);
+    o.str("name", &name);
     // The target wants one.
     let description = tool.description.as_deref().filter(|text| !text.is_empty());
     o.str("description", description.unwrap_or(&tool.name));
     let schema = match (tool.kind, tool.schema.as_deref()) {
         (ToolKind::Custom, _) => {
             ctx.losses.approximated("tools", "a tool that takes a text takes it as `input` of an object");
+            ctx.names.wrap(&name);
             TEXT_SCHEMA
         }
         (ToolKind::Function, None) => return,

@@ -1,14 +1,13 @@
 //! What parts of requests and answers have in common.
 
 use super::base64;
-use crate::ir::{Maker, Seal};
+use crate::ir::{FOREIGN_BYTES, Maker, Seal};
 use crate::json::Val;
 use crate::names::tool_id;
 
 /// A seal as it stands in a part. One of another maker travels as bytes as well: libraries decode this field.
 pub(super) fn read_seal(text: &str) -> Seal {
-    // What `sluicegate-seal` begins with in either alphabet.
-    if text.starts_with("c2x1aWNlZ2F0ZS1zZWFs")
+    if text.starts_with(FOREIGN_BYTES)
         && let Some(shown) = base64::decode(text).and_then(|bytes| String::from_utf8(bytes).ok())
     {
         let seal = Seal::read(Maker::Gemini, &shown);

@@ -31,6 +31,8 @@ pub(crate) struct Seal {
 
 /// What stands before a seal that travels through a client of another format than its maker's.
 pub(crate) const FOREIGN: &str = "sluicegate-seal:";
+/// How the same begins where a format's seals are bytes in base64, in either alphabet.
+pub(crate) const FOREIGN_BYTES: &str = "c2x1aWNlZ2F0ZS1zZWFs";
 
 impl Seal {
     pub(crate) fn new(maker: Maker, data: impl Into<String>) -> Self {

@@ -49,10 +49,9 @@ impl Decoder {
             if let Some(delta) = choice.get("delta").or_else(|| choice.get("message")) {
                 self.delta(index, delta, &mut emit);
             }
-            if let Some(content) = choice.get("logprobs").and_then(|l| l.get("content")) {
-                if content.elements().next().is_some() {
-                    emit(Event::Logprobs(content.raw().to_owned()));
-                }
+            let content = choice.get("logprobs").and_then(|l| l.get("content"));
+            if let Some(content) = content.filter(|content| content.elements().next().is_some()) {
+                emit(Event::Logprobs(content.raw().to_owned()));
             }
             if let Some(reason) = choice.get_str("finish_reason") {
                 if let Some(think) = self.think(index) {

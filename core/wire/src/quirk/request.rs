@@ -132,11 +132,11 @@ impl Body<'_> {
                 }
             }
             RequestChange::Map { field, from, to } => {
-                let mapped = |raw: &str| {
+                let mut mapped = |raw: &str| {
                     let is_one = parsed(raw).is_some_and(|value| from.contains(&value));
                     is_one.then(|| to.as_ref().map_or(Edit::Drop, |to| Edit::Put(to.to_string())))
                 };
-                if self.edit(field, &mut { mapped }) && told {
+                if self.edit(field, &mut mapped) && told {
                     losses.approximated(field.as_str(), OTHER_VALUES);
                 }
             }

@@ -160,7 +160,7 @@ fn build(channel: &Channel, endpoint: &Endpoint, key: u32, secrets: &dyn SecretR
         // INVARIANT: a test reads every header of the catalogue. The channel's own of the same name replaces it.
         let pair =
             HeaderName::try_from(quirk.name.as_str()).ok().zip(HeaderValue::try_from(&quirk.value).ok());
-        headers.extend(pair.map(|(name, value)| (name, value)));
+        headers.extend(pair);
     }
     for (name, value) in &channel.headers {
         let name = HeaderName::try_from(name.as_str())

@@ -10,8 +10,11 @@ use super::*;
 /// Answers by address, and keeps what it was sent.
 struct ByHost {
     answers: HashMap<&'static str, &'static str>,
-    sent: parking_lot::Mutex<Vec<(String, Value, Vec<(String, String)>)>>,
+    sent: parking_lot::Mutex<Vec<Sent>>,
 }
+
+/// An address, a body, and the standing headers.
+type Sent = (String, Value, Vec<(String, String)>);
 
 #[async_trait]
 impl Upstream for ByHost {
