@@ -214,7 +214,7 @@ fn a_slip_in_a_field_is_said() {
         ),
         (
             r#"given(#{ format: "gemini" });"#,
-            "`format` of given is \"openai_chat\", \"openai_embeddings\", \"anthropic_messages\" or \"gemini_generate\", not `gemini`",
+            "`format` of given is \"openai_chat\", \"openai_embeddings\", \"anthropic_messages\", \"openai_responses\", \"gemini_generate\" or that of a single operation, not `gemini`",
         ),
         (r#"given().candidates([#{ provider: "a" }]);"#, "a candidate of `candidates` has no `name`"),
         (

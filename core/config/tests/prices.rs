@@ -154,17 +154,21 @@ fn litellm_map_and_new_api_ratios_are_prices() {
 #[test]
 fn what_has_no_counterpart_is_named_once() {
     let nothing = |_: &str| None;
-    let text = r#"{"a": {"litellm_provider": "openai", "mode": "image_generation", "output_cost_per_image": 0.04},
-        "b": {"litellm_provider": "openai", "mode": "image_generation", "output_cost_per_image": 0.04},
+    let text = r#"{"a": {"litellm_provider": "openai", "mode": "video_generation", "output_cost_per_second": 0.04},
+        "b": {"litellm_provider": "openai", "mode": "video_generation", "output_cost_per_second": 0.04},
         "c": {"litellm_provider": "nobody-knows", "mode": "chat", "input_cost_per_token": 1e-06},
         "d": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "input_cost_per_second": 1},
-        "e": {"litellm_provider": "openai", "mode": "chat"}}"#;
+        "e": {"litellm_provider": "openai", "mode": "chat"},
+        "f": {"litellm_provider": "openai", "mode": "image_generation", "output_cost_per_image": 0.04}}"#;
     let file = read_prices(Source { path: "map.json", text }, None, &Environment::new(&nothing));
-    assert_eq!(file.prices.iter().map(|it| it.model.as_str()).collect::<Vec<_>>(), ["d"]);
+    assert_eq!(file.prices.iter().map(|it| it.model.as_str()).collect::<Vec<_>>(), ["d", "f"]);
+    assert_eq!(file.prices[0].price.per_unit, None);
+    assert_eq!(file.prices[1].price, price_of("{per_unit: 0.04}"));
+    assert!(write_prices(&file.prices).contains("{per_unit: 0.04}"));
     let said: Vec<_> = file.diagnostics.iter().map(|it| it.message.as_str()).collect();
     assert_eq!(said.len(), 4, "{said:#?}");
     for part in [
-        "`a` and 1 more: models of mode `image_generation`",
+        "`a` and 1 more: models of mode `video_generation`",
         "`nobody-knows`",
         "`input_cost_per_second`",
         "`e`",

@@ -81,6 +81,11 @@ pub(crate) fn is_cost(name: &str) -> bool {
     cost(name).is_some() || matches!(name, "search_context_cost_per_query" | "tiered_pricing")
 }
 
+/// Whether this is the name of a cost of what isn't counted in tokens.
+pub(crate) fn is_unit(name: &str) -> bool {
+    cost(name).is_some_and(|cost| cost.of == Of::Unit)
+}
+
 /// The costs among these settings; `None` when there are none. Of a name that stands twice the first one counts.
 pub(crate) fn read<'n>(
     load: &mut Load<'_>,

@@ -22,7 +22,8 @@ pub(super) fn litellm(load: &mut Load<'_>, root: &Item<'_>) -> Vec<ListedPrice> 
         }
         let fields = Fields { item: item.clone() };
         let mode = fields.text(load, "mode").unwrap_or_else(|| "chat".to_owned());
-        if !matches!(mode.as_str(), "chat" | "completion" | "embedding" | "responses") {
+        let is_text = matches!(mode.as_str(), "chat" | "completion" | "embedding" | "responses");
+        if !is_text && crate::operation::formats_of_mode(&mode).is_none() {
             skipped.add(format!("models of mode `{}` are not served", short(&mode)), name);
             continue;
         }
@@ -33,11 +34,13 @@ pub(super) fn litellm(load: &mut Load<'_>, root: &Item<'_>) -> Vec<ListedPrice> 
             skipped.add(format!("the catalogue has no provider `{whose}`"), name);
             continue;
         };
-        let Some(own) = costs::read(load, item.children()) else {
+        // What a text model asks for besides tokens isn't counted in its calls.
+        let is_read = |key: &str| costs::is_cost(key) && !(is_text && costs::is_unit(key));
+        let Some(own) = costs::read(load, item.children().filter(|(key, _)| is_read(key))) else {
             skipped.add("they have no costs that are read".to_owned(), name);
             continue;
         };
-        for (key, _) in item.children().filter(|(key, _)| key.contains("cost") && !costs::is_cost(key)) {
+        for (key, _) in item.children().filter(|(key, _)| key.contains("cost") && !is_read(key)) {
             skipped.add(format!("`{}` has no counterpart: the rest of the price is taken", short(key)), name);
         }
         let model = match name.split_once('/') {
