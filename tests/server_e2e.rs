@@ -38,6 +38,8 @@ mod responses;
 mod restart;
 #[path = "e2e/serve.rs"]
 mod serve;
+#[path = "e2e/single.rs"]
+mod single;
 #[path = "e2e/steer.rs"]
 mod steer;
 

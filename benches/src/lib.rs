@@ -158,6 +158,7 @@ const NOTHING: Usage = Usage {
     image_in: 0,
     image_out: 0,
     searches: 0,
+    units: 0,
 };
 
 /// What a call asks: a prompt of a kilobyte, and an answer of 500 tokens at most.

@@ -24,6 +24,46 @@ pub enum Format {
     GeminiGenerate,
     /// OpenAI responses.
     OpenaiResponses,
+    /// OpenAI's legacy completions.
+    OpenaiCompletions,
+    /// OpenAI image generation.
+    OpenaiImages,
+    /// OpenAI image edits.
+    OpenaiImageEdits,
+    /// OpenAI image variations.
+    OpenaiImageVariations,
+    /// OpenAI text to speech.
+    OpenaiSpeech,
+    /// OpenAI speech to text.
+    OpenaiTranscriptions,
+    /// OpenAI speech to English text.
+    OpenaiTranslations,
+    /// OpenAI moderations.
+    OpenaiModerations,
+    /// Reranking, in the shape that Cohere and Jina share.
+    Rerank,
+    /// Anthropic's count of a message's tokens.
+    AnthropicCountTokens,
+    /// A provider's own operations, passed through as they are.
+    PassThrough,
+}
+
+/// What stands before a channel's or provider's name in the name of the model that calls passed through to it are for.
+pub const PASS_THROUGH_PREFIX: &str = "providers/";
+/// Such a model's name at the upstream, which isn't sent there.
+pub const PASS_THROUGH: &str = "(pass-through)";
+
+/// What a format's usage is counted in besides tokens: what [`Price::per_unit`](crate::Price::per_unit) is the price of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// An image that is made.
+    Image,
+    /// A character that is spoken.
+    Character,
+    /// A second that is heard, rounded up for each call.
+    Second,
+    /// A search of at most 100 documents.
+    Search,
 }
 
 impl Format {
@@ -35,11 +75,91 @@ impl Format {
             Format::AnthropicMessages => "anthropic_messages",
             Format::GeminiGenerate => "gemini_generate",
             Format::OpenaiResponses => "openai_responses",
+            Format::OpenaiCompletions => "openai_completions",
+            Format::OpenaiImages => "openai_images",
+            Format::OpenaiImageEdits => "openai_image_edits",
+            Format::OpenaiImageVariations => "openai_image_variations",
+            Format::OpenaiSpeech => "openai_speech",
+            Format::OpenaiTranscriptions => "openai_transcriptions",
+            Format::OpenaiTranslations => "openai_translations",
+            Format::OpenaiModerations => "openai_moderations",
+            Format::Rerank => "rerank",
+            Format::AnthropicCountTokens => "anthropic_count_tokens",
+            Format::PassThrough => "pass_through",
         }
     }
 
-    /// Whether a call in this format can be served by an endpoint that speaks `other`: the same, or translatable.
+    /// The formats of single operations, which only an endpoint of the same format serves, byte by byte.
+    pub const SINGLE: [Format; 11] = [
+        Format::OpenaiCompletions,
+        Format::OpenaiImages,
+        Format::OpenaiImageEdits,
+        Format::OpenaiImageVariations,
+        Format::OpenaiSpeech,
+        Format::OpenaiTranscriptions,
+        Format::OpenaiTranslations,
+        Format::OpenaiModerations,
+        Format::Rerank,
+        Format::AnthropicCountTokens,
+        Format::PassThrough,
+    ];
+
+    /// Whether it is one of [`Format::SINGLE`].
+    pub const fn is_single(self) -> bool {
+        matches!(
+            self,
+            Format::OpenaiCompletions
+                | Format::OpenaiImages
+                | Format::OpenaiImageEdits
+                | Format::OpenaiImageVariations
+                | Format::OpenaiSpeech
+                | Format::OpenaiTranscriptions
+                | Format::OpenaiTranslations
+                | Format::OpenaiModerations
+                | Format::Rerank
+                | Format::AnthropicCountTokens
+                | Format::PassThrough
+        )
+    }
+
+    /// Whether a ceiling in tokens bounds its output. Others have none, or as much as follows from what they are asked.
+    pub const fn has_ceiling(self) -> bool {
+        !matches!(self, Format::OpenaiEmbeddings)
+            && (!self.is_single() || matches!(self, Format::OpenaiCompletions))
+    }
+
+    /// Whether the body that a caller sends is a form with files, `multipart/form-data`.
+    pub const fn is_form(self) -> bool {
+        matches!(
+            self,
+            Format::OpenaiImageEdits
+                | Format::OpenaiImageVariations
+                | Format::OpenaiTranscriptions
+                | Format::OpenaiTranslations
+        )
+    }
+
+    /// What it is counted in besides tokens, if anything.
+    pub const fn unit(self) -> Option<Unit> {
+        match self {
+            Format::OpenaiImages | Format::OpenaiImageEdits | Format::OpenaiImageVariations => {
+                Some(Unit::Image)
+            }
+            Format::OpenaiSpeech => Some(Unit::Character),
+            Format::OpenaiTranscriptions | Format::OpenaiTranslations => Some(Unit::Second),
+            Format::Rerank => Some(Unit::Search),
+            _ => None,
+        }
+    }
+
+    /// Whether a call in this format can be served by an endpoint that speaks `other`: the same, or translatable. Whoever
+    /// serves chat lets its tokens be counted, if only by us.
     pub const fn reaches(self, other: Format) -> bool {
+        if self.is_single() || other.is_single() {
+            return self as u8 == other as u8
+                || matches!(self, Format::AnthropicCountTokens)
+                    && matches!(other, Format::OpenaiChat | Format::AnthropicMessages);
+        }
         matches!(
             (self, other),
             (Format::OpenaiEmbeddings, Format::OpenaiEmbeddings)
@@ -86,8 +206,12 @@ pub struct Call {
     #[serde(default)]
     pub max_output: Option<u64>,
     /// Output tokens of each choice that may be billed beyond the ceiling: those of a predicted output that isn't accepted.
+    /// Of a format without a ceiling: all of them.
     #[serde(default)]
     pub extra_output: u64,
+    /// What may be billed besides tokens, in the format's [unit](Format::unit), at most.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub units: u64,
     /// How many choices are asked for; at least 1.
     #[serde(default = "one")]
     pub choices: u32,
@@ -141,6 +265,10 @@ pub enum Rehearsal {
     ContentPolicy,
 }
 
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 fn one() -> u32 {
     1
 }
@@ -173,6 +301,7 @@ impl Call {
             input_estimate: 0,
             max_output: None,
             extra_output: 0,
+            units: 0,
             choices: 1,
             min_output: 0,
             needs: Needs::default(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Format, Needs};
+use crate::call::{Format, Needs, PASS_THROUGH};
 use crate::check::ChannelCheck;
 use crate::count::{Counting, Tokenizer};
 use crate::edit::BodyEdit;
@@ -81,6 +81,9 @@ pub struct Channel {
     /// Body fields such as `api_base` that callers may set to steer this channel; by default none.
     #[serde(default)]
     pub client_overrides: Vec<String>,
+    /// Paths below which calls are passed through to it, if it has an endpoint for them; none is all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pass_through: Vec<String>,
     /// What it changes in the bodies that it is sent, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub body_edits: Vec<BodyEdit>,
@@ -123,6 +126,7 @@ impl Channel {
             health_check: None,
             unknown_fields: UnknownFields::default(),
             client_overrides: Vec::new(),
+            pass_through: Vec::new(),
             body_edits: Vec::new(),
             quirks: Arc::default(),
             enabled: yes(),
@@ -359,6 +363,11 @@ pub struct ChannelModel {
 }
 
 impl ChannelModel {
+    /// Whether it stands for what is passed through, and is no model.
+    pub fn is_pass_through(&self) -> bool {
+        self.upstream.as_str() == PASS_THROUGH
+    }
+
     /// Whether its channel changes bodies: each change adds to what is reserved, if only a little.
     pub fn is_edited(&self) -> bool {
         self.extra_input > 0

@@ -38,6 +38,10 @@ pub struct Price {
     pub audio_in: Option<PicoUsd>,
     /// Audio output.
     pub audio_out: Option<PicoUsd>,
+    /// For what is counted besides tokens, in pico-USD: an image, a character, a second, a search, as the call's format
+    /// [counts](crate::call::Format::unit).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_unit: Option<PicoUsd>,
     /// A fixed fee for each request, in nano-USD.
     pub per_request_nano_usd: NanoUsd,
     /// Prices that replace the ones above for prompts longer than a bound; the highest bound that is exceeded wins
@@ -81,12 +85,20 @@ pub struct Reach {
     pub images: bool,
     /// The tiers that it may be served at.
     pub tiers: TierSet,
+    /// What may be billed besides tokens, at most.
+    pub units: u64,
 }
 
 impl Reach {
     /// Everything: nothing is known of the call.
-    pub const ALL: Reach =
-        Reach { cache_write: true, cache_write_1h: true, audio: true, images: true, tiers: TierSet::ALL };
+    pub const ALL: Reach = Reach {
+        cache_write: true,
+        cache_write_1h: true,
+        audio: true,
+        images: true,
+        tiers: TierSet::ALL,
+        units: 0,
+    };
     /// Plain input and output, and input from the cache, at the standard tier.
     pub const PLAIN: Reach = Reach {
         cache_write: false,
@@ -94,13 +106,21 @@ impl Reach {
         audio: false,
         images: false,
         tiers: TierSet::STANDARD,
+        units: 0,
     };
 }
 
 impl Price {
-    /// Whether input and output both have a known price. An unpriced model is admitted, counted in tokens and marked.
+    /// Whether input and output both have a known price, or units have. An unpriced model is admitted, counted in tokens and
+    /// marked.
     pub fn is_known(&self) -> bool {
-        self.input.is_some() && self.output.is_some()
+        self.input.is_some() && self.output.is_some() || self.per_unit.is_some()
+    }
+
+    /// What does not depend on tokens, in pico-USD.
+    fn fixed(&self, units: u64) -> i128 {
+        let per_unit = i128::from(units).saturating_mul(i128::from(self.per_unit.unwrap_or(0)));
+        (i128::from(self.per_request_nano_usd) * 1000).saturating_add(per_unit)
     }
 
     /// The price of an attempt that begins at `at`: all of it, however long it takes.
@@ -139,11 +159,15 @@ impl Price {
         let ratio = (u64::from(ratio_ppm), u64::from(RATIO_ONE_PPM));
         let mut price = self.in_proportion(ratio, ratio);
         price.each_fee(&mut |fee| *fee = nano(*fee));
+        price.each_unit(&mut |rate| {
+            let scaled = (u128::from(*rate) * u128::from(ratio_ppm)).div_ceil(u128::from(RATIO_ONE_PPM));
+            *rate = u64::try_from(scaled).unwrap_or(u64::MAX);
+        });
         price
     }
 
     /// This price with each rate for input times one ratio, as numerator and denominator, and each rate for output times
-    /// another; rounded up. Fees stay. A denominator of 0 leaves them as they are.
+    /// another; rounded up. Fees and what isn't counted in tokens stay. A denominator of 0 leaves them as they are.
     #[must_use]
     pub fn in_proportion(&self, input: (u64, u64), output: (u64, u64)) -> Price {
         let mut price = self.clone();
@@ -207,6 +231,13 @@ impl Price {
         }
     }
 
+    fn each_unit(&mut self, with: &mut dyn FnMut(&mut PicoUsd)) {
+        self.per_unit.iter_mut().for_each(&mut *with);
+        for inner in self.inner_mut() {
+            inner.each_unit(with);
+        }
+    }
+
     // BOUND: prices nest as deep as files that were read, and those have a depth.
     fn inner_mut(&mut self) -> impl Iterator<Item = &mut Price> {
         self.more.as_deref_mut().into_iter().flat_map(|more| {
@@ -225,8 +256,7 @@ impl Price {
     fn pico(&self, usage: &Usage) -> i128 {
         let rates = self.rates(usage.input_tokens());
         let per_search = self.more.as_deref().map_or(0, |more| more.per_search_nano_usd);
-        let fees = i128::from(self.per_request_nano_usd)
-            .saturating_add(i128::from(per_search).saturating_mul(i128::from(usage.searches)));
+        let searches = i128::from(per_search).saturating_mul(i128::from(usage.searches)).saturating_mul(1000);
         [
             (usage.input_uncached, rates.input),
             (usage.cache_read, rates.cache_read),
@@ -240,7 +270,7 @@ impl Price {
             (usage.image_out, rates.image_out),
         ]
         .iter()
-        .fold(fees.saturating_mul(1000), |sum, (tokens, rate)| {
+        .fold(self.fixed(usage.units).saturating_add(searches), |sum, (tokens, rate)| {
             sum.saturating_add(i128::from(*tokens).saturating_mul(i128::from(*rate)))
         })
     }
@@ -255,14 +285,21 @@ impl Price {
             dearest_in = dearest_in.max(r.dearest_in(reach));
             dearest_out = dearest_out.max(r.dearest_out(reach));
         }
-        (i128::from(self.per_request_nano_usd) * 1000)
+        self.fixed(reach.units)
             .saturating_add(i128::from(input_tokens).saturating_mul(i128::from(dearest_in)))
             .saturating_add(i128::from(output_tokens).saturating_mul(i128::from(dearest_out)))
     }
 
     fn bound_of_known_input(&self, usage: &Usage, output_tokens: u64, reach: Reach) -> i128 {
         let output = self.rates(usage.input_tokens()).dearest_out(reach);
-        let input = Usage { output_visible: 0, output_reasoning: 0, audio_out: 0, image_out: 0, ..*usage };
+        let input = Usage {
+            output_visible: 0,
+            output_reasoning: 0,
+            audio_out: 0,
+            image_out: 0,
+            units: reach.units,
+            ..*usage
+        };
         self.pico(&input).saturating_add(i128::from(output_tokens).saturating_mul(i128::from(output)))
     }
 
@@ -469,6 +506,21 @@ mod tests {
         assert_eq!(cost(&usage), 1_350_000);
         let long = Usage { input_uncached: 200_001, ..Usage::default() };
         assert_eq!(cost(&long), 400_002_000);
+    }
+
+    #[test]
+    fn units_have_a_price_of_their_own() {
+        let p = Price { per_unit: Some(15_000_000), per_request_nano_usd: 1_000, ..Price::default() };
+        assert!(p.is_known());
+        let usage = Usage { units: 200, input_uncached: 7, ..Usage::default() };
+        let cost = |p: &Price| p.on(T).cost(&usage, ServiceTier::Standard, RATIO_ONE_PPM, Rounding::HalfEven);
+        assert_eq!(cost(&p), 3_001_000);
+        let reach = Reach { units: 200, ..Reach::ALL };
+        assert_eq!(p.on(T).bound(1_000, 1_000, reach, RATIO_ONE_PPM), 3_001_000);
+        assert_eq!(p.on(T).bound(1_000, 1_000, reach, RATIO_ONE_PPM / 2), 1_500_500);
+        assert_eq!(p.on(T).bound_of_known_input(&Usage::default(), 9, reach, RATIO_ONE_PPM), 3_001_000);
+        // All of a price that is halved is.
+        assert_eq!(cost(&p.times(RATIO_ONE_PPM / 2)), 1_500_500);
     }
 
     #[test]

@@ -286,6 +286,7 @@ pub(crate) fn totals(attempts: &[AttemptRecord]) -> (Usage, NanoUsd) {
         audio_out: total(|u| u.audio_out),
         image_out: total(|u| u.image_out),
         searches: total(|u| u.searches),
+        units: total(|u| u.units),
     };
     (usage, attempts.iter().fold(0, |sum: NanoUsd, it| sum.saturating_add(it.spend)))
 }
@@ -329,6 +330,9 @@ pub struct ReplayFacts {
     /// What may be billed beyond the ceiling, in tokens for each choice.
     #[serde(skip_serializing_if = "is_default")]
     pub extra_output: u64,
+    /// What may be billed besides tokens.
+    #[serde(skip_serializing_if = "is_default")]
+    pub units: u64,
     /// The least output that makes sense: a thinking budget plus 1,024, or 0.
     #[serde(skip_serializing_if = "is_default")]
     pub min_output: u64,

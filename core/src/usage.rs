@@ -45,6 +45,10 @@ pub struct Usage {
     /// Searches that the upstream made of its own: no tokens, but they have a price.
     #[serde(skip_serializing_if = "is_zero")]
     pub searches: u64,
+    /// What is billed besides tokens, in the [unit](crate::call::Format::unit) of the call's format: images, characters, seconds,
+    /// searches.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub units: u64,
 }
 
 impl fmt::Debug for Usage {
@@ -59,7 +63,12 @@ impl fmt::Debug for Usage {
             .field("output_visible", &self.output_visible)
             .field("output_reasoning", &self.output_reasoning)
             .field("audio_out", &self.audio_out);
-        let rare = [("image_in", self.image_in), ("image_out", self.image_out), ("searches", self.searches)];
+        let rare = [
+            ("image_in", self.image_in),
+            ("image_out", self.image_out),
+            ("searches", self.searches),
+            ("units", self.units),
+        ];
         for (name, n) in rare.into_iter().filter(|(_, n)| *n > 0) {
             all.field(name, &n);
         }
@@ -75,7 +84,9 @@ impl Usage {
     /// Whether no call uses as much: no model reads or writes more than 16,777,216 tokens in one. Whoever reports it is
     /// wrong.
     pub fn is_absurd(&self) -> bool {
-        [self.input_tokens(), self.output_tokens(), self.searches].iter().any(|n| *n > ABSURD_TOKENS)
+        [self.input_tokens(), self.output_tokens(), self.searches, self.units]
+            .iter()
+            .any(|n| *n > ABSURD_TOKENS)
     }
 
     /// All input tokens. Saturates.

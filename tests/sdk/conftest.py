@@ -33,6 +33,14 @@ BEHAVIOURS = [
     "--usage-absurd",
     "--hang",
 ]
+# What does something else than chat.
+OPERATIONS = {
+    "old": "davinci-002",
+    "image": "gpt-image-1",
+    "speech": "tts-1",
+    "hear": "whisper-1",
+    "omni-moderation-latest": "omni-moderation-latest",
+}
 PRICES = {"input_cost_per_token": 0.000001, "output_cost_per_token": 0.000002}
 
 
@@ -49,6 +57,8 @@ def configuration(upstream_url):
         models.append(model("gemini" + ending, "gemini/gemini-2.5-flash" + ending, upstream_url, **PRICES))
     models.append(model("gemini3", "gemini/gemini-3-pro-preview", upstream_url, **PRICES))
     models.append(model("embed", "openai/text-embedding-3-small", upstream_url + "/v1", **PRICES))
+    for name, upstream in OPERATIONS.items():
+        models.append(model(name, "openai/" + upstream, upstream_url + "/v1", **PRICES))
     nobody = f"http://127.0.0.1:{rig.free_port()}"
     models.append(model("chat-unreachable", "openai/gpt-4o-mini", nobody + "/v1"))
     models.append(model("claude-unreachable", "anthropic/claude-sonnet-4-5", nobody))

@@ -158,6 +158,14 @@ fn called(
     let facts = serde_json::to_string(&CompletedFacts::from(&answer.facts)).unwrap_or_default();
     match answer.body {
         AnswerBody::Full(body) => Ok((Some(PyBytes::new(py, &body).unbind()), None, facts)),
+        // Sound and the like have no place in what callers of this get.
+        AnswerBody::Raw(_) => Err(raised(
+            py,
+            &Error::new(
+                ErrorKind::NotSupported,
+                "this answers with JSON and events only; ask the gateway over HTTP",
+            ),
+        )),
         AnswerBody::Stream(stream) => {
             Ok((None, Some(Py::new(py, Stream::new(Arc::clone(host), stream))?), facts))
         }

@@ -81,7 +81,7 @@ impl Provider {
         matches!(self.auth, "optional" | "none")
     }
 
-    /// Whether it has an operation, such as `chat`, `messages`, `embeddings`, `responses` or `rerank`.
+    /// Whether it has an operation, such as `chat`, `messages`, `embeddings`, `responses`, `images`, `audio` or `rerank`.
     pub fn serves(&self, operation: &str) -> bool {
         self.serves.split('|').any(|served| served == operation)
     }
@@ -262,7 +262,7 @@ fn row_of(list: &str, model: &str) -> Option<ModelFacts> {
             high = start;
         }
     }
-    None
+    crate::operation::facts(list, model)
 }
 
 /// The price list behind its first two lines.

@@ -385,10 +385,11 @@ fn fingerprint(channel: &Channel) -> String {
     };
     add(&channel.name);
     add(channel.provider.as_str());
-    // A channel stays who it is, with its balances, when a version finds a format more at its provider.
-    let is_later =
-        |endpoint: &&Endpoint| endpoint.format == Format::OpenaiResponses && channel.endpoints.len() > 1;
-    for endpoint in channel.endpoints.iter().filter(|endpoint| !is_later(endpoint)) {
+    // A channel stays who it is, with its balances, when a version finds an operation more at its provider: what is served
+    // besides its main formats follows from the same address.
+    let is_later = |format: Format| format.is_single() || format == Format::OpenaiResponses;
+    let has_main = channel.endpoints.iter().any(|endpoint| !is_later(endpoint.format));
+    for endpoint in channel.endpoints.iter().filter(|it| !has_main || !is_later(it.format)) {
         add(&endpoint.url);
     }
     // The variable's name tells two accounts at one upstream apart; a credential itself must not leave a trace.

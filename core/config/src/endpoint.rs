@@ -55,7 +55,8 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
     let own_host = base.is_none_or(|base| same_host(base, provider.base_url));
     if provider.wire == "anthropic" {
         let url = messages_url(base.unwrap_or(provider.base_url));
-        return vec![Endpoint { format: Format::AnthropicMessages, url }];
+        let count = Endpoint { format: Format::AnthropicCountTokens, url: append(&url, "/count_tokens") };
+        return vec![Endpoint { format: Format::AnthropicMessages, url }, count];
     }
     if provider.wire == AZURE {
         return azure_endpoints(base.unwrap_or(provider.base_url));
@@ -89,6 +90,9 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
                 url: messages_url(provider.anthropic_base_url),
             });
         }
+    }
+    for (format, path) in crate::operation::paths(|word| provider.serves(word) || !own_host) {
+        endpoints.push(Endpoint { format, url: append(&root, path) });
     }
     endpoints
 }
@@ -215,7 +219,10 @@ fn openai_root(provider: &Provider, base: Option<&str>, style: BaseStyle) -> Str
     let (path, query) = split_query(base);
     let mut path = path.trim_end_matches('/').to_owned();
     // A whole address of one operation stands for the base of all.
-    for operation in ["/chat/completions", "/embeddings", "/completions", "/responses"] {
+    let others = crate::operation::endings();
+    for operation in
+        ["/chat/completions", "/embeddings", "/completions", "/responses"].into_iter().chain(others)
+    {
         if let Some(root) = path.strip_suffix(operation) {
             path = root.to_owned();
             return with_query(path, query);
@@ -335,11 +342,11 @@ mod tests {
         for base in ["https://a.test", "https://a.test/", "https://a.test/v1", "https://a.test/v1/messages"] {
             assert_eq!(
                 urls("anthropic", Some(base), BaseStyle::Exact),
-                ["https://a.test/v1/messages"],
+                ["https://a.test/v1/messages", "https://a.test/v1/messages/count_tokens"],
                 "{base}"
             );
         }
-        assert_eq!(urls("anthropic", None, BaseStyle::Exact), ["https://api.anthropic.com/v1/messages"]);
+        assert_eq!(urls("anthropic", None, BaseStyle::Exact)[0], "https://api.anthropic.com/v1/messages");
     }
 
     #[test]
@@ -398,10 +405,7 @@ mod tests {
         let own = endpoints(&provider("deepseek").unwrap(), None, BaseStyle::Exact);
         assert_eq!(own[0].url, "https://api.deepseek.com/chat/completions");
         let formats: Vec<_> = own.iter().map(|endpoint| endpoint.format).collect();
-        assert_eq!(
-            formats,
-            [Format::OpenaiChat, Format::OpenaiResponses, Format::AnthropicMessages]
-        );
+        assert_eq!(formats, [Format::OpenaiChat, Format::OpenaiResponses, Format::AnthropicMessages]);
         assert_eq!(own[2].url, "https://api.deepseek.com/anthropic/v1/messages");
         let elsewhere =
             endpoints(&provider("deepseek").unwrap(), Some("https://relay.test/v1"), BaseStyle::Exact);

@@ -28,6 +28,7 @@ mod limits;
 mod litellm;
 mod native;
 mod newapi;
+mod operation;
 mod overlay;
 mod price_file;
 mod pricing;

@@ -4,6 +4,7 @@ mod channel;
 mod check;
 mod guardrail;
 mod manual;
+mod pass;
 mod price;
 mod schema;
 mod section;

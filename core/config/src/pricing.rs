@@ -78,6 +78,7 @@ impl Written {
             output_reasoning: own.output_reasoning.or(base.output_reasoning),
             audio_in: own.audio_in.or(base.audio_in),
             audio_out: own.audio_out.or(base.audio_out),
+            per_unit: own.per_unit.or(base.per_unit),
             per_request_nano_usd: self.per_request.unwrap_or(base.per_request_nano_usd),
             tiers: if self.has_tiers { own.tiers.clone() } else { base.tiers.clone() },
             more: base.more.clone(),

@@ -56,7 +56,7 @@ fn json_of(loaded: &Loaded) -> Value {
         declared.keys.iter().map(|(key, secret)| json!({"key": key, "credential": secret})).collect();
     json!({
         "dialect": loaded.dialect,
-        "channels": declared.channels,
+        "channels": declared.channels.iter().map(channel).collect::<Vec<_>>(),
         "aliases": declared.aliases,
         "fallbacks": declared.fallbacks,
         "model_groups": declared.model_groups,
@@ -83,6 +83,16 @@ fn json_of(loaded: &Loaded) -> Value {
         "guardrails": declared.guardrails.iter().map(guardrail).collect::<Vec<_>>(),
         "host": loaded.host,
     })
+}
+
+/// A channel with its endpoints for single operations apart: `operations`.
+fn channel(channel: &sluicegate_core::Channel) -> Value {
+    let (single, main): (Vec<_>, Vec<_>) =
+        channel.endpoints.iter().partition(|endpoint| endpoint.format.is_single());
+    let mut all = json!(channel);
+    all["endpoints"] = json!(main);
+    all["operations"] = json!(single);
+    all
 }
 
 /// Where `got` lacks what `want` says, if anywhere.

@@ -247,14 +247,14 @@ prop_compose! {
 
 prop_compose! {
     fn plain()(
-        rates in prop::array::uniform10(rate()), fee in 0i64..2_000_000, mut tiers in prop::collection::vec(step(), 0..3),
+        rates in prop::array::uniform10(rate()), per_unit in rate(), fee in 0i64..2_000_000, mut tiers in prop::collection::vec(step(), 0..3),
     ) -> Price {
         tiers.sort_by_key(|tier| tier.above_input_tokens);
         let [input, output, cache_read, cache_write, cache_write_1h, output_reasoning, audio_in, audio_out, image_in, image_out] = rates;
         let more = PriceParts { image_in, image_out, ..PriceParts::default() };
         Price {
             input, output, cache_read, cache_write, cache_write_1h, output_reasoning, audio_in, audio_out,
-            per_request_nano_usd: fee, tiers, more: Some(Box::new(more)),
+            per_unit, per_request_nano_usd: fee, tiers, more: Some(Box::new(more)),
         }
     }
 }
@@ -305,6 +305,7 @@ proptest! {
         at in 1_790_000_000_000i64..1_800_000_000_000,
         counts in prop::array::uniform10(0u64..20_000),
         spare in (0u64..5_000, 0u64..5_000),
+        units in (0u64..5_000, 0u64..5_000),
         asked in prop::option::of(prop::sample::select(vec![
             ServiceTier::Standard, ServiceTier::Flex, ServiceTier::Batch, ServiceTier::Priority, ServiceTier::Ultrafast, ServiceTier::Auto,
         ])),
@@ -314,11 +315,11 @@ proptest! {
         let [input_uncached, cache_read, cache_write, cache_write_1h, audio_in, image_in, output_visible, output_reasoning, audio_out, image_out] = counts;
         let usage = Usage {
             input_uncached, cache_read, cache_write, cache_write_1h, audio_in, image_in, output_visible, output_reasoning, audio_out, image_out,
-            searches: 0,
+            searches: 0, units: units.0,
         };
         let now = price.on(Timestamp::from_ms(at));
         let tiers = TierSet::reached(asked, now.unasked());
-        let reach = Reach { tiers, ..Reach::ALL };
+        let reach = Reach { tiers, units: units.0 + units.1, ..Reach::ALL };
         let (input, output) = (usage.input_tokens() + spare.0, usage.output_tokens() + spare.1);
         let bound = now.bound(input, output, reach, ratio);
         let known = now.bound_of_known_input(&usage, output, reach, ratio);

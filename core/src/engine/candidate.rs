@@ -103,6 +103,9 @@ fn filter(
         return Err((Exclusion::Group, 0));
     }
     let endpoint = endpoint_for(channel, call.format).ok_or((Exclusion::Format, 0))?;
+    if model.is_pass_through() != (call.format == Format::PassThrough) {
+        return Err((Exclusion::Format, 0));
+    }
     let (needs, lacks) = (call.needs, model.lacks);
     if needs.tools && lacks.tools
         || needs.images && lacks.images

@@ -26,7 +26,7 @@ pub(super) struct Ceiling {
 /// The ceiling before any limit is asked; `None` for a format without output.
 pub(super) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelModel) -> Option<Ceiling> {
     let call = &admission.call;
-    if call.format == Format::OpenaiEmbeddings {
+    if !call.format.has_ceiling() {
         return None;
     }
     let (mut tokens, mut why) = match call.max_output {
@@ -95,9 +95,11 @@ fn reach(call: &Call, model: &ChannelModel, charges: &Charges<'_>) -> Reach {
     Reach {
         cache_write: writes != CacheWrites::None,
         cache_write_1h: writes == CacheWrites::Long,
-        audio: call.needs.audio || !known,
+        // What is spoken or heard for its own sake needs nothing of a chat model.
+        audio: call.needs.audio || !known || call.format.is_single(),
         images: call.needs.images || !known,
         tiers: TierSet::reached(call.service_tier, charges.list().unasked()),
+        units: call.units,
     }
 }
 
@@ -118,11 +120,17 @@ pub(super) fn sizes(
     ceiling: Option<u64>,
     charges: &Charges<'_>,
 ) -> Sizes {
+    if call.format == Format::AnthropicCountTokens {
+        // Nobody is charged for being told what a call would cost.
+        return Sizes::default();
+    }
     let choices = u64::from(call.choices.max(1));
     let input = input_bound(call, counted, model);
-    let visible = ceiling.unwrap_or(0);
-    // Without a ceiling it is a format without output.
-    let output = ceiling.map_or(0, |ceiling| output_bound(call, model, ceiling)).saturating_mul(choices);
+    // Without a ceiling the output is what the call itself says that it can be.
+    let visible = ceiling.unwrap_or(call.extra_output);
+    let output = ceiling
+        .map_or(call.extra_output, |ceiling| output_bound(call, model, ceiling))
+        .saturating_mul(choices);
     let reach = reach(call, model, charges);
     // A plausible answer: what was asked for, but rarely more than a thousand tokens.
     let likely_input = call.input_estimate.min(input);

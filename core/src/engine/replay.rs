@@ -496,6 +496,7 @@ fn call_of(record: &UsageRecord) -> Call {
         input_estimate: facts.input_estimate,
         max_output: facts.max_output,
         extra_output: facts.extra_output,
+        units: facts.units,
         choices: facts.choices,
         min_output: facts.min_output,
         needs: facts.needs,

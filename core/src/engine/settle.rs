@@ -8,6 +8,7 @@ use super::attempt::Open;
 use super::ceiling;
 use super::charges::Charges;
 use super::plan::Last;
+use crate::call::Format;
 use crate::channel::Channel;
 use crate::count::Counting;
 use crate::decision::{OutcomeClass, Reason};
@@ -243,7 +244,7 @@ impl Engine {
         };
         let Some((found, model)) = admission.runtime.snapshot.resolve(open.candidate) else { return false };
         let is_probe = open.lease.is_probe;
-        if admission.call.mock {
+        if admission.call.mock || outcome.class == OutcomeClass::Ok && !outcome.sent {
             // Nobody was asked.
             channel.health.cancel(is_probe);
             return false;
@@ -363,6 +364,7 @@ fn microseconds(open: &Open, now: Timestamp) -> u64 {
 /// What the attempt is charged.
 fn decide_charge(on_unknown: OnUnknown, admission: &Admission, open: &Open, outcome: &Outcome) -> Charge {
     match charge_of(on_unknown, admission, open, outcome) {
+        Charge::Settle(..) if admission.call.format == Format::AnthropicCountTokens => Charge::Release,
         Charge::Settle(usage, UsageSource::Counted) => {
             Charge::Settle(within_ceiling(usage, admission, open), UsageSource::Counted)
         }
@@ -373,12 +375,17 @@ fn decide_charge(on_unknown: OnUnknown, admission: &Admission, open: &Open, outc
 /// Our own count of an answer is an estimate, which by itself must not pass a cap: an upstream that was given a ceiling
 /// wrote no more than that.
 fn within_ceiling(counted: Usage, admission: &Admission, open: &Open) -> Usage {
-    if open.ceiling.is_none() && admission.call.max_output.is_none() {
+    let call = &admission.call;
+    if open.ceiling.is_none() && call.max_output.is_none() && call.format.has_ceiling() {
         return counted;
     }
     let most = u64::try_from(open.sizes.bound.output_tokens).unwrap_or(0);
     let rest = most.saturating_sub(counted.output_tokens().saturating_sub(counted.output_visible));
-    Usage { output_visible: counted.output_visible.min(rest), ..counted }
+    Usage {
+        output_visible: counted.output_visible.min(rest),
+        units: counted.units.min(call.units),
+        ..counted
+    }
 }
 
 fn charge_of(on_unknown: OnUnknown, admission: &Admission, open: &Open, outcome: &Outcome) -> Charge {
@@ -386,7 +393,9 @@ fn charge_of(on_unknown: OnUnknown, admission: &Admission, open: &Open, outcome:
     match outcome.class {
         OutcomeClass::Ok => match reported {
             // Nothing at all for an answer that we saw is no report.
-            Some(usage) if usage.total_tokens() == 0 && outcome.counted.output_tokens() > 0 => {
+            Some(usage)
+                if usage.total_tokens() == 0 && usage.units == 0 && outcome.counted.output_tokens() > 0 =>
+            {
                 Charge::Settle(outcome.counted, UsageSource::Counted)
             }
             Some(usage) => Charge::Settle(usage, UsageSource::Reported),
@@ -519,6 +528,7 @@ impl Admission {
                 bound: self.call.bound,
                 max_output: self.call.max_output,
                 extra_output: self.call.extra_output,
+                units: self.call.units,
                 min_output: self.call.min_output,
                 choices: self.call.choices,
                 needs: self.call.needs,

@@ -456,7 +456,7 @@ fn an_attempt_reserves_what_its_model_and_call_can_reach() {
     type Change = fn(&mut ChannelModel, &mut Call);
     type Case = (&'static str, Counting, Media, Change, (i64, i64, i64));
     let nothing: Change = |_, _| {};
-    let cases: [Case; 14] = [
+    let cases: [Case; 16] = [
         ("text", anybody, Media::default(), nothing, (100, 200, 1_000_000 + 400_000)),
         (
             "cache writes on request",
@@ -537,6 +537,24 @@ fn an_attempt_reserves_what_its_model_and_call_can_reach() {
                 (call.format, model.extra_reasoning) = (Format::OpenaiEmbeddings, Some(5_000));
             },
             (100, 0, 0),
+        ),
+        (
+            "images are bounded by their number",
+            anybody,
+            Media::default(),
+            |model, call| {
+                (call.format, call.choices) = (Format::OpenaiImages, 3);
+                (call.extra_output, call.units) = (16_384, 3);
+                model.price = Price { per_unit: Some(40_000_000_000), ..Price::default() };
+            },
+            (100, 3 * 16_384, 120_000_000),
+        ),
+        (
+            "nothing is reserved to count tokens",
+            anybody,
+            Media::default(),
+            |_, call| call.format = Format::AnthropicCountTokens,
+            (0, 0, 0),
         ),
     ];
     for (note, counting, media, change, (input, output, spend)) in cases {

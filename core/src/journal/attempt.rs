@@ -414,7 +414,7 @@ const RARE: u8 = 0x80;
 
 /// What few endings have.
 struct Rare {
-    counts: [u64; 3],
+    counts: [u64; 4],
     /// One more than the tier's place among those that are served, or 0.
     tier: u64,
     exchange: Option<Exchange>,
@@ -423,7 +423,7 @@ struct Rare {
 impl Rare {
     fn of(ending: &Ending) -> Option<Self> {
         let Ending { usage, service_tier, exchange, .. } = ending;
-        let counts = [usage.image_in, usage.image_out, usage.searches];
+        let counts = [usage.image_in, usage.image_out, usage.searches, usage.units];
         let place = |tier| ServiceTier::SERVED.iter().position(|it| *it == tier);
         let tier = service_tier.and_then(place).map_or(0, |at| at as u64 + 1);
         let is_rare = counts.iter().any(|n| *n > 0) || tier > 0 || exchange.is_some();
@@ -431,7 +431,7 @@ impl Rare {
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let counts = [from.number()?, from.number()?, from.number()?];
+        let counts = [from.number()?, from.number()?, from.number()?, from.number()?];
         let tier = from.number()?;
         let exchange = match from.number()? {
             0 => None,
@@ -476,7 +476,7 @@ pub(super) fn ending(from: &mut Reader<'_>) -> Option<Ending> {
     let rare = if is_rare { Some(Rare::read(from)?) } else { None };
     let (mut service_tier, mut exchange) = (None, None);
     if let Some(rare) = rare {
-        [usage.image_in, usage.image_out, usage.searches] = rare.counts;
+        [usage.image_in, usage.image_out, usage.searches, usage.units] = rare.counts;
         (service_tier, exchange) = (rare.service_tier()?, rare.exchange);
     }
     let status = Some(status).filter(|status| *status > 0);
@@ -514,18 +514,55 @@ fn buckets(usage: &Usage) -> [u64; 8] {
 }
 
 // INVARIANT: written as the places that they have here; new ones come at the end.
-const FORMATS: [Format; 5] = [
+const FORMATS: [Format; 16] = [
     Format::OpenaiChat,
     Format::OpenaiEmbeddings,
     Format::AnthropicMessages,
     Format::GeminiGenerate,
     Format::OpenaiResponses,
+    Format::OpenaiCompletions,
+    Format::OpenaiImages,
+    Format::OpenaiImageEdits,
+    Format::OpenaiImageVariations,
+    Format::OpenaiSpeech,
+    Format::OpenaiTranscriptions,
+    Format::OpenaiTranslations,
+    Format::OpenaiModerations,
+    Format::Rerank,
+    Format::AnthropicCountTokens,
+    Format::PassThrough,
 ];
 const SOURCES: [UsageSource; 3] = [UsageSource::Reported, UsageSource::Counted, UsageSource::None];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn units_are_written_where_there_are_any() {
+        let of = |units| Ending {
+            class: OutcomeClass::Ok,
+            status: Some(200),
+            usage: Usage { input_uncached: 7, units, ..Usage::default() },
+            source: UsageSource::Counted,
+            spend: 1,
+            cost: 2,
+            service_tier: None,
+            exchange: None,
+            at: Timestamp::from_ms(3),
+        };
+        let written = |units| {
+            let mut out = Vec::new();
+            put_ending(&mut out, &of(units));
+            out
+        };
+        for units in [0, 5, u64::MAX] {
+            let read = ending(&mut Reader(&written(units))).unwrap();
+            assert_eq!((read.usage, read.source), (of(units).usage, UsageSource::Counted));
+        }
+        // Beside them: three other counts, the tier and the exchange.
+        assert_eq!(written(0).len() + 6, written(5).len());
+    }
 
     #[test]
     fn words_are_written_as_their_places() {

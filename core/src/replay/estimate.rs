@@ -48,7 +48,7 @@ impl Estimates {
         let answered = record.attempts.iter().rev().find(|it| it.outcome == OutcomeClass::Ok);
         answered.map(|attempt| attempt.usage).filter(|usage| usage.total_tokens() > 0).unwrap_or_else(|| {
             let output = self.output.percentile(50).unwrap_or(UNKNOWN_OUTPUT);
-            let output = if record.format == crate::Format::OpenaiEmbeddings { 0 } else { output };
+            let output = if !record.format.has_ceiling() { 0 } else { output };
             let choices = u64::from(record.replay.choices.max(1));
             Usage {
                 input_uncached: record.replay.input_estimate,

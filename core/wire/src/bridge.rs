@@ -122,7 +122,8 @@ impl Bridge {
     pub fn new(options: BridgeOptions) -> Self {
         let caller = options.caller;
         let same = options.caller == options.upstream && options.caller_streams == options.upstream_streams;
-        let way = match (same || options.caller == Format::OpenaiEmbeddings, options.upstream_streams) {
+        let passes = same || options.caller == Format::OpenaiEmbeddings || options.caller.is_single();
+        let way = match (passes, options.upstream_streams) {
             (true, true) => Way::Stream(PassStream::new(options)),
             (true, false) => Way::Body(PassBody::new(options)),
             (false, _) => Way::Translate(Box::new(Translator::new(options))),

@@ -1,9 +1,17 @@
 //! The input bound with the texts of messages counted by a tokenizer instead of by bytes.
 
 use sluicegate_core::Format;
+use sluicegate_core::count::Counting;
 
 use crate::json::{Kind, Val};
 use crate::scan::{Field, Scanned};
+
+/// What a chat's template adds to the whole, to each message and to each part that isn't text; and what Anthropic tells a model
+/// about tools (<https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview>, read 2026-05).
+const CALL_TOKENS: u64 = 3;
+const MESSAGE_TOKENS: u64 = 4;
+const PART_TOKENS: u64 = 8;
+const TOOLS_TOKENS: u64 = 346;
 
 /// A count may be off by so much where a text meets its neighbours in the prompt's template.
 const TEXT_OVERHEAD: u64 = 4;
@@ -35,9 +43,70 @@ impl Scanned {
         Some(bound.saturating_sub(saved))
     }
 
+    /// A plausible count of the input tokens of a chat, `count` counting those of a text: system prompts, messages with their calls
+    /// of tools and the results, the tools themselves, and media by their formula. Thoughts of earlier turns aren't read again.
+    pub fn tokens_by(&self, count: &dyn Fn(&str) -> u64) -> u64 {
+        let facts = self.facts();
+        let mut sum = CALL_TOKENS.saturating_add(facts.media.tokens(Counting::Anthropic));
+        for member in &self.members {
+            let value = Val::at(self.text(), member.value);
+            match member.field {
+                Field::System => sum = sum.saturating_add(read(value, count)),
+                Field::Messages => {
+                    for message in value.elements() {
+                        let content = message.get("content").map_or(0, |it| read(it, count));
+                        let calls = message.get("tool_calls").map_or(0, |it| count(it.raw()));
+                        sum =
+                            sum.saturating_add(MESSAGE_TOKENS).saturating_add(content).saturating_add(calls);
+                    }
+                }
+                Field::Tools => {
+                    let tools = value.elements().map(|tool| count(tool.raw()));
+                    sum = tools.fold(sum, u64::saturating_add);
+                    if facts.tools > 0 {
+                        sum = sum.saturating_add(TOOLS_TOKENS);
+                    }
+                }
+                _ => {}
+            }
+        }
+        sum
+    }
+
     /// Bytes that a tokenizer would have to read, at most.
     pub fn countable_bytes(&self) -> u64 {
         self.facts().text_bytes
+    }
+}
+
+/// The tokens of a string, of parts, or of lists of them.
+fn read(value: Val<'_>, count: &dyn Fn(&str) -> u64) -> u64 {
+    let text = |v: Option<Val<'_>>| v.and_then(Val::as_str).map_or(0, |text| count(&text));
+    match value.kind() {
+        Kind::String => text(Some(value)),
+        Kind::Array => value.elements().map(|element| read(element, count)).fold(0, u64::saturating_add),
+        Kind::Object => match value.get_str("type").as_deref() {
+            // Media have their formula.
+            Some(
+                "image" | "image_url" | "input_image" | "input_audio" | "thinking" | "redacted_thinking",
+            ) => 0,
+            Some("tool_use" | "server_tool_use" | "mcp_tool_use") => {
+                let input = value.get("input").map_or(0, |input| count(input.raw()));
+                PART_TOKENS.saturating_add(text(value.get("name"))).saturating_add(input)
+            }
+            Some("document") => value.get("source").map_or(0, |source| match source.get("content") {
+                Some(content) => read(content, count),
+                // A page of a document is mostly more than 40 KiB, and some 2,000 tokens; text is text.
+                None if source.get_str("type").as_deref() == Some("text") => text(source.get("data")),
+                None => source.get("data").map_or(0, |data| (data.raw().len() as u64).div_ceil(20)),
+            }),
+            _ => match (value.get("text"), value.get("content")) {
+                (Some(own), _) => text(Some(own)),
+                (None, Some(content)) => PART_TOKENS.saturating_add(read(content, count)),
+                (None, None) => count(value.raw()),
+            },
+        },
+        _ => 0,
     }
 }
 
@@ -97,6 +166,43 @@ mod tests {
     /// A tokenizer of words.
     fn words(text: &str) -> u64 {
         text.split_whitespace().count() as u64
+    }
+
+    #[test]
+    fn everything_that_is_read_counts_as_tokens() {
+        let count = |messages: &str, more: &str| {
+            let body = format!(r#"{{"model":"m","messages":{messages}{more}}}"#);
+            scan(Format::AnthropicCountTokens, &Bytes::from(body)).unwrap().tokens_by(&words)
+        };
+        let plain = count(r#"[{"role":"user","content":"one two"}]"#, "");
+        assert_eq!(plain, 3 + 4 + 2);
+        for (note, messages, more) in [
+            ("a system prompt", r#"[{"role":"user","content":"one two"}]"#, r#","system":"three""#),
+            (
+                "tools",
+                r#"[{"role":"user","content":"one two"}]"#,
+                r#","tools":[{"name":"t","input_schema":{}}]"#,
+            ),
+            (
+                "calls of tools",
+                r#"[{"role":"user","content":"one two"},{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"t","input":{"a":"b c"}}]}]"#,
+                "",
+            ),
+            (
+                "their results",
+                r#"[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"one two three"}]}]}]"#,
+                "",
+            ),
+            (
+                "images",
+                r#"[{"role":"user","content":[{"type":"text","text":"one two"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]}]"#,
+                "",
+            ),
+        ] {
+            assert!(count(messages, more) > plain, "{note} count");
+        }
+        let thinking = r#"[{"role":"user","content":"one two"},{"role":"assistant","content":[{"type":"thinking","thinking":"a b c d","signature":"s"}]}]"#;
+        assert_eq!(count(thinking, ""), plain + 4);
     }
 
     #[test]

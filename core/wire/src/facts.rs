@@ -2,7 +2,7 @@
 
 use sluicegate_core::concern::Concern;
 use sluicegate_core::count::{CacheWrites, Counting, Media};
-use sluicegate_core::{Call, CallId, Format, ModelName, Needs, Rehearsal, ServiceTier};
+use sluicegate_core::{Call, CallId, Format, ModelName, Needs, Rehearsal, ServiceTier, Usage};
 use smallvec::SmallVec;
 
 /// What an image plausibly costs.
@@ -48,6 +48,10 @@ pub struct Facts {
     pub thinking_budget: Option<u64>,
     /// Output tokens that may be billed beyond the ceiling: those of a `prediction` that is not accepted.
     pub extra_output_bound: u64,
+    /// What may be billed besides tokens, in the format's [unit](Format::unit), at most.
+    pub units: u64,
+    /// What an answer that reports nothing is taken to have used, besides its input and what is counted of it.
+    pub expected: Usage,
     /// What is needed of a model.
     pub needs: Needs,
     /// The end customer: `user`, `safety_identifier` or `metadata.user_id`.
@@ -97,6 +101,9 @@ pub struct Facts {
     /// Whether the prompt cache may be written where that is done on request only.
     pub cache_writes: CacheWrites,
     pub(crate) builtin_tools: u32,
+    /// Of a ranking: the bytes of its query, and how many of them are read again with each document.
+    pub(crate) query_bytes: u64,
+    pub(crate) repeated_bytes: u64,
     /// Tokens of a conversation that goes on which aren't in the body.
     pub(crate) unseen: u64,
     /// What keeps the input from being bounded by the body, if anything: the name of the field or part.
@@ -117,9 +124,10 @@ impl Facts {
             (u64::from(self.builtin_tools), BUILTIN_TOOL_OVERHEAD),
         ]
         .iter()
-        .fold(CALL_OVERHEAD.saturating_add(self.text_bytes), |sum, (n, each)| {
-            sum.saturating_add(n.saturating_mul(*each))
-        });
+        .fold(
+            CALL_OVERHEAD.saturating_add(self.text_bytes).saturating_add(self.repeated_bytes),
+            |sum, (n, each)| sum.saturating_add(n.saturating_mul(*each)),
+        );
         Some(sum.saturating_add(self.media.tokens(Counting::Anybody)))
     }
 
@@ -156,6 +164,7 @@ impl Facts {
         call.input_estimate = self.input_estimate();
         call.max_output = self.max_output;
         call.extra_output = self.extra_output_bound;
+        call.units = self.units;
         call.choices = self.choices.max(1);
         call.min_output = self.thinking_budget.map_or(0, |budget| budget.saturating_add(1_024));
         call.needs = self.needs;

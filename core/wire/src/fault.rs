@@ -127,17 +127,23 @@ impl Fault {
         if said.is_error {
             return Some(Self::classify_at(own, 0, body));
         }
-        let needed = match format {
-            Format::OpenaiChat => "choices",
-            Format::OpenaiEmbeddings => "data",
-            Format::GeminiGenerate => "candidates",
-            Format::OpenaiResponses => "output",
-            _ => "content",
+        let (needed, kind) = match format {
+            Format::OpenaiChat | Format::OpenaiCompletions => ("choices", Kind::Array),
+            Format::OpenaiEmbeddings
+            | Format::OpenaiImages
+            | Format::OpenaiImageEdits
+            | Format::OpenaiImageVariations => ("data", Kind::Array),
+            Format::GeminiGenerate => ("candidates", Kind::Array),
+            Format::OpenaiResponses => ("output", Kind::Array),
+            Format::OpenaiModerations | Format::Rerank => ("results", Kind::Array),
+            Format::OpenaiTranscriptions | Format::OpenaiTranslations => ("text", Kind::String),
+            Format::AnthropicCountTokens => ("input_tokens", Kind::Number),
+            _ => ("content", Kind::Array),
         };
         if format == Format::GeminiGenerate && v.get("promptFeedback").is_some() {
             return None;
         }
-        if v.get(needed).is_some_and(|list| list.kind() == Kind::Array) {
+        if v.get(needed).is_some_and(|list| list.kind() == kind) {
             return None;
         }
         if said.message.is_some() || said.code.is_some() {

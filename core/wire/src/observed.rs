@@ -51,7 +51,7 @@ impl Observed {
             return (Usage::default(), UsageSource::None);
         }
         let delivered = self.output_estimate();
-        let reported = self.usage.filter(|usage| usage.total_tokens() > 0 || delivered == 0);
+        let reported = self.usage.filter(|it| it.total_tokens() > 0 || it.units > 0 || delivered == 0);
         let Some(mut usage) = reported else {
             let counted =
                 Usage { input_uncached: input_estimate, output_visible: delivered, ..Usage::default() };

@@ -50,12 +50,15 @@ impl Scanned {
             return Ok(prepared);
         }
         let facts = self.facts();
-        let chat_stream = target == Format::OpenaiChat && facts.stream;
+        let chat_stream = matches!(target, Format::OpenaiChat | Format::OpenaiCompletions) && facts.stream;
         let reply = Reply {
             hide_usage: chat_stream && edits.include_usage && !facts.include_usage,
             usage_wanted: facts.include_usage,
             ..Reply::default()
         };
-        Ok(Prepared { body: splice(self, edits), losses: Losses::default(), reply })
+        // A completion that names no ceiling is bounded by OpenAI's own, which others needn't have: it is said.
+        let own = facts.max_output.filter(|_| target == Format::OpenaiCompletions);
+        let edits = Edits { max_output: edits.max_output.or(own), ..edits.clone() };
+        Ok(Prepared { body: splice(self, &edits), losses: Losses::default(), reply })
     }
 }

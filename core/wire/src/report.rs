@@ -70,6 +70,8 @@ impl Report {
                 });
             }),
             Format::GeminiGenerate => self.google(),
+            // Cohere's, who says no more.
+            Format::Rerank => object(|o| o.str("message", &self.message)),
             _ => object(|o| {
                 o.object("error", |o| {
                     o.str("message", &self.message);

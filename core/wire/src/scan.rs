@@ -5,6 +5,7 @@ mod field;
 mod gemini;
 mod media;
 mod ours;
+mod single;
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -63,6 +64,11 @@ pub(crate) struct Member {
     pub(crate) name: Span,
     pub(crate) escaped: bool,
     pub(crate) value: Span,
+}
+
+/// What a top-level name means in a request of that format.
+pub(crate) fn field_of(format: Format, name: &str) -> Field {
+    field::field(format, name.as_bytes())
 }
 
 impl Scanned {
@@ -223,13 +229,17 @@ impl<'a> Scan<'a> {
             Format::OpenaiEmbeddings | Format::OpenaiResponses => {
                 &[(Field::Model, "model"), (Field::Input, "input")]
             }
+            single if single.is_single() => single::needed(single),
             _ => &[(Field::Model, "model"), (Field::Messages, "messages")],
         };
         match needed.iter().find(|(field, _)| self.seen & field.bit() == 0) {
             Some((_, name)) => {
                 Err(WireError::invalid(format!("`{name}` is missing: add it to the request body")).at(*name))
             }
-            None => Ok(()),
+            None => {
+                self.single_end();
+                Ok(())
+            }
         }
     }
 
@@ -300,6 +310,9 @@ impl<'a> Scan<'a> {
             Field::System => self.content(),
             Field::Input if self.format == Format::OpenaiResponses => self.items(),
             Field::Input => self.input(),
+            Field::Prompt | Field::PartialImages | Field::StreamFormat | Field::Query | Field::Documents => {
+                self.single(field, name)
+            }
             Field::Tools => self.tools(),
             Field::Stream => {
                 self.facts.stream =
@@ -351,7 +364,9 @@ impl<'a> Scan<'a> {
         let v = Val::trusted(raw);
         match field {
             Field::Metadata => {
-                let user = (self.format == Format::AnthropicMessages).then(|| v.get_str("user_id")).flatten();
+                let user = (matches!(self.format, Format::AnthropicMessages | Format::AnthropicCountTokens))
+                    .then(|| v.get_str("user_id"))
+                    .flatten();
                 self.customer(user);
                 v.get("tags").map_or(Ok(()), |tags| self.tags("metadata.tags", tags))
             }

@@ -94,7 +94,7 @@ impl<'a> Plan<'a> {
             // Gemini's stands in the address.
             model: edits.model.filter(|model| *model != facts.model && !is_gemini),
             force_usage: edits.include_usage
-                && scanned.format() == Format::OpenaiChat
+                && matches!(scanned.format(), Format::OpenaiChat | Format::OpenaiCompletions)
                 && facts.stream
                 && !facts.include_usage,
             ceiling_in_place: as_sent
@@ -113,7 +113,9 @@ impl<'a> Plan<'a> {
     }
 
     fn is_idle(&self, scanned: &Scanned) -> bool {
+        let has_model = self.edits.model.is_none() || scanned.member(Field::Model).is_some();
         self.model.is_none()
+            && has_model
             && !self.force_usage
             && self.same_ceiling(scanned)
             && self.edits.drop.is_empty()
@@ -185,6 +187,11 @@ impl<'a> Plan<'a> {
                 Format::GeminiGenerate => format!(r#""generationConfig":{{"maxOutputTokens":{n}}}"#),
                 format => format!("\"{}\":{n}", ceiling_name(format, self.edits.ceiling_field, model)),
             });
+        }
+        if let Some(model) = self.edits.model.filter(|_| scanned.member(Field::Model).is_none()) {
+            begin(&mut out);
+            out.push_str("\"model\":");
+            escape_into(&mut out, model);
         }
         if self.force_usage && scanned.member(Field::StreamOptions).is_none() {
             begin(&mut out);

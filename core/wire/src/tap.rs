@@ -1,5 +1,7 @@
 //! Reads usage, errors and progress from an answer as it passes, without keeping or copying it.
 
+mod single;
+
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -104,7 +106,7 @@ impl<'a> Parts<'a> {
     fn is_answer(&self, format: Format) -> bool {
         let is_list = |v: Option<Val<'_>>| v.is_some_and(|v| v.kind() == Kind::Array);
         let main = match format {
-            Format::OpenaiChat => self.choices.is_some(),
+            Format::OpenaiChat | Format::OpenaiCompletions => self.choices.is_some(),
             Format::OpenaiEmbeddings => is_list(self.data),
             Format::GeminiGenerate => is_list(self.candidates) || self.feedback.is_some(),
             Format::OpenaiResponses => {
@@ -153,6 +155,10 @@ impl Tap {
         let Some(text) = std::str::from_utf8(&data).ok() else {
             return Seen::default();
         };
+        if self.format.is_single() && self.format != Format::OpenaiCompletions {
+            self.single_frame(text);
+            return Seen::default();
+        }
         let Ok(parts) = self.read(text) else {
             return Seen::default();
         };
@@ -163,6 +169,10 @@ impl Tap {
 
     /// Reads a whole body. Returns where the model's name stands.
     pub(crate) fn body(&mut self, body: &[u8]) -> Option<Range<usize>> {
+        if self.format.is_single() && self.format != Format::OpenaiCompletions {
+            self.single_body(body);
+            return None;
+        }
         let text = std::str::from_utf8(body).unwrap_or_default();
         if self.format == Format::GeminiGenerate && text.trim_start().starts_with('[') {
             self.list(text);
@@ -389,7 +399,8 @@ impl Tap {
         while more {
             let (name, _) = cursor.name()?;
             let name = name.of(text);
-            if name == "\"choices\"" && self.format == Format::OpenaiChat && cursor.kind()? == Kind::Array {
+            let has_choices = matches!(self.format, Format::OpenaiChat | Format::OpenaiCompletions);
+            if name == "\"choices\"" && has_choices && cursor.kind()? == Kind::Array {
                 parts.choices = Some(self.choices(&mut cursor, text)?);
             } else {
                 let span = cursor.skip()?;

@@ -69,6 +69,31 @@ impl<'a> Texts<'a> {
             match (format, side) {
                 (Format::OpenaiEmbeddings, Side::Request) => texts.strings(root.get("input")),
                 (Format::OpenaiEmbeddings, Side::Answer) => {}
+                (Format::OpenaiCompletions, Side::Answer) => {
+                    for choice in elements(root.get("choices")) {
+                        texts.strings(choice.get("text"));
+                    }
+                }
+                (Format::OpenaiTranscriptions | Format::OpenaiTranslations, Side::Answer) => {
+                    texts.strings(root.get("text"));
+                }
+                (Format::AnthropicCountTokens, Side::Request) => {
+                    texts.content(root.get("system"), side);
+                    texts.messages(root, side);
+                }
+                (single, Side::Request) if single.is_single() => {
+                    for name in ["prompt", "input", "instructions", "query"] {
+                        texts.strings(root.get(name));
+                    }
+                    for document in elements(root.get("documents")) {
+                        texts.strings(Some(document));
+                        texts.strings(document.get("text"));
+                    }
+                    for part in elements(root.get("input")) {
+                        texts.strings(part.get("text"));
+                    }
+                }
+                (single, Side::Answer) if single.is_single() => {}
                 (Format::AnthropicMessages, Side::Request) => {
                     texts.content(root.get("system"), side);
                     texts.messages(root, side);

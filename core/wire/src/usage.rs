@@ -1,6 +1,7 @@
 //! What upstreams say they used, converted into the one normal form.
 
-use sluicegate_core::Usage;
+use sluicegate_core::call::Unit;
+use sluicegate_core::{Format, Usage};
 
 use crate::json::{Kind, Val};
 
@@ -130,6 +131,7 @@ impl Said {
             audio_out,
             image_out,
             searches: 0,
+            units: 0,
         };
         Ok(Some(Counts { usage, input_missing: input.is_none(), output_missing: output.is_none() }))
     }
@@ -168,6 +170,95 @@ pub(crate) fn responses(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
         }
     }
     said.counts()
+}
+
+/// What an answer of a single operation says it used: tokens in `usage`, seconds, searches, and how many images there are.
+/// `None` when it says nothing.
+pub(crate) fn single(format: Format, root: Val<'_>, images: u64) -> Result<Option<Usage>, Absurd> {
+    let mut usage = Usage::default();
+    let said = root.get("usage").or_else(|| root.get("meta").and_then(|meta| meta.get("tokens")));
+    let number = |v: Option<Val<'_>>, names: [&str; 2]| {
+        let found = v.and_then(|v| names.iter().find_map(|name| v.get(name)));
+        found.map_or(Ok(None), count)
+    };
+    let output = number(said, ["output_tokens", "completion_tokens"])?.unwrap_or(0);
+    let input = number(said, ["input_tokens", "prompt_tokens"])?;
+    let total = number(said, ["total_tokens", "total_tokens"])?.unwrap_or(0);
+    let input = input.unwrap_or_else(|| total.saturating_sub(output));
+    let details = |names: [&str; 2]| said.and_then(|said| names.iter().find_map(|name| said.get(name)));
+    let inside = details(["input_token_details", "input_tokens_details"]);
+    let cached = number(inside, ["cached_tokens", "cached_tokens"])?.unwrap_or(0);
+    let heard = number(inside, ["audio_tokens", "audio_tokens"])?.unwrap_or(0);
+    usage.cache_read = cached;
+    usage.audio_in = heard;
+    usage.input_uncached =
+        input.checked_sub(cached).and_then(|rest| rest.checked_sub(heard)).ok_or(Absurd)?;
+    match format {
+        Format::OpenaiSpeech => usage.audio_out = output,
+        _ => usage.output_visible = output,
+    }
+    usage.units = match format.unit() {
+        Some(Unit::Image) => images,
+        Some(Unit::Second) => {
+            let seconds = said.and_then(|said| said.get("seconds")).or_else(|| root.get("duration"));
+            seconds.map_or(Ok(0), rounded_up)?
+        }
+        Some(Unit::Search) => {
+            let billed = root.get("meta").and_then(|meta| meta.get("billed_units"));
+            billed.and_then(|billed| billed.get("search_units")).map_or(Ok(0), rounded_up)?
+        }
+        Some(Unit::Character) | None => 0,
+    };
+    Ok((usage != Usage::default()).then_some(usage))
+}
+
+/// What an answer of whatever shape says it used, whole or as events: in OpenAI's, Anthropic's or Gemini's way. Of a long one, its
+/// end will do. `None` when it says nothing that is known.
+pub fn said_in(answer: &[u8]) -> Option<Usage> {
+    if let Some(root) = Val::from_bytes(answer) {
+        return of_any(root);
+    }
+    let text = String::from_utf8_lossy(answer);
+    // The last event that says something has the whole.
+    text.lines().rev().find_map(|line| {
+        let root = Val::from_bytes(line.strip_prefix("data:")?.trim().as_bytes())?;
+        of_any(root).or_else(|| of_any(root.get("response")?)).or_else(|| of_any(root.get("message")?))
+    })
+}
+
+fn of_any(root: Val<'_>) -> Option<Usage> {
+    if let Some(said) = root.get("usageMetadata") {
+        let number = |name| said.get(name).and_then(|n| count(n).ok().flatten()).unwrap_or(0);
+        let cached = number("cachedContentTokenCount");
+        let usage = Usage {
+            input_uncached: (number("promptTokenCount") + number("toolUsePromptTokenCount"))
+                .checked_sub(cached)?,
+            cache_read: cached,
+            output_visible: number("candidatesTokenCount"),
+            output_reasoning: number("thoughtsTokenCount"),
+            ..Usage::default()
+        };
+        return Some(usage).filter(|usage| usage.total_tokens() > 0);
+    }
+    let said = root.get("usage").filter(|said| said.kind() == Kind::Object)?;
+    if said.get("prompt_tokens").is_some() {
+        return openai(said).ok().flatten().map(|counts| counts.usage);
+    }
+    let is_anthropic =
+        said.get("cache_read_input_tokens").is_some() || root.get_str("type").as_deref() == Some("message");
+    if is_anthropic {
+        let mut counts = AnthropicCounts::default();
+        counts.merge(said);
+        return counts.usage().ok().flatten().map(|counts| counts.usage);
+    }
+    single(Format::PassThrough, root, 0).ok().flatten()
+}
+
+/// A number that need not be whole, also one written as a string.
+fn rounded_up(n: Val<'_>) -> Result<u64, Absurd> {
+    let number: f64 = n.raw().trim_matches('"').parse().unwrap_or(0.0);
+    // The cast saturates, and what isn't a number is 0.
+    if (0.0..=ABSURD as f64).contains(&number) { Ok(number.ceil() as u64) } else { Err(Absurd) }
 }
 
 /// Anthropic's counts, merged over a stream: its values are cumulative, so that a later one replaces.
@@ -477,6 +568,30 @@ mod tests {
         assert_eq!(counts.usage().unwrap().map(missing), Some((false, true)));
         counts.merge(Val::trusted(r#"{"output_tokens":9}"#));
         assert_eq!(counts.usage().unwrap().map(missing), Some((false, false)));
+    }
+
+    #[test]
+    fn usage_is_found_in_answers_of_any_known_shape() {
+        let plain = Usage { input_uncached: 5, output_visible: 7, ..Usage::default() };
+        for (answer, want) in [
+            (r#"{"usage":{"prompt_tokens":5,"completion_tokens":7}}"#, Some(plain)),
+            (r#"{"type":"message","usage":{"input_tokens":5,"output_tokens":7}}"#, Some(plain)),
+            (r#"{"usage":{"input_tokens":5,"output_tokens":7,"total_tokens":12}}"#, Some(plain)),
+            (r#"{"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":7}}"#, Some(plain)),
+            (
+                "data: {\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":7}}\n\ndata: [DONE]\n\n",
+                Some(plain),
+            ),
+            (
+                "event: response.completed\ndata: {\"response\":{\"usage\":{\"input_tokens\":5,\"output_tokens\":7}}}\n\n",
+                Some(plain),
+            ),
+            (r#"{"data":[]}"#, None),
+            ("not json", None),
+            (r#"{"usage":{"prompt_tokens":-5,"completion_tokens":7}}"#, None),
+        ] {
+            assert_eq!(said_in(answer.as_bytes()), want, "{answer}");
+        }
     }
 
     #[test]

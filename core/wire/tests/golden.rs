@@ -31,7 +31,10 @@ fn format(v: &Value) -> Format {
         "anthropic_messages" => Format::AnthropicMessages,
         "gemini_generate" => Format::GeminiGenerate,
         "openai_responses" => Format::OpenaiResponses,
-        other => panic!("unknown format {other}"),
+        other => Format::SINGLE
+            .into_iter()
+            .find(|format| format.as_str() == other)
+            .unwrap_or_else(|| panic!("unknown format {other}")),
     }
 }
 
@@ -146,6 +149,15 @@ fn options(case: &Value) -> BridgeOptions {
     }
     if caller == Format::OpenaiResponses {
         request = json!({"model": "m", "input": "hi"});
+    }
+    let fields = match caller {
+        Format::OpenaiModerations => json!({"input": "hi"}),
+        Format::Rerank => json!({"query": "q", "documents": ["hi"]}),
+        single if single.is_single() => json!({"prompt": "hi"}),
+        _ => json!({}),
+    };
+    for (name, value) in fields.as_object().unwrap() {
+        request[name] = value.clone();
     }
     request["stream"] = case["caller_streams"].clone();
     for (name, value) in case["request"].as_object().into_iter().flatten() {

@@ -10,6 +10,7 @@ use sluicegate_core::ledger::LimitState;
 use sluicegate_core::{CallId, Error, Explanation, Format, Retry, Secret};
 use sluicegate_wire::Report;
 
+use crate::raw::RawStream;
 use crate::stream::AnswerStream;
 
 /// What the address of a request says where its body doesn't.
@@ -67,6 +68,8 @@ impl Inbound {
 pub struct Answer {
     /// The body.
     pub body: AnswerBody,
+    /// What a whole body is, where it isn't JSON.
+    pub content_type: Option<String>,
     /// What there is to say about it.
     pub facts: Facts,
 }
@@ -74,10 +77,12 @@ pub struct Answer {
 /// The body of an answer.
 #[derive(Debug)]
 pub enum AnswerBody {
-    /// One JSON document.
+    /// One document, of JSON where [`Answer::content_type`] says nothing else.
     Full(Bytes),
     /// Server-sent events. The call is settled when the stream ends or is dropped.
     Stream(Box<AnswerStream>),
+    /// What isn't looked at, such as sound, as it comes. The call is settled when it ends or is dropped.
+    Raw(Box<RawStream>),
 }
 
 /// What the gateway says about a call, besides its answer: frontends put it into `x-sluicegate-*` headers.

@@ -26,6 +26,7 @@ use crate::journal::{Journal, Owner};
 use crate::load::{self, ConfigText, Variables};
 use crate::maintain;
 use crate::master::{KeyStrength, Master};
+use crate::pass::{self, PassThrough};
 use crate::queue::Queue;
 use crate::record::RecordWriter;
 use crate::script::{self, PolicyMark, Scripts};
@@ -36,6 +37,7 @@ use crate::start::{
     make_private_dir, marks_of, master_secret, master_source, may_exist, restore, with_stored,
 };
 use crate::store::{self, PolicyFilter, PolicyVersion, Reach, Store, Stored, StoredChannel};
+use crate::upload::Upload;
 use crate::upstream::{HttpUpstream, Targets, Upstream};
 
 /// How long a gateway that closes waits for calls to end that nobody drives any more.
@@ -378,7 +380,13 @@ impl Gateway {
     pub fn models(&self, caller: &BoundCaller) -> Vec<ModelCard> {
         let snapshot = self.inner.engine.snapshot();
         let names = snapshot.model_names().into_iter().filter(|name| caller.caller.may_call(name.as_str()));
+        let is_model = |name: &&ModelName| {
+            let group = snapshot.model_group(name.as_str());
+            let first = group.and_then(|group| snapshot.resolve(*group.candidates.first()?));
+            !first.is_some_and(|(_, model)| model.is_pass_through())
+        };
         names
+            .filter(is_model)
             .map(|name| {
                 let group = snapshot.model_group(name.as_str());
                 let first = group.and_then(|group| group.candidates.first());
@@ -441,7 +449,27 @@ impl Worker {
     /// [`Rejection`] with the error and its body in the caller's format. A stream that has begun never fails here: it
     /// ends with an error event.
     pub async fn call(&self, inbound: Inbound) -> Result<Answer, Box<Rejection>> {
-        serve::serve(&self.inner, &*self.upstream, inbound).await
+        serve::serve(&self.inner, &*self.upstream, inbound, None).await
+    }
+
+    /// Serves one request whose body is a form with files: fields are read, files go on as they come. The body of `inbound` is
+    /// left empty.
+    ///
+    /// A form of at most 4 MiB is held, and may be sent to several channels in turn. Of a longer one there is one attempt, and the
+    /// fields that decide about it must come before the file.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn upload(&self, inbound: Inbound, upload: Upload) -> Result<Answer, Box<Rejection>> {
+        serve::serve(&self.inner, &*self.upstream, inbound, Some(upload)).await
+    }
+
+    /// Passes one request through to a channel that lets it.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); a provider's own refusal is an answer.
+    pub async fn pass_through(&self, request: PassThrough) -> Result<Answer, Box<Rejection>> {
+        pass::serve(&self.inner, &*self.upstream, request).await
     }
 
     /// The gateway.

@@ -30,7 +30,7 @@ pub(crate) fn permit(allowed: bool, facts: &Facts, call: &mut Call) -> Result<()
             "isn't supported: use `mock_response`, `mock_timeout` or `mock_testing_fallbacks`",
         );
     }
-    if mock.response.is_some() && call.format == Format::OpenaiEmbeddings {
+    if mock.response.is_some() && (call.format == Format::OpenaiEmbeddings || call.format.is_single()) {
         return refuse("mock_response", "is for chat and messages: leave it out");
     }
     call.rehearse = mock.rehearse;
@@ -45,6 +45,7 @@ pub(crate) fn permit(allowed: bool, facts: &Facts, call: &mut Call) -> Result<()
 pub(crate) fn format(caller: Format) -> Format {
     match caller {
         Format::OpenaiEmbeddings => Format::OpenaiEmbeddings,
+        single if single.is_single() => single,
         _ => Format::OpenaiChat,
     }
 }

@@ -114,7 +114,8 @@ impl Checks {
 impl Ask {
     /// `None` when the channel has no address, no credential or no model to ask for.
     fn of(gateway: &Inner, channel: &Channel, check: &Check<'_>, key: u32) -> Option<Self> {
-        let endpoint = channel.endpoints.first()?;
+        // What serves single operations alone isn't asked: each would cost something, and most make something.
+        let endpoint = channel.endpoints.iter().find(|endpoint| !endpoint.format.is_single())?;
         let target = gateway.targets.load().get(channel, endpoint, key)?;
         let mut models = channel.models.iter().map(|model| model.upstream.as_str());
         let model = check.model.or_else(|| models.find(|name| !name.contains('*')))?;
@@ -150,6 +151,7 @@ impl Ask {
             body: self.body,
             timeouts: self.timeouts,
             stream: false,
+            special: None,
         };
         let sent =
             async { if is_mock { MockUpstream.send(request).await } else { upstream.send(request).await } };

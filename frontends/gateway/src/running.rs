@@ -38,6 +38,8 @@ pub(crate) struct Running {
     whole: Option<Box<Observed>>,
     /// The caller wants the response kept.
     pub(crate) keep: Option<Box<Keep>>,
+    /// What an answer that reports nothing is taken to have used, besides its input and what is counted of it.
+    pub(crate) expected: Usage,
 }
 
 impl std::fmt::Debug for Running {
@@ -61,6 +63,7 @@ impl Running {
             watch: None,
             refused: None,
             whole: None,
+            expected: Usage::default(),
             keep: None,
         }
     }
@@ -148,6 +151,7 @@ impl Running {
             }
             None => (Usage::default(), UsageSource::None),
         };
+        let usage = with_expected(usage, source, &self.expected);
         // What was made up has used nothing.
         let (usage, source) =
             if admission.call().mock { (Usage::default(), UsageSource::None) } else { (usage, source) };
@@ -243,6 +247,17 @@ pub(crate) fn told(
     let mut ledger = inner.engine.ledger();
     let limits = caller.limits().iter().map(|bound| ledger.state(bound, now)).collect();
     Box::new(Told { caller: Arc::clone(caller), explanation: explanation.clone(), limits })
+}
+
+/// What was counted, with what is billed of such a call besides. Units are billed by what was asked, and few say them.
+fn with_expected(mut usage: Usage, source: UsageSource, expected: &Usage) -> Usage {
+    if source != UsageSource::None && usage.units == 0 {
+        usage.units = expected.units;
+    }
+    if source == UsageSource::Counted && usage.output_tokens() == 0 {
+        usage.audio_out = expected.audio_out;
+    }
+    usage
 }
 
 impl Drop for Running {

@@ -11,8 +11,8 @@ use sluicegate_core::engine::{Attempt, BoundCaller, Denied, Failure, Queued};
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
-    Addressed, Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Mock, OverlayContext, Prepared,
-    Report, Scanned, overlay, scan_addressed,
+    Addressed, Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Mock, Observed, OverlayContext,
+    Prepared, Report, Scanned, overlay, scan_addressed,
 };
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -23,12 +23,14 @@ use crate::gateway::Inner;
 use crate::guardrail::{self, Screening};
 use crate::made_up;
 use crate::queue::Place;
+use crate::raw::RawStream;
 use crate::response::{self, Keep};
 use crate::running::{Running, class_of, class_of_fault, told};
 use crate::stream::AnswerStream;
 use crate::tokenizer;
+use crate::upload::{Form, Upload};
 use crate::upstream::{
-    MockUpstream, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse,
+    MockUpstream, Rest, Special, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse,
 };
 
 /// No more of an upstream's error body is read.
@@ -45,9 +47,14 @@ pub(crate) async fn serve(
     inner: &Arc<Inner>,
     upstream: &dyn Upstream,
     mut inbound: Inbound,
+    upload: Option<Upload>,
 ) -> Result<Answer, Box<Rejection>> {
     inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
+    let form = match upload {
+        Some(upload) => Some(Box::pin(take_form(inner, &mut inbound, upload)).await.map_err(Rejection::new)?),
+        None => None,
+    };
     let at = inbound.address.as_ref().map(|at| Addressed { model: &at.model, stream: at.stream });
     let scanned = scan_addressed(inbound.format, &inbound.body, at)
         .map(Box::new)
@@ -61,6 +68,10 @@ pub(crate) async fn serve(
             Box::pin(guardrail::request(inner, &caller, scanned, &mut inbound)).await?;
         (scanned, looked, Some(marks))
     };
+    if let Some(form) = &form {
+        let (files, bytes) = form.files();
+        scanned.with_files(files, bytes);
+    }
     continued.iter().for_each(|it| it.mark(&mut scanned));
     let mut call = facts_of(inner, &scanned, &inbound);
     continued.iter().for_each(|it| it.bind(&mut call));
@@ -84,6 +95,7 @@ pub(crate) async fn serve(
     running.explain = inbound.explain;
     running.keep = Keep::begin(inner, &caller, &scanned, continued.as_deref());
     running.facts.guardrails = marks.unwrap_or_default();
+    running.expected = scanned.facts().expected;
     refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
         running.finish(Some(rejection.error.kind().as_str()));
     })?;
@@ -117,11 +129,22 @@ pub(crate) async fn serve(
                 if let Err(error) = inner.records.commit(inner.in_company()).await {
                     return Err(unwritten(running, error));
                 }
-                let (answer, back) =
-                    attempt_once(inner, upstream, running, &attempt, scanned_for(&attempt), &inbound).await;
+                let (answer, back) = attempt_once(
+                    inner,
+                    upstream,
+                    running,
+                    &attempt,
+                    scanned_for(&attempt),
+                    (&inbound, form.as_ref()),
+                )
+                .await;
                 match (answer, back) {
                     (Tried::Answered(answer), _) => return Ok(*answer),
                     (Tried::Failed(rejection), Some(same)) => {
+                        if form.as_ref().and_then(Form::rest).is_some_and(Rest::is_taken) {
+                            // What was sent of the body is gone: there is nothing to try again with.
+                            return Err(spent(same, rejection).await);
+                        }
                         last = Some(rejection);
                         running = same;
                     }
@@ -170,8 +193,28 @@ pub(crate) fn deny(
     Box::new(rejection)
 }
 
+/// Reads a form as far as it says what is asked. What it says is then read like a body.
+async fn take_form(inner: &Inner, inbound: &mut Inbound, upload: Upload) -> Result<Form, Error> {
+    let snapshot = inner.engine.snapshot();
+    let mut channels = snapshot.channels().iter();
+    // Whoever looks at all fields, or changes them, must see them all.
+    let strict = !inner.guardrails.is_empty()
+        || channels.any(|it| !it.body_edits.is_empty() || it.unknown_fields != UnknownFields::Pass);
+    let form = Form::read(inbound.format, upload, strict).await?;
+    inbound.body = form.json();
+    Ok(form)
+}
+
+/// Ends a call whose body can't be sent once more.
+async fn spent(mut running: Box<Running>, mut rejection: Box<Rejection>) -> Box<Rejection> {
+    running.finish(Some(rejection.error.kind().as_str()));
+    running.settled().await;
+    rejection.facts = running.facts.clone();
+    rejection
+}
+
 /// Waits until it is the call's turn to ask again, or no longer makes sense.
-async fn stand_in_line(
+pub(crate) async fn stand_in_line(
     inner: &Inner,
     running: &mut Running,
     place: Option<Place>,
@@ -189,7 +232,7 @@ async fn stand_in_line(
 }
 
 /// What a call reserved couldn't be written, so it isn't sent: nothing was used.
-fn unwritten(mut running: Box<Running>, error: Error) -> Box<Rejection> {
+pub(crate) fn unwritten(mut running: Box<Running>, error: Error) -> Box<Rejection> {
     running.observe(OutcomeClass::ClientGone, None, None);
     running.finish(Some(error.kind().as_str()));
     let facts = running.facts.clone();
@@ -197,18 +240,18 @@ fn unwritten(mut running: Box<Running>, error: Error) -> Box<Rejection> {
 }
 
 /// The engine asked for something that a node which owns all of every limit can't be asked for.
-fn lost() -> Rejection {
+pub(crate) fn lost() -> Rejection {
     Rejection::new(Error::new(
         ErrorKind::Internal,
         "the call's state was lost; this is a defect, please report it",
     ))
 }
 
-fn until_duration(until: Timestamp, now: Timestamp) -> Duration {
+pub(crate) fn until_duration(until: Timestamp, now: Timestamp) -> Duration {
     Duration::from_millis(u64::try_from(until.since_ms(now)).unwrap_or(0))
 }
 
-fn rejection(report: Report, kind: ErrorKind) -> Box<Rejection> {
+pub(crate) fn rejection(report: Report, kind: ErrorKind) -> Box<Rejection> {
     let error = Error::new(kind, report.message.clone());
     Box::new(Rejection { report, ..Rejection::new(error) })
 }
@@ -269,7 +312,7 @@ pub(crate) fn keepable(mut call: Call) -> Result<Call, Error> {
 }
 
 /// The call is over without an answer: the last upstream's error, or the denial.
-async fn end_without_answer(
+pub(crate) async fn end_without_answer(
     inner: &Inner,
     mut running: Box<Running>,
     failure: &Failure,
@@ -293,7 +336,7 @@ async fn attempt_once(
     mut running: Box<Running>,
     attempt: &Attempt,
     (mut scanned, whole): (&Scanned, &Scanned),
-    inbound: &Inbound,
+    (inbound, form): (&Inbound, Option<&Form>),
 ) -> (Tried, Option<Box<Running>>) {
     let failed = |mut running: Box<Running>, class, rejection: Box<Rejection>, retry_after_ms| {
         running.observe(class, None, retry_after_ms);
@@ -301,6 +344,9 @@ async fn attempt_once(
     };
     let mocked = scanned.facts().mock.as_deref().filter(|_| running.call().is_some_and(|call| call.mock));
     let format = mocked.map_or(attempt.endpoint().format, |_| made_up::format(scanned.format()));
+    if scanned.format() == Format::AnthropicCountTokens && format != Format::AnthropicCountTokens {
+        return Box::pin(counted(running, attempt, scanned)).await;
+    }
     let mut prepared = match prepare_attempt(inner, attempt, scanned, format) {
         Ok(prepared) => prepared,
         Err((class, rejection)) => return failed(running, class, rejection, None),
@@ -326,21 +372,32 @@ async fn attempt_once(
             None,
         );
     };
+    let body = match form.map_or(Ok(prepared.body.clone()), |form| form.body(&prepared.body)) {
+        Ok(body) => body,
+        Err(error) => {
+            let rejection = rejection(Report::from(&error), error.kind());
+            return failed(running, OutcomeClass::BadRequest, rejection, None);
+        }
+    };
+    let rest = form.and_then(Form::rest);
     let model = attempt.upstream_model.as_str();
     let stream = scanned.facts().stream || attempt.channel().quirks.streams_only(format, model);
     let target = target.for_call(model, stream);
     let request = |body: Bytes| UpstreamRequest {
-        headers: if target.format == inbound.format { inbound.headers.clone() } else { Vec::new() },
+        headers: own_headers(target.format, inbound, form),
         target: Arc::clone(&target),
         body,
         timeouts: attempt.timeouts,
         stream,
+        special: rest.map(|rest| Arc::new(Special { rest: Some(rest.clone()), ..Special::default() })),
     };
     let due = Due::of(attempt, inner.clock.now());
     if mocked.is_none() {
         running.mark_sent();
     }
-    let mut sent = send(upstream, mocked, request(prepared.body.clone()), due).await;
+    // How long a body takes to come is its sender's affair.
+    let first = if rest.is_some() { due.total } else { due.first };
+    let mut sent = send(upstream, mocked, request(body), first).await;
     // What its own channel doesn't know any more, or never kept, is sent whole: nothing was answered so far.
     if matches!(&sent, Ok(response) if matches!(response.status, 400 | 404)) && !std::ptr::eq(scanned, whole)
     {
@@ -348,21 +405,37 @@ async fn attempt_once(
             Ok(prepared) => (whole, prepared),
             Err((class, rejection)) => return failed(running, class, rejection, None),
         };
-        sent = send(upstream, mocked, request(prepared.body.clone()), due).await;
+        sent = send(upstream, mocked, request(prepared.body.clone()), first).await;
     }
     let response = match sent {
         Ok(response) => response,
-        Err(fault) => return connection_failed(running, attempt, &fault),
+        Err(fault) => {
+            if let Some(error) = rest.and_then(Rest::broken) {
+                return failed(running, OutcomeClass::BadRequest, Box::new(Rejection::new(error)), None);
+            }
+            return connection_failed(running, attempt, &fault);
+        }
     };
     running.mark_status(response.status);
     if let Some(keep) = &mut running.keep {
         keep.made_by(attempt, format, scanned);
     }
     running.facts.upstream_request_id.clone_from(&response.request_id);
+    if scanned.format() == Format::AnthropicCountTokens && matches!(response.status, 404 | 405 | 501) {
+        // It speaks the format, and doesn't count.
+        return Box::pin(counted(running, attempt, scanned)).await;
+    }
     if !(200..300).contains(&response.status) {
         return Box::pin(refused(running, attempt, response, due.total)).await;
     }
     deliver(inner, running, format, scanned, prepared, response, due).await
+}
+
+/// What goes on of the caller's headers, and of what kind a form is.
+fn own_headers(to: Format, inbound: &Inbound, form: Option<&Form>) -> Vec<(String, String)> {
+    let mut headers = if to == inbound.format { inbound.headers.clone() } else { Vec::new() };
+    headers.extend(form.map(|form| ("content-type".to_owned(), form.content_type().to_owned())));
+    headers
 }
 
 /// Sends a request, or makes its answer up, until its first byte is due.
@@ -370,7 +443,7 @@ async fn send(
     upstream: &dyn Upstream,
     mocked: Option<&Mock>,
     request: UpstreamRequest,
-    due: Due,
+    first: Instant,
 ) -> Result<UpstreamResponse, UpstreamFault> {
     let sent = async {
         if let Some(wanted) = mocked {
@@ -381,7 +454,7 @@ async fn send(
             upstream.send(request).await
         }
     };
-    timeout_at(due.first, sent).await.unwrap_or(Err(UpstreamFault::Timeout { sent: true }))
+    timeout_at(first, sent).await.unwrap_or(Err(UpstreamFault::Timeout { sent: true }))
 }
 
 fn connection_failed(
@@ -401,15 +474,15 @@ fn connection_failed(
 
 /// When an attempt that is sent now must have got how far.
 #[derive(Clone, Copy)]
-struct Due {
+pub(crate) struct Due {
     /// To its first content.
-    first: Instant,
+    pub(crate) first: Instant,
     /// To its end.
-    total: Instant,
+    pub(crate) total: Instant,
 }
 
 impl Due {
-    fn of(attempt: &Attempt, now: Timestamp) -> Self {
+    pub(crate) fn of(attempt: &Attempt, now: Timestamp) -> Self {
         let (start, left) = (Instant::now(), until_duration(attempt.deadline, now));
         let within =
             |ms: Option<u64>, most: Duration| ms.map_or(most, |ms| most.min(Duration::from_millis(ms)));
@@ -559,11 +632,17 @@ async fn deliver(
     response: UpstreamResponse,
     due: Due,
 ) -> (Tried, Option<Box<Running>>) {
-    let mut bridge =
-        Box::new(Bridge::new(bridge_options(inner, &running, format, scanned, prepared, &response)));
+    if scanned.format() == Format::OpenaiSpeech && !response.is_event_stream {
+        return Box::pin(deliver_raw(running, response, due)).await;
+    }
+    // Whether a single operation streams is what its upstream makes of it.
+    let streams =
+        if scanned.format().is_single() { response.is_event_stream } else { scanned.facts().stream };
+    let options = bridge_options(inner, &running, format, scanned, prepared, &response);
+    let mut bridge = Box::new(Bridge::new(BridgeOptions { caller_streams: streams, ..options }));
+    let content_type = response.content_type;
     let mut body = response.body;
     let mut out: VecDeque<Bytes> = VecDeque::new();
-    let streams = scanned.facts().stream;
     let watch = running.watch.as_ref().filter(|_| streams);
     let mut screening = watch.map(|watch| Screening::new(watch, scanned.format()));
     let limit = if streams { due.first } else { due.total };
@@ -594,12 +673,16 @@ async fn deliver(
             let facts = running.facts.clone();
             let stream = AnswerStream::new(running, bridge, body, out, sleep_until(due.total), screening);
             return (
-                Tried::Answered(Box::new(Answer { body: AnswerBody::Stream(Box::new(stream)), facts })),
+                Tried::Answered(Box::new(Answer {
+                    body: AnswerBody::Stream(Box::new(stream)),
+                    content_type: None,
+                    facts,
+                })),
                 None,
             );
         }
         if bridge.ended() {
-            return whole(running, bridge, out, streams, screening).await;
+            return whole(running, bridge, out, streams, screening, content_type).await;
         }
     }
 }
@@ -652,6 +735,7 @@ async fn whole(
     mut out: VecDeque<Bytes>,
     streams: bool,
     screening: Option<Box<Screening>>,
+    content_type: Option<String>,
 ) -> (Tried, Option<Box<Running>>) {
     let observed = bridge.observed();
     if let Some(fault) = &observed.error {
@@ -686,7 +770,57 @@ async fn whole(
     } else {
         AnswerBody::Full(join(out))
     };
-    (Tried::Answered(Box::new(Answer { body, facts })), None)
+    (Tried::Answered(Box::new(Answer { body, content_type, facts })), None)
+}
+
+/// Our own count of a call's tokens, where nobody else's can be had.
+async fn counted(
+    mut running: Box<Running>,
+    attempt: &Attempt,
+    scanned: &Scanned,
+) -> (Tried, Option<Box<Running>>) {
+    let upstream = &attempt.upstream_model;
+    let model = attempt.channel().models.iter().find(|model| model.upstream == *upstream);
+    let tokens = tokenizer::estimate(scanned, model.and_then(|model| model.tokenizer)).await;
+    running.mark_status(200);
+    running.observe(OutcomeClass::Ok, Some(&Observed { finished: true, ..Observed::default() }), None);
+    running.finish(None);
+    running.settled().await;
+    let body = AnswerBody::Full(Bytes::from(format!("{{\"input_tokens\":{tokens}}}")));
+    (Tried::Answered(Box::new(Answer { body, content_type: None, facts: running.facts.clone() })), None)
+}
+
+/// The upstream answers with what isn't looked at: hands it on once it has begun.
+async fn deliver_raw(
+    mut running: Box<Running>,
+    mut response: UpstreamResponse,
+    due: Due,
+) -> (Tried, Option<Box<Running>>) {
+    let first = timeout_at(due.first, response.body.chunk())
+        .await
+        .unwrap_or(Some(Err(UpstreamFault::Timeout { sent: true })));
+    let failed = match first {
+        Some(Ok(piece)) => {
+            running.mark_content();
+            running.note_remaining();
+            running.note_told();
+            let facts = running.facts.clone();
+            let (pending, deadline) = (VecDeque::from([piece]), sleep_until(due.total));
+            let raw = RawStream::new(running, response, pending, OutcomeClass::Ok, deadline, false);
+            let body = AnswerBody::Raw(Box::new(raw));
+            return (Tried::Answered(Box::new(Answer { body, content_type: None, facts })), None);
+        }
+        Some(Err(fault)) => class_of_fault(&fault),
+        None => (
+            OutcomeClass::Nonsense,
+            Report::new(ErrorKind::UpstreamUnavailable, "the upstream's answer is empty; try again"),
+        ),
+    };
+    let (class, report) = failed;
+    let class = if class == OutcomeClass::Broken { OutcomeClass::ServerError } else { class };
+    running.observe(class, None, None);
+    let kind = report.kind;
+    (Tried::Failed(rejection(report, kind)), Some(running))
 }
 
 /// A part of an answer goes on, past the guardrails that look at it.

@@ -42,6 +42,41 @@ pub(crate) fn input_bound_now(scanned: &Scanned, tokenizer: Tokenizer) -> Option
     scanned.input_bound_by(&|text| pieces(text).fold(0, |sum, piece| sum + count(piece) + PIECE_OVERHEAD))
 }
 
+/// A plausible count of a request's tokens, for whoever wants to know it beforehand: by that tokenizer; of models whose tokenizer
+/// isn't known by OpenAI's, and three tenths more. Too many make a client shorten its history early, too few make it too late.
+pub(crate) async fn estimate(scanned: &Scanned, own: Option<Tokenizer>) -> u64 {
+    let tokenizer = own.unwrap_or(Tokenizer::O200kBase);
+    let by_bytes = |scanned: &Scanned| scanned.tokens_by(&|text| (text.len() as u64).div_ceil(3));
+    let counted = if scanned.countable_bytes() > BYTES_MAX {
+        None
+    } else if is_loaded(tokenizer) && scanned.countable_bytes() <= INLINE_BYTES_MAX {
+        estimate_now(scanned, tokenizer)
+    } else {
+        let permit = tokio::time::timeout(WAIT, BESIDE.acquire()).await.ok().and_then(Result::ok);
+        match permit {
+            None => None,
+            Some(permit) => {
+                let scanned = scanned.clone();
+                let counting = tokio::task::spawn_blocking(move || {
+                    let _permit = permit;
+                    estimate_now(&scanned, tokenizer)
+                });
+                counting.await.ok().flatten()
+            }
+        }
+    };
+    match (counted, own) {
+        (None, _) => by_bytes(scanned),
+        (Some(counted), Some(_)) => counted,
+        (Some(counted), None) => counted.saturating_mul(13).div_ceil(10),
+    }
+}
+
+fn estimate_now(scanned: &Scanned, tokenizer: Tokenizer) -> Option<u64> {
+    let count = counter(tokenizer)?;
+    Some(scanned.tokens_by(&|text| pieces(text).fold(0, |sum, piece| sum + count(piece))))
+}
+
 #[cfg(feature = "tokenizer")]
 static LOADED: [OnceLock<tiktoken::CoreBpe>; 2] = [OnceLock::new(), OnceLock::new()];
 #[cfg(not(feature = "tokenizer"))]

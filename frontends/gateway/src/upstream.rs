@@ -5,6 +5,7 @@ mod head;
 mod http;
 pub(crate) mod mock;
 mod post;
+mod rest;
 mod target;
 mod tls;
 
@@ -19,6 +20,7 @@ use sluicegate_core::channel::Timeouts;
 pub use http::HttpUpstream;
 pub(crate) use mock::MockUpstream;
 pub(crate) use post::Poster;
+pub use rest::Rest;
 pub use target::{Target, Targets};
 
 /// One request to send.
@@ -35,6 +37,20 @@ pub struct UpstreamRequest {
     pub timeouts: Timeouts,
     /// Whether an event stream is asked for.
     pub stream: bool,
+    /// What few requests have.
+    pub special: Option<Arc<Special>>,
+}
+
+/// Where a request differs from a `POST` of a whole body to its target's address. An upstream that can't send it so must
+/// refuse it.
+#[derive(Debug, Default)]
+pub struct Special {
+    /// The method; `None` is `POST`.
+    pub method: Option<reqwest::Method>,
+    /// The address; `None` is the target's.
+    pub url: Option<reqwest::Url>,
+    /// What follows the body that is there, as it comes.
+    pub rest: Option<Rest>,
 }
 
 /// The head of an answer, and its body to come.
@@ -47,6 +63,10 @@ pub struct UpstreamResponse {
     pub retry_after_ms: Option<u64>,
     /// Its own id for the request.
     pub request_id: Option<String>,
+    /// What the body is, where it is neither JSON nor events.
+    pub content_type: Option<String>,
+    /// The headers that concern the caller, of a request with a [method or an address](Special) of its own.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Box<dyn UpstreamBody>,
 }

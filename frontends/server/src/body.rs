@@ -20,7 +20,7 @@ const LAYERS_MAX: usize = 2;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// A body of which nothing comes for so long has broken off.
-const IDLE_TIME: Duration = Duration::from_secs(30);
+pub(crate) const IDLE_TIME: Duration = Duration::from_secs(30);
 
 /// A body that isn't whole after so long never will be. 32 MiB in it are half a megabit a second.
 const WHOLE_TIME: Duration = Duration::from_secs(600);
@@ -34,7 +34,7 @@ pub fn is_small(req: &HttpRequest) -> bool {
     declared(req).is_some_and(|length| length <= SMALL) && !req.headers().contains_key(CONTENT_ENCODING)
 }
 
-fn declared(req: &HttpRequest) -> Option<u64> {
+pub(crate) fn declared(req: &HttpRequest) -> Option<u64> {
     req.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
@@ -232,7 +232,7 @@ fn zstd_window(frame: &[u8]) -> Option<u64> {
     }
 }
 
-fn too_large(limit: usize) -> Error {
+pub(crate) fn too_large(limit: usize) -> Error {
     Error::new(ErrorKind::PayloadTooLarge, format!("the body is larger than {limit} bytes; send less"))
 }
 
@@ -250,14 +250,14 @@ fn unknown(coding: &str) -> Error {
     )
 }
 
-fn stalled() -> Error {
+pub(crate) fn stalled() -> Error {
     Error::new(
         ErrorKind::InvalidRequest,
         "the body broke off: the rest of it didn't come in time; send it again",
     )
 }
 
-fn broken(error: PayloadError) -> Error {
+pub(crate) fn broken(error: PayloadError) -> Error {
     Error::new(ErrorKind::InvalidRequest, format!("the body broke off: {error}"))
 }
 

@@ -86,6 +86,53 @@ pub fn passed_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     passed
 }
 
+/// Headers of a caller's that are of this connection, or for us alone.
+const OWN_HEADERS: [&str; 22] = [
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "x-real-ip",
+    "origin",
+];
+
+/// Every header that may go on with a call that is passed through, by lower-case name: none of this connection, none that says who
+/// the caller is or where they come from, and none for us.
+pub fn all_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let named: Vec<String> = headers
+        .get_all(actix_web::http::header::CONNECTION)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    let goes_on = |name: &str| {
+        !OWN_HEADERS.contains(&name)
+            && !["x-sluicegate-", "x-litellm-", "x-forwarded-"].iter().any(|prefix| name.starts_with(prefix))
+            && !named.iter().any(|hop| hop == name)
+    };
+    headers
+        .iter()
+        .filter(|(name, _)| goes_on(name.as_str()))
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect()
+}
+
 /// Whether the answer is to say why the call went where it went.
 pub fn wants_explanation(headers: &HeaderMap) -> bool {
     headers.get(&EXPLAIN).is_some_and(|value| matches!(value.as_bytes(), b"true" | b"1"))
@@ -170,6 +217,25 @@ mod tests {
         let both = headers(&[("authorization", "Bearer other"), ("x-litellm-api-key", "sk-1")]);
         assert_eq!(credential(&both).as_ref().map(Secret::expose), Some("sk-1"));
         assert!(credential(&headers(&[("authorization", "Bearer "), ("x-api-key", " ")])).is_none());
+    }
+
+    #[test]
+    fn what_is_of_this_connection_or_ours_stays_here() {
+        let map = headers(&[
+            ("authorization", "Bearer sk-1"),
+            ("cookie", "a=b"),
+            ("connection", "close, X-Hop"),
+            ("x-hop", "1"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-litellm-api-key", "sk-1"),
+            ("x-sluicegate-tags", "a"),
+            ("content-type", "text/plain"),
+            ("openai-beta", "assistants=v2"),
+        ]);
+        let mut passed = all_headers(&map);
+        passed.sort();
+        let want = [("content-type", "text/plain"), ("openai-beta", "assistants=v2")];
+        assert_eq!(passed, want.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 
     #[test]

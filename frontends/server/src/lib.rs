@@ -17,5 +17,6 @@ pub mod serve;
 pub mod state;
 pub mod stream;
 mod told;
+mod upload;
 
 pub use serve::{Settings, block_on, serve};

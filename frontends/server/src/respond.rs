@@ -17,6 +17,8 @@ pub enum Face {
     Anthropic,
     /// Google's.
     Gemini,
+    /// Cohere's.
+    Cohere,
 }
 
 impl Face {
@@ -24,6 +26,8 @@ impl Face {
     pub fn of_path(path: &str) -> Self {
         if path.starts_with("/v1/messages") || path.starts_with("/anthropic/") {
             Face::Anthropic
+        } else if path.starts_with("/v2/rerank") {
+            Face::Cohere
         } else if path.starts_with("/v1beta/") || path == "/v1beta" || is_generation(path) {
             Face::Gemini
         } else {
@@ -34,7 +38,7 @@ impl Face {
     /// The face of callers of this format.
     pub const fn of_format(format: Format) -> Self {
         match format {
-            Format::AnthropicMessages => Face::Anthropic,
+            Format::AnthropicMessages | Format::AnthropicCountTokens => Face::Anthropic,
             Format::GeminiGenerate => Face::Gemini,
             _ => Face::OpenAi,
         }
@@ -45,6 +49,7 @@ impl Face {
             Face::OpenAi => Format::OpenaiChat,
             Face::Anthropic => Format::AnthropicMessages,
             Face::Gemini => Format::GeminiGenerate,
+            Face::Cohere => Format::Rerank,
         }
     }
 }
@@ -87,7 +92,7 @@ pub fn status(kind: ErrorKind, face: Face, upstream: Option<u16>) -> StatusCode 
         }
         ErrorKind::UpstreamOverloaded => match face {
             Face::Anthropic => of(OVERLOADED),
-            Face::OpenAi | Face::Gemini => StatusCode::SERVICE_UNAVAILABLE,
+            Face::OpenAi | Face::Gemini | Face::Cohere => StatusCode::SERVICE_UNAVAILABLE,
         },
         ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::NotSupported => StatusCode::NOT_IMPLEMENTED,

@@ -60,6 +60,26 @@ fn inference_table() -> Vec<Entry> {
         post("/v1/embeddings", || web::post().to(inference::embeddings)),
         post("/chat/completions", || web::post().to(inference::chat)),
         post("/embeddings", || web::post().to(inference::embeddings)),
+        post("/v1/messages/count_tokens", || web::post().to(inference::count_tokens)),
+        post("/v1/completions", || web::post().to(inference::completions)),
+        post("/completions", || web::post().to(inference::completions)),
+        post("/v1/images/generations", || web::post().to(inference::images)),
+        post("/images/generations", || web::post().to(inference::images)),
+        post("/v1/images/edits", || web::post().to(inference::image_edits)),
+        post("/images/edits", || web::post().to(inference::image_edits)),
+        post("/v1/images/variations", || web::post().to(inference::image_variations)),
+        post("/images/variations", || web::post().to(inference::image_variations)),
+        post("/v1/audio/speech", || web::post().to(inference::speech)),
+        post("/audio/speech", || web::post().to(inference::speech)),
+        post("/v1/audio/transcriptions", || web::post().to(inference::transcriptions)),
+        post("/audio/transcriptions", || web::post().to(inference::transcriptions)),
+        post("/v1/audio/translations", || web::post().to(inference::translations)),
+        post("/audio/translations", || web::post().to(inference::translations)),
+        post("/v1/moderations", || web::post().to(inference::moderations)),
+        post("/moderations", || web::post().to(inference::moderations)),
+        post("/v1/rerank", || web::post().to(inference::rerank)),
+        post("/v2/rerank", || web::post().to(inference::rerank)),
+        post("/rerank", || web::post().to(inference::rerank)),
         post("/v1beta/models/{model:.*}", || web::post().to(inference::gemini)),
         post("/v1/models/{model:.*}", || web::post().to(inference::gemini)),
         get("/v1beta/models", || web::get().to(models::list)),
@@ -94,6 +114,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
             async move { response }
         })));
     }
+    // Any method, and any path below.
+    config.service(web::resource("/providers/{path:.*}").route(web::to(inference::pass_through)));
     config.default_service(web::to(unserved));
 }
 

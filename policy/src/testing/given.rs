@@ -270,7 +270,7 @@ fn read_call(fields: &mut Fields) -> Outcome<Call> {
     let model = fields.take("model", "a text", name)?.unwrap_or_else(|| "model".to_owned());
     let format = fields.take(
         "format",
-        "\"openai_chat\", \"openai_embeddings\", \"anthropic_messages\" or \"gemini_generate\"",
+        "\"openai_chat\", \"openai_embeddings\", \"anthropic_messages\", \"openai_responses\", \"gemini_generate\" or that of a single operation",
         |value| {
             let word = value.into_immutable_string().ok()?;
             [
@@ -281,6 +281,7 @@ fn read_call(fields: &mut Fields) -> Outcome<Call> {
                 Format::GeminiGenerate,
             ]
             .into_iter()
+            .chain(Format::SINGLE)
             .find(|format| format.as_str() == word.as_str())
         },
     )?;

@@ -28,6 +28,10 @@ impl Reply {
         Self { status, content_type: "application/json", body: Body::Whole(body.to_string().into_bytes()) }
     }
 
+    pub(super) fn bytes(content_type: &'static str, body: Vec<u8>) -> Self {
+        Self { status: 200, content_type, body: Body::Whole(body) }
+    }
+
     /// A stream; `fault` is the frame that tells of an error midway.
     pub(super) fn stream(frames: Vec<Vec<u8>>, fault: Vec<u8>) -> Self {
         Self {

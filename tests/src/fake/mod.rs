@@ -18,6 +18,7 @@ mod gemini;
 mod openai;
 mod responses;
 mod server;
+mod single;
 
 pub use answer::{Answer, Ask, Finish, Tool, ToolCall, word_count};
 pub use behaviour::{Behaviour, Step, UsageFault};

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::behaviour::{Behaviour, Step};
 use super::deliver::{Reply, deliver};
-use super::{anthropic, gemini, openai};
+use super::{anthropic, gemini, openai, single};
 use crate::http::{self, Head};
 
 /// How the answer to a recorded request ended.
@@ -220,6 +220,9 @@ fn answer(head: &Head, path: &str, body: &[u8], serial: u64, shared: &Shared) ->
     }
     if head.word(0) == "GET" && path.ends_with("/models") {
         return proper(if messages { anthropic::models() } else { openai::models() });
+    }
+    if let Some(reply) = single::answer(head, path, body) {
+        return proper(reply);
     }
     let value: Value = match serde_json::from_slice(body) {
         Ok(value @ Value::Object(_)) => value,

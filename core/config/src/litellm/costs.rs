@@ -29,6 +29,8 @@ enum Of {
     AudioOut,
     ImageIn,
     ImageOut,
+    /// What isn't counted in tokens: a model has one such cost, by its mode.
+    Unit,
     Request,
 }
 
@@ -61,10 +63,16 @@ fn cost(name: &str) -> Option<Cost> {
         "output_cost_per_audio_token" => Of::AudioOut,
         "input_cost_per_image_token" => Of::ImageIn,
         "output_cost_per_image_token" => Of::ImageOut,
+        "input_cost_per_second"
+        | "input_cost_per_character"
+        | "output_cost_per_image"
+        | "input_cost_per_image"
+        | "input_cost_per_query" => Of::Unit,
         "input_cost_per_request" => Of::Request,
         _ => return None,
     };
-    let in_tier = !matches!(of, Of::AudioIn | Of::AudioOut | Of::ImageIn | Of::ImageOut | Of::Request);
+    let in_tier =
+        !matches!(of, Of::AudioIn | Of::AudioOut | Of::ImageIn | Of::ImageOut | Of::Unit | Of::Request);
     (above == 0 || in_tier).then_some(Cost { of, above: u64::from(above) * 1_000, tier })
 }
 
@@ -137,6 +145,7 @@ fn put(into: &mut Written, of: Of, above: u64, rate: Option<PicoUsd>) {
             Of::AudioOut => &mut into.rates.audio_out,
             Of::ImageIn => &mut into.image_in,
             Of::ImageOut => &mut into.image_out,
+            Of::Unit => &mut into.rates.per_unit,
             Of::Request => return,
         };
         *place = place.or(rate);
@@ -157,7 +166,7 @@ fn put(into: &mut Written, of: Of, above: u64, rate: Option<PicoUsd>) {
         Of::CacheWrite1h => &mut tier.cache_write_1h,
         Of::Reasoning => &mut tier.output_reasoning,
         // INVARIANT: no such name has a bound.
-        Of::AudioIn | Of::AudioOut | Of::ImageIn | Of::ImageOut | Of::Request => return,
+        Of::AudioIn | Of::AudioOut | Of::ImageIn | Of::ImageOut | Of::Unit | Of::Request => return,
     };
     *place = place.or(rate);
 }
@@ -217,7 +226,9 @@ mod tests {
             ("input_cost_per_audio_token_priority", some(Of::AudioIn, 0, ServiceTier::Priority)),
             ("input_cost_per_audio_token_above_128k_tokens", None),
             ("input_cost_per_token_above_xk_tokens", None),
-            ("input_cost_per_second", None),
+            ("input_cost_per_second", some(Of::Unit, 0, ServiceTier::Standard)),
+            ("input_cost_per_image_above_128k_tokens", None),
+            ("output_cost_per_second", None),
             ("cache_creation_input_token_cost_above_12hr", None),
         ] {
             assert_eq!(cost(name), want, "{name}");

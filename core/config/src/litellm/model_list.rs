@@ -327,8 +327,12 @@ fn mode(load: &mut Load<'_>, info: &Fields<'_>, channel: &mut Channel) -> Option
     let item = info.get("mode")?;
     let mode = item.filled(load)?;
     match mode.as_str() {
-        "chat" | "completion" => Some(false),
+        "chat" => Some(false),
         "embedding" => Some(true),
+        other if crate::operation::formats_of_mode(other).is_some() => {
+            crate::operation::keep(channel, crate::operation::formats_of_mode(other).unwrap_or_default());
+            Some(false)
+        }
         other => {
             let shown: String = other.chars().take(40).collect();
             let message = format!(

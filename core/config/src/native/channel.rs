@@ -11,7 +11,7 @@ use sluicegate_core::snapshot::Declared;
 use sluicegate_core::tenant::matches_pattern;
 
 use super::price::{self, Currencies, OfChannel};
-use super::{check, required, section, timeouts};
+use super::{check, pass, required, section, timeouts};
 use crate::catalogue::{Provider, provider, providers};
 use crate::diagnostic::Severity;
 use crate::draft;
@@ -126,6 +126,9 @@ fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &Declared, prices: Pr
         channel.limits = read_limits(load, &limits, mode);
     }
     models(load, &fields, item, &mut channel, &provider, prices);
+    if let Some(item) = fields.get("pass_through") {
+        pass::read(load, &item, &mut channel);
+    }
     if let Some(list) = fields.get("body_edits") {
         overlay::operations(load, &list, &mut channel, overlay::Dialect::Native);
     }
@@ -151,18 +154,24 @@ fn known_provider(load: &mut Load<'_>, item: &Item<'_>, name: &str) -> Option<Pr
 }
 
 fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
-    const FORMATS: [(&str, Format); 5] = [
-        ("openai_chat", Format::OpenaiChat),
-        ("openai_embeddings", Format::OpenaiEmbeddings),
-        ("anthropic_messages", Format::AnthropicMessages),
-        ("openai_responses", Format::OpenaiResponses),
-        ("gemini_generate", Format::GeminiGenerate),
-    ];
+    // Passing through has a key of its own.
+    let single = Format::SINGLE.into_iter().filter(|format| *format != Format::PassThrough);
+    let formats: Vec<_> = [
+        Format::OpenaiChat,
+        Format::OpenaiEmbeddings,
+        Format::AnthropicMessages,
+        Format::OpenaiResponses,
+        Format::GeminiGenerate,
+    ]
+    .into_iter()
+    .chain(single)
+    .map(|format| (format.as_str(), format))
+    .collect();
     let mut endpoints = Vec::new();
     for item in list.list(load) {
         let Some(fields) = Fields::open_section(load, &item, &section::ENDPOINT) else { continue };
         let format = match fields.get("format") {
-            Some(format) => format.word(load, &FORMATS),
+            Some(format) => format.word(load, &formats),
             None => required(load, &fields, "format").and(None),
         };
         let Some(mut url) = required(load, &fields, "url") else { continue };

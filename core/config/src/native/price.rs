@@ -101,6 +101,7 @@ fn written(load: &mut Load<'_>, fields: &Fields<'_>) -> Written {
     let mut fee =
         |key: &str| fields.get(key)?.parsed(load, "an amount of money", |text| parse_usd(text).ok());
     (own.per_request, own.per_search) = (fee("per_request"), fee("per_search"));
+    own.rates.per_unit = fields.get("per_unit").and_then(|item| item.decimal(load, 12));
     let mut read = |key: &str| fields.get(key).and_then(|item| item.decimal(load, 6));
     (own.image_in, own.image_out) = (read("image_input"), read("image_output"));
     own.ratio_ppm = fields.get("ratio").and_then(|item| ratio(load, &item));

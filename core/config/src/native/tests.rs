@@ -60,9 +60,11 @@ fn sections() -> Vec<&'static Section> {
         all.push(section);
         for key in section.keys {
             match &key.kind {
-                Kind::Models(inner) | Kind::Object(inner) | Kind::Named(inner) | Kind::List(inner) => {
-                    visit(inner, all)
-                }
+                Kind::Models(inner)
+                | Kind::Object(inner)
+                | Kind::Switch(inner)
+                | Kind::Named(inner)
+                | Kind::List(inner) => visit(inner, all),
                 _ => {}
             }
         }

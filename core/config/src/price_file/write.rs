@@ -62,6 +62,7 @@ fn rates(price: &Price, parts: &mut Vec<String>) {
     ] {
         parts.extend(rate.map(|rate| format!("{name}: {}", decimal(rate))));
     }
+    parts.extend(price.per_unit.map(|rate| format!("per_unit: {}", fraction(rate, 12))));
     let per_search = more.map_or(0, |more| more.per_search_nano_usd);
     for (name, fee) in [("per_request", price.per_request_nano_usd), ("per_search", per_search)] {
         parts.extend(
@@ -143,11 +144,15 @@ pub(super) fn times(spans: &[WeekSpan]) -> Vec<(String, Vec<&'static str>)> {
 
 /// Millionths as a decimal number.
 pub(super) fn decimal(millionths: PicoUsd) -> String {
-    let (whole, rest) = (millionths / 1_000_000, millionths % 1_000_000);
-    if rest == 0 {
-        return whole.to_string();
-    }
-    format!("{whole}.{rest:06}").trim_end_matches('0').to_owned()
+    fraction(millionths, 6)
+}
+
+/// What is written with so many digits behind the point, as a decimal number.
+pub(super) fn fraction(amount: PicoUsd, digits: usize) -> String {
+    let text = format!("{amount:0>width$}", width = digits + 1);
+    let (whole, rest) = text.split_at(text.len() - digits);
+    let rest = rest.trim_end_matches('0');
+    if rest.is_empty() { whole.to_owned() } else { format!("{whole}.{rest}") }
 }
 
 fn quoted(text: &str) -> String {

@@ -131,6 +131,8 @@ impl PassStream {
                 }
                 // Its streams have no last frame: they end.
                 Format::GeminiGenerate => {}
+                // Events of single operations say by themselves that they are the last.
+                single if single.is_single() && single != Format::OpenaiCompletions => {}
                 _ => out(Bytes::from_static(b"data: [DONE]\n\n")),
             }
         } else {

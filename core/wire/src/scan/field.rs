@@ -43,6 +43,12 @@ pub(crate) enum Field {
     Store,
     Background,
     DisableFallbacks,
+    /// The text that an operation is about: of completions, images, speech and moderations.
+    Prompt,
+    PartialImages,
+    StreamFormat,
+    Query,
+    Documents,
     /// LiteLLM's `mock_…`: what only we read.
     Mock,
     /// Known only for what it costs or where it leads.
@@ -71,7 +77,10 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
         return gemini(name);
     }
     let chat = format == Format::OpenaiChat;
-    let anthropic = format == Format::AnthropicMessages;
+    if format.is_single() && format != Format::AnthropicCountTokens {
+        return super::single::field(format, name);
+    }
+    let anthropic = matches!(format, Format::AnthropicMessages | Format::AnthropicCountTokens);
     let embeddings = format == Format::OpenaiEmbeddings;
     let responses = format == Format::OpenaiResponses;
     match name {
@@ -267,7 +276,8 @@ const GEMINI_GENERATE: &[&str] = &[
 /// steers a channel goes by the channel's own rule.
 pub(crate) fn is_known(format: Format, name: &str) -> bool {
     let own = match format {
-        Format::AnthropicMessages => ANTHROPIC_MESSAGES,
+        Format::AnthropicMessages | Format::AnthropicCountTokens => ANTHROPIC_MESSAGES,
+        single if single.is_single() => super::single::known(single),
         Format::OpenaiEmbeddings => OPENAI_EMBEDDINGS,
         Format::GeminiGenerate if GEMINI_GENERATE.contains(&&*crate::gemini::camel_case(name)) => {
             return true;

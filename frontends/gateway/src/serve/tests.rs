@@ -58,6 +58,8 @@ impl Upstream for Scripted {
             is_event_stream: request.stream,
             retry_after_ms: None,
             request_id: None,
+            content_type: None,
+            headers: Vec::new(),
             body: Box::new(Body(self.0, false)),
         })
     }
@@ -178,6 +180,8 @@ impl Upstream for Overnight {
             is_event_stream: false,
             retry_after_ms: None,
             request_id: None,
+            content_type: None,
+            headers: Vec::new(),
             body: Box::new(Said(Some(Bytes::from_static(answer)))),
         })
     }

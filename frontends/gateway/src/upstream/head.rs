@@ -9,6 +9,7 @@ pub(super) struct Head {
     is_event_stream: bool,
     retry_after_ms: Option<u64>,
     request_id: Option<String>,
+    content_type: Option<String>,
 }
 
 impl Head {
@@ -23,6 +24,8 @@ impl Head {
                 .is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream")),
             retry_after_ms: if (200..300).contains(&status) { None } else { retry_after(text) },
             request_id: text("x-request-id").or_else(|| text("request-id")).map(str::to_owned),
+            // JSON and events are what is expected: only what differs is worth a copy.
+            content_type: text("content-type").filter(|kind| !is_usual(kind)).map(str::to_owned),
         }
     }
 
@@ -37,9 +40,16 @@ impl Head {
             is_event_stream: self.is_event_stream,
             retry_after_ms: self.retry_after_ms,
             request_id: self.request_id,
+            content_type: self.content_type,
+            headers: Vec::new(),
             body,
         }
     }
+}
+
+fn is_usual(kind: &str) -> bool {
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json") || essence.eq_ignore_ascii_case("text/event-stream")
 }
 
 /// `retry-after-ms`, else `retry-after` in seconds. Dates are not understood: no model provider sends them.

@@ -17,7 +17,7 @@ use sluicegate_core::{Error, ErrorKind, Result};
 
 use super::direct::Direct;
 use super::head::Head;
-use super::{Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
+use super::{Special, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
 
 /// Idle connections kept for each upstream host and worker.
 pub(super) const IDLE_PER_HOST: usize = 64;
@@ -32,6 +32,8 @@ pub struct HttpUpstream {
     plain: OnceLock<(u64, Direct)>,
     /// One client for each other way to get there. BOUND: the configuration's distinct transports.
     others: Mutex<HashMap<ClientKey, Arc<Other>>>,
+    /// And for requests that aren't a `POST` of a whole body. BOUND: likewise.
+    special: Mutex<HashMap<ClientKey, reqwest::Client>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -57,6 +59,15 @@ impl HttpUpstream {
             let _ = self.plain.set((connect_ms, built));
         }
         Ok(self.plain.get().filter(|(ms, _)| *ms == connect_ms).map(|(_, client)| client))
+    }
+
+    fn special(&self, transport: &Transport, connect_ms: u64) -> Result<reqwest::Client> {
+        let key = ClientKey { transport: transport.clone(), connect_ms };
+        if let Some(client) = self.special.lock().get(&key) {
+            return Ok(client.clone());
+        }
+        let client = build_client(transport, connect_ms)?;
+        Ok(self.special.lock().entry(key).or_insert(client).clone())
     }
 
     fn other(&self, transport: &Transport, connect_ms: u64) -> Result<Arc<Other>> {
@@ -103,7 +114,7 @@ fn build_client(transport: &Transport, connect_ms: u64) -> Result<reqwest::Clien
 impl Upstream for HttpUpstream {
     async fn send(&self, request: UpstreamRequest) -> Result<UpstreamResponse, UpstreamFault> {
         let unreachable = |error: Error| UpstreamFault::Unreachable(error.message().to_owned());
-        let UpstreamRequest { target, headers: own, body, timeouts, .. } = request;
+        let UpstreamRequest { target, headers: own, body, timeouts, special, .. } = request;
         let Some(address) = &target.address else {
             return Err(UpstreamFault::Unreachable("the channel has no address".to_owned()));
         };
@@ -117,6 +128,13 @@ impl Upstream for HttpUpstream {
             }
             headers
         });
+        if let Some(special) = special {
+            let connect_ms = timeouts.connect_ms.unwrap_or(10_000);
+            let client = self.special(&target.transport, connect_ms).map_err(unreachable)?;
+            let url = special.url.clone().unwrap_or_else(|| address.url.clone());
+            let headers = with_own.unwrap_or_else(|| target.headers.clone());
+            return send_special(&client, url, headers, body, &special, timeouts.between_bytes_ms).await;
+        }
         let head = with_own.as_ref().map_or_else(|| target.written.clone(), |headers| address.head(headers));
         let connect_ms = timeouts.connect_ms.unwrap_or(10_000);
         let between_ms = timeouts.between_bytes_ms;
@@ -148,6 +166,63 @@ async fn send_proxied(
         response.headers().get(name).map(HeaderValue::as_bytes)
     });
     Ok(head.with(HttpBody(reqwest::Body::from(response)), between_ms))
+}
+
+/// Headers of an answer that don't concern who asked: they are of this connection, or ours to say.
+const KEPT_BACK: [&str; 16] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "set-cookie",
+    "alt-svc",
+    "date",
+    "server",
+    "strict-transport-security",
+    "www-authenticate",
+    "via",
+];
+
+async fn send_special(
+    client: &reqwest::Client,
+    url: reqwest::Url,
+    headers: HeaderMap,
+    body: Bytes,
+    special: &Special,
+    between_ms: Option<u64>,
+) -> Result<UpstreamResponse, UpstreamFault> {
+    let method = special.method.clone().unwrap_or(reqwest::Method::POST);
+    let mut outgoing = reqwest::Request::new(method, url);
+    *outgoing.headers_mut() = headers;
+    *outgoing.body_mut() = match &special.rest {
+        Some(rest) => Some(reqwest::Body::wrap(rest.after(body))),
+        None if body.is_empty() => None,
+        None => Some(body.into()),
+    };
+    let response = client.execute(outgoing).await.map_err(|error| fault(&error))?;
+    let head = Head::read(response.status().as_u16(), |name| {
+        response.headers().get(name).map(HeaderValue::as_bytes)
+    });
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    let own = special.method.is_some() || special.url.is_some();
+    let named: Vec<String> = response
+        .headers()
+        .get_all("connection")
+        .iter()
+        .filter_map(text)
+        .flat_map(|names| names.split(',').map(|name| name.trim().to_ascii_lowercase()).collect::<Vec<_>>())
+        .collect();
+    let passed = response.headers().iter().filter(|(name, _)| {
+        own && !KEPT_BACK.contains(&name.as_str()) && !named.iter().any(|kept| kept == name.as_str())
+    });
+    let headers = passed.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect();
+    let answer = head.with(HttpBody(reqwest::Body::from(response)), between_ms);
+    Ok(UpstreamResponse { headers, ..answer })
 }
 
 /// Which of our faults a client error is. Only a failed connection proves that nothing was sent.

@@ -152,7 +152,8 @@ impl Targets {
 fn build(channel: &Channel, endpoint: &Endpoint, key: u32, secrets: &dyn SecretResolver) -> Result<Target> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if endpoint.format == Format::AnthropicMessages {
+    let is_anthropic = matches!(endpoint.format, Format::AnthropicMessages | Format::AnthropicCountTokens);
+    if is_anthropic {
         headers.insert(HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
     }
     for quirk in &channel.quirks.headers {
@@ -200,7 +201,10 @@ fn credential(
     let secret = secret.expose().trim();
     let (name, text) = match &channel.auth {
         Auth::None => return Ok(None),
-        Auth::Bearer if endpoint.format == Format::AnthropicMessages && !secret.starts_with("sk-ant-oat") => {
+        Auth::Bearer
+            if matches!(endpoint.format, Format::AnthropicMessages | Format::AnthropicCountTokens)
+                && !secret.starts_with("sk-ant-oat") =>
+        {
             // QUIRK(anthropic, 2026-05, https://docs.anthropic.com/en/api/overview): API keys go into `x-api-key`; only
             // OAuth tokens are bearers. Channels with both formats name one style for both.
             (HeaderName::from_static("x-api-key"), secret.to_owned())

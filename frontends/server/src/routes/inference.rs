@@ -6,12 +6,15 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderVal
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use sluicegate::wire::{Addressed, scan_addressed};
-use sluicegate::{Address, Answer, AnswerBody, Error, ErrorKind, Format, Inbound, Rejection, Result, Secret};
+use sluicegate::{
+    Address, Answer, AnswerBody, Error, ErrorKind, Format, Inbound, PassThrough, RawStream, Rejection,
+    Result, Secret,
+};
 
 use crate::respond::{self, Face};
 use crate::state::State;
 use crate::stream::{ArrayStream, EventBody};
-use crate::{body, extract, facts, told};
+use crate::{body, extract, facts, told, upload};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -46,7 +49,7 @@ pub async fn gemini(req: HttpRequest, payload: web::Payload, state: web::Data<St
     let (model, stream) = match verb {
         "generateContent" => (model.to_owned(), false),
         "streamGenerateContent" => (model.to_owned(), true),
-        "countTokens" => return count_tokens(&req, payload, &state, model).await,
+        "countTokens" => return gemini_tokens(&req, payload, &state, model).await,
         _ => return respond::error(&req, Face::Gemini, unknown_verb(verb)),
     };
     call(req, payload, &state, Format::GeminiGenerate, Some(Address { model, stream })).await
@@ -61,7 +64,7 @@ fn unknown_verb(verb: &str) -> Error {
 }
 
 /// How many tokens a request has, as far as the gateway can tell: an estimate of its own, which no upstream is asked for.
-async fn count_tokens(req: &HttpRequest, payload: web::Payload, state: &State, model: &str) -> HttpResponse {
+async fn gemini_tokens(req: &HttpRequest, payload: web::Payload, state: &State, model: &str) -> HttpResponse {
     let counted = async {
         let credential = extract::credential_or_query(req);
         let body = take(req, &mut payload.into_inner(), state, credential.as_ref()).await?;
@@ -95,6 +98,49 @@ fn whole_request(body: &Bytes) -> Bytes {
     inner.unwrap_or_else(|| body.clone())
 }
 
+/// A route of one format, spoken as its path is.
+macro_rules! single {
+    ($($(#[$about:meta])* $name:ident => $format:ident),+ $(,)?) => {$(
+        $(#[$about])*
+        pub async fn $name(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+            call(req, payload, &state, Format::$format, None).await
+        }
+    )+};
+}
+
+single! {
+    /// `POST /v1/messages/count_tokens`.
+    count_tokens => AnthropicCountTokens,
+    /// `POST /v1/completions`.
+    completions => OpenaiCompletions,
+    /// `POST /v1/images/generations`.
+    images => OpenaiImages,
+    /// `POST /v1/images/edits`.
+    image_edits => OpenaiImageEdits,
+    /// `POST /v1/images/variations`.
+    image_variations => OpenaiImageVariations,
+    /// `POST /v1/audio/speech`.
+    speech => OpenaiSpeech,
+    /// `POST /v1/audio/transcriptions`.
+    transcriptions => OpenaiTranscriptions,
+    /// `POST /v1/audio/translations`.
+    translations => OpenaiTranslations,
+    /// `POST /v1/moderations`.
+    moderations => OpenaiModerations,
+    /// `POST /v1/rerank` and `/v2/rerank`.
+    rerank => Rerank,
+}
+
+/// Whether the body comes as a form with files.
+fn is_form(req: &HttpRequest, format: Format) -> bool {
+    // Edits are taken as JSON, too: with addresses of images in it.
+    let json = || {
+        let kind = req.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        kind.trim_start().to_ascii_lowercase().starts_with("application/json")
+    };
+    format.is_form() && !(format == Format::OpenaiImageEdits && json())
+}
+
 async fn call(
     req: HttpRequest,
     payload: web::Payload,
@@ -102,7 +148,10 @@ async fn call(
     format: Format,
     address: Option<Address>,
 ) -> HttpResponse {
-    let face = Face::of_format(format);
+    let face = if format == Format::Rerank { Face::of_path(req.path()) } else { Face::of_format(format) };
+    if is_form(&req, format) {
+        return form(req, payload, state, format, face).await;
+    }
     let credential = match face {
         Face::Gemini => extract::credential_or_query(&req),
         _ => extract::credential(req.headers()),
@@ -122,16 +171,80 @@ async fn call(
         tags: extract::tags(req.headers()),
         explain: extract::wants_explanation(req.headers()),
     };
-    match state.worker.call(inbound).await {
+    let answer = state.worker.call(inbound).await;
+    finish(&req, state, face, answer).await
+}
+
+/// A form: its files go on while they come.
+async fn form(
+    req: HttpRequest,
+    payload: web::Payload,
+    state: &State,
+    format: Format,
+    face: Face,
+) -> HttpResponse {
+    let upload = match upload::take(&req, payload) {
+        Ok(upload) => upload,
+        Err(error) => return refuse(&req, face, &Rejection::new(error)),
+    };
+    let inbound = Inbound {
+        format,
+        address: None,
+        credential: extract::credential(req.headers()),
+        body: Bytes::new(),
+        client_ip: extract::client_ip(&req, &state.trusted_proxies),
+        id: None,
+        headers: extract::passed_headers(req.headers()),
+        tags: extract::tags(req.headers()),
+        explain: extract::wants_explanation(req.headers()),
+    };
+    let answer = state.worker.upload(inbound, upload).await;
+    finish(&req, state, face, answer).await
+}
+
+/// `/providers/{name}/{path}`, with any method.
+pub async fn pass_through(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    let face = Face::OpenAi;
+    // The path as it came: what is decoded in it must not be taken for something else.
+    let raw = req.uri().path();
+    let rest = raw.strip_prefix("/providers/").unwrap_or_default();
+    let (name, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let upload = match upload::take(&req, payload) {
+        Ok(upload) => upload,
+        Err(error) => return refuse(&req, face, &Rejection::new(error)),
+    };
+    let request = PassThrough {
+        credential: extract::credential(req.headers()),
+        client_ip: extract::client_ip(&req, &state.trusted_proxies),
+        name: name.to_owned(),
+        path: path.to_owned(),
+        query: req.uri().query().unwrap_or_default().to_owned(),
+        method: req.method().as_str().to_owned(),
+        headers: extract::all_headers(req.headers()),
+        body: upload::has_body(&req).then_some(upload),
+        tags: extract::tags(req.headers()),
+        explain: extract::wants_explanation(req.headers()),
+    };
+    let answer = state.worker.pass_through(request).await;
+    finish(&req, &state, face, answer).await
+}
+
+async fn finish(
+    req: &HttpRequest,
+    state: &State,
+    face: Face,
+    answer: std::result::Result<Answer, Box<Rejection>>,
+) -> HttpResponse {
+    match answer {
         Ok(mut answer) => {
             let told = answer.facts.told.take();
-            let mut response = respond(&req, face, answer);
+            let mut response = respond(req, face, answer);
             told::write(response.headers_mut(), state, told).await;
             response
         }
         Err(mut rejection) => {
             let told = rejection.facts.told.take();
-            let mut response = refuse(&req, face, &rejection);
+            let mut response = refuse(req, face, &rejection);
             told::write(response.headers_mut(), state, told).await;
             response
         }
@@ -159,14 +272,35 @@ fn refuse(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpResponse 
     respond::rejection(req, face, rejection)
 }
 
+/// What passes as it is, with what the upstream says about it.
+fn raw_response(raw: RawStream) -> HttpResponse {
+    let status = actix_web::http::StatusCode::from_u16(raw.status).unwrap_or_default();
+    let mut response = HttpResponse::build(status);
+    for (name, value) in &raw.headers {
+        response.append_header((name.as_str(), value.as_str()));
+    }
+    let kind = raw.content_type.as_deref().and_then(|kind| HeaderValue::from_str(kind).ok());
+    let mut response = response.streaming(raw);
+    let headers = response.headers_mut();
+    if let Some(kind) = kind {
+        headers.insert(CONTENT_TYPE, kind);
+    } else if !headers.contains_key(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    }
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
 fn respond(req: &HttpRequest, face: Face, answer: Answer) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     let mut response = match answer.body {
         AnswerBody::Full(body) => {
             let mut response = response.body(body);
-            response.headers_mut().insert(CONTENT_TYPE, JSON);
+            let kind = answer.content_type.and_then(|kind| HeaderValue::from_str(&kind).ok());
+            response.headers_mut().insert(CONTENT_TYPE, kind.unwrap_or(JSON));
             response
         }
+        AnswerBody::Raw(raw) => raw_response(*raw),
         AnswerBody::Stream(events) => {
             let is_list = face == Face::Gemini && extract::query(req, "alt").is_none_or(|alt| alt != "sse");
             if is_list {

@@ -20,18 +20,21 @@ pub async fn list(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
             &req,
             face,
             &match face {
-                Face::OpenAi => {
+                Face::OpenAi | Face::Cohere => {
                     json!({"object": "list", "data": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>()})
                 }
                 Face::Gemini => {
                     json!({"models": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>()})
                 }
-                Face::Anthropic => json!({
-                    "data": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>(),
-                    "has_more": false,
-                    "first_id": cards.first().map(|card| card.name.as_str()),
-                    "last_id": cards.last().map(|card| card.name.as_str()),
-                }),
+                Face::Anthropic => match Turn::of(&req).and_then(|turn| turn.take(&cards)) {
+                    Ok((page, has_more)) => json!({
+                        "data": page.iter().map(|card| one_json(card, face)).collect::<Vec<_>>(),
+                        "has_more": has_more,
+                        "first_id": page.first().map(|card| card.name.as_str()),
+                        "last_id": page.last().map(|card| card.name.as_str()),
+                    }),
+                    Err(error) => return respond::error(&req, face, error),
+                },
             },
         ),
         Err(error) => respond::error(&req, face, error),
@@ -54,6 +57,67 @@ pub async fn one(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
     match card {
         Ok(card) => respond::json(&req, face, &one_json(&card, face)),
         Err(error) => respond::error(&req, face, error),
+    }
+}
+
+/// Which part of the list Anthropic's SDK asks for.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Turn {
+    limit: Option<usize>,
+    before_id: Option<String>,
+    after_id: Option<String>,
+}
+
+/// Models of a page when nobody says how many, and at most, as at Anthropic.
+const PAGE: usize = 20;
+const PAGE_MAX: usize = 1_000;
+
+impl Turn {
+    fn of(req: &HttpRequest) -> Result<Self> {
+        let unread = |why: &dyn std::fmt::Display| {
+            Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "the query can't be read: {why}; it takes limit (1 to {PAGE_MAX}), before_id and after_id"
+                ),
+            )
+        };
+        let turn =
+            web::Query::<Self>::from_query(req.query_string()).map_err(|why| unread(&why))?.into_inner();
+        match turn.limit {
+            Some(limit) if !(1..=PAGE_MAX).contains(&limit) => {
+                Err(unread(&"the limit is out of range").with("param", "limit"))
+            }
+            _ if turn.before_id.is_some() && turn.after_id.is_some() => {
+                Err(unread(&"both before_id and after_id are named"))
+            }
+            _ => Ok(turn),
+        }
+    }
+
+    /// The page, and whether there is more in its direction.
+    fn take<'a>(&self, cards: &'a [ModelCard]) -> Result<(&'a [ModelCard], bool)> {
+        let limit = self.limit.unwrap_or(PAGE);
+        let place = |id: &str, what: &'static str| {
+            cards.iter().position(|card| card.name.as_str() == id).ok_or_else(|| {
+                Error::new(ErrorKind::InvalidRequest, format!("`{what}` names no model of the list: `{id}`"))
+                    .with("param", what)
+            })
+        };
+        let (from, to) = match (&self.before_id, &self.after_id) {
+            (Some(before), _) => {
+                let to = place(before, "before_id")?;
+                (to.saturating_sub(limit), to)
+            }
+            (None, Some(after)) => {
+                let from = place(after, "after_id")? + 1;
+                (from, cards.len().min(from + limit))
+            }
+            (None, None) => (0, cards.len().min(limit)),
+        };
+        let more = if self.before_id.is_some() { from > 0 } else { to < cards.len() };
+        Ok((cards.get(from..to).unwrap_or_default(), more))
     }
 }
 
@@ -80,7 +144,7 @@ async fn cards(req: &HttpRequest, state: &State) -> Result<Vec<ModelCard>> {
 fn one_json(card: &ModelCard, face: Face) -> Value {
     let name = card.name.as_str();
     match face {
-        Face::OpenAi => {
+        Face::OpenAi | Face::Cohere => {
             let owner = card.provider.as_deref().unwrap_or("sluicegate");
             json!({"id": name, "object": "model", "created": CREATED_S, "owned_by": owner})
         }
@@ -91,6 +155,38 @@ fn one_json(card: &ModelCard, face: Face) -> Value {
         }),
         Face::Anthropic => {
             json!({"type": "model", "id": name, "display_name": name, "created_at": CREATED_AT})
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_each_other_both_ways() {
+        let cards: Vec<ModelCard> =
+            ["a", "b", "c", "d", "e"].map(|name| ModelCard { name: name.into(), provider: None }).into();
+        for (query, want) in [
+            ("", Ok(("abcde", false))),
+            ("limit=2", Ok(("ab", true))),
+            ("limit=2&after_id=b", Ok(("cd", true))),
+            ("limit=2&after_id=d", Ok(("e", false))),
+            ("after_id=e", Ok(("", false))),
+            ("limit=2&before_id=d", Ok(("bc", true))),
+            ("limit=3&before_id=d", Ok(("abc", false))),
+            ("limit=0", Err(())),
+            ("limit=1001", Err(())),
+            ("limit=x", Err(())),
+            ("after_id=zzz", Err(())),
+            ("after_id=a&before_id=b", Err(())),
+        ] {
+            let req =
+                actix_web::test::TestRequest::with_uri(&format!("/v1/models?{query}")).to_http_request();
+            let got = Turn::of(&req).and_then(|turn| turn.take(&cards));
+            let got = got
+                .map(|(page, more)| (page.iter().map(|card| card.name.as_str()).collect::<String>(), more));
+            assert_eq!(got.map_err(|_| ()), want.map(|(names, more)| (names.to_owned(), more)), "{query}");
         }
     }
 }

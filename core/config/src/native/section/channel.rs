@@ -103,11 +103,31 @@ pub(crate) static CHANNEL: Section = Section {
             "Body fields such as api_base that are sent on to it as they are, if a caller sends them; by default they are left out.",
         ),
         key(
+            "pass_through",
+            Kind::Switch(&PASS_THROUGH),
+            "Whether the provider's own operations are passed through at /providers/NAME/…, and which. Default false.",
+        ),
+        key(
             "body_edits",
             Kind::List(&BODY_EDIT),
             "What is changed in each body that is sent to it, in order; see [changes of the body](#changes-of-the-body).",
         ),
         key("enabled", Kind::Boolean, "Whether it serves at all. Default true."),
+    ],
+};
+
+pub(crate) static PASS_THROUGH: Section = Section {
+    name: "pass_through",
+    about: "What is passed through. A key needs access to the model `providers/NAME`.",
+    required: &[],
+    keys: &[
+        key(
+            "url",
+            Kind::Text,
+            "Below which address. Default: what stands before /chat/completions or /v1/messages.",
+        ),
+        key("paths", Kind::Texts, "Below which paths of it, such as /files. Default all."),
+        key("fee", Kind::Decimal, "What each call costs, in USD. Default: unknown; 0 is free."),
     ],
 };
 
@@ -188,6 +208,16 @@ pub(crate) static ENDPOINT: Section = Section {
                 "anthropic_messages",
                 "openai_responses",
                 "gemini_generate",
+                "openai_completions",
+                "openai_images",
+                "openai_image_edits",
+                "openai_image_variations",
+                "openai_speech",
+                "openai_transcriptions",
+                "openai_translations",
+                "openai_moderations",
+                "rerank",
+                "anthropic_count_tokens",
             ]),
             "The wire format.",
         ),
@@ -243,6 +273,11 @@ pub(crate) static MODEL_PRICE: Section = Section {
         key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
         key("image_input", Kind::Decimal, "Tokens of images in the prompt. Default: as input."),
         key("image_output", Kind::Decimal, "Tokens of images in the answer. Default: as output."),
+        key(
+            "per_unit",
+            Kind::Decimal,
+            "What isn't billed in tokens: for each image, character spoken, second heard or search, as the operation has it.",
+        ),
         key("per_request", Kind::Decimal, "A fee for each request. Default 0."),
         key(
             "per_search",
@@ -289,6 +324,11 @@ pub(crate) static SERVICE_TIER: Section = Section {
         key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
         key("image_input", Kind::Decimal, "Tokens of images in the prompt. Default: as input."),
         key("image_output", Kind::Decimal, "Tokens of images in the answer. Default: as output."),
+        key(
+            "per_unit",
+            Kind::Decimal,
+            "What isn't billed in tokens: for each image, character spoken, second heard or search, as the operation has it.",
+        ),
         key("per_request", Kind::Decimal, "A fee for each request. Default 0."),
         key(
             "per_search",
@@ -333,6 +373,11 @@ pub(crate) static PRICE_WINDOW: Section = Section {
         key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
         key("image_input", Kind::Decimal, "Tokens of images in the prompt. Default: as input."),
         key("image_output", Kind::Decimal, "Tokens of images in the answer. Default: as output."),
+        key(
+            "per_unit",
+            Kind::Decimal,
+            "What isn't billed in tokens: for each image, character spoken, second heard or search, as the operation has it.",
+        ),
         key("per_request", Kind::Decimal, "A fee for each request. Default 0."),
         key(
             "per_search",
@@ -373,6 +418,11 @@ pub(crate) static PRICE_CHANGE: Section = Section {
         key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
         key("image_input", Kind::Decimal, "Tokens of images in the prompt. Default: as input."),
         key("image_output", Kind::Decimal, "Tokens of images in the answer. Default: as output."),
+        key(
+            "per_unit",
+            Kind::Decimal,
+            "What isn't billed in tokens: for each image, character spoken, second heard or search, as the operation has it.",
+        ),
         key("per_request", Kind::Decimal, "A fee for each request. Default 0."),
         key(
             "per_search",

@@ -29,6 +29,8 @@ impl Upstream for ByHost {
             is_event_stream: answer.starts_with("data:"),
             retry_after_ms: None,
             request_id: None,
+            content_type: None,
+            headers: Vec::new(),
             body: Box::new(Body(Does::Says(answer, true), false)),
         })
     }

@@ -48,6 +48,7 @@ impl Scene {
             body,
             timeouts: Timeouts::default(),
             stream: false,
+            special: None,
         };
         timeout(SOON, self.upstream.send(request)).await.unwrap()
     }

@@ -166,6 +166,16 @@ fn call_type(record: &UsageRecord) -> &'static str {
         sluicegate::Format::AnthropicMessages => "anthropic_messages",
         sluicegate::Format::OpenaiResponses => "aresponses",
         sluicegate::Format::GeminiGenerate => "agenerate_content",
+        sluicegate::Format::OpenaiCompletions => "atext_completion",
+        sluicegate::Format::OpenaiImages => "aimage_generation",
+        sluicegate::Format::OpenaiImageEdits => "aimage_edit",
+        sluicegate::Format::OpenaiImageVariations => "aimage_variation",
+        sluicegate::Format::OpenaiSpeech => "aspeech",
+        sluicegate::Format::OpenaiTranscriptions | sluicegate::Format::OpenaiTranslations => "atranscription",
+        sluicegate::Format::OpenaiModerations => "amoderation",
+        sluicegate::Format::Rerank => "arerank",
+        sluicegate::Format::AnthropicCountTokens => "acount_tokens",
+        sluicegate::Format::PassThrough => "pass_through_endpoint",
         _ => "acompletion",
     }
 }

@@ -1,0 +1,124 @@
+//! List prices of what is no chat and no embedding: speech, transcripts, rankings, moderations. Like those of chat models:
+//! compiled in and searched in place.
+
+use sluicegate_core::Format;
+use sluicegate_core::call::Needs;
+use sluicegate_core::channel::{Channel, Endpoint};
+use sluicegate_core::money::{PicoUsd, parse_decimal};
+use sluicegate_core::price::Price;
+
+use crate::catalogue::ModelFacts;
+
+/// `per_unit` is in USD, for a character that is spoken, a second that is heard, or a search; the others are for a million tokens.
+const OPERATIONS: &str = include_str!("../catalogue/operations.csv");
+
+/// Operations of OpenAI's format by the word with which a provider lists them, with what follows its base address.
+const PATHS: [(&str, Format, &str); 9] = [
+    ("completions", Format::OpenaiCompletions, "/completions"),
+    ("images", Format::OpenaiImages, "/images/generations"),
+    ("images", Format::OpenaiImageEdits, "/images/edits"),
+    ("images", Format::OpenaiImageVariations, "/images/variations"),
+    ("audio", Format::OpenaiSpeech, "/audio/speech"),
+    ("audio", Format::OpenaiTranscriptions, "/audio/transcriptions"),
+    ("audio", Format::OpenaiTranslations, "/audio/translations"),
+    ("moderations", Format::OpenaiModerations, "/moderations"),
+    ("rerank", Format::Rerank, "/rerank"),
+];
+
+/// The operations that `serves` names, each with what follows the base address.
+pub(crate) fn paths(serves: impl Fn(&str) -> bool) -> impl Iterator<Item = (Format, &'static str)> {
+    PATHS.into_iter().filter(move |(word, ..)| serves(word)).map(|(_, format, path)| (format, path))
+}
+
+/// What a whole address of an operation ends with.
+pub(crate) fn endings() -> impl Iterator<Item = &'static str> {
+    PATHS.into_iter().map(|(_, _, path)| path)
+}
+
+/// The formats that models of LiteLLM's `mode` are called in; `None` for modes that aren't served.
+pub(crate) fn formats_of_mode(mode: &str) -> Option<&'static [Format]> {
+    Some(match mode {
+        "completion" => &[Format::OpenaiChat, Format::OpenaiCompletions],
+        "image_generation" | "image_edit" => {
+            &[Format::OpenaiImages, Format::OpenaiImageEdits, Format::OpenaiImageVariations]
+        }
+        "audio_speech" => &[Format::OpenaiSpeech],
+        "audio_transcription" => &[Format::OpenaiTranscriptions, Format::OpenaiTranslations],
+        "moderation" => &[Format::OpenaiModerations],
+        "rerank" => &[Format::Rerank],
+        _ => return None,
+    })
+}
+
+/// Keeps only endpoints of these formats, if there is any: for a model that does nothing else.
+pub(crate) fn keep(channel: &mut Channel, formats: &[Format]) {
+    let is_kept = |endpoint: &Endpoint| formats.contains(&endpoint.format);
+    if channel.endpoints.iter().any(is_kept) {
+        channel.endpoints.retain(is_kept);
+    }
+}
+
+/// What is known of a model of `list`, by its exact name.
+pub(crate) fn facts(list: &str, model: &str) -> Option<ModelFacts> {
+    // BOUND: the file's own hundred rows.
+    let row = OPERATIONS.lines().skip(1).find(|row| {
+        let mut cells = row.split(',');
+        cells.next() == Some(list) && cells.next() == Some(model)
+    })?;
+    let mut cells = row.split(',');
+    let (provider, _, _) = (cells.next()?, cells.next()?, cells.next()?);
+    let mut rate = |digits| {
+        let text = cells.next()?;
+        parse_decimal(text, digits).and_then(|price| PicoUsd::try_from(price).ok())
+    };
+    let price = Price {
+        input: rate(6),
+        output: rate(6),
+        cache_read: rate(6),
+        audio_in: rate(6),
+        audio_out: rate(6),
+        per_unit: rate(12),
+        ..Price::default()
+    };
+    Some(ModelFacts {
+        provider,
+        embedding: false,
+        price,
+        context_window: None,
+        max_output: None,
+        extra_reasoning: None,
+        lacks: Needs::default(),
+        regions: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_well_formed_and_found() {
+        let mut count = 0;
+        let mut last = "";
+        for row in OPERATIONS.lines().skip(1) {
+            let cells: Vec<_> = row.split(',').collect();
+            assert_eq!(cells.len(), 9, "{row}");
+            assert!(last < row, "{row} is in order");
+            let facts = facts(cells[0], cells[1]).unwrap();
+            assert!(facts.price.is_known(), "{row}");
+            assert_eq!(facts.price.per_unit.is_some(), !cells[8].is_empty(), "{row}");
+            (count, last) = (count + 1, row);
+        }
+        assert!(count > 30);
+    }
+
+    #[test]
+    fn units_and_tokens_have_their_prices() {
+        let price = |model| facts("openai", model).unwrap().price;
+        assert_eq!(price("whisper-1").per_unit, Some(100_000_000));
+        assert_eq!(price("tts-1").per_unit, Some(15_000_000));
+        assert_eq!(price("gpt-4o-mini-tts").audio_out, Some(12_000_000));
+        assert_eq!(price("omni-moderation-latest").input, Some(0));
+        assert_eq!(facts("openai", "no-such-model"), None);
+    }
+}

@@ -1,0 +1,176 @@
+//! What answers of single operations say: images, speech, transcripts, moderations, rankings, counts.
+
+use sluicegate_core::Format;
+
+use super::{Tap, note};
+use crate::fault::Fault;
+use crate::json::{Kind, Val, decoded_len};
+use crate::usage::{Absurd, single};
+
+impl Tap {
+    /// Reads a whole body. A transcript may be plain text.
+    pub(super) fn single_body(&mut self, body: &[u8]) {
+        let root = Val::from_bytes(body).filter(|root| root.kind() == Kind::Object);
+        let transcript = matches!(self.format, Format::OpenaiTranscriptions | Format::OpenaiTranslations);
+        let Some(root) = root else {
+            if transcript && !body.trim_ascii_start().starts_with(b"<") {
+                self.observed.first_content = true;
+                self.observed.finished = true;
+                self.observed.output_bytes = body.len() as u64;
+            } else {
+                self.observed.error = Fault::in_ok_body(self.format, body);
+            }
+            return;
+        };
+        if let Some(fault) = Fault::in_ok_body(self.format, body) {
+            self.observed.error = Some(fault);
+            return;
+        }
+        note(&mut self.observed.response_id, root.get("id"));
+        note(&mut self.observed.served_model, root.get("model"));
+        if let Some(text) = root.get("text").filter(|_| transcript) {
+            self.observed.output_bytes = decoded_len(text.raw()) as u64;
+        }
+        self.observed.first_content = true;
+        self.observed.finished = true;
+        let images = root.get("data").map_or(0, |data| data.elements().count()) as u64;
+        self.used(root, images);
+    }
+
+    /// Reads one event of a stream: images, speech or a transcript in the making.
+    pub(super) fn single_frame(&mut self, text: &str) {
+        let Some(root) = Val::from_bytes(text.as_bytes()).filter(|root| root.kind() == Kind::Object) else {
+            return;
+        };
+        let kind = root.get_str("type").unwrap_or_default();
+        if root.get("error").is_some_and(|error| !error.is_null()) || kind == "error" {
+            self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
+            return;
+        }
+        if let Some(delta) = root.get("delta").filter(|delta| delta.kind() == Kind::String) {
+            self.observed.output_bytes += decoded_len(delta.raw()) as u64;
+        }
+        let ends = kind.ends_with(".completed") || kind.ends_with(".done");
+        self.observed.first_content = true;
+        self.observed.finished |= ends;
+        if ends {
+            let before = self.observed.usage.map_or(0, |usage| usage.units);
+            self.used(root, before + u64::from(kind.starts_with("image")));
+        }
+    }
+
+    fn used(&mut self, root: Val<'_>, images: u64) {
+        match single(self.format, root, images) {
+            Ok(usage) => self.observed.usage = usage.or(self.observed.usage),
+            Err(Absurd) => {
+                self.observed.usage_rejected = true;
+                self.observed.usage = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluicegate_core::Usage;
+
+    use super::*;
+
+    fn used(format: Format, body: &str) -> Option<Usage> {
+        let mut tap = Tap::new(format, None);
+        tap.body(body.as_bytes());
+        assert_eq!(tap.observed.error, None, "{body}");
+        assert!(tap.observed.finished && tap.observed.first_content);
+        tap.observed.usage
+    }
+
+    #[test]
+    fn each_operation_says_in_its_own_way_what_it_used() {
+        let tokens = Usage { input_uncached: 5, output_visible: 7, ..Usage::default() };
+        for (format, body, want) in [
+            (
+                Format::OpenaiImages,
+                r#"{"data":[{"b64_json":"AA"},{"b64_json":"AA"}]}"#,
+                Some(Usage { units: 2, ..Usage::default() }),
+            ),
+            (
+                Format::OpenaiImageEdits,
+                r#"{"data":[{}],"usage":{"input_tokens":5,"output_tokens":7,"total_tokens":12,"input_tokens_details":{"image_tokens":3,"text_tokens":2}}}"#,
+                Some(Usage { units: 1, ..tokens }),
+            ),
+            (
+                Format::OpenaiTranscriptions,
+                r#"{"text":"hi","usage":{"type":"duration","seconds":9}}"#,
+                Some(Usage { units: 9, ..Usage::default() }),
+            ),
+            (
+                Format::OpenaiTranscriptions,
+                r#"{"text":"hi","usage":{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":0,"audio_tokens":14},"output_tokens":7,"total_tokens":21}}"#,
+                Some(Usage { audio_in: 14, output_visible: 7, ..Usage::default() }),
+            ),
+            (
+                Format::OpenaiTranslations,
+                r#"{"text":"hi","duration":2.9}"#,
+                Some(Usage { units: 3, ..Usage::default() }),
+            ),
+            (Format::OpenaiTranscriptions, r#"{"text":"hi"}"#, None),
+            (Format::OpenaiTranscriptions, "1\n00:00 --> 00:01\nhi\n", None),
+            (Format::OpenaiModerations, r#"{"id":"m","results":[{"flagged":false}]}"#, None),
+            (
+                Format::Rerank,
+                r#"{"results":[{"index":0,"relevance_score":0.9}],"meta":{"billed_units":{"search_units":1.0}}}"#,
+                Some(Usage { units: 1, ..Usage::default() }),
+            ),
+            (
+                Format::Rerank,
+                r#"{"results":[],"usage":{"total_tokens":40}}"#,
+                Some(Usage { input_uncached: 40, ..Usage::default() }),
+            ),
+            (Format::AnthropicCountTokens, r#"{"input_tokens":40}"#, None),
+        ] {
+            assert_eq!(used(format, body), want, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        for (format, body) in [
+            (Format::OpenaiImages, r#"{"error":{"message":"no"}}"#),
+            (Format::OpenaiImages, r#"{"images":[]}"#),
+            (Format::OpenaiTranscriptions, "<html>"),
+            (Format::OpenaiModerations, "nonsense"),
+            (Format::Rerank, r#"{"message":"invalid api token"}"#),
+        ] {
+            let mut tap = Tap::new(format, None);
+            tap.body(body.as_bytes());
+            assert!(tap.observed.error.is_some(), "{body}");
+        }
+        let mut tap = Tap::new(Format::OpenaiImages, None);
+        tap.body(br#"{"data":[{}],"usage":{"input_tokens":-1,"output_tokens":7}}"#);
+        assert!(tap.observed.usage_rejected && tap.observed.usage.is_none());
+    }
+
+    #[test]
+    fn streams_end_with_what_they_used() {
+        let event =
+            |kind: &str, rest: &str| format!("event: {kind}\ndata: {{\"type\":\"{kind}\"{rest}}}\n\n");
+        let mut tap = Tap::new(Format::OpenaiImages, None);
+        tap.frame(event("image_generation.partial_image", ",\"b64_json\":\"AA\"").as_bytes());
+        assert!(tap.observed.first_content && !tap.observed.finished);
+        let usage = ",\"usage\":{\"input_tokens\":5,\"output_tokens\":7}";
+        tap.frame(event("image_generation.completed", usage).as_bytes());
+        let want = Usage { input_uncached: 5, output_visible: 7, units: 1, ..Usage::default() };
+        assert_eq!((tap.observed.finished, tap.observed.usage), (true, Some(want)));
+
+        let mut tap = Tap::new(Format::OpenaiSpeech, None);
+        tap.frame(event("speech.audio.delta", ",\"audio\":\"AA\"").as_bytes());
+        tap.frame(event("speech.audio.done", usage).as_bytes());
+        let want = Usage { input_uncached: 5, audio_out: 7, ..Usage::default() };
+        assert_eq!((tap.observed.finished, tap.observed.usage), (true, Some(want)));
+
+        let mut tap = Tap::new(Format::OpenaiTranscriptions, None);
+        tap.frame(event("transcript.text.delta", ",\"delta\":\"hello\"").as_bytes());
+        tap.frame(event("transcript.text.done", ",\"text\":\"hello\"").as_bytes());
+        assert_eq!((tap.observed.finished, tap.observed.output_bytes), (true, 5));
+    }
+}

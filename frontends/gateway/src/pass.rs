@@ -1,0 +1,358 @@
+//! Calls that are passed through: a provider's own operations, with the channel's credential in place of the caller's key. Who may,
+//! how often and at what fee is decided as for any call; what is said is nobody's affair.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sluicegate_core::call::PASS_THROUGH_PREFIX;
+use sluicegate_core::engine::Attempt;
+use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Secret};
+use tokio::time::{sleep_until, timeout_at};
+
+use crate::answer::{Answer, AnswerBody, Rejection};
+use crate::gateway::Inner;
+use crate::raw::RawStream;
+use crate::running::{Running, class_of_fault};
+use crate::serve::{
+    Due, deny, end_without_answer, lost, rejection, stand_in_line, until_duration, unwritten,
+};
+use crate::upload::Upload;
+use crate::upstream::{Rest, Special, Target, Upstream, UpstreamFault, UpstreamRequest};
+
+/// Longer paths and queries are refused, in bytes.
+const PATH_MAX: usize = 4 * 1024;
+/// How often a path is decoded to see what servers may see in it.
+const DECODINGS: usize = 3;
+/// Parameters of a query that carry keys.
+const KEY_PARAMETERS: [&str; 3] = ["key", "api_key", "api-key"];
+/// Headers of a target's that a caller may say otherwise.
+const CALLERS_HEADERS: [&str; 3] = ["content-type", "anthropic-version", "user-agent"];
+
+/// A request to pass through.
+#[derive(Debug)]
+pub struct PassThrough {
+    /// The key that the caller presented.
+    pub credential: Option<Secret>,
+    /// Where the caller connects from.
+    pub client_ip: Option<IpAddr>,
+    /// The channel, or the provider of channels, by name.
+    pub name: String,
+    /// The path below its address, as it came: encoded, with a slash first.
+    pub path: String,
+    /// The query, without its question mark.
+    pub query: String,
+    /// The method.
+    pub method: String,
+    /// Headers that go on, lower case: none of the connection's, and no key of the caller's.
+    pub headers: Vec<(String, String)>,
+    /// The body, if there is one.
+    pub body: Option<Upload>,
+    /// Tags from headers.
+    pub tags: Vec<String>,
+    /// Whether to say why it went where it went.
+    pub explain: bool,
+}
+
+/// Serves one request.
+pub(crate) async fn serve(
+    inner: &Arc<Inner>,
+    upstream: &dyn Upstream,
+    mut request: PassThrough,
+) -> Result<Answer, Box<Rejection>> {
+    inner.records.check_room().map_err(Rejection::new)?;
+    let caller = inner.caller(request.credential.as_ref()).await.map_err(Rejection::new)?;
+    let method = reqwest::Method::from_bytes(request.method.as_bytes())
+        .map_err(|_| Rejection::new(Error::new(ErrorKind::InvalidRequest, "that is no method")))?;
+    let decoded = safe_path(&request.path).map_err(|why| {
+        let message = format!("the path can't be passed on: {why}");
+        Rejection::new(Error::new(ErrorKind::InvalidRequest, message))
+    })?;
+    if request.name.is_empty() || request.name.contains('%') || request.query.len() > PATH_MAX {
+        let message =
+            "write /providers/NAME/PATH, with the name of a channel or provider as it is configured";
+        return Err(Box::new(Rejection::new(Error::new(ErrorKind::InvalidRequest, message))));
+    }
+    let mut call = Call::new(
+        inner.call_id(),
+        Format::PassThrough,
+        format!("{PASS_THROUGH_PREFIX}{}", request.name).as_str(),
+    );
+    // Nobody knows what it uses: as much as any model takes and gives.
+    (call.input_bound, call.extra_output) = (None, u64::from(u32::MAX) >> 11);
+    call.client_ip = request.client_ip;
+    call.tags.extend(request.tags.iter().cloned());
+    let call = crate::serve::keepable(call).map_err(Rejection::new)?;
+    let (now, seed) = (inner.clock.now(), inner.seed());
+    let admission = match inner.engine.admit(call.clone(), &caller, now, seed) {
+        Ok(admission) => admission,
+        Err(denied) => return Err(deny(inner, &caller, call, &denied, (now, seed), request.explain, None)),
+    };
+    let rest = request.body.take().map(|upload| Rest::new(upload.pieces, upload.length, |_: &Bytes| Ok(())));
+    let mut running = Box::new(Running::new(Arc::clone(inner), admission));
+    running.explain = request.explain;
+    if let Some(admission) = running.admission() {
+        admission.be_patient();
+    }
+    let mut last: Option<Box<Rejection>> = None;
+    let mut place = None;
+    // BOUND: the engine bounds attempts and time.
+    loop {
+        let Some(admission) = running.admission() else { return Err(Box::new(lost())) };
+        match inner.engine.next(admission, inner.clock.now()) {
+            Next::Try(attempt) => {
+                place = None;
+                running.begin(&attempt);
+                if let Err(error) = inner.records.commit(inner.in_company()).await {
+                    return Err(unwritten(running, error));
+                }
+                let target = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key());
+                let prepared = target
+                    .ok_or_else(|| {
+                        Error::new(
+                            ErrorKind::UpstreamUnavailable,
+                            "the channel isn't set up properly: tell the operator",
+                        )
+                    })
+                    .and_then(|target| {
+                        let url = address(attempt.channel(), &target, &request, &decoded)?;
+                        Ok((target, url))
+                    });
+                let (target, url) = match prepared {
+                    Ok(prepared) => prepared,
+                    Err(error) => {
+                        running.observe(OutcomeClass::Inexpressible, None, None);
+                        last = Some(Box::new(Rejection::new(error)));
+                        continue;
+                    }
+                };
+                let special = Special { method: Some(method.clone()), url: Some(url), rest: rest.clone() };
+                let sent = UpstreamRequest {
+                    headers: callers_headers(&request.headers, &target),
+                    target,
+                    body: Bytes::new(),
+                    timeouts: attempt.timeouts,
+                    stream: false,
+                    special: Some(Arc::new(special)),
+                };
+                match send(inner, upstream, running, &attempt, sent, rest.as_ref()).await {
+                    Ok(answer) => return Ok(answer),
+                    Err((same, failed, true)) => {
+                        running = same;
+                        last = Some(failed);
+                    }
+                    Err((mut same, mut failed, false)) => {
+                        same.finish(Some(failed.error.kind().as_str()));
+                        same.settled().await;
+                        failed.facts = same.facts.clone();
+                        return Err(failed);
+                    }
+                }
+            }
+            Next::Queue(queued) => place = stand_in_line(inner, &mut running, place, queued).await,
+            Next::Wait(until) => tokio::time::sleep(until_duration(until, inner.clock.now())).await,
+            Next::Count(with) => {
+                if let Some(admission) = running.admission() {
+                    admission.counted(with, None);
+                }
+            }
+            Next::Refill(_) => return Err(Box::new(lost())),
+            Next::Done(failure) => {
+                drop(place.take());
+                return Err(end_without_answer(inner, running, &failure, last).await);
+            }
+        }
+    }
+}
+
+/// Sends it once. What failed before anything was sent may be tried elsewhere.
+async fn send(
+    inner: &Inner,
+    upstream: &dyn Upstream,
+    mut running: Box<Running>,
+    attempt: &Attempt,
+    request: UpstreamRequest,
+    rest: Option<&Rest>,
+) -> Result<Answer, (Box<Running>, Box<Rejection>, bool)> {
+    let due = Due::of(attempt, inner.clock.now());
+    running.mark_sent();
+    let sent = timeout_at(if rest.is_some() { due.total } else { due.first }, upstream.send(request)).await;
+    let response = match sent.unwrap_or(Err(UpstreamFault::Timeout { sent: true })) {
+        Ok(response) => response,
+        Err(fault) => {
+            if let Some(error) = rest.and_then(Rest::broken) {
+                running.observe(OutcomeClass::BadRequest, None, None);
+                return Err((running, Box::new(Rejection::new(error)), false));
+            }
+            let (class, report) = class_of_fault(&fault);
+            let class = if class == OutcomeClass::Broken { OutcomeClass::ServerError } else { class };
+            running.observe(class, None, None);
+            let kind = report.kind;
+            let again = class == OutcomeClass::Unreachable && !rest.is_some_and(Rest::is_taken);
+            return Err((running, rejection(report, kind), again));
+        }
+    };
+    running.mark_status(response.status);
+    running.facts.upstream_request_id.clone_from(&response.request_id);
+    running.note_remaining();
+    running.note_told();
+    // What a caller's own request makes a provider say tells little of the channel.
+    let class = match response.status {
+        0..=399 => OutcomeClass::Ok,
+        429 => OutcomeClass::RateLimited,
+        400..=499 => OutcomeClass::BadRequest,
+        _ => OutcomeClass::ServerError,
+    };
+    let facts = running.facts.clone();
+    let raw = RawStream::new(running, response, VecDeque::new(), class, sleep_until(due.total), true);
+    Ok(Answer { body: AnswerBody::Raw(Box::new(raw)), content_type: None, facts })
+}
+
+/// Where it goes, if the channel lets it.
+fn address(
+    channel: &Channel,
+    target: &Target,
+    request: &PassThrough,
+    decoded: &str,
+) -> Result<reqwest::Url, Error> {
+    let allows = |prefix: &String| {
+        decoded.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if !channel.pass_through.is_empty() && !channel.pass_through.iter().any(allows) {
+        let message = format!(
+            "the path `{decoded}` isn't passed through to `{}`: ask the operator to add it to the channel's `pass_through`",
+            request.name
+        );
+        return Err(Error::new(ErrorKind::Forbidden, message));
+    }
+    let outside = || Error::new(ErrorKind::InvalidRequest, "the path leads out of the channel's address");
+    let base = target.address.as_ref().map(|address| &address.url).ok_or_else(outside)?;
+    let mut url = base.clone();
+    let root = base.path().trim_end_matches('/');
+    url.set_path(&format!("{root}{}", request.path));
+    // INVARIANT: the path was found safe; whatever is made of it stays below the base.
+    let below = url.path().strip_prefix(root).is_some_and(|rest| rest.starts_with('/') || rest.is_empty());
+    if url.origin() != base.origin() || !below {
+        return Err(outside());
+    }
+    let is_key = |pair: &&str| KEY_PARAMETERS.contains(&pair.split('=').next().unwrap_or_default());
+    let own = request.query.split('&').filter(|pair| !pair.is_empty() && !is_key(pair));
+    let query: Vec<&str> = base.query().into_iter().chain(own).collect();
+    url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
+    Ok(url)
+}
+
+/// The path as a server may see it; else why it may not go on. Nothing in it may lead up, out or elsewhere, however often it is
+/// decoded.
+fn safe_path(path: &str) -> Result<String, &'static str> {
+    if path.len() > PATH_MAX {
+        return Err("it is too long");
+    }
+    if !path.starts_with('/') {
+        return Err("it must go on behind the name, with a slash first");
+    }
+    let mut seen = path.to_owned();
+    let mut decoded = None;
+    for _ in 0..DECODINGS {
+        let is_bad = |c: char| c.is_control() || matches!(c, '\\' | '?' | '#' | ' ');
+        if seen.chars().any(is_bad) {
+            return Err("it has characters that no path has");
+        }
+        let segments: Vec<&str> = seen.split('/').skip(1).collect();
+        let is_up = |segment: &&str| {
+            let bare = segment.split(';').next().unwrap_or_default();
+            matches!(bare, "." | "..")
+        };
+        if segments.iter().any(is_up) {
+            return Err("`.` and `..` lead elsewhere");
+        }
+        let inner = segments.len().saturating_sub(1);
+        if segments.iter().take(inner).any(|segment| segment.is_empty()) {
+            return Err("it has an empty segment");
+        }
+        if decoded
+            .as_ref()
+            .is_some_and(|first: &String| first.matches('/').count() != seen.matches('/').count())
+        {
+            return Err("it has a slash that is encoded");
+        }
+        if !seen.contains('%') {
+            return Ok(decoded.unwrap_or(seen));
+        }
+        let next = decode(&seen).ok_or("it isn't encoded properly")?;
+        if next.matches('/').count() != seen.matches('/').count() {
+            return Err("it has a slash that is encoded");
+        }
+        decoded.get_or_insert_with(|| next.clone());
+        seen = next;
+    }
+    Err("it is encoded over and over")
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first != b'%' {
+            bytes.push(*first);
+            rest = after;
+            continue;
+        }
+        let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+        bytes.push(u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))?);
+        rest = after.get(2..)?;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The caller's headers but for those that the channel sets: its credential among them.
+fn callers_headers(headers: &[(String, String)], target: &Target) -> Vec<(String, String)> {
+    let is_free = |name: &str| CALLERS_HEADERS.contains(&name) || !target.headers.contains_key(name);
+    headers.iter().filter(|(name, _)| is_free(name)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_leads_out() {
+        for (path, want) in [
+            ("/files", Some("/files")),
+            ("/files/", Some("/files/")),
+            ("/files/file-1/content", Some("/files/file-1/content")),
+            ("/models/gpt%2D4", Some("/models/gpt-4")),
+            ("/models/a:predict", Some("/models/a:predict")),
+            ("", None),
+            ("files", None),
+            ("/../admin", None),
+            ("/files/..", None),
+            ("/files/./x", None),
+            ("/files/%2e%2e/x", None),
+            ("/files/%2E%2E/x", None),
+            ("/files/.%2e/x", None),
+            ("/files/%252e%252e/x", None),
+            ("/files/%25252e%25252e/x", None),
+            ("/files/..%2fx", None),
+            ("/files/..;/x", None),
+            ("/files%2f..%2fx", None),
+            ("/files%5c..%5cx", None),
+            ("/files\\..\\x", None),
+            ("//evil.test/x", None),
+            ("/files//x", None),
+            ("/%2f%2fevil.test", None),
+            ("/http:%2f%2fevil.test", None),
+            ("/files%00", None),
+            ("/files%0d%0aHost: x", None),
+            ("/files%3fx", None),
+            ("/files%23x", None),
+            ("/files%zz", None),
+            ("/files%ff", None),
+            ("/files/%+1", None),
+        ] {
+            assert_eq!(safe_path(path).ok().as_deref(), want, "{path}");
+        }
+        assert!(safe_path(&format!("/{}", "x".repeat(PATH_MAX))).is_err());
+    }
+}

@@ -1,0 +1,160 @@
+//! An answer that passes as it is, piece by piece: sound, and what a provider's own operations answer.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use sluicegate_core::{ErrorKind, OutcomeClass};
+use sluicegate_wire::{Observed, said_in};
+use tokio::time::Sleep;
+
+use crate::running::{Running, class_of_fault};
+use crate::upstream::{UpstreamBody, UpstreamFault, UpstreamResponse};
+
+/// So much of an answer's end is kept to find what it used.
+// BOUND: of each answer under way.
+const TAIL_BYTES: usize = 64 * 1024;
+
+/// The pieces of an answer. It is settled before it ends; dropping it cancels the upstream and settles what was delivered.
+pub struct RawStream {
+    /// The upstream's status.
+    pub status: u16,
+    /// What the body is, where the upstream says so.
+    pub content_type: Option<String>,
+    /// Further headers of the upstream's for the caller.
+    pub headers: Vec<(String, String)>,
+    running: Box<Running>,
+    body: Option<Box<dyn UpstreamBody>>,
+    pending: VecDeque<Bytes>,
+    observed: Observed,
+    /// How the answer counts when it comes to its end.
+    class: OutcomeClass,
+    /// The end of what passed, where what it used may be found in it.
+    tail: Option<Vec<u8>>,
+    deadline: Pin<Box<Sleep>>,
+    settled: bool,
+    settling: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    broken: bool,
+}
+
+impl std::fmt::Debug for RawStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawStream").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl RawStream {
+    pub(crate) fn new(
+        running: Box<Running>,
+        response: UpstreamResponse,
+        pending: VecDeque<Bytes>,
+        class: OutcomeClass,
+        deadline: Sleep,
+        looks: bool,
+    ) -> Self {
+        let mut raw = Self {
+            status: response.status,
+            content_type: response.content_type,
+            headers: response.headers,
+            running,
+            body: Some(response.body),
+            pending: VecDeque::new(),
+            observed: Observed::default(),
+            class,
+            tail: looks.then(Vec::new),
+            deadline: Box::pin(deadline),
+            settled: false,
+            settling: None,
+            broken: false,
+        };
+        pending.into_iter().for_each(|piece| raw.take(piece));
+        raw
+    }
+
+    fn take(&mut self, piece: Bytes) {
+        self.observed.first_content |= !piece.is_empty();
+        if let Some(tail) = &mut self.tail {
+            tail.extend_from_slice(&piece);
+            if tail.len() > 2 * TAIL_BYTES {
+                tail.drain(..tail.len() - TAIL_BYTES);
+            }
+        }
+        self.pending.push_back(piece);
+    }
+
+    fn end(&mut self, class: OutcomeClass) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        self.body = None;
+        self.observed.finished = class == OutcomeClass::Ok;
+        self.observed.usage = self.tail.take().and_then(|tail| said_in(&tail));
+        let failed =
+            !matches!(class, OutcomeClass::Ok | OutcomeClass::ClientGone) && !self.observed.first_content;
+        // What a provider refuses, it doesn't bill.
+        let observed = (!failed && (200..300).contains(&self.status)).then_some(&self.observed);
+        self.running.observe(class, observed, None);
+        let error = match class {
+            OutcomeClass::Ok => None,
+            OutcomeClass::ClientGone => Some(ErrorKind::Cancelled.as_str()),
+            OutcomeClass::Timeout => Some(ErrorKind::UpstreamTimeout.as_str()),
+            OutcomeClass::Broken => Some(ErrorKind::UpstreamUnavailable.as_str()),
+            _ => Some(ErrorKind::UpstreamRejected.as_str()),
+        };
+        self.running.finish(error);
+        self.settling = Some(Box::pin(self.running.settled()));
+    }
+
+    fn fail(&mut self, fault: &UpstreamFault) {
+        let class = match class_of_fault(fault).0 {
+            OutcomeClass::Timeout => OutcomeClass::Timeout,
+            _ => OutcomeClass::Broken,
+        };
+        self.broken = true;
+        self.end(class);
+    }
+}
+
+impl Stream for RawStream {
+    /// An error stands for an answer that broke off: whoever hands it on must not let it look complete.
+    type Item = Result<Bytes, std::io::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(piece) = this.pending.pop_front() {
+                return Poll::Ready(Some(Ok(piece)));
+            }
+            if let Some(settling) = &mut this.settling {
+                std::task::ready!(settling.as_mut().poll(cx));
+                this.settling = None;
+                if this.broken {
+                    let error = std::io::Error::other("the upstream broke the answer off");
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+            let Some(body) = &mut this.body else { return Poll::Ready(None) };
+            if this.deadline.as_mut().poll(cx).is_ready() {
+                this.fail(&UpstreamFault::Timeout { sent: true });
+                continue;
+            }
+            match std::task::ready!(body.poll_chunk(cx)) {
+                Some(Ok(piece)) => {
+                    this.running.mark_content();
+                    this.take(piece);
+                }
+                Some(Err(fault)) => this.fail(&fault),
+                None => this.end(this.class),
+            }
+        }
+    }
+}
+
+impl Drop for RawStream {
+    fn drop(&mut self) {
+        self.end(OutcomeClass::ClientGone);
+    }
+}

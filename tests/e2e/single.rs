@@ -1,0 +1,416 @@
+//! Single operations over sockets: images, speech, transcripts, moderations, rankings, completions, counts of tokens, and what is
+//! passed through.
+
+use serde_json::{Value, json};
+use sluicegate_tests::client::{Answer, Request};
+use sluicegate_tests::fake::FakeUpstream;
+use sluicegate_tests::gateway::{Gateway, Launch, MASTER_KEY};
+
+use super::MIB;
+
+struct Rig {
+    upstream: FakeUpstream,
+    gateway: Gateway,
+}
+
+const KEY: &str = "sk-single-0123456789abcdef0123456789abcdef";
+const UPSTREAM_KEY: &str = "sk-upstream-0123456789";
+
+impl Rig {
+    fn start(name: &str) -> Self {
+        let upstream = FakeUpstream::start();
+        upstream.demand_key(UPSTREAM_KEY);
+        let url = upstream.url();
+        let priced = |name: &str, upstream: &str, price: Value| json!({"name": name, "upstream": upstream, "price": price});
+        let tokens = json!({"input": 10, "output": 40});
+        let config = json!({
+            "version": 1,
+            "channels": [
+                {
+                    "name": "all", "provider": "openai", "url": format!("{url}/v1"), "credential": UPSTREAM_KEY,
+                    "pass_through": {"paths": ["/files", "/odd"], "fee": 0.5},
+                    "models": [
+                        priced("old", "davinci-002", json!({"input": 2, "output": 2})),
+                        priced("image", "gpt-image-1", tokens.clone()),
+                        priced("picture", "dall-e-3", json!({"per_unit": 0.04})),
+                        priced("speech", "tts-1", json!({"per_unit": 0.000015})),
+                        priced("speech-sse", "gpt-4o-mini-tts", json!({"input": 0.6, "output": 10, "audio_output": 12})),
+                        priced("hear", "whisper-1", json!({"per_unit": 0.0001})),
+                        priced("hear-tokens", "gpt-4o-transcribe", json!({"input": 2.5, "output": 10})),
+                        priced("omni-moderation-latest", "omni-moderation-latest", json!({"input": 0, "output": 0})),
+                        priced("rank", "rerank-v3.5", json!({"per_unit": 0.002})),
+                    ],
+                },
+                {
+                    "name": "claude", "provider": "anthropic", "url": url, "credential": UPSTREAM_KEY,
+                    "models": [priced("claude", "claude-sonnet-4-5", json!({"input": 3, "output": 15}))],
+                },
+            ],
+            "routing": {"retries": 0},
+            "keys": [
+                {"id": "k", "credential": KEY},
+                {"id": "narrow", "credential": format!("{KEY}-narrow"), "models": ["speech"]},
+                {"id": "poor", "credential": format!("{KEY}-poor"), "limits": {"spend": {"day": "0.1 USD"}}},
+            ],
+        });
+        let launch = Launch { config: Some(config.to_string()), ..Launch::bare() }
+            .variable("SLUICEGATE_MASTER_KEY", MASTER_KEY);
+        Self { upstream, gateway: Gateway::launch(name, launch) }
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Answer {
+        self.gateway.send(&Request::post(path, body.to_string()).bearer(KEY))
+    }
+
+    fn form(&self, path: &str, key: &str, parts: &[(&str, Option<&str>, &[u8])]) -> Answer {
+        self.gateway.send(&form(path, parts).bearer(key))
+    }
+}
+
+fn form(path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> Request {
+    let mut body = Vec::new();
+    for (name, file, value) in parts {
+        body.extend_from_slice(
+            format!("--XBOUNDARY\r\nContent-Disposition: form-data; name=\"{name}\"").as_bytes(),
+        );
+        if let Some(file) = file {
+            body.extend_from_slice(format!("; filename=\"{file}\"\r\nContent-Type: audio/wav").as_bytes());
+        }
+        body.extend_from_slice(b"\r\n\r\n");
+        body.extend_from_slice(value);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--XBOUNDARY--\r\n");
+    Request { body, ..Request::new("POST", path) }
+        .header("content-type", "multipart/form-data; boundary=XBOUNDARY")
+}
+
+fn cost(answer: &Answer) -> String {
+    answer.head.get("x-sluicegate-cost-usd").unwrap_or_default().to_owned()
+}
+
+#[test]
+fn each_operation_is_served_and_billed() {
+    let rig = Rig::start("single");
+    for (path, body, usd, says) in [
+        ("/v1/completions", json!({"model": "old", "prompt": "hi"}), "0.000018", "hello there"),
+        (
+            "/v1/completions",
+            json!({"model": "old", "prompt": ["a", "b"], "n": 2, "max_tokens": 3}),
+            "0.000032",
+            "hello there",
+        ),
+        (
+            "/v1/images/generations",
+            json!({"model": "image", "prompt": "a cat", "n": 2}),
+            "0.0081",
+            "b64_json",
+        ),
+        (
+            "/v1/images/generations",
+            json!({"model": "picture", "prompt": "a cat", "n": 2}),
+            "0.08",
+            "b64_json",
+        ),
+        ("/v1/moderations", json!({"input": "a"}), "0", "flagged"),
+        (
+            "/v1/rerank",
+            json!({"model": "rank", "query": "q", "documents": ["a", "b"], "top_n": 1}),
+            "0.002",
+            "relevance_score",
+        ),
+        (
+            "/v2/rerank",
+            json!({"model": "rank", "query": "q", "documents": vec!["a"; 101]}),
+            "0.004",
+            "relevance_score",
+        ),
+    ] {
+        let answer = rig.post(path, &body);
+        assert_eq!(answer.status, 200, "{path} {body}: {}", answer.text());
+        assert!(answer.text().contains(says), "{path}: {}", answer.text());
+        assert_eq!(cost(&answer), usd, "{path} {body}");
+    }
+    let speech =
+        rig.post("/v1/audio/speech", &json!({"model": "speech", "input": "hello", "voice": "alloy"}));
+    assert_eq!((speech.status, speech.body.len(), speech.broken), (200, 5_000, false));
+    assert_eq!(speech.head.get("content-type"), Some("audio/mpeg"));
+    assert_eq!(speech.body[..4], [0, 1, 2, 3]);
+    for (path, body, last) in [
+        ("/v1/completions", json!({"model": "old", "prompt": "hi", "stream": true}), "[DONE]"),
+        (
+            "/v1/images/generations",
+            json!({"model": "image", "prompt": "a", "stream": true, "partial_images": 1}),
+            "image_generation.completed",
+        ),
+        (
+            "/v1/audio/speech",
+            json!({"model": "speech-sse", "input": "a", "voice": "v", "stream_format": "sse"}),
+            "speech.audio.done",
+        ),
+    ] {
+        let answer = rig.post(path, &body);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        assert!(answer.text().contains(last) && !answer.broken, "{path}: {}", answer.text());
+        assert!(answer.head.get("content-type").is_some_and(|kind| kind.starts_with("text/event-stream")));
+    }
+    let records = rig.gateway.look_up("/api/v1/records?limit=50");
+    let of = |format: &str| -> Vec<Value> {
+        let all = records["data"].as_array().or(records["items"].as_array()).cloned().unwrap_or_default();
+        all.into_iter().filter(|record| record.to_string().contains(format)).collect()
+    };
+    assert_eq!(of("openai_speech").len(), 2, "{records}");
+    assert!(
+        of("\"openai_speech\"").iter().any(|record| record.to_string().contains("\"units\":5")),
+        "{records}"
+    );
+}
+
+#[test]
+fn forms_go_on_with_the_upstreams_model() {
+    let rig = Rig::start("forms");
+    let sound = vec![b'x'; 3_000];
+    let file = ("file", Some("a.wav"), sound.as_slice());
+    let json = rig.form("/v1/audio/transcriptions", KEY, &[("model", None, b"hear"), file]);
+    assert_eq!(json.status, 200, "{}", json.text());
+    assert_eq!(json.json()["text"], "whisper-1 heard 3000 bytes");
+    assert_eq!(cost(&json), "0.0003");
+    // The file first, as OpenAI's own example has it.
+    let text = rig.form(
+        "/v1/audio/transcriptions",
+        KEY,
+        &[
+            file,
+            ("model", None, b"hear"),
+            ("response_format", None, b"text"),
+            ("timestamp_granularities[]", None, b"word"),
+            ("timestamp_granularities[]", None, b"segment"),
+        ],
+    );
+    assert_eq!((text.status, text.text().as_str()), (200, "whisper-1 heard 3000 bytes\n"));
+    assert!(text.head.get("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
+    let sent = String::from_utf8_lossy(&rig.upstream.requests().last().unwrap().body).into_owned();
+    assert_eq!(sent.matches("timestamp_granularities[]").count(), 2);
+    let stream = rig.form(
+        "/v1/audio/transcriptions",
+        KEY,
+        &[("model", None, b"hear-tokens"), ("stream", None, b"true"), file],
+    );
+    assert!(stream.text().contains("transcript.text.done"), "{}", stream.text());
+    let edit = rig.form(
+        "/v1/images/edits",
+        KEY,
+        &[
+            ("model", None, b"image"),
+            ("prompt", None, b"a hat"),
+            ("n", None, b"2"),
+            ("image[]", Some("a.png"), b"png"),
+            ("image[]", Some("b.png"), b"png"),
+        ],
+    );
+    assert_eq!(edit.status, 200, "{}", edit.text());
+    assert_eq!(cost(&edit), "0.0082");
+    for (path, parts, says) in [
+        ("/v1/audio/transcriptions", vec![file], "`model` is missing"),
+        (
+            "/v1/audio/transcriptions",
+            vec![("model", None, b"hear".as_slice()), ("model", None, b"image"), file],
+            "`model`",
+        ),
+        (
+            "/v1/images/edits",
+            vec![("model", None, b"image".as_slice()), ("prompt", None, b"a"), ("n", None, b"many"), file],
+            "`n`",
+        ),
+        ("/v1/audio/translations", vec![("model", None, b"nobody".as_slice()), file], "nobody"),
+    ] {
+        let answer = rig.form(path, KEY, &parts);
+        assert!((400..500).contains(&answer.status), "{path}: {} {}", answer.status, answer.text());
+        assert!(answer.text().contains(says), "{path}: {}", answer.text());
+    }
+    let cut = Request {
+        body: b"--XBOUNDARY\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nhear".to_vec(),
+        ..form("/v1/audio/transcriptions", &[])
+    };
+    assert_eq!(rig.gateway.send(&cut.bearer(KEY)).status, 400);
+    let plain = rig.post("/v1/audio/transcriptions", &json!({"model": "hear"}));
+    assert!(plain.status == 400 && plain.text().contains("multipart/form-data"), "{}", plain.text());
+    let unknown = rig.form("/v1/audio/transcriptions", "sk-nobody", &[("model", None, b"hear"), file]);
+    assert_eq!(unknown.status, 401);
+}
+
+#[test]
+fn a_hundred_megabytes_go_through_and_are_not_held() {
+    let rig = Rig::start("large");
+    let small =
+        rig.form("/v1/audio/transcriptions", KEY, &[("model", None, b"hear"), ("file", Some("a.wav"), b"x")]);
+    assert_eq!(small.status, 200, "{}", small.text());
+    let before = rig.gateway.resident_kib();
+    let sound = vec![b'x'; 100 * MIB];
+    let request = form(
+        "/v1/audio/transcriptions",
+        &[("model", None, b"hear"), ("file", Some("a.wav"), &sound), ("language", None, b"de")],
+    )
+    .bearer(KEY);
+    let address = rig.gateway.address().to_owned();
+    let sender =
+        std::thread::spawn(move || request.send(&address, std::time::Duration::from_secs(60)).unwrap());
+    let mut most = before;
+    while !sender.is_finished() {
+        most = most.max(rig.gateway.resident_kib());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let answer = sender.join().unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["text"], format!("whisper-1 heard {} bytes", 100 * MIB));
+    assert!(most - before < 32 * 1024, "{} KiB more for 100 MiB", most - before);
+    // What decides must come before what isn't held.
+    let late = form(
+        "/v1/audio/transcriptions",
+        &[("model", None, b"hear"), ("file", Some("a.wav"), &sound[..8 * MIB]), ("stream", None, b"true")],
+    );
+    let answer = rig.gateway.send(&late.bearer(KEY));
+    assert!(
+        answer.status == 400 && answer.text().contains("put it before"),
+        "{} {}",
+        answer.status,
+        answer.text()
+    );
+    let late = form(
+        "/v1/audio/transcriptions",
+        &[("file", Some("a.wav"), &sound[..40 * MIB]), ("model", None, b"hear")],
+    );
+    let answer = rig.gateway.send(&late.bearer(KEY));
+    assert!(
+        answer.status == 400 && answer.text().contains("put it before the file"),
+        "{} {}",
+        answer.status,
+        answer.text()
+    );
+}
+
+#[test]
+fn limits_and_access_hold_as_for_chat() {
+    let rig = Rig::start("limits");
+    let ask = |key: &str, path: &str, body: Value| {
+        rig.gateway.send(&Request::post(path, body.to_string()).bearer(key))
+    };
+    let poor = format!("{KEY}-poor");
+    // Three images may cost 0.12 USD, and 0.1 is left.
+    let image = |n: u64| json!({"model": "picture", "prompt": "a", "n": n});
+    let refused = ask(&poor, "/v1/images/generations", image(3));
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert_eq!(rig.upstream.requests().len(), 0);
+    assert_eq!(ask(&poor, "/v1/images/generations", image(2)).status, 200);
+    assert_eq!(ask(&poor, "/v1/images/generations", image(1)).status, 429);
+    let narrow = format!("{KEY}-narrow");
+    assert_eq!(ask(&narrow, "/v1/images/generations", image(1)).status, 404);
+    assert_eq!(
+        ask(&narrow, "/v1/audio/speech", json!({"model": "speech", "input": "a", "voice": "v"})).status,
+        200
+    );
+    // Cohere's SDK gets Cohere's errors.
+    let cohere = ask(&narrow, "/v2/rerank", json!({"model": "rank", "query": "q", "documents": ["a"]}));
+    assert_eq!(cohere.status, 404);
+    assert!(
+        cohere.json()["message"].is_string() && cohere.json().get("error").is_none(),
+        "{}",
+        cohere.text()
+    );
+}
+
+#[test]
+fn tokens_are_counted_by_anthropic_or_by_us() {
+    let rig = Rig::start("count");
+    let ask = |model: &str, more: Value| {
+        let mut body = json!({"model": model, "messages": [{"role": "user", "content": "hello there"}]});
+        body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        let request = Request::post("/v1/messages/count_tokens", body.to_string())
+            .header("x-api-key", KEY)
+            .header("anthropic-version", "2023-06-01");
+        let answer = rig.gateway.send(&request);
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        assert_eq!(cost(&answer), "0");
+        answer.json()["input_tokens"].as_u64().unwrap()
+    };
+    assert_eq!(ask("claude", json!({})), 42);
+    assert_eq!(rig.upstream.requests().last().unwrap().json()["model"], "claude-sonnet-4-5");
+    let before = rig.upstream.requests().len();
+    let plain = ask("old", json!({}));
+    let tools = ask("old", json!({"tools": [{"name": "weather", "input_schema": {"type": "object"}}]}));
+    assert!((5..60).contains(&plain) && tools > plain + 300, "{plain} {tools}");
+    assert_eq!(rig.upstream.requests().len(), before, "nobody is asked");
+    let wrong = Request::post("/v1/messages/count_tokens", "{}").header("x-api-key", KEY);
+    assert_eq!(rig.gateway.send(&wrong).json()["type"], "error");
+}
+
+#[test]
+fn models_are_listed_in_the_callers_manner() {
+    let rig = Rig::start("models");
+    let get = |path: &str, key: &str| {
+        rig.gateway.send(
+            &Request::new("GET", path).header("x-api-key", key).header("anthropic-version", "2023-06-01"),
+        )
+    };
+    let page = get("/v1/models?limit=2", KEY).json();
+    assert_eq!((page["data"].as_array().unwrap().len(), page["has_more"].clone()), (2, json!(true)));
+    let next =
+        get(&format!("/v1/models?limit=100&after_id={}", page["last_id"].as_str().unwrap()), KEY).json();
+    assert_eq!(next["has_more"], false);
+    assert!(next["data"].as_array().unwrap().iter().all(|model| model["type"] == "model"));
+    let all = rig.gateway.send(&Request::new("GET", "/v1/models").bearer(KEY)).json();
+    assert!(!all.to_string().contains("providers/"), "{all}");
+    assert_eq!(get("/v1/models", &format!("{KEY}-narrow")).json()["data"].as_array().unwrap().len(), 1);
+    assert_eq!(get("/v1/models/claude", KEY).json()["display_name"], "claude");
+    assert_eq!(get("/v1/models/claude", &format!("{KEY}-narrow")).status, 404);
+    assert_eq!(get("/v1/models?limit=0", KEY).status, 400);
+}
+
+#[test]
+fn what_a_channel_lets_through_is_passed_with_its_own_credential() {
+    let rig = Rig::start("pass");
+    let send =
+        |method: &str, path: &str, key: &str| rig.gateway.send(&Request::new(method, path).bearer(key));
+    let list = send("GET", "/providers/all/files?limit=2&key=sk-mine", KEY);
+    assert_eq!((list.status, list.json()["object"].clone()), (200, json!("list")), "{}", list.text());
+    assert_eq!(cost(&list), "");
+    let sent = rig.upstream.requests().last().unwrap().clone();
+    assert_eq!(sent.path, "/v1/files?limit=2");
+    assert_eq!(sent.header("authorization"), Some("Bearer sk-upstream-0123456789"));
+    assert_eq!(list.head.get("set-cookie"), None);
+    assert_eq!(list.head.get("openai-organization"), Some("fake-org"));
+    assert_eq!(send("DELETE", "/providers/openai/files/file-1", KEY).json()["deleted"], true);
+    let upload = form(
+        "/providers/all/files",
+        &[("purpose", None, b"batch"), ("file", Some("a.jsonl"), &vec![b'x'; MIB])],
+    );
+    let answer = rig.gateway.send(&upload.clone().bearer(KEY));
+    assert_eq!(answer.json()["bytes"], upload.body.len());
+    let odd = rig.gateway.send(&Request::post("/providers/all/odd", "{}").bearer(KEY));
+    assert_eq!((odd.status, odd.json()["detail"].clone()), (422, json!("no")), "a refusal passes, too");
+    let before = rig.upstream.requests().len();
+    for (path, key, status) in [
+        ("/providers/all/chat/completions", KEY, 403),
+        ("/providers/all/filesystem", KEY, 403),
+        ("/providers/all/files/../chat/completions", KEY, 400),
+        ("/providers/all/files/%2e%2e/chat/completions", KEY, 400),
+        ("/providers/all/files/%252e%252e/chat", KEY, 400),
+        ("/providers/all/files/..%2fchat", KEY, 400),
+        ("/providers/all//evil.test/files", KEY, 400),
+        ("/providers/claude/v1/messages", KEY, 404),
+        ("/providers/nobody/files", KEY, 404),
+        ("/providers/all/files", "sk-single-0123456789abcdef0123456789abcdef-narrow", 404),
+        ("/providers/all/files", "sk-single-0123456789abcdef0123456789abcdef-poor", 429),
+        ("/providers/all/files", "sk-nobody", 401),
+    ] {
+        let answer = send("GET", path, key);
+        assert_eq!(answer.status, status, "{path} {}", answer.text());
+    }
+    assert_eq!(rig.upstream.requests().len(), before, "nothing of it was sent");
+    // Whoever asks for such a name as a model isn't passed through.
+    let chat = rig.post(
+        "/v1/chat/completions",
+        &json!({"model": "providers/all", "messages": [{"role": "user", "content": "a"}]}),
+    );
+    assert_ne!(chat.status, 200, "{}", chat.text());
+}
