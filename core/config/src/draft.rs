@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 use sluicegate_core::call::Format;
-use sluicegate_core::channel::{Auth, Channel, ChannelModel, Endpoint, SecretRef};
+use sluicegate_core::channel::{Auth, Channel, ChannelModel, SecretRef};
 use sluicegate_core::ids::ChannelId;
 use sluicegate_core::tenant::Source;
 
