@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 use sluicegate_core::call::Format;
-use sluicegate_core::channel::{Auth, Channel, ChannelModel, Endpoint, SecretRef};
+use sluicegate_core::channel::{Auth, Channel, ChannelModel, SecretRef};
 use sluicegate_core::ids::ChannelId;
 use sluicegate_core::tenant::Source;
 
@@ -385,12 +385,11 @@ fn fingerprint(channel: &Channel) -> String {
     };
     add(&channel.name);
     add(channel.provider.as_str());
-    // What is served besides a channel's main formats follows from the same address, and may grow: a channel stays who it is, with
-    // its balances, when a version finds more at its provider.
-    let is_later =
-        |endpoint: &Endpoint| endpoint.format.is_single() || endpoint.format == Format::OpenaiResponses;
-    let has_main = !channel.endpoints.iter().all(is_later);
-    for endpoint in channel.endpoints.iter().filter(|endpoint| !has_main || !is_later(endpoint)) {
+    // A channel stays who it is, with its balances, when a version finds an operation more at its provider: what is served
+    // besides its main formats follows from the same address.
+    let is_later = |format: Format| format.is_single() || format == Format::OpenaiResponses;
+    let has_main = channel.endpoints.iter().any(|endpoint| !is_later(endpoint.format));
+    for endpoint in channel.endpoints.iter().filter(|it| !has_main || !is_later(it.format)) {
         add(&endpoint.url);
     }
     // The variable's name tells two accounts at one upstream apart; a credential itself must not leave a trace.

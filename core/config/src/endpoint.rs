@@ -404,8 +404,9 @@ mod tests {
     fn providers_of_two_formats_serve_both_at_home() {
         let own = endpoints(&provider("deepseek").unwrap(), None, BaseStyle::Exact);
         assert_eq!(own[0].url, "https://api.deepseek.com/chat/completions");
-        assert_eq!(own[1].format, Format::AnthropicMessages);
-        assert_eq!(own[1].url, "https://api.deepseek.com/anthropic/v1/messages");
+        let formats: Vec<_> = own.iter().map(|endpoint| endpoint.format).collect();
+        assert_eq!(formats, [Format::OpenaiChat, Format::OpenaiResponses, Format::AnthropicMessages]);
+        assert_eq!(own[2].url, "https://api.deepseek.com/anthropic/v1/messages");
         let elsewhere =
             endpoints(&provider("deepseek").unwrap(), Some("https://relay.test/v1"), BaseStyle::Exact);
         assert!(elsewhere.iter().all(|endpoint| endpoint.format != Format::AnthropicMessages));
