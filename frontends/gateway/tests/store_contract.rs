@@ -441,7 +441,7 @@ async fn channels_and_settings_are_kept(store: Arc<dyn Store>) {
     }))
     .unwrap();
     let secret = async || store.channels().await.unwrap().pop().unwrap().secret;
-    let put = |change, expect| Change::PutChannel(channel.clone(), change, expect);
+    let put = |change, expect| Change::PutChannel(Box::new(channel.clone()), change, expect);
     apply(&*store, &[put(SecretChange::Set("sealed text".to_owned()), Expect::New)]).await.unwrap();
     assert_eq!(store.channels().await.unwrap()[0].channel.value, channel);
     assert_eq!(secret().await.as_deref(), Some("sealed text"));

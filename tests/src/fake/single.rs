@@ -164,8 +164,10 @@ fn rerank(body: &Value) -> Result<Reply, String> {
     ))
 }
 
-/// The parts of a form: name, name of the file if it is one, and value.
-fn parts(head: &Head, body: &[u8]) -> Result<Vec<(String, Option<String>, Vec<u8>)>, String> {
+/// A part of a form: its name, the name of the file if it is one, and its value.
+type Part = (String, Option<String>, Vec<u8>);
+
+fn parts(head: &Head, body: &[u8]) -> Result<Vec<Part>, String> {
     let kind = head.get("content-type").unwrap_or_default();
     let boundary =
         kind.strip_prefix("multipart/form-data; boundary=").ok_or("this takes multipart/form-data")?;

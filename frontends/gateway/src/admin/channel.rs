@@ -82,7 +82,7 @@ impl Admin {
         self.check_channel(&channel).await?;
         let secret = self.seal(&mut channel, new.secret.as_ref())?.unwrap_or(SecretChange::Clear);
         let deed = Deed::new("channel.create", format!("channel {}", channel.id)).whole(&shown(&channel));
-        let put = Change::PutChannel(channel.clone(), secret, Expect::New);
+        let put = Change::PutChannel(Box::new(channel.clone()), secret, Expect::New);
         self.write(actor, deed, vec![put], Seeds::new(), Then::Channels).await?;
         self.channel(actor, &channel.id).await
     }
@@ -151,7 +151,8 @@ impl Admin {
         let deed =
             Deed::new("channel.update", format!("channel {id}")).changed(&shown(before), &shown(&after));
         let is_replaced = matches!(secret, SecretChange::Set(_));
-        let put = Change::PutChannel(after.clone(), secret, Expect::Version(stored.channel.version));
+        let put =
+            Change::PutChannel(Box::new(after.clone()), secret, Expect::Version(stored.channel.version));
         let owner = Owner::Channel(id.clone());
         let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
         self.write(actor, deed, vec![put], seeds, Then::Channels).await?;
@@ -187,7 +188,11 @@ impl Admin {
             if let Some(sealed) = &stored.secret {
                 let channel = stored.channel.value;
                 let sealed = SecretChange::Set(old.reseal(&channel, sealed, &new)?);
-                changes.push(Change::PutChannel(channel, sealed, Expect::Version(stored.channel.version)));
+                changes.push(Change::PutChannel(
+                    Box::new(channel),
+                    sealed,
+                    Expect::Version(stored.channel.version),
+                ));
             }
         }
         let count = changes.len();

@@ -64,7 +64,7 @@ pub enum Change {
     /// Removes a key.
     DeleteKey(KeyId),
     /// A channel as it shall be.
-    PutChannel(Channel, SecretChange, Expect),
+    PutChannel(Box<Channel>, SecretChange, Expect),
     /// Removes a channel.
     DeleteChannel(ChannelId),
     /// A policy as it shall be.
