@@ -245,6 +245,10 @@ impl Endpoint {
 
 /// A name as one segment of a path: everything but letters, digits, `-._~` and what is `plain` is escaped.
 fn segment(name: &str, plain: &str) -> String {
+    // These lead elsewhere, escaped or not.
+    if matches!(name, "." | "..") {
+        return "_".to_owned();
+    }
     let mut out = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {

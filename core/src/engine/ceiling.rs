@@ -3,7 +3,7 @@
 use super::Runtime;
 use super::admission::Admission;
 use super::charges::Charges;
-use crate::call::{Call, Format};
+use crate::call::{Call, Format, Unit};
 use crate::channel::ChannelModel;
 use crate::count::{CacheWrites, Counted, Counting, Tokenizer};
 use crate::decision::CeilingReason;
@@ -97,7 +97,7 @@ fn reach(call: &Call, model: &ChannelModel, charges: &Charges<'_>) -> Reach {
         cache_write_1h: writes == CacheWrites::Long,
         // What is spoken or heard for its own sake needs nothing of a chat model.
         audio: call.needs.audio || !known || call.format.is_single(),
-        images: call.needs.images || !known,
+        images: call.needs.images || !known || call.format.unit() == Some(Unit::Image),
         tiers: TierSet::reached(call.service_tier, charges.list().unasked()),
         units: call.units,
     }

@@ -69,6 +69,16 @@ fn inner(body: &str, element: Val<'_>, edits: &mut Vec<(Range<usize>, String)>) 
                 let is_bare = list(body, value, edits);
                 edits.extend(is_bare.then(|| (place(body, value), "[]".to_owned())));
             }
+            ("tool_calls", Kind::Array) => {
+                for call in value.elements() {
+                    let google = call.get("extra_content").and_then(|extra| extra.get("google"));
+                    if google.and_then(|it| it.get("thought_signature")).is_some_and(is_foreign) {
+                        edits.push((place(body, call), without_extra(call)));
+                    }
+                }
+            }
+            ("parts", Kind::Object) if is_thought(value) => is_empty = true,
+            ("parts", Kind::Object) => is_empty |= inner(body, value, edits),
             // BOUND: as deep as a conversation's parts lie, which hold no messages themselves.
             ("content" | "parts", Kind::Array) => is_empty |= list(body, value, edits),
             (on, Kind::String) if ON_PARTS.contains(&on) && is_foreign(value) => {
@@ -78,6 +88,14 @@ fn inner(body: &str, element: Val<'_>, edits: &mut Vec<(Range<usize>, String)>) 
         }
     }
     is_empty
+}
+
+/// A call without what another provider signed of it.
+fn without_extra(call: Val<'_>) -> String {
+    crate::json::object(|o| {
+        let members = call.members().filter(|(name, _)| name != "extra_content");
+        members.for_each(|(name, value)| o.raw(&name, value.raw()));
+    })
 }
 
 fn is_thought(element: Val<'_>) -> bool {

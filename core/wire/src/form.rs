@@ -25,19 +25,26 @@ pub fn form_boundary(content_type: &str) -> Option<String> {
         return None;
     }
     let value = parameter(parameters, "boundary")?;
-    let fits =
-        (1..=BOUNDARY_MAX).contains(&value.len()) && value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    // What RFC 2046 lets a boundary be.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
+    let fits = (1..=BOUNDARY_MAX).contains(&value.len()) && !value.ends_with(' ') && value.bytes().all(plain);
     fits.then_some(value)
 }
 
 /// A parameter of a header's value, quoted or not.
-fn parameter(parameters: &str, wanted: &str) -> Option<String> {
-    let mut rest = parameters;
+fn parameter(all: &str, wanted: &str) -> Option<String> {
+    parameters(all).into_iter().find(|(name, _)| name == wanted).map(|(_, value)| value)
+}
+
+/// The parameters of a header's value, with their names in lower case.
+fn parameters(all: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut rest = all;
     // BOUND: each turn takes something of the rest.
     loop {
         rest = rest.trim_start_matches([';', ' ', '\t']);
-        let (name, after) = rest.split_once('=')?;
-        let is_wanted = name.trim().eq_ignore_ascii_case(wanted);
+        let Some((name, after)) = rest.split_once('=') else { return found };
+        let name = name.trim().to_ascii_lowercase();
         let value;
         (value, rest) = match after.strip_prefix('"') {
             Some(quoted) => {
@@ -64,9 +71,7 @@ fn parameter(parameters: &str, wanted: &str) -> Option<String> {
                 (text.trim().to_owned(), rest)
             }
         };
-        if is_wanted {
-            return Some(value);
-        }
+        found.push((name, value));
     }
 }
 
@@ -112,6 +117,8 @@ enum State {
 pub struct FormReader {
     /// `\r\n--` and the boundary.
     delimiter: Vec<u8>,
+    /// So much of what is held has no boundary.
+    searched: usize,
     state: State,
     held: BytesMut,
     head: Bytes,
@@ -125,6 +132,7 @@ impl FormReader {
     pub fn new(boundary: &str) -> Self {
         Self {
             delimiter: format!("\r\n--{boundary}").into_bytes(),
+            searched: 0,
             state: State::Preamble,
             // The first boundary has no line before it.
             held: BytesMut::from(&b"\r\n"[..]),
@@ -159,7 +167,7 @@ impl FormReader {
     fn step(&mut self, seen: &mut impl FnMut(FormEvent)) -> Result<bool> {
         match self.state {
             State::Preamble => {
-                let Some(at) = self.find() else {
+                let Some(at) = self.find()? else {
                     if self.held.len() > HEAD_BYTES_MAX {
                         return Err(malformed("its boundary isn't in it"));
                     }
@@ -188,7 +196,7 @@ impl FormReader {
             }
             State::Head => return self.read_head(seen),
             State::Value => {
-                let Some(at) = self.find() else {
+                let Some(at) = self.find()? else {
                     if self.field_bytes + self.held.len() > FIELDS_BYTES_MAX {
                         return Err(self.too_long());
                     }
@@ -205,7 +213,7 @@ impl FormReader {
                 seen(FormEvent::Field(FormField { name, head, value }));
             }
             State::File => {
-                if let Some(at) = self.find() {
+                if let Some(at) = self.find()? {
                     if at > 0 {
                         seen(FormEvent::Piece(self.held.split_to(at).freeze()));
                     }
@@ -217,6 +225,7 @@ impl FormReader {
                 let sure = self.held.len().saturating_sub(self.delimiter.len() - 1);
                 if sure > 0 {
                     seen(FormEvent::Piece(self.held.split_to(sure).freeze()));
+                    self.searched = 0;
                 }
                 return Ok(false);
             }
@@ -243,30 +252,53 @@ impl FormReader {
         let mut head = self.held.split_to(at + 4).freeze();
         head.advance(2);
         let text = std::str::from_utf8(&head).map_err(|_| malformed("the headers of a part aren't UTF-8"))?;
-        let disposition = text.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.trim().eq_ignore_ascii_case("content-disposition").then_some(value)
-        });
-        let parameters = disposition.and_then(|value| value.split_once(';')).map(|(_, rest)| rest);
-        let Some(name) = parameters.and_then(|rest| parameter(rest, "name")) else {
-            return Err(malformed("a part has no name"));
+        let given = disposition(text)?;
+        let mut names = given.iter().filter(|(name, _)| name == "name").map(|(_, value)| value);
+        let (Some(name), None) = (names.next(), names.next()) else {
+            return Err(malformed("a part has no name, or several"));
         };
-        let is_file = parameters.is_some_and(|rest| {
-            parameter(rest, "filename").or_else(|| parameter(rest, "filename*")).is_some()
-        });
-        if is_file {
+        // What some readers take for something else than others.
+        if given.iter().any(|(it, _)| it == "name*")
+            || name.contains(['"', '\\'])
+            || name.chars().any(char::is_control)
+        {
+            return Err(malformed("a part's name isn't plain"));
+        }
+        let plain = name.strip_suffix("[]").unwrap_or(name);
+        if given.iter().any(|(it, _)| it == "filename" || it == "filename*") {
+            if FORMS.iter().any(|format| form_governs(*format, plain)) {
+                return Err(WireError::invalid(format!(
+                    "`{plain}` is no file: send it without a file's name"
+                ))
+                .at(plain));
+            }
             self.state = State::File;
             seen(FormEvent::File(head));
         } else {
-            self.name = name.strip_suffix("[]").unwrap_or(&name).to_owned();
-            self.head = head;
+            // Ours, so that nobody reads another name in it.
+            self.head = Bytes::from(format!("Content-Disposition: form-data; name=\"{name}\"\r\n\r\n"));
+            self.name = plain.to_owned();
             self.state = State::Value;
         }
         Ok(true)
     }
 
-    fn find(&self) -> Option<usize> {
-        memchr::memmem::find(&self.held, &self.delimiter)
+    /// Where the next boundary is. One that doesn't begin a line is none to us, and would be one to other readers: what they
+    /// see must be what was looked at.
+    fn find(&mut self) -> Result<Option<usize>> {
+        let bare = self.delimiter.get(2..).unwrap_or_default();
+        // BOUND: what was searched isn't searched again.
+        let from = self.searched.saturating_sub(bare.len()).min(self.held.len());
+        let found = memchr::memmem::find(self.held.get(from..).unwrap_or_default(), bare).map(|at| at + from);
+        let Some(at) = found else {
+            self.searched = self.held.len();
+            return Ok(None);
+        };
+        self.searched = 0;
+        match at.checked_sub(2) {
+            Some(line) if self.held.get(line..at) == Some(b"\r\n") => Ok(Some(line)),
+            _ => Err(malformed("its boundary stands within a part: choose another")),
+        }
     }
 
     fn too_long(&self) -> WireError {
@@ -276,6 +308,35 @@ impl FormReader {
         ))
         .at(name)
     }
+}
+
+/// The operations that take forms.
+const FORMS: [Format; 4] = [
+    Format::OpenaiImageEdits,
+    Format::OpenaiImageVariations,
+    Format::OpenaiTranscriptions,
+    Format::OpenaiTranslations,
+];
+
+/// What a part's headers say of its content: the parameters of the one `content-disposition`.
+fn disposition(head: &str) -> Result<Vec<(String, String)>> {
+    let mut found = None;
+    for line in head.split("\r\n").filter(|line| !line.is_empty()) {
+        let Some((name, value)) = line.split_once(':') else {
+            return Err(malformed("a part has a header without a name"));
+        };
+        if name.trim() != name || line.chars().any(|c| c.is_control() && c != '\t') {
+            return Err(malformed("a part's header goes over several lines"));
+        }
+        if name.eq_ignore_ascii_case("content-disposition") && found.replace(value).is_some() {
+            return Err(malformed("a part has two dispositions"));
+        }
+    }
+    let value = found.unwrap_or_default();
+    if value.contains("\\\\\"") {
+        return Err(malformed("a part's name isn't plain"));
+    }
+    Ok(value.split_once(';').map(|(_, rest)| parameters(rest)).unwrap_or_default())
 }
 
 fn malformed(what: &str) -> WireError {
@@ -457,6 +518,27 @@ mod tests {
         let many = "--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n".repeat(PARTS_MAX + 1);
         let nameless = "--XX\r\nContent-Type: text/plain\r\n\r\nb\r\n--XX--";
         let preamble = "x".repeat(HEAD_BYTES_MAX + 1);
+        let part = |head: &str, body: &str| format!("--XX\r\n{head}\r\n\r\n{body}\r\n--XX--");
+        const NAMED: &str = "Content-Disposition: form-data; name=\"n\"";
+        let file = "Content-Disposition: form-data; name=\"file\"; filename=\"a\"";
+        // What another reader would take for something else than we do.
+        let sly = [
+            part(file, "--XX\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\n10"),
+            part(file, "a\n--XX\r\nb"),
+            part(&format!("{NAMED}; filename=\"\""), "10"),
+            part(&format!("{NAMED}\r\nContent-Disposition: form-data; name=\"model\""), "10"),
+            part(&format!("{NAMED}; name=\"model\""), "10"),
+            part(&format!("{NAMED}; name*=utf-8''model"), "10"),
+            part(&format!("{NAMED};\r\n name=\"model\""), "10"),
+            part(
+                "Content-Disposition: form-data; filename=\"a\\\\\"; name=\"model\"; x=\"\"; name=\"file\"",
+                "10",
+            ),
+        ];
+        for wrong in &sly {
+            assert!(read(wrong, usize::MAX).is_err(), "{wrong}");
+            assert!(read(wrong, 1).is_err(), "{wrong}");
+        }
         for wrong in [&*long, &many, nameless, &preamble, "--XXY\r\n"] {
             assert!(read(wrong, 1_000).is_err(), "{}", &wrong[..wrong.len().min(60)]);
         }
@@ -471,6 +553,7 @@ mod tests {
         for (kind, boundary) in [
             ("multipart/form-data; boundary=abc", Some("abc")),
             ("Multipart/Form-Data; charset=utf-8; Boundary=\"a b\"", Some("a b")),
+            ("multipart/form-data; boundary=a\\b", None),
             ("multipart/form-data", None),
             ("multipart/form-data; boundary=", None),
             ("application/json; boundary=abc", None),

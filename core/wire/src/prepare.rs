@@ -43,7 +43,7 @@ impl Scanned {
             && let Some(clean) = crate::foreign::without(self.text())
         {
             // Only its maker takes a seal: it goes without the thought.
-            let mut clean = crate::scan::scan(self.format(), &Bytes::from(clean))?;
+            let mut clean = self.rescan(&Bytes::from(clean))?;
             clean.foreign = false;
             let mut prepared = clean.prepare(edits, target)?;
             prepared.losses.dropped("thinking", "thinking can't be sent to another provider");

@@ -348,7 +348,7 @@ impl<'a> Scan<'a> {
             }
             Field::ServiceTier => {
                 self.facts.service_tier =
-                    self.typed(name, "a string", Kind::String)?.map(|raw| unescape(raw).into_owned());
+                    self.typed(name, "a string", Kind::String)?.map(|raw| unescape(raw).to_ascii_lowercase());
                 if self.facts.service_tier.as_deref().is_some_and(|tier| !field::is_priced_tier(tier)) {
                     self.facts.concern("service_tier", Concern::Cost);
                 }

@@ -191,10 +191,14 @@ pub(crate) fn single(format: Format, root: Val<'_>, images: u64) -> Result<Optio
     let heard = number(inside, ["audio_tokens", "audio_tokens"])?.unwrap_or(0);
     usage.cache_read = cached;
     usage.audio_in = heard;
-    usage.input_uncached =
-        input.checked_sub(cached).and_then(|rest| rest.checked_sub(heard)).ok_or(Absurd)?;
+    let fresh = input.checked_sub(cached).and_then(|rest| rest.checked_sub(heard)).ok_or(Absurd)?;
+    usage.image_in = number(inside, ["image_tokens", "image_tokens"])?.unwrap_or(0).min(fresh);
+    usage.input_uncached = fresh - usage.image_in;
     match format {
         Format::OpenaiSpeech => usage.audio_out = output,
+        Format::OpenaiImages | Format::OpenaiImageEdits | Format::OpenaiImageVariations => {
+            usage.image_out = output;
+        }
         _ => usage.output_visible = output,
     }
     usage.units = match format.unit() {
@@ -366,9 +370,16 @@ pub(crate) fn gemini(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
             "candidatesTokenCount" => said.candidates = count(value)?,
             "thoughtsTokenCount" => said.thoughts = count(value)?,
             "totalTokenCount" => said.total = count(value)?,
-            "promptTokensDetails" => said.audio_in = audio_of(value)?,
-            "cacheTokensDetails" => said.audio_cached = audio_of(value)?,
-            "candidatesTokensDetails" => said.audio_out = audio_of(value)?,
+            "promptTokensDetails" => {
+                (said.audio_in, said.image_in) = (tokens_of(value, "audio")?, tokens_of(value, "image")?);
+            }
+            "cacheTokensDetails" => {
+                (said.audio_cached, said.image_cached) =
+                    (tokens_of(value, "audio")?, tokens_of(value, "image")?);
+            }
+            "candidatesTokensDetails" => {
+                (said.audio_out, said.image_out) = (tokens_of(value, "audio")?, tokens_of(value, "image")?);
+            }
             _ => {}
         }
     }
@@ -386,6 +397,9 @@ struct GeminiSaid {
     audio_in: u64,
     audio_cached: u64,
     audio_out: u64,
+    image_in: u64,
+    image_cached: u64,
+    image_out: u64,
 }
 
 impl GeminiSaid {
@@ -397,6 +411,7 @@ impl GeminiSaid {
         let cached = self.cached.unwrap_or(0);
         let fresh = prompt.checked_sub(cached).ok_or(Absurd)?;
         let audio_in = self.audio_in.saturating_sub(self.audio_cached).min(fresh);
+        let image_in = self.image_in.saturating_sub(self.image_cached).min(fresh - audio_in);
         let of_tools = self.of_tools.unwrap_or(0);
         let thoughts = self.thoughts.unwrap_or(0);
         let input = prompt.saturating_add(of_tools);
@@ -411,13 +426,16 @@ impl GeminiSaid {
             (None, _) => rest.unwrap_or(0),
         };
         let audio_out = self.audio_out.min(candidates);
+        let image_out = self.image_out.min(candidates - audio_out);
         let usage = Usage {
-            input_uncached: (fresh - audio_in).saturating_add(of_tools),
+            input_uncached: (fresh - audio_in - image_in).saturating_add(of_tools),
             cache_read: cached,
             audio_in,
-            output_visible: candidates - audio_out,
+            image_in,
+            output_visible: candidates - audio_out - image_out,
             output_reasoning: thoughts,
             audio_out,
+            image_out,
             ..Usage::default()
         };
         let output_missing = self.candidates.is_none() && rest.is_none();
@@ -425,11 +443,11 @@ impl GeminiSaid {
     }
 }
 
-/// The tokens of sound among counts by modality.
-fn audio_of(details: Val<'_>) -> Result<u64, Absurd> {
+/// The tokens of one modality among counts by modality.
+fn tokens_of(details: Val<'_>, wanted: &str) -> Result<u64, Absurd> {
     let mut sum = 0u64;
     for detail in details.elements() {
-        if detail.get_str("modality").is_some_and(|modality| modality.eq_ignore_ascii_case("audio")) {
+        if detail.get_str("modality").is_some_and(|modality| modality.eq_ignore_ascii_case(wanted)) {
             let tokens = crate::gemini::member(detail, "tokenCount").map_or(Ok(None), count)?;
             sum = sum.saturating_add(tokens.unwrap_or(0));
         }
@@ -442,7 +460,8 @@ pub(crate) fn write_gemini(usage: &Usage) -> String {
     let (input, output) = (usage.input_tokens(), usage.output_tokens());
     crate::json::object(|o| {
         o.num("promptTokenCount", input);
-        o.num("candidatesTokenCount", usage.output_visible.saturating_add(usage.audio_out));
+        let said = usage.output_visible.saturating_add(usage.audio_out).saturating_add(usage.image_out);
+        o.num("candidatesTokenCount", said);
         o.num("totalTokenCount", input.saturating_add(output));
         if usage.cache_read > 0 {
             o.num("cachedContentTokenCount", usage.cache_read);

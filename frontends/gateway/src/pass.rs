@@ -25,6 +25,8 @@ use crate::upstream::{Rest, Special, Target, Upstream, UpstreamFault, UpstreamRe
 const PATH_MAX: usize = 4 * 1024;
 /// How often a path is decoded to see what servers may see in it.
 const DECODINGS: usize = 3;
+/// The methods that are passed on.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// Parameters of a query that carry keys.
 const KEY_PARAMETERS: [&str; 3] = ["key", "api_key", "api-key"];
 /// Headers of a target's that a caller may say otherwise.
@@ -65,6 +67,11 @@ pub(crate) async fn serve(
     let caller = inner.caller(request.credential.as_ref()).await.map_err(Rejection::new)?;
     let method = reqwest::Method::from_bytes(request.method.as_bytes())
         .map_err(|_| Rejection::new(Error::new(ErrorKind::InvalidRequest, "that is no method")))?;
+    // Others echo what they are sent, or aren't for this.
+    if !METHODS.contains(&method.as_str()) {
+        let message = format!("that method isn't passed on; there are {}", METHODS.join(", "));
+        return Err(Box::new(Rejection::new(Error::new(ErrorKind::InvalidRequest, message))));
+    }
     let decoded = safe_path(&request.path).map_err(|why| {
         let message = format!("the path can't be passed on: {why}");
         Rejection::new(Error::new(ErrorKind::InvalidRequest, message))
@@ -236,7 +243,11 @@ fn address(
     if url.origin() != base.origin() || !below {
         return Err(outside());
     }
-    let is_key = |pair: &&str| KEY_PARAMETERS.contains(&pair.split('=').next().unwrap_or_default());
+    // However it is written; what can't be read is none that goes on.
+    let is_key = |pair: &&str| {
+        let name = decode(pair.split('=').next().unwrap_or_default());
+        name.is_none_or(|name| KEY_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()))
+    };
     let own = request.query.split('&').filter(|pair| !pair.is_empty() && !is_key(pair));
     let query: Vec<&str> = base.query().into_iter().chain(own).collect();
     url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());

@@ -20,6 +20,8 @@ pub(crate) const MODEL_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A form that hasn't said by then what it asks never will.
 const READ_TIME: Duration = Duration::from_secs(600);
+/// No form has more files: sixteen images to edit, and a mask.
+const FILES_MAX: u32 = 17;
 
 /// A body that is still coming.
 #[derive(Debug)]
@@ -137,7 +139,7 @@ impl Form {
                 }
                 written.files.put_slice(held);
                 let left = upload.length.map(|length| length.saturating_sub(came));
-                break Some(Rest::new(upload.pieces, left, look(format, reader, strict)));
+                break Some(Rest::new(upload.pieces, left, look(format, reader, strict, written.file_count)));
             }
             let Some(piece) = upload.pieces.recv().await else {
                 let message = "the form broke off: its last boundary is missing; send it whole";
@@ -158,8 +160,9 @@ impl Form {
         };
         let json = form_json(&fields).map_err(|error| invalid(&error))?;
         Ok(Self {
-            boundary,
-            content_type: upload.content_type,
+            boundary: boundary.clone(),
+            // Ours: what else the caller's says is read by others in their own ways.
+            content_type: format!("multipart/form-data; boundary=\"{boundary}\""),
             fields,
             json,
             files: files.freeze(),
@@ -204,17 +207,28 @@ fn look(
     format: Format,
     mut reader: FormReader,
     strict: bool,
+    mut files: u32,
 ) -> impl FnMut(&Bytes) -> Result<()> + Send + 'static {
     move |piece| {
-        let mut late = None;
+        let (mut late, mut too_many) = (None, false);
         let looked = reader.push(piece, &mut |event| {
-            if let FormEvent::Field(field) = event
-                && (strict || form_governs(format, &field.name))
-            {
-                late.get_or_insert(field.name);
+            match event {
+                FormEvent::Field(field) if strict || form_governs(format, &field.name) => {
+                    late.get_or_insert(field.name);
+                }
+                // As many as were reserved for.
+                FormEvent::File(_) => {
+                    files += 1;
+                    too_many |= files > FILES_MAX;
+                }
+                _ => {}
             }
         });
         looked.map_err(|error| invalid(&error))?;
+        if too_many {
+            let message = format!("the form has more than {FILES_MAX} files: send fewer");
+            return Err(Error::new(ErrorKind::InvalidRequest, message));
+        }
         match late {
             None => Ok(()),
             Some(name) => {

@@ -87,7 +87,7 @@ pub fn passed_headers(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 /// Headers of a caller's that are of this connection, or for us alone.
-const OWN_HEADERS: [&str; 22] = [
+const OWN_HEADERS: [&str; 28] = [
     "accept-encoding",
     "authorization",
     "connection",
@@ -110,6 +110,13 @@ const OWN_HEADERS: [&str; 22] = [
     "x-goog-api-key",
     "x-real-ip",
     "origin",
+    // They would ask for something else than was looked at, or have somebody else pay.
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x-http-method",
+    "openai-organization",
+    "openai-project",
 ];
 
 /// Every header that may go on with a call that is passed through, by lower-case name: none of this connection, none that says who

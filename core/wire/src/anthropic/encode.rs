@@ -75,7 +75,11 @@ fn refuse(request: &Request) -> Result<()> {
     }
     for (at, turn) in request.messages.iter().enumerate() {
         let path = format!("messages[{at}]");
-        for block in &turn.blocks {
+        let inner = turn.blocks.iter().flat_map(|block| match block {
+            Block::ToolResult { content, .. } => content.as_slice(),
+            other => std::slice::from_ref(other),
+        });
+        for block in inner {
             let why = match block {
                 Block::Audio { .. } => {
                     format!("the audio of `{path}` can't be served by an Anthropic endpoint")

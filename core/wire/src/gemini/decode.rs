@@ -40,9 +40,16 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
     Ok(request)
 }
 
+/// The parts of a content. A lone one may stand without its list, as in Google's own examples.
+fn parts_in(content: Val<'_>) -> impl Iterator<Item = Val<'_>> {
+    let parts = content.get("parts");
+    let lone = parts.filter(|parts| parts.kind() == Kind::Object);
+    lone.into_iter().chain(parts.into_iter().flat_map(Val::elements))
+}
+
 fn system(request: &mut Request, value: Val<'_>) {
     let whole = value.as_str().map(|text| text.into_owned());
-    let parts = value.get("parts").into_iter().flat_map(Val::elements);
+    let parts = parts_in(value);
     let texts = parts.filter_map(|part| part.get_str("text")).map(|text| text.into_owned());
     request.system = whole
         .into_iter()
@@ -102,7 +109,7 @@ fn tool_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
         }
         _ => None,
     };
-    if allowed.len() > 1 || !matches!(request.tool_choice, Some(ToolChoice::Named(_))) {
+    if !matches!(request.tool_choice, Some(ToolChoice::Named(_) | ToolChoice::None)) {
         request.allowed_tools = allowed;
     }
 }
@@ -110,7 +117,15 @@ fn tool_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
 fn generation(request: &mut Request, config: Val<'_>, losses: &mut Losses) -> Result<()> {
     let (mut mime, mut format) = (String::new(), None);
     for (name, value) in config.members().filter(|(_, value)| !value.is_null()) {
-        let number = || (value.kind() == Kind::Number).then(|| value.raw().to_owned());
+        // Google's JSON has numbers as texts, too.
+        let number = || match value.as_str() {
+            Some(text) => {
+                let v = Val::parse(&text).ok().filter(|v| v.kind() == Kind::Number);
+                v.map(|v| v.raw().to_owned())
+            }
+            None => (value.kind() == Kind::Number).then(|| value.raw().to_owned()),
+        };
+        let whole = || value.as_str().map_or_else(|| value.as_u64(), |text| text.parse().ok());
         match &*camel_case(&name) {
             "temperature" => request.temperature = number(),
             "topP" => request.top_p = number(),
@@ -119,8 +134,8 @@ fn generation(request: &mut Request, config: Val<'_>, losses: &mut Losses) -> Re
             "seed" => request.seed = number(),
             "presencePenalty" => request.presence_penalty = number(),
             "frequencyPenalty" => request.frequency_penalty = number(),
-            "candidateCount" => request.n = value.as_u64(),
-            "maxOutputTokens" => request.max_output = value.as_u64(),
+            "candidateCount" => request.n = whole(),
+            "maxOutputTokens" => request.max_output = whole(),
             "stopSequences" => {
                 request.stop = value.elements().filter_map(Val::as_str).map(|s| s.into_owned()).collect();
             }
@@ -210,7 +225,7 @@ fn contents(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
             }
         };
         let mut blocks = Vec::new();
-        for (n, found) in content.get("parts").into_iter().flat_map(Val::elements).enumerate() {
+        for (n, found) in parts_in(content).enumerate() {
             let path = format!("{path}.parts[{n}]");
             part_of(&mut blocks, found, &path, &mut open, losses)?;
         }

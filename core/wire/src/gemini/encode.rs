@@ -1,5 +1,7 @@
 //! The neutral model as a `generateContent` request. The model and whether to stream go into its address.
 
+use std::collections::{HashMap, HashSet};
+
 use super::body::{call, sign};
 use super::decode::is_googles;
 use super::generation::{Generation, Thinking};
@@ -234,8 +236,11 @@ fn declare(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
     let name = ctx.names.shorten_word(&tool.name);
     o.str("name", &name);
     // The target wants one.
-    let description = tool.description.as_deref().filter(|text| !text.is_empty());
-    o.str("description", description.unwrap_or(&tool.name));
+    let described = match tool.kind {
+        ToolKind::Custom => crate::openai_chat::custom_description(tool),
+        ToolKind::Function => tool.description.clone().unwrap_or_default(),
+    };
+    o.str("description", if described.is_empty() { &tool.name } else { &described });
     let schema = match (tool.kind, tool.schema.as_deref()) {
         (ToolKind::Custom, _) => {
             ctx.losses.approximated("tools", "a tool that takes a text takes it as `input` of an object");
@@ -311,14 +316,18 @@ fn calls_of(turn: &Message) -> Vec<(&str, &str)> {
 
 /// The results of the calls before it in a content of their own, in the order of the calls, one for each; then the rest.
 fn user(a: &mut Array<'_>, turn: &Message, calls: &[(&str, &str)], path: &str, ctx: &mut Context<'_>) {
-    let result_of = |wanted: &str| {
-        turn.blocks.iter().find(|block| matches!(block, Block::ToolResult { id, .. } if id == wanted))
-    };
+    let mut results: HashMap<&str, &Block> = HashMap::new();
+    for block in &turn.blocks {
+        if let Block::ToolResult { id, .. } = block {
+            results.entry(id.as_str()).or_insert(block);
+        }
+    }
+    let known: HashSet<&str> = calls.iter().map(|(id, _)| *id).collect();
     let mut media: Vec<&Block> = Vec::new();
     if !calls.is_empty() {
         content(a, "user", |a| {
             for (id, name) in calls {
-                let found = result_of(id);
+                let found = results.get(id).copied();
                 if found.is_none() {
                     ctx.losses.approximated(path, "a call without a result is answered with an error");
                 }
@@ -333,7 +342,7 @@ fn user(a: &mut Array<'_>, turn: &Message, calls: &[(&str, &str)], path: &str, c
     for block in &turn.blocks {
         match block {
             Block::ToolResult { id, content, .. } => {
-                if !calls.iter().any(|(known, _)| known == id) {
+                if !known.contains(id.as_str()) {
                     ctx.losses.approximated(path, "a result without its call becomes text");
                     let texts = content.iter().filter_map(|block| match block {
                         Block::Text { text, .. } => Some(text.as_str()),

@@ -115,7 +115,8 @@ fn format_of(value: Val<'_>) -> OutputFormat {
             OutputFormat::JsonSchema {
                 name: inner.and_then(|s| s.get_str("name")).map(|s| s.into_owned()),
                 schema: inner.and_then(|s| s.get("schema")).map_or("{}", Val::raw).to_owned(),
-                strict: inner.and_then(|s| s.get("strict")).and_then(Val::as_bool),
+                // Unsaid, the format isn't strict.
+                strict: Some(inner.and_then(|s| s.get("strict")).and_then(Val::as_bool) == Some(true)),
             }
         }
         _ => OutputFormat::Text,
@@ -307,7 +308,10 @@ fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Bl
             .and_then(|extra| extra.get("google"))
             .and_then(|google| google.get_str("thought_signature"));
         if let Some(signature) = signature {
-            let seal = Some(Seal::new(Maker::Gemini, signature));
+            let seal = match Seal::read(Maker::Gemini, &signature) {
+                seal if seal.maker == Maker::Gemini => Some(seal),
+                _ => Some(Seal::new(Maker::Gemini, signature)),
+            };
             blocks.push(Block::Thinking { text: String::new(), seal });
         }
         blocks.push(Block::ToolUse {

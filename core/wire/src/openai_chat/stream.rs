@@ -224,11 +224,12 @@ fn words(kind: ToolKind) -> (&'static str, &'static str) {
     }
 }
 
-/// Where Gemini's own chat endpoint has the signature of a call.
+/// Where Gemini's own chat endpoint has the signature of a call. It says whose it is: other servers of chat completions are not
+/// sent it.
 pub(super) fn call_seal(o: &mut Object<'_>, seal: Option<&Seal>) {
     if let Some(seal) = seal {
         o.object("extra_content", |o| {
-            o.object("google", |o| o.str("thought_signature", &seal.shown(Maker::Gemini)));
+            o.object("google", |o| o.str("thought_signature", &seal.shown(Maker::Openai)));
         });
     }
 }

@@ -446,6 +446,8 @@ impl Scan<'_> {
     /// Whether it is the user's message.
     fn item(&mut self) -> Result<bool> {
         let mut by_user = false;
+        let (mut has_id, mut says_what) = (false, false);
+        let mut refers = false;
         let mut more = self.cursor.enter()?;
         while more {
             let (span, escaped) = self.cursor.name()?;
@@ -454,12 +456,17 @@ impl Scan<'_> {
                 ("content" | "output", Kind::String | Kind::Array | Kind::Object | Kind::Null) => {
                     self.content()?
                 }
-                ("role", Kind::String) => by_user = self.cursor.skip()?.of(self.text) == "\"user\"",
+                ("role", Kind::String) => {
+                    says_what = true;
+                    by_user = self.cursor.skip()?.of(self.text) == "\"user\"";
+                }
                 ("type", Kind::String) => {
-                    if self.cursor.skip()?.of(self.text) == "\"item_reference\"" {
-                        self.facts.concern("item_reference", Concern::Stored);
-                        self.facts.unbound("an item that is stored elsewhere");
-                    }
+                    says_what = true;
+                    refers |= unescape(self.cursor.skip()?.of(self.text)) == "item_reference";
+                }
+                ("id", Kind::String) => {
+                    has_id = true;
+                    self.cursor.skip()?;
                 }
                 // Only its maker accepts it.
                 ("encrypted_content", Kind::String) => {
@@ -469,6 +476,11 @@ impl Scan<'_> {
                 _ => drop(self.cursor.skip()?),
             }
             more = self.cursor.more(b'}')?;
+        }
+        // An id that says nothing else is a reference, too.
+        if refers || has_id && !says_what {
+            self.facts.concern("item_reference", Concern::Stored);
+            self.facts.unbound("an item that is stored elsewhere");
         }
         Ok(by_user)
     }

@@ -151,6 +151,7 @@ fn gemini(name: &[u8]) -> Field {
         b"disable_fallbacks" => Field::DisableFallbacks,
         b"cachedContent" | b"cached_content" => Field::CachedContent,
         b"toolConfig" | b"tool_config" => Field::ToolConfig,
+        b"serviceTier" | b"service_tier" => Field::ServiceTier,
         b"safetySettings" | b"safety_settings" => Field::SafetySettings,
         _ if mock(name).is_some() => Field::Mock,
         _ if concern(name).is_some() => Field::Concerning,

@@ -10,6 +10,10 @@ use crate::store::{KeptResponse, ResponseOwner};
 // BOUND: of what one call makes the database read.
 const TURNS_MAX: i64 = 1_024;
 
+/// Nor a larger one: what is kept of a conversation, in bytes.
+// BOUND: memory of a call that goes on from it.
+const BYTES_MAX: i64 = 64 * 1024 * 1024;
+
 const COLUMNS: &str =
     "id, previous_id, channel_id, conversation, unseen, created_at, expires_at, input, body";
 
@@ -48,9 +52,11 @@ impl SqlStore {
         };
         let sql = format!(
             "WITH RECURSIVE turn AS (\
-             SELECT {COLUMNS}, 0 AS depth FROM sg_response WHERE owner = $1 AND id = $2 AND expires_at > $3 \
-             UNION ALL SELECT {}, turn.depth + 1 FROM sg_response r JOIN turn ON r.id = turn.previous_id \
-             WHERE r.owner = $1 AND r.expires_at > $3 AND turn.depth < {TURNS_MAX}) \
+             SELECT {COLUMNS}, 0 AS depth, CAST(length(input) + length(body) AS BIGINT) AS size \
+             FROM sg_response WHERE owner = $1 AND id = $2 AND expires_at > $3 \
+             UNION ALL SELECT {}, turn.depth + 1, CAST(turn.size + length(r.input) + length(r.body) AS BIGINT) \
+             FROM sg_response r JOIN turn ON r.id = turn.previous_id \
+             WHERE r.owner = $1 AND r.expires_at > $3 AND turn.depth < {TURNS_MAX} AND turn.size < {BYTES_MAX}) \
              SELECT {COLUMNS} FROM turn ORDER BY depth DESC",
             of("r")
         );
