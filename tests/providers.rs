@@ -52,7 +52,11 @@ fn families() -> Vec<Family> {
         .into_iter()
         .map(|(name, provider)| Family {
             name: name.to_owned(),
-            format: if provider.wire == "anthropic" { Format::AnthropicMessages } else { Format::OpenaiChat },
+            format: match provider.wire {
+                "anthropic" => Format::AnthropicMessages,
+                "gemini" => Format::GeminiGenerate,
+                _ => Format::OpenaiChat,
+            },
             quirks: Arc::new(quirks_of(&provider)),
             fixture: fixture(name),
         })
@@ -231,6 +235,9 @@ fn usage_is_counted_as_it_says() {
                 Format::AnthropicMessages => {
                     format!(r#"{{"type":"message","content":[],"stop_reason":"end_turn","usage":{usage}}}"#)
                 }
+                Format::GeminiGenerate => format!(
+                    r#"{{"candidates":[{{"content":{{"parts":[{{"text":"a"}}]}},"finishReason":"STOP"}}],"usageMetadata":{usage}}}"#
+                ),
                 _ => format!(
                     r#"{{"choices":[{{"index":0,"message":{{"content":"a"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
                 ),

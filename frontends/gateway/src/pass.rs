@@ -19,7 +19,7 @@ use crate::serve::{
     Due, deny, end_without_answer, lost, rejection, stand_in_line, until_duration, unwritten,
 };
 use crate::upload::Upload;
-use crate::upstream::{Rest, Special, Target, Upstream, UpstreamFault, UpstreamRequest};
+use crate::upstream::{Method, Rest, Special, Target, Upstream, UpstreamFault, UpstreamRequest, Url};
 
 /// Longer paths and queries are refused, in bytes.
 const PATH_MAX: usize = 4 * 1024;
@@ -65,7 +65,7 @@ pub(crate) async fn serve(
 ) -> Result<Answer, Box<Rejection>> {
     inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(request.credential.as_ref()).await.map_err(Rejection::new)?;
-    let method = reqwest::Method::from_bytes(request.method.as_bytes())
+    let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| Rejection::new(Error::new(ErrorKind::InvalidRequest, "that is no method")))?;
     // Others echo what they are sent, or aren't for this.
     if !METHODS.contains(&method.as_str()) {
@@ -217,12 +217,7 @@ async fn send(
 }
 
 /// Where it goes, if the channel lets it.
-fn address(
-    channel: &Channel,
-    target: &Target,
-    request: &PassThrough,
-    decoded: &str,
-) -> Result<reqwest::Url, Error> {
+fn address(channel: &Channel, target: &Target, request: &PassThrough, decoded: &str) -> Result<Url, Error> {
     let allows = |prefix: &String| {
         decoded.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };

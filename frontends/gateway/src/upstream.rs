@@ -6,6 +6,7 @@ mod http;
 pub(crate) mod mock;
 mod post;
 mod rest;
+mod special;
 mod target;
 mod tls;
 
@@ -21,6 +22,7 @@ pub use http::HttpUpstream;
 pub(crate) use mock::MockUpstream;
 pub(crate) use post::Poster;
 pub use rest::Rest;
+pub use special::{Method, Special, Url};
 pub use target::{Target, Targets};
 
 /// One request to send.
@@ -39,18 +41,6 @@ pub struct UpstreamRequest {
     pub stream: bool,
     /// What few requests have.
     pub special: Option<Arc<Special>>,
-}
-
-/// Where a request differs from a `POST` of a whole body to its target's address. An upstream that can't send it so must
-/// refuse it.
-#[derive(Debug, Default)]
-pub struct Special {
-    /// The method; `None` is `POST`.
-    pub method: Option<reqwest::Method>,
-    /// The address; `None` is the target's.
-    pub url: Option<reqwest::Url>,
-    /// What follows the body that is there, as it comes.
-    pub rest: Option<Rest>,
 }
 
 /// The head of an answer, and its body to come.

@@ -96,7 +96,7 @@ mod tests {
             (
                 Format::OpenaiImageEdits,
                 r#"{"data":[{}],"usage":{"input_tokens":5,"output_tokens":7,"total_tokens":12,"input_tokens_details":{"image_tokens":3,"text_tokens":2}}}"#,
-                Some(Usage { units: 1, ..tokens }),
+                Some(Usage { input_uncached: 2, image_in: 3, image_out: 7, units: 1, ..Usage::default() }),
             ),
             (
                 Format::OpenaiTranscriptions,
@@ -159,7 +159,7 @@ mod tests {
         assert!(tap.observed.first_content && !tap.observed.finished);
         let usage = ",\"usage\":{\"input_tokens\":5,\"output_tokens\":7}";
         tap.frame(event("image_generation.completed", usage).as_bytes());
-        let want = Usage { input_uncached: 5, output_visible: 7, units: 1, ..Usage::default() };
+        let want = Usage { input_uncached: 5, image_out: 7, units: 1, ..Usage::default() };
         assert_eq!((tap.observed.finished, tap.observed.usage), (true, Some(want)));
 
         let mut tap = Tap::new(Format::OpenaiSpeech, None);
