@@ -86,7 +86,6 @@ mod tests {
 
     #[test]
     fn each_operation_says_in_its_own_way_what_it_used() {
-        let tokens = Usage { input_uncached: 5, output_visible: 7, ..Usage::default() };
         for (format, body, want) in [
             (
                 Format::OpenaiImages,
