@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
 use crate::call::Format;
+use crate::error::ErrorKind;
 
 /// What is different at one provider. The default is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -277,24 +278,24 @@ pub struct ErrorQuirk {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub text: Vec<String>,
     /// What it means.
-    pub class: ErrorClass,
+    pub class: FaultClass,
 }
 
-/// The class of an upstream's error, by the words of the wire crate's classes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The class of an upstream's error: what the engine does about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ErrorClass {
-    /// The request itself is refused.
+pub enum FaultClass {
+    /// The request itself is refused; another channel of the same model would refuse it too.
     BadRequest,
     /// The prompt doesn't fit the context window.
     ContextLength,
     /// The provider's content policy.
     ContentPolicy,
-    /// The body is too large.
+    /// The body is too large for the provider.
     TooLarge,
-    /// The credential isn't accepted.
+    /// The channel's credential isn't accepted. Permanent until an operator acts.
     Auth,
-    /// The account has no balance, or has reached its cap.
+    /// The channel's account has no balance or has reached its cap. Permanent until an operator acts.
     Quota,
     /// Too many requests or tokens a minute.
     RateLimit,
@@ -304,8 +305,42 @@ pub enum ErrorClass {
     NotFound,
     /// The provider gave up waiting.
     Timeout,
-    /// Anything else on the provider's side.
+    /// Anything else on the provider's side, nonsense answers included.
     Server,
+}
+
+impl FaultClass {
+    /// The class as a stable word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FaultClass::BadRequest => "bad_request",
+            FaultClass::ContextLength => "context_length",
+            FaultClass::ContentPolicy => "content_policy",
+            FaultClass::TooLarge => "too_large",
+            FaultClass::Auth => "auth",
+            FaultClass::Quota => "quota",
+            FaultClass::RateLimit => "rate_limit",
+            FaultClass::Overloaded => "overloaded",
+            FaultClass::NotFound => "not_found",
+            FaultClass::Timeout => "timeout",
+            FaultClass::Server => "server",
+        }
+    }
+
+    /// How the error is reported to a caller, when no other attempt helps. The channel's own credential and balance
+    /// are never shown as the caller's.
+    pub const fn kind(self) -> ErrorKind {
+        match self {
+            FaultClass::BadRequest | FaultClass::ContentPolicy => ErrorKind::UpstreamRejected,
+            FaultClass::ContextLength => ErrorKind::ContextTooLong,
+            FaultClass::TooLarge => ErrorKind::PayloadTooLarge,
+            FaultClass::Auth | FaultClass::Quota => ErrorKind::UpstreamAuth,
+            FaultClass::RateLimit => ErrorKind::RateLimited,
+            FaultClass::Overloaded => ErrorKind::UpstreamOverloaded,
+            FaultClass::NotFound | FaultClass::Server => ErrorKind::UpstreamUnavailable,
+            FaultClass::Timeout => ErrorKind::UpstreamTimeout,
+        }
+    }
 }
 
 /// A provider's own word for the end of an answer.

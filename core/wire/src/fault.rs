@@ -1,70 +1,11 @@
 //! What an upstream's error means.
 
+use sluicegate_core::Format;
 use sluicegate_core::quirk::ErrorQuirk;
-use sluicegate_core::{ErrorKind, Format};
 
 use crate::json::{Kind, Val};
 
-/// The class of an upstream's error: what the engine does about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FaultClass {
-    /// The request itself is refused; another channel of the same model would refuse it too.
-    BadRequest,
-    /// The prompt doesn't fit the context window.
-    ContextLength,
-    /// The provider's content policy.
-    ContentPolicy,
-    /// The body is too large for the provider.
-    TooLarge,
-    /// The channel's credential isn't accepted. Permanent until an operator acts.
-    Auth,
-    /// The channel's account has no balance or has reached its cap. Permanent until an operator acts.
-    Quota,
-    /// Too many requests or tokens a minute.
-    RateLimit,
-    /// The provider is overloaded.
-    Overloaded,
-    /// The model or path doesn't exist there.
-    NotFound,
-    /// The provider gave up waiting.
-    Timeout,
-    /// Anything else on the provider's side, nonsense answers included.
-    Server,
-}
-
-impl FaultClass {
-    /// The class as a stable word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            FaultClass::BadRequest => "bad_request",
-            FaultClass::ContextLength => "context_length",
-            FaultClass::ContentPolicy => "content_policy",
-            FaultClass::TooLarge => "too_large",
-            FaultClass::Auth => "auth",
-            FaultClass::Quota => "quota",
-            FaultClass::RateLimit => "rate_limit",
-            FaultClass::Overloaded => "overloaded",
-            FaultClass::NotFound => "not_found",
-            FaultClass::Timeout => "timeout",
-            FaultClass::Server => "server",
-        }
-    }
-
-    /// How the error is reported to a caller, when no other attempt helps. The channel's own credential and balance
-    /// are never shown as the caller's.
-    pub const fn kind(self) -> ErrorKind {
-        match self {
-            FaultClass::BadRequest | FaultClass::ContentPolicy => ErrorKind::UpstreamRejected,
-            FaultClass::ContextLength => ErrorKind::ContextTooLong,
-            FaultClass::TooLarge => ErrorKind::PayloadTooLarge,
-            FaultClass::Auth | FaultClass::Quota => ErrorKind::UpstreamAuth,
-            FaultClass::RateLimit => ErrorKind::RateLimited,
-            FaultClass::Overloaded => ErrorKind::UpstreamOverloaded,
-            FaultClass::NotFound | FaultClass::Server => ErrorKind::UpstreamUnavailable,
-            FaultClass::Timeout => ErrorKind::UpstreamTimeout,
-        }
-    }
-}
+pub use sluicegate_core::quirk::FaultClass;
 
 /// An upstream's error, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -272,7 +213,7 @@ impl Said {
                 && (rule.code.is_empty() || rule.code.iter().any(named))
                 && (rule.text.is_empty() || rule.text.iter().any(|part| text.contains(part)))
         };
-        own.iter().find(fits).map(|rule| rule.class.into())
+        own.iter().find(fits).map(|rule| rule.class)
     }
 
     fn class(&self, status: u16, message: &str) -> FaultClass {

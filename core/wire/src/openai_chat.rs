@@ -9,7 +9,9 @@ mod stream;
 pub(crate) use answer::Decoder;
 pub(crate) use body::body;
 pub(crate) use decode::{object_or_wrapped, request};
-pub(crate) use encode::{TEXT_SCHEMA, USER_MAX, audio_format, custom_description, effort, encode, url_of};
+pub(crate) use encode::{
+    TEXT_SCHEMA, audio_format, custom_description, effort, encode, url_of, user_and_tier,
+};
 pub(crate) use stream::Encoder;
 
 use crate::ir::Stop;

@@ -13,7 +13,6 @@ use sluicegate_core::Format;
 use sluicegate_core::quirk::{Quirks, RequestQuirk};
 
 use crate::bridge::Reply;
-use crate::fault::FaultClass;
 use crate::prepare::Prepared;
 use crate::scan::Scanned;
 
@@ -55,25 +54,6 @@ impl Reply {
         if quirks.concern_answers() {
             self.thinks_in_text = quirks.has_think_tags(model);
             self.quirks = Some(Arc::clone(quirks));
-        }
-    }
-}
-
-impl From<sluicegate_core::quirk::ErrorClass> for FaultClass {
-    fn from(class: sluicegate_core::quirk::ErrorClass) -> Self {
-        use sluicegate_core::quirk::ErrorClass;
-        match class {
-            ErrorClass::BadRequest => FaultClass::BadRequest,
-            ErrorClass::ContextLength => FaultClass::ContextLength,
-            ErrorClass::ContentPolicy => FaultClass::ContentPolicy,
-            ErrorClass::TooLarge => FaultClass::TooLarge,
-            ErrorClass::Auth => FaultClass::Auth,
-            ErrorClass::Quota => FaultClass::Quota,
-            ErrorClass::RateLimit => FaultClass::RateLimit,
-            ErrorClass::Overloaded => FaultClass::Overloaded,
-            ErrorClass::NotFound => FaultClass::NotFound,
-            ErrorClass::Timeout => FaultClass::Timeout,
-            ErrorClass::Server => FaultClass::Server,
         }
     }
 }

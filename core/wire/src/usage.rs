@@ -60,31 +60,39 @@ impl Said {
                 // QUIRK(deepseek, moonshot, 2026-05): cached tokens stand at the top level under their own names.
                 "prompt_cache_hit_tokens" | "cached_tokens" => said.cached_beside = count(value)?,
                 "reasoning_tokens" => said.reasoning_beside = count(value)?,
-                "prompt_tokens_details" => {
-                    for (name, value) in value.members() {
-                        match &*name {
-                            "cached_tokens" => said.cached = count(value)?,
-                            "cache_write_tokens" => said.written = count(value)?,
-                            "audio_tokens" => said.audio_in = count(value)?,
-                            "image_tokens" => said.image_in = count(value)?,
-                            _ => {}
-                        }
-                    }
-                }
-                "completion_tokens_details" => {
-                    for (name, value) in value.members() {
-                        match &*name {
-                            "reasoning_tokens" => said.reasoning = count(value)?,
-                            "audio_tokens" => said.audio_out = count(value)?,
-                            "image_tokens" => said.image_out = count(value)?,
-                            _ => {}
-                        }
-                    }
-                }
+                "prompt_tokens_details" => said.input_details(value)?,
+                "completion_tokens_details" => said.output_details(value)?,
                 _ => {}
             }
         }
         Ok(said)
+    }
+
+    /// What the input is made of.
+    fn input_details(&mut self, details: Val<'_>) -> Result<(), Absurd> {
+        for (name, value) in details.members() {
+            match &*name {
+                "cached_tokens" => self.cached = count(value)?,
+                "cache_write_tokens" => self.written = count(value)?,
+                "audio_tokens" => self.audio_in = count(value)?,
+                "image_tokens" => self.image_in = count(value)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What the output is made of.
+    fn output_details(&mut self, details: Val<'_>) -> Result<(), Absurd> {
+        for (name, value) in details.members() {
+            match &*name {
+                "reasoning_tokens" => self.reasoning = count(value)?,
+                "audio_tokens" => self.audio_out = count(value)?,
+                "image_tokens" => self.image_out = count(value)?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -145,27 +153,8 @@ pub(crate) fn responses(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
             "input_tokens" => said.prompt = count(value)?,
             "output_tokens" => said.completion = count(value)?,
             "total_tokens" => said.total = count(value)?,
-            "input_tokens_details" => {
-                for (name, value) in value.members() {
-                    match &*name {
-                        "cached_tokens" => said.cached = count(value)?,
-                        "cache_write_tokens" => said.written = count(value)?,
-                        "audio_tokens" => said.audio_in = count(value)?,
-                        "image_tokens" => said.image_in = count(value)?,
-                        _ => {}
-                    }
-                }
-            }
-            "output_tokens_details" => {
-                for (name, value) in value.members() {
-                    match &*name {
-                        "reasoning_tokens" => said.reasoning = count(value)?,
-                        "audio_tokens" => said.audio_out = count(value)?,
-                        "image_tokens" => said.image_out = count(value)?,
-                        _ => {}
-                    }
-                }
-            }
+            "input_tokens_details" => said.input_details(value)?,
+            "output_tokens_details" => said.output_details(value)?,
             _ => {}
         }
     }

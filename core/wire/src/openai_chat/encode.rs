@@ -15,7 +15,7 @@ pub(crate) const TEXT_SCHEMA: &str = r#"{"type":"object","properties":{"input":{
 /// OpenAI takes at most this many stop sequences.
 const STOPS_MAX: usize = 4;
 /// And this long a user name, in characters.
-pub(crate) const USER_MAX: usize = 64;
+const USER_MAX: usize = 64;
 
 /// Encodes a request. `ceiling` is the field for the output ceiling; `set` is appended as it is.
 pub(crate) fn encode(
@@ -36,20 +36,7 @@ pub(crate) fn encode(
         sampling(o, request, losses);
         reasoning(o, request, losses);
         format(o, &request.format);
-        if let Some(user) = &request.user {
-            let short = cut(user, USER_MAX);
-            if short != user.as_str() {
-                losses.approximated("metadata.user_id", "longer than 64 characters: cut, with a hash");
-            }
-            o.str("user", &short);
-        }
-        match request.tier {
-            Some(Tier::Auto) => o.str("service_tier", "auto"),
-            Some(Tier::Standard) => o.str("service_tier", "default"),
-            Some(Tier::Flex) => o.str("service_tier", "flex"),
-            Some(Tier::Priority) => o.str("service_tier", "priority"),
-            None => {}
-        }
+        user_and_tier(o, request, losses);
         if let Some(words) = &request.verbosity {
             o.str("verbosity", words);
         }
@@ -69,6 +56,24 @@ pub(crate) fn encode(
         }
         set.iter().for_each(|(name, value)| o.raw(name, value));
     })
+}
+
+/// Who asks, and at which tier: as OpenAI's two formats say it.
+pub(crate) fn user_and_tier(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+    if let Some(user) = &request.user {
+        let short = cut(user, USER_MAX);
+        if short != user.as_str() {
+            losses.approximated("metadata.user_id", "longer than 64 characters: cut, with a hash");
+        }
+        o.str("user", &short);
+    }
+    match request.tier {
+        Some(Tier::Auto) => o.str("service_tier", "auto"),
+        Some(Tier::Standard) => o.str("service_tier", "default"),
+        Some(Tier::Flex) => o.str("service_tier", "flex"),
+        Some(Tier::Priority) => o.str("service_tier", "priority"),
+        None => {}
+    }
 }
 
 fn sampling(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {

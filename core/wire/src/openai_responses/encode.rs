@@ -1,13 +1,11 @@
 //! The neutral model as a responses request.
 
 use crate::error::{Result, WireError};
-use crate::ir::{
-    Block, Maker, Message, OutputFormat, Request, Role, Source, Tier, Tool, ToolChoice, ToolKind,
-};
+use crate::ir::{Block, Maker, Message, OutputFormat, Request, Role, Source, Tool, ToolChoice, ToolKind};
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
-use crate::names::{Names, cut, tool_id};
-use crate::openai_chat::{USER_MAX, effort, url_of};
+use crate::names::{Names, tool_id};
+use crate::openai_chat::{effort, url_of, user_and_tier};
 use crate::splice::wants_max_completion_tokens;
 
 /// The least output ceiling that is taken, in tokens.
@@ -39,20 +37,7 @@ pub(crate) fn encode(
         sampling(o, request, losses);
         reasoning(o, request, losses);
         text(o, request);
-        if let Some(user) = &request.user {
-            let short = cut(user, USER_MAX);
-            if short != user.as_str() {
-                losses.approximated("metadata.user_id", "longer than 64 characters: cut, with a hash");
-            }
-            o.str("user", &short);
-        }
-        match request.tier {
-            Some(Tier::Auto) => o.str("service_tier", "auto"),
-            Some(Tier::Standard) => o.str("service_tier", "default"),
-            Some(Tier::Flex) => o.str("service_tier", "flex"),
-            Some(Tier::Priority) => o.str("service_tier", "priority"),
-            None => {}
-        }
+        user_and_tier(o, request, losses);
         if let Some(key) = &request.cache_key {
             o.str("prompt_cache_key", key);
         }
