@@ -8,6 +8,7 @@ pub use compare::{PriceChange, PriceDifference, RateChange, compare_prices};
 pub use write::{price_yaml, write_prices};
 
 use serde::Serialize;
+use sluicegate_core::money::PicoUsd;
 use sluicegate_core::price::Price;
 
 use crate::catalogue::listed_prices;
@@ -16,6 +17,23 @@ use crate::environment::Environment;
 use crate::reader::{Fields, Item, Load};
 use crate::yaml::{self, Node};
 use crate::{Source, native, newapi};
+
+/// What a million tokens cost, by the names that our files have for it.
+fn named_rates(price: &Price) -> [(&'static str, Option<PicoUsd>); 10] {
+    let more = price.more.as_deref();
+    [
+        ("input", price.input),
+        ("output", price.output),
+        ("cached_input", price.cache_read),
+        ("cache_write", price.cache_write),
+        ("cache_write_1h", price.cache_write_1h),
+        ("reasoning_output", price.output_reasoning),
+        ("audio_input", price.audio_in),
+        ("audio_output", price.audio_out),
+        ("image_input", more.and_then(|more| more.image_in)),
+        ("image_output", more.and_then(|more| more.image_out)),
+    ]
+}
 
 /// Whose format a file of prices is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

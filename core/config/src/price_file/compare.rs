@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sluicegate_core::price::{Currency, Price, PriceParts};
 
-use super::ListedPrice;
 use super::write::{currency, decimal, times};
+use super::{ListedPrice, named_rates};
 
 /// How a model's price differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -138,18 +138,7 @@ fn put(price: &Price, before: &str, all: &mut BTreeMap<String, u64>) {
             all.insert(format!("{before}{name}"), rate);
         }
     };
-    for (name, rate) in [
-        ("input", price.input),
-        ("output", price.output),
-        ("cached_input", price.cache_read),
-        ("cache_write", price.cache_write),
-        ("cache_write_1h", price.cache_write_1h),
-        ("reasoning_output", price.output_reasoning),
-        ("audio_input", price.audio_in),
-        ("audio_output", price.audio_out),
-        ("image_input", more.image_in),
-        ("image_output", more.image_out),
-    ] {
+    for (name, rate) in named_rates(price) {
         add(name.to_owned(), rate);
     }
     let fee = |nano: i64| u64::try_from(nano / 1_000).ok().filter(|fee| *fee > 0);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sluicegate_core::money::{NanoUsd, PicoUsd, format_usd};
 use sluicegate_core::price::{Currency, Exchange, Price, PriceParts, PriceTier, WEEK_MINUTES, WeekSpan};
 
-use super::ListedPrice;
+use super::{ListedPrice, named_rates};
 
 /// A native file with these prices, ready to be used or included.
 pub fn write_prices(prices: &[ListedPrice]) -> String {
@@ -48,18 +48,7 @@ pub fn price_yaml(price: &Price) -> String {
 
 fn rates(price: &Price, parts: &mut Vec<String>) {
     let more = price.more.as_deref();
-    for (name, rate) in [
-        ("input", price.input),
-        ("output", price.output),
-        ("cached_input", price.cache_read),
-        ("cache_write", price.cache_write),
-        ("cache_write_1h", price.cache_write_1h),
-        ("reasoning_output", price.output_reasoning),
-        ("audio_input", price.audio_in),
-        ("audio_output", price.audio_out),
-        ("image_input", more.and_then(|more| more.image_in)),
-        ("image_output", more.and_then(|more| more.image_out)),
-    ] {
+    for (name, rate) in named_rates(price) {
         parts.extend(rate.map(|rate| format!("{name}: {}", decimal(rate))));
     }
     parts.extend(price.per_unit.map(|rate| format!("per_unit: {}", fraction(rate, 12))));

@@ -253,194 +253,129 @@ pub(crate) static MODEL: Section = Section {
     ],
 };
 
+/// The keys that every price has, between those that one has before and behind them.
+macro_rules! price_keys {
+    ([$($before:expr),* $(,)?] [$($behind:expr),* $(,)?]) => {
+        &[
+            $($before,)*
+            key("input", Kind::Decimal, "Input, per million tokens."),
+            key("output", Kind::Decimal, "Output, per million tokens."),
+            key("cached_input", Kind::Decimal, "Input read from the prompt cache. Default: as input."),
+            key("cache_write", Kind::Decimal, "Input written to the prompt cache. Default: as input."),
+            key(
+                "cache_write_1h",
+                Kind::Decimal,
+                "Input written to the cache for an hour. Default: as cache_write.",
+            ),
+            key("reasoning_output", Kind::Decimal, "Reasoning. Default: as output."),
+            key("audio_input", Kind::Decimal, "Audio input. Default: as input."),
+            key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
+            key("image_input", Kind::Decimal, "Tokens of images in the prompt. Default: as input."),
+            key("image_output", Kind::Decimal, "Tokens of images in the answer. Default: as output."),
+            key(
+                "per_unit",
+                Kind::Decimal,
+                "What isn't billed in tokens: for each image, character spoken, second heard or search, as the operation has it.",
+            ),
+            key("per_request", Kind::Decimal, "A fee for each request. Default 0."),
+            key(
+                "per_search",
+                Kind::Decimal,
+                "A fee for each search that the upstream makes of its own. Default 0.",
+            ),
+            key(
+                "tiers",
+                Kind::List(&TIER),
+                "Prices for long prompts; the highest bound that is exceeded prices the whole request.",
+            ),
+            $($behind,)*
+        ]
+    };
+}
+
 pub(crate) static MODEL_PRICE: Section = Section {
     name: "model_price",
     about: "Prices per million tokens, and fees. What is left out is unknown, 0 is free.",
     required: &[],
-    keys: &[
-        key("currency", Kind::Text, "The currency of all amounts; one of `currencies`. Default USD."),
-        key("input", Kind::Decimal, "Input, per million tokens."),
-        key("output", Kind::Decimal, "Output, per million tokens."),
-        key("cached_input", Kind::Decimal, "Input read from the prompt cache. Default: as input."),
-        key("cache_write", Kind::Decimal, "Input written to the prompt cache. Default: as input."),
-        key(
-            "cache_write_1h",
-            Kind::Decimal,
-            "Input written to the cache for an hour. Default: as cache_write.",
-        ),
-        key("reasoning_output", Kind::Decimal, "Reasoning. Default: as output."),
-        key("audio_input", Kind::Decimal, "Audio input. Default: as input."),
-        key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
-        key("image_input", Kind::Decimal, "Tokens of images in the prompt. Default: as input."),
-        key("image_output", Kind::Decimal, "Tokens of images in the answer. Default: as output."),
-        key(
-            "per_unit",
-            Kind::Decimal,
-            "What isn't billed in tokens: for each image, character spoken, second heard or search, as the operation has it.",
-        ),
-        key("per_request", Kind::Decimal, "A fee for each request. Default 0."),
-        key(
-            "per_search",
-            Kind::Decimal,
-            "A fee for each search that the upstream makes of its own. Default 0.",
-        ),
-        key(
-            "tiers",
-            Kind::List(&TIER),
-            "Prices for long prompts; the highest bound that is exceeded prices the whole request.",
-        ),
-        key("service_tiers", Kind::List(&SERVICE_TIER), "Prices by the service tier that was served."),
-        key(
-            "windows",
-            Kind::List(&PRICE_WINDOW),
-            "Prices at times of the week; the first one whose time it is counts.",
-        ),
-        key(
-            "changes",
-            Kind::List(&PRICE_CHANGE),
-            "What changes on a date, in order; each follows the one before it.",
-        ),
-    ],
+    keys: price_keys!(
+        [
+            key("currency", Kind::Text, "The currency of all amounts; one of `currencies`. Default USD."),
+        ]
+        [
+            key("service_tiers", Kind::List(&SERVICE_TIER), "Prices by the service tier that was served."),
+            key(
+                "windows",
+                Kind::List(&PRICE_WINDOW),
+                "Prices at times of the week; the first one whose time it is counts.",
+            ),
+            key(
+                "changes",
+                Kind::List(&PRICE_CHANGE),
+                "What changes on a date, in order; each follows the one before it.",
+            ),
+        ]
+    ),
 };
 
 pub(crate) static SERVICE_TIER: Section = Section {
     name: "service_tier_price",
     about: "What differs for calls that were served at a tier, whatever they asked for. What is left out stands to `input`, or to `output`, as it does in the price around it.",
     required: &["tier"],
-    keys: &[
-        key("tier", Kind::Word(&["flex", "batch", "priority", "ultrafast"]), "The tier."),
-        key("ratio", Kind::Decimal, "All that isn't written, times this, instead of `input` and `output`."),
-        key("input", Kind::Decimal, "Input, per million tokens."),
-        key("output", Kind::Decimal, "Output, per million tokens."),
-        key("cached_input", Kind::Decimal, "Input read from the prompt cache. Default: as input."),
-        key("cache_write", Kind::Decimal, "Input written to the prompt cache. Default: as input."),
-        key(
-            "cache_write_1h",
-            Kind::Decimal,
-            "Input written to the cache for an hour. Default: as cache_write.",
-        ),
-        key("reasoning_output", Kind::Decimal, "Reasoning. Default: as output."),
-        key("audio_input", Kind::Decimal, "Audio input. Default: as input."),
-        key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
-        key("image_input", Kind::Decimal, "Tokens of images in the prompt. Default: as input."),
-        key("image_output", Kind::Decimal, "Tokens of images in the answer. Default: as output."),
-        key(
-            "per_unit",
-            Kind::Decimal,
-            "What isn't billed in tokens: for each image, character spoken, second heard or search, as the operation has it.",
-        ),
-        key("per_request", Kind::Decimal, "A fee for each request. Default 0."),
-        key(
-            "per_search",
-            Kind::Decimal,
-            "A fee for each search that the upstream makes of its own. Default 0.",
-        ),
-        key(
-            "tiers",
-            Kind::List(&TIER),
-            "Prices for long prompts; the highest bound that is exceeded prices the whole request.",
-        ),
-    ],
+    keys: price_keys!(
+        [
+            key("tier", Kind::Word(&["flex", "batch", "priority", "ultrafast"]), "The tier."),
+            key("ratio", Kind::Decimal, "All that isn't written, times this, instead of `input` and `output`."),
+        ]
+        []
+    ),
 };
 
 pub(crate) static PRICE_WINDOW: Section = Section {
     name: "price_window",
     about: "What differs at times of the week, by when a call is sent. What is left out stands to `input`, or to `output`, as it does in the price around it.",
     required: &["hours_utc"],
-    keys: &[
-        key(
-            "hours_utc",
-            Kind::Texts,
-            "Times of the day in UTC, such as [\"22:00-06:00\"]. What wraps midnight belongs to the day on which it begins; 00:00-00:00 is the whole day.",
-        ),
-        key(
-            "weekdays",
-            Kind::Texts,
-            "Days of the week: mon, tue, wed, thu, fri, sat, sun. Default every day.",
-        ),
-        key("ratio", Kind::Decimal, "All that isn't written, times this, instead of `input` and `output`."),
-        key("input", Kind::Decimal, "Input, per million tokens."),
-        key("output", Kind::Decimal, "Output, per million tokens."),
-        key("cached_input", Kind::Decimal, "Input read from the prompt cache. Default: as input."),
-        key("cache_write", Kind::Decimal, "Input written to the prompt cache. Default: as input."),
-        key(
-            "cache_write_1h",
-            Kind::Decimal,
-            "Input written to the cache for an hour. Default: as cache_write.",
-        ),
-        key("reasoning_output", Kind::Decimal, "Reasoning. Default: as output."),
-        key("audio_input", Kind::Decimal, "Audio input. Default: as input."),
-        key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
-        key("image_input", Kind::Decimal, "Tokens of images in the prompt. Default: as input."),
-        key("image_output", Kind::Decimal, "Tokens of images in the answer. Default: as output."),
-        key(
-            "per_unit",
-            Kind::Decimal,
-            "What isn't billed in tokens: for each image, character spoken, second heard or search, as the operation has it.",
-        ),
-        key("per_request", Kind::Decimal, "A fee for each request. Default 0."),
-        key(
-            "per_search",
-            Kind::Decimal,
-            "A fee for each search that the upstream makes of its own. Default 0.",
-        ),
-        key(
-            "tiers",
-            Kind::List(&TIER),
-            "Prices for long prompts; the highest bound that is exceeded prices the whole request.",
-        ),
-        key("service_tiers", Kind::List(&SERVICE_TIER), "Prices by the service tier that was served."),
-    ],
+    keys: price_keys!(
+        [
+            key(
+                "hours_utc",
+                Kind::Texts,
+                "Times of the day in UTC, such as [\"22:00-06:00\"]. What wraps midnight belongs to the day on which it begins; 00:00-00:00 is the whole day.",
+            ),
+            key(
+                "weekdays",
+                Kind::Texts,
+                "Days of the week: mon, tue, wed, thu, fri, sat, sun. Default every day.",
+            ),
+            key("ratio", Kind::Decimal, "All that isn't written, times this, instead of `input` and `output`."),
+        ]
+        [
+            key("service_tiers", Kind::List(&SERVICE_TIER), "Prices by the service tier that was served."),
+        ]
+    ),
 };
 
 pub(crate) static PRICE_CHANGE: Section = Section {
     name: "price_change",
     about: "What differs from a date on. What is left out stands to `input`, or to `output`, as it did before.",
     required: &["from"],
-    keys: &[
-        key(
-            "from",
-            Kind::Text,
-            "A day such as 2027-01-01, which begins in UTC, or an instant such as 2027-01-01T00:00:00+08:00.",
-        ),
-        key("ratio", Kind::Decimal, "All that isn't written, times this, instead of `input` and `output`."),
-        key("input", Kind::Decimal, "Input, per million tokens."),
-        key("output", Kind::Decimal, "Output, per million tokens."),
-        key("cached_input", Kind::Decimal, "Input read from the prompt cache. Default: as input."),
-        key("cache_write", Kind::Decimal, "Input written to the prompt cache. Default: as input."),
-        key(
-            "cache_write_1h",
-            Kind::Decimal,
-            "Input written to the cache for an hour. Default: as cache_write.",
-        ),
-        key("reasoning_output", Kind::Decimal, "Reasoning. Default: as output."),
-        key("audio_input", Kind::Decimal, "Audio input. Default: as input."),
-        key("audio_output", Kind::Decimal, "Audio output. Default: as output."),
-        key("image_input", Kind::Decimal, "Tokens of images in the prompt. Default: as input."),
-        key("image_output", Kind::Decimal, "Tokens of images in the answer. Default: as output."),
-        key(
-            "per_unit",
-            Kind::Decimal,
-            "What isn't billed in tokens: for each image, character spoken, second heard or search, as the operation has it.",
-        ),
-        key("per_request", Kind::Decimal, "A fee for each request. Default 0."),
-        key(
-            "per_search",
-            Kind::Decimal,
-            "A fee for each search that the upstream makes of its own. Default 0.",
-        ),
-        key(
-            "tiers",
-            Kind::List(&TIER),
-            "Prices for long prompts; the highest bound that is exceeded prices the whole request.",
-        ),
-        key("service_tiers", Kind::List(&SERVICE_TIER), "Prices by the service tier that was served."),
-        key(
-            "windows",
-            Kind::List(&PRICE_WINDOW),
-            "Prices at times of the week; the first one whose time it is counts.",
-        ),
-    ],
+    keys: price_keys!(
+        [
+            key(
+                "from",
+                Kind::Text,
+                "A day such as 2027-01-01, which begins in UTC, or an instant such as 2027-01-01T00:00:00+08:00.",
+            ),
+            key("ratio", Kind::Decimal, "All that isn't written, times this, instead of `input` and `output`."),
+        ]
+        [
+            key("service_tiers", Kind::List(&SERVICE_TIER), "Prices by the service tier that was served."),
+            key(
+                "windows",
+                Kind::List(&PRICE_WINDOW),
+                "Prices at times of the week; the first one whose time it is counts.",
+            ),
+        ]
+    ),
 };
 
 pub(crate) static TIER: Section = Section {
