@@ -530,6 +530,10 @@ impl AdminHost for Around {
         self.0.upgrade().map(|inner| inner.declared.policies.clone()).unwrap_or_default()
     }
 
+    fn file(&self) -> Declared {
+        self.0.upgrade().map(|inner| inner.declared.clone()).unwrap_or_default()
+    }
+
     fn policy_modules(&self) -> Vec<ModuleSource> {
         self.0.upgrade().map(|inner| inner.declared.policy_modules.clone()).unwrap_or_default()
     }
