@@ -1,0 +1,48 @@
+//! Regular expressions that operators write, compiled when they are read.
+
+use regex::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
+
+/// A pattern takes no more memory when compiled, in bytes, and so much for each search.
+const PATTERN_MAX: usize = 256 << 10;
+
+/// A regular expression in the syntax of Rust's regex crate, of 256 KiB at most when it is compiled.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// The compiled expression. Its search takes time linear in the text.
+    pub fn regex(&self) -> &Regex {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let made = RegexBuilder::new(&text).size_limit(PATTERN_MAX).dfa_size_limit(PATTERN_MAX).build();
+        made.map(Self).map_err(|why| match why {
+            regex::Error::CompiledTooBig(_) => {
+                format!("it takes more than {PATTERN_MAX} bytes when compiled")
+            }
+            // The last line has the reason, those before show the place.
+            why => {
+                why.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            }
+        })
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> Self {
+        pattern.0.as_str().to_owned()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
