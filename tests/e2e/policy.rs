@@ -175,7 +175,8 @@ fn recorded_calls_are_replayed_over_the_api() {
     assert_eq!(same["total"]["recorded"], same["total"]["replayed"]);
 
     // A text, a draft, and only the first calls.
-    let deny = json!({"policies": [{"name": "shut", "text": "fn admit(call) { deny(\"shut\"); }"}], "limit": 3});
+    let deny =
+        json!({"policies": [{"name": "shut", "text": "fn admit(call) { deny(\"shut\"); }"}], "limit": 3});
     let denied = replay(&gateway, MASTER_KEY, &deny, json).json();
     assert_eq!(
         (&denied["total"]["replayed"]["denied"], &denied["records"]["calls"], &denied["limited"]),
@@ -214,7 +215,7 @@ fn a_call_explains_itself_as_far_as_its_caller_may_see() {
     let config = CONFIG.replace("models: [m]}", "models: [{name: m, price: {input: 1, output: 2}}]}");
     let config = format!(
         "{config}  - {{name: at-night, script: 'fn route(call) {{ exclude(\"channel:second\"); }}'}}\n\
-         limits: {{requests: {{day: 100}}}}\n"
+         quotas: {{limits: {{requests: {{day: 100}}}}}}\n"
     );
     let gateway = Gateway::start("explain-header", &config);
     let key = gateway.new_key(&json!({"rpm_limit": 50}));
@@ -237,18 +238,36 @@ fn a_call_explains_itself_as_far_as_its_caller_may_see() {
 
     // An ordinary key: its own limits with figures, and of the rest how much there is of it.
     let own = explained(&key, "true").unwrap();
-    assert_eq!(steps(&own, "candidates"), [json!({"step": "candidates", "in": 1, "out": 1})]);
+    let counts = [json!({"step": "candidates", "in": 2}), json!({"step": "candidates", "out": 1})];
+    assert_eq!(steps(&own, "candidates"), counts, "before the scripts, and by them");
     assert!(steps(&own, "ranked").is_empty() && steps(&own, "excluded").is_empty(), "{own}");
     let effects: Vec<Value> = steps(&own, "policy").into_iter().map(|it| it["effect"].clone()).collect();
     assert_eq!(effects, [json!(["tags"]), json!(["exclude"])]);
     assert_eq!(limit(&own, "key")["max"], 50, "{own}");
     let global = limit(&own, "global");
-    assert!(global["window"] == "day" && global.get("max").is_none() && global.get("used").is_none(), "{own}");
+    assert!(
+        global["window"] == "day" && global.get("max").is_none() && global.get("used").is_none(),
+        "{own}"
+    );
     assert!(!own.to_string().contains("second"), "another channel's name is the operator's affair: {own}");
+
+    // Before a call, too; a whole request has a text that scripts see.
+    let script = "fn admit(call) { if call.text_matches(`(?i)nightjar-\\d`) { deny(\"not that\"); } }";
+    done(&gateway, "PUT", "/words", &json!({"text": script}));
+    done(&gateway, "POST", "/words/activate", &json!({}));
+    let ask_first = |says: &str| {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": says}]});
+        let asked = json!({"key": key, "body": body}).to_string();
+        gateway.send(&Request::post("/api/v1/explain", asked).bearer(MASTER_KEY)).json()
+    };
+    assert_eq!(ask_first("about Nightjar-1")["denial"]["message"].as_str(), Some("not that"));
+    assert_eq!(name(ask_first("about birds")["order"][0]["id"].as_str().unwrap_or_default()), "first");
+    let neither = gateway.send(&Request::post("/api/v1/explain", "{}").bearer(MASTER_KEY));
+    assert_eq!(neither.status, 400, "{}", neither.text());
 
     // An administrator: everything.
     let all = explained(MASTER_KEY, "true").unwrap();
-    assert_eq!((steps(&all, "ranked").len(), steps(&all, "excluded").len()), (1, 1), "{all}");
+    assert_eq!((steps(&all, "ranked").len(), steps(&all, "excluded").len()), (2, 1), "{all}");
     assert!(steps(&all, "policy").iter().all(|it| it["fuel"].as_u64() > Some(0)), "{all}");
     assert_eq!(limit(&all, "global")["max"], 100, "{all}");
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use sluicegate_config::{Diagnostic, HostSettings};
+use sluicegate_core::count::Tokenizer;
 use sluicegate_core::engine::{BoundCaller, Explained, ShadowReport};
 use sluicegate_core::ports::{Alert, RecordStore};
 use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
@@ -15,15 +16,18 @@ use sluicegate_core::{
     Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret,
     Snapshot, UsageRecord, hash,
 };
+use sluicegate_wire::scan;
 use tokio::task::AbortHandle;
 
 use crate::admin::{Admin, AdminHost, AdminParts};
 use crate::answer::{Answer, Inbound, Rejection};
+use crate::body_text::BodyText;
 use crate::credential::KeyHash;
 use crate::directory::Directory;
-use crate::guardrail::Guardrails;
+use crate::guardrail::{Guardrails, OwnGuardrail};
 use crate::journal::{Journal, Owner};
 use crate::load::{self, ConfigText, Variables};
+use crate::made_up;
 use crate::maintain;
 use crate::master::{KeyStrength, Master};
 use crate::pass::{self, PassThrough};
@@ -37,6 +41,7 @@ use crate::start::{
     make_private_dir, marks_of, master_secret, master_source, may_exist, restore, with_stored,
 };
 use crate::store::{self, PolicyFilter, PolicyVersion, Reach, Store, Stored, StoredChannel};
+use crate::tokenizer;
 use crate::upload::Upload;
 use crate::upstream::{HttpUpstream, Targets, Upstream};
 
@@ -63,6 +68,8 @@ pub struct Options {
     pub present_requested: Option<bool>,
     /// Whether a translation that loses something is refused.
     pub strict_translation: bool,
+    /// Guardrails of the host's own, behind those of the configuration. Default none.
+    pub guardrails: Vec<OwnGuardrail>,
     /// The clock. Default: the system's.
     pub clock: Arc<dyn Clock>,
 }
@@ -79,6 +86,7 @@ impl Default for Options {
             demo: false,
             present_requested: None,
             strict_translation: false,
+            guardrails: Vec::new(),
             clock: Arc::new(crate::clock::SystemClock),
         }
     }
@@ -204,7 +212,8 @@ impl Gateway {
             tracing::warn!(%error, "this month's records have no place of their own yet; they are kept all the same");
         }
         let secrets = Arc::new(Secrets::new(Arc::clone(&options.variables)));
-        let guardrails = Guardrails::build(&loaded.declared.guardrails, &secrets)?;
+        let guardrails =
+            Guardrails::build(&loaded.declared.guardrails, &secrets)?.and(options.guardrails.clone());
         let source = master_source(&options);
         let chain = audit_chain(&address, source.as_ref())?;
         let master = Master::resolve(&options, &loaded.host, &*store, &chain).await?;
@@ -374,6 +383,31 @@ impl Gateway {
     /// Why would this call go where? Runs the decision without reserving or sending.
     pub fn explain(&self, call: Call, caller: &Arc<BoundCaller>) -> Explained {
         self.inner.engine.explain(call, caller, self.inner.clock.now(), self.inner.seed())
+    }
+
+    /// The same for a whole request: scripts that look at its prompt see it, a conversation goes where its turns went, and a prompt whose
+    /// bytes have no room in a strict limit is counted. Takes a core while it reads and counts.
+    ///
+    /// # Errors
+    /// As of the request itself, where it can't be read.
+    pub async fn explain_body(&self, inbound: Inbound, caller: &Arc<BoundCaller>) -> Result<Explained> {
+        let (inner, caller) = (Arc::clone(&self.inner), Arc::clone(caller));
+        let explain = move || {
+            let scanned = scan(inbound.format, &inbound.body)
+                .map_err(|error| Error::new(error.kind(), error.message().to_owned()))?;
+            let mut call = serve::facts_of(&inner, &scanned, &inbound);
+            let allowed = inner.engine.snapshot().declared.routing.allow_mock_parameters;
+            made_up::permit(allowed, scanned.facts(), &mut call)?;
+            let call = serve::keepable(call)?;
+            let at = (inner.clock.now(), inner.seed());
+            let count = |tokenizer| tokenizer::input_bound_now(&scanned, tokenizer);
+            let count = tokenizer::AVAILABLE.then_some(&count as &dyn Fn(Tokenizer) -> Option<u64>);
+            let text = || BodyText::of(&scanned);
+            Ok(inner.engine.explain_counting(call, &caller, at, &text, count))
+        };
+        tokio::task::spawn_blocking(explain)
+            .await
+            .map_err(|why| Error::new(ErrorKind::Internal, "the explanation was cut off").with_source(why))?
     }
 
     /// The models that a caller may ask for, by name.

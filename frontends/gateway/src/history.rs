@@ -256,7 +256,12 @@ impl World {
         Ok(ReplayDone { from, to: until, counted_from, is_limited, report })
     }
 
-    async fn run(&self, mut replay: Replay, mut callers: Callers<'_>, mut pages: Pages<'_>) -> Result<Report> {
+    async fn run(
+        &self,
+        mut replay: Replay,
+        mut callers: Callers<'_>,
+        mut pages: Pages<'_>,
+    ) -> Result<Report> {
         let (mut report, mut over) = (Report::default(), Vec::new());
         let digest = self.engine.snapshot().digest();
         while let Some(page) = pages.next(&*self.store).await? {

@@ -95,7 +95,10 @@ impl Ask {
         let accept = self.req.headers().get(actix_web::http::header::ACCEPT);
         accept.and_then(|value| value.to_str().ok()).is_some_and(|text| {
             let kinds = text.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
-            kinds.filter(|kind| matches!(*kind, "text/csv" | "application/json")).take(1).any(|it| it == "text/csv")
+            kinds
+                .filter(|kind| matches!(*kind, "text/csv" | "application/json"))
+                .take(1)
+                .any(|it| it == "text/csv")
         })
     }
 
@@ -161,7 +164,12 @@ impl Done {
 
     /// 204.
     pub fn nothing() -> Result<Self> {
-        Ok(Self { status: StatusCode::NO_CONTENT, content_type: JSON, body: Vec::new(), warnings: Vec::new() })
+        Ok(Self {
+            status: StatusCode::NO_CONTENT,
+            content_type: JSON,
+            body: Vec::new(),
+            warnings: Vec::new(),
+        })
     }
 
     fn with<T: Serialize>(status: StatusCode, value: &T) -> Result<Self> {

@@ -102,7 +102,10 @@ impl Admin {
 
     async fn tried(&self, actor: &Actor, policies: Vec<ReplayPolicy>) -> Result<Vec<Tried>> {
         if policies.len() > MAX_TRIED {
-            return Err(invalid("policies", format!("a replay tries {MAX_TRIED} scripts at most; name fewer")));
+            return Err(invalid(
+                "policies",
+                format!("a replay tries {MAX_TRIED} scripts at most; name fewer"),
+            ));
         }
         let mut tried = Vec::with_capacity(policies.len());
         for it in policies {

@@ -26,74 +26,73 @@ pub fn figures(side: &Side) -> [(&'static str, Value); 10] {
 }
 
 impl ReplayDone {
-/// All of it.
-pub fn to_json(&self) -> Value {
-    let side = |side: &Side| {
-        Value::Object(figures(side).map(|(name, value)| (name.to_owned(), value)).into_iter().collect())
-    };
-    let row = |row: &Row| {
+    /// All of it.
+    pub fn to_json(&self) -> Value {
+        let side = |side: &Side| {
+            Value::Object(figures(side).map(|(name, value)| (name.to_owned(), value)).into_iter().collect())
+        };
+        let row = |row: &Row| {
+            json!({
+                "recorded": side(&row.recorded),
+                "replayed": side(&row.replayed),
+                "spend_difference_usd": format_usd(row.replayed.spend - row.recorded.spend),
+            })
+        };
+        let by: Map<String, Value> = Dimension::ALL
+            .into_iter()
+            .map(|dimension| {
+                let rows = self.report.rows(dimension).map(|(value, sums)| {
+                    let mut row = row(sums);
+                    row["value"] = json!(value);
+                    row
+                });
+                (dimension.as_str().to_owned(), rows.collect())
+            })
+            .collect();
+        let counts = self.report.counts;
         json!({
-            "recorded": side(&row.recorded),
-            "replayed": side(&row.replayed),
-            "spend_difference_usd": format_usd(row.replayed.spend - row.recorded.spend),
+            "from": self.from.to_string(),
+            "to": self.to.to_string(),
+            "counted_from": self.counted_from.to_string(),
+            "limited": self.is_limited,
+            "records": {
+                "calls": counts.calls,
+                "changed": counts.changed,
+                "estimated_attempts": counts.estimated,
+                "other_configuration": counts.other_configuration,
+                "other_policy": counts.other_policy,
+                "cut": counts.cut,
+                "unheard_prompts": counts.unheard,
+                "unknown_callers": counts.unknown_callers,
+                "amendments": counts.amendments,
+            },
+            "total": row(&self.report.total),
+            "by": by,
         })
-    };
-    let by: Map<String, Value> = Dimension::ALL
-        .into_iter()
-        .map(|dimension| {
-            let rows = self.report.rows(dimension).map(|(value, sums)| {
-                let mut row = row(sums);
-                row["value"] = json!(value);
-                row
-            });
-            (dimension.as_str().to_owned(), rows.collect())
-        })
-        .collect();
-    let counts = self.report.counts;
-    json!({
-        "from": self.from.to_string(),
-        "to": self.to.to_string(),
-        "counted_from": self.counted_from.to_string(),
-        "limited": self.is_limited,
-        "records": {
-            "calls": counts.calls,
-            "changed": counts.changed,
-            "estimated_attempts": counts.estimated,
-            "other_configuration": counts.other_configuration,
-            "other_policy": counts.other_policy,
-            "cut": counts.cut,
-            "unheard_prompts": counts.unheard,
-            "unknown_callers": counts.unknown_callers,
-            "amendments": counts.amendments,
-        },
-        "total": row(&self.report.total),
-        "by": by,
-    })
-}
-
-/// A row for everything, then one for each value of each dimension; each figure as it was and as it would have been.
-pub fn to_csv(&self) -> String {
-    let report = &self.report;
-    let names = figures(&Side::default()).map(|(name, _)| name);
-    let mut out = "dimension,value".to_owned();
-    for name in names {
-        let _ = write!(out, ",recorded_{name},replayed_{name}");
     }
-    out.push('\n');
-    let mut line = |dimension: &str, value: &str, row: &Row| {
-        let _ = write!(out, "{dimension},{}", quoted(value));
-        for ((_, recorded), (_, replayed)) in figures(&row.recorded).iter().zip(&figures(&row.replayed)) {
-            let _ = write!(out, ",{},{}", bare(recorded), bare(replayed));
+
+    /// A row for everything, then one for each value of each dimension; each figure as it was and as it would have been.
+    pub fn to_csv(&self) -> String {
+        let report = &self.report;
+        let names = figures(&Side::default()).map(|(name, _)| name);
+        let mut out = "dimension,value".to_owned();
+        for name in names {
+            let _ = write!(out, ",recorded_{name},replayed_{name}");
         }
         out.push('\n');
-    };
-    line("total", "", &report.total);
-    for dimension in Dimension::ALL {
-        report.rows(dimension).for_each(|(value, row)| line(dimension.as_str(), value, row));
+        let mut line = |dimension: &str, value: &str, row: &Row| {
+            let _ = write!(out, "{dimension},{}", quoted(value));
+            for ((_, recorded), (_, replayed)) in figures(&row.recorded).iter().zip(&figures(&row.replayed)) {
+                let _ = write!(out, ",{},{}", bare(recorded), bare(replayed));
+            }
+            out.push('\n');
+        };
+        line("total", "", &report.total);
+        for dimension in Dimension::ALL {
+            report.rows(dimension).for_each(|(value, row)| line(dimension.as_str(), value, row));
+        }
+        out
     }
-    out
-}
-
 }
 
 fn bare(value: &Value) -> String {
