@@ -108,7 +108,10 @@ def test_thinking_passes_with_its_signature(claude, stream):
     else:
         answer = claude.messages.create(**asked)
     assert [b.type for b in answer.content] == ["thinking", "text"]
-    assert (answer.content[0].thinking, answer.content[0].signature) == ("let me think about that", "c2lnbmVk")
+    assert answer.content[0].thinking == "let me think about that"
+    # The upstream refuses a signature that isn't the one it made.
+    turns = [*asked["messages"], {"role": "assistant", "content": answer.content}, {"role": "user", "content": "and now?"}]
+    assert claude.messages.create(**asked | {"messages": turns}).content[-1].text == "echo: and now?"
 
 
 def test_the_async_client(gateway, key):
