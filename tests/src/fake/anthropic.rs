@@ -382,8 +382,7 @@ fn stream(ask: &Ask, answer: &Answer, behaviour: &Behaviour, (id, serial): (&str
     let (reason, stop) = finish(answer);
     let mut end = json!({"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": stop}});
     if behaviour.usage != UsageFault::Missing {
-        let (_, output) = faulty(behaviour.usage, answer.input, answer.output);
-        end["usage"] = json!({ "output_tokens": output });
+        end["usage"] = usage(answer.input, answer.output, behaviour);
     }
     frames.push(frame(&end));
     frames.push(frame(&json!({"type": "message_stop"})));
