@@ -21,7 +21,7 @@ SYSTEM = "you are a coding agent; " + "mind the rules. " * 50
 def loop_gateway(upstream_process, tmp_path_factory):
     folder = tmp_path_factory.mktemp("loop")
     config = folder / "config.yaml"
-    config.write_text(json.dumps(test_matrix.configuration(upstream_process.url)))
+    config.write_text(json.dumps(test_matrix.configuration(upstream_process.url, openai="gpt-5-mini")))
     with rig.gateway(config, folder, {"FAKE_KEY": rig.UPSTREAM_KEY, "MASTER": rig.MASTER_KEY}) as it:
         yield it
 

@@ -21,12 +21,13 @@ NODE = rig.ROOT / "tests" / "sdk" / "node"
 CELLS = [(client, upstream, case) for client in CLIENTS for upstream in UPSTREAMS for case in CASES]
 
 
-def configuration(url):
+def configuration(url, openai="gpt-4o-mini"):
     channels = []
     for name, up in UPSTREAMS.items():
+        of = openai if up["provider"] == "openai" else up["model"]
         address = url + up["path"]
         models = [
-            {"name": name + ending, "upstream": up["model"] + ending, "price": {"input": 1, "output": 2}} for ending in ["", "--status-429"]
+            {"name": name + ending, "upstream": of + ending, "price": {"input": 1, "output": 2}} for ending in ["", "--status-429"]
         ]
         channel = {"name": name, "provider": up["provider"], "credential": "${FAKE_KEY}", "models": models}
         channels.append(channel | {"endpoints": [{"format": up["format"], "url": address}]})
@@ -92,7 +93,11 @@ def images(sent):
             found["anthropic"] = sources == [{"type": "base64", "media_type": "image/png", "data": client_runs.PNG}]
         else:
             inline = [part.get("inlineData") or part.get("inline_data") for part in body["contents"][-1]["parts"]]
-            plain = [{re.sub("_t", "T", name): value for name, value in part.items()} for part in inline if part]
+            # Google takes both spellings of names and both alphabets of base64, and its own SDK uses the less usual ones.
+            alphabet = str.maketrans("-_", "+/")
+            plain = [
+                {"mimeType": part.get("mimeType") or part.get("mime_type"), "data": part["data"].translate(alphabet)} for part in inline if part
+            ]
             found["gemini"] = plain == [{"mimeType": "image/png", "data": client_runs.PNG}]
     return found
 
