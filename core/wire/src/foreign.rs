@@ -27,7 +27,32 @@ pub(crate) fn without(body: &str) -> Option<String> {
             list(body, value, &mut edits);
         }
     }
-    (!edits.is_empty()).then(|| spliced(body, edits))
+    (!edits.is_empty()).then(|| {
+        let clean = spliced(body, edits);
+        thoughtless_loop(&clean).unwrap_or(clean)
+    })
+}
+
+/// The body with thinking switched off, when a loop of tools goes on from a turn whose thought was taken out.
+// QUIRK(anthropic, 2026-05): a tool loop that began without thinking can't take it up.
+fn thoughtless_loop(body: &str) -> Option<String> {
+    let root = Val::trusted(body);
+    let thinking = root.get("thinking")?;
+    if thinking.get("type")?.as_str()? != "enabled" {
+        return None;
+    }
+    let (mut turn, mut last) = (None, None);
+    for message in root.get("messages")?.elements() {
+        (turn, last) = (last, Some(message));
+    }
+    let first = |message: Option<Val<'_>>| {
+        let block = message?.get("content")?.elements().next()?;
+        Some(block.get("type")?.as_str()?.into_owned())
+    };
+    let is_loop = first(last).as_deref() == Some("tool_result");
+    let thinks = first(turn).is_some_and(|kind| kind.ends_with("thinking"));
+    let off = r#"{"type":"disabled"}"#.to_owned();
+    (is_loop && !thinks).then(|| spliced(body, vec![(place(body, thinking), off)]))
 }
 
 /// Takes thoughts out of a list, and what is empty without them. Returns whether nothing is left.
@@ -111,6 +136,24 @@ fn is_foreign(value: Val<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tool_loop_that_lost_its_thought_goes_on_without() {
+        let body = |thoughts: &str, after: &str| {
+            format!(
+                r#"{{"thinking":{{"type":"enabled","budget_tokens":1024}},"messages":[{{"role":"user","content":"a"}},{{"role":"assistant","content":[{thoughts}{{"type":"tool_use","id":"t"}}]}},{{"role":"user","content":[{{"type":"{after}"}}]}}]}}"#
+            )
+        };
+        let foreign = r#"{"type":"thinking","thinking":"t","signature":"sluicegate-seal:openai:x"},"#;
+        let own = r#"{"type":"thinking","thinking":"t","signature":"own"},"#;
+        let off = |body: String| {
+            body.replace(r#"{"type":"enabled","budget_tokens":1024}"#, r#"{"type":"disabled"}"#)
+        };
+        assert_eq!(without(&body(foreign, "tool_result")), Some(off(body("", "tool_result"))));
+        assert_eq!(without(&body(foreign, "text")), Some(body("", "text")));
+        assert_eq!(without(&body(&[own, foreign].concat(), "tool_result")), Some(body(own, "tool_result")));
+        assert_eq!(without(&body(own, "tool_result")), None);
+    }
 
     #[test]
     fn foreign_thoughts_go_and_everything_else_stays() {
