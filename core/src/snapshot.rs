@@ -246,6 +246,9 @@ pub enum TagFilter {
 /// The tag of channels that serve what no tag leads elsewhere.
 pub const DEFAULT_TAG: &str = "default";
 
+/// What calls are tagged with, in their records, whose answers are made up. It chooses no channel.
+pub const MOCK_TAG: &str = "mock";
+
 /// What happens to the reservation of an attempt that timed out without a status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,7 +12,7 @@ use crate::decision::{Exclusion, Reason};
 use crate::health::HealthView;
 use crate::ids::{ChannelId, ModelName};
 use crate::ports::CandidateView;
-use crate::snapshot::{Candidate, DEFAULT_TAG, ModelGroup, Strategy, TagFilter, Unpriced};
+use crate::snapshot::{Candidate, DEFAULT_TAG, MOCK_TAG, ModelGroup, Strategy, TagFilter, Unpriced};
 use crate::tenant::{Caller, Preference};
 use crate::time::Timestamp;
 
@@ -95,7 +95,9 @@ fn keep_tagged(
     ranked: &mut SmallVec<[Ranked; 4]>,
 ) {
     // What scripts have added is for the record: they have other ways to steer.
-    let sent = admission.call.tags.iter().take(admission.sent_tags);
+    let call = &admission.call;
+    let made_up = call.mock || call.rehearse.is_some();
+    let sent = call.tags.iter().take(admission.sent_tags).filter(|tag| !(made_up && *tag == MOCK_TAG));
     let tags: SmallVec<[&str; 4]> = sent.chain(&admission.caller.caller.tags).map(String::as_str).collect();
     let channel = |r: &Ranked| runtime.snapshot.resolve(r.candidate).map(|(channel, _)| channel);
     let is_default = |channel: &Channel| channel.tags.iter().any(|tag| tag == DEFAULT_TAG);

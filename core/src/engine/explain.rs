@@ -43,7 +43,9 @@ impl Engine {
     ) -> Result<(), Box<Denied>> {
         let text = LazyText::new(text);
         let mut admission = self.decide(self.runtime(), call, caller, (now, seed), &text)?;
-        let waits = admission.runtime.snapshot.declared.quota.reserve_wait_ms > 0;
+        let own = admission.caller.limits.iter().chain(&admission.named.limits);
+        let waits = admission.runtime.snapshot.declared.quota.reserve_wait_ms > 0
+            || own.into_iter().any(|it| it.limit.reserve_wait_ms.is_some_and(|ms| ms > 0));
         let is_settled = |hit: &LimitHit| match hit.metric {
             Metric::Requests => true,
             Metric::Concurrency => !waits,

@@ -8,6 +8,7 @@ use sluicegate_core::ErrorKind;
 use sluicegate_core::Format;
 use sluicegate_core::concern::Concern;
 use sluicegate_core::edit::{BodyEdit, Change, Compare, Condition, Refusal, steps};
+use sluicegate_core::pattern::Pattern;
 
 use crate::error::{Result, WireError};
 use crate::facts::Facts;
@@ -27,6 +28,11 @@ pub struct OverlayContext<'a> {
     pub retry_index: u32,
 }
 
+/// A pattern is replaced in no longer text, in bytes.
+const REPLACED_TEXT_MAX: usize = 1 << 20;
+/// And at so many places at most.
+const REPLACED_MAX: usize = 256;
+
 /// Applies a channel's changes to a body that is ready to be sent; the very same bytes when none of them matches.
 ///
 /// What an attempt reserved was reckoned before, for a channel with changes by bytes and by the worst formula for media, whatever
@@ -34,7 +40,8 @@ pub struct OverlayContext<'a> {
 /// is refused: no limit is passed because of a change.
 ///
 /// # Errors
-/// What a change refuses the call with. `NotSupported`, so that another channel is asked: naming what the changes would raise, or that they leave no request.
+/// What a change refuses the call with. `NotSupported`, so that another channel is asked: naming what the changes would raise, that they leave no request, or
+/// that a pattern would have too much to look through.
 pub fn overlay(
     body: &Bytes,
     format: Format,
@@ -51,6 +58,15 @@ pub fn overlay(
         }
         if let Change::Refuse(refusal) = &edit.change {
             return Err(refused(refusal));
+        }
+        if let Change::RegexReplace { from, .. } = &edit.change
+            && let Some(place) = find(&text, &edit.path)
+            && Val::at(&text, place.value).as_str().is_some_and(|old| !is_replaceable(&old, from))
+        {
+            return Err(WireError::unsupported(format!(
+                "`{}` is longer, or has more places, than this channel's pattern may change",
+                edit.path
+            )));
         }
         if let Some(changed) = change(&text, edit) {
             text = Cow::Owned(changed);
@@ -73,6 +89,12 @@ pub fn overlay(
         Some(field) => refuse(&format!("would let `{field}` use more than was reserved")),
         None => Ok(changed),
     }
+}
+
+/// Whether a pattern may be replaced in a text at all. Leaving some places as they are would let through what is to be taken out.
+fn is_replaceable(text: &str, pattern: &Pattern) -> bool {
+    // BOUND: each match may look through all the rest.
+    text.len() <= REPLACED_TEXT_MAX && pattern.regex().find_iter(text).nth(REPLACED_MAX).is_none()
 }
 
 /// The kind tells who is asked next: another channel may do what this one can't.

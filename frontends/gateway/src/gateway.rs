@@ -13,10 +13,11 @@ use sluicegate_core::engine::{BoundCaller, Explained, ShadowReport};
 use sluicegate_core::ports::{Alert, RecordStore};
 use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
 use sluicegate_core::{
-    Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret,
-    Snapshot, UsageRecord, hash,
+    Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Retry,
+    Secret, Snapshot, UsageRecord, hash,
 };
-use sluicegate_wire::scan;
+use sluicegate_wire::{Addressed, scan_addressed};
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::admin::{Admin, AdminHost, AdminParts};
@@ -33,6 +34,7 @@ use crate::master::{KeyStrength, Master};
 use crate::pass::{self, PassThrough};
 use crate::queue::Queue;
 use crate::record::RecordWriter;
+use crate::response;
 use crate::script::{self, PolicyMark, Scripts};
 use crate::secret::{MasterSource, Sealer, Secrets};
 use crate::serve;
@@ -389,13 +391,26 @@ impl Gateway {
     /// bytes have no room in a strict limit is counted. Takes a core while it reads and counts.
     ///
     /// # Errors
-    /// As of the request itself, where it can't be read.
+    /// As of the request itself, where it can't be read; `RateLimited` while two others are read.
     pub async fn explain_body(&self, inbound: Inbound, caller: &Arc<BoundCaller>) -> Result<Explained> {
+        // BOUND: of those that read and count at the same time; nothing is reserved for them.
+        static BESIDE: Semaphore = Semaphore::const_new(2);
+        let turn = BESIDE.try_acquire().map_err(|_| {
+            let message = "other requests are being explained; try again when they are done";
+            Error::new(ErrorKind::RateLimited, message).with_retry(Retry::AfterMs(1_000))
+        })?;
         let (inner, caller) = (Arc::clone(&self.inner), Arc::clone(caller));
+        let at = inbound.address.as_ref().map(|at| Addressed { model: &at.model, stream: at.stream });
+        let scanned = scan_addressed(inbound.format, &inbound.body, at)
+            .map_err(|error| Error::new(error.kind(), error.message().to_owned()))?;
+        let continued = Box::pin(response::continued(&inner, &caller, Box::new(scanned))).await;
+        let (mut scanned, continued) = continued.map_err(|why| why.error)?;
+        serve::refuse_unbounded(&scanned, caller.has_strict_spend()).map_err(|why| why.error)?;
+        continued.iter().for_each(|it| it.mark(&mut scanned));
         let explain = move || {
-            let scanned = scan(inbound.format, &inbound.body)
-                .map_err(|error| Error::new(error.kind(), error.message().to_owned()))?;
+            let _turn = turn;
             let mut call = serve::facts_of(&inner, &scanned, &inbound);
+            continued.iter().for_each(|it| it.bind(&mut call));
             let allowed = inner.engine.snapshot().declared.routing.allow_mock_parameters;
             made_up::permit(allowed, scanned.facts(), &mut call)?;
             let call = serve::keepable(call)?;

@@ -76,7 +76,7 @@ pub struct ReplayDone {
 pub(crate) struct Bounds {
     /// So many calls at most.
     pub(crate) calls: u64,
-    /// Fails when it has to end at once. Asked for each page of records.
+    /// Fails when it has to end at once. Asked for each record that is replayed.
     pub(crate) go_on: Box<dyn Fn() -> Result<()> + Send + Sync>,
 }
 
@@ -266,6 +266,8 @@ impl World {
         let digest = self.engine.snapshot().digest();
         while let Some(page) = pages.next(&*self.store).await? {
             for record in page {
+                // Scripts may take long over each.
+                (pages.bounds.go_on)()?;
                 let Some(caller) = callers.of(&record).await? else {
                     report.counts.unknown_callers += 1;
                     continue;

@@ -687,6 +687,8 @@ async fn deliver(
                 return whole(running, bridge, out, streams, screening, content_type).await;
             }
             if Instant::now() < until {
+                // Whoever leaves now owes what has come so far.
+                running.note_arrived(observed);
                 continue;
             }
         }
@@ -773,7 +775,7 @@ async fn whole(
     }
     if running.watch.is_some() {
         // Whoever leaves while services look owes what the answer cost.
-        running.note_whole(observed);
+        running.note_arrived(observed);
         if let Err(refusal) = Box::pin(look_at_whole(&mut running, &bridge, &mut out, screening)).await {
             let rejection = running.refuse(&refusal, &mut bridge);
             running.settled().await;

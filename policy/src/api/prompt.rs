@@ -18,7 +18,7 @@ const MATCHED_BYTES_PER_OPERATION: u64 = 64;
 /// What a pattern costs besides, in operations: it may have to be compiled, and a run pays the same each time.
 const PATTERN_OPERATIONS: u64 = 200;
 /// So many compiled patterns are kept for all scripts together.
-const PATTERNS_MAX: usize = 256;
+const PATTERNS_MAX: usize = 64;
 
 pub(super) fn register(engine: &mut Engine) {
     engine.register_get("text_length", |_: &mut CallHandle| length());
@@ -31,7 +31,11 @@ pub(super) fn register(engine: &mut Engine) {
         charge(pattern.len())?;
         charge_operations(PATTERN_OPERATIONS)?;
         let pattern = patterns.get(&pattern)?;
-        prompt()?.matches(&pattern, |bytes| charge_operations(bytes / MATCHED_BYTES_PER_OPERATION))
+        let weight = pattern.weight();
+        // A large one took longer to compile.
+        charge_operations(PATTERN_OPERATIONS * (weight - 1))?;
+        let look = |bytes: u64| charge_operations(bytes.saturating_mul(weight) / MATCHED_BYTES_PER_OPERATION);
+        prompt()?.matches(&pattern, look)
     });
 }
 

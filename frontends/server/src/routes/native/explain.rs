@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use sluicegate::call::Needs;
 use sluicegate::credential::PREFIX;
 use sluicegate::engine::BoundCaller;
-use sluicegate::{Call, Error, ErrorKind, Format, Inbound, ModelName, Result, Secret};
+use sluicegate::{Address, Call, Error, ErrorKind, Format, Inbound, ModelName, Result, Secret};
 
 use super::find_key;
 use crate::ask::{self, Ask, Done};
@@ -120,6 +120,14 @@ async fn explain(ask: Ask) -> Result<Done> {
     let explained = match &question.body {
         Some(body) => {
             let mut inbound = Inbound::new(question.format, "", body.get().to_owned());
+            if question.format == Format::GeminiGenerate {
+                // Its requests are addressed by them.
+                let Some(model) = &question.model else {
+                    let message = "name the `model`: a request of Gemini's doesn't";
+                    return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "model"));
+                };
+                inbound.address = Some(Address { model: model.to_string(), stream: question.stream });
+            }
             inbound.tags.clone_from(&question.tags);
             gateway.explain_body(inbound, &caller).await?
         }
@@ -146,6 +154,10 @@ async fn explain(ask: Ask) -> Result<Done> {
         .is_some_and(|group| ask.actor.runs_group(&caller.caller.organization, group));
     if !told::sees_all(&ask.actor) {
         told::hide_parents(&mut explanation, groups);
+        // What scripts look for in prompts is their operators'.
+        if let Some(steps) = explanation.as_array_mut() {
+            steps.retain(|step| step["step"] != "prompt");
+        }
     }
     // What an explanation can't know, since nothing is sent and nobody waits.
     let size = match has_text {
