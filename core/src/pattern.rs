@@ -58,3 +58,16 @@ impl PartialEq for Pattern {
         self.0.as_str() == other.0.as_str()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_larger_pattern_weighs_more() {
+        let weight = |text: &str| Pattern::try_from(text.to_owned()).map(|it| it.weight());
+        assert_eq!(weight("(?i)secret [0-9]+"), Ok(1));
+        assert!(weight("a[ -~]{0,1000}[0-9]").unwrap() > 1);
+        assert!(weight("a[ -~]{0,30000}[0-9]").unwrap_err().contains("bytes when compiled"));
+    }
+}

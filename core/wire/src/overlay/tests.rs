@@ -230,3 +230,25 @@ fn changes_that_make_more_tokens_of_as_many_bytes_stay_within_the_bound_by_bytes
         }
     }
 }
+
+#[test]
+fn a_pattern_is_replaced_everywhere_or_nowhere() {
+    let change = edit(
+        r#"{"path":"messages.0.content","change":{"regex_replace":{"from":"(?s)<t>.*</t>|<t>","to":""}}}"#,
+    );
+    let context = OverlayContext { original_model: "m", upstream_model: "m", retry_index: 0 };
+    let run = |count: usize| {
+        let text = "<t>".repeat(count);
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x{text}"}}]}}"#);
+        overlay(&Bytes::from(body), Format::OpenaiChat, std::slice::from_ref(&change), &context, 0)
+    };
+    let changed = run(super::REPLACED_MAX).unwrap();
+    assert!(!String::from_utf8_lossy(&changed).contains("<t>"));
+    for count in [super::REPLACED_MAX + 1, super::REPLACED_TEXT_MAX] {
+        let error = run(count).unwrap_err();
+        assert!(
+            error.kind() == ErrorKind::NotSupported && error.message().contains("messages.0.content"),
+            "{error}"
+        );
+    }
+}
