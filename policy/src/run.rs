@@ -136,15 +136,17 @@ pub(crate) fn charge(bytes: usize) -> Outcome<()> {
     charge_operations((bytes / BYTES_PER_OPERATION) as u64)
 }
 
-/// Charges a native function for work that counts as so many operations.
+/// Charges a native function for work that counts as so many operations, before it is done.
 pub(crate) fn charge_operations(operations: u64) -> Outcome<()> {
-    let charged = CHARGED.get() + operations;
-    CHARGED.set(charged);
-    if OPERATIONS.get() + charged <= LIMIT.get() {
-        Ok(())
-    } else {
-        Err(EvalAltResult::ErrorTooManyOperations(Position::NONE).into())
+    let charged = CHARGED.get().saturating_add(operations);
+    let left = LIMIT.get().saturating_sub(OPERATIONS.get());
+    if charged <= left {
+        CHARGED.set(charged);
+        return Ok(());
     }
+    // The tank is empty from here on; what isn't done isn't used.
+    CHARGED.set(CHARGED.get().max(left + 1));
+    Err(EvalAltResult::ErrorTooManyOperations(Position::NONE).into())
 }
 
 /// Operations used since the tank was filled.
