@@ -30,20 +30,23 @@ impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let within = |max| RegexBuilder::new(&text).size_limit(max).dfa_size_limit(PATTERN_MAX).build();
-        let small = WEIGHTS.iter().find_map(|(max, weight)| Some(Self(within(*max).ok()?, *weight)));
-        if let Some(made) = small {
-            return Ok(made);
+        for (max, weight) in WEIGHTS {
+            match RegexBuilder::new(&text).size_limit(max).dfa_size_limit(PATTERN_MAX).build() {
+                Ok(made) => return Ok(Self(made, weight)),
+                Err(regex::Error::CompiledTooBig(_)) => {}
+                // The last line has the reason, those before show the place.
+                Err(why) => {
+                    let why = why.to_string();
+                    return Err(why
+                        .lines()
+                        .last()
+                        .unwrap_or_default()
+                        .trim_start_matches("error: ")
+                        .to_owned());
+                }
+            }
         }
-        within(PATTERN_MAX).map(|made| Self(made, WEIGHTS[2].1)).map_err(|why| match why {
-            regex::Error::CompiledTooBig(_) => {
-                format!("it takes more than {PATTERN_MAX} bytes when compiled")
-            }
-            // The last line has the reason, those before show the place.
-            why => {
-                why.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-            }
-        })
+        Err(format!("it takes more than {PATTERN_MAX} bytes when compiled"))
     }
 }
 

@@ -196,10 +196,7 @@ fn prune(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel, dialec
                 match (name.as_str(), value) {
                     ("recursive", Json::Bool(recursive)) => rule.recursive = *recursive,
                     ("logic", Json::String(logic)) => rule.all = !logic.eq_ignore_ascii_case("or"),
-                    ("where", Json::Object(fields)) => {
-                        rule.conditions.extend(fields.iter().map(|(name, value)| same(name, value)));
-                    }
-                    ("conditions", Json::Object(fields)) => {
+                    ("where" | "conditions", Json::Object(fields)) => {
                         rule.conditions.extend(fields.iter().map(|(name, value)| same(name, value)));
                     }
                     ("conditions", _) => {}
