@@ -16,7 +16,6 @@ use sluicegate_core::{
     Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Retry,
     Secret, Snapshot, UsageRecord, hash,
 };
-use sluicegate_wire::{Addressed, scan_addressed};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
@@ -28,13 +27,11 @@ use crate::directory::Directory;
 use crate::guardrail::{Guardrails, OwnGuardrail};
 use crate::journal::{Journal, Owner};
 use crate::load::{self, ConfigText, Variables};
-use crate::made_up;
 use crate::maintain;
 use crate::master::{KeyStrength, Master};
 use crate::pass::{self, PassThrough};
 use crate::queue::Queue;
 use crate::record::RecordWriter;
-use crate::response;
 use crate::script::{self, PolicyMark, Scripts};
 use crate::secret::{MasterSource, Sealer, Secrets};
 use crate::serve;
@@ -400,20 +397,11 @@ impl Gateway {
             Error::new(ErrorKind::RateLimited, message).with_retry(Retry::AfterMs(1_000))
         })?;
         let (inner, caller) = (Arc::clone(&self.inner), Arc::clone(caller));
-        let at = inbound.address.as_ref().map(|at| Addressed { model: &at.model, stream: at.stream });
-        let scanned = scan_addressed(inbound.format, &inbound.body, at)
-            .map_err(|error| Error::new(error.kind(), error.message().to_owned()))?;
-        let continued = Box::pin(response::continued(&inner, &caller, Box::new(scanned))).await;
-        let (mut scanned, continued) = continued.map_err(|why| why.error)?;
-        serve::refuse_unbounded(&scanned, caller.has_strict_spend()).map_err(|why| why.error)?;
-        continued.iter().for_each(|it| it.mark(&mut scanned));
+        let read = Box::pin(serve::read(&inner, &caller, &inbound)).await;
+        let (mut scanned, continued) = read.map_err(|why| why.error)?;
         let explain = move || {
             let _turn = turn;
-            let mut call = serve::facts_of(&inner, &scanned, &inbound);
-            continued.iter().for_each(|it| it.bind(&mut call));
-            let allowed = inner.engine.snapshot().declared.routing.allow_mock_parameters;
-            made_up::permit(allowed, scanned.facts(), &mut call)?;
-            let call = serve::keepable(call)?;
+            let call = serve::asked(&inner, &mut scanned, continued.as_deref(), &inbound)?;
             let at = (inner.clock.now(), inner.seed());
             let count = |tokenizer| tokenizer::input_bound_now(&scanned, tokenizer);
             let count = tokenizer::AVAILABLE.then_some(&count as &dyn Fn(Tokenizer) -> Option<u64>);

@@ -24,7 +24,7 @@ use crate::guardrail::{self, Screening};
 use crate::made_up;
 use crate::queue::Place;
 use crate::raw::RawStream;
-use crate::response::{self, Keep};
+use crate::response::{self, Continued, Keep};
 use crate::running::{Running, class_of, class_of_fault, told};
 use crate::stream::AnswerStream;
 use crate::tokenizer;
@@ -44,6 +44,48 @@ enum Tried {
     Failed(Box<Rejection>),
 }
 
+/// Reads a request, with the conversation that it goes on from.
+///
+/// # Errors
+/// When it can't be read, or can cost more than may be known where a strict spend limit must hold.
+pub(crate) async fn read(
+    inner: &Inner,
+    caller: &Arc<BoundCaller>,
+    inbound: &Inbound,
+) -> Result<(Box<Scanned>, Option<Box<Continued>>), Box<Rejection>> {
+    let at = inbound.address.as_ref().map(|at| Addressed { model: &at.model, stream: at.stream });
+    let scanned = scan_addressed(inbound.format, &inbound.body, at)
+        .map(Box::new)
+        .map_err(|error| rejection(Report::from(&error), error.kind()))?;
+    let (scanned, continued) = response::continued(inner, caller, scanned).await?;
+    refuse_unbounded(&scanned, caller.has_strict_spend())?;
+    Ok((scanned, continued))
+}
+
+/// The call that a request makes.
+///
+/// # Errors
+/// `InvalidRequest` for what no record can keep, and for an answer that may not be made up.
+pub(crate) fn asked(
+    inner: &Inner,
+    scanned: &mut Scanned,
+    continued: Option<&Continued>,
+    inbound: &Inbound,
+) -> Result<Call, Error> {
+    if let Some(continued) = continued {
+        continued.mark(scanned);
+    }
+    let mut call = facts_of(inner, scanned, inbound);
+    if let Some(continued) = continued {
+        continued.bind(&mut call);
+    }
+    if scanned.facts().mock.is_some() {
+        let allowed = inner.engine.snapshot().declared.routing.allow_mock_parameters;
+        made_up::permit(allowed, scanned.facts(), &mut call)?;
+    }
+    keepable(call)
+}
+
 /// Serves one request.
 pub(crate) async fn serve(
     inner: &Arc<Inner>,
@@ -57,12 +99,7 @@ pub(crate) async fn serve(
         Some(upload) => Some(Box::pin(take_form(inner, &mut inbound, upload)).await.map_err(Rejection::new)?),
         None => None,
     };
-    let at = inbound.address.as_ref().map(|at| Addressed { model: &at.model, stream: at.stream });
-    let scanned = scan_addressed(inbound.format, &inbound.body, at)
-        .map(Box::new)
-        .map_err(|error| rejection(Report::from(&error), error.kind()))?;
-    let (scanned, continued) = Box::pin(response::continued(inner, &caller, scanned)).await?;
-    refuse_unbounded(&scanned, caller.has_strict_spend())?;
+    let (scanned, continued) = Box::pin(read(inner, &caller, &inbound)).await?;
     let (mut scanned, looked, marks) = if inner.guardrails.is_empty() {
         (scanned, None, None)
     } else {
@@ -74,14 +111,7 @@ pub(crate) async fn serve(
         let (files, bytes) = form.files();
         scanned.with_files(files, bytes);
     }
-    continued.iter().for_each(|it| it.mark(&mut scanned));
-    let mut call = facts_of(inner, &scanned, &inbound);
-    continued.iter().for_each(|it| it.bind(&mut call));
-    if scanned.facts().mock.is_some() {
-        let allowed = inner.engine.snapshot().declared.routing.allow_mock_parameters;
-        made_up::permit(allowed, scanned.facts(), &mut call).map_err(Rejection::new)?;
-    }
-    let call = keepable(call).map_err(Rejection::new)?;
+    let call = asked(inner, &mut scanned, continued.as_deref(), &inbound).map_err(Rejection::new)?;
     let (now, seed) = (inner.clock.now(), inner.seed());
     let text = || BodyText::of(&scanned);
     let mut admission = match inner.engine.admit_with_text(call.clone(), &caller, now, seed, &text) {
