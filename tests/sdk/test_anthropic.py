@@ -127,10 +127,10 @@ def test_the_async_client(gateway, key):
 
 
 def test_bytes_pass_untouched(gateway, key, upstream):
-    body = b'{"max_tokens":7,"model":"claude","messages":[{"role":"user","content":[{"text":"caf\\u00e9","type":"text"}]}],"top_p":1.0,"metadata":{"user_id" : "u"}}'
+    body = b'{"max_tokens":7,"model":"other-messages","messages":[{"role":"user","content":[{"text":"caf\\u00e9","type":"text"}]}],"x_new":1.0}'
     answer = gateway.call("POST", "/v1/messages", body, headers={"x-api-key": key, "anthropic-version": "2023-06-01"})
     assert answer.status == 200, answer.text
-    assert upstream.last()["body"].encode() == body.replace(b'"claude"', b'"claude-sonnet-4-5"')
+    assert upstream.last()["body"].encode() == body.replace(b'"other-messages"', b'"kimi-k2"')
 
 
 def test_credentials_stay_apart(claude, key, upstream):

@@ -35,10 +35,12 @@ def configuration(url):
     def models(upstream, name):
         return [{"name": name + ending, "upstream": upstream + ending} for ending in BEHAVIOURS]
 
+    # OpenAI's own models take no parameters that it doesn't know.
+    other = {"name": "other", "upstream": "qwen-max"}
     return {
         "version": 1,
         "channels": [
-            {"name": "o", "provider": "openai", "url": f"{url}/v1", "credential": rig.UPSTREAM_KEY, "models": models("gpt-4o-mini", "chat")},
+            {"name": "o", "provider": "openai", "url": f"{url}/v1", "credential": rig.UPSTREAM_KEY, "models": [*models("gpt-4o-mini", "chat"), other]},
             {"name": "a", "provider": "anthropic", "url": url, "credential": rig.UPSTREAM_KEY, "models": models("claude-sonnet-4-5", "claude")},
             {
                 "name": "nobody",
