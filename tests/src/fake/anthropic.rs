@@ -91,8 +91,8 @@ pub(super) fn messages(body: &Value, behaviour: &Behaviour, serial: u64) -> Repl
 
 fn read(body: &Value) -> Result<Ask, String> {
     // Other servers of this format take more than Anthropic does.
-    let is_own = body["model"].as_str().is_some_and(|model| model.starts_with("claude"));
-    if let Some(unknown) = strict::unknown(body, KNOWN).filter(|_| is_own) {
+    let is_others = body["model"].as_str().is_some_and(|model| model.starts_with("kimi"));
+    if let Some(unknown) = strict::unknown(body, KNOWN).filter(|_| !is_others) {
         return Err(format!("{unknown}: Extra inputs are not permitted"));
     }
     let messages = body["messages"].as_array().filter(|m| !m.is_empty()).ok_or("messages: field required")?;
