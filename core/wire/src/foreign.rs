@@ -30,6 +30,28 @@ pub(crate) fn without(body: &str) -> Option<String> {
     (!edits.is_empty()).then(|| spliced(body, edits))
 }
 
+/// What can't stay in a request of Anthropic's once its last turn calls tools without the thought before: they are refused together.
+// QUIRK(anthropic, 2026-05): a loop of tools whose thoughts are gone can't think on with a budget; nor is there anything to clear.
+pub(crate) fn thinks_no_more(body: &str) -> Vec<&'static str> {
+    let body = Val::trusted(body);
+    let word =
+        |v: Val<'_>, name: &str, wanted: &[&str]| v.get_str(name).is_some_and(|w| wanted.contains(&&*w));
+    if !body.get("thinking").is_some_and(|thinking| word(thinking, "type", &["enabled"])) {
+        return Vec::new();
+    }
+    let turns = body.get("messages").into_iter().flat_map(Val::elements);
+    let last = turns.filter(|turn| word(*turn, "role", &["assistant"])).last();
+    let blocks = || last.and_then(|turn| turn.get("content")).into_iter().flat_map(Val::elements);
+    let has = |kinds: &[&str]| blocks().any(|block| word(block, "type", kinds));
+    if !has(&["tool_use"]) || has(&["thinking", "redacted_thinking"]) {
+        return Vec::new();
+    }
+    let edits = body.get("context_management").and_then(|context| context.get("edits"));
+    let clears = |edit: Val<'_>| edit.get_str("type").is_some_and(|kind| kind.starts_with("clear_thinking"));
+    let clears = edits.into_iter().flat_map(Val::elements).any(clears);
+    std::iter::once("thinking").chain(clears.then_some("context_management")).collect()
+}
+
 /// Takes thoughts out of a list, and what is empty without them. Returns whether nothing is left.
 fn list(body: &str, list: Val<'_>, edits: &mut Vec<(Range<usize>, String)>) -> bool {
     let mut elements: Vec<(Range<usize>, bool)> = Vec::new();
