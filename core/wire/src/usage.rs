@@ -220,17 +220,8 @@ pub fn said_in(answer: &[u8]) -> Option<Usage> {
 }
 
 fn of_any(root: Val<'_>) -> Option<Usage> {
-    if let Some(said) = root.get("usageMetadata") {
-        let number = |name| said.get(name).and_then(|n| count(n).ok().flatten()).unwrap_or(0);
-        let cached = number("cachedContentTokenCount");
-        let usage = Usage {
-            input_uncached: (number("promptTokenCount") + number("toolUsePromptTokenCount"))
-                .checked_sub(cached)?,
-            cache_read: cached,
-            output_visible: number("candidatesTokenCount"),
-            output_reasoning: number("thoughtsTokenCount"),
-            ..Usage::default()
-        };
+    if let Some(said) = crate::gemini::member(root, "usageMetadata") {
+        let usage = gemini(said).ok().flatten()?.usage;
         return Some(usage).filter(|usage| usage.total_tokens() > 0);
     }
     let said = root.get("usage").filter(|said| said.kind() == Kind::Object)?;
