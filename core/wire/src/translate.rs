@@ -60,7 +60,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         Format::OpenaiResponses => openai_responses::encode(&request, edits.set, &mut names, &mut losses)?,
         _ => {
             let ceiling = ceiling_name(target, edits.ceiling_field, &request.model);
-            openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)
+            openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)?
         }
     };
     let echo = (scanned.format() == Format::OpenaiResponses).then(|| {
@@ -215,19 +215,22 @@ impl Translator {
         &self.tap.observed
     }
 
-    /// What couldn't be carried over to the caller's format.
-    pub(crate) fn losses(&self) -> &Losses {
-        let decoded = match &self.decoder {
+    /// What couldn't be carried over to the caller's format, by reading, writing, and putting the whole together.
+    pub(crate) fn losses(&self) -> Losses {
+        let read = match &self.decoder {
             Decoder::Anthropic(decoder) => &decoder.losses,
             Decoder::Gemini(decoder) => &decoder.losses,
             Decoder::Responses(decoder) => &decoder.losses,
-            Decoder::Chat(_) => &self.losses,
+            Decoder::Chat(decoder) => &decoder.losses,
         };
+        let mut all = read.clone();
         match &self.sink {
-            _ if !self.losses.is_empty() => &self.losses,
-            Sink::Gemini(encoder) if !encoder.losses.is_empty() => &encoder.losses,
-            _ => decoded,
+            Sink::Gemini(encoder) => all.join(&encoder.losses),
+            Sink::Anthropic(encoder) => all.join(&encoder.losses),
+            Sink::Chat(_) | Sink::Responses { .. } | Sink::Whole { .. } => {}
         }
+        all.join(&self.losses);
+        all
     }
 
     pub(crate) fn push(&mut self, chunk: Bytes, out: &mut impl FnMut(Bytes)) -> Result<(), Fault> {
