@@ -7,7 +7,7 @@ use crate::bridge::{Body, BridgeOptions, End, Reply, cut_off, fault_of};
 use crate::error::{Result, WireError};
 use crate::fault::{Fault, FaultClass};
 use crate::ir::{Fold, Head, Item, Request};
-use crate::json::Val;
+use crate::json::{Val, object};
 use crate::loss::Losses;
 use crate::names::Names;
 use crate::observed::Observed;
@@ -63,6 +63,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
             openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)?
         }
     };
+    let text = set_once(text, edits.set);
     let echo = (scanned.format() == Format::OpenaiResponses).then(|| {
         let previous = scanned.facts().previous_response.as_deref();
         openai_responses::echo(body, previous).into()
@@ -75,6 +76,19 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         ..Reply::default()
     };
     Ok(Prepared { body: Bytes::from(text), losses, reply })
+}
+
+/// What a channel sets was appended: of a field of that name that we had written ourselves nothing stays.
+fn set_once(text: String, set: &[(&str, &str)]) -> String {
+    let is_set = |name: &str| set.iter().any(|(set, _)| *set == name);
+    if set.is_empty() || Val::trusted(&text).members().filter(|(name, _)| is_set(name)).count() <= set.len() {
+        return text;
+    }
+    object(|o| {
+        let own = Val::trusted(&text).members().filter(|(name, _)| !is_set(name));
+        own.for_each(|(name, value)| o.raw(&name, value.raw()));
+        set.iter().for_each(|(name, value)| o.raw(name, value));
+    })
 }
 
 /// Translates one answer.

@@ -23,7 +23,7 @@ const USER_MAX: usize = 64;
 /// Encodes a request. `ceiling` is the field for the output ceiling; `set` is appended as it is.
 ///
 /// # Errors
-/// A file is stored where the target can't read it.
+/// Nothing is left to say after translation, or a file is stored where the target can't read it.
 pub(crate) fn encode(
     request: &Request,
     ceiling: &str,
@@ -31,6 +31,12 @@ pub(crate) fn encode(
     names: &mut Names,
     losses: &mut Losses,
 ) -> Result<String> {
+    let is_thought = |block: &Block| matches!(block, Block::Thinking { .. } | Block::Redacted { .. });
+    let says_nothing = request.messages.iter().flat_map(|turn| &turn.blocks).all(is_thought);
+    if says_nothing && request.system.iter().all(|s| s.text.trim().is_empty()) {
+        return Err(WireError::invalid("the call has no user or assistant content: add a user message")
+            .at("messages"));
+    }
     refuse_stored(request, false)?;
     let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
     Ok(object(|o| {
