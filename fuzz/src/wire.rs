@@ -51,8 +51,8 @@ fn model(target: Format, data: &[u8]) -> &'static str {
 }
 
 fn scanned(format: Format, data: &[u8]) -> Option<Scanned> {
-    let at =
-        (format == Format::GeminiGenerate).then_some(Addressed { model: "m", stream: data.len() % 2 == 0 });
+    let at = (format == Format::GeminiGenerate)
+        .then_some(Addressed { model: "m", stream: data.len().is_multiple_of(2) });
     scan_addressed(format, &Bytes::copy_from_slice(data), at).ok()
 }
 
@@ -64,7 +64,7 @@ fn request(format: Format, data: &[u8]) {
     for target in CHATS {
         let edits = Edits {
             model: Some(model(target, data)),
-            max_output: (data.len() % 3 == 0).then_some(4_096),
+            max_output: data.len().is_multiple_of(3).then_some(4_096),
             ceiling_field: CeilingField::AsSent,
             include_usage: true,
             drop: &["user"],

@@ -48,9 +48,12 @@ const PIECES: [&[u8]; 28] = [
     b"--X\r\n",
 ];
 
+/// What is run, by its name.
+type Target = (&'static str, fn(&[u8]));
+
 /// Runs the targets in turn on mutations of the seeds, for `SLUICEGATE_FUZZ_SECONDS` (10). `SLUICEGATE_FUZZ_SEED` brings a history
 /// back.
-pub(crate) fn run(targets: &[(&'static str, fn(&[u8]))], seeds: &[(String, Vec<u8>)]) {
+pub(crate) fn run(targets: &[Target], seeds: &[(String, Vec<u8>)]) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seconds = number("SLUICEGATE_FUZZ_SECONDS").unwrap_or(10);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64);
@@ -82,7 +85,7 @@ pub(crate) fn run(targets: &[(&'static str, fn(&[u8]))], seeds: &[(String, Vec<u
     println!("{rounds} inputs from seed {first}, at most {} bytes held", MEMORY.max_allocated());
 }
 
-fn one((name, target): &(&'static str, fn(&[u8])), data: &[u8], from: &str) {
+fn one((name, target): &Target, data: &[u8], from: &str) {
     let (held, most) = (MEMORY.allocated(), MEMORY.max_allocated());
     let result = catch_unwind(AssertUnwindSafe(|| target(data)));
     let peak = MEMORY.max_allocated();
