@@ -100,6 +100,146 @@ fn what_the_real_services_refuse_is_refused() {
     assert_eq!((answer.status, answer.json()["error"]["type"].as_str()), (401, Some("authentication_error")));
 }
 
+/// A call that the upstream refuses, naming this.
+fn refused(upstream: &FakeUpstream, path: &str, body: &Value, word: &str) {
+    let answer = post(upstream, path, body);
+    assert_eq!(answer.status, 400, "{body} should be refused for `{word}`");
+    let message = answer.json()["error"]["message"].as_str().unwrap_or("").to_owned();
+    assert!(message.contains(word), "`{message}` should name `{word}`");
+}
+
+#[test]
+fn unknown_parameters_are_refused() {
+    let upstream = FakeUpstream::start();
+    let with = |mut body: Value, pointer: &str, name: &str| {
+        body.pointer_mut(pointer).unwrap()[name] = json!(1);
+        body
+    };
+    for pointer in ["", "/messages/0"] {
+        refused(&upstream, "/v1/chat/completions", &with(chat("gpt-4o", "hi"), pointer, "top_k"), "top_k");
+        let mut claude = chat("c", "hi");
+        claude["max_tokens"] = json!(5);
+        refused(&upstream, "/v1/messages", &with(claude, pointer, "seed"), "seed");
+    }
+    let item = json!({"model": "r", "input": [{"role": "user", "content": "hi"}]});
+    for pointer in ["", "/input/0"] {
+        refused(&upstream, "/v1/responses", &with(item.clone(), pointer, "stop"), "stop");
+    }
+    let gemini = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "generationConfig": {}});
+    for pointer in ["", "/contents/0", "/contents/0/parts/0", "/generationConfig"] {
+        let path = "/v1beta/models/gemini-2.5-flash:generateContent";
+        refused(&upstream, path, &with(gemini.clone(), pointer, "strict"), "strict");
+    }
+    // Servers of others take more than OpenAI's.
+    let other = with(chat("qwen-max", "hi"), "", "top_k");
+    assert_eq!(post(&upstream, "/v1/chat/completions", &other).status, 200);
+}
+
+#[test]
+fn a_version_is_demanded() {
+    let upstream = FakeUpstream::start();
+    let mut body = chat("c", "hi");
+    body["max_tokens"] = json!(5);
+    assert_eq!(post(&upstream, "/v1/messages", &body).status, 200);
+    let bare = Request::post("/v1/messages", body.to_string()).send(&upstream.address(), LONG).unwrap();
+    assert_eq!(bare.status, 400);
+    assert!(bare.text().contains("anthropic-version"));
+}
+
+#[test]
+fn models_that_reason_refuse_what_others_take() {
+    let upstream = FakeUpstream::start();
+    for (field, value) in [("max_tokens", json!(100)), ("temperature", json!(0.5)), ("top_p", json!(0.5))] {
+        for (model, status) in [("gpt-5-mini", 400), ("o3", 400), ("gpt-4o", 200)] {
+            let mut body = chat(model, "hi");
+            body[field] = value.clone();
+            assert_eq!(post(&upstream, "/v1/chat/completions", &body).status, status, "{model} {field}");
+        }
+    }
+    let body = json!({"model": "gpt-5-mini", "input": "hi", "temperature": 0.5});
+    refused(&upstream, "/v1/responses", &body, "temperature");
+}
+
+#[test]
+fn calls_and_results_belong_together() {
+    let upstream = FakeUpstream::start();
+    let path = "/v1beta/models/gemini-2.5-flash:generateContent";
+    let call = json!({"role": "model", "parts": [{"functionCall": {"name": "x", "args": {}}}]});
+    let result =
+        json!({"role": "user", "parts": [{"functionResponse": {"name": "x", "response": {"output": "1"}}}]});
+    let hi = json!({"role": "user", "parts": [{"text": "hi"}]});
+    assert_eq!(post(&upstream, path, &json!({"contents": [hi, call, result]})).status, 200);
+    refused(&upstream, path, &json!({"contents": [hi, result]}), "function response");
+    refused(&upstream, path, &json!({"contents": [hi, call]}), "function response");
+    refused(&upstream, path, &json!({"contents": [hi, call, hi]}), "function response");
+    let (call, result) = (
+        json!({"type": "function_call", "call_id": "c1", "name": "x", "arguments": "{}"}),
+        json!({"type": "function_call_output", "call_id": "c1", "output": "1"}),
+    );
+    refused(&upstream, "/v1/responses", &json!({"model": "r", "input": [call]}), "No tool output");
+    refused(&upstream, "/v1/responses", &json!({"model": "r", "input": [result]}), "No tool call");
+    let result =
+        json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "1"}]});
+    let body = json!({"model": "c", "max_tokens": 5, "messages": [result]});
+    refused(&upstream, "/v1/messages", &body, "tool_use_id");
+}
+
+/// A first answer with a call, and the turn that goes on from it.
+#[test]
+fn a_changed_signature_is_refused() {
+    let upstream = FakeUpstream::start();
+    let tool = json!({"name": "x", "input_schema": {"type": "object", "properties": {}}});
+    let mut body = json!({"model": "c", "max_tokens": 5000, "tools": [tool], "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "messages": [{"role": "user", "content": "go"}]});
+    let turn = post(&upstream, "/v1/messages", &body).json()["content"].clone();
+    let result = json!([{"type": "tool_result", "tool_use_id": turn[1]["id"], "content": "1"}]);
+    body["messages"] = json!([body["messages"][0], {"role": "assistant", "content": turn}, {"role": "user", "content": result}]);
+    assert_eq!(post(&upstream, "/v1/messages", &body).status, 200);
+    for (pointer, value) in [
+        ("/messages/1/content/0/signature", "AAAA"),
+        ("/messages/1/content/0/thinking", "I never thought so"),
+    ] {
+        let mut changed = body.clone();
+        *changed.pointer_mut(pointer).unwrap() = json!(value);
+        refused(&upstream, "/v1/messages", &changed, "signature");
+    }
+    let mut without = body.clone();
+    without["messages"][1]["content"].as_array_mut().unwrap().remove(0);
+    refused(&upstream, "/v1/messages", &without, "thinking");
+
+    let path = "/v1beta/models/gemini-3-pro:generateContent";
+    let declared = json!([{"functionDeclarations": [{"name": "x", "parametersJsonSchema": {"type": "object", "properties": {"q": {"type": "string"}}}}]}]);
+    let asked = json!({"role": "user", "parts": [{"text": "go"}]});
+    let turn = post(&upstream, path, &json!({"contents": [asked], "tools": declared})).json();
+    let turn = turn["candidates"][0]["content"].clone();
+    let result =
+        json!({"role": "user", "parts": [{"functionResponse": {"name": "x", "response": {"output": "1"}}}]});
+    let body = json!({"contents": [asked, turn, result]});
+    assert_eq!(post(&upstream, path, &body).status, 200);
+    for (pointer, value) in
+        [("/thoughtSignature", json!("AAAA")), ("/functionCall/args", json!({"q": "stop"}))]
+    {
+        let mut changed = body.clone();
+        *changed.pointer_mut(&format!("/contents/1/parts/0{pointer}")).unwrap() = value;
+        refused(&upstream, path, &changed, "thought_signature");
+    }
+
+    let thought = |sealed: &str| {
+        json!({"model": "r", "input": [{"role": "user", "content": "go"},
+            {"type": "reasoning", "summary": [], "encrypted_content": sealed}, {"role": "assistant", "content": "ok"}]})
+    };
+    let asked = json!({"model": "r", "input": "go", "reasoning": {"effort": "low"}, "include": ["reasoning.encrypted_content"]});
+    let answer = post(&upstream, "/v1/responses", &asked).json();
+    let sealed = answer["output"][0]["encrypted_content"].as_str().unwrap().to_owned();
+    assert_eq!(post(&upstream, "/v1/responses", &thought(&sealed)).status, 200);
+    refused(
+        &upstream,
+        "/v1/responses",
+        &thought(&sealed.replace("-fake:0", "-fake:1")),
+        "could not be verified",
+    );
+}
+
 #[test]
 fn breaks_off_on_demand() {
     let upstream = FakeUpstream::start();

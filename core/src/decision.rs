@@ -295,6 +295,8 @@ pub enum Exclusion {
     JustFailed,
     /// The caller stages a failure of the requested model.
     Rehearsed,
+    /// The call's tags, or the want of any, lead elsewhere.
+    Tags,
 }
 
 /// One reason behind a decision. In the order in which they came up.

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::concern::{Concern, concern};
+use crate::error::ErrorKind;
+use crate::pattern::Pattern;
 
 /// Top-level fields on which what a call may use at most depends, besides those that are a [`Concern`] wherever they stand: it is
 /// reserved before a channel changes the body.
@@ -94,6 +96,41 @@ pub enum Change {
         /// Becomes this.
         to: String,
     },
+    /// In a text every match of a regular expression becomes this; `$1` is what its first group matched.
+    RegexReplace {
+        /// In the syntax of Rust's regex crate.
+        from: Pattern,
+        /// Becomes this.
+        to: String,
+    },
+    /// Objects in lists are taken out, there and below, or with an empty path anywhere in the body.
+    Prune(Prune),
+    /// A value goes where nothing is yet, in whichever direction: from here there, or from there here.
+    Sync(String),
+    /// The call is refused.
+    Refuse(Refusal),
+}
+
+/// Which objects are taken out of lists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prune {
+    /// Conditions on each object: their paths begin in it.
+    pub conditions: Vec<Condition>,
+    /// Whether all of them must hold, or one of them is enough.
+    pub all: bool,
+    /// Whether lists in lists, and in what objects hold, are looked through, too.
+    pub recursive: bool,
+}
+
+/// Why a call is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What the caller is told.
+    pub message: String,
+    /// What kind of error it is.
+    pub kind: ErrorKind,
+    /// Whether another channel is asked instead, while there is one.
+    pub elsewhere: bool,
 }
 
 /// What must hold of a value for a change to be made.
@@ -144,10 +181,11 @@ impl BodyEdit {
         let written = match &self.change {
             Change::Set { value, .. } | Change::Prepend(value) | Change::Append(value) => json(value),
             Change::EnsurePrefix(part) | Change::EnsureSuffix(part) => 2 * text(part),
-            Change::Move(to) | Change::Copy(to) => text(to) + 256,
-            Change::Replace { to, .. } => text(to) + 256,
+            Change::Move(to) | Change::Copy(to) | Change::Sync(to) => text(to) + 256,
+            Change::Replace { to, .. } | Change::RegexReplace { to, .. } => text(to) + 256,
             // A letter's other case may be longer.
             Change::ToLower | Change::ToUpper => 256,
+            Change::Prune(_) | Change::Refuse(_) => 0,
             Change::Delete | Change::TrimPrefix(_) | Change::TrimSuffix(_) | Change::TrimSpace => 0,
         };
         written + text(&self.path) + 16
@@ -156,11 +194,17 @@ impl BodyEdit {
     /// The top-level fields that it writes or takes out.
     pub fn fields(&self) -> impl Iterator<Item = String> {
         let other = match &self.change {
-            Change::Move(to) | Change::Copy(to) => Some(to.as_str()),
+            Change::Move(to) | Change::Copy(to) | Change::Sync(to) => Some(to.as_str()),
             _ => None,
         };
         // What is only copied from stays as it is.
-        let own = (!matches!(self.change, Change::Copy(_))).then_some(self.path.as_str());
+        let writes = match &self.change {
+            Change::Copy(_) | Change::Refuse(_) => false,
+            // What is only taken out of lists anywhere is judged by what is left.
+            Change::Prune(_) => !self.path.is_empty(),
+            _ => true,
+        };
+        let own = writes.then_some(self.path.as_str());
         own.into_iter().chain(other).map(|path| steps(path).swap_remove(0))
     }
 
@@ -182,7 +226,11 @@ impl BodyEdit {
                 remedy: "name what is meant",
             });
         }
-        if let Some(unfit) = self.conditions.iter().find_map(Condition::unfit) {
+        let own = match &self.change {
+            Change::Prune(prune) => prune.conditions.as_slice(),
+            _ => &[],
+        };
+        if let Some(unfit) = self.conditions.iter().chain(own).find_map(Condition::unfit) {
             return Some(unfit);
         }
         let field = self.fields().find(|field| {
@@ -208,7 +256,9 @@ impl BodyEdit {
 
     fn lacks(&self) -> Option<&'static str> {
         let (part, name) = match &self.change {
-            Change::Move(to) | Change::Copy(to) => (to, "to"),
+            Change::Prune(prune) => return prune.conditions.is_empty().then_some("value"),
+            Change::Refuse(refusal) => return refusal.message.is_empty().then_some("message"),
+            Change::Move(to) | Change::Copy(to) | Change::Sync(to) => (to, "to"),
             Change::TrimPrefix(part)
             | Change::TrimSuffix(part)
             | Change::EnsurePrefix(part)

@@ -30,6 +30,7 @@ mod json;
 pub mod ledger;
 pub mod limit;
 pub mod money;
+pub mod pattern;
 pub mod ports;
 pub mod price;
 pub mod prompt;

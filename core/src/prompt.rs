@@ -8,17 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::Reason;
 use crate::hash;
+use crate::pattern::Pattern;
 use crate::ports::{Hook, TextView};
 
 /// So many answers are noted of one call. What a script asks beyond them it is told all the same, but a replay doesn't know.
 const MAX_TOLD: usize = 128;
 
-/// What a script was told when it asked whether one of several words stands in the prompt.
+/// What a script was told when it asked whether one of several words stands in the prompt, or whether a pattern matches it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextTold {
-    /// A stable hash of the words, in their order, without regard to case.
+    /// A stable hash of the words, in their order, without regard to case; or of the pattern.
     pub asked: u64,
-    /// Which of them was found first, by its place in the list; `None` when none was.
+    /// Which of them was found first, by its place in the list, 0 for a pattern; `None` when none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<u32>,
 }
@@ -58,11 +59,13 @@ struct State {
 pub(crate) struct Text {
     view: Arc<dyn TextView>,
     folded: OnceLock<(TextSize, String)>,
+    /// As they stand there, for patterns.
+    plain: OnceLock<Vec<Box<str>>>,
 }
 
 impl Text {
     pub(crate) fn new(view: Arc<dyn TextView>) -> Self {
-        Self { view, folded: OnceLock::new() }
+        Self { view, folded: OnceLock::new(), plain: OnceLock::new() }
     }
 
     fn folded(&self) -> &(TextSize, String) {
@@ -74,6 +77,15 @@ impl Text {
                 folded.push('\0');
             });
             (TextSize { bytes: folded.len() as u64, characters }, folded)
+        })
+    }
+
+    // BOUND: the body's texts, once for a call.
+    fn plain(&self) -> &[Box<str>] {
+        self.plain.get_or_init(|| {
+            let mut all = Vec::new();
+            self.view.each(&mut |text| all.push(Box::from(text)));
+            all
         })
     }
 }
@@ -143,6 +155,24 @@ impl Prompt {
         }
         self.note(asked, found, known.is_some());
         Ok(found)
+    }
+
+    /// Whether a pattern matches within one of the texts. `pay` is asked before they are looked through, with their bytes.
+    ///
+    /// # Errors
+    /// When `pay` gives one.
+    pub fn matches<E>(&self, pattern: &Pattern, pay: impl FnOnce(u64) -> Result<(), E>) -> Result<bool, E> {
+        pay(self.size().bytes)?;
+        // No list has so many words.
+        let asked = hash::join(u64::MAX, hash::stable(pattern.regex().as_str().as_bytes()));
+        let known = self.known(asked);
+        let is_match = match (known, &self.source) {
+            (Some(place), _) => place.is_some(),
+            (None, Source::Text(text)) => text.plain().iter().any(|text| pattern.regex().is_match(text)),
+            (None, Source::Told(..)) => false,
+        };
+        self.note(asked, is_match.then_some(0), known.is_some());
+        Ok(is_match)
     }
 
     /// What was told since the last time, to be noted; `None` when nothing was.
@@ -269,6 +299,39 @@ mod tests {
         }
         assert_eq!(find(&prompt, &["no", "机密", "stop"]), Some(1));
         assert_eq!(prompt.size().characters, 25 + 10 + 6);
+    }
+
+    #[test]
+    fn patterns_match_within_one_text_and_replays_are_told_the_same() {
+        let view = Counting(AtomicU32::new(0), vec!["Order 4711", "for 机密 GmbH"]);
+        let prompt = Prompt::of(Arc::new(view));
+        let asks = |prompt: &Prompt, pattern: &str| {
+            prompt.matches(&Pattern::try_from(pattern.to_owned()).unwrap(), |_| Ok::<(), ()>(())).unwrap()
+        };
+        let rows = [
+            (r"order \d+", false),
+            (r"(?i)order \d+", true),
+            (r"^for \p{Han}+", true),
+            (r"4711$", true),
+            (r"4711\s*for", false),
+            (r"(?s)4711.for", false),
+        ];
+        for (pattern, wanted) in rows {
+            assert_eq!(asks(&prompt, pattern), wanted, "{pattern}");
+        }
+        let reasons: Vec<Reason> = prompt.noted(Hook::Admit).into_iter().collect();
+        let again = Prompt::recorded(&reasons);
+        for (pattern, wanted) in rows {
+            assert_eq!(asks(&again, pattern), wanted, "{pattern}");
+        }
+        assert!(!again.is_unheard());
+        assert!(!asks(&again, "Order") && again.is_unheard());
+        assert!(
+            prompt.matches(&Pattern::try_from("x".to_owned()).unwrap(), Err::<(), u64>).is_err(),
+            "it is paid for"
+        );
+        assert!(Pattern::try_from("(".to_owned()).unwrap_err().contains("unclosed group"));
+        assert!(Pattern::try_from(r"\w{900}".to_owned()).unwrap_err().contains("bytes when compiled"));
     }
 
     #[test]

@@ -195,6 +195,9 @@ pub struct Routing {
     /// With `affinity`, a channel takes at most so many percent of its fair share of the calls under way; more go to the next.
     /// Default 125; 0 is no bound.
     pub affinity_load_percent: u32,
+    /// Whether tags of calls choose among channels by their tags, and how many must match. Default none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_filter: Option<TagFilter>,
     /// Whether callers may have answers and failures made up with LiteLLM's `mock_…` parameters. Default false.
     pub allow_mock_parameters: bool,
 }
@@ -223,10 +226,28 @@ impl Default for Routing {
             },
             deadline_ms: 900_000,
             affinity_load_percent: 125,
+            tag_filter: None,
             allow_mock_parameters: false,
         }
     }
 }
+
+/// How many tags of a call a channel must have to serve it. Channels with the tag [`DEFAULT_TAG`] serve calls that none matches, and
+/// those without tags; where there are none of these, calls without tags go anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TagFilter {
+    /// One of them.
+    Any,
+    /// All of them.
+    All,
+}
+
+/// The tag of channels that serve what no tag leads elsewhere.
+pub const DEFAULT_TAG: &str = "default";
+
+/// What calls are tagged with, in their records, whose answers are made up. It chooses no channel.
+pub const MOCK_TAG: &str = "mock";
 
 /// What happens to the reservation of an attempt that timed out without a status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

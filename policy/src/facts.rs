@@ -50,7 +50,7 @@ impl Reads {
             health: candidates && any(&["latency_ms", "in_flight", "failures", "fastest"]),
             quota: any(&["quota_used", "quota_left"]),
             channel_limits: any(&["limit_used"]),
-            prompt: any(&["text_contains", "text_length"]),
+            prompt: any(&["text_contains", "text_matches", "text_length"]),
         }
     }
 

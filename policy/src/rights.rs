@@ -3,7 +3,7 @@
 use sluicegate_core::ports::Hook;
 
 /// The functions that say something, and the hooks that may call them.
-const RIGHTS: [(&str, &[Hook]); 10] = [
+const RIGHTS: [(&str, &[Hook]); 11] = [
     ("deny", &[Hook::Admit, Hook::Route]),
     ("use_model", &[Hook::Admit, Hook::Route]),
     ("max_output", &[Hook::Admit, Hook::Route]),
@@ -14,6 +14,7 @@ const RIGHTS: [(&str, &[Hook]); 10] = [
     ("stop", &[Hook::OnError]),
     ("alert", &[Hook::Finish]),
     ("text_contains", &[Hook::Admit, Hook::Route]),
+    ("text_matches", &[Hook::Admit, Hook::Route]),
 ];
 
 /// Why a hook may not call a function, and what to do instead; `None` when it may.
@@ -30,7 +31,7 @@ pub(crate) fn refusal(hook: Hook, function: &str) -> Option<(String, String)> {
         _ => "the call is under way already",
     };
     let places: Vec<String> = hooks.iter().map(|hook| format!("`{}`", hook.as_str())).collect();
-    let does = if function == "text_contains" { "ask" } else { "say" };
+    let does = if function.starts_with("text_") { "ask" } else { "say" };
     let remedy = match (hook, function) {
         (Hook::OnError, "deny") => "call `stop` to end it, or say it in `admit` or `route`".to_owned(),
         _ => format!("{does} it in {}", either(&places)),

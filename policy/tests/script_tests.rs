@@ -80,6 +80,34 @@ fn what_holds_passes() {
 }
 
 #[test]
+fn patterns_are_looked_for_in_the_prompt_and_paid_for() {
+    let text = r#"
+fn admit(call) {
+    if call.text_matches(`(?i)\\bticket-\\d+`) { tag("ticket"); }
+    if call.text_matches(call.group ?? "^$") { tag("mine"); }
+}
+fn route(call) {
+    for n in 0..200 { call.text_matches("a" + n); }
+}
+fn test_patterns() {
+    given(#{ text: "about TICKET-12", group: "^about" }).admit().assert_tags(["ticket", "mine"]);
+    given(#{ text: "about tickets", group: "^tickets" }).admit().assert_no_opinion();
+}
+fn test_a_slip() {
+    given(#{ text: "a", group: "(" }).admit().assert_error("the pattern `(` can't be used: unclosed group");
+}
+fn test_fuel() {
+    given(#{ text: "a" }).route().assert_error("used up its fuel");
+}
+"#
+    .replace("\\\\", "\\");
+    let tests = Tests::compile(&source(&text)).unwrap();
+    for result in tests.run(None) {
+        assert!(result.failure.is_none(), "{result:?}");
+    }
+}
+
+#[test]
 fn a_bound_may_be_unknown() {
     let text = "fn route(call) { tag(`${call.input_bound}`); }\nfn test_it() {\n\
         given(#{ input_tokens: 3 }).route().assert_tag(\"3\");\n\

@@ -13,6 +13,8 @@ use super::config;
 
 /// Calls under way at the same time.
 const CALLERS: u64 = 6;
+/// Tokens that are reserved for one of them: `restart.rs` has the like, without a customer's name.
+const RESERVED: u64 = 153;
 /// Answers between two backups.
 const ANSWERS: u64 = 150;
 
@@ -124,7 +126,7 @@ fn check(gateway: &Gateway, made: &Made) {
         let call = tokens / records;
         assert!((tokens..=tokens + CALLERS * call).contains(&settled), "{}: {tokens} {limit}", made.file);
         assert_eq!((settled - tokens) % call, 0, "{}: {tokens} {limit}", made.file);
-        assert!(held <= CALLERS * 139, "what was under way is held: {limit}");
+        assert!(held <= CALLERS * RESERVED, "what was under way is held: {limit}");
         assert_eq!(limit["reserved"], 0, "{limit}");
     }
 }

@@ -200,7 +200,7 @@ fn try_way(rig: &Rig, row: &Value, face: &str, ending: &str, stream: bool) -> Re
     let want = &row["want"];
     let seen = format!("status {}, {}", answer.status, answer.text());
     let need = |good: bool, what: &str| if good { Ok(()) } else { Err(format!("{what}; got {seen}")) };
-    // An answer that is refused after it has begun ends with an event.
+    // An answer that is refused after it has begun ends with an event, one before with a status.
     let begun = stream && want["ends"] == "error" && answer.status == 200;
     need(begun || want["status"] == answer.status, "another status")?;
     if want["ends"] == "error" && stream {
@@ -327,4 +327,17 @@ fn guardrails() {
         }
     }
     assert!(wrong.is_empty(), "{} of {tried} tries failed:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn whoever_is_over_a_limit_on_requests_costs_the_service_no_look() {
+    let mut rig = rig("guardrail-limit");
+    rig.key = rig.gateway.new_key(&json!({"rpm_limit": 1}));
+    let say = |says: &str| {
+        call(&rig, "openai", asked(&json!({"guard": "http", "says": says}), "openai", "chat", false))
+    };
+    assert_eq!(say("allow me").status, 200);
+    // The service would refuse this one.
+    let over = say("deny me");
+    assert_eq!(over.status, 429, "{}", over.text());
 }

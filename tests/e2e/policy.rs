@@ -145,3 +145,129 @@ fn a_policy_is_put_tried_taken_into_use_and_taken_back() {
     assert_eq!(call(&gateway, &key).status, 200);
     assert_eq!(served_by(&gateway), "first");
 }
+
+/// Asks for a replay of everything, as a table or not.
+fn replay(gateway: &Gateway, key: &str, asked: &Value, accept: &str) -> Answer {
+    let mut body = json!({"from": "2020-01-01"});
+    asked.as_object().unwrap().iter().for_each(|(name, value)| body[name] = value.clone());
+    gateway.send(&Request::post("/api/v1/replay", body.to_string()).bearer(key).header("accept", accept))
+}
+
+#[test]
+fn recorded_calls_are_replayed_over_the_api() {
+    let gateway = Gateway::start("replay-api", CONFIG);
+    let key = gateway.new_key(&json!({}));
+    let json = "application/json";
+    let early = replay(&gateway, MASTER_KEY, &json!({}), json);
+    assert_eq!(early.status, 404, "{}", early.text());
+    for _ in 0..5 {
+        assert_eq!(call(&gateway, &key).status, 200);
+    }
+
+    // Under what is in force nothing differs.
+    let same = replay(&gateway, MASTER_KEY, &json!({}), json);
+    assert_eq!(same.status, 200, "{}", same.text());
+    let same = same.json();
+    assert_eq!(
+        (&same["records"]["calls"], &same["records"]["changed"], &same["limited"]),
+        (&json!(5), &json!(0), &json!(false))
+    );
+    assert_eq!(same["total"]["recorded"], same["total"]["replayed"]);
+
+    // A text, a draft, and only the first calls.
+    let deny =
+        json!({"policies": [{"name": "shut", "text": "fn admit(call) { deny(\"shut\"); }"}], "limit": 3});
+    let denied = replay(&gateway, MASTER_KEY, &deny, json).json();
+    assert_eq!(
+        (&denied["total"]["replayed"]["denied"], &denied["records"]["calls"], &denied["limited"]),
+        (&json!(3), &json!(3), &json!(true))
+    );
+    done(&gateway, "PUT", "/turn", &json!({"text": SECOND}));
+    let draft = json!({"policies": [{"name": "turn", "version": 1}]});
+    let moved = replay(&gateway, MASTER_KEY, &draft, json).json();
+    let channels = moved["by"]["channel"].as_array().unwrap();
+    let second = channels.iter().find(|row| name(row["value"].as_str().unwrap()) == "second").unwrap();
+    assert_eq!((&second["recorded"]["calls"], &second["replayed"]["calls"]), (&json!(0), &json!(5)));
+
+    let table = replay(&gateway, MASTER_KEY, &draft, "text/csv");
+    assert_eq!(table.head.get("content-type"), Some("text/csv; charset=utf-8"));
+    assert!(table.text().starts_with("dimension,value,recorded_calls,replayed_calls,"), "{}", table.text());
+    assert!(table.text().contains("\ntotal,,5,5,"), "{}", table.text());
+
+    // What makes no sense is told, and others' use is nobody's affair.
+    for (asked, status, part) in [
+        (json!({"from": "yesterday"}), 400, "`yesterday` is no time"),
+        (json!({"from": "now"}), 400, "must be before"),
+        (json!({"limit": 0}), 400, "between 1 and 1000000"),
+        (json!({"policies": [{"name": "turn", "version": 9}]}), 404, "no version 9"),
+        (json!({"policies": [{"name": "x", "text": "fn route(call) { prefr(1); }"}]}), 400, "line 1"),
+        (json!({"form": 1}), 400, "unknown field"),
+    ] {
+        let answer = replay(&gateway, MASTER_KEY, &asked, json);
+        assert_eq!(answer.status, status, "{asked}: {}", answer.text());
+        assert!(answer.text().contains(part), "{asked}: {}", answer.text());
+    }
+    assert_eq!(replay(&gateway, &key, &json!({}), json).status, 403);
+}
+
+#[test]
+fn a_call_explains_itself_as_far_as_its_caller_may_see() {
+    let config = CONFIG.replace("models: [m]}", "models: [{name: m, price: {input: 1, output: 2}}]}");
+    let config = format!(
+        "{config}  - {{name: at-night, script: 'fn route(call) {{ exclude(\"channel:second\"); }}'}}\n\
+         quotas: {{limits: {{requests: {{day: 100}}}}}}\n"
+    );
+    let gateway = Gateway::start("explain-header", &config);
+    let key = gateway.new_key(&json!({"rpm_limit": 50}));
+    let explained = |key: &str, explain: &str| {
+        let body = json!({"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "a b"}]});
+        let request = Request::post("/v1/chat/completions", body.to_string()).bearer(key);
+        let answer = gateway.send(&request.header("x-sluicegate-explain", explain));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.head.get("x-sluicegate-decision").map(|text| serde_json::from_str::<Value>(text).unwrap())
+    };
+    let steps = |told: &Value, step: &str| -> Vec<Value> {
+        let reasons = told["reasons"].as_array().unwrap();
+        reasons.iter().filter(|reason| reason["step"] == step).cloned().collect()
+    };
+    let limit = |told: &Value, scope: &str| -> Value {
+        let limits = told["limits"].as_array().unwrap();
+        limits.iter().find(|limit| limit["scope"] == scope).cloned().unwrap_or_default()
+    };
+    assert_eq!(explained(&key, "false"), None);
+
+    // An ordinary key: its own limits with figures, and of the rest how much there is of it.
+    let own = explained(&key, "true").unwrap();
+    let counts = [json!({"step": "candidates", "in": 2}), json!({"step": "candidates", "out": 1})];
+    assert_eq!(steps(&own, "candidates"), counts, "before the scripts, and by them");
+    assert!(steps(&own, "ranked").is_empty() && steps(&own, "excluded").is_empty(), "{own}");
+    let effects: Vec<Value> = steps(&own, "policy").into_iter().map(|it| it["effect"].clone()).collect();
+    assert_eq!(effects, [json!(["tags"]), json!(["exclude"])]);
+    assert_eq!(limit(&own, "key")["max"], 50, "{own}");
+    let global = limit(&own, "global");
+    assert!(
+        global["window"] == "day" && global.get("max").is_none() && global.get("used").is_none(),
+        "{own}"
+    );
+    assert!(!own.to_string().contains("second"), "another channel's name is the operator's affair: {own}");
+
+    // Before a call, too; a whole request has a text that scripts see.
+    let script = "fn admit(call) { if call.text_matches(`(?i)nightjar-\\d`) { deny(\"not that\"); } }";
+    done(&gateway, "PUT", "/words", &json!({"text": script}));
+    done(&gateway, "POST", "/words/activate", &json!({}));
+    let ask_first = |says: &str| {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": says}]});
+        let asked = json!({"key": key, "body": body}).to_string();
+        gateway.send(&Request::post("/api/v1/explain", asked).bearer(MASTER_KEY)).json()
+    };
+    assert_eq!(ask_first("about Nightjar-1")["denial"]["message"].as_str(), Some("not that"));
+    assert_eq!(name(ask_first("about birds")["order"][0]["id"].as_str().unwrap_or_default()), "first");
+    let neither = gateway.send(&Request::post("/api/v1/explain", "{}").bearer(MASTER_KEY));
+    assert_eq!(neither.status, 400, "{}", neither.text());
+
+    // An administrator: everything.
+    let all = explained(MASTER_KEY, "true").unwrap();
+    assert_eq!((steps(&all, "ranked").len(), steps(&all, "excluded").len()), (2, 1), "{all}");
+    assert!(steps(&all, "policy").iter().all(|it| it["fuel"].as_u64() > Some(0)), "{all}");
+    assert_eq!(limit(&all, "global")["max"], 100, "{all}");
+}

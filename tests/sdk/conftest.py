@@ -56,6 +56,8 @@ def configuration(upstream_url):
     for ending in ["", "--status-429", "--error-2"]:
         models.append(model("gemini" + ending, "gemini/gemini-2.5-flash" + ending, upstream_url, **PRICES))
     models.append(model("gemini3", "gemini/gemini-3-pro-preview", upstream_url, **PRICES))
+    # A server that takes parameters which OpenAI doesn't know.
+    models.append(model("other", "openai/qwen-max", upstream_url + "/v1", **PRICES))
     models.append(model("embed", "openai/text-embedding-3-small", upstream_url + "/v1", **PRICES))
     for name, upstream in OPERATIONS.items():
         models.append(model(name, "openai/" + upstream, upstream_url + "/v1", **PRICES))

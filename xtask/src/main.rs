@@ -34,6 +34,7 @@ usage: cargo xtask COMMAND
   mutants [NAME…]        whether the simulation catches the faults of tests/data/mutants.toml
   prices [--check]       write the built-in price list from its facts (core/config/catalogue/facts)
   catalogue [--check]    make the provider tables and docs/providers.md from the facts, or say whether they are in step
+  clients                make docs/clients.md from a run of real clients against every upstream's format
   bench [ARGS…]          measure the gateway beside nginx (see benches/rig/README.md)
   bench --criterion      the benches in process
 ";
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         "mutants" => mutants::run(rest),
         "prices" => prices::run(rest),
         "catalogue" => catalogue::run(rest),
+        "clients" => sdk::clients(),
         "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -22,7 +22,7 @@ use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId};
 use sluicegate_core::limit::Mode;
 use sluicegate_core::snapshot::{
-    Attachment, Declared, ModuleSource, OnPolicyError, OnUnknown, PolicySource, Strategy, Unpriced,
+    Attachment, Declared, ModuleSource, OnPolicyError, OnUnknown, PolicySource, Strategy, TagFilter, Unpriced,
 };
 
 use crate::diagnostic::Severity;
@@ -385,6 +385,9 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
             let message = "a channel can't take less than its fair part of the calls";
             item.say(load, Severity::Error, "invalid_value", message, "write 0, or 100 or more");
         }
+    }
+    if let Some(item) = fields.get("tag_filter") {
+        routing.tag_filter = item.word(load, &[("any", TagFilter::Any), ("all", TagFilter::All)]);
     }
     if let Some(allowed) = fields.boolean(load, "allow_mock_parameters") {
         routing.allow_mock_parameters = allowed;

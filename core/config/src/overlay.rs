@@ -1,8 +1,10 @@
 //! What channels change in the bodies that they are sent: our own `body_edits`, and New API's `param_override` in both forms.
 
 use serde_json::Value as Json;
+use sluicegate_core::ErrorKind;
 use sluicegate_core::channel::Channel;
-use sluicegate_core::edit::{BodyEdit, Change, Compare, Condition};
+use sluicegate_core::edit::{BodyEdit, Change, Compare, Condition, Prune, Refusal};
+use sluicegate_core::pattern::Pattern;
 
 use crate::diagnostic::Severity;
 use crate::native::to_json;
@@ -110,26 +112,40 @@ fn read(
         "to_lower" => Change::ToLower,
         "to_upper" => Change::ToUpper,
         "replace" => Change::Replace { from: from.clone().unwrap_or_default(), to: other.clone() },
+        "regex_replace" => match Pattern::try_from(from.clone().unwrap_or_default()) {
+            Ok(from) => Change::RegexReplace { from, to: other.clone() },
+            Err(why) => {
+                let message = format!("the pattern of `from` can't be used: {why}");
+                dialect.refuse(load, item, channel, message, "see the syntax of Rust's regex crate");
+                return None;
+            }
+        },
+        "prune_objects" => Change::Prune(prune(load, fields, channel, dialect)?),
+        "sync_fields" => return sync(load, item, fields, channel, dialect, (from, to)),
+        "return_error" => Change::Refuse(refusal(value.as_ref())),
         _ => {
             let shown: String = mode.chars().take(60).collect();
             let message = format!("there is no change `{shown}` here");
             let remedy = "use delete, set, move, copy, prepend, append, trim_prefix, trim_suffix, ensure_prefix, \
-                          ensure_suffix, trim_space, to_lower, to_upper or replace, or a policy script";
+                          ensure_suffix, trim_space, to_lower, to_upper, replace, regex_replace, prune_objects, sync_fields or \
+                          return_error, or a policy script";
             dialect.refuse(load, item, channel, message, remedy);
             return None;
         }
     };
+    let from_is_empty = from.as_deref().unwrap_or_default().is_empty();
     let moves = matches!(change, Change::Move(_) | Change::Copy(_));
     let path = if moves { from.unwrap_or(own) } else { own };
-    let lacks = if path.is_empty() {
+    let is_whole = matches!(change, Change::Prune(_) | Change::Refuse(_));
+    let lacks = if path.is_empty() && !is_whole {
         Some(if moves { "from" } else { "path" })
-    } else if other.is_empty() && (moves || mode == "replace" && to.is_none()) {
+    } else if other.is_empty() && (moves || mode.ends_with("replace") && to.is_none()) {
         Some("to")
-    } else if matches!(mode, "set" | "prepend" | "append") && value.is_none()
+    } else if (is_whole || matches!(mode, "set" | "prepend" | "append")) && value.is_none()
         || mode.contains("fix") && text.is_empty()
     {
         Some("value")
-    } else if matches!(&change, Change::Replace { from, .. } if from.is_empty()) {
+    } else if mode.ends_with("replace") && from_is_empty {
         Some("from")
     } else {
         None
@@ -139,6 +155,17 @@ fn read(
         dialect.refuse(load, item, channel, message, &format!("add `{lacks}`"));
         return None;
     }
+    when(load, fields, channel, dialect, (path, change))
+}
+
+/// The change with its conditions.
+fn when(
+    load: &mut Load<'_>,
+    fields: &Fields<'_>,
+    channel: &mut Channel,
+    dialect: Dialect,
+    (path, change): (String, Change),
+) -> Option<BodyEdit> {
     let all = fields
         .get("logic")
         .and_then(|item| item.word(load, &[("OR", false), ("AND", true), ("or", false), ("and", true)]));
@@ -149,6 +176,92 @@ fn read(
         }
     }
     Some(BodyEdit { path, change, conditions, all: all.unwrap_or(false) })
+}
+
+/// Which objects `prune_objects` takes out: a text is their `type`, a mapping has fields that must be the same (`where`, or beside the
+/// other settings) and `conditions`.
+fn prune(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel, dialect: Dialect) -> Option<Prune> {
+    let same = |path: &str, value: &Json| Condition {
+        path: path.replace('\\', "\\\\").replace('.', "\\."),
+        mode: Compare::Full,
+        value: value.clone(),
+        invert: false,
+        pass_missing: false,
+    };
+    let mut rule = Prune { conditions: Vec::new(), all: true, recursive: true };
+    let Some(item) = fields.get("value") else { return Some(rule) };
+    match to_json(&item.node.value) {
+        Json::Object(settings) => {
+            for (name, value) in &settings {
+                match (name.as_str(), value) {
+                    ("recursive", Json::Bool(recursive)) => rule.recursive = *recursive,
+                    ("logic", Json::String(logic)) => rule.all = !logic.eq_ignore_ascii_case("or"),
+                    ("where", Json::Object(fields)) => {
+                        rule.conditions.extend(fields.iter().map(|(name, value)| same(name, value)));
+                    }
+                    ("conditions", Json::Object(fields)) => {
+                        rule.conditions.extend(fields.iter().map(|(name, value)| same(name, value)));
+                    }
+                    ("conditions", _) => {}
+                    (name, value) => rule.conditions.push(same(name, value)),
+                }
+            }
+        }
+        Json::String(kind) if !kind.is_empty() => rule.conditions.push(same("type", &Json::String(kind))),
+        _ => {}
+    }
+    let list = item.children().find(|(name, _)| *name == "conditions").map(|(_, list)| list);
+    if let Some(list) = list.filter(|list| matches!(to_json(&list.node.value), Json::Array(_))) {
+        for item in list.list(load) {
+            rule.conditions.push(condition(load, &item, channel, dialect)?);
+        }
+    }
+    Some(rule)
+}
+
+/// `sync_fields` of two places in the body: `json:…`, or without a kind.
+fn sync(
+    load: &mut Load<'_>,
+    item: &Item<'_>,
+    fields: &Fields<'_>,
+    channel: &mut Channel,
+    dialect: Dialect,
+    (from, to): (Option<String>, Option<String>),
+) -> Option<BodyEdit> {
+    let place = |text: Option<String>| {
+        let text = text.unwrap_or_default();
+        let path = text.strip_prefix("json:").unwrap_or(&text).trim().to_owned();
+        (!path.is_empty() && !path.starts_with("header:")).then_some(path)
+    };
+    let (Some(from), Some(to)) = (place(from), place(to)) else {
+        let message = "`sync_fields` needs two places in the body, `from` and `to`".to_owned();
+        dialect.refuse(
+            load,
+            item,
+            channel,
+            message,
+            "write `json:PATH` for both; headers can't be kept in step",
+        );
+        return None;
+    };
+    when(load, fields, channel, dialect, (from, Change::Sync(to)))
+}
+
+/// What `return_error` says: a text, or a mapping with `message`, `status_code` and `skip_retry`.
+fn refusal(value: Option<&Json>) -> Refusal {
+    let field = |names: &[&str]| names.iter().find_map(|name| value?.get(name));
+    let message = value.and_then(Json::as_str).or_else(|| field(&["message", "msg"])?.as_str());
+    // Which status a kind has is the server's to know.
+    let kind = match field(&["status_code", "status"]).and_then(Json::as_u64).unwrap_or(400) {
+        401 | 403 => ErrorKind::PolicyDenied,
+        404 => ErrorKind::ModelNotFound,
+        413 => ErrorKind::PayloadTooLarge,
+        429 => ErrorKind::RateLimited,
+        status if status >= 500 => ErrorKind::UpstreamUnavailable,
+        _ => ErrorKind::InvalidRequest,
+    };
+    let elsewhere = field(&["skip_retry"]).and_then(Json::as_bool) == Some(false);
+    Refusal { message: message.unwrap_or_default().trim().to_owned(), kind, elsewhere }
 }
 
 /// A text of which white space counts: it is no name.

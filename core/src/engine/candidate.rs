@@ -10,9 +10,9 @@ use crate::call::Format;
 use crate::channel::{Channel, ChannelModel};
 use crate::decision::{Exclusion, Reason};
 use crate::health::HealthView;
-use crate::ids::ModelName;
+use crate::ids::{ChannelId, ModelName};
 use crate::ports::CandidateView;
-use crate::snapshot::{Candidate, ModelGroup, Strategy, Unpriced};
+use crate::snapshot::{Candidate, DEFAULT_TAG, MOCK_TAG, ModelGroup, Strategy, TagFilter, Unpriced};
 use crate::tenant::{Caller, Preference};
 use crate::time::Timestamp;
 
@@ -80,8 +80,73 @@ pub(super) fn consider(
             }
         }
     }
+    if let Some(filter) = runtime.snapshot.declared.routing.tag_filter {
+        keep_tagged(runtime, admission, filter, &mut considered.ranked);
+    }
     rank::rank(runtime, admission, strategy, &mut considered.ranked, now);
     considered
+}
+
+/// Takes out whom the call's tags don't choose, of those that could be asked.
+fn keep_tagged(
+    runtime: &Runtime,
+    admission: &mut Admission,
+    filter: TagFilter,
+    ranked: &mut SmallVec<[Ranked; 4]>,
+) {
+    // What scripts have added is for the record: they have other ways to steer.
+    let call = &admission.call;
+    let made_up = call.mock || call.rehearse.is_some();
+    let sent = call.tags.iter().take(admission.sent_tags).filter(|tag| !(made_up && *tag == MOCK_TAG));
+    let tags: SmallVec<[&str; 4]> = sent.chain(&admission.caller.caller.tags).map(String::as_str).collect();
+    let channel = |r: &Ranked| runtime.snapshot.resolve(r.candidate).map(|(channel, _)| channel);
+    let is_default = |channel: &Channel| channel.tags.iter().any(|tag| tag == DEFAULT_TAG);
+    let is_chosen = |channel: &Channel| !tags.is_empty() && chooses(filter, &tags, channel);
+    let any = |test: &dyn Fn(&Channel) -> bool| ranked.iter().filter_map(channel).any(test);
+    let stays: &dyn Fn(&Channel) -> bool = match (any(&is_chosen), any(&is_default)) {
+        (true, _) => &is_chosen,
+        (false, true) => &is_default,
+        (false, false) if tags.is_empty() => return,
+        (false, false) => &|_| false,
+    };
+    let mut out: SmallVec<[ChannelId; 4]> = SmallVec::new();
+    ranked.retain(|r| {
+        let keeps = channel(r).is_some_and(stays);
+        if !keeps {
+            out.extend(channel(r).map(|channel| channel.id.clone()));
+        }
+        keeps
+    });
+    let why = Exclusion::Tags;
+    out.into_iter().for_each(|channel| admission.explanation.push(Reason::Excluded { channel, why }));
+}
+
+/// Whether a call's tags choose a channel: one of them or all, never one with a tag behind `!`, and only those with every tag behind
+/// `&`.
+fn chooses(filter: TagFilter, tags: &[&str], channel: &Channel) -> bool {
+    let has = |tag: &str| channel.tags.iter().any(|own| own == tag);
+    let (mut plain, mut matched, mut demanded) = (0, 0, false);
+    for tag in tags {
+        if let Some(tag) = tag.strip_prefix('!') {
+            if has(tag) {
+                return false;
+            }
+            demanded = true;
+        } else if let Some(tag) = tag.strip_prefix('&') {
+            if !has(tag) {
+                return false;
+            }
+            demanded = true;
+        } else {
+            plain += 1;
+            matched += usize::from(has(tag));
+        }
+    }
+    match filter {
+        _ if plain == 0 => demanded,
+        TagFilter::Any => matched > 0,
+        TagFilter::All => matched == plain,
+    }
 }
 
 /// A candidate that may serve, or why not (with a time or a size where one belongs to the reason).

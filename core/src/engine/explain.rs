@@ -7,9 +7,11 @@ use super::attempt::{Answer, Fit};
 use super::plan::{Failure, Step};
 use super::{BoundCaller, Engine};
 use crate::call::Call;
-use crate::decision::{Denial, Explanation};
+use crate::count::Tokenizer;
+use crate::decision::{Denial, Explanation, LimitHit};
 use crate::ids::ChannelId;
 use crate::ledger::{Ask, Ledger};
+use crate::limit::Metric;
 use crate::ports::{NoText, TextView};
 use crate::time::Timestamp;
 
@@ -25,10 +27,12 @@ pub struct Explained {
 }
 
 impl Engine {
-    /// Whether this call would be let in as things stand, scripts and all: before its limits are looked at.
+    /// Whether this call would be let in as things stand, scripts and all. Of its limits, those on the number of requests are looked at,
+    /// and those on calls under way where nobody waits for others to end: what it would use isn't settled before guardrails have
+    /// seen it.
     ///
     /// # Errors
-    /// As [`Engine::admit`].
+    /// As [`Engine::admit`], and for such a limit that is used up.
     pub fn would_admit(
         &self,
         call: Call,
@@ -38,7 +42,21 @@ impl Engine {
         text: &dyn Fn() -> Arc<dyn TextView>,
     ) -> Result<(), Box<Denied>> {
         let text = LazyText::new(text);
-        self.decide(self.runtime(), call, caller, (now, seed), &text).map(drop)
+        let mut admission = self.decide(self.runtime(), call, caller, (now, seed), &text)?;
+        let own = admission.caller.limits.iter().chain(&admission.named.limits);
+        let waits = admission.runtime.snapshot.declared.quota.reserve_wait_ms > 0
+            || own.into_iter().any(|it| it.limit.reserve_wait_ms.is_some_and(|ms| ms > 0));
+        let is_settled = |hit: &LimitHit| match hit.metric {
+            Metric::Requests => true,
+            Metric::Concurrency => !waits,
+            _ => false,
+        };
+        match self.look(&mut admission, now, None) {
+            Some(denial @ Denial::Limit(_)) if matches!(&denial, Denial::Limit(hit) if is_settled(hit)) => {
+                Err(Box::new(Denied { denial, explanation: admission.explanation }))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Runs the decision on this call without reserving or sending anything.
@@ -55,6 +73,18 @@ impl Engine {
         seed: u64,
         text: &dyn Fn() -> Arc<dyn TextView>,
     ) -> Explained {
+        self.explain_counting(call, caller, (now, seed), text, None)
+    }
+
+    /// The same, and a prompt whose bytes don't fit is counted, as [`Next::Count`](super::Next::Count) has it, by `count`.
+    pub fn explain_counting(
+        &self,
+        call: Call,
+        caller: &Arc<BoundCaller>,
+        (now, seed): (Timestamp, u64),
+        text: &dyn Fn() -> Arc<dyn TextView>,
+        count: Option<&dyn Fn(Tokenizer) -> Option<u64>>,
+    ) -> Explained {
         let text = LazyText::new(text);
         let mut admission = match self.decide(self.runtime(), call, caller, (now, seed), &text) {
             Ok(admission) => admission,
@@ -66,13 +96,21 @@ impl Engine {
                 };
             }
         };
-        let denial = self.look(&mut admission, now);
+        if count.is_some() {
+            admission.can_count();
+        }
+        let denial = self.look(&mut admission, now, count);
         let order = if denial.is_some() { Vec::new() } else { admission.order() };
         Explained { order, denial, explanation: admission.explanation }
     }
 
     /// Goes the way of [`Engine::next`] up to the first candidate that would be granted.
-    fn look(&self, admission: &mut Admission, now: Timestamp) -> Option<Denial> {
+    fn look(
+        &self,
+        admission: &mut Admission,
+        now: Timestamp,
+        count: Option<&dyn Fn(Tokenizer) -> Option<u64>>,
+    ) -> Option<Denial> {
         let look = |ledger: &mut Ledger, ask: &Ask<'_>| match ledger.would_fit(ask, now) {
             Ok(()) => Answer::Fits(()),
             Err(refusal) => Answer::Short(refusal),
@@ -80,12 +118,14 @@ impl Engine {
         // BOUND: as in `next`.
         loop {
             match admission.step(now) {
-                Step::Candidate(at) => {
-                    if let Fit::Fits(fitting) = self.fit(admission, at, now, true, look) {
+                Step::Candidate(at) => match self.fit(admission, at, now, true, look) {
+                    Fit::Fits(fitting) => {
                         admission.sent_ceiling(at, fitting.ceiling);
                         return None;
                     }
-                }
+                    Fit::Count(with) => admission.counted(with, count.and_then(|count| count(with))),
+                    _ => {}
+                },
                 Step::Done(Failure::Denied(denial)) => return Some(denial),
                 // INVARIANT: nothing was tried, so nothing failed and nothing is waited for.
                 Step::Wait(_) | Step::Done(Failure::Upstream(_)) => {

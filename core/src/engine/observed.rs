@@ -93,6 +93,7 @@ impl Observed {
             {
                 Some(Err(*why))
             }
+            Reason::Excluded { channel, why: Exclusion::Tags } if channel == id => Some(Ok(())),
             _ => None,
         })
     }

@@ -36,7 +36,7 @@ impl WireError {
         self
     }
 
-    /// The kind: `InvalidRequest` or `NotSupported`.
+    /// The kind: `InvalidRequest` or `NotSupported`, or what a channel's own changes of the body refuse the call as.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

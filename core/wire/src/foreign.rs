@@ -135,6 +135,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_tool_loop_that_lost_its_thought_goes_on_without() {
+        let body = |thoughts: &str, after: &str| {
+            format!(
+                r#"{{"thinking":{{"type":"enabled","budget_tokens":1024}},"messages":[{{"role":"user","content":"a"}},{{"role":"assistant","content":[{thoughts}{{"type":"tool_use","id":"t"}}]}},{{"role":"user","content":[{{"type":"{after}"}}]}}]}}"#
+            )
+        };
+        let foreign = r#"{"type":"thinking","thinking":"t","signature":"sluicegate-seal:openai:x"},"#;
+        let own = r#"{"type":"thinking","thinking":"t","signature":"own"},"#;
+        for (thoughts, wants) in [
+            (foreign.to_owned(), ["thinking"].as_slice()),
+            ([own, foreign].concat(), &[]),
+            (r#"{"type":"text","text":"I look"},"#.to_owned() + foreign, &["thinking"]),
+        ] {
+            let clean = without(&body(&thoughts, "tool_result")).unwrap();
+            assert_eq!(thinks_no_more(&clean), wants, "{clean}");
+        }
+        assert_eq!(without(&body(own, "tool_result")), None);
+    }
+
+    #[test]
     fn foreign_thoughts_go_and_everything_else_stays() {
         let seal = "sluicegate-seal:openai:x";
         let thinking = format!(r#"{{"type":"thinking","thinking":"t","signature":"{seal}"}}"#);

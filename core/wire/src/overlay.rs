@@ -4,14 +4,18 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde_json::Value;
+use sluicegate_core::ErrorKind;
 use sluicegate_core::Format;
 use sluicegate_core::concern::Concern;
-use sluicegate_core::edit::{BodyEdit, Change, Compare, Condition, steps};
+use sluicegate_core::edit::{BodyEdit, Change, Compare, Condition, Refusal, steps};
+use sluicegate_core::pattern::Pattern;
 
 use crate::error::{Result, WireError};
 use crate::facts::Facts;
 use crate::json::{Cursor, Kind, Span, Val, escape_into};
 use crate::scan::{Addressed, scan_addressed};
+
+mod prune;
 
 /// What conditions may ask for besides the body.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +28,11 @@ pub struct OverlayContext<'a> {
     pub retry_index: u32,
 }
 
+/// A pattern is replaced in no longer text, in bytes.
+const REPLACED_TEXT_MAX: usize = 1 << 20;
+/// And at so many places at most.
+const REPLACED_MAX: usize = 256;
+
 /// Applies a channel's changes to a body that is ready to be sent; the very same bytes when none of them matches.
 ///
 /// What an attempt reserved was reckoned before, for a channel with changes by bytes and by the worst formula for media, whatever
@@ -31,7 +40,8 @@ pub struct OverlayContext<'a> {
 /// is refused: no limit is passed because of a change.
 ///
 /// # Errors
-/// `NotSupported`, so that another channel is asked: naming what the changes would raise, or that they leave no request.
+/// What a change refuses the call with. `NotSupported`, so that another channel is asked: naming what the changes would raise, that they leave no request, or
+/// that a pattern would have too much to look through.
 pub fn overlay(
     body: &Bytes,
     format: Format,
@@ -43,9 +53,22 @@ pub fn overlay(
     let Ok(original) = std::str::from_utf8(body) else { return Ok(body.clone()) };
     let mut text = Cow::Borrowed(original);
     for edit in edits {
-        if holds(&text, edit, context)
-            && let Some(changed) = change(&text, edit)
+        if !holds(&text, edit, context) {
+            continue;
+        }
+        if let Change::Refuse(refusal) = &edit.change {
+            return Err(refused(refusal));
+        }
+        if let Change::RegexReplace { from, .. } = &edit.change
+            && let Some(place) = find(&text, &edit.path)
+            && Val::at(&text, place.value).as_str().is_some_and(|old| !is_replaceable(&old, from))
         {
+            return Err(WireError::unsupported(format!(
+                "`{}` is longer, or has more places, than this channel's pattern may change",
+                edit.path
+            )));
+        }
+        if let Some(changed) = change(&text, edit) {
             text = Cow::Owned(changed);
         }
     }
@@ -66,6 +89,18 @@ pub fn overlay(
         Some(field) => refuse(&format!("would let `{field}` use more than was reserved")),
         None => Ok(changed),
     }
+}
+
+/// Whether a pattern may be replaced in a text at all. Leaving some places as they are would let through what is to be taken out.
+fn is_replaceable(text: &str, pattern: &Pattern) -> bool {
+    // BOUND: each match may look through all the rest.
+    text.len() <= REPLACED_TEXT_MAX && pattern.regex().find_iter(text).nth(REPLACED_MAX).is_none()
+}
+
+/// The kind tells who is asked next: another channel may do what this one can't.
+fn refused(refusal: &Refusal) -> WireError {
+    let kind = if refusal.elsewhere { ErrorKind::NotSupported } else { refusal.kind };
+    WireError::new(kind, refusal.message.clone())
 }
 
 /// What of the bound a change raises, if anything.
@@ -260,6 +295,17 @@ fn change(text: &str, edit: &BodyEdit) -> Option<String> {
         Change::ToLower => string(&str::to_lowercase),
         Change::ToUpper => string(&str::to_uppercase),
         Change::Replace { from, to } => string(&|old| old.replace(from.as_str(), to)),
+        Change::RegexReplace { from, to } => {
+            string(&|old| from.regex().replace_all(old, to.as_str()).into_owned())
+        }
+        Change::Prune(rule) => prune::prune(text, path, rule),
+        Change::Sync(to) => match (there(), find(text, to)) {
+            (Some(value), None) => set(text, to, value.of(text)),
+            (None, Some(place)) => set(text, path, place.value.of(text)),
+            _ => None,
+        },
+        // It was heeded before.
+        Change::Refuse(_) => None,
     }
 }
 
@@ -299,9 +345,13 @@ fn join(text: &str, path: &str, value: &Value, first: bool) -> Option<String> {
 
 fn holds(text: &str, edit: &BodyEdit, context: &OverlayContext<'_>) -> bool {
     let one = |condition: &Condition| fulfils(text, condition, context);
-    match edit.conditions.as_slice() {
+    hold(&edit.conditions, edit.all, one)
+}
+
+fn hold(conditions: &[Condition], all: bool, one: impl Fn(&Condition) -> bool) -> bool {
+    match conditions {
         [] => true,
-        all if edit.all => all.iter().all(one),
+        conditions if all => conditions.iter().all(one),
         any => any.iter().any(one),
     }
 }
@@ -312,8 +362,16 @@ fn fulfils(text: &str, condition: &Condition, context: &OverlayContext<'_>) -> b
         "upstream_model" => Some(Value::from(context.upstream_model)),
         "retry_index" => Some(Value::from(context.retry_index)),
         "is_retry" => Some(Value::from(context.retry_index > 0)),
-        path => find(text, path).and_then(|place| serde_json::from_str(place.value.of(text)).ok()),
+        path => return fulfilled(at(text, path), condition),
     };
+    fulfilled(found, condition)
+}
+
+fn at(text: &str, path: &str) -> Option<Value> {
+    find(text, path).and_then(|place| serde_json::from_str(place.value.of(text)).ok())
+}
+
+fn fulfilled(found: Option<Value>, condition: &Condition) -> bool {
     match found {
         None => condition.pass_missing,
         Some(found) => compares(&found, condition) != condition.invert,

@@ -46,6 +46,8 @@ pub struct Screen {
     texts: Vec<Text>,
     /// How much of the stream came so far, in bytes.
     seen: u64,
+    /// Whether a part of a text came out.
+    said: bool,
     marks: GuardrailMarks,
 }
 
@@ -155,8 +157,14 @@ impl Screen {
             held_bytes: 0,
             texts: Vec::new(),
             seen: 0,
+            said: false,
             marks: GuardrailMarks::new(),
         }
+    }
+
+    /// Whether what the stream says first still waits for what follows: it could yet be refused as if it had never begun.
+    pub fn waits_at_start(&self) -> bool {
+        !self.said && !self.held.is_empty()
     }
 
     /// Takes bytes of the stream; `out` gets what may go on.
@@ -336,6 +344,7 @@ impl Screen {
                 break;
             }
             if let Some(held) = self.held.pop_front() {
+                self.said |= !held.parts.is_empty();
                 self.held_bytes = self.held_bytes.saturating_sub(held.frame.len());
                 out(self.edited(held));
             }

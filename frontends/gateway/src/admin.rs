@@ -17,6 +17,7 @@ mod ledger;
 mod organization;
 mod patch;
 mod policy;
+mod replay;
 mod seed;
 mod usage;
 mod user;
@@ -27,7 +28,7 @@ use std::sync::atomic::AtomicUsize;
 use async_trait::async_trait;
 use sluicegate_core::engine::ShadowReport;
 use sluicegate_core::ledger::LimitState;
-use sluicegate_core::snapshot::{ModuleSource, PolicySource};
+use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
     Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Scope, ScopeLimits,
@@ -44,6 +45,7 @@ pub use patch::{LimitEditor, Limits, Patch};
 pub use policy::{
     NewPolicyVersion, PolicyCheck, PolicyDiff, PolicyFault, PolicyShadow, PolicyVersionView, PolicyView,
 };
+pub use replay::{ReplayPolicy, ReplayQuestion};
 use seed::Seeds;
 pub use usage::{LimitUse, SpendQuery};
 pub use user::{NewUser, UserPatch, UserView};
@@ -95,6 +97,9 @@ pub trait AdminHost: Send + Sync {
     /// The policies that the configuration file declares.
     fn file_policies(&self) -> Vec<PolicySource>;
 
+    /// What the configuration file declares, its tenants included.
+    fn file(&self) -> Declared;
+
     /// What scripts may import.
     fn policy_modules(&self) -> Vec<ModuleSource>;
 
@@ -138,7 +143,9 @@ struct Inner {
     reconciling: tokio::sync::Mutex<()>,
     /// Held while a script's tests run.
     testing: tokio::sync::Mutex<()>,
-    /// How many wait for that, the one that has it included.
+    /// Held while records are replayed.
+    replaying: Arc<tokio::sync::Mutex<()>>,
+    /// How many wait for a check, the one that has it included.
     waiting_checks: AtomicUsize,
 }
 
@@ -153,8 +160,8 @@ impl std::ops::Deref for Inner {
 impl Admin {
     /// A service of these parts.
     pub fn new(parts: AdminParts) -> Self {
-        let (reconciling, testing, waiting_checks) = Default::default();
-        Self(Arc::new(Inner { parts, reconciling, testing, waiting_checks }))
+        let (reconciling, testing, replaying, waiting_checks) = Default::default();
+        Self(Arc::new(Inner { parts, reconciling, testing, replaying, waiting_checks }))
     }
 
     fn store(&self) -> &dyn Store {

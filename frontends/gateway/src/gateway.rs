@@ -8,27 +8,33 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use sluicegate_config::{Diagnostic, HostSettings};
+use sluicegate_core::count::Tokenizer;
 use sluicegate_core::engine::{BoundCaller, Explained, ShadowReport};
 use sluicegate_core::ports::{Alert, RecordStore};
 use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
 use sluicegate_core::{
-    Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Secret,
-    Snapshot, UsageRecord, hash,
+    Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Retry,
+    Secret, Snapshot, UsageRecord, hash,
 };
+use sluicegate_wire::{Addressed, scan_addressed};
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::admin::{Admin, AdminHost, AdminParts};
 use crate::answer::{Answer, Inbound, Rejection};
+use crate::body_text::BodyText;
 use crate::credential::KeyHash;
 use crate::directory::Directory;
-use crate::guardrail::Guardrails;
+use crate::guardrail::{Guardrails, OwnGuardrail};
 use crate::journal::{Journal, Owner};
 use crate::load::{self, ConfigText, Variables};
+use crate::made_up;
 use crate::maintain;
 use crate::master::{KeyStrength, Master};
 use crate::pass::{self, PassThrough};
 use crate::queue::Queue;
 use crate::record::RecordWriter;
+use crate::response;
 use crate::script::{self, PolicyMark, Scripts};
 use crate::secret::{MasterSource, Sealer, Secrets};
 use crate::serve;
@@ -37,6 +43,7 @@ use crate::start::{
     make_private_dir, marks_of, master_secret, master_source, may_exist, restore, with_stored,
 };
 use crate::store::{self, PolicyFilter, PolicyVersion, Reach, Store, Stored, StoredChannel};
+use crate::tokenizer;
 use crate::upload::Upload;
 use crate::upstream::{HttpUpstream, Targets, Upstream};
 
@@ -63,6 +70,8 @@ pub struct Options {
     pub present_requested: Option<bool>,
     /// Whether a translation that loses something is refused.
     pub strict_translation: bool,
+    /// Guardrails of the host's own, behind those of the configuration. Default none.
+    pub guardrails: Vec<OwnGuardrail>,
     /// The clock. Default: the system's.
     pub clock: Arc<dyn Clock>,
 }
@@ -79,6 +88,7 @@ impl Default for Options {
             demo: false,
             present_requested: None,
             strict_translation: false,
+            guardrails: Vec::new(),
             clock: Arc::new(crate::clock::SystemClock),
         }
     }
@@ -204,7 +214,8 @@ impl Gateway {
             tracing::warn!(%error, "this month's records have no place of their own yet; they are kept all the same");
         }
         let secrets = Arc::new(Secrets::new(Arc::clone(&options.variables)));
-        let guardrails = Guardrails::build(&loaded.declared.guardrails, &secrets)?;
+        let guardrails =
+            Guardrails::build(&loaded.declared.guardrails, &secrets)?.and(options.guardrails.clone());
         let source = master_source(&options);
         let chain = audit_chain(&address, source.as_ref())?;
         let master = Master::resolve(&options, &loaded.host, &*store, &chain).await?;
@@ -376,6 +387,44 @@ impl Gateway {
         self.inner.engine.explain(call, caller, self.inner.clock.now(), self.inner.seed())
     }
 
+    /// The same for a whole request: scripts that look at its prompt see it, a conversation goes where its turns went, and a prompt whose
+    /// bytes have no room in a strict limit is counted. Takes a core while it reads and counts.
+    ///
+    /// # Errors
+    /// As of the request itself, where it can't be read; `RateLimited` while two others are read.
+    pub async fn explain_body(&self, inbound: Inbound, caller: &Arc<BoundCaller>) -> Result<Explained> {
+        // BOUND: of those that read and count at the same time; nothing is reserved for them.
+        static BESIDE: Semaphore = Semaphore::const_new(2);
+        let turn = BESIDE.try_acquire().map_err(|_| {
+            let message = "other requests are being explained; try again when they are done";
+            Error::new(ErrorKind::RateLimited, message).with_retry(Retry::AfterMs(1_000))
+        })?;
+        let (inner, caller) = (Arc::clone(&self.inner), Arc::clone(caller));
+        let at = inbound.address.as_ref().map(|at| Addressed { model: &at.model, stream: at.stream });
+        let scanned = scan_addressed(inbound.format, &inbound.body, at)
+            .map_err(|error| Error::new(error.kind(), error.message().to_owned()))?;
+        let continued = Box::pin(response::continued(&inner, &caller, Box::new(scanned))).await;
+        let (mut scanned, continued) = continued.map_err(|why| why.error)?;
+        serve::refuse_unbounded(&scanned, caller.has_strict_spend()).map_err(|why| why.error)?;
+        continued.iter().for_each(|it| it.mark(&mut scanned));
+        let explain = move || {
+            let _turn = turn;
+            let mut call = serve::facts_of(&inner, &scanned, &inbound);
+            continued.iter().for_each(|it| it.bind(&mut call));
+            let allowed = inner.engine.snapshot().declared.routing.allow_mock_parameters;
+            made_up::permit(allowed, scanned.facts(), &mut call)?;
+            let call = serve::keepable(call)?;
+            let at = (inner.clock.now(), inner.seed());
+            let count = |tokenizer| tokenizer::input_bound_now(&scanned, tokenizer);
+            let count = tokenizer::AVAILABLE.then_some(&count as &dyn Fn(Tokenizer) -> Option<u64>);
+            let text = || BodyText::of(&scanned);
+            Ok(inner.engine.explain_counting(call, &caller, at, &text, count))
+        };
+        tokio::task::spawn_blocking(explain)
+            .await
+            .map_err(|why| Error::new(ErrorKind::Internal, "the explanation was cut off").with_source(why))?
+    }
+
     /// The models that a caller may ask for, by name.
     pub fn models(&self, caller: &BoundCaller) -> Vec<ModelCard> {
         let snapshot = self.inner.engine.snapshot();
@@ -528,6 +577,10 @@ impl AdminHost for Around {
 
     fn file_policies(&self) -> Vec<PolicySource> {
         self.0.upgrade().map(|inner| inner.declared.policies.clone()).unwrap_or_default()
+    }
+
+    fn file(&self) -> Declared {
+        self.0.upgrade().map(|inner| inner.declared.clone()).unwrap_or_default()
     }
 
     fn policy_modules(&self) -> Vec<ModuleSource> {

@@ -9,14 +9,14 @@ mod way;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+pub use async_trait::async_trait;
 use bytes::Bytes;
 use sluicegate_core::engine::{BoundCaller, Denied};
 use sluicegate_core::guardrail::{
     Attachment, GuardrailKind, GuardrailMarks, GuardrailSource, Scanner, TextGuard, mark,
 };
 use sluicegate_core::{CallId, Denial, Error, ErrorKind, Explanation, Format, ModelName, Result, decision};
-use sluicegate_wire::{Scanned, Side, Texts, without_logprobs};
+use sluicegate_wire::{Scanned, Texts, without_logprobs};
 
 use crate::answer::{Inbound, Rejection};
 use crate::body_text::BodyText;
@@ -25,6 +25,7 @@ use crate::running::told;
 use crate::secret::Secrets;
 use http::HttpGuardrail;
 pub(crate) use screening::{Checked, Checking, Screening, add};
+pub use sluicegate_wire::Side;
 use way::Ways;
 
 /// Looks at the texts of calls and answers.
@@ -32,6 +33,19 @@ use way::Ways;
 pub trait Guardrail: Send + Sync {
     /// Looks at the texts. What it can't find out it decides by itself, as its operator wants: this never fails.
     async fn check(&self, look: &Look<'_>) -> Ruling;
+}
+
+/// A guardrail of the host's own, in Rust. It is asked behind those that the configuration declares, of every call.
+#[derive(Clone)]
+pub struct OwnGuardrail {
+    /// Its name, for messages, headers and records.
+    pub name: Arc<str>,
+    /// Whether it looks at what callers send.
+    pub input: bool,
+    /// Whether it looks at what models answer. Streams are gathered for it, up to 8 MiB.
+    pub output: bool,
+    /// What looks.
+    pub guardrail: Arc<dyn Guardrail>,
 }
 
 /// What a guardrail sees.
@@ -125,6 +139,19 @@ impl Guardrails {
             Ok(Attached { name, input: source.input, output: source.output, of, does })
         };
         Ok(Self { list: sources.iter().map(build).collect::<Result<_>>()? })
+    }
+
+    /// With the host's own behind them.
+    pub(crate) fn and(mut self, own: Vec<OwnGuardrail>) -> Self {
+        let attached = |OwnGuardrail { name, input, output, guardrail }| Attached {
+            name,
+            input,
+            output,
+            of: Attachment::default(),
+            does: Does::Ask(guardrail),
+        };
+        self.list.extend(own.into_iter().map(attached));
+        self
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -406,3 +433,7 @@ pub(crate) fn note_refusal(marks: &mut GuardrailMarks, refusal: &Refusal) {
         mark(marks, &refusal.guardrail, "denied", 1);
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests;

@@ -1,6 +1,8 @@
 //! Replays over the database: what recorded calls would have come to under another configuration or other scripts. Nothing is
 //! sent, and no record or balance is written.
 
+mod report;
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,10 +14,12 @@ use sluicegate_core::ports::PolicyHook as _;
 use sluicegate_core::replay::{Estimates, Replay, Report};
 use sluicegate_core::snapshot::{Declared, PolicySource};
 use sluicegate_core::{
-    CallId, Caller, Engine, Error, ErrorKind, KeyId, OrganizationId, Result, Snapshot, Timestamp,
+    CallId, Caller, Clock, Engine, Error, ErrorKind, KeyId, OrganizationId, Result, Snapshot, Timestamp,
     UsageRecord, Window,
 };
 use sluicegate_policy::Policies;
+
+pub use report::figures;
 
 use crate::credential::KeyHash;
 use crate::directory::Directory;
@@ -62,8 +66,34 @@ pub struct ReplayDone {
     /// Since when what calls used counts against limits: the start of that month. What was used before is not in limits without
     /// an end.
     pub counted_from: Timestamp,
+    /// Whether there were more calls than were to be replayed at most: then `to` is when the last of them came.
+    pub is_limited: bool,
     /// What came of it.
     pub report: Report,
+}
+
+/// How far a replay may go.
+pub(crate) struct Bounds {
+    /// So many calls at most.
+    pub(crate) calls: u64,
+    /// Fails when it has to end at once. Asked for each record that is replayed.
+    pub(crate) go_on: Box<dyn Fn() -> Result<()> + Send + Sync>,
+}
+
+/// A script to try.
+pub(crate) enum Tried {
+    /// Takes the place of the script of its name with what that is attached to and does on an error, else runs for everybody.
+    Text(PolicySource),
+    /// A stored version, with what it is attached to.
+    Version(PolicySource),
+}
+
+impl Tried {
+    fn source(&self) -> &PolicySource {
+        match self {
+            Self::Text(source) | Self::Version(source) => source,
+        }
+    }
 }
 
 /// Replays the calls that came in a span of time.
@@ -73,9 +103,42 @@ pub struct ReplayDone {
 /// make no sense; `NotFound` when no call came then; `Store`.
 pub async fn replay(options: ReplayOptions) -> Result<ReplayDone> {
     let world = World::open(&options).await?;
-    let done = world.replay(&options).await;
+    let zone = world.engine.snapshot().declared.quota.time_zone.clone();
+    let now = Options::default().clock.now();
+    let time = |text: &str| time_of(text, &zone, now);
+    let done = match (time(&options.from), time(&options.to)) {
+        (Ok(from), Ok(to)) => {
+            // BOUND: whoever runs it on their own machine ends it when they like.
+            let bounds = Bounds { calls: u64::MAX, go_on: Box::new(|| Ok(())) };
+            world.replay((from, to), &bounds).await
+        }
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    };
     world.store.close().await;
     done
+}
+
+/// What a running gateway replays beside its calls: under what its file declares and its database holds.
+pub(crate) struct Beside {
+    pub(crate) declared: Declared,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tried: Vec<Tried>,
+    pub(crate) only_these: bool,
+    pub(crate) span: (Timestamp, Timestamp),
+}
+
+impl Beside {
+    /// Replays. Takes a core while it goes on.
+    ///
+    /// # Errors
+    /// As [`replay`], and what `bounds` fail with.
+    pub(crate) async fn replay(self, bounds: &Bounds) -> Result<ReplayDone> {
+        let secrets = Secrets::new(Arc::new(|_| None));
+        let tried = (&*self.tried, self.only_these);
+        let world = World::with(self.declared, self.store, &secrets, self.clock, tried).await?;
+        world.replay(self.span, bounds).await
+    }
 }
 
 /// A time in RFC 3339, a date (its start in `zone`), or `now`.
@@ -111,7 +174,7 @@ impl World {
             data_dir: options.data_dir.clone(),
             ..Options::default()
         };
-        let mut loaded = load_without_credentials(options, &of_gateway.configuration_variables());
+        let loaded = load_without_credentials(options, &of_gateway.configuration_variables());
         load::refuse_errors(&loaded)?;
         let address = address_of(&of_gateway, &loaded.host);
         if address == "memory" || !may_exist(&address) {
@@ -121,52 +184,67 @@ impl World {
             return Err(Error::new(ErrorKind::Config, message));
         }
         let store = store::open(&address, loaded.declared.quota.time_zone.clone()).await?;
+        let tried: Vec<_> = options
+            .policies
+            .iter()
+            .map(|(name, text)| Tried::Text(PolicySource::new(name.as_str(), text.as_str())))
+            .collect();
+        let clock = Arc::clone(&of_gateway.clock);
+        let secrets = Secrets::new(Arc::clone(&options.variables));
+        Self::with(loaded.declared, store, &secrets, clock, (&tried, options.only_these_policies)).await
+    }
+
+    /// With what a file declares and a database holds.
+    async fn with(
+        mut declared: Declared,
+        store: Arc<dyn Store>,
+        secrets: &Secrets,
+        clock: Arc<dyn Clock>,
+        (tried, only_these): (&[Tried], bool),
+    ) -> Result<Self> {
         let versions = store.policy_versions(&IN_USE, &Reach::ALL).await?;
-        let policies = take_policies(&mut loaded.declared, &versions, options)?;
+        let policies = take_policies(&mut declared, &versions, tried, only_these)?;
         // Nobody is sent to, so that no credential is needed.
         let stored: Vec<_> =
             store.channels().await?.into_iter().map(|it| StoredChannel { secret: None, ..it }).collect();
-        if loaded.declared.channels.is_empty() && stored.is_empty() {
-            loaded.declared.channels.push(demo_channel());
+        if declared.channels.is_empty() && stored.is_empty() {
+            declared.channels.push(demo_channel());
         }
-        let secrets = Secrets::new(Arc::clone(&options.variables));
-        let declared = with_stored(&loaded.declared, stored, &secrets, None)?;
+        let whole = with_stored(&declared, stored, secrets, None)?;
         let policy = policies.digest();
-        let engine = Arc::new(Engine::new(Snapshot::build(1, declared), Arc::new(policies)));
-        let clock = Arc::clone(&of_gateway.clock);
+        let engine = Arc::new(Engine::new(Snapshot::build(1, whole), Arc::new(policies)));
         let directory = Directory::new(Arc::clone(&engine), Arc::clone(&store), clock);
         // Records name keys by their ids, and no credential is presented.
-        let keys = loaded.declared.keys.iter();
-        directory.declare(&loaded.declared, keys.map(|(key, _)| (stand_in(&key.id), key.clone())));
+        let keys = declared.keys.iter();
+        directory.declare(&declared, keys.map(|(key, _)| (stand_in(&key.id), key.clone())));
         Ok(Self { store, engine, directory, policy })
     }
 
-    async fn replay(&self, options: &ReplayOptions) -> Result<ReplayDone> {
+    async fn replay(&self, (from, to): (Timestamp, Timestamp), bounds: &Bounds) -> Result<ReplayDone> {
         let zone = self.engine.snapshot().declared.quota.time_zone.clone();
-        let now = Options::default().clock.now();
-        let (from, to) = (time_of(&options.from, &zone, now)?, time_of(&options.to, &zone, now)?);
         if from >= to {
-            let message = format!("--from {from} must be before --to {to}");
+            let message = format!("`from` {from} must be before `to` {to}");
             return Err(Error::new(ErrorKind::InvalidRequest, message));
         }
         let mut estimates = Estimates::default();
-        let mut count = 0_u64;
-        let mut pages = Pages::new(from, to);
+        let mut pages = Pages::new(from, to, bounds);
         while let Some(page) = pages.next(&*self.store).await? {
             page.iter().for_each(|record| estimates.learn(record));
-            count += page.len() as u64;
         }
-        if count == 0 {
+        if pages.count == 0 {
             let since = self.store.records_since().await?;
             let message = format!(
-                "no call came from {from} to {to} in this database, which keeps records since {since}; check --from and --to"
+                "no call came from {from} to {to} in this database, which keeps records since {since}; check `from` and `to`"
             );
             return Err(Error::new(ErrorKind::NotFound, message));
         }
+        let is_limited = pages.is_limited(&*self.store).await?;
+        let until = if is_limited { pages.after.0 } else { to };
         let counted_from = window_start(Window::Month, from, &zone);
         let mut replay = Replay::new(Arc::clone(&self.engine), estimates);
         let mut callers = Callers { world: self, known: HashMap::new() };
-        let mut pages = Pages::new(counted_from, from);
+        // What was used before counts however much it was: its calls aren't replayed.
+        let mut pages = Pages { calls: u64::MAX, ..Pages::new(counted_from, from, bounds) };
         while let Some(page) = pages.next(&*self.store).await? {
             for record in &page {
                 if let Some(caller) = callers.of(record).await? {
@@ -174,15 +252,22 @@ impl World {
                 }
             }
         }
-        let report = self.run(replay, callers, Pages::new(from, to)).await?;
-        Ok(ReplayDone { from, to, counted_from, report })
+        let report = self.run(replay, callers, Pages::new(from, to, bounds)).await?;
+        Ok(ReplayDone { from, to: until, counted_from, is_limited, report })
     }
 
-    async fn run(&self, mut replay: Replay, mut callers: Callers<'_>, mut pages: Pages) -> Result<Report> {
+    async fn run(
+        &self,
+        mut replay: Replay,
+        mut callers: Callers<'_>,
+        mut pages: Pages<'_>,
+    ) -> Result<Report> {
         let (mut report, mut over) = (Report::default(), Vec::new());
         let digest = self.engine.snapshot().digest();
         while let Some(page) = pages.next(&*self.store).await? {
             for record in page {
+                // Scripts may take long over each.
+                (pages.bounds.go_on)()?;
                 let Some(caller) = callers.of(&record).await? else {
                     report.counts.unknown_callers += 1;
                     continue;
@@ -243,21 +328,26 @@ fn missing_credential(diagnostic: &Diagnostic) -> Option<&str> {
 fn take_policies(
     declared: &mut Declared,
     stored: &[Stored<PolicyVersion>],
-    options: &ReplayOptions,
+    tried: &[Tried],
+    only_these: bool,
 ) -> Result<Policies> {
+    let files = declared.policies.len();
     let mut all = script::joined(&declared.policies, stored);
-    if options.only_these_policies {
-        all.retain(|known| options.policies.iter().any(|(name, _)| *name == known.name));
-    }
-    for (name, text) in &options.policies {
-        match all.iter_mut().find(|known| known.name == *name) {
-            Some(known) => known.text.clone_from(text),
-            None => all.push(PolicySource::new(name.as_str(), text.as_str())),
+    for it in tried {
+        match it {
+            Tried::Version(source) => all = script::with(&all, files, source),
+            Tried::Text(source) => match all.iter_mut().find(|known| known.name == source.name) {
+                Some(known) => known.text.clone_from(&source.text),
+                None => all.push(source.clone()),
+            },
         }
     }
+    if only_these {
+        all.retain(|known| tried.iter().any(|it| it.source().name == known.name));
+    }
     // What is tried must work, as what the file declares.
-    let tried = options.policies.iter().map(|(name, text)| PolicySource::new(name.as_str(), text.as_str()));
-    let must_work: Vec<_> = declared.policies.iter().cloned().chain(tried).collect();
+    let must_work: Vec<_> =
+        declared.policies.iter().chain(tried.iter().map(Tried::source)).cloned().collect();
     let file = script::File { policies: &must_work, modules: &declared.policy_modules };
     let (all, policies) =
         script::usable(file, stored, all, &mut Vec::new()).map_err(|faults| load::unusable(&faults))?;
@@ -271,22 +361,39 @@ fn stand_in(key: &KeyId) -> KeyHash {
 }
 
 /// Reads records in the order in which their calls came.
-struct Pages {
+struct Pages<'a> {
     after: (Timestamp, CallId),
     to: Timestamp,
+    bounds: &'a Bounds,
+    /// So many at most.
+    calls: u64,
+    /// So many were read.
+    count: u64,
 }
 
-impl Pages {
-    fn new(from: Timestamp, to: Timestamp) -> Self {
-        Self { after: (from, CallId::from("")), to }
+impl<'a> Pages<'a> {
+    fn new(from: Timestamp, to: Timestamp, bounds: &'a Bounds) -> Self {
+        Self { after: (from, CallId::from("")), to, bounds, calls: bounds.calls, count: 0 }
+    }
+
+    /// Whether there are more than may be read.
+    async fn is_limited(&self, store: &dyn Store) -> Result<bool> {
+        let is_full = self.count >= self.calls;
+        Ok(is_full && !store.scan((self.after.0, &self.after.1), self.to, 1).await?.is_empty())
     }
 
     /// The next records; `None` behind the last.
-    // BOUND: a page at a time.
+    // BOUND: a page at a time, and `calls` in all.
     async fn next(&mut self, store: &dyn Store) -> Result<Option<Vec<UsageRecord>>> {
-        let page = store.scan((self.after.0, &self.after.1), self.to, PAGE).await?;
+        (self.bounds.go_on)()?;
+        let rest = u32::try_from(self.calls.saturating_sub(self.count)).unwrap_or(PAGE).min(PAGE);
+        if rest == 0 {
+            return Ok(None);
+        }
+        let page = store.scan((self.after.0, &self.after.1), self.to, rest).await?;
         let Some(last) = page.last() else { return Ok(None) };
         self.after = (last.started_at, last.call.clone());
+        self.count = self.count.saturating_add(page.len() as u64);
         Ok(Some(page))
     }
 }

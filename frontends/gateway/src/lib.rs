@@ -45,7 +45,7 @@ pub mod upstream;
 pub use answer::{Address, Answer, AnswerBody, Facts, Inbound, Rejection, Remaining, Told};
 pub use clock::{ManualClock, SystemClock};
 pub use gateway::{Gateway, ModelCard, Options, Worker};
-pub use history::{ReplayDone, ReplayOptions, replay, time_of};
+pub use history::{ReplayDone, ReplayOptions, figures, replay, time_of};
 pub use load::{ConfigText, Variables, load, process_variables};
 pub use master::KeyStrength;
 pub use pass::PassThrough;

@@ -1,13 +1,11 @@
 //! Answers that callers want made up: LiteLLM's `mock_…` parameters. They pass admission, access and limits like any call, and
 //! nothing is sent or charged.
 
+use sluicegate_core::snapshot::MOCK_TAG;
 use sluicegate_core::{Call, Error, ErrorKind, Format, Result};
 use sluicegate_wire::{Facts, Mock};
 
 use crate::upstream::{UpstreamFault, UpstreamRequest, UpstreamResponse, mock};
-
-/// What its record is tagged with.
-const TAG: &str = "mock";
 
 /// Lets a call have its answer made up, if the configuration allows that.
 ///
@@ -35,8 +33,8 @@ pub(crate) fn permit(allowed: bool, facts: &Facts, call: &mut Call) -> Result<()
     }
     call.rehearse = mock.rehearse;
     call.mock = mock.response.is_some() || mock.timeout;
-    if (call.mock || call.rehearse.is_some()) && !call.tags.iter().any(|tag| tag == TAG) {
-        call.tags.push(TAG.to_owned());
+    if (call.mock || call.rehearse.is_some()) && !call.tags.iter().any(|tag| tag == MOCK_TAG) {
+        call.tags.push(MOCK_TAG.to_owned());
     }
     Ok(())
 }

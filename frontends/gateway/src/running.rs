@@ -34,8 +34,8 @@ pub(crate) struct Running {
     pub(crate) watch: Option<Arc<Watch>>,
     /// The guardrail that refused the answer.
     refused: Option<Refusal>,
-    /// What a whole answer came to that services look at.
-    whole: Option<Box<Observed>>,
+    /// What has come of an answer that is held back: all of it while services look at it.
+    arrived: Option<Box<Observed>>,
     /// The caller wants the response kept.
     pub(crate) keep: Option<Box<Keep>>,
     /// What an answer that reports nothing is taken to have used, besides its input and what is counted of it.
@@ -62,7 +62,7 @@ impl Running {
             first_byte_at: None,
             watch: None,
             refused: None,
-            whole: None,
+            arrived: None,
             expected: Usage::default(),
             keep: None,
         }
@@ -85,7 +85,7 @@ impl Running {
 
     /// An attempt begins: what the answer will say about it.
     pub(crate) fn begin(&mut self, attempt: &Attempt) {
-        (self.sent, self.status, self.first_byte_at) = (false, None, None);
+        (self.sent, self.status, self.first_byte_at, self.arrived) = (false, None, None, None);
         self.facts.attempts = attempt.number;
         self.facts.channel = Some(attempt.channel().name.clone());
         self.facts.upstream_model = Some(attempt.upstream_model.as_str().to_owned());
@@ -123,9 +123,10 @@ impl Running {
         }
     }
 
-    /// The answer is whole, and services look at it: should nobody wait for that, it is charged for what it came to.
-    pub(crate) fn note_whole(&mut self, observed: &Observed) {
-        self.whole = Some(Box::new(observed.clone()));
+    /// An answer, or its beginning, is held back until guardrails have seen it: should nobody wait for that, it is charged for what
+    /// has come.
+    pub(crate) fn note_arrived(&mut self, observed: &Observed) {
+        self.arrived = Some(Box::new(observed.clone()));
     }
 
     /// Reports how the attempt under way ended.
@@ -264,8 +265,8 @@ fn with_expected(mut usage: Usage, source: UsageSource, expected: &Usage) -> Usa
 impl Drop for Running {
     fn drop(&mut self) {
         if self.admission.is_some() {
-            let whole = self.whole.take();
-            self.observe(OutcomeClass::ClientGone, whole.as_deref(), None);
+            let arrived = self.arrived.take();
+            self.observe(OutcomeClass::ClientGone, arrived.as_deref(), None);
             self.finish(Some("cancelled"));
         }
     }

@@ -279,7 +279,7 @@ fn shadow(
 }
 
 /// Scripts with this one in the place that it has, or would have: behind the file's, by name.
-fn with(sources: &[PolicySource], files: usize, source: &PolicySource) -> Vec<PolicySource> {
+pub(crate) fn with(sources: &[PolicySource], files: usize, source: &PolicySource) -> Vec<PolicySource> {
     let mut all = sources.to_vec();
     match all.iter_mut().find(|known| known.name == source.name) {
         Some(known) => known.clone_from(source),

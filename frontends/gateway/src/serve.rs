@@ -33,6 +33,8 @@ use crate::upstream::{
     MockUpstream, Rest, Special, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse,
 };
 
+/// The head of a streamed answer waits no longer for guardrails to let something of it through.
+const HEAD_WAIT: Duration = Duration::from_secs(5);
 /// No more of an upstream's error body is read.
 const ERROR_BODY_MAX: usize = 64 * 1024;
 
@@ -646,16 +648,24 @@ async fn deliver(
     let watch = running.watch.as_ref().filter(|_| streams);
     let mut screening = watch.map(|watch| Screening::new(watch, scanned.format()));
     let limit = if streams { due.first } else { due.total };
+    let mut held_until: Option<Instant> = None;
     // BOUND: the bridge bounds what a frame and a body may hold, the deadline how long they take.
     loop {
-        let chunk =
-            timeout_at(limit, body.chunk()).await.unwrap_or(Some(Err(UpstreamFault::Timeout { sent: true })));
+        let late = held_until.unwrap_or(limit);
+        let chunk = timeout_at(late, body.chunk()).await.unwrap_or_else(|_| match held_until {
+            Some(_) => Some(Ok(Bytes::new())),
+            None => Some(Err(UpstreamFault::Timeout { sent: true })),
+        });
         match chunk {
+            Some(Ok(chunk)) if chunk.is_empty() => {}
             Some(Ok(chunk)) => bridge.push(chunk, &mut |bytes| hand_on(bytes, &mut screening, &mut out)),
             None => bridge.finish(End::Eof, &mut |bytes| hand_on(bytes, &mut screening, &mut out)),
             Some(Err(fault)) => return broke_early(running, bridge, &fault),
         }
         if let Some(refusal) = screening.as_deref().and_then(Screening::stopped) {
+            if let Some(seen) = screening.as_deref().and_then(Screening::marks) {
+                guardrail::add(&mut running.facts.guardrails, seen);
+            }
             let rejection = running.refuse(refusal, &mut bridge);
             running.settled().await;
             return (Tried::Failed(rejection), None);
@@ -666,6 +676,21 @@ async fn deliver(
         }
         if observed.first_content {
             running.mark_content();
+        }
+        let waits = screening.as_deref().is_some_and(Screening::waits_at_start);
+        if waits && observed.first_content && !bridge.ended() {
+            // It is answered when something can be handed on: a refusal until then is one with a status of its own. Later the caller
+            // gets signs of life instead.
+            let until = *held_until.get_or_insert_with(|| due.total.min(Instant::now() + HEAD_WAIT));
+            if observed.closed {
+                bridge.finish(End::Eof, &mut |bytes| hand_on(bytes, &mut screening, &mut out));
+                return whole(running, bridge, out, streams, screening, content_type).await;
+            }
+            if Instant::now() < until {
+                // Whoever leaves now owes what has come so far.
+                running.note_arrived(observed);
+                continue;
+            }
         }
         if streams && observed.first_content && !bridge.ended() {
             running.note_remaining();
@@ -750,7 +775,7 @@ async fn whole(
     }
     if running.watch.is_some() {
         // Whoever leaves while services look owes what the answer cost.
-        running.note_whole(observed);
+        running.note_arrived(observed);
         if let Err(refusal) = Box::pin(look_at_whole(&mut running, &bridge, &mut out, screening)).await {
             let rejection = running.refuse(&refusal, &mut bridge);
             running.settled().await;

@@ -20,6 +20,8 @@ use crate::{body, extract, facts};
 
 /// Names settings of the request that had no effect.
 const WARNINGS: HeaderName = HeaderName::from_static("x-sluicegate-warnings");
+const JSON: &str = "application/json";
+const CSV: &str = "text/csv; charset=utf-8";
 /// That header is cut here, in bytes.
 const WARNINGS_MAX: usize = 1024;
 
@@ -88,6 +90,18 @@ impl Ask {
         })
     }
 
+    /// Whether a table is asked for (`accept: text/csv`) rather than JSON.
+    pub fn wants_csv(&self) -> bool {
+        let accept = self.req.headers().get(actix_web::http::header::ACCEPT);
+        accept.and_then(|value| value.to_str().ok()).is_some_and(|text| {
+            let kinds = text.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+            kinds
+                .filter(|kind| matches!(*kind, "text/csv" | "application/json"))
+                .take(1)
+                .any(|it| it == "text/csv")
+        })
+    }
+
     /// A parameter of the path, decoded.
     pub fn param(&self, name: &str) -> String {
         // The router leaves these three as they are, since they mean something to it.
@@ -120,6 +134,7 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 /// The answer to a management request.
 pub struct Done {
     status: StatusCode,
+    content_type: &'static str,
     body: Vec<u8>,
     warnings: Vec<String>,
 }
@@ -141,16 +156,27 @@ impl Done {
         Self::with(StatusCode::CREATED, value)
     }
 
+    /// 200 with a table.
+    pub fn csv(text: String) -> Self {
+        let body = text.into_bytes();
+        Self { status: StatusCode::OK, content_type: CSV, body, warnings: Vec::new() }
+    }
+
     /// 204.
     pub fn nothing() -> Result<Self> {
-        Ok(Self { status: StatusCode::NO_CONTENT, body: Vec::new(), warnings: Vec::new() })
+        Ok(Self {
+            status: StatusCode::NO_CONTENT,
+            content_type: JSON,
+            body: Vec::new(),
+            warnings: Vec::new(),
+        })
     }
 
     fn with<T: Serialize>(status: StatusCode, value: &T) -> Result<Self> {
         let body = serde_json::to_vec(value).map_err(|error| {
             Error::new(ErrorKind::Internal, "an answer couldn't be written").with_source(error)
         })?;
-        Ok(Self { status, body, warnings: Vec::new() })
+        Ok(Self { status, content_type: JSON, body, warnings: Vec::new() })
     }
 
     /// Names settings of the request that had no effect.
@@ -163,7 +189,7 @@ impl Done {
     fn respond(self, req: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         if !self.body.is_empty() {
-            response.insert_header((actix_web::http::header::CONTENT_TYPE, "application/json"));
+            response.insert_header((actix_web::http::header::CONTENT_TYPE, self.content_type));
         }
         if !self.warnings.is_empty() {
             let mut text = self.warnings.join("; ");

@@ -21,12 +21,14 @@ pub struct Operation {
     pub body: Option<&'static str>,
     /// Its status when all is well, and the schema of its answer, by name.
     pub answer: (u16, Option<&'static str>),
+    /// Whether it is answered as a table, too, when `accept` asks for `text/csv`.
+    pub csv: bool,
 }
 
 impl Operation {
     /// An operation without query or body that answers 200.
     pub const fn new(id: &'static str, tag: &'static str, summary: &'static str) -> Self {
-        Self { id, tag, summary, query: &[], body: None, answer: (200, None) }
+        Self { id, tag, summary, query: &[], body: None, answer: (200, None), csv: false }
     }
 
     /// With these query parameters.
@@ -45,6 +47,12 @@ impl Operation {
     #[must_use]
     pub const fn answers(self, status: u16, schema: &'static str) -> Self {
         Self { answer: (status, Some(schema)), ..self }
+    }
+
+    /// As a table, too.
+    #[must_use]
+    pub const fn or_csv(self) -> Self {
+        Self { csv: true, ..self }
     }
 
     /// With this status and no body.
@@ -104,6 +112,9 @@ fn describe(operation: &Operation, parameters: &[String]) -> Value {
     let mut answer = json!({"description": operation.summary});
     if let Some(schema) = schema {
         answer["content"] = content(schema);
+        if operation.csv {
+            answer["content"]["text/csv"] = json!({"schema": {"type": "string"}});
+        }
     }
     let mut described = json!({
         "operationId": operation.id,

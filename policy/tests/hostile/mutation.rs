@@ -47,6 +47,7 @@ const WORDS: &[&str] = &[
     "print",
     "Fn",
     "call.text_contains",
+    "call.text_matches",
     "\u{0}",
     "研",
 ];

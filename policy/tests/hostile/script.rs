@@ -23,6 +23,7 @@ const VALUES: &[&str] = &[
     "call",
     "call.tags",
     "call.text_length",
+    "call.text_matches(\"(?i)(s|e)*cr+.{0,40}t\")",
     "asked(call, \"secret\")",
     "call.now.at(\"Asia/Shanghai\")",
     "call.seed",

@@ -1,6 +1,7 @@
 //! What the upstream answers, before any format: a function of the request.
 //!
-//! - The last message is a tool's result: the text repeats all results of that turn.
+//! - The last message is a tool's result: the text repeats all results of that turn,
+//!   unless one says `go on`: then tools are called again.
 //! - Tools are offered (and not forbidden): the first one is called with arguments
 //!   made up from its schema; with `parallel` in the user's text there is a call of
 //!   every tool, and of a single tool twice.
@@ -103,7 +104,8 @@ impl Ask {
     #[must_use]
     pub fn answer(&self, pad: usize) -> Answer {
         let thought = self.reasoning.then(|| "let me think about that".to_owned());
-        let calls = if self.results.is_empty() { self.calls() } else { Vec::new() };
+        let goes_on = self.results.is_empty() || self.results.iter().any(|said| said.contains("go on"));
+        let calls = if goes_on { self.calls() } else { Vec::new() };
         let mut text = String::new();
         if calls.is_empty() {
             text = if self.results.is_empty() {
@@ -233,5 +235,7 @@ mod tests {
         assert_eq!(ask.answer(0).calls.len(), 2);
         ask.results = vec!["42".into()];
         assert_eq!(ask.answer(0).text, "tools said: 42");
+        ask.results = vec!["42, go on".into()];
+        assert_eq!(ask.answer(0).calls.len(), 2);
     }
 }

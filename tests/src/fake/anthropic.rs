@@ -6,6 +6,46 @@ use super::answer::{Answer, Ask, Finish, Tool, word_count};
 use super::behaviour::{Behaviour, UsageFault};
 use super::deliver::Reply;
 use super::openai::faulty;
+use super::strict;
+
+/// Every parameter that is known.
+const KNOWN: &[&str] = &[
+    "model",
+    "max_tokens",
+    "messages",
+    "system",
+    "metadata",
+    "stop_sequences",
+    "stream",
+    "temperature",
+    "top_p",
+    "top_k",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "service_tier",
+    "context_management",
+    "container",
+    "mcp_servers",
+    "cache_control",
+    "inference_geo",
+];
+/// Every field of a tool that is known.
+const TOOL: &[&str] = &[
+    "type",
+    "name",
+    "description",
+    "input_schema",
+    "strict",
+    "cache_control",
+    "defer_loading",
+    "allowed_callers",
+    "input_examples",
+    "eager_input_streaming",
+];
+/// The most blocks with a cache mark.
+const CACHE_MARKS: usize = 4;
 
 /// An error in the format's shape.
 pub(super) fn error(status: u16, message: &str) -> Reply {
@@ -43,13 +83,16 @@ pub(super) fn messages(body: &Value, behaviour: &Behaviour, serial: u64) -> Repl
     let answer = ask.answer(behaviour.pad);
     let id = format!("msg_fake{serial}");
     if !ask.stream || behaviour.plain_json {
-        return Reply::json(200, &whole(&ask, &answer, behaviour, &id));
+        return Reply::json(200, &whole(&ask, &answer, behaviour, (&id, serial)));
     }
     let fault = json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});
-    Reply::stream(stream(&ask, &answer, behaviour, &id), frame(&fault))
+    Reply::stream(stream(&ask, &answer, behaviour, (&id, serial)), frame(&fault))
 }
 
 fn read(body: &Value) -> Result<Ask, String> {
+    if let Some(unknown) = strict::unknown(body, KNOWN) {
+        return Err(format!("{unknown}: Extra inputs are not permitted"));
+    }
     let messages = body["messages"].as_array().filter(|m| !m.is_empty()).ok_or("messages: field required")?;
     let most = body["max_tokens"].as_u64().filter(|m| *m > 0).ok_or("max_tokens: field required")?;
     let mut ask = Ask {
@@ -59,8 +102,13 @@ fn read(body: &Value) -> Result<Ask, String> {
         max_output: Some(most),
         one_call: body.pointer("/tool_choice/disable_parallel_tool_use") == Some(&json!(true)),
         reasoning: matches!(body.pointer("/thinking/type"), Some(t) if t == "enabled" || t == "adaptive"),
+        as_json: body.pointer("/output_config/format/type") == Some(&json!("json_schema")),
         ..Ask::default()
     };
+    thinking_fits(body, ask.reasoning)?;
+    if cache_marks(body) > CACHE_MARKS {
+        return Err(format!("A maximum of {CACHE_MARKS} blocks with cache_control may be provided."));
+    }
     if let Some(budget) = body.pointer("/thinking/budget_tokens").and_then(Value::as_u64)
         && !(1024..most).contains(&budget)
     {
@@ -72,7 +120,13 @@ fn read(body: &Value) -> Result<Ask, String> {
     }
     if !body["system"].is_null() {
         ask.messages += 1;
-        ask.words += blocks(&body["system"])?.iter().map(|b| word_count(text_of(b))).sum::<u64>();
+        for block in blocks(&body["system"])? {
+            if block["type"] != "text" {
+                return Err("system: only text blocks are supported".into());
+            }
+            fields_of(&block)?;
+            ask.words += word_count(text_of(&block));
+        }
     }
     if messages[0]["role"] != "user" {
         return Err("messages: first message must use the \"user\" role".into());
@@ -86,6 +140,9 @@ fn read(body: &Value) -> Result<Ask, String> {
     }
     if body.pointer("/tool_choice/type") != Some(&json!("none")) {
         for tool in body["tools"].as_array().map_or(&[][..], Vec::as_slice) {
+            if let Some(unknown) = strict::unknown(tool, TOOL) {
+                return Err(format!("tools: {unknown}: Extra inputs are not permitted"));
+            }
             let name = tool["name"].as_str().ok_or("tools: name: field required")?.to_owned();
             if !tool["input_schema"].is_object() {
                 return Err("tools: input_schema: field required".into());
@@ -98,14 +155,15 @@ fn read(body: &Value) -> Result<Ask, String> {
 }
 
 fn read_message(ask: &mut Ask, open: &mut Vec<String>, message: &Value) -> Result<(), String> {
+    if let Some(unknown) = strict::unknown(message, &["role", "content"]) {
+        return Err(format!("{unknown}: Extra inputs are not permitted"));
+    }
     let blocks = blocks(&message["content"])?;
+    blocks.iter().try_for_each(fields_of)?;
     let (mut texts, mut results) = (Vec::new(), Vec::new());
     if message["role"] == "assistant" {
-        for block in blocks.iter().filter(|b| b["type"] == "tool_use") {
-            if !block["input"].is_object() {
-                return Err("tool_use.input: must be an object".into());
-            }
-            open.push(block["id"].as_str().ok_or("tool_use.id: field required")?.to_owned());
+        for block in &blocks {
+            spoken(block, open)?;
         }
         ask.results.clear();
         return Ok(());
@@ -146,6 +204,100 @@ fn read_message(ask: &mut Ask, open: &mut Vec<String>, message: &Value) -> Resul
     Ok(())
 }
 
+/// A block of the assistant's; calls are opened.
+fn spoken(block: &Value, open: &mut Vec<String>) -> Result<(), String> {
+    match block["type"].as_str() {
+        Some("tool_use") => {
+            if !block["input"].is_object() {
+                return Err("tool_use.input: must be an object".into());
+            }
+            open.push(block["id"].as_str().ok_or("tool_use.id: field required")?.to_owned());
+        }
+        Some("thinking") => {
+            let thought = block["thinking"].as_str().ok_or("thinking.thinking: field required")?;
+            if !strict::genuine(block["signature"].as_str().unwrap_or(""), thought) {
+                return Err("Invalid `signature` in `thinking` block".into());
+            }
+        }
+        // This upstream makes none.
+        Some("redacted_thinking") => return Err("Invalid `data` in `redacted_thinking` block".into()),
+        Some("text") if text_of(block).trim().is_empty() => {
+            return Err("text content blocks must be non-empty".into());
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Refuses fields that blocks of a type don't have.
+fn fields_of(block: &Value) -> Result<(), String> {
+    let known: &[&str] = match block["type"].as_str() {
+        Some("text") => &["type", "text", "cache_control", "citations"],
+        Some("image") => &["type", "source", "cache_control"],
+        Some("document") => &["type", "source", "title", "context", "citations", "cache_control"],
+        Some("tool_use") => &["type", "id", "name", "input", "cache_control", "caller"],
+        Some("tool_result") => &["type", "tool_use_id", "content", "is_error", "cache_control"],
+        Some("thinking") => &["type", "thinking", "signature"],
+        Some("redacted_thinking") => &["type", "data"],
+        _ => return Ok(()),
+    };
+    let unknown = strict::unknown(block, known);
+    unknown.map_or(Ok(()), |unknown| {
+        Err(format!("{}: {unknown}: Extra inputs are not permitted", plain_type(block)))
+    })
+}
+
+fn plain_type(block: &Value) -> &str {
+    block["type"].as_str().unwrap_or("")
+}
+
+/// What doesn't go together with thinking.
+fn thinking_fits(body: &Value, thinks: bool) -> Result<(), String> {
+    if !thinks {
+        return Ok(());
+    }
+    if body["temperature"].as_f64().is_some_and(|t| t != 1.0) {
+        return Err("`temperature` may only be set to 1 when thinking is enabled.".into());
+    }
+    if !body["top_k"].is_null() {
+        return Err("`top_k` must be unset when thinking is enabled.".into());
+    }
+    if matches!(body.pointer("/tool_choice/type"), Some(t) if t == "any" || t == "tool") {
+        return Err("Thinking may not be enabled when tool_choice forces tool use.".into());
+    }
+    // In a loop of tools the turn that called them must begin with its thought.
+    let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
+    let [.., asked, answered] = messages else { return Ok(()) };
+    let looping = answered.pointer("/content/0/type") == Some(&json!("tool_result"));
+    let first = asked.pointer("/content/0/type").and_then(Value::as_str);
+    if body["thinking"]["type"] == "enabled"
+        && looping
+        && !matches!(first, Some("thinking" | "redacted_thinking"))
+    {
+        return Err(format!(
+            "Expected `thinking` or `redacted_thinking`, but found `{}`. When `thinking` is enabled, a final `assistant` message must start with a thinking block.",
+            first.unwrap_or("text")
+        ));
+    }
+    Ok(())
+}
+
+/// Blocks, tools and results with a cache mark.
+fn cache_marks(value: &Value) -> usize {
+    match value {
+        // A schema may have a property of that name.
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "input_schema" | "input"))
+            .map(|(name, value)| {
+                usize::from(name == "cache_control" && !value.is_null()) + cache_marks(value)
+            })
+            .sum(),
+        Value::Array(list) => list.iter().map(cache_marks).sum(),
+        _ => 0,
+    }
+}
+
 fn blocks(content: &Value) -> Result<Vec<Value>, String> {
     match content {
         Value::Null => Ok(Vec::new()),
@@ -159,10 +311,12 @@ fn text_of(block: &Value) -> &str {
     block["text"].as_str().unwrap_or("")
 }
 
-fn whole(ask: &Ask, answer: &Answer, behaviour: &Behaviour, id: &str) -> Value {
+fn whole(ask: &Ask, answer: &Answer, behaviour: &Behaviour, (id, serial): (&str, u64)) -> Value {
     let mut content = Vec::new();
     if let Some(thought) = &answer.thought {
-        content.push(json!({"type": "thinking", "thinking": thought, "signature": "c2lnbmVk"}));
+        content.push(
+            json!({"type": "thinking", "thinking": thought, "signature": strict::seal(serial, thought)}),
+        );
     }
     if !answer.text.is_empty() {
         content.push(json!({"type": "text", "text": answer.text}));
@@ -184,7 +338,7 @@ fn whole(ask: &Ask, answer: &Answer, behaviour: &Behaviour, id: &str) -> Value {
     out
 }
 
-fn stream(ask: &Ask, answer: &Answer, behaviour: &Behaviour, id: &str) -> Vec<Vec<u8>> {
+fn stream(ask: &Ask, answer: &Answer, behaviour: &Behaviour, (id, serial): (&str, u64)) -> Vec<Vec<u8>> {
     let mut start = json!({
         "id": id, "type": "message", "role": "assistant", "model": ask.model, "content": [],
         "stop_reason": null, "stop_sequence": null,
@@ -208,7 +362,7 @@ fn stream(ask: &Ask, answer: &Answer, behaviour: &Behaviour, id: &str) -> Vec<Ve
     if let Some(thought) = &answer.thought {
         let mut deltas: Vec<Value> =
             Answer::pieces(thought).map(|p| json!({"type": "thinking_delta", "thinking": p})).collect();
-        deltas.push(json!({"type": "signature_delta", "signature": "c2lnbmVk"}));
+        deltas.push(json!({"type": "signature_delta", "signature": strict::seal(serial, thought)}));
         block(json!({"type": "thinking", "thinking": "", "signature": ""}), deltas);
     }
     if !answer.text.is_empty() {
@@ -228,8 +382,7 @@ fn stream(ask: &Ask, answer: &Answer, behaviour: &Behaviour, id: &str) -> Vec<Ve
     let (reason, stop) = finish(answer);
     let mut end = json!({"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": stop}});
     if behaviour.usage != UsageFault::Missing {
-        let (_, output) = faulty(behaviour.usage, answer.input, answer.output);
-        end["usage"] = json!({ "output_tokens": output });
+        end["usage"] = usage(answer.input, answer.output, behaviour);
     }
     frames.push(frame(&end));
     frames.push(frame(&json!({"type": "message_stop"})));

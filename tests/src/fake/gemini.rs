@@ -6,10 +6,9 @@ use super::answer::{Answer, Ask, Finish, Tool, word_count};
 use super::behaviour::{Behaviour, UsageFault};
 use super::deliver::Reply;
 use super::openai::faulty;
+use super::strict;
 
-/// What seals the first call of a turn, in base64.
-const SIGNATURE: &str = "c2lnbmVkIGNhbGw=";
-/// What is taken in its place.
+/// What is taken in place of the seal on the first call of a turn.
 const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 
 /// An error in the format's shape.
@@ -49,7 +48,7 @@ pub(super) fn generate(path: &str, body: &Value, behaviour: &Behaviour, serial: 
     ask.model = model.to_owned();
     ask.stream = verb == "streamGenerateContent";
     let answer = ask.answer(behaviour.pad);
-    let parts = parts(&ask, &answer);
+    let parts = parts(&ask, &answer, serial);
     let whole = |parts: Vec<Value>, end: bool| {
         let mut candidate = json!({"content": {"parts": parts, "role": "model"}, "index": 0});
         if end {
@@ -93,7 +92,7 @@ fn frame(value: &Value) -> Vec<u8> {
     format!("data: {value}\r\n\r\n").into_bytes()
 }
 
-fn parts(ask: &Ask, answer: &Answer) -> Vec<Value> {
+fn parts(ask: &Ask, answer: &Answer, serial: u64) -> Vec<Value> {
     let mut parts = Vec::new();
     if let Some(thought) = &answer.thought {
         parts.push(json!({"text": thought, "thought": true}));
@@ -103,13 +102,19 @@ fn parts(ask: &Ask, answer: &Answer) -> Vec<Value> {
     }
     for (n, call) in answer.calls.iter().enumerate() {
         let args: Value = serde_json::from_str(&call.arguments).unwrap_or(Value::Null);
+        let sealed = strict::seal(serial, &said(&call.name, &args));
         let mut part = json!({"functionCall": {"name": call.name, "args": args}});
         if n == 0 && signs(&ask.model) {
-            part["thoughtSignature"] = json!(SIGNATURE);
+            part["thoughtSignature"] = json!(sealed);
         }
         parts.push(part);
     }
     parts
+}
+
+/// What the seal on a call binds.
+fn said(name: &str, args: &Value) -> String {
+    format!("{name} {}", strict::canonical(args))
 }
 
 fn usage(answer: &Answer, behaviour: &Behaviour, end: bool) -> Value {
@@ -223,6 +228,9 @@ fn read(body: &Value, model: &str) -> Result<Ask, String> {
     for (n, content) in contents.iter().enumerate() {
         read_content(&mut ask, &mut open, content, model).map_err(|what| format!("contents[{n}]: {what}"))?;
     }
+    if !open.is_empty() {
+        return Err("Please ensure that function call turn is followed by a function response turn.".into());
+    }
     if let Some(config) = top.get("generationConfig") {
         read_config(&mut ask, config, model)?;
     }
@@ -310,6 +318,13 @@ fn lower(mut schema: Value) -> Value {
     schema
 }
 
+/// Whether a call comes back as it was made, or says in the way that is documented that nobody sealed it.
+fn sealed(call: &Map<String, Value>, signature: Option<&str>) -> bool {
+    let name = call.get("name").and_then(Value::as_str).unwrap_or("");
+    let said = said(name, call.get("args").unwrap_or(&json!({})));
+    signature.is_some_and(|given| given == NO_SIGNATURE || strict::genuine(given, &said))
+}
+
 fn read_content(ask: &mut Ask, open: &mut Vec<String>, content: &Value, model: &str) -> Result<(), String> {
     let fields = object(content, "contents", &["role", "parts"])?;
     let parts = fields.get("parts").and_then(Value::as_array).filter(|parts| !parts.is_empty());
@@ -334,7 +349,7 @@ fn read_content(ask: &mut Ask, open: &mut Vec<String>, content: &Value, model: &
                 return Err("function_call: of the model, with args that are an object".into());
             }
             let signature = part.get("thoughtSignature").and_then(Value::as_str);
-            if called == 0 && signs(model) && !matches!(signature, Some(SIGNATURE | NO_SIGNATURE)) {
+            if called == 0 && signs(model) && !sealed(&call, signature) {
                 return Err(format!(
                     "Function call is missing a thought_signature in functionCall parts. {signature:?}"
                 ));

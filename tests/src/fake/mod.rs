@@ -19,6 +19,7 @@ mod openai;
 mod responses;
 mod server;
 mod single;
+mod strict;
 
 pub use answer::{Answer, Ask, Finish, Tool, ToolCall, word_count};
 pub use behaviour::{Behaviour, Step, UsageFault};

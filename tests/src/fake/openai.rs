@@ -6,9 +6,72 @@ use super::answer::{Answer, Ask, Finish, Tool, word_count};
 use super::base64;
 use super::behaviour::{Behaviour, UsageFault};
 use super::deliver::Reply;
+use super::strict;
 
 /// When every answer was made, in s since 1970.
 const CREATED: u64 = 1_760_000_000;
+
+/// Every parameter that is known.
+const KNOWN: &[&str] = &[
+    "model",
+    "messages",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "seed",
+    "stop",
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "reasoning_effort",
+    "verbosity",
+    "modalities",
+    "audio",
+    "prediction",
+    "stream",
+    "stream_options",
+    "service_tier",
+    "store",
+    "metadata",
+    "user",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "web_search_options",
+    "functions",
+    "function_call",
+];
+/// Every field of a message that is known.
+const MESSAGE: &[&str] = &[
+    "role",
+    "content",
+    "name",
+    "tool_calls",
+    "tool_call_id",
+    "refusal",
+    "audio",
+    "annotations",
+    "function_call",
+];
+/// What models refuse that reason.
+const NOT_WITH_REASONING: &[&str] = &[
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+];
 
 /// An error in the format's shape.
 pub(super) fn error(status: u16, message: &str) -> Reply {
@@ -85,8 +148,17 @@ pub(super) fn chat(body: &Value, behaviour: &Behaviour, serial: u64) -> Reply {
 fn read(body: &Value) -> Result<Ask, String> {
     let messages =
         body["messages"].as_array().filter(|m| !m.is_empty()).ok_or("`messages` must be a list")?;
+    let model = body["model"].as_str().ok_or("you must provide a model parameter")?;
+    if strict::by_openai(model) {
+        known(body)?;
+    }
+    if strict::reasons(model)
+        && let Some(field) = strict::refused_by_reasoning(body, NOT_WITH_REASONING)
+    {
+        return Err(format!("Unsupported parameter: '{field}' is not supported with this model."));
+    }
     let mut ask = Ask {
-        model: body["model"].as_str().ok_or("you must provide a model parameter")?.to_owned(),
+        model: model.to_owned(),
         stream: body["stream"] == true,
         messages: messages.len() as u64,
         one_call: body["parallel_tool_calls"] == false,
@@ -148,6 +220,36 @@ fn read(body: &Value) -> Result<Ask, String> {
     }
     ask.demanded = body.pointer("/tool_choice/function/name").and_then(Value::as_str).map(str::to_owned);
     Ok(ask)
+}
+
+/// Refuses what OpenAI doesn't know.
+fn known(body: &Value) -> Result<(), String> {
+    let check = |value: &Value, known: &[&str], at: &str| match strict::unknown(value, known) {
+        Some(unknown) => Err(format!("Unknown parameter: '{at}{unknown}'.")),
+        None => Ok(()),
+    };
+    check(body, KNOWN, "")?;
+    for (n, message) in body["messages"].as_array().into_iter().flatten().enumerate() {
+        check(message, MESSAGE, &format!("messages[{n}]."))?;
+        for part in message["content"].as_array().into_iter().flatten() {
+            let own = part["type"].as_str().unwrap_or("");
+            if !["text", "image_url", "input_audio", "file", "refusal"].contains(&own) {
+                return Err(format!("Invalid value: '{own}' in 'messages[{n}].content'."));
+            }
+            check(part, &["type", own], &format!("messages[{n}].content[]."))?;
+            check(&part["image_url"], &["url", "detail"], &format!("messages[{n}].content[].image_url."))?;
+        }
+        for call in message["tool_calls"].as_array().into_iter().flatten() {
+            let at = format!("messages[{n}].tool_calls[].");
+            check(call, &["id", "type", "function", "custom"], &at)?;
+            check(&call["function"], &["name", "arguments"], &at)?;
+        }
+    }
+    for tool in body["tools"].as_array().into_iter().flatten() {
+        check(tool, &["type", "function", "custom"], "tools[].")?;
+        check(&tool["function"], &["name", "description", "parameters", "strict"], "tools[].function.")?;
+    }
+    Ok(())
 }
 
 fn content(value: &Value) -> Result<String, String> {

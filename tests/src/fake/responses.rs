@@ -8,6 +8,7 @@ use super::answer::{Answer, Ask, Finish, Tool, word_count};
 use super::behaviour::{Behaviour, UsageFault};
 use super::deliver::Reply;
 use super::openai::{error, faulty};
+use super::strict;
 
 /// When every answer was made, in s since 1970.
 const CREATED: u64 = 1_760_000_000;
@@ -40,6 +41,9 @@ const KNOWN: &[&str] = &[
     "stream",
     "stream_options",
 ];
+
+/// What models refuse that reason.
+const NOT_WITH_REASONING: &[&str] = &["temperature", "top_p", "top_logprobs"];
 
 /// The conversations that are stored, by the id of their last response.
 pub(super) type Stored = HashMap<String, Vec<Value>>;
@@ -86,6 +90,11 @@ fn read(body: &Value, stored: &Stored) -> Result<(Ask, Vec<Value>), String> {
     if let Some(unknown) = fields.keys().find(|name| !KNOWN.contains(&name.as_str())) {
         return Err(format!("Unknown parameter: '{unknown}'."));
     }
+    if strict::reasons(body["model"].as_str().unwrap_or(""))
+        && let Some(field) = strict::refused_by_reasoning(body, NOT_WITH_REASONING)
+    {
+        return Err(format!("Unsupported parameter: '{field}' is not supported with this model."));
+    }
     let mut items = match body["previous_response_id"].as_str() {
         None => Vec::new(),
         Some(previous) => stored
@@ -131,6 +140,10 @@ fn read(body: &Value, stored: &Stored) -> Result<(Ask, Vec<Value>), String> {
         for (at, tool) in body["tools"].as_array().map_or(&[][..], Vec::as_slice).iter().enumerate() {
             let name =
                 tool["name"].as_str().ok_or(format!("Missing required parameter: 'tools[{at}].name'."))?;
+            let known = ["type", "name", "description", "parameters", "strict", "format"];
+            if let Some(unknown) = strict::unknown(tool, &known) {
+                return Err(format!("Unknown parameter: 'tools[{at}].{unknown}'."));
+            }
             match tool["type"].as_str() {
                 Some("function") => {
                     ask.tools.push(Tool { name: name.into(), schema: tool["parameters"].clone() })
@@ -160,6 +173,16 @@ fn item(
         "function_call_output" | "custom_tool_call_output" => "",
         other => return Err(format!("Invalid value: '{other}' in 'input[{at}].type'.")),
     };
+    let known: &[&str] = match kind {
+        "message" => &["type", "role", "content", "id", "status", "phase"],
+        "reasoning" => &["type", "id", "summary", "content", "encrypted_content", "status"],
+        "function_call" => &["type", "id", "call_id", "name", "arguments", "status"],
+        "custom_tool_call" => &["type", "id", "call_id", "name", "input", "status"],
+        _ => &["type", "id", "call_id", "output", "status"],
+    };
+    if let Some(unknown) = strict::unknown(item, known) {
+        return Err(format!("Unknown parameter: 'input[{at}].{unknown}'."));
+    }
     if let Some(id) = item["id"].as_str()
         && !id.starts_with(prefix)
     {
@@ -172,7 +195,9 @@ fn item(
         "message" => content(&item["content"], item["role"] == "assistant", at),
         "reasoning" => {
             let sealed = item["encrypted_content"].as_str();
-            if sealed.is_some_and(|data| !data.starts_with(SEAL)) {
+            if sealed
+                .is_some_and(|data| !data.strip_prefix(SEAL).is_some_and(|seal| strict::genuine(seal, SEAL)))
+            {
                 return Err(format!("The encrypted content in 'input[{at}]' could not be verified."));
             }
             let follows = next.is_some_and(|next| {
@@ -239,7 +264,7 @@ fn output(body: &Value, answer: &Answer, serial: u64) -> Vec<Value> {
             .as_array()
             .is_some_and(|list| list.contains(&json!("reasoning.encrypted_content")));
         if wanted {
-            item["encrypted_content"] = json!(format!("{SEAL}{serial}"));
+            item["encrypted_content"] = json!(format!("{SEAL}{}", strict::seal(serial, SEAL)));
         }
         items.push(item);
     }

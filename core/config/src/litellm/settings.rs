@@ -2,7 +2,7 @@
 
 use sluicegate_core::check::{CheckOf, CheckSettings};
 use sluicegate_core::limit::{Limit, Metric, Window};
-use sluicegate_core::snapshot::{Declared, Strategy, Unpriced};
+use sluicegate_core::snapshot::{Declared, Strategy, TagFilter, Unpriced};
 
 use super::model_list::budget;
 use super::{by_class, known};
@@ -151,6 +151,10 @@ pub(super) fn router<'n>(
     }
     if let Some(item) = fields.get("routing_strategy") {
         strategy(load, &item, declared);
+    }
+    if fields.boolean(load, "enable_tag_filtering") == Some(true) {
+        let any = fields.boolean(load, "tag_filtering_match_any").unwrap_or(true);
+        declared.routing.tag_filter = Some(if any { TagFilter::Any } else { TagFilter::All });
     }
     if let Some(item) = fields.get("model_group_alias") {
         aliases(load, &item, declared, references);

@@ -64,6 +64,8 @@ struct Call {
     max: Option<u64>,
     #[serde(default)]
     customer: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
     /// Several: one call for each, as with `times`.
     #[serde(default)]
     conversations: Option<u64>,

@@ -274,6 +274,7 @@ impl World<'_> {
         call.input_estimate = wanted.tokens;
         call.max_output = wanted.max;
         call.customer.clone_from(&wanted.customer);
+        call.tags = wanted.tags.iter().cloned().collect();
         call.conversation = self.calls[at].conversation;
         call.bound = wanted.bound;
         call.needs = wanted.needs;

@@ -65,6 +65,24 @@ fn each_change_touches_its_own_place_only() {
             "kind",
             "brief",
         ),
+        (
+            r#"{"path":"messages.0.content","change":{"regex_replace":{"from":"(?i)^(be) (\\w+)$","to":"$2 $1"}}}"#,
+            "be kind",
+            "kind be",
+        ),
+        (
+            r#"{"path":"messages","change":{"prune":{"conditions":[{"path":"role","mode":"full","value":"system"}],"all":true,"recursive":false}}}"#,
+            r#"{"role":"system","content":"be kind"},"#,
+            "",
+        ),
+        (
+            r#"{"path":"messages","change":{"prune":{"conditions":[{"path":"role","mode":"full","value":"tool"}],"all":true,"recursive":true}}}"#,
+            "",
+            "",
+        ),
+        (r#"{"path":"temperature","change":{"sync":"top_p"}}"#, r#""a.b":1"#, r#""a.b":1,"top_p":0.70"#),
+        (r#"{"path":"top_p","change":{"sync":"temperature"}}"#, r#""a.b":1"#, r#""a.b":1,"top_p":0.70"#),
+        (r#"{"path":"temperature","change":{"sync":"a\\.b"}}"#, "", ""),
         (r#"{"path":"nothing.there","change":"delete"}"#, "", ""),
         (r#"{"path":"messages.7.content","change":"to_upper"}"#, "", ""),
         (r#"{"path":"temperature","change":"trim_space"}"#, "", ""),
@@ -72,6 +90,35 @@ fn each_change_touches_its_own_place_only() {
         let want = if from.is_empty() { BODY.to_owned() } else { BODY.replacen(from, to, 1) };
         assert_eq!(applied(&[change], 200).unwrap(), want, "{change}");
     }
+}
+
+#[test]
+fn objects_are_taken_out_wherever_they_lie() {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"thinking","x":[{"type":"thinking"}]}, {"type":"text","text":"a"}]}],"max_tokens":9}"#;
+    let rule = |rule: &str| edit(&format!(r#"{{"path":"","change":{{"prune":{rule}}}}}"#));
+    let condition = r#"{"path":"type","mode":"full","value":"thinking"}"#;
+    let deep = rule(&format!(r#"{{"conditions":[{condition}],"all":true,"recursive":true}}"#));
+    assert_eq!(
+        change(body, &deep).unwrap(),
+        r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"}]}],"max_tokens":9}"#
+    );
+    let flat = rule(&format!(r#"{{"conditions":[{condition}],"all":true,"recursive":false}}"#));
+    assert_eq!(change(body, &flat), None);
+    assert_eq!(deep.unfit(), None);
+    assert!(rule(r#"{"conditions":[],"all":true,"recursive":true}"#).unfit().is_some(), "it would take all");
+}
+
+#[test]
+fn a_call_is_refused_where_its_conditions_hold() {
+    let refuse = |elsewhere: bool, model: &str| {
+        let text = format!(
+            r#"{{"path":"","change":{{"refuse":{{"message":"not here","kind":"policy_denied","elsewhere":{elsewhere}}}}},"conditions":[{{"path":"original_model","mode":"full","value":"{model}"}}]}}"#
+        );
+        applied(&[&text], 0).map_err(|error| (error.kind(), error.message().to_owned()))
+    };
+    assert_eq!(refuse(false, "asked"), Err((ErrorKind::PolicyDenied, "not here".to_owned())));
+    assert_eq!(refuse(true, "asked"), Err((ErrorKind::NotSupported, "not here".to_owned())));
+    assert_eq!(refuse(false, "other").unwrap(), BODY);
 }
 
 #[test]
@@ -181,5 +228,27 @@ fn changes_that_make_more_tokens_of_as_many_bytes_stay_within_the_bound_by_bytes
             }
             Err(error) => assert!(change.contains("copy") && error.message().contains("messages"), "{error}"),
         }
+    }
+}
+
+#[test]
+fn a_pattern_is_replaced_everywhere_or_nowhere() {
+    let change = edit(
+        r#"{"path":"messages.0.content","change":{"regex_replace":{"from":"(?s)<t>.*</t>|<t>","to":""}}}"#,
+    );
+    let context = OverlayContext { original_model: "m", upstream_model: "m", retry_index: 0 };
+    let run = |count: usize| {
+        let text = "<t>".repeat(count);
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x{text}"}}]}}"#);
+        overlay(&Bytes::from(body), Format::OpenaiChat, std::slice::from_ref(&change), &context, 0)
+    };
+    let changed = run(super::REPLACED_MAX).unwrap();
+    assert!(!String::from_utf8_lossy(&changed).contains("<t>"));
+    for count in [super::REPLACED_MAX + 1, super::REPLACED_TEXT_MAX] {
+        let error = run(count).unwrap_err();
+        assert!(
+            error.kind() == ErrorKind::NotSupported && error.message().contains("messages.0.content"),
+            "{error}"
+        );
     }
 }

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use sluicegate::core::money::format_usd;
-use sluicegate::core::replay::{Dimension, Report, Row, Side};
-use sluicegate::{ReplayDone, ReplayOptions};
+use sluicegate::core::replay::{Dimension, Row, Side};
+use sluicegate::{ReplayDone, ReplayOptions, figures};
 
 use super::{exit, serve};
 use crate::args::{Replay, ReplayFormat};
@@ -40,8 +40,8 @@ fn replay(args: &Replay) -> Result<(), Failure> {
     let done = done.map_err(|error| error.to_string())?;
     match args.format {
         ReplayFormat::Table => print!("{}", table(&done)),
-        ReplayFormat::Json => println!("{:#}", to_json(&done)),
-        ReplayFormat::Csv => print!("{}", csv(&done.report)),
+        ReplayFormat::Json => println!("{:#}", done.to_json()),
+        ReplayFormat::Csv => print!("{}", done.to_csv()),
     }
     Ok(())
 }
@@ -53,105 +53,6 @@ fn script(path: &Path) -> Result<(String, String), Failure> {
     })?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok((name, text))
-}
-
-/// What is told of one side, in the order of columns.
-fn figures(side: &Side) -> [(&'static str, Value); 10] {
-    let percentile = |percent| json!(side.latency_ms.percentile(percent));
-    [
-        ("calls", json!(side.calls)),
-        ("denied", json!(side.denied)),
-        ("errors", json!(side.errors)),
-        ("attempts", json!(side.attempts)),
-        ("input_tokens", json!(side.input_tokens)),
-        ("output_tokens", json!(side.output_tokens)),
-        ("spend_usd", json!(format_usd(side.spend))),
-        ("cost_usd", json!(format_usd(side.cost))),
-        ("latency_p50_ms", percentile(50)),
-        ("latency_p95_ms", percentile(95)),
-    ]
-}
-
-fn to_json(done: &ReplayDone) -> Value {
-    let side = |side: &Side| {
-        Value::Object(figures(side).map(|(name, value)| (name.to_owned(), value)).into_iter().collect())
-    };
-    let row = |row: &Row| {
-        json!({
-            "recorded": side(&row.recorded),
-            "replayed": side(&row.replayed),
-            "spend_difference_usd": format_usd(row.replayed.spend - row.recorded.spend),
-        })
-    };
-    let by: Map<String, Value> = Dimension::ALL
-        .into_iter()
-        .map(|dimension| {
-            let rows = done.report.rows(dimension).map(|(value, sums)| {
-                let mut row = row(sums);
-                row["value"] = json!(value);
-                row
-            });
-            (dimension.as_str().to_owned(), rows.collect())
-        })
-        .collect();
-    let counts = done.report.counts;
-    json!({
-        "from": done.from.to_string(),
-        "to": done.to.to_string(),
-        "counted_from": done.counted_from.to_string(),
-        "records": {
-            "calls": counts.calls,
-            "changed": counts.changed,
-            "estimated_attempts": counts.estimated,
-            "other_configuration": counts.other_configuration,
-            "other_policy": counts.other_policy,
-            "cut": counts.cut,
-            "unheard_prompts": counts.unheard,
-            "unknown_callers": counts.unknown_callers,
-            "amendments": counts.amendments,
-        },
-        "total": row(&done.report.total),
-        "by": by,
-    })
-}
-
-/// A row for everything, then one for each value of each dimension; each figure as it was and as it would have been.
-fn csv(report: &Report) -> String {
-    let names = figures(&Side::default()).map(|(name, _)| name);
-    let mut out = "dimension,value".to_owned();
-    for name in names {
-        let _ = write!(out, ",recorded_{name},replayed_{name}");
-    }
-    out.push('\n');
-    let mut line = |dimension: &str, value: &str, row: &Row| {
-        let _ = write!(out, "{dimension},{}", quoted(value));
-        for ((_, recorded), (_, replayed)) in figures(&row.recorded).iter().zip(&figures(&row.replayed)) {
-            let _ = write!(out, ",{},{}", bare(recorded), bare(replayed));
-        }
-        out.push('\n');
-    };
-    line("total", "", &report.total);
-    for dimension in Dimension::ALL {
-        report.rows(dimension).for_each(|(value, row)| line(dimension.as_str(), value, row));
-    }
-    out
-}
-
-fn bare(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// A field of CSV (RFC 4180). What a spreadsheet would take for a formula is a text.
-fn quoted(value: &str) -> String {
-    let value = if value.starts_with(['=', '+', '-', '@']) { format!("'{value}") } else { value.to_owned() };
-    match value.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", value.replace('"', "\"\"")),
-        false => value,
-    }
 }
 
 fn table(done: &ReplayDone) -> String {
@@ -236,7 +137,11 @@ fn arrow<T: PartialEq + std::fmt::Display>(before: T, after: T) -> String {
 }
 
 fn shown(value: &Value) -> String {
-    if value.is_null() { "-".to_owned() } else { bare(value) }
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 fn signed_usd(nano: i64) -> String {
@@ -246,44 +151,22 @@ fn signed_usd(nano: i64) -> String {
 #[cfg(test)]
 mod tests {
     use sluicegate::Timestamp;
+    use sluicegate::core::replay::Report;
 
     use super::*;
 
-    fn done() -> ReplayDone {
+    #[test]
+    fn a_table_has_both_sides() {
         let mut report = Report::default();
         report.counts.calls = 2;
         report.counts.other_configuration = 1;
-        report.total.recorded.calls = 2;
         report.total.recorded.spend = 1_500_000_000;
-        report.total.replayed.calls = 2;
         report.total.replayed.spend = 500_000_000;
-        report.total.recorded.latency_ms.add(100);
         let at = Timestamp::from_ms(1_795_000_000_000);
-        ReplayDone { from: at, to: at.plus_ms(1), counted_from: at, report }
-    }
-
-    #[test]
-    fn each_format_has_both_sides() {
-        let table = table(&done());
+        let done = ReplayDone { from: at, to: at.plus_ms(1), counted_from: at, is_limited: false, report };
+        let table = table(&done);
         for part in ["2 calls from 2026-", "1 were decided under another configuration", "spend_usd", "-1"] {
             assert!(table.contains(part), "{part} in {table}");
         }
-        let json = to_json(&done());
-        assert_eq!(json["total"]["recorded"]["spend_usd"], "1.5");
-        assert_eq!(json["total"]["spend_difference_usd"], "-1");
-        assert_eq!(json["total"]["replayed"]["latency_p50_ms"], Value::Null);
-        assert_eq!(json["records"]["other_configuration"], 1);
-        let csv = csv(&done().report);
-        let lines: Vec<_> = csv.lines().collect();
-        assert!(lines[0].starts_with("dimension,value,recorded_calls,replayed_calls,"), "{csv}");
-        assert_eq!(lines[1].split(',').count(), lines[0].split(',').count());
-        assert!(lines[1].starts_with("total,,2,2,"), "{csv}");
-    }
-
-    #[test]
-    fn fields_of_csv_are_quoted_and_are_no_formulas() {
-        assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(quoted("=1+1"), "'=1+1");
-        assert_eq!(quoted("gpt-4o"), "gpt-4o");
     }
 }

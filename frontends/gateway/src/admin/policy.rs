@@ -103,6 +103,21 @@ impl Admin {
         Ok(version_view(stored.swap_remove(at)))
     }
 
+    /// The script of a version and what it is attached to; `None` is the newest.
+    pub(super) async fn stored_source(
+        &self,
+        actor: &Actor,
+        name: &str,
+        number: Option<i64>,
+    ) -> Result<PolicySource> {
+        let mut stored = self.versions_of(actor, name).await?;
+        let at = match number {
+            Some(number) => place_of(&stored, name, number)?,
+            None => stored.len().saturating_sub(1),
+        };
+        Ok(stored.swap_remove(at).value.draft.source)
+    }
+
     /// What differs between two versions. `from` is by default the one that runs, `to` the newest.
     ///
     /// # Errors

@@ -48,6 +48,10 @@ impl AdminHost for Host {
         vec![from_json(serde_json::json!({"name": "pf", "text": "fn route(call) {}"}))]
     }
 
+    fn file(&self) -> Declared {
+        Declared::default()
+    }
+
     fn policy_modules(&self) -> Vec<ModuleSource> {
         Vec::new()
     }

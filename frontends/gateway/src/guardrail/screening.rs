@@ -56,6 +56,11 @@ impl Screening {
         self.stopped.as_ref()
     }
 
+    /// Whether nothing that the stream says may be handed on yet: if it is refused now, it never began.
+    pub(crate) fn waits_at_start(&self) -> bool {
+        self.gathers() || self.as_it_comes.as_ref().is_some_and(Screen::waits_at_start)
+    }
+
     /// Whether it waits to be looked at whole: then nothing comes out before [`Screening::check`].
     pub(crate) fn gathers(&self) -> bool {
         self.gathered.is_some()

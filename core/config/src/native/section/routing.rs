@@ -202,6 +202,11 @@ pub(crate) static ROUTING: Section = Section {
             "With `affinity`, a channel takes at most this share, in percent, of its fair part of the calls under way; more go to the next. 0 is no bound, else 100 or more. Default 125.",
         ),
         key(
+            "tag_filter",
+            Kind::Word(&["any", "all"]),
+            "Whether a call goes to channels only that have one of its tags, or all of them; see [tags of calls](#tags-of-calls). Default: tags choose no channels.",
+        ),
+        key(
             "allow_mock_parameters",
             Kind::Boolean,
             "Whether callers may have answers and failures made up with `mock_response`, `mock_timeout` and `mock_testing_…`. Default false: such calls are refused.",

@@ -1,14 +1,15 @@
-//! Why would a call go where? And which channels and models are in force.
+//! Why would a call go where, and what would recorded calls have come to? And which channels and models are in force.
 
 use std::sync::Arc;
 
 use actix_web::http::Method;
 use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 use sluicegate::call::Needs;
 use sluicegate::credential::PREFIX;
 use sluicegate::engine::BoundCaller;
-use sluicegate::{Call, Error, ErrorKind, Format, ModelName, Result, Secret};
+use sluicegate::{Address, Call, Error, ErrorKind, Format, Inbound, ModelName, Result, Secret};
 
 use super::find_key;
 use crate::ask::{self, Ask, Done};
@@ -27,6 +28,21 @@ pub(super) fn table() -> Vec<Entry> {
             path: "/api/v1/explain",
             make: || ask::route(Method::POST, explain),
             operation: Some(explain_op),
+        },
+        Entry {
+            method: Method::POST,
+            path: "/api/v1/replay",
+            make: || ask::route(Method::POST, replay),
+            operation: Some(
+                Operation::new(
+                    "replay",
+                    "routing",
+                    "What would recorded calls have come to under other policies? Nothing is sent, charged or written.",
+                )
+                .body("ReplayQuestion")
+                .answers(200, "ReplayReport")
+                .or_csv(),
+            ),
         },
         Entry {
             method: Method::GET,
@@ -48,7 +64,10 @@ pub(super) fn table() -> Vec<Entry> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Question {
-    model: ModelName,
+    #[serde(default)]
+    model: Option<ModelName>,
+    #[serde(default)]
+    body: Option<Box<RawValue>>,
     #[serde(default)]
     key: Option<String>,
     #[serde(default = "chat")]
@@ -74,8 +93,12 @@ fn chat() -> Format {
 }
 
 impl Question {
-    fn call(self, id: sluicegate::CallId) -> Call {
-        Call {
+    fn call(self, id: sluicegate::CallId) -> Result<Call> {
+        let Some(model) = self.model else {
+            let message = "name the `model`, or give the whole request as `body`";
+            return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "model"));
+        };
+        Ok(Call {
             stream: self.stream,
             input_bound: Some(self.input_tokens),
             input_estimate: self.input_tokens,
@@ -84,8 +107,8 @@ impl Question {
             needs: self.needs,
             customer: self.customer,
             tags: self.tags.into_iter().collect(),
-            ..Call::new(id, self.format, self.model)
-        }
+            ..Call::new(id, self.format, model)
+        })
     }
 }
 
@@ -93,7 +116,23 @@ async fn explain(ask: Ask) -> Result<Done> {
     let question: Question = ask.json()?;
     let caller = caller_of(&ask, question.key.as_deref()).await?;
     let gateway = ask.gateway();
-    let explained = gateway.explain(question.call(gateway.call_id()), &caller);
+    let has_text = question.body.is_some();
+    let explained = match &question.body {
+        Some(body) => {
+            let mut inbound = Inbound::new(question.format, "", body.get().to_owned());
+            if question.format == Format::GeminiGenerate {
+                // Its requests are addressed by them.
+                let Some(model) = &question.model else {
+                    let message = "name the `model`: a request of Gemini's doesn't";
+                    return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "model"));
+                };
+                inbound.address = Some(Address { model: model.to_string(), stream: question.stream });
+            }
+            inbound.tags.clone_from(&question.tags);
+            gateway.explain_body(inbound, &caller).await?
+        }
+        None => gateway.explain(question.call(gateway.call_id())?, &caller),
+    };
     let snapshot = gateway.engine().snapshot();
     let order: Vec<_> = explained
         .order
@@ -115,13 +154,25 @@ async fn explain(ask: Ask) -> Result<Done> {
         .is_some_and(|group| ask.actor.runs_group(&caller.caller.organization, group));
     if !told::sees_all(&ask.actor) {
         told::hide_parents(&mut explanation, groups);
+        // What scripts look for in prompts is their operators'.
+        if let Some(steps) = explanation.as_array_mut() {
+            steps.retain(|step| step["step"] != "prompt");
+        }
     }
     // What an explanation can't know, since nothing is sent and nobody waits.
-    let assumed = [
-        "the prompt's size is taken as given: no text is counted",
-        "no call waits in line for another's reservation",
-    ];
+    let size = match has_text {
+        true => "guardrails aren't asked: the prompt is taken as it came",
+        false => {
+            "the prompt's size is taken as given and its text isn't known: give the whole request as `body` to have it counted"
+        }
+    };
+    let assumed = [size, "no call waits in line for another's reservation"];
     Done::ok(&json!({"order": order, "denial": denial, "explanation": explanation, "assumed": assumed}))
+}
+
+async fn replay(ask: Ask) -> Result<Done> {
+    let done = ask.admin().replay(&ask.actor, ask.json()?).await?;
+    if ask.wants_csv() { Ok(Done::csv(done.to_csv())) } else { Done::ok(&done.to_json()) }
 }
 
 /// Who would call: the key that is named, if the asker may see it, else the asker.

@@ -9,7 +9,7 @@ use sluicegate::admin::{
     ChannelPatch, GroupPatch, JournalStatus, KeyPatch, KeyView, LedgerAudit, LedgerStatus, LimitUse,
     MemberPatch, NewChannel, NewGroup, NewKey, NewMember, NewOrganization, NewPolicyVersion, NewUser,
     OrganizationPatch, PolicyCheck, PolicyDiff, PolicyShadow, PolicyVersionView, PolicyView, Reconcile,
-    Regenerate, UserPatch,
+    Regenerate, ReplayPolicy, ReplayQuestion, UserPatch,
 };
 use sluicegate::config::Severity;
 use sluicegate::core::health::HealthView;
@@ -83,6 +83,8 @@ fn requests_are_read_as_described() {
     read::<NewPolicyVersion>("NewPolicyVersion", &json!({}));
     read::<PolicyChoice>("PolicyChoice", &json!({}));
     read::<PolicyReturn>("PolicyReturn", &json!({}));
+    read::<ReplayQuestion>("ReplayQuestion", &json!({}));
+    read::<ReplayPolicy>("ReplayPolicy", &json!({}));
     let channel = channel();
     read::<Reconcile>("Reconcile", &json!({"charge": "free"}));
     read::<NewChannel>("NewChannel", &json!({ "channel": channel }));
