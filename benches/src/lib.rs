@@ -215,6 +215,7 @@ fn channel(at: u32) -> Channel {
             context_window: Some(128_000),
             max_output: Some(16_384),
             extra_input: 0,
+            reads_more: false,
             extra_reasoning: None,
             lacks: Needs::default(),
             counting: Counting::default(),

@@ -106,20 +106,14 @@ impl Format {
 
     /// Whether it is one of [`Format::SINGLE`].
     pub const fn is_single(self) -> bool {
-        matches!(
-            self,
-            Format::OpenaiCompletions
-                | Format::OpenaiImages
-                | Format::OpenaiImageEdits
-                | Format::OpenaiImageVariations
-                | Format::OpenaiSpeech
-                | Format::OpenaiTranscriptions
-                | Format::OpenaiTranslations
-                | Format::OpenaiModerations
-                | Format::Rerank
-                | Format::AnthropicCountTokens
-                | Format::PassThrough
-        )
+        let mut rest: &[Format] = &Self::SINGLE;
+        while let [first, others @ ..] = rest {
+            if *first as u8 == self as u8 {
+                return true;
+            }
+            rest = others;
+        }
+        false
     }
 
     /// Whether a ceiling in tokens bounds its output. Others have none, or as much as follows from what they are asked.

@@ -182,6 +182,10 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
+fn is_false(yes: &bool) -> bool {
+    !*yes
+}
+
 fn yes() -> bool {
     true
 }
@@ -352,6 +356,9 @@ pub struct ChannelModel {
     /// Input tokens that the channel's own changes of the body may add.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub extra_input: u64,
+    /// Whether its provider bills input that it finds by itself: no body bounds that.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub reads_more: bool,
     /// Whether reasoning comes on top of the output ceiling, so that the bound must add it; the most it can add.
     #[serde(default)]
     pub extra_reasoning: Option<u64>,

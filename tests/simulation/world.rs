@@ -143,6 +143,7 @@ fn channel(at: u64, rng: &mut Rng) -> Channel {
             context_window: Some(10_000),
             max_output: Some(500),
             extra_input: 0,
+            reads_more: false,
             extra_reasoning: None,
             lacks: Needs::default(),
             counting: Counting::default(),

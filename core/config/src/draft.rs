@@ -309,6 +309,7 @@ pub(crate) fn model(
         context_window: facts.as_ref().and_then(|facts| facts.context_window),
         max_output: facts.as_ref().and_then(|facts| facts.max_output),
         extra_input: 0,
+        reads_more: false,
         extra_reasoning: match &facts {
             Some(facts) => facts.extra_reasoning,
             None => unknown_reasoning(channel, upstream),

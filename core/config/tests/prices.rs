@@ -177,6 +177,23 @@ fn what_has_no_counterpart_is_named_once() {
     }
 }
 
+#[test]
+fn prices_for_a_unit_are_compared_to_the_last_digit() {
+    let listed = |price: &str| ListedPrice { provider: None, model: "tts".into(), price: price_of(price) };
+    let before = [listed("{input: 1, per_unit: 0.000015, service_tiers: [{tier: flex, per_unit: 0.00001}]}")];
+    let after =
+        [listed("{input: 1, per_unit: 0.000012000001, service_tiers: [{tier: flex, per_unit: 0.00001}]}")];
+    let differ = compare_prices(&before, &after);
+    let rates: Vec<_> = differ.iter().flat_map(|it| &it.rates).collect();
+    let said = |it: &sluicegate_config::RateChange| (it.rate.clone(), it.before.clone(), it.after.clone());
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        rates.into_iter().map(said).collect::<Vec<_>>(),
+        [("per_unit".to_owned(), text("0.000015"), text("0.000012000001"))]
+    );
+    assert_eq!(compare_prices(&before, &before), []);
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Listed {

@@ -53,7 +53,8 @@ pub(super) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelM
 /// whoever serves the model. A body that its channel changes is another by the time it is sent: of the same bytes a tokenizer
 /// may make more tokens, and an image may be asked for in more detail. There the worst of all rules holds.
 pub(super) fn input_bound(call: &Call, counted: &Counted, model: &ChannelModel) -> u64 {
-    let bound = call.input_bound.map(|by_bytes| {
+    // What the provider reads by itself fits the window, as what it was sent does.
+    let bound = call.input_bound.filter(|_| !model.reads_more).map(|by_bytes| {
         if model.is_edited() {
             // What the channel writes into the body is sent, too.
             return by_bytes.saturating_add(model.extra_input);
@@ -177,7 +178,7 @@ pub(super) fn worth_counting(
     ceiling: Option<Ceiling>,
     refusal: &Refusal,
 ) -> Option<Tokenizer> {
-    let counts = admission.can_count && !model.is_edited();
+    let counts = admission.can_count && !model.is_edited() && !model.reads_more;
     let tokenizer = model.tokenizer.filter(|it| counts && admission.counted.by(*it).is_none())?;
     // It fits, and is only behind others.
     if refusal.asked.max(1) <= refusal.state.remaining() {

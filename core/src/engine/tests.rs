@@ -28,6 +28,7 @@ pub(super) fn channel(id: &str, model: &str, priority: i32) -> Channel {
             context_window: Some(100_000),
             max_output: None,
             extra_input: 0,
+            reads_more: false,
             extra_reasoning: None,
             lacks: Needs::default(),
             counting: Counting::default(),
@@ -349,6 +350,25 @@ fn text_is_counted_before_a_strict_limit_refuses_or_lowers() {
         }
         let record = engine.finish(admission, None, NOW);
         assert_eq!(record.replay.counted.o200k_base.is_some(), asked, "{note}");
+    }
+}
+
+#[test]
+fn what_a_provider_reads_by_itself_is_reserved_as_far_as_its_window_goes() {
+    for (reads_more, window, tokens) in
+        [(false, Some(8_000), 4_000), (true, Some(8_000), 8_000), (true, None, 2_097_152)]
+    {
+        let engine = engine_with(|model| {
+            model.context_window = window;
+            model.tokenizer = Some(Tokenizer::O200kBase);
+            model.reads_more = reads_more;
+        });
+        let open = caller(&engine, Vec::new(), &[]);
+        let call = Call { input_bound: Some(4_000), ..call("m", Some(10)) };
+        let mut admission = engine.admit(call, &open, NOW, 7).unwrap();
+        let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("{reads_more}") };
+        assert_eq!(attempt.reserved, tokens * 1_000 + 10 * 2_000, "{reads_more} {window:?}");
+        engine.finish(admission, None, NOW);
     }
 }
 

@@ -14,6 +14,10 @@ pub(crate) use stream::Encoder;
 
 use crate::ir::Stop;
 
+/// The loss of sources, and why.
+const CITATIONS: &str = "annotations";
+const NO_CITATIONS: &str = "the target's citations are of documents and of its own searches";
+
 /// The stop reason for why an answer ended.
 fn stop_reason(stop: Stop) -> &'static str {
     match stop {

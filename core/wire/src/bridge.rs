@@ -173,7 +173,7 @@ impl Bridge {
     }
 
     /// What the answer held that the caller's format has no place for. `None` when nothing is translated.
-    pub fn losses(&self) -> Option<&Losses> {
+    pub fn losses(&self) -> Option<Losses> {
         match &self.way {
             Way::Translate(translator) => Some(translator.losses()),
             Way::Stream(_) | Way::Body(_) => None,

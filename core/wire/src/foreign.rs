@@ -27,32 +27,29 @@ pub(crate) fn without(body: &str) -> Option<String> {
             list(body, value, &mut edits);
         }
     }
-    (!edits.is_empty()).then(|| {
-        let clean = spliced(body, edits);
-        thoughtless_loop(&clean).unwrap_or(clean)
-    })
+    (!edits.is_empty()).then(|| spliced(body, edits))
 }
 
-/// The body with thinking switched off, when a loop of tools goes on from a turn whose thought was taken out.
-// QUIRK(anthropic, 2026-05): a tool loop that began without thinking can't take it up.
-fn thoughtless_loop(body: &str) -> Option<String> {
-    let root = Val::trusted(body);
-    let thinking = root.get("thinking")?;
-    if thinking.get("type")?.as_str()? != "enabled" {
-        return None;
+/// What can't stay in a request of Anthropic's once its last turn calls tools without the thought before: they are refused together.
+// QUIRK(anthropic, 2026-05): a loop of tools whose thoughts are gone can't think on with a budget; nor is there anything to clear.
+pub(crate) fn thinks_no_more(body: &str) -> Vec<&'static str> {
+    let body = Val::trusted(body);
+    let word =
+        |v: Val<'_>, name: &str, wanted: &[&str]| v.get_str(name).is_some_and(|w| wanted.contains(&&*w));
+    if !body.get("thinking").is_some_and(|thinking| word(thinking, "type", &["enabled"])) {
+        return Vec::new();
     }
-    let (mut turn, mut last) = (None, None);
-    for message in root.get("messages")?.elements() {
-        (turn, last) = (last, Some(message));
+    let turns = body.get("messages").into_iter().flat_map(Val::elements);
+    let last = turns.filter(|turn| word(*turn, "role", &["assistant"])).last();
+    let blocks = || last.and_then(|turn| turn.get("content")).into_iter().flat_map(Val::elements);
+    let has = |kinds: &[&str]| blocks().any(|block| word(block, "type", kinds));
+    if !has(&["tool_use"]) || has(&["thinking", "redacted_thinking"]) {
+        return Vec::new();
     }
-    let first = |message: Option<Val<'_>>| {
-        let block = message?.get("content")?.elements().next()?;
-        Some(block.get("type")?.as_str()?.into_owned())
-    };
-    let is_loop = first(last).as_deref() == Some("tool_result");
-    let thinks = first(turn).is_some_and(|kind| kind.ends_with("thinking"));
-    let off = r#"{"type":"disabled"}"#.to_owned();
-    (is_loop && !thinks).then(|| spliced(body, vec![(place(body, thinking), off)]))
+    let edits = body.get("context_management").and_then(|context| context.get("edits"));
+    let clears = |edit: Val<'_>| edit.get_str("type").is_some_and(|kind| kind.starts_with("clear_thinking"));
+    let clears = edits.into_iter().flat_map(Val::elements).any(clears);
+    std::iter::once("thinking").chain(clears.then_some("context_management")).collect()
 }
 
 /// Takes thoughts out of a list, and what is empty without them. Returns whether nothing is left.
@@ -146,12 +143,14 @@ mod tests {
         };
         let foreign = r#"{"type":"thinking","thinking":"t","signature":"sluicegate-seal:openai:x"},"#;
         let own = r#"{"type":"thinking","thinking":"t","signature":"own"},"#;
-        let off = |body: String| {
-            body.replace(r#"{"type":"enabled","budget_tokens":1024}"#, r#"{"type":"disabled"}"#)
-        };
-        assert_eq!(without(&body(foreign, "tool_result")), Some(off(body("", "tool_result"))));
-        assert_eq!(without(&body(foreign, "text")), Some(body("", "text")));
-        assert_eq!(without(&body(&[own, foreign].concat(), "tool_result")), Some(body(own, "tool_result")));
+        for (thoughts, wants) in [
+            (foreign.to_owned(), ["thinking"].as_slice()),
+            ([own, foreign].concat(), &[]),
+            (r#"{"type":"text","text":"I look"},"#.to_owned() + foreign, &["thinking"]),
+        ] {
+            let clean = without(&body(&thoughts, "tool_result")).unwrap();
+            assert_eq!(thinks_no_more(&clean), wants, "{clean}");
+        }
         assert_eq!(without(&body(own, "tool_result")), None);
     }
 

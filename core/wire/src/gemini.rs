@@ -14,7 +14,7 @@ mod stream;
 pub(crate) use answer::Decoder;
 pub use array::EventArray;
 pub(crate) use body::body;
-pub(crate) use decode::request;
+pub(crate) use decode::{is_googles, request};
 pub(crate) use encode::encode;
 pub(crate) use stream::Encoder;
 

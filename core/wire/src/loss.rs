@@ -76,6 +76,14 @@ impl Losses {
         self.add(path.into(), LossKind::Approximated, why);
     }
 
+    /// Takes over what another list has and this one hasn't.
+    pub(crate) fn join(&mut self, other: &Losses) {
+        for loss in &other.list {
+            self.add(loss.path.clone(), loss.kind, loss.why);
+        }
+        self.more += other.more;
+    }
+
     fn add(&mut self, path: String, kind: LossKind, why: &'static str) {
         let loss = Loss { path, kind, why };
         if self.list.contains(&loss) {
@@ -130,5 +138,10 @@ mod tests {
         }
         assert_eq!((losses.count(), losses.iter().count()), (101, 64));
         assert!(losses.to_string().ends_with("; and 37 more"));
+        let mut joined = Losses::default();
+        joined.dropped("é\n", "why");
+        joined.dropped("own", "why");
+        joined.join(&losses);
+        assert_eq!((joined.count(), joined.iter().count()), (102, 64));
     }
 }

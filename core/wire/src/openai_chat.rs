@@ -10,7 +10,8 @@ pub(crate) use answer::Decoder;
 pub(crate) use body::body;
 pub(crate) use decode::{object_or_wrapped, request};
 pub(crate) use encode::{
-    TEXT_SCHEMA, audio_format, custom_description, effort, encode, url_of, user_and_tier,
+    TEXT_SCHEMA, audio_format, custom_description, custom_names, effort, encode, refuse_stored, url_of,
+    user_and_tier,
 };
 pub(crate) use stream::Encoder;
 

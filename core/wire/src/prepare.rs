@@ -43,10 +43,21 @@ impl Scanned {
             && let Some(clean) = crate::foreign::without(self.text())
         {
             // Only its maker takes a seal: it goes without the thought.
+            let gone = match target {
+                Format::AnthropicMessages => crate::foreign::thinks_no_more(&clean),
+                _ => Vec::new(),
+            };
+            let drop: Vec<&str> = edits.drop.iter().copied().chain(gone.iter().copied()).collect();
             let mut clean = self.rescan(&Bytes::from(clean))?;
             clean.foreign = false;
-            let mut prepared = clean.prepare(edits, target)?;
+            let mut prepared = clean.prepare(&Edits { drop: &drop, ..edits.clone() }, target)?;
             prepared.losses.dropped("thinking", "thinking can't be sent to another provider");
+            for field in gone {
+                // The field's own name is that of the thought's loss.
+                let path = if field == "thinking" { "thinking.budget_tokens" } else { field };
+                let why = "the last assistant turn has tool calls without their thinking";
+                prepared.losses.dropped(path, why);
+            }
             return Ok(prepared);
         }
         let facts = self.facts();

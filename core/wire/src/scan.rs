@@ -154,6 +154,7 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
         media: 0,
         media_saved: 0,
         seen: 0,
+        documents: None,
         members: SmallVec::new(),
     };
     if let Some(at) = at {
@@ -194,6 +195,8 @@ struct Scan<'a> {
     media: usize,
     media_saved: usize,
     seen: u64,
+    /// What is to be ranked.
+    documents: Option<Val<'a>>,
     members: Members,
 }
 

@@ -7,7 +7,7 @@ use crate::bridge::{Body, BridgeOptions, End, Reply, cut_off, fault_of};
 use crate::error::{Result, WireError};
 use crate::fault::{Fault, FaultClass};
 use crate::ir::{Fold, Head, Item, Request};
-use crate::json::Val;
+use crate::json::{Val, object};
 use crate::loss::Losses;
 use crate::names::Names;
 use crate::observed::Observed;
@@ -60,9 +60,10 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         Format::OpenaiResponses => openai_responses::encode(&request, edits.set, &mut names, &mut losses)?,
         _ => {
             let ceiling = ceiling_name(target, edits.ceiling_field, &request.model);
-            openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)
+            openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)?
         }
     };
+    let text = set_once(text, edits.set);
     let echo = (scanned.format() == Format::OpenaiResponses).then(|| {
         let previous = scanned.facts().previous_response.as_deref();
         openai_responses::echo(body, previous).into()
@@ -75,6 +76,19 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         ..Reply::default()
     };
     Ok(Prepared { body: Bytes::from(text), losses, reply })
+}
+
+/// What a channel sets was appended: of a field of that name that we had written ourselves nothing stays.
+fn set_once(text: String, set: &[(&str, &str)]) -> String {
+    let is_set = |name: &str| set.iter().any(|(set, _)| *set == name);
+    if set.is_empty() || Val::trusted(&text).members().filter(|(name, _)| is_set(name)).count() <= set.len() {
+        return text;
+    }
+    object(|o| {
+        let own = Val::trusted(&text).members().filter(|(name, _)| !is_set(name));
+        own.for_each(|(name, value)| o.raw(&name, value.raw()));
+        set.iter().for_each(|(name, value)| o.raw(name, value));
+    })
 }
 
 /// Translates one answer.
@@ -215,19 +229,22 @@ impl Translator {
         &self.tap.observed
     }
 
-    /// What couldn't be carried over to the caller's format.
-    pub(crate) fn losses(&self) -> &Losses {
-        let decoded = match &self.decoder {
+    /// What couldn't be carried over to the caller's format, by reading, writing, and putting the whole together.
+    pub(crate) fn losses(&self) -> Losses {
+        let read = match &self.decoder {
             Decoder::Anthropic(decoder) => &decoder.losses,
             Decoder::Gemini(decoder) => &decoder.losses,
             Decoder::Responses(decoder) => &decoder.losses,
-            Decoder::Chat(_) => &self.losses,
+            Decoder::Chat(decoder) => &decoder.losses,
         };
+        let mut all = read.clone();
         match &self.sink {
-            _ if !self.losses.is_empty() => &self.losses,
-            Sink::Gemini(encoder) if !encoder.losses.is_empty() => &encoder.losses,
-            _ => decoded,
+            Sink::Gemini(encoder) => all.join(&encoder.losses),
+            Sink::Anthropic(encoder) => all.join(&encoder.losses),
+            Sink::Chat(_) | Sink::Responses { .. } | Sink::Whole { .. } => {}
         }
+        all.join(&self.losses);
+        all
     }
 
     pub(crate) fn push(&mut self, chunk: Bytes, out: &mut impl FnMut(Bytes)) -> Result<(), Fault> {

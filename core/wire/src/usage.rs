@@ -206,31 +206,43 @@ pub(crate) fn single(format: Format, root: Val<'_>, images: u64) -> Result<Optio
 }
 
 /// What an answer of whatever shape says it used, whole or as events: in OpenAI's, Anthropic's or Gemini's way. Of a long one, its
-/// end will do. `None` when it says nothing that is known.
-pub fn said_in(answer: &[u8]) -> Option<Usage> {
-    if let Some(root) = Val::from_bytes(answer) {
+/// `end` will do, with its `beginning` where that isn't in it: Anthropic's streams say there what went in. `None` when it says nothing
+/// that is known.
+pub fn said_in(beginning: &[u8], end: &[u8]) -> Option<Usage> {
+    if let Some(root) = Val::from_bytes(end).filter(|_| beginning.is_empty()) {
         return of_any(root);
     }
-    let text = String::from_utf8_lossy(answer);
+    let text = String::from_utf8_lossy(end);
     // The last event that says something has the whole.
-    text.lines().rev().find_map(|line| {
-        let root = Val::from_bytes(line.strip_prefix("data:")?.trim().as_bytes())?;
+    text.lines().rev().filter_map(event_in).find_map(|root| {
+        if root.get_str("type").as_deref() == Some("message_delta") {
+            let mut counts = begun(if beginning.is_empty() { end } else { beginning });
+            root.get("usage").into_iter().for_each(|usage| counts.merge(usage));
+            return counts.usage().ok().flatten().map(|counts| counts.usage);
+        }
         of_any(root).or_else(|| of_any(root.get("response")?)).or_else(|| of_any(root.get("message")?))
     })
 }
 
+/// What the first event says, if it is Anthropic's.
+fn begun(stream: &[u8]) -> AnthropicCounts {
+    let text = String::from_utf8_lossy(stream);
+    let first =
+        text.lines().find_map(event_in).filter(|v| v.get_str("type").as_deref() == Some("message_start"));
+    let mut counts = AnthropicCounts::default();
+    let said = first.and_then(|v| v.get("message")).and_then(|message| message.get("usage"));
+    said.into_iter().for_each(|usage| counts.begin(usage));
+    counts
+}
+
+/// The event of a line, if it has one.
+fn event_in(line: &str) -> Option<Val<'_>> {
+    Val::from_bytes(line.strip_prefix("data:")?.trim().as_bytes())
+}
+
 fn of_any(root: Val<'_>) -> Option<Usage> {
-    if let Some(said) = root.get("usageMetadata") {
-        let number = |name| said.get(name).and_then(|n| count(n).ok().flatten()).unwrap_or(0);
-        let cached = number("cachedContentTokenCount");
-        let usage = Usage {
-            input_uncached: (number("promptTokenCount") + number("toolUsePromptTokenCount"))
-                .checked_sub(cached)?,
-            cache_read: cached,
-            output_visible: number("candidatesTokenCount"),
-            output_reasoning: number("thoughtsTokenCount"),
-            ..Usage::default()
-        };
+    if let Some(said) = crate::gemini::member(root, "usageMetadata") {
+        let usage = gemini(said).ok().flatten()?.usage;
         return Some(usage).filter(|usage| usage.total_tokens() > 0);
     }
     let said = root.get("usage").filter(|said| said.kind() == Kind::Object)?;
@@ -598,8 +610,23 @@ mod tests {
             ("not json", None),
             (r#"{"usage":{"prompt_tokens":-5,"completion_tokens":7}}"#, None),
         ] {
-            assert_eq!(said_in(answer.as_bytes()), want, "{answer}");
+            assert_eq!(said_in(b"", answer.as_bytes()), want, "{answer}");
         }
+    }
+
+    #[test]
+    fn what_went_into_a_stream_of_anthropics_stands_at_its_beginning() {
+        let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"type\":\"message\",\"usage\":{\"input_tokens\":5,\"cache_read_input_tokens\":3,\"output_tokens\":1}}}\n\n";
+        let end = "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":7}}\n\ndata: {\"type\":\"message_stop\"}\n\n";
+        let want = Usage { input_uncached: 5, cache_read: 3, output_visible: 7, ..Usage::default() };
+        assert_eq!(said_in(b"", format!("{start}{end}").as_bytes()), Some(want));
+        // The end alone, with a beginning that was cut somewhere behind its first event.
+        let beginning = format!("{start}data: {{\"type\":\"content_blo");
+        assert_eq!(said_in(beginning.as_bytes(), end.as_bytes()), Some(want));
+        let only_end = Usage { output_visible: 7, ..Usage::default() };
+        assert_eq!(said_in(b"data: {}\n\n", end.as_bytes()), Some(only_end));
+        // Broken off before anything was said of the output.
+        assert_eq!(said_in(b"", start.as_bytes()).map(|usage| usage.input_tokens()), Some(8));
     }
 
     #[test]

@@ -218,7 +218,7 @@ fn deliver(case: &Value, pieces: usize) -> (String, String) {
     bridge.finish(end(case), &mut |b| out.extend_from_slice(&b));
     bridge.finish(End::Eof, &mut |_| panic!("an ended bridge is silent"));
     let mut seen = format!("{:#?}\n", bridge.observed());
-    for loss in bridge.losses().into_iter().flatten() {
+    for loss in bridge.losses().iter().flatten() {
         writeln!(seen, "{loss}").unwrap();
     }
     (String::from_utf8(out).unwrap(), seen)

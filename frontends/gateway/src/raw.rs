@@ -17,6 +17,9 @@ use crate::upstream::{UpstreamBody, UpstreamFault, UpstreamResponse};
 /// So much of an answer's end is kept to find what it used.
 // BOUND: of each answer under way.
 const TAIL_BYTES: usize = 64 * 1024;
+/// And of its beginning, once that isn't part of the kept end: some say there what went in.
+// BOUND: of each answer under way.
+const BEGINNING_BYTES: usize = 8 * 1024;
 
 /// The pieces of an answer. It is settled before it ends; dropping it cancels the upstream and settles what was delivered.
 pub struct RawStream {
@@ -34,6 +37,7 @@ pub struct RawStream {
     class: OutcomeClass,
     /// The end of what passed, where what it used may be found in it.
     tail: Option<Vec<u8>>,
+    beginning: Vec<u8>,
     deadline: Pin<Box<Sleep>>,
     settled: bool,
     settling: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -65,6 +69,7 @@ impl RawStream {
             observed: Observed::default(),
             class,
             tail: looks.then(Vec::new),
+            beginning: Vec::new(),
             deadline: Box::pin(deadline),
             settled: false,
             settling: None,
@@ -79,6 +84,9 @@ impl RawStream {
         if let Some(tail) = &mut self.tail {
             tail.extend_from_slice(&piece);
             if tail.len() > 2 * TAIL_BYTES {
+                if self.beginning.is_empty() {
+                    self.beginning.extend(tail.iter().take(BEGINNING_BYTES));
+                }
                 tail.drain(..tail.len() - TAIL_BYTES);
             }
         }
@@ -91,7 +99,7 @@ impl RawStream {
         }
         self.body = None;
         self.observed.finished = class == OutcomeClass::Ok;
-        self.observed.usage = self.tail.take().and_then(|tail| said_in(&tail));
+        self.observed.usage = self.tail.take().and_then(|tail| said_in(&self.beginning, &tail));
         let failed =
             !matches!(class, OutcomeClass::Ok | OutcomeClass::ClientGone) && !self.observed.first_content;
         // What a provider refuses, it doesn't bill.

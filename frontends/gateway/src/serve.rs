@@ -815,6 +815,12 @@ async fn whole(
     out.iter().for_each(|bytes| running.keep_bytes(bytes));
     running.observe(OutcomeClass::Ok, Some(bridge.observed()), None);
     running.finish(None);
+    // Of a stream that goes on, what is lost later is too late for its headers.
+    for loss in bridge.losses().iter().flatten().map(ToString::to_string) {
+        if !running.facts.losses.contains(&loss) {
+            running.facts.losses.push(loss);
+        }
+    }
     let facts = std::mem::take(&mut running.facts);
     // A stream waits by itself, before its last frames.
     if !streams {

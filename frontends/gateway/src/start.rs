@@ -202,6 +202,7 @@ pub(crate) fn demo_channel() -> Channel {
             context_window: Some(1_000_000),
             max_output: None,
             extra_input: 0,
+            reads_more: false,
             extra_reasoning: None,
             lacks: Needs::default(),
             counting: Counting::default(),

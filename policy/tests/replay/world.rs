@@ -142,6 +142,7 @@ fn channel(at: usize, id: &str) -> Channel {
         price: Price { input: Some(1_000_000 << at), output: Some(4_000_000 << at), ..Price::default() },
         context_window: Some(100_000),
         max_output: Some(4_096),
+        reads_more: false,
         extra_reasoning: None,
         lacks: Needs::default(),
         counting: Counting::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sluicegate_core::channel::Channel;
 use sluicegate_core::ids::ProviderId;
-use sluicegate_core::quirk::Quirks;
+use sluicegate_core::quirk::{Quirks, UsageCounts};
 
 use super::{Provider, provider, provider_of_host};
 use crate::endpoint::{host_of, is_home};
@@ -40,6 +40,8 @@ pub fn know_quirks(channels: &mut [Channel]) {
             }
         });
         channel.quirks = Arc::clone(known);
+        let more = known.usage.iter().any(|quirk| matches!(quirk.counts, UsageCounts::MoreInput(_)));
+        channel.models.iter_mut().for_each(|model| model.reads_more = more);
     }
 }
 

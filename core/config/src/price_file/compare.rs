@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sluicegate_core::price::{Currency, Price, PriceParts};
 
-use super::write::{currency, decimal, times};
+use super::write::{currency, decimal, fraction, times};
 use super::{ListedPrice, named_rates};
 
 /// How a model's price differs.
@@ -90,10 +90,12 @@ pub fn compare_prices(before: &[ListedPrice], after: &[ListedPrice]) -> Vec<Pric
 fn rates_that_differ(before: &Price, after: &Price) -> (PriceChange, Vec<RateChange>) {
     let (old, new) = (flat(before), flat(after));
     let (old_currency, new_currency) = (currency(before), currency(after));
-    let text = |value: Option<&u64>, of: Currency| {
-        value.map(
-            |value| if of == Currency::USD { decimal(*value) } else { format!("{} {of}", decimal(*value)) },
-        )
+    let text = |name: &str, value: Option<&u64>, of: Currency| {
+        value.map(|value| {
+            let is_fine = name.rsplit('.').next() == Some(PER_UNIT);
+            let number = if is_fine { fraction(*value, 12) } else { decimal(*value) };
+            if of == Currency::USD { number } else { format!("{number} {of}") }
+        })
     };
     let (mut up, mut down, mut other) = (false, false, old_currency != new_currency);
     let mut rates = Vec::new();
@@ -110,8 +112,8 @@ fn rates_that_differ(before: &Price, after: &Price) -> (PriceChange, Vec<RateCha
         }
         rates.push(RateChange {
             rate: name.clone(),
-            before: text(was, old_currency),
-            after: text(is, new_currency),
+            before: text(name, was, old_currency),
+            after: text(name, is, new_currency),
         });
     }
     let change = match (up, down, other) {
@@ -122,7 +124,10 @@ fn rates_that_differ(before: &Price, after: &Price) -> (PriceChange, Vec<RateCha
     (change, rates)
 }
 
-/// Every rate and fee by its name, in millionths.
+/// The one price that is kept in 10⁻¹²: a character costs little.
+const PER_UNIT: &str = "per_unit";
+
+/// Every rate and fee by its name, in millionths, that for a unit in 10⁻¹².
 fn flat(price: &Price) -> BTreeMap<String, u64> {
     let mut all = BTreeMap::new();
     put(price, "", &mut all);
@@ -141,6 +146,7 @@ fn put(price: &Price, before: &str, all: &mut BTreeMap<String, u64>) {
     for (name, rate) in named_rates(price) {
         add(name.to_owned(), rate);
     }
+    add(PER_UNIT.to_owned(), price.per_unit);
     let fee = |nano: i64| u64::try_from(nano / 1_000).ok().filter(|fee| *fee > 0);
     add("per_request".to_owned(), fee(price.per_request_nano_usd));
     add("per_search".to_owned(), fee(more.per_search_nano_usd));

@@ -2,7 +2,7 @@
 
 use sluicegate_core::Usage;
 
-use super::stop_reason;
+use super::{CITATIONS, NO_CITATIONS, stop_reason};
 use crate::ir::{AnswerBlock, Choice, Head, Maker, ToolKind};
 use crate::json::{Array, object};
 use crate::loss::Losses;
@@ -18,6 +18,9 @@ pub(crate) fn body(
     names: &Names,
     losses: &mut Losses,
 ) -> String {
+    if !choice.citations.is_empty() {
+        losses.dropped(CITATIONS, NO_CITATIONS);
+    }
     object(|o| {
         o.str("id", &head.id);
         o.str("type", "message");

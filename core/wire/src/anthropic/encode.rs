@@ -1,5 +1,7 @@
 //! The neutral model as a messages request.
 
+use std::collections::HashSet;
+
 use crate::error::{Result, WireError};
 use crate::ir::{
     Block, Effort, Maker, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool, ToolChoice,
@@ -307,7 +309,8 @@ fn tools(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
     let mut declared: Vec<&Tool> = request.tools.iter().collect();
     if !request.allowed_tools.is_empty() {
         // The target has no such choice: declare only the tools that are allowed.
-        declared.retain(|tool| request.allowed_tools.contains(&tool.name));
+        let allowed: HashSet<&str> = request.allowed_tools.iter().map(String::as_str).collect();
+        declared.retain(|tool| allowed.contains(tool.name.as_str()));
         ctx.losses.approximated("tool_choice", "only the allowed tools are declared");
     }
     o.array("tools", |a| declared.into_iter().for_each(|t| a.object(|o| tool(o, t, ctx))));

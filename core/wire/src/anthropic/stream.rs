@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use sluicegate_core::Usage;
 
-use super::stop_reason;
-use crate::ir::{Event, Head, Item, Maker, Stop};
-use crate::json::{Object, Val, object};
+use super::{CITATIONS, NO_CITATIONS, stop_reason};
+use crate::ir::{Event, Head, Item, Maker, Stop, ToolKind};
+use crate::json::{Object, Val, escape_into, object};
+use crate::loss::Losses;
 use crate::names::{Names, tool_id};
 use crate::sse::write_frame;
 use crate::usage::write_anthropic;
@@ -27,6 +28,7 @@ pub(crate) struct Encoder {
     queue: VecDeque<Waiting>,
     calls: bool,
     stop: Option<(Stop, Option<String>)>,
+    pub(crate) losses: Losses,
 }
 
 #[derive(Debug)]
@@ -34,7 +36,7 @@ struct Waiting {
     kind: Kind,
     /// Its start was written: it streams.
     open: bool,
-    /// What came before it was opened; for a tool, all of its arguments, to know when they are complete.
+    /// What came before it was opened; for a tool that takes an object, all of its arguments, to know when they are complete.
     text: String,
     seal: Option<String>,
 }
@@ -44,7 +46,7 @@ enum Kind {
     Text,
     Thinking,
     Redacted,
-    Tool { tool: u32, id: String, name: String },
+    Tool { tool: u32, id: String, name: String, takes: ToolKind },
 }
 
 impl Encoder {
@@ -57,6 +59,7 @@ impl Encoder {
             queue: VecDeque::new(),
             calls: false,
             stop: None,
+            losses: Losses::default(),
         }
     }
 
@@ -90,15 +93,15 @@ impl Encoder {
                     last.text = seal.shown(Maker::Anthropic).into_owned();
                 }
             }
-            Event::ToolStart { tool, id, name, .. } => {
+            Event::ToolStart { tool, id, name, kind: takes } => {
                 self.calls = true;
-                let kind =
-                    Kind::Tool { tool, id: tool_id(&id).into_owned(), name: names.restore(&name).to_owned() };
-                self.push(kind, out);
+                let (id, name) = (tool_id(&id).into_owned(), names.restore(&name).to_owned());
+                self.push(Kind::Tool { tool, id, name, takes }, out);
             }
             Event::ToolArgs { tool, json } => self.args(tool, &json, out),
-            // The format's citations are of documents and its own searches.
-            Event::Citation(_) | Event::Logprobs(_) => {}
+            Event::Citation(_) => self.losses.dropped(CITATIONS, NO_CITATIONS),
+            // Nobody can have asked for them.
+            Event::Logprobs(_) => {}
             Event::Stop { reason, sequence } => self.stop = Some((reason, sequence)),
         }
         self.advance(out);
@@ -165,9 +168,11 @@ impl Encoder {
         let found =
             self.queue.iter_mut().find(|w| matches!(&w.kind, Kind::Tool { tool, .. } if *tool == wanted));
         if let Some(waiting) = found {
-            waiting.text.push_str(json);
             if waiting.open {
                 waiting.delta(index, json, out);
+            }
+            if !(waiting.open && waiting.takes_text()) {
+                waiting.text.push_str(json);
             }
         }
     }
@@ -198,14 +203,24 @@ impl Encoder {
                 o.str("signature", seal);
             });
         }
+        if front.takes_text() {
+            partial_json(out, self.index, "\"}");
+        }
         event(out, "content_block_stop", |o| o.num("index", self.index));
         self.index += 1;
     }
 }
 
 impl Waiting {
+    /// A text, which this format wraps in an object.
+    fn takes_text(&self) -> bool {
+        matches!(self.kind, Kind::Tool { takes: ToolKind::Custom, .. })
+    }
+
     fn is_complete(&self) -> bool {
         match self.kind {
+            // Nothing in a text says that it is at its end.
+            Kind::Tool { takes: ToolKind::Custom, .. } => false,
             // Arguments are an object: they are complete when it is.
             // Only what ends like one is worth reading again: this is asked after each fragment.
             Kind::Tool { .. } => {
@@ -242,6 +257,9 @@ impl Waiting {
                 }
             });
         });
+        if self.takes_text() {
+            partial_json(out, index, "{\"input\":\"");
+        }
         if !self.text.is_empty() {
             let text = self.text.clone();
             self.delta(index, &text, out);
@@ -249,6 +267,12 @@ impl Waiting {
     }
 
     fn delta(&self, index: u64, text: &str, out: &mut String) {
+        if self.takes_text() {
+            let mut quoted = String::with_capacity(text.len() + 2);
+            escape_into(&mut quoted, text);
+            let inside = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+            return partial_json(out, index, inside);
+        }
         let (kind, field) = match self.kind {
             Kind::Text => ("text_delta", "text"),
             Kind::Thinking => ("thinking_delta", "thinking"),
@@ -260,6 +284,13 @@ impl Waiting {
             o.str(field, text);
         });
     }
+}
+
+fn partial_json(out: &mut String, index: u64, json: &str) {
+    delta(out, index, |o| {
+        o.str("type", "input_json_delta");
+        o.str("partial_json", json);
+    });
 }
 
 fn delta(out: &mut String, index: u64, fill: impl FnOnce(&mut Object<'_>)) {

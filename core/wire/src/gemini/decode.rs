@@ -1,5 +1,7 @@
 //! A `generateContent` request into the neutral model. Names in camel case and in snake case both count.
 
+use std::collections::{HashMap, VecDeque};
+
 use super::{camel_case, member, part, schema};
 use crate::error::{Result, WireError};
 use crate::ir::{
@@ -143,7 +145,7 @@ fn generation(request: &mut Request, config: Val<'_>, losses: &mut Losses) -> Re
                 request.logprobs.get_or_insert_default();
             }
             "responseLogprobs" => {}
-            "logprobs" => request.logprobs.get_or_insert_default().top = value.as_u64(),
+            "logprobs" => request.logprobs.get_or_insert_default().top = whole(),
             "responseMimeType" => mime = value.as_str().unwrap_or_default().into_owned(),
             "responseSchema" => format = Some(schema::json_schema(value)),
             "responseJsonSchema" => format = Some(value.raw().to_owned()),
@@ -180,35 +182,46 @@ fn thinking(request: &mut Request, config: Val<'_>) {
     let level = member(config, "thinkingLevel").and_then(Val::as_str);
     let level = level.and_then(|word| Effort::parse(&word.to_ascii_lowercase()));
     let budget = member(config, "thinkingBudget");
-    request.reasoning = match (level, budget.map(Val::raw)) {
+    // A number may be a text.
+    let said = budget.map(|v| v.as_str().unwrap_or_else(|| v.raw().into()));
+    request.reasoning = match (level, said.as_deref()) {
         (Some(effort), _) => Some(Reasoning::Effort(effort)),
         (None, Some("0")) => Some(Reasoning::Off),
-        (None, Some(_)) => Some(budget.and_then(Val::as_u64).map_or(Reasoning::Adaptive, Reasoning::Budget)),
+        (None, Some(tokens)) => Some(tokens.parse().map_or(Reasoning::Adaptive, Reasoning::Budget)),
         (None, None) => None,
     };
 }
 
-/// The calls of the last turn of the model's that have no result yet: id, as we have made it up if need be, and name.
+/// The calls that have no result yet, by id, as we have made it up if need be, and by name.
 #[derive(Default)]
 struct Open {
-    calls: Vec<(String, String)>,
-    /// Calls so far: ids are made of it, so that they stay the same as a conversation goes on.
-    count: usize,
+    /// The ids, in order; `None` has its result.
+    calls: Vec<Option<String>>,
+    /// Their places, in order. Those that have results are skipped when they come first.
+    by_id: HashMap<String, VecDeque<usize>>,
+    by_name: HashMap<String, VecDeque<usize>>,
 }
 
 impl Open {
     fn call(&mut self, id: Option<String>, name: &str) -> String {
-        self.count += 1;
-        let id = id.unwrap_or_else(|| format!("call_{}", self.count));
-        self.calls.push((id.clone(), name.to_owned()));
+        let at = self.calls.len();
+        // Ids are made of their count, so that they stay the same as a conversation goes on.
+        let id = id.unwrap_or_else(|| format!("call_{}", at + 1));
+        self.calls.push(Some(id.clone()));
+        self.by_id.entry(id.clone()).or_default().push_back(at);
+        self.by_name.entry(name.to_owned()).or_default().push_back(at);
         id
     }
 
     /// The call that a response answers: the one of its id, else the first of its name.
     fn answered(&mut self, id: Option<&str>, name: &str) -> Option<String> {
-        let by_id = id.and_then(|id| self.calls.iter().position(|(known, _)| known == id));
-        let at = by_id.or_else(|| self.calls.iter().position(|(_, known)| known == name))?;
-        Some(self.calls.remove(at).0)
+        let Self { calls, by_id, by_name } = self;
+        // BOUND: each turn takes a place out for good, so that all results together look at each call twice.
+        let mut first = |places: Option<&mut VecDeque<usize>>| {
+            let places = places?;
+            std::iter::from_fn(|| places.pop_front()).find_map(|at| calls.get_mut(at)?.take())
+        };
+        first(id.and_then(|id| by_id.get_mut(id))).or_else(|| first(by_name.get_mut(name)))
     }
 }
 
@@ -352,7 +365,7 @@ fn stored(v: Val<'_>, path: &str) -> Result<Block> {
 }
 
 /// Whether only Google can read what is there.
-pub(super) fn is_googles(uri: &str) -> bool {
+pub(crate) fn is_googles(uri: &str) -> bool {
     ["https://generativelanguage.googleapis.com/", "gs://", "https://www.youtube.com/", "https://youtu.be/"]
         .iter()
         .any(|own| uri.starts_with(own))
@@ -398,4 +411,37 @@ fn said(response: Option<Val<'_>>) -> (String, bool) {
         return (text, name == "error");
     }
     (response.raw().to_owned(), false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_find_their_calls_by_id_then_by_name_and_each_once() {
+        let mut open = Open::default();
+        assert_eq!(open.call(None, "f"), "call_1");
+        assert_eq!(open.call(Some("a".into()), "f"), "a");
+        assert_eq!(open.call(None, "g"), "call_3");
+        assert_eq!(open.answered(Some("a"), "f").as_deref(), Some("a"));
+        assert_eq!(open.answered(Some("a"), "f").as_deref(), Some("call_1"), "the id has its result");
+        assert_eq!(open.answered(None, "f"), None);
+        assert_eq!(open.answered(Some("unknown"), "g").as_deref(), Some("call_3"));
+    }
+
+    #[test]
+    fn each_call_is_looked_at_twice_at_most_however_many_there_are() {
+        const CALLS: usize = 100_000;
+        let mut open = Open::default();
+        let ids: Vec<String> = (0..CALLS).map(|_| open.call(None, "f")).collect();
+        for id in ids.iter().rev() {
+            assert_eq!(open.answered(Some(id), "f").as_ref(), Some(id));
+        }
+        // Each look takes a place out: what is left are the places by name.
+        let left =
+            |places: &HashMap<String, VecDeque<usize>>| places.values().map(VecDeque::len).sum::<usize>();
+        assert_eq!((left(&open.by_id), left(&open.by_name)), (0, CALLS));
+        assert_eq!(open.answered(None, "f"), None);
+        assert_eq!(left(&open.by_name), 0);
+    }
 }

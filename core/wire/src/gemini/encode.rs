@@ -1,6 +1,6 @@
 //! The neutral model as a `generateContent` request. The model and whether to stream go into its address.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::body::{call, sign};
 use super::decode::is_googles;
@@ -475,12 +475,13 @@ impl<'b> Parts<'b> {
     /// beginning of a turn leave of several the last to its first call, which must have one.
     fn of(turn: &'b Message, generation: Generation, path: &'b str, losses: &mut Losses) -> Self {
         let mut list: Vec<(&Block, Option<&str>)> = Vec::new();
-        let mut pending: Vec<&str> = Vec::new();
+        let mut pending: VecDeque<&str> = VecDeque::new();
         let mut called = false;
+        let waits = wait_for_calls(&turn.blocks);
         for (at, block) in turn.blocks.iter().enumerate() {
             match block {
                 Block::Thinking { seal, .. } => match seal.as_ref().map(|seal| seal.of(Maker::Gemini)) {
-                    Some(Some(signature)) => pending.push(signature),
+                    Some(Some(signature)) => pending.push_back(signature),
                     Some(None) => losses
                         .dropped(format!("{path}.thinking"), "thinking can't be sent to another provider"),
                     None => losses.dropped(
@@ -489,12 +490,12 @@ impl<'b> Parts<'b> {
                     ),
                 },
                 Block::Redacted { seal } => match seal.of(Maker::Gemini) {
-                    Some(signature) => pending.push(signature),
+                    Some(signature) => pending.push_back(signature),
                     None => losses
                         .dropped(format!("{path}.thinking"), "thinking can't be sent to another provider"),
                 },
                 Block::ToolUse { .. } => {
-                    let mut signature = pending.pop();
+                    let mut signature = pending.pop_back();
                     pending.clear();
                     if signature.is_none() && !called && generation == Generation::Levels {
                         losses.approximated(
@@ -507,13 +508,14 @@ impl<'b> Parts<'b> {
                     list.push((block, signature));
                 }
                 other => {
-                    let is_of_call = pending.len() == 1 && !called && waits_for_call(&turn.blocks, at);
-                    let signature = (!pending.is_empty() && !is_of_call).then(|| pending.remove(0));
+                    let waits = waits.get(at).copied().unwrap_or(false);
+                    let is_of_call = pending.len() == 1 && !called && waits;
+                    let signature = if is_of_call { None } else { pending.pop_front() };
                     list.push((other, signature));
                 }
             }
         }
-        Self { list, last: pending.pop(), path }
+        Self { list, last: pending.pop_back(), path }
     }
 
     fn is_empty(&self) -> bool {
@@ -548,11 +550,17 @@ impl<'b> Parts<'b> {
     }
 }
 
-/// Whether a call follows that no thought stands before any more.
-fn waits_for_call(blocks: &[Block], at: usize) -> bool {
-    let mut following = blocks.iter().skip(at + 1);
-    let next = following.find(|block| {
-        matches!(block, Block::ToolUse { .. } | Block::Thinking { .. } | Block::Redacted { .. })
-    });
-    matches!(next, Some(Block::ToolUse { .. }))
+/// Behind which blocks a call follows that no thought stands before any more.
+fn wait_for_calls(blocks: &[Block]) -> Vec<bool> {
+    let mut waits = vec![false; blocks.len()];
+    let mut next = false;
+    for (place, block) in waits.iter_mut().zip(blocks).rev() {
+        *place = next;
+        match block {
+            Block::ToolUse { .. } => next = true,
+            Block::Thinking { .. } | Block::Redacted { .. } => next = false,
+            _ => {}
+        }
+    }
+    waits
 }

@@ -1,6 +1,7 @@
 //! Schemas: JSON Schema into the part of OpenAPI's that models before 2.5 take, and that part into JSON Schema.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use crate::json::{Kind, Object, Val, object};
 
@@ -12,12 +13,16 @@ const DEPTH_MAX: usize = 24;
 const SCHEMAS_MAX: usize = 2_000;
 /// And so many schemas are looked at to tell what one says.
 const LAYERS_MAX: usize = 32;
+/// So often as much as it is long is looked at of a schema, and a little.
+// BOUND: each schema is read with all that is in it, and a reference may bring in much of it again.
+const LOOKS: usize = 2 * DEPTH_MAX;
+const LOOKS_LEAST: usize = 1 << 20;
 
 /// A JSON schema as the older models take it, and whether it says less now. `None` for an object without properties, which
 /// they take no schema for.
 pub(super) fn cleaned(schema: &str) -> (Option<String>, bool) {
     let root = Val::trusted(schema);
-    let mut cleaner = Cleaner { root, left: SCHEMAS_MAX, lossy: false };
+    let mut cleaner = Cleaner::of(root);
     let layers = cleaner.layers(root);
     let is_empty = type_of(&layers).is_none_or(|kind| kind == "OBJECT")
         && properties(&layers).is_empty()
@@ -32,6 +37,10 @@ pub(super) fn cleaned(schema: &str) -> (Option<String>, bool) {
 struct Cleaner<'a> {
     root: Val<'a>,
     left: usize,
+    /// Bytes that may still be looked at.
+    looks: usize,
+    /// What references refer to.
+    known: HashMap<String, Option<Val<'a>>>,
     lossy: bool,
 }
 
@@ -56,13 +65,27 @@ const SILENT: [&str; 16] = [
 ];
 
 impl<'a> Cleaner<'a> {
+    fn of(root: Val<'a>) -> Self {
+        let looks = root.raw().len().saturating_mul(LOOKS).saturating_add(LOOKS_LEAST);
+        Self { root, left: SCHEMAS_MAX, looks, known: HashMap::new(), lossy: false }
+    }
+
+    /// Whether there is still time to look at it.
+    fn look(&mut self, v: Val<'a>) -> bool {
+        match self.looks.checked_sub(v.raw().len()) {
+            Some(left) => self.looks = left,
+            None => self.looks = 0,
+        }
+        self.looks > 0
+    }
+
     /// The schema and all that it refers to or joins: together they say what it says.
     fn layers(&mut self, schema: Val<'a>) -> Vec<Val<'a>> {
         let mut layers = vec![schema];
         let mut at = 0;
         while let Some(layer) = layers.get(at).copied() {
             at += 1;
-            if layers.len() >= LAYERS_MAX {
+            if !self.look(layer) || layers.len() >= LAYERS_MAX {
                 self.lossy = true;
                 break;
             }
@@ -73,16 +96,29 @@ impl<'a> Cleaner<'a> {
         layers
     }
 
-    fn resolve(&self, pointer: &str) -> Option<Val<'a>> {
+    fn resolve(&mut self, pointer: &str) -> Option<Val<'a>> {
+        if let Some(known) = self.known.get(pointer) {
+            return *known;
+        }
+        let found = self.walk(pointer);
+        self.known.insert(pointer.to_owned(), found);
+        found
+    }
+
+    fn walk(&mut self, pointer: &str) -> Option<Val<'a>> {
         let mut found = self.root;
         for step in pointer.strip_prefix("#")?.split('/').skip(1) {
+            if !self.look(found) {
+                self.lossy = true;
+                return None;
+            }
             found = found.get(&step.replace("~1", "/").replace("~0", "~"))?;
         }
         Some(found)
     }
 
     fn write(&mut self, o: &mut Object<'_>, schema: Val<'a>, depth: usize) {
-        if depth >= DEPTH_MAX || self.left == 0 {
+        if depth >= DEPTH_MAX || self.left == 0 || self.looks == 0 {
             self.lossy = true;
             return o.str("type", "OBJECT");
         }
@@ -160,8 +196,9 @@ impl<'a> Cleaner<'a> {
                 });
                 let required =
                     layers.iter().filter_map(|layer| layer.get("required")).flat_map(Val::elements);
-                let known = |name: &Cow<'_, str>| properties.iter().any(|(known, _)| known == name);
-                let required: Vec<_> = required.filter_map(Val::as_str).filter(known).collect();
+                let known: HashSet<&str> = properties.iter().map(|(name, _)| &**name).collect();
+                let required: Vec<_> =
+                    required.filter_map(Val::as_str).filter(|name| known.contains(&**name)).collect();
                 if !required.is_empty() {
                     o.array("required", |a| required.iter().for_each(|name| a.str(name)));
                 }
@@ -251,13 +288,9 @@ fn type_of(layers: &[Val<'_>]) -> Option<Cow<'static, str>> {
 }
 
 fn properties<'a>(layers: &[Val<'a>]) -> Vec<(Cow<'a, str>, Val<'a>)> {
-    let mut found: Vec<(Cow<'a, str>, Val<'a>)> = Vec::new();
-    for (name, schema) in layers.iter().filter_map(|layer| layer.get("properties")).flat_map(Val::members) {
-        if !found.iter().any(|(known, _)| *known == name) {
-            found.push((name, schema));
-        }
-    }
-    found
+    let mut known: HashSet<Cow<'a, str>> = HashSet::new();
+    let all = layers.iter().filter_map(|layer| layer.get("properties")).flat_map(Val::members);
+    all.filter(|(name, _)| known.insert(name.clone())).collect()
 }
 
 /// A schema of Gemini's as JSON Schema: types in small letters, what may be null said by the type, counts as numbers.
@@ -350,6 +383,32 @@ mod tests {
             let (got, lost) = clean(schema);
             assert_eq!(got.replace(r#""description":"d","#, ""), want, "{schema}");
             assert_eq!(lost, lossy, "{schema}");
+        }
+    }
+
+    #[test]
+    fn no_schema_is_read_more_often_than_its_bound() {
+        let ends = |of: &dyn Fn(usize) -> String, n: usize| (0..n).map(of).collect::<Vec<_>>().join(",");
+        // Many names for parts of one large definition, and one large definition by many names.
+        let apart = format!(
+            r##"{{"properties":{{{}}},"$defs":{{{}}}}}"##,
+            ends(&|n| format!(r##""p{n}":{{"$ref":"#/$defs/d{n}"}}"##), 20_000),
+            ends(&|n| format!(r#""d{n}":{{"type":"string"}}"#), 20_000),
+        );
+        let again = format!(
+            r##"{{"properties":{{{}}},"$defs":{{"d":{{"properties":{{{}}}}}}}}}"##,
+            ends(&|n| format!(r##""p{n}":{{"$ref":"#/$defs/d"}}"##), 1_000),
+            ends(&|n| format!(r#""d{n}":{{"type":"string"}}"#), 20_000),
+        );
+        for schema in [apart, again] {
+            let root = Val::trusted(&schema);
+            let mut cleaner = Cleaner::of(root);
+            let most = cleaner.looks;
+            let text = object(|o| cleaner.write(o, root, 0));
+            assert!(Val::parse(&text).is_ok() && cleaner.lossy);
+            assert!(cleaner.left < SCHEMAS_MAX && most - cleaner.looks <= LOOKS * schema.len() + LOOKS_LEAST);
+            // A name that was followed once isn't again.
+            assert!(cleaner.known.len() <= SCHEMAS_MAX);
         }
     }
 

@@ -8,6 +8,7 @@ use sluicegate_core::quirk::Quirks;
 use crate::bridge::Reply;
 use crate::ir::{Citation, Event, Item, Maker, Seal, Stop, ToolKind};
 use crate::json::{Kind, Val};
+use crate::loss::Losses;
 use crate::quirk::{Ended, Think, ended};
 
 /// Reads the chunks of a stream, or one whole body.
@@ -17,6 +18,7 @@ pub(crate) struct Decoder {
     quirks: Option<Arc<Quirks>>,
     /// Where reasoning stands in the text: what tells them apart, by choice.
     thinks: Option<Vec<(u32, Think)>>,
+    pub(crate) losses: Losses,
 }
 
 /// One tool call as far as it came.
@@ -37,11 +39,17 @@ struct Tool {
 impl Decoder {
     /// One for answers of a provider that may differ from the format.
     pub(crate) fn heeding(reply: &Reply) -> Self {
-        Self { tools: Vec::new(), quirks: reply.quirks.clone(), thinks: reply.thinks_in_text.then(Vec::new) }
+        Self { quirks: reply.quirks.clone(), thinks: reply.thinks_in_text.then(Vec::new), ..Self::default() }
     }
 
     /// Reads one JSON document of the stream, or the whole body.
     pub(crate) fn read(&mut self, chunk: Val<'_>, on: &mut impl FnMut(Item)) {
+        // QUIRK(perplexity, 2026-05): what was found stands beside the choices, in each chunk again.
+        for name in ["citations", "search_results"] {
+            if chunk.get(name).is_some_and(|list| list.elements().next().is_some()) {
+                self.losses.dropped(name, "sources of the provider's own have no place in the target");
+            }
+        }
         // Chunks without choices are legal: filter results, usage.
         for choice in chunk.get("choices").into_iter().flat_map(Val::elements) {
             let index = choice.get_u64("index").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);

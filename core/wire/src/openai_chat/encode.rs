@@ -1,7 +1,10 @@
 //! The neutral model as a chat completions request.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
+use crate::error::{Result, WireError};
+use crate::gemini::is_googles;
 use crate::ir::{
     Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool, ToolChoice, ToolKind,
 };
@@ -18,15 +21,25 @@ const STOPS_MAX: usize = 4;
 const USER_MAX: usize = 64;
 
 /// Encodes a request. `ceiling` is the field for the output ceiling; `set` is appended as it is.
+///
+/// # Errors
+/// Nothing is left to say after translation, or a file is stored where the target can't read it.
 pub(crate) fn encode(
     request: &Request,
     ceiling: &str,
     set: &[(&str, &str)],
     names: &mut Names,
     losses: &mut Losses,
-) -> String {
+) -> Result<String> {
+    let is_thought = |block: &Block| matches!(block, Block::Thinking { .. } | Block::Redacted { .. });
+    let says_nothing = request.messages.iter().flat_map(|turn| &turn.blocks).all(is_thought);
+    if says_nothing && request.system.iter().all(|s| s.text.trim().is_empty()) {
+        return Err(WireError::invalid("the call has no user or assistant content: add a user message")
+            .at("messages"));
+    }
+    refuse_stored(request, false)?;
     let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
-    object(|o| {
+    Ok(object(|o| {
         o.str("model", &request.model);
         o.array("messages", |a| messages(a, request, names, losses));
         tools(o, request, names, losses);
@@ -55,7 +68,7 @@ pub(crate) fn encode(
             }
         }
         set.iter().for_each(|(name, value)| o.raw(name, value));
-    })
+    }))
 }
 
 /// Who asks, and at which tier: as OpenAI's two formats say it.
@@ -122,8 +135,11 @@ fn reasoning(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
 
 /// The word for how much to think, for a model of OpenAI's or like them.
 pub(crate) fn effort(request: &Request, losses: &mut Losses) -> Option<&'static str> {
+    let name = request.model.rsplit('/').next().unwrap_or(&request.model);
+    let reasons = !["gpt-4", "gpt-3", "chatgpt"].iter().any(|family| name.starts_with(family));
     let effort = match request.reasoning {
-        None | Some(Reasoning::Off) => return None,
+        None => return None,
+        Some(Reasoning::Off) => return if reasons { least_effort(name, losses) } else { None },
         Some(Reasoning::Effort(effort)) => effort,
         Some(Reasoning::Adaptive) => Effort::Medium,
         Some(Reasoning::Budget(tokens)) => {
@@ -131,13 +147,62 @@ pub(crate) fn effort(request: &Request, losses: &mut Losses) -> Option<&'static 
             Effort::of_budget(tokens)
         }
     };
-    let name = request.model.rsplit('/').next().unwrap_or(&request.model);
-    if ["gpt-4", "gpt-3", "chatgpt"].iter().any(|family| name.starts_with(family)) {
+    if !reasons {
         losses.dropped("thinking", "the model doesn't reason");
         return None;
     }
     // QUIRK(openai, 2026-05): `max` is the word of few models; all that take it take `xhigh`.
     Some(effort.min(Effort::Xhigh).as_str())
+}
+
+/// The word that keeps a model from thinking, or the next best.
+// QUIRK(openai, 2026-05, https://platform.openai.com/docs/guides/reasoning): `none` from GPT-5.1 on, `minimal` for GPT-5;
+// Codex and the o-series begin at `low`, the Pro models higher, and the first of the o-series take no word at all.
+fn least_effort(model: &str, losses: &mut Losses) -> Option<&'static str> {
+    let begins = |families: &[&str]| families.iter().any(|family| model.starts_with(family));
+    let has = |words: &[&str]| words.iter().any(|word| model.contains(word));
+    let is_later =
+        model.strip_prefix("gpt-5.").is_some_and(|rest| rest.starts_with(|c: char| ('1'..='9').contains(&c)));
+    let word = match () {
+        () if begins(&["gpt-5-chat"]) => return None,
+        () if has(&["-pro", "-chat", "-deep-research"]) || begins(&["o1-mini", "o1-preview"]) => None,
+        () if has(&["-codex"]) || begins(&["gpt-oss"]) => Some("low"),
+        () if is_later => return Some("none"),
+        () if wants_max_completion_tokens(model) && begins(&["gpt-5"]) => Some("minimal"),
+        () if wants_max_completion_tokens(model) => Some("low"),
+        () => None,
+    };
+    match word {
+        Some(_) => losses.approximated("reasoning_effort", "the model always thinks: as little as it can"),
+        None => losses.dropped("reasoning_effort", "no word that keeps this model from thinking is known"),
+    }
+    word
+}
+
+/// Refuses files that only another provider can read. `images`: whether the target knows images by an id.
+///
+/// # Errors
+/// There is one: another channel may read it.
+pub(crate) fn refuse_stored(request: &Request, images: bool) -> Result<()> {
+    for (at, turn) in request.messages.iter().enumerate() {
+        let inner = turn.blocks.iter().flat_map(|block| match block {
+            Block::ToolResult { content, .. } => content.as_slice(),
+            other => std::slice::from_ref(other),
+        });
+        for block in inner {
+            let refused = match block {
+                Block::Image { source: Source::Stored(id), .. } => !images || is_googles(id),
+                Block::Document { source: Source::Stored(id), .. } => is_googles(id),
+                _ => false,
+            };
+            if refused {
+                let path = format!("messages[{at}]");
+                let why = format!("the file of `{path}` is stored at another provider: send it inline");
+                return Err(WireError::unsupported(why).at(path));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn format(o: &mut Object<'_>, format: &OutputFormat) {
@@ -192,6 +257,7 @@ fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names, losses: &mut 
             a.object(|o| self::tool(o, tool, &request.model, names, losses));
         }
     });
+    let custom = custom_names(&request.tools);
     if !request.allowed_tools.is_empty() {
         let mode = if request.tool_choice == Some(ToolChoice::Required) { "required" } else { "auto" };
         o.object("tool_choice", |o| {
@@ -199,10 +265,8 @@ fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names, losses: &mut 
             o.object("allowed_tools", |o| {
                 o.str("mode", mode);
                 o.array("tools", |a| {
-                    request
-                        .allowed_tools
-                        .iter()
-                        .for_each(|name| a.object(|o| named(o, request, name, names)));
+                    let allowed = request.allowed_tools.iter();
+                    allowed.for_each(|name| a.object(|o| named(o, &custom, &request.model, name, names)));
                 });
             });
         });
@@ -212,7 +276,7 @@ fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names, losses: &mut 
         Some(ToolChoice::None) => o.str("tool_choice", "none"),
         Some(ToolChoice::Required) => o.str("tool_choice", "required"),
         Some(ToolChoice::Named(name)) => {
-            o.object("tool_choice", |o| named(o, request, name, names));
+            o.object("tool_choice", |o| named(o, &custom, &request.model, name, names));
         }
         None => {}
     }
@@ -272,10 +336,15 @@ fn nested_grammar(format: &str) -> String {
     })
 }
 
+/// The names of the tools that take a text.
+pub(crate) fn custom_names(tools: &[Tool]) -> HashSet<&str> {
+    tools.iter().filter(|tool| tool.kind == ToolKind::Custom).map(|tool| tool.name.as_str()).collect()
+}
+
 /// A tool as choices name it.
-fn named(o: &mut Object<'_>, request: &Request, name: &str, names: &mut Names) {
-    let tool = request.tools.iter().find(|tool| tool.name == name);
-    let kind = word(kind_for(&request.model, tool.map(|tool| tool.kind).unwrap_or_default()));
+fn named(o: &mut Object<'_>, custom: &HashSet<&str>, model: &str, name: &str, names: &mut Names) {
+    let kind = if custom.contains(name) { ToolKind::Custom } else { ToolKind::Function };
+    let kind = word(kind_for(model, kind));
     o.str("type", kind);
     o.object(kind, |o| o.str("name", &names.shorten(name)));
 }
@@ -492,4 +561,36 @@ fn assistant(
             }
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn not_thinking_is_said_in_the_words_of_the_model() {
+        for (model, want, lost) in [
+            ("gpt-5.1", Some("none"), 0),
+            ("openai/gpt-5.4-mini", Some("none"), 0),
+            ("gpt-5.1-codex", Some("low"), 1),
+            ("gpt-5.2-pro", None, 1),
+            ("gpt-5.1-chat-latest", None, 1),
+            ("gpt-5", Some("minimal"), 1),
+            ("gpt-5-nano-2025-08-07", Some("minimal"), 1),
+            ("gpt-5-codex", Some("low"), 1),
+            ("gpt-5-chat-latest", None, 0),
+            ("o1", Some("low"), 1),
+            ("o1-mini", None, 1),
+            ("o4-mini", Some("low"), 1),
+            ("gpt-oss-120b", Some("low"), 1),
+            ("gpt-4o", None, 0),
+            ("gpt-50", None, 1),
+            ("another", None, 1),
+        ] {
+            let mut losses = Losses::default();
+            let request =
+                Request { model: model.into(), reasoning: Some(Reasoning::Off), ..Request::default() };
+            assert_eq!((effort(&request, &mut losses), losses.count()), (want, lost), "{model}");
+        }
+    }
 }

@@ -186,6 +186,7 @@ fn item(request: &mut Request, item: Val<'_>, path: &str, losses: &mut Losses) -
         WireError::invalid(format!("`{path}.{field}` is missing")).at(format!("{path}.{field}"))
     };
     match item.get_str("type").as_deref() {
+        None if item.get("role").is_none() && item.get("id").is_some() => return Err(reference(path)),
         None | Some("message") => message(request, item, path, losses)?,
         Some("reasoning") => request.add(Role::Assistant, thought(item)),
         Some(kind @ ("function_call" | "custom_tool_call")) => {
@@ -207,15 +208,18 @@ fn item(request: &mut Request, item: Val<'_>, path: &str, losses: &mut Losses) -
             let content = parts(item.get("output"), &format!("{path}.output"), losses)?;
             request.add(Role::User, [Block::ToolResult { id, content, is_error: false, cache: None }]);
         }
-        Some("item_reference") => {
-            return Err(WireError::unsupported(format!(
-                "`{path}` refers to an item that is stored at another provider: send the item itself"
-            ))
-            .at(path));
-        }
+        Some("item_reference") => return Err(reference(path)),
         Some(_) => losses.dropped(path, "items of the provider's own tools have no place in the target"),
     }
     Ok(())
+}
+
+/// A reference, which may stand without its type.
+fn reference(path: &str) -> WireError {
+    WireError::unsupported(format!(
+        "`{path}` refers to an item that is stored at another provider: send the item itself"
+    ))
+    .at(path)
 }
 
 /// What was thought: read, sealed, or both.

@@ -1,11 +1,13 @@
 //! The neutral model as a responses request.
 
+use std::collections::HashSet;
+
 use crate::error::{Result, WireError};
 use crate::ir::{Block, Maker, Message, OutputFormat, Request, Role, Source, Tool, ToolChoice, ToolKind};
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::{Names, tool_id};
-use crate::openai_chat::{effort, url_of, user_and_tier};
+use crate::openai_chat::{custom_names, effort, refuse_stored, url_of, user_and_tier};
 use crate::splice::wants_max_completion_tokens;
 
 /// The least output ceiling that is taken, in tokens.
@@ -15,7 +17,7 @@ const CEILING_MIN: u64 = 16;
 /// Encodes a request. `set` is appended as it is.
 ///
 /// # Errors
-/// The format has no way to say it: several answers, spoken ones, a ceiling below 16 tokens.
+/// The format has no way to say it: several answers, spoken ones, a ceiling below 16 tokens, a file that lies elsewhere.
 pub(crate) fn encode(
     request: &Request,
     set: &[(&str, &str)],
@@ -23,6 +25,7 @@ pub(crate) fn encode(
     losses: &mut Losses,
 ) -> Result<String> {
     refuse(request)?;
+    refuse_stored(request, true)?;
     unsaid(request, losses);
     let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
     let reasons = reasons(request);
@@ -168,9 +171,10 @@ fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names) {
         return;
     }
     o.array("tools", |a| request.tools.iter().for_each(|t| a.object(|o| tool(o, t, names))));
+    let custom: HashSet<&str> = custom_names(&request.tools);
     let named = |o: &mut Object<'_>, name: &str, names: &mut Names| {
-        let tool = request.tools.iter().find(|tool| tool.name == name);
-        o.str("type", word(tool.map(|tool| tool.kind).unwrap_or_default()));
+        let kind = if custom.contains(name) { ToolKind::Custom } else { ToolKind::Function };
+        o.str("type", word(kind));
         o.str("name", &names.shorten(name));
     };
     if !request.allowed_tools.is_empty() {
@@ -236,7 +240,7 @@ fn flat_grammar(format: &str) -> String {
 }
 
 fn input(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mut Losses) {
-    let mut custom = Vec::new();
+    let mut custom = HashSet::new();
     for (at, turn) in request.messages.iter().enumerate() {
         let path = format!("messages[{at}]");
         note_caches(turn, &path, losses);
@@ -245,7 +249,7 @@ fn input(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mut L
             Role::Assistant => {
                 for block in &turn.blocks {
                     if let Block::ToolUse { id, kind: ToolKind::Custom, .. } = block {
-                        custom.push(id.as_str());
+                        custom.insert(id.as_str());
                     }
                 }
                 assistant(a, turn, &path, names, losses);
@@ -269,12 +273,12 @@ fn note_caches(turn: &Message, path: &str, losses: &mut Losses) {
 }
 
 /// Results first, then what is left as one message.
-fn user(a: &mut Array<'_>, turn: &Message, custom: &[&str], path: &str, losses: &mut Losses) {
+fn user(a: &mut Array<'_>, turn: &Message, custom: &HashSet<&str>, path: &str, losses: &mut Losses) {
     let mut rest: Vec<&Block> = Vec::new();
     for block in &turn.blocks {
         match block {
             Block::ToolResult { id, content, is_error, .. } => a.object(|o| {
-                let custom = custom.contains(&id.as_str());
+                let custom = custom.contains(id.as_str());
                 o.str("type", if custom { "custom_tool_call_output" } else { "function_call_output" });
                 o.str("call_id", &tool_id(id));
                 if *is_error {

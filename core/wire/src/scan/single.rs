@@ -29,7 +29,7 @@ const SOUND_BYTES_PER_S: u64 = 4_000;
 const TRANSCRIPT_TOKENS_PER_S: u64 = 16;
 /// Documents of one search (<https://docs.cohere.com/docs/rate-limits>, read 2026-05).
 const SEARCH_DOCUMENTS: u64 = 100;
-/// A document longer than so many tokens counts as several; a token has at least one byte.
+/// A document that is longer than so many tokens together with the query counts as several; a token has at least one byte.
 const DOCUMENT_BYTES: u64 = 500;
 /// OpenAI's ceiling of a legacy completion that names none.
 const COMPLETION_TOKENS: u64 = 16;
@@ -224,13 +224,9 @@ impl Scan<'_> {
         if kind != Kind::Array {
             return Err(wrong(name, "an array", kind));
         }
-        let (mut documents, mut parts) = (0u64, 0u64);
-        for document in value.elements() {
-            documents += 1;
-            parts += (document.raw().len() as u64).div_ceil(DOCUMENT_BYTES).max(1);
-        }
+        self.documents = Some(value);
+        let documents = value.elements().count() as u64;
         self.facts.messages = u32::try_from(documents).unwrap_or(u32::MAX);
-        self.facts.units = parts.div_ceil(SEARCH_DOCUMENTS).max(1);
         self.facts.expected.units = documents.div_ceil(SEARCH_DOCUMENTS).max(1);
         Ok(())
     }
@@ -265,6 +261,11 @@ impl Scan<'_> {
             Format::Rerank => {
                 let again = facts.query_bytes.saturating_mul(u64::from(facts.messages.saturating_sub(1)));
                 facts.repeated_bytes = again;
+                // The query is part of each part, and leaves a document that much less of it.
+                let room = DOCUMENT_BYTES.saturating_sub(facts.query_bytes).max(1);
+                let documents = self.documents.into_iter().flat_map(Val::elements);
+                let parts = documents.map(|it| (it.raw().len() as u64).div_ceil(room).max(1));
+                facts.units = parts.fold(0, u64::saturating_add).div_ceil(SEARCH_DOCUMENTS).max(1);
             }
             _ => {}
         }
@@ -329,6 +330,17 @@ mod tests {
         let long = format!(r#"{{"model":"m","query":"{}","documents":["a","b","c"]}}"#, "q".repeat(1_000));
         let bound = scan(Format::Rerank, &Bytes::from(long)).unwrap().facts().input_bound();
         assert!(bound >= Some(3_000), "the query counts with each document: {bound:?}");
+        // Two hundred documents of 400 bytes are two searches; with a query of 200 bytes each is two parts, in either order.
+        let documents = vec![format!("\"{}\"", "d".repeat(398)); 200].join(",");
+        for (query, units) in [(98, 2), (198, 4), (600, 800)] {
+            let query = "q".repeat(query);
+            for body in [
+                format!(r#"{{"model":"m","query":"{query}","documents":[{documents}]}}"#),
+                format!(r#"{{"documents":[{documents}],"query":"{query}","model":"m"}}"#),
+            ] {
+                assert_eq!(scan(Format::Rerank, &Bytes::from(body)).unwrap().facts().units, units);
+            }
+        }
     }
 
     #[test]
