@@ -158,9 +158,6 @@ pub(crate) async fn serve(
                     }
                     running.watch = looked.watch(inner, attempt.model.as_str());
                 }
-                if let Err(error) = inner.records.commit(inner.in_company()).await {
-                    return Err(unwritten(running, error));
-                }
                 let (answer, back) = attempt_once(
                     inner,
                     upstream,
@@ -423,6 +420,11 @@ async fn attempt_once(
         stream,
         special: rest.map(|rest| Arc::new(Special { rest: Some(rest.clone()), ..Special::default() })),
     };
+    // Last of all before it is sent: those who are as far are written and sent one after the other, so that whoever they
+    // are sent to is woken once for them all.
+    if let Err(error) = inner.records.commit(inner.in_company()).await {
+        return (Tried::Failed(unwritten(running, error)), None);
+    }
     let due = Due::of(attempt, inner.clock.now());
     if mocked.is_none() {
         running.mark_sent();
