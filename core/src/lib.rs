@@ -53,7 +53,7 @@ pub use error::{Error, ErrorKind, Result, Retry};
 pub use ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, ProviderId, UserId};
 pub use limit::{Limit, Metric, Mode, Scope, ScopeKind, ScopeLimits, WhenShort, Window};
 pub use price::{Price, ServiceTier};
-pub use record::{AttemptRecord, RecordEntry, RecordRow, UsageRecord};
+pub use record::{AttemptRecord, DeniedBy, RecordEntry, RecordRow, UsageRecord};
 pub use snapshot::{Declared, Snapshot};
 pub use tenant::{ApiKey, Caller, Group, Membership, ModelAccess, Organization, Role, User};
 pub use time::{Clock, Timestamp};

@@ -9,9 +9,11 @@ use smallvec::SmallVec;
 
 use crate::call::{Format, Needs, Rehearsal};
 use crate::count::{CacheWrites, Counted, Media};
-use crate::decision::{Explanation, OutcomeClass};
+use crate::decision::{Explanation, OutcomeClass, Reason};
+use crate::error::ErrorKind;
 use crate::guardrail::GuardrailMarks;
 use crate::ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, UserId};
+use crate::limit::{Metric, ScopeKind, Window};
 use crate::money::NanoUsd;
 use crate::price::{Exchange, ServiceTier};
 use crate::time::Timestamp;
@@ -87,6 +89,11 @@ pub struct RecordRow {
     pub amends: Option<CallId>,
     /// See [`UsageRecord::started_at`].
     pub started_at: Timestamp,
+    /// See [`UsageRecord::ended_at`].
+    pub ended_at: Timestamp,
+    /// See [`UsageRecord::first_byte_at`].
+    #[serde(default)]
+    pub first_byte_at: Option<Timestamp>,
     /// See [`UsageRecord::key`].
     #[serde(default)]
     pub key: Option<KeyId>,
@@ -106,8 +113,16 @@ pub struct RecordRow {
     pub tags: SmallVec<[String; 2]>,
     /// See [`UsageRecord::model`].
     pub model: ModelName,
+    /// See [`UsageRecord::stream`].
+    pub stream: bool,
     /// See [`UsageRecord::outcome`].
     pub outcome: OutcomeClass,
+    /// See [`UsageRecord::error`].
+    #[serde(default)]
+    pub error: Option<String>,
+    /// The limit that the call's last refusal is due to, where it is one; not in a record read from its JSON.
+    #[serde(skip)]
+    pub denied_by: Option<DeniedBy>,
     /// See [`UsageRecord::attempts`].
     pub attempts: SmallVec<[AttemptRow; 1]>,
     /// See [`UsageRecord::spend`].
@@ -116,13 +131,44 @@ pub struct RecordRow {
     pub usage: Usage,
 }
 
+/// What kind of limit refused a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeniedBy {
+    /// Whose limit.
+    pub scope: ScopeKind,
+    /// Of what.
+    pub metric: Metric,
+    /// Over which time.
+    pub window: Window,
+}
+
+impl DeniedBy {
+    /// The limit that refused a call, if it ended because of one.
+    fn of(record: &UsageRecord) -> Option<Self> {
+        let error = record.error.as_deref()?;
+        if error != ErrorKind::InsufficientQuota.as_str() && error != ErrorKind::RateLimited.as_str() {
+            return None;
+        }
+        record.replay.explanation.reasons().iter().rev().find_map(|step| match *step {
+            Reason::Limit { scope, metric, window, ok: false, .. } => Some(Self { scope, metric, window }),
+            _ => None,
+        })
+    }
+}
+
 /// What a database derives its sums from, of one attempt.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct AttemptRow {
     /// See [`AttemptRecord::channel`].
     pub channel: ChannelId,
+    /// See [`AttemptRecord::model`].
+    pub model: ModelName,
+    /// See [`AttemptRecord::outcome`].
+    pub outcome: OutcomeClass,
     /// See [`AttemptRecord::started_at`].
     pub started_at: Timestamp,
+    /// See [`AttemptRecord::duration_ms`].
+    pub duration_ms: u32,
     /// See [`AttemptRecord::spend`].
     pub spend: NanoUsd,
     /// See [`AttemptRecord::cost`].
@@ -135,15 +181,21 @@ impl From<UsageRecord> for RecordRow {
     fn from(record: UsageRecord) -> Self {
         let row = |it: AttemptRecord| AttemptRow {
             channel: it.channel,
+            model: it.model,
+            outcome: it.outcome,
             started_at: it.started_at,
+            duration_ms: it.duration_ms,
             spend: it.spend,
             cost: it.cost,
             usage: it.usage,
         };
         Self {
+            denied_by: DeniedBy::of(&record),
             call: record.call,
             amends: record.amends,
             started_at: record.started_at,
+            ended_at: record.ended_at,
+            first_byte_at: record.first_byte_at,
             key: record.key,
             user: record.user,
             group: record.group,
@@ -151,7 +203,9 @@ impl From<UsageRecord> for RecordRow {
             customer: record.customer,
             tags: record.tags,
             model: record.model,
+            stream: record.stream,
             outcome: record.outcome,
+            error: record.error,
             attempts: record.attempts.into_iter().map(row).collect(),
             spend: record.spend,
             usage: record.usage,

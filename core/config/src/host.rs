@@ -42,6 +42,10 @@ pub struct HostSettings {
     pub dangerously_permit_weak_or_unset_master_key: bool,
     /// Whether the API may create models besides the file's. Default true.
     pub store_model_in_db: bool,
+    /// Who may read `/metrics`.
+    pub metrics: MetricsAccess,
+    /// What a monitoring system may show to read them; [`SecretRef::None`] leaves them to super administrators.
+    pub metrics_token: SecretRef,
     /// How closely the compatible APIs follow the systems that they stand in for.
     pub compat: Compat,
     /// Add a demo channel when there is no other. Default true; loopback only, which the host sees to.
@@ -73,6 +77,8 @@ impl Default for HostSettings {
             trusted_proxies: Vec::new(),
             dangerously_permit_weak_or_unset_master_key: false,
             store_model_in_db: true,
+            metrics: MetricsAccess::default(),
+            metrics_token: SecretRef::None,
             compat: Compat::default(),
             demo_channel: true,
             durability: Durability::default(),
@@ -149,6 +155,19 @@ pub enum Durability {
     Process,
     /// The end of power too: the disk has them. Calls that run at the same time share one `fdatasync`.
     Power,
+}
+
+/// Who may read `/metrics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricsAccess {
+    /// Super administrators, and whoever shows the token for it.
+    #[default]
+    Authorized,
+    /// Everybody who reaches the port.
+    Open,
+    /// Nobody: there are none.
+    Off,
 }
 
 /// How closely the compatible APIs follow the systems that they stand in for: statuses and texts, never admission.

@@ -26,7 +26,7 @@ use sluicegate_core::snapshot::{
 };
 
 use crate::diagnostic::Severity;
-use crate::host::{Durability, HostSettings, LitellmVersion, PolicyRollback, Retention};
+use crate::host::{Durability, HostSettings, LitellmVersion, MetricsAccess, PolicyRollback, Retention};
 use crate::limits::read_limits;
 use crate::price_file::ListedPrice;
 use crate::quantity::{parse_bytes, parse_duration_ms};
@@ -184,6 +184,23 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
         && let Some(requested) = item.word(load, &[("upstream", false), ("requested", true)])
     {
         host.present_as_requested = requested;
+    }
+    if let Some(item) = fields.get("metrics")
+        && let Some(access) = item.word(
+            load,
+            &[
+                ("authorized", MetricsAccess::Authorized),
+                ("open", MetricsAccess::Open),
+                ("off", MetricsAccess::Off),
+            ],
+        )
+    {
+        host.metrics = access;
+    }
+    if let Some(item) = fields.get("metrics_token")
+        && let Some(secret) = optional_secret(load, &item)
+    {
+        host.metrics_token = secret;
     }
     if let Some(item) = fields.get("trusted_proxies") {
         host.take_trusted_proxies(load, &item);

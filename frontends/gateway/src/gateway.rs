@@ -29,6 +29,7 @@ use crate::journal::{Journal, Owner};
 use crate::load::{self, ConfigText, Variables};
 use crate::maintain;
 use crate::master::{KeyStrength, Master};
+use crate::metrics::Metrics;
 use crate::pass::{self, PassThrough};
 use crate::queue::Queue;
 use crate::record::RecordWriter;
@@ -135,6 +136,9 @@ pub(crate) struct Inner {
     pub(crate) engine: Arc<Engine>,
     pub(crate) targets: ArcSwap<Targets>,
     pub(crate) records: RecordWriter,
+    pub(crate) metrics: Arc<Metrics>,
+    /// What a monitoring system may show to scrape.
+    pub(crate) scrape_token: Option<Secret>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) present_requested: bool,
@@ -237,8 +241,10 @@ impl Gateway {
             Arc::new(Directory::new(Arc::clone(&engine), Arc::clone(&store), Arc::clone(&options.clock)));
         directory.declare(&declared, keys_of(&declared, &secrets));
         let record_store: Arc<dyn RecordStore> = store.clone();
+        let clock = Arc::clone(&options.clock);
+        let metrics = Arc::new(Metrics::new(clock.now()));
         let records =
-            RecordWriter::start(record_store, Arc::clone(&engine), Arc::clone(&options.clock), journal);
+            RecordWriter::start(record_store, Arc::clone(&engine), clock, journal, Arc::clone(&metrics));
         let organization = OrganizationId::from(DEFAULT_ORGANIZATION);
         let operator = engine.bind(Caller::operator(organization, &declared.quota.global));
         let present = options.present_requested.unwrap_or(loaded.host.present_as_requested);
@@ -247,6 +253,8 @@ impl Gateway {
             engine,
             targets,
             records,
+            metrics,
+            scrape_token: secrets.resolve(&loaded.host.metrics_token)?,
             clock: options.clock,
             present_requested: present,
             strict_translation: options.strict_translation,

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 
 use crate::journal::{self, Journal};
+use crate::metrics::Metrics;
 
 /// Records are written at the latest this long after their call.
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
@@ -74,11 +75,12 @@ impl Queue {
 
 impl RecordWriter {
     /// Starts the task, on the runtime that this is called on.
-    pub fn start(
+    pub(crate) fn start(
         store: Arc<dyn RecordStore>,
         engine: Arc<Engine>,
         clock: Arc<dyn Clock>,
         journal: Option<Journal>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
@@ -86,7 +88,7 @@ impl RecordWriter {
             full: AtomicBool::new(false),
             stored: AtomicU64::new(0),
         });
-        let ends = Ends { store, engine: Arc::clone(&engine), clock, journal: journal.clone() };
+        let ends = Ends { store, engine: Arc::clone(&engine), clock, journal: journal.clone(), metrics };
         tokio::spawn(run(Arc::clone(&shared), ends));
         Self { shared, engine, journal }
     }
@@ -247,6 +249,7 @@ struct Ends {
     engine: Arc<Engine>,
     clock: Arc<dyn Clock>,
     journal: Option<Journal>,
+    metrics: Arc<Metrics>,
 }
 
 impl Ends {
@@ -363,6 +366,8 @@ impl Work {
         });
         (self.records, self.balances, self.checkpoint) = (batch.records, batch.balances, batch.checkpoint);
         self.written = 0;
+        let snapshot = ends.engine.snapshot();
+        self.records.iter().for_each(|record| ends.metrics.count(record, &snapshot));
         self.checkpoint.map(|checkpoint| checkpoint.position)
     }
 
@@ -457,7 +462,13 @@ mod tests {
         let denied = engine.admit(call.clone(), &caller, now, 1).err().unwrap();
         let record = engine.refuse(call, &caller, &denied, now, 1);
         let base = Arc::new(Base { mood: Mutex::new(mood), written: Mutex::default() });
-        let writer = RecordWriter::start(base.clone(), engine, Arc::new(ManualClock::new(now)), None);
+        let writer = RecordWriter::start(
+            base.clone(),
+            engine,
+            Arc::new(ManualClock::new(now)),
+            None,
+            Arc::new(Metrics::new(now)),
+        );
         World { base, writer, record }
     }
 

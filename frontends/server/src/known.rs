@@ -127,7 +127,6 @@ const PREFIXES: &[&str] = &[
     "/sso",
     "/scim",
     "/jwt",
-    "/metrics",
     "/routes",
     "/health",
     "/fallback",

@@ -91,6 +91,7 @@ fn inference_table() -> Vec<Entry> {
         get("/health/liveliness", || web::get().to(health::liveliness)),
         get("/health/liveness", || web::get().to(health::liveliness)),
         get("/health/readiness", || web::get().to(health::readiness)),
+        get("/metrics", || web::get().to(health::metrics)),
     ]
 }
 

@@ -350,6 +350,7 @@ pub(super) const LITELLM: Known = Known {
         "timezone",
         "budget_exceeded_status_code",
         "block_requests_for_models_without_pricing",
+        "require_auth_for_metrics_endpoint",
     ],
     moot: &[
         (
@@ -397,7 +398,6 @@ pub(super) const LITELLM: Known = Known {
         "custom_prometheus_metadata_labels",
         "custom_prometheus_tags",
         "prometheus_metrics_config",
-        "require_auth_for_metrics_endpoint",
         "public_model_groups",
         "force_ipv4",
         "network_mock",

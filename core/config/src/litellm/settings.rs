@@ -7,7 +7,7 @@ use sluicegate_core::snapshot::{Declared, Strategy, TagFilter, Unpriced};
 use super::model_list::budget;
 use super::{by_class, known};
 use crate::diagnostic::Severity;
-use crate::host::{HostSettings, Retention};
+use crate::host::{HostSettings, MetricsAccess, Retention};
 use crate::quantity::parse_usd;
 use crate::reader::{Fields, Item, Load};
 use crate::routes::{self, Reference};
@@ -95,6 +95,10 @@ pub(super) fn litellm<'n>(
         if host.compat.budget_exceeded_status.is_some_and(|status| status != 429) {
             item.say(load, Severity::Note, "not_used_yet", crate::native::STATUSES_ARE_OURS, "");
         }
+    }
+    // Theirs are open unless this says otherwise; ours are not, since they are of all tenants.
+    if fields.boolean(load, "require_auth_for_metrics_endpoint") == Some(false) {
+        host.metrics = MetricsAccess::Open;
     }
     if fields.boolean(load, "block_requests_for_models_without_pricing") == Some(true) {
         declared.quota.unpriced = Unpriced::Deny;

@@ -185,6 +185,16 @@ pub(crate) static SERVER: Section = Section {
             "Addresses and networks whose forwarded client address counts. Default none.",
         ),
         key(
+            "metrics",
+            Kind::Word(&["authorized", "open", "off"]),
+            "Who may read /metrics: authorized, super administrators and whoever shows metrics_token; open, everybody who reaches the port; off, nobody. Default authorized.",
+        ),
+        key(
+            "metrics_token",
+            Kind::Secret,
+            "What a monitoring system shows as a bearer token to read /metrics. Default none.",
+        ),
+        key(
             "store_models",
             Kind::Boolean,
             "Whether the API may create models besides the file's. Default true.",

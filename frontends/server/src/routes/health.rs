@@ -2,13 +2,25 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
+use sluicegate::METRICS_TYPE;
 
+use crate::extract;
 use crate::respond::{self, Face};
 use crate::state::State;
 
 /// `GET /health/liveliness`: the process answers.
 pub async fn liveliness(req: HttpRequest) -> HttpResponse {
     respond::json(&req, Face::OpenAi, &"I'm alive!")
+}
+
+/// `GET /metrics`: what a monitoring system is told.
+pub async fn metrics(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let credential = extract::credential(req.headers());
+    let client_ip = extract::client_ip(&req, &state.trusted_proxies);
+    match state.gateway.may_scrape(credential.as_ref(), client_ip).await {
+        Ok(()) => HttpResponse::Ok().content_type(METRICS_TYPE).body(state.gateway.metrics()),
+        Err(error) => respond::error(&req, Face::OpenAi, error),
+    }
 }
 
 /// `GET /health/readiness`: the store answers too.
