@@ -46,6 +46,10 @@ pub enum Format {
     AnthropicCountTokens,
     /// A provider's own operations, passed through as they are.
     PassThrough,
+    /// Cohere's chat, version 2. Upstreams speak it, callers don't.
+    CohereChat,
+    /// Ollama's own chat, whose streams are lines of JSON. Upstreams speak it, callers don't.
+    OllamaChat,
 }
 
 /// What stands before a channel's or provider's name in the name of the model that calls passed through to it are for.
@@ -86,6 +90,8 @@ impl Format {
             Format::Rerank => "rerank",
             Format::AnthropicCountTokens => "anthropic_count_tokens",
             Format::PassThrough => "pass_through",
+            Format::CohereChat => "cohere_chat",
+            Format::OllamaChat => "ollama_chat",
         }
     }
 
@@ -114,6 +120,16 @@ impl Format {
             rest = others;
         }
         false
+    }
+
+    /// Whether only upstreams speak it.
+    pub const fn is_upstream_only(self) -> bool {
+        matches!(self, Format::CohereChat | Format::OllamaChat)
+    }
+
+    /// Whether its streams are lines of JSON, and not server-sent events.
+    pub const fn streams_lines(self) -> bool {
+        matches!(self, Format::OllamaChat)
     }
 
     /// Whether a ceiling in tokens bounds its output. Others have none, or as much as follows from what they are asked.
@@ -166,6 +182,8 @@ impl Format {
                         | Format::AnthropicMessages
                         | Format::GeminiGenerate
                         | Format::OpenaiResponses
+                        | Format::CohereChat
+                        | Format::OllamaChat
                 )
         )
     }

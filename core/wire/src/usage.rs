@@ -1,7 +1,9 @@
 //! What upstreams say they used, converted into the one normal form.
 
 mod anthropic;
+mod cohere;
 mod gemini;
+mod ollama;
 mod openai;
 mod single;
 
@@ -10,7 +12,9 @@ use sluicegate_core::Usage;
 use crate::json::{Kind, Val};
 
 pub(crate) use anthropic::{AnthropicCounts, write_anthropic};
+pub(crate) use cohere::cohere;
 pub(crate) use gemini::{gemini, write_gemini};
+pub(crate) use ollama::ollama;
 pub(crate) use openai::{openai, responses, write_openai, write_responses};
 pub use single::said_in;
 pub(crate) use single::single;

@@ -3,7 +3,7 @@
 use sluicegate_core::call::Unit;
 use sluicegate_core::{Format, Usage};
 
-use super::{ABSURD, Absurd, AnthropicCounts, count, gemini, openai};
+use super::{ABSURD, Absurd, AnthropicCounts, cohere, count, gemini, ollama, openai};
 use crate::json::{Kind, Val};
 
 /// What an answer of a single operation says it used: tokens in `usage`, seconds, searches, and how many images there are.
@@ -50,7 +50,7 @@ pub(crate) fn single(format: Format, root: Val<'_>, images: u64) -> Result<Optio
     Ok((usage != Usage::default()).then_some(usage))
 }
 
-/// What an answer of whatever shape says it used, whole or as events: in OpenAI's, Anthropic's or Gemini's way. Of a long one, its
+/// What an answer of whatever shape says it used, whole or as events: in the way of any format of chat. Of a long one, its
 /// `end` will do, with its `beginning` where that isn't in it: Anthropic's streams say there what went in. `None` when it says nothing
 /// that is known.
 pub fn said_in(beginning: &[u8], end: &[u8]) -> Option<Usage> {
@@ -65,7 +65,8 @@ pub fn said_in(beginning: &[u8], end: &[u8]) -> Option<Usage> {
             root.get("usage").into_iter().for_each(|usage| counts.merge(usage));
             return counts.usage().ok().flatten().map(|counts| counts.usage);
         }
-        of_any(root).or_else(|| of_any(root.get("response")?)).or_else(|| of_any(root.get("message")?))
+        let inner = ["response", "message", "delta"].into_iter();
+        of_any(root).or_else(|| inner.filter_map(|name| root.get(name)).find_map(of_any))
     })
 }
 
@@ -82,7 +83,9 @@ fn begun(stream: &[u8]) -> AnthropicCounts {
 
 /// The event of a line, if it has one.
 fn event_in(line: &str) -> Option<Val<'_>> {
-    Val::from_bytes(line.strip_prefix("data:")?.trim().as_bytes())
+    let line = line.trim();
+    // Lines of JSON have nothing before it.
+    Val::from_bytes(line.strip_prefix("data:").unwrap_or(line).trim().as_bytes())
 }
 
 fn of_any(root: Val<'_>) -> Option<Usage> {
@@ -90,7 +93,13 @@ fn of_any(root: Val<'_>) -> Option<Usage> {
         let usage = gemini(said).ok().flatten()?.usage;
         return Some(usage).filter(|usage| usage.total_tokens() > 0);
     }
+    if root.get("eval_count").is_some() {
+        return ollama(root).ok().flatten().map(|counts| counts.usage);
+    }
     let said = root.get("usage").filter(|said| said.kind() == Kind::Object)?;
+    if said.get("billed_units").is_some() {
+        return cohere(said).ok().flatten().map(|counts| counts.usage);
+    }
     if said.get("prompt_tokens").is_some() {
         return openai(said).ok().flatten().map(|counts| counts.usage);
     }

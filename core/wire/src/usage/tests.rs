@@ -47,6 +47,19 @@ fn usage_is_found_in_answers_of_any_known_shape() {
             "event: response.completed\ndata: {\"response\":{\"usage\":{\"input_tokens\":5,\"output_tokens\":7}}}\n\n",
             Some(plain),
         ),
+        (
+            r#"{"usage":{"billed_units":{"input_tokens":5,"output_tokens":7},"tokens":{"input_tokens":70,"output_tokens":9}}}"#,
+            Some(plain),
+        ),
+        (
+            "data: {\"type\":\"message-end\",\"delta\":{\"usage\":{\"billed_units\":{\"input_tokens\":5,\"output_tokens\":7}}}}\n\n",
+            Some(plain),
+        ),
+        (r#"{"message":{"content":"a"},"done":true,"prompt_eval_count":5,"eval_count":7}"#, Some(plain)),
+        (
+            "{\"message\":{\"content\":\"a\"}}\n{\"done\":true,\"prompt_eval_count\":5,\"eval_count\":7}\n",
+            Some(plain),
+        ),
         (r#"{"data":[]}"#, None),
         ("not json", None),
         (r#"{"usage":{"prompt_tokens":-5,"completion_tokens":7}}"#, None),
@@ -244,4 +257,31 @@ proptest::proptest! {
         // OpenAI's format has one bucket for what is written to the cache.
         assert_eq!(back, Usage { cache_write: c + d, cache_write_1h: 0, ..usage });
     }
+}
+
+#[test]
+fn what_cohere_bills_is_counted_and_not_what_its_template_takes() {
+    let read = |text: &str| cohere(Val::parse(text).unwrap());
+    for (text, want) in [
+        (
+            r#"{"billed_units":{"input_tokens":5.0,"output_tokens":7},"tokens":{"input_tokens":70,"output_tokens":9},"cached_tokens":64}"#,
+            (0, 5, 7),
+        ),
+        (r#"{"billed_units":{"input_tokens":50,"output_tokens":7},"cached_tokens":16}"#, (34, 16, 7)),
+        (r#"{"tokens":{"input_tokens":70,"output_tokens":9}}"#, (70, 0, 9)),
+        (r#"{"billed_units":{"search_units":1},"tokens":{"input_tokens":70,"output_tokens":9}}"#, (70, 0, 9)),
+    ] {
+        let usage = read(text).unwrap().unwrap().usage;
+        assert_eq!((usage.input_uncached, usage.cache_read, usage.output_visible), want, "{text}");
+    }
+    assert_eq!(read("{}"), Ok(None));
+    assert_eq!(read(r#"{"billed_units":{"input_tokens":-1}}"#), Err(Absurd));
+}
+
+#[test]
+fn ollama_may_leave_out_what_its_cache_held() {
+    let read = |text: &str| ollama(Val::parse(text).unwrap()).unwrap();
+    let counts = read(r#"{"done":true,"eval_count":7}"#).unwrap();
+    assert_eq!((counts.input_missing, counts.output_missing, counts.usage.output_visible), (true, false, 7));
+    assert_eq!(read(r#"{"done":true}"#), None);
 }
