@@ -28,6 +28,8 @@ mod gemini;
 mod guardrail;
 #[path = "e2e/kill.rs"]
 mod kill;
+#[path = "e2e/native.rs"]
+mod native;
 #[path = "e2e/policy.rs"]
 mod policy;
 #[path = "e2e/readme.rs"]
