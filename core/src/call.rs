@@ -122,6 +122,19 @@ impl Format {
         false
     }
 
+    /// Whether it is one of chat: they are translated into each other.
+    pub const fn is_chat(self) -> bool {
+        matches!(
+            self,
+            Format::OpenaiChat
+                | Format::AnthropicMessages
+                | Format::GeminiGenerate
+                | Format::OpenaiResponses
+                | Format::CohereChat
+                | Format::OllamaChat
+        )
+    }
+
     /// Whether only upstreams speak it.
     pub const fn is_upstream_only(self) -> bool {
         matches!(self, Format::CohereChat | Format::OllamaChat)
@@ -167,25 +180,10 @@ impl Format {
     pub const fn reaches(self, other: Format) -> bool {
         if self.is_single() || other.is_single() {
             return self as u8 == other as u8
-                || matches!(self, Format::AnthropicCountTokens)
-                    && matches!(other, Format::OpenaiChat | Format::AnthropicMessages);
+                || matches!(self, Format::AnthropicCountTokens) && other.is_chat();
         }
-        matches!(
-            (self, other),
-            (Format::OpenaiEmbeddings, Format::OpenaiEmbeddings)
-                | (
-                    Format::OpenaiChat
-                        | Format::AnthropicMessages
-                        | Format::GeminiGenerate
-                        | Format::OpenaiResponses,
-                    Format::OpenaiChat
-                        | Format::AnthropicMessages
-                        | Format::GeminiGenerate
-                        | Format::OpenaiResponses
-                        | Format::CohereChat
-                        | Format::OllamaChat
-                )
-        )
+        matches!((self, other), (Format::OpenaiEmbeddings, Format::OpenaiEmbeddings))
+            || self.is_chat() && !self.is_upstream_only() && other.is_chat()
     }
 }
 

@@ -11,7 +11,7 @@ use super::gemini::{FACES, Rig, SCHEMA, failing, follow_up, request, said, text_
 const KEY: &str = "sk-upstream-0123456789";
 /// Name, provider, format, path, the upstream's model.
 const NATIVES: [(&str, &str, &str, &str, &str); 2] = [
-    ("cohere", "cohere", "cohere_chat", "/v2/chat", "command-a-reasoning-08-2025"),
+    ("cohere", "cohere", "cohere_chat", "/v2/chat", "command-a-plus-05-2026"),
     ("ollama", "ollama", "ollama_chat", "/api/chat", "qwen3:8b"),
 ];
 
@@ -234,6 +234,13 @@ fn the_catalogue_knows_what_they_speak() {
             answer.text()
         );
     }
+    // Nobody there counts for Anthropic's clients: the gateway does.
+    let question =
+        json!({"model": "command", "messages": [{"role": "user", "content": "how many tokens is this?"}]});
+    let count =
+        Request::post("/v1/messages/count_tokens", question.to_string()).header("x-api-key", &rig.key);
+    let counted = rig.gateway.send(&count);
+    assert!(counted.json()["input_tokens"].as_u64().is_some_and(|n| n > 4), "{}", counted.text());
     // At an Ollama the bytes of chat clients pass, others are translated into its own.
     for (face, path) in
         [("openai", "/v1/chat/completions"), ("gemini", "/api/chat"), ("anthropic", "/api/chat")]
