@@ -124,10 +124,8 @@ async fn named(
         let kept =
             inner.store.response_of_item(owner, &id, inner.clock.now()).await.map_err(Rejection::new)?;
         let Some(kept) = kept else {
-            let message = format!(
-                "no item with the id `{}` is kept for this key: send it whole, or with `store` from the beginning",
-                shown(&id)
-            );
+            let message =
+                format!("no item with the id `{}` is kept for this key: send the item itself", shown(&id));
             return Err(unknown("item_not_found", format!("input[{at}]"), message));
         };
         size += kept.body.len();
