@@ -30,6 +30,8 @@ mod guardrail;
 mod kill;
 #[path = "e2e/metrics.rs"]
 mod metrics;
+#[path = "e2e/native.rs"]
+mod native;
 #[path = "e2e/policy.rs"]
 mod policy;
 #[path = "e2e/readme.rs"]

@@ -46,6 +46,10 @@ pub enum Format {
     AnthropicCountTokens,
     /// A provider's own operations, passed through as they are.
     PassThrough,
+    /// Cohere's chat, version 2. Upstreams speak it, callers don't.
+    CohereChat,
+    /// Ollama's own chat, whose streams are lines of JSON. Upstreams speak it, callers don't.
+    OllamaChat,
 }
 
 /// What stands before a channel's or provider's name in the name of the model that calls passed through to it are for.
@@ -86,6 +90,8 @@ impl Format {
             Format::Rerank => "rerank",
             Format::AnthropicCountTokens => "anthropic_count_tokens",
             Format::PassThrough => "pass_through",
+            Format::CohereChat => "cohere_chat",
+            Format::OllamaChat => "ollama_chat",
         }
     }
 
@@ -114,6 +120,29 @@ impl Format {
             rest = others;
         }
         false
+    }
+
+    /// Whether it is one of chat: they are translated into each other.
+    pub const fn is_chat(self) -> bool {
+        matches!(
+            self,
+            Format::OpenaiChat
+                | Format::AnthropicMessages
+                | Format::GeminiGenerate
+                | Format::OpenaiResponses
+                | Format::CohereChat
+                | Format::OllamaChat
+        )
+    }
+
+    /// Whether only upstreams speak it.
+    pub const fn is_upstream_only(self) -> bool {
+        matches!(self, Format::CohereChat | Format::OllamaChat)
+    }
+
+    /// Whether its streams are lines of JSON, and not server-sent events.
+    pub const fn streams_lines(self) -> bool {
+        matches!(self, Format::OllamaChat)
     }
 
     /// Whether a ceiling in tokens bounds its output. Others have none, or as much as follows from what they are asked.
@@ -151,23 +180,10 @@ impl Format {
     pub const fn reaches(self, other: Format) -> bool {
         if self.is_single() || other.is_single() {
             return self as u8 == other as u8
-                || matches!(self, Format::AnthropicCountTokens)
-                    && matches!(other, Format::OpenaiChat | Format::AnthropicMessages);
+                || matches!(self, Format::AnthropicCountTokens) && other.is_chat();
         }
-        matches!(
-            (self, other),
-            (Format::OpenaiEmbeddings, Format::OpenaiEmbeddings)
-                | (
-                    Format::OpenaiChat
-                        | Format::AnthropicMessages
-                        | Format::GeminiGenerate
-                        | Format::OpenaiResponses,
-                    Format::OpenaiChat
-                        | Format::AnthropicMessages
-                        | Format::GeminiGenerate
-                        | Format::OpenaiResponses
-                )
-        )
+        matches!((self, other), (Format::OpenaiEmbeddings, Format::OpenaiEmbeddings))
+            || self.is_chat() && !self.is_upstream_only() && other.is_chat()
     }
 }
 

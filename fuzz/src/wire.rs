@@ -12,7 +12,7 @@ use sluicegate_wire::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them; the first word of a name says what kind of bytes it reads.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 22] = [
     ("request_openai_chat", |data| request(Format::OpenaiChat, data)),
     ("request_openai_responses", |data| request(Format::OpenaiResponses, data)),
     ("request_anthropic_messages", |data| request(Format::AnthropicMessages, data)),
@@ -22,11 +22,15 @@ pub const TARGETS: [Target; 18] = [
     ("answer_openai_responses", |data| answer(Format::OpenaiResponses, data, false)),
     ("answer_anthropic_messages", |data| answer(Format::AnthropicMessages, data, false)),
     ("answer_gemini_generate", |data| answer(Format::GeminiGenerate, data, false)),
+    ("answer_cohere_chat", |data| answer(Format::CohereChat, data, false)),
+    ("answer_ollama_chat", |data| answer(Format::OllamaChat, data, false)),
     ("answer_single", single_answer),
     ("stream_openai_chat", |data| answer(Format::OpenaiChat, data, true)),
     ("stream_openai_responses", |data| answer(Format::OpenaiResponses, data, true)),
     ("stream_anthropic_messages", |data| answer(Format::AnthropicMessages, data, true)),
     ("stream_gemini_generate", |data| answer(Format::GeminiGenerate, data, true)),
+    ("stream_cohere_chat", |data| answer(Format::CohereChat, data, true)),
+    ("stream_ollama_chat", |data| answer(Format::OllamaChat, data, true)),
     ("stream_frames", frames),
     ("answer_scanners", scanners),
     ("request_conversation", kept),
@@ -37,6 +41,9 @@ pub const TARGETS: [Target; 18] = [
 const CHATS: [Format; 4] =
     [Format::OpenaiChat, Format::OpenaiResponses, Format::AnthropicMessages, Format::GeminiGenerate];
 
+/// Those that only upstreams speak.
+const UPSTREAMS: [Format; 2] = [Format::CohereChat, Format::OllamaChat];
+
 /// Models that make a difference to how a request is written.
 fn model(target: Format, data: &[u8]) -> &'static str {
     let names: &[&str] = match target {
@@ -44,6 +51,8 @@ fn model(target: Format, data: &[u8]) -> &'static str {
             &["gemini-2.0-flash", "gemini-2.5-pro", "gemini-3-pro-preview", "gemma-3-27b-it"]
         }
         Format::AnthropicMessages => &["claude-sonnet-4-5", "claude-opus-4-8"],
+        Format::CohereChat => &["command-r-plus-08-2024", "command-a-reasoning-08-2025"],
+        Format::OllamaChat => &["qwen3:8b", "gpt-oss:20b"],
         _ => &["gpt-4o", "gpt-5", "gpt-5.2", "other"],
     };
     let sum = data.iter().fold(0usize, |sum, byte| sum.wrapping_add(usize::from(*byte)));
@@ -61,7 +70,7 @@ fn request(format: Format, data: &[u8]) {
     let Some(scanned) = scanned(format, data) else { return };
     look(&scanned);
     texts(format, Side::Request, data);
-    for target in CHATS {
+    for target in CHATS.into_iter().chain(UPSTREAMS) {
         let edits = Edits {
             model: Some(model(target, data)),
             max_output: data.len().is_multiple_of(3).then_some(4_096),
@@ -79,6 +88,9 @@ fn request(format: Format, data: &[u8]) {
 /// What is sent is JSON, and a request of its format as far as we can tell.
 fn is_whole(prepared: &Prepared, target: Format) {
     is_json(&prepared.body);
+    if target.is_upstream_only() {
+        return;
+    }
     let at = (target == Format::GeminiGenerate).then_some(Addressed { model: "m", stream: false });
     if let Err(error) = scan_addressed(target, &prepared.body, at) {
         assert!(
@@ -233,7 +245,7 @@ fn scanners(data: &[u8]) {
     for status in [0, 200, 400, 404, 429, 503] {
         drop(Fault::classify(status, data));
     }
-    for format in CHATS {
+    for format in CHATS.into_iter().chain(UPSTREAMS) {
         drop(Fault::in_ok_body(format, data));
         texts(format, Side::Answer, data);
     }
@@ -255,6 +267,11 @@ fn kept(data: &[u8]) {
     let items = conversation::input_items(data, 0);
     is_json(items.as_bytes());
     let _ = conversation::item_count(data);
+    let _ = conversation::references(data);
+    is_json(&conversation::with_items(
+        &Bytes::copy_from_slice(data),
+        &[r#"{"output":[{"id":"rs_1"},{"id":"msg_1"}]}"#],
+    ));
     let turn = conversation::Turn { input: &items, response: r#"{"id":"resp_1","output":[]}"# };
     is_json(&conversation::with_history(&Bytes::copy_from_slice(data), &[turn]));
 }

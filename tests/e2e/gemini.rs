@@ -6,15 +6,15 @@ use sluicegate_tests::client::{Answer, Request};
 use sluicegate_tests::fake::FakeUpstream;
 use sluicegate_tests::gateway::{Gateway, Launch, MASTER_KEY};
 
-const FACES: [&str; 3] = ["gemini", "openai", "anthropic"];
+pub(super) const FACES: [&str; 3] = ["gemini", "openai", "anthropic"];
 /// Of each generation, and of the other formats.
 const MODELS: [&str; 5] = ["g20", "g25", "g3", "chat", "claude"];
 const UPSTREAM_KEY: &str = "sk-upstream-0123456789";
 
-struct Rig {
-    upstream: FakeUpstream,
-    gateway: Gateway,
-    key: String,
+pub(super) struct Rig {
+    pub(super) upstream: FakeUpstream,
+    pub(super) gateway: Gateway,
+    pub(super) key: String,
 }
 
 fn rig(name: &str) -> Rig {
@@ -54,12 +54,12 @@ fn rig(name: &str) -> Rig {
 }
 
 /// The model that fails like this for a face.
-fn failing(ending: &str, face: &str, stream: bool) -> String {
+pub(super) fn failing(ending: &str, face: &str, stream: bool) -> String {
     format!("{ending}.{face}.{stream}")
 }
 
 /// A request of a face. The body is in its format, but for the model and whether to stream.
-fn request(rig: &Rig, face: &str, model: &str, stream: bool, mut body: Value) -> Request {
+pub(super) fn request(rig: &Rig, face: &str, model: &str, stream: bool, mut body: Value) -> Request {
     if face == "gemini" {
         let verb = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
         return Request::post(&format!("/v1beta/models/{model}:{verb}"), body.to_string())
@@ -74,7 +74,7 @@ fn request(rig: &Rig, face: &str, model: &str, stream: bool, mut body: Value) ->
     Request::post("/v1/chat/completions", body.to_string()).bearer(&rig.key)
 }
 
-fn said(face: &str, text: &str) -> Value {
+pub(super) fn said(face: &str, text: &str) -> Value {
     match face {
         "gemini" => json!({"contents": [{"role": "user", "parts": [{"text": text}]}]}),
         _ => json!({"messages": [{"role": "user", "content": text}]}),
@@ -82,7 +82,7 @@ fn said(face: &str, text: &str) -> Value {
 }
 
 /// The text of an answer, whole or streamed.
-fn text_of(face: &str, stream: bool, answer: &Answer) -> String {
+pub(super) fn text_of(face: &str, stream: bool, answer: &Answer) -> String {
     let pieces: Vec<Value> = if stream {
         answer.events().iter().filter_map(|event| serde_json::from_str(event).ok()).collect()
     } else {
@@ -133,10 +133,10 @@ fn every_face_gets_an_answer_from_every_format() {
     }
 }
 
-const SCHEMA: &str = r#"{"type":"object","properties":{"city":{"type":"string"},"days":{"type":["integer","null"]}},"additionalProperties":false}"#;
+pub(super) const SCHEMA: &str = r#"{"type":"object","properties":{"city":{"type":"string"},"days":{"type":["integer","null"]}},"additionalProperties":false}"#;
 
 /// The question with a tool, the answer's turn, and the results behind it: a second request.
-fn follow_up(face: &str, asked: &Value, answer: &Answer, stream: bool, bare: bool) -> Value {
+pub(super) fn follow_up(face: &str, asked: &Value, answer: &Answer, stream: bool, bare: bool) -> Value {
     let mut next = asked.clone();
     match face {
         "gemini" => {

@@ -284,6 +284,63 @@ fn a_conversation_goes_on_at_any_upstream_and_is_its_owners_alone() {
 }
 
 #[test]
+fn items_of_kept_responses_are_known_by_their_ids() {
+    let upstream = FakeUpstream::start();
+    let (gateway, key) = start("responses-items", &upstream);
+    let other = gateway.new_key(&json!({}));
+    for model in ["resp", "chat", "claude"] {
+        for stream in [false, true] {
+            let how = format!("{model}, stream {stream}");
+            let question = json!({"role": "user", "content": "weather"});
+            let first = json!({"model": model, "input": [question], "tools": weather(), "stream": stream,
+                "reasoning": {"effort": "low"}, "max_output_tokens": 3000});
+            let answer = ask(&gateway, &key, "/v1/responses", &first);
+            let called = if stream { streamed(&answer) } else { answer.json() };
+            let output = called["output"].as_array().unwrap();
+            let call = output.iter().find(|item| item["type"] == "function_call").unwrap();
+            let refer = |item: &Value| json!({"type": "item_reference", "id": item["id"]});
+            let mut input = vec![question];
+            input.extend(output.iter().map(refer));
+            input.push(
+                json!({"type": "function_call_output", "call_id": call["call_id"], "output": "20 degrees"}),
+            );
+            let mut second = first.clone();
+            (second["input"], second["stream"]) = (json!(input), json!(false));
+            let said = response(&gateway, &key, &second);
+            assert_eq!(text_of(&said), "tools said: 20 degrees", "{how}: {said}");
+            let sent = upstream.requests().last().unwrap().json().to_string();
+            // Its own channel has the items: the bytes are the caller's.
+            assert_eq!(sent.contains("item_reference"), model == "resp", "{how}: {sent}");
+
+            // Elsewhere they are sent whole, and what was made from them is kept whole.
+            second["model"] = json!(if model == "claude" { "chat" } else { "claude" });
+            let elsewhere = response(&gateway, &key, &second);
+            assert_eq!(text_of(&elsewhere), "tools said: 20 degrees", "{how}: {elsewhere}");
+            let path = format!("/v1/responses/{}/input_items", elsewhere["id"].as_str().unwrap());
+            let items = gateway.send(&Request::new("GET", &path).bearer(&key)).text();
+            assert!(
+                items.contains("function_call_output") && !items.contains("item_reference"),
+                "{how}: {items}"
+            );
+
+            // Nobody else's, and not those of a response that is forgotten.
+            let refused = |key: &str, why: &str| {
+                let answer = ask(&gateway, key, "/v1/responses", &second);
+                let error = &answer.json()["error"];
+                let told = (answer.status, error["code"].as_str(), error["param"].as_str());
+                assert_eq!(told, (400, Some("item_not_found"), Some("input[1]")), "{how}, {why}: {error}");
+                let id = second["input"][1]["id"].as_str().unwrap();
+                assert!(error["message"].as_str().unwrap().contains(id), "{how}, {why}: {error}");
+            };
+            refused(&other, "another's");
+            let path = format!("/v1/responses/{}", called["id"].as_str().unwrap());
+            assert_eq!(gateway.send(&Request::new("DELETE", &path).bearer(&key)).status, 200);
+            refused(&key, "forgotten");
+        }
+    }
+}
+
+#[test]
 fn what_goes_wrong_is_told_in_the_format() {
     let upstream = FakeUpstream::start();
     let (gateway, key) = start("responses-faults", &upstream);
@@ -292,8 +349,8 @@ fn what_goes_wrong_is_told_in_the_format() {
         (json!({"model": "resp", "input": "a", "background": true}), 501, "`background`"),
         (
             json!({"model": "chat", "input": [{"type": "item_reference", "id": "msg_1"}]}),
-            501,
-            "refers to an item",
+            400,
+            "no item with the id `msg_1` is kept for this key",
         ),
         (
             json!({"model": "resp", "input": [{"type": "function_call_output", "call_id": "c", "output": "x"}]}),

@@ -85,6 +85,11 @@ def images(sent):
         if path.endswith("/chat/completions"):
             parts = [part["image_url"]["url"] for part in body["messages"][-1]["content"] if part["type"] == "image_url"]
             found["chat"] = parts == ["data:image/png;base64," + client_runs.PNG]
+        elif path.endswith("/v2/chat"):
+            parts = [part["image_url"]["url"] for part in body["messages"][-1]["content"] if part["type"] == "image_url"]
+            found["cohere"] = parts == ["data:image/png;base64," + client_runs.PNG]
+        elif path.endswith("/api/chat"):
+            found["ollama"] = body["messages"][-1].get("images") == [client_runs.PNG]
         elif path.endswith("/responses"):
             parts = [part["image_url"] for part in body["input"][-1]["content"] if part["type"] == "input_image"]
             found["responses"] = parts == ["data:image/png;base64," + client_runs.PNG]

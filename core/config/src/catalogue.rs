@@ -42,7 +42,7 @@ pub struct Provider {
     pub id: &'static str,
     /// Its name for people.
     pub name: &'static str,
-    /// The wire format: `openai`, `anthropic`, `gemini`, or one that isn't served yet.
+    /// The wire format: `openai`, `anthropic`, `gemini`, `azure-openai`, `cohere`, `ollama`, or one that isn't served yet.
     pub wire: &'static str,
     /// What stands before `/chat/completions` (or `/v1/messages`); empty when an operator must say it. Parts in braces are
     /// the operator's to fill in.
@@ -93,14 +93,17 @@ impl Provider {
 
     /// Whether this version can call it: its wire format and way of authentication are known.
     pub fn is_served(&self) -> bool {
-        matches!(self.wire, "openai" | "anthropic" | "azure-openai" | "gemini") && self.auth().is_some()
+        matches!(self.wire, "openai" | "anthropic" | "azure-openai" | "gemini" | "cohere" | "ollama")
+            && self.auth().is_some()
     }
 
     /// The formats that it speaks, by their words, and what stands before the operation's path in each.
     pub fn formats(&self) -> Vec<(&'static str, &'static str)> {
         let mut formats = Vec::new();
         match self.wire {
-            "openai" | "azure-openai" => {
+            "openai" | "azure-openai" | "ollama" => {
+                let native = self.base_url.strip_suffix("/v1").filter(|_| self.wire == "ollama");
+                formats.extend(native.map(|base| ("ollama_chat", base)));
                 for (operation, format) in [
                     ("chat", "openai_chat"),
                     ("responses", "openai_responses"),
@@ -113,9 +116,13 @@ impl Provider {
             }
             "anthropic" => formats.push(("anthropic_messages", self.base_url)),
             "gemini" => formats.push(("gemini_generate", self.base_url)),
+            "cohere" => {
+                formats.push(("cohere_chat", self.base_url));
+                formats.push(("openai_embeddings", "https://api.cohere.com/compatibility/v1"));
+            }
             _ => {}
         }
-        if self.wire == "openai" && !self.anthropic_base_url.is_empty() {
+        if matches!(self.wire, "openai" | "ollama") && !self.anthropic_base_url.is_empty() {
             formats.push(("anthropic_messages", self.anthropic_base_url));
         }
         formats
@@ -166,7 +173,8 @@ pub(crate) fn provider_of_host(host: &str) -> Option<Provider> {
     providers().find(|provider| {
         provider.is_served()
             && !is_local(host)
-            && crate::endpoint::host_of(provider.base_url).is_some_and(|own| own.eq_ignore_ascii_case(host))
+            && crate::endpoint::host_of(provider.base_url)
+                .is_some_and(|own| crate::endpoint::is_one_host(own, host))
     })
 }
 

@@ -113,10 +113,6 @@ pub(crate) fn shown_url(url: &str) -> String {
 }
 
 fn not_served(load: &mut Load<'_>, channel: &Channel, provider: &Provider, whole: &Item<'_>) {
-    let shim = match provider.id {
-        "cohere" => Some("https://api.cohere.ai/compatibility/v1"),
-        _ => None,
-    };
     // The same company's newer service, or another front of it.
     let other = match provider.id {
         "aiproxy-library" => Some("aiproxy"),
@@ -126,17 +122,12 @@ fn not_served(load: &mut Load<'_>, channel: &Channel, provider: &Provider, whole
         "zhipu-v3" => Some("bigmodel"),
         _ => None,
     };
-    let remedy = match (shim, other) {
-        (None, Some(other)) => {
+    let remedy = match other {
+        Some(other) => {
             format!("use the provider `{other}` in its place, with a credential of that service")
         }
-        (Some(base), _) => {
-            format!("it also speaks OpenAI's format: use the provider `openai` with the address {base}")
-        }
-        (None, None) => {
-            "use an endpoint of it that speaks OpenAI's or Anthropic's format, or remove the channel"
-                .to_owned()
-        }
+        None => "use an endpoint of it that speaks OpenAI's or Anthropic's format, or remove the channel"
+            .to_owned(),
     };
     let message = format!(
         "the provider `{}` is not served yet by this version: the channel `{}` is disabled",
@@ -388,7 +379,8 @@ fn fingerprint(channel: &Channel) -> String {
     add(channel.provider.as_str());
     // A channel stays who it is, with its balances, when a version finds an operation more at its provider: what is served
     // besides its main formats follows from the same address.
-    let is_later = |format: Format| format.is_single() || format == Format::OpenaiResponses;
+    let is_later =
+        |format: Format| format.is_single() || matches!(format, Format::OpenaiResponses | Format::OllamaChat);
     let has_main = channel.endpoints.iter().any(|endpoint| !is_later(endpoint.format));
     for endpoint in channel.endpoints.iter().filter(|it| !has_main || !is_later(it.format)) {
         add(&endpoint.url);

@@ -69,8 +69,17 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
             Endpoint { format: Format::OpenaiEmbeddings, url: append(&root, "/openai/embeddings") },
         ];
     }
-    let root = openai_root(provider, base, style);
+    if provider.wire == "cohere" {
+        return cohere_endpoints(base.unwrap_or(provider.base_url));
+    }
     let mut endpoints = Vec::new();
+    let native =
+        (provider.wire == "ollama").then(|| ollama_root(base.unwrap_or(provider.base_url), base.is_none()));
+    let compatible = native.as_ref().and_then(Option::as_ref).map(|root| append(root, "/v1"));
+    if let Some(root) = native.flatten() {
+        endpoints.push(Endpoint { format: Format::OllamaChat, url: append(&root, "/api/chat") });
+    }
+    let root = openai_root(provider, compatible.as_deref().or(base), style);
     // Who serves another's model behind a foreign address serves whatever they like.
     if provider.serves("chat") || !own_host {
         endpoints.push(Endpoint { format: Format::OpenaiChat, url: append(&root, "/chat/completions") });
@@ -172,8 +181,57 @@ pub(crate) fn dated(endpoints: &mut [Endpoint], version: &str) {
     }
 }
 
+/// Cohere's own format, or the compatible one where the address says so.
+// QUIRK(cohere, 2026-11, https://docs.cohere.com/docs/compatibility-api): OpenAI's format stands under `/compatibility/v1`,
+// embeddings of its own have another shape.
+fn cohere_endpoints(base: &str) -> Vec<Endpoint> {
+    const COMPATIBLE: &str = "/compatibility/v1";
+    let (path, query) = split_query(base);
+    let (host, is_compatible) = match path.split_once(COMPATIBLE) {
+        Some((host, _)) => (host, true),
+        None => {
+            let path = path.trim_end_matches('/');
+            let path =
+                ["/chat", "/rerank", "/embed"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
+            (["/v1", "/v2"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path), false)
+        }
+    };
+    let url = |path: &str| with_query(format!("{}{path}", host.trim_end_matches('/')), query);
+    let chat = match is_compatible {
+        true => Endpoint { format: Format::OpenaiChat, url: url(&format!("{COMPATIBLE}/chat/completions")) },
+        false => Endpoint { format: Format::CohereChat, url: url("/v2/chat") },
+    };
+    vec![
+        chat,
+        Endpoint { format: Format::OpenaiEmbeddings, url: url(&format!("{COMPATIBLE}/embeddings")) },
+        Endpoint { format: Format::Rerank, url: url("/v2/rerank") },
+    ]
+}
+
+/// What stands before `/api` and `/v1` of an Ollama; `None` when the address is one of OpenAI's format: then nothing else is
+/// known to be there. `is_own`: it is the catalogue's, which serves both.
+fn ollama_root(base: &str, is_own: bool) -> Option<String> {
+    let (path, query) = split_query(base);
+    let path = path.trim_end_matches('/');
+    if is_own {
+        return path.strip_suffix("/v1").map(str::to_owned);
+    }
+    if path_segments(path).into_iter().any(is_version) {
+        return None;
+    }
+    let path = ["/api/chat", "/api"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
+    Some(with_query(path.to_owned(), query))
+}
+
 fn same_host(a: &str, b: &str) -> bool {
-    matches!((host_of(a), host_of(b)), (Some(a), Some(b)) if a.eq_ignore_ascii_case(b))
+    matches!((host_of(a), host_of(b)), (Some(a), Some(b)) if is_one_host(a, b))
+}
+
+/// Whether two names are of one host.
+// QUIRK(cohere, 2026-11): it answers under an older name, too.
+pub(crate) fn is_one_host(a: &str, b: &str) -> bool {
+    let newer = |host| if str::eq_ignore_ascii_case(host, "api.cohere.ai") { "api.cohere.com" } else { host };
+    newer(a).eq_ignore_ascii_case(newer(b))
 }
 
 /// `{base}/v1/messages`, whatever of it the base has already.
@@ -398,6 +456,60 @@ mod tests {
             "https://generativelanguage.googleapis.com/v1beta/models/{model}:generateContent"
         );
         assert_eq!(provider("gemini").unwrap().auth(), Some(sluicegate_core::channel::Auth::Bearer));
+    }
+
+    #[test]
+    fn cohere_bases() {
+        for base in ["", "/", "/v2", "/v2/", "/v1", "/v2/chat", "/v1/rerank"] {
+            let want = ["/v2/chat", "/compatibility/v1/embeddings", "/v2/rerank"]
+                .map(|path| format!("https://c.test{path}"));
+            assert_eq!(
+                urls("cohere", Some(&format!("https://c.test{base}")), BaseStyle::Host),
+                want,
+                "{base}"
+            );
+        }
+        for base in ["", "/", "/chat/completions"] {
+            let base = format!("https://api.cohere.ai/compatibility/v1{base}");
+            let got = endpoints(&provider("cohere").unwrap(), Some(&base), BaseStyle::Exact);
+            assert_eq!(got[0].format, Format::OpenaiChat, "{base}");
+            assert_eq!(got[0].url, "https://api.cohere.ai/compatibility/v1/chat/completions");
+            assert_eq!(got[2].url, "https://api.cohere.ai/v2/rerank");
+        }
+        let own = endpoints(&provider("cohere").unwrap(), None, BaseStyle::Exact);
+        assert_eq!(
+            (own[0].format, own[0].url.as_str()),
+            (Format::CohereChat, "https://api.cohere.com/v2/chat")
+        );
+        assert!(is_home(&provider("cohere").unwrap(), Some("https://api.cohere.ai/v2")));
+    }
+
+    #[test]
+    fn ollama_bases() {
+        let shown = |base: Option<&str>| {
+            let all = endpoints(&provider("ollama").unwrap(), base, BaseStyle::Exact);
+            let chats =
+                all.into_iter().filter(|it| !it.format.is_single() && it.format != Format::OpenaiEmbeddings);
+            chats.map(|it| format!("{} {}", it.format.as_str(), it.url)).collect::<Vec<_>>()
+        };
+        let both = |host: &str| {
+            vec![format!("ollama_chat {host}/api/chat"), format!("openai_chat {host}/v1/chat/completions")]
+        };
+        for base in ["", "/", "/api", "/api/chat"] {
+            assert_eq!(
+                shown(Some(&format!("http://gpu.test:11434{base}"))),
+                both("http://gpu.test:11434"),
+                "{base}"
+            );
+        }
+        assert_eq!(shown(None)[..2], both("http://localhost:11434"));
+        // An address of OpenAI's format stays one.
+        assert_eq!(
+            shown(Some("http://gpu.test:11434/v1")),
+            ["openai_chat http://gpu.test:11434/v1/chat/completions"]
+        );
+        let cloud = endpoints(&provider("ollama-cloud").unwrap(), None, BaseStyle::Exact);
+        assert_eq!(cloud[0].url, "https://ollama.com/api/chat");
     }
 
     #[test]

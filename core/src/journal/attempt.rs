@@ -514,7 +514,7 @@ fn buckets(usage: &Usage) -> [u64; 8] {
 }
 
 // INVARIANT: written as the places that they have here; new ones come at the end.
-const FORMATS: [Format; 16] = [
+const FORMATS: [Format; 18] = [
     Format::OpenaiChat,
     Format::OpenaiEmbeddings,
     Format::AnthropicMessages,
@@ -531,6 +531,8 @@ const FORMATS: [Format; 16] = [
     Format::Rerank,
     Format::AnthropicCountTokens,
     Format::PassThrough,
+    Format::CohereChat,
+    Format::OllamaChat,
 ];
 const SOURCES: [UsageSource; 3] = [UsageSource::Reported, UsageSource::Counted, UsageSource::None];
 

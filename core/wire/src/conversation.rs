@@ -1,6 +1,8 @@
 //! Conversations in the format of responses that somebody else than the caller keeps: what went in, what came out, and a
 //! request that continues them put together again.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use crate::json::{Kind, Val, object};
@@ -67,13 +69,61 @@ pub fn with_history(body: &Bytes, turns: &[Turn<'_>]) -> Bytes {
     spliced(text, edits).into()
 }
 
+/// The ids of the items that the request's input refers to, each with its place among the items.
+pub fn references(body: &[u8]) -> Vec<(usize, String)> {
+    let input = Val::from_bytes(body).and_then(|body| body.get("input"));
+    let items = input.into_iter().flat_map(Val::elements).enumerate();
+    items.filter_map(|(at, item)| Some((at, reference(item)?))).collect()
+}
+
+/// What an item refers to, if it stands for another. The type may be left out.
+fn reference(item: Val<'_>) -> Option<String> {
+    let refers = match item.get_str("type") {
+        Some(kind) => kind == "item_reference",
+        None => item.get("role").is_none() && item.get("id").is_some(),
+    };
+    refers.then(|| item.get_str("id").unwrap_or_default().into_owned())
+}
+
+/// The request with the items in place of references to them; a reference that isn't among them stays. Everything else stays byte
+/// for byte. Items come as [`with_history`] has them.
+pub fn with_items(body: &Bytes, responses: &[&str]) -> Bytes {
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let Some(input) = Val::trusted(text).get("input") else { return body.clone() };
+    let mut known: HashMap<String, Val<'_>> = HashMap::new();
+    for response in responses {
+        known.extend(outputs(response));
+    }
+    let items = input.elements().filter_map(|item| match reference(item).and_then(|id| known.get(&id)) {
+        Some(own) => replayed(*own),
+        None => Some(item.raw().to_owned()),
+    });
+    spliced(text, vec![(place(text, input), list(items))]).into()
+}
+
+/// The ids of a response's items.
+pub fn item_ids(response: &str) -> Vec<String> {
+    outputs(response).map(|(id, _)| id).collect()
+}
+
+fn outputs(response: &str) -> impl Iterator<Item = (String, Val<'_>)> {
+    let output = Val::trusted(response).get("output").into_iter().flat_map(Val::elements);
+    output.filter_map(|item| Some((item.get_str("id")?.into_owned(), item)))
+}
+
 impl Scanned {
-    /// Says that the request goes on from a response, whose conversation is in its input by now. `unseen` are tokens that an
-    /// upstream may keep of it beside what the body says: thoughts of earlier turns.
-    pub fn continues(&mut self, previous: &str, unseen: u64) {
+    /// Says that the request goes on from responses, whose items are in its input by now; from a conversation as a whole if
+    /// `previous` is its last. `unseen` are tokens that an upstream may keep of it beside what the body says: thoughts of earlier
+    /// turns.
+    pub fn continues(&mut self, previous: Option<&str>, unseen: u64) {
         let facts = self.facts_mut();
         facts.unseen = unseen;
-        facts.previous_response = Some(previous.to_owned());
+        facts.previous_response = previous.map(str::to_owned);
+    }
+
+    /// Whether its input refers to items of responses, which somebody keeps.
+    pub fn refers_to_items(&self) -> bool {
+        self.facts().concerns.iter().any(|(name, _)| *name == "item_reference")
     }
 }
 
@@ -193,6 +243,24 @@ mod tests {
         assert_eq!(input_items(br#"{"input":"b\n"}"#, 0), format!("[{new}]"));
         assert_eq!(input_items(br#"{"input":[{"a":1},{"b":2}]}"#, 1), r#"[{"b":2}]"#);
         assert_eq!((input_items(b"{}", 0), item_count(b"{}")), ("[]".to_owned(), 0));
+    }
+
+    #[test]
+    fn references_become_their_items() {
+        let body = Bytes::from(
+            r#"{"input":[{"role":"user","content":"a"},{"type":"item_reference","id":"rs_1"},{"id":"rs_2"},{"type":"item_reference","id":"msg_1"},{"type":"item_reference","id":"else"}],"model":"m"}"#,
+        );
+        let found: Vec<_> = references(&body);
+        let ids = [(1, "rs_1"), (2, "rs_2"), (3, "msg_1"), (4, "else")].map(|(at, id)| (at, id.to_owned()));
+        assert_eq!(found, ids);
+        let want = r#"{"input":[{"role":"user","content":"a"},{"type":"reasoning","encrypted_content":"x"},{"type":"message","role":"assistant","content":[]},{"type":"item_reference","id":"else"}],"model":"m"}"#;
+        assert_eq!(with_items(&body, &[RESPONSE]), want);
+        assert_eq!(item_ids(RESPONSE), ["rs_1", "rs_2", "msg_1", "ws_1"]);
+        for plain in
+            [r#"{"input":"a"}"#, r#"{"input":[{"type":"message","id":"msg_1","content":"a"}]}"#, "{}"]
+        {
+            assert_eq!(references(plain.as_bytes()), []);
+        }
     }
 
     #[test]

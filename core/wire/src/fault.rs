@@ -77,6 +77,7 @@ impl Fault {
             Format::GeminiGenerate => ("candidates", Kind::Array),
             Format::OpenaiResponses => ("output", Kind::Array),
             Format::OpenaiModerations | Format::Rerank => ("results", Kind::Array),
+            Format::CohereChat | Format::OllamaChat => ("message", Kind::Object),
             Format::OpenaiTranscriptions | Format::OpenaiTranslations => ("text", Kind::String),
             Format::AnthropicCountTokens => ("input_tokens", Kind::Number),
             _ => ("content", Kind::Array),
@@ -325,6 +326,8 @@ const CONTEXT_TEXTS: &[&str] = &[
     "input token count",
     "context length",
     "reduce the length of the messages",
+    // Cohere's; of a minute's they are told with 429.
+    "too many tokens",
 ];
 const POLICY_WORDS: &[&str] =
     &["content_filter", "content_policy_violation", "responsibleaipolicyviolation", "1301"];

@@ -54,24 +54,26 @@ fn stop_of(word: &str) -> Option<Stop> {
     })
 }
 
-/// A member by its name in camel case or in snake case: both are understood everywhere.
+/// A member by its name in camel case or in snake case: both are understood everywhere. Nothing is allocated: this is asked of
+/// every frame.
 pub(crate) fn member<'a>(v: Val<'a>, name: &str) -> Option<Val<'a>> {
     v.get(name).or_else(|| {
-        let snake = snake_case(name);
-        if snake == name { None } else { v.get(&snake) }
+        if !name.bytes().any(|b| b.is_ascii_uppercase()) {
+            return None;
+        }
+        let of_that_name = v.members().filter(|(key, _)| is_snake_of(key, name));
+        of_that_name.last().map(|(_, value)| value).filter(|value| !value.is_null())
     })
 }
 
-/// `maxOutputTokens` as `max_output_tokens`.
-fn snake_case(name: &str) -> String {
-    let mut out = String::with_capacity(name.len() + 4);
-    for c in name.chars() {
-        if c.is_ascii_uppercase() {
-            out.push('_');
-        }
-        out.push(c.to_ascii_lowercase());
-    }
-    out
+/// Whether `max_output_tokens` is `maxOutputTokens` in snake case.
+fn is_snake_of(snake: &str, camel: &str) -> bool {
+    let mut rest = snake.bytes();
+    let fits = camel.bytes().all(|b| match b.is_ascii_uppercase() {
+        true => rest.next() == Some(b'_') && rest.next() == Some(b.to_ascii_lowercase()),
+        false => rest.next() == Some(b),
+    });
+    fits && rest.next().is_none()
 }
 
 /// `max_output_tokens` as `maxOutputTokens`; a name in camel case stays as it is.
@@ -101,11 +103,14 @@ mod tests {
             [("maxOutputTokens", "max_output_tokens"), ("topP", "top_p"), ("tools", "tools")]
         {
             assert_eq!(
-                (snake_case(camel).as_str(), &*camel_case(snake), &*camel_case(camel)),
-                (snake, camel, camel)
+                (is_snake_of(snake, camel), &*camel_case(snake), &*camel_case(camel)),
+                (true, camel, camel)
             );
             let text = format!(r#"{{"{snake}":1}}"#);
             assert_eq!(member(Val::trusted(&text), camel).map(Val::raw), Some("1"));
+            for other in [&snake[1..], &format!("{snake}_"), "", "max_outputTokens"] {
+                assert!(!is_snake_of(other, camel), "{other}");
+            }
         }
     }
 }

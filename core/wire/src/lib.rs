@@ -40,6 +40,7 @@
 
 mod anthropic;
 mod bridge;
+mod cohere;
 pub mod conversation;
 mod count;
 mod error;
@@ -50,13 +51,16 @@ mod form;
 mod gemini;
 mod ir;
 mod json;
+mod lines;
 mod loss;
 mod media;
 mod names;
 mod observed;
+mod ollama;
 mod openai_chat;
 mod openai_responses;
 mod overlay;
+mod plain;
 mod prepare;
 mod quirk;
 mod report;

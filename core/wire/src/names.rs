@@ -21,24 +21,33 @@ impl Names {
     /// always gives the same result, in declarations and in the history.
     pub(crate) fn shorten(&mut self, name: &str) -> String {
         let fits = name.len() <= NAME_MAX && !name.is_empty() && name.bytes().all(is_plain);
-        if fits { name.to_owned() } else { self.replace(name, "") }
+        if fits { name.to_owned() } else { self.replace(name, "", is_plain) }
     }
 
     /// The same for targets that want a letter or `_` at the beginning.
     pub(crate) fn shorten_word(&mut self, name: &str) -> String {
         match name.bytes().next() {
-            Some(first) if !first.is_ascii_alphabetic() && first != b'_' => self.replace(name, "_"),
+            Some(first) if !first.is_ascii_alphabetic() && first != b'_' => self.replace(name, "_", is_plain),
             _ => self.shorten(name),
         }
     }
 
-    fn replace(&mut self, name: &str, begin: &str) -> String {
+    /// The same for targets that want letters, digits and `_` alone.
+    pub(crate) fn shorten_identifier(&mut self, name: &str) -> String {
+        if !name.contains('-') {
+            return self.shorten_word(name);
+        }
+        let begins = name.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
+        self.replace(name, if begins { "" } else { "_" }, |b| is_plain(b) && b != b'-')
+    }
+
+    fn replace(&mut self, name: &str, begin: &str, is_kept: impl Fn(u8) -> bool) -> String {
         if let Some(sent) = self.sent.get(name) {
             return sent.clone();
         }
         let mut short: String = begin
             .chars()
-            .chain(name.chars().map(|c| if c.is_ascii() && is_plain(c as u8) { c } else { '_' }))
+            .chain(name.chars().map(|c| if c.is_ascii() && is_kept(c as u8) { c } else { '_' }))
             .take(NAME_MAX - 9)
             .collect();
         short.push_str(&format!("_{:08x}", fnv1a(name)));
@@ -116,6 +125,12 @@ mod tests {
         let digit = names.shorten_word("3d-view");
         assert!(digit.starts_with("_3d-view_"), "{digit}");
         assert_eq!((names.restore(&digit), names.clone().shorten_word("_a")), ("3d-view", "_a".to_owned()));
+        let dashed = names.shorten_identifier("2-files-read");
+        assert!(dashed.starts_with("_2_files_read_") && !dashed.contains('-'), "{dashed}");
+        assert_eq!(
+            (names.restore(&dashed), names.clone().shorten_identifier("a_1")),
+            ("2-files-read", "a_1".to_owned())
+        );
         assert_eq!((tool_id("call_1"), tool_id("a:1")), ("call_1".into(), tool_id("a:1")));
         assert!(tool_id("a:1").starts_with("a1_") && tool_id("a:1") != tool_id("a.1"));
         let (a, b) = (format!("{}a", "é".repeat(64)), format!("{}b", "é".repeat(64)));

@@ -15,6 +15,7 @@ use crate::facts::Facts;
 use crate::json::{Cursor, Kind, Span, Val, escape_into};
 use crate::scan::{Addressed, scan_addressed};
 
+mod native;
 mod prune;
 
 /// What conditions may ask for besides the body.
@@ -79,6 +80,13 @@ pub fn overlay(
     let changed = Bytes::from(changed);
     let refuse =
         |what: &str| Err(WireError::unsupported(format!("this channel's own changes of the body {what}")));
+    if format.is_upstream_only() {
+        let after = std::str::from_utf8(&changed).unwrap_or_default();
+        return match native::raised(format, original, after, adds_tokens) {
+            Some(field) => refuse(&format!("would let `{field}` use more than was reserved")),
+            None => Ok(changed),
+        };
+    }
     let at = Some(Addressed { model: context.upstream_model, stream: false });
     let after = match scan_addressed(format, &changed, at) {
         Ok(after) => after,

@@ -135,6 +135,12 @@ static FOREIGN_BYTES_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::
 /// # Errors
 /// As [`scan`].
 pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -> Result<Scanned> {
+    if format.is_upstream_only() {
+        let word = format.as_str();
+        let message =
+            format!("`{word}` is a format of upstreams: call in `openai_chat` or another of callers");
+        return Err(WireError::unsupported(message));
+    }
     let at = at.filter(|_| format == Format::GeminiGenerate);
     let text = std::str::from_utf8(body).map_err(|e| {
         WireError::invalid(format!("the body isn't UTF-8 (byte {}): send JSON in UTF-8", e.valid_up_to()))

@@ -1,5 +1,7 @@
 //! Reads usage, errors and progress from an answer as it passes, without keeping or copying it.
 
+mod cohere;
+mod ollama;
 mod single;
 
 use std::borrow::Cow;
@@ -66,6 +68,7 @@ struct Parts<'a> {
     output: Option<Val<'a>>,
     status: Option<Val<'a>>,
     number: Option<Val<'a>>,
+    done: Option<Val<'a>>,
 }
 
 impl<'a> Parts<'a> {
@@ -98,6 +101,7 @@ impl<'a> Parts<'a> {
             "\"output\"" => self.output = Some(value),
             "\"status\"" => self.status = Some(value),
             "\"sequence_number\"" => self.number = Some(value),
+            "\"done\"" => self.done = Some(value),
             _ => {}
         }
     }
@@ -112,6 +116,9 @@ impl<'a> Parts<'a> {
             Format::OpenaiResponses => {
                 let failed = self.status.and_then(Val::as_str).is_some_and(|status| status == "failed");
                 is_list(self.output) && !failed
+            }
+            Format::CohereChat | Format::OllamaChat => {
+                self.message.is_some_and(|(message, _)| message.kind() == Kind::Object)
             }
             _ => is_list(self.content),
         };
@@ -143,28 +150,33 @@ impl Tap {
         let Some(data) = fields(raw).data else {
             return Seen::default();
         };
-        if data.trim_ascii() == b"[DONE]" {
-            self.observed.closed = true;
-            return Seen::default();
-        }
         let offset = match &data {
             // A frame of one data line: the slice lies inside `raw`.
             Cow::Borrowed(slice) => Some((slice.as_ptr() as usize).wrapping_sub(raw.as_ptr() as usize)),
             Cow::Owned(_) => None,
         };
-        let Some(text) = std::str::from_utf8(&data).ok() else {
+        let mut seen = self.document(&data);
+        seen.model = seen.model.zip(offset).map(|(span, by)| span.start + by..span.end + by);
+        seen
+    }
+
+    /// Reads what a frame holds, or one line of a stream of lines.
+    pub(crate) fn document(&mut self, data: &[u8]) -> Seen {
+        if data.trim_ascii() == b"[DONE]" {
+            self.observed.closed = true;
+            return Seen::default();
+        }
+        let Some(text) = std::str::from_utf8(data).ok() else {
             return Seen::default();
         };
         if self.format.is_single() && self.format != Format::OpenaiCompletions {
             self.single_frame(text);
             return Seen::default();
         }
-        let Ok(parts) = self.read(text) else {
-            return Seen::default();
-        };
-        let mut seen = self.parts(&parts, text);
-        seen.model = seen.model.zip(offset).map(|(span, by)| span.start + by..span.end + by);
-        seen
+        match self.read(text) {
+            Ok(parts) => self.parts(&parts, text),
+            Err(_) => Seen::default(),
+        }
     }
 
     /// Reads a whole body. Returns where the model's name stands.
@@ -208,6 +220,8 @@ impl Tap {
             Format::AnthropicMessages => self.anthropic(parts, text),
             Format::GeminiGenerate => self.gemini(parts, text),
             Format::OpenaiResponses => self.responses(parts, text),
+            Format::CohereChat => self.cohere(parts, text),
+            Format::OllamaChat => self.ollama(parts, text),
             _ => self.openai(parts, text),
         }
     }

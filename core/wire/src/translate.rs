@@ -1,5 +1,7 @@
 //! From one format to another, through the neutral model.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use sluicegate_core::Format;
 
@@ -8,6 +10,7 @@ use crate::error::{Result, WireError};
 use crate::fault::{Fault, FaultClass};
 use crate::ir::{Fold, Head, Item, Request};
 use crate::json::{Val, object};
+use crate::lines::Lines;
 use crate::loss::Losses;
 use crate::names::Names;
 use crate::observed::Observed;
@@ -18,7 +21,7 @@ use crate::splice::{Edits, ceiling_name};
 use crate::sse::{Splitter, fields};
 use crate::tap::Tap;
 use crate::unwrap::Unwrap;
-use crate::{anthropic, gemini, openai_chat, openai_responses};
+use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
 
 /// The output ceiling for Anthropic when neither the caller nor the host names one, in tokens: it wants one.
 const DEFAULT_MAX_OUTPUT: u64 = 8_192;
@@ -58,6 +61,8 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         }
         Format::GeminiGenerate => gemini::encode(&request, edits.set, &mut names, &mut losses)?,
         Format::OpenaiResponses => openai_responses::encode(&request, edits.set, &mut names, &mut losses)?,
+        Format::CohereChat => cohere::encode(&request, edits.set, &mut names, &mut losses)?,
+        Format::OllamaChat => ollama::encode(&request, edits.set, &mut names, &mut losses)?,
         _ => {
             let ceiling = ceiling_name(target, edits.ceiling_field, &request.model);
             openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)?
@@ -73,6 +78,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         names: names.into(),
         usage_wanted: scanned.facts().include_usage,
         echo,
+        model: (target == Format::CohereChat).then(|| request.model.as_str().into()),
         ..Reply::default()
     };
     Ok(Prepared { body: Bytes::from(text), losses, reply })
@@ -111,6 +117,7 @@ pub(crate) struct Translator {
 #[derive(Debug)]
 enum Source {
     Stream(Splitter),
+    Lines(Lines),
     Body(Body),
 }
 
@@ -120,6 +127,8 @@ enum Decoder {
     Anthropic(anthropic::Decoder),
     Gemini(gemini::Decoder),
     Responses(openai_responses::Decoder),
+    Cohere(cohere::Decoder),
+    Ollama(ollama::Decoder),
 }
 
 #[derive(Debug)]
@@ -138,6 +147,8 @@ impl Decoder {
             Decoder::Anthropic(decoder) => decoder.read(v, on),
             Decoder::Gemini(decoder) => decoder.read(v, on),
             Decoder::Responses(decoder) => decoder.read(v, on),
+            Decoder::Cohere(decoder) => decoder.read(v, on),
+            Decoder::Ollama(decoder) => decoder.read(v, on),
         }
     }
 
@@ -187,7 +198,11 @@ impl Translator {
         let head = Head {
             id: format!("{prefix}{}", options.id),
             created_s: options.created_s,
-            model: options.present_model.clone().unwrap_or_default(),
+            model: options
+                .present_model
+                .clone()
+                .or_else(|| options.reply.model.as_deref().map(str::to_owned))
+                .unwrap_or_default(),
         };
         let sink = match (options.caller_streams, options.caller) {
             (streams, Format::OpenaiResponses) => {
@@ -203,15 +218,17 @@ impl Translator {
         };
         Self {
             tap: Tap::new(options.upstream, options.reply.quirks.clone()),
-            source: if options.upstream_streams {
-                Source::Stream(Splitter::new(options.max_frame_bytes))
-            } else {
-                Source::Body(Body::new(options.max_body_bytes))
+            source: match (options.upstream_streams, options.upstream.streams_lines()) {
+                (true, false) => Source::Stream(Splitter::new(options.max_frame_bytes)),
+                (true, true) => Source::Lines(Lines::new(options.max_frame_bytes)),
+                (false, _) => Source::Body(Body::new(options.max_body_bytes)),
             },
             decoder: match options.upstream {
                 Format::AnthropicMessages => Decoder::Anthropic(anthropic::Decoder::default()),
                 Format::GeminiGenerate => Decoder::Gemini(gemini::Decoder::default()),
                 Format::OpenaiResponses => Decoder::Responses(openai_responses::Decoder::default()),
+                Format::CohereChat => Decoder::Cohere(cohere::Decoder::default()),
+                Format::OllamaChat => Decoder::Ollama(ollama::Decoder::default()),
                 _ => Decoder::Chat(openai_chat::Decoder::heeding(&options.reply)),
             },
             unwrap: Unwrap::default(),
@@ -235,6 +252,8 @@ impl Translator {
             Decoder::Anthropic(decoder) => &decoder.losses,
             Decoder::Gemini(decoder) => &decoder.losses,
             Decoder::Responses(decoder) => &decoder.losses,
+            Decoder::Cohere(decoder) => &decoder.losses,
+            Decoder::Ollama(decoder) => &decoder.losses,
             Decoder::Chat(decoder) => &decoder.losses,
         };
         let mut all = read.clone();
@@ -251,10 +270,12 @@ impl Translator {
         let mut whole = Vec::new();
         match &mut self.source {
             Source::Body(body) => return body.push(chunk),
-            Source::Stream(splitter) => splitter
-                .feed(chunk, |data, range| whole.push(data.slice(range)))
-                .map_err(|e| Fault::new(FaultClass::Server, e.to_string()))?,
-        };
+            Source::Stream(splitter) => {
+                splitter.feed(chunk, |data, range| whole.push(data.slice(range))).map(drop)
+            }
+            Source::Lines(lines) => lines.feed(chunk, |line| whole.push(line)),
+        }
+        .map_err(|e| Fault::new(FaultClass::Server, e.to_string()))?;
         let mut text = String::new();
         for frame in whole {
             self.frame(&frame, &mut text);
@@ -270,9 +291,15 @@ impl Translator {
             return;
         }
         // Our own last frame is written when the answer is settled, not when the upstream closes.
-        self.tap.frame(frame);
+        let data = match &self.source {
+            Source::Lines(_) => Some(Cow::Borrowed(frame)),
+            Source::Stream(_) | Source::Body(_) => fields(frame).data,
+        };
+        if let Some(data) = &data {
+            self.tap.document(data);
+        }
         let closed = std::mem::take(&mut self.tap.observed.closed);
-        if let Some(data) = fields(frame).data
+        if let Some(data) = data
             && let Some(v) = Val::from_bytes(&data)
         {
             self.read(Some(v), text);
@@ -338,8 +365,8 @@ impl Translator {
             Sink::Anthropic(encoder) => encoder.end(&usage, text),
             Sink::Gemini(encoder) => encoder.end(&usage, &self.names, text),
             Sink::Whole { head, fold } => {
-                if self.present_model.is_none() {
-                    head.model = self.tap.observed.served_model.clone().unwrap_or_default();
+                if let (None, Some(served)) = (&self.present_model, &self.tap.observed.served_model) {
+                    head.model.clone_from(served);
                 }
                 let choices = std::mem::take(fold).finish();
                 match (self.caller, choices.first()) {
@@ -398,6 +425,10 @@ impl Translator {
             }
             Source::Stream(splitter) => {
                 let tail = splitter.finish();
+                self.frame(&tail, text);
+            }
+            Source::Lines(lines) => {
+                let tail = lines.finish();
                 self.frame(&tail, text);
             }
         }

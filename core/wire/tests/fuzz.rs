@@ -26,8 +26,10 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         let case: Value = serde_json::from_str(&text).unwrap();
         match case["stream"].as_array() {
             Some(lines) => {
+                let is_lines = case["upstream"] == "ollama_chat";
                 let frames = lines.iter().map(|line| match (line.as_str(), line["type"].as_str()) {
                     (Some(raw), _) => raw.to_owned(),
+                    (None, _) if is_lines => format!("{line}\n"),
                     (None, Some(kind)) => format!("event: {kind}\ndata: {line}\n\n"),
                     (None, None) => format!("data: {line}\n\n"),
                 });

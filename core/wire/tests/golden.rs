@@ -31,6 +31,8 @@ fn format(v: &Value) -> Format {
         "anthropic_messages" => Format::AnthropicMessages,
         "gemini_generate" => Format::GeminiGenerate,
         "openai_responses" => Format::OpenaiResponses,
+        "cohere_chat" => Format::CohereChat,
+        "ollama_chat" => Format::OllamaChat,
         other => Format::SINGLE
             .into_iter()
             .find(|format| format.as_str() == other)
@@ -180,10 +182,12 @@ fn options(case: &Value) -> BridgeOptions {
 
 fn upstream(case: &Value) -> Bytes {
     if let Some(lines) = case["stream"].as_array() {
-        // A line that is an object is an Anthropic event or an OpenAI chunk.
+        // A line that is an object is an event of Anthropic's or Cohere's, an OpenAI chunk, or a line of Ollama's.
         let mut text = String::new();
+        let is_lines = case["upstream"] == "ollama_chat";
         for line in lines {
             match (line, line.get("type").and_then(Value::as_str)) {
+                (v @ Value::Object(_), _) if is_lines => writeln!(text, "{v}").unwrap(),
                 (Value::String(raw), _) => text.push_str(raw),
                 (v, Some(kind)) => write!(text, "event: {kind}\ndata: {v}\n\n").unwrap(),
                 (v, None) => write!(text, "data: {v}\n\n").unwrap(),

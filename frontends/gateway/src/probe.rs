@@ -131,6 +131,9 @@ impl Ask {
             Format::OpenaiResponses => {
                 json!({"model": model, "input": "ping", "max_output_tokens": 16, "store": false})
             }
+            Format::OllamaChat => {
+                json!({"model": model, "messages": say, "stream": false, "options": {"num_predict": 1}})
+            }
             _ => json!({"model": model, "max_tokens": 1, "messages": say}),
         };
         let routing = gateway.engine.snapshot().declared.routing.timeouts;

@@ -4,6 +4,7 @@
 //! goes on is put together from what is kept and sent whole, so that any channel can serve it, with a bound that is known. Only
 //! where its own channel keeps it too, and is asked again, the caller's own bytes go there as they are.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +13,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sluicegate_core::engine::{Attempt, BoundCaller};
 use sluicegate_core::{Call, Caller, ChannelId, Error, ErrorKind, Format, Result, Timestamp, hash};
-use sluicegate_wire::conversation::{Keeper, Turn, input_items, item_count, with_history};
+use sluicegate_wire::conversation::{
+    Keeper, Turn, input_items, item_count, item_ids, references, with_history, with_items,
+};
 use sluicegate_wire::{Report, Scanned, scan};
 
 use crate::answer::Rejection;
@@ -25,6 +28,9 @@ const KEPT_MAX: usize = 8 << 20;
 /// Input items are listed so many at a time, at most.
 const PAGE_MAX: usize = 100;
 const PAGE_DEFAULT: usize = 20;
+/// Of so many responses a call may name items, and of so many bytes.
+const NAMED_MAX: usize = 1_024;
+const NAMED_BYTES_MAX: usize = 64 << 20;
 
 /// A call that goes on from a response that is kept.
 pub(crate) struct Continued {
@@ -34,59 +40,120 @@ pub(crate) struct Continued {
     channel: ChannelId,
     conversation: u64,
     unseen: u64,
-    previous: String,
+    /// The response that it goes on from as a whole; `None` when it only refers to items.
+    previous: Option<String>,
     /// So many items of the whole input were there before.
     before: usize,
 }
 
-/// Puts a conversation together that the call goes on from. Any other call stays as it is.
+/// Puts a conversation together that the call goes on from, or refers to items of. Any other call stays as it is.
 ///
 /// # Errors
-/// `InvalidRequest` when nobody has that response, when it belongs to somebody else or isn't kept any more, or when the whole is
-/// larger than a body may be.
+/// `InvalidRequest` when nobody has that response or item, when it belongs to somebody else or isn't kept any more, or when the
+/// whole is larger than a body may be.
 pub(crate) async fn continued(
     inner: &Inner,
     caller: &Arc<BoundCaller>,
     scanned: Box<Scanned>,
 ) -> std::result::Result<(Box<Scanned>, Option<Box<Continued>>), Box<Rejection>> {
-    let Some(previous) = scanned.facts().previous_response.clone() else { return Ok((scanned, None)) };
+    let previous = scanned.facts().previous_response.clone();
+    if previous.is_none() && !scanned.refers_to_items() {
+        return Ok((scanned, None));
+    }
     let owner = ResponseOwner::of(&caller.caller);
-    let turns =
-        inner.store.conversation(&owner, &previous, inner.clock.now()).await.map_err(Rejection::new)?;
-    let Some(last) = turns.last() else {
-        let message = format!("no response with the id `{}` is kept for this key", shown(&previous));
-        let report = Report {
-            code: Some("previous_response_not_found".into()),
-            param: Some("previous_response_id".into()),
-            ..Report::new(ErrorKind::InvalidRequest, message.as_str())
-        };
-        let rejection = Rejection::new(Error::new(ErrorKind::InvalidRequest, message));
-        return Err(Box::new(Rejection { report, ..rejection }));
+    let named = named(inner, &owner, scanned.body()).await?;
+    let turns = match &previous {
+        Some(id) => turns(inner, &owner, id).await?,
+        None => Vec::new(),
     };
+    let Some(last) = turns.last().or(named.last()) else { return Ok((scanned, None)) };
+    let bodies: Vec<&str> = named.iter().map(|it| &*it.body).collect();
+    let own = if named.is_empty() { scanned.body().clone() } else { with_items(scanned.body(), &bodies) };
     let history: Vec<Turn<'_>> =
         turns.iter().map(|turn| Turn { input: &turn.input, response: &turn.body }).collect();
-    let body = with_history(scanned.body(), &history);
+    let body = if history.is_empty() { own.clone() } else { with_history(&own, &history) };
     if body.len() as u64 > inner.host.body_limit_bytes {
-        let message = format!(
-            "the conversation is larger than {} bytes: begin a new one, or send what matters of it in `input`",
-            inner.host.body_limit_bytes
-        );
-        return Err(Rejection::new(Error::new(ErrorKind::PayloadTooLarge, message)).into());
+        return Err(too_large(inner.host.body_limit_bytes));
     }
     let mut whole = scan(Format::OpenaiResponses, &body)
         .map(Box::new)
         .map_err(|why| Rejection::new(Error::new(why.kind(), why.message().to_owned())))?;
-    let unseen = turns.iter().fold(0u64, |sum, turn| sum.saturating_add(turn.unseen));
-    whole.continues(&previous, unseen);
+    let used = || turns.iter().chain(&named);
+    let unseen = used().fold(0u64, |sum, turn| sum.saturating_add(turn.unseen));
+    whole.continues(previous.as_deref(), unseen);
+    // What is to be found in one place must all be there.
+    let is_there = named.iter().all(|it| it.channel == last.channel);
     let continued = Box::new(Continued {
-        channel: last.channel.clone(),
+        channel: if is_there { last.channel.clone() } else { ChannelId::from("") },
         conversation: last.conversation,
         unseen,
         previous,
-        before: item_count(whole.body()).saturating_sub(item_count(scanned.body())),
+        before: item_count(whole.body()).saturating_sub(item_count(&own)),
         original: scanned,
     });
     Ok((whole, Some(continued)))
+}
+
+/// A conversation, the oldest turn first; at least one.
+async fn turns(
+    inner: &Inner,
+    owner: &ResponseOwner,
+    id: &str,
+) -> std::result::Result<Vec<KeptResponse>, Box<Rejection>> {
+    let turns = inner.store.conversation(owner, id, inner.clock.now()).await.map_err(Rejection::new)?;
+    if turns.is_empty() {
+        let message = format!("no response with the id `{}` is kept for this key", shown(id));
+        return Err(unknown("previous_response_not_found", "previous_response_id".to_owned(), message));
+    }
+    Ok(turns)
+}
+
+/// The responses whose items the input refers to, in the order in which it does, each once.
+async fn named(
+    inner: &Inner,
+    owner: &ResponseOwner,
+    body: &[u8],
+) -> std::result::Result<Vec<KeptResponse>, Box<Rejection>> {
+    let mut found: Vec<KeptResponse> = Vec::new();
+    let mut known: HashSet<String> = HashSet::new();
+    let mut size = 0;
+    for (at, id) in references(body) {
+        if known.contains(&id) {
+            continue;
+        }
+        let kept =
+            inner.store.response_of_item(owner, &id, inner.clock.now()).await.map_err(Rejection::new)?;
+        let Some(kept) = kept else {
+            let message =
+                format!("no item with the id `{}` is kept for this key: send the item itself", shown(&id));
+            return Err(unknown("item_not_found", format!("input[{at}]"), message));
+        };
+        size += kept.body.len();
+        // BOUND: memory of a call, and of what it makes the database read.
+        if found.len() >= NAMED_MAX || size > NAMED_BYTES_MAX {
+            return Err(too_large(inner.host.body_limit_bytes));
+        }
+        known.extend(item_ids(&kept.body));
+        found.push(kept);
+    }
+    Ok(found)
+}
+
+fn unknown(code: &'static str, param: String, message: String) -> Box<Rejection> {
+    let report = Report {
+        code: Some(code.into()),
+        param: Some(param),
+        ..Report::new(ErrorKind::InvalidRequest, message.as_str())
+    };
+    let rejection = Rejection::new(Error::new(ErrorKind::InvalidRequest, message));
+    Box::new(Rejection { report, ..rejection })
+}
+
+fn too_large(limit_bytes: u64) -> Box<Rejection> {
+    let message = format!(
+        "the conversation is larger than {limit_bytes} bytes: begin a new one, or send what matters of it in `input`"
+    );
+    Box::new(Rejection::new(Error::new(ErrorKind::PayloadTooLarge, message)))
 }
 
 fn shown(id: &str) -> String {
@@ -96,7 +163,7 @@ fn shown(id: &str) -> String {
 impl Continued {
     /// What was read anew still is the conversation.
     pub(crate) fn mark(&self, scanned: &mut Scanned) {
-        scanned.continues(&self.previous, self.unseen);
+        scanned.continues(self.previous.as_deref(), self.unseen);
     }
 
     /// The conversation stays where it is, if it can.
@@ -145,7 +212,7 @@ impl Keep {
             Box::new(Self {
                 owner: ResponseOwner::of(&caller.caller),
                 input,
-                previous: continued.map(|it| it.previous.clone()),
+                previous: continued.and_then(|it| it.previous.clone()),
                 conversation: continued.map(|it| it.conversation),
                 channel: ChannelId::from(""),
                 created_at: now,
@@ -178,6 +245,7 @@ impl Keep {
         }
         let thoughts =
             response.pointer("/usage/output_tokens_details/reasoning_tokens").and_then(Value::as_u64);
+        let items = item_ids(&body);
         let kept = KeptResponse {
             conversation: self.conversation.unwrap_or_else(|| hash::stable(id.as_bytes())),
             owner: self.owner,
@@ -192,7 +260,7 @@ impl Keep {
         };
         let store = Arc::clone(&inner.store);
         Some(Box::pin(async move {
-            if let Err(error) = store.keep_response(&kept).await {
+            if let Err(error) = store.keep_response(&kept, &items).await {
                 tracing::warn!(%error, "a response couldn't be kept: nobody can go on from it");
             }
         }))

@@ -674,7 +674,8 @@ async fn deliver(
         if scanned.format().is_single() { response.is_event_stream } else { scanned.facts().stream };
     let options = bridge_options(inner, &running, format, scanned, prepared, &response);
     let mut bridge = Box::new(Bridge::new(BridgeOptions { caller_streams: streams, ..options }));
-    let content_type = response.content_type;
+    // What is translated is no more what it came as.
+    let content_type = response.content_type.filter(|_| format == scanned.format());
     let mut body = response.body;
     let mut out: VecDeque<Bytes> = VecDeque::new();
     let watch = running.watch.as_ref().filter(|_| streams);
@@ -756,7 +757,7 @@ fn bridge_options(
     let call = running.call();
     BridgeOptions {
         caller_streams: streams,
-        upstream_streams: response.is_event_stream,
+        upstream_streams: response.is_event_stream || format.streams_lines() && is_lines(response),
         reply: prepared.reply,
         present_model: inner.present_requested.then(|| scanned.facts().models().0.to_owned()),
         id: call.map(|call| call.id.as_str().to_owned()).unwrap_or_default(),
@@ -764,6 +765,12 @@ fn bridge_options(
         input_estimate: call.map_or(0, |call| call.input_estimate),
         ..BridgeOptions::new(caller, format)
     }
+}
+
+/// Whether an answer comes as lines of JSON.
+fn is_lines(response: &UpstreamResponse) -> bool {
+    let kind = response.content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    ["application/x-ndjson", "application/jsonl"].iter().any(|lines| kind.trim().eq_ignore_ascii_case(lines))
 }
 
 /// The connection failed after a success status and before the caller got anything: another try may follow.

@@ -227,8 +227,9 @@ pub trait Store: RecordStore {
         bucket_ms: u64,
     ) -> Result<Vec<(Timestamp, Sums)>>;
 
-    /// Keeps a response. One that is there already under this id stays as it is.
-    async fn keep_response(&self, response: &KeptResponse) -> Result<()>;
+    /// Keeps a response, to be found by the ids of its items, too. One that is there already under this id stays as it is, and
+    /// so does an item.
+    async fn keep_response(&self, response: &KeptResponse, items: &[String]) -> Result<()>;
 
     /// A response that is kept for this owner, and not as good as gone.
     async fn response(&self, owner: &ResponseOwner, id: &str, now: Timestamp)
@@ -242,6 +243,14 @@ pub trait Store: RecordStore {
         id: &str,
         now: Timestamp,
     ) -> Result<Vec<KeptResponse>>;
+
+    /// The response that an item of this id is of, as [`Store::response`].
+    async fn response_of_item(
+        &self,
+        owner: &ResponseOwner,
+        item: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptResponse>>;
 
     /// Forgets a response; whether there was one.
     async fn forget_response(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool>;

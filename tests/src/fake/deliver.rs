@@ -40,6 +40,11 @@ impl Reply {
             body: Body::Stream { frames, fault },
         }
     }
+
+    /// The same under another content type.
+    pub(super) fn of_type(self, content_type: &'static str) -> Self {
+        Self { content_type, ..self }
+    }
 }
 
 /// Sends the answer. The connection may serve another request only after

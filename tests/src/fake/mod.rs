@@ -1,5 +1,6 @@
 //! A scripted upstream on the loopback: OpenAI chat, responses, embeddings and
-//! models, Anthropic messages, Gemini; whole answers and streams.
+//! models, Anthropic messages, Gemini, Cohere's and Ollama's own chat; whole
+//! answers and streams.
 //!
 //! Its answers and token counts follow from the request alone (see
 //! [`answer`]), it refuses what the real services refuse, it records every
@@ -13,8 +14,10 @@ mod answer;
 mod anthropic;
 mod base64;
 mod behaviour;
+mod cohere;
 mod deliver;
 mod gemini;
+mod ollama;
 mod openai;
 mod responses;
 mod server;

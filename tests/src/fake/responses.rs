@@ -84,6 +84,15 @@ pub(super) fn responses(body: &Value, behaviour: &Behaviour, serial: u64, stored
     Reply::stream(frames, format!("event: error\ndata: {fault}\n\n").into_bytes())
 }
 
+/// The item that is stored, for a reference to it.
+fn whole_item(item: &Value, stored: &Stored) -> Result<Value, String> {
+    if item["type"] != "item_reference" {
+        return Ok(item.clone());
+    }
+    let found = stored.values().flatten().find(|known| known["id"] == item["id"]);
+    found.cloned().ok_or(format!("Item with id '{}' not found.", item["id"].as_str().unwrap_or_default()))
+}
+
 /// Reads the request; with it the items of the whole conversation.
 fn read(body: &Value, stored: &Stored) -> Result<(Ask, Vec<Value>), String> {
     let fields = body.as_object().ok_or("no object")?;
@@ -104,7 +113,11 @@ fn read(body: &Value, stored: &Stored) -> Result<(Ask, Vec<Value>), String> {
     };
     match &body["input"] {
         Value::String(text) => items.push(json!({"role": "user", "content": text})),
-        Value::Array(list) => items.extend(list.iter().cloned()),
+        Value::Array(list) => {
+            for item in list {
+                items.push(whole_item(item, stored)?);
+            }
+        }
         _ => return Err("Missing required parameter: 'input'.".into()),
     }
     let mut ask = Ask {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::behaviour::{Behaviour, Step};
 use super::deliver::{Reply, deliver};
-use super::{anthropic, gemini, openai, single};
+use super::{anthropic, cohere, gemini, ollama, openai, single};
 use crate::http::{self, Head};
 
 /// How the answer to a recorded request ended.
@@ -203,6 +203,8 @@ fn answer(head: &Head, path: &str, body: &[u8], serial: u64, shared: &Shared) ->
     let error = match (messages, generated) {
         (true, _) => anthropic::error,
         (_, Some(_)) => gemini::error,
+        _ if cohere::asked(path) => cohere::error,
+        _ if ollama::asked(path) => ollama::error,
         _ => openai::error,
     };
     let proper = |reply| (reply, Behaviour::default());
@@ -243,6 +245,8 @@ fn answer(head: &Head, path: &str, body: &[u8], serial: u64, shared: &Shared) ->
         Some(status) if status >= 400 => error(status, &format!("the upstream answers {status}, as asked")),
         _ if model.starts_with("missing") => error(404, &format!("The model `{model}` does not exist.")),
         _ if generated.is_some() => gemini::generate(whole_path, &value, &behaviour, serial),
+        _ if cohere::asked(path) => cohere::chat(&value, &behaviour, serial),
+        _ if ollama::asked(path) => ollama::chat(&value, &behaviour),
         _ if path.ends_with("/chat/completions") => openai::chat(&value, &behaviour, serial),
         _ if path.ends_with("/responses") => {
             super::responses::responses(&value, &behaviour, serial, &mut shared.state().responses)

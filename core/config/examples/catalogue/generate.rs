@@ -11,8 +11,8 @@ const FACTS: &str = include_str!("../../catalogue/facts.csv");
 const QUIRKS: &str = include_str!("../../catalogue/quirks.yaml");
 
 const COLUMNS: &str = "id,name,region,wire,base_url,anthropic_base_url,key_variable,auth,endpoints,newapi_types,aliases,prices,source,checked";
-const WIRES: [&str; 8] =
-    ["openai", "anthropic", "gemini", "vertex", "azure-openai", "bedrock", "cohere", "other"];
+const WIRES: [&str; 9] =
+    ["openai", "anthropic", "gemini", "vertex", "azure-openai", "bedrock", "cohere", "ollama", "other"];
 const REGIONS: [&str; 13] =
     ["any", "br", "cn", "eu", "global", "id", "in", "intl", "jp", "kr", "local", "ru", "us"];
 const ENDPOINTS: [&str; 20] = [

@@ -162,6 +162,8 @@ fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
         Format::AnthropicMessages,
         Format::OpenaiResponses,
         Format::GeminiGenerate,
+        Format::CohereChat,
+        Format::OllamaChat,
     ]
     .into_iter()
     .chain(single)

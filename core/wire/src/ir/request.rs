@@ -116,6 +116,18 @@ impl Block {
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Block::Text { text: text.into(), cache: None }
     }
+
+    /// Whether the prompt cache is to be written up to here.
+    pub(crate) fn is_cached(&self) -> bool {
+        match self {
+            Block::Text { cache, .. }
+            | Block::Image { cache, .. }
+            | Block::Document { cache, .. }
+            | Block::ToolUse { cache, .. }
+            | Block::ToolResult { cache, .. } => cache.is_some(),
+            Block::Audio { .. } | Block::Thinking { .. } | Block::Redacted { .. } => false,
+        }
+    }
 }
 
 /// Where media come from.

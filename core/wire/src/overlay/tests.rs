@@ -252,3 +252,23 @@ fn a_pattern_is_replaced_everywhere_or_nowhere() {
         );
     }
 }
+
+#[test]
+fn bodies_of_formats_that_only_upstreams_speak_are_changed_within_their_bound() {
+    let context = OverlayContext { original_model: "m", upstream_model: "m", retry_index: 0 };
+    let run = |body: &'static str, change: &str| {
+        let change = edit(change);
+        overlay(&Bytes::from_static(body.as_bytes()), Format::OllamaChat, &[change], &context, 0)
+    };
+    let plain = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":false}"#;
+    let wider =
+        run(plain, r#"{"path":"options.num_ctx","change":{"set":{"value":32768,"keep":false}}}"#).unwrap();
+    assert_eq!(
+        wider,
+        r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":false,"options":{"num_ctx":32768}}"#
+    );
+    let ceiled = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":false,"options":{"num_predict":9}}"#;
+    let more = run(ceiled, r#"{"path":"options.num_predict","change":{"set":{"value":10,"keep":false}}}"#)
+        .unwrap_err();
+    assert!(more.message().contains("options.num_predict"), "{more}");
+}

@@ -365,8 +365,17 @@ impl Store for SqlStore {
         self.sum_buckets(owner, model, since, bucket_ms).await
     }
 
-    async fn keep_response(&self, response: &KeptResponse) -> Result<()> {
-        self.insert_response(response).await
+    async fn keep_response(&self, response: &KeptResponse, items: &[String]) -> Result<()> {
+        self.insert_response(response, items).await
+    }
+
+    async fn response_of_item(
+        &self,
+        owner: &ResponseOwner,
+        item: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptResponse>> {
+        self.find_response_of_item(owner, item, now).await
     }
 
     async fn response(

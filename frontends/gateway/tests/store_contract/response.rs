@@ -38,13 +38,22 @@ pub(super) async fn responses_are_kept_for_their_owner_and_in_their_order(store:
     assert_ne!(owner("k", Some("a"), None), owner("k", None, Some("a")));
     let chain = [("a", None), ("b", Some("a")), ("c", Some("b"))].map(|(id, on)| kept(&mine, id, on, 100));
     for response in &chain {
-        store.keep_response(response).await.unwrap();
+        let items = [format!("msg_{}", response.id)];
+        store.keep_response(response, &items).await.unwrap();
     }
     let again = KeptResponse { body: "{}".into(), ..chain[0].clone() };
-    store.keep_response(&again).await.unwrap();
+    store.keep_response(&again, &["msg_other".to_owned()]).await.unwrap();
     assert_eq!(store.response(&mine, "a", at(50)).await.unwrap().as_ref(), Some(&chain[0]));
     assert_eq!(store.conversation(&mine, "c", at(50)).await.unwrap(), chain);
     assert_eq!(store.conversation(&mine, "a", at(50)).await.unwrap(), chain[..1]);
+
+    let of_item = |item: &'static str, now: i64| {
+        let (store, mine) = (Arc::clone(&store), mine.clone());
+        async move { store.response_of_item(&mine, item, at(now)).await.unwrap().map(|kept| kept.id) }
+    };
+    assert_eq!(of_item("msg_b", 50).await.as_deref(), Some("b"));
+    assert_eq!((of_item("msg_b", 100).await, of_item("msg_other", 50).await), (None, None));
+    assert_eq!(store.response_of_item(&other, "msg_b", at(50)).await.unwrap(), None);
 
     // Foreign, unknown and expired ones are the same.
     for (owner, id, now) in [(&other, "c", 50), (&mine, "x", 50), (&mine, "c", 100)] {
@@ -53,12 +62,13 @@ pub(super) async fn responses_are_kept_for_their_owner_and_in_their_order(store:
         assert!(!store.forget_response(owner, id, at(now)).await.unwrap());
     }
     // The same id is another's response.
-    store.keep_response(&kept(&other, "b", None, 100)).await.unwrap();
+    store.keep_response(&kept(&other, "b", None, 100), &[]).await.unwrap();
     assert!(store.forget_response(&mine, "b", at(50)).await.unwrap());
     assert!(store.response(&other, "b", at(50)).await.unwrap().is_some());
     assert_eq!(store.conversation(&mine, "c", at(50)).await.unwrap(), [], "its beginning is gone");
+    assert_eq!(of_item("msg_b", 50).await, None, "its items are gone with it");
 
     let what = Forget { records_before: None, sums_before: None, ended_before: at(101) };
-    assert_eq!(store.prune(&what).await.unwrap().rows, 3);
+    assert_eq!(store.prune(&what).await.unwrap().rows, 5, "three responses, and two items");
     assert_eq!(store.response(&mine, "a", at(50)).await.unwrap(), None);
 }

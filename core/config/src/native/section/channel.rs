@@ -224,6 +224,8 @@ pub(crate) static ENDPOINT: Section = Section {
                 "anthropic_messages",
                 "openai_responses",
                 "gemini_generate",
+                "cohere_chat",
+                "ollama_chat",
                 "openai_completions",
                 "openai_images",
                 "openai_image_edits",

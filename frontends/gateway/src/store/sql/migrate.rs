@@ -13,6 +13,7 @@ const STEPS: &[(&str, &str)] = &[
     ("ledger", include_str!("../../../migrations/0004_ledger.sql")),
     ("policy", include_str!("../../../migrations/0005_policy.sql")),
     ("response", include_str!("../../../migrations/0006_response.sql")),
+    ("response_item", include_str!("../../../migrations/0009_response_item.sql")),
 ];
 
 /// A number that no other program locks on: `sluiceg8` in ASCII.

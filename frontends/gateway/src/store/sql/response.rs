@@ -18,7 +18,7 @@ const COLUMNS: &str =
     "id, previous_id, channel_id, conversation, unseen, created_at, expires_at, input, body";
 
 impl SqlStore {
-    pub(super) async fn insert_response(&self, it: &KeptResponse) -> Result<()> {
+    pub(super) async fn insert_response(&self, it: &KeptResponse, items: &[String]) -> Result<()> {
         let sql = format!(
             "INSERT INTO sg_response (owner, {COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
              ON CONFLICT (owner, id) DO NOTHING"
@@ -36,8 +36,34 @@ impl SqlStore {
             it.body.clone().into(),
         ];
         let mut session = self.database.begin().await?;
-        session.execute(sql.into(), args).await?;
+        let is_new = session.execute(sql.into(), args).await? > 0;
+        for item in items.iter().filter(|_| is_new) {
+            let sql = "INSERT INTO sg_response_item (owner, id, response_id, expires_at) VALUES ($1, $2, $3, $4) \
+                       ON CONFLICT (owner, id) DO NOTHING";
+            let args: Vec<Value> = vec![
+                it.owner.0.clone().into(),
+                item.as_str().into(),
+                it.id.as_str().into(),
+                it.expires_at.as_ms().into(),
+            ];
+            session.execute(sql.into(), args).await?;
+        }
         session.commit().await
+    }
+
+    pub(super) async fn find_response_of_item(
+        &self,
+        owner: &ResponseOwner,
+        item: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptResponse>> {
+        let columns = COLUMNS.split(", ").map(|it| format!("r.{it}")).collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "SELECT {columns} FROM sg_response r JOIN sg_response_item i ON i.owner = r.owner AND i.response_id = r.id \
+             WHERE i.owner = $1 AND i.id = $2 AND r.expires_at > $3"
+        );
+        let args = vec![owner.0.clone().into(), item.into(), now.as_ms().into()];
+        self.fetch(sql, args).await?.into_iter().next().map(|row| kept(owner, row)).transpose()
     }
 
     /// The response and those before it, the oldest first; none if one of them is missing.
@@ -89,6 +115,10 @@ impl SqlStore {
         let args = vec![owner.0.clone().into(), id.into(), now.as_ms().into()];
         let mut session = self.database.begin().await?;
         let gone = session.execute(sql.into(), args).await?;
+        if gone > 0 {
+            let sql = "DELETE FROM sg_response_item WHERE owner = $1 AND response_id = $2";
+            session.execute(sql.into(), vec![owner.0.clone().into(), id.into()]).await?;
+        }
         session.commit().await?;
         Ok(gone > 0)
     }
