@@ -119,6 +119,7 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     if let Some(item) = fields.get("guardrails") {
         guardrail::lower(load, &item, declared);
     }
+    guardrail::check_asked(load, &fields, declared);
     if let Some(item) = fields.get("policy_modules") {
         policy_modules(load, &item, declared);
     }

@@ -100,7 +100,7 @@ pub(crate) async fn serve(
         None => None,
     };
     let (scanned, continued) = Box::pin(read(inner, &caller, &inbound)).await?;
-    let (mut scanned, looked, marks) = if inner.guardrails.is_empty() {
+    let (mut scanned, looked, marks) = if inner.guardrails.is_idle(&caller, &scanned.facts().guardrails) {
         (scanned, None, None)
     } else {
         let guardrail::Watched { scanned, looked, marks } =
@@ -311,7 +311,15 @@ pub(crate) fn refuse_unbounded(scanned: &Scanned, strict_spend: bool) -> Result<
     }
 }
 
-pub(crate) fn facts_of(inner: &Inner, scanned: &Scanned, inbound: &Inbound) -> Call {
+/// The call that a request makes, as far as it can be kept.
+///
+/// # Errors
+/// As [`keepable`].
+pub(crate) fn read_call(inner: &Inner, scanned: &Scanned, inbound: &Inbound) -> Result<Call, Error> {
+    keepable(facts_of(inner, scanned, inbound))
+}
+
+fn facts_of(inner: &Inner, scanned: &Scanned, inbound: &Inbound) -> Call {
     let id = inbound.id.clone().unwrap_or_else(|| inner.call_id());
     let mut call = scanned.facts().call(id, inbound.format);
     call.client_ip = inbound.client_ip;

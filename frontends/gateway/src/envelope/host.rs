@@ -189,11 +189,13 @@ impl Host {
         scanned: Option<Scanned>,
     ) -> Result<(Call, Option<Scanned>, Option<OpenWatch>)> {
         let inner = &self.worker.inner;
-        if inner.guardrails.is_empty() {
+        let asked = scanned.as_ref().map_or(&[][..], |scanned| &scanned.facts().guardrails);
+        if inner.guardrails.is_idle(caller, asked) {
             return Ok((call, scanned, None));
         }
+        inner.guardrails.check_names(&caller.caller, asked)?;
         let others = call.fallbacks.iter().flatten().map(ModelName::as_str);
-        let looked = Looked::new(inner, caller, call.id.clone(), call.model.as_str(), others);
+        let looked = Looked::new(inner, caller, call.id.clone(), asked, call.model.as_str(), others);
         if let Some(name) = looked.first(inner, Side::Answer) {
             return Err(unwatched(&name, "answers, which this host gets by itself: use `complete`"));
         }
@@ -214,10 +216,10 @@ impl Host {
         };
         let seen = self.runtime.block_on(guardrail::request(inner, caller, Box::new(scanned), &mut inbound));
         let seen = seen.map_err(|rejection| rejection.error)?;
-        let mut call = serve::facts_of(inner, &seen.scanned, &inbound);
+        let mut call = serve::read_call(inner, &seen.scanned, &inbound)?;
         made_up::permit(false, seen.scanned.facts(), &mut call)?;
         let watched = OpenWatch { looked: seen.looked.unwrap_or(Box::new(looked)), marks: seen.marks };
-        Ok((serve::keepable(call)?, Some(*seen.scanned), Some(watched)))
+        Ok((call, Some(*seen.scanned), Some(watched)))
     }
 
     fn explain(&self, ask: Ask) -> Result<Answer> {
