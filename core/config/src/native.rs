@@ -390,6 +390,7 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     if let Some(item) = fields.get("tag_filter") {
         routing.tag_filter = item.word(load, &[("any", TagFilter::Any), ("all", TagFilter::All)]);
     }
+    declared.tag_prefix = fields.text(load, "tag_prefix").unwrap_or_default();
     if let Some(allowed) = fields.boolean(load, "allow_mock_parameters") {
         routing.allow_mock_parameters = allowed;
     }

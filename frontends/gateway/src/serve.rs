@@ -11,8 +11,8 @@ use sluicegate_core::engine::{Attempt, BoundCaller, Denied, Failure, Queued};
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
-    Addressed, Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Mock, Observed, OverlayContext,
-    Prepared, Report, Scanned, overlay, scan_addressed,
+    Addressed, Bridge, BridgeOptions, Concern, Edits, End, Fault, FaultClass, Headers, Mock, Observed,
+    OverlayContext, Prepared, Report, Scanned, overlay, scan_addressed,
 };
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -30,7 +30,8 @@ use crate::stream::AnswerStream;
 use crate::tokenizer;
 use crate::upload::{Form, Upload};
 use crate::upstream::{
-    MockUpstream, Rest, Special, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse,
+    MockUpstream, Rest, Special, Target, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest,
+    UpstreamResponse,
 };
 
 /// The head of a streamed answer waits no longer for guardrails to let something of it through.
@@ -324,6 +325,9 @@ fn facts_of(inner: &Inner, scanned: &Scanned, inbound: &Inbound) -> Call {
     let mut call = scanned.facts().call(id, inbound.format);
     call.client_ip = inbound.client_ip;
     call.tags.extend(inbound.tags.iter().cloned());
+    if let Some((_, client)) = inbound.client_headers.iter().find(|(name, _)| name == "user-agent") {
+        call.tags.extend(inner.engine.snapshot().tags_of_client(client));
+    }
     call
 }
 
@@ -387,7 +391,9 @@ async fn attempt_once(
     if scanned.format() == Format::AnthropicCountTokens && format != Format::AnthropicCountTokens {
         return Box::pin(counted(running, attempt, scanned)).await;
     }
-    let mut prepared = match prepare_attempt(inner, attempt, scanned, format) {
+    let found = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key());
+    let mut headers = found.as_deref().and_then(|target| headers_of_call(target, inbound));
+    let mut prepared = match prepare_attempt(inner, attempt, scanned, format, headers.as_mut()) {
         Ok(prepared) => prepared,
         Err((class, rejection)) => return failed(running, class, rejection, None),
     };
@@ -398,8 +404,7 @@ async fn attempt_once(
         .extend(dropped_fields(attempt.channel(), scanned).iter().map(|field| format!("{field}: dropped")));
     let ignored = scanned.facts().ignored.iter().map(|field| format!("{field}: dropped"));
     running.facts.losses.extend(ignored);
-    let target = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key());
-    let Some(target) = target else {
+    let Some(target) = found else {
         tracing::warn!(channel = %attempt.channel().name, "the channel has no usable address or credential");
         let report = Report::new(
             ErrorKind::UpstreamUnavailable,
@@ -423,8 +428,13 @@ async fn attempt_once(
     let model = attempt.upstream_model.as_str();
     let stream = scanned.facts().stream || attempt.channel().quirks.streams_only(format, model);
     let target = target.for_call(model, stream);
+    let is_edited = headers.is_some();
+    let target = match headers {
+        Some(headers) => target.with_headers(headers),
+        None => target,
+    };
     let request = |body: Bytes| UpstreamRequest {
-        headers: own_headers(target.format, inbound, form),
+        headers: own_headers(target.format, inbound, form, is_edited),
         target: Arc::clone(&target),
         body,
         timeouts: attempt.timeouts,
@@ -441,7 +451,9 @@ async fn attempt_once(
     // What its own channel doesn't know any more, or never kept, is sent whole: nothing was answered so far.
     if matches!(&sent, Ok(response) if matches!(response.status, 400 | 404)) && !std::ptr::eq(scanned, whole)
     {
-        (scanned, prepared) = match prepare_attempt(inner, attempt, whole, format) {
+        // Its headers are those of the first try.
+        let mut headers = headers_of_call(&target, inbound);
+        (scanned, prepared) = match prepare_attempt(inner, attempt, whole, format, headers.as_mut()) {
             Ok(prepared) => (whole, prepared),
             Err((class, rejection)) => return failed(running, class, rejection, None),
         };
@@ -472,10 +484,17 @@ async fn attempt_once(
 }
 
 /// What goes on of the caller's headers, and of what kind a form is.
-fn own_headers(to: Format, inbound: &Inbound, form: Option<&Form>) -> Vec<(String, String)> {
-    let mut headers = if to == inbound.format { inbound.headers.clone() } else { Vec::new() };
+fn own_headers(to: Format, inbound: &Inbound, form: Option<&Form>, is_edited: bool) -> Vec<(String, String)> {
+    let goes_on = to == inbound.format && !is_edited;
+    let mut headers = if goes_on { inbound.headers.clone() } else { Vec::new() };
     headers.extend(form.map(|form| ("content-type".to_owned(), form.content_type().to_owned())));
     headers
+}
+
+/// The headers of a call where its channel changes them, with those that go on by themselves.
+fn headers_of_call<'a>(target: &Target, inbound: &'a Inbound) -> Option<Headers<'a>> {
+    let own = if target.format == inbound.format { inbound.headers.as_slice() } else { &[] };
+    target.headers_of_call(&inbound.client_headers, own)
 }
 
 /// Sends a request, or makes its answer up, until its first byte is due.
@@ -570,6 +589,7 @@ pub(crate) fn prepare_attempt(
     attempt: &Attempt,
     scanned: &Scanned,
     format: Format,
+    headers: Option<&mut Headers<'_>>,
 ) -> Result<Prepared, (OutcomeClass, Box<Rejection>)> {
     refuse_unknown(attempt.channel(), scanned)?;
     let dropped = dropped_fields(attempt.channel(), scanned);
@@ -583,10 +603,7 @@ pub(crate) fn prepare_attempt(
     };
     let refused = |error: sluicegate_wire::WireError| {
         // What this channel's format can't say, another's may.
-        let class = match error.kind() {
-            ErrorKind::NotSupported => OutcomeClass::Inexpressible,
-            _ => OutcomeClass::BadRequest,
-        };
+        let class = if error.is_elsewhere() { OutcomeClass::Inexpressible } else { OutcomeClass::BadRequest };
         (class, rejection(Report::from(&error), error.kind()))
     };
     let mut prepared = scanned.prepare(&edits, format).map_err(refused)?;
@@ -600,9 +617,10 @@ pub(crate) fn prepare_attempt(
             upstream_model: attempt.upstream_model.as_str(),
             retry_index: attempt.number.saturating_sub(1),
         };
-        let edits = &attempt.channel().body_edits;
-        prepared.body =
-            overlay(&prepared.body, format, edits, &context, attempt.extra_input()).map_err(refused)?;
+        let (edits, adds) = (&attempt.channel().body_edits, attempt.extra_input());
+        let mut none = Headers::default();
+        let headers = headers.unwrap_or(&mut none);
+        prepared.body = overlay(&prepared.body, format, edits, &context, headers, adds).map_err(refused)?;
     }
     if inner.strict_translation && !prepared.losses.is_empty() {
         let losses: Vec<_> = prepared.losses.iter().map(ToString::to_string).collect();

@@ -403,14 +403,6 @@ impl Host {
                 return Err(Error::new(ErrorKind::NotSupported, message));
             }
         }
-        let body = match &open.scanned {
-            Some(scanned) => {
-                let prepared = prepare_attempt(inner, attempt, scanned, attempt.endpoint().format)
-                    .map_err(|(_, rejection)| rejection.error)?;
-                Some(String::from_utf8_lossy(&prepared.body).into_owned())
-            }
-            None => None,
-        };
         let channel = attempt.channel();
         let target =
             inner.targets.load().get(channel, attempt.endpoint(), attempt.key()).ok_or_else(|| {
@@ -419,6 +411,21 @@ impl Host {
                     format!("channel `{}` has no usable address or credential", channel.name),
                 )
             })?;
+        // Which headers the host's own caller sent isn't known here.
+        let mut headers = target.headers_of_call(&[], &[]);
+        let body = match &open.scanned {
+            Some(scanned) => {
+                let format = attempt.endpoint().format;
+                let prepared = prepare_attempt(inner, attempt, scanned, format, headers.as_mut())
+                    .map_err(|(_, rejection)| rejection.error)?;
+                Some(String::from_utf8_lossy(&prepared.body).into_owned())
+            }
+            None => None,
+        };
+        let target = match headers {
+            Some(headers) => target.with_headers(headers),
+            None => target,
+        };
         Ok(Tried {
             number: attempt.number,
             channel: channel.id.to_string(),
