@@ -226,9 +226,17 @@ impl Host {
         let caller = self.caller(ask.key.as_ref())?;
         let (call, scanned) = self.facts(&ask)?;
         let (now, inner) = (self.now(), &self.worker.inner);
+        let bounded = |strict_spend: bool| match &scanned {
+            Some(scanned) => serve::refuse_unbounded(scanned, strict_spend).map_err(|why| why.error),
+            None => Ok(()),
+        };
+        bounded(caller.has_strict_spend())?;
+        let asked = scanned.as_ref().map_or(&[][..], |scanned| &scanned.facts().guardrails);
+        inner.guardrails.check_names(&caller.caller, asked)?;
         let seed = ask.seed.unwrap_or_else(|| inner.seed());
         let text = || BodyText::of_any(scanned.as_ref());
         let explained = inner.engine.explain_with_text(call, &caller, now, seed, &text);
+        bounded(explained.strict_spend_by_name)?;
         let explained = Explained {
             order: explained.order.iter().map(ToString::to_string).collect(),
             error: explained.denial.as_ref().map(|denial| Fault::from(&denial.to_error(now))),
