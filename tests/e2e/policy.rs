@@ -307,9 +307,9 @@ fn whole_requests_are_explained_as_they_would_be_served() {
     };
     for (asked, key, status, says) in [
         (goes_on(&kept), &key, 200, "resp"),
-        (goes_on("resp_nobody"), &key, 404, "resp_nobody"),
+        (goes_on("resp_nobody"), &key, 400, "resp_nobody"),
         // Somebody else's isn't there.
-        (goes_on(&kept), &capped, 404, &*kept),
+        (goes_on(&kept), &capped, 400, &*kept),
         (chat(json!({})), &key, 200, "chat"),
         (chat(json!({})), &capped, 400, "web_search_options"),
         (chat(json!({"user": "careless"})), &key, 200, "chat"),
