@@ -6,13 +6,16 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::by_class::ByClass;
 use crate::call::{Format, Needs, PASS_THROUGH};
 use crate::check::ChannelCheck;
 use crate::count::{Counting, Tokenizer};
-use crate::edit::BodyEdit;
+use crate::edit::{BodyEdit, Change, SENT_HEADER};
 use crate::hash;
+use crate::header::{self, Wanted};
 use crate::ids::{ChannelId, ModelName, ProviderId};
 use crate::limit::Limit;
+use crate::pattern::Pattern;
 use crate::price::Price;
 use crate::quirk::Quirks;
 use crate::tenant::Source;
@@ -57,7 +60,11 @@ pub struct Channel {
     /// Labels to route by.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Headers sent with each request, besides authentication.
+    /// Where tags choose channels: clients whose `User-Agent: VALUE` has a match of one of these are chosen for it, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tag_patterns: Vec<Pattern>,
+    /// Headers sent with each request, besides authentication. In a value `{api_key}` stands for the credential, and
+    /// `{client_header:NAME}` for a header of the caller's: without that one the header isn't sent.
     #[serde(default)]
     pub headers: IndexMap<String, String>,
     /// Time limits; unset ones come from the routing settings.
@@ -69,6 +76,9 @@ pub struct Channel {
     /// How many failures within a minute bench it; unset comes from the routing settings.
     #[serde(default)]
     pub allowed_fails: Option<u32>,
+    /// The same for single classes of failures; where none has a count of its own, those of the routing settings.
+    #[serde(default, skip_serializing_if = "ByClass::is_empty")]
+    pub allowed_fails_by: ByClass,
     /// How long it is benched, in milliseconds; unset comes from the routing settings.
     #[serde(default)]
     pub cooldown_ms: Option<u64>,
@@ -84,7 +94,7 @@ pub struct Channel {
     /// Paths below which calls are passed through to it, if it has an endpoint for them; none is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pass_through: Vec<String>,
-    /// What it changes in the bodies that it is sent, in order.
+    /// What it changes in the bodies and headers that it is sent, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub body_edits: Vec<BodyEdit>,
     /// Where its provider differs from the formats that it speaks, as the catalogue has it. Never stored: whoever builds a
@@ -118,10 +128,12 @@ impl Channel {
             weight: one(),
             limits: Vec::new(),
             tags: Vec::new(),
+            tag_patterns: Vec::new(),
             headers: IndexMap::new(),
             timeouts: Timeouts::default(),
             transport: Transport::default(),
             allowed_fails: None,
+            allowed_fails_by: ByClass::NONE,
             cooldown_ms: None,
             health_check: None,
             unknown_fields: UnknownFields::default(),
@@ -163,6 +175,24 @@ impl Channel {
     pub fn reserve_edits(&mut self) {
         let adds = self.body_edits.iter().map(BodyEdit::adds_bytes).fold(0, u64::saturating_add);
         self.models.iter_mut().for_each(|model| model.extra_input = adds);
+    }
+
+    /// Which headers of its callers it asks for.
+    pub fn wanted_headers(&self) -> Wanted {
+        let mut wanted = Wanted::None;
+        self.headers.values().for_each(|value| wanted.add(header::named(value)));
+        self.body_edits.iter().for_each(|edit| wanted.join(edit.wanted()));
+        wanted
+    }
+
+    /// Whether the headers of a request to it depend on the call.
+    pub fn edits_headers(&self) -> bool {
+        let is_of_headers = |edit: &BodyEdit| {
+            edit.change.is_of_headers()
+                || matches!(edit.change, Change::SyncHeader(_))
+                || edit.conditions.iter().any(|it| it.path.starts_with(SENT_HEADER))
+        };
+        self.body_edits.iter().any(is_of_headers) || self.wanted_headers() != Wanted::None
     }
 
     /// Where a key's credential is, counted from 0.

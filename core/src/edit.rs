@@ -1,10 +1,11 @@
-//! What a channel changes in the bodies that it is sent: data only. The wire crate applies it.
+//! What a channel changes in the bodies and headers that it is sent: data only. The wire crate applies it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::concern::{Concern, concern};
 use crate::error::ErrorKind;
+use crate::header::{self, Wanted};
 use crate::pattern::Pattern;
 
 /// Top-level fields on which what a call may use at most depends, besides those that are a [`Concern`] wherever they stand: it is
@@ -24,6 +25,12 @@ const BOUNDING: [&str; 11] = [
 ];
 /// What conditions may ask for besides the body.
 const CONTEXT: [&str; 4] = ["original_model", "upstream_model", "retry_index", "is_retry"];
+/// Stands before the name of a caller's header in a condition's path.
+pub const CALLERS_HEADER: &str = "request_headers.";
+/// And before that of a header as it is sent.
+pub const SENT_HEADER: &str = "header_override.";
+/// A header's value that goes into a body is no longer, in bytes.
+pub const HEADER_IN_BODY_MAX: usize = 256;
 /// What New API's conditions may ask for, and ours can't.
 const FOREIGN_CONTEXT: [&str; 11] = [
     "user_id",
@@ -39,10 +46,11 @@ const FOREIGN_CONTEXT: [&str; 11] = [
     "last_error_status_code",
 ];
 
-/// One change of a body, and when it is made.
+/// One change of a body or of the headers beside it, and when it is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BodyEdit {
-    /// Where: names and places joined by dots, `messages.0.content`; `-1` is the last element, `\.` a dot in a name.
+    /// Where: names and places joined by dots, `messages.0.content`; `-1` is the last element, `\.` a dot in a name. Of a header:
+    /// its name, in lower case.
     pub path: String,
     /// What is done there.
     pub change: Change,
@@ -109,6 +117,50 @@ pub enum Change {
     Sync(String),
     /// The call is refused.
     Refuse(Refusal),
+    /// The header is set; with `keep` only when it isn't sent yet.
+    SetHeader {
+        /// To this. `{client_header:NAME}` stands for a header of the caller's: without that one nothing is set.
+        value: String,
+        /// What is there stays.
+        keep: bool,
+    },
+    /// The header isn't sent.
+    DeleteHeader,
+    /// The header, as it is sent or as the caller sent it, goes there instead.
+    MoveHeader {
+        /// A header's name, in lower case.
+        to: String,
+        /// What is there stays.
+        keep: bool,
+    },
+    /// The header, as it is sent or as the caller sent it, goes there, too.
+    CopyHeader {
+        /// A header's name, in lower case.
+        to: String,
+        /// What is there stays.
+        keep: bool,
+    },
+    /// Headers of the caller's are sent.
+    PassHeaders {
+        /// Which.
+        which: Passed,
+        /// What is there stays.
+        keep: bool,
+    },
+    /// A text goes where nothing is yet, in whichever direction: from here into that header, or from the header here.
+    SyncHeader(String),
+}
+
+/// Which headers of a caller's are sent on. Those that prove who they are, or belong to the connection, never are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Passed {
+    /// All.
+    All,
+    /// Those of these names, in lower case.
+    Named(Vec<String>),
+    /// Those whose name, in lower case, has a match.
+    Matching(Pattern),
 }
 
 /// Which objects are taken out of lists.
@@ -136,7 +188,8 @@ pub struct Refusal {
 /// What must hold of a value for a change to be made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
-    /// Of which value: a path in the body, or `original_model`, `upstream_model`, `retry_index` or `is_retry`.
+    /// Of which value: a path in the body, `original_model`, `upstream_model`, `retry_index`, `is_retry`, `request_headers.NAME` (of the
+    /// caller's) or `header_override.NAME` (as it is sent).
     pub path: String,
     /// How it is compared.
     pub mode: Compare,
@@ -186,6 +239,12 @@ impl BodyEdit {
             // A letter's other case may be longer.
             Change::ToLower | Change::ToUpper => 256,
             Change::Prune(_) | Change::Refuse(_) => 0,
+            Change::SyncHeader(_) => HEADER_IN_BODY_MAX as u64 * 2,
+            Change::SetHeader { .. }
+            | Change::DeleteHeader
+            | Change::MoveHeader { .. }
+            | Change::CopyHeader { .. }
+            | Change::PassHeaders { .. } => return 0,
             Change::Delete | Change::TrimPrefix(_) | Change::TrimSuffix(_) | Change::TrimSpace => 0,
         };
         written + text(&self.path) + 16
@@ -200,6 +259,7 @@ impl BodyEdit {
         // What is only copied from stays as it is.
         let writes = match &self.change {
             Change::Copy(_) | Change::Refuse(_) => false,
+            headers if headers.is_of_headers() => false,
             // What is only taken out of lists anywhere is judged by what is left.
             Change::Prune(_) => !self.path.is_empty(),
             _ => true,
@@ -218,6 +278,35 @@ impl BodyEdit {
         }
     }
 
+    /// Which headers of its callers it asks for.
+    pub fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::None;
+        let conditions = self.conditions.iter().filter_map(|it| it.path.strip_prefix(CALLERS_HEADER));
+        wanted.add(conditions.map(str::to_ascii_lowercase));
+        match &self.change {
+            Change::SetHeader { value, .. } => wanted.add(header::named(value)),
+            Change::MoveHeader { .. } | Change::CopyHeader { .. } => wanted.add([self.path.clone()]),
+            Change::SyncHeader(name) => wanted.add([name.clone()]),
+            Change::PassHeaders { which: Passed::Named(names), .. } => wanted.add(names.iter().cloned()),
+            Change::PassHeaders { which: Passed::All | Passed::Matching(_), .. } => wanted = Wanted::All,
+            _ => {}
+        }
+        wanted
+    }
+
+    /// The headers that it names.
+    fn headers(&self) -> impl Iterator<Item = &str> {
+        let own = self.change.is_of_headers().then_some(self.path.as_str()).filter(|path| !path.is_empty());
+        let (other, named): (Option<&str>, &[String]) = match &self.change {
+            Change::MoveHeader { to, .. } | Change::CopyHeader { to, .. } | Change::SyncHeader(to) => {
+                (Some(to.as_str()), &[])
+            }
+            Change::PassHeaders { which: Passed::Named(names), .. } => (None, names),
+            _ => (None, &[]),
+        };
+        own.into_iter().chain(other).chain(named.iter().map(String::as_str))
+    }
+
     /// Why it can't be made, and what to do instead; `None` when it can.
     pub fn unfit(&self) -> Option<Unfit> {
         if let Some(lacks) = self.lacks() {
@@ -225,6 +314,28 @@ impl BodyEdit {
                 message: format!("the change lacks its `{lacks}`"),
                 remedy: "name what is meant",
             });
+        }
+        if let Some(name) = self.headers().find(|name| !header::is_name(name)) {
+            let message = format!("`{name}` is no header's name");
+            return Some(Unfit { message, remedy: "write letters, digits and dashes" });
+        }
+        if let Some(name) = self.headers().find(|name| header::is_own(name)) {
+            let message = format!("the header `{name}` belongs to the gateway");
+            return Some(Unfit { message, remedy: "set the credential, or remove the change" });
+        }
+        let passed = match &self.change {
+            Change::PassHeaders { which: Passed::Named(names), .. } => names.as_slice(),
+            _ => &[],
+        };
+        if let Some(name) = passed.iter().find(|name| !header::may_pass(name)) {
+            let message = format!("a caller's header `{name}` is never passed on");
+            return Some(Unfit { message, remedy: "remove it" });
+        }
+        if let Change::SetHeader { value, .. } = &self.change
+            && value.chars().any(|c| c.is_control() && c != '\t')
+        {
+            let message = "a header's value has no line breaks".to_owned();
+            return Some(Unfit { message, remedy: "remove them" });
         }
         let own = match &self.change {
             Change::Prune(prune) => prune.conditions.as_slice(),
@@ -258,7 +369,13 @@ impl BodyEdit {
         let (part, name) = match &self.change {
             Change::Prune(prune) => return prune.conditions.is_empty().then_some("value"),
             Change::Refuse(refusal) => return refusal.message.is_empty().then_some("message"),
-            Change::Move(to) | Change::Copy(to) | Change::Sync(to) => (to, "to"),
+            Change::PassHeaders { which: Passed::Named(names), .. } => {
+                return names.is_empty().then_some("value");
+            }
+            Change::PassHeaders { .. } => return None,
+            Change::MoveHeader { to, .. } | Change::CopyHeader { to, .. } => (to, "to"),
+            Change::Move(to) | Change::Copy(to) | Change::Sync(to) | Change::SyncHeader(to) => (to, "to"),
+            Change::SetHeader { value, .. } => (value, "value"),
             Change::TrimPrefix(part)
             | Change::TrimSuffix(part)
             | Change::EnsurePrefix(part)
@@ -273,14 +390,36 @@ impl BodyEdit {
     }
 }
 
+impl Change {
+    /// Whether it changes headers only, and leaves the body as it is.
+    pub fn is_of_headers(&self) -> bool {
+        matches!(
+            self,
+            Change::SetHeader { .. }
+                | Change::DeleteHeader
+                | Change::MoveHeader { .. }
+                | Change::CopyHeader { .. }
+                | Change::PassHeaders { .. }
+        )
+    }
+}
+
 impl Condition {
     /// Why it can't be asked, and what to do instead; `None` when it can.
     pub fn unfit(&self) -> Option<Unfit> {
         let path = self.path.as_str();
+        let header = path.strip_prefix(CALLERS_HEADER).or_else(|| path.strip_prefix(SENT_HEADER));
+        if let Some(name) = header.map(str::to_ascii_lowercase) {
+            return (!header::is_name(&name) || header::is_own(&name)).then(|| Unfit {
+                message: format!("a condition can't ask for `{path}`"),
+                remedy: "name a header that may be passed on",
+            });
+        }
         let is_foreign = FOREIGN_CONTEXT.contains(&path.split('.').next().unwrap_or_default());
         (path.is_empty() || is_foreign && !CONTEXT.contains(&path)).then(|| Unfit {
             message: format!("a condition can't ask for `{path}`"),
-            remedy: "ask for a place in the body, original_model, upstream_model, retry_index or is_retry",
+            remedy: "ask for a place in the body, original_model, upstream_model, retry_index, is_retry, \
+                     request_headers.NAME or header_override.NAME",
         })
     }
 }

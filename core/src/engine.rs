@@ -410,7 +410,10 @@ impl Runtime {
                             Some(_) => 0,
                             None => routing.failure_min_percent,
                         },
-                        allowed_fails_by: routing.allowed_fails_by,
+                        allowed_fails_by: match channel.allowed_fails_by.is_empty() {
+                            true => routing.allowed_fails_by,
+                            false => channel.allowed_fails_by,
+                        },
                         failure_percent: routing.allowed_failure_percent,
                         failure_min_calls: routing.failure_min_calls,
                         cooldown_ms: channel.cooldown_ms.unwrap_or(routing.cooldown_ms),

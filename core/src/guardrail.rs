@@ -32,6 +32,10 @@ pub const RULES_MAX: usize = 2_000;
 pub struct GuardrailSource {
     /// Its name, for messages, headers and records.
     pub name: Arc<str>,
+    /// The name by which calls, keys and groups ask for it. Mostly the same; several may go by one.
+    pub asked_as: Arc<str>,
+    /// Whether it looks at every call that it is attached to. Otherwise only where the call, its key or its group asks for it.
+    pub default_on: bool,
     /// Whether it looks at what callers send.
     pub input: bool,
     /// Whether it looks at what models answer.
@@ -66,17 +70,24 @@ pub struct Attachment {
 
 impl Attachment {
     /// Whether a call that may end at these models is among them.
-    pub fn covers<'a>(&self, caller: &Caller, mut models: impl Iterator<Item = &'a str>) -> bool {
+    pub fn covers<'a>(&self, caller: &Caller, models: impl Iterator<Item = &'a str>) -> bool {
+        self.covers_caller(caller) && self.covers_any(models)
+    }
+
+    /// Whether the caller's calls are among them, at some models at least.
+    pub fn covers_caller(&self, caller: &Caller) -> bool {
         let everybody = self.organizations.is_empty() && self.groups.is_empty() && self.keys.is_empty();
-        let theirs = everybody
+        everybody
             || self.organizations.contains(&caller.organization)
             || caller.group.as_ref().is_some_and(|group| self.groups.contains(group))
             || self.groups.iter().any(|group| caller.is_in_group(group.as_str()))
-            || caller.key.as_ref().is_some_and(|key| self.keys.contains(key));
-        theirs
-            && (self.models.is_empty()
-                || models
-                    .any(|model| self.models.iter().any(|pattern| matches_pattern(pattern.as_str(), model))))
+            || caller.key.as_ref().is_some_and(|key| self.keys.contains(key))
+    }
+
+    /// Whether calls to one of these models are among them.
+    pub fn covers_any<'a>(&self, mut models: impl Iterator<Item = &'a str>) -> bool {
+        self.models.is_empty()
+            || models.any(|model| self.models.iter().any(|pattern| matches_pattern(pattern.as_str(), model)))
     }
 }
 

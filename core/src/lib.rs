@@ -23,6 +23,7 @@ pub mod engine;
 pub mod error;
 pub mod guardrail;
 pub mod hash;
+pub mod header;
 pub mod health;
 pub mod ids;
 pub mod journal;

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::by_class::ByClass;
 use crate::channel::{Channel, ChannelModel, Timeouts};
 use crate::guardrail::GuardrailSource;
+use crate::header::Wanted;
 use crate::ids::{GroupId, KeyId, ModelName, OrganizationId};
 use crate::limit::{Limit, Mode};
+use crate::pattern::Pattern;
 use crate::tenant::{ApiKey, Caller, Group, Membership, Organization, User, matches_pattern};
 
 /// What files and the database declare, before it is indexed. Configuration dialects produce it; a host adds what its
@@ -50,6 +52,8 @@ pub struct Declared {
     pub customers: NamedScopes,
     /// Limits of tags.
     pub tags: NamedScopes,
+    /// What tags that are meant to choose channels may begin with: without it they are compared. Default nothing.
+    pub tag_prefix: String,
 }
 
 /// Limits of scopes that callers name: end customers, or tags. They count within the caller's organization, so that nobody
@@ -245,6 +249,9 @@ pub enum TagFilter {
 
 /// The tag of channels that serve what no tag leads elsewhere.
 pub const DEFAULT_TAG: &str = "default";
+
+/// Stands before a channel's [pattern](Channel::tag_patterns) in the tag of a call whose client matches it.
+pub const MATCH_TAG: &str = "matches ";
 
 /// What calls are tagged with, in their records, whose answers are made up. It chooses no channel.
 pub const MOCK_TAG: &str = "mock";
@@ -502,6 +509,8 @@ pub struct Snapshot {
     /// What it was built from.
     pub declared: Declared,
     digest: u64,
+    wanted_headers: Wanted,
+    tag_patterns: Vec<Pattern>,
     exact: HashMap<ModelName, ModelGroup>,
     wildcards: Vec<(ModelName, ModelGroup)>,
 }
@@ -532,13 +541,49 @@ impl Snapshot {
         // The longest prefix is the most specific one.
         wildcards.sort_by_key(|(name, _)| std::cmp::Reverse(name.as_str().len()));
         let digest = digest(&declared);
-        Self { version, digest, exact: exact.into_iter().collect(), wildcards, declared }
+        let mut wanted_headers = Wanted::None;
+        let switched_on = declared.channels.iter().filter(|channel| channel.enabled);
+        let mut tag_patterns: Vec<Pattern> = Vec::new();
+        for channel in switched_on {
+            wanted_headers.join(channel.wanted_headers());
+            for pattern in channel.tag_patterns.iter().filter(|_| declared.routing.tag_filter.is_some()) {
+                // BOUND: the configuration's own patterns.
+                if !tag_patterns.contains(pattern) {
+                    tag_patterns.push(pattern.clone());
+                }
+            }
+        }
+        if !tag_patterns.is_empty() {
+            wanted_headers.add(["user-agent".to_owned()]);
+        }
+        Self {
+            version,
+            digest,
+            wanted_headers,
+            tag_patterns,
+            exact: exact.into_iter().collect(),
+            wildcards,
+            declared,
+        }
     }
 
     /// A digest of what decisions depend on but for tenants, keys and scripts: the same for the same configuration in any
     /// process of this version; below 2³², so that it is short in records.
     pub fn digest(&self) -> u64 {
         self.digest
+    }
+
+    /// Which headers of callers any of the channels asks for.
+    pub fn wanted_headers(&self) -> &Wanted {
+        &self.wanted_headers
+    }
+
+    /// Tags of a call from this client (its `user-agent`): one for each pattern of a channel's that it matches, where tags choose
+    /// channels.
+    pub fn tags_of_client<'a>(&'a self, client: &'a str) -> impl Iterator<Item = String> + 'a {
+        let line = format!("User-Agent: {client}");
+        let patterns = self.tag_patterns.iter().filter(move |it| it.regex().is_match(&line));
+        patterns.map(|pattern| format!("{MATCH_TAG}{}", pattern.regex().as_str()))
     }
 
     /// The channels.
@@ -592,12 +637,12 @@ fn digest(declared: &Declared) -> u64 {
             Ok(())
         }
     }
-    let Declared { channels, aliases, fallbacks, model_groups, routing, quota, customers, tags, .. } =
-        declared;
+    let Declared { channels, aliases, fallbacks, model_groups, routing, .. } = declared;
+    let Declared { quota, customers, tags, tag_prefix, .. } = declared;
     // A time zone is its name.
     let (zone, quota) =
         (quota.time_zone.iana_name(), QuotaSettings { time_zone: TimeZone::UTC, ..quota.clone() });
-    let all = (channels, aliases, fallbacks, model_groups, routing, zone, quota, customers, tags);
+    let all = (channels, aliases, fallbacks, model_groups, routing, zone, quota, customers, tags, tag_prefix);
     let mut text = Text(0xcbf2_9ce4_8422_2325);
     // INVARIANT: writing to a number doesn't fail.
     let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{all:?}"));

@@ -135,7 +135,7 @@ pub struct Group {
     /// Refuses every call.
     #[serde(default)]
     pub blocked: bool,
-    /// Free data of the operator's.
+    /// Free data of the operator's. Its lists `tags` and `guardrails` are heeded as those of a key are.
     #[serde(default)]
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// Where it was declared.
@@ -289,7 +289,8 @@ pub struct ApiKey {
     /// Tags put on each of its calls.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Free data of the operator's.
+    /// Free data of the operator's. Lists of texts in it have meaning: `tags` are put on its calls, too, and `guardrails` look at
+    /// them.
     #[serde(default)]
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// Where it was declared.
@@ -383,8 +384,11 @@ pub struct Caller {
     pub blocked: Option<Scope>,
     /// Where calls may come from; empty is anywhere.
     pub allowed_ips: Vec<IpNetwork>,
-    /// Tags of the key.
+    /// Tags of the key and its group.
     pub tags: Vec<String>,
+    /// Guardrails that the key and its group ask for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guardrails: Vec<Arc<str>>,
 }
 
 /// The parts of a caller, as a directory holds them.
@@ -454,6 +458,16 @@ impl Caller {
         let mut aliases = key.aliases.clone();
         aliases.retain(|_, meant| outer.iter().flatten().all(|access| access.allows(meant.as_str())));
         let access = std::iter::once(Some(&key.access)).chain(outer);
+        let metadata = [Some(&key.metadata), group.map(|group| &group.metadata)];
+        let named = |what: &str, own: &[String]| {
+            let mut all = own.to_vec();
+            for name in metadata.into_iter().flatten().flat_map(|data| listed(data, what)) {
+                if !all.iter().any(|known| known == name) {
+                    all.push(name.to_owned());
+                }
+            }
+            all
+        };
         Self {
             key: Some(key.id.clone()),
             user: key.user.clone(),
@@ -474,7 +488,8 @@ impl Caller {
             expires_at: key.expires_at,
             blocked,
             allowed_ips: key.allowed_ips.clone(),
-            tags: key.tags.clone(),
+            tags: named("tags", &key.tags),
+            guardrails: named("guardrails", &[]).into_iter().map(Arc::from).collect(),
         }
     }
 
@@ -504,6 +519,7 @@ impl Caller {
             blocked: None,
             allowed_ips: Vec::new(),
             tags: Vec::new(),
+            guardrails: Vec::new(),
         }
     }
 
@@ -529,6 +545,21 @@ impl Caller {
     pub fn may_call_as(&self, names: &[&str]) -> bool {
         self.access.iter().all(|access| names.iter().any(|name| access.allows(name)))
     }
+}
+
+/// No more texts are taken from one list of free data, and no longer ones, in bytes.
+// BOUND: they are part of each call's record.
+const LISTED_MAX: usize = 64;
+const LISTED_BYTES_MAX: usize = 256;
+
+/// The texts of a list in free data.
+pub fn listed<'a>(
+    metadata: &'a serde_json::Map<String, serde_json::Value>,
+    name: &str,
+) -> impl Iterator<Item = &'a str> {
+    let list = metadata.get(name).and_then(serde_json::Value::as_array);
+    let texts = list.into_iter().flatten().filter_map(serde_json::Value::as_str);
+    texts.filter(|text| !text.is_empty() && text.len() <= LISTED_BYTES_MAX).take(LISTED_MAX)
 }
 
 #[cfg(test)]

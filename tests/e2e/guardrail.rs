@@ -2,11 +2,13 @@
 
 use std::io::{BufReader, Write as _};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluicegate_tests::client::{Answer, Request};
-use sluicegate_tests::fake::FakeUpstream;
+use sluicegate_tests::fake::{FakeUpstream, Step};
 use sluicegate_tests::gateway::{Gateway, Launch, MASTER_KEY};
 use sluicegate_tests::http;
 
@@ -25,18 +27,20 @@ const MODELS: [&str; 11] = [
     "falls",
 ];
 
-/// A service that does what the texts say.
-fn service() -> String {
+/// A service that does what the texts say, and counts how often it was asked.
+fn service(asked_times: Arc<AtomicUsize>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
+            let asked_times = Arc::clone(&asked_times);
             std::thread::spawn(move || {
                 let mut out = stream.try_clone().unwrap();
                 let mut input = BufReader::new(stream);
                 let Ok(Some(head)) = http::read_head(&mut input) else { return };
                 let Ok(body) = http::read_body(&head, &mut input, false) else { return };
                 let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+                asked_times.fetch_add(1, Ordering::SeqCst);
                 assert!(head.get("authorization") == Some("Bearer guard-secret"), "the credential is sent");
                 assert!(asked["call"].is_string() && asked["model"].is_string(), "{asked}");
                 assert!(matches!(asked["phase"].as_str(), Some("pre" | "post")), "{asked}");
@@ -71,7 +75,7 @@ fn service() -> String {
     format!("http://{address}/check")
 }
 
-fn config(upstream: &FakeUpstream, service: &str) -> String {
+fn config(upstream: &FakeUpstream, service: &str) -> Value {
     let models = |ending: &str, upstream: &str| -> Vec<Value> {
         let price = json!({"input": 1, "output": 2});
         MODELS
@@ -109,15 +113,20 @@ fn config(upstream: &FakeUpstream, service: &str) -> String {
             text("mask", "both", "mask"), text("mask-in", "pre", "mask"), text("mask-out", "post", "mask"),
             text("deny-in", "pre", "deny"), text("deny-out", "post", "deny"), text("log", "both", "log"),
             http("http", "pre", "fail_closed"), http("http-out", "post", "fail_closed"), http("http-open", "pre", "fail_open"),
+            {"name": "on-call", "default_on": false, "phase": "pre", "keywords": ["blue heron"]},
+            {"name": "on-answers", "default_on": false, "phase": "post", "action": "mask", "keywords": ["grey goose"]},
+            {"name": "elsewhere", "default_on": false, "phase": "pre", "groups": ["others"], "keywords": ["blue heron"]},
         ],
+        "groups": [{"id": "others"}, {"id": "looked-at", "metadata": {"guardrails": ["on-call"]}}],
     })
-    .to_string()
 }
 
 struct Rig {
     upstream: FakeUpstream,
     gateway: Gateway,
     key: String,
+    /// How often the service was asked.
+    asked_times: Arc<AtomicUsize>,
 }
 
 /// The request of a row, for models with this ending.
@@ -283,26 +292,147 @@ fn guardrails_and_callers_who_leave() {
         let left = request.send(rig.gateway.address(), Duration::from_millis(150));
         assert!(left.is_err() || left.is_ok_and(|answer| answer.broken));
     }
-    let mut rows = Vec::new();
-    for _ in 0..200 {
-        let found = rig.gateway.look_up("/api/v1/records");
-        rows = found["items"].as_array().cloned().unwrap_or_default();
-        if rows.len() == 2 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let rows = ended_records(&rig.gateway, 2);
     // 5 words and 3 for a message in, 6 words out.
     let spent: Vec<_> = rows.iter().map(|row| (row["outcome"].clone(), row["spend"].clone())).collect();
     assert_eq!(spent, vec![(json!("client_gone"), json!(8_000 + 12_000)); 2], "{rows:?}");
 }
 
+/// A caller who leaves while the beginning of a stream waits to be looked at owes what the upstream has put out by then.
+#[test]
+fn whoever_leaves_a_stream_that_is_held_back_owes_what_has_come() {
+    let rig = rig("guardrail-held");
+    let words: Vec<String> = (0..30).map(|n| format!("word{n}")).collect();
+    let row = json!({"guard": "http-out", "says": words.join(" ")});
+    for frames in [3, 20] {
+        rig.upstream.reset();
+        rig.upstream.push(Step::from_json(&json!({"stall_after_chunks": frames})).unwrap());
+        let body = asked(&row, "openai", "chat", true).to_string();
+        let request = Request::post("/v1/chat/completions", body)
+            .header("authorization", &format!("Bearer {}", rig.key));
+        let left = request.send(rig.gateway.address(), Duration::from_millis(400));
+        assert!(left.is_err() || left.is_ok_and(|answer| answer.broken));
+    }
+    let rows = ended_records(&rig.gateway, 2);
+    assert!(rows.iter().all(|row| row["outcome"] == "client_gone"), "{rows:?}");
+    let mut spent: Vec<i64> = rows.iter().map(|row| row["spend"].as_i64().unwrap()).collect();
+    spent.sort_unstable();
+    // A frame is a word or so, of 2,000 nano-USD at least; the first ones have none.
+    assert!(spent[0] > 0 && (15 * 2_000..=60 * 2_000).contains(&(spent[1] - spent[0])), "{rows:?}");
+}
+
+/// The records, when there are so many.
+fn ended_records(gateway: &Gateway, count: usize) -> Vec<Value> {
+    let mut rows = Vec::new();
+    for _ in 0..200 {
+        rows = gateway.look_up("/api/v1/records")["items"].as_array().cloned().unwrap_or_default();
+        if rows.len() == count {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    rows
+}
+
 fn rig(name: &str) -> Rig {
-    let upstream = FakeUpstream::start();
-    let launch = Launch::of(&config(&upstream, &service())).variable("SLUICEGATE_MASTER_KEY", MASTER_KEY);
+    rig_with(name, |_| {})
+}
+
+fn rig_with(name: &str, change: impl FnOnce(&mut Value)) -> Rig {
+    let (upstream, asked_times) = (FakeUpstream::start(), Arc::default());
+    let mut config = config(&upstream, &service(Arc::clone(&asked_times)));
+    change(&mut config);
+    let launch = Launch::of(&config.to_string()).variable("SLUICEGATE_MASTER_KEY", MASTER_KEY);
     let gateway = Gateway::launch(name, launch);
     let key = gateway.new_key(&json!({}));
-    Rig { upstream, gateway, key }
+    Rig { upstream, gateway, key, asked_times }
+}
+
+#[test]
+fn guardrails_that_calls_keys_and_groups_ask_for() {
+    let mut rig = rig("guardrail-asked");
+    let open = rig.key.clone();
+    let keys = [
+        ("open", open),
+        ("looked-at", rig.gateway.new_key(&json!({"metadata": {"guardrails": ["on-call"]}}))),
+        ("in group", rig.gateway.new_key(&json!({"team_id": "looked-at"}))),
+        ("of others", rig.gateway.new_key(&json!({"team_id": "others"}))),
+        ("lost", rig.gateway.new_key(&json!({"metadata": {"guardrails": ["gone"]}}))),
+    ];
+    // Who asks in which way for what, for a text that only these look for: the status, and what is said.
+    for (key, guard, more, status, says) in [
+        ("open", "plain", json!({}), 200, "blue heron"),
+        ("open", "plain", json!({"guardrails": ["on-call"]}), 400, "on-call"),
+        ("open", "plain", json!({"guardrails": [{"on-call": {"extra_body": {}}}]}), 400, "on-call"),
+        ("open", "plain", json!({"metadata": {"guardrails": ["on-call"]}}), 400, "on-call"),
+        ("open", "plain", json!({"guardrails": ["on-answers"]}), 200, "[REDACTED]"),
+        ("open", "plain", json!({"guardrails": ["mask", "on-answers"]}), 200, "[REDACTED]"),
+        ("open", "plain", json!({"guardrails": ["nobody"]}), 400, "`on-call`"),
+        ("open", "plain", json!({"guardrails": ["elsewhere"]}), 400, "`on-call`"),
+        ("of others", "plain", json!({"guardrails": ["elsewhere"]}), 400, "elsewhere"),
+        ("of others", "plain", json!({}), 200, "blue heron"),
+        // Whatever a call asks for, those that look anyway do.
+        ("open", "deny-in", json!({"guardrails": []}), 400, "deny-in"),
+        ("open", "deny-in", json!({"guardrails": ["on-answers"]}), 400, "deny-in"),
+        ("looked-at", "plain", json!({}), 400, "on-call"),
+        ("looked-at", "plain", json!({"guardrails": ["on-answers"]}), 400, "on-call"),
+        ("in group", "plain", json!({}), 400, "on-call"),
+        ("lost", "plain", json!({}), 400, "gone"),
+    ] {
+        rig.key = keys.iter().find(|(name, _)| *name == key).unwrap().1.clone();
+        for face in ["openai", "anthropic"] {
+            for ending in ["chat", "claude"] {
+                rig.upstream.reset();
+                let row = json!({"guard": guard, "says": "a blue heron, a grey goose and a red falcon"});
+                let mut body = asked(&row, face, ending, false);
+                for (name, value) in more.as_object().unwrap() {
+                    body[name] = value.clone();
+                }
+                let answer = call(&rig, face, body);
+                let what = format!("{key}, {guard}, {more} ({face}, {ending}): {}", answer.text());
+                assert_eq!(answer.status, status, "{what}");
+                assert!(answer.text().contains(says), "{what}");
+                assert!(!answer.text().contains("`elsewhere`: there are `elsewhere`"), "{what}");
+                let sent = rig.upstream.requests();
+                assert_eq!(sent.len(), usize::from(status == 200), "{what}");
+                let told = sent.iter().any(|it| String::from_utf8_lossy(&it.body).contains("guardrails"));
+                assert!(!told, "{what}");
+            }
+        }
+    }
+    // An explanation knows the names, too.
+    let explain = |name: &str| {
+        let body = json!({"model": "plain:chat", "guardrails": [name], "messages": [{"role": "user", "content": "x"}]});
+        let asked = json!({"key": keys[0].1, "body": body}).to_string();
+        rig.gateway.send(&Request::post("/api/v1/explain", asked).bearer(MASTER_KEY))
+    };
+    assert_eq!((explain("on-call").status, explain("nobody").status), (200, 400));
+}
+
+/// Whoever waits for others' calls to end costs a service no look when they may not wait.
+#[test]
+fn whoever_has_no_place_under_a_concurrency_limit_costs_the_service_no_look() {
+    let mut rig = rig_with("guardrail-busy", |config| config["quotas"] = json!({"reserve_wait": "0s"}));
+    rig.key = rig.gateway.new_key(&json!({"max_parallel_requests": 1}));
+    rig.upstream.push(Step::from_json(&json!({"delay_ms": 3_000})).unwrap());
+    let say = |says: &str| {
+        call(&rig, "openai", asked(&json!({"guard": "http", "says": says}), "openai", "chat", false))
+    };
+    std::thread::scope(|threads| {
+        let first = threads.spawn(|| say("allow me"));
+        for _ in 0..200 {
+            if !rig.upstream.requests().is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(rig.asked_times.load(Ordering::SeqCst), 1);
+        // The service would refuse this one.
+        let second = say("deny me");
+        assert_eq!(second.status, 429, "{}", second.text());
+        assert_eq!(rig.asked_times.load(Ordering::SeqCst), 1);
+        assert_eq!(first.join().unwrap().status, 200);
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sluicegate_tests::client::{Answer, Request};
+use sluicegate_tests::fake::FakeUpstream;
 use sluicegate_tests::gateway::{Gateway, MASTER_KEY, binary};
 
 const CONFIG: &str = r#"
@@ -270,4 +271,64 @@ fn a_call_explains_itself_as_far_as_its_caller_may_see() {
     assert_eq!((steps(&all, "ranked").len(), steps(&all, "excluded").len()), (2, 1), "{all}");
     assert!(steps(&all, "policy").iter().all(|it| it["fuel"].as_u64() > Some(0)), "{all}");
     assert_eq!(limit(&all, "global")["max"], 100, "{all}");
+}
+
+#[test]
+fn whole_requests_are_explained_as_they_would_be_served() {
+    let upstream = FakeUpstream::start();
+    let limit = json!({"limits": {"spend": {"lifetime": "100 USD"}}});
+    let config = json!({
+        "version": 1,
+        "server": {"master_key": MASTER_KEY},
+        "channels": [
+            {"name": "resp", "provider": "openai", "endpoints": [{"format": "openai_responses", "url": format!("{}/v1/responses", upstream.url())}],
+                "credential": "k", "models": [{"name": "m", "upstream": "gpt-5-mini", "price": {"input": 1, "output": 2}}]},
+            {"name": "chat", "provider": "openai", "url": format!("{}/v1", upstream.url()), "credential": "k",
+                "models": [{"name": "c", "upstream": "gpt-4o-mini", "price": {"input": 1, "output": 2}}]},
+        ],
+        "customers": {"named": {"careful": limit}},
+        "tags": {"named": {"counted": limit}},
+    });
+    let gateway = Gateway::start("explain-whole", &config.to_string());
+    let (key, capped) = (gateway.new_key(&json!({})), gateway.new_key(&json!({"max_budget": 5})));
+    let made = gateway
+        .send(&Request::post("/v1/responses", json!({"model": "m", "input": "hi"}).to_string()).bearer(&key));
+    let kept = made.json()["id"].as_str().unwrap().to_owned();
+    let chat = |more: Value| {
+        let mut body = json!({"model": "c", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}], "web_search_options": {}});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"body": body})
+    };
+    let goes_on = |id: &str| json!({"format": "openai_responses", "body": {"model": "m", "input": "and", "previous_response_id": id}});
+    let gemini = |more: Value| {
+        let mut asked = json!({"format": "gemini_generate", "body": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        asked
+    };
+    for (asked, key, status, says) in [
+        (goes_on(&kept), &key, 200, "resp"),
+        (goes_on("resp_nobody"), &key, 400, "resp_nobody"),
+        // Somebody else's isn't there.
+        (goes_on(&kept), &capped, 400, &*kept),
+        (chat(json!({})), &key, 200, "chat"),
+        (chat(json!({})), &capped, 400, "web_search_options"),
+        (chat(json!({"user": "careless"})), &key, 200, "chat"),
+        (chat(json!({"user": "careful"})), &key, 400, "web_search_options"),
+        (chat(json!({"tags": ["counted"]})), &key, 400, "web_search_options"),
+        (gemini(json!({"model": "c"})), &key, 200, "chat"),
+        (gemini(json!({"model": "c", "stream": true})), &key, 200, "chat"),
+        (gemini(json!({})), &key, 400, "name the `model`"),
+        (gemini(json!({"model": "nobody"})), &key, 200, "model_not_found"),
+    ] {
+        let mut asked = asked;
+        asked["key"] = json!(key);
+        let answer = gateway.send(&Request::post("/api/v1/explain", asked.to_string()).bearer(MASTER_KEY));
+        assert_eq!(answer.status, status, "{asked}: {}", answer.text());
+        assert!(answer.text().contains(says), "{asked}: {}", answer.text());
+        // The call itself is refused for the same.
+        if let (400, Some(body)) = (status, asked.get("body").filter(|body| body.get("messages").is_some())) {
+            let called = gateway.send(&Request::post("/v1/chat/completions", body.to_string()).bearer(key));
+            assert_eq!((called.status, called.text().contains(says)), (400, true), "{}", called.text());
+        }
+    }
 }

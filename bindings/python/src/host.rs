@@ -135,7 +135,8 @@ fn inbound(
     let client_ip = client_ip
         .map(|ip| ip.parse::<IpAddr>().map_err(|_| invalid(format!("`{ip}` is no IP address"))))
         .transpose()?;
-    let headers = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let headers: Vec<_> =
+        headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     Ok(Inbound {
         explain: false,
         format,
@@ -144,6 +145,7 @@ fn inbound(
         body: Bytes::copy_from_slice(body),
         client_ip,
         id: None,
+        client_headers: headers.clone(),
         headers,
         tags,
     })

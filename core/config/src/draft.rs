@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 use sluicegate_core::call::Format;
 use sluicegate_core::channel::{Auth, Channel, ChannelModel, SecretRef};
+use sluicegate_core::header;
 use sluicegate_core::ids::ChannelId;
+use sluicegate_core::pattern::Pattern;
 use sluicegate_core::tenant::Source;
 
 use crate::catalogue::{ModelFacts, Provider, model_facts, model_facts_by_name, provider_of_host};
@@ -262,6 +264,25 @@ const OWN_HEADERS: [&str; 10] = [
     "te",
 ];
 
+/// A pattern of a channel's tags is no longer, in bytes: it is part of records.
+const TAG_PATTERN_MAX: usize = 200;
+
+/// Patterns for the clients that a channel is chosen for.
+pub(crate) fn tag_patterns(load: &mut Load<'_>, list: &Item<'_>, channel: &mut Channel, severity: Severity) {
+    for text in list.texts(load) {
+        let too_long = || format!("it is longer than {TAG_PATTERN_MAX} bytes");
+        let length = if text.len() > TAG_PATTERN_MAX { Err(too_long()) } else { Ok(()) };
+        match length.and_then(|()| Pattern::try_from(text.clone())) {
+            Ok(pattern) => channel.tag_patterns.push(pattern),
+            Err(why) => {
+                let shown: String = text.chars().take(60).collect();
+                let message = format!("the pattern `{shown}` can't be used, and chooses nobody: {why}");
+                list.say(load, severity, "invalid_value", message, "see the syntax of Rust's regex crate");
+            }
+        }
+    }
+}
+
 /// Adds a header to what is sent with each request.
 pub(crate) fn header(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, name: &str, value: String) {
     let lower = name.trim().to_ascii_lowercase();
@@ -270,6 +291,9 @@ pub(crate) fn header(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel
         let message =
             "this is no header: names are letters, digits and dashes, and values have no line breaks";
         item.say(load, Severity::Error, "invalid_value", message, "correct or remove it");
+    } else if let Some(private) = header::named(&value).find(|name| !header::may_pass(name)) {
+        let message = format!("a caller's header `{private}` is never passed on: `{lower}` is not sent");
+        item.say(load, Severity::Warning, "unsupported_value", message, "name another, or remove the header");
     } else if OWN_HEADERS.contains(&lower.as_str()) {
         let message = format!("the header `{lower}` belongs to the gateway: it is not sent from here");
         item.say(

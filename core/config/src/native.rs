@@ -119,6 +119,7 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     if let Some(item) = fields.get("guardrails") {
         guardrail::lower(load, &item, declared);
     }
+    guardrail::check_asked(load, &fields, declared);
     if let Some(item) = fields.get("policy_modules") {
         policy_modules(load, &item, declared);
     }
@@ -406,6 +407,7 @@ fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     if let Some(item) = fields.get("tag_filter") {
         routing.tag_filter = item.word(load, &[("any", TagFilter::Any), ("all", TagFilter::All)]);
     }
+    declared.tag_prefix = fields.text(load, "tag_prefix").unwrap_or_default();
     if let Some(allowed) = fields.boolean(load, "allow_mock_parameters") {
         routing.allow_mock_parameters = allowed;
     }

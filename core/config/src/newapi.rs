@@ -368,19 +368,11 @@ fn headers_of(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel) {
         return;
     }
     for (name, child) in item.children() {
-        let Some(value) = child.text(load) else { continue };
-        if value.contains("{client_header:") || name.contains(['*', ':']) {
-            let message =
-                "a caller's headers can't be passed on by placeholder or pattern: the header is not sent";
-            child.say(
-                load,
-                Severity::Warning,
-                "unsupported_value",
-                message,
-                "write a plain header, or remove it",
-            );
+        if name == "*" || name.starts_with("re:") || name.starts_with("regex:") {
+            overlay::passed_by_pattern(load, &child, channel, name);
             continue;
         }
+        let Some(value) = child.text(load) else { continue };
         draft::header(load, &child, channel, name, value);
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 use sluicegate_core::ErrorKind;
 use sluicegate_core::channel::Channel;
-use sluicegate_core::edit::{BodyEdit, Change, Compare, Condition, Prune, Refusal};
+use sluicegate_core::edit::{BodyEdit, Change, Compare, Condition, Passed, Prune, Refusal};
 use sluicegate_core::pattern::Pattern;
 
 use crate::diagnostic::Severity;
@@ -77,13 +77,104 @@ pub(crate) fn operations(load: &mut Load<'_>, list: &Item<'_>, channel: &mut Cha
             );
             continue;
         };
-        let Some(edit) = read(load, &item, &fields, channel, dialect, &mode) else { continue };
-        take(load, &item, channel, dialect, edit);
+        for edit in read(load, &item, &fields, channel, dialect, &mode) {
+            take(load, &item, channel, dialect, edit);
+        }
     }
     channel.reserve_edits();
 }
 
+/// Headers of callers that New API's `header_override` passes on by pattern: `*`, or `re:` or `regex:` before an expression. What the
+/// channel sets itself stays.
+pub(crate) fn passed_by_pattern(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel, name: &str) {
+    let pattern = name.strip_prefix("re:").or_else(|| name.strip_prefix("regex:")).map(str::trim);
+    let which = match pattern.map(|text| Pattern::try_from(text.to_owned())) {
+        None => Passed::All,
+        Some(Ok(pattern)) => Passed::Matching(pattern),
+        Some(Err(why)) => {
+            let message = format!("the pattern `{name}` can't be used: {why}");
+            let remedy = "see the syntax of Rust's regex crate";
+            return Dialect::NewApi.refuse(load, item, channel, message, remedy);
+        }
+    };
+    let change = Change::PassHeaders { which, keep: true };
+    // Before the channel's operations: they may take one out again.
+    channel
+        .body_edits
+        .insert(0, BodyEdit { path: String::new(), change, conditions: Vec::new(), all: false });
+}
+
+/// The changes that one operation comes to: one, or two where headers are kept in step; none when it can't be made.
 fn read(
+    load: &mut Load<'_>,
+    item: &Item<'_>,
+    fields: &Fields<'_>,
+    channel: &mut Channel,
+    dialect: Dialect,
+    mode: &str,
+) -> Vec<BodyEdit> {
+    match mode {
+        "sync_fields" => sync(load, item, fields, channel, dialect),
+        "set_header" | "delete_header" | "copy_header" | "move_header" | "pass_headers" => {
+            head(load, item, fields, channel, dialect, mode).into_iter().collect()
+        }
+        _ => one(load, item, fields, channel, dialect, mode).into_iter().collect(),
+    }
+}
+
+/// A change of headers. Their names are the same in any case.
+fn head(
+    load: &mut Load<'_>,
+    item: &Item<'_>,
+    fields: &Fields<'_>,
+    channel: &mut Channel,
+    dialect: Dialect,
+    mode: &str,
+) -> Option<BodyEdit> {
+    let mut name = |key: &str| fields.text(load, key).map(|it| it.trim().to_ascii_lowercase());
+    let (path, from, to) = (name("path"), name("from"), name("to").unwrap_or_default());
+    let keep = fields.boolean(load, "keep_origin").unwrap_or(false);
+    let value = fields.get("value").map(|item| to_json(&item.node.value));
+    let change = match mode {
+        "set_header" => Change::SetHeader { value: text_of(value.as_ref()).unwrap_or_default(), keep },
+        "delete_header" => Change::DeleteHeader,
+        "copy_header" => Change::CopyHeader { to, keep },
+        "move_header" => Change::MoveHeader { to, keep },
+        _ => Change::PassHeaders { which: Passed::Named(names_of(value.as_ref())), keep },
+    };
+    if let ("set_header", Some(Json::Object(_) | Json::Array(_))) = (mode, &value) {
+        let message = "`set_header` needs a text as `value`".to_owned();
+        dialect.refuse(load, item, channel, message, "write one change for each value");
+        return None;
+    }
+    let path = if mode == "pass_headers" { String::new() } else { from.or(path).unwrap_or_default() };
+    when(load, fields, channel, dialect, (path, change))
+}
+
+/// A text, or what plain values are as one.
+fn text_of(value: Option<&Json>) -> Option<String> {
+    match value? {
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
+        Json::String(text) => Some(text.clone()),
+        plain => Some(plain.to_string()),
+    }
+}
+
+/// Names of headers: a list, a text with commas, or either as `headers` or `names` of a mapping.
+fn names_of(value: Option<&Json>) -> Vec<String> {
+    let names = match value {
+        Some(Json::String(text)) => text.split(',').map(str::to_owned).collect(),
+        Some(Json::Array(all)) => all.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+        Some(Json::Object(fields)) => {
+            return names_of(fields.get("headers").or_else(|| fields.get("names")));
+        }
+        _ => Vec::new(),
+    };
+    let names = names.into_iter().map(|name| name.trim().to_ascii_lowercase());
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+fn one(
     load: &mut Load<'_>,
     item: &Item<'_>,
     fields: &Fields<'_>,
@@ -121,14 +212,13 @@ fn read(
             }
         },
         "prune_objects" => Change::Prune(prune(load, fields, channel, dialect)?),
-        "sync_fields" => return sync(load, item, fields, channel, dialect, (from, to)),
         "return_error" => Change::Refuse(refusal(value.as_ref())),
         _ => {
             let shown: String = mode.chars().take(60).collect();
             let message = format!("there is no change `{shown}` here");
             let remedy = "use delete, set, move, copy, prepend, append, trim_prefix, trim_suffix, ensure_prefix, \
-                          ensure_suffix, trim_space, to_lower, to_upper, replace, regex_replace, prune_objects, sync_fields or \
-                          return_error, or a policy script";
+                          ensure_suffix, trim_space, to_lower, to_upper, replace, regex_replace, prune_objects, sync_fields, \
+                          return_error, set_header, delete_header, copy_header, move_header or pass_headers, or a policy script";
             dialect.refuse(load, item, channel, message, remedy);
             return None;
         }
@@ -216,32 +306,39 @@ fn prune(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel, dialec
     Some(rule)
 }
 
-/// `sync_fields` of two places in the body: `json:…`, or without a kind.
+/// `sync_fields` of two places: `json:…` or without a kind one in the body, `header:…` a header.
 fn sync(
     load: &mut Load<'_>,
     item: &Item<'_>,
     fields: &Fields<'_>,
     channel: &mut Channel,
     dialect: Dialect,
-    (from, to): (Option<String>, Option<String>),
-) -> Option<BodyEdit> {
-    let place = |text: Option<String>| {
-        let text = text.unwrap_or_default();
-        let path = text.strip_prefix("json:").unwrap_or(&text).trim().to_owned();
-        (!path.is_empty() && !path.starts_with("header:")).then_some(path)
+) -> Vec<BodyEdit> {
+    let mut place = |name: &str| {
+        let text = whole(load, fields, name)?;
+        let (is_header, path) = match text.strip_prefix("header:") {
+            Some(name) => (true, name.trim().to_ascii_lowercase()),
+            None => (false, text.strip_prefix("json:").unwrap_or(&text).trim().to_owned()),
+        };
+        (!path.is_empty()).then_some((is_header, path))
     };
-    let (Some(from), Some(to)) = (place(from), place(to)) else {
-        let message = "`sync_fields` needs two places in the body, `from` and `to`".to_owned();
-        dialect.refuse(
-            load,
-            item,
-            channel,
-            message,
-            "write `json:PATH` for both; headers can't be kept in step",
-        );
-        return None;
+    let (Some(from), Some(to)) = (place("from"), place("to")) else {
+        let message = "`sync_fields` needs two places, `from` and `to`".to_owned();
+        dialect.refuse(load, item, channel, message, "write `json:PATH` or `header:NAME` for each");
+        return Vec::new();
     };
-    when(load, fields, channel, dialect, (from, Change::Sync(to)))
+    let changes = match (from, to) {
+        ((false, from), (false, to)) => vec![(from, Change::Sync(to))],
+        ((false, path), (true, name)) | ((true, name), (false, path)) => {
+            vec![(path, Change::SyncHeader(name))]
+        }
+        // Whichever isn't there becomes the other.
+        ((true, from), (true, to)) => vec![
+            (from.clone(), Change::CopyHeader { to: to.clone(), keep: true }),
+            (to, Change::CopyHeader { to: from, keep: true }),
+        ],
+    };
+    changes.into_iter().filter_map(|change| when(load, fields, channel, dialect, change)).collect()
 }
 
 /// What `return_error` says: a text, or a mapping with `message`, `status_code` and `skip_retry`.

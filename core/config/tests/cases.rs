@@ -116,7 +116,7 @@ fn difference(at: &str, want: &Value, got: &Value, contain: bool) -> Option<Stri
 fn guardrail(source: &sluicegate_core::guardrail::GuardrailSource) -> Value {
     use sluicegate_core::guardrail::GuardrailKind;
     let mut all = json!({
-        "name": source.name, "input": source.input, "output": source.output,
+        "name": source.name, "asked_as": source.asked_as, "default_on": source.default_on, "input": source.input, "output": source.output,
         "groups": source.of.groups, "models": source.of.models,
     });
     let kind = match &source.kind {

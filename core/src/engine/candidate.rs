@@ -12,7 +12,9 @@ use crate::decision::{Exclusion, Reason};
 use crate::health::HealthView;
 use crate::ids::{ChannelId, ModelName};
 use crate::ports::CandidateView;
-use crate::snapshot::{Candidate, DEFAULT_TAG, MOCK_TAG, ModelGroup, Strategy, TagFilter, Unpriced};
+use crate::snapshot::{
+    Candidate, DEFAULT_TAG, MATCH_TAG, MOCK_TAG, ModelGroup, Strategy, TagFilter, Unpriced,
+};
 use crate::tenant::{Caller, Preference};
 use crate::time::Timestamp;
 
@@ -98,14 +100,21 @@ fn keep_tagged(
     let call = &admission.call;
     let made_up = call.mock || call.rehearse.is_some();
     let sent = call.tags.iter().take(admission.sent_tags).filter(|tag| !(made_up && *tag == MOCK_TAG));
-    let tags: SmallVec<[&str; 4]> = sent.chain(&admission.caller.caller.tags).map(String::as_str).collect();
+    let prefix = runtime.snapshot.declared.tag_prefix.as_str();
+    let tags = Choice::of(sent.chain(&admission.caller.caller.tags).map(String::as_str), prefix);
     let channel = |r: &Ranked| runtime.snapshot.resolve(r.candidate).map(|(channel, _)| channel);
     let is_default = |channel: &Channel| channel.tags.iter().any(|tag| tag == DEFAULT_TAG);
-    let is_chosen = |channel: &Channel| !tags.is_empty() && chooses(filter, &tags, channel);
     let any = |test: &dyn Fn(&Channel) -> bool| ranked.iter().filter_map(channel).any(test);
-    let stays: &dyn Fn(&Channel) -> bool = match (any(&is_chosen), any(&is_default)) {
+    let has_default = any(&is_default);
+    // Who only says where not to go is as good as untagged elsewhere.
+    let is_chosen = |channel: &Channel| {
+        !tags.is_empty()
+            && tags.choose(filter, channel)
+            && (!tags.only_forbid() || !has_default || is_default(channel))
+    };
+    let stays: &dyn Fn(&Channel) -> bool = match (any(&is_chosen), has_default) {
         (true, _) => &is_chosen,
-        (false, true) => &is_default,
+        (false, true) => &|channel: &Channel| is_default(channel) && tags.allow(channel),
         (false, false) if tags.is_empty() => return,
         (false, false) => &|_| false,
     };
@@ -121,31 +130,67 @@ fn keep_tagged(
     out.into_iter().for_each(|channel| admission.explanation.push(Reason::Excluded { channel, why }));
 }
 
-/// Whether a call's tags choose a channel: one of them or all, never one with a tag behind `!`, and only those with every tag behind
-/// `&`.
-fn chooses(filter: TagFilter, tags: &[&str], channel: &Channel) -> bool {
-    let has = |tag: &str| channel.tags.iter().any(|own| own == tag);
-    let (mut plain, mut matched, mut demanded) = (0, 0, false);
-    for tag in tags {
-        if let Some(tag) = tag.strip_prefix('!') {
-            if has(tag) {
-                return false;
+/// A call's tags, by what they say.
+#[derive(Default)]
+struct Choice<'a> {
+    /// One of them or all must be the channel's.
+    plain: SmallVec<[&'a str; 4]>,
+    /// Behind `&`: the channel must have each.
+    demanded: SmallVec<[&'a str; 1]>,
+    /// Behind `!`: and none of these.
+    forbidden: SmallVec<[&'a str; 1]>,
+    /// Patterns of channels that the client matches.
+    matched: SmallVec<[&'a str; 1]>,
+}
+
+impl<'a> Choice<'a> {
+    fn of(tags: impl Iterator<Item = &'a str>, prefix: &str) -> Self {
+        let mut choice = Self::default();
+        for tag in tags {
+            // An empty one is at the beginning of every tag.
+            let tag = tag.strip_prefix(prefix).unwrap_or(tag);
+            if let Some(tag) = tag.strip_prefix('!') {
+                choice.forbidden.push(tag);
+            } else if let Some(tag) = tag.strip_prefix('&') {
+                choice.demanded.push(tag);
+            } else if let Some(pattern) = tag.strip_prefix(MATCH_TAG) {
+                choice.matched.push(pattern);
+            } else {
+                choice.plain.push(tag);
             }
-            demanded = true;
-        } else if let Some(tag) = tag.strip_prefix('&') {
-            if !has(tag) {
-                return false;
-            }
-            demanded = true;
-        } else {
-            plain += 1;
-            matched += usize::from(has(tag));
         }
+        choice
     }
-    match filter {
-        _ if plain == 0 => demanded,
-        TagFilter::Any => matched > 0,
-        TagFilter::All => matched == plain,
+
+    fn is_empty(&self) -> bool {
+        self.only_forbid() && self.forbidden.is_empty()
+    }
+
+    fn only_forbid(&self) -> bool {
+        self.plain.is_empty() && self.demanded.is_empty() && self.matched.is_empty()
+    }
+
+    /// Whether they don't rule the channel out.
+    fn allow(&self, channel: &Channel) -> bool {
+        let has = |tag: &&str| channel.tags.iter().any(|own| own == tag);
+        self.demanded.iter().all(has) && !self.forbidden.iter().any(has)
+    }
+
+    /// Whether they lead to the channel.
+    fn choose(&self, filter: TagFilter, channel: &Channel) -> bool {
+        let has = |tag: &&str| channel.tags.iter().any(|own| own == tag);
+        if !self.allow(channel) {
+            return false;
+        }
+        let is_matched =
+            || channel.tag_patterns.iter().any(|own| self.matched.contains(&own.regex().as_str()));
+        match filter {
+            _ if self.plain.is_empty() && self.matched.is_empty() => true,
+            TagFilter::Any => self.plain.iter().any(has) || is_matched(),
+            // Whoever wants all tags gets no channel that has others for what its client is.
+            TagFilter::All if self.plain.is_empty() => channel.tags.is_empty() && is_matched(),
+            TagFilter::All => self.plain.iter().all(has) || channel.tags.is_empty() && is_matched(),
+        }
     }
 }
 

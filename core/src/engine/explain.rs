@@ -24,6 +24,8 @@ pub struct Explained {
     pub denial: Option<Denial>,
     /// Every reason, limits that pass among them.
     pub explanation: Explanation,
+    /// Whether a strict spend limit of the end customer or of a tag would bind the call.
+    pub strict_spend_by_name: bool,
 }
 
 impl Engine {
@@ -93,6 +95,7 @@ impl Engine {
                     order: Vec::new(),
                     denial: Some(denied.denial),
                     explanation: denied.explanation,
+                    strict_spend_by_name: false,
                 };
             }
         };
@@ -101,7 +104,8 @@ impl Engine {
         }
         let denial = self.look(&mut admission, now, count);
         let order = if denial.is_some() { Vec::new() } else { admission.order() };
-        Explained { order, denial, explanation: admission.explanation }
+        let strict_spend_by_name = admission.has_strict_spend_by_name();
+        Explained { order, denial, explanation: admission.explanation, strict_spend_by_name }
     }
 
     /// Goes the way of [`Engine::next`] up to the first candidate that would be granted.

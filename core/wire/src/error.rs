@@ -11,12 +11,13 @@ pub struct WireError {
     kind: ErrorKind,
     message: String,
     param: Option<String>,
+    elsewhere: bool,
 }
 
 impl WireError {
     /// An error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), param: None }
+        Self { kind, message: message.into(), param: None, elsewhere: kind == ErrorKind::NotSupported }
     }
 
     /// A malformed request.
@@ -34,6 +35,18 @@ impl WireError {
     pub fn at(mut self, param: impl Into<String>) -> Self {
         self.param = Some(param.into());
         self
+    }
+
+    /// Says that another channel may do what this one doesn't.
+    #[must_use]
+    pub fn elsewhere(mut self) -> Self {
+        self.elsewhere = true;
+        self
+    }
+
+    /// Whether another channel may do it.
+    pub fn is_elsewhere(&self) -> bool {
+        self.elsewhere
     }
 
     /// The kind: `InvalidRequest` or `NotSupported`, or what a channel's own changes of the body refuse the call as.

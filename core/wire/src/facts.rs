@@ -70,11 +70,15 @@ pub struct Facts {
     pub bound: bool,
     /// Tags: `metadata.tags` or `tags`.
     pub tags: SmallVec<[String; 2]>,
+    /// Guardrails that the caller asks for (`guardrails` or `metadata.guardrails`, as LiteLLM's clients send them).
+    pub guardrails: Vec<String>,
+    /// Whether `metadata` has members that only we read.
+    pub(crate) ours_in_metadata: bool,
     /// Models that the caller names as fallbacks (`fallbacks`, as LiteLLM's clients send it).
     pub fallbacks: Vec<String>,
     /// Whether it wants none at all, not even the configured ones (`disable_fallbacks`).
     pub no_fallbacks: bool,
-    /// What it said beside a fallback's model, which isn't heeded, such as `fallbacks[0].messages`.
+    /// What it said beside a fallback's model or a guardrail's name, which isn't heeded, such as `fallbacks[0].messages`.
     pub ignored: Vec<String>,
     /// What it wants made up (`mock_…`, as LiteLLM's clients send it). For the host to allow.
     pub mock: Option<Box<Mock>>,

@@ -83,7 +83,7 @@ pub use gemini::EventArray;
 pub use json::MAX_DEPTH;
 pub use loss::{Loss, LossKind, Losses};
 pub use observed::Observed;
-pub use overlay::{OverlayContext, overlay};
+pub use overlay::{Headers, OverlayContext, overlay};
 pub use prepare::Prepared;
 pub use report::{Report, google_status};
 pub use scan::{Addressed, Scanned, scan, scan_addressed};

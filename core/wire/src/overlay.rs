@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde_json::Value;
-use sluicegate_core::ErrorKind;
 use sluicegate_core::Format;
 use sluicegate_core::concern::Concern;
-use sluicegate_core::edit::{BodyEdit, Change, Compare, Condition, Refusal, steps};
+use sluicegate_core::edit::{
+    BodyEdit, CALLERS_HEADER, Change, Compare, Condition, HEADER_IN_BODY_MAX, Refusal, SENT_HEADER, steps,
+};
 use sluicegate_core::pattern::Pattern;
 
 use crate::error::{Result, WireError};
@@ -15,8 +16,11 @@ use crate::facts::Facts;
 use crate::json::{Cursor, Kind, Span, Val, escape_into};
 use crate::scan::{Addressed, scan_addressed};
 
+mod head;
 mod native;
 mod prune;
+
+pub use head::Headers;
 
 /// What conditions may ask for besides the body.
 #[derive(Clone, Copy, Debug)]
@@ -48,13 +52,18 @@ pub fn overlay(
     format: Format,
     edits: &[BodyEdit],
     context: &OverlayContext<'_>,
+    headers: &mut Headers<'_>,
     adds_tokens: u64,
 ) -> Result<Bytes> {
     // INVARIANT: the body is one that we wrote or scanned, so it is UTF-8.
     let Ok(original) = std::str::from_utf8(body) else { return Ok(body.clone()) };
     let mut text = Cow::Borrowed(original);
     for edit in edits {
-        if !holds(&text, edit, context) {
+        if !holds(&text, edit, context, headers) {
+            continue;
+        }
+        if edit.change.is_of_headers() {
+            headers.change(&edit.path, &edit.change);
             continue;
         }
         if let Change::Refuse(refusal) = &edit.change {
@@ -69,7 +78,11 @@ pub fn overlay(
                 edit.path
             )));
         }
-        if let Some(changed) = change(&text, edit) {
+        let changed = match &edit.change {
+            Change::SyncHeader(name) => sync(&text, &edit.path, name, headers),
+            _ => change(&text, edit),
+        };
+        if let Some(changed) = changed {
             text = Cow::Owned(changed);
         }
     }
@@ -105,10 +118,10 @@ fn is_replaceable(text: &str, pattern: &Pattern) -> bool {
     text.len() <= REPLACED_TEXT_MAX && pattern.regex().find_iter(text).nth(REPLACED_MAX).is_none()
 }
 
-/// The kind tells who is asked next: another channel may do what this one can't.
+/// It says, too, whether another channel is to be asked: where there is none, the caller is told what this one says.
 fn refused(refusal: &Refusal) -> WireError {
-    let kind = if refusal.elsewhere { ErrorKind::NotSupported } else { refusal.kind };
-    WireError::new(kind, refusal.message.clone())
+    let error = WireError::new(refusal.kind, refusal.message.clone());
+    if refusal.elsewhere { error.elsewhere() } else { error }
 }
 
 /// What of the bound a change raises, if anything.
@@ -312,8 +325,28 @@ fn change(text: &str, edit: &BodyEdit) -> Option<String> {
             (None, Some(place)) => set(text, path, place.value.of(text)),
             _ => None,
         },
-        // It was heeded before.
-        Change::Refuse(_) => None,
+        // They were heeded before.
+        Change::Refuse(_)
+        | Change::SyncHeader(_)
+        | Change::SetHeader { .. }
+        | Change::DeleteHeader
+        | Change::MoveHeader { .. }
+        | Change::CopyHeader { .. }
+        | Change::PassHeaders { .. } => None,
+    }
+}
+
+/// Puts a text of the body into a header, or a header into the body, where one is and the other isn't.
+fn sync(text: &str, path: &str, name: &str, headers: &mut Headers<'_>) -> Option<String> {
+    match (find(text, path).map(|place| place.value), headers.get(name)) {
+        (Some(value), None) => {
+            let value = Val::at(text, value);
+            let words = value.as_str().map_or_else(|| value.raw().to_owned(), Cow::into_owned);
+            headers.set(name, words);
+            None
+        }
+        (None, Some(value)) if value.len() <= HEADER_IN_BODY_MAX => set(text, path, &quoted(&value)),
+        _ => None,
     }
 }
 
@@ -351,8 +384,8 @@ fn join(text: &str, path: &str, value: &Value, first: bool) -> Option<String> {
     Some(splice(text, place.value, &new))
 }
 
-fn holds(text: &str, edit: &BodyEdit, context: &OverlayContext<'_>) -> bool {
-    let one = |condition: &Condition| fulfils(text, condition, context);
+fn holds(text: &str, edit: &BodyEdit, context: &OverlayContext<'_>, headers: &Headers<'_>) -> bool {
+    let one = |condition: &Condition| fulfils(text, condition, context, headers);
     hold(&edit.conditions, edit.all, one)
 }
 
@@ -364,8 +397,15 @@ fn hold(conditions: &[Condition], all: bool, one: impl Fn(&Condition) -> bool) -
     }
 }
 
-fn fulfils(text: &str, condition: &Condition, context: &OverlayContext<'_>) -> bool {
-    let found = match condition.path.as_str() {
+fn fulfils(text: &str, condition: &Condition, context: &OverlayContext<'_>, headers: &Headers<'_>) -> bool {
+    let path = condition.path.as_str();
+    if let Some(name) = path.strip_prefix(CALLERS_HEADER) {
+        return fulfilled(headers.of_caller(&name.to_ascii_lowercase()).map(Value::from), condition);
+    }
+    if let Some(name) = path.strip_prefix(SENT_HEADER) {
+        return fulfilled(headers.sent(&name.to_ascii_lowercase()).map(Value::from), condition);
+    }
+    let found = match path {
         "original_model" => Some(Value::from(context.original_model)),
         "upstream_model" => Some(Value::from(context.upstream_model)),
         "retry_index" => Some(Value::from(context.retry_index)),

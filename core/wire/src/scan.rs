@@ -22,7 +22,7 @@ use crate::error::{Result, WireError};
 use crate::facts::Facts;
 use crate::ir::{FOREIGN, FOREIGN_BYTES};
 use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
-pub(crate) use field::{Field, is_ours};
+pub(crate) use field::{Field, is_ours, is_ours_in_metadata};
 
 /// More top-level fields than this are refused: the longest vendor list has about 60.
 // BOUND: duplicates are searched among unknown names pairwise.
@@ -377,7 +377,16 @@ impl<'a> Scan<'a> {
                     .then(|| v.get_str("user_id"))
                     .flatten();
                 self.customer(user);
-                v.get("tags").map_or(Ok(()), |tags| self.tags("metadata.tags", tags))
+                if let Some(tags) = v.get("tags") {
+                    self.facts.ours_in_metadata = true;
+                    self.tags("metadata.tags", tags)?;
+                }
+                // What is no list is the caller's own.
+                if let Some(named) = v.get("guardrails").filter(|named| named.kind() == Kind::Array) {
+                    self.facts.ours_in_metadata = true;
+                    ours::guardrails(&mut self.facts, "metadata.guardrails", named)?;
+                }
+                Ok(())
             }
             Field::Tags => self.tags(name, v),
             Field::Functions => {
@@ -450,6 +459,7 @@ impl<'a> Scan<'a> {
             .at("background")),
             Field::Fallbacks => ours::fallbacks(&mut self.facts, v),
             Field::DisableFallbacks => ours::disable_fallbacks(&mut self.facts, v),
+            Field::Guardrails => ours::guardrails(&mut self.facts, name, v),
             Field::Mock => ours::mock(&mut self.facts, name, v),
             Field::Concerning if !field::is_off(raw) => {
                 if let Some((name, concern)) = concern(name.as_bytes()) {

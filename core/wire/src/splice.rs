@@ -1,10 +1,12 @@
 //! Edits, spliced into the bytes as they came.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use sluicegate_core::Format;
 
 use crate::json::{Val, escape_into, object};
-use crate::scan::{Field, Member, Scanned};
+use crate::scan::{Field, Member, Scanned, is_ours_in_metadata};
 use crate::texts::{place, spliced};
 
 /// Which field carries the output ceiling in OpenAI's chat format.
@@ -21,7 +23,7 @@ pub enum CeilingField {
 }
 
 /// What to change in a request on its way out. The default changes nothing but what only we read (`tags`,
-/// `fallbacks`, `mock_…`).
+/// `guardrails`, `fallbacks`, `mock_…`).
 #[derive(Clone, Debug, Default)]
 pub struct Edits<'a> {
     /// The model's name at the upstream.
@@ -125,7 +127,7 @@ impl<'a> Plan<'a> {
             && self.same_ceiling(scanned)
             && self.edits.drop.is_empty()
             && self.edits.set.is_empty()
-            && scanned.facts().tags.is_empty()
+            && !scanned.facts().ours_in_metadata
             && !scanned.members.iter().any(|member| is_ours(scanned, member.field))
     }
 
@@ -157,7 +159,7 @@ impl<'a> Plan<'a> {
                 None => Fate::Keep,
             },
             Field::StreamOptions if self.force_usage => Fate::Replace(with_usage(value)),
-            Field::Metadata if !scanned.facts().tags.is_empty() => without_tags(value),
+            Field::Metadata if scanned.facts().ours_in_metadata => without_ours(value),
             _ => Fate::Keep,
         }
     }
@@ -247,12 +249,11 @@ fn with_usage(options: &str) -> String {
     })
 }
 
-fn without_tags(metadata: &str) -> Fate {
+/// The caller's metadata without what only we read.
+fn without_ours(metadata: &str) -> Fate {
     let v = Val::trusted(metadata);
-    if v.get("tags").is_none() {
-        return Fate::Keep;
-    }
-    let rest: Vec<_> = v.members().filter(|(name, _)| name != "tags").collect();
+    let theirs = |(name, value): &(Cow<'_, str>, Val<'_>)| !is_ours_in_metadata(name, *value);
+    let rest: Vec<_> = v.members().filter(theirs).collect();
     if rest.is_empty() {
         return Fate::Drop;
     }

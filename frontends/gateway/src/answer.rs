@@ -40,6 +40,9 @@ pub struct Inbound {
     /// Request headers that may matter upstream, lower case: `anthropic-version`, `anthropic-beta`, `openai-beta`,
     /// `traceparent`. Others are ignored.
     pub headers: Vec<(String, String)>,
+    /// The caller's headers that channels ask for, lower case: see [`Snapshot::wanted_headers`](sluicegate_core::Snapshot::wanted_headers).
+    /// Mostly none.
+    pub client_headers: Vec<(String, String)>,
     /// Tags from headers.
     pub tags: Vec<String>,
     /// Whether to say why it went where it went, in [`Facts::told`].
@@ -57,6 +60,7 @@ impl Inbound {
             client_ip: None,
             id: None,
             headers: Vec::new(),
+            client_headers: Vec::new(),
             tags: Vec::new(),
             explain: false,
         }

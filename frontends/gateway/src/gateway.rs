@@ -407,6 +407,7 @@ impl Gateway {
         let (inner, caller) = (Arc::clone(&self.inner), Arc::clone(caller));
         let read = Box::pin(serve::read(&inner, &caller, &inbound)).await;
         let (mut scanned, continued) = read.map_err(|why| why.error)?;
+        inner.guardrails.check_names(&caller.caller, &scanned.facts().guardrails)?;
         let explain = move || {
             let _turn = turn;
             let call = serve::asked(&inner, &mut scanned, continued.as_deref(), &inbound)?;
@@ -414,7 +415,9 @@ impl Gateway {
             let count = |tokenizer| tokenizer::input_bound_now(&scanned, tokenizer);
             let count = tokenizer::AVAILABLE.then_some(&count as &dyn Fn(Tokenizer) -> Option<u64>);
             let text = || BodyText::of(&scanned);
-            Ok(inner.engine.explain_counting(call, &caller, at, &text, count))
+            let explained = inner.engine.explain_counting(call, &caller, at, &text, count);
+            serve::refuse_unbounded(&scanned, explained.strict_spend_by_name).map_err(|why| why.error)?;
+            Ok(explained)
         };
         tokio::task::spawn_blocking(explain)
             .await

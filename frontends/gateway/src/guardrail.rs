@@ -15,6 +15,7 @@ use sluicegate_core::engine::{BoundCaller, Denied};
 use sluicegate_core::guardrail::{
     Attachment, GuardrailKind, GuardrailMarks, GuardrailSource, Scanner, TextGuard, mark,
 };
+use sluicegate_core::tenant::Caller;
 use sluicegate_core::{CallId, Denial, Error, ErrorKind, Explanation, Format, ModelName, Result, decision};
 use sluicegate_wire::{Scanned, Texts, without_logprobs};
 
@@ -102,6 +103,8 @@ pub(crate) struct Guardrails {
 
 struct Attached {
     name: Arc<str>,
+    asked_as: Arc<str>,
+    default_on: bool,
     input: bool,
     output: bool,
     of: Attachment,
@@ -135,8 +138,15 @@ impl Guardrails {
                     Does::Ask(Arc::new(HttpGuardrail::new(&source.name, rules, credential)?))
                 }
             };
-            let (name, of) = (Arc::clone(&source.name), source.of.clone());
-            Ok(Attached { name, input: source.input, output: source.output, of, does })
+            Ok(Attached {
+                name: Arc::clone(&source.name),
+                asked_as: Arc::clone(&source.asked_as),
+                default_on: source.default_on,
+                input: source.input,
+                output: source.output,
+                of: source.of.clone(),
+                does,
+            })
         };
         Ok(Self { list: sources.iter().map(build).collect::<Result<_>>()? })
     }
@@ -144,6 +154,8 @@ impl Guardrails {
     /// With the host's own behind them.
     pub(crate) fn and(mut self, own: Vec<OwnGuardrail>) -> Self {
         let attached = |OwnGuardrail { name, input, output, guardrail }| Attached {
+            asked_as: Arc::clone(&name),
+            default_on: true,
             name,
             input,
             output,
@@ -154,6 +166,11 @@ impl Guardrails {
         self
     }
 
+    /// Whether a call needn't be looked at: there are none, and none is asked for.
+    pub(crate) fn is_idle(&self, caller: &BoundCaller, asked: &[String]) -> bool {
+        self.is_empty() && caller.caller.guardrails.is_empty() && asked.is_empty()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -162,11 +179,14 @@ impl Guardrails {
     fn of<'a>(
         &self,
         side: Side,
-        caller: &BoundCaller,
+        caller: &Caller,
+        asked: &[String],
         models: impl Iterator<Item = &'a str> + Clone,
     ) -> Chosen {
-        let chosen =
-            self.list.iter().filter(|it| it.looks(side) && it.of.covers(&caller.caller, models.clone()));
+        let chosen = self
+            .list
+            .iter()
+            .filter(|it| it.looks(side) && it.is_for(caller, asked) && it.of.covers_any(models.clone()));
         let (mut names, mut texts, mut asked) = (Vec::new(), Vec::new(), Vec::new());
         for attached in chosen {
             names.push(Arc::clone(&attached.name));
@@ -179,7 +199,44 @@ impl Guardrails {
     }
 }
 
+impl Guardrails {
+    /// Refuses names that mean nothing: of a call, and of its key or group. Whoever asks for a look doesn't go without.
+    pub(crate) fn check_names(&self, caller: &Caller, asked: &[String]) -> Result<()> {
+        let is_known = |name: &str| self.list.iter().any(|it| *it.asked_as == *name);
+        if let Some(name) = caller.guardrails.iter().find(|name| !is_known(name)) {
+            let message = format!(
+                "calls of this key are to be looked at by the guardrail `{name}`, and there is none of this name: tell the operator"
+            );
+            return Err(Error::new(ErrorKind::GuardrailDenied, message));
+        }
+        let theirs = || self.list.iter().filter(|it| it.is_theirs(caller));
+        let Some(name) = asked.iter().find(|name| !theirs().any(|it| *it.asked_as == ***name)) else {
+            return Ok(());
+        };
+        let mut names: Vec<_> = theirs().map(|it| format!("`{}`", it.asked_as)).collect();
+        names.dedup();
+        let remedy = match names.is_empty() {
+            true => "leave it out: there is none to be asked for".to_owned(),
+            false => format!("there are {}", names.join(", ")),
+        };
+        // BOUND: a name is as long as a label may be.
+        let message = format!("there is no guardrail `{name}` for this key: {remedy}");
+        Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "guardrails"))
+    }
+}
+
 impl Attached {
+    /// Whether the caller may ask for it: it is attached to them, or their key or group asks for it already.
+    fn is_theirs(&self, caller: &Caller) -> bool {
+        self.of.covers_caller(caller) || caller.guardrails.contains(&self.asked_as)
+    }
+
+    /// Whether it looks at calls of this caller who asks for these.
+    fn is_for(&self, caller: &Caller, asked: &[String]) -> bool {
+        let is_on = || self.default_on || asked.iter().any(|name| **name == *self.asked_as);
+        caller.guardrails.contains(&self.asked_as) || is_on() && self.of.covers_caller(caller)
+    }
+
     fn looks(&self, side: Side) -> bool {
         match side {
             Side::Request => self.input,
@@ -295,6 +352,8 @@ pub(crate) struct Watched {
 /// A request that guardrails have looked at.
 pub(crate) struct Looked {
     ways: Ways,
+    /// Whom the call asks for.
+    asked: Vec<String>,
     call: CallId,
     model: ModelName,
     caller: Arc<BoundCaller>,
@@ -306,22 +365,27 @@ impl Looked {
         inner: &Inner,
         caller: &Arc<BoundCaller>,
         call: CallId,
+        asked: &[String],
         first: &'a str,
         others: impl Iterator<Item = &'a str>,
     ) -> Self {
         let ways = Ways::of(&inner.engine.snapshot().declared, &caller.caller, first, others);
-        Self { ways, call, model: first.into(), caller: Arc::clone(caller) }
+        Self { ways, asked: asked.to_vec(), call, model: first.into(), caller: Arc::clone(caller) }
     }
 
     /// The first guardrail that would look at this side of the call.
     pub(crate) fn first(&self, inner: &Inner, side: Side) -> Option<Arc<str>> {
-        inner.guardrails.of(side, &self.caller, self.ways.all()).names.into_iter().next()
+        self.chosen(inner, side, self.ways.all()).names.into_iter().next()
     }
 
     /// Who looks at this model's answer, if anybody does.
     pub(crate) fn watch(&self, inner: &Inner, model: &str) -> Option<Arc<Watch>> {
-        let chosen = inner.guardrails.of(Side::Answer, &self.caller, self.ways.to(model));
+        let chosen = self.chosen(inner, Side::Answer, self.ways.to(model));
         (!chosen.is_empty()).then(|| Arc::new(self.by(chosen)))
+    }
+
+    fn chosen<'a>(&self, inner: &Inner, side: Side, models: impl Iterator<Item = &'a str> + Clone) -> Chosen {
+        inner.guardrails.of(side, &self.caller.caller, &self.asked, models)
     }
 
     /// A guardrail that looks at requests to this model and hasn't seen this one, for nothing said that it might end there.
@@ -332,7 +396,10 @@ impl Looked {
         }
         let (caller, model) = (&self.caller.caller, std::iter::once(model));
         let unseen = guards.iter().find(|it| {
-            it.input && it.of.covers(caller, model.clone()) && !it.of.covers(caller, self.ways.all())
+            it.input
+                && it.is_for(caller, &self.asked)
+                && it.of.covers_any(model.clone())
+                && !it.of.covers_any(self.ways.all())
         })?;
         let message = "a script led this call to a model whose requests it looks at; attach it to the requested model, too";
         Some(Refusal { guardrail: Arc::clone(&unseen.name), message: Some(message.to_owned()) })
@@ -361,11 +428,11 @@ pub(crate) async fn request(
     let facts = watched.scanned.facts();
     let (first, others) = facts.models();
     let others = others.chain(facts.fallbacks.iter().map(String::as_str));
-    let looked = Box::new(Looked::new(inner, caller, call, first, others));
-    let input = looked.by(inner.guardrails.of(Side::Request, caller, looked.ways.all()));
+    inner.guardrails.check_names(&caller.caller, &facts.guardrails).map_err(Rejection::new)?;
+    let looked = Box::new(Looked::new(inner, caller, call, &facts.guardrails, first, others));
+    let input = looked.by(looked.chosen(inner, Side::Request, looked.ways.all()));
     if !input.chosen.asked.is_empty() {
-        let call = crate::serve::keepable(crate::serve::facts_of(inner, &watched.scanned, inbound))
-            .map_err(Rejection::new)?;
+        let call = crate::serve::read_call(inner, &watched.scanned, inbound).map_err(Rejection::new)?;
         // A service isn't bothered with what goes nowhere.
         let seed = inner.seed();
         let text = || BodyText::of(&watched.scanned);
@@ -405,8 +472,7 @@ fn refuse(
     inbound: &Inbound,
     refusal: Refusal,
 ) -> Box<Rejection> {
-    let call = crate::serve::facts_of(inner, &watched.scanned, inbound);
-    let call = match crate::serve::keepable(call) {
+    let call = match crate::serve::read_call(inner, &watched.scanned, inbound) {
         Ok(call) => call,
         Err(error) => return Box::new(Rejection::new(error)),
     };

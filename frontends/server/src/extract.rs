@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use sluicegate::Secret;
+use sluicegate::core::header::{self, Wanted};
 use sluicegate::tenant::IpNetwork;
 
 /// Wins over all others: who sends it keeps `authorization` for something else.
@@ -86,57 +87,51 @@ pub fn passed_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     passed
 }
 
-/// Headers of a caller's that are of this connection, or for us alone.
-const OWN_HEADERS: [&str; 28] = [
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "expect",
-    "forwarded",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "x-real-ip",
-    "origin",
-    // They would ask for something else than was looked at, or have somebody else pay.
-    "x-original-url",
-    "x-rewrite-url",
-    "x-http-method-override",
-    "x-http-method",
-    "openai-organization",
-    "openai-project",
-];
-
 /// Every header that may go on with a call that is passed through, by lower-case name: none of this connection, none that says who
 /// the caller is or where they come from, and none for us.
 pub fn all_headers(headers: &HeaderMap) -> Vec<(String, String)> {
-    let named: Vec<String> = headers
-        .get_all(actix_web::http::header::CONNECTION)
+    let hops = hops(headers);
+    headers
+        .iter()
+        .filter(|(name, _)| {
+            !header::is_private(name.as_str()) && !hops.iter().any(|hop| hop == name.as_str())
+        })
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect()
+}
+
+/// The headers that channels ask for, by lower-case name; lines of the same name are one.
+pub fn wanted_headers(headers: &HeaderMap, wanted: &Wanted) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    if *wanted == Wanted::None {
+        return found;
+    }
+    let hops = hops(headers);
+    for (name, value) in headers {
+        let name = name.as_str();
+        let (true, Ok(value)) = (wanted.takes(name) && !hops.iter().any(|hop| hop == name), value.to_str())
+        else {
+            continue;
+        };
+        match found.iter_mut().find(|(known, _)| known == name) {
+            Some((_, all)) => {
+                all.push_str(", ");
+                all.push_str(value);
+            }
+            // BOUND: the server bounds a request's headers.
+            None => found.push((name.to_owned(), value.to_owned())),
+        }
+    }
+    found
+}
+
+/// What `connection` names besides: it is of this connection, too.
+fn hops(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(actix_web::http::header::CONNECTION);
+    values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
-    let goes_on = |name: &str| {
-        !OWN_HEADERS.contains(&name)
-            && !["x-sluicegate-", "x-litellm-", "x-forwarded-"].iter().any(|prefix| name.starts_with(prefix))
-            && !named.iter().any(|hop| hop == name)
-    };
-    headers
-        .iter()
-        .filter(|(name, _)| goes_on(name.as_str()))
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect()
 }
 
@@ -243,6 +238,31 @@ mod tests {
         passed.sort();
         let want = [("content-type", "text/plain"), ("openai-beta", "assistants=v2")];
         assert_eq!(passed, want.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn channels_get_the_headers_that_they_ask_for() {
+        let map = headers(&[
+            ("authorization", "Bearer sk-1"),
+            ("connection", "X-Hop"),
+            ("x-hop", "1"),
+            ("user-agent", "cli/1"),
+            ("x-beta", "a"),
+            ("x-beta", "b"),
+            ("x-sluicegate-tags", "a"),
+            ("content-type", "application/json"),
+        ]);
+        let named = Wanted::Named(["x-beta", "authorization", "x-hop"].map(str::to_owned).to_vec());
+        for (wanted, want) in [
+            (Wanted::None, &[][..]),
+            (named, &[("x-beta", "a, b")]),
+            (Wanted::All, &[("user-agent", "cli/1"), ("x-beta", "a, b")]),
+        ] {
+            let mut got = wanted_headers(&map, &wanted);
+            got.sort();
+            let want: Vec<_> = want.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+            assert_eq!(got, want, "{wanted:?}");
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn retries(load: &mut Load<'_>, item: &Item<'_>) -> (ByClass, Option<u32>) {
     (counts, default)
 }
 
-fn allowed_fails(load: &mut Load<'_>, item: &Item<'_>) -> ByClass {
+pub(super) fn allowed_fails(load: &mut Load<'_>, item: &Item<'_>) -> ByClass {
     let Some(fields) = Fields::open(load, item, &known::ALLOWED_FAILS_POLICY) else { return ByClass::NONE };
     for key in ["BadRequestErrorAllowedFails", "ContentPolicyViolationErrorAllowedFails"] {
         if let Some(item) = fields.get(key) {

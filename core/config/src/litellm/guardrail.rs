@@ -1,5 +1,7 @@
 //! `guardrails`: what the built-in one can do is carried over, the rest is named.
 
+use std::sync::Arc;
+
 use sluicegate_core::guardrail::{
     Attachment, Detector, GuardrailAction, GuardrailKind, GuardrailSource, TextGuard, TextRules,
 };
@@ -52,16 +54,13 @@ pub(super) fn lower(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declare
                 continue;
             }
         }
-        if params.boolean(load, "default_on") != Some(true) {
-            let what =
-                format!("the guardrail `{name}` is only asked for by single calls, which isn't supported");
-            unsupported(load, &item, what);
-            continue;
-        }
+        let default_on = params.boolean(load, "default_on").unwrap_or(false);
         let Some((input, output)) = modes(load, &params, &item, &name) else { continue };
+        let asked_as: Arc<str> = name.as_str().into();
         let both = [(name.clone(), masked), (format!("{name}-block"), denied)];
         for (name, rules) in both {
-            add(load, &item, declared, &name, rules, (input, output));
+            let asked = (Arc::clone(&asked_as), default_on);
+            add(load, &item, declared, (&name, asked), rules, (input, output));
         }
     }
 }
@@ -70,7 +69,7 @@ fn add(
     load: &mut Load<'_>,
     item: &Item<'_>,
     declared: &mut Declared,
-    name: &str,
+    (name, (asked_as, default_on)): (&str, (Arc<str>, bool)),
     rules: TextRules,
     (input, output): (bool, bool),
 ) {
@@ -85,6 +84,8 @@ fn add(
     let kind = GuardrailKind::Text(rules);
     declared.guardrails.push(GuardrailSource {
         name: name.into(),
+        asked_as,
+        default_on,
         input,
         output,
         of: Attachment::default(),

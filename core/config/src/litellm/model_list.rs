@@ -9,7 +9,7 @@ use sluicegate_core::limit::{Limit, Metric, Mode, Window};
 use sluicegate_core::price::Price;
 use sluicegate_core::snapshot::Declared;
 
-use super::{costs, known};
+use super::{by_class, costs, known};
 use crate::catalogue::{
     ModelFacts, Provider, maker_of, model_facts, model_facts_by_name, provider, providers,
 };
@@ -199,12 +199,18 @@ fn behaviour(load: &mut Load<'_>, params: &Fields<'_>, info: Option<&Fields<'_>>
     channel.timeouts.first_byte_ms = params.seconds_ms(load, "stream_timeout");
     channel.cooldown_ms = params.seconds_ms(load, "cooldown_time");
     channel.allowed_fails = info.and_then(|info| info.unsigned_32(load, "allowed_fails"));
+    if let Some(policy) = info.and_then(|info| info.get("allowed_fails_policy")) {
+        channel.allowed_fails_by = by_class::allowed_fails(load, &policy);
+    }
     channel.health_check = info.and_then(|info| health_check(load, info));
     if info.and_then(|info| info.boolean(load, "blocked")) == Some(true) {
         channel.enabled = false;
     }
     if let Some(tags) = params.get("tags") {
         channel.tags = tags.texts(load);
+    }
+    if let Some(patterns) = params.get("tag_regex") {
+        draft::tag_patterns(load, &patterns, channel, Severity::Warning);
     }
     for key in ["headers", "extra_headers"] {
         if let Some(headers) = params.get(key) {

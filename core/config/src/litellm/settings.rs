@@ -159,6 +159,7 @@ pub(super) fn router<'n>(
     if fields.boolean(load, "enable_tag_filtering") == Some(true) {
         let any = fields.boolean(load, "tag_filtering_match_any").unwrap_or(true);
         declared.routing.tag_filter = Some(if any { TagFilter::Any } else { TagFilter::All });
+        declared.tag_prefix = fields.text(load, "tag_routing_prefix").unwrap_or_default();
     }
     if let Some(item) = fields.get("model_group_alias") {
         aliases(load, &item, declared, references);

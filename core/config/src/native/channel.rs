@@ -297,6 +297,12 @@ fn behaviour(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel) {
     }
     channel.transport.extra_ca_file = fields.text(load, "extra_ca_file");
     channel.allowed_fails = fields.unsigned_32(load, "allowed_fails");
+    if let Some(item) = fields.get("allowed_fails_by") {
+        channel.allowed_fails_by = super::by_class(load, &item, &section::ALLOWED_FAILS_BY);
+    }
+    if let Some(patterns) = fields.get("tag_patterns") {
+        draft::tag_patterns(load, &patterns, channel, Severity::Error);
+    }
     channel.cooldown_ms = fields.get("cooldown").and_then(|item| item.duration_ms(load));
     if let Some(item) = fields.get("health_check") {
         check::own(load, &item, channel);

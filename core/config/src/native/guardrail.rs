@@ -1,5 +1,7 @@
 //! `guardrails` of our own dialect.
 
+use std::sync::Arc;
+
 use sluicegate_core::channel::SecretRef;
 use sluicegate_core::guardrail::{
     Attachment, Detector, GUARDRAILS_MAX, GuardrailAction, GuardrailKind, GuardrailSource, HttpRules,
@@ -12,6 +14,8 @@ use super::{required, section, tenant};
 use crate::diagnostic::Severity;
 use crate::endpoint::check_url;
 use crate::reader::{Fields, Item, Load};
+use crate::suggest::nearest;
+use crate::yaml::Value;
 
 /// A service's answer that takes longer counts as none, in milliseconds.
 const TIMEOUT_MS: u64 = 2_000;
@@ -20,6 +24,36 @@ const TIMEOUT_MS: u64 = 2_000;
 const TEXT_KEYS: [&str; 6] = ["keywords", "patterns", "detectors", "case_sensitive", "action", "replacement"];
 /// What only a service takes.
 const HTTP_KEYS: [&str; 3] = ["credential", "timeout", "on_error"];
+
+/// Guardrails that groups and keys ask for in their `metadata` must be there: else their calls are refused.
+pub(super) fn check_asked(load: &mut Load<'_>, top: &Fields<'_>, declared: &Declared) {
+    for section in ["groups", "keys"] {
+        let Some(list) = top.get(section) else { continue };
+        let Value::List(nodes) = &list.node.value else { continue };
+        for (n, node) in nodes.iter().enumerate() {
+            let Some(named) = node.get("metadata").and_then(|data| data.get("guardrails")) else { continue };
+            let at = format!("{section}[{n}].metadata.guardrails");
+            let item = Item { node: named, at, place: named.place };
+            check_names(load, &item, declared);
+        }
+    }
+}
+
+fn check_names(load: &mut Load<'_>, item: &Item<'_>, declared: &Declared) {
+    let Value::List(_) = &item.node.value else { return item.wrong(load, "a list of guardrails' names") };
+    for name in item.texts(load) {
+        let known = || declared.guardrails.iter().map(|it| &*it.asked_as);
+        if known().any(|known| known == name) {
+            continue;
+        }
+        let remedy = nearest(&name, known()).map_or_else(
+            || "declare it under `guardrails`, or remove it".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        let message = format!("there is no guardrail `{name}`: every call that it is to look at is refused");
+        item.say(load, Severity::Error, "unknown_guardrail", message, remedy);
+    }
+}
 
 pub(super) fn lower(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declared) {
     for item in list.list(load) {
@@ -33,12 +67,15 @@ pub(super) fn lower(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declare
         });
         let (input, output) = phases.unwrap_or((true, true));
         let of = attachment(load, &fields, declared, &name);
+        let default_on = fields.boolean(load, "default_on");
         let kind = match fields.get("url") {
             Some(url) => http(load, &fields, &url).map(GuardrailKind::Http),
             None => text(load, &fields, &name).map(GuardrailKind::Text),
         };
         if let Some(kind) = kind {
-            declared.guardrails.push(GuardrailSource { name: name.into(), input, output, of, kind });
+            let (name, default_on): (Arc<str>, _) = (name.into(), default_on.unwrap_or(true));
+            let asked_as = Arc::clone(&name);
+            declared.guardrails.push(GuardrailSource { name, asked_as, default_on, input, output, of, kind });
         }
     }
     if declared.guardrails.len() > GUARDRAILS_MAX {

@@ -66,6 +66,9 @@ struct Call {
     customer: Option<String>,
     #[serde(default)]
     tags: Vec<String>,
+    /// Its `user-agent`.
+    #[serde(default)]
+    client: Option<String>,
     /// Several: one call for each, as with `times`.
     #[serde(default)]
     conversations: Option<u64>,

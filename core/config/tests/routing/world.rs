@@ -275,6 +275,9 @@ impl World<'_> {
         call.max_output = wanted.max;
         call.customer.clone_from(&wanted.customer);
         call.tags = wanted.tags.iter().cloned().collect();
+        if let Some(client) = &wanted.client {
+            call.tags.extend(self.engine.snapshot().tags_of_client(client));
+        }
         call.conversation = self.calls[at].conversation;
         call.bound = wanted.bound;
         call.needs = wanted.needs;

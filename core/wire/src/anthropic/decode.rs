@@ -7,6 +7,7 @@ use crate::ir::{
 };
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
+use crate::scan::is_ours_in_metadata;
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
 pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
@@ -52,7 +53,8 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         "output_config" => output_config(request, value, losses),
         "metadata" => {
             request.user = value.get_str("user_id").map(|s| s.into_owned());
-            for (other, _) in value.members().filter(|(name, _)| name != "user_id" && name != "tags") {
+            let theirs = |name: &str, value| name != "user_id" && !is_ours_in_metadata(name, value);
+            for (other, _) in value.members().filter(|(name, value)| theirs(name, *value)) {
                 losses.dropped(format!("metadata.{other}"), "the target has no place for it");
             }
         }

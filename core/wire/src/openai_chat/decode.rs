@@ -8,6 +8,7 @@ use crate::ir::{
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
 use crate::media;
+use crate::scan::is_ours_in_metadata;
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
 pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
@@ -101,7 +102,7 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         }
         "modalities" | "stream_options" | "logprobs" => {}
         ours if crate::scan::is_ours(ours) => {}
-        "metadata" if value.members().all(|(name, _)| name == "tags") => {}
+        "metadata" if value.members().all(|(name, value)| is_ours_in_metadata(&name, value)) => {}
         other => losses.dropped(other, "the target has no place for it"),
     }
     Ok(())

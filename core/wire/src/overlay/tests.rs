@@ -1,3 +1,4 @@
+use sluicegate_core::ErrorKind;
 use sluicegate_core::count::{Counting, ImageRule};
 
 use super::*;
@@ -13,7 +14,7 @@ fn applied(edits: &[&str], adds: u64) -> Result<String> {
     let edits: Vec<_> = edits.iter().map(|text| edit(text)).collect();
     let context = OverlayContext { original_model: "asked", upstream_model: "m", retry_index: 1 };
     let body = Bytes::from_static(BODY.as_bytes());
-    overlay(&body, Format::OpenaiChat, &edits, &context, adds)
+    overlay(&body, Format::OpenaiChat, &edits, &context, &mut Headers::default(), adds)
         .map(|out| String::from_utf8(out.to_vec()).unwrap())
 }
 
@@ -114,10 +115,10 @@ fn a_call_is_refused_where_its_conditions_hold() {
         let text = format!(
             r#"{{"path":"","change":{{"refuse":{{"message":"not here","kind":"policy_denied","elsewhere":{elsewhere}}}}},"conditions":[{{"path":"original_model","mode":"full","value":"{model}"}}]}}"#
         );
-        applied(&[&text], 0).map_err(|error| (error.kind(), error.message().to_owned()))
+        applied(&[&text], 0).map_err(|error| (error.kind(), error.is_elsewhere(), error.message().to_owned()))
     };
-    assert_eq!(refuse(false, "asked"), Err((ErrorKind::PolicyDenied, "not here".to_owned())));
-    assert_eq!(refuse(true, "asked"), Err((ErrorKind::NotSupported, "not here".to_owned())));
+    assert_eq!(refuse(false, "asked"), Err((ErrorKind::PolicyDenied, false, "not here".to_owned())));
+    assert_eq!(refuse(true, "asked"), Err((ErrorKind::PolicyDenied, true, "not here".to_owned())));
     assert_eq!(refuse(false, "other").unwrap(), BODY);
 }
 
@@ -216,7 +217,14 @@ fn changes_that_make_more_tokens_of_as_many_bytes_stay_within_the_bound_by_bytes
         let [model] = channel.models.as_slice() else { panic!("one") };
         assert!(model.is_edited(), "core reserves for it by the worst of all rules");
         let sent = Bytes::from_static(body.as_bytes());
-        match overlay(&sent, Format::OpenaiChat, &channel.body_edits, &context, model.extra_input) {
+        match overlay(
+            &sent,
+            Format::OpenaiChat,
+            &channel.body_edits,
+            &context,
+            &mut Headers::default(),
+            model.extra_input,
+        ) {
             Ok(changed) => {
                 let after = facts(&changed);
                 assert_ne!(changed, sent, "{change}");
@@ -240,7 +248,14 @@ fn a_pattern_is_replaced_everywhere_or_nowhere() {
     let run = |count: usize| {
         let text = "<t>".repeat(count);
         let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x{text}"}}]}}"#);
-        overlay(&Bytes::from(body), Format::OpenaiChat, std::slice::from_ref(&change), &context, 0)
+        overlay(
+            &Bytes::from(body),
+            Format::OpenaiChat,
+            std::slice::from_ref(&change),
+            &context,
+            &mut Headers::default(),
+            0,
+        )
     };
     let changed = run(super::REPLACED_MAX).unwrap();
     assert!(!String::from_utf8_lossy(&changed).contains("<t>"));
@@ -258,7 +273,14 @@ fn bodies_of_formats_that_only_upstreams_speak_are_changed_within_their_bound() 
     let context = OverlayContext { original_model: "m", upstream_model: "m", retry_index: 0 };
     let run = |body: &'static str, change: &str| {
         let change = edit(change);
-        overlay(&Bytes::from_static(body.as_bytes()), Format::OllamaChat, &[change], &context, 0)
+        overlay(
+            &Bytes::from_static(body.as_bytes()),
+            Format::OllamaChat,
+            &[change],
+            &context,
+            &mut Headers::default(),
+            0,
+        )
     };
     let plain = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":false}"#;
     let wider =
@@ -271,4 +293,155 @@ fn bodies_of_formats_that_only_upstreams_speak_are_changed_within_their_bound() 
     let more = run(ceiled, r#"{"path":"options.num_predict","change":{"set":{"value":10,"keep":false}}}"#)
         .unwrap_err();
     assert!(more.message().contains("options.num_predict"), "{more}");
+}
+
+#[test]
+fn headers_are_changed_beside_the_body() {
+    let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let caller = [
+        ("user-agent", "cli/1"),
+        ("session_id", "s-1"),
+        ("x-stainless-os", "Linux"),
+        ("authorization", "Bearer sk-caller"),
+        ("cookie", "a=b"),
+    ]
+    .map(pair);
+    let sent = [("anthropic-version", "2023-06-01"), ("x-team", "core")];
+    for (edits, want, body) in [
+        (
+            &[r#"{"path":"x-a","change":{"set_header":{"value":"1","keep":false}}}"#][..],
+            &[("x-a", "1")][..],
+            "",
+        ),
+        (&[r#"{"path":"x-team","change":{"set_header":{"value":"1","keep":true}}}"#], &[], ""),
+        (
+            &[r#"{"path":"x-team","change":{"set_header":{"value":"1","keep":false}}}"#],
+            &[("x-team", "1")],
+            "",
+        ),
+        (
+            &[
+                r#"{"path":"x-a","change":{"set_header":{"value":"<{client_header:Session_Id}>","keep":false}}}"#,
+            ],
+            &[("x-a", "<s-1>")],
+            "",
+        ),
+        (
+            &[r#"{"path":"x-a","change":{"set_header":{"value":"{client_header:X-None}","keep":false}}}"#],
+            &[],
+            "",
+        ),
+        (
+            &[
+                r#"{"path":"x-a","change":{"set_header":{"value":"{client_header:Authorization}","keep":false}}}"#,
+            ],
+            &[],
+            "",
+        ),
+        (&[r#"{"path":"x-team","change":"delete_header"}"#], &[("x-team", "-")], ""),
+        (
+            &[r#"{"path":"x-team","change":{"copy_header":{"to":"x-b","keep":false}}}"#],
+            &[("x-b", "core")],
+            "",
+        ),
+        (
+            &[r#"{"path":"user-agent","change":{"copy_header":{"to":"x-b","keep":false}}}"#],
+            &[("x-b", "cli/1")],
+            "",
+        ),
+        (&[r#"{"path":"x-none","change":{"copy_header":{"to":"x-b","keep":false}}}"#], &[], ""),
+        (
+            &[r#"{"path":"x-team","change":{"move_header":{"to":"x-b","keep":false}}}"#],
+            &[("x-team", "-"), ("x-b", "core")],
+            "",
+        ),
+        (
+            &[
+                r#"{"path":"","change":{"pass_headers":{"which":{"named":["session_id","cookie","authorization"]},"keep":false}}}"#,
+            ],
+            &[("session_id", "s-1")],
+            "",
+        ),
+        (
+            &[r#"{"path":"","change":{"pass_headers":{"which":{"matching":"^x-stainless-"},"keep":false}}}"#],
+            &[("x-stainless-os", "Linux")],
+            "",
+        ),
+        (
+            &[r#"{"path":"","change":{"pass_headers":{"which":"all","keep":false}}}"#],
+            &[("user-agent", "cli/1"), ("session_id", "s-1"), ("x-stainless-os", "Linux")],
+            "",
+        ),
+        (
+            &[r#"{"path":"prompt_cache_key","change":{"sync_header":"session_id"}}"#],
+            &[],
+            r#","prompt_cache_key":"s-1""#,
+        ),
+        (&[r#"{"path":"temperature","change":{"sync_header":"x-heat"}}"#], &[("x-heat", "0.70")], ""),
+        (
+            &[
+                r#"{"path":"x-a","change":{"set_header":{"value":"1","keep":false}},"conditions":[{"path":"request_headers.User-Agent","mode":"prefix","value":"cli/"}]}"#,
+                r#"{"path":"x-b","change":{"set_header":{"value":"2","keep":false}},"conditions":[{"path":"header_override.x-a","mode":"full","value":"1"}]}"#,
+                r#"{"path":"x-c","change":{"set_header":{"value":"3","keep":false}},"conditions":[{"path":"request_headers.cookie","mode":"contains","value":"a"}]}"#,
+            ],
+            &[("x-a", "1"), ("x-b", "2")],
+            "",
+        ),
+    ] {
+        let changes: Vec<_> = edits.iter().map(|text| edit(text)).collect();
+        let context = OverlayContext { original_model: "asked", upstream_model: "m", retry_index: 0 };
+        let mut headers = Headers::new(&caller, sent.map(pair).to_vec());
+        let out = overlay(
+            &Bytes::from_static(BODY.as_bytes()),
+            Format::OpenaiChat,
+            &changes,
+            &context,
+            &mut headers,
+            600,
+        );
+        let out = String::from_utf8(out.unwrap().to_vec()).unwrap();
+        let mut expected = sent.map(pair).to_vec();
+        for (name, value) in want {
+            expected.retain(|(known, _)| known != name);
+            expected.extend((*value != "-").then(|| pair((name, value))));
+        }
+        let mut got = headers.into_sent();
+        got.sort();
+        expected.sort();
+        assert_eq!(got, expected, "{edits:?}");
+        assert_eq!(out, BODY.replace(r#""a.b":1"#, &format!(r#""a.b":1{body}"#)), "{edits:?}");
+    }
+}
+
+#[test]
+fn changes_of_headers_that_are_the_gateways_own_are_unfit() {
+    for (change, unfit) in [
+        (r#"{"path":"x-a","change":{"set_header":{"value":"1","keep":false}}}"#, ""),
+        (
+            r#"{"path":"authorization","change":{"set_header":{"value":"1","keep":false}}}"#,
+            "belongs to the gateway",
+        ),
+        (r#"{"path":"x a","change":"delete_header"}"#, "no header's name"),
+        (r#"{"path":"","change":"delete_header"}"#, "lacks its `path`"),
+        (r#"{"path":"x-a","change":{"set_header":{"value":"a\nb","keep":false}}}"#, "no line breaks"),
+        (
+            r#"{"path":"x-api-key","change":{"copy_header":{"to":"x-b","keep":false}}}"#,
+            "belongs to the gateway",
+        ),
+        (r#"{"path":"x-b","change":{"move_header":{"to":"host","keep":false}}}"#, "belongs to the gateway"),
+        (r#"{"path":"","change":{"pass_headers":{"which":{"named":[]},"keep":false}}}"#, "lacks its `value`"),
+        (r#"{"path":"","change":{"pass_headers":{"which":"all","keep":false}}}"#, ""),
+        (r#"{"path":"n","change":{"sync_header":"x-n"}}"#, "a change of `n`"),
+        (
+            r#"{"path":"x","change":"delete","conditions":[{"path":"request_headers.authorization","mode":"full","value":1}]}"#,
+            "can't ask for",
+        ),
+    ] {
+        let unfit_of = edit(change).unfit().map(|unfit| unfit.message).unwrap_or_default();
+        assert_eq!(
+            (unfit_of.is_empty(), unfit_of.contains(unfit)),
+            (unfit.is_empty(), true),
+            "{change}: {unfit_of}"
+        );
+    }
 }

@@ -3,6 +3,8 @@
 use sluicegate_core::concern::{Concern, concern};
 use sluicegate_core::{Format, ServiceTier};
 
+use crate::json::{Kind, Val};
+
 /// A top-level field that is read or edited. Everything else is `Other` and passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -30,6 +32,7 @@ pub(crate) enum Field {
     Prediction,
     Modalities,
     Fallbacks,
+    Guardrails,
     PromptCacheKey,
     /// Gemini's, with the output ceiling in it.
     GenerationConfig,
@@ -59,7 +62,10 @@ pub(crate) enum Field {
 impl Field {
     /// Whether only we read it: it never gets to an upstream.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Field::Tags | Field::Fallbacks | Field::DisableFallbacks | Field::Mock)
+        matches!(
+            self,
+            Field::Tags | Field::Fallbacks | Field::DisableFallbacks | Field::Guardrails | Field::Mock
+        )
     }
 
     /// Each named field may stand once.
@@ -114,6 +120,7 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
         b"modalities" if chat => Field::Modalities,
         b"fallbacks" => Field::Fallbacks,
         b"disable_fallbacks" => Field::DisableFallbacks,
+        b"guardrails" => Field::Guardrails,
         b"prompt_cache_key" if chat || responses => Field::PromptCacheKey,
         // Seen in most calls, and harmless: no need to look further.
         b"temperature"
@@ -149,6 +156,7 @@ fn gemini(name: &[u8]) -> Field {
         b"tags" => Field::Tags,
         b"fallbacks" => Field::Fallbacks,
         b"disable_fallbacks" => Field::DisableFallbacks,
+        b"guardrails" => Field::Guardrails,
         b"cachedContent" | b"cached_content" => Field::CachedContent,
         b"toolConfig" | b"tool_config" => Field::ToolConfig,
         b"serviceTier" | b"service_tier" => Field::ServiceTier,
@@ -295,7 +303,13 @@ pub(crate) fn is_known(format: Format, name: &str) -> bool {
 
 /// Whether a field is for us alone: it never gets to an upstream.
 pub(crate) fn is_ours(name: &str) -> bool {
-    matches!(name, "tags" | "fallbacks" | "disable_fallbacks") || mock(name.as_bytes()).is_some()
+    matches!(name, "tags" | "fallbacks" | "disable_fallbacks" | "guardrails")
+        || mock(name.as_bytes()).is_some()
+}
+
+/// Whether only we read that member of `metadata`: `tags`, and a list of `guardrails`.
+pub(crate) fn is_ours_in_metadata(name: &str, value: Val<'_>) -> bool {
+    name == "tags" || name == "guardrails" && value.kind() == Kind::Array
 }
 
 /// The static name of one of LiteLLM's parameters that make an answer up.

@@ -1,4 +1,4 @@
-//! What only we read: lists of models to try, and what callers want made up.
+//! What only we read: lists of models to try, guardrails to ask, and what callers want made up.
 
 use sluicegate_core::Rehearsal;
 
@@ -10,7 +10,9 @@ use crate::json::{Kind, Val};
 /// More models than this in one list are refused.
 // BOUND: the routing settings bound how many are tried; this bounds what a record keeps.
 const MODELS_MAX: usize = 16;
-/// So much of what is said beside a fallback's model is reported.
+/// More guardrails than a configuration can have need not be named.
+const GUARDRAILS_MAX: usize = sluicegate_core::guardrail::GUARDRAILS_MAX;
+/// So much of what is said beside a fallback's model, or a guardrail's name, is reported.
 const IGNORED_MAX: usize = 16;
 
 /// `a,b` is a list of models to try in order: each must be a name.
@@ -63,6 +65,54 @@ pub(super) fn fallbacks(facts: &mut Facts, v: Val<'_>) -> Result<()> {
             None => return wrong(at, "must be a model's name, or an object with a `model`"),
         }
     }
+    Ok(())
+}
+
+/// LiteLLM's clients send names, or objects of a name and what the guardrail is to heed. A form has one name as text.
+pub(super) fn guardrails(facts: &mut Facts, at: &str, v: Val<'_>) -> Result<()> {
+    let wrong = |what: &str| Err(WireError::invalid(format!("`{at}` {what}")).at(at));
+    match v.kind() {
+        Kind::Null => return Ok(()),
+        Kind::String => return guardrail(facts, at, v),
+        Kind::Array => {}
+        other => {
+            return wrong(&format!("must be a list of guardrails' names, not {}", other.word()));
+        }
+    }
+    for element in v.elements() {
+        match element.kind() {
+            Kind::String => guardrail(facts, at, element)?,
+            Kind::Object => {
+                for (name, more) in element.members() {
+                    if facts.ignored.len() < IGNORED_MAX && !field::is_off(more.raw()) && more.raw() != "{}" {
+                        facts.ignored.push(format!("{at}.{}", crate::names::cut(&name, 64)));
+                    }
+                    name_guardrail(facts, at, &name)?;
+                }
+            }
+            _ => return wrong("must hold names of guardrails"),
+        }
+    }
+    Ok(())
+}
+
+fn guardrail(facts: &mut Facts, at: &str, name: Val<'_>) -> Result<()> {
+    name.as_str().map_or(Ok(()), |name| name_guardrail(facts, at, &name))
+}
+
+fn name_guardrail(facts: &mut Facts, at: &str, name: &str) -> Result<()> {
+    if name.len() > LABEL_MAX {
+        let message = format!("`{at}` has a name longer than {LABEL_MAX} bytes: that is no guardrail's");
+        return Err(WireError::invalid(message).at(at));
+    }
+    if facts.guardrails.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    if facts.guardrails.len() >= GUARDRAILS_MAX {
+        let message = format!("`{at}` has more than {GUARDRAILS_MAX} guardrails: name fewer");
+        return Err(WireError::invalid(message).at(at));
+    }
+    facts.guardrails.push(name.to_owned());
     Ok(())
 }
 

@@ -63,6 +63,7 @@ pub(super) fn field(format: Format, name: &[u8]) -> Field {
         b"tags" => Field::Tags,
         b"fallbacks" => Field::Fallbacks,
         b"disable_fallbacks" => Field::DisableFallbacks,
+        b"guardrails" => Field::Guardrails,
         b"speed" => Field::Other,
         _ if mock(name).is_some() => Field::Mock,
         _ if concern(name).is_some() => Field::Concerning,

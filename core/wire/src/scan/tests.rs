@@ -670,3 +670,50 @@ fn a_responses_request_is_read() {
         assert!(error.message().contains(says), "{rest}: {}", error.message());
     }
 }
+
+#[test]
+fn guardrails_are_named_and_never_sent() {
+    for (fields, named, ignored, sent) in [
+        (r#""guardrails":["a","b","a"]"#, &["a", "b"][..], &[][..], ""),
+        (r#""guardrails":[{"a":{"extra_body":{"x":1}}},{"b":{}}]"#, &["a", "b"], &["guardrails.a"], ""),
+        (r#""guardrails":"a""#, &["a"], &[], ""),
+        (r#""guardrails":[]"#, &[], &[], ""),
+        (r#""guardrails":null"#, &[], &[], ""),
+        (r#""metadata":{"guardrails":["a"]},"guardrails":["b"]"#, &["a", "b"], &[], ""),
+        (r#""metadata":{"k":"v","guardrails":["a"]}"#, &["a"], &[], r#","metadata":{"k":"v"}"#),
+        // What is no list there is data of the caller's.
+        (r#""metadata":{"guardrails":"none"}"#, &[], &[], r#","metadata":{"guardrails":"none"}"#),
+        (r#""metadata":{"tags":[]}"#, &[], &[], ""),
+    ] {
+        let scanned = chat(&with(fields)).unwrap();
+        let facts = scanned.facts();
+        assert_eq!(
+            (facts.guardrails.as_slice(), facts.ignored.as_slice()),
+            (
+                &named.iter().map(|&it| it.to_owned()).collect::<Vec<_>>()[..],
+                &ignored.iter().map(|&it| it.to_owned()).collect::<Vec<_>>()[..],
+            ),
+            "{fields}"
+        );
+        let body = scanned.prepare(&crate::Edits::default(), Format::OpenaiChat).unwrap().body;
+        let want = with("\"x\":0").replace(r#","x":0"#, sent);
+        assert_eq!(String::from_utf8_lossy(&body), want, "{fields}");
+        for format in [Format::AnthropicMessages, Format::GeminiGenerate, Format::OpenaiResponses] {
+            let prepared = scanned.prepare(&crate::Edits::default(), format).unwrap();
+            let lost = prepared.losses.iter().any(|loss| loss.to_string().contains("guardrails"));
+            assert!(!lost && !String::from_utf8_lossy(&prepared.body).contains("guardrails"), "{fields}");
+        }
+    }
+    for (fields, at) in [
+        (r#""guardrails":5"#, "guardrails"),
+        (r#""guardrails":{"a":{}}"#, "guardrails"),
+        (r#""guardrails":["a",5]"#, "guardrails"),
+        (r#""metadata":{"guardrails":[5]}"#, "metadata.guardrails"),
+    ] {
+        let error = chat(&with(fields)).unwrap_err();
+        assert_eq!(error.param(), Some(at), "{fields}: {error}");
+    }
+    let many: Vec<_> = (0..65).map(|n| format!("\"g{n}\"")).collect();
+    let many = format!("\"guardrails\":[{}]", many.join(","));
+    assert_eq!(chat(&with(&many)).unwrap_err().param(), Some("guardrails"));
+}

@@ -189,11 +189,13 @@ impl Host {
         scanned: Option<Scanned>,
     ) -> Result<(Call, Option<Scanned>, Option<OpenWatch>)> {
         let inner = &self.worker.inner;
-        if inner.guardrails.is_empty() {
+        let asked = scanned.as_ref().map_or(&[][..], |scanned| &scanned.facts().guardrails);
+        if inner.guardrails.is_idle(caller, asked) {
             return Ok((call, scanned, None));
         }
+        inner.guardrails.check_names(&caller.caller, asked)?;
         let others = call.fallbacks.iter().flatten().map(ModelName::as_str);
-        let looked = Looked::new(inner, caller, call.id.clone(), call.model.as_str(), others);
+        let looked = Looked::new(inner, caller, call.id.clone(), asked, call.model.as_str(), others);
         if let Some(name) = looked.first(inner, Side::Answer) {
             return Err(unwatched(&name, "answers, which this host gets by itself: use `complete`"));
         }
@@ -214,19 +216,27 @@ impl Host {
         };
         let seen = self.runtime.block_on(guardrail::request(inner, caller, Box::new(scanned), &mut inbound));
         let seen = seen.map_err(|rejection| rejection.error)?;
-        let mut call = serve::facts_of(inner, &seen.scanned, &inbound);
+        let mut call = serve::read_call(inner, &seen.scanned, &inbound)?;
         made_up::permit(false, seen.scanned.facts(), &mut call)?;
         let watched = OpenWatch { looked: seen.looked.unwrap_or(Box::new(looked)), marks: seen.marks };
-        Ok((serve::keepable(call)?, Some(*seen.scanned), Some(watched)))
+        Ok((call, Some(*seen.scanned), Some(watched)))
     }
 
     fn explain(&self, ask: Ask) -> Result<Answer> {
         let caller = self.caller(ask.key.as_ref())?;
         let (call, scanned) = self.facts(&ask)?;
         let (now, inner) = (self.now(), &self.worker.inner);
+        let bounded = |strict_spend: bool| match &scanned {
+            Some(scanned) => serve::refuse_unbounded(scanned, strict_spend).map_err(|why| why.error),
+            None => Ok(()),
+        };
+        bounded(caller.has_strict_spend())?;
+        let asked = scanned.as_ref().map_or(&[][..], |scanned| &scanned.facts().guardrails);
+        inner.guardrails.check_names(&caller.caller, asked)?;
         let seed = ask.seed.unwrap_or_else(|| inner.seed());
         let text = || BodyText::of_any(scanned.as_ref());
         let explained = inner.engine.explain_with_text(call, &caller, now, seed, &text);
+        bounded(explained.strict_spend_by_name)?;
         let explained = Explained {
             order: explained.order.iter().map(ToString::to_string).collect(),
             error: explained.denial.as_ref().map(|denial| Fault::from(&denial.to_error(now))),
@@ -401,14 +411,6 @@ impl Host {
                 return Err(Error::new(ErrorKind::NotSupported, message));
             }
         }
-        let body = match &open.scanned {
-            Some(scanned) => {
-                let prepared = prepare_attempt(inner, attempt, scanned, attempt.endpoint().format)
-                    .map_err(|(_, rejection)| rejection.error)?;
-                Some(String::from_utf8_lossy(&prepared.body).into_owned())
-            }
-            None => None,
-        };
         let channel = attempt.channel();
         let target =
             inner.targets.load().get(channel, attempt.endpoint(), attempt.key()).ok_or_else(|| {
@@ -417,6 +419,21 @@ impl Host {
                     format!("channel `{}` has no usable address or credential", channel.name),
                 )
             })?;
+        // Which headers the host's own caller sent isn't known here.
+        let mut headers = target.headers_of_call(&[], &[]);
+        let body = match &open.scanned {
+            Some(scanned) => {
+                let format = attempt.endpoint().format;
+                let prepared = prepare_attempt(inner, attempt, scanned, format, headers.as_mut())
+                    .map_err(|(_, rejection)| rejection.error)?;
+                Some(String::from_utf8_lossy(&prepared.body).into_owned())
+            }
+            None => None,
+        };
+        let target = match headers {
+            Some(headers) => target.with_headers(headers),
+            None => target,
+        };
         Ok(Tried {
             number: attempt.number,
             channel: channel.id.to_string(),

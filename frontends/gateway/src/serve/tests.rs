@@ -9,7 +9,7 @@ use sluicegate_core::{Format, OutcomeClass, UsageRecord};
 
 use super::*;
 use crate::store::{Page, Reach, RecordFilter};
-use crate::{ConfigText, Gateway, Options};
+use crate::{AnswerBody, ConfigText, Gateway, Options};
 
 const KEY: &str = "sk-3f9c1e77ab04d25866e1904cfa7b2d38";
 

@@ -9,11 +9,10 @@ use reqwest::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
 use sluicegate_core::channel::{Auth, Endpoint, MODEL, Transport};
+use sluicegate_core::header::{self, CREDENTIAL};
 use sluicegate_core::ports::SecretResolver;
 use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Format, Result, Snapshot};
-
-/// Stands for the channel's credential in its headers.
-const CREDENTIAL: &str = "{api_key}";
+use sluicegate_wire::Headers;
 
 /// The address of one endpoint of one channel, with its standing headers (the credential among them) and transport.
 pub struct Target {
@@ -24,8 +23,16 @@ pub struct Target {
     pub(crate) transport: Transport,
     /// The address as it was written, when it holds a place for the model.
     template: Option<Endpoint>,
+    /// What its channel does to the headers of each call, if anything.
+    per_call: Option<Box<PerCall>>,
     /// The format that it speaks.
     pub format: Format,
+}
+
+/// Headers that depend on the call: those whose values hold headers of its caller's. The channel's changes come on top.
+#[derive(Clone, Debug, Default)]
+struct PerCall {
+    templates: Vec<(String, String)>,
 }
 
 /// An address, parsed once for each client.
@@ -82,7 +89,53 @@ impl Target {
         format: Format,
     ) -> Self {
         let written = address.as_ref().map(|address| address.head(&headers)).unwrap_or_default();
-        Self { address, headers, written, transport, template: None, format }
+        Self { address, headers, written, transport, template: None, per_call: None, format }
+    }
+
+    /// The headers of a call as its channel's changes see them, with those that this call has of its own; `None` where they don't
+    /// depend on the call. What holds the credential can't be seen or changed.
+    pub(crate) fn headers_of_call<'a>(
+        &self,
+        caller: &'a [(String, String)],
+        own: &[(String, String)],
+    ) -> Option<Headers<'a>> {
+        let per_call = self.per_call.as_ref()?;
+        let mut sent: Vec<(String, String)> = Vec::with_capacity(self.headers.len() + own.len());
+        for (name, value) in &self.headers {
+            if let (false, Ok(value)) = (value.is_sensitive(), value.to_str()) {
+                sent.push((name.as_str().to_owned(), value.to_owned()));
+            }
+        }
+        let mut headers = Headers::new(caller, sent);
+        own.iter().for_each(|(name, value)| headers.set(name, value.clone()));
+        for (name, template) in &per_call.templates {
+            let of_caller = |name: &str| headers.of_caller(name).map(str::to_owned);
+            if let Some(value) = header::filled(template, of_caller) {
+                headers.set(name, value);
+            }
+        }
+        Some(headers)
+    }
+
+    /// The target of one call with these headers, besides those that hold the credential.
+    pub(crate) fn with_headers(self: Arc<Self>, headers: Headers<'_>) -> Arc<Self> {
+        let mut all: HeaderMap = self
+            .headers
+            .iter()
+            .filter(|(_, value)| value.is_sensitive())
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect();
+        for (name, value) in headers.into_sent() {
+            // What can't be a header isn't one of ours to send.
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
+                && !all.get(&name).is_some_and(HeaderValue::is_sensitive)
+            {
+                all.insert(name, value);
+            }
+        }
+        let (address, transport) = (self.address.clone(), self.transport.clone());
+        let (template, per_call) = (self.template.clone(), self.per_call.clone());
+        Arc::new(Self { template, per_call, ..Self::new(address, all, transport, self.format) })
     }
 
     /// The target of one call: the same one unless its address names the model.
@@ -92,7 +145,8 @@ impl Target {
         let address = parse(&template.address(model, stream)).ok();
         let headers = self.headers.clone();
         let (transport, template) = (self.transport.clone(), Some(template.clone()));
-        Arc::new(Self { template, ..Self::new(address, headers, transport, self.format) })
+        let per_call = self.per_call.clone();
+        Arc::new(Self { template, per_call, ..Self::new(address, headers, transport, self.format) })
     }
 
     /// Its address, in text; `None` for the built-in provider.
@@ -162,6 +216,7 @@ fn build(channel: &Channel, endpoint: &Endpoint, key: u32, secrets: &dyn SecretR
             HeaderName::try_from(quirk.name.as_str()).ok().zip(HeaderValue::try_from(&quirk.value).ok());
         headers.extend(pair);
     }
+    let mut templates = Vec::new();
     for (name, value) in &channel.headers {
         let name = HeaderName::try_from(name.as_str())
             .map_err(|_| config(channel, format!("`{name}` is no header name")))?;
@@ -170,6 +225,10 @@ fn build(channel: &Channel, endpoint: &Endpoint, key: u32, secrets: &dyn SecretR
             Some(secret) => value.replace(CREDENTIAL, secret.expose().trim()),
             None => value.clone(),
         };
+        if header::is_template(&filled) {
+            templates.push((name.as_str().to_owned(), filled));
+            continue;
+        }
         let mut value = HeaderValue::try_from(filled).map_err(|_| {
             config(
                 channel,
@@ -188,7 +247,8 @@ fn build(channel: &Channel, endpoint: &Endpoint, key: u32, secrets: &dyn SecretR
     };
     let template = endpoint.url.contains(MODEL).then(|| endpoint.clone());
     let target = Target::new(address, headers, channel.transport.clone(), endpoint.format);
-    Ok(Target { template, ..target })
+    let per_call = channel.edits_headers().then(|| Box::new(PerCall { templates }));
+    Ok(Target { template, per_call, ..target })
 }
 
 fn credential(

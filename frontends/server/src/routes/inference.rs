@@ -168,11 +168,17 @@ async fn call(
         client_ip: extract::client_ip(&req, &state.trusted_proxies),
         id: None,
         headers: extract::passed_headers(req.headers()),
+        client_headers: client_headers(&req, state),
         tags: extract::tags(req.headers()),
         explain: extract::wants_explanation(req.headers()),
     };
     let answer = state.worker.call(inbound).await;
     finish(&req, state, face, answer).await
+}
+
+/// What channels ask for of a caller's headers.
+fn client_headers(req: &HttpRequest, state: &State) -> Vec<(String, String)> {
+    extract::wanted_headers(req.headers(), state.gateway.engine().snapshot().wanted_headers())
 }
 
 /// A form: its files go on while they come.
@@ -195,6 +201,7 @@ async fn form(
         client_ip: extract::client_ip(&req, &state.trusted_proxies),
         id: None,
         headers: extract::passed_headers(req.headers()),
+        client_headers: client_headers(&req, state),
         tags: extract::tags(req.headers()),
         explain: extract::wants_explanation(req.headers()),
     };

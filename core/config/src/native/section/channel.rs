@@ -74,9 +74,14 @@ pub(crate) static CHANNEL: Section = Section {
         key("limits", Kind::Limits, "Limits towards the upstream."),
         key("tags", Kind::Texts, "Labels to route by."),
         key(
+            "tag_patterns",
+            Kind::Texts,
+            "Regular expressions for `User-Agent: VALUE`: with `tag_filter` clients that match one are led here, too.",
+        ),
+        key(
             "headers",
             Kind::TextMap,
-            "Headers sent with each request, besides authentication; `{api_key}` in a value stands for the credential.",
+            "Headers sent with each request, besides authentication; in a value `{api_key}` stands for the credential and `{client_header:NAME}` for a header of the caller's, without which it isn't sent.",
         ),
         key("timeouts", Kind::Object(&TIMEOUTS), "Time limits of an attempt. Default: those of `routing`."),
         key("proxy", Kind::Text, "A proxy: http://…, https://… or socks5://…"),
@@ -85,6 +90,11 @@ pub(crate) static CHANNEL: Section = Section {
             "allowed_fails",
             Kind::Count,
             "Failures within a minute before it is benched. Default: that of `routing`.",
+        ),
+        key(
+            "allowed_fails_by",
+            Kind::Object(&super::routing::ALLOWED_FAILS_BY),
+            "The same for single classes of failures. Default: those of `routing`.",
         ),
         key("cooldown", Kind::Duration, "How long it is benched. Default: that of `routing`."),
         key(
@@ -110,7 +120,7 @@ pub(crate) static CHANNEL: Section = Section {
         key(
             "body_edits",
             Kind::List(&BODY_EDIT),
-            "What is changed in each body that is sent to it, in order; see [changes of the body](#changes-of-the-body).",
+            "What is changed in each body that is sent to it and in the headers beside it, in order; see [changes of the body](#changes-of-the-body).",
         ),
         key("enabled", Kind::Boolean, "Whether it serves at all. Default true."),
     ],
@@ -133,13 +143,13 @@ pub(crate) static PASS_THROUGH: Section = Section {
 
 pub(crate) static BODY_EDIT: Section = Section {
     name: "body_edit",
-    about: "One change of a body.",
+    about: "One change of a body, or of the headers beside it.",
     required: &["mode"],
     keys: &[
         key(
             "path",
             Kind::Text,
-            "Where: `temperature`, `messages.0.content`; -1 is the last element, `\\.` a dot in a name.",
+            "Where: `temperature`, `messages.0.content`; -1 is the last element, `\\.` a dot in a name. A header's name.",
         ),
         key(
             "mode",
@@ -162,15 +172,24 @@ pub(crate) static BODY_EDIT: Section = Section {
                 "prune_objects",
                 "sync_fields",
                 "return_error",
+                "set_header",
+                "delete_header",
+                "copy_header",
+                "move_header",
+                "pass_headers",
             ]),
             "What is done there.",
         ),
         key(
             "value",
             Kind::Any,
-            "What is set, put before or behind, or trimmed; which objects `prune_objects` takes out; what `return_error` says.",
+            "What is set, put before or behind, or trimmed; which objects `prune_objects` takes out; what `return_error` says; which headers `pass_headers` passes.",
         ),
-        key("keep_origin", Kind::Boolean, "`set` only where nothing is there. Default false."),
+        key(
+            "keep_origin",
+            Kind::Boolean,
+            "`set` and changes of headers only where nothing is there. Default false.",
+        ),
         key(
             "from",
             Kind::Text,

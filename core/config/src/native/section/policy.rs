@@ -46,6 +46,11 @@ pub(crate) static GUARDRAIL: Section = Section {
             Kind::Word(&["pre", "post", "both"]),
             "Whether it looks at requests, at answers or at both. Default both.",
         ),
+        key(
+            "default_on",
+            Kind::Boolean,
+            "Whether it looks at every call that it is attached to; otherwise only at those that ask for it by name, or whose key or group does. Default true.",
+        ),
         key("organizations", Kind::Texts, "Organizations whose calls it looks at, by id."),
         key("groups", Kind::Texts, "Groups whose calls it looks at."),
         key("keys", Kind::Texts, "Keys whose calls it looks at, by id."),

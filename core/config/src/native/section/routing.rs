@@ -207,6 +207,11 @@ pub(crate) static ROUTING: Section = Section {
             "Whether a call goes to channels only that have one of its tags, or all of them; see [tags of calls](#tags-of-calls). Default: tags choose no channels.",
         ),
         key(
+            "tag_prefix",
+            Kind::Text,
+            "What tags that are meant to choose may begin with, such as `route:`: it is taken off before they are compared.",
+        ),
+        key(
             "allow_mock_parameters",
             Kind::Boolean,
             "Whether callers may have answers and failures made up with `mock_response`, `mock_timeout` and `mock_testing_…`. Default false: such calls are refused.",

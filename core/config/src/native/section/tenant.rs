@@ -112,7 +112,11 @@ pub(crate) static GROUP: Section = Section {
         ),
         key("members", Kind::List(&MEMBER), "Its members."),
         key("blocked", Kind::Boolean, "Refuses every call. Default false."),
-        key("metadata", Kind::Free, "Data of your own."),
+        key(
+            "metadata",
+            Kind::Free,
+            "Data of your own. Lists in it are heeded: `tags` are put on its calls, `guardrails` look at them.",
+        ),
     ],
 };
 
@@ -177,7 +181,11 @@ pub(crate) static API_KEY: Section = Section {
         key("blocked", Kind::Boolean, "Refuses every call. Default false."),
         key("allowed_ips", Kind::Texts, "Addresses and networks that it may be used from. Default anywhere."),
         key("tags", Kind::Texts, "Tags put on each of its calls."),
-        key("metadata", Kind::Free, "Data of your own."),
+        key(
+            "metadata",
+            Kind::Free,
+            "Data of your own. Lists in it are heeded: `tags` are put on its calls, too, and `guardrails` look at them.",
+        ),
     ],
 };
 
