@@ -33,7 +33,7 @@ use sluicegate_core::ledger::LimitState;
 use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Scope, ScopeLimits,
+    Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Role, Scope, ScopeLimits,
     UsageRecord, UserId,
 };
 
@@ -228,6 +228,9 @@ impl Admin {
         then: Then,
     ) -> Result<AuditEvent> {
         actor.may(scope::area_of_action(deed.action), Access::Write)?;
+        if actor.is_confined() {
+            self.refuse_wider_keys(&changes).await?;
+        }
         let event = NewEvent {
             at: self.now(),
             actor: actor.name().to_owned(),
@@ -258,6 +261,23 @@ impl Admin {
             let message = "the change was cut off; look whether it was made";
             Err(Error::new(ErrorKind::Internal, message).with_source(why))
         })
+    }
+
+    /// A token gives nobody a way in that reaches further than itself: a key may do what its user may, whatever the scopes of
+    /// what made it.
+    async fn refuse_wider_keys(&self, changes: &[Change]) -> Result<()> {
+        for change in changes {
+            let Change::PutKey { key, .. } = change else { continue };
+            let Some(user) = &key.user else { continue };
+            let owner = self.actor_of(user).await?;
+            if owner.is_some_and(|it| it.role() != Role::User || !it.admin_of().is_empty()) {
+                let message = format!(
+                    "a token can't make a key that administers, as user `{user}` does; sign in with a password for it"
+                );
+                return Err(Error::new(ErrorKind::Forbidden, message));
+            }
+        }
+        Ok(())
     }
 
     /// How the limits of a scope stand.

@@ -126,6 +126,11 @@ impl Actor {
         self.session.as_ref()
     }
 
+    /// Whether they act by an access token, which goes no further than its scopes.
+    pub(crate) fn is_confined(&self) -> bool {
+        self.scopes.is_some()
+    }
+
     /// Whether what they act by may be used for this, whatever their role. Only access tokens are confined.
     ///
     /// # Errors

@@ -409,6 +409,8 @@ fn a_token_does_what_its_scopes_say_until_it_is_over() {
         let issued = issued.json();
         let (token, id) = (issued["secret"].as_str().unwrap(), issued["token"]["id"].as_str().unwrap());
         assert!(token.starts_with("sgpat_"), "{token}");
+        rig.manage("POST", "/api/v1/keys", json!({"alias": "nobodys"})).await;
+        rig.manage("POST", "/api/v1/keys", json!({"alias": "admins", "user": "admin"})).await;
         let listed = rig.by(&cookie, "GET", "/api/v1/users/admin/tokens", &Value::Null).await;
         assert!(listed.text().contains(id) && !listed.text().contains(token), "{}", listed.text());
         for (method, path, body, want) in [
@@ -416,6 +418,12 @@ fn a_token_does_what_its_scopes_say_until_it_is_over() {
             ("GET", "/api/v1/audit", Value::Null, 200),
             ("POST", "/api/v1/keys", json!({}), 201),
             ("POST", "/key/generate", json!({}), 200),
+            // A key would do what its user may: more than the token.
+            ("POST", "/api/v1/keys", json!({"user": "admin"}), 403),
+            ("POST", "/key/generate", json!({"user_id": "admin"}), 403),
+            ("PATCH", "/api/v1/keys/nobodys", json!({"user": "admin"}), 403),
+            ("PATCH", "/api/v1/keys/nobodys", json!({"metadata": {"a": "b"}}), 200),
+            ("POST", "/api/v1/keys/admins/regenerate", json!({}), 403),
             ("POST", "/api/v1/groups", json!({}), 403),
             ("POST", "/team/new", json!({}), 403),
             ("POST", "/api/v1/explain", json!({"model": "mock"}), 400),

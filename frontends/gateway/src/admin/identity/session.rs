@@ -130,7 +130,7 @@ impl Admin {
         if session.facts.stage != Stage::SecondStep {
             return Err(Error::new(ErrorKind::Conflict, "this session needs no code; it has none missing"));
         }
-        let user = self.user_called(session.user.as_str()).await?.ok_or_else(wrong_code)?;
+        let user = self.user_by_id(&session.user).await?.ok_or_else(wrong_code)?;
         let account = self.account(&user.id).await?.value;
         if let Err(error) = self.take_code(&account, code, now).await {
             if error.kind() == ErrorKind::Unauthenticated {
