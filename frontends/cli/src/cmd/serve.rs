@@ -120,6 +120,9 @@ impl Greeting {
         if let Some(key) = &self.made {
             println!("admin key: {key}");
             println!("    made just now and shown this once; only its hash is kept");
+            println!(
+                "    it makes the first super administrator: POST {url}/api/v1/setup, see docs/administration.md"
+            );
         }
         if self.demo {
             let key = self.made.as_deref().unwrap_or("$LITELLM_MASTER_KEY");
