@@ -29,6 +29,9 @@ async fn check(folder: &Path, secret: &'static str, anchors: &[AuditAnchor]) -> 
     check
 }
 
+/// What is wrong, and where.
+type Fault = (i64, AuditFaultKind);
+
 /// A row's place in the trail without its number.
 const REST: &str =
     "at, actor, action, target, organization_id, group_id, user_id, detail, address, credential, mac";
@@ -67,7 +70,7 @@ async fn whatever_is_changed_removed_or_put_in_shows() {
          detail, address, credential, mac FROM sg_audit WHERE seq = 8"
     )];
     let one = |sql: &str| vec![sql.to_owned()];
-    let cases: Vec<(&str, Vec<String>, Vec<(i64, AuditFaultKind)>)> = vec![
+    let cases: Vec<(&str, Vec<String>, Vec<Fault>)> = vec![
         ("who", one("UPDATE sg_audit SET actor = 'user forger' WHERE seq = 3"), vec![(3, Changed)]),
         ("what", one("UPDATE sg_audit SET detail = '{}' WHERE seq = 1"), vec![(1, Changed)]),
         ("when", one("UPDATE sg_audit SET at = at + 1 WHERE seq = 8"), vec![(8, Changed)]),
@@ -104,7 +107,7 @@ async fn whatever_is_changed_removed_or_put_in_shows() {
         }
         connection.close().await.unwrap();
         let found = check(&copy, SECRET, std::slice::from_ref(&anchor)).await;
-        let faults: Vec<_> = found.faults.iter().map(|fault| (fault.seq, fault.what)).collect();
+        let faults: Vec<Fault> = found.faults.iter().map(|fault| (fault.seq, fault.what)).collect();
         assert_eq!(faults, want, "{note}");
         assert!(!found.sound, "{note}");
     }
