@@ -50,6 +50,8 @@ pub struct HostSettings {
     pub compat: Compat,
     /// Add a demo channel when there is no other. Default true; loopback only, which the host sees to.
     pub demo_channel: bool,
+    /// What to serve TLS with; `None` serves plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// How firmly the journal is kept.
     pub durability: Durability,
     /// How long what was used is kept.
@@ -81,6 +83,7 @@ impl Default for HostSettings {
             metrics_token: SecretRef::None,
             compat: Compat::default(),
             demo_channel: true,
+            tls: None,
             durability: Durability::default(),
             retention: Retention::default(),
             policy_rollback: PolicyRollback::default(),
@@ -88,6 +91,16 @@ impl Default for HostSettings {
             health_checks_at_once: 4,
         }
     }
+}
+
+/// What TLS is served with. Read at the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// A file of certificates in PEM form: the server's first, then those between it and the authority.
+    pub certificate: String,
+    /// A file with its private key in PEM form.
+    pub key: String,
 }
 
 /// When a new version of a policy is taken back by itself: it is watched for a time, and for so many of its calls at most.

@@ -26,7 +26,9 @@ use sluicegate_core::snapshot::{
 };
 
 use crate::diagnostic::Severity;
-use crate::host::{Durability, HostSettings, LitellmVersion, MetricsAccess, PolicyRollback, Retention};
+use crate::host::{
+    Durability, HostSettings, LitellmVersion, MetricsAccess, PolicyRollback, Retention, TlsFiles,
+};
 use crate::limits::read_limits;
 use crate::price_file::ListedPrice;
 use crate::quantity::{parse_bytes, parse_duration_ms};
@@ -206,6 +208,9 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
     if let Some(item) = fields.get("trusted_proxies") {
         host.take_trusted_proxies(load, &item);
     }
+    if let Some(item) = fields.get("tls") {
+        host.tls = tls(load, &item);
+    }
     if let Some(item) = fields.get("durability")
         && let Some(durability) =
             item.word(load, &[("process", Durability::Process), ("power", Durability::Power)])
@@ -230,6 +235,24 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
             *setting = value;
         }
     }
+}
+
+fn tls(load: &mut Load<'_>, item: &Item<'_>) -> Option<TlsFiles> {
+    let fields = Fields::open_section(load, item, &section::TLS)?;
+    let (certificate, key) = (fields.text(load, "certificate"), fields.text(load, "key"));
+    let (Some(certificate), Some(key)) = (certificate, key) else {
+        // Never plainly where TLS is meant.
+        let message = "TLS needs a certificate and its key, each in a file";
+        item.say(
+            load,
+            Severity::Error,
+            "missing_key",
+            message,
+            "write `tls: {certificate: chain.pem, key: key.pem}`",
+        );
+        return None;
+    };
+    Some(TlsFiles { certificate, key })
 }
 
 fn retention(load: &mut Load<'_>, item: &Item<'_>, retention: &mut Retention) {

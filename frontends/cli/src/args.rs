@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod audit;
 pub(crate) mod policy;
 pub(crate) mod prices;
 
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Policy(Policy),
     /// Look into what is reserved, held and settled, and put it right.
     Ledger(Ledger),
+    /// Verify who changed what, and take anchors of it.
+    Audit(audit::Audit),
     /// Look at prices, take over those of other systems, compare them.
     Prices(prices::Prices),
     /// List the providers that are known, and show what is known of one.
@@ -505,6 +508,9 @@ mod tests {
             "sluicegate ledger reconcile call-1 --attempt 2 --free",
             "sluicegate ledger audit --data d --config f.yaml --database memory",
             "sluicegate ledger repair --data d",
+            "sluicegate audit anchor --to anchors.jsonl",
+            "sluicegate audit verify --anchors anchors.jsonl --url http://x --admin-key sk-1",
+            "sluicegate audit verify --data d --config f.yaml",
             "sluicegate backup --data d --to b.tar",
             "sluicegate restore --from b.tar --data d",
         ] {

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         args::Command::Policy(policy) => cmd::policy::run(&policy),
         args::Command::Prices(prices) => cmd::prices::run(&prices),
         args::Command::Ledger(ledger) => cmd::ledger::run(&ledger),
+        args::Command::Audit(audit) => cmd::audit::run(&audit),
         args::Command::Providers(providers) => cmd::providers::run(&providers),
         args::Command::Backup(backup) => cmd::backup::run(&backup),
         args::Command::Restore(restore) => cmd::backup::run_restore(&restore),

@@ -12,12 +12,14 @@ mod actor;
 mod audit;
 mod channel;
 mod group;
+mod identity;
 mod key;
 mod ledger;
 mod organization;
 mod patch;
 mod policy;
 mod replay;
+mod scope;
 mod seed;
 mod usage;
 mod user;
@@ -31,13 +33,18 @@ use sluicegate_core::ledger::LimitState;
 use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Scope, ScopeLimits,
+    Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Role, Scope, ScopeLimits,
     UsageRecord, UserId,
 };
 
 pub use actor::Actor;
+pub use audit::{AuditAnchor, AuditCheck, AuditFault, AuditFaultKind};
 pub use channel::{ChannelPatch, ChannelView, NewChannel};
 pub use group::{GroupPatch, GroupView, MemberPatch, MemberView, NewGroup, NewMember};
+pub use identity::{
+    AccountView, IssuedToken, NewPassword, NewToken, Origin, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN,
+    PasswordChange, Proof, SecondStepOffer, SessionView, SetUp, Signed, SignedIn, TOKEN_PREFIX, TokenView,
+};
 pub use key::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
 pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};
 pub use organization::{NewOrganization, OrganizationPatch, OrganizationView};
@@ -46,6 +53,7 @@ pub use policy::{
     NewPolicyVersion, PolicyCheck, PolicyDiff, PolicyFault, PolicyShadow, PolicyVersionView, PolicyView,
 };
 pub use replay::{ReplayPolicy, ReplayQuestion};
+pub use scope::{AREAS, Access, Scopes};
 use seed::Seeds;
 pub use usage::{LimitUse, SpendQuery};
 pub use user::{NewUser, UserPatch, UserView};
@@ -145,6 +153,8 @@ struct Inner {
     testing: tokio::sync::Mutex<()>,
     /// Held while records are replayed.
     replaying: Arc<tokio::sync::Mutex<()>>,
+    /// What signing in shares.
+    doors: identity::Doors,
     /// How many wait for a check, the one that has it included.
     waiting_checks: AtomicUsize,
 }
@@ -160,8 +170,8 @@ impl std::ops::Deref for Inner {
 impl Admin {
     /// A service of these parts.
     pub fn new(parts: AdminParts) -> Self {
-        let (reconciling, testing, replaying, waiting_checks) = Default::default();
-        Self(Arc::new(Inner { parts, reconciling, testing, replaying, waiting_checks }))
+        let (reconciling, testing, replaying, doors, waiting_checks) = Default::default();
+        Self(Arc::new(Inner { parts, reconciling, testing, replaying, doors, waiting_checks }))
     }
 
     fn store(&self) -> &dyn Store {
@@ -217,6 +227,10 @@ impl Admin {
         seeds: Seeds,
         then: Then,
     ) -> Result<AuditEvent> {
+        actor.may(scope::area_of_action(deed.action), Access::Write)?;
+        if actor.is_confined() {
+            self.refuse_wider_keys(&changes).await?;
+        }
         let event = NewEvent {
             at: self.now(),
             actor: actor.name().to_owned(),
@@ -226,6 +240,8 @@ impl Admin {
             group: deed.group,
             user: deed.user,
             detail: deed.detail,
+            address: actor.address().map(|ip| ip.to_string()),
+            credential: actor.credential().map(str::to_owned),
         };
         let this = self.clone();
         let written = tokio::spawn(async move {
@@ -245,6 +261,23 @@ impl Admin {
             let message = "the change was cut off; look whether it was made";
             Err(Error::new(ErrorKind::Internal, message).with_source(why))
         })
+    }
+
+    /// A token gives nobody a way in that reaches further than itself: a key may do what its user may, whatever the scopes of
+    /// what made it.
+    async fn refuse_wider_keys(&self, changes: &[Change]) -> Result<()> {
+        for change in changes {
+            let Change::PutKey { key, .. } = change else { continue };
+            let Some(user) = &key.user else { continue };
+            let owner = self.actor_of(user).await?;
+            if owner.is_some_and(|it| it.role() != Role::User || !it.admin_of().is_empty()) {
+                let message = format!(
+                    "a token can't make a key that administers, as user `{user}` does; sign in with a password for it"
+                );
+                return Err(Error::new(ErrorKind::Forbidden, message));
+            }
+        }
+        Ok(())
     }
 
     /// How the limits of a scope stand.

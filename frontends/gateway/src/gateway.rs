@@ -37,8 +37,8 @@ use crate::script::{self, PolicyMark, Scripts};
 use crate::secret::{MasterSource, Sealer, Secrets};
 use crate::serve;
 use crate::start::{
-    ChannelMark, DEFAULT_ORGANIZATION, address_of, audit_chain, build_targets, demo_channel, keys_of,
-    make_private_dir, marks_of, master_secret, master_source, may_exist, restore, with_stored,
+    ChannelMark, DEFAULT_ORGANIZATION, address_of, audit_chain, build_targets, demo_channel, first_admin,
+    keys_of, make_private_dir, marks_of, master_secret, master_source, may_exist, restore, with_stored,
 };
 use crate::store::{self, PolicyFilter, PolicyVersion, Reach, Store, Stored, StoredChannel};
 use crate::tokenizer;
@@ -203,6 +203,7 @@ impl Gateway {
         // Before anything else is touched: a file that can't be used changes nothing.
         load::compile_policies(&loaded.declared)?;
         let time_zone = loaded.declared.quota.time_zone.clone();
+        let variables = Arc::clone(&options.variables);
         let address = address_of(&options, &loaded.host);
         if let Some(dir) = &options.data_dir {
             make_private_dir(dir)?;
@@ -288,7 +289,10 @@ impl Gateway {
             chain: Arc::new(chain),
             host: Arc::new(Around(Arc::downgrade(&inner))),
         });
-        inner.admin.get_or_init(|| admin);
+        let admin = inner.admin.get_or_init(|| admin);
+        if let Some((email, password)) = first_admin(&variables)? {
+            admin.set_up_from(email, password).await?;
+        }
         inner.maintenance.begin(maintain::start(&inner));
         Ok(Self { inner })
     }

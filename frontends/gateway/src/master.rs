@@ -77,6 +77,8 @@ async fn keep(hash: &KeyHash, options: &Options, store: &dyn Store, chain: &dyn 
         group: None,
         user: None,
         detail: serde_json::Value::Null,
+        address: None,
+        credential: None,
     };
     let change = Change::PutSetting(SETTING.to_owned(), hash.to_string().into(), Expect::New);
     store.apply(&[change], &event, chain).await?;

@@ -90,6 +90,9 @@ impl AuditChain for KeyedChain {
         ];
         let (seq, at) = (seq.to_string(), event.at.as_ms().to_string());
         let mut text = Vec::new();
+        // Of events that were written before these were kept there is neither, and the code is what it was.
+        let origin = [event.address.as_deref(), event.credential.as_deref()];
+        let origin = origin.iter().any(Option::is_some).then(|| origin.map(Option::unwrap_or_default));
         for part in [
             previous,
             &seq,
@@ -101,7 +104,10 @@ impl AuditChain for KeyedChain {
             group,
             user,
             &detail,
-        ] {
+        ]
+        .into_iter()
+        .chain(origin.into_iter().flatten())
+        {
             text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             text.extend_from_slice(part.as_bytes());
         }
@@ -119,14 +125,31 @@ impl Sealer {
     /// # Errors
     /// `Internal` when the operating system gives no randomness.
     pub fn seal(&self, channel: &Channel, secret: &Secret) -> Result<String> {
+        self.seal_bytes(&associated(channel)?, secret)
+    }
+
+    /// Seals a text for one purpose, which must not begin like a channel's.
+    ///
+    /// # Errors
+    /// `Internal` when the operating system gives no randomness.
+    pub(crate) fn seal_text(&self, purpose: &str, secret: &Secret) -> Result<String> {
+        self.seal_bytes(purpose.as_bytes(), secret)
+    }
+
+    /// Opens what [`seal_text`](Self::seal_text) made for this purpose; `None` when it was sealed under another master secret,
+    /// or for something else.
+    pub(crate) fn open_text(&self, purpose: &str, sealed: &str) -> Option<Secret> {
+        self.open_bytes(purpose.as_bytes(), sealed)
+    }
+
+    fn seal_bytes(&self, aad: &[u8], secret: &Secret) -> Result<String> {
         let mut nonce = [0u8; 24];
         fill_random(&mut nonce)?;
-        let aad = associated(channel)?;
-        let payload = Payload { msg: secret.expose().as_bytes(), aad: &aad };
+        let payload = Payload { msg: secret.expose().as_bytes(), aad };
         let sealed = self
             .0
             .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| Error::new(ErrorKind::Internal, "a credential can't be sealed"))?;
+            .map_err(|_| Error::new(ErrorKind::Internal, "a secret can't be sealed"))?;
         let mut bytes = nonce.to_vec();
         bytes.extend_from_slice(&sealed);
         Ok(format!("{VERSION}{}", STANDARD.encode(bytes)))
@@ -145,13 +168,14 @@ impl Sealer {
             );
             Error::new(ErrorKind::Config, message)
         };
-        let bytes =
-            sealed.strip_prefix(VERSION).and_then(|text| STANDARD.decode(text).ok()).ok_or_else(wrong)?;
-        let (nonce, sealed) = bytes.split_first_chunk::<24>().ok_or_else(wrong)?;
-        let aad = associated(channel)?;
-        let opened =
-            self.0.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad }).map_err(|_| wrong())?;
-        Ok(Secret::new(String::from_utf8(opened).map_err(|_| wrong())?))
+        self.open_bytes(&associated(channel)?, sealed).ok_or_else(wrong)
+    }
+
+    fn open_bytes(&self, aad: &[u8], sealed: &str) -> Option<Secret> {
+        let bytes = STANDARD.decode(sealed.strip_prefix(VERSION)?).ok()?;
+        let (nonce, sealed) = bytes.split_first_chunk::<24>()?;
+        let opened = self.0.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad }).ok()?;
+        String::from_utf8(opened).ok().map(Secret::new)
     }
 
     /// Seals a stored credential anew under another master secret's sealer, for rotation.

@@ -11,12 +11,13 @@ use sluicegate_core::snapshot::Declared;
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
     ApiKey, Channel, ChannelId, ChannelModel, Clock, Engine, Error, ErrorKind, Format, Needs, Price, Result,
-    SecretRef, Timestamp,
+    Secret, SecretRef, Timestamp,
 };
 
 use crate::credential::{KeyHash, fill_random};
 use crate::gateway::Options;
 use crate::journal::{self, Disk, Durability, Found, Journal, JournalOptions, Opening, OsDisk};
+use crate::load::Variables;
 use crate::secret::{KeyedChain, MasterSecret, MasterSource, Secrets, default_path};
 use crate::store::{Store, StoredChannel};
 use crate::upstream::Targets;
@@ -85,6 +86,23 @@ pub(crate) fn master_secret(source: Option<&MasterSource>) -> Result<MasterSecre
             )
         })?
         .load_or_create()
+}
+
+/// The first super administrator that the environment names: address and password.
+///
+/// # Errors
+/// `Config` when it names one without the other.
+pub(crate) fn first_admin(variables: &Variables) -> Result<Option<(String, Secret)>> {
+    let set = |name: &str| variables(name).filter(|value| !value.is_empty());
+    match (set("SLUICEGATE_ADMIN_EMAIL"), set("SLUICEGATE_ADMIN_PASSWORD")) {
+        (None, None) => Ok(None),
+        (Some(email), Some(password)) => Ok(Some((email, Secret::new(password)))),
+        _ => {
+            let message =
+                "SLUICEGATE_ADMIN_EMAIL and SLUICEGATE_ADMIN_PASSWORD go together; set both, or neither";
+            Err(Error::new(ErrorKind::Config, message))
+        }
+    }
 }
 
 /// What links audit events. A database that lives in memory has a chain that ends with it.

@@ -7,6 +7,7 @@
 mod change;
 mod filter;
 mod forget;
+mod identity;
 mod policy;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -32,6 +33,7 @@ pub use filter::{
     RecordFilter, Since, Sums, UserFilter,
 };
 pub use forget::{Forget, Forgotten};
+pub use identity::{AccessToken, Account, Hidden, Session, SessionFacts, Stage, StoredToken};
 pub use policy::{
     PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests, PolicyVersion,
 };
@@ -185,6 +187,45 @@ pub trait Store: RecordStore {
 
     /// The number of the newest event. Any change to anything but records and balances moves it: who caches asks it.
     async fn head(&self) -> Result<i64>;
+
+    /// How a user signs in, if they do.
+    async fn account(&self, user: &UserId) -> Result<Option<Stored<Account>>>;
+
+    /// Whether anybody stored may do everything, blocked or not.
+    async fn has_super_admin(&self) -> Result<bool>;
+
+    /// Takes a half minute's code of a user: whether neither it nor a later one was taken before.
+    async fn take_totp_step(&self, user: &UserId, step: i64) -> Result<bool>;
+
+    /// Takes a backup code of a user: whether it was there.
+    async fn take_backup_code(&self, user: &UserId, hash: &KeyHash) -> Result<bool>;
+
+    /// How many backup codes a user has left.
+    async fn backup_codes(&self, user: &UserId) -> Result<u64>;
+
+    /// The session that a secret of this hash opens, over or not.
+    async fn session(&self, hash: &KeyHash) -> Result<Option<Session>>;
+
+    /// A user's sessions, newest first, over or not; 1,000 at most.
+    async fn sessions(&self, user: &UserId) -> Result<Vec<Session>>;
+
+    /// Says that a session was used.
+    async fn see_session(&self, hash: &KeyHash, now: Timestamp) -> Result<()>;
+
+    /// The access token of this hash, over or not.
+    async fn access_token(&self, hash: &KeyHash) -> Result<Option<StoredToken>>;
+
+    /// A user's access tokens, newest first.
+    async fn access_tokens(&self, user: &UserId) -> Result<Vec<StoredToken>>;
+
+    /// Says that an access token was used.
+    async fn see_access_token(&self, id: &str, now: Timestamp) -> Result<()>;
+
+    /// Events after this number, oldest first.
+    async fn scan_events(&self, after: i64, limit: u32) -> Result<Vec<AuditEvent>>;
+
+    /// The newest event's number and code, as they are kept beside the events.
+    async fn audit_head(&self) -> Result<(i64, String)>;
 
     /// Events, newest first.
     async fn events(&self, filter: &AuditFilter, reach: &Reach, page: Page) -> Result<Listing<AuditEvent>>;

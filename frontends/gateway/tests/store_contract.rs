@@ -49,11 +49,17 @@ macro_rules! contract {
     };
 }
 
+#[path = "store_contract/identity.rs"]
+mod identity;
 #[path = "store_contract/policy.rs"]
 mod policy;
 #[path = "store_contract/response.rs"]
 mod response;
 
+use identity::{
+    events_say_where_from_and_are_read_forwards, somebody_who_may_do_everything_is_left,
+    ways_to_sign_in_are_kept_and_go_with_their_user,
+};
 use response::responses_are_kept_for_their_owner_and_in_their_order;
 
 contract! {
@@ -80,6 +86,9 @@ contract! {
     days_of_old_months_become_one,
     every_attempt_is_found,
     responses_are_kept_for_their_owner_and_in_their_order,
+    ways_to_sign_in_are_kept_and_go_with_their_user,
+    somebody_who_may_do_everything_is_left,
+    events_say_where_from_and_are_read_forwards,
 }
 
 async fn open(address: &str) -> Arc<dyn Store> {
@@ -125,6 +134,8 @@ fn event(action: &str) -> NewEvent {
         group: None,
         user: None,
         detail: serde_json::json!({"n": 1}),
+        address: None,
+        credential: None,
     }
 }
 

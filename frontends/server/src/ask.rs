@@ -4,23 +4,27 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use actix_web::cookie::Cookie;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Route, web};
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sluicegate::admin::{Actor, Admin};
+use sluicegate::admin::{Access, Actor, Admin, Origin, Signed, TOKEN_PREFIX};
 use sluicegate::engine::BoundCaller;
-use sluicegate::{Error, ErrorKind, Facts, Gateway, Result};
+use sluicegate::{Error, ErrorKind, Facts, Gateway, Result, Secret};
 
 use crate::respond::{self, Face};
 use crate::state::State;
-use crate::{body, extract, facts};
+use crate::{body, console, extract, facts};
 
 /// Names settings of the request that had no effect.
 const WARNINGS: HeaderName = HeaderName::from_static("x-sluicegate-warnings");
 const JSON: &str = "application/json";
+/// Names where a list goes on.
+const NEXT: HeaderName = HeaderName::from_static("x-sluicegate-next");
+const LINES: &str = "application/x-ndjson";
 const CSV: &str = "text/csv; charset=utf-8";
 /// That header is cut here, in bytes.
 const WARNINGS_MAX: usize = 1024;
@@ -29,8 +33,8 @@ const WARNINGS_MAX: usize = 1024;
 pub struct Ask {
     /// Who asks, as an administrator.
     pub actor: Actor,
-    /// Who asks, as a caller.
-    pub caller: Arc<BoundCaller>,
+    /// Who asks, as a caller; `None` by a session or an access token, which call nothing.
+    pub caller: Option<Arc<BoundCaller>>,
     /// The body.
     pub body: Bytes,
     req: HttpRequest,
@@ -52,11 +56,40 @@ impl Ask {
         Ok(Self { actor, caller, body, req: req.clone(), state })
     }
 
-    async fn who(req: &HttpRequest, state: &State) -> Result<(Arc<BoundCaller>, Actor)> {
-        let caller = state.caller(req, extract::credential(req.headers()).as_ref()).await?;
-        let client_ip = extract::client_ip(req, &state.trusted_proxies);
-        let actor = state.gateway.admin().actor(&caller.caller, client_ip).await?;
-        Ok((caller, actor))
+    async fn who(req: &HttpRequest, state: &State) -> Result<(Option<Arc<BoundCaller>>, Actor)> {
+        let (admin, client_ip) = (state.gateway.admin(), extract::client_ip(req, &state.trusted_proxies));
+        let credential = extract::credential(req.headers());
+        // A credential that is named wins over a cookie, which comes along by itself.
+        match credential {
+            Some(token) if token.expose().starts_with(TOKEN_PREFIX) => {
+                let actor = admin.token_actor(&token, client_ip).await?.ok_or_else(no_token)?;
+                actor.may(area_of(req.path()), access_of(req))?;
+                Ok((None, actor))
+            }
+            None if console::session(req, state).is_some() => {
+                console::refuse_foreign(req)?;
+                let signed = signed(req, state).await?;
+                match signed.actor.session() {
+                    Some(_) => Ok((None, signed.actor)),
+                    None => Err(unfinished()),
+                }
+            }
+            credential => {
+                let caller = state.caller(req, credential.as_ref()).await?;
+                let actor = admin.actor(&caller.caller, client_ip).await?;
+                Ok((Some(caller), actor))
+            }
+        }
+    }
+
+    /// Where the asker is.
+    pub fn origin(&self) -> Origin {
+        console::origin(&self.req, &self.state)
+    }
+
+    /// The cookie of a session that has begun.
+    pub fn cookie(&self, secret: Option<&Secret>) -> Cookie<'static> {
+        console::cookie(&self.req, &self.state, secret)
     }
 
     /// The gateway.
@@ -114,6 +147,112 @@ impl Ask {
     }
 }
 
+/// A request whose sender need not be known yet: to set up, to sign in.
+pub struct Visit {
+    body: Bytes,
+    req: HttpRequest,
+    state: Arc<State>,
+}
+
+/// A visit's body is a name and a password: more isn't taken from just anybody, in bytes.
+const VISIT_MAX: usize = 16 * 1024;
+
+impl Visit {
+    async fn take(req: &HttpRequest, payload: web::Payload, state: Arc<State>) -> Result<Self> {
+        let body = body::read(req, &mut payload.into_inner(), VISIT_MAX.min(state.body_limit)).await?;
+        Ok(Self { body, req: req.clone(), state })
+    }
+
+    /// The service that every management request goes through.
+    pub fn admin(&self) -> &Admin {
+        self.state.gateway.admin()
+    }
+
+    /// The body as what it should be.
+    ///
+    /// # Errors
+    /// `InvalidRequest` saying where it isn't.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        parse(&self.body)
+    }
+
+    /// Who is signed in, however far.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when nobody is, `Forbidden`, `Store`.
+    pub async fn signed(&self) -> Result<Signed> {
+        signed(&self.req, &self.state).await
+    }
+
+    /// Refuses what another site's page had the browser ask for.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn refuse_foreign(&self) -> Result<()> {
+        console::refuse_foreign(&self.req)
+    }
+
+    /// Where the visitor is.
+    pub fn origin(&self) -> Origin {
+        console::origin(&self.req, &self.state)
+    }
+
+    /// The cookie of a session that has begun; without a secret, the one that removes it.
+    pub fn cookie(&self, secret: Option<&Secret>) -> Cookie<'static> {
+        console::cookie(&self.req, &self.state, secret)
+    }
+}
+
+async fn signed(req: &HttpRequest, state: &State) -> Result<Signed> {
+    let nobody = || {
+        let message = "nobody is signed in here, or the session is over; sign in at /api/v1/session";
+        Error::new(ErrorKind::Unauthenticated, message)
+    };
+    let secret = console::session(req, state).ok_or_else(nobody)?;
+    let address = extract::client_ip(req, &state.trusted_proxies);
+    state.gateway.admin().signed(&secret, address).await?.ok_or_else(nobody)
+}
+
+fn no_token() -> Error {
+    let message = "this access token isn't known, or it is over; make a new one";
+    Error::new(ErrorKind::Unauthenticated, message)
+}
+
+fn unfinished() -> Error {
+    let message = "signing in isn't finished; GET /api/v1/session says what is missing";
+    Error::new(ErrorKind::Forbidden, message)
+}
+
+/// What an access token needs a scope of for what is under a path.
+fn area_of(path: &str) -> &'static str {
+    let native = path.strip_prefix("/api/v1/");
+    let mut parts = native.unwrap_or(path).split('/').filter(|part| !part.is_empty());
+    match (native.is_some(), parts.next().unwrap_or_default(), parts.nth(1)) {
+        (true, "users", Some("password" | "second-step" | "sessions" | "tokens")) => "account",
+        (_, "keys" | "key", _) => "keys",
+        (_, "groups" | "team", _) => "groups",
+        (_, "users" | "user", _) => "users",
+        (_, "organizations" | "organization", _) => "organizations",
+        (_, "channels" | "model", _) => "channels",
+        (true, "policies", _) => "policies",
+        (_, "records" | "spend" | "global", _) => "usage",
+        (true, "audit", _) => "audit",
+        (true, "ledger", _) => "ledger",
+        (true, "explain" | "replay" | "diagnostics" | "me", _) => "routing",
+        _ => "account",
+    }
+}
+
+/// Whether something is only looked at. Questions that are too long for an address are posted.
+fn access_of(req: &HttpRequest) -> Access {
+    let asks = matches!(req.path(), "/api/v1/explain" | "/api/v1/replay");
+    match *req.method() {
+        Method::GET | Method::HEAD => Access::Read,
+        _ if asks => Access::Read,
+        _ => Access::Write,
+    }
+}
+
 /// A body as what it should be: an object. An empty body is an empty object.
 ///
 /// # Errors
@@ -137,6 +276,8 @@ pub struct Done {
     content_type: &'static str,
     body: Vec<u8>,
     warnings: Vec<String>,
+    cookie: Option<Cookie<'static>>,
+    next: Option<String>,
 }
 
 impl Done {
@@ -158,25 +299,40 @@ impl Done {
 
     /// 200 with a table.
     pub fn csv(text: String) -> Self {
-        let body = text.into_bytes();
-        Self { status: StatusCode::OK, content_type: CSV, body, warnings: Vec::new() }
+        Self { content_type: CSV, ..Self::new(StatusCode::OK, text.into_bytes()) }
+    }
+
+    /// 200 with values of JSON, a line each.
+    pub fn lines(text: String) -> Self {
+        Self { content_type: LINES, ..Self::new(StatusCode::OK, text.into_bytes()) }
+    }
+
+    fn new(status: StatusCode, body: Vec<u8>) -> Self {
+        Self { status, content_type: JSON, body, warnings: Vec::new(), cookie: None, next: None }
+    }
+
+    /// Sets a cookie.
+    #[must_use]
+    pub fn cookie(self, cookie: Cookie<'static>) -> Self {
+        Self { cookie: Some(cookie), ..self }
+    }
+
+    /// Names where a list goes on, for answers that have no place for it.
+    #[must_use]
+    pub fn next(self, cursor: Option<String>) -> Self {
+        Self { next: cursor, ..self }
     }
 
     /// 204.
     pub fn nothing() -> Result<Self> {
-        Ok(Self {
-            status: StatusCode::NO_CONTENT,
-            content_type: JSON,
-            body: Vec::new(),
-            warnings: Vec::new(),
-        })
+        Ok(Self::new(StatusCode::NO_CONTENT, Vec::new()))
     }
 
     fn with<T: Serialize>(status: StatusCode, value: &T) -> Result<Self> {
         let body = serde_json::to_vec(value).map_err(|error| {
             Error::new(ErrorKind::Internal, "an answer couldn't be written").with_source(error)
         })?;
-        Ok(Self { status, content_type: JSON, body, warnings: Vec::new() })
+        Ok(Self::new(status, body))
     }
 
     /// Names settings of the request that had no effect.
@@ -199,13 +355,21 @@ impl Done {
                 response.insert_header((WARNINGS, value));
             }
         }
+        if let Some(cookie) = self.cookie {
+            response.cookie(cookie);
+        }
+        if let Some(next) = self.next {
+            response.insert_header((NEXT, next));
+        }
+        // What is told to one asker is no other's.
+        response.insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"));
         let mut response = response.body(self.body);
         facts::write(response.headers_mut(), req, Face::OpenAi, &Facts::default());
         response
     }
 }
 
-/// A route that asks `handler`.
+/// A route that asks `handler`, of whoever is known.
 pub fn route<F, Fut>(method: Method, handler: F) -> Route
 where
     F: Fn(Ask) -> Fut + Clone + 'static,
@@ -218,10 +382,58 @@ where
                 Ok(ask) => handler(ask).await,
                 Err(error) => Err(error),
             };
-            match done {
-                Ok(done) => done.respond(&req),
-                Err(error) => respond::error(&req, Face::OpenAi, error),
-            }
+            respond(&req, done)
         }
     })
+}
+
+/// A route that asks `handler`, of whoever comes.
+pub fn visit<F, Fut>(method: Method, handler: F) -> Route
+where
+    F: Fn(Visit) -> Fut + Clone + 'static,
+    Fut: Future<Output = Result<Done>> + 'static,
+{
+    web::method(method).to(move |req: HttpRequest, payload: web::Payload, state: web::Data<State>| {
+        let handler = handler.clone();
+        async move {
+            let done = match Visit::take(&req, payload, state.into_inner()).await {
+                Ok(visit) => handler(visit).await,
+                Err(error) => Err(error),
+            };
+            respond(&req, done)
+        }
+    })
+}
+
+fn respond(req: &HttpRequest, done: Result<Done>) -> HttpResponse {
+    match done {
+        Ok(done) => done.respond(req),
+        Err(error) => respond::error(req, Face::OpenAi, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_needs_the_scope_of_what_it_asks_for() {
+        for (path, area) in [
+            ("/api/v1/keys", "keys"),
+            ("/api/v1/keys/k/regenerate", "keys"),
+            ("/api/v1/users/u", "users"),
+            ("/api/v1/users/u/password", "account"),
+            ("/api/v1/users/u/tokens/t", "account"),
+            ("/api/v1/users/tokens", "users"),
+            ("/api/v1/groups/g/members/tokens", "groups"),
+            ("/api/v1/account/tokens", "account"),
+            ("/api/v1/setup", "account"),
+            ("/key/generate", "keys"),
+            ("/team/info", "groups"),
+            ("/api/v1/audit/verify", "audit"),
+            ("/customer/info", "account"),
+        ] {
+            assert_eq!(area_of(path), area, "{path}");
+        }
+    }
 }

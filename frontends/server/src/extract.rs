@@ -162,6 +162,11 @@ pub fn client_ip(req: &HttpRequest, trusted: &[IpNetwork]) -> Option<IpAddr> {
     Some(forwarded(peer, req.headers().get_all(FORWARDED_FOR).map(HeaderValue::as_bytes), trusted))
 }
 
+/// Whether a request comes from a proxy whose word on the caller counts.
+pub fn is_from_proxy(req: &HttpRequest, trusted: &[IpNetwork]) -> bool {
+    req.peer_addr().is_some_and(|peer| trusted.iter().any(|net| net.contains(peer.ip())))
+}
+
 /// Lines are bytes: what a caller wrote in front mustn't keep us from reading what a proxy of ours added behind.
 fn forwarded<'a>(peer: IpAddr, lines: impl Iterator<Item = &'a [u8]>, trusted: &[IpNetwork]) -> IpAddr {
     let is_trusted = |ip: IpAddr| trusted.iter().any(|net| net.contains(ip));

@@ -7,6 +7,7 @@
 
 pub mod ask;
 pub mod body;
+pub mod console;
 pub mod extract;
 pub mod facts;
 pub mod known;
@@ -16,6 +17,8 @@ pub mod routes;
 pub mod serve;
 pub mod state;
 pub mod stream;
+pub mod table;
+pub mod tls;
 mod told;
 mod upload;
 

@@ -11,6 +11,7 @@ use sluicegate::{Error, ErrorKind, Gateway, Result};
 
 use crate::routes;
 use crate::state::State;
+use crate::tls;
 
 /// Where and how to listen.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ impl Settings {
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A request's head must be there after so long.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// A TLS handshake must be done after so long.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that one worker holds at the same time.
 const CONNECTIONS_MAX: usize = 25_000;
 /// Threads of one worker for what would block it, such as unpacking bodies. They come and go as needed.
@@ -56,6 +59,7 @@ pub fn block_on<F: std::future::Future>(future: F) -> F::Output {
 pub async fn serve(gateway: Gateway, settings: Settings, ready: impl FnOnce(&[SocketAddr])) -> Result<()> {
     let body_limit = usize::try_from(gateway.host().body_limit_bytes).unwrap_or(usize::MAX);
     let trusted: Arc<[IpNetwork]> = gateway.host().trusted_proxies.clone().into();
+    let secure = gateway.host().tls.as_ref().map(tls::settings).transpose()?;
     let on_worker = gateway.clone();
     let server = HttpServer::new(move || {
         let state = State {
@@ -75,8 +79,13 @@ pub async fn serve(gateway: Gateway, settings: Settings, ready: impl FnOnce(&[So
     .h1_allow_half_closed(false)
     .tcp_nodelay(true)
     .shutdown_timeout(settings.shutdown_s)
-    .disable_signals()
-    .bind((settings.host.as_str(), settings.port))
+    .disable_signals();
+    let place = (settings.host.as_str(), settings.port);
+    let server = match secure {
+        None => server.bind(place),
+        // A handshake takes a few round trips; who takes longer holds a place for nothing.
+        Some(config) => server.tls_handshake_timeout(HANDSHAKE_TIMEOUT).bind_rustls_0_23(place, config),
+    }
     .map_err(|error| cannot_listen(&settings, error))?;
     ready(&server.addrs());
     let server = server.run();

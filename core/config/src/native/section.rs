@@ -205,6 +205,11 @@ pub(crate) static SERVER: Section = Section {
             "Whether a demo channel is added when there is no other. Default true.",
         ),
         key(
+            "tls",
+            Kind::Object(&TLS),
+            "What TLS (1.2 and 1.3) is served with. Default: plain HTTP, for a proxy in front.",
+        ),
+        key(
             "durability",
             Kind::Word(&["process", "power"]),
             "What the journal survives before a call goes on: process, its end by any signal; power, the loss of power too, for which calls wait for the disk. Default process.",
@@ -224,6 +229,20 @@ pub(crate) static SERVER: Section = Section {
             Kind::Boolean,
             "Serve beyond loopback with a weak or no administrator's key. Default false.",
         ),
+    ],
+};
+
+pub(crate) static TLS: Section = Section {
+    name: "tls",
+    about: "What TLS is served with. The files are read at the start.",
+    required: &["certificate", "key"],
+    keys: &[
+        key(
+            "certificate",
+            Kind::Text,
+            "A file of certificates in PEM form: the server's first, then those between it and the authority.",
+        ),
+        key("key", Kind::Text, "A file with its private key in PEM form."),
     ],
 };
 

@@ -34,13 +34,16 @@ fn ledger(args: &Ledger) -> Result<bool, Failure> {
         }
         (Some(dir), LedgerCommand::Repair) => {
             crate::log::start();
-            let options = options(args, dir)?;
+            let options = options(args.config.as_deref(), args.database.clone(), dir)?;
             let repair = sluicegate_server::block_on(async { sluicegate::repair(&options).await });
             json!(repair.map_err(|error| error.to_string())?)
         }
         (Some(dir), command) => {
             crate::log::start();
-            sluicegate_server::block_on(offline(options(args, dir)?, command))?
+            sluicegate_server::block_on(offline(
+                options(args.config.as_deref(), args.database.clone(), dir)?,
+                command,
+            ))?
         }
         (None, LedgerCommand::Audit) => online(&Client::patient(&args.remote), &LedgerCommand::Audit)?,
         (None, command) => online(&Client::new(&args.remote), command)?,
@@ -53,7 +56,12 @@ fn ledger(args: &Ledger) -> Result<bool, Failure> {
     Ok(!matches!(args.command, LedgerCommand::Audit) || answer["differing"] == 0)
 }
 
-fn options(args: &Ledger, dir: &Path) -> Result<Options, Failure> {
+/// How to open a gateway that doesn't run.
+pub(super) fn options(
+    config: Option<&Path>,
+    database: Option<String>,
+    dir: &Path,
+) -> Result<Options, Failure> {
     if !dir.is_dir() {
         return Err(format!("there is no directory `{}`; check the path given as --data", dir.display()));
     }
@@ -62,12 +70,12 @@ fn options(args: &Ledger, dir: &Path) -> Result<Options, Failure> {
             "holds no journal, so it is no gateway's data directory; check the path given as --data";
         return Err(format!("`{}` {message}", dir.display()));
     }
-    let path = match &args.config {
-        Some(path) => Some(path.as_path()),
+    let path = match config {
+        Some(path) => Some(path),
         None => Some(Path::new(super::serve::DEFAULT_FILE)).filter(|path| path.exists()),
     };
     let config = path.map(ConfigText::read).transpose().map_err(|error| error.to_string())?;
-    let (database, data_dir) = (args.database.clone(), Some(dir.to_owned()));
+    let data_dir = Some(dir.to_owned());
     let options = Options { config, database, data_dir, ..Options::default() };
     if !options.has_its_database() {
         return Err(format!(

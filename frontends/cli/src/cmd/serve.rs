@@ -48,7 +48,8 @@ async fn serve(args: &Serve) -> Result<(), Failure> {
     guard(gateway.master_key_strength(), loaded.host.dangerously_permit_weak_or_unset_master_key, &host)?;
     let settings = Settings { workers: args.workers.map(usize::from), ..Settings::new(host, port) };
     let made = gateway.made_master_key().map(|key| key.expose().to_owned());
-    let greeting = Greeting { made, demo };
+    let is_secure = gateway.host().tls.is_some();
+    let greeting = Greeting { made, demo, is_secure };
     sluicegate_server::serve(gateway, settings, |addresses| greeting.print(addresses))
         .await
         .map_err(|error| error.to_string())
@@ -108,15 +109,20 @@ fn guard(strength: KeyStrength, permitted: bool, address: &str) -> Result<(), Fa
 struct Greeting {
     made: Option<String>,
     demo: bool,
+    is_secure: bool,
 }
 
 impl Greeting {
     fn print(&self, addresses: &[SocketAddr]) {
-        let url = addresses.first().map(|address| format!("http://{address}")).unwrap_or_default();
+        let scheme = if self.is_secure { "https" } else { "http" };
+        let url = addresses.first().map(|address| format!("{scheme}://{address}")).unwrap_or_default();
         println!("sluicegate {} listens on {url}", env!("CARGO_PKG_VERSION"));
         if let Some(key) = &self.made {
             println!("admin key: {key}");
             println!("    made just now and shown this once; only its hash is kept");
+            println!(
+                "    it makes the first super administrator: POST {url}/api/v1/setup, see docs/administration.md"
+            );
         }
         if self.demo {
             let key = self.made.as_deref().unwrap_or("$LITELLM_MASTER_KEY");

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use sluicegate_core::{Caller, Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Role, UserId};
 
-use super::Admin;
+use super::scope::{Access, Scopes};
+use super::{Admin, forbidden};
 use crate::store::{Narrow, Reach};
 
 /// Who administers, and what they are.
@@ -17,6 +18,10 @@ pub struct Actor {
     key: Option<KeyId>,
     member_of: Vec<GroupId>,
     admin_of: Vec<GroupId>,
+    address: Option<IpAddr>,
+    credential: Option<String>,
+    session: Option<String>,
+    scopes: Option<Scopes>,
 }
 
 impl Actor {
@@ -30,7 +35,40 @@ impl Actor {
             key: None,
             member_of: Vec::new(),
             admin_of: Vec::new(),
+            address: None,
+            credential: None,
+            session: None,
+            scopes: None,
         }
+    }
+
+    /// Somebody of whom nothing is known yet: may do nothing.
+    pub(crate) fn unknown() -> Self {
+        Self { name: "unknown".to_owned(), role: Role::User, ..Self::operator() }
+    }
+
+    /// The same, connecting from there.
+    #[must_use]
+    pub(crate) fn from(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
+    }
+
+    /// The same, by this credential.
+    #[must_use]
+    pub(crate) fn by(self, credential: String) -> Self {
+        Self { credential: Some(credential), ..self }
+    }
+
+    /// The same, by this session.
+    #[must_use]
+    pub(crate) fn in_session(self, id: &str) -> Self {
+        Self { session: Some(id.to_owned()), ..self }
+    }
+
+    /// The same, as far as these scopes go.
+    #[must_use]
+    pub(crate) fn within(self, scopes: Scopes) -> Self {
+        Self { scopes: Some(scopes), ..self }
     }
 
     /// The gateway itself: what it does without being asked.
@@ -71,6 +109,43 @@ impl Actor {
     /// The groups that they administer.
     pub fn admin_of(&self) -> &[GroupId] {
         &self.admin_of
+    }
+
+    /// The address that they connect from, where that is known.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// The credential that they act by, as the audit trail calls it.
+    pub fn credential(&self) -> Option<&str> {
+        self.credential.as_deref()
+    }
+
+    /// The session that they act by, if it is one.
+    pub fn session(&self) -> Option<&String> {
+        self.session.as_ref()
+    }
+
+    /// Whether they act by an access token, which goes no further than its scopes.
+    pub(crate) fn is_confined(&self) -> bool {
+        self.scopes.is_some()
+    }
+
+    /// Whether what they act by may be used for this, whatever their role. Only access tokens are confined.
+    ///
+    /// # Errors
+    /// `Forbidden` naming the scope that is missing.
+    pub fn may(&self, area: &str, access: Access) -> Result<()> {
+        match &self.scopes {
+            None => Ok(()),
+            Some(scopes) if scopes.allow(area, access) => Ok(()),
+            Some(_) if super::AREAS.contains(&area) => {
+                let word = if access == Access::Read { "read" } else { "write" };
+                let message = format!("the token lacks the scope `{area}:{word}`; make one that has it");
+                Err(Error::new(ErrorKind::Forbidden, message))
+            }
+            Some(_) => Err(forbidden("do this by a token: sign in with a password for it")),
+        }
     }
 
     /// Whether they may do everything.
@@ -122,7 +197,7 @@ impl Admin {
     /// `Forbidden` when the key, or somebody whom it belongs to, is blocked, when it has expired, or when it may not be
     /// used from this address. `Store`.
     pub async fn actor(&self, caller: &Caller, client_ip: Option<IpAddr>) -> Result<Actor> {
-        let Some(key) = &caller.key else { return Ok(Actor::operator()) };
+        let Some(key) = &caller.key else { return Ok(Actor::operator().from(client_ip)) };
         if let Some(scope) = &caller.blocked {
             return Err(Error::new(ErrorKind::Forbidden, format!("the {} is blocked", scope.kind.as_str())));
         }
@@ -146,9 +221,10 @@ impl Admin {
             key: None,
             member_of: caller.group.iter().cloned().collect(),
             admin_of: Vec::new(),
+            ..Actor::operator()
         });
         actor.key = Some(key.clone());
-        Ok(actor)
+        Ok(actor.from(client_ip).by(format!("key {key}")))
     }
 
     /// Who administers as a user; `None` when there is no such user.
@@ -183,6 +259,7 @@ impl Admin {
             key: None,
             member_of,
             admin_of,
+            ..Actor::operator()
         }))
     }
 }

@@ -534,7 +534,7 @@ fn unknown_key(key: &KeyRef) -> Error {
     }
 }
 
-fn duration(param: &'static str, text: &str) -> Result<i64> {
+pub(super) fn duration(param: &'static str, text: &str) -> Result<i64> {
     let ms = sluicegate_config::parse_duration_ms(text).map_err(|why| invalid(param, why))?;
     i64::try_from(ms).map_err(|_| invalid(param, format!("`{text}` is too long")))
 }

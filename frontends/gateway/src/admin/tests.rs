@@ -508,8 +508,11 @@ async fn every_change_is_in_the_audit_trail_and_tampering_shows() {
         0
     );
 
-    let (count, code) = w.admin.verify_audit(&Actor::operator()).await.unwrap();
-    assert_eq!((count, code), (4, seen.items[0].mac.clone()));
+    let anchor = w.admin.audit_anchor(&Actor::operator()).await.unwrap();
+    let check = w.admin.verify_audit(&Actor::operator(), std::slice::from_ref(&anchor)).await.unwrap();
+    assert!(check.sound && check.faults.is_empty(), "{check:?}");
+    assert_eq!((check.events, check.seq, &check.mac), (4, 4, &seen.items[0].mac));
+    assert_eq!((anchor.seq, &anchor.mac), (4, &check.mac));
     let forged = crate::store::NewEvent { actor: "forger".to_owned(), ..seen.items[0].event.clone() };
     struct Forger;
     impl AuditChain for Forger {
@@ -518,8 +521,16 @@ async fn every_change_is_in_the_audit_trail_and_tampering_shows() {
         }
     }
     w.store.apply(&[], &forged, &Forger).await.unwrap();
-    let error = w.admin.verify_audit(&Actor::operator()).await.unwrap_err();
-    assert!(error.message().contains("event 5"), "{error}");
+    let check = w.admin.verify_audit(&Actor::operator(), &[anchor]).await.unwrap();
+    assert_eq!(check.faults, [AuditFault { seq: 5, what: AuditFaultKind::Changed }]);
+    assert!(!check.sound && check.events == 5, "{check:?}");
+    // An anchor tells when the newest events were replaced by others that are linked as well.
+    let foreign = AuditAnchor { seq: 2, mac: "0".repeat(64), ..AuditAnchor::default() };
+    let later = AuditAnchor { seq: 9, ..foreign.clone() };
+    let check = w.admin.verify_audit(&Actor::operator(), &[foreign, later]).await.unwrap();
+    let anchors: Vec<i64> =
+        check.faults.iter().filter(|it| it.what == AuditFaultKind::Anchor).map(|it| it.seq).collect();
+    assert_eq!(anchors, [2, 9]);
 }
 
 #[tokio::test]

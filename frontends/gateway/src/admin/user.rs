@@ -209,7 +209,7 @@ impl Admin {
     ///
     /// # Errors
     /// `Forbidden`, also for a role above the actor's own; `NotFound`, `InvalidRequest`, `Conflict` when the e-mail
-    /// address is taken or the user is declared in a file, `Store`.
+    /// address is taken, when the user is declared in a file, or when they are the last super administrator; `Store`.
     pub async fn update_user(&self, actor: &Actor, id: &UserId, patch: UserPatch) -> Result<UserView> {
         for attempt in 0.. {
             match self.try_update_user(actor, id, patch.clone()).await {
@@ -242,10 +242,22 @@ impl Admin {
         let deed = Deed::new("user.update", format!("user {id}"))
             .of(&after.organization, None, Some(id))
             .changed(before, &after);
-        let put = Change::PutUser(after.clone(), Expect::Version(stored.version));
+        let mut changes = vec![Change::PutUser(after.clone(), Expect::Version(stored.version))];
+        changes.extend(self.keeps_super_admin(before, Some(&after)));
+        if after.role != before.role || (after.blocked && !before.blocked) {
+            changes.push(Change::EndSessions(id.clone()));
+        }
         let grouped = self.0.engine.snapshot().declared.quota.apply_user_limits_to_group_keys;
         let owner = Owner::User { user: id.clone(), ungrouped: !grouped };
-        self.commit_limits(actor, deed, vec![put], &owner, (&before.limits, &after.limits)).await.map(drop)
+        self.commit_limits(actor, deed, changes, &owner, (&before.limits, &after.limits)).await.map(drop)
+    }
+
+    /// What keeps the last super administrator from being removed, demoted or blocked: whoever made a mistake must be able to
+    /// undo it.
+    fn keeps_super_admin(&self, before: &User, after: Option<&User>) -> Option<Change> {
+        let is_super = |user: &User| user.role == Role::SuperAdmin && !user.blocked;
+        let lost = is_super(before) && !after.is_some_and(is_super);
+        (lost && !self.declared().users().any(is_super)).then_some(Change::KeepSuperAdmin)
     }
 
     /// Removes a user, their memberships and their keys. What they used stays in the records.
@@ -261,7 +273,9 @@ impl Admin {
         let deed = Deed::new("user.delete", format!("user {id}"))
             .of(&user.organization, None, Some(id))
             .whole(&user);
-        self.commit(actor, deed, vec![Change::DeleteUser(id.clone())]).await?;
+        let mut changes = vec![Change::DeleteUser(id.clone())];
+        changes.extend(self.keeps_super_admin(&user, None));
+        self.commit(actor, deed, changes).await?;
         Ok(user)
     }
 

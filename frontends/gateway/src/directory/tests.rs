@@ -40,6 +40,8 @@ impl World {
             group: None,
             user: None,
             detail: serde_json::Value::Null,
+            address: None,
+            credential: None,
         };
         self.store.apply(&[change], &event, &Chain).await.unwrap();
     }

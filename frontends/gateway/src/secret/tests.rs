@@ -105,6 +105,8 @@ fn every_field_of_an_event_is_in_its_link() {
         group: Some(GroupId::from("g")),
         user: None,
         detail: serde_json::json!({"x": 1}),
+        address: None,
+        credential: None,
     };
     let link = chain.link("", 1, &event);
     assert_eq!(chain.link("", 1, &event), link);

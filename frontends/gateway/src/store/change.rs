@@ -6,7 +6,7 @@ use sluicegate_core::{
     User, UserId,
 };
 
-use super::{PolicyVersion, StoredPolicy};
+use super::{AccessToken, Account, PolicyVersion, Session, StoredPolicy};
 use crate::credential::KeyHash;
 
 /// What must be stored under the id for a change to happen.
@@ -46,6 +46,25 @@ pub enum Change {
     PutUser(User, Expect),
     /// Removes a user, their memberships and their keys.
     DeleteUser(UserId),
+    /// Fails unless somebody is left who may do everything: an unblocked super administrator. Stands behind the changes that
+    /// it guards, so that of two at the same time the second sees what the first has left.
+    KeepSuperAdmin,
+    /// Fails when anybody stored may do everything. Stands before the changes that it guards.
+    ExpectNoSuperAdmin,
+    /// How a user signs in.
+    PutAccount(Account, Expect),
+    /// All backup codes of a user, by their hashes.
+    SetBackupCodes(UserId, Vec<KeyHash>),
+    /// A session that begins.
+    AddSession(Session),
+    /// Ends a session of a user, if there is one.
+    EndSession(UserId, String),
+    /// Ends every session of a user.
+    EndSessions(UserId),
+    /// An access token as it shall be, and what it is found by.
+    PutAccessToken(AccessToken, KeyHash, Expect),
+    /// Removes an access token.
+    DeleteAccessToken(String),
     /// A membership as it shall be.
     PutMembership(Membership, Expect),
     /// Removes a membership, and the keys that the user has in the group.
@@ -102,6 +121,12 @@ pub struct NewEvent {
     pub user: Option<UserId>,
     /// What changed. Never a secret.
     pub detail: serde_json::Value,
+    /// The address that it was done from, where that is known.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// The credential that it was done by, such as `session s1` or `key k1`, where there was one.
+    #[serde(default)]
+    pub credential: Option<String>,
 }
 
 /// An event that was written down.

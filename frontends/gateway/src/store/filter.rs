@@ -215,6 +215,16 @@ pub struct AuditFilter {
     pub action: Option<String>,
     /// To this.
     pub target: Option<String>,
+    /// That touches this organization.
+    pub organization: Option<OrganizationId>,
+    /// That touches this group.
+    pub group: Option<GroupId>,
+    /// That touches this user.
+    pub user: Option<UserId>,
+    /// From this address.
+    pub address: Option<String>,
+    /// Before the event of this number: where the last page has ended. The total doesn't heed it.
+    pub before: Option<i64>,
 }
 
 /// What daily sums can be told apart by.

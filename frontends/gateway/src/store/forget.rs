@@ -10,7 +10,7 @@ pub struct Forget {
     /// Daily sums of months that were over by then become one sum for the month, on its first day; those by end
     /// customer and tag are forgotten. `None` keeps them.
     pub sums_before: Option<Timestamp>,
-    /// Balances of windows, replaced credentials and kept responses that were over by then.
+    /// Balances of windows, replaced credentials, sessions and kept responses that were over by then.
     pub ended_before: Timestamp,
 }
 

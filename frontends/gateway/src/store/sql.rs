@@ -6,6 +6,7 @@
 mod change;
 mod directory;
 mod forget;
+mod identity;
 mod label;
 mod migrate;
 #[cfg(feature = "postgres")]
@@ -31,10 +32,10 @@ use sluicegate_core::{
 };
 
 use super::{
-    AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, Forget, Forgotten, GroupFilter,
-    KeptResponse, KeyFilter, KeyParts, KeyRef, Listing, NewEvent, Owner, Page, PolicyFilter, PolicyVersion,
-    Reach, RecordFilter, ResponseOwner, Since, Store, Stored, StoredChannel, StoredKey, StoredPolicy, Sums,
-    UserFilter,
+    Account, AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, Forget, Forgotten,
+    GroupFilter, KeptResponse, KeyFilter, KeyParts, KeyRef, Listing, NewEvent, Owner, Page, PolicyFilter,
+    PolicyVersion, Reach, RecordFilter, ResponseOwner, Since, Store, Stored, StoredChannel, StoredKey,
+    StoredPolicy, StoredToken, Sums, UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -313,6 +314,59 @@ impl Store for SqlStore {
     async fn head(&self) -> Result<i64> {
         let rows = self.fetch("SELECT seq FROM sg_audit_head WHERE id = 1", Vec::new()).await?;
         rows.into_iter().next().map_or(Ok(0), |mut row| row.int())
+    }
+
+    async fn account(&self, user: &UserId) -> Result<Option<Stored<Account>>> {
+        self.find_account(user).await
+    }
+
+    async fn has_super_admin(&self) -> Result<bool> {
+        self.find_super_admin().await
+    }
+
+    async fn take_totp_step(&self, user: &UserId, step: i64) -> Result<bool> {
+        self.use_totp_step(user, step).await
+    }
+
+    async fn take_backup_code(&self, user: &UserId, hash: &KeyHash) -> Result<bool> {
+        self.use_backup_code(user, hash).await
+    }
+
+    async fn backup_codes(&self, user: &UserId) -> Result<u64> {
+        self.count_backup_codes(user).await
+    }
+
+    async fn session(&self, hash: &KeyHash) -> Result<Option<super::Session>> {
+        self.find_session(hash).await
+    }
+
+    async fn sessions(&self, user: &UserId) -> Result<Vec<super::Session>> {
+        self.list_sessions(user).await
+    }
+
+    async fn see_session(&self, hash: &KeyHash, now: Timestamp) -> Result<()> {
+        Self::see_session(self, hash, now).await
+    }
+
+    async fn access_token(&self, hash: &KeyHash) -> Result<Option<StoredToken>> {
+        self.find_access_token(hash).await
+    }
+
+    async fn access_tokens(&self, user: &UserId) -> Result<Vec<StoredToken>> {
+        self.list_access_tokens(user).await
+    }
+
+    async fn see_access_token(&self, id: &str, now: Timestamp) -> Result<()> {
+        Self::see_access_token(self, id, now).await
+    }
+
+    async fn scan_events(&self, after: i64, limit: u32) -> Result<Vec<AuditEvent>> {
+        self.list_events_after(after, limit).await
+    }
+
+    async fn audit_head(&self) -> Result<(i64, String)> {
+        let rows = self.fetch("SELECT seq, mac FROM sg_audit_head WHERE id = 1", Vec::new()).await?;
+        rows.into_iter().next().map_or(Ok((0, String::new())), |mut row| Ok((row.int()?, row.text()?)))
     }
 
     async fn events(&self, filter: &AuditFilter, reach: &Reach, page: Page) -> Result<Listing<AuditEvent>> {

@@ -1,5 +1,7 @@
 //! Our own management API, `/api/v1`: thin translators over the service layer, described by the OpenAPI document.
 
+mod account;
+mod audit;
 mod channels;
 mod explain;
 mod groups;
@@ -7,6 +9,7 @@ mod keys;
 mod ledger;
 mod organizations;
 mod policies;
+mod session;
 mod usage;
 mod users;
 
@@ -14,7 +17,7 @@ use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sluicegate::admin::Limits;
+use sluicegate::admin::{Actor, Limits};
 use sluicegate::store::Page;
 use sluicegate::{Error, ErrorKind, Limit, Result, Timestamp};
 
@@ -48,6 +51,8 @@ pub fn table() -> Vec<Entry> {
             ),
         },
     ];
+    entries.extend(session::table());
+    entries.extend(account::table());
     entries.extend(keys::table());
     entries.extend(groups::table());
     entries.extend(users::table());
@@ -55,6 +60,7 @@ pub fn table() -> Vec<Entry> {
     entries.extend(channels::table());
     entries.extend(policies::table());
     entries.extend(usage::table());
+    entries.extend(audit::table());
     entries.extend(ledger::table());
     entries.extend(explain::table());
     entries
@@ -65,8 +71,11 @@ async fn document() -> HttpResponse {
 }
 
 async fn me(ask: Ask) -> Result<Done> {
-    let actor = &ask.actor;
-    Done::ok(&json!({
+    Done::ok(&me_of(&ask.actor))
+}
+
+fn me_of(actor: &Actor) -> Value {
+    json!({
         "name": actor.name(),
         "role": actor.role(),
         "organization": actor.organization(),
@@ -74,7 +83,7 @@ async fn me(ask: Ask) -> Result<Done> {
         "key": actor.key(),
         "groups": actor.member_of(),
         "administers": actor.admin_of(),
-    }))
+    })
 }
 
 /// A thing as this API shows it: what requests call `models` and `limits` have the same name and form in answers.

@@ -7,7 +7,7 @@ use super::*;
 /// administers another organization.
 const ACTORS: [&str; 9] = ["operator", "boss", "oa", "au", "ga", "u1", "u2", "key", "xa"];
 
-/// `.` done, `F` forbidden, `N` not found, `C` conflict (declared in a file), `I` invalid; in the order of [`ACTORS`].
+/// `.` done, `F` forbidden, `N` not found, `C` conflict (declared in a file, or the last super administrator), `I` invalid; in the order of [`ACTORS`].
 const MATRIX: &[(&str, &str)] = &[
     // operation             op bo oa au ga u1 u2 ke xa
     ("key.info k1", "          .  .  .  .  .  .  N  N  N"),
@@ -47,10 +47,10 @@ const MATRIX: &[(&str, &str)] = &[
     ("user.info u2", "         .  .  .  .  N  N  .  N  N"),
     ("user.limits u1", "       .  .  .  F  F  F  N  N  N"),
     ("user.rename u1", "       .  .  .  F  F  .  N  N  N"),
-    ("user.demote boss", "     .  .  F  F  N  N  N  N  N"),
+    ("user.demote boss", "     C  C  F  F  N  N  N  N  N"),
     ("user.promote u1", "      .  .  F  F  F  F  N  N  N"),
     ("user.delete u1", "       .  .  .  F  F  F  N  N  N"),
-    ("user.delete boss", "     .  .  F  F  N  N  N  N  N"),
+    ("user.delete boss", "     C  C  F  F  N  N  N  N  N"),
     ("user.limits uf", "       C  C  C  F  N  N  N  N  N"),
     ("organization.create", "  .  .  F  F  F  F  F  F  F"),
     ("organization.info o1", " .  .  .  .  N  N  N  N  N"),
@@ -174,7 +174,7 @@ async fn run(admin: &Admin, actor: &Actor, operation: &str) -> Result<()> {
         "policy.activate" => admin.activate_policy(actor, word(1), None, true).await.map(drop),
         "policy.shadow" => admin.shadow_policy(actor, word(1), None).await.map(drop),
         "policy.delete" => admin.delete_policy(actor, word(1)).await.map(drop),
-        "audit.verify" => admin.verify_audit(actor).await.map(drop),
+        "audit.verify" => admin.verify_audit(actor, &[]).await.map(drop),
         _ => run_user(admin, actor, word(0), &word(1).into()).await,
     }
 }

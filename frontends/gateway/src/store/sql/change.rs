@@ -3,7 +3,7 @@
 use sluicegate_core::{Error, ErrorKind, Result, Retry};
 
 use super::row::{Value, to_json};
-use super::{Session, Sql, SqlStore, policy};
+use super::{Session, Sql, SqlStore, identity, policy};
 use crate::store::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange};
 
 /// Who changes, and when.
@@ -55,8 +55,8 @@ impl SqlStore {
 async fn append_event(session: &mut dyn Session, seq: i64, event: &NewEvent, mac: &str) -> Result<()> {
     session
         .execute(
-            "INSERT INTO sg_audit (seq, at, actor, action, target, organization_id, group_id, user_id, detail, mac) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+            "INSERT INTO sg_audit (seq, at, actor, action, target, organization_id, group_id, user_id, detail, address, \
+             credential, mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
                 .into(),
             vec![
                 seq.into(),
@@ -68,6 +68,8 @@ async fn append_event(session: &mut dyn Session, seq: i64, event: &NewEvent, mac
                 event.group.as_ref().map(|id| id.as_str()).into(),
                 event.user.as_ref().map(|id| id.as_str()).into(),
                 to_json(&event.detail)?.into(),
+                event.address.as_deref().into(),
+                event.credential.as_deref().into(),
                 mac.into(),
             ],
         )
@@ -179,6 +181,22 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             };
             put(session, row, *expect, author).await
         }
+        Change::KeepSuperAdmin => identity::keep_super_admin(session).await,
+        Change::ExpectNoSuperAdmin => identity::expect_no_super_admin(session).await,
+        Change::PutAccount(it, expect) => put(session, identity::account_row(it)?, *expect, author).await,
+        Change::SetBackupCodes(user, codes) => identity::set_backup_codes(session, user, codes).await,
+        Change::AddSession(it) => identity::add_session(session, it).await,
+        Change::EndSession(user, id) => {
+            let sql = "DELETE FROM sg_session WHERE user_id = $1 AND id = $2";
+            session.execute(sql.into(), vec![user.as_str().into(), id.as_str().into()]).await.map(drop)
+        }
+        Change::EndSessions(user) => {
+            let sql = "DELETE FROM sg_session WHERE user_id = $1";
+            session.execute(sql.into(), vec![user.as_str().into()]).await.map(drop)
+        }
+        Change::PutAccessToken(it, hash, expect) => {
+            put(session, identity::token_row(it, hash)?, *expect, author).await
+        }
         _ => delete(session, change).await,
     }
 }
@@ -208,6 +226,10 @@ async fn delete(session: &mut dyn Session, change: &Change) -> Result<()> {
                 "DELETE FROM sg_retired_hash WHERE key_id IN (SELECT id FROM sg_key WHERE user_id = $1)",
                 "DELETE FROM sg_key WHERE user_id = $1",
                 "DELETE FROM sg_membership WHERE user_id = $1",
+                "DELETE FROM sg_session WHERE user_id = $1",
+                "DELETE FROM sg_access_token WHERE user_id = $1",
+                "DELETE FROM sg_backup_code WHERE user_id = $1",
+                "DELETE FROM sg_account WHERE user_id = $1",
                 "DELETE FROM sg_user WHERE id = $1",
             ],
         ),
@@ -228,6 +250,11 @@ async fn delete(session: &mut dyn Session, change: &Change) -> Result<()> {
         Change::DeleteChannel(id) => {
             (format!("channel `{id}`"), vec![id.as_str().into()], &["DELETE FROM sg_channel WHERE id = $1"])
         }
+        Change::DeleteAccessToken(id) => (
+            format!("access token `{id}`"),
+            vec![id.as_str().into()],
+            &["DELETE FROM sg_access_token WHERE id = $1"],
+        ),
         Change::DeletePolicy(name) => (
             format!("policy `{name}`"),
             vec![name.as_str().into()],

@@ -13,6 +13,8 @@ const STEPS: &[(&str, &str)] = &[
     ("ledger", include_str!("../../../migrations/0004_ledger.sql")),
     ("policy", include_str!("../../../migrations/0005_policy.sql")),
     ("response", include_str!("../../../migrations/0006_response.sql")),
+    ("identity", include_str!("../../../migrations/0007_identity.sql")),
+    ("audit", include_str!("../../../migrations/0008_audit.sql")),
     ("response_item", include_str!("../../../migrations/0009_response_item.sql")),
 ];
 

@@ -28,6 +28,10 @@ const RECORD_SUMS: &str = "CAST(COALESCE(SUM(CASE WHEN channel_id IS NULL OR cal
     CAST(COALESCE(SUM(input_tokens), 0) AS BIGINT), CAST(COALESCE(SUM(output_tokens), 0) AS BIGINT), \
     CAST(COALESCE(SUM(spend), 0) AS BIGINT)";
 
+/// The columns of an event, in the order [`event`] reads them.
+const EVENT: &str =
+    "seq, at, actor, action, target, organization_id, group_id, user_id, detail, address, credential, mac";
+
 impl SqlStore {
     pub(super) async fn list_records(
         &self,
@@ -200,7 +204,11 @@ impl SqlStore {
             find.maybe("at >= ?", filter.from.map(Timestamp::as_ms))
                 .maybe("at < ?", filter.to.map(Timestamp::as_ms))
                 .maybe("actor = ?", filter.actor.as_deref())
-                .maybe("target = ?", filter.target.as_deref());
+                .maybe("target = ?", filter.target.as_deref())
+                .maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
+                .maybe("group_id = ?", filter.group.as_ref().map(GroupId::as_str))
+                .maybe("user_id = ?", filter.user.as_ref().map(UserId::as_str))
+                .maybe("address = ?", filter.address.as_deref());
             match filter.action.as_deref() {
                 Some(family) if family.ends_with('.') => {
                     // The next text after all that begin so: `.` is followed by `/`.
@@ -215,13 +223,17 @@ impl SqlStore {
             find
         };
         let total = self.count(find(), "sg_audit").await?;
-        let (sql, args) = find().page(
-            "SELECT seq, at, actor, action, target, organization_id, group_id, user_id, detail, mac FROM sg_audit",
-            "seq DESC",
-            page,
-        );
+        let mut part = find();
+        part.maybe("seq < ?", filter.before);
+        let (sql, args) = part.page(&format!("SELECT {EVENT} FROM sg_audit"), "seq DESC", page);
         let items = self.fetch(sql, args).await?.into_iter().map(event).collect::<Result<_>>()?;
         Ok(Listing { items, total })
+    }
+
+    pub(super) async fn list_events_after(&self, after: i64, limit: u32) -> Result<Vec<AuditEvent>> {
+        let sql = format!("SELECT {EVENT} FROM sg_audit WHERE seq > $1 ORDER BY seq LIMIT $2");
+        let rows = self.fetch(sql, vec![after.into(), i64::from(limit).into()]).await?;
+        rows.into_iter().map(event).collect()
     }
 }
 
@@ -372,6 +384,8 @@ fn event(mut row: Row) -> Result<AuditEvent> {
             group: row.maybe_text()?.map(GroupId::from),
             user: row.maybe_text()?.map(UserId::from),
             detail: row.json()?,
+            address: row.maybe_text()?,
+            credential: row.maybe_text()?,
         },
         mac: row.text()?,
     })

@@ -258,7 +258,9 @@ async fn models(ask: Ask) -> Result<Done> {
     let (snapshot, now) = (ask.gateway().engine().snapshot(), ask.gateway().clock().now());
     let mut data = Vec::new();
     for channel in snapshot.channels().iter().filter(|channel| channel.enabled) {
-        for model in channel.models.iter().filter(|model| ask.caller.caller.may_call(model.group.as_str())) {
+        for model in channel.models.iter().filter(|model| {
+            ask.caller.as_ref().is_none_or(|caller| caller.caller.may_call(model.group.as_str()))
+        }) {
             let price = model.price.on(now);
             let mut parameters = json!({"model": format!("{}/{}", channel.provider, model.upstream)});
             if ask.actor.is_super() {

@@ -177,7 +177,12 @@ async fn replay(ask: Ask) -> Result<Done> {
 
 /// Who would call: the key that is named, if the asker may see it, else the asker.
 async fn caller_of(ask: &Ask, key: Option<&str>) -> Result<Arc<BoundCaller>> {
-    let Some(name) = key.filter(|name| !name.is_empty()) else { return Ok(Arc::clone(&ask.caller)) };
+    let Some(name) = key.filter(|name| !name.is_empty()) else {
+        return ask.caller.clone().ok_or_else(|| {
+            let message = "sessions and access tokens call nothing; name the `key` that would call";
+            Error::new(ErrorKind::InvalidRequest, message).with("param", "key")
+        });
+    };
     let view = match find_key(ask, name).await {
         Ok(reference) => ask.admin().key(&ask.actor, &reference).await,
         Err(error) => Err(error),

@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{
-    ChannelPatch, GroupPatch, JournalStatus, KeyPatch, KeyView, LedgerAudit, LedgerStatus, LimitUse,
-    MemberPatch, NewChannel, NewGroup, NewKey, NewMember, NewOrganization, NewPolicyVersion, NewUser,
-    OrganizationPatch, PolicyCheck, PolicyDiff, PolicyShadow, PolicyVersionView, PolicyView, Reconcile,
-    Regenerate, ReplayPolicy, ReplayQuestion, UserPatch,
+    AccountView, AuditAnchor, AuditCheck, AuditFault, AuditFaultKind, ChannelPatch, GroupPatch,
+    JournalStatus, KeyPatch, KeyView, LedgerAudit, LedgerStatus, LimitUse, MemberPatch, NewChannel, NewGroup,
+    NewKey, NewMember, NewOrganization, NewPassword, NewPolicyVersion, NewToken, NewUser, OrganizationPatch,
+    PasswordChange, PolicyCheck, PolicyDiff, PolicyShadow, PolicyVersionView, PolicyView, Proof, Reconcile,
+    Regenerate, ReplayPolicy, ReplayQuestion, SecondStepOffer, SessionView, SetUp, TokenView, UserPatch,
 };
 use sluicegate::config::Severity;
 use sluicegate::core::health::HealthView;
@@ -18,6 +19,7 @@ use sluicegate::store::{AuditEvent, Sums};
 use sluicegate::{ApiKey, Channel, Group, Organization, Usage, User};
 
 use super::policies::{PolicyChoice, PolicyReturn};
+use super::session::{SecondStepCode, SignIn};
 use super::{PageQuery, present, time};
 use sluicegate::Timestamp;
 use sluicegate::store::Page;
@@ -71,6 +73,13 @@ fn read<T: DeserializeOwned>(schema: &str, required: &Value) {
 fn requests_are_read_as_described() {
     read::<NewKey>("NewKey", &json!({}));
     read::<KeyPatch>("KeyPatch", &json!({}));
+    read::<SetUp>("SetUp", &json!({"password": "p"}));
+    read::<SignIn>("SignIn", &json!({"login": "l", "password": "p"}));
+    read::<SecondStepCode>("SecondStepCode", &json!({"code": "c"}));
+    read::<PasswordChange>("PasswordChange", &json!({"current": "c", "new": "n"}));
+    read::<NewPassword>("NewPassword", &json!({}));
+    read::<Proof>("Proof", &json!({"password": "p"}));
+    read::<NewToken>("NewToken", &json!({"name": "n", "scopes": ["read"]}));
     read::<Regenerate>("Regenerate", &json!({}));
     read::<NewGroup>("NewGroup", &json!({}));
     read::<GroupPatch>("GroupPatch", &json!({}));
@@ -180,6 +189,39 @@ fn answers_are_written_as_described() {
             remedy: String::new(),
             paste: Some(String::new()),
         },
+    );
+}
+
+#[test]
+fn ways_to_sign_in_are_written_as_described() {
+    let at = Timestamp::default();
+    let session = SessionView {
+        id: String::new(),
+        user: "u".into(),
+        stage: sluicegate::store::Stage::Done,
+        created_at: at,
+        seen_at: at,
+        expires_at: at,
+        address: None,
+        agent: None,
+        current: true,
+    };
+    described("Session", &session);
+    let (second_step, backup_codes, must_change) = (true, 1, false);
+    described("Account", &AccountView { user: "u".into(), second_step, backup_codes, must_change });
+    described("SecondStepOffer", &SecondStepOffer { secret: String::new(), url: String::new() });
+    let token = serde_json::from_value(
+        json!({"id": "t", "user": "u", "name": "n", "hint": "h", "scopes": ["read"], "expires_at": 1}),
+    )
+    .unwrap();
+    described("Token", &TokenView { token, created_at: at, used_at: None });
+    described("AuditAnchor", &AuditAnchor::default());
+    let fault = AuditFault { seq: 1, what: AuditFaultKind::Changed };
+    described("AuditFault", &fault);
+    let (sound, events, seq, faulty) = (false, 1, 1, 1);
+    described(
+        "AuditCheck",
+        &AuditCheck { sound, events, seq, mac: String::new(), faulty, faults: vec![fault] },
     );
 }
 

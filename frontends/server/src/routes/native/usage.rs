@@ -1,9 +1,9 @@
-//! What was used, and who changed what.
+//! What was used.
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::SpendQuery;
-use sluicegate::store::{AuditFilter, Dimension, RecordFilter};
+use sluicegate::store::{Dimension, RecordFilter};
 use sluicegate::{CallId, ChannelId, Error, ErrorKind, ModelName, OrganizationId, Result, UserId};
 
 use super::{keys, listing, page, parameter, parameters, time};
@@ -46,16 +46,6 @@ const SPEND: &[(&str, &str)] = &[
     super::PAGE[1],
 ];
 
-const AUDIT: &[(&str, &str)] = &[
-    ("from", "That happened at this time or later."),
-    ("to", "That happened before this time."),
-    ("actor", "By this actor."),
-    ("action", "This action, or a family of them such as `key.`."),
-    ("target", "To this."),
-    super::PAGE[0],
-    super::PAGE[1],
-];
-
 pub(super) fn table() -> Vec<Entry> {
     let get = |path, make, id, summary, query, answer| Entry {
         method: Method::GET,
@@ -79,22 +69,6 @@ pub(super) fn table() -> Vec<Entry> {
             "Daily sums of calls.",
             SPEND,
             "SpendList",
-        ),
-        get(
-            "/api/v1/audit",
-            || ask::route(Method::GET, audit),
-            "listAudit",
-            "What was changed by whom, newest first.",
-            AUDIT,
-            "AuditList",
-        ),
-        get(
-            "/api/v1/audit/verify",
-            || ask::route(Method::GET, verify),
-            "verifyAudit",
-            "Checks every link of the audit trail.",
-            &[],
-            "AuditAnchor",
         ),
     ]
 }
@@ -167,24 +141,6 @@ fn dimensions(text: &str) -> Result<Vec<Dimension>> {
 
 fn word(dimension: &Dimension) -> String {
     json!(dimension).as_str().unwrap_or_default().to_owned()
-}
-
-async fn audit(ask: Ask) -> Result<Done> {
-    let query = parameters(&ask, &["from", "to", "actor", "action", "target"])?;
-    let at = |name| parameter(&query, name).map(|text| time(name, &text)).transpose();
-    let filter = AuditFilter {
-        from: at("from")?,
-        to: at("to")?,
-        actor: parameter(&query, "actor"),
-        action: parameter(&query, "action"),
-        target: parameter(&query, "target"),
-    };
-    Done::ok(&ask.admin().events(&ask.actor, &filter, page(&query)?).await?)
-}
-
-async fn verify(ask: Ask) -> Result<Done> {
-    let (seq, mac) = ask.admin().verify_audit(&ask.actor).await?;
-    Done::ok(&json!({"seq": seq, "mac": mac}))
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub(super) fn table() -> Vec<Entry> {
     ]
 }
 
-fn shown(view: &UserView) -> Result<Value> {
+pub(super) fn shown(view: &UserView) -> Result<Value> {
     let mut value = present(view, &view.user.limits)?;
     let memberships = view.memberships.iter().map(shown_member).collect::<Result<Vec<_>>>()?;
     value["memberships"] = memberships.into();

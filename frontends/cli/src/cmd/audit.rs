@@ -1,0 +1,159 @@
+//! `audit`: whether the audit trail is what was written; of a running gateway over its API, of a stopped one from its data
+//! directory.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use sluicegate::admin::{Actor, AuditAnchor, AuditCheck};
+use sluicegate::{Gateway, Options};
+
+use crate::args::Format;
+use crate::args::audit::{Audit, AuditCommand};
+use crate::client::{Client, Failure, segment};
+
+/// The audit trail isn't what was written.
+const TAMPERED: u8 = 1;
+/// It couldn't be checked.
+const FAILED: u8 = 2;
+
+/// Does what was asked.
+pub(crate) fn run(args: &Audit) -> ExitCode {
+    let done = match &args.command {
+        AuditCommand::Anchor { to } => anchor(args, to.as_deref()).map(|()| true),
+        AuditCommand::Verify { anchors } => verify(args, anchors.as_deref()),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(TAMPERED),
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn anchor(args: &Audit, to: Option<&Path>) -> Result<(), Failure> {
+    let anchor = match options(args)? {
+        Some(options) => offline(options, async |gateway| {
+            gateway.admin().audit_anchor(&Actor::operator()).await.map(|anchor| json!(anchor))
+        })?,
+        None => Client::new(&args.remote).get("/audit/anchor")?,
+    };
+    let Some(path) = to else {
+        println!("{anchor}");
+        return Ok(());
+    };
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| writeln!(file, "{anchor}"))
+        .map_err(|why| format!("`{}` can't be written: {why}", path.display()))
+}
+
+/// Whether all is well.
+fn verify(args: &Audit, path: Option<&Path>) -> Result<bool, Failure> {
+    let anchors = path.map_or(Ok(Vec::new()), read_anchors)?;
+    let check = match options(args)? {
+        Some(options) => offline(options, async |gateway| {
+            let check: AuditCheck = gateway.admin().verify_audit(&Actor::operator(), &anchors).await?;
+            Ok(json!(check))
+        })?,
+        None => online(&Client::patient(&args.remote), &anchors)?,
+    };
+    if args.remote.format == Format::Json {
+        println!("{check:#}");
+    } else {
+        print!("{}", text(&check, anchors.len()));
+    }
+    Ok(check["sound"] == true)
+}
+
+/// The API takes one anchor at a time.
+fn online(client: &Client, anchors: &[AuditAnchor]) -> Result<Value, Failure> {
+    let mut whole = client.get("/audit/verify")?;
+    for anchor in anchors {
+        let path = format!("/audit/verify?seq={}&mac={}", anchor.seq, segment(&anchor.mac));
+        let one = client.get(&path)?;
+        let found = one["faults"].as_array().into_iter().flatten().filter(|fault| fault["what"] == "anchor");
+        for fault in found {
+            whole["sound"] = false.into();
+            whole["faulty"] = (whole["faulty"].as_u64().unwrap_or_default() + 1).into();
+            if let Some(faults) = whole["faults"].as_array_mut() {
+                faults.push(fault.clone());
+            }
+        }
+    }
+    Ok(whole)
+}
+
+fn read_anchors(path: &Path) -> Result<Vec<AuditAnchor>, Failure> {
+    let text =
+        std::fs::read_to_string(path).map_err(|why| format!("`{}` can't be read: {why}", path.display()))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let anchors: Vec<AuditAnchor> = lines
+        .map(|(at, line)| {
+            serde_json::from_str(line)
+                .map_err(|why| format!("`{}`, line {}: this is no anchor: {why}", path.display(), at + 1))
+        })
+        .collect::<Result<_, _>>()?;
+    match anchors.is_empty() {
+        true => {
+            Err(format!("`{}` holds no anchor; take one with `sluicegate audit anchor --to`", path.display()))
+        }
+        false => Ok(anchors),
+    }
+}
+
+fn text(check: &Value, anchors: usize) -> String {
+    let number = |name: &str| check[name].as_i64().unwrap_or_default();
+    if check["sound"] == true {
+        let kept = if anchors == 0 { "; take anchors to notice when the newest are removed" } else { "" };
+        return format!("sound: {} events, {anchors} anchors{kept}\n", number("events"));
+    }
+    let mut text = format!("NOT SOUND: {} faults in {} events\n", number("faulty"), number("events"));
+    for fault in check["faults"].as_array().into_iter().flatten() {
+        let what = match fault["what"].as_str().unwrap_or_default() {
+            "changed" => "isn't what was written, or doesn't stand where it was written",
+            "missing" => "is missing, and perhaps some after it",
+            "end" => "isn't the end that the trail had: the newest were removed, or some were put in",
+            "anchor" => "isn't what an anchor says of it",
+            other => other,
+        };
+        text.push_str(&format!("  event {} {what}\n", fault["seq"]));
+    }
+    text
+}
+
+/// How to open a gateway that doesn't run; `None` when a running one is asked.
+fn options(args: &Audit) -> Result<Option<Options>, Failure> {
+    let Some(dir) = &args.data else { return Ok(None) };
+    crate::log::start();
+    super::ledger::options(args.config.as_deref(), args.database.clone(), dir).map(Some)
+}
+
+fn offline(
+    options: Options,
+    ask: impl AsyncFnOnce(&Gateway) -> sluicegate::Result<Value>,
+) -> Result<Value, Failure> {
+    sluicegate_server::block_on(async {
+        let gateway = Gateway::open(options).await.map_err(|error| error.to_string())?;
+        let answer = ask(&gateway).await;
+        gateway.shutdown().await;
+        answer.map_err(|error| error.to_string())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_told_in_words() {
+        let sound = json!({"sound": true, "events": 3, "faulty": 0, "faults": []});
+        assert!(text(&sound, 1).starts_with("sound: 3 events, 1 anchors"));
+        let faults = ["changed", "missing", "end", "anchor"].map(|what| json!({"seq": 7, "what": what}));
+        let said = text(&json!({"sound": false, "events": 3, "faulty": 4, "faults": faults}), 0);
+        assert_eq!(said.matches("event 7 is").count(), 4, "{said}");
+    }
+}

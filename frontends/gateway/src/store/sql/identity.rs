@@ -1,0 +1,182 @@
+//! Accounts, sessions and access tokens.
+
+use sluicegate_core::{Error, ErrorKind, Result, Timestamp, User, UserId};
+
+use super::change::Put;
+use super::directory::{STAMP, stored};
+use super::row::{Row, to_json};
+use super::{Session as Connection, SqlStore, Value};
+use crate::credential::KeyHash;
+use crate::store::{AccessToken, Account, Session, SessionFacts, Stored, StoredToken};
+
+const SESSION: &str = "hash, id, user_id, created_at, seen_at, expires_at, body";
+const TOKEN: &str = "created_at, used_at, body";
+
+impl SqlStore {
+    pub(super) async fn find_account(&self, user: &UserId) -> Result<Option<Stored<Account>>> {
+        let sql = format!("SELECT {STAMP} FROM sg_account WHERE user_id = $1");
+        self.fetch(sql, vec![user.as_str().into()]).await?.into_iter().next().map(stored).transpose()
+    }
+
+    pub(super) async fn find_super_admin(&self) -> Result<bool> {
+        Ok(!self
+            .fetch("SELECT id FROM sg_user WHERE role = 'super_admin' LIMIT 1", Vec::new())
+            .await?
+            .is_empty())
+    }
+
+    /// Runs one statement in a transaction of its own; whether it hit anything.
+    async fn hits(&self, sql: &'static str, args: Vec<Value>) -> Result<bool> {
+        let mut session = self.database.begin().await?;
+        let hit = session.execute(sql.into(), args).await?;
+        session.commit().await?;
+        Ok(hit > 0)
+    }
+
+    pub(super) async fn use_totp_step(&self, user: &UserId, step: i64) -> Result<bool> {
+        let sql = "UPDATE sg_account SET totp_step = $1 WHERE user_id = $2 AND totp_step < $1";
+        self.hits(sql, vec![step.into(), user.as_str().into()]).await
+    }
+
+    pub(super) async fn use_backup_code(&self, user: &UserId, hash: &KeyHash) -> Result<bool> {
+        let sql = "DELETE FROM sg_backup_code WHERE user_id = $1 AND hash = $2";
+        self.hits(sql, vec![user.as_str().into(), hash.to_string().into()]).await
+    }
+
+    pub(super) async fn count_backup_codes(&self, user: &UserId) -> Result<u64> {
+        let sql = "SELECT COUNT(*) FROM sg_backup_code WHERE user_id = $1";
+        let rows = self.fetch(sql, vec![user.as_str().into()]).await?;
+        let count = rows.into_iter().next().map_or(Ok(0), |mut row| row.int())?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    pub(super) async fn find_session(&self, hash: &KeyHash) -> Result<Option<Session>> {
+        let sql = format!("SELECT {SESSION} FROM sg_session WHERE hash = $1");
+        self.fetch(sql, vec![hash.to_string().into()]).await?.into_iter().next().map(session).transpose()
+    }
+
+    pub(super) async fn list_sessions(&self, user: &UserId) -> Result<Vec<Session>> {
+        // BOUND: who signs in again and again is shown the newest.
+        let sql = format!(
+            "SELECT {SESSION} FROM sg_session WHERE user_id = $1 ORDER BY created_at DESC, id LIMIT 1000"
+        );
+        self.fetch(sql, vec![user.as_str().into()]).await?.into_iter().map(session).collect()
+    }
+
+    pub(super) async fn see_session(&self, hash: &KeyHash, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE sg_session SET seen_at = $1 WHERE hash = $2 AND seen_at < $1";
+        self.hits(sql, vec![now.as_ms().into(), hash.to_string().into()]).await.map(drop)
+    }
+
+    pub(super) async fn find_access_token(&self, hash: &KeyHash) -> Result<Option<StoredToken>> {
+        let sql = format!("SELECT {TOKEN} FROM sg_access_token WHERE hash = $1");
+        self.fetch(sql, vec![hash.to_string().into()]).await?.into_iter().next().map(token).transpose()
+    }
+
+    pub(super) async fn list_access_tokens(&self, user: &UserId) -> Result<Vec<StoredToken>> {
+        let sql =
+            format!("SELECT {TOKEN} FROM sg_access_token WHERE user_id = $1 ORDER BY created_at DESC, id");
+        self.fetch(sql, vec![user.as_str().into()]).await?.into_iter().map(token).collect()
+    }
+
+    pub(super) async fn see_access_token(&self, id: &str, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE sg_access_token SET used_at = $1 WHERE id = $2 AND used_at < $1";
+        self.hits(sql, vec![now.as_ms().into(), id.into()]).await.map(drop)
+    }
+}
+
+fn session(mut row: Row) -> Result<Session> {
+    let hash = KeyHash::from_hex(&row.text()?)
+        .ok_or_else(|| Error::new(ErrorKind::Store, "a stored session's hash can't be read"))?;
+    Ok(Session {
+        hash,
+        id: row.text()?,
+        user: UserId::from(row.text()?.as_str()),
+        created_at: Timestamp::from_ms(row.int()?),
+        seen_at: Timestamp::from_ms(row.int()?),
+        expires_at: Timestamp::from_ms(row.int()?),
+        facts: row.json::<SessionFacts>()?,
+    })
+}
+
+fn token(mut row: Row) -> Result<StoredToken> {
+    let (created_at, used_at) = (Timestamp::from_ms(row.int()?), row.int()?);
+    let used_at = Some(used_at).filter(|ms| *ms > 0).map(Timestamp::from_ms);
+    Ok(StoredToken { token: row.json()?, created_at, used_at })
+}
+
+/// An account's row.
+pub(super) fn account_row(it: &Account) -> Result<Put> {
+    Ok(Put {
+        table: "sg_account",
+        what: format!("the account of user `{}`", it.user),
+        id: vec![("user_id", it.user.as_str().into())],
+        columns: vec![("body", to_json(it)?.into())],
+    })
+}
+
+/// An access token's row.
+pub(super) fn token_row(it: &AccessToken, hash: &KeyHash) -> Result<Put> {
+    Ok(Put {
+        table: "sg_access_token",
+        what: format!("access token `{}`", it.id),
+        id: vec![("id", it.id.as_str().into())],
+        columns: vec![
+            ("hash", hash.to_string().into()),
+            ("user_id", it.user.as_str().into()),
+            ("body", to_json(it)?.into()),
+        ],
+    })
+}
+
+pub(super) async fn add_session(connection: &mut dyn Connection, it: &Session) -> Result<()> {
+    let sql = format!("INSERT INTO sg_session ({SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7)");
+    let args = vec![
+        it.hash.to_string().into(),
+        it.id.as_str().into(),
+        it.user.as_str().into(),
+        it.created_at.as_ms().into(),
+        it.seen_at.as_ms().into(),
+        it.expires_at.as_ms().into(),
+        to_json(&it.facts)?.into(),
+    ];
+    connection.execute(sql.into(), args).await.map(drop)
+}
+
+pub(super) async fn set_backup_codes(
+    connection: &mut dyn Connection,
+    user: &UserId,
+    codes: &[KeyHash],
+) -> Result<()> {
+    let sql = "DELETE FROM sg_backup_code WHERE user_id = $1";
+    connection.execute(sql.into(), vec![user.as_str().into()]).await?;
+    for code in codes {
+        let sql = "INSERT INTO sg_backup_code (user_id, hash) VALUES ($1, $2)";
+        connection.execute(sql.into(), vec![user.as_str().into(), code.to_string().into()]).await?;
+    }
+    Ok(())
+}
+
+/// Fails unless somebody is left who may do everything.
+pub(super) async fn keep_super_admin(connection: &mut dyn Connection) -> Result<()> {
+    // BOUND: super administrators are few, and as many as somebody made one by one.
+    let rows =
+        connection.query("SELECT body FROM sg_user WHERE role = 'super_admin'".into(), Vec::new()).await?;
+    for mut row in rows {
+        if !row.json::<User>()?.blocked {
+            return Ok(());
+        }
+    }
+    let message = "this would leave no super administrator who isn't blocked; make another one first";
+    Err(Error::new(ErrorKind::Conflict, message))
+}
+
+/// Fails when somebody may do everything already.
+pub(super) async fn expect_no_super_admin(connection: &mut dyn Connection) -> Result<()> {
+    let sql = "SELECT id FROM sg_user WHERE role = 'super_admin' LIMIT 1";
+    if connection.query(sql.into(), Vec::new()).await?.is_empty() {
+        return Ok(());
+    }
+    let message = "there is a super administrator already; sign in, or reset their password with the administrator's key";
+    Err(Error::new(ErrorKind::Conflict, message))
+}

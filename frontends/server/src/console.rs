@@ -1,0 +1,137 @@
+//! What a browser sends along by itself: the cookie of a session, and what tells whether a page of ours made it do so.
+
+use actix_web::HttpRequest;
+use actix_web::cookie::{Cookie, SameSite, time};
+use actix_web::http::Method;
+use actix_web::http::header::{HOST, HeaderName, HeaderValue, ORIGIN, USER_AGENT};
+use sluicegate::admin::Origin;
+use sluicegate::{Error, ErrorKind, Result, Secret};
+
+use crate::extract;
+use crate::state::State;
+
+/// The session's cookie. Behind TLS its name forbids other hosts, paths and plain connections to set it.
+const PLAIN: &str = "sluicegate_session";
+const SECURE: &str = "__Host-sluicegate_session";
+
+/// A header that no form and no foreign page can send: scripts of other origins would have to ask first, and aren't answered.
+const MARK: HeaderName = HeaderName::from_static("x-sluicegate-csrf");
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What the session's cookie holds, if there is one.
+pub fn session(req: &HttpRequest, state: &State) -> Option<Secret> {
+    let cookie = req.cookie(name(req, state))?;
+    Some(cookie.value()).filter(|value| !value.is_empty()).map(Secret::new)
+}
+
+/// Where whoever signs in is.
+pub fn origin(req: &HttpRequest, state: &State) -> Origin {
+    let agent = req.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+    Origin { address: extract::client_ip(req, &state.trusted_proxies), agent: agent.map(str::to_owned) }
+}
+
+/// The cookie that a session is kept by; without a secret, the one that removes it. It goes with the browser's session, and
+/// the gateway ends it before that.
+pub fn cookie(req: &HttpRequest, state: &State, secret: Option<&Secret>) -> Cookie<'static> {
+    let value = secret.map(|secret| secret.expose().to_owned()).unwrap_or_default();
+    let mut cookie = Cookie::build(name(req, state), value)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(is_secure(req, state))
+        .finish();
+    if secret.is_none() {
+        cookie.set_max_age(time::Duration::ZERO);
+    }
+    cookie
+}
+
+fn name(req: &HttpRequest, state: &State) -> &'static str {
+    if is_secure(req, state) { SECURE } else { PLAIN }
+}
+
+/// Whether the browser talks TLS: to us, or to a proxy whose word counts.
+fn is_secure(req: &HttpRequest, state: &State) -> bool {
+    let said = || {
+        req.headers()
+            .get(FORWARDED_PROTO)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"https"))
+    };
+    req.app_config().secure() || (extract::is_from_proxy(req, &state.trusted_proxies) && said())
+}
+
+/// Refuses a change that another site's page had the browser ask for. What only reads is let through: such a page can't see
+/// the answer.
+///
+/// # Errors
+/// `Forbidden`.
+pub fn refuse_foreign(req: &HttpRequest) -> Result<()> {
+    if matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(());
+    }
+    let refuse = |why: &str| Err(Error::new(ErrorKind::Forbidden, why.to_owned()));
+    let headers = req.headers();
+    // Browsers say where a request comes from, and pages can't make them say otherwise.
+    if let Some(site) = headers.get(FETCH_SITE)
+        && site.as_bytes() != b"same-origin"
+    {
+        return refuse("a page of another site can't change anything here");
+    }
+    if let Some(origin) = headers.get(ORIGIN)
+        && !is_own(origin, headers.get(HOST))
+    {
+        return refuse("a page of another origin can't change anything here");
+    }
+    if headers.get(MARK).is_none_or(|value| value.is_empty()) {
+        return refuse("a change by a session needs the header `x-sluicegate-csrf`, with any value");
+    }
+    Ok(())
+}
+
+/// Whether an origin such as `https://gateway.example:4000` is the host that was asked.
+fn is_own(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
+    let host = host.and_then(|host| host.to_str().ok());
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    matches!((origin, host), (Some((_, origin)), Some(host)) if origin.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn only_our_own_pages_change_anything() {
+        let refused = |method: Method, headers: &[(&'static str, &'static str)]| {
+            let mut request =
+                TestRequest::default().method(method).insert_header(("host", "gw.example:4000"));
+            for header in headers {
+                request = request.insert_header(*header);
+            }
+            refuse_foreign(&request.to_http_request()).is_err()
+        };
+        let mark = ("x-sluicegate-csrf", "1");
+        let own = ("origin", "http://gw.example:4000");
+        for (headers, want) in [
+            (&[mark][..], false),
+            (&[mark, own], false),
+            (&[mark, own, ("sec-fetch-site", "same-origin")], false),
+            (&[], true),
+            (&[own, ("sec-fetch-site", "same-origin")], true),
+            (&[mark, ("origin", "http://evil.example")], true),
+            (&[mark, ("origin", "http://gw.example")], true),
+            (&[mark, ("origin", "null")], true),
+            (&[mark, own, ("sec-fetch-site", "same-site")], true),
+            (&[mark, own, ("sec-fetch-site", "cross-site")], true),
+            (&[mark, own, ("sec-fetch-site", "none")], true),
+            (&[("x-sluicegate-csrf", "")], true),
+        ] {
+            for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+                assert_eq!(refused(method, headers), want, "{headers:?}");
+            }
+            assert!(!refused(Method::GET, headers), "{headers:?}");
+        }
+    }
+}

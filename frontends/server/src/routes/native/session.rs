@@ -1,0 +1,146 @@
+//! Setting up, signing in and out.
+
+use actix_web::http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sluicegate::admin::{PasswordChange, SessionView, SetUp, SignedIn};
+use sluicegate::{Result, Secret};
+
+use super::{me_of, users};
+use crate::ask::{self, Ask, Done, Visit};
+use crate::openapi::Operation;
+use crate::routes::Entry;
+
+pub(super) fn table() -> Vec<Entry> {
+    let op = |id, summary| Operation::new(id, "session", summary);
+    let entry = |method, path, make, operation| Entry { method, path, make, operation: Some(operation) };
+    let (setup, session) = ("/api/v1/setup", "/api/v1/session");
+    vec![
+        entry(
+            Method::GET,
+            setup,
+            || ask::visit(Method::GET, needs_setup),
+            op("getSetup", "Whether the first super administrator is still to be made.")
+                .answers(200, "Setup"),
+        ),
+        entry(
+            Method::POST,
+            setup,
+            || ask::route(Method::POST, set_up),
+            op("setUp", "Makes the first super administrator; once, by who holds the administrator's key.")
+                .body("SetUp")
+                .answers(201, "User"),
+        ),
+        entry(
+            Method::GET,
+            session,
+            || ask::visit(Method::GET, get),
+            op("getSession", "The session that is asked by, and what is still missing for it.")
+                .answers(200, "Signed"),
+        ),
+        entry(
+            Method::POST,
+            session,
+            || ask::visit(Method::POST, sign_in),
+            op("signIn", "Signs in by password, and sets the session's cookie.")
+                .body("SignIn")
+                .answers(200, "Signed"),
+        ),
+        entry(
+            Method::DELETE,
+            session,
+            || ask::visit(Method::DELETE, sign_out),
+            op("signOut", "Ends the session.").answers_nothing(204),
+        ),
+        entry(
+            Method::POST,
+            "/api/v1/session/code",
+            || ask::visit(Method::POST, second_step),
+            op("signInByCode", "Finishes signing in: a code of the second step, or a backup code.")
+                .body("SecondStepCode")
+                .answers(200, "Signed"),
+        ),
+        entry(
+            Method::PUT,
+            "/api/v1/session/password",
+            || ask::visit(Method::PUT, change_password),
+            op("changePassword", "Changes one's own password. All other sessions are over.")
+                .body("PasswordChange")
+                .answers(200, "Signed"),
+        ),
+    ]
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignIn {
+    login: String,
+    password: Secret,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SecondStepCode {
+    pub(super) code: Secret,
+}
+
+/// A session that has begun, as this API shows it.
+fn shown(session: &SessionView) -> Value {
+    json!({"session": session})
+}
+
+/// An answer that sets the new session's cookie.
+pub(super) fn begun(signed: &SignedIn, visit: &Visit) -> Result<Done> {
+    Ok(Done::ok(&shown(&signed.view))?.cookie(visit.cookie(Some(&signed.secret))))
+}
+
+async fn needs_setup(visit: Visit) -> Result<Done> {
+    Done::ok(&json!({"needed": visit.admin().needs_set_up().await?}))
+}
+
+async fn set_up(ask: Ask) -> Result<Done> {
+    let new: SetUp = ask.json()?;
+    Done::created(&users::shown(&ask.admin().set_up(&ask.actor, new).await?)?)
+}
+
+async fn get(visit: Visit) -> Result<Done> {
+    let signed = visit.signed().await?;
+    let mut value = shown(&signed.view());
+    if signed.actor.session().is_some() {
+        value["me"] = me_of(&signed.actor);
+    }
+    Done::ok(&value)
+}
+
+async fn sign_in(visit: Visit) -> Result<Done> {
+    visit.refuse_foreign()?;
+    let given: SignIn = visit.json()?;
+    // Its cookie is about to be replaced, and nobody could end it any more.
+    let before = visit.signed().await.ok();
+    let signed = visit.admin().sign_in(&given.login, &given.password, &visit.origin()).await?;
+    if let Some(before) = before {
+        visit.admin().sign_out(&before).await?;
+    }
+    begun(&signed, &visit)
+}
+
+async fn second_step(visit: Visit) -> Result<Done> {
+    visit.refuse_foreign()?;
+    let (signed, given) = (visit.signed().await?, visit.json::<SecondStepCode>()?);
+    let signed = visit.admin().sign_in_by_code(&signed, &given.code, &visit.origin()).await?;
+    begun(&signed, &visit)
+}
+
+async fn change_password(visit: Visit) -> Result<Done> {
+    visit.refuse_foreign()?;
+    let (signed, change) = (visit.signed().await?, visit.json::<PasswordChange>()?);
+    let signed = visit.admin().change_password(&signed, &change, &visit.origin()).await?;
+    begun(&signed, &visit)
+}
+
+async fn sign_out(visit: Visit) -> Result<Done> {
+    visit.refuse_foreign()?;
+    let signed = visit.signed().await?;
+    visit.admin().sign_out(&signed).await?;
+    Ok(Done::nothing()?.cookie(visit.cookie(None)))
+}

@@ -1,0 +1,7 @@
+//! Administration as a client meets it, without a socket: roles, sign-in, audit, over the routes of a gateway in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod audit;
+mod rig;
+mod roles;
+mod session;
