@@ -36,6 +36,7 @@ usage: cargo xtask COMMAND
   catalogue [--check]    make the provider tables and docs/providers.md from the facts, or say whether they are in step
   clients                make docs/clients.md from a run of real clients against every upstream's format
   bench [ARGS…]          measure the gateway beside nginx (see benches/rig/README.md)
+  bench --memory [ARGS…] watch its memory under one long stream and under many at once
   bench --criterion      the benches in process
 ";
 
