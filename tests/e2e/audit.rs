@@ -15,7 +15,7 @@ fn audit(gateway: &Gateway, words: &[&str], running: bool) -> (Option<i32>, Stri
         command.arg("--data").arg(gateway.folder().join("data"));
         command.arg("--config").arg(gateway.folder().join("config.yaml"));
     }
-    let output = command.output().expect("the command can be run");
+    let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
