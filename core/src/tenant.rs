@@ -547,6 +547,9 @@ impl Caller {
     }
 }
 
+/// Lists in free data that steer calls: the guardrails that look at them, and tags that they have besides their own.
+pub const STEERING: [&str; 2] = ["guardrails", "tags"];
+
 /// No more texts are taken from one list of free data, and no longer ones, in bytes.
 // BOUND: they are part of each call's record.
 const LISTED_MAX: usize = 64;

@@ -355,6 +355,7 @@ fn guardrails_that_calls_keys_and_groups_ask_for() {
     let keys = [
         ("open", open),
         ("looked-at", rig.gateway.new_key(&json!({"metadata": {"guardrails": ["on-call"]}}))),
+        ("as in litellm", rig.gateway.new_key(&json!({"guardrails": ["on-call"]}))),
         ("in group", rig.gateway.new_key(&json!({"team_id": "looked-at"}))),
         ("of others", rig.gateway.new_key(&json!({"team_id": "others"}))),
         ("lost", rig.gateway.new_key(&json!({"metadata": {"guardrails": ["gone"]}}))),
@@ -371,6 +372,7 @@ fn guardrails_that_calls_keys_and_groups_ask_for() {
         ("open", "plain", json!({"guardrails": ["elsewhere"]}), 400, "`on-call`"),
         ("of others", "plain", json!({"guardrails": ["elsewhere"]}), 400, "elsewhere"),
         ("of others", "plain", json!({}), 200, "blue heron"),
+        ("as in litellm", "plain", json!({}), 400, "on-call"),
         // Whatever a call asks for, those that look anyway do.
         ("open", "deny-in", json!({"guardrails": []}), 400, "deny-in"),
         ("open", "deny-in", json!({"guardrails": ["on-answers"]}), 400, "deny-in"),

@@ -11,7 +11,7 @@ use sluicegate_core::{
 };
 
 use super::access::{as_stored, both, check_id, check_limits};
-use super::patch::{edit_limits, patch_access};
+use super::patch::{edit_limits, edit_metadata, patch_access};
 use super::{
     Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid,
     not_found,
@@ -103,6 +103,9 @@ pub struct GroupPatch {
     pub blocked: Option<bool>,
     /// Free data, all of it.
     pub metadata: Patch<serde_json::Map<String, serde_json::Value>>,
+    /// Changes single members of the free data, after `metadata`; null removes one.
+    #[serde(skip)]
+    pub edit_metadata: serde_json::Map<String, serde_json::Value>,
 }
 
 impl GroupPatch {
@@ -292,7 +295,10 @@ impl Admin {
         }
         patch.preferences.apply_or_default(&mut after.preferences);
         after.blocked = patch.blocked.unwrap_or(after.blocked);
-        patch.metadata.apply_or_default(&mut after.metadata);
+        let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata);
+        if steers && !actor.runs(&before.organization) {
+            return Err(forbidden("change `guardrails` or `tags` in the metadata of a group"));
+        }
         let deed = Deed::new("group.update", format!("group {}", after.id))
             .of(&after.organization, Some(&after.id), None)
             .changed(before, &after);

@@ -9,7 +9,7 @@ use sluicegate_core::{
 };
 
 use super::access::{as_stored, both, check_limits};
-use super::patch::{edit_limits, patch_access};
+use super::patch::{edit_limits, edit_metadata, patch_access};
 use super::{
     Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid,
     not_found,
@@ -88,6 +88,9 @@ pub struct KeyPatch {
     pub tags: Patch<Vec<String>>,
     /// Free data, all of it.
     pub metadata: Patch<serde_json::Map<String, serde_json::Value>>,
+    /// Changes single members of the free data, after `metadata`; null removes one.
+    #[serde(skip)]
+    pub edit_metadata: serde_json::Map<String, serde_json::Value>,
 }
 
 impl KeyPatch {
@@ -327,7 +330,10 @@ impl Admin {
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         patch.allowed_ips.apply_or_default(&mut after.allowed_ips);
         patch.tags.apply_or_default(&mut after.tags);
-        patch.metadata.apply_or_default(&mut after.metadata);
+        let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata);
+        if steers && may == Right::Owner {
+            return Err(forbidden("change `guardrails` or `tags` in the metadata of a key"));
+        }
         let deed = Deed::new("key.update", format!("key {}", after.id))
             .of(&after.organization, after.group.as_ref(), after.user.as_ref())
             .changed(before, &after);

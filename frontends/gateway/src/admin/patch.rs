@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+use sluicegate_core::tenant::STEERING;
 use sluicegate_core::{Limit, Metric, Mode, ModelAccess, ModelName, Window, money};
 
 /// A field of a change: left out, it stays; `null` clears it; a value sets it.
@@ -181,6 +183,25 @@ pub(super) fn edit_limits(limits: &mut Vec<Limit>, patch: Patch<Limits>, editor:
     if let Some(editor) = editor {
         editor.edit(limits);
     }
+}
+
+/// Changes free data: all of it by a patch, then single members, of which null removes one. Whether something of it that
+/// steers calls has changed: that is for whoever may say what they may do.
+pub(super) fn edit_metadata(
+    data: &mut Map<String, Value>,
+    patch: Patch<Map<String, Value>>,
+    edits: Map<String, Value>,
+) -> bool {
+    let steering = |data: &Map<String, Value>| STEERING.map(|name| data.get(name).cloned());
+    let before = steering(data);
+    patch.apply_or_default(data);
+    for (name, value) in edits {
+        match value {
+            Value::Null => data.remove(&name),
+            value => data.insert(name, value),
+        };
+    }
+    steering(data) != before
 }
 
 /// Changes which models may be called; no list, or an empty one, is every model.

@@ -553,3 +553,39 @@ async fn a_change_that_came_second_is_made_on_what_is_there() {
     }
     assert_eq!(w.admin.key(&Actor::operator(), &by_id("k1")).await.unwrap().key.limits.len(), 6);
 }
+
+#[tokio::test]
+async fn what_steers_calls_in_free_data_is_not_for_those_whom_it_holds() {
+    let w = world().await;
+    let data = |value: serde_json::Value| from_json::<serde_json::Map<_, _>>(value);
+    let set = data(serde_json::json!({"guardrails": ["pii"], "note": 1}));
+    let boss = w.actor("oa").await;
+    let patch = KeyPatch { edit_metadata: set.clone(), ..KeyPatch::default() };
+    w.admin.update_key(&boss, &by_id("k1"), patch).await.unwrap();
+    let patch = GroupPatch { metadata: Patch::Set(set), ..GroupPatch::default() };
+    w.admin.update_group(&boss, "g1", patch).await.unwrap();
+
+    let (owner, admin) = (w.actor("u1").await, w.actor("ga").await);
+    for (change, passes) in [
+        (serde_json::json!({"guardrails": ["pii"], "note": 2}), true),
+        (serde_json::json!({"note": 3}), false),
+        (serde_json::json!({"guardrails": [], "note": 3}), false),
+        (serde_json::json!({"guardrails": ["pii"], "tags": ["fast"]}), false),
+    ] {
+        let metadata = Patch::Set(data(change.clone()));
+        let of_key = KeyPatch { metadata: metadata.clone(), ..KeyPatch::default() };
+        let of_group = GroupPatch { metadata, ..GroupPatch::default() };
+        let done = w.admin.update_key(&owner, &by_id("k1"), of_key).await;
+        assert_eq!(done.map(drop).map_err(|error| error.kind()).is_ok(), passes, "{change}");
+        let done = w.admin.update_group(&admin, "g1", of_group).await;
+        assert_eq!(done.map(drop).map_err(|error| error.kind()).is_ok(), passes, "{change}");
+    }
+    let key = w.admin.key(&boss, &by_id("k1")).await.unwrap().key;
+    assert_eq!(key.metadata, data(serde_json::json!({"guardrails": ["pii"], "note": 2})));
+    // Whoever may say what a key may do takes it out again, and leaves the rest.
+    let patch =
+        KeyPatch { edit_metadata: data(serde_json::json!({"guardrails": null})), ..KeyPatch::default() };
+    w.admin.update_key(&boss, &by_id("k1"), patch).await.unwrap();
+    let key = w.admin.key(&boss, &by_id("k1")).await.unwrap().key;
+    assert_eq!(key.metadata, data(serde_json::json!({"note": 2})));
+}

@@ -188,6 +188,36 @@ impl Fields {
         })
     }
 
+    /// Lists that LiteLLM keeps in the metadata, by name; null takes one out.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn kept_in_metadata(&mut self, names: &[&str]) -> Result<Map<String, Value>> {
+        let mut kept = Map::new();
+        for name in names {
+            match self.texts(name)? {
+                Sent::Absent => {}
+                Sent::Null => {
+                    kept.insert((*name).to_owned(), Value::Null);
+                }
+                Sent::Value(texts) => {
+                    kept.insert((*name).to_owned(), texts.into());
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The free data of something new, with what LiteLLM keeps in it.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn metadata_with(&mut self, names: &[&str]) -> Result<Map<String, Value>> {
+        let mut metadata = self.object("metadata")?.value().unwrap_or_default();
+        metadata.extend(self.kept_in_metadata(names)?.into_iter().filter(|(_, value)| !value.is_null()));
+        Ok(metadata)
+    }
+
     /// Says something about the request.
     pub fn warn(&mut self, warning: impl Into<String>) {
         self.warnings.push(warning.into());
@@ -364,7 +394,7 @@ mod tests {
 
     #[test]
     fn what_nobody_took_is_named_unless_it_says_nothing() {
-        let f = fields(json!({"guardrails": ["x"], "config": {}, "soft": null, "permissions": {"a": true}}));
-        assert_eq!(f.finish(), ["`guardrails` has no effect here", "`permissions` has no effect here"]);
+        let f = fields(json!({"policies": ["x"], "config": {}, "soft": null, "permissions": {"a": true}}));
+        assert_eq!(f.finish(), ["`policies` has no effect here", "`permissions` has no effect here"]);
     }
 }

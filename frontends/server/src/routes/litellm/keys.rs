@@ -79,7 +79,7 @@ pub(super) fn new_key(fields: &mut Fields) -> Result<NewKey> {
         blocked: fields.flag("blocked")?.value().unwrap_or_default(),
         allowed_ips: networks(ips)?,
         tags: fields.texts("tags")?.value().unwrap_or_default(),
-        metadata: fields.object("metadata")?.value().unwrap_or_default(),
+        metadata: fields.metadata_with(&["guardrails"])?,
         // LiteLLM's keys may name users whom nobody has made.
         create_user: true,
     })
@@ -134,6 +134,7 @@ async fn update(ask: Ask) -> Result<Done> {
         allowed_ips: ips,
         tags: fields.texts("tags")?.patch(),
         metadata: fields.object("metadata")?.patch(),
+        edit_metadata: fields.kept_in_metadata(&["guardrails"])?,
         ..expiry(fields.text("duration")?)
     };
     let view = ask.admin().update_key(&ask.actor, &find_key(&ask, &named).await?, patch).await?;

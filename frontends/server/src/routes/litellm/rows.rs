@@ -53,7 +53,7 @@ pub fn key(key: &ApiKey, token: &str, trace: &Trace) -> Map<String, Value> {
         "allowed_cache_controls": [],
         "budget_id": null,
         "litellm_budget_table": null,
-        "guardrails": null,
+        "guardrails": key.metadata.get("guardrails"),
     }));
     trace.describe(&mut row);
     limits(&mut row, &key.limits);

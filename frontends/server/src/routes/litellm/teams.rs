@@ -65,7 +65,7 @@ async fn new(ask: Ask) -> Result<Done> {
         price_ratio_ppm: None,
         preferences: Vec::new(),
         blocked: fields.flag("blocked")?.value().unwrap_or_default(),
-        metadata: fields.object("metadata")?.value().unwrap_or_default(),
+        metadata: fields.metadata_with(&["guardrails", "tags"])?,
         members,
     };
     let view = ask.admin().create_group(&ask.actor, new).await?;
@@ -181,6 +181,7 @@ async fn update(ask: Ask) -> Result<Done> {
         edit_limits: BudgetChange::take(&mut fields)?.editor(),
         blocked: fields.flag("blocked")?.value(),
         metadata: fields.object("metadata")?.patch(),
+        edit_metadata: fields.kept_in_metadata(&["guardrails", "tags"])?,
         ..GroupPatch::default()
     };
     let view = ask.admin().update_group(&ask.actor, &named, patch).await?;
