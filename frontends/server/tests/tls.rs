@@ -55,7 +55,7 @@ fn tls_is_served_and_what_cant_serve_it_is_named() {
         (TlsFiles { certificate: files.key.clone(), ..files.clone() }, &files.key),
         (TlsFiles { key: other.key.clone(), ..files.clone() }, &other.key),
     ] {
-        let Err(error) = tls::settings(&wrong) else { panic!("it serves") };
+        let error = tls::settings(&wrong).expect_err("it can't serve");
         assert!(error.message().contains(named.as_str()), "{error}");
     }
 
