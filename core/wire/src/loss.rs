@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::ir::{Block, Message};
+
 /// What happened to a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LossKind {
@@ -64,6 +66,13 @@ impl Losses {
     /// The first 64, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Loss> {
         self.list.iter()
+    }
+
+    /// A turn's marks for the prompt cache, at a target that has none.
+    pub(crate) fn note_caches(&mut self, turn: &Message, path: &str) {
+        if turn.blocks.iter().any(Block::is_cached) {
+            self.dropped(format!("{path}.cache_control"), "the target caches by itself");
+        }
     }
 
     /// A field without a place in the target.

@@ -114,17 +114,9 @@ fn refuse(request: &Request, generation: Generation) -> Result<()> {
 
 /// Fields of other formats that say nothing to this one.
 fn unsaid(request: &Request, losses: &mut Losses) {
-    let has_cache = |block: &Block| match block {
-        Block::Text { cache, .. }
-        | Block::Image { cache, .. }
-        | Block::Document { cache, .. }
-        | Block::ToolUse { cache, .. }
-        | Block::ToolResult { cache, .. } => cache.is_some(),
-        Block::Audio { .. } | Block::Thinking { .. } | Block::Redacted { .. } => false,
-    };
     let cached = request.system.iter().any(|s| s.cache.is_some())
         || request.tools.iter().any(|tool| tool.cache.is_some())
-        || request.messages.iter().flat_map(|turn| &turn.blocks).any(has_cache);
+        || request.messages.iter().flat_map(|turn| &turn.blocks).any(Block::is_cached);
     if cached {
         losses.dropped("cache_control", "the target caches by itself");
     }

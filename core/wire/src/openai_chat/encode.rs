@@ -393,7 +393,7 @@ fn user(a: &mut Array<'_>, turn: &Message, path: &str, losses: &mut Losses) {
             other => rest.push(other),
         }
     }
-    note_caches(turn, path, losses);
+    losses.note_caches(turn, path);
     match rest.as_slice() {
         [] => {}
         [Block::Text { text, .. }] => message(a, "user", |o| o.str("content", text)),
@@ -441,20 +441,6 @@ fn tool_result<'b>(
         // Some servers refuse an empty content.
         o.str("content", if text.is_empty() { "(empty)" } else { &text });
     });
-}
-
-fn note_caches(turn: &Message, path: &str, losses: &mut Losses) {
-    let cached = turn.blocks.iter().any(|block| match block {
-        Block::Text { cache, .. }
-        | Block::Image { cache, .. }
-        | Block::Document { cache, .. }
-        | Block::ToolUse { cache, .. }
-        | Block::ToolResult { cache, .. } => cache.is_some(),
-        Block::Audio { .. } | Block::Thinking { .. } | Block::Redacted { .. } => false,
-    });
-    if cached {
-        losses.dropped(format!("{path}.cache_control"), "the target caches by itself");
-    }
 }
 
 fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
@@ -539,7 +525,7 @@ fn assistant(
             _ => losses.dropped(path, "the target has no such content in an assistant's turn"),
         }
     }
-    note_caches(turn, path, losses);
+    losses.note_caches(turn, path);
     if text.is_empty() && calls.is_empty() {
         return;
     }

@@ -243,7 +243,7 @@ fn input(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mut L
     let mut custom = HashSet::new();
     for (at, turn) in request.messages.iter().enumerate() {
         let path = format!("messages[{at}]");
-        note_caches(turn, &path, losses);
+        losses.note_caches(turn, &path);
         match turn.role {
             Role::User => user(a, turn, &custom, &path, losses),
             Role::Assistant => {
@@ -255,20 +255,6 @@ fn input(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mut L
                 assistant(a, turn, &path, names, losses);
             }
         }
-    }
-}
-
-fn note_caches(turn: &Message, path: &str, losses: &mut Losses) {
-    let cached = turn.blocks.iter().any(|block| match block {
-        Block::Text { cache, .. }
-        | Block::Image { cache, .. }
-        | Block::Document { cache, .. }
-        | Block::ToolUse { cache, .. }
-        | Block::ToolResult { cache, .. } => cache.is_some(),
-        Block::Audio { .. } | Block::Thinking { .. } | Block::Redacted { .. } => false,
-    });
-    if cached {
-        losses.dropped(format!("{path}.cache_control"), "the target caches by itself");
     }
 }
 
