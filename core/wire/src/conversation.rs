@@ -275,7 +275,8 @@ mod tests {
 
     #[test]
     fn an_item_that_is_referred_to_again_and_again_is_bounded() {
-        let large = format!(r#"{{"output":[{{"type":"message","id":"m","content":"{}"}}]}}"#, "x".repeat(1_000));
+        let large =
+            format!(r#"{{"output":[{{"type":"message","id":"m","content":"{}"}}]}}"#, "x".repeat(1_000));
         let body = |times: usize| {
             let items = vec![r#"{"type":"item_reference","id":"m"}"#; times];
             Bytes::from(format!(r#"{{"input":[{}]}}"#, items.join(",")))

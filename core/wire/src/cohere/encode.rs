@@ -24,7 +24,8 @@ pub(crate) fn encode(
     plain::refuse(request, true)?;
     // QUIRK(cohere, 2026-11, https://docs.cohere.com/docs/structured-outputs): a format for the answer excludes tools.
     if request.format != OutputFormat::Text && !request.tools.is_empty() {
-        let message = "the upstream takes `response_format` or tools, not both: leave one out, or choose another model";
+        let message =
+            "the upstream takes `response_format` or tools, not both: leave one out, or choose another model";
         return Err(WireError::unsupported(message).at("response_format"));
     }
     plain::unsaid(request, losses);
