@@ -31,6 +31,8 @@ pub const CALLERS_HEADER: &str = "request_headers.";
 pub const SENT_HEADER: &str = "header_override.";
 /// A header's value that goes into a body is no longer, in bytes.
 pub const HEADER_IN_BODY_MAX: usize = 256;
+/// What goes from a body into a header is no longer, in bytes: servers refuse a head of some KiB.
+pub const BODY_IN_HEADER_MAX: usize = 4 << 10;
 /// What New API's conditions may ask for, and ours can't.
 const FOREIGN_CONTEXT: [&str; 11] = [
     "user_id",
@@ -147,7 +149,8 @@ pub enum Change {
         /// What is there stays.
         keep: bool,
     },
-    /// A text goes where nothing is yet, in whichever direction: from here into that header, or from the header here.
+    /// A text goes where nothing is yet, in whichever direction: from here into that header, or from the header here. What is
+    /// longer than [`BODY_IN_HEADER_MAX`] or [`HEADER_IN_BODY_MAX`] stays where it is.
     SyncHeader(String),
 }
 
@@ -337,6 +340,12 @@ impl BodyEdit {
             let message = "a header's value has no line breaks".to_owned();
             return Some(Unfit { message, remedy: "remove them" });
         }
+        if let Change::SetHeader { value, .. } = &self.change
+            && let Some(name) = header::named(value).find(|name| !header::may_pass(name))
+        {
+            let message = format!("a caller's header `{name}` is never passed on: nothing would be set");
+            return Some(Unfit { message, remedy: "name another header, or remove the change" });
+        }
         let own = match &self.change {
             Change::Prune(prune) => prune.conditions.as_slice(),
             _ => &[],
@@ -408,9 +417,12 @@ impl Condition {
     /// Why it can't be asked, and what to do instead; `None` when it can.
     pub fn unfit(&self) -> Option<Unfit> {
         let path = self.path.as_str();
-        let header = path.strip_prefix(CALLERS_HEADER).or_else(|| path.strip_prefix(SENT_HEADER));
+        let of_caller = path.strip_prefix(CALLERS_HEADER);
+        let header = of_caller.or_else(|| path.strip_prefix(SENT_HEADER));
         if let Some(name) = header.map(str::to_ascii_lowercase) {
-            return (!header::is_name(&name) || header::is_own(&name)).then(|| Unfit {
+            // What is sent may have it; a caller's that stays here would never be there.
+            let is_unseen = of_caller.is_some() && !header::may_pass(&name);
+            return (!header::is_name(&name) || header::is_own(&name) || is_unseen).then(|| Unfit {
                 message: format!("a condition can't ask for `{path}`"),
                 remedy: "name a header that may be passed on",
             });

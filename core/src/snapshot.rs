@@ -586,6 +586,12 @@ impl Snapshot {
         patterns.map(|pattern| format!("{MATCH_TAG}{}", pattern.regex().as_str()))
     }
 
+    /// Whether it is one of [these](Self::tags_of_client), of any client.
+    pub fn is_tag_of_client(&self, tag: &str) -> bool {
+        let pattern = tag.strip_prefix(MATCH_TAG);
+        pattern.is_some_and(|text| self.tag_patterns.iter().any(|known| known.regex().as_str() == text))
+    }
+
     /// The channels.
     pub fn channels(&self) -> &[Channel] {
         &self.declared.channels

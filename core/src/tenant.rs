@@ -565,9 +565,50 @@ pub fn listed<'a>(
     texts.filter(|text| !text.is_empty() && text.len() <= LISTED_BYTES_MAX).take(LISTED_MAX)
 }
 
+/// What of free data is to steer calls and can't be read as [that](is_steering).
+pub fn misfit(metadata: &serde_json::Map<String, serde_json::Value>) -> Option<&'static str> {
+    STEERING.into_iter().find(|name| metadata.get(*name).is_some_and(|value| !is_steering(value)))
+}
+
+/// Whether it is a list of texts, as many and as long as are taken, or nothing. Of anything else calls would be steered by a part, or by
+/// none of it, without a word.
+pub fn is_steering(value: &serde_json::Value) -> bool {
+    let is_text = |it: &serde_json::Value| it.as_str().is_some_and(|text| text.len() <= LISTED_BYTES_MAX);
+    match value {
+        serde_json::Value::Array(list) => list.len() <= LISTED_MAX && list.iter().all(is_text),
+        other => other.is_null(),
+    }
+}
+
+/// What it must be, in words.
+pub const STEERING_WANTED: &str = "a list of at most 64 texts of at most 256 bytes";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_that_steer_calls_are_taken_whole_or_not_at_all() {
+        let list = |n: usize, bytes: usize| serde_json::json!(vec!["x".repeat(bytes); n]);
+        for (value, fits) in [
+            (serde_json::json!(["a"]), true),
+            (serde_json::json!([]), true),
+            (serde_json::Value::Null, true),
+            (list(64, 256), true),
+            (list(65, 1), false),
+            (list(1, 257), false),
+            (serde_json::json!("pii"), false),
+            (serde_json::json!({"pii": true}), false),
+            (serde_json::json!(["a", 1]), false),
+        ] {
+            for name in STEERING {
+                let data = serde_json::Map::from_iter([(name.to_owned(), value.clone())]);
+                assert_eq!(misfit(&data), (!fits).then_some(name), "{value}");
+                let taken = data[name].as_array().map_or(0, Vec::len);
+                assert!(!fits || listed(&data, name).count() == taken, "{value}");
+            }
+        }
+    }
 
     #[test]
     fn an_alias_names_a_group_of_the_default_organization_only() {

@@ -368,6 +368,8 @@ fn guardrails_that_calls_keys_and_groups_ask_for() {
         ("open", "plain", json!({"metadata": {"guardrails": ["on-call"]}}), 400, "on-call"),
         ("open", "plain", json!({"guardrails": ["on-answers"]}), 200, "[REDACTED]"),
         ("open", "plain", json!({"guardrails": ["mask", "on-answers"]}), 200, "[REDACTED]"),
+        // It looks whatever models it is attached to.
+        ("open", "plain", json!({"guardrails": ["deny-in"]}), 400, "deny-in"),
         ("open", "plain", json!({"guardrails": ["nobody"]}), 400, "`on-call`"),
         ("open", "plain", json!({"guardrails": ["elsewhere"]}), 400, "`on-call`"),
         ("of others", "plain", json!({"guardrails": ["elsewhere"]}), 400, "elsewhere"),

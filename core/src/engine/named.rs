@@ -128,6 +128,10 @@ impl Engine {
             if limits.is_empty() || name.is_empty() {
                 continue;
             }
+            // What says which client calls chooses channels. Nobody has named it, so that the limits of any name aren't its.
+            if kind == ScopeKind::Tag && !is_declared && runtime.snapshot.is_tag_of_client(name) {
+                continue;
+            }
             let NamedScopes { max_counted: max, .. } = *scopes;
             let version = runtime.snapshot.version;
             let organization = caller.caller.organization.as_str();

@@ -86,19 +86,29 @@ fn reference(item: Val<'_>) -> Option<String> {
 }
 
 /// The request with the items in place of references to them; a reference that isn't among them stays. Everything else stays byte
-/// for byte. Items come as [`with_history`] has them.
-pub fn with_items(body: &Bytes, responses: &[&str]) -> Bytes {
+/// for byte. Items come as [`with_history`] has them. `None` when its items would have more than `max_bytes` bytes: one that is
+/// referred to again and again counts each time, with what is left out of it.
+pub fn with_items(body: &Bytes, responses: &[&str], max_bytes: u64) -> Option<Bytes> {
     let text = std::str::from_utf8(body).unwrap_or_default();
-    let Some(input) = Val::trusted(text).get("input") else { return body.clone() };
+    let Some(input) = Val::trusted(text).get("input") else { return Some(body.clone()) };
     let mut known: HashMap<String, Val<'_>> = HashMap::new();
     for response in responses {
         known.extend(outputs(response));
     }
-    let items = input.elements().filter_map(|item| match reference(item).and_then(|id| known.get(&id)) {
-        Some(own) => replayed(*own),
+    let known_item = |item: Val<'_>| reference(item).and_then(|id| known.get(&id).copied());
+    // BOUND: before anything is copied: a reference has a few bytes, what it stands for may have millions.
+    let mut size = 0u64;
+    for item in input.elements() {
+        size = size.saturating_add(known_item(item).unwrap_or(item).raw().len() as u64);
+        if size > max_bytes {
+            return None;
+        }
+    }
+    let items = input.elements().filter_map(|item| match known_item(item) {
+        Some(own) => replayed(own),
         None => Some(item.raw().to_owned()),
     });
-    spliced(text, vec![(place(text, input), list(items))]).into()
+    Some(spliced(text, vec![(place(text, input), list(items))]).into())
 }
 
 /// The ids of a response's items.
@@ -254,13 +264,28 @@ mod tests {
         let ids = [(1, "rs_1"), (2, "rs_2"), (3, "msg_1"), (4, "else")].map(|(at, id)| (at, id.to_owned()));
         assert_eq!(found, ids);
         let want = r#"{"input":[{"role":"user","content":"a"},{"type":"reasoning","encrypted_content":"x"},{"type":"message","role":"assistant","content":[]},{"type":"item_reference","id":"else"}],"model":"m"}"#;
-        assert_eq!(with_items(&body, &[RESPONSE]), want);
+        assert_eq!(with_items(&body, &[RESPONSE], 1_000).unwrap(), want);
         assert_eq!(item_ids(RESPONSE), ["rs_1", "rs_2", "msg_1", "ws_1"]);
         for plain in
             [r#"{"input":"a"}"#, r#"{"input":[{"type":"message","id":"msg_1","content":"a"}]}"#, "{}"]
         {
             assert_eq!(references(plain.as_bytes()), []);
         }
+    }
+
+    #[test]
+    fn an_item_that_is_referred_to_again_and_again_is_bounded() {
+        let large =
+            format!(r#"{{"output":[{{"type":"message","id":"m","content":"{}"}}]}}"#, "x".repeat(1_000));
+        let body = |times: usize| {
+            let items = vec![r#"{"type":"item_reference","id":"m"}"#; times];
+            Bytes::from(format!(r#"{{"input":[{}]}}"#, items.join(",")))
+        };
+        assert!(with_items(&body(3), &[&large], 4_000).unwrap().len() > 3_000);
+        assert_eq!(with_items(&body(4), &[&large], 4_000), None);
+        // What no reference stands for counts as it is.
+        assert!(with_items(&body(4), &[], 4_000).is_some());
+        assert_eq!(with_items(&body(4), &[], 100), None);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use serde_json::Value;
 use sluicegate_core::Format;
 use sluicegate_core::concern::Concern;
 use sluicegate_core::edit::{
-    BodyEdit, CALLERS_HEADER, Change, Compare, Condition, HEADER_IN_BODY_MAX, Refusal, SENT_HEADER, steps,
+    BODY_IN_HEADER_MAX, BodyEdit, CALLERS_HEADER, Change, Compare, Condition, HEADER_IN_BODY_MAX, Refusal,
+    SENT_HEADER, steps,
 };
 use sluicegate_core::pattern::Pattern;
 
@@ -341,8 +342,13 @@ fn sync(text: &str, path: &str, name: &str, headers: &mut Headers<'_>) -> Option
     match (find(text, path).map(|place| place.value), headers.get(name)) {
         (Some(value), None) => {
             let value = Val::at(text, value);
-            let words = value.as_str().map_or_else(|| value.raw().to_owned(), Cow::into_owned);
-            headers.set(name, words);
+            // BOUND: a prompt of megabytes is no header, and isn't unescaped to see it: an escape has six bytes at most.
+            if value.raw().len() <= 6 * BODY_IN_HEADER_MAX + 2 {
+                let words = value.as_str().unwrap_or(Cow::Borrowed(value.raw()));
+                if words.len() <= BODY_IN_HEADER_MAX {
+                    headers.set(name, words.into_owned());
+                }
+            }
             None
         }
         (None, Some(value)) if value.len() <= HEADER_IN_BODY_MAX => set(text, path, &quoted(&value)),

@@ -183,10 +183,9 @@ impl Guardrails {
         asked: &[String],
         models: impl Iterator<Item = &'a str> + Clone,
     ) -> Chosen {
-        let chosen = self
-            .list
-            .iter()
-            .filter(|it| it.looks(side) && it.is_for(caller, asked) && it.of.covers_any(models.clone()));
+        let chosen = self.list.iter().filter(|it| {
+            it.looks(side) && it.is_for(caller, asked) && it.covers(caller, asked, models.clone())
+        });
         let (mut names, mut texts, mut asked) = (Vec::new(), Vec::new(), Vec::new());
         for attached in chosen {
             names.push(Arc::clone(&attached.name));
@@ -233,8 +232,17 @@ impl Attached {
 
     /// Whether it looks at calls of this caller who asks for these.
     fn is_for(&self, caller: &Caller, asked: &[String]) -> bool {
-        let is_on = || self.default_on || asked.iter().any(|name| **name == *self.asked_as);
+        let is_on = || self.default_on || self.is_named(asked);
         caller.guardrails.contains(&self.asked_as) || is_on() && self.of.covers_caller(caller)
+    }
+
+    /// Whether it looks at these models' calls. Whoever asks for a look gets it whatever the model: nobody asks for nothing.
+    fn covers<'a>(&self, caller: &Caller, asked: &[String], models: impl Iterator<Item = &'a str>) -> bool {
+        self.of.covers_any(models) || self.is_named(asked) || caller.guardrails.contains(&self.asked_as)
+    }
+
+    fn is_named(&self, asked: &[String]) -> bool {
+        asked.iter().any(|name| **name == *self.asked_as)
     }
 
     fn looks(&self, side: Side) -> bool {
@@ -398,8 +406,8 @@ impl Looked {
         let unseen = guards.iter().find(|it| {
             it.input
                 && it.is_for(caller, &self.asked)
-                && it.of.covers_any(model.clone())
-                && !it.of.covers_any(self.ways.all())
+                && it.covers(caller, &self.asked, model.clone())
+                && !it.covers(caller, &self.asked, self.ways.all())
         })?;
         let message = "a script led this call to a model whose requests it looks at; attach it to the requested model, too";
         Some(Refusal { guardrail: Arc::clone(&unseen.name), message: Some(message.to_owned()) })

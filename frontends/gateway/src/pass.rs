@@ -137,7 +137,7 @@ pub(crate) async fn serve(
                 let special = Special { method: Some(method.clone()), url: Some(url), rest: rest.clone() };
                 let sent = UpstreamRequest {
                     headers: callers_headers(&request.headers, &target),
-                    target,
+                    target: target.with_templates(&request.headers),
                     body: Bytes::new(),
                     timeouts: attempt.timeouts,
                     stream: false,
@@ -312,9 +312,11 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The caller's headers but for those that the channel sets: its credential among them.
+/// The caller's headers but for those that the channel sets, or would set: its credential among them.
 fn callers_headers(headers: &[(String, String)], target: &Target) -> Vec<(String, String)> {
-    let is_free = |name: &str| CALLERS_HEADERS.contains(&name) || !target.headers.contains_key(name);
+    let is_free = |name: &str| {
+        !target.is_template(name) && (CALLERS_HEADERS.contains(&name) || !target.headers.contains_key(name))
+    };
     headers.iter().filter(|(name, _)| is_free(name)).cloned().collect()
 }
 

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sluicegate_core::channel::Timeouts;
 use sluicegate_core::check::{Check, CheckOf, Checked};
+use sluicegate_core::edit::BodyEdit;
 use sluicegate_core::quirk::Quirks;
 use sluicegate_core::{Channel, ChannelId, Format, OutcomeClass, Timestamp};
-use sluicegate_wire::{Edits, Fault, scan};
+use sluicegate_wire::{Edits, Fault, OverlayContext, overlay, scan};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
@@ -140,6 +141,7 @@ impl Ask {
         let total = Some(check.timeout_ms);
         let timeouts = Timeouts { total_ms: total, first_byte_ms: total, ..channel.timeouts.or(routing) };
         let body = heeded(body.to_string().into(), endpoint.format, &channel.quirks, model);
+        let target = headed(target, channel, &body, endpoint.format, model);
         let quirks = Arc::clone(&channel.quirks);
         Some(Self { target, body, quirks, timeouts, timeout_ms: check.timeout_ms })
     }
@@ -186,6 +188,19 @@ fn heeded(body: Bytes, format: Format, quirks: &Arc<Quirks>, model: &str) -> Byt
     prepared.unwrap_or(body)
 }
 
+/// The target with the headers that any call has: changes without conditions, and no header of a caller's, for there is none.
+fn headed(target: Arc<Target>, channel: &Channel, body: &Bytes, format: Format, model: &str) -> Arc<Target> {
+    let Some(mut headers) = target.headers_of_call(&[], &[]) else { return target };
+    let is_meant = |edit: &&BodyEdit| edit.change.is_of_headers() && edit.conditions.is_empty();
+    let edits: Vec<BodyEdit> = channel.body_edits.iter().filter(is_meant).cloned().collect();
+    let context = OverlayContext { original_model: model, upstream_model: model, retry_index: 0 };
+    match overlay(body, format, &edits, &context, &mut headers, 0) {
+        Ok(_) => target.with_headers(headers),
+        // INVARIANT: only changes of the body fail.
+        Err(_) => target,
+    }
+}
+
 /// A success that isn't one says so in its body, or is no JSON at all.
 fn class_of_answer(body: &[u8]) -> OutcomeClass {
     match serde_json::from_slice::<Value>(body) {
@@ -197,6 +212,30 @@ fn class_of_answer(body: &[u8]) -> OutcomeClass {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ConfigText, Gateway, Options};
+
+    #[tokio::test]
+    async fn a_check_has_the_headers_that_any_call_has() {
+        let text = "version: 1\nhealth_checks: {}\nchannels:\n- name: c\n  provider: openai\n  credential: sk-upstream-1\n  models: [{name: m}]\n  \
+                    headers: {x-who: '{client_header:X-User}', x-old: a}\n  body_edits:\n  \
+                    - {mode: set_header, path: x-a, value: '1'}\n  \
+                    - {mode: set_header, path: x-b, value: '{client_header:X-User}'}\n  \
+                    - {mode: delete_header, path: x-old}\n  \
+                    - {mode: set_header, path: x-c, value: '1', conditions: [{path: model, value: m}]}\n";
+        let config = Some(ConfigText { path: "test.yaml".to_owned(), text: text.to_owned() });
+        let options = Options { config, variables: Arc::new(|_| None), ..Options::default() };
+        let gateway = Gateway::open(options).await.unwrap();
+        let inner = &gateway.inner;
+        let snapshot = inner.engine.snapshot();
+        let channel = &snapshot.channels()[0];
+        let check = Check::of(channel.health_check.as_ref(), inner.host.health_checks.as_ref()).unwrap();
+        let ask = Ask::of(inner, channel, &check, 0).unwrap();
+        let headers = ask.target.header_pairs();
+        let value =
+            |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        assert_eq!(["x-a", "x-b", "x-c", "x-old", "x-who"].map(value), [Some("1"), None, None, None, None]);
+        assert_eq!(value("authorization"), Some("Bearer sk-upstream-1"));
+    }
 
     #[test]
     fn an_error_in_a_success_is_none() {

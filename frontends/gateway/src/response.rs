@@ -68,12 +68,16 @@ pub(crate) async fn continued(
     };
     let Some(last) = turns.last().or(named.last()) else { return Ok((scanned, None)) };
     let bodies: Vec<&str> = named.iter().map(|it| &*it.body).collect();
-    let own = if named.is_empty() { scanned.body().clone() } else { with_items(scanned.body(), &bodies) };
+    let limit = inner.host.body_limit_bytes;
+    let own = match named.is_empty() {
+        true => scanned.body().clone(),
+        false => with_items(scanned.body(), &bodies, limit).ok_or_else(|| too_large(limit))?,
+    };
     let history: Vec<Turn<'_>> =
         turns.iter().map(|turn| Turn { input: &turn.input, response: &turn.body }).collect();
     let body = if history.is_empty() { own.clone() } else { with_history(&own, &history) };
-    if body.len() as u64 > inner.host.body_limit_bytes {
-        return Err(too_large(inner.host.body_limit_bytes));
+    if body.len() as u64 > limit {
+        return Err(too_large(limit));
     }
     let mut whole = scan(Format::OpenaiResponses, &body)
         .map(Box::new)

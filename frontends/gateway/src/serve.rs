@@ -423,14 +423,12 @@ async fn attempt_once(
     let model = attempt.upstream_model.as_str();
     let stream = scanned.facts().stream || attempt.channel().quirks.streams_only(format, model);
     let target = target.for_call(model, stream);
-    let is_edited = headers.is_some();
-    let target = match headers {
-        Some(headers) => target.with_headers(headers),
-        None => target,
-    };
-    let request = |body: Bytes| UpstreamRequest {
-        headers: own_headers(target.format, inbound, form, is_edited),
-        target: Arc::clone(&target),
+    let request = |headers: Option<Headers<'_>>, body: Bytes| UpstreamRequest {
+        headers: own_headers(target.format, inbound, form, headers.is_some()),
+        target: match headers {
+            Some(headers) => Arc::clone(&target).with_headers(headers),
+            None => Arc::clone(&target),
+        },
         body,
         timeouts: attempt.timeouts,
         stream,
@@ -447,17 +445,18 @@ async fn attempt_once(
     }
     // How long a body takes to come is its sender's affair.
     let first = if rest.is_some() { due.total } else { due.first };
-    let mut sent = send(upstream, mocked, request(body), first).await;
+    let mut sent = send(upstream, mocked, request(headers, body), first).await;
     // What its own channel doesn't know any more, or never kept, is sent whole: nothing was answered so far.
     if matches!(&sent, Ok(response) if matches!(response.status, 400 | 404)) && !std::ptr::eq(scanned, whole)
     {
-        // Its headers are those of the first try.
+        // What is changed begins anew: the first try's changes aren't there.
         let mut headers = headers_of_call(&target, inbound);
         (scanned, prepared) = match prepare_attempt(inner, attempt, whole, format, headers.as_mut()) {
             Ok(prepared) => (whole, prepared),
             Err((class, rejection)) => return failed(running, class, rejection, None),
         };
-        sent = send(upstream, mocked, request(prepared.body.clone()), first).await;
+        let again = request(headers, prepared.body.clone());
+        sent = send(upstream, mocked, again, first).await;
     }
     let response = match sent {
         Ok(response) => response,

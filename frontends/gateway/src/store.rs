@@ -285,7 +285,7 @@ pub trait Store: RecordStore {
         now: Timestamp,
     ) -> Result<Vec<KeptResponse>>;
 
-    /// The response that an item of this id is of, as [`Store::response`].
+    /// The response that an item of this id is of, as [`Store::response`], without its input.
     async fn response_of_item(
         &self,
         owner: &ResponseOwner,

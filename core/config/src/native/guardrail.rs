@@ -9,6 +9,7 @@ use sluicegate_core::guardrail::{
 };
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId};
 use sluicegate_core::snapshot::Declared;
+use sluicegate_core::tenant::{STEERING, STEERING_WANTED, is_steering};
 
 use super::{required, section, tenant};
 use crate::diagnostic::Severity;
@@ -25,22 +26,28 @@ const TEXT_KEYS: [&str; 6] = ["keywords", "patterns", "detectors", "case_sensiti
 /// What only a service takes.
 const HTTP_KEYS: [&str; 3] = ["credential", "timeout", "on_error"];
 
-/// Guardrails that groups and keys ask for in their `metadata` must be there: else their calls are refused.
+/// What groups and keys ask for in their `metadata` must be readable, and guardrails must be there: else their calls are refused.
 pub(super) fn check_asked(load: &mut Load<'_>, top: &Fields<'_>, declared: &Declared) {
     for section in ["groups", "keys"] {
         let Some(list) = top.get(section) else { continue };
         let Value::List(nodes) = &list.node.value else { continue };
         for (n, node) in nodes.iter().enumerate() {
-            let Some(named) = node.get("metadata").and_then(|data| data.get("guardrails")) else { continue };
-            let at = format!("{section}[{n}].metadata.guardrails");
-            let item = Item { node: named, at, place: named.place };
-            check_names(load, &item, declared);
+            for name in STEERING {
+                let Some(named) = node.get("metadata").and_then(|data| data.get(name)) else { continue };
+                let at = format!("{section}[{n}].metadata.{name}");
+                let item = Item { node: named, at, place: named.place };
+                if !is_steering(&tenant::to_json(&named.value)) {
+                    item.wrong(load, STEERING_WANTED);
+                } else if name == "guardrails" {
+                    check_names(load, &item, declared);
+                }
+            }
         }
     }
 }
 
 fn check_names(load: &mut Load<'_>, item: &Item<'_>, declared: &Declared) {
-    let Value::List(_) = &item.node.value else { return item.wrong(load, "a list of guardrails' names") };
+    let Value::List(_) = &item.node.value else { return item.wrong(load, STEERING_WANTED) };
     for name in item.texts(load) {
         let known = || declared.guardrails.iter().map(|it| &*it.asked_as);
         if known().any(|known| known == name) {

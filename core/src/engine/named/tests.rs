@@ -240,3 +240,30 @@ fn a_debt_and_a_soft_limit_say_whose_they_are() {
         [Alert::SoftLimit { limit: soft.to_owned() }, Alert::Debt { limit: debt.to_owned(), over: 5 }]
     );
 }
+
+#[test]
+fn the_tag_of_a_client_has_the_limits_of_its_own_only() {
+    let tag = "matches ^User-Agent: cli/";
+    for own in [None, Some(requests(1))] {
+        let mut served = channel("c", "m", 0);
+        served.tag_patterns =
+            vec![crate::pattern::Pattern::try_from("^User-Agent: cli/".to_owned()).unwrap()];
+        let named = own.iter().map(|limits| (tag.to_owned(), limits.clone())).collect();
+        let tags = NamedScopes { declared: named, default: requests(2), ..NamedScopes::default() };
+        let mut declared = Declared { channels: vec![served], tags, ..Declared::default() };
+        declared.routing.tag_filter = Some(crate::snapshot::TagFilter::Any);
+        let world = World::new(declared);
+        let passes = |tags: &[&str]| {
+            let mut call = call("m", Some(10));
+            call.tags.extend(tags.iter().map(|tag| (*tag).to_owned()));
+            let Ok(mut admission) = world.engine.admit(call, &world.caller, NOW, 7) else { return false };
+            let passes = matches!(world.engine.next(&mut admission, NOW), Next::Try(_));
+            world.engine.finish(admission, None, NOW);
+            passes
+        };
+        let passed = |tags: &[&str]| (0..5).filter(|_| passes(tags)).count();
+        assert_eq!(passed(&[tag]), if own.is_some() { 1 } else { 5 });
+        // A name that looks like it, and is nobody's pattern, is a name.
+        assert_eq!(passed(&[tag, "matches me"]), if own.is_some() { 0 } else { 2 });
+    }
+}

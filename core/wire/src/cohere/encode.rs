@@ -1,6 +1,6 @@
 //! The neutral model as a request of Cohere's chat.
 
-use crate::error::Result;
+use crate::error::{Result, WireError};
 use crate::ir::{Block, Message, OutputFormat, Reasoning, Request, Role, Source, ToolChoice};
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
@@ -22,6 +22,12 @@ pub(crate) fn encode(
     losses: &mut Losses,
 ) -> Result<String> {
     plain::refuse(request, true)?;
+    // QUIRK(cohere, 2026-11, https://docs.cohere.com/docs/structured-outputs): a format for the answer excludes tools.
+    if request.format != OutputFormat::Text && !request.tools.is_empty() {
+        let message =
+            "the upstream takes `response_format` or tools, not both: leave one out, or choose another model";
+        return Err(WireError::unsupported(message).at("response_format"));
+    }
     plain::unsaid(request, losses);
     // QUIRK(cohere, 2026-11, https://docs.cohere.com/reference/chat): documents exclude tools and JSON.
     let grounds = request.tools.is_empty() && request.format == OutputFormat::Text;

@@ -414,6 +414,24 @@ fn headers_are_changed_beside_the_body() {
 }
 
 #[test]
+fn what_is_too_long_for_a_header_does_not_become_one() {
+    for (text, goes) in [
+        ("x".repeat(4_096), true),
+        ("x".repeat(4_097), false),
+        ("\\u0078".repeat(4_096), true),
+        ("x".repeat(1 << 20), false),
+    ] {
+        let body =
+            format!(r#"{{"model":"m","user":"{text}","messages":[{{"role":"user","content":"hi"}}]}}"#);
+        let edits = [edit(r#"{"path":"user","change":{"sync_header":"x-user"}}"#)];
+        let context = OverlayContext { original_model: "m", upstream_model: "m", retry_index: 0 };
+        let (mut headers, body) = (Headers::default(), Bytes::from(body));
+        let out = overlay(&body, Format::OpenaiChat, &edits, &context, &mut headers, 600).unwrap();
+        assert_eq!((headers.sent("x-user").is_some(), out), (goes, body.clone()), "{}", body.len());
+    }
+}
+
+#[test]
 fn changes_of_headers_that_are_the_gateways_own_are_unfit() {
     for (change, unfit) in [
         (r#"{"path":"x-a","change":{"set_header":{"value":"1","keep":false}}}"#, ""),
@@ -436,6 +454,23 @@ fn changes_of_headers_that_are_the_gateways_own_are_unfit() {
             r#"{"path":"x","change":"delete","conditions":[{"path":"request_headers.authorization","mode":"full","value":1}]}"#,
             "can't ask for",
         ),
+        (
+            r#"{"path":"x","change":"delete","conditions":[{"path":"request_headers.X-Forwarded-For","mode":"full","value":1}]}"#,
+            "can't ask for",
+        ),
+        (
+            r#"{"path":"x","change":"delete","conditions":[{"path":"header_override.via","mode":"full","value":1}]}"#,
+            "",
+        ),
+        (
+            r#"{"path":"x-a","change":{"set_header":{"value":"{client_header:X-Team} {client_header:Cookie}","keep":false}}}"#,
+            "`cookie` is never passed on",
+        ),
+        (
+            r#"{"path":"x-a","change":{"set_header":{"value":"{client_header:X-Real-IP}","keep":false}}}"#,
+            "`x-real-ip` is never",
+        ),
+        (r#"{"path":"x-a","change":{"set_header":{"value":"{client_header:X-Team}","keep":false}}}"#, ""),
     ] {
         let unfit_of = edit(change).unfit().map(|unfit| unfit.message).unwrap_or_default();
         assert_eq!(

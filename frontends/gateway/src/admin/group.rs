@@ -11,7 +11,7 @@ use sluicegate_core::{
 };
 
 use super::access::{as_stored, both, check_id, check_limits};
-use super::patch::{edit_limits, edit_metadata, patch_access};
+use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::{
     Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid,
     not_found,
@@ -164,6 +164,7 @@ impl Admin {
             return Err(forbidden("make groups"));
         }
         check_limits(&new.limits.0)?;
+        check_metadata(&new.metadata)?;
         let now = self.now();
         let id = match new.id {
             Some(id) => id,
@@ -295,7 +296,7 @@ impl Admin {
         }
         patch.preferences.apply_or_default(&mut after.preferences);
         after.blocked = patch.blocked.unwrap_or(after.blocked);
-        let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata);
+        let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata)?;
         if steers && !actor.runs(&before.organization) {
             return Err(forbidden("change `guardrails` or `tags` in the metadata of a group"));
         }

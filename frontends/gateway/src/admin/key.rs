@@ -9,7 +9,7 @@ use sluicegate_core::{
 };
 
 use super::access::{as_stored, both, check_limits};
-use super::patch::{edit_limits, edit_metadata, patch_access};
+use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::{
     Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid,
     not_found,
@@ -187,6 +187,7 @@ impl Admin {
         let now = self.now();
         let owner = self.owner_of_new_key(actor, &new).await?;
         check_limits(&new.limits.0)?;
+        check_metadata(&new.metadata)?;
         let issued = match &new.key {
             Some(chosen) => credential::custom(chosen.expose())?,
             None => credential::issue()?,
@@ -330,7 +331,7 @@ impl Admin {
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         patch.allowed_ips.apply_or_default(&mut after.allowed_ips);
         patch.tags.apply_or_default(&mut after.tags);
-        let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata);
+        let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata)?;
         if steers && may == Right::Owner {
             return Err(forbidden("change `guardrails` or `tags` in the metadata of a key"));
         }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
-use sluicegate_core::tenant::STEERING;
+use sluicegate_core::tenant::{STEERING, STEERING_WANTED, misfit};
 use sluicegate_core::{Limit, Metric, Mode, ModelAccess, ModelName, Window, money};
+
+use super::invalid;
 
 /// A field of a change: left out, it stays; `null` clears it; a value sets it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -187,11 +189,14 @@ pub(super) fn edit_limits(limits: &mut Vec<Limit>, patch: Patch<Limits>, editor:
 
 /// Changes free data: all of it by a patch, then single members, of which null removes one. Whether something of it that
 /// steers calls has changed: that is for whoever may say what they may do.
+///
+/// # Errors
+/// As [`check_metadata`], of what has changed.
 pub(super) fn edit_metadata(
     data: &mut Map<String, Value>,
     patch: Patch<Map<String, Value>>,
     edits: Map<String, Value>,
-) -> bool {
+) -> sluicegate_core::Result<bool> {
     let steering = |data: &Map<String, Value>| STEERING.map(|name| data.get(name).cloned());
     let before = steering(data);
     patch.apply_or_default(data);
@@ -201,7 +206,22 @@ pub(super) fn edit_metadata(
             value => data.insert(name, value),
         };
     }
-    steering(data) != before
+    let steers = steering(data) != before;
+    if steers {
+        check_metadata(data)?;
+    }
+    Ok(steers)
+}
+
+/// Refuses what is to steer calls and can't: a guardrail that nobody is asked for looks at nothing.
+///
+/// # Errors
+/// `InvalidRequest`.
+pub(super) fn check_metadata(data: &Map<String, Value>) -> sluicegate_core::Result<()> {
+    match misfit(data) {
+        None => Ok(()),
+        Some(name) => Err(invalid("metadata", format!("`{name}` in `metadata` must be {STEERING_WANTED}"))),
+    }
 }
 
 /// Changes which models may be called; no list, or an empty one, is every model.

@@ -588,4 +588,26 @@ async fn what_steers_calls_in_free_data_is_not_for_those_whom_it_holds() {
     w.admin.update_key(&boss, &by_id("k1"), patch).await.unwrap();
     let key = w.admin.key(&boss, &by_id("k1")).await.unwrap().key;
     assert_eq!(key.metadata, data(serde_json::json!({"note": 2})));
+    // What nobody could read isn't taken, wherever it comes in.
+    for wrong in [
+        serde_json::json!({"guardrails": "pii"}),
+        serde_json::json!({"tags": ["a", 1]}),
+        serde_json::json!({"tags": vec!["x"; 65]}),
+    ] {
+        let metadata = data(wrong.clone());
+        let new_key = NewKey { metadata: metadata.clone(), ..NewKey::default() };
+        let new_group = NewGroup { metadata: metadata.clone(), ..NewGroup::default() };
+        let set = KeyPatch { metadata: Patch::Set(metadata.clone()), ..KeyPatch::default() };
+        let edit = GroupPatch { edit_metadata: metadata, ..GroupPatch::default() };
+        for refused in [
+            w.admin.create_key(&boss, new_key).await.map(drop),
+            w.admin.create_group(&boss, new_group).await.map(drop),
+            w.admin.update_key(&boss, &by_id("k1"), set).await.map(drop),
+            w.admin.update_group(&boss, "g1", edit).await.map(drop),
+        ] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{wrong}: {error}");
+            assert!(error.message().contains("a list of at most 64 texts"), "{wrong}: {error}");
+        }
+    }
 }

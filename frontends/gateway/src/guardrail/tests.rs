@@ -54,3 +54,35 @@ async fn a_host_has_guardrails_of_its_own() {
     assert_eq!(seen, [(Side::Request, "a weapon".to_owned()), (Side::Request, "I am ann".to_owned())]);
     gateway.shutdown().await;
 }
+
+#[test]
+fn whoever_asks_for_a_guardrail_gets_it_whatever_the_model() {
+    let source = |name: &str, default_on| GuardrailSource {
+        name: name.into(),
+        asked_as: name.into(),
+        default_on,
+        input: true,
+        output: true,
+        of: Attachment { models: vec!["gpt-*".into()], ..Attachment::default() },
+        kind: GuardrailKind::Text(Default::default()),
+    };
+    let secrets = Secrets::new(Arc::new(|_| None));
+    let guardrails = Guardrails::build(&[source("on", true), source("asked", false)], &secrets).unwrap();
+    let plain = Caller::operator("o".into(), &[]);
+    let held = Caller { guardrails: ["asked".into()].into_iter().collect(), ..plain.clone() };
+    for (caller, asked, model, want) in [
+        (&plain, &[][..], "gpt-5", &["on"][..]),
+        (&plain, &[], "claude", &[]),
+        (&plain, &["asked"], "gpt-5", &["on", "asked"]),
+        (&plain, &["asked"], "claude", &["asked"]),
+        (&plain, &["on"], "claude", &["on"]),
+        (&held, &[], "claude", &["asked"]),
+    ] {
+        let asked: Vec<String> = asked.iter().map(|name| (*name).to_owned()).collect();
+        for side in [Side::Request, Side::Answer] {
+            let chosen = guardrails.of(side, caller, &asked, std::iter::once(model));
+            let names: Vec<&str> = chosen.names.iter().map(|name| &**name).collect();
+            assert_eq!(names, want, "{asked:?} {model}");
+        }
+    }
+}

@@ -1,3 +1,4 @@
+mod again;
 mod quirk;
 
 use std::collections::HashSet;

@@ -30,9 +30,27 @@ pub struct Target {
 }
 
 /// Headers that depend on the call: those whose values hold headers of its caller's. The channel's changes come on top.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 struct PerCall {
-    templates: Vec<(String, String)>,
+    templates: Vec<Template>,
+}
+
+/// A header whose value holds headers of the caller's.
+#[derive(Clone)]
+struct Template {
+    name: HeaderName,
+    value: String,
+    /// It holds the credential, too.
+    is_secret: bool,
+}
+
+impl Template {
+    /// Its value with the caller's headers in it; `None` when one of them isn't there, or it can't be a header.
+    fn filled(&self, of_caller: impl Fn(&str) -> Option<String>) -> Option<HeaderValue> {
+        let mut value = HeaderValue::try_from(header::filled(&self.value, of_caller)?).ok()?;
+        value.set_sensitive(self.is_secret);
+        Some(value)
+    }
 }
 
 /// An address, parsed once for each client.
@@ -102,16 +120,17 @@ impl Target {
         let per_call = self.per_call.as_ref()?;
         let mut sent: Vec<(String, String)> = Vec::with_capacity(self.headers.len() + own.len());
         for (name, value) in &self.headers {
-            if let (false, Ok(value)) = (value.is_sensitive(), value.to_str()) {
+            // What isn't ASCII is text all the same.
+            if let (false, Ok(value)) = (value.is_sensitive(), std::str::from_utf8(value.as_bytes())) {
                 sent.push((name.as_str().to_owned(), value.to_owned()));
             }
         }
         let mut headers = Headers::new(caller, sent);
         own.iter().for_each(|(name, value)| headers.set(name, value.clone()));
-        for (name, template) in &per_call.templates {
+        for template in per_call.templates.iter().filter(|template| !template.is_secret) {
             let of_caller = |name: &str| headers.of_caller(name).map(str::to_owned);
-            if let Some(value) = header::filled(template, of_caller) {
-                headers.set(name, value);
+            if let Some(value) = header::filled(&template.value, of_caller) {
+                headers.set(template.name.as_str(), value);
             }
         }
         Some(headers)
@@ -119,23 +138,59 @@ impl Target {
 
     /// The target of one call with these headers, besides those that hold the credential.
     pub(crate) fn with_headers(self: Arc<Self>, headers: Headers<'_>) -> Arc<Self> {
-        let mut all: HeaderMap = self
-            .headers
-            .iter()
-            .filter(|(_, value)| value.is_sensitive())
-            .map(|(n, v)| (n.clone(), v.clone()))
-            .collect();
+        // Whatever else, and what is no text, isn't for changes.
+        let is_kept =
+            |value: &HeaderValue| value.is_sensitive() || std::str::from_utf8(value.as_bytes()).is_err();
+        let kept = self.headers.iter().filter(|(_, value)| is_kept(value));
+        let mut all: HeaderMap = kept.map(|(n, v)| (n.clone(), v.clone())).collect();
+        let secret = |template: &&Template| template.is_secret;
+        let secrets = || self.per_call.iter().flat_map(|it| &it.templates).filter(secret);
+        for template in secrets().filter(|it| !self.is_sensitive(&it.name)) {
+            let of_caller = |name: &str| headers.of_caller(name).map(str::to_owned);
+            if let Some(value) = template.filled(of_caller) {
+                all.insert(template.name.clone(), value);
+            }
+        }
         for (name, value) in headers.into_sent() {
             // What can't be a header isn't one of ours to send.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
-                && !all.get(&name).is_some_and(HeaderValue::is_sensitive)
+                && !self.is_sensitive(&name)
+                && !secrets().any(|template| template.name == name)
             {
                 all.insert(name, value);
             }
         }
+        self.with(all)
+    }
+
+    /// The target of a call that is passed through, whose headers are the caller's own: what holds some of them is filled in.
+    pub(crate) fn with_templates(self: Arc<Self>, caller: &[(String, String)]) -> Arc<Self> {
+        let Some(per_call) = self.per_call.as_ref().filter(|it| !it.templates.is_empty()) else {
+            return self;
+        };
+        let (mut all, seen) = (self.headers.clone(), Headers::new(caller, Vec::new()));
+        let is_free = |it: &&Template| it.is_secret || !header::is_own(it.name.as_str());
+        for template in per_call.templates.iter().filter(is_free).filter(|it| !self.is_sensitive(&it.name)) {
+            if let Some(value) = template.filled(|name| seen.of_caller(name).map(str::to_owned)) {
+                all.insert(template.name.clone(), value);
+            }
+        }
+        self.with(all)
+    }
+
+    /// Whether that header is made of headers of the caller's: theirs of the same name doesn't go on.
+    pub(crate) fn is_template(&self, name: &str) -> bool {
+        self.per_call.iter().flat_map(|it| &it.templates).any(|template| template.name == *name)
+    }
+
+    fn is_sensitive(&self, name: &HeaderName) -> bool {
+        self.headers.get(name).is_some_and(HeaderValue::is_sensitive)
+    }
+
+    fn with(&self, headers: HeaderMap) -> Arc<Self> {
         let (address, transport) = (self.address.clone(), self.transport.clone());
         let (template, per_call) = (self.template.clone(), self.per_call.clone());
-        Arc::new(Self { template, per_call, ..Self::new(address, all, transport, self.format) })
+        Arc::new(Self { template, per_call, ..Self::new(address, headers, transport, self.format) })
     }
 
     /// The target of one call: the same one unless its address names the model.
@@ -225,8 +280,9 @@ fn build(channel: &Channel, endpoint: &Endpoint, key: u32, secrets: &dyn SecretR
             Some(secret) => value.replace(CREDENTIAL, secret.expose().trim()),
             None => value.clone(),
         };
-        if header::is_template(&filled) {
-            templates.push((name.as_str().to_owned(), filled));
+        // The caller's headers are put into it as it was written: a credential that looks like a place for one is none.
+        if header::is_template(value) {
+            templates.push(Template { name, value: filled, is_secret });
             continue;
         }
         let mut value = HeaderValue::try_from(filled).map_err(|_| {
@@ -322,6 +378,76 @@ fn config(channel: &Channel, message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secrets;
+    use sluicegate_core::channel::SecretRef;
+
+    fn pair(name: &str, value: &str) -> (String, String) {
+        (name.to_owned(), value.to_owned())
+    }
+
+    fn target_of(headers: &[(&str, &str)], auth: Auth, edits: &str) -> Arc<Target> {
+        let mut channel = Channel::new("c", "c", "openai");
+        channel.auth = auth;
+        channel.secret = SecretRef::Inline(sluicegate_core::Secret::new("sk-upstream"));
+        channel.headers = headers.iter().map(|(name, value)| pair(name, value)).collect();
+        channel.body_edits = serde_json::from_str(edits).unwrap();
+        let endpoint = Endpoint { format: Format::OpenaiChat, url: "https://g.test/v1".into() };
+        let secrets = Secrets::new(Arc::new(|_| None));
+        Arc::new(build(&channel, &endpoint, 0, &secrets).unwrap())
+    }
+
+    fn sent(target: &Target, name: &str) -> Option<String> {
+        target.header_pairs().into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    #[test]
+    fn standing_headers_that_are_not_ascii_stay_beside_changes() {
+        let edits = r#"[{"path":"x-a","change":{"set_header":{"value":"1","keep":false}}}]"#;
+        let target = target_of(&[("x-title", "Zürich 网关")], Auth::Bearer, edits);
+        let headers = target.headers_of_call(&[], &[]).unwrap();
+        assert_eq!(headers.sent("x-title"), Some("Zürich 网关"));
+        let called = target.with_headers(headers);
+        assert_eq!(sent(&called, "x-title").as_deref(), Some("Zürich 网关"));
+        assert_eq!(sent(&called, "authorization").as_deref(), Some("Bearer sk-upstream"));
+    }
+
+    #[test]
+    fn a_header_of_credential_and_callers_words_is_as_secret_as_the_credential() {
+        let caller = [pair("x-user", "ann"), pair("x-who", "me"), pair("x-other", "o")];
+        let target = target_of(
+            &[("x-who", "{api_key}:{client_header:X-User}"), ("x-plain", "<{client_header:X-User}>")],
+            Auth::None,
+            "[]",
+        );
+        // Neither seen nor replaced, whatever changes do.
+        let mut headers = target.headers_of_call(&caller, &caller[1..]).unwrap();
+        assert_eq!((headers.sent("x-who"), headers.sent("x-plain")), (Some("me"), Some("<ann>")));
+        headers.set("x-who", "mine".to_owned());
+        let called = Arc::clone(&target).with_headers(headers);
+        assert_eq!(sent(&called, "x-who").as_deref(), Some("sk-upstream:ann"));
+        assert!(called.headers["x-who"].is_sensitive() && !called.headers["x-plain"].is_sensitive());
+        // Without what it names it isn't sent, and nothing in its place.
+        let headers = target.headers_of_call(&caller[1..], &caller[1..]).unwrap();
+        let called = Arc::clone(&target).with_headers(headers);
+        assert_eq!((sent(&called, "x-who"), sent(&called, "x-plain")), (None, None));
+        assert_eq!(sent(&called, "x-other").as_deref(), Some("o"));
+    }
+
+    #[test]
+    fn what_is_passed_through_has_its_templates_filled() {
+        let target = target_of(
+            &[("x-who", "<{client_header:X-User}>"), ("x-key", "{api_key}:{client_header:X-User}")],
+            Auth::Bearer,
+            "[]",
+        );
+        let called = Arc::clone(&target).with_templates(&[pair("x-user", "ann")]);
+        assert_eq!(sent(&called, "x-who").as_deref(), Some("<ann>"));
+        assert_eq!(sent(&called, "x-key").as_deref(), Some("sk-upstream:ann"));
+        assert_eq!(sent(&called, "authorization").as_deref(), Some("Bearer sk-upstream"));
+        let called = Arc::clone(&target).with_templates(&[]);
+        assert_eq!((sent(&called, "x-who"), sent(&called, "x-key")), (None, None));
+        assert!(target.is_template("x-who") && !target.is_template("authorization"));
+    }
 
     #[test]
     fn an_address_is_filled_in_for_each_call() {
