@@ -70,6 +70,8 @@ pub struct StoredKey {
     pub key: Stored<ApiKey>,
     /// The hash that it is found by.
     pub hash: KeyHash,
+    /// Who issued its credential, as the audit trail calls them, one a line: several while an older one may still open it.
+    pub issuers: String,
 }
 
 /// A channel as it is stored.

@@ -16,6 +16,7 @@ use crate::store::{
     AuditFilter, Expect, GroupFilter, KeyFilter, KeyRef, Page, Reach, RecordFilter, UserFilter,
 };
 
+mod hand;
 mod limits;
 mod matrix;
 mod policy;
@@ -193,6 +194,7 @@ async fn world() -> World {
             key: key(id, o, group, user),
             hash,
             old_hash_until: None,
+            issuers: None,
             expect: Expect::New,
         });
     }

@@ -77,6 +77,8 @@ pub enum Change {
         hash: KeyHash,
         /// When the hash that this one replaces stops opening the key; `None` is at once.
         old_hash_until: Option<Timestamp>,
+        /// Who has had the credential in hand, one a line; `None` keeps what is stored, and for a new key is whoever makes it.
+        issuers: Option<String>,
         /// What must be there.
         expect: Expect,
     },

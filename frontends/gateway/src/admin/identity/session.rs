@@ -256,7 +256,7 @@ impl Admin {
         self.write_account(actor, deed, vec![Change::EndSessions(user.id.clone())]).await
     }
 
-    pub(super) async fn user_by_id(&self, id: &UserId) -> Result<Option<User>> {
+    pub(in crate::admin) async fn user_by_id(&self, id: &UserId) -> Result<Option<User>> {
         let found = self.find_user_within(&crate::store::Reach::ALL, id).await?;
         Ok(found.map(|stored| stored.value))
     }

@@ -126,21 +126,23 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             };
             put(session, row, *expect, author).await
         }
-        Change::PutKey { key, hash, old_hash_until, expect } => {
+        Change::PutKey { key, hash, old_hash_until, issuers, expect } => {
             retire_hash(session, key.id.as_str(), &hash.to_string(), old_hash_until.map(|at| at.as_ms()))
                 .await?;
+            let mut columns = vec![
+                ("hash", hash.to_string().into()),
+                ("alias", key.alias.as_deref().into()),
+                ("organization_id", key.organization.as_str().into()),
+                ("group_id", key.group.as_ref().map(|id| id.as_str()).into()),
+                ("user_id", key.user.as_ref().map(|id| id.as_str()).into()),
+                ("body", to_json(key)?.into()),
+            ];
+            columns.extend(issuers.as_deref().map(|names| ("issuers", names.into())));
             let row = Put {
                 table: "sg_key",
                 what: format!("key `{}`", key.id),
                 id: vec![("id", key.id.as_str().into())],
-                columns: vec![
-                    ("hash", hash.to_string().into()),
-                    ("alias", key.alias.as_deref().into()),
-                    ("organization_id", key.organization.as_str().into()),
-                    ("group_id", key.group.as_ref().map(|id| id.as_str()).into()),
-                    ("user_id", key.user.as_ref().map(|id| id.as_str()).into()),
-                    ("body", to_json(key)?.into()),
-                ],
+                columns,
             };
             put(session, row, *expect, author).await
         }
