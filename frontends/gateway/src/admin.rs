@@ -292,7 +292,8 @@ impl Admin {
                 Change::PutMembership(after, _) => {
                     let known = self.memberships(Some(&after.group), Some(&after.user)).await?;
                     let was = known.first().map(|it| it.role);
-                    let by_role = self.user_by_id(&after.user).await?.is_some_and(|it| it.role == Role::GroupAdmin);
+                    let by_role =
+                        self.user_by_id(&after.user).await?.is_some_and(|it| it.role == Role::GroupAdmin);
                     let raised = after.role > was.unwrap_or_default() || (by_role && was.is_none());
                     (&after.user, raised)
                 }

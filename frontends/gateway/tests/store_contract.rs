@@ -115,8 +115,8 @@ async fn schema(test: &str) -> Option<String> {
 struct Chain;
 
 impl AuditChain for Chain {
-    fn link(&self, previous: &str, seq: i64, event: &NewEvent) -> String {
-        format!("{previous}>{seq}:{}", event.action)
+    fn link(&self, previous: &str, seq: i64, event: &NewEvent, detail: &str) -> String {
+        format!("{previous}>{seq}:{} {detail}", event.action)
     }
 }
 
@@ -768,7 +768,7 @@ async fn events_follow_each_other_without_a_gap(store: Arc<dyn Store>) {
     let mut previous = String::new();
     for (n, event) in all.items.iter().rev().enumerate() {
         assert_eq!(event.seq, i64::try_from(n).unwrap() + 1);
-        previous = Chain.link(&previous, event.seq, &event.event);
+        previous = Chain.link(&previous, event.seq, &event.event, &event.event.detail.to_string());
         assert_eq!(event.mac, previous);
     }
     let reach = Reach { organization: Some("o1".into()), narrow: None };

@@ -160,7 +160,8 @@ impl Actor {
         let itself = self.user.is_some() && self.user == owner.user;
         let runs = owner.organization.as_ref().is_some_and(|organization| self.runs(organization));
         // An auditor reads more than a group's administrator.
-        let within = owner.role != Role::Auditor && owner.admin_of.iter().all(|it| self.admin_of.contains(it));
+        let within =
+            owner.role != Role::Auditor && owner.admin_of.iter().all(|it| self.admin_of.contains(it));
         self.is_super() || itself || (owner.role <= self.role && (runs || within))
     }
 
@@ -248,8 +249,7 @@ impl Admin {
             }
             (owner, _) => owner,
         };
-        let mut actor = owner
-        .unwrap_or_else(|| Actor {
+        let mut actor = owner.unwrap_or_else(|| Actor {
             name: format!("key {key}"),
             role: Role::User,
             organization: Some(caller.organization.clone()),

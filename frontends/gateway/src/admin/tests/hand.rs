@@ -70,7 +70,9 @@ async fn nobody_gets_a_key_of_somebody_above_them() {
         let mine = match mine {
             Ok(mine) => mine,
             // The operator is no user.
-            Err(_) => w.admin.create_key(&actor, NewKey { user: None, ..for_user(Some("g1"), who) }).await.unwrap(),
+            Err(_) => {
+                w.admin.create_key(&actor, NewKey { user: None, ..for_user(Some("g1"), who) }).await.unwrap()
+            }
         };
         let mine = KeyRef::Id(mine.view.key.id);
         let given = w.admin.update_key(&actor, &mine, to_user(owner)).await.map(drop);

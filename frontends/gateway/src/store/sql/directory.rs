@@ -73,8 +73,7 @@ impl SqlStore {
             find
         };
         let total = self.count(find(), "sg_key").await?;
-        let (sql, args) =
-            find().page(&format!("{KEY} {STAMP} FROM sg_key"), "created_at DESC, id", page);
+        let (sql, args) = find().page(&format!("{KEY} {STAMP} FROM sg_key"), "created_at DESC, id", page);
         let items = self.fetch(sql, args).await?.into_iter().map(stored_key).collect::<Result<_>>()?;
         Ok(Listing { items, total })
     }
