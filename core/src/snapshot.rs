@@ -605,12 +605,17 @@ impl Snapshot {
 
     /// The group that serves `model`: by its exact name, else by the longest wildcard. Aliases aren't followed here.
     pub fn model_group(&self, model: &str) -> Option<&ModelGroup> {
-        self.exact.get(model).or_else(|| {
-            self.wildcards
-                .iter()
-                .find(|(pattern, _)| matches_pattern(pattern.as_str(), model))
-                .map(|(_, group)| group)
-        })
+        self.exact.get(model).or_else(|| self.wildcard(model).map(|(_, group)| group))
+    }
+
+    /// What the group that serves `model` is called where it is declared: the same, or a wildcard such as `openai/*`.
+    pub fn model_group_name(&self, model: &str) -> Option<&ModelName> {
+        let exact = self.exact.get_key_value(model).map(|(name, _)| name);
+        exact.or_else(|| self.wildcard(model).map(|(pattern, _)| pattern))
+    }
+
+    fn wildcard(&self, model: &str) -> Option<&(ModelName, ModelGroup)> {
+        self.wildcards.iter().find(|(pattern, _)| matches_pattern(pattern.as_str(), model))
     }
 
     /// What `model` is an alias of, or itself. One step: aliases of aliases are flattened when they are loaded.

@@ -230,6 +230,7 @@ impl Admin {
         actor.may(scope::area_of_action(deed.action), Access::Write)?;
         if actor.is_confined() {
             self.refuse_wider_keys(&changes).await?;
+            self.refuse_administrators(&changes).await?;
         }
         let event = NewEvent {
             at: self.now(),
@@ -273,6 +274,34 @@ impl Admin {
             if owner.is_some_and(|it| it.role() != Role::User || !it.admin_of().is_empty()) {
                 let message = format!(
                     "a token can't make a key that administers, as user `{user}` does; sign in with a password for it"
+                );
+                return Err(Error::new(ErrorKind::Forbidden, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// A token makes nobody an administrator: they would have a way in that reaches further than itself.
+    async fn refuse_administrators(&self, changes: &[Change]) -> Result<()> {
+        for change in changes {
+            let (user, raised) = match change {
+                Change::PutUser(after, _) => {
+                    let before = self.user_by_id(&after.id).await?.map_or(Role::User, |it| it.role);
+                    (&after.id, after.role > before)
+                }
+                Change::PutMembership(after, _) => {
+                    let known = self.memberships(Some(&after.group), Some(&after.user)).await?;
+                    let was = known.first().map(|it| it.role);
+                    let by_role =
+                        self.user_by_id(&after.user).await?.is_some_and(|it| it.role == Role::GroupAdmin);
+                    let raised = after.role > was.unwrap_or_default() || (by_role && was.is_none());
+                    (&after.user, raised)
+                }
+                _ => continue,
+            };
+            if raised {
+                let message = format!(
+                    "a token can't make user `{user}` an administrator; sign in with a password for it"
                 );
                 return Err(Error::new(ErrorKind::Forbidden, message));
             }

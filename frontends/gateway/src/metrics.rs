@@ -392,7 +392,7 @@ impl Metrics {
     /// Counts what a record says. Each record once, off the calls' way.
     pub(crate) fn count(&self, record: &RecordRow, snapshot: &Snapshot) {
         let mut known = self.known.lock();
-        self.count_model(&mut known, record);
+        self.count_model(&mut known, record, snapshot);
         self.count_group(&mut known, record);
         for attempt in record.attempts.iter().filter(|_| record.amends.is_none()) {
             self.count_attempt(&mut known, attempt, snapshot);
@@ -409,9 +409,11 @@ impl Metrics {
         }
     }
 
-    fn count_model(&self, known: &mut Known, record: &RecordRow) {
+    fn count_model(&self, known: &mut Known, record: &RecordRow, snapshot: &Snapshot) {
         // A name that only callers know would be a new one with each call: only what was tried has one.
         let name = record.attempts.last().map_or("", |attempt| attempt.model.as_str());
+        // And what a wildcard lets them ask for is theirs to choose, too.
+        let name = snapshot.model_group_name(name).map_or(name, |declared| declared.as_str());
         let model = of_name(&mut known.models, name, |name| self.model(name));
         for ((_, used), counter) in token_kinds(&record.usage).into_iter().zip(&model.tokens) {
             counter.inc_by(used);
@@ -547,8 +549,12 @@ mod tests {
     }
 
     fn told(records: &[RecordRow]) -> String {
+        told_with(records, Declared::default())
+    }
+
+    fn told_with(records: &[RecordRow], declared: Declared) -> String {
         let metrics = Metrics::new(Timestamp::from_ms(0));
-        let snapshot = Snapshot::build(1, Declared::default());
+        let snapshot = Snapshot::build(1, declared);
         records.iter().for_each(|record| metrics.count(record, &snapshot));
         metrics.text(&Standing::default())
     }
@@ -565,6 +571,30 @@ mod tests {
         assert_eq!(text.matches("sluicegate_group_requests_total{").count(), NAMES_MAX + 1);
         has(&format!(r#"sluicegate_requests_total{{model="served",stream="false",outcome="ok"}} {groups}"#));
         assert!(!text.contains("asked"), "what only callers say is no label");
+    }
+
+    #[test]
+    fn what_a_wildcard_serves_is_counted_by_it() {
+        let channel = serde_json::from_value(serde_json::json!({
+            "id": "c", "name": "c", "provider": "openai", "auth": "bearer", "secret": "none",
+            "models": [{"model": "openai/*", "upstream_model": "*"}, {"model": "openai/served", "upstream_model": "served"}],
+            "endpoints": [{"format": "openai_chat", "url": "https://api.example.com/v1/chat/completions"}],
+        }))
+        .unwrap();
+        let asked = |model: &str| {
+            let mut record = record("g", None);
+            record.attempts[0].model = model.into();
+            record
+        };
+        let records = [asked("openai/a"), asked("openai/b"), asked("openai/served")];
+        let text = told_with(&records, Declared { channels: vec![channel], ..Declared::default() });
+        for (model, calls) in [("openai/*", 2), ("openai/served", 1)] {
+            let line = format!(
+                r#"sluicegate_requests_total{{model="{model}",stream="false",outcome="ok"}} {calls}"#
+            );
+            assert!(text.lines().any(|it| it == line), "no `{line}`");
+        }
+        assert!(!text.contains("openai/a"), "{text}");
     }
 
     #[test]

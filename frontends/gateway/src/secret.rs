@@ -80,9 +80,8 @@ fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
 pub struct KeyedChain([u8; 32]);
 
 impl AuditChain for KeyedChain {
-    fn link(&self, previous: &str, seq: i64, event: &NewEvent) -> String {
+    fn link(&self, previous: &str, seq: i64, event: &NewEvent, detail: &str) -> String {
         // Fields in a fixed order, each with its length, so that no two events read the same.
-        let detail = event.detail.to_string();
         let [organization, group, user] = [
             event.organization.as_ref().map_or("", |id| id.as_str()),
             event.group.as_ref().map_or("", |id| id.as_str()),
@@ -103,7 +102,7 @@ impl AuditChain for KeyedChain {
             organization,
             group,
             user,
-            &detail,
+            detail,
         ]
         .into_iter()
         .chain(origin.into_iter().flatten())

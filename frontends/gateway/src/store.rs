@@ -27,7 +27,7 @@ use sluicegate_core::{
     OrganizationId, Result, Timestamp, UsageRecord, User, UserId,
 };
 
-pub use change::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange};
+pub use change::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange, StoredEvent};
 pub use filter::{
     AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Owner, Page, Reach,
     RecordFilter, Since, Sums, UserFilter,
@@ -70,6 +70,8 @@ pub struct StoredKey {
     pub key: Stored<ApiKey>,
     /// The hash that it is found by.
     pub hash: KeyHash,
+    /// Who issued its credential, as the audit trail calls them, one a line: several while an older one may still open it.
+    pub issuers: String,
 }
 
 /// A channel as it is stored.
@@ -222,7 +224,7 @@ pub trait Store: RecordStore {
     async fn see_access_token(&self, id: &str, now: Timestamp) -> Result<()>;
 
     /// Events after this number, oldest first.
-    async fn scan_events(&self, after: i64, limit: u32) -> Result<Vec<AuditEvent>>;
+    async fn scan_events(&self, after: i64, limit: u32) -> Result<Vec<StoredEvent>>;
 
     /// The newest event's number and code, as they are kept beside the events.
     async fn audit_head(&self) -> Result<(i64, String)>;

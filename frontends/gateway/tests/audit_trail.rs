@@ -75,6 +75,13 @@ async fn whatever_is_changed_removed_or_put_in_shows() {
         ("what", one("UPDATE sg_audit SET detail = '{}' WHERE seq = 1"), vec![(1, Changed)]),
         ("when", one("UPDATE sg_audit SET at = at + 1 WHERE seq = 8"), vec![(8, Changed)]),
         ("where from", one("UPDATE sg_audit SET address = '10.0.0.1' WHERE seq = 2"), vec![(2, Changed)]),
+        (
+            "replaced",
+            one(&format!(
+                "INSERT OR REPLACE INTO sg_audit (seq, {REST}) SELECT 3, {REST} FROM sg_audit WHERE seq = 4"
+            )),
+            vec![(3, Changed), (4, Changed)],
+        ),
         ("code", one("UPDATE sg_audit SET mac = 'aa' WHERE seq = 3"), vec![(3, Changed), (4, Changed)]),
         ("removed", one("DELETE FROM sg_audit WHERE seq = 3"), vec![(3, Missing)]),
         ("the first", one("DELETE FROM sg_audit WHERE seq = 1"), vec![(1, Missing)]),
@@ -91,12 +98,12 @@ async fn whatever_is_changed_removed_or_put_in_shows() {
         std::fs::copy(original.join("sluicegate.db"), copy.join("sluicegate.db")).unwrap();
         let mut connection = connect(&copy).await;
         // As it is, nothing is changed or removed by mistake.
-        if !statements[0].starts_with("INSERT") && !statements[0].starts_with("CREATE") {
+        if !statements[0].starts_with("INSERT INTO") && !statements[0].starts_with("CREATE") {
             let refused =
                 sqlx::query(AssertSqlSafe(statements[0].clone())).execute(&mut connection).await.unwrap_err();
             assert!(refused.to_string().contains("append-only"), "{refused}");
         }
-        for trigger in ["sg_audit_changes", "sg_audit_deletes"] {
+        for trigger in ["sg_audit_changes", "sg_audit_deletes", "sg_audit_replaces"] {
             sqlx::query(AssertSqlSafe(format!("DROP TRIGGER {trigger}")))
                 .execute(&mut connection)
                 .await

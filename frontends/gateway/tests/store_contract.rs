@@ -115,8 +115,8 @@ async fn schema(test: &str) -> Option<String> {
 struct Chain;
 
 impl AuditChain for Chain {
-    fn link(&self, previous: &str, seq: i64, event: &NewEvent) -> String {
-        format!("{previous}>{seq}:{}", event.action)
+    fn link(&self, previous: &str, seq: i64, event: &NewEvent, detail: &str) -> String {
+        format!("{previous}>{seq}:{} {detail}", event.action)
     }
 }
 
@@ -173,7 +173,7 @@ fn key(id: &str, group: Option<&str>, user: Option<&str>, organization: &str) ->
 
 fn put_key(key: ApiKey) -> Change {
     let hash = KeyHash::of(key.id.as_str());
-    Change::PutKey { key, hash, old_hash_until: None, expect: Expect::New }
+    Change::PutKey { key, hash, old_hash_until: None, issuers: None, expect: Expect::New }
 }
 
 /// Organization `o1` with groups `g1` and `g2` and users `u1` (in `g1`) and `u2`; `o2` with group `g3` and user `u3`.
@@ -226,6 +226,7 @@ async fn changes_are_all_or_nothing(store: Arc<dyn Store>) {
         key: key("k9", None, None, "o1"),
         hash: KeyHash::of("k1"),
         old_hash_until: None,
+        issuers: None,
         expect: Expect::New,
     };
     for (refused, kind) in [
@@ -301,6 +302,7 @@ async fn retired_hashes_open_a_key_for_a_while(store: Arc<dyn Store>) {
         key: key("k1", Some("g1"), Some("u1"), "o1"),
         hash: KeyHash::of(hash),
         old_hash_until: until.map(at),
+        issuers: None,
         expect: Expect::Version(version),
     };
     apply(&*store, &[put("second", Some(5_000), 1)]).await.unwrap();
@@ -766,7 +768,7 @@ async fn events_follow_each_other_without_a_gap(store: Arc<dyn Store>) {
     let mut previous = String::new();
     for (n, event) in all.items.iter().rev().enumerate() {
         assert_eq!(event.seq, i64::try_from(n).unwrap() + 1);
-        previous = Chain.link(&previous, event.seq, &event.event);
+        previous = Chain.link(&previous, event.seq, &event.event, &event.event.detail.to_string());
         assert_eq!(event.mac, previous);
     }
     let reach = Reach { organization: Some("o1".into()), narrow: None };

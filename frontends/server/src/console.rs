@@ -5,6 +5,7 @@ use actix_web::cookie::{Cookie, SameSite, time};
 use actix_web::http::Method;
 use actix_web::http::header::{HOST, HeaderName, HeaderValue, ORIGIN, USER_AGENT};
 use sluicegate::admin::Origin;
+use sluicegate::tenant::IpNetwork;
 use sluicegate::{Error, ErrorKind, Result, Secret};
 
 use crate::extract;
@@ -17,6 +18,7 @@ const SECURE: &str = "__Host-sluicegate_session";
 /// A header that no form and no foreign page can send: scripts of other origins would have to ask first, and aren't answered.
 const MARK: HeaderName = HeaderName::from_static("x-sluicegate-csrf");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What the session's cookie holds, if there is one.
@@ -66,7 +68,7 @@ fn is_secure(req: &HttpRequest, state: &State) -> bool {
 ///
 /// # Errors
 /// `Forbidden`.
-pub fn refuse_foreign(req: &HttpRequest) -> Result<()> {
+pub fn refuse_foreign(req: &HttpRequest, trusted: &[IpNetwork]) -> Result<()> {
     if matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
@@ -80,8 +82,12 @@ pub fn refuse_foreign(req: &HttpRequest) -> Result<()> {
     }
     if let Some(origin) = headers.get(ORIGIN)
         && !is_own(origin, headers.get(HOST))
+        && !(extract::is_from_proxy(req, trusted) && is_own(origin, headers.get(FORWARDED_HOST)))
     {
-        return refuse("a page of another origin can't change anything here");
+        return refuse(
+            "a page of another origin can't change anything here; a proxy in between must pass `host`, or send \
+             `x-forwarded-host` and stand in `server.trusted_proxies`",
+        );
     }
     if headers.get(MARK).is_none_or(|value| value.is_empty()) {
         return refuse("a change by a session needs the header `x-sluicegate-csrf`, with any value");
@@ -91,7 +97,9 @@ pub fn refuse_foreign(req: &HttpRequest) -> Result<()> {
 
 /// Whether an origin such as `https://gateway.example:4000` is the host that was asked.
 fn is_own(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
-    let host = host.and_then(|host| host.to_str().ok());
+    // Of several proxies the first one was asked.
+    let host =
+        host.and_then(|host| host.to_str().ok()).and_then(|host| host.split(',').next()).map(str::trim);
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
     matches!((origin, host), (Some((_, origin)), Some(host)) if origin.eq_ignore_ascii_case(host))
 }
@@ -103,6 +111,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_trusted_proxy_says_which_host_was_asked() {
+        let trusted: [IpNetwork; 1] = ["10.0.0.0/8".parse().unwrap()];
+        let refused = |peer: &str, origin: &'static str, host: &'static str| {
+            let request = TestRequest::default()
+                .method(Method::POST)
+                .peer_addr(format!("{peer}:1").parse().unwrap())
+                .insert_header(("host", "inside:4000"))
+                .insert_header(("x-sluicegate-csrf", "1"))
+                .insert_header(("origin", origin))
+                .insert_header(("x-forwarded-host", host));
+            refuse_foreign(&request.to_http_request(), &trusted).is_err()
+        };
+        let own = "https://gw.example";
+        assert!(!refused("10.1.2.3", own, "gw.example"));
+        assert!(!refused("10.1.2.3", own, "gw.example, between"));
+        assert!(!refused("10.1.2.3", "http://inside:4000", "gw.example"));
+        assert!(refused("10.1.2.3", "https://evil.example", "gw.example"));
+        assert!(refused("10.1.2.3", own, "between, gw.example"));
+        assert!(refused("192.0.2.1", own, "gw.example"), "anybody may say so");
+    }
+
+    #[test]
     fn only_our_own_pages_change_anything() {
         let refused = |method: Method, headers: &[(&'static str, &'static str)]| {
             let mut request =
@@ -110,7 +140,7 @@ mod tests {
             for header in headers {
                 request = request.insert_header(*header);
             }
-            refuse_foreign(&request.to_http_request()).is_err()
+            refuse_foreign(&request.to_http_request(), &[]).is_err()
         };
         let mark = ("x-sluicegate-csrf", "1");
         let own = ("origin", "http://gw.example:4000");

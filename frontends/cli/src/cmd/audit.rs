@@ -19,6 +19,9 @@ const TAMPERED: u8 = 1;
 /// It couldn't be checked.
 const FAILED: u8 = 2;
 
+/// So many anchors go into one address, which servers and proxies take up to 8 KiB of.
+const ANCHORS_AT_ONCE: usize = 64;
+
 /// Does what was asked.
 pub(crate) fn run(args: &Audit) -> ExitCode {
     let done = match &args.command {
@@ -69,11 +72,11 @@ fn verify(args: &Audit, path: Option<&Path>) -> Result<bool, Failure> {
     Ok(check["sound"] == true)
 }
 
-/// The API takes one anchor at a time.
+/// Asks once for all, or for as many as an address holds: each time the whole trail is read.
 fn online(client: &Client, anchors: &[AuditAnchor]) -> Result<Value, Failure> {
-    let mut whole = client.get("/audit/verify")?;
-    for anchor in anchors {
-        let path = format!("/audit/verify?seq={}&mac={}", anchor.seq, segment(&anchor.mac));
+    let mut paths = paths(anchors).into_iter();
+    let mut whole = client.get(&paths.next().unwrap_or_else(|| "/audit/verify".to_owned()))?;
+    for path in paths {
         let one = client.get(&path)?;
         let found = one["faults"].as_array().into_iter().flatten().filter(|fault| fault["what"] == "anchor");
         for fault in found {
@@ -85,6 +88,13 @@ fn online(client: &Client, anchors: &[AuditAnchor]) -> Result<Value, Failure> {
         }
     }
     Ok(whole)
+}
+
+/// What to ask for, with so many anchors each.
+fn paths(anchors: &[AuditAnchor]) -> Vec<String> {
+    let one = |anchor: &AuditAnchor| format!("{}:{}", anchor.seq, segment(&anchor.mac));
+    let list = |some: &[AuditAnchor]| some.iter().map(one).collect::<Vec<_>>().join(",");
+    anchors.chunks(ANCHORS_AT_ONCE).map(|some| format!("/audit/verify?anchors={}", list(some))).collect()
 }
 
 fn read_anchors(path: &Path) -> Result<Vec<AuditAnchor>, Failure> {
@@ -147,6 +157,18 @@ fn offline(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn anchors_are_asked_for_together() {
+        let anchors: Vec<_> = (1..=100)
+            .map(|seq| AuditAnchor { seq, mac: "ab".repeat(32), ..AuditAnchor::default() })
+            .collect();
+        let paths = paths(&anchors);
+        assert_eq!(paths.len(), 2);
+        assert!(paths.iter().all(|path| path.len() < 8_000));
+        assert_eq!(paths.iter().map(|path| path.matches(&"ab".repeat(32)).count()).sum::<usize>(), 100);
+        assert!(paths[0].starts_with("/audit/verify?anchors=1:abab"), "{}", paths[0]);
+    }
 
     #[test]
     fn faults_are_told_in_words() {

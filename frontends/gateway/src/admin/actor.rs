@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use sluicegate_core::{Caller, Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Role, UserId};
+use sluicegate_core::{Caller, Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Role, User, UserId};
 
 use super::scope::{Access, Scopes};
 use super::{Admin, forbidden};
-use crate::store::{Narrow, Reach};
+use crate::store::{KeyRef, Narrow, Reach};
 
 /// Who administers, and what they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub struct Actor {
     credential: Option<String>,
     session: Option<String>,
     scopes: Option<Scopes>,
+    issuers: Option<String>,
 }
 
 impl Actor {
@@ -39,6 +40,7 @@ impl Actor {
             credential: None,
             session: None,
             scopes: None,
+            issuers: None,
         }
     }
 
@@ -148,6 +150,26 @@ impl Actor {
         }
     }
 
+    /// Who has a credential that they issue: they, or whoever issued the key that they act by, who may have that still.
+    pub(super) fn issuers(&self) -> &str {
+        self.issuers.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Whether they may do all that a user may, or are that user: to have a key of theirs gives them nothing then.
+    pub(super) fn covers(&self, owner: &Self) -> bool {
+        let itself = self.user.is_some() && self.user == owner.user;
+        let runs = owner.organization.as_ref().is_some_and(|organization| self.runs(organization));
+        // An auditor reads more than a group's administrator.
+        let within =
+            owner.role != Role::Auditor && owner.admin_of.iter().all(|it| self.admin_of.contains(it));
+        self.is_super() || itself || (owner.role <= self.role && (runs || within))
+    }
+
+    /// The same without what their role and their groups let them do beyond their own.
+    fn lowered(self, organization: &OrganizationId) -> Self {
+        Self { role: Role::User, admin_of: Vec::new(), organization: Some(organization.clone()), ..self }
+    }
+
     /// Whether they may do everything.
     pub fn is_super(&self) -> bool {
         self.role == Role::SuperAdmin
@@ -209,11 +231,25 @@ impl Admin {
             let message = "this key may not be used from your address; ask whoever manages it to allow it";
             return Err(Error::new(ErrorKind::Forbidden, message));
         }
-        let mut actor = match &caller.user {
+        let issuers = match self.declared().key(&KeyRef::Id(key.clone())) {
+            // The file's author is the operator.
+            Some(_) => None,
+            None => {
+                let stored = self.store().key(&KeyRef::Id(key.clone()), &Reach::ALL).await?;
+                Some(stored.map_or_else(|| Actor::unknown().name, |it| it.issuers))
+            }
+        };
+        let owner = match &caller.user {
             Some(user) => self.actor_of(user).await?,
             None => None,
-        }
-        .unwrap_or_else(|| Actor {
+        };
+        let owner = match (owner, &issuers) {
+            (Some(owner), Some(issuers)) if !self.all_cover(issuers, &owner).await? => {
+                Some(owner.lowered(&caller.organization))
+            }
+            (owner, _) => owner,
+        };
+        let mut actor = owner.unwrap_or_else(|| Actor {
             name: format!("key {key}"),
             role: Role::User,
             organization: Some(caller.organization.clone()),
@@ -224,6 +260,7 @@ impl Admin {
             ..Actor::operator()
         });
         actor.key = Some(key.clone());
+        actor.issuers = issuers;
         Ok(actor.from(client_ip).by(format!("key {key}")))
     }
 
@@ -241,6 +278,44 @@ impl Admin {
         if user.blocked {
             return Err(Error::new(ErrorKind::Forbidden, "the user is blocked"));
         }
+        self.actor_like(&user).await.map(Some)
+    }
+
+    /// Whether each of those who have had a key's credential in hand may do what its user may, now: whoever made a key for
+    /// somebody before they were promoted gains nothing by it.
+    async fn all_cover(&self, issuers: &str, owner: &Actor) -> Result<bool> {
+        for name in issuers.lines() {
+            let covers = match name.strip_prefix("user ") {
+                Some(id) if owner.user().is_some_and(|user| user.as_str() == id) => true,
+                Some(id) => match self.user_by_id(&id.into()).await?.filter(|user| !user.blocked) {
+                    Some(user) => self.actor_like(&user).await?.covers(owner),
+                    None => false,
+                },
+                None => [Actor::operator().name(), Actor::gateway().name()].contains(&name),
+            };
+            if !covers {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Forbids an actor to have a key in hand whose user may do more than they.
+    pub(super) async fn refuse_above(&self, actor: &Actor, user: &User) -> Result<()> {
+        if actor.covers(&self.actor_like(user).await?) {
+            return Ok(());
+        }
+        let message = format!(
+            "user `{}` may do more than you, and so may whoever has a key of theirs; they make it themselves, or somebody \
+             does who may do as much",
+            user.id
+        );
+        Err(Error::new(ErrorKind::Forbidden, message))
+    }
+
+    /// Who administers as this user.
+    async fn actor_like(&self, user: &User) -> Result<Actor> {
+        let id = &user.id;
         let memberships = self.memberships(None, Some(id)).await?;
         let member_of: Vec<GroupId> = memberships.iter().map(|it| it.group.clone()).collect();
         // A group administrator by role administers every group they are in; one by membership only that group.
@@ -251,7 +326,7 @@ impl Admin {
             .collect();
         let organization = (user.role != Role::SuperAdmin).then(|| user.organization.clone());
         let name = format!("user {id}");
-        Ok(Some(Actor {
+        Ok(Actor {
             name,
             role: user.role,
             organization,
@@ -260,6 +335,6 @@ impl Admin {
             member_of,
             admin_of,
             ..Actor::operator()
-        }))
+        })
     }
 }

@@ -1,10 +1,12 @@
 //! The audit trail.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use sluicegate_core::{Result, Timestamp};
 
 use super::{Actor, Admin, forbidden};
-use crate::store::{AuditEvent, AuditFilter, Listing, Page};
+use crate::store::{AuditEvent, AuditFilter, Listing, Page, StoredEvent};
 
 /// Faults that a check names; it goes on counting.
 // BOUND: of an answer, however much is wrong.
@@ -114,21 +116,25 @@ impl Admin {
         let (head, head_mac) = self.store().audit_head().await?;
         let mut check =
             AuditCheck { sound: true, events: 0, seq: 0, mac: String::new(), faulty: 0, faults: Vec::new() };
-        let mut left: Vec<&AuditAnchor> = anchors.iter().filter(|anchor| anchor.seq > 0).collect();
+        // Several may be of one place: whoever kept them needn't have kept the same.
+        let mut left: HashMap<i64, Vec<&AuditAnchor>> = HashMap::new();
+        for anchor in anchors.iter().filter(|anchor| anchor.seq > 0) {
+            left.entry(anchor.seq).or_default().push(anchor);
+        }
         let mut after = i64::MIN;
         // BOUND: as many as there were when the check began.
         while after < head {
             let events = self.store().scan_events(after, PIECE).await?;
-            let Some(last) = events.last().map(|event| event.seq) else { break };
+            let Some(last) = events.last().map(|it| it.event.seq) else { break };
             after = last;
-            for event in events.iter().take_while(|event| event.seq <= head) {
+            for StoredEvent { event, detail } in events.iter().take_while(|it| it.event.seq <= head) {
                 if event.seq != check.seq + 1 {
                     // Its own link can't be told: what it hangs on is gone.
                     check.fault(check.seq + 1, AuditFaultKind::Missing);
-                } else if event.mac != self.0.chain.link(&check.mac, event.seq, &event.event) {
+                } else if event.mac != self.0.chain.link(&check.mac, event.seq, &event.event, detail) {
                     check.fault(event.seq, AuditFaultKind::Changed);
                 }
-                for anchor in left.extract_if(.., |anchor| anchor.seq == event.seq) {
+                for anchor in left.remove(&event.seq).unwrap_or_default() {
                     if anchor.mac != event.mac {
                         check.fault(anchor.seq, AuditFaultKind::Anchor);
                     }
@@ -141,11 +147,13 @@ impl Admin {
             check.fault(head.max(check.seq), AuditFaultKind::End);
         }
         // What is appended moves the head along with it, so that nothing stands behind the head that is read afterwards.
-        if let Some(event) = self.store().scan_events(head, 1).await?.first()
+        if let Some(StoredEvent { event, .. }) = self.store().scan_events(head, 1).await?.first()
             && event.seq > self.store().audit_head().await?.0
         {
             check.fault(event.seq, AuditFaultKind::End);
         }
+        let mut left: Vec<&AuditAnchor> = left.into_values().flatten().collect();
+        left.sort_unstable_by_key(|anchor| anchor.seq);
         for anchor in left {
             check.fault(anchor.seq, AuditFaultKind::Anchor);
         }

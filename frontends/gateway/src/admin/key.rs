@@ -186,6 +186,9 @@ impl Admin {
     pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<IssuedKey> {
         let now = self.now();
         let owner = self.owner_of_new_key(actor, &new).await?;
+        if let Some(user) = &owner.user {
+            self.refuse_above(actor, user).await?;
+        }
         check_limits(&new.limits.0)?;
         check_metadata(&new.metadata)?;
         let issued = match &new.key {
@@ -218,6 +221,7 @@ impl Admin {
             key: key.clone(),
             hash: issued.hash,
             old_hash_until: None,
+            issuers: Some(actor.issuers().to_owned()),
             expect: Expect::New,
         });
         let deed = Deed::new("key.create", format!("key {}", key.id))
@@ -300,6 +304,7 @@ impl Admin {
         }
         let mut after = before.clone();
         let patch = patch.clone();
+        let passed_on = !patch.user.is_keep() || !patch.group.is_keep();
         match patch.group {
             Patch::Keep => {}
             Patch::Clear if actor.runs(&before.organization) => after.group = None,
@@ -322,6 +327,9 @@ impl Admin {
                 after.user = Some(id);
             }
         }
+        if passed_on {
+            self.refuse_key_above(actor, &after).await?;
+        }
         patch.alias.apply(&mut after.alias);
         patch_access(patch.models, &mut after.access);
         patch.aliases.apply_or_default(&mut after.aliases);
@@ -342,6 +350,7 @@ impl Admin {
             key: after.clone(),
             hash: stored.hash,
             old_hash_until: None,
+            issuers: None,
             expect: Expect::Version(stored.key.version),
         };
         let owner = Owner::Key(after.id.clone());
@@ -358,18 +367,24 @@ impl Admin {
         if may == Right::None {
             return Err(forbidden("regenerate this key"));
         }
+        self.refuse_key_above(actor, &stored.key.value).await?;
         let now = self.now();
         let issued = match &how.key {
             Some(chosen) => credential::custom(chosen.expose())?,
             None => credential::issue()?,
         };
         let grace = how.grace.as_deref().map(|text| duration("grace", text)).transpose()?;
+        let issuers = match grace {
+            None => actor.issuers().to_owned(),
+            Some(_) => all_of(&stored.issuers, actor.issuers()),
+        };
         let mut after = stored.key.value.clone();
         after.hint.clone_from(&issued.hint);
         let put = Change::PutKey {
             key: after.clone(),
             hash: issued.hash,
             old_hash_until: grace.map(|ms| now.plus_ms(ms)),
+            issuers: Some(issuers),
             expect: Expect::Version(stored.key.version),
         };
         let deed = Deed::new("key.regenerate", format!("key {}", after.id))
@@ -405,6 +420,15 @@ impl Admin {
         self.update_key(actor, key, KeyPatch { blocked: Some(blocked), ..KeyPatch::default() }).await
     }
 
+    /// Forbids an actor what gives them the credential of a key whose user may do more than they.
+    async fn refuse_key_above(&self, actor: &Actor, key: &ApiKey) -> Result<()> {
+        let Some(id) = &key.user else { return Ok(()) };
+        match self.user_by_id(id).await? {
+            Some(user) => self.refuse_above(actor, &user).await,
+            None => Ok(()),
+        }
+    }
+
     async fn find_key(&self, actor: &Actor, key: &KeyRef) -> Result<(Stored<ApiKey>, Option<KeyHash>)> {
         let reach = actor.reach();
         let declared = self.declared();
@@ -416,9 +440,9 @@ impl Admin {
     }
 
     async fn key_to_change(&self, actor: &Actor, key: &KeyRef) -> Result<(StoredKey, Right)> {
-        let (stored, hash) = self.find_key(actor, key).await?;
+        let (stored, _) = self.find_key(actor, key).await?;
         self.refuse_declared(stored.value.source, || format!("key `{}`", stored.value.id))?;
-        let stored = StoredKey { key: stored, hash: hash.ok_or_else(|| unknown_key(key))? };
+        let stored = self.store().key(key, &actor.reach()).await?.ok_or_else(|| unknown_key(key))?;
         let may = right(actor, &stored);
         match may {
             Right::None => Err(forbidden("change this key")),
@@ -503,6 +527,18 @@ impl Admin {
         }
         Ok(())
     }
+}
+
+/// Everybody who is named in either, once.
+// BOUND: of those who may regenerate a key; it begins anew with each that leaves the old credential no time.
+fn all_of(before: &str, more: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in before.lines().chain(more.lines()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join("\n")
 }
 
 struct KeyOwner {

@@ -16,6 +16,8 @@ use crate::store::{
     AuditFilter, Expect, GroupFilter, KeyFilter, KeyRef, Page, Reach, RecordFilter, UserFilter,
 };
 
+mod hand;
+mod identity;
 mod limits;
 mod matrix;
 mod policy;
@@ -193,6 +195,7 @@ async fn world() -> World {
             key: key(id, o, group, user),
             hash,
             old_hash_until: None,
+            issuers: None,
             expect: Expect::New,
         });
     }
@@ -516,7 +519,7 @@ async fn every_change_is_in_the_audit_trail_and_tampering_shows() {
     let forged = crate::store::NewEvent { actor: "forger".to_owned(), ..seen.items[0].event.clone() };
     struct Forger;
     impl AuditChain for Forger {
-        fn link(&self, _: &str, _: i64, _: &crate::store::NewEvent) -> String {
+        fn link(&self, _: &str, _: i64, _: &crate::store::NewEvent, _: &str) -> String {
             "0".repeat(64)
         }
     }

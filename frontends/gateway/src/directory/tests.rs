@@ -9,7 +9,7 @@ use crate::store::{AuditChain, Change, Expect, NewEvent};
 struct Chain;
 
 impl AuditChain for Chain {
-    fn link(&self, _: &str, seq: i64, _: &NewEvent) -> String {
+    fn link(&self, _: &str, seq: i64, _: &NewEvent, _: &str) -> String {
         seq.to_string()
     }
 }
@@ -66,7 +66,7 @@ fn key(id: &str, group: Option<&str>, user: Option<&str>) -> ApiKey {
 
 fn put(key: ApiKey) -> Change {
     let hash = KeyHash::of(key.id.as_str());
-    Change::PutKey { key, hash, old_hash_until: None, expect: Expect::Any }
+    Change::PutKey { key, hash, old_hash_until: None, issuers: None, expect: Expect::Any }
 }
 
 #[tokio::test]
@@ -159,8 +159,14 @@ async fn a_retired_hash_expires() {
     w.apply(put(key("k", None, None))).await;
     let until = Some(Timestamp::from_ms(5_000));
     let hash = KeyHash::of("new");
-    w.apply(Change::PutKey { key: key("k", None, None), hash, old_hash_until: until, expect: Expect::Any })
-        .await;
+    w.apply(Change::PutKey {
+        key: key("k", None, None),
+        hash,
+        old_hash_until: until,
+        issuers: None,
+        expect: Expect::Any,
+    })
+    .await;
     assert_eq!(w.find("k").await.unwrap().caller.expires_at, until);
     assert_eq!(w.find("new").await.unwrap().caller.expires_at, None);
     w.clock.set(Timestamp::from_ms(5_000));

@@ -77,6 +77,8 @@ pub enum Change {
         hash: KeyHash,
         /// When the hash that this one replaces stops opening the key; `None` is at once.
         old_hash_until: Option<Timestamp>,
+        /// Who has had the credential in hand, one a line; `None` keeps what is stored, and for a new key is whoever makes it.
+        issuers: Option<String>,
         /// What must be there.
         expect: Expect,
     },
@@ -142,8 +144,18 @@ pub struct AuditEvent {
     pub mac: String,
 }
 
+/// An event as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredEvent {
+    /// The event.
+    pub event: AuditEvent,
+    /// Its detail, as the text that its code is over.
+    pub detail: String,
+}
+
 /// Links an event to the one before it. Called inside the transaction that writes it.
 pub trait AuditChain: Send + Sync {
-    /// The code of event number `seq`, given the code of the one before it (empty for the first).
-    fn link(&self, previous: &str, seq: i64, event: &NewEvent) -> String;
+    /// The code of event number `seq`, given the code of the one before it (empty for the first). `detail` is the event's detail
+    /// as it is stored, byte for byte: a number that is read and written again needn't be the same text.
+    fn link(&self, previous: &str, seq: i64, event: &NewEvent, detail: &str) -> String;
 }

@@ -34,8 +34,8 @@ use sluicegate_core::{
 use super::{
     Account, AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, Forget, Forgotten,
     GroupFilter, KeptResponse, KeyFilter, KeyParts, KeyRef, Listing, NewEvent, Owner, Page, PolicyFilter,
-    PolicyVersion, Reach, RecordFilter, ResponseOwner, Since, Store, Stored, StoredChannel, StoredKey,
-    StoredPolicy, StoredToken, Sums, UserFilter,
+    PolicyVersion, Reach, RecordFilter, ResponseOwner, Since, Store, Stored, StoredChannel, StoredEvent,
+    StoredKey, StoredPolicy, StoredToken, Sums, UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -360,7 +360,7 @@ impl Store for SqlStore {
         Self::see_access_token(self, id, now).await
     }
 
-    async fn scan_events(&self, after: i64, limit: u32) -> Result<Vec<AuditEvent>> {
+    async fn scan_events(&self, after: i64, limit: u32) -> Result<Vec<StoredEvent>> {
         self.list_events_after(after, limit).await
     }
 

@@ -134,11 +134,13 @@ pub(super) async fn events_say_where_from_and_are_read_forwards(store: Arc<dyn S
         store.apply(&[], &it, &Chain).await.unwrap();
     }
     let (seq, mac) = store.audit_head().await.unwrap();
-    let all = store.scan_events(0, 100).await.unwrap();
+    let stored = store.scan_events(0, 100).await.unwrap();
+    assert!(stored.iter().all(|it| it.detail == r#"{"n":1}"#));
+    let all: Vec<_> = stored.iter().map(|it| it.event.clone()).collect();
     assert_eq!(all.iter().map(|it| it.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     assert_eq!((seq, &mac), (5, &all[4].mac));
     assert_eq!(all[4].event.credential.as_deref(), Some("session 5"));
-    assert_eq!(store.scan_events(3, 1).await.unwrap(), all[3..4]);
+    assert_eq!(store.scan_events(3, 1).await.unwrap(), stored[3..4]);
     // A page goes on where the last one ended, and is of the same number of events.
     let filter =
         AuditFilter { address: Some("10.0.0.1".to_owned()), before: Some(5), ..AuditFilter::default() };

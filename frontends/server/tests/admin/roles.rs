@@ -440,6 +440,7 @@ Made from `tests/data/roles.yaml`, every cell of which is a test over the API; a
   leaves it out. `409` the role would allow it, and something else forbids it.
 - *Group admin* here is one of the group in \\\"same group\\\", and of no other. Whose: the asker's *own*, somebody else's in the *same group*, in an *other
   group* of the same organization, the *organization* itself, one of an *other organization*; or *any*, where it belongs to nobody.
+- Nobody makes, takes over or regenerates a key of somebody who may do more than they: `403`, whatever the table says of the key.
 - Blocking, deleting and lowering hold for the next request.
 ";
 

@@ -1,6 +1,7 @@
 //! Passwords and second steps: made, changed, reset.
 
 use serde::{Deserialize, Serialize};
+use sluicegate_core::tenant::Source;
 use sluicegate_core::{Error, ErrorKind, Result, Role, Secret, User, UserId};
 
 use super::{
@@ -8,8 +9,8 @@ use super::{
     wrong_code,
 };
 use crate::admin::user::plain;
-use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, UserView, forbidden, invalid};
-use crate::store::{Account, Change, Expect, Stage};
+use crate::admin::{Access, Actor, Admin, DEFAULT_ORGANIZATION, UserView, forbidden, invalid};
+use crate::store::{Account, Change, Expect, Stage, Stored};
 
 /// The first super administrator.
 #[derive(Clone, Debug, Deserialize)]
@@ -77,6 +78,9 @@ impl Admin {
             return Err(forbidden("set the gateway up"));
         }
         let id = new.id.unwrap_or_else(|| UserId::from("admin"));
+        if self.declared().user(&id).is_some() {
+            self.refuse_declared(Source::File, || format!("user `{id}`"))?;
+        }
         let user = User {
             email: new.email.filter(|email| !email.is_empty()),
             alias: new.alias.filter(|alias| !alias.is_empty()),
@@ -112,8 +116,18 @@ impl Admin {
                 tracing::info!(user = %view.user.id, "the first super administrator was made from the environment");
                 Ok(())
             }
-            // Another node was faster.
-            Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                // Another node was faster, or their id or address is somebody's who may less.
+                if !self.needs_set_up().await? {
+                    return Ok(());
+                }
+                let message = format!(
+                    "the first super administrator can't be made from SLUICEGATE_ADMIN_EMAIL: {}; take another address, or \
+                     make them by POST /api/v1/setup with another id",
+                    error.message()
+                );
+                Err(Error::new(ErrorKind::Config, message))
+            }
             Err(error) if error.kind() == ErrorKind::InvalidRequest => {
                 let message = format!("SLUICEGATE_ADMIN_PASSWORD won't do: {}", error.message());
                 Err(Error::new(ErrorKind::Config, message))
@@ -125,8 +139,9 @@ impl Admin {
     /// How the actor themselves signs in.
     ///
     /// # Errors
-    /// `NotFound` when they don't, `Store`.
+    /// `Forbidden` by a token, `NotFound` when they don't, `Store`.
     pub async fn own_account(&self, actor: &Actor) -> Result<AccountView> {
+        actor.may("account", Access::Read)?;
         let id = actor.user().ok_or_else(sign_in_first)?;
         let account = self.account(id).await?;
         self.account_view(&account.value).await
@@ -192,6 +207,11 @@ impl Admin {
         if !actor.runs(&user.organization) || user.role > actor.role() {
             return Err(forbidden("give this user a password"));
         }
+        // Whoever finds a browser signed in mustn't be able to shut its user out.
+        if actor.user() == Some(id) && actor.session().is_some() {
+            let message = "change your own password with the current one: PUT /api/v1/session/password";
+            return Err(Error::new(ErrorKind::Forbidden, message));
+        }
         let chosen = match new.password {
             Some(password) => password,
             None => second_step::backup_codes()?.into_iter().next().ok_or_else(sign_in_first)?,
@@ -207,9 +227,6 @@ impl Admin {
         let changes = vec![Change::PutAccount(account, expect), Change::EndSessions(id.clone())];
         self.write_account(actor, about("account.reset_password", &user), changes).await?;
         self.throttle().clear(&format!("account {id}"));
-        if let Some(email) = &user.email {
-            self.throttle().clear(&format!("account {email}"));
-        }
         Ok(chosen)
     }
 
@@ -274,7 +291,7 @@ impl Admin {
     /// As [`end_second_step`](Self::end_second_step).
     pub async fn renew_backup_codes(&self, actor: &Actor, proof: &Proof) -> Result<Vec<Secret>> {
         let (user, stored) = self.own_with_second_step(actor).await?;
-        self.prove(&stored, proof, self.now()).await?;
+        self.prove(&stored.value, proof, self.now()).await?;
         let (codes, changes) = self.fresh_codes(&user.id)?;
         self.write_account(actor, about("account.backup_codes", &user), changes).await?;
         Ok(codes)
@@ -286,9 +303,9 @@ impl Admin {
     /// `Forbidden` without a session; `Unauthenticated` when password or code isn't right; `Conflict` when there is none;
     /// `RateLimited`, `Store`.
     pub async fn end_second_step(&self, actor: &Actor, proof: &Proof, origin: &Origin) -> Result<SignedIn> {
-        let (user, account) = self.own_with_second_step(actor).await?;
-        self.prove(&account, proof, self.now()).await?;
-        let changes = without_second_step(account);
+        let (user, stored) = self.own_with_second_step(actor).await?;
+        self.prove(&stored.value, proof, self.now()).await?;
+        let changes = without_second_step(stored);
         self.changed_itself(&user, "account.end_second_step", changes, origin).await
     }
 
@@ -301,8 +318,7 @@ impl Admin {
         if !actor.runs(&user.organization) || user.role > actor.role() || actor.user() == Some(id) {
             return Err(forbidden("remove this user's second step"));
         }
-        let account = self.account(id).await?.value;
-        let changes = without_second_step(account);
+        let changes = without_second_step(self.account(id).await?);
         self.write_account(actor, about("account.reset_second_step", &user), changes).await
     }
 
@@ -314,19 +330,19 @@ impl Admin {
     }
 
     /// The actor's own account. For who has signed in.
-    async fn own(&self, actor: &Actor) -> Result<(User, crate::store::Stored<Account>)> {
+    async fn own(&self, actor: &Actor) -> Result<(User, Stored<Account>)> {
         let id = actor.user().filter(|_| actor.session().is_some()).ok_or_else(sign_in_first)?;
         let user = self.user_by_id(id).await?.ok_or_else(sign_in_first)?;
         let account = self.account(id).await?;
         Ok((user, account))
     }
 
-    async fn own_with_second_step(&self, actor: &Actor) -> Result<(User, Account)> {
+    async fn own_with_second_step(&self, actor: &Actor) -> Result<(User, Stored<Account>)> {
         let (user, stored) = self.own(actor).await?;
         if stored.value.totp.is_none() {
             return Err(Error::new(ErrorKind::Conflict, "there is no second step; set one up first"));
         }
-        Ok((user, stored.value))
+        Ok((user, stored))
     }
 }
 
@@ -334,12 +350,37 @@ fn fresh(user: &User, password: crate::store::Hidden) -> Account {
     Account { user: user.id.clone(), password, must_change: false, totp: None, totp_pending: None }
 }
 
-fn without_second_step(account: Account) -> Vec<Change> {
-    let user = account.user.clone();
-    let account = Account { totp: None, totp_pending: None, ..account };
+/// Of the account as it was read: a password that was changed meanwhile must stay changed.
+fn without_second_step(stored: Stored<Account>) -> Vec<Change> {
+    let user = stored.value.user.clone();
+    let account = Account { totp: None, totp_pending: None, ..stored.value };
     vec![
-        Change::PutAccount(account, Expect::Any),
+        Change::PutAccount(account, Expect::Version(stored.version)),
         Change::SetBackupCodes(user.clone(), Vec::new()),
         Change::EndSessions(user),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use sluicegate_core::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_second_step_is_removed_from_the_account_that_was_read() {
+        let stored = Stored {
+            value: fresh(
+                &plain("u".into(), "o".into(), Timestamp::default()).unwrap(),
+                crate::store::Hidden(String::new()),
+            ),
+            version: 7,
+            created_at: Timestamp::default(),
+            created_by: String::new(),
+            updated_at: Timestamp::default(),
+            updated_by: String::new(),
+        };
+        let changes = without_second_step(stored);
+        assert!(matches!(changes[0], Change::PutAccount(_, Expect::Version(7))), "{changes:?}");
+    }
 }

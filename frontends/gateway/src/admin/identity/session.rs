@@ -9,7 +9,7 @@ use super::{
     AccountView, FREE_BY_ACCOUNT, FREE_BY_ADDRESS, Origin, about, password, random_text, stage_of,
     wrong_code, wrong_credentials,
 };
-use crate::admin::{Actor, Admin, not_found};
+use crate::admin::{Access, Actor, Admin, not_found};
 use crate::credential::{KeyHash, new_id};
 use crate::store::{Account, Change, Session, SessionFacts, Stage};
 
@@ -97,12 +97,22 @@ impl Admin {
     /// `Forbidden` when the user is blocked, `Store`.
     pub async fn sign_in(&self, login: &str, given: &Secret, origin: &Origin) -> Result<SignedIn> {
         let now = self.now();
-        let (by_account, by_address) = (format!("account {login}"), address_name(origin.address));
+        let by_address = address_name(origin.address);
         self.throttle().begin(&by_address, FREE_BY_ADDRESS, now)?;
+        // Somebody's id and address are two ways to guess at one account.
+        let called = self.user_called(login).await?;
+        let by_account = match &called {
+            Some(user) => format!("account {}", user.id),
+            None => format!("login {login}"),
+        };
         self.throttle().begin(&by_account, FREE_BY_ACCOUNT, now)?;
-        let found = self.who_signs_in(login).await?;
+        let found = match called {
+            Some(user) => self.store().account(&user.id).await?.map(|account| (user, account)),
+            None => None,
+        };
         let hash = found.as_ref().map(|(_, account)| &account.value.password);
-        let is_right = password::is_right(given, hash).await?;
+        let is_right = password::is_right(given, hash).await;
+        let is_right = self.throttle().judged(&[&by_address, &by_account], is_right)?;
         let (user, account) = match found {
             Some(found) if is_right => found,
             Some((user, _)) => {
@@ -213,6 +223,7 @@ impl Admin {
     /// # Errors
     /// `Forbidden`, `NotFound` for a user whom the actor can't see, `Store`.
     pub async fn sessions(&self, actor: &Actor, user: &UserId) -> Result<Vec<SessionView>> {
+        actor.may("account", Access::Read)?;
         let user = self.user_to_manage(actor, user).await?;
         let now = self.now();
         let mut all = self.store().sessions(&user.id).await?;
@@ -256,7 +267,7 @@ impl Admin {
         self.write_account(actor, deed, vec![Change::EndSessions(user.id.clone())]).await
     }
 
-    pub(super) async fn user_by_id(&self, id: &UserId) -> Result<Option<User>> {
+    pub(in crate::admin) async fn user_by_id(&self, id: &UserId) -> Result<Option<User>> {
         let found = self.find_user_within(&crate::store::Reach::ALL, id).await?;
         Ok(found.map(|stored| stored.value))
     }

@@ -69,6 +69,14 @@ impl Throttle {
         }
     }
 
+    /// Takes a try back that nobody could look at: it was no wrong one.
+    pub(super) fn judged<T>(&self, names: &[&str], judgement: Result<T>) -> Result<T> {
+        if judgement.is_err() {
+            names.iter().for_each(|name| self.forgive(name));
+        }
+        judgement
+    }
+
     /// Forgets what failed: the right one has come.
     pub(super) fn clear(&self, name: &str) {
         if let Some(row) = self.rows.lock().get_mut(self.place(name)) {
@@ -123,6 +131,20 @@ mod tests {
         assert!(it.begin("a", 1, at(0)).is_ok());
         it.forgive("a");
         assert!(it.begin("a", 1, at(0)).is_ok());
+    }
+
+    #[test]
+    fn what_nobody_looked_at_was_no_wrong_one() {
+        let it = Throttle::default();
+        let busy = || Err::<bool, _>(Error::new(ErrorKind::RateLimited, "busy"));
+        for _ in 0..9 {
+            it.begin("a", 1, at(0)).unwrap();
+            it.begin("b", 1, at(0)).unwrap();
+            assert!(it.judged(&["a", "b"], busy()).is_err());
+        }
+        it.begin("a", 1, at(0)).unwrap();
+        assert!(!it.judged(&["a", "b"], Ok(false)).unwrap());
+        assert!(it.begin("a", 1, at(0)).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use sluicegate_core::{Error, ErrorKind, Result, Secret, Timestamp, UserId};
 
 use super::{about, random_text, sign_in_first};
 use crate::admin::key::duration;
-use crate::admin::{Actor, Admin, Scopes, invalid, not_found};
+use crate::admin::{Access, Actor, Admin, Scopes, invalid, not_found};
 use crate::credential::{KeyHash, new_id};
 use crate::store::{AccessToken, Change, Expect, StoredToken};
 
@@ -104,6 +104,7 @@ impl Admin {
     /// # Errors
     /// `Forbidden`, `NotFound` for a user whom the actor can't see, `Store`.
     pub async fn tokens(&self, actor: &Actor, user: &UserId) -> Result<Vec<TokenView>> {
+        actor.may("account", Access::Read)?;
         let user = self.user_to_manage(actor, user).await?;
         Ok(self.store().access_tokens(&user.id).await?.into_iter().map(TokenView::from).collect())
     }

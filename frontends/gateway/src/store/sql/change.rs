@@ -45,14 +45,21 @@ impl SqlStore {
         for change in changes {
             apply(&mut *session, change, &author).await?;
         }
-        let mac = chain.link(&previous, seq, event);
-        append_event(&mut *session, seq, event, &mac).await?;
+        let detail = to_json(&event.detail)?;
+        let mac = chain.link(&previous, seq, event, &detail);
+        append_event(&mut *session, seq, event, &detail, &mac).await?;
         session.commit().await?;
         Ok(AuditEvent { seq, event: event.clone(), mac })
     }
 }
 
-async fn append_event(session: &mut dyn Session, seq: i64, event: &NewEvent, mac: &str) -> Result<()> {
+async fn append_event(
+    session: &mut dyn Session,
+    seq: i64,
+    event: &NewEvent,
+    detail: &str,
+    mac: &str,
+) -> Result<()> {
     session
         .execute(
             "INSERT INTO sg_audit (seq, at, actor, action, target, organization_id, group_id, user_id, detail, address, \
@@ -67,7 +74,7 @@ async fn append_event(session: &mut dyn Session, seq: i64, event: &NewEvent, mac
                 event.organization.as_ref().map(|id| id.as_str()).into(),
                 event.group.as_ref().map(|id| id.as_str()).into(),
                 event.user.as_ref().map(|id| id.as_str()).into(),
-                to_json(&event.detail)?.into(),
+                detail.into(),
                 event.address.as_deref().into(),
                 event.credential.as_deref().into(),
                 mac.into(),
@@ -126,21 +133,23 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             };
             put(session, row, *expect, author).await
         }
-        Change::PutKey { key, hash, old_hash_until, expect } => {
+        Change::PutKey { key, hash, old_hash_until, issuers, expect } => {
             retire_hash(session, key.id.as_str(), &hash.to_string(), old_hash_until.map(|at| at.as_ms()))
                 .await?;
+            let mut columns = vec![
+                ("hash", hash.to_string().into()),
+                ("alias", key.alias.as_deref().into()),
+                ("organization_id", key.organization.as_str().into()),
+                ("group_id", key.group.as_ref().map(|id| id.as_str()).into()),
+                ("user_id", key.user.as_ref().map(|id| id.as_str()).into()),
+                ("body", to_json(key)?.into()),
+            ];
+            columns.extend(issuers.as_deref().map(|names| ("issuers", names.into())));
             let row = Put {
                 table: "sg_key",
                 what: format!("key `{}`", key.id),
                 id: vec![("id", key.id.as_str().into())],
-                columns: vec![
-                    ("hash", hash.to_string().into()),
-                    ("alias", key.alias.as_deref().into()),
-                    ("organization_id", key.organization.as_str().into()),
-                    ("group_id", key.group.as_ref().map(|id| id.as_str()).into()),
-                    ("user_id", key.user.as_ref().map(|id| id.as_str()).into()),
-                    ("body", to_json(key)?.into()),
-                ],
+                columns,
             };
             put(session, row, *expect, author).await
         }

@@ -16,6 +16,9 @@ use crate::store::{
 /// The columns that every stored thing has, in the order [`stored`] reads them.
 pub(super) const STAMP: &str = "version, created_at, created_by, updated_at, updated_by, body";
 
+/// What of a key isn't in its stamp, in the order [`stored_key`] reads it.
+const KEY: &str = "SELECT hash, COALESCE(issuers, created_by),";
+
 impl SqlStore {
     pub(super) async fn find_key_by_hash(&self, hash: &KeyHash, now: Timestamp) -> Result<Option<KeyParts>> {
         // Two searches by primary key or unique index: an OR over both tables would scan one of them.
@@ -48,7 +51,7 @@ impl SqlStore {
         };
         reach_of_keys(&mut find, reach);
         let (sql, args) =
-            find.wrap(&format!("SELECT hash, {STAMP} FROM sg_key"), " ORDER BY organization_id LIMIT 1");
+            find.wrap(&format!("{KEY} {STAMP} FROM sg_key"), " ORDER BY organization_id LIMIT 1");
         self.fetch(sql, args).await?.into_iter().next().map(stored_key).transpose()
     }
 
@@ -70,8 +73,7 @@ impl SqlStore {
             find
         };
         let total = self.count(find(), "sg_key").await?;
-        let (sql, args) =
-            find().page(&format!("SELECT hash, {STAMP} FROM sg_key"), "created_at DESC, id", page);
+        let (sql, args) = find().page(&format!("{KEY} {STAMP} FROM sg_key"), "created_at DESC, id", page);
         let items = self.fetch(sql, args).await?.into_iter().map(stored_key).collect::<Result<_>>()?;
         Ok(Listing { items, total })
     }
@@ -226,7 +228,8 @@ fn stored_key(mut row: Row) -> Result<StoredKey> {
     let hash = KeyHash::from_hex(&hash).ok_or_else(|| {
         sluicegate_core::Error::new(sluicegate_core::ErrorKind::Store, "a stored key's hash can't be read")
     })?;
-    Ok(StoredKey { hash, key: stored::<ApiKey>(row)? })
+    let issuers = row.text()?;
+    Ok(StoredKey { hash, issuers, key: stored::<ApiKey>(row)? })
 }
 
 fn search(find: &mut Where, columns: &[&str], text: Option<&str>) {

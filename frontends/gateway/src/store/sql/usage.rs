@@ -13,7 +13,7 @@ use super::row::{Row, Value, to_json};
 use super::{SqlStore, Where};
 use crate::store::{
     AuditEvent, AuditFilter, DailyRow, Dimension, Listing, NewEvent, Owner, Page, Reach, RecordFilter, Since,
-    Sums,
+    StoredEvent, Sums,
 };
 
 /// The sums of `sg_daily`, in the order [`sums`] reads them. PostgreSQL's `SUM` isn't a `BIGINT` by itself.
@@ -230,10 +230,11 @@ impl SqlStore {
         Ok(Listing { items, total })
     }
 
-    pub(super) async fn list_events_after(&self, after: i64, limit: u32) -> Result<Vec<AuditEvent>> {
-        let sql = format!("SELECT {EVENT} FROM sg_audit WHERE seq > $1 ORDER BY seq LIMIT $2");
+    pub(super) async fn list_events_after(&self, after: i64, limit: u32) -> Result<Vec<StoredEvent>> {
+        let sql = format!("SELECT detail, {EVENT} FROM sg_audit WHERE seq > $1 ORDER BY seq LIMIT $2");
         let rows = self.fetch(sql, vec![after.into(), i64::from(limit).into()]).await?;
-        rows.into_iter().map(event).collect()
+        let stored = |mut row: Row| Ok(StoredEvent { detail: row.text()?, event: event(row)? });
+        rows.into_iter().map(stored).collect()
     }
 }
 

@@ -72,8 +72,11 @@ const EXPORT: &[(&str, &str)] = &[
     ("format", "`jsonl`, a JSON object a line, or `csv`. Default jsonl."),
 ];
 
-const ANCHOR: &[(&str, &str)] =
-    &[("seq", "An anchor that was taken earlier, to be checked as well: its number."), ("mac", "Its code.")];
+const ANCHOR: &[(&str, &str)] = &[
+    ("seq", "An anchor that was taken earlier, to be checked as well: its number."),
+    ("mac", "Its code."),
+    ("anchors", "Several of them: `SEQ:MAC`, separated by commas."),
+];
 
 pub(super) fn table() -> Vec<Entry> {
     let get = |path, make, id, summary, query| Entry {
@@ -244,9 +247,18 @@ async fn anchor(ask: Ask) -> Result<Done> {
     Done::ok(&ask.admin().audit_anchor(&ask.actor).await?)
 }
 
+fn parse_anchor(text: &str) -> Result<AuditAnchor> {
+    let parts = text.split_once(':').and_then(|(seq, mac)| Some((seq.parse::<i64>().ok()?, mac.to_owned())));
+    let (seq, mac) = parts.ok_or_else(|| {
+        let message = format!("`{text}` is no anchor; write its number and its code as `SEQ:MAC`");
+        Error::new(ErrorKind::InvalidRequest, message).with("param", "anchors")
+    })?;
+    Ok(AuditAnchor { seq, mac, ..AuditAnchor::default() })
+}
+
 async fn verify(ask: Ask) -> Result<Done> {
-    let query = parameters(&ask, &["seq", "mac"])?;
-    let anchors = match (parameter(&query, "seq"), parameter(&query, "mac")) {
+    let query = parameters(&ask, &["seq", "mac", "anchors"])?;
+    let mut anchors = match (parameter(&query, "seq"), parameter(&query, "mac")) {
         (None, None) => Vec::new(),
         (Some(seq), Some(mac)) => {
             let seq = seq.parse::<i64>().map_err(|_| {
@@ -260,5 +272,9 @@ async fn verify(ask: Ask) -> Result<Done> {
             return Err(Error::new(ErrorKind::InvalidRequest, message));
         }
     };
+    // BOUND: the length of an address.
+    for text in parameter(&query, "anchors").iter().flat_map(|all| all.split(',')) {
+        anchors.push(parse_anchor(text)?);
+    }
     Done::ok(&ask.admin().verify_audit(&ask.actor, &anchors).await?)
 }

@@ -1,0 +1,177 @@
+//! What a key does in the hands of somebody else than its user.
+
+use super::*;
+
+/// The world, and in `g1`: `boss`, `oa`, `ob` (another administrator of `o1`), and `gb`, who administers `g1` and `g2`.
+async fn world_of_many() -> World {
+    let w = world().await;
+    let mut changes = vec![
+        Change::PutUser(user("ob", "o1", "organization_admin"), Expect::New),
+        Change::PutUser(user("gb", "o1", "user"), Expect::New),
+    ];
+    for (group, user, role) in [
+        ("g1", "boss", Role::User),
+        ("g1", "oa", Role::User),
+        ("g1", "au", Role::User),
+        ("g1", "gb", Role::GroupAdmin),
+        ("g2", "gb", Role::GroupAdmin),
+    ] {
+        let it = Membership { group: group.into(), user: user.into(), role, limits: Vec::new() };
+        changes.push(Change::PutMembership(it, Expect::New));
+    }
+    w.admin.commit(&Actor::operator(), Deed::new("test.many", String::new()), changes).await.unwrap();
+    w
+}
+
+fn for_user(group: Option<&str>, user: &str) -> NewKey {
+    NewKey { group: group.map(str::to_owned), user: Some(user.into()), ..NewKey::default() }
+}
+
+fn to_user(user: &str) -> KeyPatch {
+    KeyPatch { user: Patch::Set(user.into()), ..KeyPatch::default() }
+}
+
+impl World {
+    async fn holder_of(&self, secret: &Secret) -> Actor {
+        self.actor_by(secret.expose()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_a_key_of_somebody_above_them() {
+    let w = world_of_many().await;
+    for (who, group, owner, allowed) in [
+        ("ga", Some("g1"), "boss", false),
+        ("ga", Some("g1"), "oa", false),
+        ("ga", Some("g1"), "au", false),
+        ("ga", Some("g1"), "gb", false),
+        ("ga", Some("g1"), "u1", true),
+        ("ga", Some("g1"), "ga", true),
+        ("gb", Some("g1"), "ga", true),
+        ("oa", None, "boss", false),
+        ("oa", Some("g1"), "boss", false),
+        ("oa", None, "ob", true),
+        ("oa", None, "ga", true),
+        ("boss", None, "oa", true),
+        ("operator", None, "boss", true),
+    ] {
+        let (actor, note) = (w.actor(who).await, format!("{who} {owner}"));
+        let outcome = |done: Result<()>| match done {
+            Ok(()) => true,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Forbidden, "{note}: {error}");
+                false
+            }
+        };
+        let made = w.admin.create_key(&actor, for_user(group, owner)).await.map(drop);
+        assert_eq!(outcome(made), allowed, "{note}: create");
+
+        let mine = w.admin.create_key(&actor, for_user(group, who)).await;
+        let mine = match mine {
+            Ok(mine) => mine,
+            // The operator is no user.
+            Err(_) => {
+                w.admin.create_key(&actor, NewKey { user: None, ..for_user(Some("g1"), who) }).await.unwrap()
+            }
+        };
+        let mine = KeyRef::Id(mine.view.key.id);
+        let given = w.admin.update_key(&actor, &mine, to_user(owner)).await.map(drop);
+        assert_eq!(outcome(given), allowed, "{note}: patch");
+
+        let theirs = w.admin.create_key(&Actor::operator(), for_user(Some("g1"), owner)).await.unwrap();
+        let theirs = KeyRef::Id(theirs.view.key.id);
+        let again = w.admin.regenerate_key(&actor, &theirs, Regenerate::default()).await.map(drop);
+        assert_eq!(outcome(again), allowed, "{note}: regenerate");
+        let limits = KeyPatch { blocked: Some(true), ..KeyPatch::default() };
+        w.admin.update_key(&actor, &theirs, limits).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn putting_somebody_into_ones_group_first_gives_no_key_of_theirs() {
+    let w = world().await;
+    let ga = w.actor("ga").await;
+    let member = NewMember::new("boss");
+    w.admin.add_member(&ga, "g1", member).await.unwrap();
+    let error = w.admin.create_key(&ga, for_user(Some("g1"), "boss")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Forbidden);
+    assert!(error.message().contains("user `boss` may do more than you"), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_that_somebody_else_made_gains_nothing_when_its_user_is_promoted() {
+    let w = world().await;
+    let ga = w.actor("ga").await;
+    let lent = w.admin.create_key(&ga, for_user(Some("g1"), "u1")).await.unwrap();
+    // What it makes is in the same hands.
+    let by_it = w.holder_of(&lent.secret).await;
+    let bred = w.admin.create_key(&by_it, for_user(Some("g1"), "u1")).await.unwrap();
+    let own = w.admin.create_key(&w.actor("u1").await, for_user(Some("g1"), "u1")).await.unwrap();
+    let issued = w.admin.create_key(&Actor::operator(), for_user(Some("g1"), "u1")).await.unwrap();
+    let taken = w.admin.create_key(&w.actor("u1").await, for_user(Some("g1"), "u1")).await.unwrap();
+    let id = KeyRef::Id(taken.view.key.id.clone());
+    let taken = w.admin.regenerate_key(&ga, &id, Regenerate::default()).await.unwrap();
+
+    for role in [Role::OrganizationAdmin, Role::GroupAdmin, Role::SuperAdmin] {
+        let promoted = UserPatch { role: Some(role), ..UserPatch::default() };
+        w.admin.update_user(&Actor::operator(), &"u1".into(), promoted).await.unwrap();
+        for (note, secret) in [("lent", &lent.secret), ("bred", &bred.secret), ("taken", &taken.secret)] {
+            let holder = w.holder_of(secret).await;
+            assert_eq!((holder.role(), holder.admin_of()), (Role::User, &[][..]), "{note} {role:?}");
+            assert_eq!(holder.organization().map(|it| it.as_str()), Some("o1"), "{note} {role:?}");
+            let error = w.admin.create_organization(&holder, NewOrganization::default()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Forbidden, "{note} {role:?}");
+        }
+        for (note, secret) in [("own", &own.secret), ("issued", &issued.secret)] {
+            assert_eq!(w.holder_of(secret).await.role(), role, "{note}");
+        }
+    }
+
+    // Taken over by its user with time for the old one, it is in both hands; without, in theirs alone.
+    let u1 = w.actor("u1").await;
+    let id = KeyRef::Id(lent.view.key.id.clone());
+    let grace = Regenerate { grace: Some("1h".to_owned()), ..Regenerate::default() };
+    let both = w.admin.regenerate_key(&u1, &id, grace).await.unwrap();
+    assert_eq!(w.holder_of(&lent.secret).await.role(), Role::User);
+    assert_eq!(w.holder_of(&both.secret).await.role(), Role::User);
+    let alone = w.admin.regenerate_key(&u1, &id, Regenerate::default()).await.unwrap();
+    assert_eq!(w.holder_of(&alone.secret).await.role(), Role::SuperAdmin);
+}
+
+#[tokio::test]
+async fn a_membership_that_is_raised_gives_nothing_to_keys_that_somebody_else_made() {
+    let w = world().await;
+    let raised = MemberPatch { role: Some(Role::GroupAdmin), ..MemberPatch::default() };
+    let lent = w.admin.create_key(&w.actor("ga").await, for_user(Some("g1"), "u1")).await.unwrap();
+    w.admin.update_member(&Actor::operator(), "g1", &"u1".into(), raised.clone()).await.unwrap();
+    assert_eq!(w.holder_of(&lent.secret).await.admin_of().len(), 1, "its maker administers the same group");
+    let member = NewMember { role: Role::GroupAdmin, ..NewMember::new("u1") };
+    w.admin.add_member(&Actor::operator(), "g2", member).await.unwrap();
+    assert!(w.holder_of(&lent.secret).await.admin_of().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_makes_nobody_an_administrator() {
+    let w = world().await;
+    let scopes = || from_json::<Scopes>(serde_json::json!(["read", "write"]));
+    let oa = w.actor("oa").await.within(scopes());
+    let forbidden = |done: Result<()>, note: &str| {
+        assert_eq!(done.unwrap_err().kind(), ErrorKind::Forbidden, "{note}");
+    };
+    let role = |role| UserPatch { role: Some(role), ..UserPatch::default() };
+    let raised = role(Role::OrganizationAdmin);
+    forbidden(w.admin.update_user(&oa, &"u1".into(), raised).await.map(drop), "promote");
+    let new = NewUser { role: Role::GroupAdmin, ..NewUser::default() };
+    forbidden(w.admin.create_user(&oa, new).await.map(drop), "create");
+    let raised = MemberPatch { role: Some(Role::GroupAdmin), ..MemberPatch::default() };
+    forbidden(w.admin.update_member(&oa, "g1", &"u1".into(), raised).await.map(drop), "raise");
+    let member = |role| NewMember { role, ..NewMember::new("u2") };
+    forbidden(w.admin.add_member(&oa, "g1", member(Role::GroupAdmin)).await.map(drop), "add");
+
+    w.admin.add_member(&oa, "g1", member(Role::User)).await.unwrap();
+    let named = UserPatch { alias: Patch::Set("A".to_owned()), ..UserPatch::default() };
+    w.admin.update_user(&oa, &"oa".into(), named).await.unwrap();
+    w.admin.update_user(&Actor::operator(), &"u2".into(), role(Role::GroupAdmin)).await.unwrap();
+    let other = NewMember::new("u2");
+    forbidden(w.admin.add_member(&oa, "g2", other).await.map(drop), "another group of a group administrator");
+}
