@@ -64,7 +64,10 @@ fn whoever_asks_for_a_guardrail_gets_it_whatever_the_model() {
         input: true,
         output: true,
         of: Attachment { models: vec!["gpt-*".into()], ..Attachment::default() },
-        kind: GuardrailKind::Text(Default::default()),
+        kind: GuardrailKind::Text(sluicegate_core::guardrail::TextRules {
+            keywords: vec!["x".into()],
+            ..Default::default()
+        }),
     };
     let secrets = Secrets::new(Arc::new(|_| None));
     let guardrails = Guardrails::build(&[source("on", true), source("asked", false)], &secrets).unwrap();
