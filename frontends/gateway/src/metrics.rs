@@ -577,7 +577,7 @@ mod tests {
     fn what_a_wildcard_serves_is_counted_by_it() {
         let channel = serde_json::from_value(serde_json::json!({
             "id": "c", "name": "c", "provider": "openai", "auth": "bearer", "secret": "none",
-            "models": [{"model": "openai/*", "upstream_model": "*"}, {"model": "openai/served", "upstream_model": "served"}],
+            "models": [{"group": "openai/*", "upstream": "*"}, {"group": "openai/served", "upstream": "served"}],
             "endpoints": [{"format": "openai_chat", "url": "https://api.example.com/v1/chat/completions"}],
         }))
         .unwrap();

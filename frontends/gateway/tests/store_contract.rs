@@ -1122,6 +1122,15 @@ async fn postgres_keeps_records_by_month_and_drops_whole_months() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_empties_no_audit_trail() {
+    let Some(address) = schema("truncate").await else { return };
+    let _store = open(&address).await;
+    let pool = sqlx::PgPool::connect(&address).await.unwrap();
+    let refused = sqlx::query("TRUNCATE sg_audit").execute(&pool).await.unwrap_err();
+    assert!(refused.to_string().contains("append-only"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_takes_over_the_records_of_an_earlier_version() {
     let Some(address) = schema("earlier").await else { return };
     let pool = sqlx::PgPool::connect(&address).await.unwrap();

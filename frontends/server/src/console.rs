@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_says_which_host_was_asked() {
-        let trusted: [IpNetwork; 1] = ["10.0.0.0/8".parse().unwrap()];
+        let trusted = [IpNetwork::try_from("10.0.0.0/8".to_owned()).unwrap()];
         let refused = |peer: &str, origin: &'static str, host: &'static str| {
             let request = TestRequest::default()
                 .method(Method::POST)
