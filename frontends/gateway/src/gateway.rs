@@ -255,7 +255,10 @@ impl Gateway {
             targets,
             records,
             metrics,
-            scrape_token: secrets.resolve(&loaded.host.metrics_token)?,
+            // An empty one would be anybody's.
+            scrape_token: secrets
+                .resolve(&loaded.host.metrics_token)?
+                .filter(|token| !token.expose().is_empty()),
             clock: options.clock,
             present_requested: present,
             strict_translation: options.strict_translation,
