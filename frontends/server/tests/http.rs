@@ -294,8 +294,8 @@ fn what_has_no_effect_is_named_and_what_is_there_twice_refused() {
             let answer = rig.ask("GET", path, MASTER, &Value::Null).await;
             assert!(!answer.headers.contains_key("x-sluicegate-warnings"), "{path}");
         }
-        let made = rig.manage("/key/generate", json!({"guardrails": ["x"]})).await;
-        assert_eq!(made["warnings"], json!(["`guardrails` has no effect here"]));
+        let made = rig.manage("/key/generate", json!({"policies": ["x"]})).await;
+        assert_eq!(made["warnings"], json!(["`policies` has no effect here"]));
         let twice = TestRequest::post()
             .uri("/key/generate")
             .insert_header(("authorization", format!("Bearer {MASTER}")))
