@@ -54,7 +54,7 @@ pub(crate) fn refuse(request: &Request, urls: bool) -> Result<()> {
     Ok(())
 }
 
-/// Fields of other formats that say nothing to such an upstream.
+/// Fields of other formats that say nothing to such an upstream, nor to Google's.
 pub(crate) fn unsaid(request: &Request, losses: &mut Losses) {
     let cached = request.system.iter().any(|s| s.cache.is_some())
         || request.tools.iter().any(|tool| tool.cache.is_some())

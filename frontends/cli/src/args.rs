@@ -152,6 +152,20 @@ pub(crate) struct Remote {
     pub(crate) format: Format,
 }
 
+/// Where a gateway that doesn't run has its data.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Stopped {
+    /// The data directory of a gateway that doesn't run.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) data: Option<PathBuf>,
+    /// Its configuration file, with --data [default: sluicegate.yaml here, if there is one].
+    #[arg(long, short, value_name = "FILE", env = "SLUICEGATE_CONFIG", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Its database, with --data, as `serve` takes it.
+    #[arg(long, value_name = "URL", global = true)]
+    pub(crate) database: Option<String>,
+}
+
 /// Manage keys on a running gateway.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Keys {
@@ -364,15 +378,9 @@ pub(crate) struct Ledger {
     /// Where a running gateway is, and who asks.
     #[command(flatten)]
     pub(crate) remote: Remote,
-    /// The data directory of a gateway that doesn't run.
-    #[arg(long, value_name = "DIR", global = true)]
-    pub(crate) data: Option<PathBuf>,
-    /// Its configuration file, with --data [default: sluicegate.yaml here, if there is one].
-    #[arg(long, short, value_name = "FILE", env = "SLUICEGATE_CONFIG", global = true)]
-    pub(crate) config: Option<PathBuf>,
-    /// Its database, with --data, as `serve` takes it.
-    #[arg(long, value_name = "URL", global = true)]
-    pub(crate) database: Option<String>,
+    /// Where one that doesn't run has its data.
+    #[command(flatten)]
+    pub(crate) stopped: Stopped,
     /// Print the answer for programs: the same as --format json.
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -394,10 +394,14 @@ impl Metrics {
         let mut known = self.known.lock();
         self.count_model(&mut known, record, snapshot);
         self.count_group(&mut known, record);
-        for attempt in record.attempts.iter().filter(|_| record.amends.is_none()) {
+        // What adds to a call that was counted is no call, and its attempts were counted with it.
+        if record.amends.is_some() {
+            return;
+        }
+        for attempt in &record.attempts {
             self.count_attempt(&mut known, attempt, snapshot);
         }
-        if let (Some(code), OutcomeClass::Denied, None) = (&record.error, record.outcome, &record.amends) {
+        if let (Some(code), OutcomeClass::Denied) = (&record.error, record.outcome) {
             let by = record.denied_by;
             let labels = OfDenial {
                 code: code.clone(),
@@ -419,7 +423,6 @@ impl Metrics {
             counter.inc_by(used);
         }
         model.spend.inc_by(usd(record.spend));
-        // What adds to a call that was counted is no call.
         if record.amends.is_some() {
             return;
         }

@@ -8,11 +8,12 @@ use super::generation::{Generation, Thinking};
 use super::schema;
 use crate::error::{Result, WireError};
 use crate::ir::{
-    Block, Maker, Message, OutputFormat, Request, Role, Seal, Source, Tier, Tool, ToolChoice, ToolKind,
+    Block, Maker, Message, OutputFormat, Request, Role, Seal, Source, Tool, ToolChoice, ToolKind,
 };
 use crate::json::{Array, Kind, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::Names;
+use crate::plain;
 
 /// What a tool that takes a text is declared to take.
 const TEXT_SCHEMA: &str =
@@ -40,7 +41,7 @@ pub(crate) fn encode(
     }
     let generation = Generation::of(&request.model);
     refuse(request, generation)?;
-    unsaid(request, losses);
+    plain::unsaid(request, losses);
     let thinking = Thinking::plan(request, losses);
     let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
     let mut ctx = Context { names, losses, generation };
@@ -110,29 +111,6 @@ fn refuse(request: &Request, generation: Generation) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Fields of other formats that say nothing to this one.
-fn unsaid(request: &Request, losses: &mut Losses) {
-    let cached = request.system.iter().any(|s| s.cache.is_some())
-        || request.tools.iter().any(|tool| tool.cache.is_some())
-        || request.messages.iter().flat_map(|turn| &turn.blocks).any(Block::is_cached);
-    if cached {
-        losses.dropped("cache_control", "the target caches by itself");
-    }
-    for (name, is_said) in [
-        ("user", request.user.is_some()),
-        ("verbosity", request.verbosity.is_some()),
-        ("prompt_cache_key", request.cache_key.is_some()),
-        ("parallel_tool_calls", request.parallel_tools == Some(false)),
-    ] {
-        if is_said {
-            losses.dropped(name, "the target has no place for it");
-        }
-    }
-    if matches!(request.tier, Some(Tier::Flex | Tier::Priority)) {
-        losses.dropped("service_tier", "the target has no such tier");
-    }
 }
 
 fn system(a: &mut Array<'_>, request: &Request) {

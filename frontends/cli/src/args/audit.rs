@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
 
-use super::Remote;
+use super::{Remote, Stopped};
 
 /// Verify and export who changed what.
 ///
@@ -14,15 +14,9 @@ pub(crate) struct Audit {
     /// Where a running gateway is, and who asks.
     #[command(flatten)]
     pub(crate) remote: Remote,
-    /// The data directory of a gateway that doesn't run.
-    #[arg(long, value_name = "DIR", global = true)]
-    pub(crate) data: Option<PathBuf>,
-    /// Its configuration file, with --data [default: sluicegate.yaml here, if there is one].
-    #[arg(long, short, value_name = "FILE", env = "SLUICEGATE_CONFIG", global = true)]
-    pub(crate) config: Option<PathBuf>,
-    /// Its database, with --data, as `serve` takes it.
-    #[arg(long, value_name = "URL", global = true)]
-    pub(crate) database: Option<String>,
+    /// Where one that doesn't run has its data.
+    #[command(flatten)]
+    pub(crate) stopped: Stopped,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: AuditCommand,

@@ -13,6 +13,7 @@ use sluicegate::{Gateway, Options};
 use crate::args::Format;
 use crate::args::audit::{Audit, AuditCommand};
 use crate::client::{Client, Failure, segment};
+use crate::cmd::ledger::options;
 
 /// The audit trail isn't what was written.
 const TAMPERED: u8 = 1;
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &Audit) -> ExitCode {
 }
 
 fn anchor(args: &Audit, to: Option<&Path>) -> Result<(), Failure> {
-    let anchor = match options(args)? {
+    let anchor = match options(&args.stopped)? {
         Some(options) => offline(options, async |gateway| {
             gateway.admin().audit_anchor(&Actor::operator()).await.map(|anchor| json!(anchor))
         })?,
@@ -57,7 +58,7 @@ fn anchor(args: &Audit, to: Option<&Path>) -> Result<(), Failure> {
 /// Whether all is well.
 fn verify(args: &Audit, path: Option<&Path>) -> Result<bool, Failure> {
     let anchors = path.map_or(Ok(Vec::new()), read_anchors)?;
-    let check = match options(args)? {
+    let check = match options(&args.stopped)? {
         Some(options) => offline(options, async |gateway| {
             let check: AuditCheck = gateway.admin().verify_audit(&Actor::operator(), &anchors).await?;
             Ok(json!(check))
@@ -133,13 +134,6 @@ fn text(check: &Value, anchors: usize) -> String {
         text.push_str(&format!("  event {} {what}\n", fault["seq"]));
     }
     text
-}
-
-/// How to open a gateway that doesn't run; `None` when a running one is asked.
-fn options(args: &Audit) -> Result<Option<Options>, Failure> {
-    let Some(dir) = &args.data else { return Ok(None) };
-    crate::log::start();
-    super::ledger::options(args.config.as_deref(), args.database.clone(), dir).map(Some)
 }
 
 fn offline(

@@ -9,7 +9,7 @@ use sluicegate::admin::{Actor, HeldFilter};
 use sluicegate::store::Page;
 use sluicegate::{ConfigText, Gateway, Options};
 
-use crate::args::{Format, Ledger, LedgerCommand, Reconcile};
+use crate::args::{Format, Ledger, LedgerCommand, Reconcile, Stopped};
 use crate::client::{Client, Failure, segment};
 
 /// Does what was asked. Exit status 1 says that it failed, or that an audit found a difference.
@@ -26,25 +26,17 @@ pub(crate) fn run(args: &Ledger) -> ExitCode {
 
 /// Whether all is well.
 fn ledger(args: &Ledger) -> Result<bool, Failure> {
-    let answer = match (&args.data, &args.command) {
+    let answer = match (options(&args.stopped)?, &args.command) {
         (None, LedgerCommand::Repair) => {
             return Err(
                 "a repair is made while no gateway runs; name its data directory with --data".to_owned()
             );
         }
-        (Some(dir), LedgerCommand::Repair) => {
-            crate::log::start();
-            let options = options(args.config.as_deref(), args.database.clone(), dir)?;
+        (Some(options), LedgerCommand::Repair) => {
             let repair = sluicegate_server::block_on(async { sluicegate::repair(&options).await });
             json!(repair.map_err(|error| error.to_string())?)
         }
-        (Some(dir), command) => {
-            crate::log::start();
-            sluicegate_server::block_on(offline(
-                options(args.config.as_deref(), args.database.clone(), dir)?,
-                command,
-            ))?
-        }
+        (Some(options), command) => sluicegate_server::block_on(offline(options, command))?,
         (None, LedgerCommand::Audit) => online(&Client::patient(&args.remote), &LedgerCommand::Audit)?,
         (None, command) => online(&Client::new(&args.remote), command)?,
     };
@@ -56,12 +48,10 @@ fn ledger(args: &Ledger) -> Result<bool, Failure> {
     Ok(!matches!(args.command, LedgerCommand::Audit) || answer["differing"] == 0)
 }
 
-/// How to open a gateway that doesn't run.
-pub(super) fn options(
-    config: Option<&Path>,
-    database: Option<String>,
-    dir: &Path,
-) -> Result<Options, Failure> {
+/// How to open a gateway that doesn't run; `None` when a running one is asked.
+pub(super) fn options(stopped: &Stopped) -> Result<Option<Options>, Failure> {
+    let Some(dir) = &stopped.data else { return Ok(None) };
+    crate::log::start();
     if !dir.is_dir() {
         return Err(format!("there is no directory `{}`; check the path given as --data", dir.display()));
     }
@@ -70,12 +60,13 @@ pub(super) fn options(
             "holds no journal, so it is no gateway's data directory; check the path given as --data";
         return Err(format!("`{}` {message}", dir.display()));
     }
-    let path = match config {
+    let path = match stopped.config.as_deref() {
         Some(path) => Some(path),
         None => Some(Path::new(super::serve::DEFAULT_FILE)).filter(|path| path.exists()),
     };
     let config = path.map(ConfigText::read).transpose().map_err(|error| error.to_string())?;
     let data_dir = Some(dir.to_owned());
+    let database = stopped.database.clone();
     let options = Options { config, database, data_dir, ..Options::default() };
     if !options.has_its_database() {
         return Err(format!(
@@ -83,7 +74,7 @@ pub(super) fn options(
             dir.display()
         ));
     }
-    Ok(options)
+    Ok(Some(options))
 }
 
 fn online(client: &Client, command: &LedgerCommand) -> Result<Value, Failure> {
