@@ -2,6 +2,7 @@
 
 mod by_class;
 pub(crate) mod costs;
+mod forward;
 mod guardrail;
 mod known;
 mod model_list;
@@ -50,10 +51,11 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
             "add a `model_list`",
         ),
     }
-    let mut references = Vec::new();
-    settings::general(load, &fields, declared, host);
-    settings::litellm(load, &fields, declared, host, &mut references);
+    let (mut references, mut forwarded) = (Vec::new(), Vec::new());
+    settings::general(load, &fields, declared, host, &mut forwarded);
+    settings::litellm(load, &fields, declared, host, &mut references, &mut forwarded);
     settings::router(load, &fields, declared, &mut references);
+    forwarded.into_iter().for_each(|it| it.apply(load, declared));
     if host.health_checks.is_none() {
         // How an entry would be checked asks for no checks.
         declared.channels.iter_mut().for_each(|channel| channel.health_check = None);

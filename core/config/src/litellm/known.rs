@@ -326,6 +326,13 @@ pub(super) const ROUTER: Known = Known {
 };
 
 /// One tag of `tag_budget_config`.
+pub(super) const MODEL_GROUP_SETTINGS: Known = Known {
+    read: &["forward_client_headers_to_llm_api"],
+    moot: &[],
+    unsupported: &[],
+    unknown: Severity::Warning,
+};
+
 pub(super) const TAG_BUDGET: Known = Known {
     read: &["max_budget", "budget_duration"],
     moot: &[],
@@ -351,6 +358,7 @@ pub(super) const LITELLM: Known = Known {
         "budget_exceeded_status_code",
         "block_requests_for_models_without_pricing",
         "require_auth_for_metrics_endpoint",
+        "model_group_settings",
     ],
     moot: &[
         (
@@ -403,7 +411,6 @@ pub(super) const LITELLM: Known = Known {
         "network_mock",
         "expose_router_debug_in_errors",
         "guardrails",
-        "model_group_settings",
         "priority_reservation",
         "priority_reservation_settings",
         "custom_provider_map",
@@ -437,6 +444,7 @@ pub(super) const GENERAL: Known = Known {
         "coordination_redis",
         "disable_adding_master_key_hash_to_db",
         "maximum_spend_logs_retention_period",
+        "forward_client_headers_to_llm_api",
     ],
     moot: &[
         ("database_connection_pool_limit", "the pool sizes itself"),
@@ -490,7 +498,6 @@ pub(super) const GENERAL: Known = Known {
         "ui_access_mode",
         "key_management_system",
         "key_management_settings",
-        "forward_client_headers_to_llm_api",
         "forward_openai_org_id",
         "password_policy_min_length",
         "max_failed_login_attempts_per_source",

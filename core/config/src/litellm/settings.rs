@@ -4,6 +4,7 @@ use sluicegate_core::check::{CheckOf, CheckSettings};
 use sluicegate_core::limit::{Limit, Metric, Window};
 use sluicegate_core::snapshot::{Declared, Strategy, TagFilter, Unpriced};
 
+use super::forward::Forwarded;
 use super::model_list::budget;
 use super::{by_class, known};
 use crate::diagnostic::Severity;
@@ -13,11 +14,12 @@ use crate::reader::{Fields, Item, Load};
 use crate::routes::{self, Reference};
 use crate::yaml::Value;
 
-pub(super) fn general(
+pub(super) fn general<'n>(
     load: &mut Load<'_>,
-    top: &Fields<'_>,
+    top: &Fields<'n>,
     declared: &mut Declared,
     host: &mut HostSettings,
+    forwarded: &mut Vec<Forwarded<'n>>,
 ) {
     let Some(item) = top.get("general_settings") else { return };
     let Some(fields) = Fields::open(load, &item, &known::GENERAL) else { return };
@@ -61,6 +63,7 @@ pub(super) fn general(
     {
         host.retention.records_ms = Some(kept.max(Retention::RECORDS_MIN_MS));
     }
+    forwarded.extend(Forwarded::of_all(load, &fields));
     if let Some(item) = fields.get("coordination_redis") {
         not_used_yet(load, &item);
     }
@@ -72,6 +75,7 @@ pub(super) fn litellm<'n>(
     declared: &mut Declared,
     host: &mut HostSettings,
     references: &mut Vec<Reference<'n>>,
+    forwarded: &mut Vec<Forwarded<'n>>,
 ) {
     let Some(item) = top.get("litellm_settings") else { return };
     let Some(fields) = Fields::open(load, &item, &known::LITELLM) else { return };
@@ -83,6 +87,7 @@ pub(super) fn litellm<'n>(
         declared.quota.global.push(limit);
     }
     named_budgets(load, &fields, declared);
+    forwarded.extend(Forwarded::of_groups(load, &fields));
     if let Some(item) = fields.get("timezone")
         && let Some(name) = item.filled(load)
     {
