@@ -15,6 +15,8 @@ pub(crate) use stream::Encoder;
 use crate::ir::Stop;
 
 /// The loss of sources, and why.
+const IMAGES: &str = "images";
+const NO_IMAGES: &str = "answers have no pictures in the target";
 const CITATIONS: &str = "annotations";
 const NO_CITATIONS: &str = "the target's citations are of documents and of its own searches";
 

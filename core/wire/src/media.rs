@@ -1,5 +1,7 @@
 //! Inline media: data URLs in and out, and what the bytes really are.
 
+use std::borrow::Cow;
+
 use crate::error::{Result, WireError};
 use crate::ir::Source;
 use crate::loss::Losses;
@@ -12,6 +14,14 @@ fn data_url(url: &str) -> Option<(String, &str)> {
     let mut words = head.split(';');
     let media_type = words.next().unwrap_or_default().trim().to_ascii_lowercase();
     words.any(|word| word.trim().eq_ignore_ascii_case("base64")).then_some((media_type, data))
+}
+
+/// What has a source in an address: itself, or a `data:` URL.
+pub(crate) fn data_address(source: &Source) -> Cow<'_, str> {
+    match source {
+        Source::Base64 { media_type, data } => format!("data:{media_type};base64,{data}").into(),
+        Source::Url(address) | Source::Stored(address) | Source::Text(address) => address.into(),
+    }
 }
 
 /// What an image's first bytes say it is.

@@ -18,6 +18,10 @@ pub(crate) fn refuse(request: &Request, urls: bool) -> Result<()> {
         return Err(WireError::invalid("the call has no user or assistant content: add a user message")
             .at("messages"));
     }
+    if request.pictures {
+        let message = "the upstream's format has no pictures in answers: choose another model";
+        return Err(WireError::unsupported(message).at("modalities"));
+    }
     if request.audio.is_some() {
         let message = "the upstream's format has no audio output: choose another model";
         return Err(WireError::unsupported(message).at("modalities"));

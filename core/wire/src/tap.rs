@@ -308,6 +308,10 @@ impl Tap {
         } else if kind == "response.output_item.added" {
             let name = parts.item.and_then(|item| item.get("name")).filter(|v| v.kind() == Kind::String);
             name.into_iter().for_each(|name| self.output(name));
+        } else if kind == "response.output_item.done" {
+            // Pictures come whole, with the item's end.
+            let made = parts.item.and_then(|item| item.get("result")).filter(|v| v.kind() == Kind::String);
+            made.into_iter().for_each(|picture| self.output(picture));
         } else if let Some((response, span)) = parts.response {
             note(&mut self.observed.response_id, response.get("id"));
             note(&mut self.observed.served_model, response.get("model"));
@@ -496,11 +500,12 @@ impl Tap {
                     let call = Val::at(text, cursor.skip()?);
                     self.call(Some(call));
                 }
-                // Lists of parts, audio: their raw length is more than their text.
-                ("\"content\"" | "\"audio\"", Kind::Array | Kind::Object) => {
+                // Lists of parts, audio, pictures: their raw length is more than their text.
+                ("\"content\"" | "\"audio\"" | "\"images\"", Kind::Array | Kind::Object) => {
                     let span = cursor.skip()?;
-                    self.observed.first_content = true;
-                    self.observed.output_bytes += span.len() as u64;
+                    let is_empty = span.len() <= 2;
+                    self.observed.first_content |= !is_empty;
+                    self.observed.output_bytes += if is_empty { 0 } else { span.len() as u64 };
                 }
                 _ => drop(cursor.skip()?),
             }

@@ -2,7 +2,7 @@
 
 use sluicegate_core::Usage;
 
-use super::{CITATIONS, NO_CITATIONS, stop_reason};
+use super::{CITATIONS, IMAGES, NO_CITATIONS, NO_IMAGES, stop_reason};
 use crate::ir::{AnswerBlock, Choice, Head, Maker, ToolKind};
 use crate::json::{Array, object};
 use crate::loss::Losses;
@@ -34,7 +34,11 @@ pub(crate) fn body(
 }
 
 fn block(a: &mut Array<'_>, block: &AnswerBlock, names: &Names, losses: &mut Losses) {
+    if matches!(block, AnswerBlock::Image(_)) {
+        return losses.dropped(IMAGES, NO_IMAGES);
+    }
     a.object(|o| match block {
+        AnswerBlock::Image(_) => {}
         AnswerBlock::Text(text) | AnswerBlock::Refusal(text) => {
             o.str("type", "text");
             o.str("text", text);

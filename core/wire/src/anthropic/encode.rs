@@ -71,6 +71,10 @@ fn refuse(request: &Request) -> Result<()> {
         let message = "`n` above 1 can't be served by an Anthropic endpoint: send that many calls";
         return Err(WireError::unsupported(message).at("n"));
     }
+    if request.pictures {
+        let message = "an Anthropic endpoint makes no pictures: choose another model";
+        return Err(WireError::unsupported(message).at("modalities"));
+    }
     if request.audio.is_some() {
         let message = "audio output can't be served by an Anthropic endpoint";
         return Err(WireError::unsupported(message).at("modalities"));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use sluicegate_core::Usage;
 
-use super::{CITATIONS, NO_CITATIONS, stop_reason};
+use super::{CITATIONS, IMAGES, NO_CITATIONS, NO_IMAGES, stop_reason};
 use crate::ir::{Event, Head, Item, Maker, Stop, ToolKind};
 use crate::json::{Object, Val, escape_into, object};
 use crate::loss::Losses;
@@ -99,6 +99,7 @@ impl Encoder {
                 self.push(Kind::Tool { tool, id, name, takes }, out);
             }
             Event::ToolArgs { tool, json } => self.args(tool, &json, out),
+            Event::Image(_) => self.losses.dropped(IMAGES, NO_IMAGES),
             Event::Citation(_) => self.losses.dropped(CITATIONS, NO_CITATIONS),
             // Nobody can have asked for them.
             Event::Logprobs(_) => {}

@@ -1,7 +1,7 @@
 //! A `generateContent` answer, whole or streamed, into events.
 
 use super::{member, part, stop_of};
-use crate::ir::{Citation, Event, Item, Stop, ToolKind};
+use crate::ir::{Citation, Event, Item, Source, Stop, ToolKind};
 use crate::json::{Val, object};
 use crate::loss::Losses;
 
@@ -123,11 +123,19 @@ impl Decoder {
             losses.approximated("content.parts[].codeExecutionResult", "what code printed becomes text");
             let output = result.get_str("output").unwrap_or_default();
             emit(Event::Text(format!("\n```\n{}\n```\n", output.trim_end())));
-        } else if member(part, "inlineData").is_some() || member(part, "fileData").is_some() {
-            losses.dropped(
-                "content.parts[].inlineData",
-                "the caller's format has no place for media in answers",
-            );
+        } else if let Some(media) = member(part, "inlineData").or_else(|| member(part, "fileData")) {
+            let path = "content.parts[].inlineData";
+            match picture(media) {
+                // Sketches on the way to the one that is the answer.
+                Some(_) if thought => {
+                    losses.dropped(path, "pictures in thoughts have no place in the target")
+                }
+                Some(source) => {
+                    candidate.spoke = true;
+                    emit(Event::Image(source));
+                }
+                None => losses.dropped(path, "the caller's format has no place for such media in answers"),
+            }
         }
     }
 
@@ -151,6 +159,17 @@ impl Decoder {
             emit(Event::Stop { reason: reason.unwrap_or(Stop::End), sequence: None });
         }
     }
+}
+
+/// A picture in a part, inline or by its address.
+fn picture(media: Val<'_>) -> Option<Source> {
+    let media_type = member(media, "mimeType").and_then(Val::as_str)?.to_ascii_lowercase();
+    let text = |name| member(media, name).and_then(Val::as_str).filter(|text| !text.is_empty());
+    let source = match text("data") {
+        Some(data) => Source::Base64 { media_type: media_type.clone(), data: data.into_owned() },
+        None => Source::Url(text("fileUri")?.into_owned()),
+    };
+    media_type.starts_with("image/").then_some(source)
 }
 
 /// Where the answer's text comes from: what a search found, and what it cites.

@@ -2,6 +2,7 @@
 
 use sluicegate_core::Usage;
 
+use super::encode::source_of;
 use super::{finish_reason, part};
 use crate::ir::{AnswerBlock, Choice, Citation, Head, Seal, ToolKind};
 use crate::json::{Array, Object, Val, object};
@@ -57,6 +58,10 @@ fn parts(a: &mut Array<'_>, choice: &Choice, names: &Names, losses: &mut Losses)
                 }
             }
             AnswerBlock::Redacted(seal) => a.object(|o| redacted(o, seal)),
+            AnswerBlock::Image(source) => a.object(|o| {
+                source_of(o, source, "image/png");
+                sign(o, pending.take());
+            }),
             AnswerBlock::Tool { id, name, kind, args, .. } => a.object(|o| {
                 o.object("functionCall", |o| call(o, id, names.restore(name), *kind, args, losses));
                 sign(o, pending.take());

@@ -151,8 +151,10 @@ fn generation(request: &mut Request, config: Val<'_>, losses: &mut Losses) -> Re
             "responseJsonSchema" => format = Some(value.raw().to_owned()),
             "thinkingConfig" => thinking(request, value),
             "responseModalities" => {
-                let other =
-                    value.elements().filter_map(Val::as_str).find(|m| !m.eq_ignore_ascii_case("text"));
+                let is = |word: &str, m: &str| m.eq_ignore_ascii_case(word);
+                request.pictures = value.elements().filter_map(Val::as_str).any(|m| is("image", &m));
+                let known = |m: &str| is("text", m) || is("image", m);
+                let other = value.elements().filter_map(Val::as_str).find(|m| !known(m));
                 if let Some(other) = other {
                     return Err(WireError::unsupported(format!(
                         "answers of the modality `{}` can't be translated: choose a model that speaks Gemini's format",

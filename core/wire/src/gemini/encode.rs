@@ -135,6 +135,9 @@ fn config(o: &mut Object<'_>, request: &Request, thinking: Thinking, ctx: &mut C
     if let Some(n) = request.max_output {
         o.num("maxOutputTokens", n);
     }
+    if request.pictures {
+        o.array("responseModalities", |a| ["TEXT", "IMAGE"].iter().for_each(|word| a.str(word)));
+    }
     if let Some(n) = request.n.filter(|n| *n != 1) {
         o.num("candidateCount", n);
     }
@@ -388,7 +391,12 @@ fn block(a: &mut Array<'_>, block: &Block, path: &str, ctx: &mut Context<'_>) {
 }
 
 fn source_part(a: &mut Array<'_>, source: &Source, usual: &str) {
-    a.object(|o| match source {
+    a.object(|o| source_of(o, source, usual));
+}
+
+/// What a part has of media; those at an address that doesn't say so are of the `usual` type.
+pub(super) fn source_of(o: &mut Object<'_>, source: &Source, usual: &str) {
+    match source {
         Source::Base64 { media_type, data } => o.object("inlineData", |o| {
             o.str("mimeType", media_type_of(media_type));
             o.str("data", data);
@@ -398,7 +406,7 @@ fn source_part(a: &mut Array<'_>, source: &Source, usual: &str) {
             o.str("fileUri", uri);
         }),
         Source::Text(text) => o.str("text", text),
-    });
+    }
 }
 
 /// The names of media types that others write otherwise.

@@ -2,6 +2,7 @@
 
 use sluicegate_core::Usage;
 
+use super::encode::source_of;
 use super::{body, finish_reason};
 use crate::ir::{Event, Head, Item, Seal, Stop, ToolKind};
 use crate::json::{Array, Object, object};
@@ -86,6 +87,14 @@ impl Encoder {
             Event::Signature(seal) => {
                 self.seal_nothing(state, out);
                 state.seal = Some(seal);
+            }
+            Event::Image(source) => {
+                self.flush(state, names, out);
+                let seal = state.seal.take();
+                self.part(out, index, |o| {
+                    source_of(o, &source, "image/png");
+                    body::sign(o, seal.as_ref());
+                });
             }
             Event::Redacted(seal) => {
                 self.flush(state, names, out);

@@ -1,6 +1,6 @@
 //! Folds events into a whole answer.
 
-use super::{Citation, Event, Item, Seal, Stop, ToolKind};
+use super::{Citation, Event, Item, Seal, Source, Stop, ToolKind};
 
 /// What stands at the head of an answer, or of each of its chunks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub(crate) enum AnswerBlock {
         seal: Option<Seal>,
     },
     Redacted(Seal),
+    Image(Source),
     /// `args` is the text of the arguments' JSON, possibly empty, or what a custom tool is given.
     Tool {
         tool: u32,
@@ -91,6 +92,7 @@ impl Choice {
                 self.blocks.push(AnswerBlock::Thinking { text: String::new(), seal: Some(seal) })
             }
             (Event::Redacted(seal), _) => self.blocks.push(AnswerBlock::Redacted(seal)),
+            (Event::Image(source), _) => self.blocks.push(AnswerBlock::Image(source)),
             (Event::Citation(citation), _) => {
                 if !self.citations.contains(&citation) {
                     self.citations.push(citation);

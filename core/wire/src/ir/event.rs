@@ -1,6 +1,6 @@
 //! An answer in the neutral model, as it arrives.
 
-use super::{Seal, ToolKind};
+use super::{Seal, Source, ToolKind};
 
 /// An event of one choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) enum Event {
         tool: u32,
         json: String,
     },
+    /// A picture, whole.
+    Image(Source),
     /// Where something in the text before it comes from.
     Citation(Citation),
     /// Of the text before it: a JSON array of `{token, logprob, bytes, top_logprobs}`, as chat completions have it.

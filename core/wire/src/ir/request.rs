@@ -35,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) verbosity: Option<String>,
     /// What to speak, as chat completions say it in `audio`: JSON.
     pub(crate) audio: Option<String>,
+    /// Whether pictures are wanted in the answer.
+    pub(crate) pictures: bool,
     /// What tells the provider which calls share a prompt cache.
     pub(crate) cache_key: Option<String>,
     pub(crate) format: OutputFormat,

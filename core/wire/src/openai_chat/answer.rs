@@ -9,6 +9,7 @@ use crate::bridge::Reply;
 use crate::ir::{Citation, Event, Item, Maker, Seal, Stop, ToolKind};
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
+use crate::media::image_source;
 use crate::quirk::{Ended, Think, ended};
 
 /// Reads the chunks of a stream, or one whole body.
@@ -108,6 +109,16 @@ impl Decoder {
             if let Some(url) = source.and_then(|s| s.get_str("url")) {
                 let title = source.and_then(|s| s.get_str("title")).map(|t| t.into_owned());
                 emit(Event::Citation(Citation { url: url.into_owned(), title }));
+            }
+        }
+        // QUIRK(openrouter, 2026-11, https://openrouter.ai/docs/features/multimodal/image-generation): pictures that models make stand
+        // beside the text; LiteLLM has them in the same place.
+        for picture in delta.get("images").into_iter().flat_map(Val::elements) {
+            let url =
+                picture.get("image_url").and_then(|inner| inner.get_str("url").or_else(|| inner.as_str()));
+            match url.map(|url| image_source(&url, "images[]", &mut self.losses)) {
+                Some(Ok(source)) => emit(Event::Image(source)),
+                _ => self.losses.dropped("images[]", "a picture that can't be read"),
             }
         }
         for (n, call) in delta.get("tool_calls").into_iter().flat_map(Val::elements).enumerate() {

@@ -4,8 +4,9 @@ use sluicegate_core::Usage;
 
 use super::finish_reason;
 use super::stream::call_seal;
-use crate::ir::{AnswerBlock, Choice, Citation, Head, Maker, Seal, ToolKind};
-use crate::json::{Object, Val, object};
+use crate::ir::{AnswerBlock, Choice, Citation, Head, Maker, Seal, Source, ToolKind};
+use crate::json::{Array, Object, Val, object};
+use crate::media::data_address;
 use crate::names::Names;
 use crate::usage::write_openai;
 
@@ -46,6 +47,16 @@ fn message(o: &mut Object<'_>, choice: &Choice, names: &Names) {
         o.str("reasoning_content", &thought);
     }
     sealed(o, choice);
+    let picture = |block: &&AnswerBlock| matches!(block, AnswerBlock::Image(_));
+    if choice.blocks.iter().any(|block| picture(&block)) {
+        o.array("images", |a| {
+            for (at, block) in (0..).zip(choice.blocks.iter().filter(picture)) {
+                if let AnswerBlock::Image(source) = block {
+                    image(a, at, source);
+                }
+            }
+        });
+    }
     if !choice.citations.is_empty() {
         o.array("annotations", |a| {
             choice.citations.iter().for_each(|citation| a.object(|o| annotation(o, citation)));
@@ -101,6 +112,15 @@ pub(super) fn logprobs(o: &mut Object<'_>, arrays: &[String]) {
             entries.for_each(|entry| a.raw(entry.raw()));
         });
         o.raw("refusal", "null");
+    });
+}
+
+/// A picture, where OpenRouter and LiteLLM have those that models make.
+pub(super) fn image(a: &mut Array<'_>, at: u64, source: &Source) {
+    a.object(|o| {
+        o.str("type", "image_url");
+        o.num("index", at);
+        o.object("image_url", |o| o.str("url", &data_address(source)));
     });
 }
 

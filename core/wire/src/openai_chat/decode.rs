@@ -97,10 +97,14 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
             ))
             .at(name));
         }
-        "modalities" if value.elements().filter_map(Val::as_str).any(|m| m == "audio") => {
-            request.audio.get_or_insert_with(|| "{}".into());
+        "modalities" => {
+            let asks = |word: &str| value.elements().filter_map(Val::as_str).any(|m| m == word);
+            if asks("audio") {
+                request.audio.get_or_insert_with(|| "{}".into());
+            }
+            request.pictures = asks("image");
         }
-        "modalities" | "stream_options" | "logprobs" => {}
+        "stream_options" | "logprobs" => {}
         ours if crate::scan::is_ours(ours) => {}
         "metadata" if value.members().all(|(name, value)| is_ours_in_metadata(&name, value)) => {}
         other => losses.dropped(other, "the target has no place for it"),

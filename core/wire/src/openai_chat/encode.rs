@@ -56,8 +56,12 @@ pub(crate) fn encode(
         if let Some(key) = &request.cache_key {
             o.str("prompt_cache_key", key);
         }
+        let others = [("image", request.pictures), ("audio", request.audio.is_some())];
+        if others.iter().any(|(_, is_wanted)| *is_wanted) {
+            let others = others.iter().filter(|(_, is_wanted)| *is_wanted).map(|(word, _)| *word);
+            o.array("modalities", |a| ["text"].into_iter().chain(others).for_each(|m| a.str(m)));
+        }
         if let Some(audio) = &request.audio {
-            o.array("modalities", |a| ["text", "audio"].iter().for_each(|m| a.str(m)));
             o.raw("audio", audio);
         }
         if request.stream {

@@ -2,7 +2,7 @@
 
 use sluicegate_core::Usage;
 
-use super::body::{annotation, logprobs};
+use super::body::{annotation, image, logprobs};
 use super::finish_reason;
 use crate::ir::{Event, Head, Item, Maker, Seal, Stop, ToolKind};
 use crate::json::{Object, object};
@@ -28,6 +28,8 @@ struct State {
     custom: Vec<u32>,
     calls: bool,
     finished: bool,
+    /// How many were written.
+    pictures: u64,
     thought: String,
     /// Seals the call that follows: Gemini's.
     seal: Option<Seal>,
@@ -94,6 +96,11 @@ impl Encoder {
                     });
                 });
             }),
+            Event::Image(source) => {
+                let at = state.pictures;
+                state.pictures += 1;
+                self.delta(out, choice, |o| o.array("images", |a| image(a, at, &source)));
+            }
             Event::Citation(citation) => self.delta(out, choice, |o| {
                 o.array("annotations", |a| a.object(|o| annotation(o, &citation)));
             }),

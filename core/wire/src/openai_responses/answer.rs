@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ir::{Citation, Event, Item, Maker, Seal, Stop, ToolKind};
+use crate::ir::{Citation, Event, Item, Maker, Seal, Source, Stop, ToolKind};
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
 
@@ -126,7 +126,7 @@ impl Decoder {
         let kind = match item.get_str("type").as_deref() {
             Some("function_call") => ToolKind::Function,
             Some("custom_tool_call") => ToolKind::Custom,
-            Some("message" | "reasoning") => {
+            Some("message" | "reasoning" | "image_generation_call") => {
                 self.seen(index);
                 return;
             }
@@ -175,6 +175,11 @@ impl Decoder {
                 if let Some(data) = text("encrypted_content") {
                     emit(Event::Signature(Seal::new(Maker::Openai, data)));
                 }
+            }
+            Some("image_generation_call") => {
+                let media_type = format!("image/{}", text("output_format").unwrap_or_else(|| "png".into()));
+                let picture = text("result").map(|data| Source::Base64 { media_type, data });
+                picture.into_iter().for_each(|source| emit(Event::Image(source)));
             }
             Some("function_call" | "custom_tool_call") if !said => {
                 let given = text("arguments").or_else(|| text("input"));

@@ -77,6 +77,10 @@ fn refuse(request: &Request) -> Result<()> {
         let message = "`n` above 1 can't be served by an endpoint for responses: send that many calls";
         return Err(WireError::unsupported(message).at("n"));
     }
+    if request.pictures {
+        let message = "pictures can't be asked for at an endpoint for responses by `modalities`: use its `image_generation` tool in its own format";
+        return Err(WireError::unsupported(message).at("modalities"));
+    }
     if request.audio.is_some() {
         let message = "audio output can't be served by an endpoint for responses";
         return Err(WireError::unsupported(message).at("modalities"));

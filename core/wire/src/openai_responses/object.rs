@@ -165,8 +165,22 @@ impl Part {
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Message(Vec<Part>),
-    Reasoning { text: String, seal: Option<String> },
-    Tool { tool: u32, call_id: String, name: String, kind: ToolKind, args: String },
+    Reasoning {
+        text: String,
+        seal: Option<String>,
+    },
+    /// A picture in base64, of this media type.
+    Image {
+        media_type: String,
+        data: String,
+    },
+    Tool {
+        tool: u32,
+        call_id: String,
+        name: String,
+        kind: ToolKind,
+        args: String,
+    },
 }
 
 impl Content {
@@ -175,6 +189,7 @@ impl Content {
         match self {
             Content::Message(_) => "msg_",
             Content::Reasoning { .. } => "rs_",
+            Content::Image { .. } => "ig_",
             Content::Tool { kind: ToolKind::Function, .. } => "fc_",
             Content::Tool { kind: ToolKind::Custom, .. } => "ctc_",
         }
@@ -202,6 +217,17 @@ impl Content {
                 });
                 if let Some(seal) = seal.as_ref().filter(|_| !begun) {
                     o.str("encrypted_content", seal);
+                }
+            }
+            Content::Image { media_type, data } => {
+                o.str("type", "image_generation_call");
+                o.str("status", status);
+                match begun {
+                    true => o.raw("result", "null"),
+                    false => {
+                        o.str("output_format", media_type.strip_prefix("image/").unwrap_or("png"));
+                        o.str("result", data);
+                    }
                 }
             }
             Content::Tool { call_id, name, kind, args, .. } => {

@@ -7,8 +7,9 @@ use sluicegate_core::Usage;
 
 use super::REDACTED;
 use super::object::{Content, Part, Said, Status, response, summary};
-use crate::ir::{Citation, Event, Head, Item, Maker, Seal, Stop, ToolKind};
+use crate::ir::{Citation, Event, Head, Item, Maker, Seal, Source, Stop, ToolKind};
 use crate::json::{Object, Val, object};
+use crate::media::data_address;
 use crate::names::Names;
 use crate::report::Report;
 use crate::sse::write_frame;
@@ -100,6 +101,11 @@ impl Encoder {
                 self.push(Content::Tool { tool, call_id: id, name, kind, args }, out);
             }
             Event::ToolArgs { tool, json } => self.args(tool, &json, out),
+            Event::Image(Source::Base64 { media_type, data }) => {
+                self.push(Content::Image { media_type, data }, out);
+            }
+            // The format has no place for one at an address, but a text has.
+            Event::Image(source) => self.say(&format!("![]({})", data_address(&source)), false, out),
             Event::Citation(citation) => self.note(&citation, out),
             Event::Logprobs(array) => {
                 if let Some(Content::Message(parts)) = self.queue.back_mut().map(|last| &mut last.content)
@@ -389,6 +395,14 @@ impl Encoder {
                 self.begin_summary(&id, out);
                 self.summary_delta(&id, text, out);
             }
+            Content::Image { .. } => {
+                for name in [
+                    "response.image_generation_call.in_progress",
+                    "response.image_generation_call.generating",
+                ] {
+                    self.of_item(out, name, &id, |_| {});
+                }
+            }
             Content::Tool { kind, args, .. } if !args.is_empty() => self.args_delta(&id, *kind, args, out),
             _ => {}
         }
@@ -413,6 +427,9 @@ impl Encoder {
                 });
             }
             Content::Reasoning { .. } => {}
+            Content::Image { .. } => {
+                self.of_item(out, "response.image_generation_call.completed", &id, |_| {});
+            }
             Content::Tool { kind, args, name, .. } => {
                 // A call without arguments has the arguments `{}`.
                 if *kind == ToolKind::Function && args.trim().is_empty() {
