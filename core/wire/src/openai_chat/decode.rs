@@ -283,6 +283,10 @@ fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Bl
     if let Some(refusal) = message.get_str("refusal").filter(|text| !text.trim().is_empty()) {
         blocks.push(Block::text(refusal));
     }
+    if message.get("images").is_some_and(|images| images.elements().next().is_some()) {
+        let why = "pictures of earlier answers aren't sent back: send them in a user's message";
+        losses.dropped(format!("{path}.images"), why);
+    }
     if message.get("audio").is_some() {
         return Err(WireError::unsupported(format!(
             "the audio of `{path}` is stored at the provider that spoke it: send its transcript as `content`"
