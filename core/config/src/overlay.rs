@@ -97,11 +97,14 @@ pub(crate) fn passed_by_pattern(load: &mut Load<'_>, item: &Item<'_>, channel: &
             return Dialect::NewApi.refuse(load, item, channel, message, remedy);
         }
     };
-    let change = Change::PassHeaders { which, keep: true };
     // Before the channel's operations: they may take one out again.
-    channel
-        .body_edits
-        .insert(0, BodyEdit { path: String::new(), change, conditions: Vec::new(), all: false });
+    channel.body_edits.insert(0, passing(which));
+}
+
+/// Passes these headers of callers on, whatever the call; what the channel sets itself stays.
+pub(crate) fn passing(which: Passed) -> BodyEdit {
+    let change = Change::PassHeaders { which, keep: true };
+    BodyEdit { path: String::new(), change, conditions: Vec::new(), all: false }
 }
 
 /// The changes that one operation comes to: one, or two where headers are kept in step; none when it can't be made.

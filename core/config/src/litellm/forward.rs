@@ -1,12 +1,14 @@
 //! `forward_client_headers_to_llm_api`: which deployments are sent their callers' headers.
 
 use sluicegate_core::Channel;
-use sluicegate_core::edit::{BodyEdit, Change, Passed};
+use sluicegate_core::edit::Passed;
 use sluicegate_core::pattern::Pattern;
 use sluicegate_core::snapshot::Declared;
+use sluicegate_core::tenant::matches_pattern;
 
 use super::known;
 use crate::diagnostic::Severity;
+use crate::overlay::passing;
 use crate::reader::{Fields, Item, Load};
 
 /// The headers that LiteLLM sends on: those that begin with `x-`, without `x-stainless…`, and `anthropic-beta`. What proves who a
@@ -52,7 +54,7 @@ fn of_group(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     let group = declared.aliases.get(name.as_str()).map_or(name.clone(), |target| target.as_str().to_owned());
     let mut found = false;
     for channel in &mut declared.channels {
-        if channel.models.iter().any(|model| is_meant(&group, model.group.as_str())) {
+        if channel.models.iter().any(|model| matches_pattern(&group, model.group.as_str())) {
             pass(load, item, channel);
             found = true;
         }
@@ -71,16 +73,10 @@ fn of_group(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     }
 }
 
-/// Whether a name of the list, perhaps with a `*` at its end, means that model group.
-fn is_meant(name: &str, group: &str) -> bool {
-    name == group || name.strip_suffix('*').is_some_and(|start| group.starts_with(start))
-}
-
 fn pass(load: &mut Load<'_>, item: &Item<'_>, channel: &mut Channel) {
     match Pattern::try_from(FORWARDED.to_owned()) {
         Ok(pattern) => {
-            let change = Change::PassHeaders { which: Passed::Matching(pattern), keep: true };
-            let edit = BodyEdit { path: String::new(), change, conditions: Vec::new(), all: false };
+            let edit = passing(Passed::Matching(pattern));
             if !channel.body_edits.contains(&edit) {
                 channel.body_edits.push(edit);
             }

@@ -47,15 +47,13 @@ fn message(o: &mut Object<'_>, choice: &Choice, names: &Names) {
         o.str("reasoning_content", &thought);
     }
     sealed(o, choice);
-    let picture = |block: &&AnswerBlock| matches!(block, AnswerBlock::Image(_));
-    if choice.blocks.iter().any(|block| picture(&block)) {
-        o.array("images", |a| {
-            for (at, block) in (0..).zip(choice.blocks.iter().filter(picture)) {
-                if let AnswerBlock::Image(source) = block {
-                    image(a, at, source);
-                }
-            }
-        });
+    let pictures = choice.blocks.iter().filter_map(|block| match block {
+        AnswerBlock::Image(source) => Some(source),
+        _ => None,
+    });
+    let pictures: Vec<&Source> = pictures.collect();
+    if !pictures.is_empty() {
+        o.array("images", |a| (0..).zip(pictures).for_each(|(at, source)| image(a, at, source)));
     }
     if !choice.citations.is_empty() {
         o.array("annotations", |a| {
