@@ -1,0 +1,146 @@
+// Ctrl-K: pages by name, and keys, groups, users and channels by what they are called.
+
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { Empty, Input, Modal, Spin, Tag, theme } from 'antd';
+import { type KeyboardEvent, useDeferredValue, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useNavigate } from 'react-router';
+import { api, take } from '../api/client';
+import { PLACES } from './navigation';
+import { type Me, may, useMe } from './session';
+
+type Found = { to: string; name: string; kind: string; more?: string };
+
+async function find(me: Me, search: string): Promise<Found[]> {
+  const query = { search, limit: '6' };
+  const one = (id: string) => encodeURIComponent(id);
+  const keys = take(api.GET('/api/v1/keys', { params: { query } })).then((it) =>
+    it.items.map((key) => ({
+      to: `/keys/${one(key.id)}`,
+      name: key.alias ?? key.id,
+      kind: 'nav.keys',
+      more: key.hint,
+    })),
+  );
+  const groups = take(api.GET('/api/v1/groups', { params: { query } })).then((it) =>
+    it.items.map((group) => ({
+      to: `/groups/${one(group.id)}`,
+      name: group.alias ?? group.id,
+      kind: 'nav.groups',
+    })),
+  );
+  const users = may(me, 'readAll')
+    ? take(api.GET('/api/v1/users', { params: { query } })).then((it) =>
+        it.items.map((user) => ({
+          to: `/users/${one(user.id)}`,
+          name: user.alias ?? user.email ?? user.id,
+          kind: 'nav.users',
+          more: user.email ?? undefined,
+        })),
+      )
+    : [];
+  const low = search.toLowerCase();
+  const channels = may(me, 'super')
+    ? take(api.GET('/api/v1/channels')).then((it) =>
+        it.items
+          .filter((channel) =>
+            [channel.id, channel.name, channel.provider].some((text) => text.toLowerCase().includes(low)),
+          )
+          .slice(0, 6)
+          .map((channel) => ({
+            to: `/channels/${one(channel.id)}`,
+            name: channel.name,
+            kind: 'nav.channels',
+            more: channel.provider,
+          })),
+      )
+    : [];
+  // One list that can't be read is no reason to hide the others.
+  const settled = await Promise.allSettled<Found[]>([keys, groups, users, channels].map(async (it) => it));
+  return settled.flatMap((it) => (it.status === 'fulfilled' ? it.value : []));
+}
+
+export default function Search({ close }: { close: () => void }) {
+  const { t } = useTranslation();
+  const { token } = theme.useToken();
+  const me = useMe();
+  const navigate = useNavigate();
+  const [text, setText] = useState('');
+  const [at, setAt] = useState(0);
+  const asked = useDeferredValue(text.trim());
+  const things = useQuery({
+    queryKey: ['search', asked],
+    queryFn: () => find(me, asked),
+    enabled: asked.length > 0,
+    placeholderData: keepPreviousData,
+  });
+  const low = asked.toLowerCase();
+  const pages: Found[] = PLACES.filter((it) => may(me, it.right))
+    .map((it) => ({ to: it.path, name: t(it.name), kind: 'nav.page' }))
+    .filter((it) => it.name.toLowerCase().includes(low) || it.to.includes(low));
+  const all = [...pages, ...(asked ? (things.data ?? []) : [])];
+  const chosen = Math.min(at, all.length - 1);
+  const go = (found: Found | undefined) => {
+    if (!found) return;
+    close();
+    navigate(found.to);
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === 'ArrowDown') setAt(Math.min(chosen + 1, all.length - 1));
+    else if (event.key === 'ArrowUp') setAt(Math.max(chosen - 1, 0));
+    else if (event.key === 'Enter') go(all[chosen]);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <Modal open footer={null} closable={false} onCancel={close} title={t('frame.search')} style={{ top: 60 }}>
+      <Input
+        autoFocus
+        role="combobox"
+        aria-expanded
+        aria-controls="found"
+        aria-activedescendant={all[chosen] ? `found-${chosen}` : undefined}
+        aria-label={t('frame.searchHint')}
+        placeholder={t('frame.searchHint')}
+        value={text}
+        suffix={things.isFetching ? <Spin size="small" /> : <span />}
+        onChange={(event) => {
+          setText(event.target.value);
+          setAt(0);
+        }}
+        onKeyDown={onKeyDown}
+      />
+      <div
+        id="found"
+        role="listbox"
+        aria-label={t('frame.found')}
+        style={{ marginTop: 8, maxHeight: '50vh', overflowY: 'auto' }}
+      >
+        {all.map((found, index) => (
+          // biome-ignore lint/a11y/useKeyWithClickEvents: keys are the field's
+          // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus and names the option
+          <div
+            key={found.to + found.kind}
+            id={`found-${index}`}
+            role="option"
+            aria-selected={index === chosen}
+            onClick={() => go(found)}
+            onMouseMove={() => setAt(index)}
+            className="row"
+            style={{
+              padding: '8px 12px',
+              cursor: 'pointer',
+              borderRadius: 6,
+              background: index === chosen ? token.controlItemBgActive : undefined,
+            }}
+          >
+            <Tag>{t(found.kind)}</Tag>
+            <span style={{ overflowWrap: 'anywhere' }}>{found.name}</span>
+            {found.more && <span className="mono">{found.more}</span>}
+          </div>
+        ))}
+      </div>
+      {all.length === 0 && !things.isFetching && <Empty description={t('frame.nothing')} />}
+    </Modal>
+  );
+}

@@ -1,0 +1,256 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { App, Button, Card, Descriptions, Skeleton, Table, Tag } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, useNavigate, useParams } from 'react-router';
+import { api, type Schemas, take } from '../api/client';
+import { FromFile } from '../part/badge';
+import { useConfirm } from '../part/confirm';
+import { Failure } from '../part/failure';
+import { useFormat } from '../part/format';
+import { HealthTag } from '../part/health';
+import { Page } from '../part/page';
+import { Figures } from '../part/sums';
+import { LimitStates } from '../part/use';
+import { ChannelForm } from './channel_form';
+
+type Channel = Schemas['Channel'];
+
+export default function ChannelPage() {
+  const { t } = useTranslation();
+  const { channel: id = '' } = useParams();
+  const format = useFormat();
+  const confirm = useConfirm();
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const { message } = App.useApp();
+  const [editing, setEditing] = useState(false);
+  const path = { channel: id };
+  const query = useQuery({
+    queryKey: ['channels', 'one', id],
+    queryFn: () => take(api.GET('/api/v1/channels/{channel}', { params: { path } })),
+    refetchInterval: 5_000,
+  });
+  const mend = useMutation({
+    mutationFn: () => take(api.POST('/api/v1/channels/{channel}/mend', { params: { path } })),
+    onSuccess: async () => {
+      message.success(t('channel.mended'));
+      await client.invalidateQueries({ queryKey: ['channels'] });
+    },
+    onError: (error) => message.error(error.message),
+  });
+  const it = query.data;
+  const parent = { to: '/channels', name: t('nav.channels') };
+  if (!it) {
+    return (
+      <Page title={id} parent={parent}>
+        {query.error ? <Failure error={query.error} again={() => query.refetch()} /> : <Skeleton active />}
+      </Page>
+    );
+  }
+  const write = it.source !== 'file';
+  const used = it.used;
+  return (
+    <Page
+      title={it.name}
+      parent={parent}
+      note={
+        <>
+          {it.provider} <HealthTag channel={it} /> <FromFile source={it.source} />
+        </>
+      }
+      actions={
+        <>
+          <Link to={`/requests?channel=${encodeURIComponent(it.id)}`}>{t('key.calls')}</Link>
+          <Button loading={mend.isPending} onClick={() => mend.mutate()}>
+            {t('channel.mend')}
+          </Button>
+          {write && <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>}
+          {write && (
+            <Button
+              danger
+              onClick={() =>
+                confirm({
+                  title: t('channel.deleteTitle', { name: it.name }),
+                  breaks: t('channel.deleteBreaks', {
+                    models: it.models.map((model) => model.group).join(', '),
+                  }),
+                  action: t('form.delete'),
+                  run: async () => {
+                    await take(api.DELETE('/api/v1/channels/{channel}', { params: { path } }));
+                    navigate('/channels');
+                    await client.invalidateQueries({ queryKey: ['channels'], refetchType: 'none' });
+                  },
+                })
+              }
+            >
+              {t('form.delete')}
+            </Button>
+          )}
+        </>
+      }
+    >
+      <div className="stack">
+        <Figures
+          figures={[
+            { name: t('channel.inFlight'), value: format.whole(it.health?.in_flight ?? 0) },
+            {
+              name: t('channel.latency'),
+              value: it.health?.latency_us ? format.duration(it.health.latency_us / 1000) : '–',
+            },
+            {
+              name: t('usage.attempts'),
+              value: format.short(used?.attempts ?? 0),
+              more: t('usage.failed', {
+                share: format.percent(used?.requests ? used.failures / used.requests : 0),
+              }),
+            },
+            { name: t('usage.cost'), value: format.money(used?.cost ?? 0) },
+          ]}
+        />
+        <div className="grid-wide">
+          <Card title={t('limit.title')}>
+            <LimitStates states={it.limit_states ?? []} empty={t('limit.noneHere')} />
+          </Card>
+          <Card title={t('channel.about')}>
+            <About channel={it} />
+          </Card>
+        </div>
+        <ModelTable channel={it} />
+        {(it.keys?.length ?? 0) > 1 && <KeyTable channel={it} />}
+      </div>
+      {editing && <ChannelForm channel={it} close={() => setEditing(false)} />}
+    </Page>
+  );
+}
+
+function About({ channel: it }: { channel: Channel }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  return (
+    <Descriptions
+      column={1}
+      size="small"
+      items={[
+        { key: 'id', label: t('form.id'), children: <span className="mono">{it.id}</span> },
+        {
+          key: 's',
+          label: t('channel.secret'),
+          children: t(it.has_secret ? 'channel.hasSecret' : 'channel.noSecret'),
+        },
+        {
+          key: 'p',
+          label: t('channel.priority'),
+          children: `${it.priority ?? 0} · ${t('channel.weight')} ${it.weight ?? 1}`,
+        },
+        { key: 'g', label: t('channel.groups'), children: it.groups?.join(', ') || t('channel.everybody') },
+        { key: 't', label: t('key.tags'), children: it.tags?.map((tag) => <Tag key={tag}>{tag}</Tag>) },
+        {
+          key: 'e',
+          label: t('channel.endpoints'),
+          children: (
+            <div>
+              {it.endpoints.map((one) => (
+                <div key={one.format + one.url} className="mono" style={{ overflowWrap: 'anywhere' }}>
+                  {one.format} {one.url}
+                </div>
+              ))}
+            </div>
+          ),
+        },
+        {
+          key: 'u',
+          label: t('form.updated'),
+          children: it.updated_at ? `${format.time(it.updated_at)} · ${it.updated_by}` : '–',
+        },
+      ]}
+    />
+  );
+}
+
+function ModelTable({ channel }: { channel: Channel }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  return (
+    <Card title={t('channel.models')}>
+      <Table<Schemas['ChannelModel']>
+        aria-label={t('channel.models')}
+        size="small"
+        rowKey={(it) => `${it.group} ${it.upstream}`}
+        dataSource={channel.models}
+        scroll={{ x: 'max-content' }}
+        pagination={channel.models.length > 20 && { pageSize: 20, showSizeChanger: false }}
+        columns={[
+          { title: t('channel.modelName'), dataIndex: 'group' },
+          { title: t('channel.upstream'), dataIndex: 'upstream', className: 'mono' },
+          {
+            title: t('price.input'),
+            key: 'in',
+            align: 'right',
+            className: 'num',
+            render: (_, it) =>
+              it.price?.input != null ? (
+                format.price(it.price.input)
+              ) : (
+                <Tag color="warning">{t('price.unpriced')}</Tag>
+              ),
+          },
+          {
+            title: t('price.output'),
+            key: 'out',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => (it.price?.output != null ? format.price(it.price.output) : '–'),
+          },
+          {
+            title: t('price.context'),
+            dataIndex: 'context_window',
+            align: 'right',
+            className: 'num',
+            render: (n) => (n ? format.whole(n) : '–'),
+          },
+          {
+            title: t('price.maxOutput'),
+            dataIndex: 'max_output',
+            align: 'right',
+            className: 'num',
+            render: (n) => (n ? format.whole(n) : '–'),
+          },
+        ]}
+      />
+    </Card>
+  );
+}
+
+function KeyTable({ channel }: { channel: Channel }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  return (
+    <Card title={t('channel.keys')}>
+      <Table
+        aria-label={t('channel.keys')}
+        size="small"
+        rowKey="key"
+        dataSource={channel.keys}
+        pagination={false}
+        columns={[
+          { title: t('channel.keyNumber'), dataIndex: 'key', render: (n: number) => n + 1 },
+          {
+            title: t('state.title'),
+            key: 'state',
+            render: (_, it) =>
+              it.disabled ? (
+                <Tag color="error">{t('channel.broken')}</Tag>
+              ) : it.out_until && it.out_until > Date.now() ? (
+                <Tag color="warning">
+                  {t('channel.benched', { left: format.duration(it.out_until - Date.now()) })}
+                </Tag>
+              ) : (
+                <Tag color="success">{t('channel.well')}</Tag>
+              ),
+          },
+        ]}
+      />
+    </Card>
+  );
+}

@@ -1,0 +1,387 @@
+// Making and changing channels. The form knows the provider: what the catalogue fills in needn't be typed.
+
+import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
+import { useQuery } from '@tanstack/react-query';
+import { Button, Collapse, Form, Input, InputNumber, Select, Switch } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { api, type Schemas, take } from '../api/client';
+import { Sheet } from '../part/sheet';
+import { type Endpoint, providers, withAddress } from './provider';
+
+type Channel = Schemas['Channel'];
+type Body = Schemas['ChannelBody'];
+
+type Values = {
+  id?: string;
+  name: string;
+  provider: string;
+  address?: string;
+  endpoints: Endpoint[];
+  auth: string;
+  header?: string;
+  secret?: string;
+  environment?: string;
+  models: { group: string; upstream?: string }[];
+  groups?: string[];
+  tags?: string[];
+  priority?: number;
+  weight?: number;
+  enabled?: boolean;
+};
+
+/** The channel as requests write it: without what only answers say. */
+export function body(channel: Channel): Body {
+  const { has_secret, keys, created_by, updated_at, updated_by, used, limit_states, health, ...rest } =
+    channel;
+  return rest as Body;
+}
+
+function secretName(channel: Channel | undefined): string | undefined {
+  const secret = channel?.secret;
+  return typeof secret === 'object' && 'env' in secret ? secret.env : undefined;
+}
+
+export function ChannelForm(props: {
+  channel?: Channel;
+  close: () => void;
+  done?: (channel: Channel) => void;
+}) {
+  const { t } = useTranslation();
+  const before = props.channel;
+  return (
+    <Sheet<Values, Channel>
+      width={680}
+      title={t(before ? 'channel.change' : 'channel.create')}
+      submit={t(before ? 'form.save' : 'form.create')}
+      stale={['channels', 'model-names', 'models', 'prices']}
+      initial={
+        before
+          ? {
+              ...before,
+              auth: typeof before.auth === 'object' ? 'header' : (before.auth ?? 'bearer'),
+              header: typeof before.auth === 'object' ? before.auth.header : undefined,
+              environment: secretName(before),
+            }
+          : {
+              auth: 'bearer',
+              endpoints: [],
+              models: [{ group: '' }],
+              priority: 0,
+              weight: 1,
+              enabled: true,
+            }
+      }
+      run={(values) => {
+        const entered = values.secret?.trim();
+        const channel = {
+          ...(before ? body(before) : {}),
+          id: before?.id ?? values.id?.trim() ?? '',
+          name: values.name.trim(),
+          provider: values.provider,
+          endpoints: values.endpoints,
+          auth: values.auth === 'header' ? { header: values.header ?? '' } : values.auth,
+          secret: entered
+            ? 'none'
+            : values.environment?.trim()
+              ? { env: values.environment.trim() }
+              : (before?.secret ?? 'none'),
+          models: values.models.map((it) => {
+            const known = before?.models.find((model) => model.group === it.group);
+            return { ...known, group: it.group.trim(), upstream: it.upstream?.trim() || it.group.trim() };
+          }),
+          groups: values.groups ?? [],
+          tags: values.tags ?? [],
+          priority: values.priority ?? 0,
+          weight: values.weight ?? 1,
+          enabled: values.enabled ?? true,
+        } as Body;
+        const sent = { channel, ...(entered && { secret: entered }) };
+        return before
+          ? take(
+              api.PUT('/api/v1/channels/{channel}', { params: { path: { channel: before.id } }, body: sent }),
+            )
+          : take(api.POST('/api/v1/channels', { body: sent }));
+      }}
+      done={props.done}
+      close={props.close}
+    >
+      <Fields fresh={!before} sealed={before?.has_secret ?? false} />
+    </Sheet>
+  );
+}
+
+function Fields({ fresh, sealed }: { fresh: boolean; sealed: boolean }) {
+  const { t } = useTranslation();
+  const form = Form.useFormInstance<Values>();
+  const catalogue = useQuery({
+    queryKey: ['providers'],
+    queryFn: providers,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const chosen = Form.useWatch('provider', form);
+  const auth = Form.useWatch('auth', form);
+  const card = catalogue.data?.find((it) => it.id === chosen);
+  const fill = (id: string) => {
+    const next = catalogue.data?.find((it) => it.id === id);
+    if (!next) return;
+    form.setFieldsValue({
+      address: next.form.address,
+      endpoints: next.form.endpoints,
+      auth: typeof next.form.auth === 'object' && next.form.auth ? 'header' : (next.form.auth ?? 'bearer'),
+      header: typeof next.form.auth === 'object' ? next.form.auth?.header : undefined,
+      ...(!form.isFieldTouched('name') && { name: next.name }),
+    });
+  };
+  const required = [{ required: true, message: t('form.required') }];
+  return (
+    <>
+      <Form.Item name="provider" label={t('channel.provider')} rules={required} extra={card?.region}>
+        <Select
+          showSearch={{ optionFilterProp: ['label', 'value'] }}
+          loading={catalogue.isPending}
+          onChange={fill}
+          options={catalogue.data?.map((it) => ({ value: it.id, label: it.name })) ?? []}
+        />
+      </Form.Item>
+      <Form.Item name="name" label={t('channel.name')} rules={required}>
+        <Input maxLength={128} />
+      </Form.Item>
+      <Form.Item
+        name="address"
+        label={t('channel.address')}
+        extra={
+          card?.form.placeholders.length
+            ? t('channel.fillIn', { names: card.form.placeholders.map((it) => `{${it}}`).join(', ') })
+            : t('channel.addressHint')
+        }
+      >
+        <Input
+          inputMode="url"
+          onChange={(event) => {
+            const endpoints = withAddress(card, form.getFieldValue('endpoints') ?? [], event.target.value);
+            form.setFieldValue('endpoints', endpoints);
+          }}
+        />
+      </Form.Item>
+      <Form.Item
+        name="secret"
+        label={t('channel.secret')}
+        extra={sealed ? t('channel.secretKept') : t('channel.secretHint')}
+        rules={[
+          {
+            required: fresh && card?.form.credential === 'required' && !form.getFieldValue('environment'),
+            message: t('form.required'),
+          },
+        ]}
+      >
+        <Input.TextArea autoComplete="off" spellCheck={false} rows={2} />
+      </Form.Item>
+      <Models known={card?.models ?? []} />
+      <Form.Item name="groups" label={t('channel.groups')} extra={t('channel.groupsHint')}>
+        <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[',']} />
+      </Form.Item>
+      <span className="row" style={{ gap: 24 }}>
+        <Form.Item name="priority" label={t('channel.priority')} tooltip={t('channel.priorityHint')}>
+          <InputNumber />
+        </Form.Item>
+        <Form.Item name="weight" label={t('channel.weight')} tooltip={t('channel.weightHint')}>
+          <InputNumber min={0} />
+        </Form.Item>
+        <Form.Item name="enabled" label={t('channel.enabled')} valuePropName="checked">
+          <Switch />
+        </Form.Item>
+      </span>
+      <Form.Item name="tags" label={t('key.tags')}>
+        <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[',']} />
+      </Form.Item>
+      <Collapse
+        items={[
+          {
+            key: 'more',
+            label: t('channel.more'),
+            forceRender: true,
+            children: (
+              <>
+                {fresh && (
+                  <Form.Item name="id" label={t('form.id')} extra={t('channel.idHint')}>
+                    <Input />
+                  </Form.Item>
+                )}
+                <Form.Item name="auth" label={t('channel.auth')}>
+                  <Select
+                    options={['bearer', 'header', 'none'].map((value) => ({
+                      value,
+                      label: t(`channel.auths.${value}`),
+                    }))}
+                  />
+                </Form.Item>
+                {auth === 'header' && (
+                  <Form.Item name="header" label={t('channel.header')} rules={required}>
+                    <Input placeholder="x-api-key" />
+                  </Form.Item>
+                )}
+                <Form.Item
+                  name="environment"
+                  label={t('channel.environment')}
+                  extra={t('channel.environmentHint')}
+                >
+                  <Input placeholder="OPENAI_API_KEY" />
+                </Form.Item>
+                <Endpoints />
+              </>
+            ),
+          },
+        ]}
+      />
+    </>
+  );
+}
+
+function Models({ known }: { known: string[] }) {
+  const { t } = useTranslation();
+  const form = Form.useFormInstance<Values>();
+  return (
+    <Form.Item label={t('channel.models')} extra={t('channel.modelsHint')} required>
+      <Form.List
+        name="models"
+        rules={[
+          {
+            validator: (_, list: unknown[]) =>
+              list?.length ? Promise.resolve() : Promise.reject(new Error(t('form.required'))),
+          },
+        ]}
+      >
+        {(fields, { add, remove }, { errors }) => (
+          <div className="stack" style={{ gap: 8 }}>
+            {fields.map(({ key, name }) => (
+              <span key={key} className="row" style={{ flexWrap: 'nowrap' }}>
+                <Form.Item
+                  name={[name, 'group']}
+                  noStyle
+                  rules={[{ required: true, message: t('form.required') }]}
+                >
+                  <Input
+                    aria-label={t('channel.modelName')}
+                    placeholder={t('channel.modelName')}
+                    list="known-models"
+                  />
+                </Form.Item>
+                {'→'}
+                <Form.Item name={[name, 'upstream']} noStyle>
+                  <Input
+                    aria-label={t('channel.upstream')}
+                    placeholder={t('channel.upstreamSame')}
+                    list="known-models"
+                  />
+                </Form.Item>
+                <Button
+                  aria-label={t('form.remove')}
+                  style={{ flexShrink: 0 }}
+                  icon={<DeleteOutlined />}
+                  onClick={() => remove(name)}
+                />
+              </span>
+            ))}
+            <datalist id="known-models">
+              {known.map((it) => (
+                <option key={it} value={it} />
+              ))}
+            </datalist>
+            <span className="row">
+              <Button icon={<PlusOutlined />} onClick={() => add({ group: '' })}>
+                {t('channel.addModel')}
+              </Button>
+              {known.length > 0 && (
+                <Button
+                  onClick={() => {
+                    const there: Values['models'] = (form.getFieldValue('models') ?? []).filter(
+                      (it: { group?: string }) => it?.group,
+                    );
+                    const names = new Set(there.map((it) => it.group));
+                    form.setFieldValue('models', [
+                      ...there,
+                      ...known.filter((it) => !names.has(it)).map((group) => ({ group })),
+                    ]);
+                  }}
+                >
+                  {t('channel.addKnown', { count: known.length })}
+                </Button>
+              )}
+            </span>
+            <Form.ErrorList errors={errors} />
+          </div>
+        )}
+      </Form.List>
+    </Form.Item>
+  );
+}
+
+const FORMATS = [
+  'openai_chat',
+  'openai_responses',
+  'openai_embeddings',
+  'anthropic_messages',
+  'gemini_generate',
+  'cohere_chat',
+  'ollama_chat',
+  'openai_completions',
+  'openai_images',
+  'openai_image_edits',
+  'openai_image_variations',
+  'openai_speech',
+  'openai_transcriptions',
+  'openai_translations',
+  'openai_moderations',
+  'rerank',
+  'anthropic_count_tokens',
+  'pass_through',
+];
+
+function Endpoints() {
+  const { t } = useTranslation();
+  return (
+    <Form.Item label={t('channel.endpoints')} extra={t('channel.endpointsHint')}>
+      <Form.List name="endpoints">
+        {(fields, { add, remove }) => (
+          <div className="stack" style={{ gap: 8 }}>
+            {fields.map(({ key, name }) => (
+              <span key={key} className="row" style={{ flexWrap: 'nowrap' }}>
+                <Form.Item
+                  name={[name, 'format']}
+                  noStyle
+                  rules={[{ required: true, message: t('form.required') }]}
+                >
+                  <Select
+                    aria-label={t('channel.format')}
+                    style={{ width: 190 }}
+                    options={FORMATS.map((value) => ({ value }))}
+                  />
+                </Form.Item>
+                <Form.Item
+                  name={[name, 'url']}
+                  noStyle
+                  rules={[{ required: true, message: t('form.required') }]}
+                >
+                  <Input aria-label={t('channel.url')} placeholder="https://…" inputMode="url" />
+                </Form.Item>
+                <Button
+                  aria-label={t('form.remove')}
+                  style={{ flexShrink: 0 }}
+                  icon={<DeleteOutlined />}
+                  onClick={() => remove(name)}
+                />
+              </span>
+            ))}
+            <Button
+              icon={<PlusOutlined />}
+              style={{ alignSelf: 'flex-start' }}
+              onClick={() => add({ format: 'openai_chat', url: '' })}
+            >
+              {t('channel.addEndpoint')}
+            </Button>
+          </div>
+        )}
+      </Form.List>
+    </Form.Item>
+  );
+}

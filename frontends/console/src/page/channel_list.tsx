@@ -1,0 +1,219 @@
+import { PlusOutlined } from '@ant-design/icons';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Alert, App, Button, Input, Select, Switch, Tag } from 'antd';
+import { type Key, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { api, type Schemas, take } from '../api/client';
+import { FromFile, Models, Name } from '../part/badge';
+import { useConfirm } from '../part/confirm';
+import { useFormat } from '../part/format';
+import { HealthTag } from '../part/health';
+import { List } from '../part/list';
+import { Page } from '../part/page';
+import { useFilter } from '../part/query';
+import { body, ChannelForm } from './channel_form';
+
+type Channel = Schemas['Channel'];
+
+export default function ChannelList() {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const client = useQueryClient();
+  const confirm = useConfirm();
+  const { message } = App.useApp();
+  const [filter, change] = useFilter();
+  const [chosen, setChosen] = useState<Key[]>([]);
+  const query = useQuery({
+    queryKey: ['channels'],
+    queryFn: () => take(api.GET('/api/v1/channels')),
+    refetchInterval: 5_000,
+  });
+  const low = (filter.search ?? '').toLowerCase();
+  const all = query.data?.items ?? [];
+  const items = all.filter(
+    (it) =>
+      (!low ||
+        [it.id, it.name, it.provider, ...it.models.map((model) => model.group)].some((text) =>
+          text.toLowerCase().includes(low),
+        )) &&
+      (!filter.tag || it.tags?.includes(filter.tag)),
+  );
+  const tags = [...new Set(all.flatMap((it) => it.tags ?? []))].sort();
+  const put = async (channel: Channel, part: Partial<Schemas['ChannelBody']>) => {
+    // Shown at once; taken back where the server refuses.
+    const at = ['channels'];
+    await client.cancelQueries({ queryKey: at });
+    const before = client.getQueryData<Schemas['ChannelList']>(at);
+    client.setQueryData<Schemas['ChannelList']>(
+      at,
+      (list) =>
+        list && { ...list, items: list.items.map((it) => (it.id === channel.id ? { ...it, ...part } : it)) },
+    );
+    try {
+      await take(
+        api.PUT('/api/v1/channels/{channel}', {
+          params: { path: { channel: channel.id } },
+          body: { channel: { ...body(channel), ...part } },
+        }),
+      );
+    } catch (error) {
+      client.setQueryData(at, before);
+      throw error;
+    } finally {
+      await client.invalidateQueries({ queryKey: at });
+    }
+  };
+  const each = async (part: Partial<Schemas['ChannelBody']>) => {
+    const these = all.filter((it) => chosen.includes(it.id) && it.source !== 'file');
+    const done = await Promise.allSettled(these.map((it) => put(it, part)));
+    const failed = done.filter((it) => it.status === 'rejected');
+    if (failed[0])
+      message.error(
+        `${t('channel.someFailed', { count: failed.length })} ${(failed[0].reason as Error).message}`,
+      );
+    setChosen([]);
+  };
+  return (
+    <Page
+      title={t('nav.channels')}
+      note={t('channel.what')}
+      actions={
+        <>
+          <Input
+            allowClear
+            aria-label={t('channel.search')}
+            placeholder={t('channel.search')}
+            style={{ width: 220 }}
+            value={filter.search ?? ''}
+            onChange={(event) => change({ search: event.target.value || undefined })}
+          />
+          {tags.length > 0 && (
+            <Select
+              allowClear
+              aria-label={t('key.tags')}
+              placeholder={t('key.tags')}
+              style={{ width: 140 }}
+              value={filter.tag}
+              onChange={(tag) => change({ tag })}
+              options={tags.map((value) => ({ value }))}
+            />
+          )}
+          <Button type="primary" icon={<PlusOutlined />} onClick={() => change({ create: '1' })}>
+            {t('channel.create')}
+          </Button>
+        </>
+      }
+    >
+      {filter.first && (
+        <Alert type="info" showIcon closable style={{ marginBottom: 16 }} title={t('channel.first')} />
+      )}
+      {chosen.length > 0 && (
+        <div className="row" style={{ marginBottom: 12 }}>
+          {t('channel.chosen', { count: chosen.length })}
+          <Button onClick={() => each({ enabled: true })}>{t('channel.enable')}</Button>
+          <Button
+            danger
+            onClick={() =>
+              confirm({
+                title: t('channel.disableTitle', { count: chosen.length }),
+                breaks: t('channel.disableBreaks'),
+                action: t('channel.disable'),
+                run: () => each({ enabled: false }),
+              })
+            }
+          >
+            {t('channel.disable')}
+          </Button>
+        </div>
+      )}
+      <List<Channel>
+        name={t('nav.channels')}
+        rowKey={(it) => it.id}
+        data={query.data && { items, total: items.length }}
+        error={query.error}
+        loading={query.isPending && !query.error}
+        again={() => query.refetch()}
+        empty={t('channel.empty')}
+        selection={{
+          selectedRowKeys: chosen,
+          onChange: setChosen,
+          getCheckboxProps: (it) => ({ disabled: it.source === 'file' }),
+        }}
+        columns={[
+          {
+            title: t('channel.name'),
+            key: 'name',
+            render: (_, it) => (
+              <>
+                <Name to="/channels" name={it.name} id={it.id} /> <FromFile source={it.source} />
+              </>
+            ),
+          },
+          { title: t('channel.provider'), dataIndex: 'provider' },
+          { title: t('channel.health'), key: 'health', render: (_, it) => <HealthTag channel={it} /> },
+          {
+            title: t('channel.latency'),
+            key: 'latency',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => (it.health?.latency_us ? format.duration(it.health.latency_us / 1000) : '–'),
+          },
+          {
+            title: t('channel.inFlight'),
+            key: 'flight',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => it.health?.in_flight ?? 0,
+          },
+          {
+            title: t('channel.models'),
+            key: 'models',
+            render: (_, it) => <Models models={it.models.map((model) => model.group)} most={3} />,
+          },
+          {
+            title: t('channel.priority'),
+            key: 'priority',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => it.priority ?? 0,
+          },
+          {
+            title: t('channel.weight'),
+            key: 'weight',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => it.weight ?? 1,
+          },
+          {
+            title: t('key.tags'),
+            key: 'tags',
+            render: (_, it) => it.tags?.map((tag) => <Tag key={tag}>{tag}</Tag>),
+          },
+          {
+            title: t('usage.cost'),
+            key: 'cost',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => format.money(it.used?.cost ?? 0),
+          },
+          {
+            title: t('channel.enabled'),
+            key: 'enabled',
+            render: (_, it) => (
+              <Switch
+                size="small"
+                aria-label={t('channel.enabledOf', { name: it.name })}
+                disabled={it.source === 'file'}
+                checked={it.enabled ?? true}
+                onChange={(enabled) =>
+                  put(it, { enabled }).catch((error: Error) => message.error(error.message))
+                }
+              />
+            ),
+          },
+        ]}
+      />
+      {filter.create && <ChannelForm close={() => change({ create: undefined, first: undefined })} />}
+    </Page>
+  );
+}

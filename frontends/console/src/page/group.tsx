@@ -1,0 +1,184 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Button, Card, Descriptions, Empty, Skeleton, Table } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, useNavigate, useParams } from 'react-router';
+import { api, type Schemas, take } from '../api/client';
+import { may, useMe } from '../app/session';
+import { FromFile, Models, Name, Standing } from '../part/badge';
+import { useConfirm } from '../part/confirm';
+import { Failure } from '../part/failure';
+import { useFormat } from '../part/format';
+import { Page } from '../part/page';
+import { Sums } from '../part/sums';
+import { Fullest, LimitStates } from '../part/use';
+import { GroupForm, MemberForm } from './group_form';
+
+export default function GroupPage() {
+  const { t } = useTranslation();
+  const { group: id = '' } = useParams();
+  const me = useMe();
+  const format = useFormat();
+  const confirm = useConfirm();
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const [editing, setEditing] = useState(false);
+  const [member, setMember] = useState<Schemas['Member'] | 'new' | null>(null);
+  const path = { group: id };
+  const query = useQuery({
+    queryKey: ['groups', 'one', id],
+    queryFn: () => take(api.GET('/api/v1/groups/{group}', { params: { path } })),
+    refetchInterval: 15_000,
+  });
+  const group = query.data;
+  const parent = { to: '/groups', name: t('nav.groups') };
+  if (!group) {
+    return (
+      <Page title={id} parent={parent}>
+        {query.error ? <Failure error={query.error} again={() => query.refetch()} /> : <Skeleton active />}
+      </Page>
+    );
+  }
+  const administers = may(me, 'organization') || me.administers.includes(group.id);
+  const write = administers && group.source === 'database';
+  const name = group.alias ?? group.id;
+  return (
+    <Page
+      title={name}
+      parent={parent}
+      note={
+        <>
+          <Standing blocked={group.blocked} /> <FromFile source={group.source} />
+        </>
+      }
+      actions={
+        <>
+          <Link to={`/keys?group=${encodeURIComponent(group.id)}`}>{t('group.keys')}</Link>
+          <Link to={`/requests?group=${encodeURIComponent(group.id)}`}>{t('key.calls')}</Link>
+          {write && <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>}
+          {write && may(me, 'organization') && (
+            <Button
+              danger
+              onClick={() =>
+                confirm({
+                  title: t('group.deleteTitle', { name }),
+                  breaks: t('group.deleteBreaks', { count: group.members.length }),
+                  action: t('form.delete'),
+                  run: async () => {
+                    await take(api.DELETE('/api/v1/groups/{group}', { params: { path } }));
+                    navigate('/groups');
+                    await client.invalidateQueries({ queryKey: ['groups'], refetchType: 'none' });
+                  },
+                })
+              }
+            >
+              {t('form.delete')}
+            </Button>
+          )}
+        </>
+      }
+    >
+      <div className="stack">
+        <Sums sums={group.used} />
+        <div className="grid-wide">
+          <Card title={t('limit.title')}>
+            <LimitStates states={group.limit_states} empty={t('limit.noneHere')} />
+          </Card>
+          <Card title={t('group.about')}>
+            <Descriptions
+              column={1}
+              size="small"
+              items={[
+                { key: 'id', label: t('form.id'), children: <span className="mono">{group.id}</span> },
+                { key: 'o', label: t('form.organization'), children: group.organization },
+                { key: 'm', label: t('key.models'), children: <Models models={group.models} most={12} /> },
+                {
+                  key: 'p',
+                  label: t('group.preferences'),
+                  children:
+                    group.preferences.map((it) => Object.entries(it).flat().join(':')).join(' → ') || '–',
+                },
+                { key: 'r', label: t('group.ratio'), children: `× ${group.price_ratio_ppm / 1e6}` },
+                {
+                  key: 'c',
+                  label: t('form.created'),
+                  children: `${format.time(group.created_at)} · ${group.created_by}`,
+                },
+              ]}
+            />
+          </Card>
+        </div>
+        <Card
+          title={t('group.members')}
+          extra={administers && <Button onClick={() => setMember('new')}>{t('group.addMember')}</Button>}
+        >
+          <Table<Schemas['Member']>
+            aria-label={t('group.members')}
+            size="small"
+            rowKey={(it) => it.user}
+            dataSource={group.members}
+            scroll={{ x: 'max-content' }}
+            pagination={group.members.length > 20 && { pageSize: 20, showSizeChanger: false }}
+            locale={{
+              emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t('group.noMembers')} />,
+            }}
+            columns={[
+              {
+                title: t('key.user'),
+                dataIndex: 'user',
+                render: (user) => (may(me, 'readAll') ? <Name to="/users" id={user} /> : user),
+              },
+              { title: t('group.role'), dataIndex: 'role', render: (role) => t(`role.${role}`) },
+              {
+                title: t('limit.fullest'),
+                key: 'limits',
+                render: (_, it) => <Fullest states={it.limit_states} />,
+              },
+              {
+                title: t('form.actions'),
+                key: 'actions',
+                render: (_, it) =>
+                  administers && (
+                    <span className="row">
+                      <Button size="small" onClick={() => setMember(it)}>
+                        {t('form.change')}
+                      </Button>
+                      <Button
+                        size="small"
+                        danger
+                        onClick={() =>
+                          confirm({
+                            title: t('group.removeTitle', { name: it.user }),
+                            breaks: t('group.removeBreaks'),
+                            action: t('form.remove'),
+                            run: async () => {
+                              await take(
+                                api.DELETE('/api/v1/groups/{group}/members/{user}', {
+                                  params: { path: { group: group.id, user: it.user } },
+                                }),
+                              );
+                              await client.invalidateQueries({ queryKey: ['groups'] });
+                            },
+                          })
+                        }
+                      >
+                        {t('form.remove')}
+                      </Button>
+                    </span>
+                  ),
+              },
+            ]}
+          />
+        </Card>
+      </div>
+      {editing && <GroupForm group={group} close={() => setEditing(false)} />}
+      {member && (
+        <MemberForm
+          group={group.id}
+          member={member === 'new' ? undefined : member}
+          close={() => setMember(null)}
+        />
+      )}
+    </Page>
+  );
+}

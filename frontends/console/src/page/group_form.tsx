@@ -1,0 +1,141 @@
+import { Form, Input, InputNumber, Select, Switch } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { api, type Schemas, take } from '../api/client';
+import { may, useMe } from '../app/session';
+import { LimitForm, type LimitRow, rows, tree } from '../part/limit_form';
+import { Pick, PickModels, PickOrganization } from '../part/pick';
+import { Sheet } from '../part/sheet';
+import { changed } from './key_form';
+
+type Group = Schemas['Group'];
+
+type Values = {
+  alias?: string;
+  organization?: string;
+  models?: string[];
+  limits?: LimitRow[];
+  ratio?: number | null;
+  preferences?: string[];
+  blocked?: boolean;
+};
+
+const preferenceText = (it: Schemas['Preference']) =>
+  Object.entries(it).map(([kind, name]) => `${kind}:${name}`)[0] ?? '';
+
+/** `tag:in-house` and the like, as the API takes them; a word alone is a tag. */
+function preference(text: string): Schemas['Preference'] {
+  const [, kind = 'tag', name = ''] = /^(?:(channel|provider|tag):)?(.*)$/.exec(text.trim()) ?? [];
+  return { [kind]: name };
+}
+
+export function GroupForm(props: { group?: Group; close: () => void; done?: (group: Group) => void }) {
+  const { t } = useTranslation();
+  const me = useMe();
+  const group = props.group;
+  return (
+    <Sheet<Values, Group>
+      title={t(group ? 'group.change' : 'group.create')}
+      submit={t(group ? 'form.save' : 'form.create')}
+      stale={['groups', 'search']}
+      initial={
+        group
+          ? {
+              ...group,
+              limits: rows(group.limits),
+              ratio: group.price_ratio_ppm / 1e6,
+              preferences: group.preferences.map(preferenceText),
+            }
+          : { limits: [], ratio: 1 }
+      }
+      run={(values) => {
+        const body = {
+          alias: values.alias?.trim() || null,
+          models: values.models ?? [],
+          limits: tree(values.limits ?? []),
+          price_ratio_ppm: Math.round((values.ratio ?? 1) * 1e6),
+          preferences: (values.preferences ?? []).map(preference),
+          blocked: values.blocked ?? false,
+        };
+        if (!group) {
+          return take(
+            api.POST('/api/v1/groups', { body: { ...body, organization: values.organization ?? null } }),
+          );
+        }
+        const path = { group: group.id };
+        return take(api.PATCH('/api/v1/groups/{group}', { params: { path }, body: changed(body, group) }));
+      }}
+      done={props.done}
+      close={props.close}
+    >
+      <Form.Item
+        name="alias"
+        label={t('group.name')}
+        rules={[{ required: !group, message: t('form.required') }]}
+      >
+        <Input maxLength={128} autoFocus />
+      </Form.Item>
+      {!group && may(me, 'super') && (
+        <Form.Item name="organization" label={t('form.organization')} extra={t('group.organizationHint')}>
+          <PickOrganization />
+        </Form.Item>
+      )}
+      <Form.Item name="limits" label={t('limit.title')} extra={t('limit.hint')}>
+        <LimitForm />
+      </Form.Item>
+      <Form.Item name="models" label={t('key.models')} extra={t('key.modelsHint')}>
+        <PickModels />
+      </Form.Item>
+      <Form.Item name="preferences" label={t('group.preferences')} extra={t('group.preferencesHint')}>
+        <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[',']} />
+      </Form.Item>
+      <Form.Item name="ratio" label={t('group.ratio')} extra={t('group.ratioHint')}>
+        <InputNumber min={0} max={1000} step={0.1} style={{ width: 160 }} />
+      </Form.Item>
+      {group && (
+        <Form.Item name="blocked" label={t('group.blocked')} valuePropName="checked">
+          <Switch />
+        </Form.Item>
+      )}
+    </Sheet>
+  );
+}
+
+export function MemberForm(props: { group: string; member?: Schemas['Member']; close: () => void }) {
+  const { t } = useTranslation();
+  const { member } = props;
+  type Member = { user: string; role: Schemas['Member']['role']; limits?: LimitRow[] };
+  return (
+    <Sheet<Member>
+      title={t(member ? 'group.changeMember' : 'group.addMember')}
+      submit={t(member ? 'form.save' : 'form.add')}
+      stale={['groups', 'users']}
+      initial={member ? { ...member, limits: rows(member.limits) } : { role: 'user', limits: [] }}
+      run={({ user, role, limits }) => {
+        const body = { role, limits: tree(limits ?? []) };
+        const path = { group: props.group, user: member?.user ?? user };
+        return member
+          ? take(api.PATCH('/api/v1/groups/{group}/members/{user}', { params: { path }, body }))
+          : take(api.POST('/api/v1/groups/{group}/members', { params: { path }, body: { ...body, user } }));
+      }}
+      close={props.close}
+    >
+      {!member && (
+        <Form.Item
+          name="user"
+          label={t('key.user')}
+          rules={[{ required: true, message: t('form.required') }]}
+        >
+          <Pick of="users" />
+        </Form.Item>
+      )}
+      <Form.Item name="role" label={t('group.role')}>
+        <Select
+          options={(['user', 'group_admin'] as const).map((value) => ({ value, label: t(`role.${value}`) }))}
+        />
+      </Form.Item>
+      <Form.Item name="limits" label={t('group.memberLimits')} extra={t('limit.hint')}>
+        <LimitForm />
+      </Form.Item>
+    </Sheet>
+  );
+}

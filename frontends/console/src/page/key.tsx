@@ -1,0 +1,220 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { App, Button, Card, Descriptions, Form, Input, Modal, Select, Skeleton } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, useNavigate, useParams } from 'react-router';
+import { api, type Schemas, take } from '../api/client';
+import { may, useMe } from '../app/session';
+import { FromFile, Models, Name, Standing } from '../part/badge';
+import { useConfirm } from '../part/confirm';
+import { Failure } from '../part/failure';
+import { useFormat } from '../part/format';
+import { Page } from '../part/page';
+import { SecretOnce } from '../part/secret';
+import { Sums } from '../part/sums';
+import { LimitStates } from '../part/use';
+import { KeyForm } from './key_form';
+
+export default function KeyPage() {
+  const { t } = useTranslation();
+  const { key: id = '' } = useParams();
+  const me = useMe();
+  const format = useFormat();
+  const confirm = useConfirm();
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const [editing, setEditing] = useState(false);
+  const [rotating, setRotating] = useState(false);
+  const path = { key: id };
+  const query = useQuery({
+    queryKey: ['keys', 'one', id],
+    queryFn: () => take(api.GET('/api/v1/keys/{key}', { params: { path } })),
+    refetchInterval: 15_000,
+  });
+  const block = useBlock(id);
+  const key = query.data;
+  const parent = { to: '/keys', name: t('nav.keys') };
+  if (!key) {
+    return (
+      <Page title={id} parent={parent}>
+        {query.error ? <Failure error={query.error} again={() => query.refetch()} /> : <Skeleton active />}
+      </Page>
+    );
+  }
+  const write = may(me, 'write') && key.source === 'database';
+  const name = key.alias ?? key.id;
+  return (
+    <Page
+      title={name}
+      parent={parent}
+      note={
+        <>
+          <span className="mono">{key.hint}</span> <Standing blocked={key.blocked} expires={key.expires_at} />{' '}
+          <FromFile source={key.source} />
+        </>
+      }
+      actions={
+        write && (
+          <>
+            <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>
+            <Button onClick={() => setRotating(true)}>{t('key.rotate')}</Button>
+            <Button loading={block.isPending} onClick={() => block.mutate(!key.blocked)}>
+              {t(key.blocked ? 'state.unblock' : 'state.block')}
+            </Button>
+            <Button
+              danger
+              onClick={() =>
+                confirm({
+                  title: t('key.deleteTitle', { name }),
+                  breaks: t('key.deleteBreaks', { count: key.used.requests }),
+                  action: t('form.delete'),
+                  run: async () => {
+                    await take(api.DELETE('/api/v1/keys/{key}', { params: { path } }));
+                    navigate('/keys');
+                    await client.invalidateQueries({ queryKey: ['keys'], refetchType: 'none' });
+                  },
+                })
+              }
+            >
+              {t('form.delete')}
+            </Button>
+          </>
+        )
+      }
+    >
+      <div className="stack">
+        <Sums sums={key.used} />
+        <div className="grid-wide">
+          <Card title={t('limit.title')}>
+            <LimitStates states={key.limit_states} empty={t('limit.noneHere')} />
+          </Card>
+          <Card
+            title={t('key.about')}
+            extra={<Link to={`/requests?key=${encodeURIComponent(key.id)}`}>{t('key.calls')}</Link>}
+          >
+            <Descriptions
+              column={1}
+              size="small"
+              items={[
+                { key: 'id', label: t('form.id'), children: <span className="mono">{key.id}</span> },
+                { key: 'o', label: t('form.organization'), children: key.organization },
+                {
+                  key: 'g',
+                  label: t('key.group'),
+                  children: key.group ? <Name to="/groups" id={key.group} /> : '–',
+                },
+                { key: 'u', label: t('key.user'), children: key.user ?? '–' },
+                { key: 'm', label: t('key.models'), children: <Models models={key.models} most={12} /> },
+                {
+                  key: 'e',
+                  label: t('key.expires'),
+                  children: key.expires_at ? format.time(key.expires_at) : t('key.never'),
+                },
+                { key: 'i', label: t('key.ips'), children: key.allowed_ips.join(', ') || t('key.anywhere') },
+                { key: 't', label: t('key.tags'), children: key.tags.join(', ') || '–' },
+                {
+                  key: 'c',
+                  label: t('form.created'),
+                  children: `${format.time(key.created_at)} · ${key.created_by}`,
+                },
+                {
+                  key: 'd',
+                  label: t('form.updated'),
+                  children: `${format.time(key.updated_at)} · ${key.updated_by}`,
+                },
+              ]}
+            />
+          </Card>
+        </div>
+      </div>
+      {editing && <KeyForm key_={key} close={() => setEditing(false)} />}
+      {rotating && (
+        <Rotate id={id} name={name} model={key.models[0] ?? ''} close={() => setRotating(false)} />
+      )}
+    </Page>
+  );
+}
+
+/** Blocks at once, and takes it back where the server refuses. */
+function useBlock(id: string) {
+  const client = useQueryClient();
+  const { message } = App.useApp();
+  const at = ['keys', 'one', id];
+  return useMutation({
+    mutationFn: (blocked: boolean) =>
+      take(api.PATCH('/api/v1/keys/{key}', { params: { path: { key: id } }, body: { blocked } })),
+    onMutate: async (blocked) => {
+      await client.cancelQueries({ queryKey: at });
+      const before = client.getQueryData<Schemas['Key']>(at);
+      if (before) client.setQueryData(at, { ...before, blocked });
+      return before;
+    },
+    onError: (error, _, before) => {
+      if (before) client.setQueryData(at, before);
+      message.error(error.message);
+    },
+    onSettled: () => client.invalidateQueries({ queryKey: ['keys'] }),
+  });
+}
+
+function Rotate(props: { id: string; name: string; model: string; close: () => void }) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const [grace, setGrace] = useState('24h');
+  const send = useMutation({
+    mutationFn: () =>
+      take(
+        api.POST('/api/v1/keys/{key}/regenerate', {
+          params: { path: { key: props.id } },
+          body: { grace: grace.trim() || null },
+        }),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: ['keys'] }),
+  });
+  if (send.data)
+    return (
+      <SecretOnce
+        secret={send.data.secret}
+        title={t('key.rotated')}
+        model={props.model}
+        close={props.close}
+      />
+    );
+  const choices = ['', '1h', '24h', '7d'];
+  return (
+    <Modal
+      open
+      title={t('key.rotateTitle', { name: props.name })}
+      okText={t('key.rotate')}
+      cancelText={t('form.cancel')}
+      confirmLoading={send.isPending}
+      onOk={() => send.mutate()}
+      onCancel={props.close}
+    >
+      <Failure error={send.error} />
+      <p>{t('key.rotateHint')}</p>
+      <Form layout="vertical">
+        <Form.Item label={t('key.grace')}>
+          <Select
+            aria-label={t('key.grace')}
+            value={choices.includes(grace) ? grace : 'other'}
+            onChange={(value) => setGrace(value === 'other' ? '48h' : value)}
+            options={[
+              { value: '', label: t('key.graceNone') },
+              ...choices.slice(1).map((value) => ({ value, label: t('key.graceFor', { length: value }) })),
+              { value: 'other', label: t('key.graceOther') },
+            ]}
+          />
+          {!choices.includes(grace) && (
+            <Input
+              aria-label={t('key.graceOther')}
+              style={{ marginTop: 8 }}
+              value={grace}
+              onChange={(event) => setGrace(event.target.value)}
+            />
+          )}
+        </Form.Item>
+      </Form>
+    </Modal>
+  );
+}

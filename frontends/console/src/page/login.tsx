@@ -1,0 +1,155 @@
+// Signing in: password, second step, and a new password where an administrator has given the old one.
+
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { Button } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, Navigate, useSearchParams } from 'react-router';
+import { api, type Schemas, SESSION, take } from '../api/client';
+import { useSession } from '../app/session';
+import { Failure } from '../part/failure';
+import { Sign, SignField, SignForm } from '../part/sign';
+
+type Signed = Schemas['Signed'];
+
+/** Where to go next: a page of this console, and no other site. */
+export function inside(next: string | null): string {
+  return next && /^\/(?![/\\])/.test(next) ? next : '/overview';
+}
+
+export default function Login() {
+  const { t } = useTranslation();
+  const [query] = useSearchParams();
+  const { data: signed } = useSession();
+  const setup = useQuery({ queryKey: ['setup'], queryFn: () => take(api.GET('/api/v1/setup')) });
+  if (setup.data?.needed && !signed) return <Navigate to="/setup" replace />;
+  if (signed?.session.stage === 'done') return <Navigate to={inside(query.get('next'))} replace />;
+  const stage = signed?.session.stage;
+  return (
+    <Sign title={t(`login.title.${stage ?? 'password'}`)}>
+      {stage === 'second_step' ? <Code /> : stage === 'change_password' ? <Change /> : <Password />}
+      {stage && (
+        <p>
+          <Leave />
+        </p>
+      )}
+    </Sign>
+  );
+}
+
+/** A step of signing in: its answer is the session as it then is. */
+function useStep<T>(step: (values: T) => Promise<Signed>) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: step,
+    onSuccess: async (signed) => {
+      // The answer of a step doesn't say who is signed in; the session does.
+      client.setQueryData(
+        SESSION,
+        signed.session.stage === 'done' ? await take(api.GET('/api/v1/session')) : signed,
+      );
+    },
+  });
+}
+
+function Password() {
+  const { t } = useTranslation();
+  const step = useStep((body: Schemas['SignIn']) => take(api.POST('/api/v1/session', { body })));
+  return (
+    <>
+      <Failure error={step.error} />
+      <SignForm
+        submit={t('login.submit')}
+        busy={step.isPending}
+        send={({ login = '', password = '' }) => step.mutate({ login: login.trim(), password })}
+      >
+        <SignField name="login" label={t('login.login')} autoFocus autoComplete="username" />
+        <SignField
+          name="password"
+          label={t('login.password')}
+          type="password"
+          autoComplete="current-password"
+        />
+      </SignForm>
+      <p style={{ margin: '16px 0 0' }}>{t('login.forgotten')}</p>
+    </>
+  );
+}
+
+function Code() {
+  const { t } = useTranslation();
+  const [backup, setBackup] = useState(false);
+  const step = useStep((body: Schemas['SecondStepCode']) => take(api.POST('/api/v1/session/code', { body })));
+  return (
+    <>
+      <Failure error={step.error} />
+      <SignForm
+        key={String(backup)}
+        submit={t('login.continue')}
+        busy={step.isPending}
+        send={({ code = '' }) => step.mutate({ code: code.trim() })}
+      >
+        <SignField
+          name="code"
+          label={t(backup ? 'login.backupCode' : 'login.code')}
+          autoFocus
+          autoComplete="one-time-code"
+          inputMode={backup ? 'text' : 'numeric'}
+        />
+      </SignForm>
+      <Button type="link" style={{ paddingInline: 0 }} onClick={() => setBackup(!backup)}>
+        {t(backup ? 'login.useCode' : 'login.useBackup')}
+      </Button>
+    </>
+  );
+}
+
+function Change() {
+  const { t } = useTranslation();
+  const step = useStep((body: Schemas['PasswordChange']) =>
+    take(api.PUT('/api/v1/session/password', { body })),
+  );
+  return (
+    <>
+      <p>{t('login.mustChange')}</p>
+      <Failure error={step.error} />
+      <SignForm
+        submit={t('login.continue')}
+        busy={step.isPending}
+        send={({ current = '', password = '' }) => step.mutate({ current, new: password })}
+      >
+        <SignField
+          name="current"
+          label={t('login.given')}
+          type="password"
+          autoFocus
+          autoComplete="current-password"
+        />
+        <SignField
+          name="password"
+          label={t('login.new')}
+          hint={t('login.strong')}
+          type="password"
+          minLength={12}
+          autoComplete="new-password"
+        />
+      </SignForm>
+    </>
+  );
+}
+
+/** The way back to the first step. */
+function Leave() {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  return (
+    <Link
+      to="/login"
+      onClick={() => {
+        void api.DELETE('/api/v1/session').finally(() => client.setQueryData(SESSION, null));
+      }}
+    >
+      {t('login.other')}
+    </Link>
+  );
+}

@@ -1,0 +1,56 @@
+import { Tag, Typography } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+
+/** Whether something may be used. */
+export function Standing({
+  blocked,
+  expires,
+  now = Date.now(),
+}: {
+  blocked: boolean;
+  expires?: number | null;
+  now?: number;
+}) {
+  const { t } = useTranslation();
+  if (blocked) return <Tag color="error">{t('state.blocked')}</Tag>;
+  if (expires != null && expires <= now) return <Tag color="warning">{t('state.expired')}</Tag>;
+  return <Tag color="success">{t('state.active')}</Tag>;
+}
+
+/** Of the configuration file, where it can only be changed there. */
+export function FromFile({ source }: { source: 'file' | 'database' | undefined }) {
+  const { t } = useTranslation();
+  return source === 'file' ? <Tag title={t('state.fileHint')}>{t('state.file')}</Tag> : null;
+}
+
+export function Models({ models, most = 4 }: { models: string[]; most?: number }) {
+  const { t } = useTranslation();
+  if (models.length === 0) return <span>{t('state.everyModel')}</span>;
+  return (
+    <span className="row" style={{ gap: 4 }}>
+      {models.slice(0, most).map((model) => (
+        <Tag key={model} style={{ marginInlineEnd: 0 }}>
+          {model}
+        </Tag>
+      ))}
+      {models.length > most && (
+        <span title={models.slice(most).join(', ')}>{`+${models.length - most}`}</span>
+      )}
+    </span>
+  );
+}
+
+/** A thing by name, which leads to its page. */
+export function Name({ to, name, id }: { to: string; name?: string | null; id: string }) {
+  return (
+    <span style={{ display: 'inline-block', maxWidth: 320, overflowWrap: 'anywhere' }}>
+      <Link to={`${to}/${encodeURIComponent(id)}`}>{name || id}</Link>
+      {name && name !== id && (
+        <Typography.Text type="secondary" className="mono" style={{ display: 'block' }}>
+          {id}
+        </Typography.Text>
+      )}
+    </span>
+  );
+}

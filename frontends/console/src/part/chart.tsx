@@ -1,0 +1,165 @@
+// A chart over time. What it shows stands in a table behind it, for who can't see it or wants the figures.
+
+import { Button, theme } from 'antd';
+import { BarChart, LineChart } from 'echarts/charts';
+import { GridComponent, LegendComponent, TooltipComponent } from 'echarts/components';
+import { init, use } from 'echarts/core';
+import { CanvasRenderer } from 'echarts/renderers';
+import { useEffect, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { usePreference } from '../app/preference';
+import { type Formats, useFormat } from './format';
+
+use([BarChart, LineChart, GridComponent, LegendComponent, TooltipComponent, CanvasRenderer]);
+
+export type Series = {
+  name: string;
+  kind: 'money' | 'number' | 'duration';
+  shape: 'bar' | 'line';
+  stack?: boolean;
+  values: (number | null)[];
+};
+
+const COLOURS = [
+  '#1f77d0',
+  '#d9730d',
+  '#2e9e6b',
+  '#a259d9',
+  '#c8375d',
+  '#7a8b16',
+  '#148f9e',
+  '#8a6d3b',
+  '#5c6bc0',
+  '#d24fa0',
+  '#6b7280',
+];
+
+type Props = {
+  label: string;
+  times: number[];
+  unit: 'hour' | 'day' | 'week' | 'month';
+  series: Series[];
+  height?: number;
+};
+
+function say(format: Formats, kind: Series['kind'], value: number): string {
+  if (kind === 'money') return format.money(value);
+  return kind === 'duration' ? format.duration(value) : format.short(value);
+}
+
+export default function Chart({ label, times, unit, series, height = 280 }: Props) {
+  const { t } = useTranslation();
+  const { dark } = usePreference();
+  const { token } = theme.useToken();
+  const format = useFormat();
+  const [table, setTable] = useState(false);
+  const place = useRef<HTMLDivElement>(null);
+  const name = (at: number) => (unit === 'hour' ? format.minute(at) : format.day(at));
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `name` follows from what is named
+  useEffect(() => {
+    if (table || !place.current) return;
+    const chart = init(place.current, dark ? 'dark' : undefined);
+    const kinds = [...new Set(series.map((it) => it.kind))];
+    chart.setOption({
+      animation: token.motion,
+      backgroundColor: 'transparent',
+      color: COLOURS,
+      textStyle: { fontFamily: token.fontFamily },
+      grid: { left: 8, right: 8, top: 40, bottom: 8, outerBoundsMode: 'same' },
+      legend: { type: 'scroll', top: 0, textStyle: { color: token.colorText } },
+      // Drawn as text: names are never markup, and no style is written into the page.
+      tooltip: {
+        trigger: 'axis',
+        renderMode: 'richText',
+        backgroundColor: token.colorBgElevated,
+        textStyle: { color: token.colorText },
+        formatter: (
+          points: { dataIndex: number; seriesIndex: number; seriesName: string; value: number | null }[],
+        ) =>
+          [
+            name(times[points[0]?.dataIndex ?? 0] ?? 0),
+            ...points.map((it) => {
+              const kind = series[it.seriesIndex]?.kind ?? 'number';
+              return `${it.seriesName}: ${it.value == null ? '–' : say(format, kind, it.value)}`;
+            }),
+          ].join('\n'),
+      },
+      xAxis: { type: 'category', data: times.map(name), axisLabel: { color: token.colorTextSecondary } },
+      yAxis: kinds.map((kind, index) => ({
+        type: 'value',
+        position: index === 0 ? 'left' : 'right',
+        axisLabel: {
+          color: token.colorTextSecondary,
+          formatter: (value: number) => say(format, kind, value),
+        },
+        splitLine: { show: index === 0, lineStyle: { color: token.colorBorderSecondary } },
+      })),
+      series: series.map((it) => ({
+        name: it.name,
+        type: it.shape,
+        stack: it.stack ? 'all' : undefined,
+        areaStyle: it.stack && it.shape === 'line' ? { opacity: 0.35 } : undefined,
+        yAxisIndex: kinds.indexOf(it.kind),
+        showSymbol: times.length < 40,
+        barMaxWidth: 36,
+        data: it.values,
+      })),
+    });
+    const watch = new ResizeObserver(() => chart.resize());
+    watch.observe(place.current);
+    return () => {
+      watch.disconnect();
+      chart.dispose();
+    };
+  }, [times, series, unit, dark, token, format, table]);
+
+  return (
+    <div>
+      <div style={{ textAlign: 'right' }}>
+        <Button size="small" type="text" onClick={() => setTable(!table)}>
+          {t(table ? 'chart.chart' : 'chart.table')}
+        </Button>
+      </div>
+      {table ? (
+        <div style={{ overflow: 'auto', maxHeight: height * 1.5 }}>
+          <table className="num" style={{ width: '100%', borderCollapse: 'collapse' }}>
+            <caption style={{ position: 'absolute', left: -9999 }}>{label}</caption>
+            <thead>
+              <tr>
+                <th style={{ textAlign: 'left' }}>{t('chart.time')}</th>
+                {series.map((it) => (
+                  <th key={it.name} style={{ textAlign: 'right', padding: '4px 8px' }}>
+                    {it.name}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {times.map((at, index) => (
+                <tr key={at}>
+                  <th style={{ textAlign: 'left', fontWeight: 400 }}>{name(at)}</th>
+                  {series.map((it) => {
+                    const value = it.values[index];
+                    return (
+                      <td key={it.name} style={{ textAlign: 'right', padding: '4px 8px' }}>
+                        {value == null ? '–' : say(format, it.kind, value)}
+                      </td>
+                    );
+                  })}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      ) : (
+        <div
+          ref={place}
+          role="img"
+          aria-label={t('chart.label', { name: label })}
+          style={{ height, width: '100%' }}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,26 @@
+import { Tag } from 'antd';
+import { useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import type { Schemas } from '../api/client';
+import { useFormat } from './format';
+
+/** How a channel is doing: until when it is benched counts down. */
+export function HealthTag({ channel }: { channel: Schemas['Channel'] }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const until = channel.health?.benched_until ?? 0;
+  const [now, setNow] = useState(Date.now);
+  const benched = until > now;
+  useEffect(() => {
+    if (until <= Date.now()) return;
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, [until]);
+  if (channel.enabled === false) return <Tag>{t('channel.off')}</Tag>;
+  if (channel.health?.broken) return <Tag color="error">{t('channel.broken')}</Tag>;
+  if (benched)
+    return <Tag color="warning">{t('channel.benched', { left: format.duration(until - now) })}</Tag>;
+  if (channel.health?.failures)
+    return <Tag color="warning">{t('channel.failures', { count: channel.health.failures })}</Tag>;
+  return <Tag color="success">{t('channel.well')}</Tag>;
+}

@@ -1,0 +1,140 @@
+// Limits as rows of a form, and as the API writes them.
+
+import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
+import { AutoComplete, Button, Input, Select } from 'antd';
+import { useTranslation } from 'react-i18next';
+import type { Metric } from './format';
+
+export type LimitRow = { metric: Metric; window: string; amount: string; model: string; words: string };
+
+type Windows = Record<string, string | number>;
+type Tree = Record<string, unknown>;
+
+export const METRICS: Metric[] = [
+  'spend',
+  'total_tokens',
+  'input_tokens',
+  'output_tokens',
+  'requests',
+  'concurrency',
+];
+const WINDOWS = ['minute', 'hour', 'day', 'week', 'month', 'lifetime'];
+
+/** Rows of what the API shows. Money is written without its unit. */
+export function rows(limits: unknown): LimitRow[] {
+  const of = (tree: Tree, model: string): LimitRow[] =>
+    Object.entries(tree).flatMap(([metric, value]) => {
+      if (metric === 'models') {
+        return Object.entries(value as Tree).flatMap(([name, inner]) => of(inner as Tree, name));
+      }
+      if (metric === 'concurrency') return [row(metric, '', value as string | number, model)];
+      return Object.entries(value as Windows).map(([window, amount]) => row(metric, window, amount, model));
+    });
+  return of((limits ?? {}) as Tree, '');
+}
+
+function row(metric: string, window: string, amount: string | number, model: string): LimitRow {
+  const [first = '', ...words] = String(amount).split(' ');
+  const rest = words.filter((word) => word !== 'USD').join(' ');
+  return { metric: metric as Metric, window, amount: first, model, words: rest };
+}
+
+/** What the API takes. */
+export function tree(all: LimitRow[]): Tree {
+  const out: Tree = {};
+  for (const it of all) {
+    if (!it.amount.trim()) continue;
+    let at = out;
+    if (it.model.trim()) {
+      const models = inner(out, 'models');
+      at = inner(models, it.model.trim());
+    }
+    const amount = [it.amount.trim(), it.metric === 'spend' ? 'USD' : '', it.words.trim()]
+      .filter(Boolean)
+      .join(' ');
+    if (it.metric === 'concurrency') at.concurrency = amount;
+    else inner(at, it.metric)[it.window || 'month'] = amount;
+  }
+  return out;
+}
+
+function inner(tree: Tree, name: string): Tree {
+  tree[name] ??= {};
+  return tree[name] as Tree;
+}
+
+/** A field of a form: `value` and `onChange` are the form's. */
+export function LimitForm(props: { value?: LimitRow[]; onChange?: (rows: LimitRow[]) => void; id?: string }) {
+  const { t } = useTranslation();
+  const all = props.value ?? [];
+  const set = (index: number, part: Partial<LimitRow>) =>
+    props.onChange?.(all.map((it, at) => (at === index ? { ...it, ...part } : it)));
+  return (
+    <div id={props.id} className="stack" style={{ gap: 8 }}>
+      {all.map((it, index) => (
+        <fieldset key={index} className="row" style={{ border: 0, margin: 0, padding: 0 }}>
+          <legend style={{ position: 'absolute', left: -9999 }}>
+            {t('limit.one', { number: index + 1 })}
+          </legend>
+          <Select
+            aria-label={t('limit.what')}
+            style={{ width: 140 }}
+            value={it.metric}
+            onChange={(metric) => set(index, { metric, window: it.window || 'month' })}
+            options={METRICS.map((value) => ({ value, label: t(`limit.metric.${value}`) }))}
+          />
+          <Input
+            aria-label={t('limit.amount')}
+            placeholder={it.metric === 'spend' ? '100' : '2M'}
+            style={{ width: 120 }}
+            value={it.amount}
+            suffix={it.metric === 'spend' ? 'USD' : undefined}
+            onChange={(event) => set(index, { amount: event.target.value })}
+          />
+          {it.metric !== 'concurrency' && (
+            <AutoComplete
+              aria-label={t('limit.per')}
+              style={{ width: 120 }}
+              value={it.window}
+              onChange={(window) => set(index, { window })}
+              options={WINDOWS.map((value) => ({ value, label: t(`limit.window.${value}`) }))}
+            />
+          )}
+          <Input
+            aria-label={t('limit.model')}
+            placeholder={t('limit.everyModel')}
+            style={{ width: 130 }}
+            value={it.model}
+            onChange={(event) => set(index, { model: event.target.value })}
+          />
+          <Select
+            aria-label={t('limit.kind')}
+            style={{ width: 130 }}
+            value={it.words}
+            onChange={(words) => set(index, { words })}
+            options={[...new Set(['', 'strict', 'corrected', 'soft', 'clamp', 'downgrade', it.words])].map(
+              (value) => ({
+                value,
+                label: value === '' ? t('limit.default') : t(`limit.word.${value}`, value),
+              }),
+            )}
+          />
+          <Button
+            aria-label={t('limit.remove')}
+            icon={<DeleteOutlined />}
+            onClick={() => props.onChange?.(all.filter((_, at) => at !== index))}
+          />
+        </fieldset>
+      ))}
+      <Button
+        icon={<PlusOutlined />}
+        style={{ alignSelf: 'flex-start' }}
+        onClick={() =>
+          props.onChange?.([...all, { metric: 'spend', window: 'month', amount: '', model: '', words: '' }])
+        }
+      >
+        {t('limit.add')}
+      </Button>
+    </div>
+  );
+}

@@ -1,0 +1,77 @@
+// A list of things, a page of it at a time, with what to do where there are none.
+
+import { Empty, Input, Table, type TableProps } from 'antd';
+import { type ReactNode, useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Failure } from './failure';
+import { PAGE, useFilter } from './query';
+
+type Props<T> = {
+  name: string;
+  rowKey: (row: T) => string;
+  columns: TableProps<T>['columns'];
+  data: { items: T[]; total: number } | undefined;
+  error: Error | null;
+  loading: boolean;
+  again?: () => void;
+  /** What the next step is where the list is empty. */
+  empty: ReactNode;
+  selection?: TableProps<T>['rowSelection'];
+  /** The list comes whole, and is cut into pages here. */
+  whole?: boolean;
+};
+
+export function List<T extends object>(props: Props<T>) {
+  const { t } = useTranslation();
+  const [filter, change] = useFilter();
+  const page = Math.max(1, Number.parseInt(filter.page ?? '1', 10) || 1);
+  const total = props.data?.total ?? 0;
+  return (
+    <>
+      <Failure error={props.error} again={props.again} />
+      <Table<T>
+        aria-label={props.name}
+        size="middle"
+        rowKey={props.rowKey}
+        columns={props.columns}
+        dataSource={props.data?.items}
+        loading={props.loading}
+        rowSelection={props.selection}
+        scroll={{ x: 'max-content' }}
+        locale={{ emptyText: props.loading ? ' ' : <Empty description={props.empty} /> }}
+        pagination={
+          total > PAGE && {
+            current: page,
+            pageSize: PAGE,
+            total,
+            showSizeChanger: false,
+            showTotal: (count) => t('list.total', { count }),
+            onChange: (next) => change({ page: next > 1 ? String(next) : undefined }),
+          }
+        }
+      />
+    </>
+  );
+}
+
+/** A search whose text stands in the address. */
+export function Search({ label, name = 'search' }: { label: string; name?: string }) {
+  const [filter, change] = useFilter();
+  const there = filter[name] ?? '';
+  const [text, setText] = useState(there);
+  useEffect(() => setText(there), [there]);
+  return (
+    <Input.Search
+      allowClear
+      aria-label={label}
+      placeholder={label}
+      style={{ width: 260, maxWidth: '100%' }}
+      value={text}
+      onChange={(event) => {
+        setText(event.target.value);
+        if (!event.target.value) change({ [name]: undefined });
+      }}
+      onSearch={(value) => change({ [name]: value.trim() || undefined })}
+    />
+  );
+}

@@ -1,0 +1,84 @@
+// Fields that name things which exist, found as one types.
+
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { Select, type SelectProps } from 'antd';
+import { useDeferredValue, useState } from 'react';
+import { api, take } from '../api/client';
+
+type Option = { value: string; label: string };
+type Props = Omit<SelectProps<string>, 'options'> & { placeholder?: string };
+
+const find: Record<'groups' | 'users' | 'keys', (search: string) => Promise<Option[]>> = {
+  groups: async (search) => {
+    const query = { limit: '30', ...(search && { search }) };
+    const found = await take(api.GET('/api/v1/groups', { params: { query } }));
+    return found.items.map((it) => ({ value: it.id, label: it.alias ?? it.id }));
+  },
+  users: async (search) => {
+    const query = { limit: '30', ...(search && { search }) };
+    const found = await take(api.GET('/api/v1/users', { params: { query } }));
+    return found.items.map((it) => ({ value: it.id, label: it.alias ?? it.email ?? it.id }));
+  },
+  keys: async (search) => {
+    const query = { limit: '30', ...(search && { search }) };
+    const found = await take(api.GET('/api/v1/keys', { params: { query } }));
+    return found.items.map((it) => ({
+      value: it.id,
+      label: it.alias ? `${it.alias} (${it.hint})` : it.hint || it.id,
+    }));
+  },
+};
+
+export function Pick({ of, ...rest }: Props & { of: keyof typeof find }) {
+  const [text, setText] = useState('');
+  const asked = useDeferredValue(text.trim());
+  const { data, isFetching } = useQuery({
+    queryKey: [of, 'pick', asked],
+    queryFn: () => find[of](asked),
+    placeholderData: keepPreviousData,
+  });
+  return (
+    <Select<string>
+      showSearch={{ filterOption: false, onSearch: setText }}
+      allowClear
+      loading={isFetching}
+      {...rest}
+      options={data}
+    />
+  );
+}
+
+export function PickOrganization(props: Props) {
+  const { data } = useQuery({
+    queryKey: ['organizations'],
+    queryFn: () => take(api.GET('/api/v1/organizations')),
+  });
+  return (
+    <Select<string>
+      allowClear
+      {...props}
+      options={data?.items.map((it) => ({ value: it.id, label: it.alias ?? it.id }))}
+    />
+  );
+}
+
+/** Names of models: those that channels serve, and whatever else one types. */
+export function PickModels(props: Omit<SelectProps<string[]>, 'options' | 'mode'>) {
+  const { data } = useQuery({ queryKey: ['model-names'], queryFn: modelNames, staleTime: 60_000 });
+  return (
+    <Select<string[]>
+      mode="tags"
+      tokenSeparators={[',', ' ', '\n']}
+      {...props}
+      options={data?.map((value) => ({ value }))}
+    />
+  );
+}
+
+/** What this person may ask for, by the gateway's own list. */
+export async function modelNames(): Promise<string[]> {
+  const channels = await take(api.GET('/api/v1/channels')).catch(() => null);
+  return channels
+    ? [...new Set(channels.items.flatMap((it) => it.models.map((model) => model.group)))].sort()
+    : [];
+}

@@ -1,0 +1,35 @@
+// Filters live in the address: every view can be sent to somebody, and the way back leads where one was.
+
+import { useCallback } from 'react';
+import { useSearchParams } from 'react-router';
+
+export function useFilter(): [Record<string, string>, (part: Record<string, string | undefined>) => void] {
+  const [query, set] = useSearchParams();
+  const change = useCallback(
+    (part: Record<string, string | undefined>) => {
+      set(
+        (before) => {
+          const after = new URLSearchParams(before);
+          for (const [name, value] of Object.entries(part)) {
+            if (value) after.set(name, value);
+            else after.delete(name);
+          }
+          // Another filter has other pages.
+          if (!('page' in part)) after.delete('page');
+          return after;
+        },
+        { replace: true },
+      );
+    },
+    [set],
+  );
+  return [Object.fromEntries(query), change];
+}
+
+export const PAGE = 50;
+
+/** What a list is asked for, by the page that the address names. */
+export function paging(filter: Record<string, string>): { limit: string; offset: string } {
+  const page = Math.max(1, Number.parseInt(filter.page ?? '1', 10) || 1);
+  return { limit: String(PAGE), offset: String((page - 1) * PAGE) };
+}

@@ -1,0 +1,108 @@
+// How a limit stands: used, reserved by calls under way, held, and left.
+
+import { Empty, Tag, Tooltip, theme } from 'antd';
+import type { TFunction } from 'i18next';
+import { useTranslation } from 'react-i18next';
+import type { Schemas } from '../api/client';
+import { type Formats, useFormat } from './format';
+
+type LimitUse = Schemas['LimitUse'];
+
+export function windowName(t: TFunction, format: Formats, window: LimitUse['window']): string {
+  if (typeof window === 'object') return t('limit.rolling', { length: format.duration(window.rolling_ms) });
+  return t(`limit.window.${window}`);
+}
+
+export function Meter({ state }: { state: LimitUse }) {
+  const { t } = useTranslation();
+  const { token } = theme.useToken();
+  const format = useFormat();
+  const share = (n: number) => (state.max > 0 ? Math.min(100, (n / state.max) * 100) : 0);
+  const used = state.settled + state.reserved + state.held;
+  const full = state.max > 0 ? used / state.max : 1;
+  const colour = full >= 1 ? token.colorError : full >= 0.8 ? token.colorWarning : token.colorPrimary;
+  const say = (n: number) => format.amount(state.metric, n);
+  const parts = [
+    t('limit.used', { amount: say(state.settled) }),
+    t('limit.reserved', { amount: say(state.reserved) }),
+    t('limit.held', { amount: say(state.held) }),
+    t('limit.left', { amount: say(state.remaining) }),
+  ];
+  return (
+    <Tooltip title={parts.join(' · ')}>
+      <div
+        className="meter"
+        role="meter"
+        aria-valuemin={0}
+        aria-valuemax={state.max}
+        aria-valuenow={Math.min(used, state.max)}
+        aria-valuetext={parts.join(', ')}
+        aria-label={t(`limit.metric.${state.metric}`)}
+        style={{ background: token.colorFillSecondary }}
+      >
+        <span style={{ width: `${share(state.settled)}%`, background: colour }} />
+        <span style={{ width: `${share(state.reserved)}%`, background: colour, opacity: 0.55 }} />
+        <span style={{ width: `${share(state.held)}%`, background: token.colorTextTertiary }} />
+      </div>
+    </Tooltip>
+  );
+}
+
+export function LimitStates({ states, empty }: { states: LimitUse[]; empty: string }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  if (states.length === 0) return <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={empty} />;
+  return (
+    <div className="stack">
+      {states.map((state, index) => (
+        <div key={index}>
+          <div className="row" style={{ justifyContent: 'space-between' }}>
+            <span>
+              <strong>{t(`limit.metric.${state.metric}`)}</strong> {windowName(t, format, state.window)}{' '}
+              {state.model && <Tag>{state.model}</Tag>}
+              {state.mode !== 'strict' && <Tag>{t(`limit.mode.${state.mode}`)}</Tag>}
+            </span>
+            <span className="num">
+              {format.amount(state.metric, state.settled)}
+              {' / '}
+              {format.amount(state.metric, state.max)}
+            </span>
+          </div>
+          <Meter state={state} />
+          <div className="row num" style={{ fontSize: 13, opacity: 0.85 }}>
+            {state.reserved > 0 && (
+              <span>{t('limit.reserved', { amount: format.amount(state.metric, state.reserved) })}</span>
+            )}
+            {state.held > 0 && (
+              <span>{t('limit.held', { amount: format.amount(state.metric, state.held) })}</span>
+            )}
+            <span>{t('limit.left', { amount: format.amount(state.metric, state.remaining) })}</span>
+            {state.resets_at != null && (
+              <span title={format.time(state.resets_at)}>
+                {t('limit.resets', { when: format.ago(state.resets_at) })}
+              </span>
+            )}
+          </div>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+/** The fullest limit, for a row of a table. */
+export function Fullest({ states }: { states: LimitUse[] }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const share = (it: LimitUse) => (it.max > 0 ? (it.settled + it.reserved + it.held) / it.max : 1);
+  const worst = [...states].sort((a, b) => share(b) - share(a))[0];
+  if (!worst) return <span>{t('limit.none')}</span>;
+  return (
+    <div style={{ minWidth: 150 }}>
+      <div className="num" style={{ fontSize: 12, whiteSpace: 'nowrap' }}>
+        {t(`limit.metric.${worst.metric}`)} {windowName(t, format, worst.window)}{' '}
+        {format.percent(share(worst))}
+      </div>
+      <Meter state={worst} />
+    </div>
+  );
+}
