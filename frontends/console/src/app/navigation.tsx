@@ -2,16 +2,9 @@
 
 import {
   ApiOutlined,
-  AuditOutlined,
   BankOutlined,
-  BranchesOutlined,
-  CommentOutlined,
   DashboardOutlined,
-  DollarOutlined,
-  FileSearchOutlined,
   KeyOutlined,
-  LineChartOutlined,
-  SettingOutlined,
   TeamOutlined,
   UserOutlined,
 } from '@ant-design/icons';
