@@ -21,6 +21,9 @@ use crate::snapshot::Strategy;
 use crate::tenant::Caller;
 use crate::time::Timestamp;
 
+/// Under this name an error's context says, for programs of ours, what kind of denial it is. Callers aren't shown it.
+pub const DENIAL: &str = "denial";
+
 /// When to ask again after a refusal for the sake of calls under way, in milliseconds.
 const BUSY_MS: u64 = 1_000;
 
@@ -187,9 +190,11 @@ impl Denial {
             Denial::Blocked { scope } => Error::new(
                 ErrorKind::Forbidden,
                 format!("this {} is blocked; ask whoever manages it to unblock it", scope.as_str()),
-            ),
+            )
+            .with(DENIAL, "blocked"),
             Denial::Expired { at } => {
                 Error::new(ErrorKind::Unauthenticated, format!("this key expired at {at}; ask for a new one"))
+                    .with(DENIAL, "expired")
             }
             Denial::AddressNotAllowed => Error::new(
                 ErrorKind::Forbidden,

@@ -48,7 +48,7 @@ pub use by_class::ByClass;
 pub use call::{Call, Format, Needs, Rehearsal};
 pub use channel::{Channel, ChannelModel, Secret, SecretRef};
 pub use count::{CacheWrites, Counted, Counting, ImageRule, ImageSize, Media, Tokenizer};
-pub use decision::{Denial, Exclusion, Explanation, OutcomeClass, Reason};
+pub use decision::{DENIAL, Denial, Exclusion, Explanation, OutcomeClass, Reason};
 pub use engine::{Admission, Attempt, Engine, Next, Outcome};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, ProviderId, UserId};

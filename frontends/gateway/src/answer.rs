@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::ledger::LimitState;
-use sluicegate_core::{CallId, Error, Explanation, Format, Retry, Secret};
+use sluicegate_core::{CallId, DENIAL, Error, Explanation, Format, Retry, Secret};
 use sluicegate_wire::Report;
 
 use crate::raw::RawStream;
@@ -165,6 +165,7 @@ impl Rejection {
         for (key, value) in error.context() {
             match *key {
                 "param" => report.param = Some(value.clone()),
+                DENIAL => {}
                 _ => report.extra.push(((*key).to_owned(), value.clone())),
             }
         }

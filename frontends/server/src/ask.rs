@@ -16,6 +16,7 @@ use sluicegate::engine::BoundCaller;
 use sluicegate::{Error, ErrorKind, Facts, Gateway, Result, Secret};
 
 use crate::respond::{self, Face};
+use crate::routes::litellm::registry;
 use crate::state::State;
 use crate::{body, console, extract, facts};
 
@@ -137,6 +138,16 @@ impl Ask {
         })
     }
 
+    /// The route that answers: its method, and its path with the names of its parameters.
+    pub fn route(&self) -> (&Method, String) {
+        (self.req.method(), self.req.match_pattern().unwrap_or_default())
+    }
+
+    /// The path that was asked.
+    pub fn path(&self) -> &str {
+        self.req.path()
+    }
+
     /// A parameter of the path, decoded.
     pub fn param(&self, name: &str) -> String {
         // The router leaves these three as they are, since they mean something to it.
@@ -231,23 +242,25 @@ fn area_of(route: &str) -> &'static str {
     let mut parts = native.unwrap_or(route).split('/').filter(|part| !part.is_empty());
     match (native.is_some(), parts.next().unwrap_or_default(), parts.nth(1)) {
         (true, "users", Some("password" | "second-step" | "sessions" | "tokens")) => "account",
-        (_, "keys" | "key", _) => "keys",
-        (_, "groups" | "team", _) => "groups",
-        (_, "users" | "user", _) => "users",
-        (_, "organizations" | "organization", _) => "organizations",
-        (_, "channels" | "model", _) => "channels",
+        (true, "keys", _) => "keys",
+        (true, "groups", _) => "groups",
+        (true, "users", _) => "users",
+        (true, "organizations", _) => "organizations",
+        (true, "channels", _) => "channels",
         (true, "policies", _) => "policies",
-        (_, "records" | "spend" | "global", _) => "usage",
+        (true, "records" | "spend", _) => "usage",
         (true, "audit", _) => "audit",
         (true, "ledger", _) => "ledger",
         (true, "explain" | "replay" | "diagnostics" | "me", _) => "routing",
+        (false, ..) => registry::scope(route),
         _ => "account",
     }
 }
 
 /// Whether something is only looked at. Questions that are too long for an address are posted.
 fn access_of(method: &Method, route: &str) -> Access {
-    let asks = matches!(route, "/api/v1/explain" | "/api/v1/replay");
+    let asks = matches!(route, "/api/v1/explain" | "/api/v1/replay" | "/key/health")
+        || (!route.starts_with("/api/") && route.ends_with("/info"));
     match *method {
         Method::GET | Method::HEAD => Access::Read,
         _ if asks => Access::Read,
@@ -410,7 +423,7 @@ where
 fn respond(req: &HttpRequest, done: Result<Done>) -> HttpResponse {
     match done {
         Ok(done) => done.respond(req),
-        Err(error) => respond::error(req, Face::OpenAi, error),
+        Err(error) => respond::error(req, Face::of_path(req.path()), error),
     }
 }
 
@@ -433,7 +446,11 @@ mod tests {
             ("/key/generate", "keys"),
             ("/team/info", "groups"),
             ("/api/v1/audit/verify", "audit"),
-            ("/customer/info", "account"),
+            ("/customer/info", "organizations"),
+            ("/v2/key/info", "keys"),
+            ("/global/spend", "usage"),
+            ("/config/update", "account"),
+            ("/v1/chat/completions", "account"),
         ] {
             assert_eq!(area_of(path), area, "{path}");
         }

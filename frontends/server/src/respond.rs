@@ -7,6 +7,7 @@ use serde::Serialize;
 use sluicegate::{Error, ErrorKind, Facts, Format, Rejection, Retry};
 
 use crate::facts;
+use crate::routes::litellm::{contract, registry};
 
 /// In whose manner a route speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Face {
     Gemini,
     /// Cohere's.
     Cohere,
+    /// LiteLLM's management routes.
+    LiteLlm,
 }
 
 impl Face {
@@ -30,6 +33,8 @@ impl Face {
             Face::Cohere
         } else if path.starts_with("/v1beta/") || path == "/v1beta" || is_generation(path) {
             Face::Gemini
+        } else if registry::speaks(path) {
+            Face::LiteLlm
         } else {
             Face::OpenAi
         }
@@ -46,7 +51,7 @@ impl Face {
 
     const fn error_format(self) -> Format {
         match self {
-            Face::OpenAi => Format::OpenaiChat,
+            Face::OpenAi | Face::LiteLlm => Format::OpenaiChat,
             Face::Anthropic => Format::AnthropicMessages,
             Face::Gemini => Format::GeminiGenerate,
             Face::Cohere => Format::Rerank,
@@ -92,7 +97,7 @@ pub fn status(kind: ErrorKind, face: Face, upstream: Option<u16>) -> StatusCode 
         }
         ErrorKind::UpstreamOverloaded => match face {
             Face::Anthropic => of(OVERLOADED),
-            Face::OpenAi | Face::Gemini | Face::Cohere => StatusCode::SERVICE_UNAVAILABLE,
+            Face::OpenAi | Face::Gemini | Face::Cohere | Face::LiteLlm => StatusCode::SERVICE_UNAVAILABLE,
         },
         ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::NotSupported => StatusCode::NOT_IMPLEMENTED,
@@ -115,9 +120,13 @@ pub fn rejection(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpRe
     {
         tracing::error!(kind = kind.as_str(), path = req.path(), error = %rejection.error, "a request failed");
     }
+    let (status, body) = match face {
+        Face::LiteLlm => contract::refusal(req, &rejection.error, status),
+        _ => (status, rejection.body(face.error_format())),
+    };
     let mut response = HttpResponse::build(status);
     response.insert_header((header::CONTENT_TYPE, JSON));
-    let mut response = response.body(rejection.body(face.error_format()));
+    let mut response = response.body(body);
     let headers = response.headers_mut();
     retry_headers(headers, kind, rejection.error.retry());
     if status == StatusCode::UNAUTHORIZED {
@@ -235,7 +244,7 @@ mod tests {
             ("/v1/messages", Face::Anthropic),
             ("/v1/messages/count_tokens", Face::Anthropic),
             ("/v1/chat/completions", Face::OpenAi),
-            ("/key/generate", Face::OpenAi),
+            ("/key/generate", Face::LiteLlm),
             ("/v1beta/models", Face::Gemini),
             ("/v1/models/a:generateContent", Face::Gemini),
             ("/v1/models/ft:a", Face::OpenAi),

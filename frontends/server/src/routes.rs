@@ -39,7 +39,8 @@ impl Entry {
 pub fn table() -> Vec<Entry> {
     let mut entries = inference_table();
     entries.extend(native::table());
-    entries.extend(litellm::table());
+    let litellm = litellm::table(&entries);
+    entries.extend(litellm);
     entries
 }
 

@@ -105,7 +105,7 @@ impl From<Infallible> for Broken {
 /// A comment, or Anthropic's own event for this.
 fn sign_of_life(face: Face) -> Bytes {
     match face {
-        Face::OpenAi | Face::Cohere => Bytes::from_static(b": keep-alive\n\n"),
+        Face::OpenAi | Face::Cohere | Face::LiteLlm => Bytes::from_static(b": keep-alive\n\n"),
         Face::Anthropic => Bytes::from_static(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
         // Google's own libraries take a comment for an event; a blank line is nothing to anybody, in a list as well.
         Face::Gemini => Bytes::from_static(b"\n"),

@@ -153,7 +153,10 @@ fn who_may_do_nothing_is_refused_on_every_route() {
             assert!(!fine.text().contains("address"), "{path}: {}", fine.text());
             for (why, status, key) in &refused {
                 let answer = rig.ask(method, path, key, &body).await;
-                assert_eq!(answer.status, *status, "{why}: {path}: {}", answer.text());
+                // LiteLLM calls a blocked key one that isn't known.
+                let theirs = path.starts_with("/key") || path.starts_with("/spend");
+                let status = if theirs && *why == "blocked" { 401 } else { *status };
+                assert_eq!(answer.status, status, "{why}: {path}: {}", answer.text());
                 assert!(answer.text().contains(why), "{why}: {path}: {}", answer.text());
                 let shown = match *path {
                     "/v1/messages" => answer.json()["type"] == "error",
@@ -333,6 +336,12 @@ fn management_refuses_bad_bodies_in_its_own_format() {
                     .peer_addr(HOME.parse().unwrap())
                     .set_payload(body.to_vec());
                 let answer = (rig.send)(request).await;
+                // LiteLLM's own routes say where a wrong type is.
+                if *note == "a wrong type" && !path.starts_with("/api/") {
+                    assert_eq!(answer.status, 422, "{path}: {}", answer.text());
+                    assert!(answer.json()["detail"][0]["msg"].is_string(), "{path}: {}", answer.text());
+                    continue;
+                }
                 assert_eq!(answer.status, *status, "{note}: {path}: {}", answer.text());
                 let error = &answer.json()["error"];
                 assert!(error["message"].is_string() && error["type"].is_string(), "{note}: {path}: {error}");

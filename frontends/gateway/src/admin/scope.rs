@@ -116,7 +116,7 @@ pub(super) fn area_of_action(action: &str) -> &'static str {
         "key" => "keys",
         "group" | "member" => "groups",
         "user" => "users",
-        "organization" => "organizations",
+        "organization" | "customer" | "tag" | "budget" => "organizations",
         "channel" => "channels",
         "policy" => "policies",
         "ledger" => "ledger",

@@ -2,8 +2,10 @@
 //! named in the answer (`warnings`, and the header `x-sluicegate-warnings`), never passed over in silence.
 
 pub mod budget;
+pub mod contract;
 pub mod fields;
 mod keys;
+pub mod registry;
 pub mod rows;
 mod spend;
 mod teams;
@@ -20,12 +22,19 @@ use crate::routes::Entry;
 /// No page of theirs is larger.
 const PAGE_MAX: u32 = 1_000;
 
-/// Every route.
-pub fn table() -> Vec<Entry> {
+/// Every route: those that are served, and those that say why they aren't. `others` are served elsewhere.
+pub fn table(others: &[Entry]) -> Vec<Entry> {
     let mut entries = keys::table();
     entries.extend(teams::table());
     entries.extend(users::table());
     entries.extend(spend::table());
+    entries.extend(registry::table());
+    let is_elsewhere =
+        |entry: &Entry| others.iter().any(|it| it.method == entry.method && it.path == entry.path);
+    let unserved = registry::unserved(&entries).into_iter().filter(|entry| !is_elsewhere(entry));
+    entries.extend(unserved.collect::<Vec<_>>());
+    // The router takes the first path that fits: one without parameters is the closer one.
+    entries.sort_by_key(|entry| entry.path.contains('{'));
     entries
 }
 
@@ -54,6 +63,7 @@ fn pages(query: &Query, size: &'static str, default: u32) -> Result<(u64, u32)> 
         None => Ok(default),
         Some(text) => text.parse::<u64>().ok().filter(|n| *n > 0).ok_or_else(|| {
             Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be a whole number, 1 or more"))
+                .with(fields::VALIDATION, "value_error")
                 .with("param", name)
         }),
     };

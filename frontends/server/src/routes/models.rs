@@ -20,7 +20,7 @@ pub async fn list(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
             &req,
             face,
             &match face {
-                Face::OpenAi | Face::Cohere => {
+                Face::OpenAi | Face::Cohere | Face::LiteLlm => {
                     json!({"object": "list", "data": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>()})
                 }
                 Face::Gemini => {
@@ -144,7 +144,7 @@ async fn cards(req: &HttpRequest, state: &State) -> Result<Vec<ModelCard>> {
 fn one_json(card: &ModelCard, face: Face) -> Value {
     let name = card.name.as_str();
     match face {
-        Face::OpenAi | Face::Cohere => {
+        Face::OpenAi | Face::Cohere | Face::LiteLlm => {
             let owner = card.provider.as_deref().unwrap_or("sluicegate");
             json!({"id": name, "object": "model", "created": CREATED_S, "owned_by": owner})
         }

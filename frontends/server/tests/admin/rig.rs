@@ -128,6 +128,16 @@ impl Rig {
         (self.send)(request).await
     }
 
+    /// Sends a form.
+    pub(crate) async fn send_form(&self, path: &str, headers: &[(&str, &str)], form: &str) -> Answer {
+        let mut request = TestRequest::post().uri(path).peer_addr(self.peer.parse().unwrap());
+        for (name, value) in headers {
+            request = request.insert_header((*name, *value));
+        }
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        (self.send)(request.insert_header(kind).set_payload(form.to_owned())).await
+    }
+
     /// Asks with a key.
     pub(crate) async fn ask(&self, method: &str, path: &str, key: &str, body: &Value) -> Answer {
         self.send(method, path, &[("authorization", &format!("Bearer {key}"))], body).await

@@ -14,6 +14,9 @@ use sluicegate::{Error, ErrorKind, ModelName, Result};
 /// Names in `models` that stand for "no restriction here".
 const ALL_MODELS: [&str; 4] = ["all-team-models", "all-proxy-models", "*", "all-org-models"];
 
+/// Marks errors of a field that is missing, or of the wrong type, with LiteLLM's word for which.
+pub const VALIDATION: &str = "validation";
+
 /// A field that was sent: a value, or null to clear it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sent<T> {
@@ -104,7 +107,9 @@ impl Fields {
     /// `InvalidRequest`.
     pub fn required(&mut self, name: &str) -> Result<String> {
         self.text(name)?.value().filter(|text| !text.is_empty()).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidRequest, format!("`{name}` is missing")).with("param", name)
+            Error::new(ErrorKind::InvalidRequest, format!("`{name}` is missing"))
+                .with("param", name)
+                .with(VALIDATION, "missing")
         })
     }
 
@@ -324,7 +329,9 @@ pub fn usd(name: &str, value: &Value) -> Result<i64> {
 }
 
 fn wrong(name: &str, want: &str) -> Error {
-    Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be {want}")).with("param", name)
+    Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be {want}"))
+        .with("param", name)
+        .with(VALIDATION, "value_error")
 }
 
 #[cfg(test)]

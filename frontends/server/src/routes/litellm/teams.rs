@@ -9,7 +9,7 @@ use sluicegate::{Error, ErrorKind, GroupId, Membership, OrganizationId, Result, 
 use super::budget::BudgetChange;
 use super::fields::{Fields, Sent};
 use super::rows::{self, Trace};
-use super::{body, keys, query, warned};
+use super::{body, contract, keys, query, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -235,7 +235,7 @@ async fn member_add(ask: Ask) -> Result<Done> {
     let mut memberships = Vec::new();
     for member in list {
         let member = NewMember { limits: limits.clone().into(), ..member };
-        let view = ask.admin().add_member(&ask.actor, &named, member).await?;
+        let view = ask.admin().add_member(&ask.actor, &named, member).await.map_err(already_in_team)?;
         memberships.push(rows::membership(&view.membership, 0));
     }
     let mut row = row(&ask.admin().group(&ask.actor, &named).await?);
@@ -243,6 +243,15 @@ async fn member_add(ask: Ask) -> Result<Done> {
     row.insert("updated_users".to_owned(), users.into());
     row.insert("updated_team_memberships".to_owned(), memberships.into());
     warned(row, fields)
+}
+
+/// What LiteLLM calls a member's second time. What a file declares is another conflict.
+fn already_in_team(error: Error) -> Error {
+    let of_file = error.context().iter().any(|(name, _)| *name == "file");
+    match error.kind() {
+        ErrorKind::Conflict if !of_file => error.with(contract::TYPE, contract::ALREADY_IN_TEAM),
+        _ => error,
+    }
 }
 
 async fn member_update(ask: Ask) -> Result<Done> {

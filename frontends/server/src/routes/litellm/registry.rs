@@ -1,0 +1,470 @@
+//! Every management route of LiteLLM's that its operators script against, as data: which we serve, and why not the others.
+//! The router is made from it, so that none is missing by accident: a route that isn't served answers 501 and says why.
+
+use actix_web::http::Method;
+use serde_json::json;
+use sluicegate::{Error, ErrorKind, Result};
+
+use crate::ask::{self, Ask, Done};
+use crate::routes::Entry;
+
+/// Routes of one kind.
+pub struct Area {
+    /// What they are about.
+    pub name: &'static str,
+    /// Methods, path, and why it isn't served; nothing where it is.
+    pub rows: &'static [Row],
+}
+
+/// Methods, such as `GET` or `GET POST`; the path; why it isn't served.
+pub type Row = (&'static str, &'static str, &'static str);
+
+const SERVED: &str = "";
+const NOT_YET: &str = "this version doesn't have it";
+const REPORT: &str = "reports are at /api/v1/usage and /spend/logs";
+const LEDGER: &str =
+    "what was used stands in the ledger and isn't rewritten; raise the limit, or let its window end";
+const NO_CALLBACKS: &str = "nothing is sent to other services for single teams";
+const INVITE: &str = "nobody is invited by a link: set a first password at /api/v1/users/{user}/password";
+const PROJECTS: &str = "there are no projects: a team is the smallest thing that has a budget of its own";
+const HUB: &str = "there is no public list of models; GET /v1/models lists what a key may call";
+const COSTS: &str = "prices come with the gateway and from its configuration, and change with them";
+const SETTINGS: &str = "settings are made in the configuration file";
+const CREDENTIALS: &str = "a credential belongs to its model: give `api_key` with /model/new, or write `credential_list` into the configuration file";
+const GROUPS_OF_MODELS: &str =
+    "there are no access groups of models: `models` takes names, and beginnings of names that end in `*`";
+const TESTS: &str = "a channel is tried at /api/v1/channels/{channel}/test";
+const ELSEWHERE: &str = "see /metrics, which counts it";
+
+/// All of them.
+pub const AREAS: &[Area] = &[
+    Area {
+        name: "keys",
+        rows: &[
+            ("POST", "/key/generate", SERVED),
+            ("POST", "/key/service-account/generate", SERVED),
+            ("POST", "/key/update", SERVED),
+            ("POST", "/key/bulk_update", NOT_YET),
+            ("POST", "/team/key/bulk_update", NOT_YET),
+            ("POST", "/key/delete", SERVED),
+            ("GET", "/key/info", SERVED),
+            ("POST", "/v2/key/info", NOT_YET),
+            ("GET", "/key/list", SERVED),
+            ("GET", "/key/aliases", NOT_YET),
+            ("POST", "/key/block", SERVED),
+            ("POST", "/key/unblock", SERVED),
+            ("POST", "/key/regenerate", SERVED),
+            ("POST", "/key/{key}/regenerate", SERVED),
+            ("POST", "/key/{key}/reset_spend", LEDGER),
+            ("POST", "/key/health", NOT_YET),
+            ("GET", "/key/spend/report", REPORT),
+        ],
+    },
+    Area {
+        name: "teams",
+        rows: &[
+            ("POST", "/team/new", SERVED),
+            ("POST", "/team/update", SERVED),
+            ("PATCH", "/team/{team_id}", NOT_YET),
+            ("POST", "/team/delete", SERVED),
+            ("GET", "/team/info", SERVED),
+            ("GET", "/team/list", SERVED),
+            ("GET", "/v2/team/list", NOT_YET),
+            ("POST", "/team/member_add", SERVED),
+            ("POST", "/team/member_update", SERVED),
+            ("POST", "/team/member_delete", SERVED),
+            ("POST", "/team/bulk_member_add", NOT_YET),
+            ("POST", "/team/block", SERVED),
+            ("POST", "/team/unblock", SERVED),
+            ("POST", "/team/model/add", NOT_YET),
+            ("POST", "/team/model/delete", NOT_YET),
+            ("GET", "/team/permissions_list", NOT_YET),
+            (
+                "POST",
+                "/team/permissions_update",
+                "what members may do is the same in every team: see docs/roles.md",
+            ),
+            ("GET", "/team/available", NOT_YET),
+            ("GET", "/team/daily/activity", REPORT),
+            ("GET", "/team/spend/report", REPORT),
+            ("GET POST DELETE", "/team/{team_id}/callback", NO_CALLBACKS),
+            ("POST", "/team/{team_id}/disable_logging", NO_CALLBACKS),
+            ("POST", "/team/{team_id}/member/{user_id}/reset_spend", LEDGER),
+            ("POST", "/team/{team_id}/reset_budget", LEDGER),
+        ],
+    },
+    Area {
+        name: "users",
+        rows: &[
+            ("POST", "/user/new", SERVED),
+            ("GET", "/user/info", SERVED),
+            ("GET", "/v2/user/info", NOT_YET),
+            ("POST", "/user/update", SERVED),
+            ("POST", "/user/bulk_update", NOT_YET),
+            ("GET", "/user/list", SERVED),
+            ("POST", "/user/delete", SERVED),
+            ("GET", "/user/available_roles", NOT_YET),
+            ("GET", "/user/daily/activity", REPORT),
+            ("GET", "/user/spend/report", REPORT),
+            ("POST", "/user/password/change", "a password is changed at /api/v1/session/password"),
+            ("POST", "/session/logout", "a session is ended by DELETE /api/v1/session"),
+            ("POST", "/invitation/new", INVITE),
+            ("POST", "/invitation/update", INVITE),
+            ("POST", "/invitation/delete", INVITE),
+            ("GET", "/invitation/info", INVITE),
+            ("GET", "/onboarding/get_token", INVITE),
+            ("POST", "/onboarding/claim_token", INVITE),
+        ],
+    },
+    Area {
+        name: "organizations",
+        rows: &[
+            ("POST", "/organization/new", NOT_YET),
+            ("PATCH", "/organization/update", NOT_YET),
+            ("DELETE", "/organization/delete", NOT_YET),
+            ("GET POST", "/organization/info", NOT_YET),
+            ("GET", "/organization/list", NOT_YET),
+            ("POST", "/organization/member_add", NOT_YET),
+            ("PATCH", "/organization/member_update", NOT_YET),
+            (
+                "DELETE",
+                "/organization/member_delete",
+                "a user belongs to exactly one organization: delete them at /user/delete",
+            ),
+            ("GET", "/organization/daily/activity", REPORT),
+            ("GET", "/organization/spend/report", REPORT),
+        ],
+    },
+    Area {
+        name: "customers",
+        rows: &[
+            ("POST", "/customer/new", NOT_YET),
+            ("POST", "/end_user/new", NOT_YET),
+            ("GET", "/customer/info", NOT_YET),
+            ("GET", "/end_user/info", NOT_YET),
+            ("POST", "/customer/update", NOT_YET),
+            ("POST", "/end_user/update", NOT_YET),
+            ("POST", "/customer/delete", NOT_YET),
+            ("POST", "/end_user/delete", NOT_YET),
+            ("POST", "/customer/block", NOT_YET),
+            ("POST", "/end_user/block", NOT_YET),
+            ("POST", "/customer/unblock", NOT_YET),
+            ("POST", "/end_user/unblock", NOT_YET),
+            ("GET", "/customer/list", NOT_YET),
+            ("GET", "/end_user/list", NOT_YET),
+            ("GET", "/customer/daily/activity", REPORT),
+            ("GET", "/end_user/daily/activity", REPORT),
+        ],
+    },
+    Area {
+        name: "budgets",
+        rows: &[
+            ("POST", "/budget/new", NOT_YET),
+            ("POST", "/budget/update", NOT_YET),
+            ("POST", "/budget/info", NOT_YET),
+            ("GET", "/budget/list", NOT_YET),
+            ("GET", "/budget/settings", NOT_YET),
+            ("POST", "/budget/delete", NOT_YET),
+            (
+                "GET",
+                "/provider/budgets",
+                "a budget of a provider is a limit of its channels; see /api/v1/channels",
+            ),
+        ],
+    },
+    Area {
+        name: "tags",
+        rows: &[
+            ("POST", "/tag/new", NOT_YET),
+            ("POST", "/tag/update", NOT_YET),
+            ("POST", "/tag/info", NOT_YET),
+            ("POST", "/tag/delete", NOT_YET),
+            ("GET", "/tag/list", NOT_YET),
+            ("GET", "/tag/daily/activity", REPORT),
+            ("GET", "/tag/distinct", REPORT),
+            ("GET", "/tag/summary", REPORT),
+            ("GET", "/tag/dau", REPORT),
+            ("GET", "/tag/wau", REPORT),
+            ("GET", "/tag/mau", REPORT),
+        ],
+    },
+    Area {
+        name: "models",
+        rows: &[
+            ("GET", "/v1/models", SERVED),
+            ("GET", "/models", SERVED),
+            ("GET", "/v1/models/{model:.*}", SERVED),
+            ("GET", "/models/{model:.*}", SERVED),
+            ("POST", "/model/new", NOT_YET),
+            ("POST", "/model/update", NOT_YET),
+            ("PATCH", "/model/{model_id}/update", NOT_YET),
+            ("POST", "/model/delete", NOT_YET),
+            ("POST", "/model/block", NOT_YET),
+            ("POST", "/model/unblock", NOT_YET),
+            ("GET", "/model/info", SERVED),
+            ("GET", "/v1/model/info", SERVED),
+            ("GET", "/v2/model/info", NOT_YET),
+            ("GET", "/model_group/info", NOT_YET),
+            ("POST", "/model_group/make_public", HUB),
+            ("GET", "/public/model_hub", HUB),
+            ("GET", "/public/providers", HUB),
+            ("GET", "/model/settings", "a model's settings are listed in docs/configuration.md"),
+            ("GET", "/model/metrics", ELSEWHERE),
+            ("GET", "/model/metrics/slow_responses", ELSEWHERE),
+            ("GET", "/model/metrics/exceptions", ELSEWHERE),
+            ("GET", "/model/streaming_metrics", ELSEWHERE),
+            ("GET", "/get/litellm_model_cost_map", COSTS),
+            ("POST", "/reload/model_cost_map", COSTS),
+            ("POST", "/schedule/model_cost_map_reload", COSTS),
+            ("POST", "/fallback", SETTINGS),
+            ("GET DELETE", "/fallback/{model}", SETTINGS),
+            ("POST", "/utils/token_counter", "tokens are counted at /v1/messages/count_tokens"),
+            ("GET", "/utils/supported_openai_params", "docs/formats.md says what is translated for whom"),
+            ("POST", "/utils/transform_request", "what a call would do is said at /api/v1/explain"),
+            ("POST", "/cost/estimate", "what a call would cost at most is said at /api/v1/explain"),
+        ],
+    },
+    Area {
+        name: "access groups",
+        rows: &[
+            ("POST", "/access_group/new", GROUPS_OF_MODELS),
+            ("GET", "/access_group/list", GROUPS_OF_MODELS),
+            ("GET", "/access_group/{access_group}/info", GROUPS_OF_MODELS),
+            ("PUT", "/access_group/{access_group}/update", GROUPS_OF_MODELS),
+            ("DELETE", "/access_group/{access_group}/delete", GROUPS_OF_MODELS),
+            ("GET PUT DELETE", "/access_group/{access_group}/budget", GROUPS_OF_MODELS),
+            ("GET POST", "/v1/access_group", GROUPS_OF_MODELS),
+            ("GET PUT DELETE", "/v1/access_group/{access_group}", GROUPS_OF_MODELS),
+        ],
+    },
+    Area {
+        name: "credentials",
+        rows: &[
+            ("GET POST", "/credentials", CREDENTIALS),
+            ("GET PATCH DELETE", "/credentials/{credential_name}", CREDENTIALS),
+            ("GET", "/credentials/by_name/{credential_name}", CREDENTIALS),
+            ("GET", "/credentials/by_model/{model_id}", CREDENTIALS),
+        ],
+    },
+    Area {
+        name: "spend",
+        rows: &[
+            ("GET", "/spend/logs", SERVED),
+            ("GET", "/spend/logs/v2", SERVED),
+            ("GET", "/spend/logs/ui", REPORT),
+            ("GET", "/spend/logs/ui/{request_id}", REPORT),
+            ("GET", "/spend/logs/session/ui", REPORT),
+            ("GET", "/spend/keys", SERVED),
+            ("GET", "/spend/users", SERVED),
+            ("GET", "/spend/tags", REPORT),
+            ("POST", "/spend/calculate", "what a call would cost at most is said at /api/v1/explain"),
+            ("GET", "/spend/capture_rate", "providers' invoices aren't read"),
+            ("GET", "/global/spend", SERVED),
+            ("GET", "/global/spend/logs", SERVED),
+            ("GET", "/global/spend/keys", SERVED),
+            ("GET", "/global/spend/teams", SERVED),
+            ("GET", "/global/spend/models", SERVED),
+            ("GET", "/global/spend/provider", REPORT),
+            ("GET", "/global/spend/tags", REPORT),
+            ("GET", "/global/spend/all_tag_names", REPORT),
+            ("POST", "/global/spend/end_users", REPORT),
+            ("GET", "/global/spend/report", REPORT),
+            ("POST", "/global/spend/reset", LEDGER),
+            ("POST", "/global/spend/refresh", "sums are kept as calls end: there is nothing to refresh"),
+            ("GET", "/global/activity", REPORT),
+            ("GET", "/global/activity/model", REPORT),
+            ("GET", "/global/activity/exceptions", REPORT),
+            ("GET", "/global/activity/cache_hits", REPORT),
+        ],
+    },
+    Area {
+        name: "projects",
+        rows: &[
+            ("POST", "/project/new", PROJECTS),
+            ("POST", "/project/update", PROJECTS),
+            ("GET", "/project/info", PROJECTS),
+            ("GET", "/project/list", PROJECTS),
+            ("DELETE", "/project/delete", PROJECTS),
+        ],
+    },
+    Area {
+        name: "health",
+        rows: &[
+            ("GET", "/health/liveliness", SERVED),
+            ("GET", "/health/liveness", SERVED),
+            ("GET", "/health/readiness", SERVED),
+            ("GET", "/health/readiness/details", NOT_YET),
+            ("GET", "/health", NOT_YET),
+            ("GET", "/health/latest", NOT_YET),
+            (
+                "GET",
+                "/health/services",
+                "nothing is sent to other services; alerts stand in the log and at /metrics",
+            ),
+            ("GET", "/health/history", ELSEWHERE),
+            ("POST", "/health/test_connection", TESTS),
+            ("GET", "/health/backlog", ELSEWHERE),
+            ("POST", "/health/drain", "a gateway drains when it is told to stop"),
+            ("GET", "/health/license", "there are no licences: everything is free"),
+        ],
+    },
+    Area {
+        name: "sign-in and others",
+        rows: &[
+            ("POST", "/login", NOT_YET),
+            ("POST", "/v2/login", "sign in at /api/v1/session, or by the form of /login"),
+            ("POST", "/v3/login", "sign in at /api/v1/session, or by the form of /login"),
+            ("GET", "/routes", SERVED),
+            ("GET", "/metrics", SERVED),
+            ("GET", "/audit", "the audit trail is at /api/v1/audit"),
+            ("GET", "/audit/{id}", "the audit trail is at /api/v1/audit"),
+            ("POST", "/config/update", SETTINGS),
+            ("GET", "/config/list", SETTINGS),
+            ("GET", "/get/config/callbacks", SETTINGS),
+            ("GET", "/router/settings", SETTINGS),
+            ("GET", "/cache/ping", "answers aren't cached"),
+        ],
+    },
+];
+
+/// One method and path of it.
+pub struct Route {
+    /// What it is about.
+    pub area: &'static str,
+    /// Its method.
+    pub method: Method,
+    /// Its path.
+    pub path: &'static str,
+    /// Why it isn't served, if it isn't.
+    pub why: &'static str,
+}
+
+/// Every method and path.
+pub fn routes() -> impl Iterator<Item = Route> {
+    AREAS.iter().flat_map(|area| {
+        area.rows.iter().flat_map(|(methods, path, why)| {
+            let route = |method: Method| Route { area: area.name, method, path, why };
+            methods.split(' ').filter_map(|method| method.parse().ok()).map(route)
+        })
+    })
+}
+
+/// What an access token needs a scope of for a route of theirs; `account`, which no token reaches, for what is none of these.
+pub fn scope(route: &str) -> &'static str {
+    let area = routes().find(|it| it.path == route).map_or("", |it| it.area);
+    match area {
+        "keys" => "keys",
+        "teams" => "groups",
+        "users" => "users",
+        "organizations" | "customers" | "budgets" | "tags" => "organizations",
+        "models" | "credentials" | "access groups" | "health" => "channels",
+        "spend" => "usage",
+        _ => "account",
+    }
+}
+
+/// Whether LiteLLM has a management route of this path: it is answered in LiteLLM's manner then. What other APIs have, too, isn't.
+pub fn speaks(path: &str) -> bool {
+    let is_shared = |path: &str| path.contains("models") || path == "/metrics";
+    AREAS.iter().flat_map(|area| area.rows).any(|(_, pattern, _)| !is_shared(pattern) && fits(path, pattern))
+}
+
+/// Whether a path is one of a pattern's: as many segments, those in braces whatever they are.
+fn fits(path: &str, pattern: &str) -> bool {
+    let mut segments = path.split('/');
+    let all = pattern.split('/').all(|want| match segments.next() {
+        Some(got) => want == got || (want.starts_with('{') && !got.is_empty()),
+        None => false,
+    });
+    all && segments.next().is_none()
+}
+
+/// What isn't served by any of `served`, as routes that say so to whoever is known.
+pub(super) fn unserved(served: &[Entry]) -> Vec<Entry> {
+    let is_served =
+        |route: &Route| served.iter().any(|entry| entry.method == route.method && entry.path == route.path);
+    routes()
+        .filter(|route| !is_served(route))
+        .filter_map(|route| {
+            let make: fn() -> actix_web::Route = match route.method {
+                Method::GET => || ask::route(Method::GET, refuse),
+                Method::POST => || ask::route(Method::POST, refuse),
+                Method::PUT => || ask::route(Method::PUT, refuse),
+                Method::PATCH => || ask::route(Method::PATCH, refuse),
+                Method::DELETE => || ask::route(Method::DELETE, refuse),
+                _ => return None,
+            };
+            Some(Entry::plain(route.method, route.path, make))
+        })
+        .collect()
+}
+
+pub(super) fn table() -> Vec<Entry> {
+    vec![Entry::plain(Method::GET, "/routes", || ask::route(Method::GET, list))]
+}
+
+/// `GET /routes`: every route that is served, whoever's it is.
+async fn list(_: Ask) -> Result<Done> {
+    let mut all: Vec<(String, Vec<String>)> = Vec::new();
+    for entry in crate::routes::table() {
+        let why = routes().find(|it| it.method == entry.method && it.path == entry.path).map(|it| it.why);
+        if why.is_some_and(|why| !why.is_empty()) {
+            continue;
+        }
+        let path = entry.path.replace(":.*}", "}");
+        let method = entry.method.to_string();
+        match all.iter_mut().find(|(known, _)| *known == path) {
+            Some((_, methods)) => methods.push(method),
+            None => all.push((path, vec![method])),
+        }
+    }
+    let row = |(path, methods): (String, Vec<String>)| {
+        let name = path.trim_start_matches('/').replace(['/', '-'], "_").replace(['{', '}'], "");
+        json!({"path": path, "methods": methods, "name": name, "endpoint": name})
+    };
+    Done::ok(&json!({"routes": all.into_iter().map(row).collect::<Vec<_>>()}))
+}
+
+async fn refuse(ask: Ask) -> Result<Done> {
+    let (method, pattern) = ask.route();
+    let why = routes().find(|it| it.method == *method && it.path == pattern).map_or("", |it| it.why);
+    let name = format!("`{method} {}` isn't served by sluicegate", ask.path());
+    let message = if why.is_empty() { name } else { format!("{name}: {why}") };
+    Err(Error::new(ErrorKind::NotSupported, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_route_is_listed_twice() {
+        let mut all: Vec<_> = routes().map(|it| format!("{} {}", it.method, it.path)).collect();
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        // Every method was one.
+        let methods = AREAS.iter().flat_map(|area| area.rows).map(|(methods, ..)| methods.split(' ').count());
+        assert_eq!(methods.sum::<usize>(), count);
+    }
+
+    #[test]
+    fn a_path_is_litellms_when_a_pattern_fits_it() {
+        for (path, want) in [
+            ("/key/generate", true),
+            ("/key/sk-1/regenerate", true),
+            ("/key", false),
+            ("/key//regenerate", false),
+            ("/key/a/b/regenerate", false),
+            ("/v1/models", false),
+            ("/models/gpt-4", false),
+            ("/metrics", false),
+            ("/health", true),
+            ("/api/v1/keys", false),
+            ("/team/t-1", true),
+        ] {
+            assert_eq!(speaks(path), want, "{path}");
+        }
+    }
+}

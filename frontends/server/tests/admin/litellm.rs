@@ -1,0 +1,271 @@
+//! LiteLLM's management routes: `tests/data/litellm/*.yaml`, step by step, and the table in `docs/litellm.md`, which is made
+//! from the registry.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use sluicegate::{ConfigText, Options};
+use sluicegate_server::block_on;
+use sluicegate_server::routes::litellm::registry;
+
+use crate::rig::{Answer, MASTER, Rig};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A file of steps: each asks, and says what must come of it.
+struct Story {
+    file: String,
+    config: Option<String>,
+    steps: Vec<Value>,
+}
+
+fn stories() -> Vec<Story> {
+    let mut files: Vec<_> = std::fs::read_dir(root().join("tests/data/litellm"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "yaml"))
+        .collect();
+    files.sort();
+    let story = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let value: Value = serde_saphyr::from_str(&text).unwrap_or_else(|why| panic!("{path:?}: {why}"));
+        Story {
+            file: path.file_name().unwrap().to_string_lossy().into_owned(),
+            config: value["config"].as_str().map(str::to_owned),
+            steps: value["steps"].as_array().unwrap_or_else(|| panic!("{path:?} has no steps")).clone(),
+        }
+    };
+    files.into_iter().map(story).collect()
+}
+
+/// What earlier steps kept, by name.
+type Kept = BTreeMap<String, String>;
+
+/// `${NAME}` within texts becomes what was kept under it.
+fn filled(value: &Value, kept: &Kept) -> Value {
+    match value {
+        Value::String(text) => {
+            let fill = |text: String, (name, value): (&String, &String)| {
+                text.replace(&format!("${{{name}}}"), value)
+            };
+            kept.iter().fold(text.clone(), fill).into()
+        }
+        Value::Array(items) => items.iter().map(|item| filled(item, kept)).collect(),
+        Value::Object(map) => map.iter().map(|(name, item)| (name.clone(), filled(item, kept))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// What of `want` isn't in `got`: members of objects must be there, lists be as long. `"*"` is anything but null, `"?"` anything
+/// that is there, `"!"` what mustn't be.
+fn missing(at: &str, want: &Value, got: Option<&Value>, faults: &mut Vec<String>) {
+    match (want, got) {
+        (Value::String(word), got) if word == "!" => {
+            if got.is_some() {
+                faults.push(format!("{at} is there"));
+            }
+        }
+        (_, None) => faults.push(format!("{at} isn't there")),
+        (Value::String(word), Some(got)) if word == "*" => {
+            if got.is_null() {
+                faults.push(format!("{at} is null"));
+            }
+        }
+        (Value::String(word), Some(_)) if word == "?" => {}
+        (Value::String(word), Some(Value::String(got))) if word.starts_with('~') => {
+            if !got.contains(&word[1..]) {
+                faults.push(format!("{at} is {got:?}, without {:?}", &word[1..]));
+            }
+        }
+        (Value::Object(want), Some(got)) => {
+            for (name, want) in want {
+                missing(&format!("{at}.{name}"), want, got.get(name), faults);
+            }
+        }
+        (Value::Array(want), Some(Value::Array(got))) => {
+            if want.len() != got.len() {
+                faults.push(format!("{at} has {} items, not {}", got.len(), want.len()));
+            }
+            for (n, (want, got)) in want.iter().zip(got).enumerate() {
+                missing(&format!("{at}[{n}]"), want, Some(got), faults);
+            }
+        }
+        (Value::Number(want), Some(Value::Number(got))) if want.as_f64() == got.as_f64() => {}
+        (want, Some(got)) if want == got => {}
+        (want, Some(got)) => faults.push(format!("{at} is {got}, not {want}")),
+    }
+}
+
+/// The member of this path, such as `info.spend` or `keys.0`.
+fn member<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').filter(|part| !part.is_empty()).try_fold(value, |value, part| {
+        match part.parse::<usize>() {
+            Ok(at) => value.get(at),
+            Err(_) => value.get(part),
+        }
+    })
+}
+
+const FIELDS: [&str; 10] =
+    ["call", "by", "body", "form", "headers", "status", "has", "keep", "same_as", "has_headers"];
+
+async fn step(
+    rig: &Rig,
+    step: &Value,
+    kept: &mut Kept,
+    answers: &mut BTreeMap<String, Answer>,
+) -> Vec<String> {
+    // `same_as`: the step whose answer this one must be, byte for byte, once its name is replaced by this one's.
+    for name in step.as_object().unwrap().keys() {
+        assert!(FIELDS.contains(&name.as_str()) || name == "name", "a step has no `{name}`: {step}");
+    }
+    let asked = filled(step, kept);
+    let (method, path) = asked["call"].as_str().unwrap().split_once(' ').unwrap();
+    let by = asked["by"].as_str().unwrap_or(MASTER);
+    let bearer = format!("Bearer {by}");
+    let mut headers: Vec<(&str, &str)> = Vec::new();
+    if !by.is_empty() {
+        headers.push(("authorization", &bearer));
+    }
+    for (name, value) in asked["headers"].as_object().into_iter().flatten() {
+        headers.push((name, value.as_str().unwrap()));
+    }
+    let answer = match asked["form"].as_str() {
+        Some(form) => rig.send_form(path, &headers, form).await,
+        None => rig.send(method, path, &headers, &asked["body"]).await,
+    };
+    let mut faults = Vec::new();
+    let want = asked["status"].as_u64().unwrap_or(200);
+    if u64::from(answer.status) != want {
+        faults.push(format!("the status is {}, not {want}", answer.status));
+    }
+    let got = answer.json();
+    if let Some(has) = asked.get("has") {
+        missing("", has, Some(&got), &mut faults);
+    }
+    for (name, want) in asked["has_headers"].as_object().into_iter().flatten() {
+        let got = answer.headers.get(name).map(|value| Value::from(value.to_str().unwrap_or_default()));
+        missing(&format!("header {name}"), want, got.as_ref(), &mut faults);
+    }
+    for (name, path) in asked["keep"].as_object().into_iter().flatten() {
+        match member(&got, path.as_str().unwrap()) {
+            Some(value) => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                kept.insert(name.clone(), text);
+            }
+            None => faults.push(format!("there is no {path} to keep")),
+        }
+    }
+    if let Some([other, theirs, mine]) = asked["same_as"].as_array().map(Vec::as_slice) {
+        let [other, theirs, mine] = [other, theirs, mine].map(|it| it.as_str().unwrap());
+        let other = answers.get(other).unwrap_or_else(|| panic!("no step is called `{other}`"));
+        // But for what was asked by.
+        if (other.status, other.text().replace(theirs, mine)) != (answer.status, answer.text()) {
+            faults.push(format!("it isn't the answer to `{theirs}`: {}", other.text()));
+        }
+    }
+    if !faults.is_empty() {
+        faults.push(answer.text());
+    }
+    if let Some(name) = step["name"].as_str() {
+        answers.insert(name.to_owned(), answer);
+    }
+    faults
+}
+
+#[test]
+fn every_story_goes_as_it_is_told() {
+    block_on(async {
+        let mut faults = Vec::new();
+        for story in stories() {
+            let config = story.config.map(|text| ConfigText { path: "config.yaml".to_owned(), text });
+            let rig = Rig::with(Options { config, ..Options::default() }).await;
+            let (mut kept, mut answers) =
+                (Kept::from([("MASTER".to_owned(), MASTER.to_owned())]), BTreeMap::new());
+            for (n, it) in story.steps.iter().enumerate() {
+                for fault in step(&rig, it, &mut kept, &mut answers).await {
+                    faults.push(format!("{} step {} ({}): {fault}", story.file, n + 1, it["call"]));
+                }
+            }
+            rig.gateway.shutdown().await;
+        }
+        assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    });
+}
+
+#[test]
+fn what_isnt_served_names_itself_to_whoever_is_known() {
+    block_on(async {
+        let rig = Rig::new().await;
+        for route in registry::routes().filter(|route| !is_served(route)) {
+            let path = route.path.replace(['{', '}'], "");
+            let (method, name) = (route.method.as_str(), format!("{} {}", route.method, route.path));
+            let unknown = rig.send(method, &path, &[], &Value::Null).await;
+            assert_eq!(unknown.status, 401, "{name}: {}", unknown.text());
+            assert_eq!(unknown.json()["error"]["code"], "401", "{name}");
+            let answer = rig.ask(method, &path, MASTER, &json!({})).await;
+            assert_eq!(answer.status, 501, "{name}: {}", answer.text());
+            let error = answer.json()["error"].clone();
+            assert_eq!(error["code"], "501", "{name}");
+            let message = error["message"].as_str().unwrap().to_owned();
+            assert!(message.contains(&format!("`{method} {path}`")), "{message}");
+            assert!(message.contains(route.why) && !route.why.is_empty(), "{name} doesn't say why");
+        }
+    });
+}
+
+#[test]
+fn what_is_served_doesnt_answer_that_it_isnt() {
+    block_on(async {
+        let rig = Rig::new().await;
+        for route in registry::routes().filter(is_served) {
+            let path = route.path.replace(":.*", "").replace(['{', '}'], "");
+            let answer = rig.ask(route.method.as_str(), &path, MASTER, &Value::Null).await;
+            assert_ne!(answer.status, 501, "{} {}", route.method, route.path);
+            assert_ne!(answer.status, 405, "{} {}", route.method, route.path);
+        }
+    });
+}
+
+/// Whether something else than the registry's own refusal is behind it.
+fn is_served(route: &registry::Route) -> bool {
+    route.why.is_empty()
+}
+
+#[test]
+fn the_published_table_is_the_registrys() {
+    let path = root().join("docs/litellm.md");
+    let before = std::fs::read_to_string(&path).unwrap();
+    let (head, rest) = before.split_once(BEGIN).expect("docs/litellm.md has a place for the table");
+    let (_, tail) = rest.split_once(END).expect("and an end of it");
+    let text = format!("{head}{BEGIN}\n{}{END}{tail}", rendered());
+    if std::env::var_os("SLUICEGATE_UPDATE").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let published = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        published == text,
+        "docs/litellm.md isn't what the registry says; run this test with SLUICEGATE_UPDATE=1"
+    );
+}
+
+const BEGIN: &str = "<!-- routes: made by a test, see CONTRIBUTING.md -->";
+const END: &str = "<!-- end of routes -->";
+
+fn rendered() -> String {
+    let mut text = String::new();
+    for area in registry::AREAS {
+        writeln!(text, "\n### {}\n\n| route | |\n|---|---|", area.name).unwrap();
+        for (methods, path, why) in area.rows {
+            let path = path.replace(":.*", "");
+            let word = if why.is_empty() { "✓".to_owned() } else { format!("501: {why}") };
+            writeln!(text, "| `{methods} {path}` | {word} |").unwrap();
+        }
+    }
+    text.push('\n');
+    text
+}
