@@ -4,7 +4,9 @@ import {
   ApiOutlined,
   BankOutlined,
   DashboardOutlined,
+  FileSearchOutlined,
   KeyOutlined,
+  LineChartOutlined,
   TeamOutlined,
   UserOutlined,
 } from '@ant-design/icons';
@@ -21,6 +23,8 @@ export type Place = {
 
 export const PLACES: Place[] = [
   { path: '/overview', name: 'nav.overview', icon: <DashboardOutlined />, right: 'any', part: 'watch' },
+  { path: '/usage', name: 'nav.usage', icon: <LineChartOutlined />, right: 'any', part: 'watch' },
+  { path: '/requests', name: 'nav.requests', icon: <FileSearchOutlined />, right: 'any', part: 'watch' },
   { path: '/keys', name: 'nav.keys', icon: <KeyOutlined />, right: 'any', part: 'manage' },
   { path: '/groups', name: 'nav.groups', icon: <TeamOutlined />, right: 'any', part: 'manage' },
   { path: '/users', name: 'nav.users', icon: <UserOutlined />, right: 'readAll', part: 'manage' },

@@ -30,6 +30,9 @@ export const router = createBrowserRouter([
                 ErrorBoundary: Boundary,
                 children: [
                   page('overview', () => import('../page/overview')),
+                  page('usage', () => import('../page/usage')),
+                  page('requests', () => import('../page/request_list')),
+                  page('requests/:call', () => import('../page/request')),
                   page('keys', () => import('../page/key_list')),
                   page('keys/:key', () => import('../page/key')),
                   page('groups', () => import('../page/group_list')),

@@ -117,8 +117,6 @@ export default function Search({ close }: { close: () => void }) {
         style={{ marginTop: 8, maxHeight: '50vh', overflowY: 'auto' }}
       >
         {all.map((found, index) => (
-          // biome-ignore lint/a11y/useKeyWithClickEvents: keys are the field's
-          // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus and names the option
           <div
             key={found.to + found.kind}
             id={`found-${index}`}

@@ -18,9 +18,12 @@ export function Theme({ children }: { children: ReactNode }) {
         token: {
           colorPrimary: dark ? '#4d8df0' : '#1357c4',
           colorLink: dark ? '#7db0ff' : '#1357c4',
-          colorSuccess: dark ? '#49aa19' : '#2b7a0b',
-          colorError: dark ? '#f0616d' : '#c4171f',
-          colorWarning: dark ? '#d89614' : '#96600a',
+          colorSuccess: dark ? '#62c434' : '#2b7a0b',
+          colorSuccessBg: dark ? '#162312' : '#edf8e6',
+          colorWarningBg: dark ? '#2b1f0c' : '#fff6e0',
+          colorErrorBg: dark ? '#2c1618' : '#fff0ef',
+          colorError: dark ? '#ff7a84' : '#c4171f',
+          colorWarning: dark ? '#e8a92a' : '#8a5600',
           // The library's own grey for secondary texts falls short of 4.5 : 1.
           colorTextSecondary: dark ? 'rgba(255,255,255,.72)' : 'rgba(0,0,0,.7)',
           colorTextTertiary: dark ? 'rgba(255,255,255,.66)' : 'rgba(0,0,0,.62)',
@@ -32,7 +35,10 @@ export function Theme({ children }: { children: ReactNode }) {
           fontFamilyCode: "ui-monospace, SFMono-Regular, Menlo, Consolas, 'Noto Sans Mono CJK SC', monospace",
           motion: !matchMedia('(prefers-reduced-motion: reduce)').matches,
         },
-        components: { Layout: { headerPadding: '0 16px', headerHeight: 52 } },
+        components: {
+          Menu: dark ? { itemSelectedColor: '#a9cbff' } : {},
+          Layout: { headerPadding: '0 16px', headerHeight: 52 },
+        },
       }}
     >
       {children}

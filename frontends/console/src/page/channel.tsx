@@ -101,9 +101,7 @@ export default function ChannelPage() {
             {
               name: t('usage.attempts'),
               value: format.short(used?.attempts ?? 0),
-              more: t('usage.failed', {
-                share: format.percent(used?.requests ? used.failures / used.requests : 0),
-              }),
+              more: t('usage.failed', { count: used?.failures ?? 0 }),
             },
             { name: t('usage.cost'), value: format.money(used?.cost ?? 0) },
           ]}

@@ -100,9 +100,9 @@ export default function Overview() {
               more: change_(now.input_tokens + now.output_tokens, then.input_tokens + then.output_tokens),
             },
             {
-              name: t('usage.errors'),
-              value: format.percent(now.requests > 0 ? now.failures / now.requests : 0),
-              more: t('overview.failures', { count: now.failures }),
+              name: t('usage.failures'),
+              value: format.short(now.failures),
+              more: change_(now.failures, then.failures),
             },
           ]}
         />

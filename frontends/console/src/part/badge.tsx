@@ -1,4 +1,4 @@
-import { Tag, Typography } from 'antd';
+import { Tag, theme } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 
@@ -43,13 +43,14 @@ export function Models({ models, most = 4 }: { models: string[]; most?: number }
 
 /** A thing by name, which leads to its page. */
 export function Name({ to, name, id }: { to: string; name?: string | null; id: string }) {
+  const { token } = theme.useToken();
   return (
     <span style={{ display: 'inline-block', maxWidth: 320, overflowWrap: 'anywhere' }}>
       <Link to={`${to}/${encodeURIComponent(id)}`}>{name || id}</Link>
       {name && name !== id && (
-        <Typography.Text type="secondary" className="mono" style={{ display: 'block' }}>
+        <span className="mono" style={{ display: 'block', color: token.colorTextSecondary }}>
           {id}
-        </Typography.Text>
+        </span>
       )}
     </span>
   );

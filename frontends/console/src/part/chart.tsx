@@ -2,7 +2,7 @@
 
 import { Button, theme } from 'antd';
 import { BarChart, LineChart } from 'echarts/charts';
-import { GridComponent, LegendComponent, TooltipComponent } from 'echarts/components';
+import { GridComponent, LegendPlainComponent, TooltipComponent } from 'echarts/components';
 import { init, use } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 import { useEffect, useRef, useState } from 'react';
@@ -10,7 +10,7 @@ import { useTranslation } from 'react-i18next';
 import { usePreference } from '../app/preference';
 import { type Formats, useFormat } from './format';
 
-use([BarChart, LineChart, GridComponent, LegendComponent, TooltipComponent, CanvasRenderer]);
+use([BarChart, LineChart, GridComponent, LegendPlainComponent, TooltipComponent, CanvasRenderer]);
 
 export type Series = {
   name: string;
@@ -60,14 +60,14 @@ export default function Chart({ label, times, unit, series, height = 280 }: Prop
   useEffect(() => {
     if (table || !place.current) return;
     const chart = init(place.current, dark ? 'dark' : undefined);
-    const kinds = [...new Set(series.map((it) => it.kind))];
+    const kinds = [...new Set(series.length > 0 ? series.map((it) => it.kind) : (['number'] as const))];
     chart.setOption({
       animation: token.motion,
       backgroundColor: 'transparent',
       color: COLOURS,
       textStyle: { fontFamily: token.fontFamily },
       grid: { left: 8, right: 8, top: 40, bottom: 8, outerBoundsMode: 'same' },
-      legend: { type: 'scroll', top: 0, textStyle: { color: token.colorText } },
+      legend: { type: 'plain', top: 0, textStyle: { color: token.colorText } },
       // Drawn as text: names are never markup, and no style is written into the page.
       tooltip: {
         trigger: 'axis',
@@ -88,6 +88,13 @@ export default function Chart({ label, times, unit, series, height = 280 }: Prop
       xAxis: { type: 'category', data: times.map(name), axisLabel: { color: token.colorTextSecondary } },
       yAxis: kinds.map((kind, index) => ({
         type: 'value',
+        minInterval: kind === 'number' ? 1 : undefined,
+        // Nothing at all would be shown between nothing and nothing.
+        max: series.every((it) => it.kind !== kind || it.values.every((value) => !value))
+          ? kind === 'money'
+            ? 1e9
+            : 1
+          : undefined,
         position: index === 0 ? 'left' : 'right',
         axisLabel: {
           color: token.colorTextSecondary,

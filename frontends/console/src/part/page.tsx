@@ -1,4 +1,4 @@
-import { Typography } from 'antd';
+import { theme } from 'antd';
 import { type ReactNode, useEffect } from 'react';
 import { Link } from 'react-router';
 
@@ -10,6 +10,7 @@ export function Page(props: {
   actions?: ReactNode;
   children: ReactNode;
 }) {
+  const { token } = theme.useToken();
   useEffect(() => {
     document.title = `${props.title} · Sluicegate`;
   }, [props.title]);
@@ -23,10 +24,8 @@ export function Page(props: {
               {props.parent.name}
             </Link>
           )}
-          <Typography.Title level={1} style={{ fontSize: 24, margin: 0, overflowWrap: 'anywhere' }}>
-            {props.title}
-          </Typography.Title>
-          {props.note && <Typography.Text type="secondary">{props.note}</Typography.Text>}
+          <h1 className="title">{props.title}</h1>
+          {props.note && <div style={{ color: token.colorTextSecondary }}>{props.note}</div>}
         </div>
         {props.actions && <div className="row">{props.actions}</div>}
       </div>

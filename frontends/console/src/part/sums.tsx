@@ -25,7 +25,6 @@ export function Figures({ figures }: { figures: { name: string; value: string; m
 export function Sums({ sums }: { sums: Schemas['Sums'] }) {
   const { t } = useTranslation();
   const format = useFormat();
-  const failed = sums.requests > 0 ? sums.failures / sums.requests : 0;
   return (
     <Figures
       figures={[
@@ -33,7 +32,7 @@ export function Sums({ sums }: { sums: Schemas['Sums'] }) {
         {
           name: t('usage.requests'),
           value: format.short(sums.requests),
-          more: t('usage.failed', { share: format.percent(failed) }),
+          more: t('usage.failed', { count: sums.failures }),
         },
         {
           name: t('usage.inputTokens'),

@@ -1,0 +1,248 @@
+import { useQuery } from '@tanstack/react-query';
+import { Alert, Card, Collapse, Descriptions, Empty, Skeleton, Table, Tag } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { Link, useParams } from 'react-router';
+import { api, type Schemas, take } from '../api/client';
+import { may, useMe } from '../app/session';
+import { Explanation, type Reason } from '../part/explanation';
+import { Failure } from '../part/failure';
+import { useFormat } from '../part/format';
+import { useChannelName } from '../part/name';
+import { Page } from '../part/page';
+import { Code } from '../part/secret';
+import { Waterfall } from '../part/waterfall';
+import { Outcome } from './request_list';
+
+type Call = Schemas['Record'];
+type Attempt = Schemas['Attempt'];
+
+export default function RequestPage() {
+  const { t } = useTranslation();
+  const { call = '' } = useParams();
+  const format = useFormat();
+  const channel = useChannelName();
+  const query = useQuery({
+    queryKey: ['records', 'one', call],
+    queryFn: () => take(api.GET('/api/v1/records', { params: { query: { call } } })),
+  });
+  const parent = { to: '/requests', name: t('nav.requests') };
+  // What was reconciled later amends the record of the call, and comes first.
+  const record = query.data?.items.find((it) => !it.amends) ?? query.data?.items[0];
+  const amended = query.data?.items.filter((it) => it !== record) ?? [];
+  if (!record) {
+    return (
+      <Page title={call} parent={parent}>
+        <Failure error={query.error} again={() => query.refetch()} />
+        {query.isPending && <Skeleton active />}
+        {query.isSuccess && <Empty description={t('request.unknown')} />}
+      </Page>
+    );
+  }
+  const reasons = (record.replay as { explanation?: Reason[] } | undefined)?.explanation ?? [];
+  return (
+    <Page
+      title={record.model}
+      parent={parent}
+      note={
+        <>
+          <span className="mono">{record.call}</span> <Outcome record={record} />
+        </>
+      }
+    >
+      <div className="stack">
+        {amended.map((it) => (
+          <Alert
+            key={it.started_at}
+            type="info"
+            showIcon
+            title={t('request.amended', { spend: format.money(it.spend) })}
+          />
+        ))}
+        <div className="grid-wide">
+          <Card title={t('request.about')}>
+            <About record={record} />
+          </Card>
+          <Card title={t('request.times')}>
+            <Waterfall record={record} channel={channel} />
+          </Card>
+        </div>
+        <Card title={t('why.title')}>
+          <Explanation reasons={reasons} channel={channel} />
+        </Card>
+        <Attempts attempts={record.attempts ?? []} channel={channel} />
+        <div className="grid-wide">
+          <Card title={t('request.tokens')}>
+            <Tokens record={record} />
+          </Card>
+          {(record.guardrails?.length ?? 0) > 0 && (
+            <Card title={t('request.guardrails')}>
+              {record.guardrails?.map((it) => (
+                <div key={`${it.name} ${it.did}`}>
+                  {it.name}: {it.did} × {it.times}
+                </div>
+              ))}
+            </Card>
+          )}
+        </div>
+        <Collapse
+          items={[
+            {
+              key: 'raw',
+              label: t('request.raw'),
+              children: <Code text={JSON.stringify(record, null, 2)} />,
+            },
+          ]}
+        />
+      </div>
+    </Page>
+  );
+}
+
+function About({ record: it }: { record: Call }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const me = useMe();
+  const to = (path: string, id: string | null | undefined, open = true) =>
+    id ? open ? <Link to={`/${path}/${encodeURIComponent(id)}`}>{id}</Link> : id : '–';
+  return (
+    <Descriptions
+      column={1}
+      size="small"
+      items={[
+        { key: 'w', label: t('request.column.when'), children: format.time(it.started_at) },
+        { key: 'k', label: t('key.hint'), children: to('keys', it.key) },
+        { key: 'g', label: t('key.group'), children: to('groups', it.group) },
+        { key: 'u', label: t('key.user'), children: to('users', it.user, may(me, 'readAll')) },
+        { key: 'o', label: t('form.organization'), children: it.organization },
+        {
+          key: 'f',
+          label: t('request.format'),
+          children: `${it.format ?? '–'}${it.stream ? ` · ${t('request.stream')}` : ''}`,
+        },
+        { key: 's', label: t('usage.spend'), children: format.money(it.spend) },
+        { key: 'c', label: t('request.customer'), children: it.customer ?? '–' },
+        {
+          key: 't',
+          label: t('key.tags'),
+          children: it.tags?.length ? it.tags.map((tag) => <Tag key={tag}>{tag}</Tag>) : '–',
+        },
+      ]}
+    />
+  );
+}
+
+function Attempts({ attempts, channel }: { attempts: Attempt[]; channel: (id: string) => string }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  return (
+    <Card title={t('request.attempts')}>
+      <Table<Attempt>
+        aria-label={t('request.attempts')}
+        size="small"
+        rowKey={(it) => `${it.channel} ${it.started_at} ${it.model}`}
+        dataSource={attempts}
+        pagination={false}
+        scroll={{ x: 'max-content' }}
+        locale={{
+          emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t('request.noAttempts')} />,
+        }}
+        columns={[
+          { title: t('request.column.channel'), dataIndex: 'channel', render: (id: string) => channel(id) },
+          { title: t('channel.upstream'), key: 'model', render: (_, it) => it.upstream_model ?? it.model },
+          {
+            title: t('request.column.outcome'),
+            key: 'outcome',
+            render: (_, it) => (
+              <>
+                <Tag color={it.outcome === 'ok' ? 'success' : 'error'}>
+                  {t(`outcome.${it.outcome}`, it.outcome)}
+                </Tag>
+                {it.status ?? ''} {it.held && <Tag color="warning">{t('request.held')}</Tag>}
+              </>
+            ),
+          },
+          {
+            title: t('request.column.duration'),
+            dataIndex: 'duration_ms',
+            align: 'right',
+            className: 'num',
+            render: (ms) => format.duration(ms ?? 0),
+          },
+          {
+            title: t('request.ceiling'),
+            dataIndex: 'ceiling',
+            align: 'right',
+            className: 'num',
+            render: (n) => (n == null ? '–' : format.whole(n)),
+          },
+          {
+            title: t('request.reserved'),
+            dataIndex: 'reserved',
+            align: 'right',
+            className: 'num',
+            render: (n) => format.money(n ?? 0),
+          },
+          {
+            title: t('usage.spend'),
+            dataIndex: 'spend',
+            align: 'right',
+            className: 'num',
+            render: (n) => format.money(n ?? 0),
+          },
+          {
+            title: t('usage.cost'),
+            key: 'cost',
+            align: 'right',
+            className: 'num',
+            render: (_, it) =>
+              it.priced === false ? (
+                <Tag color="warning">{t('price.unpriced')}</Tag>
+              ) : (
+                format.money(it.cost ?? 0)
+              ),
+          },
+          {
+            title: t('request.source'),
+            dataIndex: 'usage_source',
+            render: (source) => source && t(`request.sources.${source}`),
+          },
+        ]}
+      />
+    </Card>
+  );
+}
+
+const KINDS = [
+  'input_uncached',
+  'cache_read',
+  'cache_write',
+  'cache_write_1h',
+  'audio_in',
+  'image_in',
+  'output_visible',
+  'output_reasoning',
+  'audio_out',
+  'image_out',
+  'searches',
+  'units',
+] as const;
+
+function Tokens({ record }: { record: Call }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const used = KINDS.map((kind) => ({ kind, amount: record.usage?.[kind] ?? 0 })).filter(
+    (it) => it.amount > 0,
+  );
+  if (used.length === 0) return <p>{t('request.noTokens')}</p>;
+  return (
+    <Descriptions
+      column={1}
+      size="small"
+      items={used.map(({ kind, amount }) => ({
+        key: kind,
+        label: t(`request.kind.${kind}`),
+        children: <span className="num">{format.whole(amount)}</span>,
+      }))}
+    />
+  );
+}
