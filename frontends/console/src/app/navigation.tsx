@@ -3,6 +3,7 @@
 import {
   ApiOutlined,
   BankOutlined,
+  BranchesOutlined,
   DashboardOutlined,
   FileSearchOutlined,
   KeyOutlined,
@@ -36,4 +37,5 @@ export const PLACES: Place[] = [
     part: 'manage',
   },
   { path: '/channels', name: 'nav.channels', icon: <ApiOutlined />, right: 'super', part: 'manage' },
+  { path: '/policies', name: 'nav.policies', icon: <BranchesOutlined />, right: 'readAll', part: 'manage' },
 ];

@@ -43,6 +43,8 @@ export const router = createBrowserRouter([
                   page('organizations/:organization', () => import('../page/organization')),
                   page('channels', () => import('../page/channel_list')),
                   page('channels/:channel', () => import('../page/channel')),
+                  page('policies', () => import('../page/policy_list')),
+                  page('policies/:policy', () => import('../page/policy')),
                   page('account', () => import('../page/account')),
                   { path: '*', Component: NotFound },
                 ],

@@ -1,7 +1,7 @@
 // Limits as rows of a form, and as the API writes them.
 
 import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import { AutoComplete, Button, Input, Select } from 'antd';
+import { Button, Input, Select } from 'antd';
 import { useTranslation } from 'react-i18next';
 import type { Metric } from './format';
 
@@ -19,6 +19,7 @@ export const METRICS: Metric[] = [
   'concurrency',
 ];
 const WINDOWS = ['minute', 'hour', 'day', 'week', 'month', 'lifetime'];
+const ROLLING = ['5h', '24h', '168h'];
 
 /** Rows of what the API shows. Money is written without its unit. */
 export function rows(limits: unknown): LimitRow[] {
@@ -92,12 +93,17 @@ export function LimitForm(props: { value?: LimitRow[]; onChange?: (rows: LimitRo
             onChange={(event) => set(index, { amount: event.target.value })}
           />
           {it.metric !== 'concurrency' && (
-            <AutoComplete
+            <Select
               aria-label={t('limit.per')}
-              style={{ width: 120 }}
+              style={{ width: 140 }}
               value={it.window}
               onChange={(window) => set(index, { window })}
-              options={WINDOWS.map((value) => ({ value, label: t(`limit.window.${value}`) }))}
+              options={[...new Set([...WINDOWS, ...ROLLING, it.window])].map((value) => ({
+                value,
+                label: WINDOWS.includes(value)
+                  ? t(`limit.window.${value}`)
+                  : t('limit.rolling', { length: value }),
+              }))}
             />
           )}
           <Input

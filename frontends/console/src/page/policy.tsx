@@ -1,0 +1,327 @@
+// One policy: written and checked as one types, tried beside what runs, taken into use and back.
+
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { Alert, App, Button, Card, Input, Select, Skeleton, Tabs, Tag } from 'antd';
+import { lazy, Suspense, useEffect, useMemo, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useNavigate, useParams } from 'react-router';
+import { ApiError, api, type Schemas, take } from '../api/client';
+import { may, useMe } from '../app/session';
+import { FromFile } from '../part/badge';
+import { useConfirm } from '../part/confirm';
+import type { Finding } from '../part/editor';
+import { Failure } from '../part/failure';
+import { Page } from '../part/page';
+import { Pick, PickOrganization } from '../part/pick';
+import { useFilter } from '../part/query';
+import { PolicyReplay } from './policy_replay';
+import { PolicyTry } from './policy_try';
+import { PolicyVersions, Shadow } from './policy_version';
+
+const Editor = lazy(() => import('../part/editor'));
+
+const START = `fn route(call, candidates) {
+    if call.in_group("research") {
+        prefer("tag:in-house");
+    }
+}
+
+fn test_research_goes_in_house() {
+    given(#{ group: "research", model: "m" })
+        .candidates([#{ name: "far" }, #{ name: "near", tags: ["in-house"] }])
+        .route()
+        .assert_first("near");
+}
+`;
+
+type Draft = {
+  text: string;
+  on_error: 'fail_open' | 'fail_closed';
+  note: string;
+  organization?: string | null;
+  group?: string | null;
+  key?: string | null;
+};
+
+export default function PolicyPage() {
+  const { t } = useTranslation();
+  const { policy: name = '' } = useParams();
+  const [filter, change] = useFilter();
+  const me = useMe();
+  const confirm = useConfirm();
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const path = { policy: name };
+  const query = useQuery({
+    queryKey: ['policies', 'one', name],
+    queryFn: async () => {
+      try {
+        return await take(api.GET('/api/v1/policies/{policy}', { params: { path } }));
+      } catch (error) {
+        // One that is about to be made isn't there yet.
+        if (filter.new && error instanceof ApiError && error.status === 404) return null;
+        throw error;
+      }
+    },
+  });
+  const policy = query.data;
+  const wanted = filter.version ?? (policy?.newest ?? policy?.active)?.toString();
+  const version = useQuery({
+    queryKey: ['policies', 'version', name, wanted],
+    queryFn: () =>
+      take(
+        api.GET('/api/v1/policies/{policy}/versions/{version}', {
+          params: { path: { ...path, version: wanted ?? '' } },
+        }),
+      ),
+    enabled: policy?.source === 'database' && wanted !== undefined,
+  });
+  const parent = { to: '/policies', name: t('nav.policies') };
+  if (query.error || query.isPending || (version.isPending && version.fetchStatus !== 'idle')) {
+    return (
+      <Page title={name} parent={parent}>
+        {query.error ? <Failure error={query.error} again={() => query.refetch()} /> : <Skeleton active />}
+      </Page>
+    );
+  }
+  const write = may(me, 'administer') && policy?.source !== 'file';
+  return (
+    <Page
+      title={name}
+      parent={parent}
+      note={
+        <>
+          {policy?.active != null && <Tag color="success">{t('policy.runs', { number: policy.active })}</Tag>}
+          {policy?.shadow != null && (
+            <Tag color="processing">{t('policy.tried', { number: policy.shadow })}</Tag>
+          )}
+          {policy?.active == null && policy?.source !== 'file' && <Tag>{t('policy.runsNot')}</Tag>}
+          <FromFile source={policy?.source} />
+        </>
+      }
+      actions={
+        policy &&
+        write && (
+          <Button
+            danger
+            onClick={() =>
+              confirm({
+                title: t('policy.deleteTitle', { name }),
+                breaks: t(policy.active != null ? 'policy.deleteRunning' : 'policy.deleteBreaks'),
+                action: t('form.delete'),
+                run: async () => {
+                  await take(api.DELETE('/api/v1/policies/{policy}', { params: { path } }));
+                  navigate('/policies');
+                  await client.invalidateQueries({ queryKey: ['policies'], refetchType: 'none' });
+                },
+              })
+            }
+          >
+            {t('form.delete')}
+          </Button>
+        )
+      }
+    >
+      {policy?.source === 'file' ? (
+        <Alert type="info" showIcon title={t('policy.inFile')} />
+      ) : (
+        <Tabs
+          activeKey={filter.tab ?? 'text'}
+          onChange={(tab) => change({ tab: tab === 'text' ? undefined : tab })}
+          items={[
+            {
+              key: 'text',
+              label: t('policy.text'),
+              children: (
+                <Write
+                  key={`${name} ${wanted}`}
+                  name={name}
+                  write={write}
+                  version={version.data}
+                  saved={() => change({ new: undefined, version: undefined })}
+                />
+              ),
+            },
+            ...(policy
+              ? [
+                  {
+                    key: 'versions',
+                    label: t('policy.versions'),
+                    children: <PolicyVersions name={name} policy={policy} write={write} />,
+                  },
+                  ...(policy.shadow != null
+                    ? [{ key: 'shadow', label: t('policy.shadow'), children: <Shadow name={name} /> }]
+                    : []),
+                ]
+              : []),
+          ]}
+        />
+      )}
+    </Page>
+  );
+}
+
+function Write(props: {
+  name: string;
+  write: boolean;
+  version: Schemas['PolicyVersion'] | undefined;
+  saved: () => void;
+}) {
+  const { t } = useTranslation();
+  const me = useMe();
+  const { message } = App.useApp();
+  const client = useQueryClient();
+  const before = props.version;
+  const first: Draft = {
+    text: before?.text ?? START,
+    on_error: before?.on_error ?? 'fail_open',
+    note: '',
+    organization: before?.organization,
+    group: before?.group ?? (may(me, 'organization') ? null : (me.administers[0] ?? null)),
+    key: before?.key,
+  };
+  const [draft, setDraft] = useState(first);
+  const set = (part: Partial<Draft>) => setDraft((now) => ({ ...now, ...part }));
+  // What is checked lags behind what is typed.
+  const [asked, setAsked] = useState(draft.text);
+  useEffect(() => {
+    const timer = setTimeout(() => setAsked(draft.text), 400);
+    return () => clearTimeout(timer);
+  }, [draft.text]);
+  const path = { policy: props.name };
+  const { note: _, ...attached } = draft;
+  const check = useQuery({
+    queryKey: ['policy-check', props.name, asked, draft.group, draft.organization, draft.key],
+    queryFn: () =>
+      take(
+        api.POST('/api/v1/policies/{policy}/check', { params: { path }, body: { ...attached, text: asked } }),
+      ),
+    placeholderData: (last) => last,
+    enabled: props.write,
+  });
+  const save = useMutation({
+    mutationFn: () => take(api.PUT('/api/v1/policies/{policy}', { params: { path }, body: draft })),
+    onSuccess: async (version) => {
+      message.success(t('policy.saved', { number: version.number }));
+      props.saved();
+      await client.invalidateQueries({ queryKey: ['policies'] });
+    },
+  });
+  const findings = useMemo<Finding[]>(
+    () => [...(check.data?.diagnostics ?? []), ...(check.data?.tests.failures ?? [])],
+    [check.data],
+  );
+  return (
+    <div className="stack">
+      <Failure error={save.error ?? check.error} />
+      <div className="row">
+        {may(me, 'super') && (
+          <PickOrganization
+            style={{ width: 170 }}
+            aria-label={t('form.organization')}
+            placeholder={t('form.organization')}
+            disabled={!props.write}
+            value={draft.organization ?? undefined}
+            onChange={(organization) => set({ organization: organization ?? null, group: null, key: null })}
+          />
+        )}
+        <Pick
+          of="groups"
+          style={{ width: 170 }}
+          aria-label={t('key.group')}
+          placeholder={t('key.group')}
+          disabled={!props.write}
+          value={draft.group ?? undefined}
+          onChange={(group) => set({ group: group ?? null, organization: null, key: null })}
+        />
+        <Pick
+          of="keys"
+          style={{ width: 170 }}
+          aria-label={t('key.hint')}
+          placeholder={t('key.hint')}
+          disabled={!props.write}
+          value={draft.key ?? undefined}
+          onChange={(key) => set({ key: key ?? null, organization: null, group: null })}
+        />
+        <Select
+          aria-label={t('policy.onError')}
+          style={{ width: 230 }}
+          disabled={!props.write}
+          value={draft.on_error}
+          onChange={(on_error) => set({ on_error })}
+          options={(['fail_open', 'fail_closed'] as const).map((value) => ({
+            value,
+            label: t(`policy.errors.${value}`),
+          }))}
+        />
+        {!draft.organization && !draft.group && !draft.key && <Tag>{t('policy.everybody')}</Tag>}
+      </div>
+      <Suspense fallback={<Skeleton active />}>
+        <Editor
+          label={t('policy.text')}
+          value={draft.text}
+          change={props.write ? (text) => set({ text }) : undefined}
+          findings={findings}
+        />
+      </Suspense>
+      <Checked check={check.data} />
+      {props.write && (
+        <div className="row">
+          <Input
+            aria-label={t('policy.note')}
+            placeholder={t('policy.note')}
+            style={{ maxWidth: 360 }}
+            value={draft.note}
+            onChange={(event) => set({ note: event.target.value })}
+          />
+          <Button
+            type="primary"
+            loading={save.isPending}
+            disabled={check.data?.ok === false}
+            onClick={() => save.mutate()}
+          >
+            {t('policy.save')}
+          </Button>
+          <span>{t('policy.saveHint')}</span>
+        </div>
+      )}
+      <PolicyTry />
+      {may(me, 'super') && <PolicyReplay name={props.name} text={draft.text} />}
+    </div>
+  );
+}
+
+function Checked({ check }: { check: Schemas['PolicyCheck'] | undefined }) {
+  const { t } = useTranslation();
+  if (!check) return null;
+  const { passed, failures } = check.tests;
+  return (
+    <Card
+      size="small"
+      title={t('policy.checked')}
+      extra={
+        <Tag color={check.ok ? 'success' : 'error'}>{t(check.ok ? 'policy.sound' : 'policy.faulty')}</Tag>
+      }
+    >
+      <div role="status">
+        {check.diagnostics.map((it) => (
+          <p key={`${it.line} ${it.column} ${it.message}`}>
+            {t('policy.at', { line: it.line, column: it.column })} {it.message}
+            {it.remedy && ` – ${it.remedy}`}
+          </p>
+        ))}
+        <p style={{ margin: 0 }}>
+          {passed + failures.length === 0
+            ? t('policy.noTests')
+            : t('policy.tests', { passed, all: passed + failures.length })}
+        </p>
+        {failures.map((it) => (
+          <p key={it.name} style={{ margin: '8px 0 0' }}>
+            <strong className="mono">{it.name}</strong> {t('policy.at', { line: it.line, column: it.column })}{' '}
+            {it.message}
+          </p>
+        ))}
+      </div>
+    </Card>
+  );
+}

@@ -1,0 +1,117 @@
+// What recorded calls would have come to under this text.
+
+import { useMutation } from '@tanstack/react-query';
+import { Button, Card, Select, Table } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { api, type Schemas, take } from '../api/client';
+import { Failure } from '../part/failure';
+import { useFormat } from '../part/format';
+import { Figures } from '../part/sums';
+
+type Row = Schemas['ReplayRow'];
+
+const DAY = 86_400_000;
+
+export function PolicyReplay({ name, text }: { name: string; text: string }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const [days, setDays] = useState(7);
+  const ask = useMutation({
+    mutationFn: () =>
+      take(
+        api.POST('/api/v1/replay', {
+          body: { from: new Date(Date.now() - days * DAY).toISOString(), policies: [{ name, text }] },
+        }),
+      ) as Promise<Schemas['ReplayReport']>,
+  });
+  const report = ask.data;
+  const usd = (text: string) => format.money(Number(text) * 1e9);
+  return (
+    <Card title={t('replay.title')}>
+      <div className="row" style={{ marginBottom: 12 }}>
+        <Select
+          aria-label={t('overview.period')}
+          style={{ width: 120 }}
+          value={days}
+          onChange={setDays}
+          options={[1, 7, 30].map((value) => ({ value, label: t('overview.days', { count: value }) }))}
+        />
+        <Button loading={ask.isPending} onClick={() => ask.mutate()}>
+          {t('replay.ask')}
+        </Button>
+        <span>{t('replay.hint')}</span>
+      </div>
+      <Failure error={ask.error} />
+      {report && (
+        <div className="stack" aria-live="polite">
+          <Figures
+            figures={[
+              { name: t('shadow.calls'), value: format.whole(report.records.calls) },
+              { name: t('replay.changed'), value: format.whole(report.records.changed) },
+              {
+                name: t('replay.denied'),
+                value: format.whole(report.total.replayed.denied),
+                more: t('replay.was', { value: format.whole(report.total.recorded.denied) }),
+              },
+              {
+                name: t('usage.spend'),
+                value: usd(report.total.replayed.spend_usd),
+                more: t('replay.was', { value: usd(report.total.recorded.spend_usd) }),
+              },
+            ]}
+          />
+          {(['group', 'model', 'channel'] as const).map((by) => (
+            <Table<Row>
+              key={by}
+              aria-label={t(`usage.dimension.${by}`)}
+              size="small"
+              rowKey={(it) => it.value ?? ''}
+              dataSource={report.by[by]}
+              pagination={report.by[by].length > 10 && { pageSize: 10, showSizeChanger: false }}
+              scroll={{ x: 'max-content' }}
+              columns={[
+                { title: t(`usage.dimension.${by}`), dataIndex: 'value', render: (value) => value || '–' },
+                {
+                  title: t('replay.callsBefore'),
+                  key: 'c',
+                  align: 'right',
+                  className: 'num',
+                  render: (_, it) => format.whole(it.recorded.calls),
+                },
+                {
+                  title: t('replay.callsAfter'),
+                  key: 'd',
+                  align: 'right',
+                  className: 'num',
+                  render: (_, it) => format.whole(it.replayed.calls),
+                },
+                {
+                  title: t('replay.deniedBefore'),
+                  key: 'e',
+                  align: 'right',
+                  className: 'num',
+                  render: (_, it) => format.whole(it.recorded.denied),
+                },
+                {
+                  title: t('replay.deniedAfter'),
+                  key: 'f',
+                  align: 'right',
+                  className: 'num',
+                  render: (_, it) => format.whole(it.replayed.denied),
+                },
+                {
+                  title: t('replay.difference'),
+                  key: 'g',
+                  align: 'right',
+                  className: 'num',
+                  render: (_, it) => usd(it.spend_difference_usd),
+                },
+              ]}
+            />
+          ))}
+        </div>
+      )}
+    </Card>
+  );
+}
