@@ -36,6 +36,8 @@ pub struct Reply {
     pub(crate) quirks: Option<Arc<Quirks>>,
     /// Whether the model's reasoning stands in its text.
     pub(crate) thinks_in_text: bool,
+    /// What is spoken is put into a WAV file.
+    pub(crate) wav: bool,
     /// The model that was asked, where answers don't say it.
     pub(crate) model: Option<Arc<str>>,
 }

@@ -2,7 +2,6 @@
 
 mod answer;
 mod array;
-mod base64;
 mod body;
 mod decode;
 mod encode;
@@ -15,7 +14,7 @@ pub(crate) use answer::Decoder;
 pub use array::EventArray;
 pub(crate) use body::body;
 pub(crate) use decode::{is_googles, request};
-pub(crate) use encode::encode;
+pub(crate) use encode::{encode, wanted_sound};
 pub(crate) use stream::Encoder;
 
 use crate::ir::Stop;

@@ -8,7 +8,7 @@ mod event;
 mod request;
 mod seal;
 
-pub(crate) use answer::{AnswerBlock, Choice, Fold, Head};
+pub(crate) use answer::{AnswerBlock, Choice, Fold, Head, Sound};
 pub(crate) use event::{Citation, Event, Item, Stop};
 pub(crate) use request::{
     Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tier, Tool,

@@ -39,6 +39,7 @@
 //! Deliberately absent: HTTP statuses of our own (the server's), retries (the gateway's), any decision (core's).
 
 mod anthropic;
+mod base64;
 mod bridge;
 mod cohere;
 pub mod conversation;
@@ -66,6 +67,7 @@ mod quirk;
 mod report;
 mod scan;
 mod screen;
+mod sound;
 mod splice;
 pub mod sse;
 mod tap;

@@ -8,7 +8,7 @@ use sluicegate_core::Format;
 use crate::bridge::{Body, BridgeOptions, End, Reply, cut_off, fault_of};
 use crate::error::{Result, WireError};
 use crate::fault::{Fault, FaultClass};
-use crate::ir::{Fold, Head, Item, Request};
+use crate::ir::{Event, Fold, Head, Item, Request};
 use crate::json::{Val, object};
 use crate::lines::Lines;
 use crate::loss::Losses;
@@ -78,6 +78,8 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         names: names.into(),
         usage_wanted: scanned.facts().include_usage,
         echo,
+        wav: target == Format::GeminiGenerate
+            && gemini::wanted_sound(&request)?.is_some_and(|sound| sound.wav),
         model: (target == Format::CohereChat).then(|| request.model.as_str().into()),
         ..Reply::default()
     };
@@ -97,6 +99,18 @@ fn set_once(text: String, set: &[(&str, &str)]) -> String {
     })
 }
 
+/// What is left of an event for a caller who can't be spoken to.
+fn heard(event: Event, hears: bool, losses: &mut Losses) -> Option<Event> {
+    match event {
+        Event::Sound(_) if !hears => {
+            losses.dropped("audio", "the caller's format has no sound in answers");
+            None
+        }
+        Event::Transcript(words) if !hears => Some(Event::Text(words)),
+        event => Some(event),
+    }
+}
+
 /// Translates one answer.
 #[derive(Debug)]
 pub(crate) struct Translator {
@@ -109,6 +123,8 @@ pub(crate) struct Translator {
     names: std::sync::Arc<Names>,
     present_model: Option<String>,
     input_estimate: u64,
+    /// What is spoken is put into a file.
+    wav: bool,
     losses: Losses,
     /// The last event was written.
     done: bool,
@@ -237,6 +253,7 @@ impl Translator {
             names: options.reply.names,
             present_model: options.present_model,
             input_estimate: options.input_estimate,
+            wav: options.reply.wav,
             losses: Losses::default(),
             done: false,
         }
@@ -317,9 +334,16 @@ impl Translator {
 
     /// Hands on what an upstream's document says; without one, what only its end tells.
     fn read(&mut self, v: Option<Val<'_>>, text: &mut String) {
-        let Self { decoder, unwrap, sink, names, tap, .. } = self;
+        let Self { decoder, unwrap, sink, names, tap, losses, caller, .. } = self;
+        let hears = matches!(caller, Format::OpenaiChat | Format::GeminiGenerate);
         sink.model(tap.observed.served_model.as_deref().unwrap_or_default());
-        let mut on = |item| unwrap.event(item, names, &mut |item| sink.event(item, names, text));
+        let mut on = |item: Item| {
+            let Some(event) = heard(item.event, hears, losses) else {
+                return;
+            };
+            let item = Item { event, ..item };
+            unwrap.event(item, names, &mut |item| sink.event(item, names, text));
+        };
         match v {
             Some(v) => decoder.read(v, &mut on),
             None => decoder.finish(&mut on),
@@ -376,7 +400,7 @@ impl Translator {
                     (Format::GeminiGenerate, _) => {
                         text.push_str(&gemini::body(head, &choices, &usage, &self.names, &mut self.losses));
                     }
-                    _ => text.push_str(&openai_chat::body(head, &choices, &usage, &self.names)),
+                    _ => text.push_str(&openai_chat::body(head, &choices, &usage, &self.names, self.wav)),
                 }
             }
         }

@@ -102,7 +102,7 @@ impl Encoder {
             Event::Image(_) => self.losses.dropped(IMAGES, NO_IMAGES),
             Event::Citation(_) => self.losses.dropped(CITATIONS, NO_CITATIONS),
             // Nobody can have asked for them.
-            Event::Logprobs(_) => {}
+            Event::Logprobs(_) | Event::Sound(_) | Event::Transcript(_) => {}
             Event::Stop { reason, sequence } => self.stop = Some((reason, sequence)),
         }
         self.advance(out);

@@ -4,6 +4,7 @@ use super::{member, part, stop_of};
 use crate::ir::{Citation, Event, Item, Source, Stop, ToolKind};
 use crate::json::{Val, object};
 use crate::loss::Losses;
+use crate::sound::is_pcm;
 
 /// Reads the responses of a stream, or one whole body.
 #[derive(Debug, Default)]
@@ -125,6 +126,10 @@ impl Decoder {
             emit(Event::Text(format!("\n```\n{}\n```\n", output.trim_end())));
         } else if let Some(media) = member(part, "inlineData").or_else(|| member(part, "fileData")) {
             let path = "content.parts[].inlineData";
+            if let Some(data) = samples(media) {
+                candidate.spoke = true;
+                return emit(Event::Sound(data));
+            }
             match picture(media) {
                 // Sketches on the way to the one that is the answer.
                 Some(_) if thought => {
@@ -159,6 +164,13 @@ impl Decoder {
             emit(Event::Stop { reason: reason.unwrap_or(Stop::End), sequence: None });
         }
     }
+}
+
+/// What is spoken in a part, in base64.
+fn samples(media: Val<'_>) -> Option<String> {
+    let media_type = member(media, "mimeType").and_then(Val::as_str)?;
+    let data = member(media, "data").and_then(Val::as_str)?;
+    is_pcm(&media_type).then(|| data.into_owned())
 }
 
 /// A picture in a part, inline or by its address.

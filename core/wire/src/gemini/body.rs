@@ -9,6 +9,7 @@ use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::Names;
 use crate::openai_chat::object_or_wrapped;
+use crate::sound;
 use crate::usage::write_gemini;
 
 /// Encodes the choices of an answer.
@@ -40,6 +41,14 @@ pub(crate) fn body(
     })
 }
 
+/// Samples as a part.
+pub(super) fn spoken(o: &mut Object<'_>, data: &str) {
+    o.object("inlineData", |o| {
+        o.str("mimeType", sound::PCM);
+        o.str("data", data);
+    });
+}
+
 fn parts(a: &mut Array<'_>, choice: &Choice, names: &Names, losses: &mut Losses) {
     // What seals the part that follows.
     let mut pending: Option<&Seal> = None;
@@ -67,6 +76,15 @@ fn parts(a: &mut Array<'_>, choice: &Choice, names: &Names, losses: &mut Losses)
                 sign(o, pending.take());
             }),
         }
+    }
+    if !choice.sound.transcript.is_empty() {
+        a.object(|o| o.str("text", &choice.sound.transcript));
+    }
+    if !choice.sound.pieces.is_empty() {
+        a.object(|o| {
+            spoken(o, &sound::joined(&choice.sound.pieces));
+            sign(o, pending.take());
+        });
     }
     if let Some(unused) = pending {
         a.object(|o| thought(o, "", Some(unused)));

@@ -7,8 +7,11 @@ use crate::error::{Result, WireError};
 use crate::ir::{
     Block, Effort, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tool, ToolChoice, ToolKind,
 };
-use crate::json::{Kind, Val};
+use crate::json::{Kind, Val, object};
 use crate::loss::Losses;
+
+/// Who speaks for a caller who has named a voice of Gemini's, or none.
+const OPENAI_VOICE: &str = "alloy";
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent. Model and streaming are for the caller to
 /// add.
@@ -118,6 +121,7 @@ fn tool_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
 
 fn generation(request: &mut Request, config: Val<'_>, losses: &mut Losses) -> Result<()> {
     let (mut mime, mut format) = (String::new(), None);
+    let (mut speaks, mut speech) = (false, None);
     for (name, value) in config.members().filter(|(_, value)| !value.is_null()) {
         // Google's JSON has numbers as texts, too.
         let number = || match value.as_str() {
@@ -152,8 +156,9 @@ fn generation(request: &mut Request, config: Val<'_>, losses: &mut Losses) -> Re
             "thinkingConfig" => thinking(request, value),
             "responseModalities" => {
                 let is = |word: &str, m: &str| m.eq_ignore_ascii_case(word);
-                request.pictures = value.elements().filter_map(Val::as_str).any(|m| is("image", &m));
-                let known = |m: &str| is("text", m) || is("image", m);
+                let asks = |word: &str| value.elements().filter_map(Val::as_str).any(|m| is(word, &m));
+                (request.pictures, speaks) = (asks("image"), asks("audio"));
+                let known = |m: &str| ["text", "image", "audio"].iter().any(|word| is(word, m));
                 let other = value.elements().filter_map(Val::as_str).find(|m| !known(m));
                 if let Some(other) = other {
                     return Err(WireError::unsupported(format!(
@@ -163,10 +168,16 @@ fn generation(request: &mut Request, config: Val<'_>, losses: &mut Losses) -> Re
                     .at("generationConfig.responseModalities"));
                 }
             }
+            "speechConfig" => speech = Some(value),
             other => {
                 losses.dropped(format!("generationConfig.{other}"), "the target has no place for it");
             }
         }
+    }
+    if speaks {
+        request.audio = Some(audio_of(speech, losses));
+    } else if speech.is_some() {
+        losses.dropped("generationConfig.speechConfig", "no sound is asked for");
     }
     request.format = match (format, mime.as_str()) {
         (Some(schema), _) => OutputFormat::JsonSchema { name: None, schema, strict: Some(false) },
@@ -178,6 +189,30 @@ fn generation(request: &mut Request, config: Val<'_>, losses: &mut Losses) -> Re
         }
     };
     Ok(())
+}
+
+/// What is to be spoken, as chat completions ask for it: in samples, as Gemini's callers know them.
+fn audio_of(speech: Option<Val<'_>>, losses: &mut Losses) -> String {
+    let path = "generationConfig.speechConfig";
+    let speech = speech.into_iter().flat_map(Val::members).filter(|(_, value)| !value.is_null());
+    let mut said = None;
+    for (name, value) in speech {
+        match &*camel_case(&name) {
+            "voiceConfig" => {
+                let built_in = member(value, "prebuiltVoiceConfig");
+                said = built_in.and_then(|voice| member(voice, "voiceName")).and_then(Val::as_str);
+            }
+            other => losses.dropped(format!("{path}.{other}"), "the target has no place for it"),
+        }
+    }
+    let voice = said.as_deref().map(crate::sound::openai_voice);
+    if voice == Some(None) {
+        losses.approximated(format!("{path}.voiceConfig"), "the target has voices of its own");
+    }
+    object(|o| {
+        o.str("voice", voice.flatten().unwrap_or(OPENAI_VOICE));
+        o.str("format", "pcm16");
+    })
 }
 
 fn thinking(request: &mut Request, config: Val<'_>) {
@@ -328,7 +363,7 @@ fn inline(v: Val<'_>, path: &str, losses: &mut Losses) -> Result<Block> {
         return Ok(Block::Audio { source: Source::Base64 { media_type, data } });
     }
     if media_type.starts_with("text/") || media_type == "application/json" {
-        let text = super::base64::decode(&data).and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = crate::base64::decode(&data).and_then(|bytes| String::from_utf8(bytes).ok());
         let text = text.ok_or_else(|| {
             WireError::invalid(format!("`{path}.inlineData.data` isn't base64 of UTF-8 text")).at(path)
         })?;

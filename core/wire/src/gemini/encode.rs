@@ -14,10 +14,13 @@ use crate::json::{Array, Kind, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::Names;
 use crate::plain;
+use crate::sound;
 
 /// What a tool that takes a text is declared to take.
 const TEXT_SCHEMA: &str =
     r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
+/// Whom it lets speak where nobody is named.
+const GEMINI_VOICE: &str = "Kore";
 /// Gemini takes at most this many stop sequences.
 const STOPS_MAX: usize = 5;
 /// What stands for the signature of a call that another model has made.
@@ -42,6 +45,7 @@ pub(crate) fn encode(
     let generation = Generation::of(&request.model);
     refuse(request, generation)?;
     plain::unsaid(request, losses);
+    let sound = wanted_sound(request)?;
     let thinking = Thinking::plan(request, losses);
     let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
     let mut ctx = Context { names, losses, generation };
@@ -59,13 +63,18 @@ pub(crate) fn encode(
         });
         tools(o, request, &mut ctx);
         if !skip("generationConfig") {
-            let config = object(|o| config(o, request, thinking, &mut ctx));
+            let config = object(|o| config(o, request, thinking, sound.as_ref(), &mut ctx));
             if config != "{}" {
                 o.raw("generationConfig", &config);
             }
         }
         set.iter().for_each(|(name, value)| o.raw(name, value));
     }))
+}
+
+/// What the caller of chat completions wants to hear.
+pub(crate) fn wanted_sound(request: &Request) -> Result<Option<sound::Wanted>> {
+    request.audio.as_deref().map(|audio| sound::Wanted::read(audio, request.stream)).transpose()
 }
 
 struct Context<'a> {
@@ -76,8 +85,9 @@ struct Context<'a> {
 
 /// What can't be served at all, however it is put.
 fn refuse(request: &Request, generation: Generation) -> Result<()> {
-    if request.audio.is_some() {
-        let message = "audio output of a Gemini endpoint can't be translated: ask in Gemini's own format";
+    if request.audio.is_some() && request.pictures {
+        let message =
+            "a Gemini endpoint speaks or draws, and doesn't do both in one answer: ask for one of them";
         return Err(WireError::unsupported(message).at("modalities"));
     }
     for (at, turn) in request.messages.iter().enumerate() {
@@ -119,7 +129,28 @@ fn system(a: &mut Array<'_>, request: &Request) {
     }
 }
 
-fn config(o: &mut Object<'_>, request: &Request, thinking: Thinking, ctx: &mut Context<'_>) {
+/// Models that speak do nothing else.
+fn speech(o: &mut Object<'_>, sound: &sound::Wanted, losses: &mut Losses) {
+    o.array("responseModalities", |a| a.str("AUDIO"));
+    let voice = sound.voice.as_deref().filter(|voice| !voice.is_empty());
+    if voice.is_some_and(|voice| sound::openai_voice(voice).is_some()) {
+        losses.approximated("audio.voice", "the target has voices of its own");
+    }
+    let voice = voice.filter(|voice| sound::openai_voice(voice).is_none()).unwrap_or(GEMINI_VOICE);
+    o.object("speechConfig", |o| {
+        o.object("voiceConfig", |o| {
+            o.object("prebuiltVoiceConfig", |o| o.str("voiceName", voice));
+        });
+    });
+}
+
+fn config(
+    o: &mut Object<'_>,
+    request: &Request,
+    thinking: Thinking,
+    sound: Option<&sound::Wanted>,
+    ctx: &mut Context<'_>,
+) {
     for (name, value) in [
         ("temperature", &request.temperature),
         ("topP", &request.top_p),
@@ -134,6 +165,9 @@ fn config(o: &mut Object<'_>, request: &Request, thinking: Thinking, ctx: &mut C
     }
     if let Some(n) = request.max_output {
         o.num("maxOutputTokens", n);
+    }
+    if let Some(sound) = sound {
+        speech(o, sound, ctx.losses);
     }
     if request.pictures {
         o.array("responseModalities", |a| ["TEXT", "IMAGE"].iter().for_each(|word| a.str(word)));

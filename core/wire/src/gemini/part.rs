@@ -1,6 +1,6 @@
 //! What parts of requests and answers have in common.
 
-use super::base64;
+use crate::base64;
 use crate::ir::{FOREIGN_BYTES, Maker, Seal};
 use crate::json::Val;
 use crate::names::tool_id;
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn seals_of_all_makers_travel_as_bytes() {
         for maker in [Maker::Anthropic, Maker::Openai, Maker::Gemini] {
-            let seal = Seal::new(maker, "CiQB+abc/==");
+            let seal = Seal::new(maker, "CiQB+abcd/==");
             let shown = shown_seal(&seal);
             assert!(base64::decode(&shown).is_some(), "{shown}");
             assert_eq!(read_seal(&shown), seal);

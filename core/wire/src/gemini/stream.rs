@@ -66,7 +66,7 @@ impl Encoder {
         let index = state.index;
         let thought_before = std::mem::take(&mut state.thinks);
         match event {
-            Event::Text(text) | Event::Refusal(text) => {
+            Event::Text(text) | Event::Refusal(text) | Event::Transcript(text) => {
                 self.flush(state, names, out);
                 let seal = state.seal.take();
                 self.part(out, index, |o| {
@@ -93,6 +93,14 @@ impl Encoder {
                 let seal = state.seal.take();
                 self.part(out, index, |o| {
                     source_of(o, &source, "image/png");
+                    body::sign(o, seal.as_ref());
+                });
+            }
+            Event::Sound(data) => {
+                self.flush(state, names, out);
+                let seal = state.seal.take();
+                self.part(out, index, |o| {
+                    body::spoken(o, &data);
                     body::sign(o, seal.as_ref());
                 });
             }

@@ -41,6 +41,16 @@ pub(crate) struct Choice {
     pub(crate) citations: Vec<Citation>,
     /// Arrays as they came, in order.
     pub(crate) logprobs: Vec<String>,
+    pub(crate) sound: Sound,
+}
+
+/// What a choice speaks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sound {
+    /// Samples in base64.
+    pub(crate) pieces: Vec<String>,
+    /// The same in words, where they are known.
+    pub(crate) transcript: String,
 }
 
 /// Collects the events of an answer.
@@ -93,6 +103,8 @@ impl Choice {
             }
             (Event::Redacted(seal), _) => self.blocks.push(AnswerBlock::Redacted(seal)),
             (Event::Image(source), _) => self.blocks.push(AnswerBlock::Image(source)),
+            (Event::Sound(piece), _) => self.sound.pieces.push(piece),
+            (Event::Transcript(more), _) => self.sound.transcript.push_str(&more),
             (Event::Citation(citation), _) => {
                 if !self.citations.contains(&citation) {
                     self.citations.push(citation);

@@ -33,6 +33,10 @@ pub(crate) enum Event {
     },
     /// A picture, whole.
     Image(Source),
+    /// A piece of what is spoken: samples in base64.
+    Sound(String),
+    /// What is spoken, in words.
+    Transcript(String),
     /// Where something in the text before it comes from.
     Citation(Citation),
     /// Of the text before it: a JSON array of `{token, logprob, bytes, top_logprobs}`, as chat completions have it.

@@ -121,6 +121,14 @@ impl Decoder {
                 _ => self.losses.dropped("images[]", "a picture that can't be read"),
             }
         }
+        if let Some(audio) = delta.get("audio") {
+            if let Some(words) = non_empty(audio.get_str("transcript")) {
+                emit(Event::Transcript(words.into_owned()));
+            }
+            if let Some(data) = non_empty(audio.get_str("data")) {
+                emit(Event::Sound(data.into_owned()));
+            }
+        }
         for (n, call) in delta.get("tool_calls").into_iter().flat_map(Val::elements).enumerate() {
             self.call(choice, n, call, emit);
         }

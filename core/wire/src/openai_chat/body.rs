@@ -4,14 +4,15 @@ use sluicegate_core::Usage;
 
 use super::finish_reason;
 use super::stream::call_seal;
-use crate::ir::{AnswerBlock, Choice, Citation, Head, Maker, Seal, Source, ToolKind};
+use crate::ir::{AnswerBlock, Choice, Citation, Head, Maker, Seal, Sound, Source, ToolKind};
 use crate::json::{Array, Object, Val, object};
 use crate::media::data_address;
 use crate::names::Names;
+use crate::sound;
 use crate::usage::write_openai;
 
 /// Encodes the choices of an answer.
-pub(crate) fn body(head: &Head, choices: &[Choice], usage: &Usage, names: &Names) -> String {
+pub(crate) fn body(head: &Head, choices: &[Choice], usage: &Usage, names: &Names, wav: bool) -> String {
     object(|o| {
         o.str("id", &head.id);
         o.str("object", "chat.completion");
@@ -21,7 +22,7 @@ pub(crate) fn body(head: &Head, choices: &[Choice], usage: &Usage, names: &Names
             for choice in choices {
                 a.object(|o| {
                     o.num("index", u64::from(choice.index));
-                    o.object("message", |o| message(o, choice, names));
+                    o.object("message", |o| message(o, head, choice, names, wav));
                     logprobs(o, &choice.logprobs);
                     o.str("finish_reason", finish_reason(choice.reason()));
                 });
@@ -31,7 +32,7 @@ pub(crate) fn body(head: &Head, choices: &[Choice], usage: &Usage, names: &Names
     })
 }
 
-fn message(o: &mut Object<'_>, choice: &Choice, names: &Names) {
+fn message(o: &mut Object<'_>, head: &Head, choice: &Choice, names: &Names, wav: bool) {
     let join = |pick: fn(&AnswerBlock) -> Option<&str>| {
         let texts: Vec<&str> = choice.blocks.iter().filter_map(pick).collect();
         (!texts.is_empty()).then(|| texts.concat())
@@ -54,6 +55,14 @@ fn message(o: &mut Object<'_>, choice: &Choice, names: &Names) {
     let pictures: Vec<&Source> = pictures.collect();
     if !pictures.is_empty() {
         o.array("images", |a| (0..).zip(pictures).for_each(|(at, source)| image(a, at, source)));
+    }
+    if choice.sound != Sound::default() {
+        let pieces = &choice.sound.pieces;
+        o.object("audio", |o| {
+            audio_head(o, head);
+            o.str("data", &if wav { sound::wav(pieces) } else { sound::joined(pieces) });
+            o.str("transcript", &choice.sound.transcript);
+        });
     }
     if !choice.citations.is_empty() {
         o.array("annotations", |a| {
@@ -111,6 +120,12 @@ pub(super) fn logprobs(o: &mut Object<'_>, arrays: &[String]) {
         });
         o.raw("refusal", "null");
     });
+}
+
+/// What names a spoken answer. Nobody keeps it: what would be sent back in its place is over when it is made.
+pub(super) fn audio_head(o: &mut Object<'_>, head: &Head) {
+    o.str("id", &format!("audio_{}", head.id.trim_start_matches("chatcmpl-")));
+    o.raw("expires_at", &head.created_s.to_string());
 }
 
 /// A picture, where OpenRouter and LiteLLM have those that models make.

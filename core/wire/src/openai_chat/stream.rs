@@ -2,7 +2,7 @@
 
 use sluicegate_core::Usage;
 
-use super::body::{annotation, image, logprobs};
+use super::body::{annotation, audio_head, image, logprobs};
 use super::finish_reason;
 use crate::ir::{Event, Head, Item, Maker, Seal, Stop, ToolKind};
 use crate::json::{Object, object};
@@ -30,6 +30,8 @@ struct State {
     finished: bool,
     /// How many were written.
     pictures: u64,
+    /// What is spoken has its name.
+    speaks: bool,
     thought: String,
     /// Seals the call that follows: Gemini's.
     seal: Option<Seal>,
@@ -101,6 +103,8 @@ impl Encoder {
                 state.pictures += 1;
                 self.delta(out, choice, |o| o.array("images", |a| image(a, at, &source)));
             }
+            Event::Sound(data) => self.audio(state, out, |o| o.str("data", &data)),
+            Event::Transcript(text) => self.audio(state, out, |o| o.str("transcript", &text)),
             Event::Citation(citation) => self.delta(out, choice, |o| {
                 o.array("annotations", |a| a.object(|o| annotation(o, &citation)));
             }),
@@ -144,6 +148,19 @@ impl Encoder {
                 self.chunk(out, choice, |_| {}, |_| {}, Some(finish_reason(reason)));
             }
         }
+    }
+
+    /// A piece of what is spoken; its name stands in the first, as readers put pieces together.
+    fn audio(&self, state: &mut State, out: &mut String, fill: impl FnOnce(&mut Object<'_>)) {
+        let begins = !std::mem::replace(&mut state.speaks, true);
+        self.delta(out, state.index, |o| {
+            o.object("audio", |o| {
+                if begins {
+                    audio_head(o, &self.head);
+                }
+                fill(o);
+            });
+        });
     }
 
     /// A call without arguments has the arguments `{}`.

@@ -114,6 +114,8 @@ impl Encoder {
                     part.logprobs.push(array);
                 }
             }
+            // The format has no place for it.
+            Event::Sound(_) | Event::Transcript(_) => {}
             Event::Stop { reason, .. } => self.stop = Some(reason),
         }
         self.advance(out);

@@ -3,7 +3,7 @@
 use sluicegate_core::Usage;
 
 use super::{Absurd, Counts, count};
-use crate::json::{Val, object};
+use crate::json::{Object, Val, object};
 
 /// Gemini's `usageMetadata`: thoughts and what tools put into the prompt stand beside the other counts. `None` when it
 /// counts nothing.
@@ -116,5 +116,25 @@ pub(crate) fn write_gemini(usage: &Usage) -> String {
         if usage.output_reasoning > 0 {
             o.num("thoughtsTokenCount", usage.output_reasoning);
         }
+        details(o, "promptTokensDetails", input, usage.audio_in, usage.image_in);
+        details(o, "candidatesTokensDetails", said, usage.audio_out, usage.image_out);
     })
+}
+
+/// What a number of tokens is made of, unless it is all text.
+fn details(o: &mut Object<'_>, name: &str, all: u64, audio: u64, image: u64) {
+    if audio == 0 && image == 0 {
+        return;
+    }
+    let text = all.saturating_sub(audio).saturating_sub(image);
+    o.array(name, |a| {
+        for (modality, tokens) in [("TEXT", text), ("AUDIO", audio), ("IMAGE", image)] {
+            if tokens > 0 {
+                a.object(|o| {
+                    o.str("modality", modality);
+                    o.num("tokenCount", tokens);
+                });
+            }
+        }
+    });
 }
