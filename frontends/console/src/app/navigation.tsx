@@ -2,12 +2,15 @@
 
 import {
   ApiOutlined,
+  AuditOutlined,
   BankOutlined,
   BranchesOutlined,
+  CommentOutlined,
   DashboardOutlined,
   FileSearchOutlined,
   KeyOutlined,
   LineChartOutlined,
+  SettingOutlined,
   TeamOutlined,
   UserOutlined,
 } from '@ant-design/icons';
@@ -38,4 +41,7 @@ export const PLACES: Place[] = [
   },
   { path: '/channels', name: 'nav.channels', icon: <ApiOutlined />, right: 'super', part: 'manage' },
   { path: '/policies', name: 'nav.policies', icon: <BranchesOutlined />, right: 'readAll', part: 'manage' },
+  { path: '/playground', name: 'nav.playground', icon: <CommentOutlined />, right: 'any', part: 'watch' },
+  { path: '/audit', name: 'nav.audit', icon: <AuditOutlined />, right: 'readAll', part: 'system' },
+  { path: '/system', name: 'nav.system', icon: <SettingOutlined />, right: 'super', part: 'system' },
 ];

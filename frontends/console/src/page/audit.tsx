@@ -1,0 +1,128 @@
+// Who changed what, and what it was before.
+
+import { keepPreviousData, useInfiniteQuery, useMutation } from '@tanstack/react-query';
+import { Alert, Button, DatePicker, Empty, Input, Table } from 'antd';
+import dayjs from 'dayjs';
+import { useTranslation } from 'react-i18next';
+import { api, type Schemas, take } from '../api/client';
+import { may, useMe } from '../app/session';
+import { Failure } from '../part/failure';
+import { useFormat } from '../part/format';
+import { Page } from '../part/page';
+import { useFilter } from '../part/query';
+import { Code } from '../part/secret';
+
+type Event = Schemas['AuditEvent'];
+
+const FILTERS = ['action', 'actor', 'target', 'user', 'group', 'address'];
+
+export default function AuditPage() {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const me = useMe();
+  const [filter, change] = useFilter();
+  const named = Object.fromEntries(
+    [...FILTERS, 'from', 'to'].flatMap((it) => (filter[it] ? [[it, filter[it]]] : [])),
+  );
+  const events = useInfiniteQuery({
+    queryKey: ['audit', named],
+    initialPageParam: '',
+    queryFn: ({ pageParam }) =>
+      take(
+        api.GET('/api/v1/audit', {
+          params: { query: { ...named, limit: '100', ...(pageParam && { cursor: pageParam }) } },
+        }),
+      ),
+    getNextPageParam: (last) => last.next ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+  const verify = useMutation({ mutationFn: () => take(api.GET('/api/v1/audit/verify')) });
+  const rows = events.data?.pages.flatMap((it) => it.items) ?? [];
+  const file = (kind: string) =>
+    `/api/v1/audit/export?${new URLSearchParams({ ...(named as Record<string, string>), format: kind })}`;
+  return (
+    <Page
+      title={t('nav.audit')}
+      note={t('audit.what')}
+      actions={
+        <>
+          <Button href={file('csv')} download="audit.csv">
+            {t('usage.csv')}
+          </Button>
+          <Button href={file('jsonl')} download="audit.jsonl">
+            {t('audit.jsonl')}
+          </Button>
+          {may(me, 'super') && (
+            <Button loading={verify.isPending} onClick={() => verify.mutate()}>
+              {t('audit.verify')}
+            </Button>
+          )}
+        </>
+      }
+    >
+      <Failure error={verify.error} />
+      {verify.data && (
+        <Alert
+          role="status"
+          style={{ marginBottom: 12 }}
+          showIcon
+          type={verify.data.sound ? 'success' : 'error'}
+          title={t(verify.data.sound ? 'audit.sound' : 'audit.faulty', {
+            count: verify.data.sound ? verify.data.events : verify.data.faulty,
+          })}
+          description={verify.data.faults.map((it) => `${it.seq}: ${it.what}`).join(', ') || undefined}
+        />
+      )}
+      <div className="row" style={{ marginBottom: 12 }}>
+        <DatePicker.RangePicker
+          showTime
+          allowEmpty={[true, true]}
+          aria-label={t('request.when')}
+          value={[filter.from ? dayjs(filter.from) : null, filter.to ? dayjs(filter.to) : null]}
+          onChange={(range) => change({ from: range?.[0]?.toISOString(), to: range?.[1]?.toISOString() })}
+        />
+        {FILTERS.map((name) => (
+          <Input
+            key={`${name} ${filter[name] ?? ''}`}
+            allowClear
+            aria-label={t(`audit.${name}`)}
+            placeholder={t(`audit.${name}`)}
+            style={{ width: 140 }}
+            defaultValue={filter[name]}
+            onPressEnter={(event) => change({ [name]: event.currentTarget.value.trim() || undefined })}
+            onBlur={(event) => change({ [name]: event.currentTarget.value.trim() || undefined })}
+            onClear={() => change({ [name]: undefined })}
+          />
+        ))}
+      </div>
+      <Failure error={events.error} again={() => events.refetch()} />
+      <Table<Event>
+        aria-label={t('nav.audit')}
+        size="small"
+        rowKey={(it) => it.seq}
+        dataSource={rows}
+        loading={events.isPending && !events.error}
+        pagination={false}
+        scroll={{ x: 'max-content' }}
+        locale={{ emptyText: <Empty description={t('audit.none')} /> }}
+        expandable={{ expandedRowRender: (it) => <Code text={JSON.stringify(it.detail ?? {}, null, 2)} /> }}
+        columns={[
+          { title: t('audit.number'), dataIndex: 'seq', className: 'num' },
+          { title: t('request.when'), dataIndex: 'at', render: (at) => format.time(at) },
+          { title: t('audit.actor'), dataIndex: 'actor' },
+          { title: t('audit.action'), dataIndex: 'action', className: 'mono' },
+          { title: t('audit.target'), dataIndex: 'target' },
+          { title: t('audit.address'), dataIndex: 'address', render: (it) => it ?? '–' },
+          { title: t('audit.credential'), dataIndex: 'credential', render: (it) => it ?? '–' },
+        ]}
+      />
+      {events.hasNextPage && (
+        <p style={{ textAlign: 'center' }}>
+          <Button loading={events.isFetchingNextPage} onClick={() => events.fetchNextPage()}>
+            {t('audit.more')}
+          </Button>
+        </p>
+      )}
+    </Page>
+  );
+}

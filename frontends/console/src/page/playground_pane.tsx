@@ -1,0 +1,178 @@
+// One conversation with one model.
+
+import { useQuery } from '@tanstack/react-query';
+import { Button, theme } from 'antd';
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import { api, take } from '../api/client';
+import { chat, type Done, type Piece, type Turn } from '../part/chat';
+import { Failure } from '../part/failure';
+import { useFormat } from '../part/format';
+
+export type Settings = {
+  system: string;
+  temperature: number | null;
+  maxOutput: number | null;
+  tools: string;
+};
+
+type Said = Turn & { thought?: string; tools?: { name: string; input: string }[]; done?: Done };
+
+type Props = {
+  secret: string;
+  model: string;
+  settings: Settings;
+  tools: unknown[] | undefined;
+  asked: { number: number; text: string };
+};
+
+export function Pane({ secret, model, settings, tools, asked }: Props) {
+  const { t } = useTranslation();
+  const { token } = theme.useToken();
+  const [turns, setTurns] = useState<Said[]>([]);
+  const [error, setError] = useState<Error | null>(null);
+  const [busy, setBusy] = useState(false);
+  const stop = useRef<AbortController | null>(null);
+  const end = useRef<HTMLDivElement>(null);
+  const last = useRef(asked.number);
+
+  const ask = useCallback(
+    async (before: Said[], text: string) => {
+      stop.current?.abort();
+      const control = new AbortController();
+      stop.current = control;
+      const turns: Said[] = [...before, { role: 'user', content: text }];
+      const answer: Said = { role: 'assistant', content: '' };
+      setTurns([...turns, answer]);
+      setError(null);
+      setBusy(true);
+      const hear = (piece: Piece) => {
+        answer.content += piece.text ?? '';
+        if (piece.thought) answer.thought = (answer.thought ?? '') + piece.thought;
+        if (piece.tool) {
+          answer.tools ??= [];
+          const tool = answer.tools[piece.tool.index] ?? { name: '', input: '' };
+          answer.tools[piece.tool.index] = {
+            name: tool.name + (piece.tool.name ?? ''),
+            input: tool.input + (piece.tool.input ?? ''),
+          };
+        }
+        setTurns([...turns, { ...answer }]);
+      };
+      try {
+        const messages = [
+          ...(settings.system.trim() ? [{ role: 'system', content: settings.system }] : []),
+          ...turns.filter((it) => it.content).map(({ role, content }) => ({ role, content })),
+        ];
+        const done = await chat(
+          secret,
+          {
+            model,
+            messages,
+            ...(settings.temperature != null && { temperature: settings.temperature }),
+            ...(settings.maxOutput != null && { max_tokens: settings.maxOutput }),
+            ...(tools && { tools }),
+          },
+          control.signal,
+          hear,
+        );
+        setTurns([...turns, { ...answer, done }]);
+      } catch (failed) {
+        if (!control.signal.aborted) setError(failed instanceof Error ? failed : new Error(String(failed)));
+        // A question that wasn't answered isn't part of the conversation.
+        if (!answer.content) setTurns(before);
+      } finally {
+        if (stop.current === control) setBusy(false);
+      }
+    },
+    [secret, model, settings, tools],
+  );
+
+  useEffect(() => {
+    if (asked.number === last.current) return;
+    last.current = asked.number;
+    void ask(turns, asked.text);
+  }, [asked, ask, turns]);
+
+  useEffect(() => () => stop.current?.abort(), []);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what comes is kept in sight
+  useEffect(() => {
+    end.current?.scrollIntoView({ block: 'nearest' });
+  }, [turns]);
+
+  return (
+    <div>
+      <div role="log" aria-label={model} tabIndex={0} style={{ height: '46vh', overflowY: 'auto' }}>
+        {turns.length === 0 && <p style={{ color: token.colorTextSecondary }}>{t('playground.empty')}</p>}
+        {turns.map((turn, index) => (
+          <div
+            key={index}
+            style={{
+              margin: '0 0 12px',
+              padding: 12,
+              borderRadius: 8,
+              background: turn.role === 'user' ? token.colorFillSecondary : token.colorFillQuaternary,
+            }}
+          >
+            <strong>{t(`playground.${turn.role}`)}</strong>
+            {turn.thought && (
+              <details>
+                <summary>{t('request.kind.output_reasoning')}</summary>
+                <div className="wrap" style={{ color: token.colorTextSecondary }}>
+                  {turn.thought}
+                </div>
+              </details>
+            )}
+            <div className="wrap">{turn.content}</div>
+            {turn.tools?.map((tool, at) => (
+              <pre key={at} className="code mono" style={{ background: token.colorFillTertiary }}>
+                {`${tool.name}(${tool.input})`}
+              </pre>
+            ))}
+            {turn.done && <Figures done={turn.done} />}
+          </div>
+        ))}
+        <div ref={end} />
+      </div>
+      <Failure error={error} />
+      {busy && (
+        <Button size="small" onClick={() => stop.current?.abort()}>
+          {t('playground.stop')}
+        </Button>
+      )}
+    </div>
+  );
+}
+
+/** What an answer took and cost; its record is there a moment after it ended. */
+function Figures({ done }: { done: Done }) {
+  const { t } = useTranslation();
+  const { token } = theme.useToken();
+  const format = useFormat();
+  const record = useQuery({
+    queryKey: ['records', 'one', done.call],
+    queryFn: () => take(api.GET('/api/v1/records', { params: { query: { call: done.call ?? '' } } })),
+    enabled: done.call !== null,
+    refetchInterval: (query) =>
+      query.state.data?.items.length || query.state.dataUpdateCount > 10 ? false : 1_000,
+  });
+  const spend = record.data?.items[0]?.spend;
+  return (
+    <div className="row num" style={{ marginTop: 8, fontSize: 13, color: token.colorTextSecondary }}>
+      {done.firstMs != null && <span>{t('request.first', { time: format.duration(done.firstMs) })}</span>}
+      <span>{format.duration(done.wholeMs)}</span>
+      {done.output != null && (
+        <span>
+          {t('playground.tokens', {
+            input: format.whole(done.input ?? 0),
+            output: format.whole(done.output),
+          })}
+        </span>
+      )}
+      {spend !== undefined && <span>{format.money(spend)}</span>}
+      {done.call && <Link to={`/requests/${encodeURIComponent(done.call)}`}>{t('why.title')}</Link>}
+    </div>
+  );
+}

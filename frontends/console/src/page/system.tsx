@@ -1,0 +1,197 @@
+// The installation: what there is to say about its configuration, its ledger, and what nobody knows the outcome of.
+
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { Alert, App, Button, Card, Descriptions, Empty, Table, Tag } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import { api, type Schemas, take } from '../api/client';
+import { useConfirm } from '../part/confirm';
+import { Failure } from '../part/failure';
+import { useFormat } from '../part/format';
+import { Page } from '../part/page';
+
+export default function SystemPage() {
+  const { t } = useTranslation();
+  return (
+    <Page title={t('nav.system')}>
+      <div className="stack">
+        <Findings />
+        <Ledger />
+        <Held />
+      </div>
+    </Page>
+  );
+}
+
+const COLOUR = { error: 'error', warning: 'warning', note: 'processing' } as const;
+
+function Findings() {
+  const { t } = useTranslation();
+  const query = useQuery({ queryKey: ['diagnostics'], queryFn: () => take(api.GET('/api/v1/diagnostics')) });
+  return (
+    <Card title={t('system.findings')}>
+      <Failure error={query.error} again={() => query.refetch()} />
+      {query.data?.items.length === 0 && <Alert type="success" showIcon title={t('system.noFindings')} />}
+      {query.data?.items.map((it, index) => (
+        <div key={index} style={{ padding: '6px 0', overflowWrap: 'anywhere' }}>
+          <Tag color={COLOUR[it.severity]}>{t(`system.severity.${it.severity}`)}</Tag>
+          <strong className="mono">{[it.path, it.line].filter(Boolean).join(':')}</strong> {it.at}{' '}
+          {it.message}
+          {it.remedy && ` – ${it.remedy}`}
+        </div>
+      ))}
+    </Card>
+  );
+}
+
+function Ledger() {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const query = useQuery({
+    queryKey: ['ledger'],
+    queryFn: () => take(api.GET('/api/v1/ledger')),
+    refetchInterval: 5_000,
+  });
+  const audit = useMutation({ mutationFn: () => take(api.GET('/api/v1/ledger/audit')) });
+  const it = query.data;
+  const journal = it?.journal;
+  const number = (name: string, value: number) => ({
+    key: name,
+    label: t(`system.${name}`),
+    children: <span className="num">{format.whole(value)}</span>,
+  });
+  return (
+    <Card
+      title={t('system.ledger')}
+      extra={
+        <Button loading={audit.isPending} onClick={() => audit.mutate()}>
+          {t('system.compare')}
+        </Button>
+      }
+    >
+      <Failure error={query.error ?? audit.error} />
+      {audit.data && (
+        <Alert
+          role="status"
+          style={{ marginBottom: 12 }}
+          showIcon
+          type={audit.data.differing === 0 ? 'success' : 'error'}
+          title={t(audit.data.differing === 0 ? 'system.agrees' : 'system.differs', {
+            count: audit.data.differing === 0 ? audit.data.counters : audit.data.differing,
+          })}
+          description={
+            audit.data.differences
+              .map(
+                (one) => `${one.scope.kind} ${one.scope.id} ${one.metric}: ${one.balance} ≠ ${one.expected}`,
+              )
+              .join('; ') || undefined
+          }
+        />
+      )}
+      {it && (
+        <Descriptions
+          column={{ xs: 1, sm: 2, lg: 3 }}
+          size="small"
+          items={[
+            number('counters', it.counters),
+            number('open', it.open),
+            number('held', it.held),
+            number('waiting', it.records_waiting),
+            ...(journal
+              ? [
+                  number('position', journal.position),
+                  number('lag', journal.lag),
+                  number('segments', journal.segments),
+                  { key: 'd', label: t('system.durability'), children: journal.durability },
+                  {
+                    key: 'j',
+                    label: t('system.journal'),
+                    children: <span className="mono">{journal.id}</span>,
+                  },
+                ]
+              : []),
+          ]}
+        />
+      )}
+    </Card>
+  );
+}
+
+function Held() {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const confirm = useConfirm();
+  const { message } = App.useApp();
+  const client = useQueryClient();
+  const query = useQuery({
+    queryKey: ['held'],
+    queryFn: () => take(api.GET('/api/v1/ledger/held', { params: { query: { limit: '200' } } })),
+  });
+  const settle = (it: Schemas['Held'], charge: 'free' | 'reserved') =>
+    confirm({
+      title: t(`system.settle.${charge}`),
+      breaks: t(`system.settleBreaks.${charge}`),
+      action: t(`system.settle.${charge}`),
+      run: async () => {
+        await take(
+          api.POST('/api/v1/ledger/held/{call}/reconcile', {
+            params: { path: { call: it.call ?? '' } },
+            body: { attempt: it.attempt?.number ?? null, charge },
+          }),
+        );
+        message.success(t('form.saved'));
+        await Promise.all(['held', 'ledger'].map((name) => client.invalidateQueries({ queryKey: [name] })));
+      },
+    });
+  return (
+    <Card title={t('system.heldTitle')}>
+      <p>{t('system.heldWhat')}</p>
+      <Failure error={query.error} />
+      <Table<Schemas['Held']>
+        aria-label={t('system.heldTitle')}
+        size="small"
+        rowKey={(it) => it.id}
+        dataSource={query.data?.items}
+        loading={query.isPending && !query.error}
+        pagination={(query.data?.items.length ?? 0) > 20 && { pageSize: 20, showSizeChanger: false }}
+        scroll={{ x: 'max-content' }}
+        locale={{
+          emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t('system.noHeld')} />,
+        }}
+        columns={[
+          {
+            title: t('request.id'),
+            dataIndex: 'call',
+            render: (call) => (call ? <Link to={`/requests/${encodeURIComponent(call)}`}>{call}</Link> : '–'),
+          },
+          { title: t('system.since'), dataIndex: 'since', render: (at) => format.time(at) },
+          { title: t('request.model'), key: 'model', render: (_, it) => it.attempt?.model ?? '–' },
+          { title: t('request.channel'), key: 'channel', render: (_, it) => it.attempt?.channel ?? '–' },
+          { title: t('key.hint'), key: 'key', render: (_, it) => it.attempt?.key ?? '–' },
+          {
+            title: t('request.reserved'),
+            key: 'bound',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => format.money(it.attempt?.bound.spend ?? 0),
+          },
+          {
+            title: t('form.actions'),
+            key: 'actions',
+            render: (_, it) =>
+              it.call && (
+                <span className="row">
+                  <Button size="small" onClick={() => settle(it, 'free')}>
+                    {t('system.settle.free')}
+                  </Button>
+                  <Button size="small" onClick={() => settle(it, 'reserved')}>
+                    {t('system.settle.reserved')}
+                  </Button>
+                </span>
+              ),
+          },
+        ]}
+      />
+    </Card>
+  );
+}
