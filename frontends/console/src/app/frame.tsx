@@ -105,16 +105,12 @@ export default function Frame() {
             <Display />
             <Self />
           </Layout.Header>
-          <Layout.Content>
-            <main
-              id="page"
-              tabIndex={-1}
-              style={{ padding: wide ? 24 : 12, maxWidth: 1600, margin: '0 auto', outline: 'none' }}
-            >
+          <Layout.Content id="page" tabIndex={-1} style={{ outline: 'none' }}>
+            <div style={{ padding: wide ? 24 : 12, maxWidth: 1600, margin: '0 auto' }}>
               <Suspense fallback={<Spin />}>
                 <Outlet />
               </Suspense>
-            </main>
+            </div>
           </Layout.Content>
         </Layout>
         <Drawer

@@ -16,7 +16,7 @@ export function Theme({ children }: { children: ReactNode }) {
       theme={{
         algorithm: dark ? theme.darkAlgorithm : theme.defaultAlgorithm,
         token: {
-          colorPrimary: dark ? '#4d8df0' : '#1357c4',
+          colorPrimary: dark ? '#3d78dc' : '#1357c4',
           colorLink: dark ? '#7db0ff' : '#1357c4',
           colorSuccess: dark ? '#62c434' : '#2b7a0b',
           colorSuccessBg: dark ? '#162312' : '#edf8e6',
@@ -37,6 +37,9 @@ export function Theme({ children }: { children: ReactNode }) {
         },
         components: {
           Menu: dark ? { itemSelectedColor: '#a9cbff' } : {},
+          Tabs: dark
+            ? { itemSelectedColor: '#a9cbff', itemHoverColor: '#a9cbff', itemActiveColor: '#a9cbff' }
+            : {},
           Layout: { headerPadding: '0 16px', headerHeight: 52 },
         },
       }}

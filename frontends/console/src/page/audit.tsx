@@ -105,7 +105,10 @@ export default function AuditPage() {
         pagination={false}
         scroll={{ x: 'max-content' }}
         locale={{ emptyText: <Empty description={t('audit.none')} /> }}
-        expandable={{ expandedRowRender: (it) => <Code text={JSON.stringify(it.detail ?? {}, null, 2)} /> }}
+        expandable={{
+          columnTitle: <span className="unseen">{t('audit.detail')}</span>,
+          expandedRowRender: (it) => <Code text={JSON.stringify(it.detail ?? {}, null, 2)} />,
+        }}
         columns={[
           { title: t('audit.number'), dataIndex: 'seq', className: 'num' },
           { title: t('request.when'), dataIndex: 'at', render: (at) => format.time(at) },

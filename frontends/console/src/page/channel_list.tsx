@@ -110,6 +110,9 @@ export default function ChannelList() {
       {chosen.length > 0 && (
         <div className="row" style={{ marginBottom: 12 }}>
           {t('channel.chosen', { count: chosen.length })}
+          <Button onClick={() => setChosen(items.filter((it) => it.source !== 'file').map((it) => it.id))}>
+            {t('channel.chooseAll')}
+          </Button>
           <Button onClick={() => each({ enabled: true })}>{t('channel.enable')}</Button>
           <Button
             danger
@@ -135,6 +138,8 @@ export default function ChannelList() {
         again={() => query.refetch()}
         empty={t('channel.empty')}
         selection={{
+          hideSelectAll: true,
+          columnTitle: <span className="unseen">{t('channel.choose')}</span>,
           selectedRowKeys: chosen,
           onChange: setChosen,
           getCheckboxProps: (it) => ({ disabled: it.source === 'file' }),

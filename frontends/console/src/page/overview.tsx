@@ -79,7 +79,7 @@ export default function Overview() {
           onChange={(value) => change({ days: value === '7' ? undefined : value })}
           options={['1', '7', '30', '90'].map((value) => ({
             value,
-            label: t('overview.days', { count: Number(value) }),
+            label: value === '1' ? t('overview.today') : t('overview.days', { count: Number(value) }),
           }))}
         />
       }

@@ -35,7 +35,10 @@ export function PolicyReplay({ name, text }: { name: string; text: string }) {
           style={{ width: 120 }}
           value={days}
           onChange={setDays}
-          options={[1, 7, 30].map((value) => ({ value, label: t('overview.days', { count: value }) }))}
+          options={[1, 7, 30].map((value) => ({
+            value,
+            label: value === 1 ? t('overview.today') : t('overview.days', { count: value }),
+          }))}
         />
         <Button loading={ask.isPending} onClick={() => ask.mutate()}>
           {t('replay.ask')}

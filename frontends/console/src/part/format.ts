@@ -31,6 +31,7 @@ function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | 'CNY', r
       made = new Intl.NumberFormat(locale, {
         style: 'currency',
         currency,
+        currencyDisplay: 'narrowSymbol',
         minimumFractionDigits: Math.min(digits, 2),
         maximumFractionDigits: digits,
       });
@@ -47,7 +48,7 @@ function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | 'CNY', r
   /** Pico-USD a token, as people say it: for a million tokens. */
   const price = (pico: number) => cashBy(4).format((pico / 1e6) * factor);
   const duration = (ms: number) => {
-    if (ms < 1) return ms > 0 ? `${ms.toFixed(2)} ms` : '< 1 ms';
+    if (ms < 1) return ms >= 0.01 ? `${ms.toFixed(2)} ms` : '< 1 ms';
     if (ms < 1000) return `${Math.round(ms)} ms`;
     if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
     const minutes = Math.floor(ms / 60_000);

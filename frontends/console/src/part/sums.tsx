@@ -6,7 +6,7 @@ import { useFormat } from './format';
 
 export function Figures({ figures }: { figures: { name: string; value: string; more?: ReactNode }[] }) {
   return (
-    <div className="grid">
+    <div className="grid figures">
       {figures.map((it) => (
         <Card key={it.name} size="small">
           <Statistic
