@@ -19,6 +19,7 @@ mod organization;
 mod patch;
 mod policy;
 mod replay;
+mod report;
 mod scope;
 mod seed;
 mod usage;
@@ -53,6 +54,10 @@ pub use policy::{
     NewPolicyVersion, PolicyCheck, PolicyDiff, PolicyFault, PolicyShadow, PolicyVersionView, PolicyView,
 };
 pub use replay::{ReplayPolicy, ReplayQuestion};
+pub use report::{
+    Bucket, By, Granularity, Metrics, Order, Others, REPORT_ROWS_MAX, REPORT_TOTALS_MAX, UsageQuestion,
+    UsageReport, UsageRow,
+};
 pub use scope::{AREAS, Access, Scopes};
 use seed::Seeds;
 pub use usage::{LimitUse, SpendQuery};

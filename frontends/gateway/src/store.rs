@@ -11,6 +11,7 @@ mod identity;
 mod policy;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod report;
 mod response;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
@@ -37,6 +38,7 @@ pub use identity::{AccessToken, Account, Hidden, Session, SessionFacts, Stage, S
 pub use policy::{
     PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests, PolicyVersion,
 };
+pub use report::{Latencies, ReportFilter, ReportQuery, ReportRows, Split};
 pub use response::{KeptResponse, ResponseOwner};
 
 use crate::credential::KeyHash;
@@ -269,6 +271,21 @@ pub trait Store: RecordStore {
         since: Timestamp,
         bucket_ms: u64,
     ) -> Result<Vec<(Timestamp, Sums)>>;
+
+    /// The time zone whose days and hours sums are by.
+    fn time_zone(&self) -> &TimeZone;
+
+    /// Sums for a report.
+    async fn report(&self, query: &ReportQuery, reach: &Reach) -> Result<ReportRows>;
+
+    /// How long calls took in each of these spans of time, whose starts are hours' (days', for days of the store's zone). Of
+    /// what the reach covers by organization and group.
+    async fn latencies(
+        &self,
+        spans: &[(Timestamp, Timestamp)],
+        by_day: bool,
+        reach: &Reach,
+    ) -> Result<Vec<Latencies>>;
 
     /// Keeps a response, to be found by the ids of its items, too. One that is there already under this id stays as it is, and
     /// so does an item.

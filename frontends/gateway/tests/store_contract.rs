@@ -53,12 +53,18 @@ macro_rules! contract {
 mod identity;
 #[path = "store_contract/policy.rs"]
 mod policy;
+#[path = "store_contract/report.rs"]
+mod report;
 #[path = "store_contract/response.rs"]
 mod response;
 
 use identity::{
     events_say_where_from_and_are_read_forwards, somebody_who_may_do_everything_is_left,
     ways_to_sign_in_are_kept_and_go_with_their_user,
+};
+use report::{
+    latencies_are_counted_where_they_were, reports_are_filtered_and_stay_within_reach,
+    reports_equal_the_records,
 };
 use response::responses_are_kept_for_their_owner_and_in_their_order;
 
@@ -85,6 +91,9 @@ contract! {
     labels_of_a_day_are_bounded,
     days_of_old_months_become_one,
     every_attempt_is_found,
+    reports_equal_the_records,
+    reports_are_filtered_and_stay_within_reach,
+    latencies_are_counted_where_they_were,
     responses_are_kept_for_their_owner_and_in_their_order,
     ways_to_sign_in_are_kept_and_go_with_their_user,
     somebody_who_may_do_everything_is_left,
@@ -1000,7 +1009,7 @@ async fn days_of_old_months_become_one(store: Arc<dyn Store>) {
         pieces += 1;
         assert_eq!(total(&*store).await, before);
     }
-    assert_eq!(pieces, 30, "a day at a time");
+    assert_eq!(pieces, 3 * 30 + 31, "a day of each kind of sums at a time, then an hour at a time");
     let rows = days().await;
     assert_eq!(rows.len(), 1 + 9);
     assert_eq!((rows[0].by[0].as_str(), rows[0].sums.requests), ("2026-01-01", 31 * 30));
@@ -1008,6 +1017,7 @@ async fn days_of_old_months_become_one(store: Arc<dyn Store>) {
     let of = RecordFilter { customer: Some("acme".to_owned()), ..RecordFilter::default() };
     let left = store.daily(&of, &Reach::ALL, &[], Page::default()).await.unwrap().items[0].sums.requests;
     assert_eq!(left, 9 * 30, "February's");
+    report::months_are_in_reports(&*store, &before).await;
     let records = store.records(&RecordFilter::default(), &Reach::ALL, Page::new(1, 0)).await.unwrap();
     assert_eq!(records.total, 1_200);
 }

@@ -248,7 +248,7 @@ fn area_of(route: &str) -> &'static str {
         (true, "organizations", _) => "organizations",
         (true, "channels", _) => "channels",
         (true, "policies", _) => "policies",
-        (true, "records" | "spend", _) => "usage",
+        (true, "records" | "spend" | "reports", _) => "usage",
         (true, "audit", _) => "audit",
         (true, "ledger", _) => "ledger",
         (true, "explain" | "replay" | "diagnostics" | "me", _) => "routing",

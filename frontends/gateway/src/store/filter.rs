@@ -273,12 +273,40 @@ pub struct Sums {
     pub spend: i64,
     /// What it costs at list prices, in nano-USD.
     pub cost: i64,
+    /// Calls, refused ones included.
+    pub calls: i64,
+    /// Calls that we refused.
+    pub denials: i64,
+    /// Output tokens of reasoning.
+    pub reasoning_tokens: i64,
+    /// How long the calls that ended well took, all together, in milliseconds.
+    pub duration_ms: i64,
+    /// Streams that had content.
+    pub firsts: i64,
+    /// How long those waited for it, all together, in milliseconds.
+    pub first_ms: i64,
 }
 
 impl Sums {
+    /// So many numbers there are.
+    pub const COUNT: usize = 15;
+
     /// Adds another sum to this one. Saturates.
     pub fn add(&mut self, other: &Sums) {
-        for (mine, theirs) in [
+        for (mine, theirs) in self.beside(other) {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+
+    /// Takes another sum from this one. Saturates.
+    pub fn subtract(&mut self, other: &Sums) {
+        for (mine, theirs) in self.beside(other) {
+            *mine = mine.saturating_sub(theirs);
+        }
+    }
+
+    fn beside<'a>(&'a mut self, other: &Sums) -> [(&'a mut i64, i64); Self::COUNT] {
+        [
             (&mut self.requests, other.requests),
             (&mut self.failures, other.failures),
             (&mut self.attempts, other.attempts),
@@ -288,9 +316,13 @@ impl Sums {
             (&mut self.cache_write_tokens, other.cache_write_tokens),
             (&mut self.spend, other.spend),
             (&mut self.cost, other.cost),
-        ] {
-            *mine = mine.saturating_add(theirs);
-        }
+            (&mut self.calls, other.calls),
+            (&mut self.denials, other.denials),
+            (&mut self.reasoning_tokens, other.reasoning_tokens),
+            (&mut self.duration_ms, other.duration_ms),
+            (&mut self.firsts, other.firsts),
+            (&mut self.first_ms, other.first_ms),
+        ]
     }
 
     /// Input and output tokens. Saturates.

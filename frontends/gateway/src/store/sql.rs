@@ -5,6 +5,7 @@
 
 mod change;
 mod directory;
+mod fill;
 mod forget;
 mod identity;
 mod label;
@@ -13,7 +14,9 @@ mod migrate;
 mod partition;
 mod policy;
 mod record;
+mod report;
 mod response;
+mod rollup;
 mod row;
 mod usage;
 
@@ -33,9 +36,9 @@ use sluicegate_core::{
 
 use super::{
     Account, AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, Forget, Forgotten,
-    GroupFilter, KeptResponse, KeyFilter, KeyParts, KeyRef, Listing, NewEvent, Owner, Page, PolicyFilter,
-    PolicyVersion, Reach, RecordFilter, ResponseOwner, Since, Store, Stored, StoredChannel, StoredEvent,
-    StoredKey, StoredPolicy, StoredToken, Sums, UserFilter,
+    GroupFilter, KeptResponse, KeyFilter, KeyParts, KeyRef, Latencies, Listing, NewEvent, Owner, Page,
+    PolicyFilter, PolicyVersion, Reach, RecordFilter, ReportQuery, ReportRows, ResponseOwner, Since, Store,
+    Stored, StoredChannel, StoredEvent, StoredKey, StoredPolicy, StoredToken, Sums, UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -106,7 +109,9 @@ impl SqlStore {
     /// Brings the schema up to date and takes the database into use. Daily sums are by days of `time_zone`.
     pub(super) async fn open(database: Box<dyn Database>, time_zone: TimeZone) -> Result<Self> {
         migrate::run(&*database).await?;
-        Ok(Self { database, time_zone, full_batches: AtomicU32::new(0) })
+        let store = Self { database, time_zone, full_batches: AtomicU32::new(0) };
+        store.fill_rollups().await?;
+        Ok(store)
     }
 
     async fn fetch(&self, sql: impl Into<Sql> + Send, args: Vec<Value>) -> Result<Vec<Row>> {
@@ -176,6 +181,11 @@ impl Where {
         }
         let marks = vec!["?"; args.len()].join(", ");
         self.and(&format!("{column} IN ({marks})"), args)
+    }
+
+    /// Whether a condition is about a column.
+    pub(super) fn mentions(&self, column: &str) -> bool {
+        self.sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == column)
     }
 
     /// Puts `before`, the clause and `after` together; the next argument is number `args.len() + 1`.
@@ -417,6 +427,23 @@ impl Store for SqlStore {
         bucket_ms: u64,
     ) -> Result<Vec<(Timestamp, Sums)>> {
         self.sum_buckets(owner, model, since, bucket_ms).await
+    }
+
+    fn time_zone(&self) -> &TimeZone {
+        &self.time_zone
+    }
+
+    async fn report(&self, query: &ReportQuery, reach: &Reach) -> Result<ReportRows> {
+        self.sum_report(query, reach).await
+    }
+
+    async fn latencies(
+        &self,
+        spans: &[(Timestamp, Timestamp)],
+        by_day: bool,
+        reach: &Reach,
+    ) -> Result<Vec<Latencies>> {
+        self.count_latencies(spans, by_day, reach).await
     }
 
     async fn keep_response(&self, response: &KeptResponse, items: &[String]) -> Result<()> {

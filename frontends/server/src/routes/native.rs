@@ -9,6 +9,7 @@ mod keys;
 mod ledger;
 mod organizations;
 mod policies;
+mod reports;
 mod session;
 mod usage;
 mod users;
@@ -60,6 +61,7 @@ pub fn table() -> Vec<Entry> {
     entries.extend(channels::table());
     entries.extend(policies::table());
     entries.extend(usage::table());
+    entries.extend(reports::table());
     entries.extend(audit::table());
     entries.extend(ledger::table());
     entries.extend(explain::table());

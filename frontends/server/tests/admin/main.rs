@@ -3,6 +3,7 @@
 
 mod audit;
 mod litellm;
+mod report;
 mod rig;
 mod roles;
 mod session;

@@ -148,7 +148,7 @@ impl World {
                 self.policy(name, of).await;
             }
         }
-        if path.contains("/records") || path.contains("/spend") {
+        if ["/records", "/spend", "/reports"].iter().any(|it| path.contains(it)) {
             for secret in std::mem::take(&mut self.secrets) {
                 self.call(&secret).await;
             }

@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use sluicegate_core::{Result, Timestamp, Window};
 
 use super::record::{SUMS, added, day_of, parse_window};
+use super::rollup::Table;
 use super::row::Value;
 use super::{Dialect, Session, SqlStore};
 use crate::store::{Forget, Forgotten};
@@ -13,9 +14,6 @@ const PIECE: u64 = 500;
 /// A number that no other program locks on: `sluiceg9` in ASCII. Whoever holds it clears away and makes partitions.
 #[cfg(feature = "postgres")]
 const LOCK: i64 = 0x736c_7569_6365_6739;
-
-/// The columns that tell a day's sums apart.
-const COMBINATION: &str = "organization_id, group_id, user_id, key_id, model, channel_id";
 
 impl SqlStore {
     pub(super) async fn forget(&self, what: &Forget) -> Result<Forgotten> {
@@ -71,7 +69,19 @@ impl SqlStore {
                 }
             }
         }
+        self.forget_tags(session, at, done).await?;
         self.piece(session, "sg_attempt", "started_at < $1", vec![at.into()], done).await
+    }
+
+    /// Rows of this table have no number of their own in SQLite.
+    async fn forget_tags(&self, session: &mut dyn Session, before: i64, done: &mut Forgotten) -> Result<()> {
+        let sql = format!(
+            "DELETE FROM sg_record_tag WHERE (tag, started_at, call_id) IN \
+             (SELECT tag, started_at, call_id FROM sg_record_tag WHERE started_at < $1 LIMIT {PIECE})"
+        );
+        let gone = session.execute(sql.into(), vec![before.into()]).await?;
+        done.more |= gone >= PIECE;
+        Ok(())
     }
 
     /// Sums up the days of months before this one, and forgets labels.
@@ -87,45 +97,38 @@ impl SqlStore {
             Some(mut row) => day_of(Timestamp::from_ms(row.int()?), &self.time_zone),
             None => String::new(),
         };
-        let args = vec![Value::from(from), month.to_string().into()];
-        let sql = "SELECT MIN(day) FROM sg_daily WHERE day >= $1 AND day < $2 AND substr(day, 9, 2) <> '01'";
-        let oldest = session.query(sql.into(), args).await?.into_iter().next();
-        match oldest.map_or(Ok(None), |mut row| row.maybe_text())? {
-            Some(day) => self.sum_up(session, &day, done).await?,
-            None => {
-                let start = month.to_zoned(self.time_zone.clone()).map(|it| it.timestamp().as_millisecond());
-                mark(session, "sums", start.unwrap_or(i64::MIN)).await?;
+        for table in [Table::Daily, Table::DayOwner, Table::DayPlace] {
+            let sql = format!(
+                "SELECT MIN(day) FROM {} WHERE day >= $1 AND day < $2 AND substr(day, 9, 2) <> '01'",
+                table.name()
+            );
+            let args = vec![Value::from(from.as_str()), month.to_string().into()];
+            let oldest = session.query(sql.into(), args).await?.into_iter().next();
+            if let Some(day) = oldest.map_or(Ok(None), |mut row| row.maybe_text())? {
+                return sum_up(session, table, &day, done).await;
             }
         }
+        let start = month.to_zoned(self.time_zone.clone()).map(|it| it.timestamp().as_millisecond());
+        let start = start.unwrap_or(i64::MIN);
+        mark(session, "sums", start).await?;
         for table in ["sg_daily_label", "sg_label_count"] {
             self.piece(session, table, "day < $1", vec![month.to_string().into()], done).await?;
         }
-        Ok(())
-    }
-
-    /// Adds some of a day's sums to those of the first day of its month.
-    async fn sum_up(&self, session: &mut dyn Session, day: &str, done: &mut Forgotten) -> Result<()> {
-        let last = format!(
-            "SELECT {COMBINATION} FROM sg_daily WHERE day = $1 ORDER BY {COMBINATION} LIMIT 1 OFFSET {}",
-            PIECE - 1
-        );
-        let (mut some, mut args) = ("day = $1".to_owned(), vec![Value::from(day)]);
-        if let Some(mut row) = session.query(last.into(), args.clone()).await?.into_iter().next() {
-            some.push_str(&format!(" AND ({COMBINATION}) <= ($2, $3, $4, $5, $6, $7)"));
-            for _ in 0..6 {
-                args.push(row.text()?.into());
-            }
+        for (table, column, which) in [
+            ("sg_hour", "hour", "1 = 1"),
+            ("sg_hour_place", "hour", "1 = 1"),
+            ("sg_hour_label", "hour", "1 = 1"),
+            ("sg_latency", "slot", "span = 'hour'"),
+            ("sg_latency", "slot", "span = 'day'"),
+        ] {
+            // An hour goes at once: its rows lie together.
+            let sql = format!(
+                "DELETE FROM {table} WHERE {which} AND {column} = (SELECT MIN({column}) FROM {table} WHERE {which} AND {column} < $1)"
+            );
+            let gone = session.execute(sql.into(), vec![start.into()]).await?;
+            done.rows += gone;
+            done.more |= gone > 0;
         }
-        let sums = SUMS.join(", ");
-        let added = added("sg_daily", &["day", COMBINATION], SUMS);
-        let add = format!(
-            "INSERT INTO sg_daily (day, {COMBINATION}, {sums}) \
-             SELECT substr(day, 1, 8) || '01', {COMBINATION}, {sums} FROM sg_daily WHERE {some}{added}"
-        );
-        session.execute(add.into(), args.clone()).await?;
-        done.rows += session.execute(format!("DELETE FROM sg_daily WHERE {some}").into(), args).await?;
-        // At least to learn that no day is left.
-        done.more = true;
         Ok(())
     }
 
@@ -185,6 +188,35 @@ impl SqlStore {
         let start = self.date_of(at).to_zoned(self.time_zone.clone());
         start.map_or(at, |start| Timestamp::from_ms(start.timestamp().as_millisecond()))
     }
+}
+
+/// Adds some of a day's sums to those of the first day of its month.
+async fn sum_up(session: &mut dyn Session, table: Table, day: &str, done: &mut Forgotten) -> Result<()> {
+    let (name, parts) = (table.name(), table.key().get(1..).unwrap_or_default());
+    let columns = parts.join(", ");
+    let last = format!(
+        "SELECT {columns} FROM {name} WHERE day = $1 ORDER BY {columns} LIMIT 1 OFFSET {}",
+        PIECE - 1
+    );
+    let (mut some, mut args) = ("day = $1".to_owned(), vec![Value::from(day)]);
+    if let Some(mut row) = session.query(last.into(), args.clone()).await?.into_iter().next() {
+        let marks: Vec<String> = (2..parts.len() + 2).map(|n| format!("${n}")).collect();
+        some.push_str(&format!(" AND ({columns}) <= ({})", marks.join(", ")));
+        for _ in parts {
+            args.push(row.text()?.into());
+        }
+    }
+    let sums = SUMS.join(", ");
+    let added = added(name, table.key(), SUMS);
+    let add = format!(
+        "INSERT INTO {name} (day, {columns}, {sums}) \
+         SELECT substr(day, 1, 8) || '01', {columns}, {sums} FROM {name} WHERE {some}{added}"
+    );
+    session.execute(add.into(), args.clone()).await?;
+    done.rows += session.execute(format!("DELETE FROM {name} WHERE {some}").into(), args).await?;
+    // At least to learn that no day is left.
+    done.more = true;
+    Ok(())
 }
 
 /// Whether no other node does the same; until the transaction ends, none begins to. One writer at a time has SQLite anyway.

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use sluicegate_core::{RecordRow, Result};
 
-use super::record::{Append, chunk, derive, sums_args};
+use super::record::{Append, chunk, sums_args};
+use super::rollup::derive;
 use super::row::Value;
 use super::{Dialect, Session, SqlStore};
 use crate::store::{LABEL_OVERFLOW, LABELS_PER_DAY, Sums};
@@ -21,28 +22,32 @@ const LABEL_BYTES: usize = 256;
 const ASKED: usize = 200;
 
 /// Day, organization and kind: what labels are counted in.
-type Family<'a> = (Arc<str>, &'a str, &'static str);
+pub(super) type Family<'a> = (Arc<str>, &'a str, &'static str);
 /// A label, then group, user, key, model and channel.
-type Place<'a> = (Cow<'a, str>, [&'a str; 5]);
+pub(super) type Place<'a> = (Cow<'a, str>, [&'a str; 5]);
+/// Sums of places, each by the start of its hour.
+pub(super) type Hourly<'a> = BTreeMap<(Place<'a>, i64), Sums>;
 
 impl SqlStore {
     /// Takes account of records that are new, in their order.
     pub(super) async fn take_labels(&self, session: &mut dyn Session, records: &[&RecordRow]) -> Result<()> {
         let dialect = self.database.dialect();
         for (family, mut sums) in gather(records, &self.time_zone) {
-            let labels: BTreeSet<String> = sums.keys().map(|(label, _)| label.to_string()).collect();
+            let labels: BTreeSet<String> = sums.keys().map(|((label, _), _)| label.to_string()).collect();
             let beyond = admit(session, &family, labels).await?;
             if !beyond.is_empty() {
                 sums = overflow(sums, &beyond);
             }
-            insert(dialect, session, &family, sums).await?;
+            insert(dialect, session, &family, &sums).await?;
+            insert_hourly(dialect, session, &family, &sums).await?;
         }
+        insert_tags(dialect, session, records).await?;
         insert_attempts(dialect, session, records).await
     }
 }
 
 /// The sums of these records' labels, in the order of the table's key.
-fn gather<'a>(records: &[&'a RecordRow], zone: &TimeZone) -> BTreeMap<Family<'a>, BTreeMap<Place<'a>, Sums>> {
+pub(super) fn gather<'a>(records: &[&'a RecordRow], zone: &TimeZone) -> BTreeMap<Family<'a>, Hourly<'a>> {
     let mut labelled: BTreeMap<(&'static str, Cow<'a, str>), Vec<&'a RecordRow>> = BTreeMap::new();
     for record in records {
         let customer = record.customer.iter().map(|name| ("customer", name));
@@ -56,18 +61,18 @@ fn gather<'a>(records: &[&'a RecordRow], zone: &TimeZone) -> BTreeMap<Family<'a>
             }
         }
     }
-    let mut families: BTreeMap<Family<'a>, BTreeMap<Place<'a>, Sums>> = BTreeMap::new();
+    let mut families: BTreeMap<Family<'a>, Hourly<'a>> = BTreeMap::new();
     for ((kind, label), records) in labelled {
-        for ((day, [organization, rest @ ..]), sums) in derive(records.into_iter(), zone) {
-            let family = families.entry((day, organization, kind)).or_default();
-            family.entry((label.clone(), rest)).or_default().add(&sums);
+        for ((slot, [organization, rest @ ..]), sums) in derive(records.into_iter(), zone) {
+            let family = families.entry((slot.day, organization, kind)).or_default();
+            family.entry(((label.clone(), rest), slot.hour)).or_default().add(&sums);
         }
     }
     families
 }
 
 /// A name as it is kept: not empty, not long, and without what a database can't hold or a screen can't show.
-fn label(name: &str) -> Option<Cow<'_, str>> {
+pub(super) fn label(name: &str) -> Option<Cow<'_, str>> {
     let name = name.trim();
     let end = (0..=LABEL_BYTES.min(name.len())).rev().find(|at| name.is_char_boundary(*at))?;
     let name = name.get(..end).filter(|name| !name.is_empty())?;
@@ -110,7 +115,7 @@ async fn admit(
 }
 
 /// Which of these labels have no sums on this day yet.
-async fn unknown(
+pub(super) async fn unknown(
     session: &mut dyn Session,
     (day, organization, kind): &Family<'_>,
     mut labels: BTreeSet<String>,
@@ -132,21 +137,25 @@ async fn unknown(
 }
 
 /// The same sums with those that there is no room for under one name.
-fn overflow<'a>(sums: BTreeMap<Place<'a>, Sums>, beyond: &HashSet<String>) -> BTreeMap<Place<'a>, Sums> {
-    let mut merged: BTreeMap<Place<'a>, Sums> = BTreeMap::new();
-    for ((label, rest), it) in sums {
+pub(super) fn overflow<'a>(sums: Hourly<'a>, beyond: &HashSet<String>) -> Hourly<'a> {
+    let mut merged = Hourly::new();
+    for (((label, rest), hour), it) in sums {
         let label = if beyond.contains(&*label) { Cow::Borrowed(LABEL_OVERFLOW) } else { label };
-        merged.entry((label, rest)).or_default().add(&it);
+        merged.entry(((label, rest), hour)).or_default().add(&it);
     }
     merged
 }
 
-async fn insert(
+pub(super) async fn insert(
     dialect: Dialect,
     session: &mut dyn Session,
     (day, organization, kind): &Family<'_>,
-    sums: BTreeMap<Place<'_>, Sums>,
+    hourly: &Hourly<'_>,
 ) -> Result<()> {
+    let mut sums: BTreeMap<&Place<'_>, Sums> = BTreeMap::new();
+    for ((place, _), it) in hourly {
+        sums.entry(place).or_default().add(it);
+    }
     // In the order of the key, so that two nodes that write at once wait for each other instead of dead-locking.
     let rows: Vec<_> = sums.into_iter().collect();
     let mut rest = rows.as_slice();
@@ -158,6 +167,52 @@ async fn insert(
             args.extend(sums_args(s));
         }
         session.execute(Append::Labels.sql(dialect, now.len()), args).await?;
+        rest = after;
+    }
+    Ok(())
+}
+
+pub(super) async fn insert_hourly(
+    dialect: Dialect,
+    session: &mut dyn Session,
+    (_, organization, kind): &Family<'_>,
+    hourly: &Hourly<'_>,
+) -> Result<()> {
+    let rows: Vec<_> = hourly.iter().collect();
+    let mut rest = rows.as_slice();
+    while let Some((now, after)) = chunk(rest) {
+        let mut args: Vec<Value> = Vec::new();
+        for (((label, place), hour), s) in now {
+            args.push((*hour).into());
+            args.extend([organization, kind, &**label].map(Value::from));
+            args.extend(place.map(Value::from));
+            args.extend(sums_args(s));
+        }
+        session.execute(Append::HourLabels.sql(dialect, now.len()), args).await?;
+        rest = after;
+    }
+    Ok(())
+}
+
+/// The tags that calls have, for the log.
+pub(super) async fn insert_tags(
+    dialect: Dialect,
+    session: &mut dyn Session,
+    records: &[&RecordRow],
+) -> Result<()> {
+    let mut rows: BTreeSet<(Cow<'_, str>, i64, &str)> = BTreeSet::new();
+    for record in records {
+        let tags = record.tags.iter().filter_map(|tag| label(tag));
+        rows.extend(tags.map(|tag| (tag, record.started_at.as_ms(), record.call.as_str())));
+    }
+    let rows: Vec<_> = rows.into_iter().collect();
+    let mut rest = rows.as_slice();
+    while let Some((now, after)) = chunk(rest) {
+        let mut args: Vec<Value> = Vec::with_capacity(now.len() * 3);
+        for (tag, at, call) in now {
+            args.extend([Value::from(&**tag), Value::from(*at), Value::from(*call)]);
+        }
+        session.execute(Append::Tags.sql(dialect, now.len()), args).await?;
         rest = after;
     }
     Ok(())

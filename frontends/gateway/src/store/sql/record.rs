@@ -10,10 +10,11 @@ use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::Balance;
 use sluicegate_core::ports::Checkpoint;
 use sluicegate_core::{
-    Metric, ModelName, OutcomeClass, RecordEntry, RecordRow, Result, Scope, ScopeKind, Timestamp, Usage,
-    Window,
+    Metric, ModelName, RecordEntry, RecordRow, Result, Scope, ScopeKind, Timestamp, Window,
 };
 
+use super::label::label;
+use super::rollup::{self, Table, derive, duration_ms};
 use super::row::{Value, to_json};
 use super::{Dialect, Session, Sql, SqlStore};
 use crate::record::BATCH;
@@ -21,10 +22,6 @@ use crate::store::Sums;
 
 /// Rows of one statement: few sizes, so that few statements are prepared.
 const CHUNKS: [usize; 4] = [64, 16, 4, 1];
-
-/// What tells daily sums apart, in the order of the primary key: the day, then organization, group, user, key, model and
-/// channel.
-type DailyKey<'a> = (Arc<str>, [&'a str; 6]);
 
 impl SqlStore {
     pub(super) async fn append_batch(
@@ -49,7 +46,11 @@ impl SqlStore {
             // A record that was there already has been counted; so has one that comes twice in a batch.
             records.iter().map(|entry| &**entry).filter(|record| new.remove(record.call.as_str())).collect()
         };
-        insert_daily(dialect, &mut *session, derive(fresh.iter().copied(), &self.time_zone)).await?;
+        let sums = derive(fresh.iter().copied(), &self.time_zone);
+        for table in Table::ALL {
+            rollup::insert(dialect, &mut *session, table, &sums).await?;
+        }
+        rollup::insert_latency(dialect, &mut *session, fresh.iter().copied(), &self.time_zone).await?;
         self.take_labels(&mut *session, &fresh).await?;
         insert_balances(dialect, &mut *session, balances).await?;
         if let Some(checkpoint) = checkpoint {
@@ -132,12 +133,18 @@ pub(super) enum Append {
     Records,
     /// The same, telling which were new.
     NewRecords,
-    /// Daily sums, added to those that are there.
-    Daily,
+    /// Sums, added to those that are there.
+    Sums(Table),
     /// Balances, in place of those that are there.
     Balances,
     /// Daily sums of labels, added to those that are there.
     Labels,
+    /// Hourly ones.
+    HourLabels,
+    /// How long calls took, added to what is there.
+    Latency,
+    /// Tags, those that are there already left alone.
+    Tags,
     /// Earlier attempts, those that are there already left alone.
     Attempts,
 }
@@ -145,7 +152,7 @@ pub(super) enum Append {
 impl Append {
     pub(super) fn sql(self, dialect: Dialect, rows: usize) -> Sql {
         static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
-        // BOUND: six statements in the sizes of `CHUNKS` for two dialects. They are made once, as long as they are.
+        // BOUND: thirteen statements in the sizes of `CHUNKS` for two dialects. They are made once, as long as they are.
         let made = *MADE
             .lock()
             .entry((self, dialect, rows))
@@ -188,9 +195,12 @@ impl Append {
     fn target(self) -> (&'static str, &'static [&'static str], &'static [&'static str]) {
         match self {
             Append::Records | Append::NewRecords => ("sg_record", RECORD, &[]),
-            Append::Daily => ("sg_daily", DAILY, SUMS),
+            Append::Sums(table) => (table.name(), table.key(), SUMS),
             Append::Balances => ("sg_balance", BALANCE, AMOUNTS),
             Append::Labels => ("sg_daily_label", LABEL, SUMS),
+            Append::HourLabels => ("sg_hour_label", HOUR_LABEL, SUMS),
+            Append::Latency => ("sg_latency", LATENCY, &["calls", "firsts"]),
+            Append::Tags => ("sg_record_tag", &["tag", "started_at", "call_id"], &[]),
             Append::Attempts => ("sg_attempt", &["started_at", "channel_id", "call_id"], &[]),
         }
     }
@@ -199,9 +209,11 @@ impl Append {
         let (table, key, others) = self.target();
         match self {
             // Without a target: a partitioned table's key has the time besides the call.
-            Append::Records | Append::Attempts => " ON CONFLICT DO NOTHING".to_owned(),
+            Append::Records | Append::Attempts | Append::Tags => " ON CONFLICT DO NOTHING".to_owned(),
             Append::NewRecords => " ON CONFLICT DO NOTHING RETURNING call_id".to_owned(),
-            Append::Daily | Append::Labels => added(table, key, others),
+            Append::Sums(_) | Append::Labels | Append::HourLabels | Append::Latency => {
+                added(table, key, others)
+            }
             Append::Balances => {
                 let replaced: Vec<_> = others.iter().map(|c| format!("{c} = excluded.{c}")).collect();
                 format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), replaced.join(", "))
@@ -230,12 +242,18 @@ const RECORD: &[&str] = &[
     "output_tokens",
     "spend",
     "body",
+    "error",
+    "customer",
+    "duration_ms",
 ];
-
-const DAILY: &[&str] = &["day", "organization_id", "group_id", "user_id", "key_id", "model", "channel_id"];
 
 const LABEL: &[&str] =
     &["day", "organization_id", "kind", "label", "group_id", "user_id", "key_id", "model", "channel_id"];
+
+const HOUR_LABEL: &[&str] =
+    &["hour", "organization_id", "kind", "label", "group_id", "user_id", "key_id", "model", "channel_id"];
+
+const LATENCY: &[&str] = &["span", "slot", "organization_id", "group_id", "model", "bucket"];
 
 /// The columns of [`Sums`], in the order in which [`sums_args`] gives them.
 pub(super) const SUMS: &[&str] = &[
@@ -248,10 +266,16 @@ pub(super) const SUMS: &[&str] = &[
     "cache_write_tokens",
     "spend",
     "cost",
+    "calls",
+    "denials",
+    "reasoning_tokens",
+    "duration_ms",
+    "firsts",
+    "first_ms",
 ];
 
 /// Sums as arguments.
-pub(super) fn sums_args(s: &Sums) -> [Value; 9] {
+pub(super) fn sums_args(s: &Sums) -> [Value; Sums::COUNT] {
     [
         s.requests,
         s.failures,
@@ -262,6 +286,12 @@ pub(super) fn sums_args(s: &Sums) -> [Value; 9] {
         s.cache_write_tokens,
         s.spend,
         s.cost,
+        s.calls,
+        s.denials,
+        s.reasoning_tokens,
+        s.duration_ms,
+        s.firsts,
+        s.first_ms,
     ]
     .map(Value::from)
 }
@@ -308,7 +338,7 @@ async fn insert_new_records(
 fn record_args(records: &[RecordEntry]) -> Result<Vec<Value>> {
     let mut args = Vec::with_capacity(records.len() * RECORD.len());
     for record in records {
-        args.extend::<[Value; 13]>([
+        args.extend::<[Value; 16]>([
             shared(&record.call),
             record.started_at.as_ms().into(),
             shared(&record.organization),
@@ -322,6 +352,9 @@ fn record_args(records: &[RecordEntry]) -> Result<Vec<Value>> {
             count(record.usage.output_tokens()).into(),
             record.spend.into(),
             Arc::clone(record.json()).into(),
+            record.error.as_deref().into(),
+            record.customer.as_deref().and_then(label).as_deref().into(),
+            duration_ms(record).into(),
         ]);
     }
     Ok(args)
@@ -333,27 +366,6 @@ where
     Arc<str>: From<&'a T>,
 {
     Value::Shared(name.into())
-}
-
-async fn insert_daily(
-    dialect: Dialect,
-    session: &mut dyn Session,
-    sums: BTreeMap<DailyKey<'_>, Sums>,
-) -> Result<()> {
-    // In the order of the key, so that two nodes that write at once wait for each other instead of dead-locking.
-    let rows: Vec<_> = sums.into_iter().collect();
-    let mut rest = rows.as_slice();
-    while let Some((chunk, after)) = chunk(rest) {
-        let mut args = Vec::with_capacity(chunk.len() * (DAILY.len() + SUMS.len()));
-        for ((day, key), s) in chunk {
-            args.push(Value::from(&**day));
-            args.extend(key.iter().map(|text| Value::from(*text)));
-            args.extend(sums_args(s));
-        }
-        session.execute(Append::Daily.sql(dialect, chunk.len()), args).await?;
-        rest = after;
-    }
-    Ok(())
 }
 
 async fn insert_balances(dialect: Dialect, session: &mut dyn Session, balances: &[Balance]) -> Result<()> {
@@ -394,67 +406,7 @@ async fn insert_balances(dialect: Dialect, session: &mut dyn Session, balances: 
     Ok(())
 }
 
-/// Daily sums of these records: tokens and money on the day and at the channel of each attempt, the call itself on the
-/// day that it came in, at the channel that was tried last.
-pub(super) fn derive<'a>(
-    records: impl Iterator<Item = &'a RecordRow>,
-    zone: &TimeZone,
-) -> BTreeMap<DailyKey<'a>, Sums> {
-    let mut sums: BTreeMap<DailyKey<'a>, Sums> = BTreeMap::new();
-    // Calls that are written together are of the same minute, and no day begins within one.
-    let mut known: Option<(i64, Arc<str>)> = None;
-    let mut day = |at: Timestamp| -> Arc<str> {
-        let minute = at.as_ms().div_euclid(60_000);
-        match &known {
-            Some((same, day)) if *same == minute => Arc::clone(day),
-            _ => {
-                let day: Arc<str> = day_of(at, zone).into();
-                known = Some((minute, Arc::clone(&day)));
-                day
-            }
-        }
-    };
-    for record in records {
-        let owner = |channel: &'a str| -> [&'a str; 6] {
-            [
-                record.organization.as_str(),
-                record.group.as_ref().map_or("", |id| id.as_str()),
-                record.user.as_ref().map_or("", |id| id.as_str()),
-                record.key.as_ref().map_or("", |id| id.as_str()),
-                record.model.as_str(),
-                channel,
-            ]
-        };
-        let last = record.attempts.last().map_or("", |attempt| attempt.channel.as_str());
-        sums.entry((day(record.started_at), owner(last))).or_default().add(&Sums {
-            requests: i64::from(!record.attempts.is_empty() && record.amends.is_none()),
-            failures: i64::from(record.outcome != OutcomeClass::Ok && record.amends.is_none()),
-            ..Sums::default()
-        });
-        for attempt in &record.attempts {
-            let used = Sums {
-                attempts: i64::from(record.amends.is_none()),
-                spend: attempt.spend,
-                cost: attempt.cost,
-                ..tokens(&attempt.usage)
-            };
-            sums.entry((day(attempt.started_at), owner(attempt.channel.as_str()))).or_default().add(&used);
-        }
-    }
-    sums
-}
-
-fn tokens(usage: &Usage) -> Sums {
-    Sums {
-        input_tokens: count(usage.input_tokens()),
-        output_tokens: count(usage.output_tokens()),
-        cache_read_tokens: count(usage.cache_read),
-        cache_write_tokens: count(usage.cache_write.saturating_add(usage.cache_write_1h)),
-        ..Sums::default()
-    }
-}
-
-fn count(n: u64) -> i64 {
+pub(super) fn count(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
@@ -524,7 +476,7 @@ mod tests {
         );
         let sql = Append::Balances.sql(Dialect::Sqlite, 1);
         assert!(sql.contains("VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT"), "{sql}");
-        assert!(Append::Daily.sql(Dialect::Sqlite, 1).contains("(day, organization_id, group_id, user_id, key_id, model, channel_id) DO UPDATE SET requests = sg_daily.requests + excluded.requests"));
+        assert!(Append::Sums(Table::Daily).sql(Dialect::Sqlite, 1).contains("(day, organization_id, group_id, user_id, key_id, model, channel_id) DO UPDATE SET requests = sg_daily.requests + excluded.requests"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reading records, daily sums and events.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use sluicegate_core::{
     CallId, ChannelId, Error, ErrorKind, GroupId, KeyId, ModelName, OrganizationId, Result, Timestamp,
@@ -8,7 +9,7 @@ use sluicegate_core::{
 };
 
 use super::directory::reach_of;
-use super::record::day_of;
+use super::record::{SUMS, day_of};
 use super::row::{Row, Value, to_json};
 use super::{SqlStore, Where};
 use crate::store::{
@@ -16,12 +17,11 @@ use crate::store::{
     StoredEvent, Sums,
 };
 
-/// The sums of `sg_daily`, in the order [`sums`] reads them. PostgreSQL's `SUM` isn't a `BIGINT` by itself.
-const DAILY_SUMS: &str = "CAST(COALESCE(SUM(requests), 0) AS BIGINT), CAST(COALESCE(SUM(failures), 0) AS BIGINT), \
-    CAST(COALESCE(SUM(attempts), 0) AS BIGINT), CAST(COALESCE(SUM(input_tokens), 0) AS BIGINT), \
-    CAST(COALESCE(SUM(output_tokens), 0) AS BIGINT), CAST(COALESCE(SUM(cache_read_tokens), 0) AS BIGINT), \
-    CAST(COALESCE(SUM(cache_write_tokens), 0) AS BIGINT), CAST(COALESCE(SUM(spend), 0) AS BIGINT), \
-    CAST(COALESCE(SUM(cost), 0) AS BIGINT)";
+/// The sums of a table, in the order [`sums`] reads them. PostgreSQL's `SUM` isn't a `BIGINT` by itself.
+pub(super) static DAILY_SUMS: LazyLock<String> = LazyLock::new(|| {
+    let sum = |column: &&str| format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT)");
+    SUMS.iter().map(sum).collect::<Vec<_>>().join(", ")
+});
 
 /// The sums of `sg_record`: admitted calls, tokens and money. What amends a record, as its id says, is no further call.
 const RECORD_SUMS: &str = "CAST(COALESCE(SUM(CASE WHEN channel_id IS NULL OR call_id LIKE '%~%' THEN 0 ELSE 1 END), 0) AS BIGINT), \
@@ -98,7 +98,7 @@ impl SqlStore {
             find
         };
         if by.is_empty() {
-            let (sql, args) = find().wrap(&format!("SELECT {DAILY_SUMS} FROM {table}"), "");
+            let (sql, args) = find().wrap(&format!("SELECT {} FROM {table}", *DAILY_SUMS), "");
             let items =
                 self.fetch(sql, args).await?.into_iter().map(|row| daily(row, 0)).collect::<Result<_>>()?;
             return Ok(Listing { items, total: 1 });
@@ -112,7 +112,7 @@ impl SqlStore {
         find.args.push(Value::from(i64::try_from(page.offset).unwrap_or(i64::MAX)));
         let (limit, offset) = (find.args.len() - 1, find.args.len());
         let (sql, args) = find.wrap(
-            &format!("SELECT {columns}, {DAILY_SUMS} FROM {table}"),
+            &format!("SELECT {columns}, {} FROM {table}", *DAILY_SUMS),
             &format!(" GROUP BY {columns} ORDER BY {columns} LIMIT ${limit} OFFSET ${offset}"),
         );
         let items = self
@@ -132,8 +132,10 @@ impl SqlStore {
         for ids in ids.chunks(500) {
             let mut find = Where::default();
             find.maybe("kind = ?", label.map(Label::word)).one_of(column, ids.iter().copied());
-            let (sql, args) = find
-                .wrap(&format!("SELECT {column}, {DAILY_SUMS} FROM {table}"), &format!(" GROUP BY {column}"));
+            let (sql, args) = find.wrap(
+                &format!("SELECT {column}, {} FROM {table}", *DAILY_SUMS),
+                &format!(" GROUP BY {column}"),
+            );
             for mut row in self.fetch(sql, args).await? {
                 totals.insert(row.text()?, sums(&mut row)?);
             }
@@ -161,7 +163,8 @@ impl SqlStore {
         };
         owner_of(&mut find, owner, by_day);
         find.maybe("model = ?", model.map(ModelName::as_str));
-        let (table, columns) = if by_day { ("sg_daily", DAILY_SUMS) } else { ("sg_record", RECORD_SUMS) };
+        let (table, columns) =
+            if by_day { ("sg_daily", DAILY_SUMS.as_str()) } else { ("sg_record", RECORD_SUMS) };
         let (sql, args) = find.wrap(&format!("SELECT {columns} FROM {table}"), "");
         let Some(mut row) = self.fetch(sql, args).await?.into_iter().next() else {
             return Ok(Sums::default());
@@ -344,7 +347,7 @@ fn daily(mut row: Row, dimensions: usize) -> Result<DailyRow> {
     Ok(DailyRow { by, sums: sums(&mut row)? })
 }
 
-fn sums(row: &mut Row) -> Result<Sums> {
+pub(super) fn sums(row: &mut Row) -> Result<Sums> {
     Ok(Sums {
         requests: row.int()?,
         failures: row.int()?,
@@ -355,6 +358,12 @@ fn sums(row: &mut Row) -> Result<Sums> {
         cache_write_tokens: row.int()?,
         spend: row.int()?,
         cost: row.int()?,
+        calls: row.int()?,
+        denials: row.int()?,
+        reasoning_tokens: row.int()?,
+        duration_ms: row.int()?,
+        firsts: row.int()?,
+        first_ms: row.int()?,
     })
 }
 

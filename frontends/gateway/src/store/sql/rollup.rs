@@ -1,0 +1,304 @@
+//! Sums of records by hour and by day, derived in the transaction that appends them: all told apart, and smaller ones that
+//! leave out what most reports don't ask for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use sluicegate_core::{OutcomeClass, RecordRow, Result, Timestamp, Usage};
+
+use super::record::{Append, chunk, count, sums_args};
+use super::row::Value;
+use super::{Dialect, Session};
+use crate::store::{Latencies, Sums};
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// When something counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Slot {
+    /// The start of its hour.
+    pub(super) hour: i64,
+    /// Its day, as `YYYY-MM-DD`.
+    pub(super) day: Arc<str>,
+    /// The start of that day.
+    pub(super) day_start: i64,
+}
+
+/// What is told apart besides the time: organization, group, user, key, model and channel.
+pub(super) type Place<'a> = [&'a str; 6];
+
+/// Sums as they are derived.
+pub(super) type Derived<'a> = BTreeMap<(Slot, Place<'a>), Sums>;
+
+/// A table of sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Table {
+    /// By the hour, everything told apart.
+    Hour,
+    /// By the hour, without users and keys.
+    HourPlace,
+    /// By the day, everything told apart.
+    Daily,
+    /// By the day, without models and channels.
+    DayOwner,
+    /// By the day, without users and keys.
+    DayPlace,
+}
+
+impl Table {
+    /// All of them; of those that suit, the first has the fewest rows.
+    pub(super) const ALL: [Self; 5] =
+        [Self::DayPlace, Self::DayOwner, Self::Daily, Self::HourPlace, Self::Hour];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "sg_hour",
+            Self::HourPlace => "sg_hour_place",
+            Self::Daily => "sg_daily",
+            Self::DayOwner => "sg_day_owner",
+            Self::DayPlace => "sg_day_place",
+        }
+    }
+
+    pub(super) fn is_hourly(self) -> bool {
+        matches!(self, Self::Hour | Self::HourPlace)
+    }
+
+    /// The columns that tell its rows apart, the time first.
+    pub(super) fn key(self) -> &'static [&'static str] {
+        match self {
+            Self::Hour => {
+                &["hour", "organization_id", "group_id", "user_id", "key_id", "model", "channel_id"]
+            }
+            Self::HourPlace => &["hour", "organization_id", "group_id", "model", "channel_id"],
+            Self::Daily => {
+                &["day", "organization_id", "group_id", "user_id", "key_id", "model", "channel_id"]
+            }
+            Self::DayOwner => &["day", "organization_id", "group_id", "user_id", "key_id"],
+            Self::DayPlace => &["day", "organization_id", "group_id", "model", "channel_id"],
+        }
+    }
+
+    /// What it tells apart, by the places in [`Place`].
+    fn parts(self) -> &'static [usize] {
+        match self {
+            Self::Hour | Self::Daily => &[0, 1, 2, 3, 4, 5],
+            Self::DayOwner => &[0, 1, 2, 3],
+            Self::HourPlace | Self::DayPlace => &[0, 1, 4, 5],
+        }
+    }
+}
+
+/// Finds slots; remembers the last one, for calls that are written together are of the same minute, and no hour or day begins
+/// within one.
+pub(super) struct Slots<'z> {
+    zone: &'z TimeZone,
+    known: Option<(i64, Slot)>,
+}
+
+impl<'z> Slots<'z> {
+    pub(super) fn new(zone: &'z TimeZone) -> Self {
+        Self { zone, known: None }
+    }
+
+    pub(super) fn of(&mut self, at: Timestamp) -> Slot {
+        let minute = at.as_ms().div_euclid(60_000);
+        if let Some((same, slot)) = &self.known
+            && *same == minute
+        {
+            return slot.clone();
+        }
+        // A time that no calendar has is that of the epoch, as for days.
+        let instant = jiff::Timestamp::from_millisecond(at.as_ms()).unwrap_or_default();
+        let zoned = instant.to_zoned(self.zone.clone());
+        let start = zoned.start_of_day().map_or(instant, |start| start.timestamp());
+        let slot = Slot {
+            hour: hour_of(instant.as_millisecond(), zoned.offset().seconds()),
+            day: zoned.date().to_string().into(),
+            day_start: start.as_millisecond(),
+        };
+        self.known = Some((minute, slot.clone()));
+        slot
+    }
+}
+
+/// The start of the hour that an instant is in, where clocks are so many seconds ahead of UTC.
+pub(super) fn hour_of(ms: i64, offset_s: i32) -> i64 {
+    let offset = i64::from(offset_s).saturating_mul(1_000);
+    ms.saturating_add(offset).div_euclid(HOUR_MS).saturating_mul(HOUR_MS).saturating_sub(offset)
+}
+
+/// Sums of these records: tokens and money in the hour and at the channel of each attempt, the call itself in the hour that
+/// it came in, at the channel that was tried last.
+pub(super) fn derive<'a>(records: impl Iterator<Item = &'a RecordRow>, zone: &TimeZone) -> Derived<'a> {
+    let mut sums = Derived::new();
+    let mut slots = Slots::new(zone);
+    for record in records {
+        let place = |channel: &'a str| -> Place<'a> {
+            [
+                record.organization.as_str(),
+                record.group.as_ref().map_or("", |id| id.as_str()),
+                record.user.as_ref().map_or("", |id| id.as_str()),
+                record.key.as_ref().map_or("", |id| id.as_str()),
+                record.model.as_str(),
+                channel,
+            ]
+        };
+        let last = record.attempts.last().map_or("", |attempt| attempt.channel.as_str());
+        sums.entry((slots.of(record.started_at), place(last))).or_default().add(&of_call(record));
+        for attempt in &record.attempts {
+            let used = Sums {
+                attempts: i64::from(record.amends.is_none()),
+                spend: attempt.spend,
+                cost: attempt.cost,
+                ..tokens(&attempt.usage)
+            };
+            let at = (slots.of(attempt.started_at), place(attempt.channel.as_str()));
+            sums.entry(at).or_default().add(&used);
+        }
+    }
+    sums
+}
+
+/// What counts once for a call. An amendment is no call.
+fn of_call(record: &RecordRow) -> Sums {
+    if record.amends.is_some() {
+        return Sums::default();
+    }
+    let is_ok = record.outcome == OutcomeClass::Ok;
+    let first = first_ms(record);
+    Sums {
+        requests: i64::from(!record.attempts.is_empty()),
+        failures: i64::from(!is_ok),
+        calls: 1,
+        denials: i64::from(record.outcome == OutcomeClass::Denied),
+        duration_ms: if is_ok { duration_ms(record) } else { 0 },
+        firsts: i64::from(first.is_some()),
+        first_ms: first.unwrap_or_default(),
+        ..Sums::default()
+    }
+}
+
+/// How long a call took, in milliseconds.
+pub(super) fn duration_ms(record: &RecordRow) -> i64 {
+    record.ended_at.as_ms().saturating_sub(record.started_at.as_ms()).max(0)
+}
+
+/// How long a stream's first content took, in milliseconds.
+pub(super) fn first_ms(record: &RecordRow) -> Option<i64> {
+    let at = record.first_byte_at.filter(|_| record.stream)?;
+    Some(at.as_ms().saturating_sub(record.started_at.as_ms()).max(0))
+}
+
+fn tokens(usage: &Usage) -> Sums {
+    Sums {
+        input_tokens: count(usage.input_tokens()),
+        output_tokens: count(usage.output_tokens()),
+        cache_read_tokens: count(usage.cache_read),
+        cache_write_tokens: count(usage.cache_write.saturating_add(usage.cache_write_1h)),
+        reasoning_tokens: count(usage.output_reasoning),
+        ..Sums::default()
+    }
+}
+
+/// Adds sums to a table's.
+pub(super) async fn insert(
+    dialect: Dialect,
+    session: &mut dyn Session,
+    table: Table,
+    sums: &Derived<'_>,
+) -> Result<()> {
+    // In the order of the key, so that two nodes that write at once wait for each other instead of dead-locking.
+    let mut folded: BTreeMap<((i64, &str), Place<'_>), Sums> = BTreeMap::new();
+    for ((slot, place), added) in sums {
+        let at = if table.is_hourly() { (slot.hour, "") } else { (0, &*slot.day) };
+        let mut kept: Place<'_> = [""; 6];
+        for part in table.parts() {
+            if let (Some(to), Some(from)) = (kept.get_mut(*part), place.get(*part)) {
+                *to = from;
+            }
+        }
+        folded.entry((at, kept)).or_default().add(added);
+    }
+    let rows: Vec<_> = folded.into_iter().collect();
+    let mut rest = rows.as_slice();
+    while let Some((now, after)) = chunk(rest) {
+        let mut args = Vec::with_capacity(now.len() * (table.key().len() + Sums::COUNT));
+        for (((hour, day), place), s) in now {
+            args.push(if table.is_hourly() { Value::from(*hour) } else { Value::from(*day) });
+            args.extend(
+                table.parts().iter().filter_map(|part| place.get(*part)).map(|text| Value::from(*text)),
+            );
+            args.extend(sums_args(s));
+        }
+        session.execute(Append::Sums(table).sql(dialect, now.len()), args).await?;
+        rest = after;
+    }
+    Ok(())
+}
+
+/// Counts how long calls took and streams waited.
+pub(super) async fn insert_latency<'a>(
+    dialect: Dialect,
+    session: &mut dyn Session,
+    records: impl Iterator<Item = &'a RecordRow>,
+    zone: &TimeZone,
+) -> Result<()> {
+    let mut counted: BTreeMap<(&str, i64, [&str; 3], i64), [i64; 2]> = BTreeMap::new();
+    let mut slots = Slots::new(zone);
+    for record in records.filter(|it| it.outcome == OutcomeClass::Ok && it.amends.is_none()) {
+        let slot = slots.of(record.started_at);
+        let group = record.group.as_ref().map_or("", |id| id.as_str());
+        let whose = [record.organization.as_str(), group, record.model.as_str()];
+        for (span, start) in [("day", slot.day_start), ("hour", slot.hour)] {
+            for (which, ms) in [(0, Some(duration_ms(record))), (1, first_ms(record))] {
+                let Some(ms) = ms else { continue };
+                let counts = counted.entry((span, start, whose, Latencies::bucket(ms))).or_default();
+                if let Some(count) = counts.get_mut(which) {
+                    *count += 1;
+                }
+            }
+        }
+    }
+    let rows: Vec<_> = counted.into_iter().collect();
+    let mut rest = rows.as_slice();
+    while let Some((now, after)) = chunk(rest) {
+        let mut args = Vec::with_capacity(now.len() * 8);
+        for ((span, slot, whose, bucket), [calls, firsts]) in now {
+            args.extend([Value::from(*span), Value::from(*slot)]);
+            args.extend(whose.iter().map(|text| Value::from(*text)));
+            args.extend([*bucket, *calls, *firsts].map(Value::from));
+        }
+        session.execute(Append::Latency.sql(dialect, now.len()), args).await?;
+        rest = after;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_begin_where_the_zones_do() {
+        for (zone, at, hour) in [
+            ("UTC", "2026-01-01T10:45:10Z", "2026-01-01T10:00:00Z"),
+            ("Asia/Shanghai", "2026-01-01T10:45:10Z", "2026-01-01T10:00:00Z"),
+            ("Asia/Kolkata", "2026-01-01T10:45:10Z", "2026-01-01T10:30:00Z"),
+            ("Asia/Kathmandu", "2026-01-01T10:05:00Z", "2026-01-01T09:15:00Z"),
+            ("America/New_York", "1969-12-31T23:59:59.999Z", "1969-12-31T23:00:00Z"),
+        ] {
+            let ms = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+            let zone = TimeZone::get(zone).unwrap();
+            let slot = Slots::new(&zone).of(Timestamp::from_ms(ms(at)));
+            assert_eq!(slot.hour, ms(hour), "{zone:?} {at}");
+        }
+        let zone = TimeZone::get("Asia/Kolkata").unwrap();
+        let slot = Slots::new(&zone).of(Timestamp::from_ms(1_767_205_800_000)); // 2025-12-31T18:30:00Z
+        assert_eq!((&*slot.day, slot.day_start), ("2026-01-01", 1_767_205_800_000));
+        // What no calendar has is nobody's error.
+        Slots::new(&zone).of(Timestamp::from_ms(i64::MAX));
+        Slots::new(&zone).of(Timestamp::from_ms(i64::MIN));
+    }
+}

@@ -1,0 +1,392 @@
+//! Sums for reports: equal to the records, whichever table they are read from.
+
+use super::*;
+
+use std::collections::BTreeMap;
+
+use sluicegate::store::{ReportFilter, ReportQuery, ReportRows, Split};
+
+const HOUR: i64 = 3_600_000;
+
+/// Calls of three days: some refused, failed, retried elsewhere, amended later, with and without owners and labels.
+fn history() -> Vec<UsageRecord> {
+    let mut records = Vec::new();
+    for n in 0..240_i64 {
+        let at_ms = NEW_YEAR - 8 * HOUR + n * HOUR * 3 / 10 + n * 7;
+        let key = format!("k{}", n % 5);
+        let group = (n % 3 != 0).then(|| format!("g{}", n % 4));
+        let user = (n % 7 != 0).then(|| format!("u{}", n % 6));
+        let mut it = record(&format!("c{n:03}"), at_ms, &key, group.as_deref(), user.as_deref());
+        it.model = format!("m{}", n % 3).as_str().into();
+        it.organization = if n % 11 == 0 { "o2".into() } else { "o1".into() };
+        it.tags = (0..n % 3).map(|tag| format!("t{tag}")).collect();
+        it.customer = (n % 4 == 0).then(|| format!("customer {}", n % 2));
+        it.stream = n % 2 == 0;
+        it.ended_at = at(at_ms + 100 + n);
+        match n % 10 {
+            // Refused: nothing was sent.
+            3 => {
+                it.attempts.clear();
+                it.outcome = OutcomeClass::Denied;
+                it.error = Some("insufficient_quota".to_owned());
+            }
+            // Failed.
+            5 => it.outcome = OutcomeClass::ServerError,
+            // Tried elsewhere first, an hour before midnight in Shanghai perhaps.
+            7 => it.attempts.push(attempt("c2", at_ms + HOUR / 2, 3, 2, 17 + n)),
+            // Read from a cache.
+            8 => {
+                for attempt in &mut it.attempts {
+                    attempt.usage.cache_read = 40 + n.unsigned_abs();
+                    attempt.usage.output_reasoning = 2;
+                }
+            }
+            _ => {}
+        }
+        it.spend = it.attempts.iter().map(|attempt| attempt.spend).sum();
+        records.push(it);
+    }
+    // What was held is reconciled a day later.
+    let mut amendment = record("c001~1", NEW_YEAR + DAY, "k1", Some("g1"), Some("u1"));
+    amendment.amends = Some("c001".into());
+    records.push(amendment);
+    records
+}
+
+/// What a record says, told apart like a report.
+fn expected(records: &[UsageRecord], query: &ReportQuery) -> ReportRows {
+    let zone = TimeZone::get("Asia/Shanghai").unwrap();
+    let mut rows = ReportRows::new();
+    for it in records {
+        let text = |id: Option<String>| id.unwrap_or_default();
+        let mut add = |at_ms: i64, channel: &str, sums: Sums| {
+            if at_ms < query.from.as_ms() || at_ms >= query.to.as_ms() {
+                return;
+            }
+            let slot = match query.split {
+                Split::None => query.from.as_ms(),
+                Split::Hour => at_ms.div_euclid(HOUR) * HOUR,
+                Split::Day => {
+                    let zoned = jiff::Timestamp::from_millisecond(at_ms).unwrap().to_zoned(zone.clone());
+                    zoned.start_of_day().unwrap().timestamp().as_millisecond()
+                }
+            };
+            let mut whose = vec![Vec::new()];
+            for by in &query.by {
+                let values = match by {
+                    Dimension::Organization => vec![it.organization.to_string()],
+                    Dimension::Group => vec![text(it.group.as_ref().map(ToString::to_string))],
+                    Dimension::User => vec![text(it.user.as_ref().map(ToString::to_string))],
+                    Dimension::Key => vec![text(it.key.as_ref().map(ToString::to_string))],
+                    Dimension::Model => vec![it.model.to_string()],
+                    Dimension::Channel => vec![channel.to_owned()],
+                    Dimension::Customer => it.customer.iter().cloned().collect(),
+                    Dimension::Tag => it.tags.to_vec(),
+                    Dimension::Day => Vec::new(),
+                };
+                whose = whose
+                    .into_iter()
+                    .flat_map(|before: Vec<String>| {
+                        values.iter().map(move |value| [before.clone(), vec![value.clone()]].concat())
+                    })
+                    .collect();
+            }
+            for by in whose {
+                rows.entry((at(slot), by)).or_default().add(&sums);
+            }
+        };
+        let is_ok = it.outcome == OutcomeClass::Ok;
+        if it.amends.is_none() {
+            let first = it.first_byte_at.filter(|_| it.stream).map(|first| first.since_ms(it.started_at));
+            let last = it.attempts.last().map_or("", |last| last.channel.as_str());
+            let call = Sums {
+                requests: i64::from(!it.attempts.is_empty()),
+                failures: i64::from(!is_ok),
+                calls: 1,
+                denials: i64::from(it.outcome == OutcomeClass::Denied),
+                duration_ms: if is_ok { it.ended_at.since_ms(it.started_at) } else { 0 },
+                firsts: i64::from(first.is_some()),
+                first_ms: first.unwrap_or_default(),
+                ..Sums::default()
+            };
+            add(it.started_at.as_ms(), last, call);
+        }
+        for attempt in &it.attempts {
+            let count = |n: u64| i64::try_from(n).unwrap();
+            let used = Sums {
+                attempts: i64::from(it.amends.is_none()),
+                input_tokens: count(attempt.usage.input_tokens()),
+                output_tokens: count(attempt.usage.output_tokens()),
+                cache_read_tokens: count(attempt.usage.cache_read),
+                reasoning_tokens: count(attempt.usage.output_reasoning),
+                spend: attempt.spend,
+                cost: attempt.cost,
+                ..Sums::default()
+            };
+            add(attempt.started_at.as_ms(), attempt.channel.as_str(), used);
+        }
+    }
+    rows.retain(|_, sums| *sums != Sums::default());
+    rows
+}
+
+fn question(by: &[Dimension], split: Split, from: i64, to: i64) -> ReportQuery {
+    ReportQuery {
+        from: at(from),
+        to: at(to),
+        zone: TimeZone::get("Asia/Shanghai").unwrap(),
+        filter: ReportFilter::default(),
+        by: by.to_vec(),
+        split,
+        only: None,
+    }
+}
+
+pub(super) async fn reports_equal_the_records(store: Arc<dyn Store>) {
+    use Dimension::{Channel, Customer, Group, Key, Model, Organization, Tag, User};
+    let records = history();
+    // In batches, of which one comes twice.
+    for batch in [&records[..100], &records[80..], &records[..10]] {
+        store.append(&entries(batch), &[], None).await.unwrap();
+    }
+    let (start, end) = (NEW_YEAR - 8 * HOUR, NEW_YEAR + 4 * DAY);
+    for by in [
+        &[][..],
+        &[Organization],
+        &[Group],
+        &[User],
+        &[Key],
+        &[Model],
+        &[Channel],
+        &[Customer],
+        &[Tag],
+        &[Group, Model],
+        &[Key, Channel],
+        &[User, Organization],
+        &[Tag, Model],
+    ] {
+        for split in [Split::None, Split::Hour, Split::Day] {
+            for (from, to) in [(start, end), (NEW_YEAR - 3 * HOUR, NEW_YEAR + DAY + 5 * HOUR)] {
+                let query = question(by, split, from, to);
+                let mut found = store.report(&query, &Reach::ALL).await.unwrap();
+                found.retain(|_, sums| *sums != Sums::default());
+                assert_eq!(found, expected(&records, &query), "{by:?} {split:?} {from}");
+            }
+        }
+    }
+    // All that was spent is what the records say, and what daily sums say.
+    let spent: i64 = records.iter().map(|it| it.spend).sum();
+    let all = store.report(&question(&[], Split::None, start, end), &Reach::ALL).await.unwrap();
+    assert_eq!(all.values().map(|sums| sums.spend).sum::<i64>(), spent);
+    assert_eq!(total(&*store).await.spend, spent);
+}
+
+pub(super) async fn reports_are_filtered_and_stay_within_reach(store: Arc<dyn Store>) {
+    let records = history();
+    store.append(&entries(&records), &[], None).await.unwrap();
+    let (start, end) = (NEW_YEAR - 8 * HOUR, NEW_YEAR + 4 * DAY);
+    let plain = question(&[Dimension::Key], Split::Day, start, end);
+    let of = |keep: &dyn Fn(&UsageRecord) -> bool| -> Vec<UsageRecord> {
+        records.iter().filter(|it| keep(it)).cloned().collect()
+    };
+    let filter = |filter: ReportFilter| ReportQuery { filter, ..plain.clone() };
+    type Keep<'a> = &'a dyn Fn(&UsageRecord) -> bool;
+    let cases: [(ReportQuery, Reach, Keep<'_>); 7] = [
+        (
+            filter(ReportFilter { organization: Some("o2".into()), ..ReportFilter::default() }),
+            Reach::ALL,
+            &|it| it.organization.as_str() == "o2",
+        ),
+        (
+            filter(ReportFilter {
+                group: Some("".into()),
+                model: Some("m1".into()),
+                ..ReportFilter::default()
+            }),
+            Reach::ALL,
+            &|it| it.group.is_none() && it.model.as_str() == "m1",
+        ),
+        (
+            filter(ReportFilter {
+                tag: Some("t0".to_owned()),
+                user: Some("u2".into()),
+                ..ReportFilter::default()
+            }),
+            Reach::ALL,
+            &|it| {
+                it.tags.iter().any(|tag| tag == "t0")
+                    && it.user.as_ref().is_some_and(|it| it.as_str() == "u2")
+            },
+        ),
+        (
+            filter(ReportFilter { customer: Some("customer 0".to_owned()), ..ReportFilter::default() }),
+            Reach::ALL,
+            &|it| it.customer.as_deref() == Some("customer 0"),
+        ),
+        (plain.clone(), Reach { organization: Some("o1".into()), narrow: None }, &|it| {
+            it.organization.as_str() == "o1"
+        }),
+        (
+            plain.clone(),
+            Reach {
+                organization: Some("o1".into()),
+                narrow: Some(Narrow { groups: vec!["g2".into()], user: Some("u1".into()), key: None }),
+            },
+            &|it| {
+                it.organization.as_str() == "o1"
+                    && (it.group.as_ref().is_some_and(|it| it.as_str() == "g2")
+                        || it.user.as_ref().is_some_and(|it| it.as_str() == "u1"))
+            },
+        ),
+        (plain.clone(), Reach { organization: None, narrow: Some(Narrow::default()) }, &|_| false),
+    ];
+    for (query, reach, keep) in cases {
+        let mut found = store.report(&query, &reach).await.unwrap();
+        found.retain(|_, sums| *sums != Sums::default());
+        assert_eq!(found, expected(&of(keep), &query), "{query:?} {reach:?}");
+    }
+    // Of two that are told apart, only these; and only what was used at a channel.
+    let two = question(&[Dimension::Key, Dimension::Model], Split::Hour, start, end);
+    let only = vec![vec!["k1".to_owned(), "m1".to_owned()], vec!["k2".to_owned(), "m0".to_owned()]];
+    let found =
+        store.report(&ReportQuery { only: Some(only.clone()), ..two.clone() }, &Reach::ALL).await.unwrap();
+    let mut want = expected(&records, &two);
+    want.retain(|(_, by), _| only.contains(by));
+    assert_eq!(found, want);
+    let none = ReportQuery { only: Some(Vec::new()), ..two.clone() };
+    assert!(store.report(&none, &Reach::ALL).await.unwrap().is_empty());
+    let at_c2 = ReportFilter { channels: Some(vec!["c2".into()]), ..ReportFilter::default() };
+    let query = ReportQuery { filter: at_c2, by: vec![Dimension::Channel], ..plain };
+    let found = store.report(&query, &Reach::ALL).await.unwrap();
+    let mut want = expected(&records, &query);
+    want.retain(|(_, by), _| by == &["c2"]);
+    assert_eq!(found, want);
+}
+
+pub(super) async fn latencies_are_counted_where_they_were(store: Arc<dyn Store>) {
+    let records = history();
+    store.append(&entries(&records), &[], None).await.unwrap();
+    let spans = [(at(NEW_YEAR - 8 * HOUR), at(NEW_YEAR)), (at(NEW_YEAR), at(NEW_YEAR + 5 * DAY))];
+    for (by_day, spans) in [(false, &spans[..]), (true, &[(at(NEW_YEAR - DAY), at(NEW_YEAR + 5 * DAY))])] {
+        let found = store.latencies(spans, by_day, &Reach::ALL).await.unwrap();
+        for ((from, to), found) in spans.iter().zip(&found) {
+            let mut want = sluicegate::store::Latencies::default();
+            for it in records.iter().filter(|it| {
+                it.started_at >= *from
+                    && it.started_at < *to
+                    && it.outcome == OutcomeClass::Ok
+                    && it.amends.is_none()
+            }) {
+                let mut count = |counts: fn(&mut sluicegate::store::Latencies) -> &mut BTreeMap<i64, i64>,
+                                 ms| {
+                    *counts(&mut want).entry(sluicegate::store::Latencies::bucket(ms)).or_default() += 1;
+                };
+                count(|it| &mut it.calls, it.ended_at.since_ms(it.started_at));
+                if it.stream {
+                    count(|it| &mut it.firsts, 5);
+                }
+            }
+            assert_eq!(found, &want, "{by_day} {from}");
+        }
+    }
+    let narrow = Narrow { groups: vec!["g1".into()], user: Some("u1".into()), key: None };
+    let mine =
+        store.latencies(&spans, false, &Reach { organization: None, narrow: Some(narrow) }).await.unwrap();
+    let all: i64 = mine.iter().flat_map(|it| it.calls.values()).sum();
+    let want = records.iter().filter(|it| {
+        it.group.as_ref().is_some_and(|it| it.as_str() == "g1")
+            && it.outcome == OutcomeClass::Ok
+            && it.amends.is_none()
+    });
+    assert_eq!(all, i64::try_from(want.count()).unwrap(), "by groups alone");
+}
+
+/// Sums of days that became a month's are in reports of whole days, whatever they tell apart; those by the hour are gone.
+pub(super) async fn months_are_in_reports(store: &dyn Store, want: &Sums) {
+    let whole = |by: &[Dimension]| question(by, Split::None, NEW_YEAR, NEW_YEAR + 60 * DAY);
+    for by in [&[][..], &[Dimension::Key], &[Dimension::Model], &[Dimension::Key, Dimension::Model]] {
+        let mut all = Sums::default();
+        store.report(&whole(by), &Reach::ALL).await.unwrap().values().for_each(|it| all.add(it));
+        assert_eq!(all, *want, "{by:?}");
+    }
+    let hours = question(&[], Split::Hour, NEW_YEAR, NEW_YEAR + 31 * DAY);
+    assert!(store.report(&hours, &Reach::ALL).await.unwrap().is_empty());
+    let spans = [(at(NEW_YEAR), at(NEW_YEAR + 31 * DAY))];
+    for by_day in [false, true] {
+        assert!(store.latencies(&spans, by_day, &Reach::ALL).await.unwrap()[0].calls.is_empty());
+    }
+}
+
+/// A database of an earlier version: with its records and days, and nothing of what came later.
+async fn forget_what_is_new(run: impl AsyncFn(String)) {
+    for sql in [
+        "DELETE FROM sg_hour",
+        "DELETE FROM sg_hour_place",
+        "DELETE FROM sg_hour_label",
+        "DELETE FROM sg_latency",
+        "DELETE FROM sg_record_tag",
+        "UPDATE sg_record SET error = NULL, customer = NULL, duration_ms = NULL",
+        "UPDATE sg_rollup SET done = 0, started_at = -9000000000000000000, call_id = ''",
+    ] {
+        run(sql.to_owned()).await;
+    }
+    for table in ["sg_daily", "sg_daily_label", "sg_day_owner", "sg_day_place"] {
+        let zero = "calls = 0, denials = 0, reasoning_tokens = 0, duration_ms = 0, firsts = 0, first_ms = 0";
+        run(format!("UPDATE {table} SET {zero}")).await;
+    }
+}
+
+/// Records of an earlier version are counted when a store is opened: as if they had just been written.
+async fn counts_old_records(address: &str, run: impl AsyncFn(String)) {
+    let store = open(address).await;
+    let mut records = history();
+    // Old JSON may hold what a column can't.
+    records[7].customer = Some("a\0b".to_owned());
+    records[8].tags = ["x\0y".to_owned()].into_iter().collect();
+    store.append(&entries(&records), &[], None).await.unwrap();
+    let (start, end) = (NEW_YEAR - 8 * HOUR, NEW_YEAR + 4 * DAY);
+    let asked = [
+        question(&[], Split::Hour, start, end),
+        question(&[Dimension::Key, Dimension::Channel], Split::Day, start, end),
+        question(&[Dimension::Tag], Split::Hour, start, end),
+        question(&[Dimension::Customer], Split::None, start, end),
+    ];
+    let read = async |store: &dyn Store| {
+        let mut all = Vec::new();
+        for query in &asked {
+            all.push(store.report(query, &Reach::ALL).await.unwrap());
+        }
+        (all, store.latencies(&[(at(start), at(end))], false, &Reach::ALL).await.unwrap())
+    };
+    let before = read(&*store).await;
+    store.close().await;
+    drop(store);
+    forget_what_is_new(run).await;
+    for _ in 0..2 {
+        let store = open(address).await;
+        assert_eq!(read(&*store).await, before);
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_counts_old_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.db").display().to_string();
+    let run = async |sql: String| {
+        let pool = sqlx::SqlitePool::connect(&format!("sqlite://{path}")).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        pool.close().await;
+    };
+    counts_old_records(&path, run).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_counts_old_records() {
+    let Some(address) = schema("old_records").await else { return };
+    let pool = sqlx::PgPool::connect(&address).await.unwrap();
+    let run = async |sql: String| {
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    };
+    counts_old_records(&address, run).await;
+}

@@ -1,0 +1,125 @@
+//! Reports, as a client meets them.
+
+use serde_json::{Value, json};
+use sluicegate::Timestamp;
+
+use crate::rig::{MASTER, NOW_MS, Rig};
+
+const HOUR: i64 = 3_600_000;
+
+/// Two groups with a key each, and calls of three days, the last one now; one is refused.
+async fn world() -> (Rig, Vec<String>) {
+    let rig = Rig::new().await;
+    let mut keys = Vec::new();
+    for group in ["g-1", "g-2"] {
+        rig.manage("POST", "/api/v1/groups", json!({"id": group, "alias": group})).await;
+        let limits = if group == "g-2" { json!({"requests": {"day": 1}}) } else { json!({}) };
+        let new = json!({"group": group, "alias": format!("of {group}"), "limits": limits});
+        let key = rig.manage("POST", "/api/v1/keys", new).await;
+        keys.push(key["secret"].as_str().unwrap().to_owned());
+    }
+    for (hours, key) in [(-48, 0), (-47, 0), (-24, 0), (-1, 0), (0, 1), (0, 1)] {
+        rig.clock.set(Timestamp::from_ms(NOW_MS + hours * HOUR));
+        let body = json!({"model": "mock", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}],
+            "user": "=cmd()"});
+        rig.ask("POST", "/v1/chat/completions", &keys[key], &body).await;
+    }
+    (rig, keys)
+}
+
+async fn get(rig: &Rig, path: &str) -> Value {
+    rig.manage("GET", path, Value::Null).await
+}
+
+#[actix_web::test]
+async fn a_report_tells_apart_compares_and_leaves_nothing_out() {
+    let (rig, _) = world().await;
+    let day = 24 * HOUR;
+    let start = NOW_MS - NOW_MS.rem_euclid(day);
+    let (from, to) = (start - 2 * day, start + day);
+    let report = get(
+        &rig,
+        &format!("/api/v1/reports/usage?by=group&order=requests&top=1&from={from}&to={to}&compare=previous"),
+    )
+    .await;
+    assert_eq!((report["from"].as_i64(), report["to"].as_i64()), (Some(from), Some(to)));
+    assert_eq!(report["time_zone"], "UTC");
+    let told =
+        |it: &Value| ["requests", "successful", "failed", "denied"].map(|name| it[name].as_i64().unwrap());
+    assert_eq!(told(&report["total"]), [6, 5, 0, 1], "{report}");
+    let by_day: Vec<_> = report["buckets"].as_array().unwrap().iter().map(told).collect();
+    assert_eq!(by_day.iter().map(|day| day[0]).sum::<i64>(), 6);
+    assert_eq!(by_day.len(), 3);
+    assert_eq!(report["rows"].as_array().unwrap().len(), 1);
+    let row = &report["rows"][0];
+    assert_eq!((row["by"]["group"].as_str(), told(&row["total"])), (Some("g-1"), [4, 4, 0, 0]));
+    assert_eq!(told(&row["previous"]), [0; 4]);
+    assert_eq!(row["series"].as_array().unwrap().len(), 3);
+    assert_eq!(report["others"]["rows"], 1);
+    assert_eq!(told(&report["others"]["total"]), [2, 1, 0, 1]);
+    assert_eq!(told(&report["others"]["series"][2])[3], 1);
+    // The time before the last day is the day before it.
+    let path = format!("/api/v1/reports/usage?from={}&to={to}&compare=previous", to - day);
+    let report = get(&rig, &path).await;
+    assert_eq!(report["previous"]["from"].as_i64(), Some(to - 2 * day));
+    let before = told(&report["previous"])[0] + told(&report["total"])[0];
+    assert_eq!(before, 6 - by_day[0][0]);
+    // What was spent is what the records say.
+    let records = get(&rig, "/api/v1/records").await;
+    let spent: i64 =
+        records["items"].as_array().unwrap().iter().map(|it| it["spend"].as_i64().unwrap()).sum();
+    let report = get(&rig, "/api/v1/reports/usage?granularity=total&by=provider,model&order=requests").await;
+    assert_eq!(report["total"]["spend"].as_i64(), Some(spent));
+    assert_eq!(report["rows"][0]["by"], json!({"provider": "mock", "model": "mock"}));
+    assert!(report["buckets"].as_array().unwrap().is_empty());
+}
+
+#[actix_web::test]
+async fn a_report_is_a_table_without_formulas() {
+    let (rig, _) = world().await;
+    let path = "/api/v1/reports/usage?by=customer&granularity=total&format=";
+    let csv = rig.ask("GET", &format!("{path}csv"), MASTER, &Value::Null).await;
+    assert_eq!(csv.headers.get("content-type").unwrap(), "text/csv; charset=utf-8");
+    let text = csv.text();
+    let lines: Vec<&str> = text.trim().split("\r\n").collect();
+    assert!(lines[0].starts_with("\"from\",\"to\",\"customer\","), "{text}");
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[1].contains("\"'=cmd()\""), "{text}");
+    let lines = rig.ask("GET", &format!("{path}jsonl"), MASTER, &Value::Null).await.text();
+    let line: Value = serde_json::from_str(lines.trim()).unwrap();
+    assert_eq!((&line["by"]["customer"], line["requests"].as_i64()), (&json!("=cmd()"), Some(6)));
+    let by_hour = rig
+        .ask("GET", "/api/v1/reports/usage?granularity=hour&format=jsonl", MASTER, &Value::Null)
+        .await
+        .text();
+    assert_eq!(by_hour.lines().count(), 24);
+}
+
+#[actix_web::test]
+async fn what_no_report_can_be_made_of_is_named() {
+    let rig = Rig::new().await;
+    for (query, param, says) in [
+        ("by=colour", "by", "`colour` is no by of a report; take one of organization, group"),
+        ("by=key,user,model", "by", "one or two"),
+        ("by=key,key", "by", "two different things"),
+        ("by=tag,customer", "by", "not by both"),
+        ("by=channel,provider", "by", "one provider"),
+        ("granularity=minute", "granularity", "hour, day, week, month, total"),
+        ("granularity=hour&from=2026-01-01&to=2026-06-01", "granularity", "coarser"),
+        ("time_zone=Mars/Olympus", "time_zone", "`Mars/Olympus`"),
+        ("time_zone=Asia/Kolkata", "time_zone", "other minutes"),
+        ("from=2026-02-01&to=2026-01-01", "to", "later"),
+        ("from=yesterday", "from", "must be a date"),
+        ("from=9223372036854775807", "from", "calendar"),
+        ("top=101", "top", "1 to 100"),
+        ("top=0", "top", "1 to 100"),
+        ("compare=next", "compare", "`previous`"),
+        ("format=xlsx", "format", "`csv`"),
+        ("limit=3", "limit", "no parameter `limit`"),
+    ] {
+        let answer = rig.ask("GET", &format!("/api/v1/reports/usage?{query}"), MASTER, &Value::Null).await;
+        let error = &answer.json()["error"];
+        assert_eq!((answer.status, &error["param"]), (400, &json!(param)), "{query}: {}", answer.text());
+        assert!(error["message"].as_str().unwrap().contains(says), "{query}: {error}");
+    }
+}
