@@ -4,7 +4,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { Button, DatePicker, Empty, Input, Spin, Switch, Tag, theme } from 'antd';
 import dayjs from 'dayjs';
-import { useEffect, useRef } from 'react';
+import { useEffect, useMemo, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
@@ -42,12 +42,8 @@ export default function RequestList() {
     },
     refetchInterval: (query) => (live && (query.state.data?.pages.length ?? 0) <= 2 ? 3_000 : false),
   });
-  // A page that was read anew after calls came in begins where the one before it ended then: none is shown twice.
-  const seen = new Set<string>();
-  const rows = (calls.data?.pages.flatMap((it) => it.items) ?? []).filter((it) => {
-    const id = `${it.call} ${it.amends ?? ''}`;
-    return !seen.has(id) && seen.add(id);
-  });
+  const pages = calls.data?.pages;
+  const rows = useMemo(() => once(pages?.flatMap((it) => it.items) ?? []), [pages]);
   return (
     <Page
       title={t('nav.requests')}
@@ -122,6 +118,15 @@ export default function RequestList() {
       )}
     </Page>
   );
+}
+
+/** A page that was read anew after calls came in begins where the one before it ended then: none is shown twice. */
+function once(calls: Call[]): Call[] {
+  const seen = new Set<string>();
+  return calls.filter((it) => {
+    const id = `${it.call} ${it.amends ?? ''}`;
+    return !seen.has(id) && seen.add(id);
+  });
 }
 
 function time(text: string): string | number {

@@ -184,8 +184,8 @@ export default function UserPage() {
             ]}
           />
         </Card>
-        <SessionTable user={user.id} />
-        <TokenTable user={user.id} />
+        {may(me, 'organization') && <SessionTable user={user.id} />}
+        {may(me, 'organization') && <TokenTable user={user.id} />}
       </div>
       {editing && <UserForm user={user} close={() => setEditing(false)} />}
       {password !== null && (

@@ -21,7 +21,11 @@ export function Failure({ error, again }: { error: Error | null | undefined; aga
       style={{ marginBottom: 16 }}
       title={title}
       description={more.length > 0 ? more.join(' ') : undefined}
-      action={again && <Button onClick={again}>{t('boundary.again')}</Button>}
+      action={
+        again &&
+        api?.status !== 403 &&
+        api?.status !== 404 && <Button onClick={again}>{t('boundary.again')}</Button>
+      }
     />
   );
 }
