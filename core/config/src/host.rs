@@ -50,6 +50,8 @@ pub struct HostSettings {
     pub compat: Compat,
     /// Add a demo channel when there is no other. Default true; loopback only, which the host sees to.
     pub demo_channel: bool,
+    /// Whether the web console is served at `/`. Default true.
+    pub console: bool,
     /// What to serve TLS with; `None` serves plain HTTP.
     pub tls: Option<TlsFiles>,
     /// How firmly the journal is kept.
@@ -83,6 +85,7 @@ impl Default for HostSettings {
             metrics_token: SecretRef::None,
             compat: Compat::default(),
             demo_channel: true,
+            console: true,
             tls: None,
             durability: Durability::default(),
             retention: Retention::default(),
@@ -306,6 +309,12 @@ impl HostSettings {
             match parse_boolean(&text) {
                 Some(value) => self.store_model_in_db = value,
                 None => wrong_variable(load, "STORE_MODEL_IN_DB", "must be true or false"),
+            }
+        }
+        if let Some(text) = load.variable("DISABLE_ADMIN_UI") {
+            match parse_boolean(&text) {
+                Some(off) => self.console &= !off,
+                None => wrong_variable(load, "DISABLE_ADMIN_UI", "must be true or false"),
             }
         }
         if let Some(path) = load.variable("SLUICEGATE_DATA") {

@@ -226,6 +226,7 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
     for (key, setting) in [
         ("store_models", &mut host.store_model_in_db),
         ("demo_channel", &mut host.demo_channel),
+        ("console", &mut host.console),
         (
             "dangerously_permit_weak_or_unset_master_key",
             &mut host.dangerously_permit_weak_or_unset_master_key,

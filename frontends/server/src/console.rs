@@ -1,4 +1,8 @@
-//! What a browser sends along by itself: the cookie of a session, and what tells whether a page of ours made it do so.
+//! The web console as the server sees it: its page and files, and what a browser sends along by itself, the cookie of a
+//! session and what tells whether a page of ours made it do so.
+
+pub mod asset;
+pub mod page;
 
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time};

@@ -12,6 +12,8 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use sluicegate::{Error, ErrorKind};
 
+use crate::console::asset::{self, Source};
+use crate::console::page;
 use crate::known;
 use crate::openapi::Operation;
 use crate::respond::{self, Face};
@@ -96,8 +98,16 @@ fn inference_table() -> Vec<Entry> {
     ]
 }
 
-/// Registers every route. What is known elsewhere answers 501, everything else 404.
+/// Paths of the API that the console has a page at, too: browsers' visits see the page.
+const PAGES: &[&str] = &["/models", "/models/{model:.*}"];
+
+/// Registers every route, and the console's page and files. What is known elsewhere answers 501, everything else 404.
 pub fn configure(config: &mut web::ServiceConfig) {
+    configure_with(config, asset::embedded);
+}
+
+/// [`configure`] with a console from elsewhere.
+pub fn configure_with(config: &mut web::ServiceConfig, console: Source) {
     let mut paths: Vec<(&'static str, Vec<Entry>)> = Vec::new();
     for entry in table() {
         match paths.iter_mut().find(|(path, _)| *path == entry.path) {
@@ -108,6 +118,9 @@ pub fn configure(config: &mut web::ServiceConfig) {
     for (path, entries) in paths {
         let allowed = entries.iter().map(|entry| entry.method.as_str()).collect::<Vec<_>>().join(", ");
         let mut resource = web::resource(path);
+        if PAGES.contains(&path) {
+            resource = resource.route(page::visit(console));
+        }
         for entry in entries {
             resource = resource.route((entry.make)());
         }
@@ -118,7 +131,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
     }
     // Any method, and any path below.
     config.service(web::resource("/providers/{path:.*}").route(web::to(inference::pass_through)));
-    config.default_service(web::to(unserved));
+    page::configure(config, console, || web::to(|req: HttpRequest| async move { nothing(&req) }));
+    config.default_service(web::to(move |req: HttpRequest| unserved(req, console)));
 }
 
 fn wrong_method(req: &HttpRequest, allowed: &str) -> HttpResponse {
@@ -132,7 +146,11 @@ fn wrong_method(req: &HttpRequest, allowed: &str) -> HttpResponse {
     response
 }
 
-async fn unserved(req: HttpRequest) -> HttpResponse {
+async fn unserved(req: HttpRequest, console: Source) -> HttpResponse {
+    page::fallback(&req, console).unwrap_or_else(|| nothing(&req))
+}
+
+fn nothing(req: &HttpRequest) -> HttpResponse {
     let route = format!("{} {}", req.method(), req.path());
     let error = if known::is_known(req.path()) {
         Error::new(ErrorKind::NotSupported, format!("`{route}` isn't served by this version of sluicegate"))
@@ -142,5 +160,5 @@ async fn unserved(req: HttpRequest) -> HttpResponse {
             format!("there is nothing at `{route}`; /api/v1/openapi.json lists what there is"),
         )
     };
-    respond::error(&req, Face::of_path(req.path()), error)
+    respond::error(req, Face::of_path(req.path()), error)
 }

@@ -204,6 +204,7 @@ pub(crate) static SERVER: Section = Section {
             Kind::Boolean,
             "Whether a demo channel is added when there is no other. Default true.",
         ),
+        key("console", Kind::Boolean, "Whether the web console is served at /. Default true."),
         key(
             "tls",
             Kind::Object(&TLS),
