@@ -4,8 +4,10 @@
 mod bench;
 mod c;
 mod catalogue;
+mod console;
 mod install;
 mod mutants;
+mod node;
 mod postgres;
 mod prices;
 mod python;
@@ -22,9 +24,11 @@ use std::process::ExitCode;
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
-  serve [ARGS…]          build the release binary and run `sluicegate serve ARGS…`
+  serve [ARGS…]          build the release binary with its console and run `sluicegate serve ARGS…`
+  console [--api]        build the web console and pack it for the next build of the binary;
+                         --api: take over the server's OpenAPI document and make its client's types anew
   test [--quick] [PART…] everything that must pass; installs and starts what it needs
-                         parts: fmt lint rust mutants c python sdk
+                         parts: fmt lint rust mutants c python sdk console
                          --quick: no services: format, unit and table tests
   fmt                    format all sources
   lint                   clippy on everything, warnings are errors
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
     let (command, rest) = args.split_first().map_or(("help", &[][..]), |(c, r)| (c.as_str(), r));
     let done = match command {
         "serve" => serve::run(rest),
+        "console" => console::run(rest),
         "test" => test::run(rest),
         "fmt" => tool::cargo(["fmt", "--all"]).run(),
         "lint" => rust::lint(),

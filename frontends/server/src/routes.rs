@@ -98,9 +98,6 @@ fn inference_table() -> Vec<Entry> {
     ]
 }
 
-/// Paths of the API that the console has a page at, too: browsers' visits see the page.
-const PAGES: &[&str] = &["/models", "/models/{model:.*}"];
-
 /// Registers every route, and the console's page and files. What is known elsewhere answers 501, everything else 404.
 pub fn configure(config: &mut web::ServiceConfig) {
     configure_with(config, asset::embedded);
@@ -118,7 +115,7 @@ pub fn configure_with(config: &mut web::ServiceConfig, console: Source) {
     for (path, entries) in paths {
         let allowed = entries.iter().map(|entry| entry.method.as_str()).collect::<Vec<_>>().join(", ");
         let mut resource = web::resource(path);
-        if PAGES.contains(&path) {
+        if page::is_shared(path) {
             resource = resource.route(page::visit(console));
         }
         for entry in entries {

@@ -110,6 +110,8 @@ fn pages_are_for_browsers_and_never_before_the_api() {
         ("GET /models", &[BROWSER], true),
         ("GET /models/gpt-5.4", &[BROWSER], true),
         ("GET /policies", &[BROWSER], true),
+        ("GET /audit", &[BROWSER], true),
+        ("GET /audit", &[SDK], false),
         ("GET /nowhere", &[BROWSER], true),
         ("GET /login", &[SDK], false),
         ("GET /login", &[("accept", "*/*")], false),
@@ -140,7 +142,7 @@ fn pages_are_for_browsers_and_never_before_the_api() {
     }
     assert_eq!(ask("HEAD /", &[]).status, 200);
     assert_eq!(ask("POST /", &[BROWSER]).status, 404);
-    assert_eq!(ask("POST /login", &[BROWSER]).status, 501);
+    assert_eq!(ask("POST /login", &[BROWSER]).status, 401);
     assert_eq!(ask("GET /assets/gone-9z.js", &[BROWSER]).status, 404);
 }
 
@@ -220,7 +222,7 @@ fn without_a_console_the_root_says_how_to_get_one() {
     assert_eq!(answer.status, 404);
     assert!(answer.text.contains("cargo xtask console"), "{}", answer.text);
     // Elsewhere everything is as if there were none.
-    assert_eq!(ask_with(PLAIN, none, "GET /login", &[BROWSER]).status, 501);
+    assert_eq!(ask_with(PLAIN, none, "GET /login", &[BROWSER]).status, 405);
     assert_eq!(ask_with(PLAIN, none, "GET /models", &[BROWSER]).status, 401);
 }
 
@@ -231,7 +233,7 @@ fn a_console_that_is_off_is_not_there() {
     assert_eq!(answer.status, 404);
     assert!(answer.text.contains("server.console"), "{}", answer.text);
     for (line, status) in [
-        ("GET /login", 501),
+        ("GET /login", 405),
         ("GET /models", 401),
         ("GET /assets/app-1a2b.js", 404),
         ("GET /favicon.svg", 404),

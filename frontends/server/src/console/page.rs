@@ -18,6 +18,30 @@ const NONCE: &str = "__CSP_NONCE__";
 /// First parts of paths that are no pages of the console, whoever asks.
 const NO_PAGES: &[&str] = &["api", "assets", "health", "metrics", "providers", "v1", "v1beta", "v2", "v3"];
 
+/// First parts of paths that the console has pages at and compatible dialects routes.
+const SHARED: &[&str] = &[
+    "audit",
+    "channels",
+    "groups",
+    "keys",
+    "login",
+    "models",
+    "organizations",
+    "policies",
+    "prices",
+    "settings",
+    "users",
+];
+
+/// Whether browsers' visits to a path of the API see the console's page there.
+pub fn is_shared(path: &str) -> bool {
+    SHARED.contains(&first_part(path))
+}
+
+fn first_part(path: &str) -> &str {
+    path.trim_start_matches('/').split('/').next().unwrap_or_default()
+}
+
 /// What is at `/` and below `/assets`; `otherwise` answers what the console doesn't.
 pub fn configure(config: &mut web::ServiceConfig, source: Source, otherwise: fn() -> Route) {
     let reading = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
@@ -48,8 +72,7 @@ pub fn fallback(req: &HttpRequest, source: Source) -> Option<HttpResponse> {
     if !matches!(*req.method(), Method::GET | Method::HEAD) {
         return None;
     }
-    let first = req.path().trim_start_matches('/').split('/').next().unwrap_or_default();
-    if NO_PAGES.contains(&first) {
+    if NO_PAGES.contains(&first_part(req.path())) {
         return None;
     }
     file(req, source).or_else(|| is_visit(req.method(), req.headers()).then(|| page(req, source)).flatten())
