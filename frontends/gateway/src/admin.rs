@@ -15,6 +15,7 @@ mod group;
 mod identity;
 mod key;
 mod ledger;
+mod named;
 mod organization;
 mod patch;
 mod policy;
@@ -41,13 +42,15 @@ use sluicegate_core::{
 pub use actor::Actor;
 pub use audit::{AuditAnchor, AuditCheck, AuditFault, AuditFaultKind};
 pub use channel::{ChannelPatch, ChannelView, NewChannel};
-pub use group::{GroupPatch, GroupView, MemberPatch, MemberView, NewGroup, NewMember};
+pub use group::{GroupPatch, GroupView, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember};
 pub use identity::{
     AccountView, IssuedToken, NewPassword, NewToken, Origin, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN,
     PasswordChange, Proof, SecondStepOffer, SessionView, SetUp, Signed, SignedIn, TOKEN_PREFIX, TokenView,
 };
 pub use key::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
 pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};
+pub(crate) use named::add_named;
+pub use named::{NamedKind, NamedScope};
 pub use organization::{NewOrganization, OrganizationPatch, OrganizationView};
 pub use patch::{LimitEditor, Limits, Patch};
 pub use policy::{

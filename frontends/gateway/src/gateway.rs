@@ -37,8 +37,9 @@ use crate::script::{self, PolicyMark, Scripts};
 use crate::secret::{MasterSource, Sealer, Secrets};
 use crate::serve;
 use crate::start::{
-    ChannelMark, DEFAULT_ORGANIZATION, address_of, audit_chain, build_targets, demo_channel, first_admin,
-    keys_of, make_private_dir, marks_of, master_secret, master_source, may_exist, restore, with_stored,
+    ChannelMark, DEFAULT_ORGANIZATION, SettingMark, address_of, audit_chain, build_targets, demo_channel,
+    first_admin, keys_of, make_private_dir, marks_of, marks_of_settings, master_secret, master_source,
+    may_exist, restore, with_stored,
 };
 use crate::store::{self, PolicyFilter, PolicyVersion, Reach, Store, Stored, StoredChannel};
 use crate::tokenizer;
@@ -174,6 +175,7 @@ pub(crate) struct Inner {
 struct InUse {
     channels: Vec<ChannelMark>,
     policies: Vec<PolicyMark>,
+    settings: Vec<SettingMark>,
 }
 
 /// The stored versions of policies that are in use.
@@ -227,10 +229,15 @@ impl Gateway {
         let declared = loaded.declared;
         let stored = store.channels().await?;
         let versions = store.policy_versions(&IN_USE, &Reach::ALL).await?;
-        let in_use = InUse { channels: marks_of(&stored), policies: script::marks_of(&versions) };
+        let settings = store.settings().await?;
+        let in_use = InUse {
+            channels: marks_of(&stored),
+            policies: script::marks_of(&versions),
+            settings: marks_of_settings(&settings),
+        };
         let (scripts, alerts) =
             Scripts::first((&declared).into(), &versions).map_err(|faults| load::unusable(&faults))?;
-        let mut whole = with_stored(&declared, stored, &secrets, source.as_ref())?;
+        let mut whole = with_stored(&declared, stored, &settings, &secrets, source.as_ref())?;
         whole.policies = scripts.sources().to_vec();
         let engine = Engine::new(Snapshot::build(1, whole), scripts.hook());
         engine.try_beside(scripts.shadows());
@@ -634,17 +641,24 @@ impl Inner {
         let mut in_use = self.in_use.lock().await;
         let channels = self.store.channels().await?;
         let policies = self.store.policy_versions(&IN_USE, &Reach::ALL).await?;
-        self.exchange(channels, &policies, &mut in_use)
+        let settings = self.store.settings().await?;
+        self.exchange(channels, &policies, &settings, &mut in_use)
     }
 
     fn exchange(
         &self,
         channels: Vec<StoredChannel>,
         policies: &[Stored<PolicyVersion>],
+        settings: &[(String, Stored<serde_json::Value>)],
         in_use: &mut InUse,
     ) -> Result<()> {
-        let marks = InUse { channels: marks_of(&channels), policies: script::marks_of(policies) };
-        let mut declared = with_stored(&self.declared, channels, &self.secrets, self.master_source.as_ref())?;
+        let marks = InUse {
+            channels: marks_of(&channels),
+            policies: script::marks_of(policies),
+            settings: marks_of_settings(settings),
+        };
+        let mut declared =
+            with_stored(&self.declared, channels, settings, &self.secrets, self.master_source.as_ref())?;
         let before = self.scripts.load_full();
         let (scripts, alerts) = match marks.policies == in_use.policies {
             true => (before, Vec::new()),
@@ -698,10 +712,14 @@ impl Inner {
         let mut in_use = self.in_use.lock().await;
         let channels = self.store.channels().await?;
         let policies = self.store.policy_versions(&IN_USE, &Reach::ALL).await?;
-        if in_use.channels == marks_of(&channels) && in_use.policies == script::marks_of(&policies) {
+        let settings = self.store.settings().await?;
+        if in_use.channels == marks_of(&channels)
+            && in_use.policies == script::marks_of(&policies)
+            && in_use.settings == marks_of_settings(&settings)
+        {
             return Ok(());
         }
-        self.exchange(channels, &policies, &mut in_use)
+        self.exchange(channels, &policies, &settings, &mut in_use)
     }
 
     pub(crate) async fn caller(&self, credential: Option<&Secret>) -> Result<Arc<BoundCaller>> {

@@ -210,7 +210,7 @@ impl World {
         if declared.channels.is_empty() && stored.is_empty() {
             declared.channels.push(demo_channel());
         }
-        let whole = with_stored(&declared, stored, secrets, None)?;
+        let whole = with_stored(&declared, stored, &store.settings().await?, secrets, None)?;
         let policy = policies.digest();
         let engine = Arc::new(Engine::new(Snapshot::build(1, whole), Arc::new(policies)));
         let directory = Directory::new(Arc::clone(&engine), Arc::clone(&store), clock);

@@ -14,12 +14,13 @@ use sluicegate_core::{
     Secret, SecretRef, Timestamp,
 };
 
+use crate::admin::add_named;
 use crate::credential::{KeyHash, fill_random};
 use crate::gateway::Options;
 use crate::journal::{self, Disk, Durability, Found, Journal, JournalOptions, Opening, OsDisk};
 use crate::load::Variables;
 use crate::secret::{KeyedChain, MasterSecret, MasterSource, Secrets, default_path};
-use crate::store::{Store, StoredChannel};
+use crate::store::{Store, Stored, StoredChannel};
 use crate::upstream::Targets;
 
 /// The organization of everybody who names none.
@@ -119,6 +120,14 @@ pub(crate) fn audit_chain(address: &str, source: Option<&MasterSource>) -> Resul
 /// What tells whether a stored channel is still the same.
 pub(crate) type ChannelMark = (ChannelId, i64, Timestamp);
 
+/// What tells whether a setting is still the same.
+pub(crate) type SettingMark = (String, i64, Timestamp);
+
+/// The marks of settings, in their order.
+pub(crate) fn marks_of_settings(stored: &[(String, Stored<serde_json::Value>)]) -> Vec<SettingMark> {
+    stored.iter().map(|(name, it)| (name.clone(), it.version, it.updated_at)).collect()
+}
+
 /// The marks of stored channels, in their order.
 pub(crate) fn marks_of(stored: &[StoredChannel]) -> Vec<ChannelMark> {
     let mark = |it: &StoredChannel| (it.channel.value.id.clone(), it.channel.version, it.channel.updated_at);
@@ -129,6 +138,7 @@ pub(crate) fn marks_of(stored: &[StoredChannel]) -> Vec<ChannelMark> {
 pub(crate) fn with_stored(
     declared: &Declared,
     stored: Vec<StoredChannel>,
+    settings: &[(String, Stored<serde_json::Value>)],
     secrets: &Secrets,
     source: Option<&MasterSource>,
 ) -> Result<Declared> {
@@ -144,6 +154,7 @@ pub(crate) fn with_stored(
             all.channels.push(channel);
         }
     }
+    add_named(&mut all, settings);
     sluicegate_config::know_quirks(&mut all.channels);
     Ok(all)
 }

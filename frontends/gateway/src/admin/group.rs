@@ -90,6 +90,9 @@ pub struct GroupPatch {
     pub alias: Patch<String>,
     /// Models its members may call.
     pub models: Patch<Vec<ModelName>>,
+    /// Changes the list of these models, after `models`.
+    #[serde(skip)]
+    pub edit_models: Option<ModelEdit>,
     /// Its limits, all of them.
     pub limits: Patch<Limits>,
     /// Changes single limits, after `limits`.
@@ -108,12 +111,50 @@ pub struct GroupPatch {
     pub edit_metadata: serde_json::Map<String, serde_json::Value>,
 }
 
+/// A change of a list of models that takes what is in it as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelEdit {
+    /// These are allowed, too. Where all are, all stay so.
+    Add(Vec<ModelName>),
+    /// These aren't allowed any more. Where none is left, none is allowed.
+    Remove(Vec<ModelName>),
+}
+
+/// Stands in a list that allows nothing: there is no such model.
+const NO_MODEL: &str = "no-default-models";
+
+impl ModelEdit {
+    fn apply(self, access: &mut ModelAccess) {
+        let mut names = access.patterns().to_vec();
+        match self {
+            Self::Add(_) if names.is_empty() => return,
+            Self::Add(more) => {
+                names.retain(|name| name.as_str() != NO_MODEL);
+                for name in more {
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
+            }
+            Self::Remove(gone) => {
+                let before = names.len();
+                names.retain(|name| !gone.contains(name));
+                if before > 0 && names.is_empty() {
+                    names.push(NO_MODEL.into());
+                }
+            }
+        }
+        *access = ModelAccess::only(names);
+    }
+}
+
 impl GroupPatch {
     /// Whether it only touches what a group's own administrators may change: its free data. Budgets, prices, models and
     /// the name that channels know it by are given to it from above.
     fn is_cosmetic(&self) -> bool {
         self.alias.is_keep()
             && self.models.is_keep()
+            && self.edit_models.is_none()
             && self.limits.is_keep()
             && self.edit_limits.is_none()
             && self.price_ratio_ppm.is_keep()
@@ -287,6 +328,9 @@ impl Admin {
             self.refuse_declared(Source::File, || format!("group `{}`", group.id))?;
         }
         patch_access(patch.models, &mut after.access);
+        if let Some(edit) = patch.edit_models {
+            edit.apply(&mut after.access);
+        }
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
         check_limits(&after.limits)?;
         match patch.price_ratio_ppm {

@@ -55,6 +55,9 @@ pub struct NewKey {
     /// Whether a user who doesn't exist yet is made along with it.
     #[serde(skip)]
     pub create_user: bool,
+    /// A budget whose limits it has besides its own, also when they change.
+    #[serde(skip)]
+    pub budget: Option<String>,
 }
 
 /// A change to a key.
@@ -195,8 +198,15 @@ impl Admin {
             Some(chosen) => credential::custom(chosen.expose())?,
             None => credential::issue()?,
         };
+        let id = KeyId::from(credential::new_id(now)?);
+        let (mut changes, mut limits) = (Vec::new(), new.limits.0);
+        if let Some(budget) = &new.budget {
+            let (hold, shared) = self.hold_budget(actor, budget, &id).await?;
+            changes.push(hold);
+            limits.extend(shared);
+        }
         let key = ApiKey {
-            id: KeyId::from(credential::new_id(now)?),
+            id,
             alias: new.alias.filter(|alias| !alias.is_empty()),
             hint: issued.hint.clone(),
             organization: owner.organization.clone(),
@@ -204,7 +214,7 @@ impl Admin {
             user: owner.user.as_ref().map(|user| user.id.clone()),
             access: ModelAccess::only(new.models),
             aliases: new.aliases,
-            limits: new.limits.0,
+            limits,
             expires_at: expiry(new.expires_at.into(), new.ttl.as_deref(), None, now)?,
             blocked: new.blocked,
             allowed_ips: new.allowed_ips,
@@ -213,7 +223,6 @@ impl Admin {
             source: Source::Database,
             created_at: now,
         };
-        let mut changes = Vec::new();
         if let Some(user) = owner.user.filter(|_| owner.new_user) {
             changes.push(Change::PutUser(user, Expect::New));
         }

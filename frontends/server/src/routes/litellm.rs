@@ -5,6 +5,8 @@ pub mod budget;
 pub mod contract;
 pub mod fields;
 mod keys;
+mod named;
+mod organizations;
 pub mod registry;
 pub mod rows;
 mod spend;
@@ -27,6 +29,8 @@ pub fn table(others: &[Entry]) -> Vec<Entry> {
     let mut entries = keys::table();
     entries.extend(teams::table());
     entries.extend(users::table());
+    entries.extend(organizations::table());
+    entries.extend(named::table());
     entries.extend(spend::table());
     entries.extend(registry::table());
     let is_elsewhere =

@@ -106,11 +106,7 @@ impl Fields {
     /// # Errors
     /// `InvalidRequest`.
     pub fn required(&mut self, name: &str) -> Result<String> {
-        self.text(name)?.value().filter(|text| !text.is_empty()).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidRequest, format!("`{name}` is missing"))
-                .with("param", name)
-                .with(VALIDATION, "missing")
-        })
+        self.text(name)?.value().filter(|text| !text.is_empty()).ok_or_else(|| missing(name))
     }
 
     /// True or false.
@@ -191,6 +187,23 @@ impl Fields {
             Value::Object(map) => Ok(map),
             _ => Err(wrong(name, "an object")),
         })
+    }
+
+    /// Objects: one at least, and no more than `max`.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn items(&mut self, name: &str, max: usize) -> Result<Vec<Map<String, Value>>> {
+        let items = match self.take(name) {
+            Sent::Value(Value::Array(items)) if (1..=max).contains(&items.len()) => items,
+            Sent::Value(_) => return Err(wrong(name, &format!("a list of 1 to {max} objects"))),
+            Sent::Absent | Sent::Null => return Err(missing(name)),
+        };
+        let object = |item| match item {
+            Value::Object(map) => Ok(map),
+            _ => Err(wrong(name, "a list of objects")),
+        };
+        items.into_iter().map(object).collect()
     }
 
     /// Lists that LiteLLM keeps in the metadata, by name; null takes one out.
@@ -286,6 +299,14 @@ impl Query {
         self.map.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
+    /// One that must be there.
+    ///
+    /// # Errors
+    /// `InvalidRequest`.
+    pub fn required(&self, name: &'static str) -> Result<&str> {
+        self.text(name).ok_or_else(|| missing(name))
+    }
+
     /// What has no effect: every parameter that nobody asked for. Without the word, a filter that isn't one here would look
     /// as if it had found everything.
     pub fn finish(&self) -> Vec<String> {
@@ -326,6 +347,13 @@ pub fn usd(name: &str, value: &Value) -> Result<i64> {
         _ => None,
     };
     nano.filter(|nano| *nano >= 0).ok_or_else(|| wrong(name, "an amount of USD, 0 or more"))
+}
+
+/// A field that must be there and isn't.
+pub fn missing(name: &str) -> Error {
+    Error::new(ErrorKind::InvalidRequest, format!("`{name}` is missing"))
+        .with("param", name)
+        .with(VALIDATION, "missing")
 }
 
 fn wrong(name: &str, want: &str) -> Error {

@@ -6,7 +6,7 @@ use sluicegate::admin::{IssuedKey, KeyPatch, KeyView, NewKey, Patch, Regenerate}
 use sluicegate::credential::{KeyHash, PREFIX};
 use sluicegate::store::{KeyFilter, KeyRef, Page};
 use sluicegate::tenant::IpNetwork;
-use sluicegate::{Error, ErrorKind, ModelName, OrganizationId, Result, Secret, UserId};
+use sluicegate::{Error, ErrorKind, GroupId, ModelName, OrganizationId, Result, Secret, UserId};
 
 use super::budget::BudgetChange;
 use super::fields::{Fields, Sent};
@@ -29,6 +29,11 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::plain(Method::POST, "/key/unblock", || ask::route(Method::POST, unblock)),
         Entry::plain(Method::POST, "/key/regenerate", || ask::route(Method::POST, regenerate)),
         Entry::plain(Method::POST, "/key/{key}/regenerate", || ask::route(Method::POST, regenerate)),
+        Entry::plain(Method::POST, "/key/bulk_update", || ask::route(Method::POST, bulk_update)),
+        Entry::plain(Method::POST, "/team/key/bulk_update", || ask::route(Method::POST, bulk_update)),
+        Entry::plain(Method::POST, "/v2/key/info", || ask::route(Method::POST, infos)),
+        Entry::plain(Method::GET, "/key/aliases", || ask::route(Method::GET, aliases_of_keys)),
+        Entry::plain(Method::POST, "/key/health", || ask::route(Method::POST, health)),
     ]
 }
 
@@ -82,6 +87,7 @@ pub(super) fn new_key(fields: &mut Fields) -> Result<NewKey> {
         metadata: fields.metadata_with(&["guardrails"])?,
         // LiteLLM's keys may name users whom nobody has made.
         create_user: true,
+        budget: fields.text("budget_id")?.value().filter(|id| !id.is_empty()),
     })
 }
 
@@ -120,6 +126,12 @@ async fn generate_for_team(ask: Ask) -> Result<Done> {
 
 async fn update(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
+    let row = change(&ask, &mut fields, None).await?;
+    warned(row, fields)
+}
+
+/// Changes one key by the fields of a request: its row. With a team, it must be one of its keys.
+async fn change(ask: &Ask, fields: &mut Fields, team: Option<&GroupId>) -> Result<Map<String, Value>> {
     let named = fields.required("key")?;
     let ips = fields.texts("allowed_ips")?.map(networks)?.patch();
     let patch = KeyPatch {
@@ -127,9 +139,9 @@ async fn update(ask: Ask) -> Result<Done> {
         group: fields.text("team_id")?.patch(),
         user: fields.text("user_id")?.map(|id| Ok(UserId::from(id)))?.patch(),
         models: fields.models()?.patch(),
-        aliases: aliases(&mut fields)?.patch(),
+        aliases: aliases(fields)?.patch(),
         limits: Patch::Keep,
-        edit_limits: BudgetChange::take(&mut fields)?.editor(),
+        edit_limits: BudgetChange::take(fields)?.editor(),
         blocked: fields.flag("blocked")?.value(),
         allowed_ips: ips,
         tags: fields.texts("tags")?.patch(),
@@ -137,10 +149,42 @@ async fn update(ask: Ask) -> Result<Done> {
         edit_metadata: fields.kept_in_metadata(&["guardrails"])?,
         ..expiry(fields.text("duration")?)
     };
-    let view = ask.admin().update_key(&ask.actor, &find_key(&ask, &named).await?, patch).await?;
+    let key = find_key(ask, &named).await?;
+    if let Some(team) = team
+        && ask.admin().key(&ask.actor, &key).await?.key.group.as_ref() != Some(team)
+    {
+        let message = format!("the key doesn't belong to team `{team}`");
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "key"));
+    }
+    let view = ask.admin().update_key(&ask.actor, &key, patch).await?;
     let mut row = row(&view);
     row.insert("key".to_owned(), named.into());
-    warned(row, fields)
+    Ok(row)
+}
+
+/// So many items one request may change.
+const BULK_MAX: usize = 500;
+
+/// `keys`: changes of single keys, each of which is made or not by itself.
+async fn bulk_update(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let team = match fields.text("team_id")?.value() {
+        Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
+        None => None,
+    };
+    let (mut done, mut failed, items) = (Vec::new(), Vec::new(), fields.items("keys", BULK_MAX)?);
+    let total = items.len();
+    for item in items {
+        let (key, mut item) = (item.get("key").cloned(), Fields::new(item));
+        match change(&ask, &mut item, team.as_ref()).await {
+            Ok(row) => done.push(json!({"key": key, "key_info": row, "warnings": item.finish()})),
+            Err(error) => {
+                failed.push(json!({"key": key, "key_info": null, "failed_reason": error.message()}))
+            }
+        }
+    }
+    let answer = json!({"total_requested": total, "successful_updates": done, "failed_updates": failed});
+    Ok(Done::ok(&answer)?.warning(fields.finish()))
 }
 
 /// `duration`: from now on for so long; null is for ever.
@@ -162,12 +206,20 @@ async fn delete(ask: Ask) -> Result<Done> {
             "`keys` or `key_aliases` must name at least one key",
         ));
     }
+    let mut keys = Vec::new();
     for name in &named {
-        ask.admin().delete_key(&ask.actor, &find_key(&ask, name).await?).await?;
+        keys.push(find_key(&ask, name).await?);
     }
     for alias in aliases {
-        ask.admin().delete_key(&ask.actor, &KeyRef::Alias(alias.clone())).await?;
+        keys.push(KeyRef::Alias(alias.clone()));
         named.push(alias);
+    }
+    // All are there before the first one goes.
+    for key in &keys {
+        ask.admin().key(&ask.actor, key).await?;
+    }
+    for key in &keys {
+        ask.admin().delete_key(&ask.actor, key).await?;
     }
     warned(Map::from_iter([("deleted_keys".to_owned(), json!(named))]), fields)
 }
@@ -197,6 +249,68 @@ async fn info(ask: Ask) -> Result<Done> {
     let mut row = row(&view);
     row.remove("token");
     Done::ok(&json!({"key": shown, "info": row})).map(|done| done.warning(query.finish()))
+}
+
+/// Several keys' rows; those that the asker doesn't see are left out.
+async fn infos(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let (mut shown, mut rows) = (Vec::new(), Vec::new());
+    for name in fields.texts("keys")?.value().unwrap_or_default() {
+        let view = match find_key(&ask, &name).await {
+            Ok(key) => ask.admin().key(&ask.actor, &key).await,
+            Err(error) => Err(error),
+        };
+        match view {
+            Ok(view) => {
+                shown.push(token(&view));
+                rows.push(row(&view));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Done::ok(&json!({"key": shown, "info": rows})).map(|done| done.warning(fields.finish()))
+}
+
+/// The aliases of the keys that the asker sees, by name.
+async fn aliases_of_keys(ask: Ask) -> Result<Done> {
+    let query = query(&ask)?;
+    let group = match query.text("team_id") {
+        Some(name) => Some(ask.admin().resolve_group(&ask.actor, name).await?.value.id),
+        None => None,
+    };
+    let filter = KeyFilter { group, search: query.text("search").map(str::to_owned), ..KeyFilter::default() };
+    let mut aliases = Vec::new();
+    let (mut seen, mut total) = (0, u64::MAX);
+    // BOUND: a page less each time.
+    while seen < total {
+        let found = ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, seen)).await?;
+        total = if found.items.is_empty() { 0 } else { found.total };
+        seen = seen.saturating_add(u64::try_from(found.items.len()).unwrap_or(u64::MAX));
+        aliases.extend(found.items.into_iter().filter_map(|view| view.key.alias));
+    }
+    aliases.sort();
+    let (number, size) = pages(&query, "size", 50)?;
+    let page = Page::numbered(number, size);
+    let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
+    let shown: Vec<&String> = aliases.iter().skip(skip).take(size as usize).collect();
+    Done::ok(&json!({
+        "aliases": shown,
+        "total_count": aliases.len(),
+        "current_page": number,
+        "total_pages": aliases.len().div_ceil(size as usize),
+        "size": size,
+    }))
+    .map(|done| done.warning(query.finish()))
+}
+
+/// The key that asks is fine: else it wouldn't have got here.
+async fn health(ask: Ask) -> Result<Done> {
+    if ask.actor.key().is_none() {
+        let message = "ask with the key that it is about: the master key, sessions and tokens are no keys";
+        return Err(Error::new(ErrorKind::InvalidRequest, message));
+    }
+    Done::ok(&json!({"key": "healthy", "logging_callbacks": null}))
 }
 
 async fn list(ask: Ask) -> Result<Done> {

@@ -54,6 +54,14 @@ pub fn key(key: &ApiKey, token: &str, trace: &Trace) -> Map<String, Value> {
         "budget_id": null,
         "litellm_budget_table": null,
         "guardrails": key.metadata.get("guardrails"),
+        "router_settings": {},
+        "policies": [],
+        "access_group_ids": [],
+        "agent_id": null,
+        "project_id": null,
+        "object_permission_id": null,
+        "auto_rotate": false,
+        "rotation_interval": null,
     }));
     trace.describe(&mut row);
     limits(&mut row, &key.limits);

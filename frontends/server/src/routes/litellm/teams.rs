@@ -1,15 +1,22 @@
 //! `/team/…`.
 
+use std::collections::HashMap;
+
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{GroupPatch, GroupView, LimitEditor, MemberPatch, NewGroup, NewMember, Patch};
-use sluicegate::store::{GroupFilter, KeyFilter, Page, UserFilter};
-use sluicegate::{Error, ErrorKind, GroupId, Membership, OrganizationId, Result, Role, UserId};
+use sluicegate::admin::{
+    GroupPatch, GroupView, LimitEditor, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember, Patch,
+    SpendQuery, UserView,
+};
+use sluicegate::store::{DailyRow, Dimension, GroupFilter, KeyFilter, Page, RecordFilter, UserFilter};
+use sluicegate::{
+    Error, ErrorKind, GroupId, Limit, Membership, ModelName, OrganizationId, Result, Role, UserId,
+};
 
 use super::budget::BudgetChange;
-use super::fields::{Fields, Sent};
+use super::fields::{self, Fields, Sent};
 use super::rows::{self, Trace};
-use super::{body, contract, keys, query, warned};
+use super::{body, contract, keys, pages, query, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -25,6 +32,13 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::plain(Method::POST, "/team/member_add", || ask::route(Method::POST, member_add)),
         Entry::plain(Method::POST, "/team/member_update", || ask::route(Method::POST, member_update)),
         Entry::plain(Method::POST, "/team/member_delete", || ask::route(Method::POST, member_delete)),
+        Entry::plain(Method::PATCH, "/team/{team_id}", || ask::route(Method::PATCH, patch)),
+        Entry::plain(Method::GET, "/v2/team/list", || ask::route(Method::GET, list_pages)),
+        Entry::plain(Method::POST, "/team/bulk_member_add", || ask::route(Method::POST, bulk_member_add)),
+        Entry::plain(Method::POST, "/team/model/add", || ask::route(Method::POST, add_models)),
+        Entry::plain(Method::POST, "/team/model/delete", || ask::route(Method::POST, remove_models)),
+        Entry::plain(Method::GET, "/team/permissions_list", || ask::route(Method::GET, permissions)),
+        Entry::plain(Method::GET, "/team/available", || ask::route(Method::GET, available)),
     ]
 }
 
@@ -110,7 +124,7 @@ fn role(fields: &mut Fields) -> Result<Option<Role>> {
 }
 
 /// `user_id`, or whoever has `user_email`.
-async fn named_user(ask: &Ask, fields: &mut Fields) -> Result<UserId> {
+pub(super) async fn named_user(ask: &Ask, fields: &mut Fields) -> Result<UserId> {
     if let Some(id) = fields.text("user_id")?.value().filter(|id| !id.is_empty()) {
         fields.take("user_email");
         return Ok(UserId::from(id));
@@ -130,13 +144,15 @@ async fn named_user(ask: &Ask, fields: &mut Fields) -> Result<UserId> {
 
 async fn info(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
-    let named = query.text("team_id").ok_or_else(|| {
-        Error::new(ErrorKind::InvalidRequest, "`team_id` is missing").with("param", "team_id")
-    })?;
-    let view = ask.admin().group(&ask.actor, named).await?;
+    let view = ask.admin().group(&ask.actor, query.required("team_id")?).await?;
     let filter = KeyFilter { group: Some(view.group.id.clone()), ..KeyFilter::default() };
     let keys = ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?;
-    let memberships: Vec<Value> = view.members.iter().map(|m| rows::membership(&m.membership, 0)).collect();
+    let spent = spent_by_member(&ask, &view.group.id).await?;
+    let membership = |m: &MemberView| {
+        let spend = spent.get(m.membership.user.as_str()).copied().unwrap_or_default();
+        rows::membership(&m.membership, spend)
+    };
+    let memberships: Vec<Value> = view.members.iter().map(membership).collect();
     Done::ok(&json!({
         "team_id": view.group.id,
         "team_info": row(&view),
@@ -144,6 +160,15 @@ async fn info(ask: Ask) -> Result<Done> {
         "team_memberships": memberships,
     }))
     .map(|done| done.warning(query.finish()))
+}
+
+/// What each member spent in a team, in nano-USD.
+async fn spent_by_member(ask: &Ask, team: &GroupId) -> Result<HashMap<String, i64>> {
+    let filter = RecordFilter { group: Some(team.clone()), ..RecordFilter::default() };
+    let query = SpendQuery { filter, by: vec![Dimension::User], page: Page::new(Page::MAX, 0) };
+    let found = ask.admin().spend(&ask.actor, &query).await?;
+    let user = |row: DailyRow| Some((row.by.into_iter().next()?, row.sums.spend));
+    Ok(found.items.into_iter().filter_map(user).collect())
 }
 
 async fn list(ask: Ask) -> Result<Done> {
@@ -160,8 +185,7 @@ async fn list(ask: Ask) -> Result<Done> {
         let found = ask.admin().groups(&ask.actor, &filter, page).await?;
         let last = found.items.is_empty();
         all.extend(found.items.iter().map(|view| {
-            let mut row = row(view);
-            row.insert("members_count".to_owned(), view.members.len().into());
+            let mut row = row_in_list(view);
             row.insert("keys".to_owned(), json!([]));
             row
         }));
@@ -174,22 +198,103 @@ async fn list(ask: Ask) -> Result<Done> {
 async fn update(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let named = fields.required("team_id")?;
-    let patch = GroupPatch {
-        alias: fields.text("team_alias")?.patch(),
-        models: fields.models()?.patch(),
-        limits: Patch::Keep,
-        edit_limits: BudgetChange::take(&mut fields)?.editor(),
-        blocked: fields.flag("blocked")?.value(),
-        metadata: fields.object("metadata")?.patch(),
-        edit_metadata: fields.kept_in_metadata(&["guardrails", "tags"])?,
-        ..GroupPatch::default()
-    };
-    let view = ask.admin().update_group(&ask.actor, &named, patch).await?;
+    let view = change(&ask, &named, &mut fields).await?;
     let answer = Map::from_iter([
         ("team_id".to_owned(), json!(view.group.id)),
         ("data".to_owned(), row(&view).into()),
     ]);
     warned(answer, fields)
+}
+
+async fn patch(ask: Ask) -> Result<Done> {
+    let (mut fields, named) = (body(&ask)?, ask.param("team_id"));
+    let view = change(&ask, &named, &mut fields).await?;
+    warned(row(&view), fields)
+}
+
+async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<GroupView> {
+    let patch = GroupPatch {
+        alias: fields.text("team_alias")?.patch(),
+        models: fields.models()?.patch(),
+        limits: Patch::Keep,
+        edit_limits: BudgetChange::take(fields)?.editor(),
+        blocked: fields.flag("blocked")?.value(),
+        metadata: fields.object("metadata")?.patch(),
+        edit_metadata: fields.kept_in_metadata(&["guardrails", "tags"])?,
+        ..GroupPatch::default()
+    };
+    ask.admin().update_group(&ask.actor, named, patch).await
+}
+
+async fn add_models(ask: Ask) -> Result<Done> {
+    edit_models(ask, ModelEdit::Add).await
+}
+
+async fn remove_models(ask: Ask) -> Result<Done> {
+    edit_models(ask, ModelEdit::Remove).await
+}
+
+async fn edit_models(ask: Ask, edit: fn(Vec<ModelName>) -> ModelEdit) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let named = fields.required("team_id")?;
+    let models = fields.texts("models")?.value().ok_or_else(|| fields::missing("models"))?;
+    let models = models.into_iter().map(ModelName::from).collect();
+    let patch = GroupPatch { edit_models: Some(edit(models)), ..GroupPatch::default() };
+    let view = ask.admin().update_group(&ask.actor, &named, patch).await?;
+    warned(row(&view), fields)
+}
+
+/// What members who administer nothing may do about keys of their team: the same in every team.
+const MEMBER_MAY: [&str; 8] = [
+    "/key/generate",
+    "/key/update",
+    "/key/delete",
+    "/key/regenerate",
+    "/key/info",
+    "/key/list",
+    "/key/aliases",
+    "/key/health",
+];
+
+async fn permissions(ask: Ask) -> Result<Done> {
+    let query = query(&ask)?;
+    let team = ask.admin().resolve_group(&ask.actor, query.required("team_id")?).await?.value;
+    Done::ok(&json!({
+        "team_id": team.id,
+        "team_member_permissions": MEMBER_MAY,
+        "all_available_permissions": MEMBER_MAY,
+    }))
+    .map(|done| done.warning(query.finish()))
+}
+
+/// Nobody joins a team by themselves.
+async fn available(ask: Ask) -> Result<Done> {
+    Done::ok(&json!([])).map(|done| query(&ask).map(|query| done.warning(query.finish())))?
+}
+
+async fn list_pages(ask: Ask) -> Result<Done> {
+    let query = query(&ask)?;
+    let filter = GroupFilter {
+        organization: query.text("organization_id").map(OrganizationId::from),
+        member: query.text("user_id").map(UserId::from),
+        search: query.text("search").or_else(|| query.text("team_alias")).map(str::to_owned),
+    };
+    let (number, size) = pages(&query, "page_size", 10)?;
+    let found = ask.admin().groups(&ask.actor, &filter, Page::numbered(number, size)).await?;
+    Done::ok(&json!({
+        "teams": found.items.iter().map(row_in_list).collect::<Vec<_>>(),
+        "total": found.total,
+        "page": number,
+        "page_size": size,
+        "total_pages": found.total.div_ceil(u64::from(size)),
+    }))
+    .map(|done| done.warning(query.finish()))
+}
+
+fn row_in_list(view: &GroupView) -> Map<String, Value> {
+    let mut row = row(view);
+    row.insert("members_count".to_owned(), view.members.len().into());
+    row
 }
 
 async fn delete(ask: Ask) -> Result<Done> {
@@ -199,13 +304,15 @@ async fn delete(ask: Ask) -> Result<Done> {
         return Err(Error::new(ErrorKind::InvalidRequest, "`team_ids` must name at least one team")
             .with("param", "team_ids"));
     }
-    let mut rows = Vec::new();
+    // All are there before the first one goes.
+    let mut teams = Vec::new();
     for name in &named {
-        let view = ask.admin().group(&ask.actor, name).await?;
-        ask.admin().delete_group(&ask.actor, view.group.id.as_str()).await?;
-        rows.push(row(&view));
+        teams.push(ask.admin().group(&ask.actor, name).await?);
     }
-    Done::ok(&rows).map(|done| done.warning(fields.finish()))
+    for team in &teams {
+        ask.admin().delete_group(&ask.actor, team.group.id.as_str()).await?;
+    }
+    Done::ok(&teams.iter().map(row).collect::<Vec<_>>()).map(|done| done.warning(fields.finish()))
 }
 
 async fn block(ask: Ask) -> Result<Done> {
@@ -232,6 +339,12 @@ async fn member_add(ask: Ask) -> Result<Done> {
     if list.is_empty() {
         return Err(Error::new(ErrorKind::InvalidRequest, "`member` is missing").with("param", "member"));
     }
+    // One who is there already mustn't leave the others half added.
+    let known = ask.admin().group(&ask.actor, &named).await?;
+    if let Some(twice) = list.iter().find(|it| known.members.iter().any(|m| m.membership.user == it.user)) {
+        let message = format!("user `{}` is in team `{named}` already", twice.user);
+        return Err(already_in_team(Error::new(ErrorKind::Conflict, message)));
+    }
     let mut memberships = Vec::new();
     for member in list {
         let member = NewMember { limits: limits.clone().into(), ..member };
@@ -243,6 +356,64 @@ async fn member_add(ask: Ask) -> Result<Done> {
     row.insert("updated_users".to_owned(), users.into());
     row.insert("updated_team_memberships".to_owned(), memberships.into());
     warned(row, fields)
+}
+
+/// `members`, or every user whom the asker sees: each is added or not by itself.
+async fn bulk_member_add(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let named = fields.required("team_id")?;
+    let limits = BudgetChange::take_in_team(&mut fields)?.limits();
+    let all = fields.flag("all_users")?.value().unwrap_or_default();
+    let items: Vec<Map<String, Value>> = match all {
+        true => every_user(&ask).await?,
+        false => fields.items("members", MEMBERS_MAX)?,
+    };
+    let (mut results, mut added, total) = (Vec::new(), 0_usize, items.len());
+    for item in items {
+        let [user, email] = ["user_id", "user_email"].map(|name| item.get(name).cloned());
+        match add_one(&ask, &named, item, &limits).await {
+            Ok(view) => {
+                added += 1;
+                results.push(json!({
+                    "user_id": view.membership.user, "user_email": email, "success": true, "error": null,
+                    "updated_team_membership": rows::membership(&view.membership, 0),
+                }));
+            }
+            Err(error) => results.push(
+                json!({"user_id": user, "user_email": email, "success": false, "error": error.message()}),
+            ),
+        }
+    }
+    let team = ask.admin().group(&ask.actor, &named).await?;
+    let answer = Map::from_iter([
+        ("team_id".to_owned(), json!(team.group.id)),
+        ("results".to_owned(), results.into()),
+        ("total_requested".to_owned(), total.into()),
+        ("successful_additions".to_owned(), added.into()),
+        ("failed_additions".to_owned(), total.saturating_sub(added).into()),
+        ("updated_team".to_owned(), row(&team).into()),
+    ]);
+    warned(answer, fields)
+}
+
+/// So many members one request may add.
+const MEMBERS_MAX: usize = 500;
+
+async fn add_one(ask: &Ask, team: &str, item: Map<String, Value>, limits: &[Limit]) -> Result<MemberView> {
+    let member = members(ask, "members", Sent::Value(Value::Object(item))).await?.pop();
+    let member = member.ok_or_else(|| fields::missing("members"))?;
+    let member = NewMember { limits: limits.to_vec().into(), ..member };
+    ask.admin().add_member(&ask.actor, team, member).await
+}
+
+async fn every_user(ask: &Ask) -> Result<Vec<Map<String, Value>>> {
+    let found = ask.admin().users(&ask.actor, &UserFilter::default(), Page::new(Page::MAX, 0)).await?;
+    if found.total > u64::from(Page::MAX) {
+        let message = format!("there are {} users; name at most {MEMBERS_MAX} in `members`", found.total);
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "all_users"));
+    }
+    let member = |view: UserView| Map::from_iter([("user_id".to_owned(), json!(view.user.id))]);
+    Ok(found.items.into_iter().map(member).collect())
 }
 
 /// What LiteLLM calls a member's second time. What a file declares is another conflict.

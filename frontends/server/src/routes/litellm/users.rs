@@ -3,11 +3,11 @@
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{KeyView, NewKey, NewUser, Patch, UserPatch, UserView};
-use sluicegate::store::{KeyFilter, Page, UserFilter};
+use sluicegate::store::{GroupFilter, KeyFilter, Page, UserFilter};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 
 use super::budget::BudgetChange;
-use super::fields::Fields;
+use super::fields::{self, Fields, Query};
 use super::rows::{self, Trace};
 use super::{body, keys, pages, query, warned};
 use crate::ask::{self, Ask, Done};
@@ -20,6 +20,9 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::plain(Method::GET, "/user/list", || ask::route(Method::GET, list)),
         Entry::plain(Method::POST, "/user/update", || ask::route(Method::POST, update)),
         Entry::plain(Method::POST, "/user/delete", || ask::route(Method::POST, delete)),
+        Entry::plain(Method::GET, "/v2/user/info", || ask::route(Method::GET, info_alone)),
+        Entry::plain(Method::POST, "/user/bulk_update", || ask::route(Method::POST, bulk_update)),
+        Entry::plain(Method::GET, "/user/available_roles", || ask::route(Method::GET, roles)),
     ]
 }
 
@@ -113,11 +116,10 @@ fn organization(fields: &mut Fields) -> Result<Option<OrganizationId>> {
 
 async fn info(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
-    let asked = query.text("user_id").map(UserId::from);
-    let id = asked.or_else(|| ask.actor.user().cloned()).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidRequest, "`user_id` is missing: this key belongs to no user")
-            .with("param", "user_id")
-    })?;
+    if query.text("user_id").is_none() && ask.actor.user().is_none() && ask.actor.is_super() {
+        return everything(&ask).await.map(|done| done.warning(query.finish()));
+    }
+    let id = asked_for(&ask, &query)?;
     let view = ask.admin().user(&ask.actor, &id).await?;
     let keys = keys_of(&ask, &id).await?;
     let mut teams = Vec::new();
@@ -133,6 +135,19 @@ async fn info(ask: Ask) -> Result<Done> {
         "teams": teams,
     }))
     .map(|done| done.warning(query.finish()))
+}
+
+/// Whoever is no user and may see everything is shown the first page of everything.
+async fn everything(ask: &Ask) -> Result<Done> {
+    let page = Page::new(Page::MAX, 0);
+    let keys = ask.admin().keys(&ask.actor, &KeyFilter::default(), page).await?;
+    let teams = ask.admin().groups(&ask.actor, &GroupFilter::default(), page).await?;
+    Done::ok(&json!({
+        "user_id": null,
+        "user_info": null,
+        "keys": keys.items.iter().map(keys::row).collect::<Vec<_>>(),
+        "teams": teams.items.iter().map(super::teams::row).collect::<Vec<_>>(),
+    }))
 }
 
 async fn keys_of(ask: &Ask, user: &UserId) -> Result<Vec<KeyView>> {
@@ -173,23 +188,105 @@ async fn list(ask: Ask) -> Result<Done> {
 
 async fn update(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
+    let (id, row) = change(&ask, &mut fields).await?;
+    let answer = Map::from_iter([("user_id".to_owned(), json!(id)), ("data".to_owned(), row.into())]);
+    warned(answer, fields)
+}
+
+/// Changes one user by the fields of a request: who, and their row.
+async fn change(ask: &Ask, fields: &mut Fields) -> Result<(UserId, Map<String, Value>)> {
     let id = match fields.text("user_id")?.value() {
         Some(id) => UserId::from(id),
-        None => by_email(&ask, &fields.required("user_email")?).await?,
+        None => by_email(ask, &fields.required("user_email")?).await?,
     };
     let patch = UserPatch {
         email: fields.text("user_email")?.patch(),
         alias: fields.text("user_alias")?.patch(),
-        role: role(&mut fields)?,
+        role: role(fields)?,
         models: fields.models()?.patch(),
         limits: Patch::Keep,
-        edit_limits: BudgetChange::take(&mut fields)?.editor(),
+        edit_limits: BudgetChange::take(fields)?.editor(),
         blocked: fields.flag("blocked")?.value(),
         metadata: fields.object("metadata")?.patch(),
     };
     let view = ask.admin().update_user(&ask.actor, &id, patch).await?;
-    let answer = Map::from_iter([("user_id".to_owned(), json!(id)), ("data".to_owned(), row(&view).into())]);
-    warned(answer, fields)
+    Ok((id, row(&view)))
+}
+
+/// So many users one request may change.
+const BULK_MAX: usize = 500;
+
+/// `users`, or `user_updates` for every user whom the asker sees: each is changed or not by itself.
+async fn bulk_update(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let items = match fields.flag("all_users")?.value() {
+        Some(true) => {
+            let change =
+                fields.object("user_updates")?.value().ok_or_else(|| fields::missing("user_updates"))?;
+            let found =
+                ask.admin().users(&ask.actor, &UserFilter::default(), Page::new(Page::MAX, 0)).await?;
+            if found.total > u64::from(Page::MAX) {
+                let message = format!("there are {} users; name at most {BULK_MAX} in `users`", found.total);
+                return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "all_users"));
+            }
+            let item = |view: UserView| {
+                let mut item = change.clone();
+                item.insert("user_id".to_owned(), json!(view.user.id));
+                item
+            };
+            found.items.into_iter().map(item).collect()
+        }
+        _ => fields.items("users", BULK_MAX)?,
+    };
+    let (mut results, mut changed, total) = (Vec::new(), 0_usize, items.len());
+    for item in items {
+        let [user, email] = ["user_id", "user_email"].map(|name| item.get(name).cloned());
+        let mut item = Fields::new(item);
+        match change(&ask, &mut item).await {
+            Ok((id, row)) => {
+                changed += 1;
+                results.push(json!({
+                    "user_id": id, "user_email": row.get("user_email"), "success": true, "error": null,
+                    "updated_user": row, "warnings": item.finish(),
+                }));
+            }
+            Err(error) => results.push(
+                json!({"user_id": user, "user_email": email, "success": false, "error": error.message()}),
+            ),
+        }
+    }
+    Done::ok(&json!({
+        "results": results,
+        "total_requested": total,
+        "successful_updates": changed,
+        "failed_updates": total.saturating_sub(changed),
+    }))
+    .map(|done| done.warning(fields.finish()))
+}
+
+/// The roles that there are, in LiteLLM's words.
+async fn roles(_: Ask) -> Result<Done> {
+    Done::ok(&json!({
+        "proxy_admin": {"description": "may do everything", "ui_label": "Super admin"},
+        "proxy_admin_viewer": {"description": "reads everything of an organization", "ui_label": "Auditor"},
+        "org_admin": {"description": "may do everything of an organization", "ui_label": "Organization admin"},
+        "internal_user": {"description": "has keys, and sees what is their own", "ui_label": "User"},
+    }))
+}
+
+async fn info_alone(ask: Ask) -> Result<Done> {
+    let query = query(&ask)?;
+    let view = ask.admin().user(&ask.actor, &asked_for(&ask, &query)?).await?;
+    Done::ok(&row(&view)).map(|done| done.warning(query.finish()))
+}
+
+/// `user_id`, or who asks.
+fn asked_for(ask: &Ask, query: &Query) -> Result<UserId> {
+    let asked = query.text("user_id").map(UserId::from);
+    asked.or_else(|| ask.actor.user().cloned()).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidRequest, "`user_id` is missing: what you ask by belongs to no user")
+            .with("param", "user_id")
+    })
 }
 
 async fn by_email(ask: &Ask, email: &str) -> Result<UserId> {
@@ -207,6 +304,10 @@ async fn delete(ask: Ask) -> Result<Done> {
     if ids.is_empty() {
         return Err(Error::new(ErrorKind::InvalidRequest, "`user_ids` must name at least one user")
             .with("param", "user_ids"));
+    }
+    // All are there before the first one goes.
+    for id in &ids {
+        ask.admin().user(&ask.actor, &UserId::from(id.as_str())).await?;
     }
     for id in &ids {
         ask.admin().delete_user(&ask.actor, &UserId::from(id.as_str())).await?;

@@ -1,0 +1,329 @@
+//! End customers and tags with limits, and budgets that several things share, as far as they live in the database. For super
+//! administrators: whoever calls may name any customer and tag, in every organization.
+
+use serde::{Deserialize, Serialize};
+use sluicegate_core::snapshot::Declared;
+use sluicegate_core::tenant::Source;
+use sluicegate_core::{Error, ErrorKind, KeyId, Limit, Metric, Result, Timestamp, Window};
+
+use super::access::{as_stored, check_id, check_limits};
+use super::seed::Seeds;
+use super::{
+    Actor, Admin, Deed, KeyPatch, LimitEditor, TRIES, Then, came_second, forbidden, invalid, not_found,
+};
+use crate::store::{Change, Expect, KeyRef, Stored};
+
+/// What a name is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedKind {
+    /// An end customer.
+    Customer,
+    /// A tag of calls.
+    Tag,
+    /// Limits that are written once and given to several.
+    Budget,
+}
+
+impl NamedKind {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Tag => "tag",
+            Self::Budget => "budget",
+        }
+    }
+
+    const fn actions(self) -> [&'static str; 3] {
+        match self {
+            Self::Customer => ["customer.create", "customer.update", "customer.delete"],
+            Self::Tag => ["tag.create", "tag.update", "tag.delete"],
+            Self::Budget => ["budget.create", "budget.update", "budget.delete"],
+        }
+    }
+
+    /// The setting that holds it.
+    fn setting(self, name: &str) -> String {
+        format!("{}/{name}", self.as_str())
+    }
+}
+
+/// An end customer, a tag or a budget.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NamedScope {
+    /// What people call it, or say of it.
+    pub alias: Option<String>,
+    /// Its limits.
+    pub limits: Vec<Limit>,
+    /// The budget whose limits it has, where it has none of its own.
+    pub budget: Option<String>,
+    /// Whether every call that names it is refused.
+    pub blocked: bool,
+    /// The keys that have a budget's limits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<KeyId>,
+    /// Free data.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Changes one as it stands when the change is made.
+type Edit<'a> = &'a (dyn Fn(&mut NamedScope) -> Result<()> + Send + Sync);
+
+/// Puts what is stored beside what a file declares, which wins by name.
+pub(crate) fn add_named(all: &mut Declared, settings: &[(String, Stored<serde_json::Value>)]) {
+    let read = |kind: NamedKind| {
+        settings.iter().filter_map(move |(name, stored)| {
+            let name = name.strip_prefix(kind.as_str())?.strip_prefix('/')?;
+            Some((name, serde_json::from_value::<NamedScope>(stored.value.clone()).ok()?))
+        })
+    };
+    let budgets: Vec<_> = read(NamedKind::Budget).collect();
+    for (kind, scopes) in [(NamedKind::Customer, &mut all.customers), (NamedKind::Tag, &mut all.tags)] {
+        for (name, it) in read(kind) {
+            let budget = || it.budget.as_ref().and_then(|id| budgets.iter().find(|(known, _)| known == id));
+            let mut limits = match it.limits.is_empty() {
+                true => budget().map(|(_, budget)| budget.limits.clone()).unwrap_or_default(),
+                false => it.limits.clone(),
+            };
+            if it.blocked {
+                limits.push(Limit::strict(Metric::Requests, Window::Lifetime, 0));
+            }
+            scopes.declared.entry(name.to_owned()).or_insert(limits);
+        }
+    }
+}
+
+impl Admin {
+    /// Makes one and takes it into use.
+    ///
+    /// # Errors
+    /// `Forbidden`, `InvalidRequest`, `NotFound` for its budget, `Conflict` when the name is taken, `Store`.
+    pub async fn create_named(
+        &self,
+        actor: &Actor,
+        kind: NamedKind,
+        name: &str,
+        new: NamedScope,
+    ) -> Result<Stored<NamedScope>> {
+        only_super(actor, kind)?;
+        check_id("name", name)?;
+        self.check_named(actor, &new).await?;
+        self.refuse_declared_name(kind, name)?;
+        let [action, ..] = kind.actions();
+        let deed = Deed::new(action, format!("{} {name}", kind.as_str())).whole(&new);
+        self.put_named(actor, kind, name, &new, Expect::New, deed).await?;
+        self.named(actor, kind, name).await
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Store`.
+    pub async fn named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<Stored<NamedScope>> {
+        only_super(actor, kind)?;
+        if let Some(limits) = self.declared_names(kind).get(name) {
+            return Ok(of_file(limits));
+        }
+        let stored = self.store().setting(&kind.setting(name)).await?;
+        stored.map(read).transpose()?.ok_or_else(|| not_found(kind.as_str(), name))
+    }
+
+    /// All of them, declared ones first, then by name.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Store`.
+    pub async fn all_named(
+        &self,
+        actor: &Actor,
+        kind: NamedKind,
+    ) -> Result<Vec<(String, Stored<NamedScope>)>> {
+        only_super(actor, kind)?;
+        let declared = self.declared_names(kind);
+        let mut all: Vec<_> = declared.iter().map(|(name, limits)| (name.clone(), of_file(limits))).collect();
+        for (setting, stored) in self.store().settings().await? {
+            let name = setting.strip_prefix(kind.as_str()).and_then(|rest| rest.strip_prefix('/'));
+            if let Some(name) = name.filter(|name| !declared.contains_key(*name)) {
+                all.push((name.to_owned(), read(stored)?));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Changes one and takes it into use. A budget's limits reach whatever has them.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `InvalidRequest`, `Conflict` when it is declared in a file, `Store`; what `edit` says.
+    pub async fn update_named(
+        &self,
+        actor: &Actor,
+        kind: NamedKind,
+        name: &str,
+        edit: Edit<'_>,
+    ) -> Result<Stored<NamedScope>> {
+        for attempt in 0.. {
+            match self.try_update_named(actor, kind, name, edit).await {
+                Err(error) if came_second(&error) && attempt < TRIES => {}
+                Err(error) => return Err(error),
+                Ok((before, after)) => {
+                    self.pass_on(actor, &before, &after).await?;
+                    return self.named(actor, kind, name).await;
+                }
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+    }
+
+    async fn try_update_named(
+        &self,
+        actor: &Actor,
+        kind: NamedKind,
+        name: &str,
+        edit: Edit<'_>,
+    ) -> Result<(NamedScope, NamedScope)> {
+        let stored = self.named(actor, kind, name).await?;
+        self.refuse_declared_name(kind, name)?;
+        let (before, mut after) = (stored.value.clone(), stored.value);
+        edit(&mut after)?;
+        self.check_named(actor, &after).await?;
+        let [_, action, _] = kind.actions();
+        let deed = Deed::new(action, format!("{} {name}", kind.as_str())).changed(&before, &after);
+        self.put_named(actor, kind, name, &after, Expect::Version(stored.version), deed).await?;
+        Ok((before, after))
+    }
+
+    /// Gives the keys that have a budget's limits its new ones. Those that are gone are nobody's concern.
+    async fn pass_on(&self, actor: &Actor, before: &NamedScope, after: &NamedScope) -> Result<()> {
+        if before.limits == after.limits {
+            return Ok(());
+        }
+        for key in &after.holders {
+            let (old, new) = (before.limits.clone(), after.limits.clone());
+            let edit = LimitEditor::new(move |limits| {
+                limits.retain(|limit| !old.contains(limit));
+                limits.extend(new.iter().cloned());
+            });
+            let patch = KeyPatch { edit_limits: Some(edit), ..KeyPatch::default() };
+            match self.update_key(actor, &KeyRef::Id(key.clone()), patch).await {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes one. What has a budget's limits keeps them.
+    ///
+    /// # Errors
+    /// As [`update_named`](Self::update_named).
+    pub async fn delete_named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<NamedScope> {
+        let stored = self.named(actor, kind, name).await?;
+        self.refuse_declared_name(kind, name)?;
+        let users = self.users_of_budget(actor, kind, name).await?;
+        if let Some(user) = users.first() {
+            let message = format!("budget `{name}` still limits {user}; give it another one first");
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        let [.., action] = kind.actions();
+        let deed = Deed::new(action, format!("{} {name}", kind.as_str())).whole(&stored.value);
+        let delete = Change::DeleteSetting(kind.setting(name));
+        self.write(actor, deed, vec![delete], Seeds::new(), Then::Channels).await?;
+        Ok(stored.value)
+    }
+
+    /// The customers and tags that have a budget's limits.
+    async fn users_of_budget(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<Vec<String>> {
+        let mut users = Vec::new();
+        if kind != NamedKind::Budget {
+            return Ok(users);
+        }
+        for kind in [NamedKind::Customer, NamedKind::Tag] {
+            for (user, it) in self.all_named(actor, kind).await? {
+                if it.value.budget.as_deref() == Some(name) {
+                    users.push(format!("{} `{user}`", kind.as_str()));
+                }
+            }
+        }
+        Ok(users)
+    }
+
+    /// The change by which a key is among those that have a budget's limits, and these.
+    pub(super) async fn hold_budget(
+        &self,
+        actor: &Actor,
+        budget: &str,
+        key: &KeyId,
+    ) -> Result<(Change, Vec<Limit>)> {
+        let stored = self.named(actor, NamedKind::Budget, budget).await?;
+        let mut it = stored.value;
+        it.holders.push(key.clone());
+        let put = put(NamedKind::Budget, budget, &it, Expect::Version(stored.version))?;
+        Ok((put, it.limits))
+    }
+
+    async fn put_named(
+        &self,
+        actor: &Actor,
+        kind: NamedKind,
+        name: &str,
+        it: &NamedScope,
+        expect: Expect,
+        deed: Deed,
+    ) -> Result<()> {
+        let put = put(kind, name, it, expect)?;
+        self.write(actor, deed, vec![put], Seeds::new(), Then::Channels).await.map(drop)
+    }
+
+    async fn check_named(&self, actor: &Actor, it: &NamedScope) -> Result<()> {
+        check_limits(&it.limits)?;
+        if let Some(id) = &it.budget {
+            if !it.limits.is_empty() {
+                return Err(invalid("budget", "give limits or a budget, not both"));
+            }
+            self.named(actor, NamedKind::Budget, id).await?;
+        }
+        Ok(())
+    }
+
+    fn declared_names(&self, kind: NamedKind) -> indexmap::IndexMap<String, Vec<Limit>> {
+        let file = self.0.host.file();
+        match kind {
+            NamedKind::Customer => file.customers.declared,
+            NamedKind::Tag => file.tags.declared,
+            NamedKind::Budget => indexmap::IndexMap::new(),
+        }
+    }
+
+    fn refuse_declared_name(&self, kind: NamedKind, name: &str) -> Result<()> {
+        match self.declared_names(kind).contains_key(name) {
+            true => self.refuse_declared(Source::File, || format!("{} `{name}`", kind.as_str())),
+            false => Ok(()),
+        }
+    }
+}
+
+fn put(kind: NamedKind, name: &str, it: &NamedScope, expect: Expect) -> Result<Change> {
+    let value = serde_json::to_value(it)
+        .map_err(|why| Error::new(ErrorKind::Internal, "a setting couldn't be written").with_source(why))?;
+    Ok(Change::PutSetting(kind.setting(name), value, expect))
+}
+
+fn read(stored: Stored<serde_json::Value>) -> Result<Stored<NamedScope>> {
+    let Stored { value, version, created_at, created_by, updated_at, updated_by } = stored;
+    let value = serde_json::from_value(value)
+        .map_err(|why| Error::new(ErrorKind::Store, "a stored setting can't be read").with_source(why))?;
+    Ok(Stored { value, version, created_at, created_by, updated_at, updated_by })
+}
+
+fn of_file(limits: &[Limit]) -> Stored<NamedScope> {
+    as_stored(NamedScope { limits: limits.to_vec(), ..NamedScope::default() }, Timestamp::default())
+}
+
+fn only_super(actor: &Actor, kind: NamedKind) -> Result<()> {
+    match (actor.is_super(), kind) {
+        (true, _) => Ok(()),
+        (false, NamedKind::Customer) => Err(forbidden("see or change end customers")),
+        (false, NamedKind::Tag) => Err(forbidden("see or change tags")),
+        (false, NamedKind::Budget) => Err(forbidden("see or change budgets")),
+    }
+}

@@ -1,0 +1,393 @@
+//! `/customer/…` (and `/end_user/…`), `/tag/…` and `/budget/…`: whom calls name, and limits that several share.
+
+use actix_web::http::Method;
+use serde_json::{Map, Value, json};
+use sluicegate::admin::{NamedKind, NamedScope, SpendQuery};
+use sluicegate::store::{Page, RecordFilter, Stored};
+use sluicegate::{ErrorKind, Limit, Result};
+
+use super::budget::{Budget, BudgetChange, usd_json};
+use super::fields::{self, Fields, Sent};
+use super::{body, query, warned};
+use crate::ask::{self, Ask, Done};
+use crate::routes::Entry;
+
+pub(super) fn table() -> Vec<Entry> {
+    let mut entries = vec![
+        Entry::plain(Method::POST, "/tag/new", || ask::route(Method::POST, new_tag)),
+        Entry::plain(Method::POST, "/tag/update", || ask::route(Method::POST, update_tag)),
+        Entry::plain(Method::POST, "/tag/info", || ask::route(Method::POST, tags)),
+        Entry::plain(Method::POST, "/tag/delete", || ask::route(Method::POST, delete_tag)),
+        Entry::plain(Method::GET, "/tag/list", || ask::route(Method::GET, list_tags)),
+        Entry::plain(Method::POST, "/budget/new", || ask::route(Method::POST, new_budget)),
+        Entry::plain(Method::POST, "/budget/update", || ask::route(Method::POST, update_budget)),
+        Entry::plain(Method::POST, "/budget/info", || ask::route(Method::POST, budgets)),
+        Entry::plain(Method::POST, "/budget/delete", || ask::route(Method::POST, delete_budget)),
+        Entry::plain(Method::GET, "/budget/list", || ask::route(Method::GET, list_budgets)),
+        Entry::plain(Method::GET, "/budget/settings", || ask::route(Method::GET, budget_settings)),
+    ];
+    // Two names for one thing.
+    for [new, info, update, delete, block, unblock, list] in [
+        [
+            "/customer/new",
+            "/customer/info",
+            "/customer/update",
+            "/customer/delete",
+            "/customer/block",
+            "/customer/unblock",
+            "/customer/list",
+        ],
+        [
+            "/end_user/new",
+            "/end_user/info",
+            "/end_user/update",
+            "/end_user/delete",
+            "/end_user/block",
+            "/end_user/unblock",
+            "/end_user/list",
+        ],
+    ] {
+        entries.extend([
+            Entry::plain(Method::POST, new, || ask::route(Method::POST, new_customer)),
+            Entry::plain(Method::GET, info, || ask::route(Method::GET, customer)),
+            Entry::plain(Method::POST, update, || ask::route(Method::POST, update_customer)),
+            Entry::plain(Method::POST, delete, || ask::route(Method::POST, delete_customers)),
+            Entry::plain(Method::POST, block, || ask::route(Method::POST, block_customers)),
+            Entry::plain(Method::POST, unblock, || ask::route(Method::POST, unblock_customers)),
+            Entry::plain(Method::GET, list, || ask::route(Method::GET, list_customers)),
+        ]);
+    }
+    entries
+}
+
+/// What a request says about one: kept, to be said of it as it stands when the change is made.
+struct Change {
+    alias: Sent<String>,
+    budget: Sent<String>,
+    blocked: Option<bool>,
+    limits: BudgetChange,
+    metadata: Sent<Map<String, Value>>,
+}
+
+impl Change {
+    /// `alias` is what LiteLLM calls the text for people.
+    fn take(fields: &mut Fields, alias: &str) -> Result<Self> {
+        Ok(Self {
+            alias: fields.text(alias)?,
+            budget: fields.text("budget_id")?,
+            blocked: fields.flag("blocked")?.value(),
+            limits: BudgetChange::take(fields)?,
+            metadata: fields.object("metadata")?,
+        })
+    }
+
+    fn apply(&self, to: &mut NamedScope) {
+        self.alias.clone().apply(&mut to.alias);
+        self.budget.clone().apply(&mut to.budget);
+        to.budget = to.budget.take().filter(|id| !id.is_empty());
+        to.blocked = self.blocked.unwrap_or(to.blocked);
+        if let Some(edit) = self.limits.clone().editor() {
+            edit.edit(&mut to.limits);
+        }
+        match &self.metadata {
+            Sent::Absent => {}
+            Sent::Null => to.metadata.clear(),
+            Sent::Value(map) => to.metadata.clone_from(map),
+        }
+    }
+
+    async fn make(&self, ask: &Ask, kind: NamedKind, name: &str) -> Result<Stored<NamedScope>> {
+        let mut new = NamedScope::default();
+        self.apply(&mut new);
+        ask.admin().create_named(&ask.actor, kind, name, new).await
+    }
+
+    async fn change(self, ask: &Ask, kind: NamedKind, name: &str) -> Result<Stored<NamedScope>> {
+        let edit = |it: &mut NamedScope| {
+            self.apply(it);
+            Ok(())
+        };
+        ask.admin().update_named(&ask.actor, kind, name, &edit).await
+    }
+}
+
+/// The budget's part of a row: its own limits, or those of the budget that it has.
+async fn budget_table(ask: &Ask, it: &NamedScope) -> Result<Value> {
+    match &it.budget {
+        Some(id) => {
+            let budget = ask.admin().named(&ask.actor, NamedKind::Budget, id).await?;
+            Ok(budget_row(id, &budget).into())
+        }
+        None if it.limits.is_empty() => Ok(Value::Null),
+        None => Ok(described(&it.limits).into()),
+    }
+}
+
+fn described(limits: &[Limit]) -> Map<String, Value> {
+    let mut row = Map::new();
+    Budget::of(limits).describe(&mut row);
+    row
+}
+
+fn stamp(row: &mut Map<String, Value>, it: &Stored<NamedScope>) {
+    row.insert("created_at".to_owned(), json!(it.created_at.to_string()));
+    row.insert("created_by".to_owned(), json!(it.created_by));
+    row.insert("updated_at".to_owned(), json!(it.updated_at.to_string()));
+    row.insert("updated_by".to_owned(), json!(it.updated_by));
+}
+
+/// What was spent by calls that the filter picks, in nano-USD.
+async fn spent(ask: &Ask, filter: RecordFilter) -> Result<i64> {
+    let query = SpendQuery { filter, by: Vec::new(), page: Page::new(1, 0) };
+    Ok(ask.admin().spend(&ask.actor, &query).await?.items.iter().map(|row| row.sums.spend).sum())
+}
+
+async fn customer_row(ask: &Ask, name: &str, it: &Stored<NamedScope>) -> Result<Map<String, Value>> {
+    let filter = RecordFilter { customer: Some(name.to_owned()), ..RecordFilter::default() };
+    let mut row = Map::from_iter([
+        ("user_id".to_owned(), json!(name)),
+        ("alias".to_owned(), json!(it.value.alias)),
+        ("blocked".to_owned(), json!(it.value.blocked)),
+        ("spend".to_owned(), usd_json(spent(ask, filter).await?)),
+        ("budget_id".to_owned(), json!(it.value.budget)),
+        ("metadata".to_owned(), json!(it.value.metadata)),
+        ("allowed_model_region".to_owned(), Value::Null),
+        ("default_model".to_owned(), Value::Null),
+        ("litellm_budget_table".to_owned(), budget_table(ask, &it.value).await?),
+    ]);
+    stamp(&mut row, it);
+    Ok(row)
+}
+
+async fn new_customer(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let name = fields.required("user_id")?;
+    let change = Change::take(&mut fields, "alias")?;
+    let made = change.make(&ask, NamedKind::Customer, &name).await?;
+    warned(customer_row(&ask, &name, &made).await?, fields)
+}
+
+async fn customer(ask: Ask) -> Result<Done> {
+    let query = query(&ask)?;
+    let name = query.required("end_user_id")?;
+    let found = ask.admin().named(&ask.actor, NamedKind::Customer, name).await?;
+    Done::ok(&customer_row(&ask, name, &found).await?).map(|done| done.warning(query.finish()))
+}
+
+async fn update_customer(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let name = fields.required("user_id")?;
+    let change = Change::take(&mut fields, "alias")?;
+    let changed = change.change(&ask, NamedKind::Customer, &name).await?;
+    warned(customer_row(&ask, &name, &changed).await?, fields)
+}
+
+/// `user_ids`: one at least.
+fn customer_names(fields: &mut Fields) -> Result<Vec<String>> {
+    let names = fields.texts("user_ids")?.value().unwrap_or_default();
+    if names.is_empty() { Err(fields::missing("user_ids")) } else { Ok(names) }
+}
+
+async fn delete_customers(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let names = customer_names(&mut fields)?;
+    // All are there before the first one goes.
+    for name in &names {
+        ask.admin().named(&ask.actor, NamedKind::Customer, name).await?;
+    }
+    for name in &names {
+        ask.admin().delete_named(&ask.actor, NamedKind::Customer, name).await?;
+    }
+    let answer = Map::from_iter([
+        ("deleted_customers".to_owned(), names.len().into()),
+        ("message".to_owned(), format!("{} end customers are deleted", names.len()).into()),
+    ]);
+    warned(answer, fields)
+}
+
+async fn block_customers(ask: Ask) -> Result<Done> {
+    set_blocked(ask, true).await
+}
+
+async fn unblock_customers(ask: Ask) -> Result<Done> {
+    set_blocked(ask, false).await
+}
+
+/// Takes customers out of use, or back into it. Whom nobody has made yet is made, to be refused.
+async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let mut rows = Vec::new();
+    for name in customer_names(&mut fields)? {
+        let edit = move |it: &mut NamedScope| {
+            it.blocked = blocked;
+            Ok(())
+        };
+        let changed = match ask.admin().update_named(&ask.actor, NamedKind::Customer, &name, &edit).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && blocked => {
+                let new = NamedScope { blocked, ..NamedScope::default() };
+                ask.admin().create_named(&ask.actor, NamedKind::Customer, &name, new).await?
+            }
+            changed => changed?,
+        };
+        rows.push(customer_row(&ask, &name, &changed).await?);
+    }
+    let name = if blocked { "blocked_users" } else { "unblocked_users" };
+    warned(Map::from_iter([(name.to_owned(), json!(rows))]), fields)
+}
+
+async fn list_customers(ask: Ask) -> Result<Done> {
+    let sent = query(&ask)?.finish();
+    let mut rows = Vec::new();
+    for (name, it) in ask.admin().all_named(&ask.actor, NamedKind::Customer).await? {
+        rows.push(customer_row(&ask, &name, &it).await?);
+    }
+    Done::ok(&rows).map(|done| done.warning(sent))
+}
+
+async fn tag_row(ask: &Ask, name: &str, it: &Stored<NamedScope>) -> Result<Map<String, Value>> {
+    let filter = RecordFilter { tag: Some(name.to_owned()), ..RecordFilter::default() };
+    let mut row = Map::from_iter([
+        ("name".to_owned(), json!(name)),
+        ("description".to_owned(), json!(it.value.alias)),
+        ("models".to_owned(), json!([])),
+        ("model_info".to_owned(), Value::Null),
+        ("spend".to_owned(), usd_json(spent(ask, filter).await?)),
+        ("budget_id".to_owned(), json!(it.value.budget)),
+        ("litellm_budget_table".to_owned(), budget_table(ask, &it.value).await?),
+    ]);
+    stamp(&mut row, it);
+    Ok(row)
+}
+
+async fn tag_answer(
+    ask: &Ask,
+    name: &str,
+    it: &Stored<NamedScope>,
+    done: &str,
+    fields: Fields,
+) -> Result<Done> {
+    let answer = Map::from_iter([
+        ("message".to_owned(), format!("tag `{name}` is {done}").into()),
+        ("tag".to_owned(), tag_row(ask, name, it).await?.into()),
+    ]);
+    warned(answer, fields)
+}
+
+async fn new_tag(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let name = fields.required("name")?;
+    let made = Change::take(&mut fields, "description")?.make(&ask, NamedKind::Tag, &name).await?;
+    tag_answer(&ask, &name, &made, "made", fields).await
+}
+
+async fn update_tag(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let name = fields.required("name")?;
+    let changed = Change::take(&mut fields, "description")?.change(&ask, NamedKind::Tag, &name).await?;
+    tag_answer(&ask, &name, &changed, "changed", fields).await
+}
+
+/// `names`: their rows, by name.
+async fn tags(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let names = fields.texts("names")?.value().ok_or_else(|| fields::missing("names"))?;
+    let mut rows = Map::new();
+    for name in names {
+        let it = ask.admin().named(&ask.actor, NamedKind::Tag, &name).await?;
+        rows.insert(name.clone(), tag_row(&ask, &name, &it).await?.into());
+    }
+    Done::ok(&rows).map(|done| done.warning(fields.finish()))
+}
+
+async fn delete_tag(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let name = fields.required("name")?;
+    ask.admin().delete_named(&ask.actor, NamedKind::Tag, &name).await?;
+    warned(Map::from_iter([("message".to_owned(), format!("tag `{name}` is deleted").into())]), fields)
+}
+
+async fn list_tags(ask: Ask) -> Result<Done> {
+    let sent = query(&ask)?.finish();
+    let mut rows = Vec::new();
+    for (name, it) in ask.admin().all_named(&ask.actor, NamedKind::Tag).await? {
+        rows.push(tag_row(&ask, &name, &it).await?);
+    }
+    Done::ok(&rows).map(|done| done.warning(sent))
+}
+
+fn budget_row(id: &str, it: &Stored<NamedScope>) -> Map<String, Value> {
+    let mut row = described(&it.value.limits);
+    row.insert("budget_id".to_owned(), json!(id));
+    stamp(&mut row, it);
+    row
+}
+
+async fn new_budget(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let named = fields.text("budget_id")?.value().filter(|id| !id.is_empty());
+    // An id of ours: made of the time and of chance.
+    let id = named.unwrap_or_else(|| ask.gateway().call_id().as_str().replace("call-", "budget-"));
+    let made = Change::take(&mut fields, "budget_alias")?.make(&ask, NamedKind::Budget, &id).await?;
+    warned(budget_row(&id, &made), fields)
+}
+
+async fn update_budget(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let id = fields.required("budget_id")?;
+    let changed = Change::take(&mut fields, "budget_alias")?.change(&ask, NamedKind::Budget, &id).await?;
+    warned(budget_row(&id, &changed), fields)
+}
+
+/// `budgets`: ids.
+async fn budgets(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let ids = fields.texts("budgets")?.value().filter(|ids| !ids.is_empty());
+    let mut rows = Vec::new();
+    for id in ids.ok_or_else(|| fields::missing("budgets"))? {
+        let it = ask.admin().named(&ask.actor, NamedKind::Budget, &id).await?;
+        rows.push(budget_row(&id, &it));
+    }
+    Done::ok(&rows).map(|done| done.warning(fields.finish()))
+}
+
+async fn delete_budget(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let id = fields.required("id")?;
+    let it = ask.admin().named(&ask.actor, NamedKind::Budget, &id).await?;
+    ask.admin().delete_named(&ask.actor, NamedKind::Budget, &id).await?;
+    warned(budget_row(&id, &it), fields)
+}
+
+async fn list_budgets(ask: Ask) -> Result<Done> {
+    let sent = query(&ask)?.finish();
+    let all = ask.admin().all_named(&ask.actor, NamedKind::Budget).await?;
+    let rows: Vec<_> = all.iter().map(|(id, it)| budget_row(id, it)).collect();
+    Done::ok(&rows).map(|done| done.warning(sent))
+}
+
+/// What a budget may say, and what this one says.
+async fn budget_settings(ask: Ask) -> Result<Done> {
+    const FIELDS: [(&str, &str, &str); 9] = [
+        ("max_budget", "Float", "the most that may be spent, in USD"),
+        ("soft_budget", "Float", "what may be spent before an alert, in USD"),
+        ("budget_duration", "String", "over which time, such as `30d`; without it for ever"),
+        ("max_parallel_requests", "Integer", "calls at a time"),
+        ("rpm_limit", "Integer", "calls a minute"),
+        ("tpm_limit", "Integer", "tokens a minute"),
+        ("daily_token_limit", "Integer", "tokens a day"),
+        ("monthly_token_limit", "Integer", "tokens a month"),
+        ("model_max_budget", "Object", "budgets for single models"),
+    ];
+    let query = query(&ask)?;
+    let id = query.required("budget_id")?;
+    let it = ask.admin().named(&ask.actor, NamedKind::Budget, id).await?;
+    let row = budget_row(id, &it);
+    let field = |(name, kind, about): (&str, &str, &str)| {
+        let value = row.get(name).cloned().unwrap_or_default();
+        json!({
+            "field_name": name, "field_type": kind, "field_description": about, "field_value": value,
+            "stored_in_db": !value.is_null(), "field_default_value": null,
+        })
+    };
+    Done::ok(&FIELDS.map(field)).map(|done| done.warning(query.finish()))
+}
