@@ -53,7 +53,7 @@ use crate::channel::Channel;
 use crate::check::Checked;
 use crate::decision::OutcomeClass;
 use crate::hash;
-use crate::health::{ChannelHealth, HealthView, KeyView, Tolerance};
+use crate::health::{ChannelHealth, HealthView, KeyView, RecentView, Tolerance};
 use crate::ids::ChannelId;
 use crate::ledger::{BoundLimit, CellId, Ledger, LimitState};
 use crate::limit::{Metric, Mode, Scope, ScopeKind, ScopeLimits, Window};
@@ -209,6 +209,11 @@ impl Engine {
     /// How a channel is doing; `None` when there is none of that id.
     pub fn health(&self, channel: &ChannelId, now: Timestamp) -> Option<HealthView> {
         self.health.lock().get(channel).map(|health| health.view(now))
+    }
+
+    /// What befell a channel of late: for people, not for decisions.
+    pub fn recent(&self, channel: &ChannelId, now: Timestamp) -> Option<RecentView> {
+        self.health.lock().get(channel).map(|health| health.recent(now))
     }
 
     /// How the keys of a channel with several are doing; empty for any other.

@@ -50,6 +50,8 @@ struct State {
     /// Of other calls, until the whole answer.
     whole: Latency,
     keys: Keys,
+    /// The last failure that spoke against the channel or one of its keys: for people, not for decisions.
+    last_failure: Option<(OutcomeClass, Timestamp)>,
 }
 
 /// How many attempts of a minute failed.
@@ -338,6 +340,19 @@ pub struct HealthView {
     pub latency_us: u64,
 }
 
+/// What befell a channel of late: for people, not for decisions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentView {
+    /// Attempts that ended within the present minute.
+    pub calls: u32,
+    /// Of them, those that failed by the channel's fault.
+    pub failures: u32,
+    /// How the last of all failures ended, since somebody mended the channel.
+    pub last_failure: Option<OutcomeClass>,
+    /// When.
+    pub last_failure_at: Option<Timestamp>,
+}
+
 /// What a failure did to a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -394,7 +409,28 @@ pub struct Tolerance {
     pub cooldown_ms: u64,
 }
 
+impl State {
+    fn note(&mut self, class: OutcomeClass, now: Timestamp) {
+        if class.is_channel_fault() {
+            self.last_failure = Some((class, now));
+        }
+    }
+}
+
 impl ChannelHealth {
+    /// What befell it of late.
+    pub fn recent(&self, now: Timestamp) -> RecentView {
+        let s = self.state.lock();
+        let is_present = now.since_ms(s.share.start).saturating_abs() < FAILURE_WINDOW_MS;
+        let share = if is_present { s.share } else { Share::default() };
+        RecentView {
+            calls: share.calls,
+            failures: share.failures,
+            last_failure: s.last_failure.map(|(class, _)| class),
+            last_failure_at: s.last_failure.map(|(_, at)| at),
+        }
+    }
+
     /// How it is doing.
     pub fn view(&self, now: Timestamp) -> HealthView {
         let s = self.state.lock();
@@ -473,6 +509,7 @@ impl ChannelHealth {
         now: Timestamp,
     ) -> Verdict {
         let mut s = self.state.lock();
+        s.note(class, now);
         let mut retry_after_ms = retry_after_ms;
         if s.keys.are_several() {
             match s.end_key(key, class, retry_after_ms, tolerance, now) {
@@ -521,6 +558,7 @@ impl ChannelHealth {
         now: Timestamp,
     ) -> (Checked, Verdict) {
         let mut s = self.state.lock();
+        s.note(class, now);
         let was_out = s.benched_until.is_some();
         let used = s.keys.digest_of(key).map(|digest| KeyUse { digest, since: now });
         let key_was_out = s.keys.out(now).any(|out| out == key);

@@ -2,6 +2,7 @@
 //! but the rows that a configuration names.
 
 mod card;
+mod form;
 mod quirks;
 
 use sluicegate_core::call::Needs;
@@ -12,6 +13,7 @@ use sluicegate_core::price::{Price, PriceTier, ServiceTier, WeekSpan};
 use crate::pricing::{self, Written};
 
 pub use card::ProviderCard;
+pub use form::ChannelForm;
 pub use quirks::{know_quirks, quirks_of};
 
 const PROVIDERS: &str = include_str!("../catalogue/providers.csv");

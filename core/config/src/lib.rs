@@ -39,7 +39,7 @@ mod suggest;
 mod yaml;
 
 pub use catalogue::{
-    ModelFacts, PriceList, Provider, ProviderCard, know_quirks, listed_prices, model_facts,
+    ChannelForm, ModelFacts, PriceList, Provider, ProviderCard, know_quirks, listed_prices, model_facts,
     model_facts_by_name, price_list, provider, providers, quirks_of,
 };
 pub use database::{DatabaseUrl, ParsedDatabase, parse_database};
@@ -57,6 +57,7 @@ pub use price_file::{
     compare_prices, price_yaml, read_prices, write_prices,
 };
 pub use quantity::{parse_budget_window, parse_count, parse_duration_ms, parse_usd, parse_window};
+pub use suggest::nearest;
 
 use serde::{Deserialize, Serialize};
 use sluicegate_core::snapshot::Declared;

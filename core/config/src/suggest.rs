@@ -1,7 +1,7 @@
 //! "Did you mean …?"
 
 /// The candidate nearest to `word`, if one is near enough to be a slip of the keyboard.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // BOUND: nobody misspells a name this long; the distance is quadratic.
     if word.chars().count() > 64 {
         return None;

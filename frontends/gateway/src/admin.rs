@@ -15,6 +15,8 @@ mod group;
 mod identity;
 mod key;
 mod ledger;
+mod limit;
+mod model;
 mod named;
 mod organization;
 mod patch;
@@ -23,6 +25,8 @@ mod replay;
 mod report;
 mod scope;
 mod seed;
+mod seen;
+mod system;
 mod usage;
 mod user;
 
@@ -41,7 +45,10 @@ use sluicegate_core::{
 
 pub use actor::Actor;
 pub use audit::{AuditAnchor, AuditCheck, AuditFault, AuditFaultKind};
-pub use channel::{ChannelPatch, ChannelView, NewChannel};
+pub use channel::{
+    BalanceView, BulkItem, BulkView, ChannelBulk, ChannelDraft, ChannelKeyView, ChannelPatch, ChannelTrial,
+    ChannelView, KeyPlace, NewChannel, NewChannelKeys, OfferedModel, TrialView,
+};
 pub use group::{GroupPatch, GroupView, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember};
 pub use identity::{
     AccountView, IssuedToken, NewPassword, NewToken, Origin, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN,
@@ -49,6 +56,8 @@ pub use identity::{
 };
 pub use key::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
 pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};
+pub use limit::{LimitFilter, LimitOrder, LimitView};
+pub use model::{ModelChannel, ModelFallbacks, ModelView, PriceFilter, PriceSource, PriceView};
 pub(crate) use named::add_named;
 pub use named::{NamedKind, NamedScope};
 pub use organization::{NewOrganization, OrganizationPatch, OrganizationView};
@@ -63,8 +72,12 @@ pub use report::{
 };
 pub use scope::{AREAS, Access, Scopes};
 use seed::Seeds;
+pub use seen::Seen;
+pub use system::{About, SystemView};
 pub use usage::{LimitUse, SpendQuery};
 pub use user::{NewUser, UserPatch, UserView};
+
+pub use crate::trial::{Trial, Trialled};
 
 use crate::directory::{DeclaredTenants, Directory};
 use crate::journal::Journal;
@@ -125,6 +138,24 @@ pub trait AdminHost: Send + Sync {
     /// Of the calls that an active version has steered here, so many were refused by it, in millionths; `None` when it has
     /// steered too few to say.
     fn policy_denied_ppm(&self, policy: &str, number: i64) -> Option<u32>;
+
+    /// A variable of the environment; an empty one is none.
+    fn variable(&self, name: &str) -> Option<String>;
+
+    /// Makes a small call through one channel.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the channel can't be sent to as it is.
+    async fn try_channel(&self, trial: &Trial) -> Result<Trialled>;
+
+    /// Gets what a channel's upstream tells of itself at an address of it.
+    ///
+    /// # Errors
+    /// As [`try_channel`](Self::try_channel), and what the upstream's refusal means.
+    async fn ask_upstream(&self, trial: &Trial, url: &str) -> Result<serde_json::Value>;
+
+    /// What the gateway around is, for whoever operates it; `None` when there is none.
+    fn about(&self) -> Option<About>;
 
     /// Seals channels' credentials. The master secret is made on first need.
     ///

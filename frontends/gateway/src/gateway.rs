@@ -14,12 +14,12 @@ use sluicegate_core::ports::{Alert, RecordStore};
 use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
 use sluicegate_core::{
     Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Retry,
-    Secret, Snapshot, UsageRecord, hash,
+    Secret, Snapshot, Timestamp, UsageRecord, hash,
 };
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
-use crate::admin::{Admin, AdminHost, AdminParts};
+use crate::admin::{About, Admin, AdminHost, AdminParts, Trial, Trialled};
 use crate::answer::{Answer, Inbound, Rejection};
 use crate::body_text::BodyText;
 use crate::credential::KeyHash;
@@ -43,6 +43,7 @@ use crate::start::{
 };
 use crate::store::{self, PolicyFilter, PolicyVersion, Reach, Store, Stored, StoredChannel};
 use crate::tokenizer;
+use crate::trial;
 use crate::upload::Upload;
 use crate::upstream::{HttpUpstream, Targets, Upstream};
 
@@ -162,6 +163,9 @@ pub(crate) struct Inner {
     operator: Arc<BoundCaller>,
     master: Master,
     admin: OnceLock<Admin>,
+    started_at: Timestamp,
+    /// The database's kind.
+    database: &'static str,
     /// What is stored and in use. Held while it is exchanged, so that an older set never follows a newer.
     in_use: tokio::sync::Mutex<InUse>,
     pub(crate) maintenance: Task,
@@ -250,7 +254,8 @@ impl Gateway {
         directory.declare(&declared, keys_of(&declared, &secrets));
         let record_store: Arc<dyn RecordStore> = store.clone();
         let clock = Arc::clone(&options.clock);
-        let metrics = Arc::new(Metrics::new(clock.now()));
+        let started_at = clock.now();
+        let metrics = Arc::new(Metrics::new(started_at));
         let records =
             RecordWriter::start(record_store, Arc::clone(&engine), clock, journal, Arc::clone(&metrics));
         let organization = OrganizationId::from(DEFAULT_ORGANIZATION);
@@ -282,6 +287,8 @@ impl Gateway {
             operator,
             master,
             admin: OnceLock::new(),
+            started_at,
+            database: kind_of(&address),
             _owner: owner,
             in_use: tokio::sync::Mutex::new(in_use),
             maintenance: Task::default(),
@@ -580,6 +587,32 @@ impl AdminHost for Around {
         }
     }
 
+    fn variable(&self, name: &str) -> Option<String> {
+        self.0.upgrade()?.secrets.variable(name)
+    }
+
+    async fn try_channel(&self, trial: &Trial) -> Result<Trialled> {
+        let inner = self.0.upgrade().ok_or_else(closing)?;
+        trial::call(&inner, trial).await
+    }
+
+    async fn ask_upstream(&self, trial: &Trial, url: &str) -> Result<serde_json::Value> {
+        let inner = self.0.upgrade().ok_or_else(closing)?;
+        trial::get(&inner, trial, url).await
+    }
+
+    fn about(&self) -> Option<About> {
+        let inner = self.0.upgrade()?;
+        let problems = &inner.targets.load().problems;
+        Some(About {
+            started_at: inner.started_at,
+            database: inner.database,
+            host: inner.host.clone(),
+            findings: inner.diagnostics.iter().map(|it| it.severity).collect(),
+            problems: problems.iter().map(|(id, error)| (id.clone(), error.message().to_owned())).collect(),
+        })
+    }
+
     fn config_file(&self) -> Option<String> {
         self.0.upgrade()?.config_path.clone()
     }
@@ -613,7 +646,6 @@ impl AdminHost for Around {
     }
 
     async fn record(&self, record: UsageRecord) -> Result<()> {
-        let closing = || Error::new(ErrorKind::Store, "the gateway is closing; try again when it runs");
         let inner = self.0.upgrade().ok_or_else(closing)?;
         inner.records.push(record);
         inner.records.settled(false).await;
@@ -631,7 +663,16 @@ impl AdminHost for Around {
     }
 }
 
+fn closing() -> Error {
+    Error::new(ErrorKind::Store, "the gateway is closing; try again when it runs")
+}
+
 impl Inner {
+    /// Where credentials are.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// Whether other calls are under way beside the one that asks.
     pub(crate) fn in_company(&self) -> bool {
         self.under_way.load(Ordering::Relaxed) > 1
@@ -759,6 +800,15 @@ impl Inner {
 
     pub(crate) fn seed(&self) -> u64 {
         hash::mix(self.random.wrapping_add(self.counter.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+/// Which kind of database an address names.
+fn kind_of(address: &str) -> &'static str {
+    match address.split_once("://") {
+        Some(("postgres" | "postgresql", _)) => "postgres",
+        _ if address.trim() == "memory" => "memory",
+        _ => "sqlite",
     }
 }
 

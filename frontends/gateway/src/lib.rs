@@ -30,6 +30,7 @@ mod serve;
 mod start;
 mod stream;
 mod tokenizer;
+mod trial;
 mod upload;
 
 pub mod admin;

@@ -112,6 +112,35 @@ impl Checks {
     }
 }
 
+/// The least request of a format: something is said to the model, or embedded.
+pub(crate) fn question(format: Format, model: &str, prompt: &str, max_output: u32, stream: bool) -> Value {
+    let say = json!([{"role": "user", "content": prompt}]);
+    let mut body = match format {
+        // Whether it streams stands in the address.
+        Format::GeminiGenerate => {
+            return json!({
+                "contents": [{"role": "user", "parts": [{"text": prompt}]}],
+                "generationConfig": {"maxOutputTokens": max_output},
+            });
+        }
+        Format::OpenaiEmbeddings => return json!({"model": model, "input": prompt}),
+        // The least ceiling that the format takes.
+        Format::OpenaiResponses => {
+            json!({"model": model, "input": prompt, "max_output_tokens": max_output.max(16), "store": false})
+        }
+        // Without the word it streams.
+        Format::OllamaChat => {
+            let options = json!({"num_predict": max_output});
+            return json!({"model": model, "messages": say, "stream": stream, "options": options});
+        }
+        _ => json!({"model": model, "max_tokens": max_output, "messages": say}),
+    };
+    if stream {
+        body["stream"] = true.into();
+    }
+    body
+}
+
 impl Ask {
     /// `None` when the channel has no address, no credential or no model to ask for.
     fn of(gateway: &Inner, channel: &Channel, check: &Check<'_>, key: u32) -> Option<Self> {
@@ -120,23 +149,8 @@ impl Ask {
         let target = gateway.targets.load().get(channel, endpoint, key)?;
         let mut models = channel.models.iter().map(|model| model.upstream.as_str());
         let model = check.model.or_else(|| models.find(|name| !name.contains('*')))?;
-        let say = json!([{"role": "user", "content": "ping"}]);
         let target = target.for_call(model, false);
-        let body = match endpoint.format {
-            Format::GeminiGenerate => json!({
-                "contents": [{"role": "user", "parts": [{"text": "ping"}]}],
-                "generationConfig": {"maxOutputTokens": 1},
-            }),
-            Format::OpenaiEmbeddings => json!({"model": model, "input": "ping"}),
-            // The least ceiling that the format takes.
-            Format::OpenaiResponses => {
-                json!({"model": model, "input": "ping", "max_output_tokens": 16, "store": false})
-            }
-            Format::OllamaChat => {
-                json!({"model": model, "messages": say, "stream": false, "options": {"num_predict": 1}})
-            }
-            _ => json!({"model": model, "max_tokens": 1, "messages": say}),
-        };
+        let body = question(endpoint.format, model, "ping", 1, false);
         let routing = gateway.engine.snapshot().declared.routing.timeouts;
         let total = Some(check.timeout_ms);
         let timeouts = Timeouts { total_ms: total, first_byte_ms: total, ..channel.timeouts.or(routing) };
@@ -179,7 +193,7 @@ impl Ask {
 }
 
 /// The question as the provider takes it.
-fn heeded(body: Bytes, format: Format, quirks: &Arc<Quirks>, model: &str) -> Bytes {
+pub(crate) fn heeded(body: Bytes, format: Format, quirks: &Arc<Quirks>, model: &str) -> Bytes {
     let prepared = scan(format, &body).ok().and_then(|scanned| {
         let mut prepared = scanned.prepare(&Edits::default(), format).ok()?;
         scanned.heed(&mut prepared, quirks, format, model);
@@ -189,7 +203,13 @@ fn heeded(body: Bytes, format: Format, quirks: &Arc<Quirks>, model: &str) -> Byt
 }
 
 /// The target with the headers that any call has: changes without conditions, and no header of a caller's, for there is none.
-fn headed(target: Arc<Target>, channel: &Channel, body: &Bytes, format: Format, model: &str) -> Arc<Target> {
+pub(crate) fn headed(
+    target: Arc<Target>,
+    channel: &Channel,
+    body: &Bytes,
+    format: Format,
+    model: &str,
+) -> Arc<Target> {
     let Some(mut headers) = target.headers_of_call(&[], &[]) else { return target };
     let is_meant = |edit: &&BodyEdit| edit.change.is_of_headers() && edit.conditions.is_empty();
     let edits: Vec<BodyEdit> = channel.body_edits.iter().filter(is_meant).cloned().collect();

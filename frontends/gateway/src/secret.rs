@@ -238,6 +238,11 @@ impl Secrets {
         self.opened.store(Arc::new(channels.iter().filter_map(open).collect()));
     }
 
+    /// A variable of the environment; an empty one is none.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        (self.environment)(name).filter(|value| !value.is_empty())
+    }
+
     /// The credential that a reference leads to; `sealed` is for channels only.
     ///
     /// # Errors
@@ -290,7 +295,8 @@ pub(crate) fn lines(secret: &Secret) -> Vec<&str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
 }
 
-fn line(secret: &Secret, key: u32) -> Option<Secret> {
+/// One of the keys in a credential's text.
+pub(crate) fn line(secret: &Secret, key: u32) -> Option<Secret> {
     lines(secret).get(key as usize).map(|line| Secret::new(*line))
 }
 

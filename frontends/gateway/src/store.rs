@@ -28,10 +28,10 @@ use sluicegate_core::{
     OrganizationId, Result, Timestamp, UsageRecord, User, UserId,
 };
 
-pub use change::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange, StoredEvent};
+pub use change::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange, StoredEvent, Thing};
 pub use filter::{
-    AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Owner, Page, Reach,
-    RecordFilter, Since, Sums, UserFilter,
+    AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Order, OrderBy, Owner,
+    Page, Reach, RecordFilter, Since, Sums, UserFilter,
 };
 pub use forget::{Forget, Forgotten};
 pub use identity::{AccessToken, Account, Hidden, Session, SessionFacts, Stage, StoredToken};

@@ -5,13 +5,13 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix_web::cookie::Cookie;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{ETAG, HeaderName, HeaderValue, IF_MATCH};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Route, web};
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sluicegate::admin::{Access, Actor, Admin, Origin, Signed, TOKEN_PREFIX};
+use sluicegate::admin::{Access, Actor, Admin, Origin, Seen, Signed, TOKEN_PREFIX};
 use sluicegate::engine::BoundCaller;
 use sluicegate::{Error, ErrorKind, Facts, Gateway, Result, Secret};
 
@@ -54,6 +54,10 @@ impl Ask {
             }
         };
         let body = state.body(req, &mut payload).await?;
+        let actor = match req.headers().get(IF_MATCH) {
+            None => actor,
+            Some(value) => actor.having_seen(Some(Seen::parse(value.to_str().unwrap_or_default())?)),
+        };
         Ok(Self { actor, caller, body, req: req.clone(), state })
     }
 
@@ -248,10 +252,11 @@ fn area_of(route: &str) -> &'static str {
         (true, "organizations", _) => "organizations",
         (true, "channels", _) => "channels",
         (true, "policies", _) => "policies",
-        (true, "records" | "spend" | "reports", _) => "usage",
+        (true, "records" | "spend" | "reports" | "limits", _) => "usage",
         (true, "audit", _) => "audit",
         (true, "ledger", _) => "ledger",
         (true, "explain" | "replay" | "diagnostics" | "me", _) => "routing",
+        (true, "providers" | "models" | "prices" | "system" | "settings", _) => "routing",
         (false, ..) => registry::scope(route),
         _ => "account",
     }
@@ -293,6 +298,7 @@ pub struct Done {
     warnings: Vec<String>,
     cookie: Option<Cookie<'static>>,
     next: Option<String>,
+    etag: Option<String>,
 }
 
 impl Done {
@@ -323,7 +329,7 @@ impl Done {
     }
 
     fn new(status: StatusCode, body: Vec<u8>) -> Self {
-        Self { status, content_type: JSON, body, warnings: Vec::new(), cookie: None, next: None }
+        Self { status, content_type: JSON, body, warnings: Vec::new(), cookie: None, next: None, etag: None }
     }
 
     /// Sets a cookie.
@@ -336,6 +342,17 @@ impl Done {
     #[must_use]
     pub fn next(self, cursor: Option<String>) -> Self {
         Self { next: cursor, ..self }
+    }
+
+    /// Names the state of the thing that it shows: its `etag`.
+    #[must_use]
+    pub fn tagged(self) -> Self {
+        #[derive(serde::Deserialize)]
+        struct Tagged {
+            etag: String,
+        }
+        let etag = serde_json::from_slice::<Tagged>(&self.body).ok().map(|it| format!("\"{}\"", it.etag));
+        Self { etag, ..self }
     }
 
     /// 204.
@@ -372,6 +389,9 @@ impl Done {
         }
         if let Some(cookie) = self.cookie {
             response.cookie(cookie);
+        }
+        if let Some(etag) = self.etag {
+            response.insert_header((ETAG, etag));
         }
         if let Some(next) = self.next {
             response.insert_header((NEXT, next));

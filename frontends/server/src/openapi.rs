@@ -64,7 +64,20 @@ impl Operation {
 
 /// The schemas that operations name. Kept as data: it is the contract that clients are generated from, and tests hold
 /// the types against it.
-const SCHEMAS: &str = include_str!("openapi/schemas.json");
+const SCHEMAS: [&str; 2] = [include_str!("openapi/schemas.json"), include_str!("openapi/native.json")];
+
+/// Every schema, by name.
+fn schemas() -> Map<String, Value> {
+    let files = SCHEMAS.iter().filter_map(|text| serde_json::from_str::<Map<_, _>>(text).ok());
+    files.flatten().collect()
+}
+
+/// The fields of a schema, by name.
+pub fn fields(schema: &str) -> Vec<String> {
+    let all = schemas();
+    let fields = all.get(schema).and_then(|schema| schema["properties"].as_object());
+    fields.map(|fields| fields.keys().cloned().collect()).unwrap_or_default()
+}
 
 /// The document, as text. Made once.
 pub fn document() -> &'static str {
@@ -91,7 +104,7 @@ fn build(entries: &[Entry]) -> Value {
         "security": [{"bearer": []}],
         "paths": paths,
         "components": {
-            "schemas": serde_json::from_str::<Value>(SCHEMAS).unwrap_or_default(),
+            "schemas": schemas(),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
             "responses": {"Error": {
                 "description": "What went wrong: the kind as `code`, the remedy in the message.",
@@ -174,6 +187,18 @@ mod tests {
                 assert!(described, "{} {} is not in the document", entry.method, entry.path);
             }
         }
+    }
+
+    #[test]
+    fn schemas_are_read_and_each_stands_in_one_file() {
+        let mut seen = BTreeSet::new();
+        for text in SCHEMAS {
+            let file: Map<String, Value> = serde_json::from_str(text).unwrap();
+            for name in file.keys() {
+                assert!(seen.insert(name.clone()), "{name} is there twice");
+            }
+        }
+        assert!(fields("Key").contains(&"alias".to_owned()));
     }
 
     #[test]

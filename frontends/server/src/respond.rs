@@ -115,7 +115,12 @@ pub fn error(req: &HttpRequest, face: Face, error: Error) -> HttpResponse {
 /// A rejected call as a response.
 pub fn rejection(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpResponse {
     let kind = rejection.error.kind();
-    let status = status(kind, face, rejection.upstream_status);
+    // A change to what isn't as its sender has seen it.
+    let etag = rejection.error.context().iter().find(|(name, _)| *name == "etag").map(|(_, tag)| tag);
+    let status = match etag {
+        Some(_) if kind == ErrorKind::Conflict => StatusCode::PRECONDITION_FAILED,
+        _ => status(kind, face, rejection.upstream_status),
+    };
     if status.is_server_error() && matches!(kind, ErrorKind::Internal | ErrorKind::Config | ErrorKind::Store)
     {
         tracing::error!(kind = kind.as_str(), path = req.path(), error = %rejection.error, "a request failed");
@@ -128,6 +133,9 @@ pub fn rejection(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpRe
     response.insert_header((header::CONTENT_TYPE, JSON));
     let mut response = response.body(body);
     let headers = response.headers_mut();
+    if let Some(value) = etag.and_then(|tag| HeaderValue::from_str(&format!("\"{tag}\"")).ok()) {
+        headers.insert(header::ETAG, value);
+    }
     retry_headers(headers, kind, rejection.error.retry());
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -22,7 +22,7 @@ pub(super) async fn both<T, F>(
 where
     F: Future<Output = Result<Listing<T>>>,
 {
-    let page = Page::new(page.limit, page.offset);
+    let page = Page { order: page.order, ..Page::new(page.limit, page.offset) };
     let count = u64::try_from(declared.len()).unwrap_or(u64::MAX);
     let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
@@ -30,7 +30,7 @@ where
     let rest = limit.saturating_sub(items.len());
     // One at least, to learn how many there are.
     let want = Page::new(u32::try_from(rest).unwrap_or(u32::MAX), page.offset.saturating_sub(count));
-    let listing = stored(want).await?;
+    let listing = stored(Page { order: page.order, ..want }).await?;
     items.extend(listing.items.into_iter().take(rest));
     Ok(Listing { items, total: listing.total.saturating_add(count) })
 }

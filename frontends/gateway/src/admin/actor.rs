@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use sluicegate_core::{Caller, Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Role, User, UserId};
 
 use super::scope::{Access, Scopes};
+use super::seen::Seen;
 use super::{Admin, forbidden};
 use crate::store::{KeyRef, Narrow, Reach};
 
@@ -23,6 +24,7 @@ pub struct Actor {
     session: Option<String>,
     scopes: Option<Scopes>,
     issuers: Option<String>,
+    pub(super) seen: Option<Seen>,
 }
 
 impl Actor {
@@ -41,6 +43,7 @@ impl Actor {
             session: None,
             scopes: None,
             issuers: None,
+            seen: None,
         }
     }
 
@@ -71,6 +74,12 @@ impl Actor {
     #[must_use]
     pub(crate) fn within(self, scopes: Scopes) -> Self {
         Self { scopes: Some(scopes), ..self }
+    }
+
+    /// The same, changing things only as they have seen them.
+    #[must_use]
+    pub fn having_seen(self, seen: Option<Seen>) -> Self {
+        Self { seen, ..self }
     }
 
     /// The gateway itself: what it does without being asked.

@@ -1,5 +1,10 @@
 //! Channels that live in the database. For super administrators: channels belong to the whole installation.
 
+mod draft;
+mod edit;
+mod key;
+mod trial;
+
 use serde::{Deserialize, Serialize};
 use sluicegate_core::edit::BodyEdit;
 use sluicegate_core::tenant::Source;
@@ -9,7 +14,13 @@ use sluicegate_core::{
 
 use super::access::{as_stored, check_id, check_limits};
 use super::seed::Seeds;
+use super::seen::etag;
 use super::{Actor, Admin, Deed, LimitUse, Then, forbidden, invalid, not_found};
+pub use draft::ChannelDraft;
+pub use edit::{BulkItem, BulkView, ChannelBulk};
+pub use key::{ChannelKeyView, KeyPlace, NewChannelKeys};
+pub use trial::{BalanceView, ChannelTrial, OfferedModel, TrialView};
+
 use crate::credential;
 use crate::secret;
 use crate::store::{Change, Dimension, Expect, Owner, SecretChange, Stored, StoredChannel, Sums};
@@ -45,6 +56,8 @@ pub struct ChannelView {
     pub channel: Channel,
     /// Whether it has a credential, here or in an environment variable.
     pub has_secret: bool,
+    /// The tag of its present state, for `if-match`.
+    pub etag: String,
     /// Who created it.
     pub created_by: String,
     /// When it was last changed.
@@ -129,7 +142,17 @@ impl Admin {
         patch: ChannelPatch,
     ) -> Result<ChannelView> {
         let stored = self.channel_to_change(actor, id).await?;
+        self.update_stored(actor, stored, patch).await
+    }
+
+    async fn update_stored(
+        &self,
+        actor: &Actor,
+        stored: StoredChannel,
+        patch: ChannelPatch,
+    ) -> Result<ChannelView> {
         let before = &stored.channel.value;
+        let id = &before.id;
         let mut after = Channel { id: before.id.clone(), source: Source::Database, ..patch.channel };
         uncover(&mut after, before)?;
         after.reserve_edits();
@@ -168,10 +191,12 @@ impl Admin {
     /// # Errors
     /// As [`update_channel`](Self::update_channel).
     pub async fn delete_channel(&self, actor: &Actor, id: &ChannelId) -> Result<Channel> {
-        let channel = self.channel_to_change(actor, id).await?.channel.value;
+        let stored = self.channel_to_change(actor, id).await?.channel;
+        let guard = actor.guard(id.into(), &stored);
+        let channel = stored.value;
         let deed = Deed::new("channel.delete", format!("channel {id}")).whole(&shown(&channel));
-        let delete = Change::DeleteChannel(id.clone());
-        self.write(actor, deed, vec![delete], Seeds::new(), Then::Channels).await?;
+        let changes = guard.into_iter().chain([Change::DeleteChannel(id.clone())]).collect();
+        self.write(actor, deed, changes, Seeds::new(), Then::Channels).await?;
         Ok(channel)
     }
 
@@ -206,10 +231,10 @@ impl Admin {
             self.refuse_declared(Source::File, || format!("channel `{}`", declared.id))?;
         }
         let stored = self.store().channels().await?;
-        stored
-            .into_iter()
-            .find(|it| it.channel.value.id == *id)
-            .ok_or_else(|| not_found("channel", id.as_str()))
+        let found = stored.into_iter().find(|it| it.channel.value.id == *id);
+        let found = found.ok_or_else(|| not_found("channel", id.as_str()))?;
+        actor.expects(&found.channel)?;
+        Ok(found)
     }
 
     fn declared_channel(&self, wanted: impl Fn(&Channel) -> bool) -> Option<Channel> {
@@ -275,6 +300,7 @@ impl Admin {
         ChannelView {
             has_secret: channel.secret != SecretRef::None,
             channel: shown(&channel),
+            etag: etag(it),
             created_by: it.created_by.clone(),
             updated_at: it.updated_at,
             updated_by: it.updated_by.clone(),

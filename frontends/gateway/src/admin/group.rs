@@ -12,6 +12,7 @@ use sluicegate_core::{
 
 use super::access::{as_stored, both, check_id, check_limits};
 use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
+use super::seen::etag;
 use super::{
     Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid,
     not_found,
@@ -179,6 +180,8 @@ pub struct GroupView {
     /// The group.
     #[serde(flatten)]
     pub group: Group,
+    /// The tag of its present state, for `if-match`.
+    pub etag: String,
     /// Who created it.
     pub created_by: String,
     /// When it was last changed.
@@ -321,6 +324,7 @@ impl Admin {
         if !actor.runs(&before.organization) && !patch.is_cosmetic() {
             return Err(forbidden("change this of a group"));
         }
+        actor.expects(&stored)?;
         let (mut after, declared) = (before.clone(), self.declared());
         patch.alias.apply(&mut after.alias);
         let renamed = after.alias.as_deref().filter(|alias| before.alias.as_deref() != Some(alias));
@@ -358,14 +362,18 @@ impl Admin {
     /// # Errors
     /// As [`update_group`](Self::update_group).
     pub async fn delete_group(&self, actor: &Actor, id_or_alias: &str) -> Result<Group> {
-        let group = self.group_to_change(actor, id_or_alias).await?.value;
-        if !actor.runs(&group.organization) {
+        let stored = self.group_to_change(actor, id_or_alias).await?;
+        if !actor.runs(&stored.value.organization) {
             return Err(forbidden("delete this group"));
         }
+        actor.expects(&stored)?;
+        let guard = actor.guard((&stored.value.id).into(), &stored);
+        let group = stored.value;
         let deed = Deed::new("group.delete", format!("group {}", group.id))
             .of(&group.organization, Some(&group.id), None)
             .whole(&group);
-        self.commit(actor, deed, vec![Change::DeleteGroup(group.id.clone())]).await?;
+        let changes = guard.into_iter().chain([Change::DeleteGroup(group.id.clone())]).collect();
+        self.commit(actor, deed, changes).await?;
         Ok(group)
     }
 
@@ -516,6 +524,7 @@ impl Admin {
     }
 
     async fn group_view(&self, actor: &Actor, stored: Stored<Group>, used: Sums) -> Result<GroupView> {
+        let etag = etag(&stored);
         let group = stored.value;
         let all = actor.reach().has_group(&group);
         let members = self.memberships(Some(&group.id), None).await?;
@@ -527,6 +536,7 @@ impl Admin {
         let limit_states = self.limit_states(Scope::new(ScopeKind::Group, group.id.as_str()), &group.limits);
         Ok(GroupView {
             group,
+            etag,
             created_by: stored.created_by,
             updated_at: stored.updated_at,
             updated_by: stored.updated_by,

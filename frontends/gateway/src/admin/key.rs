@@ -10,6 +10,7 @@ use sluicegate_core::{
 
 use super::access::{as_stored, both, check_limits};
 use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
+use super::seen::etag;
 use super::{
     Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid,
     not_found,
@@ -132,6 +133,8 @@ pub struct KeyView {
     pub key: ApiKey,
     /// The SHA-256 of its credential; `None` for a declared one whose credential isn't set.
     pub hash: Option<KeyHash>,
+    /// The tag of its present state, for `if-match`.
+    pub etag: String,
     /// Who created it.
     pub created_by: String,
     /// When it was last changed.
@@ -236,8 +239,8 @@ impl Admin {
         let deed = Deed::new("key.create", format!("key {}", key.id))
             .of(&key.organization, key.group.as_ref(), key.user.as_ref())
             .whole(&key);
-        self.commit(actor, deed, changes).await?;
-        let stored = Stored { created_by: actor.name().to_owned(), ..as_stored(key, now) };
+        let event = self.commit(actor, deed, changes).await?;
+        let stored = Stored { created_by: actor.name().to_owned(), ..as_stored(key, event.event.at) };
         let stored = Stored { updated_by: actor.name().to_owned(), version: 1, ..stored };
         let view = self.key_view(&stored, Some(issued.hash), Sums::default());
         Ok(IssuedKey { secret: issued.secret, view })
@@ -413,11 +416,13 @@ impl Admin {
         if may == Right::None {
             return Err(forbidden("delete this key"));
         }
+        let guard = actor.guard((&stored.key.value.id).into(), &stored.key);
         let key = stored.key.value;
         let deed = Deed::new("key.delete", format!("key {}", key.id))
             .of(&key.organization, key.group.as_ref(), key.user.as_ref())
             .whole(&key);
-        self.commit(actor, deed, vec![Change::DeleteKey(key.id.clone())]).await?;
+        let changes = guard.into_iter().chain([Change::DeleteKey(key.id.clone())]).collect();
+        self.commit(actor, deed, changes).await?;
         Ok(key)
     }
 
@@ -453,10 +458,11 @@ impl Admin {
         self.refuse_declared(stored.value.source, || format!("key `{}`", stored.value.id))?;
         let stored = self.store().key(key, &actor.reach()).await?.ok_or_else(|| unknown_key(key))?;
         let may = right(actor, &stored);
-        match may {
-            Right::None => Err(forbidden("change this key")),
-            may => Ok((stored, may)),
+        if may == Right::None {
+            return Err(forbidden("change this key"));
         }
+        actor.expects(&stored.key)?;
+        Ok((stored, may))
     }
 
     fn key_view(&self, stored: &Stored<ApiKey>, hash: Option<KeyHash>, used: Sums) -> KeyView {
@@ -465,6 +471,7 @@ impl Admin {
         KeyView {
             key,
             hash,
+            etag: etag(stored),
             created_by: stored.created_by.clone(),
             updated_at: stored.updated_at,
             updated_by: stored.updated_by.clone(),

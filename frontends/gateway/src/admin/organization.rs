@@ -9,6 +9,7 @@ use sluicegate_core::{
 
 use super::access::{as_stored, check_id, check_limits};
 use super::patch::{edit_limits, patch_access};
+use super::seen::etag;
 use super::{
     Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, not_found,
 };
@@ -60,6 +61,8 @@ pub struct OrganizationView {
     /// The organization.
     #[serde(flatten)]
     pub organization: Organization,
+    /// The tag of its present state, for `if-match`.
+    pub etag: String,
     /// Who created it.
     pub created_by: String,
     /// When it was last changed.
@@ -197,7 +200,9 @@ impl Admin {
     /// # Errors
     /// `Conflict` when something of it is left; else as [`update_organization`](Self::update_organization).
     pub async fn delete_organization(&self, actor: &Actor, id: &OrganizationId) -> Result<Organization> {
-        let organization = self.organization_to_change(actor, id).await?.value;
+        let stored = self.organization_to_change(actor, id).await?;
+        let guard = actor.guard(id.into(), &stored);
+        let organization = stored.value;
         let (one, mine) = (Page::new(1, 0), Some(id.clone()));
         let groups = GroupFilter { organization: mine.clone(), ..GroupFilter::default() };
         let users = UserFilter { organization: mine.clone(), ..UserFilter::default() };
@@ -214,7 +219,8 @@ impl Admin {
         let deed = Deed::new("organization.delete", format!("organization {id}"))
             .of(id, None, None)
             .whole(&organization);
-        self.commit(actor, deed, vec![Change::DeleteOrganization(id.clone())]).await?;
+        let changes = guard.into_iter().chain([Change::DeleteOrganization(id.clone())]).collect();
+        self.commit(actor, deed, changes).await?;
         Ok(organization)
     }
 
@@ -236,15 +242,18 @@ impl Admin {
             return Err(forbidden("change organizations"));
         }
         self.refuse_declared(stored.value.source, || format!("organization `{id}`"))?;
+        actor.expects(&stored)?;
         Ok(stored)
     }
 
     fn organization_view(&self, stored: Stored<Organization>, used: Sums) -> OrganizationView {
+        let etag = etag(&stored);
         let organization = stored.value;
         let scope = Scope::new(ScopeKind::Organization, organization.id.as_str());
         let limit_states = self.limit_states(scope, &organization.limits);
         OrganizationView {
             organization,
+            etag,
             created_by: stored.created_by,
             updated_at: stored.updated_at,
             updated_by: stored.updated_by,

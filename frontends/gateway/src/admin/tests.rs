@@ -38,6 +38,22 @@ impl AdminHost for Host {
         Ok(())
     }
 
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    async fn try_channel(&self, _: &Trial) -> Result<Trialled> {
+        Ok(Trialled::default())
+    }
+
+    async fn ask_upstream(&self, _: &Trial, _: &str) -> Result<serde_json::Value> {
+        Ok(serde_json::Value::Null)
+    }
+
+    fn about(&self) -> Option<About> {
+        None
+    }
+
     fn config_file(&self) -> Option<String> {
         Some("gateway.yaml".to_owned())
     }

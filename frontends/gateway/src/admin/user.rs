@@ -9,6 +9,7 @@ use sluicegate_core::{
 
 use super::access::{as_stored, both, check_id, check_limits};
 use super::patch::{edit_limits, patch_access};
+use super::seen::etag;
 use super::{
     Actor, Admin, Deed, LimitEditor, LimitUse, Limits, MemberView, Patch, TRIES, came_second, forbidden,
     invalid,
@@ -84,6 +85,8 @@ pub struct UserView {
     /// The user.
     #[serde(flatten)]
     pub user: User,
+    /// The tag of their present state, for `if-match`.
+    pub etag: String,
     /// Who created them.
     pub created_by: String,
     /// When they were last changed.
@@ -230,6 +233,7 @@ impl Admin {
             return Err(forbidden("change this of a user"));
         }
         self.refuse_declared(before.source, || format!("user `{id}`"))?;
+        actor.expects(&stored)?;
         let mut after = before.clone();
         patch.email.apply(&mut after.email);
         patch.alias.apply(&mut after.alias);
@@ -265,21 +269,26 @@ impl Admin {
     /// # Errors
     /// As [`update_user`](Self::update_user).
     pub async fn delete_user(&self, actor: &Actor, id: &UserId) -> Result<User> {
-        let user = self.find_user(actor, id).await?.value;
+        let stored = self.find_user(actor, id).await?;
+        let user = &stored.value;
         if !actor.runs(&user.organization) || user.role > actor.role() {
             return Err(forbidden("delete this user"));
         }
         self.refuse_declared(user.source, || format!("user `{id}`"))?;
+        actor.expects(&stored)?;
+        let guard = actor.guard(id.into(), &stored);
+        let user = stored.value;
         let deed = Deed::new("user.delete", format!("user {id}"))
             .of(&user.organization, None, Some(id))
             .whole(&user);
-        let mut changes = vec![Change::DeleteUser(id.clone())];
+        let mut changes: Vec<Change> = guard.into_iter().chain([Change::DeleteUser(id.clone())]).collect();
         changes.extend(self.keeps_super_admin(&user, None));
         self.commit(actor, deed, changes).await?;
         Ok(user)
     }
 
     async fn user_view(&self, actor: &Actor, stored: Stored<User>, used: Sums) -> Result<UserView> {
+        let etag = etag(&stored);
         let user = stored.value;
         let own = actor.user() == Some(&user.id);
         let narrow = actor.reach().narrow;
@@ -290,6 +299,7 @@ impl Admin {
         let limit_states = self.limit_states(Scope::new(ScopeKind::User, user.id.as_str()), &user.limits);
         Ok(UserView {
             user,
+            etag,
             created_by: stored.created_by,
             updated_at: stored.updated_at,
             updated_by: stored.updated_by,

@@ -20,6 +20,21 @@ pub enum Expect {
     Any,
 }
 
+/// What a version is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// A key.
+    Key(KeyId),
+    /// A group.
+    Group(GroupId),
+    /// A user.
+    User(UserId),
+    /// An organization.
+    Organization(OrganizationId),
+    /// A channel.
+    Channel(ChannelId),
+}
+
 /// What happens to a channel's sealed credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretChange {
@@ -34,6 +49,8 @@ pub enum SecretChange {
 /// One change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
+    /// Fails unless a thing is stored in this version. Stands before the changes that it guards.
+    ExpectVersion(Thing, i64),
     /// An organization as it shall be.
     PutOrganization(Organization, Expect),
     /// Removes an organization.

@@ -72,6 +72,46 @@ pub struct Page {
     /// How many to leave out at the start. Default 0.
     #[serde(default)]
     pub offset: u64,
+    /// In which order; `None` is the list's own.
+    #[serde(skip)]
+    pub order: Option<Order>,
+}
+
+/// How keys, groups and users are sorted, where it isn't newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// By what.
+    pub by: OrderBy,
+    /// Whether the greatest comes first.
+    pub down: bool,
+}
+
+/// What lists can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderBy {
+    /// When it was created.
+    Created,
+    /// When it was last changed.
+    Updated,
+    /// Its name for people; what has none comes first.
+    Alias,
+    /// Its id.
+    Id,
+}
+
+impl Order {
+    /// Reads `created_at`, `updated_at`, `alias` or `id`; a `-` before it turns the order round.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, down) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+        let by = match name {
+            "created_at" => OrderBy::Created,
+            "updated_at" => OrderBy::Updated,
+            "alias" => OrderBy::Alias,
+            "id" => OrderBy::Id,
+            _ => return None,
+        };
+        Some(Self { by, down })
+    }
 }
 
 fn default_limit() -> u32 {
@@ -84,7 +124,7 @@ impl Page {
 
     /// A page of so many, after so many.
     pub fn new(limit: u32, offset: u64) -> Self {
-        Self { limit: limit.clamp(1, Self::MAX), offset }
+        Self { limit: limit.clamp(1, Self::MAX), offset, order: None }
     }
 
     /// Page number `number`, counting from 1, of pages of `size`.
@@ -96,7 +136,7 @@ impl Page {
 
 impl Default for Page {
     fn default() -> Self {
-        Self { limit: default_limit(), offset: 0 }
+        Self { limit: default_limit(), offset: 0, order: None }
     }
 }
 

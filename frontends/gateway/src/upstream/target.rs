@@ -110,6 +110,19 @@ impl Target {
         Self { address, headers, written, transport, template: None, per_call: None, format }
     }
 
+    /// The target of an endpoint of a channel that need not be in use.
+    ///
+    /// # Errors
+    /// `Config` saying what can't be sent so.
+    pub(crate) fn of(
+        channel: &Channel,
+        endpoint: &Endpoint,
+        key: u32,
+        secrets: &dyn SecretResolver,
+    ) -> Result<Self> {
+        build(channel, endpoint, key, secrets)
+    }
+
     /// The headers of a call as its channel's changes see them, with those that this call has of its own; `None` where they don't
     /// depend on the call. What holds the credential can't be seen or changed.
     pub(crate) fn headers_of_call<'a>(

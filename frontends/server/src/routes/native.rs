@@ -2,15 +2,19 @@
 
 mod account;
 mod audit;
+mod catalogue;
 mod channels;
 mod explain;
 mod groups;
 mod keys;
 mod ledger;
+mod limits;
+mod list;
 mod organizations;
 mod policies;
 mod reports;
 mod session;
+mod system;
 mod usage;
 mod users;
 
@@ -59,12 +63,15 @@ pub fn table() -> Vec<Entry> {
     entries.extend(users::table());
     entries.extend(organizations::table());
     entries.extend(channels::table());
+    entries.extend(catalogue::table());
+    entries.extend(limits::table());
     entries.extend(policies::table());
     entries.extend(usage::table());
     entries.extend(reports::table());
     entries.extend(audit::table());
     entries.extend(ledger::table());
     entries.extend(explain::table());
+    entries.extend(system::table());
     entries
 }
 

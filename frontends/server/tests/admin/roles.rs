@@ -168,7 +168,8 @@ impl World {
     }
 
     async fn key(&mut self, alias: &str, group: &str, user: &str) -> String {
-        let new = json!({"alias": alias, "group": group, "user": user});
+        let limits = json!({"requests": {"day": 1_000_000}});
+        let new = json!({"alias": alias, "group": group, "user": user, "limits": limits});
         let issued = self.rig.manage("POST", "/api/v1/keys", new).await;
         self.ids.insert(alias.to_owned(), issued["key"]["id"].as_str().unwrap().to_owned());
         issued["secret"].as_str().unwrap().to_owned()
@@ -220,6 +221,9 @@ impl World {
             "ORGANIZATION" => organization,
             "POLICY" => policy,
             "CHANNEL" => "ch-1",
+            "PROVIDER" => "openai",
+            "FINGERPRINT" => "0123456789abcdef",
+            "MODEL" => "mock",
             "TOKEN" | "SESSION" => {
                 let name = format!("{} {user}", name.to_ascii_lowercase());
                 self.ids.get(&name).map_or("", String::as_str)
@@ -335,7 +339,7 @@ fn is_placeholder(text: &str) -> bool {
 fn channel(id: &str) -> Value {
     json!({
         "id": id, "name": id, "provider": "openai", "auth": "bearer", "secret": "none", "models": [],
-        "endpoints": [{"format": "openai_chat", "url": "https://api.example.com/v1/chat/completions"}],
+        "endpoints": [{"format": "openai_chat", "url": "http://127.0.0.1:9/v1/chat/completions"}],
     })
 }
 

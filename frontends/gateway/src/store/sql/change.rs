@@ -4,7 +4,7 @@ use sluicegate_core::{Error, ErrorKind, Result, Retry};
 
 use super::row::{Value, to_json};
 use super::{Session, Sql, SqlStore, identity, policy};
-use crate::store::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange};
+use crate::store::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange, Thing};
 
 /// Who changes, and when.
 struct Author<'a> {
@@ -190,6 +190,7 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             };
             put(session, row, *expect, author).await
         }
+        Change::ExpectVersion(thing, version) => expect_version(session, thing, *version).await,
         Change::KeepSuperAdmin => identity::keep_super_admin(session).await,
         Change::ExpectNoSuperAdmin => identity::expect_no_super_admin(session).await,
         Change::PutAccount(it, expect) => put(session, identity::account_row(it)?, *expect, author).await,
@@ -306,6 +307,30 @@ async fn retire_hash(session: &mut dyn Session, key: &str, hash: &str, until: Op
             .await?;
     }
     Ok(())
+}
+
+/// INVARIANT: changes follow each other, since each holds the head of the audit trail: what is read here stays until the end.
+async fn expect_version(session: &mut dyn Session, thing: &Thing, version: i64) -> Result<()> {
+    let (sql, what, id) = match thing {
+        Thing::Key(id) => ("SELECT version FROM sg_key WHERE id = $1", "key", id.as_str()),
+        Thing::Group(id) => ("SELECT version FROM sg_group WHERE id = $1", "group", id.as_str()),
+        Thing::User(id) => ("SELECT version FROM sg_user WHERE id = $1", "user", id.as_str()),
+        Thing::Organization(id) => {
+            ("SELECT version FROM sg_organization WHERE id = $1", "organization", id.as_str())
+        }
+        Thing::Channel(id) => ("SELECT version FROM sg_channel WHERE id = $1", "channel", id.as_str()),
+    };
+    let rows = session.query(sql.into(), vec![id.into()]).await?;
+    let found = rows.into_iter().next().map(|mut row| row.int()).transpose()?;
+    match found {
+        Some(found) if found == version => Ok(()),
+        _ => {
+            let message = format!(
+                "{what} `{id}` was changed or removed by somebody else meanwhile; read it and try again"
+            );
+            Err(Error::new(ErrorKind::Conflict, message).with_retry(Retry::Now))
+        }
+    }
 }
 
 async fn put(session: &mut dyn Session, row: Put, expect: Expect, author: &Author<'_>) -> Result<()> {

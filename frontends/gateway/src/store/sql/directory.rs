@@ -9,8 +9,8 @@ use super::row::{Row, Value};
 use super::{SqlStore, Where};
 use crate::credential::KeyHash;
 use crate::store::{
-    GroupFilter, KeyFilter, KeyParts, KeyRef, Listing, Page, Reach, Stored, StoredChannel, StoredKey,
-    StoredPolicy, UserFilter,
+    GroupFilter, KeyFilter, KeyParts, KeyRef, Listing, Order, OrderBy, Page, Reach, Stored, StoredChannel,
+    StoredKey, StoredPolicy, UserFilter,
 };
 
 /// The columns that every stored thing has, in the order [`stored`] reads them.
@@ -73,7 +73,7 @@ impl SqlStore {
             find
         };
         let total = self.count(find(), "sg_key").await?;
-        let (sql, args) = find().page(&format!("{KEY} {STAMP} FROM sg_key"), "created_at DESC, id", page);
+        let (sql, args) = find().page(&format!("{KEY} {STAMP} FROM sg_key"), order_of(page), page);
         let items = self.fetch(sql, args).await?.into_iter().map(stored_key).collect::<Result<_>>()?;
         Ok(Listing { items, total })
     }
@@ -110,7 +110,7 @@ impl SqlStore {
             find
         };
         let total = self.count(find(), "sg_group").await?;
-        let (sql, args) = find().page(&format!("SELECT {STAMP} FROM sg_group"), "created_at DESC, id", page);
+        let (sql, args) = find().page(&format!("SELECT {STAMP} FROM sg_group"), order_of(page), page);
         let items = self.fetch(sql, args).await?.into_iter().map(stored).collect::<Result<_>>()?;
         Ok(Listing { items, total })
     }
@@ -142,7 +142,7 @@ impl SqlStore {
             find
         };
         let total = self.count(find(), "sg_user").await?;
-        let (sql, args) = find().page(&format!("SELECT {STAMP} FROM sg_user"), "created_at DESC, id", page);
+        let (sql, args) = find().page(&format!("SELECT {STAMP} FROM sg_user"), order_of(page), page);
         let items = self.fetch(sql, args).await?.into_iter().map(stored).collect::<Result<_>>()?;
         Ok(Listing { items, total })
     }
@@ -209,6 +209,21 @@ impl SqlStore {
         let rows = self.fetch(sql, args).await?;
         let count = rows.into_iter().next().map(|mut row| row.int()).transpose()?.unwrap_or_default();
         Ok(u64::try_from(count).unwrap_or_default())
+    }
+}
+
+/// The order of a list, by columns that keys, groups and users have.
+fn order_of(page: Page) -> &'static str {
+    match page.order.map(|Order { by, down }| (by, down)) {
+        None | Some((OrderBy::Created, true)) => "created_at DESC, id",
+        Some((OrderBy::Created, false)) => "created_at, id",
+        Some((OrderBy::Updated, true)) => "updated_at DESC, id",
+        Some((OrderBy::Updated, false)) => "updated_at, id",
+        // Databases don't agree on where nothing comes.
+        Some((OrderBy::Alias, true)) => "COALESCE(LOWER(alias), '') DESC, id",
+        Some((OrderBy::Alias, false)) => "COALESCE(LOWER(alias), ''), id",
+        Some((OrderBy::Id, true)) => "id DESC",
+        Some((OrderBy::Id, false)) => "id",
     }
 }
 

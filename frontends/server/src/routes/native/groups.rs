@@ -3,10 +3,10 @@
 use actix_web::http::Method;
 use serde_json::Value;
 use sluicegate::admin::{GroupPatch, GroupView, MemberPatch, MemberView, NewGroup, NewMember};
-use sluicegate::store::GroupFilter;
+use sluicegate::store::{GroupFilter, Listing, Page};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, UserId};
 
-use super::{listing, page, parameter, parameters, present};
+use super::{list as lists, parameter, parameters, present};
 use crate::ask::{self, Ask, Done};
 use crate::openapi::Operation;
 use crate::routes::Entry;
@@ -15,8 +15,11 @@ const QUERY: &[(&str, &str)] = &[
     ("organization", "Of this organization."),
     ("member", "That this user is in."),
     ("search", "With this text in id or alias."),
-    super::PAGE[0],
-    super::PAGE[1],
+    lists::STORED[0],
+    lists::STORED[1],
+    lists::STORED[2],
+    lists::STORED[3],
+    lists::STORED[4],
 ];
 
 pub(super) fn table() -> Vec<Entry> {
@@ -29,7 +32,10 @@ pub(super) fn table() -> Vec<Entry> {
             Method::GET,
             all,
             || ask::route(Method::GET, list),
-            op("listGroups", "Groups that the asker may see.").query(QUERY).answers(200, "GroupList"),
+            op("listGroups", "Groups that the asker may see.")
+                .query(QUERY)
+                .answers(200, "GroupList")
+                .or_csv(),
         ),
         entry(
             Method::POST,
@@ -93,28 +99,34 @@ pub(super) fn shown_member(view: &MemberView) -> Result<Value> {
 }
 
 async fn list(ask: Ask) -> Result<Done> {
-    let query = parameters(&ask, &["organization", "member", "search"])?;
+    let query = parameters(&ask, &["organization", "member", "search", "cursor", "sort", "format"])?;
     let filter = GroupFilter {
         organization: parameter(&query, "organization").map(OrganizationId::from),
         member: parameter(&query, "member").map(UserId::from),
         search: parameter(&query, "search"),
     };
-    let found = ask.admin().groups(&ask.actor, &filter, page(&query)?).await?;
-    Done::ok(&listing(found.items.iter().map(shown).collect::<Result<_>>()?, found.total))
+    let order = lists::order(&query)?;
+    let fetch = async |page| {
+        let found = ask.admin().groups(&ask.actor, &filter, Page { order, ..page }).await?;
+        let items = found.items.iter().map(shown).collect::<Result<_>>()?;
+        Ok(Listing { items, total: found.total })
+    };
+    lists::answer(&ask, &query, "Group", fetch).await
 }
 
 async fn create(ask: Ask) -> Result<Done> {
     let new: NewGroup = ask.json()?;
-    Done::created(&shown(&ask.admin().create_group(&ask.actor, new).await?)?)
+    Done::created(&shown(&ask.admin().create_group(&ask.actor, new).await?)?).map(Done::tagged)
 }
 
 async fn get(ask: Ask) -> Result<Done> {
-    Done::ok(&shown(&ask.admin().group(&ask.actor, &ask.param("group")).await?)?)
+    Done::ok(&shown(&ask.admin().group(&ask.actor, &ask.param("group")).await?)?).map(Done::tagged)
 }
 
 async fn update(ask: Ask) -> Result<Done> {
     let patch: GroupPatch = ask.json()?;
     Done::ok(&shown(&ask.admin().update_group(&ask.actor, &ask.param("group"), patch).await?)?)
+        .map(Done::tagged)
 }
 
 async fn delete(ask: Ask) -> Result<Done> {

@@ -4,10 +4,10 @@ use actix_web::http::Method;
 use serde_json::{Value, json};
 use sluicegate::admin::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
 use sluicegate::credential::{KeyHash, PREFIX};
-use sluicegate::store::{KeyFilter, KeyRef};
+use sluicegate::store::{KeyFilter, KeyRef, Listing, Page};
 use sluicegate::{ErrorKind, KeyId, OrganizationId, Result, UserId};
 
-use super::{listing, page, parameter, parameters, present};
+use super::{list as lists, parameter, parameters, present};
 use crate::ask::{self, Ask, Done};
 use crate::openapi::Operation;
 use crate::routes::Entry;
@@ -18,8 +18,11 @@ const QUERY: &[(&str, &str)] = &[
     ("user", "Of this user."),
     ("search", "With this text in id or alias."),
     ("alias", "With exactly this alias."),
-    super::PAGE[0],
-    super::PAGE[1],
+    lists::STORED[0],
+    lists::STORED[1],
+    lists::STORED[2],
+    lists::STORED[3],
+    lists::STORED[4],
 ];
 
 pub(super) fn table() -> Vec<Entry> {
@@ -31,7 +34,7 @@ pub(super) fn table() -> Vec<Entry> {
             Method::GET,
             all,
             || ask::route(Method::GET, list),
-            op("listKeys", "Keys that the asker may see.").query(QUERY).answers(200, "KeyList"),
+            op("listKeys", "Keys that the asker may see.").query(QUERY).answers(200, "KeyList").or_csv(),
         ),
         entry(
             Method::POST,
@@ -107,7 +110,8 @@ fn issued(issued: &IssuedKey) -> Result<Value> {
 }
 
 async fn list(ask: Ask) -> Result<Done> {
-    let query = parameters(&ask, &["organization", "group", "user", "search", "alias"])?;
+    let query =
+        parameters(&ask, &["organization", "group", "user", "search", "alias", "cursor", "sort", "format"])?;
     let group = match parameter(&query, "group") {
         Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
         None => None,
@@ -120,8 +124,13 @@ async fn list(ask: Ask) -> Result<Done> {
         alias: parameter(&query, "alias"),
         hash: None,
     };
-    let found = ask.admin().keys(&ask.actor, &filter, page(&query)?).await?;
-    Done::ok(&listing(found.items.iter().map(shown).collect::<Result<_>>()?, found.total))
+    let order = lists::order(&query)?;
+    let fetch = async |page| {
+        let found = ask.admin().keys(&ask.actor, &filter, Page { order, ..page }).await?;
+        let items = found.items.iter().map(shown).collect::<Result<_>>()?;
+        Ok(Listing { items, total: found.total })
+    };
+    lists::answer(&ask, &query, "Key", fetch).await
 }
 
 async fn create(ask: Ask) -> Result<Done> {
@@ -131,13 +140,13 @@ async fn create(ask: Ask) -> Result<Done> {
 
 async fn get(ask: Ask) -> Result<Done> {
     let key = find_key(&ask, &ask.param("key")).await?;
-    Done::ok(&shown(&ask.admin().key(&ask.actor, &key).await?)?)
+    Done::ok(&shown(&ask.admin().key(&ask.actor, &key).await?)?).map(Done::tagged)
 }
 
 async fn update(ask: Ask) -> Result<Done> {
     let patch: KeyPatch = ask.json()?;
     let key = find_key(&ask, &ask.param("key")).await?;
-    Done::ok(&shown(&ask.admin().update_key(&ask.actor, &key, patch).await?)?)
+    Done::ok(&shown(&ask.admin().update_key(&ask.actor, &key, patch).await?)?).map(Done::tagged)
 }
 
 async fn delete(ask: Ask) -> Result<Done> {

@@ -6,11 +6,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{
-    AccountView, AuditAnchor, AuditCheck, AuditFault, AuditFaultKind, ChannelPatch, GroupPatch,
-    JournalStatus, KeyPatch, KeyView, LedgerAudit, LedgerStatus, LimitUse, MemberPatch, NewChannel, NewGroup,
-    NewKey, NewMember, NewOrganization, NewPassword, NewPolicyVersion, NewToken, NewUser, OrganizationPatch,
-    PasswordChange, PolicyCheck, PolicyDiff, PolicyShadow, PolicyVersionView, PolicyView, Proof, Reconcile,
-    Regenerate, ReplayPolicy, ReplayQuestion, SecondStepOffer, SessionView, SetUp, TokenView, UserPatch,
+    AccountView, AuditAnchor, AuditCheck, AuditFault, AuditFaultKind, ChannelBulk, ChannelDraft,
+    ChannelPatch, ChannelTrial, GroupPatch, JournalStatus, KeyPatch, KeyView, LedgerAudit, LedgerStatus,
+    LimitUse, MemberPatch, NewChannelKeys, NewGroup, NewKey, NewMember, NewOrganization, NewPassword,
+    NewPolicyVersion, NewToken, NewUser, OrganizationPatch, PasswordChange, PolicyCheck, PolicyDiff,
+    PolicyShadow, PolicyVersionView, PolicyView, Proof, Reconcile, Regenerate, ReplayPolicy, ReplayQuestion,
+    SecondStepOffer, SessionView, SetUp, TokenView, UserPatch,
 };
 use sluicegate::config::Severity;
 use sluicegate::core::health::HealthView;
@@ -96,7 +97,11 @@ fn requests_are_read_as_described() {
     read::<ReplayPolicy>("ReplayPolicy", &json!({}));
     let channel = channel();
     read::<Reconcile>("Reconcile", &json!({"charge": "free"}));
-    read::<NewChannel>("NewChannel", &json!({ "channel": channel }));
+    read::<ChannelDraft>("NewChannel", &json!({}));
+    read::<ChannelDraft>("ChannelDraft", &json!({}));
+    read::<ChannelTrial>("ChannelTrial", &json!({}));
+    read::<ChannelBulk>("ChannelBulk", &json!({}));
+    read::<NewChannelKeys>("NewChannelKeys", &json!({"secret": "s"}));
     read::<ChannelPatch>("ChannelPatch", &json!({ "channel": channel }));
 }
 
@@ -115,6 +120,7 @@ fn answers_are_written_as_described() {
         limit_states: Vec::new(),
         key,
         hash: None,
+        etag: String::new(),
         created_by: String::new(),
         updated_at: Default::default(),
         updated_by: String::new(),

@@ -3,11 +3,11 @@
 use actix_web::http::Method;
 use serde_json::Value;
 use sluicegate::admin::{NewUser, UserPatch, UserView};
-use sluicegate::store::UserFilter;
+use sluicegate::store::{Listing, Page, UserFilter};
 use sluicegate::{OrganizationId, Result, UserId};
 
 use super::groups::shown_member;
-use super::{listing, page, parameter, parameters, present};
+use super::{list as lists, parameter, parameters, present};
 use crate::ask::{self, Ask, Done};
 use crate::openapi::Operation;
 use crate::routes::Entry;
@@ -17,8 +17,11 @@ const QUERY: &[(&str, &str)] = &[
     ("group", "In this group, by id or alias."),
     ("email", "With exactly this e-mail address."),
     ("search", "With this text in id, alias or e-mail address."),
-    super::PAGE[0],
-    super::PAGE[1],
+    lists::STORED[0],
+    lists::STORED[1],
+    lists::STORED[2],
+    lists::STORED[3],
+    lists::STORED[4],
 ];
 
 pub(super) fn table() -> Vec<Entry> {
@@ -30,7 +33,7 @@ pub(super) fn table() -> Vec<Entry> {
             Method::GET,
             all,
             || ask::route(Method::GET, list),
-            op("listUsers", "Users that the asker may see.").query(QUERY).answers(200, "UserList"),
+            op("listUsers", "Users that the asker may see.").query(QUERY).answers(200, "UserList").or_csv(),
         ),
         entry(
             Method::POST,
@@ -69,7 +72,7 @@ pub(super) fn shown(view: &UserView) -> Result<Value> {
 }
 
 async fn list(ask: Ask) -> Result<Done> {
-    let query = parameters(&ask, &["organization", "group", "email", "search"])?;
+    let query = parameters(&ask, &["organization", "group", "email", "search", "cursor", "sort", "format"])?;
     let group = match parameter(&query, "group") {
         Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
         None => None,
@@ -80,22 +83,27 @@ async fn list(ask: Ask) -> Result<Done> {
         email: parameter(&query, "email"),
         search: parameter(&query, "search"),
     };
-    let found = ask.admin().users(&ask.actor, &filter, page(&query)?).await?;
-    Done::ok(&listing(found.items.iter().map(shown).collect::<Result<_>>()?, found.total))
+    let order = lists::order(&query)?;
+    let fetch = async |page| {
+        let found = ask.admin().users(&ask.actor, &filter, Page { order, ..page }).await?;
+        let items = found.items.iter().map(shown).collect::<Result<_>>()?;
+        Ok(Listing { items, total: found.total })
+    };
+    lists::answer(&ask, &query, "User", fetch).await
 }
 
 async fn create(ask: Ask) -> Result<Done> {
     let new: NewUser = ask.json()?;
-    Done::created(&shown(&ask.admin().create_user(&ask.actor, new).await?)?)
+    Done::created(&shown(&ask.admin().create_user(&ask.actor, new).await?)?).map(Done::tagged)
 }
 
 async fn get(ask: Ask) -> Result<Done> {
-    Done::ok(&shown(&ask.admin().user(&ask.actor, &user(&ask)).await?)?)
+    Done::ok(&shown(&ask.admin().user(&ask.actor, &user(&ask)).await?)?).map(Done::tagged)
 }
 
 async fn update(ask: Ask) -> Result<Done> {
     let patch: UserPatch = ask.json()?;
-    Done::ok(&shown(&ask.admin().update_user(&ask.actor, &user(&ask), patch).await?)?)
+    Done::ok(&shown(&ask.admin().update_user(&ask.actor, &user(&ask), patch).await?)?).map(Done::tagged)
 }
 
 async fn delete(ask: Ask) -> Result<Done> {

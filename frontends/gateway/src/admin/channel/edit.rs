@@ -1,0 +1,202 @@
+//! Changing parts of channels: of one, or of many at once.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Result};
+
+use super::super::seed::Seeds;
+use super::super::{Actor, Admin, Deed, TRIES, Then, came_second, invalid};
+use super::{ChannelPatch, ChannelView, only_super, shown};
+use crate::secret;
+use crate::store::{Change, Expect, Owner, SecretChange, StoredChannel};
+
+/// No more channels are changed at once.
+// BOUND: of one transaction.
+const AT_ONCE: usize = 1_000;
+
+/// A change to many channels: those named, or those with a tag.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChannelBulk {
+    /// The channels, by id.
+    pub ids: Vec<ChannelId>,
+    /// Channels with this tag, besides.
+    pub tag: Option<String>,
+    /// What shall be different, as in a change to one channel.
+    pub set: Map<String, Value>,
+    /// Tags that they shall have, besides their own.
+    pub add_tags: Vec<String>,
+    /// Tags that they shall not have.
+    pub remove_tags: Vec<String>,
+    /// Whether they are removed.
+    pub delete: bool,
+}
+
+/// What became of one thing of many.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BulkItem {
+    /// Which.
+    pub id: String,
+    /// `changed`, `same`, `deleted`; or `refused`, and then nothing was done to any.
+    pub outcome: &'static str,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What became of many things: all of it, or nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BulkView {
+    /// Whether it was done.
+    pub done: bool,
+    /// One by one.
+    pub items: Vec<BulkItem>,
+}
+
+impl Admin {
+    /// Changes some fields of a channel; others stay, whoever changes them at the same time.
+    ///
+    /// # Errors
+    /// As [`update_channel`](Self::update_channel); `InvalidRequest` for a field that isn't there, with the nearest that is.
+    pub async fn edit_channel(
+        &self,
+        actor: &Actor,
+        id: &ChannelId,
+        mut edit: Map<String, Value>,
+    ) -> Result<ChannelView> {
+        let secret = match edit.remove("secret") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(sluicegate_core::Secret::new(text)),
+            Some(_) => return Err(invalid("secret", "a credential is a text; several keys are a line each")),
+        };
+        for attempt in 0.. {
+            let stored = self.channel_to_change(actor, id).await?;
+            let channel = self.edited(&stored.channel.value, &edit)?;
+            let patch = ChannelPatch { channel, secret: secret.clone() };
+            match self.update_stored(actor, stored, patch).await {
+                Err(error) if came_second(&error) && attempt < TRIES => {}
+                other => return other,
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+    }
+
+    /// Changes many channels in one step: all of them, or none.
+    ///
+    /// # Errors
+    /// `Forbidden`; `InvalidRequest` when no channel or no change is named; `Store`. What single channels don't allow is in
+    /// the answer.
+    pub async fn edit_channels(&self, actor: &Actor, bulk: &ChannelBulk) -> Result<BulkView> {
+        only_super(actor)?;
+        let changes_tags = !bulk.add_tags.is_empty() || !bulk.remove_tags.is_empty();
+        if bulk.delete != (bulk.set.is_empty() && !changes_tags) {
+            return Err(invalid("set", "say either what shall be different, or `delete`"));
+        }
+        if bulk.set.contains_key("name") {
+            return Err(invalid("set", "a name is one channel's; change it there"));
+        }
+        let (mut items, mut changes, mut seeds, mut detail) =
+            (Vec::new(), Vec::new(), Seeds::new(), Map::new());
+        let mut refused = false;
+        for (id, stored) in self.picked(actor, bulk).await? {
+            let prepared = match stored {
+                Ok(stored) => self.prepared(bulk, stored).await,
+                Err(error) => Err(error),
+            };
+            let (outcome, message) = match prepared {
+                Ok(None) => ("same", None),
+                Ok(Some(one)) => {
+                    changes.push(one.change);
+                    seeds.extend(one.seeds);
+                    detail.insert(id.to_string(), one.detail);
+                    (if bulk.delete { "deleted" } else { "changed" }, None)
+                }
+                Err(error) if error.kind() == ErrorKind::Store => return Err(error),
+                Err(error) => {
+                    refused = true;
+                    ("refused", Some(error.message().to_owned()))
+                }
+            };
+            items.push(BulkItem { id: id.to_string(), outcome, message });
+        }
+        if refused {
+            return Ok(BulkView { done: false, items });
+        }
+        if !changes.is_empty() {
+            let action = if bulk.delete { "channel.delete" } else { "channel.update" };
+            let target = match &bulk.tag {
+                Some(tag) => format!("channels tagged {tag}"),
+                None => format!("{} channels", changes.len()),
+            };
+            let deed = Deed { detail: Value::Object(detail), ..Deed::new(action, target) };
+            self.write(actor, deed, changes, seeds, Then::Channels).await?;
+        }
+        Ok(BulkView { done: true, items })
+    }
+
+    /// The channels that are meant, each once, and those that can't be changed with why.
+    async fn picked(
+        &self,
+        actor: &Actor,
+        bulk: &ChannelBulk,
+    ) -> Result<Vec<(ChannelId, Result<StoredChannel>)>> {
+        let mut ids: Vec<ChannelId> = Vec::new();
+        let tagged = |channel: &Channel| bulk.tag.as_ref().is_some_and(|tag| channel.tags.contains(tag));
+        let snapshot = self.0.engine.snapshot();
+        let by_tag = snapshot.channels().iter().filter(|channel| tagged(channel)).map(|channel| &channel.id);
+        for id in bulk.ids.iter().chain(by_tag) {
+            if !ids.contains(id) {
+                ids.push(id.clone());
+            }
+        }
+        if ids.is_empty() || ids.len() > AT_ONCE {
+            let message = format!("name 1 to {AT_ONCE} channels, by `ids`, or by a `tag` that some have");
+            return Err(invalid("ids", message));
+        }
+        let mut all = Vec::new();
+        for id in ids {
+            let stored = self.channel_to_change(actor, &id).await;
+            all.push((id, stored));
+        }
+        Ok(all)
+    }
+
+    async fn prepared(&self, bulk: &ChannelBulk, stored: StoredChannel) -> Result<Option<Prepared>> {
+        let before = &stored.channel.value;
+        if bulk.delete {
+            let detail = serde_json::to_value(shown(before)).unwrap_or_default();
+            let change = Change::DeleteChannel(before.id.clone());
+            return Ok(Some(Prepared { change, seeds: Seeds::new(), detail }));
+        }
+        let mut after = self.edited(before, &bulk.set)?;
+        after.tags.retain(|tag| !bulk.remove_tags.contains(tag));
+        for tag in &bulk.add_tags {
+            if !after.tags.contains(tag) {
+                after.tags.push(tag.clone());
+            }
+        }
+        after.quirks = before.quirks.clone();
+        if after == *before {
+            return Ok(None);
+        }
+        if secret::destination(before)? != secret::destination(&after)? {
+            let message = "a new address needs the credential again; change it channel by channel";
+            return Err(invalid("set", message));
+        }
+        after.reserve_edits();
+        self.check_channel(&after).await?;
+        let deed = Deed::new("channel.update", String::new()).changed(&shown(before), &shown(&after));
+        let owner = Owner::Channel(before.id.clone());
+        let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
+        let expect = Expect::Version(stored.channel.version);
+        let change = Change::PutChannel(Box::new(after), SecretChange::Keep, expect);
+        Ok(Some(Prepared { change, seeds, detail: deed.detail }))
+    }
+}
+
+/// A change to one channel of many.
+struct Prepared {
+    change: Change,
+    seeds: Seeds,
+    detail: Value,
+}

@@ -1,0 +1,107 @@
+//! Every limit and how it stands.
+
+use actix_web::http::Method;
+use serde_json::{Value, json};
+use sluicegate::admin::{LimitFilter, LimitOrder};
+use sluicegate::{Error, ErrorKind, Metric, OrganizationId, Result, ScopeKind, UserId};
+
+use super::{list, parameter, parameters};
+use crate::ask::{self, Ask, Done};
+use crate::openapi::Operation;
+use crate::routes::Entry;
+
+const QUERY: &[(&str, &str)] = &[
+    ("scope", "Of parties of this kind: key, membership, group, user, organization, global or channel."),
+    ("id", "Of the party with this id; a membership's is GROUP/USER."),
+    ("organization", "Within this organization."),
+    ("group", "Of this group, its keys and its members; by id or alias."),
+    ("user", "Of this user, their keys and memberships."),
+    ("metric", "On this: requests, input_tokens, output_tokens, total_tokens, spend or concurrency."),
+    ("min_used_percent", "Of which at least so much is used, reserved or held."),
+    list::PARAMETERS[0],
+    list::PARAMETERS[1],
+    list::PARAMETERS[2],
+    ("sort", "`-used`, those closest to their end first (the default); `resets_at`; or `scope`."),
+    list::PARAMETERS[4],
+];
+
+pub(super) fn table() -> Vec<Entry> {
+    vec![Entry {
+        method: Method::GET,
+        path: "/api/v1/limits",
+        make: || ask::route(Method::GET, limits),
+        operation: Some(
+            Operation::new(
+                "listLimits",
+                "usage",
+                "Limits that the asker may see: what is used, reserved, held and left of each, and when it begins anew.",
+            )
+            .query(QUERY)
+            .answers(200, "LimitStandingList")
+            .or_csv(),
+        ),
+    }]
+}
+
+const NAMES: [&str; 10] = [
+    "scope",
+    "id",
+    "organization",
+    "group",
+    "user",
+    "metric",
+    "min_used_percent",
+    "cursor",
+    "sort",
+    "format",
+];
+
+async fn limits(ask: Ask) -> Result<Done> {
+    let query = parameters(&ask, &NAMES)?;
+    let wrong = |param: &'static str, message: String| {
+        Error::new(ErrorKind::InvalidRequest, message).with("param", param)
+    };
+    let kind = |text: String| {
+        serde_json::from_value::<ScopeKind>(json!(text)).map_err(|_| {
+            let known = "key, membership, group, user, organization, global and channel";
+            wrong("scope", format!("`{text}` is no kind of party; there are {known}"))
+        })
+    };
+    let metric = |text: String| {
+        serde_json::from_value::<Metric>(json!(text)).map_err(|_| {
+            let known = "requests, input_tokens, output_tokens, total_tokens, spend and concurrency";
+            wrong("metric", format!("`{text}` is nothing that is limited; there are {known}"))
+        })
+    };
+    let percent = |text: String| match text.parse::<u64>() {
+        Ok(percent) => Ok(percent.saturating_mul(10_000)),
+        Err(_) => Err(wrong("min_used_percent", format!("`{text}` is no whole number of percent"))),
+    };
+    let group = match parameter(&query, "group") {
+        Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
+        None => None,
+    };
+    let order = match parameter(&query, "sort").as_deref() {
+        None | Some("-used") => LimitOrder::Used,
+        Some("resets_at") => LimitOrder::Reset,
+        Some("scope") => LimitOrder::Scope,
+        Some(other) => {
+            let message = format!("limits aren't sorted by `{other}`; take -used, resets_at or scope");
+            return Err(wrong("sort", message));
+        }
+    };
+    let filter = LimitFilter {
+        kind: parameter(&query, "scope").map(kind).transpose()?,
+        id: parameter(&query, "id"),
+        organization: parameter(&query, "organization").map(OrganizationId::from),
+        group,
+        user: parameter(&query, "user").map(UserId::from),
+        metric: parameter(&query, "metric").map(metric).transpose()?,
+        min_used_ppm: parameter(&query, "min_used_percent").map(percent).transpose()?,
+    };
+    let fetch = async |page| {
+        let found = ask.admin().limits(&ask.actor, &filter, order, page).await?;
+        Ok(found.map(|it| -> Value { json!(it) }))
+    };
+    list::answer(&ask, &query, "LimitStanding", fetch).await
+}

@@ -1,0 +1,224 @@
+//! Channels as an operator works with them: made from the catalogue, tried, changed in part and in bulk, their keys.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+use sluicegate_server::block_on;
+
+use crate::rig::{MASTER, Rig};
+
+/// An upstream that answers by path, and keeps the heads of what it was asked.
+fn upstream(answers: Vec<(&'static str, u16, Value)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::thread::spawn(move || {
+        let mut heads = Vec::new();
+        for (path, status, body) in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut head, mut byte) = (Vec::new(), [0u8]);
+            while !head.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8_lossy(&head).into_owned();
+            assert!(head.split_whitespace().nth(1).is_some_and(|it| it == path), "{head}");
+            let length = head.lines().find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned)
+            });
+            let mut rest = vec![0; length.map_or(0, |text| text.trim().parse().unwrap())];
+            stream.read_exact(&mut rest).unwrap();
+            let body = body.to_string();
+            write!(stream, "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).unwrap();
+            heads.push(head);
+        }
+        heads
+    });
+    (address, asked)
+}
+
+fn reply(text: &str) -> Value {
+    json!({
+        "id": "c-1", "object": "chat.completion", "created": 1, "model": "m-2026",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11},
+    })
+}
+
+#[test]
+fn a_draft_is_tried_before_it_is_saved_and_the_saved_one_with_its_own_credential() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let refusal = json!({"error": {"message": "no such key", "type": "invalid_request_error", "code": "invalid_api_key"}});
+        let (url, asked) = upstream(vec![
+            ("/v1/chat/completions", 401, refusal),
+            ("/v1/chat/completions", 200, reply("ready")),
+            ("/v1/models", 200, json!({"data": [{"id": "m"}, {"id": "gpt-5.4"}]})),
+            ("/v1/chat/completions", 200, reply("ready")),
+        ]);
+        let declared =
+            json!({"name": "c", "provider": "openai", "url": format!("{url}/v1"), "models": ["m"]});
+        let draft = json!({"declared": declared, "secret": "sk-wrong-one", "test": {"prompt": "hello"}});
+        let told = rig.manage("POST", "/api/v1/channels/test", draft.clone()).await;
+        assert_eq!(
+            (&told["ok"], &told["status"], &told["class"]),
+            (&json!(false), &json!(401), &json!("auth"))
+        );
+        assert_eq!(told["message"], "no such key");
+        let mut draft = draft;
+        draft["secret"] = "sk-right-one".into();
+        let told = rig.manage("POST", "/api/v1/channels/test", draft).await;
+        assert_eq!(
+            (&told["ok"], &told["answer"], &told["served_model"]),
+            (&json!(true), &json!("ready"), &json!("m-2026"))
+        );
+        assert_eq!(told["usage"]["input_uncached"], 9);
+        let offered = json!({"declared": declared, "secret": "sk-right-one"});
+        let models = rig.manage("POST", "/api/v1/channels/models/fetch", offered).await;
+        let names: Vec<_> = models["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| (&it["name"], &it["known"], &it["served"]))
+            .collect();
+        assert_eq!(
+            names,
+            [(&json!("gpt-5.4"), &json!(true), &json!(false)), (&json!("m"), &json!(false), &json!(true))]
+        );
+        // Nothing was saved by it, and the gateway's own calls aren't records.
+        assert_eq!(rig.manage("GET", "/api/v1/channels?search=openai", Value::Null).await["total"], 0);
+        let made = rig
+            .manage("POST", "/api/v1/channels", json!({"declared": declared, "secret": "sk-right-one"}))
+            .await;
+        let id = made["id"].as_str().unwrap().to_owned();
+        let told = rig.manage("POST", &format!("/api/v1/channels/{id}/test"), json!({})).await;
+        assert_eq!(told["ok"], true, "{told}");
+        let heads = asked.join().unwrap();
+        let keys: Vec<bool> =
+            heads.iter().map(|head| head.to_ascii_lowercase().contains("bearer sk-right-one")).collect();
+        assert_eq!(keys, [false, true, true, true]);
+        assert_eq!(rig.manage("GET", "/api/v1/records", Value::Null).await["total"], 0);
+        // A saved credential isn't sent elsewhere by a draft that names the channel.
+        let elsewhere = json!({"declared": {"id": id, "name": "c", "provider": "openai", "url": "http://127.0.0.1:9/v1", "models": ["m"]}});
+        let told = rig.manage("POST", "/api/v1/channels/test", elsewhere).await;
+        assert_eq!(told["class"], "unreachable", "{told}");
+    });
+}
+
+#[test]
+fn what_the_catalogue_knows_is_filled_in_and_what_is_wrong_is_named() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let declared = json!({"name": "o", "provider": "openai", "models": ["gpt-5.4"]});
+        let made =
+            rig.manage("POST", "/api/v1/channels", json!({"declared": declared, "secret": "sk-a"})).await;
+        assert!(made["models"][0]["price"]["input"].is_i64(), "{made}");
+        assert!(made["endpoints"].as_array().unwrap().len() > 1);
+        let wrong = json!({"declared": {"name": "p", "provider": "opnai", "models": ["m"]}});
+        let answer = rig.ask("POST", "/api/v1/channels", MASTER, &wrong).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.text().contains("openai"), "{}", answer.text());
+    });
+}
+
+#[test]
+fn parts_of_a_channel_are_changed_and_nobody_else_s_change_is_lost() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let declared = json!({"name": "o", "provider": "openai", "models": ["gpt-5.4"]});
+        let made =
+            rig.manage("POST", "/api/v1/channels", json!({"declared": declared, "secret": "sk-a"})).await;
+        let (path, tag) =
+            (format!("/api/v1/channels/{}", made["id"].as_str().unwrap()), made["etag"].as_str().unwrap());
+        let by = format!("Bearer {MASTER}");
+        let patch = async |tag: &str, body: Value| {
+            let headers = [("authorization", by.as_str()), ("if-match", tag)];
+            rig.send("PATCH", &path, &headers, &body).await
+        };
+        let seen = format!("\"{tag}\"");
+        let first = patch(&seen, json!({"weight": 3, "tags": ["a"]})).await;
+        assert_eq!(first.status, 200, "{}", first.text());
+        let now = first.headers.get("etag").unwrap().to_str().unwrap().to_owned();
+        assert_eq!(now, format!("\"{}\"", first.json()["etag"].as_str().unwrap()));
+        // Who has seen what was before is told so, with what it is now.
+        let second = patch(&seen, json!({"weight": 4})).await;
+        assert_eq!(second.status, 412, "{}", second.text());
+        assert_eq!(second.headers.get("etag").unwrap().to_str().unwrap(), now);
+        assert_eq!(patch("nonsense", json!({"weight": 4})).await.status, 400);
+        let third = patch("*", json!({"priority": 7, "models": ["gpt-5.4", "gpt-5.4-mini"]})).await.json();
+        assert_eq!(
+            (&third["weight"], &third["priority"], &third["tags"]),
+            (&json!(3), &json!(7), &json!(["a"]))
+        );
+        assert_eq!(third["models"].as_array().unwrap().len(), 2);
+        assert_eq!(third["has_secret"], true);
+        let odd = patch("*", json!({"wieght": 1})).await;
+        assert_eq!(odd.status, 400);
+        assert!(odd.text().contains("did you mean `weight`?"), "{}", odd.text());
+        let gone =
+            rig.send("DELETE", &path, &[("authorization", &by), ("if-match", &now)], &Value::Null).await;
+        assert_eq!(gone.status, 412);
+        assert_eq!(rig.ask("DELETE", &path, MASTER, &Value::Null).await.status, 204);
+    });
+}
+
+#[test]
+fn many_channels_are_changed_in_one_step_or_none_is() {
+    block_on(async {
+        let rig = Rig::new().await;
+        for name in ["a", "b", "c"] {
+            let tags = if name == "c" { json!([]) } else { json!(["pool"]) };
+            let declared =
+                json!({"id": name, "name": name, "provider": "openai", "models": ["gpt-5.4"], "tags": tags});
+            rig.manage("POST", "/api/v1/channels", json!({"declared": declared, "secret": "sk-a"})).await;
+        }
+        let weights = async || {
+            let all = rig.manage("GET", "/api/v1/channels?provider=openai&sort=id", Value::Null).await;
+            let items = all["items"].as_array().unwrap();
+            items.iter().map(|it| it["weight"].as_i64().unwrap()).collect::<Vec<_>>()
+        };
+        let bulk = json!({"tag": "pool", "set": {"weight": 5}, "add_tags": ["eu"]});
+        let done = rig.manage("POST", "/api/v1/channels/bulk", bulk.clone()).await;
+        assert_eq!(done["done"], true, "{done}");
+        assert_eq!(weights().await, [5, 5, 1]);
+        let again = rig.manage("POST", "/api/v1/channels/bulk", bulk).await;
+        assert_eq!(again["items"][0]["outcome"], "same");
+        // One that can't be changed keeps the others from it.
+        let bulk = json!({"ids": ["a", "nowhere"], "set": {"weight": 9}});
+        let refused = rig.manage("POST", "/api/v1/channels/bulk", bulk).await;
+        assert_eq!((&refused["done"], &refused["items"][1]["outcome"]), (&json!(false), &json!("refused")));
+        assert_eq!(weights().await, [5, 5, 1]);
+        let gone = rig.manage("POST", "/api/v1/channels/bulk", json!({"tag": "eu", "delete": true})).await;
+        assert_eq!(gone["done"], true);
+        assert_eq!(weights().await, [1]);
+    });
+}
+
+#[test]
+fn keys_of_a_channel_are_known_by_their_fingerprints_alone() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let declared = json!({"id": "o", "name": "o", "provider": "openai", "models": ["gpt-5.4"]});
+        rig.manage("POST", "/api/v1/channels", json!({"declared": declared, "secret": "sk-one\nsk-two"}))
+            .await;
+        let keys = "/api/v1/channels/o/keys";
+        let prints = |answer: &Value| -> Vec<String> {
+            let items = answer["items"].as_array().unwrap();
+            items.iter().map(|it| it["fingerprint"].as_str().unwrap().to_owned()).collect()
+        };
+        let before = rig.manage("GET", keys, Value::Null).await;
+        assert_eq!(prints(&before).len(), 2);
+        let added = rig.manage("POST", keys, json!({"secret": "sk-three"})).await;
+        assert_eq!(prints(&added)[..2], prints(&before)[..]);
+        assert!(!added.to_string().contains("sk-"));
+        assert_eq!(rig.ask("POST", keys, MASTER, &json!({"secret": "sk-one"})).await.status, 409);
+        let first = &prints(&before)[0];
+        assert_eq!(rig.ask("DELETE", &format!("{keys}/{first}"), MASTER, &Value::Null).await.status, 204);
+        let left = rig.manage("GET", keys, Value::Null).await;
+        assert_eq!(prints(&left), prints(&added)[1..]);
+        let enabled = rig.manage("POST", &format!("{keys}/{}/enable", prints(&left)[0]), Value::Null).await;
+        assert_eq!(enabled["disabled"], false);
+        let trail = rig.manage("GET", "/api/v1/audit?action=channel.", Value::Null).await;
+        assert!(!trail.to_string().contains("sk-t"), "{trail}");
+    });
+}

@@ -1,0 +1,140 @@
+//! Lists: pages, order, files; models, prices and limits as each role sees them.
+
+use serde_json::{Value, json};
+use sluicegate_server::block_on;
+
+use crate::rig::{MASTER, Rig};
+
+async fn key(rig: &Rig, body: Value) -> (String, Value) {
+    let issued = rig.manage("POST", "/api/v1/keys", body).await;
+    (issued["secret"].as_str().unwrap().to_owned(), issued["key"].clone())
+}
+
+#[test]
+fn lists_are_paged_sorted_and_written_as_files_without_formulas() {
+    block_on(async {
+        let rig = Rig::new().await;
+        for alias in ["b", "=1+1", "a"] {
+            key(&rig, json!({"alias": alias})).await;
+        }
+        let aliases = |answer: &Value| -> Vec<String> {
+            let items = answer["items"].as_array().unwrap();
+            items.iter().map(|it| it["alias"].as_str().unwrap().to_owned()).collect()
+        };
+        let first = rig.manage("GET", "/api/v1/keys?limit=2&sort=alias", Value::Null).await;
+        assert_eq!(aliases(&first), ["=1+1", "a"]);
+        let on = first["next"].as_str().unwrap();
+        let rest =
+            rig.manage("GET", &format!("/api/v1/keys?limit=2&sort=alias&cursor={on}"), Value::Null).await;
+        assert_eq!((aliases(&rest), &rest["next"]), (vec!["b".to_owned()], &Value::Null));
+        let down = rig.manage("GET", "/api/v1/keys?sort=-alias", Value::Null).await;
+        assert_eq!(aliases(&down), ["b", "a", "=1+1"]);
+        assert_eq!(rig.ask("GET", "/api/v1/keys?sort=secret", MASTER, &Value::Null).await.status, 400);
+        let csv = rig.ask("GET", "/api/v1/keys?format=csv&sort=alias", MASTER, &Value::Null).await;
+        assert!(csv.headers.get("content-type").unwrap().to_str().unwrap().starts_with("text/csv"));
+        let text = csv.text();
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(text.contains("\"'=1+1\"") && !text.contains("\"=1+1\""), "{text}");
+        let lines = rig.ask("GET", "/api/v1/keys?format=jsonl", MASTER, &Value::Null).await.text();
+        assert_eq!(lines.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).count(), 3);
+    });
+}
+
+#[test]
+fn models_and_prices_are_those_that_the_asker_could_call() {
+    block_on(async {
+        let rig = Rig::new().await;
+        for (name, groups) in [("open", json!([])), ("closed", json!(["g-2"]))] {
+            let declared = json!({"id": name, "name": name, "provider": "openai", "groups": groups,
+                "models": [{"name": format!("m-{name}"), "upstream": "gpt-5.4"}]});
+            rig.manage("POST", "/api/v1/channels", json!({"declared": declared, "secret": "sk-a"})).await;
+        }
+        for group in ["g-1", "g-2"] {
+            rig.manage(
+                "POST",
+                "/api/v1/groups",
+                json!({"id": group, "models": if group == "g-1" { json!(["m-*"]) } else { json!([]) }}),
+            )
+            .await;
+            rig.manage("POST", "/api/v1/users", json!({"id": format!("u-{group}"), "groups": [group]})).await;
+        }
+        let (first, _) = key(&rig, json!({"group": "g-1", "user": "u-g-1"})).await;
+        let (second, _) = key(&rig, json!({"group": "g-2", "user": "u-g-2"})).await;
+        let names = async |path: &str, key: &str, field: &str| {
+            let answer = rig.ask("GET", path, key, &Value::Null).await.json();
+            let items = answer["items"].as_array().unwrap();
+            items.iter().map(|it| it[field].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("/api/v1/models", &first, "name").await, ["m-open"]);
+        assert_eq!(names("/api/v1/models", &second, "name").await, ["m-closed", "m-open", "mock"]);
+        assert_eq!(names("/api/v1/prices", &first, "model").await, ["m-open"]);
+        assert_eq!(names("/api/v1/models?search=closed", MASTER, "name").await, ["m-closed"]);
+        let hidden = rig.ask("GET", "/api/v1/models/m-closed", &first, &Value::Null).await;
+        let none = rig.ask("GET", "/api/v1/models/m-nowhere", &first, &Value::Null).await;
+        assert_eq!(
+            (hidden.status, hidden.text().replace("m-closed", "X")),
+            (none.status, none.text().replace("m-nowhere", "X"))
+        );
+        let seen = rig.ask("GET", "/api/v1/models/m-open", &first, &Value::Null).await.json();
+        assert!(seen.get("channels").is_none(), "{seen}");
+        let whole = rig.manage("GET", "/api/v1/models/m-open", Value::Null).await;
+        assert_eq!((&whole["channels"][0]["id"], &whole["priced"]), (&json!("open"), &json!(true)));
+        let price = rig.manage("GET", "/api/v1/prices?model=m-open", Value::Null).await;
+        assert_eq!(
+            (&price["items"][0]["source"], &price["items"][0]["currency"]),
+            (&json!("list"), &json!("USD"))
+        );
+    });
+}
+
+#[test]
+fn limits_tell_what_is_used_the_fullest_first() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let (first, made) = key(&rig, json!({"alias": "a", "limits": {"requests": {"day": 2}}})).await;
+        key(&rig, json!({"alias": "b", "limits": {"requests": {"day": 2}}})).await;
+        rig.manage(
+            "POST",
+            "/api/v1/groups",
+            json!({"id": "g", "limits": {"total_tokens": {"month": "40M"}}}),
+        )
+        .await;
+        let call = json!({"model": "mock", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]});
+        assert_eq!(rig.ask("POST", "/v1/chat/completions", &first, &call).await.status, 200);
+        let all = rig.manage("GET", "/api/v1/limits", Value::Null).await;
+        assert_eq!(all["total"], 3, "{all}");
+        let top = &all["items"][0];
+        assert_eq!(
+            (&top["id"], &top["settled"], &top["remaining"], &top["used_ppm"]),
+            (&made["id"], &json!(1), &json!(1), &json!(500_000))
+        );
+        assert!(top["resets_at"].is_i64());
+        let of_keys = rig.manage("GET", "/api/v1/limits?scope=key&min_used_percent=50", Value::Null).await;
+        assert_eq!(of_keys["total"], 1);
+        let mine = rig.ask("GET", "/api/v1/limits", &first, &Value::Null).await.json();
+        assert_eq!(mine["total"], 1, "{mine}");
+        assert_eq!(rig.ask("GET", "/api/v1/limits?scope=team", MASTER, &Value::Null).await.status, 400);
+    });
+}
+
+#[test]
+fn the_system_tells_how_it_stands_and_the_settings_no_secret() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let system = rig.manage("GET", "/api/v1/system", Value::Null).await;
+        assert_eq!(
+            (&system["database"]["kind"], &system["database"]["answers"]),
+            (&json!("memory"), &json!(true))
+        );
+        assert_eq!((&system["channels"]["total"], &system["uptime_ms"]), (&json!(1), &json!(0)));
+        let settings = rig.ask("GET", "/api/v1/settings", MASTER, &Value::Null).await.text();
+        assert!(settings.contains("\"time_zone\"") && !settings.contains("\"master_key\""), "{settings}");
+        assert!(!settings.contains(MASTER));
+        let one = rig.manage("GET", "/api/v1/providers/deepseek", Value::Null).await;
+        assert_eq!(
+            (&one["form"]["credential"], &one["form"]["address_required"]),
+            (&json!("required"), &json!(false))
+        );
+        assert!(one["models"].as_array().is_some_and(|models| !models.is_empty()));
+    });
+}
