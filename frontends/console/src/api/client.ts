@@ -49,8 +49,8 @@ export function failure(response: Response, body: unknown): ApiError {
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
-/** The answer's body; throws what the server refused. */
-export async function take<T>(answer: Promise<Answer<T>>): Promise<T> {
+/** The answer as JSON, where the document knows tables as well; throws what the server refused. */
+export async function take<T>(answer: Promise<Answer<T>>): Promise<Exclude<T, string>> {
   let got: Answer<T>;
   try {
     got = await answer;
@@ -58,7 +58,7 @@ export async function take<T>(answer: Promise<Answer<T>>): Promise<T> {
     throw new ApiError(0, 'unreachable', error instanceof Error ? error.message : String(error));
   }
   if (!got.response.ok) throw failure(got.response, got.error);
-  return got.data as T;
+  return got.data as Exclude<T, string>;
 }
 
 /** Where an operation's answer can't be typed by the document: streams, tables, and routes that only some gateways have. */

@@ -505,11 +505,62 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every channel, and how it is doing. */
+        /** Channels, and how they are doing. */
         get: operations["listChannels"];
         put?: never;
         /** Makes a channel and takes it into use. */
         post: operations["createChannel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Changes or removes many channels in one step: those named, those with a tag. All, or none. */
+        post: operations["editChannels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a small real call through a channel that isn't saved. */
+        post: operations["testChannelDraft"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/models/fetch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The models that the upstream of a channel that isn't saved lists. */
+        post: operations["fetchDraftModels"];
         delete?: never;
         options?: never;
         head?: never;
@@ -532,7 +583,8 @@ export interface paths {
         delete: operations["deleteChannel"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Changes some fields of a channel. Null gives one its default; one left out stays. */
+        patch: operations["editChannel"];
         trace?: never;
     };
     "/api/v1/channels/{channel}/mend": {
@@ -546,6 +598,211 @@ export interface paths {
         put?: never;
         /** Forgets what went wrong with a channel: somebody mended it. */
         post: operations["mendChannel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{channel}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a small real call through a channel: its answer, timings, tokens, or what the upstream said against it. */
+        post: operations["testChannel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{channel}/models/fetch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The models that a channel's upstream lists. */
+        post: operations["fetchModels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{channel}/balance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is left of a channel's account, where its provider says so: deepseek, moonshot, openrouter, siliconflow. */
+        get: operations["getChannelBalance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{channel}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A channel's keys by their fingerprints, and how each is doing. */
+        get: operations["listChannelKeys"];
+        put?: never;
+        /** Adds keys to a channel, a line each. */
+        post: operations["addChannelKeys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{channel}/keys/{fingerprint}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a key from a channel, for good. */
+        delete: operations["removeChannelKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{channel}/keys/{fingerprint}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a key that is out into use again. */
+        post: operations["enableChannelKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Providers of the catalogue. */
+        get: operations["listProviders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/providers/{provider}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A provider, by id or another name of it: what a channel of it must be told, and the models that are known. */
+        get: operations["getProvider"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Models that the asker could call; for super administrators with their channels. */
+        get: operations["listModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A model that the asker could call. */
+        get: operations["getModel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the models that the asker could call cost. */
+        get: operations["listPrices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Limits that the asker may see: what is used, reserved, held and left of each, and when it begins anew. */
+        get: operations["listLimits"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -743,6 +1000,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/reports/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was used, by whom, where and when, and in the time before. */
+        get: operations["getUsageReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -930,6 +1204,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the installation stands, seen from the node that answers. */
+        get: operations["getSystem"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The settings in force that no other operation shows. The file declares them; no secret is among them. */
+        get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1000,6 +1308,18 @@ export interface components {
             spend: number;
             /** @description What it costs at list prices, in nano-USD. */
             cost: number;
+            /** @description Calls, refused ones included. */
+            calls: number;
+            /** @description Calls that were refused here. */
+            denials: number;
+            /** @description Output tokens of reasoning. */
+            reasoning_tokens: number;
+            /** @description How long the calls that ended well took, all together. */
+            duration_ms: number;
+            /** @description Streams that had content. */
+            firsts: number;
+            /** @description How long those waited for it, all together. */
+            first_ms: number;
         };
         Key: {
             id: string;
@@ -1041,6 +1361,8 @@ export interface components {
             updated_by: string;
             used: components["schemas"]["Sums"];
             limit_states: components["schemas"]["LimitUse"][];
+            /** @description The tag of its present state, for `if-match`: another one after each change. What was used, and members, change nothing of it. */
+            etag?: string;
         };
         NewKey: {
             /** @description The secret, for those who must choose it; left out, one is made. */
@@ -1151,6 +1473,8 @@ export interface components {
             updated_by: string;
             used: components["schemas"]["Sums"];
             limit_states: components["schemas"]["LimitUse"][];
+            /** @description The tag of its present state, for `if-match`: another one after each change. What was used, and members, change nothing of it. */
+            etag?: string;
         };
         NewGroup: {
             id?: string | null;
@@ -1210,6 +1534,8 @@ export interface components {
             updated_by: string;
             used: components["schemas"]["Sums"];
             limit_states: components["schemas"]["LimitUse"][];
+            /** @description The tag of its present state, for `if-match`: another one after each change. What was used, and members, change nothing of it. */
+            etag?: string;
         };
         NewUser: {
             id?: string | null;
@@ -1267,6 +1593,8 @@ export interface components {
             updated_by: string;
             used: components["schemas"]["Sums"];
             limit_states: components["schemas"]["LimitUse"][];
+            /** @description The tag of its present state, for `if-match`: another one after each change. What was used, and members, change nothing of it. */
+            etag?: string;
         };
         NewOrganization: {
             id?: string | null;
@@ -1488,9 +1816,13 @@ export interface components {
             source?: "file" | "database";
         };
         NewChannel: {
-            channel: components["schemas"]["ChannelBody"];
+            channel?: components["schemas"]["ChannelBody"];
             /** @description The credential, to be sealed. */
             secret?: string | null;
+            /** @description The channel as an entry of `channels` in a configuration file, instead of `channel`: addresses, prices and ceilings come from the catalogue. */
+            declared?: {
+                [key: string]: unknown;
+            };
         };
         ChannelPatch: {
             channel: components["schemas"]["ChannelBody"];
@@ -1596,6 +1928,19 @@ export interface components {
             used?: components["schemas"]["Sums"];
             limit_states?: components["schemas"]["LimitUse"][];
             health?: components["schemas"]["Health"] | null;
+            /** @description The tag of its present state, for `if-match`: another one after each change. What was used, and members, change nothing of it. */
+            etag?: string;
+            /** @enum {string} */
+            state?: "well" | "benched" | "broken" | "off";
+            recent?: {
+                /** @description Attempts that ended within the present minute. */
+                calls: number;
+                /** @description Of them, those that failed by the channel's fault. */
+                failures: number;
+                /** @description How the last of all failures ended: why it is benched, if it is. */
+                last_failure: string | null;
+                last_failure_at: number | null;
+            } | null;
         };
         Usage: {
             input_uncached?: number;
@@ -1692,6 +2037,18 @@ export interface components {
             spend?: number;
             /** @description What it costs at list prices, in nano-USD. */
             cost?: number;
+            /** @description Calls, refused ones included. */
+            calls?: number;
+            /** @description Calls that were refused here. */
+            denials?: number;
+            /** @description Output tokens of reasoning. */
+            reasoning_tokens?: number;
+            /** @description How long the calls that ended well took, all together. */
+            duration_ms?: number;
+            /** @description Streams that had content. */
+            firsts?: number;
+            /** @description How long those waited for it, all together. */
+            first_ms?: number;
         };
         AuditEvent: {
             seq: number;
@@ -1785,26 +2142,36 @@ export interface components {
             items: components["schemas"]["Key"][];
             /** @description How many there are in all. */
             total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next?: string | null;
         };
         GroupList: {
             items: components["schemas"]["Group"][];
             /** @description How many there are in all. */
             total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next?: string | null;
         };
         UserList: {
             items: components["schemas"]["User"][];
             /** @description How many there are in all. */
             total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next?: string | null;
         };
         OrganizationList: {
             items: components["schemas"]["Organization"][];
             /** @description How many there are in all. */
             total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next?: string | null;
         };
         ChannelList: {
             items: components["schemas"]["Channel"][];
             /** @description How many there are in all. */
             total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next?: string | null;
         };
         RecordList: {
             items: components["schemas"]["Record"][];
@@ -2365,6 +2732,528 @@ export interface components {
             /** @description The first hundred. */
             faults: components["schemas"]["AuditFault"][];
         };
+        Metrics: {
+            /** @description Calls, refused ones included. */
+            requests: number;
+            /** @description Those that ended well. */
+            successful: number;
+            /** @description Those that failed. */
+            failed: number;
+            /** @description Those that were refused here. */
+            denied: number;
+            attempts: number;
+            /** @description Cached ones included. */
+            input_tokens: number;
+            /** @description Reasoning included. */
+            output_tokens: number;
+            total_tokens: number;
+            cache_read_tokens: number;
+            cache_write_tokens: number;
+            reasoning_tokens: number;
+            /** @description What it cost the callers, in nano-USD. */
+            spend: number;
+            /** @description What it costs at list prices, in nano-USD. */
+            cost: number;
+            /** @description How long the calls that ended well took, on average; null without any. */
+            duration_ms: number | null;
+            /** @description How long streams waited for their first content, on average; null without any. */
+            first_token_ms: number | null;
+        };
+        Bucket: {
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            from: number;
+            /** @description Its end, which is no longer in it. */
+            to: number;
+            /** @description Calls, refused ones included. */
+            requests: number;
+            /** @description Those that ended well. */
+            successful: number;
+            /** @description Those that failed. */
+            failed: number;
+            /** @description Those that were refused here. */
+            denied: number;
+            attempts: number;
+            /** @description Cached ones included. */
+            input_tokens: number;
+            /** @description Reasoning included. */
+            output_tokens: number;
+            total_tokens: number;
+            cache_read_tokens: number;
+            cache_write_tokens: number;
+            reasoning_tokens: number;
+            /** @description What it cost the callers, in nano-USD. */
+            spend: number;
+            /** @description What it costs at list prices, in nano-USD. */
+            cost: number;
+            /** @description How long the calls that ended well took, on average; null without any. */
+            duration_ms: number | null;
+            /** @description How long streams waited for their first content, on average; null without any. */
+            first_token_ms: number | null;
+        };
+        UsageRow: {
+            /** @description What it is of, by what is told apart; empty text is none. */
+            by: {
+                [key: string]: string;
+            };
+            total: components["schemas"]["Metrics"];
+            previous: components["schemas"]["Metrics"] | null;
+            /** @description In each of the buckets. */
+            series: components["schemas"]["Metrics"][];
+        };
+        UsageOthers: {
+            /** @description So many more rows there would be. */
+            rows: number;
+            total: components["schemas"]["Metrics"];
+            series: components["schemas"]["Metrics"][];
+        };
+        UsageReport: {
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            from: number;
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            to: number;
+            /** @enum {string} */
+            granularity: "hour" | "day" | "week" | "month" | "total";
+            time_zone: string;
+            by: ("organization" | "group" | "user" | "key" | "model" | "channel" | "provider" | "customer" | "tag")[];
+            total: components["schemas"]["Metrics"];
+            previous: components["schemas"]["Bucket"] | null;
+            buckets: components["schemas"]["Bucket"][];
+            rows: components["schemas"]["UsageRow"][];
+            others: components["schemas"]["UsageOthers"] | null;
+        };
+        Provider: {
+            id: string;
+            name: string;
+            /** @description Its other names, LiteLLM's prefixes among them. */
+            aliases: string[];
+            /** @description Channel types of New API that mean it. */
+            newapi_types?: number[];
+            region: string;
+            /** @description Those whose bytes are alike. */
+            family: string;
+            /** @description Whether this version calls it. */
+            served: boolean;
+            /** @description What stands before the operation's path, by format. */
+            formats: {
+                [key: string]: string;
+            };
+            /** @description Every operation that it has, whether served here or not. */
+            endpoints: string[];
+            /** @description `bearer`, `optional`, `none`, `header:NAME` or `other`. */
+            auth: string;
+            /** @description The environment variable that usually holds its credential. */
+            key_variable: string;
+            /** @description Where these facts were read. */
+            source?: string;
+            /** @description And when. */
+            checked?: string;
+            /** @description The ids of what is different there. */
+            quirks?: string[];
+            form: components["schemas"]["ChannelForm"];
+            /** @description The models that the price list knows; of one provider, not in lists. */
+            models?: {
+                name: string;
+                embedding: boolean;
+                context_window: number | null;
+                max_output: number | null;
+                lacks: components["schemas"]["Needs"];
+                price: components["schemas"]["Price"] | null;
+            }[];
+        };
+        /** @description What a channel of a provider must be told. */
+        ChannelForm: {
+            /** @enum {string} */
+            credential: "required" | "optional" | "none";
+            /** @description Whether the address must be given. */
+            address_required: boolean;
+            /** @description The address that is taken when none is given; parts in braces are to be filled in. */
+            address: string;
+            /** @description Those parts. */
+            placeholders: string[];
+            /** @description As a channel has it; null when this version doesn't know how. */
+            auth: ("bearer" | "none") | {
+                header: string;
+            } | null;
+            /** @description As a channel has them; empty when the address must be given. */
+            endpoints: {
+                /** @enum {string} */
+                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "pass_through";
+                url: string;
+            }[];
+        };
+        ProviderList: {
+            items: components["schemas"]["Provider"][];
+            /** @description How many there are in all. */
+            total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next: string | null;
+        };
+        Model: {
+            /** @description One that ends in `*` stands for every name that begins like it. */
+            name: string;
+            /** @description What it is another name of. */
+            alias_of: string | null;
+            /** @description The formats in which its channels are called. */
+            formats: ("openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "pass_through")[];
+            /** @enum {string} */
+            strategy: "weighted" | "least_busy" | "lowest_latency" | "lowest_cost" | "usage" | "affinity";
+            /** @description What is tried when its own channels fail, in order. */
+            fallbacks: {
+                general: string[];
+                context_window: string[];
+                content_policy: string[];
+                downgrade: string[];
+            };
+            /** @description Labels of the groups that alone may use it; null is everybody who may call it. */
+            groups: string[] | null;
+            context_window: number | null;
+            max_output: number | null;
+            /** @description Whether each of its channels has a price for it. */
+            priced: boolean;
+            /** @description At its first channel that has one. */
+            price: components["schemas"]["Price"] | null;
+            enabled_channels: number;
+            /** @description Those that serve it, highest priority first; for super administrators. */
+            channels?: {
+                id: string;
+                name: string;
+                provider: string;
+                upstream: string;
+                priority: number;
+                weight: number;
+                enabled: boolean;
+                groups: string[];
+                priced: boolean;
+            }[];
+        };
+        ModelList: {
+            items: components["schemas"]["Model"][];
+            /** @description How many there are in all. */
+            total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next: string | null;
+        };
+        ModelPrice: {
+            model: string;
+            /** @description For super administrators. */
+            channel?: string;
+            /** @description For super administrators. */
+            channel_name?: string;
+            provider: string;
+            /** @description The upstream's name of the model. */
+            upstream: string;
+            /**
+             * @description The built-in price list, the configuration, or nowhere: it has no price.
+             * @enum {string}
+             */
+            source: "list" | "own" | "none";
+            currency: string;
+            /** @description With all its times and dates. */
+            price: components["schemas"]["Price"];
+            /** @description The part of it that holds now, where that is another. */
+            now?: components["schemas"]["Price"];
+        };
+        ModelPriceList: {
+            items: components["schemas"]["ModelPrice"][];
+            /** @description How many there are in all. */
+            total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next: string | null;
+        };
+        /** @description One limit, whose it is, and how it stands: requests, tokens, calls at a time, or nano-USD. */
+        LimitStanding: {
+            /** @description Whose it is; a membership's is GROUP/USER, that of everybody is empty. */
+            id: string;
+            name: string | null;
+            organization: string | null;
+            group: string | null;
+            user: string | null;
+            /** @enum {string} */
+            scope: "key" | "membership" | "group" | "user" | "organization" | "global" | "customer" | "tag" | "channel";
+            /** @enum {string} */
+            metric: "requests" | "input_tokens" | "output_tokens" | "total_tokens" | "spend" | "concurrency";
+            /** @description `minute`, `hour`, `day`, `week`, `month`, `lifetime`, or {rolling_ms}. */
+            window: ("minute" | "hour" | "day" | "week" | "month" | "lifetime") | {
+                rolling_ms: number;
+            };
+            model?: string | null;
+            /** @enum {string} */
+            mode: "strict" | "corrected" | "soft";
+            max: number;
+            settled: number;
+            reserved: number;
+            held: number;
+            remaining: number;
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            resets_at?: number | null;
+            /** @description How much is used, reserved or held, in millionths. */
+            used_ppm: number;
+        };
+        LimitStandingList: {
+            items: components["schemas"]["LimitStanding"][];
+            /** @description How many there are in all. */
+            total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next: string | null;
+        };
+        System: {
+            version: string;
+            build: string;
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            now: number;
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            started_at: number;
+            uptime_ms: number;
+            memory_bytes: number | null;
+            processors: number;
+            database: {
+                /** @enum {string} */
+                kind: "sqlite" | "postgres" | "memory";
+                answers: boolean;
+                /** @description How long it took to answer, in microseconds. */
+                took_us: number;
+                /** @description Events of its audit trail. */
+                events: number;
+            };
+            ledger: components["schemas"]["LedgerStatus"];
+            /** @description By their journals, as the database knows them. */
+            nodes: {
+                journal: string;
+                stored: number;
+                this: boolean;
+            }[];
+            configuration: {
+                file: string | null;
+                /** @description Counts up with each change that was taken into use. */
+                version: number;
+                /** @description The same on nodes that decide alike. */
+                digest: number;
+                errors: number;
+                warnings: number;
+                notes: number;
+            };
+            channels: {
+                total: number;
+                enabled: number;
+                benched: number;
+                broken: number;
+                /** @description Those that can't be sent to, and why. */
+                problems: {
+                    channel: string;
+                    message: string;
+                }[];
+            };
+        };
+        Settings: {
+            file: string | null;
+            server: {
+                [key: string]: unknown;
+            };
+            routing: {
+                [key: string]: unknown;
+            };
+            quota: {
+                [key: string]: unknown;
+            };
+            aliases: {
+                [key: string]: string;
+            };
+            fallbacks: {
+                [key: string]: unknown;
+            };
+            model_groups: {
+                [key: string]: unknown;
+            };
+            guardrails: string[];
+        };
+        ChannelTrial: {
+            /** @description As it is asked for here, or the upstream's name. Default: the channel's first. */
+            model?: string | null;
+            /**
+             * @description Default: the channel's first that speaks.
+             * @enum {string|null}
+             */
+            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "pass_through" | null;
+            /** @description Which of several keys, from 0. */
+            key?: number;
+            prompt?: string | null;
+            /** @description Output tokens, at most 1,024. Default 16. */
+            max_output?: number | null;
+            stream?: boolean;
+            /** @description At most 120,000. Default 30,000. */
+            timeout_ms?: number | null;
+        };
+        /** @description A channel that need not be saved. */
+        ChannelDraft: {
+            channel?: components["schemas"]["ChannelBody"] | null;
+            /** @description As an entry of `channels` in a configuration file; instead of `channel`. */
+            declared?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Its credential; left out, a saved channel's own, unless where it is sent has changed. */
+            secret?: string | null;
+        };
+        ChannelDraftTrial: {
+            channel?: components["schemas"]["ChannelBody"] | null;
+            /** @description As an entry of `channels` in a configuration file; instead of `channel`. */
+            declared?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Its credential; left out, a saved channel's own, unless where it is sent has changed. */
+            secret?: string | null;
+            test?: components["schemas"]["ChannelTrial"];
+        };
+        ChannelTest: {
+            ok: boolean;
+            model: string;
+            /** @description The upstream's name of it. */
+            upstream: string;
+            /** @enum {string} */
+            format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "pass_through";
+            key: number;
+            /** @description How it ended: `ok`, `auth`, `timeout` … */
+            class: string;
+            /** @description The upstream's. */
+            status: number | null;
+            /** @description What the upstream said against it, or why it wasn't reached. */
+            message: string | null;
+            /** @description The upstream's. */
+            request_id: string | null;
+            /** @description Until the answer's head; the connection is a new one. */
+            head_ms: number | null;
+            first_content_ms: number | null;
+            total_ms: number;
+            usage: components["schemas"]["Usage"] | null;
+            served_model: string | null;
+            /** @description The beginning of what it said. */
+            answer: string | null;
+        };
+        OfferedModelList: {
+            items: {
+                name: string;
+                /** @description Whether the catalogue knows it. */
+                known: boolean;
+                priced: boolean;
+                /** @description Whether the channel serves it already. */
+                served: boolean;
+            }[];
+            total: number;
+        };
+        ChannelBalance: {
+            key: number;
+            currency: string;
+            /** @description In billionths of the currency, as all amounts here. */
+            available: number;
+            granted: number | null;
+            paid: number | null;
+            used: number | null;
+            at: number;
+        };
+        ChannelKey: {
+            /** @description Its place, from 0. */
+            key: number;
+            /** @description What tells it from others; null when it isn't there. */
+            fingerprint: string | null;
+            /** @enum {string} */
+            place: "sealed" | "env" | "file";
+            /** @description The environment variable. */
+            variable: string | null;
+            /** @description It isn't used until then. */
+            out_until: number | null;
+            /** @description The upstream refused it, or it has no balance. */
+            disabled: boolean;
+        };
+        ChannelKeyList: {
+            items: components["schemas"]["ChannelKey"][];
+            total: number;
+        };
+        NewChannelKeys: {
+            /** @description The keys, a line each. */
+            secret: string;
+        };
+        /** @description What shall be different; null gives a field its default. */
+        ChannelEdit: {
+            name?: string;
+            provider?: string;
+            endpoints?: {
+                /** @enum {string} */
+                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "pass_through";
+                url: string;
+            }[];
+            /** @description `bearer`, `none`, or {header: name}. */
+            auth?: ("bearer" | "none") | {
+                header: string;
+            };
+            /**
+             * @description How one of several keys is picked.
+             * @enum {string}
+             */
+            key_mode?: "random" | "polling";
+            /** @description Names, of which the catalogue knows the rest, or whole models. */
+            models?: (string | components["schemas"]["ChannelModel"])[] | null;
+            /** @description Groups that may use it; empty is everybody. */
+            groups?: string[];
+            priority?: number;
+            weight?: number;
+            limits?: components["schemas"]["Limits"] | components["schemas"]["Limit"][] | null;
+            tags?: string[];
+            /** @description Regular expressions for `User-Agent: VALUE`: where tags choose channels, clients that match are led here. */
+            tag_patterns?: string[];
+            headers?: {
+                [key: string]: string;
+            };
+            timeouts?: {
+                connect_ms?: number | null;
+                first_byte_ms?: number | null;
+                between_bytes_ms?: number | null;
+                total_ms?: number | null;
+            };
+            transport?: {
+                proxy?: string | null;
+                extra_ca_file?: string | null;
+            };
+            allowed_fails?: number | null;
+            /** @description The same for single classes of failures, such as `rate_limited`. */
+            allowed_fails_by?: {
+                [key: string]: number;
+            };
+            cooldown_ms?: number | null;
+            health_check?: (boolean | null) | {
+                interval_ms?: number | null;
+                timeout_ms?: number | null;
+                model?: string | null;
+                /** @enum {string|null} */
+                of?: "benched" | "all" | null;
+            };
+            /** @enum {string} */
+            unknown_fields?: "pass" | "drop" | "refuse";
+            client_overrides?: string[];
+            pass_through?: string[];
+            /** @description What it changes in the bodies and headers that it is sent, in order. */
+            body_edits?: Record<string, never>[];
+            enabled?: boolean;
+            /** @description A new credential. */
+            secret?: string | null;
+        };
+        ChannelBulk: {
+            ids?: string[];
+            /** @description Channels with this tag, besides. */
+            tag?: string | null;
+            set?: components["schemas"]["ChannelEdit"];
+            add_tags?: string[];
+            remove_tags?: string[];
+            delete?: boolean;
+        };
+        Bulk: {
+            /** @description Whether it was done: to all, or to none. */
+            done: boolean;
+            items: {
+                id: string;
+                /** @enum {string} */
+                outcome: "changed" | "same" | "deleted" | "created" | "refused";
+                message?: string | null;
+            }[];
+        };
     };
     responses: {
         /** @description What went wrong: the kind as `code`, the remedy in the message. */
@@ -2905,6 +3794,12 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                cursor?: string;
+                /** @description `created_at`, `updated_at`, `alias` or `id`; `-` before it turns the order round. Default `-created_at`. What a file declares comes first in any order. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
             };
             header?: never;
             path?: never;
@@ -2919,6 +3814,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["KeyList"];
+                    "text/csv": string;
                 };
             };
             default: components["responses"]["Error"];
@@ -3060,6 +3956,12 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                cursor?: string;
+                /** @description `created_at`, `updated_at`, `alias` or `id`; `-` before it turns the order round. Default `-created_at`. What a file declares comes first in any order. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
             };
             header?: never;
             path?: never;
@@ -3074,6 +3976,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["GroupList"];
+                    "text/csv": string;
                 };
             };
             default: components["responses"]["Error"];
@@ -3267,6 +4170,12 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                cursor?: string;
+                /** @description `created_at`, `updated_at`, `alias` or `id`; `-` before it turns the order round. Default `-created_at`. What a file declares comes first in any order. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
             };
             header?: never;
             path?: never;
@@ -3281,6 +4190,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UserList"];
+                    "text/csv": string;
                 };
             };
             default: components["responses"]["Error"];
@@ -3384,7 +4294,20 @@ export interface operations {
     };
     listOrganizations: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description With this text in id or alias. */
+                search?: string;
+                /** @description How many at most, 1 to 1,000. Default 100. */
+                limit?: string;
+                /** @description How many to leave out at the start. Default 0. */
+                offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                cursor?: string;
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3398,6 +4321,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OrganizationList"];
+                    "text/csv": string;
                 };
             };
             default: components["responses"]["Error"];
@@ -3501,20 +4425,44 @@ export interface operations {
     };
     listChannels: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description With this text in id, name or provider. */
+                search?: string;
+                /** @description With this tag. */
+                tag?: string;
+                /** @description Of this provider. */
+                provider?: string;
+                /** @description That serve this model, by the name that is asked for. */
+                model?: string;
+                /** @description `true` or `false`: switched on or off. */
+                enabled?: string;
+                /** @description In this state: `well`, `benched`, `broken`, or `off`. */
+                state?: string;
+                /** @description How many at most, 1 to 1,000. Default 100. */
+                limit?: string;
+                /** @description How many to leave out at the start. Default 0. */
+                offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                cursor?: string;
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Every channel, and how it is doing. */
+            /** @description Channels, and how they are doing. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ChannelList"];
+                    "text/csv": string;
                 };
             };
             default: components["responses"]["Error"];
@@ -3540,6 +4488,81 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Channel"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    editChannels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelBulk"];
+            };
+        };
+        responses: {
+            /** @description Changes or removes many channels in one step: those named, those with a tag. All, or none. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bulk"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    testChannelDraft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelDraftTrial"];
+            };
+        };
+        responses: {
+            /** @description Makes a small real call through a channel that isn't saved. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelTest"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    fetchDraftModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelDraft"];
+            };
+        };
+        responses: {
+            /** @description The models that the upstream of a channel that isn't saved lists. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferedModelList"];
                 };
             };
             default: components["responses"]["Error"];
@@ -3616,6 +4639,33 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    editChannel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelEdit"];
+            };
+        };
+        responses: {
+            /** @description Changes some fields of a channel. Null gives one its default; one left out stays. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     mendChannel: {
         parameters: {
             query?: never;
@@ -3634,6 +4684,386 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Channel"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    testChannel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelTrial"];
+            };
+        };
+        responses: {
+            /** @description Makes a small real call through a channel: its answer, timings, tokens, or what the upstream said against it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelTest"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    fetchModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models that a channel's upstream lists. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferedModelList"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getChannelBalance: {
+        parameters: {
+            query?: {
+                /** @description Which of several keys' account, from 0. Default 0. */
+                key?: string;
+            };
+            header?: never;
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is left of a channel's account, where its provider says so: deepseek, moonshot, openrouter, siliconflow. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelBalance"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    listChannelKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A channel's keys by their fingerprints, and how each is doing. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelKeyList"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    addChannelKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewChannelKeys"];
+            };
+        };
+        responses: {
+            /** @description Adds keys to a channel, a line each. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelKeyList"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    removeChannelKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: string;
+                fingerprint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Takes a key from a channel, for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    enableChannelKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: string;
+                fingerprint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Takes a key that is out into use again. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelKey"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    listProviders: {
+        parameters: {
+            query?: {
+                /** @description With this text in id, name or other names. */
+                search?: string;
+                /** @description `true`: only those that this version calls. */
+                served?: string;
+                /** @description How many at most, 1 to 1,000. Default 100. */
+                limit?: string;
+                /** @description How many to leave out at the start. Default 0. */
+                offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                cursor?: string;
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Providers of the catalogue. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderList"];
+                    "text/csv": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getProvider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A provider, by id or another name of it: what a channel of it must be told, and the models that are known. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provider"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    listModels: {
+        parameters: {
+            query?: {
+                /** @description With this text in the name. */
+                search?: string;
+                /** @description `false`: only those that lack a price at one of their channels; `true`: only the others. */
+                priced?: string;
+                /** @description How many at most, 1 to 1,000. Default 100. */
+                limit?: string;
+                /** @description How many to leave out at the start. Default 0. */
+                offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                cursor?: string;
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Models that the asker could call; for super administrators with their channels. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelList"];
+                    "text/csv": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A model that the asker could call. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    listPrices: {
+        parameters: {
+            query?: {
+                /** @description Of this model. */
+                model?: string;
+                /** @description At this channel, by id; for super administrators. */
+                channel?: string;
+                /** @description With this text in the model's name. */
+                search?: string;
+                /** @description From there: `list`, the built-in price list; `own`, the configuration; `none`, without a price. */
+                source?: string;
+                /** @description How many at most, 1 to 1,000. Default 100. */
+                limit?: string;
+                /** @description How many to leave out at the start. Default 0. */
+                offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                cursor?: string;
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the models that the asker could call cost. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelPriceList"];
+                    "text/csv": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    listLimits: {
+        parameters: {
+            query?: {
+                /** @description Of parties of this kind: key, membership, group, user, organization, global or channel. */
+                scope?: string;
+                /** @description Of the party with this id; a membership's is GROUP/USER. */
+                id?: string;
+                /** @description Within this organization. */
+                organization?: string;
+                /** @description Of this group, its keys and its members; by id or alias. */
+                group?: string;
+                /** @description Of this user, their keys and memberships. */
+                user?: string;
+                /** @description On this: requests, input_tokens, output_tokens, total_tokens, spend or concurrency. */
+                metric?: string;
+                /** @description Of which at least so much is used, reserved or held. */
+                min_used_percent?: string;
+                /** @description How many at most, 1 to 1,000. Default 100. */
+                limit?: string;
+                /** @description How many to leave out at the start. Default 0. */
+                offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                cursor?: string;
+                /** @description `-used`, those closest to their end first (the default); `resets_at`; or `scope`. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Limits that the asker may see: what is used, reserved, held and left of each, and when it begins anew. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitStandingList"];
+                    "text/csv": string;
                 };
             };
             default: components["responses"]["Error"];
@@ -4052,6 +5482,65 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    getUsageReport: {
+        parameters: {
+            query?: {
+                /** @description From the hour, day, week or month that this is in: a date, RFC 3339, or milliseconds. Default: as long ago as the granularity makes sensible. */
+                from?: string;
+                /** @description Up to this time; widened like `from`. Default: now. */
+                to?: string;
+                /** @description `hour`, `day`, `week` (from Monday), `month`, or `total` for sums without a course. Default day. */
+                granularity?: string;
+                /** @description Whose hours and days they are, and dates in `from` and `to`, such as `Europe/Berlin`. Default: the gateway's. */
+                time_zone?: string;
+                /** @description What to tell apart, one or two of them, separated by a comma: organization, group, user, key, model, channel, provider, customer, tag. */
+                by?: string;
+                /** @description What comes first: the most `spend`, `requests`, `total_tokens`, `failed`, `denied`, `duration_ms` or `first_token_ms`. Default spend. */
+                order?: string;
+                /** @description How many rows, 1 to 100, or to 10,000 with `granularity=total`; the rest is summed up as `others`. Default 10. */
+                top?: string;
+                /** @description `previous` compares the time before, as long as this one. */
+                compare?: string;
+                /** @description Of this organization. */
+                organization?: string;
+                /** @description Of this group, by id or alias. */
+                group?: string;
+                /** @description Of this user. */
+                user?: string;
+                /** @description Of this key, by id, alias, hash or the key itself. */
+                key?: string;
+                /** @description For this model, as requested. */
+                model?: string;
+                /** @description What was used at this channel. */
+                channel?: string;
+                /** @description What was used at channels of this provider. */
+                provider?: string;
+                /** @description Of this end customer. */
+                customer?: string;
+                /** @description With this tag; not together with an end customer. */
+                tag?: string;
+                /** @description `json`, or a table with a line for each row and bucket: `csv` or `jsonl`. Default json. */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was used, by whom, where and when, and in the time before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageReport"];
+                    "text/csv": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     listAudit: {
         parameters: {
             query?: {
@@ -4357,6 +5846,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DiagnosticList"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getSystem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How the installation stands, seen from the node that answers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["System"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings in force that no other operation shows. The file declares them; no secret is among them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
                 };
             };
             default: components["responses"]["Error"];

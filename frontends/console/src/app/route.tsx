@@ -43,6 +43,7 @@ export const router = createBrowserRouter([
                   page('organizations/:organization', () => import('../page/organization')),
                   page('channels', () => import('../page/channel_list')),
                   page('channels/:channel', () => import('../page/channel')),
+                  page('models', () => import('../page/model_list')),
                   page('policies', () => import('../page/policy_list')),
                   page('policies/:policy', () => import('../page/policy')),
                   page('playground', () => import('../page/playground')),

@@ -13,6 +13,8 @@ import { Page } from '../part/page';
 import { Figures } from '../part/sums';
 import { LimitStates } from '../part/use';
 import { ChannelForm } from './channel_form';
+import { ChannelKeys } from './channel_key';
+import { ChannelTrial } from './channel_trial';
 
 type Channel = Schemas['Channel'];
 
@@ -57,6 +59,14 @@ export default function ChannelPage() {
       note={
         <>
           {it.provider} <HealthTag channel={it} /> <FromFile source={it.source} />
+          {it.recent?.last_failure && (
+            <div>
+              {t('channel.lastFailure', {
+                what: t(`outcome.${it.recent.last_failure}`, it.recent.last_failure),
+                when: it.recent.last_failure_at ? format.ago(it.recent.last_failure_at) : '',
+              })}
+            </div>
+          )}
         </>
       }
       actions={
@@ -106,6 +116,7 @@ export default function ChannelPage() {
             { name: t('usage.cost'), value: format.money(used?.cost ?? 0) },
           ]}
         />
+        <ChannelTrial channel={it} />
         <div className="grid-wide">
           <Card title={t('limit.title')}>
             <LimitStates states={it.limit_states ?? []} empty={t('limit.noneHere')} />
@@ -115,7 +126,7 @@ export default function ChannelPage() {
           </Card>
         </div>
         <ModelTable channel={it} />
-        {(it.keys?.length ?? 0) > 1 && <KeyTable channel={it} />}
+        <ChannelKeys channel={it} write={write} />
       </div>
       {editing && <ChannelForm channel={it} close={() => setEditing(false)} />}
     </Page>
@@ -213,39 +224,6 @@ function ModelTable({ channel }: { channel: Channel }) {
             align: 'right',
             className: 'num',
             render: (n) => (n ? format.whole(n) : '–'),
-          },
-        ]}
-      />
-    </Card>
-  );
-}
-
-function KeyTable({ channel }: { channel: Channel }) {
-  const { t } = useTranslation();
-  const format = useFormat();
-  return (
-    <Card title={t('channel.keys')}>
-      <Table
-        aria-label={t('channel.keys')}
-        size="small"
-        rowKey="key"
-        dataSource={channel.keys}
-        pagination={false}
-        columns={[
-          { title: t('channel.keyNumber'), dataIndex: 'key', render: (n: number) => n + 1 },
-          {
-            title: t('state.title'),
-            key: 'state',
-            render: (_, it) =>
-              it.disabled ? (
-                <Tag color="error">{t('channel.broken')}</Tag>
-              ) : it.out_until && it.out_until > Date.now() ? (
-                <Tag color="warning">
-                  {t('channel.benched', { left: format.duration(it.out_until - Date.now()) })}
-                </Tag>
-              ) : (
-                <Tag color="success">{t('channel.well')}</Tag>
-              ),
           },
         ]}
       />

@@ -1,45 +1,18 @@
 // Making and changing channels. The form knows the provider: what the catalogue fills in needn't be typed.
 
 import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import { useQuery } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { Button, Collapse, Form, Input, InputNumber, Select, Switch } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
+import { tagged, useTag } from '../api/tag';
+import { Failure } from '../part/failure';
 import { Sheet } from '../part/sheet';
-import { type Endpoint, providers, withAddress } from './provider';
+import { TestResult } from '../part/test_result';
+import { type ChannelValues, declared, edit, providers } from './provider';
 
 type Channel = Schemas['Channel'];
-type Body = Schemas['ChannelBody'];
-
-type Values = {
-  id?: string;
-  name: string;
-  provider: string;
-  address?: string;
-  endpoints: Endpoint[];
-  auth: string;
-  header?: string;
-  secret?: string;
-  environment?: string;
-  models: { group: string; upstream?: string }[];
-  groups?: string[];
-  tags?: string[];
-  priority?: number;
-  weight?: number;
-  enabled?: boolean;
-};
-
-/** The channel as requests write it: without what only answers say. */
-export function body(channel: Channel): Body {
-  const { has_secret, keys, created_by, updated_at, updated_by, used, limit_states, health, ...rest } =
-    channel;
-  return rest as Body;
-}
-
-function secretName(channel: Channel | undefined): string | undefined {
-  const secret = channel?.secret;
-  return typeof secret === 'object' && 'env' in secret ? secret.env : undefined;
-}
+type Values = ChannelValues;
 
 export function ChannelForm(props: {
   channel?: Channel;
@@ -48,6 +21,12 @@ export function ChannelForm(props: {
 }) {
   const { t } = useTranslation();
   const before = props.channel;
+  const tag = useTag(before);
+  const catalogue = useQuery({
+    queryKey: ['providers'],
+    queryFn: providers,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   return (
     <Sheet<Values, Channel>
       width={680}
@@ -58,61 +37,39 @@ export function ChannelForm(props: {
         before
           ? {
               ...before,
+              secret: undefined,
               auth: typeof before.auth === 'object' ? 'header' : (before.auth ?? 'bearer'),
               header: typeof before.auth === 'object' ? before.auth.header : undefined,
-              environment: secretName(before),
             }
-          : {
-              auth: 'bearer',
-              endpoints: [],
-              models: [{ group: '' }],
-              priority: 0,
-              weight: 1,
-              enabled: true,
-            }
+          : { models: [{ group: '' }], priority: 0, weight: 1, enabled: true }
       }
       run={(values) => {
-        const entered = values.secret?.trim();
-        const channel = {
-          ...(before ? body(before) : {}),
-          id: before?.id ?? values.id?.trim() ?? '',
-          name: values.name.trim(),
-          provider: values.provider,
-          endpoints: values.endpoints,
-          auth: values.auth === 'header' ? { header: values.header ?? '' } : values.auth,
-          secret: entered
-            ? 'none'
-            : values.environment?.trim()
-              ? { env: values.environment.trim() }
-              : (before?.secret ?? 'none'),
-          models: values.models.map((it) => {
-            const known = before?.models.find((model) => model.group === it.group);
-            return { ...known, group: it.group.trim(), upstream: it.upstream?.trim() || it.group.trim() };
+        const card = catalogue.data?.find((it) => it.id === values.provider);
+        if (!before) {
+          const secret = values.secret?.trim() || undefined;
+          return take(api.POST('/api/v1/channels', { body: { declared: declared(values, card), secret } }));
+        }
+        const path = { channel: before.id };
+        return take(
+          api.PATCH('/api/v1/channels/{channel}', {
+            params: { path },
+            body: edit(values, before),
+            headers: tagged(tag),
           }),
-          groups: values.groups ?? [],
-          tags: values.tags ?? [],
-          priority: values.priority ?? 0,
-          weight: values.weight ?? 1,
-          enabled: values.enabled ?? true,
-        } as Body;
-        const sent = { channel, ...(entered && { secret: entered }) };
-        return before
-          ? take(
-              api.PUT('/api/v1/channels/{channel}', { params: { path: { channel: before.id } }, body: sent }),
-            )
-          : take(api.POST('/api/v1/channels', { body: sent }));
+        );
       }}
       done={props.done}
       close={props.close}
     >
-      <Fields fresh={!before} sealed={before?.has_secret ?? false} />
+      <Fields before={before} />
     </Sheet>
   );
 }
 
-function Fields({ fresh, sealed }: { fresh: boolean; sealed: boolean }) {
+function Fields({ before }: { before?: Channel }) {
   const { t } = useTranslation();
   const form = Form.useFormInstance<Values>();
+  const fresh = !before;
   const catalogue = useQuery({
     queryKey: ['providers'],
     queryFn: providers,
@@ -121,14 +78,17 @@ function Fields({ fresh, sealed }: { fresh: boolean; sealed: boolean }) {
   const chosen = Form.useWatch('provider', form);
   const auth = Form.useWatch('auth', form);
   const card = catalogue.data?.find((it) => it.id === chosen);
+  const whole = useQuery({
+    queryKey: ['providers', chosen],
+    queryFn: () => take(api.GET('/api/v1/providers/{provider}', { params: { path: { provider: chosen } } })),
+    enabled: Boolean(card),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   const fill = (id: string) => {
     const next = catalogue.data?.find((it) => it.id === id);
-    if (!next) return;
+    if (!next || !fresh) return;
     form.setFieldsValue({
       address: next.form.address,
-      endpoints: next.form.endpoints,
-      auth: typeof next.form.auth === 'object' && next.form.auth ? 'header' : (next.form.auth ?? 'bearer'),
-      header: typeof next.form.auth === 'object' ? next.form.auth?.header : undefined,
       ...(!form.isFieldTouched('name') && { name: next.name }),
     });
   };
@@ -146,27 +106,24 @@ function Fields({ fresh, sealed }: { fresh: boolean; sealed: boolean }) {
       <Form.Item name="name" label={t('channel.name')} rules={required}>
         <Input maxLength={128} />
       </Form.Item>
-      <Form.Item
-        name="address"
-        label={t('channel.address')}
-        extra={
-          card?.form.placeholders.length
-            ? t('channel.fillIn', { names: card.form.placeholders.map((it) => `{${it}}`).join(', ') })
-            : t('channel.addressHint')
-        }
-      >
-        <Input
-          inputMode="url"
-          onChange={(event) => {
-            const endpoints = withAddress(card, form.getFieldValue('endpoints') ?? [], event.target.value);
-            form.setFieldValue('endpoints', endpoints);
-          }}
-        />
-      </Form.Item>
+      {fresh && (
+        <Form.Item
+          name="address"
+          label={t('channel.address')}
+          extra={
+            card?.form.placeholders.length
+              ? t('channel.fillIn', { names: card.form.placeholders.map((it) => `{${it}}`).join(', ') })
+              : t('channel.addressHint')
+          }
+          rules={card?.form.address_required ? required : []}
+        >
+          <Input inputMode="url" />
+        </Form.Item>
+      )}
       <Form.Item
         name="secret"
         label={t('channel.secret')}
-        extra={sealed ? t('channel.secretKept') : t('channel.secretHint')}
+        extra={before?.has_secret ? t('channel.secretKept') : t('channel.secretHint')}
         rules={[
           {
             required: fresh && card?.form.credential === 'required' && !form.getFieldValue('environment'),
@@ -176,7 +133,8 @@ function Fields({ fresh, sealed }: { fresh: boolean; sealed: boolean }) {
       >
         <Input.TextArea autoComplete="off" spellCheck={false} rows={2} />
       </Form.Item>
-      <Models known={card?.models ?? []} />
+      <Models known={whole.data?.models?.map((it) => it.name) ?? []} />
+      <Trial before={before} />
       <Form.Item name="groups" label={t('channel.groups')} extra={t('channel.groupsHint')}>
         <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[',']} />
       </Form.Item>
@@ -209,6 +167,8 @@ function Fields({ fresh, sealed }: { fresh: boolean; sealed: boolean }) {
                 )}
                 <Form.Item name="auth" label={t('channel.auth')}>
                   <Select
+                    allowClear={fresh}
+                    placeholder={t('limit.default')}
                     options={['bearer', 'header', 'none'].map((value) => ({
                       value,
                       label: t(`channel.auths.${value}`),
@@ -220,13 +180,15 @@ function Fields({ fresh, sealed }: { fresh: boolean; sealed: boolean }) {
                     <Input placeholder="x-api-key" />
                   </Form.Item>
                 )}
-                <Form.Item
-                  name="environment"
-                  label={t('channel.environment')}
-                  extra={t('channel.environmentHint')}
-                >
-                  <Input placeholder="OPENAI_API_KEY" />
-                </Form.Item>
+                {fresh && (
+                  <Form.Item
+                    name="environment"
+                    label={t('channel.environment')}
+                    extra={t('channel.environmentHint')}
+                  >
+                    <Input placeholder="OPENAI_API_KEY" />
+                  </Form.Item>
+                )}
                 <Endpoints />
               </>
             ),
@@ -384,4 +346,78 @@ function Endpoints() {
       </Form.List>
     </Form.Item>
   );
+}
+
+/** What is entered, tried before it is saved. */
+function Trial({ before }: { before?: Channel }) {
+  const { t } = useTranslation();
+  const form = Form.useFormInstance<Values>();
+  const catalogue = useQuery({
+    queryKey: ['providers'],
+    queryFn: providers,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const draft = (): Schemas['ChannelDraft'] => {
+    const values = form.getFieldsValue(true) as Values;
+    const card = catalogue.data?.find((it) => it.id === values.provider);
+    const secret = values.secret?.trim() || undefined;
+    if (!before) return { declared: declared(values, card), secret };
+    const { secret: _, ...changed } = edit(values, before);
+    const models = (changed.models ?? before.models).map((it) =>
+      typeof it === 'string' ? { group: it, upstream: it } : it,
+    );
+    return { channel: { ...body(before), ...changed, models } as Schemas['ChannelBody'], secret };
+  };
+  const test = useMutation({
+    mutationFn: () => take(api.POST('/api/v1/channels/test', { body: { ...draft(), test: {} } })),
+  });
+  const fetch = useMutation({
+    mutationFn: () => take(api.POST('/api/v1/channels/models/fetch', { body: draft() })),
+    onSuccess: (found) => {
+      const there = (form.getFieldValue('models') ?? []).filter(
+        (it: { group?: string }) => it?.group,
+      ) as Values['models'];
+      const names = new Set(there.map((it) => it.upstream || it.group));
+      const fresh = found.items
+        .filter((it) => it.served && !names.has(it.name))
+        .map((it) => ({ group: it.name }));
+      form.setFieldValue('models', [...there, ...fresh]);
+    },
+  });
+  return (
+    <Form.Item>
+      <span className="row">
+        <Button loading={test.isPending} onClick={() => test.mutate()}>
+          {t('channel.test')}
+        </Button>
+        <Button loading={fetch.isPending} onClick={() => fetch.mutate()}>
+          {t('channel.fetch')}
+        </Button>
+        {fetch.data && t('channel.fetched', { count: fetch.data.total })}
+      </span>
+      <div style={{ marginTop: 8 }} aria-live="polite">
+        <Failure error={test.error ?? fetch.error} />
+        {test.data && <TestResult result={test.data} />}
+      </div>
+    </Form.Item>
+  );
+}
+
+/** The channel as requests write it: without what only answers say. */
+function body(channel: Channel): Schemas['ChannelBody'] {
+  const {
+    has_secret,
+    keys,
+    created_by,
+    updated_at,
+    updated_by,
+    used,
+    limit_states,
+    health,
+    state,
+    recent,
+    etag,
+    ...rest
+  } = channel;
+  return rest as Schemas['ChannelBody'];
 }

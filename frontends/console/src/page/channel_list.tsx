@@ -11,7 +11,7 @@ import { HealthTag } from '../part/health';
 import { List } from '../part/list';
 import { Page } from '../part/page';
 import { useFilter } from '../part/query';
-import { body, ChannelForm } from './channel_form';
+import { ChannelForm } from './channel_form';
 
 type Channel = Schemas['Channel'];
 
@@ -39,39 +39,29 @@ export default function ChannelList() {
       (!filter.tag || it.tags?.includes(filter.tag)),
   );
   const tags = [...new Set(all.flatMap((it) => it.tags ?? []))].sort();
-  const put = async (channel: Channel, part: Partial<Schemas['ChannelBody']>) => {
-    // Shown at once; taken back where the server refuses.
+  /** Shown at once; taken back where the server refuses. */
+  const turn = async (ids: Key[], enabled: boolean) => {
     const at = ['channels'];
     await client.cancelQueries({ queryKey: at });
     const before = client.getQueryData<Schemas['ChannelList']>(at);
     client.setQueryData<Schemas['ChannelList']>(
       at,
       (list) =>
-        list && { ...list, items: list.items.map((it) => (it.id === channel.id ? { ...it, ...part } : it)) },
+        list && { ...list, items: list.items.map((it) => (ids.includes(it.id) ? { ...it, enabled } : it)) },
     );
     try {
-      await take(
-        api.PUT('/api/v1/channels/{channel}', {
-          params: { path: { channel: channel.id } },
-          body: { channel: { ...body(channel), ...part } },
-        }),
+      const done = await take(
+        api.POST('/api/v1/channels/bulk', { body: { ids: ids.map(String), set: { enabled } } }),
       );
+      const refused = done.items.find((it) => it.outcome === 'refused');
+      if (!done.done) throw new Error(refused?.message ?? t('channel.refused'));
+      setChosen([]);
     } catch (error) {
       client.setQueryData(at, before);
-      throw error;
+      message.error((error as Error).message);
     } finally {
       await client.invalidateQueries({ queryKey: at });
     }
-  };
-  const each = async (part: Partial<Schemas['ChannelBody']>) => {
-    const these = all.filter((it) => chosen.includes(it.id) && it.source !== 'file');
-    const done = await Promise.allSettled(these.map((it) => put(it, part)));
-    const failed = done.filter((it) => it.status === 'rejected');
-    if (failed[0])
-      message.error(
-        `${t('channel.someFailed', { count: failed.length })} ${(failed[0].reason as Error).message}`,
-      );
-    setChosen([]);
   };
   return (
     <Page
@@ -113,7 +103,7 @@ export default function ChannelList() {
           <Button onClick={() => setChosen(items.filter((it) => it.source !== 'file').map((it) => it.id))}>
             {t('channel.chooseAll')}
           </Button>
-          <Button onClick={() => each({ enabled: true })}>{t('channel.enable')}</Button>
+          <Button onClick={() => turn(chosen, true)}>{t('channel.enable')}</Button>
           <Button
             danger
             onClick={() =>
@@ -121,7 +111,7 @@ export default function ChannelList() {
                 title: t('channel.disableTitle', { count: chosen.length }),
                 breaks: t('channel.disableBreaks'),
                 action: t('channel.disable'),
-                run: () => each({ enabled: false }),
+                run: () => turn(chosen, false),
               })
             }
           >
@@ -210,9 +200,7 @@ export default function ChannelList() {
                 aria-label={t('channel.enabledOf', { name: it.name })}
                 disabled={it.source === 'file'}
                 checked={it.enabled ?? true}
-                onChange={(enabled) =>
-                  put(it, { enabled }).catch((error: Error) => message.error(error.message))
-                }
+                onChange={(enabled) => turn([it.id], enabled)}
               />
             ),
           },

@@ -1,6 +1,7 @@
 import { Form, Input, InputNumber, Select, Switch } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
+import { tagged, useTag } from '../api/tag';
 import { may, useMe } from '../app/session';
 import { LimitForm, type LimitRow, rows, tree } from '../part/limit_form';
 import { Pick, PickModels, PickOrganization } from '../part/pick';
@@ -32,6 +33,7 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
   const { t } = useTranslation();
   const me = useMe();
   const group = props.group;
+  const tag = useTag(group);
   return (
     <Sheet<Values, Group>
       title={t(group ? 'group.change' : 'group.create')}
@@ -62,7 +64,13 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
           );
         }
         const path = { group: group.id };
-        return take(api.PATCH('/api/v1/groups/{group}', { params: { path }, body: changed(body, group) }));
+        return take(
+          api.PATCH('/api/v1/groups/{group}', {
+            params: { path },
+            body: changed(body, group),
+            headers: tagged(tag),
+          }),
+        );
       }}
       done={props.done}
       close={props.close}

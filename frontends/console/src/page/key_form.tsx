@@ -4,6 +4,7 @@ import { DatePicker, Form, Input, Select, Switch } from 'antd';
 import dayjs, { type Dayjs } from 'dayjs';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
+import { tagged, useTag } from '../api/tag';
 import { may, useMe } from '../app/session';
 import { LimitForm, type LimitRow, rows, tree } from '../part/limit_form';
 import { Pick, PickModels } from '../part/pick';
@@ -32,6 +33,7 @@ export function KeyForm(props: {
   const { t } = useTranslation();
   const me = useMe();
   const key = props.key_;
+  const tag = useTag(key);
   const run = async (values: Values): Promise<Schemas['IssuedKey'] | null> => {
     const limits = tree(values.limits ?? []);
     const body = {
@@ -45,7 +47,11 @@ export function KeyForm(props: {
     };
     if (key) {
       await take(
-        api.PATCH('/api/v1/keys/{key}', { params: { path: { key: key.id } }, body: changed(body, key) }),
+        api.PATCH('/api/v1/keys/{key}', {
+          params: { path: { key: key.id } },
+          body: changed(body, key),
+          headers: tagged(tag),
+        }),
       );
       return null;
     }

@@ -1,6 +1,7 @@
 import { Form, Input, Switch } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
+import { tagged, useTag } from '../api/tag';
 import { LimitForm, type LimitRow, rows, tree } from '../part/limit_form';
 import { PickModels } from '../part/pick';
 import { Sheet } from '../part/sheet';
@@ -16,6 +17,7 @@ export function OrganizationForm(props: {
 }) {
   const { t } = useTranslation();
   const before = props.organization;
+  const tag = useTag(before);
   return (
     <Sheet<Values, Organization>
       title={t(before ? 'organization.change' : 'organization.create')}
@@ -39,6 +41,7 @@ export function OrganizationForm(props: {
           api.PATCH('/api/v1/organizations/{organization}', {
             params: { path },
             body: changed(body, before),
+            headers: tagged(tag),
           }),
         );
       }}

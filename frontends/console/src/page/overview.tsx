@@ -4,7 +4,9 @@ import { lazy, Suspense } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
+import { usePreference } from '../app/preference';
 import { may, useMe } from '../app/session';
+import { usageReport } from '../part/chart_data';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
@@ -18,56 +20,32 @@ const Chart = lazy(() => import('../part/chart'));
 
 const DAY = 86_400_000;
 
-type Row = Schemas['SpendRow'];
-
-function sum(rows: Row[]): Schemas['Sums'] {
-  const add = (name: keyof Schemas['Sums']) => rows.reduce((all, row) => all + (row[name] ?? 0), 0);
-  return {
-    requests: add('requests'),
-    failures: add('failures'),
-    attempts: add('attempts'),
-    input_tokens: add('input_tokens'),
-    output_tokens: add('output_tokens'),
-    cache_read_tokens: add('cache_read_tokens'),
-    cache_write_tokens: add('cache_write_tokens'),
-    spend: add('spend'),
-    cost: add('cost'),
-  };
-}
-
 export default function Overview() {
   const { t } = useTranslation();
   const format = useFormat();
   const me = useMe();
   const [filter, change] = useFilter();
+  const { value: preference } = usePreference();
+  const zone = preference.zone || Intl.DateTimeFormat().resolvedOptions().timeZone;
   const days = Number(filter.days ?? 7) || 7;
-  const today = Math.floor(Date.now() / DAY) * DAY;
-  const start = today - (days - 1) * DAY;
-  const spend = (by: string, from: number, to?: number) => ({
-    queryKey: ['spend', by, from, to],
-    queryFn: () =>
-      take(
-        api.GET('/api/v1/spend', {
-          params: { query: { by, from: String(from), limit: '1000', ...(to && { to: String(to) }) } },
-        }),
-      ),
+  const unit = days === 1 ? 'hour' : 'day';
+  // Whole hours, so that what is asked stays the same for a while.
+  const from = String(
+    Math.floor((Date.now() - (days - 1) * DAY) / 3_600_000) * 3_600_000 - (days === 1 ? DAY - 3_600_000 : 0),
+  );
+  const report = (by: string) => ({
+    ...usageReport({ by, from, granularity: unit, time_zone: zone, top: '6', compare: 'previous' }),
     refetchInterval: 30_000,
   });
-  const daily = useQuery(spend('day', start));
-  const before = useQuery(spend('day', start - days * DAY, start));
-  const models = useQuery(spend('model', start));
-  const groups = useQuery(spend('group', start));
-  const keys = useQuery(spend('key', start));
-  const now = sum(daily.data?.items ?? []);
-  const then = sum(before.data?.items ?? []);
-  const change_ = (a: number, b: number) =>
-    b > 0 ? t('overview.change', { share: format.percent((a - b) / b) }) : undefined;
-  const rows = Array.from({ length: days }, (_, index) => {
-    const at = start + index * DAY;
-    const day = new Date(at).toISOString().slice(0, 10);
-    const found = daily.data?.items.find((row) => row.by.day === day);
-    return { at, spend: found?.spend ?? 0, requests: found?.requests ?? 0, failures: found?.failures ?? 0 };
-  });
+  const models = useQuery(report('model'));
+  const groups = useQuery({ ...report('group'), enabled: may(me, 'readAll') });
+  const keys = useQuery(report('key'));
+  const now = models.data?.total;
+  const then = models.data?.previous;
+  const against = (a: number | null | undefined, b: number | null | undefined) =>
+    a != null && b ? t('overview.change', { share: format.percent((a - b) / b) }) : undefined;
+  const time = (ms: number | null | undefined) => (ms == null ? '–' : format.duration(ms));
+  const buckets = models.data?.buckets ?? [];
   return (
     <Page
       title={t('nav.overview')}
@@ -84,42 +62,61 @@ export default function Overview() {
         />
       }
     >
-      <Failure error={daily.error} again={() => daily.refetch()} />
+      <Failure error={models.error} again={() => models.refetch()} />
       <div className="stack">
         <Figures
           figures={[
-            { name: t('usage.spend'), value: format.money(now.spend), more: change_(now.spend, then.spend) },
+            {
+              name: t('usage.spend'),
+              value: format.money(now?.spend ?? 0),
+              more: against(now?.spend, then?.spend),
+            },
             {
               name: t('usage.requests'),
-              value: format.short(now.requests),
-              more: change_(now.requests, then.requests),
+              value: format.short(now?.requests ?? 0),
+              more: against(now?.requests, then?.requests),
             },
             {
               name: t('usage.tokens'),
-              value: format.short(now.input_tokens + now.output_tokens),
-              more: change_(now.input_tokens + now.output_tokens, then.input_tokens + then.output_tokens),
+              value: format.short(now?.total_tokens ?? 0),
+              more: against(now?.total_tokens, then?.total_tokens),
             },
             {
-              name: t('usage.failures'),
-              value: format.short(now.failures),
-              more: change_(now.failures, then.failures),
+              name: t('usage.errors'),
+              value: format.percent(now?.requests ? now.failed / now.requests : 0),
+              more: t('overview.denied', { count: now?.denied ?? 0 }),
+            },
+            {
+              name: t('usage.latency'),
+              value: time(now?.duration_ms),
+              more: against(now?.duration_ms, then?.duration_ms),
+            },
+            {
+              name: t('usage.firstToken'),
+              value: time(now?.first_token_ms),
+              more: against(now?.first_token_ms, then?.first_token_ms),
             },
           ]}
         />
-        {now.requests === 0 && daily.isSuccess && <Start />}
-        <Card title={t('overview.byDay')}>
+        {now?.requests === 0 && <Start />}
+        <Card title={t('overview.course')}>
           <Suspense fallback={<div style={{ height: 280 }} />}>
             <Chart
-              label={t('overview.byDay')}
-              times={rows.map((row) => row.at)}
-              unit="day"
+              label={t('overview.course')}
+              times={buckets.map((it) => it.from)}
+              unit={unit}
               series={[
-                { name: t('usage.spend'), kind: 'money', shape: 'bar', values: rows.map((row) => row.spend) },
+                {
+                  name: t('usage.spend'),
+                  kind: 'money',
+                  shape: 'bar',
+                  values: buckets.map((it) => it.spend),
+                },
                 {
                   name: t('usage.requests'),
                   kind: 'number',
                   shape: 'line',
-                  values: rows.map((row) => row.requests),
+                  values: buckets.map((it) => it.requests),
                 },
               ]}
             />
@@ -133,21 +130,21 @@ export default function Overview() {
           <Top
             title={t('overview.topModels')}
             by="model"
-            rows={models.data?.items}
+            rows={models.data?.rows}
             to={(id) => `/requests?model=${encodeURIComponent(id)}`}
           />
           {may(me, 'readAll') && (
             <Top
               title={t('overview.topGroups')}
               by="group"
-              rows={groups.data?.items}
+              rows={groups.data?.rows}
               to={(id) => `/groups/${encodeURIComponent(id)}`}
             />
           )}
           <Top
             title={t('overview.topKeys')}
             by="key"
-            rows={keys.data?.items}
+            rows={keys.data?.rows}
             to={(id) => `/keys/${encodeURIComponent(id)}`}
           />
         </div>
@@ -183,28 +180,29 @@ function Start() {
   );
 }
 
-function Top(props: { title: string; by: string; rows: Row[] | undefined; to: (id: string) => string }) {
+function Top(props: {
+  title: string;
+  by: string;
+  rows: Schemas['UsageRow'][] | undefined;
+  to: (id: string) => string;
+}) {
   const { t } = useTranslation();
   const format = useFormat();
-  const rows = [...(props.rows ?? [])].sort((a, b) => (b.spend ?? 0) - (a.spend ?? 0)).slice(0, 6);
   return (
     <Card title={props.title} size="small">
-      {rows.length === 0 && <span>{t('overview.none')}</span>}
-      {rows.map((row) => {
+      {props.rows?.length === 0 && <span>{t('overview.none')}</span>}
+      {props.rows?.map((row) => {
         const id = row.by[props.by] ?? '';
         return (
           <div key={id} className="row" style={{ justifyContent: 'space-between', flexWrap: 'nowrap' }}>
             {id ? (
-              <Link
-                to={props.to(id)}
-                style={{ overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap' }}
-              >
+              <Link to={props.to(id)} className="cut">
                 {id}
               </Link>
             ) : (
               <span>{t('overview.nobody')}</span>
             )}
-            <span className="num">{format.money(row.spend ?? 0)}</span>
+            <span className="num">{format.money(row.total.spend)}</span>
           </div>
         );
       })}
@@ -212,56 +210,50 @@ function Top(props: { title: string; by: string; rows: Row[] | undefined; to: (i
   );
 }
 
-/** The limits that are closest to their end, of groups and keys. */
+const PLACE: Record<string, string> = {
+  key: 'keys',
+  group: 'groups',
+  user: 'users',
+  organization: 'organizations',
+  channel: 'channels',
+};
+
+/** The limits that are closest to their end. */
 function Budgets() {
   const { t } = useTranslation();
   const format = useFormat();
-  const groups = useQuery({
-    queryKey: ['groups', 'budgets'],
-    queryFn: () => take(api.GET('/api/v1/groups', { params: { query: { limit: '200' } } })),
+  const query = useQuery({
+    queryKey: ['limits', 'fullest'],
+    queryFn: () => take(api.GET('/api/v1/limits', { params: { query: { limit: '6' } } })),
     refetchInterval: 30_000,
   });
-  const keys = useQuery({
-    queryKey: ['keys', 'budgets'],
-    queryFn: () => take(api.GET('/api/v1/keys', { params: { query: { limit: '200' } } })),
-    refetchInterval: 30_000,
-  });
-  const all = [
-    ...(groups.data?.items ?? []).map((it) => ({
-      to: `/groups/${encodeURIComponent(it.id)}`,
-      name: it.alias ?? it.id,
-      states: it.limit_states,
-    })),
-    ...(keys.data?.items ?? []).map((it) => ({
-      to: `/keys/${encodeURIComponent(it.id)}`,
-      name: it.alias ?? it.hint ?? it.id,
-      states: it.limit_states,
-    })),
-  ];
-  const share = (it: Schemas['LimitUse']) => (it.max > 0 ? (it.settled + it.reserved + it.held) / it.max : 1);
-  const rows = all
-    .flatMap(({ states, ...of }) => states.map((state) => ({ ...of, state })))
-    .sort((a, b) => share(b.state) - share(a.state))
-    .slice(0, 6);
   return (
     <Card title={t('overview.budgets')}>
-      {rows.length === 0 && <span>{t('overview.noBudgets')}</span>}
+      <Failure error={query.error} />
+      {query.data?.items.length === 0 && <span>{t('overview.noBudgets')}</span>}
       <div className="stack" style={{ gap: 10 }}>
-        {rows.map(({ to, name, state }, index) => (
-          <div key={index}>
-            <div className="row" style={{ justifyContent: 'space-between' }}>
-              <span style={{ overflowWrap: 'anywhere' }}>
-                <Link to={to}>{name}</Link> {t(`limit.metric.${state.metric}`)}{' '}
-                {windowName(t, format, state.window)}
-              </span>
-              <span className="num">
-                {format.percent(share(state))}
-                {state.resets_at != null && ` · ${t('limit.resets', { when: format.ago(state.resets_at) })}`}
-              </span>
+        {query.data?.items.map((it, index) => {
+          const place =
+            it.scope === 'membership'
+              ? `/groups/${encodeURIComponent(it.group ?? '')}`
+              : PLACE[it.scope] && `/${PLACE[it.scope]}/${encodeURIComponent(it.id)}`;
+          const name = it.name || it.id || t(`why.scope.${it.scope}`);
+          return (
+            <div key={index}>
+              <div className="row" style={{ justifyContent: 'space-between' }}>
+                <span style={{ overflowWrap: 'anywhere' }}>
+                  {place ? <Link to={place}>{name}</Link> : name} {t(`limit.metric.${it.metric}`)}{' '}
+                  {windowName(t, format, it.window)}
+                </span>
+                <span className="num">
+                  {format.percent(it.used_ppm / 1e6)}
+                  {it.resets_at != null && ` · ${t('limit.resets', { when: format.ago(it.resets_at) })}`}
+                </span>
+              </div>
+              <Meter state={it} />
             </div>
-            <Meter state={state} />
-          </div>
-        ))}
+          );
+        })}
       </div>
     </Card>
   );

@@ -1,80 +1,99 @@
-// The provider catalogue, as the channel form reads it.
+// What the channel form knows of providers, and how it writes a channel down.
 
-import { ApiError, ask } from '../api/client';
+import { api, type Schemas, take } from '../api/client';
 
-export type Endpoint = { format: string; url: string };
+export type Provider = Schemas['Provider'];
+export type Endpoint = Schemas['ChannelForm']['endpoints'][number];
 
-export type Provider = {
-  id: string;
-  name: string;
-  region?: string;
-  models: string[];
-  form: {
-    credential: 'required' | 'optional' | 'none';
-    address_required: boolean;
-    address: string;
-    placeholders: string[];
-    auth: 'bearer' | 'none' | { header: string } | null;
-    endpoints: Endpoint[];
-  };
-};
-
-/** What stands behind the address, for the formats whose addresses end alike everywhere. */
-const ENDS: Record<string, string> = {
-  openai_chat: '/chat/completions',
-  openai_responses: '/responses',
-  openai_embeddings: '/embeddings',
-  anthropic_messages: '/v1/messages',
-};
-
-/** Where no catalogue is served: what speaks one of the two widespread formats. */
-const PLAIN: Provider[] = (
-  [
-    [
-      'openai',
-      'OpenAI',
-      'https://api.openai.com/v1',
-      'bearer',
-      ['openai_chat', 'openai_responses', 'openai_embeddings'],
-    ],
-    ['anthropic', 'Anthropic', 'https://api.anthropic.com', { header: 'x-api-key' }, ['anthropic_messages']],
-    ['openai-compatible', 'OpenAI-compatible', '', 'bearer', ['openai_chat', 'openai_embeddings']],
-  ] as const
-).map(([id, name, address, auth, formats]) => ({
-  id,
-  name,
-  models: [],
-  form: {
-    credential: 'optional',
-    address_required: address === '',
-    address,
-    placeholders: [],
-    auth,
-    endpoints: formats.map((format) => ({ format, url: address + ENDS[format] })),
-  },
-}));
-
+/** The catalogue; a page of a list has 1,000 at most, and there are a few hundred. */
 export async function providers(): Promise<Provider[]> {
-  try {
-    const answer = await ask('/api/v1/providers?limit=1000');
-    return ((await answer.json()) as { items: Provider[] }).items;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return PLAIN;
-    throw error;
-  }
+  return (await take(api.GET('/api/v1/providers', { params: { query: { limit: '1000' } } }))).items;
 }
 
-/** The endpoints at another address: what stands behind the old one stays. */
-export function withAddress(card: Provider | undefined, now: Endpoint[], address: string): Endpoint[] {
-  const base = address.trim().replace(/\/+$/, '');
-  const from = card?.form.endpoints.length ? card.form.endpoints : now;
-  const known = card?.form.address.replace(/\/+$/, '') ?? '';
-  if (from.length === 0) return base ? [{ format: 'openai_chat', url: `${base}${ENDS.openai_chat}` }] : [];
-  return from.map(({ format, url }) => {
-    const end =
-      known && url.startsWith(known)
-        ? url.slice(known.length)
-        : (ENDS[format] ?? url.replace(/^https?:\/\/[^/]*/, ''));
-    return { format, url: base + end };
-  });
+export type ChannelValues = {
+  id?: string;
+  name: string;
+  provider: string;
+  address?: string;
+  endpoints?: Endpoint[];
+  auth?: string;
+  header?: string;
+  secret?: string;
+  environment?: string;
+  models: { group: string; upstream?: string }[];
+  groups?: string[];
+  tags?: string[];
+  priority?: number;
+  weight?: number;
+  enabled?: boolean;
+};
+
+function named(values: ChannelValues) {
+  return (values.models ?? [])
+    .filter((it) => it?.group?.trim())
+    .map((it) => ({ name: it.group.trim(), upstream: it.upstream?.trim() || it.group.trim() }));
 }
+
+function auth(values: ChannelValues) {
+  return values.auth === 'header' ? { header: values.header?.trim() ?? '' } : values.auth;
+}
+
+/** A new channel, as a configuration file has it: the catalogue fills in what isn't said. */
+export function declared(values: ChannelValues, card: Provider | undefined): Record<string, unknown> {
+  const address = values.address?.trim();
+  const environment = values.environment?.trim();
+  const own = values.endpoints?.filter((it) => it?.url) ?? [];
+  return {
+    ...(values.id?.trim() && { id: values.id.trim() }),
+    name: values.name?.trim(),
+    provider: values.provider,
+    ...(own.length > 0
+      ? { endpoints: own }
+      : address && address !== card?.form.address
+        ? { url: address }
+        : {}),
+    ...(values.auth && { auth: auth(values) }),
+    ...(environment && { credential: `\${${environment}}` }),
+    models: named(values).map((it) => (it.name === it.upstream ? it.name : it)),
+    groups: values.groups ?? [],
+    tags: values.tags ?? [],
+    priority: values.priority ?? 0,
+    weight: values.weight ?? 1,
+    enabled: values.enabled ?? true,
+  };
+}
+
+/** What is changed of a channel that is there: models that it has keep what is known of them. */
+export function edit(values: ChannelValues, before: Schemas['Channel']): Schemas['ChannelEdit'] {
+  const models = named(values).map((it) => {
+    const known = before.models.find((model) => model.group === it.name && model.upstream === it.upstream);
+    return known ?? (it.name === it.upstream ? it.name : { group: it.name, upstream: it.upstream });
+  });
+  const next: Record<string, unknown> = {
+    name: values.name.trim(),
+    provider: values.provider,
+    endpoints: values.endpoints ?? [],
+    auth: auth(values) ?? 'bearer',
+    models,
+    groups: values.groups ?? [],
+    tags: values.tags ?? [],
+    priority: values.priority ?? 0,
+    weight: values.weight ?? 1,
+    enabled: values.enabled ?? true,
+  };
+  const old = before as unknown as Record<string, unknown>;
+  const same = (name: string) => JSON.stringify(next[name]) === JSON.stringify(old[name] ?? DEFAULT[name]);
+  return {
+    ...Object.fromEntries(Object.entries(next).filter(([name]) => !same(name))),
+    ...(values.secret?.trim() && { secret: values.secret.trim() }),
+  } as Schemas['ChannelEdit'];
+}
+
+const DEFAULT: Record<string, unknown> = {
+  auth: 'bearer',
+  groups: [],
+  tags: [],
+  priority: 0,
+  weight: 1,
+  enabled: true,
+};

@@ -1,7 +1,8 @@
 // The installation: what there is to say about its configuration, its ledger, and what nobody knows the outcome of.
 
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { Alert, App, Button, Card, Descriptions, Empty, Table, Tag } from 'antd';
+import { Alert, App, Button, Card, Collapse, Descriptions, Empty, Table, Tag } from 'antd';
+import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
@@ -9,13 +10,16 @@ import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { Page } from '../part/page';
+import { Code } from '../part/secret';
 
 export default function SystemPage() {
   const { t } = useTranslation();
   return (
     <Page title={t('nav.system')}>
       <div className="stack">
+        <Installation />
         <Findings />
+        <SettingsInForce />
         <Ledger />
         <Held />
       </div>
@@ -40,6 +44,85 @@ function Findings() {
           {it.remedy && ` – ${it.remedy}`}
         </div>
       ))}
+    </Card>
+  );
+}
+
+function Installation() {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const query = useQuery({
+    queryKey: ['system'],
+    queryFn: () => take(api.GET('/api/v1/system')),
+    refetchInterval: 10_000,
+  });
+  const it = query.data;
+  if (!it) return <Failure error={query.error} again={() => query.refetch()} />;
+  const say = (name: string, children: ReactNode) => ({ key: name, label: t(`system.${name}`), children });
+  return (
+    <Card title={t('system.installation')}>
+      {it.channels.problems.map((one) => (
+        <Alert
+          key={one.channel}
+          type="error"
+          showIcon
+          title={`${one.channel}: ${one.message}`}
+          style={{ marginBottom: 8 }}
+        />
+      ))}
+      <Descriptions
+        column={{ xs: 1, sm: 2, lg: 3 }}
+        size="small"
+        items={[
+          say('version', `${it.version} · ${it.build}`),
+          say('uptime', `${format.duration(it.uptime_ms)} · ${format.time(it.started_at)}`),
+          say('memory', it.memory_bytes == null ? '–' : `${format.whole(it.memory_bytes / 1_048_576)} MB`),
+          say('processors', format.whole(it.processors)),
+          say(
+            'database',
+            <>
+              {it.database.kind}{' '}
+              <Tag color={it.database.answers ? 'success' : 'error'}>
+                {it.database.answers ? format.duration(it.database.took_us / 1000) : t('system.silent')}
+              </Tag>
+            </>,
+          ),
+          say('file', it.configuration.file ?? t('system.noFile')),
+          say('nodes', format.whole(it.nodes.length)),
+          say('configuration', `${it.configuration.version} · ${it.configuration.digest.toString(16)}`),
+          say(
+            'channels',
+            t('system.channelCounts', {
+              enabled: it.channels.enabled,
+              total: it.channels.total,
+              out: it.channels.benched + it.channels.broken,
+            }),
+          ),
+        ]}
+      />
+    </Card>
+  );
+}
+
+function SettingsInForce() {
+  const { t } = useTranslation();
+  const query = useQuery({ queryKey: ['settings'], queryFn: () => take(api.GET('/api/v1/settings')) });
+  const it = query.data;
+  return (
+    <Card title={t('system.settings')}>
+      <Failure error={query.error} />
+      <p>{t('system.settingsWhat')}</p>
+      {it && (
+        <Collapse
+          items={(
+            ['server', 'routing', 'quota', 'aliases', 'fallbacks', 'model_groups', 'guardrails'] as const
+          ).map((part) => ({
+            key: part,
+            label: part,
+            children: <Code text={JSON.stringify(it[part], null, 2)} />,
+          }))}
+        />
+      )}
     </Card>
   );
 }

@@ -1,14 +1,14 @@
-// What was used, told apart by two things, over time and against the time before.
+// What was used, told apart by one or two things, over time and against the time before.
 
 import { useQuery } from '@tanstack/react-query';
 import { Alert, Button, Card, DatePicker, Empty, Select, Table } from 'antd';
 import dayjs, { type Dayjs } from 'dayjs';
 import { lazy, Suspense, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, type Schemas, take } from '../api/client';
+import type { Schemas } from '../api/client';
+import { usePreference } from '../app/preference';
 import { may, useMe } from '../app/session';
-import type { Series } from '../part/chart';
-import { save, table } from '../part/csv';
+import { kindOf, type Measure, series, usageReport } from '../part/chart_data';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { Page } from '../part/page';
@@ -17,84 +17,93 @@ import { useFilter } from '../part/query';
 
 const Chart = lazy(() => import('../part/chart'));
 
-type Row = Schemas['SpendRow'];
-type Measure = 'spend' | 'requests' | 'failures' | 'input_tokens' | 'output_tokens' | 'cost';
+type Row = Schemas['UsageRow'];
+type Unit = 'hour' | 'day' | 'week' | 'month';
 
-const DAY = 86_400_000;
-const MEASURES: Measure[] = ['spend', 'requests', 'failures', 'input_tokens', 'output_tokens', 'cost'];
-const DIMENSIONS = ['model', 'group', 'user', 'key', 'organization', 'channel', 'customer', 'tag'];
-const MOST = 8;
-
-const utc = (day: Dayjs) => Date.UTC(day.year(), day.month(), day.date());
+const MEASURES: Measure[] = [
+  'spend',
+  'requests',
+  'total_tokens',
+  'input_tokens',
+  'output_tokens',
+  'failed',
+  'denied',
+  'duration_ms',
+  'first_token_ms',
+  'cost',
+];
+/** What rows can be ordered by. */
+const ORDERS = new Set<Measure>([
+  'spend',
+  'requests',
+  'total_tokens',
+  'failed',
+  'denied',
+  'duration_ms',
+  'first_token_ms',
+]);
+const DIMENSIONS = [
+  'model',
+  'group',
+  'user',
+  'key',
+  'organization',
+  'channel',
+  'provider',
+  'customer',
+  'tag',
+];
+const UNITS: Unit[] = ['hour', 'day', 'week', 'month'];
+const NARROWED = ['group', 'user', 'key', 'model', 'organization', 'channel', 'provider', 'customer', 'tag'];
 
 export default function UsagePage() {
   const { t } = useTranslation();
   const format = useFormat();
   const me = useMe();
+  const { value: preference } = usePreference();
   const [filter, change] = useFilter();
-  const today = Math.floor(Date.now() / DAY) * DAY;
-  const from = filter.from ? Date.parse(filter.from) : today - 29 * DAY;
-  const to = filter.to ? Date.parse(filter.to) : today;
-  const days = Math.max(1, Math.round((to - from) / DAY) + 1);
+  const zone = preference.zone || Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const unit = UNITS.find((it) => it === filter.unit) ?? 'day';
+  const measure = MEASURES.find((it) => it === filter.show) ?? 'spend';
   const first = filter.by ?? 'model';
   const second = filter.and ?? '';
-  const measure = (MEASURES.find((it) => it === filter.show) ?? 'spend') as Measure;
-  const narrowed = Object.fromEntries(
-    ['group', 'user', 'key', 'model', 'organization', 'channel'].flatMap((it) =>
-      filter[it] ? [[it, filter[it]]] : [],
-    ),
+  const from = filter.from ?? dayjs().subtract(29, 'day').format('YYYY-MM-DD');
+  const to = filter.to ?? dayjs().format('YYYY-MM-DD');
+  const narrowed = Object.fromEntries(NARROWED.flatMap((it) => (filter[it] ? [[it, filter[it]]] : [])));
+  const question = {
+    ...narrowed,
+    by: [first, second].filter(Boolean).join(','),
+    // The last day is in it.
+    from,
+    to: dayjs(to).add(1, 'day').format('YYYY-MM-DD'),
+    time_zone: zone,
+    granularity: unit,
+    compare: 'previous',
+    order: ORDERS.has(measure) ? measure : 'spend',
+  };
+  const course = useQuery(usageReport({ ...question, top: '10' }));
+  const whole = useQuery(usageReport({ ...question, granularity: 'total', top: '1000' }));
+  const report = course.data;
+  const shown = useMemo(
+    () => series(report, measure, t('usage.others'), t('overview.nobody')),
+    [report, measure, t],
   );
-  const spend = (by: string, begin: number, end: number) => ({
-    queryKey: ['spend', by, begin, end, narrowed],
-    queryFn: () =>
-      take(
-        api.GET('/api/v1/spend', {
-          params: { query: { ...narrowed, by, from: String(begin), to: String(end), limit: '1000' } },
-        }),
-      ),
-  });
-  const by = [first, second].filter(Boolean).join(',');
-  const daily = useQuery(spend(`day,${first}`, from, to + DAY));
-  const rows = useQuery(spend(by, from, to + DAY));
-  const before = useQuery(spend(by, from - days * DAY, from));
-  const month = useQuery(
-    spend('day', Date.UTC(new Date().getUTCFullYear(), new Date().getUTCMonth(), 1), today + DAY),
-  );
-
-  const kind = measure === 'spend' || measure === 'cost' ? 'money' : 'number';
-  const say = (n: number) => (kind === 'money' ? format.money(n) : format.whole(n));
-  const name = (row: Row) =>
-    Object.entries(row.by)
-      .map(([, value]) => value || '–')
-      .join(' · ');
-  const chart = useMemo(
-    () => series(daily.data?.items ?? [], first, measure, kind, from, days, t('usage.others')),
-    [daily.data, first, measure, kind, from, days, t],
-  );
-  const old = useMemo(
-    () => new Map((before.data?.items ?? []).map((row) => [JSON.stringify(row.by), row])),
-    [before.data],
-  );
-  const sorted = [...(rows.data?.items ?? [])].sort((a, b) => (b[measure] ?? 0) - (a[measure] ?? 0));
-  const allowed = DIMENSIONS.filter((it) => it !== 'channel' || may(me, 'super'));
+  const allowed = DIMENSIONS.filter((it) => (it !== 'channel' && it !== 'provider') || may(me, 'super'));
   const dimension = (value: string) => ({ value, label: t(`usage.dimension.${value}`) });
   const columns = [first, ...(second ? [second] : [])];
-  const csv = () =>
-    save(
-      `usage-${new Date(from).toISOString().slice(0, 10)}.csv`,
-      table([
-        [...columns, ...MEASURES],
-        ...sorted.map((row) => [
-          ...columns.map((it) => row.by[it] ?? ''),
-          ...MEASURES.map((it) => (it === 'spend' || it === 'cost' ? (row[it] ?? 0) / 1e9 : (row[it] ?? 0))),
-        ]),
-      ]),
-    );
+  const say = (of: Measure, n: number | null | undefined) => {
+    if (n == null) return '–';
+    const kind = kindOf(of);
+    return kind === 'money' ? format.money(n) : kind === 'duration' ? format.duration(n) : format.whole(n);
+  };
+  const file = `/api/v1/reports/usage?${new URLSearchParams({ ...question, top: '100', format: 'csv' })}`;
+  const day = (it: Dayjs) => it.format('YYYY-MM-DD');
   return (
     <Page
       title={t('nav.usage')}
+      note={report && t('usage.zone', { zone: report.time_zone })}
       actions={
-        <Button onClick={csv} disabled={sorted.length === 0}>
+        <Button href={file} download={`usage-${from}-${to}.csv`}>
           {t('usage.csv')}
         </Button>
       }
@@ -103,15 +112,15 @@ export default function UsagePage() {
         <DatePicker.RangePicker
           allowClear={false}
           aria-label={t('request.when')}
-          value={[
-            dayjs(new Date(from).toISOString().slice(0, 10)),
-            dayjs(new Date(to).toISOString().slice(0, 10)),
-          ]}
-          onChange={(range) => {
-            if (!range?.[0] || !range[1]) return;
-            const day = (it: Dayjs) => new Date(utc(it)).toISOString().slice(0, 10);
-            change({ from: day(range[0]), to: day(range[1]) });
-          }}
+          value={[dayjs(from), dayjs(to)]}
+          onChange={(range) => range?.[0] && range[1] && change({ from: day(range[0]), to: day(range[1]) })}
+        />
+        <Select
+          aria-label={t('usage.unit')}
+          style={{ width: 120 }}
+          value={unit}
+          onChange={(unit) => change({ unit: unit === 'day' ? undefined : unit })}
+          options={UNITS.map((value) => ({ value, label: t(`usage.units.${value}`) }))}
         />
         {t('usage.by')}
         <Select
@@ -134,7 +143,7 @@ export default function UsagePage() {
         />
         <Select
           aria-label={t('usage.show')}
-          style={{ width: 160 }}
+          style={{ width: 190 }}
           value={measure}
           onChange={(show) => change({ show })}
           options={MEASURES.map((value) => ({ value, label: t(MEASURE[value]) }))}
@@ -156,16 +165,16 @@ export default function UsagePage() {
           onChange={(key) => change({ key })}
         />
       </div>
-      <Failure error={daily.error ?? rows.error} again={() => rows.refetch()} />
+      <Failure error={course.error ?? whole.error} again={() => course.refetch()} />
       <div className="stack">
-        <Forecast rows={month.data?.items ?? []} measure={measure} say={say} now={today} />
+        <Forecast narrowed={narrowed} zone={zone} measure={measure} say={say} />
         <Card title={`${t(MEASURE[measure])} · ${t('usage.overTime')}`}>
           <Suspense fallback={<div style={{ height: 300 }} />}>
             <Chart
               label={t(MEASURE[measure])}
-              unit="day"
-              times={chart.times}
-              series={chart.series}
+              unit={unit}
+              times={(report?.buckets ?? []).map((it) => it.from)}
+              series={shown}
               height={300}
             />
           </Suspense>
@@ -174,12 +183,12 @@ export default function UsagePage() {
           <Table<Row>
             aria-label={t('nav.usage')}
             size="small"
-            rowKey={name}
-            dataSource={sorted}
-            loading={rows.isFetching}
+            rowKey={(row) => JSON.stringify(row.by)}
+            dataSource={whole.data?.rows}
+            loading={whole.isFetching}
             scroll={{ x: 'max-content' }}
             locale={{ emptyText: <Empty description={t('usage.none')} /> }}
-            pagination={sorted.length > 50 && { pageSize: 50, showSizeChanger: false }}
+            pagination={(whole.data?.rows.length ?? 0) > 50 && { pageSize: 50, showSizeChanger: false }}
             columns={[
               ...columns.map((it) => ({
                 title: t(`usage.dimension.${it}`),
@@ -191,16 +200,15 @@ export default function UsagePage() {
                 key: it,
                 align: 'right' as const,
                 className: 'num',
-                sorter: (a: Row, b: Row) => (a[it] ?? 0) - (b[it] ?? 0),
-                render: (_: unknown, row: Row) =>
-                  it === 'spend' || it === 'cost' ? format.money(row[it] ?? 0) : format.whole(row[it] ?? 0),
+                sorter: (a: Row, b: Row) => (a.total[it] ?? 0) - (b.total[it] ?? 0),
+                render: (_: unknown, row: Row) => say(it, row.total[it]),
               })),
               {
                 title: t('usage.before'),
                 key: 'before',
                 align: 'right',
                 className: 'num',
-                render: (_, row) => say(old.get(JSON.stringify(row.by))?.[measure] ?? 0),
+                render: (_, row) => say(measure, row.previous?.[measure]),
               },
               {
                 title: t('usage.change'),
@@ -208,8 +216,8 @@ export default function UsagePage() {
                 align: 'right',
                 className: 'num',
                 render: (_, row) => {
-                  const was = old.get(JSON.stringify(row.by))?.[measure] ?? 0;
-                  return was > 0 ? format.percent(((row[measure] ?? 0) - was) / was) : '–';
+                  const was = row.previous?.[measure] ?? 0;
+                  return was > 0 ? format.percent(((row.total[measure] ?? 0) - was) / was) : '–';
                 },
               },
             ]}
@@ -222,79 +230,47 @@ export default function UsagePage() {
 
 const MEASURE: Record<Measure, string> = {
   spend: 'usage.spend',
+  cost: 'usage.cost',
   requests: 'usage.requests',
-  failures: 'usage.failures',
+  failed: 'usage.failures',
+  denied: 'usage.denied',
+  total_tokens: 'usage.tokens',
   input_tokens: 'usage.inputTokens',
   output_tokens: 'usage.outputTokens',
-  cost: 'usage.cost',
+  duration_ms: 'usage.latency',
+  first_token_ms: 'usage.firstToken',
 };
 
-/** The largest by day, and all others as one. */
-function series(
-  rows: Row[],
-  by: string,
-  measure: Measure,
-  kind: Series['kind'],
-  from: number,
-  days: number,
-  others: string,
-) {
-  const times = Array.from({ length: days }, (_, index) => from + index * DAY);
-  const at = new Map(times.map((time, index) => [new Date(time).toISOString().slice(0, 10), index]));
-  const sums = new Map<string, { all: number; values: number[] }>();
-  for (const row of rows) {
-    const index = at.get(row.by.day ?? '');
-    if (index === undefined) continue;
-    const name = row.by[by] || '–';
-    let sum = sums.get(name);
-    if (!sum) {
-      sum = { all: 0, values: times.map(() => 0) };
-      sums.set(name, sum);
-    }
-    const amount = row[measure] ?? 0;
-    sum.all += amount;
-    sum.values[index] = (sum.values[index] ?? 0) + amount;
-  }
-  const sorted = [...sums].sort(([, a], [, b]) => b.all - a.all);
-  const rest = sorted.slice(MOST);
-  const made = sorted.slice(0, MOST).map(([name, sum]) => ({ name, values: sum.values }));
-  if (rest.length > 0) {
-    made.push({
-      name: others,
-      values: times.map((_, index) => rest.reduce((all, [, it]) => all + (it.values[index] ?? 0), 0)),
-    });
-  }
-  return { times, series: made.map((it): Series => ({ ...it, kind, shape: 'bar', stack: true })) };
-}
-
-/** What this month comes to if it goes on as it did: what is used, and the rest of the month at the last seven days' pace. */
-function Forecast({
-  rows,
-  measure,
-  say,
-  now,
-}: {
-  rows: Row[];
+/** What this month comes to if it goes on as in the last whole days, seven at most: what is used, and as much a day for the rest. */
+function Forecast(props: {
+  narrowed: Record<string, string | undefined>;
+  zone: string;
   measure: Measure;
-  say: (n: number) => string;
-  now: number;
+  say: (of: Measure, n: number) => string;
 }) {
   const { t } = useTranslation();
-  const date = new Date(now);
-  const end = Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1);
-  const used = rows.reduce((sum, row) => sum + (row[measure] ?? 0), 0);
-  const whole = rows.filter(
-    (row) => Date.parse(row.by.day ?? '') < now && Date.parse(row.by.day ?? '') >= now - 7 * DAY,
+  const { measure } = props;
+  const today = dayjs();
+  const month = useQuery(
+    usageReport({
+      ...props.narrowed,
+      from: today.startOf('month').format('YYYY-MM-DD'),
+      to: today.add(1, 'day').format('YYYY-MM-DD'),
+      time_zone: props.zone,
+      granularity: 'day',
+    }),
   );
-  const counted = Math.min(7, date.getUTCDate() - 1);
-  if (used === 0 || counted < 1) return null;
-  const pace = whole.reduce((sum, row) => sum + (row[measure] ?? 0), 0) / counted;
-  const left = (end - now) / DAY - 1;
+  const days = month.data?.buckets ?? [];
+  const used = month.data?.total[measure] ?? 0;
+  const whole = days.slice(0, -1).slice(-7);
+  if (kindOf(measure) === 'duration' || used === 0 || whole.length === 0) return null;
+  const pace = whole.reduce((sum, it) => sum + (it[measure] ?? 0), 0) / whole.length;
+  const left = today.daysInMonth() - days.length;
   return (
     <Alert
       type="info"
       showIcon
-      title={t('usage.forecast', { amount: say(Math.round(used + pace * left)) })}
+      title={t('usage.forecast', { amount: props.say(measure, Math.round(used + pace * left)) })}
     />
   );
 }

@@ -1,6 +1,7 @@
 import { Form, Input, Select, Switch } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
+import { tagged, useTag } from '../api/tag';
 import { may, useMe } from '../app/session';
 import { LimitForm, type LimitRow, rows, tree } from '../part/limit_form';
 import { PickModels, PickOrganization } from '../part/pick';
@@ -24,6 +25,7 @@ export function UserForm(props: { user?: User; close: () => void; done?: (user: 
   const { t } = useTranslation();
   const me = useMe();
   const user = props.user;
+  const tag = useTag(user);
   const roles = ROLES.filter((role) => role !== 'super_admin' || may(me, 'super'));
   return (
     <Sheet<Values, User>
@@ -49,6 +51,7 @@ export function UserForm(props: { user?: User; close: () => void; done?: (user: 
           api.PATCH('/api/v1/users/{user}', {
             params: { path: { user: user.id } },
             body: changed(body, user),
+            headers: tagged(tag),
           }),
         );
       }}

@@ -17,8 +17,8 @@ type Props<T> = {
   /** What the next step is where the list is empty. */
   empty: ReactNode;
   selection?: TableProps<T>['rowSelection'];
-  /** The list comes whole, and is cut into pages here. */
-  whole?: boolean;
+  /** What more there is of a row. */
+  expand?: { title: string; row: (row: T) => ReactNode };
 };
 
 export function List<T extends object>(props: Props<T>) {
@@ -37,6 +37,12 @@ export function List<T extends object>(props: Props<T>) {
         dataSource={props.data?.items}
         loading={props.loading}
         rowSelection={props.selection}
+        expandable={
+          props.expand && {
+            columnTitle: <span className="unseen">{props.expand.title}</span>,
+            expandedRowRender: props.expand.row,
+          }
+        }
         scroll={{ x: 'max-content' }}
         locale={{ emptyText: props.loading ? ' ' : <Empty description={props.empty} /> }}
         pagination={

@@ -75,10 +75,8 @@ export function PickModels(props: Omit<SelectProps<string[]>, 'options' | 'mode'
   );
 }
 
-/** What this person may ask for, by the gateway's own list. */
+/** What this person may ask for. */
 export async function modelNames(): Promise<string[]> {
-  const channels = await take(api.GET('/api/v1/channels')).catch(() => null);
-  return channels
-    ? [...new Set(channels.items.flatMap((it) => it.models.map((model) => model.group)))].sort()
-    : [];
+  const found = await take(api.GET('/api/v1/models', { params: { query: { limit: '1000' } } }));
+  return found.items.map((it) => it.name);
 }

@@ -1,0 +1,293 @@
+// Models that can be asked for: who serves them, what follows when they fail, and what they cost.
+
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { Select, Skeleton, Table, Tag } from 'antd';
+import { Fragment, type ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import { api, type Schemas, take } from '../api/client';
+import { Failure } from '../part/failure';
+import { useFormat } from '../part/format';
+import { List, Search } from '../part/list';
+import { Page } from '../part/page';
+import { paging, useFilter } from '../part/query';
+
+type Model = Schemas['Model'];
+type Price = Schemas['Price'];
+
+export default function ModelList() {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const [filter, change] = useFilter();
+  const query = {
+    ...paging(filter),
+    ...(filter.search && { search: filter.search }),
+    ...(filter.priced && { priced: filter.priced }),
+  };
+  const models = useQuery({
+    queryKey: ['models', query],
+    queryFn: () => take(api.GET('/api/v1/models', { params: { query } })),
+    placeholderData: keepPreviousData,
+  });
+  const price = (value: number | null | undefined) => (value == null ? '–' : format.price(value));
+  return (
+    <Page
+      title={t('nav.models')}
+      note={t('model.what')}
+      actions={
+        <>
+          <Search label={t('model.search')} />
+          <Select
+            allowClear
+            aria-label={t('model.priced')}
+            placeholder={t('model.priced')}
+            style={{ width: 150 }}
+            value={filter.priced}
+            onChange={(priced) => change({ priced })}
+            options={['true', 'false'].map((value) => ({ value, label: t(`model.is.${value}`) }))}
+          />
+        </>
+      }
+    >
+      <List<Model>
+        name={t('nav.models')}
+        rowKey={(it) => it.name}
+        data={models.data}
+        error={models.error}
+        loading={models.isFetching && !models.data}
+        again={() => models.refetch()}
+        empty={t('model.empty')}
+        expand={{
+          title: t('audit.detail'),
+          row: (it) => <Detail model={it} />,
+        }}
+        columns={[
+          {
+            title: t('request.model'),
+            key: 'name',
+            render: (_, it) => (
+              <>
+                {it.name} {it.alias_of && <Tag>{t('model.alias', { of: it.alias_of })}</Tag>}
+              </>
+            ),
+          },
+          {
+            title: t('nav.channels'),
+            key: 'channels',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => it.enabled_channels,
+          },
+          { title: t('model.strategy'), key: 'strategy', render: (_, it) => t(`model.by.${it.strategy}`) },
+          {
+            title: t('price.input'),
+            key: 'in',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => price(it.price?.input),
+          },
+          {
+            title: t('price.output'),
+            key: 'out',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => price(it.price?.output),
+          },
+          {
+            title: t('price.cached'),
+            key: 'cached',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => price(it.price?.cache_read),
+          },
+          {
+            title: t('state.title'),
+            key: 'priced',
+            render: (_, it) =>
+              it.priced ? (
+                <Tag color="success">{t('model.is.true')}</Tag>
+              ) : (
+                <Tag color="warning">{t('price.unpriced')}</Tag>
+              ),
+          },
+          {
+            title: t('price.context'),
+            key: 'context',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => (it.context_window ? format.short(it.context_window) : '–'),
+          },
+          {
+            title: t('price.maxOutput'),
+            key: 'most',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => (it.max_output ? format.short(it.max_output) : '–'),
+          },
+          {
+            title: t('model.for'),
+            key: 'groups',
+            render: (_, it) => it.groups?.join(', ') ?? t('channel.everybody'),
+          },
+        ]}
+      />
+    </Page>
+  );
+}
+
+function Detail({ model }: { model: Model }) {
+  return (
+    <div className="stack">
+      <Paths model={model} />
+      <Prices model={model.name} />
+    </div>
+  );
+}
+
+/** Where a call goes, and where it goes next: its channels by priority, then the models behind it. */
+function Paths({ model }: { model: Model }) {
+  const { t } = useTranslation();
+  const tiers = new Map<number, NonNullable<Model['channels']>>();
+  for (const channel of model.channels ?? []) {
+    tiers.set(channel.priority, [...(tiers.get(channel.priority) ?? []), channel]);
+  }
+  const channels: ReactNode[] = [...tiers]
+    .sort(([a], [b]) => b - a)
+    .map(([priority, all]) => (
+      <span key={priority} className="box">
+        <small>{t('why.priority', { n: priority })}</small>
+        {all.map((it) => (
+          <span key={`${it.id} ${it.upstream}`}>
+            <Link to={`/channels/${encodeURIComponent(it.id)}`}>{it.name}</Link> {`× ${it.weight}`}
+            {!it.enabled && <Tag>{t('channel.off')}</Tag>}
+          </span>
+        ))}
+      </span>
+    ));
+  const behind = (['general', 'context_window', 'content_policy', 'downgrade'] as const).filter(
+    (kind) => model.fallbacks[kind].length > 0,
+  );
+  return (
+    <div className="stack" style={{ gap: 8 }}>
+      <Path steps={[<strong key="m">{model.name}</strong>, ...channels]} />
+      {behind.map((kind) => (
+        <Path
+          key={kind}
+          steps={[
+            <span key="k">{t(`model.fallback.${kind}`)}</span>,
+            ...model.fallbacks[kind].map((name) => (
+              <span key={name} className="box">
+                {name}
+              </span>
+            )),
+          ]}
+        />
+      ))}
+    </div>
+  );
+}
+
+function Path({ steps }: { steps: ReactNode[] }) {
+  return (
+    <div className="row">
+      {steps.map((step, index) => (
+        <Fragment key={index}>
+          {index > 0 && <span aria-hidden="true">→</span>}
+          {step}
+        </Fragment>
+      ))}
+    </div>
+  );
+}
+
+function Prices({ model }: { model: string }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const query = useQuery({
+    queryKey: ['prices', model],
+    queryFn: () => take(api.GET('/api/v1/prices', { params: { query: { model, limit: '200' } } })),
+  });
+  if (query.isPending) return <Skeleton active />;
+  const price = (value: number | null | undefined) => (value == null ? '–' : format.price(value));
+  return (
+    <>
+      <Failure error={query.error} />
+      <Table<Schemas['ModelPrice']>
+        aria-label={t('price.title')}
+        size="small"
+        rowKey={(it) => `${it.channel} ${it.upstream}`}
+        dataSource={query.data?.items}
+        pagination={false}
+        columns={[
+          {
+            title: t('request.channel'),
+            key: 'channel',
+            render: (_, it) => it.channel_name ?? it.channel ?? it.provider,
+          },
+          { title: t('channel.upstream'), dataIndex: 'upstream', className: 'mono' },
+          {
+            title: t('price.source'),
+            key: 'source',
+            render: (_, it) => (
+              <Tag color={it.source === 'none' ? 'warning' : 'default'}>
+                {t(`price.sources.${it.source}`)}
+              </Tag>
+            ),
+          },
+          {
+            title: t('price.input'),
+            key: 'in',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => price((it.now ?? it.price).input),
+          },
+          {
+            title: t('price.output'),
+            key: 'out',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => price((it.now ?? it.price).output),
+          },
+          {
+            title: t('price.cached'),
+            key: 'cached',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => price((it.now ?? it.price).cache_read),
+          },
+          {
+            title: t('price.written'),
+            key: 'written',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => price((it.now ?? it.price).cache_write),
+          },
+          { title: t('price.currency'), dataIndex: 'currency' },
+          { title: t('price.more'), key: 'more', render: (_, it) => <More price={it.price} /> },
+        ]}
+      />
+    </>
+  );
+}
+
+/** Steps by the prompt's length, and prices that hold from a date on. */
+function More({ price }: { price: Price }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const say = (it: { input?: number | null; output?: number | null }) =>
+    `${it.input == null ? '–' : format.price(it.input)} / ${it.output == null ? '–' : format.price(it.output)}`;
+  const lines = [
+    ...(price.tiers ?? []).map((it) =>
+      t('price.above', { tokens: format.short(it.above_input_tokens ?? 0), price: say(it) }),
+    ),
+    ...(price.more?.changes ?? []).map((it) =>
+      t('price.from', { date: format.day(it.from), price: say(it.price) }),
+    ),
+    ...(price.more?.service_tiers ?? []).map((it) => `${it.tier}: ${say(it.price)}`),
+    ...(price.more?.windows?.length ? [t('price.byTime', { count: price.more.windows.length })] : []),
+    ...(price.per_request_nano_usd
+      ? [t('price.perRequest', { price: format.money(price.per_request_nano_usd) })]
+      : []),
+  ];
+  return lines.length === 0 ? '–' : lines.map((line) => <div key={line}>{line}</div>);
+}
