@@ -6,16 +6,12 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, Navigate, useSearchParams } from 'react-router';
 import { api, type Schemas, SESSION, take } from '../api/client';
+import { inside } from '../app/inside';
 import { useSession } from '../app/session';
 import { Failure } from '../part/failure';
 import { Sign, SignField, SignForm } from '../part/sign';
 
 type Signed = Schemas['Signed'];
-
-/** Where to go next: a page of this console, and no other site. */
-export function inside(next: string | null): string {
-  return next && /^\/(?![/\\])/.test(next) ? next : '/overview';
-}
 
 export default function Login() {
   const { t } = useTranslation();
