@@ -37,7 +37,7 @@ function sources(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((it) =>
     it.isDirectory()
       ? sources(join(folder, it.name))
-      : /\.tsx?$/.test(it.name)
+      : /(?<!\.test)\.tsx?$/.test(it.name)
         ? [join(folder, it.name)]
         : [],
   );
