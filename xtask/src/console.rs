@@ -114,7 +114,7 @@ pub(crate) fn all(steps: &mut Steps) {
         node = Some(found);
         Ok(())
     });
-    if let Some(node) = node.filter(|_| built && folder().join("test").is_dir()) {
+    if let Some(node) = node.filter(|_| built) {
         steps.step("console in a browser", || browser(&node));
     }
 }

@@ -95,7 +95,7 @@ export default function Frame() {
             <Button
               icon={<SearchOutlined />}
               onClick={() => setSearching(true)}
-              aria-label={t('frame.search')}
+              aria-label={`${t('frame.search')} Ctrl K`}
             >
               <span className="hide-small">
                 {t('frame.search')} <kbd>Ctrl K</kbd>
@@ -190,7 +190,7 @@ function Display() {
       <Button
         type="text"
         className="hide-small"
-        aria-label={t('frame.currency')}
+        aria-label={`${t('frame.currency')}: ${value.currency}`}
         title={t('frame.currency')}
         onClick={() => change({ currency: value.currency === 'USD' ? 'CNY' : 'USD' })}
       >

@@ -30,8 +30,9 @@ export function Sheet<V, R = unknown>(props: Props<V, R>) {
     onSuccess: async (result) => {
       await Promise.all(props.stale.map((name) => client.invalidateQueries({ queryKey: [name] })));
       message.success(t('form.saved'));
-      props.done?.(result);
+      // Closing changes the address of the page that is here: whoever goes on to another one does so after that.
       props.close();
+      props.done?.(result);
     },
     onError: (error) => {
       // What is wrong with one field stands beside it.

@@ -1,0 +1,28 @@
+// What people do in the console, in Debian's Chromium against the real gateway. `cargo xtask test console` prepares both.
+
+import { defineConfig } from '@playwright/test';
+
+export default defineConfig({
+  testDir: 'spec',
+  outputDir: 'result',
+  fullyParallel: true,
+  workers: 2,
+  retries: 0,
+  timeout: 60_000,
+  // The gateway is a debug build, and the machine may be busy.
+  expect: { timeout: 15_000 },
+  globalTimeout: 8 * 60_000,
+  reporter: [['list']],
+  use: {
+    locale: 'en-US',
+    timezoneId: 'Europe/Berlin',
+    viewport: { width: 1280, height: 800 },
+    reducedMotion: 'reduce',
+    trace: 'retain-on-failure',
+    launchOptions: {
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      // Containers have neither a sandbox for root nor much shared memory.
+      args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    },
+  },
+});

@@ -1,0 +1,66 @@
+// The gateway and the scripted upstream as processes, each on a port and in a folder of its own.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const BIN = process.env.SLUICEGATE_BIN_DIR ?? resolve(import.meta.dirname, '../../../../target/debug');
+const START_LIMIT_MS = 30_000;
+
+export const MASTER_KEY = 'sk-master-0123456789abcdef0123456789abcdef';
+export const UPSTREAM_KEY = 'sk-upstream-0123456789';
+
+/** A process that has said where it listens. */
+export type Running = { url: string; stop: () => Promise<void> };
+
+function started(child: ChildProcess, where: RegExp, clean: () => void): Promise<Running> {
+  let said = '';
+  return new Promise((done, failed) => {
+    const late = setTimeout(() => {
+      child.kill('SIGKILL');
+      failed(new Error(`nothing listens after ${START_LIMIT_MS} ms: ${said}`));
+    }, START_LIMIT_MS);
+    const gone = new Promise<void>((ended) => child.once('exit', () => ended()));
+    child.once('exit', (code) => {
+      clearTimeout(late);
+      failed(new Error(`ended with ${code}: ${said}`));
+    });
+    child.once('error', failed);
+    const hear = (chunk: Buffer) => {
+      said += chunk.toString();
+      const address = where.exec(said)?.[1];
+      if (!address) return;
+      clearTimeout(late);
+      const stop = async () => {
+        child.stdin?.end();
+        child.kill('SIGTERM');
+        await gone;
+        clean();
+      };
+      done({ url: address.startsWith('http') ? address : `http://${address}`, stop });
+    };
+    child.stdout?.on('data', hear);
+    child.stderr?.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+  });
+}
+
+export function startUpstream(): Promise<Running> {
+  const child = spawn(join(BIN, 'fake-upstream'), ['--key', UPSTREAM_KEY], { stdio: ['pipe', 'pipe', 'pipe'] });
+  return started(child, /listening on (\S+)/, () => {});
+}
+
+/** A gateway that nobody administers yet. */
+export function startGateway(config = 'version: 1\nserver: {demo_channel: false}\n'): Promise<Running> {
+  const folder = mkdtempSync(join(tmpdir(), 'sluicegate-console-'));
+  writeFileSync(join(folder, 'config.yaml'), config);
+  const words = ['serve', '--config', join(folder, 'config.yaml'), '--host', '127.0.0.1', '--port', '0'];
+  const child = spawn(join(BIN, 'sluicegate'), [...words, '--data', join(folder, 'data')], {
+    cwd: folder,
+    env: { HOME: folder, SLUICEGATE_MASTER_KEY: MASTER_KEY },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  return started(child, /listens on (http:\S+)/, () => rmSync(folder, { recursive: true, force: true }));
+}

@@ -1,0 +1,72 @@
+// What every spec begins with: a world for each worker, and pages that are watched.
+
+import { type BrowserContext, test as base, expect, type Page } from '@playwright/test';
+import { build, type Role, type World } from './world.ts';
+
+type Look = { language?: 'en' | 'zh'; colours?: 'light' | 'dark' };
+
+type Fixtures = {
+  /** A page of somebody who is signed in. */
+  as: (role: Role, look?: Look) => Promise<Page>;
+  /** A page of somebody who isn't, of any gateway. */
+  visitor: (url: string) => Promise<Page>;
+};
+
+export const test = base.extend<Fixtures, { world: World }>({
+  world: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixtures' names from the pattern
+    async ({}, use) => {
+      const world = await build();
+      await use(world);
+      await world.gateway.stop();
+      await world.upstream.stop();
+    },
+    { scope: 'worker', timeout: 90_000 },
+  ],
+  visitor: async ({ browser }, use) => {
+    const opened: { context: BrowserContext; faults: string[] }[] = [];
+    await use(async (url) => {
+      const context = await browser.newContext({ baseURL: url, locale: 'en-US', reducedMotion: 'reduce' });
+      const faults: string[] = [];
+      opened.push({ context, faults });
+      const page = await context.newPage();
+      watch(page, url, faults);
+      return page;
+    });
+    for (const { context, faults } of opened) {
+      await context.close();
+      expect(faults).toEqual([]);
+    }
+  },
+  as: async ({ world, visitor }, use) => {
+    await use(async (role, look = {}) => {
+      const page = await visitor(world.gateway.url);
+      const [name = '', value = ''] = world.session[role].split('=');
+      await page.context().addCookies([{ name, value, url: world.gateway.url }]);
+      const preference = { language: look.language ?? 'en', colours: look.colours ?? 'light' };
+      await page.addInitScript((it) => localStorage.setItem('sluicegate.preference', JSON.stringify(it)), preference);
+      return page;
+    });
+  },
+});
+
+/** Whatever a page must not do, anywhere: break, ask other hosts, or be stopped by its own policy. */
+function watch(page: Page, url: string, faults: string[]) {
+  page.on('pageerror', (error) => faults.push(`the page threw: ${error.message}`));
+  page.on('console', (message) => {
+    if (/Content Security Policy/i.test(message.text())) faults.push(message.text());
+  });
+  page.on('request', (request) => {
+    const to = request.url();
+    if (!to.startsWith(url) && !to.startsWith('data:') && !to.startsWith('blob:'))
+      faults.push(`asked elsewhere: ${to}`);
+  });
+}
+
+/** Waits until a page is there, and nothing is being read any more. */
+export async function settled(page: Page) {
+  await expect(page.locator('main h1, main .ant-result').first()).toBeVisible();
+  await expect(page.locator('.ant-skeleton, .ant-spin-spinning')).toHaveCount(0);
+}
+
+export { expect };
