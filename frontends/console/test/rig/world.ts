@@ -40,22 +40,10 @@ export async function build(): Promise<World> {
   return { gateway, upstream, api, session, own, foreign, secret: own.secret };
 }
 
+/** A channel as files declare one, with its prices from the built-in list. */
 export function channel(name: string, upstream: string) {
-  const url = `${upstream}/v1/chat/completions`;
-  const models = ['gpt-4o-mini', 'gpt-4o-mini--status-500'].map((it) => ({ group: it, upstream: it }));
-  return {
-    channel: {
-      id: '',
-      name,
-      provider: 'openai',
-      endpoints: [{ format: 'openai_chat', url }],
-      auth: 'bearer',
-      secret: 'none',
-      models,
-      enabled: true,
-    },
-    secret: UPSTREAM_KEY,
-  };
+  const models = ['gpt-4o-mini', 'gpt-4o-mini--status-500'];
+  return { declared: { name, provider: 'openai', url: `${upstream}/v1`, models }, secret: UPSTREAM_KEY };
 }
 
 /** A group with one member, their key, and two calls of it: one that went well, one that didn't. */
