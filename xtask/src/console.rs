@@ -102,13 +102,14 @@ fn api(node: &Node) -> Done {
     node.tool("npm", &folder()).args(["run", "--silent", "api"]).run()
 }
 
-/// Types, style, texts and sizes; then people's ways through it in Chromium, against the gateway.
+/// Types, style, texts, units and sizes; then people's ways through it in Chromium, against the gateway.
 pub(crate) fn all(steps: &mut Steps) {
     let mut node = None;
     let built = steps.step("console", || {
         let found = Node::ready()?;
         found.modules(&folder())?;
         found.tool("npm", &folder()).args(["run", "--silent", "check"]).run()?;
+        found.tool("npm", &folder()).args(["run", "--silent", "test"]).run()?;
         build(&found)?;
         found.tool("npm", &folder()).args(["run", "--silent", "size"]).run()?;
         node = Some(found);
