@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
-import { FromFile, Models, Name, Standing } from '../part/badge';
+import { FromFile, Models, Named, Standing } from '../part/badge';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -126,7 +126,7 @@ export default function GroupPage() {
               {
                 title: t('key.user'),
                 dataIndex: 'user',
-                render: (user) => (may(me, 'readAll') ? <Name to="/users" id={user} /> : user),
+                render: (user) => <Named of="users" id={user} />,
               },
               { title: t('group.role'), dataIndex: 'role', render: (role) => t(`role.${role}`) },
               {

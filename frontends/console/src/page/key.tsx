@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
-import { FromFile, Models, Name, Standing } from '../part/badge';
+import { FromFile, Models, Named, Standing } from '../part/badge';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -101,9 +101,9 @@ export default function KeyPage() {
                 {
                   key: 'g',
                   label: t('key.group'),
-                  children: key.group ? <Name to="/groups" id={key.group} /> : '–',
+                  children: <Named of="groups" id={key.group} />,
                 },
-                { key: 'u', label: t('key.user'), children: key.user ?? '–' },
+                { key: 'u', label: t('key.user'), children: <Named of="users" id={key.user} /> },
                 { key: 'm', label: t('key.models'), children: <Models models={key.models} most={12} /> },
                 {
                   key: 'e',

@@ -5,7 +5,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
-import { FromFile, Models, Name, Standing } from '../part/badge';
+import { FromFile, Models, Name, Named, Standing } from '../part/badge';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
@@ -84,12 +84,12 @@ export default function KeyList() {
           {
             title: t('key.group'),
             dataIndex: 'group',
-            render: (group) => group && <Name to="/groups" id={group} />,
+            render: (group) => group && <Named of="groups" id={group} />,
           },
           {
             title: t('key.user'),
             dataIndex: 'user',
-            render: (user) => user && (may(me, 'readAll') ? <Name to="/users" id={user} /> : user),
+            render: (user) => user && <Named of="users" id={user} />,
           },
           {
             title: t('key.models'),

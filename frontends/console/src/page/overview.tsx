@@ -10,6 +10,7 @@ import { usageReport } from '../part/chart_data';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
+import { useName } from '../part/name';
 import { Page } from '../part/page';
 import { useFilter } from '../part/query';
 import { Figures } from '../part/sums';
@@ -187,6 +188,8 @@ function Top(props: {
   to: (id: string) => string;
 }) {
   const { t } = useTranslation();
+  const named = useName(props.by === 'group' ? 'groups' : 'keys');
+  const name = props.by === 'model' ? (id: string) => id : named;
   const format = useFormat();
   return (
     <Card title={props.title} size="small">
@@ -197,7 +200,7 @@ function Top(props: {
           <div key={id} className="row" style={{ justifyContent: 'space-between', flexWrap: 'nowrap' }}>
             {id ? (
               <Link to={props.to(id)} className="cut">
-                {id}
+                {name(id)}
               </Link>
             ) : (
               <span>{t('overview.nobody')}</span>

@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { Alert, Card, Collapse, Descriptions, Empty, Skeleton, Table, Tag } from 'antd';
 import { useTranslation } from 'react-i18next';
-import { Link, useParams } from 'react-router';
+import { useParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
-import { may, useMe } from '../app/session';
+import { Named } from '../part/badge';
 import { Explanation, type Reason } from '../part/explanation';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -101,18 +101,15 @@ export default function RequestPage() {
 function About({ record: it }: { record: Call }) {
   const { t } = useTranslation();
   const format = useFormat();
-  const me = useMe();
-  const to = (path: string, id: string | null | undefined, open = true) =>
-    id ? open ? <Link to={`/${path}/${encodeURIComponent(id)}`}>{id}</Link> : id : '–';
   return (
     <Descriptions
       column={1}
       size="small"
       items={[
         { key: 'w', label: t('request.column.when'), children: format.time(it.started_at) },
-        { key: 'k', label: t('key.hint'), children: to('keys', it.key) },
-        { key: 'g', label: t('key.group'), children: to('groups', it.group) },
-        { key: 'u', label: t('key.user'), children: to('users', it.user, may(me, 'readAll')) },
+        { key: 'k', label: t('key.hint'), children: <Named of="keys" id={it.key} /> },
+        { key: 'g', label: t('key.group'), children: <Named of="groups" id={it.group} /> },
+        { key: 'u', label: t('key.user'), children: <Named of="users" id={it.user} /> },
         { key: 'o', label: t('form.organization'), children: it.organization },
         {
           key: 'f',

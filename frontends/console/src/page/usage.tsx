@@ -8,6 +8,7 @@ import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../api/client';
 import { usePreference } from '../app/preference';
 import { may, useMe } from '../app/session';
+import { Named } from '../part/badge';
 import { kindOf, type Measure, series, usageReport } from '../part/chart_data';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -54,6 +55,8 @@ const DIMENSIONS = [
   'tag',
 ];
 const UNITS: Unit[] = ['hour', 'day', 'week', 'month'];
+const isKind = (it: string): it is 'group' | 'user' | 'key' | 'channel' =>
+  ['group', 'user', 'key', 'channel'].includes(it);
 const NARROWED = ['group', 'user', 'key', 'model', 'organization', 'channel', 'provider', 'customer', 'tag'];
 
 export default function UsagePage() {
@@ -193,7 +196,8 @@ export default function UsagePage() {
               ...columns.map((it) => ({
                 title: t(`usage.dimension.${it}`),
                 key: it,
-                render: (_: unknown, row: Row) => row.by[it] || '–',
+                render: (_: unknown, row: Row) =>
+                  row.by[it] && isKind(it) ? <Named of={`${it}s`} id={row.by[it]} /> : row.by[it] || '–',
               })),
               ...MEASURES.map((it) => ({
                 title: t(MEASURE[it]),

@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
-import { FromFile, Models, Name, Standing } from '../part/badge';
+import { FromFile, Models, Named, Standing } from '../part/badge';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -173,7 +173,7 @@ export default function UserPage() {
               {
                 title: t('key.group'),
                 dataIndex: 'group',
-                render: (group) => <Name to="/groups" id={group} />,
+                render: (group) => <Named of="groups" id={group} />,
               },
               { title: t('group.role'), dataIndex: 'role', render: (role) => t(`role.${role}`) },
               {

@@ -1,6 +1,8 @@
 import { Tag, theme } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
+import { may, useMe } from '../app/session';
+import { type Kind, useName } from './name';
 
 /** Whether something may be used. */
 export function Standing({
@@ -53,5 +55,21 @@ export function Name({ to, name, id }: { to: string; name?: string | null; id: s
         </span>
       )}
     </span>
+  );
+}
+
+/** A thing that is named by its id alone, by what it is called. */
+export function Named({ of, id }: { of: Kind; id: string | null | undefined }) {
+  const me = useMe();
+  const name = useName(of);
+  if (!id) return <span>–</span>;
+  // Who may not see it isn't led there.
+  const open = of === 'users' ? may(me, 'readAll') : of === 'channels' ? may(me, 'super') : true;
+  return open ? (
+    <Link to={`/${of}/${encodeURIComponent(id)}`} title={id} style={{ overflowWrap: 'anywhere' }}>
+      {name(id)}
+    </Link>
+  ) : (
+    <span title={id}>{name(id)}</span>
   );
 }
