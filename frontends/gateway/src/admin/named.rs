@@ -22,6 +22,8 @@ pub enum NamedKind {
     Tag,
     /// Limits that are written once and given to several.
     Budget,
+    /// What a channel was made of, where another dialect made it: its `metadata`.
+    Model,
 }
 
 impl NamedKind {
@@ -31,6 +33,7 @@ impl NamedKind {
             Self::Customer => "customer",
             Self::Tag => "tag",
             Self::Budget => "budget",
+            Self::Model => "model",
         }
     }
 
@@ -39,6 +42,7 @@ impl NamedKind {
             Self::Customer => ["customer.create", "customer.update", "customer.delete"],
             Self::Tag => ["tag.create", "tag.update", "tag.delete"],
             Self::Budget => ["budget.create", "budget.update", "budget.delete"],
+            Self::Model => ["model.create", "model.update", "model.delete"],
         }
     }
 
@@ -290,7 +294,7 @@ impl Admin {
         match kind {
             NamedKind::Customer => file.customers.declared,
             NamedKind::Tag => file.tags.declared,
-            NamedKind::Budget => indexmap::IndexMap::new(),
+            NamedKind::Budget | NamedKind::Model => indexmap::IndexMap::new(),
         }
     }
 
@@ -325,5 +329,6 @@ fn only_super(actor: &Actor, kind: NamedKind) -> Result<()> {
         (false, NamedKind::Customer) => Err(forbidden("see or change end customers")),
         (false, NamedKind::Tag) => Err(forbidden("see or change tags")),
         (false, NamedKind::Budget) => Err(forbidden("see or change budgets")),
+        (false, NamedKind::Model) => Err(forbidden("see or change models")),
     }
 }

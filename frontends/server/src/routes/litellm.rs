@@ -5,6 +5,7 @@ pub mod budget;
 pub mod contract;
 pub mod fields;
 mod keys;
+mod models;
 mod named;
 mod organizations;
 pub mod registry;
@@ -30,6 +31,7 @@ pub fn table(others: &[Entry]) -> Vec<Entry> {
     entries.extend(teams::table());
     entries.extend(users::table());
     entries.extend(organizations::table());
+    entries.extend(models::table());
     entries.extend(named::table());
     entries.extend(spend::table());
     entries.extend(registry::table());

@@ -1,4 +1,4 @@
-//! `/spend/…`, `/global/spend…` and `/model/info`.
+//! `/spend/…` and `/global/spend…`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,8 +29,6 @@ pub(super) fn table() -> Vec<Entry> {
             ask::route(Method::GET, |ask| bare(ask, by_team))
         }),
         Entry::plain(Method::GET, "/global/spend/logs", || ask::route(Method::GET, |ask| bare(ask, by_day))),
-        Entry::plain(Method::GET, "/model/info", || ask::route(Method::GET, |ask| bare(ask, models))),
-        Entry::plain(Method::GET, "/v1/model/info", || ask::route(Method::GET, |ask| bare(ask, models))),
     ]
 }
 
@@ -251,54 +249,4 @@ async fn global(ask: Ask) -> Result<Done> {
         .iter()
         .find(|l| l.metric == Metric::Spend && l.model.is_none() && l.window == Window::Lifetime);
     Done::ok(&json!({"spend": usd_json(spend), "max_budget": max.map(|limit| usd_json(limit.max))}))
-}
-
-/// The models that the asker may call, and what serves them. Where a channel sends is for super administrators.
-async fn models(ask: Ask) -> Result<Done> {
-    let (snapshot, now) = (ask.gateway().engine().snapshot(), ask.gateway().clock().now());
-    let mut data = Vec::new();
-    for channel in snapshot.channels().iter().filter(|channel| channel.enabled) {
-        for model in channel.models.iter().filter(|model| {
-            ask.caller.as_ref().is_none_or(|caller| caller.caller.may_call(model.group.as_str()))
-        }) {
-            let price = model.price.on(now);
-            let mut parameters = json!({"model": format!("{}/{}", channel.provider, model.upstream)});
-            if ask.actor.is_super() {
-                parameters["api_base"] =
-                    json!(channel.endpoints.first().map(|endpoint| endpoint.url.as_str()));
-            }
-            data.push(json!({
-                "model_name": model.group,
-                "litellm_params": parameters,
-                "model_info": {
-                    "id": format!("{}/{}", channel.id, model.group),
-                    "db_model": channel.source == sluicegate::tenant::Source::Database,
-                    "litellm_provider": channel.provider,
-                    "max_input_tokens": model.context_window,
-                    "max_output_tokens": model.max_output,
-                    "max_tokens": model.max_output,
-                    "input_cost_per_token": per_token(price.input()),
-                    "output_cost_per_token": per_token(price.output()),
-                    "cache_read_input_token_cost": per_token(price.cache_read()),
-                    "mode": mode(channel),
-                },
-            }));
-        }
-    }
-    Done::ok(&json!({ "data": data }))
-}
-
-fn per_token(price: Option<u64>) -> Value {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "shown to people as a JSON number, as LiteLLM does; never computed with"
-    )]
-    let usd = |pico: u64| pico as f64 / 1e12;
-    json!(price.map(usd))
-}
-
-fn mode(channel: &sluicegate::Channel) -> &'static str {
-    let only_embeddings =
-        channel.endpoints.iter().all(|endpoint| endpoint.format == sluicegate::Format::OpenaiEmbeddings);
-    if only_embeddings { "embedding" } else { "chat" }
 }

@@ -1,0 +1,462 @@
+//! `/model/…` and `/model_group/info`: channels, as LiteLLM's entries of a `model_list`. An entry is read by the same code as
+//! one of a file; it is kept beside its channel without its secrets, so that part of it can be changed.
+
+use actix_web::http::Method;
+use serde_json::{Map, Value, json};
+use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NamedScope, NewChannel};
+use sluicegate::config::{Environment, Severity, Source, load};
+use sluicegate::{
+    Channel, ChannelId, ChannelModel, Error, ErrorKind, Limit, Metric, ModelName, Result, Secret, SecretRef,
+    Timestamp, Window,
+};
+
+use super::fields::{self, Fields, Query, Sent};
+use super::{body, pages, query, warned};
+use crate::ask::{self, Ask, Done};
+use crate::routes::Entry;
+
+pub(super) fn table() -> Vec<Entry> {
+    vec![
+        Entry::plain(Method::POST, "/model/new", || ask::route(Method::POST, new)),
+        Entry::plain(Method::POST, "/model/update", || ask::route(Method::POST, update)),
+        Entry::plain(Method::PATCH, "/model/{model_id}/update", || ask::route(Method::PATCH, update)),
+        Entry::plain(Method::POST, "/model/delete", || ask::route(Method::POST, delete)),
+        Entry::plain(Method::POST, "/model/block", || ask::route(Method::POST, block)),
+        Entry::plain(Method::POST, "/model/unblock", || ask::route(Method::POST, unblock)),
+        Entry::plain(Method::GET, "/model/info", || ask::route(Method::GET, info)),
+        Entry::plain(Method::GET, "/v1/model/info", || ask::route(Method::GET, info)),
+        Entry::plain(Method::GET, "/v2/model/info", || ask::route(Method::GET, info_pages)),
+        Entry::plain(Method::GET, "/model_group/info", || ask::route(Method::GET, groups)),
+    ]
+}
+
+/// An entry as a channel, and its credential apart.
+struct Lowered {
+    channel: Channel,
+    secret: Option<Secret>,
+    warnings: Vec<String>,
+}
+
+/// Reads an entry as a file's would be. Environment variables aren't read for it, but for a credential that names one.
+fn lower(entry: &Value) -> Result<Lowered> {
+    let text = json!({"model_list": [entry]}).to_string();
+    let nothing = |_: &str| None;
+    let loaded = load(Source { path: "the request", text: &text }, &Environment::new(&nothing));
+    let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+    for found in &loaded.diagnostics {
+        let at = found.at.strip_prefix("model_list[0].").unwrap_or(&found.at);
+        // What concerns a whole file, or a variable that the gateway reads by itself, is nothing to say here.
+        match found.severity {
+            _ if !found.at.starts_with("model_list") => {}
+            Severity::Error => errors.push(format!("`{at}`: {}", found.message)),
+            Severity::Warning if found.code != "missing_variable" => {
+                warnings.push(format!("`{at}`: {}", found.message));
+            }
+            _ => {}
+        }
+    }
+    let channel = loaded.declared.channels.into_iter().next().filter(|it| !it.endpoints.is_empty());
+    let Some(mut channel) = channel.filter(|_| errors.is_empty()) else {
+        errors.append(&mut warnings);
+        let message = format!("this is no model that can be called: {}", errors.join("; "));
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "litellm_params"));
+    };
+    let secret = match std::mem::take(&mut channel.secret) {
+        SecretRef::Inline(secret) => Some(secret),
+        other => {
+            channel.secret = other;
+            None
+        }
+    };
+    Ok(Lowered { channel, secret, warnings })
+}
+
+/// Parameters that hold, or may hold, what nobody is shown again.
+fn is_secret(name: &str) -> bool {
+    let words = ["key", "secret", "token", "password", "credential", "headers", "extra_body"];
+    let known = ["litellm_credential_name", "max_tokens"];
+    !name.contains("tokens")
+        && !name.contains("cost")
+        && !known.contains(&name)
+        && words.iter().any(|word| name.contains(word))
+}
+
+/// An entry without its secrets.
+fn shown(entry: &Value) -> Value {
+    let mut entry = entry.clone();
+    if let Some(params) = entry.get_mut("litellm_params").and_then(Value::as_object_mut) {
+        params.retain(|name, _| !is_secret(name));
+    }
+    entry
+}
+
+fn kept(entry: &Value) -> NamedScope {
+    let metadata = shown(entry).as_object().cloned().unwrap_or_default();
+    NamedScope { metadata, ..NamedScope::default() }
+}
+
+/// A channel's name must be its own, and several may serve one model.
+async fn own_name(ask: &Ask, name: &str, id: &str) -> Result<String> {
+    let taken = ask.admin().channels(&ask.actor).await?;
+    let is_taken = taken.iter().any(|it| it.channel.name == name && it.channel.id.as_str() != id);
+    Ok(if is_taken { format!("{name} {id}") } else { name.to_owned() })
+}
+
+/// What `/model/new` and its like answer.
+fn row(view: &ChannelView, entry: &Value) -> Map<String, Value> {
+    let mut info = entry["model_info"].as_object().cloned().unwrap_or_default();
+    info.insert("id".to_owned(), json!(view.channel.id));
+    info.insert("db_model".to_owned(), true.into());
+    Map::from_iter([
+        ("model_id".to_owned(), json!(view.channel.id)),
+        ("model_name".to_owned(), entry["model_name"].clone()),
+        ("litellm_params".to_owned(), shown(entry)["litellm_params"].clone()),
+        ("model_info".to_owned(), info.into()),
+        ("blocked".to_owned(), json!(!view.channel.enabled)),
+        ("created_by".to_owned(), json!(view.created_by)),
+        ("updated_by".to_owned(), json!(view.updated_by)),
+        ("updated_at".to_owned(), json!(view.updated_at.to_string())),
+    ])
+}
+
+async fn new(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let name = fields.required("model_name")?;
+    let params = fields.object("litellm_params")?.value().ok_or_else(|| fields::missing("litellm_params"))?;
+    let mut info = fields.object("model_info")?.value().unwrap_or_default();
+    let id = match info.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()) {
+        Some(id) => id.to_owned(),
+        None => ask.gateway().call_id().as_str().replace("call-", "model-"),
+    };
+    info.insert("id".to_owned(), id.as_str().into());
+    let entry = json!({"model_name": name, "litellm_params": params, "model_info": info});
+    let mut it = lower(&entry)?;
+    it.channel.name = own_name(&ask, &name, &id).await?;
+    let made = NewChannel { channel: it.channel, secret: it.secret };
+    let view = ask.admin().create_channel(&ask.actor, made).await?;
+    ask.admin().create_named(&ask.actor, NamedKind::Model, &id, kept(&entry)).await?;
+    it.warnings.into_iter().for_each(|warning| fields.warn(warning));
+    warned(row(&view, &entry), fields)
+}
+
+/// `model_info.id`, or the path's.
+fn id_of(ask: &Ask, fields: &mut Fields) -> Result<(ChannelId, Map<String, Value>)> {
+    let mut info = fields.object("model_info")?.value().unwrap_or_default();
+    let within = info.remove("id").and_then(|id| id.as_str().map(str::to_owned));
+    match (ask.param("model_id"), within) {
+        (id, _) if !id.is_empty() => Ok((ChannelId::from(id), info)),
+        (_, Some(id)) => Ok((ChannelId::from(id), info)),
+        _ => Err(fields::missing("model_info.id")),
+    }
+}
+
+/// Changes what is named; the rest stays as the entry said it. So does the credential, unless the address changes.
+async fn update(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let (id, info) = id_of(&ask, &mut fields)?;
+    let name = fields.text("model_name")?.value();
+    let params = fields.object("litellm_params")?.value().unwrap_or_default();
+    let before = ask.admin().channel(&ask.actor, &id).await?;
+    let mut entry = entry_of(&ask, &id).await?;
+    if let Some(name) = &name {
+        entry["model_name"] = name.as_str().into();
+    }
+    merge(&mut entry["litellm_params"], params);
+    merge(&mut entry["model_info"], info);
+    let mut it = lower(&entry)?;
+    let name = entry["model_name"].as_str().unwrap_or_default().to_owned();
+    it.channel.name = own_name(&ask, &name, id.as_str()).await?;
+    if entry["litellm_params"].get("api_key").is_none() {
+        // The one that it has stays, rather than the variable that a new one would take it from.
+        it.channel.secret = SecretRef::None;
+    }
+    it.channel.enabled = before.channel.enabled;
+    if it.channel.headers.is_empty() {
+        it.channel.headers = before.channel.headers;
+    }
+    let patch = ChannelPatch { channel: it.channel, secret: it.secret };
+    let view = ask.admin().update_channel(&ask.actor, &id, patch).await?;
+    let keep = kept(&entry);
+    let edit = |it: &mut NamedScope| {
+        it.metadata.clone_from(&keep.metadata);
+        Ok(())
+    };
+    ask.admin().update_named(&ask.actor, NamedKind::Model, id.as_str(), &edit).await?;
+    if before.has_secret && !view.has_secret {
+        fields.warn("the address has changed: give `api_key` again, which isn't sent elsewhere by itself");
+    }
+    it.warnings.into_iter().for_each(|warning| fields.warn(warning));
+    warned(row(&view, &entry), fields)
+}
+
+/// The entry that a channel was made of.
+async fn entry_of(ask: &Ask, id: &ChannelId) -> Result<Value> {
+    match ask.admin().named(&ask.actor, NamedKind::Model, id.as_str()).await {
+        Ok(kept) => Ok(Value::Object(kept.value.metadata)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let message = format!(
+                "model `{id}` wasn't made by /model/new; change it in the configuration file, or at /api/v1/channels/{id}"
+            );
+            Err(Error::new(ErrorKind::Conflict, message))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Members of one object into another; null takes one out.
+fn merge(into: &mut Value, change: Map<String, Value>) {
+    if !into.is_object() {
+        *into = Value::Object(Map::new());
+    }
+    let Some(into) = into.as_object_mut() else { return };
+    for (name, value) in change {
+        match value {
+            Value::Null => drop(into.remove(&name)),
+            value => drop(into.insert(name, value)),
+        }
+    }
+}
+
+async fn delete(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let id = ChannelId::from(fields.required("id")?);
+    ask.admin().delete_channel(&ask.actor, &id).await?;
+    // Channels that weren't made here have no entry.
+    match ask.admin().delete_named(&ask.actor, NamedKind::Model, id.as_str()).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    warned(Map::from_iter([("message".to_owned(), format!("model `{id}` is deleted").into())]), fields)
+}
+
+async fn block(ask: Ask) -> Result<Done> {
+    set_blocked(ask, true).await
+}
+
+async fn unblock(ask: Ask) -> Result<Done> {
+    set_blocked(ask, false).await
+}
+
+async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let id = match fields.text("model_id")? {
+        Sent::Value(id) => ChannelId::from(id),
+        _ => ChannelId::from(fields.required("id")?),
+    };
+    let before = ask.admin().channel(&ask.actor, &id).await?;
+    let channel = Channel { enabled: !blocked, ..before.channel };
+    let view = ask.admin().update_channel(&ask.actor, &id, ChannelPatch { channel, secret: None }).await?;
+    let entry = match entry_of(&ask, &id).await {
+        Ok(entry) => entry,
+        Err(error) if error.kind() == ErrorKind::Conflict => json!({"model_name": view.channel.name}),
+        Err(error) => return Err(error),
+    };
+    warned(row(&view, &entry), fields)
+}
+
+/// The models that the asker may call, and what serves them. Where a channel sends is for super administrators.
+fn models(ask: &Ask) -> Vec<Value> {
+    let (snapshot, now) = (ask.gateway().engine().snapshot(), ask.gateway().clock().now());
+    let mut data = Vec::new();
+    for channel in snapshot.channels().iter().filter(|channel| channel.enabled) {
+        for model in channel.models.iter().filter(|model| may_call(ask, &model.group)) {
+            data.push(described(channel, model, ask.actor.is_super(), now));
+        }
+    }
+    data
+}
+
+fn may_call(ask: &Ask, model: &ModelName) -> bool {
+    ask.caller.as_ref().is_none_or(|caller| caller.caller.may_call(model.as_str()))
+}
+
+/// A channel of one model is called by its own id.
+fn id_in(channel: &Channel, model: &ChannelModel) -> String {
+    match channel.models.len() {
+        1 => channel.id.to_string(),
+        _ => format!("{}/{}", channel.id, model.group),
+    }
+}
+
+fn described(channel: &Channel, model: &ChannelModel, whole: bool, now: Timestamp) -> Value {
+    let price = model.price.on(now);
+    let mut parameters = json!({"model": format!("{}/{}", channel.provider, model.upstream)});
+    if whole {
+        parameters["api_base"] = json!(channel.endpoints.first().map(|endpoint| endpoint.url.as_str()));
+    }
+    json!({
+        "model_name": model.group,
+        "litellm_params": parameters,
+        "model_info": {
+            "id": id_in(channel, model),
+            "db_model": channel.source == sluicegate::tenant::Source::Database,
+            "key": format!("{}/{}", channel.provider, model.upstream),
+            "litellm_provider": channel.provider,
+            "max_input_tokens": model.context_window,
+            "max_output_tokens": model.max_output,
+            "max_tokens": model.max_output,
+            "input_cost_per_token": per_token(price.input()),
+            "output_cost_per_token": per_token(price.output()),
+            "cache_read_input_token_cost": per_token(price.cache_read()),
+            "mode": mode(channel),
+        },
+    })
+}
+
+/// Of these, what the query picks: `litellm_model_id`, `search`.
+fn picked(ask: &Ask, query: &Query) -> Result<Vec<Value>> {
+    let mut data = models(ask);
+    if let Some(id) = query.text("litellm_model_id") {
+        data.retain(|it| it["model_info"]["id"] == id);
+        if data.is_empty() {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no model with the id `{id}`")));
+        }
+    }
+    if let Some(text) = query.text("search").map(str::to_lowercase) {
+        data.retain(|it| it["model_name"].as_str().is_some_and(|name| name.to_lowercase().contains(&text)));
+    }
+    Ok(data)
+}
+
+async fn info(ask: Ask) -> Result<Done> {
+    let query = query(&ask)?;
+    Done::ok(&json!({ "data": picked(&ask, &query)? })).map(|done| done.warning(query.finish()))
+}
+
+async fn info_pages(ask: Ask) -> Result<Done> {
+    let query = query(&ask)?;
+    let (all, (number, size)) = (picked(&ask, &query)?, pages(&query, "size", 50)?);
+    let (total, size) = (all.len(), size as usize);
+    let skip = usize::try_from(number - 1).unwrap_or(usize::MAX).saturating_mul(size);
+    let data: Vec<Value> = all.into_iter().skip(skip).take(size).collect();
+    Done::ok(&json!({
+        "data": data, "total_count": total, "current_page": number, "total_pages": total.div_ceil(size), "size": size,
+    }))
+    .map(|done| done.warning(query.finish()))
+}
+
+async fn groups(ask: Ask) -> Result<Done> {
+    let query = query(&ask)?;
+    let (snapshot, now) = (ask.gateway().engine().snapshot(), ask.gateway().clock().now());
+    let wanted = query.text("model_group");
+    let mut data = Vec::new();
+    for name in snapshot.model_names().into_iter().filter(|name| may_call(&ask, name)) {
+        if wanted.is_some_and(|wanted| wanted != name.as_str()) {
+            continue;
+        }
+        let Some(group) = snapshot.model_group(name.as_str()) else { continue };
+        let served: Vec<_> = group.candidates.iter().filter_map(|it| snapshot.resolve(*it)).collect();
+        if !served.is_empty() {
+            data.push(group_row(name, &served, now));
+        }
+    }
+    Done::ok(&json!({ "data": data })).map(|done| done.warning(query.finish()))
+}
+
+/// What all channels of a model come to: the largest windows, the dearest prices, the sum of their rates.
+fn group_row(name: &ModelName, served: &[(&Channel, &ChannelModel)], now: Timestamp) -> Value {
+    let mut providers: Vec<&str> = served.iter().map(|(channel, _)| channel.provider.as_str()).collect();
+    providers.sort_unstable();
+    providers.dedup();
+    let most = |of: fn(&ChannelModel) -> Option<u64>| served.iter().filter_map(|(_, model)| of(model)).max();
+    let dearest = |of: fn(&ChannelModel, Timestamp) -> Option<u64>| {
+        per_token(served.iter().filter_map(|(_, model)| of(model, now)).max())
+    };
+    // Without a limit on one of them there is none on all.
+    let rate = |metric: Metric| -> Option<i64> {
+        let of = |limits: &[Limit]| {
+            limits.iter().find(|it| it.metric == metric && it.window == Window::Minute).map(|it| it.max)
+        };
+        served.iter().map(|(channel, _)| of(&channel.limits)).sum()
+    };
+    json!({
+        "model_group": name,
+        "providers": providers,
+        "max_input_tokens": most(|it| it.context_window),
+        "max_output_tokens": most(|it| it.max_output),
+        "input_cost_per_token": dearest(|it, now| it.price.on(now).input()),
+        "output_cost_per_token": dearest(|it, now| it.price.on(now).output()),
+        "mode": served.first().map(|(channel, _)| mode(channel)),
+        "rpm": rate(Metric::Requests),
+        "tpm": rate(Metric::TotalTokens),
+        "configurable_clientside_auth_params": null,
+        "is_public_model_group": false,
+    })
+}
+
+fn per_token(price: Option<u64>) -> Value {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "shown to people as a JSON number, as LiteLLM does; never computed with"
+    )]
+    let usd = |pico: u64| pico as f64 / 1e12;
+    json!(price.map(usd))
+}
+
+fn mode(channel: &Channel) -> &'static str {
+    let only_embeddings =
+        channel.endpoints.iter().all(|endpoint| endpoint.format == sluicegate::Format::OpenaiEmbeddings);
+    if only_embeddings { "embedding" } else { "chat" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_becomes_a_channel_and_its_credential_stands_apart() {
+        let entry = json!({
+            "model_name": "fast",
+            "litellm_params": {"model": "openai/gpt-4o-mini", "api_key": "sk-upstream", "rpm": 60},
+            "model_info": {"id": "m-1"},
+        });
+        let it = lower(&entry).unwrap();
+        assert_eq!(it.channel.id.as_str(), "m-1");
+        assert_eq!(it.channel.models[0].group.as_str(), "fast");
+        assert_eq!(it.channel.models[0].upstream.as_str(), "gpt-4o-mini");
+        assert_eq!(it.secret.as_ref().map(Secret::expose), Some("sk-upstream"));
+        assert_eq!(it.channel.secret, SecretRef::None);
+        assert!(!shown(&entry).to_string().contains("sk-upstream"));
+    }
+
+    #[test]
+    fn a_credential_may_stand_in_a_variable_and_nothing_else_is_read_from_one() {
+        let entry = |params: Value| json!({"model_name": "fast", "litellm_params": params});
+        let it = lower(&entry(json!({"model": "openai/gpt-4o", "api_key": "os.environ/MY_KEY"}))).unwrap();
+        assert_eq!(it.channel.secret, SecretRef::Env("MY_KEY".to_owned()));
+        let wrong = lower(&entry(json!({"model": "openai/gpt-4o", "api_base": "os.environ/SOMETHING"})));
+        assert!(wrong.is_err() || wrong.is_ok_and(|it| !it.channel.endpoints[0].url.contains("SOMETHING")));
+    }
+
+    #[test]
+    fn what_cant_be_called_is_refused_by_name() {
+        for params in
+            [json!({"model": "nobody/gpt"}), json!({}), json!({"model": "openai/gpt-4o", "rpm": "x"})]
+        {
+            let entry = json!({"model_name": "fast", "litellm_params": params});
+            if let Err(error) = lower(&entry) {
+                assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{entry}");
+            } else {
+                assert!(!lower(&entry).unwrap().warnings.is_empty(), "{entry}");
+            }
+        }
+    }
+
+    #[test]
+    fn secrets_are_known_by_their_names() {
+        for (name, want) in [
+            ("api_key", true),
+            ("aws_secret_access_key", true),
+            ("azure_ad_token", true),
+            ("vertex_credentials", true),
+            ("extra_headers", true),
+            ("max_tokens", false),
+            ("input_cost_per_token", false),
+            ("api_base", false),
+            ("rpm", false),
+            ("litellm_credential_name", false),
+        ] {
+            assert_eq!(is_secret(name), want, "{name}");
+        }
+    }
+}
