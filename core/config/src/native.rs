@@ -39,9 +39,8 @@ use crate::yaml::Value;
 /// The organization of whatever names none.
 pub(crate) const DEFAULT_ORGANIZATION: &str = "default";
 
-/// Said where a file asks for another system's statuses.
-pub(crate) const STATUSES_ARE_OURS: &str =
-    "this version answers with its own statuses and texts yet: an exceeded budget is a 429";
+/// Said where a file asks for New API's statuses.
+const STATUSES_ARE_OURS: &str = "this version answers New API's routes with its own statuses and texts yet";
 
 const STRATEGIES: [(&str, Strategy); 6] = [
     ("weighted", Strategy::Weighted),
@@ -334,9 +333,7 @@ fn optional_secret(load: &mut Load<'_>, item: &Item<'_>) -> Option<sluicegate_co
 
 fn compat(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
     let Some(fields) = Fields::open_section(load, item, &section::COMPAT) else { return };
-    if fields.any(&["litellm", "budget_exceeded_status"]).is_some()
-        || fields.get("newapi").is_some_and(|item| item.quiet_text(load).as_deref() != Some("false"))
-    {
+    if fields.get("newapi").is_some_and(|item| item.quiet_text(load).as_deref() != Some("false")) {
         item.say(load, Severity::Note, "not_used_yet", STATUSES_ARE_OURS, "");
     }
     if let Some(item) = fields.get("litellm") {

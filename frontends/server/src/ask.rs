@@ -193,6 +193,26 @@ impl Visit {
         parse(&self.body)
     }
 
+    /// The body as the form that it should be.
+    ///
+    /// # Errors
+    /// `InvalidRequest` naming what is missing.
+    pub fn form<T: DeserializeOwned>(&self) -> Result<T> {
+        let text = std::str::from_utf8(&self.body).unwrap_or_default();
+        web::Query::<T>::from_query(text)
+            .map(web::Query::into_inner)
+            .map_err(|why| Error::new(ErrorKind::InvalidRequest, format!("the form can't be read: {why}")))
+    }
+
+    /// Refuses what another site's page had the browser ask for, as far as the browser says so: for forms, which can send no
+    /// header of ours.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn refuse_other_origin(&self) -> Result<()> {
+        console::refuse_other_origin(&self.req, &self.state.trusted_proxies)
+    }
+
     /// Who is signed in, however far.
     ///
     /// # Errors
@@ -299,6 +319,7 @@ pub struct Done {
     cookie: Option<Cookie<'static>>,
     next: Option<String>,
     etag: Option<String>,
+    location: Option<&'static str>,
 }
 
 impl Done {
@@ -329,7 +350,16 @@ impl Done {
     }
 
     fn new(status: StatusCode, body: Vec<u8>) -> Self {
-        Self { status, content_type: JSON, body, warnings: Vec::new(), cookie: None, next: None, etag: None }
+        Self {
+            status,
+            content_type: JSON,
+            body,
+            warnings: Vec::new(),
+            cookie: None,
+            next: None,
+            etag: None,
+            location: None,
+        }
     }
 
     /// Sets a cookie.
@@ -358,6 +388,15 @@ impl Done {
     /// 204.
     pub fn nothing() -> Result<Self> {
         Ok(Self::new(StatusCode::NO_CONTENT, Vec::new()))
+    }
+
+    /// 303: what was asked is done, and shown elsewhere.
+    ///
+    /// # Errors
+    /// `Internal` when it can't be written as JSON.
+    pub fn see_other(to: &'static str) -> Result<Self> {
+        let done = Self::with(StatusCode::SEE_OTHER, &serde_json::json!({"redirect_url": to}))?;
+        Ok(Self { location: Some(to), ..done })
     }
 
     fn with<T: Serialize>(status: StatusCode, value: &T) -> Result<Self> {
@@ -392,6 +431,9 @@ impl Done {
         }
         if let Some(etag) = self.etag {
             response.insert_header((ETAG, etag));
+        }
+        if let Some(to) = self.location {
+            response.insert_header((actix_web::http::header::LOCATION, to));
         }
         if let Some(next) = self.next {
             response.insert_header((NEXT, next));

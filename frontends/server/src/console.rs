@@ -76,6 +76,19 @@ pub fn refuse_foreign(req: &HttpRequest, trusted: &[IpNetwork]) -> Result<()> {
     if matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
+    refuse_other_origin(req, trusted)?;
+    if req.headers().get(MARK).is_none_or(|value| value.is_empty()) {
+        let why = "a change by a session needs the header `x-sluicegate-csrf`, with any value";
+        return Err(Error::new(ErrorKind::Forbidden, why));
+    }
+    Ok(())
+}
+
+/// The same by what browsers say of themselves only.
+///
+/// # Errors
+/// `Forbidden`.
+pub fn refuse_other_origin(req: &HttpRequest, trusted: &[IpNetwork]) -> Result<()> {
     let refuse = |why: &str| Err(Error::new(ErrorKind::Forbidden, why.to_owned()));
     let headers = req.headers();
     // Browsers say where a request comes from, and pages can't make them say otherwise.
@@ -92,9 +105,6 @@ pub fn refuse_foreign(req: &HttpRequest, trusted: &[IpNetwork]) -> Result<()> {
             "a page of another origin can't change anything here; a proxy in between must pass `host`, or send \
              `x-forwarded-host` and stand in `server.trusted_proxies`",
         );
-    }
-    if headers.get(MARK).is_none_or(|value| value.is_empty()) {
-        return refuse("a change by a session needs the header `x-sluicegate-csrf`, with any value");
     }
     Ok(())
 }

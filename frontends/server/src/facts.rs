@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, web};
 use bytes::{BufMut as _, BytesMut};
+use sluicegate::config::LitellmVersion;
 use sluicegate::money::format_usd;
 use sluicegate::{Facts, Remaining};
 
 use crate::respond::Face;
+use crate::routes::litellm::contract;
 use crate::state::State;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -70,6 +72,30 @@ pub fn write(headers: &mut HeaderMap, req: &HttpRequest, face: Face, facts: &Fac
     for remaining in &facts.remaining {
         if let Some(name) = remaining_name(&remaining.name) {
             put(name, values.remaining(remaining));
+        }
+    }
+}
+
+/// The same in LiteLLM's names, for who asked for its contract.
+pub fn write_litellm(headers: &mut HeaderMap, state: &State, version: LitellmVersion, facts: &Facts) {
+    let mut values = Values(BytesMut::with_capacity(TYPICAL_BYTES));
+    let snapshot = state.gateway.engine().snapshot();
+    let channel =
+        facts.channel.as_deref().and_then(|name| snapshot.channels().iter().find(|it| it.name == name));
+    let base = channel.and_then(|it| it.endpoints.first()).map(|endpoint| endpoint.url.as_str());
+    let spend = facts.spend.map(format_usd);
+    let retries = facts.attempts.saturating_sub(1).to_string();
+    for (name, value) in [
+        ("x-litellm-call-id", facts.id.as_ref().map(|id| id.as_str())),
+        ("x-litellm-model-id", channel.map(|it| it.id.as_str())),
+        ("x-litellm-model-name", facts.upstream_model.as_deref()),
+        ("x-litellm-model-api-base", base.map(|url| url.split('?').next().unwrap_or(url))),
+        ("x-litellm-response-cost", spend.as_deref()),
+        ("x-litellm-attempted-retries", Some(retries.as_str())),
+        ("x-litellm-version", Some(contract::word(Some(version)))),
+    ] {
+        if let Some(value) = value.and_then(|text| values.text(text)) {
+            headers.insert(HeaderName::from_static(name), value);
         }
     }
 }

@@ -127,7 +127,8 @@ pub fn rejection(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpRe
     }
     let (status, body) = match face {
         Face::LiteLlm => contract::refusal(req, &rejection.error, status),
-        _ => (status, rejection.body(face.error_format())),
+        _ => contract::of_call(req, rejection, status, face.error_format())
+            .unwrap_or_else(|| (status, rejection.body(face.error_format()))),
     };
     let mut response = HttpResponse::build(status);
     response.insert_header((header::CONTENT_TYPE, JSON));

@@ -97,9 +97,6 @@ pub(super) fn litellm<'n>(
         host.compat.budget_exceeded_status = item.parsed(load, "a status from 400 to 499", |text| {
             text.parse().ok().filter(|code| (400..500).contains(code))
         });
-        if host.compat.budget_exceeded_status.is_some_and(|status| status != 429) {
-            item.say(load, Severity::Note, "not_used_yet", crate::native::STATUSES_ARE_OURS, "");
-        }
     }
     // Theirs are open unless this says otherwise; ours are not, since they are of all tenants.
     if fields.boolean(load, "require_auth_for_metrics_endpoint") == Some(false) {

@@ -293,23 +293,23 @@ pub(crate) static POLICY_ROLLBACK: Section = Section {
 
 pub(crate) static COMPAT: Section = Section {
     name: "compat",
-    about: "Statuses and texts of the compatible APIs; never admission. Accepted, and not yet used.",
+    about: "Statuses and bodies of refusals, as other systems have them; never admission.",
     required: &[],
     keys: &[
         key(
             "litellm",
             Kind::Word(&["1.80", "1.106"]),
-            "The LiteLLM generation that refusals look like. Default: our own statuses.",
+            "The LiteLLM generation that refusals look like, calls' as well; answers then have `x-litellm-…` headers. Default: that of 1.106 on LiteLLM's management routes, our own for calls.",
         ),
         key(
             "newapi",
             Kind::Boolean,
-            "Whether refusals on New API's routes look like its own. Default false.",
+            "Whether refusals on New API's routes look like its own. Default false. Accepted, and not yet used.",
         ),
         key(
             "budget_exceeded_status",
             Kind::Count,
-            "The status of an exceeded budget, 400 to 499. Default: that of the generation.",
+            "The status of an exceeded budget, 400 to 499. Default: that of the generation (1.80: 400, 1.106: 422), else 429.",
         ),
     ],
 };

@@ -3,9 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 use sluicegate::METRICS_TYPE;
+use sluicegate::config::LitellmVersion;
 
 use crate::extract;
 use crate::respond::{self, Face};
+use crate::routes::litellm::contract;
 use crate::state::State;
 
 /// `GET /health/liveliness`: the process answers.
@@ -26,7 +28,16 @@ pub async fn metrics(req: HttpRequest, state: web::Data<State>) -> HttpResponse 
 /// `GET /health/readiness`: the store answers too.
 pub async fn readiness(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
     match state.gateway.ready().await {
-        Ok(()) => respond::json(&req, Face::OpenAi, &json!({"status": "healthy", "db": "connected"})),
+        Ok(()) => {
+            let mut body = json!({"status": "healthy", "db": "connected"});
+            // LiteLLM said more of itself then.
+            if contract::version(&req) == LitellmVersion::V1_80 {
+                body["cache"] = serde_json::Value::Null;
+                body["litellm_version"] = contract::word(Some(LitellmVersion::V1_80)).into();
+                body["success_callbacks"] = json!([]);
+            }
+            respond::json(&req, Face::OpenAi, &body)
+        }
         Err(error) => {
             tracing::warn!(%error, "not ready");
             HttpResponse::ServiceUnavailable().json(json!({"status": "unhealthy", "db": "not connected"}))

@@ -12,6 +12,7 @@ use sluicegate::{
 };
 
 use crate::respond::{self, Face};
+use crate::routes::litellm::contract;
 use crate::state::State;
 use crate::stream::{ArrayStream, EventBody};
 use crate::{body, extract, facts, told, upload};
@@ -245,16 +246,35 @@ async fn finish(
     match answer {
         Ok(mut answer) => {
             let told = answer.facts.told.take();
+            let facts = state.gateway.host().compat.litellm.map(|version| (version, answer.facts.clone()));
             let mut response = respond(req, face, answer);
+            if let Some((version, facts)) = facts {
+                facts::write_litellm(response.headers_mut(), state, version, &facts);
+            }
             told::write(response.headers_mut(), state, told).await;
             response
         }
         Err(mut rejection) => {
             let told = rejection.facts.told.take();
+            if state.gateway.host().compat.litellm.is_some()
+                && rejection.error.kind() == ErrorKind::ModelNotFound
+            {
+                mark_model_access(req, state, &mut rejection).await;
+            }
             let mut response = refuse(req, face, &rejection);
             told::write(response.headers_mut(), state, told).await;
             response
         }
+    }
+}
+
+/// Says of the refusal of a model whether the key may call only some: LiteLLM tells the two apart.
+async fn mark_model_access(req: &HttpRequest, state: &State, rejection: &mut Rejection) {
+    let credential = extract::credential(req.headers());
+    let Ok(caller) = state.caller(req, credential.as_ref()).await else { return };
+    if !caller.caller.access.is_empty() {
+        let error = rejection.error.clone();
+        rejection.error = error.with(sluicegate::DENIAL, contract::MODEL_ACCESS);
     }
 }
 

@@ -10,6 +10,7 @@ mod named;
 mod organizations;
 pub mod registry;
 pub mod rows;
+mod service;
 mod spend;
 mod teams;
 mod users;
@@ -34,6 +35,7 @@ pub fn table(others: &[Entry]) -> Vec<Entry> {
     entries.extend(models::table());
     entries.extend(named::table());
     entries.extend(spend::table());
+    entries.extend(service::table());
     entries.extend(registry::table());
     let is_elsewhere =
         |entry: &Entry| others.iter().any(|it| it.method == entry.method && it.path == entry.path);

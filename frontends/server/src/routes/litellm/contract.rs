@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sluicegate::config::LitellmVersion;
-use sluicegate::{DENIAL, Error, ErrorKind};
+use sluicegate::{DENIAL, Error, ErrorKind, Format, Rejection};
 
 use super::fields::VALIDATION;
 use crate::extract;
@@ -43,6 +43,80 @@ fn invalid(method: &Method, error: &Error, kind: &str) -> Value {
     let place = if *method == Method::GET { "query" } else { "body" };
     let param = context(error, "param").unwrap_or_default();
     json!({"detail": [{"type": kind, "loc": [place, param], "msg": error.message(), "input": null}]})
+}
+
+/// The generation as LiteLLM names it.
+pub fn word(version: Option<LitellmVersion>) -> &'static str {
+    match version.unwrap_or(DEFAULT) {
+        LitellmVersion::V1_80 => "1.80",
+        LitellmVersion::V1_106 => "1.106",
+    }
+}
+
+/// A refused call's status and body, where the configuration asks for LiteLLM's; `None` where it doesn't. Bodies of other
+/// formats stay theirs.
+pub fn of_call(
+    req: &HttpRequest,
+    rejection: &Rejection,
+    status: StatusCode,
+    format: Format,
+) -> Option<(StatusCode, Bytes)> {
+    let compat = req.app_data::<web::Data<State>>()?.gateway.host().compat;
+    if req.path().starts_with("/api/") {
+        return None;
+    }
+    let used_up = rejection.error.kind() == ErrorKind::InsufficientQuota;
+    let Some(version) = compat.litellm else {
+        let status = compat.budget_exceeded_status.filter(|_| used_up)?;
+        return Some((StatusCode::from_u16(status).ok()?, rejection.body(format)));
+    };
+    let sent = extract::credential(req.headers());
+    let sent = sent.as_ref().map(|it| it.expose());
+    let (status, kind) = call_manner(&rejection.error, status, sent, version, compat.budget_exceeded_status);
+    let whole = rejection.body(format);
+    if format != Format::OpenaiChat {
+        return Some((status, whole));
+    }
+    let mut whole: Value = serde_json::from_slice(&whole).ok()?;
+    whole["error"]["code"] = status.as_u16().to_string().into();
+    if let Some(kind) = kind {
+        whole["error"]["type"] = kind.into();
+    }
+    Some((status, body(&whole)))
+}
+
+/// Marks the refusal of a model to a key that may call only some: LiteLLM has a word of its own for that.
+pub const MODEL_ACCESS: &str = "model_access";
+
+/// Status and type of a call's refusal; no type where LiteLLM has none of its own.
+fn call_manner(
+    error: &Error,
+    status: StatusCode,
+    sent: Option<&str>,
+    version: LitellmVersion,
+    budget: Option<u16>,
+) -> (StatusCode, Option<&'static str>) {
+    let old = version == LitellmVersion::V1_80;
+    let by_age = |before, now| if old { before } else { now };
+    let exceeded = || {
+        let named = budget.and_then(|code| StatusCode::from_u16(code).ok());
+        named.unwrap_or(by_age(StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY))
+    };
+    match (context(error, DENIAL), error.kind()) {
+        (Some(MODEL_ACCESS), _) => {
+            (by_age(StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN), Some("key_model_access_denied"))
+        }
+        (Some(_), _) | (_, ErrorKind::Unauthenticated | ErrorKind::Forbidden | ErrorKind::Store) => {
+            let (status, kind) = manner(error, status, sent, version);
+            (status, Some(kind))
+        }
+        (_, ErrorKind::InsufficientQuota) => (exceeded(), Some("budget_exceeded")),
+        (_, ErrorKind::RateLimited) => (status, Some("throttling_error")),
+        (_, ErrorKind::ModelNotFound) => (StatusCode::BAD_REQUEST, Some("invalid_request_error")),
+        (_, ErrorKind::UpstreamTimeout) => (StatusCode::REQUEST_TIMEOUT, Some("timeout")),
+        (_, ErrorKind::Internal | ErrorKind::Config) => (status, Some("internal_server_error")),
+        _ => (status, None),
+    }
 }
 
 /// Status and type of an error.
@@ -88,6 +162,37 @@ fn body(value: &Value) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_call_has_the_generations_status() {
+        use LitellmVersion::{V1_80, V1_106};
+        for (kind, denial, ours, old, new, word) in [
+            (ErrorKind::InsufficientQuota, None, 429, 400, 422, Some("budget_exceeded")),
+            (ErrorKind::RateLimited, None, 429, 429, 429, Some("throttling_error")),
+            (ErrorKind::ModelNotFound, None, 404, 400, 400, Some("invalid_request_error")),
+            (ErrorKind::ModelNotFound, Some(MODEL_ACCESS), 404, 401, 403, Some("key_model_access_denied")),
+            (ErrorKind::Unauthenticated, None, 401, 401, 401, Some("token_not_found_in_db")),
+            (ErrorKind::Unauthenticated, Some("expired"), 401, 400, 401, Some("expired_key")),
+            (ErrorKind::Forbidden, Some("blocked"), 403, 401, 401, Some("auth_error")),
+            (ErrorKind::UpstreamTimeout, None, 504, 408, 408, Some("timeout")),
+            (ErrorKind::UpstreamOverloaded, None, 503, 503, 503, None),
+        ] {
+            let error = Error::new(kind, "m");
+            let error = match denial {
+                Some(denial) => error.with(DENIAL, denial),
+                None => error,
+            };
+            let ours = StatusCode::from_u16(ours).unwrap();
+            let of = |version, budget| {
+                let (status, kind) = call_manner(&error, ours, Some("sk-1"), version, budget);
+                (status.as_u16(), kind)
+            };
+            assert_eq!(of(V1_80, None), (old, word), "{kind} {denial:?}");
+            assert_eq!(of(V1_106, None), (new, word), "{kind} {denial:?}");
+            let named = if kind == ErrorKind::InsufficientQuota { 402 } else { new };
+            assert_eq!(of(V1_106, Some(402)).0, named, "{kind} {denial:?}");
+        }
+    }
 
     #[test]
     fn an_error_has_litellms_status_and_type() {

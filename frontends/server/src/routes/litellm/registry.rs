@@ -20,7 +20,6 @@ pub struct Area {
 pub type Row = (&'static str, &'static str, &'static str);
 
 const SERVED: &str = "";
-const NOT_YET: &str = "this version doesn't have it";
 const REPORT: &str = "reports are at /api/v1/usage and /spend/logs";
 const LEDGER: &str =
     "what was used stands in the ledger and isn't rewritten; raise the limit, or let its window end";
@@ -293,9 +292,9 @@ pub const AREAS: &[Area] = &[
             ("GET", "/health/liveliness", SERVED),
             ("GET", "/health/liveness", SERVED),
             ("GET", "/health/readiness", SERVED),
-            ("GET", "/health/readiness/details", NOT_YET),
-            ("GET", "/health", NOT_YET),
-            ("GET", "/health/latest", NOT_YET),
+            ("GET", "/health/readiness/details", SERVED),
+            ("GET", "/health", SERVED),
+            ("GET", "/health/latest", ELSEWHERE),
             (
                 "GET",
                 "/health/services",
@@ -311,7 +310,7 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "sign-in and others",
         rows: &[
-            ("POST", "/login", NOT_YET),
+            ("POST", "/login", SERVED),
             ("POST", "/v2/login", "sign in at /api/v1/session, or by the form of /login"),
             ("POST", "/v3/login", "sign in at /api/v1/session, or by the form of /login"),
             ("GET", "/routes", SERVED),
