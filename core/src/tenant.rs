@@ -389,6 +389,9 @@ pub struct Caller {
     /// Guardrails that the key and its group ask for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guardrails: Vec<Arc<str>>,
+    /// The end customer of every call, whomever it names: the credential says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<Arc<str>>,
 }
 
 /// The parts of a caller, as a directory holds them.
@@ -490,6 +493,7 @@ impl Caller {
             allowed_ips: key.allowed_ips.clone(),
             tags: named("tags", &key.tags),
             guardrails: named("guardrails", &[]).into_iter().map(Arc::from).collect(),
+            customer: None,
         }
     }
 
@@ -520,6 +524,7 @@ impl Caller {
             allowed_ips: Vec::new(),
             tags: Vec::new(),
             guardrails: Vec::new(),
+            customer: None,
         }
     }
 

@@ -5,6 +5,7 @@ use sluicegate_core::channel::SecretRef;
 use sluicegate_core::check::CheckSettings;
 use sluicegate_core::tenant::IpNetwork;
 
+use crate::auth::AuthSettings;
 use crate::database::{DatabaseUrl, ParsedDatabase, parse_database};
 use crate::diagnostic::Severity;
 use crate::reader::{Item, Load, parse_boolean};
@@ -54,6 +55,8 @@ pub struct HostSettings {
     pub console: bool,
     /// What to serve TLS with; `None` serves plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// How people sign in, and whose tokens open calls.
+    pub auth: AuthSettings,
     /// How firmly the journal is kept.
     pub durability: Durability,
     /// How long what was used is kept.
@@ -87,6 +90,7 @@ impl Default for HostSettings {
             demo_channel: true,
             console: true,
             tls: None,
+            auth: AuthSettings::default(),
             durability: Durability::default(),
             retention: Retention::default(),
             policy_rollback: PolicyRollback::default(),
@@ -96,7 +100,7 @@ impl Default for HostSettings {
     }
 }
 
-/// What TLS is served with. Read at the start.
+/// What TLS is served with. Read at the start, and again when they change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFiles {

@@ -15,6 +15,7 @@
 //! assert_eq!(loaded.declared.channels[0].models[0].upstream.as_str(), "gpt-5.4");
 //! ```
 
+mod auth;
 mod catalogue;
 mod counting;
 mod database;
@@ -38,6 +39,10 @@ mod routes;
 mod suggest;
 mod yaml;
 
+pub use auth::{
+    AuthSettings, GroupGrant, JwtClaims, JwtIssuer, Link, OidcClaims, OidcProvider, PasswordSettings,
+    RoleGrant, SessionSettings,
+};
 pub use catalogue::{
     ChannelForm, ModelFacts, PriceList, Provider, ProviderCard, know_quirks, listed_prices, model_facts,
     model_facts_by_name, price_list, provider, providers, quirks_of,

@@ -4,6 +4,7 @@ mod by_class;
 pub(crate) mod costs;
 mod forward;
 mod guardrail;
+mod jwt;
 mod known;
 mod model_list;
 mod settings;

@@ -1,5 +1,6 @@
 //! Our own dialect.
 
+mod auth;
 mod channel;
 mod check;
 mod guardrail;
@@ -10,6 +11,7 @@ mod schema;
 mod section;
 mod tenant;
 
+pub(crate) use auth::is_secure_url;
 pub use manual::tables as manual_tables;
 pub use schema::json_schema;
 pub(crate) use section::{BODY_EDIT, EDIT_CONDITION, Section};
@@ -99,6 +101,9 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     let mut references = Vec::new();
     if let Some(item) = fields.get("model_groups") {
         model_groups(load, &item, declared, &mut references);
+    }
+    if let Some(item) = fields.get("auth") {
+        auth::lower(load, &item, &mut host.auth);
     }
     let currencies = fields.get("currencies").map(|item| price::currencies(load, &item)).unwrap_or_default();
     let overrides =

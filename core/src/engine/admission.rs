@@ -161,11 +161,15 @@ impl Engine {
     pub(super) fn decide(
         &self,
         runtime: Arc<Runtime>,
-        call: Call,
+        mut call: Call,
         caller: &Arc<BoundCaller>,
         (now, seed): (Timestamp, u64),
         text: &LazyText<'_>,
     ) -> Result<Box<Admission>, Box<Denied>> {
+        // What a credential says of the end customer isn't for the call to choose.
+        if let Some(customer) = &caller.caller.customer {
+            call.customer = Some(customer.to_string());
+        }
         let mut admission = Box::new(Admission::new(runtime, call, Arc::clone(caller), now, seed));
         self.let_in(&mut admission, now, text)?;
         Ok(admission)

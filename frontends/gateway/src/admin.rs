@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
+use sluicegate_config::AuthSettings;
 use sluicegate_core::engine::ShadowReport;
 use sluicegate_core::ledger::LimitState;
 use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
@@ -51,8 +52,8 @@ pub use channel::{
 };
 pub use group::{GroupPatch, GroupView, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember};
 pub use identity::{
-    AccountView, IssuedToken, NewPassword, NewToken, Origin, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN,
-    PasswordChange, Proof, SecondStepOffer, SessionView, SetUp, Signed, SignedIn, TOKEN_PREFIX, TokenView,
+    AccountView, IssuedToken, NewPassword, NewToken, Origin, PASSWORD_BYTES_MAX, PasswordChange, Proof,
+    SecondStepOffer, SessionView, SetUp, Signed, SignedIn, TOKEN_PREFIX, TokenView,
 };
 pub use key::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
 pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};
@@ -176,6 +177,8 @@ pub struct AdminParts {
     pub clock: Arc<dyn Clock>,
     /// Links audit events.
     pub chain: Arc<dyn AuditChain>,
+    /// How people sign in.
+    pub auth: Arc<AuthSettings>,
     /// The gateway around.
     pub host: Arc<dyn AdminHost>,
 }

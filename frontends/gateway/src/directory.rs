@@ -144,12 +144,46 @@ impl Directory {
             return Ok(None);
         };
         let bound = self.engine.bind(caller);
-        self.cache.insert(hash.0, Entry { generation, bound: Arc::clone(&bound) });
+        self.keep(hash, (generation, epoch), &bound);
+        Ok(Some(bound))
+    }
+
+    /// Who calls by a credential that isn't ours and that somebody else has checked: `key` stands for it. `None` when whom it
+    /// names isn't there, or is another organization's.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub(crate) async fn find_named(
+        &self,
+        hash: &KeyHash,
+        key: ApiKey,
+        customer: Option<Arc<str>>,
+    ) -> Result<Option<Arc<BoundCaller>>> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let declared = self.declared.load_full();
+        let mut parts =
+            KeyParts { key, group: None, user: None, membership: None, organization: None, retires_at: None };
+        declared.complete(&mut parts);
+        let parts = self.fill(parts).await?;
+        let organization = &parts.key.organization;
+        let is_own = parts.group.iter().all(|group| group.organization == *organization)
+            && parts.user.iter().all(|user| user.organization == *organization);
+        if !is_own || !has_its_scopes(&parts) {
+            return Ok(None);
+        }
+        let bound = self.engine.bind(Caller { customer, ..caller_of(&parts, &declared) });
+        self.keep(hash, (generation, epoch), &bound);
+        Ok(Some(bound))
+    }
+
+    /// Remembers a caller, unless something has changed since it was looked up.
+    fn keep(&self, hash: &KeyHash, (generation, epoch): (u64, u64), bound: &Arc<BoundCaller>) {
+        self.cache.insert(hash.0, Entry { generation, bound: Arc::clone(bound) });
         // Looked at after the entry is in: whoever changes something after this look forgets it by themselves.
         if self.epoch.load(Ordering::Acquire) != epoch {
             self.cache.invalidate(&hash.0);
         }
-        Ok(Some(bound))
     }
 
     /// A declared key may name a group, user or organization that only the store knows.

@@ -26,6 +26,7 @@ use crate::credential::KeyHash;
 use crate::directory::Directory;
 use crate::guardrail::{Guardrails, OwnGuardrail};
 use crate::journal::{Journal, Owner};
+use crate::jwt::{self, Issuers};
 use crate::load::{self, ConfigText, Variables};
 use crate::maintain;
 use crate::master::{KeyStrength, Master};
@@ -150,6 +151,8 @@ pub(crate) struct Inner {
     /// Calls under way: their records are still to come.
     pub(crate) under_way: AtomicUsize,
     pub(crate) directory: Arc<Directory>,
+    /// Whose tokens open calls beside our keys.
+    issuers: Issuers,
     pub(crate) store: Arc<dyn Store>,
     secrets: Arc<Secrets>,
     master_source: Option<MasterSource>,
@@ -275,6 +278,7 @@ impl Gateway {
             present_requested: present,
             strict_translation: options.strict_translation,
             directory,
+            issuers: Issuers::new(&loaded.host.auth.jwt)?,
             store,
             secrets,
             master_source: source,
@@ -304,6 +308,7 @@ impl Gateway {
             engine: Arc::clone(&inner.engine),
             clock: Arc::clone(&inner.clock),
             chain: Arc::new(chain),
+            auth: Arc::new(inner.host.auth.clone()),
             host: Arc::new(Around(Arc::downgrade(&inner))),
         });
         let admin = inner.admin.get_or_init(|| admin);
@@ -776,6 +781,12 @@ impl Inner {
         }
         if self.master.is(&hash) {
             return Ok(Arc::clone(&self.operator));
+        }
+        if self.issuers.is_theirs(credential.expose())
+            && let Some(admin) = self.admin.get()
+        {
+            let around = jwt::Around { directory: &self.directory, admin, now: self.clock.now() };
+            return Box::pin(self.issuers.caller(&hash, credential.expose(), &around)).await;
         }
         Box::pin(self.directory.find(&hash)).await?.ok_or_else(|| {
             Error::new(

@@ -13,6 +13,7 @@ mod clock;
 mod gateway;
 mod history;
 pub mod journal;
+mod jwt;
 mod load;
 mod made_up;
 mod maintain;
@@ -48,6 +49,7 @@ pub use answer::{Address, Answer, AnswerBody, Facts, Inbound, Rejection, Remaini
 pub use clock::{ManualClock, SystemClock};
 pub use gateway::{Gateway, ModelCard, Options, Worker};
 pub use history::{ReplayDone, ReplayOptions, figures, replay, time_of};
+pub use jwt::is_by_token;
 pub use load::{ConfigText, Variables, load, process_variables};
 pub use master::KeyStrength;
 pub use metrics::METRICS_TYPE;

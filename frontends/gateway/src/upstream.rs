@@ -1,6 +1,7 @@
 //! Upstreams: where attempts are sent. Nothing here translates, retries or decides.
 
 mod direct;
+mod fetch;
 mod head;
 mod http;
 pub(crate) mod mock;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sluicegate_core::channel::Timeouts;
 
+pub(crate) use fetch::{FetchFault, Fetcher};
 pub use http::HttpUpstream;
 pub(crate) use mock::MockUpstream;
 pub(crate) use post::Poster;

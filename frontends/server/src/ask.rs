@@ -83,6 +83,9 @@ impl Ask {
             }
             credential => {
                 let caller = state.caller(req, credential.as_ref()).await?;
+                if sluicegate::is_by_token(&caller.caller) {
+                    return Err(only_calls());
+                }
                 let actor = admin.actor(&caller.caller, client_ip).await?;
                 Ok((Some(caller), actor))
             }
@@ -253,6 +256,11 @@ async fn signed(req: &HttpRequest, state: &State) -> Result<Signed> {
 fn no_token() -> Error {
     let message = "this access token isn't known, or it is over; make a new one";
     Error::new(ErrorKind::Unauthenticated, message)
+}
+
+fn only_calls() -> Error {
+    let message = "an issuer's token opens calls alone; sign in, or take an access token, to administer";
+    Error::new(ErrorKind::Forbidden, message)
 }
 
 fn unfinished() -> Error {

@@ -16,8 +16,8 @@ use crate::extract;
 use crate::state::State;
 
 /// The session's cookie. Behind TLS its name forbids other hosts, paths and plain connections to set it.
-const PLAIN: &str = "sluicegate_session";
-const SECURE: &str = "__Host-sluicegate_session";
+pub(crate) const PLAIN: &str = "sluicegate_session";
+pub(crate) const SECURE: &str = "__Host-sluicegate_session";
 
 /// A header that no form and no foreign page can send: scripts of other origins would have to ask first, and aren't answered.
 const MARK: HeaderName = HeaderName::from_static("x-sluicegate-csrf");

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
+use crate::console;
 use crate::routes::{self, Entry};
 
 /// What the document says about a route.
@@ -101,16 +102,36 @@ fn build(entries: &[Entry]) -> Value {
                 Anthropic's documents, its compatible management routes LiteLLM's. Amounts of money are in nano-USD, prices in pico-USD per token, times in milliseconds since 1970.",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
-        "security": [{"bearer": []}],
+        "security": [{"bearer": []}, {"session": []}, {"secureSession": []}],
         "paths": paths,
         "components": {
             "schemas": schemas(),
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": security(),
             "responses": {"Error": {
                 "description": "What went wrong: the kind as `code`, the remedy in the message.",
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
             }},
         },
+    })
+}
+
+/// How one shows who one is. Over TLS the cookie has a name that browsers let nobody else set.
+fn security() -> Value {
+    let cookie = |name: &str, when: &str| {
+        json!({
+            "type": "apiKey", "in": "cookie", "name": name,
+            "description": format!(
+                "Set by signing in{when}. A change by it needs the header x-sluicegate-csrf, with any value."
+            ),
+        })
+    };
+    json!({
+        "bearer": {
+            "type": "http", "scheme": "bearer",
+            "description": "A key, an access token or the administrator's key.",
+        },
+        "session": cookie(console::PLAIN, " without TLS"),
+        "secureSession": cookie(console::SECURE, " over TLS"),
     })
 }
 

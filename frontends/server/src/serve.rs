@@ -59,7 +59,8 @@ pub fn block_on<F: std::future::Future>(future: F) -> F::Output {
 pub async fn serve(gateway: Gateway, settings: Settings, ready: impl FnOnce(&[SocketAddr])) -> Result<()> {
     let body_limit = usize::try_from(gateway.host().body_limit_bytes).unwrap_or(usize::MAX);
     let trusted: Arc<[IpNetwork]> = gateway.host().trusted_proxies.clone().into();
-    let secure = gateway.host().tls.as_ref().map(tls::settings).transpose()?;
+    let certificates = gateway.host().tls.as_ref().map(tls::Certificates::open).transpose()?;
+    let secure = certificates.as_ref().map(|it| it.settings()).transpose()?;
     let on_worker = gateway.clone();
     let server = HttpServer::new(move || {
         let state = State {
@@ -90,8 +91,10 @@ pub async fn serve(gateway: Gateway, settings: Settings, ready: impl FnOnce(&[So
     ready(&server.addrs());
     let server = server.run();
     let stopper = actix_web::rt::spawn(stop_on_signal(server.handle(), settings.shutdown_s));
+    let renewer = certificates.map(|it| actix_web::rt::spawn(it.follow()));
     let served = server.await;
     stopper.abort();
+    renewer.inspect(|it| it.abort());
     gateway.shutdown().await;
     served.map_err(|error| Error::new(ErrorKind::Internal, "the server stopped").with_source(error))
 }

@@ -55,7 +55,7 @@ fn tls_is_served_and_what_cant_serve_it_is_named() {
         (TlsFiles { certificate: files.key.clone(), ..files.clone() }, &files.key),
         (TlsFiles { key: other.key.clone(), ..files.clone() }, &other.key),
     ] {
-        let error = tls::settings(&wrong).expect_err("it can't serve");
+        let error = tls::Certificates::open(&wrong).expect_err("it can't serve");
         assert!(error.message().contains(named.as_str()), "{error}");
     }
 
@@ -98,4 +98,50 @@ fn tls_is_served_and_what_cant_serve_it_is_named() {
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP/"), "{}", String::from_utf8_lossy(&answer));
+}
+
+/// The certificate that a client is shown.
+fn shown(certificates: &Arc<tls::Certificates>, trusted: &[&rcgen::Certificate]) -> Vec<u8> {
+    let mut roots = RootCertStore::empty();
+    for certificate in trusted {
+        roots.add(certificate.der().clone()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
+    let mut client = ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
+    let settings = Arc::new(certificates.settings().unwrap());
+    let mut server = rustls::ServerConnection::new(settings).unwrap();
+    while client.is_handshaking() {
+        let mut wire = Vec::new();
+        client.write_tls(&mut wire).unwrap();
+        server.read_tls(&mut wire.as_slice()).unwrap();
+        server.process_new_packets().unwrap();
+        let mut wire = Vec::new();
+        server.write_tls(&mut wire).unwrap();
+        client.read_tls(&mut wire.as_slice()).unwrap();
+        client.process_new_packets().unwrap();
+    }
+    client.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[test]
+fn certificates_follow_their_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, first) = files(folder.path(), "a");
+    let certificates = tls::Certificates::open(&files).unwrap();
+    let both = |second: &rcgen::Certificate| shown(&certificates, &[&first, second]);
+    let (others, second) = self::files(folder.path(), "b");
+    assert_eq!(both(&second), first.der().to_vec());
+    assert!(!certificates.renew().unwrap(), "nothing has changed");
+    // Half of a change: the certificate is new and its key isn't there yet.
+    std::fs::copy(&others.certificate, &files.certificate).unwrap();
+    assert!(certificates.renew().unwrap_err().message().contains(&files.key));
+    assert_eq!(both(&second), first.der().to_vec(), "the one in use stays");
+    std::fs::copy(&others.key, &files.key).unwrap();
+    assert!(certificates.renew().unwrap());
+    assert_eq!(both(&second), second.der().to_vec());
+    std::fs::remove_file(&files.key).unwrap();
+    assert!(certificates.renew().is_err());
+    assert_eq!(both(&second), second.der().to_vec());
 }

@@ -445,6 +445,8 @@ pub(super) const GENERAL: Known = Known {
         "disable_adding_master_key_hash_to_db",
         "maximum_spend_logs_retention_period",
         "forward_client_headers_to_llm_api",
+        "enable_jwt_auth",
+        "litellm_jwtauth",
     ],
     moot: &[
         ("database_connection_pool_limit", "the pool sizes itself"),
@@ -479,8 +481,6 @@ pub(super) const GENERAL: Known = Known {
         "admin_only_routes",
         "pass_through_endpoints",
         "custom_auth",
-        "enable_jwt_auth",
-        "litellm_jwtauth",
         "enable_oauth2_auth",
         "litellm_key_header_name",
         "user_header_name",
@@ -515,6 +515,59 @@ pub(super) const GENERAL: Known = Known {
     ],
     unknown: Severity::Warning,
 };
+
+/// `litellm_jwtauth`.
+pub(super) const JWT_AUTH: Known = Known {
+    read: &[
+        "user_id_jwt_field",
+        "user_email_jwt_field",
+        "user_allowed_email_domain",
+        "user_id_upsert",
+        "user_roles_jwt_field",
+        "user_allowed_roles",
+        "team_id_jwt_field",
+        "team_ids_jwt_field",
+        "team_id_default",
+        "org_id_jwt_field",
+        "end_user_id_jwt_field",
+        "public_key_ttl",
+        "enforce_scope_based_access",
+        "scope_mappings",
+    ],
+    moot: &[
+        ("enforce_team_based_model_access", "a team's models always bind"),
+        ("admin_allowed_routes", "tokens open calls alone"),
+        ("team_allowed_routes", "tokens open calls alone"),
+        ("user_allowed_routes", "tokens open calls alone"),
+        ("public_allowed_routes", "what is open to everybody is fixed"),
+    ],
+    unsupported: &[
+        "admin_jwt_scope",
+        "team_alias_jwt_field",
+        "team_id_upsert",
+        "upsert_sso_user_to_team",
+        "org_alias_jwt_field",
+        "enforce_rbac",
+        "rbac_roles_jwt_field",
+        "roles_jwt_field",
+        "role_mappings",
+        "role_permissions",
+        "object_id_jwt_field",
+        "jwt_litellm_role_map",
+        "sync_user_role_and_teams",
+        "custom_validate",
+        "oidc_userinfo_enabled",
+        "oidc_userinfo_endpoint",
+        "oidc_userinfo_cache_ttl",
+        "virtual_key_claim_field",
+        "virtual_key_mapping_cache_ttl",
+    ],
+    unknown: Severity::Warning,
+};
+
+/// Each one of `scope_mappings`.
+pub(super) const SCOPE_MAPPING: Known =
+    Known { read: &["scope", "models"], moot: &[], unsupported: &["routes"], unknown: Severity::Warning };
 
 /// `retry_policy`, and each one of `model_group_retry_policy`.
 pub(super) const RETRY_POLICY: Known = Known {

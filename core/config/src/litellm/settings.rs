@@ -6,7 +6,7 @@ use sluicegate_core::snapshot::{Declared, Strategy, TagFilter, Unpriced};
 
 use super::forward::Forwarded;
 use super::model_list::budget;
-use super::{by_class, known};
+use super::{by_class, jwt, known};
 use crate::diagnostic::Severity;
 use crate::host::{HostSettings, MetricsAccess, Retention};
 use crate::quantity::parse_usd;
@@ -64,6 +64,7 @@ pub(super) fn general<'n>(
         host.retention.records_ms = Some(kept.max(Retention::RECORDS_MIN_MS));
     }
     forwarded.extend(Forwarded::of_all(load, &fields));
+    jwt::read(load, &fields, host);
     if let Some(item) = fields.get("coordination_redis") {
         not_used_yet(load, &item);
     }

@@ -57,6 +57,7 @@ fn takes(kind: &Kind) -> String {
         Kind::Texts => "text, or a list".to_owned(),
         Kind::TextMap => "mapping of texts".to_owned(),
         Kind::ModelMap => "mapping of a model to one or a list".to_owned(),
+        Kind::TextsMap => "mapping of texts to one or a list".to_owned(),
         Kind::Free => "mapping".to_owned(),
         Kind::Any => "anything".to_owned(),
         Kind::Limits => "[limits](#limits)".to_owned(),

@@ -69,7 +69,9 @@ fn kind(kind: &Kind, definitions: &mut Map<String, Value>) -> Value {
         },
         Kind::Texts => json!({"$ref": "#/$defs/texts"}),
         Kind::TextMap => json!({"type": "object", "additionalProperties": {"type": ["string", "number"]}}),
-        Kind::ModelMap => json!({"type": "object", "additionalProperties": {"$ref": "#/$defs/texts"}}),
+        Kind::ModelMap | Kind::TextsMap => {
+            json!({"type": "object", "additionalProperties": {"$ref": "#/$defs/texts"}})
+        }
         Kind::Free => json!({"type": "object"}),
         Kind::Any => json!({}),
         Kind::Limits => json!({"$ref": "#/$defs/limits"}),

@@ -1,11 +1,13 @@
 //! The settings of our own dialect as tables: what the reader accepts, what the JSON Schema says and what the manual must
 //! mention are all read from here.
 
+mod auth;
 mod channel;
 mod policy;
 mod routing;
 mod tenant;
 
+pub(crate) use auth::{AUTH, GROUP_GRANT, JWT, JWT_CLAIMS, OIDC, OIDC_CLAIMS, PASSWORD, ROLE_GRANT, SESSION};
 pub(crate) use channel::{
     BODY_EDIT, CHANNEL, EDIT_CONDITION, ENDPOINT, MODEL, MODEL_PRICE, PASS_THROUGH, PRICE, PRICE_CHANGE,
     PRICE_WINDOW, SERVICE_TIER, TIER,
@@ -63,6 +65,8 @@ pub(crate) enum Kind {
     TextMap,
     /// A mapping of a model to a model or a list of them.
     ModelMap,
+    /// A mapping of text to a text or a list of them.
+    TextsMap,
     /// A mapping of anything.
     Free,
     /// Anything.
@@ -95,6 +99,7 @@ pub(crate) static ROOT: Section = Section {
             Kind::Object(&SERVER),
             "Where the gateway listens, keeps its data and is administered.",
         ),
+        key("auth", Kind::Object(&AUTH), "How people sign in, and whose tokens open calls."),
         key("compat", Kind::Object(&COMPAT), "How closely the compatible APIs follow LiteLLM and New API."),
         key("channels", Kind::List(&CHANNEL), "Upstream endpoints with their credentials and models."),
         key("aliases", Kind::TextMap, "Other names for models: asked for → meant."),
@@ -235,7 +240,7 @@ pub(crate) static SERVER: Section = Section {
 
 pub(crate) static TLS: Section = Section {
     name: "tls",
-    about: "What TLS is served with. The files are read at the start.",
+    about: "What TLS is served with. The files are read at the start, and again when they change.",
     required: &["certificate", "key"],
     keys: &[
         key(

@@ -87,6 +87,11 @@ impl Actor {
         Self { name: "gateway".to_owned(), ..Self::operator() }
     }
 
+    /// An issuer whose word counts, for what it lets people be.
+    pub(crate) fn issuer(id: &str) -> Self {
+        Self { name: format!("issuer {id}"), ..Self::operator() }
+    }
+
     /// What the audit trail calls them.
     pub fn name(&self) -> &str {
         &self.name

@@ -6,6 +6,7 @@
 //! - No access token reaches anything here: a program can't give itself another way in.
 
 mod account;
+mod foreign;
 mod password;
 mod second_step;
 mod session;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::{Error, ErrorKind, Result, Secret, Timestamp, User, UserId};
 
 pub use account::{NewPassword, PasswordChange, SetUp};
-pub use password::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
+pub use password::PASSWORD_BYTES_MAX;
 pub use session::{SessionView, Signed, SignedIn};
 pub use token::{IssuedToken, NewToken, TOKEN_PREFIX, TokenView};
 

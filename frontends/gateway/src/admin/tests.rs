@@ -174,6 +174,7 @@ async fn world() -> World {
         engine: Arc::clone(&engine),
         clock: clock.clone(),
         chain: Arc::new(master().audit_chain()),
+        auth: Arc::default(),
         host: host.clone(),
     });
     let organization = |id: &str| from_json::<Organization>(serde_json::json!({"id": id}));

@@ -3,8 +3,10 @@
 
 mod audit;
 mod channel;
+mod jwt;
 mod list;
 mod litellm;
+mod provider;
 mod report;
 mod rig;
 mod roles;

@@ -1,7 +1,7 @@
 //! Setting up, signing in, second steps and access tokens.
 
 use serde_json::{Value, json};
-use sluicegate::{Options, Timestamp};
+use sluicegate::{ConfigText, Options, Timestamp};
 use sluicegate_server::block_on;
 use totp_rs::Builder;
 
@@ -493,5 +493,34 @@ fn only_a_trusted_proxys_word_counts() {
         let set = signed.headers.get("set-cookie").unwrap().to_str().unwrap();
         assert!(set.starts_with("sluicegate_session="), "{set}");
         assert_eq!(signed.json()["session"]["address"], "192.0.2.1");
+    });
+}
+
+#[test]
+fn lifetimes_and_passwords_are_as_configured() {
+    block_on(async {
+        let config = |auth: &str| Options {
+            config: Some(ConfigText {
+                path: "sluicegate.yaml".to_owned(),
+                text: format!("version: 1\nauth: {auth}\n"),
+            }),
+            ..Options::default()
+        };
+        let rig =
+            Rig::with(config("{session: {idle: 10m, absolute: 25m}, password: {min_length: 20}}")).await;
+        let answer = rig.ask("POST", "/api/v1/setup", MASTER, &json!({"password": "walrus teapot 93"})).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains("at least 20 characters"), "{}", answer.text());
+        rig.manage("POST", "/api/v1/setup", json!({"password": PASSWORD})).await;
+        let (cookie, _) = rig.sign_in("admin", PASSWORD).await;
+        for _ in 0..2 {
+            rig.later(9 * MINUTE);
+            assert!(rig.is_in(&cookie).await);
+        }
+        rig.later(7 * MINUTE);
+        assert!(!rig.is_in(&cookie).await, "25 minutes are over");
+        let (cookie, _) = rig.sign_in("admin", PASSWORD).await;
+        rig.later(10 * MINUTE);
+        assert!(!rig.is_in(&cookie).await, "ten minutes without use are over");
     });
 }

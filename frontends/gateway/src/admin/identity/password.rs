@@ -9,9 +9,7 @@ use tokio::sync::Semaphore;
 use crate::credential::fill_random;
 use crate::store::Hidden;
 
-/// A password has so many characters at least.
-pub const PASSWORD_CHARS_MIN: usize = 12;
-/// And at most so many bytes.
+/// A password has at most so many bytes.
 pub const PASSWORD_BYTES_MAX: usize = 512;
 /// And takes so many guesses at least, as a power of ten, by estimate.
 const GUESSES_LOG10_MIN: f64 = 10.0;
@@ -23,16 +21,17 @@ static AT_ONCE: Semaphore = Semaphore::const_new(2);
 // BOUND: sign-ins that wait.
 static WAITING: Semaphore = Semaphore::const_new(64);
 
-/// Refuses a password that is too short, or too easy to guess for somebody who knows these words about its owner.
+/// Refuses a password of fewer characters than `shortest`, or one that is too easy to guess for somebody who knows these words about its owner.
 ///
 /// # Errors
 /// `InvalidRequest` saying what is wrong with it.
-pub(super) fn check(password: &Secret, about: &[&str]) -> Result<()> {
+pub(super) fn check(password: &Secret, shortest: u32, about: &[&str]) -> Result<()> {
     let text = password.expose();
     let refuse = |why: String| Err(Error::new(ErrorKind::InvalidRequest, why).with("param", "password"));
-    if text.chars().count() < PASSWORD_CHARS_MIN || text.len() > PASSWORD_BYTES_MAX {
+    let shortest = usize::try_from(shortest).unwrap_or(usize::MAX);
+    if text.chars().count() < shortest || text.len() > PASSWORD_BYTES_MAX {
         return refuse(format!(
-            "the password must have at least {PASSWORD_CHARS_MIN} characters and at most {PASSWORD_BYTES_MAX} bytes"
+            "the password must have at least {shortest} characters and at most {PASSWORD_BYTES_MAX} bytes"
         ));
     }
     let estimate = zxcvbn::zxcvbn(text, about);
@@ -117,10 +116,12 @@ mod tests {
             ("qwertyuiop[]", false),
             ("sluicegate-ada", false),
         ] {
-            let checked = check(&Secret::new(password), &["ada@sluicegate.example", "sluicegate", "ada"]);
+            let checked = check(&Secret::new(password), 12, &["ada@sluicegate.example", "sluicegate", "ada"]);
             assert_eq!(checked.is_ok(), good, "{password}: {checked:?}");
         }
-        assert!(check(&Secret::new("xK7-".repeat(200)), &[]).is_err());
+        assert!(check(&Secret::new("kX9$mQ2pLw"), 10, &[]).is_ok());
+        assert!(check(&Secret::new("correct-horse-battery"), 30, &[]).is_err());
+        assert!(check(&Secret::new("xK7-".repeat(200)), 12, &[]).is_err());
     }
 
     #[tokio::test]

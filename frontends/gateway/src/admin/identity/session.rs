@@ -13,10 +13,6 @@ use crate::admin::{Access, Actor, Admin, not_found};
 use crate::credential::{KeyHash, new_id};
 use crate::store::{Account, Change, Session, SessionFacts, Stage};
 
-/// A session that isn't used for so long is over, in milliseconds.
-pub(super) const IDLE_MS: i64 = 60 * 60_000;
-/// A session is over after so long, however much it is used, in milliseconds.
-pub(super) const WHOLE_MS: i64 = 12 * 60 * 60_000;
 /// Who has given a password has so long to go on, in milliseconds.
 pub(super) const UNFINISHED_MS: i64 = 10 * 60_000;
 /// That a session is used is written down so often, in milliseconds.
@@ -90,12 +86,21 @@ fn address_name(address: Option<IpAddr>) -> String {
 }
 
 impl Admin {
+    /// A session that isn't used for so long is over, in milliseconds.
+    fn idle_ms(&self) -> i64 {
+        i64::try_from(self.0.auth.session.idle_ms).unwrap_or(i64::MAX)
+    }
+
     /// Signs in by password. The session's stage says what is still missing.
     ///
     /// # Errors
     /// `Unauthenticated` when there is no such account or the password is another one, `RateLimited` after too many such tries,
-    /// `Forbidden` when the user is blocked, `Store`.
+    /// `Forbidden` when the user is blocked or passwords open nothing, `Store`.
     pub async fn sign_in(&self, login: &str, given: &Secret, origin: &Origin) -> Result<SignedIn> {
+        if !self.0.auth.password.sign_in {
+            let message = "passwords open nothing here; sign in through a provider of /api/v1/session/oidc";
+            return Err(Error::new(ErrorKind::Forbidden, message));
+        }
         let now = self.now();
         let by_address = address_name(origin.address);
         self.throttle().begin(&by_address, FREE_BY_ADDRESS, now)?;
@@ -175,7 +180,8 @@ impl Admin {
         origin: &Origin,
     ) -> Result<(Secret, Session)> {
         let (now, text) = (self.now(), random_text()?);
-        let lasts = if stage == Stage::Done { WHOLE_MS } else { UNFINISHED_MS };
+        let whole = i64::try_from(self.0.auth.session.absolute_ms).unwrap_or(i64::MAX);
+        let lasts = if stage == Stage::Done { whole } else { UNFINISHED_MS };
         let agent = origin.agent.as_deref().map(|agent| agent.chars().take(AGENT_MAX).collect());
         let session = Session {
             id: new_id(now)?,
@@ -203,7 +209,7 @@ impl Admin {
         let hash = KeyHash::of(secret.expose());
         let Some(session) = self.store().session(&hash).await? else { return Ok(None) };
         let now = self.now();
-        if now >= session.expires_at || now >= session.seen_at.plus_ms(IDLE_MS) {
+        if now >= session.expires_at || now >= session.seen_at.plus_ms(self.idle_ms()) {
             return Ok(None);
         }
         let Some(user) = self.user_by_id(&session.user).await? else { return Ok(None) };
@@ -227,7 +233,7 @@ impl Admin {
         let user = self.user_to_manage(actor, user).await?;
         let now = self.now();
         let mut all = self.store().sessions(&user.id).await?;
-        all.retain(|it| now < it.expires_at && now < it.seen_at.plus_ms(IDLE_MS));
+        all.retain(|it| now < it.expires_at && now < it.seen_at.plus_ms(self.idle_ms()));
         Ok(all.iter().map(|it| SessionView::of(it, actor.session() == Some(&it.id))).collect())
     }
 
