@@ -10,7 +10,7 @@ import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
 import { List } from '../part/list';
 import { Page } from '../part/page';
-import { useFilter } from '../part/query';
+import { csvOf, useFilter } from '../part/query';
 import { ChannelForm } from './channel_form';
 
 type Channel = Schemas['Channel'];
@@ -126,6 +126,7 @@ export default function ChannelList() {
         error={query.error}
         loading={query.isPending && !query.error}
         again={() => query.refetch()}
+        file={csvOf('channels', {})}
         empty={t('channel.empty')}
         selection={{
           hideSelectAll: true,

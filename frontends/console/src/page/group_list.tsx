@@ -9,7 +9,7 @@ import { FromFile, Models, Name, Standing } from '../part/badge';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
-import { paging, useFilter } from '../part/query';
+import { csvOf, paging, useFilter } from '../part/query';
 import { Fullest } from '../part/use';
 import { GroupForm } from './group_form';
 
@@ -53,6 +53,7 @@ export default function GroupList() {
         error={groups.error}
         loading={groups.isFetching && !groups.data}
         again={() => groups.refetch()}
+        file={csvOf('groups', query)}
         empty={t(make ? 'group.empty' : 'group.emptyRead')}
         columns={[
           {

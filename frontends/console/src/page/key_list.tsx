@@ -10,7 +10,7 @@ import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
 import { Pick } from '../part/pick';
-import { paging, useFilter } from '../part/query';
+import { csvOf, paging, useFilter } from '../part/query';
 import { SecretOnce } from '../part/secret';
 import { Fullest } from '../part/use';
 import { KeyForm } from './key_form';
@@ -64,6 +64,7 @@ export default function KeyList() {
         error={keys.error}
         loading={keys.isFetching && !keys.data}
         again={() => keys.refetch()}
+        file={csvOf('keys', query)}
         empty={t(write ? 'key.empty' : 'key.emptyRead')}
         columns={[
           {

@@ -10,7 +10,7 @@ import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
-import { paging, useFilter } from '../part/query';
+import { csvOf, paging, useFilter } from '../part/query';
 
 type Model = Schemas['Model'];
 type Price = Schemas['Price'];
@@ -56,6 +56,7 @@ export default function ModelList() {
         error={models.error}
         loading={models.isFetching && !models.data}
         again={() => models.refetch()}
+        file={csvOf('models', query)}
         empty={t('model.empty')}
         expand={{
           title: t('audit.detail'),

@@ -8,7 +8,7 @@ import { FromFile, Models, Name, Standing } from '../part/badge';
 import { useFormat } from '../part/format';
 import { List } from '../part/list';
 import { Page } from '../part/page';
-import { useFilter } from '../part/query';
+import { csvOf, useFilter } from '../part/query';
 import { Fullest } from '../part/use';
 import { OrganizationForm } from './organization_form';
 
@@ -41,6 +41,7 @@ export default function OrganizationList() {
         error={query.error}
         loading={query.isPending && !query.error}
         again={() => query.refetch()}
+        file={csvOf('organizations', {})}
         empty={t('organization.empty')}
         columns={[
           {

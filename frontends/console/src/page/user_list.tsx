@@ -9,7 +9,7 @@ import { FromFile, Name, Standing } from '../part/badge';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
-import { paging, useFilter } from '../part/query';
+import { csvOf, paging, useFilter } from '../part/query';
 import { Fullest } from '../part/use';
 import { UserForm } from './user_form';
 
@@ -53,6 +53,7 @@ export default function UserList() {
         error={users.error}
         loading={users.isFetching && !users.data}
         again={() => users.refetch()}
+        file={csvOf('users', query)}
         empty={t('user.empty')}
         columns={[
           {

@@ -1,6 +1,6 @@
 // A list of things, a page of it at a time, with what to do where there are none.
 
-import { Empty, Input, Table, type TableProps } from 'antd';
+import { Button, Empty, Input, Table, type TableProps } from 'antd';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Failure } from './failure';
@@ -17,6 +17,8 @@ type Props<T> = {
   /** What the next step is where the list is empty. */
   empty: ReactNode;
   selection?: TableProps<T>['rowSelection'];
+  /** Where the whole list is as a table. */
+  file?: string;
   /** What more there is of a row. */
   expand?: { title: string; row: (row: T) => ReactNode };
 };
@@ -56,6 +58,13 @@ export function List<T extends object>(props: Props<T>) {
           }
         }
       />
+      {props.file && total > 0 && (
+        <div style={{ marginTop: 8 }}>
+          <Button size="small" href={props.file} download={`${props.file.split(/[/?]/)[3]}.csv`}>
+            {t('usage.csv')}
+          </Button>
+        </div>
+      )}
     </>
   );
 }

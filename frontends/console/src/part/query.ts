@@ -33,3 +33,9 @@ export function paging(filter: Record<string, string>): { limit: string; offset:
   const page = Math.max(1, Number.parseInt(filter.page ?? '1', 10) || 1);
   return { limit: String(PAGE), offset: String((page - 1) * PAGE) };
 }
+
+/** The whole of a filtered list as a table. */
+export function csvOf(path: string, query: Record<string, string>): string {
+  const { limit: _, offset: __, ...filter } = query;
+  return `/api/v1/${path}?${new URLSearchParams({ ...filter, format: 'csv' })}`;
+}
