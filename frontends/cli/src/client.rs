@@ -11,7 +11,7 @@ use crate::cmd::serve::is_loopback;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where the environment has the administrator's key, in the order of `serve`.
-const KEY_VARIABLES: [&str; 2] = ["SLUICEGATE_MASTER_KEY", "LITELLM_MASTER_KEY"];
+pub(crate) const KEY_VARIABLES: [&str; 2] = ["SLUICEGATE_MASTER_KEY", "LITELLM_MASTER_KEY"];
 
 /// What went wrong, for people.
 pub(crate) type Failure = String;

@@ -25,6 +25,11 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// Whether this binary was built with the console.
+pub fn is_there() -> bool {
+    asset::embedded("index.html").is_some()
+}
+
 /// What the session's cookie holds, if there is one.
 pub fn session(req: &HttpRequest, state: &State) -> Option<Secret> {
     let cookie = req.cookie(name(req, state))?;

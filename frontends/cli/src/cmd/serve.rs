@@ -10,7 +10,7 @@ use sluicegate_server::Settings;
 
 use super::exit;
 use crate::args::Serve;
-use crate::client::Failure;
+use crate::client::{Failure, KEY_VARIABLES};
 
 /// What is served when no --config names another file.
 pub(super) const DEFAULT_FILE: &str = "sluicegate.yaml";
@@ -49,7 +49,8 @@ async fn serve(args: &Serve) -> Result<(), Failure> {
     let settings = Settings { workers: args.workers.map(usize::from), ..Settings::new(host, port) };
     let made = gateway.made_master_key().map(|key| key.expose().to_owned());
     let is_secure = gateway.host().tls.is_some();
-    let greeting = Greeting { made, demo, is_secure };
+    let console = gateway.host().console && sluicegate_server::console::is_there();
+    let greeting = Greeting { made, console, demo, is_secure };
     sluicegate_server::serve(gateway, settings, |addresses| greeting.print(addresses))
         .await
         .map_err(|error| error.to_string())
@@ -108,6 +109,7 @@ fn guard(strength: KeyStrength, permitted: bool, address: &str) -> Result<(), Fa
 /// What is said once the gateway listens.
 struct Greeting {
     made: Option<String>,
+    console: bool,
     demo: bool,
     is_secure: bool,
 }
@@ -120,12 +122,16 @@ impl Greeting {
         if let Some(key) = &self.made {
             println!("admin key: {key}");
             println!("    made just now and shown this once; only its hash is kept");
-            println!(
-                "    it makes the first super administrator: POST {url}/api/v1/setup, see docs/administration.md"
-            );
+            let place = if self.console { "/setup" } else { "/api/v1/setup, see docs/administration.md" };
+            println!("    it makes the first super administrator: {url}{place}");
+        }
+        if self.console {
+            println!("console: {url}/");
         }
         if self.demo {
-            let key = self.made.as_deref().unwrap_or("$LITELLM_MASTER_KEY");
+            let variable = KEY_VARIABLES.iter().find(|name| std::env::var_os(name).is_some());
+            let variable = format!("${}", variable.unwrap_or(&KEY_VARIABLES[0]));
+            let key = self.made.as_deref().unwrap_or(&variable);
             println!("no configuration: the channel `mock` answers by itself, for a first try:");
             println!(
                 "    curl {url}/v1/chat/completions -H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json' \
