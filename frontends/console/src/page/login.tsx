@@ -5,7 +5,7 @@ import { Button } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, Navigate, useSearchParams } from 'react-router';
-import { api, type Schemas, SESSION, take } from '../api/client';
+import { ApiError, api, ask, type Schemas, SESSION, take } from '../api/client';
 import { inside } from '../app/inside';
 import { useSession } from '../app/session';
 import { Failure } from '../part/failure';
@@ -23,7 +23,7 @@ export default function Login() {
   const stage = signed?.session.stage;
   return (
     <Sign title={t(`login.title.${stage ?? 'password'}`)}>
-      {stage === 'second_step' ? <Code /> : stage === 'change_password' ? <Change /> : <Password />}
+      {stage === 'second_step' ? <Code /> : stage === 'change_password' ? <Change /> : <FirstStep />}
       {stage && (
         <p>
           <Leave />
@@ -46,6 +46,40 @@ function useStep<T>(step: (values: T) => Promise<Signed>) {
       );
     },
   });
+}
+
+type WaysIn = { password: boolean; providers: { id: string; name: string }[] };
+
+/** How one can sign in here; by password alone where the gateway knows of nothing else. */
+async function waysIn(): Promise<WaysIn> {
+  try {
+    return (await (await ask('/api/v1/session/oidc')).json()) as WaysIn;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return { password: true, providers: [] };
+    throw error;
+  }
+}
+
+function FirstStep() {
+  const { t } = useTranslation();
+  const [query] = useSearchParams();
+  const ways = useQuery({ queryKey: ['ways-in'], queryFn: waysIn, staleTime: Number.POSITIVE_INFINITY });
+  const to = encodeURIComponent(inside(query.get('next')));
+  return (
+    <>
+      {ways.data?.providers.map((it) => (
+        <Button
+          key={it.id}
+          block
+          style={{ marginBottom: 12 }}
+          href={`/api/v1/session/oidc/${encodeURIComponent(it.id)}?return_to=${to}`}
+        >
+          {t('login.with', { name: it.name })}
+        </Button>
+      ))}
+      {ways.data?.password !== false && <Password />}
+    </>
+  );
 }
 
 function Password() {
