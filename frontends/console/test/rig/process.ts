@@ -14,8 +14,16 @@ export const UPSTREAM_KEY = 'sk-upstream-0123456789';
 /** A process that has said where it listens. */
 export type Running = { url: string; stop: () => Promise<void> };
 
+/** Whatever ends the tests ends these, too: also where a world was never finished. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 function started(child: ChildProcess, where: RegExp, clean: () => void): Promise<Running> {
   let said = '';
+  running.add(child);
+  child.once('exit', () => running.delete(child));
   return new Promise((done, failed) => {
     const late = setTimeout(() => {
       child.kill('SIGKILL');
