@@ -14,7 +14,7 @@ pub(crate) static AUTH: Section = Section {
         ),
         key("session", Kind::Object(&SESSION), "How long sessions last."),
         key("password", Kind::Object(&PASSWORD), "Which passwords will do."),
-        key("oidc", Kind::List(&OIDC), "Providers of OpenID Connect that people sign in through."),
+        key("oidc", Kind::List(&OIDC), "Providers of OpenID Connect that people sign in through. Read and checked, and not yet used."),
         key("jwt", Kind::List(&JWT), "Issuers whose tokens open calls, as `authorization: Bearer`."),
     ],
 };
@@ -37,7 +37,7 @@ pub(crate) static PASSWORD: Section = Section {
         key(
             "sign_in",
             Kind::Boolean,
-            "Whether passwords open sessions at all; false leaves that to the providers of `oidc`. Default true.",
+            "Whether passwords open sessions at all; false is for when the providers of `oidc` are used. Default true.",
         ),
         key("min_length", Kind::Count, "A password has so many characters at least, 8 to 128. Default 12."),
     ],
