@@ -268,7 +268,7 @@ impl Admin {
         if is_inline(&channel.secret) || channel.more_keys.iter().any(is_inline) {
             return Err(invalid("secret", "give the credential beside the channel, not in it: it is sealed"));
         }
-        Ok(())
+        refuse_own_variables(channel)
     }
 
     /// Seals a credential that was entered; `None` when none was, and no environment variable is named either.
@@ -347,6 +347,25 @@ fn uncover(after: &mut Channel, before: &Channel) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a variable of the environment is one that the gateway itself is set up by.
+fn is_own_variable(name: &str) -> bool {
+    name.starts_with("SLUICEGATE_")
+        || ["DATABASE_URL", "LITELLM_MASTER_KEY", "LITELLM_SALT_KEY"].contains(&name)
+}
+
+/// Refuses channels that would be sent what opens the gateway itself.
+fn refuse_own_variables(channel: &Channel) -> Result<()> {
+    let named = std::iter::once(&channel.secret).chain(&channel.more_keys).find_map(|key| match key {
+        SecretRef::Env(name) if is_own_variable(name) => Some(name),
+        _ => None,
+    });
+    named.map_or(Ok(()), |name| Err(invalid("secret", of_gateway(name))))
+}
+
+fn of_gateway(name: &str) -> String {
+    format!("`{name}` is the gateway's own; a channel's credential needs a variable of its own")
 }
 
 fn only_super(actor: &Actor) -> Result<()> {

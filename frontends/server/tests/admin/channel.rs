@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use serde_json::{Value, json};
 use sluicegate_server::block_on;
 
-use crate::rig::{MASTER, Rig};
+use crate::rig::{MASTER, Rig, SECRET};
 
 /// An upstream that answers by path, and keeps the heads of what it was asked.
 fn upstream(answers: Vec<(&'static str, u16, Value)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
@@ -102,6 +102,103 @@ fn a_draft_is_tried_before_it_is_saved_and_the_saved_one_with_its_own_credential
         let elsewhere = json!({"declared": {"id": id, "name": "c", "provider": "openai", "url": "http://127.0.0.1:9/v1", "models": ["m"]}});
         let told = rig.manage("POST", "/api/v1/channels/test", elsewhere).await;
         assert_eq!(told["class"], "unreachable", "{told}");
+    });
+}
+
+/// A channel as it is sent, without what is only told of it.
+fn alone(mut channel: Value) -> Value {
+    let told = [
+        "etag",
+        "has_secret",
+        "created_by",
+        "updated_at",
+        "updated_by",
+        "used",
+        "limit_states",
+        "state",
+        "health",
+        "recent",
+        "keys",
+    ];
+    channel.as_object_mut().unwrap().retain(|name, _| !told.contains(&name.as_str()));
+    channel
+}
+
+#[test]
+fn no_draft_is_sent_a_credential_that_was_meant_for_another_address() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let declared = json!({"id": "o", "name": "o", "provider": "openai", "models": ["gpt-5.4"]});
+        rig.manage("POST", "/api/v1/channels", json!({"declared": declared, "secret": "sk-one\nsk-two"}))
+            .await;
+        let (url, asked) = upstream(vec![
+            ("/v1/chat/completions", 200, reply("ready")),
+            ("/v1/models", 200, json!({"data": []})),
+            ("/v1/chat/completions", 200, reply("ready")),
+        ]);
+        let mut channel = alone(rig.manage("GET", "/api/v1/channels/o", Value::Null).await);
+        assert_eq!(channel["secret"], "sealed", "{channel}");
+        channel["endpoints"] =
+            json!([{"format": "openai_chat", "url": format!("{url}/v1/chat/completions")}]);
+        let told = rig.manage("POST", "/api/v1/channels/test", json!({"channel": channel})).await;
+        assert_eq!(told["ok"], true, "{told}");
+        rig.manage("POST", "/api/v1/channels/models/fetch", json!({"channel": channel})).await;
+        // Nor one of several.
+        channel["secret"] = json!({"env": "OTHER"});
+        rig.ask("POST", "/api/v1/channels/test", MASTER, &json!({"channel": channel, "test": {"key": 1}}))
+            .await;
+        channel["secret"] = json!("none");
+        let told = rig.manage("POST", "/api/v1/channels/test", json!({"channel": channel})).await;
+        assert_eq!(told["ok"], true, "{told}");
+        for head in asked.join().unwrap() {
+            assert!(!head.contains("sk-") && !head.to_ascii_lowercase().contains("authorization"), "{head}");
+        }
+    });
+}
+
+#[test]
+fn no_channel_shows_or_is_sent_what_the_gateway_is_opened_by() {
+    block_on(async {
+        let rig = Rig::try_with(Default::default(), &[("OTHER", "sk-other")]).await.unwrap();
+        let declared = |field: &str, value: Value| {
+            let mut declared = json!({"name": "p", "provider": "openai", "models": ["gpt-5.4"]});
+            declared[field] = value;
+            json!({"declared": declared})
+        };
+        for (field, value) in [
+            ("name", json!("${SLUICEGATE_MASTER_SECRET}")),
+            ("name", json!("os.environ/OTHER")),
+            ("tags", json!(["a", "${OTHER}"])),
+            ("headers", json!({"x-a": "${OTHER:-b}"})),
+            ("models", json!([{"name": "m", "upstream": "x${OTHER}"}])),
+            ("credential", json!("${SLUICEGATE_MASTER_SECRET}")),
+            ("credential", json!("a${SLUICEGATE_MASTER_SECRET}")),
+            ("keys", json!(["${SLUICEGATE_MASTER_SECRET}"])),
+        ] {
+            for path in ["/api/v1/channels", "/api/v1/channels/test"] {
+                let answer = rig.ask("POST", path, MASTER, &declared(field, value.clone())).await;
+                assert_eq!(answer.status, 400, "{path} {field} {value}: {}", answer.text());
+                assert!(
+                    !answer.text().contains(SECRET) && !answer.text().contains("sk-other"),
+                    "{}",
+                    answer.text()
+                );
+            }
+        }
+        let made = rig.manage("POST", "/api/v1/channels", declared("credential", json!("${OTHER}"))).await;
+        assert_eq!(made["has_secret"], true, "{made}");
+        let path = format!("/api/v1/channels/{}", made["id"].as_str().unwrap());
+        let edit = json!({"models": ["${OTHER}"]});
+        assert_eq!(rig.ask("PATCH", &path, MASTER, &edit).await.status, 400);
+        let mut channel = alone(made);
+        for (field, value) in
+            [("id", json!("q")), ("name", json!("q")), ("secret", json!({"env": "SLUICEGATE_MASTER_SECRET"}))]
+        {
+            channel[field] = value;
+        }
+        let answer = rig.ask("POST", "/api/v1/channels", MASTER, &json!({"channel": channel})).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains("the gateway's own"), "{}", answer.text());
     });
 }
 

@@ -7,7 +7,7 @@ use sluicegate_core::tenant::Source as Declared;
 use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Result, Secret, SecretRef};
 
 use super::super::{Actor, Admin, Limits, invalid};
-use super::{HIDDEN, only_super, uncover};
+use super::{HIDDEN, is_own_variable, of_gateway, only_super, refuse_own_variables, uncover};
 use crate::secret;
 
 /// A channel that need not be saved: whole, or as a configuration file has it.
@@ -72,14 +72,25 @@ impl Admin {
             }
         };
         channel.source = Declared::Database;
+        let is_env = matches!(channel.secret, SecretRef::Env(_));
+        let mut kept = None;
         if let Some(saved) = self.saved(&channel.id).await? {
             uncover(&mut channel, &saved)?;
             let same = secret::destination(&saved)? == secret::destination(&channel)?;
-            if secret.is_none() && same && !matches!(channel.secret, SecretRef::Env(_)) {
-                channel.secret = saved.secret.clone();
-                channel.more_keys.clone_from(&saved.more_keys);
+            kept = (secret.is_none() && same && !is_env).then_some((saved.secret, saved.more_keys));
+        }
+        match kept {
+            Some(keys) => (channel.secret, channel.more_keys) = keys,
+            // What is sealed is found by the channel's id alone: it goes nowhere but where it was sealed for.
+            None => {
+                channel.more_keys.retain(|key| *key != SecretRef::Sealed);
+                if channel.secret == SecretRef::Sealed {
+                    channel.secret = SecretRef::None;
+                    channel.more_keys.clear();
+                }
             }
         }
+        refuse_own_variables(&channel)?;
         if let Some((name, _)) = channel.headers.iter().find(|(_, value)| *value == HIDDEN) {
             let message = format!("the header `{name}` has no value; enter it, since it isn't shown again");
             return Err(invalid("headers", message));
@@ -108,6 +119,7 @@ impl Admin {
         secret: Option<Secret>,
     ) -> Result<(Channel, Option<Secret>)> {
         let id = declared.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        refuse_variables(&declared)?;
         if secret.is_some() {
             declared.remove("keys");
             declared.insert("credential".to_owned(), BESIDE.into());
@@ -193,6 +205,40 @@ impl Admin {
             other => other.clone(),
         };
         Ok(models.iter().map(one).collect())
+    }
+}
+
+/// Refuses what a file's author may write and whoever sends a channel may not: the value of a variable anywhere but in the
+/// place of a credential would be shown to everybody who sees the channel; and what opens the gateway is no credential.
+fn refuse_variables(declared: &Map<String, Value>) -> Result<()> {
+    for (name, value) in declared {
+        let named = variables(value);
+        let message = match name.as_str() {
+            "credential" | "keys" => named.into_iter().find(|it| is_own_variable(it)).map(of_gateway),
+            _ => named.first().map(|it| {
+                format!(
+                    "`{name}` refers to the environment variable `{it}`; only `credential` and `keys` may"
+                )
+            }),
+        };
+        if let Some(message) = message {
+            return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// The variables that texts may refer to.
+fn variables(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => {
+            let whole = text.trim().strip_prefix("os.environ/").map(str::trim);
+            let within = text.split("${").skip(1).filter_map(|rest| rest.split(['}', ':']).next());
+            whole.into_iter().chain(within).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(variables).collect(),
+        Value::Object(map) => map.values().flat_map(variables).collect(),
+        _ => Vec::new(),
     }
 }
 
