@@ -58,7 +58,7 @@ pub use identity::{
 pub use key::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
 pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};
 pub use limit::{LimitFilter, LimitOrder, LimitView};
-pub use model::{ModelChannel, ModelFallbacks, ModelView, PriceFilter, PriceSource, PriceView};
+pub use model::{ModelChannel, ModelFallbacks, ModelView, PriceFilter, PriceSource, PriceView, Sight};
 pub(crate) use named::add_named;
 pub use named::{NamedKind, NamedScope};
 pub use organization::{NewOrganization, OrganizationPatch, OrganizationView};

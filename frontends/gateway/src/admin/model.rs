@@ -129,38 +129,48 @@ pub struct PriceFilter {
 }
 
 /// Which models an actor may know of: those that a key of theirs could call.
-struct Sight {
+#[derive(Clone, Debug)]
+pub struct Sight {
     is_super: bool,
     organization: ModelAccess,
     user: ModelAccess,
-    /// The groups that they could spend for; `None` when every group of the organization is theirs to see.
-    groups: Option<Vec<Group>>,
+    /// Whether every model that the organization allows is theirs to see.
+    reads_all: bool,
+    /// The groups that they could spend for, or see.
+    groups: Vec<Group>,
 }
 
+/// No more groups are looked at: of a larger organization, channels that are kept to others aren't shown.
+// BOUND: of the memory and time of one question.
+const GROUPS_MAX: u64 = 20_000;
+
 impl Sight {
+    /// Whether they may know that a channel serves a model.
+    pub fn sees(&self, channel: &Channel, model: &ChannelModel) -> bool {
+        self.reaches(channel) && self.allows(&[model.group.as_str()])
+    }
+
     fn allows(&self, names: &[&str]) -> bool {
         let by = |access: &ModelAccess| names.iter().any(|name| access.allows(name));
-        let inner = match &self.groups {
-            None => true,
-            Some(groups) if groups.is_empty() => by(&self.user),
-            Some(groups) => groups.iter().any(|group| by(&group.access)),
+        let inner = || match self.groups.is_empty() {
+            true => by(&self.user),
+            false => self.groups.iter().any(|group| by(&group.access)),
         };
-        self.is_super || by(&self.organization) && inner
+        self.is_super || by(&self.organization) && (self.reads_all || inner())
     }
 
     /// Whether they reach a channel that is kept to these groups.
     fn reaches(&self, channel: &Channel) -> bool {
-        let is_mine = |label: &str| {
-            self.groups.iter().flatten().any(|group| {
-                let by_alias = group.organization.as_str() == OrganizationId::DEFAULT
-                    && group.alias.as_deref() == Some(label);
-                group.id.as_str() == label || by_alias || group.channels_of.iter().any(|of| **of == *label)
-            })
-        };
-        self.is_super
-            || channel.groups.is_empty()
-            || self.groups.is_none()
-            || channel.groups.iter().any(|label| is_mine(label))
+        self.is_super || channel.groups.is_empty() || channel.groups.iter().any(|label| self.knows(label))
+    }
+
+    /// Whether a label is of a group of theirs. Only in the organization of everybody aliases are labels, too.
+    fn knows(&self, label: &str) -> bool {
+        self.groups.iter().any(|group| {
+            let by_alias = group.organization.as_str() == OrganizationId::DEFAULT
+                && group.alias.as_deref() == Some(label);
+            group.id.as_str() == label || by_alias || group.channels_of.iter().any(|of| **of == *label)
+        })
     }
 }
 
@@ -218,26 +228,34 @@ impl Admin {
         Ok(all)
     }
 
-    async fn sight(&self, actor: &Actor) -> Result<Sight> {
+    /// What an actor may know of models and channels.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn sight(&self, actor: &Actor) -> Result<Sight> {
         let organization = match actor.organization() {
             Some(id) => self.any_organization(id).await?.map(|it| it.value.access).unwrap_or_default(),
             None => ModelAccess::default(),
         };
-        let reach = actor.reach_of_groups();
-        let (mut groups, mut user) = (None, ModelAccess::default());
-        if reach.narrow.is_some() {
-            // BOUND: the groups that somebody is in, a page of them.
-            let filter = GroupFilter::default();
-            let mine = |group: &&Group| reach.has_group(group);
-            let mut all: Vec<Group> = self.declared().groups().filter(mine).cloned().collect();
-            let stored = self.store().groups(&filter, &reach, Page::new(Page::MAX, 0)).await?;
-            all.extend(stored.items.into_iter().map(|it| it.value));
-            groups = Some(all);
-            if let Some(id) = actor.user() {
-                user = self.user_by_id(id).await?.map(|it| it.access).unwrap_or_default();
+        let (reach, is_super) = (actor.reach_of_groups(), actor.is_super());
+        let reads_all = reach.narrow.is_none();
+        let (mut groups, mut user) = (Vec::new(), ModelAccess::default());
+        if !is_super {
+            groups.extend(self.declared().groups().filter(|group| reach.has_group(group)).cloned());
+            let (filter, mut offset) = (GroupFilter::default(), 0);
+            while offset < GROUPS_MAX {
+                let found = self.store().groups(&filter, &reach, Page::new(Page::MAX, offset)).await?;
+                groups.extend(found.items.into_iter().map(|it| it.value));
+                offset += u64::from(Page::MAX);
+                if found.total <= offset {
+                    break;
+                }
             }
         }
-        Ok(Sight { is_super: actor.is_super(), organization, user, groups })
+        if let Some(id) = actor.user().filter(|_| !reads_all) {
+            user = self.user_by_id(id).await?.map(|it| it.access).unwrap_or_default();
+        }
+        Ok(Sight { is_super, organization, user, reads_all, groups })
     }
 }
 
@@ -275,7 +293,11 @@ fn model_view(snapshot: &Snapshot, sight: &Sight, name: &ModelName) -> Option<Mo
     }
     let visible = |names: Option<&Vec<ModelName>>| -> Vec<ModelName> {
         let all = names.into_iter().flatten();
-        all.filter(|it| sight.allows(&[it.as_str()])).cloned().collect()
+        let reached = |name: &&ModelName| {
+            sight.allows(&[name.as_str()])
+                && (sight.is_super || !candidates(snapshot, sight, name).is_empty())
+        };
+        all.filter(reached).cloned().collect()
     };
     let fallbacks = &snapshot.declared.fallbacks;
     let general = visible(fallbacks.general.get(meant));
@@ -308,12 +330,7 @@ fn labels_of(places: &[(&Channel, &ChannelModel)], sight: &Sight) -> Option<Vec<
     }
     let mut labels: Vec<String> = Vec::new();
     for label in places.iter().flat_map(|(channel, _)| &channel.groups) {
-        let known = sight.is_super
-            || sight
-                .groups
-                .iter()
-                .flatten()
-                .any(|group| group.id.as_str() == &**label || group.alias.as_deref() == Some(&**label));
+        let known = sight.is_super || sight.knows(label);
         if known && !labels.iter().any(|it| **it == **label) {
             labels.push(label.to_string());
         }

@@ -88,6 +88,47 @@ fn models_and_prices_are_those_that_the_asker_could_call() {
 }
 
 #[test]
+fn an_organization_sees_no_model_that_is_kept_to_another_s_groups() {
+    block_on(async {
+        let rig = Rig::new().await;
+        for organization in ["acme", "umbra"] {
+            rig.manage("POST", "/api/v1/organizations", json!({"id": organization})).await;
+            let group = json!({"id": format!("g-{organization}"), "organization": organization});
+            rig.manage("POST", "/api/v1/groups", group).await;
+            let declared = json!({"id": organization, "name": organization, "provider": "openai",
+                "groups": [format!("g-{organization}")],
+                "models": [{"name": format!("m-{organization}"), "upstream": "gpt-5.4"}]});
+            rig.manage("POST", "/api/v1/channels", json!({"declared": declared, "secret": "sk-a"})).await;
+        }
+        for (role, user) in [("organization_admin", "admin"), ("auditor", "auditor")] {
+            rig.manage("POST", "/api/v1/users", json!({"id": user, "organization": "acme", "role": role}))
+                .await;
+            let (key, _) = key(&rig, json!({"user": user})).await;
+            for path in ["/api/v1/models", "/api/v1/prices"] {
+                let answer = rig.ask("GET", path, &key, &Value::Null).await;
+                assert_eq!(answer.status, 200, "{role} {path}");
+                let text = answer.text();
+                assert!(text.contains("m-acme") && !text.contains("umbra"), "{role} {path}: {text}");
+            }
+            let hidden = rig.ask("GET", "/api/v1/models/m-umbra", &key, &Value::Null).await;
+            assert_eq!(hidden.status, 404, "{role}");
+            let (cookie, _) = rig.signed_in(user).await;
+            for path in ["/v1/model/info", "/v2/model/info", "/model_group/info"] {
+                for answer in [
+                    rig.ask("GET", path, &key, &Value::Null).await,
+                    rig.by(&cookie, "GET", path, &Value::Null).await,
+                ] {
+                    let text = answer.text();
+                    assert!(text.contains("m-acme") && !text.contains("umbra"), "{role} {path}: {text}");
+                }
+            }
+            let seen = rig.ask("GET", "/api/v1/models/m-acme", &key, &Value::Null).await.json();
+            assert_eq!(seen["groups"], json!(["g-acme"]), "{role}");
+        }
+    });
+}
+
+#[test]
 fn limits_tell_what_is_used_the_fullest_first() {
     block_on(async {
         let rig = Rig::new().await;

@@ -255,17 +255,20 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
 }
 
 /// The models that the asker may call, and what serves them. Where a channel sends is for super administrators.
-fn models(ask: &Ask) -> Vec<Value> {
+async fn models(ask: &Ask) -> Result<Vec<Value>> {
+    let sight = ask.admin().sight(&ask.actor).await?;
     let (snapshot, now) = (ask.gateway().engine().snapshot(), ask.gateway().clock().now());
     let mut data = Vec::new();
     for channel in snapshot.channels().iter().filter(|channel| channel.enabled) {
-        for model in channel.models.iter().filter(|model| may_call(ask, &model.group)) {
+        let seen = |model: &&ChannelModel| may_call(ask, &model.group) && sight.sees(channel, model);
+        for model in channel.models.iter().filter(seen) {
             data.push(described(channel, model, ask.actor.is_super(), now));
         }
     }
-    data
+    Ok(data)
 }
 
+/// Whether the key that asks, if it is one, allows a model.
 fn may_call(ask: &Ask, model: &ModelName) -> bool {
     ask.caller.as_ref().is_none_or(|caller| caller.caller.may_call(model.as_str()))
 }
@@ -304,8 +307,8 @@ fn described(channel: &Channel, model: &ChannelModel, whole: bool, now: Timestam
 }
 
 /// Of these, what the query picks: `litellm_model_id`, `search`.
-fn picked(ask: &Ask, query: &Query) -> Result<Vec<Value>> {
-    let mut data = models(ask);
+async fn picked(ask: &Ask, query: &Query) -> Result<Vec<Value>> {
+    let mut data = models(ask).await?;
     if let Some(id) = query.text("litellm_model_id") {
         data.retain(|it| it["model_info"]["id"] == id);
         if data.is_empty() {
@@ -320,12 +323,12 @@ fn picked(ask: &Ask, query: &Query) -> Result<Vec<Value>> {
 
 async fn info(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
-    Done::ok(&json!({ "data": picked(&ask, &query)? })).map(|done| done.warning(query.finish()))
+    Done::ok(&json!({ "data": picked(&ask, &query).await? })).map(|done| done.warning(query.finish()))
 }
 
 async fn info_pages(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
-    let (all, (number, size)) = (picked(&ask, &query)?, pages(&query, "size", 50)?);
+    let (all, (number, size)) = (picked(&ask, &query).await?, pages(&query, "size", 50)?);
     let (total, size) = (all.len(), size as usize);
     let skip = usize::try_from(number - 1).unwrap_or(usize::MAX).saturating_mul(size);
     let data: Vec<Value> = all.into_iter().skip(skip).take(size).collect();
@@ -337,6 +340,7 @@ async fn info_pages(ask: Ask) -> Result<Done> {
 
 async fn groups(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
+    let sight = ask.admin().sight(&ask.actor).await?;
     let (snapshot, now) = (ask.gateway().engine().snapshot(), ask.gateway().clock().now());
     let wanted = query.text("model_group");
     let mut data = Vec::new();
@@ -345,7 +349,8 @@ async fn groups(ask: Ask) -> Result<Done> {
             continue;
         }
         let Some(group) = snapshot.model_group(name.as_str()) else { continue };
-        let served: Vec<_> = group.candidates.iter().filter_map(|it| snapshot.resolve(*it)).collect();
+        let all = group.candidates.iter().filter_map(|it| snapshot.resolve(*it));
+        let served: Vec<_> = all.filter(|(channel, model)| sight.sees(channel, model)).collect();
         if !served.is_empty() {
             data.push(group_row(name, &served, now));
         }
