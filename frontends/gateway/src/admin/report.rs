@@ -19,6 +19,9 @@ pub const REPORT_ROWS_MAX: usize = 100;
 pub const REPORT_TOTALS_MAX: usize = 10_000;
 /// Up to so many numbers are read at once and sorted here; beyond, only what is shown is read by time.
 const READ_AT_ONCE: usize = 20_000;
+/// About so many sums are in memory at a time: longer reports are read piece by piece.
+// BOUND: memory of one report, whatever it tells apart and however long it is.
+const HELD_AT_ONCE: usize = 200_000;
 
 /// What a report can tell apart besides the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -478,17 +481,23 @@ impl Reading<'_> {
         let last = parts.len() - 1;
         for (n, query) in parts.iter().enumerate() {
             let by: &[By] = if query.by.is_empty() { &[] } else { &question.by };
-            for ((at, by), sums) in self.rows(query, by).await? {
-                let bucket = bucket_of(at);
-                if n == 0
-                    && let Some(all) = series.all.get_mut(bucket)
-                {
-                    all.add(&sums);
-                }
-                if n == last
-                    && let Some(row) = series.rows.get_mut(&by).and_then(|row| row.get_mut(bucket))
-                {
-                    row.add(&sums);
+            let told = if query.by.is_empty() { 1 } else { rows };
+            let combinations = query.only.as_ref().map_or(told, Vec::len).max(1);
+            let sums = combinations.saturating_mul(self.slots(question, split));
+            for (from, to) in calendar::pieces(buckets, HELD_AT_ONCE / sums) {
+                let query = ReportQuery { from, to, ..query.clone() };
+                for ((at, by), sums) in self.rows(&query, by).await? {
+                    let bucket = bucket_of(at);
+                    if n == 0
+                        && let Some(all) = series.all.get_mut(bucket)
+                    {
+                        all.add(&sums);
+                    }
+                    if n == last
+                        && let Some(row) = series.rows.get_mut(&by).and_then(|row| row.get_mut(bucket))
+                    {
+                        row.add(&sums);
+                    }
                 }
             }
         }
@@ -499,6 +508,17 @@ impl Reading<'_> {
             }
         }
         Ok(series)
+    }
+
+    /// So many sums of one combination may be read for one bucket: days of a zone other than the store's are read by the hour.
+    fn slots(&self, question: &UsageQuestion, split: Split) -> usize {
+        let days = match question.granularity {
+            Granularity::Week => 7,
+            Granularity::Month => 31,
+            _ => 1,
+        };
+        let is_kept = question.zone.as_ref().is_none_or(|zone| zone == self.admin.store().time_zone());
+        if split == Split::Day && !is_kept { days * 24 } else { days }
     }
 
     /// The time before: in all, and by what is told apart.

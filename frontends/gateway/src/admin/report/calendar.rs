@@ -26,6 +26,15 @@ pub enum Granularity {
     Total,
 }
 
+/// The times of so many buckets each, one after the other, and of one where that is none.
+pub(super) fn pieces(
+    buckets: &[(Timestamp, Timestamp)],
+    at_a_time: usize,
+) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+    let ends = |piece: &[(Timestamp, Timestamp)]| Some((piece.first()?.0, piece.last()?.1));
+    buckets.chunks(at_a_time.max(1)).filter_map(ends)
+}
+
 /// Buckets of time in a zone.
 pub(super) struct Calendar {
     zone: TimeZone,
@@ -260,6 +269,19 @@ mod tests {
         ] {
             assert_eq!(calendar("UTC", granularity).before(ms(from), ms(to)), ms(before), "{granularity:?}");
         }
+    }
+
+    #[test]
+    fn pieces_follow_each_other_without_a_gap() {
+        let (from, to) = (ms("2026-01-01T00:00:00Z"), ms("2026-01-08T00:00:00Z"));
+        let days = calendar("UTC", Granularity::Day).buckets(from, to).unwrap();
+        for (at_a_time, count) in [(0, 7), (1, 7), (3, 3), (7, 1), (100, 1)] {
+            let pieces: Vec<_> = pieces(&days, at_a_time).collect();
+            assert_eq!(pieces.len(), count, "{at_a_time}");
+            assert_eq!((pieces[0].0, pieces[count - 1].1), (from, to));
+            assert!(pieces.windows(2).all(|two| two[0].1 == two[1].0));
+        }
+        assert_eq!(pieces(&[], 3).count(), 0);
     }
 
     #[test]
