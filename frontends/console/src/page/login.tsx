@@ -40,10 +40,10 @@ function useStep<T>(step: (values: T) => Promise<Signed>) {
     mutationFn: step,
     onSuccess: async (signed) => {
       // The answer of a step doesn't say who is signed in; the session does.
-      client.setQueryData(
-        SESSION,
-        signed.session.stage === 'done' ? await take(api.GET('/api/v1/session')) : signed,
-      );
+      const session = signed.session.stage === 'done' ? await take(api.GET('/api/v1/session')) : signed;
+      // Where a session ran out, what its user saw is no business of whoever signs in next.
+      client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION[0] });
+      client.setQueryData(SESSION, session);
     },
   });
 }
