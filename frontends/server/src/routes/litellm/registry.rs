@@ -20,7 +20,7 @@ pub struct Area {
 pub type Row = (&'static str, &'static str, &'static str);
 
 const SERVED: &str = "";
-const REPORT: &str = "reports are at /api/v1/usage and /spend/logs";
+const REPORT: &str = "reports are at /api/v1/reports/usage and /spend/logs";
 const LEDGER: &str =
     "what was used stands in the ledger and isn't rewritten; raise the limit, or let its window end";
 const NO_CALLBACKS: &str = "nothing is sent to other services for single teams";
