@@ -18,6 +18,7 @@ mod ledger;
 mod limit;
 mod model;
 mod named;
+mod once;
 mod organization;
 mod patch;
 mod policy;
@@ -61,6 +62,7 @@ pub use limit::{LimitFilter, LimitOrder, LimitView};
 pub use model::{ModelChannel, ModelFallbacks, ModelView, PriceFilter, PriceSource, PriceView, Sight};
 pub(crate) use named::add_named;
 pub use named::{NamedKind, NamedScope};
+pub use once::{OnceBegun, OnceTicket};
 pub use organization::{NewOrganization, OrganizationPatch, OrganizationView};
 pub use patch::{LimitEditor, Limits, Patch};
 pub use policy::{

@@ -64,7 +64,10 @@ impl MasterSecret {
 
     /// Seals and opens channels' credentials.
     pub fn sealer(&self) -> Sealer {
-        Sealer(XChaCha20Poly1305::new(&Key::from(self.derive("channel credential"))))
+        Sealer(
+            XChaCha20Poly1305::new(&Key::from(self.derive("channel credential"))),
+            self.derive("code of a request"),
+        )
     }
 }
 
@@ -116,7 +119,7 @@ impl AuditChain for KeyedChain {
 
 /// Seals and opens channels' credentials.
 #[derive(Clone)]
-pub struct Sealer(XChaCha20Poly1305);
+pub struct Sealer(XChaCha20Poly1305, [u8; 32]);
 
 impl Sealer {
     /// Seals a channel's credential for where the channel sends it now.
@@ -139,6 +142,17 @@ impl Sealer {
     /// or for something else.
     pub(crate) fn open_text(&self, purpose: &str, sealed: &str) -> Option<Secret> {
         self.open_bytes(purpose.as_bytes(), sealed)
+    }
+
+    /// A code of these parts that says nothing of them to who doesn't hold the master secret.
+    pub(crate) fn code(&self, parts: &[&[u8]]) -> String {
+        let mut text = Vec::new();
+        for part in parts {
+            // Each with its length, so that no two lists read the same.
+            text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            text.extend_from_slice(part);
+        }
+        keyed(&self.1, &[&text]).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn seal_bytes(&self, aad: &[u8], secret: &Secret) -> Result<String> {

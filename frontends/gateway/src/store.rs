@@ -8,6 +8,7 @@ mod change;
 mod filter;
 mod forget;
 mod identity;
+mod once;
 mod policy;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -35,6 +36,7 @@ pub use filter::{
 };
 pub use forget::{Forget, Forgotten};
 pub use identity::{AccessToken, Account, Hidden, Session, SessionFacts, Stage, StoredToken};
+pub use once::Once;
 pub use policy::{
     PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests, PolicyVersion,
 };
@@ -314,6 +316,15 @@ pub trait Store: RecordStore {
 
     /// Forgets a response; whether there was one.
     async fn forget_response(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool>;
+
+    /// Takes note that a request is under way that is to be done once, unless it is known from before. Until then it is kept.
+    async fn begin_once(&self, id: &str, request: &str, now: Timestamp, until: Timestamp) -> Result<Once>;
+
+    /// Keeps the answer to it, sealed.
+    async fn end_once(&self, id: &str, answer: &str) -> Result<()>;
+
+    /// Forgets it, unless it has an answer: nothing was done.
+    async fn leave_once(&self, id: &str) -> Result<()>;
 
     /// Forgets one piece of what need not be kept, so small that no writer waits long for it. Balances of lifetimes stay, and
     /// forgetting records leaves daily sums as they are. Of several nodes one does it at a time; the others are told that

@@ -1,6 +1,8 @@
 //! A management request: who asks, for what; and its answer. One adapter turns a plain async function into a route, so
 //! that handlers hold nothing but translation.
 
+mod once;
+
 use std::future::Future;
 use std::sync::Arc;
 
@@ -328,6 +330,8 @@ pub struct Done {
     next: Option<String>,
     etag: Option<String>,
     location: Option<&'static str>,
+    /// Whether it is the answer to a request that was sent before.
+    replayed: bool,
 }
 
 impl Done {
@@ -367,6 +371,7 @@ impl Done {
             next: None,
             etag: None,
             location: None,
+            replayed: false,
         }
     }
 
@@ -443,6 +448,9 @@ impl Done {
         if let Some(to) = self.location {
             response.insert_header((actix_web::http::header::LOCATION, to));
         }
+        if self.replayed {
+            response.insert_header(("idempotent-replayed", "true"));
+        }
         if let Some(next) = self.next {
             response.insert_header((NEXT, next));
         }
@@ -464,7 +472,7 @@ where
         let handler = handler.clone();
         async move {
             let done = match Ask::take(&req, payload, state.into_inner()).await {
-                Ok(ask) => handler(ask).await,
+                Ok(ask) => once::done(ask, handler).await,
                 Err(error) => Err(error),
             };
             respond(&req, done)

@@ -119,6 +119,9 @@ pub fn rejection(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpRe
     let etag = rejection.error.context().iter().find(|(name, _)| *name == "etag").map(|(_, tag)| tag);
     let status = match etag {
         Some(_) if kind == ErrorKind::Conflict => StatusCode::PRECONDITION_FAILED,
+        None if rejection.error.context().iter().any(|(name, _)| *name == "unprocessable") => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         _ => status(kind, face, rejection.upstream_status),
     };
     if status.is_server_error() && matches!(kind, ErrorKind::Internal | ErrorKind::Config | ErrorKind::Store)

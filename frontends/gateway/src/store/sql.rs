@@ -10,6 +10,7 @@ mod forget;
 mod identity;
 mod label;
 mod migrate;
+mod once;
 #[cfg(feature = "postgres")]
 mod partition;
 mod policy;
@@ -36,7 +37,7 @@ use sluicegate_core::{
 
 use super::{
     Account, AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, Forget, Forgotten,
-    GroupFilter, KeptResponse, KeyFilter, KeyParts, KeyRef, Latencies, Listing, NewEvent, Owner, Page,
+    GroupFilter, KeptResponse, KeyFilter, KeyParts, KeyRef, Latencies, Listing, NewEvent, Once, Owner, Page,
     PolicyFilter, PolicyVersion, Reach, RecordFilter, ReportQuery, ReportRows, ResponseOwner, Since, Store,
     Stored, StoredChannel, StoredEvent, StoredKey, StoredPolicy, StoredToken, Sums, UserFilter,
 };
@@ -479,6 +480,18 @@ impl Store for SqlStore {
 
     async fn forget_response(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool> {
         self.delete_response(owner, id, now).await
+    }
+
+    async fn begin_once(&self, id: &str, request: &str, now: Timestamp, until: Timestamp) -> Result<Once> {
+        self.take_once(id, request, now, until).await
+    }
+
+    async fn end_once(&self, id: &str, answer: &str) -> Result<()> {
+        self.answer_once(id, answer).await
+    }
+
+    async fn leave_once(&self, id: &str) -> Result<()> {
+        self.forget_once(id).await
     }
 
     async fn prune(&self, what: &Forget) -> Result<Forgotten> {

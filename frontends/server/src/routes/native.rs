@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod catalogue;
 mod channels;
+mod docs;
 mod explain;
 mod groups;
 mod keys;
@@ -72,6 +73,7 @@ pub fn table() -> Vec<Entry> {
     entries.extend(ledger::table());
     entries.extend(explain::table());
     entries.extend(system::table());
+    entries.extend(docs::table());
     entries
 }
 

@@ -6,6 +6,7 @@ mod channel;
 mod jwt;
 mod list;
 mod litellm;
+mod once;
 mod provider;
 mod report;
 mod rig;

@@ -18,6 +18,7 @@ const STEPS: &[(&str, &str)] = &[
     ("response_item", include_str!("../../../migrations/0009_response_item.sql")),
     ("key_issuer", include_str!("../../../migrations/0010_key_issuer.sql")),
     ("report", include_str!("../../../migrations/0011_report.sql")),
+    ("idempotency", include_str!("../../../migrations/0012_idempotency.sql")),
 ];
 
 /// A number that no other program locks on: `sluiceg8` in ASCII.
