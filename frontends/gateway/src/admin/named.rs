@@ -93,7 +93,10 @@ pub(crate) fn add_named(all: &mut Declared, settings: &[(String, Stored<serde_js
             if it.blocked {
                 limits.push(Limit::strict(Metric::Requests, Window::Lifetime, 0));
             }
-            scopes.declared.entry(name.to_owned()).or_insert(limits);
+            // Who has none of their own has those of everybody who isn't declared.
+            if !limits.is_empty() {
+                scopes.declared.entry(name.to_owned()).or_insert(limits);
+            }
         }
     }
 }
