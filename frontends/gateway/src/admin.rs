@@ -16,6 +16,7 @@ mod identity;
 mod key;
 mod ledger;
 mod limit;
+mod log;
 mod model;
 mod named;
 mod once;
@@ -59,6 +60,7 @@ pub use identity::{
 pub use key::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
 pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};
 pub use limit::{LimitFilter, LimitOrder, LimitView};
+pub use log::{CallView, RecordTail, Tailed};
 pub use model::{ModelChannel, ModelFallbacks, ModelView, PriceFilter, PriceSource, PriceView, Sight};
 pub(crate) use named::add_named;
 pub use named::{NamedKind, NamedScope};
@@ -122,6 +124,9 @@ pub trait AdminHost: Send + Sync {
     /// # Errors
     /// `Store` when the gateway is closing.
     async fn record(&self, record: UsageRecord) -> Result<()>;
+
+    /// Usage records from now on, as calls of this node end; `None` when it is closing.
+    fn follow_records(&self) -> Option<tokio::sync::broadcast::Receiver<Arc<sluicegate_core::RecordEntry>>>;
 
     /// How many usage records wait for the database.
     fn records_waiting(&self) -> usize;

@@ -657,6 +657,10 @@ impl AdminHost for Around {
         Ok(())
     }
 
+    fn follow_records(&self) -> Option<tokio::sync::broadcast::Receiver<Arc<sluicegate_core::RecordEntry>>> {
+        Some(self.0.upgrade()?.records.follow())
+    }
+
     fn records_waiting(&self) -> usize {
         self.0.upgrade().map_or(0, |inner| inner.records.waiting())
     }

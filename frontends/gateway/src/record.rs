@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use sluicegate_core::ledger::Balance;
 use sluicegate_core::ports::{Checkpoint, RecordStore};
 use sluicegate_core::{Clock, Engine, Error, ErrorKind, RecordEntry, Result, Retry, UsageRecord};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::{Instant, timeout};
 
 use crate::journal::{self, Journal};
@@ -25,6 +25,8 @@ const RETRY: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// A write that takes longer has failed: the database no longer answers.
 const WRITE_WITHIN: Duration = Duration::from_secs(60);
+// BOUND: so many records wait for who follows them; who is slower misses the oldest, and learns how many.
+const FOLLOWED: usize = 1_024;
 /// Nobody waits longer for what they read to be complete.
 const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 /// So long a closing gateway goes on trying to write what is left.
@@ -39,6 +41,8 @@ pub struct RecordWriter {
     shared: Arc<Shared>,
     engine: Arc<Engine>,
     journal: Option<Journal>,
+    /// Who follows what is written down, as it comes.
+    followers: broadcast::Sender<Arc<RecordEntry>>,
 }
 
 struct Shared {
@@ -90,13 +94,17 @@ impl RecordWriter {
         });
         let ends = Ends { store, engine: Arc::clone(&engine), clock, journal: journal.clone(), metrics };
         tokio::spawn(run(Arc::clone(&shared), ends));
-        Self { shared, engine, journal }
+        Self { shared, engine, journal, followers: broadcast::Sender::new(FOLLOWED) }
     }
 
     /// Queues a record, and logs it with what its call settled. Before the caller sees the end of their answer,
     /// [`Self::settled`] has it written; what nobody waits for is written along with whatever comes next.
     pub fn push(&self, record: UsageRecord) {
         let entry = RecordEntry::from(record);
+        if self.followers.receiver_count() > 0 {
+            // Nobody is left who follows: that is no fault of the call's.
+            let _ = self.followers.send(Arc::new(entry.clone()));
+        }
         if self.journal.is_none() {
             return self.queue(entry);
         }
@@ -175,6 +183,11 @@ impl RecordWriter {
         let message = "too many usage records wait for the database, and what can't be written down isn't served; try \
                        again in a moment";
         Err(Error::new(ErrorKind::Store, message).with_retry(Retry::AfterMs(5_000)))
+    }
+
+    /// Records from now on, as they come.
+    pub fn follow(&self) -> broadcast::Receiver<Arc<RecordEntry>> {
+        self.followers.subscribe()
     }
 
     /// How many records wait to be written.

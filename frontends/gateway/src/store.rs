@@ -8,6 +8,7 @@ mod change;
 mod filter;
 mod forget;
 mod identity;
+mod log;
 mod once;
 mod policy;
 #[cfg(feature = "postgres")]
@@ -36,6 +37,7 @@ pub use filter::{
 };
 pub use forget::{Forget, Forgotten};
 pub use identity::{AccessToken, Account, Hidden, Session, SessionFacts, Stage, StoredToken};
+pub use log::{LogCursor, LogFilter, LogPage};
 pub use once::Once;
 pub use policy::{
     PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests, PolicyVersion,
@@ -239,6 +241,18 @@ pub trait Store: RecordStore {
     /// Records, newest first.
     async fn records(&self, filter: &RecordFilter, reach: &Reach, page: Page)
     -> Result<Listing<UsageRecord>>;
+
+    /// Records, newest first, after a place in their order: in a time that doesn't grow with how many there are.
+    async fn log(
+        &self,
+        filter: &LogFilter,
+        reach: &Reach,
+        after: Option<&LogCursor>,
+        limit: u32,
+    ) -> Result<LogPage>;
+
+    /// How many records a filter finds: 10,001 for more than 10,000, `None` where it would take long to say.
+    async fn log_count(&self, filter: &LogFilter, reach: &Reach) -> Result<Option<u64>>;
 
     /// Records that began before `until`, of all callers, oldest first: those after `after`, a record's beginning and call.
     /// Whoever reads on where the last one ended misses none that was there when they began.

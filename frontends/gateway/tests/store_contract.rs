@@ -64,7 +64,7 @@ use identity::{
 };
 use report::{
     latencies_are_counted_where_they_were, reports_are_filtered_and_stay_within_reach,
-    reports_equal_the_records,
+    reports_equal_the_records, the_log_is_read_page_by_page,
 };
 use response::responses_are_kept_for_their_owner_and_in_their_order;
 
@@ -94,6 +94,7 @@ contract! {
     reports_equal_the_records,
     reports_are_filtered_and_stay_within_reach,
     latencies_are_counted_where_they_were,
+    the_log_is_read_page_by_page,
     responses_are_kept_for_their_owner_and_in_their_order,
     ways_to_sign_in_are_kept_and_go_with_their_user,
     somebody_who_may_do_everything_is_left,

@@ -3,7 +3,9 @@
 
 mod once;
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::cookie::Cookie;
@@ -11,6 +13,7 @@ use actix_web::http::header::{ETAG, HeaderName, HeaderValue, IF_MATCH};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Route, web};
 use bytes::Bytes;
+use futures_core::Stream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluicegate::admin::{Access, Actor, Admin, Origin, Seen, Signed, TOKEN_PREFIX};
@@ -28,6 +31,7 @@ const JSON: &str = "application/json";
 /// Names where a list goes on.
 const NEXT: HeaderName = HeaderName::from_static("x-sluicegate-next");
 const LINES: &str = "application/x-ndjson";
+const EVENTS: &str = "text/event-stream";
 const CSV: &str = "text/csv; charset=utf-8";
 /// That header is cut here, in bytes.
 const WARNINGS_MAX: usize = 1024;
@@ -332,7 +336,11 @@ pub struct Done {
     location: Option<&'static str>,
     /// Whether it is the answer to a request that was sent before.
     replayed: bool,
+    events: Option<Events>,
 }
+
+/// Server-sent events, as they come.
+type Events = Pin<Box<dyn Stream<Item = std::result::Result<Bytes, Infallible>>>>;
 
 impl Done {
     /// 200 with this.
@@ -361,6 +369,11 @@ impl Done {
         Self { content_type: LINES, ..Self::new(StatusCode::OK, text.into_bytes()) }
     }
 
+    /// 200 with events, as they come.
+    pub fn events(events: impl Stream<Item = std::result::Result<Bytes, Infallible>> + 'static) -> Self {
+        Self { content_type: EVENTS, events: Some(Box::pin(events)), ..Self::new(StatusCode::OK, Vec::new()) }
+    }
+
     fn new(status: StatusCode, body: Vec<u8>) -> Self {
         Self {
             status,
@@ -372,6 +385,7 @@ impl Done {
             etag: None,
             location: None,
             replayed: false,
+            events: None,
         }
     }
 
@@ -428,7 +442,7 @@ impl Done {
 
     fn respond(self, req: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        if !self.body.is_empty() {
+        if !self.body.is_empty() || self.events.is_some() {
             response.insert_header((actix_web::http::header::CONTENT_TYPE, self.content_type));
         }
         if !self.warnings.is_empty() {
@@ -456,7 +470,14 @@ impl Done {
         }
         // What is told to one asker is no other's.
         response.insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"));
-        let mut response = response.body(self.body);
+        let mut response = match self.events {
+            Some(events) => {
+                // A proxy that gathers an answer would show nothing.
+                response.insert_header(("x-accel-buffering", "no"));
+                response.streaming(events)
+            }
+            None => response.body(self.body),
+        };
         facts::write(response.headers_mut(), req, Face::OpenAi, &Facts::default());
         response
     }

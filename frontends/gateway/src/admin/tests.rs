@@ -90,6 +90,10 @@ impl AdminHost for Host {
         Ok(())
     }
 
+    fn follow_records(&self) -> Option<tokio::sync::broadcast::Receiver<Arc<sluicegate_core::RecordEntry>>> {
+        None
+    }
+
     fn records_waiting(&self) -> usize {
         0
     }

@@ -9,6 +9,7 @@ mod fill;
 mod forget;
 mod identity;
 mod label;
+mod log;
 mod migrate;
 mod once;
 #[cfg(feature = "postgres")]
@@ -37,9 +38,10 @@ use sluicegate_core::{
 
 use super::{
     Account, AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, Forget, Forgotten,
-    GroupFilter, KeptResponse, KeyFilter, KeyParts, KeyRef, Latencies, Listing, NewEvent, Once, Owner, Page,
-    PolicyFilter, PolicyVersion, Reach, RecordFilter, ReportQuery, ReportRows, ResponseOwner, Since, Store,
-    Stored, StoredChannel, StoredEvent, StoredKey, StoredPolicy, StoredToken, Sums, UserFilter,
+    GroupFilter, KeptResponse, KeyFilter, KeyParts, KeyRef, Latencies, Listing, LogCursor, LogFilter,
+    LogPage, NewEvent, Once, Owner, Page, PolicyFilter, PolicyVersion, Reach, RecordFilter, ReportQuery,
+    ReportRows, ResponseOwner, Since, Store, Stored, StoredChannel, StoredEvent, StoredKey, StoredPolicy,
+    StoredToken, Sums, UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -391,6 +393,20 @@ impl Store for SqlStore {
         page: Page,
     ) -> Result<Listing<UsageRecord>> {
         self.list_records(filter, reach, page).await
+    }
+
+    async fn log(
+        &self,
+        filter: &LogFilter,
+        reach: &Reach,
+        after: Option<&LogCursor>,
+        limit: u32,
+    ) -> Result<LogPage> {
+        self.log_page(filter, reach, after, limit).await
+    }
+
+    async fn log_count(&self, filter: &LogFilter, reach: &Reach) -> Result<Option<u64>> {
+        self.count_log(filter, reach).await
     }
 
     async fn scan(

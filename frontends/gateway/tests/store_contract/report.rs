@@ -390,3 +390,69 @@ async fn postgres_counts_old_records() {
     };
     counts_old_records(&address, run).await;
 }
+
+pub(super) async fn the_log_is_read_page_by_page(store: Arc<dyn Store>) {
+    use sluicegate::store::{LogCursor, LogFilter};
+    let mut records = history();
+    // Several that began at once.
+    for n in 0..5 {
+        records.push(record(&format!("same{n}"), NEW_YEAR + 5 * DAY, "k1", Some("g1"), Some("u1")));
+    }
+    store.append(&entries(&records), &[], None).await.unwrap();
+    records.sort_by_key(|it| std::cmp::Reverse((it.started_at, it.call.clone())));
+    let base = |base: RecordFilter| LogFilter { base, ..LogFilter::default() };
+    let all = RecordFilter::default;
+    let narrow = Narrow { groups: vec!["g2".into(), "g1".into()], user: Some("u1".into()), key: None };
+    let reaches = [
+        Reach::ALL,
+        Reach { organization: Some("o2".into()), narrow: None },
+        Reach { organization: Some("o1".into()), narrow: Some(narrow) },
+        Reach { organization: None, narrow: Some(Narrow { key: Some("k2".into()), ..Narrow::default() }) },
+        Reach { organization: None, narrow: Some(Narrow::default()) },
+    ];
+    let filters = [
+        LogFilter::default(),
+        base(RecordFilter { group: Some("g1".into()), ..all() }),
+        base(RecordFilter { from: Some(at(NEW_YEAR)), to: Some(at(NEW_YEAR + DAY)), ..all() }),
+        base(RecordFilter { model: Some("m1".into()), ..all() }),
+        base(RecordFilter { channel: Some("c2".into()), ..all() }),
+        base(RecordFilter { channel: Some("c1".into()), tag: Some("t0".to_owned()), ..all() }),
+        base(RecordFilter { tag: Some("t1".to_owned()), from: Some(at(NEW_YEAR)), ..all() }),
+        base(RecordFilter { customer: Some("customer 0".to_owned()), ..all() }),
+        base(RecordFilter { outcome: Some(OutcomeClass::ServerError), ..all() }),
+        base(RecordFilter { call: Some("c003".into()), ..all() }),
+        LogFilter { failed: Some(true), ..LogFilter::default() },
+        LogFilter { failed: Some(false), ..LogFilter::default() },
+        LogFilter { error: Some("insufficient_quota".to_owned()), ..LogFilter::default() },
+        LogFilter { cost_over: Some(150), ..LogFilter::default() },
+        LogFilter { duration_over_ms: Some(300), ..LogFilter::default() },
+        LogFilter { search: Some("me3".to_owned()), ..LogFilter::default() },
+        LogFilter { search: Some("%".to_owned()), ..LogFilter::default() },
+    ];
+    for reach in &reaches {
+        for filter in &filters {
+            let within = |it: &&UsageRecord| {
+                let (from, to) = (filter.base.from, filter.base.to);
+                reach.has_record(it)
+                    && filter.finds(it)
+                    && from.is_none_or(|from| it.started_at >= from)
+                    && to.is_none_or(|to| it.started_at < to)
+            };
+            let want: Vec<&str> = records.iter().filter(within).map(|it| it.call.as_str()).collect();
+            let (mut found, mut after) = (Vec::new(), None::<LogCursor>);
+            for _ in 0..200 {
+                let page = store.log(filter, reach, after.as_ref(), 7).await.unwrap();
+                assert!(page.items.len() <= 7);
+                found.extend(page.items.into_iter().map(|it| it.call.to_string()));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, want, "{filter:?} {reach:?}");
+            if let Some(count) = store.log_count(filter, reach).await.unwrap() {
+                assert_eq!(count, want.len() as u64, "{filter:?} {reach:?}");
+            }
+        }
+    }
+}

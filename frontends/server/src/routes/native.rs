@@ -13,6 +13,7 @@ mod limits;
 mod list;
 mod organizations;
 mod policies;
+mod records;
 mod reports;
 mod session;
 mod system;
@@ -67,6 +68,7 @@ pub fn table() -> Vec<Entry> {
     entries.extend(catalogue::table());
     entries.extend(limits::table());
     entries.extend(policies::table());
+    entries.extend(records::table());
     entries.extend(usage::table());
     entries.extend(reports::table());
     entries.extend(audit::table());

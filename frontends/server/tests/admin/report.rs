@@ -123,3 +123,90 @@ async fn what_no_report_can_be_made_of_is_named() {
         assert!(error["message"].as_str().unwrap().contains(says), "{query}: {error}");
     }
 }
+
+#[actix_web::test]
+async fn the_log_goes_on_where_a_page_ended() {
+    let (rig, keys) = world().await;
+    let (mut calls, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = get(&rig, &format!("/api/v1/records?limit=4{cursor}")).await;
+        calls.extend(page["items"].as_array().unwrap().clone());
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(calls.len(), 6);
+    let first = get(&rig, "/api/v1/records?limit=2&offset=3").await;
+    assert_eq!((&first["items"][0], &first["total"]), (&calls[3], &json!(6)));
+    for (query, count) in [
+        ("status=failed", 1),
+        ("status=denied", 1),
+        ("status=ok", 5),
+        ("error=insufficient_quota", 1),
+        ("customer=%3Dcmd()", 6),
+        ("group=g-1", 4),
+        ("cost_over=1000000000000", 0),
+        ("duration_over=0&model=mock", 6),
+        ("tag=none", 0),
+    ] {
+        let page = get(&rig, &format!("/api/v1/records?{query}")).await;
+        assert_eq!(page["items"].as_array().unwrap().len(), count, "{query}");
+    }
+    // One of them, whole.
+    let id = calls[5]["call"].as_str().unwrap();
+    let one = get(&rig, &format!("/api/v1/records/{id}")).await;
+    assert_eq!((&one["record"], &one["amendments"]), (&calls[5], &json!([])));
+    assert!(one["record"]["replay"]["explanation"].is_array(), "{one}");
+    // As a table.
+    let csv = rig.ask("GET", "/api/v1/records?format=csv", MASTER, &Value::Null).await;
+    assert!(csv.headers.get("x-sluicegate-next").is_none());
+    assert_eq!(csv.text().lines().count(), 7);
+    assert!(csv.text().contains("\"'=cmd()\""), "{}", csv.text());
+    let lines = rig.ask("GET", "/api/v1/records?format=jsonl&status=ok", &keys[0], &Value::Null).await;
+    assert_eq!(lines.text().lines().count(), 4, "a key sees its own");
+    for (query, says) in [
+        ("cursor=nonsense", "`cursor`"),
+        ("status=sad", "`sad` is no status"),
+        ("cost_over=much", "`cost_over`"),
+        ("colour=red", "`colour`"),
+    ] {
+        let answer = rig.ask("GET", &format!("/api/v1/records?{query}"), MASTER, &Value::Null).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.text().contains(says), "{}", answer.text());
+    }
+}
+
+#[actix_web::test]
+async fn who_follows_the_log_sees_what_they_may() {
+    let (rig, keys) = world().await;
+    let follow = async |key: &str, query: &str| {
+        let path = format!("/api/v1/records/tail?seconds=2{query}");
+        rig.ask("GET", &path, key, &Value::Null).await
+    };
+    // Calls go on for as long as anybody follows: whoever begins late sees some, too.
+    let calls = async {
+        let body =
+            json!({"model": "mock", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]});
+        loop {
+            for key in &keys {
+                rig.ask("POST", "/v1/chat/completions", key, &body).await;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let following =
+        async { tokio::join!(follow(MASTER, ""), follow(&keys[0], ""), follow(MASTER, "&status=failed")) };
+    let (all, first, refused) = tokio::select! {
+        answers = following => answers,
+        () = calls => unreachable!("calls go on"),
+    };
+    assert_eq!(all.headers.get("content-type").unwrap(), "text/event-stream");
+    let groups = |text: &str| ["g-1", "g-2"].map(|group| text.contains(&format!("\"group\":\"{group}\"")));
+    for (answer, seen) in [(all, [true, true]), (first, [true, false]), (refused, [false, true])] {
+        let text = answer.text();
+        assert!(text.contains("event: record\n"), "{text}");
+        assert_eq!(groups(&text), seen, "{text}");
+        assert!(text.ends_with("event: end\ndata: {}\n\n"), "{text}");
+    }
+}

@@ -152,6 +152,19 @@ impl World {
             for secret in std::mem::take(&mut self.secrets) {
                 self.call(&secret).await;
             }
+            let known: Vec<(String, String)> = self
+                .ids
+                .iter()
+                .filter(|(name, _)| name.starts_with("k-"))
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect();
+            for (key, id) in known {
+                let path = format!("/api/v1/records?key={id}&limit=1");
+                let found = self.rig.manage("GET", &path, Value::Null).await;
+                if let Some(call) = found["items"][0]["call"].as_str() {
+                    self.ids.insert(format!("call of {key}"), call.to_owned());
+                }
+            }
         }
         let enters = ["/{token}", "/{session}", "/{user}/second-step"].iter().any(|part| path.contains(part));
         let user = self.stands_for("USER", whose, role);
@@ -230,6 +243,7 @@ impl World {
             }
             "VERSION" => "2",
             "CALL" => "no-such-call",
+            "RECORD" => self.ids.get(&format!("call of {key}")).map_or("", String::as_str),
             other => panic!("nothing stands for {other}"),
         };
         (!value.is_empty()).then(|| value.to_owned())
@@ -297,8 +311,18 @@ impl World {
         (whose, role): (&str, &str),
         foreign: &Answer,
     ) -> Option<String> {
-        let names =
-            ["KEY", "GROUP", "USER", "ORGANIZATION", "POLICY", "TOKEN", "SESSION", "CHANNEL", "KEYID"];
+        let names = [
+            "KEY",
+            "GROUP",
+            "USER",
+            "ORGANIZATION",
+            "POLICY",
+            "TOKEN",
+            "SESSION",
+            "CHANNEL",
+            "KEYID",
+            "RECORD",
+        ];
         let named = |name: &&&str| {
             let inside =
                 |text: &str| text.split(|c: char| !c.is_ascii_uppercase()).any(|word| word == **name);

@@ -13,20 +13,6 @@ use crate::routes::Entry;
 
 const FILTER: [&str; 9] = ["from", "to", "organization", "group", "user", "key", "model", "channel", "call"];
 
-const RECORDS: &[(&str, &str)] = &[
-    ("from", "That began at this time or later: a date, RFC 3339, or milliseconds."),
-    ("to", "That began before this time."),
-    ("organization", "Of this organization."),
-    ("group", "Of this group, by id or alias."),
-    ("user", "Of this user."),
-    ("key", "Of this key, by id, alias, hash or the key itself."),
-    ("model", "For this model, as requested."),
-    ("channel", "Tried at this channel, last or before."),
-    ("call", "This call, by its id."),
-    super::PAGE[0],
-    super::PAGE[1],
-];
-
 const SPEND: &[(&str, &str)] = &[
     (
         "by",
@@ -53,24 +39,14 @@ pub(super) fn table() -> Vec<Entry> {
         make,
         operation: Some(Operation::new(id, "usage", summary).query(query).answers(200, answer)),
     };
-    vec![
-        get(
-            "/api/v1/records",
-            || ask::route(Method::GET, records),
-            "listRecords",
-            "Calls, newest first.",
-            RECORDS,
-            "RecordList",
-        ),
-        get(
-            "/api/v1/spend",
-            || ask::route(Method::GET, spend),
-            "getSpend",
-            "Daily sums of calls.",
-            SPEND,
-            "SpendList",
-        ),
-    ]
+    vec![get(
+        "/api/v1/spend",
+        || ask::route(Method::GET, spend),
+        "getSpend",
+        "Daily sums of calls.",
+        SPEND,
+        "SpendList",
+    )]
 }
 
 /// Which records a query asks for.
@@ -96,12 +72,6 @@ pub(super) async fn record_filter(ask: &Ask, query: &Map<String, Value>) -> Resu
         call: parameter(query, "call").map(CallId::from),
         ..RecordFilter::default()
     })
-}
-
-async fn records(ask: Ask) -> Result<Done> {
-    let query = parameters(&ask, &FILTER)?;
-    let filter = record_filter(&ask, &query).await?;
-    Done::ok(&ask.admin().records(&ask.actor, &filter, page(&query)?).await?)
 }
 
 async fn spend(ask: Ask) -> Result<Done> {

@@ -1,0 +1,120 @@
+//! The log of calls: found, shown whole, followed.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use sluicegate_core::journal::amendment_id;
+use sluicegate_core::money::NanoUsd;
+use sluicegate_core::{CallId, RecordEntry, Result, UsageRecord};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Actor, Admin, not_found};
+use crate::store::{LogCursor, LogFilter, LogPage, Page, Reach, RecordFilter};
+
+/// A call, whole.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CallView {
+    /// Its record.
+    pub record: UsageRecord,
+    /// What its held attempts came to, when that was known later.
+    pub amendments: Vec<UsageRecord>,
+    /// What it cost the caller in all, in nano-USD.
+    pub spend: NanoUsd,
+}
+
+/// What comes to somebody who follows the log.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tailed {
+    /// A call has ended.
+    Record(Arc<RecordEntry>),
+    /// So many have ended that they were too slow for.
+    Dropped(u64),
+}
+
+/// New records that somebody may see, as calls end.
+pub struct RecordTail {
+    records: broadcast::Receiver<Arc<RecordEntry>>,
+    filter: LogFilter,
+    reach: Reach,
+}
+
+impl RecordTail {
+    /// What comes next; `None` when nothing will. Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Tailed> {
+        // BOUND: as many turns as there are records of others.
+        loop {
+            match self.records.recv().await {
+                Ok(entry) => {
+                    let seen = |it: &UsageRecord| self.reach.has_record(it) && self.filter.finds(it);
+                    if entry.record().is_ok_and(|record| seen(&record)) {
+                        return Some(Tailed::Record(entry));
+                    }
+                }
+                Err(RecvError::Lagged(many)) => return Some(Tailed::Dropped(many)),
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+impl Admin {
+    /// A page of the log as far as an actor may see it, newest first. Calls that have ended before are in it.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn log(
+        &self,
+        actor: &Actor,
+        filter: &LogFilter,
+        after: Option<&LogCursor>,
+        limit: u32,
+    ) -> Result<LogPage> {
+        self.0.host.flush_records().await?;
+        self.store().log(filter, &actor.reach(), after, limit.clamp(1, Page::MAX)).await
+    }
+
+    /// How many calls a filter finds, as [`Store::log_count`](crate::store::Store::log_count).
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn log_count(&self, actor: &Actor, filter: &LogFilter) -> Result<Option<u64>> {
+        self.store().log_count(filter, &actor.reach()).await
+    }
+
+    /// One call, whole.
+    ///
+    /// # Errors
+    /// `NotFound`, also of what the actor may not see. `Store`.
+    pub async fn call(&self, actor: &Actor, id: &CallId) -> Result<CallView> {
+        self.0.host.flush_records().await?;
+        let find = async |call: CallId| {
+            let base = RecordFilter { call: Some(call), ..RecordFilter::default() };
+            let filter = LogFilter { base, ..LogFilter::default() };
+            let found = self.store().log(&filter, &actor.reach(), None, 1).await?;
+            Ok::<_, sluicegate_core::Error>(found.items.into_iter().next())
+        };
+        let record = find(id.clone()).await?.ok_or_else(|| not_found("call", id.as_str()))?;
+        let mut amendments = Vec::new();
+        for (number, attempt) in (1..).zip(&record.attempts) {
+            if attempt.held {
+                amendments.extend(find(amendment_id(id, number)).await?);
+            }
+        }
+        let later: NanoUsd = amendments.iter().map(|it| it.spend).sum();
+        Ok(CallView { spend: record.spend.saturating_add(later), record, amendments })
+    }
+
+    /// Follows the log from now on: calls of this node that an actor may see, as they end.
+    ///
+    /// # Errors
+    /// `Store` when the gateway is closing.
+    pub fn tail(&self, actor: &Actor, filter: LogFilter) -> Result<RecordTail> {
+        let closing = || {
+            let message = "the gateway is closing; follow the log when it runs again";
+            sluicegate_core::Error::new(sluicegate_core::ErrorKind::Store, message)
+        };
+        let records = self.0.host.follow_records().ok_or_else(closing)?;
+        Ok(RecordTail { records, filter, reach: actor.reach() })
+    }
+}
