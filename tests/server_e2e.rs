@@ -12,6 +12,8 @@
 //! stream that ends with an error event; `done`: one that ends well).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "e2e/apply.rs"]
+mod apply;
 #[path = "e2e/audit.rs"]
 mod audit;
 #[path = "e2e/backup.rs"]

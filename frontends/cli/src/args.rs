@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod policy;
 pub(crate) mod prices;
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Create, list and manage keys on a running gateway.
     Keys(Keys),
+    /// Make a running gateway what files declare: tenants, keys, channels, policies.
+    Apply(apply::Apply),
     /// Say why a key's call to a model would go where, without making it.
     Explain(Explain),
     /// Say what recorded calls would have come to under another policy or configuration, without making them.

@@ -83,6 +83,28 @@ impl Client {
         self.send(self.agent.patch(format!("{}{path}", self.base)), body)
     }
 
+    /// Asks with any method; a body that is null is none. `seen` is the state that a change is made on.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        seen: Option<&str>,
+    ) -> Result<Value, Failure> {
+        let address = format!("{}{path}", self.base);
+        let mut request = ureq::http::Request::builder().method(method).uri(address);
+        if let Some(key) = &self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        if let Some(etag) = seen {
+            request = request.header("if-match", format!("\"{etag}\""));
+        }
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let request = request.header("content-type", "application/json").body(text);
+        let request = request.map_err(|why| format!("`{path}` can't be asked: {why}"))?;
+        self.read(self.agent.run(request))
+    }
+
     fn send(
         &self,
         mut request: ureq::RequestBuilder<ureq::typestate::WithBody>,

@@ -1,5 +1,6 @@
 //! A file per verb.
 
+pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod check;

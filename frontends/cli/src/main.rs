@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         args::Command::Serve(serve) => cmd::serve::run(&serve),
         args::Command::Check(check) => cmd::check::run(&check),
         args::Command::Keys(keys) => cmd::keys::run(&keys),
+        args::Command::Apply(apply) => cmd::apply::run(&apply),
         args::Command::Explain(explain) => cmd::explain::run(&explain),
         args::Command::Replay(replay) => cmd::replay::run(&replay),
         args::Command::Policy(policy) => cmd::policy::run(&policy),

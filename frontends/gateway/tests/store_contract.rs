@@ -51,6 +51,8 @@ macro_rules! contract {
 
 #[path = "store_contract/identity.rs"]
 mod identity;
+#[path = "store_contract/once.rs"]
+mod once;
 #[path = "store_contract/policy.rs"]
 mod policy;
 #[path = "store_contract/report.rs"]
@@ -61,6 +63,10 @@ mod response;
 use identity::{
     events_say_where_from_and_are_read_forwards, somebody_who_may_do_everything_is_left,
     ways_to_sign_in_are_kept_and_go_with_their_user,
+};
+use once::{
+    lists_are_sorted, requests_are_begun_once_until_they_are_forgotten,
+    what_was_changed_meanwhile_isnt_removed,
 };
 use report::{
     latencies_are_counted_where_they_were, reports_are_filtered_and_stay_within_reach,
@@ -96,6 +102,9 @@ contract! {
     latencies_are_counted_where_they_were,
     the_log_is_read_page_by_page,
     responses_are_kept_for_their_owner_and_in_their_order,
+    requests_are_begun_once_until_they_are_forgotten,
+    what_was_changed_meanwhile_isnt_removed,
+    lists_are_sorted,
     ways_to_sign_in_are_kept_and_go_with_their_user,
     somebody_who_may_do_everything_is_left,
     events_say_where_from_and_are_read_forwards,

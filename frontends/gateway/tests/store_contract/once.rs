@@ -1,0 +1,72 @@
+//! Requests that are to be done once; removals of what was seen; lists in another order.
+
+use std::sync::Arc;
+
+use sluicegate::core::{ErrorKind, Retry};
+use sluicegate::store::{
+    Change, Expect, Forget, GroupFilter, Once, Order, OrderBy, Page, Reach, Store, Thing,
+};
+
+use super::{apply, at, group};
+
+pub(super) async fn requests_are_begun_once_until_they_are_forgotten(store: Arc<dyn Store>) {
+    let known =
+        |answer: Option<&str>| Once::Known { request: "r".to_owned(), answer: answer.map(Into::into) };
+    assert_eq!(store.begin_once("a", "r", at(1), at(100)).await.unwrap(), Once::New);
+    assert_eq!(store.begin_once("a", "other", at(2), at(102)).await.unwrap(), known(None));
+    store.end_once("a", "sealed").await.unwrap();
+    assert_eq!(store.begin_once("a", "r", at(99), at(199)).await.unwrap(), known(Some("sealed")));
+    // What was answered isn't left; what wasn't is.
+    store.leave_once("a").await.unwrap();
+    assert_eq!(store.begin_once("a", "r", at(99), at(199)).await.unwrap(), known(Some("sealed")));
+    assert_eq!(store.begin_once("b", "r", at(1), at(100)).await.unwrap(), Once::New);
+    store.leave_once("b").await.unwrap();
+    assert_eq!(store.begin_once("b", "r", at(1), at(100)).await.unwrap(), Once::New);
+    // It ends by itself, and is cleared away then.
+    assert_eq!(store.begin_once("a", "r", at(100), at(200)).await.unwrap(), Once::New);
+    let ended = Forget { records_before: None, sums_before: None, ended_before: at(1_000) };
+    assert!(store.prune(&ended).await.unwrap().rows >= 2);
+    assert_eq!(store.begin_once("b", "r", at(1), at(100)).await.unwrap(), Once::New);
+
+    // Of many at once one begins it.
+    let tasks = (0..8).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.begin_once("c", "r", at(1), at(100)).await.unwrap() })
+    });
+    let mut new = 0;
+    for task in tasks.collect::<Vec<_>>() {
+        new += usize::from(task.await.unwrap() == Once::New);
+    }
+    assert_eq!(new, 1);
+}
+
+pub(super) async fn what_was_changed_meanwhile_isnt_removed(store: Arc<dyn Store>) {
+    apply(&*store, &[Change::PutGroup(group("g", None, "o"), Expect::New)]).await.unwrap();
+    let removal =
+        |version| [Change::ExpectVersion(Thing::Group("g".into()), version), Change::DeleteGroup("g".into())];
+    apply(&*store, &[Change::PutGroup(group("g", Some("a"), "o"), Expect::Version(1))]).await.unwrap();
+    let error = apply(&*store, &removal(1)).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Conflict, Retry::Now));
+    assert!(store.group("g", &Reach::ALL).await.unwrap().is_some());
+    apply(&*store, &removal(2)).await.unwrap();
+    assert!(apply(&*store, &removal(2)).await.is_err());
+}
+
+pub(super) async fn lists_are_sorted(store: Arc<dyn Store>) {
+    for (id, alias) in [("1", Some("b")), ("2", None), ("3", Some("A"))] {
+        apply(&*store, &[Change::PutGroup(group(id, alias, "o"), Expect::New)]).await.unwrap();
+    }
+    for (text, want) in [
+        ("alias", ["2", "3", "1"]),
+        ("-alias", ["1", "3", "2"]),
+        ("id", ["1", "2", "3"]),
+        ("-id", ["3", "2", "1"]),
+    ] {
+        let page = Page { order: Order::parse(text), ..Page::default() };
+        let found = store.groups(&GroupFilter::default(), &Reach::ALL, page).await.unwrap();
+        let ids: Vec<_> = found.items.iter().map(|it| it.value.id.to_string()).collect();
+        assert_eq!(ids, want, "{text}");
+    }
+    assert_eq!(Order::parse("-updated_at"), Some(Order { by: OrderBy::Updated, down: true }));
+    assert_eq!(Order::parse("secret"), None);
+}
