@@ -54,8 +54,9 @@ pub use channel::{
 };
 pub use group::{GroupPatch, GroupView, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember};
 pub use identity::{
-    AccountView, IssuedToken, NewPassword, NewToken, Origin, PASSWORD_BYTES_MAX, PasswordChange, Proof,
-    SecondStepOffer, SessionView, SetUp, Signed, SignedIn, TOKEN_PREFIX, TokenView,
+    AccountView, Begun, IssuedToken, NewPassword, NewToken, Origin, PASSWORD_BYTES_MAX, PasswordChange,
+    Proof, ProviderAnswer, ProviderView, SecondStepOffer, SessionView, SetUp, Signed, SignedIn, TOKEN_PREFIX,
+    TokenView,
 };
 pub use key::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
 pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};
@@ -86,6 +87,7 @@ pub use crate::trial::{Trial, Trialled};
 
 use crate::directory::{DeclaredTenants, Directory};
 use crate::journal::Journal;
+pub use crate::jwt::Providers;
 use crate::secret::Sealer;
 use crate::store::{AuditChain, AuditEvent, Change, NewEvent, Owner, Store};
 
@@ -186,6 +188,8 @@ pub struct AdminParts {
     pub chain: Arc<dyn AuditChain>,
     /// How people sign in.
     pub auth: Arc<AuthSettings>,
+    /// Whom they sign in through.
+    pub providers: Arc<Providers>,
     /// The gateway around.
     pub host: Arc<dyn AdminHost>,
 }

@@ -26,7 +26,7 @@ use crate::credential::KeyHash;
 use crate::directory::Directory;
 use crate::guardrail::{Guardrails, OwnGuardrail};
 use crate::journal::{Journal, Owner};
-use crate::jwt::{self, Issuers};
+use crate::jwt::{self, Issuers, Providers};
 use crate::load::{self, ConfigText, Variables};
 use crate::maintain;
 use crate::master::{KeyStrength, Master};
@@ -301,6 +301,7 @@ impl Gateway {
             counter: AtomicU64::new(0),
             random: random()?,
         };
+        let providers = Providers::new(&inner.host.auth.oidc, &inner.secrets)?;
         let inner = Arc::new(inner);
         let admin = Admin::new(AdminParts {
             store: Arc::clone(&inner.store),
@@ -309,6 +310,7 @@ impl Gateway {
             clock: Arc::clone(&inner.clock),
             chain: Arc::new(chain),
             auth: Arc::new(inner.host.auth.clone()),
+            providers: Arc::new(providers),
             host: Arc::new(Around(Arc::downgrade(&inner))),
         });
         let admin = inner.admin.get_or_init(|| admin);

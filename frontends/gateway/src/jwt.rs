@@ -6,6 +6,7 @@
 
 mod caller;
 mod key;
+mod provider;
 mod token;
 
 use std::sync::Arc;
@@ -15,12 +16,15 @@ use sluicegate_config::JwtIssuer;
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::{Caller, Result, Timestamp};
 
-pub(crate) use caller::user_id;
+pub(crate) use caller::{is_of_domain, user_id};
+pub(crate) use provider::Provider;
+pub use provider::Providers;
+pub(crate) use token::{Claims, claim, text, texts};
 
 use crate::admin::Admin;
 use crate::credential::KeyHash;
 use crate::directory::Directory;
-use token::{Claims, Token, refused};
+use token::{Token, refused};
 
 /// The ids of the keys that tokens' calls are recorded under begin with this.
 const KEY_PREFIX: &str = "jwt:";

@@ -36,7 +36,7 @@ pub use filter::{
     Page, Reach, RecordFilter, Since, Sums, UserFilter,
 };
 pub use forget::{Forget, Forgotten};
-pub use identity::{AccessToken, Account, Hidden, Session, SessionFacts, Stage, StoredToken};
+pub use identity::{AccessToken, Account, Hidden, Identity, Session, SessionFacts, Stage, StoredToken};
 pub use log::{LogCursor, LogFilter, LogPage};
 pub use once::Once;
 pub use policy::{
@@ -219,6 +219,9 @@ pub trait Store: RecordStore {
 
     /// Says that a session was used.
     async fn see_session(&self, hash: &KeyHash, now: Timestamp) -> Result<()>;
+
+    /// Who somebody is whom a provider knows.
+    async fn identity(&self, issuer: &str, subject: &str) -> Result<Option<Identity>>;
 
     /// The access token of this hash, over or not.
     async fn access_token(&self, hash: &KeyHash) -> Result<Option<StoredToken>>;

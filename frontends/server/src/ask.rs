@@ -238,6 +238,31 @@ impl Visit {
         console::refuse_foreign(&self.req, &self.state.trusted_proxies)
     }
 
+    /// The query as what it should be; what isn't asked for is left out.
+    ///
+    /// # Errors
+    /// `InvalidRequest`.
+    pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
+        web::Query::<T>::from_query(self.req.query_string()).map(web::Query::into_inner).map_err(|error| {
+            Error::new(ErrorKind::InvalidRequest, format!("the query can't be read: {error}"))
+        })
+    }
+
+    /// A parameter of the path.
+    pub fn param(&self, name: &str) -> &str {
+        self.req.match_info().query(name)
+    }
+
+    /// The cookie that a sign-in through a provider is finished by; without a secret, the one that removes it.
+    pub fn under_way(&self, secret: Option<&Secret>) -> Cookie<'static> {
+        console::under_way(&self.req, &self.state, secret)
+    }
+
+    /// What that cookie holds.
+    pub fn under_way_of(&self) -> Option<Secret> {
+        console::under_way_of(&self.req, &self.state)
+    }
+
     /// Where the visitor is.
     pub fn origin(&self) -> Origin {
         console::origin(&self.req, &self.state)
@@ -330,7 +355,8 @@ pub struct Done {
     content_type: &'static str,
     body: Vec<u8>,
     warnings: Vec<String>,
-    cookie: Option<Cookie<'static>>,
+    cookies: Vec<Cookie<'static>>,
+    location: Option<String>,
     next: Option<String>,
     etag: Option<String>,
     location: Option<&'static str>,
@@ -380,7 +406,8 @@ impl Done {
             content_type: JSON,
             body,
             warnings: Vec::new(),
-            cookie: None,
+            cookies: Vec::new(),
+            location: None,
             next: None,
             etag: None,
             location: None,
@@ -391,8 +418,15 @@ impl Done {
 
     /// Sets a cookie.
     #[must_use]
-    pub fn cookie(self, cookie: Cookie<'static>) -> Self {
-        Self { cookie: Some(cookie), ..self }
+    pub fn cookie(mut self, cookie: Cookie<'static>) -> Self {
+        // BOUND: a handful, by whoever answers.
+        self.cookies.push(cookie);
+        self
+    }
+
+    /// 302 to there.
+    pub fn redirect(to: String) -> Self {
+        Self { location: Some(to), ..Self::new(StatusCode::FOUND, Vec::new()) }
     }
 
     /// Names where a list goes on, for answers that have no place for it.
@@ -453,8 +487,11 @@ impl Done {
                 response.insert_header((WARNINGS, value));
             }
         }
-        if let Some(cookie) = self.cookie {
+        for cookie in self.cookies {
             response.cookie(cookie);
+        }
+        if let Some(location) = self.location {
+            response.insert_header((actix_web::http::header::LOCATION, location));
         }
         if let Some(etag) = self.etag {
             response.insert_header((ETAG, etag));

@@ -58,6 +58,29 @@ pub fn cookie(req: &HttpRequest, state: &State, secret: Option<&Secret>) -> Cook
     cookie
 }
 
+/// The cookie that a sign-in through a provider is finished by; without a secret, the one that removes it.
+pub fn under_way(req: &HttpRequest, state: &State, secret: Option<&Secret>) -> Cookie<'static> {
+    let value = secret.map(|secret| secret.expose().to_owned()).unwrap_or_default();
+    let lasts = if secret.is_some() { time::Duration::minutes(10) } else { time::Duration::ZERO };
+    Cookie::build(under_way_name(req, state), value)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(is_secure(req, state))
+        .max_age(lasts)
+        .finish()
+}
+
+/// What that cookie holds.
+pub fn under_way_of(req: &HttpRequest, state: &State) -> Option<Secret> {
+    let cookie = req.cookie(under_way_name(req, state))?;
+    Some(cookie.value()).filter(|value| !value.is_empty()).map(Secret::new)
+}
+
+fn under_way_name(req: &HttpRequest, state: &State) -> &'static str {
+    if is_secure(req, state) { "__Host-sluicegate_sign_in" } else { "sluicegate_sign_in" }
+}
+
 fn name(req: &HttpRequest, state: &State) -> &'static str {
     if is_secure(req, state) { SECURE } else { PLAIN }
 }

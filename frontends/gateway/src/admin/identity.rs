@@ -11,6 +11,7 @@ mod password;
 mod second_step;
 mod session;
 mod throttle;
+mod through;
 mod token;
 
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ use sluicegate_core::{Error, ErrorKind, Result, Secret, Timestamp, User, UserId}
 pub use account::{NewPassword, PasswordChange, SetUp};
 pub use password::PASSWORD_BYTES_MAX;
 pub use session::{SessionView, Signed, SignedIn};
+pub use through::{Begun, ProviderAnswer, ProviderView};
 pub use token::{IssuedToken, NewToken, TOKEN_PREFIX, TokenView};
 
 use super::{Actor, Admin, Deed, Then, forbidden};

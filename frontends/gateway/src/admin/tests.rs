@@ -179,6 +179,7 @@ async fn world() -> World {
         clock: clock.clone(),
         chain: Arc::new(master().audit_chain()),
         auth: Arc::default(),
+        providers: Arc::default(),
         host: host.clone(),
     });
     let organization = |id: &str| from_json::<Organization>(serde_json::json!({"id": id}));

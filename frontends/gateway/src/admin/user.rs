@@ -258,7 +258,7 @@ impl Admin {
 
     /// What keeps the last super administrator from being removed, demoted or blocked: whoever made a mistake must be able to
     /// undo it.
-    fn keeps_super_admin(&self, before: &User, after: Option<&User>) -> Option<Change> {
+    pub(super) fn keeps_super_admin(&self, before: &User, after: Option<&User>) -> Option<Change> {
         let is_super = |user: &User| user.role == Role::SuperAdmin && !user.blocked;
         let lost = is_super(before) && !after.is_some_and(is_super);
         (lost && !self.declared().users().any(is_super)).then_some(Change::KeepSuperAdmin)

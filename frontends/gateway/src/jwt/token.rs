@@ -14,7 +14,7 @@ const TOKEN_MAX: usize = 16 * 1024;
 const SECONDS_MAX: f64 = 1e11;
 
 /// What a token says, as far as its signature is good for it.
-pub(super) type Claims = Map<String, Value>;
+pub(crate) type Claims = Map<String, Value>;
 
 /// A token, taken apart and not yet believed.
 pub(super) struct Token<'a> {

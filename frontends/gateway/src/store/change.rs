@@ -6,7 +6,7 @@ use sluicegate_core::{
     User, UserId,
 };
 
-use super::{AccessToken, Account, PolicyVersion, Session, StoredPolicy};
+use super::{AccessToken, Account, Identity, PolicyVersion, Session, StoredPolicy};
 use crate::credential::KeyHash;
 
 /// What must be stored under the id for a change to happen.
@@ -78,6 +78,10 @@ pub enum Change {
     EndSession(UserId, String),
     /// Ends every session of a user.
     EndSessions(UserId),
+    /// Who somebody is at a provider.
+    PutIdentity(Identity),
+    /// Takes a sign-in that was under way; fails when it was taken before. It is remembered until then.
+    UseSignIn(KeyHash, Timestamp),
     /// An access token as it shall be, and what it is found by.
     PutAccessToken(AccessToken, KeyHash, Expect),
     /// Removes an access token.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sluicegate_core::{Timestamp, UserId};
+use sluicegate_core::{GroupId, Timestamp, UserId};
 
 use crate::admin::Scopes;
 use crate::credential::KeyHash;
@@ -79,6 +79,20 @@ pub struct SessionFacts {
     /// What the browser calls itself, cut.
     #[serde(default)]
     pub agent: Option<String>,
+}
+
+/// Who somebody is at a provider that they sign in through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The provider.
+    pub issuer: String,
+    /// Who they are there.
+    pub subject: String,
+    /// Who they are here.
+    pub user: UserId,
+    /// Groups that the provider's mapping has put them into.
+    #[serde(default)]
+    pub granted: Vec<GroupId>,
 }
 
 /// A personal access token: somebody's own way to the management API, for programs.

@@ -361,6 +361,10 @@ impl Store for SqlStore {
         Self::see_session(self, hash, now).await
     }
 
+    async fn identity(&self, issuer: &str, subject: &str) -> Result<Option<super::Identity>> {
+        self.find_identity(issuer, subject).await
+    }
+
     async fn access_token(&self, hash: &KeyHash) -> Result<Option<StoredToken>> {
         self.find_access_token(hash).await
     }

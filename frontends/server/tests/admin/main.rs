@@ -7,6 +7,7 @@ mod jwt;
 mod list;
 mod litellm;
 mod once;
+mod oidc;
 mod provider;
 mod report;
 mod rig;

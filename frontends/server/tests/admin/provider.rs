@@ -98,6 +98,11 @@ impl Provider {
         self.state().faults.clear();
     }
 
+    /// Who signs in next.
+    pub(crate) fn person(&self, claims: Value) {
+        self.state().person = claims;
+    }
+
     /// Signs with another key from now on, and publishes it alone.
     pub(crate) fn rotate(&self, kid: &str) {
         self.state().ec = vec![(kid.to_owned(), fresh_key())];
@@ -140,6 +145,12 @@ impl Provider {
             _ => Vec::new(),
         };
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    /// Lets the person sign in where the browser was sent, and gives where it is sent back to.
+    pub(crate) async fn approve(&self, url: &str) -> String {
+        let query = url.split_once('?').unwrap().1.to_owned();
+        self.state().authorize(&query)
     }
 }
 

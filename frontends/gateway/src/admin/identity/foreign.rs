@@ -10,7 +10,13 @@ use crate::store::{Change, Expect, Reach};
 
 impl Admin {
     /// The user whom an issuer's token names; whose they are is for the asker to look at.
-    pub(crate) async fn user_of_issuer(&self, _issuer: &JwtIssuer, name: &str) -> Result<Option<User>> {
+    pub(crate) async fn user_of_issuer(&self, issuer: &JwtIssuer, name: &str) -> Result<Option<User>> {
+        // Whoever has signed in through the same issuer is the same by its token.
+        if let (Some(issued_by), Some("sub")) = (issuer.issuer.as_deref(), issuer.claims.user.as_deref())
+            && let Some(identity) = self.store().identity(issued_by, name).await?
+        {
+            return self.user_by_id(&identity.user).await;
+        }
         match user_id(name) {
             Some(id) => self.user_by_id(&id).await,
             None => Ok(None),

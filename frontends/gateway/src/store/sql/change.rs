@@ -204,6 +204,8 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             let sql = "DELETE FROM sg_session WHERE user_id = $1";
             session.execute(sql.into(), vec![user.as_str().into()]).await.map(drop)
         }
+        Change::PutIdentity(it) => put(session, identity::identity_row(it)?, Expect::Any, author).await,
+        Change::UseSignIn(hash, until) => identity::use_sign_in(session, hash, *until).await,
         Change::PutAccessToken(it, hash, expect) => {
             put(session, identity::token_row(it, hash)?, *expect, author).await
         }
@@ -240,6 +242,7 @@ async fn delete(session: &mut dyn Session, change: &Change) -> Result<()> {
                 "DELETE FROM sg_access_token WHERE user_id = $1",
                 "DELETE FROM sg_backup_code WHERE user_id = $1",
                 "DELETE FROM sg_account WHERE user_id = $1",
+                "DELETE FROM sg_identity WHERE user_id = $1",
                 "DELETE FROM sg_user WHERE id = $1",
             ],
         ),

@@ -143,6 +143,7 @@ impl SqlStore {
         self.piece(session, "sg_response", "expires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_response_item", "expires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_once", "expires_at < $1", args.clone(), done).await?;
+        self.piece(session, "sg_used_sign_in", "expires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_session", "expires_at < $1", args, done).await?;
         for mut row in session.query("SELECT DISTINCT span FROM sg_balance".into(), Vec::new()).await? {
             let span = row.text()?;

@@ -7,7 +7,7 @@ use super::directory::{STAMP, stored};
 use super::row::{Row, to_json};
 use super::{Session as Connection, SqlStore, Value};
 use crate::credential::KeyHash;
-use crate::store::{AccessToken, Account, Session, SessionFacts, Stored, StoredToken};
+use crate::store::{AccessToken, Account, Identity, Session, SessionFacts, Stored, StoredToken};
 
 const SESSION: &str = "hash, id, user_id, created_at, seen_at, expires_at, body";
 const TOKEN: &str = "created_at, used_at, body";
@@ -68,6 +68,12 @@ impl SqlStore {
         self.hits(sql, vec![now.as_ms().into(), hash.to_string().into()]).await.map(drop)
     }
 
+    pub(super) async fn find_identity(&self, issuer: &str, subject: &str) -> Result<Option<Identity>> {
+        let sql = "SELECT body FROM sg_identity WHERE issuer = $1 AND subject = $2";
+        let rows = self.fetch(sql.to_owned(), vec![issuer.into(), subject.into()]).await?;
+        rows.into_iter().next().map(|mut row| row.json()).transpose()
+    }
+
     pub(super) async fn find_access_token(&self, hash: &KeyHash) -> Result<Option<StoredToken>> {
         let sql = format!("SELECT {TOKEN} FROM sg_access_token WHERE hash = $1");
         self.fetch(sql, vec![hash.to_string().into()]).await?.into_iter().next().map(token).transpose()
@@ -112,6 +118,32 @@ pub(super) fn account_row(it: &Account) -> Result<Put> {
         what: format!("the account of user `{}`", it.user),
         id: vec![("user_id", it.user.as_str().into())],
         columns: vec![("body", to_json(it)?.into())],
+    })
+}
+
+/// An identity's row.
+pub(super) fn identity_row(it: &Identity) -> Result<Put> {
+    Ok(Put {
+        table: "sg_identity",
+        what: format!("the identity of user `{}`", it.user),
+        id: vec![("issuer", it.issuer.as_str().into()), ("subject", it.subject.as_str().into())],
+        columns: vec![("user_id", it.user.as_str().into()), ("body", to_json(it)?.into())],
+    })
+}
+
+/// Fails when this sign-in was finished before.
+pub(super) async fn use_sign_in(
+    connection: &mut dyn Connection,
+    hash: &KeyHash,
+    until: Timestamp,
+) -> Result<()> {
+    let sql = "INSERT INTO sg_used_sign_in (hash, expires_at) VALUES ($1, $2)";
+    let used = connection.execute(sql.into(), vec![hash.to_string().into(), until.as_ms().into()]).await;
+    used.map(drop).map_err(|error| match error.kind() {
+        ErrorKind::Conflict => {
+            Error::new(ErrorKind::Unauthenticated, "this sign-in was finished already; begin again")
+        }
+        _ => error,
     })
 }
 

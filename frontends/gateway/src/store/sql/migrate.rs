@@ -19,6 +19,7 @@ const STEPS: &[(&str, &str)] = &[
     ("key_issuer", include_str!("../../../migrations/0010_key_issuer.sql")),
     ("report", include_str!("../../../migrations/0011_report.sql")),
     ("idempotency", include_str!("../../../migrations/0012_idempotency.sql")),
+    ("sign_in", include_str!("../../../migrations/0013_sign_in.sql")),
 ];
 
 /// A number that no other program locks on: `sluiceg8` in ASCII.

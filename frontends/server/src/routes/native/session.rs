@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sluicegate::admin::{PasswordChange, SessionView, SetUp, SignedIn};
+use sluicegate::admin::{PasswordChange, ProviderAnswer, SessionView, SetUp, SignedIn};
 use sluicegate::{Result, Secret};
 
 use super::{me_of, users};
@@ -51,6 +51,40 @@ pub(super) fn table() -> Vec<Entry> {
             session,
             || ask::visit(Method::DELETE, sign_out),
             op("signOut", "Ends the session.").answers_nothing(204),
+        ),
+        entry(
+            Method::GET,
+            "/api/v1/session/oidc",
+            || ask::visit(Method::GET, ways_in),
+            op("listWaysIn", "How one can sign in here: for the sign-in page.").answers(200, "WaysIn"),
+        ),
+        entry(
+            Method::GET,
+            "/api/v1/session/oidc/{provider}",
+            || ask::visit(Method::GET, begin),
+            op("beginSignIn", "Sends the browser to a provider; it comes back signed in.")
+                .query(&[("return_to", "The path of the gateway at which it ends. Default `/`.")])
+                .answers_nothing(302),
+        ),
+        entry(
+            Method::GET,
+            "/api/v1/session/oidc/{provider}/callback",
+            || ask::visit(Method::GET, finish),
+            op("finishSignIn", "Where a provider sends the browser back to.")
+                .query(&[
+                    ("code", "The code."),
+                    ("state", "The state that it was sent with."),
+                    ("iss", "The provider."),
+                    ("error", "Why there is no code."),
+                ])
+                .answers_nothing(302),
+        ),
+        entry(
+            Method::GET,
+            "/api/v1/session/oidc/{provider}/sign-out",
+            || ask::visit(Method::GET, sign_out_at),
+            op("signOutAtProvider", "Sends the browser to where it signs out at the provider, too.")
+                .answers_nothing(302),
         ),
         entry(
             Method::POST,
@@ -122,6 +156,41 @@ async fn sign_in(visit: Visit) -> Result<Done> {
         visit.admin().sign_out(&before).await?;
     }
     begun(&signed, &visit)
+}
+
+async fn ways_in(visit: Visit) -> Result<Done> {
+    let admin = visit.admin();
+    Done::ok(&json!({"password": admin.takes_passwords(), "providers": admin.sign_in_providers()}))
+}
+
+#[derive(Deserialize)]
+struct Begin {
+    return_to: Option<String>,
+}
+
+async fn begin(visit: Visit) -> Result<Done> {
+    let asked: Begin = visit.query()?;
+    let begun = visit.admin().begin_sign_in(visit.param("provider"), asked.return_to.as_deref()).await?;
+    Ok(Done::redirect(begun.url).cookie(visit.under_way(Some(&begun.cookie))))
+}
+
+async fn finish(visit: Visit) -> Result<Done> {
+    let answer: ProviderAnswer = visit.query()?;
+    let cookie = visit.under_way_of();
+    let before = visit.signed().await.ok();
+    let origin = visit.origin();
+    let finished =
+        visit.admin().finish_sign_in(visit.param("provider"), cookie.as_ref(), &answer, &origin).await?;
+    let (signed, return_to) = finished;
+    // Its cookie is about to be replaced, and nobody could end it any more.
+    if let Some(before) = before {
+        visit.admin().sign_out(&before).await?;
+    }
+    Ok(Done::redirect(return_to).cookie(visit.cookie(Some(&signed.secret))).cookie(visit.under_way(None)))
+}
+
+async fn sign_out_at(visit: Visit) -> Result<Done> {
+    Ok(Done::redirect(visit.admin().sign_out_at(visit.param("provider")).await?))
 }
 
 async fn second_step(visit: Visit) -> Result<Done> {

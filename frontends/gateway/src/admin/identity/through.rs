@@ -1,0 +1,397 @@
+//! Signing in through a provider.
+//!
+//! - What begins a sign-in is sealed in a cookie of the browser that it begins in: state, nonce, PKCE's secret, the provider. It is
+//!   finished there alone, within ten minutes, and once.
+//! - Who somebody is is issuer and subject. An address or an id makes them a user whom we know only where the configuration says
+//!   so, the provider has verified it, and the user may do no more than the provider gives.
+//! - Groups and roles of the mapping follow each sign-in; what was given by hand stays.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sluicegate_config::{Link, OidcProvider};
+use sluicegate_core::tenant::Source;
+use sluicegate_core::{
+    Error, ErrorKind, GroupId, Membership, OrganizationId, Result, Role, Secret, Timestamp, User, UserId,
+};
+use subtle::ConstantTimeEq as _;
+
+use super::{Origin, SignedIn, about, random_text};
+use crate::admin::user::plain;
+use crate::admin::{Actor, Admin, Deed, not_found};
+use crate::credential::{KeyHash, new_id};
+use crate::jwt::{Claims, Provider, claim, is_of_domain, text, texts, user_id};
+use crate::store::{Change, Expect, Identity, Reach, Stage, Stored};
+
+/// A sign-in must come back within so long, in milliseconds.
+const UNDER_WAY_MS: i64 = 10 * 60_000;
+/// No address to come back to is longer, in bytes.
+const RETURN_MAX: usize = 512;
+
+/// A provider, for a sign-in page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProviderView {
+    /// Its id.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+}
+
+/// A sign-in that has begun.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// Where the browser is to go.
+    pub url: String,
+    /// What it must bring back.
+    pub cookie: Secret,
+}
+
+/// What a browser comes back with.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct ProviderAnswer {
+    /// The code.
+    pub code: Option<String>,
+    /// The state that it was sent with.
+    pub state: Option<String>,
+    /// Whom it says that it comes from.
+    pub iss: Option<String>,
+    /// Why there is no code.
+    pub error: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct UnderWay {
+    state: String,
+    nonce: String,
+    verifier: String,
+    return_to: String,
+    until: Timestamp,
+}
+
+fn begin_again(why: &str) -> Error {
+    Error::new(ErrorKind::Unauthenticated, format!("{why}; begin again at the sign-in page"))
+}
+
+/// Who isn't known, who is another organization's, who may not be let in: the same answer.
+fn nobody() -> Error {
+    let message = "the provider knows you, and this gateway doesn't; ask an administrator to let you in";
+    Error::new(ErrorKind::Forbidden, message)
+}
+
+/// A path of ours to come back to, whatever was asked for.
+fn own_path(asked: Option<&str>) -> String {
+    let is_own = |path: &&str| {
+        path.starts_with('/')
+            && !path.starts_with("//")
+            && path.len() <= RETURN_MAX
+            && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+    };
+    asked.filter(is_own).unwrap_or("/").to_owned()
+}
+
+/// What a provider says of somebody, as far as it is to be believed.
+struct Person {
+    subject: String,
+    email: Option<String>,
+    name: Option<String>,
+    organization: OrganizationId,
+    wanted: BTreeMap<GroupId, Role>,
+    /// What they may do at most; `None` when roles are given by hand.
+    role: Option<Role>,
+    user: Option<UserId>,
+}
+
+impl Person {
+    fn of(provider: &OidcProvider, claims: &Claims) -> Result<Self> {
+        let said = |path: &str| claim(claims, path);
+        let verified = claims.get("email_verified") == Some(&serde_json::Value::Bool(true));
+        let email = text(said(&provider.claims.email)).filter(|_| verified);
+        if !provider.email_domains.is_empty()
+            && !email.as_deref().is_some_and(|email| is_of_domain(email, &provider.email_domains))
+        {
+            return Err(nobody());
+        }
+        let organization = if provider.organizations.is_empty() {
+            provider.organization.clone()
+        } else {
+            let named = provider.claims.organization.as_deref().and_then(|path| text(said(path)));
+            named.and_then(|named| provider.organizations.get(&named).cloned()).ok_or_else(nobody)?
+        };
+        let values = texts(said(&provider.claims.groups));
+        let mut wanted = BTreeMap::new();
+        for grant in provider.groups.iter().filter(|grant| values.contains(&grant.value)) {
+            let role = wanted.entry(grant.group.clone()).or_insert(grant.role);
+            *role = grant.role.max(*role);
+        }
+        let roles = provider.roles.iter().filter(|grant| values.contains(&grant.value));
+        let highest = roles.map(|grant| grant.role).max().unwrap_or_default();
+        Ok(Self {
+            subject: text(claims.get("sub")).ok_or_else(nobody)?,
+            email,
+            name: text(said(&provider.claims.name)).map(|name| name.chars().take(200).collect()),
+            organization,
+            wanted,
+            role: (!provider.roles.is_empty()).then_some(highest),
+            user: provider
+                .claims
+                .user
+                .as_deref()
+                .and_then(|path| text(said(path)))
+                .and_then(|id| user_id(&id)),
+        })
+    }
+}
+
+impl Admin {
+    /// The providers that people may sign in through.
+    pub fn sign_in_providers(&self) -> Vec<ProviderView> {
+        let view =
+            |it: &Provider| ProviderView { id: it.settings.id.clone(), name: it.settings.name.clone() };
+        self.0.providers.0.iter().map(view).collect()
+    }
+
+    /// Whether passwords open sessions.
+    pub fn takes_passwords(&self) -> bool {
+        self.0.auth.password.sign_in
+    }
+
+    fn provider(&self, id: &str) -> Result<&Provider> {
+        let found = self.0.providers.0.iter().find(|it| it.settings.id == id);
+        found.ok_or_else(|| not_found("provider", &id.chars().take(64).collect::<String>()))
+    }
+
+    fn comes_back(&self, provider: &str) -> String {
+        let public = self.0.auth.public_url.as_deref().unwrap_or_default();
+        format!("{public}/api/v1/session/oidc/{provider}/callback")
+    }
+
+    /// Begins to sign in through a provider; it ends at `return_to`, a path of ours.
+    ///
+    /// # Errors
+    /// `NotFound`; `UpstreamUnavailable` when the provider doesn't answer.
+    pub async fn begin_sign_in(&self, provider: &str, return_to: Option<&str>) -> Result<Begun> {
+        let provider = self.provider(provider)?;
+        let id = &provider.settings.id;
+        let now = self.now();
+        let under_way = UnderWay {
+            state: random_text()?,
+            nonce: random_text()?,
+            verifier: random_text()?,
+            return_to: own_path(return_to),
+            until: now.plus_ms(UNDER_WAY_MS),
+        };
+        let secrets = (&*under_way.state, &*under_way.nonce, &*under_way.verifier);
+        let url = provider.address(&self.comes_back(id), secrets, now).await?;
+        let written = serde_json::to_string(&under_way).map_err(|why| {
+            Error::new(ErrorKind::Internal, "a sign-in can't be written down").with_source(why)
+        })?;
+        let sealed = self.sealer()?.seal_text(&format!("sign-in\0{id}"), &Secret::new(written))?;
+        Ok(Begun { url, cookie: Secret::new(sealed) })
+    }
+
+    /// Finishes it: a session, and where the browser goes on.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when it wasn't begun in this browser, is over, or what the provider says isn't to be trusted;
+    /// `Forbidden` when they may not come in; `NotFound`, `UpstreamUnavailable`, `Store`.
+    pub async fn finish_sign_in(
+        &self,
+        provider: &str,
+        cookie: Option<&Secret>,
+        answer: &ProviderAnswer,
+        origin: &Origin,
+    ) -> Result<(SignedIn, String)> {
+        let provider = self.provider(provider)?;
+        let (id, now) = (&provider.settings.id, self.now());
+        let opened = match cookie {
+            // Sealed for this provider: no other one's answer finishes it.
+            Some(cookie) => self.sealer()?.open_text(&format!("sign-in\0{id}"), cookie.expose()),
+            None => None,
+        };
+        let under_way: UnderWay = opened
+            .and_then(|text| serde_json::from_str(text.expose()).ok())
+            .ok_or_else(|| begin_again("this sign-in wasn't begun in this browser"))?;
+        let state = answer.state.as_deref().unwrap_or_default();
+        if now >= under_way.until || !bool::from(state.as_bytes().ct_eq(under_way.state.as_bytes())) {
+            return Err(begin_again("this sign-in is over, or another one"));
+        }
+        let document = provider.document(now).await?;
+        let named = answer.iss.as_deref();
+        if named.is_some_and(|iss| iss != provider.settings.issuer)
+            || (named.is_none() && document.authorization_response_iss_parameter_supported)
+        {
+            return Err(begin_again("this answer is another provider's"));
+        }
+        let Some(code) = answer.code.as_deref().filter(|_| answer.error.is_none()) else {
+            let why: String = answer.error.as_deref().unwrap_or("no code").chars().take(64).collect();
+            let why = why.replace(|c: char| !(c.is_ascii_lowercase() || c == '_' || c == ' '), "");
+            return Err(begin_again(&format!("the provider didn't let you in ({why})")));
+        };
+        let secrets = (&*under_way.nonce, &*under_way.verifier);
+        let claims = provider.exchange(code, &self.comes_back(id), secrets, now).await?;
+        let person = Person::of(&provider.settings, &claims)?;
+        let used = Change::UseSignIn(KeyHash::of(&under_way.state), under_way.until.plus_ms(UNDER_WAY_MS));
+        let user = self.let_in(&provider.settings, &person, used).await?;
+        let totp = self.store().account(&user.id).await?.is_some_and(|account| account.value.totp.is_some());
+        let stage = if totp { Stage::SecondStep } else { Stage::Done };
+        let signed = self.begin_session(&user, stage, origin, Vec::new()).await?;
+        Ok((signed, under_way.return_to))
+    }
+
+    /// Where a browser goes to sign out at a provider, too.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such provider, or it has no such place; `UpstreamUnavailable`.
+    pub async fn sign_out_at(&self, provider: &str) -> Result<String> {
+        let provider = self.provider(provider)?;
+        let public = self.0.auth.public_url.as_deref().unwrap_or_default();
+        let way_out = provider.way_out(&format!("{public}/"), self.now()).await?;
+        way_out.ok_or_else(|| not_found("way to sign out at", &provider.settings.id))
+    }
+
+    /// The user whom somebody is, with the groups and the role that they have from now on.
+    async fn let_in(&self, provider: &OidcProvider, person: &Person, used: Change) -> Result<User> {
+        let known = self.store().identity(&provider.issuer, &person.subject).await?;
+        let found = match &known {
+            Some(identity) => self.find_user_within(&Reach::ALL, &identity.user).await?,
+            None => self.linked(provider, person).await?,
+        };
+        let (stored, is_new) = match found {
+            Some(stored) => (stored, false),
+            None if known.is_none() && provider.sign_up => (self.new_user(person).await?, true),
+            None => return Err(nobody()),
+        };
+        let before = &stored.value;
+        if before.organization != person.organization {
+            return Err(nobody());
+        }
+        self.refuse_blocked(before).await?;
+        let mut changes = vec![used];
+        let mut after = before.clone();
+        if let Some(role) = person.role.filter(|_| before.source == Source::Database) {
+            after.role = role;
+        }
+        if is_new {
+            changes.push(Change::PutUser(after.clone(), Expect::New));
+        } else if after.role != before.role {
+            changes.push(Change::PutUser(after.clone(), Expect::Version(stored.version)));
+            changes.extend(self.keeps_super_admin(before, Some(&after)));
+            changes.push(Change::EndSessions(after.id.clone()));
+        }
+        let had = known.map(|identity| identity.granted).unwrap_or_default();
+        let granted = self.follow_groups(person, &after.id, &had, &mut changes).await?;
+        let detail = serde_json::json!({
+            "provider": provider.id, "subject": person.subject, "groups": granted, "role": after.role,
+        });
+        changes.push(Change::PutIdentity(Identity {
+            issuer: provider.issuer.clone(),
+            subject: person.subject.clone(),
+            user: after.id.clone(),
+            granted,
+        }));
+        let deed = Deed { detail, ..about("account.sign_in", &after) };
+        self.commit(&Actor::issuer(&provider.id), deed, changes).await?;
+        Ok(after)
+    }
+
+    /// A user whom we know already and whom the configuration lets them be.
+    async fn linked(&self, provider: &OidcProvider, person: &Person) -> Result<Option<Stored<User>>> {
+        let user = match (provider.link, &person.email, &person.user) {
+            (Link::Email, Some(email), _) => self.user_of_address(email).await?.map(|user| user.id),
+            (Link::Id, _, Some(id)) => Some(id.clone()),
+            _ => None,
+        };
+        let Some(id) = user else { return Ok(None) };
+        let Some(stored) = self.find_user_within(&Reach::ALL, &id).await? else { return Ok(None) };
+        // Nobody becomes somebody who may do more than the provider gives.
+        let most = person.role.unwrap_or_default();
+        if stored.value.role > most || stored.value.organization != person.organization {
+            return Err(nobody());
+        }
+        Ok(Some(stored))
+    }
+
+    async fn new_user(&self, person: &Person) -> Result<Stored<User>> {
+        let now = self.now();
+        let id = match &person.user {
+            // Another one has this id, whoever they are.
+            Some(id) if self.user_by_id(id).await?.is_some() => return Err(nobody()),
+            Some(id) => id.clone(),
+            None => UserId::from(new_id(now)?),
+        };
+        let email = match &person.email {
+            Some(email) if self.user_of_address(email).await?.is_some() => return Err(nobody()),
+            email => email.clone(),
+        };
+        let user = User { email, alias: person.name.clone(), ..plain(id, person.organization.clone(), now)? };
+        Ok(crate::admin::access::as_stored(user, now))
+    }
+
+    /// Gives and takes back what the mapping gives: the groups that it gave.
+    async fn follow_groups(
+        &self,
+        person: &Person,
+        user: &UserId,
+        had: &[GroupId],
+        changes: &mut Vec<Change>,
+    ) -> Result<Vec<GroupId>> {
+        let memberships = self.memberships(None, Some(user)).await?;
+        let mut granted = Vec::new();
+        for (group, role) in &person.wanted {
+            let found = self.group_by_id(group).await?;
+            if found.is_none_or(|it| it.organization != person.organization) {
+                tracing::warn!(%group, "a provider's mapping names a group that isn't there, or another organization's");
+                continue;
+            }
+            match memberships.iter().find(|it| it.group == *group) {
+                // Given by hand, or by the file.
+                Some(_) if !had.contains(group) => continue,
+                Some(it) if it.role == *role => {}
+                Some(it) => {
+                    changes
+                        .push(Change::PutMembership(Membership { role: *role, ..it.clone() }, Expect::Any));
+                }
+                None => {
+                    let it = Membership {
+                        group: group.clone(),
+                        user: user.clone(),
+                        role: *role,
+                        limits: Vec::new(),
+                    };
+                    changes.push(Change::PutMembership(it, Expect::New));
+                }
+            }
+            granted.push(group.clone());
+        }
+        for group in had.iter().filter(|group| !granted.contains(group)) {
+            let declared = self.declared().membership(group, user).is_some();
+            if !declared && memberships.iter().any(|it| it.group == *group) {
+                changes.push(Change::DeleteMembership(group.clone(), user.clone()));
+            }
+        }
+        Ok(granted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_in_ends_at_a_path_of_ours() {
+        for (asked, want) in [
+            (Some("/keys?a=b#c"), "/keys?a=b#c"),
+            (None, "/"),
+            (Some(""), "/"),
+            (Some("keys"), "/"),
+            (Some("//evil.example"), "/"),
+            (Some("/\\evil.example"), "/"),
+            (Some("/\t/evil.example"), "/"),
+            (Some("/a\r\nset-cookie: x"), "/"),
+            (Some("https://evil.example"), "/"),
+            (Some("javascript:alert(1)"), "/"),
+        ] {
+            assert_eq!(own_path(asked), want, "{asked:?}");
+        }
+    }
+}

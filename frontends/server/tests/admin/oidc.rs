@@ -1,0 +1,296 @@
+//! Signing in through a provider: the whole way, and every way to misuse it.
+
+use serde_json::{Value, json};
+use sluicegate::{ConfigText, Options, Timestamp};
+use sluicegate_server::block_on;
+
+use crate::provider::{CLIENT, CLIENT_SECRET, NOW, Provider};
+use crate::rig::{Answer, PASSWORD, Rig};
+
+const TENANTS: &str = "
+organizations: [{id: acme}, {id: other}]
+groups: [{id: research, organization: acme}, {id: sales, organization: acme}, {id: theirs, organization: other}]
+";
+const PUBLIC: &str = "https://gateway.example";
+
+async fn gateway(provider: &Provider, settings: &str) -> Rig {
+    let text = format!(
+        "version: 1\n{TENANTS}auth:\n  public_url: {PUBLIC}\n  oidc:\n    - id: corp\n      name: Corporate\n      issuer: {}\n      client_id: {CLIENT}\n      client_secret: {CLIENT_SECRET}\n      organization: acme\n{settings}",
+        provider.issuer
+    );
+    let config = ConfigText { path: "sluicegate.yaml".to_owned(), text };
+    Rig::with(Options { config: Some(config), ..Options::default() }).await
+}
+
+/// A browser on its way.
+struct Trip {
+    cookie: String,
+    back: String,
+}
+
+fn location(answer: &Answer) -> String {
+    answer.headers.get("location").expect("it leads on").to_str().unwrap().to_owned()
+}
+
+impl Rig {
+    async fn sets_out(&self, provider: &Provider, query: &str) -> Trip {
+        let answer = self.send("GET", &format!("/api/v1/session/oidc/corp{query}"), &[], &Value::Null).await;
+        assert_eq!(answer.status, 302, "{}", answer.text());
+        let to = location(&answer);
+        assert!(to.starts_with(&format!("{}/authorize?", provider.issuer)), "{to}");
+        let back = provider.approve(&to).await;
+        let back = back.strip_prefix(PUBLIC).unwrap_or_else(|| panic!("{back}")).to_owned();
+        Trip { cookie: answer.cookie(), back }
+    }
+
+    async fn comes_back(&self, trip: &Trip) -> Answer {
+        self.send("GET", &trip.back, &[("cookie", &trip.cookie)], &Value::Null).await
+    }
+
+    /// Signs somebody in: the session's cookie.
+    async fn arrives(&self, provider: &Provider, person: Value) -> String {
+        provider.person(person.clone());
+        let trip = self.sets_out(provider, "").await;
+        let answer = self.comes_back(&trip).await;
+        assert_eq!(answer.status, 302, "{person}: {}", answer.text());
+        answer.cookie()
+    }
+
+    /// Who somebody is refused for whom the provider lets in.
+    async fn is_refused(&self, provider: &Provider, person: Value) -> Answer {
+        provider.person(person);
+        let trip = self.sets_out(provider, "").await;
+        let answer = self.comes_back(&trip).await;
+        assert!(answer.headers.get("set-cookie").is_none(), "{}", answer.text());
+        answer
+    }
+
+    async fn me(&self, cookie: &str) -> Value {
+        let answer = self.by(cookie, "GET", "/api/v1/me", &Value::Null).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+}
+
+fn person(more: Value) -> Value {
+    let mut claims =
+        json!({"sub": "s-1", "email": "ada@corp.example", "email_verified": true, "name": "Ada"});
+    for (name, value) in more.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims
+}
+
+#[test]
+fn a_browser_goes_to_the_provider_and_comes_back_signed_in() {
+    block_on(async {
+        let provider = Provider::start().await;
+        let rig = gateway(&provider, "      sign_up: true\n").await;
+        let ways = rig.send("GET", "/api/v1/session/oidc", &[], &Value::Null).await.json();
+        assert_eq!(ways, json!({"password": true, "providers": [{"id": "corp", "name": "Corporate"}]}));
+        provider.person(person(json!({})));
+        let trip = rig.sets_out(&provider, "?return_to=/keys%3Fa%3Db").await;
+        let answer = rig.comes_back(&trip).await;
+        assert_eq!((answer.status, location(&answer)), (302, "/keys?a=b".to_owned()), "{}", answer.text());
+        let me = rig.me(&answer.cookie()).await;
+        assert_eq!((&me["role"], &me["organization"]), (&json!("user"), &json!("acme")), "{me}");
+        // The next time it is the same user, whatever their address is by then.
+        let again =
+            rig.me(&rig.arrives(&provider, json!({"sub": "s-1", "email": "new@corp.example"})).await).await;
+        assert_eq!(again["user"], me["user"], "{again}");
+        let out = rig.send("GET", "/api/v1/session/oidc/corp/sign-out", &[], &Value::Null).await;
+        assert!(
+            location(&out).starts_with(&format!("{}/end?client_id=", provider.issuer)),
+            "{}",
+            location(&out)
+        );
+        for path in ["/api/v1/session/oidc/nope", "/api/v1/session/oidc/nope/callback?code=a&state=b"] {
+            assert_eq!(rig.send("GET", path, &[], &Value::Null).await.status, 404);
+        }
+        // It ends nowhere else.
+        for to in ["//evil.example", "https://evil.example", "/%5Cevil.example"] {
+            let trip = rig.sets_out(&provider, &format!("?return_to={to}")).await;
+            assert_eq!(location(&rig.comes_back(&trip).await), "/", "{to}");
+        }
+    });
+}
+
+#[test]
+fn a_sign_in_is_finished_once_and_in_the_browser_that_began_it() {
+    block_on(async {
+        let provider = Provider::start().await;
+        let rig = gateway(&provider, "      sign_up: true\n").await;
+        provider.person(person(json!({})));
+        // Even of a provider that takes a code twice.
+        provider.only_fault("code_twice");
+        let trip = rig.sets_out(&provider, "").await;
+        assert_eq!(rig.comes_back(&trip).await.status, 302);
+        assert_eq!(rig.comes_back(&trip).await.status, 401, "a second time");
+        provider.be_right();
+        let (mine, theirs) = (rig.sets_out(&provider, "").await, rig.sets_out(&provider, "").await);
+        let crossed = Trip { cookie: mine.cookie.clone(), back: theirs.back.clone() };
+        assert_eq!(rig.comes_back(&crossed).await.status, 401, "another browser's state");
+        let bare = rig.send("GET", &theirs.back, &[], &Value::Null).await;
+        assert_eq!(bare.status, 401, "no cookie");
+        let forged = Trip { cookie: "sluicegate_sign_in=v1:AAAA".to_owned(), back: theirs.back.clone() };
+        assert_eq!(rig.comes_back(&forged).await.status, 401);
+        rig.clock.set(Timestamp::from_ms((NOW + 600) * 1_000));
+        assert_eq!(rig.comes_back(&mine).await.status, 401, "ten minutes are over");
+    });
+}
+
+#[test]
+fn a_provider_that_is_wrong_lets_nobody_in() {
+    block_on(async {
+        for (fault, status) in [
+            ("state", 401),
+            ("denied", 401),
+            ("mix_up", 401),
+            ("nonce", 401),
+            ("no_nonce", 401),
+            ("aud", 401),
+            ("two_auds", 401),
+            ("iss", 401),
+            ("expired", 401),
+            ("future", 401),
+            ("alg_none", 401),
+            ("client_secret_signs", 401),
+            ("forged", 401),
+            ("no_id_token", 503),
+        ] {
+            let provider = Provider::start().await;
+            let rig = gateway(&provider, "      sign_up: true\n").await;
+            provider.only_fault(fault);
+            let answer = rig.is_refused(&provider, person(json!({}))).await;
+            assert_eq!(answer.status, status, "{fault}: {}", answer.text());
+            assert!(!answer.text().contains('<'), "{}", answer.text());
+        }
+        for fault in
+            ["down", "redirect", "another_issuer", "token_inside", "token_elsewhere", "authorize_script"]
+        {
+            let provider = Provider::start().await;
+            let rig = gateway(&provider, "      sign_up: true\n").await;
+            provider.only_fault(fault);
+            let answer = rig.send("GET", "/api/v1/session/oidc/corp", &[], &Value::Null).await;
+            assert_eq!(answer.status, 503, "{fault}: {}", answer.text());
+            assert!(answer.headers.get("location").is_none(), "{fault}");
+        }
+    });
+}
+
+#[test]
+fn nobody_is_taken_for_somebody_else() {
+    block_on(async {
+        let provider = Provider::start().await;
+        let rig = gateway(
+            &provider,
+            "      link: email\n      email_domains: [corp.example]\n      claims: {user: preferred_username}\n",
+        )
+        .await;
+        for user in [
+            json!({"id": "ada", "email": "ada@corp.example", "organization": "acme"}),
+            json!({"id": "boss", "email": "boss@corp.example", "organization": "acme", "role": "organization_admin"}),
+            json!({"id": "eve", "email": "eve@corp.example", "organization": "other"}),
+            json!({"id": "max", "email": "max@corp.example", "organization": "acme", "blocked": true}),
+        ] {
+            rig.manage("POST", "/api/v1/users", user).await;
+        }
+        let unknown = rig.is_refused(&provider, person(json!({"sub": "x", "email": "x@corp.example"}))).await;
+        assert_eq!(unknown.status, 403, "{}", unknown.text());
+        for claims in [
+            person(json!({"email_verified": false})),
+            json!({"sub": "s-1", "email": "ada@corp.example"}),
+            person(json!({"email_verified": "true"})),
+            person(json!({"email": "ada@evil.example"})),
+            person(json!({"email": "eve@corp.example"})),
+            // Their address is verified, and they would be more than the provider gives.
+            person(json!({"email": "boss@corp.example"})),
+            person(json!({"email": "nobody@corp.example", "preferred_username": "boss"})),
+        ] {
+            let answer = rig.is_refused(&provider, claims.clone()).await;
+            assert_eq!((answer.status, answer.text()), (403, unknown.text()), "{claims}");
+        }
+        assert_eq!(rig.is_refused(&provider, person(json!({"email": "max@corp.example"}))).await.status, 403);
+        let me = rig.me(&rig.arrives(&provider, person(json!({}))).await).await;
+        assert_eq!(me["user"], "ada", "{me}");
+        // Another subject with the address is another person, and the user is taken only by the first if they say so.
+        rig.manage("DELETE", "/api/v1/users/ada", Value::Null).await;
+        assert_eq!(rig.is_refused(&provider, person(json!({}))).await.status, 403, "they are gone");
+    });
+}
+
+#[test]
+fn groups_and_roles_follow_each_sign_in() {
+    block_on(async {
+        let provider = Provider::start().await;
+        let rig = gateway(
+            &provider,
+            "      sign_up: true\n      claims: {user: preferred_username, groups: realm.groups}\n      groups: [{value: g-research, group: research, role: group_admin}, {value: g-sales, group: sales}, {value: g-theirs, group: theirs}]\n      roles: [{value: g-audit, role: auditor}]\n",
+        )
+        .await;
+        let ada =
+            |groups: &[&str]| json!({"sub": "s-1", "preferred_username": "ada", "realm": {"groups": groups}});
+        let member_of = async || {
+            let user = rig.manage("GET", "/api/v1/users/ada", Value::Null).await;
+            let memberships = user["memberships"].as_array().expect("memberships").clone();
+            let mut all: Vec<_> = memberships
+                .iter()
+                .map(|it| format!("{} {}", it["group"].as_str().unwrap(), it["role"].as_str().unwrap()))
+                .collect();
+            all.sort();
+            (all, user["role"].as_str().unwrap().to_owned())
+        };
+        let groups = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let first = rig.arrives(&provider, ada(&["g-research", "g-theirs", "g-audit"])).await;
+        assert_eq!(member_of().await, (groups(&["research group_admin"]), "auditor".to_owned()));
+        // By hand.
+        rig.manage("POST", "/api/v1/groups/sales/members", json!({"user": "ada"})).await;
+        rig.arrives(&provider, ada(&["g-research", "g-sales"])).await;
+        assert_eq!(member_of().await, (groups(&["research group_admin", "sales user"]), "user".to_owned()));
+        let old = rig.by(&first, "GET", "/api/v1/me", &Value::Null).await;
+        assert_eq!(old.status, 401, "who is another by then signs in again");
+        rig.arrives(&provider, ada(&[])).await;
+        assert_eq!(
+            member_of().await,
+            (groups(&["sales user"]), "user".to_owned()),
+            "what was given by hand stays"
+        );
+        let events = rig.manage("GET", "/api/v1/audit", Value::Null).await.to_string();
+        assert!(events.contains("account.sign_in") && events.contains("issuer corp"), "{events}");
+    });
+}
+
+#[test]
+fn an_issuers_token_is_the_user_who_signed_in_there() {
+    block_on(async {
+        let provider = Provider::start().await;
+        let settings = format!(
+            "      sign_up: true\n  jwt: [{{id: corp, issuer: \"{0}\", audience: llm, organization: acme, jwks_url: \"{0}/keys\"}}]\n",
+            provider.issuer
+        );
+        let rig = gateway(&provider, &settings).await;
+        let token = provider.token(json!({"sub": "s-1", "aud": "llm"}));
+        let body = json!({"model": "mock", "messages": [{"role": "user", "content": "hello"}]});
+        assert_eq!(rig.ask("POST", "/v1/chat/completions", &token, &body).await.status, 403);
+        rig.arrives(&provider, person(json!({}))).await;
+        let token = provider.token(json!({"sub": "s-1", "aud": "llm", "jti": "2"}));
+        let answer = rig.ask("POST", "/v1/chat/completions", &token, &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        // What is for signing in opens no call.
+        let wrong = provider.token(json!({"sub": "s-1", "aud": CLIENT}));
+        assert_eq!(rig.ask("POST", "/v1/chat/completions", &wrong, &body).await.status, 401);
+    });
+}
+
+#[test]
+fn passwords_can_be_left_to_the_provider() {
+    block_on(async {
+        let provider = Provider::start().await;
+        let rig = gateway(&provider, "      sign_up: true\n  password: {sign_in: false}\n").await;
+        rig.manage("POST", "/api/v1/setup", json!({"password": PASSWORD})).await;
+        let body = json!({"login": "admin", "password": PASSWORD});
+        let answer = rig.send("POST", "/api/v1/session", &[("x-sluicegate-csrf", "1")], &body).await;
+        assert_eq!(answer.status, 403, "{}", answer.text());
+        rig.arrives(&provider, person(json!({}))).await;
+    });
+}
