@@ -127,8 +127,11 @@ pub trait AdminHost: Send + Sync {
     /// `Store` when the gateway is closing.
     async fn record(&self, record: UsageRecord) -> Result<()>;
 
-    /// Usage records from now on, as calls of this node end; `None` when it is closing.
-    fn follow_records(&self) -> Option<tokio::sync::broadcast::Receiver<Arc<sluicegate_core::RecordEntry>>>;
+    /// Usage records from now on, as calls of this node end.
+    ///
+    /// # Errors
+    /// `Store` when the gateway is closing, `RateLimited` when as many as are let follow already.
+    fn follow_records(&self) -> Result<tokio::sync::broadcast::Receiver<Arc<sluicegate_core::RecordEntry>>>;
 
     /// How many usage records wait for the database.
     fn records_waiting(&self) -> usize;

@@ -659,8 +659,8 @@ impl AdminHost for Around {
         Ok(())
     }
 
-    fn follow_records(&self) -> Option<tokio::sync::broadcast::Receiver<Arc<sluicegate_core::RecordEntry>>> {
-        Some(self.0.upgrade()?.records.follow())
+    fn follow_records(&self) -> Result<tokio::sync::broadcast::Receiver<Arc<sluicegate_core::RecordEntry>>> {
+        self.0.upgrade().ok_or_else(closing)?.records.follow()
     }
 
     fn records_waiting(&self) -> usize {

@@ -27,6 +27,8 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const WRITE_WITHIN: Duration = Duration::from_secs(60);
 // BOUND: so many records wait for who follows them; who is slower misses the oldest, and learns how many.
 const FOLLOWED: usize = 1_024;
+// BOUND: each of them reads every record.
+const FOLLOWERS_MAX: usize = 64;
 /// Nobody waits longer for what they read to be complete.
 const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 /// So long a closing gateway goes on trying to write what is left.
@@ -186,8 +188,15 @@ impl RecordWriter {
     }
 
     /// Records from now on, as they come.
-    pub fn follow(&self) -> broadcast::Receiver<Arc<RecordEntry>> {
-        self.followers.subscribe()
+    ///
+    /// # Errors
+    /// `RateLimited` when as many as are let follow them already.
+    pub fn follow(&self) -> Result<broadcast::Receiver<Arc<RecordEntry>>> {
+        if self.followers.receiver_count() >= FOLLOWERS_MAX {
+            let message = "as many follow the log of this node as it lets; ask again in a minute, or list the log";
+            return Err(Error::new(ErrorKind::RateLimited, message).with_retry(Retry::AfterMs(60_000)));
+        }
+        Ok(self.followers.subscribe())
     }
 
     /// How many records wait to be written.

@@ -108,13 +108,8 @@ impl Admin {
     /// Follows the log from now on: calls of this node that an actor may see, as they end.
     ///
     /// # Errors
-    /// `Store` when the gateway is closing.
+    /// `Store` when the gateway is closing, `RateLimited` when as many as are let follow already.
     pub fn tail(&self, actor: &Actor, filter: LogFilter) -> Result<RecordTail> {
-        let closing = || {
-            let message = "the gateway is closing; follow the log when it runs again";
-            sluicegate_core::Error::new(sluicegate_core::ErrorKind::Store, message)
-        };
-        let records = self.0.host.follow_records().ok_or_else(closing)?;
-        Ok(RecordTail { records, filter, reach: actor.reach() })
+        Ok(RecordTail { records: self.0.host.follow_records()?, filter, reach: actor.reach() })
     }
 }

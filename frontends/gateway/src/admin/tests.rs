@@ -90,8 +90,8 @@ impl AdminHost for Host {
         Ok(())
     }
 
-    fn follow_records(&self) -> Option<tokio::sync::broadcast::Receiver<Arc<sluicegate_core::RecordEntry>>> {
-        None
+    fn follow_records(&self) -> Result<tokio::sync::broadcast::Receiver<Arc<sluicegate_core::RecordEntry>>> {
+        Err(Error::new(ErrorKind::Store, "nothing is recorded here"))
     }
 
     fn records_waiting(&self) -> usize {

@@ -23,6 +23,9 @@ use crate::table;
 /// Calls of one export; where it goes on is in a header.
 // BOUND: memory of an answer.
 const EXPORT_MAX: usize = 10_000;
+/// The log is read piece by piece for one answer, so many times at most: what finds little goes on with the next cursor.
+// BOUND: time of an answer.
+const TURNS_MAX: u32 = 64;
 /// Whoever follows the log asks again after this time: what they may see is looked up then.
 const FOLLOW_SECONDS: u64 = 60;
 /// So often something is said, so that nobody in between takes the connection for dead.
@@ -205,9 +208,16 @@ async fn list(ask: Ask) -> Result<Done> {
         None => ask.admin().log_count(&ask.actor, &filter).await?,
         Some(_) => None,
     };
-    // BOUND: as many pages as are left out.
+    // BOUND: `TURNS_MAX`.
     let mut left_out = page.offset;
-    while left_out > 0 {
+    for turn in 0.. {
+        if left_out == 0 {
+            break;
+        }
+        if turn == TURNS_MAX {
+            let message = "`offset` leaves out more than is read for one answer; go on from the `next` of a page as `cursor`";
+            return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "offset"));
+        }
         let step = u32::try_from(left_out).unwrap_or(Page::MAX).min(Page::MAX);
         let found = ask.admin().log(&ask.actor, &filter, after.as_ref(), step).await?;
         left_out = left_out.saturating_sub(found.items.len() as u64);
@@ -226,7 +236,10 @@ async fn export(ask: &Ask, form: Form, filter: &LogFilter, mut after: Option<Log
     if form == Form::Csv {
         table::row(&mut text, COLUMNS);
     }
-    while count < EXPORT_MAX {
+    for _ in 0..TURNS_MAX {
+        if count >= EXPORT_MAX {
+            break;
+        }
         let found = ask.admin().log(&ask.actor, filter, after.as_ref(), Page::MAX).await?;
         count += found.items.len();
         for record in &found.items {
