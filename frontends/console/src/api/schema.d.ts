@@ -983,6 +983,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/records/tail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Calls as they end on this node, as server-sent events: `record`, `dropped` with how many came too fast, `end`. */
+        get: operations["tailRecords"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/records/{record}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One call, whole: attempts, tokens, cost, why it went where it went, and what was known later. */
+        get: operations["getRecord"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/spend": {
         parameters: {
             query?: never;
@@ -2175,8 +2209,10 @@ export interface components {
         };
         RecordList: {
             items: components["schemas"]["Record"][];
-            /** @description How many there are in all. */
-            total: number;
+            /** @description How many there are, 10,001 for more than 10,000; null with a cursor, and where counting would take long. */
+            total: number | null;
+            /** @description The `cursor` of the next page; null at the end. A page may hold fewer calls than asked for, and still not be the last. */
+            next: string | null;
         };
         SpendList: {
             items: components["schemas"]["SpendRow"][];
@@ -3253,6 +3289,13 @@ export interface components {
                 outcome: "changed" | "same" | "deleted" | "created" | "refused";
                 message?: string | null;
             }[];
+        };
+        CallView: {
+            record: components["schemas"]["Record"];
+            /** @description What its held attempts came to, when that was known later. */
+            amendments: components["schemas"]["Record"][];
+            /** @description What it cost the caller in all, in nano-USD. */
+            spend: number;
         };
     };
     responses: {
@@ -5411,9 +5454,27 @@ export interface operations {
                 channel?: string;
                 /** @description This call, by its id. */
                 call?: string;
+                /** @description How they ended: `ok`, `failed` for all that didn't end well, or an outcome such as `denied`, `timeout`, `rate_limited`. */
+                status?: string;
+                /** @description With this error, by its code. */
+                error?: string;
+                /** @description Of this end customer. */
+                customer?: string;
+                /** @description With this tag. */
+                tag?: string;
+                /** @description That cost so much at least, in nano-USD. */
+                cost_over?: string;
+                /** @description That took so long at least, in milliseconds. */
+                duration_over?: string;
+                /** @description With this text in their id. */
+                search?: string;
+                /** @description Where the last page said that the list goes on. */
+                cursor?: string;
+                /** @description `json`, or 10,000 calls at a time as `csv` or `jsonl`; the header `x-sluicegate-next` is the next `cursor`. Default json. */
+                format?: string;
                 /** @description How many at most, 1 to 1,000. Default 100. */
                 limit?: string;
-                /** @description How many to leave out at the start. Default 0. */
+                /** @description How many to leave out at the start; `cursor` goes on where a page ended, and costs no more further down. Default 0. */
                 offset?: string;
             };
             header?: never;
@@ -5429,6 +5490,76 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RecordList"];
+                    "text/csv": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    tailRecords: {
+        parameters: {
+            query?: {
+                /** @description Of this organization. */
+                organization?: string;
+                /** @description Of this group, by id or alias. */
+                group?: string;
+                /** @description Of this user. */
+                user?: string;
+                /** @description Of this key, by id, alias, hash or the key itself. */
+                key?: string;
+                /** @description For this model, as requested. */
+                model?: string;
+                /** @description Tried at this channel, last or before. */
+                channel?: string;
+                /** @description How they ended: `ok`, `failed` for all that didn't end well, or an outcome such as `denied`, `timeout`, `rate_limited`. */
+                status?: string;
+                /** @description With this error, by its code. */
+                error?: string;
+                /** @description Of this end customer. */
+                customer?: string;
+                /** @description With this tag. */
+                tag?: string;
+                /** @description That cost so much at least, in nano-USD. */
+                cost_over?: string;
+                /** @description That took so long at least, in milliseconds. */
+                duration_over?: string;
+                /** @description How long to follow, 60 at most; then ask again. Default 60. */
+                seconds?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Calls as they end on this node, as server-sent events: `record`, `dropped` with how many came too fast, `end`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getRecord: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                record: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One call, whole: attempts, tokens, cost, why it went where it went, and what was known later. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallView"];
                 };
             };
             default: components["responses"]["Error"];

@@ -23,18 +23,16 @@ export default function RequestPage() {
   const channel = useChannelName();
   const query = useQuery({
     queryKey: ['records', 'one', call],
-    queryFn: () => take(api.GET('/api/v1/records', { params: { query: { call } } })),
+    queryFn: () => take(api.GET('/api/v1/records/{record}', { params: { path: { record: call } } })),
   });
   const parent = { to: '/requests', name: t('nav.requests') };
-  // What was reconciled later amends the record of the call, and comes first.
-  const record = query.data?.items.find((it) => !it.amends) ?? query.data?.items[0];
-  const amended = query.data?.items.filter((it) => it !== record) ?? [];
+  const record = query.data?.record;
+  const amended = query.data?.amendments ?? [];
   if (!record) {
     return (
       <Page title={call} parent={parent}>
         <Failure error={query.error} again={() => query.refetch()} />
         {query.isPending && <Skeleton active />}
-        {query.isSuccess && <Empty description={t('request.unknown')} />}
       </Page>
     );
   }

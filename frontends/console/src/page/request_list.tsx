@@ -2,19 +2,21 @@
 
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { Button, DatePicker, Empty, Input, Spin, Switch, Tag, theme } from 'antd';
+import { Alert, Button, DatePicker, Empty, Input, Select, Spin, Switch, Tag, theme } from 'antd';
 import dayjs from 'dayjs';
-import { useEffect, useMemo, useRef } from 'react';
+import type { TFunction } from 'i18next';
+import { memo, useEffect, useMemo, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { Failure } from '../part/failure';
-import { useFormat } from '../part/format';
+import { type Formats, useFormat } from '../part/format';
 import { useChannelName, useKeyName } from '../part/name';
 import { Page } from '../part/page';
 import { Pick } from '../part/pick';
 import { useFilter } from '../part/query';
+import { useTail } from '../part/tail';
 
 type Call = Schemas['Record'];
 
@@ -22,42 +24,77 @@ const STEP = 200;
 const ROW = 44;
 const COLUMNS = '196px 140px minmax(140px, 1.4fr) minmax(110px, 1fr) minmax(120px, 1fr) 110px 90px 100px';
 
+const STATUSES = [
+  'ok',
+  'failed',
+  'denied',
+  'timeout',
+  'rate_limited',
+  'overloaded',
+  'server_error',
+  'unreachable',
+  'auth',
+  'no_balance',
+  'bad_request',
+  'context_too_long',
+  'content_policy',
+  'not_found',
+  'nonsense',
+  'broken',
+  'client_gone',
+];
+/** More are counted only up to here. */
+const COUNTED = 10_000;
+
 export default function RequestList() {
   const { t } = useTranslation();
+  const format = useFormat();
   const me = useMe();
   const [filter, change] = useFilter();
   const { create: _, live, page: __, ...named } = filter;
   const calls = useInfiniteQuery({
     queryKey: ['records', named],
-    initialPageParam: 0,
+    initialPageParam: '',
     queryFn: ({ pageParam }) =>
       take(
         api.GET('/api/v1/records', {
-          params: { query: { ...named, limit: String(STEP), offset: String(pageParam) } },
+          params: { query: { ...named, limit: String(STEP), ...(pageParam && { cursor: pageParam }) } },
         }),
       ),
-    getNextPageParam: (last, all) => {
-      const have = all.reduce((sum, it) => sum + it.items.length, 0);
-      return have < last.total && last.items.length > 0 ? have : undefined;
-    },
-    refetchInterval: (query) => (live && (query.state.data?.pages.length ?? 0) <= 2 ? 3_000 : false),
+    getNextPageParam: (last) => last.next ?? undefined,
+    // A page that came doesn't change; to compare all of them with themselves each time would be felt.
+    structuralSharing: false,
   });
+  const tail = useTail(named, Boolean(live));
   const pages = calls.data?.pages;
-  const rows = useMemo(() => once(pages?.flatMap((it) => it.items) ?? []), [pages]);
+  const rows = useMemo(() => together(tail.calls, pages?.map((it) => it.items) ?? []), [pages, tail.calls]);
+  const total = pages?.[0]?.total;
+  const file = `/api/v1/records?${new URLSearchParams({ ...(named as Record<string, string>), format: 'csv' })}`;
   return (
     <Page
       title={t('nav.requests')}
-      note={t('request.total', { count: calls.data?.pages[0]?.total ?? 0 })}
+      note={
+        total == null
+          ? undefined
+          : total > COUNTED
+            ? t('request.many', { count: format.whole(COUNTED) })
+            : t('request.total', { count: total + tail.calls.length })
+      }
       actions={
-        <span className="row">
-          <Switch
-            size="small"
-            aria-label={t('request.live')}
-            checked={Boolean(live)}
-            onChange={(on) => change({ live: on ? '1' : undefined })}
-          />
-          {t('request.live')}
-        </span>
+        <>
+          <span className="row">
+            <Switch
+              size="small"
+              aria-label={t('request.live')}
+              checked={Boolean(live)}
+              onChange={(on) => change({ live: on ? '1' : undefined })}
+            />
+            {t('request.live')}
+          </span>
+          <Button href={file} download="requests.csv">
+            {t('usage.csv')}
+          </Button>
+        </>
       }
     >
       <div className="row" style={{ marginBottom: 12 }}>
@@ -67,6 +104,18 @@ export default function RequestList() {
           aria-label={t('request.when')}
           value={[filter.from ? dayjs(time(filter.from)) : null, filter.to ? dayjs(time(filter.to)) : null]}
           onChange={(range) => change({ from: range?.[0]?.toISOString(), to: range?.[1]?.toISOString() })}
+        />
+        <Select
+          allowClear
+          aria-label={t('request.column.outcome')}
+          placeholder={t('request.column.outcome')}
+          style={{ width: 150 }}
+          value={filter.status}
+          onChange={(status) => change({ status })}
+          options={STATUSES.map((value) => ({
+            value,
+            label: value === 'failed' ? t('request.failed') : t(`outcome.${value}`),
+          }))}
         />
         <Text name="model" label={t('request.model')} />
         <Pick
@@ -96,7 +145,10 @@ export default function RequestList() {
           />
         )}
         {may(me, 'super') && <Text name="channel" label={t('request.channel')} />}
-        <Text name="call" label={t('request.id')} />
+        <Text name="tag" label={t('request.tag')} />
+        <Text name="customer" label={t('request.customer')} />
+        <Text name="duration_over" label={t('request.slower')} />
+        <Text name="search" label={t('request.id')} />
         {Object.keys(named).length > 0 && (
           <Button
             onClick={() => change(Object.fromEntries(Object.keys(named).map((name) => [name, undefined])))}
@@ -105,8 +157,16 @@ export default function RequestList() {
           </Button>
         )}
       </div>
+      {tail.dropped > 0 && (
+        <Alert
+          type="warning"
+          showIcon
+          style={{ marginBottom: 12 }}
+          title={t('request.dropped', { count: tail.dropped })}
+        />
+      )}
       <Failure error={calls.error} again={() => calls.refetch()} />
-      {calls.isSuccess && rows.length === 0 ? (
+      {calls.isSuccess && rows.length === 0 && !calls.hasNextPage ? (
         <Empty description={t(Object.keys(named).length > 0 ? 'request.noneSuch' : 'request.none')} />
       ) : (
         <Rows
@@ -120,13 +180,11 @@ export default function RequestList() {
   );
 }
 
-/** A page that was read anew after calls came in begins where the one before it ended then: none is shown twice. */
-function once(calls: Call[]): Call[] {
-  const seen = new Set<string>();
-  return calls.filter((it) => {
-    const id = `${it.call} ${it.amends ?? ''}`;
-    return !seen.has(id) && seen.add(id);
-  });
+/** What the server told as it ended may stand in a page that was read later, one of the newest: none is shown twice. */
+function together(told: Call[], pages: Call[][]): Call[] {
+  const id = (it: Call) => `${it.call} ${it.amends ?? ''}`;
+  const newest = told.length > 0 ? new Set(pages.slice(0, 3).flat().map(id)) : null;
+  return [...(newest ? told.filter((it) => !newest.has(id(it))) : []), ...pages.flat()];
 }
 
 function time(text: string): string | number {
@@ -153,6 +211,10 @@ function Text({ name, label }: { name: string; label: string }) {
 function Rows(props: { rows: Call[]; more: boolean; fetching: boolean; fetch: () => void }) {
   const { t } = useTranslation();
   const { token } = theme.useToken();
+  const format = useFormat();
+  const channel = useChannelName();
+  const name = useKeyName();
+  const words = useMemo(() => ({ t, format, channel, name }), [t, format, channel, name]);
   const scroller = useRef<HTMLDivElement>(null);
   const { rows, more, fetching, fetch } = props;
   const virtual = useVirtualizer({
@@ -174,7 +236,13 @@ function Rows(props: { rows: Call[]; more: boolean; fetching: boolean; fetch: ()
       aria-label={t('nav.requests')}
       aria-rowcount={more ? -1 : rows.length + 1}
       tabIndex={0}
+      className="log"
       style={{
+        ...({
+          '--good': token.colorSuccess,
+          '--warn': token.colorWarning,
+          '--bad': token.colorError,
+        } as object),
         height: 'calc(100vh - 250px)',
         minHeight: 320,
         overflow: 'auto',
@@ -218,7 +286,7 @@ function Rows(props: { rows: Call[]; more: boolean; fetching: boolean; fetch: ()
                 borderColor: token.colorBorderSecondary,
               }}
             >
-              {row ? <Row row={row} /> : <Spin size="small" />}
+              {row ? <Row row={row} words={words} /> : <Spin size="small" />}
             </div>
           );
         })}
@@ -227,12 +295,11 @@ function Rows(props: { rows: Call[]; more: boolean; fetching: boolean; fetch: ()
   );
 }
 
-function Row({ row }: { row: Call }) {
-  const { t } = useTranslation();
-  const format = useFormat();
+type Words = { t: TFunction; format: Formats; channel: (id: string) => string; name: (id: string) => string };
+
+const Row = memo(function Row({ row, words }: { row: Call; words: Words }) {
+  const { t, format, channel, name } = words;
   const navigate = useNavigate();
-  const channel = useChannelName();
-  const key = useKeyName();
   const to = `/requests/${encodeURIComponent(row.call)}`;
   const usage = row.usage;
   const tokens = usage
@@ -245,22 +312,22 @@ function Row({ row }: { row: Call }) {
     : 0;
   const attempts = row.attempts ?? [];
   const last = attempts.at(-1);
+  const good = row.outcome === 'ok';
   const cells = [
     <Link key="w" to={to}>
       {format.time(row.started_at)}
     </Link>,
-    <Outcome key="o" record={row} />,
-    <>
-      {row.model} {row.stream && <Tag>{t('request.stream')}</Tag>}
-    </>,
-    row.key ? key(row.key) : '–',
+    <span key="o" className={good ? 'mark-good' : row.outcome === 'denied' ? 'mark-warn' : 'mark-bad'}>
+      {row.error ? t(`kind.${row.error}`, row.error) : t(`outcome.${row.outcome}`, row.outcome)}
+    </span>,
+    `${row.model}${row.stream ? ` · ${t('request.stream')}` : ''}`,
+    row.key ? name(row.key) : '–',
     last ? `${channel(last.channel)}${attempts.length > 1 ? ` (${attempts.length})` : ''}` : '–',
-    <>
-      {format.duration(row.ended_at - row.started_at)}
-      {row.first_byte_at != null && row.stream
+    `${format.duration(row.ended_at - row.started_at)}${
+      row.first_byte_at != null && row.stream
         ? ` / ${format.duration(row.first_byte_at - row.started_at)}`
-        : ''}
-    </>,
+        : ''
+    }`,
     format.short(tokens),
     format.money(row.spend),
   ];
@@ -278,7 +345,7 @@ function Row({ row }: { row: Call }) {
       {cell}
     </span>
   ));
-}
+});
 
 export function Outcome({ record }: { record: Pick_<Call, 'outcome' | 'error'> }) {
   const { t } = useTranslation();
