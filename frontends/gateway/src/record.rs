@@ -193,7 +193,8 @@ impl RecordWriter {
     /// `RateLimited` when as many as are let follow them already.
     pub fn follow(&self) -> Result<broadcast::Receiver<Arc<RecordEntry>>> {
         if self.followers.receiver_count() >= FOLLOWERS_MAX {
-            let message = "as many follow the log of this node as it lets; ask again in a minute, or list the log";
+            let message =
+                "as many follow the log of this node as it lets; ask again in a minute, or list the log";
             return Err(Error::new(ErrorKind::RateLimited, message).with_retry(Retry::AfterMs(60_000)));
         }
         Ok(self.followers.subscribe())

@@ -91,7 +91,7 @@ impl AdminHost for Host {
     }
 
     fn follow_records(&self) -> Result<tokio::sync::broadcast::Receiver<Arc<sluicegate_core::RecordEntry>>> {
-        Err(Error::new(ErrorKind::Store, "nothing is recorded here"))
+        Err(sluicegate_core::Error::new(sluicegate_core::ErrorKind::Store, "nothing is recorded here"))
     }
 
     fn records_waiting(&self) -> usize {
