@@ -359,7 +359,6 @@ pub struct Done {
     location: Option<String>,
     next: Option<String>,
     etag: Option<String>,
-    location: Option<&'static str>,
     /// Whether it is the answer to a request that was sent before.
     replayed: bool,
     events: Option<Events>,
@@ -410,7 +409,6 @@ impl Done {
             location: None,
             next: None,
             etag: None,
-            location: None,
             replayed: false,
             events: None,
         }
@@ -457,7 +455,7 @@ impl Done {
     /// `Internal` when it can't be written as JSON.
     pub fn see_other(to: &'static str) -> Result<Self> {
         let done = Self::with(StatusCode::SEE_OTHER, &serde_json::json!({"redirect_url": to}))?;
-        Ok(Self { location: Some(to), ..done })
+        Ok(Self { location: Some(to.to_owned()), ..done })
     }
 
     fn with<T: Serialize>(status: StatusCode, value: &T) -> Result<Self> {
@@ -495,9 +493,6 @@ impl Done {
         }
         if let Some(etag) = self.etag {
             response.insert_header((ETAG, etag));
-        }
-        if let Some(to) = self.location {
-            response.insert_header((actix_web::http::header::LOCATION, to));
         }
         if self.replayed {
             response.insert_header(("idempotent-replayed", "true"));

@@ -9,7 +9,7 @@ use crate::rig::{Answer, PASSWORD, Rig};
 
 const TENANTS: &str = "
 organizations: [{id: acme}, {id: other}]
-groups: [{id: research, organization: acme}, {id: sales, organization: acme}, {id: theirs, organization: other}]
+groups: [{id: research, organization: acme}, {id: theirs, organization: other}]
 ";
 const PUBLIC: &str = "https://gateway.example";
 
@@ -243,7 +243,8 @@ fn groups_and_roles_follow_each_sign_in() {
         let groups = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
         let first = rig.arrives(&provider, ada(&["g-research", "g-theirs", "g-audit"])).await;
         assert_eq!(member_of().await, (groups(&["research group_admin"]), "auditor".to_owned()));
-        // By hand.
+        // By hand, in a group that no file declares.
+        rig.manage("POST", "/api/v1/groups", json!({"id": "sales", "organization": "acme"})).await;
         rig.manage("POST", "/api/v1/groups/sales/members", json!({"user": "ada"})).await;
         rig.arrives(&provider, ada(&["g-research", "g-sales"])).await;
         assert_eq!(member_of().await, (groups(&["research group_admin", "sales user"]), "user".to_owned()));
