@@ -75,6 +75,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How one can sign in here: for the sign-in page. */
+        get: operations["listWaysIn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/oidc/{provider}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends the browser to a provider; it comes back signed in. */
+        get: operations["beginSignIn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/oidc/{provider}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a provider sends the browser back to. */
+        get: operations["finishSignIn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/oidc/{provider}/sign-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends the browser to where it signs out at the provider, too. */
+        get: operations["signOutAtProvider"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session/code": {
         parameters: {
             query?: never;
@@ -1264,6 +1332,57 @@ export interface paths {
         };
         /** The settings in force that no other operation shows. The file declares them; no secret is among them. */
         get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/docs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document as a page for a browser. */
+        get: operations["getDocs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/docs/page.css": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** That page's style. */
+        get: operations["getDocsStyle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/docs/page.js": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** That page's script. */
+        get: operations["getDocsScript"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2689,6 +2808,15 @@ export interface components {
             agent: string | null;
             current: boolean;
         };
+        WaysIn: {
+            /** @description Whether passwords open sessions. */
+            password: boolean;
+            /** @description Providers that one can sign in through: GET /api/v1/session/oidc/ID. */
+            providers: {
+                id: string;
+                name: string;
+            }[];
+        };
         Signed: {
             session: components["schemas"]["Session"];
             me?: components["schemas"]["Me"];
@@ -2856,6 +2984,13 @@ export interface components {
             buckets: components["schemas"]["Bucket"][];
             rows: components["schemas"]["UsageRow"][];
             others: components["schemas"]["UsageOthers"] | null;
+        };
+        CallView: {
+            record: components["schemas"]["Record"];
+            /** @description What its held attempts came to, when that was known later. */
+            amendments: components["schemas"]["Record"][];
+            /** @description What it cost the caller in all, in nano-USD. */
+            spend: number;
         };
         Provider: {
             id: string;
@@ -3290,13 +3425,6 @@ export interface components {
                 message?: string | null;
             }[];
         };
-        CallView: {
-            record: components["schemas"]["Record"];
-            /** @description What its held attempts came to, when that was known later. */
-            amendments: components["schemas"]["Record"][];
-            /** @description What it cost the caller in all, in nano-USD. */
-            spend: number;
-        };
     };
     responses: {
         /** @description What went wrong: the kind as `code`, the remedy in the message. */
@@ -3459,6 +3587,102 @@ export interface operations {
         responses: {
             /** @description Ends the session. */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    listWaysIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How one can sign in here: for the sign-in page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WaysIn"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    beginSignIn: {
+        parameters: {
+            query?: {
+                /** @description The path of the gateway at which it ends. Default `/`. */
+                return_to?: string;
+            };
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sends the browser to a provider; it comes back signed in. */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    finishSignIn: {
+        parameters: {
+            query?: {
+                /** @description The code. */
+                code?: string;
+                /** @description The state that it was sent with. */
+                state?: string;
+                /** @description The provider. */
+                iss?: string;
+                /** @description Why there is no code. */
+                error?: string;
+            };
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where a provider sends the browser back to. */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    signOutAtProvider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sends the browser to where it signs out at the provider, too. */
+            302: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6020,6 +6244,63 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Settings"];
                 };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getDocs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description This document as a page for a browser. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getDocsStyle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description That page's style. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getDocsScript: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description That page's script. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Error"];
         };
