@@ -48,6 +48,7 @@ const NAMES: &[(&str, &[&str])] = &[
         "sqlx::",
         &[
             "frontends/gateway/tests/store_contract.rs",
+            "frontends/gateway/tests/store_contract",
             // Tampers with what the store has written.
             "frontends/gateway/tests/audit_trail.rs",
             "frontends/gateway/src/store",

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sluicegate_core::channel::Timeouts;
 
-pub(crate) use fetch::{FetchFault, Fetcher};
+pub(crate) use fetch::{FetchFault, Fetcher, encoded};
 pub use http::HttpUpstream;
 pub(crate) use mock::MockUpstream;
 pub(crate) use post::Poster;

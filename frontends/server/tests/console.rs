@@ -142,7 +142,8 @@ fn pages_are_for_browsers_and_never_before_the_api() {
     }
     assert_eq!(ask("HEAD /", &[]).status, 200);
     assert_eq!(ask("POST /", &[BROWSER]).status, 404);
-    assert_eq!(ask("POST /login", &[BROWSER]).status, 401);
+    // The form of LiteLLM's sign-in, without its fields.
+    assert_eq!(ask("POST /login", &[BROWSER]).status, 400);
     assert_eq!(ask("GET /assets/gone-9z.js", &[BROWSER]).status, 404);
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use reqwest::Url;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use sluicegate_config::{JwtIssuer, OidcProvider};
@@ -15,10 +14,12 @@ use tokio::sync::Mutex;
 use super::key::Keys;
 use super::token::{Claims, Token, refused, text, texts};
 use crate::secret::Secrets;
-use crate::upstream::{FetchFault, Fetcher};
+use crate::upstream::{FetchFault, Fetcher, encoded};
 
 /// A provider's document is read anew after so long, in milliseconds.
 const DOCUMENT_MS: i64 = 3_600_000;
+/// After a failure it is asked for no sooner, in milliseconds.
+const AGAIN_MS: i64 = 30_000;
 
 /// What a provider's discovery document says.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,6 +33,13 @@ pub(crate) struct Document {
     pub(crate) authorization_response_iss_parameter_supported: bool,
 }
 
+/// What is known of a provider's document.
+#[derive(Default)]
+struct Kept {
+    document: Option<(Timestamp, Arc<Document>)>,
+    failed_at: Option<Timestamp>,
+}
+
 /// A provider.
 pub(crate) struct Provider {
     pub(crate) settings: OidcProvider,
@@ -40,7 +48,7 @@ pub(crate) struct Provider {
     tokens: JwtIssuer,
     keys: Keys,
     fetcher: Fetcher,
-    document: Mutex<Option<(Timestamp, Arc<Document>)>>,
+    document: Mutex<Kept>,
 }
 
 /// The providers, in the order of the configuration.
@@ -51,14 +59,6 @@ fn failed(provider: &OidcProvider, why: &FetchFault) -> Error {
     tracing::warn!(provider = %provider.id, %why, "nobody can sign in through a provider");
     let message = format!("`{}` doesn't answer as it should; try again, or sign in otherwise", provider.id);
     Error::new(ErrorKind::UpstreamUnavailable, message)
-}
-
-/// A list of names and values, as forms and queries have it.
-fn encoded(pairs: &[(&str, &str)]) -> String {
-    // INVARIANT: the address is one; only what is behind its `?` is used.
-    let Ok(mut url) = Url::parse("https://form.invalid/") else { return String::new() };
-    url.query_pairs_mut().extend_pairs(pairs);
-    url.query().unwrap_or_default().to_owned()
 }
 
 /// One text, encoded likewise.
@@ -88,7 +88,7 @@ impl Provider {
             keys: Keys::new(&tokens)?,
             tokens,
             fetcher: Fetcher::new([settings.issuer.as_str()])?,
-            document: Mutex::new(None),
+            document: Mutex::default(),
         })
     }
 
@@ -98,15 +98,27 @@ impl Provider {
     /// `UpstreamUnavailable`.
     pub(crate) async fn document(&self, now: Timestamp) -> Result<Arc<Document>> {
         let mut kept = self.document.lock().await;
-        if let Some((at, document)) = &*kept
+        if let Some((at, document)) = &kept.document
             && now >= *at
             && now < at.plus_ms(DOCUMENT_MS)
         {
             return Ok(Arc::clone(document));
         }
-        let document = Arc::new(self.read_document().await.map_err(|why| failed(&self.settings, &why))?);
-        *kept = Some((now, Arc::clone(&document)));
-        Ok(document)
+        // Who comes meanwhile waits for the first only, and a provider that fails isn't asked by everybody.
+        if kept.failed_at.is_some_and(|at| now >= at && now < at.plus_ms(AGAIN_MS)) {
+            return Err(failed(&self.settings, &FetchFault("it didn't answer a moment ago".to_owned())));
+        }
+        match self.read_document().await {
+            Ok(document) => {
+                let document = Arc::new(document);
+                *kept = Kept { document: Some((now, Arc::clone(&document))), failed_at: None };
+                Ok(document)
+            }
+            Err(why) => {
+                kept.failed_at = Some(now);
+                Err(failed(&self.settings, &why))
+            }
+        }
     }
 
     async fn read_document(&self) -> std::result::Result<Document, FetchFault> {

@@ -78,8 +78,10 @@ pub enum Change {
     EndSession(UserId, String),
     /// Ends every session of a user.
     EndSessions(UserId),
+    /// Removes whatever opens a user's account: password, second step, access tokens, sessions.
+    ForgetWaysIn(UserId),
     /// Who somebody is at a provider.
-    PutIdentity(Identity),
+    PutIdentity(Identity, Expect),
     /// Takes a sign-in that was under way; fails when it was taken before. It is remembered until then.
     UseSignIn(KeyHash, Timestamp),
     /// An access token as it shall be, and what it is found by.

@@ -136,6 +136,14 @@ fn client(only_public: bool) -> Result<reqwest::Client> {
         .map_err(|why| Error::new(ErrorKind::Config, "no http client could be built").with_source(why))
 }
 
+/// A list of names and values, as forms and queries have it.
+pub(crate) fn encoded(pairs: &[(&str, &str)]) -> String {
+    // INVARIANT: the address is one; only what is behind its `?` is used.
+    let Ok(mut url) = Url::parse("https://form.invalid/") else { return String::new() };
+    url.query_pairs_mut().extend_pairs(pairs);
+    url.query().unwrap_or_default().to_owned()
+}
+
 fn place(url: &Url) -> Option<(String, Option<u16>)> {
     Some((url.host_str()?.to_ascii_lowercase(), url.port_or_known_default()))
 }

@@ -14,11 +14,7 @@ pub(crate) static AUTH: Section = Section {
         ),
         key("session", Kind::Object(&SESSION), "How long sessions last."),
         key("password", Kind::Object(&PASSWORD), "Which passwords will do."),
-        key(
-            "oidc",
-            Kind::List(&OIDC),
-            "Providers of OpenID Connect that people sign in through. Read and checked, and not yet used.",
-        ),
+        key("oidc", Kind::List(&OIDC), "Providers of OpenID Connect that people sign in through."),
         key("jwt", Kind::List(&JWT), "Issuers whose tokens open calls, as `authorization: Bearer`."),
     ],
 };

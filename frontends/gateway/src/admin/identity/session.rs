@@ -77,7 +77,7 @@ impl Signed {
 }
 
 /// Addresses that one party has many of count as one: IPv6 by its network.
-fn address_name(address: Option<IpAddr>) -> String {
+pub(super) fn address_name(address: Option<IpAddr>) -> String {
     match address.map(|ip| ip.to_canonical()) {
         Some(IpAddr::V6(v6)) => format!("address {:x}", u128::from(v6) >> 64),
         Some(v4) => format!("address {v4}"),

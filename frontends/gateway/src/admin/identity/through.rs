@@ -16,9 +16,10 @@ use sluicegate_core::{
 };
 use subtle::ConstantTimeEq as _;
 
-use super::{Origin, SignedIn, about, random_text};
+use super::session::address_name;
+use super::{FREE_BY_ADDRESS, Origin, SignedIn, about, random_text};
 use crate::admin::user::plain;
-use crate::admin::{Actor, Admin, Deed, not_found};
+use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, Deed, not_found};
 use crate::credential::{KeyHash, new_id};
 use crate::jwt::{Claims, Provider, claim, is_of_domain, text, texts, user_id};
 use crate::store::{Change, Expect, Identity, Reach, Stage, Stored};
@@ -105,6 +106,8 @@ impl Person {
     fn of(provider: &OidcProvider, claims: &Claims) -> Result<Self> {
         let said = |path: &str| claim(claims, path);
         let verified = claims.get("email_verified") == Some(&serde_json::Value::Bool(true));
+        // `email_verified` speaks of `email`, and of no other claim that may hold an address.
+        let verified = verified && provider.claims.email == "email";
         let email = text(said(&provider.claims.email)).filter(|_| verified);
         if !provider.email_domains.is_empty()
             && !email.as_deref().is_some_and(|email| is_of_domain(email, &provider.email_domains))
@@ -228,7 +231,14 @@ impl Admin {
             return Err(begin_again(&format!("the provider didn't let you in ({why})")));
         };
         let secrets = (&*under_way.nonce, &*under_way.verifier);
-        let claims = provider.exchange(code, &self.comes_back(id), secrets, now).await?;
+        // Whoever has begun could have codes made up looked at, with our secret, as often as they like.
+        let by_address = address_name(origin.address);
+        self.throttle().begin(&by_address, FREE_BY_ADDRESS, now)?;
+        let claims = provider.exchange(code, &self.comes_back(id), secrets, now).await;
+        if !claims.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unauthenticated) {
+            self.throttle().forgive(&by_address);
+        }
+        let claims = claims?;
         let person = Person::of(&provider.settings, &claims)?;
         let used = Change::UseSignIn(KeyHash::of(&under_way.state), under_way.until.plus_ms(UNDER_WAY_MS));
         let user = self.let_in(&provider.settings, &person, used).await?;
@@ -278,17 +288,26 @@ impl Admin {
             changes.extend(self.keeps_super_admin(before, Some(&after)));
             changes.push(Change::EndSessions(after.id.clone()));
         }
+        // Two sign-ins of somebody new at once make one user: the later one fails.
+        let expect = if known.is_none() { Expect::New } else { Expect::Any };
         let had = known.map(|identity| identity.granted).unwrap_or_default();
         let granted = self.follow_groups(person, &after.id, &had, &mut changes).await?;
+        let rises =
+            |change: &Change| matches!(change, Change::PutMembership(it, _) if it.role >= Role::GroupAdmin);
+        if is_new || after.role > before.role || changes.iter().any(rises) {
+            // Whoever has set a password or made a token for them before doesn't rise with them.
+            changes.push(Change::ForgetWaysIn(after.id.clone()));
+        }
         let detail = serde_json::json!({
             "provider": provider.id, "subject": person.subject, "groups": granted, "role": after.role,
         });
-        changes.push(Change::PutIdentity(Identity {
+        let identity = Identity {
             issuer: provider.issuer.clone(),
             subject: person.subject.clone(),
             user: after.id.clone(),
             granted,
-        }));
+        };
+        changes.push(Change::PutIdentity(identity, expect));
         let deed = Deed { detail, ..about("account.sign_in", &after) };
         self.commit(&Actor::issuer(&provider.id), deed, changes).await?;
         Ok(after)
@@ -305,13 +324,26 @@ impl Admin {
         let Some(stored) = self.find_user_within(&Reach::ALL, &id).await? else { return Ok(None) };
         // Nobody becomes somebody who may do more than the provider gives.
         let most = person.role.unwrap_or_default();
-        if stored.value.role > most || stored.value.organization != person.organization {
+        let is_given = |it: &Membership| {
+            most >= Role::GroupAdmin || person.wanted.get(&it.group).is_some_and(|role| *role >= it.role)
+        };
+        let memberships = self.memberships(None, Some(&id)).await?;
+        // An auditor reads more than who administers a group.
+        let above = stored.value.role > most
+            || (stored.value.role == Role::Auditor && most == Role::GroupAdmin)
+            || memberships.iter().any(|it| it.role >= Role::GroupAdmin && !is_given(it));
+        if above || stored.value.organization != person.organization {
             return Err(nobody());
         }
         Ok(Some(stored))
     }
 
     async fn new_user(&self, person: &Person) -> Result<Stored<User>> {
+        let is_there = person.organization.as_str() == DEFAULT_ORGANIZATION
+            || self.any_organization(&person.organization).await?.is_some();
+        if !is_there {
+            return Err(nobody());
+        }
         let now = self.now();
         let id = match &person.user {
             // Another one has this id, whoever they are.

@@ -204,7 +204,18 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             let sql = "DELETE FROM sg_session WHERE user_id = $1";
             session.execute(sql.into(), vec![user.as_str().into()]).await.map(drop)
         }
-        Change::PutIdentity(it) => put(session, identity::identity_row(it)?, Expect::Any, author).await,
+        Change::ForgetWaysIn(user) => {
+            for sql in [
+                "DELETE FROM sg_session WHERE user_id = $1",
+                "DELETE FROM sg_access_token WHERE user_id = $1",
+                "DELETE FROM sg_backup_code WHERE user_id = $1",
+                "DELETE FROM sg_account WHERE user_id = $1",
+            ] {
+                session.execute(sql.into(), vec![user.as_str().into()]).await?;
+            }
+            Ok(())
+        }
+        Change::PutIdentity(it, expect) => put(session, identity::identity_row(it)?, *expect, author).await,
         Change::UseSignIn(hash, until) => identity::use_sign_in(session, hash, *until).await,
         Change::PutAccessToken(it, hash, expect) => {
             put(session, identity::token_row(it, hash)?, *expect, author).await
