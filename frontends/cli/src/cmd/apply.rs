@@ -104,7 +104,12 @@ fn keep(path: &std::path::Path, name: &str, secret: &str) -> Result<(), Failure>
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(path).and_then(|mut file| writeln!(file, "{name} {secret}"));
+    let written = options.open(path).and_then(|mut file| {
+        // One that was there keeps its mode otherwise.
+        #[cfg(unix)]
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        writeln!(file, "{name} {secret}")
+    });
     written.map_err(|why| {
         format!("the secret of `{name}` can't be kept in `{}`: {why}; it is {secret}", path.display())
     })

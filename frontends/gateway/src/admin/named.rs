@@ -9,7 +9,8 @@ use sluicegate_core::{Error, ErrorKind, KeyId, Limit, Metric, Result, Timestamp,
 use super::access::{as_stored, check_id, check_limits};
 use super::seed::Seeds;
 use super::{
-    Actor, Admin, Deed, KeyPatch, LimitEditor, TRIES, Then, came_second, forbidden, invalid, not_found,
+    Access, Actor, Admin, Deed, KeyPatch, LimitEditor, TRIES, Then, came_second, forbidden, invalid,
+    not_found,
 };
 use crate::store::{Change, Expect, KeyRef, Stored};
 
@@ -168,6 +169,10 @@ impl Admin {
         name: &str,
         edit: Edit<'_>,
     ) -> Result<Stored<NamedScope>> {
+        if kind == NamedKind::Budget {
+            // Its keys follow.
+            actor.may("keys", Access::Write)?;
+        }
         for attempt in 0.. {
             match self.try_update_named(actor, kind, name, edit).await {
                 Err(error) if came_second(&error) && attempt < TRIES => {}

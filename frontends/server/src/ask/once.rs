@@ -52,6 +52,8 @@ async fn finish(admin: &Admin, ticket: &OnceTicket, done: Result<Done>) -> Resul
             }
             Ok(done)
         }
+        // It may have been done.
+        Err(error) if matches!(error.kind(), ErrorKind::Store | ErrorKind::Internal) => Err(error),
         Err(error) => {
             if let Err(why) = admin.leave_once(ticket).await {
                 tracing::error!(error = %why, "a request that was refused is still taken for one under way");

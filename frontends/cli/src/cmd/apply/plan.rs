@@ -80,24 +80,41 @@ pub(super) fn of(client: &Client, document: &Document, prune: bool) -> Result<Pl
         }
         let Some(wanted) = document.things.get(&kind) else { continue };
         let known = all(client, kind)?;
-        let find = |name: &str| known.iter().find(|it| it[kind.identity()].as_str() == Some(name));
+        let groups = if kind == Kind::Key { all(client, Kind::Group)? } else { Vec::new() };
+        let find = |name: &str, owner: Option<&str>| {
+            let is = |it: &&Value| {
+                it[kind.identity()].as_str() == Some(name)
+                    && owner.is_none_or(|owner| it["organization"].as_str() == Some(owner))
+            };
+            let mut found = known.iter().filter(is);
+            let first = found.next();
+            match found.next() {
+                // Organizations may name their keys alike.
+                Some(_) if kind == Kind::Key => Err(format!(
+                    "key `{name}` is there in several organizations; name its `organization` or its `group`"
+                )),
+                _ => Ok(first),
+            }
+        };
         let mut names = Vec::new();
         if kind == Kind::Channel {
             for (channel, secret) in &document.channels {
                 names.push(channel.name.clone());
-                plan.put(channel_step(client, channel, secret.as_deref(), find(&channel.name))?);
+                plan.put(channel_step(client, channel, secret.as_deref(), find(&channel.name, None)?)?);
             }
         }
         for thing in wanted {
             let name = text(thing, kind.identity());
+            let owner = if kind == Kind::Key { owner(thing, document, &groups) } else { None };
+            let found = find(&name, owner.as_deref())?;
             let step = match kind {
-                Kind::Policy => policy_step(client, &name, thing, find(&name))?,
-                _ => step(kind, &name, thing, find(&name))?,
+                Kind::Policy => policy_step(client, &name, thing, found)?,
+                _ => step(kind, &name, thing, found)?,
             };
             plan.put(step);
             if let (Kind::Group, Some(wanted)) = (kind, thing.get("members").and_then(Value::as_array)) {
                 // Who is put into a group must be there first.
-                members.extend(plan.members(&name, wanted, find(&name), prune)?);
+                members.extend(plan.members(&name, wanted, found, prune)?);
             }
             names.push(name);
         }
@@ -113,6 +130,19 @@ pub(super) fn of(client: &Client, document: &Document, prune: bool) -> Result<Pl
     // What hangs on others goes first.
     plan.steps.extend(pruned.into_iter().rev());
     Ok(plan)
+}
+
+/// The organization that a key is declared in: its own word for it, or that of its group.
+fn owner(key: &Thing, document: &Document, groups: &[Value]) -> Option<String> {
+    if let Some(named) = key.get("organization").and_then(Value::as_str) {
+        return Some(named.to_owned());
+    }
+    let group = key.get("group")?.as_str()?;
+    let is = |it: &Value| ["id", "alias"].iter().any(|name| it[*name].as_str() == Some(group));
+    let declared = document.things.get(&Kind::Group).into_iter().flatten();
+    let mut all = declared.map(|it| Value::Object(it.clone())).chain(groups.iter().cloned());
+    let found = all.find(is)?;
+    Some(found["organization"].as_str().unwrap_or("default").to_owned())
 }
 
 impl Plan {
@@ -373,7 +403,7 @@ fn channel_step(
         }));
     };
     let path = format!("/channels/{}", segment(is["id"].as_str().unwrap_or_default()));
-    let mut changes = Vec::new();
+    let (mut changes, mut body) = (Vec::new(), Value::Object(Map::new()));
     let fields = whole.as_object().cloned().unwrap_or_default();
     for (field, value) in fields {
         let skipped = matches!(field.as_str(), "id" | "name" | "source" | "secret" | "more_keys");
@@ -381,13 +411,17 @@ fn channel_step(
         let same = match field.as_str() {
             // Their values aren't shown.
             "headers" => names(before) == names(&value),
-            _ => *before == value || (is_nothing(before) && is_nothing(&value)),
+            _ => *before == hidden(&value) || (is_nothing(before) && is_nothing(&value)),
         };
         if !skipped && !same {
-            changes.push((field, before.clone(), value));
+            let shown = match field.as_str() {
+                "headers" => (json!(names(before)), json!(names(&value))),
+                _ => (hidden(before), hidden(&value)),
+            };
+            body[field.as_str()] = value;
+            changes.push((field, shown.0, shown.1));
         }
     }
-    let mut body = changed(&changes);
     if let Some(secret) = secret {
         let prints: Vec<String> = secret.lines().map(fingerprint).collect();
         let keys = client.get(&format!("{path}/keys"))?;
@@ -403,6 +437,24 @@ fn channel_step(
     }
     let calls = vec![Call::new("PATCH", path, body).on(is)];
     Ok(Some(Step { kind: Kind::Channel, name: wanted.name.clone(), deed: Deed::Change, changes, calls }))
+}
+
+/// A value as the gateway shows it: who signs in at an address, and how, is left out.
+fn hidden(value: &Value) -> Value {
+    match value {
+        Value::String(text) => match text.split_once("://") {
+            Some((scheme, rest)) if rest.split('/').next().is_some_and(|host| host.contains('@')) => {
+                let host = rest.split_once('@').map_or("", |(_, host)| host);
+                format!("{scheme}://…@{host}").into()
+            }
+            _ => value.clone(),
+        },
+        Value::Array(items) => items.iter().map(hidden).collect(),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, value)| (name.clone(), hidden(value))).collect())
+        }
+        _ => value.clone(),
+    }
 }
 
 fn names(headers: &Value) -> Vec<&String> {

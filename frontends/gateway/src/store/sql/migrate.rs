@@ -20,6 +20,7 @@ const STEPS: &[(&str, &str)] = &[
     ("report", include_str!("../../../migrations/0011_report.sql")),
     ("idempotency", include_str!("../../../migrations/0012_idempotency.sql")),
     ("sign_in", include_str!("../../../migrations/0013_sign_in.sql")),
+    ("record_organization", include_str!("../../../migrations/0014_record_organization.sql")),
 ];
 
 /// A number that no other program locks on: `sluiceg8` in ASCII.

@@ -3,7 +3,7 @@
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NamedScope, NewChannel};
+use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NamedScope, NewChannel, Seen};
 use sluicegate::config::{Environment, Severity, Source, load};
 use sluicegate::{
     Channel, ChannelId, ChannelModel, Error, ErrorKind, Limit, Metric, ModelName, Result, Secret, SecretRef,
@@ -170,12 +170,29 @@ async fn update(ask: Ask) -> Result<Done> {
         // The one that it has stays, rather than the variable that a new one would take it from.
         it.channel.secret = SecretRef::None;
     }
-    it.channel.enabled = before.channel.enabled;
-    if it.channel.headers.is_empty() {
-        it.channel.headers = before.channel.headers;
-    }
-    let patch = ChannelPatch { channel: it.channel, secret: it.secret };
-    let view = ask.admin().update_channel(&ask.actor, &id, patch).await?;
+    // What an entry says nothing of, whom it is kept to above all, stays as it is; and so does what somebody changes meanwhile.
+    let said = it.channel;
+    let channel = Channel {
+        name: said.name,
+        provider: said.provider,
+        endpoints: said.endpoints,
+        auth: said.auth,
+        secret: said.secret,
+        models: said.models,
+        limits: said.limits,
+        tags: said.tags,
+        tag_patterns: said.tag_patterns,
+        timeouts: said.timeouts,
+        cooldown_ms: said.cooldown_ms,
+        allowed_fails: said.allowed_fails,
+        allowed_fails_by: said.allowed_fails_by,
+        health_check: said.health_check,
+        headers: if said.headers.is_empty() { before.channel.headers.clone() } else { said.headers },
+        ..before.channel.clone()
+    };
+    let patch = ChannelPatch { channel, secret: it.secret };
+    let actor = ask.actor.clone().having_seen(Some(Seen::Tags(vec![before.etag.clone()])));
+    let view = ask.admin().update_channel(&actor, &id, patch).await?;
     let keep = kept(&entry);
     let edit = |it: &mut NamedScope| {
         it.metadata.clone_from(&keep.metadata);
@@ -245,7 +262,8 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
     };
     let before = ask.admin().channel(&ask.actor, &id).await?;
     let channel = Channel { enabled: !blocked, ..before.channel };
-    let view = ask.admin().update_channel(&ask.actor, &id, ChannelPatch { channel, secret: None }).await?;
+    let actor = ask.actor.clone().having_seen(Some(Seen::Tags(vec![before.etag.clone()])));
+    let view = ask.admin().update_channel(&actor, &id, ChannelPatch { channel, secret: None }).await?;
     let entry = match entry_of(&ask, &id).await {
         Ok(entry) => entry,
         Err(error) if error.kind() == ErrorKind::Conflict => json!({"model_name": view.channel.name}),

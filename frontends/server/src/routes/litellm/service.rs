@@ -46,13 +46,14 @@ async fn health(ask: Ask) -> Result<Done> {
     let (model, id) = (query.text("model"), query.text("model_id"));
     let (engine, now) = (ask.gateway().engine(), ask.gateway().clock().now());
     let snapshot = engine.snapshot();
+    let sight = ask.admin().sight(&ask.actor).await?;
     let (mut healthy, mut unhealthy) = (Vec::new(), Vec::new());
     for channel in snapshot.channels().iter().filter(|channel| channel.enabled) {
         if id.is_some_and(|id| id != channel.id.as_str()) {
             continue;
         }
         let fault = engine.health(&channel.id, now).and_then(|it| fault(it.broken, it.benched_until, now));
-        for served in &channel.models {
+        for served in channel.models.iter().filter(|served| sight.sees(channel, served)) {
             if model.is_some_and(|model| model != served.group.as_str()) {
                 continue;
             }
