@@ -262,6 +262,28 @@ fn groups_and_roles_follow_each_sign_in() {
 }
 
 #[test]
+fn whoever_rises_leaves_other_ways_in_behind() {
+    block_on(async {
+        let provider = Provider::start().await;
+        let settings = "      sign_up: true\n      claims: {user: preferred_username, groups: groups}\n      roles: [{value: g-audit, role: auditor}]\n";
+        let rig = gateway(&provider, settings).await;
+        let ada = |groups: &[&str]| json!({"sub": "s-1", "preferred_username": "ada", "groups": groups});
+        rig.arrives(&provider, ada(&[])).await;
+        // Somebody who administers them has given them a password, and knows it.
+        let password = json!({"password": "walrus teapot octave 93"});
+        rig.manage("POST", "/api/v1/users/ada/password", password).await;
+        let sign_in = async || {
+            let body = json!({"login": "ada", "password": "walrus teapot octave 93"});
+            rig.send("POST", "/api/v1/session", &[("x-sluicegate-csrf", "1")], &body).await.status
+        };
+        assert_eq!(sign_in().await, 200);
+        rig.arrives(&provider, ada(&["g-audit"])).await;
+        assert_eq!(sign_in().await, 401, "the password opens no auditor's account");
+        rig.arrives(&provider, ada(&["g-audit"])).await;
+    });
+}
+
+#[test]
 fn an_issuers_token_is_the_user_who_signed_in_there() {
     block_on(async {
         let provider = Provider::start().await;

@@ -51,6 +51,25 @@ fn a_request_is_done_once_and_answered_again_with_its_secret() {
 }
 
 #[test]
+fn whoever_may_do_less_by_now_is_told_nothing_again() {
+    block_on(async {
+        let rig = Rig::new().await;
+        rig.manage("POST", "/api/v1/organizations", json!({"id": "ours"})).await;
+        let olga = json!({"id": "olga", "organization": "ours", "role": "organization_admin"});
+        rig.manage("POST", "/api/v1/users", olga).await;
+        let key = json!({"alias": "olga", "organization": "ours", "user": "olga"});
+        let key = rig.manage("POST", "/api/v1/keys", key).await["secret"].as_str().unwrap().to_owned();
+        let new = json!({"alias": "ci", "organization": "ours"});
+        assert_eq!(send(&rig, &key, "k-1", "/api/v1/keys", &new).await.status, 201);
+        assert_eq!(send(&rig, &key, "k-1", "/api/v1/keys", &new).await.status, 201);
+        rig.manage("PATCH", "/api/v1/users/olga", json!({"role": "user"})).await;
+        let lowered = send(&rig, &key, "k-1", "/api/v1/keys", &new).await;
+        assert_eq!(lowered.status, 422, "{}", lowered.text());
+        assert!(!lowered.text().contains("sk-"), "{}", lowered.text());
+    });
+}
+
+#[test]
 fn what_is_under_way_isnt_done_a_second_time() {
     block_on(async {
         let rig = Rig::new().await;
