@@ -9,7 +9,7 @@ import { FromFile, Models, Name, Named, Standing } from '../part/badge';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
-import { Pick } from '../part/pick';
+import { PickNamed } from '../part/pick';
 import { csvOf, paging, useFilter } from '../part/query';
 import { SecretOnce } from '../part/secret';
 import { Fullest } from '../part/use';
@@ -41,11 +41,9 @@ export default function KeyList() {
       actions={
         <>
           <Search label={t('key.search')} />
-          <Pick
+          <PickNamed
             of="groups"
             style={{ width: 170 }}
-            aria-label={t('key.group')}
-            placeholder={t('key.group')}
             value={filter.group}
             onChange={(group) => change({ group })}
           />

@@ -9,7 +9,7 @@ import { may, useMe } from '../app/session';
 import { modelsOf } from '../part/chat';
 import { Failure } from '../part/failure';
 import { Page } from '../part/page';
-import { Pick } from '../part/pick';
+import { PickNamed } from '../part/pick';
 import { useFilter } from '../part/query';
 import { Pane, type Settings } from './playground_pane';
 
@@ -169,14 +169,7 @@ function KeyFirst({ use }: { use: (key: string) => void }) {
             <Failure error={make.error} />
             <p>{t('playground.makeHint')}</p>
             <span className="row">
-              <Pick
-                of="groups"
-                style={{ width: 200 }}
-                aria-label={t('key.group')}
-                placeholder={t('key.group')}
-                value={group}
-                onChange={setGroup}
-              />
+              <PickNamed of="groups" style={{ width: 200 }} value={group} onChange={setGroup} />
               <Button type="primary" loading={make.isPending} onClick={() => make.mutate()}>
                 {t('playground.makeIt')}
               </Button>

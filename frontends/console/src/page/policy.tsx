@@ -12,7 +12,7 @@ import { useConfirm } from '../part/confirm';
 import type { Finding } from '../part/editor';
 import { Failure } from '../part/failure';
 import { Page } from '../part/page';
-import { Pick, PickOrganization } from '../part/pick';
+import { PickNamed, PickOrganization } from '../part/pick';
 import { useFilter } from '../part/query';
 import { PolicyReplay } from './policy_replay';
 import { PolicyTry } from './policy_try';
@@ -225,20 +225,16 @@ function Write(props: {
             onChange={(organization) => set({ organization: organization ?? null, group: null, key: null })}
           />
         )}
-        <Pick
+        <PickNamed
           of="groups"
           style={{ width: 170 }}
-          aria-label={t('key.group')}
-          placeholder={t('key.group')}
           disabled={!props.write}
           value={draft.group ?? undefined}
           onChange={(group) => set({ group: group ?? null, organization: null, key: null })}
         />
-        <Pick
+        <PickNamed
           of="keys"
           style={{ width: 170 }}
-          aria-label={t('key.hint')}
-          placeholder={t('key.hint')}
           disabled={!props.write}
           value={draft.key ?? undefined}
           onChange={(key) => set({ key: key ?? null, organization: null, group: null })}

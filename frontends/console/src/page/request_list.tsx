@@ -14,7 +14,7 @@ import { Failure } from '../part/failure';
 import { type Formats, useFormat } from '../part/format';
 import { useChannelName, useKeyName } from '../part/name';
 import { Page } from '../part/page';
-import { Pick } from '../part/pick';
+import { PickNamed } from '../part/pick';
 import { useFilter } from '../part/query';
 import { useTail } from '../part/tail';
 
@@ -118,28 +118,17 @@ export default function RequestList() {
           }))}
         />
         <Text name="model" label={t('request.model')} />
-        <Pick
-          of="keys"
-          style={{ width: 170 }}
-          aria-label={t('key.hint')}
-          placeholder={t('key.hint')}
-          value={filter.key}
-          onChange={(key) => change({ key })}
-        />
-        <Pick
+        <PickNamed of="keys" style={{ width: 170 }} value={filter.key} onChange={(key) => change({ key })} />
+        <PickNamed
           of="groups"
           style={{ width: 150 }}
-          aria-label={t('key.group')}
-          placeholder={t('key.group')}
           value={filter.group}
           onChange={(group) => change({ group })}
         />
         {may(me, 'readAll') && (
-          <Pick
+          <PickNamed
             of="users"
             style={{ width: 150 }}
-            aria-label={t('key.user')}
-            placeholder={t('key.user')}
             value={filter.user}
             onChange={(user) => change({ user })}
           />

@@ -13,7 +13,7 @@ import { kindOf, type Measure, series, usageReport } from '../part/chart_data';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { Page } from '../part/page';
-import { Pick } from '../part/pick';
+import { PickNamed } from '../part/pick';
 import { useFilter } from '../part/query';
 
 const Chart = lazy(() => import('../part/chart'));
@@ -151,22 +151,13 @@ export default function UsagePage() {
           onChange={(show) => change({ show })}
           options={MEASURES.map((value) => ({ value, label: t(MEASURE[value]) }))}
         />
-        <Pick
+        <PickNamed
           of="groups"
           style={{ width: 150 }}
-          aria-label={t('key.group')}
-          placeholder={t('key.group')}
           value={filter.group}
           onChange={(group) => change({ group })}
         />
-        <Pick
-          of="keys"
-          style={{ width: 150 }}
-          aria-label={t('key.hint')}
-          placeholder={t('key.hint')}
-          value={filter.key}
-          onChange={(key) => change({ key })}
-        />
+        <PickNamed of="keys" style={{ width: 150 }} value={filter.key} onChange={(key) => change({ key })} />
       </div>
       <Failure error={course.error ?? whole.error} again={() => course.refetch()} />
       <div className="stack">

@@ -3,6 +3,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Select, type SelectProps } from 'antd';
 import { useDeferredValue, useState } from 'react';
+import { useTranslation } from 'react-i18next';
 import { api, take } from '../api/client';
 
 type Option = { value: string; label: string };
@@ -46,6 +47,15 @@ export function Pick({ of, ...rest }: Props & { of: keyof typeof find }) {
       options={data}
     />
   );
+}
+
+const WORD = { groups: 'key.group', users: 'key.user', keys: 'key.hint' } as const;
+
+/** The same outside of a form, where nothing beside it says what it is. */
+export function PickNamed(props: Props & { of: keyof typeof find }) {
+  const { t } = useTranslation();
+  const word = t(WORD[props.of]);
+  return <Pick aria-label={word} placeholder={word} {...props} />;
 }
 
 export function PickOrganization(props: Props) {
