@@ -67,7 +67,6 @@ mod quirk;
 mod report;
 mod scan;
 mod screen;
-mod search;
 mod sound;
 mod splice;
 pub mod sse;

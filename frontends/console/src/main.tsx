@@ -4,22 +4,19 @@ import { createRoot } from 'react-dom/client';
 import { RouterProvider } from 'react-router';
 import { queries } from './api/client';
 import { startLanguage } from './app/language';
-import { firstLanguage, PreferenceProvider } from './app/preference';
+import { PreferenceProvider } from './app/preference';
+import { preferred } from './app/preferred';
 import { router } from './app/route';
-import { Theme } from './app/theme';
-import './style.css';
 
 const root = document.getElementById('root');
 if (!root) throw new Error('the page lacks its root');
 
-await startLanguage(firstLanguage);
+await startLanguage(preferred().language);
 createRoot(root).render(
   <StrictMode>
     <PreferenceProvider>
       <QueryClientProvider client={queries}>
-        <Theme>
-          <RouterProvider router={router} />
-        </Theme>
+        <RouterProvider router={router} />
       </QueryClientProvider>
     </PreferenceProvider>
   </StrictMode>,

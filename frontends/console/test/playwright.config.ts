@@ -11,8 +11,13 @@ export default defineConfig({
   timeout: 60_000,
   // The gateway is a debug build, and the machine may be busy.
   expect: { timeout: 15_000 },
-  globalTimeout: 8 * 60_000,
+  globalTimeout: 12 * 60_000,
   reporter: [['list']],
+  // What is measured runs after all else, and alone.
+  projects: [
+    { name: 'use', testIgnore: /speed/ },
+    { name: 'speed', testMatch: /speed/, dependencies: ['use'], fullyParallel: false },
+  ],
   use: {
     locale: 'en-US',
     timezoneId: 'Europe/Berlin',

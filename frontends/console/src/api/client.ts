@@ -2,6 +2,7 @@
 
 import { QueryCache, QueryClient } from '@tanstack/react-query';
 import createClient from 'openapi-fetch';
+import { fetchOnce } from './early';
 import type { components, paths } from './schema';
 
 export type Schemas = components['schemas'];
@@ -31,6 +32,7 @@ export const api = createClient<paths>({
   baseUrl: '/',
   credentials: 'same-origin',
   headers: { 'x-sluicegate-csrf': '1' },
+  fetch: fetchOnce,
 });
 
 /** The error that an answer holds, whatever answered. */

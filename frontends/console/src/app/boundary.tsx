@@ -1,8 +1,8 @@
 // What is shown where a page breaks, instead of nothing.
 
-import { Button, Result } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { isRouteErrorResponse, Link, useRouteError } from 'react-router';
+import { Push, Verdict } from '../part/plain';
 
 export function Boundary() {
   const { t } = useTranslation();
@@ -11,27 +11,24 @@ export function Boundary() {
   const stale = error instanceof TypeError && /dynamically imported module/i.test(error.message);
   if (lost) return <NotFound />;
   return (
-    <Result
-      status="error"
+    <Verdict
       title={t(stale ? 'boundary.stale' : 'boundary.title')}
-      subTitle={stale ? t('boundary.staleHint') : error instanceof Error ? error.message : String(error)}
-      extra={
-        <Button type="primary" onClick={() => location.reload()}>
+      action={
+        <Push look="main" onClick={() => location.reload()}>
           {t('boundary.reload')}
-        </Button>
+        </Push>
       }
-    />
+    >
+      {stale ? t('boundary.staleHint') : error instanceof Error ? error.message : String(error)}
+    </Verdict>
   );
 }
 
 export function NotFound() {
   const { t } = useTranslation();
   return (
-    <Result
-      status="404"
-      title={t('boundary.notFound')}
-      subTitle={t('boundary.notFoundHint')}
-      extra={<Link to="/overview">{t('boundary.home')}</Link>}
-    />
+    <Verdict title={t('boundary.notFound')} action={<Link to="/overview">{t('boundary.home')}</Link>}>
+      {t('boundary.notFoundHint')}
+    </Verdict>
   );
 }

@@ -1,31 +1,27 @@
 // In front of every page but those for signing in: who isn't signed in goes there, and comes back.
 
-import { Button, Result, Spin } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { Navigate, Outlet, useLocation } from 'react-router';
+import { Push, Verdict, Waiting } from '../part/plain';
 import { useSession } from './session';
 
-export function Waiting() {
-  return (
-    <div className="sign">
-      <Spin />
-    </div>
-  );
+export function Opening() {
+  return <Waiting tall />;
 }
 
 export function Guard() {
   const { t } = useTranslation();
   const { data, error, isPending, refetch } = useSession();
   const here = useLocation();
-  if (isPending) return <Waiting />;
+  if (isPending) return <Opening />;
   if (error) {
     return (
-      <Result
-        status="warning"
+      <Verdict
         title={t('boundary.unreachable')}
-        subTitle={error.message}
-        extra={<Button onClick={() => refetch()}>{t('boundary.again')}</Button>}
-      />
+        action={<Push onClick={() => refetch()}>{t('boundary.again')}</Push>}
+      >
+        {error.message}
+      </Verdict>
     );
   }
   if (data?.session.stage !== 'done') {

@@ -2,13 +2,9 @@
 
 import i18next from 'i18next';
 import { initReactI18next } from 'react-i18next';
+import { load } from './language_file';
 
 export type Language = 'en' | 'zh';
-
-const load = {
-  en: () => import('../word/en.json'),
-  zh: () => import('../word/zh.json'),
-};
 
 async function fetchWords(language: Language): Promise<void> {
   if (i18next.hasResourceBundle(language, 'translation')) return;

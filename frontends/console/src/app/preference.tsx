@@ -1,44 +1,26 @@
 // How this person likes the console: language, colours, time zone and currency. Kept in the browser.
 
-import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react';
-import { changeLanguage, type Language } from './language';
+import {
+  createContext,
+  type ReactNode,
+  useContext,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useState,
+} from 'react';
+import { paint } from './colour';
+import { changeLanguage } from './language';
+import { keep, type Preference, preferred } from './preferred';
 
-export type Preference = {
-  language: Language;
-  colours: 'system' | 'light' | 'dark';
-  /** An IANA name; empty: the browser's. */
-  zone: string;
-  currency: 'USD' | 'CNY';
-  /** CNY for one USD, for showing amounts. What is charged and limited is in USD. */
-  rate: number;
-};
-
-const STORED = 'sluicegate.preference';
-
-function initial(): Preference {
-  const chinese = navigator.languages.some((it) => it.toLowerCase().startsWith('zh'));
-  const plain: Preference = {
-    language: chinese ? 'zh' : 'en',
-    colours: 'system',
-    zone: '',
-    currency: 'USD',
-    rate: 7.1,
-  };
-  try {
-    return { ...plain, ...JSON.parse(localStorage.getItem(STORED) ?? '{}') };
-  } catch {
-    return plain; // a browser that keeps nothing, or something that isn't ours
-  }
-}
+export type { Preference };
 
 type Held = { value: Preference; change: (part: Partial<Preference>) => void; dark: boolean };
 
 const Context = createContext<Held | null>(null);
 
-export const firstLanguage = initial().language;
-
 export function PreferenceProvider({ children }: { children: ReactNode }) {
-  const [value, set] = useState(initial);
+  const [value, set] = useState(preferred);
   const [systemDark, setSystemDark] = useState(() => matchMedia('(prefers-color-scheme: dark)').matches);
   useEffect(() => {
     const media = matchMedia('(prefers-color-scheme: dark)');
@@ -50,9 +32,7 @@ export function PreferenceProvider({ children }: { children: ReactNode }) {
     void changeLanguage(value.language);
   }, [value.language]);
   const dark = value.colours === 'system' ? systemDark : value.colours === 'dark';
-  useEffect(() => {
-    document.documentElement.style.colorScheme = dark ? 'dark' : 'light';
-  }, [dark]);
+  useLayoutEffect(() => paint(dark), [dark]);
   const held = useMemo<Held>(
     () => ({
       value,
@@ -60,11 +40,7 @@ export function PreferenceProvider({ children }: { children: ReactNode }) {
       change: (part) =>
         set((before) => {
           const after = { ...before, ...part };
-          try {
-            localStorage.setItem(STORED, JSON.stringify(after));
-          } catch {
-            // It lasts as long as the page, then.
-          }
+          keep(after);
           return after;
         }),
     }),

@@ -1,20 +1,19 @@
-// Every page and its address. Each is loaded when somebody first goes there.
+// Every page and its address.
 
 import { createBrowserRouter, Navigate, type RouteObject } from 'react-router';
 import { Boundary, NotFound } from './boundary';
-import { Guard, Waiting } from './guard';
+import { Guard, Opening } from './guard';
+import { frame, overview, PAGES, theme } from './page';
 
-type Page = () => Promise<{ default: React.ComponentType }>;
+type Load = () => Promise<{ default: React.ComponentType }>;
 
-const page = (path: string, load: Page): RouteObject => ({
-  path,
-  lazy: async () => ({ Component: (await load()).default }),
-});
+const lazily = (load: Load) => async () => ({ Component: (await load()).default });
+const page = (path: string, load: Load): RouteObject => ({ path, lazy: lazily(load) });
 
 export const router = createBrowserRouter([
   {
     ErrorBoundary: Boundary,
-    HydrateFallback: Waiting,
+    HydrateFallback: Opening,
     children: [
       page('login', () => import('../page/login')),
       page('setup', () => import('../page/setup')),
@@ -24,32 +23,21 @@ export const router = createBrowserRouter([
         children: [
           { index: true, element: <Navigate to="/overview" replace /> },
           {
-            lazy: async () => ({ Component: (await import('./frame')).default }),
+            lazy: lazily(frame),
             children: [
               {
                 ErrorBoundary: Boundary,
                 children: [
-                  page('overview', () => import('../page/overview')),
-                  page('usage', () => import('../page/usage')),
-                  page('requests', () => import('../page/request_list')),
-                  page('requests/:call', () => import('../page/request')),
-                  page('keys', () => import('../page/key_list')),
-                  page('keys/:key', () => import('../page/key')),
-                  page('groups', () => import('../page/group_list')),
-                  page('groups/:group', () => import('../page/group')),
-                  page('users', () => import('../page/user_list')),
-                  page('users/:user', () => import('../page/user')),
-                  page('organizations', () => import('../page/organization_list')),
-                  page('organizations/:organization', () => import('../page/organization')),
-                  page('channels', () => import('../page/channel_list')),
-                  page('channels/:channel', () => import('../page/channel')),
-                  page('models', () => import('../page/model_list')),
-                  page('policies', () => import('../page/policy_list')),
-                  page('policies/:policy', () => import('../page/policy')),
-                  page('playground', () => import('../page/playground')),
-                  page('audit', () => import('../page/audit')),
-                  page('system', () => import('../page/system')),
-                  page('account', () => import('../page/account')),
+                  page('overview', overview),
+                  {
+                    lazy: lazily(theme),
+                    children: [
+                      {
+                        ErrorBoundary: Boundary,
+                        children: Object.entries(PAGES).map(([path, load]) => page(path, load)),
+                      },
+                    ],
+                  },
                   { path: '*', Component: NotFound },
                 ],
               },

@@ -1,11 +1,11 @@
 // Ctrl-K: pages by name, and keys, groups, users and channels by what they are called.
 
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { Empty, Input, Modal, Spin, Tag, theme } from 'antd';
-import { type KeyboardEvent, useDeferredValue, useState } from 'react';
+import { type KeyboardEvent, useDeferredValue, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { api, take } from '../api/client';
+import { Nothing, Spinner, Tag } from '../part/plain';
 import { PLACES } from './navigation';
 import { type Me, may, useMe } from './session';
 
@@ -62,9 +62,10 @@ async function find(me: Me, search: string): Promise<Found[]> {
 
 export default function Search({ close }: { close: () => void }) {
   const { t } = useTranslation();
-  const { token } = theme.useToken();
   const me = useMe();
   const navigate = useNavigate();
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
   const [text, setText] = useState('');
   const [at, setAt] = useState(0);
   const asked = useDeferredValue(text.trim());
@@ -93,29 +94,34 @@ export default function Search({ close }: { close: () => void }) {
     event.preventDefault();
   };
   return (
-    <Modal open footer={null} closable={false} onCancel={close} title={t('frame.search')} style={{ top: 60 }}>
-      <Input
-        autoFocus
-        role="combobox"
-        aria-expanded
-        aria-controls="found"
-        aria-activedescendant={all[chosen] ? `found-${chosen}` : undefined}
-        aria-label={t('frame.searchHint')}
-        placeholder={t('frame.searchHint')}
-        value={text}
-        suffix={things.isFetching ? <Spin size="small" /> : <span />}
-        onChange={(event) => {
-          setText(event.target.value);
-          setAt(0);
-        }}
-        onKeyDown={onKeyDown}
-      />
-      <div
-        id="found"
-        role="listbox"
-        aria-label={t('frame.found')}
-        style={{ marginTop: 8, maxHeight: '50vh', overflowY: 'auto' }}
-      >
+    <dialog
+      ref={dialog}
+      className="search"
+      aria-label={t('frame.search')}
+      onClose={close}
+      onClick={(event) => event.target === dialog.current && close()}
+    >
+      <div className="search-line">
+        <input
+          autoFocus
+          role="combobox"
+          aria-expanded
+          aria-controls="found"
+          aria-activedescendant={all[chosen] ? `found-${chosen}` : undefined}
+          aria-label={t('frame.searchHint')}
+          placeholder={t('frame.searchHint')}
+          autoComplete="off"
+          spellCheck={false}
+          value={text}
+          onChange={(event) => {
+            setText(event.target.value);
+            setAt(0);
+          }}
+          onKeyDown={onKeyDown}
+        />
+        {things.isFetching && <Spinner />}
+      </div>
+      <div id="found" role="listbox" aria-label={t('frame.found')} className="found">
         {all.map((found, index) => (
           <div
             key={found.to + found.kind}
@@ -125,12 +131,6 @@ export default function Search({ close }: { close: () => void }) {
             onClick={() => go(found)}
             onMouseMove={() => setAt(index)}
             className="row"
-            style={{
-              padding: '8px 12px',
-              cursor: 'pointer',
-              borderRadius: 6,
-              background: index === chosen ? token.controlItemBgActive : undefined,
-            }}
           >
             <Tag>{t(found.kind)}</Tag>
             <span style={{ overflowWrap: 'anywhere' }}>{found.name}</span>
@@ -138,7 +138,7 @@ export default function Search({ close }: { close: () => void }) {
           </div>
         ))}
       </div>
-      {all.length === 0 && !things.isFetching && <Empty description={t('frame.nothing')} />}
-    </Modal>
+      {all.length === 0 && !things.isFetching && <Nothing>{t('frame.nothing')}</Nothing>}
+    </dialog>
   );
 }

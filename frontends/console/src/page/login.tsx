@@ -1,7 +1,6 @@
 // Signing in: password, second step, and a new password where an administrator has given the old one.
 
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { Button } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, Navigate, useSearchParams } from 'react-router';
@@ -9,6 +8,7 @@ import { ApiError, api, ask, type Schemas, SESSION, take } from '../api/client';
 import { inside } from '../app/inside';
 import { useSession } from '../app/session';
 import { Failure } from '../part/failure';
+import { Push } from '../part/plain';
 import { Sign, SignField, SignForm } from '../part/sign';
 
 type Signed = Schemas['Signed'];
@@ -68,14 +68,14 @@ function FirstStep() {
   return (
     <>
       {ways.data?.providers.map((it) => (
-        <Button
+        <a
           key={it.id}
-          block
-          style={{ marginBottom: 12 }}
+          className="push"
+          style={{ width: '100%', marginBottom: 12 }}
           href={`/api/v1/session/oidc/${encodeURIComponent(it.id)}?return_to=${to}`}
         >
           {t('login.with', { name: it.name })}
-        </Button>
+        </a>
       ))}
       {ways.data?.password !== false && <Password />}
     </>
@@ -127,9 +127,9 @@ function Code() {
           inputMode={backup ? 'text' : 'numeric'}
         />
       </SignForm>
-      <Button type="link" style={{ paddingInline: 0 }} onClick={() => setBackup(!backup)}>
+      <Push look="link" onClick={() => setBackup(!backup)}>
         {t(backup ? 'login.useCode' : 'login.useBackup')}
-      </Button>
+      </Push>
     </>
   );
 }

@@ -1,25 +1,37 @@
 import { useQuery } from '@tanstack/react-query';
-import { Card, Segmented } from 'antd';
-import { lazy, Suspense } from 'react';
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { usePreference } from '../app/preference';
+import { zoneOf } from '../app/preferred';
 import { may, useMe } from '../app/session';
 import { usageReport } from '../part/chart_data';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
 import { useName } from '../part/name';
+import { daysOf, PERIODS, usageQuestion } from '../part/overview_question';
 import { Page } from '../part/page';
+import { Choice, Nothing, Panel } from '../part/plain';
 import { useFilter } from '../part/query';
 import { Figures } from '../part/sums';
 import { Meter, windowName } from '../part/use';
 
-// The page's figures are there before the chart's library is.
 const Chart = lazy(() => import('../part/chart'));
 
-const DAY = 86_400_000;
+/** The page is there, and answers, before what takes long to draw is even read. */
+function Later({ height, children }: { height: number; children: ReactNode }) {
+  const [now, set] = useState(false);
+  useEffect(() => {
+    const idle = window.requestIdleCallback ?? ((run: () => void) => setTimeout(run, 200));
+    const stop = window.cancelIdleCallback ?? clearTimeout;
+    const waiting = idle(() => set(true), { timeout: 2_000 });
+    return () => stop(waiting);
+  }, []);
+  const empty = <div style={{ height }} />;
+  return now ? <Suspense fallback={empty}>{children}</Suspense> : empty;
+}
 
 export default function Overview() {
   const { t } = useTranslation();
@@ -27,17 +39,10 @@ export default function Overview() {
   const me = useMe();
   const [filter, change] = useFilter();
   const { value: preference } = usePreference();
-  const zone = preference.zone || Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const days = Number(filter.days ?? 7) || 7;
+  const days = daysOf(filter.days);
   const unit = days === 1 ? 'hour' : 'day';
-  // Whole hours, so that what is asked stays the same for a while.
-  const from = String(
-    Math.floor((Date.now() - (days - 1) * DAY) / 3_600_000) * 3_600_000 - (days === 1 ? DAY - 3_600_000 : 0),
-  );
-  const report = (by: string) => ({
-    ...usageReport({ by, from, granularity: unit, time_zone: zone, top: '6', compare: 'previous' }),
-    refetchInterval: 30_000,
-  });
+  const zone = zoneOf(preference);
+  const report = (by: string) => ({ ...usageReport(usageQuestion(by, days, zone)), refetchInterval: 30_000 });
   const models = useQuery(report('model'));
   const groups = useQuery({ ...report('group'), enabled: may(me, 'readAll') });
   const keys = useQuery(report('key'));
@@ -46,19 +51,39 @@ export default function Overview() {
   const against = (a: number | null | undefined, b: number | null | undefined) =>
     a != null && b ? t('overview.change', { share: format.percent((a - b) / b) }) : undefined;
   const time = (ms: number | null | undefined) => (ms == null ? '–' : format.duration(ms));
-  const buckets = models.data?.buckets ?? [];
+  const buckets = models.data?.buckets;
+  const course = useMemo(
+    () => ({
+      times: buckets?.map((it) => it.from) ?? [],
+      series: [
+        {
+          name: t('usage.spend'),
+          kind: 'money' as const,
+          shape: 'bar' as const,
+          values: buckets?.map((it) => it.spend) ?? [],
+        },
+        {
+          name: t('usage.requests'),
+          kind: 'number' as const,
+          shape: 'line' as const,
+          values: buckets?.map((it) => it.requests) ?? [],
+        },
+      ],
+    }),
+    [buckets, t],
+  );
   return (
     <Page
       title={t('nav.overview')}
       note={t(me.role === 'user' && me.administers.length === 0 ? 'overview.own' : 'overview.all')}
       actions={
-        <Segmented
-          aria-label={t('overview.period')}
+        <Choice
+          label={t('overview.period')}
           value={String(days)}
           onChange={(value) => change({ days: value === '7' ? undefined : value })}
-          options={['1', '7', '30', '90'].map((value) => ({
-            value,
-            label: value === '1' ? t('overview.today') : t('overview.days', { count: Number(value) }),
+          options={PERIODS.map((it) => ({
+            value: String(it),
+            label: it === 1 ? t('overview.today') : t('overview.days', { count: it }),
           }))}
         />
       }
@@ -100,29 +125,11 @@ export default function Overview() {
           ]}
         />
         {now?.requests === 0 && <Start />}
-        <Card title={t('overview.course')}>
-          <Suspense fallback={<div style={{ height: 280 }} />}>
-            <Chart
-              label={t('overview.course')}
-              times={buckets.map((it) => it.from)}
-              unit={unit}
-              series={[
-                {
-                  name: t('usage.spend'),
-                  kind: 'money',
-                  shape: 'bar',
-                  values: buckets.map((it) => it.spend),
-                },
-                {
-                  name: t('usage.requests'),
-                  kind: 'number',
-                  shape: 'line',
-                  values: buckets.map((it) => it.requests),
-                },
-              ]}
-            />
-          </Suspense>
-        </Card>
+        <Panel title={t('overview.course')}>
+          <Later height={CHART}>
+            <Chart label={t('overview.course')} unit={unit} {...course} />
+          </Later>
+        </Panel>
         <div className="grid-wide">
           <Budgets />
           {may(me, 'super') && <Channels />}
@@ -159,7 +166,7 @@ function Start() {
   const { t } = useTranslation();
   const me = useMe();
   return (
-    <Card title={t('overview.start')}>
+    <Panel title={t('overview.start')}>
       <ol style={{ margin: 0, paddingInlineStart: 20, lineHeight: 2 }}>
         {may(me, 'super') && (
           <li>
@@ -177,7 +184,7 @@ function Start() {
           </li>
         )}
       </ol>
-    </Card>
+    </Panel>
   );
 }
 
@@ -192,8 +199,8 @@ function Top(props: {
   const name = props.by === 'model' ? (id: string) => id : named;
   const format = useFormat();
   return (
-    <Card title={props.title} size="small">
-      {props.rows?.length === 0 && <span>{t('overview.none')}</span>}
+    <Panel title={props.title} small>
+      {props.rows?.length === 0 && <Nothing>{t('overview.none')}</Nothing>}
       {props.rows?.map((row) => {
         const id = row.by[props.by] ?? '';
         return (
@@ -209,9 +216,12 @@ function Top(props: {
           </div>
         );
       })}
-    </Card>
+    </Panel>
   );
 }
+
+/** A chart with the line of buttons above it. */
+const CHART = 312;
 
 const PLACE: Record<string, string> = {
   key: 'keys',
@@ -231,9 +241,9 @@ function Budgets() {
     refetchInterval: 30_000,
   });
   return (
-    <Card title={t('overview.budgets')}>
+    <Panel title={t('overview.budgets')}>
       <Failure error={query.error} />
-      {query.data?.items.length === 0 && <span>{t('overview.noBudgets')}</span>}
+      {query.data?.items.length === 0 && <Nothing>{t('overview.noBudgets')}</Nothing>}
       <div className="stack" style={{ gap: 10 }}>
         {query.data?.items.map((it, index) => {
           const place =
@@ -258,7 +268,7 @@ function Budgets() {
           );
         })}
       </div>
-    </Card>
+    </Panel>
   );
 }
 
@@ -271,8 +281,8 @@ function Channels() {
     refetchInterval: 5_000,
   });
   return (
-    <Card title={t('overview.channels')} extra={<Link to="/channels">{t('nav.channels')}</Link>}>
-      {query.data?.items.length === 0 && <span>{t('channel.empty')}</span>}
+    <Panel title={t('overview.channels')} extra={<Link to="/channels">{t('nav.channels')}</Link>}>
+      {query.data?.items.length === 0 && <Nothing>{t('channel.empty')}</Nothing>}
       {query.data?.items.slice(0, 8).map((it) => (
         <div key={it.id} className="row" style={{ justifyContent: 'space-between' }}>
           <Link to={`/channels/${encodeURIComponent(it.id)}`}>{it.name}</Link>
@@ -282,6 +292,6 @@ function Channels() {
           </span>
         </div>
       ))}
-    </Card>
+    </Panel>
   );
 }

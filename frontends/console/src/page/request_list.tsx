@@ -1,13 +1,12 @@
 // The log of calls. Only the rows that are seen are in the page, however many there are.
 
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { useVirtualizer } from '@tanstack/react-virtual';
-import { Alert, Button, DatePicker, Empty, Input, Select, Spin, Switch, Tag, theme } from 'antd';
+import { Alert, Button, DatePicker, Empty, Input, Select, Switch } from 'antd';
 import dayjs from 'dayjs';
 import type { TFunction } from 'i18next';
-import { memo, useEffect, useMemo, useRef } from 'react';
+import { type MouseEvent, memo, useEffect, useMemo, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link, useNavigate } from 'react-router';
+import { useNavigate } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { Failure } from '../part/failure';
@@ -15,14 +14,18 @@ import { type Formats, useFormat } from '../part/format';
 import { useChannelName, useKeyName } from '../part/name';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
+import { Spinner, Tag } from '../part/plain';
 import { useFilter } from '../part/query';
 import { useTail } from '../part/tail';
+import { useShown } from '../part/window';
 
 type Call = Schemas['Record'];
 
 const STEP = 200;
 const ROW = 44;
-const COLUMNS = '196px 140px minmax(140px, 1.4fr) minmax(110px, 1fr) minmax(120px, 1fr) 110px 90px 100px';
+/** So many rows before the end of what was read, more is asked for. */
+const AHEAD = 80;
+const HEAD = ['when', 'outcome', 'model', 'key', 'channel', 'duration', 'tokens', 'spend'];
 
 const STATUSES = [
   'ok',
@@ -197,27 +200,37 @@ function Text({ name, label }: { name: string; label: string }) {
   );
 }
 
+type Words = {
+  t: TFunction;
+  format: Formats;
+  channel: (id: string) => string;
+  name: (id: string) => string;
+};
+
 function Rows(props: { rows: Call[]; more: boolean; fetching: boolean; fetch: () => void }) {
   const { t } = useTranslation();
-  const { token } = theme.useToken();
   const format = useFormat();
   const channel = useChannelName();
   const name = useKeyName();
+  const navigate = useNavigate();
   const words = useMemo(() => ({ t, format, channel, name }), [t, format, channel, name]);
   const scroller = useRef<HTMLDivElement>(null);
   const { rows, more, fetching, fetch } = props;
-  const virtual = useVirtualizer({
-    count: rows.length + (more ? 1 : 0),
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ROW,
-    overscan: 12,
-  });
-  const shown = virtual.getVirtualItems();
-  const last = shown.at(-1)?.index ?? 0;
+  const count = rows.length + (more ? 1 : 0);
+  const { from, to } = useShown(scroller, count, ROW);
   useEffect(() => {
-    if (more && !fetching && last >= rows.length - 20) fetch();
-  }, [last, more, fetching, fetch, rows.length]);
-  const head = ['when', 'outcome', 'model', 'key', 'channel', 'duration', 'tokens', 'spend'];
+    if (more && !fetching && to >= rows.length - AHEAD) fetch();
+  }, [to, more, fetching, fetch, rows.length]);
+  const open = (event: MouseEvent<HTMLDivElement>) => {
+    // Links go by themselves, also into a new tab; whoever marks words to copy them goes nowhere.
+    const target = event.target as HTMLElement;
+    const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;
+    const link = target.closest<HTMLElement>('[role=row]')?.querySelector('a');
+    const to = link?.getAttribute('href');
+    if (!to || !plain || getSelection()?.toString()) return;
+    event.preventDefault();
+    navigate(to);
+  };
   return (
     <div
       ref={scroller}
@@ -226,115 +239,87 @@ function Rows(props: { rows: Call[]; more: boolean; fetching: boolean; fetch: ()
       aria-rowcount={more ? -1 : rows.length + 1}
       tabIndex={0}
       className="log"
-      style={{
-        ...({
-          '--good': token.colorSuccess,
-          '--warn': token.colorWarning,
-          '--bad': token.colorError,
-        } as object),
-        height: 'calc(100vh - 250px)',
-        minHeight: 320,
-        overflow: 'auto',
-        background: token.colorBgContainer,
-        border: `1px solid ${token.colorBorderSecondary}`,
-        borderRadius: 8,
-      }}
+      onClick={open}
     >
-      <div
-        role="rowgroup"
-        style={{ position: 'sticky', top: 0, zIndex: 1, background: token.colorBgContainer, minWidth: 1060 }}
-      >
-        <div
-          role="row"
-          className="line"
-          style={{ gridTemplateColumns: COLUMNS, height: 40, borderColor: token.colorBorderSecondary }}
-        >
-          {head.map((name) => (
-            <span key={name} role="columnheader" style={{ fontWeight: 600 }}>
-              {t(`request.column.${name}`)}
+      <div role="rowgroup" className="log-head">
+        <div role="row" className="line">
+          {HEAD.map((it) => (
+            <span key={it} role="columnheader">
+              {t(`request.column.${it}`)}
             </span>
           ))}
         </div>
       </div>
-      <div role="rowgroup" style={{ position: 'relative', height: virtual.getTotalSize(), minWidth: 1060 }}>
-        {shown.map((it) => {
-          const row = rows[it.index];
-          return (
-            <div
-              key={it.key}
-              role="row"
-              aria-rowindex={it.index + 2}
-              className="line"
-              style={{
-                position: 'absolute',
-                top: 0,
-                insetInline: 0,
-                height: ROW,
-                transform: `translateY(${it.start}px)`,
-                gridTemplateColumns: COLUMNS,
-                borderColor: token.colorBorderSecondary,
-              }}
-            >
-              {row ? <Row row={row} words={words} /> : <Spin size="small" />}
-            </div>
-          );
-        })}
+      <div role="rowgroup" className="log-body" style={{ height: count * ROW }}>
+        {Array.from({ length: to - from }, (_, index) => (
+          <Row key={from + index} at={from + index} row={rows[from + index]} words={words} />
+        ))}
       </div>
     </div>
   );
 }
 
-type Words = { t: TFunction; format: Formats; channel: (id: string) => string; name: (id: string) => string };
+/** A row that is drawn once, however often the log is moved: what it needs comes to it, and nothing in it listens. */
+const Row = memo(function Row(props: { at: number; row: Call | undefined; words: Words }) {
+  const { row, words } = props;
+  return (
+    <div
+      role="row"
+      aria-rowindex={props.at + 2}
+      className="line"
+      style={{ transform: `translateY(${props.at * ROW}px)` }}
+    >
+      {row ? <Cells row={row} words={words} /> : <Spinner />}
+    </div>
+  );
+});
 
-const Row = memo(function Row({ row, words }: { row: Call; words: Words }) {
+function Cells({ row, words }: { row: Call; words: Words }) {
   const { t, format, channel, name } = words;
-  const navigate = useNavigate();
-  const to = `/requests/${encodeURIComponent(row.call)}`;
-  const usage = row.usage;
-  const tokens = usage
-    ? (usage.input_uncached ?? 0) +
-      (usage.cache_read ?? 0) +
-      (usage.cache_write ?? 0) +
-      (usage.cache_write_1h ?? 0) +
-      (usage.output_visible ?? 0) +
-      (usage.output_reasoning ?? 0)
-    : 0;
   const attempts = row.attempts ?? [];
   const last = attempts.at(-1);
-  const good = row.outcome === 'ok';
-  const cells = [
-    <Link key="w" to={to}>
-      {format.time(row.started_at)}
-    </Link>,
-    <span key="o" className={good ? 'mark-good' : row.outcome === 'denied' ? 'mark-warn' : 'mark-bad'}>
-      {row.error ? t(`kind.${row.error}`, row.error) : t(`outcome.${row.outcome}`, row.outcome)}
-    </span>,
-    `${row.model}${row.stream ? ` · ${t('request.stream')}` : ''}`,
-    row.key ? name(row.key) : '–',
-    last ? `${channel(last.channel)}${attempts.length > 1 ? ` (${attempts.length})` : ''}` : '–',
-    `${format.duration(row.ended_at - row.started_at)}${
-      row.first_byte_at != null && row.stream
-        ? ` / ${format.duration(row.first_byte_at - row.started_at)}`
-        : ''
-    }`,
-    format.short(tokens),
-    format.money(row.spend),
-  ];
-  return cells.map((cell, index) => (
-    <span
-      key={index}
-      role="cell"
-      className={index >= 5 ? 'num cut' : 'cut'}
-      style={{ cursor: 'pointer' }}
-      onClick={(event) => {
-        // A link goes by itself, also into a new tab.
-        if (!(event.target instanceof HTMLAnchorElement)) navigate(to);
-      }}
-    >
-      {cell}
-    </span>
-  ));
-});
+  const mark = row.outcome === 'ok' ? 'good' : row.outcome === 'denied' ? 'warn' : 'bad';
+  const first =
+    row.stream && row.first_byte_at != null
+      ? ` / ${format.duration(row.first_byte_at - row.started_at)}`
+      : '';
+  return (
+    <>
+      <span role="cell">
+        <a href={`/requests/${encodeURIComponent(row.call)}`}>{format.time(row.started_at)}</a>
+      </span>
+      <span role="cell" className={`mark-${mark}`}>
+        {row.error ? t(`kind.${row.error}`, row.error) : t(`outcome.${row.outcome}`, row.outcome)}
+      </span>
+      <span role="cell">{row.stream ? `${row.model} · ${t('request.stream')}` : row.model}</span>
+      <span role="cell">{row.key ? name(row.key) : '–'}</span>
+      <span role="cell">
+        {last ? `${channel(last.channel)}${attempts.length > 1 ? ` (${attempts.length})` : ''}` : '–'}
+      </span>
+      <span role="cell" className="num">
+        {format.duration(row.ended_at - row.started_at)}
+        {first}
+      </span>
+      <span role="cell" className="num">
+        {format.short(tokensOf(row.usage))}
+      </span>
+      <span role="cell" className="num">
+        {format.money(row.spend)}
+      </span>
+    </>
+  );
+}
+
+function tokensOf(usage: Call['usage']): number {
+  return usage
+    ? (usage.input_uncached ?? 0) +
+        (usage.cache_read ?? 0) +
+        (usage.cache_write ?? 0) +
+        (usage.cache_write_1h ?? 0) +
+        (usage.output_visible ?? 0) +
+        (usage.output_reasoning ?? 0)
+    : 0;
+}
 
 export function Outcome({ record }: { record: Pick_<Call, 'outcome' | 'error'> }) {
   const { t } = useTranslation();
@@ -344,7 +329,7 @@ export function Outcome({ record }: { record: Pick_<Call, 'outcome' | 'error'> }
     : t(`outcome.${record.outcome}`, record.outcome);
   return (
     <Tag
-      color={good ? 'success' : record.outcome === 'denied' ? 'warning' : 'error'}
+      tone={good ? 'good' : record.outcome === 'denied' ? 'warn' : 'bad'}
       title={t(`outcome.${record.outcome}`, record.outcome)}
     >
       {name}

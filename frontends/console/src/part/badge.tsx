@@ -1,8 +1,8 @@
-import { Tag, theme } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { may, useMe } from '../app/session';
 import { type Kind, useName } from './name';
+import { Tag } from './plain';
 
 /** Whether something may be used. */
 export function Standing({
@@ -15,9 +15,9 @@ export function Standing({
   now?: number;
 }) {
   const { t } = useTranslation();
-  if (blocked) return <Tag color="error">{t('state.blocked')}</Tag>;
-  if (expires != null && expires <= now) return <Tag color="warning">{t('state.expired')}</Tag>;
-  return <Tag color="success">{t('state.active')}</Tag>;
+  if (blocked) return <Tag tone="bad">{t('state.blocked')}</Tag>;
+  if (expires != null && expires <= now) return <Tag tone="warn">{t('state.expired')}</Tag>;
+  return <Tag tone="good">{t('state.active')}</Tag>;
 }
 
 /** Of the configuration file, where it can only be changed there. */
@@ -32,9 +32,7 @@ export function Models({ models, most = 4 }: { models: string[]; most?: number }
   return (
     <span className="row" style={{ gap: 4 }}>
       {models.slice(0, most).map((model) => (
-        <Tag key={model} style={{ marginInlineEnd: 0 }}>
-          {model}
-        </Tag>
+        <Tag key={model}>{model}</Tag>
       ))}
       {models.length > most && (
         <span title={models.slice(most).join(', ')}>{`+${models.length - most}`}</span>
@@ -45,12 +43,11 @@ export function Models({ models, most = 4 }: { models: string[]; most?: number }
 
 /** A thing by name, which leads to its page. */
 export function Name({ to, name, id }: { to: string; name?: string | null; id: string }) {
-  const { token } = theme.useToken();
   return (
     <span style={{ display: 'inline-block', maxWidth: 320, overflowWrap: 'anywhere' }}>
       <Link to={`${to}/${encodeURIComponent(id)}`}>{name || id}</Link>
       {name && name !== id && (
-        <span className="mono" style={{ display: 'block', color: token.colorTextSecondary }}>
+        <span className="mono quiet" style={{ display: 'block' }}>
           {id}
         </span>
       )}

@@ -1,14 +1,15 @@
 // A chart over time. What it shows stands in a table behind it, for who can't see it or wants the figures.
 
-import { Button, theme } from 'antd';
 import { BarChart, LineChart } from 'echarts/charts';
 import { GridComponent, LegendPlainComponent, TooltipComponent } from 'echarts/components';
 import { init, use } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { colours, FONT } from '../app/colour';
 import { usePreference } from '../app/preference';
 import { type Formats, useFormat } from './format';
+import { Push } from './plain';
 
 use([BarChart, LineChart, GridComponent, LegendPlainComponent, TooltipComponent, CanvasRenderer]);
 
@@ -50,7 +51,7 @@ function say(format: Formats, kind: Series['kind'], value: number): string {
 export default function Chart({ label, times, unit, series, height = 280 }: Props) {
   const { t } = useTranslation();
   const { dark } = usePreference();
-  const { token } = theme.useToken();
+  const its = colours(dark);
   const format = useFormat();
   const [table, setTable] = useState(false);
   const place = useRef<HTMLDivElement>(null);
@@ -62,18 +63,18 @@ export default function Chart({ label, times, unit, series, height = 280 }: Prop
     const chart = init(place.current, dark ? 'dark' : undefined);
     const kinds = [...new Set(series.length > 0 ? series.map((it) => it.kind) : (['number'] as const))];
     chart.setOption({
-      animation: token.motion,
+      animation: !matchMedia('(prefers-reduced-motion: reduce)').matches,
       backgroundColor: 'transparent',
       color: COLOURS,
-      textStyle: { fontFamily: token.fontFamily },
+      textStyle: { fontFamily: FONT },
       grid: { left: 8, right: 8, top: 40, bottom: 8, outerBoundsMode: 'same' },
-      legend: { type: 'plain', top: 0, textStyle: { color: token.colorText } },
+      legend: { type: 'plain', top: 0, textStyle: { color: its.text } },
       // Drawn as text: names are never markup, and no style is written into the page.
       tooltip: {
         trigger: 'axis',
         renderMode: 'richText',
-        backgroundColor: token.colorBgElevated,
-        textStyle: { color: token.colorText },
+        backgroundColor: its.raised,
+        textStyle: { color: its.text },
         formatter: (
           points: { dataIndex: number; seriesIndex: number; seriesName: string; value: number | null }[],
         ) =>
@@ -85,7 +86,7 @@ export default function Chart({ label, times, unit, series, height = 280 }: Prop
             }),
           ].join('\n'),
       },
-      xAxis: { type: 'category', data: times.map(name), axisLabel: { color: token.colorTextSecondary } },
+      xAxis: { type: 'category', data: times.map(name), axisLabel: { color: its.quiet } },
       yAxis: kinds.map((kind, index) => ({
         type: 'value',
         minInterval: kind === 'number' ? 1 : undefined,
@@ -97,10 +98,10 @@ export default function Chart({ label, times, unit, series, height = 280 }: Prop
           : undefined,
         position: index === 0 ? 'left' : 'right',
         axisLabel: {
-          color: token.colorTextSecondary,
+          color: its.quiet,
           formatter: (value: number) => say(format, kind, value),
         },
-        splitLine: { show: index === 0, lineStyle: { color: token.colorBorderSecondary } },
+        splitLine: { show: index === 0, lineStyle: { color: its.line } },
       })),
       series: series.map((it) => ({
         name: it.name,
@@ -119,14 +120,14 @@ export default function Chart({ label, times, unit, series, height = 280 }: Prop
       watch.disconnect();
       chart.dispose();
     };
-  }, [times, series, unit, dark, token, format, table]);
+  }, [times, series, unit, dark, its, format, table]);
 
   return (
     <div>
       <div style={{ textAlign: 'right' }}>
-        <Button size="small" type="text" onClick={() => setTable(!table)}>
+        <Push look="text" onClick={() => setTable(!table)}>
           {t(table ? 'chart.chart' : 'chart.table')}
-        </Button>
+        </Push>
       </div>
       {table ? (
         <div style={{ overflow: 'auto', maxHeight: height * 1.5 }}>

@@ -1,6 +1,6 @@
-import { Alert, Button } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { ApiError } from '../api/client';
+import { Push } from './plain';
 
 /** What went wrong, in the server's words, and what can be done. Nothing where nothing did. */
 export function Failure({ error, again }: { error: Error | null | undefined; again?: () => void }) {
@@ -14,18 +14,14 @@ export function Failure({ error, again }: { error: Error | null | undefined; aga
     api?.status === 412 ? t('failure.changedMeanwhile') : '',
   ].filter(Boolean);
   return (
-    <Alert
-      role="alert"
-      type="error"
-      showIcon
-      style={{ marginBottom: 16 }}
-      title={title}
-      description={more.length > 0 ? more.join(' ') : undefined}
-      action={
-        again &&
-        api?.status !== 403 &&
-        api?.status !== 404 && <Button onClick={again}>{t('boundary.again')}</Button>
-      }
-    />
+    <div className="notice notice-bad" role="alert">
+      <div style={{ flex: 1, minWidth: 0 }}>
+        {title}
+        {more.length > 0 && <div className="quiet">{more.join(' ')}</div>}
+      </div>
+      {again && api?.status !== 403 && api?.status !== 404 && (
+        <Push onClick={again}>{t('boundary.again')}</Push>
+      )}
+    </div>
   );
 }

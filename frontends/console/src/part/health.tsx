@@ -1,8 +1,8 @@
-import { Tag } from 'antd';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../api/client';
 import { useFormat } from './format';
+import { Tag } from './plain';
 
 /** How a channel is doing: until when it is benched counts down. */
 export function HealthTag({ channel }: { channel: Schemas['Channel'] }) {
@@ -17,10 +17,9 @@ export function HealthTag({ channel }: { channel: Schemas['Channel'] }) {
     return () => clearInterval(timer);
   }, [until]);
   if (channel.enabled === false) return <Tag>{t('channel.off')}</Tag>;
-  if (channel.health?.broken) return <Tag color="error">{t('channel.broken')}</Tag>;
-  if (benched)
-    return <Tag color="warning">{t('channel.benched', { left: format.duration(until - now) })}</Tag>;
+  if (channel.health?.broken) return <Tag tone="bad">{t('channel.broken')}</Tag>;
+  if (benched) return <Tag tone="warn">{t('channel.benched', { left: format.duration(until - now) })}</Tag>;
   if (channel.health?.failures)
-    return <Tag color="warning">{t('channel.failures', { count: channel.health.failures })}</Tag>;
-  return <Tag color="success">{t('channel.well')}</Tag>;
+    return <Tag tone="warn">{t('channel.failures', { count: channel.health.failures })}</Tag>;
+  return <Tag tone="good">{t('channel.well')}</Tag>;
 }

@@ -1,4 +1,3 @@
-import { theme } from 'antd';
 import { type ReactNode, useEffect } from 'react';
 import { Link } from 'react-router';
 
@@ -10,7 +9,6 @@ export function Page(props: {
   actions?: ReactNode;
   children: ReactNode;
 }) {
-  const { token } = theme.useToken();
   useEffect(() => {
     document.title = `${props.title} · Sluicegate`;
   }, [props.title]);
@@ -25,7 +23,7 @@ export function Page(props: {
             </Link>
           )}
           <h1 className="title">{props.title}</h1>
-          {props.note && <div style={{ color: token.colorTextSecondary }}>{props.note}</div>}
+          {props.note && <div className="quiet">{props.note}</div>}
         </div>
         {props.actions && <div className="row">{props.actions}</div>}
       </div>

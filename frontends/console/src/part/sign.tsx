@@ -1,21 +1,17 @@
 // What the pages before the sign-in are made of: the browser's own form, since they are what it loads first.
 
-import { Button, theme } from 'antd';
 import { type FormEvent, type InputHTMLAttributes, type ReactNode, useEffect, useId } from 'react';
 import { useTranslation } from 'react-i18next';
 import { LanguageSwitch } from '../app/language_switch';
+import { Push } from './plain';
 
 export function Sign({ title, children }: { title: string; children: ReactNode }) {
-  const { token } = theme.useToken();
   useEffect(() => {
     document.title = `${title} · Sluicegate`;
   }, [title]);
   return (
-    <main className="sign" style={{ background: token.colorBgLayout, color: token.colorText }}>
-      <div
-        className="sign-card"
-        style={{ background: token.colorBgContainer, borderColor: token.colorBorderSecondary }}
-      >
+    <main className="sign">
+      <div className="sign-card">
         <h1>{title}</h1>
         {children}
       </div>
@@ -49,9 +45,9 @@ export function SignForm({ submit, busy, send, children }: Props) {
   return (
     <form onSubmit={onSubmit}>
       {children}
-      <Button type="primary" htmlType="submit" block loading={busy}>
+      <Push look="main" type="submit" busy={busy} style={{ width: '100%' }}>
         {submit}
-      </Button>
+      </Push>
     </form>
   );
 }
@@ -61,7 +57,6 @@ export function SignField({
   hint,
   ...input
 }: { label: string; hint?: string } & InputHTMLAttributes<HTMLInputElement>) {
-  const { token } = theme.useToken();
   const id = useId();
   return (
     <p>
@@ -74,14 +69,9 @@ export function SignField({
         aria-describedby={hint && `${id}-hint`}
         // What was wrong with it is forgotten as soon as it changes.
         onInput={(event) => event.currentTarget.setCustomValidity('')}
-        style={{
-          background: token.colorBgContainer,
-          color: token.colorText,
-          borderColor: token.colorTextTertiary,
-        }}
       />
       {hint && (
-        <small id={`${id}-hint`} style={{ color: token.colorTextSecondary }}>
+        <small id={`${id}-hint`} className="quiet">
           {hint}
         </small>
       )}

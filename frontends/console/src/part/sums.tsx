@@ -1,21 +1,18 @@
-import { Card, Statistic } from 'antd';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../api/client';
 import { useFormat } from './format';
+import { Panel } from './plain';
 
 export function Figures({ figures }: { figures: { name: string; value: string; more?: ReactNode }[] }) {
   return (
     <div className="grid figures">
       {figures.map((it) => (
-        <Card key={it.name} size="small">
-          <Statistic
-            title={it.name}
-            value={it.value}
-            formatter={() => <span className="num">{it.value}</span>}
-          />
+        <Panel key={it.name} small>
+          <div className="quiet">{it.name}</div>
+          <div className="figure num">{it.value}</div>
           {it.more && <div style={{ fontSize: 13 }}>{it.more}</div>}
-        </Card>
+        </Panel>
       ))}
     </div>
   );

@@ -1,10 +1,10 @@
 // How a limit stands: used, reserved by calls under way, held, and left.
 
-import { Empty, Tag, Tooltip, theme } from 'antd';
 import type { TFunction } from 'i18next';
 import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../api/client';
 import { type Formats, useFormat } from './format';
+import { Nothing, Tag } from './plain';
 
 type LimitUse = Schemas['LimitUse'];
 
@@ -15,12 +15,11 @@ export function windowName(t: TFunction, format: Formats, window: LimitUse['wind
 
 export function Meter({ state }: { state: LimitUse }) {
   const { t } = useTranslation();
-  const { token } = theme.useToken();
   const format = useFormat();
   const share = (n: number) => (state.max > 0 ? Math.min(100, (n / state.max) * 100) : 0);
   const used = state.settled + state.reserved + state.held;
   const full = state.max > 0 ? used / state.max : 1;
-  const colour = full >= 1 ? token.colorError : full >= 0.8 ? token.colorWarning : token.colorPrimary;
+  const colour = full >= 1 ? 'var(--bad)' : full >= 0.8 ? 'var(--warn)' : 'var(--main)';
   const say = (n: number) => format.amount(state.metric, n);
   const parts = [
     t('limit.used', { amount: say(state.settled) }),
@@ -29,29 +28,27 @@ export function Meter({ state }: { state: LimitUse }) {
     t('limit.left', { amount: say(state.remaining) }),
   ];
   return (
-    <Tooltip title={parts.join(' · ')}>
-      <div
-        className="meter"
-        role="meter"
-        aria-valuemin={0}
-        aria-valuemax={state.max}
-        aria-valuenow={Math.min(used, state.max)}
-        aria-valuetext={parts.join(', ')}
-        aria-label={t(`limit.metric.${state.metric}`)}
-        style={{ background: token.colorFillSecondary }}
-      >
-        <span style={{ width: `${share(state.settled)}%`, background: colour }} />
-        <span style={{ width: `${share(state.reserved)}%`, background: colour, opacity: 0.55 }} />
-        <span style={{ width: `${share(state.held)}%`, background: token.colorTextTertiary }} />
-      </div>
-    </Tooltip>
+    <div
+      className="meter"
+      role="meter"
+      aria-valuemin={0}
+      aria-valuemax={state.max}
+      aria-valuenow={Math.min(used, state.max)}
+      aria-valuetext={parts.join(', ')}
+      aria-label={t(`limit.metric.${state.metric}`)}
+      title={parts.join(' · ')}
+    >
+      <span style={{ width: `${share(state.settled)}%`, background: colour }} />
+      <span style={{ width: `${share(state.reserved)}%`, background: colour, opacity: 0.55 }} />
+      <span style={{ width: `${share(state.held)}%`, background: 'var(--faint)' }} />
+    </div>
   );
 }
 
 export function LimitStates({ states, empty }: { states: LimitUse[]; empty: string }) {
   const { t } = useTranslation();
   const format = useFormat();
-  if (states.length === 0) return <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={empty} />;
+  if (states.length === 0) return <Nothing>{empty}</Nothing>;
   return (
     <div className="stack">
       {states.map((state, index) => (

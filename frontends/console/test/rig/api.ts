@@ -29,6 +29,10 @@ export class Api {
     return this.well('POST', path, body);
   }
 
+  async put(path: string, body: unknown): Promise<Json> {
+    return this.well('PUT', path, body);
+  }
+
   private async well(method: string, path: string, body?: unknown): Promise<Json> {
     const { status, json } = await this.ask(method, path, body);
     if (status >= 300) throw new Error(`${method} ${path}: ${status} ${JSON.stringify(json)}`);

@@ -65,8 +65,8 @@ function watch(page: Page, url: string, faults: string[]) {
 
 /** Waits until a page is there, and nothing is being read any more. */
 export async function settled(page: Page) {
-  await expect(page.locator('main h1, main .ant-result').first()).toBeVisible();
-  await expect(page.locator('.ant-skeleton, .ant-spin-spinning')).toHaveCount(0);
+  await expect(page.locator('main h1').first()).toBeVisible();
+  await expect(page.locator('.ant-skeleton, .ant-spin-spinning, .spinner')).toHaveCount(0);
 }
 
 export { expect };

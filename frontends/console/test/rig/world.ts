@@ -11,6 +11,9 @@ const PASSWORD = 'walrus teapot octave 93';
 /** What would run if it were taken for markup. */
 export const MARKUP = '"><img src=x onerror="window.harmed=1"><script>window.harmed=1</script>';
 
+/** A script that changes nothing. */
+const POLICY = 'fn route(call, candidates) {\n    if call.input_tokens > 90_000 {\n        prefer("tag:large");\n    }\n}\n';
+
 export type World = {
   gateway: Running;
   upstream: Running;
@@ -21,6 +24,8 @@ export type World = {
   own: { group: string; key: string; user: string; call: string };
   foreign: { group: string; key: string; user: string; call: string };
   secret: string;
+  channel: string;
+  policy: string;
 };
 
 export async function build(): Promise<World> {
@@ -28,16 +33,18 @@ export async function build(): Promise<World> {
   const gateway = await startGateway();
   const api = new Api(gateway.url);
   await api.post('/api/v1/setup', { email: 'super_admin@example.com', password: PASSWORD });
-  await api.post('/api/v1/channels', channel('First channel', upstream.url));
+  const first = (await api.post('/api/v1/channels', channel('First channel', upstream.url))).id;
+
   await api.post('/api/v1/organizations', { id: 'acme', alias: 'Acme' });
   const foreign = await department(api, 'Elsewhere', 'default', 'stranger');
   const own = await department(api, 'Research', 'acme', 'user');
+  await api.put('/api/v1/policies/quiet', { text: POLICY, group: own.group });
   await member(api, own.group, 'group_admin', 'acme', 'group_admin');
   await person(api, 'organization_admin', 'organization_admin', 'acme');
   await person(api, 'auditor', 'auditor', 'acme');
   const session = {} as World['session'];
   for (const role of ROLES) session[role] = await signIn(gateway.url, role);
-  return { gateway, upstream, api, session, own, foreign, secret: own.secret };
+  return { gateway, upstream, api, session, own, foreign, secret: own.secret, channel: first, policy: 'quiet' };
 }
 
 /** A channel as files declare one, with its prices from the built-in list. */

@@ -1,6 +1,7 @@
 // Every page in both languages and both themes: there, and without a fault that axe knows.
 
 import AxeBuilder from '@axe-core/playwright';
+import type { Page, TestInfo } from '@playwright/test';
 import { expect, settled, test } from '../rig/test.ts';
 import type { World } from '../rig/world.ts';
 
@@ -12,6 +13,7 @@ const PAGES: [string, (world: World) => string][] = [
   ['playground', () => '/playground'],
   ['keys', () => '/keys'],
   ['a key', (it) => `/keys/${it.own.key}`],
+  ['a form', () => '/keys?create=1'],
   ['groups', () => '/groups'],
   ['a group', (it) => `/groups/${it.own.group}`],
   ['users', () => '/users'],
@@ -19,16 +21,29 @@ const PAGES: [string, (world: World) => string][] = [
   ['organizations', () => '/organizations'],
   ['an organization', () => '/organizations/acme'],
   ['channels', () => '/channels'],
+  ['a channel', (it) => `/channels/${it.channel}`],
+  ['models', () => '/models'],
   ['policies', () => '/policies'],
+  ['a policy', (it) => `/policies/${it.policy}`],
   ['audit', () => '/audit'],
   ['system', () => '/system'],
   ['account', () => '/account'],
+  ['what is not there', () => '/nowhere'],
 ];
 
 const LOOKS = [
   { language: 'en', colours: 'light' },
+  { language: 'en', colours: 'dark' },
+  { language: 'zh', colours: 'light' },
   { language: 'zh', colours: 'dark' },
 ] as const;
+
+async function faultless(page: Page, info: TestInfo, name: string) {
+  const found = await new AxeBuilder({ page }).analyze();
+  await info.attach(name, { body: await page.screenshot({ fullPage: true }), contentType: 'image/png' });
+  const faults = found.violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html).join(' ')}`);
+  expect(faults, name).toEqual([]);
+}
 
 for (const look of LOOKS) {
   for (const [name, path] of PAGES) {
@@ -37,18 +52,34 @@ for (const look of LOOKS) {
       await page.goto(path(world));
       await settled(page);
       await expect(page.locator('html')).toHaveAttribute('lang', new RegExp(`^${look.language}`));
-      const found = await new AxeBuilder({ page }).analyze();
-      await info.attach('page', { body: await page.screenshot({ fullPage: true }), contentType: 'image/png' });
-      expect(found.violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html).join(' ')}`)).toEqual([]);
+      await faultless(page, info, 'page');
     });
   }
 }
 
-test('the sign-in page has no fault either', async ({ visitor, world }) => {
-  const page = await visitor(world.gateway.url);
-  await page.goto('/keys');
-  await expect(page).toHaveURL(/\/login\?next=/);
-  await expect(page.getByLabel('Password')).toBeVisible();
-  const found = await new AxeBuilder({ page }).analyze();
-  expect(found.violations.map((it) => it.id)).toEqual([]);
-});
+for (const colours of ['light', 'dark'] as const) {
+  test(`the sign-in page, the search, and the menus have no fault either, ${colours}`, async ({ as, visitor, world }, info) => {
+    const stranger = await visitor(world.gateway.url);
+    await stranger.emulateMedia({ colorScheme: colours });
+    await stranger.goto('/keys');
+    await expect(stranger).toHaveURL(/\/login\?next=/);
+    await expect(stranger.getByLabel('Password')).toBeVisible();
+    await faultless(stranger, info, 'sign-in');
+    const page = await as('super_admin', { colours });
+    await page.goto('/overview');
+    await settled(page);
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('Res');
+    await expect(page.getByRole('option').filter({ hasText: 'Research key' })).toBeVisible();
+    await faultless(page, info, 'search');
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: /^Signed in as/ }).click();
+    await expect(page.getByRole('button', { name: 'Sign out' })).toBeVisible();
+    await faultless(page, info, 'menu');
+    await page.keyboard.press('Escape');
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.getByRole('button', { name: 'Navigation' }).click();
+    await expect(page.getByRole('link', { name: 'Keys', exact: true })).toBeVisible();
+    await faultless(page, info, 'drawer');
+  });
+}

@@ -22,7 +22,7 @@ for (const role of ROLES) {
     });
     await page.goto('/overview');
     await settled(page);
-    const links = page.getByRole('navigation').getByRole('menuitem').getByRole('link');
+    const links = page.getByRole('navigation').getByRole('listitem').getByRole('link');
     const names = await links.allInnerTexts();
     expect(names).toEqual(expect.arrayContaining(OFFERED[role].some));
     for (const name of OFFERED[role].none) expect(names).not.toContain(name);
@@ -30,7 +30,7 @@ for (const role of ROLES) {
       await page.getByRole('navigation').getByRole('link', { name, exact: true }).click();
       await expect(page.getByRole('heading', { level: 1, name, exact: true })).toBeVisible();
       await settled(page);
-      await expect(page.locator('main .ant-alert-error, main .ant-result')).toHaveCount(0);
+      await expect(page.locator('main .ant-alert-error, main .notice-bad, main .verdict')).toHaveCount(0);
     }
     expect(refused).toEqual([]);
   });

@@ -1,7 +1,19 @@
 // How soon pages are there and answer, on a machine a quarter as fast; and a log of many calls that scrolls evenly.
+// Whatever else a machine does only adds to a time: of three runs the middle one counts, of three scrolls the best.
 
 import type { Page } from '@playwright/test';
 import { expect, settled, test } from '../rig/test.ts';
+
+// A recording would be measured along with what it records.
+test.use({ trace: 'off' });
+
+type Vitals = Record<'lcp' | 'cls' | 'inp', number>;
+
+const LCP_MS = 1_500;
+const INP_MS = 200;
+const CLS = 0.1;
+const FRAME_MS = 50;
+const RUNS = 3;
 
 /** Numbers of web vitals, as the browser itself measures them. */
 async function measured(page: Page) {
@@ -24,32 +36,57 @@ async function measured(page: Page) {
   });
   const session = await page.context().newCDPSession(page);
   await session.send('Emulation.setCPUThrottlingRate', { rate: 4 });
-  return () => page.evaluate(() => (window as unknown as { seen: Record<'lcp' | 'cls' | 'inp', number> }).seen);
+  return () => page.evaluate(() => (window as unknown as { seen: Vitals }).seen);
 }
 
-test('the overview is there soon, and stays where it is', async ({ as }) => {
-  const page = await as('super_admin');
+function middle(all: number[]): number {
+  return all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)] ?? Number.NaN;
+}
+
+/** What somebody does first: looks, searches, changes the period and the colours, goes on. */
+async function visit(page: Page): Promise<void> {
   await page.goto('/overview');
   await settled(page);
-  const read = await measured(page);
-  await page.goto('/overview');
-  await settled(page);
+  // Whatever is painted after the first key was pressed doesn't count as the page's paint any more.
+  await page.waitForFunction(() => (window as unknown as { seen: Vitals }).seen.lcp > 0);
   await page.keyboard.press('Control+k');
   const search = page.getByRole('dialog');
   await expect(search.locator('input')).toBeFocused();
   await page.keyboard.type('res');
   await page.keyboard.press('Escape');
   await expect(search).toBeHidden();
-  await page.getByRole('link', { name: 'Keys', exact: true }).click();
+  await page.getByRole('button', { name: '30 days' }).click();
   await settled(page);
-  const { lcp, cls, inp } = await read();
-  console.log(`LCP ${Math.round(lcp)} ms, CLS ${cls.toFixed(3)}, INP ${inp} ms at a quarter of the speed`);
-  expect(cls).toBeLessThanOrEqual(0.1);
+  await page.getByRole('button', { name: 'Light colours' }).click();
+  await page.getByRole('link', { name: 'Keys', exact: true }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Keys' })).toBeVisible();
+  await settled(page);
+}
+
+test('the overview is there soon, answers, and stays where it is', async ({ as }) => {
+  test.setTimeout(120_000);
+  const page = await as('super_admin');
+  await page.goto('/overview');
+  await settled(page);
+  const read = await measured(page);
+  const runs: Vitals[] = [];
+  for (let run = 0; run < RUNS; run++) {
+    await visit(page);
+    runs.push(await read());
+  }
+  const [lcp, cls, inp] = (['lcp', 'cls', 'inp'] as const).map((name) => middle(runs.map((it) => it[name])));
+  const all = runs.map((it) => `${Math.round(it.lcp)}/${it.cls.toFixed(3)}/${it.inp}`).join(', ');
+  console.log(`LCP ${Math.round(lcp ?? 0)} ms, CLS ${cls?.toFixed(3)}, INP ${inp} ms at a quarter of the speed (${all})`);
+  expect(lcp).toBeGreaterThan(0);
+  expect(inp).toBeGreaterThan(0);
+  expect(lcp).toBeLessThanOrEqual(LCP_MS);
+  expect(inp).toBeLessThanOrEqual(INP_MS);
+  expect(cls).toBeLessThanOrEqual(CLS);
 });
 
 const CALLS = 100_000;
 
-test('a log of a hundred thousand calls scrolls with few rows in the page', async ({ as }) => {
+test('a log of a hundred thousand calls scrolls evenly with few rows in the page', async ({ as }) => {
   test.setTimeout(120_000);
   const page = await as('super_admin');
   // The log as the server answers it, without making a hundred thousand calls first.
@@ -73,30 +110,33 @@ test('a log of a hundred thousand calls scrolls with few rows in the page', asyn
     return (metrics.find((it) => it.name === 'TaskDuration')?.value ?? 0) * 1_000;
   };
   const before = await worked();
-  const frames = await table.evaluate(async (scroller) => {
-    const times: number[] = [];
-    let most = 0;
-    let before = performance.now();
-    for (let frame = 0; frame < 300; frame++) {
-      scroller.scrollTop += 400;
-      const now = await new Promise<number>((done) => requestAnimationFrame(done));
-      times.push(now - before);
-      before = now;
-      most = Math.max(most, scroller.querySelectorAll('[role=row]').length);
-    }
-    times.sort((a, b) => a - b);
-    const slowest = times.at(-1) ?? 0;
-    return { count: times.length, most, slowest, high: times[Math.floor(times.length * 0.99)] ?? 0, at: scroller.scrollTop };
-  });
-  const each = ((await worked()) - before) / frames.count;
-  const ms = (n: number) => `${Math.round(n)} ms`;
+  const passes = [];
+  for (let pass = 0; pass < RUNS; pass++) passes.push(await table.evaluate(scrolled));
+  const count = passes.reduce((sum, it) => sum + it.count, 0);
+  const each = ((await worked()) - before) / count;
+  const best = Math.min(...passes.map((it) => it.slowest));
+  const most = Math.max(...passes.map((it) => it.most));
   console.log(
-    `${frames.count} frames, ${each.toFixed(1)} ms of work each; slowest ${ms(frames.slowest)}, 99 % under ${ms(frames.high)}, ${frames.most} rows`,
+    `${count} frames, ${each.toFixed(1)} ms of work each; slowest of each pass ${passes.map((it) => `${Math.round(it.slowest)} ms`).join(', ')}; ${most} rows`,
   );
-  expect(each).toBeLessThan(50);
-  expect(frames.most).toBeLessThanOrEqual(200);
-  expect(frames.at).toBeGreaterThan(20_000);
+  expect(best).toBeLessThanOrEqual(FRAME_MS);
+  expect(each).toBeLessThanOrEqual(FRAME_MS / 3);
+  expect(most).toBeLessThanOrEqual(200);
+  expect(passes.at(-1)?.at).toBeGreaterThan(60_000);
 });
+
+/** Moves the log by nine rows a frame, and says how long the slowest frame took. */
+async function scrolled(scroller: Element) {
+  let [before, most, slowest, count] = [performance.now(), 0, 0, 0];
+  for (; count < 200; count++) {
+    scroller.scrollTop += 400;
+    const now = await new Promise<number>((done) => requestAnimationFrame(done));
+    slowest = Math.max(slowest, now - before);
+    before = now;
+    most = Math.max(most, scroller.querySelectorAll('[role=row]').length);
+  }
+  return { count, most, slowest, at: scroller.scrollTop };
+}
 
 function record(index: number) {
   const at = Date.UTC(2026, 10, 29) - index * 1_000;
