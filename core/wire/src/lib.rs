@@ -67,6 +67,7 @@ mod quirk;
 mod report;
 mod scan;
 mod screen;
+mod search;
 mod sound;
 mod splice;
 pub mod sse;

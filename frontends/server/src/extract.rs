@@ -227,6 +227,19 @@ mod tests {
     }
 
     #[test]
+    fn betas_go_on_as_they_are() {
+        let sent = headers(&[
+            ("anthropic-version", "2023-06-01"),
+            ("anthropic-beta", "context-1m-2025-08-07,tomorrow-2027-01-01"),
+            ("anthropic-beta", "another-2026-01-01"),
+            ("x-api-key", "sk-1"),
+        ]);
+        let betas = |(name, value): (String, String)| (name == "anthropic-beta").then_some(value);
+        let passed: Vec<String> = passed_headers(&sent).into_iter().filter_map(betas).collect();
+        assert_eq!(passed, ["context-1m-2025-08-07,tomorrow-2027-01-01", "another-2026-01-01"]);
+    }
+
+    #[test]
     fn what_is_of_this_connection_or_ours_stays_here() {
         let map = headers(&[
             ("authorization", "Bearer sk-1"),

@@ -1,7 +1,7 @@
 //! A messages answer, whole or streamed, into events.
 
 use super::stop_of;
-use crate::ir::{Event, Item, Maker, Seal, ToolKind};
+use crate::ir::{Citation, Event, Item, Maker, Seal, ToolKind};
 use crate::json::Val;
 use crate::loss::Losses;
 
@@ -59,12 +59,14 @@ impl Decoder {
             |name: &str| block.get_str(name).filter(|text| !text.is_empty()).map(|text| text.into_owned());
         let kind = match block.get_str("type").as_deref() {
             Some("text") => {
-                if block.get("citations").is_some_and(|c| c.elements().next().is_some()) {
-                    self.losses.dropped("content[].citations", "the target has no place for it");
-                }
                 if let Some(text) = text("text") {
                     emit(Event::Text(text));
                 }
+                block
+                    .get("citations")
+                    .into_iter()
+                    .flat_map(Val::elements)
+                    .for_each(|source| self.source(source, emit));
                 Kind::Text
             }
             Some("thinking") => {
@@ -104,6 +106,18 @@ impl Decoder {
         self.blocks.push((index, kind));
     }
 
+    /// Where the text comes from: what was found on the web has a place elsewhere, documents of the caller's don't.
+    fn source(&mut self, source: Val<'_>, emit: &mut impl FnMut(Event)) {
+        let kind = source.get_str("type");
+        match source.get_str("url").filter(|_| kind.as_deref() == Some("web_search_result_location")) {
+            Some(url) => emit(Event::Citation(Citation {
+                url: url.into_owned(),
+                title: source.get_str("title").map(|title| title.into_owned()),
+            })),
+            None => self.losses.dropped("content[].citations", "the target has no place for it"),
+        }
+    }
+
     fn delta(&mut self, index: u64, delta: Val<'_>, emit: &mut impl FnMut(Event)) {
         let kind = self.blocks.iter().find(|(at, _)| *at == index).map(|(_, kind)| *kind);
         let text =
@@ -121,7 +135,9 @@ impl Decoder {
                 text("partial_json").into_iter().for_each(|json| emit(Event::ToolArgs { tool, json }));
             }
             (Some("citations_delta"), _) => {
-                self.losses.dropped("content[].citations", "the target has no place for it")
+                if let Some(source) = delta.get("citation") {
+                    self.source(source, emit);
+                }
             }
             _ => {}
         }

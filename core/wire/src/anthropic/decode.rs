@@ -8,6 +8,7 @@ use crate::ir::{
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
 use crate::scan::is_ours_in_metadata;
+use crate::search;
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
 pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
@@ -16,6 +17,12 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
         if !value.is_null() && !skip.contains(&&*name) {
             field(&mut request, &name, value, losses)?;
         }
+    }
+    let is_search = |choice: &ToolChoice| matches!(choice, ToolChoice::Named(name) if name == search::NAME);
+    let declared = request.tools.iter().any(|tool| tool.name == search::NAME);
+    if request.search.is_some() && !declared && request.tool_choice.as_ref().is_some_and(is_search) {
+        request.tool_choice = None;
+        losses.dropped("tool_choice", "the target can't be told to search");
     }
     Ok(request)
 }
@@ -36,6 +43,10 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         "stream" => request.stream = value.as_bool() == Some(true),
         "tools" => {
             for (at, tool) in value.elements().enumerate() {
+                if tool.get_str("type").is_some_and(|kind| search::is_search(&kind)) {
+                    request.search = Some(search::of_anthropic(tool, at, losses));
+                    continue;
+                }
                 request.tools.extend(tool_of(tool, at, losses));
             }
         }

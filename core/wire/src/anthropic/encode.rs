@@ -11,6 +11,7 @@ use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::{Names, tool_id};
 use crate::openai_chat::{TEXT_SCHEMA, custom_description};
+use crate::search;
 
 /// The least thinking budget, in tokens.
 const BUDGET_MIN: u64 = 1_024;
@@ -307,7 +308,8 @@ fn system(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
 }
 
 fn tools(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
-    if request.tools.is_empty() {
+    let found = search::for_anthropic(request, ctx.losses);
+    if request.tools.is_empty() && found.is_none() {
         return;
     }
     let mut declared: Vec<&Tool> = request.tools.iter().collect();
@@ -317,7 +319,12 @@ fn tools(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
         declared.retain(|tool| allowed.contains(tool.name.as_str()));
         ctx.losses.approximated("tool_choice", "only the allowed tools are declared");
     }
-    o.array("tools", |a| declared.into_iter().for_each(|t| a.object(|o| tool(o, t, ctx))));
+    o.array("tools", |a| {
+        declared.into_iter().for_each(|t| a.object(|o| tool(o, t, ctx)));
+        if let Some(search) = found {
+            search::write_anthropic(a, search);
+        }
+    });
     // "One at a time" needs a choice object, and is illegal with `none`.
     let alone = request.parallel_tools == Some(false);
     let (word, name) = match &request.tool_choice {

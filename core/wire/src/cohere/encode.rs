@@ -7,6 +7,7 @@ use crate::loss::Losses;
 use crate::names::Names;
 use crate::openai_chat::url_of;
 use crate::plain;
+use crate::search;
 
 /// Cohere takes at most this many stop sequences.
 const STOPS_MAX: usize = 5;
@@ -29,6 +30,7 @@ pub(crate) fn encode(
         return Err(WireError::unsupported(message).at("response_format"));
     }
     plain::unsaid(request, losses);
+    search::never(request, losses);
     // QUIRK(cohere, 2026-11, https://docs.cohere.com/reference/chat): documents exclude tools and JSON.
     let grounds = request.tools.is_empty() && request.format == OutputFormat::Text;
     let mut documents = Vec::new();

@@ -9,6 +9,7 @@ use crate::ir::{
 };
 use crate::json::{Kind, Val, object};
 use crate::loss::Losses;
+use crate::search;
 
 /// Who speaks for a caller who has named a voice of Gemini's, or none.
 const OPENAI_VOICE: &str = "alloy";
@@ -66,6 +67,10 @@ fn system(request: &mut Request, value: Val<'_>) {
 
 fn tools(request: &mut Request, tool: Val<'_>, at: usize, losses: &mut Losses) {
     for (name, value) in tool.members().filter(|(_, value)| !value.is_null()) {
+        if camel_case(&name) == "googleSearch" {
+            request.search = Some(search::of_gemini(value, at, losses));
+            continue;
+        }
         if camel_case(&name) != "functionDeclarations" {
             losses.dropped(
                 format!("tools[{at}].{}", crate::names::cut(&name, 64)),

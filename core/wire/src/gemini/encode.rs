@@ -14,6 +14,7 @@ use crate::json::{Array, Kind, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::Names;
 use crate::plain;
+use crate::search;
 use crate::sound;
 
 /// What a tool that takes a text is declared to take.
@@ -207,7 +208,22 @@ fn config(
     }
 }
 
+/// What a search can't stand beside.
+// QUIRK(gemini, 2026-11, https://ai.google.dev/gemini-api/docs/google-search): functions of the caller's exclude it, and before 3
+// so does a form for the answer.
+fn beside_search(request: &Request, generation: Generation) -> Option<&'static str> {
+    if !request.tools.is_empty() {
+        return Some("the target doesn't search where it may call functions");
+    }
+    let is_formed = request.format != OutputFormat::Text && generation < Generation::Levels;
+    is_formed.then_some("the model doesn't search where its answer has a form")
+}
+
 fn tools(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
+    let searches = search::for_gemini(request, beside_search(request, ctx.generation), ctx.losses);
+    if searches {
+        return o.array("tools", |a| a.object(|o| o.object("googleSearch", |_| {})));
+    }
     if request.tools.is_empty() {
         return;
     }

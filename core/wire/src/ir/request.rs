@@ -11,6 +11,8 @@ pub(crate) struct Request {
     pub(crate) messages: Vec<Message>,
     pub(crate) tools: Vec<Tool>,
     pub(crate) tool_choice: Option<ToolChoice>,
+    /// The provider is to search the web by itself.
+    pub(crate) search: Option<WebSearch>,
     /// The tools that may be called now, by name; empty is all of them.
     pub(crate) allowed_tools: Vec<String>,
     pub(crate) parallel_tools: Option<bool>,
@@ -155,6 +157,37 @@ pub(crate) struct Tool {
     pub(crate) schema: Option<String>,
     pub(crate) strict: Option<bool>,
     pub(crate) cache: Option<String>,
+}
+
+/// How the web is to be searched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WebSearch {
+    /// `low`, `medium` or `high`: how much of what is found is read.
+    pub(crate) size: Option<String>,
+    /// At most so many searches.
+    pub(crate) max_uses: Option<u64>,
+    /// Sites to keep to; empty is all.
+    pub(crate) allowed: Vec<String>,
+    /// Sites to leave out.
+    pub(crate) blocked: Vec<String>,
+    /// Where the user is.
+    pub(crate) place: Option<Place>,
+}
+
+impl WebSearch {
+    /// Whether it isn't the whole web that may be searched.
+    pub(crate) fn is_kept_to_sites(&self) -> bool {
+        !self.allowed.is_empty() || !self.blocked.is_empty()
+    }
+}
+
+/// Where somebody is, roughly.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) city: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) country: Option<String>,
+    pub(crate) timezone: Option<String>,
 }
 
 /// What a tool is given.

@@ -8,6 +8,7 @@ use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::Names;
 use crate::plain;
+use crate::search;
 
 /// Encodes a request. `set` is appended as it is.
 ///
@@ -21,6 +22,7 @@ pub(crate) fn encode(
 ) -> Result<String> {
     plain::refuse(request, false)?;
     plain::unsaid(request, losses);
+    search::never(request, losses);
     Ok(object(|o| {
         o.str("model", &request.model);
         o.array("messages", |a| messages(a, request, names, losses));

@@ -9,6 +9,7 @@ use crate::json::{Kind, Val};
 use crate::loss::Losses;
 use crate::media;
 use crate::scan::is_ours_in_metadata;
+use crate::search;
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
 pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
@@ -104,6 +105,10 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
             }
             request.pictures = asks("image");
         }
+        // `false` asks for none.
+        "web_search_options" if value.kind() == Kind::Object => {
+            request.search = Some(search::of_chat(value, losses));
+        }
         "stream_options" | "logprobs" => {}
         ours if crate::scan::is_ours(ours) => {}
         "metadata" if value.members().all(|(name, value)| is_ours_in_metadata(&name, value)) => {}
@@ -192,7 +197,8 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
         let path = format!("messages[{at}]");
         let role = message.get_str("role").unwrap_or_default();
         let content = message.get("content");
-        if message.get("name").is_some() {
+        // On a result it is the function's, which the call says already.
+        if message.get("name").is_some() && role != "tool" {
             losses.dropped(format!("{path}.name"), "the target has no names of speakers");
         }
         match &*role {

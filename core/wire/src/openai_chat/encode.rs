@@ -11,6 +11,7 @@ use crate::ir::{
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::{Names, cut};
+use crate::search;
 use crate::splice::wants_max_completion_tokens;
 
 /// What a tool that takes a text is declared to take where tools take objects only.
@@ -43,6 +44,7 @@ pub(crate) fn encode(
         o.str("model", &request.model);
         o.array("messages", |a| messages(a, request, names, losses));
         tools(o, request, names, losses);
+        search::write_chat(o, request, losses);
         if let Some(n) = request.max_output.filter(|_| !skip(ceiling)) {
             o.num(ceiling, n);
         }

@@ -10,6 +10,7 @@ use crate::json::{Kind, Val};
 use crate::loss::Losses;
 use crate::media;
 use crate::openai_chat::object_or_wrapped;
+use crate::search;
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
 pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
@@ -23,6 +24,13 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
             field(&mut request, &name, value, losses)?;
         }
     }
+    // It bounds the provider's own tools, of which a search is the one that others have.
+    if let Some(calls) = body.get_u64("max_tool_calls").filter(|_| !skip.contains(&"max_tool_calls")) {
+        match &mut request.search {
+            Some(search) => search.max_uses = Some(calls),
+            None => losses.dropped("max_tool_calls", "the target has no such tools"),
+        }
+    }
     Ok(request)
 }
 
@@ -34,6 +42,11 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         "input" => input(request, value, losses)?,
         "tools" => {
             for (at, tool) in value.elements().enumerate() {
+                if tool.get_str("type").is_some_and(|kind| search::is_search(&kind)) {
+                    let found = search::of_responses(tool, at, losses);
+                    request.search = Some(found);
+                    continue;
+                }
                 request.tools.extend(tool_of(tool, at, losses));
             }
         }
@@ -85,7 +98,8 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
             .at(name));
         }
         // Heard before, ours to keep, or without meaning to anybody else.
-        "instructions" | "truncation" | "store" | "metadata" | "stream_options" | "background" => {}
+        "instructions" | "truncation" | "store" | "metadata" | "stream_options" | "background"
+        | "max_tool_calls" => {}
         ours if crate::scan::is_ours(ours) => {}
         other => losses.dropped(other, "the target has no place for it"),
     }

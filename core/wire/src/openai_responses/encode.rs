@@ -3,11 +3,14 @@
 use std::collections::HashSet;
 
 use crate::error::{Result, WireError};
-use crate::ir::{Block, Maker, Message, OutputFormat, Request, Role, Source, Tool, ToolChoice, ToolKind};
+use crate::ir::{
+    Block, Maker, Message, OutputFormat, Request, Role, Source, Tool, ToolChoice, ToolKind, WebSearch,
+};
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::{Names, tool_id};
 use crate::openai_chat::{custom_names, effort, refuse_stored, url_of, user_and_tier};
+use crate::search;
 use crate::splice::wants_max_completion_tokens;
 
 /// The least output ceiling that is taken, in tokens.
@@ -29,11 +32,15 @@ pub(crate) fn encode(
     unsaid(request, losses);
     let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
     let reasons = reasons(request);
+    let found = search::for_responses(request, losses);
     Ok(object(|o| {
         o.str("model", &request.model);
         instructions(o, request, losses);
         o.array("input", |a| input(a, request, names, losses));
-        tools(o, request, names);
+        tools(o, request, found, names);
+        if let Some(uses) = found.and_then(|search| search.max_uses) {
+            o.num("max_tool_calls", uses);
+        }
         if let Some(n) = request.max_output.filter(|_| !skip("max_output_tokens")) {
             o.num("max_output_tokens", n);
         }
@@ -170,11 +177,16 @@ fn text(o: &mut Object<'_>, request: &Request) {
     });
 }
 
-fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names) {
-    if request.tools.is_empty() {
+fn tools(o: &mut Object<'_>, request: &Request, found: Option<&WebSearch>, names: &mut Names) {
+    if request.tools.is_empty() && found.is_none() {
         return;
     }
-    o.array("tools", |a| request.tools.iter().for_each(|t| a.object(|o| tool(o, t, names))));
+    o.array("tools", |a| {
+        request.tools.iter().for_each(|t| a.object(|o| tool(o, t, names)));
+        if let Some(search) = found {
+            search::write_responses(a, search);
+        }
+    });
     let custom: HashSet<&str> = custom_names(&request.tools);
     let named = |o: &mut Object<'_>, name: &str, names: &mut Names| {
         let kind = if custom.contains(name) { ToolKind::Custom } else { ToolKind::Function };
