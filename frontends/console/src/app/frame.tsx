@@ -12,6 +12,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, NavLink, Outlet, useLocation, useNavigate, useNavigation } from 'react-router';
 import { Icon } from '../part/icon';
 import { Push, Spinner, Waiting } from '../part/plain';
+import { NotFound } from './boundary';
 import { PLACES } from './navigation';
 import { ready } from './page';
 import { type Preference, usePreference } from './preference';
@@ -52,7 +53,7 @@ export default function Frame() {
         <main id="page" tabIndex={-1}>
           <div className="page">
             <Suspense fallback={<Waiting />}>
-              <Outlet />
+              <Allowed />
             </Suspense>
           </div>
         </main>
@@ -60,6 +61,14 @@ export default function Frame() {
       {searching && <Search close={() => setSearching(false)} />}
     </div>
   );
+}
+
+/** A page that isn't offered isn't there, whoever knows its address. */
+function Allowed() {
+  const me = useMe();
+  const here = useLocation().pathname;
+  const place = PLACES.find((it) => here === it.path || here.startsWith(`${it.path}/`));
+  return place && !may(me, place.right) ? <NotFound /> : <Outlet />;
 }
 
 const Head = memo(function Head({ search }: { search: () => void }) {

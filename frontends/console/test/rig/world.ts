@@ -39,6 +39,7 @@ export async function build(): Promise<World> {
   const foreign = await department(api, 'Elsewhere', 'default', 'stranger');
   const own = await department(api, 'Research', 'acme', 'user');
   await api.put('/api/v1/policies/quiet', { text: POLICY, group: own.group });
+  await api.put('/api/v1/policies/elsewhere', { text: POLICY, group: foreign.group });
   await member(api, own.group, 'group_admin', 'acme', 'group_admin');
   await person(api, 'organization_admin', 'organization_admin', 'acme');
   await person(api, 'auditor', 'auditor', 'acme');

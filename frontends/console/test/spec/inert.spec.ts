@@ -1,6 +1,7 @@
 // Names and answers that try to be markup are words, wherever they stand.
 
 import { Api } from '../rig/api.ts';
+import { startHostile, WORDS } from '../rig/hostile.ts';
 import { expect, settled, test } from '../rig/test.ts';
 import { channel, MARKUP, recorded } from '../rig/world.ts';
 
@@ -45,4 +46,43 @@ test('names with markup in them are words on every page', async ({ as, world }) 
   }
   await page.goto('/groups');
   await expect(page.locator('main')).toContainText(`group ${MARKUP}`);
+});
+
+test('answers of models are words, whatever they say', async ({ as, world }) => {
+  test.setTimeout(120_000);
+  const hostile = await startHostile();
+  const page = await as('super_admin');
+  try {
+    const made = channel('Hostile', hostile.url);
+    made.declared.models = ['gpt-4o', 'gpt-4.1'];
+    await world.api.post('/api/v1/channels', made);
+    await page.goto('/playground?two=1&model=gpt-4o&other=gpt-4.1');
+    await page.getByLabel('Key', { exact: true }).fill(world.secret);
+    await page.getByRole('button', { name: 'Begin', exact: true }).click();
+    const logs = page.getByRole('log');
+    await expect(logs).toHaveCount(2);
+    await page.getByLabel('Message', { exact: true }).fill(WORDS.join(' '));
+    await page.getByRole('button', { name: 'Send' }).click();
+    for (const log of await logs.all()) {
+      await expect(log.locator('pre')).toContainText('look(');
+      await log.locator('details').evaluate((it) => it.setAttribute('open', ''));
+      // Said, thought, and called with: each of them to be read as it came.
+      for (const words of WORDS) await expect(log.getByText(words).first(), words).toBeVisible();
+      await expect(log.locator('img, svg, iframe, script, style, form, [onload], [onerror], [onfocus]')).toHaveCount(0);
+      await expect(log.locator('a[href^="javascript"], a[target]')).toHaveCount(0);
+    }
+    await page.getByLabel('Message', { exact: true }).fill('complain');
+    await page.getByRole('button', { name: 'Send' }).click();
+    await expect(page.getByRole('alert').first()).toContainText('<script>');
+    expect(await page.evaluate(() => 'harmed' in window)).toBe(false);
+    const calls = await recorded(world.api, world.own.key, 6);
+    for (const { call } of calls.slice(0, 4)) {
+      await page.goto(`/requests/${call}`);
+      await settled(page);
+      expect(await page.evaluate(() => 'harmed' in window), call).toBe(false);
+      await expect(page.locator('main img, main iframe, main a[href^="javascript"]')).toHaveCount(0);
+    }
+  } finally {
+    await hostile.stop();
+  }
 });

@@ -3,12 +3,19 @@
 import { expect, settled, test } from '../rig/test.ts';
 import { ROLES, type Role, type World } from '../rig/world.ts';
 
-const THINGS: [string, (it: World['own']) => string][] = [
+/** What is looked for, where it is of another organization or nobody but super administrators sees it. */
+const THINGS: [string, (it: World['foreign'], world: World) => string][] = [
   ['keys', (it) => `/keys/${it.key}`],
   ['groups', (it) => `/groups/${it.group}`],
   ['users', (it) => `/users/${it.user}`],
   ['requests', (it) => `/requests/${it.call}`],
+  ['organizations', () => '/organizations/default'],
+  ['channels', (_, world) => `/channels/${world.channel}`],
+  ['policies', () => '/policies/elsewhere'],
 ];
+
+/** Addresses that open what only some may do. */
+const FORMS = ['/users?create=1', '/organizations?create=1', '/channels?create=1', '/system', '/channels'];
 
 for (const role of ROLES.filter((it): it is Exclude<Role, 'super_admin'> => it !== 'super_admin')) {
   test(`${role} reaches nothing of another organization`, async ({ as, world }) => {
@@ -19,7 +26,7 @@ for (const role of ROLES.filter((it): it is Exclude<Role, 'super_admin'> => it !
         await settled(page);
         return (await page.locator('main').innerText()).replaceAll(id, 'ID');
       };
-      const foreign = path(world.foreign);
+      const foreign = path(world.foreign, world);
       const id = foreign.split('/').at(-1) ?? '';
       const unknown = id.replace(/.{4}$/, 'zzzz');
       const shown = await words(foreign, id);
@@ -34,6 +41,17 @@ for (const role of ROLES.filter((it): it is Exclude<Role, 'super_admin'> => it !
     }
   });
 }
+
+test('forms of others are as little there by their address as by a button', async ({ as }) => {
+  const page = await as('user');
+  for (const address of FORMS) {
+    await page.goto(address);
+    await settled(page);
+    await expect(page.getByRole('dialog'), address).toHaveCount(0);
+    await expect(page.locator('main form'), address).toHaveCount(0);
+    await expect(page.locator('main')).not.toContainText('First channel');
+  }
+});
 
 test('who is in the group sees it', async ({ as, world }) => {
   const page = await as('user');
