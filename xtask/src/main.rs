@@ -41,6 +41,8 @@ usage: cargo xtask COMMAND
   clients                make docs/clients.md from a run of real clients against every upstream's format
   bench [ARGS…]          measure the gateway beside nginx (see benches/rig/README.md)
   bench --memory [ARGS…] watch its memory under one long stream and under many at once
+  bench --reports [--records N] [--rounds N] [--append] [--sqlite | --postgres]
+                         how long reports and pages of the log take over so many calls (default 1,000,000)
   bench --criterion      the benches in process
 ";
 

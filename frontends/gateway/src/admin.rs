@@ -10,6 +10,7 @@
 mod access;
 mod actor;
 mod audit;
+mod budget;
 mod channel;
 mod group;
 mod identity;
@@ -21,6 +22,7 @@ mod model;
 mod named;
 mod once;
 mod organization;
+mod overview;
 mod patch;
 mod policy;
 mod replay;
@@ -48,6 +50,7 @@ use sluicegate_core::{
 
 pub use actor::Actor;
 pub use audit::{AuditAnchor, AuditCheck, AuditFault, AuditFaultKind};
+pub use budget::{BudgetView, Burned, Forecast};
 pub use channel::{
     BalanceView, BulkItem, BulkView, ChannelBulk, ChannelDraft, ChannelKeyView, ChannelPatch, ChannelTrial,
     ChannelView, KeyPlace, NewChannel, NewChannelKeys, OfferedModel, TrialView,
@@ -67,6 +70,9 @@ pub(crate) use named::add_named;
 pub use named::{NamedKind, NamedScope};
 pub use once::{OnceBegun, OnceTicket};
 pub use organization::{NewOrganization, OrganizationPatch, OrganizationView};
+pub use overview::{
+    ChannelStanding, OverviewQuestion, OverviewReport, OverviewSpan, Percentiles, TopRow, channel_state,
+};
 pub use patch::{LimitEditor, Limits, Patch};
 pub use policy::{
     NewPolicyVersion, PolicyCheck, PolicyDiff, PolicyFault, PolicyShadow, PolicyVersionView, PolicyView,

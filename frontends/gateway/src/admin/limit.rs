@@ -32,6 +32,8 @@ pub struct LimitFilter {
     pub metric: Option<Metric>,
     /// Of which so much is used, in millionths.
     pub min_used_ppm: Option<u64>,
+    /// Over a day or longer: neither rates nor calls at a time.
+    pub lasting: bool,
 }
 
 /// How limits are sorted.
@@ -159,7 +161,9 @@ impl Admin {
             }
             for state in self.limit_states(party.scope.clone(), &party.limits) {
                 let used_ppm = used_ppm(&state);
-                if filter.metric.is_none_or(|metric| metric == state.metric)
+                let lasts = state.metric != Metric::Concurrency && !state.window.is_rate();
+                if (lasts || !filter.lasting)
+                    && filter.metric.is_none_or(|metric| metric == state.metric)
                     && filter.min_used_ppm.is_none_or(|least| used_ppm >= least)
                 {
                     all.push(LimitView {

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::{ChannelId, Error, ErrorKind, Result, Timestamp};
 
-use self::calendar::Calendar;
+pub(super) use self::calendar::Calendar;
 pub use self::calendar::Granularity;
 use super::{Actor, Admin};
 use crate::store::{Dimension, Reach, ReportFilter, ReportQuery, ReportRows, Split, Sums};
@@ -230,6 +230,17 @@ impl Default for UsageQuestion {
     }
 }
 
+impl UsageQuestion {
+    fn is_by_label(&self) -> bool {
+        self.by.iter().any(|it| matches!(it, By::Customer | By::Tag))
+    }
+
+    /// What asks for all that a query finds whose rows, by label, aren't all of it, or more.
+    fn whole_of(&self, query: &ReportQuery) -> Option<ReportQuery> {
+        self.is_by_label().then(|| ReportQuery { by: Vec::new(), only: None, ..query.clone() })
+    }
+}
+
 /// A span of time and what was in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Bucket {
@@ -279,11 +290,14 @@ pub struct UsageReport {
     pub time_zone: String,
     /// What is told apart.
     pub by: Vec<By>,
-    /// In all.
+    /// In all: every call once, also those without an end customer or tag where these are told apart.
     pub total: Metrics,
+    /// What all rows and others add up to, where end customers or tags are told apart: without calls that have none, and calls with
+    /// two tags twice. `None` where it is the total.
+    pub told_apart: Option<Metrics>,
     /// The time before, as long as this one, if that is compared.
     pub previous: Option<Bucket>,
-    /// Over time; empty with granularity `total`.
+    /// Over time, as the total; empty with granularity `total`.
     pub buckets: Vec<Bucket>,
     /// What is told apart, the most first.
     pub rows: Vec<UsageRow>,
@@ -308,7 +322,12 @@ impl Admin {
         reading.check(question)?;
         let base = reading.query(question, from, to)?;
         let totals = reading.rows(&base, &question.by).await?;
-        let total = sum(totals.values());
+        let told = sum(totals.values());
+        // What labels tell apart isn't all, and some of it is in several rows.
+        let total = match question.whole_of(&base) {
+            Some(whole) => sum(reading.rows(&whole, &[]).await?.values()),
+            None => told,
+        };
         let mut ranked: Vec<(&Vec<String>, &Sums)> =
             totals.iter().map(|((_, by), sums)| (by, sums)).collect();
         ranked.sort_by_key(|(by, sums)| (std::cmp::Reverse(question.order.of(sums)), *by));
@@ -341,6 +360,7 @@ impl Admin {
             time_zone: calendar.zone_name(),
             by: question.by.clone(),
             total: Metrics::from(&total),
+            told_apart: question.is_by_label().then(|| Metrics::from(&told)),
             rows: rows.collect(),
             others,
             previous: previous.map(|(bucket, _)| bucket),
@@ -471,11 +491,10 @@ impl Reading<'_> {
         let mut parts = vec![by_time.clone()];
         if !at_once && !question.by.is_empty() && !question.by.contains(&By::Provider) {
             // All of it by time alone, then what is shown.
-            let labelled = question.by.iter().any(|it| matches!(it, By::Customer | By::Tag));
-            let by = if labelled { base.by.clone() } else { Vec::new() };
+            let by = if question.is_by_label() { base.by.clone() } else { Vec::new() };
             parts = vec![
                 ReportQuery { by, ..by_time.clone() },
-                ReportQuery { only: Some(shown.to_vec()), ..by_time },
+                ReportQuery { only: Some(shown.to_vec()), ..by_time.clone() },
             ];
         }
         let last = parts.len() - 1;
@@ -507,6 +526,17 @@ impl Reading<'_> {
                 others.subtract(&row.get(bucket).copied().unwrap_or_default());
             }
         }
+        if let Some(whole) = question.whole_of(&by_time) {
+            series.all = empty();
+            for (from, to) in calendar::pieces(buckets, HELD_AT_ONCE / self.slots(question, split)) {
+                let query = ReportQuery { from, to, ..whole.clone() };
+                for ((at, _), sums) in self.rows(&query, &[]).await? {
+                    if let Some(all) = series.all.get_mut(bucket_of(at)) {
+                        all.add(&sums);
+                    }
+                }
+            }
+        }
         Ok(series)
     }
 
@@ -528,8 +558,13 @@ impl Reading<'_> {
         (from, to): (Timestamp, Timestamp),
     ) -> Result<(Bucket, HashMap<Vec<String>, Sums>)> {
         let start = self.calendar.before(from, to);
-        let rows = self.rows(&self.query(question, start, from)?, &question.by).await?;
-        let bucket = Bucket { from: start, to: from, metrics: Metrics::from(&sum(rows.values())) };
+        let query = self.query(question, start, from)?;
+        let rows = self.rows(&query, &question.by).await?;
+        let total = match question.whole_of(&query) {
+            Some(whole) => sum(self.rows(&whole, &[]).await?.values()),
+            None => sum(rows.values()),
+        };
+        let bucket = Bucket { from: start, to: from, metrics: Metrics::from(&total) };
         Ok((bucket, rows.into_iter().map(|((_, by), sums)| (by, sums)).collect()))
     }
 }

@@ -1,9 +1,9 @@
 //! A limit that is put where there was none begins with what its window has already seen.
 
 use sluicegate_core::ledger::{Balance, bucket_ms, window_start};
-use sluicegate_core::{Limit, Metric, Result, Scope, Timestamp, Window};
+use sluicegate_core::{Limit, Metric, Result, Scope, ScopeKind, Timestamp, Window};
 
-use super::Admin;
+use super::{Admin, LimitUse};
 use crate::store::{Owner, Since, Sums};
 
 /// What the counters of new limits begin with: each limit's scope, and its balances.
@@ -78,14 +78,7 @@ impl Admin {
 }
 
 fn balance(scope: Scope, limit: &Limit, window_start: Timestamp, sums: &Sums) -> Balance {
-    let settled = match limit.metric {
-        Metric::Requests => sums.requests,
-        Metric::InputTokens => sums.input_tokens,
-        Metric::OutputTokens => sums.output_tokens,
-        Metric::TotalTokens => sums.total_tokens(),
-        Metric::Spend => sums.spend,
-        Metric::Concurrency => 0,
-    };
+    let settled = of_metric(limit.metric, sums);
     Balance {
         scope,
         metric: limit.metric,
@@ -95,5 +88,27 @@ fn balance(scope: Scope, limit: &Limit, window_start: Timestamp, sums: &Sums) ->
         settled,
         held: 0,
         carried: 0,
+    }
+}
+
+/// What sums say that a metric has counted.
+fn of_metric(metric: Metric, sums: &Sums) -> i64 {
+    match metric {
+        Metric::Requests => sums.requests,
+        Metric::InputTokens => sums.input_tokens,
+        Metric::OutputTokens => sums.output_tokens,
+        Metric::TotalTokens => sums.total_tokens(),
+        Metric::Spend => sums.spend,
+        Metric::Concurrency => 0,
+    }
+}
+
+/// What sums say that a limit has counted: of a channel, attempts and list prices.
+pub(super) fn counted(limit: &LimitUse, sums: &Sums) -> i64 {
+    match limit.scope {
+        ScopeKind::Channel => {
+            of_metric(limit.metric, &Sums { requests: sums.attempts, spend: sums.cost, ..*sums })
+        }
+        _ => of_metric(limit.metric, sums),
     }
 }

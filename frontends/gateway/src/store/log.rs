@@ -17,7 +17,7 @@ pub struct LogFilter {
     pub cost_over: Option<i64>,
     /// That took so long at least, in milliseconds.
     pub duration_over_ms: Option<i64>,
-    /// With this text in their id.
+    /// With this text in their id, whatever its case.
     pub search: Option<String>,
 }
 
@@ -74,6 +74,9 @@ impl LogFilter {
             && base.tag.as_ref().is_none_or(|tag| it.tags.contains(tag))
             && self.cost_over.is_none_or(|least| it.spend >= least)
             && self.duration_over_ms.is_none_or(|least| it.ended_at.since_ms(it.started_at) >= least)
-            && self.search.as_ref().is_none_or(|text| it.call.as_str().contains(text.as_str()))
+            && self
+                .search
+                .as_ref()
+                .is_none_or(|text| it.call.as_str().to_lowercase().contains(text.to_lowercase().as_str()))
     }
 }

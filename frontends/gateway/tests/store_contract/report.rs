@@ -400,6 +400,9 @@ pub(super) async fn the_log_is_read_page_by_page(store: Arc<dyn Store>) {
     }
     store.append(&entries(&records), &[], None).await.unwrap();
     records.sort_by_key(|it| std::cmp::Reverse((it.started_at, it.call.clone())));
+    let shouted = LogFilter { search: Some("AmE3".to_owned()), ..LogFilter::default() };
+    let found = store.log(&shouted, &Reach::ALL, None, 10).await.unwrap().items;
+    assert_eq!(found.iter().map(|it| it.call.as_str()).collect::<Vec<_>>(), ["same3"], "whatever its case");
     let base = |base: RecordFilter| LogFilter { base, ..LogFilter::default() };
     let all = RecordFilter::default;
     let narrow = Narrow { groups: vec!["g2".into(), "g1".into()], user: Some("u1".into()), key: None };
@@ -427,6 +430,7 @@ pub(super) async fn the_log_is_read_page_by_page(store: Arc<dyn Store>) {
         LogFilter { cost_over: Some(150), ..LogFilter::default() },
         LogFilter { duration_over_ms: Some(300), ..LogFilter::default() },
         LogFilter { search: Some("me3".to_owned()), ..LogFilter::default() },
+        LogFilter { search: Some("ME3".to_owned()), ..LogFilter::default() },
         LogFilter { search: Some("%".to_owned()), ..LogFilter::default() },
     ];
     for reach in &reaches {

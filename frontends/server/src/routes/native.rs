@@ -12,6 +12,7 @@ mod ledger;
 mod limits;
 mod list;
 mod organizations;
+mod overview;
 mod policies;
 mod records;
 mod reports;
@@ -71,6 +72,7 @@ pub fn table() -> Vec<Entry> {
     entries.extend(records::table());
     entries.extend(usage::table());
     entries.extend(reports::table());
+    entries.extend(overview::table());
     entries.extend(audit::table());
     entries.extend(ledger::table());
     entries.extend(explain::table());

@@ -210,3 +210,183 @@ async fn who_follows_the_log_sees_what_they_may() {
         assert!(text.ends_with("event: end\ndata: {}\n\n"), "{text}");
     }
 }
+
+#[actix_web::test]
+async fn an_overview_says_what_the_reports_say_and_no_more_than_one_may_see() {
+    let (rig, keys) = world().await;
+    let whole = get(&rig, "/api/v1/reports/overview?top=1").await;
+    let usage = get(&rig, "/api/v1/reports/usage?compare=previous&by=group&top=1").await;
+    let same = |span: &Value, of: &Value| {
+        for (name, value) in of.as_object().unwrap() {
+            assert_eq!(&span[name], value, "{name} of {span}");
+        }
+    };
+    same(&whole["total"], &usage["total"]);
+    same(&whole["previous"], &usage["previous"]);
+    assert_eq!((&whole["total"]["from"], &whole["total"]["to"]), (&usage["from"], &usage["to"]));
+    let (days, want) = (whole["buckets"].as_array().unwrap(), usage["buckets"].as_array().unwrap());
+    assert_eq!(days.len(), want.len());
+    days.iter().zip(want).for_each(|(day, want)| same(day, want));
+    assert!(whole["total"]["duration"]["p95"].is_i64(), "{}", whole["total"]);
+    assert!(days.iter().any(|day| day["duration"].is_object()) && days[0]["duration"].is_null(), "{days:?}");
+    let groups = whole["groups"].as_array().unwrap();
+    assert_eq!((groups.len(), &groups[0]["id"], &groups[0]["name"]), (1, &json!("g-1"), &json!("g-1")));
+    assert_eq!(groups[0]["total"], usage["rows"][0]["total"]);
+    assert!(["of g-1", "of g-2"].contains(&whole["keys"][0]["name"].as_str().unwrap()), "{whole}");
+    assert_eq!(whole["models"][0]["id"], "mock");
+    let channel = &whole["channels"][0];
+    assert_eq!(
+        (&channel["state"], &channel["total"]["successful"]),
+        (&json!("well"), &json!(5)),
+        "{channel}"
+    );
+    assert_eq!(
+        (&whole["budgets"][0]["name"], &whole["budgets"][0]["used_ppm"]),
+        (&json!("of g-2"), &json!(1_000_000))
+    );
+    // Those who used the most are compared with the same time before.
+    let day = 24 * HOUR;
+    let start = NOW_MS - NOW_MS.rem_euclid(day);
+    let two = get(&rig, &format!("/api/v1/reports/overview?from={}&to={}", start - day, start + day)).await;
+    let first = two["groups"].as_array().unwrap().iter().find(|it| it["id"] == "g-1").unwrap();
+    assert_eq!(
+        (&first["previous"]["requests"], &two["previous"]["requests"]),
+        (&json!(2), &json!(2)),
+        "{two}"
+    );
+    // A key sees its own, and neither channels nor how fast its group was.
+    let mine = rig.ask("GET", "/api/v1/reports/overview", &keys[0], &Value::Null).await.json();
+    assert_eq!((&mine["total"]["requests"], &mine["channels"]), (&json!(4), &Value::Null), "{mine}");
+    assert_eq!((&mine["total"]["duration"], mine["groups"].as_array().unwrap().len()), (&Value::Null, 1));
+    assert!(!mine.to_string().contains("of g-2"), "{mine}");
+    for (query, param) in [("top=0", "top"), ("top=101", "top"), ("granularity=minute", "granularity")] {
+        let answer = rig.ask("GET", &format!("/api/v1/reports/overview?{query}"), MASTER, &Value::Null).await;
+        assert_eq!((answer.status, &answer.json()["error"]["param"]), (400, &json!(param)), "{query}");
+    }
+    let unknown = rig.ask("GET", "/api/v1/reports/overview?by=key", MASTER, &Value::Null).await;
+    assert_eq!((unknown.status, unknown.text().contains("`by`")), (400, true), "{}", unknown.text());
+}
+
+#[actix_web::test]
+async fn a_budget_says_how_it_was_used_up_and_where_that_leads() {
+    let rig = Rig::new().await;
+    rig.manage("POST", "/api/v1/users", json!({"id": "u-1", "limits": {"requests": {"week": 1000}}})).await;
+    let limits = json!({"requests": {"month": 100, "minute": 60}, "concurrency": 3});
+    rig.manage("POST", "/api/v1/groups", json!({"id": "g-1", "limits": limits})).await;
+    let day = json!({"requests": {"day": 10}, "models": {"mock": {"requests": {"lifetime": 50}}}});
+    let key = rig
+        .manage(
+            "POST",
+            "/api/v1/keys",
+            json!({"group": "g-1", "user": "u-1", "alias": "of g-1", "limits": day}),
+        )
+        .await;
+    let secret = key["secret"].as_str().unwrap().to_owned();
+    let start = NOW_MS - NOW_MS.rem_euclid(24 * HOUR) + 7 * 24 * HOUR;
+    // Four on the day before, then one each in three hours.
+    for at in [
+        start - 3 * HOUR,
+        start - 2 * HOUR,
+        start - 2 * HOUR,
+        start - HOUR,
+        start,
+        start + HOUR,
+        start + 2 * HOUR,
+    ] {
+        rig.clock.set(Timestamp::from_ms(at + 60_000));
+        let body =
+            json!({"model": "mock", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]});
+        let answer = rig.ask("POST", "/v1/chat/completions", &secret, &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    rig.clock.set(Timestamp::from_ms(start + 3 * HOUR));
+    let all = get(&rig, "/api/v1/reports/budgets").await;
+    let items = all["items"].as_array().unwrap();
+    let find = |scope: &str, window: &str| {
+        items
+            .iter()
+            .find(|it| it["scope"] == scope && it["window"] == window)
+            .unwrap_or_else(|| panic!("{scope} {window}: {all}"))
+    };
+    let day = find("key", "day");
+    assert_eq!((&day["settled"], day["starts_at"].as_i64()), (&json!(3), Some(start)), "{day}");
+    let burned: Vec<_> = day["burned"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["used"].clone(), it["total"].clone()))
+        .collect();
+    assert_eq!(
+        burned,
+        [(json!(1), json!(1)), (json!(1), json!(2)), (json!(1), json!(3)), (json!(0), json!(3))]
+    );
+    // Of the last six hours, in which seven came: 28 a day, so that seven more last six hours.
+    let forecast = &day["forecast"];
+    assert_eq!(
+        (&forecast["per_day"], forecast["since"].as_i64()),
+        (&json!(28), Some(start - 3 * HOUR)),
+        "{forecast}"
+    );
+    assert_eq!(
+        (&forecast["used_at_end"], forecast["runs_out_at"].as_i64()),
+        (&json!(27), Some(start + 9 * HOUR)),
+        "{forecast}"
+    );
+    let month = find("group", "month");
+    let last = month["burned"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(
+        (&last["used"], &last["total"], &month["settled"]),
+        (&json!(3), &month["settled"], &json!(7)),
+        "{month}"
+    );
+    let lifetime = find("key", "lifetime");
+    assert_eq!((&lifetime["starts_at"], &lifetime["forecast"]["used_at_end"]), (&Value::Null, &Value::Null));
+    assert_eq!(lifetime["burned"].as_array().unwrap().last().unwrap()["total"], 7, "{lifetime}");
+    // A user's limit counts only calls without a group here.
+    assert_eq!(
+        (&find("user", "week")["settled"], &find("user", "week")["forecast"]["per_day"]),
+        (&json!(0), &json!(0))
+    );
+    for rate in [find("group", "minute"), items.iter().find(|it| it["metric"] == "concurrency").unwrap()] {
+        assert_eq!((&rate["burned"], &rate["forecast"]), (&json!([]), &Value::Null), "{rate}");
+    }
+    let csv = rig.ask("GET", "/api/v1/reports/budgets?scope=key&format=csv", MASTER, &Value::Null).await;
+    assert_eq!(csv.text().lines().count(), 3, "{}", csv.text());
+}
+
+#[actix_web::test]
+async fn a_total_has_every_call_once_whatever_labels_it_has() {
+    let (rig, keys) = world().await;
+    let day = 24 * HOUR;
+    let start = NOW_MS - NOW_MS.rem_euclid(day);
+    rig.clock.set(Timestamp::from_ms(NOW_MS));
+    for tags in [json!(["a", "b"]), json!(["a"])] {
+        let body = json!({"model": "mock", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}],
+            "metadata": {"tags": tags}});
+        let answer = rig.ask("POST", "/v1/chat/completions", &keys[0], &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let span = format!("from={}&to={}&compare=previous", start - day, start + day);
+    let all = get(&rig, &format!("/api/v1/reports/usage?{span}")).await;
+    assert_eq!(all["told_apart"], Value::Null);
+    // By what, and in how many rows calls are.
+    for (by, told) in [("tag", 3), ("tag,group", 3), ("customer", 4)] {
+        for top in [1, 10] {
+            let labelled = get(&rig, &format!("/api/v1/reports/usage?{span}&by={by}&top={top}")).await;
+            for name in ["total", "previous", "buckets"] {
+                assert_eq!(labelled[name], all[name], "{name} by {by}");
+            }
+            let requests = |it: &Value| it["requests"].as_i64().unwrap_or_default();
+            assert_eq!(requests(&labelled["told_apart"]), told, "{by}: {labelled}");
+            let rows: i64 =
+                labelled["rows"].as_array().unwrap().iter().map(|it| requests(&it["total"])).sum();
+            assert_eq!(rows + requests(&labelled["others"]["total"]), told, "{by}: {labelled}");
+            let others =
+                labelled["others"]["series"].as_array().map_or(0, |all| all.iter().map(requests).sum());
+            assert_eq!(others, requests(&labelled["others"]["total"]), "{by}: {labelled}");
+        }
+    }
+    // Of a tag, it is those that have it.
+    let of_b = get(&rig, &format!("/api/v1/reports/usage?{span}&tag=b&by=key")).await;
+    assert_eq!((&of_b["total"]["requests"], &of_b["told_apart"]), (&json!(1), &Value::Null));
+}

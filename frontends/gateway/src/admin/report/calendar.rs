@@ -26,6 +26,13 @@ pub enum Granularity {
     Total,
 }
 
+impl Granularity {
+    /// Whether its buckets are whole days.
+    pub(in crate::admin) fn is_of_days(self) -> bool {
+        matches!(self, Self::Day | Self::Week | Self::Month)
+    }
+}
+
 /// The times of so many buckets each, one after the other, and of one where that is none.
 pub(super) fn pieces(
     buckets: &[(Timestamp, Timestamp)],
@@ -36,14 +43,14 @@ pub(super) fn pieces(
 }
 
 /// Buckets of time in a zone.
-pub(super) struct Calendar {
+pub(in crate::admin) struct Calendar {
     zone: TimeZone,
     granularity: Granularity,
 }
 
 impl Calendar {
     /// Refuses a zone whose hours begin at other minutes than those that sums are kept by.
-    pub(super) fn new(zone: TimeZone, granularity: Granularity, kept: &TimeZone) -> Result<Self> {
+    pub(in crate::admin) fn new(zone: TimeZone, granularity: Granularity, kept: &TimeZone) -> Result<Self> {
         // 2026: zones have changed their minutes before, and hours then began elsewhere.
         let present = jiff::Timestamp::from_second(1_767_225_600).unwrap_or_default();
         let minutes = |zone: &TimeZone| zone.to_offset(present).seconds().rem_euclid(3_600);
@@ -60,16 +67,22 @@ impl Calendar {
         Ok(Self { zone, granularity })
     }
 
-    pub(super) fn zone(&self) -> &TimeZone {
+    pub(in crate::admin) fn zone(&self) -> &TimeZone {
         &self.zone
     }
 
-    pub(super) fn zone_name(&self) -> String {
+    /// Whether its days are those of another zone.
+    pub(in crate::admin) fn has_days_of(&self, other: &TimeZone) -> bool {
+        let name = self.zone.iana_name();
+        self.zone == *other || (name.is_some() && name == other.iana_name())
+    }
+
+    pub(in crate::admin) fn zone_name(&self) -> String {
         self.zone.iana_name().unwrap_or("UTC").to_owned()
     }
 
     /// The time that is asked for, widened to whole buckets.
-    pub(super) fn range(
+    pub(in crate::admin) fn range(
         &self,
         from: Option<Timestamp>,
         to: Option<Timestamp>,
@@ -100,7 +113,11 @@ impl Calendar {
     }
 
     /// The spans from one instant to another; none with `total`.
-    pub(super) fn buckets(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(Timestamp, Timestamp)>> {
+    pub(in crate::admin) fn buckets(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<(Timestamp, Timestamp)>> {
         let mut buckets = Vec::new();
         let mut at = from;
         while at < to && self.granularity != Granularity::Total {
@@ -118,7 +135,7 @@ impl Calendar {
     }
 
     /// The start of the time before, as long as this one: in hours, days or months, as it is told apart.
-    pub(super) fn before(&self, from: Timestamp, to: Timestamp) -> Timestamp {
+    pub(in crate::admin) fn before(&self, from: Timestamp, to: Timestamp) -> Timestamp {
         let (start, end) = (self.zoned(from), self.zoned(to));
         let unit = match self.granularity {
             Granularity::Hour => Unit::Hour,
@@ -131,7 +148,7 @@ impl Calendar {
     }
 
     /// The start of the bucket that an instant is in.
-    pub(super) fn floor(&self, at: Timestamp) -> Timestamp {
+    pub(in crate::admin) fn floor(&self, at: Timestamp) -> Timestamp {
         let zoned = self.zoned(at);
         let day = |zoned: &Zoned| zoned.start_of_day();
         let start = match self.granularity {
@@ -150,7 +167,7 @@ impl Calendar {
         start.map_or(at, |start| of(&start))
     }
 
-    fn ceil(&self, at: Timestamp) -> Timestamp {
+    pub(in crate::admin) fn ceil(&self, at: Timestamp) -> Timestamp {
         let start = self.floor(at);
         if start == at { at } else { self.after(start) }
     }

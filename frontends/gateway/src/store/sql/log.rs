@@ -205,6 +205,7 @@ fn loose(find: &mut Where, filter: &LogFilter) {
             pattern.push(c);
         }
         pattern.push('%');
-        find.and("r.call_id LIKE ? ESCAPE '\\'", [pattern.into()]);
+        // SQLite's LIKE doesn't mind case, PostgreSQL's does.
+        find.and("LOWER(r.call_id) LIKE LOWER(?) ESCAPE '\\'", [pattern.into()]);
     }
 }

@@ -1,9 +1,11 @@
 //! `/customer/…` (and `/end_user/…`), `/tag/…` and `/budget/…`: whom calls name, and limits that several share.
 
+use std::collections::HashMap;
+
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{NamedKind, NamedScope, SpendQuery};
-use sluicegate::store::{Page, RecordFilter, Stored};
+use sluicegate::admin::{NamedKind, NamedScope};
+use sluicegate::store::Stored;
 use sluicegate::{ErrorKind, Limit, Result};
 
 use super::budget::{Budget, BudgetChange, usd_json};
@@ -111,15 +113,37 @@ impl Change {
     }
 }
 
-/// The budget's part of a row: its own limits, or those of the budget that it has.
-async fn budget_table(ask: &Ask, it: &NamedScope) -> Result<Value> {
-    match &it.budget {
-        Some(id) => {
-            let budget = ask.admin().named(&ask.actor, NamedKind::Budget, id).await?;
-            Ok(budget_row(id, &budget).into())
+/// What rows say besides what is stored of each: what was spent, and the budgets that they have. Asked once, however many rows.
+struct Around {
+    spent: HashMap<String, i64>,
+    budgets: HashMap<String, Value>,
+}
+
+impl Around {
+    async fn of(ask: &Ask, kind: NamedKind, all: &[(&str, &Stored<NamedScope>)]) -> Result<Self> {
+        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        let spent = ask.admin().spent_by_named(&ask.actor, kind, &names).await?;
+        let mut budgets = HashMap::new();
+        if all.iter().any(|(_, it)| it.value.budget.is_some()) {
+            for (id, budget) in ask.admin().all_named(&ask.actor, NamedKind::Budget).await? {
+                let row = budget_row(&id, &budget);
+                budgets.insert(id, row.into());
+            }
         }
-        None if it.limits.is_empty() => Ok(Value::Null),
-        None => Ok(described(&it.limits).into()),
+        Ok(Self { spent, budgets })
+    }
+
+    fn spend(&self, name: &str) -> Value {
+        usd_json(self.spent.get(name).copied().unwrap_or_default())
+    }
+
+    /// The budget's part of a row: its own limits, or those of the budget that it has.
+    fn budget_table(&self, it: &NamedScope) -> Value {
+        match &it.budget {
+            Some(id) => self.budgets.get(id).cloned().unwrap_or_default(),
+            None if it.limits.is_empty() => Value::Null,
+            None => described(&it.limits).into(),
+        }
     }
 }
 
@@ -136,27 +160,24 @@ fn stamp(row: &mut Map<String, Value>, it: &Stored<NamedScope>) {
     row.insert("updated_by".to_owned(), json!(it.updated_by));
 }
 
-/// What was spent by calls that the filter picks, in nano-USD.
-async fn spent(ask: &Ask, filter: RecordFilter) -> Result<i64> {
-    let query = SpendQuery { filter, by: Vec::new(), page: Page::new(1, 0) };
-    Ok(ask.admin().spend(&ask.actor, &query).await?.items.iter().map(|row| row.sums.spend).sum())
-}
-
-async fn customer_row(ask: &Ask, name: &str, it: &Stored<NamedScope>) -> Result<Map<String, Value>> {
-    let filter = RecordFilter { customer: Some(name.to_owned()), ..RecordFilter::default() };
+fn customer_row(name: &str, it: &Stored<NamedScope>, around: &Around) -> Map<String, Value> {
     let mut row = Map::from_iter([
         ("user_id".to_owned(), json!(name)),
         ("alias".to_owned(), json!(it.value.alias)),
         ("blocked".to_owned(), json!(it.value.blocked)),
-        ("spend".to_owned(), usd_json(spent(ask, filter).await?)),
+        ("spend".to_owned(), around.spend(name)),
         ("budget_id".to_owned(), json!(it.value.budget)),
         ("metadata".to_owned(), json!(it.value.metadata)),
         ("allowed_model_region".to_owned(), Value::Null),
         ("default_model".to_owned(), Value::Null),
-        ("litellm_budget_table".to_owned(), budget_table(ask, &it.value).await?),
+        ("litellm_budget_table".to_owned(), around.budget_table(&it.value)),
     ]);
     stamp(&mut row, it);
-    Ok(row)
+    row
+}
+
+async fn one_customer(ask: &Ask, name: &str, it: &Stored<NamedScope>) -> Result<Map<String, Value>> {
+    Ok(customer_row(name, it, &Around::of(ask, NamedKind::Customer, &[(name, it)]).await?))
 }
 
 async fn new_customer(ask: Ask) -> Result<Done> {
@@ -164,14 +185,14 @@ async fn new_customer(ask: Ask) -> Result<Done> {
     let name = fields.required("user_id")?;
     let change = Change::take(&mut fields, "alias")?;
     let made = change.make(&ask, NamedKind::Customer, &name).await?;
-    warned(customer_row(&ask, &name, &made).await?, fields)
+    warned(one_customer(&ask, &name, &made).await?, fields)
 }
 
 async fn customer(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let name = query.required("end_user_id")?;
     let found = ask.admin().named(&ask.actor, NamedKind::Customer, name).await?;
-    Done::ok(&customer_row(&ask, name, &found).await?).map(|done| done.warning(query.finish()))
+    Done::ok(&one_customer(&ask, name, &found).await?).map(|done| done.warning(query.finish()))
 }
 
 async fn update_customer(ask: Ask) -> Result<Done> {
@@ -179,7 +200,7 @@ async fn update_customer(ask: Ask) -> Result<Done> {
     let name = fields.required("user_id")?;
     let change = Change::take(&mut fields, "alias")?;
     let changed = change.change(&ask, NamedKind::Customer, &name).await?;
-    warned(customer_row(&ask, &name, &changed).await?, fields)
+    warned(one_customer(&ask, &name, &changed).await?, fields)
 }
 
 /// `user_ids`: one at least.
@@ -229,7 +250,7 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
             }
             changed => changed?,
         };
-        rows.push(customer_row(&ask, &name, &changed).await?);
+        rows.push(one_customer(&ask, &name, &changed).await?);
     }
     let name = if blocked { "blocked_users" } else { "unblocked_users" };
     warned(Map::from_iter([(name.to_owned(), json!(rows))]), fields)
@@ -237,26 +258,25 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
 
 async fn list_customers(ask: Ask) -> Result<Done> {
     let sent = query(&ask)?.finish();
-    let mut rows = Vec::new();
-    for (name, it) in ask.admin().all_named(&ask.actor, NamedKind::Customer).await? {
-        rows.push(customer_row(&ask, &name, &it).await?);
-    }
+    let all = ask.admin().all_named(&ask.actor, NamedKind::Customer).await?;
+    let all: Vec<_> = all.iter().map(|(name, it)| (name.as_str(), it)).collect();
+    let around = Around::of(&ask, NamedKind::Customer, &all).await?;
+    let rows: Vec<_> = all.iter().map(|(name, it)| customer_row(name, it, &around)).collect();
     Done::ok(&rows).map(|done| done.warning(sent))
 }
 
-async fn tag_row(ask: &Ask, name: &str, it: &Stored<NamedScope>) -> Result<Map<String, Value>> {
-    let filter = RecordFilter { tag: Some(name.to_owned()), ..RecordFilter::default() };
+fn tag_row(name: &str, it: &Stored<NamedScope>, around: &Around) -> Map<String, Value> {
     let mut row = Map::from_iter([
         ("name".to_owned(), json!(name)),
         ("description".to_owned(), json!(it.value.alias)),
         ("models".to_owned(), json!([])),
         ("model_info".to_owned(), Value::Null),
-        ("spend".to_owned(), usd_json(spent(ask, filter).await?)),
+        ("spend".to_owned(), around.spend(name)),
         ("budget_id".to_owned(), json!(it.value.budget)),
-        ("litellm_budget_table".to_owned(), budget_table(ask, &it.value).await?),
+        ("litellm_budget_table".to_owned(), around.budget_table(&it.value)),
     ]);
     stamp(&mut row, it);
-    Ok(row)
+    row
 }
 
 async fn tag_answer(
@@ -266,9 +286,10 @@ async fn tag_answer(
     done: &str,
     fields: Fields,
 ) -> Result<Done> {
+    let around = Around::of(ask, NamedKind::Tag, &[(name, it)]).await?;
     let answer = Map::from_iter([
         ("message".to_owned(), format!("tag `{name}` is {done}").into()),
-        ("tag".to_owned(), tag_row(ask, name, it).await?.into()),
+        ("tag".to_owned(), tag_row(name, it, &around).into()),
     ]);
     warned(answer, fields)
 }
@@ -291,11 +312,15 @@ async fn update_tag(ask: Ask) -> Result<Done> {
 async fn tags(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let names = fields.texts("names")?.value().ok_or_else(|| fields::missing("names"))?;
-    let mut rows = Map::new();
-    for name in names {
-        let it = ask.admin().named(&ask.actor, NamedKind::Tag, &name).await?;
-        rows.insert(name.clone(), tag_row(&ask, &name, &it).await?.into());
+    let mut all = Vec::with_capacity(names.len());
+    for name in &names {
+        all.push((name.as_str(), ask.admin().named(&ask.actor, NamedKind::Tag, name).await?));
     }
+    let all: Vec<_> = all.iter().map(|(name, it)| (*name, it)).collect();
+    let around = Around::of(&ask, NamedKind::Tag, &all).await?;
+    let row =
+        |(name, it): &(&str, &Stored<NamedScope>)| ((*name).to_owned(), tag_row(name, it, &around).into());
+    let rows: Map<String, Value> = all.iter().map(row).collect();
     Done::ok(&rows).map(|done| done.warning(fields.finish()))
 }
 
@@ -308,10 +333,10 @@ async fn delete_tag(ask: Ask) -> Result<Done> {
 
 async fn list_tags(ask: Ask) -> Result<Done> {
     let sent = query(&ask)?.finish();
-    let mut rows = Vec::new();
-    for (name, it) in ask.admin().all_named(&ask.actor, NamedKind::Tag).await? {
-        rows.push(tag_row(&ask, &name, &it).await?);
-    }
+    let all = ask.admin().all_named(&ask.actor, NamedKind::Tag).await?;
+    let all: Vec<_> = all.iter().map(|(name, it)| (name.as_str(), it)).collect();
+    let around = Around::of(&ask, NamedKind::Tag, &all).await?;
+    let rows: Vec<_> = all.iter().map(|(name, it)| tag_row(name, it, &around)).collect();
     Done::ok(&rows).map(|done| done.warning(sent))
 }
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{
     ChannelBulk, ChannelDraft, ChannelPatch, ChannelTrial, ChannelView, NewChannel, NewChannelKeys,
+    channel_state,
 };
 use sluicegate::{ChannelId, Error, ErrorKind, Result};
 
@@ -185,12 +186,7 @@ fn shown(ask: &Ask, view: &ChannelView) -> Result<Value> {
     let (gateway, id) = (ask.gateway(), &view.channel.id);
     let now = gateway.clock().now();
     let health = gateway.engine().health(id, now);
-    let state = match health {
-        _ if !view.channel.enabled => "off",
-        Some(it) if it.broken => "broken",
-        Some(it) if it.benched_until.is_some_and(|until| until > now) => "benched",
-        _ => "well",
-    };
+    let state = channel_state(view.channel.enabled, health.as_ref(), now);
     value["state"] = state.into();
     value["health"] = json!(health);
     value["recent"] = json!(gateway.engine().recent(id, now));

@@ -1,7 +1,7 @@
 //! Every limit and how it stands.
 
 use actix_web::http::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sluicegate::admin::{LimitFilter, LimitOrder};
 use sluicegate::{Error, ErrorKind, Metric, OrganizationId, Result, ScopeKind, UserId};
 
@@ -26,7 +26,22 @@ const QUERY: &[(&str, &str)] = &[
 ];
 
 pub(super) fn table() -> Vec<Entry> {
-    vec![Entry {
+    let budgets = Entry {
+        method: Method::GET,
+        path: "/api/v1/reports/budgets",
+        make: || ask::route(Method::GET, budgets),
+        operation: Some(
+            Operation::new(
+                "getBudgetReport",
+                "usage",
+                "Limits that the asker may see, how they were used up so far, and where that leads.",
+            )
+            .query(QUERY)
+            .answers(200, "BudgetList")
+            .or_csv(),
+        ),
+    };
+    let limits = Entry {
         method: Method::GET,
         path: "/api/v1/limits",
         make: || ask::route(Method::GET, limits),
@@ -40,7 +55,8 @@ pub(super) fn table() -> Vec<Entry> {
             .answers(200, "LimitStandingList")
             .or_csv(),
         ),
-    }]
+    };
+    vec![limits, budgets]
 }
 
 const NAMES: [&str; 10] = [
@@ -58,6 +74,25 @@ const NAMES: [&str; 10] = [
 
 async fn limits(ask: Ask) -> Result<Done> {
     let query = parameters(&ask, &NAMES)?;
+    let (filter, order) = question(&ask, &query).await?;
+    let fetch = async |page| {
+        let found = ask.admin().limits(&ask.actor, &filter, order, page).await?;
+        Ok(found.map(|it| -> Value { json!(it) }))
+    };
+    list::answer(&ask, &query, "LimitStanding", fetch).await
+}
+
+async fn budgets(ask: Ask) -> Result<Done> {
+    let query = parameters(&ask, &NAMES)?;
+    let (filter, order) = question(&ask, &query).await?;
+    let fetch = async |page| {
+        let found = ask.admin().budgets(&ask.actor, &filter, order, page).await?;
+        Ok(found.map(|it| -> Value { json!(it) }))
+    };
+    list::answer(&ask, &query, "Budget", fetch).await
+}
+
+async fn question(ask: &Ask, query: &Map<String, Value>) -> Result<(LimitFilter, LimitOrder)> {
     let wrong = |param: &'static str, message: String| {
         Error::new(ErrorKind::InvalidRequest, message).with("param", param)
     };
@@ -77,11 +112,11 @@ async fn limits(ask: Ask) -> Result<Done> {
         Ok(percent) => Ok(percent.saturating_mul(10_000)),
         Err(_) => Err(wrong("min_used_percent", format!("`{text}` is no whole number of percent"))),
     };
-    let group = match parameter(&query, "group") {
+    let group = match parameter(query, "group") {
         Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
         None => None,
     };
-    let order = match parameter(&query, "sort").as_deref() {
+    let order = match parameter(query, "sort").as_deref() {
         None | Some("-used") => LimitOrder::Used,
         Some("resets_at") => LimitOrder::Reset,
         Some("scope") => LimitOrder::Scope,
@@ -91,17 +126,14 @@ async fn limits(ask: Ask) -> Result<Done> {
         }
     };
     let filter = LimitFilter {
-        kind: parameter(&query, "scope").map(kind).transpose()?,
-        id: parameter(&query, "id"),
-        organization: parameter(&query, "organization").map(OrganizationId::from),
+        kind: parameter(query, "scope").map(kind).transpose()?,
+        id: parameter(query, "id"),
+        organization: parameter(query, "organization").map(OrganizationId::from),
         group,
-        user: parameter(&query, "user").map(UserId::from),
-        metric: parameter(&query, "metric").map(metric).transpose()?,
-        min_used_ppm: parameter(&query, "min_used_percent").map(percent).transpose()?,
+        user: parameter(query, "user").map(UserId::from),
+        metric: parameter(query, "metric").map(metric).transpose()?,
+        min_used_ppm: parameter(query, "min_used_percent").map(percent).transpose()?,
+        lasting: false,
     };
-    let fetch = async |page| {
-        let found = ask.admin().limits(&ask.actor, &filter, order, page).await?;
-        Ok(found.map(|it| -> Value { json!(it) }))
-    };
-    list::answer(&ask, &query, "LimitStanding", fetch).await
+    Ok((filter, order))
 }

@@ -50,7 +50,7 @@ const FILTER: [(&str, &str); 17] = [
     ("tag", "With this tag."),
     ("cost_over", "That cost so much at least, in nano-USD."),
     ("duration_over", "That took so long at least, in milliseconds."),
-    ("search", "With this text in their id."),
+    ("search", "With this text in their id, whatever its case."),
     ("cursor", "Where the last page said that the list goes on."),
 ];
 

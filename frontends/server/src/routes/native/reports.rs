@@ -131,7 +131,7 @@ pub(super) fn exactly(ask: &Ask, known: &[&str]) -> Result<Map<String, Value>> {
     }
 }
 
-async fn question(ask: &Ask, query: &Map<String, Value>) -> Result<UsageQuestion> {
+pub(super) async fn question(ask: &Ask, query: &Map<String, Value>) -> Result<UsageQuestion> {
     let zone = zone(query)?;
     let found = record_filter(ask, &without_times(query)).await?;
     let filter = ReportFilter {
@@ -221,7 +221,7 @@ fn word<T: DeserializeOwned>(name: &'static str, text: &str) -> Result<T> {
     })
 }
 
-fn number(name: &'static str, text: &str) -> Result<usize> {
+pub(super) fn number(name: &'static str, text: &str) -> Result<usize> {
     text.parse().map_err(|_| {
         let message = format!("`{name}` must be a whole number, 1 or more");
         Error::new(ErrorKind::InvalidRequest, message).with("param", name)
