@@ -4,7 +4,9 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
+import { useAtOnce } from '../part/at_once';
 import { FromFile } from '../part/badge';
+import { channelsBreak } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -26,6 +28,7 @@ export default function ChannelPage() {
   const navigate = useNavigate();
   const client = useQueryClient();
   const { message } = App.useApp();
+  const atOnce = useAtOnce('channels');
   const [editing, setEditing] = useState(false);
   const path = { channel: id };
   const query = useQuery({
@@ -52,9 +55,12 @@ export default function ChannelPage() {
   }
   const write = it.source !== 'file';
   const used = it.used;
+  const change = (body: { enabled: boolean } | { name: string }) =>
+    atOnce([it.id], body, () => take(api.PATCH('/api/v1/channels/{channel}', { params: { path }, body })));
   return (
     <Page
       title={it.name}
+      rename={write ? (name) => change({ name }) : undefined}
       parent={parent}
       note={
         <>
@@ -75,6 +81,22 @@ export default function ChannelPage() {
           <Button loading={mend.isPending} onClick={() => mend.mutate()}>
             {t('channel.mend')}
           </Button>
+          {write && (
+            <Button
+              onClick={() =>
+                it.enabled === false
+                  ? change({ enabled: true })
+                  : confirm({
+                      title: t('channel.disableTitle', { count: 1 }),
+                      breaks: () => channelsBreak(t, [it.id]),
+                      action: t('channel.disable'),
+                      run: () => change({ enabled: false }),
+                    })
+              }
+            >
+              {t(it.enabled === false ? 'channel.enable' : 'channel.disable')}
+            </Button>
+          )}
           {write && <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>}
           {write && (
             <Button
@@ -82,9 +104,7 @@ export default function ChannelPage() {
               onClick={() =>
                 confirm({
                   title: t('channel.deleteTitle', { name: it.name }),
-                  breaks: t('channel.deleteBreaks', {
-                    models: it.models.map((model) => model.group).join(', '),
-                  }),
+                  breaks: async () => `${await channelsBreak(t, [it.id])} ${t('channel.deleteBreaks')}`,
                   action: t('form.delete'),
                   run: async () => {
                     await take(api.DELETE('/api/v1/channels/{channel}', { params: { path } }));

@@ -1,16 +1,20 @@
 import { PlusOutlined } from '@ant-design/icons';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Alert, App, Button, Input, Select, Switch, Tag } from 'antd';
+import { useQuery } from '@tanstack/react-query';
+import { Alert, Button, Input, Select, Switch, Tag } from 'antd';
 import { type Key, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
+import { useAtOnce } from '../part/at_once';
 import { FromFile, Models, Name } from '../part/badge';
+import { channelsBreak } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
+import { InlineNumber } from '../part/inline';
 import { List } from '../part/list';
 import { Page } from '../part/page';
 import { csvOf, useFilter } from '../part/query';
+import { ChannelBulk, editChannels } from './channel_bulk';
 import { ChannelForm } from './channel_form';
 
 type Channel = Schemas['Channel'];
@@ -18,9 +22,9 @@ type Channel = Schemas['Channel'];
 export default function ChannelList() {
   const { t } = useTranslation();
   const format = useFormat();
-  const client = useQueryClient();
   const confirm = useConfirm();
-  const { message } = App.useApp();
+  const atOnce = useAtOnce('channels');
+  const [editing, setEditing] = useState(false);
   const [filter, change] = useFilter();
   const [chosen, setChosen] = useState<Key[]>([]);
   const query = useQuery({
@@ -39,30 +43,22 @@ export default function ChannelList() {
       (!filter.tag || it.tags?.includes(filter.tag)),
   );
   const tags = [...new Set(all.flatMap((it) => it.tags ?? []))].sort();
-  /** Shown at once; taken back where the server refuses. */
-  const turn = async (ids: Key[], enabled: boolean) => {
-    const at = ['channels'];
-    await client.cancelQueries({ queryKey: at });
-    const before = client.getQueryData<Schemas['ChannelList']>(at);
-    client.setQueryData<Schemas['ChannelList']>(
-      at,
-      (list) =>
-        list && { ...list, items: list.items.map((it) => (ids.includes(it.id) ? { ...it, enabled } : it)) },
-    );
-    try {
-      const done = await take(
-        api.POST('/api/v1/channels/bulk', { body: { ids: ids.map(String), set: { enabled } } }),
-      );
-      const refused = done.items.find((it) => it.outcome === 'refused');
-      if (!done.done) throw new Error(refused?.message ?? t('channel.refused'));
+  const turn = async (ids: Key[], set: { enabled: boolean } | { priority: number } | { weight: number }) => {
+    const which = ids.map(String);
+    if (await atOnce(which, set, () => editChannels({ ids: which, set }, t('channel.refused'))))
       setChosen([]);
-    } catch (error) {
-      client.setQueryData(at, before);
-      message.error((error as Error).message);
-    } finally {
-      await client.invalidateQueries({ queryKey: at });
-    }
   };
+  const number = (it: Channel, name: 'priority' | 'weight', value: number, least: number) =>
+    it.source === 'file' ? (
+      value
+    ) : (
+      <InlineNumber
+        label={`${t(`channel.${name}`)}, ${it.name}`}
+        value={value}
+        least={least}
+        change={(to) => turn([it.id], name === 'weight' ? { weight: to } : { priority: to })}
+      />
+    );
   return (
     <Page
       title={t('nav.channels')}
@@ -103,15 +99,16 @@ export default function ChannelList() {
           <Button onClick={() => setChosen(items.filter((it) => it.source !== 'file').map((it) => it.id))}>
             {t('channel.chooseAll')}
           </Button>
-          <Button onClick={() => turn(chosen, true)}>{t('channel.enable')}</Button>
+          <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>
+          <Button onClick={() => turn(chosen, { enabled: true })}>{t('channel.enable')}</Button>
           <Button
             danger
             onClick={() =>
               confirm({
                 title: t('channel.disableTitle', { count: chosen.length }),
-                breaks: t('channel.disableBreaks'),
+                breaks: () => channelsBreak(t, chosen.map(String)),
                 action: t('channel.disable'),
-                run: () => turn(chosen, false),
+                run: () => turn(chosen, { enabled: false }),
               })
             }
           >
@@ -171,14 +168,14 @@ export default function ChannelList() {
             key: 'priority',
             align: 'right',
             className: 'num',
-            render: (_, it) => it.priority ?? 0,
+            render: (_, it) => number(it, 'priority', it.priority ?? 0, Number.MIN_SAFE_INTEGER),
           },
           {
             title: t('channel.weight'),
             key: 'weight',
             align: 'right',
             className: 'num',
-            render: (_, it) => it.weight ?? 1,
+            render: (_, it) => number(it, 'weight', it.weight ?? 1, 0),
           },
           {
             title: t('key.tags'),
@@ -201,12 +198,20 @@ export default function ChannelList() {
                 aria-label={t('channel.enabledOf', { name: it.name })}
                 disabled={it.source === 'file'}
                 checked={it.enabled ?? true}
-                onChange={(enabled) => turn([it.id], enabled)}
+                onChange={(enabled) => turn([it.id], { enabled })}
               />
             ),
           },
         ]}
       />
+      {editing && (
+        <ChannelBulk
+          ids={chosen.map(String)}
+          tags={tags}
+          close={() => setEditing(false)}
+          done={() => setChosen([])}
+        />
+      )}
       {filter.create && <ChannelForm close={() => change({ create: undefined, first: undefined })} />}
     </Page>
   );

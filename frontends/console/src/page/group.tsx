@@ -5,7 +5,9 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
+import { useAtOnce } from '../part/at_once';
 import { FromFile, Models, Named, Standing } from '../part/badge';
+import { keysOf } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -20,6 +22,7 @@ export default function GroupPage() {
   const me = useMe();
   const format = useFormat();
   const confirm = useConfirm();
+  const atOnce = useAtOnce('groups');
   const navigate = useNavigate();
   const client = useQueryClient();
   const [editing, setEditing] = useState(false);
@@ -42,9 +45,12 @@ export default function GroupPage() {
   const administers = may(me, 'organization') || me.administers.includes(group.id);
   const write = administers && group.source === 'database';
   const name = group.alias ?? group.id;
+  const change = (body: { blocked: boolean } | { alias: string }) =>
+    atOnce([group.id], body, () => take(api.PATCH('/api/v1/groups/{group}', { params: { path }, body })));
   return (
     <Page
       title={name}
+      rename={write ? (alias) => change({ alias }) : undefined}
       parent={parent}
       note={
         <>
@@ -57,23 +63,44 @@ export default function GroupPage() {
           <Link to={`/requests?group=${encodeURIComponent(group.id)}`}>{t('key.calls')}</Link>
           {write && <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>}
           {write && may(me, 'organization') && (
-            <Button
-              danger
-              onClick={() =>
-                confirm({
-                  title: t('group.deleteTitle', { name }),
-                  breaks: t('group.deleteBreaks', { count: group.members.length }),
-                  action: t('form.delete'),
-                  run: async () => {
-                    await take(api.DELETE('/api/v1/groups/{group}', { params: { path } }));
-                    navigate('/groups');
-                    await client.invalidateQueries({ queryKey: ['groups'], refetchType: 'none' });
-                  },
-                })
-              }
-            >
-              {t('form.delete')}
-            </Button>
+            <>
+              <Button
+                onClick={() =>
+                  group.blocked
+                    ? change({ blocked: false })
+                    : confirm({
+                        title: t('state.blockTitle', { name }),
+                        breaks: async () =>
+                          t('state.blockBreaks', { count: await keysOf({ group: group.id }) }),
+                        action: t('state.block'),
+                        run: () => change({ blocked: true }),
+                      })
+                }
+              >
+                {t(group.blocked ? 'state.unblock' : 'state.block')}
+              </Button>
+              <Button
+                danger
+                onClick={() =>
+                  confirm({
+                    title: t('group.deleteTitle', { name }),
+                    breaks: async () =>
+                      t('group.deleteBreaks', {
+                        count: await keysOf({ group: group.id }),
+                        members: group.members.length,
+                      }),
+                    action: t('form.delete'),
+                    run: async () => {
+                      await take(api.DELETE('/api/v1/groups/{group}', { params: { path } }));
+                      navigate('/groups');
+                      await client.invalidateQueries({ queryKey: ['groups'], refetchType: 'none' });
+                    },
+                  })
+                }
+              >
+                {t('form.delete')}
+              </Button>
+            </>
           )}
         </>
       }

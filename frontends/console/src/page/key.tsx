@@ -1,10 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { App, Button, Card, Descriptions, Form, Input, Modal, Select, Skeleton } from 'antd';
+import { Button, Card, Descriptions, Form, Input, Modal, Select, Skeleton } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams } from 'react-router';
-import { api, type Schemas, take } from '../api/client';
+import { api, take } from '../api/client';
 import { may, useMe } from '../app/session';
+import { useAtOnce } from '../part/at_once';
 import { FromFile, Models, Named, Standing } from '../part/badge';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
@@ -31,7 +32,7 @@ export default function KeyPage() {
     queryFn: () => take(api.GET('/api/v1/keys/{key}', { params: { path } })),
     refetchInterval: 15_000,
   });
-  const block = useBlock(id);
+  const atOnce = useAtOnce('keys');
   const key = query.data;
   const parent = { to: '/keys', name: t('nav.keys') };
   if (!key) {
@@ -43,9 +44,12 @@ export default function KeyPage() {
   }
   const write = may(me, 'write') && key.source === 'database';
   const name = key.alias ?? key.id;
+  const change = (body: { blocked: boolean } | { alias: string }) =>
+    atOnce([id], body, () => take(api.PATCH('/api/v1/keys/{key}', { params: { path }, body })));
   return (
     <Page
       title={name}
+      rename={write ? (alias) => change({ alias }) : undefined}
       parent={parent}
       note={
         <>
@@ -58,7 +62,7 @@ export default function KeyPage() {
           <>
             <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>
             <Button onClick={() => setRotating(true)}>{t('key.rotate')}</Button>
-            <Button loading={block.isPending} onClick={() => block.mutate(!key.blocked)}>
+            <Button onClick={() => change({ blocked: !key.blocked })}>
               {t(key.blocked ? 'state.unblock' : 'state.block')}
             </Button>
             <Button
@@ -133,28 +137,6 @@ export default function KeyPage() {
       )}
     </Page>
   );
-}
-
-/** Blocks at once, and takes it back where the server refuses. */
-function useBlock(id: string) {
-  const client = useQueryClient();
-  const { message } = App.useApp();
-  const at = ['keys', 'one', id];
-  return useMutation({
-    mutationFn: (blocked: boolean) =>
-      take(api.PATCH('/api/v1/keys/{key}', { params: { path: { key: id } }, body: { blocked } })),
-    onMutate: async (blocked) => {
-      await client.cancelQueries({ queryKey: at });
-      const before = client.getQueryData<Schemas['Key']>(at);
-      if (before) client.setQueryData(at, { ...before, blocked });
-      return before;
-    },
-    onError: (error, _, before) => {
-      if (before) client.setQueryData(at, before);
-      message.error(error.message);
-    },
-    onSettled: () => client.invalidateQueries({ queryKey: ['keys'] }),
-  });
 }
 
 function Rotate(props: { id: string; name: string; model: string; close: () => void }) {

@@ -5,7 +5,9 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, take } from '../api/client';
 import { may, useMe } from '../app/session';
+import { useAtOnce } from '../part/at_once';
 import { FromFile, Standing } from '../part/badge';
+import { keysOf } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { Page } from '../part/page';
@@ -18,6 +20,7 @@ export default function OrganizationPage() {
   const { organization: id = '' } = useParams();
   const me = useMe();
   const confirm = useConfirm();
+  const atOnce = useAtOnce('organizations');
   const navigate = useNavigate();
   const client = useQueryClient();
   const [editing, setEditing] = useState(false);
@@ -38,9 +41,15 @@ export default function OrganizationPage() {
   }
   const write = may(me, 'organization') && it.source === 'database';
   const of = encodeURIComponent(it.id);
+  const name = it.alias ?? it.id;
+  const change = (body: { blocked: boolean } | { alias: string }) =>
+    atOnce([it.id], body, () =>
+      take(api.PATCH('/api/v1/organizations/{organization}', { params: { path }, body })),
+    );
   return (
     <Page
-      title={it.alias ?? it.id}
+      title={name}
+      rename={write ? (alias) => change({ alias }) : undefined}
       parent={parent}
       note={
         <>
@@ -54,23 +63,40 @@ export default function OrganizationPage() {
           <Link to={`/keys?organization=${of}`}>{t('nav.keys')}</Link>
           {write && <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>}
           {write && may(me, 'super') && (
-            <Button
-              danger
-              onClick={() =>
-                confirm({
-                  title: t('organization.deleteTitle', { name: it.alias ?? it.id }),
-                  breaks: t('organization.deleteBreaks'),
-                  action: t('form.delete'),
-                  run: async () => {
-                    await take(api.DELETE('/api/v1/organizations/{organization}', { params: { path } }));
-                    navigate('/organizations');
-                    await client.invalidateQueries({ queryKey: ['organizations'], refetchType: 'none' });
-                  },
-                })
-              }
-            >
-              {t('form.delete')}
-            </Button>
+            <>
+              <Button
+                onClick={() =>
+                  it.blocked
+                    ? change({ blocked: false })
+                    : confirm({
+                        title: t('state.blockTitle', { name }),
+                        breaks: async () =>
+                          t('state.blockBreaks', { count: await keysOf({ organization: it.id }) }),
+                        action: t('state.block'),
+                        run: () => change({ blocked: true }),
+                      })
+                }
+              >
+                {t(it.blocked ? 'state.unblock' : 'state.block')}
+              </Button>
+              <Button
+                danger
+                onClick={() =>
+                  confirm({
+                    title: t('organization.deleteTitle', { name: it.alias ?? it.id }),
+                    breaks: t('organization.deleteBreaks'),
+                    action: t('form.delete'),
+                    run: async () => {
+                      await take(api.DELETE('/api/v1/organizations/{organization}', { params: { path } }));
+                      navigate('/organizations');
+                      await client.invalidateQueries({ queryKey: ['organizations'], refetchType: 'none' });
+                    },
+                  })
+                }
+              >
+                {t('form.delete')}
+              </Button>
+            </>
           )}
         </>
       }

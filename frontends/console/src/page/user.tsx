@@ -5,7 +5,9 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
+import { useAtOnce } from '../part/at_once';
 import { FromFile, Models, Named, Standing } from '../part/badge';
+import { keysOf } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -23,6 +25,7 @@ export default function UserPage() {
   const me = useMe();
   const format = useFormat();
   const confirm = useConfirm();
+  const atOnce = useAtOnce('users');
   const { message } = App.useApp();
   const navigate = useNavigate();
   const client = useQueryClient();
@@ -44,6 +47,8 @@ export default function UserPage() {
   }
   const write = may(me, 'organization') && user.source === 'database';
   const name = user.alias ?? user.email ?? user.id;
+  const change = (body: { blocked: boolean } | { alias: string }) =>
+    atOnce([user.id], body, () => take(api.PATCH('/api/v1/users/{user}', { params: { path }, body })));
   const give = async () => {
     const given = await take(api.POST('/api/v1/users/{user}/password', { params: { path }, body: {} }));
     setPassword(given.password);
@@ -52,6 +57,7 @@ export default function UserPage() {
   return (
     <Page
       title={name}
+      rename={write ? (alias) => change({ alias }) : undefined}
       parent={parent}
       note={
         <>
@@ -93,11 +99,30 @@ export default function UserPage() {
                 {t('user.step')}
               </Button>
               <Button
+                onClick={() =>
+                  user.blocked
+                    ? change({ blocked: false })
+                    : confirm({
+                        title: t('state.blockTitle', { name }),
+                        breaks: async () =>
+                          t('state.blockBreaks', { count: await keysOf({ user: user.id }) }),
+                        action: t('state.block'),
+                        run: () => change({ blocked: true }),
+                      })
+                }
+              >
+                {t(user.blocked ? 'state.unblock' : 'state.block')}
+              </Button>
+              <Button
                 danger
                 onClick={() =>
                   confirm({
                     title: t('user.deleteTitle', { name }),
-                    breaks: t('user.deleteBreaks', { count: user.memberships.length }),
+                    breaks: async () =>
+                      t('user.deleteBreaks', {
+                        count: await keysOf({ user: user.id }),
+                        groups: user.memberships.length,
+                      }),
                     action: t('form.delete'),
                     run: async () => {
                       await take(api.DELETE('/api/v1/users/{user}', { params: { path } }));

@@ -1,14 +1,18 @@
 import { App } from 'antd';
+import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Waiting } from './plain';
 
-/** Asks before something is broken, and says what will be. */
+type Words = string | (() => Promise<string>);
+
+/** Asks before something is broken, and says what will be; what has to be counted first is counted while it asks. */
 export function useConfirm() {
   const { modal, message } = App.useApp();
   const { t } = useTranslation();
-  return (what: { title: string; breaks: string; action: string; run: () => Promise<unknown> }) =>
+  return (what: { title: string; breaks: Words; action: string; run: () => Promise<unknown> }) =>
     modal.confirm({
       title: what.title,
-      content: what.breaks,
+      content: typeof what.breaks === 'string' ? what.breaks : <Counted words={what.breaks} />,
       okText: what.action,
       cancelText: t('form.cancel'),
       okButtonProps: { danger: true },
@@ -18,4 +22,21 @@ export function useConfirm() {
           message.error(error.message);
         }),
     });
+}
+
+function Counted({ words }: { words: () => Promise<string> }) {
+  const [text, setText] = useState<string | null>(null);
+  const [error, setError] = useState<Error | null>(null);
+  useEffect(() => {
+    let here = true;
+    words().then(
+      (said) => here && setText(said),
+      (failed: Error) => here && setError(failed),
+    );
+    return () => {
+      here = false;
+    };
+  }, [words]);
+  if (error) return <span role="alert">{error.message}</span>;
+  return text === null ? <Waiting /> : <span>{text}</span>;
 }

@@ -1,14 +1,19 @@
 import { type ReactNode, useEffect } from 'react';
+import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
+import { Inline } from './inline';
 
 /** A page: its title, where it belongs, and what can be done on it. */
 export function Page(props: {
   title: string;
   parent?: { to: string; name: string };
+  /** Who may call it otherwise does so in the title. */
+  rename?: (name: string) => void;
   note?: ReactNode;
   actions?: ReactNode;
   children: ReactNode;
 }) {
+  const { t } = useTranslation();
   useEffect(() => {
     document.title = `${props.title} · Sluicegate`;
   }, [props.title]);
@@ -22,7 +27,16 @@ export function Page(props: {
               {props.parent.name}
             </Link>
           )}
-          <h1 className="title">{props.title}</h1>
+          <div className="titled">
+            <h1 className="title">{props.title}</h1>
+            {props.rename && (
+              <Inline
+                label={t('form.name')}
+                value={props.title}
+                change={(name) => name && props.rename?.(name)}
+              />
+            )}
+          </div>
           {props.note && <div className="quiet">{props.note}</div>}
         </div>
         {props.actions && <div className="row">{props.actions}</div>}

@@ -1,0 +1,119 @@
+// The list of groups, or of users: who they are, how they stand, what they used. One shape for both.
+
+import { PlusOutlined } from '@ant-design/icons';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { Button, type TableProps } from 'antd';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useNavigate } from 'react-router';
+import type { Schemas } from '../api/client';
+import { may, useMe } from '../app/session';
+import { FromFile, Name, Standing } from './badge';
+import { useFormat } from './format';
+import { List, Search } from './list';
+import { Page } from './page';
+import { csvOf, paging, useFilter } from './query';
+import { Fullest } from './use';
+
+type Scope = {
+  id: string;
+  organization: string;
+  blocked: boolean;
+  source: 'file' | 'database';
+  limit_states: Schemas['LimitUse'][];
+  used: Schemas['Sums'];
+};
+
+type Query = Record<string, string>;
+
+type Props<T> = {
+  kind: 'groups' | 'users';
+  /** What they are, what a search is for, what makes one, and what a name is headed by. */
+  say: { what: string; search: string; create: string; name: string };
+  /** What else than a search the address may ask for. */
+  filters: string[];
+  read: (query: Query) => Promise<{ items: T[]; total: number }>;
+  name: (it: T) => string | null | undefined;
+  empty: string;
+  columns: NonNullable<TableProps<T>['columns']>;
+  form: (close: () => void, done: (it: T) => void) => ReactNode;
+  /** What the page of a new one is told. */
+  fresh?: string;
+};
+
+export function ScopeList<T extends Scope>(props: Props<T>) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const navigate = useNavigate();
+  const make = may(useMe(), 'organization');
+  const [filter, change] = useFilter();
+  const asked = ['search', ...props.filters].flatMap((it) => (filter[it] ? [[it, filter[it]]] : []));
+  const query: Query = { ...paging(filter), ...Object.fromEntries(asked) };
+  const list = useQuery({
+    queryKey: [props.kind, query],
+    queryFn: () => props.read(query),
+    placeholderData: keepPreviousData,
+  });
+  const figure = (title: string, key: string, say: (it: T) => string) => ({
+    title: t(title),
+    key,
+    align: 'right' as const,
+    className: 'num',
+    render: (_: unknown, it: T) => say(it),
+  });
+  return (
+    <Page
+      title={t(`nav.${props.kind}`)}
+      note={props.say.what}
+      actions={
+        <>
+          <Search label={props.say.search} />
+          {make && (
+            <Button type="primary" icon={<PlusOutlined />} onClick={() => change({ create: '1' })}>
+              {props.say.create}
+            </Button>
+          )}
+        </>
+      }
+    >
+      <List<T>
+        name={t(`nav.${props.kind}`)}
+        rowKey={(it) => it.id}
+        data={list.data}
+        error={list.error}
+        loading={list.isFetching && !list.data}
+        again={() => list.refetch()}
+        file={csvOf(props.kind, query)}
+        empty={props.empty}
+        columns={[
+          {
+            title: props.say.name,
+            key: 'name',
+            render: (_, it) => (
+              <>
+                <Name to={`/${props.kind}`} name={props.name(it)} id={it.id} />{' '}
+                <FromFile source={it.source} />
+              </>
+            ),
+          },
+          { title: t('form.organization'), dataIndex: 'organization' },
+          { title: t('state.title'), key: 'state', render: (_, it) => <Standing blocked={it.blocked} /> },
+          ...props.columns,
+          {
+            title: t('limit.fullest'),
+            key: 'limits',
+            render: (_, it) => <Fullest states={it.limit_states} />,
+          },
+          figure('usage.requests', 'requests', (it) => format.whole(it.used.requests)),
+          figure('usage.spend', 'spend', (it) => format.money(it.used.spend)),
+        ]}
+      />
+      {filter.create &&
+        make &&
+        props.form(
+          () => change({ create: undefined }),
+          (it) => navigate(`/${props.kind}/${encodeURIComponent(it.id)}${props.fresh ?? ''}`),
+        )}
+    </Page>
+  );
+}
