@@ -25,12 +25,14 @@ export function Inline({ label, value, kind = 'text', change }: Props) {
     if (!left.current && typed.trim() !== value) change(typed.trim());
   };
   if (!open) {
+    // What is read on it is part of what it is called.
+    const name = t('form.changeOf', { name: kind === 'number' ? `${label}: ${value}` : label });
     return (
       <button
         type="button"
         className="inline"
-        aria-label={t('form.changeOf', { name: label })}
-        title={t('form.changeOf', { name: label })}
+        aria-label={name}
+        title={name}
         onClick={() => {
           left.current = false;
           setOpen(true);
