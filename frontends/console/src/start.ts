@@ -6,7 +6,7 @@ import { paint } from './app/colour';
 import { load } from './app/language_file';
 import { frame, overview } from './app/page';
 import { preferred, zoneOf } from './app/preferred';
-import { daysOf, usageQuestion } from './part/overview_question';
+import { budgetQuestion, daysOf, overviewQuestion } from './part/overview_question';
 import './plain.css';
 import './frame.css';
 import './style.css';
@@ -22,9 +22,8 @@ void load[preference.language]();
 askEarly('/api/v1/session');
 if (pathname === '/' || pathname === '/overview') {
   const days = daysOf(new URLSearchParams(search).get('days'));
-  const question = usageQuestion('model', days, zoneOf(preference));
-  askEarly(`/api/v1/reports/usage?${new URLSearchParams(question)}`);
-  askEarly('/api/v1/limits?limit=6');
+  askEarly(`/api/v1/reports/overview?${new URLSearchParams(overviewQuestion(days, zoneOf(preference)))}`);
+  askEarly(`/api/v1/reports/budgets?${new URLSearchParams(budgetQuestion)}`);
   void frame();
   void overview();
 }

@@ -15,10 +15,11 @@ export function askEarly(path: string): void {
   asked.set(name(path), answer);
 }
 
-/** Asks, unless that was done already. */
+/** Asks, unless that was done already. After a change, such as signing in, what was answered before it doesn't count. */
 export function fetchOnce(request: Request): Promise<Response> {
+  if (request.method !== 'GET') asked.clear();
   const at = name(request.url);
-  const answer = request.method === 'GET' ? asked.get(at) : undefined;
+  const answer = asked.get(at);
   if (!answer) return fetch(request);
   asked.delete(at);
   return answer;

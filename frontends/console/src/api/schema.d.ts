@@ -877,6 +877,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/reports/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Limits that the asker may see, how they were used up so far, and where that leads. */
+        get: operations["getBudgetReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/policies": {
         parameters: {
             query?: never;
@@ -1111,6 +1128,23 @@ export interface paths {
         };
         /** What was used, by whom, where and when, and in the time before. */
         get: operations["getUsageReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How things stand: what was used and how fast, over time and in the time before; who used the most; channels; limits close to their end. */
+        get: operations["getOverviewReport"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2980,6 +3014,8 @@ export interface components {
             time_zone: string;
             by: ("organization" | "group" | "user" | "key" | "model" | "channel" | "provider" | "customer" | "tag")[];
             total: components["schemas"]["Metrics"];
+            /** @description What all rows and others add up to, where end customers or tags are told apart: without calls that have none, and calls with two tags twice. Null where that is the total, which has every call once. */
+            told_apart: components["schemas"]["Metrics"] | null;
             previous: components["schemas"]["Bucket"] | null;
             buckets: components["schemas"]["Bucket"][];
             rows: components["schemas"]["UsageRow"][];
@@ -3424,6 +3460,145 @@ export interface components {
                 outcome: "changed" | "same" | "deleted" | "created" | "refused";
                 message?: string | null;
             }[];
+        };
+        /** @description What was used of a limit in an hour or a day. */
+        Burned: {
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            from: number;
+            /** @description Its end, which is no longer in it. */
+            to: number;
+            /** @description What was used in it. */
+            used: number;
+            /** @description What was used since the window began, up to its end; of a lifetime, since ever. */
+            total: number;
+        };
+        /** @description Where a limit's use leads if it goes on at the present pace. */
+        BudgetForecast: {
+            /** @description Since when the pace is measured. */
+            since: number;
+            /** @description How much a day is used at that pace. */
+            per_day: number;
+            /** @description What will be used when the window ends; of a rolling window, what it will hold; null for a lifetime. */
+            used_at_end: number | null;
+            /** @description How much of the limit that is, in millionths. */
+            used_at_end_ppm: number | null;
+            /** @description When nothing will be left; null if that isn't before the window ends. */
+            runs_out_at: number | null;
+        };
+        /** @description A limit, how it was used up, and where that leads. */
+        Budget: {
+            /** @description Whose it is; a membership's is GROUP/USER, that of everybody is empty. */
+            id: string;
+            name: string | null;
+            organization: string | null;
+            group: string | null;
+            user: string | null;
+            /** @enum {string} */
+            scope: "key" | "membership" | "group" | "user" | "organization" | "global" | "customer" | "tag" | "channel";
+            /** @enum {string} */
+            metric: "requests" | "input_tokens" | "output_tokens" | "total_tokens" | "spend" | "concurrency";
+            /** @description `minute`, `hour`, `day`, `week`, `month`, `lifetime`, or {rolling_ms}. */
+            window: ("minute" | "hour" | "day" | "week" | "month" | "lifetime") | {
+                rolling_ms: number;
+            };
+            model?: string | null;
+            /** @enum {string} */
+            mode: "strict" | "corrected" | "soft";
+            max: number;
+            settled: number;
+            reserved: number;
+            held: number;
+            remaining: number;
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            resets_at?: number | null;
+            /** @description How much is used, reserved or held, in millionths. */
+            used_ppm: number;
+            /** @description When its window began, widened to whole hours or days; null for a lifetime, for rates and for calls at a time. */
+            starts_at: number | null;
+            /** @description How it was used up: by the hour in windows of up to two days, else by the day; the last 30 days of a lifetime. Empty for windows shorter than a day, and for calls at a time. */
+            burned: components["schemas"]["Burned"][];
+            /** @description Where that leads; null where `burned` is empty. */
+            forecast: components["schemas"]["BudgetForecast"] | null;
+        };
+        BudgetList: {
+            items: components["schemas"]["Budget"][];
+            /** @description How many there are in all. */
+            total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next: string | null;
+        };
+        /** @description So many of a hundred calls stayed below, in milliseconds, off by a tenth at most. */
+        Percentiles: {
+            p50: number;
+            p90: number;
+            p95: number;
+            p99: number;
+        };
+        OverviewSpan: {
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            from: number;
+            /** @description Its end, which is no longer in it. */
+            to: number;
+            /** @description Calls, refused ones included. */
+            requests: number;
+            /** @description Those that ended well. */
+            successful: number;
+            /** @description Those that failed. */
+            failed: number;
+            /** @description Those that were refused here. */
+            denied: number;
+            attempts: number;
+            /** @description Cached ones included. */
+            input_tokens: number;
+            /** @description Reasoning included. */
+            output_tokens: number;
+            total_tokens: number;
+            cache_read_tokens: number;
+            cache_write_tokens: number;
+            reasoning_tokens: number;
+            /** @description What it cost the callers, in nano-USD. */
+            spend: number;
+            /** @description What it costs at list prices, in nano-USD. */
+            cost: number;
+            /** @description How long the calls that ended well took, on average; null without any. */
+            duration_ms: number | null;
+            /** @description How long streams waited for their first content, on average; null without any. */
+            first_token_ms: number | null;
+            /** @description How long the calls that ended well took; null without any, and to those who see no whole group. */
+            duration: components["schemas"]["Percentiles"] | null;
+            /** @description How long streams waited for their first content; likewise. */
+            first_token: components["schemas"]["Percentiles"] | null;
+        };
+        TopRow: {
+            /** @description Who or what; empty for none. */
+            id: string;
+            name: string | null;
+            total: components["schemas"]["Metrics"];
+            previous: components["schemas"]["Metrics"];
+        };
+        ChannelStanding: {
+            id: string;
+            name: string;
+            provider: string;
+            /** @enum {string} */
+            state: "well" | "benched" | "broken" | "off";
+            health: components["schemas"]["Health"] | null;
+            total: components["schemas"]["Metrics"];
+        };
+        OverviewReport: {
+            /** @enum {string} */
+            granularity: "hour" | "day" | "week" | "month" | "total";
+            time_zone: string;
+            total: components["schemas"]["OverviewSpan"];
+            previous: components["schemas"]["OverviewSpan"];
+            buckets: components["schemas"]["OverviewSpan"][];
+            groups: components["schemas"]["TopRow"][];
+            keys: components["schemas"]["TopRow"][];
+            models: components["schemas"]["TopRow"][];
+            /** @description Those that aren't well first; null to anybody but super administrators. */
+            channels: components["schemas"]["ChannelStanding"][] | null;
+            /** @description The limits over a day or longer that are closest to their end. */
+            budgets: components["schemas"]["LimitStanding"][];
         };
     };
     responses: {
@@ -5336,6 +5511,53 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    getBudgetReport: {
+        parameters: {
+            query?: {
+                /** @description Of parties of this kind: key, membership, group, user, organization, global or channel. */
+                scope?: string;
+                /** @description Of the party with this id; a membership's is GROUP/USER. */
+                id?: string;
+                /** @description Within this organization. */
+                organization?: string;
+                /** @description Of this group, its keys and its members; by id or alias. */
+                group?: string;
+                /** @description Of this user, their keys and memberships. */
+                user?: string;
+                /** @description On this: requests, input_tokens, output_tokens, total_tokens, spend or concurrency. */
+                metric?: string;
+                /** @description Of which at least so much is used, reserved or held. */
+                min_used_percent?: string;
+                /** @description How many at most, 1 to 1,000. Default 100. */
+                limit?: string;
+                /** @description How many to leave out at the start. Default 0. */
+                offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                cursor?: string;
+                /** @description `-used`, those closest to their end first (the default); `resets_at`; or `scope`. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Limits that the asker may see, how they were used up so far, and where that leads. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetList"];
+                    "text/csv": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     listPolicies: {
         parameters: {
             query?: never;
@@ -5690,7 +5912,7 @@ export interface operations {
                 cost_over?: string;
                 /** @description That took so long at least, in milliseconds. */
                 duration_over?: string;
-                /** @description With this text in their id. */
+                /** @description With this text in their id, whatever its case. */
                 search?: string;
                 /** @description Where the last page said that the list goes on. */
                 cursor?: string;
@@ -5891,6 +6113,42 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["UsageReport"];
                     "text/csv": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getOverviewReport: {
+        parameters: {
+            query?: {
+                /** @description From the hour, day, week or month that this is in: a date, RFC 3339, or milliseconds. Default: as long ago as the granularity makes sensible. */
+                from?: string;
+                /** @description Up to this time; widened like `from`. Default: now. */
+                to?: string;
+                /** @description `hour`, `day`, `week` (from Monday), `month`, or `total` for sums without a course. Default day. */
+                granularity?: string;
+                /** @description Whose hours and days they are, and dates in `from` and `to`, such as `Europe/Berlin`. Default: the gateway's. */
+                time_zone?: string;
+                /** @description How many groups, keys, models and limits, 1 to 100. Default 5. */
+                top?: string;
+                /** @description Of this organization. */
+                organization?: string;
+                /** @description Of this group, by id or alias. */
+                group?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How things stand: what was used and how fast, over time and in the time before; who used the most; channels; limits close to their end. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverviewReport"];
                 };
             };
             default: components["responses"]["Error"];

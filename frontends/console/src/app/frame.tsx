@@ -9,7 +9,15 @@ import SunOutlined from '@ant-design/icons-svg/es/asn/SunOutlined';
 import UserOutlined from '@ant-design/icons-svg/es/asn/UserOutlined';
 import { memo, Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link, NavLink, Outlet, useLocation, useNavigate, useNavigation } from 'react-router';
+import {
+  Link,
+  NavLink,
+  Outlet,
+  useLocation,
+  useNavigate,
+  useNavigation,
+  useNavigationType,
+} from 'react-router';
 import { Icon } from '../part/icon';
 import { Push, Spinner, Waiting } from '../part/plain';
 import { NotFound } from './boundary';
@@ -67,6 +75,17 @@ export default function Frame() {
 function Allowed() {
   const me = useMe();
   const here = useLocation().pathname;
+  const way = useNavigationType();
+  const before = useRef(here);
+  useEffect(() => {
+    if (before.current === here) return;
+    before.current = here;
+    // A new page begins at its top, and is what the next key is for; the way back leads to where one was.
+    if (way === 'POP') return;
+    scrollTo(0, 0);
+    if (!document.querySelector('dialog[open], .ant-drawer-open'))
+      document.getElementById('page')?.focus({ preventScroll: true });
+  }, [here, way]);
   const place = PLACES.find((it) => here === it.path || here.startsWith(`${it.path}/`));
   return place && !may(me, place.right) ? <NotFound /> : <Outlet />;
 }

@@ -1,4 +1,4 @@
-// Ctrl-K: pages by name, and keys, groups, users and channels by what they are called.
+// Ctrl-K: pages by name, what can be begun, calls by id, and keys, groups, users and channels by what they are called.
 
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { type KeyboardEvent, useDeferredValue, useEffect, useRef, useState } from 'react';
@@ -7,7 +7,19 @@ import { useNavigate } from 'react-router';
 import { api, take } from '../api/client';
 import { Nothing, Spinner, Tag } from '../part/plain';
 import { PLACES } from './navigation';
-import { type Me, may, useMe } from './session';
+import { type Me, may, type Right, useMe } from './session';
+
+/** What can be begun from anywhere. */
+const ACTIONS: { to: string; name: string; right: Right }[] = [
+  { to: '/keys?create=1', name: 'key.create', right: 'write' },
+  { to: '/groups?create=1', name: 'group.create', right: 'organization' },
+  { to: '/users?create=1', name: 'user.create', right: 'organization' },
+  { to: '/organizations?create=1', name: 'organization.create', right: 'super' },
+  { to: '/channels?create=1', name: 'channel.create', right: 'super' },
+  { to: '/requests?status=failed', name: 'frame.failedCalls', right: 'any' },
+  { to: '/requests?status=denied', name: 'frame.deniedCalls', right: 'any' },
+  { to: '/models?priced=false', name: 'frame.unpriced', right: 'any' },
+];
 
 type Found = { to: string; name: string; kind: string; more?: string };
 
@@ -79,7 +91,14 @@ export default function Search({ close }: { close: () => void }) {
   const pages: Found[] = PLACES.filter((it) => may(me, it.right))
     .map((it) => ({ to: it.path, name: t(it.name), kind: 'nav.page' }))
     .filter((it) => it.name.toLowerCase().includes(low) || it.to.includes(low));
-  const all = [...pages, ...(asked ? (things.data ?? []) : [])];
+  const actions: Found[] = ACTIONS.filter((it) => may(me, it.right))
+    .map((it) => ({ to: it.to, name: t(it.name), kind: 'frame.action' }))
+    .filter((it) => asked && it.name.toLowerCase().includes(low));
+  // An id that was copied from a log or an answer's header.
+  const calls: Found[] = /^call-[0-9a-z-]+$/.test(asked)
+    ? [{ to: `/requests/${encodeURIComponent(asked)}`, name: asked, kind: 'nav.requests' }]
+    : [];
+  const all = [...calls, ...pages, ...actions, ...(asked ? (things.data ?? []) : [])];
   const chosen = Math.min(at, all.length - 1);
   const go = (found: Found | undefined) => {
     if (!found) return;

@@ -139,7 +139,11 @@ export default function ChannelPage() {
         <ChannelTrial channel={it} />
         <div className="grid-wide">
           <Card title={t('limit.title')}>
-            <LimitStates states={it.limit_states ?? []} empty={t('limit.noneHere')} />
+            <LimitStates
+              states={it.limit_states ?? []}
+              empty={t('limit.noneHere')}
+              of={{ scope: 'channel', id: it.id }}
+            />
           </Card>
           <Card title={t('channel.about')}>
             <About channel={it} />
@@ -178,13 +182,14 @@ function About({ channel: it }: { channel: Channel }) {
           key: 'e',
           label: t('channel.endpoints'),
           children: (
-            <div>
+            <details>
+              <summary>{t('channel.endpointCount', { count: it.endpoints.length })}</summary>
               {it.endpoints.map((one) => (
                 <div key={one.format + one.url} className="mono" style={{ overflowWrap: 'anywhere' }}>
                   {one.format} {one.url}
                 </div>
               ))}
-            </div>
+            </details>
           ),
         },
         {

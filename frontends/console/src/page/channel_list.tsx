@@ -3,9 +3,10 @@ import { useQuery } from '@tanstack/react-query';
 import { Alert, Button, Input, Select, Switch, Tag } from 'antd';
 import { type Key, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { useAtOnce } from '../part/at_once';
-import { FromFile, Models, Name } from '../part/badge';
+import { FromFile, Models } from '../part/badge';
 import { channelsBreak } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { useFormat } from '../part/format';
@@ -138,30 +139,31 @@ export default function ChannelList() {
             key: 'name',
             render: (_, it) => (
               <>
-                <Name to="/channels" name={it.name} id={it.id} /> <FromFile source={it.source} />
+                <Link to={`/channels/${encodeURIComponent(it.id)}`}>{it.name}</Link>{' '}
+                <FromFile source={it.source} />
+                <span className="quiet" style={{ display: 'block' }}>
+                  {it.provider}
+                </span>
               </>
             ),
           },
-          { title: t('channel.provider'), dataIndex: 'provider' },
-          { title: t('channel.health'), key: 'health', render: (_, it) => <HealthTag channel={it} /> },
           {
-            title: t('channel.latency'),
-            key: 'latency',
-            align: 'right',
-            className: 'num',
-            render: (_, it) => (it.health?.latency_us ? format.duration(it.health.latency_us / 1000) : '–'),
-          },
-          {
-            title: t('channel.inFlight'),
-            key: 'flight',
-            align: 'right',
-            className: 'num',
-            render: (_, it) => it.health?.in_flight ?? 0,
+            title: t('channel.health'),
+            key: 'health',
+            render: (_, it) => (
+              <>
+                <HealthTag channel={it} />
+                <span className="quiet small num" style={{ display: 'block', whiteSpace: 'nowrap' }}>
+                  {it.health?.latency_us ? format.duration(it.health.latency_us / 1000) : '–'}
+                  {` · ${t('channel.underWay', { count: it.health?.in_flight ?? 0 })}`}
+                </span>
+              </>
+            ),
           },
           {
             title: t('channel.models'),
             key: 'models',
-            render: (_, it) => <Models models={it.models.map((model) => model.group)} most={3} />,
+            render: (_, it) => <Models models={it.models.map((model) => model.group)} most={2} />,
           },
           {
             title: t('channel.priority'),

@@ -109,7 +109,11 @@ export default function GroupPage() {
         <Sums sums={group.used} />
         <div className="grid-wide">
           <Card title={t('limit.title')}>
-            <LimitStates states={group.limit_states} empty={t('limit.noneHere')} />
+            <LimitStates
+              states={group.limit_states}
+              empty={t('limit.noneHere')}
+              of={{ scope: 'group', id: group.id }}
+            />
           </Card>
           <Card title={t('group.about')}>
             <Descriptions

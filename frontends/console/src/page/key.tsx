@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, take } from '../api/client';
 import { may, useMe } from '../app/session';
+import { LimitsAbove } from '../part/above';
 import { useAtOnce } from '../part/at_once';
 import { FromFile, Models, Named, Standing } from '../part/badge';
 import { useConfirm } from '../part/confirm';
@@ -90,7 +91,12 @@ export default function KeyPage() {
         <Sums sums={key.used} />
         <div className="grid-wide">
           <Card title={t('limit.title')}>
-            <LimitStates states={key.limit_states} empty={t('limit.noneHere')} />
+            <LimitStates
+              states={key.limit_states}
+              empty={t('limit.noneHere')}
+              of={{ scope: 'key', id: key.id }}
+            />
+            <LimitsAbove of={key} />
           </Card>
           <Card
             title={t('key.about')}

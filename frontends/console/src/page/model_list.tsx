@@ -169,28 +169,35 @@ function Paths({ model }: { model: Model }) {
     (kind) => model.fallbacks[kind].length > 0,
   );
   return (
-    <div className="stack" style={{ gap: 8 }}>
-      <Path steps={[<strong key="m">{model.name}</strong>, ...channels]} />
-      {behind.map((kind) => (
-        <Path
-          key={kind}
-          steps={[
-            <span key="k">{t(`model.fallback.${kind}`)}</span>,
-            ...model.fallbacks[kind].map((name) => (
-              <span key={name} className="box">
-                {name}
-              </span>
-            )),
-          ]}
-        />
-      ))}
+    <div className="graph">
+      <strong className="box">{model.name}</strong>
+      <ul aria-label={t('model.paths')}>
+        <li>
+          <span className="edge">{t('model.first')}</span>
+          <Path steps={channels} none={t('model.nobody')} />
+        </li>
+        {behind.map((kind) => (
+          <li key={kind}>
+            <span className="edge">{t(`model.fallback.${kind}`)}</span>
+            <Path
+              steps={model.fallbacks[kind].map((name) => (
+                <Link key={name} className="box" to={`/models?search=${encodeURIComponent(name)}`}>
+                  {name}
+                </Link>
+              ))}
+              none=""
+            />
+          </li>
+        ))}
+      </ul>
     </div>
   );
 }
 
-function Path({ steps }: { steps: ReactNode[] }) {
+function Path({ steps, none }: { steps: ReactNode[]; none: string }) {
   return (
     <div className="row">
+      {steps.length === 0 && <span className="mark-bad">{none}</span>}
       {steps.map((step, index) => (
         <Fragment key={index}>
           {index > 0 && <span aria-hidden="true">→</span>}

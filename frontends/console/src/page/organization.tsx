@@ -104,7 +104,11 @@ export default function OrganizationPage() {
       <div className="stack">
         <Sums sums={it.used} />
         <Card title={t('limit.title')}>
-          <LimitStates states={it.limit_states} empty={t('limit.noneHere')} />
+          <LimitStates
+            states={it.limit_states}
+            empty={t('limit.noneHere')}
+            of={{ scope: 'organization', id: it.id }}
+          />
         </Card>
       </div>
       {editing && <OrganizationForm organization={it} close={() => setEditing(false)} />}

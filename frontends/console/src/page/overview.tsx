@@ -1,24 +1,23 @@
-import { useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { lazy, type ReactNode, Suspense, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { usePreference } from '../app/preference';
 import { zoneOf } from '../app/preferred';
-import { may, useMe } from '../app/session';
-import { usageReport } from '../part/chart_data';
+import { useMe } from '../app/session';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
-import { HealthTag } from '../part/health';
-import { useName } from '../part/name';
-import { daysOf, PERIODS, usageQuestion } from '../part/overview_question';
+import { daysOf, overviewQuestion, PERIODS } from '../part/overview_question';
 import { Page } from '../part/page';
-import { Choice, Nothing, Panel } from '../part/plain';
+import { Choice, Panel } from '../part/plain';
 import { useFilter } from '../part/query';
 import { Figures } from '../part/sums';
-import { Meter, windowName } from '../part/use';
+import { FirstSteps } from './first_steps';
+import { Budgets, Channels, Top } from './overview_part';
 
 const Chart = lazy(() => import('../part/chart'));
+/** A chart with the line of buttons above it. */
+const CHART = 312;
 
 /** The page is there, and answers, before what takes long to draw is even read. */
 function Later({ height, children }: { height: number; children: ReactNode }) {
@@ -35,43 +34,18 @@ function Later({ height, children }: { height: number; children: ReactNode }) {
 
 export default function Overview() {
   const { t } = useTranslation();
-  const format = useFormat();
   const me = useMe();
   const [filter, change] = useFilter();
   const { value: preference } = usePreference();
   const days = daysOf(filter.days);
-  const unit = days === 1 ? 'hour' : 'day';
-  const zone = zoneOf(preference);
-  const report = (by: string) => ({ ...usageReport(usageQuestion(by, days, zone)), refetchInterval: 30_000 });
-  const models = useQuery(report('model'));
-  const groups = useQuery({ ...report('group'), enabled: may(me, 'readAll') });
-  const keys = useQuery(report('key'));
-  const now = models.data?.total;
-  const then = models.data?.previous;
-  const against = (a: number | null | undefined, b: number | null | undefined) =>
-    a != null && b ? t('overview.change', { share: format.percent((a - b) / b) }) : undefined;
-  const time = (ms: number | null | undefined) => (ms == null ? '–' : format.duration(ms));
-  const buckets = models.data?.buckets;
-  const course = useMemo(
-    () => ({
-      times: buckets?.map((it) => it.from) ?? [],
-      series: [
-        {
-          name: t('usage.spend'),
-          kind: 'money' as const,
-          shape: 'bar' as const,
-          values: buckets?.map((it) => it.spend) ?? [],
-        },
-        {
-          name: t('usage.requests'),
-          kind: 'number' as const,
-          shape: 'line' as const,
-          values: buckets?.map((it) => it.requests) ?? [],
-        },
-      ],
-    }),
-    [buckets, t],
-  );
+  const query = overviewQuestion(days, zoneOf(preference));
+  const report = useQuery({
+    queryKey: ['usage', 'overview', query],
+    queryFn: () => take(api.GET('/api/v1/reports/overview', { params: { query } })),
+    placeholderData: keepPreviousData,
+    refetchInterval: 15_000,
+  });
+  const seen = report.data;
   return (
     <Page
       title={t('nav.overview')}
@@ -88,210 +62,131 @@ export default function Overview() {
         />
       }
     >
-      <Failure error={models.error} again={() => models.refetch()} />
+      <Failure error={report.error} again={() => report.refetch()} />
       <div className="stack">
-        <Figures
-          figures={[
-            {
-              name: t('usage.spend'),
-              value: format.money(now?.spend ?? 0),
-              more: against(now?.spend, then?.spend),
-            },
-            {
-              name: t('usage.requests'),
-              value: format.short(now?.requests ?? 0),
-              more: against(now?.requests, then?.requests),
-            },
-            {
-              name: t('usage.tokens'),
-              value: format.short(now?.total_tokens ?? 0),
-              more: against(now?.total_tokens, then?.total_tokens),
-            },
-            {
-              name: t('usage.errors'),
-              value: format.percent(now?.requests ? now.failed / now.requests : 0),
-              more: t('overview.denied', { count: now?.denied ?? 0 }),
-            },
-            {
-              name: t('usage.latency'),
-              value: time(now?.duration_ms),
-              more: against(now?.duration_ms, then?.duration_ms),
-            },
-            {
-              name: t('usage.firstToken'),
-              value: time(now?.first_token_ms),
-              more: against(now?.first_token_ms, then?.first_token_ms),
-            },
-          ]}
-        />
-        {now?.requests === 0 && <Start />}
-        <Panel title={t('overview.course')}>
-          <Later height={CHART}>
-            <Chart label={t('overview.course')} unit={unit} {...course} />
-          </Later>
-        </Panel>
+        <Sums now={seen?.total} then={seen?.previous} />
+        {seen?.total.requests === 0 && seen.previous.requests === 0 && <FirstSteps />}
+        <Course buckets={seen?.buckets} unit={days === 1 ? 'hour' : 'day'} />
         <div className="grid-wide">
           <Budgets />
-          {may(me, 'super') && <Channels />}
+          {seen?.channels && <Channels channels={seen.channels} />}
         </div>
         <div className="grid">
-          <Top
-            title={t('overview.topModels')}
-            by="model"
-            rows={models.data?.rows}
-            to={(id) => `/requests?model=${encodeURIComponent(id)}`}
-          />
-          {may(me, 'readAll') && (
-            <Top
-              title={t('overview.topGroups')}
-              by="group"
-              rows={groups.data?.rows}
-              to={(id) => `/groups/${encodeURIComponent(id)}`}
-            />
+          <Top title={t('overview.topModels')} rows={seen?.models} to="/requests?model=" />
+          {(seen?.groups.length ?? 0) > 0 && (
+            <Top title={t('overview.topGroups')} rows={seen?.groups} to="/groups/" />
           )}
-          <Top
-            title={t('overview.topKeys')}
-            by="key"
-            rows={keys.data?.rows}
-            to={(id) => `/keys/${encodeURIComponent(id)}`}
-          />
+          <Top title={t('overview.topKeys')} rows={seen?.keys} to="/keys/" />
         </div>
       </div>
     </Page>
   );
 }
 
-/** What to do where nothing has been called yet. */
-function Start() {
+type Span = Schemas['OverviewSpan'];
+
+/** What was used, how much of it failed and how fast it was, against the time before. */
+function Sums({ now, then }: { now: Span | undefined; then: Span | undefined }) {
   const { t } = useTranslation();
-  const me = useMe();
+  const format = useFormat();
+  const against = (a: number | null | undefined, b: number | null | undefined) =>
+    a != null && b ? t('overview.change', { share: format.percent((a - b) / b) }) : undefined;
+  const time = (ms: number | null | undefined) => (ms == null ? '–' : format.duration(ms));
+  const usual = (of: Schemas['Percentiles'] | null | undefined, mean: number | null | undefined) =>
+    of
+      ? { value: time(of.p50), more: t('overview.most', { time: time(of.p95) }) }
+      : { value: time(mean), more: undefined };
   return (
-    <Panel title={t('overview.start')}>
-      <ol style={{ margin: 0, paddingInlineStart: 20, lineHeight: 2 }}>
-        {may(me, 'super') && (
-          <li>
-            <Link to="/channels?create=1">{t('overview.startChannel')}</Link>
-          </li>
-        )}
-        {may(me, 'organization') && (
-          <li>
-            <Link to="/groups?create=1">{t('overview.startGroup')}</Link>
-          </li>
-        )}
-        {may(me, 'write') && (
-          <li>
-            <Link to="/keys?create=1">{t('overview.startKey')}</Link>
-          </li>
-        )}
-      </ol>
-    </Panel>
+    <Figures
+      figures={[
+        {
+          name: t('usage.spend'),
+          value: format.money(now?.spend ?? 0),
+          more: against(now?.spend, then?.spend),
+        },
+        {
+          name: t('usage.requests'),
+          value: format.short(now?.requests ?? 0),
+          more: against(now?.requests, then?.requests),
+        },
+        {
+          name: t('usage.tokens'),
+          value: format.short(now?.total_tokens ?? 0),
+          more: against(now?.total_tokens, then?.total_tokens),
+        },
+        {
+          name: t('usage.errors'),
+          value: format.percent(now?.requests ? now.failed / now.requests : 0),
+          more: t('overview.denied', { count: now?.denied ?? 0 }),
+        },
+        { name: t('usage.latency'), ...usual(now?.duration, now?.duration_ms) },
+        { name: t('usage.firstToken'), ...usual(now?.first_token, now?.first_token_ms) },
+      ]}
+    />
   );
 }
 
-function Top(props: {
-  title: string;
-  by: string;
-  rows: Schemas['UsageRow'][] | undefined;
-  to: (id: string) => string;
-}) {
+function Course({ buckets, unit }: { buckets: Span[] | undefined; unit: 'hour' | 'day' }) {
   const { t } = useTranslation();
-  const named = useName(props.by === 'group' ? 'groups' : 'keys');
-  const name = props.by === 'model' ? (id: string) => id : named;
-  const format = useFormat();
+  const [what, setWhat] = useState<'use' | 'speed'>('use');
+  const { times, series } = useMemo(() => {
+    const values = (take: (it: Span) => number | null | undefined) =>
+      buckets?.map((it) => take(it) ?? null) ?? [];
+    const line = (
+      name: string,
+      kind: 'number' | 'duration',
+      take: (it: Span) => number | null | undefined,
+    ) => ({
+      name,
+      kind,
+      shape: 'line' as const,
+      values: values(take),
+    });
+    const use = [
+      {
+        name: t('usage.spend'),
+        kind: 'money' as const,
+        shape: 'bar' as const,
+        values: values((it) => it.spend),
+      },
+      line(t('usage.requests'), 'number', (it) => it.requests),
+      line(t('usage.failedName'), 'number', (it) => it.failed),
+    ];
+    const speed = [
+      line(
+        t('overview.half', { name: t('usage.latency') }),
+        'duration',
+        (it) => it.duration?.p50 ?? it.duration_ms,
+      ),
+      line(t('overview.nearlyAll', { name: t('usage.latency') }), 'duration', (it) => it.duration?.p95),
+      line(
+        t('overview.half', { name: t('usage.firstToken') }),
+        'duration',
+        (it) => it.first_token?.p50 ?? it.first_token_ms,
+      ),
+      line(t('overview.nearlyAll', { name: t('usage.firstToken') }), 'duration', (it) => it.first_token?.p95),
+    ].filter((it) => it.values.some((value) => value !== null));
+    return { times: buckets?.map((it) => it.from) ?? [], series: what === 'use' ? use : speed };
+  }, [buckets, what, t]);
+  const title = t(what === 'use' ? 'overview.course' : 'overview.speed');
   return (
-    <Panel title={props.title} small>
-      {props.rows?.length === 0 && <Nothing>{t('overview.none')}</Nothing>}
-      {props.rows?.map((row) => {
-        const id = row.by[props.by] ?? '';
-        return (
-          <div key={id} className="row" style={{ justifyContent: 'space-between', flexWrap: 'nowrap' }}>
-            {id ? (
-              <Link to={props.to(id)} className="cut">
-                {name(id)}
-              </Link>
-            ) : (
-              <span>{t('overview.nobody')}</span>
-            )}
-            <span className="num">{format.money(row.total.spend)}</span>
-          </div>
-        );
-      })}
-    </Panel>
-  );
-}
-
-/** A chart with the line of buttons above it. */
-const CHART = 312;
-
-const PLACE: Record<string, string> = {
-  key: 'keys',
-  group: 'groups',
-  user: 'users',
-  organization: 'organizations',
-  channel: 'channels',
-};
-
-/** The limits that are closest to their end. */
-function Budgets() {
-  const { t } = useTranslation();
-  const format = useFormat();
-  const query = useQuery({
-    queryKey: ['limits', 'fullest'],
-    queryFn: () => take(api.GET('/api/v1/limits', { params: { query: { limit: '6' } } })),
-    refetchInterval: 30_000,
-  });
-  return (
-    <Panel title={t('overview.budgets')}>
-      <Failure error={query.error} />
-      {query.data?.items.length === 0 && <Nothing>{t('overview.noBudgets')}</Nothing>}
-      <div className="stack" style={{ gap: 10 }}>
-        {query.data?.items.map((it, index) => {
-          const place =
-            it.scope === 'membership'
-              ? `/groups/${encodeURIComponent(it.group ?? '')}`
-              : PLACE[it.scope] && `/${PLACE[it.scope]}/${encodeURIComponent(it.id)}`;
-          const name = it.name || it.id || t(`why.scope.${it.scope}`);
-          return (
-            <div key={index}>
-              <div className="row" style={{ justifyContent: 'space-between' }}>
-                <span style={{ overflowWrap: 'anywhere' }}>
-                  {place ? <Link to={place}>{name}</Link> : name} {t(`limit.metric.${it.metric}`)}{' '}
-                  {windowName(t, format, it.window)}
-                </span>
-                <span className="num">
-                  {format.percent(it.used_ppm / 1e6)}
-                  {it.resets_at != null && ` · ${t('limit.resets', { when: format.ago(it.resets_at) })}`}
-                </span>
-              </div>
-              <Meter state={it} />
-            </div>
-          );
-        })}
-      </div>
-    </Panel>
-  );
-}
-
-function Channels() {
-  const { t } = useTranslation();
-  const format = useFormat();
-  const query = useQuery({
-    queryKey: ['channels'],
-    queryFn: () => take(api.GET('/api/v1/channels')),
-    refetchInterval: 5_000,
-  });
-  return (
-    <Panel title={t('overview.channels')} extra={<Link to="/channels">{t('nav.channels')}</Link>}>
-      {query.data?.items.length === 0 && <Nothing>{t('channel.empty')}</Nothing>}
-      {query.data?.items.slice(0, 8).map((it) => (
-        <div key={it.id} className="row" style={{ justifyContent: 'space-between' }}>
-          <Link to={`/channels/${encodeURIComponent(it.id)}`}>{it.name}</Link>
-          <span className="num">
-            {it.health?.latency_us ? format.duration(it.health.latency_us / 1000) : ''}{' '}
-            <HealthTag channel={it} />
-          </span>
-        </div>
-      ))}
+    <Panel
+      title={title}
+      extra={
+        <Choice
+          label={t('overview.what')}
+          value={what}
+          onChange={setWhat}
+          options={[
+            { value: 'use', label: t('overview.use') },
+            { value: 'speed', label: t('overview.speedShort') },
+          ]}
+        />
+      }
+    >
+      <Later height={CHART}>
+        <Chart label={title} unit={unit} times={times} series={series} />
+      </Later>
     </Panel>
   );
 }

@@ -2,11 +2,12 @@
 
 import { useMutation } from '@tanstack/react-query';
 import { Button, Card, Select, Table } from 'antd';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
+import { Long } from '../part/long';
 import { Figures } from '../part/sums';
 
 type Row = Schemas['ReplayRow'];
@@ -17,13 +18,23 @@ export function PolicyReplay({ name, text }: { name: string; text: string }) {
   const { t } = useTranslation();
   const format = useFormat();
   const [days, setDays] = useState(7);
+  const stop = useRef<AbortController>(null);
+  useEffect(() => () => stop.current?.abort(), []);
   const ask = useMutation({
-    mutationFn: () =>
-      take(
-        api.POST('/api/v1/replay', {
-          body: { from: new Date(Date.now() - days * DAY).toISOString(), policies: [{ name, text }] },
-        }),
-      ) as Promise<Schemas['ReplayReport']>,
+    mutationFn: async () => {
+      const control = new AbortController();
+      stop.current = control;
+      const from = new Date(Date.now() - days * DAY).toISOString();
+      const answer = api.POST('/api/v1/replay', {
+        body: { from, policies: [{ name, text }] },
+        signal: control.signal,
+      });
+      // Who stops it isn't told that it was stopped.
+      return (await take(answer).catch((error) => {
+        if (control.signal.aborted) return null;
+        throw error;
+      })) as Schemas['ReplayReport'] | null;
+    },
   });
   const report = ask.data;
   const usd = (text: string) => format.money(Number(text) * 1e9);
@@ -40,11 +51,12 @@ export function PolicyReplay({ name, text }: { name: string; text: string }) {
             label: value === 1 ? t('overview.today') : t('overview.days', { count: value }),
           }))}
         />
-        <Button loading={ask.isPending} onClick={() => ask.mutate()}>
+        <Button disabled={ask.isPending} onClick={() => ask.mutate()}>
           {t('replay.ask')}
         </Button>
         <span>{t('replay.hint')}</span>
       </div>
+      {ask.isPending && <Long what={t('replay.running')} stop={() => stop.current?.abort()} />}
       <Failure error={ask.error} />
       {report && (
         <div className="stack" aria-live="polite">

@@ -163,7 +163,11 @@ export default function UserPage() {
         <Sums sums={user.used} />
         <div className="grid-wide">
           <Card title={t('limit.title')}>
-            <LimitStates states={user.limit_states} empty={t('limit.noneHere')} />
+            <LimitStates
+              states={user.limit_states}
+              empty={t('limit.noneHere')}
+              of={{ scope: 'user', id: user.id }}
+            />
           </Card>
           <Card title={t('user.about')}>
             <Descriptions

@@ -130,7 +130,8 @@ export default function Chart({ label, times, unit, series, height = 280 }: Prop
         </Push>
       </div>
       {table ? (
-        <div style={{ overflow: 'auto', maxHeight: height * 1.5 }}>
+        // Another element than the chart's, which is emptied as the chart goes.
+        <div key="table" style={{ overflow: 'auto', maxHeight: height * 1.5 }}>
           <table className="num" style={{ width: '100%', borderCollapse: 'collapse' }}>
             <caption style={{ position: 'absolute', left: -9999 }}>{label}</caption>
             <thead>
@@ -162,6 +163,7 @@ export default function Chart({ label, times, unit, series, height = 280 }: Prop
         </div>
       ) : (
         <div
+          key="chart"
           ref={place}
           role="img"
           aria-label={t('chart.label', { name: label })}

@@ -5,7 +5,7 @@ import { useFormat } from './format';
 import { Tag } from './plain';
 
 /** How a channel is doing: until when it is benched counts down. */
-export function HealthTag({ channel }: { channel: Schemas['Channel'] }) {
+export function HealthTag({ channel }: { channel: Pick<Schemas['Channel'], 'enabled' | 'health'> }) {
   const { t } = useTranslation();
   const format = useFormat();
   const until = channel.health?.benched_until ?? 0;

@@ -10,15 +10,16 @@ export function daysOf(text: string | null | undefined): number {
   return PERIODS.includes(days) ? days : 7;
 }
 
-export function usageQuestion(by: string, days: number, zone: string, now = Date.now()) {
+export function overviewQuestion(days: number, zone: string, now = Date.now()) {
   // Whole hours, so that what is asked stays the same for a while.
   const from = Math.floor((now - (days === 1 ? DAY - HOUR : (days - 1) * DAY)) / HOUR) * HOUR;
   return {
-    by,
     from: String(from),
     granularity: days === 1 ? ('hour' as const) : ('day' as const),
     time_zone: zone,
-    top: '6',
-    compare: 'previous' as const,
+    top: '5',
   };
 }
+
+/** The limits closest to their end, with their course. */
+export const budgetQuestion = { limit: '5' };

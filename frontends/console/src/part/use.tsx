@@ -1,8 +1,11 @@
 // How a limit stands: used, reserved by calls under way, held, and left.
 
+import { useQuery } from '@tanstack/react-query';
 import type { TFunction } from 'i18next';
 import { useTranslation } from 'react-i18next';
-import type { Schemas } from '../api/client';
+import { api, type Schemas, take } from '../api/client';
+import { Burn, Pace } from './burn';
+import { limitKey } from './burn_data';
 import { type Formats, useFormat } from './format';
 import { Nothing, Tag } from './plain';
 
@@ -45,43 +48,58 @@ export function Meter({ state }: { state: LimitUse }) {
   );
 }
 
-export function LimitStates({ states, empty }: { states: LimitUse[]; empty: string }) {
+type Of = { scope: Schemas['Budget']['scope']; id: string };
+
+/** How each of somebody's limits stands, how it came there, and where it leads. */
+export function LimitStates({ states, empty, of }: { states: LimitUse[]; empty: string; of: Of }) {
   const { t } = useTranslation();
   const format = useFormat();
+  const budgets = useQuery({
+    queryKey: ['limits', 'course', of],
+    queryFn: () => take(api.GET('/api/v1/reports/budgets', { params: { query: { ...of, limit: '100' } } })),
+    enabled: states.length > 0,
+    refetchInterval: 30_000,
+  });
   if (states.length === 0) return <Nothing>{empty}</Nothing>;
+  const courses = new Map(budgets.data?.items.map((it) => [limitKey(it), it]));
   return (
     <div className="stack">
-      {states.map((state, index) => (
-        <div key={index}>
-          <div className="row" style={{ justifyContent: 'space-between' }}>
-            <span>
-              <strong>{t(`limit.metric.${state.metric}`)}</strong> {windowName(t, format, state.window)}{' '}
-              {state.model && <Tag>{state.model}</Tag>}
-              {state.mode !== 'strict' && <Tag>{t(`limit.mode.${state.mode}`)}</Tag>}
-            </span>
-            <span className="num">
-              {format.amount(state.metric, state.settled)}
-              {' / '}
-              {format.amount(state.metric, state.max)}
-            </span>
-          </div>
-          <Meter state={state} />
-          <div className="row num" style={{ fontSize: 13, opacity: 0.85 }}>
-            {state.reserved > 0 && (
-              <span>{t('limit.reserved', { amount: format.amount(state.metric, state.reserved) })}</span>
-            )}
-            {state.held > 0 && (
-              <span>{t('limit.held', { amount: format.amount(state.metric, state.held) })}</span>
-            )}
-            <span>{t('limit.left', { amount: format.amount(state.metric, state.remaining) })}</span>
-            {state.resets_at != null && (
-              <span title={format.time(state.resets_at)}>
-                {t('limit.resets', { when: format.ago(state.resets_at) })}
+      {states.map((state) => {
+        const budget = courses.get(limitKey(state));
+        return (
+          <div key={limitKey(state)}>
+            <div className="row" style={{ justifyContent: 'space-between' }}>
+              <span>
+                <strong>{t(`limit.metric.${state.metric}`)}</strong> {windowName(t, format, state.window)}{' '}
+                {state.model && <Tag>{state.model}</Tag>}
+                {state.mode !== 'strict' && <Tag>{t(`limit.mode.${state.mode}`)}</Tag>}
               </span>
-            )}
+              <span className="num">
+                {format.amount(state.metric, state.settled)}
+                {' / '}
+                {format.amount(state.metric, state.max)}
+              </span>
+            </div>
+            {budget && <Burn budget={budget} height={56} />}
+            <Meter state={state} />
+            <div className="row num quiet small">
+              {state.reserved > 0 && (
+                <span>{t('limit.reserved', { amount: format.amount(state.metric, state.reserved) })}</span>
+              )}
+              {state.held > 0 && (
+                <span>{t('limit.held', { amount: format.amount(state.metric, state.held) })}</span>
+              )}
+              <span>{t('limit.left', { amount: format.amount(state.metric, state.remaining) })}</span>
+              {state.resets_at != null && (
+                <span title={format.time(state.resets_at)}>
+                  {t('limit.resets', { when: format.ago(state.resets_at) })}
+                </span>
+              )}
+              {budget && <Pace budget={budget} />}
+            </div>
           </div>
-        </div>
-      ))}
+        );
+      })}
     </div>
   );
 }
