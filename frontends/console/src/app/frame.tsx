@@ -135,8 +135,9 @@ const Places = memo(function Places() {
                   <li key={it.path}>
                     <NavLink
                       to={it.path}
-                      onPointerEnter={() => ready(it.path)}
-                      onFocus={() => ready(it.path)}
+                      onPointerEnter={() => intend(it.path)}
+                      onPointerLeave={forget}
+                      onPointerDown={forget}
                     >
                       <Icon of={it.icon} />
                       {t(it.name)}
@@ -151,6 +152,18 @@ const Places = memo(function Places() {
     </nav>
   );
 });
+
+let intended: ReturnType<typeof setTimeout> | undefined;
+
+/** A pointer that stays on a name is about to press it. What it needs is read meanwhile, and not while the press is answered. */
+function intend(path: string) {
+  clearTimeout(intended);
+  intended = setTimeout(() => ready(path), 80);
+}
+
+function forget() {
+  clearTimeout(intended);
+}
 
 /** The same places where there is no room beside the page. */
 function Drawer() {

@@ -32,7 +32,7 @@ export const overview: Load = () => import('../page/overview');
 export const frame: Load = () => import('./frame');
 export const theme: Load = () => import('./theme');
 
-/** Loads what a place needs before somebody goes there: a pointer over its name is seldom without intent. */
+/** Loads what a place needs before somebody goes there. */
 export function ready(path: string): void {
   const load = PAGES[path.slice(1)];
   if (load) void Promise.all([theme(), load()]).catch(() => undefined);

@@ -119,8 +119,8 @@ function Sums({ now, then }: { now: Span | undefined; then: Span | undefined }) 
           value: format.percent(now?.requests ? now.failed / now.requests : 0),
           more: t('overview.denied', { count: now?.denied ?? 0 }),
         },
-        { name: t('usage.latency'), ...usual(now?.duration, now?.duration_ms) },
-        { name: t('usage.firstToken'), ...usual(now?.first_token, now?.first_token_ms) },
+        { name: t('overview.latency'), ...usual(now?.duration, now?.duration_ms) },
+        { name: t('overview.firstToken'), ...usual(now?.first_token, now?.first_token_ms) },
       ]}
     />
   );
@@ -154,17 +154,21 @@ function Course({ buckets, unit }: { buckets: Span[] | undefined; unit: 'hour' |
     ];
     const speed = [
       line(
-        t('overview.half', { name: t('usage.latency') }),
+        t('overview.half', { name: t('overview.latency') }),
         'duration',
         (it) => it.duration?.p50 ?? it.duration_ms,
       ),
-      line(t('overview.nearlyAll', { name: t('usage.latency') }), 'duration', (it) => it.duration?.p95),
+      line(t('overview.nearlyAll', { name: t('overview.latency') }), 'duration', (it) => it.duration?.p95),
       line(
-        t('overview.half', { name: t('usage.firstToken') }),
+        t('overview.half', { name: t('overview.firstToken') }),
         'duration',
         (it) => it.first_token?.p50 ?? it.first_token_ms,
       ),
-      line(t('overview.nearlyAll', { name: t('usage.firstToken') }), 'duration', (it) => it.first_token?.p95),
+      line(
+        t('overview.nearlyAll', { name: t('overview.firstToken') }),
+        'duration',
+        (it) => it.first_token?.p95,
+      ),
     ].filter((it) => it.values.some((value) => value !== null));
     return { times: buckets?.map((it) => it.from) ?? [], series: what === 'use' ? use : speed };
   }, [buckets, what, t]);

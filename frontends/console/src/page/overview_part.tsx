@@ -91,8 +91,12 @@ export function Channels({ channels }: { channels: Schemas['ChannelStanding'][] 
               {it.name}
             </Link>
             <span className="num row" style={{ flex: 'none' }}>
-              {it.total.requests > 0 && t('overview.calls', { amount: format.short(it.total.requests) })}
-              {it.health?.latency_us ? format.duration(it.health.latency_us / 1000) : ''}
+              {it.total.requests > 0 && (
+                <span className="hide-small">
+                  {t('overview.calls', { amount: format.short(it.total.requests) })}
+                </span>
+              )}
+              {it.health?.latency_us ? <span>{format.duration(it.health.latency_us / 1000)}</span> : null}
               <HealthTag channel={{ enabled: it.state !== 'off', health: it.health ?? undefined }} />
             </span>
           </div>

@@ -57,12 +57,37 @@ export default function Chart({ label, times, unit, series, height = 280 }: Prop
   const place = useRef<HTMLDivElement>(null);
   const name = (at: number) => (unit === 'hour' ? format.minute(at) : format.day(at));
 
+  const drawn = useRef<ReturnType<typeof init>>(null);
+  useEffect(() => {
+    const element = place.current;
+    if (table || !element) return;
+    const watch = new ResizeObserver(() => drawn.current?.resize());
+    watch.observe(element);
+    return () => {
+      watch.disconnect();
+      drawn.current?.dispose();
+      drawn.current = null;
+    };
+  }, [table]);
+
   // biome-ignore lint/correctness/useExhaustiveDependencies: `name` follows from what is named
   useEffect(() => {
-    if (table || !place.current) return;
-    const chart = init(place.current, dark ? 'dark' : undefined);
+    const element = place.current;
+    if (table || !element) return;
+    const draw = () => {
+      const look = dark ? 'dark' : 'default';
+      drawn.current?.setTheme(look);
+      drawn.current ??= init(element, look);
+      drawn.current.setOption(option(), { notMerge: true });
+    };
+    // After whatever was pressed is answered: a picture may be a moment later.
+    const soon = setTimeout(draw);
+    return () => clearTimeout(soon);
+  }, [times, series, unit, dark, its, format, table]);
+
+  const option = () => {
     const kinds = [...new Set(series.length > 0 ? series.map((it) => it.kind) : (['number'] as const))];
-    chart.setOption({
+    return {
       animation: !matchMedia('(prefers-reduced-motion: reduce)').matches,
       backgroundColor: 'transparent',
       color: COLOURS,
@@ -113,14 +138,8 @@ export default function Chart({ label, times, unit, series, height = 280 }: Prop
         barMaxWidth: 36,
         data: it.values,
       })),
-    });
-    const watch = new ResizeObserver(() => chart.resize());
-    watch.observe(place.current);
-    return () => {
-      watch.disconnect();
-      chart.dispose();
     };
-  }, [times, series, unit, dark, its, format, table]);
+  };
 
   return (
     <div>
