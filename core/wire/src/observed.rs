@@ -23,6 +23,8 @@ pub struct Observed {
     pub closed: bool,
     /// Decoded bytes of output: text, tool names and arguments, reasoning, refusals.
     pub output_bytes: u64,
+    /// Searches of the web that the answer shows the upstream to have made, where its counts don't have them.
+    pub searches: u64,
     /// The error that the answer held, or that ended it.
     pub error: Option<Fault>,
     /// The model that the upstream says it served.
@@ -34,6 +36,14 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// Takes over how many searches the answer is known to have made by now.
+    pub(crate) fn searched(&mut self, searches: u64) {
+        self.searches = self.searches.max(searches);
+        if let Some(usage) = &mut self.usage {
+            usage.searches = usage.searches.max(self.searches);
+        }
+    }
+
     /// A plausible count of output tokens when none was reported: four bytes make one.
     pub fn output_estimate(&self) -> u64 {
         self.output_bytes.div_ceil(4)
@@ -44,17 +54,21 @@ impl Observed {
     /// Reported counts of an answer that came to its end are taken as they are. Where the output is missing from them or
     /// the answer broke off, the output is what was delivered, if that is more than was reported until then (Anthropic's
     /// first event reports one token); where the input is missing, it is `input_estimate`. An error before any content
-    /// uses nothing, unless the upstream says what it used. Nothing but zeros for an answer that was seen is no report.
+    /// uses nothing, unless the upstream says what it used or was seen to search. Nothing but zeros for an answer that was seen is no report.
     pub fn settlement(&self, input_estimate: u64) -> (Usage, UsageSource) {
         let billed = self.finished && self.usage.is_some();
-        if self.error.is_some() && !self.first_content && !billed {
+        if self.error.is_some() && !self.first_content && !billed && self.searches == 0 {
             return (Usage::default(), UsageSource::None);
         }
         let delivered = self.output_estimate();
         let reported = self.usage.filter(|it| it.total_tokens() > 0 || it.units > 0 || delivered == 0);
         let Some(mut usage) = reported else {
-            let counted =
-                Usage { input_uncached: input_estimate, output_visible: delivered, ..Usage::default() };
+            let counted = Usage {
+                input_uncached: input_estimate,
+                output_visible: delivered,
+                searches: self.searches,
+                ..Usage::default()
+            };
             return (counted, UsageSource::Counted);
         };
         let mut source = UsageSource::Reported;
@@ -111,6 +125,10 @@ mod tests {
             Observed { finished: true, ..failed.clone() }.settlement(7),
             (reported, UsageSource::Reported)
         );
+        // What was searched for is charged, whatever came of it.
+        let searched = Observed { searches: 2, usage: None, ..failed.clone() };
+        let want = Usage { input_uncached: 7, searches: 2, ..Usage::default() };
+        assert_eq!(searched.settlement(7), (want, UsageSource::Counted));
         let late = Observed { error: fault, ..broken };
         assert_eq!(late.settlement(7).1, UsageSource::Counted);
     }

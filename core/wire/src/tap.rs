@@ -2,6 +2,7 @@
 
 mod cohere;
 mod ollama;
+mod search;
 mod single;
 
 use std::borrow::Cow;
@@ -9,8 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sluicegate_core::Format;
 use sluicegate_core::quirk::Quirks;
+use sluicegate_core::{Format, Usage};
 
 use crate::fault::{Fault, FaultClass};
 use crate::json::{Bad, Cursor, Kind, Span, Val, decoded_len};
@@ -31,6 +32,8 @@ pub(crate) struct Tap {
     /// The number that an event after the last one has, where events are numbered.
     next_number: u64,
     quirks: Option<Arc<Quirks>>,
+    /// What Gemini looked for.
+    queries: Vec<String>,
     pub(crate) observed: Observed,
 }
 
@@ -133,6 +136,7 @@ impl Tap {
             counts: AnthropicCounts::default(),
             next_number: 0,
             quirks,
+            queries: Vec::new(),
             observed: Observed::default(),
         }
     }
@@ -197,6 +201,7 @@ impl Tap {
             // What stood beside the error doesn't count.
             self.observed = Observed { error: Some(fault), ..Observed::default() };
             if self.format == Format::OpenaiResponses {
+                self.output_done(parts.output);
                 self.failed(parts.usage);
             }
             return None;
@@ -254,6 +259,7 @@ impl Tap {
             self.observed.finished |= reason.is_some_and(|word| word != "FINISH_REASON_UNSPECIFIED");
             let content = candidate.get("content").and_then(|content| content.get("parts"));
             content.into_iter().flat_map(Val::elements).for_each(|part| self.gemini_part(part));
+            self.grounded(candidate);
         }
         Seen {
             usage_only: false,
@@ -294,6 +300,7 @@ impl Tap {
             for item in parts.output.into_iter().flat_map(Val::elements) {
                 self.item(item);
             }
+            self.output_done(parts.output);
             self.responses_usage(parts.usage);
             seen.model =
                 parts.model.filter(|(v, _)| v.kind() == Kind::String).map(|(_, span)| span.start..span.end);
@@ -312,6 +319,7 @@ impl Tap {
             // Pictures come whole, with the item's end.
             let made = parts.item.and_then(|item| item.get("result")).filter(|v| v.kind() == Kind::String);
             made.into_iter().for_each(|picture| self.output(picture));
+            parts.item.into_iter().for_each(|item| self.item_done(item));
         } else if let Some((response, span)) = parts.response {
             note(&mut self.observed.response_id, response.get("id"));
             note(&mut self.observed.served_model, response.get("model"));
@@ -326,6 +334,7 @@ impl Tap {
             return;
         }
         self.observed.closed = true;
+        self.output_done(response.get("output"));
         // What it began with is what was asked for; this is what served it.
         if let Some(tier) = response.get("service_tier") {
             self.observed.served_tier = None;
@@ -387,6 +396,9 @@ impl Tap {
             && let Some(fault) = Fault::in_frame(self.errors(), text.as_bytes())
         {
             self.fail(fault);
+        }
+        if self.observed.finished && self.format == Format::OpenaiChat {
+            self.chat_done();
         }
         Seen {
             usage_only: parts.choices == Some(0) && parts.usage.is_some_and(|u| u.kind() == Kind::Object),
@@ -628,7 +640,8 @@ impl Tap {
     fn report(&mut self, counts: Result<Option<Counts>, Absurd>) {
         match counts {
             Ok(Some(counts)) => {
-                self.observed.usage = Some(counts.usage);
+                let searches = counts.usage.searches.max(self.observed.searches);
+                self.observed.usage = Some(Usage { searches, ..counts.usage });
                 self.observed.input_missing = counts.input_missing;
                 self.observed.output_missing = counts.output_missing;
             }

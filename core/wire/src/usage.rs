@@ -5,6 +5,7 @@ mod cohere;
 mod gemini;
 mod ollama;
 mod openai;
+mod search;
 mod single;
 
 use sluicegate_core::Usage;
@@ -16,6 +17,7 @@ pub(crate) use cohere::cohere;
 pub(crate) use gemini::{gemini, write_gemini};
 pub(crate) use ollama::ollama;
 pub(crate) use openai::{openai, responses, write_openai, write_responses};
+pub(crate) use search::{always_searches, is_per_prompt, is_search_call, queries, search_calls};
 pub use single::said_in;
 pub(crate) use single::single;
 

@@ -3,7 +3,7 @@
 use sluicegate_core::Usage;
 
 use super::{Absurd, Counts, count};
-use crate::json::{Val, object};
+use crate::json::{Kind, Val, object};
 
 /// What an OpenAI usage object says, read in one pass.
 #[derive(Default)]
@@ -20,6 +20,9 @@ struct Said {
     reasoning_beside: Option<u64>,
     audio_out: Option<u64>,
     image_out: Option<u64>,
+    queries: Option<u64>,
+    /// How much of what it found was read was said: it searched.
+    sized: bool,
 }
 
 impl Said {
@@ -35,6 +38,10 @@ impl Said {
                 "reasoning_tokens" => said.reasoning_beside = count(value)?,
                 "prompt_tokens_details" => said.input_details(value)?,
                 "completion_tokens_details" => said.output_details(value)?,
+                // QUIRK(perplexity, 2026-11, https://docs.perplexity.ai/getting-started/pricing): deep research is charged for each query,
+                // the others for each request, by how much is read.
+                "num_search_queries" => said.queries = count(value)?,
+                "search_context_size" => said.sized = value.kind() == Kind::String,
                 _ => {}
             }
         }
@@ -111,7 +118,7 @@ impl Said {
             output_reasoning: reasoning,
             audio_out,
             image_out,
-            searches: 0,
+            searches: said.queries.unwrap_or(u64::from(said.sized)),
             units: 0,
         };
         Ok(Some(Counts { usage, input_missing: input.is_none(), output_missing: output.is_none() }))

@@ -3,7 +3,10 @@
 use sluicegate_core::call::Unit;
 use sluicegate_core::{Format, Usage};
 
-use super::{ABSURD, Absurd, AnthropicCounts, cohere, count, gemini, ollama, openai};
+use super::{
+    ABSURD, Absurd, AnthropicCounts, always_searches, cohere, count, gemini, is_per_prompt, ollama, openai,
+    queries, search_calls,
+};
 use crate::json::{Kind, Val};
 
 /// What an answer of a single operation says it used: tokens in `usage`, seconds, searches, and how many images there are.
@@ -90,7 +93,8 @@ fn event_in(line: &str) -> Option<Val<'_>> {
 
 fn of_any(root: Val<'_>) -> Option<Usage> {
     if let Some(said) = crate::gemini::member(root, "usageMetadata") {
-        let usage = gemini(said).ok().flatten()?.usage;
+        let mut usage = gemini(said).ok().flatten()?.usage;
+        usage.searches = gemini_searches(root);
         return Some(usage).filter(|usage| usage.total_tokens() > 0);
     }
     if root.get("eval_count").is_some() {
@@ -101,7 +105,11 @@ fn of_any(root: Val<'_>) -> Option<Usage> {
         return cohere(said).ok().flatten().map(|counts| counts.usage);
     }
     if said.get("prompt_tokens").is_some() {
-        return openai(said).ok().flatten().map(|counts| counts.usage);
+        let mut usage = openai(said).ok().flatten()?.usage;
+        if root.get_str("model").is_some_and(|model| always_searches(&model)) {
+            usage.searches = usage.searches.max(1);
+        }
+        return Some(usage);
     }
     let is_anthropic =
         said.get("cache_read_input_tokens").is_some() || root.get_str("type").as_deref() == Some("message");
@@ -110,7 +118,16 @@ fn of_any(root: Val<'_>) -> Option<Usage> {
         counts.merge(said);
         return counts.usage().ok().flatten().map(|counts| counts.usage);
     }
-    single(Format::PassThrough, root, 0).ok().flatten()
+    let mut usage = single(Format::PassThrough, root, 0).ok().flatten()?;
+    usage.searches = root.get("output").map_or(0, search_calls);
+    Some(usage)
+}
+
+/// The searches of a whole answer of Gemini's.
+fn gemini_searches(root: Val<'_>) -> u64 {
+    let made = root.get("candidates").into_iter().flat_map(Val::elements).flat_map(queries).count() as u64;
+    let model = crate::gemini::member(root, "modelVersion").and_then(Val::as_str);
+    if model.is_some_and(|model| is_per_prompt(&model)) { made.min(1) } else { made }
 }
 
 /// A number that need not be whole, also one written as a string.

@@ -84,6 +84,28 @@ fn what_went_into_a_stream_of_anthropics_stands_at_its_beginning() {
 }
 
 #[test]
+fn answers_of_any_shape_tell_what_they_searched() {
+    for (answer, want) in [
+        (r#"{"usage":{"prompt_tokens":5,"completion_tokens":7,"num_search_queries":3}}"#, 3),
+        (r#"{"model":"gpt-5-search-api","usage":{"prompt_tokens":5,"completion_tokens":7}}"#, 1),
+        (
+            r#"{"output":[{"type":"web_search_call"},{"type":"web_search_call","action":{"type":"find_in_page"}}],"usage":{"input_tokens":5,"output_tokens":7}}"#,
+            1,
+        ),
+        (
+            r#"{"modelVersion":"gemini-3.5-flash","candidates":[{"groundingMetadata":{"webSearchQueries":["a","b"]}}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":7}}"#,
+            2,
+        ),
+        (
+            r#"{"modelVersion":"gemini-2.5-pro","candidates":[{"groundingMetadata":{"webSearchQueries":["a","b"]}}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":7}}"#,
+            1,
+        ),
+    ] {
+        assert_eq!(said_in(b"", answer.as_bytes()).map(|usage| usage.searches), Some(want), "{answer}");
+    }
+}
+
+#[test]
 fn one_absurd_count_spoils_the_ones_after_it() {
     let got = anthropic(&[r#"{"input_tokens":5,"cache_read_input_tokens":-1}"#, r#"{"output_tokens":9}"#]);
     assert_eq!(got, Err(Absurd));
