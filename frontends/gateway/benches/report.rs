@@ -98,7 +98,8 @@ async fn questions(wanted: &Wanted) -> Result<usize, Box<dyn Error>> {
     let gateway = Gateway::open(Options {
         config: Some(ConfigText { path: "bench.yaml".to_owned(), text: ask::config() }),
         database: Some(wanted.database.clone()),
-        variables: Arc::new(|_| None),
+        // Nothing is sealed by it that lasts.
+        variables: Arc::new(|name| (name == "SLUICEGATE_MASTER_SECRET").then(|| "7d".repeat(32))),
         clock: Arc::new(ManualClock::new(now)),
         ..Options::default()
     })

@@ -1019,7 +1019,7 @@ async fn days_of_old_months_become_one(store: Arc<dyn Store>) {
         pieces += 1;
         assert_eq!(total(&*store).await, before);
     }
-    assert_eq!(pieces, 3 * 30 + 31, "a day of each kind of sums at a time, then an hour at a time");
+    assert_eq!(pieces, 4 * 30 + 31, "a day of each kind of sums at a time, then an hour at a time");
     let rows = days().await;
     assert_eq!(rows.len(), 1 + 9);
     assert_eq!((rows[0].by[0].as_str(), rows[0].sums.requests), ("2026-01-01", 31 * 30));

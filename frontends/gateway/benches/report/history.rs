@@ -18,6 +18,8 @@ pub(crate) const HOUR_MS: i64 = 3_600_000;
 pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
 /// How long a call that is tried twice spends on its first channel.
 const RETRY_MS: i64 = 250;
+/// Records that are written at once.
+const PIECE: usize = 100_000;
 /// Longer than any call.
 const LONGEST_MS: i64 = 30_000;
 
@@ -84,8 +86,12 @@ pub(crate) async fn fill(
     told("making calls");
     lists(pool).await?;
     pool.run(made(pool, calls)).await?;
+    pool.run("CREATE INDEX made_call_n ON made_call (n)").await?;
     told("writing records");
-    pool.run(records()).await?;
+    // SQLite's log of what isn't in its file yet starts anew with each piece.
+    for from in (0..calls).step_by(PIECE) {
+        pool.run(records(from)).await?;
+    }
     told("summing up");
     for sql in sums() {
         pool.run(sql).await?;
@@ -213,7 +219,7 @@ fn made(pool: &Pool, calls: i64) -> String {
 }
 
 /// The records, with bodies as the gateway writes them.
-fn records() -> String {
+fn records(from: i64) -> String {
     let quoted = |name: &str, column: &str| {
         format!("CASE WHEN {column} = '' THEN '' ELSE '\"{name}\":\"' || {column} || '\",' END")
     };
@@ -283,7 +289,7 @@ fn records() -> String {
              ',\"outcome\":\"' || outcome || '\",' || {error} || '\"attempts\":[' || {attempts} || '],\"spend\":{spend},\"usage\":{usage},\
              \"replay\":{{\"seed\":{seed},\"snapshot\":8237468237468,\"policy\":0,\"health\":9823749823,\"input_bound\":{input},\"input_estimate\":{input},\
              \"choices\":1,\"client_ip\":\"10.1.2.3\",\"price_ratio_ppm\":900000,\"explanation\":' || {explanation} || '}}}}', \
-             NULLIF(error, ''), NULLIF(customer, ''), took FROM made_call ORDER BY n",
+             NULLIF(error, ''), NULLIF(customer, ''), took FROM made_call WHERE n >= {from} AND n < {from} + {PIECE} ORDER BY n",
         at = number("at"),
         ended = number("at + took"),
         first = number("at + first"),
@@ -358,63 +364,69 @@ fn named(expressions: &str, names: &[&str]) -> String {
 fn sums() -> Vec<String> {
     let columns = SUMS.join(", ");
     let added = SUMS.iter().map(|it| format!("CAST(SUM({it}) AS BIGINT)")).collect::<Vec<_>>().join(", ");
-    let key = "hour, organization, grp, usr, key, model, channel";
     let full = "organization_id, group_id, user_id, key_id, model, channel_id";
-    let place = "organization_id, group_id, model, channel_id";
-    let owner = "organization_id, group_id, user_id, key_id";
-    let fold = |table: &str, slot: &str, from: &str, columns_of: &str, day: bool| {
-        let (slot_of, join) = match day {
-            true => ("made_hour.day", format!("{from} JOIN made_hour ON made_hour.hour = {from}.hour")),
-            false => ("hour", from.to_owned()),
-        };
+    // Everything told apart first; what is smaller is made of that.
+    let fold = |table: &str, slot: &str, told: &str, from: &str, at: &str| {
         format!(
-            "INSERT INTO {table} ({slot}, {columns_of}, {columns}) SELECT {slot_of}, {columns_of}, {added} FROM {join} \
-             GROUP BY {slot_of}, {columns_of}"
+            "INSERT INTO {table} ({slot}, {told}, {columns}) SELECT {at}, {told}, {added} FROM {from} GROUP BY {at}, {told}"
         )
     };
-    let mut all = vec![
-        format!(
-            "INSERT INTO sg_hour (hour, {full}, {columns}) SELECT {key}, {added} FROM ({}) part GROUP BY {key}",
-            parts("", "made_call c")
-        ),
-        fold("sg_hour_place", "hour", "sg_hour", place, false),
-        fold("sg_daily", "day", "sg_hour", full, true),
-        fold("sg_day_place", "day", "sg_hour_place", place, true),
-        fold_days("sg_day_owner", owner, &columns, &added),
-    ];
+    let by_day = |table: &str| format!("{table} JOIN made_hour ON made_hour.hour = {table}.hour");
+    let place = "organization, grp, usr, key, model, channel";
+    let mut all = vec![format!(
+        "INSERT INTO sg_hour (hour, {full}, {columns}) SELECT hour, {place}, {added} FROM ({}) part GROUP BY hour, {place}",
+        parts("", "made_call c")
+    )];
+    all.extend([
+        fold("sg_group_hour", "hour", "organization_id, group_id", "sg_hour", "hour"),
+        fold("sg_model_hour", "hour", "organization_id, model, channel_id", "sg_hour", "hour"),
+        fold("sg_daily", "day", full, &by_day("sg_hour"), "made_hour.day"),
+        fold("sg_day_owner", "day", "organization_id, group_id, user_id, key_id", "sg_daily", "day"),
+        fold("sg_group_day", "day", "organization_id, group_id", "sg_day_owner", "day"),
+        fold("sg_model_day", "day", "organization_id, model, channel_id", "sg_daily", "day"),
+        fold("sg_month", "month", full, "sg_daily", "substr(day, 1, 8) || '01'"),
+    ]);
     let labelled = "(SELECT 'customer' AS kind, customer AS label, made_call.* FROM made_call WHERE customer <> '' \
          UNION ALL SELECT 'tag', tag, made_call.* FROM made_call WHERE tag <> '' \
          UNION ALL SELECT 'tag', second_tag, made_call.* FROM made_call WHERE second_tag <> '') c";
-    let key = "hour, organization, kind, label, grp, usr, key, model, channel";
+    let place = format!("organization, kind, label, {}", "grp, usr, key, model, channel");
     let full = "organization_id, kind, label, group_id, user_id, key_id, model, channel_id";
     all.push(format!(
-        "INSERT INTO sg_hour_label (hour, {full}, {columns}) SELECT {key}, {added} FROM ({}) part GROUP BY {key}",
+        "INSERT INTO sg_hour_label (hour, {full}, {columns}) SELECT hour, {place}, {added} FROM ({}) part GROUP BY hour, {place}",
         parts("c.kind, c.label, ", labelled)
     ));
-    all.push(fold("sg_daily_label", "day", "sg_hour_label", full, true));
+    all.extend([
+        fold("sg_label_hour", "hour", "kind, organization_id, label", "sg_hour_label", "hour"),
+        fold("sg_daily_label", "day", full, &by_day("sg_hour_label"), "made_hour.day"),
+        fold("sg_label_day", "day", "kind, organization_id, label, group_id", "sg_daily_label", "day"),
+    ]);
     all.push(
         "INSERT INTO sg_label_count (day, organization_id, kind, labels) \
-         SELECT day, organization_id, kind, COUNT(DISTINCT label) FROM sg_daily_label GROUP BY day, organization_id, kind"
+         SELECT day, organization_id, kind, COUNT(DISTINCT label) FROM sg_label_day GROUP BY day, organization_id, kind"
             .to_owned(),
     );
-    // Both times of each call, in its hour; days are hours' sums.
-    all.push(
-        "INSERT INTO sg_latency (span, slot, organization_id, group_id, model, bucket, calls, firsts) \
-         SELECT 'hour', hour, organization, grp, model, bucket, CAST(SUM(calls) AS BIGINT), CAST(SUM(firsts) AS BIGINT) FROM \
-             (SELECT hour, organization, grp, model, t.bucket AS bucket, 1 AS calls, 0 AS firsts FROM made_call c JOIN made_took t ON t.ms = c.took \
-                 WHERE c.outcome = 'ok' \
-              UNION ALL SELECT hour, organization, grp, model, t.bucket, 0, 1 FROM made_call c JOIN made_took t ON t.ms = c.first \
-                 WHERE c.outcome = 'ok' AND c.stream = 1 AND c.first >= 0) took \
-         GROUP BY hour, organization, grp, model, bucket"
-            .to_owned(),
-    );
-    all.push(
-        "INSERT INTO sg_latency (span, slot, organization_id, group_id, model, bucket, calls, firsts) \
-         SELECT 'day', h.start, organization_id, group_id, model, bucket, CAST(SUM(calls) AS BIGINT), CAST(SUM(firsts) AS BIGINT) \
-         FROM sg_latency JOIN made_hour h ON h.hour = sg_latency.slot WHERE span = 'hour' \
-         GROUP BY h.start, organization_id, group_id, model, bucket"
-            .to_owned(),
-    );
+    let took = |span: &str, slot: &str, group: &str, from: &str| {
+        let told = if group == "''" { String::new() } else { format!(", {group}") };
+        format!(
+            "INSERT INTO sg_took (span, slot, organization_id, group_id, bucket, calls, firsts) \
+             SELECT '{span}', {slot}, organization_id, {group}, bucket, CAST(SUM(calls) AS BIGINT), CAST(SUM(firsts) AS BIGINT) FROM {from} \
+             GROUP BY {slot}, organization_id, bucket{told}"
+        )
+    };
+    // Both times of each call, in its hour; the others are made of that.
+    let both = "(SELECT c.hour AS slot, c.organization AS organization_id, c.grp AS group_id, t.bucket AS bucket, 1 AS calls, 0 AS firsts \
+             FROM made_call c JOIN made_took t ON t.ms = c.took WHERE c.outcome = 'ok' \
+         UNION ALL SELECT c.hour, c.organization, c.grp, t.bucket, 0, 1 FROM made_call c JOIN made_took t ON t.ms = c.first \
+             WHERE c.outcome = 'ok' AND c.stream = 1 AND c.first >= 0) took";
+    let of_hours = "(SELECT * FROM sg_took WHERE span = 'hour') hours";
+    let days = format!("{of_hours} JOIN made_hour ON made_hour.hour = hours.slot");
+    let of_days = "(SELECT * FROM sg_took WHERE span = 'day') days";
+    all.extend([
+        took("hour", "slot", "group_id", both),
+        took("hour_all", "slot", "''", of_hours),
+        took("day", "made_hour.start", "group_id", &days),
+        took("day_all", "slot", "''", of_days),
+    ]);
     all.push(
         "INSERT INTO sg_record_tag (tag, started_at, call_id) \
          SELECT tag, at, call FROM made_call WHERE tag <> '' UNION ALL SELECT second_tag, at, call FROM made_call WHERE second_tag <> ''"
@@ -425,11 +437,4 @@ fn sums() -> Vec<String> {
             .to_owned(),
     );
     all
-}
-
-/// Days of owners, from the days that tell everything apart.
-fn fold_days(table: &str, columns_of: &str, columns: &str, added: &str) -> String {
-    format!(
-        "INSERT INTO {table} (day, {columns_of}, {columns}) SELECT day, {columns_of}, {added} FROM sg_daily GROUP BY day, {columns_of}"
-    )
 }

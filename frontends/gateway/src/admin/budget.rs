@@ -188,6 +188,7 @@ impl Admin {
             to: Calendar::new(zone.clone(), Granularity::Hour, &zone)?.floor(now).plus_ms(HOUR_MS),
             filter: ReportFilter { group: ungrouped.then(|| "".into()), ..ReportFilter::default() },
             by,
+            labelled: None,
             split: if course.is_hourly { Split::Hour } else { Split::Day },
             only: Some(places),
             zone,

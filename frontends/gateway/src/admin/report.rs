@@ -18,7 +18,7 @@ pub const REPORT_ROWS_MAX: usize = 100;
 /// Rows of a report that doesn't.
 pub const REPORT_TOTALS_MAX: usize = 10_000;
 /// Up to so many numbers are read at once and sorted here; beyond, only what is shown is read by time.
-const READ_AT_ONCE: usize = 20_000;
+const READ_AT_ONCE: usize = 6_000;
 /// About so many sums are in memory at a time: longer reports are read piece by piece.
 // BOUND: memory of one report, whatever it tells apart and however long it is.
 const HELD_AT_ONCE: usize = 200_000;
@@ -442,6 +442,7 @@ impl Reading<'_> {
             zone: self.calendar.zone().clone(),
             filter,
             by: question.by.iter().map(|it| it.dimension()).collect(),
+            labelled: None,
             split: Split::None,
             only: None,
         })
@@ -465,6 +466,25 @@ impl Reading<'_> {
         self.providers.get(&ChannelId::from(channel)).cloned().unwrap_or_default()
     }
 
+    /// Rows as sums have them: a provider's is one for each of its channels. `None` with the provider of channels that are gone.
+    fn places(&self, question: &UsageQuestion, rows: &[Vec<String>]) -> Option<Vec<Vec<String>>> {
+        let Some(at) = question.by.iter().position(|it| *it == By::Provider) else {
+            return Some(rows.to_vec());
+        };
+        let mut places = Vec::new();
+        for row in rows {
+            let provider = row.get(at).filter(|provider| !provider.is_empty())?;
+            for (channel, _) in self.providers.iter().filter(|(_, it)| *it == provider) {
+                let mut place = row.clone();
+                if let Some(name) = place.get_mut(at) {
+                    *name = channel.to_string();
+                }
+                places.push(place);
+            }
+        }
+        Some(places)
+    }
+
     /// What was used over time: of all, of each row that is shown, and of the others.
     async fn series(
         &self,
@@ -483,18 +503,20 @@ impl Reading<'_> {
         let split = match question.granularity {
             Granularity::Total => return Ok(series),
             Granularity::Hour => Split::Hour,
+            Granularity::Month => Split::Month,
             _ => Split::Day,
         };
         let bucket_of = |at: Timestamp| buckets.partition_point(|(_, to)| *to <= at);
         let by_time = ReportQuery { split, ..base.clone() };
         let at_once = rows.saturating_mul(buckets.len()) <= READ_AT_ONCE;
         let mut parts = vec![by_time.clone()];
-        if !at_once && !question.by.is_empty() && !question.by.contains(&By::Provider) {
+        if let Some(only) = self.places(question, shown).filter(|_| !at_once && !question.by.is_empty()) {
             // All of it by time alone, then what is shown.
-            let by = if question.is_by_label() { base.by.clone() } else { Vec::new() };
+            let label = |it: &Dimension| matches!(it, Dimension::Customer | Dimension::Tag);
+            let labelled = base.by.iter().copied().find(label);
             parts = vec![
-                ReportQuery { by, ..by_time.clone() },
-                ReportQuery { only: Some(shown.to_vec()), ..by_time.clone() },
+                ReportQuery { by: Vec::new(), labelled, ..by_time.clone() },
+                ReportQuery { only: Some(only), ..by_time.clone() },
             ];
         }
         let last = parts.len() - 1;
@@ -542,13 +564,13 @@ impl Reading<'_> {
 
     /// So many sums of one combination may be read for one bucket: days of a zone other than the store's are read by the hour.
     fn slots(&self, question: &UsageQuestion, split: Split) -> usize {
+        let is_kept = self.calendar.has_days_of(self.admin.store().time_zone());
         let days = match question.granularity {
             Granularity::Week => 7,
-            Granularity::Month => 31,
+            Granularity::Month if !is_kept || question.is_by_label() => 31,
             _ => 1,
         };
-        let is_kept = question.zone.as_ref().is_none_or(|zone| zone == self.admin.store().time_zone());
-        if split == Split::Day && !is_kept { days * 24 } else { days }
+        if split != Split::Hour && !is_kept { days * 24 } else { days }
     }
 
     /// The time before: in all, and by what is told apart.

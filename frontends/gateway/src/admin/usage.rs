@@ -3,10 +3,14 @@
 use serde::{Deserialize, Serialize};
 use sluicegate_core::ledger::LimitState;
 use sluicegate_core::limit::{Metric, Mode, Window};
-use sluicegate_core::{ModelName, Result, ScopeKind, Timestamp, UsageRecord};
+use sluicegate_core::{Error, ErrorKind, ModelName, Result, ScopeKind, Timestamp, UsageRecord};
 
 use super::{Actor, Admin};
 use crate::store::{DailyRow, Dimension, Listing, Page, RecordFilter};
+
+/// Rows of an answer without pages.
+// BOUND: memory of an answer.
+const SPEND_ROWS_MAX: u32 = 200_000;
 
 /// How a limit stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,5 +92,28 @@ impl Admin {
         self.0.host.flush_records().await?;
         let page = Page::new(query.page.limit, query.page.offset);
         self.store().daily(&query.filter, &actor.reach(), &query.by, page).await
+    }
+
+    /// All of the daily sums at once, for answers that have no pages.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when there are too many rows, `Store`.
+    pub async fn spend_rows(
+        &self,
+        actor: &Actor,
+        filter: &RecordFilter,
+        by: &[Dimension],
+    ) -> Result<Vec<DailyRow>> {
+        self.0.host.flush_records().await?;
+        let page = Page { limit: SPEND_ROWS_MAX, ..Page::default() };
+        let found = self.store().daily(filter, &actor.reach(), by, page).await?;
+        if found.total > u64::from(SPEND_ROWS_MAX) {
+            let message = format!(
+                "that would be {} rows, and an answer has {SPEND_ROWS_MAX} at most; ask for a shorter time",
+                found.total
+            );
+            return Err(Error::new(ErrorKind::InvalidRequest, message));
+        }
+        Ok(found.items)
     }
 }

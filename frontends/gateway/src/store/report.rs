@@ -37,6 +37,8 @@ pub enum Split {
     Hour,
     /// Days.
     Day,
+    /// Months, where `zone` is the store's and whole months are asked for; else days.
+    Month,
 }
 
 /// What to sum up.
@@ -52,6 +54,9 @@ pub struct ReportQuery {
     pub filter: ReportFilter,
     /// What to tell apart, besides the time; not [`Dimension::Day`].
     pub by: Vec<Dimension>,
+    /// Only calls that have such a label, also where it isn't told apart: [`Dimension::Customer`] or [`Dimension::Tag`]. A call with
+    /// two tags counts twice.
+    pub labelled: Option<Dimension>,
     /// What to tell apart in time.
     pub split: Split,
     /// Only these combinations of what is told apart.

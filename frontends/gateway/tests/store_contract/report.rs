@@ -66,9 +66,13 @@ fn expected(records: &[UsageRecord], query: &ReportQuery) -> ReportRows {
             let slot = match query.split {
                 Split::None => query.from.as_ms(),
                 Split::Hour => at_ms.div_euclid(HOUR) * HOUR,
-                Split::Day => {
+                Split::Day | Split::Month => {
                     let zoned = jiff::Timestamp::from_millisecond(at_ms).unwrap().to_zoned(zone.clone());
-                    zoned.start_of_day().unwrap().timestamp().as_millisecond()
+                    let day = match query.split {
+                        Split::Month => zoned.first_of_month().unwrap(),
+                        _ => zoned,
+                    };
+                    day.start_of_day().unwrap().timestamp().as_millisecond()
                 }
             };
             let mut whose = vec![Vec::new()];
@@ -137,6 +141,7 @@ fn question(by: &[Dimension], split: Split, from: i64, to: i64) -> ReportQuery {
         zone: TimeZone::get("Asia/Shanghai").unwrap(),
         filter: ReportFilter::default(),
         by: by.to_vec(),
+        labelled: None,
         split,
         only: None,
     }
@@ -166,13 +171,37 @@ pub(super) async fn reports_equal_the_records(store: Arc<dyn Store>) {
         &[Tag, Model],
     ] {
         for split in [Split::None, Split::Hour, Split::Day] {
-            for (from, to) in [(start, end), (NEW_YEAR - 3 * HOUR, NEW_YEAR + DAY + 5 * HOUR)] {
+            // Days, hours around a day, and a month with days and hours around it.
+            for (from, to) in [
+                (start, end),
+                (NEW_YEAR - 3 * HOUR, NEW_YEAR + DAY + 5 * HOUR),
+                (NEW_YEAR - 2 * DAY - 11 * HOUR, NEW_YEAR + 40 * DAY + 5 * HOUR),
+            ] {
                 let query = question(by, split, from, to);
                 let mut found = store.report(&query, &Reach::ALL).await.unwrap();
                 found.retain(|_, sums| *sums != Sums::default());
                 assert_eq!(found, expected(&records, &query), "{by:?} {split:?} {from}");
             }
         }
+    }
+    // Calls that have tags, each as often as it has them.
+    for split in [Split::None, Split::Day, Split::Hour] {
+        let query = question(&[Tag], split, start, end);
+        let mut want = ReportRows::new();
+        for ((at, _), sums) in expected(&records, &query) {
+            want.entry((at, Vec::new())).or_default().add(&sums);
+        }
+        let query = ReportQuery { by: Vec::new(), labelled: Some(Tag), ..query };
+        let mut found = store.report(&query, &Reach::ALL).await.unwrap();
+        found.retain(|_, sums| *sums != Sums::default());
+        assert_eq!(found, want, "{split:?}");
+    }
+    // December and January.
+    for by in [&[][..], &[Organization], &[Group], &[Key], &[Model, Channel], &[User, Model]] {
+        let query = question(by, Split::Month, NEW_YEAR - 31 * DAY, NEW_YEAR + 31 * DAY);
+        let mut found = store.report(&query, &Reach::ALL).await.unwrap();
+        found.retain(|_, sums| *sums != Sums::default());
+        assert_eq!(found, expected(&records, &query), "{by:?}");
     }
     // All that was spent is what the records say, and what daily sums say.
     let spent: i64 = records.iter().map(|it| it.spend).sum();
@@ -321,16 +350,26 @@ pub(super) async fn months_are_in_reports(store: &dyn Store, want: &Sums) {
 async fn forget_what_is_new(run: impl AsyncFn(String)) {
     for sql in [
         "DELETE FROM sg_hour",
-        "DELETE FROM sg_hour_place",
+        "DELETE FROM sg_group_hour",
+        "DELETE FROM sg_model_hour",
         "DELETE FROM sg_hour_label",
-        "DELETE FROM sg_latency",
+        "DELETE FROM sg_label_hour",
+        "DELETE FROM sg_took",
         "DELETE FROM sg_record_tag",
         "UPDATE sg_record SET error = NULL, customer = NULL, duration_ms = NULL",
         "UPDATE sg_rollup SET done = 0, started_at = -9000000000000000000, call_id = ''",
     ] {
         run(sql.to_owned()).await;
     }
-    for table in ["sg_daily", "sg_daily_label", "sg_day_owner", "sg_day_place"] {
+    for table in [
+        "sg_daily",
+        "sg_daily_label",
+        "sg_label_day",
+        "sg_day_owner",
+        "sg_group_day",
+        "sg_model_day",
+        "sg_month",
+    ] {
         let zero = "calls = 0, denials = 0, reasoning_tokens = 0, duration_ms = 0, firsts = 0, first_ms = 0";
         run(format!("UPDATE {table} SET {zero}")).await;
     }

@@ -390,3 +390,42 @@ async fn a_total_has_every_call_once_whatever_labels_it_has() {
     let of_b = get(&rig, &format!("/api/v1/reports/usage?{span}&tag=b&by=key")).await;
     assert_eq!((&of_b["total"]["requests"], &of_b["told_apart"]), (&json!(1), &Value::Null));
 }
+
+/// Reports of so many rows and buckets that the course of what is shown is read by itself.
+#[actix_web::test]
+async fn a_long_report_is_read_in_parts_that_add_up() {
+    let (rig, keys) = world().await;
+    rig.clock.set(Timestamp::from_ms(NOW_MS));
+    let tags = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for n in 1..=tags.len() {
+        let body = json!({"model": "mock", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}],
+            "metadata": {"tags": tags[..n]}});
+        let answer = rig.ask("POST", "/v1/chat/completions", &keys[0], &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let span =
+        format!("granularity=hour&order=requests&from={}&to={}", NOW_MS - 40 * 24 * HOUR, NOW_MS + HOUR);
+    let all = get(&rig, &format!("/api/v1/reports/usage?{span}")).await;
+    let requests = |it: &Value| it["requests"].as_i64().unwrap();
+    let course = |it: &Value| it.as_array().unwrap().iter().map(requests).collect::<Vec<_>>();
+    for by in ["tag", "tag,provider", "tag,group", "tag,model"] {
+        let report = get(&rig, &format!("/api/v1/reports/usage?{span}&by={by}&top=3")).await;
+        assert_eq!(report["buckets"], all["buckets"], "{by}");
+        let rows = report["rows"].as_array().unwrap();
+        assert_eq!(
+            rows.iter().map(|row| requests(&row["total"])).collect::<Vec<_>>(),
+            [8, 7, 6],
+            "{by}: {rows:?}"
+        );
+        for row in rows {
+            assert_eq!(course(&row["series"]).iter().sum::<i64>(), requests(&row["total"]), "{by}: {row}");
+        }
+        let others = &report["others"];
+        assert_eq!(
+            (requests(&others["total"]), course(&others["series"]).iter().sum::<i64>()),
+            (15, 15),
+            "{by}"
+        );
+        assert_eq!(requests(&report["told_apart"]), 36, "{by}");
+    }
+}

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use sluicegate_core::{RecordRow, Result, Timestamp};
 
 use super::label::{Family, gather, insert as insert_label, insert_hourly, insert_tags, overflow, unknown};
-use super::record::day_of;
-use super::rollup::{self, Derived, Table, derive, duration_ms};
+use super::record::{SUMS, day_of};
+use super::rollup::{self, Derived, Period, Table, derive, duration_ms};
 use super::row::{Value, from_json};
 use super::{Dialect, Session, SqlStore};
 use crate::store::{LABEL_OVERFLOW, Sums};
@@ -86,7 +86,7 @@ impl SqlStore {
         // Days have been counted as far as earlier versions did.
         let uncounted: Derived<'_> = sums.iter().map(|(at, sums)| (at.clone(), rest(sums))).collect();
         for table in Table::ALL {
-            let sums = if table.is_hourly() { &sums } else { &uncounted };
+            let sums = if table.period() == Period::Hour { &sums } else { &uncounted };
             rollup::insert(dialect, session, table, sums).await?;
         }
         rollup::insert_latency(dialect, session, records.iter(), zone).await?;
@@ -121,10 +121,22 @@ impl SqlStore {
         } else {
             day_of(first, &self.time_zone)
         };
-        for table in ["sg_daily", "sg_day_owner", "sg_day_place", "sg_daily_label"] {
+        for table in
+            ["sg_daily", "sg_day_owner", "sg_group_day", "sg_model_day", "sg_daily_label", "sg_label_day"]
+        {
             let sql = format!("UPDATE {table} SET calls = requests WHERE day < $1 AND calls < requests");
             session.execute(sql.into(), vec![day.as_str().into()]).await?;
         }
+        // A month may have days of both kinds.
+        let (key, sums) = (Table::Month.key().get(1..).unwrap_or_default().join(", "), SUMS.join(", "));
+        let added: Vec<String> = SUMS.iter().map(|column| format!("SUM({column})")).collect();
+        session.execute("DELETE FROM sg_month".into(), Vec::new()).await?;
+        let sql = format!(
+            "INSERT INTO sg_month (month, {key}, {sums}) SELECT substr(day, 1, 8) || '01', {key}, {} FROM sg_daily \
+             GROUP BY substr(day, 1, 8) || '01', {key}",
+            added.join(", ")
+        );
+        session.execute(sql.into(), Vec::new()).await?;
         session.execute("UPDATE sg_rollup SET done = 1 WHERE id = 1".into(), Vec::new()).await.map(drop)
     }
 }

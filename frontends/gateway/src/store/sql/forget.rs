@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use sluicegate_core::{Result, Timestamp, Window};
 
 use super::record::{SUMS, added, day_of, parse_window};
-use super::rollup::Table;
+use super::rollup::{Period, Table};
 use super::row::Value;
 use super::{Dialect, Session, SqlStore};
 use crate::store::{Forget, Forgotten};
@@ -97,7 +97,7 @@ impl SqlStore {
             Some(mut row) => day_of(Timestamp::from_ms(row.int()?), &self.time_zone),
             None => String::new(),
         };
-        for table in [Table::Daily, Table::DayOwner, Table::DayPlace] {
+        for table in Table::ALL.into_iter().filter(|table| table.period() == Period::Day) {
             let sql = format!(
                 "SELECT MIN(day) FROM {} WHERE day >= $1 AND day < $2 AND substr(day, 9, 2) <> '01'",
                 table.name()
@@ -115,17 +115,25 @@ impl SqlStore {
             self.piece(session, table, "day < $1", vec![month.to_string().into()], done).await?;
         }
         for (table, column, which) in [
+            ("sg_label_day", "day", "kind = 'customer'"),
+            ("sg_label_day", "day", "kind = 'tag'"),
+            ("sg_label_hour", "hour", "kind = 'customer'"),
+            ("sg_label_hour", "hour", "kind = 'tag'"),
             ("sg_hour", "hour", "1 = 1"),
-            ("sg_hour_place", "hour", "1 = 1"),
+            ("sg_group_hour", "hour", "1 = 1"),
+            ("sg_model_hour", "hour", "1 = 1"),
             ("sg_hour_label", "hour", "1 = 1"),
-            ("sg_latency", "slot", "span = 'hour'"),
-            ("sg_latency", "slot", "span = 'day'"),
+            ("sg_took", "slot", "span = 'hour'"),
+            ("sg_took", "slot", "span = 'hour_all'"),
+            ("sg_took", "slot", "span = 'day'"),
+            ("sg_took", "slot", "span = 'day_all'"),
         ] {
-            // An hour goes at once: its rows lie together.
+            // An hour, or a day of labels, goes at once: its rows lie together.
+            let before = if column == "day" { Value::from(month.to_string()) } else { start.into() };
             let sql = format!(
                 "DELETE FROM {table} WHERE {which} AND {column} = (SELECT MIN({column}) FROM {table} WHERE {which} AND {column} < $1)"
             );
-            let gone = session.execute(sql.into(), vec![start.into()]).await?;
+            let gone = session.execute(sql.into(), vec![before]).await?;
             done.rows += gone;
             done.more |= gone > 0;
         }

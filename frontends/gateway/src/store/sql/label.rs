@@ -169,6 +169,31 @@ pub(super) async fn insert(
         session.execute(Append::Labels.sql(dialect, now.len()), args).await?;
         rest = after;
     }
+    insert_days(dialect, session, (day, organization, kind), &rows).await
+}
+
+/// The sums of a day by group alone.
+async fn insert_days(
+    dialect: Dialect,
+    session: &mut dyn Session,
+    (day, organization, kind): (&str, &str, &str),
+    sums: &[(&Place<'_>, Sums)],
+) -> Result<()> {
+    let mut by_group: BTreeMap<(&str, &str), Sums> = BTreeMap::new();
+    for ((label, [group, ..]), it) in sums {
+        by_group.entry((&**label, *group)).or_default().add(it);
+    }
+    let rows: Vec<_> = by_group.into_iter().collect();
+    let mut rest = rows.as_slice();
+    while let Some((now, after)) = chunk(rest) {
+        let mut args: Vec<Value> = Vec::new();
+        for ((label, group), s) in now {
+            args.extend([kind, day, organization, label, group].map(Value::from));
+            args.extend(sums_args(s));
+        }
+        session.execute(Append::LabelDays.sql(dialect, now.len()), args).await?;
+        rest = after;
+    }
     Ok(())
 }
 
@@ -189,6 +214,21 @@ pub(super) async fn insert_hourly(
             args.extend(sums_args(s));
         }
         session.execute(Append::HourLabels.sql(dialect, now.len()), args).await?;
+        rest = after;
+    }
+    let mut by_label: BTreeMap<(i64, &str), Sums> = BTreeMap::new();
+    for (((label, _), hour), it) in hourly {
+        by_label.entry((*hour, &**label)).or_default().add(it);
+    }
+    let rows: Vec<_> = by_label.into_iter().collect();
+    let mut rest = rows.as_slice();
+    while let Some((now, after)) = chunk(rest) {
+        let mut args: Vec<Value> = Vec::new();
+        for ((hour, label), s) in now {
+            args.extend([Value::from(*kind), (*hour).into(), (*organization).into(), (*label).into()]);
+            args.extend(sums_args(s));
+        }
+        session.execute(Append::LabelHours.sql(dialect, now.len()), args).await?;
         rest = after;
     }
     Ok(())

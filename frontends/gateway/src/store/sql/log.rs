@@ -12,10 +12,10 @@ use sluicegate_core::{
 
 use super::row::{Value, to_json};
 use super::{SqlStore, Where};
-use crate::store::{LogCursor, LogFilter, LogPage, Reach, RecordFilter};
+use crate::store::{LogCursor, LogFilter, LogPage, Reach};
 
 /// So many rows are looked at for what has no index: some tens of milliseconds.
-const WINDOW: i64 = 20_000;
+const WINDOW: i64 = 5_000;
 /// Counting ends here.
 const COUNT_MAX: i64 = 10_001;
 
@@ -31,8 +31,8 @@ impl SqlStore {
         limit: u32,
     ) -> Result<LogPage> {
         let terms = terms(reach);
-        let mut end: Option<LogCursor> = None;
-        if is_loose(filter) {
+        let mut end: Option<Timestamp> = None;
+        if terms.iter().any(|term| is_loose(filter, reach, *term)) {
             for term in &terms {
                 // All ways are searched as far as the one that gets the least far.
                 end = end.max(self.window_end(filter, reach, *term, after).await?);
@@ -40,18 +40,11 @@ impl SqlStore {
         }
         let mut found: BTreeMap<LogCursor, UsageRecord> = BTreeMap::new();
         for term in &terms {
+            let by = by(filter, reach, *term);
             let mut find = tight(filter, reach, *term, after);
-            if let Some(end) = &end {
-                find.and(
-                    &format!(
-                        "{T}.started_at >= ? AND ({T}.started_at > ? OR {T}.call_id >= ?)",
-                        T = told(filter)
-                    ),
-                    [end.at.as_ms().into(), end.at.as_ms().into(), end.call.as_str().into()],
-                );
-            }
-            loose(&mut find, filter);
-            let (sql, args) = ordered(find, filter, "r.body", i64::from(limit));
+            find.maybe(&format!("{}.started_at >= ?", told(by)), end.map(Timestamp::as_ms));
+            loose(&mut find, filter, reach, *term);
+            let (sql, args) = ordered(find, by, "r.body", i64::from(limit));
             for mut row in self.fetch(sql, args).await? {
                 let record: UsageRecord = row.json()?;
                 found.insert(cursor(&record), record);
@@ -60,7 +53,9 @@ impl SqlStore {
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let is_full = found.len() >= wanted;
         let items: Vec<UsageRecord> = found.into_values().rev().take(wanted).collect();
-        let next = if is_full { items.last().map(cursor) } else { end };
+        // What began with the last one that was looked at was looked at, too.
+        let looked_at = end.map(|at| LogCursor { at, call: CallId::from("") });
+        let next = if is_full { items.last().map(cursor) } else { looked_at };
         Ok(LogPage { items, next })
     }
 
@@ -68,33 +63,39 @@ impl SqlStore {
     pub(super) async fn count_log(&self, filter: &LogFilter, reach: &Reach) -> Result<Option<u64>> {
         let terms = terms(reach);
         let [term] = terms.as_slice() else { return Ok(None) };
-        if is_loose(filter) {
+        if is_loose(filter, reach, *term) {
             return Ok(None);
         }
         let find = tight(filter, reach, *term, None);
         let (sql, args) = find.wrap(
-            &format!("SELECT COUNT(*) FROM (SELECT 1 FROM {}", from(filter)),
+            &format!("SELECT COUNT(*) FROM (SELECT 1 FROM {}", from(by(filter, reach, *term))),
             &format!(" LIMIT {COUNT_MAX}) counted"),
         );
         let counted = self.fetch(sql, args).await?.into_iter().next().map(|mut row| row.int()).transpose()?;
         Ok(Some(u64::try_from(counted.unwrap_or_default()).unwrap_or_default()))
     }
 
-    /// The last row of those that are looked at; `None` when all are.
+    /// When the last of the rows began that are looked at; `None` when all are. Read from what rows are found by alone, which an
+    /// index has.
     async fn window_end(
         &self,
         filter: &LogFilter,
         reach: &Reach,
         term: Term<'_>,
         after: Option<&LogCursor>,
-    ) -> Result<Option<LogCursor>> {
-        let table = told(filter);
-        let (sql, args) = tight(filter, reach, term, after).wrap(
-            &format!("SELECT {table}.started_at, {table}.call_id FROM {}", from(filter)),
-            &format!(" ORDER BY {table}.started_at DESC, {table}.call_id DESC LIMIT 1 OFFSET {}", WINDOW - 1),
+    ) -> Result<Option<Timestamp>> {
+        let by = by(filter, reach, term);
+        let table = told(by);
+        let source = if by == By::Tag { "sg_record_tag t" } else { "sg_record r" };
+        let mut find = Where::default();
+        found_by(&mut find, filter, reach, term);
+        find.maybe(&format!("{table}.started_at <= ?"), after.map(|after| after.at.as_ms()));
+        let (sql, args) = find.wrap(
+            &format!("SELECT {table}.started_at FROM {source}"),
+            &format!(" ORDER BY {table}.started_at DESC LIMIT 1 OFFSET {}", WINDOW - 1),
         );
-        let Some(mut row) = self.fetch(sql, args).await?.into_iter().next() else { return Ok(None) };
-        Ok(Some(LogCursor { at: Timestamp::from_ms(row.int()?), call: CallId::from(row.text()?) }))
+        let last = self.fetch(sql, args).await?.into_iter().next();
+        last.map(|mut row| row.int().map(Timestamp::from_ms)).transpose()
     }
 }
 
@@ -112,82 +113,153 @@ fn terms(reach: &Reach) -> Vec<Term<'_>> {
 }
 
 /// By tag the order is that of the tags' own rows.
-fn told(filter: &LogFilter) -> &'static str {
-    if filter.base.tag.is_some() { "t" } else { "r" }
+fn told(by: By) -> &'static str {
+    if by == By::Tag { "t" } else { "r" }
 }
 
-fn from(filter: &LogFilter) -> &'static str {
-    match filter.base.tag {
-        Some(_) => {
+fn from(by: By) -> &'static str {
+    match by {
+        By::Tag => {
             "sg_record_tag t JOIN sg_record r ON r.call_id = t.call_id AND r.started_at = t.started_at"
         }
-        None => "sg_record r",
+        _ => "sg_record r",
     }
 }
 
-fn ordered(mut find: Where, filter: &LogFilter, columns: &str, limit: i64) -> (super::Sql, Vec<Value>) {
+fn ordered(mut find: Where, by: By, columns: &str, limit: i64) -> (super::Sql, Vec<Value>) {
     find.args.push(limit.into());
-    let (table, n) = (told(filter), find.args.len());
+    let (table, n) = (told(by), find.args.len());
     find.wrap(
-        &format!("SELECT {columns} FROM {}", from(filter)),
+        &format!("SELECT {columns} FROM {}", from(by)),
         &format!(" ORDER BY {table}.started_at DESC, {table}.call_id DESC LIMIT ${n}"),
     )
 }
 
-/// Whether anything is asked for that no index knows.
-fn is_loose(filter: &LogFilter) -> bool {
-    let RecordFilter { model, channel, outcome, .. } = &filter.base;
-    model.is_some()
-        || channel.is_some()
-        || outcome.is_some()
-        || filter.failed == Some(false)
-        || filter.cost_over.is_some()
-        || filter.duration_over_ms.is_some()
-        || filter.search.is_some()
+/// What rows are found by: of several conditions that indexes know, the one that mostly leaves the fewest rows. The others are as
+/// good as those that no index knows: of a group's calls few may have failed, and finding none of them takes as long as there are
+/// calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Call,
+    Key,
+    User,
+    Group,
+    Reach,
+    Tag,
+    Customer,
+    Organization,
+    Error,
+    Failed,
+    Time,
 }
 
-/// The conditions that indexes serve, and those of the asker's reach.
+fn by(filter: &LogFilter, reach: &Reach, term: Term<'_>) -> By {
+    let base = &filter.base;
+    let has_failed = filter.failed == Some(true) || base.outcome.is_some_and(|it| it != OutcomeClass::Ok);
+    [
+        (base.call.is_some(), By::Call),
+        // The rows of a tag are in a table of their own, which knows nobody's reach.
+        (base.tag.is_some() && *reach == Reach::ALL, By::Tag),
+        (base.key.is_some(), By::Key),
+        (base.user.is_some(), By::User),
+        (base.group.is_some(), By::Group),
+        (term.is_some(), By::Reach),
+        (base.customer.is_some() && reach.organization.is_none(), By::Customer),
+        (base.organization.is_some() || reach.organization.is_some(), By::Organization),
+        (filter.error.is_some(), By::Error),
+        (has_failed, By::Failed),
+    ]
+    .into_iter()
+    .find_map(|(is_asked, by)| is_asked.then_some(by))
+    .unwrap_or(By::Time)
+}
+
+/// Whether anything is asked for besides what rows are found by. Whoever is in a group, and whose key it is, is in their organization.
+fn is_loose(filter: &LogFilter, reach: &Reach, term: Term<'_>) -> bool {
+    let mut rest = Where::default();
+    loose(&mut rest, filter, reach, term);
+    !rest.args.is_empty() || rest.mentions("outcome")
+}
+
+/// The conditions that rows are found by, and those of the asker's reach.
 fn tight(filter: &LogFilter, reach: &Reach, term: Term<'_>, after: Option<&LogCursor>) -> Where {
-    let (base, table) = (&filter.base, told(filter));
+    let by = by(filter, reach, term);
+    let table = told(by);
     let mut find = Where::default();
-    find.maybe("t.tag = ?", base.tag.as_deref())
-        .maybe(&format!("{table}.started_at >= ?"), base.from.map(Timestamp::as_ms))
-        .maybe(&format!("{table}.started_at < ?"), base.to.map(Timestamp::as_ms));
+    found_by(&mut find, filter, reach, term);
     if let Some(after) = after {
         find.and(
             &format!("{table}.started_at <= ? AND ({table}.started_at < ? OR {table}.call_id < ?)"),
             [after.at.as_ms().into(), after.at.as_ms().into(), after.call.as_str().into()],
         );
     }
-    find.maybe("r.organization_id = ?", base.organization.as_ref().map(OrganizationId::as_str))
-        .maybe("r.group_id = ?", base.group.as_ref().map(GroupId::as_str))
-        .maybe("r.user_id = ?", base.user.as_ref().map(UserId::as_str))
-        .maybe("r.key_id = ?", base.key.as_ref().map(KeyId::as_str))
-        .maybe("r.call_id = ?", base.call.as_ref().map(CallId::as_str))
-        .maybe("r.customer = ?", base.customer.as_deref())
-        .maybe("r.error = ?", filter.error.as_deref())
-        .maybe("r.organization_id = ?", reach.organization.as_ref().map(OrganizationId::as_str));
-    if filter.failed == Some(true) || base.outcome.is_some_and(|it| it != OutcomeClass::Ok) {
-        // As its index says it.
-        find.and("r.outcome <> 'ok'", []);
-    }
-    if let Some((column, id)) = term {
-        find.and(&format!("{column} = ?"), [id.into()]);
+    let mine = reach.organization.as_ref().map(OrganizationId::as_str);
+    find.maybe("r.organization_id || '' = ?", mine.filter(|_| by != By::Organization));
+    if let Some((column, id)) = term.filter(|_| by != By::Reach) {
+        find.and(&format!("{column} || '' = ?"), [id.into()]);
     }
     find
 }
 
-/// The other conditions.
-fn loose(find: &mut Where, filter: &LogFilter) {
+/// The condition that rows are found by, and the time.
+fn found_by(find: &mut Where, filter: &LogFilter, reach: &Reach, term: Term<'_>) {
+    let (base, by) = (&filter.base, by(filter, reach, term));
+    let table = told(by);
+    find.maybe("t.tag = ?", base.tag.as_deref().filter(|_| by == By::Tag))
+        .maybe(&format!("{table}.started_at >= ?"), base.from.map(Timestamp::as_ms))
+        .maybe(&format!("{table}.started_at < ?"), base.to.map(Timestamp::as_ms));
+    for (which, column, value) in conditions(filter) {
+        if which == by {
+            find.maybe(&format!("{column} = ?"), value);
+        }
+    }
+    match (by, term) {
+        // As its index says it.
+        (By::Failed, _) => find.and("r.outcome <> 'ok'", []),
+        (By::Reach, Some((column, id))) => find.and(&format!("{column} = ?"), [id.into()]),
+        (By::Organization, _) => {
+            find.maybe("r.organization_id = ?", reach.organization.as_ref().map(OrganizationId::as_str))
+        }
+        _ => find,
+    };
+}
+
+/// What is asked for of what indexes know.
+fn conditions(filter: &LogFilter) -> [(By, &'static str, Option<&str>); 7] {
     let base = &filter.base;
+    [
+        (By::Call, "r.call_id", base.call.as_ref().map(CallId::as_str)),
+        (By::Key, "r.key_id", base.key.as_ref().map(KeyId::as_str)),
+        (By::User, "r.user_id", base.user.as_ref().map(UserId::as_str)),
+        (By::Group, "r.group_id", base.group.as_ref().map(GroupId::as_str)),
+        (By::Customer, "r.customer", base.customer.as_deref()),
+        (By::Organization, "r.organization_id", base.organization.as_ref().map(OrganizationId::as_str)),
+        (By::Error, "r.error", filter.error.as_deref()),
+    ]
+}
+
+/// The other conditions, written so that no index is taken for them.
+fn loose(find: &mut Where, filter: &LogFilter, reach: &Reach, term: Term<'_>) {
+    let (base, by) = (&filter.base, by(filter, reach, term));
+    for (which, column, value) in conditions(filter) {
+        if which != by {
+            find.maybe(&format!("{column} || '' = ?"), value);
+        }
+    }
+    find.maybe(
+        "EXISTS (SELECT 1 FROM sg_record_tag t WHERE t.tag = ? AND t.started_at = r.started_at AND t.call_id = r.call_id)",
+        base.tag.as_deref().filter(|_| by != By::Tag),
+    );
     find.maybe("r.model = ?", base.model.as_ref().map(ModelName::as_str))
         .maybe("r.spend >= ?", filter.cost_over)
         .maybe("r.duration_ms >= ?", filter.duration_over_ms);
-    if filter.failed == Some(false) {
-        find.and("r.outcome = 'ok'", []);
-    }
+    match filter.failed {
+        Some(true) if by != By::Failed => find.and("r.outcome || '' <> 'ok'", []),
+        Some(false) => find.and("r.outcome = 'ok'", []),
+        _ => find,
+    };
     if let Some(outcome) = base.outcome.and_then(|outcome| to_json(&outcome).ok()) {
-        find.and("r.outcome = ?", [outcome.trim_matches('"').into()]);
+        find.and("r.outcome || '' = ?", [outcome.trim_matches('"').into()]);
     }
     if let Some(channel) = base.channel.as_ref().map(ChannelId::as_str) {
         find.and(

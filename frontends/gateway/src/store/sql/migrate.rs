@@ -21,6 +21,7 @@ const STEPS: &[(&str, &str)] = &[
     ("idempotency", include_str!("../../../migrations/0012_idempotency.sql")),
     ("sign_in", include_str!("../../../migrations/0013_sign_in.sql")),
     ("record_organization", include_str!("../../../migrations/0014_record_organization.sql")),
+    ("sum", include_str!("../../../migrations/0015_sum.sql")),
 ];
 
 /// A number that no other program locks on: `sluiceg8` in ASCII.

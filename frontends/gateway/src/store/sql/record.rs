@@ -141,6 +141,10 @@ pub(super) enum Append {
     Labels,
     /// Hourly ones.
     HourLabels,
+    /// Daily ones by group alone.
+    LabelDays,
+    /// Hourly ones that tell nothing else apart.
+    LabelHours,
     /// How long calls took, added to what is there.
     Latency,
     /// Tags, those that are there already left alone.
@@ -152,7 +156,7 @@ pub(super) enum Append {
 impl Append {
     pub(super) fn sql(self, dialect: Dialect, rows: usize) -> Sql {
         static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
-        // BOUND: thirteen statements in the sizes of `CHUNKS` for two dialects. They are made once, as long as they are.
+        // BOUND: eighteen statements in the sizes of `CHUNKS` for two dialects. They are made once, as long as they are.
         let made = *MADE
             .lock()
             .entry((self, dialect, rows))
@@ -199,7 +203,9 @@ impl Append {
             Append::Balances => ("sg_balance", BALANCE, AMOUNTS),
             Append::Labels => ("sg_daily_label", LABEL, SUMS),
             Append::HourLabels => ("sg_hour_label", HOUR_LABEL, SUMS),
-            Append::Latency => ("sg_latency", LATENCY, &["calls", "firsts"]),
+            Append::LabelDays => ("sg_label_day", LABEL_DAY, SUMS),
+            Append::LabelHours => ("sg_label_hour", LABEL_HOUR, SUMS),
+            Append::Latency => ("sg_took", TOOK, &["calls", "firsts"]),
             Append::Tags => ("sg_record_tag", &["tag", "started_at", "call_id"], &[]),
             Append::Attempts => ("sg_attempt", &["started_at", "channel_id", "call_id"], &[]),
         }
@@ -211,9 +217,12 @@ impl Append {
             // Without a target: a partitioned table's key has the time besides the call.
             Append::Records | Append::Attempts | Append::Tags => " ON CONFLICT DO NOTHING".to_owned(),
             Append::NewRecords => " ON CONFLICT DO NOTHING RETURNING call_id".to_owned(),
-            Append::Sums(_) | Append::Labels | Append::HourLabels | Append::Latency => {
-                added(table, key, others)
-            }
+            Append::Sums(_)
+            | Append::Labels
+            | Append::HourLabels
+            | Append::LabelDays
+            | Append::LabelHours
+            | Append::Latency => added(table, key, others),
             Append::Balances => {
                 let replaced: Vec<_> = others.iter().map(|c| format!("{c} = excluded.{c}")).collect();
                 format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), replaced.join(", "))
@@ -253,7 +262,11 @@ const LABEL: &[&str] =
 const HOUR_LABEL: &[&str] =
     &["hour", "organization_id", "kind", "label", "group_id", "user_id", "key_id", "model", "channel_id"];
 
-const LATENCY: &[&str] = &["span", "slot", "organization_id", "group_id", "model", "bucket"];
+const TOOK: &[&str] = &["span", "slot", "organization_id", "group_id", "bucket"];
+
+const LABEL_DAY: &[&str] = &["kind", "day", "organization_id", "label", "group_id"];
+
+const LABEL_HOUR: &[&str] = &["kind", "hour", "organization_id", "label"];
 
 /// The columns of [`Sums`], in the order in which [`sums_args`] gives them.
 pub(super) const SUMS: &[&str] = &[

@@ -1,21 +1,24 @@
-//! Sums for reports: each is read from the smallest table that tells apart what is asked for, whole days from those by the
-//! day, and what is left at the ends from those by the hour.
+//! Sums for reports: each is read from the smallest table that tells apart what is asked for, whole months from those by the month,
+//! whole days from those by the day, and what is left at the ends from those by the hour.
 
+use std::collections::BTreeSet;
+
+use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
 use sluicegate_core::{
     Error, ErrorKind, GroupId, KeyId, ModelName, OrganizationId, Result, Timestamp, UserId,
 };
 
 use super::directory::reach_of;
-use super::rollup::Table;
+use super::rollup::{Period, Table};
 use super::row::Value;
 use super::usage::{DAILY_SUMS, sums};
 use super::{SqlStore, Where};
 use crate::store::{Dimension, Latencies, Reach, ReportQuery, ReportRows, Split};
 
-/// A part of the time that is asked for.
+/// A part of the time that is asked for, and what it is read by.
 struct Part {
-    is_daily: bool,
+    period: Period,
     from: Timestamp,
     to: Timestamp,
 }
@@ -29,22 +32,21 @@ impl SqlStore {
         Ok(rows)
     }
 
-    /// The parts of a time: its whole days, and the hours before and after those. Without days that are the store's, it is
-    /// all hours.
+    /// The parts of a time: whole months, the days before and after those, the hours before and after the days. What isn't
+    /// the store's own day, or is told apart by less, is read by that.
     fn parts(&self, query: &ReportQuery) -> Vec<Part> {
-        let hours = |from, to| Part { is_daily: false, from, to };
-        let mut parts = Vec::new();
-        let (first, last) = (day_after(query.from, &self.time_zone), day_before(query.to, &self.time_zone));
-        let days_do = query.split == Split::None
-            || (query.split == Split::Day && same_days(&query.zone, &self.time_zone));
-        if days_do && first < last {
-            parts.push(hours(query.from, first));
-            parts.push(Part { is_daily: true, from: first, to: last });
-            parts.push(hours(last, query.to));
-        } else {
-            parts.push(hours(query.from, query.to));
+        let zone = &self.time_zone;
+        let days_do =
+            query.split != Split::Hour && (query.split == Split::None || same_days(&query.zone, zone));
+        let months_do = days_do && query.split != Split::Day && !is_by_label(query);
+        let whole = Part { period: Period::Hour, from: query.from, to: query.to };
+        let mut parts = vec![whole];
+        if days_do {
+            parts = within(parts, Period::Day, |at| day_after(at, zone), |at| day_before(at, zone));
         }
-        parts.retain(|part| part.from < part.to);
+        if months_do {
+            parts = within(parts, Period::Month, |at| month_after(at, zone), |at| month_before(at, zone));
+        }
         parts
     }
 
@@ -57,21 +59,24 @@ impl SqlStore {
     ) -> Result<()> {
         let columns: Vec<&str> = query.by.iter().map(|it| column(*it)).collect::<Result<_>>()?;
         let mut find = Where::default();
-        if part.is_daily {
-            let day = |at: Timestamp| super::record::day_of(at, &self.time_zone);
-            find.and("day >= ? AND day < ?", [day(part.from).into(), day(part.to).into()]);
-        } else {
-            find.and("hour >= ? AND hour < ?", [part.from.as_ms().into(), part.to.as_ms().into()]);
-        }
-        let label = filter(&mut find, query);
+        let time = match part.period {
+            Period::Hour => "hour",
+            Period::Day => "day",
+            Period::Month => "month",
+        };
+        let bounds = match part.period {
+            Period::Hour => [part.from, part.to].map(|at| Value::from(at.as_ms())),
+            _ => [part.from, part.to].map(|at| Value::from(super::record::day_of(at, &self.time_zone))),
+        };
+        find.and(&format!("{time} >= ? AND {time} < ?"), bounds);
+        filter(&mut find, query);
         only(&mut find, &columns, query.only.as_deref());
         reach_of(&mut find, reach, "group_id", "user_id", "key_id");
-        let table = match (label, part.is_daily) {
-            (true, true) => "sg_daily_label",
-            (true, false) => "sg_hour_label",
-            (false, is_daily) => smallest(is_daily, &find, &columns).name(),
+        let table = match is_by_label(query) {
+            true => label_table(part.period, &find, &columns),
+            false => smallest(part.period, &find, &columns, is_of_few(query, reach)).name(),
         };
-        let slot = (query.split != Split::None).then_some(if part.is_daily { "day" } else { "hour" });
+        let slot = (query.split != Split::None).then_some(time);
         let told: Vec<&str> = slot.into_iter().chain(columns.iter().copied()).collect();
         let (before, after) = match told.is_empty() {
             true => (format!("SELECT {} FROM {table}", *DAILY_SUMS), String::new()),
@@ -84,10 +89,11 @@ impl SqlStore {
         for mut row in self.fetch(sql, args).await? {
             let at = match slot {
                 None => query.from,
-                Some("day") => self.start_of(&row.text()?),
-                Some(_) => Timestamp::from_ms(row.int()?),
+                Some("hour") => Timestamp::from_ms(row.int()?),
+                Some(_) => self.start_of(&row.text()?),
             };
-            let at = if query.split == Split::Day { day_before(at, &query.zone) } else { at };
+            let days = matches!(query.split, Split::Day | Split::Month);
+            let at = if days { day_before(at, &query.zone) } else { at };
             let by = columns.iter().map(|_| row.text()).collect::<Result<Vec<_>>>()?;
             rows.entry((at, by)).or_default().add(&sums(&mut row)?);
         }
@@ -107,7 +113,13 @@ impl SqlStore {
         reach: &Reach,
     ) -> Result<Vec<Latencies>> {
         let (Some((from, _)), Some((_, to))) = (spans.first(), spans.last()) else { return Ok(Vec::new()) };
-        let span = if by_day { "day" } else { "hour" };
+        // Of everybody in an organization there is one sum.
+        let span = match (by_day, reach.narrow.is_none()) {
+            (true, true) => "day_all",
+            (true, false) => "day",
+            (false, true) => "hour_all",
+            (false, false) => "hour",
+        };
         let mut find = Where::default();
         find.and(
             "span = ? AND slot >= ? AND slot < ?",
@@ -115,7 +127,7 @@ impl SqlStore {
         );
         reach_of(&mut find, reach, "group_id", "", "");
         let (sql, args) = find.wrap(
-            "SELECT slot, bucket, CAST(SUM(calls) AS BIGINT), CAST(SUM(firsts) AS BIGINT) FROM sg_latency",
+            "SELECT slot, bucket, CAST(SUM(calls) AS BIGINT), CAST(SUM(firsts) AS BIGINT) FROM sg_took",
             " GROUP BY slot, bucket",
         );
         let mut all = vec![Latencies::default(); spans.len()];
@@ -138,6 +150,47 @@ fn same_days(one: &TimeZone, other: &TimeZone) -> bool {
     one == other || (one.iana_name().is_some() && one.iana_name() == other.iana_name())
 }
 
+/// Takes whole spans of a longer period out of the parts of the shorter ones.
+fn within(
+    parts: Vec<Part>,
+    period: Period,
+    first: impl Fn(Timestamp) -> Timestamp,
+    last: impl Fn(Timestamp) -> Timestamp,
+) -> Vec<Part> {
+    let mut all = Vec::new();
+    for part in parts {
+        let (from, to) = (first(part.from), last(part.to));
+        // Months are made of days, and of nothing shorter.
+        if from < to && (period == Period::Day || part.period == Period::Day) {
+            all.push(Part { to: from, ..part });
+            all.push(Part { period, from, to });
+            all.push(Part { from: to, ..part });
+        } else {
+            all.push(part);
+        }
+    }
+    all.retain(|part| part.from < part.to);
+    all
+}
+
+/// The start of the month that an instant is in.
+fn month_before(at: Timestamp, zone: &TimeZone) -> Timestamp {
+    let instant = jiff::Timestamp::from_millisecond(at.as_ms()).unwrap_or_default();
+    let start = instant.to_zoned(zone.clone()).first_of_month().and_then(|it| it.start_of_day());
+    start.map_or(at, |start| Timestamp::from_ms(start.timestamp().as_millisecond()))
+}
+
+/// The first start of a month that isn't before an instant.
+fn month_after(at: Timestamp, zone: &TimeZone) -> Timestamp {
+    let start = month_before(at, zone);
+    if start == at {
+        return at;
+    }
+    let instant = jiff::Timestamp::from_millisecond(start.as_ms()).unwrap_or_default();
+    let next = instant.to_zoned(zone.clone()).checked_add(1.month()).and_then(|it| it.start_of_day());
+    next.map_or(at, |next| Timestamp::from_ms(next.timestamp().as_millisecond()))
+}
+
 /// The start of the day that an instant is in.
 fn day_before(at: Timestamp, zone: &TimeZone) -> Timestamp {
     let instant = jiff::Timestamp::from_millisecond(at.as_ms()).unwrap_or_default();
@@ -156,8 +209,15 @@ fn day_after(at: Timestamp, zone: &TimeZone) -> Timestamp {
     next.map_or(at, |next| Timestamp::from_ms(next.timestamp().as_millisecond()))
 }
 
-/// The conditions of a filter; whether sums by label are asked for.
-fn filter(find: &mut Where, query: &ReportQuery) -> bool {
+/// Whether sums of end customers or tags are asked for.
+fn is_by_label(query: &ReportQuery) -> bool {
+    let filter = &query.filter;
+    let by = |it: &Dimension| matches!(it, Dimension::Customer | Dimension::Tag);
+    query.labelled.is_some() || filter.customer.is_some() || filter.tag.is_some() || query.by.iter().any(by)
+}
+
+/// The conditions of a filter.
+fn filter(find: &mut Where, query: &ReportQuery) {
     let filter = &query.filter;
     find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
         .maybe("group_id = ?", filter.group.as_ref().map(GroupId::as_str))
@@ -167,14 +227,20 @@ fn filter(find: &mut Where, query: &ReportQuery) -> bool {
     if let Some(channels) = &filter.channels {
         find.one_of("channel_id", channels.iter().map(|id| id.as_str()));
     }
-    let is_customer = filter.customer.is_some() || query.by.contains(&Dimension::Customer);
-    let is_tag = filter.tag.is_some() || query.by.contains(&Dimension::Tag);
-    if !is_customer && !is_tag {
-        return false;
+    if is_by_label(query) {
+        let is_customer = filter.customer.is_some()
+            || query.labelled == Some(Dimension::Customer)
+            || query.by.contains(&Dimension::Customer);
+        find.and("kind = ?", [if is_customer { "customer" } else { "tag" }.into()]);
+        find.maybe("label = ?", filter.customer.as_deref().or(filter.tag.as_deref()));
     }
-    find.and("kind = ?", [if is_customer { "customer" } else { "tag" }.into()]);
-    find.maybe("label = ?", filter.customer.as_deref().or(filter.tag.as_deref()));
-    true
+}
+
+/// Whether it is about some keys or users alone, which indexes find.
+fn is_of_few(query: &ReportQuery, reach: &Reach) -> bool {
+    let told = query.by.iter().any(|it| matches!(it, Dimension::Key | Dimension::User));
+    let narrow = reach.narrow.as_ref().is_some_and(|it| it.groups.is_empty());
+    query.filter.key.is_some() || query.filter.user.is_some() || narrow || (told && query.only.is_some())
 }
 
 fn only(find: &mut Where, columns: &[&str], combinations: Option<&[Vec<String>]>) {
@@ -188,6 +254,12 @@ fn only(find: &mut Where, columns: &[&str], combinations: Option<&[Vec<String>]>
             find.and("1 = 0", []);
         }
         _ => {
+            // Each alone, too: an index has one of them.
+            for (at, column) in columns.iter().enumerate() {
+                let values: BTreeSet<&str> =
+                    combinations.iter().filter_map(|it| it.get(at)).map(|text| text.as_str()).collect();
+                find.one_of(column, values);
+            }
             let marks = format!("({})", vec!["?"; columns.len()].join(", "));
             let rows = vec![marks; combinations.len()].join(", ");
             let args: Vec<Value> = combinations.iter().flatten().map(|text| text.as_str().into()).collect();
@@ -196,15 +268,33 @@ fn only(find: &mut Where, columns: &[&str], combinations: Option<&[Vec<String>]>
     }
 }
 
-/// The smallest table that has the columns that are told apart and those that conditions name.
-fn smallest(is_daily: bool, find: &Where, columns: &[&str]) -> Table {
-    const ALL: [&str; 6] = ["organization_id", "group_id", "user_id", "key_id", "model", "channel_id"];
+const ALL: [&str; 6] = ["organization_id", "group_id", "user_id", "key_id", "model", "channel_id"];
+
+/// The smallest table that has the columns that are told apart and those that conditions name; that of all columns, which alone
+/// has indexes, where few of its rows are looked for.
+fn smallest(period: Period, find: &Where, columns: &[&str], is_of_few: bool) -> Table {
+    let whole = match period {
+        Period::Hour => Table::Hour,
+        Period::Day => Table::Daily,
+        Period::Month => Table::Month,
+    };
     let needs = |column: &str| columns.contains(&column) || find.mentions(column);
-    Table::ALL
-        .into_iter()
-        .filter(|table| table.is_hourly() != is_daily)
-        .find(|table| ALL.iter().all(|column| table.key().contains(column) || !needs(column)))
-        .unwrap_or(if is_daily { Table::Daily } else { Table::Hour })
+    let of_period = Table::ALL.into_iter().filter(|table| table.period() == period);
+    let mut suits =
+        of_period.filter(|table| ALL.iter().all(|column| table.key().contains(column) || !needs(column)));
+    if is_of_few { whole } else { suits.next().unwrap_or(whole) }
+}
+
+/// Likewise, of sums by label.
+fn label_table(period: Period, find: &Where, columns: &[&str]) -> &'static str {
+    let needs = |column: &&str| columns.contains(column) || find.mentions(column);
+    let beyond = |kept: &[&str]| ALL.iter().any(|column| needs(column) && !kept.contains(column));
+    match period {
+        Period::Hour if !beyond(&["organization_id"]) => "sg_label_hour",
+        Period::Hour => "sg_hour_label",
+        _ if !beyond(&["organization_id", "group_id"]) => "sg_label_day",
+        _ => "sg_daily_label",
+    }
 }
 
 fn column(dimension: Dimension) -> Result<&'static str> {

@@ -23,6 +23,8 @@ pub(super) struct Slot {
     pub(super) day: Arc<str>,
     /// The start of that day.
     pub(super) day_start: i64,
+    /// The first day of its month.
+    pub(super) month: Arc<str>,
 }
 
 /// What is told apart besides the time: organization, group, user, key, model and channel.
@@ -31,38 +33,80 @@ pub(super) type Place<'a> = [&'a str; 6];
 /// Sums as they are derived.
 pub(super) type Derived<'a> = BTreeMap<(Slot, Place<'a>), Sums>;
 
+/// How long the spans are that a table has sums of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Period {
+    /// Hours, named by their start.
+    Hour,
+    /// Days, named by their date.
+    Day,
+    /// Months, named by their first day's.
+    Month,
+}
+
 /// A table of sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Table {
     /// By the hour, everything told apart.
     Hour,
-    /// By the hour, without users and keys.
-    HourPlace,
+    /// By the hour and group alone.
+    HourGroup,
+    /// By the hour, model and channel.
+    HourModel,
     /// By the day, everything told apart.
     Daily,
+    /// By the day and group alone.
+    DayGroup,
     /// By the day, without models and channels.
     DayOwner,
-    /// By the day, without users and keys.
-    DayPlace,
+    /// By the day, model and channel.
+    DayModel,
+    /// By the month, everything told apart.
+    Month,
 }
 
 impl Table {
     /// All of them; of those that suit, the first has the fewest rows.
-    pub(super) const ALL: [Self; 5] =
-        [Self::DayPlace, Self::DayOwner, Self::Daily, Self::HourPlace, Self::Hour];
+    pub(super) const ALL: [Self; 8] = [
+        Self::DayGroup,
+        Self::DayModel,
+        Self::DayOwner,
+        Self::Daily,
+        Self::HourGroup,
+        Self::HourModel,
+        Self::Hour,
+        Self::Month,
+    ];
+
+    /// What it tells apart besides the time, by the places in [`Place`].
+    const fn parts(self) -> &'static [usize] {
+        match self {
+            Self::Hour | Self::Daily | Self::Month => &[0, 1, 2, 3, 4, 5],
+            Self::HourGroup | Self::DayGroup => &[0, 1],
+            Self::DayOwner => &[0, 1, 2, 3],
+            Self::HourModel | Self::DayModel => &[0, 4, 5],
+        }
+    }
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Hour => "sg_hour",
-            Self::HourPlace => "sg_hour_place",
+            Self::HourGroup => "sg_group_hour",
+            Self::HourModel => "sg_model_hour",
             Self::Daily => "sg_daily",
+            Self::DayGroup => "sg_group_day",
             Self::DayOwner => "sg_day_owner",
-            Self::DayPlace => "sg_day_place",
+            Self::DayModel => "sg_model_day",
+            Self::Month => "sg_month",
         }
     }
 
-    pub(super) fn is_hourly(self) -> bool {
-        matches!(self, Self::Hour | Self::HourPlace)
+    pub(super) fn period(self) -> Period {
+        match self {
+            Self::Hour | Self::HourGroup | Self::HourModel => Period::Hour,
+            Self::Daily | Self::DayGroup | Self::DayOwner | Self::DayModel => Period::Day,
+            Self::Month => Period::Month,
+        }
     }
 
     /// The columns that tell its rows apart, the time first.
@@ -71,21 +115,17 @@ impl Table {
             Self::Hour => {
                 &["hour", "organization_id", "group_id", "user_id", "key_id", "model", "channel_id"]
             }
-            Self::HourPlace => &["hour", "organization_id", "group_id", "model", "channel_id"],
+            Self::HourGroup => &["hour", "organization_id", "group_id"],
+            Self::HourModel => &["hour", "organization_id", "model", "channel_id"],
             Self::Daily => {
                 &["day", "organization_id", "group_id", "user_id", "key_id", "model", "channel_id"]
             }
+            Self::DayGroup => &["day", "organization_id", "group_id"],
             Self::DayOwner => &["day", "organization_id", "group_id", "user_id", "key_id"],
-            Self::DayPlace => &["day", "organization_id", "group_id", "model", "channel_id"],
-        }
-    }
-
-    /// What it tells apart, by the places in [`Place`].
-    fn parts(self) -> &'static [usize] {
-        match self {
-            Self::Hour | Self::Daily => &[0, 1, 2, 3, 4, 5],
-            Self::DayOwner => &[0, 1, 2, 3],
-            Self::HourPlace | Self::DayPlace => &[0, 1, 4, 5],
+            Self::DayModel => &["day", "organization_id", "model", "channel_id"],
+            Self::Month => {
+                &["month", "organization_id", "group_id", "user_id", "key_id", "model", "channel_id"]
+            }
         }
     }
 }
@@ -117,6 +157,7 @@ impl<'z> Slots<'z> {
             hour: hour_of(instant.as_millisecond(), zoned.offset().seconds()),
             day: zoned.date().to_string().into(),
             day_start: start.as_millisecond(),
+            month: zoned.date().first_of_month().to_string().into(),
         };
         self.known = Some((minute, slot.clone()));
         slot
@@ -212,7 +253,11 @@ pub(super) async fn insert(
     // In the order of the key, so that two nodes that write at once wait for each other instead of dead-locking.
     let mut folded: BTreeMap<((i64, &str), Place<'_>), Sums> = BTreeMap::new();
     for ((slot, place), added) in sums {
-        let at = if table.is_hourly() { (slot.hour, "") } else { (0, &*slot.day) };
+        let at = match table.period() {
+            Period::Hour => (slot.hour, ""),
+            Period::Day => (0, &*slot.day),
+            Period::Month => (0, &*slot.month),
+        };
         let mut kept: Place<'_> = [""; 6];
         for part in table.parts() {
             if let (Some(to), Some(from)) = (kept.get_mut(*part), place.get(*part)) {
@@ -225,8 +270,8 @@ pub(super) async fn insert(
     let mut rest = rows.as_slice();
     while let Some((now, after)) = chunk(rest) {
         let mut args = Vec::with_capacity(now.len() * (table.key().len() + Sums::COUNT));
-        for (((hour, day), place), s) in now {
-            args.push(if table.is_hourly() { Value::from(*hour) } else { Value::from(*day) });
+        for (((hour, date), place), s) in now {
+            args.push(if table.period() == Period::Hour { Value::from(*hour) } else { Value::from(*date) });
             args.extend(
                 table.parts().iter().filter_map(|part| place.get(*part)).map(|text| Value::from(*text)),
             );
@@ -245,13 +290,18 @@ pub(super) async fn insert_latency<'a>(
     records: impl Iterator<Item = &'a RecordRow>,
     zone: &TimeZone,
 ) -> Result<()> {
-    let mut counted: BTreeMap<(&str, i64, [&str; 3], i64), [i64; 2]> = BTreeMap::new();
+    let mut counted: BTreeMap<(&str, i64, [&str; 2], i64), [i64; 2]> = BTreeMap::new();
     let mut slots = Slots::new(zone);
     for record in records.filter(|it| it.outcome == OutcomeClass::Ok && it.amends.is_none()) {
         let slot = slots.of(record.started_at);
         let group = record.group.as_ref().map_or("", |id| id.as_str());
-        let whose = [record.organization.as_str(), group, record.model.as_str()];
-        for (span, start) in [("day", slot.day_start), ("hour", slot.hour)] {
+        let organization = record.organization.as_str();
+        for (span, start, whose) in [
+            ("day", slot.day_start, [organization, group]),
+            ("day_all", slot.day_start, [organization, ""]),
+            ("hour", slot.hour, [organization, group]),
+            ("hour_all", slot.hour, [organization, ""]),
+        ] {
             for (which, ms) in [(0, Some(duration_ms(record))), (1, first_ms(record))] {
                 let Some(ms) = ms else { continue };
                 let counts = counted.entry((span, start, whose, Latencies::bucket(ms))).or_default();
@@ -264,7 +314,7 @@ pub(super) async fn insert_latency<'a>(
     let rows: Vec<_> = counted.into_iter().collect();
     let mut rest = rows.as_slice();
     while let Some((now, after)) = chunk(rest) {
-        let mut args = Vec::with_capacity(now.len() * 8);
+        let mut args = Vec::with_capacity(now.len() * 7);
         for ((span, slot, whose, bucket), [calls, firsts]) in now {
             args.extend([Value::from(*span), Value::from(*slot)]);
             args.extend(whose.iter().map(|text| Value::from(*text)));

@@ -4,15 +4,22 @@ use std::collections::{BTreeMap, HashMap};
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::SpendQuery;
-use sluicegate::store::{Dimension, Page, RecordFilter};
-use sluicegate::{CallId, Error, ErrorKind, KeyId, Metric, ModelName, Result, Role, UserId, Window};
+use sluicegate::store::{Dimension, LogCursor, LogFilter, Page, RecordFilter};
+use sluicegate::{
+    CallId, Error, ErrorKind, KeyId, Metric, ModelName, Result, Role, UsageRecord, UserId, Window,
+};
 
 use super::budget::usd_json;
 use super::fields::Query;
 use super::{find_key, pages, query, rows};
 use crate::ask::{self, Ask, Done};
 use crate::routes::{Entry, native};
+
+/// Calls are counted up to here.
+const COUNTED: u64 = 10_000;
+/// So often 5,000 calls are looked at, for what no index knows.
+// BOUND: time of an answer.
+const TURNS_MAX: usize = 50;
 
 pub(super) fn table() -> Vec<Entry> {
     vec![
@@ -64,14 +71,38 @@ async fn logs(ask: Ask) -> Result<Done> {
     if query.text("summarize") != Some("false") && dated {
         return summary(&ask, filter).await.map(|done| done.warning(query.finish()));
     }
-    let found = ask.admin().records(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?;
+    let (found, more) = newest(&ask, filter.clone()).await?;
     let mut warnings = query.finish();
-    let shown = found.items.len();
-    if u64::try_from(shown).is_ok_and(|shown| shown < found.total) {
-        warnings
-            .push(format!("these are the newest {shown} of {} calls; /spend/logs/v2 has pages", found.total));
+    if more {
+        let filter = LogFilter { base: filter, ..LogFilter::default() };
+        let of = match ask.admin().log_count(&ask.actor, &filter).await? {
+            Some(total) if total <= COUNTED => format!("of {total} calls"),
+            Some(_) => format!("of more than {COUNTED} calls"),
+            None => "calls".to_owned(),
+        };
+        warnings.push(format!("these are the newest {} {of}; /spend/logs/v2 has pages", found.len()));
     }
-    Ok(Done::ok(&log_rows(&ask, &found.items).await)?.warning(warnings))
+    Ok(Done::ok(&log_rows(&ask, &found).await)?.warning(warnings))
+}
+
+/// The newest calls, as many as one answer has, and whether there are more: found by where the last ones ended, so that it takes no
+/// longer the more there are.
+async fn newest(ask: &Ask, base: RecordFilter) -> Result<(Vec<UsageRecord>, bool)> {
+    let filter = LogFilter { base, ..LogFilter::default() };
+    let (mut found, mut after): (Vec<UsageRecord>, Option<LogCursor>) = (Vec::new(), None);
+    for _ in 0..TURNS_MAX {
+        let left = Page::MAX.saturating_sub(u32::try_from(found.len()).unwrap_or(Page::MAX));
+        if left == 0 {
+            return Ok((found, true));
+        }
+        let page = ask.admin().log(&ask.actor, &filter, after.as_ref(), left).await?;
+        found.extend(page.items);
+        match page.next {
+            None => return Ok((found, false)),
+            next => after = next,
+        }
+    }
+    Ok((found, true))
 }
 
 async fn log_pages(ask: Ask) -> Result<Done> {
@@ -90,7 +121,7 @@ async fn log_pages(ask: Ask) -> Result<Done> {
 }
 
 /// Rows of the log, each with its key's hash as far as the asker may see the key.
-async fn log_rows(ask: &Ask, records: &[sluicegate::UsageRecord]) -> Vec<Value> {
+async fn log_rows(ask: &Ask, records: &[UsageRecord]) -> Vec<Value> {
     let mut tokens: HashMap<KeyId, Option<String>> = HashMap::new();
     let mut rows = Vec::with_capacity(records.len());
     for record in records {
@@ -145,18 +176,8 @@ async fn summary(ask: &Ask, filter: RecordFilter) -> Result<Done> {
 
 /// What was spent, told apart by these dimensions, in nano-USD.
 async fn sums(ask: &Ask, filter: RecordFilter, by: Vec<Dimension>) -> Result<Vec<(Vec<String>, i64)>> {
-    let mut all = Vec::new();
-    // BOUND: a page less each time.
-    loop {
-        let page = Page::new(Page::MAX, u64::try_from(all.len()).unwrap_or(u64::MAX));
-        let query = SpendQuery { filter: filter.clone(), by: by.clone(), page };
-        let found = ask.admin().spend(&ask.actor, &query).await?;
-        let last = found.items.is_empty();
-        all.extend(found.items.into_iter().map(|row| (row.by, row.sums.spend)));
-        if last || u64::try_from(all.len()).is_ok_and(|n| n >= found.total) {
-            return Ok(all);
-        }
-    }
+    let rows = ask.admin().spend_rows(&ask.actor, &filter, &by).await?;
+    Ok(rows.into_iter().map(|row| (row.by, row.sums.spend)).collect())
 }
 
 /// What was spent by each value of one dimension, most first.
