@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod cmd;
 mod log;
+mod memory;
 
 use std::process::ExitCode;
 

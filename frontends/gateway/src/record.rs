@@ -370,9 +370,8 @@ impl Shared {
 /// What is being written.
 #[derive(Default)]
 struct Work {
-    records: Vec<RecordEntry>,
-    /// So many of them are written.
-    written: usize,
+    /// Those that aren't written yet. Each batch is let go of when it is written: many wait when the database is slow.
+    records: std::vec::IntoIter<RecordEntry>,
     balances: Vec<Balance>,
     checkpoint: Option<Checkpoint>,
 }
@@ -387,18 +386,18 @@ impl Work {
             queue.writing = queue.records.len();
             std::mem::take(&mut queue.records)
         });
-        (self.records, self.balances, self.checkpoint) = (batch.records, batch.balances, batch.checkpoint);
-        self.written = 0;
         let snapshot = ends.engine.snapshot();
-        self.records.iter().for_each(|record| ends.metrics.count(record, &snapshot));
+        batch.records.iter().for_each(|record| ends.metrics.count(record, &snapshot));
+        (self.records, self.balances, self.checkpoint) =
+            (batch.records.into_iter(), batch.balances, batch.checkpoint);
         self.checkpoint.map(|checkpoint| checkpoint.position)
     }
 
     /// Writes what there is; false when the database didn't take all of it.
     async fn write(&mut self, store: &dyn RecordStore, shared: &Shared, within: Duration) -> bool {
         // BOUND: each turn writes a batch, or is the last.
-        while self.written < self.records.len() || !self.balances.is_empty() || self.checkpoint.is_some() {
-            let left = self.records.get(self.written..).unwrap_or_default();
+        while self.records.len() > 0 || !self.balances.is_empty() || self.checkpoint.is_some() {
+            let left = self.records.as_slice();
             let batch = left.get(..BATCH).unwrap_or(left);
             // Balances are absolute and already hold what the last record settled, so they go with the last batch.
             let is_last = batch.len() == left.len();
@@ -417,11 +416,11 @@ impl Work {
             if is_last {
                 (self.balances, self.checkpoint) = (Vec::new(), None);
             }
-            self.written += batch.len();
-            shared.wrote(batch.len());
+            let written = batch.len();
+            self.records.by_ref().take(written).for_each(drop);
+            shared.wrote(written);
         }
-        self.records = Vec::new();
-        self.written = 0;
+        self.records = Vec::new().into_iter();
         true
     }
 }

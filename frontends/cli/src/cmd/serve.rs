@@ -20,6 +20,7 @@ const DEFAULT_DATA: &str = "data";
 /// Serves until it is asked to stop.
 pub(crate) fn run(args: &Serve) -> ExitCode {
     crate::log::start();
+    crate::memory::give_back();
     exit(sluicegate_server::block_on(serve(args)))
 }
 

@@ -18,6 +18,7 @@ const WAIT_MAX_MS: i64 = 15 * 60_000;
 /// One node's: of several, each counts for itself.
 pub(super) struct Throttle {
     seed: RandomState,
+    /// None before the first try: a gateway that nobody signs in to has no need of them.
     rows: Mutex<Box<[Row]>>,
 }
 
@@ -29,7 +30,7 @@ struct Row {
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { seed: RandomState::new(), rows: Mutex::new(vec![Row::default(); ROWS].into()) }
+        Self { seed: RandomState::new(), rows: Mutex::default() }
     }
 }
 
@@ -41,6 +42,9 @@ impl Throttle {
     pub(super) fn begin(&self, name: &str, free: u32, now: Timestamp) -> Result<()> {
         let now = now.as_ms();
         let mut rows = self.rows.lock();
+        if rows.is_empty() {
+            *rows = vec![Row::default(); ROWS].into();
+        }
         let Some(row) = rows.get_mut(self.place(name)) else { return Ok(()) };
         // A clock that was set back must not lock anybody out.
         row.last_ms = row.last_ms.min(now);
