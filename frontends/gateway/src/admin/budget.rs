@@ -10,7 +10,7 @@ use sluicegate_core::{Result, ScopeKind, Timestamp, Window};
 use super::report::{Calendar, Granularity};
 use super::seed::counted;
 use super::{Actor, Admin, LimitFilter, LimitOrder, LimitView};
-use crate::store::{Dimension, Listing, Page, Reach, ReportFilter, ReportQuery, Split, Sums};
+use crate::store::{Dimension, Listing, Narrow, Page, Reach, ReportFilter, ReportQuery, Split, Sums};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -35,7 +35,7 @@ pub struct BudgetView {
     /// When its window began; `None` for a lifetime.
     pub starts_at: Option<Timestamp>,
     /// How it was used up: by the hour in windows of up to two days, else by the day; the last 30 days of a lifetime. Nothing for
-    /// windows shorter than a day, and for calls at a time.
+    /// windows shorter than a day, for calls at a time, and to whoever doesn't see all calls that it counts.
     pub burned: Vec<Burned>,
     /// Where that leads; `None` where there is nothing to go by, as for `burned`.
     pub forecast: Option<Forecast>,
@@ -92,8 +92,8 @@ struct Told {
 }
 
 impl Admin {
-    /// Limits that the actor may see, as [`limits`](Self::limits), with their course and where it leads. Who may see how a
-    /// limit stands may see how it came to that.
+    /// Limits that the actor may see, as [`limits`](Self::limits), with the course and where it leads of those whose every call
+    /// they may see: a member sees how their group's budget stands, not who used it when.
     ///
     /// # Errors
     /// `Store`.
@@ -107,7 +107,9 @@ impl Admin {
         let found = self.limits(actor, filter, order, Page::new(page.limit, page.offset)).await?;
         self.0.host.flush_records().await?;
         let (now, total) = (self.now(), found.total);
-        let told: Vec<Option<Told>> = found.items.iter().map(|limit| self.told(limit, now)).collect();
+        let reach = actor.reach();
+        let told = |limit| sees_all_of(&reach, limit).then(|| self.told(limit, now)).flatten();
+        let told: Vec<Option<Told>> = found.items.iter().map(told).collect();
         let mut asked: HashMap<Course, Vec<Vec<String>>> = HashMap::new();
         for (limit, told) in found.items.iter().zip(&told) {
             if let Some((course, place)) = told.as_ref().and_then(|told| course(limit, told)) {
@@ -228,15 +230,31 @@ impl Admin {
     }
 }
 
+/// Whether who reaches so far may see every call that a limit counts.
+fn sees_all_of(reach: &Reach, limit: &LimitView) -> bool {
+    let in_group = |narrow: &Narrow| limit.group.as_ref().is_some_and(|group| narrow.groups.contains(group));
+    let is_own = |narrow: &Narrow| limit.user.is_some() && limit.user == narrow.user;
+    let within = |narrow: &Narrow| match limit.state.scope {
+        ScopeKind::Key => {
+            in_group(narrow)
+                || is_own(narrow)
+                || narrow.key.as_ref().is_some_and(|key| *key.as_str() == *limit.id)
+        }
+        ScopeKind::Membership => in_group(narrow) || is_own(narrow),
+        ScopeKind::Group => in_group(narrow),
+        ScopeKind::User => is_own(narrow),
+        _ => false,
+    };
+    reach.organization.as_ref().is_none_or(|mine| limit.organization.as_ref() == Some(mine))
+        && reach.narrow.as_ref().is_none_or(within)
+}
+
 /// What a limit's course is read with, and as what it is found in it; `None` for what no sums are kept of.
 fn course(limit: &LimitView, told: &Told) -> Option<(Course, Vec<String>)> {
     let kind = limit.state.scope;
     let mut place = match kind {
         ScopeKind::Global => Vec::new(),
-        ScopeKind::Membership => {
-            let (group, user) = limit.id.split_once('/')?;
-            vec![group.to_owned(), user.to_owned()]
-        }
+        ScopeKind::Membership => vec![limit.group.as_ref()?.to_string(), limit.user.as_ref()?.to_string()],
         ScopeKind::Customer | ScopeKind::Tag => return None,
         _ => vec![limit.id.clone()],
     };
@@ -313,6 +331,46 @@ mod tests {
             user: None,
             state: serde_json::from_value(state).unwrap(),
             used_ppm: 0,
+        }
+    }
+
+    #[test]
+    fn a_course_is_told_to_whoever_sees_all_of_it() {
+        let narrow = |groups: &[&str], user: Option<&str>| Reach {
+            organization: Some("o".into()),
+            narrow: Some(Narrow {
+                groups: groups.iter().map(|id| (*id).into()).collect(),
+                user: user.map(Into::into),
+                key: None,
+            }),
+        };
+        let of = |scope: &str, organization: Option<&str>, group: Option<&str>, user: Option<&str>| {
+            let mut limit = limit(Window::Day, 1, 0);
+            limit.state.scope = serde_json::from_value(scope.into()).unwrap();
+            (limit.organization, limit.group, limit.user) =
+                (organization.map(Into::into), group.map(Into::into), user.map(Into::into));
+            limit
+        };
+        let all = [
+            of("key", Some("o"), Some("g"), Some("u")),
+            of("key", Some("o"), None, Some("u")),
+            of("membership", Some("o"), Some("g"), Some("u")),
+            of("group", Some("o"), Some("g"), None),
+            of("user", Some("o"), None, Some("u")),
+            of("organization", Some("o"), None, None),
+            of("global", None, None, None),
+            of("key", Some("p"), Some("g"), Some("u")),
+        ];
+        for (who, reach, want) in [
+            ("super administrator", Reach::ALL, "11111111"),
+            ("organization's", Reach { organization: Some("o".into()), narrow: None }, "11111100"),
+            ("the group's, whose member's own calls are elsewhere", narrow(&["g"], None), "10110000"),
+            ("a member", narrow(&[], Some("u")), "11101000"),
+            ("another member", narrow(&[], Some("v")), "00000000"),
+        ] {
+            let found: String =
+                all.iter().map(|it| if sees_all_of(&reach, it) { '1' } else { '0' }).collect();
+            assert_eq!(found, want, "{who}");
         }
     }
 
