@@ -7,8 +7,10 @@ import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, take } from '../api/client';
 import { chat, type Done, type Piece, type Turn } from '../part/chat';
+import { Explanation, type Reason } from '../part/explanation';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
+import { useChannelName } from '../part/name';
 
 export type Settings = {
   system: string;
@@ -149,7 +151,7 @@ export function Pane({ secret, model, settings, tools, asked }: Props) {
 /** What an answer took and cost; its record is there a moment after it ended. */
 function Figures({ done }: { done: Done }) {
   const { t } = useTranslation();
-  const { token } = theme.useToken();
+  const channel = useChannelName();
   const format = useFormat();
   const record = useQuery({
     queryKey: ['records', 'one', done.call],
@@ -158,21 +160,31 @@ function Figures({ done }: { done: Done }) {
     refetchInterval: (query) =>
       query.state.data?.items.length || query.state.dataUpdateCount > 10 ? false : 1_000,
   });
-  const spend = record.data?.items[0]?.spend;
+  const found = record.data?.items[0];
+  const spend = found?.spend;
+  const reasons = (found?.replay as { explanation?: Reason[] } | undefined)?.explanation;
   return (
-    <div className="row num" style={{ marginTop: 8, fontSize: 13, color: token.colorTextSecondary }}>
-      {done.firstMs != null && <span>{t('request.first', { time: format.duration(done.firstMs) })}</span>}
-      <span>{format.duration(done.wholeMs)}</span>
-      {done.output != null && (
-        <span>
-          {t('playground.tokens', {
-            input: format.whole(done.input ?? 0),
-            output: format.whole(done.output),
-          })}
-        </span>
+    <>
+      <div className="row num quiet small" style={{ marginTop: 8 }}>
+        {done.firstMs != null && <span>{t('request.first', { time: format.duration(done.firstMs) })}</span>}
+        <span>{format.duration(done.wholeMs)}</span>
+        {done.output != null && (
+          <span>
+            {t('playground.tokens', {
+              input: format.whole(done.input ?? 0),
+              output: format.whole(done.output),
+            })}
+          </span>
+        )}
+        {spend !== undefined && <span>{format.money(spend)}</span>}
+        {done.call && <Link to={`/requests/${encodeURIComponent(done.call)}`}>{t('playground.record')}</Link>}
+      </div>
+      {reasons && reasons.length > 0 && (
+        <details>
+          <summary>{t('why.title')}</summary>
+          <Explanation reasons={reasons} channel={channel} />
+        </details>
       )}
-      {spend !== undefined && <span>{format.money(spend)}</span>}
-      {done.call && <Link to={`/requests/${encodeURIComponent(done.call)}`}>{t('why.title')}</Link>}
-    </div>
+    </>
   );
 }

@@ -65,7 +65,7 @@ test('answers of models are words, whatever they say', async ({ as, world }) => 
     await page.getByRole('button', { name: 'Send' }).click();
     for (const log of await logs.all()) {
       await expect(log.locator('pre')).toContainText('look(');
-      await log.locator('details').evaluate((it) => it.setAttribute('open', ''));
+      await log.locator('details').first().evaluate((it) => it.setAttribute('open', ''));
       // Said, thought, and called with: each of them to be read as it came.
       for (const words of WORDS) await expect(log.getByText(words).first(), words).toBeVisible();
       await expect(log.locator('img, svg, iframe, script, style, form, [onload], [onerror], [onfocus]')).toHaveCount(0);
