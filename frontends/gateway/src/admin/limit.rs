@@ -179,7 +179,7 @@ impl Admin {
             }
         }
         all.sort_by(|a, b| {
-            let scope = |it: &LimitView| (it.state.scope, it.id.clone());
+            let scope = |it: &LimitView| it.state.scope;
             let first = match order {
                 LimitOrder::Used => b.used_ppm.cmp(&a.used_ppm),
                 LimitOrder::Reset => {
@@ -188,7 +188,7 @@ impl Admin {
                 }
                 LimitOrder::Scope => std::cmp::Ordering::Equal,
             };
-            first.then_with(|| scope(a).cmp(&scope(b)))
+            first.then_with(|| scope(a).cmp(&scope(b))).then_with(|| a.id.cmp(&b.id))
         });
         let total = u64::try_from(all.len()).unwrap_or(u64::MAX);
         let offset = usize::try_from(page.offset).unwrap_or(usize::MAX);

@@ -272,7 +272,7 @@ const ALL: [&str; 6] = ["organization_id", "group_id", "user_id", "key_id", "mod
 
 /// The smallest table that has the columns that are told apart and those that conditions name; that of all columns, which alone
 /// has indexes, where few of its rows are looked for.
-fn smallest(period: Period, find: &Where, columns: &[&str], is_of_few: bool) -> Table {
+pub(super) fn smallest(period: Period, find: &Where, columns: &[&str], is_of_few: bool) -> Table {
     let whole = match period {
         Period::Hour => Table::Hour,
         Period::Day => Table::Daily,
@@ -286,7 +286,7 @@ fn smallest(period: Period, find: &Where, columns: &[&str], is_of_few: bool) -> 
 }
 
 /// Likewise, of sums by label.
-fn label_table(period: Period, find: &Where, columns: &[&str]) -> &'static str {
+pub(super) fn label_table(period: Period, find: &Where, columns: &[&str]) -> &'static str {
     let needs = |column: &&str| columns.contains(column) || find.mentions(column);
     let beyond = |kept: &[&str]| ALL.iter().any(|column| needs(column) && !kept.contains(column));
     match period {

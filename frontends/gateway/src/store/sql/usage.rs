@@ -10,6 +10,8 @@ use sluicegate_core::{
 
 use super::directory::reach_of;
 use super::record::{SUMS, day_of};
+use super::report::{label_table, smallest};
+use super::rollup::{Period, Table};
 use super::row::{Row, Value, to_json};
 use super::{SqlStore, Where};
 use crate::store::{
@@ -83,7 +85,6 @@ impl SqlStore {
         page: Page,
     ) -> Result<Listing<DailyRow>> {
         let label = label_of(filter, by)?;
-        let table = table_of(label);
         let find = || {
             let mut find = Where::default();
             find.maybe("kind = ?", label.map(Label::word));
@@ -97,13 +98,20 @@ impl SqlStore {
             reach_of(&mut find, reach, "group_id", "user_id", "key_id");
             find
         };
+        let told: Vec<&str> = by.iter().map(|dimension| column(*dimension)).collect();
+        let narrow = reach.narrow.as_ref().is_some_and(|it| it.groups.is_empty());
+        let is_of_few = filter.key.is_some() || filter.user.is_some() || narrow;
+        let table = match label {
+            Some(_) => label_table(Period::Day, &find(), &told),
+            None => smallest(Period::Day, &find(), &told, is_of_few).name(),
+        };
         if by.is_empty() {
             let (sql, args) = find().wrap(&format!("SELECT {} FROM {table}", *DAILY_SUMS), "");
             let items =
                 self.fetch(sql, args).await?.into_iter().map(|row| daily(row, 0)).collect::<Result<_>>()?;
             return Ok(Listing { items, total: 1 });
         }
-        let columns = by.iter().map(|dimension| column(*dimension)).collect::<Vec<_>>().join(", ");
+        let columns = told.join(", ");
         let (sql, args) = find()
             .wrap(&format!("SELECT COUNT(*) FROM (SELECT DISTINCT {columns} FROM {table}"), ") combinations");
         let total = self.fetch(sql, args).await?.into_iter().next().map(|mut row| row.int()).transpose()?;
@@ -127,7 +135,13 @@ impl SqlStore {
     pub(super) async fn sum_totals(&self, of: Dimension, ids: &[&str]) -> Result<HashMap<String, Sums>> {
         let mut totals = HashMap::new();
         let (column, label) = (column(of), label_of(&RecordFilter::default(), &[of])?);
-        let table = table_of(label);
+        let table = match of {
+            Dimension::Customer | Dimension::Tag => "sg_label_day",
+            // An index finds theirs.
+            Dimension::Key | Dimension::User | Dimension::Day => Table::Daily.name(),
+            Dimension::Organization | Dimension::Group => Table::DayGroup.name(),
+            Dimension::Model | Dimension::Channel => Table::DayModel.name(),
+        };
         // BOUND: a statement takes only so many arguments.
         for ids in ids.chunks(500) {
             let mut find = Where::default();
@@ -163,8 +177,11 @@ impl SqlStore {
         };
         owner_of(&mut find, owner, by_day);
         find.maybe("model = ?", model.map(ModelName::as_str));
-        let (table, columns) =
-            if by_day { ("sg_daily", DAILY_SUMS.as_str()) } else { ("sg_record", RECORD_SUMS) };
+        let is_of_few = matches!(owner, Owner::Key(_) | Owner::Membership(..) | Owner::User { .. });
+        let (table, columns) = match by_day {
+            true => (smallest(Period::Day, &find, &[], is_of_few).name(), DAILY_SUMS.as_str()),
+            false => ("sg_record", RECORD_SUMS),
+        };
         let (sql, args) = find.wrap(&format!("SELECT {columns} FROM {table}"), "");
         let Some(mut row) = self.fetch(sql, args).await?.into_iter().next() else {
             return Ok(Sums::default());
@@ -294,10 +311,6 @@ fn label_of(filter: &RecordFilter, by: &[Dimension]) -> Result<Option<Label>> {
         (false, true) => Ok(Some(Label::Tag)),
         (false, false) => Ok(None),
     }
-}
-
-fn table_of(label: Option<Label>) -> &'static str {
-    if label.is_some() { "sg_daily_label" } else { "sg_daily" }
 }
 
 fn owner_of(find: &mut Where, owner: &Owner, by_day: bool) {
