@@ -170,7 +170,12 @@ fn checked(kind: Kind, item: Value, document: &Document, path: &Path) -> Result<
         Some(Value::String(text)) if !text.is_empty() => text.clone(),
         _ => return Err(format!("a {word} needs its `{identity}`, by which it is found again")),
     };
-    let same = |other: &Thing| other.get(identity).and_then(Value::as_str) == Some(name.as_str());
+    let same = |other: &Thing| {
+        let whose = |it: &Thing| ["organization", "group"].map(|field| it.get(field).cloned());
+        let alike = other.get(identity).and_then(Value::as_str) == Some(name.as_str());
+        // Organizations may name their keys alike; whose each is may be for the gateway to say.
+        alike && (kind != Kind::Key || whose(other) == whose(&thing))
+    };
     if document.things.get(&kind).is_some_and(|all| all.iter().any(same)) {
         return Err(format!("{word} `{name}` is declared twice"));
     }
@@ -270,6 +275,8 @@ mod tests {
             ("groups: {}", "must be a list"),
             ("groups: [{alias: a}]", "needs its `id`"),
             ("groups: [{id: a}, {id: a}]", "group `a` is declared twice"),
+            ("keys: [{alias: a, organization: o}, {alias: a, organization: o}]", "key `a` is declared twice"),
+            ("keys: [{alias: a}, {alias: a}]", "key `a` is declared twice"),
             ("groups: [{id: a, limit: {}}]", "did you mean `limits`?"),
             ("keys: [{alias: a, ttl: 1d}]", "has no field `ttl`"),
             ("policies: [{name: p}]", "needs its script"),
@@ -280,6 +287,13 @@ mod tests {
             let error = read_text(text).err().unwrap_or_else(|| panic!("{text} is read"));
             assert!(error.contains(want), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn two_organizations_may_name_their_keys_alike() {
+        let keys =
+            "keys: [{alias: ci, organization: a}, {alias: ci, organization: b}, {alias: ci, group: g}]";
+        assert_eq!(read_text(keys).unwrap().things[&Kind::Key].len(), 3);
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub(super) fn of(client: &Client, document: &Document, prune: bool) -> Result<Pl
                 _ => Ok(first),
             }
         };
-        let mut names = Vec::new();
+        let (mut names, mut owners, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         if kind == Kind::Channel {
             for (channel, secret) in &document.channels {
                 names.push(channel.name.clone());
@@ -107,6 +107,14 @@ pub(super) fn of(client: &Client, document: &Document, prune: bool) -> Result<Pl
             let name = text(thing, kind.identity());
             let owner = if kind == Kind::Key { owner(thing, document, &groups) } else { None };
             let found = find(&name, owner.as_deref())?;
+            if kind == Kind::Key {
+                let whose = (name.clone(), owner);
+                if owners.contains(&whose) {
+                    return Err(format!("key `{name}` is declared twice in one organization"));
+                }
+                owners.push(whose);
+                kept.extend(found.and_then(|it| it["id"].as_str()));
+            }
             let step = match kind {
                 Kind::Policy => policy_step(client, &name, thing, found)?,
                 _ => step(kind, &name, thing, found)?,
@@ -122,7 +130,12 @@ pub(super) fn of(client: &Client, document: &Document, prune: bool) -> Result<Pl
             let gone = known.iter().filter(|it| may_prune(kind, it));
             pruned.extend(gone.filter_map(|it| {
                 let name = it[kind.identity()].as_str()?;
-                (!names.iter().any(|known| known == name)).then(|| removal(kind, name, it))
+                // An alias says which key it is within its organization alone.
+                let is_wanted = match kind {
+                    Kind::Key => it["id"].as_str().is_some_and(|id| kept.contains(&id)),
+                    _ => names.iter().any(|known| known == name),
+                };
+                (!is_wanted).then(|| removal(kind, name, it))
             }));
         }
     }
@@ -443,9 +456,12 @@ fn channel_step(
 fn hidden(value: &Value) -> Value {
     match value {
         Value::String(text) => match text.split_once("://") {
-            Some((scheme, rest)) if rest.split('/').next().is_some_and(|host| host.contains('@')) => {
-                let host = rest.split_once('@').map_or("", |(_, host)| host);
-                format!("{scheme}://…@{host}").into()
+            Some((scheme, rest)) => {
+                let (place, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+                match place.rsplit_once('@') {
+                    Some((_, host)) => format!("{scheme}://…@{host}{path}").into(),
+                    None => value.clone(),
+                }
             }
             _ => value.clone(),
         },
