@@ -28,7 +28,7 @@ usage: cargo xtask COMMAND
   console [--api]        build the web console and pack it for the next build of the binary;
                          --api: take over the server's OpenAPI document and make its client's types anew
   test [--quick] [PART…] everything that must pass; installs and starts what it needs
-                         parts: fmt lint rust mutants c python sdk console
+                         parts: fmt lint rust mutants c python sdk api console
                          --quick: no services: format, unit and table tests
   fmt                    format all sources
   lint                   clippy on everything, warnings are errors

@@ -16,6 +16,18 @@ pub(crate) fn all(steps: &mut Steps) {
     steps.step("sdk tests", || pytest("tests/sdk", &[]));
 }
 
+/// Requests made from the API's document, by every role.
+pub(crate) fn api(steps: &mut Steps) {
+    steps.step("api contract", || {
+        let python = install::python_env()?.join("python");
+        rust::build()?;
+        Tool::new(python)
+            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/api"])
+            .env("SLUICEGATE_BIN_DIR", tool::target().join("debug"))
+            .run()
+    });
+}
+
 fn pytest(tests: &str, variables: &[(&str, &str)]) -> Done {
     install::programs(&[("curl", "curl"), ("cc", "build-essential"), ("node", "nodejs"), ("npm", "npm")])?;
     let python = install::python_env()?.join("python");

@@ -4,7 +4,7 @@ use crate::step::Steps;
 use crate::tool::Done;
 use crate::{c, console, mutants, python, rust, sdk};
 
-const PARTS: &[&str] = &["fmt", "lint", "rust", "mutants", "c", "python", "sdk", "console"];
+const PARTS: &[&str] = &["fmt", "lint", "rust", "mutants", "c", "python", "sdk", "api", "console"];
 
 pub(crate) fn run(args: &[String]) -> Done {
     let quick = args.iter().any(|a| a == "--quick");
@@ -47,6 +47,9 @@ pub(crate) fn run(args: &[String]) -> Done {
     }
     if wanted("sdk") {
         sdk::all(&mut steps);
+    }
+    if wanted("api") {
+        sdk::api(&mut steps);
     }
     if wanted("console") {
         console::all(&mut steps);

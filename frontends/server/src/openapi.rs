@@ -1,7 +1,10 @@
 //! The OpenAPI 3.1 document, made from the same table that the routes are registered from.
 
+mod link;
+
 use std::sync::OnceLock;
 
+use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::console;
@@ -24,12 +27,14 @@ pub struct Operation {
     pub answer: (u16, Option<&'static str>),
     /// Whether it is answered as a table, too, when `accept` asks for `text/csv`.
     pub csv: bool,
+    /// Whether anybody is answered, whoever they are.
+    pub public: bool,
 }
 
 impl Operation {
     /// An operation without query or body that answers 200.
     pub const fn new(id: &'static str, tag: &'static str, summary: &'static str) -> Self {
-        Self { id, tag, summary, query: &[], body: None, answer: (200, None), csv: false }
+        Self { id, tag, summary, query: &[], body: None, answer: (200, None), csv: false, public: false }
     }
 
     /// With these query parameters.
@@ -48,6 +53,12 @@ impl Operation {
     #[must_use]
     pub const fn answers(self, status: u16, schema: &'static str) -> Self {
         Self { answer: (status, Some(schema)), ..self }
+    }
+
+    /// For anybody, whoever they are.
+    #[must_use]
+    pub const fn public(self) -> Self {
+        Self { public: true, ..self }
     }
 
     /// As a table, too.
@@ -87,11 +98,16 @@ pub fn document() -> &'static str {
 }
 
 fn build(entries: &[Entry]) -> Value {
-    let mut paths = Map::new();
+    let (mut paths, schemas) = (Map::new(), schemas());
     for entry in entries {
         let Some(operation) = &entry.operation else { continue };
         let path = paths.entry(path(entry.path)).or_insert_with(|| json!({}));
-        path[entry.method.as_str().to_ascii_lowercase()] = describe(operation, &parameters(entry.path));
+        let mut described = describe(operation, entry, &schemas);
+        let links = link::of(entry, operation, entries, &schemas);
+        if !links.is_empty() {
+            described["responses"][operation.answer.0.to_string()]["links"] = Value::Object(links);
+        }
+        path[entry.method.as_str().to_ascii_lowercase()] = described;
     }
     json!({
         "openapi": "3.1.0",
@@ -105,7 +121,7 @@ fn build(entries: &[Entry]) -> Value {
         "security": [{"bearer": []}, {"session": []}, {"secureSession": []}],
         "paths": paths,
         "components": {
-            "schemas": schemas(),
+            "schemas": schemas,
             "securitySchemes": security(),
             "responses": {"Error": {
                 "description": "What went wrong: the kind as `code`, the remedy in the message.",
@@ -135,13 +151,14 @@ fn security() -> Value {
     })
 }
 
-fn describe(operation: &Operation, parameters: &[String]) -> Value {
-    let path = parameters
+fn describe(operation: &Operation, entry: &Entry, schemas: &Map<String, Value>) -> Value {
+    let optional = |place: &str, name: &str, meaning: &str| json!({"name": name, "in": place, "description": meaning, "schema": {"type": "string"}});
+    let path = parameters(entry.path);
+    let path = path
         .iter()
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
-    let query = operation.query.iter().map(|(name, meaning)| {
-        json!({"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}})
-    });
+    let query = operation.query.iter().map(|(name, meaning)| optional("query", name, meaning));
+    let headers = headers(entry).into_iter().map(|(name, meaning)| optional("header", name, meaning));
     let (status, schema) = operation.answer;
     let mut answer = json!({"description": operation.summary});
     if let Some(schema) = schema {
@@ -154,13 +171,74 @@ fn describe(operation: &Operation, parameters: &[String]) -> Value {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "parameters": path.chain(query).collect::<Vec<_>>(),
-        "responses": {status.to_string(): answer, "default": {"$ref": "#/components/responses/Error"}},
+        "parameters": path.chain(query).chain(headers).collect::<Vec<_>>(),
+        "responses": {status.to_string(): answer},
     });
+    for status in refusals(entry) {
+        described["responses"][status.to_string()] = json!({"$ref": "#/components/responses/Error"});
+    }
+    if operation.public {
+        described["security"] = json!([]);
+    }
     if let Some(schema) = operation.body {
-        described["requestBody"] = json!({"required": true, "content": content(schema)});
+        // No body at all is an empty object.
+        let required = schemas[schema]["required"].as_array().is_some_and(|fields| !fields.is_empty());
+        described["requestBody"] = json!({"required": required, "content": content(schema)});
     }
     described
+}
+
+/// Whether a route asks or changes one of the things that have an `etag`.
+fn is_of_tagged(entry: &Entry) -> bool {
+    let Some(rest) = entry.path.strip_prefix("/api/v1/") else { return false };
+    let parts: Vec<&str> = rest.split('/').collect();
+    match parts[..] {
+        [kind, one] => {
+            let kinds = ["keys", "groups", "users", "organizations", "channels", "policies"];
+            one.starts_with('{') && kinds.contains(&kind)
+        }
+        ["groups", _, "members", one] => one.starts_with('{'),
+        ["policies", _, "shadow" | "activate" | "rollback"] => entry.method != Method::GET,
+        _ => false,
+    }
+}
+
+/// Headers that a route heeds.
+fn headers(entry: &Entry) -> Vec<(&'static str, &'static str)> {
+    let mut all = Vec::new();
+    if entry.method != Method::GET && is_of_tagged(entry) {
+        all.push((
+            "if-match",
+            "The `etag` of what the change was decided on, in quotes; another state is refused.",
+        ));
+    }
+    if entry.method == Method::POST {
+        all.push((
+            "idempotency-key",
+            "A key made up for this request: sent again under it within a day, it is done once.",
+        ));
+    }
+    all
+}
+
+/// The statuses of refusals.
+fn refusals(entry: &Entry) -> Vec<u16> {
+    let mut all = vec![400, 401, 403, 404, 413, 429, 500, 503];
+    if entry.method != Method::GET {
+        all.push(409);
+        if is_of_tagged(entry) {
+            all.push(412);
+        }
+    }
+    if entry.method == Method::POST {
+        all.push(422);
+    }
+    // What others are asked for: a channel's upstream, a provider.
+    if entry.path.starts_with("/api/v1/channels/") || entry.path.starts_with("/api/v1/session/oidc/") {
+        all.extend([501, 502, 504]);
+    }
+    all.sort_unstable();
+    all
 }
 
 fn content(schema: &str) -> Value {

@@ -98,13 +98,20 @@ function operationView(api, path, method, operation) {
     }
     const body = content(operation.requestBody);
     if (body) inside.append(make("h3", {}, "Body: " + typeOf(api, body)), fields(api, body, 0, []) || "");
+    // Refusals all look alike: they are said once.
+    const [done, refused] = [[], []];
     for (const [status, answer] of Object.entries(operation.responses || {})) {
-      const [whole] = resolve(api, answer);
+      (answer.$ref ? refused : done).push([status, resolve(api, answer)[0]]);
+    }
+    for (const [status, whole] of done) {
       const schema = content(whole);
       const kind = schema ? ": " + typeOf(api, schema) : "";
-      inside.append(make("h3", {}, (status === "default" ? "Any other status" : status) + kind),
-        make("p", { class: "quiet" }, whole.description || ""));
-      if (schema && status !== "default") inside.append(fields(api, schema, 0, []) || "");
+      inside.append(make("h3", {}, status + kind), make("p", { class: "quiet" }, whole.description || ""));
+      if (schema) inside.append(fields(api, schema, 0, []) || "");
+    }
+    if (refused.length > 0) {
+      inside.append(make("h3", {}, refused.map(([status]) => status).join(", ")),
+        make("p", { class: "quiet" }, refused[0][1].description || ""));
     }
     inside.append(make("h3", {}, "Example"), make("pre", {}, curl(api, method, path, operation)));
   });
