@@ -61,7 +61,7 @@ pub use identity::{
     Proof, ProviderAnswer, ProviderView, SecondStepOffer, SessionView, SetUp, Signed, SignedIn, TOKEN_PREFIX,
     TokenView,
 };
-pub use key::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
+pub use key::{IssuedKey, KeyBulk, KeyDeed, KeyOutcome, KeyPatch, KeyView, KeysDone, NewKey, Regenerate};
 pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};
 pub use limit::{LimitFilter, LimitOrder, LimitView};
 pub use log::{CallView, RecordTail, Tailed};
@@ -95,7 +95,7 @@ use crate::directory::{DeclaredTenants, Directory};
 use crate::journal::Journal;
 pub use crate::jwt::Providers;
 use crate::secret::Sealer;
-use crate::store::{AuditChain, AuditEvent, Change, NewEvent, Owner, Store};
+use crate::store::{AuditChain, AuditEvent, AuditedChange, Change, NewEvent, Owner, Store};
 
 /// The organization of everything that names none.
 pub const DEFAULT_ORGANIZATION: &str = "default";
@@ -289,12 +289,52 @@ impl Admin {
         seeds: Seeds,
         then: Then,
     ) -> Result<AuditEvent> {
-        actor.may(scope::area_of_action(deed.action), Access::Write)?;
-        if actor.is_confined() {
-            self.refuse_wider_keys(&changes).await?;
-            self.refuse_administrators(&changes).await?;
+        let events = self.write_all(actor, vec![(deed, changes)], seeds, then).await?;
+        let event = events.into_iter().next();
+        event.ok_or_else(|| Error::new(ErrorKind::Internal, "a change left no event"))
+    }
+
+    /// The same for several deeds: all of them, or none.
+    async fn write_all(
+        &self,
+        actor: &Actor,
+        deeds: Vec<(Deed, Vec<Change>)>,
+        seeds: Seeds,
+        then: Then,
+    ) -> Result<Vec<AuditEvent>> {
+        let mut steps = Vec::with_capacity(deeds.len());
+        for (deed, changes) in deeds {
+            actor.may(scope::area_of_action(deed.action), Access::Write)?;
+            if actor.is_confined() {
+                self.refuse_wider_keys(&changes).await?;
+                self.refuse_administrators(&changes).await?;
+            }
+            steps.push(AuditedChange { event: self.event_of(actor, deed), changes });
         }
-        let event = NewEvent {
+        let this = self.clone();
+        let written = tokio::spawn(async move {
+            let events = this.store().apply_all(&steps, &*this.0.chain).await?;
+            this.plant(&seeds);
+            if let Some(last) = events.last() {
+                this.0.directory.saw(last.seq);
+            }
+            if !matches!(then, Then::Nothing) {
+                this.0.directory.invalidate();
+            }
+            match then {
+                Then::Nothing | Then::Callers => {}
+                Then::Channels | Then::Policies => this.0.host.reload().await?,
+            }
+            Ok(events)
+        });
+        written.await.unwrap_or_else(|why| {
+            let message = "the change was cut off; look whether it was made";
+            Err(Error::new(ErrorKind::Internal, message).with_source(why))
+        })
+    }
+
+    fn event_of(&self, actor: &Actor, deed: Deed) -> NewEvent {
+        NewEvent {
             at: self.now(),
             actor: actor.name().to_owned(),
             action: deed.action.to_owned(),
@@ -305,25 +345,7 @@ impl Admin {
             detail: deed.detail,
             address: actor.address().map(|ip| ip.to_string()),
             credential: actor.credential().map(str::to_owned),
-        };
-        let this = self.clone();
-        let written = tokio::spawn(async move {
-            let event = this.store().apply(&changes, &event, &*this.0.chain).await?;
-            this.plant(&seeds);
-            this.0.directory.saw(event.seq);
-            if !matches!(then, Then::Nothing) {
-                this.0.directory.invalidate();
-            }
-            match then {
-                Then::Nothing | Then::Callers => {}
-                Then::Channels | Then::Policies => this.0.host.reload().await?,
-            }
-            Ok(event)
-        });
-        written.await.unwrap_or_else(|why| {
-            let message = "the change was cut off; look whether it was made";
-            Err(Error::new(ErrorKind::Internal, message).with_source(why))
-        })
+        }
     }
 
     /// A token gives nobody a way in that reaches further than itself: a key may do what its user may, whatever the scopes of

@@ -30,7 +30,9 @@ use sluicegate_core::{
     OrganizationId, Result, Timestamp, UsageRecord, User, UserId,
 };
 
-pub use change::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange, StoredEvent, Thing};
+pub use change::{
+    AuditChain, AuditEvent, AuditedChange, Change, Expect, NewEvent, SecretChange, StoredEvent, Thing,
+};
 pub use filter::{
     AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Order, OrderBy, Owner,
     Page, Reach, RecordFilter, Since, Sums, UserFilter,
@@ -193,6 +195,12 @@ pub trait Store: RecordStore {
     async fn apply(&self, changes: &[Change], event: &NewEvent, chain: &dyn AuditChain)
     -> Result<AuditEvent>;
 
+    /// Takes several steps, in their order: all or nothing.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply), with the number of the step, from 0, as `step` in the error's context.
+    async fn apply_all(&self, steps: &[AuditedChange], chain: &dyn AuditChain) -> Result<Vec<AuditEvent>>;
+
     /// The number of the newest event. Any change to anything but records and balances moves it: who caches asks it.
     async fn head(&self) -> Result<i64>;
 
@@ -221,7 +229,7 @@ pub trait Store: RecordStore {
     async fn see_session(&self, hash: &KeyHash, now: Timestamp) -> Result<()>;
 
     /// Who somebody is whom a provider knows.
-    async fn identity(&self, issuer: &str, subject: &str) -> Result<Option<Identity>>;
+    async fn identity(&self, issuer: &str, subject: &str) -> Result<Option<Stored<Identity>>>;
 
     /// The access token of this hash, over or not.
     async fn access_token(&self, hash: &KeyHash) -> Result<Option<StoredToken>>;

@@ -65,7 +65,7 @@ use identity::{
     ways_to_sign_in_are_kept_and_go_with_their_user,
 };
 use once::{
-    lists_are_sorted, requests_are_begun_once_until_they_are_forgotten,
+    lists_are_sorted, requests_are_begun_once_until_they_are_forgotten, steps_are_all_taken_or_none,
     what_was_changed_meanwhile_isnt_removed,
 };
 use report::{
@@ -104,6 +104,7 @@ contract! {
     responses_are_kept_for_their_owner_and_in_their_order,
     requests_are_begun_once_until_they_are_forgotten,
     what_was_changed_meanwhile_isnt_removed,
+    steps_are_all_taken_or_none,
     lists_are_sorted,
     ways_to_sign_in_are_kept_and_go_with_their_user,
     somebody_who_may_do_everything_is_left,

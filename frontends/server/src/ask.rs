@@ -340,10 +340,10 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let unread = |why: &dyn std::fmt::Display| {
         Error::new(ErrorKind::InvalidRequest, format!("the body can't be read: {why}"))
     };
-    match body.trim_ascii() {
+    match body {
         b"" => serde_json::from_slice(b"{}"),
         // A list would be read as the fields in their order.
-        body if body.starts_with(b"{") => serde_json::from_slice(body),
+        body if body.trim_ascii_start().starts_with(b"{") => serde_json::from_slice(body),
         _ => return Err(unread(&"it must be a JSON object")),
     }
     .map_err(|error| unread(&error))
@@ -361,6 +361,8 @@ pub struct Done {
     etag: Option<String>,
     /// Whether it is the answer to a request that was sent before.
     replayed: bool,
+    /// Whether nothing was done, as the answer tells.
+    undone: bool,
     events: Option<Events>,
 }
 
@@ -410,8 +412,15 @@ impl Done {
             next: None,
             etag: None,
             replayed: false,
+            undone: false,
             events: None,
         }
+    }
+
+    /// Says that nothing was done: sent again, the request is tried again.
+    #[must_use]
+    pub fn undone(self, undone: bool) -> Self {
+        Self { undone, ..self }
     }
 
     /// Sets a cookie.

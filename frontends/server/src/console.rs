@@ -85,14 +85,16 @@ fn name(req: &HttpRequest, state: &State) -> &'static str {
     if is_secure(req, state) { SECURE } else { PLAIN }
 }
 
-/// Whether the browser talks TLS: to us, or to a proxy whose word counts.
+/// Whether the browser talks TLS: to us, to a proxy whose word counts, or to whatever stands at our public address.
 fn is_secure(req: &HttpRequest, state: &State) -> bool {
     let said = || {
         req.headers()
             .get(FORWARDED_PROTO)
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"https"))
     };
-    req.app_config().secure() || (extract::is_from_proxy(req, &state.trusted_proxies) && said())
+    req.app_config().secure()
+        || state.gateway.admin().is_public_by_tls()
+        || (extract::is_from_proxy(req, &state.trusted_proxies) && said())
 }
 
 /// Refuses a change that another site's page had the browser ask for. What only reads is let through: such a page can't see

@@ -77,12 +77,23 @@ pub fn write(headers: &mut HeaderMap, req: &HttpRequest, face: Face, facts: &Fac
 }
 
 /// The same in LiteLLM's names, for who asked for its contract.
-pub fn write_litellm(headers: &mut HeaderMap, state: &State, version: LitellmVersion, facts: &Facts) {
+///
+/// Where the call went is for those who may see channels: for the operator alone, since a key says nothing of its user's role.
+pub fn write_litellm(
+    headers: &mut HeaderMap,
+    state: &State,
+    version: LitellmVersion,
+    facts: &Facts,
+    is_operator: bool,
+) {
     let mut values = Values(BytesMut::with_capacity(TYPICAL_BYTES));
     let snapshot = state.gateway.engine().snapshot();
     let channel =
         facts.channel.as_deref().and_then(|name| snapshot.channels().iter().find(|it| it.name == name));
-    let base = channel.and_then(|it| it.endpoints.first()).map(|endpoint| endpoint.url.as_str());
+    let base = channel
+        .filter(|_| is_operator)
+        .and_then(|it| it.endpoints.first())
+        .map(|endpoint| endpoint.url.as_str());
     let spend = facts.spend.map(format_usd);
     let retries = facts.attempts.saturating_sub(1).to_string();
     for (name, value) in [

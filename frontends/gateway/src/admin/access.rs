@@ -99,15 +99,25 @@ impl Admin {
         group: Option<&GroupId>,
         user: Option<&UserId>,
     ) -> Result<Vec<Membership>> {
+        Ok(self.stamped_memberships(group, user).await?.into_iter().map(|it| it.value).collect())
+    }
+
+    /// The same, with what is known of their changes.
+    pub(super) async fn stamped_memberships(
+        &self,
+        group: Option<&GroupId>,
+        user: Option<&UserId>,
+    ) -> Result<Vec<Stored<Membership>>> {
         let declared = self.declared();
         let wanted = |it: &&Membership| {
             group.is_none_or(|group| it.group == *group) && user.is_none_or(|user| it.user == *user)
         };
-        let mut all: Vec<Membership> = declared.memberships().filter(wanted).cloned().collect();
+        let since = Timestamp::from_ms(0);
+        let mut all: Vec<Stored<Membership>> =
+            declared.memberships().filter(wanted).map(|it| as_stored(it.clone(), since)).collect();
         for stored in self.store().memberships(group, user).await? {
-            let it = stored.value;
-            if declared.membership(&it.group, &it.user).is_none() {
-                all.push(it);
+            if declared.membership(&stored.value.group, &stored.value.user).is_none() {
+                all.push(stored);
             }
         }
         Ok(all)

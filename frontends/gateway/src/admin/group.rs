@@ -18,7 +18,9 @@ use super::{
     not_found,
 };
 use crate::credential;
-use crate::store::{Change, Dimension, Expect, GroupFilter, Listing, Owner, Page, Reach, Stored, Sums};
+use crate::store::{
+    Change, Dimension, Expect, GroupFilter, Listing, Owner, Page, Reach, Stored, Sums, Thing,
+};
 
 /// A group to be made.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -170,6 +172,8 @@ pub struct MemberView {
     /// The membership.
     #[serde(flatten)]
     pub membership: Membership,
+    /// The tag of its present state, for `if-match`.
+    pub etag: String,
     /// How its limits stand.
     pub limit_states: Vec<LimitUse>,
 }
@@ -433,6 +437,7 @@ impl Admin {
         patch: MemberPatch,
     ) -> Result<()> {
         let stored = self.stored_member(group, user).await?;
+        actor.expects(&stored)?;
         let mut after = stored.value.clone();
         after.role = member_role(patch.role.unwrap_or(after.role))?;
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
@@ -454,10 +459,13 @@ impl Admin {
     pub async fn remove_member(&self, actor: &Actor, id_or_alias: &str, user: &UserId) -> Result<Membership> {
         let group = self.group_to_change(actor, id_or_alias).await?.value;
         let stored = self.stored_member(&group, user).await?;
+        actor.expects(&stored)?;
+        let guard = actor.guard(Thing::Membership(group.id.clone(), user.clone()), &stored);
         let deed = Deed::new("member.remove", format!("group {}", group.id))
             .of(&group.organization, Some(&group.id), Some(user))
             .whole(&stored.value);
-        self.commit(actor, deed, vec![Change::DeleteMembership(group.id, user.clone())]).await?;
+        let remove = Change::DeleteMembership(group.id, user.clone());
+        self.commit(actor, deed, guard.into_iter().chain([remove]).collect()).await?;
         Ok(stored.value)
     }
 
@@ -510,7 +518,7 @@ impl Admin {
     }
 
     async fn member(&self, _: &Actor, group: &GroupId, user: &UserId) -> Result<MemberView> {
-        let memberships = self.memberships(Some(group), Some(user)).await?;
+        let memberships = self.stamped_memberships(Some(group), Some(user)).await?;
         let membership = memberships
             .into_iter()
             .next()
@@ -518,19 +526,20 @@ impl Admin {
         Ok(self.member_view(membership))
     }
 
-    pub(super) fn member_view(&self, membership: Membership) -> MemberView {
+    pub(super) fn member_view(&self, stored: Stored<Membership>) -> MemberView {
+        let (etag, membership) = (etag(&stored), stored.value);
         let limit_states = self.limit_states(membership.scope(), &membership.limits);
-        MemberView { membership, limit_states }
+        MemberView { membership, etag, limit_states }
     }
 
     async fn group_view(&self, actor: &Actor, stored: Stored<Group>, used: Sums) -> Result<GroupView> {
         let etag = etag(&stored);
         let group = stored.value;
         let all = actor.reach().has_group(&group);
-        let members = self.memberships(Some(&group.id), None).await?;
+        let members = self.stamped_memberships(Some(&group.id), None).await?;
         let members = members
             .into_iter()
-            .filter(|it| all || Some(&it.user) == actor.user())
+            .filter(|it| all || Some(&it.value.user) == actor.user())
             .map(|it| self.member_view(it))
             .collect();
         let limit_states = self.limit_states(Scope::new(ScopeKind::Group, group.id.as_str()), &group.limits);

@@ -1,5 +1,7 @@
 //! Keys.
 
+mod bulk;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::{IpNetwork, Source};
@@ -9,10 +11,13 @@ use sluicegate_core::{
 };
 
 use super::access::{as_stored, both, check_limits};
+pub use bulk::{KeyBulk, KeyDeed, KeyOutcome, KeysDone};
+
 use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
+use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, Then, came_second, forbidden, invalid,
     not_found,
 };
 use crate::credential::{self, KeyHash};
@@ -156,6 +161,15 @@ pub struct IssuedKey {
     pub view: KeyView,
 }
 
+/// What is written down and changed when something becomes of a key.
+pub(super) struct KeyStep {
+    /// The key as it will be, or was.
+    key: ApiKey,
+    deed: Deed,
+    changes: Vec<Change>,
+    seeds: Seeds,
+}
+
 /// What an actor may do to a key that they see.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Right {
@@ -190,6 +204,17 @@ impl Admin {
     /// `Forbidden` when the actor may not, `NotFound` for a group, user or organization that they can't see,
     /// `InvalidRequest`, `Conflict` when the alias or the chosen credential is taken, `Store`.
     pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<IssuedKey> {
+        let (step, secret) = self.new_key(actor, new).await?;
+        let event = self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
+        let stored = Stored { created_by: actor.name().to_owned(), ..as_stored(step.key, event.event.at) };
+        let stored = Stored { updated_by: actor.name().to_owned(), version: 1, ..stored };
+        let hash = KeyHash::of(secret.expose());
+        let view = self.key_view(&stored, Some(hash), Sums::default());
+        Ok(IssuedKey { secret, view })
+    }
+
+    /// What makes a new key, and its credential.
+    async fn new_key(&self, actor: &Actor, new: NewKey) -> Result<(KeyStep, Secret)> {
         let now = self.now();
         let owner = self.owner_of_new_key(actor, &new).await?;
         if let Some(user) = &owner.user {
@@ -239,11 +264,33 @@ impl Admin {
         let deed = Deed::new("key.create", format!("key {}", key.id))
             .of(&key.organization, key.group.as_ref(), key.user.as_ref())
             .whole(&key);
-        let event = self.commit(actor, deed, changes).await?;
-        let stored = Stored { created_by: actor.name().to_owned(), ..as_stored(key, event.event.at) };
-        let stored = Stored { updated_by: actor.name().to_owned(), version: 1, ..stored };
-        let view = self.key_view(&stored, Some(issued.hash), Sums::default());
-        Ok(IssuedKey { secret: issued.secret, view })
+        Ok((KeyStep { key, deed, changes, seeds: Seeds::new() }, issued.secret))
+    }
+
+    /// What a key is found by that is named in a path or a body: the key itself, its hash, its id or its alias.
+    ///
+    /// # Errors
+    /// `Store`. Whether there is one is told by who looks for it.
+    pub async fn key_named(&self, actor: &Actor, name: &str) -> Result<KeyRef> {
+        if let Some(hash) = KeyHash::from_hex(&name.to_ascii_lowercase()) {
+            return Ok(KeyRef::Hash(hash));
+        }
+        let hash = KeyRef::Hash(KeyHash::of(name));
+        let id = KeyRef::Id(KeyId::from(name));
+        let alias = KeyRef::Alias(name.to_owned());
+        // What looks like a credential comes last as its hash again: an error doesn't repeat it then.
+        let (tried, last) = match name.starts_with(credential::PREFIX) {
+            true => (vec![hash.clone(), id, alias], hash),
+            false => (vec![id], alias),
+        };
+        for reference in tried {
+            match self.find_key(actor, &reference).await {
+                Ok(_) => return Ok(reference),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(last)
     }
 
     /// A key.
@@ -305,6 +352,13 @@ impl Admin {
     }
 
     async fn try_update_key(&self, actor: &Actor, key: &KeyRef, patch: &KeyPatch) -> Result<KeyId> {
+        let (step, _) = self.changed_key(actor, key, patch).await?;
+        self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
+        Ok(step.key.id)
+    }
+
+    /// What makes a key another, and whether it is that already.
+    async fn changed_key(&self, actor: &Actor, key: &KeyRef, patch: &KeyPatch) -> Result<(KeyStep, bool)> {
         let (stored, may) = self.key_to_change(actor, key).await?;
         let (before, now) = (&stored.key.value, self.now());
         match may {
@@ -366,8 +420,9 @@ impl Admin {
             expect: Expect::Version(stored.key.version),
         };
         let owner = Owner::Key(after.id.clone());
-        self.commit_limits(actor, deed, vec![put], &owner, (&before.limits, &after.limits)).await?;
-        Ok(after.id)
+        let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
+        let is_same = after == *before;
+        Ok((KeyStep { key: after, deed, changes: vec![put], seeds }, is_same))
     }
 
     /// Gives a key a new credential. Everything else, what it has used included, stays.
@@ -375,6 +430,19 @@ impl Admin {
     /// # Errors
     /// As [`update_key`](Self::update_key).
     pub async fn regenerate_key(&self, actor: &Actor, key: &KeyRef, how: Regenerate) -> Result<IssuedKey> {
+        let (step, secret) = self.regenerated_key(actor, key, &how).await?;
+        self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
+        let view = self.key(actor, &KeyRef::Id(step.key.id)).await?;
+        Ok(IssuedKey { secret, view })
+    }
+
+    /// What gives a key a new credential, and that.
+    async fn regenerated_key(
+        &self,
+        actor: &Actor,
+        key: &KeyRef,
+        how: &Regenerate,
+    ) -> Result<(KeyStep, Secret)> {
         let (stored, may) = self.key_to_change(actor, key).await?;
         if may == Right::None {
             return Err(forbidden("regenerate this key"));
@@ -402,9 +470,7 @@ impl Admin {
         let deed = Deed::new("key.regenerate", format!("key {}", after.id))
             .of(&after.organization, after.group.as_ref(), after.user.as_ref())
             .changed(&stored.key.value, &after);
-        self.commit(actor, deed, vec![put]).await?;
-        let view = self.key(actor, &KeyRef::Id(after.id)).await?;
-        Ok(IssuedKey { secret: issued.secret, view })
+        Ok((KeyStep { key: after, deed, changes: vec![put], seeds: Seeds::new() }, issued.secret))
     }
 
     /// Removes a key. What it used stays in the records.
@@ -412,6 +478,13 @@ impl Admin {
     /// # Errors
     /// As [`update_key`](Self::update_key).
     pub async fn delete_key(&self, actor: &Actor, key: &KeyRef) -> Result<ApiKey> {
+        let step = self.removed_key(actor, key).await?;
+        self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
+        Ok(step.key)
+    }
+
+    /// What removes a key.
+    async fn removed_key(&self, actor: &Actor, key: &KeyRef) -> Result<KeyStep> {
         let (stored, may) = self.key_to_change(actor, key).await?;
         if may == Right::None {
             return Err(forbidden("delete this key"));
@@ -422,8 +495,7 @@ impl Admin {
             .of(&key.organization, key.group.as_ref(), key.user.as_ref())
             .whole(&key);
         let changes = guard.into_iter().chain([Change::DeleteKey(key.id.clone())]).collect();
-        self.commit(actor, deed, changes).await?;
-        Ok(key)
+        Ok(KeyStep { key, deed, changes, seeds: Seeds::new() })
     }
 
     /// Takes a key out of use, or back into it.

@@ -19,12 +19,12 @@ use super::seed::Seeds;
 pub use view::{
     NewPolicyVersion, PolicyCheck, PolicyDiff, PolicyFault, PolicyShadow, PolicyVersionView, PolicyView,
 };
-use view::{of_file, version_view, view_of};
+use view::{of_file, policy_tag, policy_version_sum, version_view, view_of};
 
 use super::{Actor, Admin, Deed, TRIES, Then, forbidden, invalid, not_found};
 use crate::store::{
     Change, KeyRef, PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests,
-    PolicyVersion, Reach, Stored,
+    PolicyVersion, Reach, Stored, Thing,
 };
 
 /// A policy has no more versions than these: whoever needs more removes it and begins anew.
@@ -217,7 +217,9 @@ impl Admin {
             .collect();
         let deed = deed("policy.delete", draft).whole(&serde_json::json!({"versions": detail}));
         let delete = Change::DeletePolicyVersions(name.to_owned());
-        self.write(actor, deed, vec![delete], Seeds::new(), Then::Policies).await.map(drop)
+        let guard = policy_guard(actor, name, &stored);
+        let changes = guard.into_iter().chain([delete]).collect();
+        self.write(actor, deed, changes, Seeds::new(), Then::Policies).await.map(drop)
     }
 
     async fn try_put_policy(&self, actor: &Actor, draft: PolicyDraft) -> Result<i64> {
@@ -240,6 +242,8 @@ impl Admin {
             };
             return Err(Error::new(ErrorKind::Conflict, message).with("param", "name"));
         }
+        actor.expects_tag(policy_tag(&known))?;
+        let guard = policy_guard(actor, &name, &known);
         // BOUND: see the constant.
         if known.len() >= MAX_VERSIONS {
             let message = format!(
@@ -267,7 +271,8 @@ impl Admin {
         let version =
             PolicyVersion { number, draft, state: PolicyState::Draft, standing: PolicyStanding::default() };
         let add = Change::AddPolicyVersion(version);
-        self.write(actor, deed, vec![add], Seeds::new(), Then::Nothing).await?;
+        let changes = guard.into_iter().chain([add]).collect();
+        self.write(actor, deed, changes, Seeds::new(), Then::Nothing).await?;
         Ok(number)
     }
 
@@ -319,6 +324,7 @@ impl Admin {
         if let Some(draft) = stored.last().map(|it| &it.value.draft) {
             self.may_change_policy(actor, draft.organization.as_ref(), draft.group.as_ref())?;
         }
+        actor.expects_tag(policy_tag(&stored))?;
         Ok(stored)
     }
 
@@ -401,6 +407,11 @@ struct Home {
     organization: Option<OrganizationId>,
     group: Option<GroupId>,
     attached: Attachment,
+}
+
+/// What keeps a change from hitting a policy that was changed since the actor has seen it.
+fn policy_guard(actor: &Actor, name: &str, stored: &[Stored<PolicyVersion>]) -> Option<Change> {
+    actor.guard_version(Thing::Policy(name.to_owned()), policy_version_sum(stored))
 }
 
 fn outcome(results: &[TestResult]) -> PolicyTests {

@@ -64,7 +64,11 @@ pub(super) fn tag_of(version: i64, created_at: Timestamp) -> String {
 impl Actor {
     /// Refuses a change to what isn't as the actor has seen it.
     pub(super) fn expects<T>(&self, stored: &Stored<T>) -> Result<()> {
-        let now = etag(stored);
+        self.expects_tag(etag(stored))
+    }
+
+    /// The same by its tag.
+    pub(super) fn expects_tag(&self, now: String) -> Result<()> {
         match &self.seen {
             Some(seen) if !seen.fits(&now) => {
                 let message = "it was changed meanwhile; read it again, and decide anew what to change";
@@ -76,7 +80,12 @@ impl Actor {
 
     /// What keeps a removal from hitting what was changed since the actor has seen it.
     pub(super) fn guard<T>(&self, thing: Thing, stored: &Stored<T>) -> Option<Change> {
-        self.seen.as_ref().map(|_| Change::ExpectVersion(thing, stored.version))
+        self.guard_version(thing, stored.version)
+    }
+
+    /// The same by its version.
+    pub(super) fn guard_version(&self, thing: Thing, version: i64) -> Option<Change> {
+        self.seen.as_ref().map(|_| Change::ExpectVersion(thing, version))
     }
 }
 

@@ -292,9 +292,10 @@ impl Admin {
         let user = stored.value;
         let own = actor.user() == Some(&user.id);
         let narrow = actor.reach().narrow;
-        let visible =
-            |it: &Membership| own || narrow.as_ref().is_none_or(|narrow| narrow.groups.contains(&it.group));
-        let memberships = self.memberships(None, Some(&user.id)).await?;
+        let visible = |it: &Stored<Membership>| {
+            own || narrow.as_ref().is_none_or(|narrow| narrow.groups.contains(&it.value.group))
+        };
+        let memberships = self.stamped_memberships(None, Some(&user.id)).await?;
         let memberships = memberships.into_iter().filter(visible).map(|it| self.member_view(it)).collect();
         let limit_states = self.limit_states(Scope::new(ScopeKind::User, user.id.as_str()), &user.limits);
         Ok(UserView {

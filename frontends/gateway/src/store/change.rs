@@ -33,6 +33,10 @@ pub enum Thing {
     Organization(OrganizationId),
     /// A channel.
     Channel(ChannelId),
+    /// A user's place in a group.
+    Membership(GroupId, UserId),
+    /// A policy: of all its versions, the sum.
+    Policy(String),
 }
 
 /// What happens to a channel's sealed credential.
@@ -59,7 +63,7 @@ pub enum Change {
     PutGroup(Group, Expect),
     /// Removes a group, its memberships and its keys.
     DeleteGroup(GroupId),
-    /// A user as they shall be.
+    /// A user as they shall be. One who is new has no ways in that somebody of their id may have left.
     PutUser(User, Expect),
     /// Removes a user, their memberships and their keys.
     DeleteUser(UserId),
@@ -125,6 +129,15 @@ pub enum Change {
     PutSetting(String, serde_json::Value, Expect),
     /// Removes a setting.
     DeleteSetting(String),
+}
+
+/// Changes, and the event that tells of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditedChange {
+    /// What changes, in this order.
+    pub changes: Vec<Change>,
+    /// What is written down.
+    pub event: NewEvent,
 }
 
 /// An event to be written down.

@@ -37,11 +37,11 @@ use sluicegate_core::{
 };
 
 use super::{
-    Account, AuditChain, AuditEvent, AuditFilter, Change, DailyRow, Dimension, Forget, Forgotten,
-    GroupFilter, KeptResponse, KeyFilter, KeyParts, KeyRef, Latencies, Listing, LogCursor, LogFilter,
-    LogPage, NewEvent, Once, Owner, Page, PolicyFilter, PolicyVersion, Reach, RecordFilter, ReportQuery,
-    ReportRows, ResponseOwner, Since, Store, Stored, StoredChannel, StoredEvent, StoredKey, StoredPolicy,
-    StoredToken, Sums, UserFilter,
+    Account, AuditChain, AuditEvent, AuditFilter, AuditedChange, Change, DailyRow, Dimension, Forget,
+    Forgotten, GroupFilter, KeptResponse, KeyFilter, KeyParts, KeyRef, Latencies, Listing, LogCursor,
+    LogFilter, LogPage, NewEvent, Once, Owner, Page, PolicyFilter, PolicyVersion, Reach, RecordFilter,
+    ReportQuery, ReportRows, ResponseOwner, Since, Store, Stored, StoredChannel, StoredEvent, StoredKey,
+    StoredPolicy, StoredToken, Sums, UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -324,6 +324,10 @@ impl Store for SqlStore {
         self.change(changes, event, chain).await
     }
 
+    async fn apply_all(&self, steps: &[AuditedChange], chain: &dyn AuditChain) -> Result<Vec<AuditEvent>> {
+        self.change_all(steps, chain).await
+    }
+
     async fn head(&self) -> Result<i64> {
         let rows = self.fetch("SELECT seq FROM sg_audit_head WHERE id = 1", Vec::new()).await?;
         rows.into_iter().next().map_or(Ok(0), |mut row| row.int())
@@ -361,7 +365,7 @@ impl Store for SqlStore {
         Self::see_session(self, hash, now).await
     }
 
-    async fn identity(&self, issuer: &str, subject: &str) -> Result<Option<super::Identity>> {
+    async fn identity(&self, issuer: &str, subject: &str) -> Result<Option<Stored<super::Identity>>> {
         self.find_identity(issuer, subject).await
     }
 

@@ -6,8 +6,8 @@ use sluicegate::admin::Scopes;
 use sluicegate::core::{ErrorKind, Role};
 use sluicegate::credential::KeyHash;
 use sluicegate::store::{
-    AccessToken, Account, AuditFilter, Change, Expect, Forget, Hidden, Page, Reach, Session, SessionFacts,
-    Stage, Store,
+    AccessToken, Account, AuditFilter, Change, Expect, Forget, Hidden, Identity, Page, Reach, Session,
+    SessionFacts, Stage, Store,
 };
 
 use super::{Chain, apply, at, event, user};
@@ -97,6 +97,25 @@ pub(super) async fn ways_to_sign_in_are_kept_and_go_with_their_user(store: Arc<d
         store.sessions(&me).await.unwrap().is_empty() && store.access_tokens(&me).await.unwrap().is_empty()
     );
     assert!(store.access_token(&KeyHash::of("t")).await.unwrap().is_none());
+
+    // Whoever had the id while a file declared them opens nothing of whom it is given to.
+    let left =
+        Identity { issuer: "i".to_owned(), subject: "s".to_owned(), user: "me".into(), granted: Vec::new() };
+    let ways = [
+        Change::PutAccount(account("me"), Expect::New),
+        Change::SetBackupCodes("me".into(), codes.to_vec()),
+        Change::AddSession(session("s5", "me", 1, 900)),
+        Change::PutAccessToken(token("t2", "me"), KeyHash::of("t2"), Expect::New),
+        Change::PutIdentity(left, Expect::New),
+    ];
+    apply(store, &ways).await.unwrap();
+    assert_eq!(store.identity("i", "s").await.unwrap().unwrap().version, 1);
+    apply(store, &[Change::PutUser(user("me", "o1"), Expect::New)]).await.unwrap();
+    assert!(store.identity("i", "s").await.unwrap().is_none() && store.account(&me).await.unwrap().is_none());
+    assert!(
+        store.sessions(&me).await.unwrap().is_empty() && store.access_tokens(&me).await.unwrap().is_empty()
+    );
+    assert_eq!(store.backup_codes(&me).await.unwrap(), 0);
 }
 
 pub(super) async fn somebody_who_may_do_everything_is_left(store: Arc<dyn Store>) {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use sluicegate::core::{ErrorKind, Retry};
+use sluicegate::core::{ErrorKind, Membership, Retry, Role};
 use sluicegate::store::{
-    Change, Expect, Forget, GroupFilter, Once, Order, OrderBy, Page, Reach, Store, Thing,
+    AuditChain as _, AuditedChange, Change, Expect, Forget, GroupFilter, Once, Order, OrderBy, Page,
+    PolicyState, Reach, Store, Thing,
 };
 
-use super::{apply, at, group};
+use super::policy::version;
+use super::{Chain, apply, at, event, group};
 
 pub(super) async fn requests_are_begun_once_until_they_are_forgotten(store: Arc<dyn Store>) {
     let known =
@@ -50,6 +52,44 @@ pub(super) async fn what_was_changed_meanwhile_isnt_removed(store: Arc<dyn Store
     assert!(store.group("g", &Reach::ALL).await.unwrap().is_some());
     apply(&*store, &removal(2)).await.unwrap();
     assert!(apply(&*store, &removal(2)).await.is_err());
+    // The same of a place in a group, and of all versions of a policy.
+    let place = Membership { group: "g".into(), user: "u".into(), role: Role::User, limits: Vec::new() };
+    apply(&*store, &[Change::PutMembership(place.clone(), Expect::New)]).await.unwrap();
+    apply(&*store, &[Change::PutMembership(place, Expect::Any)]).await.unwrap();
+    for number in [1, 2] {
+        let add = Change::AddPolicyVersion(version("p", number, PolicyState::Draft));
+        apply(&*store, &[add]).await.unwrap();
+    }
+    for thing in [Thing::Membership("g".into(), "u".into()), Thing::Policy("p".to_owned())] {
+        let at = |version| [Change::ExpectVersion(thing.clone(), version)];
+        assert!(came_second(apply(&*store, &at(1)).await), "{thing:?}");
+        apply(&*store, &at(2)).await.unwrap();
+    }
+    for thing in [Thing::Membership("g".into(), "v".into()), Thing::Policy("q".to_owned())] {
+        assert!(came_second(apply(&*store, &[Change::ExpectVersion(thing, 1)]).await));
+    }
+}
+
+fn came_second(done: sluicegate::core::Result<()>) -> bool {
+    done.is_err_and(|error| error.kind() == ErrorKind::Conflict && error.retry() == Retry::Now)
+}
+
+pub(super) async fn steps_are_all_taken_or_none(store: Arc<dyn Store>) {
+    let step = |id: &str, action: &str| AuditedChange {
+        changes: vec![Change::PutGroup(group(id, None, "o"), Expect::New)],
+        event: event(action),
+    };
+    let events = store.apply_all(&[step("a", "one"), step("b", "two")], &Chain).await.unwrap();
+    assert_eq!(events.iter().map(|it| it.seq).collect::<Vec<_>>(), [1, 2]);
+    let stored = store.scan_events(0, 9).await.unwrap();
+    assert_eq!(stored.iter().map(|it| it.event.clone()).collect::<Vec<_>>(), events);
+    assert_eq!(events[1].mac, Chain.link(&events[0].mac, 2, &events[1].event, &stored[1].detail));
+    let error = store.apply_all(&[step("c", "x"), step("a", "y"), step("d", "z")], &Chain).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.context().contains(&("step", "1".to_owned())), "{error:?}");
+    assert!(store.group("c", &Reach::ALL).await.unwrap().is_none());
+    assert_eq!(store.head().await.unwrap(), 2);
+    assert_eq!(store.apply_all(&[], &Chain).await.unwrap(), []);
 }
 
 pub(super) async fn lists_are_sorted(store: Arc<dyn Store>) {

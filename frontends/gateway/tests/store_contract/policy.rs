@@ -21,7 +21,7 @@ contract! {
     policies_of_older_databases_stay_readable,
 }
 
-fn version(name: &str, number: i64, state: PolicyState) -> PolicyVersion {
+pub(super) fn version(name: &str, number: i64, state: PolicyState) -> PolicyVersion {
     let source =
         serde_json::json!({"name": name, "text": format!("fn route(call) {{ tag(\"{number}\"); }}")});
     PolicyVersion {

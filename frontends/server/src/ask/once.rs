@@ -27,7 +27,9 @@ where
     F: Fn(Ask) -> Fut + 'static,
     Fut: Future<Output = Result<Done>> + 'static,
 {
-    let named = ask.req.headers().get(HEADER).filter(|_| ask.req.method() == Method::POST);
+    let named = ask.req.headers().get(HEADER).filter(|_| {
+        ask.req.method() == Method::POST && !changes_nothing(&ask.req.match_pattern().unwrap_or_default())
+    });
     let Some(key) = named else { return handler(ask).await };
     let key = key.to_str().unwrap_or_default().to_owned();
     let (admin, actor): (Admin, Actor) = (ask.admin().clone(), ask.actor.clone());
@@ -44,8 +46,18 @@ where
     })
 }
 
+/// Whether a route that is posted to leaves everything as it is: asked again, it answers again, and nothing is kept of it.
+fn changes_nothing(route: &str) -> bool {
+    let asks = ["/explain", "/replay", "/check", "/test", "/models/fetch"];
+    route.starts_with("/api/v1/") && asks.iter().any(|end| route.ends_with(end))
+}
+
 async fn finish(admin: &Admin, ticket: &OnceTicket, done: Result<Done>) -> Result<Done> {
     match done {
+        Ok(done) if done.undone => {
+            leave(admin, ticket).await;
+            Ok(done)
+        }
         Ok(done) => {
             if let Err(error) = admin.end_once(ticket, &kept(&done)?).await {
                 tracing::error!(%error, "the answer to a request that is to be done once isn't kept");
@@ -55,11 +67,15 @@ async fn finish(admin: &Admin, ticket: &OnceTicket, done: Result<Done>) -> Resul
         // It may have been done.
         Err(error) if matches!(error.kind(), ErrorKind::Store | ErrorKind::Internal) => Err(error),
         Err(error) => {
-            if let Err(why) = admin.leave_once(ticket).await {
-                tracing::error!(error = %why, "a request that was refused is still taken for one under way");
-            }
+            leave(admin, ticket).await;
             Err(error)
         }
+    }
+}
+
+async fn leave(admin: &Admin, ticket: &OnceTicket) {
+    if let Err(why) = admin.leave_once(ticket).await {
+        tracing::error!(error = %why, "a request that was refused is still taken for one under way");
     }
 }
 

@@ -249,7 +249,9 @@ async fn finish(
             let facts = state.gateway.host().compat.litellm.map(|version| (version, answer.facts.clone()));
             let mut response = respond(req, face, answer);
             if let Some((version, facts)) = facts {
-                facts::write_litellm(response.headers_mut(), state, version, &facts);
+                let sent = extract::credential(req.headers());
+                let is_operator = sent.is_some_and(|it| state.gateway.is_master_key(it.expose()));
+                facts::write_litellm(response.headers_mut(), state, version, &facts, is_operator);
             }
             told::write(response.headers_mut(), state, told).await;
             response

@@ -48,7 +48,7 @@ pub fn table() -> Vec<Entry> {
             method: Method::GET,
             path: "/api/v1/openapi.json",
             make: || web::get().to(document),
-            operation: Some(Operation::new("getOpenapi", "meta", "This document.")),
+            operation: Some(Operation::new("getOpenapi", "meta", "This document.").public()),
         },
         Entry {
             method: Method::GET,

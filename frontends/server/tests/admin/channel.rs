@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
+use sluicegate::{ConfigText, Options};
 use sluicegate_server::block_on;
 
 use crate::rig::{MASTER, Rig, SECRET};
@@ -256,6 +257,84 @@ fn parts_of_a_channel_are_changed_and_nobody_else_s_change_is_lost() {
             rig.send("DELETE", &path, &[("authorization", &by), ("if-match", &now)], &Value::Null).await;
         assert_eq!(gone.status, 412);
         assert_eq!(rig.ask("DELETE", &path, MASTER, &Value::Null).await.status, 204);
+    });
+}
+
+#[test]
+fn where_a_call_went_is_told_to_the_operator_alone() {
+    block_on(async {
+        let config = ConfigText {
+            path: "sluicegate.yaml".to_owned(),
+            text: "version: 1\ncompat: {litellm: \"1.106\"}\n".to_owned(),
+        };
+        let rig = Rig::with(Options { config: Some(config), ..Options::default() }).await;
+        let (url, asked) = upstream(vec![
+            ("/v1/chat/completions", 200, reply("ready")),
+            ("/v1/chat/completions", 200, reply("ready")),
+        ]);
+        let declared =
+            json!({"name": "c", "provider": "openai", "url": format!("{url}/v1"), "models": ["m"]});
+        rig.manage("POST", "/api/v1/channels", json!({"declared": declared, "secret": "sk-a"})).await;
+        let key = rig.manage("POST", "/api/v1/keys", json!({})).await["secret"].as_str().unwrap().to_owned();
+        let call = json!({"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]});
+        for (by, told) in [(MASTER, Some(format!("{url}/v1/chat/completions"))), (key.as_str(), None)] {
+            let answer = rig.ask("POST", "/v1/chat/completions", by, &call).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let base =
+                answer.headers.get("x-litellm-model-api-base").map(|it| it.to_str().unwrap().to_owned());
+            assert_eq!(base, told);
+            assert!(answer.headers.contains_key("x-litellm-model-id"));
+        }
+        asked.join().unwrap();
+    });
+}
+
+#[test]
+fn places_in_groups_and_policies_are_changed_as_they_were_seen() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let by = format!("Bearer {MASTER}");
+        let ask = async |method: &str, path: &str, tag: &str, body: Value| {
+            rig.send(method, path, &[("authorization", &by), ("if-match", tag)], &body).await
+        };
+        let tag = |answer: &Value| format!("\"{}\"", answer["etag"].as_str().unwrap());
+        rig.manage("POST", "/api/v1/groups", json!({"id": "g"})).await;
+        rig.manage("POST", "/api/v1/users", json!({"id": "u"})).await;
+        let seen = tag(&rig.manage("POST", "/api/v1/groups/g/members", json!({"user": "u"})).await);
+        assert_eq!(seen, tag(&rig.manage("GET", "/api/v1/groups/g", Value::Null).await["members"][0]));
+        assert_eq!(seen, tag(&rig.manage("GET", "/api/v1/users/u", Value::Null).await["memberships"][0]));
+        let place = "/api/v1/groups/g/members/u";
+        let raise = json!({"role": "group_admin"});
+        let raised = ask("PATCH", place, &seen, raise.clone()).await;
+        let now = raised.headers.get("etag").unwrap().to_str().unwrap().to_owned();
+        assert_eq!((raised.status, &now), (200, &tag(&raised.json())));
+        for (method, body) in [("PATCH", raise), ("DELETE", Value::Null)] {
+            let late = ask(method, place, &seen, body).await;
+            assert_eq!((late.status, late.headers.get("etag").unwrap().to_str().unwrap()), (412, &*now));
+        }
+        assert_eq!(ask("DELETE", place, &now, Value::Null).await.status, 204);
+
+        let policy = "/api/v1/policies/p";
+        let script = |name: &str| json!({"text": format!("fn route(call) {{ tag(\"{name}\"); }}")});
+        assert_eq!(ask("PUT", policy, "\"1-1\"", script("a")).await.status, 412, "there is none");
+        rig.manage("PUT", policy, script("a")).await;
+        let first = rig.ask("GET", policy, MASTER, &Value::Null).await;
+        let seen = tag(&first.json());
+        assert_eq!(first.headers.get("etag").unwrap().to_str().unwrap(), seen);
+        assert_eq!(ask("PUT", policy, &seen, script("b")).await.status, 201);
+        for (method, path, body) in [
+            ("PUT", policy, script("c")),
+            ("POST", "/api/v1/policies/p/activate", json!({})),
+            ("POST", "/api/v1/policies/p/shadow", json!({})),
+            ("DELETE", policy, Value::Null),
+        ] {
+            assert_eq!(ask(method, path, &seen, body).await.status, 412, "{method} {path}");
+        }
+        let now = tag(&rig.manage("GET", policy, Value::Null).await);
+        assert_eq!(ask("POST", "/api/v1/policies/p/activate", &now, json!({})).await.status, 200);
+        assert_eq!(ask("DELETE", policy, &now, Value::Null).await.status, 412, "it runs by now");
+        let now = tag(&rig.manage("GET", policy, Value::Null).await);
+        assert_eq!(ask("DELETE", policy, &now, Value::Null).await.status, 204);
     });
 }
 

@@ -262,6 +262,48 @@ fn groups_and_roles_follow_each_sign_in() {
 }
 
 #[test]
+fn of_two_sign_ins_at_once_neither_leaves_a_group_that_isn_t_taken_back() {
+    block_on(async {
+        let provider = Provider::start().await;
+        let rig = gateway(
+            &provider,
+            "      sign_up: true\n      claims: {user: preferred_username, groups: groups}\n      groups: [{value: g-research, group: research}, {value: g-sales, group: sales}]\n",
+        )
+        .await;
+        rig.manage("POST", "/api/v1/groups", json!({"id": "sales", "organization": "acme"})).await;
+        let ada = |groups: &[&str]| json!({"sub": "s-1", "preferred_username": "ada", "groups": groups});
+        for round in 0..3 {
+            let mut trips = Vec::new();
+            for groups in [&["g-research"][..], &["g-sales"]] {
+                provider.person(ada(groups));
+                trips.push(rig.sets_out(&provider, "").await);
+            }
+            let (one, other) = tokio::join!(rig.comes_back(&trips[0]), rig.comes_back(&trips[1]));
+            assert_eq!((one.status, other.status), (302, 302), "{} {}", one.text(), other.text());
+            rig.arrives(&provider, ada(&[])).await;
+            let user = rig.manage("GET", "/api/v1/users/ada", Value::Null).await;
+            assert_eq!(user["memberships"], json!([]), "round {round}");
+        }
+    });
+}
+
+#[test]
+fn a_session_s_cookie_goes_over_tls_alone_where_the_public_address_is_one_of_tls() {
+    block_on(async {
+        let provider = Provider::start().await;
+        let rig = gateway(&provider, "      sign_up: true\n").await;
+        // By plain HTTP, from a proxy that nobody has said to trust.
+        provider.person(person(json!({})));
+        let trip = rig.sets_out(&provider, "").await;
+        assert!(trip.cookie.starts_with("__Host-sluicegate_sign_in="), "{}", trip.cookie);
+        let answer = rig.comes_back(&trip).await;
+        let set = answer.headers.get("set-cookie").unwrap().to_str().unwrap();
+        assert!(set.starts_with("__Host-sluicegate_session=") && set.contains("Secure"), "{set}");
+        assert_eq!(rig.me(&answer.cookie()).await["organization"], "acme");
+    });
+}
+
+#[test]
 fn whoever_rises_leaves_other_ways_in_behind() {
     block_on(async {
         let provider = Provider::start().await;
@@ -280,6 +322,35 @@ fn whoever_rises_leaves_other_ways_in_behind() {
         rig.arrives(&provider, ada(&["g-audit"])).await;
         assert_eq!(sign_in().await, 401, "the password opens no auditor's account");
         rig.arrives(&provider, ada(&["g-audit"])).await;
+    });
+}
+
+#[test]
+fn whoever_reads_more_by_another_role_leaves_them_behind_too() {
+    block_on(async {
+        let provider = Provider::start().await;
+        let settings = "      sign_up: true\n      claims: {user: preferred_username, groups: groups}\n      groups: [{value: g-sales, group: sales}]\n      roles: [{value: g-audit, role: auditor}, {value: g-lead, role: group_admin}]\n";
+        let rig = gateway(&provider, settings).await;
+        rig.manage("POST", "/api/v1/groups", json!({"id": "sales", "organization": "acme"})).await;
+        let ada = |groups: &[&str]| json!({"sub": "s-1", "preferred_username": "ada", "groups": groups});
+        let password = json!({"password": "walrus teapot octave 93"});
+        let sign_in = async || {
+            let body = json!({"login": "ada", "password": "walrus teapot octave 93"});
+            rig.send("POST", "/api/v1/session", &[("x-sluicegate-csrf", "1")], &body).await.status
+        };
+        rig.arrives(&provider, ada(&["g-lead"])).await;
+        for (now, then) in [
+            // A group's administrator becomes an auditor, who reads of all groups.
+            (&["g-lead"][..], &["g-audit"][..]),
+            // Who administers groups by role comes into one.
+            (&["g-lead"], &["g-lead", "g-sales"]),
+        ] {
+            rig.arrives(&provider, ada(now)).await;
+            rig.manage("POST", "/api/v1/users/ada/password", password.clone()).await;
+            assert_eq!(sign_in().await, 200, "{now:?}");
+            rig.arrives(&provider, ada(then)).await;
+            assert_eq!(sign_in().await, 401, "{then:?}");
+        }
     });
 }
 

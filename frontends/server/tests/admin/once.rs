@@ -51,6 +51,32 @@ fn a_request_is_done_once_and_answered_again_with_its_secret() {
 }
 
 #[test]
+fn nothing_is_kept_of_what_changes_nothing() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let script = json!({"text": "fn route(call) { }"});
+        rig.manage("PUT", "/api/v1/policies/p", script.clone()).await;
+        let channel = rig.manage("GET", "/api/v1/channels", Value::Null).await["items"][0]["id"].clone();
+        let of_channel = |what: &str| format!("/api/v1/channels/{}/{what}", channel.as_str().unwrap());
+        for (path, one, other) in [
+            (
+                "/api/v1/explain".to_owned(),
+                json!({"model": "mock"}),
+                json!({"model": "mock", "stream": true}),
+            ),
+            ("/api/v1/policies/p/check".to_owned(), script.clone(), json!({"text": "fn admit(call) { }"})),
+            (of_channel("test"), json!({}), json!({"model": "mock"})),
+        ] {
+            // The same key with another request would be refused, had the first been kept.
+            assert_eq!(send(&rig, MASTER, "k-1", &path, &one).await.status, 200, "{path}");
+            let second = send(&rig, MASTER, "k-1", &path, &other).await;
+            assert_eq!((second.status, second.headers.get("idempotent-replayed")), (200, None), "{path}");
+        }
+        assert_eq!(send(&rig, MASTER, "k-1", "/api/v1/keys", &json!({})).await.status, 201);
+    });
+}
+
+#[test]
 fn whoever_may_do_less_by_now_is_told_nothing_again() {
     block_on(async {
         let rig = Rig::new().await;

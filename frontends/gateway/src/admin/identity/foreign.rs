@@ -15,7 +15,7 @@ impl Admin {
         if let (Some(issued_by), Some("sub")) = (issuer.issuer.as_deref(), issuer.claims.user.as_deref())
             && let Some(identity) = self.store().identity(issued_by, name).await?
         {
-            return self.user_by_id(&identity.user).await;
+            return self.user_by_id(&identity.value.user).await;
         }
         match user_id(name) {
             Some(id) => self.user_by_id(&id).await,

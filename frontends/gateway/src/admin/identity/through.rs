@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq as _;
 use super::session::address_name;
 use super::{FREE_BY_ADDRESS, Origin, SignedIn, about, random_text};
 use crate::admin::user::plain;
-use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, Deed, not_found};
+use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, Deed, TRIES, not_found};
 use crate::credential::{KeyHash, new_id};
 use crate::jwt::{Claims, Provider, claim, is_of_domain, text, texts, user_id};
 use crate::store::{Change, Expect, Identity, Reach, Stage, Stored};
@@ -153,6 +153,11 @@ impl Admin {
         self.0.providers.0.iter().map(view).collect()
     }
 
+    /// Whether browsers reach this gateway by TLS, whoever ends it: its public address says so.
+    pub fn is_public_by_tls(&self) -> bool {
+        self.0.auth.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+    }
+
     /// Whether passwords open sessions.
     pub fn takes_passwords(&self) -> bool {
         self.0.auth.password.sign_in
@@ -241,7 +246,7 @@ impl Admin {
         let claims = claims?;
         let person = Person::of(&provider.settings, &claims)?;
         let used = Change::UseSignIn(KeyHash::of(&under_way.state), under_way.until.plus_ms(UNDER_WAY_MS));
-        let user = self.let_in(&provider.settings, &person, used).await?;
+        let user = self.let_in(&provider.settings, &person, &used).await?;
         let totp = self.store().account(&user.id).await?.is_some_and(|account| account.value.totp.is_some());
         let stage = if totp { Stage::SecondStep } else { Stage::Done };
         let signed = self.begin_session(&user, stage, origin, Vec::new()).await?;
@@ -259,11 +264,25 @@ impl Admin {
         way_out.ok_or_else(|| not_found("way to sign out at", &provider.settings.id))
     }
 
-    /// The user whom somebody is, with the groups and the role that they have from now on.
-    async fn let_in(&self, provider: &OidcProvider, person: &Person, used: Change) -> Result<User> {
+    /// The user whom somebody is, with the groups and the role that they have from now on. Of two sign-ins at once the second is
+    /// worked out on what the first has left.
+    async fn let_in(&self, provider: &OidcProvider, person: &Person, used: &Change) -> Result<User> {
+        for attempt in 0.. {
+            match self.try_let_in(provider, person, used.clone()).await {
+                // Somebody new may have become a user meanwhile, and what was to be taken back be gone.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound)
+                        && attempt < TRIES => {}
+                other => return other,
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "a sign-in was tried without end"))
+    }
+
+    async fn try_let_in(&self, provider: &OidcProvider, person: &Person, used: Change) -> Result<User> {
         let known = self.store().identity(&provider.issuer, &person.subject).await?;
         let found = match &known {
-            Some(identity) => self.find_user_within(&Reach::ALL, &identity.user).await?,
+            Some(identity) => self.find_user_within(&Reach::ALL, &identity.value.user).await?,
             None => self.linked(provider, person).await?,
         };
         let (stored, is_new) = match found {
@@ -288,13 +307,18 @@ impl Admin {
             changes.extend(self.keeps_super_admin(before, Some(&after)));
             changes.push(Change::EndSessions(after.id.clone()));
         }
-        // Two sign-ins of somebody new at once make one user: the later one fails.
-        let expect = if known.is_none() { Expect::New } else { Expect::Any };
-        let had = known.map(|identity| identity.granted).unwrap_or_default();
+        // What this sign-in takes back is what was given by the one before: no other may come between.
+        let expect = known.as_ref().map_or(Expect::New, |identity| Expect::Version(identity.version));
+        let had = known.map(|identity| identity.value.granted).unwrap_or_default();
         let granted = self.follow_groups(person, &after.id, &had, &mut changes).await?;
-        let rises =
-            |change: &Change| matches!(change, Change::PutMembership(it, _) if it.role >= Role::GroupAdmin);
-        if is_new || after.role > before.role || changes.iter().any(rises) {
+        // Who administers groups by their role does so in each that they come into.
+        let rises = |change: &Change| {
+            let runs = |it: &Membership| it.role.max(after.role) >= Role::GroupAdmin;
+            matches!(change, Change::PutMembership(it, _) if runs(it))
+        };
+        // An auditor reads more than who administers a group.
+        let reads_more = after.role == Role::Auditor && before.role != Role::Auditor;
+        if is_new || after.role > before.role || reads_more || changes.iter().any(rises) {
             // Whoever has set a password or made a token for them before doesn't rise with them.
             changes.push(Change::ForgetWaysIn(after.id.clone()));
         }
@@ -367,7 +391,8 @@ impl Admin {
         had: &[GroupId],
         changes: &mut Vec<Change>,
     ) -> Result<Vec<GroupId>> {
-        let memberships = self.memberships(None, Some(user)).await?;
+        let memberships = self.stamped_memberships(None, Some(user)).await?;
+        let is_declared = |group: &GroupId| self.declared().membership(group, user).is_some();
         let mut granted = Vec::new();
         for (group, role) in &person.wanted {
             let found = self.group_by_id(group).await?;
@@ -375,13 +400,13 @@ impl Admin {
                 tracing::warn!(%group, "a provider's mapping names a group that isn't there, or another organization's");
                 continue;
             }
-            match memberships.iter().find(|it| it.group == *group) {
+            match memberships.iter().find(|it| it.value.group == *group) {
                 // Given by hand, or by the file.
-                Some(_) if !had.contains(group) => continue,
-                Some(it) if it.role == *role => {}
+                Some(_) if !had.contains(group) || is_declared(group) => continue,
+                Some(it) if it.value.role == *role => {}
                 Some(it) => {
-                    changes
-                        .push(Change::PutMembership(Membership { role: *role, ..it.clone() }, Expect::Any));
+                    let raised = Membership { role: *role, ..it.value.clone() };
+                    changes.push(Change::PutMembership(raised, Expect::Version(it.version)));
                 }
                 None => {
                     let it = Membership {
@@ -396,8 +421,7 @@ impl Admin {
             granted.push(group.clone());
         }
         for group in had.iter().filter(|group| !granted.contains(group)) {
-            let declared = self.declared().membership(group, user).is_some();
-            if !declared && memberships.iter().any(|it| it.group == *group) {
+            if !is_declared(group) && memberships.iter().any(|it| it.value.group == *group) {
                 changes.push(Change::DeleteMembership(group.clone(), user.clone()));
             }
         }

@@ -3,7 +3,9 @@
 use sluicegate_core::{Error, ErrorKind, Result};
 use sluicegate_policy::{Policies, PolicyDiagnostic};
 
-use super::{PolicyShadow, PolicyVersionView, cannot_be_used, check_words, deed, place_of, running};
+use super::{
+    PolicyShadow, PolicyVersionView, cannot_be_used, check_words, deed, place_of, policy_guard, running,
+};
 use crate::admin::seed::Seeds;
 use crate::admin::{Actor, Admin, TRIES, Then, came_second};
 use crate::store::{Change, PolicyFilter, PolicyStanding, PolicyState, PolicyVersion, Reach, Stored};
@@ -146,7 +148,8 @@ impl Admin {
             return Err(Error::new(ErrorKind::Internal, "a step about no version"));
         };
         let deed = deed(step.action, &it.value.draft).whole(&step.detail);
-        self.write(actor, deed, step.changes, Seeds::new(), Then::Policies).await?;
+        let changes = policy_guard(actor, name, &stored).into_iter().chain(step.changes).collect();
+        self.write(actor, deed, changes, Seeds::new(), Then::Policies).await?;
         Ok(step.number)
     }
 

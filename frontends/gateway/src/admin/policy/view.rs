@@ -6,6 +6,7 @@ use sluicegate_core::snapshot::{Attachment, OnPolicyError, PolicySource};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{GroupId, KeyId, OrganizationId, Timestamp};
 
+use super::super::seen::tag_of;
 use crate::store::{PolicyStanding, PolicyState, PolicyTests, PolicyVersion, Stored};
 
 /// A version to be put.
@@ -45,6 +46,8 @@ pub struct PolicyView {
     pub shadow: Option<i64>,
     /// The newest version.
     pub newest: Option<i64>,
+    /// The tag of its present state, all versions together, for `if-match`.
+    pub etag: String,
     /// When it was last changed.
     pub updated_at: Timestamp,
     /// Who changed it last.
@@ -137,6 +140,16 @@ pub struct PolicyShadow {
     pub report: ShadowReport,
 }
 
+/// What changes with each version that is put, and with each change of one's state.
+pub(super) fn policy_version_sum(stored: &[Stored<PolicyVersion>]) -> i64 {
+    stored.iter().map(|it| it.version).sum()
+}
+
+/// The tag of a policy's present state.
+pub(super) fn policy_tag(stored: &[Stored<PolicyVersion>]) -> String {
+    tag_of(policy_version_sum(stored), stored.first().map_or_else(Timestamp::default, |it| it.created_at))
+}
+
 pub(super) fn view_of(stored: &[Stored<PolicyVersion>]) -> Option<PolicyView> {
     let newest = stored.last()?;
     let changed = stored.iter().max_by_key(|it| it.updated_at)?;
@@ -150,6 +163,7 @@ pub(super) fn view_of(stored: &[Stored<PolicyVersion>]) -> Option<PolicyView> {
         active: of(PolicyState::Active),
         shadow: of(PolicyState::Shadow),
         newest: Some(newest.value.number),
+        etag: policy_tag(stored),
         updated_at: changed.updated_at,
         updated_by: changed.updated_by.clone(),
     })
@@ -171,6 +185,7 @@ pub(super) fn of_file(source: &PolicySource) -> PolicyView {
         active: None,
         shadow: None,
         newest: None,
+        etag: tag_of(0, Timestamp::default()),
         updated_at: Timestamp::default(),
         updated_by: "configuration file".to_owned(),
     }

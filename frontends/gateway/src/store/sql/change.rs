@@ -4,7 +4,7 @@ use sluicegate_core::{Error, ErrorKind, Result, Retry};
 
 use super::row::{Value, to_json};
 use super::{Session, Sql, SqlStore, identity, policy};
-use crate::store::{AuditChain, AuditEvent, Change, Expect, NewEvent, SecretChange, Thing};
+use crate::store::{AuditChain, AuditEvent, AuditedChange, Change, Expect, NewEvent, SecretChange, Thing};
 
 /// Who changes, and when.
 struct Author<'a> {
@@ -28,29 +28,50 @@ impl SqlStore {
         chain: &dyn AuditChain,
     ) -> Result<AuditEvent> {
         let mut session = self.database.begin().await?;
-        // First, so that changes follow each other: the row is locked until the end.
-        let mut head = session
-            .query(
-                "UPDATE sg_audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, mac".into(),
-                Vec::new(),
-            )
-            .await?
-            .into_iter()
-            .next()
-            .ok_or_else(|| {
-                Error::new(ErrorKind::Store, "the database has lost the head of its audit trail")
-            })?;
-        let (seq, previous) = (head.int()?, head.text()?);
-        let author = Author { name: &event.actor, at: event.at.as_ms() };
-        for change in changes {
-            apply(&mut *session, change, &author).await?;
-        }
-        let detail = to_json(&event.detail)?;
-        let mac = chain.link(&previous, seq, event, &detail);
-        append_event(&mut *session, seq, event, &detail, &mac).await?;
+        let event = change(&mut *session, changes, event, chain).await?;
         session.commit().await?;
-        Ok(AuditEvent { seq, event: event.clone(), mac })
+        Ok(event)
     }
+
+    pub(super) async fn change_all(
+        &self,
+        steps: &[AuditedChange],
+        chain: &dyn AuditChain,
+    ) -> Result<Vec<AuditEvent>> {
+        let mut session = self.database.begin().await?;
+        let mut events = Vec::with_capacity(steps.len());
+        for (at, step) in steps.iter().enumerate() {
+            let event = change(&mut *session, &step.changes, &step.event, chain).await;
+            events.push(event.map_err(|error| error.with("step", at.to_string()))?);
+        }
+        session.commit().await?;
+        Ok(events)
+    }
+}
+
+/// Makes the changes of one event, and writes it down.
+async fn change(
+    session: &mut dyn Session,
+    changes: &[Change],
+    event: &NewEvent,
+    chain: &dyn AuditChain,
+) -> Result<AuditEvent> {
+    // First, so that changes follow each other: the row is locked until the end.
+    let mut head = session
+        .query("UPDATE sg_audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, mac".into(), Vec::new())
+        .await?
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::new(ErrorKind::Store, "the database has lost the head of its audit trail"))?;
+    let (seq, previous) = (head.int()?, head.text()?);
+    let author = Author { name: &event.actor, at: event.at.as_ms() };
+    for change in changes {
+        apply(session, change, &author).await?;
+    }
+    let detail = to_json(&event.detail)?;
+    let mac = chain.link(&previous, seq, event, &detail);
+    append_event(session, seq, event, &detail, &mac).await?;
+    Ok(AuditEvent { seq, event: event.clone(), mac })
 }
 
 async fn append_event(
@@ -110,6 +131,11 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             put(session, row, *expect, author).await
         }
         Change::PutUser(it, expect) => {
+            if *expect == Expect::New {
+                // Of somebody of this id whom a file declared once: whoever they were opens nothing of this user's.
+                identity::forget_ways_in(session, &it.id).await?;
+                identity::forget_identities(session, &it.id).await?;
+            }
             let row = Put {
                 table: "sg_user",
                 what: format!("user `{}`", it.id),
@@ -204,17 +230,7 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             let sql = "DELETE FROM sg_session WHERE user_id = $1";
             session.execute(sql.into(), vec![user.as_str().into()]).await.map(drop)
         }
-        Change::ForgetWaysIn(user) => {
-            for sql in [
-                "DELETE FROM sg_session WHERE user_id = $1",
-                "DELETE FROM sg_access_token WHERE user_id = $1",
-                "DELETE FROM sg_backup_code WHERE user_id = $1",
-                "DELETE FROM sg_account WHERE user_id = $1",
-            ] {
-                session.execute(sql.into(), vec![user.as_str().into()]).await?;
-            }
-            Ok(())
-        }
+        Change::ForgetWaysIn(user) => identity::forget_ways_in(session, user).await,
         Change::PutIdentity(it, expect) => put(session, identity::identity_row(it)?, *expect, author).await,
         Change::UseSignIn(hash, until) => identity::use_sign_in(session, hash, *until).await,
         Change::PutAccessToken(it, hash, expect) => {
@@ -325,23 +341,35 @@ async fn retire_hash(session: &mut dyn Session, key: &str, hash: &str, until: Op
 
 /// INVARIANT: changes follow each other, since each holds the head of the audit trail: what is read here stays until the end.
 async fn expect_version(session: &mut dyn Session, thing: &Thing, version: i64) -> Result<()> {
-    let (sql, what, id) = match thing {
-        Thing::Key(id) => ("SELECT version FROM sg_key WHERE id = $1", "key", id.as_str()),
-        Thing::Group(id) => ("SELECT version FROM sg_group WHERE id = $1", "group", id.as_str()),
-        Thing::User(id) => ("SELECT version FROM sg_user WHERE id = $1", "user", id.as_str()),
-        Thing::Organization(id) => {
-            ("SELECT version FROM sg_organization WHERE id = $1", "organization", id.as_str())
-        }
-        Thing::Channel(id) => ("SELECT version FROM sg_channel WHERE id = $1", "channel", id.as_str()),
+    let one = |table: &str, what: &str, id: &str| {
+        (format!("SELECT version FROM {table} WHERE id = $1"), format!("{what} `{id}`"), vec![id.into()])
     };
-    let rows = session.query(sql.into(), vec![id.into()]).await?;
+    let (sql, what, args) = match thing {
+        Thing::Key(id) => one("sg_key", "key", id.as_str()),
+        Thing::Group(id) => one("sg_group", "group", id.as_str()),
+        Thing::User(id) => one("sg_user", "user", id.as_str()),
+        Thing::Organization(id) => one("sg_organization", "organization", id.as_str()),
+        Thing::Channel(id) => one("sg_channel", "channel", id.as_str()),
+        Thing::Membership(group, user) => (
+            "SELECT version FROM sg_membership WHERE group_id = $1 AND user_id = $2".to_owned(),
+            format!("membership of user `{user}` in group `{group}`"),
+            vec![group.as_str().into(), user.as_str().into()],
+        ),
+        // Of all its versions together: it rises with each that is put, and with each change of one's state.
+        Thing::Policy(name) => (
+            "SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM sg_policy_version WHERE name = $1"
+                .to_owned(),
+            format!("policy `{name}`"),
+            vec![name.as_str().into()],
+        ),
+    };
+    let rows = session.query(sql.into(), args).await?;
     let found = rows.into_iter().next().map(|mut row| row.int()).transpose()?;
     match found {
         Some(found) if found == version => Ok(()),
         _ => {
-            let message = format!(
-                "{what} `{id}` was changed or removed by somebody else meanwhile; read it and try again"
-            );
+            let message =
+                format!("{what} was changed or removed by somebody else meanwhile; read it and try again");
             Err(Error::new(ErrorKind::Conflict, message).with_retry(Retry::Now))
         }
     }

@@ -68,10 +68,14 @@ impl SqlStore {
         self.hits(sql, vec![now.as_ms().into(), hash.to_string().into()]).await.map(drop)
     }
 
-    pub(super) async fn find_identity(&self, issuer: &str, subject: &str) -> Result<Option<Identity>> {
-        let sql = "SELECT body FROM sg_identity WHERE issuer = $1 AND subject = $2";
-        let rows = self.fetch(sql.to_owned(), vec![issuer.into(), subject.into()]).await?;
-        rows.into_iter().next().map(|mut row| row.json()).transpose()
+    pub(super) async fn find_identity(
+        &self,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<Stored<Identity>>> {
+        let sql = format!("SELECT {STAMP} FROM sg_identity WHERE issuer = $1 AND subject = $2");
+        let rows = self.fetch(sql, vec![issuer.into(), subject.into()]).await?;
+        rows.into_iter().next().map(stored).transpose()
     }
 
     pub(super) async fn find_access_token(&self, hash: &KeyHash) -> Result<Option<StoredToken>> {
@@ -145,6 +149,25 @@ pub(super) async fn use_sign_in(
         }
         _ => error,
     })
+}
+
+/// Removes whatever opens a user's account.
+pub(super) async fn forget_ways_in(connection: &mut dyn Connection, user: &UserId) -> Result<()> {
+    for sql in [
+        "DELETE FROM sg_session WHERE user_id = $1",
+        "DELETE FROM sg_access_token WHERE user_id = $1",
+        "DELETE FROM sg_backup_code WHERE user_id = $1",
+        "DELETE FROM sg_account WHERE user_id = $1",
+    ] {
+        connection.execute(sql.into(), vec![user.as_str().into()]).await?;
+    }
+    Ok(())
+}
+
+/// Removes whoever a user is at providers.
+pub(super) async fn forget_identities(connection: &mut dyn Connection, user: &UserId) -> Result<()> {
+    let sql = "DELETE FROM sg_identity WHERE user_id = $1";
+    connection.execute(sql.into(), vec![user.as_str().into()]).await.map(drop)
 }
 
 /// An access token's row.

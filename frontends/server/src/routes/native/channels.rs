@@ -254,7 +254,8 @@ async fn edit(ask: Ask) -> Result<Done> {
 
 async fn bulk(ask: Ask) -> Result<Done> {
     let bulk: ChannelBulk = ask.json()?;
-    Done::ok(&ask.admin().edit_channels(&ask.actor, &bulk).await?)
+    let all = ask.admin().edit_channels(&ask.actor, &bulk).await?;
+    Done::ok(&all).map(|done| done.undone(!all.done))
 }
 
 async fn delete(ask: Ask) -> Result<Done> {

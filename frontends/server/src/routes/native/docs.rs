@@ -22,7 +22,7 @@ pub(super) fn table() -> Vec<Entry> {
         method: Method::GET,
         path,
         make,
-        operation: Some(Operation::new(id, "meta", summary)),
+        operation: Some(Operation::new(id, "meta", summary).public()),
     };
     vec![
         entry("/api/v1/docs", || web::get().to(page), "getDocs", "This document as a page for a browser."),

@@ -136,13 +136,15 @@ async fn delete(ask: Ask) -> Result<Done> {
 
 async fn add_member(ask: Ask) -> Result<Done> {
     let new: NewMember = ask.json()?;
-    Done::created(&shown_member(&ask.admin().add_member(&ask.actor, &ask.param("group"), new).await?)?)
+    let view = ask.admin().add_member(&ask.actor, &ask.param("group"), new).await?;
+    Done::created(&shown_member(&view)?).map(Done::tagged)
 }
 
 async fn update_member(ask: Ask) -> Result<Done> {
     let patch: MemberPatch = ask.json()?;
     let user = member(&ask)?;
-    Done::ok(&shown_member(&ask.admin().update_member(&ask.actor, &ask.param("group"), &user, patch).await?)?)
+    let view = ask.admin().update_member(&ask.actor, &ask.param("group"), &user, patch).await?;
+    Done::ok(&shown_member(&view)?).map(Done::tagged)
 }
 
 async fn remove_member(ask: Ask) -> Result<Done> {

@@ -2,10 +2,9 @@
 
 use actix_web::http::Method;
 use serde_json::{Value, json};
-use sluicegate::admin::{IssuedKey, KeyPatch, KeyView, NewKey, Regenerate};
-use sluicegate::credential::{KeyHash, PREFIX};
+use sluicegate::admin::{IssuedKey, KeyBulk, KeyOutcome, KeyPatch, KeyView, NewKey, Regenerate};
 use sluicegate::store::{KeyFilter, KeyRef, Listing, Page};
-use sluicegate::{ErrorKind, KeyId, OrganizationId, Result, UserId};
+use sluicegate::{OrganizationId, Result, UserId};
 
 use super::{list as lists, parameter, parameters, present};
 use crate::ask::{self, Ask, Done};
@@ -44,6 +43,18 @@ pub(super) fn table() -> Vec<Entry> {
                 .body("NewKey")
                 .answers(201, "IssuedKey"),
         ),
+        // Before what names a key.
+        entry(
+            Method::POST,
+            "/api/v1/keys/bulk",
+            || ask::route(Method::POST, bulk),
+            op(
+                "editKeys",
+                "Issues, changes, regenerates or removes many keys in one step, each as alone. All, or none.",
+            )
+            .body("KeyBulk")
+            .answers(200, "KeysDone"),
+        ),
         entry(
             Method::GET,
             one,
@@ -78,27 +89,9 @@ pub(super) fn table() -> Vec<Entry> {
 /// A key as it is named in a path or a body: the key itself, its hash, its id or its alias.
 ///
 /// # Errors
-/// `NotFound`, `Store`.
+/// `Store`.
 pub async fn find_key(ask: &Ask, name: &str) -> Result<KeyRef> {
-    if let Some(hash) = KeyHash::from_hex(&name.to_ascii_lowercase()) {
-        return Ok(KeyRef::Hash(hash));
-    }
-    let hash = KeyRef::Hash(KeyHash::of(name));
-    let id = KeyRef::Id(KeyId::from(name));
-    let alias = KeyRef::Alias(name.to_owned());
-    // What looks like a credential comes last as its hash again: an error doesn't repeat it then.
-    let (tried, last) = match name.starts_with(PREFIX) {
-        true => (vec![hash.clone(), id, alias], hash),
-        false => (vec![id], alias),
-    };
-    for reference in tried {
-        match ask.admin().key(&ask.actor, &reference).await {
-            Ok(_) => return Ok(reference),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(last)
+    ask.admin().key_named(&ask.actor, name).await
 }
 
 fn shown(view: &KeyView) -> Result<Value> {
@@ -153,6 +146,23 @@ async fn delete(ask: Ask) -> Result<Done> {
     let key = find_key(&ask, &ask.param("key")).await?;
     ask.admin().delete_key(&ask.actor, &key).await?;
     Done::nothing()
+}
+
+async fn bulk(ask: Ask) -> Result<Done> {
+    let bulk: KeyBulk = ask.json()?;
+    let all = ask.admin().change_keys(&ask.actor, bulk).await?;
+    let item = |it: &KeyOutcome| {
+        let mut value = json!({"id": it.id, "outcome": it.outcome});
+        if let Some(error) = &it.error {
+            value["message"] = error.message().into();
+        }
+        if let Some(key) = &it.issued {
+            value["issued"] = issued(key)?;
+        }
+        Ok(value)
+    };
+    let items: Vec<Value> = all.items.iter().map(item).collect::<Result<_>>()?;
+    Done::ok(&json!({"done": all.done, "items": items})).map(|done| done.undone(!all.done))
 }
 
 async fn regenerate(ask: Ask) -> Result<Done> {

@@ -177,7 +177,7 @@ async fn list(ask: Ask) -> Result<Done> {
 }
 
 async fn get(ask: Ask) -> Result<Done> {
-    Done::ok(&ask.admin().policy(&ask.actor, &name(&ask)).await?)
+    Done::ok(&ask.admin().policy(&ask.actor, &name(&ask)).await?).map(Done::tagged)
 }
 
 async fn put(ask: Ask) -> Result<Done> {

@@ -21,6 +21,7 @@ pub(super) fn table() -> Vec<Entry> {
             setup,
             || ask::visit(Method::GET, needs_setup),
             op("getSetup", "Whether the first super administrator is still to be made.")
+                .public()
                 .answers(200, "Setup"),
         ),
         entry(
@@ -43,6 +44,7 @@ pub(super) fn table() -> Vec<Entry> {
             session,
             || ask::visit(Method::POST, sign_in),
             op("signIn", "Signs in by password, and sets the session's cookie.")
+                .public()
                 .body("SignIn")
                 .answers(200, "Signed"),
         ),
@@ -56,13 +58,16 @@ pub(super) fn table() -> Vec<Entry> {
             Method::GET,
             "/api/v1/session/oidc",
             || ask::visit(Method::GET, ways_in),
-            op("listWaysIn", "How one can sign in here: for the sign-in page.").answers(200, "WaysIn"),
+            op("listWaysIn", "How one can sign in here: for the sign-in page.")
+                .public()
+                .answers(200, "WaysIn"),
         ),
         entry(
             Method::GET,
             "/api/v1/session/oidc/{provider}",
             || ask::visit(Method::GET, begin),
             op("beginSignIn", "Sends the browser to a provider; it comes back signed in.")
+                .public()
                 .query(&[("return_to", "The path of the gateway at which it ends. Default `/`.")])
                 .answers_nothing(302),
         ),
@@ -71,6 +76,7 @@ pub(super) fn table() -> Vec<Entry> {
             "/api/v1/session/oidc/{provider}/callback",
             || ask::visit(Method::GET, finish),
             op("finishSignIn", "Where a provider sends the browser back to.")
+                .public()
                 .query(&[
                     ("code", "The code."),
                     ("state", "The state that it was sent with."),
@@ -84,6 +90,7 @@ pub(super) fn table() -> Vec<Entry> {
             "/api/v1/session/oidc/{provider}/sign-out",
             || ask::visit(Method::GET, sign_out_at),
             op("signOutAtProvider", "Sends the browser to where it signs out at the provider, too.")
+                .public()
                 .answers_nothing(302),
         ),
         entry(

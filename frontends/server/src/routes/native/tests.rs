@@ -235,7 +235,7 @@ fn ways_to_sign_in_are_written_as_described() {
 fn policies_are_written_as_described() {
     let view: PolicyView = serde_json::from_value(json!({
         "name": "p", "source": "database", "organization": null, "group": null, "key": null, "active": 1, "shadow": null, "newest": 1,
-        "updated_at": 0, "updated_by": "a",
+        "etag": "1-0", "updated_at": 0, "updated_by": "a",
     }))
     .unwrap();
     described("Policy", &view);
