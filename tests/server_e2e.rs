@@ -50,6 +50,8 @@ mod serve;
 mod single;
 #[path = "e2e/steer.rs"]
 mod steer;
+#[path = "e2e/thread.rs"]
+mod thread;
 
 use std::fs;
 use std::io::Write as _;

@@ -50,6 +50,8 @@ pub enum Format {
     CohereChat,
     /// Ollama's own chat, whose streams are lines of JSON. Upstreams speak it, callers don't.
     OllamaChat,
+    /// Gemini's count of a request's tokens. The model stands in its address.
+    GeminiCountTokens,
 }
 
 /// What stands before a channel's or provider's name in the name of the model that calls passed through to it are for.
@@ -92,11 +94,12 @@ impl Format {
             Format::PassThrough => "pass_through",
             Format::CohereChat => "cohere_chat",
             Format::OllamaChat => "ollama_chat",
+            Format::GeminiCountTokens => "gemini_count_tokens",
         }
     }
 
     /// The formats of single operations, which only an endpoint of the same format serves, byte by byte.
-    pub const SINGLE: [Format; 11] = [
+    pub const SINGLE: [Format; 12] = [
         Format::OpenaiCompletions,
         Format::OpenaiImages,
         Format::OpenaiImageEdits,
@@ -107,6 +110,7 @@ impl Format {
         Format::OpenaiModerations,
         Format::Rerank,
         Format::AnthropicCountTokens,
+        Format::GeminiCountTokens,
         Format::PassThrough,
     ];
 
@@ -120,6 +124,11 @@ impl Format {
             rest = others;
         }
         false
+    }
+
+    /// Whether it asks how many tokens a call of chat would have: nobody is charged for being told.
+    pub const fn counts_tokens(self) -> bool {
+        matches!(self, Format::AnthropicCountTokens | Format::GeminiCountTokens)
     }
 
     /// Whether it is one of chat: they are translated into each other.
@@ -179,8 +188,7 @@ impl Format {
     /// serves chat lets its tokens be counted, if only by us.
     pub const fn reaches(self, other: Format) -> bool {
         if self.is_single() || other.is_single() {
-            return self as u8 == other as u8
-                || matches!(self, Format::AnthropicCountTokens) && other.is_chat();
+            return self as u8 == other as u8 || self.counts_tokens() && other.is_chat();
         }
         matches!((self, other), (Format::OpenaiEmbeddings, Format::OpenaiEmbeddings))
             || self.is_chat() && !self.is_upstream_only() && other.is_chat()

@@ -252,12 +252,12 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The address of a call to a model, by the upstream's name. In Gemini's format it says as well whether the answer is
-    /// streamed, as events.
+    /// streamed, as events, or that tokens are counted.
     pub fn address(&self, model: &str, stream: bool) -> String {
         if !self.url.contains(MODEL) {
             return self.url.clone();
         }
-        if self.format != Format::GeminiGenerate {
+        if !matches!(self.format, Format::GeminiGenerate | Format::GeminiCountTokens) {
             return self.url.replace(MODEL, &segment(model, ":@"));
         }
         let (collection, name) = match model.split_once('/') {
@@ -265,11 +265,13 @@ impl Endpoint {
             Some(("tunedModels", name)) => ("tunedModels", name),
             _ => ("models", model),
         };
-        let verb = if stream { "streamGenerateContent" } else { "generateContent" };
+        let counts = self.format == Format::GeminiCountTokens;
+        let written = if counts { "countTokens" } else { "generateContent" };
+        let verb = if stream && !counts { "streamGenerateContent" } else { written };
         // A colon in the name would be another verb.
         let asked = format!("/{collection}/{}:{verb}", segment(name, ""));
-        let mut url = self.url.replacen("/models/{model}:generateContent", &asked, 1);
-        if stream {
+        let mut url = self.url.replacen(&format!("/models/{MODEL}:{written}"), &asked, 1);
+        if stream && !counts {
             // Without that word a stream would be a list.
             url.push_str(if url.contains('?') { "&alt=sse" } else { "?alt=sse" });
         }

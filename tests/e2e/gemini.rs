@@ -370,13 +370,47 @@ fn a_gemini_client_finds_what_it_expects() {
     assert_eq!(list(&limited).iter().map(|model| &model["name"]).collect::<Vec<_>>(), ["models/g25"]);
     let one = rig.gateway.send(&Request::new("GET", "/v1beta/models/g25").header("x-goog-api-key", &limited));
     assert_eq!(one.json()["name"], "models/g25");
-    let count = |body: &Value| {
-        let request = Request::post("/v1beta/models/g25:countTokens", body.to_string());
-        rig.gateway.send(&request.header("x-goog-api-key", &rig.key)).json()["totalTokens"].as_u64().unwrap()
+}
+
+#[test]
+fn tokens_are_counted_by_google_or_by_us() {
+    let rig = rig("gemini-count");
+    let send = |model: &str, body: &Value| {
+        let request = Request::post(&format!("/v1beta/models/{model}:countTokens"), body.to_string());
+        rig.gateway.send(&request.header("x-goog-api-key", &rig.key))
     };
-    let (short, mut long) = (said("gemini", "hello"), said("gemini", &"hello ".repeat(100)));
-    let less = count(&short);
-    assert!(less > 0 && count(&long) > less + 50);
+    let count = |model: &str, by: &str, body: &Value| {
+        let answer = send(model, body);
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        assert_eq!(answer.head.get("x-sluicegate-counted-by"), Some(by), "{model}");
+        assert_eq!(answer.head.get("x-sluicegate-cost-usd"), Some("0"), "nobody is charged for being told");
+        answer.json()["totalTokens"].as_u64().unwrap()
+    };
+    let (short, mut long) = (said("gemini", "hello"), said("gemini", &"hello ".repeat(1_000)));
+    assert_eq!(count("g25", "upstream", &short), 43);
+    let sent = rig.upstream.requests().last().unwrap().clone();
+    assert_eq!(
+        (sent.path.as_str(), sent.json()),
+        ("/v1beta/models/gemini-2.5-flash:countTokens", short.clone())
+    );
+    // Whatever else the model reads stands in a field of its own, with the upstream's name.
     long["model"] = json!("models/g25");
-    assert!(count(&json!({"generateContentRequest": long})) > less + 50);
+    long["systemInstruction"] = json!({"parts": [{"text": "be brief"}]});
+    assert_eq!(count("g25", "upstream", &json!({"generateContentRequest": long})), 43);
+    let sent = rig.upstream.requests().last().unwrap().json();
+    assert_eq!(sent["generateContentRequest"]["model"], "models/gemini-2.5-flash");
+    assert!(sent["generateContentRequest"]["systemInstruction"].is_object());
+    let before = rig.upstream.requests().len();
+    let less = count("claude", "gateway", &short);
+    let more = count("chat", "gateway", &json!({"generateContentRequest": long}));
+    assert!(less > 0 && more > less + 500, "{less} {more}");
+    assert_eq!(rig.upstream.requests().len(), before, "who doesn't count isn't asked");
+    // Who fails is stood in for; what is refused is refused.
+    let down = failing("status-503", "gemini", false);
+    assert!(count(&down, "gateway", &short) < 43 && rig.upstream.requests().len() > before);
+    let refused = send(&failing("status-400", "gemini", false), &short);
+    assert_eq!((refused.status, refused.json()["error"]["status"].clone()), (400, json!("INVALID_ARGUMENT")));
+    let limited = rig.gateway.new_key(&json!({"models": ["chat"]}));
+    let request = Request::post("/v1beta/models/g25:countTokens", short.to_string());
+    assert_eq!(rig.gateway.send(&request.header("x-goog-api-key", &limited)).status, 404);
 }

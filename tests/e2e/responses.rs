@@ -346,7 +346,7 @@ fn what_goes_wrong_is_told_in_the_format() {
     let (gateway, key) = start("responses-faults", &upstream);
     for (body, status, says) in [
         (json!({"model": "chat"}), 400, "`input` is missing"),
-        (json!({"model": "resp", "input": "a", "background": true}), 501, "`background`"),
+        (json!({"model": "resp", "input": "a", "background": "yes"}), 501, "`background`"),
         (
             json!({"model": "chat", "input": [{"type": "item_reference", "id": "msg_1"}]}),
             400,

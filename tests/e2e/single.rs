@@ -45,6 +45,13 @@ impl Rig {
                     "name": "claude", "provider": "anthropic", "url": url, "credential": UPSTREAM_KEY,
                     "models": [priced("claude", "claude-sonnet-4-5", json!({"input": 3, "output": 15}))],
                 },
+                {
+                    "name": "down", "provider": "anthropic", "url": url, "credential": UPSTREAM_KEY,
+                    "models": [
+                        priced("down", "claude-sonnet-4-5--status-500", json!({"input": 3, "output": 15})),
+                        priced("refused", "claude-sonnet-4-5--status-400", json!({"input": 3, "output": 15})),
+                    ],
+                },
             ],
             "routing": {"retries": 0},
             "keys": [
@@ -322,19 +329,28 @@ fn limits_and_access_hold_as_for_chat() {
 #[test]
 fn tokens_are_counted_by_anthropic_or_by_us() {
     let rig = Rig::start("count");
-    let ask = |model: &str, more: Value| {
+    let send = |model: &str, more: Value| {
         let mut body = json!({"model": model, "messages": [{"role": "user", "content": "hello there"}]});
         body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
         let request = Request::post("/v1/messages/count_tokens", body.to_string())
             .header("x-api-key", KEY)
             .header("anthropic-version", "2023-06-01");
-        let answer = rig.gateway.send(&request);
+        rig.gateway.send(&request)
+    };
+    let ask = |model: &str, more: Value| {
+        let answer = send(model, more);
         assert_eq!(answer.status, 200, "{model}: {}", answer.text());
         assert_eq!(cost(&answer), "0");
+        let by = if model == "claude" { "upstream" } else { "gateway" };
+        assert_eq!(answer.head.get("x-sluicegate-counted-by"), Some(by), "{model}");
         answer.json()["input_tokens"].as_u64().unwrap()
     };
     assert_eq!(ask("claude", json!({})), 42);
     assert_eq!(rig.upstream.requests().last().unwrap().json()["model"], "claude-sonnet-4-5");
+    assert!((5..60).contains(&ask("down", json!({}))), "who fails is stood in for");
+    assert_eq!(rig.upstream.requests().last().unwrap().json()["model"], "claude-sonnet-4-5--status-500");
+    let refused = send("refused", json!({}));
+    assert_eq!((refused.status, refused.head.get("x-sluicegate-counted-by")), (400, None));
     let before = rig.upstream.requests().len();
     let plain = ask("old", json!({}));
     let tools = ask("old", json!({"tools": [{"name": "weather", "input_schema": {"type": "object"}}]}));

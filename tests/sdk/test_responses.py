@@ -1,6 +1,7 @@
 """The OpenAI SDK's `client.responses`: to a responses upstream (bytes pass), and translated to chat and to Anthropic."""
 
 import json
+import time
 
 import openai
 import pydantic
@@ -118,3 +119,31 @@ def test_a_conversation(client, model):
     with pytest.raises(openai.BadRequestError) as refused:
         client.responses.create(model=model, input="x", previous_response_id=second.id)
     assert refused.value.code == "previous_response_not_found"
+
+
+@EVERY
+def test_a_conversation_of_its_own(client, model):
+    opening = [{"type": "message", "role": role, "content": text} for role, text in [("user", "zero"), ("assistant", "so")]]
+    made = client.conversations.create(metadata={"a": "b"}, items=opening)
+    first = client.responses.create(model=model, input="one", conversation=made.id)
+    assert first.output_text == "echo: one"
+    assert client.responses.create(model=model, input="two", conversation=made.id).output_text == "echo: two"
+    items = list(client.conversations.items.list(made.id, order="asc", limit=2))
+    assert [item.content[0].text for item in items] == ["zero", "so", "one", "echo: one", "two", "echo: two"]
+    assert client.conversations.items.retrieve(items[0].id, conversation_id=made.id).content[0].text == "zero"
+    assert client.conversations.update(made.id, metadata={"c": "d"}).metadata == {"c": "d"}
+    assert client.conversations.retrieve(made.id).metadata == {"c": "d"}
+    assert client.conversations.delete(made.id).deleted
+    with pytest.raises(openai.NotFoundError):
+        client.responses.create(model=model, input="x", conversation=made.id)
+
+
+@EVERY
+def test_work_in_the_background(client, model):
+    begun = client.responses.create(model=model, input="one", background=True)
+    assert begun.status == "queued"
+    until = time.monotonic() + rig.CALL_LIMIT_S
+    while (done := client.responses.retrieve(begun.id)).status in ("queued", "in_progress"):
+        assert time.monotonic() < until
+    assert (done.status, done.output_text) == ("completed", "echo: one")
+    assert client.responses.cancel(begun.id).status == "completed"

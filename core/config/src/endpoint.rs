@@ -66,6 +66,7 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
         // Embeddings are served at its endpoint in OpenAI's format.
         return vec![
             Endpoint { format: Format::GeminiGenerate, url: append(&root, GENERATE) },
+            Endpoint { format: Format::GeminiCountTokens, url: append(&root, COUNT) },
             Endpoint { format: Format::OpenaiEmbeddings, url: append(&root, "/openai/embeddings") },
         ];
     }
@@ -249,6 +250,7 @@ pub(crate) fn messages_url(base: &str) -> String {
 
 /// Behind the base of Gemini's format. The model, and how to ask it, are filled in for each attempt.
 const GENERATE: &str = "/models/{model}:generateContent";
+const COUNT: &str = "/models/{model}:countTokens";
 
 /// `{base}/v1beta/models/{model}:generateContent`, whatever of it the base has already. The part in braces stands in the
 /// address of the endpoint: it is filled in for each attempt.
@@ -256,9 +258,15 @@ pub(crate) fn generate_url(base: &str) -> String {
     append(&gemini_root(base), GENERATE)
 }
 
+/// `{base}/v1beta/models/{model}:countTokens`, likewise.
+pub(crate) fn count_url(base: &str) -> String {
+    append(&gemini_root(base), COUNT)
+}
+
 /// An address of Gemini's format without what is filled in.
 pub(crate) fn without_model(url: &str) -> String {
-    url.replacen(GENERATE, "", 1).replacen("/models/{model}:streamGenerateContent", "", 1)
+    let rest = url.replacen(GENERATE, "", 1).replacen("/models/{model}:streamGenerateContent", "", 1);
+    rest.replacen(COUNT, "", 1)
 }
 
 /// What stands before `/models/…`.
@@ -445,7 +453,8 @@ mod tests {
         ] {
             assert_eq!(generate_url(base), want, "{base}");
             let got = urls("gemini", Some(base), BaseStyle::Exact);
-            assert_eq!(got, [want, "https://g.test/v1beta/openai/embeddings"], "{base}");
+            let count = "https://g.test/v1beta/models/{model}:countTokens";
+            assert_eq!(got, [want, count, "https://g.test/v1beta/openai/embeddings"], "{base}");
         }
         assert_eq!(
             generate_url("https://g.test/v1?k=1"),

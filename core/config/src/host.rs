@@ -13,6 +13,7 @@ use crate::yaml::Place;
 
 /// The largest body that is taken when nothing else is said: 32 MiB.
 pub const DEFAULT_BODY_LIMIT_BYTES: u64 = 32 * 1024 * 1024;
+const DEFAULT_UPLOAD_LIMIT_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Settings of the host: where it listens, where it keeps its data, who may administer it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,8 @@ pub struct HostSettings {
     pub data_dir: Option<String>,
     /// A larger request body is refused. Default 32 MiB.
     pub body_limit_bytes: u64,
+    /// A larger body that goes on while it comes, such as a form with files, is refused. Default 512 MiB.
+    pub upload_limit_bytes: u64,
     /// Whether answers carry the model's name as it was requested instead of the upstream's. Default false; for a
     /// LiteLLM or New API file true.
     pub present_as_requested: bool,
@@ -80,6 +83,7 @@ impl Default for HostSettings {
             session_secret: SecretRef::None,
             data_dir: None,
             body_limit_bytes: DEFAULT_BODY_LIMIT_BYTES,
+            upload_limit_bytes: DEFAULT_UPLOAD_LIMIT_BYTES,
             present_as_requested: false,
             trusted_proxies: Vec::new(),
             dangerously_permit_weak_or_unset_master_key: false,

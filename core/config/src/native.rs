@@ -187,6 +187,12 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
     {
         host.body_limit_bytes = bytes;
     }
+    if let Some(item) = fields.get("upload_limit")
+        && let Some(bytes) =
+            item.parsed(load, "a number of bytes such as 512MiB", |text| parse_bytes(text).ok())
+    {
+        host.upload_limit_bytes = bytes;
+    }
     if let Some(item) = fields.get("present_as")
         && let Some(requested) = item.word(load, &[("upstream", false), ("requested", true)])
     {

@@ -1,15 +1,15 @@
-//! List prices of what is no chat and no embedding: speech, transcripts, rankings, moderations. Like those of chat models:
+//! List prices of what is no chat and no embedding: images, speech, transcripts, rankings, moderations. Like those of chat models:
 //! compiled in and searched in place.
 
 use sluicegate_core::Format;
 use sluicegate_core::call::Needs;
 use sluicegate_core::channel::{Channel, Endpoint};
 use sluicegate_core::money::{PicoUsd, parse_decimal};
-use sluicegate_core::price::Price;
+use sluicegate_core::price::{Price, PriceParts};
 
 use crate::catalogue::ModelFacts;
 
-/// `per_unit` is in USD, for a character that is spoken, a second that is heard, or a search; the others are for a million tokens.
+/// `per_unit` is in USD, for an image that is made, a character that is spoken, a second that is heard, or a search; the others are for a million tokens.
 const OPERATIONS: &str = include_str!("../catalogue/operations.csv");
 
 /// Operations of OpenAI's format by the word with which a provider lists them, with what follows its base address.
@@ -71,7 +71,7 @@ pub(crate) fn facts(list: &str, model: &str) -> Option<ModelFacts> {
         let text = cells.next()?;
         parse_decimal(text, digits).and_then(|price| PicoUsd::try_from(price).ok())
     };
-    let price = Price {
+    let mut price = Price {
         input: rate(6),
         output: rate(6),
         cache_read: rate(6),
@@ -80,6 +80,10 @@ pub(crate) fn facts(list: &str, model: &str) -> Option<ModelFacts> {
         per_unit: rate(12),
         ..Price::default()
     };
+    let (image_in, image_out) = (rate(6), rate(6));
+    if image_in.is_some() || image_out.is_some() {
+        price.more = Some(Box::new(PriceParts { image_in, image_out, ..PriceParts::default() }));
+    }
     Some(ModelFacts {
         provider,
         embedding: false,
@@ -102,7 +106,7 @@ mod tests {
         let mut last = "";
         for row in OPERATIONS.lines().skip(1) {
             let cells: Vec<_> = row.split(',').collect();
-            assert_eq!(cells.len(), 9, "{row}");
+            assert_eq!(cells.len(), 11, "{row}");
             assert!(last < row, "{row} is in order");
             let facts = facts(cells[0], cells[1]).unwrap();
             assert!(facts.price.is_known(), "{row}");
@@ -119,6 +123,13 @@ mod tests {
         assert_eq!(price("tts-1").per_unit, Some(15_000_000));
         assert_eq!(price("gpt-4o-mini-tts").audio_out, Some(12_000_000));
         assert_eq!(price("omni-moderation-latest").input, Some(0));
+        assert_eq!(facts("xai", "grok-imagine-image").unwrap().price.per_unit, Some(20_000_000_000));
+        let image = price("gpt-image-1");
+        assert_eq!((image.input, image.per_unit), (Some(5_000_000), None));
+        assert_eq!(
+            image.more.map(|more| (more.image_in, more.image_out)),
+            Some((Some(10_000_000), Some(40_000_000)))
+        );
         assert_eq!(facts("openai", "no-such-model"), None);
     }
 }

@@ -3,7 +3,7 @@
 use super::Runtime;
 use super::admission::Admission;
 use super::charges::Charges;
-use crate::call::{Call, Format, Unit};
+use crate::call::{Call, Unit};
 use crate::channel::ChannelModel;
 use crate::count::{CacheWrites, Counted, Counting, Tokenizer};
 use crate::decision::CeilingReason;
@@ -121,7 +121,7 @@ pub(super) fn sizes(
     ceiling: Option<u64>,
     charges: &Charges<'_>,
 ) -> Sizes {
-    if call.format == Format::AnthropicCountTokens {
+    if call.format.counts_tokens() {
         // Nobody is charged for being told what a call would cost.
         return Sizes::default();
     }

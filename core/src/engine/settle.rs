@@ -8,7 +8,6 @@ use super::attempt::Open;
 use super::ceiling;
 use super::charges::Charges;
 use super::plan::Last;
-use crate::call::Format;
 use crate::channel::Channel;
 use crate::count::Counting;
 use crate::decision::{OutcomeClass, Reason};
@@ -364,7 +363,7 @@ fn microseconds(open: &Open, now: Timestamp) -> u64 {
 /// What the attempt is charged.
 fn decide_charge(on_unknown: OnUnknown, admission: &Admission, open: &Open, outcome: &Outcome) -> Charge {
     match charge_of(on_unknown, admission, open, outcome) {
-        Charge::Settle(..) if admission.call.format == Format::AnthropicCountTokens => Charge::Release,
+        Charge::Settle(..) if admission.call.format.counts_tokens() => Charge::Release,
         Charge::Settle(usage, UsageSource::Counted) => {
             Charge::Settle(within_ceiling(usage, admission, open), UsageSource::Counted)
         }

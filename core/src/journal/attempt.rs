@@ -514,7 +514,7 @@ fn buckets(usage: &Usage) -> [u64; 8] {
 }
 
 // INVARIANT: written as the places that they have here; new ones come at the end.
-const FORMATS: [Format; 18] = [
+const FORMATS: [Format; 19] = [
     Format::OpenaiChat,
     Format::OpenaiEmbeddings,
     Format::AnthropicMessages,
@@ -533,6 +533,7 @@ const FORMATS: [Format; 18] = [
     Format::PassThrough,
     Format::CohereChat,
     Format::OllamaChat,
+    Format::GeminiCountTokens,
 ];
 const SOURCES: [UsageSource; 3] = [UsageSource::Reported, UsageSource::Counted, UsageSource::None];
 

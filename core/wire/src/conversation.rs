@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
+use crate::error::WireError;
 use crate::json::{Kind, Val, object};
 use crate::scan::Scanned;
 use crate::sse::{Splitter, fields};
@@ -36,8 +37,8 @@ pub fn item_count(body: &[u8]) -> usize {
     input.map_or(0, |input| if input.kind() == Kind::String { 1 } else { input.elements().count() })
 }
 
-/// A request with everything that went before in its input, in place of `previous_response_id`. Everything else stays byte for
-/// byte.
+/// A request with everything that went before in its input, in place of `previous_response_id` or `conversation`, which nobody else
+/// knows. Every other value stays byte for byte.
 ///
 /// Items lose the ids that their maker gave them, and thoughts that nobody can read without their maker's store go.
 pub fn with_history(body: &Bytes, turns: &[Turn<'_>]) -> Bytes {
@@ -49,24 +50,71 @@ pub fn with_history(body: &Bytes, turns: &[Turn<'_>]) -> Bytes {
         let output = Val::trusted(turn.response).get("output").into_iter().flat_map(Val::elements);
         items.extend(output.filter_map(replayed));
     }
-    let Some(input) = root.get("input") else {
+    let input = root.get("input");
+    match input {
+        Some(input) if input.kind() == Kind::String => items.push(message(input)),
+        Some(input) => items.extend(input.elements().map(|item| item.raw().to_owned())),
         // Nothing new is said.
-        let rest = root.members().filter(|(name, _)| name != "previous_response_id" && name != "input");
+        None => {}
+    }
+    let (Some(input), None) = (input, root.get("conversation")) else {
+        let ours = ["previous_response_id", "conversation", "input"];
+        let rest = root.members().filter(|(name, _)| !ours.contains(&&**name));
         return object(|o| {
             rest.for_each(|(name, value)| o.raw(&name, value.raw()));
             o.raw("input", &list(items));
         })
         .into();
     };
-    match input.kind() {
-        Kind::String => items.push(message(input)),
-        _ => items.extend(input.elements().map(|item| item.raw().to_owned())),
-    }
     let mut edits = vec![(place(text, input), list(items))];
     if let Some(previous) = root.get("previous_response_id") {
         edits.push((place(text, previous), "null".to_owned()));
     }
     spliced(text, edits).into()
+}
+
+/// A request that is to be worked on in the background, as one that is waited for; `None` when it isn't.
+pub fn foreground(body: &Bytes) -> Option<Bytes> {
+    // Hardly any request says it: the rest aren't read for it.
+    memchr::memmem::find(body, b"background")?;
+    let text = std::str::from_utf8(body).ok()?;
+    let root = Val::parse(text).ok()?;
+    root.get("background").filter(|v| v.as_bool() == Some(true))?;
+    // Upstreams need not know the word.
+    let rest = root.members().filter(|(name, _)| name != "background");
+    Some(object(|o| rest.for_each(|(name, value)| o.raw(&name, value.raw()))).into())
+}
+
+/// The response that a request begins, before anything of it is there.
+pub fn begun(id: &str, created_s: i64, body: &[u8]) -> String {
+    let body = Val::from_bytes(body).unwrap_or_else(|| Val::trusted("{}"));
+    crate::openai_responses::begun(id, created_s, body)
+}
+
+/// The conversation that a request says it is of: by its id, bare or in an object.
+///
+/// # Errors
+/// `InvalidRequest` when it is neither, or stands beside a response to go on from.
+pub fn conversation_of(body: &[u8]) -> crate::Result<Option<String>> {
+    if memchr::memmem::find(body, b"conversation").is_none() {
+        return Ok(None);
+    }
+    let Some(root) = Val::from_bytes(body) else { return Ok(None) };
+    let Some(named) = root.get("conversation").filter(|v| !v.is_null()) else { return Ok(None) };
+    let wrong = |message: &str| Err(WireError::invalid(message.to_owned()).at("conversation"));
+    let Some(id) = named.as_str().or_else(|| named.get_str("id")) else {
+        return wrong("`conversation` must be an id, or an object with one as `id`");
+    };
+    if root.get("previous_response_id").is_some_and(|v| !v.is_null()) {
+        return wrong("`conversation` and `previous_response_id` exclude each other: leave one of them out");
+    }
+    Ok(Some(id.into_owned()))
+}
+
+/// The items of a response's output.
+pub fn output_items(response: &str) -> Vec<String> {
+    let output = Val::trusted(response).get("output").into_iter().flat_map(Val::elements);
+    output.map(|item| item.raw().to_owned()).collect()
 }
 
 /// The ids of the items that the request's input refers to, each with its place among the items.
@@ -253,6 +301,52 @@ mod tests {
         assert_eq!(input_items(br#"{"input":"b\n"}"#, 0), format!("[{new}]"));
         assert_eq!(input_items(br#"{"input":[{"a":1},{"b":2}]}"#, 1), r#"[{"b":2}]"#);
         assert_eq!((input_items(b"{}", 0), item_count(b"{}")), ("[]".to_owned(), 0));
+    }
+
+    #[test]
+    fn conversations_are_named_by_an_id() {
+        for (body, want) in [
+            (r#"{"input":"a conversation"}"#, Ok(None)),
+            (r#"{"conversation":null}"#, Ok(None)),
+            (r#"{"conversation":"conv_1"}"#, Ok(Some("conv_1"))),
+            (r#"{"conversation":{"id":"conv_1"},"previous_response_id":null}"#, Ok(Some("conv_1"))),
+            (r#"{"conversation":7}"#, Err("must be an id")),
+            (r#"{"conversation":"c","previous_response_id":"r"}"#, Err("exclude each other")),
+        ] {
+            match (conversation_of(body.as_bytes()), want) {
+                (Ok(got), Ok(want)) => assert_eq!(got.as_deref(), want, "{body}"),
+                (Err(error), Err(why)) => assert!(error.message().contains(why), "{body}"),
+                (got, _) => panic!("{body}: {got:?}"),
+            }
+        }
+        let turn = Turn { input: "[]", response: RESPONSE };
+        let whole = with_history(&Bytes::from(r#"{"conversation":{"id":"c"},"input":"b"}"#), &[turn]);
+        assert!(whole.starts_with(br#"{"input":[{"type":"reasoning""#), "{whole:?}");
+        assert_eq!(with_history(&Bytes::from(r#"{"conversation":"c"}"#), &[]), r#"{"input":[]}"#);
+    }
+
+    #[test]
+    fn what_is_done_in_the_background_is_begun_at_once() {
+        for (body, want) in [
+            (r#"{"background":true,"input":"a"}"#, Some(r#"{"input":"a"}"#)),
+            (r#"{"background":false}"#, None),
+            (r#"{"background":"yes"}"#, None),
+            (r#"{"input":"background","x":{"background":true}}"#, None),
+            ("no JSON with background", None),
+        ] {
+            let got = foreground(&Bytes::copy_from_slice(body.as_bytes()));
+            assert_eq!(got.as_deref(), want.map(str::as_bytes), "{body}");
+        }
+        let begun = begun("resp_7", 5, br#"{"model":"m","previous_response_id":"r","metadata":{"a":"b"}}"#);
+        for part in [
+            r#""id":"resp_7""#,
+            r#""status":"in_progress""#,
+            r#""metadata":{"a":"b"}"#,
+            r#""previous_response_id":"r""#,
+        ] {
+            assert!(begun.contains(part), "{begun}");
+        }
+        assert_eq!(output_items(RESPONSE).len(), 4);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use sluicegate_core::Format;
 use sluicegate_core::count::Counting;
 
+use crate::gemini::member;
 use crate::json::{Kind, Val};
 use crate::scan::{Field, Scanned};
 
@@ -51,6 +52,9 @@ impl Scanned {
         for member in &self.members {
             let value = Val::at(self.text(), member.value);
             match member.field {
+                Field::System | Field::Messages if self.format() == Format::GeminiGenerate => {
+                    sum = sum.saturating_add(one_or_many(value, &|it| turn(it, count)));
+                }
                 Field::System => sum = sum.saturating_add(read(value, count)),
                 Field::Messages => {
                     for message in value.elements() {
@@ -77,6 +81,30 @@ impl Scanned {
     pub fn countable_bytes(&self) -> u64 {
         self.facts().text_bytes
     }
+}
+
+/// What stands in a list, or alone where Google takes it so.
+fn one_or_many(value: Val<'_>, of: &dyn Fn(Val<'_>) -> u64) -> u64 {
+    match value.kind() {
+        Kind::Array => value.elements().map(of).fold(0, u64::saturating_add),
+        _ => of(value),
+    }
+}
+
+/// The tokens of one of Gemini's contents.
+fn turn(content: Val<'_>, count: &dyn Fn(&str) -> u64) -> u64 {
+    let part = |part: Val<'_>| {
+        let is_media = ["inlineData", "fileData"].iter().any(|name| member(part, name).is_some());
+        let is_thought = part.get("thought").and_then(Val::as_bool) == Some(true);
+        match part.get_str("text") {
+            // Media have their formula.
+            _ if is_media || is_thought => 0,
+            Some(text) => count(&text),
+            None => PART_TOKENS.saturating_add(count(part.raw())),
+        }
+    };
+    let parts = content.get("parts").map_or(0, |parts| one_or_many(parts, &part));
+    parts.saturating_add(MESSAGE_TOKENS)
 }
 
 /// The tokens of a string, of parts, or of lists of them.
@@ -203,6 +231,28 @@ mod tests {
         }
         let thinking = r#"[{"role":"user","content":"one two"},{"role":"assistant","content":[{"type":"thinking","thinking":"a b c d","signature":"s"}]}]"#;
         assert_eq!(count(thinking, ""), plain + 4);
+    }
+
+    #[test]
+    fn what_geminis_models_read_counts_as_tokens() {
+        let of = |fields: &str| {
+            let body = format!(r#"{{"model":"m",{fields}}}"#);
+            scan(Format::GeminiGenerate, &Bytes::from(body)).unwrap().tokens_by(&words)
+        };
+        let plain = of(r#""contents":[{"role":"user","parts":[{"text":"a b"}]}]"#);
+        for (fields, more) in [
+            (r#""contents":[{"parts":{"text":"a b"}}]"#, 0),
+            (r#""contents":[{"parts":[{"text":"a b"},{"text":"c d e"}]}]"#, 3),
+            (r#""contents":[{"parts":[{"text":"a b"}]},{"role":"model","parts":[{"text":"c"}]}]"#, 5),
+            (r#""contents":[{"parts":[{"text":"a b"},{"thought":true,"text":"c d e"}]}]"#, 0),
+            (r#""contents":[{"parts":[{"text":"a b"}]}],"systemInstruction":{"parts":[{"text":"c d"}]}"#, 6),
+            (
+                r#""contents":[{"parts":[{"text":"a b"},{"functionCall":{"name":"f","args":{"a":"x y z"}}}]}]"#,
+                11,
+            ),
+        ] {
+            assert_eq!(of(fields), plain + more, "{fields}");
+        }
     }
 
     #[test]

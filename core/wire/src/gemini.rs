@@ -3,6 +3,7 @@
 mod answer;
 mod array;
 mod body;
+mod count;
 mod decode;
 mod encode;
 mod generation;
@@ -13,6 +14,8 @@ mod stream;
 pub(crate) use answer::Decoder;
 pub use array::EventArray;
 pub(crate) use body::body;
+pub use count::count_request;
+pub(crate) use count::counted;
 pub(crate) use decode::{is_googles, request};
 pub(crate) use encode::{encode, wanted_sound};
 pub(crate) use stream::Encoder;

@@ -82,7 +82,7 @@ pub use error::{Result, WireError};
 pub use facts::{Facts, Mock};
 pub use fault::{Fault, FaultClass};
 pub use form::{FormEvent, FormField, FormReader, form_boundary, form_fields, form_governs, form_json};
-pub use gemini::EventArray;
+pub use gemini::{EventArray, count_request};
 pub use json::MAX_DEPTH;
 pub use loss::{Loss, LossKind, Losses};
 pub use observed::Observed;

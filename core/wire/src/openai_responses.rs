@@ -9,7 +9,7 @@ mod stream;
 pub(crate) use answer::Decoder;
 pub(crate) use decode::request;
 pub(crate) use encode::encode;
-pub(crate) use object::echo;
+pub(crate) use object::{begun, echo};
 pub(crate) use stream::Encoder;
 
 /// What stands before a redacted thought of another maker's, to be told from a thought that is signed.

@@ -58,7 +58,7 @@ impl Report {
 
     fn json(&self, format: Format) -> String {
         match format {
-            Format::AnthropicMessages => object(|o| {
+            Format::AnthropicMessages | Format::AnthropicCountTokens => object(|o| {
                 o.str("type", "error");
                 o.object("error", |o| {
                     o.str("type", anthropic_type(self.kind));
@@ -69,7 +69,7 @@ impl Report {
                     self.extra(o, &["type", "message", "code"]);
                 });
             }),
-            Format::GeminiGenerate => self.google(),
+            Format::GeminiGenerate | Format::GeminiCountTokens => self.google(),
             // Cohere's, who says no more.
             Format::Rerank => object(|o| o.str("message", &self.message)),
             _ => object(|o| {
@@ -119,7 +119,7 @@ impl Report {
     /// The same with the pause before another try, where the format has a place for it.
     #[must_use]
     pub fn with_retry(mut self, format: Format, ms: u64) -> Self {
-        if format == Format::GeminiGenerate {
+        if matches!(format, Format::GeminiGenerate | Format::GeminiCountTokens) {
             let (seconds, rest) = (ms / 1000, ms % 1000);
             let delay = if rest == 0 { format!("{seconds}s") } else { format!("{seconds}.{rest:03}s") };
             self.extra.push((RETRY_DELAY.to_owned(), delay));

@@ -141,6 +141,10 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
             format!("`{word}` is a format of upstreams: call in `openai_chat` or another of callers");
         return Err(WireError::unsupported(message));
     }
+    if format == Format::GeminiCountTokens {
+        // What is counted is a request that could as well be made.
+        return scan_addressed(Format::GeminiGenerate, &crate::gemini::counted(body), at);
+    }
     let at = at.filter(|_| format == Format::GeminiGenerate);
     let text = std::str::from_utf8(body).map_err(|e| {
         WireError::invalid(format!("the body isn't UTF-8 (byte {}): send JSON in UTF-8", e.valid_up_to()))
@@ -454,7 +458,7 @@ impl<'a> Scan<'a> {
                 Ok(())
             }
             Field::Background if !field::is_off(raw) => Err(WireError::unsupported(
-                "`background` isn't served: leave it out, and stream the answer if it takes long",
+                "`background` is `true` or `false`, and work in the background is begun by a gateway alone: leave it out",
             )
             .at("background")),
             Field::Fallbacks => ours::fallbacks(&mut self.facts, v),

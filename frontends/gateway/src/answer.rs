@@ -112,6 +112,8 @@ pub struct Facts {
     pub ceiling: Option<u64>,
     /// What is left of the limits of the caller's own scopes.
     pub remaining: Vec<Remaining>,
+    /// Who counted, where tokens were to be counted.
+    pub counted_by: Option<CountedBy>,
     /// What the translation dropped or approximated.
     pub losses: Vec<String>,
     /// What guardrails did until the answer began.
@@ -119,6 +121,25 @@ pub struct Facts {
     /// Why it went where it went, when that was asked. As operators see it: what of it a caller may see is for frontends to
     /// heed.
     pub told: Option<Box<Told>>,
+}
+
+/// Who counts a call's tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedBy {
+    /// The upstream that would serve it.
+    Upstream,
+    /// The gateway: nobody else could be asked.
+    Gateway,
+}
+
+impl CountedBy {
+    /// As a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CountedBy::Upstream => "upstream",
+            CountedBy::Gateway => "gateway",
+        }
+    }
 }
 
 /// Why a call went where it went.

@@ -13,14 +13,16 @@ use sluicegate_core::engine::{BoundCaller, Explained, ShadowReport};
 use sluicegate_core::ports::{Alert, RecordStore};
 use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
 use sluicegate_core::{
-    Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, ModelName, OrganizationId, Result, Retry,
-    Secret, Snapshot, Timestamp, UsageRecord, hash,
+    Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, Format, ModelName, OrganizationId, Result,
+    Retry, Secret, Snapshot, Timestamp, UsageRecord, hash,
 };
+use sluicegate_wire::conversation::foreground;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::admin::{About, Admin, AdminHost, AdminParts, Trial, Trialled};
 use crate::answer::{Answer, Inbound, Rejection};
+use crate::background::{self, Jobs};
 use crate::body_text::BodyText;
 use crate::credential::KeyHash;
 use crate::directory::Directory;
@@ -143,6 +145,8 @@ pub(crate) struct Inner {
     /// What a monitoring system may show to scrape.
     pub(crate) scrape_token: Option<Secret>,
     pub(crate) queue: Arc<Queue>,
+    /// Responses that are worked on in the background.
+    pub(crate) jobs: Jobs,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) present_requested: bool,
     pub(crate) strict_translation: bool,
@@ -266,6 +270,7 @@ impl Gateway {
         let present = options.present_requested.unwrap_or(loaded.host.present_as_requested);
         let inner = Inner {
             queue: Queue::new(Arc::clone(&engine)),
+            jobs: Jobs::default(),
             engine,
             targets,
             records,
@@ -503,6 +508,7 @@ impl Gateway {
     /// A database that takes nothing is given 15 seconds; what is lost then is logged.
     pub async fn shutdown(&self) {
         self.inner.maintenance.abort();
+        self.inner.jobs.stop();
         let until = tokio::time::Instant::now() + LAST_CALLS;
         // A call that was cut off ends when its thread lets go of it, which nobody waits for elsewhere.
         while self.inner.under_way.load(Ordering::Acquire) > 0 && tokio::time::Instant::now() < until {
@@ -525,7 +531,12 @@ impl Worker {
     /// [`Rejection`] with the error and its body in the caller's format. A stream that has begun never fails here: it
     /// ends with an error event.
     pub async fn call(&self, inbound: Inbound) -> Result<Answer, Box<Rejection>> {
-        serve::serve(&self.inner, &*self.upstream, inbound, None).await
+        if inbound.format == Format::OpenaiResponses
+            && let Some(body) = foreground(&inbound.body)
+        {
+            return Box::pin(background::start(&self.inner, &self.upstream, inbound, body)).await;
+        }
+        serve::serve(&self.inner, &*self.upstream, inbound, None, None).await
     }
 
     /// Serves one request whose body is a form with files: fields are read, files go on as they come. The body of `inbound` is
@@ -537,7 +548,7 @@ impl Worker {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn upload(&self, inbound: Inbound, upload: Upload) -> Result<Answer, Box<Rejection>> {
-        serve::serve(&self.inner, &*self.upstream, inbound, Some(upload)).await
+        serve::serve(&self.inner, &*self.upstream, inbound, Some(upload), None).await
     }
 
     /// Passes one request through to a channel that lets it.

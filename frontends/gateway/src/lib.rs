@@ -8,8 +8,10 @@
 //! decisions (`sluicegate-core`).
 
 mod answer;
+mod background;
 mod body_text;
 mod clock;
+mod conversation;
 mod gateway;
 mod history;
 pub mod journal;
@@ -45,7 +47,7 @@ pub mod secret;
 pub mod store;
 pub mod upstream;
 
-pub use answer::{Address, Answer, AnswerBody, Facts, Inbound, Rejection, Remaining, Told};
+pub use answer::{Address, Answer, AnswerBody, CountedBy, Facts, Inbound, Rejection, Remaining, Told};
 pub use clock::{ManualClock, SystemClock};
 pub use gateway::{Gateway, ModelCard, Options, Worker};
 pub use history::{ReplayDone, ReplayOptions, figures, replay, time_of};

@@ -14,11 +14,12 @@ use serde_json::{Value, json};
 use sluicegate_core::engine::{Attempt, BoundCaller};
 use sluicegate_core::{Call, Caller, ChannelId, Error, ErrorKind, Format, Result, Timestamp, hash};
 use sluicegate_wire::conversation::{
-    Keeper, Turn, input_items, item_count, item_ids, references, with_history, with_items,
+    Keeper, Turn, conversation_of, input_items, item_count, item_ids, references, with_history, with_items,
 };
 use sluicegate_wire::{Report, Scanned, scan};
 
 use crate::answer::Rejection;
+use crate::background;
 use crate::gateway::{Gateway, Inner};
 use crate::store::{KeptResponse, ResponseOwner};
 
@@ -42,6 +43,8 @@ pub(crate) struct Continued {
     unseen: u64,
     /// The response that it goes on from as a whole; `None` when it only refers to items.
     previous: Option<String>,
+    /// The conversation that it is of, which gets what is said.
+    thread: Option<String>,
     /// So many items of the whole input were there before.
     before: usize,
 }
@@ -56,15 +59,27 @@ pub(crate) async fn continued(
     caller: &Arc<BoundCaller>,
     scanned: Box<Scanned>,
 ) -> std::result::Result<(Box<Scanned>, Option<Box<Continued>>), Box<Rejection>> {
+    if scanned.format() != Format::OpenaiResponses {
+        return Ok((scanned, None));
+    }
     let previous = scanned.facts().previous_response.clone();
-    if previous.is_none() && !scanned.refers_to_items() {
+    let thread = conversation_of(scanned.body())
+        .map_err(|why| crate::serve::rejection(Report::from(&why), why.kind()))?;
+    if previous.is_none() && thread.is_none() && !scanned.refers_to_items() {
         return Ok((scanned, None));
     }
     let owner = ResponseOwner::of(&caller.caller);
     let named = named(inner, &owner, scanned.body()).await?;
-    let turns = match &previous {
-        Some(id) => turns(inner, &owner, id).await?,
-        None => Vec::new(),
+    let turns = match (&previous, &thread) {
+        (Some(id), _) => turns(inner, &owner, id).await?,
+        (None, Some(id)) => {
+            if scanned.facts().store == Some(false) {
+                let message = "a conversation keeps what is said in it: leave `store` out";
+                return Err(Box::new(Rejection::new(Error::new(ErrorKind::InvalidRequest, message))));
+            }
+            vec![crate::conversation::as_turn(inner, &owner, id).await.map_err(Rejection::new)?]
+        }
+        (None, None) => Vec::new(),
     };
     let Some(last) = turns.last().or(named.last()) else { return Ok((scanned, None)) };
     let bodies: Vec<&str> = named.iter().map(|it| &*it.body).collect();
@@ -92,6 +107,7 @@ pub(crate) async fn continued(
         conversation: last.conversation,
         unseen,
         previous,
+        thread,
         before: item_count(whole.body()).saturating_sub(item_count(&own)),
         original: scanned,
     });
@@ -108,6 +124,10 @@ async fn turns(
     if turns.is_empty() {
         let message = format!("no response with the id `{}` is kept for this key", shown(id));
         return Err(unknown("previous_response_not_found", "previous_response_id".to_owned(), message));
+    }
+    if let Some(status) = turns.last().and_then(|last| background::unfinished(&last.body)) {
+        let message = format!("the response `{}` is {status}: go on from one that is completed", shown(id));
+        return Err(unknown("previous_response_not_completed", "previous_response_id".to_owned(), message));
     }
     Ok(turns)
 }
@@ -160,7 +180,7 @@ fn too_large(limit_bytes: u64) -> Box<Rejection> {
     Box::new(Rejection::new(Error::new(ErrorKind::PayloadTooLarge, message)))
 }
 
-fn shown(id: &str) -> String {
+pub(crate) fn shown(id: &str) -> String {
     id.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
@@ -189,6 +209,10 @@ impl Continued {
 pub(crate) struct Keep {
     owner: ResponseOwner,
     input: String,
+    /// The conversation that gets what is said, and what is new of the input.
+    thread: Option<(String, String)>,
+    /// The id under which it is worked on in the background.
+    job: Option<String>,
     previous: Option<String>,
     conversation: Option<u64>,
     channel: ChannelId,
@@ -211,11 +235,17 @@ impl Keep {
             return None;
         }
         let now = inner.clock.now();
-        let input = input_items(scanned.body(), continued.map_or(0, |it| it.before));
+        let before = continued.map_or(0, |it| it.before);
+        let thread = continued.and_then(|it| it.thread.clone());
+        let thread = thread.map(|id| (id, input_items(scanned.body(), before)));
+        // A conversation may go on otherwise: what a response in it was made from is all of the input.
+        let input = input_items(scanned.body(), if thread.is_some() { 0 } else { before });
         (input.len() <= KEPT_MAX).then(|| {
             Box::new(Self {
                 owner: ResponseOwner::of(&caller.caller),
                 input,
+                thread,
+                job: None,
                 previous: continued.and_then(|it| it.previous.clone()),
                 conversation: continued.map(|it| it.conversation),
                 channel: ChannelId::from(""),
@@ -234,6 +264,30 @@ impl Keep {
         self.channel = if keeps && one { attempt.channel().id.clone() } else { ChannelId::from("") };
     }
 
+    /// It is worked on in the background, under this id: what is kept of it until it is there, as JSON.
+    pub(crate) fn begin_job(&mut self, id: &str, body: String) -> KeptResponse {
+        self.job = Some(id.to_owned());
+        // Whoever made it knows it by another id.
+        self.channel = ChannelId::from("");
+        KeptResponse {
+            conversation: self.conversation.unwrap_or_else(|| hash::stable(id.as_bytes())),
+            owner: self.owner.clone(),
+            id: id.to_owned(),
+            previous: self.previous.clone(),
+            channel: ChannelId::from(""),
+            unseen: 0,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            input: self.input.as_str().into(),
+            body: body.into(),
+        }
+    }
+
+    /// The response that it goes on from.
+    pub(crate) fn previous(&self) -> Option<&str> {
+        self.previous.as_deref()
+    }
+
     pub(crate) fn push(&mut self, bytes: &Bytes) {
         self.keeper.push(bytes);
     }
@@ -242,30 +296,49 @@ impl Keep {
     pub(crate) fn done(mut self, inner: &Arc<Inner>) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
         let body =
             self.keeper.take().filter(|body| body.len().saturating_add(self.input.len()) <= KEPT_MAX)?;
-        let response: Value = serde_json::from_str(&body).ok()?;
+        let mut response: Value = serde_json::from_str(&body).ok()?;
         let id = response.get("id")?.as_str()?.to_owned();
+        let (id, body) = match self.job.clone() {
+            Some(job) => {
+                background::renamed(&mut response, &job);
+                (job, response.to_string())
+            }
+            None => (id, body),
+        };
         if !matches!(response.get("status").and_then(Value::as_str), Some("completed" | "incomplete")) {
             return None;
         }
         let thoughts =
             response.pointer("/usage/output_tokens_details/reasoning_tokens").and_then(Value::as_u64);
         let items = item_ids(&body);
+        let is_job = self.job.is_some();
+        let thread = self.thread.take();
         let kept = KeptResponse {
             conversation: self.conversation.unwrap_or_else(|| hash::stable(id.as_bytes())),
             owner: self.owner,
             id,
             previous: self.previous,
-            channel: self.channel,
+            channel: if is_job { ChannelId::from("") } else { self.channel },
             unseen: thoughts.unwrap_or(0),
             created_at: self.created_at,
             expires_at: self.expires_at,
             input: self.input.into(),
             body: body.into(),
         };
-        let store = Arc::clone(&inner.store);
+        let (store, now) = (Arc::clone(&inner.store), inner.clock.now());
         Some(Box::pin(async move {
-            if let Err(error) = store.keep_response(&kept, &items).await {
+            let stored = match is_job {
+                true => store.replace_response(&kept, &items).await.map(drop),
+                false => store.keep_response(&kept, &items).await,
+            };
+            if let Err(error) = stored {
                 tracing::warn!(%error, "a response couldn't be kept: nobody can go on from it");
+            }
+            let Some((id, input)) = thread else { return };
+            let said = crate::conversation::said(&input, &kept);
+            let added = store.add_to_conversation(&kept.owner, &id, &said, now, kept.expires_at).await;
+            if let Err(error) = added {
+                tracing::warn!(%error, "a conversation couldn't be told what was said in it");
             }
         }))
     }
@@ -288,8 +361,9 @@ impl Gateway {
     /// # Errors
     /// `NotFound` when there is none: never was, or belongs to somebody else, or isn't kept any more.
     pub async fn response(&self, caller: &Caller, id: &str) -> Result<String> {
-        let found = self.inner.store.response(&ResponseOwner::of(caller), id, self.inner.clock.now()).await?;
-        found.map(|kept| kept.body.to_string()).ok_or_else(|| missing(id))
+        let owner = ResponseOwner::of(caller);
+        let found = self.inner.store.response(&owner, id, self.inner.clock.now()).await?;
+        found.map(|kept| self.inner.jobs.as_it_stands(&owner, &kept)).ok_or_else(|| missing(id))
     }
 
     /// Forgets a response. What went on from it stays and can't go on.
@@ -298,6 +372,7 @@ impl Gateway {
     /// As [`response`](Self::response).
     pub async fn forget_response(&self, caller: &Caller, id: &str) -> Result<()> {
         let owner = ResponseOwner::of(caller);
+        self.inner.jobs.cancel(&owner, id).await;
         let gone = self.inner.store.forget_response(&owner, id, self.inner.clock.now()).await?;
         if gone { Ok(()) } else { Err(missing(id)) }
     }
@@ -307,19 +382,13 @@ impl Gateway {
     /// # Errors
     /// As [`response`](Self::response); `InvalidRequest` when `limit` or `after` make no sense.
     pub async fn response_input(&self, caller: &Caller, id: &str, page: &InputItems) -> Result<Value> {
-        let wrong = |name: &'static str, message: String| {
-            Error::new(ErrorKind::InvalidRequest, message).with("param", name)
-        };
-        let limit = page.limit.unwrap_or(PAGE_DEFAULT);
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(wrong("limit", format!("`limit` must be from 1 to {PAGE_MAX}, not {limit}")));
-        }
+        limit_of(page)?;
         let owner = ResponseOwner::of(caller);
         let turns = self.inner.store.conversation(&owner, id, self.inner.clock.now()).await?;
         if turns.is_empty() {
             return Err(missing(id));
         }
-        let mut items = Vec::new();
+        let mut items: Vec<Value> = Vec::new();
         let last = turns.len() - 1;
         for (at, turn) in turns.iter().enumerate() {
             items.extend(listed(turn));
@@ -329,34 +398,56 @@ impl Gateway {
                 items.extend(output.unwrap_or_default());
             }
         }
-        if !page.ascending {
-            items.reverse();
-        }
-        let id_of = |item: &Value| item.get("id").and_then(Value::as_str).map(str::to_owned);
-        let from = match &page.after {
-            None => 0,
-            Some(after) => {
-                let at = items.iter().position(|item| id_of(item).as_ref() == Some(after));
-                at.map(|at| at + 1)
-                    .ok_or_else(|| wrong("after", format!("no item has the id `{}`", shown(after))))?
-            }
-        };
-        let more = items.len() > from + limit;
-        let data: Vec<Value> = items.into_iter().skip(from).take(limit).collect();
-        Ok(json!({
-            "object": "list",
-            "first_id": data.first().and_then(id_of),
-            "last_id": data.last().and_then(id_of),
-            "has_more": more,
-            "data": data,
-        }))
+        paged(items, page)
     }
+}
+
+/// Items, the oldest first, as the format lists them.
+pub(crate) fn paged(mut items: Vec<Value>, page: &InputItems) -> Result<Value> {
+    let limit = limit_of(page)?;
+    if !page.ascending {
+        items.reverse();
+    }
+    let id_of = |item: &Value| item.get("id").and_then(Value::as_str).map(str::to_owned);
+    let from = match &page.after {
+        None => 0,
+        Some(after) => {
+            let at = items.iter().position(|item| id_of(item).as_ref() == Some(after));
+            at.map(|at| at + 1)
+                .ok_or_else(|| wrong("after", format!("no item has the id `{}`", shown(after))))?
+        }
+    };
+    let more = items.len() > from + limit;
+    let data: Vec<Value> = items.into_iter().skip(from).take(limit).collect();
+    Ok(json!({
+        "object": "list",
+        "first_id": data.first().and_then(id_of),
+        "last_id": data.last().and_then(id_of),
+        "has_more": more,
+        "data": data,
+    }))
+}
+
+pub(crate) fn limit_of(page: &InputItems) -> Result<usize> {
+    let limit = page.limit.unwrap_or(PAGE_DEFAULT);
+    if (1..=PAGE_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(wrong("limit", format!("`limit` must be from 1 to {PAGE_MAX}, not {limit}")))
+}
+
+pub(crate) fn wrong(name: &'static str, message: String) -> Error {
+    Error::new(ErrorKind::InvalidRequest, message).with("param", name)
 }
 
 /// The turn's own input items, each with the type and id that it may lack.
 fn listed(turn: &KeptResponse) -> Vec<Value> {
-    let mut items: Vec<Value> = serde_json::from_str(&turn.input).unwrap_or_default();
-    let made = turn.id.strip_prefix("resp_").unwrap_or(&turn.id);
+    named_items(&turn.input, turn.id.strip_prefix("resp_").unwrap_or(&turn.id))
+}
+
+/// Items, each with the type that it may lack, and with an id that has `made` in it if it has none.
+pub(crate) fn named_items(items: &str, made: &str) -> Vec<Value> {
+    let mut items: Vec<Value> = serde_json::from_str(items).unwrap_or_default();
     for (at, item) in items.iter_mut().enumerate() {
         let Some(fields) = item.as_object_mut() else { continue };
         if !fields.contains_key("type") {
@@ -387,7 +478,7 @@ fn listed(turn: &KeptResponse) -> Vec<Value> {
     items
 }
 
-fn missing(id: &str) -> Error {
+pub(crate) fn missing(id: &str) -> Error {
     let message = format!("no response with the id `{}` is kept for this key", shown(id));
     Error::new(ErrorKind::NotFound, message)
 }

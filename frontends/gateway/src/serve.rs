@@ -1,5 +1,6 @@
 //! The way of one call. The only retry loop in the project: the engine says what to try, this does it and reports.
 
+mod count;
 mod deliver;
 
 use std::borrow::Cow;
@@ -13,12 +14,13 @@ use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
     Addressed, Concern, Edits, Fault, FaultClass, Headers, Mock, OverlayContext, Prepared, Report, Scanned,
-    overlay, scan_addressed,
+    count_request, overlay, scan_addressed,
 };
 use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{Answer, Inbound, Rejection};
+use crate::background::Job;
 use crate::body_text::BodyText;
 use crate::gateway::Inner;
 use crate::guardrail;
@@ -32,7 +34,7 @@ use crate::upstream::{
     MockUpstream, Rest, Special, Target, Upstream, UpstreamBody, UpstreamFault, UpstreamRequest,
     UpstreamResponse,
 };
-use deliver::{counted, deliver};
+use deliver::deliver;
 
 /// No more of an upstream's error body is read.
 const ERROR_BODY_MAX: usize = 64 * 1024;
@@ -91,6 +93,7 @@ pub(crate) async fn serve(
     upstream: &dyn Upstream,
     mut inbound: Inbound,
     upload: Option<Upload>,
+    job: Option<&mut Job>,
 ) -> Result<Answer, Box<Rejection>> {
     inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
@@ -132,6 +135,14 @@ pub(crate) async fn serve(
     })?;
     if let Some(admission) = running.admission() {
         admission.be_patient();
+    }
+    if let Some(job) = job {
+        let Running { keep, facts, .. } = &mut *running;
+        let begun = job.admitted(inner, keep.as_deref_mut(), scanned.body(), facts).await;
+        if let Err(error) = begun {
+            running.finish(Some(error.kind().as_str()));
+            return Err(Box::new(Rejection::new(error)));
+        }
     }
     // Its own channel has the conversation; what was masked in it is sent instead.
     let original = continued.as_deref().filter(|_| looked.is_none());
@@ -191,6 +202,12 @@ pub(crate) async fn serve(
             Next::Done(failure) => {
                 // The next in line needn't wait for what is written of this call.
                 drop(place.take());
+                if inbound.format.counts_tokens() {
+                    match Box::pin(count::after(&failure, running, &scanned, inbound.format)).await {
+                        Ok(answer) => return Ok(answer),
+                        Err(same) => running = same,
+                    }
+                }
                 return Err(end_without_answer(inner, running, &failure, last).await);
             }
         }
@@ -383,8 +400,9 @@ async fn attempt_once(
     };
     let mocked = scanned.facts().mock.as_deref().filter(|_| running.call().is_some_and(|call| call.mock));
     let format = mocked.map_or(attempt.endpoint().format, |_| made_up::format(scanned.format()));
-    if scanned.format() == Format::AnthropicCountTokens && format != Format::AnthropicCountTokens {
-        return Box::pin(counted(running, attempt, scanned)).await;
+    let counts = inbound.format.counts_tokens();
+    if counts && format != inbound.format {
+        return Box::pin(count::by_us(running, attempt, scanned, inbound.format)).await;
     }
     let found = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key());
     let mut headers = found.as_deref().and_then(|target| headers_of_call(target, inbound));
@@ -472,12 +490,15 @@ async fn attempt_once(
         keep.made_by(attempt, format, scanned);
     }
     running.facts.upstream_request_id.clone_from(&response.request_id);
-    if scanned.format() == Format::AnthropicCountTokens && matches!(response.status, 404 | 405 | 501) {
+    if counts && matches!(response.status, 404 | 405 | 501) {
         // It speaks the format, and doesn't count.
-        return Box::pin(counted(running, attempt, scanned)).await;
+        return Box::pin(count::by_us(running, attempt, scanned, inbound.format)).await;
     }
     if !(200..300).contains(&response.status) {
         return Box::pin(refused(running, attempt, response, due.total)).await;
+    }
+    if format == Format::GeminiCountTokens {
+        return Box::pin(count::by_google(running, response, due.total)).await;
     }
     deliver(inner, running, format, scanned, prepared, response, due).await
 }
@@ -590,6 +611,11 @@ pub(crate) fn prepare_attempt(
     format: Format,
     headers: Option<&mut Headers<'_>>,
 ) -> Result<Prepared, (OutcomeClass, Box<Rejection>)> {
+    // What is counted is a request like those that are served.
+    let (asked, format) = match format {
+        Format::GeminiCountTokens => (format, Format::GeminiGenerate),
+        format => (format, format),
+    };
     refuse_unknown(attempt.channel(), scanned)?;
     let dropped = dropped_fields(attempt.channel(), scanned);
     let drop: SmallVec<[&str; 4]> = dropped.iter().map(|field| &**field).collect();
@@ -620,6 +646,9 @@ pub(crate) fn prepare_attempt(
         let mut none = Headers::default();
         let headers = headers.unwrap_or(&mut none);
         prepared.body = overlay(&prepared.body, format, edits, &context, headers, adds).map_err(refused)?;
+    }
+    if asked == Format::GeminiCountTokens {
+        prepared.body = count_request(&prepared.body, attempt.upstream_model.as_str());
     }
     if inner.strict_translation && !prepared.losses.is_empty() {
         let losses: Vec<_> = prepared.losses.iter().map(ToString::to_string).collect();

@@ -5,6 +5,7 @@
 //! suite.
 
 mod change;
+mod conversation;
 mod filter;
 mod forget;
 mod identity;
@@ -33,6 +34,7 @@ use sluicegate_core::{
 pub use change::{
     AuditChain, AuditEvent, AuditedChange, Change, Expect, NewEvent, SecretChange, StoredEvent, Thing,
 };
+pub use conversation::{ConversationItem, KeptConversation};
 pub use filter::{
     AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Order, OrderBy, Owner,
     Page, Reach, RecordFilter, Since, Sums, UserFilter,
@@ -317,6 +319,56 @@ pub trait Store: RecordStore {
     /// Keeps a response, to be found by the ids of its items, too. One that is there already under this id stays as it is, and
     /// so does an item.
     async fn keep_response(&self, response: &KeptResponse, items: &[String]) -> Result<()>;
+
+    /// Puts what became of a response, and the ids of its items, in the place of what was kept of it; whether it is still there.
+    async fn replace_response(&self, response: &KeptResponse, items: &[String]) -> Result<bool>;
+
+    /// Keeps a new conversation with its first items.
+    async fn make_conversation(
+        &self,
+        conversation: &KeptConversation,
+        items: &[ConversationItem],
+    ) -> Result<()>;
+
+    /// A conversation that is kept for this owner, and not as good as gone.
+    async fn kept_conversation(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptConversation>>;
+
+    /// Changes what is said of a conversation; whether there is one.
+    async fn change_conversation(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        metadata: &str,
+        now: Timestamp,
+    ) -> Result<bool>;
+
+    /// Forgets a conversation with its items; whether there was one.
+    async fn forget_conversation(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool>;
+
+    /// The items of a conversation, the oldest first; `None` when they are more than 4,096, or than 64 MiB.
+    async fn conversation_items(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+    ) -> Result<Option<Vec<ConversationItem>>>;
+
+    /// Appends items to a conversation, which lives until `expires_at` then; whether there is one.
+    async fn add_to_conversation(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        items: &[ConversationItem],
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<bool>;
+
+    /// Takes an item out of a conversation; whether there was one.
+    async fn forget_conversation_item(&self, owner: &ResponseOwner, id: &str, item: &str) -> Result<bool>;
 
     /// A response that is kept for this owner, and not as good as gone.
     async fn response(&self, owner: &ResponseOwner, id: &str, now: Timestamp)

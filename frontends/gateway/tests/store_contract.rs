@@ -72,7 +72,10 @@ use report::{
     latencies_are_counted_where_they_were, reports_are_filtered_and_stay_within_reach,
     reports_equal_the_records, the_log_is_read_page_by_page,
 };
-use response::responses_are_kept_for_their_owner_and_in_their_order;
+use response::{
+    conversations_are_kept_in_the_order_of_what_was_said,
+    responses_are_kept_for_their_owner_and_in_their_order, what_became_of_a_response_takes_its_place,
+};
 
 contract! {
     keys_are_found_with_all_their_parts,
@@ -102,6 +105,8 @@ contract! {
     latencies_are_counted_where_they_were,
     the_log_is_read_page_by_page,
     responses_are_kept_for_their_owner_and_in_their_order,
+    what_became_of_a_response_takes_its_place,
+    conversations_are_kept_in_the_order_of_what_was_said,
     requests_are_begun_once_until_they_are_forgotten,
     what_was_changed_meanwhile_isnt_removed,
     steps_are_all_taken_or_none,

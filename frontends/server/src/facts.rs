@@ -26,6 +26,7 @@ const COST: HeaderName = HeaderName::from_static("x-sluicegate-cost-usd");
 const CEILING: HeaderName = HeaderName::from_static("x-sluicegate-ceiling");
 const LOSS: HeaderName = HeaderName::from_static("x-sluicegate-loss");
 const GUARDRAIL: HeaderName = HeaderName::from_static("x-sluicegate-guardrail");
+const COUNTED_BY: HeaderName = HeaderName::from_static("x-sluicegate-counted-by");
 const UNPRICED: HeaderName = HeaderName::from_static("x-sluicegate-unpriced");
 
 /// No header value of ours is longer, in bytes.
@@ -61,6 +62,7 @@ pub fn write(headers: &mut HeaderMap, req: &HttpRequest, face: Face, facts: &Fac
     put(UPSTREAM_ID, facts.upstream_request_id.as_deref().and_then(|id| values.text(id)));
     put(COST, facts.spend.and_then(|nano| values.text(&format_usd(nano))));
     put(CEILING, facts.ceiling.and_then(|tokens| values.number(tokens)));
+    put(COUNTED_BY, facts.counted_by.map(|who| HeaderValue::from_static(who.as_str())));
     put(UNPRICED, facts.unpriced.then(|| HeaderValue::from_static("true")));
     if !facts.losses.is_empty() {
         put(LOSS, values.text(&facts.losses.join("; ")));

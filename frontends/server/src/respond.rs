@@ -44,7 +44,7 @@ impl Face {
     pub const fn of_format(format: Format) -> Self {
         match format {
             Format::AnthropicMessages | Format::AnthropicCountTokens => Face::Anthropic,
-            Format::GeminiGenerate => Face::Gemini,
+            Format::GeminiGenerate | Format::GeminiCountTokens => Face::Gemini,
             _ => Face::OpenAi,
         }
     }

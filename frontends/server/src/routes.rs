@@ -1,5 +1,6 @@
 //! Every route in one table: what is served, and what the OpenAPI document says about it.
 
+pub mod conversations;
 pub mod health;
 pub mod inference;
 pub mod litellm;
@@ -60,6 +61,8 @@ fn inference_table() -> Vec<Entry> {
         get("/responses/{id}", || web::get().to(responses::one)),
         Entry::plain(Method::DELETE, "/responses/{id}", || web::delete().to(responses::delete)),
         get("/responses/{id}/input_items", || web::get().to(responses::input_items)),
+        post("/v1/responses/{id}/cancel", || web::post().to(responses::cancel)),
+        post("/responses/{id}/cancel", || web::post().to(responses::cancel)),
         post("/v1/embeddings", || web::post().to(inference::embeddings)),
         post("/chat/completions", || web::post().to(inference::chat)),
         post("/embeddings", || web::post().to(inference::embeddings)),
@@ -91,6 +94,16 @@ fn inference_table() -> Vec<Entry> {
         get("/models", || web::get().to(models::list)),
         get("/v1/models/{model:.*}", || web::get().to(models::one)),
         get("/models/{model:.*}", || web::get().to(models::one)),
+        post("/v1/conversations", || web::post().to(conversations::make)),
+        get("/v1/conversations/{id}", || web::get().to(conversations::one)),
+        post("/v1/conversations/{id}", || web::post().to(conversations::change)),
+        Entry::plain(Method::DELETE, "/v1/conversations/{id}", || web::delete().to(conversations::delete)),
+        get("/v1/conversations/{id}/items", || web::get().to(conversations::items)),
+        post("/v1/conversations/{id}/items", || web::post().to(conversations::add)),
+        get("/v1/conversations/{id}/items/{item}", || web::get().to(conversations::item)),
+        Entry::plain(Method::DELETE, "/v1/conversations/{id}/items/{item}", || {
+            web::delete().to(conversations::delete_item)
+        }),
         get("/health/liveliness", || web::get().to(health::liveliness)),
         get("/health/liveness", || web::get().to(health::liveliness)),
         get("/health/readiness", || web::get().to(health::readiness)),

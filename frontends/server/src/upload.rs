@@ -10,9 +10,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::body;
+use crate::state::State;
 
-/// No body that goes on is larger, in bytes.
-pub(crate) const UPLOAD_MAX: usize = 512 * 1024 * 1024;
 /// So many pieces may wait to be sent on.
 // BOUND: a piece is what one read of a connection gives.
 const WAITING: usize = 4;
@@ -26,24 +25,26 @@ pub(crate) fn has_body(req: &HttpRequest) -> bool {
 ///
 /// # Errors
 /// `PayloadTooLarge` for one that says that it is, `InvalidRequest` for one that would have to be unpacked.
-pub(crate) fn take(req: &HttpRequest, payload: web::Payload) -> Result<Upload> {
+pub(crate) fn take(req: &HttpRequest, payload: web::Payload, state: &State) -> Result<Upload> {
+    let most = state.gateway.host().upload_limit_bytes;
+    let limit = usize::try_from(most).unwrap_or(usize::MAX);
     if req.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         let message =
             "a body that is sent on as it comes can't be unpacked: send it without content-encoding";
         return Err(Error::new(ErrorKind::InvalidRequest, message));
     }
     let length = body::declared(req);
-    if length.is_some_and(|length| length > UPLOAD_MAX as u64) {
-        return Err(body::too_large(UPLOAD_MAX));
+    if length.is_some_and(|length| length > most) {
+        return Err(body::too_large(limit));
     }
     let kind = req.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let (pieces, taken) = mpsc::channel(WAITING);
-    actix_web::rt::spawn(pump(payload, pieces));
-    Ok(Upload { content_type: kind.to_owned(), length, most: UPLOAD_MAX as u64, pieces: taken })
+    actix_web::rt::spawn(pump(payload, pieces, limit));
+    Ok(Upload { content_type: kind.to_owned(), length, most, pieces: taken })
 }
 
 /// Hands on what comes, until nobody wants it.
-async fn pump(payload: web::Payload, pieces: mpsc::Sender<Result<Bytes>>) {
+async fn pump(payload: web::Payload, pieces: mpsc::Sender<Result<Bytes>>, limit: usize) {
     let mut payload = payload.into_inner();
     let mut came = 0usize;
     // BOUND: in bytes by the limit, in time by the pauses and by whoever takes it.
@@ -59,7 +60,7 @@ async fn pump(payload: web::Payload, pieces: mpsc::Sender<Result<Bytes>>) {
             Ok(Some(Err(error))) => Err(broken(error)),
             Ok(Some(Ok(piece))) => {
                 came = came.saturating_add(piece.len());
-                if came > UPLOAD_MAX { Err(body::too_large(UPLOAD_MAX)) } else { Ok(piece) }
+                if came > limit { Err(body::too_large(limit)) } else { Ok(piece) }
             }
         };
         let is_over = piece.is_err();
@@ -67,7 +68,7 @@ async fn pump(payload: web::Payload, pieces: mpsc::Sender<Result<Bytes>>) {
             break;
         }
     }
-    body::discard(&mut payload, UPLOAD_MAX).await;
+    body::discard(&mut payload, limit).await;
 }
 
 fn broken(error: PayloadError) -> Error {

@@ -34,13 +34,17 @@ pub(super) fn error(status: u16, message: &str) -> Reply {
 /// The model and the operation in a path such as `/v1beta/models/m:generateContent`.
 pub(super) fn asked(path: &str) -> Option<(&str, &str)> {
     let (_, rest) = path.split_once("/models/")?;
-    rest.rsplit_once(':').filter(|(_, verb)| matches!(*verb, "generateContent" | "streamGenerateContent"))
+    rest.rsplit_once(':')
+        .filter(|(_, verb)| matches!(*verb, "generateContent" | "streamGenerateContent" | "countTokens"))
 }
 
 /// An answer, whole or as a stream.
 pub(super) fn generate(path: &str, body: &Value, behaviour: &Behaviour, serial: u64) -> Reply {
     let plain = path.split('?').next().unwrap_or("");
     let Some((model, verb)) = asked(plain) else { return error(404, "no such path") };
+    if verb == "countTokens" {
+        return count(body, model).unwrap_or_else(|message| error(400, &message));
+    }
     let mut ask = match read(body, model) {
         Ok(ask) => ask,
         Err(message) => return error(400, &message),
@@ -86,6 +90,25 @@ pub(super) fn generate(path: &str, body: &Value, behaviour: &Behaviour, serial: 
     let fault =
         json!({"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}});
     Reply::stream(pieces.iter().map(frame).collect(), frame(&fault))
+}
+
+/// How many tokens: always the same, so that it is known for the service's own.
+fn count(body: &Value, model: &str) -> Result<Reply, String> {
+    object(body, "the request", &["contents", "generateContentRequest"])?;
+    match (body.get("contents"), body.get("generateContentRequest")) {
+        (Some(_), None) => drop(read(body, model)?),
+        (None, Some(whole)) => {
+            let mut whole = whole.clone();
+            let named = whole.as_object_mut().and_then(|fields| fields.remove("model"));
+            if named != Some(json!(format!("models/{model}"))) {
+                return Err("generateContentRequest.model: must be the model of the path".to_owned());
+            }
+            read(&whole, model)?;
+        }
+        _ => return Err("contents or generateContentRequest: one of them must be set".to_owned()),
+    }
+    let detail = json!([{"modality": "TEXT", "tokenCount": 43}]);
+    Ok(Reply::json(200, &json!({"totalTokens": 43, "promptTokensDetails": detail})))
 }
 
 fn frame(value: &Value) -> Vec<u8> {

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::anthropic;
+use super::behaviour::Behaviour;
 use super::deliver::Reply;
 use super::openai::error;
 use crate::http::Head;
@@ -37,8 +39,12 @@ pub(super) fn answer(head: &Head, path: &str, body: &[u8]) -> Option<Reply> {
             if head.get("anthropic-version").is_none() {
                 return Some(error(400, "anthropic-version: header is required"));
             }
-            object(body, &["model", "messages", "system", "tools", "tool_choice", "thinking"], |_| {
-                Ok(Reply::json(200, &json!({"input_tokens": 42})))
+            object(body, &["model", "messages", "system", "tools", "tool_choice", "thinking"], |body| {
+                let behaviour = Behaviour::from_model(body["model"].as_str().unwrap_or_default())?;
+                Ok(match behaviour.status {
+                    Some(status) if status >= 400 => anthropic::error(status, "as asked"),
+                    _ => Reply::json(200, &json!({"input_tokens": 42})),
+                })
             })
         }
         // What only a passed call asks for.

@@ -15,7 +15,7 @@ use super::{check, pass, required, section, timeouts};
 use crate::catalogue::{Provider, provider, providers};
 use crate::diagnostic::Severity;
 use crate::draft;
-use crate::endpoint::{BaseStyle, check_url, generate_url, is_home, without_model};
+use crate::endpoint::{BaseStyle, check_url, count_url, generate_url, is_home, without_model};
 use crate::limits::read_limits;
 use crate::overlay;
 use crate::price_file::ListedPrice;
@@ -177,7 +177,7 @@ fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
             None => required(load, &fields, "format").and(None),
         };
         let Some(mut url) = required(load, &fields, "url") else { continue };
-        let is_gemini = format == Some(Format::GeminiGenerate);
+        let is_gemini = matches!(format, Some(Format::GeminiGenerate | Format::GeminiCountTokens));
         if is_gemini {
             url = without_model(&url);
         }
@@ -187,7 +187,8 @@ fn endpoints(load: &mut Load<'_>, list: &Item<'_>) -> Vec<Endpoint> {
             continue;
         }
         if is_gemini {
-            url = generate_url(&url);
+            let counts = format.is_some_and(Format::counts_tokens);
+            url = if counts { count_url(&url) } else { generate_url(&url) };
         }
         endpoints.extend(format.map(|format| Endpoint { format, url }));
     }

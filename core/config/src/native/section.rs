@@ -180,6 +180,11 @@ pub(crate) static SERVER: Section = Section {
         ),
         key("body_limit", Kind::Bytes, "A larger request body is refused. Default 32MiB."),
         key(
+            "upload_limit",
+            Kind::Bytes,
+            "A larger body that goes on while it comes is refused: a form with files, and whatever is passed through. Default 512MiB.",
+        ),
+        key(
             "present_as",
             Kind::Word(&["upstream", "requested"]),
             "Whose model name answers carry. Default upstream.",

@@ -118,6 +118,14 @@ pub(super) fn response(head: &Head, said: &Said<'_>) -> String {
     })
 }
 
+/// The response that a request begins, before anything of it is there.
+pub(crate) fn begun(id: &str, created_s: i64, body: Val<'_>) -> String {
+    let model = body.get_str("model").unwrap_or_default().into_owned();
+    let echo = echo(body, body.get_str("previous_response_id").as_deref());
+    let head = Head { id: id.to_owned(), created_s, model };
+    response(&head, &Said { status: Status::InProgress, echo: &echo, output: &[], usage: None, tier: None })
+}
+
 /// The tier's word here for another format's.
 fn served_tier(tier: &str) -> &str {
     if tier == "standard" { "default" } else { tier }

@@ -296,6 +296,7 @@ const FORMATS = [
   'openai_moderations',
   'rerank',
   'anthropic_count_tokens',
+  'gemini_count_tokens',
   'pass_through',
 ];
 

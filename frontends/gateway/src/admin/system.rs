@@ -119,11 +119,12 @@ pub struct ChannelProblem {
 }
 
 /// The host's settings that may be shown: none of them is, or holds, a secret.
-const SHOWN: [&str; 16] = [
+const SHOWN: [&str; 17] = [
     "host",
     "port",
     "data_dir",
     "body_limit_bytes",
+    "upload_limit_bytes",
     "present_as_requested",
     "trusted_proxies",
     "dangerously_permit_weak_or_unset_master_key",

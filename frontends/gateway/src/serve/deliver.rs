@@ -5,19 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sluicegate_core::engine::Attempt;
 use sluicegate_core::{ErrorKind, Format, OutcomeClass};
-use sluicegate_wire::{Bridge, BridgeOptions, End, Observed, Prepared, Report, Scanned};
+use sluicegate_wire::{Bridge, BridgeOptions, End, Prepared, Report, Scanned};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Due, Tried, fault_rejection, rejection};
-use crate::answer::{Answer, AnswerBody};
+use crate::answer::{Answer, AnswerBody, CountedBy};
 use crate::gateway::Inner;
 use crate::guardrail::{self, Screening};
 use crate::raw::RawStream;
 use crate::running::{Running, class_of, class_of_fault};
 use crate::stream::AnswerStream;
-use crate::tokenizer;
 use crate::upstream::{UpstreamFault, UpstreamResponse};
 
 /// The head of a streamed answer waits no longer for guardrails to let something of it through.
@@ -197,6 +195,9 @@ async fn whole(
             running.facts.losses.push(loss);
         }
     }
+    if bridge.caller() == Format::AnthropicCountTokens {
+        running.facts.counted_by = Some(CountedBy::Upstream);
+    }
     let facts = std::mem::take(&mut running.facts);
     // A stream waits by itself, before its last frames.
     if !streams {
@@ -208,23 +209,6 @@ async fn whole(
         AnswerBody::Full(join(out))
     };
     (Tried::Answered(Box::new(Answer { body, content_type, facts })), None)
-}
-
-/// Our own count of a call's tokens, where nobody else's can be had.
-pub(super) async fn counted(
-    mut running: Box<Running>,
-    attempt: &Attempt,
-    scanned: &Scanned,
-) -> (Tried, Option<Box<Running>>) {
-    let upstream = &attempt.upstream_model;
-    let model = attempt.channel().models.iter().find(|model| model.upstream == *upstream);
-    let tokens = tokenizer::estimate(scanned, model.and_then(|model| model.tokenizer)).await;
-    running.mark_status(200);
-    running.observe(OutcomeClass::Ok, Some(&Observed { finished: true, ..Observed::default() }), None);
-    running.finish(None);
-    running.settled().await;
-    let body = AnswerBody::Full(Bytes::from(format!("{{\"input_tokens\":{tokens}}}")));
-    (Tried::Answered(Box::new(Answer { body, content_type: None, facts: running.facts.clone() })), None)
 }
 
 /// The upstream answers with what isn't looked at: hands it on once it has begun.

@@ -30,7 +30,7 @@ pub struct KeptResponse {
 }
 
 /// Whom a response belongs to: a user within a group, a group, a user, or a key that belongs to nobody.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ResponseOwner(pub(super) Arc<str>);
 
 impl ResponseOwner {

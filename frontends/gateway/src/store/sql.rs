@@ -4,6 +4,7 @@
 //! differs, connecting and one row's decoding, is behind [`Database`] and [`Session`].
 
 mod change;
+mod conversation;
 mod directory;
 mod fill;
 mod forget;
@@ -37,11 +38,11 @@ use sluicegate_core::{
 };
 
 use super::{
-    Account, AuditChain, AuditEvent, AuditFilter, AuditedChange, Change, DailyRow, Dimension, Forget,
-    Forgotten, GroupFilter, KeptResponse, KeyFilter, KeyParts, KeyRef, Latencies, Listing, LogCursor,
-    LogFilter, LogPage, NewEvent, Once, Owner, Page, PolicyFilter, PolicyVersion, Reach, RecordFilter,
-    ReportQuery, ReportRows, ResponseOwner, Since, Store, Stored, StoredChannel, StoredEvent, StoredKey,
-    StoredPolicy, StoredToken, Sums, UserFilter,
+    Account, AuditChain, AuditEvent, AuditFilter, AuditedChange, Change, ConversationItem, DailyRow,
+    Dimension, Forget, Forgotten, GroupFilter, KeptConversation, KeptResponse, KeyFilter, KeyParts, KeyRef,
+    Latencies, Listing, LogCursor, LogFilter, LogPage, NewEvent, Once, Owner, Page, PolicyFilter,
+    PolicyVersion, Reach, RecordFilter, ReportQuery, ReportRows, ResponseOwner, Since, Store, Stored,
+    StoredChannel, StoredEvent, StoredKey, StoredPolicy, StoredToken, Sums, UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -473,6 +474,64 @@ impl Store for SqlStore {
 
     async fn keep_response(&self, response: &KeptResponse, items: &[String]) -> Result<()> {
         self.insert_response(response, items).await
+    }
+
+    async fn replace_response(&self, response: &KeptResponse, items: &[String]) -> Result<bool> {
+        self.update_response(response, items).await
+    }
+
+    async fn make_conversation(
+        &self,
+        conversation: &KeptConversation,
+        items: &[ConversationItem],
+    ) -> Result<()> {
+        self.insert_conversation(conversation, items).await
+    }
+
+    async fn kept_conversation(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptConversation>> {
+        self.find_kept_conversation(owner, id, now).await
+    }
+
+    async fn change_conversation(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        metadata: &str,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.set_conversation_metadata(owner, id, metadata, now).await
+    }
+
+    async fn forget_conversation(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool> {
+        self.delete_conversation(owner, id, now).await
+    }
+
+    async fn conversation_items(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+    ) -> Result<Option<Vec<ConversationItem>>> {
+        self.find_conversation_items(owner, id).await
+    }
+
+    async fn add_to_conversation(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        items: &[ConversationItem],
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<bool> {
+        self.append_conversation(owner, id, items, now, expires_at).await
+    }
+
+    async fn forget_conversation_item(&self, owner: &ResponseOwner, id: &str, item: &str) -> Result<bool> {
+        self.delete_conversation_item(owner, id, item).await
     }
 
     async fn response_of_item(

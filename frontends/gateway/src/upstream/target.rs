@@ -339,7 +339,10 @@ fn credential(
             (HeaderName::from_static("x-api-key"), secret.to_owned())
         }
         // Google's keys have their own header; its OAuth tokens are bearers.
-        Auth::Bearer if endpoint.format == Format::GeminiGenerate && !secret.starts_with("ya29.") => {
+        Auth::Bearer
+            if matches!(endpoint.format, Format::GeminiGenerate | Format::GeminiCountTokens)
+                && !secret.starts_with("ya29.") =>
+        {
             (HeaderName::from_static("x-goog-api-key"), secret.to_owned())
         }
         Auth::Bearer => (AUTHORIZATION, format!("Bearer {secret}")),

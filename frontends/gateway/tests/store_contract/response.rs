@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sluicegate::core::{Caller, OrganizationId};
-use sluicegate::store::{Forget, KeptResponse, ResponseOwner, Store};
+use sluicegate::store::{ConversationItem, Forget, KeptConversation, KeptResponse, ResponseOwner, Store};
 
 use super::at;
 
@@ -74,4 +74,69 @@ pub(super) async fn responses_are_kept_for_their_owner_and_in_their_order(store:
     let what = Forget { records_before: None, sums_before: None, ended_before: at(101) };
     assert_eq!(store.prune(&what).await.unwrap().rows, 5, "three responses, and two items");
     assert_eq!(store.response(&mine, "a", at(50)).await.unwrap(), None);
+}
+
+pub(super) async fn what_became_of_a_response_takes_its_place(store: Arc<dyn Store>) {
+    let (mine, other) = (owner("k1", None, None), owner("k2", None, None));
+    let begun = kept(&mine, "a", None, 100);
+    store.keep_response(&begun, &[]).await.unwrap();
+    let done = KeptResponse { body: r#"{"id":"a","output":[]}"#.into(), unseen: 9, ..begun.clone() };
+    assert!(store.replace_response(&done, &["msg_a".to_owned()]).await.unwrap());
+    assert_eq!(store.response(&mine, "a", at(50)).await.unwrap(), Some(done.clone()));
+    assert!(store.response_of_item(&mine, "msg_a", at(50)).await.unwrap().is_some());
+    let foreign = KeptResponse { owner: other, ..done.clone() };
+    assert!(!store.replace_response(&foreign, &["msg_b".to_owned()]).await.unwrap());
+    // What was forgotten meanwhile doesn't come back.
+    assert!(store.forget_response(&mine, "a", at(50)).await.unwrap());
+    assert!(!store.replace_response(&done, &["msg_a".to_owned()]).await.unwrap());
+    assert_eq!(store.response(&mine, "a", at(50)).await.unwrap(), None);
+    assert_eq!(store.response_of_item(&mine, "msg_a", at(50)).await.unwrap(), None);
+}
+
+pub(super) async fn conversations_are_kept_in_the_order_of_what_was_said(store: Arc<dyn Store>) {
+    let (mine, other) = (owner("k1", None, None), owner("k2", None, None));
+    let item = |id: &str| ConversationItem { id: id.to_owned(), body: format!(r#"{{"id":"{id}"}}"#).into() };
+    let made = KeptConversation {
+        owner: mine.clone(),
+        id: "conv_1".to_owned(),
+        created_at: at(1),
+        expires_at: at(100),
+        metadata: r#"{"a":"é"}"#.into(),
+    };
+    store.make_conversation(&made, &[item("a"), item("b")]).await.unwrap();
+    assert_eq!(store.kept_conversation(&mine, "conv_1", at(50)).await.unwrap(), Some(made.clone()));
+    // Two at once: each keeps its own order, and neither is lost.
+    let add = |id: &'static str| {
+        let (store, mine) = (Arc::clone(&store), mine.clone());
+        async move {
+            let items = [id, id].map(|id| ConversationItem { id: id.to_owned(), body: "{}".into() });
+            store.add_to_conversation(&mine, "conv_1", &items, at(60), at(200)).await.unwrap()
+        }
+    };
+    let (one, two) = tokio::join!(add("c"), add("d"));
+    assert!(one && two);
+    let items = store.conversation_items(&mine, "conv_1").await.unwrap().unwrap();
+    let ids: Vec<_> = items.iter().map(|item| item.id.as_str()).collect();
+    assert!(ids == ["a", "b", "c", "c", "d", "d"] || ids == ["a", "b", "d", "d", "c", "c"], "{ids:?}");
+    // It lives on from what was said last.
+    assert!(store.kept_conversation(&mine, "conv_1", at(150)).await.unwrap().is_some());
+    assert!(store.change_conversation(&mine, "conv_1", "{}", at(150)).await.unwrap());
+    assert!(store.forget_conversation_item(&mine, "conv_1", "c").await.unwrap());
+    assert!(!store.forget_conversation_item(&mine, "conv_1", "c").await.unwrap());
+    // Foreign, unknown and expired ones are the same.
+    for (owner, id, now) in [(&other, "conv_1", 50), (&mine, "conv_2", 50), (&mine, "conv_1", 200)] {
+        assert_eq!(store.kept_conversation(owner, id, at(now)).await.unwrap(), None);
+        assert!(!store.change_conversation(owner, id, "{}", at(now)).await.unwrap());
+        assert!(!store.add_to_conversation(owner, id, &[item("x")], at(now), at(300)).await.unwrap());
+        assert!(!store.forget_conversation(owner, id, at(now)).await.unwrap());
+    }
+    assert_eq!(store.conversation_items(&other, "conv_1").await.unwrap(), Some(Vec::new()));
+    let many = vec![item("m"); 4_096];
+    assert!(store.add_to_conversation(&mine, "conv_1", &many, at(60), at(200)).await.unwrap());
+    assert_eq!(store.conversation_items(&mine, "conv_1").await.unwrap(), None, "it is too long to be read");
+    assert!(store.forget_conversation(&mine, "conv_1", at(60)).await.unwrap());
+    assert_eq!(store.conversation_items(&mine, "conv_1").await.unwrap(), Some(Vec::new()));
+    store.make_conversation(&made, &[item("a")]).await.unwrap();
+    let what = Forget { records_before: None, sums_before: None, ended_before: at(101) };
+    assert_eq!(store.prune(&what).await.unwrap().rows, 2, "a conversation, and its item");
 }

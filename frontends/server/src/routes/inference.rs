@@ -5,7 +5,6 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use sluicegate::wire::{Addressed, scan_addressed};
 use sluicegate::{
     Address, Answer, AnswerBody, Error, ErrorKind, Format, Inbound, PassThrough, RawStream, Rejection,
     Result, Secret,
@@ -47,13 +46,14 @@ pub async fn messages(req: HttpRequest, payload: web::Payload, state: web::Data<
 pub async fn gemini(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let asked = req.match_info().query("model").to_owned();
     let (model, verb) = asked.rsplit_once(':').unwrap_or((&asked, ""));
-    let (model, stream) = match verb {
-        "generateContent" => (model.to_owned(), false),
-        "streamGenerateContent" => (model.to_owned(), true),
-        "countTokens" => return gemini_tokens(&req, payload, &state, model).await,
+    let (format, stream) = match verb {
+        "generateContent" => (Format::GeminiGenerate, false),
+        "streamGenerateContent" => (Format::GeminiGenerate, true),
+        "countTokens" => (Format::GeminiCountTokens, false),
         _ => return respond::error(&req, Face::Gemini, unknown_verb(verb)),
     };
-    call(req, payload, &state, Format::GeminiGenerate, Some(Address { model, stream })).await
+    let model = model.to_owned();
+    call(req, payload, &state, format, Some(Address { model, stream })).await
 }
 
 fn unknown_verb(verb: &str) -> Error {
@@ -62,41 +62,6 @@ fn unknown_verb(verb: &str) -> Error {
         "`{shown}` isn't served: a model is asked with `generateContent`, `streamGenerateContent` or `countTokens`"
     );
     Error::new(ErrorKind::NotSupported, message)
-}
-
-/// How many tokens a request has, as far as the gateway can tell: an estimate of its own, which no upstream is asked for.
-async fn gemini_tokens(req: &HttpRequest, payload: web::Payload, state: &State, model: &str) -> HttpResponse {
-    let counted = async {
-        let credential = extract::credential_or_query(req);
-        let body = take(req, &mut payload.into_inner(), state, credential.as_ref()).await?;
-        let caller = state.caller(req, credential.as_ref()).await?;
-        let name = model.strip_prefix("models/").unwrap_or(model);
-        if !state.gateway.models(&caller).iter().any(|card| card.name.as_str() == name) {
-            let message = format!(
-                "there is no model `{name}` for this key; GET /v1beta/models lists those that it may use"
-            );
-            return Err(Error::new(ErrorKind::ModelNotFound, message).with("param", "model"));
-        }
-        let at = Some(Addressed { model, stream: false });
-        let scanned =
-            scan_addressed(Format::GeminiGenerate, &whole_request(&body), at).map_err(Error::from)?;
-        Ok(scanned.facts().input_estimate())
-    };
-    match counted.await {
-        Ok(tokens) => respond::json(req, Face::Gemini, &serde_json::json!({ "totalTokens": tokens })),
-        Err(error) => respond::error(req, Face::Gemini, error),
-    }
-}
-
-/// What is to be counted may stand in a whole request of its own.
-fn whole_request(body: &Bytes) -> Bytes {
-    let whole = serde_json::from_slice::<std::collections::HashMap<&str, &serde_json::value::RawValue>>(body);
-    let inner = whole.ok().and_then(|members| {
-        let inner =
-            members.get("generateContentRequest").or_else(|| members.get("generate_content_request"))?;
-        Some(Bytes::copy_from_slice(inner.get().as_bytes()))
-    });
-    inner.unwrap_or_else(|| body.clone())
 }
 
 /// A route of one format, spoken as its path is.
@@ -190,7 +155,7 @@ async fn form(
     format: Format,
     face: Face,
 ) -> HttpResponse {
-    let upload = match upload::take(&req, payload) {
+    let upload = match upload::take(&req, payload, state) {
         Ok(upload) => upload,
         Err(error) => return refuse(&req, face, &Rejection::new(error)),
     };
@@ -217,7 +182,7 @@ pub async fn pass_through(req: HttpRequest, payload: web::Payload, state: web::D
     let raw = req.uri().path();
     let rest = raw.strip_prefix("/providers/").unwrap_or_default();
     let (name, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let upload = match upload::take(&req, payload) {
+    let upload = match upload::take(&req, payload, &state) {
         Ok(upload) => upload,
         Err(error) => return refuse(&req, face, &Rejection::new(error)),
     };

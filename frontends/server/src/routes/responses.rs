@@ -16,12 +16,23 @@ pub async fn one(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
             let message = "a response that is kept isn't streamed again: leave `stream` out";
             return Err(Error::new(ErrorKind::NotSupported, message).with("param", "stream"));
         }
-        let text = state.gateway.response(&caller.caller, id(&req)).await?;
-        serde_json::from_str::<Box<serde_json::value::RawValue>>(&text).map_err(|why| {
-            Error::new(ErrorKind::Store, "a response that is kept can't be read").with_source(why)
-        })
+        read(&state.gateway.response(&caller.caller, id(&req)).await?)
     };
     answer(&req, found.await)
+}
+
+fn read(text: &str) -> Result<Box<serde_json::value::RawValue>> {
+    serde_json::from_str(text)
+        .map_err(|why| Error::new(ErrorKind::Store, "a response that is kept can't be read").with_source(why))
+}
+
+/// `POST /v1/responses/{id}/cancel`.
+pub async fn cancel(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let cancelled = async {
+        let caller = state.caller(&req, extract::credential(req.headers()).as_ref()).await?;
+        read(&state.gateway.cancel_response(&caller.caller, id(&req)).await?)
+    };
+    answer(&req, cancelled.await)
 }
 
 /// `DELETE /v1/responses/{id}`.
@@ -48,7 +59,7 @@ fn id(req: &HttpRequest) -> &str {
     req.match_info().query("id")
 }
 
-fn page(req: &HttpRequest) -> Result<InputItems> {
+pub(super) fn page(req: &HttpRequest) -> Result<InputItems> {
     let wrong = |name: &'static str, message: &str| {
         Err(Error::new(ErrorKind::InvalidRequest, message.to_owned()).with("param", name))
     };
@@ -70,7 +81,7 @@ fn query(req: &HttpRequest, name: &str) -> Option<String> {
     pairs.into_inner().into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
-fn answer<T: serde::Serialize>(req: &HttpRequest, answer: Result<T>) -> HttpResponse {
+pub(super) fn answer<T: serde::Serialize>(req: &HttpRequest, answer: Result<T>) -> HttpResponse {
     match answer {
         Ok(value) => respond::json(req, Face::OpenAi, &value),
         Err(error) => respond::error(req, Face::OpenAi, error),

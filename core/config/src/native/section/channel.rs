@@ -255,6 +255,7 @@ pub(crate) static ENDPOINT: Section = Section {
                 "openai_moderations",
                 "rerank",
                 "anthropic_count_tokens",
+                "gemini_count_tokens",
             ]),
             "The wire format.",
         ),

@@ -150,6 +150,8 @@ impl SqlStore {
         self.piece(session, "sg_retired_hash", "retires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_response", "expires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_response_item", "expires_at < $1", args.clone(), done).await?;
+        self.piece(session, "sg_conversation", "expires_at < $1", args.clone(), done).await?;
+        self.piece(session, "sg_conversation_item", "expires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_once", "expires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_used_sign_in", "expires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_session", "expires_at < $1", args, done).await?;

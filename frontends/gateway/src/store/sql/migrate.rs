@@ -22,6 +22,7 @@ const STEPS: &[(&str, &str)] = &[
     ("sign_in", include_str!("../../../migrations/0013_sign_in.sql")),
     ("record_organization", include_str!("../../../migrations/0014_record_organization.sql")),
     ("sum", include_str!("../../../migrations/0015_sum.sql")),
+    ("conversation", include_str!("../../../migrations/0018_conversation.sql")),
 ];
 
 /// A number that no other program locks on: `sluiceg8` in ASCII.

@@ -3,7 +3,7 @@
 use sluicegate_core::{ChannelId, Result, Timestamp};
 
 use super::row::Row;
-use super::{SqlStore, Value};
+use super::{Session, SqlStore, Value};
 use crate::store::{KeptResponse, ResponseOwner};
 
 /// A longer conversation isn't put together again.
@@ -38,17 +38,26 @@ impl SqlStore {
         let mut session = self.database.begin().await?;
         let is_new = session.execute(sql.into(), args).await? > 0;
         for item in items.iter().filter(|_| is_new) {
-            let sql = "INSERT INTO sg_response_item (owner, id, response_id, expires_at) VALUES ($1, $2, $3, $4) \
-                       ON CONFLICT (owner, id) DO NOTHING";
-            let args: Vec<Value> = vec![
-                it.owner.0.clone().into(),
-                item.as_str().into(),
-                it.id.as_str().into(),
-                it.expires_at.as_ms().into(),
-            ];
-            session.execute(sql.into(), args).await?;
+            insert_item(&mut *session, it, item).await?;
         }
         session.commit().await
+    }
+
+    pub(super) async fn update_response(&self, it: &KeptResponse, items: &[String]) -> Result<bool> {
+        let sql = "UPDATE sg_response SET unseen = $3, body = $4 WHERE owner = $1 AND id = $2";
+        let args: Vec<Value> = vec![
+            it.owner.0.clone().into(),
+            it.id.as_str().into(),
+            i64::try_from(it.unseen).unwrap_or(i64::MAX).into(),
+            it.body.clone().into(),
+        ];
+        let mut session = self.database.begin().await?;
+        let is_there = session.execute(sql.into(), args).await? > 0;
+        for item in items.iter().filter(|_| is_there) {
+            insert_item(&mut *session, it, item).await?;
+        }
+        session.commit().await?;
+        Ok(is_there)
     }
 
     pub(super) async fn find_response_of_item(
@@ -124,6 +133,15 @@ impl SqlStore {
         session.commit().await?;
         Ok(gone > 0)
     }
+}
+
+async fn insert_item(session: &mut dyn Session, it: &KeptResponse, item: &str) -> Result<()> {
+    let sql = "INSERT INTO sg_response_item (owner, id, response_id, expires_at) VALUES ($1, $2, $3, $4) \
+               ON CONFLICT (owner, id) DO NOTHING";
+    let args: Vec<Value> =
+        vec![it.owner.0.clone().into(), item.into(), it.id.as_str().into(), it.expires_at.as_ms().into()];
+    session.execute(sql.into(), args).await?;
+    Ok(())
 }
 
 fn kept(owner: &ResponseOwner, mut row: Row) -> Result<KeptResponse> {

@@ -182,7 +182,7 @@ fn call_type(record: &UsageRecord) -> &'static str {
         sluicegate::Format::OpenaiTranscriptions | sluicegate::Format::OpenaiTranslations => "atranscription",
         sluicegate::Format::OpenaiModerations => "amoderation",
         sluicegate::Format::Rerank => "arerank",
-        sluicegate::Format::AnthropicCountTokens => "acount_tokens",
+        format if format.counts_tokens() => "acount_tokens",
         sluicegate::Format::PassThrough => "pass_through_endpoint",
         _ => "acompletion",
     }
