@@ -311,11 +311,7 @@ impl Admin {
         let expect = known.as_ref().map_or(Expect::New, |identity| Expect::Version(identity.version));
         let had = known.map(|identity| identity.value.granted).unwrap_or_default();
         let granted = self.follow_groups(person, &after.id, &had, &mut changes).await?;
-        // Who administers groups by their role does so in each that they come into.
-        let rises = |change: &Change| {
-            let runs = |it: &Membership| it.role.max(after.role) >= Role::GroupAdmin;
-            matches!(change, Change::PutMembership(it, _) if runs(it))
-        };
+        let rises = |change: &Change| matches!(change, Change::PutMembership(it, was) if rises_by(after.role, it.role, *was));
         // An auditor reads more than who administers a group.
         let reads_more = after.role == Role::Auditor && before.role != Role::Auditor;
         if is_new || after.role > before.role || reads_more || changes.iter().any(rises) {
@@ -429,9 +425,40 @@ impl Admin {
     }
 }
 
+/// Whether somebody of this role may more once they have a membership that is new or changed.
+fn rises_by(role: Role, in_group: Role, was: Expect) -> bool {
+    match role {
+        // They run every group already.
+        Role::OrganizationAdmin | Role::SuperAdmin => false,
+        // They run each that they come into, whatever they are called there.
+        Role::GroupAdmin => was == Expect::New,
+        Role::User | Role::Auditor => in_group >= Role::GroupAdmin,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_runs_a_group_already_doesnt_rise_by_it() {
+        let (new, changed) = (Expect::New, Expect::Version(1));
+        for (role, in_group, was, want) in [
+            (Role::User, Role::User, new, false),
+            (Role::User, Role::GroupAdmin, new, true),
+            (Role::User, Role::GroupAdmin, changed, true),
+            (Role::Auditor, Role::User, new, false),
+            (Role::Auditor, Role::GroupAdmin, changed, true),
+            (Role::GroupAdmin, Role::User, new, true),
+            (Role::GroupAdmin, Role::User, changed, false),
+            (Role::GroupAdmin, Role::GroupAdmin, changed, false),
+            (Role::OrganizationAdmin, Role::User, new, false),
+            (Role::OrganizationAdmin, Role::GroupAdmin, new, false),
+            (Role::SuperAdmin, Role::GroupAdmin, changed, false),
+        ] {
+            assert_eq!(rises_by(role, in_group, was), want, "{role:?} {in_group:?} {was:?}");
+        }
+    }
 
     #[test]
     fn a_sign_in_ends_at_a_path_of_ours() {
