@@ -66,9 +66,11 @@ impl SqlStore {
         if is_loose(filter, reach, *term) {
             return Ok(None);
         }
-        let find = tight(filter, reach, *term, None);
-        let (sql, args) = find.wrap(
-            &format!("SELECT COUNT(*) FROM (SELECT 1 FROM {}", from(by(filter, reach, *term))),
+        let by = by(filter, reach, *term);
+        // A tag's rows are as many as its calls; nobody's reach narrows them.
+        let source = if by == By::Tag { "sg_record_tag t" } else { from(by) };
+        let (sql, args) = tight(filter, reach, *term, None).wrap(
+            &format!("SELECT COUNT(*) FROM (SELECT 1 FROM {source}"),
             &format!(" LIMIT {COUNT_MAX}) counted"),
         );
         let counted = self.fetch(sql, args).await?.into_iter().next().map(|mut row| row.int()).transpose()?;
