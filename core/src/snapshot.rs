@@ -14,7 +14,7 @@ use crate::header::Wanted;
 use crate::ids::{GroupId, KeyId, ModelName, OrganizationId};
 use crate::limit::{Limit, Mode};
 use crate::pattern::Pattern;
-use crate::tenant::{ApiKey, Caller, Group, Membership, Organization, User, matches_pattern};
+use crate::tenant::{AccessGroups, ApiKey, Caller, Group, Membership, Organization, User, matches_pattern};
 
 /// What files and the database declare, before it is indexed. Configuration dialects produce it; a host adds what its
 /// database holds, then builds a [`Snapshot`].
@@ -48,6 +48,8 @@ pub struct Declared {
     pub guardrails: Vec<GuardrailSource>,
     /// What they import.
     pub policy_modules: Vec<ModuleSource>,
+    /// Models under one name, which lists of models may name.
+    pub access_groups: AccessGroups,
     /// Limits of end customers.
     pub customers: NamedScopes,
     /// Limits of tags.

@@ -1,5 +1,8 @@
 //! Who calls and who is limited: organizations, groups, users, memberships and keys, and what a key resolves to.
 
+mod access;
+mod route;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,41 +15,8 @@ use crate::limit::{Limit, Scope, ScopeKind, ScopeLimits};
 use crate::price::{Price, RATIO_ONE_PPM};
 use crate::time::Timestamp;
 
-/// Which models may be called: everything, or what the patterns match.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ModelAccess {
-    patterns: Vec<ModelName>,
-}
-
-impl ModelAccess {
-    /// Every model.
-    pub const ALL: ModelAccess = ModelAccess { patterns: Vec::new() };
-
-    /// Only models that match one of these: a name, or a prefix ending in `*`. An empty list is every model.
-    pub fn only(patterns: Vec<ModelName>) -> Self {
-        Self { patterns }
-    }
-
-    /// Whether `model` may be called.
-    pub fn allows(&self, model: &str) -> bool {
-        self.patterns.is_empty()
-            || self.patterns.iter().any(|pattern| matches_pattern(pattern.as_str(), model))
-    }
-
-    /// The patterns; empty for every model.
-    pub fn patterns(&self) -> &[ModelName] {
-        &self.patterns
-    }
-}
-
-/// Whether `pattern`, a name or a prefix ending in `*`, matches `name`.
-pub fn matches_pattern(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => pattern == name,
-    }
-}
+pub use access::{ACCESS_GROUP, AccessGroups, ModelAccess, matches_pattern};
+pub use route::{RouteAccess, RouteUse};
 
 /// Where something was declared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +87,9 @@ pub struct Group {
     /// Which models its members may call.
     #[serde(default)]
     pub access: ModelAccess,
+    /// Other names under which its keys may ask for models: asked for → meant. A key's own aliases come after them.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub aliases: IndexMap<ModelName, ModelName>,
     /// Its limits.
     #[serde(default)]
     pub limits: Vec<Limit>,
@@ -286,6 +259,9 @@ pub struct ApiKey {
     /// Addresses or networks (`10.0.0.0/8`) that it may be used from; empty is anywhere.
     #[serde(default)]
     pub allowed_ips: Vec<IpNetwork>,
+    /// What it may be used for, over HTTP.
+    #[serde(default, skip_serializing_if = "RouteAccess::is_all")]
+    pub routes: RouteAccess,
     /// Tags put on each of its calls.
     #[serde(default)]
     pub tags: Vec<String>,
@@ -364,7 +340,7 @@ pub struct Caller {
     pub labels: SmallVec<[Arc<str>; 2]>,
     /// Model access of key, membership, group, user and organization: all must allow.
     pub access: SmallVec<[ModelAccess; 3]>,
-    /// The key's model aliases, as far as the scopes around the key allow what they stand for.
+    /// The group's model aliases and then the key's, as far as the scopes around them allow what they stand for.
     pub aliases: IndexMap<ModelName, ModelName>,
     /// The scope chain, innermost first.
     pub chain: Vec<ScopeLimits>,
@@ -384,6 +360,9 @@ pub struct Caller {
     pub blocked: Option<Scope>,
     /// Where calls may come from; empty is anywhere.
     pub allowed_ips: Vec<IpNetwork>,
+    /// What the key may be used for, over HTTP.
+    #[serde(default, skip_serializing_if = "RouteAccess::is_all")]
+    pub routes: RouteAccess,
     /// Tags of the key and its group.
     pub tags: Vec<String>,
     /// Guardrails that the key and its group ask for.
@@ -409,6 +388,8 @@ pub struct CallerParts<'a> {
     pub organization: Option<&'a Organization>,
     /// Limits on everybody.
     pub global: &'a [Limit],
+    /// What names of access groups in lists of models stand for.
+    pub access_groups: &'a AccessGroups,
     /// Whether a user's own limits also bind the keys that they use in a group. Default off: the group pays.
     pub apply_user_limits_to_group_keys: bool,
 }
@@ -451,16 +432,30 @@ impl Caller {
         .find(|(blocked, ..)| *blocked)
         .map(|(_, kind, id)| Scope::new(kind, id));
 
-        let outer = [
-            group.map(|g| &g.access),
-            user.filter(|_| user_counts).map(|u| &u.access),
-            organization.map(|o| &o.access),
+        let opened = |access: &ModelAccess| access.opened(parts.access_groups);
+        let of_group = group.map(|g| opened(&g.access));
+        let around = [
+            user.filter(|_| user_counts).map(|u| opened(&u.access)),
+            organization.map(|o| opened(&o.access)),
         ];
-        // A key's alias stands in for the key's own access and for nobody else's: whoever sets one can't reach past
-        // what the scopes around the key allow.
-        let mut aliases = key.aliases.clone();
-        aliases.retain(|_, meant| outer.iter().flatten().all(|access| access.allows(meant.as_str())));
-        let access = std::iter::once(Some(&key.access)).chain(outer);
+        let allow = |meant: &ModelName| around.iter().flatten().all(|access| access.allows(meant.as_str()));
+        // An alias stands in for the access of whoever has set it and for nobody else's: nobody reaches past what the scopes
+        // around allow.
+        let mut own = key.aliases.clone();
+        own.retain(|_, meant| {
+            allow(meant) && of_group.as_ref().is_none_or(|access| access.allows(meant.as_str()))
+        });
+        let mut aliases = group.map(|g| g.aliases.clone()).unwrap_or_default();
+        aliases.retain(|_, meant| allow(meant));
+        aliases.values_mut().for_each(|meant| {
+            if let Some(further) = own.get(meant) {
+                meant.clone_from(further);
+            }
+        });
+        for (name, meant) in own {
+            aliases.entry(name).or_insert(meant);
+        }
+        let access = std::iter::once(Some(opened(&key.access))).chain([of_group]).chain(around);
         let metadata = [Some(&key.metadata), group.map(|group| &group.metadata)];
         let named = |what: &str, own: &[String]| {
             let mut all = own.to_vec();
@@ -481,7 +476,7 @@ impl Caller {
                 .flat_map(|g| std::iter::once(g.id.as_str()).chain(g.alias.as_deref()))
                 .map(Arc::from)
                 .collect(),
-            access: access.flatten().filter(|a| !a.patterns.is_empty()).cloned().collect(),
+            access: access.flatten().filter(|a| !a.patterns().is_empty()).collect(),
             aliases,
             chain,
             price_ratio_ppm: group.map_or(RATIO_ONE_PPM, |g| g.price_ratio_ppm),
@@ -491,6 +486,7 @@ impl Caller {
             expires_at: key.expires_at,
             blocked,
             allowed_ips: key.allowed_ips.clone(),
+            routes: key.routes.clone(),
             tags: named("tags", &key.tags),
             guardrails: named("guardrails", &[]).into_iter().map(Arc::from).collect(),
             customer: None,
@@ -522,6 +518,7 @@ impl Caller {
             expires_at: None,
             blocked: None,
             allowed_ips: Vec::new(),
+            routes: RouteAccess::ALL,
             tags: Vec::new(),
             guardrails: Vec::new(),
             customer: None,

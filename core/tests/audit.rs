@@ -145,6 +145,12 @@ fn what_an_operator_sets_back_is_no_difference_and_what_is_counted_anew_neither(
     let day = w.limits[0].clone();
     assert_eq!(w.ledger.state(&day, at(3_100)).settled, 7);
 
+    // Back to a part of it; not to more, which changes nothing.
+    assert_eq!(w.ledger.set_back(day.cell, 8, at(3_200)), None);
+    assert_eq!(w.ledger.set_back(day.cell, 3, at(3_200)), Some(7));
+    assert_eq!(w.ledger.state(&day, at(3_200)).settled, 3);
+    assert_eq!(w.audit(&records, 3_200), []);
+
     // A limit that was put anew: as records say.
     w.ledger.restate(day.cell, at(4_000));
     let mut balance = w.ledger.balances(at(4_000)).into_iter().next().unwrap();

@@ -140,6 +140,7 @@ fn inbound(
     Ok(Inbound {
         explain: false,
         format,
+        path: None,
         address: None,
         credential: key.map(Secret::new),
         body: Bytes::copy_from_slice(body),

@@ -2,6 +2,7 @@
 
 mod by_class;
 pub(crate) mod costs;
+mod credential;
 mod forward;
 mod guardrail;
 mod jwt;
@@ -41,7 +42,11 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
             }
         }
     }
-    match fields.get("model_list") {
+    // What a model needs to be reached may stand in a credential that several share.
+    let spread = credential::spread(load, root);
+    let filled = spread.as_ref().map(Item::root);
+    let models = filled.as_ref().unwrap_or(root).children().find(|(key, _)| *key == "model_list");
+    match models.map(|(_, list)| list) {
         Some(list) => model_list::lower(load, &list, declared),
         None => load.report(
             Severity::Warning,

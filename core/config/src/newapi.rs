@@ -530,6 +530,7 @@ pub(crate) fn implicit_group(label: &str) -> Group {
         alias: Some(label.to_owned()),
         organization: OrganizationId::from(DEFAULT_ORGANIZATION),
         access: ModelAccess::only(Vec::<ModelName>::new()),
+        aliases: Default::default(),
         limits: Vec::new(),
         price_ratio_ppm: sluicegate_core::price::RATIO_ONE_PPM,
         prices: Arc::default(),

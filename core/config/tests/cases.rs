@@ -72,6 +72,7 @@ fn json_of(loaded: &Loaded) -> Value {
             "apply_user_limits_to_group_keys": declared.quota.apply_user_limits_to_group_keys,
             "reserve_wait_ms": declared.quota.reserve_wait_ms,
         },
+        "access_groups": declared.access_groups,
         "customers": named(&declared.customers),
         "tags": named(&declared.tags),
         "organizations": declared.organizations,

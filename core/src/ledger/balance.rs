@@ -54,6 +54,24 @@ impl Ledger {
         self.clear(cell, now, |cell, held| cell.reset(held));
     }
 
+    /// An operator sets a counter back to `to`. What is left counts as used now: of a rolling window, in the bucket under way.
+    /// Returns what had been settled; `None` when it wasn't more, and nothing has changed.
+    pub fn set_back(&mut self, cell: CellId, to: i64, now: Timestamp) -> Option<i64> {
+        let it = self.cells.get_mut(cell.0 as usize)?;
+        it.roll(now, &self.zone);
+        let before = it.open.settled;
+        if before <= to.max(0) {
+            return None;
+        }
+        self.reset(cell, now);
+        let Self { cells, changes, .. } = self;
+        if let Some(it) = cells.get_mut(cell.0 as usize) {
+            it.add(Change::carry(to.max(0)));
+            changes.note(it, cell);
+        }
+        Some(before)
+    }
+
     /// Empties a counter that is then counted anew from usage records, with [`Self::plant`]. Like [`Self::reset`], but
     /// nobody gave anything up.
     pub fn restate(&mut self, cell: CellId, now: Timestamp) {

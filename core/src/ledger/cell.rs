@@ -95,7 +95,7 @@ pub(super) struct Change {
 }
 
 impl Change {
-    fn carry(amount: i64) -> Self {
+    pub(super) fn carry(amount: i64) -> Self {
         Self { settled: amount, carried: amount, ..Self::default() }
     }
 

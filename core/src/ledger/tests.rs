@@ -405,6 +405,27 @@ fn a_reset_keeps_what_is_open_and_what_is_listed() {
 }
 
 #[test]
+fn what_is_set_back_to_a_part_leaves_room_for_the_rest_and_no_more() {
+    for window in [Window::Day, Window::RollingMs(59_000)] {
+        let mut it = Fixture::tenant(vec![Limit::strict(Metric::OutputTokens, window, 100)]);
+        for (now, used) in [(0, 40), (5_000, 50)] {
+            let id = it.granted(tokens(0, used), now);
+            it.settle(id, tokens(0, used), now);
+        }
+        it.granted(tokens(0, 10), 5_000);
+        it.denied(tokens(0, 1), 5_000);
+        let cell = it.tenant[0].cell;
+        assert_eq!(it.ledger.set_back(cell, 90, at(6_000)), None, "{window}");
+        assert_eq!(it.ledger.set_back(cell, 25, at(6_000)), Some(90), "{window}");
+        assert_eq!(it.stands(0, 6_000), (25, 10, 0), "{window}");
+        it.denied(tokens(0, 66), 6_000);
+        it.granted(tokens(0, 65), 6_000);
+        let stored: i64 = it.ledger.take_dirty(at(6_000)).iter().map(|balance| balance.settled).sum();
+        assert_eq!(stored, 25, "{window}");
+    }
+}
+
+#[test]
 fn a_reset_gives_up_a_window_of_the_future() {
     let mut it = Fixture::tenant(vec![Limit::strict(Metric::Requests, Window::Day, 1)]);
     it.granted(tokens(0, 0), 400 * DAY_MS);

@@ -8,6 +8,7 @@
 //! - A limit put where there was none begins with what has been used in its window, not with nothing.
 
 mod access;
+mod access_group;
 mod actor;
 mod audit;
 mod budget;
@@ -30,6 +31,8 @@ mod report;
 mod scope;
 mod seed;
 mod seen;
+mod set_back;
+mod shared_credential;
 mod system;
 mod usage;
 mod user;
@@ -48,6 +51,7 @@ use sluicegate_core::{
     UsageRecord, UserId,
 };
 
+pub use access_group::{GivenTo, Holders};
 pub use actor::Actor;
 pub use audit::{AuditAnchor, AuditCheck, AuditFault, AuditFaultKind};
 pub use budget::{BudgetView, Burned, Forecast};
@@ -85,6 +89,8 @@ pub use report::{
 pub use scope::{AREAS, Access, Scopes};
 use seed::Seeds;
 pub use seen::Seen;
+pub use set_back::SetBack;
+pub use shared_credential::{CredentialChange, SharedCredential};
 pub use system::{About, SystemView};
 pub use usage::{LimitUse, SpendQuery};
 pub use user::{NewUser, UserPatch, UserView};

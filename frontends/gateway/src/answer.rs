@@ -27,6 +27,8 @@ pub struct Address {
 pub struct Inbound {
     /// The format of its body; the answer has the same.
     pub format: Format,
+    /// The path that it came to, for keys that aren't for every one; left out, it is none but a call.
+    pub path: Option<Box<str>>,
     /// What its address says, in formats that have the model there. Without it, the body's `model` and `stream` count.
     pub address: Option<Address>,
     /// The key that the caller presented, wherever their SDK puts it.
@@ -54,6 +56,7 @@ impl Inbound {
     pub fn new(format: Format, credential: &str, body: impl Into<Bytes>) -> Self {
         Self {
             format,
+            path: None,
             address: None,
             credential: Some(Secret::new(credential)),
             body: body.into(),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{Caller, Error, ErrorKind, Result};
 use sluicegate_wire::conversation::begun;
 use tokio::sync::{Notify, oneshot, watch};
@@ -178,6 +179,8 @@ pub(crate) async fn start(
         return refuse(ErrorKind::NotSupported, "background", message);
     }
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
+    let path = inbound.path.as_deref().unwrap_or_default();
+    caller.caller.routes.check(path, &[RouteUse::Inference]).map_err(Rejection::new)?;
     let call = inbound.id.clone().unwrap_or_else(|| inner.call_id());
     let id = format!("resp_{}", call.as_str().strip_prefix("call-").unwrap_or(call.as_str()));
     (inbound.id, inbound.body) = (Some(call), body);

@@ -131,10 +131,10 @@ impl Directory {
         }
         let declared = self.declared.load_full();
         let caller = match declared.parts(hash) {
-            Some(parts) => Some(caller_of(&self.fill(parts).await?, &declared)),
+            Some(parts) => Some(self.caller_of(&self.fill(parts).await?, &declared)),
             None => self.store.key_by_hash(hash, self.clock.now()).await?.and_then(|mut parts| {
                 declared.complete(&mut parts);
-                has_its_scopes(&parts).then(|| caller_of(&parts, &declared))
+                has_its_scopes(&parts).then(|| self.caller_of(&parts, &declared))
             }),
         };
         let Some(caller) = caller else {
@@ -172,9 +172,30 @@ impl Directory {
         if !is_own || !has_its_scopes(&parts) {
             return Ok(None);
         }
-        let bound = self.engine.bind(Caller { customer, ..caller_of(&parts, &declared) });
+        let bound = self.engine.bind(Caller { customer, ..self.caller_of(&parts, &declared) });
         self.keep(hash, (generation, epoch), &bound);
         Ok(Some(bound))
+    }
+
+    /// The caller that a key's parts make, with limits on everybody. What access groups hold is the snapshot's word: whoever
+    /// swaps it forgets everybody.
+    fn caller_of(&self, parts: &KeyParts, declared: &DeclaredTenants) -> Caller {
+        let snapshot = self.engine.snapshot();
+        let mut caller = Caller::resolve(CallerParts {
+            key: &parts.key,
+            group: parts.group.as_ref(),
+            user: parts.user.as_ref(),
+            membership: parts.membership.as_ref(),
+            organization: parts.organization.as_ref(),
+            global: &declared.global,
+            access_groups: &snapshot.declared.access_groups,
+            apply_user_limits_to_group_keys: declared.apply_user_limits_to_group_keys,
+        });
+        caller.expires_at = match (caller.expires_at, parts.retires_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        caller
     }
 
     /// Remembers a caller, unless something has changed since it was looked up.
@@ -248,24 +269,6 @@ impl Directory {
 /// Whether the group and user that a stored key names exist (still): without their limits it must not work.
 fn has_its_scopes(parts: &KeyParts) -> bool {
     parts.key.group.is_some() == parts.group.is_some() && parts.key.user.is_some() == parts.user.is_some()
-}
-
-/// The caller that a key's parts make, with limits on everybody.
-fn caller_of(parts: &KeyParts, declared: &DeclaredTenants) -> Caller {
-    let mut caller = Caller::resolve(CallerParts {
-        key: &parts.key,
-        group: parts.group.as_ref(),
-        user: parts.user.as_ref(),
-        membership: parts.membership.as_ref(),
-        organization: parts.organization.as_ref(),
-        global: &declared.global,
-        apply_user_limits_to_group_keys: declared.apply_user_limits_to_group_keys,
-    });
-    caller.expires_at = match (caller.expires_at, parts.retires_at) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    };
-    caller
 }
 
 #[cfg(test)]

@@ -176,7 +176,8 @@ mod tests {
             "models": [{"group": "m", "upstream": "m"}],
             "endpoints": [{"format": "openai_chat", "url": "https://api.example.com/v1/chat/completions"}],
         }));
-        let new = NewChannel { channel: channel.unwrap(), secret: Some(Secret::new("sk-upstream")) };
+        let new =
+            NewChannel { channel: channel.unwrap(), secret: Some(Secret::new("sk-upstream")), entry: None };
         a.admin().create_channel(&operator, new).await.unwrap();
         b.inner.follow().await.unwrap();
         assert_eq!(b.engine().snapshot().channels().len(), 1);

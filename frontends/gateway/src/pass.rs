@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sluicegate_core::call::PASS_THROUGH_PREFIX;
 use sluicegate_core::engine::Attempt;
+use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Secret};
 use tokio::time::{sleep_until, timeout_at};
 
@@ -65,6 +66,10 @@ pub(crate) async fn serve(
 ) -> Result<Answer, Box<Rejection>> {
     inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(request.credential.as_ref()).await.map_err(Rejection::new)?;
+    if !caller.caller.routes.is_all() {
+        let path = format!("/providers/{}{}", request.name, request.path);
+        caller.caller.routes.check(&path, &[RouteUse::Inference]).map_err(Rejection::new)?;
+    }
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| Rejection::new(Error::new(ErrorKind::InvalidRequest, "that is no method")))?;
     // Others echo what they are sent, or aren't for this.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use sluicegate_core::channel::UnknownFields;
 use sluicegate_core::engine::{Attempt, BoundCaller, Denied, Failure, Queued};
 use sluicegate_core::guardrail::GuardrailMarks;
+use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
     Addressed, Concern, Edits, Fault, FaultClass, Headers, Mock, OverlayContext, Prepared, Report, Scanned,
@@ -97,6 +98,8 @@ pub(crate) async fn serve(
 ) -> Result<Answer, Box<Rejection>> {
     inner.records.check_room().map_err(Rejection::new)?;
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
+    let path = inbound.path.as_deref().unwrap_or_default();
+    caller.caller.routes.check(path, &[RouteUse::Inference]).map_err(Rejection::new)?;
     let form = match upload {
         Some(upload) => Some(Box::pin(take_form(inner, &mut inbound, upload)).await.map_err(Rejection::new)?),
         None => None,

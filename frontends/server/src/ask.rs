@@ -321,6 +321,11 @@ fn area_of(route: &str) -> &'static str {
     }
 }
 
+/// Whether a route only lets look at something.
+pub fn only_looks(method: &Method, route: &str) -> bool {
+    access_of(method, route) == Access::Read
+}
+
 /// Whether something is only looked at. Questions that are too long for an address are posted.
 fn access_of(method: &Method, route: &str) -> Access {
     let asks = matches!(route, "/api/v1/explain" | "/api/v1/replay" | "/key/health")

@@ -8,16 +8,24 @@ pub mod models;
 pub mod native;
 pub mod responses;
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-use sluicegate::{Error, ErrorKind};
+use sluicegate::tenant::{RouteAccess, RouteUse};
+use sluicegate::{Error, ErrorKind, Result};
 
+use crate::ask;
 use crate::console::asset::{self, Source};
 use crate::console::page;
 use crate::known;
 use crate::openapi::Operation;
 use crate::respond::{self, Face};
+
+/// Any method, and any path below.
+const PASS_THROUGH: &str = "/providers/{path:.*}";
 
 /// One route.
 pub struct Entry {
@@ -111,6 +119,33 @@ fn inference_table() -> Vec<Entry> {
     ]
 }
 
+/// The paths of routes that call models, or list those that may be called.
+static INFERENCE: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let paths = inference_table().into_iter().map(|entry| entry.path);
+    paths.filter(|path| !path.starts_with("/health") && *path != "/metrics").chain([PASS_THROUGH]).collect()
+});
+
+/// Refuses a key what it isn't for.
+///
+/// # Errors
+/// `Forbidden`.
+pub fn check_use(req: &HttpRequest, allowed: &RouteAccess) -> Result<()> {
+    if allowed.is_all() {
+        return Ok(());
+    }
+    let pattern = req.match_pattern().unwrap_or_default();
+    let uses: &[RouteUse] = match INFERENCE.contains(pattern.as_str()) {
+        // Lists of models are for whoever calls them and for whoever looks.
+        true if *req.method() == Method::GET && pattern.contains("/models") => {
+            &[RouteUse::Inference, RouteUse::Read]
+        }
+        true => &[RouteUse::Inference],
+        false if ask::only_looks(req.method(), &pattern) => &[RouteUse::Read],
+        false => &[RouteUse::Manage],
+    };
+    allowed.check(req.path(), uses)
+}
+
 /// Registers every route, and the console's page and files. What is known elsewhere answers 501, everything else 404.
 pub fn configure(config: &mut web::ServiceConfig) {
     configure_with(config, asset::embedded);
@@ -140,7 +175,7 @@ pub fn configure_with(config: &mut web::ServiceConfig, console: Source) {
         })));
     }
     // Any method, and any path below.
-    config.service(web::resource("/providers/{path:.*}").route(web::to(inference::pass_through)));
+    config.service(web::resource(PASS_THROUGH).route(web::to(inference::pass_through)));
     page::configure(config, console, || web::to(|req: HttpRequest| async move { nothing(&req) }));
     config.default_service(web::to(move |req: HttpRequest| unserved(req, console)));
 }

@@ -9,7 +9,7 @@ use sluicegate::engine::BoundCaller;
 use sluicegate::tenant::IpNetwork;
 use sluicegate::{Gateway, Result, Secret, Worker};
 
-use crate::{body, extract};
+use crate::{body, extract, routes};
 
 /// The gateway, and this worker's own way to the upstreams.
 pub struct State {
@@ -31,6 +31,7 @@ impl State {
     pub async fn caller(&self, req: &HttpRequest, credential: Option<&Secret>) -> Result<Arc<BoundCaller>> {
         let caller = self.gateway.caller(credential).await?;
         self.gateway.check_caller(&caller.caller, extract::client_ip(req, &self.trusted_proxies))?;
+        routes::check_use(req, &caller.caller.routes)?;
         Ok(caller)
     }
 

@@ -12,13 +12,13 @@ pub(super) const TOP: Known = Known {
         "environment_variables",
         "guardrails",
         "include",
+        "credential_list",
     ],
     moot: &[],
     unsupported: &[
         "worker_registry",
         "mcp_servers",
         "mcp_tools",
-        "credential_list",
         "vector_store_registry",
         "search_tools",
         "prompts",
@@ -28,6 +28,13 @@ pub(super) const TOP: Known = Known {
         "policies",
         "callback_settings",
     ],
+    unknown: Severity::Warning,
+};
+
+pub(super) const CREDENTIAL: Known = Known {
+    read: &["credential_name", "credential_values"],
+    moot: &[("credential_info", "it only documents the credential")],
+    unsupported: &[],
     unknown: Severity::Warning,
 };
 
@@ -81,6 +88,7 @@ pub(super) const ENTRY: Known = Known {
 pub(super) const PARAMS: Known = Known {
     read: &[
         "model",
+        "litellm_credential_name",
         "api_base",
         "base_url",
         "api_version",
@@ -151,7 +159,6 @@ pub(super) const PARAMS: Known = Known {
         "mock_timeout",
         "additional_drop_params",
         "extra_body",
-        "litellm_credential_name",
         "default_api_key_tpm_limit",
         "default_api_key_rpm_limit",
         "cache_control_injection_points",
@@ -199,6 +206,7 @@ pub(super) const INFO: Known = Known {
         "id",
         "mode",
         "base_model",
+        "access_groups",
         "max_input_tokens",
         "max_output_tokens",
         "max_tokens",
@@ -245,7 +253,6 @@ pub(super) const INFO: Known = Known {
         ("supports_parallel_function_calling", "it is not checked"),
     ],
     unsupported: &[
-        "access_groups",
         "team_id",
         "team_public_model_name",
         "supported_environments",

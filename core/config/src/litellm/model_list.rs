@@ -102,6 +102,14 @@ fn entry(
             item.say(load, Severity::Warning, "duplicate_name", message, "give each entry an id of its own");
         }
     }
+    if let Some(groups) = info.and_then(|info| info.get("access_groups")) {
+        for group in groups.texts(load) {
+            let models = declared.access_groups.entry(group).or_default();
+            if !models.iter().any(|model| model.as_str() == name) {
+                models.push(name.as_str().into());
+            }
+        }
+    }
     behaviour(load, &params, info, &mut channel);
     limits(load, &params, &mut channel);
     models(load, &params, info, &mut channel, &provider, &name, &upstream);

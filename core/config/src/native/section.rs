@@ -17,7 +17,8 @@ pub(crate) use routing::{
     ALLOWED_FAILS_BY, FALLBACKS, HEALTH_CHECK, HEALTH_CHECKS, MODEL_GROUP, RETRIES_BY, ROUTING, TIMEOUTS,
 };
 pub(crate) use tenant::{
-    API_KEY, GROUP, GROUP_PRICE, MEMBER, NAMED_SCOPE, NAMED_SCOPES, ORGANIZATION, PREFERENCE, QUOTAS, USER,
+    ACCESS_GROUP, API_KEY, GROUP, GROUP_PRICE, MEMBER, NAMED_SCOPE, NAMED_SCOPES, ORGANIZATION, PREFERENCE,
+    QUOTAS, USER,
 };
 
 /// A mapping of the dialect.
@@ -120,6 +121,7 @@ pub(crate) static ROOT: Section = Section {
         key("groups", Kind::List(&GROUP), "Departments or teams."),
         key("users", Kind::List(&USER), "People and service accounts."),
         key("keys", Kind::List(&API_KEY), "API keys that the file issues."),
+        key("access_groups", Kind::Named(&ACCESS_GROUP), "Models under one name, for lists of models."),
         key(
             "customers",
             Kind::Object(&NAMED_SCOPES),

@@ -12,7 +12,8 @@ use sluicegate_core::limit::{Limit, Mode};
 use sluicegate_core::price::RATIO_ONE_PPM;
 use sluicegate_core::snapshot::{Declared, NamedScopes};
 use sluicegate_core::tenant::{
-    ApiKey, Group, IpNetwork, Membership, ModelAccess, Organization, Preference, Role, Source, User,
+    ApiKey, Group, IpNetwork, Membership, ModelAccess, Organization, Preference, Role, RouteAccess, Source,
+    User,
 };
 use sluicegate_core::time::Timestamp;
 
@@ -52,7 +53,21 @@ pub(super) fn lower(load: &mut Load<'_>, top: &Fields<'_>, declared: &mut Declar
             named_scopes(load, &item, mode, scopes);
         }
     }
+    if let Some(item) = top.get("access_groups") {
+        access_groups(load, &item, declared);
+    }
     check_labels(load, top, declared);
+}
+
+fn access_groups(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
+    if !item.is_map(load) {
+        return;
+    }
+    for (name, child) in item.children() {
+        let Some(fields) = Fields::open_section(load, &child, &section::ACCESS_GROUP) else { continue };
+        let models = fields.get("models").map(|item| item.texts(load)).unwrap_or_default();
+        declared.access_groups.insert(name.to_owned(), models.into_iter().map(Into::into).collect());
+    }
 }
 
 fn named_scopes(load: &mut Load<'_>, item: &Item<'_>, mode: Mode, scopes: &mut NamedScopes) {
@@ -119,6 +134,7 @@ fn group(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, currenci
         alias,
         organization: organization_of(load, &fields, declared),
         access: access(load, &fields),
+        aliases: fields.get("aliases").map(|item| model_map(load, &item)).unwrap_or_default(),
         limits: limits(load, &fields, declared),
         price_ratio_ppm: price_ratio_ppm.unwrap_or(RATIO_ONE_PPM),
         prices: match fields.get("prices") {
@@ -253,6 +269,7 @@ fn key(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
         expires_at: fields.get("expires_at").and_then(|item| instant(load, &item, declared)),
         blocked: fields.boolean(load, "blocked").unwrap_or(false),
         allowed_ips: networks(load, &fields),
+        routes: routes(load, &fields),
         tags: fields.get("tags").map(|item| item.texts(load)).unwrap_or_default(),
         metadata: metadata(load, &fields),
         source: Source::File,
@@ -313,6 +330,15 @@ fn organization_of(load: &mut Load<'_>, fields: &Fields<'_>, declared: &Declared
         item.say(load, Severity::Warning, "unknown_organization", message, remedy);
     }
     OrganizationId::from(name)
+}
+
+fn routes(load: &mut Load<'_>, fields: &Fields<'_>) -> RouteAccess {
+    let Some(item) = fields.get("routes") else { return RouteAccess::ALL };
+    let rules = item.texts(load);
+    RouteAccess::try_from(rules).unwrap_or_else(|why| {
+        item.say(load, Severity::Error, "invalid_value", why, "leave it out for every route");
+        RouteAccess::ALL
+    })
 }
 
 fn access(load: &mut Load<'_>, fields: &Fields<'_>) -> ModelAccess {

@@ -325,6 +325,7 @@ impl World<'_> {
                     membership: None,
                     organization: declared.organizations.iter().find(|o| o.id == key.organization),
                     global: &declared.quota.global,
+                    access_groups: &declared.access_groups,
                     apply_user_limits_to_group_keys: false,
                 })
             }

@@ -6,6 +6,7 @@ mod key;
 mod trial;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sluicegate_core::edit::BodyEdit;
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
@@ -13,6 +14,7 @@ use sluicegate_core::{
 };
 
 use super::access::{as_stored, check_id, check_limits};
+use super::named::{self, NamedKind, NamedScope};
 use super::seed::Seeds;
 use super::seen::etag;
 use super::{Actor, Admin, Deed, LimitUse, Then, forbidden, invalid, not_found};
@@ -34,6 +36,9 @@ pub struct NewChannel {
     /// Its credential, to be sealed. Several lines are several keys.
     #[serde(default, skip_serializing)]
     pub secret: Option<Secret>,
+    /// What another dialect made it of; kept beside it, and gone with it.
+    #[serde(skip)]
+    pub entry: Option<Map<String, Value>>,
 }
 
 /// A change to a channel.
@@ -46,6 +51,9 @@ pub struct ChannelPatch {
     /// changed: then it must be entered again, so that it can't be sent to somebody else.
     #[serde(default, skip_serializing)]
     pub secret: Option<Secret>,
+    /// What another dialect makes it of now; left out, what is kept stays.
+    #[serde(skip)]
+    pub entry: Option<Map<String, Value>>,
 }
 
 /// A channel, as people see it.
@@ -95,8 +103,9 @@ impl Admin {
         self.check_channel(&channel).await?;
         let secret = self.seal(&mut channel, new.secret.as_ref())?.unwrap_or(SecretChange::Clear);
         let deed = Deed::new("channel.create", format!("channel {}", channel.id)).whole(&shown(&channel));
-        let put = Change::PutChannel(Box::new(channel.clone()), secret, Expect::New);
-        self.write(actor, deed, vec![put], Seeds::new(), Then::Channels).await?;
+        let mut changes = vec![Change::PutChannel(Box::new(channel.clone()), secret, Expect::New)];
+        changes.extend(kept_entry(&channel.id, new.entry)?);
+        self.write(actor, deed, changes, Seeds::new(), Then::Channels).await?;
         self.channel(actor, &channel.id).await
     }
 
@@ -151,6 +160,23 @@ impl Admin {
         stored: StoredChannel,
         patch: ChannelPatch,
     ) -> Result<ChannelView> {
+        let id = stored.channel.value.id.clone();
+        let PatchedChannel { changes, seeds, deed, is_replaced } =
+            self.patched_channel(stored, patch).await?;
+        self.write(actor, deed, changes, seeds, Then::Channels).await?;
+        if is_replaced {
+            // What was known of the old credential says nothing of the new one.
+            self.0.engine.mend(&id);
+        }
+        self.channel(actor, &id).await
+    }
+
+    /// The changes that a patch asks for, to be made together with others or by themselves.
+    pub(super) async fn patched_channel(
+        &self,
+        stored: StoredChannel,
+        patch: ChannelPatch,
+    ) -> Result<PatchedChannel> {
         let before = &stored.channel.value;
         let id = &before.id;
         let mut after = Channel { id: before.id.clone(), source: Source::Database, ..patch.channel };
@@ -174,16 +200,11 @@ impl Admin {
         let deed =
             Deed::new("channel.update", format!("channel {id}")).changed(&shown(before), &shown(&after));
         let is_replaced = matches!(secret, SecretChange::Set(_));
-        let put =
-            Change::PutChannel(Box::new(after.clone()), secret, Expect::Version(stored.channel.version));
         let owner = Owner::Channel(id.clone());
         let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
-        self.write(actor, deed, vec![put], seeds, Then::Channels).await?;
-        if is_replaced {
-            // What was known of the old credential says nothing of the new one.
-            self.0.engine.mend(id);
-        }
-        self.channel(actor, id).await
+        let mut changes = kept_entry(id, patch.entry)?;
+        changes.push(Change::PutChannel(Box::new(after), secret, Expect::Version(stored.channel.version)));
+        Ok(PatchedChannel { changes, seeds, deed, is_replaced })
     }
 
     /// Removes a channel and takes it out of use.
@@ -195,12 +216,23 @@ impl Admin {
         let guard = actor.guard(id.into(), &stored);
         let channel = stored.value;
         let deed = Deed::new("channel.delete", format!("channel {id}")).whole(&shown(&channel));
-        let changes = guard.into_iter().chain([Change::DeleteChannel(id.clone())]).collect();
+        let gone = self.without_channel(id).await?;
+        let changes = guard.into_iter().chain(gone).collect();
         self.write(actor, deed, changes, Seeds::new(), Then::Channels).await?;
         Ok(channel)
     }
 
-    /// Seals every channel's credential anew under another master secret. The gateway must then be started with that
+    /// The changes by which a channel is gone, with what it was made of.
+    async fn without_channel(&self, id: &ChannelId) -> Result<Vec<Change>> {
+        let entry = NamedKind::Model.setting(id.as_str());
+        let mut changes = vec![Change::DeleteChannel(id.clone())];
+        if self.store().setting(&entry).await?.is_some() {
+            changes.push(Change::DeleteSetting(entry));
+        }
+        Ok(changes)
+    }
+
+    /// Seals every channel's credential, and those that several share, anew under another master secret. The gateway must then be started with that
     /// one. Returns how many were sealed.
     ///
     /// # Errors
@@ -220,12 +252,13 @@ impl Admin {
                 ));
             }
         }
+        changes.extend(self.resealed_credentials(&new).await?);
         let count = changes.len();
         self.commit(actor, Deed::new("channel.reseal", "all channels".to_owned()), changes).await?;
         Ok(count)
     }
 
-    async fn channel_to_change(&self, actor: &Actor, id: &ChannelId) -> Result<StoredChannel> {
+    pub(super) async fn channel_to_change(&self, actor: &Actor, id: &ChannelId) -> Result<StoredChannel> {
         only_super(actor)?;
         if let Some(declared) = self.declared_channel(|channel| channel.id == *id) {
             self.refuse_declared(Source::File, || format!("channel `{}`", declared.id))?;
@@ -306,6 +339,27 @@ impl Admin {
             updated_by: it.updated_by.clone(),
             used,
             limit_states,
+        }
+    }
+}
+
+/// A change to a channel, ready to be made.
+pub(super) struct PatchedChannel {
+    pub(super) changes: Vec<Change>,
+    pub(super) seeds: Seeds,
+    deed: Deed,
+    /// Whether it has another credential.
+    pub(super) is_replaced: bool,
+}
+
+/// The change by which what a channel was made of is kept.
+fn kept_entry(id: &ChannelId, entry: Option<Map<String, Value>>) -> Result<Vec<Change>> {
+    match entry {
+        None => Ok(Vec::new()),
+        // What a channel of this id was made of before is nobody's any more.
+        Some(metadata) => {
+            let entry = NamedScope { metadata, ..NamedScope::default() };
+            named::put(NamedKind::Model, id.as_str(), &entry, Expect::Any).map(|put| vec![put])
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::price::RATIO_ONE_PPM;
-use sluicegate_core::tenant::{Preference, Source};
+use sluicegate_core::tenant::{ACCESS_GROUP, Preference, Source};
 use sluicegate_core::{
     Error, ErrorKind, Group, GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Role,
     Scope, ScopeKind, Timestamp, UserId,
@@ -12,9 +13,10 @@ use sluicegate_core::{
 
 use super::access::{as_stored, both, check_id, check_limits};
 use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
+use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, invalid,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, Then, came_second, forbidden, invalid,
     not_found,
 };
 use crate::credential;
@@ -34,6 +36,8 @@ pub struct NewGroup {
     pub organization: Option<OrganizationId>,
     /// Models its members may call; empty is every model.
     pub models: Vec<ModelName>,
+    /// Other names under which its keys may ask for models; a key's own come after them.
+    pub aliases: IndexMap<ModelName, ModelName>,
     /// Its limits.
     pub limits: Limits,
     /// What its calls cost relative to the price list, in parts per million. Default 1,000,000.
@@ -96,6 +100,8 @@ pub struct GroupPatch {
     /// Changes the list of these models, after `models`.
     #[serde(skip)]
     pub edit_models: Option<ModelEdit>,
+    /// Other names for models.
+    pub aliases: Patch<IndexMap<ModelName, ModelName>>,
     /// Its limits, all of them.
     pub limits: Patch<Limits>,
     /// Changes single limits, after `limits`.
@@ -121,13 +127,18 @@ pub enum ModelEdit {
     Add(Vec<ModelName>),
     /// These aren't allowed any more. Where none is left, none is allowed.
     Remove(Vec<ModelName>),
+    /// These in the place of all that aren't named as access groups.
+    Models(Vec<ModelName>),
+    /// These in the place of all that are. Where none is left, none is allowed.
+    AccessGroups(Vec<ModelName>),
 }
 
 /// Stands in a list that allows nothing: there is no such model.
 const NO_MODEL: &str = "no-default-models";
 
 impl ModelEdit {
-    fn apply(self, access: &mut ModelAccess) {
+    pub(super) fn apply(self, access: &mut ModelAccess) {
+        let is_group = |name: &ModelName| name.as_str().starts_with(ACCESS_GROUP);
         let mut names = access.patterns().to_vec();
         match self {
             Self::Add(_) if names.is_empty() => return,
@@ -146,6 +157,18 @@ impl ModelEdit {
                     names.push(NO_MODEL.into());
                 }
             }
+            Self::Models(models) => {
+                names.retain(is_group);
+                names.splice(0..0, models);
+            }
+            Self::AccessGroups(groups) => {
+                let before = names.len();
+                names.retain(|name| !is_group(name) && name.as_str() != NO_MODEL);
+                names.extend(groups);
+                if before > 0 && names.is_empty() {
+                    names.push(NO_MODEL.into());
+                }
+            }
         }
         *access = ModelAccess::only(names);
     }
@@ -158,6 +181,7 @@ impl GroupPatch {
         self.alias.is_keep()
             && self.models.is_keep()
             && self.edit_models.is_none()
+            && self.aliases.is_keep()
             && self.limits.is_keep()
             && self.edit_limits.is_none()
             && self.price_ratio_ppm.is_keep()
@@ -231,6 +255,7 @@ impl Admin {
             alias,
             organization: organization.clone(),
             access: ModelAccess::only(new.models),
+            aliases: new.aliases,
             limits: new.limits.0,
             price_ratio_ppm: new.price_ratio_ppm.unwrap_or(RATIO_ONE_PPM),
             prices: Arc::default(),
@@ -339,6 +364,7 @@ impl Admin {
         if let Some(edit) = patch.edit_models {
             edit.apply(&mut after.access);
         }
+        patch.aliases.apply_or_default(&mut after.aliases);
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
         check_limits(&after.limits)?;
         match patch.price_ratio_ppm {
@@ -392,19 +418,48 @@ impl Admin {
         id_or_alias: &str,
         member: NewMember,
     ) -> Result<MemberView> {
+        let mut added = self.add_members(actor, id_or_alias, vec![member]).await?;
+        added.pop().ok_or_else(|| invalid("member", "name a member"))
+    }
+
+    /// Puts users into a group: all of them, or none.
+    ///
+    /// # Errors
+    /// As [`add_member`](Self::add_member); `Conflict` also when one is named twice.
+    pub async fn add_members(
+        &self,
+        actor: &Actor,
+        id_or_alias: &str,
+        members: Vec<NewMember>,
+    ) -> Result<Vec<MemberView>> {
         let group = self.group_to_change(actor, id_or_alias).await?.value;
-        let known = self.memberships(Some(&group.id), Some(&member.user)).await?;
-        if !known.is_empty() {
-            let message = format!("user `{}` is in group `{}` already", member.user, group.id);
-            return Err(Error::new(ErrorKind::Conflict, message));
+        let (mut changes, mut seeds) = (Vec::new(), Seeds::new());
+        let mut seen: Vec<&UserId> = Vec::new();
+        for member in &members {
+            let known = self.memberships(Some(&group.id), Some(&member.user)).await?;
+            if !known.is_empty() || seen.contains(&&member.user) {
+                let message = match known.is_empty() {
+                    false => format!("user `{}` is in group `{}` already", member.user, group.id),
+                    true => format!("user `{}` is named twice", member.user),
+                };
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
+            seen.push(&member.user);
+            changes.extend(self.changes_for_member(actor, &group, member).await?);
+            let owner = Owner::Membership(group.id.clone(), member.user.clone());
+            seeds.extend(self.seeds(&owner, &[], &member.limits.0).await?);
         }
-        let changes = self.changes_for_member(actor, &group, &member).await?;
-        let deed = Deed::new("member.add", format!("group {}", group.id))
-            .of(&group.organization, Some(&group.id), Some(&member.user))
-            .whole(&member);
-        let owner = Owner::Membership(group.id.clone(), member.user.clone());
-        self.commit_limits(actor, deed, changes, &owner, (&[], &member.limits.0)).await?;
-        self.member(actor, &group.id, &member.user).await
+        let deed = Deed::new("member.add", format!("group {}", group.id));
+        let deed = match members.as_slice() {
+            [one] => deed.of(&group.organization, Some(&group.id), Some(&one.user)).whole(one),
+            all => deed.of(&group.organization, Some(&group.id), None).whole(&all),
+        };
+        self.write(actor, deed, changes, seeds, Then::Callers).await?;
+        let mut added = Vec::with_capacity(members.len());
+        for member in &members {
+            added.push(self.member(actor, &group.id, &member.user).await?);
+        }
+        Ok(added)
     }
 
     /// Changes a membership.
@@ -470,7 +525,7 @@ impl Admin {
     }
 
     /// A group whose members the actor may change.
-    async fn group_to_change(&self, actor: &Actor, id_or_alias: &str) -> Result<Stored<Group>> {
+    pub(super) async fn group_to_change(&self, actor: &Actor, id_or_alias: &str) -> Result<Stored<Group>> {
         let stored = self.resolve_group(actor, id_or_alias).await?;
         if !actor.runs_group(&stored.value.organization, &stored.value.id) {
             return Err(forbidden("change this group"));

@@ -4,7 +4,7 @@ mod bulk;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use sluicegate_core::tenant::{IpNetwork, Source};
+use sluicegate_core::tenant::{IpNetwork, RouteAccess, Source};
 use sluicegate_core::{
     ApiKey, Error, ErrorKind, Group, KeyId, ModelAccess, ModelName, OrganizationId, Result, Role, Scope,
     ScopeKind, Secret, Timestamp, User, UserId,
@@ -17,8 +17,8 @@ use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, Then, came_second, forbidden, invalid,
-    not_found,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, ModelEdit, Patch, TRIES, Then, came_second, forbidden,
+    invalid, not_found,
 };
 use crate::credential::{self, KeyHash};
 use crate::store::{
@@ -54,6 +54,8 @@ pub struct NewKey {
     pub blocked: bool,
     /// Addresses or networks that it may be used from; empty is anywhere.
     pub allowed_ips: Vec<IpNetwork>,
+    /// What it may be used for; empty is everything.
+    pub routes: RouteAccess,
     /// Tags put on each of its calls.
     pub tags: Vec<String>,
     /// Free data.
@@ -78,6 +80,9 @@ pub struct KeyPatch {
     pub user: Patch<UserId>,
     /// Models it may call.
     pub models: Patch<Vec<ModelName>>,
+    /// Changes the list of these models, after `models`.
+    #[serde(skip)]
+    pub edit_models: Option<ModelEdit>,
     /// Other names for models.
     pub aliases: Patch<IndexMap<ModelName, ModelName>>,
     /// Its limits, all of them.
@@ -93,6 +98,8 @@ pub struct KeyPatch {
     pub blocked: Option<bool>,
     /// Where it may be used from.
     pub allowed_ips: Patch<Vec<IpNetwork>>,
+    /// What it may be used for.
+    pub routes: Patch<RouteAccess>,
     /// Tags put on each of its calls.
     pub tags: Patch<Vec<String>>,
     /// Free data, all of it.
@@ -108,6 +115,7 @@ impl KeyPatch {
         self.group.is_keep()
             && self.user.is_keep()
             && self.models.is_keep()
+            && self.edit_models.is_none()
             && self.aliases.is_keep()
             && self.limits.is_keep()
             && self.edit_limits.is_none()
@@ -115,6 +123,7 @@ impl KeyPatch {
             && self.ttl.is_none()
             && self.blocked != Some(false)
             && self.allowed_ips.is_keep()
+            && self.routes.is_keep()
             && self.tags.is_keep()
     }
 }
@@ -172,7 +181,7 @@ pub(super) struct KeyStep {
 
 /// What an actor may do to a key that they see.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Right {
+pub(super) enum Right {
     /// Anything.
     Full,
     /// What its owner may who made it themselves: anything but giving it away.
@@ -204,6 +213,17 @@ impl Admin {
     /// `Forbidden` when the actor may not, `NotFound` for a group, user or organization that they can't see,
     /// `InvalidRequest`, `Conflict` when the alias or the chosen credential is taken, `Store`.
     pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<IssuedKey> {
+        for attempt in 0.. {
+            match self.try_create_key(actor, new.clone()).await {
+                // Of two that take the same budget at once.
+                Err(error) if came_second(&error) && attempt < TRIES => {}
+                other => return other,
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+    }
+
+    async fn try_create_key(&self, actor: &Actor, new: NewKey) -> Result<IssuedKey> {
         let (step, secret) = self.new_key(actor, new).await?;
         let event = self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
         let stored = Stored { created_by: actor.name().to_owned(), ..as_stored(step.key, event.event.at) };
@@ -246,6 +266,7 @@ impl Admin {
             expires_at: expiry(new.expires_at.into(), new.ttl.as_deref(), None, now)?,
             blocked: new.blocked,
             allowed_ips: new.allowed_ips,
+            routes: new.routes,
             tags: new.tags,
             metadata: new.metadata,
             source: Source::Database,
@@ -398,12 +419,16 @@ impl Admin {
         }
         patch.alias.apply(&mut after.alias);
         patch_access(patch.models, &mut after.access);
+        if let Some(edit) = patch.edit_models {
+            edit.apply(&mut after.access);
+        }
         patch.aliases.apply_or_default(&mut after.aliases);
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
         check_limits(&after.limits)?;
         after.expires_at = expiry(patch.expires_at, patch.ttl.as_deref(), before.expires_at, now)?;
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         patch.allowed_ips.apply_or_default(&mut after.allowed_ips);
+        patch.routes.apply_or_default(&mut after.routes);
         patch.tags.apply_or_default(&mut after.tags);
         let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata)?;
         if steers && may == Right::Owner {
@@ -515,7 +540,11 @@ impl Admin {
         }
     }
 
-    async fn find_key(&self, actor: &Actor, key: &KeyRef) -> Result<(Stored<ApiKey>, Option<KeyHash>)> {
+    pub(super) async fn find_key(
+        &self,
+        actor: &Actor,
+        key: &KeyRef,
+    ) -> Result<(Stored<ApiKey>, Option<KeyHash>)> {
         let reach = actor.reach();
         let declared = self.declared();
         if let Some((hash, it)) = declared.key(key).filter(|(_, it)| reach.has_key(it)) {
@@ -525,7 +554,7 @@ impl Admin {
         Ok((stored.key, Some(stored.hash)))
     }
 
-    async fn key_to_change(&self, actor: &Actor, key: &KeyRef) -> Result<(StoredKey, Right)> {
+    pub(super) async fn key_to_change(&self, actor: &Actor, key: &KeyRef) -> Result<(StoredKey, Right)> {
         let (stored, _) = self.find_key(actor, key).await?;
         self.refuse_declared(stored.value.source, || format!("key `{}`", stored.value.id))?;
         let stored = self.store().key(key, &actor.reach()).await?.ok_or_else(|| unknown_key(key))?;

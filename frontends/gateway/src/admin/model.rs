@@ -255,7 +255,10 @@ impl Admin {
         if let Some(id) = actor.user().filter(|_| !reads_all) {
             user = self.user_by_id(id).await?.map(|it| it.access).unwrap_or_default();
         }
-        Ok(Sight { is_super, organization, user, reads_all, groups })
+        let snapshot = self.0.engine.snapshot();
+        let opened = |access: &ModelAccess| access.opened(&snapshot.declared.access_groups);
+        groups.iter_mut().for_each(|group| group.access = opened(&group.access));
+        Ok(Sight { is_super, organization: opened(&organization), user: opened(&user), reads_all, groups })
     }
 }
 

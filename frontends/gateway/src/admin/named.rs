@@ -6,15 +6,12 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::tenant::Source;
-use sluicegate_core::{Error, ErrorKind, KeyId, Limit, Metric, Result, Timestamp, Window};
+use sluicegate_core::{ApiKey, Error, ErrorKind, KeyId, Limit, Metric, ModelName, Result, Timestamp, Window};
 
 use super::access::{as_stored, check_id, check_limits};
 use super::seed::Seeds;
-use super::{
-    Access, Actor, Admin, Deed, KeyPatch, LimitEditor, TRIES, Then, came_second, forbidden, invalid,
-    not_found,
-};
-use crate::store::{Change, Dimension, Expect, KeyRef, Stored};
+use super::{Access, Actor, Admin, Deed, TRIES, Then, came_second, forbidden, invalid, not_found};
+use crate::store::{Change, Dimension, Expect, KeyRef, Owner, Reach, Stored, StoredKey};
 
 /// What a name is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +24,8 @@ pub enum NamedKind {
     Budget,
     /// What a channel was made of, where another dialect made it: its `metadata`.
     Model,
+    /// Models under one name, which lists of models may name.
+    AccessGroup,
 }
 
 impl NamedKind {
@@ -37,6 +36,15 @@ impl NamedKind {
             Self::Tag => "tag",
             Self::Budget => "budget",
             Self::Model => "model",
+            Self::AccessGroup => "access_group",
+        }
+    }
+
+    /// The words for it.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::AccessGroup => "access group",
+            other => other.as_str(),
         }
     }
 
@@ -46,11 +54,12 @@ impl NamedKind {
             Self::Tag => ["tag.create", "tag.update", "tag.delete"],
             Self::Budget => ["budget.create", "budget.update", "budget.delete"],
             Self::Model => ["model.create", "model.update", "model.delete"],
+            Self::AccessGroup => ["access_group.create", "access_group.update", "access_group.delete"],
         }
     }
 
     /// The setting that holds it.
-    fn setting(self, name: &str) -> String {
+    pub(super) fn setting(self, name: &str) -> String {
         format!("{}/{name}", self.as_str())
     }
 }
@@ -70,6 +79,9 @@ pub struct NamedScope {
     /// The keys that have a budget's limits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holders: Vec<KeyId>,
+    /// The models that an access group holds: names, or beginnings of names that end in `*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelName>,
     /// Free data.
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
@@ -85,6 +97,9 @@ pub(crate) fn add_named(all: &mut Declared, settings: &[(String, Stored<serde_js
             Some((name, serde_json::from_value::<NamedScope>(stored.value.clone()).ok()?))
         })
     };
+    for (name, it) in read(NamedKind::AccessGroup) {
+        all.access_groups.entry(name.to_owned()).or_insert(it.models);
+    }
     let budgets: Vec<_> = read(NamedKind::Budget).collect();
     for (kind, scopes) in [(NamedKind::Customer, &mut all.customers), (NamedKind::Tag, &mut all.tags)] {
         for (name, it) in read(kind) {
@@ -116,13 +131,26 @@ impl Admin {
         name: &str,
         new: NamedScope,
     ) -> Result<Stored<NamedScope>> {
+        self.create_named_and(actor, kind, name, new, Vec::new()).await
+    }
+
+    /// The same with other changes in one step.
+    pub(super) async fn create_named_and(
+        &self,
+        actor: &Actor,
+        kind: NamedKind,
+        name: &str,
+        new: NamedScope,
+        more: Vec<Change>,
+    ) -> Result<Stored<NamedScope>> {
         only_super(actor, kind)?;
         check_id("name", name)?;
         self.check_named(actor, &new).await?;
         self.refuse_declared_name(kind, name)?;
         let [action, ..] = kind.actions();
-        let deed = Deed::new(action, format!("{} {name}", kind.as_str())).whole(&new);
-        self.put_named(actor, kind, name, &new, Expect::New, deed).await?;
+        let deed = Deed::new(action, format!("{} {name}", kind.words())).whole(&new);
+        let changes = std::iter::once(put(kind, name, &new, Expect::New)?).chain(more).collect();
+        self.write(actor, deed, changes, Seeds::new(), Then::Channels).await?;
         self.named(actor, kind, name).await
     }
 
@@ -132,11 +160,11 @@ impl Admin {
     /// `Forbidden`, `NotFound`, `Store`.
     pub async fn named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<Stored<NamedScope>> {
         only_super(actor, kind)?;
-        if let Some(limits) = self.declared_names(kind).get(name) {
-            return Ok(of_file(limits));
+        if let Some(it) = self.declared_names(kind).get(name) {
+            return Ok(of_file(it));
         }
         let stored = self.store().setting(&kind.setting(name)).await?;
-        stored.map(read).transpose()?.ok_or_else(|| not_found(kind.as_str(), name))
+        stored.map(read).transpose()?.ok_or_else(|| not_found(kind.words(), name))
     }
 
     /// All of them, declared ones first, then by name.
@@ -150,7 +178,7 @@ impl Admin {
     ) -> Result<Vec<(String, Stored<NamedScope>)>> {
         only_super(actor, kind)?;
         let declared = self.declared_names(kind);
-        let mut all: Vec<_> = declared.iter().map(|(name, limits)| (name.clone(), of_file(limits))).collect();
+        let mut all: Vec<_> = declared.iter().map(|(name, it)| (name.clone(), of_file(it))).collect();
         for (setting, stored) in self.store().settings().await? {
             let name = setting.strip_prefix(kind.as_str()).and_then(|rest| rest.strip_prefix('/'));
             if let Some(name) = name.filter(|name| !declared.contains_key(*name)) {
@@ -176,7 +204,7 @@ impl Admin {
             NamedKind::Customer => Dimension::Customer,
             NamedKind::Tag => Dimension::Tag,
             // No sums are kept of these.
-            NamedKind::Budget | NamedKind::Model => return Ok(HashMap::new()),
+            NamedKind::Budget | NamedKind::Model | NamedKind::AccessGroup => return Ok(HashMap::new()),
         };
         self.0.host.flush_records().await?;
         let totals = self.store().totals(of, names).await?;
@@ -202,10 +230,7 @@ impl Admin {
             match self.try_update_named(actor, kind, name, edit).await {
                 Err(error) if came_second(&error) && attempt < TRIES => {}
                 Err(error) => return Err(error),
-                Ok((before, after)) => {
-                    self.pass_on(actor, &before, &after).await?;
-                    return self.named(actor, kind, name).await;
-                }
+                Ok(()) => return self.named(actor, kind, name).await,
             }
         }
         Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
@@ -217,36 +242,65 @@ impl Admin {
         kind: NamedKind,
         name: &str,
         edit: Edit<'_>,
-    ) -> Result<(NamedScope, NamedScope)> {
+    ) -> Result<()> {
         let stored = self.named(actor, kind, name).await?;
         self.refuse_declared_name(kind, name)?;
         let (before, mut after) = (stored.value.clone(), stored.value);
         edit(&mut after)?;
         self.check_named(actor, &after).await?;
+        let followers = self.followers(&before, &mut after).await?;
         let [_, action, _] = kind.actions();
-        let deed = Deed::new(action, format!("{} {name}", kind.as_str())).changed(&before, &after);
-        self.put_named(actor, kind, name, &after, Expect::Version(stored.version), deed).await?;
-        Ok((before, after))
+        let mut deed = Deed::new(action, format!("{} {name}", kind.words())).changed(&before, &after);
+        let mut changes = vec![put(kind, name, &after, Expect::Version(stored.version))?];
+        let mut seeds = Seeds::new();
+        if let (serde_json::Value::Object(detail), false) = (&mut deed.detail, followers.is_empty()) {
+            let keys: Vec<_> = followers.iter().map(|(key, _)| &key.key.value.id).collect();
+            detail.insert("keys".to_owned(), serde_json::json!(keys));
+        }
+        for (stored, after) in followers {
+            let owner = Owner::Key(after.id.clone());
+            seeds.extend(self.seeds(&owner, &stored.key.value.limits, &after.limits).await?);
+            let expect = Expect::Version(stored.key.version);
+            changes.push(Change::PutKey {
+                key: after,
+                hash: stored.hash,
+                old_hash_until: None,
+                issuers: None,
+                expect,
+            });
+        }
+        self.write(actor, deed, changes, seeds, Then::Channels).await.map(drop)
     }
 
-    /// Gives the keys that have a budget's limits its new ones. Those that are gone are nobody's concern.
-    async fn pass_on(&self, actor: &Actor, before: &NamedScope, after: &NamedScope) -> Result<()> {
+    /// The keys that have a budget's limits, each with what it becomes: they follow in the same step, so that none is left behind.
+    /// Those that are gone are forgotten.
+    // BOUND: the keys that were made with the budget.
+    async fn followers(
+        &self,
+        before: &NamedScope,
+        after: &mut NamedScope,
+    ) -> Result<Vec<(StoredKey, ApiKey)>> {
+        let mut all = Vec::new();
         if before.limits == after.limits {
-            return Ok(());
+            return Ok(all);
         }
-        for key in &after.holders {
-            let (old, new) = (before.limits.clone(), after.limits.clone());
-            let edit = LimitEditor::new(move |limits| {
-                limits.retain(|limit| !old.contains(limit));
-                limits.extend(new.iter().cloned());
-            });
-            let patch = KeyPatch { edit_limits: Some(edit), ..KeyPatch::default() };
-            match self.update_key(actor, &KeyRef::Id(key.clone()), patch).await {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
+        let mut holders = Vec::new();
+        for id in std::mem::take(&mut after.holders) {
+            let Some(stored) = self.store().key(&KeyRef::Id(id.clone()), &Reach::ALL).await? else {
+                continue;
+            };
+            let mut key = stored.key.value.clone();
+            key.limits.retain(|limit| !before.limits.contains(limit));
+            let new = after.limits.iter().filter(|limit| !key.limits.contains(limit)).cloned();
+            let new: Vec<Limit> = new.collect();
+            key.limits.extend(new);
+            holders.push(id);
+            if key != stored.key.value {
+                all.push((stored, key));
             }
         }
-        Ok(())
+        after.holders = holders;
+        Ok(all)
     }
 
     /// Removes one. What has a budget's limits keeps them.
@@ -262,7 +316,7 @@ impl Admin {
             return Err(Error::new(ErrorKind::Conflict, message));
         }
         let [.., action] = kind.actions();
-        let deed = Deed::new(action, format!("{} {name}", kind.as_str())).whole(&stored.value);
+        let deed = Deed::new(action, format!("{} {name}", kind.words())).whole(&stored.value);
         let delete = Change::DeleteSetting(kind.setting(name));
         self.write(actor, deed, vec![delete], Seeds::new(), Then::Channels).await?;
         Ok(stored.value)
@@ -298,19 +352,6 @@ impl Admin {
         Ok((put, it.limits))
     }
 
-    async fn put_named(
-        &self,
-        actor: &Actor,
-        kind: NamedKind,
-        name: &str,
-        it: &NamedScope,
-        expect: Expect,
-        deed: Deed,
-    ) -> Result<()> {
-        let put = put(kind, name, it, expect)?;
-        self.write(actor, deed, vec![put], Seeds::new(), Then::Channels).await.map(drop)
-    }
-
     async fn check_named(&self, actor: &Actor, it: &NamedScope) -> Result<()> {
         check_limits(&it.limits)?;
         if let Some(id) = &it.budget {
@@ -322,24 +363,32 @@ impl Admin {
         Ok(())
     }
 
-    fn declared_names(&self, kind: NamedKind) -> indexmap::IndexMap<String, Vec<Limit>> {
+    fn declared_names(&self, kind: NamedKind) -> indexmap::IndexMap<String, NamedScope> {
         let file = self.0.host.file();
+        let limited = |all: indexmap::IndexMap<String, Vec<Limit>>| {
+            let scope = |limits| NamedScope { limits, ..NamedScope::default() };
+            all.into_iter().map(|(name, limits)| (name, scope(limits))).collect()
+        };
         match kind {
-            NamedKind::Customer => file.customers.declared,
-            NamedKind::Tag => file.tags.declared,
+            NamedKind::Customer => limited(file.customers.declared),
+            NamedKind::Tag => limited(file.tags.declared),
+            NamedKind::AccessGroup => {
+                let scope = |models| NamedScope { models, ..NamedScope::default() };
+                file.access_groups.into_iter().map(|(name, models)| (name, scope(models))).collect()
+            }
             NamedKind::Budget | NamedKind::Model => indexmap::IndexMap::new(),
         }
     }
 
     fn refuse_declared_name(&self, kind: NamedKind, name: &str) -> Result<()> {
         match self.declared_names(kind).contains_key(name) {
-            true => self.refuse_declared(Source::File, || format!("{} `{name}`", kind.as_str())),
+            true => self.refuse_declared(Source::File, || format!("{} `{name}`", kind.words())),
             false => Ok(()),
         }
     }
 }
 
-fn put(kind: NamedKind, name: &str, it: &NamedScope, expect: Expect) -> Result<Change> {
+pub(super) fn put(kind: NamedKind, name: &str, it: &NamedScope, expect: Expect) -> Result<Change> {
     let value = serde_json::to_value(it)
         .map_err(|why| Error::new(ErrorKind::Internal, "a setting couldn't be written").with_source(why))?;
     Ok(Change::PutSetting(kind.setting(name), value, expect))
@@ -352,8 +401,8 @@ fn read(stored: Stored<serde_json::Value>) -> Result<Stored<NamedScope>> {
     Ok(Stored { value, version, created_at, created_by, updated_at, updated_by })
 }
 
-fn of_file(limits: &[Limit]) -> Stored<NamedScope> {
-    as_stored(NamedScope { limits: limits.to_vec(), ..NamedScope::default() }, Timestamp::default())
+fn of_file(it: &NamedScope) -> Stored<NamedScope> {
+    as_stored(it.clone(), Timestamp::default())
 }
 
 fn only_super(actor: &Actor, kind: NamedKind) -> Result<()> {
@@ -363,5 +412,6 @@ fn only_super(actor: &Actor, kind: NamedKind) -> Result<()> {
         (false, NamedKind::Tag) => Err(forbidden("see or change tags")),
         (false, NamedKind::Budget) => Err(forbidden("see or change budgets")),
         (false, NamedKind::Model) => Err(forbidden("see or change models")),
+        (false, NamedKind::AccessGroup) => Err(forbidden("see or change access groups")),
     }
 }

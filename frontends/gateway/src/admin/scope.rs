@@ -117,7 +117,7 @@ pub(super) fn area_of_action(action: &str) -> &'static str {
         "group" | "member" => "groups",
         "user" => "users",
         "organization" | "customer" | "tag" | "budget" => "organizations",
-        "channel" | "model" => "channels",
+        "channel" | "model" | "access_group" => "channels",
         "policy" => "policies",
         "ledger" => "ledger",
         _ => "account",

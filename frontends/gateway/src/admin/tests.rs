@@ -400,14 +400,18 @@ async fn what_is_not_shown_of_a_channel_survives_a_change_and_no_move() {
     let mut new = channel("");
     new.headers.insert("x-team".to_owned(), "team-credential".to_owned());
     new.transport.proxy = Some("http://user:pass-word@proxy.example:3128".to_owned());
-    let made = w.admin.create_channel(&operator, NewChannel { channel: new, secret: None }).await.unwrap();
+    let made = w
+        .admin
+        .create_channel(&operator, NewChannel { channel: new, secret: None, entry: None })
+        .await
+        .unwrap();
     let seen = serde_json::to_string(&made).unwrap();
     assert!(!seen.contains("team-credential") && !seen.contains("pass-word"), "{seen}");
     assert_eq!(made.channel.transport.proxy.as_deref(), Some("http://…@proxy.example:3128"));
 
     let id = made.channel.id.clone();
     let stored = async || w.store.channels().await.unwrap().pop().unwrap().channel.value;
-    let patch = |channel: Channel| ChannelPatch { channel, secret: None };
+    let patch = |channel: Channel| ChannelPatch { channel, secret: None, entry: None };
     let heavier = Channel { weight: 5, ..made.channel.clone() };
     w.admin.update_channel(&operator, &id, patch(heavier.clone())).await.unwrap();
     let kept = stored().await;
@@ -428,7 +432,7 @@ async fn what_is_not_shown_of_a_channel_survives_a_change_and_no_move() {
 async fn a_file_may_keep_models_to_itself() {
     let w = world().await;
     w.host.only_file.store(true, Ordering::SeqCst);
-    let new = NewChannel { channel: channel(""), secret: None };
+    let new = NewChannel { channel: channel(""), secret: None, entry: None };
     let refused = w.admin.create_channel(&Actor::operator(), new).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Forbidden);
     assert!(refused.message().contains("store_models"));
@@ -445,18 +449,26 @@ async fn changes_of_bodies_are_checked_as_those_of_files_are() {
         new
     };
     let fine = with(r#"{"path":"temperature","change":{"set":{"value":0,"keep":false}}}"#);
-    let made = w.admin.create_channel(&operator, NewChannel { channel: fine, secret: None }).await.unwrap();
+    let made = w
+        .admin
+        .create_channel(&operator, NewChannel { channel: fine, secret: None, entry: None })
+        .await
+        .unwrap();
     for (edit, remedy) in [
         (r#"{"path":"models","change":{"set":{"value":["dear"],"keep":false}}}"#, "declare a channel"),
         (r#"{"path":"max_tokens","change":"delete"}"#, "`max_output`"),
         (r#"{"path":"","change":"delete"}"#, "`path`"),
     ] {
-        let new = NewChannel { channel: Channel { name: "other".to_owned(), ..with(edit) }, secret: None };
+        let new = NewChannel {
+            channel: Channel { name: "other".to_owned(), ..with(edit) },
+            secret: None,
+            entry: None,
+        };
         let error = w.admin.create_channel(&operator, new).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{edit}: {error}");
         assert!(error.message().contains(remedy), "{edit}: {error}");
         let patch = Channel { body_edits: with(edit).body_edits, ..made.channel.clone() };
-        let patch = ChannelPatch { channel: patch, secret: None };
+        let patch = ChannelPatch { channel: patch, secret: None, entry: None };
         let error = w.admin.update_channel(&operator, &made.channel.id, patch).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{edit}: {error}");
     }
@@ -466,7 +478,8 @@ async fn changes_of_bodies_are_checked_as_those_of_files_are() {
 async fn channels_lose_their_credential_when_they_move() {
     let w = world().await;
     let operator = Actor::operator();
-    let new = NewChannel { channel: channel(""), secret: Some(Secret::new("upstream-credential")) };
+    let new =
+        NewChannel { channel: channel(""), secret: Some(Secret::new("upstream-credential")), entry: None };
     let made = w.admin.create_channel(&operator, new).await.unwrap();
     let id = made.channel.id.clone();
     assert!(made.has_secret && w.host.reloads.load(Ordering::SeqCst) == 1);
@@ -476,8 +489,11 @@ async fn channels_lose_their_credential_when_they_move() {
     let opened = master().sealer().open(&stored.channel.value, stored.secret.as_deref().unwrap()).unwrap();
     assert_eq!(opened.expose(), "upstream-credential");
 
-    let patch =
-        |channel: Channel, secret: Option<&str>| ChannelPatch { channel, secret: secret.map(Secret::new) };
+    let patch = |channel: Channel, secret: Option<&str>| ChannelPatch {
+        channel,
+        secret: secret.map(Secret::new),
+        entry: None,
+    };
     let renamed = Channel { name: "other".to_owned(), weight: 5, ..made.channel.clone() };
     let view = w.admin.update_channel(&operator, &id, patch(renamed.clone(), None)).await.unwrap();
     assert!(view.has_secret && view.channel.weight == 5);

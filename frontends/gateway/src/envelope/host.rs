@@ -7,6 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
 use sluicegate_core::guardrail::GuardrailMarks;
+use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{
     Call, CallId, Error, ErrorKind, ModelName, Next, Outcome, OutcomeClass, Result, Secret, ServiceTier,
     Timestamp, Usage,
@@ -133,6 +134,7 @@ impl Host {
     fn decide(&self, ask: Ask) -> Result<Answer> {
         self.worker.inner.records.check_room()?;
         let caller = self.caller(ask.key.as_ref())?;
+        caller.caller.routes.check("", &[RouteUse::Inference])?;
         let (call, scanned) = self.facts(&ask)?;
         let (call, scanned, watched) = self.watched(&ask, &caller, call, scanned)?;
         if let Some(scanned) = &scanned {

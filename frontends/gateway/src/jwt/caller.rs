@@ -114,6 +114,7 @@ fn key(
         expires_at: Some(ends_at),
         blocked: false,
         allowed_ips: Vec::new(),
+        routes: Default::default(),
         tags: Vec::new(),
         metadata: Default::default(),
         source: Default::default(),

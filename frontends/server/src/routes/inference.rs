@@ -128,6 +128,7 @@ async fn call(
     };
     let inbound = Inbound {
         format,
+        path: Some(req.path().into()),
         address,
         credential,
         body,
@@ -161,6 +162,7 @@ async fn form(
     };
     let inbound = Inbound {
         format,
+        path: Some(req.path().into()),
         address: None,
         credential: extract::credential(req.headers()),
         body: Bytes::new(),

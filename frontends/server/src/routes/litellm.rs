@@ -1,16 +1,20 @@
 //! LiteLLM's management routes: its requests and rows, our service layer. What a request asks for and we don't have is
 //! named in the answer (`warnings`, and the header `x-sluicegate-warnings`), never passed over in silence.
 
+mod access_groups;
 pub mod budget;
 pub mod contract;
+mod credentials;
 pub mod fields;
 mod keys;
 mod models;
 mod named;
 mod organizations;
 pub mod registry;
+mod route;
 pub mod rows;
 mod service;
+mod set_back;
 mod spend;
 mod teams;
 mod users;
@@ -34,6 +38,8 @@ pub fn table(others: &[Entry]) -> Vec<Entry> {
     entries.extend(organizations::table());
     entries.extend(models::table());
     entries.extend(named::table());
+    entries.extend(access_groups::table());
+    entries.extend(credentials::table());
     entries.extend(spend::table());
     entries.extend(service::table());
     entries.extend(registry::table());
@@ -63,6 +69,21 @@ fn warned(mut row: Map<String, Value>, fields: Fields) -> Result<Done> {
         row.insert("warnings".to_owned(), json!(warnings));
     }
     Ok(Done::ok(&row)?.warning(warnings))
+}
+
+/// The same names, each once, in their order.
+fn once(names: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+}
+
+/// An error after which not everything that was asked for is undone: it says what is done.
+fn so_far(error: Error, done: &[String]) -> Error {
+    if done.is_empty() {
+        return error;
+    }
+    let message = format!("{}; done before that: {}", error.message(), done.join(", "));
+    Error::new(error.kind(), message).with_source(error)
 }
 
 /// `page` and its size: which page, counting from 1, and of how many.

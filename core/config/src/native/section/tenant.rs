@@ -97,6 +97,11 @@ pub(crate) static GROUP: Section = Section {
         ),
         key("organization", Kind::Text, "Whose it is. Default default."),
         key("models", Kind::Texts, "Models that its members may call. Default all."),
+        key(
+            "aliases",
+            Kind::TextMap,
+            "Other names under which its keys may ask for models; a key's own come after them.",
+        ),
         key("limits", Kind::Limits, "Its limits."),
         key("price_ratio", Kind::Decimal, "What its calls cost relative to the price list. Default 1."),
         key(
@@ -180,6 +185,11 @@ pub(crate) static API_KEY: Section = Section {
         key("expires_at", Kind::Text, "From when on it is refused: 2027-01-31 or 2027-01-31T12:00:00Z."),
         key("blocked", Kind::Boolean, "Refuses every call. Default false."),
         key("allowed_ips", Kind::Texts, "Addresses and networks that it may be used from. Default anywhere."),
+        key(
+            "routes",
+            Kind::Texts,
+            "What it may be used for: `inference`, `read`, `management`, a path, or the beginning of one that ends in `*`. Default everything.",
+        ),
         key("tags", Kind::Texts, "Tags put on each of its calls."),
         key(
             "metadata",
@@ -187,6 +197,13 @@ pub(crate) static API_KEY: Section = Section {
             "Data of your own. Lists in it are heeded: `tags` are put on its calls, too, and `guardrails` look at them.",
         ),
     ],
+};
+
+pub(crate) static ACCESS_GROUP: Section = Section {
+    name: "access_group",
+    about: "Models under one name, which every list of `models` may name: `NAME`, or `access_group:NAME` where a model is called so, too.",
+    required: &["models"],
+    keys: &[key("models", Kind::Texts, "What it holds: names, or beginnings of names that end in `*`.")],
 };
 
 pub(crate) static NAMED_SCOPES: Section = Section {

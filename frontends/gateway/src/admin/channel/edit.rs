@@ -72,7 +72,7 @@ impl Admin {
         for attempt in 0.. {
             let stored = self.channel_to_change(actor, id).await?;
             let channel = self.edited(&stored.channel.value, &edit)?;
-            let patch = ChannelPatch { channel, secret: secret.clone() };
+            let patch = ChannelPatch { channel, secret: secret.clone(), entry: None };
             match self.update_stored(actor, stored, patch).await {
                 Err(error) if came_second(&error) && attempt < TRIES => {}
                 other => return other,
@@ -106,7 +106,7 @@ impl Admin {
             let (outcome, message) = match prepared {
                 Ok(None) => ("same", None),
                 Ok(Some(one)) => {
-                    changes.push(one.change);
+                    changes.extend(one.changes);
                     seeds.extend(one.seeds);
                     detail.insert(id.to_string(), one.detail);
                     (if bulk.delete { "deleted" } else { "changed" }, None)
@@ -126,7 +126,7 @@ impl Admin {
             let action = if bulk.delete { "channel.delete" } else { "channel.update" };
             let target = match &bulk.tag {
                 Some(tag) => format!("channels tagged {tag}"),
-                None => format!("{} channels", changes.len()),
+                None => format!("{} channels", detail.len()),
             };
             let deed = Deed { detail: Value::Object(detail), ..Deed::new(action, target) };
             self.write(actor, deed, changes, seeds, Then::Channels).await?;
@@ -165,8 +165,8 @@ impl Admin {
         let before = &stored.channel.value;
         if bulk.delete {
             let detail = serde_json::to_value(shown(before)).unwrap_or_default();
-            let change = Change::DeleteChannel(before.id.clone());
-            return Ok(Some(Prepared { change, seeds: Seeds::new(), detail }));
+            let changes = self.without_channel(&before.id).await?;
+            return Ok(Some(Prepared { changes, seeds: Seeds::new(), detail }));
         }
         let mut after = self.edited(before, &bulk.set)?;
         after.tags.retain(|tag| !bulk.remove_tags.contains(tag));
@@ -189,14 +189,14 @@ impl Admin {
         let owner = Owner::Channel(before.id.clone());
         let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
         let expect = Expect::Version(stored.channel.version);
-        let change = Change::PutChannel(Box::new(after), SecretChange::Keep, expect);
-        Ok(Some(Prepared { change, seeds, detail: deed.detail }))
+        let changes = vec![Change::PutChannel(Box::new(after), SecretChange::Keep, expect)];
+        Ok(Some(Prepared { changes, seeds, detail: deed.detail }))
     }
 }
 
 /// A change to one channel of many.
 struct Prepared {
-    change: Change,
+    changes: Vec<Change>,
     seeds: Seeds,
     detail: Value,
 }

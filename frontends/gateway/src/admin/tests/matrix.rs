@@ -156,7 +156,7 @@ async fn run(admin: &Admin, actor: &Actor, operation: &str) -> Result<()> {
         "organization.delete" => admin.delete_organization(actor, &word(1).into()).await.map(drop),
         "channel.list" => admin.channels(actor).await.map(drop),
         "channel.create" => admin
-            .create_channel(actor, NewChannel { channel: channel("fresh"), secret: None })
+            .create_channel(actor, NewChannel { channel: channel("fresh"), secret: None, entry: None })
             .await
             .map(drop),
         "channel.delete" => admin.delete_channel(actor, &word(1).into()).await.map(drop),

@@ -4,11 +4,13 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use indexmap::IndexMap;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
-use sluicegate::admin::Patch;
+use sluicegate::admin::{ModelEdit, Patch};
 use sluicegate::config::{parse_count, parse_duration_ms};
 use sluicegate::money::parse_decimal;
+use sluicegate::tenant::ACCESS_GROUP;
 use sluicegate::{Error, ErrorKind, ModelName, Result};
 
 /// Names in `models` that stand for "no restriction here".
@@ -175,6 +177,56 @@ impl Fields {
                 return Ok(Vec::new());
             }
             Ok(models.into_iter().map(ModelName::from).collect())
+        })
+    }
+
+    /// Models, and access groups by their ids, of something new.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn access(&mut self) -> Result<Vec<ModelName>> {
+        let mut models = self.models()?.value().unwrap_or_default();
+        models.extend(self.access_group_ids()?.value().unwrap_or_default());
+        Ok(models)
+    }
+
+    /// The same of something that is there: what isn't sent of the two stays.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn access_change(&mut self) -> Result<(Patch<Vec<ModelName>>, Option<ModelEdit>)> {
+        let list = |sent: Sent<Vec<ModelName>>| match sent {
+            Sent::Absent => None,
+            Sent::Null => Some(Vec::new()),
+            Sent::Value(names) => Some(names),
+        };
+        Ok(match (list(self.models()?), list(self.access_group_ids()?)) {
+            (None, None) => (Patch::Keep, None),
+            (Some(models), None) => (Patch::Keep, Some(ModelEdit::Models(models))),
+            (None, Some(groups)) => (Patch::Keep, Some(ModelEdit::AccessGroups(groups))),
+            (Some(mut models), Some(groups)) => {
+                models.extend(groups);
+                (Patch::Set(models), None)
+            }
+        })
+    }
+
+    fn access_group_ids(&mut self) -> Result<Sent<Vec<ModelName>>> {
+        let name = |id: String| ModelName::from(format!("{ACCESS_GROUP}{id}"));
+        self.texts("access_group_ids")?.map(|ids| Ok(ids.into_iter().map(name).collect()))
+    }
+
+    /// Other names for models.
+    ///
+    /// # Errors
+    /// See [`Fields::text`].
+    pub fn aliases(&mut self, name: &'static str) -> Result<Sent<IndexMap<ModelName, ModelName>>> {
+        self.object(name)?.map(|map| {
+            let pair = |(from, to): (String, Value)| match to {
+                Value::String(to) => Ok((ModelName::from(from), ModelName::from(to))),
+                _ => Err(wrong(name, "an object of strings")),
+            };
+            map.into_iter().map(pair).collect()
         })
     }
 

@@ -6,12 +6,13 @@ use sluicegate::admin::{IssuedKey, KeyPatch, KeyView, NewKey, Patch, Regenerate}
 use sluicegate::credential::{KeyHash, PREFIX};
 use sluicegate::store::{KeyFilter, KeyRef, Page};
 use sluicegate::tenant::IpNetwork;
-use sluicegate::{Error, ErrorKind, GroupId, ModelName, OrganizationId, Result, Secret, UserId};
+use sluicegate::{Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Secret, UserId};
 
 use super::budget::BudgetChange;
 use super::fields::{Fields, Sent};
 use super::rows::{self, Trace};
-use super::{body, find_key, pages, query, warned};
+use super::set_back::{counted, reset_to, resets_at, set_back};
+use super::{body, find_key, pages, query, route, so_far, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -29,6 +30,7 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::plain(Method::POST, "/key/unblock", || ask::route(Method::POST, unblock)),
         Entry::plain(Method::POST, "/key/regenerate", || ask::route(Method::POST, regenerate)),
         Entry::plain(Method::POST, "/key/{key}/regenerate", || ask::route(Method::POST, regenerate)),
+        Entry::plain(Method::POST, "/key/{key}/reset_spend", || ask::route(Method::POST, reset_spend)),
         Entry::plain(Method::POST, "/key/bulk_update", || ask::route(Method::POST, bulk_update)),
         Entry::plain(Method::POST, "/team/key/bulk_update", || ask::route(Method::POST, bulk_update)),
         Entry::plain(Method::POST, "/v2/key/info", || ask::route(Method::POST, infos)),
@@ -40,19 +42,14 @@ pub(super) fn table() -> Vec<Entry> {
 /// A key's row, with the hash that LiteLLM names keys by.
 pub(super) fn row(view: &KeyView) -> Map<String, Value> {
     let trace = Trace {
-        spend: view.used.spend,
+        spend: counted(&view.limit_states).unwrap_or(view.used.spend),
         created_by: view.created_by.clone(),
         created_at: view.key.created_at,
         updated_by: view.updated_by.clone(),
         updated_at: view.updated_at,
     };
     let mut row = rows::key(&view.key, &token(view), &trace);
-    let reset = view
-        .limit_states
-        .iter()
-        .find(|state| state.metric == sluicegate::Metric::Spend)
-        .and_then(|s| s.resets_at);
-    row.insert("budget_reset_at".to_owned(), json!(reset.map(|at| at.to_string())));
+    row.insert("budget_reset_at".to_owned(), resets_at(&view.limit_states));
     row
 }
 
@@ -76,29 +73,19 @@ pub(super) fn new_key(fields: &mut Fields) -> Result<NewKey> {
         organization: fields.text("organization_id")?.value().map(OrganizationId::from),
         group: fields.text("team_id")?.value(),
         user: fields.text("user_id")?.value().map(UserId::from),
-        models: fields.models()?.value().unwrap_or_default(),
-        aliases: aliases(fields)?.value().unwrap_or_default(),
+        models: fields.access()?,
+        aliases: fields.aliases("aliases")?.value().unwrap_or_default(),
         limits: limits.into(),
         expires_at: None,
         ttl: fields.text("duration")?.value(),
         blocked: fields.flag("blocked")?.value().unwrap_or_default(),
         allowed_ips: networks(ips)?,
+        routes: route::take(fields)?.value().unwrap_or_default(),
         tags: fields.texts("tags")?.value().unwrap_or_default(),
         metadata: fields.metadata_with(&["guardrails"])?,
         // LiteLLM's keys may name users whom nobody has made.
         create_user: true,
         budget: fields.text("budget_id")?.value().filter(|id| !id.is_empty()),
-    })
-}
-
-fn aliases(fields: &mut Fields) -> Result<Sent<indexmap::IndexMap<ModelName, ModelName>>> {
-    fields.object("aliases")?.map(|map| {
-        let pair = |(from, to): (String, Value)| match to {
-            Value::String(to) => Ok((ModelName::from(from), ModelName::from(to))),
-            _ => Err(Error::new(ErrorKind::InvalidRequest, "`aliases` must be an object of strings")
-                .with("param", "aliases")),
-        };
-        map.into_iter().map(pair).collect()
     })
 }
 
@@ -134,16 +121,19 @@ async fn update(ask: Ask) -> Result<Done> {
 async fn change(ask: &Ask, fields: &mut Fields, team: Option<&GroupId>) -> Result<Map<String, Value>> {
     let named = fields.required("key")?;
     let ips = fields.texts("allowed_ips")?.map(networks)?.patch();
+    let (models, edit_models) = fields.access_change()?;
     let patch = KeyPatch {
         alias: fields.text("key_alias")?.patch(),
         group: fields.text("team_id")?.patch(),
         user: fields.text("user_id")?.map(|id| Ok(UserId::from(id)))?.patch(),
-        models: fields.models()?.patch(),
-        aliases: aliases(fields)?.patch(),
+        models,
+        edit_models,
+        aliases: fields.aliases("aliases")?.patch(),
         limits: Patch::Keep,
         edit_limits: BudgetChange::take(fields)?.editor(),
         blocked: fields.flag("blocked")?.value(),
         allowed_ips: ips,
+        routes: route::take(fields)?.patch(),
         tags: fields.texts("tags")?.patch(),
         metadata: fields.object("metadata")?.patch(),
         edit_metadata: fields.kept_in_metadata(&["guardrails"])?,
@@ -198,7 +188,7 @@ fn expiry(duration: Sent<String>) -> KeyPatch {
 
 async fn delete(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
-    let mut named = fields.texts("keys")?.value().unwrap_or_default();
+    let named = fields.texts("keys")?.value().unwrap_or_default();
     let aliases = fields.texts("key_aliases")?.value().unwrap_or_default();
     if named.is_empty() && aliases.is_empty() {
         return Err(Error::new(
@@ -207,21 +197,36 @@ async fn delete(ask: Ask) -> Result<Done> {
         ));
     }
     let mut keys = Vec::new();
-    for name in &named {
-        keys.push(find_key(&ask, name).await?);
+    for name in named {
+        keys.push((find_key(&ask, &name).await?, name));
     }
-    for alias in aliases {
-        keys.push(KeyRef::Alias(alias.clone()));
-        named.push(alias);
+    keys.extend(aliases.into_iter().map(|alias| (KeyRef::Alias(alias.clone()), alias)));
+    // All are there before the first one goes, and each goes once, whatever it is called by.
+    let mut found: Vec<(KeyId, String)> = Vec::new();
+    for (key, name) in keys {
+        let id = ask.admin().key(&ask.actor, &key).await?.key.id;
+        if !found.iter().any(|(known, _)| *known == id) {
+            found.push((id, name));
+        }
     }
-    // All are there before the first one goes.
-    for key in &keys {
-        ask.admin().key(&ask.actor, key).await?;
+    let mut gone: Vec<String> = Vec::new();
+    for (id, name) in found {
+        ask.admin().delete_key(&ask.actor, &KeyRef::Id(id)).await.map_err(|error| so_far(error, &gone))?;
+        gone.push(name);
     }
-    for key in &keys {
-        ask.admin().delete_key(&ask.actor, key).await?;
-    }
-    warned(Map::from_iter([("deleted_keys".to_owned(), json!(named))]), fields)
+    warned(Map::from_iter([("deleted_keys".to_owned(), json!(gone))]), fields)
+}
+
+/// `reset_to`: what counts against the key's budget becomes that.
+async fn reset_spend(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let to = reset_to(&mut fields)?;
+    let key = find_key(&ask, &ask.param("key")).await?;
+    let done = ask.admin().set_key_back(&ask.actor, &key, to).await?;
+    let view = ask.admin().key(&ask.actor, &key).await?;
+    let mut answer = set_back(&done, row(&view), &mut fields);
+    answer.insert("key_hash".to_owned(), token(&view).into());
+    warned(answer, fields)
 }
 
 async fn info(ask: Ask) -> Result<Done> {

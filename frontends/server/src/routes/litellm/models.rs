@@ -3,7 +3,7 @@
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NamedScope, NewChannel, Seen};
+use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NewChannel, Seen};
 use sluicegate::config::{Environment, Severity, Source, load};
 use sluicegate::{
     Channel, ChannelId, ChannelModel, Error, ErrorKind, Limit, Metric, ModelName, Result, Secret, SecretRef,
@@ -71,8 +71,40 @@ fn lower(entry: &Value) -> Result<Lowered> {
     Ok(Lowered { channel, secret, warnings })
 }
 
+/// Parameters that say where a credential is sent.
+pub(super) const ADDRESSES: [&str; 4] = ["api_base", "base_url", "api_version", "custom_llm_provider"];
+
+/// An entry with what the credential that it names says. Where that is sent is the credential's affair: else whoever may make
+/// models could have it sent to themselves.
+async fn filled(ask: &Ask, entry: &Value, values: Option<&Map<String, Value>>) -> Result<Value> {
+    let named = entry["litellm_params"].get("litellm_credential_name").and_then(Value::as_str);
+    let Some(name) = named.filter(|name| !name.is_empty()) else { return Ok(entry.clone()) };
+    let opened;
+    let values = match values {
+        Some(values) => values,
+        None => {
+            opened = ask.admin().opened_credential(&ask.actor, name).await?;
+            &opened
+        }
+    };
+    let mut entry = entry.clone();
+    let Some(params) = entry["litellm_params"].as_object_mut() else { return Ok(entry) };
+    params.remove("litellm_credential_name");
+    let own = |address: &&&str| params.get(**address).is_some_and(|it| values.get(**address) != Some(it));
+    if let Some(address) = ADDRESSES.iter().find(own) {
+        let message = format!(
+            "`{address}` belongs into the credential, which is sent nowhere else: PATCH /credentials/{name}, or give `api_key` instead"
+        );
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "litellm_params"));
+    }
+    for (name, value) in values {
+        params.entry(name.as_str()).or_insert_with(|| value.clone());
+    }
+    Ok(entry)
+}
+
 /// Parameters that hold, or may hold, what nobody is shown again.
-fn is_secret(name: &str) -> bool {
+pub(super) fn is_secret(name: &str) -> bool {
     let words = ["key", "secret", "token", "password", "credential", "headers", "extra_body"];
     let known = ["litellm_credential_name", "max_tokens"];
     !name.contains("tokens")
@@ -82,7 +114,7 @@ fn is_secret(name: &str) -> bool {
 }
 
 /// An entry without its secrets.
-fn shown(entry: &Value) -> Value {
+pub(super) fn shown(entry: &Value) -> Value {
     let mut entry = entry.clone();
     if let Some(params) = entry.get_mut("litellm_params").and_then(Value::as_object_mut) {
         params.retain(|name, _| !is_secret(name));
@@ -90,9 +122,8 @@ fn shown(entry: &Value) -> Value {
     entry
 }
 
-fn kept(entry: &Value) -> NamedScope {
-    let metadata = shown(entry).as_object().cloned().unwrap_or_default();
-    NamedScope { metadata, ..NamedScope::default() }
+fn kept(entry: &Value) -> Option<Map<String, Value>> {
+    shown(entry).as_object().cloned()
 }
 
 /// A channel's name must be its own, and several may serve one model.
@@ -130,11 +161,10 @@ async fn new(ask: Ask) -> Result<Done> {
     };
     info.insert("id".to_owned(), id.as_str().into());
     let entry = json!({"model_name": name, "litellm_params": params, "model_info": info});
-    let mut it = lower(&entry)?;
+    let mut it = lower(&filled(&ask, &entry, None).await?)?;
     it.channel.name = own_name(&ask, &name, &id).await?;
-    let made = NewChannel { channel: it.channel, secret: it.secret };
+    let made = NewChannel { channel: it.channel, secret: it.secret, entry: kept(&entry) };
     let view = ask.admin().create_channel(&ask.actor, made).await?;
-    ask.admin().create_named(&ask.actor, NamedKind::Model, &id, kept(&entry)).await?;
     it.warnings.into_iter().for_each(|warning| fields.warn(warning));
     warned(row(&view, &entry), fields)
 }
@@ -163,10 +193,28 @@ async fn update(ask: Ask) -> Result<Done> {
     }
     merge(&mut entry["litellm_params"], params);
     merge(&mut entry["model_info"], info);
-    let mut it = lower(&entry)?;
-    let name = entry["model_name"].as_str().unwrap_or_default().to_owned();
-    it.channel.name = own_name(&ask, &name, id.as_str()).await?;
-    if entry["litellm_params"].get("api_key").is_none() {
+    let (patch, warnings) = patch_for(&ask, before.channel.clone(), &entry, None).await?;
+    let actor = ask.actor.clone().having_seen(Some(Seen::Tags(vec![before.etag.clone()])));
+    let view = ask.admin().update_channel(&actor, &id, patch).await?;
+    if before.has_secret && !view.has_secret {
+        fields.warn("the address has changed: give `api_key` again, which isn't sent elsewhere by itself");
+    }
+    warnings.into_iter().for_each(|warning| fields.warn(warning));
+    warned(row(&view, &entry), fields)
+}
+
+/// What a channel becomes by an entry, whose credential says `values` or what is kept of it.
+pub(super) async fn patch_for(
+    ask: &Ask,
+    before: Channel,
+    entry: &Value,
+    values: Option<&Map<String, Value>>,
+) -> Result<(ChannelPatch, Vec<String>)> {
+    let whole = filled(ask, entry, values).await?;
+    let mut it = lower(&whole)?;
+    let name = entry["model_name"].as_str().unwrap_or_default();
+    it.channel.name = own_name(ask, name, before.id.as_str()).await?;
+    if whole["litellm_params"].get("api_key").is_none() {
         // The one that it has stays, rather than the variable that a new one would take it from.
         it.channel.secret = SecretRef::None;
     }
@@ -187,27 +235,14 @@ async fn update(ask: Ask) -> Result<Done> {
         allowed_fails: said.allowed_fails,
         allowed_fails_by: said.allowed_fails_by,
         health_check: said.health_check,
-        headers: if said.headers.is_empty() { before.channel.headers.clone() } else { said.headers },
-        ..before.channel.clone()
+        headers: if said.headers.is_empty() { before.headers.clone() } else { said.headers },
+        ..before
     };
-    let patch = ChannelPatch { channel, secret: it.secret };
-    let actor = ask.actor.clone().having_seen(Some(Seen::Tags(vec![before.etag.clone()])));
-    let view = ask.admin().update_channel(&actor, &id, patch).await?;
-    let keep = kept(&entry);
-    let edit = |it: &mut NamedScope| {
-        it.metadata.clone_from(&keep.metadata);
-        Ok(())
-    };
-    ask.admin().update_named(&ask.actor, NamedKind::Model, id.as_str(), &edit).await?;
-    if before.has_secret && !view.has_secret {
-        fields.warn("the address has changed: give `api_key` again, which isn't sent elsewhere by itself");
-    }
-    it.warnings.into_iter().for_each(|warning| fields.warn(warning));
-    warned(row(&view, &entry), fields)
+    Ok((ChannelPatch { channel, secret: it.secret, entry: kept(entry) }, it.warnings))
 }
 
 /// The entry that a channel was made of.
-async fn entry_of(ask: &Ask, id: &ChannelId) -> Result<Value> {
+pub(super) async fn entry_of(ask: &Ask, id: &ChannelId) -> Result<Value> {
     match ask.admin().named(&ask.actor, NamedKind::Model, id.as_str()).await {
         Ok(kept) => Ok(Value::Object(kept.value.metadata)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -238,11 +273,6 @@ async fn delete(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let id = ChannelId::from(fields.required("id")?);
     ask.admin().delete_channel(&ask.actor, &id).await?;
-    // Channels that weren't made here have no entry.
-    match ask.admin().delete_named(&ask.actor, NamedKind::Model, id.as_str()).await {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
     warned(Map::from_iter([("message".to_owned(), format!("model `{id}` is deleted").into())]), fields)
 }
 
@@ -263,7 +293,8 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
     let before = ask.admin().channel(&ask.actor, &id).await?;
     let channel = Channel { enabled: !blocked, ..before.channel };
     let actor = ask.actor.clone().having_seen(Some(Seen::Tags(vec![before.etag.clone()])));
-    let view = ask.admin().update_channel(&actor, &id, ChannelPatch { channel, secret: None }).await?;
+    let view =
+        ask.admin().update_channel(&actor, &id, ChannelPatch { channel, secret: None, entry: None }).await?;
     let entry = match entry_of(&ask, &id).await {
         Ok(entry) => entry,
         Err(error) if error.kind() == ErrorKind::Conflict => json!({"model_name": view.channel.name}),

@@ -10,7 +10,7 @@ use sluicegate::{ErrorKind, Limit, Result};
 
 use super::budget::{Budget, BudgetChange, usd_json};
 use super::fields::{self, Fields, Sent};
-use super::{body, query, warned};
+use super::{body, once, query, so_far, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -206,7 +206,7 @@ async fn update_customer(ask: Ask) -> Result<Done> {
 /// `user_ids`: one at least.
 fn customer_names(fields: &mut Fields) -> Result<Vec<String>> {
     let names = fields.texts("user_ids")?.value().unwrap_or_default();
-    if names.is_empty() { Err(fields::missing("user_ids")) } else { Ok(names) }
+    if names.is_empty() { Err(fields::missing("user_ids")) } else { Ok(once(names)) }
 }
 
 async fn delete_customers(ask: Ask) -> Result<Done> {
@@ -216,12 +216,15 @@ async fn delete_customers(ask: Ask) -> Result<Done> {
     for name in &names {
         ask.admin().named(&ask.actor, NamedKind::Customer, name).await?;
     }
-    for name in &names {
-        ask.admin().delete_named(&ask.actor, NamedKind::Customer, name).await?;
+    let mut gone = Vec::new();
+    for name in names {
+        let deleted = ask.admin().delete_named(&ask.actor, NamedKind::Customer, &name).await;
+        deleted.map_err(|error| so_far(error, &gone))?;
+        gone.push(name);
     }
     let answer = Map::from_iter([
-        ("deleted_customers".to_owned(), names.len().into()),
-        ("message".to_owned(), format!("{} end customers are deleted", names.len()).into()),
+        ("deleted_customers".to_owned(), gone.len().into()),
+        ("message".to_owned(), format!("{} end customers are deleted", gone.len()).into()),
     ]);
     warned(answer, fields)
 }

@@ -11,7 +11,7 @@ use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 use super::budget::{Budget, BudgetChange, usd_json};
 use super::fields::{self, Fields, Sent};
 use super::rows::{self, user_role};
-use super::{body, query, teams, warned};
+use super::{body, query, so_far, teams, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -115,12 +115,18 @@ async fn delete(ask: Ask) -> Result<Done> {
         return Err(fields::missing("organization_ids"));
     }
     // All are there before the first one goes.
-    let mut found = Vec::new();
+    let mut found: Vec<OrganizationView> = Vec::new();
     for id in ids {
-        found.push(ask.admin().organization(&ask.actor, &OrganizationId::from(id)).await?);
+        let view = ask.admin().organization(&ask.actor, &OrganizationId::from(id)).await?;
+        if !found.iter().any(|known| known.organization.id == view.organization.id) {
+            found.push(view);
+        }
     }
+    let mut gone = Vec::new();
     for view in &found {
-        ask.admin().delete_organization(&ask.actor, &view.organization.id).await?;
+        let id = &view.organization.id;
+        ask.admin().delete_organization(&ask.actor, id).await.map_err(|error| so_far(error, &gone))?;
+        gone.push(id.to_string());
     }
     Done::ok(&found.iter().map(row).collect::<Vec<_>>()).map(|done| done.warning(fields.finish()))
 }
@@ -185,15 +191,26 @@ async fn member_add(ask: Ask) -> Result<Done> {
         Sent::Value(one) => vec![one],
         Sent::Absent | Sent::Null => return Err(fields::missing("member")),
     };
-    let (mut users, mut memberships) = (Vec::new(), Vec::new());
+    // Everybody is looked up before the first one is added: what can't be done is said before anything is.
+    let mut named: Vec<Named> = Vec::new();
     for item in items {
         let Value::Object(item) = item else {
             let message = "`member` must be {role, user_id or user_email}, or a list of them";
             return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "member"));
         };
-        let view = add_one(&ask, &organization, Fields::new(item)).await?;
+        let one = look_up(&ask, &organization, Fields::new(item)).await?;
+        if named.iter().any(|other| other.is(&one)) {
+            let message = format!("`{}` is named twice", one.name());
+            return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "member"));
+        }
+        named.push(one);
+    }
+    let (mut users, mut memberships, mut added) = (Vec::new(), Vec::new(), Vec::new());
+    for one in named {
+        let view = add_one(&ask, &organization, one).await.map_err(|error| so_far(error, &added))?;
         memberships.push(member(&view));
         users.push(rows::user(&view.user, &[], &rows::Trace::default()));
+        added.push(view.user.id.to_string());
     }
     let answer = Map::from_iter([
         ("organization_id".to_owned(), json!(organization)),
@@ -203,8 +220,32 @@ async fn member_add(ask: Ask) -> Result<Done> {
     warned(answer, fields)
 }
 
-async fn add_one(ask: &Ask, organization: &OrganizationId, mut item: Fields) -> Result<UserView> {
-    let role = role(&mut item)?.unwrap_or_default();
+/// Somebody to be added, and whom that is.
+struct Named {
+    id: Option<UserId>,
+    email: Option<String>,
+    role: Option<Role>,
+    known: Option<UserView>,
+}
+
+impl Named {
+    fn is(&self, other: &Self) -> bool {
+        let same_known = || match (&self.known, &other.known) {
+            (Some(mine), Some(theirs)) => mine.user.id == theirs.user.id,
+            _ => false,
+        };
+        (self.id.is_some() && self.id == other.id)
+            || (self.email.is_some() && self.email == other.email)
+            || same_known()
+    }
+
+    fn name(&self) -> &str {
+        self.id.as_ref().map(|id| id.as_str()).or(self.email.as_deref()).unwrap_or_default()
+    }
+}
+
+async fn look_up(ask: &Ask, organization: &OrganizationId, mut item: Fields) -> Result<Named> {
+    let role = role(&mut item)?;
     let id = item.text("user_id")?.value().filter(|id| !id.is_empty()).map(UserId::from);
     let email = item.text("user_email")?.value().filter(|email| !email.is_empty());
     let known = match (&id, &email) {
@@ -218,21 +259,32 @@ async fn add_one(ask: &Ask, organization: &OrganizationId, mut item: Fields) -> 
         }
         (None, None) => return Err(fields::missing("user_id")),
     };
-    match known {
-        Some(view) if view.user.organization == *organization => {
-            let patch = UserPatch { role: Some(role), ..UserPatch::default() };
+    if let Some(view) = known.as_ref().filter(|view| view.user.organization != *organization) {
+        let message = format!(
+            "user `{}` belongs to organization `{}`, and to one only; make another user for this one",
+            view.user.id, view.user.organization
+        );
+        return Err(Error::new(ErrorKind::Conflict, message));
+    }
+    Ok(Named { id, email, role, known })
+}
+
+/// Who is there gets the role, if one is said; whoever isn't is made.
+async fn add_one(ask: &Ask, organization: &OrganizationId, one: Named) -> Result<UserView> {
+    match (one.known, one.role) {
+        (Some(view), None) => Ok(view),
+        (Some(view), role) => {
+            let patch = UserPatch { role, ..UserPatch::default() };
             ask.admin().update_user(&ask.actor, &view.user.id, patch).await
         }
-        Some(view) => {
-            let message = format!(
-                "user `{}` belongs to organization `{}`, and to one only; make another user for this one",
-                view.user.id, view.user.organization
-            );
-            Err(Error::new(ErrorKind::Conflict, message))
-        }
-        None => {
-            let new =
-                NewUser { id, email, organization: Some(organization.clone()), role, ..NewUser::default() };
+        (None, role) => {
+            let new = NewUser {
+                id: one.id,
+                email: one.email,
+                organization: Some(organization.clone()),
+                role: role.unwrap_or_default(),
+                ..NewUser::default()
+            };
             ask.admin().create_user(&ask.actor, new).await
         }
     }

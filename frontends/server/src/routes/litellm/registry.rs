@@ -21,17 +21,15 @@ pub type Row = (&'static str, &'static str, &'static str);
 
 const SERVED: &str = "";
 const REPORT: &str = "reports are at /api/v1/reports/usage and /spend/logs";
-const LEDGER: &str =
-    "what was used stands in the ledger and isn't rewritten; raise the limit, or let its window end";
+const LEDGER: &str = "budgets are set back one by one: /key/{key}/reset_spend, /team/{team_id}/reset_budget";
 const NO_CALLBACKS: &str = "nothing is sent to other services for single teams";
 const INVITE: &str = "nobody is invited by a link: set a first password at /api/v1/users/{user}/password";
 const PROJECTS: &str = "there are no projects: a team is the smallest thing that has a budget of its own";
 const HUB: &str = "there is no public list of models; GET /v1/models lists what a key may call";
 const COSTS: &str = "prices come with the gateway and from its configuration, and change with them";
 const SETTINGS: &str = "settings are made in the configuration file";
-const CREDENTIALS: &str = "a credential belongs to its model: give `api_key` with /model/new, or write `credential_list` into the configuration file";
-const GROUPS_OF_MODELS: &str =
-    "there are no access groups of models: `models` takes names, and beginnings of names that end in `*`";
+const GROUP_BUDGET: &str =
+    "a budget is a team's, key's, user's, customer's or tag's; give those who name the group one";
 const TESTS: &str = "a channel is tried at /api/v1/channels/{channel}/test";
 const ELSEWHERE: &str = "see /metrics, which counts it";
 
@@ -54,7 +52,7 @@ pub const AREAS: &[Area] = &[
             ("POST", "/key/unblock", SERVED),
             ("POST", "/key/regenerate", SERVED),
             ("POST", "/key/{key}/regenerate", SERVED),
-            ("POST", "/key/{key}/reset_spend", LEDGER),
+            ("POST", "/key/{key}/reset_spend", SERVED),
             ("POST", "/key/health", SERVED),
             ("GET", "/key/spend/report", REPORT),
         ],
@@ -88,8 +86,8 @@ pub const AREAS: &[Area] = &[
             ("GET", "/team/spend/report", REPORT),
             ("GET POST DELETE", "/team/{team_id}/callback", NO_CALLBACKS),
             ("POST", "/team/{team_id}/disable_logging", NO_CALLBACKS),
-            ("POST", "/team/{team_id}/member/{user_id}/reset_spend", LEDGER),
-            ("POST", "/team/{team_id}/reset_budget", LEDGER),
+            ("POST", "/team/{team_id}/member/{user_id}/reset_spend", SERVED),
+            ("POST", "/team/{team_id}/reset_budget", SERVED),
         ],
     },
     Area {
@@ -226,23 +224,23 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "access groups",
         rows: &[
-            ("POST", "/access_group/new", GROUPS_OF_MODELS),
-            ("GET", "/access_group/list", GROUPS_OF_MODELS),
-            ("GET", "/access_group/{access_group}/info", GROUPS_OF_MODELS),
-            ("PUT", "/access_group/{access_group}/update", GROUPS_OF_MODELS),
-            ("DELETE", "/access_group/{access_group}/delete", GROUPS_OF_MODELS),
-            ("GET PUT DELETE", "/access_group/{access_group}/budget", GROUPS_OF_MODELS),
-            ("GET POST", "/v1/access_group", GROUPS_OF_MODELS),
-            ("GET PUT DELETE", "/v1/access_group/{access_group}", GROUPS_OF_MODELS),
+            ("POST", "/access_group/new", SERVED),
+            ("GET", "/access_group/list", SERVED),
+            ("GET", "/access_group/{access_group}/info", SERVED),
+            ("PUT", "/access_group/{access_group}/update", SERVED),
+            ("DELETE", "/access_group/{access_group}/delete", SERVED),
+            ("GET PUT DELETE", "/access_group/{access_group}/budget", GROUP_BUDGET),
+            ("GET POST", "/v1/access_group", SERVED),
+            ("GET PUT DELETE", "/v1/access_group/{access_group}", SERVED),
         ],
     },
     Area {
         name: "credentials",
         rows: &[
-            ("GET POST", "/credentials", CREDENTIALS),
-            ("GET PATCH DELETE", "/credentials/{credential_name}", CREDENTIALS),
-            ("GET", "/credentials/by_name/{credential_name}", CREDENTIALS),
-            ("GET", "/credentials/by_model/{model_id}", CREDENTIALS),
+            ("GET POST", "/credentials", SERVED),
+            ("GET PATCH DELETE", "/credentials/{credential_name}", SERVED),
+            ("GET", "/credentials/by_name/{credential_name}", SERVED),
+            ("GET", "/credentials/by_model/{model_id}", SERVED),
         ],
     },
     Area {

@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value, json};
 use sluicegate::core::record::UsageRecord;
+use sluicegate::tenant::{ACCESS_GROUP, ModelAccess};
 use sluicegate::{ApiKey, Group, Limit, Membership, OutcomeClass, Role, Timestamp, User};
 
 use super::budget::{Budget, usd_json};
+use super::route;
 
 /// What a row says besides the thing itself.
 #[derive(Clone, Debug, Default)]
@@ -42,21 +44,22 @@ pub fn key(key: &ApiKey, token: &str, trace: &Trace) -> Map<String, Value> {
         "user_id": key.user,
         "team_id": key.group,
         "organization_id": key.organization,
-        "models": key.access.patterns(),
+        "models": models(&key.access),
         "aliases": key.aliases,
         "config": {},
         "permissions": {},
         "metadata": key.metadata,
         "tags": key.tags,
         "blocked": key.blocked,
-        "allowed_routes": [],
+        "allowed_routes": route::words(&key.routes),
+        "key_type": route::kind(&key.routes),
         "allowed_cache_controls": [],
         "budget_id": null,
         "litellm_budget_table": null,
         "guardrails": key.metadata.get("guardrails"),
         "router_settings": {},
         "policies": [],
-        "access_group_ids": [],
+        "access_group_ids": access_groups(&key.access),
         "agent_id": null,
         "project_id": null,
         "object_permission_id": null,
@@ -84,11 +87,12 @@ pub fn team(group: &Group, members: &[Membership], trace: &Trace) -> Map<String,
         "admins": of(true),
         "members": of(false),
         "members_with_roles": with_roles,
-        "models": group.access.patterns(),
+        "models": models(&group.access),
+        "access_group_ids": access_groups(&group.access),
         "metadata": group.metadata,
         "blocked": group.blocked,
         "model_id": null,
-        "litellm_model_table": null,
+        "litellm_model_table": (!group.aliases.is_empty()).then(|| json!({"model_aliases": group.aliases})),
         "team_member_permissions": [],
     }));
     trace.describe(&mut row);
@@ -213,6 +217,17 @@ pub fn role_of(word: &str) -> Option<Role> {
         "admin" | "team" => Role::GroupAdmin,
         _ => return None,
     })
+}
+
+/// The models of a list that aren't access groups by their id.
+fn models(access: &ModelAccess) -> Vec<&str> {
+    let names = access.patterns().iter().map(|name| name.as_str());
+    names.filter(|name| !name.starts_with(ACCESS_GROUP)).collect()
+}
+
+/// The access groups that a list names by their id.
+fn access_groups(access: &ModelAccess) -> Vec<&str> {
+    access.patterns().iter().filter_map(|name| name.as_str().strip_prefix(ACCESS_GROUP)).collect()
 }
 
 fn limits(row: &mut Map<String, Value>, limits: &[Limit]) {

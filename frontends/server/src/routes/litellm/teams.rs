@@ -13,10 +13,11 @@ use sluicegate::{
     Error, ErrorKind, GroupId, Limit, Membership, ModelName, OrganizationId, Result, Role, UserId,
 };
 
-use super::budget::BudgetChange;
+use super::budget::{BudgetChange, usd_json};
 use super::fields::{self, Fields, Sent};
 use super::rows::{self, Trace};
-use super::{body, contract, keys, pages, query, warned};
+use super::set_back::{counted, reset_to, resets_at, set_back};
+use super::{body, contract, keys, pages, query, so_far, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -32,6 +33,10 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::plain(Method::POST, "/team/member_add", || ask::route(Method::POST, member_add)),
         Entry::plain(Method::POST, "/team/member_update", || ask::route(Method::POST, member_update)),
         Entry::plain(Method::POST, "/team/member_delete", || ask::route(Method::POST, member_delete)),
+        Entry::plain(Method::POST, "/team/{team_id}/reset_budget", || ask::route(Method::POST, reset_budget)),
+        Entry::plain(Method::POST, "/team/{team_id}/member/{user_id}/reset_spend", || {
+            ask::route(Method::POST, reset_member)
+        }),
         Entry::plain(Method::PATCH, "/team/{team_id}", || ask::route(Method::PATCH, patch)),
         Entry::plain(Method::GET, "/v2/team/list", || ask::route(Method::GET, list_pages)),
         Entry::plain(Method::POST, "/team/bulk_member_add", || ask::route(Method::POST, bulk_member_add)),
@@ -45,7 +50,7 @@ pub(super) fn table() -> Vec<Entry> {
 /// A team's row.
 pub(super) fn row(view: &GroupView) -> Map<String, Value> {
     let trace = Trace {
-        spend: view.used.spend,
+        spend: counted(&view.limit_states).unwrap_or(view.used.spend),
         created_by: view.created_by.clone(),
         created_at: view.group.created_at,
         updated_by: view.updated_by.clone(),
@@ -53,12 +58,7 @@ pub(super) fn row(view: &GroupView) -> Map<String, Value> {
     };
     let members: Vec<Membership> = view.members.iter().map(|member| member.membership.clone()).collect();
     let mut row = rows::team(&view.group, &members, &trace);
-    let reset = view
-        .limit_states
-        .iter()
-        .find(|state| state.metric == sluicegate::Metric::Spend)
-        .and_then(|s| s.resets_at);
-    row.insert("budget_reset_at".to_owned(), json!(reset.map(|at| at.to_string())));
+    row.insert("budget_reset_at".to_owned(), resets_at(&view.limit_states));
     row
 }
 
@@ -74,7 +74,8 @@ async fn new(ask: Ask) -> Result<Done> {
         id: fields.text("team_id")?.value().filter(|id| !id.is_empty()).map(GroupId::from),
         alias: fields.text("team_alias")?.value(),
         organization: fields.text("organization_id")?.value().map(OrganizationId::from),
-        models: fields.models()?.value().unwrap_or_default(),
+        models: fields.access()?,
+        aliases: fields.aliases("model_aliases")?.value().unwrap_or_default(),
         limits: BudgetChange::take(&mut fields)?.limits().into(),
         price_ratio_ppm: None,
         preferences: Vec::new(),
@@ -150,6 +151,7 @@ async fn info(ask: Ask) -> Result<Done> {
     let spent = spent_by_member(&ask, &view.group.id).await?;
     let membership = |m: &MemberView| {
         let spend = spent.get(m.membership.user.as_str()).copied().unwrap_or_default();
+        let spend = counted(&m.limit_states).unwrap_or(spend);
         rows::membership(&m.membership, spend)
     };
     let memberships: Vec<Value> = view.members.iter().map(membership).collect();
@@ -213,9 +215,12 @@ async fn patch(ask: Ask) -> Result<Done> {
 }
 
 async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<GroupView> {
+    let (models, edit_models) = fields.access_change()?;
     let patch = GroupPatch {
         alias: fields.text("team_alias")?.patch(),
-        models: fields.models()?.patch(),
+        models,
+        edit_models,
+        aliases: fields.aliases("model_aliases")?.patch(),
         limits: Patch::Keep,
         edit_limits: BudgetChange::take(fields)?.editor(),
         blocked: fields.flag("blocked")?.value(),
@@ -304,13 +309,19 @@ async fn delete(ask: Ask) -> Result<Done> {
         return Err(Error::new(ErrorKind::InvalidRequest, "`team_ids` must name at least one team")
             .with("param", "team_ids"));
     }
-    // All are there before the first one goes.
-    let mut teams = Vec::new();
+    // All are there before the first one goes, and each goes once, whatever it is called by.
+    let mut teams: Vec<GroupView> = Vec::new();
     for name in &named {
-        teams.push(ask.admin().group(&ask.actor, name).await?);
+        let team = ask.admin().group(&ask.actor, name).await?;
+        if !teams.iter().any(|known| known.group.id == team.group.id) {
+            teams.push(team);
+        }
     }
+    let mut gone = Vec::new();
     for team in &teams {
-        ask.admin().delete_group(&ask.actor, team.group.id.as_str()).await?;
+        let id = team.group.id.as_str();
+        ask.admin().delete_group(&ask.actor, id).await.map_err(|error| so_far(error, &gone))?;
+        gone.push(id.to_owned());
     }
     Done::ok(&teams.iter().map(row).collect::<Vec<_>>()).map(|done| done.warning(fields.finish()))
 }
@@ -339,18 +350,9 @@ async fn member_add(ask: Ask) -> Result<Done> {
     if list.is_empty() {
         return Err(Error::new(ErrorKind::InvalidRequest, "`member` is missing").with("param", "member"));
     }
-    // One who is there already mustn't leave the others half added.
-    let known = ask.admin().group(&ask.actor, &named).await?;
-    if let Some(twice) = list.iter().find(|it| known.members.iter().any(|m| m.membership.user == it.user)) {
-        let message = format!("user `{}` is in team `{named}` already", twice.user);
-        return Err(already_in_team(Error::new(ErrorKind::Conflict, message)));
-    }
-    let mut memberships = Vec::new();
-    for member in list {
-        let member = NewMember { limits: limits.clone().into(), ..member };
-        let view = ask.admin().add_member(&ask.actor, &named, member).await.map_err(already_in_team)?;
-        memberships.push(rows::membership(&view.membership, 0));
-    }
+    let list = list.into_iter().map(|it| NewMember { limits: limits.clone().into(), ..it }).collect();
+    let added = ask.admin().add_members(&ask.actor, &named, list).await.map_err(already_in_team)?;
+    let memberships: Vec<Value> = added.iter().map(|view| rows::membership(&view.membership, 0)).collect();
     let mut row = row(&ask.admin().group(&ask.actor, &named).await?);
     let users: Vec<Value> = memberships.iter().map(|member| json!({"user_id": member["user_id"]})).collect();
     row.insert("updated_users".to_owned(), users.into());
@@ -446,4 +448,35 @@ async fn member_delete(ask: Ask) -> Result<Done> {
     let user = named_user(&ask, &mut fields).await?;
     ask.admin().remove_member(&ask.actor, &named, &user).await?;
     warned(row(&ask.admin().group(&ask.actor, &named).await?), fields)
+}
+
+/// `reset_to`: what counts against the team's budget becomes that.
+async fn reset_budget(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let to = reset_to(&mut fields)?;
+    let named = ask.param("team_id");
+    let done = ask.admin().set_group_back(&ask.actor, &named, to).await?;
+    let view = ask.admin().group(&ask.actor, &named).await?;
+    let mut answer = set_back(&done, row(&view), &mut fields);
+    answer.insert("team_id".to_owned(), json!(view.group.id));
+    warned(answer, fields)
+}
+
+/// The same of one member's budget within the team.
+async fn reset_member(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let to = reset_to(&mut fields)?;
+    let (named, user) = (ask.param("team_id"), UserId::from(ask.param("user_id")));
+    let done = ask.admin().set_member_back(&ask.actor, &named, &user, to).await?;
+    let view = ask.admin().group(&ask.actor, &named).await?;
+    let mut row = Map::new();
+    if let Some(member) = view.members.iter().find(|it| it.membership.user == user) {
+        super::budget::Budget::of(&member.membership.limits).describe(&mut row);
+        row.insert("spend".to_owned(), json!(counted(&member.limit_states).map(usd_json)));
+        row.insert("budget_reset_at".to_owned(), resets_at(&member.limit_states));
+    }
+    let mut answer = set_back(&done, row, &mut fields);
+    answer.insert("team_id".to_owned(), json!(view.group.id));
+    answer.insert("user_id".to_owned(), json!(user));
+    warned(answer, fields)
 }

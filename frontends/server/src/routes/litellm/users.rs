@@ -9,7 +9,7 @@ use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 use super::budget::BudgetChange;
 use super::fields::{self, Fields, Query};
 use super::rows::{self, Trace};
-use super::{body, keys, pages, query, warned};
+use super::{body, keys, once, pages, query, so_far, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -300,7 +300,7 @@ async fn by_email(ask: &Ask, email: &str) -> Result<UserId> {
 
 async fn delete(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
-    let ids = fields.texts("user_ids")?.value().unwrap_or_default();
+    let mut ids = once(fields.texts("user_ids")?.value().unwrap_or_default());
     if ids.is_empty() {
         return Err(Error::new(ErrorKind::InvalidRequest, "`user_ids` must name at least one user")
             .with("param", "user_ids"));
@@ -309,8 +309,11 @@ async fn delete(ask: Ask) -> Result<Done> {
     for id in &ids {
         ask.admin().user(&ask.actor, &UserId::from(id.as_str())).await?;
     }
-    for id in &ids {
-        ask.admin().delete_user(&ask.actor, &UserId::from(id.as_str())).await?;
+    let mut gone = Vec::new();
+    for id in std::mem::take(&mut ids) {
+        let user = UserId::from(id.as_str());
+        ask.admin().delete_user(&ask.actor, &user).await.map_err(|error| so_far(error, &gone))?;
+        gone.push(id);
     }
-    Done::ok(&ids.len()).map(|done| done.warning(fields.finish()))
+    Done::ok(&gone.len()).map(|done| done.warning(fields.finish()))
 }

@@ -227,10 +227,12 @@ async fn list(ask: Ask) -> Result<Done> {
 async fn create(ask: Ask) -> Result<Done> {
     let draft: ChannelDraft = ask.json()?;
     let new = match draft {
-        ChannelDraft { channel: Some(channel), declared: None, secret } => NewChannel { channel, secret },
+        ChannelDraft { channel: Some(channel), declared: None, secret } => {
+            NewChannel { channel, secret, entry: None }
+        }
         draft => {
             let (channel, secret) = ask.admin().drafted(&ask.actor, draft).await?;
-            NewChannel { channel, secret }
+            NewChannel { channel, secret, entry: None }
         }
     };
     Done::created(&shown(&ask, &ask.admin().create_channel(&ask.actor, new).await?)?).map(Done::tagged)

@@ -1,0 +1,169 @@
+//! Whom an access group is given to: groups and keys whose lists of models name it.
+
+use sluicegate_core::tenant::ACCESS_GROUP;
+use sluicegate_core::{GroupId, KeyId, ModelAccess, ModelName, Result};
+
+use super::group::ModelEdit;
+use super::named::{NamedKind, NamedScope};
+use super::seed::Seeds;
+use super::{Actor, Admin, Deed, Then};
+use crate::store::{Change, Expect, GroupFilter, KeyFilter, KeyRef, Page, Reach, Stored};
+
+/// Who an access group is to be given to, instead of whoever has it; `None` leaves them as they are.
+#[derive(Clone, Debug, Default)]
+pub struct GivenTo {
+    /// The groups, by id or alias.
+    pub groups: Option<Vec<String>>,
+    /// The keys.
+    pub keys: Option<Vec<KeyRef>>,
+}
+
+/// Who has an access group by its id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holders {
+    /// The groups.
+    pub groups: Vec<GroupId>,
+    /// The keys.
+    pub keys: Vec<KeyId>,
+}
+
+fn pattern(id: &str) -> ModelName {
+    ModelName::from(format!("{ACCESS_GROUP}{id}"))
+}
+
+fn names(access: &ModelAccess, pattern: &ModelName) -> bool {
+    access.patterns().contains(pattern)
+}
+
+impl Admin {
+    /// Makes an access group and gives it to groups and keys, in one step.
+    ///
+    /// # Errors
+    /// As [`create_named`](Self::create_named); `NotFound` for a group or key, `Conflict` for one of a file.
+    pub async fn create_access_group(
+        &self,
+        actor: &Actor,
+        id: &str,
+        new: NamedScope,
+        to: &GivenTo,
+    ) -> Result<Stored<NamedScope>> {
+        let more = self.given(actor, id, to).await?;
+        self.create_named_and(actor, NamedKind::AccessGroup, id, new, more).await
+    }
+
+    /// Gives an access group to these groups and keys, and takes it from others.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Conflict` for what a file declares or somebody changes at the same time, `Store`.
+    pub async fn give_access_group(&self, actor: &Actor, id: &str, to: &GivenTo) -> Result<()> {
+        self.named(actor, NamedKind::AccessGroup, id).await?;
+        let changes = self.given(actor, id, to).await?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mut deed = Deed::new("access_group.give", format!("access group {id}"));
+        let touched: Vec<String> = changes.iter().filter_map(target).collect();
+        deed.detail = serde_json::json!({ "changed": touched });
+        self.write(actor, deed, changes, Seeds::new(), Then::Callers).await.map(drop)
+    }
+
+    /// The groups and keys that have an access group by its id.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Store`.
+    pub async fn holders_of_access_group(&self, actor: &Actor, id: &str) -> Result<Holders> {
+        self.named(actor, NamedKind::AccessGroup, id).await?;
+        let (pattern, declared) = (pattern(id), self.declared());
+        let mut holders = Holders::default();
+        let of_file = declared.groups().filter(|it| names(&it.access, &pattern)).map(|it| it.id.clone());
+        holders.groups.extend(of_file);
+        holders.keys.extend(
+            declared.keys().filter(|(_, it)| names(&it.access, &pattern)).map(|(_, it)| it.id.clone()),
+        );
+        self.each_group_and_key(|change| match change {
+            Change::PutGroup(it, _) if names(&it.access, &pattern) => holders.groups.push(it.id),
+            Change::PutKey { key, .. } if names(&key.access, &pattern) => holders.keys.push(key.id),
+            _ => {}
+        })
+        .await?;
+        Ok(holders)
+    }
+
+    /// The changes by which an access group is given to whom it is to be given to, and taken from others. Who may call
+    /// everything may already.
+    async fn given(&self, actor: &Actor, id: &str, to: &GivenTo) -> Result<Vec<Change>> {
+        let (mut groups, mut keys) = (Vec::new(), Vec::new());
+        for name in to.groups.iter().flatten() {
+            let group = self.group_to_change(actor, name).await?.value.id;
+            groups.push(group);
+        }
+        for key in to.keys.iter().flatten() {
+            let key = self.key_to_change(actor, key).await?.0.key.value.id;
+            keys.push(key);
+        }
+        if to.groups.is_none() && to.keys.is_none() {
+            return Ok(Vec::new());
+        }
+        let (pattern, mut changes) = (pattern(id), Vec::new());
+        let edit = |access: &mut ModelAccess, gets: bool| {
+            let (before, named) = (access.clone(), vec![pattern.clone()]);
+            if gets { ModelEdit::Add(named) } else { ModelEdit::Remove(named) }.apply(access);
+            *access != before
+        };
+        self.each_group_and_key(|change| match change {
+            Change::PutGroup(mut it, expect) => {
+                let gets = groups.contains(&it.id);
+                let is_other = to.groups.is_some() && edit(&mut it.access, gets);
+                if is_other {
+                    changes.push(Change::PutGroup(it, expect));
+                }
+            }
+            Change::PutKey { mut key, hash, old_hash_until, issuers, expect } => {
+                let gets = keys.contains(&key.id);
+                let is_other = to.keys.is_some() && edit(&mut key.access, gets);
+                if is_other {
+                    changes.push(Change::PutKey { key, hash, old_hash_until, issuers, expect });
+                }
+            }
+            _ => {}
+        })
+        .await?;
+        Ok(changes)
+    }
+
+    /// Every stored group and key, each as the change that would leave it as it is.
+    async fn each_group_and_key(&self, mut f: impl FnMut(Change)) -> Result<()> {
+        let mut offset = 0;
+        // BOUND: the groups and keys that there are, a page each time.
+        loop {
+            let page = Page::new(Page::MAX, offset);
+            let groups = self.store().groups(&GroupFilter::default(), &Reach::ALL, page).await?;
+            let keys = self.store().keys(&KeyFilter::default(), &Reach::ALL, page).await?;
+            for it in groups.items {
+                f(Change::PutGroup(it.value, Expect::Version(it.version)));
+            }
+            for it in keys.items {
+                f(Change::PutKey {
+                    key: it.key.value,
+                    hash: it.hash,
+                    old_hash_until: None,
+                    issuers: None,
+                    expect: Expect::Version(it.key.version),
+                });
+            }
+            offset += u64::from(Page::MAX);
+            if groups.total.max(keys.total) <= offset {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// What a change is to, for the audit trail.
+fn target(change: &Change) -> Option<String> {
+    match change {
+        Change::PutGroup(it, _) => Some(format!("group {}", it.id)),
+        Change::PutKey { key, .. } => Some(format!("key {}", key.id)),
+        _ => None,
+    }
+}
