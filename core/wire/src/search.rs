@@ -1,9 +1,15 @@
 //! Searches of the web that a provider makes by itself: what a caller asks for, in each format's words.
 //!
 //! Where a target can't keep to what bounds a search, it isn't asked to search at all: nobody's list of sites becomes wider on the way.
+//! How often it may search is the one bound that is given up, and named.
 
-use crate::ir::{Place, Request, WebSearch};
-use crate::json::{Array, Object, Val};
+use std::borrow::Cow;
+
+use sluicegate_core::Format;
+
+use crate::error::{Result, WireError};
+use crate::ir::{Place, Request, ToolChoice, WebSearch};
+use crate::json::{Array, Kind, Object, Val};
 use crate::loss::Losses;
 
 /// Anthropic's tool. Newer ones filter what they find by code that the caller hasn't asked for.
@@ -13,77 +19,167 @@ pub(crate) const NAME: &str = "web_search";
 
 const NO_SITES: &str = "the target can't keep to sites, so it doesn't search";
 const NO_FIELD: &str = "the target has no place for it";
+const UNKNOWN: &str = "no other format can keep to it, so nothing is searched";
 
 /// Whether a hosted tool of Anthropic's or of responses searches the web.
 pub(crate) fn is_search(kind: &str) -> bool {
     kind == NAME || ["web_search_preview", "web_search_2"].iter().any(|begin| kind.starts_with(begin))
 }
 
+/// A search as it is read, or why there is none.
+struct Reading {
+    search: WebSearch,
+    /// What bounds it in a way that no other format has: without it more would be searched.
+    bound: bool,
+}
+
+impl Reading {
+    fn new() -> Self {
+        Self { search: WebSearch::default(), bound: false }
+    }
+
+    /// A member that can't go over, and that may be a bound.
+    fn unknown(&mut self, path: String, losses: &mut Losses) {
+        losses.dropped(path, UNKNOWN);
+        self.bound = true;
+    }
+
+    fn done(self) -> Option<WebSearch> {
+        (!self.bound).then_some(self.search)
+    }
+}
+
 /// `web_search_options` of chat completions.
-pub(crate) fn of_chat(value: Val<'_>, losses: &mut Losses) -> WebSearch {
-    let mut search = WebSearch::default();
+pub(crate) fn of_chat(value: Val<'_>, losses: &mut Losses) -> Option<WebSearch> {
+    let mut found = Reading::new();
     for (name, value) in value.members().filter(|(_, value)| !value.is_null()) {
         match &*name {
-            "search_context_size" => search.size = text(value),
-            "user_location" => search.place = Some(place(value.get("approximate").unwrap_or(value))),
-            other => losses.dropped(format!("web_search_options.{other}"), NO_FIELD),
+            "search_context_size" => found.search.size = text(value),
+            "user_location" => {
+                found.search.place = Some(place(value.get("approximate").unwrap_or(value)));
+            }
+            other => found.unknown(format!("web_search_options.{}", cut(other)), losses),
         }
     }
-    search
+    found.done()
 }
 
 /// The tool of responses.
-pub(crate) fn of_responses(tool: Val<'_>, at: usize, losses: &mut Losses) -> WebSearch {
-    let mut search = WebSearch::default();
+///
+/// # Errors
+/// A list of sites that is none.
+pub(crate) fn of_responses(tool: Val<'_>, at: usize, losses: &mut Losses) -> Result<Option<WebSearch>> {
+    let mut found = Reading::new();
     for (name, value) in tool.members().filter(|(_, value)| !value.is_null()) {
         match &*name {
             "type" => {}
-            "search_context_size" => search.size = text(value),
-            "user_location" => search.place = Some(place(value)),
-            "filters" => {
-                search.allowed = value.get("allowed_domains").map(texts).unwrap_or_default();
-                search.blocked = value.get("blocked_domains").map(texts).unwrap_or_default();
-            }
-            other => losses.dropped(format!("tools[{at}].{other}"), NO_FIELD),
+            "search_context_size" => found.search.size = text(value),
+            "user_location" => found.search.place = Some(place(value)),
+            // What it is anyhow.
+            "external_web_access" if value.as_bool() == Some(true) => {}
+            "filters" => filters(&mut found, value, &format!("tools[{at}].filters"), losses)?,
+            other => found.unknown(format!("tools[{at}].{}", cut(other)), losses),
         }
     }
-    search
+    Ok(found.done())
+}
+
+fn filters(found: &mut Reading, value: Val<'_>, path: &str, losses: &mut Losses) -> Result<()> {
+    if value.kind() != Kind::Object {
+        return Err(WireError::invalid(format!("`{path}` isn't an object")).at(path));
+    }
+    for (name, value) in value.members().filter(|(_, value)| !value.is_null()) {
+        let path = format!("{path}.{}", cut(&name));
+        match &*name {
+            "allowed_domains" => found.search.allowed = sites(value, path)?,
+            "blocked_domains" => found.search.blocked = sites(value, path)?,
+            _ => found.unknown(path, losses),
+        }
+    }
+    Ok(())
 }
 
 /// Anthropic's tool.
-pub(crate) fn of_anthropic(tool: Val<'_>, at: usize, losses: &mut Losses) -> WebSearch {
-    let mut search = WebSearch::default();
+///
+/// # Errors
+/// A list of sites that is none.
+pub(crate) fn of_anthropic(tool: Val<'_>, at: usize, losses: &mut Losses) -> Result<Option<WebSearch>> {
+    let mut found = Reading::new();
     for (name, value) in tool.members().filter(|(_, value)| !value.is_null()) {
+        let path = format!("tools[{at}].{}", cut(&name));
         match &*name {
             "type" | "name" => {}
-            "max_uses" => search.max_uses = value.as_u64(),
-            "allowed_domains" => search.allowed = texts(value),
-            "blocked_domains" => search.blocked = texts(value),
-            "user_location" => search.place = Some(place(value)),
-            other => losses.dropped(format!("tools[{at}].{other}"), NO_FIELD),
+            "max_uses" => {
+                let uses = value.as_u64().filter(|uses| *uses > 0);
+                let wrong = || WireError::invalid(format!("`{path}` isn't a whole number above 0")).at(&path);
+                found.search.max_uses = Some(uses.ok_or_else(wrong)?);
+            }
+            "allowed_domains" => found.search.allowed = sites(value, path)?,
+            "blocked_domains" => found.search.blocked = sites(value, path)?,
+            "user_location" => found.search.place = Some(place(value)),
+            // How it is declared, not what it may find.
+            "cache_control" | "defer_loading" | "allowed_callers" | "strict" => {
+                losses.dropped(path, NO_FIELD)
+            }
+            _ => found.unknown(path, losses),
         }
     }
-    search
+    Ok(found.done())
 }
 
 /// Google's tool.
-pub(crate) fn of_gemini(value: Val<'_>, at: usize, losses: &mut Losses) -> WebSearch {
-    let mut search = WebSearch::default();
+///
+/// # Errors
+/// A list of sites that is none.
+pub(crate) fn of_gemini(value: Val<'_>, at: usize, losses: &mut Losses) -> Result<Option<WebSearch>> {
+    let mut found = Reading::new();
     for (name, value) in value.members().filter(|(_, value)| !value.is_null()) {
+        let path = format!("tools[{at}].googleSearch.{}", cut(&name));
         match &*name {
-            "excludeDomains" | "exclude_domains" => search.blocked = texts(value),
-            other => losses.dropped(format!("tools[{at}].googleSearch.{other}"), NO_FIELD),
+            "excludeDomains" | "exclude_domains" => found.search.blocked = sites(value, path)?,
+            _ => found.unknown(path, losses),
         }
     }
-    search
+    Ok(found.done())
+}
+
+/// Takes a search over. Of several the first is kept: what the others may find beside it isn't searched.
+pub(crate) fn keep(request: &mut Request, found: Option<WebSearch>, at: usize, losses: &mut Losses) {
+    match (&request.search, found) {
+        (Some(_), Some(_)) => {
+            losses.dropped(format!("tools[{at}]"), "the target searches in one way at a time")
+        }
+        (None, found) => request.search = found,
+        (Some(_), None) => {}
+    }
+}
+
+/// Heeds what a caller says of the tools that may be called: a search is one of them. `source` is the caller's format.
+pub(crate) fn heed_choice(request: &mut Request, source: Format, losses: &mut Losses) {
+    let barred = matches!(request.tool_choice, Some(ToolChoice::None | ToolChoice::Named(_)));
+    if !barred || request.search.take().is_none() {
+        return;
+    }
+    // There the choice is among functions, and may not have meant the search.
+    if matches!(source, Format::OpenaiChat | Format::GeminiGenerate) {
+        losses.dropped(NAME, "where another tool, or none, is to be called, nothing is searched");
+    }
 }
 
 fn text(value: Val<'_>) -> Option<String> {
     value.as_str().map(|text| text.into_owned())
 }
 
-fn texts(value: Val<'_>) -> Vec<String> {
-    value.elements().filter_map(text).collect()
+fn cut(name: &str) -> Cow<'_, str> {
+    crate::names::cut(name, 64)
+}
+
+/// A list of sites. What isn't one may not pass for none.
+fn sites(value: Val<'_>, path: String) -> Result<Vec<String>> {
+    let is_list = value.kind() == Kind::Array;
+    let list: Option<Vec<String>> = value.elements().map(text).collect();
+    list.filter(|_| is_list)
+        .ok_or_else(|| WireError::invalid(format!("`{path}` isn't a list of sites")).at(path))
 }
 
 fn place(value: Val<'_>) -> Place {
@@ -110,7 +206,9 @@ pub(crate) fn write_chat(o: &mut Object<'_>, request: &Request, losses: &mut Los
     // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/tools-web-search): in chat the search models alone do;
     // Perplexity's all do, and take the same field.
     let name = request.model.rsplit('/').next().unwrap_or_default();
-    if !name.contains("search") && !name.starts_with("sonar") {
+    // Between separators: a model for research isn't one.
+    let searches = name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "search");
+    if !searches && !name.starts_with("sonar") {
         return losses.dropped(NAME, "in this format search models alone search");
     }
     if search.is_kept_to_sites() {
@@ -219,6 +317,9 @@ pub(crate) fn for_gemini(request: &Request, beside: Option<&'static str>, losses
         ],
         losses,
     );
+    if request.tool_choice == Some(ToolChoice::Required) {
+        losses.dropped("tool_choice", "the target can't be made to search");
+    }
     true
 }
 

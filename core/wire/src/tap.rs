@@ -604,6 +604,7 @@ impl Tap {
 
     /// A content block or a delta of one.
     fn block(&mut self, block: Val<'_>) {
+        self.block_searched(block);
         for (name, value) in block.members() {
             match (&*name, value.kind()) {
                 ("text" | "partial_json" | "thinking" | "name", Kind::String) => self.output(value),

@@ -1,7 +1,7 @@
 //! A messages answer, whole or streamed, into events.
 
 use super::stop_of;
-use crate::ir::{Citation, Event, Item, Maker, Seal, ToolKind};
+use crate::ir::{Citation, Event, Item, Maker, Seal, Stop, ToolKind};
 use crate::json::Val;
 use crate::loss::Losses;
 
@@ -32,7 +32,7 @@ impl Decoder {
                 for (n, block) in v.get("content").into_iter().flat_map(Val::elements).enumerate() {
                     self.open(n as u64, block, &mut emit);
                 }
-                stop(v, &mut emit);
+                self.stop(v, &mut emit);
             }
             Some("content_block_start") => {
                 if let Some(block) = v.get("content_block") {
@@ -46,7 +46,7 @@ impl Decoder {
             }
             Some("message_delta") => {
                 if let Some(delta) = v.get("delta") {
-                    stop(delta, &mut emit);
+                    self.stop(delta, &mut emit);
                 }
             }
             // Pings, and whatever is new.
@@ -142,13 +142,13 @@ impl Decoder {
             _ => {}
         }
     }
-}
 
-fn stop(v: Val<'_>, emit: &mut impl FnMut(Event)) {
-    if let Some(reason) = v.get_str("stop_reason") {
-        emit(Event::Stop {
-            reason: stop_of(&reason),
-            sequence: v.get_str("stop_sequence").map(|s| s.into_owned()),
-        });
+    fn stop(&mut self, v: Val<'_>, emit: &mut impl FnMut(Event)) {
+        let Some(reason) = v.get_str("stop_reason") else { return };
+        let (reason, sequence) = (stop_of(&reason), v.get_str("stop_sequence").map(|s| s.into_owned()));
+        if reason == Stop::Pause {
+            self.losses.approximated("stop_reason", "a turn that is to go on ends as one that was cut off");
+        }
+        emit(Event::Stop { reason, sequence });
     }
 }

@@ -44,7 +44,8 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         "tools" => {
             for (at, tool) in value.elements().enumerate() {
                 if tool.get_str("type").is_some_and(|kind| search::is_search(&kind)) {
-                    request.search = Some(search::of_anthropic(tool, at, losses));
+                    let found = search::of_anthropic(tool, at, losses)?;
+                    search::keep(request, found, at, losses);
                     continue;
                 }
                 request.tools.extend(tool_of(tool, at, losses));

@@ -27,7 +27,7 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
             "systemInstruction" => system(&mut request, value),
             "tools" => {
                 for (at, tool) in value.elements().enumerate() {
-                    tools(&mut request, tool, at, losses);
+                    tools(&mut request, tool, at, losses)?;
                 }
             }
             "toolConfig" => tool_config(&mut request, value, losses),
@@ -65,10 +65,11 @@ fn system(request: &mut Request, value: Val<'_>) {
         .collect();
 }
 
-fn tools(request: &mut Request, tool: Val<'_>, at: usize, losses: &mut Losses) {
+fn tools(request: &mut Request, tool: Val<'_>, at: usize, losses: &mut Losses) -> Result<()> {
     for (name, value) in tool.members().filter(|(_, value)| !value.is_null()) {
         if camel_case(&name) == "googleSearch" {
-            request.search = Some(search::of_gemini(value, at, losses));
+            let found = search::of_gemini(value, at, losses)?;
+            search::keep(request, found, at, losses);
             continue;
         }
         if camel_case(&name) != "functionDeclarations" {
@@ -94,6 +95,7 @@ fn tools(request: &mut Request, tool: Val<'_>, at: usize, losses: &mut Losses) {
             });
         }
     }
+    Ok(())
 }
 
 fn tool_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {

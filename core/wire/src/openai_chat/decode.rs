@@ -107,7 +107,7 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         }
         // `false` asks for none.
         "web_search_options" if value.kind() == Kind::Object => {
-            request.search = Some(search::of_chat(value, losses));
+            request.search = search::of_chat(value, losses);
         }
         "stream_options" | "logprobs" => {}
         ours if crate::scan::is_ours(ours) => {}

@@ -24,6 +24,9 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
             field(&mut request, &name, value, losses)?;
         }
     }
+    if let Some(choice) = body.get("tool_choice").filter(|_| !skip.contains(&"tool_choice")) {
+        allowed_alone(&mut request, choice, losses);
+    }
     // It bounds the provider's own tools, of which a search is the one that others have.
     if let Some(calls) = body.get_u64("max_tool_calls").filter(|_| !skip.contains(&"max_tool_calls")) {
         match &mut request.search {
@@ -43,8 +46,8 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         "tools" => {
             for (at, tool) in value.elements().enumerate() {
                 if tool.get_str("type").is_some_and(|kind| search::is_search(&kind)) {
-                    let found = search::of_responses(tool, at, losses);
-                    request.search = Some(found);
+                    let found = search::of_responses(tool, at, losses)?;
+                    search::keep(request, found, at, losses);
                     continue;
                 }
                 request.tools.extend(tool_of(tool, at, losses));
@@ -178,6 +181,26 @@ fn tool_choice(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
             request.tool_choice = value.get_str("mode").as_deref().and_then(word);
         }
         _ => losses.dropped("tool_choice", "the target has no such choice"),
+    }
+}
+
+/// What a list of allowed tools leaves out, known once the tools are: a search that isn't in it, and functions where none is.
+fn allowed_alone(request: &mut Request, choice: Val<'_>, losses: &mut Losses) {
+    if choice.get_str("type").as_deref() != Some("allowed_tools") {
+        return;
+    }
+    let tools = || choice.get("tools").into_iter().flat_map(Val::elements);
+    let searches = tools().any(|tool| tool.get_str("type").is_some_and(|kind| search::is_search(&kind)));
+    let barred = request.search.is_some() && !searches;
+    if barred {
+        request.search = None;
+    }
+    let no_function = request.allowed_tools.is_empty() && !request.tools.is_empty();
+    if no_function {
+        request.tools.clear();
+    }
+    if barred || no_function {
+        losses.approximated("tool_choice", "only the allowed tools are declared");
     }
 }
 

@@ -200,6 +200,10 @@ fn tools(o: &mut Object<'_>, request: &Request, found: Option<&WebSearch>, names
             o.str("mode", mode);
             o.array("tools", |a| {
                 request.allowed_tools.iter().for_each(|name| a.object(|o| named(o, name, names)));
+                // One that is still asked for is allowed: others' lists are of functions alone.
+                if found.is_some() {
+                    a.object(|o| o.str("type", search::NAME));
+                }
             });
         });
     } else {

@@ -33,6 +33,8 @@ pub(crate) struct Encoder {
     /// The items that are complete, as JSON.
     items: Vec<String>,
     stop: Option<Stop>,
+    /// Sources of a text that is still to come: Anthropic names them first.
+    early: Vec<Citation>,
 }
 
 #[derive(Debug)]
@@ -60,6 +62,7 @@ impl Encoder {
             queue: VecDeque::new(),
             items: Vec::new(),
             stop: None,
+            early: Vec::new(),
         }
     }
 
@@ -82,7 +85,10 @@ impl Encoder {
         }
         self.begin(out);
         match item.event {
-            Event::Text(text) => self.say(&text, false, out),
+            Event::Text(text) => {
+                self.say(&text, false, out);
+                self.note_early(out);
+            }
             Event::Refusal(text) => self.say(&text, true, out),
             Event::Thinking(text) => self.think(&text, out),
             Event::Signature(seal) => self.seal(seal.shown(Maker::Openai).into_owned(), out),
@@ -106,7 +112,13 @@ impl Encoder {
             }
             // The format has no place for one at an address, but a text has.
             Event::Image(source) => self.say(&format!("![]({})", data_address(&source)), false, out),
-            Event::Citation(citation) => self.note(&citation, out),
+            Event::Citation(citation) => {
+                if self.queue.back().is_some_and(Waiting::has_text) {
+                    self.note(&citation, out);
+                } else {
+                    self.early.push(citation);
+                }
+            }
             Event::Logprobs(array) => {
                 if let Some(Content::Message(parts)) = self.queue.back_mut().map(|last| &mut last.content)
                     && let Some(part) = parts.last_mut().filter(|part| !part.refusal)
@@ -130,6 +142,11 @@ impl Encoder {
             Some(Stop::Refusal) => Some("content_filter"),
             _ => None,
         };
+        if !self.early.is_empty() {
+            // Nothing was said: what it comes from is told all the same.
+            self.say("", false, out);
+            self.note_early(out);
+        }
         while let Some(mut front) = self.queue.pop_front() {
             let cut = reason.is_some() && self.queue.is_empty();
             self.open(&mut front, out);
@@ -259,7 +276,14 @@ impl Encoder {
         });
     }
 
-    /// A source of the text before it; one without a text has no place.
+    /// The sources that came before their text.
+    fn note_early(&mut self, out: &mut String) {
+        for citation in std::mem::take(&mut self.early) {
+            self.note(&citation, out);
+        }
+    }
+
+    /// A source of the text before it.
     fn note(&mut self, citation: &Citation, out: &mut String) {
         let Some(mut last) = self.queue.pop_back() else {
             return;
@@ -460,6 +484,12 @@ impl Encoder {
 }
 
 impl Waiting {
+    /// Whether it has a text that a source can belong to.
+    fn has_text(&self) -> bool {
+        !self.over
+            && matches!(&self.content, Content::Message(parts) if parts.iter().any(|part| !part.refusal))
+    }
+
     fn is_complete(&self) -> bool {
         match &self.content {
             // Arguments are an object: they are complete when it is. What a custom tool is given never says so.

@@ -1,7 +1,7 @@
 //! Searches of the web that pass by in an answer, where the provider's counts don't have them.
 
 use super::Tap;
-use crate::json::Val;
+use crate::json::{Kind, Val};
 use crate::usage::{always_searches, is_per_prompt, is_search_call, queries, search_calls};
 
 /// Searches of one answer that are told from each other.
@@ -18,6 +18,15 @@ impl Tap {
     /// A whole output: it has what its items were seen to be, too.
     pub(super) fn output_done(&mut self, output: Option<Val<'_>>) {
         self.observed.searched(output.map_or(0, search_calls));
+    }
+
+    /// A block of Anthropic's. Its count comes with the end; where that doesn't come, what was found tells it. Searches that fail aren't charged.
+    pub(super) fn block_searched(&mut self, block: Val<'_>) {
+        if block.get_str("type").as_deref() == Some("web_search_tool_result")
+            && block.get("content").is_some_and(|found| found.kind() == Kind::Array)
+        {
+            self.observed.searched(self.observed.searches + 1);
+        }
     }
 
     /// What a candidate of Gemini's was grounded on. Parts of a stream may say again what was looked for.
