@@ -658,7 +658,7 @@ fn digest(declared: &Declared) -> u64 {
     let all = (channels, aliases, fallbacks, model_groups, routing, zone, quota, customers, tags, tag_prefix);
     let mut text = Text(0xcbf2_9ce4_8422_2325);
     // INVARIANT: writing to a number doesn't fail.
-    let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{all:?}"));
+    let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{all:?}{:?}", declared.access_groups));
     (crate::hash::finish(text.0) & u64::from(u32::MAX)).max(1)
 }
 

@@ -312,6 +312,7 @@ impl Admin {
         for (deed, changes) in deeds {
             actor.may(scope::area_of_action(deed.action), Access::Write)?;
             if actor.is_confined() {
+                may_make(actor, deed.action, &changes)?;
                 self.refuse_wider_keys(&changes).await?;
                 self.refuse_administrators(&changes).await?;
             }
@@ -484,6 +485,22 @@ fn forbidden(what: &str) -> Error {
 
 fn invalid(param: &'static str, message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidRequest, message).with("param", param)
+}
+
+/// A deed in one area that reaches into others asks for these, too.
+fn may_make(actor: &Actor, action: &str, changes: &[Change]) -> Result<()> {
+    let is_of_channels = scope::area_of_action(action) == "channels";
+    for change in changes {
+        let area = match change {
+            Change::PutKey { .. } => "keys",
+            Change::PutGroup(..) => "groups",
+            Change::PutUser(..) if is_of_channels => "users",
+            Change::PutOrganization(..) if is_of_channels => "organizations",
+            _ => continue,
+        };
+        actor.may(area, Access::Write)?;
+    }
+    Ok(())
 }
 
 /// Whether a change came second and should be tried again on what is there now.

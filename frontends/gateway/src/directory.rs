@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::snapshot::Declared;
-use sluicegate_core::tenant::CallerParts;
+use sluicegate_core::tenant::{AccessGroups, CallerParts};
 use sluicegate_core::{ApiKey, Caller, Clock, Engine, Result};
 
 pub use declared::DeclaredTenants;
@@ -175,6 +175,11 @@ impl Directory {
         let bound = self.engine.bind(Caller { customer, ..self.caller_of(&parts, &declared) });
         self.keep(hash, (generation, epoch), &bound);
         Ok(Some(bound))
+    }
+
+    /// What names of access groups in lists of models stand for.
+    pub(crate) fn access_groups(&self) -> AccessGroups {
+        self.engine.snapshot().declared.access_groups.clone()
     }
 
     /// The caller that a key's parts make, with limits on everybody. What access groups hold is the snapshot's word: whoever

@@ -16,6 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 use sluicegate_config::MetricsAccess;
 use sluicegate_core::money::{NANO_PER_USD, NanoUsd};
 use sluicegate_core::record::AttemptRow;
+use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::usage::Usage;
 use sluicegate_core::{Error, ErrorKind, OutcomeClass, RecordRow, Result, Secret, Snapshot, Timestamp};
 use smallvec::SmallVec;
@@ -293,6 +294,7 @@ impl Gateway {
             return Ok(());
         }
         let caller = self.caller(credential).await?;
+        caller.caller.routes.check("/metrics", &[RouteUse::Read])?;
         if self.admin().actor(&caller.caller, client_ip).await?.is_super() {
             return Ok(());
         }

@@ -4,10 +4,9 @@ use sluicegate_core::tenant::ACCESS_GROUP;
 use sluicegate_core::{GroupId, KeyId, ModelAccess, ModelName, Result};
 
 use super::group::ModelEdit;
-use super::named::{NamedKind, NamedScope};
-use super::seed::Seeds;
-use super::{Actor, Admin, Deed, Then};
-use crate::store::{Change, Expect, GroupFilter, KeyFilter, KeyRef, Page, Reach, Stored};
+use super::named::{Edit, NamedKind, NamedScope, only_super};
+use super::{Actor, Admin};
+use crate::store::{Change, Expect, GroupFilter, KeyFilter, KeyRef, Page, Reach, Stored, UserFilter};
 
 /// Who an access group is to be given to, instead of whoever has it; `None` leaves them as they are.
 #[derive(Clone, Debug, Default)]
@@ -47,24 +46,23 @@ impl Admin {
         new: NamedScope,
         to: &GivenTo,
     ) -> Result<Stored<NamedScope>> {
+        only_super(actor, NamedKind::AccessGroup)?;
         let more = self.given(actor, id, to).await?;
         self.create_named_and(actor, NamedKind::AccessGroup, id, new, more).await
     }
 
-    /// Gives an access group to these groups and keys, and takes it from others.
+    /// Changes an access group and gives it to these groups and keys, taking it from others, in one step.
     ///
     /// # Errors
-    /// `Forbidden`, `NotFound`, `Conflict` for what a file declares or somebody changes at the same time, `Store`.
-    pub async fn give_access_group(&self, actor: &Actor, id: &str, to: &GivenTo) -> Result<()> {
-        self.named(actor, NamedKind::AccessGroup, id).await?;
-        let changes = self.given(actor, id, to).await?;
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let mut deed = Deed::new("access_group.give", format!("access group {id}"));
-        let touched: Vec<String> = changes.iter().filter_map(target).collect();
-        deed.detail = serde_json::json!({ "changed": touched });
-        self.write(actor, deed, changes, Seeds::new(), Then::Callers).await.map(drop)
+    /// As [`update_named`](Self::update_named); `NotFound` for a group or key, `Conflict` for one of a file.
+    pub async fn update_access_group(
+        &self,
+        actor: &Actor,
+        id: &str,
+        edit: Edit<'_>,
+        to: &GivenTo,
+    ) -> Result<Stored<NamedScope>> {
+        self.update_named_and(actor, NamedKind::AccessGroup, id, edit, to).await
     }
 
     /// The groups and keys that have an access group by its id.
@@ -91,7 +89,7 @@ impl Admin {
 
     /// The changes by which an access group is given to whom it is to be given to, and taken from others. Who may call
     /// everything may already.
-    async fn given(&self, actor: &Actor, id: &str, to: &GivenTo) -> Result<Vec<Change>> {
+    pub(super) async fn given(&self, actor: &Actor, id: &str, to: &GivenTo) -> Result<Vec<Change>> {
         let (mut groups, mut keys) = (Vec::new(), Vec::new());
         for name in to.groups.iter().flatten() {
             let group = self.group_to_change(actor, name).await?.value.id;
@@ -131,6 +129,45 @@ impl Admin {
         Ok(changes)
     }
 
+    /// The changes by which no list of models names an access group any more. A list that has nothing else allows nothing then. Its
+    /// name alone goes, too, unless a model is called so.
+    pub(super) async fn without_access_group(&self, id: &str) -> Result<Vec<Change>> {
+        let is_bare = self.0.engine.snapshot().model_group(id).is_none();
+        let forget = |access: &mut ModelAccess| ModelEdit::forget_group(access, id, is_bare);
+        let mut changes = Vec::new();
+        self.each_group_and_key(|mut change| {
+            let is_other = match &mut change {
+                Change::PutGroup(it, _) => forget(&mut it.access),
+                Change::PutKey { key, .. } => forget(&mut key.access),
+                _ => false,
+            };
+            if is_other {
+                changes.push(change);
+            }
+        })
+        .await?;
+        for mut it in self.store().organizations(&Reach::ALL).await? {
+            if forget(&mut it.value.access) {
+                changes.push(Change::PutOrganization(it.value, Expect::Version(it.version)));
+            }
+        }
+        let mut offset = 0;
+        // BOUND: the users that there are, a page each time.
+        loop {
+            let page = Page::new(Page::MAX, offset);
+            let users = self.store().users(&UserFilter::default(), &Reach::ALL, page).await?;
+            for mut it in users.items {
+                if forget(&mut it.value.access) {
+                    changes.push(Change::PutUser(it.value, Expect::Version(it.version)));
+                }
+            }
+            offset += u64::from(Page::MAX);
+            if users.total <= offset {
+                return Ok(changes);
+            }
+        }
+    }
+
     /// Every stored group and key, each as the change that would leave it as it is.
     async fn each_group_and_key(&self, mut f: impl FnMut(Change)) -> Result<()> {
         let mut offset = 0;
@@ -160,10 +197,12 @@ impl Admin {
 }
 
 /// What a change is to, for the audit trail.
-fn target(change: &Change) -> Option<String> {
+pub(super) fn target(change: &Change) -> Option<String> {
     match change {
         Change::PutGroup(it, _) => Some(format!("group {}", it.id)),
         Change::PutKey { key, .. } => Some(format!("key {}", key.id)),
+        Change::PutUser(it, _) => Some(format!("user {}", it.id)),
+        Change::PutOrganization(it, _) => Some(format!("organization {}", it.id)),
         _ => None,
     }
 }

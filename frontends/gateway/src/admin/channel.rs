@@ -54,6 +54,9 @@ pub struct ChannelPatch {
     /// What another dialect makes it of now; left out, what is kept stays.
     #[serde(skip)]
     pub entry: Option<Map<String, Value>>,
+    /// Whether the credential that it has goes where no other one is entered.
+    #[serde(skip)]
+    pub revoke: bool,
 }
 
 /// A channel, as people see it.
@@ -186,7 +189,7 @@ impl Admin {
         let moved = secret::destination(before)? != secret::destination(&after)?;
         let secret = match self.seal(&mut after, patch.secret.as_ref())? {
             Some(change) => change,
-            None if moved => {
+            None if moved || patch.revoke => {
                 after.secret = SecretRef::None;
                 after.more_keys.clear();
                 SecretChange::Clear

@@ -131,6 +131,8 @@ pub enum ModelEdit {
     Models(Vec<ModelName>),
     /// These in the place of all that are. Where none is left, none is allowed.
     AccessGroups(Vec<ModelName>),
+    /// These in the place of all. Where none is left of a list that named access groups, none is allowed.
+    All(Vec<ModelName>),
 }
 
 /// Stands in a list that allows nothing: there is no such model.
@@ -169,8 +171,26 @@ impl ModelEdit {
                     names.push(NO_MODEL.into());
                 }
             }
+            Self::All(all) => {
+                let had_groups = names.iter().any(is_group);
+                names = all;
+                if had_groups && names.is_empty() {
+                    names.push(NO_MODEL.into());
+                }
+            }
         }
         *access = ModelAccess::only(names);
+    }
+
+    /// Takes access group `name` out of a list of models, and with `is_bare` its name alone, too; whether it was there.
+    pub(super) fn forget_group(access: &mut ModelAccess, name: &str, is_bare: bool) -> bool {
+        let mut gone = vec![ModelName::from(format!("{ACCESS_GROUP}{name}"))];
+        if is_bare {
+            gone.push(name.into());
+        }
+        let is_there = gone.iter().any(|name| access.patterns().contains(name));
+        Self::Remove(gone).apply(access);
+        is_there
     }
 }
 

@@ -9,6 +9,7 @@ use sluicegate_core::tenant::Source;
 use sluicegate_core::{ApiKey, Error, ErrorKind, KeyId, Limit, Metric, ModelName, Result, Timestamp, Window};
 
 use super::access::{as_stored, check_id, check_limits};
+use super::access_group::GivenTo;
 use super::seed::Seeds;
 use super::{Access, Actor, Admin, Deed, TRIES, Then, came_second, forbidden, invalid, not_found};
 use crate::store::{Change, Dimension, Expect, KeyRef, Owner, Reach, Stored, StoredKey};
@@ -87,7 +88,7 @@ pub struct NamedScope {
 }
 
 /// Changes one as it stands when the change is made.
-type Edit<'a> = &'a (dyn Fn(&mut NamedScope) -> Result<()> + Send + Sync);
+pub(super) type Edit<'a> = &'a (dyn Fn(&mut NamedScope) -> Result<()> + Send + Sync);
 
 /// Puts what is stored beside what a file declares, which wins by name.
 pub(crate) fn add_named(all: &mut Declared, settings: &[(String, Stored<serde_json::Value>)]) {
@@ -148,10 +149,19 @@ impl Admin {
         self.check_named(actor, &new).await?;
         self.refuse_declared_name(kind, name)?;
         let [action, ..] = kind.actions();
-        let deed = Deed::new(action, format!("{} {name}", kind.words())).whole(&new);
+        let mut deed = Deed::new(action, format!("{} {name}", kind.words())).whole(&new);
+        tell_holders(&mut deed, &more);
         let changes = std::iter::once(put(kind, name, &new, Expect::New)?).chain(more).collect();
         self.write(actor, deed, changes, Seeds::new(), Then::Channels).await?;
         self.named(actor, kind, name).await
+    }
+
+    /// Whether they may change these at all: asked before anything that a request names is looked up.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn may_change_named(&self, actor: &Actor, kind: NamedKind) -> Result<()> {
+        only_super(actor, kind)
     }
 
     /// One of them.
@@ -226,8 +236,20 @@ impl Admin {
             // Its keys follow.
             actor.may("keys", Access::Write)?;
         }
+        self.update_named_and(actor, kind, name, edit, &GivenTo::default()).await
+    }
+
+    /// The same, given to groups and keys in one step.
+    pub(super) async fn update_named_and(
+        &self,
+        actor: &Actor,
+        kind: NamedKind,
+        name: &str,
+        edit: Edit<'_>,
+        to: &GivenTo,
+    ) -> Result<Stored<NamedScope>> {
         for attempt in 0.. {
-            match self.try_update_named(actor, kind, name, edit).await {
+            match self.try_update_named(actor, kind, name, edit, to).await {
                 Err(error) if came_second(&error) && attempt < TRIES => {}
                 Err(error) => return Err(error),
                 Ok(()) => return self.named(actor, kind, name).await,
@@ -242,6 +264,7 @@ impl Admin {
         kind: NamedKind,
         name: &str,
         edit: Edit<'_>,
+        to: &GivenTo,
     ) -> Result<()> {
         let stored = self.named(actor, kind, name).await?;
         self.refuse_declared_name(kind, name)?;
@@ -249,10 +272,13 @@ impl Admin {
         edit(&mut after)?;
         self.check_named(actor, &after).await?;
         let followers = self.followers(&before, &mut after).await?;
+        let given = self.given(actor, name, to).await?;
         let [_, action, _] = kind.actions();
         let mut deed = Deed::new(action, format!("{} {name}", kind.words())).changed(&before, &after);
         let mut changes = vec![put(kind, name, &after, Expect::Version(stored.version))?];
         let mut seeds = Seeds::new();
+        tell_holders(&mut deed, &given);
+        changes.extend(given);
         if let (serde_json::Value::Object(detail), false) = (&mut deed.detail, followers.is_empty()) {
             let keys: Vec<_> = followers.iter().map(|(key, _)| &key.key.value.id).collect();
             detail.insert("keys".to_owned(), serde_json::json!(keys));
@@ -303,11 +329,22 @@ impl Admin {
         Ok(all)
     }
 
-    /// Removes one. What has a budget's limits keeps them.
+    /// Removes one. What has a budget's limits keeps them; whatever names an access group does so no more, so that another one of
+    /// its name is nobody's yet.
     ///
     /// # Errors
     /// As [`update_named`](Self::update_named).
     pub async fn delete_named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<NamedScope> {
+        for attempt in 0.. {
+            match self.try_delete_named(actor, kind, name).await {
+                Err(error) if came_second(&error) && attempt < TRIES => {}
+                other => return other,
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+    }
+
+    async fn try_delete_named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<NamedScope> {
         let stored = self.named(actor, kind, name).await?;
         self.refuse_declared_name(kind, name)?;
         let users = self.users_of_budget(actor, kind, name).await?;
@@ -316,9 +353,14 @@ impl Admin {
             return Err(Error::new(ErrorKind::Conflict, message));
         }
         let [.., action] = kind.actions();
-        let deed = Deed::new(action, format!("{} {name}", kind.words())).whole(&stored.value);
-        let delete = Change::DeleteSetting(kind.setting(name));
-        self.write(actor, deed, vec![delete], Seeds::new(), Then::Channels).await?;
+        let mut deed = Deed::new(action, format!("{} {name}", kind.words())).whole(&stored.value);
+        let mut changes = match kind {
+            NamedKind::AccessGroup => self.without_access_group(name).await?,
+            _ => Vec::new(),
+        };
+        tell_holders(&mut deed, &changes);
+        changes.push(Change::DeleteSetting(kind.setting(name)));
+        self.write(actor, deed, changes, Seeds::new(), Then::Channels).await?;
         Ok(stored.value)
     }
 
@@ -405,7 +447,15 @@ fn of_file(it: &NamedScope) -> Stored<NamedScope> {
     as_stored(it.clone(), Timestamp::default())
 }
 
-fn only_super(actor: &Actor, kind: NamedKind) -> Result<()> {
+/// Whose lists of models change with an access group, for the audit trail.
+fn tell_holders(deed: &mut Deed, changes: &[Change]) {
+    let touched: Vec<String> = changes.iter().filter_map(super::access_group::target).collect();
+    if let (serde_json::Value::Object(detail), false) = (&mut deed.detail, touched.is_empty()) {
+        detail.insert("changed".to_owned(), serde_json::json!(touched));
+    }
+}
+
+pub(super) fn only_super(actor: &Actor, kind: NamedKind) -> Result<()> {
     match (actor.is_super(), kind) {
         (true, _) => Ok(()),
         (false, NamedKind::Customer) => Err(forbidden("see or change end customers")),

@@ -3,12 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sluicegate_core::{ChannelId, Error, ErrorKind, Result, Secret};
+use sluicegate_core::{ChannelId, Error, ErrorKind, Result, Retry, Secret};
 
 use super::access::check_id;
 use super::channel::{ChannelPatch, PatchedChannel};
 use super::named::{NamedKind, NamedScope};
 use super::seed::Seeds;
+use super::seen::etag;
 use super::{Actor, Admin, Deed, Then, forbidden, invalid, not_found};
 use crate::store::{Change, Expect, Stored};
 
@@ -35,8 +36,8 @@ pub struct CredentialChange {
     pub secrets: Map<String, Value>,
     /// Free data.
     pub info: Map<String, Value>,
-    /// The channels that name it, as they shall be.
-    pub channels: Vec<(ChannelId, ChannelPatch)>,
+    /// The channels that name it, each with the tag of the state that it was worked out from, as they shall be.
+    pub channels: Vec<(ChannelId, String, ChannelPatch)>,
 }
 
 fn setting(name: &str) -> String {
@@ -140,8 +141,12 @@ impl Admin {
             .changed(&told(&before.value), &told(&it));
         let mut changes = vec![put(name, &it, Expect::Version(before.version))?];
         let (mut seeds, mut told_of, mut mended) = (Seeds::new(), Vec::new(), Vec::new());
-        for (id, patch) in change.channels {
+        for (id, seen, patch) in change.channels {
             let stored = self.channel_to_change(actor, &id).await?;
+            if etag(&stored.channel) != seen {
+                let message = format!("channel `{id}` was changed meanwhile; try again");
+                return Err(Error::new(ErrorKind::Conflict, message).with_retry(Retry::Now));
+            }
             let PatchedChannel { changes: one, seeds: more, is_replaced, .. } =
                 self.patched_channel(stored, patch).await?;
             changes.extend(one);
@@ -175,7 +180,7 @@ impl Admin {
         self.write(actor, deed, vec![delete], Seeds::new(), Then::Nothing).await.map(drop)
     }
 
-    /// The entries of models that name a credential, by the model's id.
+    /// The entries of models that name a credential, by the model's id. What is left of a channel that is gone holds nobody up.
     ///
     /// # Errors
     /// `Forbidden`, `Store`.
@@ -185,10 +190,12 @@ impl Admin {
         credential: &str,
     ) -> Result<Vec<(String, Stored<NamedScope>)>> {
         let mut all = self.all_named(actor, NamedKind::Model).await?;
-        all.retain(|(_, it)| {
+        let channels = self.store().channels().await?;
+        all.retain(|(id, it)| {
+            let is_there = channels.iter().any(|known| known.channel.value.id.as_str() == id);
             let params = it.value.metadata.get("litellm_params");
             let named = params.and_then(|params| params.get("litellm_credential_name"));
-            named.and_then(Value::as_str) == Some(credential)
+            is_there && named.and_then(Value::as_str) == Some(credential)
         });
         Ok(all)
     }

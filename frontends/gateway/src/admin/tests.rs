@@ -411,7 +411,7 @@ async fn what_is_not_shown_of_a_channel_survives_a_change_and_no_move() {
 
     let id = made.channel.id.clone();
     let stored = async || w.store.channels().await.unwrap().pop().unwrap().channel.value;
-    let patch = |channel: Channel| ChannelPatch { channel, secret: None, entry: None };
+    let patch = |channel: Channel| ChannelPatch { channel, secret: None, entry: None, revoke: false };
     let heavier = Channel { weight: 5, ..made.channel.clone() };
     w.admin.update_channel(&operator, &id, patch(heavier.clone())).await.unwrap();
     let kept = stored().await;
@@ -468,7 +468,7 @@ async fn changes_of_bodies_are_checked_as_those_of_files_are() {
         assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{edit}: {error}");
         assert!(error.message().contains(remedy), "{edit}: {error}");
         let patch = Channel { body_edits: with(edit).body_edits, ..made.channel.clone() };
-        let patch = ChannelPatch { channel: patch, secret: None, entry: None };
+        let patch = ChannelPatch { channel: patch, secret: None, entry: None, revoke: false };
         let error = w.admin.update_channel(&operator, &made.channel.id, patch).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{edit}: {error}");
     }
@@ -493,6 +493,7 @@ async fn channels_lose_their_credential_when_they_move() {
         channel,
         secret: secret.map(Secret::new),
         entry: None,
+        revoke: false,
     };
     let renamed = Channel { name: "other".to_owned(), weight: 5, ..made.channel.clone() };
     let view = w.admin.update_channel(&operator, &id, patch(renamed.clone(), None)).await.unwrap();

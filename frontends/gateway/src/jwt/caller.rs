@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sluicegate_config::JwtIssuer;
 use sluicegate_core::engine::BoundCaller;
+use sluicegate_core::tenant::{ACCESS_GROUP, AccessGroups};
 use sluicegate_core::{
     ApiKey, Error, ErrorKind, Group, GroupId, KeyId, ModelAccess, ModelName, OrganizationId, Result,
     Timestamp, User, UserId,
@@ -34,7 +35,7 @@ pub(super) async fn caller(
     let said = |path: &Option<String>| path.as_deref().and_then(|path| claim(claims, path));
     let email = text(said(&issuer.claims.email));
     refuse_others(issuer, claims, email.as_deref())?;
-    let access = models(issuer, claims)?;
+    let access = models(issuer, claims, &around.directory.access_groups())?;
     let named_user = text(said(&issuer.claims.user));
     let organization = organization(issuer, claims)?;
     let group = group(issuer, claims, organization.as_ref(), around).await?;
@@ -149,7 +150,7 @@ pub(crate) fn is_of_domain(email: &str, domains: &[String]) -> bool {
 }
 
 /// The models that a token reaches, by its scopes and by its word.
-fn models(issuer: &JwtIssuer, claims: &Claims) -> Result<ModelAccess> {
+fn models(issuer: &JwtIssuer, claims: &Claims, groups: &AccessGroups) -> Result<ModelAccess> {
     let by_word =
         issuer.claims.models.as_deref().and_then(|path| claim(claims, path)).map(|it| texts(Some(it)));
     let by_scope = if issuer.models_by_scope.is_empty() {
@@ -168,11 +169,20 @@ fn models(issuer: &JwtIssuer, claims: &Claims) -> Result<ModelAccess> {
         (Some(names), None) | (None, Some(names)) => names,
         // Both must allow.
         (Some(names), Some(scoped)) => {
-            let scoped = ModelAccess::only(scoped.into_iter().map(Into::into).collect());
-            if scoped.patterns().is_empty() {
+            if scoped.is_empty() || names.is_empty() {
                 return Err(none());
             }
-            names.into_iter().filter(|name| scoped.allows(name)).collect()
+            // What an access group holds is measured, not its name; a name that is left isn't opened once more, then.
+            let opened = |names: Vec<String>| {
+                ModelAccess::only(names.into_iter().map(Into::into).collect()).opened(groups)
+            };
+            let is_group = |name: &str| {
+                groups.contains_key(name)
+                    || name.strip_prefix(ACCESS_GROUP).is_some_and(|name| groups.contains_key(name))
+            };
+            let (scoped, named) = (opened(scoped), opened(names));
+            let names = named.patterns().iter().map(ModelName::to_string);
+            names.filter(|name| !is_group(name) && scoped.allows(name)).collect()
         }
     };
     // An empty list would be every model.

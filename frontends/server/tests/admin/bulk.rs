@@ -154,3 +154,21 @@ fn a_retry_is_answered_again_and_what_was_not_done_may_be_tried_again() {
         assert_eq!(aliases(&rig).await, ["a", "b", "gina", "new", "x"]);
     });
 }
+
+#[test]
+fn a_key_of_many_is_for_what_its_routes_say() {
+    block_on(async {
+        let (rig, _) = world().await;
+        let body = json!({"items": [
+            {"create": {"alias": "calls", "group": "mine", "routes": ["inference"]}},
+            {"create": {"alias": "any", "group": "mine"}},
+        ]});
+        let answer = rig.manage("POST", BULK, body).await;
+        let secret = |at: usize| answer["items"][at]["issued"]["secret"].as_str().unwrap().to_owned();
+        let status = async |secret: &str| rig.ask("GET", "/key/info", secret, &Value::Null).await.status;
+        assert_eq!((status(&secret(0)).await, status(&secret(1)).await), (403, 200), "{answer}");
+        // So is one that many are changed by.
+        rig.manage("POST", BULK, json!({"keys": ["any"], "set": {"routes": ["inference"]}})).await;
+        assert_eq!(status(&secret(1)).await, 403);
+    });
+}

@@ -398,3 +398,28 @@ fn keys_of_a_channel_are_known_by_their_fingerprints_alone() {
         assert!(!trail.to_string().contains("sk-t"), "{trail}");
     });
 }
+
+#[test]
+fn a_shared_credential_is_what_is_sent_and_a_new_one_at_once() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let (url, asked) = upstream(vec![
+            ("/v1/chat/completions", 200, reply("one")),
+            ("/v1/chat/completions", 200, reply("two")),
+        ]);
+        let values = |key: &str| json!({"api_key": key, "api_base": format!("{url}/v1")});
+        let new = json!({"credential_name": "corp", "credential_values": values("sk-first-secret")});
+        rig.manage("POST", "/credentials", new).await;
+        let params = json!({"model": "openai/gpt-4o", "litellm_credential_name": "corp"});
+        rig.manage("POST", "/model/new", json!({"model_name": "fast", "litellm_params": params})).await;
+        let call = json!({"model": "fast", "messages": [{"role": "user", "content": "hi"}]});
+        assert_eq!(rig.ask("POST", "/v1/chat/completions", MASTER, &call).await.status, 200);
+        let change = json!({"credential_values": values("sk-second-secret")});
+        rig.manage("PATCH", "/credentials/corp", change).await;
+        assert_eq!(rig.ask("POST", "/v1/chat/completions", MASTER, &call).await.status, 200);
+        let heads = asked.join().unwrap();
+        for (head, key) in heads.iter().zip(["sk-first-secret", "sk-second-secret"]) {
+            assert!(head.contains(&format!("Bearer {key}\r\n")), "{head}");
+        }
+    });
+}

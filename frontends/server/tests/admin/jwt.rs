@@ -231,6 +231,28 @@ fn scopes_and_claims_narrow_what_a_token_reaches() {
 }
 
 #[test]
+fn an_access_group_is_measured_by_what_it_holds() {
+    block_on(async {
+        let provider = Provider::start().await;
+        let rig = gateway(
+            &provider,
+            "      claims: {models: models}\n      models: {llm.gpt: ['gpt-*'], llm.all: [gpt-both]}\naccess_groups: {gpt-beta: {models: [mock]}, gpt-both: {models: [mock]}}\n",
+        )
+        .await;
+        for (claims, fine) in [
+            // Its name begins as the scope says, what it holds doesn't.
+            (json!({"scope": "llm.gpt", "models": ["gpt-beta"]}), false),
+            (json!({"scope": "llm.gpt", "models": ["gpt-beta", "gpt-x"]}), false),
+            (json!({"scope": "llm.all", "models": ["gpt-beta"]}), true),
+            (json!({"scope": "llm.all", "models": ["access_group:gpt-beta"]}), true),
+        ] {
+            let answer = rig.calls(&provider.token(ada(claims.clone()))).await;
+            assert_eq!(answer.status == 200, fine, "{claims}: {} {}", answer.status, answer.text());
+        }
+    });
+}
+
+#[test]
 fn keys_are_exchanged_fetched_seldom_and_outlive_an_outage() {
     block_on(async {
         let provider = Provider::start().await;

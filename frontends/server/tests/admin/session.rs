@@ -524,3 +524,32 @@ fn lifetimes_and_passwords_are_as_configured() {
         assert!(!rig.is_in(&cookie).await, "ten minutes without use are over");
     });
 }
+
+#[test]
+fn a_token_for_channels_gives_no_group_models() {
+    block_on(async {
+        let rig = set_up().await;
+        rig.manage("POST", "/api/v1/groups", json!({"id": "g", "models": ["none"]})).await;
+        let (cookie, _) = rig.sign_in("admin", PASSWORD).await;
+        let token = async |scopes: Value| {
+            let new = json!({"name": scopes.to_string(), "scopes": scopes});
+            let made = rig.by(&cookie, "POST", "/api/v1/account/tokens", &new).await;
+            made.json()["secret"].as_str().unwrap().to_owned()
+        };
+        let confined = token(json!(["read", "channels:write"])).await;
+        let wider = token(json!(["read", "channels:write", "groups:write"])).await;
+        let new = |name: &str, groups: Value| json!({"access_group_name": name, "access_model_names": ["mock"], "assigned_team_ids": groups});
+        for (token, body, want) in [
+            (&confined, new("a", json!(["g"])), 403),
+            (&confined, new("b", json!([])), 200),
+            (&wider, new("c", json!(["g"])), 200),
+        ] {
+            let answer = rig.ask("POST", "/v1/access_group", token, &body).await;
+            assert_eq!(answer.status, want, "{body}: {}", answer.text());
+        }
+        for (method, body) in [("PUT", json!({"assigned_team_ids": []})), ("DELETE", Value::Null)] {
+            let answer = rig.ask(method, "/v1/access_group/c", &confined, &body).await;
+            assert_eq!(answer.status, 403, "{method}: {}", answer.text());
+        }
+    });
+}

@@ -72,7 +72,7 @@ impl Admin {
         for attempt in 0.. {
             let stored = self.channel_to_change(actor, id).await?;
             let channel = self.edited(&stored.channel.value, &edit)?;
-            let patch = ChannelPatch { channel, secret: secret.clone(), entry: None };
+            let patch = ChannelPatch { channel, secret: secret.clone(), entry: None, revoke: false };
             match self.update_stored(actor, stored, patch).await {
                 Err(error) if came_second(&error) && attempt < TRIES => {}
                 other => return other,

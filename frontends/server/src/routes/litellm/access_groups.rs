@@ -85,6 +85,7 @@ fn changed(ask: &Ask, name: &str, it: &Stored<NamedScope>) -> Map<String, Value>
 
 async fn new(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
+    ask.admin().may_change_named(&ask.actor, KIND)?;
     let name = fields.required("access_group")?;
     let models = models(&ask, &mut fields)?.value().filter(|models| !models.is_empty());
     let models = models.ok_or_else(|| fields::missing("model_names"))?;
@@ -108,6 +109,7 @@ async fn info(ask: Ask) -> Result<Done> {
 
 async fn update(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
+    ask.admin().may_change_named(&ask.actor, KIND)?;
     let name = ask.param("access_group");
     let models = models(&ask, &mut fields)?.value().filter(|models| !models.is_empty());
     let models = models.ok_or_else(|| fields::missing("model_names"))?;
@@ -195,6 +197,7 @@ impl Change {
 
 async fn new_unified(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
+    ask.admin().may_change_named(&ask.actor, KIND)?;
     let change = Change::take(&ask, &mut fields).await?;
     let named = change.name.clone().value().filter(|name| !name.is_empty());
     let id = named.ok_or_else(|| fields::missing("access_group_name"))?;
@@ -221,13 +224,13 @@ async fn info_unified(ask: Ask) -> Result<Done> {
 
 async fn update_unified(ask: Ask) -> Result<Done> {
     let (mut fields, id) = (body(&ask)?, ask.param("access_group"));
+    ask.admin().may_change_named(&ask.actor, KIND)?;
     let change = Change::take(&ask, &mut fields).await?;
-    ask.admin().give_access_group(&ask.actor, &id, &change.to).await?;
     let edit = |it: &mut NamedScope| {
         change.apply(&id, it);
         Ok(())
     };
-    let it = ask.admin().update_named(&ask.actor, KIND, &id, &edit).await?;
+    let it = ask.admin().update_access_group(&ask.actor, &id, &edit, &change.to).await?;
     warned(whole(&ask, &id, &it).await?, fields)
 }
 

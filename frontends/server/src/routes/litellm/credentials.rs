@@ -4,16 +4,18 @@ use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{CredentialChange, SharedCredential};
 use sluicegate::store::Stored;
-use sluicegate::{ChannelId, Error, ErrorKind, Result};
+use sluicegate::{ChannelId, Error, ErrorKind, Result, Retry};
 
 use super::fields::{self, Fields};
-use super::models::{ADDRESSES, entry_of, is_secret, patch_for, shown};
+use super::models::{ADDRESSES, entry_of, patch_for, shown};
 use super::{body, query, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
 /// What stands in the place of a secret.
 const HIDDEN: &str = "****";
+/// A change that another one came before is tried so often.
+const TRIES: usize = 5;
 
 pub(super) fn table() -> Vec<Entry> {
     let one = "/credentials/{credential_name}";
@@ -45,6 +47,33 @@ fn done(message: String, fields: Fields) -> Result<Done> {
     )
 }
 
+/// Values that anybody who may see a credential is shown. Whatever else somebody enters may be a secret, whatever it is called.
+const HARMLESS: [&str; 14] = [
+    "api_base",
+    "base_url",
+    "api_version",
+    "custom_llm_provider",
+    "aws_region_name",
+    "aws_bedrock_runtime_endpoint",
+    "aws_role_name",
+    "aws_session_name",
+    "azure_ad_tenant_id",
+    "organization",
+    "project",
+    "region_name",
+    "vertex_location",
+    "vertex_project",
+];
+
+/// Whether a value isn't secret: it is known by its name, and no address with a name and a password in it.
+fn is_harmless(name: &str, value: &Value) -> bool {
+    let has_user = |text: &str| {
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('@'))
+    };
+    HARMLESS.contains(&name) && value.as_str().is_some_and(|text| !has_user(text) && !text.contains('?'))
+}
+
 /// Values apart: those that anybody who may see the credential is shown, and those that nobody is.
 fn apart(values: Map<String, Value>) -> Result<(Map<String, Value>, Map<String, Value>)> {
     if let Some((name, _)) = values.iter().find(|(_, value)| value.as_str() == Some(HIDDEN)) {
@@ -52,7 +81,7 @@ fn apart(values: Map<String, Value>) -> Result<(Map<String, Value>, Map<String, 
             format!("`{name}` is what stands in the place of a secret; enter the secret, or leave it out");
         return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "credential_values"));
     }
-    Ok(values.into_iter().partition(|(name, _)| !is_secret(name)))
+    Ok(values.into_iter().partition(|(name, value)| is_harmless(name, value)))
 }
 
 async fn new(ask: Ask) -> Result<Done> {
@@ -107,11 +136,24 @@ async fn of_model(ask: Ask) -> Result<Done> {
 /// Changes what is named, and every model that has the credential. The rest stays; but a secret is sent nowhere else than it was
 /// entered for.
 async fn update(ask: Ask) -> Result<Done> {
-    let (mut fields, name) = (body(&ask)?, ask.param("credential_name"));
+    for attempt in 1.. {
+        match try_update(&ask).await {
+            // A channel was changed meanwhile: what it becomes is worked out anew.
+            Err(error)
+                if error.kind() == ErrorKind::Conflict && error.retry() == Retry::Now && attempt < TRIES => {}
+            other => return other,
+        }
+    }
+    Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+}
+
+async fn try_update(ask: &Ask) -> Result<Done> {
+    let (mut fields, name) = (body(ask)?, ask.param("credential_name"));
     fields.take("credential_name");
     let before: Stored<SharedCredential> = ask.admin().shared_credential(&ask.actor, &name).await?;
     let sent = fields.object("credential_values")?.value().unwrap_or_default();
     let mut values = ask.admin().opened_credential(&ask.actor, &name).await?;
+    let had_key = values.contains_key("api_key");
     let moves = |address: &&&str| sent.get(**address).is_some_and(|it| values.get(**address) != Some(it));
     if let Some(address) = ADDRESSES.iter().find(moves) {
         let kept = |secret: &&String| !sent.contains_key(secret.as_str());
@@ -133,11 +175,13 @@ async fn update(ask: Ask) -> Result<Done> {
     let mut channels = Vec::new();
     for (model, entry) in ask.admin().entries_naming(&ask.actor, &name).await? {
         let id = ChannelId::from(model);
-        let channel = ask.admin().channel(&ask.actor, &id).await?.channel;
+        let view = ask.admin().channel(&ask.actor, &id).await?;
         let entry = Value::Object(entry.value.metadata);
-        let (patch, warnings) = patch_for(&ask, channel, &entry, Some(&values)).await?;
+        let (mut patch, warnings) = patch_for(ask, view.channel, &entry, Some(&values)).await?;
+        // A secret that is taken out of it is taken from them.
+        patch.revoke = had_key && !values.contains_key("api_key");
         warnings.into_iter().for_each(|warning| fields.warn(warning));
-        channels.push((id, patch));
+        channels.push((id, view.etag, patch));
     }
     let (values, secrets) = apart(values)?;
     let change = CredentialChange { values, secrets, info, channels };

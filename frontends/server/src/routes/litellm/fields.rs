@@ -200,15 +200,30 @@ impl Fields {
             Sent::Null => Some(Vec::new()),
             Sent::Value(names) => Some(names),
         };
+        let opens_all = self.names_all_models();
         Ok(match (list(self.models()?), list(self.access_group_ids()?)) {
             (None, None) => (Patch::Keep, None),
             (Some(models), None) => (Patch::Keep, Some(ModelEdit::Models(models))),
             (None, Some(groups)) => (Patch::Keep, Some(ModelEdit::AccessGroups(groups))),
             (Some(mut models), Some(groups)) => {
                 models.extend(groups);
-                (Patch::Set(models), None)
+                match opens_all {
+                    true => (Patch::Set(models), None),
+                    // Who sends back what they were shown, without the last access group, doesn't mean every model.
+                    false => (Patch::Keep, Some(ModelEdit::All(models))),
+                }
             }
         })
+    }
+
+    /// Whether `models` says in a word that it is every model.
+    fn names_all_models(&self) -> bool {
+        let is_all = |it: &Value| it.as_str().is_some_and(|name| ALL_MODELS.contains(&name));
+        match self.map.get("models") {
+            Some(Value::Array(models)) => models.iter().any(is_all),
+            Some(one) => is_all(one),
+            None => false,
+        }
     }
 
     fn access_group_ids(&mut self) -> Result<Sent<Vec<ModelName>>> {

@@ -11,7 +11,7 @@ use sluicegate::{Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Secre
 use super::budget::BudgetChange;
 use super::fields::{Fields, Sent};
 use super::rows::{self, Trace};
-use super::set_back::{counted, reset_to, resets_at, set_back};
+use super::set_back::{counted, must_reset_to, resets_at, set_back};
 use super::{body, find_key, pages, query, route, so_far, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
@@ -220,7 +220,7 @@ async fn delete(ask: Ask) -> Result<Done> {
 /// `reset_to`: what counts against the key's budget becomes that.
 async fn reset_spend(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
-    let to = reset_to(&mut fields)?;
+    let to = must_reset_to(&mut fields)?;
     let key = find_key(&ask, &ask.param("key")).await?;
     let done = ask.admin().set_key_back(&ask.actor, &key, to).await?;
     let view = ask.admin().key(&ask.actor, &key).await?;

@@ -77,8 +77,7 @@ pub(super) const ADDRESSES: [&str; 4] = ["api_base", "base_url", "api_version", 
 /// An entry with what the credential that it names says. Where that is sent is the credential's affair: else whoever may make
 /// models could have it sent to themselves.
 async fn filled(ask: &Ask, entry: &Value, values: Option<&Map<String, Value>>) -> Result<Value> {
-    let named = entry["litellm_params"].get("litellm_credential_name").and_then(Value::as_str);
-    let Some(name) = named.filter(|name| !name.is_empty()) else { return Ok(entry.clone()) };
+    let Some(name) = credential_of(entry) else { return Ok(entry.clone()) };
     let opened;
     let values = match values {
         Some(values) => values,
@@ -90,6 +89,14 @@ async fn filled(ask: &Ask, entry: &Value, values: Option<&Map<String, Value>>) -
     let mut entry = entry.clone();
     let Some(params) = entry["litellm_params"].as_object_mut() else { return Ok(entry) };
     params.remove("litellm_credential_name");
+    params.retain(|_, value| !value.is_null());
+    let is_own = |name: &&String| is_secret(name) && !name.contains("headers") && *name != "extra_body";
+    if let Some(secret) = params.keys().find(is_own) {
+        let message = format!(
+            "`{secret}` and `litellm_credential_name` are two credentials; give one of them, and null for the other"
+        );
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "litellm_params"));
+    }
     let own = |address: &&&str| params.get(**address).is_some_and(|it| values.get(**address) != Some(it));
     if let Some(address) = ADDRESSES.iter().find(own) {
         let message = format!(
@@ -101,6 +108,12 @@ async fn filled(ask: &Ask, entry: &Value, values: Option<&Map<String, Value>>) -
         params.entry(name.as_str()).or_insert_with(|| value.clone());
     }
     Ok(entry)
+}
+
+/// The credential that an entry names.
+fn credential_of(entry: &Value) -> Option<&str> {
+    let named = entry["litellm_params"].get("litellm_credential_name").and_then(Value::as_str);
+    named.filter(|name| !name.is_empty())
 }
 
 /// Parameters that hold, or may hold, what nobody is shown again.
@@ -191,12 +204,18 @@ async fn update(ask: Ask) -> Result<Done> {
     if let Some(name) = &name {
         entry["model_name"] = name.as_str().into();
     }
+    let named = credential_of(&entry).map(str::to_owned);
     merge(&mut entry["litellm_params"], params);
     merge(&mut entry["model_info"], info);
-    let (patch, warnings) = patch_for(&ask, before.channel.clone(), &entry, None).await?;
+    let (mut patch, warnings) = patch_for(&ask, before.channel.clone(), &entry, None).await?;
+    // What it had of a credential that it doesn't name any more isn't its own.
+    patch.revoke = named.is_some() && named.as_deref() != credential_of(&entry);
+    let revoked = patch.revoke;
     let actor = ask.actor.clone().having_seen(Some(Seen::Tags(vec![before.etag.clone()])));
     let view = ask.admin().update_channel(&actor, &id, patch).await?;
-    if before.has_secret && !view.has_secret {
+    if before.has_secret && !view.has_secret && revoked {
+        fields.warn("it has no credential any more: give `api_key`, or another `litellm_credential_name`");
+    } else if before.has_secret && !view.has_secret {
         fields.warn("the address has changed: give `api_key` again, which isn't sent elsewhere by itself");
     }
     warnings.into_iter().for_each(|warning| fields.warn(warning));
@@ -238,7 +257,7 @@ pub(super) async fn patch_for(
         headers: if said.headers.is_empty() { before.headers.clone() } else { said.headers },
         ..before
     };
-    Ok((ChannelPatch { channel, secret: it.secret, entry: kept(entry) }, it.warnings))
+    Ok((ChannelPatch { channel, secret: it.secret, entry: kept(entry), revoke: false }, it.warnings))
 }
 
 /// The entry that a channel was made of.
@@ -293,8 +312,10 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
     let before = ask.admin().channel(&ask.actor, &id).await?;
     let channel = Channel { enabled: !blocked, ..before.channel };
     let actor = ask.actor.clone().having_seen(Some(Seen::Tags(vec![before.etag.clone()])));
-    let view =
-        ask.admin().update_channel(&actor, &id, ChannelPatch { channel, secret: None, entry: None }).await?;
+    let view = ask
+        .admin()
+        .update_channel(&actor, &id, ChannelPatch { channel, secret: None, entry: None, revoke: false })
+        .await?;
     let entry = match entry_of(&ask, &id).await {
         Ok(entry) => entry,
         Err(error) if error.kind() == ErrorKind::Conflict => json!({"model_name": view.channel.name}),

@@ -5,9 +5,14 @@ use sluicegate::admin::{LimitUse, SetBack};
 use sluicegate::{Metric, Result};
 
 use super::budget::usd_json;
-use super::fields::Fields;
+use super::fields::{self, Fields};
 
-/// `reset_to`, in nano-USD; to nothing where it isn't said.
+/// `reset_to`, in nano-USD, which must be there: a word that is misspelt sets nothing back.
+pub(super) fn must_reset_to(fields: &mut Fields) -> Result<i64> {
+    fields.usd("reset_to")?.value().ok_or_else(|| fields::missing("reset_to"))
+}
+
+/// The same; to nothing where it isn't said.
 pub(super) fn reset_to(fields: &mut Fields) -> Result<i64> {
     Ok(fields.usd("reset_to")?.value().unwrap_or_default())
 }

@@ -16,7 +16,7 @@ use sluicegate::{
 use super::budget::{BudgetChange, usd_json};
 use super::fields::{self, Fields, Sent};
 use super::rows::{self, Trace};
-use super::set_back::{counted, reset_to, resets_at, set_back};
+use super::set_back::{counted, must_reset_to, reset_to, resets_at, set_back};
 use super::{body, contract, keys, pages, query, so_far, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
@@ -465,7 +465,7 @@ async fn reset_budget(ask: Ask) -> Result<Done> {
 /// The same of one member's budget within the team.
 async fn reset_member(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
-    let to = reset_to(&mut fields)?;
+    let to = must_reset_to(&mut fields)?;
     let (named, user) = (ask.param("team_id"), UserId::from(ask.param("user_id")));
     let done = ask.admin().set_member_back(&ask.actor, &named, &user, to).await?;
     let view = ask.admin().group(&ask.actor, &named).await?;
