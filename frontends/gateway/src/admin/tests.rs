@@ -475,6 +475,59 @@ async fn changes_of_bodies_are_checked_as_those_of_files_are() {
 }
 
 #[tokio::test]
+async fn a_credential_undoes_no_change_of_a_channel_and_what_is_gone_holds_it_up_no_more() {
+    let w = world().await;
+    let operator = Actor::operator();
+    let new = NewChannel { channel: channel(""), secret: Some(Secret::new("first")), entry: None };
+    let made = w.admin.create_channel(&operator, new).await.unwrap();
+    let id = made.channel.id.clone();
+    let values = |key: &str| serde_json::Map::from_iter([("api_key".to_owned(), key.into())]);
+    let change =
+        |key: &str, channels: Vec<(sluicegate_core::ChannelId, String, ChannelPatch)>| CredentialChange {
+            values: serde_json::Map::new(),
+            secrets: values(key),
+            info: serde_json::Map::new(),
+            channels,
+        };
+    w.admin.create_credential(&operator, "corp", change("first", Vec::new())).await.unwrap();
+    let before = w.admin.shared_credential(&operator, "corp").await.unwrap();
+    // Worked out from how the channel was, before somebody changed it.
+    let patch = |channel: &Channel| ChannelPatch {
+        channel: channel.clone(),
+        secret: Some(Secret::new("second")),
+        entry: None,
+        revoke: false,
+    };
+    let heavier = Channel { weight: 7, ..made.channel.clone() };
+    let mended = ChannelPatch { channel: heavier, secret: None, entry: None, revoke: false };
+    let after = w.admin.update_channel(&operator, &id, mended).await.unwrap();
+    let stale = change("second", vec![(id.clone(), made.etag.clone(), patch(&made.channel))]);
+    let error = w.admin.update_credential(&operator, "corp", &before, stale).await.unwrap_err();
+    assert!(came_second(&error), "{error:?}");
+    assert_eq!(w.admin.channel(&operator, &id).await.unwrap().channel.weight, 7);
+    let fresh = change("second", vec![(id.clone(), after.etag.clone(), patch(&after.channel))]);
+    w.admin.update_credential(&operator, "corp", &before, fresh).await.unwrap();
+    assert_eq!(w.admin.channel(&operator, &id).await.unwrap().channel.weight, 7);
+    // An entry whose channel is gone.
+    let params = serde_json::json!({"litellm_credential_name": "corp"});
+    let metadata = serde_json::Map::from_iter([("litellm_params".to_owned(), params)]);
+    let left = NamedScope { metadata, ..NamedScope::default() };
+    w.admin.create_named(&operator, NamedKind::Model, "gone", left).await.unwrap();
+    w.admin.delete_credential(&operator, "corp").await.unwrap();
+}
+
+#[test]
+fn what_access_groups_hold_is_in_the_digest() {
+    let digest = |models: &[&str]| {
+        let models = models.iter().map(|&name| name.into()).collect();
+        let access_groups = [("beta".to_owned(), models)].into_iter().collect();
+        Snapshot::build(1, Declared { access_groups, ..Declared::default() }).digest()
+    };
+    assert_eq!(digest(&["a"]), digest(&["a"]));
+    assert_ne!(digest(&["a"]), digest(&["a", "b"]));
+}
+
+#[tokio::test]
 async fn channels_lose_their_credential_when_they_move() {
     let w = world().await;
     let operator = Actor::operator();
