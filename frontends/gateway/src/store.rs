@@ -36,8 +36,8 @@ pub use change::{
 };
 pub use conversation::{ConversationItem, KeptConversation};
 pub use filter::{
-    AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Order, OrderBy, Owner,
-    Page, Reach, RecordFilter, Since, Sums, UserFilter,
+    After, AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Order, OrderBy,
+    Owner, Page, Reach, RecordFilter, Since, Sums, UserFilter,
 };
 pub use forget::{Forget, Forgotten};
 pub use identity::{AccessToken, Account, Hidden, Identity, Session, SessionFacts, Stage, StoredToken};

@@ -5,7 +5,7 @@ use sluicegate_core::{
 };
 
 use super::{Actor, Admin, DEFAULT_ORGANIZATION, invalid, not_found};
-use crate::store::{Listing, Page, Reach, Stored};
+use crate::store::{After, Listing, Page, Reach, Stored};
 
 /// A declared thing looks like a stored one of version 0.
 pub(super) fn as_stored<T>(value: T, created_at: Timestamp) -> Stored<T> {
@@ -13,24 +13,31 @@ pub(super) fn as_stored<T>(value: T, created_at: Timestamp) -> Stored<T> {
     Stored { value, version: 0, created_at, created_by: by(), updated_at: created_at, updated_by: by() }
 }
 
-/// A page of what is declared, followed by what is stored.
+/// A page of what is declared, followed by what is stored. A page of what comes after something stored has nothing declared.
 pub(super) async fn both<T, F>(
     declared: Vec<T>,
     page: Page,
+    after: Option<&After>,
     stored: impl FnOnce(Page) -> F,
 ) -> Result<Listing<T>>
 where
     F: Future<Output = Result<Listing<T>>>,
 {
-    let page = Page { order: page.order, ..Page::new(page.limit, page.offset) };
     let count = u64::try_from(declared.len()).unwrap_or(u64::MAX);
+    // BOUND: one more than a page, to learn whether there is another.
+    let limit = page.limit.clamp(1, Page::MAX + 1);
+    if after.is_some() {
+        let listing = stored(Page { limit, ..page }).await?;
+        return Ok(Listing { total: listing.total.saturating_add(count), ..listing });
+    }
+    let page = Page { limit, ..page };
     let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let mut items: Vec<T> = declared.into_iter().skip(skip).take(limit).collect();
     let rest = limit.saturating_sub(items.len());
     // One at least, to learn how many there are.
-    let want = Page::new(u32::try_from(rest).unwrap_or(u32::MAX), page.offset.saturating_sub(count));
-    let listing = stored(Page { order: page.order, ..want }).await?;
+    let want = u32::try_from(rest).unwrap_or(page.limit).max(1);
+    let listing = stored(Page { limit: want, offset: page.offset.saturating_sub(count), ..page }).await?;
     items.extend(listing.items.into_iter().take(rest));
     Ok(Listing { items, total: listing.total.saturating_add(count) })
 }

@@ -105,13 +105,21 @@ impl Admin {
         page: Page,
     ) -> Result<Listing<BudgetView>> {
         let found = self.limits(actor, filter, order, Page::new(page.limit, page.offset)).await?;
+        Ok(Listing { items: self.budgets_of(actor, found.items).await?, total: found.total })
+    }
+
+    /// The same of limits that somebody was shown.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn budgets_of(&self, actor: &Actor, found: Vec<LimitView>) -> Result<Vec<BudgetView>> {
         self.0.host.flush_records().await?;
-        let (now, total) = (self.now(), found.total);
+        let now = self.now();
         let reach = actor.reach();
         let told = |limit| sees_all_of(&reach, limit).then(|| self.told(limit, now)).flatten();
-        let told: Vec<Option<Told>> = found.items.iter().map(told).collect();
+        let told: Vec<Option<Told>> = found.iter().map(told).collect();
         let mut asked: HashMap<Course, Vec<Vec<String>>> = HashMap::new();
-        for (limit, told) in found.items.iter().zip(&told) {
+        for (limit, told) in found.iter().zip(&told) {
             if let Some((course, place)) = told.as_ref().and_then(|told| course(limit, told)) {
                 asked.entry(course).or_default().push(place);
             }
@@ -120,8 +128,8 @@ impl Admin {
         for (course, places) in asked {
             read.insert(course, self.read_course(course, places, now).await?);
         }
-        let mut items = Vec::with_capacity(found.items.len());
-        for (limit, told) in found.items.into_iter().zip(told) {
+        let mut items = Vec::with_capacity(found.len());
+        for (limit, told) in found.into_iter().zip(told) {
             let Some(told) = told else {
                 items.push(BudgetView { limit, starts_at: None, burned: Vec::new(), forecast: None });
                 continue;
@@ -131,7 +139,7 @@ impl Admin {
                 .map(|slots| slots.iter().map(|(at, sums)| (*at, counted(&limit.state, sums))).collect());
             items.push(self.budget(limit, &told, &used.unwrap_or_default(), now)?);
         }
-        Ok(Listing { items, total })
+        Ok(items)
     }
 
     /// How a limit's window is told; `None` for rates, which begin anew too soon for it, and for calls at a time.

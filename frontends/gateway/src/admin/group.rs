@@ -230,6 +230,9 @@ pub struct GroupView {
     pub group: Group,
     /// The tag of its present state, for `if-match`.
     pub etag: String,
+    /// When it was written down first: what lists are sorted by.
+    #[serde(skip)]
+    pub stored_at: Timestamp,
     /// Who created it.
     pub created_by: String,
     /// When it was last changed.
@@ -335,7 +338,8 @@ impl Admin {
                 && filter.search.as_deref().is_none_or(has)
         };
         let file = declared.groups().filter(matches).map(|it| as_stored(it.clone(), it.created_at)).collect();
-        let listing = both(file, page, |page| self.store().groups(filter, &reach, page)).await?;
+        let stored = |page| self.store().groups(filter, &reach, page);
+        let listing = both(file, page, filter.after.as_ref(), stored).await?;
         let ids: Vec<&str> = listing.items.iter().map(|stored| stored.value.id.as_str()).collect();
         let totals = self.store().totals(Dimension::Group, &ids).await?;
         let mut items = Vec::with_capacity(listing.items.len());
@@ -621,6 +625,7 @@ impl Admin {
         Ok(GroupView {
             group,
             etag,
+            stored_at: stored.created_at,
             created_by: stored.created_by,
             updated_at: stored.updated_at,
             updated_by: stored.updated_by,

@@ -149,6 +149,9 @@ pub struct KeyView {
     pub hash: Option<KeyHash>,
     /// The tag of its present state, for `if-match`.
     pub etag: String,
+    /// When it was written down first: what lists are sorted by.
+    #[serde(skip)]
+    pub stored_at: Timestamp,
     /// Who created it.
     pub created_by: String,
     /// When it was last changed.
@@ -343,7 +346,7 @@ impl Admin {
             .map(|(hash, key)| (as_stored(key.clone(), key.created_at), hash))
             .collect();
         let reach = &reach;
-        let listing = both(file, page, |page| async move {
+        let listing = both(file, page, filter.after.as_ref(), |page| async move {
             let listing = self.store().keys(filter, reach, page).await?;
             Ok(listing.map(|stored| (stored.key, Some(stored.hash))))
         })
@@ -573,6 +576,7 @@ impl Admin {
             key,
             hash,
             etag: etag(stored),
+            stored_at: stored.created_at,
             created_by: stored.created_by.clone(),
             updated_at: stored.updated_at,
             updated_by: stored.updated_by.clone(),

@@ -172,14 +172,23 @@ impl Admin {
     /// # Errors
     /// `Forbidden` for anybody but super administrators.
     pub fn held(&self, actor: &Actor, filter: &HeldFilter, page: Page) -> Result<Listing<Held>> {
-        must_be_super(actor, "look into the ledger")?;
         let page = Page::new(page.limit, page.offset);
-        let mut held: Vec<Held> = self.0.engine.ledger().held().filter(|held| filter.fits(held)).collect();
-        held.sort_by(|a, b| (a.since, &a.call, a.id).cmp(&(b.since, &b.call, b.id)));
+        let held = self.all_held(actor, filter)?;
         let total = held.len() as u64;
         let offset = usize::try_from(page.offset).unwrap_or(usize::MAX);
         let items = held.into_iter().skip(offset).take(page.limit as usize).collect();
         Ok(Listing { items, total })
+    }
+
+    /// All of them, oldest first.
+    ///
+    /// # Errors
+    /// As [`held`](Self::held).
+    pub fn all_held(&self, actor: &Actor, filter: &HeldFilter) -> Result<Vec<Held>> {
+        must_be_super(actor, "look into the ledger")?;
+        let mut held: Vec<Held> = self.0.engine.ledger().held().filter(|held| filter.fits(held)).collect();
+        held.sort_by(|a, b| (a.since, &a.call, a.id).cmp(&(b.since, &b.call, b.id)));
+        Ok(held)
     }
 
     /// Settles a held reservation: what it came to is known, or decided. Doing it again changes nothing.

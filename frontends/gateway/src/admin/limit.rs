@@ -154,6 +154,29 @@ impl Admin {
         order: LimitOrder,
         page: Page,
     ) -> Result<Listing<LimitView>> {
+        let mut all = self.all_limits(actor, filter).await?;
+        all.sort_by(|a, b| {
+            let scope = |it: &LimitView| it.state.scope;
+            let first = match order {
+                LimitOrder::Used => b.used_ppm.cmp(&a.used_ppm),
+                LimitOrder::Reset => {
+                    let at = |it: &LimitView| it.state.resets_at.map_or(i64::MAX, |at| at.as_ms());
+                    at(a).cmp(&at(b))
+                }
+                LimitOrder::Scope => std::cmp::Ordering::Equal,
+            };
+            first.then_with(|| scope(a).cmp(&scope(b))).then_with(|| a.id.cmp(&b.id))
+        });
+        let total = u64::try_from(all.len()).unwrap_or(u64::MAX);
+        let offset = usize::try_from(page.offset).unwrap_or(usize::MAX);
+        Ok(Listing { items: all.into_iter().skip(offset).take(page.limit as usize).collect(), total })
+    }
+
+    /// All of them, in no order.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn all_limits(&self, actor: &Actor, filter: &LimitFilter) -> Result<Vec<LimitView>> {
         let mut all = Vec::new();
         for party in self.parties(actor, filter).await? {
             if party.limits.is_empty() || !filter.fits(&party) {
@@ -178,21 +201,7 @@ impl Admin {
                 }
             }
         }
-        all.sort_by(|a, b| {
-            let scope = |it: &LimitView| it.state.scope;
-            let first = match order {
-                LimitOrder::Used => b.used_ppm.cmp(&a.used_ppm),
-                LimitOrder::Reset => {
-                    let at = |it: &LimitView| it.state.resets_at.map_or(i64::MAX, |at| at.as_ms());
-                    at(a).cmp(&at(b))
-                }
-                LimitOrder::Scope => std::cmp::Ordering::Equal,
-            };
-            first.then_with(|| scope(a).cmp(&scope(b))).then_with(|| a.id.cmp(&b.id))
-        });
-        let total = u64::try_from(all.len()).unwrap_or(u64::MAX);
-        let offset = usize::try_from(page.offset).unwrap_or(usize::MAX);
-        Ok(Listing { items: all.into_iter().skip(offset).take(page.limit as usize).collect(), total })
+        Ok(all)
     }
 
     async fn parties(&self, actor: &Actor, filter: &LimitFilter) -> Result<Vec<Party>> {

@@ -87,6 +87,9 @@ pub struct UserView {
     pub user: User,
     /// The tag of their present state, for `if-match`.
     pub etag: String,
+    /// When they were written down first: what lists are sorted by.
+    #[serde(skip)]
+    pub stored_at: Timestamp,
     /// Who created them.
     pub created_by: String,
     /// When they were last changed.
@@ -197,7 +200,8 @@ impl Admin {
                 file.push(as_stored(user.clone(), user.created_at));
             }
         }
-        let listing = both(file, page, |page| self.store().users(filter, &reach, page)).await?;
+        let stored = |page| self.store().users(filter, &reach, page);
+        let listing = both(file, page, filter.after.as_ref(), stored).await?;
         let ids: Vec<&str> = listing.items.iter().map(|stored| stored.value.id.as_str()).collect();
         let totals = self.store().totals(Dimension::User, &ids).await?;
         let mut items = Vec::with_capacity(listing.items.len());
@@ -301,6 +305,7 @@ impl Admin {
         Ok(UserView {
             user,
             etag,
+            stored_at: stored.created_at,
             created_by: stored.created_by,
             updated_at: stored.updated_at,
             updated_by: stored.updated_by,

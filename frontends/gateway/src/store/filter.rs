@@ -77,6 +77,19 @@ pub struct Page {
     pub order: Option<Order>,
 }
 
+/// Where a sorted list of keys, groups or users goes on: behind this one, whether or not it is still there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    /// When it was made; when it was last changed, in a list that is sorted by that. In milliseconds.
+    #[serde(default)]
+    pub at: i64,
+    /// Its name for people, in a list that is sorted by that.
+    #[serde(default)]
+    pub alias: Option<String>,
+    /// Its id.
+    pub id: String,
+}
+
 /// How keys, groups and users are sorted, where it isn't newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
@@ -183,6 +196,9 @@ pub struct KeyFilter {
     pub alias: Option<String>,
     /// With exactly this hash.
     pub hash: Option<KeyHash>,
+    /// Behind this one; whatever a file declares is in front.
+    #[serde(skip)]
+    pub after: Option<After>,
 }
 
 /// Which groups.
@@ -195,6 +211,9 @@ pub struct GroupFilter {
     pub member: Option<UserId>,
     /// With this text in id or alias, whatever its case.
     pub search: Option<String>,
+    /// Behind this one; whatever a file declares is in front.
+    #[serde(skip)]
+    pub after: Option<After>,
 }
 
 /// Which users.
@@ -209,6 +228,9 @@ pub struct UserFilter {
     pub email: Option<String>,
     /// With this text in id, alias or e-mail address, whatever its case.
     pub search: Option<String>,
+    /// Behind this one; whatever a file declares is in front.
+    #[serde(skip)]
+    pub after: Option<After>,
 }
 
 /// Which records. Times: from the first, included, to the second, excluded.

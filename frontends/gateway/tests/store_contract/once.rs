@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sluicegate::core::{ErrorKind, Membership, Retry, Role};
 use sluicegate::store::{
-    AuditChain as _, AuditedChange, Change, Expect, Forget, GroupFilter, Once, Order, OrderBy, Page,
+    After, AuditChain as _, AuditedChange, Change, Expect, Forget, GroupFilter, Once, Order, OrderBy, Page,
     PolicyState, Reach, Store, Thing,
 };
 
@@ -106,6 +106,28 @@ pub(super) async fn lists_are_sorted(store: Arc<dyn Store>) {
         let found = store.groups(&GroupFilter::default(), &Reach::ALL, page).await.unwrap();
         let ids: Vec<_> = found.items.iter().map(|it| it.value.id.to_string()).collect();
         assert_eq!(ids, want, "{text}");
+    }
+    // They go on behind what is gone by then.
+    let after = |alias: &str, id: &str| After { at: 1_000, alias: Some(alias.to_owned()), id: id.to_owned() };
+    for (text, behind, want) in [
+        ("alias", after("a", "25"), &["3", "1"][..]),
+        ("alias", after("A", "3"), &["1"]),
+        ("-alias", after("b", "1"), &["3", "2"]),
+        ("id", after("", "15"), &["2", "3"]),
+        ("-id", after("", "2"), &["1"]),
+        ("created_at", after("", "1"), &["2", "3"]),
+        ("-created_at", after("", "2"), &["3"]),
+        ("updated_at", after("", "3"), &[]),
+    ] {
+        let page = Page { order: Order::parse(text), ..Page::default() };
+        let filter = GroupFilter { after: Some(behind), ..GroupFilter::default() };
+        let found = store.groups(&filter, &Reach::ALL, page).await.unwrap();
+        let ids: Vec<_> = found.items.iter().map(|it| it.value.id.to_string()).collect();
+        assert_eq!(
+            (ids.iter().map(String::as_str).collect::<Vec<_>>(), found.total),
+            (want.to_vec(), 3),
+            "{text}"
+        );
     }
     assert_eq!(Order::parse("-updated_at"), Some(Order { by: OrderBy::Updated, down: true }));
     assert_eq!(Order::parse("secret"), None);

@@ -1,6 +1,7 @@
 //! Lists: pages, order, files; models, prices and limits as each role sees them.
 
 use serde_json::{Value, json};
+use sluicegate::{ConfigText, Options, Timestamp};
 use sluicegate_server::block_on;
 
 use crate::rig::{MASTER, Rig};
@@ -37,6 +38,89 @@ fn lists_are_paged_sorted_and_written_as_files_without_formulas() {
         assert!(text.contains("\"'=1+1\"") && !text.contains("\"=1+1\""), "{text}");
         let lines = rig.ask("GET", "/api/v1/keys?format=jsonl", MASTER, &Value::Null).await.text();
         assert_eq!(lines.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).count(), 3);
+    });
+}
+
+#[test]
+fn no_list_repeats_or_leaves_out_anything_while_others_come_and_go() {
+    block_on(async {
+        let config = ConfigText {
+            path: "sluicegate.yaml".to_owned(),
+            text: "version: 1\nusers: [{id: f1}, {id: f2}, {id: f3}]\n".to_owned(),
+        };
+        let rig = Rig::with(Options { config: Some(config), ..Options::default() }).await;
+        for (n, alias) in ["d", "A", "b", "e", "C"].into_iter().enumerate() {
+            rig.clock.set(Timestamp::from_ms(rig.gateway.clock().now().as_ms() + 5));
+            rig.manage("POST", "/api/v1/users", json!({"id": format!("u{n}"), "alias": alias})).await;
+            rig.manage("POST", "/api/v1/organizations", json!({"id": format!("u{n}"), "alias": alias})).await;
+        }
+        for (path, sort, want) in [
+            ("users", "", vec!["f1", "f2", "f3", "u4", "u3", "u2", "u1", "u0"]),
+            ("users", "created_at", vec!["f1", "f2", "f3", "u0", "u1", "u2", "u3", "u4"]),
+            ("users", "-updated_at", vec!["f1", "f2", "f3", "u4", "u3", "u2", "u1", "u0"]),
+            ("users", "alias", vec!["f1", "f2", "f3", "u1", "u2", "u4", "u0", "u3"]),
+            ("users", "-alias", vec!["f1", "f2", "f3", "u3", "u0", "u4", "u2", "u1"]),
+            ("users", "-id", vec!["f1", "f2", "f3", "u4", "u3", "u2", "u1", "u0"]),
+            ("organizations", "alias", vec!["u1", "u2", "u4", "u0", "u3"]),
+            ("organizations", "", vec!["u0", "u1", "u2", "u3", "u4"]),
+        ] {
+            let (mut cursor, mut seen, mut pages) = (String::new(), Vec::new(), 0);
+            loop {
+                let page = format!("/api/v1/{path}?limit=2&sort={sort}{cursor}");
+                let page = rig.manage("GET", &page, Value::Null).await;
+                for item in page["items"].as_array().unwrap() {
+                    let id = item["id"].as_str().unwrap().to_owned();
+                    seen.push(id);
+                }
+                pages += 1;
+                match page["next"].as_str() {
+                    Some(next) => cursor = format!("&cursor={next}"),
+                    None => break,
+                }
+            }
+            let seen: Vec<&str> = seen.iter().map(String::as_str).filter(|id| *id != "default").collect();
+            assert_eq!(seen, want, "{path} {sort}");
+            assert_eq!(pages, want.len().div_ceil(2), "{path} {sort}: no page is empty");
+        }
+        // What was shown goes meanwhile: nothing is left out for that.
+        let first = rig.manage("GET", "/api/v1/users?limit=5&sort=id", Value::Null).await;
+        for id in ["u0", "u1"] {
+            rig.ask("DELETE", &format!("/api/v1/users/{id}"), MASTER, &Value::Null).await;
+        }
+        rig.manage("POST", "/api/v1/users", json!({"id": "a-new-one"})).await;
+        let next = first["next"].as_str().unwrap();
+        let rest = rig.manage("GET", &format!("/api/v1/users?sort=id&cursor={next}"), Value::Null).await;
+        let ids: Vec<&str> =
+            rest["items"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, ["u2", "u3", "u4"]);
+        for odd in [format!("sort=-id&cursor={next}"), "cursor=p2".to_owned(), "cursor=e30".to_owned()] {
+            assert_eq!(
+                rig.ask("GET", &format!("/api/v1/users?{odd}"), MASTER, &Value::Null).await.status,
+                400,
+                "{odd}"
+            );
+        }
+        let lines = rig.ask("GET", "/api/v1/users?format=jsonl&sort=alias", MASTER, &Value::Null).await;
+        assert_eq!(lines.text().lines().count(), 7);
+        assert!(lines.headers.get("x-sluicegate-next").is_none());
+    });
+}
+
+#[test]
+fn the_longest_page_and_a_file_go_on_past_a_thousand() {
+    block_on(async {
+        let rig = Rig::new().await;
+        for _ in 0..3 {
+            let items: Vec<Value> = (0..335).map(|_| json!({"create": {}})).collect();
+            rig.manage("POST", "/api/v1/keys/bulk", json!({"items": items})).await;
+        }
+        let first = rig.manage("GET", "/api/v1/keys?limit=1000", Value::Null).await;
+        assert_eq!((first["items"].as_array().unwrap().len(), &first["total"]), (1_000, &json!(1_005)));
+        let next = first["next"].as_str().unwrap();
+        let rest = rig.manage("GET", &format!("/api/v1/keys?limit=1000&cursor={next}"), Value::Null).await;
+        assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (5, &Value::Null));
+        let lines = rig.ask("GET", "/api/v1/keys?format=jsonl", MASTER, &Value::Null).await.text();
+        assert_eq!(lines.lines().count(), 1_005);
     });
 }
 

@@ -9,8 +9,8 @@ use super::row::{Row, Value};
 use super::{SqlStore, Where};
 use crate::credential::KeyHash;
 use crate::store::{
-    GroupFilter, KeyFilter, KeyParts, KeyRef, Listing, Order, OrderBy, Page, Reach, Stored, StoredChannel,
-    StoredKey, StoredPolicy, UserFilter,
+    After, GroupFilter, KeyFilter, KeyParts, KeyRef, Listing, Order, OrderBy, Page, Reach, Stored,
+    StoredChannel, StoredKey, StoredPolicy, UserFilter,
 };
 
 /// The columns that every stored thing has, in the order [`stored`] reads them.
@@ -73,7 +73,9 @@ impl SqlStore {
             find
         };
         let total = self.count(find(), "sg_key").await?;
-        let (sql, args) = find().page(&format!("{KEY} {STAMP} FROM sg_key"), order_of(page), page);
+        let mut find = find();
+        after(&mut find, page.order, filter.after.as_ref());
+        let (sql, args) = find.page(&format!("{KEY} {STAMP} FROM sg_key"), order_of(page), page);
         let items = self.fetch(sql, args).await?.into_iter().map(stored_key).collect::<Result<_>>()?;
         Ok(Listing { items, total })
     }
@@ -110,7 +112,9 @@ impl SqlStore {
             find
         };
         let total = self.count(find(), "sg_group").await?;
-        let (sql, args) = find().page(&format!("SELECT {STAMP} FROM sg_group"), order_of(page), page);
+        let mut find = find();
+        after(&mut find, page.order, filter.after.as_ref());
+        let (sql, args) = find.page(&format!("SELECT {STAMP} FROM sg_group"), order_of(page), page);
         let items = self.fetch(sql, args).await?.into_iter().map(stored).collect::<Result<_>>()?;
         Ok(Listing { items, total })
     }
@@ -142,7 +146,9 @@ impl SqlStore {
             find
         };
         let total = self.count(find(), "sg_user").await?;
-        let (sql, args) = find().page(&format!("SELECT {STAMP} FROM sg_user"), order_of(page), page);
+        let mut find = find();
+        after(&mut find, page.order, filter.after.as_ref());
+        let (sql, args) = find.page(&format!("SELECT {STAMP} FROM sg_user"), order_of(page), page);
         let items = self.fetch(sql, args).await?.into_iter().map(stored).collect::<Result<_>>()?;
         Ok(Listing { items, total })
     }
@@ -212,6 +218,28 @@ impl SqlStore {
     }
 }
 
+/// Only what comes behind something, in the order of [`order_of`].
+fn after(find: &mut Where, order: Option<Order>, after: Option<&After>) {
+    let Some(after) = after else { return };
+    let Order { by, down } = order.unwrap_or(Order { by: OrderBy::Created, down: true });
+    let (column, place): (_, Value) = match by {
+        OrderBy::Created => ("created_at", after.at.into()),
+        OrderBy::Updated => ("updated_at", after.at.into()),
+        OrderBy::Alias => (ALIAS, after.alias.as_deref().unwrap_or_default().into()),
+        OrderBy::Id => {
+            find.and(if down { "id < ?" } else { "id > ?" }, [after.id.as_str().into()]);
+            return;
+        }
+    };
+    let place_of = if by == OrderBy::Alias { "LOWER(CAST(? AS TEXT))" } else { "?" };
+    let beyond = if down { '<' } else { '>' };
+    let condition = format!("({column} {beyond} {place_of} OR ({column} = {place_of} AND id > ?))");
+    find.and(&condition, [place.clone(), place, after.id.as_str().into()]);
+}
+
+/// What a list is sorted by that is sorted by names: databases don't agree on where nothing comes.
+const ALIAS: &str = "COALESCE(LOWER(alias), '')";
+
 /// The order of a list, by columns that keys, groups and users have.
 fn order_of(page: Page) -> &'static str {
     match page.order.map(|Order { by, down }| (by, down)) {
@@ -219,7 +247,6 @@ fn order_of(page: Page) -> &'static str {
         Some((OrderBy::Created, false)) => "created_at, id",
         Some((OrderBy::Updated, true)) => "updated_at DESC, id",
         Some((OrderBy::Updated, false)) => "updated_at, id",
-        // Databases don't agree on where nothing comes.
         Some((OrderBy::Alias, true)) => "COALESCE(LOWER(alias), '') DESC, id",
         Some((OrderBy::Alias, false)) => "COALESCE(LOWER(alias), ''), id",
         Some((OrderBy::Id, true)) => "id DESC",

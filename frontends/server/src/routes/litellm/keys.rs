@@ -332,6 +332,7 @@ async fn list(ask: Ask) -> Result<Done> {
         search: text("search"),
         alias: text("key_alias"),
         hash: text("key_hash").and_then(|hash| KeyHash::from_hex(&hash)),
+        after: None,
     };
     let (number, size) = pages(&query, "size", 10)?;
     let found = ask.admin().keys(&ask.actor, &filter, Page::numbered(number, size)).await?;

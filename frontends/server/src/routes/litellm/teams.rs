@@ -179,6 +179,7 @@ async fn list(ask: Ask) -> Result<Done> {
         organization: query.text("organization_id").map(OrganizationId::from),
         member: query.text("user_id").map(UserId::from),
         search: None,
+        after: None,
     };
     let mut all = Vec::new();
     // BOUND: a page less each time.
@@ -283,6 +284,7 @@ async fn list_pages(ask: Ask) -> Result<Done> {
         organization: query.text("organization_id").map(OrganizationId::from),
         member: query.text("user_id").map(UserId::from),
         search: query.text("search").or_else(|| query.text("team_alias")).map(str::to_owned),
+        after: None,
     };
     let (number, size) = pages(&query, "page_size", 10)?;
     let found = ask.admin().groups(&ask.actor, &filter, Page::numbered(number, size)).await?;

@@ -4,7 +4,6 @@ use actix_web::http::Method;
 use serde_json::{Value, json};
 use sluicegate::admin::{PriceFilter, PriceSource};
 use sluicegate::config::{self, Provider};
-use sluicegate::store::Listing;
 use sluicegate::{Error, ErrorKind, Result};
 
 use super::{list, parameter, parameters};
@@ -120,7 +119,7 @@ async fn providers(ask: Ask) -> Result<Done> {
         served.is_none_or(|served| card.served == served) && search.as_ref().is_none_or(has)
     };
     let all: Vec<Value> = config::providers().filter(fits).map(|it| shown(&it)).collect();
-    let fetch = async |page| list::page_of(&query, all.clone(), page);
+    let fetch = async |spot: &list::Spot| spot.of_whole(&all, &["id"]);
     list::answer(&ask, &query, "Provider", fetch).await
 }
 
@@ -163,7 +162,7 @@ async fn models(ask: Ask) -> Result<Done> {
             && search.as_ref().is_none_or(|text| it.name.as_str().to_lowercase().contains(text))
     });
     let all: Vec<Value> = all.iter().map(|it| json!(it)).collect();
-    let fetch = async |page| list::page_of(&query, all.clone(), page);
+    let fetch = async |spot: &list::Spot| spot.of_whole(&all, &["name"]);
     list::answer(&ask, &query, "Model", fetch).await
 }
 
@@ -191,6 +190,6 @@ async fn prices(ask: Ask) -> Result<Done> {
     };
     let prices = ask.admin().prices(&ask.actor, &filter).await?;
     let all: Vec<Value> = prices.iter().map(|it| json!(it)).collect();
-    let fetch = async |page| -> Result<Listing<Value>> { list::page_of(&query, all.clone(), page) };
+    let fetch = async |spot: &list::Spot| spot.of_whole(&all, &["model", "channel", "provider", "upstream"]);
     list::answer(&ask, &query, "ModelPrice", fetch).await
 }

@@ -220,7 +220,7 @@ async fn list(ask: Ask) -> Result<Done> {
             all.push(value);
         }
     }
-    let fetch = async |page| lists::page_of(&query, all.clone(), page);
+    let fetch = async |spot: &lists::Spot| spot.of_whole(&all, &["id"]);
     lists::answer(&ask, &query, "Channel", fetch).await
 }
 

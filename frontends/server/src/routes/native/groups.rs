@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde_json::Value;
 use sluicegate::admin::{GroupPatch, GroupView, MemberPatch, MemberView, NewGroup, NewMember};
-use sluicegate::store::{GroupFilter, Listing, Page};
+use sluicegate::store::{After, GroupFilter, OrderBy};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, UserId};
 
 use super::{list as lists, parameter, parameters, present};
@@ -104,12 +104,19 @@ async fn list(ask: Ask) -> Result<Done> {
         organization: parameter(&query, "organization").map(OrganizationId::from),
         member: parameter(&query, "member").map(UserId::from),
         search: parameter(&query, "search"),
+        after: None,
     };
     let order = lists::order(&query)?;
-    let fetch = async |page| {
-        let found = ask.admin().groups(&ask.actor, &filter, Page { order, ..page }).await?;
-        let items = found.items.iter().map(shown).collect::<Result<_>>()?;
-        Ok(Listing { items, total: found.total })
+    let by_change = order.is_some_and(|order| order.by == OrderBy::Updated);
+    let fetch = async |spot: &lists::Spot| {
+        let (page, after) = spot.asked(order);
+        let filter = GroupFilter { after, ..filter.clone() };
+        let found = ask.admin().groups(&ask.actor, &filter, page).await?;
+        spot.part(found, shown, |it| {
+            let at = if by_change { it.updated_at } else { it.stored_at };
+            let (alias, id) = (it.group.alias.clone(), it.group.id.to_string());
+            (it.group.source, After { at: at.as_ms(), alias, id })
+        })
     };
     lists::answer(&ask, &query, "Group", fetch).await
 }

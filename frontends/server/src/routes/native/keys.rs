@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde_json::{Value, json};
 use sluicegate::admin::{IssuedKey, KeyBulk, KeyOutcome, KeyPatch, KeyView, NewKey, Regenerate};
-use sluicegate::store::{KeyFilter, KeyRef, Listing, Page};
+use sluicegate::store::{After, KeyFilter, KeyRef, OrderBy};
 use sluicegate::{OrganizationId, Result, UserId};
 
 use super::{list as lists, parameter, parameters, present};
@@ -116,12 +116,19 @@ async fn list(ask: Ask) -> Result<Done> {
         search: parameter(&query, "search"),
         alias: parameter(&query, "alias"),
         hash: None,
+        after: None,
     };
     let order = lists::order(&query)?;
-    let fetch = async |page| {
-        let found = ask.admin().keys(&ask.actor, &filter, Page { order, ..page }).await?;
-        let items = found.items.iter().map(shown).collect::<Result<_>>()?;
-        Ok(Listing { items, total: found.total })
+    let by_change = order.is_some_and(|order| order.by == OrderBy::Updated);
+    let fetch = async |spot: &lists::Spot| {
+        let (page, after) = spot.asked(order);
+        let filter = KeyFilter { after, ..filter.clone() };
+        let found = ask.admin().keys(&ask.actor, &filter, page).await?;
+        spot.part(found, shown, |it| {
+            let at = if by_change { it.updated_at } else { it.stored_at };
+            let (alias, id) = (it.key.alias.clone(), it.key.id.to_string());
+            (it.key.source, After { at: at.as_ms(), alias, id })
+        })
     };
     lists::answer(&ask, &query, "Key", fetch).await
 }

@@ -6,7 +6,7 @@ use sluicegate::admin::{HeldFilter, Reconcile};
 use sluicegate::core::{Scope, ScopeKind};
 use sluicegate::{CallId, ChannelId, Error, ErrorKind, Result};
 
-use super::{page, parameter, parameters};
+use super::{list, parameter, parameters};
 use crate::ask::{self, Ask, Done};
 use crate::openapi::Operation;
 use crate::routes::Entry;
@@ -18,8 +18,10 @@ const HELD: &[(&str, &str)] = &[
         "That hold something of this scope's: its kind, and its id after a colon, such as `key:k1`; `global` has none.",
     ),
     ("channel", "At this channel."),
-    super::PAGE[0],
-    super::PAGE[1],
+    list::PARAMETERS[0],
+    list::PARAMETERS[1],
+    list::PARAMETERS[2],
+    list::PARAMETERS[4],
 ];
 
 pub(super) fn table() -> Vec<Entry> {
@@ -38,7 +40,8 @@ pub(super) fn table() -> Vec<Entry> {
             || ask::route(Method::GET, held),
             op("listHeld", "Reservations whose outcome nobody knows, oldest first.")
                 .query(HELD)
-                .answers(200, "HeldList"),
+                .answers(200, "HeldList")
+                .or_csv(),
         ),
         entry(
             Method::POST,
@@ -63,8 +66,14 @@ async fn status(ask: Ask) -> Result<Done> {
 }
 
 async fn held(ask: Ask) -> Result<Done> {
-    let query = parameters(&ask, &["call", "scope", "channel"])?;
-    Done::ok(&ask.admin().held(&ask.actor, &filter(&query)?, page(&query)?)?)
+    let query = parameters(&ask, &["call", "scope", "channel", "cursor", "format"])?;
+    let held = ask.admin().all_held(&ask.actor, &filter(&query)?)?;
+    let all: Vec<Value> = held.iter().map(|it| json!(it)).collect();
+    let fetch = async |spot: &list::Spot| {
+        let mark = |it: &Value| list::Mark::of(it, Some("since"), &["call", "id"]);
+        Ok(spot.of_marked(all.iter().map(|it| (mark(it), it.clone())).collect(), false))
+    };
+    list::answer(&ask, &query, "Held", fetch).await
 }
 
 async fn reconcile(ask: Ask) -> Result<Done> {

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{LimitFilter, LimitOrder};
+use sluicegate::admin::{LimitFilter, LimitView};
 use sluicegate::{Error, ErrorKind, Metric, OrganizationId, Result, ScopeKind, UserId};
 
 use super::{list, parameter, parameters};
@@ -75,9 +75,10 @@ const NAMES: [&str; 10] = [
 async fn limits(ask: Ask) -> Result<Done> {
     let query = parameters(&ask, &NAMES)?;
     let (filter, order) = question(&ask, &query).await?;
-    let fetch = async |page| {
-        let found = ask.admin().limits(&ask.actor, &filter, order, page).await?;
-        Ok(found.map(|it| -> Value { json!(it) }))
+    let all = ask.admin().all_limits(&ask.actor, &filter).await?;
+    let fetch = async |spot: &list::Spot| {
+        let (part, picked) = picked(spot, order, &all);
+        Ok(part.of(picked.iter().map(|it| json!(it)).collect()))
     };
     list::answer(&ask, &query, "LimitStanding", fetch).await
 }
@@ -85,14 +86,30 @@ async fn limits(ask: Ask) -> Result<Done> {
 async fn budgets(ask: Ask) -> Result<Done> {
     let query = parameters(&ask, &NAMES)?;
     let (filter, order) = question(&ask, &query).await?;
-    let fetch = async |page| {
-        let found = ask.admin().budgets(&ask.actor, &filter, order, page).await?;
-        Ok(found.map(|it| -> Value { json!(it) }))
+    let all = ask.admin().all_limits(&ask.actor, &filter).await?;
+    let fetch = async |spot: &list::Spot| {
+        let (part, picked) = picked(spot, order, &all);
+        let budgets = ask.admin().budgets_of(&ask.actor, picked).await?;
+        Ok(part.of(budgets.iter().map(|it| json!(it)).collect()))
     };
     list::answer(&ask, &query, "Budget", fetch).await
 }
 
-async fn question(ask: &Ask, query: &Map<String, Value>) -> Result<(LimitFilter, LimitOrder)> {
+/// What a list of limits is sorted by, if not by whose they are, and whether the greatest comes first.
+type Order = (Option<&'static str>, bool);
+
+/// A page of limits.
+fn picked(spot: &list::Spot, (field, is_down): Order, all: &[LimitView]) -> (list::Part, Vec<LimitView>) {
+    let mark =
+        |it: &LimitView| list::Mark::of(&json!(it), field, &["scope", "id", "metric", "window", "model"]);
+    let marked = all.iter().enumerate().map(|(at, it)| (mark(it), json!(at))).collect();
+    let part = spot.of_marked(marked, is_down);
+    let picked =
+        part.items.iter().filter_map(|at| all.get(usize::try_from(at.as_u64()?).ok()?).cloned()).collect();
+    (part, picked)
+}
+
+async fn question(ask: &Ask, query: &Map<String, Value>) -> Result<(LimitFilter, Order)> {
     let wrong = |param: &'static str, message: String| {
         Error::new(ErrorKind::InvalidRequest, message).with("param", param)
     };
@@ -116,10 +133,11 @@ async fn question(ask: &Ask, query: &Map<String, Value>) -> Result<(LimitFilter,
         Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
         None => None,
     };
+    // The fullest first, where nothing else is said.
     let order = match parameter(query, "sort").as_deref() {
-        None | Some("-used") => LimitOrder::Used,
-        Some("resets_at") => LimitOrder::Reset,
-        Some("scope") => LimitOrder::Scope,
+        None | Some("-used") => (Some("used_ppm"), true),
+        Some("resets_at") => (Some("resets_at"), false),
+        Some("scope") => (None, false),
         Some(other) => {
             let message = format!("limits aren't sorted by `{other}`; take -used, resets_at or scope");
             return Err(wrong("sort", message));

@@ -1,8 +1,14 @@
 //! Lists: a page of JSON, or the whole as a file.
 
+mod cursor;
+
 use serde_json::{Map, Value, json};
-use sluicegate::store::{Listing, Order, Page};
+use sluicegate::store::{After, Listing, Order, Page};
+use sluicegate::tenant::Source;
 use sluicegate::{Error, ErrorKind, Result};
+
+pub(super) use cursor::Mark;
+use cursor::{At, Cursor};
 
 use super::{page, parameter};
 use crate::ask::{Ask, Done};
@@ -12,8 +18,14 @@ use crate::{openapi, table};
 pub(super) const PARAMETERS: [(&str, &str); 5] = [
     super::PAGE[0],
     super::PAGE[1],
-    ("cursor", "Where the last page said, as `next`, that the list goes on; instead of `offset`."),
-    ("sort", "The field to sort by; `-` before it turns the order round. What lacks it comes last."),
+    (
+        "cursor",
+        "Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`.",
+    ),
+    (
+        "sort",
+        "The field to sort by; `-` before it turns the order round. What lacks it comes last. By what it is called where nothing is said.",
+    ),
     (
         "format",
         "`json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on.",
@@ -46,7 +58,7 @@ pub(super) fn order(query: &Map<String, Value>) -> Result<Option<Order>> {
 
 /// Items of one file; where it goes on is in a header.
 // BOUND: memory of an answer.
-const FILE_MAX: u64 = 10_000;
+const FILE_MAX: usize = 10_000;
 
 /// How a list is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,68 +76,129 @@ pub(super) async fn answer(
     ask: &Ask,
     query: &Map<String, Value>,
     schema: &str,
-    fetch: impl AsyncFn(Page) -> Result<Listing<Value>>,
+    fetch: impl AsyncFn(&Spot) -> Result<Part>,
 ) -> Result<Done> {
-    let (form, first) = (form(ask, query)?, begin(query)?);
+    let (form, mut spot) = (form(ask, query)?, Spot::of(query)?);
     if form == Form::Json {
-        let found = fetch(first).await?;
-        let next = next(first.offset, &found);
+        let found = fetch(&spot).await?;
+        let next = found.next.and_then(|at| Cursor::write(&spot.sort, at));
         return Done::ok(&json!({"items": found.items, "total": found.total, "next": next}));
     }
     let columns = openapi::fields(schema);
-    let (mut text, mut offset, mut on) = (String::new(), first.offset, None);
+    let (mut text, mut written) = (String::new(), 0);
     if form == Form::Csv {
         table::row(&mut text, columns.iter().map(String::as_str));
     }
-    while offset - first.offset < FILE_MAX {
-        let found = fetch(Page::new(Page::MAX, offset)).await?;
+    spot.page.limit = Page::MAX;
+    loop {
+        let found = fetch(&spot).await?;
         for item in &found.items {
             write(&mut text, form, &columns, item);
         }
-        on = next(offset, &found);
-        offset += u64::from(Page::MAX);
-        if on.is_none() {
+        written += found.items.len();
+        spot.at = found.next;
+        if spot.at.is_none() || written >= FILE_MAX {
             break;
         }
     }
     let done = if form == Form::Csv { Done::csv(text) } else { Done::lines(text) };
-    Ok(done.next(on))
+    Ok(done.next(spot.at.and_then(|at| Cursor::write(&spot.sort, at))))
 }
 
-/// A list that is there as a whole: sorted as the query says, and a page of it.
-pub(super) fn page_of(
-    query: &Map<String, Value>,
-    mut items: Vec<Value>,
+/// Where a page begins, and how long it is.
+pub(super) struct Spot {
     page: Page,
-) -> Result<Listing<Value>> {
-    if let Some(order) = parameter(query, "sort") {
-        sort(&mut items, &order)?;
-    }
-    let total = u64::try_from(items.len()).unwrap_or(u64::MAX);
-    let offset = usize::try_from(page.offset).unwrap_or(usize::MAX);
-    Ok(Listing { items: items.into_iter().skip(offset).take(page.limit as usize).collect(), total })
+    sort: String,
+    at: Option<At>,
 }
 
-/// Sorts by a field; items without it come last.
-pub(super) fn sort(items: &mut [Value], order: &str) -> Result<()> {
-    let (name, is_down) = order.strip_prefix('-').map_or((order, false), |name| (name, true));
-    if !items.is_empty() && !items.iter().any(|item| item.get(name).is_some()) {
-        let message = format!("`{name}` is no field to sort by; take one that the items have");
-        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "sort"));
+/// A page of a list.
+pub(super) struct Part {
+    pub(super) items: Vec<Value>,
+    total: u64,
+    next: Option<At>,
+}
+
+impl Part {
+    /// The same page of other items.
+    pub(super) fn of(self, items: Vec<Value>) -> Self {
+        Self { items, ..self }
     }
-    let place = |item: &Value| match item.get(name) {
-        None | Some(Value::Null) => (2, 0.0, String::new()),
-        Some(Value::String(text)) => (1, 0.0, text.to_lowercase()),
-        Some(Value::Bool(yes)) => (0, f64::from(u8::from(*yes)), String::new()),
-        Some(other) => (0, other.as_f64().unwrap_or_default(), other.to_string()),
-    };
-    items.sort_by(|a, b| {
-        let (a, b) = (place(a), place(b));
-        let first = (a.0 == 2).cmp(&(b.0 == 2));
-        let by = a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then_with(|| a.2.cmp(&b.2));
-        first.then(if is_down { by.reverse() } else { by })
-    });
-    Ok(())
+}
+
+impl Spot {
+    /// # Errors
+    /// `InvalidRequest`.
+    fn of(query: &Map<String, Value>) -> Result<Self> {
+        let sort = parameter(query, "sort").unwrap_or_default();
+        let at = parameter(query, "cursor").map(|text| Cursor::read(&text, &sort)).transpose()?;
+        Ok(Self { page: page(query)?, sort, at })
+    }
+
+    /// What the database is asked for: behind which one, and one more than the page, to learn whether there is another.
+    pub(super) fn asked(&self, order: Option<Order>) -> (Page, Option<After>) {
+        let (offset, after) = match &self.at {
+            None | Some(At::Behind(_)) => (self.page.offset, None),
+            Some(At::Declared(count)) => (*count, None),
+            Some(At::After(after)) => (0, Some(after.clone())),
+        };
+        (Page { limit: self.page.limit + 1, offset, order }, after)
+    }
+
+    /// The page of what came of it. `whose` says where an item comes from, and what the list goes on behind.
+    ///
+    /// # Errors
+    /// Those of `shown`.
+    pub(super) fn part<T>(
+        &self,
+        found: Listing<T>,
+        shown: impl Fn(&T) -> Result<Value>,
+        whose: impl Fn(&T) -> (Source, After),
+    ) -> Result<Part> {
+        let limit = self.page.limit as usize;
+        let is_more = found.items.len() > limit;
+        let items = || found.items.iter().take(limit);
+        let next = items().last().filter(|_| is_more).map(|last| match whose(last) {
+            (Source::File, _) => At::Declared(self.asked(None).0.offset + u64::from(self.page.limit)),
+            (Source::Database, after) => At::After(after),
+        });
+        Ok(Part { items: items().map(shown).collect::<Result<_>>()?, total: found.total, next })
+    }
+
+    /// A page of a list that is there as a whole, sorted by these marks.
+    pub(super) fn of_marked(&self, mut marked: Vec<(Mark, Value)>, is_down: bool) -> Part {
+        marked.sort_by(|(a, _), (b, _)| a.compare(b, is_down));
+        Mark::count(&mut marked);
+        let total = marked.len();
+        let begin = match &self.at {
+            Some(At::Behind(mark)) => marked.partition_point(|(it, _)| it.compare(mark, is_down).is_le()),
+            _ => usize::try_from(self.page.offset).unwrap_or(usize::MAX).min(total),
+        };
+        let end = begin.saturating_add(self.page.limit as usize).min(total);
+        let page = marked.get(begin..end).unwrap_or_default();
+        let next = page.last().filter(|_| end < total).map(|(mark, _)| At::Behind(mark.clone()));
+        let items = page.iter().map(|(_, item)| item.clone()).collect();
+        Part { items, total: u64::try_from(total).unwrap_or(u64::MAX), next }
+    }
+
+    /// The same, sorted as the query says; `id` are the fields that tell items apart, by which the list is sorted otherwise.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a field that the items haven't got.
+    pub(super) fn of_whole(&self, items: &[Value], id: &[&str]) -> Result<Part> {
+        let (field, is_down) =
+            self.sort.strip_prefix('-').map_or((self.sort.as_str(), false), |name| (name, true));
+        let field = Some(field).filter(|name| !name.is_empty());
+        if let Some(name) = field
+            && !items.is_empty()
+            && !items.iter().any(|item| item.get(name).is_some())
+        {
+            let message = format!("`{name}` is no field to sort by; take one that the items have");
+            return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "sort"));
+        }
+        let marked = items.iter().map(|item| (Mark::of(item, field, id), item.clone())).collect();
+        Ok(self.of_marked(marked, is_down))
+    }
 }
 
 fn form(ask: &Ask, query: &Map<String, Value>) -> Result<Form> {
@@ -139,24 +212,6 @@ fn form(ask: &Ask, query: &Map<String, Value>) -> Result<Form> {
             Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "format"))
         }
     }
-}
-
-/// Where the list begins.
-fn begin(query: &Map<String, Value>) -> Result<Page> {
-    let mut page = page(query)?;
-    if let Some(cursor) = parameter(query, "cursor") {
-        let offset = cursor.strip_prefix('p').and_then(|text| text.parse::<u64>().ok());
-        page.offset = offset.ok_or_else(|| {
-            let message = "`cursor` must be what the last page gave as `next`; leave it out to begin anew";
-            Error::new(ErrorKind::InvalidRequest, message).with("param", "cursor")
-        })?;
-    }
-    Ok(page)
-}
-
-fn next(offset: u64, found: &Listing<Value>) -> Option<String> {
-    let end = offset.saturating_add(u64::try_from(found.items.len()).unwrap_or(u64::MAX));
-    (!found.items.is_empty() && end < found.total).then(|| format!("p{end}"))
 }
 
 fn write(text: &mut String, form: Form, columns: &[String], item: &Value) {
@@ -178,30 +233,54 @@ fn write(text: &mut String, form: Form, columns: &[String], item: &Value) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn lists_are_sorted_by_any_field_and_what_lacks_it_comes_last() {
-        let all = || vec![json!({"n": 2, "t": "b"}), json!({"n": 10, "t": null}), json!({"n": 1, "t": "A"})];
-        let sorted = |order: &str| {
-            let mut items = all();
-            sort(&mut items, order).unwrap();
-            items.iter().map(|item| item["n"].as_i64().unwrap()).collect::<Vec<_>>()
-        };
-        assert_eq!(sorted("n"), [1, 2, 10]);
-        assert_eq!(sorted("-n"), [10, 2, 1]);
-        assert_eq!(sorted("t"), [1, 2, 10]);
-        assert_eq!(sorted("-t"), [2, 1, 10]);
-        assert!(sort(&mut all(), "nothing").is_err());
+    fn spot(sort: &str, limit: u32, at: Option<At>) -> Spot {
+        Spot { page: Page::new(limit, 0), sort: sort.to_owned(), at }
+    }
+
+    fn numbers(part: &Part) -> Vec<i64> {
+        part.items.iter().map(|item| item["n"].as_i64().unwrap()).collect()
     }
 
     #[test]
-    fn a_list_says_where_it_goes_on_until_it_ends() {
-        let listing = |len: usize, total| Listing { items: vec![Value::Null; len], total };
-        assert_eq!(next(0, &listing(2, 5)).as_deref(), Some("p2"));
-        assert_eq!(next(4, &listing(1, 5)), None);
-        assert_eq!(next(9, &listing(0, 5)), None);
-        let query = |cursor: &str| Map::from_iter([("cursor".to_owned(), json!(cursor))]);
-        assert_eq!(begin(&query("p2")).unwrap().offset, 2);
-        assert!(begin(&query("2")).is_err());
+    fn lists_are_sorted_by_any_field_and_what_lacks_it_comes_last() {
+        let all = [json!({"n": 2, "t": "b"}), json!({"n": 10, "t": null}), json!({"n": 1, "t": "A"})];
+        for (sort, want) in
+            [("n", [1, 2, 10]), ("-n", [10, 2, 1]), ("t", [1, 2, 10]), ("-t", [2, 1, 10]), ("", [1, 10, 2])]
+        {
+            assert_eq!(numbers(&spot(sort, 9, None).of_whole(&all, &["n"]).unwrap()), want, "{sort}");
+        }
+        assert!(spot("nothing", 9, None).of_whole(&all, &["n"]).is_err());
+    }
+
+    #[test]
+    fn a_list_goes_on_behind_its_last_item_while_others_come_and_go() {
+        let item = |n: i64| json!({"n": n, "t": "same"});
+        let all: Vec<Value> = (1..=6).map(item).collect();
+        for (sort, want) in [("n", vec![3, 4, 6]), ("-n", vec![4, 3, 0]), ("t", vec![3, 4, 6])] {
+            let first = spot(sort, 2, None).of_whole(&all, &["n"]).unwrap();
+            let last = numbers(&first)[1];
+            // The last of the page goes, and so does one further on; one comes in front.
+            let now: Vec<Value> =
+                (0..=6).filter(|n| *n != last && !(*n == 2 && last == 5)).map(item).collect();
+            let now: Vec<Value> = now.into_iter().filter(|it| it["n"] != 5 && it["n"] != 1).collect();
+            let second = spot(sort, 3, first.next.clone()).of_whole(&now, &["n"]).unwrap();
+            assert_eq!(numbers(&second), want, "{sort}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_out_of_items_that_cant_be_told_apart() {
+        let all: Vec<Value> = (0..5).map(|n| json!({"n": n, "t": "same"})).collect();
+        let (mut at, mut seen) = (None, Vec::new());
+        loop {
+            let part = spot("t", 2, at).of_whole(&all, &["t"]).unwrap();
+            seen.extend(numbers(&part));
+            at = part.next;
+            if at.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, [0, 1, 2, 3, 4]);
     }
 
     #[test]

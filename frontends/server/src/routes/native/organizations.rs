@@ -79,7 +79,7 @@ async fn list(ask: Ask) -> Result<Done> {
     };
     all.retain(|it| search.as_ref().is_none_or(|text| has(text, it)));
     let all = all.iter().map(shown).collect::<Result<Vec<_>>>()?;
-    let fetch = async |page| lists::page_of(&query, all.clone(), page);
+    let fetch = async |spot: &lists::Spot| spot.of_whole(&all, &["id"]);
     lists::answer(&ask, &query, "Organization", fetch).await
 }
 

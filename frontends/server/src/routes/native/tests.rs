@@ -121,6 +121,7 @@ fn answers_are_written_as_described() {
         key,
         hash: None,
         etag: String::new(),
+        stored_at: Default::default(),
         created_by: String::new(),
         updated_at: Default::default(),
         updated_by: String::new(),

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde_json::Value;
 use sluicegate::admin::{NewUser, UserPatch, UserView};
-use sluicegate::store::{Listing, Page, UserFilter};
+use sluicegate::store::{After, OrderBy, UserFilter};
 use sluicegate::{OrganizationId, Result, UserId};
 
 use super::groups::shown_member;
@@ -82,12 +82,19 @@ async fn list(ask: Ask) -> Result<Done> {
         group,
         email: parameter(&query, "email"),
         search: parameter(&query, "search"),
+        after: None,
     };
     let order = lists::order(&query)?;
-    let fetch = async |page| {
-        let found = ask.admin().users(&ask.actor, &filter, Page { order, ..page }).await?;
-        let items = found.items.iter().map(shown).collect::<Result<_>>()?;
-        Ok(Listing { items, total: found.total })
+    let by_change = order.is_some_and(|order| order.by == OrderBy::Updated);
+    let fetch = async |spot: &lists::Spot| {
+        let (page, after) = spot.asked(order);
+        let filter = UserFilter { after, ..filter.clone() };
+        let found = ask.admin().users(&ask.actor, &filter, page).await?;
+        spot.part(found, shown, |it| {
+            let at = if by_change { it.updated_at } else { it.stored_at };
+            let (alias, id) = (it.user.alias.clone(), it.user.id.to_string());
+            (it.user.source, After { at: at.as_ms(), alias, id })
+        })
     };
     lists::answer(&ask, &query, "User", fetch).await
 }
