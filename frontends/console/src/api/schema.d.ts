@@ -384,6 +384,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/keys/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Issues, changes, regenerates or removes many keys in one step, each as alone. All, or none. */
+        post: operations["editKeys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/keys/{key}": {
         parameters: {
             query?: never;
@@ -1528,6 +1545,8 @@ export interface components {
             blocked: boolean;
             /** @description Addresses or networks; empty is anywhere. */
             allowed_ips: string[];
+            /** @description What it may be used for: `inference`, `read`, `management`, a path, or the beginning of one that ends in `*`; empty is everything. */
+            routes?: string[];
             tags: string[];
             /** @description Free data of the operator's. */
             metadata: {
@@ -1571,6 +1590,8 @@ export interface components {
             ttl?: string | null;
             blocked?: boolean;
             allowed_ips?: string[];
+            /** @description What it may be used for: `inference`, `read`, `management`, a path, or the beginning of one that ends in `*`; empty is everything. */
+            routes?: string[];
             tags?: string[];
             /** @description Free data of the operator's. */
             metadata?: {
@@ -1593,6 +1614,8 @@ export interface components {
             ttl?: string | null;
             blocked?: boolean | null;
             allowed_ips?: string[] | null;
+            /** @description What it may be used for: `inference`, `read`, `management`, a path, or the beginning of one that ends in `*`; empty is everything. */
+            routes?: string[] | null;
             tags?: string[] | null;
             /** @description Free data of the operator's. */
             metadata?: {
@@ -1615,6 +1638,8 @@ export interface components {
             /** @enum {string} */
             role: "user" | "auditor" | "group_admin" | "organization_admin" | "super_admin";
             limits: components["schemas"]["Limits"];
+            /** @description The tag of its present state, for `if-match`: another one after each change. What was used changes nothing of it. */
+            etag: string;
             limit_states: components["schemas"]["LimitUse"][];
         };
         NewMember: {
@@ -1634,6 +1659,10 @@ export interface components {
             organization: string;
             /** @description Names, or prefixes ending in `*`; empty is every model. */
             models: string[];
+            /** @description Other names under which its keys may ask for models; a key's own come after them. */
+            aliases?: {
+                [key: string]: string;
+            };
             limits: components["schemas"]["Limits"];
             /** @description What calls cost relative to the price list, in parts per million. */
             price_ratio_ppm: number;
@@ -1669,6 +1698,10 @@ export interface components {
             organization?: string | null;
             /** @description Names, or prefixes ending in `*`; empty is every model. */
             models?: string[];
+            /** @description Other names under which its keys may ask for models; a key's own come after them. */
+            aliases?: {
+                [key: string]: string;
+            };
             limits?: components["schemas"]["Limits"];
             price_ratio_ppm?: number | null;
             preferences?: components["schemas"]["Preference"][];
@@ -1683,6 +1716,10 @@ export interface components {
             alias?: string | null;
             /** @description Names, or prefixes ending in `*`; empty is every model. */
             models?: string[] | null;
+            /** @description Other names under which its keys may ask for models; a key's own come after them. */
+            aliases?: {
+                [key: string]: string;
+            } | null;
             limits?: components["schemas"]["Limits"] | null;
             price_ratio_ppm?: number | null;
             preferences?: components["schemas"]["Preference"][] | null;
@@ -2540,6 +2577,8 @@ export interface components {
             items: components["schemas"]["Held"][];
             /** @description How many there are in all. */
             total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next?: string | null;
         };
         PolicyTests: {
             /** @description How many passed. */
@@ -2571,6 +2610,8 @@ export interface components {
             shadow?: number | null;
             /** @description The newest version. */
             newest?: number | null;
+            /** @description The tag of its present state, all versions together, for `if-match`: another one after each version that is put, and each change of one's state. */
+            etag: string;
             /** @description Milliseconds since 1970-01-01T00:00:00Z. */
             updated_at: number;
             updated_by: string;
@@ -3600,6 +3641,41 @@ export interface components {
             /** @description The limits over a day or longer that are closest to their end. */
             budgets: components["schemas"]["LimitStanding"][];
         };
+        /** @description One transaction: all of it is done, or nothing. 500 keys at most. A key is named once. */
+        KeyBulk: {
+            items?: {
+                /** @description A key to be issued. */
+                create?: components["schemas"]["NewKey"] | null;
+                /** @description The key that is there: by id, alias, hash or the key itself. */
+                key?: string | null;
+                /** @description What shall be different, as in a change to one key. */
+                set?: components["schemas"]["KeyPatch"] | null;
+                /** @description That it gets a new secret, and how. */
+                regenerate?: components["schemas"]["Regenerate"] | null;
+                delete?: boolean;
+                /** @description The tag of the state that this was decided on: another state is refused. */
+                etag?: string | null;
+            }[];
+            /** @description Keys with which all the same is to be done, as `set` or `delete` says. */
+            keys?: string[];
+            /** @description What shall be different about `keys`. */
+            set?: components["schemas"]["KeyPatch"] | null;
+            /** @description Whether `keys` are removed. */
+            delete?: boolean;
+        };
+        KeysDone: {
+            /** @description Whether it was done: all of it, or nothing. */
+            done: boolean;
+            items: {
+                /** @description Its id; of one that was refused what it was named by, unless that is a secret. */
+                id: string | null;
+                /** @enum {string} */
+                outcome: "created" | "changed" | "regenerated" | "deleted" | "same" | "refused";
+                /** @description Why it was refused. */
+                message?: string;
+                issued?: components["schemas"]["IssuedKey"];
+            }[];
+        };
     };
     responses: {
         /** @description What went wrong: the kind as `code`, the remedy in the message. */
@@ -3635,7 +3711,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getMe: {
@@ -3656,7 +3739,14 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getSetup: {
@@ -3677,13 +3767,23 @@ export interface operations {
                     "application/json": components["schemas"]["Setup"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     setUp: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3702,7 +3802,16 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getSession: {
@@ -3723,13 +3832,23 @@ export interface operations {
                     "application/json": components["schemas"]["Signed"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     signIn: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3748,7 +3867,16 @@ export interface operations {
                     "application/json": components["schemas"]["Signed"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     signOut: {
@@ -3767,7 +3895,15 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listWaysIn: {
@@ -3788,7 +3924,14 @@ export interface operations {
                     "application/json": components["schemas"]["WaysIn"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     beginSignIn: {
@@ -3812,7 +3955,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     finishSignIn: {
@@ -3842,7 +3995,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     signOutAtProvider: {
@@ -3863,13 +4026,26 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     signInByCode: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3888,7 +4064,16 @@ export interface operations {
                     "application/json": components["schemas"]["Signed"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     changePassword: {
@@ -3913,7 +4098,15 @@ export interface operations {
                     "application/json": components["schemas"]["Signed"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getAccount: {
@@ -3934,7 +4127,14 @@ export interface operations {
                     "application/json": components["schemas"]["Account"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     confirmSecondStep: {
@@ -3959,13 +4159,24 @@ export interface operations {
                     "application/json": components["schemas"]["BackupCodes"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     offerSecondStep: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3984,13 +4195,25 @@ export interface operations {
                     "application/json": components["schemas"]["SecondStepOffer"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     endSecondStep: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4007,13 +4230,25 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     renewBackupCodes: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4032,13 +4267,25 @@ export interface operations {
                     "application/json": components["schemas"]["BackupCodes"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     createToken: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4057,19 +4304,31 @@ export interface operations {
                     "application/json": components["schemas"]["IssuedToken"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     resetPassword: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 user: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["NewPassword"];
             };
@@ -4084,7 +4343,16 @@ export interface operations {
                     "application/json": components["schemas"]["GivenPassword"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     resetSecondStep: {
@@ -4105,7 +4373,15 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listSessions: {
@@ -4128,7 +4404,14 @@ export interface operations {
                     "application/json": components["schemas"]["SessionList"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     endSessions: {
@@ -4149,7 +4432,15 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     endSession: {
@@ -4171,7 +4462,15 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listTokens: {
@@ -4194,7 +4493,14 @@ export interface operations {
                     "application/json": components["schemas"]["TokenList"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     deleteToken: {
@@ -4216,7 +4522,15 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listKeys: {
@@ -4236,7 +4550,7 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
-                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
                 cursor?: string;
                 /** @description `created_at`, `updated_at`, `alias` or `id`; `-` before it turns the order round. Default `-created_at`. What a file declares comes first in any order. */
                 sort?: string;
@@ -4259,17 +4573,27 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     createKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["NewKey"];
             };
@@ -4284,7 +4608,53 @@ export interface operations {
                     "application/json": components["schemas"]["IssuedKey"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    editKeys: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["KeyBulk"];
+            };
+        };
+        responses: {
+            /** @description Issues, changes, regenerates or removes many keys in one step, each as alone. All, or none. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeysDone"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getKey: {
@@ -4307,13 +4677,23 @@ export interface operations {
                     "application/json": components["schemas"]["Key"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     deleteKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 key: string;
             };
@@ -4328,19 +4708,31 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     updateKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 key: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["KeyPatch"];
             };
@@ -4355,19 +4747,31 @@ export interface operations {
                     "application/json": components["schemas"]["Key"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     regenerateKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 key: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["Regenerate"];
             };
@@ -4382,7 +4786,16 @@ export interface operations {
                     "application/json": components["schemas"]["IssuedKey"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listGroups: {
@@ -4398,7 +4811,7 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
-                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
                 cursor?: string;
                 /** @description `created_at`, `updated_at`, `alias` or `id`; `-` before it turns the order round. Default `-created_at`. What a file declares comes first in any order. */
                 sort?: string;
@@ -4421,17 +4834,27 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     createGroup: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["NewGroup"];
             };
@@ -4446,7 +4869,16 @@ export interface operations {
                     "application/json": components["schemas"]["Group"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getGroup: {
@@ -4469,13 +4901,23 @@ export interface operations {
                     "application/json": components["schemas"]["Group"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     deleteGroup: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 group: string;
             };
@@ -4490,19 +4932,31 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     updateGroup: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 group: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["GroupPatch"];
             };
@@ -4517,13 +4971,25 @@ export interface operations {
                     "application/json": components["schemas"]["Group"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     addMember: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 group: string;
             };
@@ -4544,13 +5010,25 @@ export interface operations {
                     "application/json": components["schemas"]["Member"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     removeMember: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 group: string;
                 user: string;
@@ -4566,20 +5044,32 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     updateMember: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 group: string;
                 user: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["MemberPatch"];
             };
@@ -4594,7 +5084,16 @@ export interface operations {
                     "application/json": components["schemas"]["Member"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listUsers: {
@@ -4612,7 +5111,7 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
-                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
                 cursor?: string;
                 /** @description `created_at`, `updated_at`, `alias` or `id`; `-` before it turns the order round. Default `-created_at`. What a file declares comes first in any order. */
                 sort?: string;
@@ -4635,17 +5134,27 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     createUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["NewUser"];
             };
@@ -4660,7 +5169,16 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getUser: {
@@ -4683,13 +5201,23 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     deleteUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 user: string;
             };
@@ -4704,19 +5232,31 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     updateUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 user: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["UserPatch"];
             };
@@ -4731,7 +5271,16 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listOrganizations: {
@@ -4743,9 +5292,9 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
-                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
                 cursor?: string;
-                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. */
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. By what it is called where nothing is said. */
                 sort?: string;
                 /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
                 format?: string;
@@ -4766,17 +5315,27 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     createOrganization: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["NewOrganization"];
             };
@@ -4791,7 +5350,16 @@ export interface operations {
                     "application/json": components["schemas"]["Organization"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getOrganization: {
@@ -4814,13 +5382,23 @@ export interface operations {
                     "application/json": components["schemas"]["Organization"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     deleteOrganization: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 organization: string;
             };
@@ -4835,19 +5413,31 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     updateOrganization: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 organization: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["OrganizationPatch"];
             };
@@ -4862,7 +5452,16 @@ export interface operations {
                     "application/json": components["schemas"]["Organization"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listChannels: {
@@ -4884,9 +5483,9 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
-                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
                 cursor?: string;
-                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. */
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. By what it is called where nothing is said. */
                 sort?: string;
                 /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
                 format?: string;
@@ -4907,17 +5506,27 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     createChannel: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["NewChannel"];
             };
@@ -4932,17 +5541,29 @@ export interface operations {
                     "application/json": components["schemas"]["Channel"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     editChannels: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["ChannelBulk"];
             };
@@ -4957,17 +5578,32 @@ export interface operations {
                     "application/json": components["schemas"]["Bulk"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     testChannelDraft: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["ChannelDraftTrial"];
             };
@@ -4982,17 +5618,32 @@ export interface operations {
                     "application/json": components["schemas"]["ChannelTest"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     fetchDraftModels: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["ChannelDraft"];
             };
@@ -5007,7 +5658,19 @@ export interface operations {
                     "application/json": components["schemas"]["OfferedModelList"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     getChannel: {
@@ -5030,13 +5693,26 @@ export interface operations {
                     "application/json": components["schemas"]["Channel"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     replaceChannel: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 channel: string;
             };
@@ -5057,13 +5733,28 @@ export interface operations {
                     "application/json": components["schemas"]["Channel"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     deleteChannel: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 channel: string;
             };
@@ -5078,19 +5769,34 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     editChannel: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 channel: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["ChannelEdit"];
             };
@@ -5105,13 +5811,28 @@ export interface operations {
                     "application/json": components["schemas"]["Channel"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     mendChannel: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 channel: string;
             };
@@ -5128,19 +5849,34 @@ export interface operations {
                     "application/json": components["schemas"]["Channel"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     testChannel: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 channel: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["ChannelTrial"];
             };
@@ -5155,13 +5891,28 @@ export interface operations {
                     "application/json": components["schemas"]["ChannelTest"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     fetchModels: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 channel: string;
             };
@@ -5178,7 +5929,19 @@ export interface operations {
                     "application/json": components["schemas"]["OfferedModelList"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     getChannelBalance: {
@@ -5204,7 +5967,17 @@ export interface operations {
                     "application/json": components["schemas"]["ChannelBalance"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     listChannelKeys: {
@@ -5227,13 +6000,26 @@ export interface operations {
                     "application/json": components["schemas"]["ChannelKeyList"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     addChannelKeys: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 channel: string;
             };
@@ -5254,7 +6040,19 @@ export interface operations {
                     "application/json": components["schemas"]["ChannelKeyList"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     removeChannelKey: {
@@ -5276,13 +6074,27 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     enableChannelKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 channel: string;
                 fingerprint: string;
@@ -5300,7 +6112,19 @@ export interface operations {
                     "application/json": components["schemas"]["ChannelKey"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            502: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+            504: components["responses"]["Error"];
         };
     };
     listProviders: {
@@ -5314,9 +6138,9 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
-                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
                 cursor?: string;
-                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. */
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. By what it is called where nothing is said. */
                 sort?: string;
                 /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
                 format?: string;
@@ -5337,7 +6161,14 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getProvider: {
@@ -5360,7 +6191,14 @@ export interface operations {
                     "application/json": components["schemas"]["Provider"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listModels: {
@@ -5374,9 +6212,9 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
-                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
                 cursor?: string;
-                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. */
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. By what it is called where nothing is said. */
                 sort?: string;
                 /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
                 format?: string;
@@ -5397,7 +6235,14 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getModel: {
@@ -5420,7 +6265,14 @@ export interface operations {
                     "application/json": components["schemas"]["Model"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listPrices: {
@@ -5438,9 +6290,9 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
-                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
                 cursor?: string;
-                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. */
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. By what it is called where nothing is said. */
                 sort?: string;
                 /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
                 format?: string;
@@ -5461,7 +6313,14 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listLimits: {
@@ -5485,7 +6344,7 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
-                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
                 cursor?: string;
                 /** @description `-used`, those closest to their end first (the default); `resets_at`; or `scope`. */
                 sort?: string;
@@ -5508,7 +6367,14 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getBudgetReport: {
@@ -5532,7 +6398,7 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
-                /** @description Where the last page said, as `next`, that the list goes on; instead of `offset`. */
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
                 cursor?: string;
                 /** @description `-used`, those closest to their end first (the default); `resets_at`; or `scope`. */
                 sort?: string;
@@ -5555,7 +6421,14 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listPolicies: {
@@ -5576,7 +6449,14 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyList"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getPolicy: {
@@ -5599,19 +6479,29 @@ export interface operations {
                     "application/json": components["schemas"]["Policy"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     putPolicy: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 policy: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["NewPolicyVersion"];
             };
@@ -5626,13 +6516,25 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyVersion"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     deletePolicy: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 policy: string;
             };
@@ -5647,19 +6549,31 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     checkPolicy: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 policy: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["NewPolicyVersion"];
             };
@@ -5674,7 +6588,16 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyCheck"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listPolicyVersions: {
@@ -5697,7 +6620,14 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyVersionList"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getPolicyVersion: {
@@ -5721,7 +6651,14 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyVersion"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     diffPolicy: {
@@ -5749,7 +6686,14 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyDiff"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getPolicyShadow: {
@@ -5772,19 +6716,31 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyShadow"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     shadowPolicy: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 policy: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["PolicyChoice"];
             };
@@ -5799,13 +6755,26 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyVersion"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     endPolicyShadow: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
             path: {
                 policy: string;
             };
@@ -5822,19 +6791,33 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyVersion"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     activatePolicy: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 policy: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["PolicyActivation"];
             };
@@ -5849,19 +6832,34 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyVersion"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     rollbackPolicy: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 policy: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["PolicyReturn"];
             };
@@ -5876,7 +6874,17 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyVersion"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listRecords: {
@@ -5939,7 +6947,14 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     tailRecords: {
@@ -5985,7 +7000,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getRecord: {
@@ -6008,7 +7030,14 @@ export interface operations {
                     "application/json": components["schemas"]["CallView"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getSpend: {
@@ -6056,7 +7085,14 @@ export interface operations {
                     "application/json": components["schemas"]["SpendList"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getUsageReport: {
@@ -6115,7 +7151,14 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getOverviewReport: {
@@ -6151,7 +7194,14 @@ export interface operations {
                     "application/json": components["schemas"]["OverviewReport"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listAudit: {
@@ -6197,7 +7247,14 @@ export interface operations {
                     "application/json": components["schemas"]["AuditList"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     exportAudit: {
@@ -6239,7 +7296,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getAuditAnchor: {
@@ -6260,7 +7324,14 @@ export interface operations {
                     "application/json": components["schemas"]["AuditAnchor"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     verifyAudit: {
@@ -6288,7 +7359,14 @@ export interface operations {
                     "application/json": components["schemas"]["AuditCheck"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getLedger: {
@@ -6309,7 +7387,14 @@ export interface operations {
                     "application/json": components["schemas"]["LedgerStatus"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listHeld: {
@@ -6325,6 +7410,10 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
+                cursor?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
             };
             header?: never;
             path?: never;
@@ -6339,15 +7428,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HeldList"];
+                    "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     reconcileHeld: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path: {
                 call: string;
             };
@@ -6368,7 +7468,16 @@ export interface operations {
                     "application/json": components["schemas"]["Reconciled"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     auditLedger: {
@@ -6389,17 +7498,27 @@ export interface operations {
                     "application/json": components["schemas"]["LedgerAudit"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     explain: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["ExplainRequest"];
             };
@@ -6414,13 +7533,25 @@ export interface operations {
                     "application/json": components["schemas"]["Explanation"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     replay: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6440,7 +7571,16 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     listDiagnostics: {
@@ -6461,7 +7601,14 @@ export interface operations {
                     "application/json": components["schemas"]["DiagnosticList"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getSystem: {
@@ -6482,7 +7629,14 @@ export interface operations {
                     "application/json": components["schemas"]["System"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getSettings: {
@@ -6503,7 +7657,14 @@ export interface operations {
                     "application/json": components["schemas"]["Settings"];
                 };
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getDocs: {
@@ -6522,7 +7683,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getDocsStyle: {
@@ -6541,7 +7709,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
     getDocsScript: {
@@ -6560,7 +7735,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            default: components["responses"]["Error"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
         };
     };
 }
