@@ -337,7 +337,9 @@ impl Admin {
                 && (filter.member.is_none() || memberships.iter().any(|it| it.group == group.id))
                 && filter.search.as_deref().is_none_or(has)
         };
-        let file = declared.groups().filter(matches).map(|it| as_stored(it.clone(), it.created_at)).collect();
+        let mut file: Vec<Stored<Group>> =
+            declared.groups().filter(matches).map(|it| as_stored(it.clone(), it.created_at)).collect();
+        file.sort_by(|a, b| a.value.id.cmp(&b.value.id));
         let stored = |page| self.store().groups(filter, &reach, page);
         let listing = both(file, page, filter.after.as_ref(), stored).await?;
         let ids: Vec<&str> = listing.items.iter().map(|stored| stored.value.id.as_str()).collect();

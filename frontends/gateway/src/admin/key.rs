@@ -339,12 +339,13 @@ impl Admin {
         let matches = |(hash, key): &(Option<KeyHash>, &ApiKey)| {
             reach.has_key(key) && matches_filter(filter, key, *hash)
         };
-        let file: Vec<(Stored<ApiKey>, Option<KeyHash>)> = declared
+        let mut file: Vec<(Stored<ApiKey>, Option<KeyHash>)> = declared
             .keys()
             .map(|(hash, key)| (Some(*hash), key))
             .filter(matches)
             .map(|(hash, key)| (as_stored(key.clone(), key.created_at), hash))
             .collect();
+        file.sort_by(|(a, _), (b, _)| a.value.id.cmp(&b.value.id));
         let reach = &reach;
         let listing = both(file, page, filter.after.as_ref(), |page| async move {
             let listing = self.store().keys(filter, reach, page).await?;

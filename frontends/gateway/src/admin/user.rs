@@ -200,6 +200,7 @@ impl Admin {
                 file.push(as_stored(user.clone(), user.created_at));
             }
         }
+        file.sort_by(|a, b| a.value.id.cmp(&b.value.id));
         let stored = |page| self.store().users(filter, &reach, page);
         let listing = both(file, page, filter.after.as_ref(), stored).await?;
         let ids: Vec<&str> = listing.items.iter().map(|stored| stored.value.id.as_str()).collect();
