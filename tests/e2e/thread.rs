@@ -177,6 +177,12 @@ fn a_conversation_is_its_owners_alone() {
     for (path, body, why) in [
         ("/v1/conversations", json!({"item": []}), "unknown field `item`"),
         ("/v1/conversations", json!({"items": "a"}), "`items` must be"),
+        (
+            "/v1/conversations",
+            json!({"items": [{"role": "user", "content": "a"}, {"type": "item_reference", "id": "msg_foreign"}]}),
+            "give the item itself as `items[1]`",
+        ),
+        ("/v1/conversations", json!({"items": [{"id": "msg_foreign"}]}), "give the item itself"),
         ("/v1/conversations", json!({"metadata": {"a": 1}}), "`metadata` must have"),
         (
             "/v1/responses",

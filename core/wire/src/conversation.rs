@@ -96,7 +96,9 @@ pub fn begun(id: &str, created_s: i64, body: &[u8]) -> String {
 /// # Errors
 /// `InvalidRequest` when it is neither, or stands beside a response to go on from.
 pub fn conversation_of(body: &[u8]) -> crate::Result<Option<String>> {
-    if memchr::memmem::find(body, b"conversation").is_none() {
+    // A name may be written with escapes: letters are made by these alone.
+    let has = |text: &[u8]| memchr::memmem::find(body, text).is_some();
+    if !has(b"conversation") && !has(br"\u") {
         return Ok(None);
     }
     let Some(root) = Val::from_bytes(body) else { return Ok(None) };
@@ -309,6 +311,7 @@ mod tests {
             (r#"{"input":"a conversation"}"#, Ok(None)),
             (r#"{"conversation":null}"#, Ok(None)),
             (r#"{"conversation":"conv_1"}"#, Ok(Some("conv_1"))),
+            (r#"{"c\u006fnversation":"conv_1"}"#, Ok(Some("conv_1"))),
             (r#"{"conversation":{"id":"conv_1"},"previous_response_id":null}"#, Ok(Some("conv_1"))),
             (r#"{"conversation":7}"#, Err("must be an id")),
             (r#"{"conversation":"c","previous_response_id":"r"}"#, Err("exclude each other")),

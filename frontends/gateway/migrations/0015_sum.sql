@@ -176,6 +176,8 @@ CREATE TABLE sg_took (
 ) WITHOUT ROWID;
 
 --@postgres
+-- What a node of the version before writes meanwhile would be in the old sums alone.
+LOCK TABLE sg_hour, sg_hour_place, sg_daily, sg_day_owner, sg_day_place, sg_hour_label, sg_daily_label, sg_latency IN ACCESS EXCLUSIVE MODE;
 CREATE TABLE sg_group_hour (
     hour BIGINT NOT NULL,
     organization_id TEXT NOT NULL,

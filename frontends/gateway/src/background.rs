@@ -54,14 +54,34 @@ impl Jobs {
         self.0.lock().values().for_each(|live| live.cancel.notify_one());
     }
 
-    /// A response as its caller is to see it: nobody works any more on one that a former process began.
-    pub(crate) fn as_it_stands(&self, owner: &ResponseOwner, kept: &KeptResponse) -> String {
-        if unfinished(&kept.body) == Some("in_progress") && self.get(owner, &kept.id).is_none() {
-            let message = "the gateway was restarted while it worked on this: ask again";
-            return ended(&kept.body, "failed", Some(("server_error", message)));
-        }
-        kept.body.to_string()
+    /// Whether a response is worked on.
+    pub(crate) fn has(&self, owner: &ResponseOwner, id: &str) -> bool {
+        self.get(owner, id).is_some()
     }
+}
+
+/// The work on a response, which is over when this goes, whatever ended it.
+struct Work {
+    inner: Arc<Inner>,
+    key: (ResponseOwner, String),
+    live: Arc<Live>,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.inner.jobs.0.lock().remove(&self.key);
+        self.live.ended.send_replace(true);
+    }
+}
+
+/// A response as its caller is to see it: nobody works any more on one that a former process began. `is_live`: it was worked on
+/// before it was read.
+pub(crate) fn as_it_stands(kept: &KeptResponse, is_live: bool) -> String {
+    if unfinished(&kept.body) == Some("in_progress") && !is_live {
+        let message = "the gateway was restarted while it worked on this: ask again";
+        return ended(&kept.body, "failed", Some(("server_error", message)));
+    }
+    kept.body.to_string()
 }
 
 /// How a response stands that nobody can go on from.
@@ -199,9 +219,8 @@ pub(crate) async fn start(
     let job = Job { id, created_s, tell: Some(tell), kept: None };
     let (inner, upstream) = (Arc::clone(inner), Arc::clone(upstream));
     tokio::spawn(async move {
-        run(&inner, &*upstream, inbound, job, &live).await;
-        inner.jobs.0.lock().remove(&key);
-        live.ended.send_replace(true);
+        let work = Work { inner, key, live };
+        run(&work.inner, &*upstream, inbound, job, &work.live).await;
     });
     match told.await {
         Ok(Ok(told)) => {
@@ -259,6 +278,7 @@ impl Gateway {
     pub async fn cancel_response(&self, caller: &Caller, id: &str) -> Result<String> {
         let owner = ResponseOwner::of(caller);
         self.inner.jobs.cancel(&owner, id).await;
+        let is_live = self.inner.jobs.has(&owner, id);
         let found = self.inner.store.response(&owner, id, self.inner.clock.now()).await?;
         let kept = found.ok_or_else(|| missing(id))?;
         let response: Value = serde_json::from_str(&kept.body).unwrap_or_default();
@@ -266,7 +286,7 @@ impl Gateway {
             let message = "only a response that is worked on in the background can be cancelled";
             return Err(Error::new(ErrorKind::InvalidRequest, message));
         }
-        Ok(self.inner.jobs.as_it_stands(&owner, &kept))
+        Ok(as_it_stands(&kept, is_live))
     }
 }
 

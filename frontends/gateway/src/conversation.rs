@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use sluicegate_core::{Caller, Error, ErrorKind, Result, Timestamp, hash};
-use sluicegate_wire::conversation::output_items;
+use sluicegate_wire::conversation::{output_items, references};
 
 use crate::gateway::{Gateway, Inner};
 use crate::response::{InputItems, named_items, paged, shown, wrong};
@@ -124,7 +124,14 @@ fn new_items(fields: &Map<String, Value>, made: &str) -> Result<Vec<Conversation
     let given = match fields.get("items") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(items)) if items.len() <= ITEMS_AT_ONCE && items.iter().all(Value::is_object) => {
-            Value::Array(items.clone()).to_string()
+            let given = Value::Array(items.clone()).to_string();
+            if let Some((at, _)) = references(format!(r#"{{"input":{given}}}"#).as_bytes()).first() {
+                let message = format!(
+                    "a conversation keeps items, not references: give the item itself as `items[{at}]`"
+                );
+                return Err(wrong("items", message));
+            }
+            given
         }
         Some(_) => {
             let message = format!("`items` must be a list of at most {ITEMS_AT_ONCE} items");

@@ -94,6 +94,11 @@ pub(crate) async fn continued(
     if body.len() as u64 > limit {
         return Err(too_large(limit));
     }
+    // The caller's own references are items by now. Upstreams look others up among those of all tenants.
+    if let Some((at, id)) = references(&body).into_iter().next().filter(|_| thread.is_some()) {
+        let message = format!("no item with the id `{}` is kept for this key", shown(&id));
+        return Err(unknown("item_not_found", format!("input[{at}].id"), message));
+    }
     let mut whole = scan(Format::OpenaiResponses, &body)
         .map(Box::new)
         .map_err(|why| Rejection::new(Error::new(why.kind(), why.message().to_owned())))?;
@@ -362,8 +367,10 @@ impl Gateway {
     /// `NotFound` when there is none: never was, or belongs to somebody else, or isn't kept any more.
     pub async fn response(&self, caller: &Caller, id: &str) -> Result<String> {
         let owner = ResponseOwner::of(caller);
+        // Before the store is asked: work that ends meanwhile has kept its end by then.
+        let is_live = self.inner.jobs.has(&owner, id);
         let found = self.inner.store.response(&owner, id, self.inner.clock.now()).await?;
-        found.map(|kept| self.inner.jobs.as_it_stands(&owner, &kept)).ok_or_else(|| missing(id))
+        found.map(|kept| background::as_it_stands(&kept, is_live)).ok_or_else(|| missing(id))
     }
 
     /// Forgets a response. What went on from it stays and can't go on.
