@@ -176,8 +176,10 @@ CREATE TABLE sg_took (
 ) WITHOUT ROWID;
 
 --@postgres
--- What a node of the version before writes meanwhile would be in the old sums alone.
-LOCK TABLE sg_hour, sg_hour_place, sg_daily, sg_day_owner, sg_day_place, sg_hour_label, sg_daily_label, sg_latency IN ACCESS EXCLUSIVE MODE;
+-- What a node of the version before writes meanwhile would be in the old sums alone. Each append begins with records, and goes on in
+-- this order.
+LOCK TABLE sg_record IN SHARE MODE;
+LOCK TABLE sg_day_place, sg_day_owner, sg_daily, sg_hour_place, sg_hour, sg_latency, sg_daily_label, sg_hour_label IN ACCESS EXCLUSIVE MODE;
 CREATE TABLE sg_group_hour (
     hour BIGINT NOT NULL,
     organization_id TEXT NOT NULL,
