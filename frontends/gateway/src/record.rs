@@ -310,8 +310,10 @@ async fn run(shared: Arc<Shared>, ends: Ends) {
         };
         let since = closed.then(|| *closing.get_or_insert_with(Instant::now));
         let within = if closed { CLOSE_WITHIN } else { WRITE_WITHIN };
-        // First what an earlier turn left, then all that was queued before somebody began to wait.
-        let mut ok = work.write(&*ends.store, &shared, within).await;
+        // First what an earlier turn left, then all that was queued before somebody began to wait. The journal may be what
+        // failed in that turn, and still goes first.
+        let mut ok =
+            (work.is_done() || ends.secure().await) && work.write(&*ends.store, &shared, within).await;
         if ok {
             let position = work.take(&shared, &ends, closed);
             // The journal first: a database that knew more would count what the journal still calls open.
@@ -377,6 +379,11 @@ struct Work {
 }
 
 impl Work {
+    /// Whether nothing of it is left to write.
+    fn is_done(&self) -> bool {
+        self.records.len() == 0 && self.balances.is_empty() && self.checkpoint.is_none()
+    }
+
     /// Takes what is queued and the balances, and the position of the journal that both of them have reached. The earlier
     /// work must be done.
     fn take(&mut self, shared: &Shared, ends: &Ends, closed: bool) -> Option<u64> {
@@ -396,7 +403,7 @@ impl Work {
     /// Writes what there is; false when the database didn't take all of it.
     async fn write(&mut self, store: &dyn RecordStore, shared: &Shared, within: Duration) -> bool {
         // BOUND: each turn writes a batch, or is the last.
-        while self.records.len() > 0 || !self.balances.is_empty() || self.checkpoint.is_some() {
+        while !self.is_done() {
             let left = self.records.as_slice();
             let batch = left.get(..BATCH).unwrap_or(left);
             // Balances are absolute and already hold what the last record settled, so they go with the last batch.
