@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use sluicegate_core::ledger::window_start;
 use sluicegate_core::limit::Metric;
-use sluicegate_core::{Result, ScopeKind, Timestamp, Window};
+use sluicegate_core::{KeyId, Result, ScopeKind, Timestamp, Window};
 
 use super::report::{Calendar, Granularity};
 use super::seed::counted;
@@ -240,17 +240,10 @@ impl Admin {
 
 /// Whether who reaches so far may see every call that a limit counts.
 fn sees_all_of(reach: &Reach, limit: &LimitView) -> bool {
-    let in_group = |narrow: &Narrow| limit.group.as_ref().is_some_and(|group| narrow.groups.contains(group));
-    let is_own = |narrow: &Narrow| limit.user.is_some() && limit.user == narrow.user;
+    let (group, user) = (limit.group.as_ref(), limit.user.as_ref());
     let within = |narrow: &Narrow| match limit.state.scope {
-        ScopeKind::Key => {
-            in_group(narrow)
-                || is_own(narrow)
-                || narrow.key.as_ref().is_some_and(|key| *key.as_str() == *limit.id)
-        }
-        ScopeKind::Membership => in_group(narrow) || is_own(narrow),
-        ScopeKind::Group => in_group(narrow),
-        ScopeKind::User => is_own(narrow),
+        ScopeKind::Key => narrow.has(group, user, Some(&KeyId::from(limit.id.as_str()))),
+        ScopeKind::Membership | ScopeKind::Group | ScopeKind::User => narrow.has(group, user, None),
         _ => false,
     };
     reach.organization.as_ref().is_none_or(|mine| limit.organization.as_ref() == Some(mine))

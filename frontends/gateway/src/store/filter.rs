@@ -29,36 +29,42 @@ pub struct Narrow {
     pub key: Option<KeyId>,
 }
 
+impl Narrow {
+    /// Whether something of this group, of this user or of this key lies within.
+    pub fn has(&self, group: Option<&GroupId>, user: Option<&UserId>, key: Option<&KeyId>) -> bool {
+        group.is_some_and(|group| self.groups.contains(group))
+            || (user.is_some() && user == self.user.as_ref())
+            || (key.is_some() && key == self.key.as_ref())
+    }
+}
+
 impl Reach {
     /// Everything.
     pub const ALL: Reach = Reach { organization: None, narrow: None };
 
-    fn organization_has(&self, organization: &OrganizationId) -> bool {
+    pub(super) fn organization_has(&self, organization: &OrganizationId) -> bool {
         self.organization.as_ref().is_none_or(|mine| mine == organization)
     }
 
     /// Whether a key lies within.
     pub fn has_key(&self, key: &ApiKey) -> bool {
-        self.organization_has(&key.organization)
-            && self.narrow.as_ref().is_none_or(|n| {
-                key.group.as_ref().is_some_and(|g| n.groups.contains(g))
-                    || (key.user.is_some() && key.user == n.user)
-                    || n.key.as_ref() == Some(&key.id)
-            })
+        let has = |narrow: &Narrow| narrow.has(key.group.as_ref(), key.user.as_ref(), Some(&key.id));
+        self.organization_has(&key.organization) && self.narrow.as_ref().is_none_or(has)
     }
 
     /// Whether a group lies within.
     pub fn has_group(&self, group: &Group) -> bool {
-        self.organization_has(&group.organization)
-            && self.narrow.as_ref().is_none_or(|n| n.groups.contains(&group.id))
+        let has = |narrow: &Narrow| narrow.has(Some(&group.id), None, None);
+        self.organization_has(&group.organization) && self.narrow.as_ref().is_none_or(has)
     }
 
     /// Whether a user who is in these groups lies within.
     pub fn has_user(&self, user: &User, groups: &[GroupId]) -> bool {
-        self.organization_has(&user.organization)
-            && self.narrow.as_ref().is_none_or(|n| {
-                n.user.as_ref() == Some(&user.id) || groups.iter().any(|group| n.groups.contains(group))
-            })
+        let has = |narrow: &Narrow| {
+            narrow.has(None, Some(&user.id), None)
+                || groups.iter().any(|group| narrow.has(Some(group), None, None))
+        };
+        self.organization_has(&user.organization) && self.narrow.as_ref().is_none_or(has)
     }
 }
 
@@ -88,6 +94,20 @@ pub struct After {
     pub alias: Option<String>,
     /// Its id.
     pub id: String,
+}
+
+impl After {
+    /// Behind an item of a list of this order.
+    pub fn of(
+        order: Option<Order>,
+        (made_at, changed_at): (Timestamp, Timestamp),
+        alias: Option<&str>,
+        id: &str,
+    ) -> Self {
+        let by_change = order.is_some_and(|order| order.by == OrderBy::Updated);
+        let at = if by_change { changed_at } else { made_at };
+        Self { at: at.as_ms(), alias: alias.map(str::to_owned), id: id.to_owned() }
+    }
 }
 
 /// How keys, groups and users are sorted, where it isn't newest first.

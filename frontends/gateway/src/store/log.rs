@@ -42,13 +42,9 @@ pub struct LogPage {
 impl Reach {
     /// Whether a record lies within.
     pub fn has_record(&self, record: &UsageRecord) -> bool {
-        let narrow = |it: &Narrow| {
-            record.group.as_ref().is_some_and(|group| it.groups.contains(group))
-                || (record.user.is_some() && record.user == it.user)
-                || (record.key.is_some() && record.key == it.key)
-        };
-        self.organization.as_ref().is_none_or(|mine| *mine == record.organization)
-            && self.narrow.as_ref().is_none_or(narrow)
+        let has =
+            |narrow: &Narrow| narrow.has(record.group.as_ref(), record.user.as_ref(), record.key.as_ref());
+        self.organization_has(&record.organization) && self.narrow.as_ref().is_none_or(has)
     }
 }
 

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde_json::Value;
 use sluicegate::admin::{GroupPatch, GroupView, MemberPatch, MemberView, NewGroup, NewMember};
-use sluicegate::store::{After, GroupFilter, OrderBy};
+use sluicegate::store::{After, GroupFilter};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, UserId};
 
 use super::{list as lists, parameter, parameters, present};
@@ -107,15 +107,13 @@ async fn list(ask: Ask) -> Result<Done> {
         after: None,
     };
     let order = lists::order(&query)?;
-    let by_change = order.is_some_and(|order| order.by == OrderBy::Updated);
     let fetch = async |spot: &lists::Spot| {
         let (page, after) = spot.asked(order);
         let filter = GroupFilter { after, ..filter.clone() };
         let found = ask.admin().groups(&ask.actor, &filter, page).await?;
         spot.part(found, shown, |it| {
-            let at = if by_change { it.updated_at } else { it.stored_at };
-            let (alias, id) = (it.group.alias.clone(), it.group.id.to_string());
-            (it.group.source, After { at: at.as_ms(), alias, id })
+            let (times, alias) = ((it.stored_at, it.updated_at), it.group.alias.as_deref());
+            (it.group.source, After::of(order, times, alias, it.group.id.as_str()))
         })
     };
     lists::answer(&ask, &query, "Group", fetch).await

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde_json::{Value, json};
 use sluicegate::admin::{IssuedKey, KeyBulk, KeyOutcome, KeyPatch, KeyView, NewKey, Regenerate};
-use sluicegate::store::{After, KeyFilter, KeyRef, OrderBy};
+use sluicegate::store::{After, KeyFilter, KeyRef};
 use sluicegate::{OrganizationId, Result, UserId};
 
 use super::{list as lists, parameter, parameters, present};
@@ -119,15 +119,13 @@ async fn list(ask: Ask) -> Result<Done> {
         after: None,
     };
     let order = lists::order(&query)?;
-    let by_change = order.is_some_and(|order| order.by == OrderBy::Updated);
     let fetch = async |spot: &lists::Spot| {
         let (page, after) = spot.asked(order);
         let filter = KeyFilter { after, ..filter.clone() };
         let found = ask.admin().keys(&ask.actor, &filter, page).await?;
         spot.part(found, shown, |it| {
-            let at = if by_change { it.updated_at } else { it.stored_at };
-            let (alias, id) = (it.key.alias.clone(), it.key.id.to_string());
-            (it.key.source, After { at: at.as_ms(), alias, id })
+            let (times, alias) = ((it.stored_at, it.updated_at), it.key.alias.as_deref());
+            (it.key.source, After::of(order, times, alias, it.key.id.as_str()))
         })
     };
     lists::answer(&ask, &query, "Key", fetch).await

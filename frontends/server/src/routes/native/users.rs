@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde_json::Value;
 use sluicegate::admin::{NewUser, UserPatch, UserView};
-use sluicegate::store::{After, OrderBy, UserFilter};
+use sluicegate::store::{After, UserFilter};
 use sluicegate::{OrganizationId, Result, UserId};
 
 use super::groups::shown_member;
@@ -85,15 +85,13 @@ async fn list(ask: Ask) -> Result<Done> {
         after: None,
     };
     let order = lists::order(&query)?;
-    let by_change = order.is_some_and(|order| order.by == OrderBy::Updated);
     let fetch = async |spot: &lists::Spot| {
         let (page, after) = spot.asked(order);
         let filter = UserFilter { after, ..filter.clone() };
         let found = ask.admin().users(&ask.actor, &filter, page).await?;
         spot.part(found, shown, |it| {
-            let at = if by_change { it.updated_at } else { it.stored_at };
-            let (alias, id) = (it.user.alias.clone(), it.user.id.to_string());
-            (it.user.source, After { at: at.as_ms(), alias, id })
+            let (times, alias) = ((it.stored_at, it.updated_at), it.user.alias.as_deref());
+            (it.user.source, After::of(order, times, alias, it.user.id.as_str()))
         })
     };
     lists::answer(&ask, &query, "User", fetch).await
