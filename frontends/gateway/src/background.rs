@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use crate::answer::{Answer, AnswerBody, Facts, Inbound, Rejection};
 use crate::gateway::{Gateway, Inner};
-use crate::response::{Keep, missing};
+use crate::response::{Keep, bare, missing};
 use crate::serve;
 use crate::store::{KeptResponse, ResponseOwner};
 use crate::upstream::Upstream;
@@ -53,11 +53,6 @@ impl Jobs {
     pub(crate) fn stop(&self) {
         self.0.lock().values().for_each(|live| live.cancel.notify_one());
     }
-
-    /// Whether a response is worked on.
-    pub(crate) fn has(&self, owner: &ResponseOwner, id: &str) -> bool {
-        self.get(owner, id).is_some()
-    }
 }
 
 /// The work on a response, which is over when this goes, whatever ended it.
@@ -74,14 +69,16 @@ impl Drop for Work {
     }
 }
 
-/// A response as its caller is to see it: nobody works any more on one that a former process began. `is_live`: it was worked on
-/// before it was read.
-pub(crate) fn as_it_stands(kept: &KeptResponse, is_live: bool) -> String {
+/// A response as its caller is to see it: nobody works any more on one that a former process began. `None` when none is kept.
+pub(crate) async fn as_it_stands(inner: &Inner, owner: &ResponseOwner, id: &str) -> Result<Option<String>> {
+    // Before the store is asked: work that ends meanwhile has kept its end by then.
+    let is_live = inner.jobs.get(owner, id).is_some();
+    let Some(kept) = inner.store.response(owner, id, inner.clock.now()).await? else { return Ok(None) };
     if unfinished(&kept.body) == Some("in_progress") && !is_live {
         let message = "the gateway was restarted while it worked on this: ask again";
-        return ended(&kept.body, "failed", Some(("server_error", message)));
+        return Ok(Some(ended(&kept.body, "failed", Some(("server_error", message)))));
     }
-    kept.body.to_string()
+    Ok(Some(kept.body.to_string()))
 }
 
 /// How a response stands that nobody can go on from.
@@ -202,7 +199,7 @@ pub(crate) async fn start(
     let path = inbound.path.as_deref().unwrap_or_default();
     caller.caller.routes.check(path, &[RouteUse::Inference]).map_err(Rejection::new)?;
     let call = inbound.id.clone().unwrap_or_else(|| inner.call_id());
-    let id = format!("resp_{}", call.as_str().strip_prefix("call-").unwrap_or(call.as_str()));
+    let id = format!("resp_{}", bare(&call));
     (inbound.id, inbound.body) = (Some(call), body);
     let key = (ResponseOwner::of(&caller.caller), id.clone());
     let live = Arc::new(Live { cancel: Notify::new(), ended: watch::Sender::new(false) });
@@ -278,15 +275,13 @@ impl Gateway {
     pub async fn cancel_response(&self, caller: &Caller, id: &str) -> Result<String> {
         let owner = ResponseOwner::of(caller);
         self.inner.jobs.cancel(&owner, id).await;
-        let is_live = self.inner.jobs.has(&owner, id);
-        let found = self.inner.store.response(&owner, id, self.inner.clock.now()).await?;
-        let kept = found.ok_or_else(|| missing(id))?;
-        let response: Value = serde_json::from_str(&kept.body).unwrap_or_default();
+        let told = as_it_stands(&self.inner, &owner, id).await?.ok_or_else(|| missing(id))?;
+        let response: Value = serde_json::from_str(&told).unwrap_or_default();
         if response.get("background") != Some(&Value::Bool(true)) {
             let message = "only a response that is worked on in the background can be cancelled";
             return Err(Error::new(ErrorKind::InvalidRequest, message));
         }
-        Ok(as_it_stands(&kept, is_live))
+        Ok(told)
     }
 }
 

@@ -3,14 +3,12 @@
 //! They are kept like responses: under their owner, so that a foreign one is as unknown as one that never was, and for as long after
 //! the last that was said as a response is.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value, json};
 use sluicegate_core::{Caller, Error, ErrorKind, Result, Timestamp, hash};
 use sluicegate_wire::conversation::{output_items, references};
 
 use crate::gateway::{Gateway, Inner};
-use crate::response::{InputItems, named_items, paged, shown, wrong};
+use crate::response::{InputItems, bare, named_items, paged, shown, wrong};
 use crate::store::{ConversationItem, KeptConversation, KeptResponse, ResponseOwner};
 
 /// So many items are given at a time, at most.
@@ -148,7 +146,7 @@ impl Gateway {
     /// `InvalidRequest` when what is asked isn't that; `NotSupported` where nothing is kept.
     pub async fn make_conversation(&self, caller: &Caller, asked: &Value) -> Result<Value> {
         let (now, expires_at) = self.lifetime()?;
-        let made = self.inner.new_id();
+        let made = bare(&self.inner.call_id()).to_owned();
         let fields = fields(asked, &["items", "metadata"])?;
         let kept = KeptConversation {
             owner: ResponseOwner::of(caller),
@@ -225,7 +223,7 @@ impl Gateway {
     pub async fn add_to_conversation(&self, caller: &Caller, id: &str, asked: &Value) -> Result<Value> {
         let owner = ResponseOwner::of(caller);
         let (now, expires_at) = self.lifetime()?;
-        let new = new_items(&fields(asked, &["items"])?, &self.inner.new_id())?;
+        let new = new_items(&fields(asked, &["items"])?, bare(&self.inner.call_id()))?;
         if new.is_empty() {
             return Err(wrong("items", "`items` is missing: say what is to be added".to_owned()));
         }
@@ -255,13 +253,5 @@ impl Gateway {
         let kept = found(&self.inner, &owner, id).await?;
         let gone = self.inner.store.forget_conversation_item(&owner, id, item).await?;
         if gone { Ok(as_told(&kept)) } else { Err(missing_item(item)) }
-    }
-}
-
-impl Inner {
-    /// What new ids are made of.
-    fn new_id(self: &Arc<Self>) -> String {
-        let id = self.call_id();
-        id.as_str().strip_prefix("call-").unwrap_or(id.as_str()).to_owned()
     }
 }

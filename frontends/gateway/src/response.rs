@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sluicegate_core::engine::{Attempt, BoundCaller};
-use sluicegate_core::{Call, Caller, ChannelId, Error, ErrorKind, Format, Result, Timestamp, hash};
+use sluicegate_core::{Call, CallId, Caller, ChannelId, Error, ErrorKind, Format, Result, Timestamp, hash};
 use sluicegate_wire::conversation::{
     Keeper, Turn, conversation_of, input_items, item_count, item_ids, references, with_history, with_items,
 };
@@ -367,10 +367,7 @@ impl Gateway {
     /// `NotFound` when there is none: never was, or belongs to somebody else, or isn't kept any more.
     pub async fn response(&self, caller: &Caller, id: &str) -> Result<String> {
         let owner = ResponseOwner::of(caller);
-        // Before the store is asked: work that ends meanwhile has kept its end by then.
-        let is_live = self.inner.jobs.has(&owner, id);
-        let found = self.inner.store.response(&owner, id, self.inner.clock.now()).await?;
-        found.map(|kept| background::as_it_stands(&kept, is_live)).ok_or_else(|| missing(id))
+        background::as_it_stands(&self.inner, &owner, id).await?.ok_or_else(|| missing(id))
     }
 
     /// Forgets a response. What went on from it stays and can't go on.
@@ -441,6 +438,11 @@ pub(crate) fn limit_of(page: &InputItems) -> Result<usize> {
         return Ok(limit);
     }
     Err(wrong("limit", format!("`limit` must be from 1 to {PAGE_MAX}, not {limit}")))
+}
+
+/// What the ids of things are made of that a call makes.
+pub(crate) fn bare(call: &CallId) -> &str {
+    call.as_str().strip_prefix("call-").unwrap_or(call.as_str())
 }
 
 pub(crate) fn wrong(name: &'static str, message: String) -> Error {
