@@ -4,7 +4,8 @@ use actix_web::http::Method;
 use sluicegate::admin::{OverviewQuestion, REPORT_ROWS_MAX};
 use sluicegate::{Error, ErrorKind, Result};
 
-use super::{parameter, reports};
+use super::parameter;
+use super::reports::{self, TIME, WITHIN};
 use crate::ask::{self, Ask, Done};
 use crate::openapi::Operation;
 use crate::routes::Entry;
@@ -13,22 +14,13 @@ use crate::routes::Entry;
 const TOP: usize = 5;
 
 const QUERY: &[(&str, &str)] = &[
-    (
-        "from",
-        "From the hour, day, week or month that this is in: a date, RFC 3339, or milliseconds. Default: as long ago as the granularity makes sensible.",
-    ),
-    ("to", "Up to this time; widened like `from`. Default: now."),
-    (
-        "granularity",
-        "`hour`, `day`, `week` (from Monday), `month`, or `total` for sums without a course. Default day.",
-    ),
-    (
-        "time_zone",
-        "Whose hours and days they are, and dates in `from` and `to`, such as `Europe/Berlin`. Default: the gateway's.",
-    ),
+    TIME[0],
+    TIME[1],
+    TIME[2],
+    TIME[3],
     ("top", "How many groups, keys, models and limits, 1 to 100. Default 5."),
-    ("organization", "Of this organization."),
-    ("group", "Of this group, by id or alias."),
+    WITHIN[0],
+    WITHIN[1],
 ];
 
 pub(super) fn table() -> Vec<Entry> {

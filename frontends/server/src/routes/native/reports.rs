@@ -15,7 +15,8 @@ use crate::openapi::Operation;
 use crate::routes::Entry;
 use crate::table;
 
-const USAGE: &[(&str, &str)] = &[
+/// Which time a report is of, and how it is told apart.
+pub(super) const TIME: [(&str, &str); 4] = [
     (
         "from",
         "From the hour, day, week or month that this is in: a date, RFC 3339, or milliseconds. Default: as long ago as the granularity makes sensible.",
@@ -29,6 +30,17 @@ const USAGE: &[(&str, &str)] = &[
         "time_zone",
         "Whose hours and days they are, and dates in `from` and `to`, such as `Europe/Berlin`. Default: the gateway's.",
     ),
+];
+
+/// Whose calls.
+pub(super) const WITHIN: [(&str, &str); 2] =
+    [("organization", "Of this organization."), ("group", "Of this group, by id or alias.")];
+
+const USAGE: &[(&str, &str)] = &[
+    TIME[0],
+    TIME[1],
+    TIME[2],
+    TIME[3],
     (
         "by",
         "What to tell apart, one or two of them, separated by a comma: organization, group, user, key, model, channel, provider, customer, tag.",
@@ -42,8 +54,8 @@ const USAGE: &[(&str, &str)] = &[
         "How many rows, 1 to 100, or to 10,000 with `granularity=total`; the rest is summed up as `others`. Default 10.",
     ),
     ("compare", "`previous` compares the time before, as long as this one."),
-    ("organization", "Of this organization."),
-    ("group", "Of this group, by id or alias."),
+    WITHIN[0],
+    WITHIN[1],
     ("user", "Of this user."),
     ("key", "Of this key, by id, alias, hash or the key itself."),
     ("model", "For this model, as requested."),
