@@ -503,6 +503,21 @@ fn may_make(actor: &Actor, action: &str, changes: &[Change]) -> Result<()> {
     Ok(())
 }
 
+/// Makes a change, and makes it anew on what is there by then as long as `was_overtaken` takes its error for that of one that
+/// another came before.
+async fn retried<T, F: Future<Output = Result<T>>>(
+    was_overtaken: impl Fn(&Error) -> bool,
+    change: impl Fn() -> F,
+) -> Result<T> {
+    let mut left = TRIES;
+    loop {
+        match change().await {
+            Err(error) if left > 0 && was_overtaken(&error) => left -= 1,
+            other => return other,
+        }
+    }
+}
+
 /// Whether a change came second and should be tried again on what is there now.
 fn came_second(error: &Error) -> bool {
     error.kind() == ErrorKind::Conflict && error.retry() == Retry::Now

@@ -16,8 +16,8 @@ use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, Then, came_second, forbidden, invalid,
-    not_found,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, Then, came_second, forbidden, invalid,
+    not_found, retried,
 };
 use crate::credential;
 use crate::store::{
@@ -363,14 +363,8 @@ impl Admin {
         id_or_alias: &str,
         patch: GroupPatch,
     ) -> Result<GroupView> {
-        for attempt in 0.. {
-            match self.try_update_group(actor, id_or_alias, patch.clone()).await {
-                Err(error) if came_second(&error) && attempt < TRIES => {}
-                Err(error) => return Err(error),
-                Ok(id) => return self.group(actor, id.as_str()).await,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+        let id = retried(came_second, || self.try_update_group(actor, id_or_alias, patch.clone())).await?;
+        self.group(actor, id.as_str()).await
     }
 
     async fn try_update_group(&self, actor: &Actor, id_or_alias: &str, patch: GroupPatch) -> Result<GroupId> {
@@ -500,14 +494,8 @@ impl Admin {
         patch: MemberPatch,
     ) -> Result<MemberView> {
         let group = self.group_to_change(actor, id_or_alias).await?.value;
-        for attempt in 0.. {
-            match self.try_update_member(actor, &group, user, patch.clone()).await {
-                Err(error) if came_second(&error) && attempt < TRIES => {}
-                Err(error) => return Err(error),
-                Ok(()) => return self.member(actor, &group.id, user).await,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+        retried(came_second, || self.try_update_member(actor, &group, user, patch.clone())).await?;
+        self.member(actor, &group.id, user).await
     }
 
     async fn try_update_member(

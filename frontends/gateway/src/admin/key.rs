@@ -17,8 +17,8 @@ use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, ModelEdit, Patch, TRIES, Then, came_second, forbidden,
-    invalid, not_found,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, ModelEdit, Patch, Then, came_second, forbidden,
+    invalid, not_found, retried,
 };
 use crate::credential::{self, KeyHash};
 use crate::store::{
@@ -216,14 +216,8 @@ impl Admin {
     /// `Forbidden` when the actor may not, `NotFound` for a group, user or organization that they can't see,
     /// `InvalidRequest`, `Conflict` when the alias or the chosen credential is taken, `Store`.
     pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<IssuedKey> {
-        for attempt in 0.. {
-            match self.try_create_key(actor, new.clone()).await {
-                // Of two that take the same budget at once.
-                Err(error) if came_second(&error) && attempt < TRIES => {}
-                other => return other,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+        // Of two that take the same budget at once.
+        retried(came_second, || self.try_create_key(actor, new.clone())).await
     }
 
     async fn try_create_key(&self, actor: &Actor, new: NewKey) -> Result<IssuedKey> {
@@ -366,14 +360,8 @@ impl Admin {
     /// `Forbidden`, `NotFound`, `InvalidRequest`, `Conflict` when the alias is taken or the key is declared in a file,
     /// `Store`.
     pub async fn update_key(&self, actor: &Actor, key: &KeyRef, patch: KeyPatch) -> Result<KeyView> {
-        for attempt in 0.. {
-            match self.try_update_key(actor, key, &patch).await {
-                Err(error) if came_second(&error) && attempt < TRIES => {}
-                Err(error) => return Err(error),
-                Ok(id) => return self.key(actor, &KeyRef::Id(id)).await,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+        let id = retried(came_second, || self.try_update_key(actor, key, &patch)).await?;
+        self.key(actor, &KeyRef::Id(id)).await
     }
 
     async fn try_update_key(&self, actor: &Actor, key: &KeyRef, patch: &KeyPatch) -> Result<KeyId> {

@@ -11,7 +11,7 @@ use sluicegate_core::{ApiKey, Error, ErrorKind, KeyId, Limit, Metric, ModelName,
 use super::access::{as_stored, check_id, check_limits};
 use super::access_group::GivenTo;
 use super::seed::Seeds;
-use super::{Access, Actor, Admin, Deed, TRIES, Then, came_second, forbidden, invalid, not_found};
+use super::{Access, Actor, Admin, Deed, Then, came_second, forbidden, invalid, not_found, retried};
 use crate::store::{Change, Dimension, Expect, KeyRef, Owner, Reach, Stored, StoredKey};
 
 /// What a name is of.
@@ -248,14 +248,8 @@ impl Admin {
         edit: Edit<'_>,
         to: &GivenTo,
     ) -> Result<Stored<NamedScope>> {
-        for attempt in 0.. {
-            match self.try_update_named(actor, kind, name, edit, to).await {
-                Err(error) if came_second(&error) && attempt < TRIES => {}
-                Err(error) => return Err(error),
-                Ok(()) => return self.named(actor, kind, name).await,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+        retried(came_second, || self.try_update_named(actor, kind, name, edit, to)).await?;
+        self.named(actor, kind, name).await
     }
 
     async fn try_update_named(
@@ -335,13 +329,7 @@ impl Admin {
     /// # Errors
     /// As [`update_named`](Self::update_named).
     pub async fn delete_named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<NamedScope> {
-        for attempt in 0.. {
-            match self.try_delete_named(actor, kind, name).await {
-                Err(error) if came_second(&error) && attempt < TRIES => {}
-                other => return other,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+        retried(came_second, || self.try_delete_named(actor, kind, name)).await
     }
 
     async fn try_delete_named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<NamedScope> {

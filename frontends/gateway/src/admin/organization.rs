@@ -11,7 +11,7 @@ use super::access::{as_stored, check_id, check_limits};
 use super::patch::{edit_limits, patch_access};
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, TRIES, came_second, forbidden, not_found,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, came_second, forbidden, not_found, retried,
 };
 use crate::credential;
 use crate::store::{
@@ -162,14 +162,8 @@ impl Admin {
         id: &OrganizationId,
         patch: OrganizationPatch,
     ) -> Result<OrganizationView> {
-        for attempt in 0.. {
-            match self.try_update_organization(actor, id, patch.clone()).await {
-                Err(error) if came_second(&error) && attempt < TRIES => {}
-                Err(error) => return Err(error),
-                Ok(()) => return self.organization(actor, id).await,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+        retried(came_second, || self.try_update_organization(actor, id, patch.clone())).await?;
+        self.organization(actor, id).await
     }
 
     async fn try_update_organization(

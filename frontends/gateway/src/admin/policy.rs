@@ -21,7 +21,7 @@ pub use view::{
 };
 use view::{of_file, policy_tag, policy_version_sum, version_view, view_of};
 
-use super::{Actor, Admin, Deed, TRIES, Then, forbidden, invalid, not_found};
+use super::{Actor, Admin, Deed, Then, forbidden, invalid, not_found, retried};
 use crate::store::{
     Change, KeyRef, PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests,
     PolicyVersion, Reach, Stored, Thing,
@@ -191,15 +191,10 @@ impl Admin {
         let tests = self.inspect(source.clone()).await?.map_err(|wrong| cannot_be_used(&wrong))?;
         let digest = hex(&Sha256::digest(source.text.as_bytes()));
         let draft = PolicyDraft { source, organization, group, note: new.note, digest, tests };
-        for attempt in 0.. {
-            match self.try_put_policy(actor, draft.clone()).await {
-                // Somebody else has put one meanwhile: this is the next.
-                Err(error) if error.kind() == ErrorKind::Conflict && is_taken(&error) && attempt < TRIES => {}
-                Err(error) => return Err(error),
-                Ok(number) => return self.policy_version(actor, name, Some(number)).await,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+        // Somebody else has put one meanwhile: this is the next.
+        let is_next = |error: &Error| error.kind() == ErrorKind::Conflict && is_taken(error);
+        let number = retried(is_next, || self.try_put_policy(actor, draft.clone())).await?;
+        self.policy_version(actor, name, Some(number)).await
     }
 
     /// Removes a policy with all its versions, the one that runs included.

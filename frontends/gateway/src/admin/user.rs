@@ -3,16 +3,16 @@
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Error, ErrorKind, GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope,
-    ScopeKind, Timestamp, User, UserId,
+    GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind, Timestamp,
+    User, UserId,
 };
 
 use super::access::{as_stored, both, check_id, check_limits};
 use super::patch::{edit_limits, patch_access};
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, MemberView, Patch, TRIES, came_second, forbidden,
-    invalid,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, MemberView, Patch, came_second, forbidden, invalid,
+    retried,
 };
 use crate::credential;
 use crate::store::{Change, Dimension, Expect, Listing, Owner, Page, Stored, Sums, UserFilter};
@@ -219,14 +219,8 @@ impl Admin {
     /// `Forbidden`, also for a role above the actor's own; `NotFound`, `InvalidRequest`, `Conflict` when the e-mail
     /// address is taken, when the user is declared in a file, or when they are the last super administrator; `Store`.
     pub async fn update_user(&self, actor: &Actor, id: &UserId, patch: UserPatch) -> Result<UserView> {
-        for attempt in 0.. {
-            match self.try_update_user(actor, id, patch.clone()).await {
-                Err(error) if came_second(&error) && attempt < TRIES => {}
-                Err(error) => return Err(error),
-                Ok(()) => return self.user(actor, id).await,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+        retried(came_second, || self.try_update_user(actor, id, patch.clone())).await?;
+        self.user(actor, id).await
     }
 
     async fn try_update_user(&self, actor: &Actor, id: &UserId, patch: UserPatch) -> Result<()> {

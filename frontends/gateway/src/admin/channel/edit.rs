@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Result};
+use sluicegate_core::{Channel, ChannelId, ErrorKind, Result};
 
 use super::super::seed::Seeds;
-use super::super::{Actor, Admin, Deed, TRIES, Then, came_second, invalid};
+use super::super::{Actor, Admin, Deed, Then, came_second, invalid, retried};
 use super::{ChannelPatch, ChannelView, only_super, shown};
 use crate::secret;
 use crate::store::{Change, Expect, Owner, SecretChange, StoredChannel};
@@ -69,16 +69,13 @@ impl Admin {
             Some(Value::String(text)) => Some(sluicegate_core::Secret::new(text)),
             Some(_) => return Err(invalid("secret", "a credential is a text; several keys are a line each")),
         };
-        for attempt in 0.. {
+        retried(came_second, || async {
             let stored = self.channel_to_change(actor, id).await?;
             let channel = self.edited(&stored.channel.value, &edit)?;
             let patch = ChannelPatch { channel, secret: secret.clone(), entry: None, revoke: false };
-            match self.update_stored(actor, stored, patch).await {
-                Err(error) if came_second(&error) && attempt < TRIES => {}
-                other => return other,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+            self.update_stored(actor, stored, patch).await
+        })
+        .await
     }
 
     /// Changes many channels in one step: all of them, or none.

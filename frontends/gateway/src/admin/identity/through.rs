@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq as _;
 use super::session::address_name;
 use super::{FREE_BY_ADDRESS, Origin, SignedIn, about, random_text};
 use crate::admin::user::plain;
-use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, Deed, TRIES, not_found};
+use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, Deed, not_found, retried};
 use crate::credential::{KeyHash, new_id};
 use crate::jwt::{Claims, Provider, claim, is_of_domain, text, texts, user_id};
 use crate::store::{Change, Expect, Identity, Reach, Stage, Stored};
@@ -267,16 +267,9 @@ impl Admin {
     /// The user whom somebody is, with the groups and the role that they have from now on. Of two sign-ins at once the second is
     /// worked out on what the first has left.
     async fn let_in(&self, provider: &OidcProvider, person: &Person, used: &Change) -> Result<User> {
-        for attempt in 0.. {
-            match self.try_let_in(provider, person, used.clone()).await {
-                // Somebody new may have become a user meanwhile, and what was to be taken back be gone.
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound)
-                        && attempt < TRIES => {}
-                other => return other,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a sign-in was tried without end"))
+        // Somebody new may have become a user meanwhile, and what was to be taken back be gone.
+        let was_overtaken = |error: &Error| matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound);
+        retried(was_overtaken, || self.try_let_in(provider, person, used.clone())).await
     }
 
     async fn try_let_in(&self, provider: &OidcProvider, person: &Person, used: Change) -> Result<User> {

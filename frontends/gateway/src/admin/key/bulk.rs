@@ -6,7 +6,7 @@ use sluicegate_core::{Error, ErrorKind, KeyId, Result, Secret};
 
 use super::{IssuedKey, KeyPatch, KeyStep, NewKey, Regenerate};
 use crate::admin::seed::Seeds;
-use crate::admin::{Actor, Admin, Deed, Seen, TRIES, Then, came_second, invalid};
+use crate::admin::{Actor, Admin, Deed, Seen, Then, came_second, invalid, retried};
 use crate::store::{Change, KeyRef};
 
 /// No more keys are changed at once.
@@ -103,13 +103,7 @@ impl Admin {
     /// `InvalidRequest` when nothing is named to be done, or too much; `Store`. What single keys don't allow is in the answer.
     pub async fn change_keys(&self, actor: &Actor, bulk: KeyBulk) -> Result<KeysDone> {
         let deeds = bulk.deeds()?;
-        for attempt in 0.. {
-            match self.try_change_keys(actor, &deeds).await {
-                Err(error) if came_second(&error) && attempt < TRIES => {}
-                other => return other,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+        retried(came_second, || self.try_change_keys(actor, &deeds)).await
     }
 
     async fn try_change_keys(&self, actor: &Actor, deeds: &[KeyDeed]) -> Result<KeysDone> {

@@ -7,7 +7,7 @@ use super::{
     PolicyShadow, PolicyVersionView, cannot_be_used, check_words, deed, place_of, policy_guard, running,
 };
 use crate::admin::seed::Seeds;
-use crate::admin::{Actor, Admin, TRIES, Then, came_second};
+use crate::admin::{Actor, Admin, Then, came_second, retried};
 use crate::store::{Change, PolicyFilter, PolicyStanding, PolicyState, PolicyVersion, Reach, Stored};
 
 /// Versions in shadow at the same time, of all policies: a call that they steer is decided once more for each.
@@ -116,15 +116,12 @@ impl Admin {
     }
 
     async fn turn(&self, actor: &Actor, name: &str, turn: Turn) -> Result<PolicyVersionView> {
-        for attempt in 0.. {
+        let number = retried(came_second, || async {
             let stored = self.policy_to_change(actor, name).await?;
-            match self.try_turn(actor, name, stored, &turn).await {
-                Err(error) if came_second(&error) && attempt < TRIES => {}
-                Err(error) => return Err(error),
-                Ok(number) => return self.policy_version(actor, name, Some(number)).await,
-            }
-        }
-        Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+            self.try_turn(actor, name, stored, &turn).await
+        })
+        .await?;
+        self.policy_version(actor, name, Some(number)).await
     }
 
     /// Takes a step from how things stand. Gives the number of the version that it is about.
