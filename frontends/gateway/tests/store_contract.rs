@@ -51,6 +51,8 @@ macro_rules! contract {
 
 #[path = "store_contract/identity.rs"]
 mod identity;
+#[path = "store_contract/migration.rs"]
+mod migration;
 #[path = "store_contract/once.rs"]
 mod once;
 #[path = "store_contract/policy.rs"]
@@ -69,8 +71,8 @@ use once::{
     what_was_changed_meanwhile_isnt_removed,
 };
 use report::{
-    latencies_are_counted_where_they_were, reports_are_filtered_and_stay_within_reach,
-    reports_equal_the_records, the_log_is_read_page_by_page,
+    a_page_of_the_log_is_bounded, latencies_are_counted_where_they_were,
+    reports_are_filtered_and_stay_within_reach, reports_equal_the_records, the_log_is_read_page_by_page,
 };
 use response::{
     conversations_are_kept_in_the_order_of_what_was_said,
@@ -104,6 +106,7 @@ contract! {
     reports_are_filtered_and_stay_within_reach,
     latencies_are_counted_where_they_were,
     the_log_is_read_page_by_page,
+    a_page_of_the_log_is_bounded,
     responses_are_kept_for_their_owner_and_in_their_order,
     what_became_of_a_response_takes_its_place,
     conversations_are_kept_in_the_order_of_what_was_said,

@@ -499,3 +499,46 @@ pub(super) async fn the_log_is_read_page_by_page(store: Arc<dyn Store>) {
         }
     }
 }
+
+/// Of what is found few calls may be wanted, or the asker's to see: so many are looked at for one page, and no more.
+pub(super) async fn a_page_of_the_log_is_bounded(store: Arc<dyn Store>) {
+    use sluicegate::store::LogFilter;
+    const CROWD: usize = 5_050;
+    let crowd = |n: usize| UsageRecord {
+        organization: "o2".into(),
+        ..record(&format!("crowd{n:05}"), NEW_YEAR + DAY, "k9", Some("g9"), Some("u9"))
+    };
+    let mut records: Vec<UsageRecord> = (0..CROWD).map(crowd).collect();
+    records.push(record("before", NEW_YEAR, "k1", Some("g1"), Some("u9")));
+    for piece in records.chunks(1_000) {
+        store.append(&entries(piece), &[], None).await.unwrap();
+    }
+    let of = |base: RecordFilter| LogFilter { base, ..LogFilter::default() };
+    let user = of(RecordFilter { user: Some("u9".into()), ..RecordFilter::default() });
+    let key = of(RecordFilter { key: Some("k9".into()), ..RecordFilter::default() });
+    let search = |text: &str| LogFilter { search: Some(text.to_owned()), ..LogFilter::default() };
+    let o1 = Reach { organization: Some("o1".into()), narrow: None };
+    let narrow = |narrow: Narrow| Reach { organization: None, narrow: Some(narrow) };
+    let g1 = narrow(Narrow { groups: vec!["g1".into()], ..Narrow::default() });
+    let u1 = narrow(Narrow { user: Some("u1".into()), ..Narrow::default() });
+    // What is found in the end, and how many there are.
+    for (filter, reach, want, count) in [
+        // All of them began at once, and the cursor goes on behind that.
+        (search("nothing"), Reach::ALL, &[][..], None),
+        (search("before"), Reach::ALL, &["before"], None),
+        // A busy user of another organization, of other groups, somebody else.
+        (user.clone(), o1.clone(), &["before"], Some(1)),
+        (user.clone(), g1, &["before"], Some(1)),
+        (user, u1.clone(), &[], Some(0)),
+        (key.clone(), o1, &[], Some(0)),
+        (key, u1, &[], Some(0)),
+    ] {
+        let told = format!("{filter:?} {reach:?}");
+        assert_eq!(store.log_count(&filter, &reach).await.unwrap(), count, "{told}");
+        let page = store.log(&filter, &reach, None, 10).await.unwrap();
+        assert!(page.items.is_empty() && page.next.is_some(), "no more than 5,000 are looked at: {told}");
+        let page = store.log(&filter, &reach, page.next.as_ref(), 10).await.unwrap();
+        let found: Vec<&str> = page.items.iter().map(|it| it.call.as_str()).collect();
+        assert_eq!((found, page.next), (want.to_vec(), None), "{told}");
+    }
+}

@@ -63,18 +63,31 @@ impl SqlStore {
     pub(super) async fn count_log(&self, filter: &LogFilter, reach: &Reach) -> Result<Option<u64>> {
         let terms = terms(reach);
         let [term] = terms.as_slice() else { return Ok(None) };
-        if is_loose(filter, reach, *term) {
+        if asks_more(filter, reach, *term) {
             return Ok(None);
         }
         let by = by(filter, reach, *term);
         // A tag's rows are as many as its calls; nobody's reach narrows them.
-        let source = if by == By::Tag { "sg_record_tag t" } else { from(by) };
-        let (sql, args) = tight(filter, reach, *term, None).wrap(
-            &format!("SELECT COUNT(*) FROM (SELECT 1 FROM {source}"),
-            &format!(" LIMIT {COUNT_MAX}) counted"),
+        let source = if by == By::Tag { "sg_record_tag t" } else { "sg_record r" };
+        // Of what is found so many are looked at, whosever they are.
+        let columns =
+            if by == By::Tag { "t.tag" } else { "r.organization_id, r.group_id, r.user_id, r.key_id" };
+        let mut find = Where::default();
+        found_by(&mut find, filter, reach, *term);
+        // Its arguments are numbered on from those.
+        let mut mine = Where { args: std::mem::take(&mut find.args), ..Where::default() };
+        reached(&mut mine, filter, reach, *term);
+        let is_mine = mine.sql.strip_prefix(" WHERE ").unwrap_or("1 = 1").to_owned();
+        let args = mine.args;
+        let (inner, _) =
+            find.wrap(&format!("SELECT {columns} FROM {source}"), &format!(" LIMIT {COUNT_MAX}"));
+        let sql = format!(
+            "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN {is_mine} THEN 1 ELSE 0 END), 0) AS BIGINT) FROM ({inner}) r"
         );
-        let counted = self.fetch(sql, args).await?.into_iter().next().map(|mut row| row.int()).transpose()?;
-        Ok(Some(u64::try_from(counted.unwrap_or_default()).unwrap_or_default()))
+        let Some(mut row) = self.fetch(sql, args).await?.into_iter().next() else { return Ok(None) };
+        let (found, mine) = (row.int()?, row.int()?);
+        let is_known = found < COUNT_MAX || mine == found;
+        Ok(is_known.then(|| u64::try_from(mine).unwrap_or_default()))
     }
 
     /// When the last of the rows began that are looked at; `None` when all are. Read from what rows are found by alone, which an
@@ -91,7 +104,12 @@ impl SqlStore {
         let source = if by == By::Tag { "sg_record_tag t" } else { "sg_record r" };
         let mut find = Where::default();
         found_by(&mut find, filter, reach, term);
-        find.maybe(&format!("{table}.started_at <= ?"), after.map(|after| after.at.as_ms()));
+        if let Some(after) = after {
+            // Of what began with a place that names no call everything was looked at, however much that was.
+            let is_over = after.call.as_str().is_empty();
+            let condition = if is_over { "started_at < ?" } else { "started_at <= ?" };
+            find.and(&format!("{table}.{condition}"), [after.at.as_ms().into()]);
+        }
         let (sql, args) = find.wrap(
             &format!("SELECT {table}.started_at FROM {source}"),
             &format!(" ORDER BY {table}.started_at DESC LIMIT 1 OFFSET {}", WINDOW - 1),
@@ -176,8 +194,15 @@ fn by(filter: &LogFilter, reach: &Reach, term: Term<'_>) -> By {
     .unwrap_or(By::Time)
 }
 
-/// Whether anything is asked for besides what rows are found by. Whoever is in a group, and whose key it is, is in their organization.
+/// Whether rows are found that aren't wanted: then the next ones that are may be far away.
 fn is_loose(filter: &LogFilter, reach: &Reach, term: Term<'_>) -> bool {
+    let mut rest = Where::default();
+    reached(&mut rest, filter, reach, term);
+    !rest.args.is_empty() || asks_more(filter, reach, term)
+}
+
+/// Whether anything is asked for besides what rows are found by.
+fn asks_more(filter: &LogFilter, reach: &Reach, term: Term<'_>) -> bool {
     let mut rest = Where::default();
     loose(&mut rest, filter, reach, term);
     !rest.args.is_empty() || rest.mentions("outcome")
@@ -195,12 +220,19 @@ fn tight(filter: &LogFilter, reach: &Reach, term: Term<'_>, after: Option<&LogCu
             [after.at.as_ms().into(), after.at.as_ms().into(), after.call.as_str().into()],
         );
     }
+    reached(&mut find, filter, reach, term);
+    find
+}
+
+/// The conditions of the asker's reach that rows aren't found by: of somebody's calls in many groups, or in another
+/// organization, few may be theirs to see.
+fn reached(find: &mut Where, filter: &LogFilter, reach: &Reach, term: Term<'_>) {
+    let by = by(filter, reach, term);
     let mine = reach.organization.as_ref().map(OrganizationId::as_str);
     find.maybe("r.organization_id || '' = ?", mine.filter(|_| by != By::Organization));
     if let Some((column, id)) = term.filter(|_| by != By::Reach) {
         find.and(&format!("{column} || '' = ?"), [id.into()]);
     }
-    find
 }
 
 /// The condition that rows are found by, and the time.

@@ -1,29 +1,43 @@
 //! Brings the schema up to date.
 
+use std::collections::HashMap;
+
 use sha2::{Digest, Sha256};
 use sluicegate_core::{Error, ErrorKind, Result};
 
 use super::{Database, Dialect, Session};
 
-/// Every step, in order. A step is never changed once released: what is wrong with it is mended by the next one.
-const STEPS: &[(&str, &str)] = &[
-    ("initial", include_str!("../../../migrations/0001_initial.sql")),
-    ("journal", include_str!("../../../migrations/0002_journal.sql")),
-    ("usage", include_str!("../../../migrations/0003_usage.sql")),
-    ("ledger", include_str!("../../../migrations/0004_ledger.sql")),
-    ("policy", include_str!("../../../migrations/0005_policy.sql")),
-    ("response", include_str!("../../../migrations/0006_response.sql")),
-    ("identity", include_str!("../../../migrations/0007_identity.sql")),
-    ("audit", include_str!("../../../migrations/0008_audit.sql")),
-    ("response_item", include_str!("../../../migrations/0009_response_item.sql")),
-    ("key_issuer", include_str!("../../../migrations/0010_key_issuer.sql")),
-    ("report", include_str!("../../../migrations/0011_report.sql")),
-    ("idempotency", include_str!("../../../migrations/0012_idempotency.sql")),
-    ("sign_in", include_str!("../../../migrations/0013_sign_in.sql")),
-    ("record_organization", include_str!("../../../migrations/0014_record_organization.sql")),
-    ("sum", include_str!("../../../migrations/0015_sum.sql")),
-    ("conversation", include_str!("../../../migrations/0018_conversation.sql")),
+/// Every step, in the order of their numbers, which are those of their files. A step is never changed once released: what is
+/// wrong with it is mended by a later one. Numbers may be left out, and taken later.
+const STEPS: &[Step] = &[
+    step(1, "initial", include_str!("../../../migrations/0001_initial.sql")),
+    step(2, "journal", include_str!("../../../migrations/0002_journal.sql")),
+    step(3, "usage", include_str!("../../../migrations/0003_usage.sql")),
+    step(4, "ledger", include_str!("../../../migrations/0004_ledger.sql")),
+    step(5, "policy", include_str!("../../../migrations/0005_policy.sql")),
+    step(6, "response", include_str!("../../../migrations/0006_response.sql")),
+    step(7, "identity", include_str!("../../../migrations/0007_identity.sql")),
+    step(8, "audit", include_str!("../../../migrations/0008_audit.sql")),
+    step(9, "response_item", include_str!("../../../migrations/0009_response_item.sql")),
+    step(10, "key_issuer", include_str!("../../../migrations/0010_key_issuer.sql")),
+    step(11, "report", include_str!("../../../migrations/0011_report.sql")),
+    step(12, "idempotency", include_str!("../../../migrations/0012_idempotency.sql")),
+    step(13, "sign_in", include_str!("../../../migrations/0013_sign_in.sql")),
+    step(14, "record_organization", include_str!("../../../migrations/0014_record_organization.sql")),
+    step(15, "sum", include_str!("../../../migrations/0015_sum.sql")),
+    step(18, "conversation", include_str!("../../../migrations/0018_conversation.sql")),
 ];
+
+/// A step of the schema. It is told by its name; where it stands is nobody's affair but that of whoever takes several at once.
+struct Step {
+    number: i64,
+    name: &'static str,
+    text: &'static str,
+}
+
+const fn step(number: i64, name: &'static str, text: &'static str) -> Step {
+    Step { number, name, text }
+}
 
 /// A number that no other program locks on: `sluiceg8` in ASCII.
 #[cfg(feature = "postgres")]
@@ -50,51 +64,66 @@ pub(super) async fn run(database: &dyn Database) -> Result<()> {
             Vec::new(),
         )
         .await?;
-    let mut taken = Vec::new();
-    for mut row in
-        session.query("SELECT name, checksum FROM sg_migration ORDER BY number".into(), Vec::new()).await?
-    {
-        taken.push((row.text()?, row.text()?));
-    }
-    if taken.len() > STEPS.len() {
-        let message = "the database was made by a newer version; use that version, or restore a backup";
-        return Err(Error::new(ErrorKind::Store, message));
-    }
-    for (at, (name, text)) in STEPS.iter().enumerate() {
-        let checksum = checksum(text);
-        match taken.get(at) {
-            Some((_, stored)) if *stored == checksum => {}
-            Some((stored, _)) => {
+    let taken = taken(&mut *session).await?;
+    renumber(&mut *session, &taken).await?;
+    for step in STEPS {
+        match taken.get(step.name) {
+            Some(stored) if stored.checksum == checksum(step.text) => {}
+            Some(_) => {
                 let message = format!(
-                    "step {} (`{stored}`) of the database's schema isn't the one this version knows",
-                    at + 1
+                    "step {} (`{}`) of the database's schema isn't the one this version knows",
+                    step.number, step.name
                 );
                 return Err(Error::new(ErrorKind::Store, message));
             }
-            None => take(&mut *session, database.dialect(), at, (name, text), checksum).await?,
+            None => take(&mut *session, database.dialect(), step).await?,
         }
     }
     session.commit().await
 }
 
-async fn take(
-    session: &mut dyn Session,
-    dialect: Dialect,
-    at: usize,
-    (name, text): (&'static str, &'static str),
+/// A step that was taken.
+struct Taken {
+    number: i64,
     checksum: String,
-) -> Result<()> {
-    for statement in statements(text, dialect) {
+}
+
+/// The steps that were taken, by name.
+async fn taken(session: &mut dyn Session) -> Result<HashMap<String, Taken>> {
+    let mut taken = HashMap::new();
+    let sql = "SELECT name, number, checksum FROM sg_migration ORDER BY number";
+    for mut row in session.query(sql.into(), Vec::new()).await? {
+        let (name, number, checksum) = (row.text()?, row.int()?, row.text()?);
+        if !STEPS.iter().any(|step| step.name == name) {
+            let message = format!(
+                "the database was made by a newer version, which took step {number} (`{name}`); use that version, or restore a backup"
+            );
+            return Err(Error::new(ErrorKind::Store, message));
+        }
+        taken.insert(name, Taken { number, checksum });
+    }
+    Ok(taken)
+}
+
+/// Gives steps their files' numbers: earlier versions counted them instead.
+async fn renumber(session: &mut dyn Session, taken: &HashMap<String, Taken>) -> Result<()> {
+    let counted = |step: &&Step| taken.get(step.name).is_some_and(|it| it.number != step.number);
+    // By way of the negative ones, for one's number may be what another was counted as.
+    for step in STEPS.iter().filter(counted) {
+        let sql = "UPDATE sg_migration SET number = $1 WHERE name = $2";
+        session.execute(sql.into(), vec![(-step.number).into(), step.name.into()]).await?;
+    }
+    let sql = "UPDATE sg_migration SET number = -number WHERE number < 0";
+    session.execute(sql.into(), Vec::new()).await.map(drop)
+}
+
+async fn take(session: &mut dyn Session, dialect: Dialect, step: &Step) -> Result<()> {
+    for statement in statements(step.text, dialect) {
         session.execute(statement.into(), Vec::new()).await?;
     }
-    let number = i64::try_from(at + 1).unwrap_or(i64::MAX);
-    session
-        .execute(
-            "INSERT INTO sg_migration (number, name, checksum) VALUES ($1, $2, $3)".into(),
-            vec![number.into(), name.into(), checksum.into()],
-        )
-        .await?;
-    Ok(())
+    let args = vec![step.number.into(), step.name.into(), checksum(step.text).into()];
+    let sql = "INSERT INTO sg_migration (number, name, checksum) VALUES ($1, $2, $3)";
+    session.execute(sql.into(), args).await.map(drop)
 }
 
 fn checksum(text: &str) -> String {
@@ -151,7 +180,7 @@ mod tests {
 
     #[test]
     fn every_statement_of_every_step_is_whole() {
-        for (name, text) in STEPS {
+        for Step { name, text, .. } in STEPS {
             for dialect in [Dialect::Sqlite, Dialect::Postgres] {
                 let all = statements(text, dialect);
                 assert!(!all.is_empty(), "{name}");
@@ -160,5 +189,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn steps_are_those_of_the_files_in_the_order_of_their_numbers() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut files: Vec<(String, String)> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .map(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                (name, std::fs::read_to_string(path).unwrap())
+            })
+            .collect();
+        files.sort();
+        let steps: Vec<(String, String)> = STEPS
+            .iter()
+            .map(|step| (format!("{:04}_{}.sql", step.number, step.name), step.text.to_owned()))
+            .collect();
+        assert_eq!(steps, files, "the list of steps and the folder of migrations");
+        let names: std::collections::HashSet<_> = STEPS.iter().map(|step| step.name).collect();
+        assert_eq!(names.len(), STEPS.len(), "a step is told by its name");
     }
 }

@@ -1,0 +1,118 @@
+//! Steps of the schema: told by their names, numbered as their files are.
+
+use jiff::tz::TimeZone;
+use sluicegate::core::ErrorKind;
+use sluicegate::store::{self, KeyFilter, Once, Page, Reach, Store};
+
+use super::{open, schema, world};
+
+/// The database beside its store.
+enum Raw {
+    Sqlite(sqlx::SqlitePool),
+    Postgres(sqlx::PgPool),
+}
+
+impl Raw {
+    async fn run(&self, sql: &str) {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(pool) => sqlx::raw_sql(sql).execute(pool).await.map(drop).unwrap(),
+            Self::Postgres(pool) => sqlx::raw_sql(sql).execute(pool).await.map(drop).unwrap(),
+        }
+    }
+
+    /// What steps are numbered and named, in their order.
+    async fn steps(&self) -> Vec<(i64, String)> {
+        let sql = "SELECT number, name FROM sg_migration ORDER BY number";
+        match self {
+            Self::Sqlite(pool) => sqlx::query_as(sql).fetch_all(pool).await.unwrap(),
+            Self::Postgres(pool) => sqlx::query_as(sql).fetch_all(pool).await.unwrap(),
+        }
+    }
+
+    async fn close(self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn raw(address: &str) -> Raw {
+    match address.strip_prefix("sqlite:") {
+        Some(path) => Raw::Sqlite(sqlx::SqlitePool::connect(&format!("sqlite://{path}")).await.unwrap()),
+        None => Raw::Postgres(sqlx::PgPool::connect(address).await.unwrap()),
+    }
+}
+
+/// What the files' names say.
+fn files() -> Vec<(i64, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let mut all: Vec<(i64, String)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .map(|name| {
+            let (number, name) = name.trim_end_matches(".sql").split_once('_').unwrap();
+            (number.parse().unwrap(), name.to_owned())
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// An earlier version's way to number steps: by their place among those that were taken.
+const COUNTED: &str = "UPDATE sg_migration SET number = -counted.n \
+     FROM (SELECT name, ROW_NUMBER() OVER (ORDER BY number) AS n FROM sg_migration) counted \
+     WHERE counted.name = sg_migration.name; UPDATE sg_migration SET number = -number";
+
+async fn come_along(address: &str) {
+    let store = open(address).await;
+    world(&*store).await;
+    store.close().await;
+    let beside = raw(address).await;
+    assert_eq!(beside.steps().await, files());
+
+    // A database that counted its steps, one of which didn't have the newest yet, and one that has those after a step that
+    // was put in between.
+    for missing in [
+        "",
+        "DROP TABLE sg_conversation; DROP TABLE sg_conversation_item; DELETE FROM sg_migration WHERE number >= 18",
+        "DROP TABLE sg_once; DELETE FROM sg_migration WHERE name = 'idempotency'",
+    ] {
+        beside.run(missing).await;
+        for counted in [COUNTED, ""] {
+            beside.run(counted).await;
+            let store = open(address).await;
+            assert_eq!(beside.steps().await, files(), "{missing} {counted}");
+            has_its_world(&*store).await;
+            store.close().await;
+        }
+    }
+
+    beside.run("INSERT INTO sg_migration (number, name, checksum) VALUES (9999, 'of_the_future', 'x')").await;
+    beside.close().await;
+    let error = store::open(address, TimeZone::UTC).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    for word in ["newer version", "9999", "`of_the_future`"] {
+        assert!(error.message().contains(word), "{error}");
+    }
+}
+
+async fn has_its_world(store: &dyn Store) {
+    assert_eq!(store.keys(&KeyFilter::default(), &Reach::ALL, Page::default()).await.unwrap().total, 4);
+    assert_eq!(store.begin_once("a", "r", super::at(1), super::at(100)).await.unwrap(), Once::New);
+    store.leave_once("a").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_comes_along_however_its_steps_were_numbered() {
+    let dir = tempfile::tempdir().unwrap();
+    come_along(&format!("sqlite:{}", dir.path().join("x.db").display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_comes_along_however_its_steps_were_numbered() {
+    if let Some(address) = schema("numbered").await {
+        come_along(&address).await;
+    }
+}
