@@ -166,11 +166,12 @@ fn every_entry_has_its_source_and_its_fixtures() {
         for part in ["errors", "usage"] {
             assert!(!list(&answers, part).is_empty(), "{}: {part}", family.name);
         }
-        let shown: BTreeSet<(&str, &str)> = ["requests", "errors", "finish", "usage", "think", "headers"]
-            .iter()
-            .flat_map(|part| list(&family.fixture, part).iter().map(move |case| (*part, case)))
-            .filter_map(|(part, case)| Some((part, case["quirk"].as_str()?)))
-            .collect();
+        let shown: BTreeSet<(&str, &str)> =
+            ["requests", "errors", "finish", "usage", "think", "headers", "searches"]
+                .iter()
+                .flat_map(|part| list(&family.fixture, part).iter().map(move |case| (*part, case)))
+                .filter_map(|(part, case)| Some((part, case["quirk"].as_str()?)))
+                .collect();
         let quirks = &family.quirks;
         let declared: BTreeSet<(&str, &str)> = quirks
             .request
@@ -181,6 +182,7 @@ fn every_entry_has_its_source_and_its_fixtures() {
             .chain(quirks.usage.iter().map(|it| ("usage", it.id.as_str())))
             .chain(quirks.think_tags.iter().map(|it| ("think", it.id.as_str())))
             .chain(quirks.headers.iter().map(|it| ("headers", it.id.as_str())))
+            .chain(quirks.searches.iter().map(|it| ("searches", it.id.as_str())))
             .collect();
         assert_eq!(shown, declared, "{}: each quirk has a fixture, and each fixture a quirk", family.name);
     }
@@ -335,6 +337,77 @@ fn reasoning_between_tags_is_told_apart() {
             let got = family.read(&body, false);
             let want = json!({"text": case["text"], "reasoning": case["reasoning"]});
             assert!(agrees(&want, &got), "{}: {got}", family.name);
+        }
+    }
+}
+
+/// Somebody's request in another format, who wants the web searched.
+fn searching(target: Format) -> (Format, String) {
+    let place = r#"{"type":"approximate","country":"DE"}"#;
+    if target == Format::AnthropicMessages {
+        let tool = format!(r#"{{"type":"web_search","user_location":{place}}}"#);
+        return (
+            Format::OpenaiResponses,
+            format!(r#"{{"model":"m","input":"a","max_output_tokens":99,"tools":[{tool}]}}"#),
+        );
+    }
+    let tool = format!(r#"{{"type":"web_search_20250305","name":"web_search","user_location":{place}}}"#);
+    let messages = r#"[{"role":"user","content":"a"}]"#;
+    (
+        Format::AnthropicMessages,
+        format!(r#"{{"model":"m","max_tokens":99,"messages":{messages},"tools":[{tool}]}}"#),
+    )
+}
+
+#[test]
+fn who_searches_is_asked_to_and_nobody_else() {
+    for family in families() {
+        let mut cases = list(&family.fixture, "searches").to_vec();
+        if cases.is_empty() {
+            let known = text(&family.fixture, "model");
+            assert!(!family.quirks.searches(family.format, known), "{}", family.name);
+            cases.push(json!({"format": family.format, "model": known}));
+        }
+        for case in &cases {
+            let target: Format = serde_json::from_value(case["format"].clone()).unwrap();
+            let model = text(case, "model");
+            let note = format!("{}: {case}", family.name);
+            let (caller, body) = searching(target);
+            let scanned = scan(caller, &Bytes::from(body)).unwrap();
+            let prepared = |override_: Option<bool>| {
+                let mut channel = Channel::new("c", "c", "p");
+                channel.quirks = Arc::clone(&family.quirks);
+                channel.web_search = override_;
+                let edits = Edits {
+                    model: Some(model),
+                    web_search: Some(channel.searches(target, model)),
+                    ..Edits::default()
+                };
+                scanned.prepare(&edits, target).unwrap()
+            };
+            let is_asked = |body: &[u8]| {
+                let body = String::from_utf8_lossy(body);
+                body.contains("web_search") || body.contains("googleSearch")
+            };
+            let sent = prepared(None);
+            match case["sent"].as_str() {
+                Some(part) => {
+                    assert!(String::from_utf8_lossy(&sent.body).contains(part), "{note}: {:?}", sent.body);
+                    assert_eq!(
+                        sent.losses.to_string(),
+                        case["losses"].as_str().unwrap_or_default(),
+                        "{note}"
+                    );
+                }
+                None => {
+                    assert!(!is_asked(&sent.body), "{note}: {:?}", sent.body);
+                    assert_eq!(sent.losses.to_string(), "dropped web_search", "{note}");
+                }
+            }
+            // A channel's own word goes before.
+            assert!(!is_asked(&prepared(Some(false)).body), "{note}");
+            let always = prepared(Some(true)).body;
+            assert_eq!(is_asked(&always), !target.is_upstream_only(), "{note}: {always:?}");
         }
     }
 }

@@ -91,6 +91,9 @@ pub struct Channel {
     /// Body fields such as `api_base` that callers may set to steer this channel; by default none.
     #[serde(default)]
     pub client_overrides: Vec<String>,
+    /// Whether it searches the web by itself when a call in another format asks for that; unset: as its quirks say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_search: Option<bool>,
     /// Paths below which calls are passed through to it, if it has an endpoint for them; none is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pass_through: Vec<String>,
@@ -138,6 +141,7 @@ impl Channel {
             health_check: None,
             unknown_fields: UnknownFields::default(),
             client_overrides: Vec::new(),
+            web_search: None,
             pass_through: Vec::new(),
             body_edits: Vec::new(),
             quirks: Arc::default(),
@@ -193,6 +197,11 @@ impl Channel {
                 || edit.conditions.iter().any(|it| it.path.starts_with(SENT_HEADER))
         };
         self.body_edits.iter().any(is_of_headers) || self.wanted_headers() != Wanted::None
+    }
+
+    /// Whether a model of it, by the upstream's name, searches the web by itself if a request in this format asks it to.
+    pub fn searches(&self, format: Format, model: &str) -> bool {
+        self.web_search.unwrap_or_else(|| self.quirks.searches(format, model))
     }
 
     /// Where a key's credential is, counted from 0.

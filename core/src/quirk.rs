@@ -29,12 +29,18 @@ pub struct Quirks {
     /// Models whose reasoning stands in the answer's text, between `<think>` and `</think>`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub think_tags: Vec<ThinkQuirk>,
+    /// Where it searches the web by itself if it is asked to: elsewhere it isn't asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub searches: Vec<SearchQuirk>,
 }
 
 impl Quirks {
     /// Whether nothing is different.
     pub fn is_empty(&self) -> bool {
-        self.request.is_empty() && self.headers.is_empty() && !self.concern_answers()
+        self.request.is_empty()
+            && self.headers.is_empty()
+            && self.searches.is_empty()
+            && !self.concern_answers()
     }
 
     /// Whether answers are read otherwise than their format says.
@@ -53,6 +59,7 @@ impl Quirks {
         self.finish.extend(other.finish);
         self.usage.extend(other.usage);
         self.think_tags.extend(other.think_tags);
+        self.searches.extend(other.searches);
     }
 
     /// The ids of all of them, in order.
@@ -63,7 +70,9 @@ impl Quirks {
         let finish = self.finish.iter().map(|it| &it.id);
         let usage = self.usage.iter().map(|it| &it.id);
         let think = self.think_tags.iter().map(|it| &it.id);
-        request.chain(headers).chain(errors).chain(finish).chain(usage).chain(think).map(String::as_str)
+        let searches = self.searches.iter().map(|it| &it.id);
+        let of_answers = errors.chain(finish).chain(usage).chain(think);
+        request.chain(headers).chain(of_answers).chain(searches).map(String::as_str)
     }
 
     /// What the provider's word for the end of an answer means, if it is one of its own.
@@ -74,6 +83,11 @@ impl Quirks {
     /// Whether a model's reasoning stands in its text.
     pub fn has_think_tags(&self, model: &str) -> bool {
         self.think_tags.iter().any(|it| is_of(&it.models, model))
+    }
+
+    /// Whether a model searches the web by itself if a request in this format asks it to.
+    pub fn searches(&self, format: Format, model: &str) -> bool {
+        self.searches.iter().any(|it| it.formats.contains(&format) && is_of(&it.models, model))
     }
 
     /// Whether a model answers by streams only.
@@ -92,6 +106,9 @@ impl Quirks {
         }
         if ids.iter().any(|id| id.is_empty()) {
             return Some("a quirk has no id".to_owned());
+        }
+        if let Some(nowhere) = self.searches.iter().find(|it| it.formats.is_empty()) {
+            return Some(format!("`{}`: it names no format", nowhere.id));
         }
         self.request.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)))
     }
@@ -400,6 +417,23 @@ pub struct ThinkQuirk {
     /// Which; as at [`RequestQuirk::models`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
+}
+
+/// Where a provider searches the web by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchQuirk {
+    /// Its name within the provider's quirks.
+    pub id: String,
+    /// In which formats it takes that format's search: the tool, or the field of chat completions.
+    pub formats: Vec<Format>,
+    /// Which models; as at [`RequestQuirk::models`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// Where that was read.
+    pub source: String,
+    /// When it was read, `yyyy-mm-dd`.
+    pub checked: String,
 }
 
 /// Whether a model is among these patterns.

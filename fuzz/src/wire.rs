@@ -76,6 +76,7 @@ fn request(format: Format, data: &[u8]) {
             max_output: data.len().is_multiple_of(3).then_some(4_096),
             ceiling_field: CeilingField::AsSent,
             include_usage: true,
+            web_search: data.len().is_multiple_of(2).then_some(true),
             drop: &["user"],
             set: &[("metadata", r#"{"a":1}"#)],
         };

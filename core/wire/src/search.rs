@@ -166,6 +166,43 @@ pub(crate) fn heed_choice(request: &mut Request, source: Format, losses: &mut Lo
     }
 }
 
+/// Takes the search out of a request to a target that makes none: `searches` says whether it does, else its format and the
+/// model's name.
+pub(crate) fn heed_target(
+    request: &mut Request,
+    target: Format,
+    searches: Option<bool>,
+    losses: &mut Losses,
+) {
+    if request.search.is_none() {
+        return;
+    }
+    let why = match (searches, target) {
+        (Some(true), _) => return,
+        (None, Format::OpenaiChat) if !is_search_model(&request.model) => {
+            "in this format search models alone search"
+        }
+        (None, _) => return,
+        (Some(false), _) => "the target doesn't search",
+    };
+    request.search = None;
+    losses.dropped(NAME, why);
+    // What was to be called was the search, or one of these.
+    if request.tools.is_empty() && request.tool_choice == Some(ToolChoice::Required) {
+        request.tool_choice = None;
+    }
+}
+
+/// Whether a model of chat completions is one that searches, by its name.
+fn is_search_model(model: &str) -> bool {
+    // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/tools-web-search): in chat the search models alone do;
+    // Perplexity's all do, and take the same field.
+    let name = model.rsplit('/').next().unwrap_or_default();
+    // Between separators: a model for research isn't one.
+    let searches = name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "search");
+    searches || name.starts_with("sonar")
+}
+
 fn text(value: Val<'_>) -> Option<String> {
     value.as_str().map(|text| text.into_owned())
 }
@@ -187,6 +224,18 @@ fn place(value: Val<'_>) -> Place {
     Place { city: part("city"), region: part("region"), country: part("country"), timezone: part("timezone") }
 }
 
+/// `user_location`; `inner` is the object within it that chat completions have.
+fn write_location(o: &mut Object<'_>, place: Option<&Place>, inner: Option<&str>) {
+    let Some(place) = place else { return };
+    o.object("user_location", |o| {
+        o.str("type", "approximate");
+        match inner {
+            Some(name) => o.object(name, |o| write_place(o, place)),
+            None => write_place(o, place),
+        }
+    });
+}
+
 fn write_place(o: &mut Object<'_>, place: &Place) {
     for (name, part) in [
         ("city", &place.city),
@@ -200,17 +249,9 @@ fn write_place(o: &mut Object<'_>, place: &Place) {
     }
 }
 
-/// `web_search_options`, where the model is one that searches.
+/// `web_search_options`.
 pub(crate) fn write_chat(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     let Some(search) = &request.search else { return };
-    // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/tools-web-search): in chat the search models alone do;
-    // Perplexity's all do, and take the same field.
-    let name = request.model.rsplit('/').next().unwrap_or_default();
-    // Between separators: a model for research isn't one.
-    let searches = name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "search");
-    if !searches && !name.starts_with("sonar") {
-        return losses.dropped(NAME, "in this format search models alone search");
-    }
     if search.is_kept_to_sites() {
         return losses.dropped(NAME, NO_SITES);
     }
@@ -219,12 +260,7 @@ pub(crate) fn write_chat(o: &mut Object<'_>, request: &Request, losses: &mut Los
         if let Some(size) = &search.size {
             o.str("search_context_size", size);
         }
-        if let Some(place) = &search.place {
-            o.object("user_location", |o| {
-                o.str("type", "approximate");
-                o.object("approximate", |o| write_place(o, place));
-            });
-        }
+        write_location(o, search.place.as_ref(), Some("approximate"));
     });
 }
 
@@ -245,12 +281,7 @@ pub(crate) fn write_responses(a: &mut Array<'_>, search: &WebSearch) {
         if let Some(size) = &search.size {
             o.str("search_context_size", size);
         }
-        if let Some(place) = &search.place {
-            o.object("user_location", |o| {
-                o.str("type", "approximate");
-                write_place(o, place);
-            });
-        }
+        write_location(o, search.place.as_ref(), None);
         if !search.allowed.is_empty() {
             o.object("filters", |o| {
                 o.array("allowed_domains", |a| search.allowed.iter().for_each(|site| a.str(site)));
@@ -288,12 +319,7 @@ pub(crate) fn write_anthropic(a: &mut Array<'_>, search: &WebSearch) {
                 o.array(name, |a| sites.iter().for_each(|site| a.str(site)));
             }
         }
-        if let Some(place) = &search.place {
-            o.object("user_location", |o| {
-                o.str("type", "approximate");
-                write_place(o, place);
-            });
-        }
+        write_location(o, search.place.as_ref(), None);
     });
 }
 

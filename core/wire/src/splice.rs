@@ -34,6 +34,9 @@ pub struct Edits<'a> {
     pub ceiling_field: CeilingField,
     /// Ask for the usage chunk of a stream even if the caller didn't. The reply then hides that chunk from the caller.
     pub include_usage: bool,
+    /// Whether the upstream searches the web by itself when it is asked to. `None`: as its format says, where in chat
+    /// completions some models do. Matters for requests that are translated: others ask as they asked.
+    pub web_search: Option<bool>,
     /// Top-level fields to leave out.
     pub drop: &'a [&'a str],
     /// Top-level fields to set, as raw JSON; replaces what the caller sent. The values must be valid JSON.

@@ -45,6 +45,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         request.model = model.to_owned();
     }
     crate::search::heed_choice(&mut request, scanned.format(), &mut losses);
+    crate::search::heed_target(&mut request, target, edits.web_search, &mut losses);
     let mut declared = std::collections::HashSet::new();
     if let Some(twice) = request.tools.iter().find(|tool| !declared.insert(tool.name.as_str())) {
         // Calls of either could not be told apart.

@@ -79,6 +79,7 @@ fn prepared(case: &Value) -> String {
         max_output: case["edits"]["max_output"].as_u64(),
         ceiling_field: CeilingField::AsSent,
         include_usage: case["edits"]["include_usage"] == true,
+        web_search: case["edits"]["web_search"].as_bool(),
         drop: &drop,
         set: &set,
     };

@@ -626,6 +626,7 @@ pub(crate) fn prepare_attempt(
         model: Some(attempt.upstream_model.as_str()),
         max_output: attempt.ceiling,
         include_usage: true,
+        web_search: Some(attempt.channel().searches(format, attempt.upstream_model.as_str())),
         drop: &drop,
         ..Edits::default()
     };

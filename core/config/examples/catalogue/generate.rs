@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 
 use serde::Deserialize;
-use sluicegate_core::quirk::{ErrorQuirk, Finish, Quirks, RequestChange, RequestQuirk, UsageCounts};
+use sluicegate_core::quirk::{
+    ErrorQuirk, Finish, Quirks, RequestChange, RequestQuirk, SearchQuirk, UsageCounts,
+};
 
 const FACTS: &str = include_str!("../../catalogue/facts.csv");
 const QUIRKS: &str = include_str!("../../catalogue/quirks.yaml");
@@ -96,6 +98,13 @@ pub(crate) fn facts() -> Result<Facts, String> {
         }
         if let Some(why) = family.quirks.unfit() {
             return wrong(why);
+        }
+        let unread = |it: &&SearchQuirk| !is_source(&it.source) || !is_date(&it.checked);
+        if let Some(search) = family.quirks.searches.iter().find(unread) {
+            return wrong(format!(
+                "`{}` needs the address of its source, and the date when it was read",
+                search.id
+            ));
         }
         for id in &family.providers {
             match rows.iter_mut().find(|row| row.id() == id) {
@@ -248,6 +257,10 @@ Where nothing applies the body stays byte for byte. What is dropped or brought i
 (`x-sluicegate-loss`), and refused by a host that embeds the gateway with `strict_translation`. No quirk touches a field by which a call is bounded (`model`, `n`, the
 ceiling's value …).
 
+**Searches of the web** that a provider makes by itself are asked for, when a request is translated, of those alone that are known to make them: of
+OpenAI and Azure, say, with the tool of responses. Others would refuse the request for a tool that they don't know; from theirs it is dropped, and named in
+the loss report. A channel's `web_search: true` or `false` goes before what is known here. A caller who speaks the channel's own format is passed as ever.
+
 In answers the provider's own error codes are asked first, then what is common to all. A word for the end that means *failed* is a failure
 like any other: before content another channel is tried, after it the call is settled with what was delivered. Reasoning between `<think>`
 and `</think>` passes as it is within OpenAI's format, and is told apart when the answer is translated.
@@ -358,6 +371,16 @@ fn lines(quirks: &Quirks) -> Vec<String> {
             .iter()
             .map(|it| format!("`{}`: reasoning stands in the text{}", it.id, models(&it.models))),
     );
+    lines.extend(quirks.searches.iter().map(|it| {
+        let formats = quoted(it.formats.iter().map(|it| it.as_str()));
+        format!(
+            "`{}`: searches the web by itself, in {formats}{}; [source]({}), read {}",
+            it.id,
+            models(&it.models),
+            it.source,
+            it.checked
+        )
+    }));
     lines.extend(errors(&quirks.errors));
     lines
 }

@@ -240,6 +240,7 @@ pub(super) const INFO: Known = Known {
         "supports_function_calling",
         "supports_audio_input",
         "supports_response_schema",
+        "supports_web_search",
     ],
     moot: &[
         ("discoverable", "models are listed for whoever may call them"),

@@ -328,6 +328,7 @@ fn models(
                 *lack = !supported;
             }
         }
+        channel.web_search = info.boolean(load, "supports_web_search").or(channel.web_search);
         embedding = mode(load, info, channel).unwrap_or(embedding);
     }
     if embedding {

@@ -323,6 +323,7 @@ fn behaviour(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel) {
     if let Some(names) = fields.get("client_overrides") {
         channel.client_overrides = names.texts(load);
     }
+    channel.web_search = fields.boolean(load, "web_search");
 }
 
 fn models(

@@ -2029,6 +2029,7 @@ export interface components {
             /** @enum {string} */
             unknown_fields?: "pass" | "drop" | "refuse";
             client_overrides?: string[];
+            web_search?: boolean | null;
             pass_through?: string[];
             /** @description What it changes in the bodies and headers that it is sent, in order. */
             body_edits?: Record<string, never>[];
@@ -2126,6 +2127,7 @@ export interface components {
             /** @enum {string} */
             unknown_fields?: "pass" | "drop" | "refuse";
             client_overrides?: string[];
+            web_search?: boolean | null;
             pass_through?: string[];
             /** @description What it changes in the bodies and headers that it is sent, in order. */
             body_edits?: Record<string, never>[];
@@ -3476,6 +3478,7 @@ export interface components {
             /** @enum {string} */
             unknown_fields?: "pass" | "drop" | "refuse";
             client_overrides?: string[];
+            web_search?: boolean | null;
             pass_through?: string[];
             /** @description What it changes in the bodies and headers that it is sent, in order. */
             body_edits?: Record<string, never>[];

@@ -113,6 +113,11 @@ pub(crate) static CHANNEL: Section = Section {
             "Body fields such as api_base that are sent on to it as they are, if a caller sends them; by default they are left out.",
         ),
         key(
+            "web_search",
+            Kind::Boolean,
+            "Whether it searches the web by itself when a call in another format asks for that; where it doesn't, it isn't asked, and the loss report says so. Default: as the [catalogue](providers.md) knows of the provider.",
+        ),
+        key(
             "pass_through",
             Kind::Switch(&PASS_THROUGH),
             "Whether the provider's own operations are passed through at /providers/NAME/…, and which. Default false.",

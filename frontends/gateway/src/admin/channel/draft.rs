@@ -25,7 +25,7 @@ pub struct ChannelDraft {
 }
 
 /// What of a channel can be changed by itself.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 25] = [
     "name",
     "provider",
     "endpoints",
@@ -47,6 +47,7 @@ const FIELDS: [&str; 24] = [
     "health_check",
     "unknown_fields",
     "client_overrides",
+    "web_search",
     "pass_through",
     "body_edits",
     "enabled",
