@@ -64,6 +64,8 @@ pub struct HostSettings {
     pub durability: Durability,
     /// How long what was used is kept.
     pub retention: Retention,
+    /// How much of what is done and kept for callers of `/v1/responses` one of them may have.
+    pub responses: ResponseBounds,
     /// When a new version of a policy is taken back by itself.
     pub policy_rollback: PolicyRollback,
     /// Active health checks of every channel; `None`: only of those that ask for them.
@@ -97,6 +99,7 @@ impl Default for HostSettings {
             auth: AuthSettings::default(),
             durability: Durability::default(),
             retention: Retention::default(),
+            responses: ResponseBounds::default(),
             policy_rollback: PolicyRollback::default(),
             health_checks: None,
             health_checks_at_once: 4,
@@ -168,6 +171,38 @@ impl Retention {
     pub const RECORDS_MIN_MS: u64 = 86_400_000;
     /// Daily sums are kept so long at least: what this month and the last one used is asked for by day.
     pub const DAILY_SUMS_MIN_MS: u64 = 62 * 86_400_000;
+}
+
+/// How much of what is done and kept for callers of `/v1/responses` there may be, of all and of one owner: a user within a group, a
+/// group, a user, or a key that belongs to nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResponseBounds {
+    /// So many responses are worked on in the background at a time. Default 1,024.
+    pub background: u32,
+    /// Of them, so many of one owner's. Default 64.
+    pub background_per_owner: u32,
+    /// So many bytes are held in memory for them: requests, and events of those that are streamed. Default 256 MiB.
+    pub background_bytes: u64,
+    /// Of them, so many for one owner. Default 64 MiB.
+    pub background_bytes_per_owner: u64,
+    /// So many conversations are kept of one owner's. Default 10,000.
+    pub conversations_per_owner: u32,
+    /// So many bytes of items are kept in all of them together. Default 1 GiB.
+    pub conversation_bytes_per_owner: u64,
+}
+
+impl Default for ResponseBounds {
+    fn default() -> Self {
+        Self {
+            background: 1_024,
+            background_per_owner: 64,
+            background_bytes: 256 << 20,
+            background_bytes_per_owner: 64 << 20,
+            conversations_per_owner: 10_000,
+            conversation_bytes_per_owner: 1 << 30,
+        }
+    }
 }
 
 /// What the journal's writes survive before a call goes on.

@@ -53,7 +53,7 @@ pub use endpoint::endpoints_of;
 pub use environment::Environment;
 pub use host::{
     Compat, DEFAULT_BODY_LIMIT_BYTES, Durability, HostSettings, LitellmVersion, MetricsAccess,
-    PolicyRollback, Retention, TlsFiles, is_weak_master_key,
+    PolicyRollback, ResponseBounds, Retention, TlsFiles, is_weak_master_key,
 };
 pub use limits::{default_mode, parse_limits};
 pub use native::{json_schema, manual_tables};

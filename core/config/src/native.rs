@@ -29,7 +29,8 @@ use sluicegate_core::snapshot::{
 
 use crate::diagnostic::Severity;
 use crate::host::{
-    Durability, HostSettings, LitellmVersion, MetricsAccess, PolicyRollback, Retention, TlsFiles,
+    Durability, HostSettings, LitellmVersion, MetricsAccess, PolicyRollback, ResponseBounds, Retention,
+    TlsFiles,
 };
 use crate::limits::read_limits;
 use crate::price_file::ListedPrice;
@@ -230,6 +231,9 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
     if let Some(item) = fields.get("retention") {
         retention(load, &item, &mut host.retention);
     }
+    if let Some(item) = fields.get("responses") {
+        responses(load, &item, &mut host.responses);
+    }
     if let Some(item) = fields.get("policy_rollback") {
         policy_rollback(load, &item, &mut host.policy_rollback);
     }
@@ -289,6 +293,34 @@ fn retention(load: &mut Load<'_>, item: &Item<'_>, retention: &mut Retention) {
             message,
             "give `records` a time, no longer than that of `daily_sums`",
         );
+    }
+}
+
+fn responses(load: &mut Load<'_>, item: &Item<'_>, bounds: &mut ResponseBounds) {
+    let Some(fields) = Fields::open_section(load, item, &section::RESPONSES) else { return };
+    for (key, setting) in [
+        ("background", &mut bounds.background),
+        ("background_per_owner", &mut bounds.background_per_owner),
+        ("conversations_per_owner", &mut bounds.conversations_per_owner),
+    ] {
+        if let Some(item) = fields.get(key)
+            && let Some(most) =
+                item.parsed(load, "a number, 1 or more", |text| text.parse().ok().filter(|most| *most > 0))
+        {
+            *setting = most;
+        }
+    }
+    for (key, setting) in [
+        ("background_bytes", &mut bounds.background_bytes),
+        ("background_bytes_per_owner", &mut bounds.background_bytes_per_owner),
+        ("conversation_bytes_per_owner", &mut bounds.conversation_bytes_per_owner),
+    ] {
+        if let Some(item) = fields.get(key)
+            && let Some(bytes) =
+                item.parsed(load, "a number of bytes such as 64MiB", |text| parse_bytes(text).ok())
+        {
+            *setting = bytes;
+        }
     }
 }
 

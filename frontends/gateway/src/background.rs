@@ -3,17 +3,17 @@
 //! The work is a call like any other, admitted before its caller is answered and settled as usual. What is kept of it is a response
 //! that isn't completed. The process that works on it is the only one that knows it is: after a restart it has failed.
 
-use std::collections::HashMap;
+mod jobs;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{Caller, Error, ErrorKind, Result};
 use sluicegate_wire::conversation::begun;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::answer::{Answer, AnswerBody, Facts, Inbound, Rejection};
 use crate::gateway::{Gateway, Inner};
@@ -21,62 +21,31 @@ use crate::response::{Keep, bare, missing};
 use crate::serve;
 use crate::store::{KeptResponse, ResponseOwner};
 use crate::upstream::Upstream;
+use jobs::JobKey;
+pub(crate) use jobs::{End, Jobs, Live};
 
-/// So many are worked on at a time.
-// BOUND: of tasks that nobody waits for.
-const JOBS_MAX: usize = 1_024;
-
-/// The responses that this process works on.
-#[derive(Default)]
-pub(crate) struct Jobs(Mutex<HashMap<(ResponseOwner, String), Arc<Live>>>);
-
-/// One that is under way.
-struct Live {
-    cancel: Notify,
-    /// Turns true when what became of it is kept.
-    ended: watch::Sender<bool>,
-}
-
-impl Jobs {
-    fn get(&self, owner: &ResponseOwner, id: &str) -> Option<Arc<Live>> {
-        self.0.lock().get(&(owner.clone(), id.to_owned())).cloned()
-    }
-
-    /// Ends the work on a response, if there is any, and waits until that is kept.
-    pub(crate) async fn cancel(&self, owner: &ResponseOwner, id: &str) {
-        let Some(live) = self.get(owner, id) else { return };
-        live.cancel.notify_one();
-        let _ = live.ended.subscribe().wait_for(|ended| *ended).await;
-    }
-
-    /// Ends all work: each response is kept as one that failed.
-    pub(crate) fn stop(&self) {
-        self.0.lock().values().for_each(|live| live.cancel.notify_one());
-    }
-}
+/// What is told of a response whose process ended.
+const STOPPED: &str = "the gateway was restarted while it worked on this: ask again";
 
 /// The work on a response, which is over when this goes, whatever ended it.
 struct Work {
     inner: Arc<Inner>,
-    key: (ResponseOwner, String),
-    live: Arc<Live>,
+    key: JobKey,
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
-        self.inner.jobs.0.lock().remove(&self.key);
-        self.live.ended.send_replace(true);
+        self.inner.jobs.ended(&self.key);
     }
 }
 
 /// A response as its caller is to see it: nobody works any more on one that a former process began. `None` when none is kept.
 pub(crate) async fn as_it_stands(inner: &Inner, owner: &ResponseOwner, id: &str) -> Result<Option<String>> {
     // Before the store is asked: work that ends meanwhile has kept its end by then.
-    let is_live = inner.jobs.get(owner, id).is_some();
+    let is_live = inner.jobs.is_live(&(owner.clone(), id.to_owned()));
     let Some(kept) = inner.store.response(owner, id, inner.clock.now()).await? else { return Ok(None) };
     if unfinished(&kept.body) == Some("in_progress") && !is_live {
-        let message = "the gateway was restarted while it worked on this: ask again";
-        return Ok(Some(ended(&kept.body, "failed", Some(("server_error", message)))));
+        return Ok(Some(ended(&kept.body, "failed", Some(("server_error", STOPPED)))));
     }
     Ok(Some(kept.body.to_string()))
 }
@@ -115,7 +84,7 @@ fn ended(body: &str, status: &str, error: Option<(&str, &str)>) -> String {
 
 /// The work on one response, for the call that does it.
 pub(crate) struct Job {
-    id: String,
+    live: Arc<Live>,
     created_s: i64,
     tell: Option<oneshot::Sender<std::result::Result<Told, Box<Rejection>>>>,
     kept: Option<KeptResponse>,
@@ -139,17 +108,18 @@ impl Job {
         request: &Bytes,
         facts: &Facts,
     ) -> Result<()> {
-        let keep = keep.ok_or_else(|| {
+        let too_large = || {
             let message = "what is worked on in the background is kept, and this call is too large for that";
             Error::new(ErrorKind::PayloadTooLarge, message)
-        })?;
+        };
+        let keep = keep.ok_or_else(too_large)?;
         let mut response: Value =
-            serde_json::from_str(&begun(&self.id, self.created_s, request)).unwrap_or_default();
-        renamed(&mut response, &self.id);
+            serde_json::from_str(&begun(self.live.id(), self.created_s, request)).unwrap_or_default();
+        renamed(&mut response, self.live.id());
         if let (Some(fields), Some(previous)) = (response.as_object_mut(), keep.previous()) {
             fields.insert("previous_response_id".to_owned(), json!(previous));
         }
-        let kept = keep.begin_job(&self.id, response.to_string());
+        let kept = keep.begin_job(&self.live, response.to_string()).ok_or_else(too_large)?;
         inner.store.keep_response(&kept, &[]).await?;
         self.kept = Some(kept);
         if let (Some(tell), Some(fields)) = (self.tell.take(), response.as_object_mut()) {
@@ -202,23 +172,14 @@ pub(crate) async fn start(
     let id = format!("resp_{}", bare(&call));
     (inbound.id, inbound.body) = (Some(call), body);
     let key = (ResponseOwner::of(&caller.caller), id.clone());
-    let live = Arc::new(Live { cancel: Notify::new(), ended: watch::Sender::new(false) });
-    {
-        let mut all = inner.jobs.0.lock();
-        if all.len() >= JOBS_MAX {
-            let message = "too many responses are worked on in the background; try again later";
-            return refuse(ErrorKind::RateLimited, "background", message);
-        }
-        all.insert(key.clone(), Arc::clone(&live));
-    }
+    let held = inbound.body.len() as u64;
+    let live = inner.jobs.begin(key.clone(), held).map_err(Rejection::new)?;
+    let work = Work { inner: Arc::clone(inner), key };
     let (tell, told) = oneshot::channel();
     let created_s = inner.clock.now().as_ms().div_euclid(1000);
-    let job = Job { id, created_s, tell: Some(tell), kept: None };
-    let (inner, upstream) = (Arc::clone(inner), Arc::clone(upstream));
-    tokio::spawn(async move {
-        let work = Work { inner, key, live };
-        run(&work.inner, &*upstream, inbound, job, &work.live).await;
-    });
+    let job = Job { live, created_s, tell: Some(tell), kept: None };
+    let upstream = Arc::clone(upstream);
+    tokio::spawn(async move { run(&work.inner, &*upstream, inbound, job).await });
     match told.await {
         Ok(Ok(told)) => {
             let body = AnswerBody::Full(Bytes::from(told.body));
@@ -229,42 +190,31 @@ pub(crate) async fn start(
     }
 }
 
-async fn run(inner: &Arc<Inner>, upstream: &dyn Upstream, inbound: Inbound, mut job: Job, live: &Live) {
-    let outcome = tokio::select! {
-        biased;
-        answered = serve::serve(inner, upstream, inbound, None, Some(&mut job)) => Some(answered.map(drop)),
-        // What is under way is dropped with it, and settled as when a caller leaves.
-        () = live.cancel.notified() => None,
-    };
+async fn run(inner: &Arc<Inner>, upstream: &dyn Upstream, inbound: Inbound, mut job: Job) {
+    let live = Arc::clone(&job.live);
+    let answered = live.until_ended(serve::serve(inner, upstream, inbound, None, Some(&mut job))).await;
     let Some(kept) = job.kept else {
         // It wasn't let in.
-        if let (Some(tell), Some(Err(rejection))) = (job.tell, outcome) {
+        if let (Some(tell), Ok(Err(rejection))) = (job.tell, answered) {
             let _ = tell.send(Err(rejection));
         }
         return;
     };
-    let body = match &outcome {
-        // What was answered is kept by then.
-        Some(Ok(())) if is_kept(inner, &kept).await => return,
-        Some(Ok(())) => {
-            let message = "the response is too large to be kept";
-            ended(&kept.body, "failed", Some(("server_error", message)))
-        }
-        Some(Err(rejection)) => {
+    let failed = |code: &str, message: &str| ended(&kept.body, "failed", Some((code, message)));
+    let body = match &answered {
+        Ok(Ok(_)) if live.is_kept() => return,
+        Ok(Ok(_)) => failed("server_error", "the response couldn't be kept: it is too large, or no response"),
+        Ok(Err(rejection)) => {
             let code = rejection.report.code.as_deref().unwrap_or(rejection.error.kind().as_str());
-            ended(&kept.body, "failed", Some((code, &rejection.report.message)))
+            failed(code, &rejection.report.message)
         }
-        None => ended(&kept.body, "cancelled", None),
+        Err(End::Cancelled) => ended(&kept.body, "cancelled", None),
+        Err(End::Stopped) => failed("server_error", STOPPED),
     };
     let kept = KeptResponse { body: body.into(), ..kept };
     if let Err(error) = inner.store.replace_response(&kept, &[]).await {
         tracing::warn!(%error, "what became of a response in the background couldn't be kept");
     }
-}
-
-async fn is_kept(inner: &Inner, begun: &KeptResponse) -> bool {
-    let now = inner.store.response(&begun.owner, &begun.id, inner.clock.now()).await;
-    !matches!(now, Ok(Some(now)) if now.body == begun.body)
 }
 
 impl Gateway {
@@ -274,7 +224,7 @@ impl Gateway {
     /// `NotFound` as [`response`](Self::response); `InvalidRequest` when it isn't of the background.
     pub async fn cancel_response(&self, caller: &Caller, id: &str) -> Result<String> {
         let owner = ResponseOwner::of(caller);
-        self.inner.jobs.cancel(&owner, id).await;
+        self.inner.jobs.cancel(&(owner.clone(), id.to_owned())).await;
         let told = as_it_stands(&self.inner, &owner, id).await?.ok_or_else(|| missing(id))?;
         let response: Value = serde_json::from_str(&told).unwrap_or_default();
         if response.get("background") != Some(&Value::Bool(true)) {
@@ -286,21 +236,5 @@ impl Gateway {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_completed_can_be_gone_on_from() {
-        for (body, want) in [
-            (r#"{"background":true,"status":"completed"}"#, None),
-            (r#"{"background":true,"status":"incomplete"}"#, None),
-            (r#"{"background":true,"status":"in_progress"}"#, Some("in_progress")),
-            (r#"{"status":"failed","background":true,"output":[]}"#, Some("failed")),
-            (r#"{"background":true,"status":"cancelled"}"#, Some("cancelled")),
-            (r#"{"background":true,"output":[{"status":"in_progress"}]}"#, None),
-            (r#"{"background":false,"status":"failed"}"#, None),
-        ] {
-            assert_eq!(unfinished(body), want, "{body}");
-        }
-    }
-}
+#[cfg(feature = "sqlite")]
+mod tests;

@@ -8,8 +8,11 @@ use sluicegate_core::{Caller, Error, ErrorKind, Result, Timestamp, hash};
 use sluicegate_wire::conversation::{output_items, references};
 
 use crate::gateway::{Gateway, Inner};
-use crate::response::{InputItems, bare, named_items, paged, shown, wrong};
-use crate::store::{ConversationItem, KeptConversation, KeptResponse, ResponseOwner};
+use crate::response::{InputItems, bare, limit_of, named_items, page_of, shown, wrong};
+use crate::store::{
+    Added, CONVERSATION_BYTES_MAX, CONVERSATION_ITEMS_MAX, ConversationItem, ConversationShare, Full,
+    ItemsAsked, KeptConversation, KeptResponse, ResponseOwner,
+};
 
 /// So many items are given at a time, at most.
 const ITEMS_AT_ONCE: usize = 20;
@@ -21,7 +24,15 @@ const VALUE_MAX: usize = 512;
 /// Everything that was said in a conversation, as one turn that a response goes on from.
 pub(crate) async fn as_turn(inner: &Inner, owner: &ResponseOwner, id: &str) -> Result<KeptResponse> {
     let kept = found(inner, owner, id).await?;
-    let items = items(inner, owner, id).await?;
+    // What is answered will be added to it, whatever it is: before, there must be room.
+    if kept.items >= CONVERSATION_ITEMS_MAX || kept.bytes >= CONVERSATION_BYTES_MAX {
+        return Err(full(inner, Full::Items));
+    }
+    if inner.store.conversation_share(owner, inner.clock.now()).await?.bytes >= most(inner).bytes {
+        return Err(full(inner, Full::OwnerBytes));
+    }
+    let items = inner.store.conversation_items(owner, id).await?;
+    let items = items.ok_or_else(|| full(inner, Full::Items))?;
     let all: Vec<&str> = items.iter().map(|item| &*item.body).collect();
     Ok(KeptResponse {
         owner: owner.clone(),
@@ -56,17 +67,53 @@ async fn found(inner: &Inner, owner: &ResponseOwner, id: &str) -> Result<KeptCon
     kept.ok_or_else(|| missing(id))
 }
 
-async fn items(inner: &Inner, owner: &ResponseOwner, id: &str) -> Result<Vec<ConversationItem>> {
-    let items = inner.store.conversation_items(owner, id).await?;
-    items.ok_or_else(|| {
-        let message = "the conversation is too long: begin a new one, or delete items of it";
-        Error::new(ErrorKind::PayloadTooLarge, message).with("param", "conversation")
-    })
+/// What one owner may have.
+fn most(inner: &Inner) -> ConversationShare {
+    let bounds = inner.host.responses;
+    ConversationShare {
+        conversations: bounds.conversations_per_owner.into(),
+        bytes: bounds.conversation_bytes_per_owner,
+    }
+}
+
+fn full(inner: &Inner, of: Full) -> Error {
+    let most = most(inner);
+    let (kind, message) = match of {
+        Full::Items | Full::Bytes => (
+            ErrorKind::PayloadTooLarge,
+            format!(
+                "the conversation is too long (there is room for {CONVERSATION_ITEMS_MAX} items and {} MiB): begin a new one, \
+                 or delete items of it",
+                CONVERSATION_BYTES_MAX >> 20
+            ),
+        ),
+        Full::Conversations => (
+            ErrorKind::InsufficientQuota,
+            format!(
+                "{} conversations are kept for this key's owner, as many as may be (`server.responses.conversations_per_owner`): \
+                 delete some",
+                most.conversations
+            ),
+        ),
+        Full::OwnerBytes => (
+            ErrorKind::InsufficientQuota,
+            format!(
+                "the conversations that are kept for this key's owner have as many bytes as they may, {} \
+                 (`server.responses.conversation_bytes_per_owner`): delete some, or items of them",
+                most.bytes
+            ),
+        ),
+    };
+    Error::new(kind, message).with("param", "conversation")
 }
 
 fn missing(id: &str) -> Error {
     let message = format!("no conversation with the id `{}` is kept for this key", shown(id));
     Error::new(ErrorKind::NotFound, message)
+}
+
+fn read(items: &[ConversationItem]) -> Vec<Value> {
+    items.iter().filter_map(|item| serde_json::from_str(&item.body).ok()).collect()
 }
 
 fn missing_item(id: &str) -> Error {
@@ -143,7 +190,8 @@ impl Gateway {
     /// Makes a conversation: `{items, metadata}`, both optional.
     ///
     /// # Errors
-    /// `InvalidRequest` when what is asked isn't that; `NotSupported` where nothing is kept.
+    /// `InvalidRequest` when what is asked isn't that; `NotSupported` where nothing is kept; `InsufficientQuota` when the owner has as
+    /// much as may be.
     pub async fn make_conversation(&self, caller: &Caller, asked: &Value) -> Result<Value> {
         let (now, expires_at) = self.lifetime()?;
         let made = bare(&self.inner.call_id()).to_owned();
@@ -154,9 +202,14 @@ impl Gateway {
             created_at: now,
             expires_at,
             metadata: metadata(&fields)?.into(),
+            items: 0,
+            bytes: 0,
         };
-        self.inner.store.make_conversation(&kept, &new_items(&fields, &made)?).await?;
-        Ok(as_told(&kept))
+        let items = new_items(&fields, &made)?;
+        match self.inner.store.make_conversation(&kept, &items, most(&self.inner)).await? {
+            Added::Full(of) => Err(full(&self.inner, of)),
+            Added::Yes | Added::Missing => Ok(as_told(&kept)),
+        }
     }
 
     fn lifetime(&self) -> Result<(Timestamp, Timestamp)> {
@@ -206,20 +259,21 @@ impl Gateway {
     /// # Errors
     /// As [`conversation`](Self::conversation); `InvalidRequest` when `limit` or `after` make no sense.
     pub async fn conversation_items(&self, caller: &Caller, id: &str, page: &InputItems) -> Result<Value> {
-        paged(self.items_of(caller, id).await?, page)
-    }
-
-    async fn items_of(&self, caller: &Caller, id: &str) -> Result<Vec<Value>> {
+        let limit = limit_of(page)?;
         let owner = ResponseOwner::of(caller);
         found(&self.inner, &owner, id).await?;
-        let items = items(&self.inner, &owner, id).await?;
-        Ok(items.iter().filter_map(|item| serde_json::from_str(&item.body).ok()).collect())
+        let asked = ItemsAsked { after: page.after.as_deref(), limit, ascending: page.ascending };
+        let page = self.inner.store.conversation_page(&owner, id, &asked).await?.ok_or_else(|| {
+            wrong("after", format!("no item has the id `{}`", shown(asked.after.unwrap_or_default())))
+        })?;
+        Ok(page_of(read(&page.items), page.more))
     }
 
     /// Says something in a conversation: `{items}`.
     ///
     /// # Errors
-    /// As [`conversation`](Self::conversation); `InvalidRequest`.
+    /// As [`conversation`](Self::conversation); `InvalidRequest`; `PayloadTooLarge` when they don't fit into it,
+    /// `InsufficientQuota` when they don't into all that the owner has.
     pub async fn add_to_conversation(&self, caller: &Caller, id: &str, asked: &Value) -> Result<Value> {
         let owner = ResponseOwner::of(caller);
         let (now, expires_at) = self.lifetime()?;
@@ -227,11 +281,12 @@ impl Gateway {
         if new.is_empty() {
             return Err(wrong("items", "`items` is missing: say what is to be added".to_owned()));
         }
-        if !self.inner.store.add_to_conversation(&owner, id, &new, now, expires_at).await? {
-            return Err(missing(id));
+        let (store, most) = (&self.inner.store, most(&self.inner));
+        match store.add_to_conversation(&owner, id, &new, (now, expires_at), Some(most)).await? {
+            Added::Yes => Ok(page_of(read(&new), false)),
+            Added::Missing => Err(missing(id)),
+            Added::Full(of) => Err(full(&self.inner, of)),
         }
-        let items: Vec<Value> = new.iter().filter_map(|item| serde_json::from_str(&item.body).ok()).collect();
-        paged(items, &InputItems { limit: Some(100), ascending: true, ..InputItems::default() })
     }
 
     /// One item of a conversation.
@@ -239,9 +294,10 @@ impl Gateway {
     /// # Errors
     /// As [`conversation`](Self::conversation), for the item as well.
     pub async fn conversation_item(&self, caller: &Caller, id: &str, item: &str) -> Result<Value> {
-        let items = self.items_of(caller, id).await?;
-        let is_it = |it: &Value| it.get("id").and_then(Value::as_str) == Some(item);
-        items.into_iter().find(is_it).ok_or_else(|| missing_item(item))
+        let owner = ResponseOwner::of(caller);
+        found(&self.inner, &owner, id).await?;
+        let kept = self.inner.store.conversation_item(&owner, id, item).await?;
+        kept.and_then(|it| serde_json::from_str(&it.body).ok()).ok_or_else(|| missing_item(item))
     }
 
     /// Takes an item out of a conversation, and tells what the conversation is.

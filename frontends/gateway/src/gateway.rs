@@ -22,7 +22,7 @@ use tokio::task::AbortHandle;
 
 use crate::admin::{About, Admin, AdminHost, AdminParts, Trial, Trialled};
 use crate::answer::{Answer, Inbound, Rejection};
-use crate::background::{self, Jobs};
+use crate::background::{self, End, Jobs};
 use crate::body_text::BodyText;
 use crate::credential::KeyHash;
 use crate::directory::Directory;
@@ -270,7 +270,7 @@ impl Gateway {
         let present = options.present_requested.unwrap_or(loaded.host.present_as_requested);
         let inner = Inner {
             queue: Queue::new(Arc::clone(&engine)),
-            jobs: Jobs::default(),
+            jobs: Jobs::new(loaded.host.responses),
             engine,
             targets,
             records,
@@ -508,10 +508,11 @@ impl Gateway {
     /// A database that takes nothing is given 15 seconds; what is lost then is logged.
     pub async fn shutdown(&self) {
         self.inner.maintenance.abort();
-        self.inner.jobs.stop();
+        self.inner.jobs.end_all(End::Stopped);
         let until = tokio::time::Instant::now() + LAST_CALLS;
         // A call that was cut off ends when its thread lets go of it, which nobody waits for elsewhere.
-        while self.inner.under_way.load(Ordering::Acquire) > 0 && tokio::time::Instant::now() < until {
+        let is_busy = || self.inner.under_way.load(Ordering::Acquire) > 0 || !self.inner.jobs.is_idle();
+        while is_busy() && tokio::time::Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         match self.inner.records.close().await {

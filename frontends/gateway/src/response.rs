@@ -19,7 +19,7 @@ use sluicegate_wire::conversation::{
 use sluicegate_wire::{Report, Scanned, scan};
 
 use crate::answer::Rejection;
-use crate::background;
+use crate::background::{self, Live};
 use crate::gateway::{Gateway, Inner};
 use crate::store::{KeptResponse, ResponseOwner};
 
@@ -213,11 +213,12 @@ impl Continued {
 /// A response that is to be kept, until it is there.
 pub(crate) struct Keep {
     owner: ResponseOwner,
-    input: String,
+    /// What it is made from; `None` when that is too large to be kept, so that only its conversation is told.
+    input: Option<String>,
     /// The conversation that gets what is said, and what is new of the input.
     thread: Option<(String, String)>,
-    /// The id under which it is worked on in the background.
-    job: Option<String>,
+    /// The work on it in the background.
+    job: Option<Arc<Live>>,
     previous: Option<String>,
     conversation: Option<u64>,
     channel: ChannelId,
@@ -245,7 +246,8 @@ impl Keep {
         let thread = thread.map(|id| (id, input_items(scanned.body(), before)));
         // A conversation may go on otherwise: what a response in it was made from is all of the input.
         let input = input_items(scanned.body(), if thread.is_some() { 0 } else { before });
-        (input.len() <= KEPT_MAX).then(|| {
+        let input = Some(input).filter(|input| input.len() <= KEPT_MAX);
+        (input.is_some() || thread.is_some()).then(|| {
             Box::new(Self {
                 owner: ResponseOwner::of(&caller.caller),
                 input,
@@ -269,12 +271,13 @@ impl Keep {
         self.channel = if keeps && one { attempt.channel().id.clone() } else { ChannelId::from("") };
     }
 
-    /// It is worked on in the background, under this id: what is kept of it until it is there, as JSON.
-    pub(crate) fn begin_job(&mut self, id: &str, body: String) -> KeptResponse {
-        self.job = Some(id.to_owned());
+    /// It is worked on in the background: what is kept of it until it is there, as JSON. `None` when it is too large for that.
+    pub(crate) fn begin_job(&mut self, live: &Arc<Live>, body: String) -> Option<KeptResponse> {
+        let (id, input) = (live.id(), self.input.as_deref()?);
+        self.job = Some(Arc::clone(live));
         // Whoever made it knows it by another id.
         self.channel = ChannelId::from("");
-        KeptResponse {
+        Some(KeptResponse {
             conversation: self.conversation.unwrap_or_else(|| hash::stable(id.as_bytes())),
             owner: self.owner.clone(),
             id: id.to_owned(),
@@ -283,9 +286,9 @@ impl Keep {
             unseen: 0,
             created_at: self.created_at,
             expires_at: self.expires_at,
-            input: self.input.as_str().into(),
+            input: input.into(),
             body: body.into(),
-        }
+        })
     }
 
     /// The response that it goes on from.
@@ -299,49 +302,62 @@ impl Keep {
 
     /// Keeps the response, if there is one.
     pub(crate) fn done(mut self, inner: &Arc<Inner>) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-        let body =
-            self.keeper.take().filter(|body| body.len().saturating_add(self.input.len()) <= KEPT_MAX)?;
+        let body = self.keeper.take()?;
+        let fits = |input: &String| input.len().saturating_add(body.len()) <= KEPT_MAX;
+        let input = self.input.take().filter(fits);
+        if input.is_none() && self.thread.is_none() {
+            return None;
+        }
         let mut response: Value = serde_json::from_str(&body).ok()?;
         let id = response.get("id")?.as_str()?.to_owned();
-        let (id, body) = match self.job.clone() {
+        let (id, body) = match &self.job {
             Some(job) => {
-                background::renamed(&mut response, &job);
-                (job, response.to_string())
+                background::renamed(&mut response, job.id());
+                (job.id().to_owned(), response.to_string())
             }
             None => (id, body),
         };
-        if !matches!(response.get("status").and_then(Value::as_str), Some("completed" | "incomplete")) {
+        let status = response.get("status").and_then(Value::as_str);
+        let is_failed = status == Some("failed");
+        // Of work in the background, whoever comes for it later is to see why.
+        let is_over = matches!(status, Some("completed" | "incomplete")) || is_failed && self.job.is_some();
+        if !is_over {
             return None;
+        }
+        if let Some(job) = &self.job {
+            job.note_answered();
         }
         let thoughts =
             response.pointer("/usage/output_tokens_details/reasoning_tokens").and_then(Value::as_u64);
         let items = item_ids(&body);
-        let is_job = self.job.is_some();
-        let thread = self.thread.take();
+        let job = self.job.take();
+        let thread = self.thread.take().filter(|_| !is_failed);
         let kept = KeptResponse {
             conversation: self.conversation.unwrap_or_else(|| hash::stable(id.as_bytes())),
             owner: self.owner,
             id,
             previous: self.previous,
-            channel: if is_job { ChannelId::from("") } else { self.channel },
+            channel: if job.is_some() { ChannelId::from("") } else { self.channel },
             unseen: thoughts.unwrap_or(0),
             created_at: self.created_at,
             expires_at: self.expires_at,
-            input: self.input.into(),
+            input: input.as_deref().unwrap_or_default().into(),
             body: body.into(),
         };
         let (store, now) = (Arc::clone(&inner.store), inner.clock.now());
         Some(Box::pin(async move {
-            let stored = match is_job {
-                true => store.replace_response(&kept, &items).await.map(drop),
-                false => store.keep_response(&kept, &items).await,
+            let stored = match &job {
+                _ if input.is_none() => Ok(()),
+                Some(job) => store.replace_response(&kept, &items).await.map(|_| job.note_kept()),
+                None => store.keep_response(&kept, &items).await,
             };
             if let Err(error) = stored {
                 tracing::warn!(%error, "a response couldn't be kept: nobody can go on from it");
             }
             let Some((id, input)) = thread else { return };
             let said = crate::conversation::said(&input, &kept);
-            let added = store.add_to_conversation(&kept.owner, &id, &said, now, kept.expires_at).await;
+            let lives = (now, kept.expires_at);
+            let added = store.add_to_conversation(&kept.owner, &id, &said, lives, None).await;
             if let Err(error) = added {
                 tracing::warn!(%error, "a conversation couldn't be told what was said in it");
             }
@@ -376,7 +392,7 @@ impl Gateway {
     /// As [`response`](Self::response).
     pub async fn forget_response(&self, caller: &Caller, id: &str) -> Result<()> {
         let owner = ResponseOwner::of(caller);
-        self.inner.jobs.cancel(&owner, id).await;
+        self.inner.jobs.cancel(&(owner.clone(), id.to_owned())).await;
         let gone = self.inner.store.forget_response(&owner, id, self.inner.clock.now()).await?;
         if gone { Ok(()) } else { Err(missing(id)) }
     }
@@ -407,12 +423,11 @@ impl Gateway {
 }
 
 /// Items, the oldest first, as the format lists them.
-pub(crate) fn paged(mut items: Vec<Value>, page: &InputItems) -> Result<Value> {
+fn paged(mut items: Vec<Value>, page: &InputItems) -> Result<Value> {
     let limit = limit_of(page)?;
     if !page.ascending {
         items.reverse();
     }
-    let id_of = |item: &Value| item.get("id").and_then(Value::as_str).map(str::to_owned);
     let from = match &page.after {
         None => 0,
         Some(after) => {
@@ -422,14 +437,22 @@ pub(crate) fn paged(mut items: Vec<Value>, page: &InputItems) -> Result<Value> {
         }
     };
     let more = items.len() > from + limit;
-    let data: Vec<Value> = items.into_iter().skip(from).take(limit).collect();
-    Ok(json!({
+    Ok(page_of(items.into_iter().skip(from).take(limit).collect(), more))
+}
+
+/// A page of items, as the format lists them.
+pub(crate) fn page_of(data: Vec<Value>, more: bool) -> Value {
+    json!({
         "object": "list",
         "first_id": data.first().and_then(id_of),
         "last_id": data.last().and_then(id_of),
         "has_more": more,
         "data": data,
-    }))
+    })
+}
+
+fn id_of(item: &Value) -> Option<String> {
+    item.get("id").and_then(Value::as_str).map(str::to_owned)
 }
 
 pub(crate) fn limit_of(page: &InputItems) -> Result<usize> {

@@ -34,7 +34,10 @@ use sluicegate_core::{
 pub use change::{
     AuditChain, AuditEvent, AuditedChange, Change, Expect, NewEvent, SecretChange, StoredEvent, Thing,
 };
-pub use conversation::{ConversationItem, KeptConversation};
+pub use conversation::{
+    Added, CONVERSATION_BYTES_MAX, CONVERSATION_ITEMS_MAX, ConversationItem, ConversationShare, Full,
+    ItemPage, ItemsAsked, KeptConversation,
+};
 pub use filter::{
     After, AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Order, OrderBy,
     Owner, Page, Reach, RecordFilter, Since, Sums, UserFilter,
@@ -323,12 +326,17 @@ pub trait Store: RecordStore {
     /// Puts what became of a response, and the ids of its items, in the place of what was kept of it; whether it is still there.
     async fn replace_response(&self, response: &KeptResponse, items: &[String]) -> Result<bool>;
 
-    /// Keeps a new conversation with its first items.
+    /// Keeps a new conversation with its first items, unless its owner has as much as may be: never
+    /// [`Missing`](Added::Missing).
     async fn make_conversation(
         &self,
         conversation: &KeptConversation,
         items: &[ConversationItem],
-    ) -> Result<()>;
+        most: ConversationShare,
+    ) -> Result<Added>;
+
+    /// What an owner has of conversations that aren't as good as gone.
+    async fn conversation_share(&self, owner: &ResponseOwner, now: Timestamp) -> Result<ConversationShare>;
 
     /// A conversation that is kept for this owner, and not as good as gone.
     async fn kept_conversation(
@@ -350,22 +358,40 @@ pub trait Store: RecordStore {
     /// Forgets a conversation with its items; whether there was one.
     async fn forget_conversation(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool>;
 
-    /// The items of a conversation, the oldest first; `None` when they are more than 4,096, or than 64 MiB.
+    /// The items of a conversation, the oldest first; `None` when they are more than [`CONVERSATION_ITEMS_MAX`], or than
+    /// [`CONVERSATION_BYTES_MAX`].
     async fn conversation_items(
         &self,
         owner: &ResponseOwner,
         id: &str,
     ) -> Result<Option<Vec<ConversationItem>>>;
 
-    /// Appends items to a conversation, which lives until `expires_at` then; whether there is one.
+    /// Some items of a conversation, however many it has. `None` when none of it has the id that they are behind.
+    async fn conversation_page(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        asked: &ItemsAsked<'_>,
+    ) -> Result<Option<ItemPage>>;
+
+    /// One item of a conversation; the oldest where several have its id.
+    async fn conversation_item(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        item: &str,
+    ) -> Result<Option<ConversationItem>>;
+
+    /// Appends items to a conversation, which lives from `now` until `expires_at` then, if they fit into it and into what its owner
+    /// may have. Without `most`, they are kept in any case: they were said.
     async fn add_to_conversation(
         &self,
         owner: &ResponseOwner,
         id: &str,
         items: &[ConversationItem],
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<bool>;
+        lives: (Timestamp, Timestamp),
+        most: Option<ConversationShare>,
+    ) -> Result<Added>;
 
     /// Takes an item out of a conversation; whether there was one.
     async fn forget_conversation_item(&self, owner: &ResponseOwner, id: &str, item: &str) -> Result<bool>;

@@ -75,8 +75,9 @@ use report::{
     reports_are_filtered_and_stay_within_reach, reports_equal_the_records, the_log_is_read_page_by_page,
 };
 use response::{
-    conversations_are_kept_in_the_order_of_what_was_said,
-    responses_are_kept_for_their_owner_and_in_their_order, what_became_of_a_response_takes_its_place,
+    conversations_are_kept_in_the_order_of_what_was_said, conversations_of_an_owner_are_bounded,
+    conversations_of_any_length_are_read_page_by_page, responses_are_kept_for_their_owner_and_in_their_order,
+    what_became_of_a_response_takes_its_place,
 };
 
 contract! {
@@ -110,6 +111,8 @@ contract! {
     responses_are_kept_for_their_owner_and_in_their_order,
     what_became_of_a_response_takes_its_place,
     conversations_are_kept_in_the_order_of_what_was_said,
+    conversations_of_an_owner_are_bounded,
+    conversations_of_any_length_are_read_page_by_page,
     requests_are_begun_once_until_they_are_forgotten,
     what_was_changed_meanwhile_isnt_removed,
     steps_are_all_taken_or_none,

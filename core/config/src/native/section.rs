@@ -233,6 +233,11 @@ pub(crate) static SERVER: Section = Section {
             "How long what was used is kept, and what callers want kept. Default: for ever; responses 30 days.",
         ),
         key(
+            "responses",
+            Kind::Object(&RESPONSES),
+            "How much of what is done and kept for callers of /v1/responses one of them may have.",
+        ),
+        key(
             "policy_rollback",
             Kind::Object(&POLICY_ROLLBACK),
             "When a new version of a policy is taken back by itself.",
@@ -278,6 +283,36 @@ pub(crate) static RETENTION: Section = Section {
             "responses",
             Kind::Duration,
             "Responses that callers of /v1/responses want kept, with their input, for previous_response_id and for reading them again; 0 keeps none. Default 30d.",
+        ),
+    ],
+};
+
+pub(crate) static RESPONSES: Section = Section {
+    name: "responses",
+    about: "How much of what is done and kept for callers of /v1/responses there may be. An owner is a user within a group, a group, a user, or a key that belongs to nobody.",
+    required: &[],
+    keys: &[
+        key(
+            "background",
+            Kind::Count,
+            "So many responses are worked on in the background at a time. 1 or more; default 1024.",
+        ),
+        key("background_per_owner", Kind::Count, "Of them, so many of one owner's. 1 or more; default 64."),
+        key(
+            "background_bytes",
+            Kind::Bytes,
+            "So much is held in memory for them: requests, and events of those that are streamed. Default 256MiB.",
+        ),
+        key("background_bytes_per_owner", Kind::Bytes, "Of it, so much for one owner. Default 64MiB."),
+        key(
+            "conversations_per_owner",
+            Kind::Count,
+            "So many conversations are kept of one owner's. 1 or more; default 10000.",
+        ),
+        key(
+            "conversation_bytes_per_owner",
+            Kind::Bytes,
+            "So much is kept of items in all of them together. Default 1GiB.",
         ),
     ],
 };

@@ -119,7 +119,7 @@ pub struct ChannelProblem {
 }
 
 /// The host's settings that may be shown: none of them is, or holds, a secret.
-const SHOWN: [&str; 17] = [
+const SHOWN: [&str; 18] = [
     "host",
     "port",
     "data_dir",
@@ -134,6 +134,7 @@ const SHOWN: [&str; 17] = [
     "demo_channel",
     "durability",
     "retention",
+    "responses",
     "policy_rollback",
     "health_checks",
     "health_checks_at_once",

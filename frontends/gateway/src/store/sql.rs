@@ -38,11 +38,12 @@ use sluicegate_core::{
 };
 
 use super::{
-    Account, AuditChain, AuditEvent, AuditFilter, AuditedChange, Change, ConversationItem, DailyRow,
-    Dimension, Forget, Forgotten, GroupFilter, KeptConversation, KeptResponse, KeyFilter, KeyParts, KeyRef,
-    Latencies, Listing, LogCursor, LogFilter, LogPage, NewEvent, Once, Owner, Page, PolicyFilter,
-    PolicyVersion, Reach, RecordFilter, ReportQuery, ReportRows, ResponseOwner, Since, Store, Stored,
-    StoredChannel, StoredEvent, StoredKey, StoredPolicy, StoredToken, Sums, UserFilter,
+    Account, Added, AuditChain, AuditEvent, AuditFilter, AuditedChange, Change, ConversationItem,
+    ConversationShare, DailyRow, Dimension, Forget, Forgotten, GroupFilter, ItemPage, ItemsAsked,
+    KeptConversation, KeptResponse, KeyFilter, KeyParts, KeyRef, Latencies, Listing, LogCursor, LogFilter,
+    LogPage, NewEvent, Once, Owner, Page, PolicyFilter, PolicyVersion, Reach, RecordFilter, ReportQuery,
+    ReportRows, ResponseOwner, Since, Store, Stored, StoredChannel, StoredEvent, StoredKey, StoredPolicy,
+    StoredToken, Sums, UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -484,8 +485,13 @@ impl Store for SqlStore {
         &self,
         conversation: &KeptConversation,
         items: &[ConversationItem],
-    ) -> Result<()> {
-        self.insert_conversation(conversation, items).await
+        most: ConversationShare,
+    ) -> Result<Added> {
+        self.insert_conversation(conversation, items, most).await
+    }
+
+    async fn conversation_share(&self, owner: &ResponseOwner, now: Timestamp) -> Result<ConversationShare> {
+        self.sum_conversations(owner, now).await
     }
 
     async fn kept_conversation(
@@ -524,10 +530,28 @@ impl Store for SqlStore {
         owner: &ResponseOwner,
         id: &str,
         items: &[ConversationItem],
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<bool> {
-        self.append_conversation(owner, id, items, now, expires_at).await
+        lives: (Timestamp, Timestamp),
+        most: Option<ConversationShare>,
+    ) -> Result<Added> {
+        self.append_conversation(owner, id, items, lives, most).await
+    }
+
+    async fn conversation_page(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        asked: &ItemsAsked<'_>,
+    ) -> Result<Option<ItemPage>> {
+        self.find_conversation_page(owner, id, asked).await
+    }
+
+    async fn conversation_item(
+        &self,
+        owner: &ResponseOwner,
+        id: &str,
+        item: &str,
+    ) -> Result<Option<ConversationItem>> {
+        self.find_conversation_item(owner, id, item).await
     }
 
     async fn forget_conversation_item(&self, owner: &ResponseOwner, id: &str, item: &str) -> Result<bool> {

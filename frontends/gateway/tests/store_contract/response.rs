@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use sluicegate::core::{Caller, OrganizationId};
-use sluicegate::store::{ConversationItem, Forget, KeptConversation, KeptResponse, ResponseOwner, Store};
+use sluicegate::store::{
+    Added, CONVERSATION_ITEMS_MAX, ConversationItem, ConversationShare, Forget, Full, ItemsAsked,
+    KeptConversation, KeptResponse, ResponseOwner, Store,
+};
 
 use super::at;
 
@@ -93,28 +96,39 @@ pub(super) async fn what_became_of_a_response_takes_its_place(store: Arc<dyn Sto
     assert_eq!(store.response_of_item(&mine, "msg_a", at(50)).await.unwrap(), None);
 }
 
-pub(super) async fn conversations_are_kept_in_the_order_of_what_was_said(store: Arc<dyn Store>) {
-    let (mine, other) = (owner("k1", None, None), owner("k2", None, None));
-    let item = |id: &str| ConversationItem { id: id.to_owned(), body: format!(r#"{{"id":"{id}"}}"#).into() };
-    let made = KeptConversation {
-        owner: mine.clone(),
-        id: "conv_1".to_owned(),
+const MUCH: ConversationShare = ConversationShare { conversations: 100, bytes: 1 << 30 };
+
+fn item(id: &str) -> ConversationItem {
+    ConversationItem { id: id.to_owned(), body: format!(r#"{{"id":"{id}"}}"#).into() }
+}
+
+fn conversation(owner: &ResponseOwner, id: &str) -> KeptConversation {
+    KeptConversation {
+        owner: owner.clone(),
+        id: id.to_owned(),
         created_at: at(1),
         expires_at: at(100),
         metadata: r#"{"a":"é"}"#.into(),
-    };
-    store.make_conversation(&made, &[item("a"), item("b")]).await.unwrap();
-    assert_eq!(store.kept_conversation(&mine, "conv_1", at(50)).await.unwrap(), Some(made.clone()));
+        items: 0,
+        bytes: 0,
+    }
+}
+
+pub(super) async fn conversations_are_kept_in_the_order_of_what_was_said(store: Arc<dyn Store>) {
+    let (mine, other) = (owner("k1", None, None), owner("k2", None, None));
+    let made = conversation(&mine, "conv_1");
+    assert_eq!(store.make_conversation(&made, &[item("a"), item("b")], MUCH).await.unwrap(), Added::Yes);
+    let counted = KeptConversation { items: 2, bytes: 20, ..made.clone() };
+    assert_eq!(store.kept_conversation(&mine, "conv_1", at(50)).await.unwrap(), Some(counted));
     // Two at once: each keeps its own order, and neither is lost.
     let add = |id: &'static str| {
         let (store, mine) = (Arc::clone(&store), mine.clone());
         async move {
             let items = [id, id].map(|id| ConversationItem { id: id.to_owned(), body: "{}".into() });
-            store.add_to_conversation(&mine, "conv_1", &items, at(60), at(200)).await.unwrap()
+            store.add_to_conversation(&mine, "conv_1", &items, (at(60), at(200)), Some(MUCH)).await.unwrap()
         }
     };
-    let (one, two) = tokio::join!(add("c"), add("d"));
-    assert!(one && two);
+    assert_eq!(tokio::join!(add("c"), add("d")), (Added::Yes, Added::Yes));
     let items = store.conversation_items(&mine, "conv_1").await.unwrap().unwrap();
     let ids: Vec<_> = items.iter().map(|item| item.id.as_str()).collect();
     assert!(ids == ["a", "b", "c", "c", "d", "d"] || ids == ["a", "b", "d", "d", "c", "c"], "{ids:?}");
@@ -123,20 +137,107 @@ pub(super) async fn conversations_are_kept_in_the_order_of_what_was_said(store: 
     assert!(store.change_conversation(&mine, "conv_1", "{}", at(150)).await.unwrap());
     assert!(store.forget_conversation_item(&mine, "conv_1", "c").await.unwrap());
     assert!(!store.forget_conversation_item(&mine, "conv_1", "c").await.unwrap());
+    let left = store.kept_conversation(&mine, "conv_1", at(150)).await.unwrap().unwrap();
+    assert_eq!((left.items, left.bytes), (4, 24), "two went at once");
     // Foreign, unknown and expired ones are the same.
     for (owner, id, now) in [(&other, "conv_1", 50), (&mine, "conv_2", 50), (&mine, "conv_1", 200)] {
         assert_eq!(store.kept_conversation(owner, id, at(now)).await.unwrap(), None);
         assert!(!store.change_conversation(owner, id, "{}", at(now)).await.unwrap());
-        assert!(!store.add_to_conversation(owner, id, &[item("x")], at(now), at(300)).await.unwrap());
+        let lives = (at(now), at(300));
+        let added = store.add_to_conversation(owner, id, &[item("x")], lives, Some(MUCH)).await.unwrap();
+        assert_eq!(added, Added::Missing);
         assert!(!store.forget_conversation(owner, id, at(now)).await.unwrap());
     }
     assert_eq!(store.conversation_items(&other, "conv_1").await.unwrap(), Some(Vec::new()));
-    let many = vec![item("m"); 4_096];
-    assert!(store.add_to_conversation(&mine, "conv_1", &many, at(60), at(200)).await.unwrap());
-    assert_eq!(store.conversation_items(&mine, "conv_1").await.unwrap(), None, "it is too long to be read");
+    assert_eq!(store.conversation_item(&other, "conv_1", "a").await.unwrap(), None);
+    assert_eq!(store.conversation_item(&mine, "conv_1", "a").await.unwrap(), Some(item("a")));
     assert!(store.forget_conversation(&mine, "conv_1", at(60)).await.unwrap());
     assert_eq!(store.conversation_items(&mine, "conv_1").await.unwrap(), Some(Vec::new()));
-    store.make_conversation(&made, &[item("a")]).await.unwrap();
-    let what = Forget { records_before: None, sums_before: None, ended_before: at(101) };
-    assert_eq!(store.prune(&what).await.unwrap().rows, 2, "a conversation, and its item");
+
+    store.make_conversation(&made, &[item("a")], MUCH).await.unwrap();
+    // Its items live as long as it does, however old they are.
+    let longer = (at(90), at(300));
+    store.add_to_conversation(&mine, "conv_1", &[item("b")], longer, Some(MUCH)).await.unwrap();
+    let what = |before| Forget { records_before: None, sums_before: None, ended_before: at(before) };
+    assert_eq!(store.prune(&what(250)).await.unwrap().rows, 0);
+    assert_eq!(store.conversation_items(&mine, "conv_1").await.unwrap(), Some(vec![item("a"), item("b")]));
+    assert_eq!(store.prune(&what(301)).await.unwrap().rows, 3, "a conversation, and its items");
+}
+
+pub(super) async fn conversations_of_an_owner_are_bounded(store: Arc<dyn Store>) {
+    let (mine, other) = (owner("k1", None, None), owner("k2", None, None));
+    let most = ConversationShare { conversations: 2, bytes: 40 };
+    let make = async |owner: &ResponseOwner, id: &str, items: &[ConversationItem]| {
+        store.make_conversation(&conversation(owner, id), items, most).await.unwrap()
+    };
+    let add = async |id: &str, items: &[ConversationItem], most| {
+        store.add_to_conversation(&mine, id, items, (at(50), at(200)), most).await.unwrap()
+    };
+    assert_eq!(make(&mine, "conv_1", &[item("a")]).await, Added::Yes);
+    // What was refused is as if it had never been asked.
+    assert_eq!(make(&mine, "conv_2", &vec![item("b"); 4]).await, Added::Full(Full::OwnerBytes));
+    assert_eq!(make(&mine, "conv_2", &[item("b")]).await, Added::Yes);
+    assert_eq!(make(&mine, "conv_3", &[]).await, Added::Full(Full::Conversations));
+    assert_eq!(make(&other, "conv_3", &[]).await, Added::Yes, "each owner has a share");
+    assert_eq!(add("conv_1", &[item("c"), item("d")], Some(most)).await, Added::Yes);
+    assert_eq!(add("conv_1", &[item("e")], Some(most)).await, Added::Full(Full::OwnerBytes));
+    let kept = store.kept_conversation(&mine, "conv_1", at(50)).await.unwrap().unwrap();
+    assert_eq!((kept.items, kept.bytes), (3, 30));
+    // What was said is kept in any case.
+    assert_eq!(add("conv_1", &[item("e")], None).await, Added::Yes);
+    let has = store.conversation_share(&mine, at(50)).await.unwrap();
+    assert_eq!(has, ConversationShare { conversations: 2, bytes: 50 });
+    // What goes makes room, and so does what is over.
+    assert!(store.forget_conversation_item(&mine, "conv_1", "a").await.unwrap());
+    assert_eq!(store.conversation_share(&mine, at(50)).await.unwrap().bytes, 40);
+    let has = store.conversation_share(&mine, at(150)).await.unwrap();
+    assert_eq!(has, ConversationShare { conversations: 1, bytes: 30 }, "the other has expired");
+
+    // One conversation has an end of its own.
+    let full = vec![item("m"); usize::try_from(CONVERSATION_ITEMS_MAX).unwrap()];
+    let long = conversation(&mine, "conv_9");
+    let beyond = [full.as_slice(), &[item("n")]].concat();
+    assert_eq!(store.make_conversation(&long, &beyond, MUCH).await.unwrap(), Added::Full(Full::Items));
+    assert_eq!(store.make_conversation(&long, &full, MUCH).await.unwrap(), Added::Yes);
+    assert_eq!(add("conv_9", &[item("n")], Some(MUCH)).await, Added::Full(Full::Items));
+    assert_eq!(store.conversation_items(&mine, "conv_9").await.unwrap().unwrap().len(), full.len());
+}
+
+pub(super) async fn conversations_of_any_length_are_read_page_by_page(store: Arc<dyn Store>) {
+    let mine = owner("k1", None, None);
+    store.make_conversation(&conversation(&mine, "conv_1"), &[], MUCH).await.unwrap();
+    let ids: Vec<String> = (0..5_000).map(|n| format!("i{n}")).collect();
+    let items: Vec<_> = ids.iter().map(|id| item(id)).collect();
+    store.add_to_conversation(&mine, "conv_1", &items, (at(2), at(200)), None).await.unwrap();
+    assert_eq!(store.conversation_items(&mine, "conv_1").await.unwrap(), None, "too long for a call");
+    for ascending in [true, false] {
+        let (mut read, mut after) = (Vec::new(), None);
+        loop {
+            let asked = ItemsAsked { after: after.as_deref(), limit: 999, ascending };
+            let page = store.conversation_page(&mine, "conv_1", &asked).await.unwrap().unwrap();
+            assert!(page.items.len() <= 999);
+            after = page.items.last().map(|item| item.id.clone());
+            read.extend(page.items.into_iter().map(|item| item.id));
+            if !page.more {
+                break;
+            }
+        }
+        if !ascending {
+            read.reverse();
+        }
+        assert!(read == ids, "{ascending}: {} items", read.len());
+    }
+    let unknown = ItemsAsked { after: Some("nobody"), limit: 1, ascending: true };
+    assert_eq!(store.conversation_page(&mine, "conv_1", &unknown).await.unwrap(), None);
+    // Large items make small pages, of one at least.
+    let large = |id: &str| ConversationItem { id: id.to_owned(), body: "x".repeat(5 << 20).into() };
+    store.make_conversation(&conversation(&mine, "conv_2"), &["a", "b", "c"].map(large), MUCH).await.unwrap();
+    let asked = ItemsAsked { after: None, limit: 100, ascending: true };
+    let page = store.conversation_page(&mine, "conv_2", &asked).await.unwrap().unwrap();
+    assert_eq!((page.items.len(), page.more), (1, true));
+    // An item in the middle of many goes, and then all at once.
+    assert!(store.forget_conversation_item(&mine, "conv_1", "i4500").await.unwrap());
+    assert_eq!(store.conversation_item(&mine, "conv_1", "i4500").await.unwrap(), None);
+    assert!(store.forget_conversation(&mine, "conv_1", at(50)).await.unwrap());
+    assert_eq!(store.conversation_item(&mine, "conv_1", "i4999").await.unwrap(), None);
 }

@@ -150,8 +150,13 @@ impl SqlStore {
         self.piece(session, "sg_retired_hash", "retires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_response", "expires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_response_item", "expires_at < $1", args.clone(), done).await?;
-        self.piece(session, "sg_conversation", "expires_at < $1", args.clone(), done).await?;
-        self.piece(session, "sg_conversation_item", "expires_at < $1", args.clone(), done).await?;
+        // Items live as long as their conversation, which goes when none of them is left.
+        let items =
+            "(owner, conversation_id) IN (SELECT owner, id FROM sg_conversation WHERE expires_at < $1)";
+        self.piece(session, "sg_conversation_item", items, args.clone(), done).await?;
+        let empty = "expires_at < $1 AND NOT EXISTS (SELECT 1 FROM sg_conversation_item i \
+                     WHERE i.owner = sg_conversation.owner AND i.conversation_id = sg_conversation.id)";
+        self.piece(session, "sg_conversation", empty, args.clone(), done).await?;
         self.piece(session, "sg_once", "expires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_used_sign_in", "expires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_session", "expires_at < $1", args, done).await?;

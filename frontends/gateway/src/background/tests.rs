@@ -1,0 +1,172 @@
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use sluicegate_core::{Format, OutcomeClass, UsageRecord};
+
+use super::*;
+use crate::store::{Page, Reach, RecordFilter};
+use crate::upstream::{UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
+use crate::{ConfigText, Options};
+
+const KEYS: [&str; 2] = ["sk-3f9c1e77ab04d25866e1904cfa7b2d38", "sk-77ab04d25866e1904cfa7b2d383f9c1e"];
+const RESPONSE: &str = r#"{"id":"resp_1","object":"response","status":"completed","model":"m","output":[{"type":"message","id":"msg_1","role":"assistant","status":"completed","content":[{"type":"output_text","text":"well","annotations":[]}]}],"usage":{"input_tokens":9,"output_tokens":1,"total_tokens":10}}"#;
+
+/// What happens when an upstream has said everything.
+type AtEnd = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Answers with one text; `AtEnd` says whether that is the end, or it goes silent.
+struct Scripted(&'static str, AtEnd);
+
+struct Body(Option<&'static str>, AtEnd);
+
+impl UpstreamBody for Body {
+    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<std::result::Result<Bytes, UpstreamFault>>> {
+        match self.0.take() {
+            Some(text) => Poll::Ready(Some(Ok(Bytes::from_static(text.as_bytes())))),
+            None if (self.1)() => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[async_trait]
+impl Upstream for Scripted {
+    async fn send(&self, request: UpstreamRequest) -> std::result::Result<UpstreamResponse, UpstreamFault> {
+        Ok(UpstreamResponse {
+            status: 200,
+            is_event_stream: request.stream,
+            retry_after_ms: None,
+            request_id: None,
+            content_type: None,
+            headers: Vec::new(),
+            body: Box::new(Body(Some(self.0), Arc::clone(&self.1))),
+        })
+    }
+}
+
+async fn gateway(server: &str) -> Gateway {
+    let keys = KEYS.iter().enumerate().map(|(at, key)| format!("{{id: k{at}, credential: {key}}}"));
+    let text = format!(
+        "version: 1\nserver: {{{server}}}\nchannels:\n- name: c\n  provider: openai\n  credential: sk-upstream-0123456789\n  \
+         models: [{{name: m, price: {{input: 1, output: 2}}}}]\n  \
+         endpoints: [{{format: openai_responses, url: 'https://relay.test/v1/responses'}}]\nkeys: [{}]\n",
+        keys.collect::<Vec<_>>().join(", ")
+    );
+    let config = Some(ConfigText { path: "test.yaml".to_owned(), text });
+    Gateway::open(Options { config, variables: Arc::new(|_| None), ..Options::default() }).await.unwrap()
+}
+
+fn asked(key: &str) -> Inbound {
+    let body = r#"{"model":"m","input":"hi","max_output_tokens":100,"background":true}"#;
+    Inbound::new(Format::OpenaiResponses, key, body)
+}
+
+async fn begin(
+    gateway: &Gateway,
+    upstream: Scripted,
+    key: &str,
+) -> std::result::Result<Value, Box<Rejection>> {
+    let answer = gateway.worker_with(Arc::new(upstream)).call(asked(key)).await?;
+    let AnswerBody::Full(body) = answer.body else { panic!("it streams") };
+    Ok(serde_json::from_slice(&body).unwrap())
+}
+
+async fn owner(gateway: &Gateway) -> ResponseOwner {
+    let caller = gateway.inner.caller(asked(KEYS[0]).credential.as_ref()).await.unwrap();
+    ResponseOwner::of(&caller.caller)
+}
+
+async fn ended(gateway: &Gateway, owner: &ResponseOwner, id: &str) -> Value {
+    loop {
+        let text = as_it_stands(&gateway.inner, owner, id).await.unwrap().unwrap();
+        let told: Value = serde_json::from_str(&text).unwrap();
+        if told["status"] != "in_progress" {
+            return told;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn record(gateway: &Gateway) -> UsageRecord {
+    gateway.flush().await.unwrap();
+    let all = gateway.store().records(&RecordFilter::default(), &Reach::ALL, Page::default()).await.unwrap();
+    let [record] = all.items.as_slice() else { panic!("{:?}", all.items) };
+    record.clone()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// While the upstream is still answering.
+    Early(End),
+    /// When the answer is there, and its settlement isn't written yet.
+    WhileSettling(End),
+}
+
+#[tokio::test]
+async fn an_end_from_elsewhere_never_takes_an_answer_away_that_is_charged() {
+    for (ends, status, outcome) in [
+        (Ends::Early(End::Cancelled), "cancelled", OutcomeClass::ClientGone),
+        (Ends::Early(End::Stopped), "failed", OutcomeClass::ClientGone),
+        (Ends::WhileSettling(End::Cancelled), "completed", OutcomeClass::Ok),
+        (Ends::WhileSettling(End::Stopped), "completed", OutcomeClass::Ok),
+    ] {
+        let gateway = gateway("").await;
+        let jobs = Arc::clone(&gateway.inner);
+        let at_end: AtEnd = Arc::new(move || match ends {
+            Ends::Early(_) => false,
+            Ends::WhileSettling(why) => {
+                jobs.jobs.end_all(why);
+                true
+            }
+        });
+        let begun = begin(&gateway, Scripted(RESPONSE, at_end), KEYS[0]).await.unwrap();
+        let (owner, id) = (owner(&gateway).await, begun["id"].as_str().unwrap().to_owned());
+        if let Ends::Early(why) = ends {
+            while gateway.inner.under_way.load(std::sync::atomic::Ordering::Acquire) == 0 {
+                tokio::task::yield_now().await;
+            }
+            gateway.inner.jobs.end_all(why);
+        }
+        let told = ended(&gateway, &owner, &id).await;
+        assert_eq!(told["status"], status, "{told}");
+        assert_eq!(told["error"].is_null(), status != "failed", "{told}");
+        assert_eq!(record(&gateway).await.outcome, outcome, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn an_owner_has_no_more_than_its_share() {
+    let silent: AtEnd = Arc::new(|| false);
+    let gateway = gateway("responses: {background_per_owner: 1, background: 2}").await;
+    let begin = |key| begin(&gateway, Scripted("", Arc::clone(&silent)), key);
+    let first = begin(KEYS[0]).await.unwrap();
+    let refused = begin(KEYS[0]).await.unwrap_err();
+    assert_eq!(refused.error.kind(), ErrorKind::RateLimited);
+    assert!(
+        refused.report.message.contains("`server.responses.background_per_owner`"),
+        "{:?}",
+        refused.report
+    );
+    // Somebody else's share is their own.
+    begin(KEYS[1]).await.unwrap();
+    let caller = gateway.inner.caller(asked(KEYS[0]).credential.as_ref()).await.unwrap();
+    let cancelled = gateway.cancel_response(&caller.caller, first["id"].as_str().unwrap()).await.unwrap();
+    assert!(cancelled.contains(r#""status":"cancelled""#), "{cancelled}");
+    begin(KEYS[0]).await.unwrap();
+}
+
+#[test]
+fn only_what_is_completed_can_be_gone_on_from() {
+    for (body, want) in [
+        (r#"{"background":true,"status":"completed"}"#, None),
+        (r#"{"background":true,"status":"incomplete"}"#, None),
+        (r#"{"background":true,"status":"in_progress"}"#, Some("in_progress")),
+        (r#"{"status":"failed","background":true,"output":[]}"#, Some("failed")),
+        (r#"{"background":true,"status":"cancelled"}"#, Some("cancelled")),
+        (r#"{"background":true,"output":[{"status":"in_progress"}]}"#, None),
+        (r#"{"background":false,"status":"failed"}"#, None),
+    ] {
+        assert_eq!(unfinished(body), want, "{body}");
+    }
+}
