@@ -151,6 +151,8 @@ const NOTHING: Usage = Usage {
     output_visible: 0,
     output_reasoning: 0,
     cache_read: 0,
+    cache_read_audio: 0,
+    cache_read_image: 0,
     cache_write: 0,
     cache_write_1h: 0,
     audio_in: 0,

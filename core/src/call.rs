@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::count::{CacheWrites, Media};
 use crate::ids::{CallId, ModelName};
-use crate::price::ServiceTier;
+use crate::price::{ServiceTier, Variant};
 
 /// A wire format: what an endpoint speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -242,6 +242,9 @@ pub struct Call {
     /// The service tier that it asks for; `None` leaves that to the upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<ServiceTier>,
+    /// What it asks for of the images that it is billed for; `None` leaves that to the upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Box<Variant>>,
     /// The end customer that the caller named.
     #[serde(default)]
     pub customer: Option<String>,
@@ -324,6 +327,7 @@ impl Call {
             min_output: 0,
             needs: Needs::default(),
             service_tier: None,
+            variant: None,
             customer: None,
             conversation: None,
             bound: false,

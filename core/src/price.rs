@@ -1,6 +1,7 @@
 //! What tokens cost.
 
 mod part;
+mod variant;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,7 @@ pub use part::{
     Currency, DatedPrice, Exchange, PriceParts, ServiceTier, TierPrice, TierSet, WEEK_MINUTES, WeekSpan,
     WindowPrice, minute_of_week,
 };
+pub use variant::{SearchPrice, UnitPrice, Variant};
 
 use crate::money::{NanoUsd, PicoUsd, Rounding, div_rem, nano_from_pico};
 use crate::time::Timestamp;
@@ -114,23 +116,26 @@ impl Price {
     /// Whether input and output both have a known price, or units have. An unpriced model is admitted, counted in tokens and
     /// marked.
     pub fn is_known(&self) -> bool {
-        self.input.is_some() && self.output.is_some() || self.per_unit.is_some()
+        let has_units =
+            self.per_unit.is_some() || self.more.as_deref().is_some_and(|more| !more.units.is_empty());
+        self.input.is_some() && self.output.is_some() || has_units
     }
 
     /// What does not depend on tokens, in pico-USD.
-    fn fixed(&self, units: u64) -> i128 {
-        let per_unit = i128::from(units).saturating_mul(i128::from(self.per_unit.unwrap_or(0)));
-        (i128::from(self.per_request_nano_usd) * 1000).saturating_add(per_unit)
+    fn fixed(&self, units: u64, per_unit: PicoUsd) -> i128 {
+        let of_units = i128::from(units).saturating_mul(i128::from(per_unit));
+        (i128::from(self.per_request_nano_usd) * 1000).saturating_add(of_units)
     }
 
     /// The price of an attempt that begins at `at`: all of it, however long it takes.
     pub fn on(&self, at: Timestamp) -> PriceNow<'_> {
         match self.more.as_deref() {
-            None => PriceNow { card: self, exchange: None, unasked: None },
+            None => PriceNow { card: self, exchange: None, unasked: None, variant: None },
             Some(more) => PriceNow {
                 card: self.card(more, at),
                 exchange: more.exchange.as_ref(),
                 unasked: more.unasked,
+                variant: None,
             },
         }
     }
@@ -206,15 +211,18 @@ impl Price {
                 (&mut tier.output_reasoning, true),
             ]);
         }
-        let (mut none_in, mut none_out) = (None, None);
-        let (image_in, image_out) = match self.more.as_deref_mut() {
-            Some(more) => (&mut more.image_in, &mut more.image_out),
-            None => (&mut none_in, &mut none_out),
-        };
-        for (rate, is_output) in
-            [(&mut self.audio_in, false), (&mut self.audio_out, true), (image_in, false), (image_out, true)]
-        {
+        for (rate, is_output) in [(&mut self.audio_in, false), (&mut self.audio_out, true)] {
             rate.iter_mut().for_each(|rate| with(rate, is_output));
+        }
+        if let Some(more) = self.more.as_deref_mut() {
+            for (rate, is_output) in [
+                (&mut more.image_in, false),
+                (&mut more.image_out, true),
+                (&mut more.cached_audio_in, false),
+                (&mut more.cached_image_in, false),
+            ] {
+                rate.iter_mut().for_each(|rate| with(rate, is_output));
+            }
         }
         for inner in self.inner_mut() {
             inner.each_rate(with);
@@ -225,6 +233,7 @@ impl Price {
         with(&mut self.per_request_nano_usd);
         if let Some(more) = self.more.as_deref_mut() {
             with(&mut more.per_search_nano_usd);
+            more.search_sizes.iter_mut().for_each(|own| with(&mut own.fee_nano_usd));
         }
         for inner in self.inner_mut() {
             inner.each_fee(with);
@@ -233,6 +242,9 @@ impl Price {
 
     fn each_unit(&mut self, with: &mut dyn FnMut(&mut PicoUsd)) {
         self.per_unit.iter_mut().for_each(&mut *with);
+        if let Some(more) = self.more.as_deref_mut() {
+            more.units.iter_mut().for_each(|own| with(&mut own.per_unit));
+        }
         for inner in self.inner_mut() {
             inner.each_unit(with);
         }
@@ -253,13 +265,20 @@ impl Price {
     }
 
     /// What `usage` costs in pico-USD, or in that part of another currency.
-    fn pico(&self, usage: &Usage) -> i128 {
+    fn pico(&self, usage: &Usage, variant: Option<&Variant>) -> i128 {
+        let per_unit = if usage.units > 0 { self.unit_rate(variant) } else { 0 };
+        self.pico_with(usage, per_unit, variant)
+    }
+
+    fn pico_with(&self, usage: &Usage, per_unit: PicoUsd, variant: Option<&Variant>) -> i128 {
         let rates = self.rates(usage.input_tokens());
-        let per_search = self.more.as_deref().map_or(0, |more| more.per_search_nano_usd);
+        let per_search = self.more.as_deref().map_or(0, |more| more.search_fee(variant));
         let searches = i128::from(per_search).saturating_mul(i128::from(usage.searches)).saturating_mul(1000);
         [
             (usage.input_uncached, rates.input),
             (usage.cache_read, rates.cache_read),
+            (usage.cache_read_audio, rates.cached_audio),
+            (usage.cache_read_image, rates.cached_image),
             (usage.cache_write, rates.cache_write),
             (usage.cache_write_1h, rates.cache_write_1h),
             (usage.audio_in, rates.audio_in),
@@ -270,12 +289,12 @@ impl Price {
             (usage.image_out, rates.image_out),
         ]
         .iter()
-        .fold(self.fixed(usage.units).saturating_add(searches), |sum, (tokens, rate)| {
+        .fold(self.fixed(usage.units, per_unit).saturating_add(searches), |sum, (tokens, rate)| {
             sum.saturating_add(i128::from(*tokens).saturating_mul(i128::from(*rate)))
         })
     }
 
-    fn bound(&self, input_tokens: u64, output_tokens: u64, reach: Reach) -> i128 {
+    fn bound(&self, input_tokens: u64, output_tokens: u64, reach: Reach, variant: Option<&Variant>) -> i128 {
         // A tier may be cheaper than the base: the bound is the dearest of all rates that this many tokens can reach.
         let reachable =
             self.tiers.iter().map(|tier| tier.above_input_tokens).filter(|above| input_tokens > *above);
@@ -285,12 +304,19 @@ impl Price {
             dearest_in = dearest_in.max(r.dearest_in(reach));
             dearest_out = dearest_out.max(r.dearest_out(reach));
         }
-        self.fixed(reach.units)
+        let per_unit = if reach.units > 0 { self.dearest_unit_rate(variant) } else { 0 };
+        self.fixed(reach.units, per_unit)
             .saturating_add(i128::from(input_tokens).saturating_mul(i128::from(dearest_in)))
             .saturating_add(i128::from(output_tokens).saturating_mul(i128::from(dearest_out)))
     }
 
-    fn bound_of_known_input(&self, usage: &Usage, output_tokens: u64, reach: Reach) -> i128 {
+    fn bound_of_known_input(
+        &self,
+        usage: &Usage,
+        output_tokens: u64,
+        reach: Reach,
+        variant: Option<&Variant>,
+    ) -> i128 {
         let output = self.rates(usage.input_tokens()).dearest_out(reach);
         let input = Usage {
             output_visible: 0,
@@ -300,7 +326,9 @@ impl Price {
             units: reach.units,
             ..*usage
         };
-        self.pico(&input).saturating_add(i128::from(output_tokens).saturating_mul(i128::from(output)))
+        let per_unit = if reach.units > 0 { self.dearest_unit_rate(variant) } else { 0 };
+        let of_output = i128::from(output_tokens).saturating_mul(i128::from(output));
+        self.pico_with(&input, per_unit, variant).saturating_add(of_output)
     }
 
     fn rates(&self, prompt_tokens: u64) -> Rates {
@@ -309,19 +337,27 @@ impl Price {
         let input = pick(tier.and_then(|t| t.input), self.input).unwrap_or(0);
         let output = pick(tier.and_then(|t| t.output), self.output).unwrap_or(0);
         let cache_write = pick(tier.and_then(|t| t.cache_write), self.cache_write).unwrap_or(input);
+        let cache_read = pick(tier.and_then(|t| t.cache_read), self.cache_read);
+        let more = self.more.as_deref();
+        let audio_in = self.audio_in.unwrap_or(input);
+        let image_in = more.and_then(|more| more.image_in).unwrap_or(input);
+        // Without a rate of its own it is cached input like any other; without that, nothing comes cheaper from the cache.
+        let cached = |own: Option<PicoUsd>, fresh: PicoUsd| own.or(cache_read).unwrap_or(fresh);
         Rates {
             input,
             output,
-            cache_read: pick(tier.and_then(|t| t.cache_read), self.cache_read).unwrap_or(input),
+            cache_read: cache_read.unwrap_or(input),
+            cached_audio: cached(more.and_then(|more| more.cached_audio_in), audio_in),
+            cached_image: cached(more.and_then(|more| more.cached_image_in), image_in),
             cache_write,
             cache_write_1h: pick(tier.and_then(|t| t.cache_write_1h), self.cache_write_1h)
                 .unwrap_or(cache_write),
             output_reasoning: pick(tier.and_then(|t| t.output_reasoning), self.output_reasoning)
                 .unwrap_or(output),
-            audio_in: self.audio_in.unwrap_or(input),
+            audio_in,
             audio_out: self.audio_out.unwrap_or(output),
-            image_in: self.more.as_deref().and_then(|more| more.image_in).unwrap_or(input),
-            image_out: self.more.as_deref().and_then(|more| more.image_out).unwrap_or(output),
+            image_in,
+            image_out: more.and_then(|more| more.image_out).unwrap_or(output),
         }
     }
 }
@@ -332,24 +368,31 @@ pub struct PriceNow<'a> {
     card: &'a Price,
     exchange: Option<&'a Exchange>,
     unasked: Option<ServiceTier>,
+    variant: Option<&'a Variant>,
 }
 
 impl<'a> PriceNow<'a> {
+    /// The price of units and searches of which this is known.
+    #[must_use]
+    pub fn with(self, variant: Option<&'a Variant>) -> Self {
+        Self { variant, ..self }
+    }
+
     /// The cost of `usage` as a call that was served at `tier`, times `ratio_ppm` ([`RATIO_ONE_PPM`] is 1), rounded once.
     /// Unknown prices count as nothing: ask [`Price::is_known`] first.
     pub fn cost(&self, usage: &Usage, tier: ServiceTier, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
-        self.scale(self.card.of_tier(tier).pico(usage), ratio_ppm, rounding)
+        self.scale(self.card.of_tier(tier).pico(usage, self.variant), ratio_ppm, rounding)
     }
 
     /// What `usage` costs at the standard tier in pico-USD, for comparing. Unknown prices count as nothing.
     pub(crate) fn estimate(&self, usage: &Usage) -> u64 {
-        self.in_usd(u64::try_from(self.card.pico(usage)).unwrap_or(u64::MAX))
+        self.in_usd(u64::try_from(self.card.pico(usage, self.variant)).unwrap_or(u64::MAX))
     }
 
     /// The most that `input_tokens` of input and `output_tokens` of output can cost, whatever bucket within `reach` the
     /// upstream puts them in, whatever of the tiers within `reach` it serves and however long the prompt turns out. Rounded up.
     pub fn bound(&self, input_tokens: u64, output_tokens: u64, reach: Reach, ratio_ppm: u32) -> NanoUsd {
-        let pico = self.dearest(reach, |card| card.bound(input_tokens, output_tokens, reach));
+        let pico = self.dearest(reach, |card| card.bound(input_tokens, output_tokens, reach, self.variant));
         self.scale(pico, ratio_ppm, Rounding::Up)
     }
 
@@ -362,7 +405,8 @@ impl<'a> PriceNow<'a> {
         reach: Reach,
         ratio_ppm: u32,
     ) -> NanoUsd {
-        let pico = self.dearest(reach, |card| card.bound_of_known_input(usage, output_tokens, reach));
+        let of_card = |card: &Price| card.bound_of_known_input(usage, output_tokens, reach, self.variant);
+        let pico = self.dearest(reach, of_card);
         self.scale(pico, ratio_ppm, Rounding::Up)
     }
 
@@ -427,6 +471,8 @@ struct Rates {
     input: PicoUsd,
     output: PicoUsd,
     cache_read: PicoUsd,
+    cached_audio: PicoUsd,
+    cached_image: PicoUsd,
     cache_write: PicoUsd,
     cache_write_1h: PicoUsd,
     output_reasoning: PicoUsd,
@@ -443,8 +489,8 @@ impl Rates {
             (true, self.cache_read),
             (reach.cache_write, self.cache_write),
             (reach.cache_write_1h, self.cache_write_1h),
-            (reach.audio, self.audio_in),
-            (reach.images, self.image_in),
+            (reach.audio, self.audio_in.max(self.cached_audio)),
+            (reach.images, self.image_in.max(self.cached_image)),
         ]
         .into_iter()
         .filter(|(reached, _)| *reached)

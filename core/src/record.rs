@@ -15,7 +15,7 @@ use crate::guardrail::GuardrailMarks;
 use crate::ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, UserId};
 use crate::limit::{Metric, ScopeKind, Window};
 use crate::money::NanoUsd;
-use crate::price::{Exchange, ServiceTier};
+use crate::price::{Exchange, ServiceTier, Variant};
 use crate::time::Timestamp;
 use crate::usage::{Usage, UsageSource};
 
@@ -303,6 +303,10 @@ pub struct AttemptRecord {
     /// The tier that it was charged at; `None` is the standard one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<ServiceTier>,
+    /// What its units and searches were charged as; `None` where nothing was known of them. A record that a start wrote for a process that
+    /// ended before it doesn't have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Box<Variant>>,
     /// The currency that the price is in and the rate by which `cost` was booked in USD; `None` for a price in USD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<Exchange>,
@@ -331,6 +335,8 @@ pub(crate) fn totals(attempts: &[AttemptRecord]) -> (Usage, NanoUsd) {
     let usage = Usage {
         input_uncached: total(|u| u.input_uncached),
         cache_read: total(|u| u.cache_read),
+        cache_read_audio: total(|u| u.cache_read_audio),
+        cache_read_image: total(|u| u.cache_read_image),
         cache_write: total(|u| u.cache_write),
         cache_write_1h: total(|u| u.cache_write_1h),
         audio_in: total(|u| u.audio_in),
@@ -398,6 +404,9 @@ pub struct ReplayFacts {
     /// The service tier that it asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<ServiceTier>,
+    /// The size and quality of the images that it asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Box<Variant>>,
     /// Where the caller connected from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_ip: Option<IpAddr>,

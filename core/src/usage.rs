@@ -16,9 +16,15 @@ const ABSURD_TOKENS: u64 = 16_777_216;
 pub struct Usage {
     /// Text input read at the full price.
     pub input_uncached: u64,
-    /// Input read from the provider's prompt cache.
+    /// Input read from the provider's prompt cache: text, and whatever the provider doesn't tell apart from it.
     #[serde(skip_serializing_if = "is_zero")]
     pub cache_read: u64,
+    /// Audio read from the provider's prompt cache, where it is counted apart.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cache_read_audio: u64,
+    /// Images read from the provider's prompt cache, where they are counted apart.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cache_read_image: u64,
     /// Input written to the provider's prompt cache with its default lifetime (5 minutes, where it has one).
     #[serde(skip_serializing_if = "is_zero")]
     pub cache_write: u64,
@@ -64,6 +70,8 @@ impl fmt::Debug for Usage {
             .field("output_reasoning", &self.output_reasoning)
             .field("audio_out", &self.audio_out);
         let rare = [
+            ("cache_read_audio", self.cache_read_audio),
+            ("cache_read_image", self.cache_read_image),
             ("image_in", self.image_in),
             ("image_out", self.image_out),
             ("searches", self.searches),
@@ -91,9 +99,14 @@ impl Usage {
 
     /// All input tokens. Saturates.
     pub fn input_tokens(&self) -> u64 {
-        [self.cache_read, self.cache_write, self.cache_write_1h, self.audio_in, self.image_in]
+        [self.cached_tokens(), self.cache_write, self.cache_write_1h, self.audio_in, self.image_in]
             .iter()
             .fold(self.input_uncached, |sum, n| sum.saturating_add(*n))
+    }
+
+    /// All input that was read from the prompt cache. Saturates.
+    pub fn cached_tokens(&self) -> u64 {
+        self.cache_read.saturating_add(self.cache_read_audio).saturating_add(self.cache_read_image)
     }
 
     /// All output tokens, reasoning included. Saturates.

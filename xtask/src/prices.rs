@@ -9,7 +9,7 @@ use serde_json::Value;
 const FACTS: &str = "core/config/catalogue/facts/prices.csv";
 const TABLE: &str = "core/config/catalogue/prices.csv";
 
-const COLUMNS: [&str; 24] = [
+const COLUMNS: [&str; 26] = [
     "provider",
     "model",
     "mode",
@@ -34,8 +34,10 @@ const COLUMNS: [&str; 24] = [
     "changes",
     "regions",
     "per_request",
+    "cached_audio_input",
+    "cached_image_input",
 ];
-const RATES: [&str; 8] = [
+const RATES: [&str; 10] = [
     "input",
     "output",
     "cached_input",
@@ -44,6 +46,13 @@ const RATES: [&str; 8] = [
     "reasoning_output",
     "audio_input",
     "audio_output",
+    "cached_audio_input",
+    "cached_image_input",
+];
+/// Rates of what comes from a prompt cache, and the facts' names for them.
+const CACHED: [(&str, &str); 2] = [
+    ("cached_audio_input", "cache_read_input_audio_token_cost"),
+    ("cached_image_input", "cache_read_input_image_token_cost"),
 ];
 /// Those that prices for long prompts have.
 const TIER_RATES: usize = 6;
@@ -149,12 +158,27 @@ fn row(fact: &Row) -> Done<Row> {
         "per_request".to_owned(),
         decimal(per_unit(fact, "input_cost_per_request").unwrap_or_default())?,
     );
-    out.insert("per_search".to_owned(), number(extra.get("web_search_per_query"))?);
+    for (column, name) in CACHED {
+        out.insert(column.to_owned(), number(extra.get(name))?);
+    }
+    out.insert("per_search".to_owned(), searches(&extra)?);
     out.insert("service_tiers".to_owned(), service_tiers(fact, &extra)?);
     out.insert("windows".to_owned(), windows(&rules)?);
     out.insert("changes".to_owned(), changes(&json(get(fact, "scheduled_change"))?)?);
     out.insert("regions".to_owned(), regions(&extra)?);
     Ok(out)
+}
+
+/// `0.012;low=0.005;high=0.012`: the fee of a search, and by how much it reads where that makes a difference.
+fn searches(extra: &Value) -> Done<String> {
+    let mut all = vec![number(extra.get("web_search_per_query"))?];
+    for size in ["low", "medium", "high"] {
+        let fee = number(extra.get(format!("web_search_per_query_{size}")))?;
+        if !fee.is_empty() {
+            all.push(format!("{size}={fee}"));
+        }
+    }
+    Ok(all.join(";"))
 }
 
 /// Prices for long prompts. Of ranges the first one is the price itself.
@@ -221,8 +245,11 @@ fn service_tiers(fact: &Row, extra: &Value) -> Done<String> {
                 "input" | "output" | "cache_write" => rest,
                 "cache_read" => "cached_input",
                 "input_cost_per_audio_token" => "audio_input",
-                // Cache writes of half a day, cached sound, images and films: answers don't say how many tokens those are.
-                _ => continue,
+                // Cache writes of half a day, and films: answers don't say how many tokens those are.
+                other => match CACHED.iter().find(|(_, name)| *name == other) {
+                    Some((column, _)) => *column,
+                    None => continue,
+                },
             };
             let value = number(Some(value))?;
             if let Some(at) = place(rate).filter(|at| above == 0 || *at < TIER_RATES) {
@@ -473,7 +500,7 @@ mod tests {
         let row = made.lines().nth(2).unwrap();
         assert_eq!(
             row,
-            "p,m,chat,2,4,,,,,,,,,,,,1.25,,,flex:input=1;output@200000=3,1@2200-2400:input=1,2027-01-01:input=9,us=1.1,"
+            "p,m,chat,2,4,,,,,,,,,,,,1.25,,,flex:input=1;output@200000=3,1@2200-2400:input=1,2027-01-01:input=9,us=1.1,,,"
         );
         assert!(make("no head\n").is_err());
     }

@@ -8,7 +8,7 @@ mod quirks;
 use sluicegate_core::call::Needs;
 use sluicegate_core::channel::Auth;
 use sluicegate_core::money::{NanoUsd, PicoUsd, parse_decimal};
-use sluicegate_core::price::{Price, PriceTier, ServiceTier, WeekSpan};
+use sluicegate_core::price::{Price, PriceTier, SearchPrice, ServiceTier, WeekSpan};
 
 use crate::pricing::{self, Written};
 
@@ -333,8 +333,11 @@ fn parse_facts(row: &'static str) -> Option<ModelFacts> {
         has_tiers: true,
         image_in: per_million(cell(16)),
         image_out: per_million(cell(17)),
-        per_search: usd(cell(18)),
+        per_search: usd(cell(18).split(';').next().unwrap_or_default()),
+        search_sizes: search_sizes(cell(18)),
         per_request: usd(cell(23)),
+        cached_audio_in: per_million(cell(24)),
+        cached_image_in: per_million(cell(25)),
         service_tiers: several(cell(19), ServiceTier::of_word),
         windows: several(cell(20), parse_times),
         changes: several(cell(21), pricing::instant).unwrap_or_default(),
@@ -363,6 +366,16 @@ fn listed(cell: &'static str) -> impl Iterator<Item = &'static str> {
 
 fn usd(text: &str) -> Option<NanoUsd> {
     parse_decimal(text, 9)
+}
+
+/// `0.008;low=0.005;high=0.012`: what a search costs, and by how much it reads.
+fn search_sizes(cell: &'static str) -> Option<Vec<SearchPrice>> {
+    let each = |text: &'static str| {
+        let (size, fee) = text.split_once('=')?;
+        Some(SearchPrice { size: size.into(), fee_nano_usd: usd(fee)? })
+    };
+    let all: Vec<_> = cell.split(';').skip(1).filter_map(each).collect();
+    (!all.is_empty()).then_some(all)
 }
 
 /// `us=1.1`
@@ -424,6 +437,8 @@ fn parse_written(text: &str) -> Option<Written> {
                 "audio_output" => &mut rates.audio_out,
                 "image_input" => &mut own.image_in,
                 "image_output" => &mut own.image_out,
+                "cached_audio_input" => &mut own.cached_audio_in,
+                "cached_image_input" => &mut own.cached_image_in,
                 _ => return None,
             };
             *place = value;
@@ -488,14 +503,21 @@ mod tests {
         assert_eq!(names, unique, "a provider's name means one provider");
         for row in price_rows().lines() {
             let cells: Vec<_> = row.split(',').collect();
-            assert_eq!(cells.len(), 24, "{row}");
+            assert_eq!(cells.len(), 26, "{row}");
             assert!(row_of(cells[0], cells[1]).is_some_and(|facts| facts.provider == cells[0]), "{row}");
             for cell in cells.iter().skip(3).take(8).filter(|cell| !cell.is_empty()) {
                 assert!(per_million(cell).is_some(), "{row}");
             }
-            for cell in cells.iter().skip(16).take(2).filter(|cell| !cell.is_empty()) {
+            for cell in
+                cells.iter().skip(16).take(2).chain(cells.iter().skip(24)).filter(|cell| !cell.is_empty())
+            {
                 assert!(per_million(cell).is_some(), "{row}");
             }
+            assert_eq!(
+                search_sizes(cells[18]).map_or(0, |all| all.len()),
+                cells[18].matches('=').count(),
+                "{row}"
+            );
             let count = |at: usize| cells[at].split('|').filter(|part| !part.is_empty()).count();
             assert_eq!(
                 several(cells[19], ServiceTier::of_word).map_or(0, |all| all.len()),
@@ -520,6 +542,23 @@ mod tests {
         assert_eq!(facts.price.audio_in, None);
         assert_eq!(facts.context_window, Some(1_000_000));
         assert_eq!(model_facts_by_name("no-such-model"), None);
+    }
+
+    #[test]
+    fn sound_from_the_cache_has_a_price_of_its_own() {
+        let facts = model_facts(&provider("gemini").unwrap(), "gemini-2.5-flash").unwrap();
+        let more = facts.price.more.unwrap();
+        assert_eq!((facts.price.cache_read, more.cached_audio_in), (Some(30_000), Some(100_000)));
+        let priority = more.service_tiers.iter().find(|own| own.tier == ServiceTier::Priority).unwrap();
+        assert_eq!(priority.price.more.as_ref().unwrap().cached_audio_in, Some(180_000));
+    }
+
+    #[test]
+    fn searches_have_prices_by_how_much_they_read() {
+        let more = model_facts(&provider("perplexity").unwrap(), "sonar").unwrap().price.more.unwrap();
+        let sizes: Vec<_> = more.search_sizes.iter().map(|own| (&*own.size, own.fee_nano_usd)).collect();
+        assert_eq!(more.per_search_nano_usd, 12_000_000);
+        assert_eq!(sizes, [("low", 5_000_000), ("medium", 8_000_000), ("high", 12_000_000)]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use sluicegate_core::Format;
 use sluicegate_core::call::Needs;
 use sluicegate_core::channel::{Channel, Endpoint};
 use sluicegate_core::money::{PicoUsd, parse_decimal};
-use sluicegate_core::price::{Price, PriceParts};
+use sluicegate_core::price::{Price, PriceParts, UnitPrice};
 
 use crate::catalogue::ModelFacts;
 
@@ -80,10 +80,10 @@ pub(crate) fn facts(list: &str, model: &str) -> Option<ModelFacts> {
         per_unit: rate(12),
         ..Price::default()
     };
-    let (image_in, image_out) = (rate(6), rate(6));
-    if image_in.is_some() || image_out.is_some() {
-        price.more = Some(Box::new(PriceParts { image_in, image_out, ..PriceParts::default() }));
-    }
+    let (image_in, image_out, cached_image_in) = (rate(6), rate(6), rate(6));
+    let units = cells.next().map_or_else(Vec::new, units);
+    let more = PriceParts { image_in, image_out, cached_image_in, units, ..PriceParts::default() };
+    price.more = (more != PriceParts::default()).then(|| Box::new(more));
     Some(ModelFacts {
         provider,
         embedding: false,
@@ -96,6 +96,18 @@ pub(crate) fn facts(list: &str, model: &str) -> Option<ModelFacts> {
     })
 }
 
+/// `1024x1024/hd=0.08`, by bars: what an image of a size, and of a quality, costs in USD. The first is what calls get that don't say.
+fn units(cell: &str) -> Vec<UnitPrice> {
+    let each = |text: &str| {
+        let (what, price) = text.split_once('=')?;
+        let (size, quality) =
+            what.split_once('/').map_or((what, None), |(size, quality)| (size, Some(quality)));
+        let price = parse_decimal(price, 12).and_then(|price| PicoUsd::try_from(price).ok())?;
+        Some(UnitPrice::new(Some(size), quality, price))
+    };
+    cell.split('|').filter_map(each).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,7 +118,8 @@ mod tests {
         let mut last = "";
         for row in OPERATIONS.lines().skip(1) {
             let cells: Vec<_> = row.split(',').collect();
-            assert_eq!(cells.len(), 11, "{row}");
+            assert_eq!(cells.len(), 13, "{row}");
+            assert_eq!(units(cells[12]).len(), cells[12].matches('=').count(), "{row}");
             assert!(last < row, "{row} is in order");
             let facts = facts(cells[0], cells[1]).unwrap();
             assert!(facts.price.is_known(), "{row}");
@@ -127,8 +140,12 @@ mod tests {
         let image = price("gpt-image-1");
         assert_eq!((image.input, image.per_unit), (Some(5_000_000), None));
         assert_eq!(
-            image.more.map(|more| (more.image_in, more.image_out)),
-            Some((Some(10_000_000), Some(40_000_000)))
+            image.more.map(|more| (more.image_in, more.image_out, more.cached_image_in)),
+            Some((Some(10_000_000), Some(40_000_000), Some(2_500_000)))
+        );
+        assert_eq!(
+            price("dall-e-3").more.unwrap().units[3],
+            UnitPrice::new(Some("1024x1024"), Some("hd"), 80_000_000_000)
         );
         assert_eq!(facts("openai", "no-such-model"), None);
     }

@@ -19,7 +19,7 @@ use crate::yaml::{self, Node};
 use crate::{Source, native, newapi};
 
 /// What a million tokens cost, by the names that our files have for it.
-fn named_rates(price: &Price) -> [(&'static str, Option<PicoUsd>); 10] {
+fn named_rates(price: &Price) -> [(&'static str, Option<PicoUsd>); 12] {
     let more = price.more.as_deref();
     [
         ("input", price.input),
@@ -32,6 +32,8 @@ fn named_rates(price: &Price) -> [(&'static str, Option<PicoUsd>); 10] {
         ("audio_output", price.audio_out),
         ("image_input", more.and_then(|more| more.image_in)),
         ("image_output", more.and_then(|more| more.image_out)),
+        ("cached_audio_input", more.and_then(|more| more.cached_audio_in)),
+        ("cached_image_input", more.and_then(|more| more.cached_image_in)),
     ]
 }
 

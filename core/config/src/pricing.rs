@@ -2,7 +2,8 @@
 
 use sluicegate_core::money::NanoUsd;
 use sluicegate_core::price::{
-    DatedPrice, Price, PriceParts, PriceTier, ServiceTier, TierPrice, WEEK_MINUTES, WeekSpan, WindowPrice,
+    DatedPrice, Price, PriceParts, PriceTier, SearchPrice, ServiceTier, TierPrice, UnitPrice, WEEK_MINUTES,
+    WeekSpan, WindowPrice,
 };
 use sluicegate_core::time::Timestamp;
 
@@ -13,6 +14,10 @@ pub(crate) struct Written {
     pub(crate) rates: Price,
     pub(crate) image_in: Option<u64>,
     pub(crate) image_out: Option<u64>,
+    pub(crate) cached_audio_in: Option<u64>,
+    pub(crate) cached_image_in: Option<u64>,
+    pub(crate) units: Option<Vec<UnitPrice>>,
+    pub(crate) search_sizes: Option<Vec<SearchPrice>>,
     pub(crate) per_request: Option<NanoUsd>,
     pub(crate) per_search: Option<NanoUsd>,
     /// All that isn't written, times this, in parts per million.
@@ -83,11 +88,25 @@ impl Written {
             tiers: if self.has_tiers { own.tiers.clone() } else { base.tiers.clone() },
             more: base.more.clone(),
         };
-        if self.image_in.is_some() || self.image_out.is_some() || self.per_search.is_some() {
+        let rates = [self.image_in, self.image_out, self.cached_audio_in, self.cached_image_in];
+        let has_lists = self.units.is_some() || self.search_sizes.is_some();
+        if rates.iter().any(Option::is_some) || self.per_search.is_some() || has_lists {
             let more = price.more.get_or_insert_default();
             more.image_in = self.image_in.or(more.image_in);
             more.image_out = self.image_out.or(more.image_out);
+            more.cached_audio_in = self.cached_audio_in.or(more.cached_audio_in);
+            more.cached_image_in = self.cached_image_in.or(more.cached_image_in);
+            if self.per_search.is_some() {
+                // A fee that is written anew is that of every size, unless those are, too.
+                more.search_sizes.clear();
+            }
             more.per_search_nano_usd = self.per_search.unwrap_or(more.per_search_nano_usd);
+            if let Some(own) = &self.units {
+                more.units.clone_from(own);
+            }
+            if let Some(own) = &self.search_sizes {
+                more.search_sizes.clone_from(own);
+            }
         }
         price
     }
@@ -98,7 +117,11 @@ fn plain(price: &Price) -> Price {
     let more = price.more.as_deref().map(|more| PriceParts {
         image_in: more.image_in,
         image_out: more.image_out,
+        cached_audio_in: more.cached_audio_in,
+        cached_image_in: more.cached_image_in,
         per_search_nano_usd: more.per_search_nano_usd,
+        search_sizes: more.search_sizes.clone(),
+        units: more.units.clone(),
         ..PriceParts::default()
     });
     Price { more: more.and_then(boxed), ..price.clone() }

@@ -14,7 +14,7 @@ use sluicegate_core::Timestamp;
 use sluicegate_core::money::{Rounding, format_usd, parse_decimal};
 use sluicegate_core::price::{
     Currency, DatedPrice, Exchange, Price, PriceParts, PriceTier, Reach, ServiceTier, TierPrice, TierSet,
-    WeekSpan, WindowPrice,
+    UnitPrice, WeekSpan, WindowPrice,
 };
 use sluicegate_core::usage::Usage;
 
@@ -123,7 +123,8 @@ fn litellm_map_and_new_api_ratios_are_prices() {
           {"range": [0, 32000], "input_cost_per_token": 1e-06, "output_cost_per_token": 4e-06},
           {"range": [32000, 128000], "input_cost_per_token": 2e-06, "output_cost_per_token": 8e-06}]}}"#;
     let prices = read(map, None);
-    let want = "{input: 2.5, output: 15, cached_input: 0.25, per_search: 0.014, tiers: [{above_input_tokens: 272K, input: 5, output: 22.5}],
+    let want = "{input: 2.5, output: 15, cached_input: 0.25, per_search: 0.014, search_sizes: {low: 0.01, high: 0.014},
+        tiers: [{above_input_tokens: 272K, input: 5, output: 22.5}],
         service_tiers: [{tier: priority, input: 5, output: 30}, {tier: batch, input: 1.25}]}";
     assert_eq!((prices[0].provider.as_deref(), prices[0].model.as_str()), (Some("azure"), "gpt-x"));
     assert_eq!(prices[0].price, price_of(want));
@@ -175,6 +176,41 @@ fn what_has_no_counterpart_is_named_once() {
     ] {
         assert!(said.iter().any(|it| it.contains(part)), "{part}: {said:#?}");
     }
+}
+
+#[test]
+fn images_and_searches_of_a_kind_are_read_written_and_compared() {
+    let text = "{input: 1, output: 2, cached_audio_input: 0.3, per_image: [{size: 1024x1024, quality: standard, price: 0.04},
+        {size: 1024*1792, quality: HD, price: 0.12}, {quality: low, price: 0.01}], per_search: 0.012, search_sizes: {low: 0.005, high: 0.012},
+        service_tiers: [{tier: batch, ratio: 0.5}]}";
+    let price = price_of(text);
+    let more = price.more.as_deref().unwrap();
+    assert_eq!(more.units[1], UnitPrice::new(Some("1024x1792"), Some("hd"), 120_000_000_000));
+    let half = more.service_tiers[0].price.more.as_deref().unwrap();
+    assert_eq!((half.units[0].per_unit, half.search_sizes[0].fee_nano_usd), (20_000_000_000, 2_500_000));
+    let listed = |price: Price| [ListedPrice { provider: None, model: "m".into(), price }];
+    assert_eq!(read(&write_prices(&listed(price.clone())), None), listed(price.clone()));
+    let dearer = price_of(&text.replace("price: 0.12", "price: 0.13").replace("low: 0.005", "low: 0.006"));
+    let rates: Vec<_> = compare_prices(&listed(price), &listed(dearer))
+        .into_iter()
+        .flat_map(|it| it.rates)
+        .map(|it| format!("{} {} {}", it.rate, it.before.unwrap_or_default(), it.after.unwrap_or_default()))
+        .collect();
+    assert_eq!(
+        rates,
+        [
+            "batch.per_search low 0.0025 0.003",
+            "batch.per_unit 1024x1792 hd 0.06 0.065",
+            "per_search low 0.005 0.006",
+            "per_unit 1024x1792 hd 0.12 0.13"
+        ]
+    );
+    // A fee that a tier says anew is that of every size.
+    let flat = price_of(
+        "{per_search: 0.012, search_sizes: {low: 0.005}, service_tiers: [{tier: flex, per_search: 0.001}]}",
+    );
+    let flex = flat.more.unwrap().service_tiers[0].price.more.clone().unwrap();
+    assert_eq!((flex.per_search_nano_usd, flex.search_sizes.len()), (1_000_000, 0));
 }
 
 #[test]
@@ -268,11 +304,11 @@ prop_compose! {
 
 prop_compose! {
     fn plain()(
-        rates in prop::array::uniform10(rate()), per_unit in rate(), fee in 0i64..2_000_000, mut tiers in prop::collection::vec(step(), 0..3),
+        rates in prop::array::uniform12(rate()), per_unit in rate(), fee in 0i64..2_000_000, mut tiers in prop::collection::vec(step(), 0..3),
     ) -> Price {
         tiers.sort_by_key(|tier| tier.above_input_tokens);
-        let [input, output, cache_read, cache_write, cache_write_1h, output_reasoning, audio_in, audio_out, image_in, image_out] = rates;
-        let more = PriceParts { image_in, image_out, ..PriceParts::default() };
+        let [input, output, cache_read, cache_write, cache_write_1h, output_reasoning, audio_in, audio_out, image_in, image_out, cached_audio_in, cached_image_in] = rates;
+        let more = PriceParts { image_in, image_out, cached_audio_in, cached_image_in, ..PriceParts::default() };
         Price {
             input, output, cache_read, cache_write, cache_write_1h, output_reasoning, audio_in, audio_out,
             per_unit, per_request_nano_usd: fee, tiers, more: Some(Box::new(more)),
@@ -324,7 +360,7 @@ proptest! {
     fn nothing_costs_more_than_was_reserved(
         price in any_price(),
         at in 1_790_000_000_000i64..1_800_000_000_000,
-        counts in prop::array::uniform10(0u64..20_000),
+        counts in prop::array::uniform12(0u64..20_000),
         spare in (0u64..5_000, 0u64..5_000),
         units in (0u64..5_000, 0u64..5_000),
         asked in prop::option::of(prop::sample::select(vec![
@@ -333,9 +369,9 @@ proptest! {
         served in prop::sample::select(ServiceTier::SERVED.to_vec()),
         ratio in prop_oneof![Just(1_000_000u32), 0u32..5_000_000],
     ) {
-        let [input_uncached, cache_read, cache_write, cache_write_1h, audio_in, image_in, output_visible, output_reasoning, audio_out, image_out] = counts;
+        let [input_uncached, cache_read, cache_write, cache_write_1h, audio_in, image_in, output_visible, output_reasoning, audio_out, image_out, cache_read_audio, cache_read_image] = counts;
         let usage = Usage {
-            input_uncached, cache_read, cache_write, cache_write_1h, audio_in, image_in, output_visible, output_reasoning, audio_out, image_out,
+            input_uncached, cache_read, cache_read_audio, cache_read_image, cache_write, cache_write_1h, audio_in, image_in, output_visible, output_reasoning, audio_out, image_out,
             searches: 0, units: units.0,
         };
         let now = price.on(Timestamp::from_ms(at));

@@ -236,7 +236,13 @@ impl Engine {
         let mut lowered = false;
         // BOUND: twice at most: as asked, then lowered.
         loop {
-            let charges = Charges::of(&admission.caller.caller, admission.group(), model, now);
+            let charges = Charges::of(
+                &admission.caller.caller,
+                admission.group(),
+                model,
+                now,
+                admission.call.variant.as_deref(),
+            );
             let sizes = ceiling::sizes(
                 &admission.call,
                 &admission.counted,

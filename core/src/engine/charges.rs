@@ -3,7 +3,7 @@
 use crate::channel::ChannelModel;
 use crate::ids::ModelName;
 use crate::money::{NanoUsd, Rounding};
-use crate::price::{PriceNow, RATIO_ONE_PPM, Reach, ServiceTier};
+use crate::price::{PriceNow, RATIO_ONE_PPM, Reach, ServiceTier, Variant};
 use crate::tenant::{Caller, Terms};
 use crate::time::Timestamp;
 use crate::usage::Usage;
@@ -22,13 +22,25 @@ pub(super) struct Charges<'a> {
 
 impl<'a> Charges<'a> {
     /// Of an attempt at `model`, for the model group of that name, that begins at `at`.
-    pub(super) fn of(caller: &'a Caller, group: &ModelName, model: &'a ChannelModel, at: Timestamp) -> Self {
-        let list = model.price.on(at);
+    /// `variant` is what is known of its units and searches.
+    pub(super) fn of(
+        caller: &'a Caller,
+        group: &ModelName,
+        model: &'a ChannelModel,
+        at: Timestamp,
+        variant: Option<&'a Variant>,
+    ) -> Self {
+        let list = model.price.on(at).with(variant);
         let (own, ratio_ppm) = match caller.terms(group) {
             None => (list, caller.price_ratio_ppm),
             Some(Terms::Ratio(ratio_ppm)) => (list, *ratio_ppm),
             Some(Terms::Price(price)) => {
-                return Self { own: price.on(at), ratio_ppm: RATIO_ONE_PPM, list, alike: false };
+                return Self {
+                    own: price.on(at).with(variant),
+                    ratio_ppm: RATIO_ONE_PPM,
+                    list,
+                    alike: false,
+                };
             }
         };
         Self { own, ratio_ppm, list, alike: ratio_ppm == RATIO_ONE_PPM }

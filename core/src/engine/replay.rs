@@ -375,8 +375,8 @@ impl Replay {
         };
         let how = (attempt.outcome, attempt.status, attempt.retry_after_ms);
         // As it was served.
-        let tier = attempt.service_tier.unwrap_or_default();
-        self.engine.close(admission, open, how, tier, &charge, now);
+        let served = (attempt.service_tier.unwrap_or_default(), attempt.variant.as_deref().cloned());
+        self.engine.close(admission, open, how, served, &charge, now);
         admission.note_key_fault(attempt.key_fault);
         if !was_lost(&call.record, attempt) {
             self.engine.ask_on_error(admission, attempt.outcome, now);
@@ -501,6 +501,7 @@ fn call_of(record: &UsageRecord) -> Call {
         min_output: facts.min_output,
         needs: facts.needs,
         service_tier: facts.service_tier,
+        variant: facts.variant.clone(),
         customer: record.customer.clone(),
         conversation: facts.conversation,
         bound: facts.bound,

@@ -18,7 +18,7 @@ use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind};
 use crate::money::format_usd;
 use crate::ports::Alert;
-use crate::price::ServiceTier;
+use crate::price::{ServiceTier, Variant};
 use crate::record::{AttemptRecord, ReplayFacts, UsageRecord, totals};
 use crate::snapshot::OnUnknown;
 use crate::time::Timestamp;
@@ -46,6 +46,8 @@ pub struct Outcome {
     pub first_byte_at: Option<Timestamp>,
     /// The tier that the upstream says it served the call at; `None` when it says nothing of it.
     pub served_tier: Option<ServiceTier>,
+    /// What it says of its units and searches: the size and quality of images, how much was read.
+    pub served_variant: Option<Box<Variant>>,
 }
 
 impl Outcome {
@@ -61,6 +63,7 @@ impl Outcome {
             counted: Usage::default(),
             first_byte_at: None,
             served_tier: None,
+            served_variant: None,
         }
     }
 
@@ -122,7 +125,8 @@ impl Engine {
             return;
         }
         open.input_known = true;
-        let charges = Charges::of(&caller.caller, &open.model, model, open.started_at);
+        let charges =
+            Charges::of(&caller.caller, &open.model, model, open.started_at, call.variant.as_deref());
         let (tenant, channel) = ceiling::of_known_input(call, model, input, bound.output_tokens, &charges);
         let freed = {
             let mut ledger = self.ledger.lock();
@@ -149,18 +153,19 @@ impl Engine {
         let how = (outcome.class, outcome.status, outcome.retry_after_ms);
         // What was served is charged, not what was asked for.
         let tier = outcome.served_tier.unwrap_or_else(|| ServiceTier::unsaid(admission.call.service_tier));
-        self.close(admission, open, how, tier, &charge, now);
+        let variant = Variant::served(admission.call.variant.as_deref(), outcome.served_variant.as_deref());
+        self.close(admission, open, how, (tier, variant), &charge, now);
         admission.note_key_fault(of_key);
         self.ask_on_error(admission, outcome.class, now);
     }
 
-    /// Charges an attempt, as one that was served at `tier`, and writes it down.
+    /// Charges an attempt, as one that was served at `tier` and of which `variant` is known, and writes it down.
     pub(super) fn close(
         &self,
         admission: &mut Admission,
         open: Open,
         (class, status, retry_after_ms): (OutcomeClass, Option<u16>, Option<u64>),
-        tier: ServiceTier,
+        (tier, variant): (ServiceTier, Option<Variant>),
         charge: &Charge,
         now: Timestamp,
     ) {
@@ -171,7 +176,8 @@ impl Engine {
             Charge::Settle(usage, source) => (*usage, *source),
             Charge::Release | Charge::Hold => (Usage::default(), UsageSource::None),
         };
-        let charges = Charges::of(&admission.caller.caller, &open.model, model, open.started_at);
+        let charges =
+            Charges::of(&admission.caller.caller, &open.model, model, open.started_at, variant.as_ref());
         let is_settled = matches!(charge, Charge::Settle(..));
         let (spend, cost) = if is_settled { charges.costs(&usage, tier) } else { (0, 0) };
         let service_tier = Some(tier).filter(|tier| is_settled && *tier != ServiceTier::Standard);
@@ -193,6 +199,7 @@ impl Engine {
             cost,
             priced: model.price.is_known(),
             service_tier,
+            variant: variant.clone().filter(|_| is_settled).map(Box::new),
             exchange,
             usage,
             usage_source: source,
@@ -313,7 +320,7 @@ impl Engine {
                 &mut admission,
                 open,
                 (OutcomeClass::Timeout, None, None),
-                ServiceTier::Standard,
+                (ServiceTier::Standard, None),
                 &Charge::Hold,
                 now,
             );
@@ -532,6 +539,7 @@ impl Admission {
                 choices: self.call.choices,
                 needs: self.call.needs,
                 service_tier: self.call.service_tier,
+                variant: self.call.variant,
                 client_ip: self.call.client_ip,
                 sent_tags,
                 fallbacks: self.call.fallbacks,

@@ -307,6 +307,7 @@ impl Tried {
             cost: ending.cost,
             priced: self.priced,
             service_tier: ending.service_tier,
+            variant: None,
             exchange: ending.exchange,
             usage: ending.usage,
             usage_source: ending.source,
@@ -388,8 +389,11 @@ pub fn record_of(
 
 pub(super) fn put_ending(out: &mut Vec<u8>, ending: &Ending) {
     let rare = Rare::of(ending);
+    let cached = [ending.usage.cache_read_audio, ending.usage.cache_read_image];
+    let has_cached = cached.iter().any(|n| *n > 0);
     out.push(ending.class as u8);
-    out.push(ending.source as u8 | if rare.is_some() { RARE } else { 0 });
+    let flags = if rare.is_some() { RARE } else { 0 } | if has_cached { CACHED } else { 0 };
+    out.push(ending.source as u8 | flags);
     put(out, u64::from(ending.status.unwrap_or(0)));
     put_signed(out, ending.spend);
     put_signed(out, ending.cost);
@@ -407,10 +411,16 @@ pub(super) fn put_ending(out: &mut Vec<u8>, ending: &Ending) {
             out.extend_from_slice(exchange.currency.as_str().as_bytes());
         }
     }
+    if has_cached {
+        cached.iter().for_each(|n| put(out, *n));
+    }
 }
 
 /// Beside the source of an ending that has more than most.
 const RARE: u8 = 0x80;
+/// Likewise, of one with sound or images from a prompt cache: how many tokens follow last. Journals of versions that didn't count them
+/// don't have it.
+const CACHED: u8 = 0x40;
 
 /// What few endings have.
 struct Rare {
@@ -456,8 +466,8 @@ impl Rare {
 pub(super) fn ending(from: &mut Reader<'_>) -> Option<Ending> {
     let class = class_of(from.byte()?)?;
     let source = from.byte()?;
-    let is_rare = source & RARE != 0;
-    let source = *SOURCES.get(usize::from(source & !RARE))?;
+    let (is_rare, has_cached) = (source & RARE != 0, source & CACHED != 0);
+    let source = *SOURCES.get(usize::from(source & !(RARE | CACHED)))?;
     let status = u16::try_from(from.number()?).ok()?;
     let (spend, cost, at) = (from.signed()?, from.signed()?, from.signed()?);
     let used = from.byte()?;
@@ -478,6 +488,9 @@ pub(super) fn ending(from: &mut Reader<'_>) -> Option<Ending> {
     if let Some(rare) = rare {
         [usage.image_in, usage.image_out, usage.searches, usage.units] = rare.counts;
         (service_tier, exchange) = (rare.service_tier()?, rare.exchange);
+    }
+    if has_cached {
+        (usage.cache_read_audio, usage.cache_read_image) = (from.number()?, from.number()?);
     }
     let status = Some(status).filter(|status| *status > 0);
     let at = Timestamp::from_ms(at);
@@ -565,6 +578,30 @@ mod tests {
         }
         // Beside them: three other counts, the tier and the exchange.
         assert_eq!(written(0).len() + 6, written(5).len());
+    }
+
+    #[test]
+    fn sound_and_images_from_a_cache_are_written_where_there_are_any() {
+        let of = |cache_read_audio, cache_read_image, units| Ending {
+            class: OutcomeClass::Ok,
+            status: Some(200),
+            usage: Usage { cache_read: 7, cache_read_audio, cache_read_image, units, ..Usage::default() },
+            source: UsageSource::Reported,
+            spend: 1,
+            cost: 2,
+            service_tier: None,
+            exchange: None,
+            at: Timestamp::from_ms(3),
+        };
+        for (audio, image, units) in [(0, 0, 0), (5, 0, 0), (0, 300, 0), (1, u64::MAX, 9)] {
+            let mut out = Vec::new();
+            put_ending(&mut out, &of(audio, image, units));
+            // What an older version wrote has neither bit, and reads as it did.
+            assert_eq!(out[1] & CACHED != 0, audio > 0 || image > 0);
+            let mut from = Reader(&out);
+            assert_eq!(ending(&mut from), Some(of(audio, image, units)));
+            assert!(from.0.is_empty());
+        }
     }
 
     #[test]

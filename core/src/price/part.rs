@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Price;
+use super::{Price, SearchPrice, UnitPrice};
 use crate::money::{NanoUsd, PicoUsd};
 use crate::time::Timestamp;
 
@@ -133,9 +133,21 @@ pub struct PriceParts {
     /// Images in the answer, for each of their tokens; `None`: as output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_out: Option<PicoUsd>,
+    /// Audio read from the prompt cache; `None`: as other input from there, and without a rate for that as audio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_audio_in: Option<PicoUsd>,
+    /// Images read from the prompt cache; `None`: as other input from there, and without a rate for that as images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_image_in: Option<PicoUsd>,
     /// A fee for each search that the upstream made of its own, in nano-USD.
     #[serde(skip_serializing_if = "is_zero")]
     pub per_search_nano_usd: NanoUsd,
+    /// Searches by how much of what they find they read; others cost `per_search_nano_usd`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub search_sizes: Vec<SearchPrice>,
+    /// Units by size and quality, the first that fits: what a call doesn't say may be any of them, and is charged as the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<UnitPrice>,
     /// Prices by the tier that was served; one that isn't listed costs as the standard one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub service_tiers: Vec<TierPrice>,

@@ -2,6 +2,7 @@
 
 use sluicegate_core::concern::Concern;
 use sluicegate_core::count::{CacheWrites, Counting, Media};
+use sluicegate_core::price::Variant;
 use sluicegate_core::{Call, CallId, Format, ModelName, Needs, Rehearsal, ServiceTier, Usage};
 use smallvec::SmallVec;
 
@@ -50,6 +51,10 @@ pub struct Facts {
     pub extra_output_bound: u64,
     /// What may be billed besides tokens, in the format's [unit](Format::unit), at most.
     pub units: u64,
+    /// The size of the images that are asked for.
+    pub size: Option<String>,
+    /// Their quality.
+    pub quality: Option<String>,
     /// What an answer that reports nothing is taken to have used, besides its input and what is counted of it.
     pub expected: Usage,
     /// What is needed of a model.
@@ -174,6 +179,7 @@ impl Facts {
         call.needs = self.needs;
         call.service_tier = self.service_tier.as_deref().and_then(ServiceTier::of_word);
         call.customer.clone_from(&self.customer);
+        call.variant = Variant::of(self.size.as_deref(), self.quality.as_deref()).map(Box::new);
         // A named customer is the engine's to tell apart.
         call.conversation = self.cache_key.or(self.opening.filter(|_| self.customer.is_none()));
         call.bound = self.bound;

@@ -1,5 +1,6 @@
 //! What passes by in an answer.
 
+use sluicegate_core::price::Variant;
 use sluicegate_core::{Usage, UsageSource};
 
 use crate::fault::Fault;
@@ -31,6 +32,8 @@ pub struct Observed {
     pub served_model: Option<String>,
     /// The service tier that it says it served.
     pub served_tier: Option<String>,
+    /// What it says of its images, or of its searches.
+    pub served_variant: Option<Box<Variant>>,
     /// The upstream's id of the answer: a search key, nothing else.
     pub response_id: Option<String>,
 }

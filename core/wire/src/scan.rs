@@ -323,9 +323,13 @@ impl<'a> Scan<'a> {
             Field::System => self.content(),
             Field::Input if self.format == Format::OpenaiResponses => self.items(),
             Field::Input => self.input(),
-            Field::Prompt | Field::PartialImages | Field::StreamFormat | Field::Query | Field::Documents => {
-                self.single(field, name)
-            }
+            Field::Prompt
+            | Field::PartialImages
+            | Field::Size
+            | Field::Quality
+            | Field::StreamFormat
+            | Field::Query
+            | Field::Documents => self.single(field, name),
             Field::Tools => self.tools(),
             Field::Stream => {
                 self.facts.stream =

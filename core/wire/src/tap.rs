@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sluicegate_core::price::Variant;
 use sluicegate_core::quirk::Quirks;
 use sluicegate_core::{Format, Usage};
 
@@ -19,7 +20,7 @@ use crate::observed::Observed;
 use crate::quirk::{Ended, counted, ended};
 use crate::report::Report;
 use crate::sse::fields;
-use crate::usage::{Absurd, AnthropicCounts, Counts, gemini, responses};
+use crate::usage::{Absurd, AnthropicCounts, Counts, gemini, research_queries, responses};
 
 /// Names and ids that upstreams give are cut here, in bytes.
 const NOTED_MAX: usize = 256;
@@ -387,6 +388,7 @@ impl Tap {
     fn openai(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
         if let Some(usage) = parts.usage {
             self.report(counted(self.quirks.as_deref(), usage));
+            self.read_so_much(usage);
         }
         if parts.error.is_some() {
             self.fail(Fault::classify_at(self.errors(), 0, text.as_bytes()));
@@ -471,6 +473,7 @@ impl Tap {
                 ("\"usage\"", Kind::Object) => {
                     let usage = Val::at(text, cursor.skip()?);
                     self.report(counted(self.quirks.as_deref(), usage));
+                    self.read_so_much(usage);
                 }
                 _ => drop(cursor.skip()?),
             }
@@ -636,6 +639,14 @@ impl Tap {
             self.observed.served_tier = Some(tier.into_owned());
         }
         self.report(self.counts.usage());
+    }
+
+    /// How much of what it found a search read, where that is said: it has its price.
+    fn read_so_much(&mut self, usage: Val<'_>) {
+        let Some(size) = usage.get_str("search_context_size") else { return };
+        let model = self.observed.served_model.as_deref().unwrap_or_default();
+        self.observed.searched(research_queries(model, usage));
+        self.observed.served_variant = Variant::of(Some(&size), None).map(Box::new);
     }
 
     fn report(&mut self, counts: Result<Option<Counts>, Absurd>) {

@@ -17,7 +17,9 @@ pub(crate) use cohere::cohere;
 pub(crate) use gemini::{gemini, write_gemini};
 pub(crate) use ollama::ollama;
 pub(crate) use openai::{openai, responses, write_openai, write_responses};
-pub(crate) use search::{always_searches, is_per_prompt, is_search_call, queries, search_calls};
+pub(crate) use search::{
+    always_searches, is_per_prompt, is_search_call, queries, research_queries, search_calls,
+};
 pub use single::said_in;
 pub(crate) use single::single;
 

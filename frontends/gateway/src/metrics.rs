@@ -196,7 +196,7 @@ struct PerChannel {
 fn token_kinds(usage: &Usage) -> [(&'static str, u64); 5] {
     [
         ("input", usage.input_uncached + usage.audio_in + usage.image_in),
-        ("cache_read", usage.cache_read),
+        ("cache_read", usage.cached_tokens()),
         ("cache_write", usage.cache_write + usage.cache_write_1h),
         ("output", usage.output_visible + usage.audio_out + usage.image_out),
         ("reasoning", usage.output_reasoning),

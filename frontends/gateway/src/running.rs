@@ -165,6 +165,7 @@ impl Running {
             usage_rejected: observed.is_some_and(|o| o.usage_rejected),
             counted: usage,
             first_byte_at: self.first_byte_at,
+            served_variant: observed.and_then(|observed| observed.served_variant.clone()),
             served_tier: observed
                 .and_then(|observed| observed.served_tier.as_deref())
                 .and_then(ServiceTier::of_answer),

@@ -543,6 +543,7 @@ fn attempt(channel: &str, started_at: i64, input: u64, output: u64, spend: i64) 
         cost: spend * 2,
         priced: true,
         service_tier: None,
+        variant: None,
         exchange: None,
         usage: Usage { input_uncached: input, cache_read: 1, output_visible: output, ..Usage::default() },
         usage_source: UsageSource::Reported,

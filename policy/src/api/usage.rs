@@ -15,7 +15,7 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_get("input_tokens", |_: &mut UsageHandle| fact(|it| int(it.usage.input_tokens())));
     engine.register_get("output_tokens", |_: &mut UsageHandle| fact(|it| int(it.usage.output_tokens())));
     engine.register_get("total_tokens", |_: &mut UsageHandle| fact(|it| int(it.usage.total_tokens())));
-    engine.register_get("cached_tokens", |_: &mut UsageHandle| fact(|it| int(it.usage.cache_read)));
+    engine.register_get("cached_tokens", |_: &mut UsageHandle| fact(|it| int(it.usage.cached_tokens())));
     engine.register_get("spend", |_: &mut UsageHandle| fact(|it| it.spend as f64 / 1e9));
     engine.register_get("spend_nano_usd", |_: &mut UsageHandle| fact(|it| it.spend));
     engine.register_get("attempts", |_: &mut UsageHandle| fact(|it| int(it.attempts)));

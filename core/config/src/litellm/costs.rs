@@ -1,8 +1,8 @@
 //! Costs as LiteLLM names them, in its files and in its price map: USD per token, by what of, for how long a prompt and at
 //! which service tier, as in `cache_read_input_token_cost_above_200k_tokens_priority`.
 
-use sluicegate_core::money::{NanoUsd, PicoUsd};
-use sluicegate_core::price::{Price, PriceTier, ServiceTier};
+use sluicegate_core::money::PicoUsd;
+use sluicegate_core::price::{Price, PriceTier, SearchPrice, ServiceTier};
 
 use crate::pricing::{self, Written};
 use crate::quantity::parse_usd;
@@ -29,9 +29,21 @@ enum Of {
     AudioOut,
     ImageIn,
     ImageOut,
+    CachedAudioIn,
+    CachedImageIn,
     /// What isn't counted in tokens: a model has one such cost, by its mode.
     Unit,
     Request,
+}
+
+impl Of {
+    /// Whether prices for long prompts have it.
+    const fn is_in_steps(self) -> bool {
+        matches!(
+            self,
+            Of::Input | Of::Output | Of::CacheRead | Of::CacheWrite | Of::CacheWrite1h | Of::Reasoning
+        )
+    }
 }
 
 /// A cost's name, taken apart.
@@ -63,6 +75,10 @@ fn cost(name: &str) -> Option<Cost> {
         "output_cost_per_audio_token" => Of::AudioOut,
         "input_cost_per_image_token" => Of::ImageIn,
         "output_cost_per_image_token" => Of::ImageOut,
+        "cache_read_input_audio_token_cost" | "cache_read_input_token_cost_per_audio_token" => {
+            Of::CachedAudioIn
+        }
+        "cache_read_input_image_token_cost" => Of::CachedImageIn,
         "input_cost_per_second"
         | "input_cost_per_character"
         | "output_cost_per_image"
@@ -71,9 +87,7 @@ fn cost(name: &str) -> Option<Cost> {
         "input_cost_per_request" => Of::Request,
         _ => return None,
     };
-    let in_tier =
-        !matches!(of, Of::AudioIn | Of::AudioOut | Of::ImageIn | Of::ImageOut | Of::Unit | Of::Request);
-    (above == 0 || in_tier).then_some(Cost { of, above: u64::from(above) * 1_000, tier })
+    (above == 0 || of.is_in_steps()).then_some(Cost { of, above: u64::from(above) * 1_000, tier })
 }
 
 /// Whether this is the name of a cost that is read.
@@ -96,9 +110,15 @@ pub(crate) fn read<'n>(
     let mut found = false;
     for (name, item) in settings {
         if name == "search_context_cost_per_query" {
-            let fee = searches(load, &item);
-            found |= fee.is_some();
-            own.per_search = own.per_search.or(fee);
+            let sizes = searches(load, &item);
+            found |= !sizes.is_empty();
+            // An answer that doesn't say how much was read may have read the most.
+            own.per_search = own.per_search.or(sizes.iter().map(|own| own.fee_nano_usd).max());
+            let differ = sizes.windows(2).any(|pair| match pair {
+                [one, other] => one.fee_nano_usd != other.fee_nano_usd,
+                _ => false,
+            });
+            own.search_sizes = own.search_sizes.take().or(Some(sizes).filter(|_| differ));
             continue;
         }
         if name == "tiered_pricing" {
@@ -150,6 +170,8 @@ fn put(into: &mut Written, of: Of, above: u64, rate: Option<PicoUsd>) {
             Of::AudioOut => &mut into.rates.audio_out,
             Of::ImageIn => &mut into.image_in,
             Of::ImageOut => &mut into.image_out,
+            Of::CachedAudioIn => &mut into.cached_audio_in,
+            Of::CachedImageIn => &mut into.cached_image_in,
             Of::Unit => &mut into.rates.per_unit,
             Of::Request => return,
         };
@@ -171,7 +193,14 @@ fn put(into: &mut Written, of: Of, above: u64, rate: Option<PicoUsd>) {
         Of::CacheWrite1h => &mut tier.cache_write_1h,
         Of::Reasoning => &mut tier.output_reasoning,
         // INVARIANT: no such name has a bound.
-        Of::AudioIn | Of::AudioOut | Of::ImageIn | Of::ImageOut | Of::Unit | Of::Request => return,
+        Of::AudioIn
+        | Of::AudioOut
+        | Of::ImageIn
+        | Of::ImageOut
+        | Of::CachedAudioIn
+        | Of::CachedImageIn
+        | Of::Unit
+        | Of::Request => return,
     };
     *place = place.or(rate);
 }
@@ -198,14 +227,17 @@ fn ranges(load: &mut Load<'_>, item: &Item<'_>, own: &mut Written) -> bool {
     found
 }
 
-/// What a search costs: of the sizes of context that one may have, the dearest.
-fn searches(load: &mut Load<'_>, item: &Item<'_>) -> Option<NanoUsd> {
+/// What a search costs, by the sizes of context that one may have: `{search_context_size_low: …}`.
+fn searches(load: &mut Load<'_>, item: &Item<'_>) -> Vec<SearchPrice> {
     if !item.is_map(load) {
-        return None;
+        return Vec::new();
     }
-    let read =
-        |(_, child): (&str, Item<'_>)| child.parsed(load, "an amount of USD", |text| parse_usd(text).ok());
-    item.children().filter_map(read).max()
+    let read = |(name, child): (&str, Item<'_>)| {
+        let fee_nano_usd = child.parsed(load, "an amount of USD", |text| parse_usd(text).ok())?;
+        let size = name.strip_prefix("search_context_size_").unwrap_or(name);
+        Some(SearchPrice { size: size.into(), fee_nano_usd })
+    };
+    item.children().filter_map(read).collect()
 }
 
 #[cfg(test)]
@@ -230,6 +262,9 @@ mod tests {
             ("output_cost_per_token_flex", some(Of::Output, 0, ServiceTier::Flex)),
             ("input_cost_per_audio_token_priority", some(Of::AudioIn, 0, ServiceTier::Priority)),
             ("input_cost_per_audio_token_above_128k_tokens", None),
+            ("cache_read_input_audio_token_cost_priority", some(Of::CachedAudioIn, 0, ServiceTier::Priority)),
+            ("cache_read_input_image_token_cost", some(Of::CachedImageIn, 0, ServiceTier::Standard)),
+            ("cache_read_input_audio_token_cost_above_200k_tokens", None),
             ("input_cost_per_token_above_xk_tokens", None),
             ("input_cost_per_second", some(Of::Unit, 0, ServiceTier::Standard)),
             ("input_cost_per_image_above_128k_tokens", None),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use sluicegate_core::ids::ModelName;
 use sluicegate_core::money::parse_decimal;
-use sluicegate_core::price::{Currency, Exchange, Price, PriceTier, RATIO_ONE_PPM, ServiceTier, WeekSpan};
+use sluicegate_core::price::{
+    Currency, Exchange, Price, PriceTier, RATIO_ONE_PPM, SearchPrice, ServiceTier, UnitPrice, WeekSpan,
+};
 use sluicegate_core::tenant::{OwnPrice, Terms};
 
 use super::section::Section;
@@ -102,8 +104,11 @@ fn written(load: &mut Load<'_>, fields: &Fields<'_>) -> Written {
         |key: &str| fields.get(key)?.parsed(load, "an amount of money", |text| parse_usd(text).ok());
     (own.per_request, own.per_search) = (fee("per_request"), fee("per_search"));
     own.rates.per_unit = fields.get("per_unit").and_then(|item| item.decimal(load, 12));
+    own.units = fields.get("per_image").map(|list| images(load, &list));
+    own.search_sizes = fields.get("search_sizes").map(|item| search_sizes(load, &item));
     let mut read = |key: &str| fields.get(key).and_then(|item| item.decimal(load, 6));
     (own.image_in, own.image_out) = (read("image_input"), read("image_output"));
+    (own.cached_audio_in, own.cached_image_in) = (read("cached_audio_input"), read("cached_image_input"));
     own.ratio_ppm = fields.get("ratio").and_then(|item| ratio(load, &item));
     if let Some(list) = fields.get("service_tiers") {
         let each = |load: &mut Load<'_>, fields: &Fields<'_>| {
@@ -128,6 +133,29 @@ fn written(load: &mut Load<'_>, fields: &Fields<'_>) -> Written {
         own.changes.sort_by_key(|(from, _)| *from);
     }
     own
+}
+
+/// What images cost by size and quality.
+fn images(load: &mut Load<'_>, list: &Item<'_>) -> Vec<UnitPrice> {
+    let mut all = Vec::new();
+    for item in list.list(load) {
+        let Some(fields) = Fields::open_section(load, &item, &section::IMAGE_PRICE) else { continue };
+        let (size, quality) = (fields.text(load, "size"), fields.text(load, "quality"));
+        let price = required(load, &fields, "price").and(fields.get("price"));
+        let Some(per_unit) = price.and_then(|item| item.decimal(load, 12)) else { continue };
+        all.push(UnitPrice::new(size.as_deref(), quality.as_deref(), per_unit));
+    }
+    all
+}
+
+/// What searches cost by how much they read.
+fn search_sizes(load: &mut Load<'_>, item: &Item<'_>) -> Vec<SearchPrice> {
+    let Some(fields) = Fields::open_section(load, item, &section::SEARCH_SIZES) else { return Vec::new() };
+    let mut fee = |size: &str| {
+        let fee = fields.get(size)?.parsed(load, "an amount of money", |text| parse_usd(text).ok())?;
+        Some(SearchPrice { size: size.into(), fee_nano_usd: fee })
+    };
+    ["low", "medium", "high"].into_iter().filter_map(&mut fee).collect()
 }
 
 fn inner<T>(

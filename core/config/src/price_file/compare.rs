@@ -92,7 +92,7 @@ fn rates_that_differ(before: &Price, after: &Price) -> (PriceChange, Vec<RateCha
     let (old_currency, new_currency) = (currency(before), currency(after));
     let text = |name: &str, value: Option<&u64>, of: Currency| {
         value.map(|value| {
-            let is_fine = name.rsplit('.').next() == Some(PER_UNIT);
+            let is_fine = name.rsplit('.').next().is_some_and(|name| name.starts_with(PER_UNIT));
             let number = if is_fine { fraction(*value, 12) } else { decimal(*value) };
             if of == Currency::USD { number } else { format!("{number} {of}") }
         })
@@ -124,7 +124,7 @@ fn rates_that_differ(before: &Price, after: &Price) -> (PriceChange, Vec<RateCha
     (change, rates)
 }
 
-/// The one price that is kept in 10⁻¹²: a character costs little.
+/// The prices that are kept in 10⁻¹²: a character costs little.
 const PER_UNIT: &str = "per_unit";
 
 /// Every rate and fee by its name, in millionths, that for a unit in 10⁻¹².
@@ -150,6 +150,14 @@ fn put(price: &Price, before: &str, all: &mut BTreeMap<String, u64>) {
     let fee = |nano: i64| u64::try_from(nano / 1_000).ok().filter(|fee| *fee > 0);
     add("per_request".to_owned(), fee(price.per_request_nano_usd));
     add("per_search".to_owned(), fee(more.per_search_nano_usd));
+    for own in &more.units {
+        let words = [own.size.as_deref(), own.quality.as_deref()].into_iter().flatten();
+        let name = std::iter::once(PER_UNIT).chain(words).collect::<Vec<_>>().join(" ");
+        add(name, Some(own.per_unit));
+    }
+    for own in &more.search_sizes {
+        add(format!("per_search {}", own.size), fee(own.fee_nano_usd));
+    }
     for tier in &price.tiers {
         for (name, rate) in [
             ("input", tier.input),

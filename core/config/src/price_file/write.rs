@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use sluicegate_core::money::{NanoUsd, PicoUsd, format_usd};
-use sluicegate_core::price::{Currency, Exchange, Price, PriceParts, PriceTier, WEEK_MINUTES, WeekSpan};
+use sluicegate_core::price::{
+    Currency, Exchange, Price, PriceParts, PriceTier, UnitPrice, WEEK_MINUTES, WeekSpan,
+};
 
 use super::{ListedPrice, named_rates};
 
@@ -52,11 +54,20 @@ fn rates(price: &Price, parts: &mut Vec<String>) {
         parts.extend(rate.map(|rate| format!("{name}: {}", decimal(rate))));
     }
     parts.extend(price.per_unit.map(|rate| format!("per_unit: {}", fraction(rate, 12))));
+    if let Some(more) = more {
+        push_list("per_image", more.units.iter().map(unit).collect(), parts);
+    }
     let per_search = more.map_or(0, |more| more.per_search_nano_usd);
     for (name, fee) in [("per_request", price.per_request_nano_usd), ("per_search", per_search)] {
         parts.extend(
             Some(fee).filter(|fee: &NanoUsd| *fee != 0).map(|fee| format!("{name}: {}", format_usd(fee))),
         );
+    }
+    let sizes = more.map_or(&[][..], |more| &more.search_sizes);
+    if !sizes.is_empty() {
+        let all: Vec<_> =
+            sizes.iter().map(|own| format!("{}: {}", own.size, format_usd(own.fee_nano_usd))).collect();
+        parts.push(format!("search_sizes: {{{}}}", all.join(", ")));
     }
     if !price.tiers.is_empty() {
         parts.push(format!("tiers: [{}]", price.tiers.iter().map(tier).collect::<Vec<_>>().join(", ")));
@@ -64,6 +75,15 @@ fn rates(price: &Price, parts: &mut Vec<String>) {
     if let Some(more) = more {
         inner(more, parts);
     }
+}
+
+fn unit(own: &UnitPrice) -> String {
+    let mut parts = Vec::new();
+    for (name, word) in [("size", &own.size), ("quality", &own.quality)] {
+        parts.extend(word.as_deref().map(|word| format!("{name}: {}", quoted(word))));
+    }
+    parts.push(format!("price: {}", fraction(own.per_unit, 12)));
+    format!("{{{}}}", parts.join(", "))
 }
 
 fn tier(tier: &PriceTier) -> String {

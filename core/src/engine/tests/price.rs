@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::price::{
-    Currency, DatedPrice, Exchange, PriceParts, ServiceTier, TierPrice, WindowPrice, minute_of_week,
+    Currency, DatedPrice, Exchange, PriceParts, ServiceTier, TierPrice, UnitPrice, Variant, WindowPrice,
+    minute_of_week,
 };
 use crate::record::UsageRecord;
 use crate::tenant::{OwnPrice, Terms};
@@ -68,6 +69,45 @@ fn a_call_is_reserved_for_the_dearest_tier_that_it_reaches_and_charged_what_was_
     let unasked = PriceParts { unasked: Some(ServiceTier::Priority), ..dear() };
     let (reserved, record) = serve(with(unasked), call("m", Some(10)), Some(ServiceTier::Priority), NOW);
     assert_eq!((reserved, record.spend), (360_000, 360_000));
+}
+
+#[test]
+fn an_image_is_reserved_for_what_it_may_be_and_charged_as_what_it_is() {
+    let of = |size, quality, cents: u64| UnitPrice::new(Some(size), Some(quality), cents * 10_000_000_000);
+    let units = vec![of("small", "standard", 4), of("large", "standard", 8), of("large", "hd", 12)];
+    let price =
+        Price { more: Some(Box::new(PriceParts { units, ..PriceParts::default() })), ..Price::default() };
+    for (asked, said, reserved, spend) in [
+        ((None, None), (None, None), 24, 8),
+        ((Some("large"), None), (None, None), 24, 16),
+        ((Some("small"), None), (None, None), 8, 8),
+        ((Some("large"), Some("hd")), (Some("large"), Some("standard")), 24, 16),
+        ((None, Some("auto")), (Some("large"), None), 24, 16),
+    ] {
+        let mut only = channel_with(|model| model.price = price.clone());
+        only.endpoints[0].format = Format::OpenaiImages;
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, vec![Limit::strict(Metric::Spend, Window::Day, 10_000_000_000)], &[]);
+        let call = Call {
+            format: Format::OpenaiImages,
+            choices: 2,
+            units: 2,
+            variant: Variant::of(asked.0, asked.1).map(Box::new),
+            ..call("m", None)
+        };
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("a try") };
+        let served_variant = Variant::of(said.0, said.1).map(Box::new);
+        let usage = Usage { units: 2, ..Usage::default() };
+        engine.observe(&mut admission, &Outcome { served_variant, ..Outcome::answered(usage) }, NOW);
+        let record = engine.finish(admission, None, NOW);
+        const CENT: i64 = 10_000_000;
+        assert_eq!((attempt.reserved, record.spend), (reserved * CENT, spend * CENT), "{asked:?} {said:?}");
+        let (asked, said) = (Variant::of(asked.0, asked.1), Variant::of(said.0, said.1));
+        let charged = Variant::served(asked.as_ref(), said.as_ref());
+        assert_eq!(record.attempts[0].variant.as_deref(), charged.as_ref());
+        assert_eq!(record.replay.variant.as_deref(), asked.as_ref());
+    }
 }
 
 #[test]

@@ -49,6 +49,8 @@ pub(crate) enum Field {
     /// The text that an operation is about: of completions, images, speech and moderations.
     Prompt,
     PartialImages,
+    Size,
+    Quality,
     StreamFormat,
     Query,
     Documents,

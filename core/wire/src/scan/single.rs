@@ -54,6 +54,8 @@ pub(super) fn field(format: Format, name: &[u8]) -> Field {
         b"stream_format" if format == OpenaiSpeech => Field::StreamFormat,
         b"stream_options" if completions => Field::StreamOptions,
         b"partial_images" if images => Field::PartialImages,
+        b"size" if images => Field::Size,
+        b"quality" if images => Field::Quality,
         b"n" if completions || images => Field::N,
         b"best_of" if completions => Field::BestOf,
         b"max_tokens" if completions => Field::MaxTokens,
@@ -176,6 +178,14 @@ impl Scan<'_> {
                     let message = format!("`{name}` must be at most {PARTIAL_IMAGES_MAX}, not {asked}");
                     return Err(WireError::invalid(message).at(name));
                 }
+                Ok(())
+            }
+            Field::Size | Field::Quality => {
+                // Some upstreams take numbers: what isn't a word says nothing here.
+                let text: &str = self.text;
+                let value = Val::trusted(self.cursor.skip()?.of(text)).as_str();
+                let place = if field == Field::Size { &mut self.facts.size } else { &mut self.facts.quality };
+                *place = value.map(|word| word.into_owned());
                 Ok(())
             }
             Field::StreamFormat => {

@@ -1,6 +1,8 @@
 //! What answers of single operations say: images, speech, transcripts, moderations, rankings, counts.
 
 use sluicegate_core::Format;
+use sluicegate_core::call::Unit;
+use sluicegate_core::price::Variant;
 
 use super::{Tap, note};
 use crate::fault::Fault;
@@ -59,7 +61,19 @@ impl Tap {
         }
     }
 
+    /// What an answer says of the images that it has: most say nothing.
+    fn pictured(&mut self, root: Val<'_>) {
+        if self.format.unit() != Some(Unit::Image) {
+            return;
+        }
+        let first = root.get("data").and_then(|data| data.elements().next());
+        let said = |name: &str| root.get(name).or_else(|| first?.get(name)).and_then(Val::as_str);
+        let variant = Variant::of(said("size").as_deref(), said("quality").as_deref());
+        self.observed.served_variant = variant.map(Box::new).or(self.observed.served_variant.take());
+    }
+
     fn used(&mut self, root: Val<'_>, images: u64) {
+        self.pictured(root);
         match single(self.format, root, images) {
             Ok(usage) => self.observed.usage = usage.or(self.observed.usage),
             Err(Absurd) => {
@@ -98,6 +112,20 @@ mod tests {
                 Some(Usage { input_uncached: 2, image_in: 3, image_out: 7, units: 1, ..Usage::default() }),
             ),
             (
+                Format::OpenaiImages,
+                r#"{"data":[{}],"usage":{"input_tokens":60,"output_tokens":70,"total_tokens":130,"input_tokens_details":{"image_tokens":40,"text_tokens":20,"cached_tokens":30,"cached_tokens_details":{"image_tokens":25,"text_tokens":5}},"output_tokens_details":{"image_tokens":64,"text_tokens":6}}}"#,
+                Some(Usage {
+                    input_uncached: 15,
+                    image_in: 15,
+                    cache_read: 5,
+                    cache_read_image: 25,
+                    output_visible: 6,
+                    image_out: 64,
+                    units: 1,
+                    ..Usage::default()
+                }),
+            ),
+            (
                 Format::OpenaiTranscriptions,
                 r#"{"text":"hi","usage":{"type":"duration","seconds":9}}"#,
                 Some(Usage { units: 9, ..Usage::default() }),
@@ -129,6 +157,35 @@ mod tests {
         ] {
             assert_eq!(used(format, body), want, "{body}");
         }
+    }
+
+    #[test]
+    fn answers_say_what_their_images_are() {
+        for (body, size, quality) in [
+            (r#"{"data":[{}]}"#, None, None),
+            (
+                r#"{"data":[{}],"size":"1536x1024","quality":"high","background":"opaque"}"#,
+                Some("1536x1024"),
+                Some("high"),
+            ),
+            (
+                r#"{"data":[{"size":"2048x2048","url":"u"},{"size":"1x1"}],"model":"m"}"#,
+                Some("2048x2048"),
+                None,
+            ),
+            (r#"{"data":[{}],"size":7,"quality":"auto"}"#, None, None),
+        ] {
+            let mut tap = Tap::new(Format::OpenaiImages, None);
+            tap.body(body.as_bytes());
+            assert_eq!(tap.observed.served_variant.as_deref(), Variant::of(size, quality).as_ref(), "{body}");
+        }
+        let mut tap = Tap::new(Format::OpenaiImages, None);
+        let event = "event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"size\":\"1024x1024\",\"quality\":\"low\"}\n\n";
+        tap.frame(event.as_bytes());
+        assert_eq!(
+            tap.observed.served_variant.as_deref(),
+            Variant::of(Some("1024x1024"), Some("low")).as_ref()
+        );
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub(crate) fn write_anthropic(usage: &Usage) -> String {
         let media = usage.audio_in.saturating_add(usage.image_in);
         o.num("input_tokens", usage.input_uncached.saturating_add(media));
         o.num("cache_creation_input_tokens", usage.cache_write.saturating_add(usage.cache_write_1h));
-        o.num("cache_read_input_tokens", usage.cache_read);
+        o.num("cache_read_input_tokens", usage.cached_tokens());
         if usage.cache_write_1h > 0 {
             o.object("cache_creation", |o| {
                 o.num("ephemeral_5m_input_tokens", usage.cache_write);

@@ -57,8 +57,10 @@ impl GeminiSaid {
         let prompt = self.prompt.unwrap_or(0);
         let cached = self.cached.unwrap_or(0);
         let fresh = prompt.checked_sub(cached).ok_or(Absurd)?;
-        let audio_in = self.audio_in.saturating_sub(self.audio_cached).min(fresh);
-        let image_in = self.image_in.saturating_sub(self.image_cached).min(fresh - audio_in);
+        let audio_cached = self.audio_cached.min(cached);
+        let image_cached = self.image_cached.min(cached - audio_cached);
+        let audio_in = self.audio_in.saturating_sub(audio_cached).min(fresh);
+        let image_in = self.image_in.saturating_sub(image_cached).min(fresh - audio_in);
         let of_tools = self.of_tools.unwrap_or(0);
         let thoughts = self.thoughts.unwrap_or(0);
         let input = prompt.saturating_add(of_tools);
@@ -76,7 +78,9 @@ impl GeminiSaid {
         let image_out = self.image_out.min(candidates - audio_out);
         let usage = Usage {
             input_uncached: (fresh - audio_in - image_in).saturating_add(of_tools),
-            cache_read: cached,
+            cache_read: cached - audio_cached - image_cached,
+            cache_read_audio: audio_cached,
+            cache_read_image: image_cached,
             audio_in,
             image_in,
             output_visible: candidates - audio_out - image_out,
@@ -110,13 +114,18 @@ pub(crate) fn write_gemini(usage: &Usage) -> String {
         let said = usage.output_visible.saturating_add(usage.audio_out).saturating_add(usage.image_out);
         o.num("candidatesTokenCount", said);
         o.num("totalTokenCount", input.saturating_add(output));
-        if usage.cache_read > 0 {
-            o.num("cachedContentTokenCount", usage.cache_read);
+        let (audio_cached, image_cached) = (usage.cache_read_audio, usage.cache_read_image);
+        let cached = usage.cached_tokens();
+        if cached > 0 {
+            o.num("cachedContentTokenCount", cached);
         }
         if usage.output_reasoning > 0 {
             o.num("thoughtsTokenCount", usage.output_reasoning);
         }
-        details(o, "promptTokensDetails", input, usage.audio_in, usage.image_in);
+        let (audio, image) =
+            (usage.audio_in.saturating_add(audio_cached), usage.image_in.saturating_add(image_cached));
+        details(o, "promptTokensDetails", input, audio, image);
+        details(o, "cacheTokensDetails", cached, audio_cached, image_cached);
         details(o, "candidatesTokensDetails", said, usage.audio_out, usage.image_out);
     })
 }

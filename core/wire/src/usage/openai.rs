@@ -3,7 +3,7 @@
 use sluicegate_core::Usage;
 
 use super::{Absurd, Counts, count};
-use crate::json::{Kind, Val, object};
+use crate::json::{Kind, Object, Val, object};
 
 /// What an OpenAI usage object says, read in one pass.
 #[derive(Default)]
@@ -12,6 +12,8 @@ struct Said {
     completion: Option<u64>,
     total: Option<u64>,
     cached: Option<u64>,
+    cached_audio: u64,
+    cached_image: u64,
     cached_beside: Option<u64>,
     written: Option<u64>,
     audio_in: Option<u64>,
@@ -23,6 +25,8 @@ struct Said {
     queries: Option<u64>,
     /// How much of what it found was read was said: it searched.
     sized: bool,
+    /// Each query is charged, and not the request.
+    per_query: bool,
 }
 
 impl Said {
@@ -39,9 +43,15 @@ impl Said {
                 "prompt_tokens_details" => said.input_details(value)?,
                 "completion_tokens_details" => said.output_details(value)?,
                 // QUIRK(perplexity, 2026-11, https://docs.perplexity.ai/getting-started/pricing): deep research is charged for each query,
-                // the others for each request, by how much is read.
+                // and alone reads citations as input; the others are charged for each request, by how much is read, however many
+                // queries it took.
                 "num_search_queries" => said.queries = count(value)?,
                 "search_context_size" => said.sized = value.kind() == Kind::String,
+                "citation_tokens" => said.per_query |= value.kind() == Kind::Number,
+                "cost" => {
+                    said.per_query |=
+                        value.get("search_queries_cost").is_some_and(|it| it.kind() == Kind::Number)
+                }
                 _ => {}
             }
         }
@@ -53,6 +63,10 @@ impl Said {
         for (name, value) in details.members() {
             match &*name {
                 "cached_tokens" => self.cached = count(value)?,
+                "cached_tokens_details" => {
+                    self.cached_audio = part(value, "audio_tokens")?;
+                    self.cached_image = part(value, "image_tokens")?;
+                }
                 "cache_write_tokens" => self.written = count(value)?,
                 "audio_tokens" => self.audio_in = count(value)?,
                 "image_tokens" => self.image_in = count(value)?,
@@ -96,9 +110,11 @@ impl Said {
         let cached = said.cached.or(said.cached_beside).unwrap_or(0);
         let written = said.written.unwrap_or(0);
         let fresh = prompt.checked_sub(cached).and_then(|n| n.checked_sub(written)).ok_or(Absurd)?;
-        let audio_in = said.audio_in.unwrap_or(0).min(fresh);
         // Images and sound that were read from the cache are among what was: they are charged there, and only once.
-        let image_in = said.image_in.unwrap_or(0).min(fresh - audio_in);
+        let cached_audio = said.cached_audio.min(cached);
+        let cached_image = said.cached_image.min(cached - cached_audio);
+        let audio_in = said.audio_in.unwrap_or(0).saturating_sub(cached_audio).min(fresh);
+        let image_in = said.image_in.unwrap_or(0).saturating_sub(cached_image).min(fresh - audio_in);
         let reasoning = said.reasoning.or(said.reasoning_beside).unwrap_or(0);
         let visible = match said.total {
             // QUIRK(xai, perplexity, 2026-05): reasoning is counted beside the completion; the total gives it away.
@@ -109,7 +125,9 @@ impl Said {
         let image_out = said.image_out.unwrap_or(0).min(visible - audio_out);
         let usage = Usage {
             input_uncached: fresh - audio_in - image_in,
-            cache_read: cached,
+            cache_read: cached - cached_audio - cached_image,
+            cache_read_audio: cached_audio,
+            cache_read_image: cached_image,
             cache_write: written,
             cache_write_1h: 0,
             audio_in,
@@ -118,11 +136,20 @@ impl Said {
             output_reasoning: reasoning,
             audio_out,
             image_out,
-            searches: said.queries.unwrap_or(u64::from(said.sized)),
+            searches: match said.queries {
+                Some(queries) if !said.sized || said.per_query => queries,
+                Some(_) => 1,
+                None => u64::from(said.sized),
+            },
             units: 0,
         };
         Ok(Some(Counts { usage, input_missing: input.is_none(), output_missing: output.is_none() }))
     }
+}
+
+/// A part of a count; 0 where it isn't told apart.
+pub(super) fn part(details: Val<'_>, name: &str) -> Result<u64, Absurd> {
+    Ok(details.get(name).map_or(Ok(None), count)?.unwrap_or(0))
 }
 
 /// OpenAI's `usage` object of responses. `None` when it counts nothing.
@@ -140,6 +167,30 @@ pub(crate) fn responses(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
     }
     said.counts()
 }
+
+/// What the input is made of: sound and images include what of them was cached, as OpenAI counts them.
+fn write_input_details(o: &mut Object<'_>, usage: &Usage) {
+    o.num("cached_tokens", usage.cached_tokens());
+    if usage.cache_read_audio + usage.cache_read_image > 0 {
+        o.object("cached_tokens_details", |o| {
+            o.num("text_tokens", usage.cache_read);
+            o.num("audio_tokens", usage.cache_read_audio);
+            o.num("image_tokens", usage.cache_read_image);
+        });
+    }
+    if usage.cache_write + usage.cache_write_1h > 0 {
+        o.num("cache_write_tokens", usage.cache_write + usage.cache_write_1h);
+    }
+    for (name, tokens) in [
+        ("audio_tokens", usage.audio_in.saturating_add(usage.cache_read_audio)),
+        ("image_tokens", usage.image_in.saturating_add(usage.cache_read_image)),
+    ] {
+        if tokens > 0 {
+            o.num(name, tokens);
+        }
+    }
+}
+
 /// OpenAI's `usage` object for `usage`: the prompt includes what was cached, the completion what was reasoned.
 pub(crate) fn write_openai(usage: &Usage) -> String {
     let (input, output) = (usage.input_tokens(), usage.output_tokens());
@@ -147,18 +198,7 @@ pub(crate) fn write_openai(usage: &Usage) -> String {
         o.num("prompt_tokens", input);
         o.num("completion_tokens", output);
         o.num("total_tokens", input.saturating_add(output));
-        o.object("prompt_tokens_details", |o| {
-            o.num("cached_tokens", usage.cache_read);
-            if usage.cache_write + usage.cache_write_1h > 0 {
-                o.num("cache_write_tokens", usage.cache_write + usage.cache_write_1h);
-            }
-            if usage.audio_in > 0 {
-                o.num("audio_tokens", usage.audio_in);
-            }
-            if usage.image_in > 0 {
-                o.num("image_tokens", usage.image_in);
-            }
-        });
+        o.object("prompt_tokens_details", |o| write_input_details(o, usage));
         o.object("completion_tokens_details", |o| {
             o.num("reasoning_tokens", usage.output_reasoning);
             if usage.audio_out > 0 {
@@ -176,15 +216,7 @@ pub(crate) fn write_responses(usage: &Usage) -> String {
     let (input, output) = (usage.input_tokens(), usage.output_tokens());
     object(|o| {
         o.num("input_tokens", input);
-        o.object("input_tokens_details", |o| {
-            o.num("cached_tokens", usage.cache_read);
-            if usage.cache_write + usage.cache_write_1h > 0 {
-                o.num("cache_write_tokens", usage.cache_write + usage.cache_write_1h);
-            }
-            if usage.audio_in > 0 {
-                o.num("audio_tokens", usage.audio_in);
-            }
-        });
+        o.object("input_tokens_details", |o| write_input_details(o, usage));
         o.num("output_tokens", output);
         o.object("output_tokens_details", |o| {
             o.num("reasoning_tokens", usage.output_reasoning);

@@ -42,6 +42,15 @@ pub(crate) fn always_searches(model: &str) -> bool {
     name.starts_with("gpt-") && (name.contains("-search-preview") || name.contains("-search-api"))
 }
 
+/// How many queries a model of chat completions is charged for one by one, where its usage may not say that it is.
+pub(crate) fn research_queries(model: &str, usage: Val<'_>) -> u64 {
+    // QUIRK(perplexity, 2026-11, https://docs.perplexity.ai/getting-started/pricing): its deep research is, its others by request.
+    if !model.contains("deep-research") {
+        return 0;
+    }
+    usage.get_u64("num_search_queries").filter(|n| *n <= super::ABSURD).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

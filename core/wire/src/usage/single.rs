@@ -5,7 +5,7 @@ use sluicegate_core::{Format, Usage};
 
 use super::{
     ABSURD, Absurd, AnthropicCounts, always_searches, cohere, count, gemini, is_per_prompt, ollama, openai,
-    queries, search_calls,
+    openai::part, queries, research_queries, search_calls,
 };
 use crate::json::{Kind, Val};
 
@@ -25,16 +25,24 @@ pub(crate) fn single(format: Format, root: Val<'_>, images: u64) -> Result<Optio
     let details = |names: [&str; 2]| said.and_then(|said| names.iter().find_map(|name| said.get(name)));
     let inside = details(["input_token_details", "input_tokens_details"]);
     let cached = number(inside, ["cached_tokens", "cached_tokens"])?.unwrap_or(0);
+    let apart =
+        |name| inside.and_then(|it| it.get("cached_tokens_details")).map_or(Ok(0), |it| part(it, name));
+    usage.cache_read_audio = apart("audio_tokens")?.min(cached);
+    usage.cache_read_image = apart("image_tokens")?.min(cached - usage.cache_read_audio);
+    usage.cache_read = cached - usage.cache_read_audio - usage.cache_read_image;
     let heard = number(inside, ["audio_tokens", "audio_tokens"])?.unwrap_or(0);
-    usage.cache_read = cached;
-    usage.audio_in = heard;
-    let fresh = input.checked_sub(cached).and_then(|rest| rest.checked_sub(heard)).ok_or(Absurd)?;
-    usage.image_in = number(inside, ["image_tokens", "image_tokens"])?.unwrap_or(0).min(fresh);
+    usage.audio_in = heard.saturating_sub(usage.cache_read_audio);
+    let fresh = input.checked_sub(cached).and_then(|rest| rest.checked_sub(usage.audio_in)).ok_or(Absurd)?;
+    let seen = number(inside, ["image_tokens", "image_tokens"])?.unwrap_or(0);
+    usage.image_in = seen.saturating_sub(usage.cache_read_image).min(fresh);
     usage.input_uncached = fresh - usage.image_in;
     match format {
         Format::OpenaiSpeech => usage.audio_out = output,
         Format::OpenaiImages | Format::OpenaiImageEdits | Format::OpenaiImageVariations => {
-            usage.image_out = output;
+            // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/image-generation): since gpt-image-1.5 some of it is text.
+            let written = details(["output_tokens_details", "output_token_details"]);
+            usage.output_visible = written.map_or(Ok(0), |it| part(it, "text_tokens"))?.min(output);
+            usage.image_out = output - usage.output_visible;
         }
         _ => usage.output_visible = output,
     }
@@ -106,9 +114,11 @@ fn of_any(root: Val<'_>) -> Option<Usage> {
     }
     if said.get("prompt_tokens").is_some() {
         let mut usage = openai(said).ok().flatten()?.usage;
-        if root.get_str("model").is_some_and(|model| always_searches(&model)) {
+        let model = root.get_str("model").unwrap_or_default();
+        if always_searches(&model) {
             usage.searches = usage.searches.max(1);
         }
+        usage.searches = usage.searches.max(research_queries(&model, said));
         return Some(usage);
     }
     let is_anthropic =

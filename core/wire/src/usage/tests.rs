@@ -307,3 +307,48 @@ fn ollama_may_leave_out_what_its_cache_held() {
     assert_eq!((counts.input_missing, counts.output_missing, counts.usage.output_visible), (true, false, 7));
     assert_eq!(read(r#"{"done":true}"#), None);
 }
+
+#[test]
+fn sound_and_images_from_a_cache_are_told_apart() {
+    let whole = Usage {
+        input_uncached: 100,
+        cache_read: 50,
+        cache_read_audio: 30,
+        cache_read_image: 20,
+        audio_in: 70,
+        image_in: 5,
+        output_visible: 9,
+        ..Usage::default()
+    };
+    let details = r#"{"cached_tokens":100,"text_tokens":150,"audio_tokens":100,"image_tokens":25,"cached_tokens_details":{"text_tokens":50,"audio_tokens":30,"image_tokens":20}}"#;
+    let text = format!(
+        r#"{{"prompt_tokens":275,"completion_tokens":9,"total_tokens":284,"prompt_tokens_details":{details}}}"#
+    );
+    assert_eq!(chat(&text).unwrap(), Some(whole));
+    let text = format!(
+        r#"{{"input_tokens":275,"output_tokens":9,"total_tokens":284,"input_tokens_details":{details}}}"#
+    );
+    let of_responses = responses(Val::parse(&text).unwrap()).unwrap().map(|counts| counts.usage);
+    assert_eq!(of_responses, Some(whole));
+    let text = r#"{"promptTokenCount":275,"cachedContentTokenCount":100,"candidatesTokenCount":9,"totalTokenCount":284,
+        "promptTokensDetails":[{"modality":"TEXT","tokenCount":150},{"modality":"AUDIO","tokenCount":100},{"modality":"IMAGE","tokenCount":25}],
+        "cacheTokensDetails":[{"modality":"TEXT","tokenCount":50},{"modality":"AUDIO","tokenCount":30},{"modality":"IMAGE","tokenCount":20}]}"#;
+    let of_gemini = gemini(Val::parse(text).unwrap()).unwrap().map(|counts| counts.usage);
+    assert_eq!(of_gemini, Some(whole));
+    // What is written is read as the same; where a format has no place for it, it is among what was cached.
+    assert_eq!(chat(&write_openai(&whole)).unwrap(), Some(whole));
+    assert_eq!(
+        responses(Val::parse(&write_responses(&whole)).unwrap()).unwrap().map(|counts| counts.usage),
+        Some(whole)
+    );
+    assert_eq!(
+        gemini(Val::parse(&write_gemini(&whole)).unwrap()).unwrap().map(|counts| counts.usage),
+        Some(whole)
+    );
+    let plain = anthropic(&[&write_anthropic(&whole)]).unwrap().unwrap();
+    assert_eq!((plain.cache_read, plain.input_tokens()), (100, 275));
+    // Parts that are more than the whole are cut: nothing is charged twice.
+    let text = r#"{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":6,"audio_tokens":2,"cached_tokens_details":{"audio_tokens":9}}}"#;
+    let cut = chat(text).unwrap().unwrap();
+    assert_eq!((cut.cache_read, cut.cache_read_audio, cut.audio_in, cut.input_uncached), (0, 6, 0, 4));
+}

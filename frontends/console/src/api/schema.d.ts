@@ -1898,8 +1898,24 @@ export interface components {
             image_in?: number | null;
             /** @description Images in the answer, for each of their tokens; null: as output. */
             image_out?: number | null;
+            /** @description Audio read from the prompt cache; null: as other input from there. */
+            cached_audio_in?: number | null;
+            /** @description Images read from the prompt cache; null: as other input from there. */
+            cached_image_in?: number | null;
             /** @description A fee for each search that the upstream made of its own, in nano-USD. Default 0. */
             per_search_nano_usd?: number;
+            /** @description That fee by how much of what was found is read: `low`, `medium`, `high`. */
+            search_sizes?: {
+                size: string;
+                fee_nano_usd: number;
+            }[];
+            /** @description Images by size and quality, the first that fits. */
+            units?: {
+                size?: string;
+                quality?: string;
+                /** @description In pico-USD. */
+                per_unit: number;
+            }[];
             /** @description Prices by the tier that was served; one that isn't listed costs as the standard one. */
             service_tiers?: components["schemas"]["TierPrice"][];
             /** @description The tier that the upstream makes of calls that ask for none. */
@@ -2173,6 +2189,10 @@ export interface components {
             cache_read?: number;
             cache_write?: number;
             cache_write_1h?: number;
+            /** @description Audio from a prompt cache, where it is counted apart; not in `cache_read`. */
+            cache_read_audio?: number;
+            /** @description Images from a prompt cache, where they are counted apart; not in `cache_read`. */
+            cache_read_image?: number;
             audio_in?: number;
             output_visible?: number;
             output_reasoning?: number;
@@ -2208,6 +2228,11 @@ export interface components {
             key?: number;
             /** @description The tier that it was charged at; absent is the standard one. */
             service_tier?: string | null;
+            /** @description What its images or searches were charged as: size and quality, how much was read. */
+            variant?: {
+                size?: string;
+                quality?: string;
+            } | null;
             /** @description The currency of a price that isn't in USD, and how many millionths of its unit one USD was when it was booked. */
             exchange?: Record<string, never> | null;
         };

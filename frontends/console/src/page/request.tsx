@@ -210,6 +210,8 @@ function Attempts({ attempts, channel }: { attempts: Attempt[]; channel: (id: st
 const KINDS = [
   'input_uncached',
   'cache_read',
+  'cache_read_audio',
+  'cache_read_image',
   'cache_write',
   'cache_write_1h',
   'audio_in',

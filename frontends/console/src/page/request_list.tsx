@@ -314,10 +314,16 @@ function tokensOf(usage: Call['usage']): number {
   return usage
     ? (usage.input_uncached ?? 0) +
         (usage.cache_read ?? 0) +
+        (usage.cache_read_audio ?? 0) +
+        (usage.cache_read_image ?? 0) +
         (usage.cache_write ?? 0) +
         (usage.cache_write_1h ?? 0) +
+        (usage.audio_in ?? 0) +
+        (usage.image_in ?? 0) +
         (usage.output_visible ?? 0) +
-        (usage.output_reasoning ?? 0)
+        (usage.output_reasoning ?? 0) +
+        (usage.audio_out ?? 0) +
+        (usage.image_out ?? 0)
     : 0;
 }
 

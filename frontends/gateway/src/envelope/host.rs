@@ -7,6 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
 use sluicegate_core::guardrail::GuardrailMarks;
+use sluicegate_core::price::Variant;
 use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{
     Call, CallId, Error, ErrorKind, ModelName, Next, Outcome, OutcomeClass, Result, Secret, ServiceTier,
@@ -574,13 +575,14 @@ fn outcome_of(
     now: Timestamp,
 ) -> (Outcome, Option<Error>) {
     let success = reported.status.is_some_and(|status| (200..300).contains(&status));
-    let (mut usage, mut served_tier) = (reported.usage, reported.service_tier);
+    let (mut usage, mut served_tier, mut served_variant) = (reported.usage, reported.service_tier, None);
     let (class, error) = match (reported.class, &reported.body) {
         (Some(class), _) => (class, (class != OutcomeClass::Ok).then(|| class_error(class))),
         (None, Some(body)) if success => match read_success(attempt, body) {
-            Ok((found, tier)) => {
+            Ok((found, tier, variant)) => {
                 usage = usage.or(found);
                 served_tier = served_tier.or(tier);
+                served_variant = variant;
                 (OutcomeClass::Ok, None)
             }
             Err(fault) => (class_of(fault.class), Some(fault_error(&fault))),
@@ -610,15 +612,16 @@ fn outcome_of(
         counted,
         first_byte_at: success.then_some(now),
         served_tier,
+        served_variant,
     };
     (outcome, error)
 }
 
-/// The usage and the service tier that a successful body reports, or the error that it really is.
-fn read_success(
-    attempt: &Attempt,
-    body: &str,
-) -> std::result::Result<(Option<Usage>, Option<ServiceTier>), WireFault> {
+/// What a successful body reports: the usage, the service tier, and what is known of units and searches.
+type Reported = (Option<Usage>, Option<ServiceTier>, Option<Box<Variant>>);
+
+/// What a successful body reports, or the error that it really is.
+fn read_success(attempt: &Attempt, body: &str) -> std::result::Result<Reported, WireFault> {
     let format = attempt.endpoint().format;
     let reply = Reply::at(&attempt.channel().quirks, attempt.upstream_model.as_str());
     let mut bridge = Bridge::new(BridgeOptions { reply, ..BridgeOptions::new(format, format) });
@@ -628,7 +631,7 @@ fn read_success(
     let tier = observed.served_tier.as_deref().and_then(ServiceTier::of_answer);
     match observed.error.clone() {
         Some(fault) => Err(fault),
-        None => Ok((observed.usage, tier)),
+        None => Ok((observed.usage, tier, observed.served_variant.clone())),
     }
 }
 

@@ -316,15 +316,35 @@ macro_rules! price_keys {
             key("image_input", Kind::Decimal, "Tokens of images in the prompt. Default: as input."),
             key("image_output", Kind::Decimal, "Tokens of images in the answer. Default: as output."),
             key(
+                "cached_audio_input",
+                Kind::Decimal,
+                "Audio read from the prompt cache. Default: as cached_input, and without that as audio_input.",
+            ),
+            key(
+                "cached_image_input",
+                Kind::Decimal,
+                "Images read from the prompt cache. Default: as cached_input, and without that as image_input.",
+            ),
+            key(
                 "per_unit",
                 Kind::Decimal,
                 "What isn't billed in tokens: for each image, character spoken, second heard or search, as the operation has it.",
+            ),
+            key(
+                "per_image",
+                Kind::List(&IMAGE_PRICE),
+                "Images by size and quality, the first that fits; what a call leaves open is charged as the first of those that it may be, and reserved as the dearest. Sizes that aren't listed cost `per_unit`, and without that the dearest.",
             ),
             key("per_request", Kind::Decimal, "A fee for each request. Default 0."),
             key(
                 "per_search",
                 Kind::Decimal,
                 "A fee for each search that the upstream makes of its own. Default 0.",
+            ),
+            key(
+                "search_sizes",
+                Kind::Object(&SEARCH_SIZES),
+                "That fee by how much of what was found is read, where the answer says so. Default `per_search`.",
             ),
             key(
                 "tiers",
@@ -358,6 +378,28 @@ pub(crate) static MODEL_PRICE: Section = Section {
             ),
         ]
     ),
+};
+
+pub(crate) static IMAGE_PRICE: Section = Section {
+    name: "image_price",
+    about: "What an image costs.",
+    required: &["price"],
+    keys: &[
+        key("size", Kind::Text, "Of this size, such as 1024x1024. Default any."),
+        key("quality", Kind::Text, "Of this quality, such as hd. Default any."),
+        key("price", Kind::Decimal, "For each image."),
+    ],
+};
+
+pub(crate) static SEARCH_SIZES: Section = Section {
+    name: "search_sizes",
+    about: "What a search costs by how much of what it finds is read (`search_context_size`).",
+    required: &[],
+    keys: &[
+        key("low", Kind::Decimal, "For each."),
+        key("medium", Kind::Decimal, "For each."),
+        key("high", Kind::Decimal, "For each."),
+    ],
 };
 
 pub(crate) static SERVICE_TIER: Section = Section {

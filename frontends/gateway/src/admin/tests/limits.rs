@@ -21,6 +21,7 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
         cost: 100,
         priced: true,
         service_tier: None,
+        variant: None,
         exchange: None,
         usage,
         usage_source: UsageSource::Reported,

@@ -236,7 +236,7 @@ fn tokens(usage: &Usage) -> Sums {
     Sums {
         input_tokens: count(usage.input_tokens()),
         output_tokens: count(usage.output_tokens()),
-        cache_read_tokens: count(usage.cache_read),
+        cache_read_tokens: count(usage.cached_tokens()),
         cache_write_tokens: count(usage.cache_write.saturating_add(usage.cache_write_1h)),
         reasoning_tokens: count(usage.output_reasoning),
         ..Sums::default()

@@ -165,7 +165,7 @@ pub fn spend_log(record: &UsageRecord, token: Option<&str>) -> Value {
             "status": if ok { "success" } else { "failure" },
             "attempted_retries": retries,
             "error": record.error,
-            "cache_read_input_tokens": record.usage.cache_read,
+            "cache_read_input_tokens": record.usage.cached_tokens(),
         },
         "messages": {},
         "response": {},

@@ -308,7 +308,7 @@ fn csv(text: &mut String, it: &UsageRecord) {
         it.error.clone().unwrap_or_default(),
         it.usage.input_tokens().to_string(),
         it.usage.output_tokens().to_string(),
-        it.usage.cache_read.to_string(),
+        it.usage.cached_tokens().to_string(),
         it.usage.output_reasoning.to_string(),
         it.spend.to_string(),
     ];

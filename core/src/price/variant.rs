@@ -1,0 +1,221 @@
+//! What units and searches cost by what they are: an image by its size and quality, a search by how much of what it found is read.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Price, PriceParts};
+use crate::money::{NanoUsd, PicoUsd};
+
+/// Words longer than this are cut, in bytes: none that is known is as long.
+const WORD_MAX: usize = 32;
+
+/// Of what kind that is which a call is billed for besides tokens. What isn't said, or left to the upstream (`auto`), is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Variant {
+    /// An image's size, such as `1024x1024`; how much a search reads, such as `low`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<Box<str>>,
+    /// An image's quality, such as `hd`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Box<str>>,
+}
+
+impl Variant {
+    /// What these words say; `None` when that is nothing.
+    pub fn of(size: Option<&str>, quality: Option<&str>) -> Option<Self> {
+        let found = Self { size: size.and_then(word), quality: quality.and_then(word) };
+        (found != Self::default()).then_some(found)
+    }
+
+    /// What was served: as the answer says, and where it doesn't as was asked for.
+    pub fn served(asked: Option<&Self>, said: Option<&Self>) -> Option<Self> {
+        let (Some(asked), Some(said)) = (asked, said) else { return asked.or(said).cloned() };
+        let either =
+            |said: &Option<Box<str>>, asked: &Option<Box<str>>| said.clone().or_else(|| asked.clone());
+        Some(Self { size: either(&said.size, &asked.size), quality: either(&said.quality, &asked.quality) })
+    }
+}
+
+/// A word as prices have it.
+fn word(text: &str) -> Option<Box<str>> {
+    let text = text.trim();
+    let mut text = Cow::Borrowed(text.get(..text.floor_char_boundary(WORD_MAX)).unwrap_or_default());
+    if text.contains(|c: char| c.is_ascii_uppercase() || c == '*') {
+        // QUIRK(dashscope, 2026-11): sizes are written `1024*1024`.
+        text = Cow::Owned(text.to_ascii_lowercase().replace('*', "x"));
+    }
+    (!text.is_empty() && text != "auto").then(|| text.into())
+}
+
+/// What a unit of some size and quality costs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnitPrice {
+    /// Of this size; `None` is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Box<str>>,
+    /// Of this quality; `None` is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Box<str>>,
+    /// For each, in pico-USD.
+    pub per_unit: PicoUsd,
+}
+
+impl UnitPrice {
+    /// Of what these words say.
+    pub fn new(size: Option<&str>, quality: Option<&str>, per_unit: PicoUsd) -> Self {
+        Self { size: size.and_then(word), quality: quality.and_then(word), per_unit }
+    }
+
+    /// Whether it may be meant: what isn't known of a unit may be anything.
+    fn fits(&self, variant: Option<&Variant>) -> bool {
+        let fits =
+            |own: Option<&str>, said: Option<&str>| own.zip(said).is_none_or(|(own, said)| own == said);
+        fits(self.size.as_deref(), variant.and_then(|it| it.size.as_deref()))
+            && fits(self.quality.as_deref(), variant.and_then(|it| it.quality.as_deref()))
+    }
+}
+
+/// What a search costs that reads so much.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchPrice {
+    /// How much: `low`, `medium`, `high`.
+    pub size: Box<str>,
+    /// For each search, in nano-USD.
+    pub fee_nano_usd: NanoUsd,
+}
+
+impl PriceParts {
+    /// The fee of a search.
+    pub(super) fn search_fee(&self, variant: Option<&Variant>) -> NanoUsd {
+        let size = variant.and_then(|it| it.size.as_deref());
+        let own = self.search_sizes.iter().find(|own| Some(&*own.size) == size);
+        own.map_or(self.per_search_nano_usd, |own| own.fee_nano_usd)
+    }
+}
+
+impl Price {
+    /// What a unit costs. Of what isn't known the list's first stands, which is what the upstream makes of calls that don't say it; what
+    /// isn't listed costs as other units, and without a rate for those as the dearest: nothing is understated.
+    pub(super) fn unit_rate(&self, variant: Option<&Variant>) -> PicoUsd {
+        let first = self.listed_units().iter().find(|own| own.fits(variant));
+        first.map_or_else(|| self.other_units(), |own| own.per_unit)
+    }
+
+    /// The most that a unit costs of which no more is known than this.
+    pub(super) fn dearest_unit_rate(&self, variant: Option<&Variant>) -> PicoUsd {
+        let fitting = self.listed_units().iter().filter(|own| own.fits(variant));
+        fitting.map(|own| own.per_unit).max().unwrap_or_else(|| self.other_units())
+    }
+
+    fn listed_units(&self) -> &[UnitPrice] {
+        self.more.as_deref().map_or(&[], |more| &more.units)
+    }
+
+    fn other_units(&self) -> PicoUsd {
+        let dearest = || self.listed_units().iter().map(|own| own.per_unit).max();
+        self.per_unit.or_else(dearest).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::Rounding;
+    use crate::price::{RATIO_ONE_PPM, Reach, ServiceTier};
+    use crate::time::Timestamp;
+    use crate::usage::Usage;
+
+    /// DALL-E 3's list.
+    fn price(per_unit: Option<PicoUsd>) -> Price {
+        let units = [
+            ("1024x1024", "standard", 40),
+            ("1024x1792", "standard", 80),
+            ("1024x1024", "hd", 80),
+            ("1024x1792", "hd", 120),
+        ]
+        .map(|(size, quality, thousandths)| {
+            UnitPrice::new(Some(size), Some(quality), thousandths * 1_000_000_000)
+        });
+        let search_sizes = ["low", "high"]
+            .into_iter()
+            .zip([5_000_000, 12_000_000])
+            .map(|(size, fee_nano_usd)| SearchPrice { size: size.into(), fee_nano_usd })
+            .collect();
+        let more = PriceParts {
+            units: units.into(),
+            per_search_nano_usd: 8_000_000,
+            search_sizes,
+            ..PriceParts::default()
+        };
+        Price { per_unit, more: Some(Box::new(more)), ..Price::default() }
+    }
+
+    #[test]
+    fn images_cost_by_size_and_quality() {
+        let usage = Usage { units: 2, ..Usage::default() };
+        for (size, quality, cost, bound) in [
+            (None, None, 80_000_000, 240_000_000),
+            (Some("auto"), Some("auto"), 80_000_000, 240_000_000),
+            (Some("1024x1024"), None, 80_000_000, 160_000_000),
+            (Some("1024*1792"), None, 160_000_000, 240_000_000),
+            (None, Some("HD"), 160_000_000, 240_000_000),
+            (Some("1024x1792"), Some("hd"), 240_000_000, 240_000_000),
+            // What isn't listed costs as the dearest, or as other units do.
+            (Some("4096x4096"), None, 240_000_000, 240_000_000),
+        ] {
+            let variant = Variant::of(size, quality);
+            let price = price(None);
+            let now = price.on(Timestamp::from_ms(0)).with(variant.as_ref());
+            let got = now.cost(&usage, ServiceTier::Standard, RATIO_ONE_PPM, Rounding::HalfEven);
+            assert_eq!(got, cost, "{size:?} {quality:?}");
+            let reach = Reach { units: 2, ..Reach::PLAIN };
+            assert_eq!(now.bound(0, 0, reach, RATIO_ONE_PPM), bound, "{size:?} {quality:?}");
+            assert_eq!(
+                now.bound_of_known_input(&Usage::default(), 0, reach, RATIO_ONE_PPM),
+                bound,
+                "{size:?} {quality:?}"
+            );
+        }
+        let other = Variant::of(Some("4096x4096"), None);
+        assert_eq!(price(Some(7)).unit_rate(other.as_ref()), 7);
+        assert_eq!(price(None).times(RATIO_ONE_PPM / 2).unit_rate(None), 20_000_000_000);
+        assert!(price(None).is_known());
+    }
+
+    #[test]
+    fn searches_cost_by_how_much_they_read() {
+        let usage = Usage { searches: 3, ..Usage::default() };
+        for (size, cost) in [
+            (None, 24_000_000),
+            (Some("low"), 15_000_000),
+            (Some("medium"), 24_000_000),
+            (Some("high"), 36_000_000),
+        ] {
+            let (price, variant) = (price(None), Variant::of(size, None));
+            let now = price.on(Timestamp::from_ms(0)).with(variant.as_ref());
+            let got = now.cost(&usage, ServiceTier::Standard, RATIO_ONE_PPM, Rounding::HalfEven);
+            assert_eq!(got, cost, "{size:?}");
+        }
+        assert_eq!(
+            price(None).times(RATIO_ONE_PPM * 2).more.unwrap().search_sizes[1].fee_nano_usd,
+            24_000_000
+        );
+    }
+
+    #[test]
+    fn what_the_answer_says_goes_before_what_was_asked() {
+        let of = Variant::of;
+        for (asked, said, want) in [
+            (None, None, None),
+            (of(Some("a"), Some("b")), None, of(Some("a"), Some("b"))),
+            (None, of(Some("c"), None), of(Some("c"), None)),
+            (of(Some("a"), Some("b")), of(Some("c"), None), of(Some("c"), Some("b"))),
+        ] {
+            assert_eq!(Variant::served(asked.as_ref(), said.as_ref()), want);
+        }
+    }
+}
