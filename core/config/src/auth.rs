@@ -16,6 +16,8 @@ pub struct AuthSettings {
     pub session: SessionSettings,
     /// Which passwords will do.
     pub password: PasswordSettings,
+    /// Who may make a user of themselves; nobody by default.
+    pub registration: Option<Registration>,
     /// Who else may say who somebody is.
     pub oidc: Vec<OidcProvider>,
     /// Whose tokens open calls.
@@ -66,6 +68,22 @@ impl Default for PasswordSettings {
     fn default() -> Self {
         Self { sign_in: true, min_length: 12 }
     }
+}
+
+/// That people make users of themselves, by an e-mail address and a password. Nothing is sent to the address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    /// The domains of their addresses.
+    pub email_domains: Vec<String>,
+    /// Whose they are.
+    pub organization: OrganizationId,
+    /// The group that they are in, by id.
+    #[serde(default)]
+    pub group: Option<GroupId>,
+    /// What they may do in it: a user or its administrator.
+    #[serde(default)]
+    pub role: Role,
 }
 
 /// A provider of OpenID Connect that people sign in through.
@@ -229,6 +247,10 @@ pub struct JwtIssuer {
     /// Models by scope. When there are any, a token reaches those of its scopes and no others.
     #[serde(default)]
     pub models_by_scope: IndexMap<String, Vec<ModelName>>,
+    /// Whose tokens say this scope may do everything over the management API. For LiteLLM's files, whose `admin_jwt_scope` it is;
+    /// other issuers' tokens open calls alone.
+    #[serde(default)]
+    pub admin_scope: Option<String>,
 }
 
 /// Where a token says what. A name with dots leads into objects; `None` isn't looked for.
@@ -294,6 +316,7 @@ impl JwtIssuer {
             email_domains: Vec::new(),
             require: IndexMap::new(),
             models_by_scope: IndexMap::new(),
+            admin_scope: None,
         }
     }
 }

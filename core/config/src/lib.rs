@@ -41,7 +41,7 @@ mod yaml;
 
 pub use auth::{
     AuthSettings, GroupGrant, JwtClaims, JwtIssuer, Link, OidcClaims, OidcProvider, PasswordSettings,
-    RoleGrant, SessionSettings,
+    Registration, RoleGrant, SessionSettings,
 };
 pub use catalogue::{
     ChannelForm, ModelFacts, PriceList, Provider, ProviderCard, know_quirks, listed_prices, model_facts,

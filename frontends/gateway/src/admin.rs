@@ -12,6 +12,7 @@ mod access_group;
 mod actor;
 mod audit;
 mod budget;
+mod bulk;
 mod channel;
 mod group;
 mod identity;
@@ -55,15 +56,19 @@ pub use access_group::{GivenTo, Holders};
 pub use actor::Actor;
 pub use audit::{AuditAnchor, AuditCheck, AuditFault, AuditFaultKind};
 pub use budget::{BudgetView, Burned, Forecast};
+pub use bulk::{BulkItem, BulkView};
 pub use channel::{
-    BalanceView, BulkItem, BulkView, ChannelBulk, ChannelDraft, ChannelKeyView, ChannelPatch, ChannelTrial,
-    ChannelView, KeyPlace, NewChannel, NewChannelKeys, OfferedModel, TrialView,
+    BalanceView, ChannelBulk, ChannelDraft, ChannelKeyView, ChannelPatch, ChannelTrial, ChannelView,
+    KeyPlace, NewChannel, NewChannelKeys, OfferedModel, TrialView,
 };
-pub use group::{GroupPatch, GroupView, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember};
+pub use group::{
+    GroupPatch, GroupView, MemberBulk, MemberDeed, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember,
+    Place,
+};
 pub use identity::{
-    AccountView, Begun, IssuedToken, NewPassword, NewToken, Origin, PASSWORD_BYTES_MAX, PasswordChange,
-    Proof, ProviderAnswer, ProviderView, SecondStepOffer, SessionView, SetUp, Signed, SignedIn, TOKEN_PREFIX,
-    TokenView,
+    AccountView, Begun, IssuedToken, NewPassword, NewRegistration, NewToken, Origin, PASSWORD_BYTES_MAX,
+    PasswordChange, Proof, ProviderAnswer, ProviderView, SecondStepOffer, SessionView, SetUp, Signed,
+    SignedIn, TOKEN_PREFIX, TokenView,
 };
 pub use key::{IssuedKey, KeyBulk, KeyDeed, KeyOutcome, KeyPatch, KeyView, KeysDone, NewKey, Regenerate};
 pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};
@@ -88,12 +93,12 @@ pub use report::{
 };
 pub use scope::{AREAS, Access, Scopes};
 use seed::Seeds;
-pub use seen::Seen;
+pub use seen::{Seen, etag};
 pub use set_back::SetBack;
 pub use shared_credential::{CredentialChange, SharedCredential};
 pub use system::{About, SystemView};
 pub use usage::{LimitUse, SpendQuery};
-pub use user::{NewUser, UserPatch, UserView};
+pub use user::{NewUser, UserBulk, UserDeed, UserPatch, UserView};
 
 pub use crate::trial::{Trial, Trialled};
 
@@ -505,7 +510,10 @@ fn may_make(actor: &Actor, action: &str, changes: &[Change]) -> Result<()> {
 
 /// Makes a change, and makes it anew on what is there by then as long as `was_overtaken` takes its error for that of one that
 /// another came before.
-async fn retried<T, F: Future<Output = Result<T>>>(
+///
+/// # Errors
+/// Whatever the change says.
+pub async fn retried<T, F: Future<Output = Result<T>>>(
     was_overtaken: impl Fn(&Error) -> bool,
     change: impl Fn() -> F,
 ) -> Result<T> {
@@ -519,7 +527,7 @@ async fn retried<T, F: Future<Output = Result<T>>>(
 }
 
 /// Whether a change came second and should be tried again on what is there now.
-fn came_second(error: &Error) -> bool {
+pub fn came_second(error: &Error) -> bool {
     error.kind() == ErrorKind::Conflict && error.retry() == Retry::Now
 }
 

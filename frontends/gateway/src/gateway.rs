@@ -20,7 +20,7 @@ use sluicegate_wire::conversation::foreground;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
-use crate::admin::{About, Admin, AdminHost, AdminParts, Trial, Trialled};
+use crate::admin::{About, Actor, Admin, AdminHost, AdminParts, Trial, Trialled};
 use crate::answer::{Answer, Inbound, Rejection};
 use crate::background::{self, End, Jobs};
 use crate::body_text::BodyText;
@@ -396,6 +396,27 @@ impl Gateway {
     /// `Unauthenticated` when there is none or nobody issued it, `Store` when the database can't be asked.
     pub async fn caller(&self, credential: Option<&Secret>) -> Result<Arc<BoundCaller>> {
         self.inner.caller(credential).await
+    }
+
+    /// Who administers by a token of another issuer's; `None` for every other credential, and for tokens that open calls alone.
+    ///
+    /// # Errors
+    /// `Unauthenticated` saying why a token doesn't count, `UpstreamUnavailable` when its issuer's keys can't be fetched.
+    pub async fn issuer_admin(
+        &self,
+        credential: &Secret,
+        client_ip: Option<IpAddr>,
+    ) -> Result<Option<Actor>> {
+        let text = credential.expose();
+        if !self.inner.issuers.is_theirs(text) {
+            return Ok(None);
+        }
+        let now = self.inner.clock.now();
+        let found = self.inner.issuers.administers(&KeyHash::of(text), text, now).await?;
+        Ok(found.map(|(issuer, subject)| {
+            let credential = format!("token of {}", subject.unwrap_or_else(|| "nobody named".to_owned()));
+            Actor::issuer(&issuer).from(client_ip).by(credential)
+        }))
     }
 
     /// Whether a caller may do anything at all from this address, now. Every call is asked this by itself; whatever else a

@@ -2,7 +2,8 @@
 //!
 //! A token is checked before anything is done by it: its algorithm is one of its issuer's, one of the issuer's keys has signed it,
 //! it is for us, and it is its time. What it says then names a user, a group, an organization; each must be one of the issuer's
-//! organization, and what isn't there is answered like what is another's. It opens calls and no management.
+//! organization, and what isn't there is answered like what is another's. It opens calls and no management, unless a LiteLLM file
+//! names the scope of tokens that administer.
 
 mod caller;
 mod key;
@@ -95,17 +96,40 @@ impl Issuers {
         credential: &str,
         around: &Around<'_>,
     ) -> Result<Arc<BoundCaller>> {
-        let checked = match self.checked.get(&hash.0).filter(|it| around.now < it.ends_at) {
-            Some(checked) => checked,
-            None => {
-                let checked = Arc::new(self.check(credential, around.now).await?);
-                self.checked.insert(hash.0, Arc::clone(&checked));
-                checked
-            }
-        };
+        let checked = self.checked(hash, credential, around.now).await?;
         // INVARIANT: the index is one of this list, which never changes.
         let Some(issuer) = self.issuers.get(checked.issuer) else { return Err(refused("it is nobody's")) };
         caller::caller(&issuer.settings, &checked.claims, checked.ends_at, hash, around).await
+    }
+
+    /// Whether a token says that whoever has it may do everything: its issuer, and its subject if it says one. `None` for tokens
+    /// that open calls alone.
+    ///
+    /// # Errors
+    /// As of [`caller`](Self::caller).
+    pub(crate) async fn administers(
+        &self,
+        hash: &KeyHash,
+        credential: &str,
+        now: Timestamp,
+    ) -> Result<Option<(String, Option<String>)>> {
+        if !self.issuers.iter().any(|it| it.settings.admin_scope.is_some()) {
+            return Ok(None);
+        }
+        let checked = self.checked(hash, credential, now).await?;
+        let Some(Issuer { settings, .. }) = self.issuers.get(checked.issuer) else { return Ok(None) };
+        let Some(scope) = &settings.admin_scope else { return Ok(None) };
+        let said = token::words(claim(&checked.claims, &settings.claims.scopes));
+        Ok(said.contains(scope).then(|| (settings.id.clone(), text(checked.claims.get("sub")))))
+    }
+
+    async fn checked(&self, hash: &KeyHash, credential: &str, now: Timestamp) -> Result<Arc<Checked>> {
+        if let Some(checked) = self.checked.get(&hash.0).filter(|it| now < it.ends_at) {
+            return Ok(checked);
+        }
+        let checked = Arc::new(self.check(credential, now).await?);
+        self.checked.insert(hash.0, Arc::clone(&checked));
+        Ok(checked)
     }
 
     async fn check(&self, credential: &str, now: Timestamp) -> Result<Checked> {

@@ -65,4 +65,5 @@ pub use sluicegate_core::*;
 pub use sluicegate_policy as policy;
 pub use sluicegate_wire as wire;
 pub use stream::AnswerStream;
+pub use tokenizer::estimate as count_tokens;
 pub use upload::Upload;

@@ -44,7 +44,7 @@ pub(crate) fn input_bound_now(scanned: &Scanned, tokenizer: Tokenizer) -> Option
 
 /// A plausible count of a request's tokens, for whoever wants to know it beforehand: by that tokenizer; of models whose tokenizer
 /// isn't known by OpenAI's, and three tenths more. Too many make a client shorten its history early, too few make it too late.
-pub(crate) async fn estimate(scanned: &Scanned, own: Option<Tokenizer>) -> u64 {
+pub async fn estimate(scanned: &Scanned, own: Option<Tokenizer>) -> u64 {
     let tokenizer = own.unwrap_or(Tokenizer::O200kBase);
     let by_bytes = |scanned: &Scanned| scanned.tokens_by(&|text| (text.len() as u64).div_ceil(3));
     let counted = if scanned.countable_bytes() > BYTES_MAX {

@@ -664,6 +664,19 @@ async fn daily_sums_follow_attempts_and_zone(store: Arc<dyn Store>) {
     );
     let second = store.daily(&RecordFilter::default(), &Reach::ALL, &by, Page::new(2, 2)).await.unwrap();
     assert_eq!((second.total, &second.items[..]), (4, &rows.items[2..]));
+    // Behind a row, whether or not it is still there; the total is that of all.
+    for (behind, want) in [
+        (&rows.items[1].by, &rows.items[2..]),
+        (&vec!["2025-12-31".to_owned(), "c1x".to_owned()], &rows.items[1..]),
+        (&vec!["2026-01-01".to_owned(), "c2".to_owned()], &rows.items[4..]),
+    ] {
+        let behind = RecordFilter { behind: behind.clone(), ..RecordFilter::default() };
+        let part = store.daily(&behind, &Reach::ALL, &by, Page::default()).await.unwrap();
+        assert_eq!((part.total, &part.items[..]), (4, want), "{behind:?}");
+    }
+    let other = RecordFilter { behind: vec!["2025-12-31".to_owned()], ..RecordFilter::default() };
+    let refused = store.daily(&other, &Reach::ALL, &by, Page::default()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidRequest);
     let new_year =
         RecordFilter { from: Some(at(NEW_YEAR)), to: Some(at(NEW_YEAR + DAY)), ..RecordFilter::default() };
     let rows = store.daily(&new_year, &Reach::ALL, &[Dimension::Day], Page::default()).await.unwrap();

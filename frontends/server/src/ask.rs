@@ -88,6 +88,11 @@ impl Ask {
                 }
             }
             credential => {
+                if let Some(token) = &credential
+                    && let Some(actor) = state.gateway.issuer_admin(token, client_ip).await?
+                {
+                    return Ok((None, actor));
+                }
                 let caller = state.caller(req, credential.as_ref()).await?;
                 if sluicegate::is_by_token(&caller.caller) {
                     return Err(only_calls());
@@ -238,6 +243,14 @@ impl Visit {
         console::refuse_foreign(&self.req, &self.state.trusted_proxies)
     }
 
+    /// Refuses a sign-in whose session the browser wouldn't keep.
+    ///
+    /// # Errors
+    /// `Forbidden`, naming where to sign in.
+    pub fn refuse_plain(&self) -> Result<()> {
+        console::refuse_plain(&self.req, &self.state)
+    }
+
     /// The query as what it should be; what isn't asked for is left out.
     ///
     /// # Errors
@@ -306,10 +319,10 @@ fn area_of(route: &str) -> &'static str {
     match (native.is_some(), parts.next().unwrap_or_default(), parts.nth(1)) {
         (true, "users", Some("password" | "second-step" | "sessions" | "tokens")) => "account",
         (true, "keys", _) => "keys",
-        (true, "groups", _) => "groups",
+        (true, "groups" | "memberships", _) => "groups",
         (true, "users", _) => "users",
-        (true, "organizations", _) => "organizations",
-        (true, "channels", _) => "channels",
+        (true, "organizations" | "budgets" | "customers" | "tags", _) => "organizations",
+        (true, "channels" | "access-groups" | "credentials", _) => "channels",
         (true, "policies", _) => "policies",
         (true, "records" | "spend" | "reports" | "limits", _) => "usage",
         (true, "audit", _) => "audit",
@@ -586,6 +599,10 @@ mod tests {
             ("/api/v1/users/{user}/tokens/{token}", "account"),
             ("/api/v1/users/tokens", "users"),
             ("/api/v1/groups/{group}/members/{user}", "groups"),
+            ("/api/v1/memberships/bulk", "groups"),
+            ("/api/v1/users/bulk", "users"),
+            ("/api/v1/budgets/{budget}", "organizations"),
+            ("/api/v1/access-groups", "channels"),
             ("/api/v1/account/tokens", "account"),
             ("/api/v1/setup", "account"),
             ("/key/generate", "keys"),

@@ -97,6 +97,35 @@ fn is_secure(req: &HttpRequest, state: &State) -> bool {
         || (extract::is_from_proxy(req, &state.trusted_proxies) && said())
 }
 
+/// Refuses a sign-in whose session the browser wouldn't keep: its page came over plain HTTP, and the public address is one of TLS.
+/// Of a page of the same machine the browser decides.
+///
+/// # Errors
+/// `Forbidden`, naming where to sign in.
+pub fn refuse_plain(req: &HttpRequest, state: &State) -> Result<()> {
+    let origin = req.headers().get(ORIGIN).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let public = state.gateway.admin().public_url().filter(|_| state.gateway.admin().is_public_by_tls());
+    match public.filter(|_| is_plain(origin)) {
+        Some(public) => {
+            let message =
+                format!("sessions are kept over TLS alone here: sign in at `{public}`, not at `{origin}`");
+            Err(Error::new(ErrorKind::Forbidden, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a page is one of plain HTTP from elsewhere than the browser's own machine.
+fn is_plain(origin: &str) -> bool {
+    let Some(place) = origin.strip_prefix("http://") else { return false };
+    let host = match place.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => place.split(':').next().unwrap_or_default(),
+    };
+    let is_local = host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    !(is_local || host == "localhost" || host.ends_with(".localhost"))
+}
+
 /// Refuses a change that another site's page had the browser ask for. What only reads is let through: such a page can't see
 /// the answer.
 ///
@@ -174,6 +203,25 @@ mod tests {
         assert!(refused("10.1.2.3", "https://evil.example", "gw.example"));
         assert!(refused("10.1.2.3", own, "between, gw.example"));
         assert!(refused("192.0.2.1", own, "gw.example"), "anybody may say so");
+    }
+
+    #[test]
+    fn a_plain_page_is_one_from_elsewhere() {
+        for (origin, want) in [
+            ("http://gw.example", true),
+            ("http://10.0.0.5:4000", true),
+            ("http://[fd00::5]:4000", true),
+            ("http://localhost.example", true),
+            ("https://gw.example", false),
+            ("http://localhost:4000", false),
+            ("http://gw.localhost", false),
+            ("http://127.0.0.1:4000", false),
+            ("http://[::1]:4000", false),
+            ("null", false),
+            ("", false),
+        ] {
+            assert_eq!(is_plain(origin), want, "{origin}");
+        }
     }
 
     #[test]

@@ -41,6 +41,12 @@ pub(super) fn read(load: &mut Load<'_>, general: &Fields<'_>, host: &mut HostSet
             enabled.missing_variable(load, Severity::Warning, name, meaning);
         }
     }
+    if base.admin_scope.is_some() && (base.issuer.is_none() || base.audience.is_empty()) {
+        let message = "`admin_jwt_scope` has no effect: tokens of anybody whom the keys' address speaks for would administer";
+        let remedy = "set JWT_ISSUER and JWT_AUDIENCE, so that they are this issuer's, and for this gateway";
+        enabled.say(load, Severity::Warning, "unsupported_value", message, remedy);
+        base.admin_scope = None;
+    }
     let urls = list(load.variable("JWT_PUBLIC_KEY_URL"));
     if urls.is_empty() {
         let meaning = "no token opens a call until it is";
@@ -78,6 +84,7 @@ fn take(load: &mut Load<'_>, item: &Item<'_>, issuer: &mut JwtIssuer) {
         customer: fields.text(load, "end_user_id_jwt_field"),
         ..JwtClaims::default()
     };
+    issuer.admin_scope = fields.text(load, "admin_jwt_scope");
     issuer.create_users = fields.boolean(load, "user_id_upsert").unwrap_or(false);
     issuer.default_group = fields.text(load, "team_id_default").map(GroupId::from);
     if let Some(ttl) = fields.seconds_ms(load, "public_key_ttl") {

@@ -545,6 +545,7 @@ pub(super) const JWT_AUTH: Known = Known {
         "public_key_ttl",
         "enforce_scope_based_access",
         "scope_mappings",
+        "admin_jwt_scope",
     ],
     moot: &[
         ("enforce_team_based_model_access", "a team's models always bind"),
@@ -554,7 +555,6 @@ pub(super) const JWT_AUTH: Known = Known {
         ("public_allowed_routes", "what is open to everybody is fixed"),
     ],
     unsupported: &[
-        "admin_jwt_scope",
         "team_alias_jwt_field",
         "team_id_upsert",
         "upsert_sso_user_to_team",

@@ -7,7 +7,7 @@ use sluicegate_core::tenant::Role;
 use super::{DEFAULT_ORGANIZATION, optional_secret, required, section};
 use crate::auth::{
     AuthSettings, GroupGrant, JwtClaims, JwtIssuer, Link, OidcClaims, OidcProvider, PasswordSettings,
-    RoleGrant, SessionSettings,
+    Registration, RoleGrant, SessionSettings,
 };
 use crate::diagnostic::Severity;
 use crate::include;
@@ -42,6 +42,9 @@ pub(super) fn lower(load: &mut Load<'_>, item: &Item<'_>, auth: &mut AuthSetting
     if let Some(item) = fields.get("password") {
         password(load, &item, &mut auth.password);
     }
+    if let Some(item) = fields.get("registration") {
+        auth.registration = registration(load, &item);
+    }
     for item in fields.get("oidc").map(|list| list.list(load)).unwrap_or_default() {
         if let Some(provider) = oidc(load, &item) {
             if auth.oidc.iter().any(|other| other.id == provider.id) {
@@ -65,6 +68,14 @@ pub(super) fn lower(load: &mut Load<'_>, item: &Item<'_>, auth: &mut AuthSetting
             item,
             "providers have to know where to send browsers back to",
             "write `public_url: https://…`: the address that browsers have of the gateway",
+        );
+    }
+    if auth.registration.is_some() && !auth.password.sign_in {
+        refuse(
+            load,
+            item,
+            "who registers has a password, and passwords open nothing",
+            "remove `registration`, or leave `sign_in` on",
         );
     }
     if !auth.password.sign_in && auth.oidc.is_empty() {
@@ -140,6 +151,30 @@ fn password(load: &mut Load<'_>, item: &Item<'_>, password: &mut PasswordSetting
     {
         password.min_length = length;
     }
+}
+
+fn registration(load: &mut Load<'_>, item: &Item<'_>) -> Option<Registration> {
+    let fields = Fields::open_section(load, item, &section::REGISTRATION)?;
+    let role = fields.get("role").and_then(|item| item.word(load, &ROLES[..3]).map(|role| (item, role)));
+    let it = Registration {
+        email_domains: domains(load, &fields),
+        organization: organization(load, &fields),
+        group: fields.text(load, "group").map(GroupId::from),
+        role: role.as_ref().map(|(_, role)| *role).unwrap_or_default(),
+    };
+    if it.email_domains.is_empty() {
+        let message = "everybody who reaches the gateway could register";
+        refuse(load, item, message, "name in `email_domains` the domains of those who may");
+        return None;
+    }
+    if let Some((at, role)) = &role
+        && (*role == Role::Auditor || it.group.is_none())
+    {
+        let message = "is what nobody who registers can be";
+        refuse(load, at, message, "name a `group`, and their role in it: user or group_admin");
+        return None;
+    }
+    Some(it)
 }
 
 /// An id that stands in addresses.

@@ -1,6 +1,6 @@
 //! Whom an access group is given to: groups and keys whose lists of models name it.
 
-use sluicegate_core::tenant::ACCESS_GROUP;
+use sluicegate_core::tenant::{ACCESS_GROUP, AccessGroups};
 use sluicegate_core::{GroupId, KeyId, ModelAccess, ModelName, Result};
 
 use super::group::ModelEdit;
@@ -105,7 +105,8 @@ impl Admin {
         let (pattern, mut changes) = (pattern(id), Vec::new());
         let edit = |access: &mut ModelAccess, gets: bool| {
             let (before, named) = (access.clone(), vec![pattern.clone()]);
-            if gets { ModelEdit::Add(named) } else { ModelEdit::Remove(named) }.apply(access);
+            if gets { ModelEdit::Add(named) } else { ModelEdit::Remove(named) }
+                .apply(access, &AccessGroups::default());
             *access != before
         };
         self.each_group_and_key(|change| match change {

@@ -92,6 +92,11 @@ impl Actor {
         Self { name: format!("issuer {id}"), ..Self::operator() }
     }
 
+    /// Whoever makes a user of themselves.
+    pub(crate) fn registration() -> Self {
+        Self { name: "registration".to_owned(), ..Self::operator() }
+    }
+
     /// What the audit trail calls them.
     pub fn name(&self) -> &str {
         &self.name

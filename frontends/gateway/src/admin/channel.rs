@@ -19,7 +19,7 @@ use super::seed::Seeds;
 use super::seen::etag;
 use super::{Actor, Admin, Deed, LimitUse, Then, forbidden, invalid, not_found};
 pub use draft::ChannelDraft;
-pub use edit::{BulkItem, BulkView, ChannelBulk};
+pub use edit::ChannelBulk;
 pub use key::{ChannelKeyView, KeyPlace, NewChannelKeys};
 pub use trial::{BalanceView, ChannelTrial, OfferedModel, TrialView};
 

@@ -1,17 +1,21 @@
 //! Groups and their members.
 
+mod bulk;
+
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::price::RATIO_ONE_PPM;
-use sluicegate_core::tenant::{ACCESS_GROUP, Preference, Source};
+use sluicegate_core::tenant::{ACCESS_GROUP, AccessGroups, Preference, Source};
 use sluicegate_core::{
     Error, ErrorKind, Group, GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Role,
     Scope, ScopeKind, Timestamp, UserId,
 };
 
+pub use self::bulk::{MemberBulk, MemberDeed, Place};
 use super::access::{as_stored, both, check_id, check_limits};
+use super::bulk::Step;
 use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
@@ -139,9 +143,12 @@ pub enum ModelEdit {
 const NO_MODEL: &str = "no-default-models";
 
 impl ModelEdit {
-    pub(super) fn apply(self, access: &mut ModelAccess) {
+    /// `groups` are the access groups that there are: a list may name one bare.
+    pub(super) fn apply(self, access: &mut ModelAccess, groups: &AccessGroups) {
         let is_group = |name: &ModelName| name.as_str().starts_with(ACCESS_GROUP);
         let mut names = access.patterns().to_vec();
+        // Whose last group goes isn't left with every model.
+        let had_groups = names.iter().any(|name| is_group(name) || groups.contains_key(name.as_str()));
         match self {
             Self::Add(_) if names.is_empty() => return,
             Self::Add(more) => {
@@ -162,6 +169,9 @@ impl ModelEdit {
             Self::Models(models) => {
                 names.retain(is_group);
                 names.splice(0..0, models);
+                if had_groups && names.is_empty() {
+                    names.push(NO_MODEL.into());
+                }
             }
             Self::AccessGroups(groups) => {
                 let before = names.len();
@@ -172,7 +182,6 @@ impl ModelEdit {
                 }
             }
             Self::All(all) => {
-                let had_groups = names.iter().any(is_group);
                 names = all;
                 if had_groups && names.is_empty() {
                     names.push(NO_MODEL.into());
@@ -189,7 +198,7 @@ impl ModelEdit {
             gone.push(name.into());
         }
         let is_there = gone.iter().any(|name| access.patterns().contains(name));
-        Self::Remove(gone).apply(access);
+        Self::Remove(gone).apply(access, &AccessGroups::default());
         is_there
     }
 }
@@ -382,7 +391,7 @@ impl Admin {
         }
         patch_access(patch.models, &mut after.access);
         if let Some(edit) = patch.edit_models {
-            edit.apply(&mut after.access);
+            edit.apply(&mut after.access, &self.0.directory.access_groups());
         }
         patch.aliases.apply_or_default(&mut after.aliases);
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
@@ -453,7 +462,7 @@ impl Admin {
         members: Vec<NewMember>,
     ) -> Result<Vec<MemberView>> {
         let group = self.group_to_change(actor, id_or_alias).await?.value;
-        let (mut changes, mut seeds) = (Vec::new(), Seeds::new());
+        let (mut changes, mut seeds, mut alone) = (Vec::new(), Seeds::new(), None);
         let mut seen: Vec<&UserId> = Vec::new();
         for member in &members {
             let known = self.memberships(Some(&group.id), Some(&member.user)).await?;
@@ -465,14 +474,16 @@ impl Admin {
                 return Err(Error::new(ErrorKind::Conflict, message));
             }
             seen.push(&member.user);
-            changes.extend(self.changes_for_member(actor, &group, member).await?);
-            let owner = Owner::Membership(group.id.clone(), member.user.clone());
-            seeds.extend(self.seeds(&owner, &[], &member.limits.0).await?);
+            let step = self.new_member(actor, &group, member).await?;
+            changes.extend(step.changes);
+            seeds.extend(step.seeds);
+            alone = Some(step.deed);
         }
-        let deed = Deed::new("member.add", format!("group {}", group.id));
-        let deed = match members.as_slice() {
-            [one] => deed.of(&group.organization, Some(&group.id), Some(&one.user)).whole(one),
-            all => deed.of(&group.organization, Some(&group.id), None).whole(&all),
+        let deed = match alone.filter(|_| members.len() == 1) {
+            Some(deed) => deed,
+            None => Deed::new("member.add", format!("group {}", group.id))
+                .of(&group.organization, Some(&group.id), None)
+                .whole(&members),
         };
         self.write(actor, deed, changes, seeds, Then::Callers).await?;
         let mut added = Vec::with_capacity(members.len());
@@ -480,6 +491,17 @@ impl Admin {
             added.push(self.member(actor, &group.id, &member.user).await?);
         }
         Ok(added)
+    }
+
+    /// What puts one user into a group.
+    async fn new_member(&self, actor: &Actor, group: &Group, member: &NewMember) -> Result<Step> {
+        let changes = self.changes_for_member(actor, group, member).await?;
+        let owner = Owner::Membership(group.id.clone(), member.user.clone());
+        let seeds = self.seeds(&owner, &[], &member.limits.0).await?;
+        let deed = Deed::new("member.add", format!("group {}", group.id))
+            .of(&group.organization, Some(&group.id), Some(&member.user))
+            .whole(member);
+        Ok(Step { id: format!("{}/{}", group.id, member.user), deed, changes, seeds, outcome: "created" })
     }
 
     /// Changes a membership.
@@ -494,17 +516,22 @@ impl Admin {
         patch: MemberPatch,
     ) -> Result<MemberView> {
         let group = self.group_to_change(actor, id_or_alias).await?.value;
-        retried(came_second, || self.try_update_member(actor, &group, user, patch.clone())).await?;
+        retried(came_second, || async {
+            let step = self.changed_member(actor, &group, user, patch.clone()).await?;
+            self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await
+        })
+        .await?;
         self.member(actor, &group.id, user).await
     }
 
-    async fn try_update_member(
+    /// What makes a membership another.
+    async fn changed_member(
         &self,
         actor: &Actor,
         group: &Group,
         user: &UserId,
         patch: MemberPatch,
-    ) -> Result<()> {
+    ) -> Result<Step> {
         let stored = self.stored_member(group, user).await?;
         actor.expects(&stored)?;
         let mut after = stored.value.clone();
@@ -516,9 +543,9 @@ impl Admin {
             .changed(&stored.value, &after);
         let put = Change::PutMembership(after.clone(), Expect::Version(stored.version));
         let owner = Owner::Membership(group.id.clone(), user.clone());
-        self.commit_limits(actor, deed, vec![put], &owner, (&stored.value.limits, &after.limits))
-            .await
-            .map(drop)
+        let seeds = self.seeds(&owner, &stored.value.limits, &after.limits).await?;
+        let outcome = if after == stored.value { "same" } else { "changed" };
+        Ok(Step { id: format!("{}/{user}", group.id), deed, changes: vec![put], seeds, outcome })
     }
 
     /// Takes a user out of a group, with the keys that they have in it.
@@ -527,15 +554,29 @@ impl Admin {
     /// As [`update_member`](Self::update_member).
     pub async fn remove_member(&self, actor: &Actor, id_or_alias: &str, user: &UserId) -> Result<Membership> {
         let group = self.group_to_change(actor, id_or_alias).await?.value;
-        let stored = self.stored_member(&group, user).await?;
+        let (step, gone) = self.removed_member(actor, &group, user).await?;
+        self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
+        Ok(gone)
+    }
+
+    /// What takes a user out of a group, and what they were in it.
+    async fn removed_member(
+        &self,
+        actor: &Actor,
+        group: &Group,
+        user: &UserId,
+    ) -> Result<(Step, Membership)> {
+        let stored = self.stored_member(group, user).await?;
         actor.expects(&stored)?;
         let guard = actor.guard(Thing::Membership(group.id.clone(), user.clone()), &stored);
         let deed = Deed::new("member.remove", format!("group {}", group.id))
             .of(&group.organization, Some(&group.id), Some(user))
             .whole(&stored.value);
-        let remove = Change::DeleteMembership(group.id, user.clone());
-        self.commit(actor, deed, guard.into_iter().chain([remove]).collect()).await?;
-        Ok(stored.value)
+        let remove = Change::DeleteMembership(group.id.clone(), user.clone());
+        let changes = guard.into_iter().chain([remove]).collect();
+        let id = format!("{}/{user}", group.id);
+        let step = Step { id, deed, changes, seeds: Seeds::new(), outcome: "deleted" };
+        Ok((step, stored.value))
     }
 
     /// A group whose members the actor may change.

@@ -8,6 +8,7 @@
 mod account;
 mod foreign;
 mod password;
+mod registration;
 mod second_step;
 mod session;
 mod throttle;
@@ -21,6 +22,7 @@ use sluicegate_core::{Error, ErrorKind, Result, Secret, Timestamp, User, UserId}
 
 pub use account::{NewPassword, PasswordChange, SetUp};
 pub use password::PASSWORD_BYTES_MAX;
+pub use registration::NewRegistration;
 pub use session::{SessionView, Signed, SignedIn};
 pub use through::{Begun, ProviderAnswer, ProviderView};
 pub use token::{IssuedToken, NewToken, TOKEN_PREFIX, TokenView};

@@ -412,7 +412,7 @@ impl Admin {
         patch.alias.apply(&mut after.alias);
         patch_access(patch.models, &mut after.access);
         if let Some(edit) = patch.edit_models {
-            edit.apply(&mut after.access);
+            edit.apply(&mut after.access, &self.0.directory.access_groups());
         }
         patch.aliases.apply_or_default(&mut after.aliases);
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());

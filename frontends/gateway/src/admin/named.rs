@@ -262,6 +262,7 @@ impl Admin {
     ) -> Result<()> {
         let stored = self.named(actor, kind, name).await?;
         self.refuse_declared_name(kind, name)?;
+        actor.expects(&stored)?;
         let (before, mut after) = (stored.value.clone(), stored.value);
         edit(&mut after)?;
         self.check_named(actor, &after).await?;
@@ -335,6 +336,7 @@ impl Admin {
     async fn try_delete_named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<NamedScope> {
         let stored = self.named(actor, kind, name).await?;
         self.refuse_declared_name(kind, name)?;
+        actor.expects(&stored)?;
         let users = self.users_of_budget(actor, kind, name).await?;
         if let Some(user) = users.first() {
             let message = format!("budget `{name}` still limits {user}; give it another one first");

@@ -53,7 +53,7 @@ impl Seen {
 
 /// The tag of a thing's present state: another one after each change, the same on every node. It says nothing of what was
 /// used, or of members. A thing that was removed and made again has another, too.
-pub(super) fn etag<T>(stored: &Stored<T>) -> String {
+pub fn etag<T>(stored: &Stored<T>) -> String {
     tag_of(stored.version, stored.created_at)
 }
 

@@ -136,6 +136,7 @@ impl Admin {
         change: CredentialChange,
     ) -> Result<Stored<SharedCredential>> {
         only_super(actor)?;
+        actor.expects(before)?;
         let it = self.sealed(name, &change)?;
         let mut deed = Deed::new("channel.credential", format!("credential {name}"))
             .changed(&told(&before.value), &told(&it));

@@ -90,7 +90,8 @@ impl Admin {
     /// `Store`.
     pub async fn spend(&self, actor: &Actor, query: &SpendQuery) -> Result<Listing<DailyRow>> {
         self.0.host.flush_records().await?;
-        let page = Page::new(query.page.limit, query.page.offset);
+        // One more than a page tells whether there is another.
+        let page = Page { limit: query.page.limit.clamp(1, Page::MAX + 1), order: None, ..query.page };
         self.store().daily(&query.filter, &actor.reach(), &query.by, page).await
     }
 

@@ -1,5 +1,7 @@
 //! Users.
 
+mod bulk;
+
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
@@ -7,12 +9,15 @@ use sluicegate_core::{
     User, UserId,
 };
 
+pub use self::bulk::{UserBulk, UserDeed};
 use super::access::{as_stored, both, check_id, check_limits};
+use super::bulk::Step;
 use super::patch::{edit_limits, patch_access};
+use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, MemberView, Patch, came_second, forbidden, invalid,
-    retried,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, MemberView, Patch, Then, came_second, forbidden,
+    invalid, retried,
 };
 use crate::credential;
 use crate::store::{Change, Dimension, Expect, Listing, Owner, Page, Stored, Sums, UserFilter};
@@ -129,6 +134,13 @@ impl Admin {
     /// `Forbidden`, also for a role above the actor's own; `NotFound` for an organization or group that the actor can't
     /// see, `InvalidRequest`, `Conflict` when the id or e-mail address is taken, `Store`.
     pub async fn create_user(&self, actor: &Actor, new: NewUser) -> Result<UserView> {
+        let step = self.made_user(actor, new).await?;
+        self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
+        self.user(actor, &UserId::from(step.id)).await
+    }
+
+    /// What makes a new user.
+    async fn made_user(&self, actor: &Actor, new: NewUser) -> Result<Step> {
         let organization = self.organization_for(actor, new.organization.as_ref()).await?;
         if !actor.runs(&organization) || new.role > actor.role() {
             return Err(forbidden("make such users"));
@@ -167,8 +179,7 @@ impl Admin {
         }
         let deed =
             Deed::new("user.create", format!("user {id}")).of(&organization, None, Some(&id)).whole(&user);
-        self.commit(actor, deed, changes).await?;
-        self.user(actor, &id).await
+        Ok(Step { id: id.to_string(), deed, changes, seeds: Seeds::new(), outcome: "created" })
     }
 
     /// A user.
@@ -219,11 +230,16 @@ impl Admin {
     /// `Forbidden`, also for a role above the actor's own; `NotFound`, `InvalidRequest`, `Conflict` when the e-mail
     /// address is taken, when the user is declared in a file, or when they are the last super administrator; `Store`.
     pub async fn update_user(&self, actor: &Actor, id: &UserId, patch: UserPatch) -> Result<UserView> {
-        retried(came_second, || self.try_update_user(actor, id, patch.clone())).await?;
+        retried(came_second, || async {
+            let step = self.changed_user(actor, id, patch.clone()).await?;
+            self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await
+        })
+        .await?;
         self.user(actor, id).await
     }
 
-    async fn try_update_user(&self, actor: &Actor, id: &UserId, patch: UserPatch) -> Result<()> {
+    /// What makes a user another.
+    async fn changed_user(&self, actor: &Actor, id: &UserId, patch: UserPatch) -> Result<Step> {
         let stored = self.find_user(actor, id).await?;
         let before = &stored.value;
         let runs = actor.runs(&before.organization) && before.role <= actor.role();
@@ -252,7 +268,9 @@ impl Admin {
         }
         let grouped = self.0.engine.snapshot().declared.quota.apply_user_limits_to_group_keys;
         let owner = Owner::User { user: id.clone(), ungrouped: !grouped };
-        self.commit_limits(actor, deed, changes, &owner, (&before.limits, &after.limits)).await.map(drop)
+        let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
+        let outcome = if after == *before { "same" } else { "changed" };
+        Ok(Step { id: id.to_string(), deed, changes, seeds, outcome })
     }
 
     /// What keeps the last super administrator from being removed, demoted or blocked: whoever made a mistake must be able to
@@ -268,6 +286,13 @@ impl Admin {
     /// # Errors
     /// As [`update_user`](Self::update_user).
     pub async fn delete_user(&self, actor: &Actor, id: &UserId) -> Result<User> {
+        let (step, user) = self.removed_user(actor, id).await?;
+        self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
+        Ok(user)
+    }
+
+    /// What removes a user, and whom.
+    async fn removed_user(&self, actor: &Actor, id: &UserId) -> Result<(Step, User)> {
         let stored = self.find_user(actor, id).await?;
         let user = &stored.value;
         if !actor.runs(&user.organization) || user.role > actor.role() {
@@ -282,8 +307,8 @@ impl Admin {
             .whole(&user);
         let mut changes: Vec<Change> = guard.into_iter().chain([Change::DeleteUser(id.clone())]).collect();
         changes.extend(self.keeps_super_admin(&user, None));
-        self.commit(actor, deed, changes).await?;
-        Ok(user)
+        let step = Step { id: id.to_string(), deed, changes, seeds: Seeds::new(), outcome: "deleted" };
+        Ok((step, user))
     }
 
     async fn user_view(&self, actor: &Actor, stored: Stored<User>, used: Sums) -> Result<UserView> {

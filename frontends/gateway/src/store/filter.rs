@@ -281,6 +281,9 @@ pub struct RecordFilter {
     pub customer: Option<String>,
     /// With this tag. Only daily sums know it.
     pub tag: Option<String>,
+    /// In daily sums: the rows behind the one of these values, in the order of what is told apart. Empty for all.
+    #[serde(skip)]
+    pub behind: Vec<String>,
 }
 
 /// Which events.

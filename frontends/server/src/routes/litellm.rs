@@ -2,11 +2,16 @@
 //! named in the answer (`warnings`, and the header `x-sluicegate-warnings`), never passed over in silence.
 
 mod access_groups;
+mod account;
+mod activity;
+mod audit;
 pub mod budget;
 pub mod contract;
-mod credentials;
+mod cost;
+pub(crate) mod credentials;
 pub mod fields;
 mod keys;
+mod model_report;
 mod models;
 mod named;
 mod organizations;
@@ -16,8 +21,11 @@ pub mod rows;
 mod service;
 mod set_back;
 mod spend;
+mod spend_report;
+mod tag_report;
 mod teams;
 mod users;
+mod utility;
 
 use serde_json::{Map, Value, json};
 use sluicegate::{Error, ErrorKind, Result};
@@ -41,6 +49,14 @@ pub fn table(others: &[Entry]) -> Vec<Entry> {
     entries.extend(access_groups::table());
     entries.extend(credentials::table());
     entries.extend(spend::table());
+    entries.extend(activity::table());
+    entries.extend(spend_report::table());
+    entries.extend(tag_report::table());
+    entries.extend(model_report::table());
+    entries.extend(cost::table());
+    entries.extend(utility::table());
+    entries.extend(audit::table());
+    entries.extend(account::table());
     entries.extend(service::table());
     entries.extend(registry::table());
     let is_elsewhere =

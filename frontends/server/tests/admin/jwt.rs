@@ -333,3 +333,71 @@ fn without_an_issuer_a_token_is_a_key_that_nobody_knows() {
         assert_eq!((token.status, token.text()), (401, key.text()));
     });
 }
+
+#[test]
+fn tokens_of_the_scope_that_a_litellm_file_names_administer_and_no_others() {
+    block_on(async {
+        let provider = Provider::start().await;
+        let keys = format!("{}/keys", provider.issuer);
+        let all = [
+            ("JWT_PUBLIC_KEY_URL", keys.as_str()),
+            ("JWT_ISSUER", &provider.issuer),
+            ("JWT_AUDIENCE", "llm"),
+        ];
+        let gateway = async |known: &[(&str, &str)]| {
+            // Variables are asked for as long as the gateway lives.
+            let known: Vec<(&'static str, &'static str)> = known
+                .iter()
+                .map(|(name, value)| (&*name.to_string().leak(), &*value.to_string().leak()))
+                .collect();
+            let text = "model_list: [{model_name: m, litellm_params: {model: openai/gpt-5-mini, api_key: k}}]\n\
+                general_settings: {enable_jwt_auth: true, litellm_jwtauth: {admin_jwt_scope: boss}}\n";
+            let config = ConfigText { path: "config.yaml".to_owned(), text: text.to_owned() };
+            Rig::try_with(Options { config: Some(config), ..Options::default() }, known.leak()).await.unwrap()
+        };
+        let boss = |more: Value| {
+            ada(json!({"sub": "root-at-idp", "scope": "openid boss"}))
+                .as_object()
+                .map(|claims| {
+                    let mut claims = claims.clone();
+                    claims.extend(more.as_object().unwrap().clone());
+                    Value::Object(claims)
+                })
+                .unwrap()
+        };
+        let rig = gateway(&all).await;
+        let token = provider.token(boss(json!({})));
+        let made = rig.ask("POST", "/team/new", &token, &json!({"team_id": "eng"})).await;
+        assert_eq!(made.status, 200, "{}", made.text());
+        let events = rig.manage("GET", "/api/v1/audit?action=group.create", Value::Null).await;
+        let event = &events["items"][0];
+        assert_eq!(
+            (&event["actor"], &event["credential"]),
+            (&json!("issuer litellm"), &json!("token of root-at-idp")),
+            "{events}"
+        );
+        for (why, token, status) in [
+            ("another scope", provider.token(boss(json!({"scope": "openid bossy"}))), 403),
+            ("no scope", provider.token(ada(json!({}))), 403),
+            ("another audience", provider.token(boss(json!({"aud": "other"}))), 401),
+            ("over", provider.token(boss(json!({"exp": NOW - 3_600}))), 401),
+            ("unsigned", provider.token_by("none", boss(json!({}))), 401),
+            ("another's", Provider::start().await.token(boss(json!({}))), 401),
+        ] {
+            let answer = rig.ask("GET", "/team/info?team_id=eng", &token, &Value::Null).await;
+            assert!(
+                answer.status == status || (status == 403 && answer.status == 401),
+                "{why}: {}",
+                answer.text()
+            );
+            assert_ne!(answer.status, 200, "{why}");
+        }
+        // Of anybody whom the keys' address speaks for, none administers.
+        for left_out in ["JWT_ISSUER", "JWT_AUDIENCE"] {
+            let some: Vec<_> = all.iter().filter(|(name, _)| *name != left_out).copied().collect();
+            let rig = gateway(&some).await;
+            let answer = rig.ask("GET", "/team/list", &token, &Value::Null).await;
+            assert!(matches!(answer.status, 401 | 403), "{left_out}: {}", answer.text());
+        }
+    });
+}

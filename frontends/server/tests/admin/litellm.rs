@@ -45,7 +45,7 @@ fn stories() -> Vec<Story> {
 /// What earlier steps kept, by name.
 type Kept = BTreeMap<String, String>;
 
-/// `${NAME}` within texts becomes what was kept under it.
+/// `${NAME}` within texts, and names of members, becomes what was kept under it.
 fn filled(value: &Value, kept: &Kept) -> Value {
     match value {
         Value::String(text) => {
@@ -55,7 +55,13 @@ fn filled(value: &Value, kept: &Kept) -> Value {
             kept.iter().fold(text.clone(), fill).into()
         }
         Value::Array(items) => items.iter().map(|item| filled(item, kept)).collect(),
-        Value::Object(map) => map.iter().map(|(name, item)| (name.clone(), filled(item, kept))).collect(),
+        Value::Object(map) => {
+            let name = |name: &String| match filled(&Value::from(name.as_str()), kept) {
+                Value::String(name) => name,
+                _ => name.clone(),
+            };
+            map.iter().map(|(key, item)| (name(key), filled(item, kept))).collect()
+        }
         other => other.clone(),
     }
 }

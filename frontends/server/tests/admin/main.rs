@@ -3,14 +3,18 @@
 
 mod audit;
 mod bulk;
+mod bulk_people;
 mod channel;
 mod jwt;
 mod list;
 mod litellm;
+mod named;
 mod oidc;
 mod once;
 mod provider;
+mod registration;
 mod report;
 mod rig;
 mod roles;
 mod session;
+mod spend_list;

@@ -87,7 +87,10 @@ fn a_browser_goes_to_the_provider_and_comes_back_signed_in() {
         let provider = Provider::start().await;
         let rig = gateway(&provider, "      sign_up: true\n").await;
         let ways = rig.send("GET", "/api/v1/session/oidc", &[], &Value::Null).await.json();
-        assert_eq!(ways, json!({"password": true, "providers": [{"id": "corp", "name": "Corporate"}]}));
+        assert_eq!(
+            ways,
+            json!({"password": true, "registration": false, "providers": [{"id": "corp", "name": "Corporate"}]})
+        );
         provider.person(person(json!({})));
         let trip = rig.sets_out(&provider, "?return_to=/keys%3Fa%3Db").await;
         let answer = rig.comes_back(&trip).await;
@@ -300,6 +303,22 @@ fn a_session_s_cookie_goes_over_tls_alone_where_the_public_address_is_one_of_tls
         let set = answer.headers.get("set-cookie").unwrap().to_str().unwrap();
         assert!(set.starts_with("__Host-sluicegate_session=") && set.contains("Secure"), "{set}");
         assert_eq!(rig.me(&answer.cookie()).await["organization"], "acme");
+        // By password from a page of plain HTTP there would be a session that the browser throws away: it is told where to go.
+        rig.manage("POST", "/api/v1/users", json!({"id": "bob", "organization": "acme"})).await;
+        rig.manage("POST", "/api/v1/users/bob/password", json!({ "password": PASSWORD })).await;
+        let body = json!({"login": "bob", "password": PASSWORD});
+        for (origin, status) in
+            [("http://10.0.0.5:4000", 403), ("https://10.0.0.5:4000", 200), ("http://localhost:4000", 200)]
+        {
+            let host = origin.split_once("://").unwrap().1;
+            let headers = [("x-sluicegate-csrf", "1"), ("origin", origin), ("host", host)];
+            let answer = rig.send("POST", "/api/v1/session", &headers, &body).await;
+            assert_eq!(answer.status, status, "{origin}: {}", answer.text());
+            assert_eq!(answer.headers.contains_key("set-cookie"), status == 200, "{origin}");
+            if status == 403 {
+                assert!(answer.text().contains(PUBLIC), "{}", answer.text());
+            }
+        }
     });
 }
 
@@ -319,10 +338,36 @@ fn whoever_rises_leaves_other_ways_in_behind() {
             rig.send("POST", "/api/v1/session", &[("x-sluicegate-csrf", "1")], &body).await.status
         };
         assert_eq!(sign_in().await, 200);
-        rig.arrives(&provider, ada(&["g-audit"])).await;
+        // And, signed in by it, a second step of their own: it neither goes with them nor stands in their way.
+        let cookie = second_step_of_somebody_else(&rig).await;
+        let risen = rig.arrives(&provider, ada(&["g-audit"])).await;
+        assert_eq!(
+            rig.me(&risen).await["role"],
+            "auditor",
+            "no code is asked for that only the other one has"
+        );
+        assert_eq!(rig.by(&cookie, "GET", "/api/v1/me", &Value::Null).await.status, 401);
+        let account = rig.by(&risen, "GET", "/api/v1/account", &Value::Null).await;
+        assert_ne!(account.json()["second_step"], true, "{}", account.text());
         assert_eq!(sign_in().await, 401, "the password opens no auditor's account");
         rig.arrives(&provider, ada(&["g-audit"])).await;
     });
+}
+
+/// Signs in by the password that was given, changes it, and sets a second step: the session's cookie.
+async fn second_step_of_somebody_else(rig: &Rig) -> String {
+    let body = json!({"login": "ada", "password": PASSWORD});
+    let cookie = rig.send("POST", "/api/v1/session", &[("x-sluicegate-csrf", "1")], &body).await.cookie();
+    let theirs = "gondola ermine quartz 17";
+    let change = json!({"current": PASSWORD, "new": theirs});
+    let changed = rig.by(&cookie, "PUT", "/api/v1/session/password", &change).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    let cookie = changed.cookie();
+    let offer = rig.by(&cookie, "POST", "/api/v1/account/second-step", &json!({"password": theirs})).await;
+    let code = rig.code_of(offer.json()["secret"].as_str().unwrap());
+    let set = rig.by(&cookie, "PUT", "/api/v1/account/second-step", &json!({ "code": code })).await;
+    assert_eq!(set.status, 200, "{}", set.text());
+    set.cookie()
 }
 
 #[test]

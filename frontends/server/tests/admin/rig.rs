@@ -170,6 +170,13 @@ impl Rig {
         (answer.cookie(), answer.json())
     }
 
+    /// The code of this half minute that an authenticator makes of a secret.
+    pub(crate) fn code_of(&self, secret: &str) -> String {
+        let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
+        let totp = totp_rs::Builder::new().with_secret(secret).build_noncompliant();
+        totp.generate(u64::try_from(self.gateway.clock().now().as_ms() / 1_000).unwrap()).to_string()
+    }
+
     /// Asks by a session, as a page of ours does.
     pub(crate) async fn by(&self, cookie: &str, method: &str, path: &str, body: &Value) -> Answer {
         self.send(method, path, &[("cookie", cookie), ("x-sluicegate-csrf", "1")], body).await

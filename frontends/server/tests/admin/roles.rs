@@ -243,6 +243,7 @@ impl World {
             }
             "VERSION" => "2",
             "CALL" => "no-such-call",
+            "BUDGET" | "CUSTOMER" | "TAG" | "ACCESS_GROUP" | "CREDENTIAL" => "no-such-name",
             "RECORD" => self.ids.get(&format!("call of {key}")).map_or("", String::as_str),
             other => panic!("nothing stands for {other}"),
         };

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 use sluicegate::{ConfigText, Options, Timestamp};
 use sluicegate_server::block_on;
-use totp_rs::Builder;
 
 use crate::rig::{Answer, FIRST_PASSWORD, MASTER, PASSWORD, Rig};
 
@@ -298,9 +297,7 @@ fn a_given_password_must_be_changed_before_anything_else() {
 
 /// What an authenticator shows now.
 fn code(rig: &Rig, secret: &str) -> String {
-    let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
-    let totp = Builder::new().with_secret(secret).build_noncompliant();
-    totp.generate(u64::try_from(rig.gateway.clock().now().as_ms() / 1_000).unwrap()).to_string()
+    rig.code_of(secret)
 }
 
 #[test]

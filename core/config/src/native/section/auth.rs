@@ -14,6 +14,11 @@ pub(crate) static AUTH: Section = Section {
         ),
         key("session", Kind::Object(&SESSION), "How long sessions last."),
         key("password", Kind::Object(&PASSWORD), "Which passwords will do."),
+        key(
+            "registration",
+            Kind::Object(&REGISTRATION),
+            "Who may make a user of themselves, by an e-mail address and a password. Default nobody.",
+        ),
         key("oidc", Kind::List(&OIDC), "Providers of OpenID Connect that people sign in through."),
         key("jwt", Kind::List(&JWT), "Issuers whose tokens open calls, as `authorization: Bearer`."),
     ],
@@ -40,6 +45,18 @@ pub(crate) static PASSWORD: Section = Section {
             "Whether passwords open sessions at all; false is for when the providers of `oidc` are used. Default true.",
         ),
         key("min_length", Kind::Count, "A password has so many characters at least, 8 to 128. Default 12."),
+    ],
+};
+
+pub(crate) static REGISTRATION: Section = Section {
+    name: "registration",
+    about: "That people make users of themselves. Nothing is sent to their addresses: whoever reaches the gateway can register with any address of the domains.",
+    required: &["email_domains"],
+    keys: &[
+        key("email_domains", Kind::Texts, "The domains of their e-mail addresses."),
+        key("organization", Kind::Text, "Whose they are, by id. Default default."),
+        key("group", Kind::Text, "The group that they are in, by id. Default none."),
+        key("role", Kind::Text, "What they may do in it: user, group_admin. Default user."),
     ],
 };
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sluicegate_core::{Channel, ChannelId, ErrorKind, Result};
 
+use super::super::bulk::{BulkItem, BulkView};
 use super::super::seed::Seeds;
 use super::super::{Actor, Admin, Deed, Then, came_second, invalid, retried};
 use super::{ChannelPatch, ChannelView, only_super, shown};
@@ -30,27 +31,6 @@ pub struct ChannelBulk {
     pub remove_tags: Vec<String>,
     /// Whether they are removed.
     pub delete: bool,
-}
-
-/// What became of one thing of many.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BulkItem {
-    /// Which.
-    pub id: String,
-    /// `changed`, `same`, `deleted`; or `refused`, and then nothing was done to any.
-    pub outcome: &'static str,
-    /// Why it was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// What became of many things: all of it, or nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BulkView {
-    /// Whether it was done.
-    pub done: bool,
-    /// One by one.
-    pub items: Vec<BulkItem>,
 }
 
 impl Admin {

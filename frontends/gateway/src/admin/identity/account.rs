@@ -48,7 +48,7 @@ pub struct NewPassword {
 }
 
 /// Words about a user that their password mustn't be made of.
-fn about_user(user: &User) -> Vec<&str> {
+pub(super) fn about_user(user: &User) -> Vec<&str> {
     let email = user.email.as_deref();
     let parts = email.into_iter().flat_map(|email| email.split(['@', '.']));
     [Some(user.id.as_str()), user.alias.as_deref(), email, Some("sluicegate")]
@@ -346,7 +346,7 @@ impl Admin {
     }
 }
 
-fn fresh(user: &User, password: crate::store::Hidden) -> Account {
+pub(super) fn fresh(user: &User, password: crate::store::Hidden) -> Account {
     Account { user: user.id.clone(), password, must_change: false, totp: None, totp_pending: None }
 }
 

@@ -153,6 +153,11 @@ impl Admin {
         self.0.providers.0.iter().map(view).collect()
     }
 
+    /// Where people reach the gateway, as the configuration says.
+    pub fn public_url(&self) -> Option<&str> {
+        self.0.auth.public_url.as_deref()
+    }
+
     /// Whether browsers reach this gateway by TLS, whoever ends it: its public address says so.
     pub fn is_public_by_tls(&self) -> bool {
         self.0.auth.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
@@ -280,7 +285,14 @@ impl Admin {
         };
         let (stored, is_new) = match found {
             Some(stored) => (stored, false),
-            None if known.is_none() && provider.sign_up => (self.new_user(person).await?, true),
+            None if known.is_none() && provider.sign_up => match self.new_user(person).await {
+                // Of two sign-ins of one person at once the other one has made them since we looked.
+                Err(_) if self.store().identity(&provider.issuer, &person.subject).await?.is_some() => {
+                    let message = "somebody has signed in as the same person meanwhile; try again";
+                    return Err(Error::new(ErrorKind::Conflict, message));
+                }
+                made => (made?, true),
+            },
             None => return Err(nobody()),
         };
         let before = &stored.value;
@@ -300,6 +312,8 @@ impl Admin {
             changes.extend(self.keeps_super_admin(before, Some(&after)));
             changes.push(Change::EndSessions(after.id.clone()));
         }
+        // Their address was nobody's word but that of whoever registered with it.
+        let was_registered = known.is_none() && stored.created_by == Actor::registration().name();
         // What this sign-in takes back is what was given by the one before: no other may come between.
         let expect = known.as_ref().map_or(Expect::New, |identity| Expect::Version(identity.version));
         let had = known.map(|identity| identity.value.granted).unwrap_or_default();
@@ -307,7 +321,8 @@ impl Admin {
         let rises = |change: &Change| matches!(change, Change::PutMembership(it, was) if rises_by(after.role, it.role, *was));
         // An auditor reads more than who administers a group.
         let reads_more = after.role == Role::Auditor && before.role != Role::Auditor;
-        if is_new || after.role > before.role || reads_more || changes.iter().any(rises) {
+        let rises = after.role > before.role || reads_more || changes.iter().any(rises);
+        if is_new || rises || was_registered {
             // Whoever has set a password or made a token for them before doesn't rise with them.
             changes.push(Change::ForgetWaysIn(after.id.clone()));
         }

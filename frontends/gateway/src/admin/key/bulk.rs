@@ -1,17 +1,12 @@
-//! Many keys at once: made, changed, given a new credential or removed. All of it in one transaction, or nothing; each with an
-//! event of its own, so that whoever may read of a key reads what became of it.
+//! Many keys at once: made, changed, given a new credential or removed; all of it, or nothing.
 
 use serde::{Deserialize, Serialize};
-use sluicegate_core::{Error, ErrorKind, KeyId, Result, Secret};
+use sluicegate_core::{Error, KeyId, Result, Secret};
 
 use super::{IssuedKey, KeyPatch, KeyStep, NewKey, Regenerate};
-use crate::admin::seed::Seeds;
-use crate::admin::{Actor, Admin, Deed, Seen, Then, came_second, invalid, retried};
-use crate::store::{Change, KeyRef};
-
-/// No more keys are changed at once.
-// BOUND: of one transaction, which others wait for.
-const AT_ONCE: usize = 500;
+use crate::admin::bulk::{Step, check_count};
+use crate::admin::{Actor, Admin, came_second, invalid, retried};
+use crate::store::KeyRef;
 
 /// What is to become of many keys.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -67,13 +62,6 @@ pub struct KeysDone {
     pub items: Vec<KeyOutcome>,
 }
 
-/// A deed that could be done, and what is told of it then.
-struct Prepared {
-    step: KeyStep,
-    outcome: &'static str,
-    secret: Option<Secret>,
-}
-
 impl KeyBulk {
     /// What is to be done, one by one.
     fn deeds(self) -> Result<Vec<KeyDeed>> {
@@ -89,9 +77,7 @@ impl KeyBulk {
             delete: self.delete,
             ..KeyDeed::default()
         }));
-        if deeds.is_empty() || deeds.len() > AT_ONCE {
-            return Err(invalid("items", format!("name 1 to {AT_ONCE} keys, in `items` or in `keys`")));
-        }
+        check_count(deeds.len(), "keys, in `items` or in `keys`")?;
         Ok(deeds)
     }
 }
@@ -107,47 +93,32 @@ impl Admin {
     }
 
     async fn try_change_keys(&self, actor: &Actor, deeds: &[KeyDeed]) -> Result<KeysDone> {
-        let (mut items, mut told, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut steps, mut seeds): (Vec<(Deed, Vec<Change>)>, Seeds) = (Vec::new(), Seeds::new());
+        let (mut prepared, mut secrets) = (Vec::with_capacity(deeds.len()), Vec::with_capacity(deeds.len()));
         for deed in deeds {
-            let prepared = self.prepared_deed(actor, deed).await.and_then(|it| once_each(it, &mut seen));
-            let (outcome, error, id) = match prepared {
-                Ok(Prepared { outcome: outcome @ "same", step, .. }) => (outcome, None, Some(step.key.id)),
-                Ok(it) => {
-                    let id = it.step.key.id.clone();
-                    steps.push((it.step.deed, it.step.changes));
-                    seeds.extend(it.step.seeds);
-                    told.push((items.len(), id.clone(), it.secret));
-                    (it.outcome, None, Some(id))
-                }
-                Err(error) if matches!(error.kind(), ErrorKind::Store | ErrorKind::Internal) => {
-                    return Err(error);
-                }
-                Err(error) => ("refused", Some(error), None),
+            let (step, secret) = match self.prepared_deed(actor, deed).await {
+                Ok((step, secret)) => (Ok(step), secret),
+                Err(error) => (Err(error), None),
             };
-            let id = id.map(|id| id.to_string()).or_else(|| deed.name());
-            items.push(KeyOutcome { id, outcome, error, issued: None });
+            prepared.push((deed.name(), step));
+            secrets.push(secret);
         }
-        if items.iter().any(|it| it.error.is_some()) {
-            return Ok(KeysDone { done: false, items });
+        let (done, outcomes) = self.all_or_none(actor, "key", prepared).await?;
+        let mut items = Vec::with_capacity(outcomes.len());
+        for (it, secret) in outcomes.into_iter().zip(secrets) {
+            let issued = match (secret.filter(|_| done), &it.id) {
+                (Some(secret), Some(id)) => {
+                    let view = self.key(actor, &KeyRef::Id(KeyId::from(id.as_str()))).await?;
+                    Some(IssuedKey { secret, view })
+                }
+                _ => None,
+            };
+            items.push(KeyOutcome { id: it.id, outcome: it.outcome, error: it.error, issued });
         }
-        if !steps.is_empty()
-            && let Err(error) = self.write_all(actor, steps, seeds, Then::Callers).await
-        {
-            return refused_by_one(error, items, &told);
-        }
-        for (at, id, secret) in told {
-            if let (Some(secret), Some(item)) = (secret, items.get_mut(at)) {
-                let view = self.key(actor, &KeyRef::Id(id)).await?;
-                item.issued = Some(IssuedKey { secret, view });
-            }
-        }
-        Ok(KeysDone { done: true, items })
+        Ok(KeysDone { done, items })
     }
 
-    async fn prepared_deed(&self, actor: &Actor, deed: &KeyDeed) -> Result<Prepared> {
-        let seen = deed.etag.clone().map(|tag| Seen::Tags(vec![tag]));
-        let actor = &actor.clone().having_seen(seen);
+    async fn prepared_deed(&self, actor: &Actor, deed: &KeyDeed) -> Result<(Step, Option<Secret>)> {
+        let actor = &actor.deciding_on(deed.etag.as_ref());
         let key = match &deed.key {
             Some(name) => Some(self.key_named(actor, name).await?),
             None => None,
@@ -155,19 +126,18 @@ impl Admin {
         match (&deed.create, key, &deed.set, &deed.regenerate, deed.delete) {
             (Some(new), None, None, None, false) => {
                 let (step, secret) = self.new_key(actor, new.clone()).await?;
-                Ok(Prepared { step, outcome: "created", secret: Some(secret) })
+                Ok((step.told("created"), Some(secret)))
             }
             (None, Some(key), Some(patch), None, false) => {
                 let (step, is_same) = self.changed_key(actor, &key, patch).await?;
-                Ok(Prepared { step, outcome: if is_same { "same" } else { "changed" }, secret: None })
+                Ok((step.told(if is_same { "same" } else { "changed" }), None))
             }
             (None, Some(key), None, Some(how), false) => {
                 let (step, secret) = self.regenerated_key(actor, &key, how).await?;
-                Ok(Prepared { step, outcome: "regenerated", secret: Some(secret) })
+                Ok((step.told("regenerated"), Some(secret)))
             }
             (None, Some(key), None, None, true) => {
-                let step = self.removed_key(actor, &key).await?;
-                Ok(Prepared { step, outcome: "deleted", secret: None })
+                Ok((self.removed_key(actor, &key).await?.told("deleted"), None))
             }
             _ => Err(invalid(
                 "items",
@@ -177,38 +147,18 @@ impl Admin {
     }
 }
 
+impl KeyStep {
+    /// As one step of several, and what is told of it.
+    fn told(self, outcome: &'static str) -> Step {
+        let Self { key, deed, changes, seeds } = self;
+        Step { id: key.id.to_string(), deed, changes, seeds, outcome }
+    }
+}
+
 impl KeyDeed {
     /// What the key is called by who asks. What may be a credential isn't repeated.
     fn name(&self) -> Option<String> {
         let named = self.key.as_ref().or(self.create.as_ref().and_then(|new| new.alias.as_ref()))?;
         (!named.starts_with(crate::credential::PREFIX)).then(|| named.clone())
-    }
-}
-
-/// Refuses to do two things with one key at once: the second would be decided on what the first has made of it.
-fn once_each(prepared: Prepared, seen: &mut Vec<KeyId>) -> Result<Prepared> {
-    let id = &prepared.step.key.id;
-    if seen.contains(id) {
-        return Err(invalid("items", format!("key `{id}` is named twice; say once what becomes of it")));
-    }
-    seen.push(id.clone());
-    Ok(prepared)
-}
-
-/// The database has refused one of them, such as for an alias that is taken.
-fn refused_by_one(
-    error: Error,
-    mut items: Vec<KeyOutcome>,
-    told: &[(usize, KeyId, Option<Secret>)],
-) -> Result<KeysDone> {
-    let step = error.context().iter().find(|(name, _)| *name == "step");
-    let step = step.and_then(|(_, number)| number.parse::<usize>().ok());
-    let item = step.and_then(|step| told.get(step)).and_then(|(at, ..)| items.get_mut(*at));
-    match item {
-        Some(item) if error.kind() == ErrorKind::Conflict && !came_second(&error) => {
-            (item.outcome, item.error) = ("refused", Some(error));
-            Ok(KeysDone { done: false, items })
-        }
-        _ => Err(error),
     }
 }

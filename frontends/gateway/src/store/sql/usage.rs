@@ -85,6 +85,11 @@ impl SqlStore {
         page: Page,
     ) -> Result<Listing<DailyRow>> {
         let label = label_of(filter, by)?;
+        if !filter.behind.is_empty() && filter.behind.len() != by.len() {
+            let message =
+                "the place to go on from is one of other sums; ask for the same ones, or begin anew";
+            return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "cursor"));
+        }
         let find = || {
             let mut find = Where::default();
             find.maybe("kind = ?", label.map(Label::word));
@@ -116,6 +121,11 @@ impl SqlStore {
             .wrap(&format!("SELECT COUNT(*) FROM (SELECT DISTINCT {columns} FROM {table}"), ") combinations");
         let total = self.fetch(sql, args).await?.into_iter().next().map(|mut row| row.int()).transpose()?;
         let mut find = find();
+        if !filter.behind.is_empty() {
+            let places = vec!["?"; told.len()].join(", ");
+            let args = filter.behind.iter().map(|value| value.as_str().into()).collect::<Vec<Value>>();
+            find.and(&format!("({columns}) > ({places})"), args);
+        }
         find.args.push(Value::from(i64::from(page.limit)));
         find.args.push(Value::from(i64::try_from(page.offset).unwrap_or(i64::MAX)));
         let (limit, offset) = (find.args.len() - 1, find.args.len());

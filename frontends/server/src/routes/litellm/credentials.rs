@@ -2,9 +2,9 @@
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{CredentialChange, SharedCredential};
+use sluicegate::admin::{CredentialChange, SharedCredential, came_second, retried};
 use sluicegate::store::Stored;
-use sluicegate::{ChannelId, Error, ErrorKind, Result, Retry};
+use sluicegate::{ChannelId, Error, ErrorKind, Result};
 
 use super::fields::{self, Fields};
 use super::models::{ADDRESSES, entry_of, patch_for, shown};
@@ -14,8 +14,6 @@ use crate::routes::Entry;
 
 /// What stands in the place of a secret.
 const HIDDEN: &str = "****";
-/// A change that another one came before is tried so often.
-const TRIES: usize = 5;
 
 pub(super) fn table() -> Vec<Entry> {
     let one = "/credentials/{credential_name}";
@@ -84,15 +82,28 @@ fn apart(values: Map<String, Value>) -> Result<(Map<String, Value>, Map<String, 
     Ok(values.into_iter().partition(|(name, value)| is_harmless(name, value)))
 }
 
+/// Makes a credential of these values.
+///
+/// # Errors
+/// `Forbidden`, `InvalidRequest`, `Conflict` when the name is taken, `Store`.
+pub(crate) async fn made(
+    ask: &Ask,
+    name: &str,
+    values: Map<String, Value>,
+    info: Map<String, Value>,
+) -> Result<Stored<SharedCredential>> {
+    let (values, secrets) = apart(values.into_iter().filter(|(_, value)| !value.is_null()).collect())?;
+    let change = CredentialChange { values, secrets, info, channels: Vec::new() };
+    ask.admin().create_credential(&ask.actor, name, change).await
+}
+
 async fn new(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let name = fields.required("credential_name")?;
     let values = fields.object("credential_values")?.value();
     let values = values.ok_or_else(|| fields::missing("credential_values"))?;
-    let (values, secrets) = apart(values.into_iter().filter(|(_, value)| !value.is_null()).collect())?;
     let info = fields.object("credential_info")?.value().unwrap_or_default();
-    let change = CredentialChange { values, secrets, info, channels: Vec::new() };
-    ask.admin().create_credential(&ask.actor, &name, change).await?;
+    made(&ask, &name, values, info).await?;
     done(format!("credential `{name}` is made"), fields)
 }
 
@@ -133,26 +144,39 @@ async fn of_model(ask: Ask) -> Result<Done> {
     Done::ok(&row).map(|done| done.warning(sent))
 }
 
-/// Changes what is named, and every model that has the credential. The rest stays; but a secret is sent nowhere else than it was
-/// entered for.
 async fn update(ask: Ask) -> Result<Done> {
-    for attempt in 1.. {
-        match try_update(&ask).await {
-            // A channel was changed meanwhile: what it becomes is worked out anew.
-            Err(error)
-                if error.kind() == ErrorKind::Conflict && error.retry() == Retry::Now && attempt < TRIES => {}
-            other => return other,
-        }
-    }
-    Err(Error::new(ErrorKind::Internal, "a change was tried without end"))
+    let (mut fields, name) = (body(&ask)?, ask.param("credential_name"));
+    fields.take("credential_name");
+    let sent = fields.object("credential_values")?.value().unwrap_or_default();
+    let info = fields.object("credential_info")?.value().unwrap_or_default();
+    let (_, warnings) = changed(&ask, &name, &sent, &info).await?;
+    warnings.into_iter().for_each(|warning| fields.warn(warning));
+    done(format!("credential `{name}` is changed"), fields)
 }
 
-async fn try_update(ask: &Ask) -> Result<Done> {
-    let (mut fields, name) = (body(ask)?, ask.param("credential_name"));
-    fields.take("credential_name");
-    let before: Stored<SharedCredential> = ask.admin().shared_credential(&ask.actor, &name).await?;
-    let sent = fields.object("credential_values")?.value().unwrap_or_default();
-    let mut values = ask.admin().opened_credential(&ask.actor, &name).await?;
+/// Changes what is named, and every model that has the credential. The rest stays; but a secret is sent nowhere else than it was
+/// entered for.
+///
+/// # Errors
+/// `Forbidden`, `NotFound`, `InvalidRequest`, what a channel doesn't allow, `Store`.
+pub(crate) async fn changed(
+    ask: &Ask,
+    name: &str,
+    sent: &Map<String, Value>,
+    info: &Map<String, Value>,
+) -> Result<(Stored<SharedCredential>, Vec<String>)> {
+    // Of a channel that was changed meanwhile what it becomes is worked out anew.
+    retried(came_second, || try_change(ask, name, sent, info)).await
+}
+
+async fn try_change(
+    ask: &Ask,
+    name: &str,
+    sent: &Map<String, Value>,
+    more_info: &Map<String, Value>,
+) -> Result<(Stored<SharedCredential>, Vec<String>)> {
+    let before: Stored<SharedCredential> = ask.admin().shared_credential(&ask.actor, name).await?;
+    let mut values = ask.admin().opened_credential(&ask.actor, name).await?;
     let had_key = values.contains_key("api_key");
     let moves = |address: &&&str| sent.get(**address).is_some_and(|it| values.get(**address) != Some(it));
     if let Some(address) = ADDRESSES.iter().find(moves) {
@@ -166,27 +190,26 @@ async fn try_update(ask: &Ask) -> Result<Done> {
     }
     for (name, value) in sent {
         match value {
-            Value::Null => drop(values.remove(&name)),
-            value => drop(values.insert(name, value)),
+            Value::Null => drop(values.remove(name)),
+            value => drop(values.insert(name.clone(), value.clone())),
         }
     }
     let mut info = before.value.info.clone();
-    info.extend(fields.object("credential_info")?.value().unwrap_or_default());
-    let mut channels = Vec::new();
-    for (model, entry) in ask.admin().entries_naming(&ask.actor, &name).await? {
+    info.extend(more_info.clone());
+    let (mut channels, mut told) = (Vec::new(), Vec::new());
+    for (model, entry) in ask.admin().entries_naming(&ask.actor, name).await? {
         let id = ChannelId::from(model);
         let view = ask.admin().channel(&ask.actor, &id).await?;
         let entry = Value::Object(entry.value.metadata);
         let (mut patch, warnings) = patch_for(ask, view.channel, &entry, Some(&values)).await?;
         // A secret that is taken out of it is taken from them.
         patch.revoke = had_key && !values.contains_key("api_key");
-        warnings.into_iter().for_each(|warning| fields.warn(warning));
+        told.extend(warnings);
         channels.push((id, view.etag, patch));
     }
     let (values, secrets) = apart(values)?;
     let change = CredentialChange { values, secrets, info, channels };
-    ask.admin().update_credential(&ask.actor, &name, &before, change).await?;
-    done(format!("credential `{name}` is changed"), fields)
+    Ok((ask.admin().update_credential(&ask.actor, name, &before, change).await?, told))
 }
 
 async fn delete(ask: Ask) -> Result<Done> {

@@ -203,6 +203,7 @@ impl Fields {
         let opens_all = self.names_all_models();
         Ok(match (list(self.models()?), list(self.access_group_ids()?)) {
             (None, None) => (Patch::Keep, None),
+            (Some(models), None) if opens_all => (Patch::Set(models), None),
             (Some(models), None) => (Patch::Keep, Some(ModelEdit::Models(models))),
             (None, Some(groups)) => (Patch::Keep, Some(ModelEdit::AccessGroups(groups))),
             (Some(mut models), Some(groups)) => {

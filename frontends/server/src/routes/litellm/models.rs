@@ -1,13 +1,16 @@
 //! `/model/…` and `/model_group/info`: channels, as LiteLLM's entries of a `model_list`. An entry is read by the same code as
 //! one of a file; it is kept beside its channel without its secrets, so that part of it can be changed.
 
+use std::sync::Arc;
+
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NewChannel, Seen};
 use sluicegate::config::{Environment, Severity, Source, load};
+use sluicegate::core::quirk::Quirks;
 use sluicegate::{
-    Channel, ChannelId, ChannelModel, Error, ErrorKind, Limit, Metric, ModelName, Result, Secret, SecretRef,
-    Timestamp, Window,
+    Channel, ChannelId, ChannelModel, Error, ErrorKind, Format, Limit, Metric, ModelName, Price, Result,
+    Secret, SecretRef, Timestamp, Tokenizer, Window,
 };
 
 use super::fields::{self, Fields, Query, Sent};
@@ -27,6 +30,7 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::plain(Method::GET, "/v1/model/info", || ask::route(Method::GET, info)),
         Entry::plain(Method::GET, "/v2/model/info", || ask::route(Method::GET, info_pages)),
         Entry::plain(Method::GET, "/model_group/info", || ask::route(Method::GET, groups)),
+        Entry::plain(Method::GET, "/public/model_hub", || ask::route(Method::GET, hub)),
     ]
 }
 
@@ -338,6 +342,84 @@ async fn models(ask: &Ask) -> Result<Vec<Value>> {
     Ok(data)
 }
 
+/// What serves a model: the first channel of it that the asker reaches.
+pub(super) struct Served {
+    /// The model, as it was asked for.
+    pub name: String,
+    /// The upstream's name of it.
+    pub upstream: String,
+    pub provider: String,
+    pub price: Price,
+    pub tokenizer: Option<Tokenizer>,
+    /// The output ceiling when the caller names none.
+    pub ceiling: u64,
+    pub formats: Vec<Format>,
+    pub quirks: Arc<Quirks>,
+    pub url: Option<String>,
+    /// Whether its channel changes bodies.
+    pub is_edited: bool,
+}
+
+impl Served {
+    fn of(name: &str, channel: &Channel, model: &ChannelModel, ceiling: u64) -> Self {
+        Self {
+            name: name.to_owned(),
+            upstream: model.upstream.to_string(),
+            provider: channel.provider.to_string(),
+            price: model.price.clone(),
+            tokenizer: model.tokenizer,
+            ceiling: model.max_output.map_or(ceiling, |most| most.min(ceiling)),
+            formats: channel.endpoints.iter().map(|endpoint| endpoint.format).collect(),
+            quirks: Arc::clone(&channel.quirks),
+            url: channel.endpoints.first().map(|endpoint| endpoint.url.to_string()),
+            is_edited: !channel.body_edits.is_empty(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn nothing(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            upstream: name.to_owned(),
+            provider: String::new(),
+            price: Price::default(),
+            tokenizer: None,
+            ceiling: 1,
+            formats: Vec::new(),
+            quirks: Arc::default(),
+            url: None,
+            is_edited: false,
+        }
+    }
+}
+
+/// What serves a model; `None` where nothing does, and of a model that the asker may not call.
+pub(super) async fn served(ask: &Ask, name: &str) -> Result<Option<Served>> {
+    let (sight, snapshot) = (ask.admin().sight(&ask.actor).await?, ask.gateway().engine().snapshot());
+    let asked = ModelName::from(name);
+    let model = snapshot.unalias(&asked);
+    if !may_call(ask, &asked) {
+        return Ok(None);
+    }
+    let Some(group) = snapshot.model_group(model.as_str()) else { return Ok(None) };
+    let own = group.settings.default_output;
+    let ceiling = own.unwrap_or(snapshot.declared.quota.default_output);
+    let all = group.candidates.iter().filter_map(|it| snapshot.resolve(*it));
+    let mut seen = all.filter(|(channel, model)| channel.enabled && sight.sees(channel, model));
+    Ok(seen.next().map(|(channel, model)| Served::of(name, channel, model, ceiling)))
+}
+
+/// As [`served`].
+///
+/// # Errors
+/// `NotFound` where nothing serves it.
+pub(super) async fn must_be_served(ask: &Ask, name: &str) -> Result<Served> {
+    served(ask, name).await?.ok_or_else(|| {
+        let message = format!("model `{name}` doesn't exist; GET /v1/models lists those that do");
+        Error::new(ErrorKind::NotFound, message).with("param", "model")
+    })
+}
+
 /// Whether the key that asks, if it is one, allows a model.
 fn may_call(ask: &Ask, model: &ModelName) -> bool {
     ask.caller.as_ref().is_none_or(|caller| caller.caller.may_call(model.as_str()))
@@ -410,11 +492,21 @@ async fn info_pages(ask: Ask) -> Result<Done> {
 
 async fn groups(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
+    let data = group_rows(&ask, query.text("model_group")).await?;
+    Done::ok(&json!({ "data": data })).map(|done| done.warning(query.finish()))
+}
+
+/// The models that the asker may call, as a bare list: nobody else is shown any.
+async fn hub(ask: Ask) -> Result<Done> {
+    let sent = query(&ask)?.finish();
+    Done::ok(&group_rows(&ask, None).await?).map(|done| done.warning(sent))
+}
+
+async fn group_rows(ask: &Ask, wanted: Option<&str>) -> Result<Vec<Value>> {
     let sight = ask.admin().sight(&ask.actor).await?;
     let (snapshot, now) = (ask.gateway().engine().snapshot(), ask.gateway().clock().now());
-    let wanted = query.text("model_group");
     let mut data = Vec::new();
-    for name in snapshot.model_names().into_iter().filter(|name| may_call(&ask, name)) {
+    for name in snapshot.model_names().into_iter().filter(|name| may_call(ask, name)) {
         if wanted.is_some_and(|wanted| wanted != name.as_str()) {
             continue;
         }
@@ -425,7 +517,7 @@ async fn groups(ask: Ask) -> Result<Done> {
             data.push(group_row(name, &served, now));
         }
     }
-    Done::ok(&json!({ "data": data })).map(|done| done.warning(query.finish()))
+    Ok(data)
 }
 
 /// What all channels of a model come to: the largest windows, the dearest prices, the sum of their rates.
@@ -459,7 +551,7 @@ fn group_row(name: &ModelName, served: &[(&Channel, &ChannelModel)], now: Timest
     })
 }
 
-fn per_token(price: Option<u64>) -> Value {
+pub(super) fn per_token(price: Option<u64>) -> Value {
     #[expect(
         clippy::cast_precision_loss,
         reason = "shown to people as a JSON number, as LiteLLM does; never computed with"

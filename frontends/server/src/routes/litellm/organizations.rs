@@ -27,6 +27,9 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::plain(Method::PATCH, "/organization/member_update", || {
             ask::route(Method::PATCH, member_update)
         }),
+        Entry::plain(Method::DELETE, "/organization/member_delete", || {
+            ask::route(Method::DELETE, member_delete)
+        }),
     ]
 }
 
@@ -294,13 +297,30 @@ async fn member_update(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let organization = OrganizationId::from(fields.required("organization_id")?);
     let user = teams::named_user(&ask, &mut fields).await?;
-    let view = ask.admin().user(&ask.actor, &user).await?;
-    if view.user.organization != organization {
-        let message = format!("user `{user}` isn't in organization `{organization}`");
-        return Err(Error::new(ErrorKind::NotFound, message));
-    }
+    must_be_in(&ask, &organization, &user).await?;
     let patch = UserPatch { role: role(&mut fields)?, ..UserPatch::default() };
     let view = ask.admin().update_user(&ask.actor, &user, patch).await?;
     let Value::Object(answer) = member(&view) else { return Done::ok(&member(&view)) };
     warned(answer, fields)
+}
+
+/// A user is somebody of one organization: whoever leaves it is deleted, and their own keys with them.
+async fn member_delete(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let organization = OrganizationId::from(fields.required("organization_id")?);
+    let user = teams::named_user(&ask, &mut fields).await?;
+    let view = must_be_in(&ask, &organization, &user).await?;
+    ask.admin().delete_user(&ask.actor, &user).await?;
+    fields.warn(format!("a user belongs to one organization: `{user}` is deleted"));
+    let Value::Object(answer) = member(&view) else { return Done::ok(&member(&view)) };
+    warned(answer, fields)
+}
+
+async fn must_be_in(ask: &Ask, organization: &OrganizationId, user: &UserId) -> Result<UserView> {
+    let view = ask.admin().user(&ask.actor, user).await?;
+    if view.user.organization != *organization {
+        let message = format!("user `{user}` isn't in organization `{organization}`");
+        return Err(Error::new(ErrorKind::NotFound, message));
+    }
+    Ok(view)
 }

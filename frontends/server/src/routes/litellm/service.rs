@@ -26,6 +26,7 @@ struct Login {
 /// Signs in by a form, sets the session's cookie and goes on to the console, which says what is still missing.
 async fn login(visit: Visit) -> Result<Done> {
     visit.refuse_other_origin()?;
+    visit.refuse_plain()?;
     let given: Login = visit.form()?;
     // Its cookie is about to be replaced, and nobody could end it any more.
     let before = visit.signed().await.ok();

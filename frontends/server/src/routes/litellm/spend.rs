@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::store::{Dimension, LogCursor, LogFilter, Page, RecordFilter};
+use sluicegate::store::{Dimension, KeyRef, LogCursor, LogFilter, Page, RecordFilter, Sums};
 use sluicegate::{
-    CallId, Error, ErrorKind, KeyId, Metric, ModelName, Result, Role, UsageRecord, UserId, Window,
+    CallId, Error, ErrorKind, GroupId, KeyId, Metric, ModelName, Result, Role, Timestamp, UsageRecord,
+    UserId, Window,
 };
 
 use super::budget::usd_json;
@@ -25,6 +26,8 @@ pub(super) fn table() -> Vec<Entry> {
     vec![
         Entry::plain(Method::GET, "/spend/logs", || ask::route(Method::GET, logs)),
         Entry::plain(Method::GET, "/spend/logs/v2", || ask::route(Method::GET, log_pages)),
+        Entry::plain(Method::GET, "/spend/logs/ui", || ask::route(Method::GET, log_pages)),
+        Entry::plain(Method::GET, "/spend/logs/ui/{request_id}", || ask::route(Method::GET, log_row)),
         Entry::plain(Method::GET, "/spend/keys", || ask::route(Method::GET, |ask| bare(ask, by_key))),
         Entry::plain(Method::GET, "/spend/users", || ask::route(Method::GET, |ask| bare(ask, by_user))),
         Entry::plain(Method::GET, "/global/spend", || ask::route(Method::GET, |ask| bare(ask, global))),
@@ -39,8 +42,14 @@ pub(super) fn table() -> Vec<Entry> {
     ]
 }
 
-/// `request_id`, `api_key`, `user_id`, `team_id`, `model`, `start_date` and `end_date`; the last day counts whole.
+/// `request_id` and what [`sums_filter`] takes.
 async fn filter(ask: &Ask, query: &Query) -> Result<RecordFilter> {
+    let call = query.text("request_id").map(CallId::from);
+    Ok(RecordFilter { call, ..sums_filter(ask, query).await? })
+}
+
+/// `api_key`, `user_id`, `team_id`, `model`, `start_date` and `end_date`; the last day counts whole.
+pub(super) async fn sums_filter(ask: &Ask, query: &Query) -> Result<RecordFilter> {
     let key = match query.text("api_key") {
         Some(name) => Some(ask.admin().key(&ask.actor, &find_key(ask, name).await?).await?.key.id),
         None => None,
@@ -49,19 +58,91 @@ async fn filter(ask: &Ask, query: &Query) -> Result<RecordFilter> {
         Some(name) => Some(ask.admin().resolve_group(&ask.actor, name).await?.value.id),
         None => None,
     };
-    let at = |name| query.text(name).map(|date| native::time(name, date)).transpose();
-    let whole_day = query.text("end_date").is_some_and(|date| date.len() == 10);
-    let to = at("end_date")?.map(|day| if whole_day { day.plus_ms(86_400_000) } else { day });
     Ok(RecordFilter {
-        from: at("start_date")?,
-        to,
+        from: at(ask, query, "start_date", false)?,
+        to: at(ask, query, "end_date", true)?,
         key,
         group,
         user: query.text("user_id").map(UserId::from),
         model: query.text("model").map(ModelName::from),
-        call: query.text("request_id").map(CallId::from),
         ..RecordFilter::default()
     })
+}
+
+/// A time; of a date its beginning or its end, where the gateway's days are.
+pub(super) fn at(ask: &Ask, query: &Query, name: &'static str, is_end: bool) -> Result<Option<Timestamp>> {
+    let Some(text) = query.text(name) else { return Ok(None) };
+    time_of(ask, name, text, is_end).map(Some)
+}
+
+/// As [`at`], of a text.
+pub(super) fn time_of(ask: &Ask, name: &'static str, text: &str, is_end: bool) -> Result<Timestamp> {
+    let date =
+        Some(text).filter(|text| text.len() == 10).and_then(|text| text.parse::<jiff::civil::Date>().ok());
+    let Some(date) = date else {
+        return native::time(name, text).map_err(|error| error.with("param", name));
+    };
+    let day = if is_end { date.saturating_add(jiff::Span::new().days(1)) } else { date };
+    let start = day.to_zoned(ask.admin().time_zone()).and_then(|day| day.start_of_day());
+    start.map(|start| Timestamp::from_ms(start.timestamp().as_millisecond())).map_err(|_| {
+        let message = format!("`{name}` is no day that a calendar has");
+        Error::new(ErrorKind::InvalidRequest, message).with("param", name)
+    })
+}
+
+/// Both ends of the time that is asked about must be said.
+pub(super) fn must_be_dated(query: &Query) -> Result<()> {
+    for name in ["start_date", "end_date"] {
+        if query.text(name).is_none() {
+            let message = format!("`{name}` is missing; give the first and the last day, such as 2026-11-23");
+            return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", name));
+        }
+    }
+    Ok(())
+}
+
+/// Calls, refused ones included. What days of an earlier version knew of were those admitted.
+pub(super) fn calls(sums: &Sums) -> i64 {
+    sums.calls.max(sums.requests)
+}
+
+/// Calls that ended well.
+pub(super) fn successes(sums: &Sums) -> i64 {
+    calls(sums).saturating_sub(sums.failures).max(0)
+}
+
+/// Whose a channel is; what nothing was sent to, or is gone, is nobody's.
+pub(super) fn provider_of(ask: &Ask, channel: &str) -> String {
+    let snapshot = ask.gateway().engine().snapshot();
+    let found = snapshot.channels().iter().find(|it| it.id.as_str() == channel);
+    found.map(|it| it.provider.to_string()).unwrap_or_default()
+}
+
+/// What LiteLLM knows a key by.
+#[derive(Clone)]
+pub(super) struct KeyName {
+    /// Its hash; the id of one that is gone.
+    pub token: String,
+    pub alias: Option<String>,
+    pub team: Option<GroupId>,
+}
+
+/// The names of keys, each looked up once.
+#[derive(Default)]
+pub(super) struct KeyNames(HashMap<String, KeyName>);
+
+impl KeyNames {
+    pub(super) async fn of(&mut self, ask: &Ask, id: &str) -> KeyName {
+        if let Some(known) = self.0.get(id) {
+            return known.clone();
+        }
+        let found = ask.admin().key(&ask.actor, &KeyRef::Id(KeyId::from(id))).await.ok();
+        let token = found.as_ref().and_then(|view| view.hash.as_ref()).map(ToString::to_string);
+        let (alias, team) = found.map_or((None, None), |view| (view.key.alias, view.key.group));
+        let name = KeyName { token: token.unwrap_or_else(|| id.to_owned()), alias, team };
+        self.0.insert(id.to_owned(), name.clone());
+        name
+    }
 }
 
 async fn logs(ask: Ask) -> Result<Done> {
@@ -120,6 +201,16 @@ async fn log_pages(ask: Ask) -> Result<Done> {
     .map(|done| done.warning(query.finish()))
 }
 
+/// One call. What was asked and answered isn't kept, and so `messages` and `response` are empty.
+async fn log_row(ask: Ask) -> Result<Done> {
+    // A date is LiteLLM's hint where to look, and there is nothing to look for here.
+    let query = query(&ask)?;
+    query.text("start_date");
+    let call = ask.admin().call(&ask.actor, &CallId::from(ask.param("request_id"))).await?;
+    let rows = log_rows(&ask, std::slice::from_ref(&call.record)).await;
+    Done::ok(&rows.first()).map(|done| done.warning(query.finish()))
+}
+
 /// Rows of the log, each with its key's hash as far as the asker may see the key.
 async fn log_rows(ask: &Ask, records: &[UsageRecord]) -> Vec<Value> {
     let mut tokens: HashMap<KeyId, Option<String>> = HashMap::new();
@@ -143,7 +234,7 @@ async fn log_rows(ask: &Ask, records: &[UsageRecord]) -> Vec<Value> {
 
 /// A key's hash; `None` for one that is gone.
 async fn token_of(ask: &Ask, id: &KeyId) -> Option<String> {
-    let view = ask.admin().key(&ask.actor, &sluicegate::store::KeyRef::Id(id.clone())).await.ok()?;
+    let view = ask.admin().key(&ask.actor, &KeyRef::Id(id.clone())).await.ok()?;
     view.hash.map(|hash| hash.to_string())
 }
 
@@ -198,12 +289,9 @@ async fn bare<F: Future<Output = Result<Done>>>(ask: Ask, handler: impl FnOnce(A
 }
 
 async fn by_key(ask: Ask) -> Result<Done> {
-    let mut rows = Vec::new();
+    let (mut rows, mut names) = (Vec::new(), KeyNames::default());
     for (id, spend) in ranked(&ask, Dimension::Key).await? {
-        let view =
-            ask.admin().key(&ask.actor, &sluicegate::store::KeyRef::Id(KeyId::from(id.as_str()))).await.ok();
-        let alias = view.as_ref().and_then(|view| view.key.alias.clone());
-        let token = view.and_then(|view| view.hash).map_or(id, |hash| hash.to_string());
+        let KeyName { token, alias, .. } = names.of(&ask, &id).await;
         rows.push(json!({"api_key": token, "token": token, "key_alias": alias, "spend": usd_json(spend)}));
     }
     Done::ok(&rows)

@@ -43,6 +43,9 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::plain(Method::POST, "/team/model/add", || ask::route(Method::POST, add_models)),
         Entry::plain(Method::POST, "/team/model/delete", || ask::route(Method::POST, remove_models)),
         Entry::plain(Method::GET, "/team/permissions_list", || ask::route(Method::GET, permissions)),
+        Entry::plain(Method::POST, "/team/permissions_update", || {
+            ask::route(Method::POST, update_permissions)
+        }),
         Entry::plain(Method::GET, "/team/available", || ask::route(Method::GET, available)),
     ]
 }
@@ -271,6 +274,37 @@ async fn permissions(ask: Ask) -> Result<Done> {
         "all_available_permissions": MEMBER_MAY,
     }))
     .map(|done| done.warning(query.finish()))
+}
+
+/// What members may do is the same in every team: saying just that changes nothing, and anything else can't be had.
+async fn update_permissions(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let team = ask.admin().resolve_group(&ask.actor, &fields.required("team_id")?).await?.value;
+    if !ask.actor.runs_group(&team.organization, &team.id) {
+        let message = "only who administers the team may say what its members may do";
+        return Err(Error::new(ErrorKind::Forbidden, message));
+    }
+    let wanted = fields.texts("team_member_permissions")?.value();
+    let wanted = super::once(wanted.ok_or_else(|| fields::missing("team_member_permissions"))?);
+    let asked_for: Vec<_> = wanted.iter().filter(|it| !MEMBER_MAY.contains(&it.as_str())).cloned().collect();
+    let left_out: Vec<_> =
+        MEMBER_MAY.iter().filter(|it| !wanted.iter().any(|wanted| wanted == **it)).copied().collect();
+    if !asked_for.is_empty() || !left_out.is_empty() {
+        let list = |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let asked_for: Vec<&str> = asked_for.iter().map(String::as_str).collect();
+        let message = format!(
+            "what members may do is the same in every team, see /team/permissions_list; this list has more: {}; and lacks: {}",
+            list(&asked_for),
+            list(&left_out)
+        );
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "team_member_permissions"));
+    }
+    let row = Map::from_iter([
+        ("team_id".to_owned(), json!(team.id)),
+        ("team_member_permissions".to_owned(), json!(MEMBER_MAY)),
+        ("all_available_permissions".to_owned(), json!(MEMBER_MAY)),
+    ]);
+    warned(row, fields)
 }
 
 /// Nobody joins a team by themselves.

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use serde_json::Value;
-use sluicegate::admin::{GroupPatch, GroupView, MemberPatch, MemberView, NewGroup, NewMember};
+use sluicegate::admin::{GroupPatch, GroupView, MemberBulk, MemberPatch, MemberView, NewGroup, NewMember};
 use sluicegate::store::{After, GroupFilter};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, UserId};
 
@@ -68,6 +68,17 @@ pub(super) fn table() -> Vec<Entry> {
             members,
             || ask::route(Method::POST, add_member),
             op("addMember", "Puts a user into a group.").body("NewMember").answers(201, "Member"),
+        ),
+        entry(
+            Method::POST,
+            "/api/v1/memberships/bulk",
+            || ask::route(Method::POST, bulk),
+            op(
+                "editMemberships",
+                "Puts many users into groups, changes their places or takes them out, in one step, each as alone. All, or none.",
+            )
+            .body("MembershipBulk")
+            .answers(200, "Bulk"),
         ),
         entry(
             Method::PATCH,
@@ -143,6 +154,12 @@ async fn add_member(ask: Ask) -> Result<Done> {
     let new: NewMember = ask.json()?;
     let view = ask.admin().add_member(&ask.actor, &ask.param("group"), new).await?;
     Done::created(&shown_member(&view)?).map(Done::tagged)
+}
+
+async fn bulk(ask: Ask) -> Result<Done> {
+    let bulk: MemberBulk = ask.json()?;
+    let all = ask.admin().change_members(&ask.actor, bulk).await?;
+    Done::ok(&all).map(|done| done.undone(!all.done))
 }
 
 async fn update_member(ask: Ask) -> Result<Done> {

@@ -201,6 +201,23 @@ impl Spot {
     }
 }
 
+/// Where a list of sums goes on, that is told apart by these words: the values of the last row.
+pub(super) fn next_behind(words: &[String], values: &[String]) -> Option<String> {
+    Cursor::write(&words.join(","), At::Behind(Mark::of_texts(values)))
+}
+
+/// The same as the query says it; nothing at the beginning.
+///
+/// # Errors
+/// `InvalidRequest` for what no page has given, or one of other sums.
+pub(super) fn behind(query: &Map<String, Value>, words: &[String]) -> Result<Vec<String>> {
+    let at = parameter(query, "cursor").map(|text| Cursor::read(&text, &words.join(","))).transpose()?;
+    Ok(match at {
+        Some(At::Behind(mark)) => mark.into_texts(),
+        _ => Vec::new(),
+    })
+}
+
 fn form(ask: &Ask, query: &Map<String, Value>) -> Result<Form> {
     match parameter(query, "format").as_deref() {
         None if ask.wants_csv() => Ok(Form::Csv),

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sluicegate::admin::{PasswordChange, ProviderAnswer, SessionView, SetUp, SignedIn};
+use sluicegate::admin::{NewRegistration, PasswordChange, ProviderAnswer, SessionView, SetUp, SignedIn};
 use sluicegate::{Result, Secret};
 
 use super::{me_of, users};
@@ -47,6 +47,18 @@ pub(super) fn table() -> Vec<Entry> {
                 .public()
                 .body("SignIn")
                 .answers(200, "Signed"),
+        ),
+        entry(
+            Method::POST,
+            "/api/v1/session/registration",
+            || ask::visit(Method::POST, register),
+            op(
+                "register",
+                "Makes a user of whoever asks, where the configuration lets them, and signs them in.",
+            )
+            .public()
+            .body("Registration")
+            .answers(201, "Signed"),
         ),
         entry(
             Method::DELETE,
@@ -155,6 +167,7 @@ async fn get(visit: Visit) -> Result<Done> {
 
 async fn sign_in(visit: Visit) -> Result<Done> {
     visit.refuse_foreign()?;
+    visit.refuse_plain()?;
     let given: SignIn = visit.json()?;
     // Its cookie is about to be replaced, and nobody could end it any more.
     let before = visit.signed().await.ok();
@@ -165,9 +178,26 @@ async fn sign_in(visit: Visit) -> Result<Done> {
     begun(&signed, &visit)
 }
 
+async fn register(visit: Visit) -> Result<Done> {
+    visit.refuse_foreign()?;
+    visit.refuse_plain()?;
+    let new: NewRegistration = visit.json()?;
+    let before = visit.signed().await.ok();
+    let signed = visit.admin().register(new, &visit.origin()).await?;
+    // Its cookie is replaced, and nobody could end it any more.
+    if let Some(before) = before {
+        visit.admin().sign_out(&before).await?;
+    }
+    Ok(Done::created(&shown(&signed.view))?.cookie(visit.cookie(Some(&signed.secret))))
+}
+
 async fn ways_in(visit: Visit) -> Result<Done> {
     let admin = visit.admin();
-    Done::ok(&json!({"password": admin.takes_passwords(), "providers": admin.sign_in_providers()}))
+    Done::ok(&json!({
+        "password": admin.takes_passwords(),
+        "registration": admin.lets_register(),
+        "providers": admin.sign_in_providers(),
+    }))
 }
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use sluicegate::admin::SpendQuery;
 use sluicegate::store::{Dimension, RecordFilter};
 use sluicegate::{CallId, ChannelId, Error, ErrorKind, ModelName, OrganizationId, Result, UserId};
 
-use super::{keys, listing, page, parameter, parameters, time};
+use super::{keys, list as lists, page, parameter, parameters, time};
 use crate::ask::{self, Ask, Done};
 use crate::openapi::Operation;
 use crate::routes::Entry;
@@ -30,6 +30,7 @@ const SPEND: &[(&str, &str)] = &[
     ("tag", "With this tag; not together with an end customer."),
     super::PAGE[0],
     super::PAGE[1],
+    lists::PARAMETERS[2],
 ];
 
 pub(super) fn table() -> Vec<Entry> {
@@ -76,24 +77,34 @@ pub(super) async fn record_filter(ask: &Ask, query: &Map<String, Value>) -> Resu
 
 async fn spend(ask: Ask) -> Result<Done> {
     let mut known = FILTER.to_vec();
-    known.extend(["by", "customer", "tag"]);
+    known.extend(["by", "customer", "tag", "cursor"]);
     let query = parameters(&ask, &known)?;
     let by = parameter(&query, "by").map(|text| dimensions(&text)).transpose()?.unwrap_or_default();
+    let words = by.iter().map(word).collect::<Vec<_>>();
     let filter = RecordFilter {
         customer: parameter(&query, "customer"),
         tag: parameter(&query, "tag"),
+        behind: lists::behind(&query, &words)?,
         ..record_filter(&ask, &query).await?
     };
-    let found =
-        ask.admin().spend(&ask.actor, &SpendQuery { filter, by: by.clone(), page: page(&query)? }).await?;
+    // One more than the page, to learn whether there is another.
+    let asked = page(&query)?;
+    let mut page = asked;
+    page.limit += 1;
+    let mut found = ask.admin().spend(&ask.actor, &SpendQuery { filter, by, page }).await?;
+    let is_more = found.items.len() > asked.limit as usize;
+    found.items.truncate(asked.limit as usize);
+    let last = found.items.last().filter(|_| is_more);
+    let next = last.and_then(|row| lists::next_behind(&words, &row.by));
     let items = found.items.iter().map(|row| {
         let named: Map<String, Value> =
-            by.iter().map(word).zip(row.by.iter().map(|value| json!(value))).collect();
+            words.iter().cloned().zip(row.by.iter().map(|value| json!(value))).collect();
         let mut item = json!(row.sums);
         item["by"] = named.into();
         item
     });
-    Done::ok(&listing(items.collect(), found.total))
+    let items: Vec<Value> = items.collect();
+    Done::ok(&json!({"items": items, "total": found.total, "next": next}))
 }
 
 fn dimensions(text: &str) -> Result<Vec<Dimension>> {

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use serde_json::Value;
-use sluicegate::admin::{NewUser, UserPatch, UserView};
+use sluicegate::admin::{NewUser, UserBulk, UserPatch, UserView};
 use sluicegate::store::{After, UserFilter};
 use sluicegate::{OrganizationId, Result, UserId};
 
@@ -40,6 +40,15 @@ pub(super) fn table() -> Vec<Entry> {
             all,
             || ask::route(Method::POST, create),
             op("createUser", "Makes a user.").body("NewUser").answers(201, "User"),
+        ),
+        // Before what names a user.
+        entry(
+            Method::POST,
+            "/api/v1/users/bulk",
+            || ask::route(Method::POST, bulk),
+            op("editUsers", "Makes, changes or removes many users in one step, each as alone. All, or none.")
+                .body("UserBulk")
+                .answers(200, "Bulk"),
         ),
         entry(
             Method::GET,
@@ -100,6 +109,12 @@ async fn list(ask: Ask) -> Result<Done> {
 async fn create(ask: Ask) -> Result<Done> {
     let new: NewUser = ask.json()?;
     Done::created(&shown(&ask.admin().create_user(&ask.actor, new).await?)?).map(Done::tagged)
+}
+
+async fn bulk(ask: Ask) -> Result<Done> {
+    let bulk: UserBulk = ask.json()?;
+    let all = ask.admin().change_users(&ask.actor, bulk).await?;
+    Done::ok(&all).map(|done| done.undone(!all.done))
 }
 
 async fn get(ask: Ask) -> Result<Done> {

@@ -82,6 +82,16 @@ impl Cursor {
 }
 
 impl Mark {
+    /// That of a row which is nothing but these values.
+    pub(crate) fn of_texts(values: &[String]) -> Self {
+        Self { id: values.to_vec(), ..Self::default() }
+    }
+
+    /// Those values.
+    pub(crate) fn into_texts(self) -> Vec<String> {
+        self.id
+    }
+
     /// That of an item: by this field, if by any, then by these.
     pub(crate) fn of(item: &Value, field: Option<&str>, id: &[&str]) -> Self {
         let word = |value: Option<&Value>| match value {

@@ -1,0 +1,149 @@
+//! Many things in one step: all of it is done, or nothing; each with an event of its own, so that whoever may read of a thing reads
+//! what became of it.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+use sluicegate_core::{Error, ErrorKind, Result};
+
+use super::seed::Seeds;
+use super::{Actor, Admin, Deed, Seen, Then, came_second, invalid};
+use crate::store::Change;
+
+/// No more things are changed at once.
+// BOUND: of one transaction, which others wait for.
+pub(super) const AT_ONCE: usize = 500;
+
+/// What could be done to one thing.
+pub(super) struct Step {
+    /// Which.
+    pub(super) id: String,
+    pub(super) deed: Deed,
+    pub(super) changes: Vec<Change>,
+    pub(super) seeds: Seeds,
+    /// What is told of it: `same` where nothing is to be done.
+    pub(super) outcome: &'static str,
+}
+
+/// What became of one thing of many.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    /// Which: its id, or what it was named by.
+    pub(super) id: Option<String>,
+    /// `created`, `changed`, `deleted`, `same` and the like; or `refused`, and then nothing was done to any.
+    pub(super) outcome: &'static str,
+    /// Why it was refused.
+    pub(super) error: Option<Error>,
+}
+
+/// The same, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BulkItem {
+    /// Which.
+    pub id: String,
+    /// What became of it.
+    pub outcome: &'static str,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What became of many things: all of it, or nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BulkView {
+    /// Whether it was done.
+    pub done: bool,
+    /// One by one, in the order in which they were named.
+    pub items: Vec<BulkItem>,
+}
+
+impl BulkView {
+    pub(super) fn of((done, items): (bool, Vec<Outcome>)) -> Self {
+        let shown = |it: Outcome| BulkItem {
+            id: it.id.unwrap_or_default(),
+            outcome: it.outcome,
+            message: it.error.map(|error| error.message().to_owned()),
+        };
+        Self { done, items: items.into_iter().map(shown).collect() }
+    }
+}
+
+/// Refuses nothing, and too much.
+pub(super) fn check_count(count: usize, what: &str) -> Result<()> {
+    match count {
+        1..=AT_ONCE => Ok(()),
+        _ => Err(invalid("items", format!("name 1 to {AT_ONCE} {what}"))),
+    }
+}
+
+impl Actor {
+    /// Who decided on a state by its tag, if one is given.
+    pub(super) fn deciding_on(&self, etag: Option<&String>) -> Actor {
+        self.clone().having_seen(etag.map(|tag| Seen::Tags(vec![tag.clone()])))
+    }
+}
+
+impl Admin {
+    /// Does all of what was prepared, or nothing, and tells what became of each. `what` a thing is called; with each what it was
+    /// named by.
+    ///
+    /// # Errors
+    /// `Store`, and whatever is no single thing's fault.
+    pub(super) async fn all_or_none(
+        &self,
+        actor: &Actor,
+        what: &str,
+        prepared: Vec<(Option<String>, Result<Step>)>,
+    ) -> Result<(bool, Vec<Outcome>)> {
+        let (mut items, mut places, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+        let (mut steps, mut seeds) = (Vec::new(), Seeds::new());
+        for (called, step) in prepared {
+            let step = step.and_then(|step| match seen.insert(step.id.clone()) {
+                true => Ok(step),
+                // The second would be decided on what the first has made of it.
+                false => {
+                    let message = format!("{what} `{}` is named twice; say once what becomes of it", step.id);
+                    Err(invalid("items", message))
+                }
+            });
+            items.push(match step {
+                Ok(step) => {
+                    let told = Outcome { id: Some(step.id), outcome: step.outcome, error: None };
+                    if step.outcome != "same" {
+                        places.push(items.len());
+                        steps.push((step.deed, step.changes));
+                        seeds.extend(step.seeds);
+                    }
+                    told
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Store | ErrorKind::Internal) => {
+                    return Err(error);
+                }
+                Err(error) => Outcome { id: called, outcome: "refused", error: Some(error) },
+            });
+        }
+        if items.iter().any(|it| it.error.is_some()) {
+            return Ok((false, items));
+        }
+        if !steps.is_empty()
+            && let Err(error) = self.write_all(actor, steps, seeds, Then::Callers).await
+        {
+            return refused_by_one(error, items, &places);
+        }
+        Ok((true, items))
+    }
+}
+
+/// The database has refused one of them, such as for a name that is taken.
+fn refused_by_one(error: Error, mut items: Vec<Outcome>, places: &[usize]) -> Result<(bool, Vec<Outcome>)> {
+    let step = error.context().iter().find(|(name, _)| *name == "step");
+    let step = step.and_then(|(_, number)| number.parse::<usize>().ok());
+    let item = step.and_then(|step| places.get(step)).and_then(|at| items.get_mut(*at));
+    match item {
+        Some(item) if error.kind() == ErrorKind::Conflict && !came_second(&error) => {
+            (item.outcome, item.error) = ("refused", Some(error));
+            Ok((false, items))
+        }
+        _ => Err(error),
+    }
+}

@@ -1,0 +1,247 @@
+//! `/utils/…`: how many tokens a prompt has, which parameters a model takes, what a request becomes on its way.
+
+use actix_web::http::Method;
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use sluicegate::wire::{self, Edits, Prepared, Scanned, WireError};
+use sluicegate::{Error, ErrorKind, Format, Result};
+
+use super::fields::{self, Fields};
+use super::models::{self, Served};
+use super::{body, query, warned};
+use crate::ask::{self, Ask, Done};
+use crate::routes::Entry;
+
+pub(super) fn table() -> Vec<Entry> {
+    vec![
+        Entry::plain(Method::POST, "/utils/token_counter", || ask::route(Method::POST, token_counter)),
+        Entry::plain(Method::GET, "/utils/supported_openai_params", || {
+            ask::route(Method::GET, supported_params)
+        }),
+        Entry::plain(Method::POST, "/utils/transform_request", || ask::route(Method::POST, transform)),
+    ]
+}
+
+/// What is to be counted.
+pub(super) struct Asked {
+    messages: Value,
+    tools: Option<Value>,
+}
+
+impl Asked {
+    /// `messages`, or a `prompt`; and `tools`.
+    pub(super) fn take(fields: &mut Fields) -> Result<Self> {
+        let messages = fields.take("messages").value();
+        let prompt = fields.text("prompt")?.value();
+        let messages = match (messages, prompt) {
+            (Some(messages), _) => messages,
+            (None, Some(prompt)) => json!([{"role": "user", "content": prompt}]),
+            (None, None) => return Err(fields::missing("messages")),
+        };
+        Ok(Self { messages, tools: fields.take("tools").value() })
+    }
+}
+
+/// How many tokens there are, by which tokenizer.
+pub(super) struct Counted {
+    pub(super) tokens: u64,
+    tokenizer: Option<&'static str>,
+    upstream: Option<String>,
+}
+
+/// Counts a prompt as a model's provider would. Of a model that nobody serves, or that the asker may not call, as of one whose
+/// tokenizer isn't known.
+pub(super) async fn count(ask: &Ask, model: &str, asked: Asked) -> Result<Counted> {
+    let served = models::served(ask, model).await?;
+    let mut request = json!({"model": model, "messages": asked.messages});
+    if let Some(tools) = asked.tools {
+        request["tools"] = tools;
+    }
+    let scanned = scan(Format::OpenaiChat, &request)?;
+    let own = served.as_ref().and_then(|served| served.tokenizer);
+    let tokens = sluicegate::count_tokens(&scanned, own).await;
+    let upstream = served.map(|served| served.upstream);
+    Ok(Counted { tokens, tokenizer: own.map(|own| own.as_str()), upstream })
+}
+
+async fn token_counter(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let model = fields.required("model")?;
+    let counted = count(&ask, &model, Asked::take(&mut fields)?).await?;
+    let row = Map::from_iter([
+        ("total_tokens".to_owned(), counted.tokens.into()),
+        ("request_model".to_owned(), model.as_str().into()),
+        ("model_used".to_owned(), counted.upstream.unwrap_or(model).into()),
+        // Whose tokenizer isn't known is counted generously.
+        ("tokenizer_type".to_owned(), counted.tokenizer.unwrap_or("estimated").into()),
+    ]);
+    warned(row, fields)
+}
+
+fn scan(format: Format, request: &Value) -> Result<Scanned> {
+    wire::scan(format, &Bytes::from(request.to_string())).map_err(refused)
+}
+
+fn refused(why: WireError) -> Error {
+    Error::new(why.kind(), why.to_string()).with("param", "request_body")
+}
+
+/// Parameters of OpenAI's chat, each with what it is tried with, and what it needs beside it.
+fn parameters() -> Vec<(&'static str, Value, Value)> {
+    let tools = json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]});
+    let nothing = || json!({});
+    vec![
+        ("frequency_penalty", json!(0.5), nothing()),
+        ("logit_bias", json!({"50256": -100}), nothing()),
+        ("logprobs", json!(true), nothing()),
+        ("top_logprobs", json!(2), json!({"logprobs": true})),
+        ("max_tokens", json!(16), nothing()),
+        ("max_completion_tokens", json!(16), nothing()),
+        ("modalities", json!(["text"]), nothing()),
+        ("n", json!(2), nothing()),
+        ("parallel_tool_calls", json!(false), tools.clone()),
+        ("prediction", json!({"type": "content", "content": "a"}), nothing()),
+        ("presence_penalty", json!(0.5), nothing()),
+        ("reasoning_effort", json!("low"), nothing()),
+        ("response_format", json!({"type": "json_object"}), nothing()),
+        ("seed", json!(1), nothing()),
+        ("service_tier", json!("default"), nothing()),
+        ("stop", json!(["x"]), nothing()),
+        ("stream", json!(true), nothing()),
+        ("stream_options", json!({"include_usage": true}), json!({"stream": true})),
+        ("temperature", json!(0.5), nothing()),
+        ("tool_choice", json!("auto"), tools.clone()),
+        ("tools", tools["tools"].clone(), nothing()),
+        ("top_p", json!(0.5), nothing()),
+        ("user", json!("u"), nothing()),
+        ("verbosity", json!("low"), nothing()),
+        ("web_search_options", json!({}), nothing()),
+    ]
+}
+
+/// Whether a parameter of a chat arrives at a model: it is put into a request, and nothing of it is lost on the way.
+fn arrives(served: &Served, name: &str, value: &Value, beside: &Value) -> bool {
+    let mut request = json!({"model": served.upstream, "messages": [{"role": "user", "content": "hi"}]});
+    if let (Some(request), Some(beside)) = (request.as_object_mut(), beside.as_object()) {
+        request.extend(beside.clone());
+        request.insert(name.to_owned(), value.clone());
+    }
+    let is_of_it = |path: &str| path.split(['.', '[']).next() == Some(name);
+    match prepared(served, Format::OpenaiChat, &request, None) {
+        Ok((_, prepared)) => !prepared.losses.iter().any(|loss| is_of_it(&loss.path)),
+        Err(_) => false,
+    }
+}
+
+async fn supported_params(ask: Ask) -> Result<Done> {
+    let query = query(&ask)?;
+    let served = models::must_be_served(&ask, query.required("model")?).await?;
+    let mut all = parameters();
+    all.retain(|(name, value, beside)| arrives(&served, name, value, beside));
+    let names: Vec<_> = all.into_iter().map(|(name, ..)| name).collect();
+    Done::ok(&json!({"supported_openai_params": names})).map(|done| done.warning(query.finish()))
+}
+
+/// A request as it would be sent to a model's channel, and in which format.
+fn prepared(
+    served: &Served,
+    format: Format,
+    request: &Value,
+    ceiling: Option<u64>,
+) -> Result<(Format, Prepared)> {
+    let scanned = scan(format, request)?;
+    let formats = &served.formats;
+    let own = formats.iter().find(|it| **it == format);
+    let target = *own.or_else(|| formats.iter().find(|it| format.reaches(**it))).ok_or_else(|| {
+        let message =
+            format!("model `{}` isn't served to calls in the format `{}`", served.name, format.as_str());
+        Error::new(ErrorKind::InvalidRequest, message).with("param", "call_type")
+    })?;
+    let edits = Edits {
+        model: Some(&served.upstream),
+        max_output: scanned.facts().max_output.is_none().then_some(ceiling).flatten(),
+        include_usage: true,
+        ..Edits::default()
+    };
+    let mut prepared = scanned.prepare(&edits, target).map_err(refused)?;
+    if !served.quirks.is_empty() {
+        scanned.heed(&mut prepared, &served.quirks, target, &served.upstream);
+    }
+    Ok((target, prepared))
+}
+
+/// What LiteLLM calls calls, and their formats.
+const CALLS: [(&str, Format); 7] = [
+    ("completion", Format::OpenaiChat),
+    ("text_completion", Format::OpenaiCompletions),
+    ("embedding", Format::OpenaiEmbeddings),
+    ("responses", Format::OpenaiResponses),
+    ("anthropic_messages", Format::AnthropicMessages),
+    ("moderation", Format::OpenaiModerations),
+    ("rerank", Format::Rerank),
+];
+
+/// What a request would be sent as. Nothing is sent. Where it would go is for super administrators, and credentials for nobody.
+async fn transform(ask: Ask) -> Result<Done> {
+    let mut fields = body(&ask)?;
+    let call = fields.required("call_type")?;
+    let request = fields.object("request_body")?.value().ok_or_else(|| fields::missing("request_body"))?;
+    let is = |(name, _): &&(&str, Format)| *name == call || call.strip_prefix('a') == Some(name);
+    let format = CALLS.iter().find(is).map(|(_, format)| *format).ok_or_else(|| {
+        let known: Vec<_> = CALLS.iter().map(|(name, _)| *name).collect();
+        let message = format!("`{call}` is no call that is shown; there are {}", known.join(", "));
+        Error::new(ErrorKind::InvalidRequest, message).with("param", "call_type")
+    })?;
+    let model =
+        request.get("model").and_then(Value::as_str).ok_or_else(|| fields::missing("request_body.model"))?;
+    let served = models::must_be_served(&ask, model).await?;
+    let (_, prepared) = prepared(&served, format, &Value::Object(request.clone()), Some(served.ceiling))?;
+    for loss in prepared.losses.iter() {
+        fields.warn(loss.to_string());
+    }
+    if served.is_edited {
+        fields.warn("its channel's own changes of bodies aren't shown");
+    }
+    let sent: Value = serde_json::from_slice(&prepared.body)
+        .map_err(|why| Error::new(ErrorKind::Internal, "a request couldn't be shown").with_source(why))?;
+    let row = Map::from_iter([
+        ("raw_request_api_base".to_owned(), json!(served.url.filter(|_| ask.actor.is_super()))),
+        ("raw_request_body".to_owned(), sent),
+        ("raw_request_headers".to_owned(), json!({"content-type": "application/json"})),
+    ]);
+    warned(row, fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(format: Format) -> Served {
+        Served { formats: vec![format], ..Served::nothing("m") }
+    }
+
+    #[test]
+    fn what_is_lost_on_the_way_isnt_supported() {
+        for (format, takes, lacks) in [
+            (Format::OpenaiChat, &["logit_bias", "n", "seed", "tools", "temperature"][..], &[][..]),
+            (
+                Format::AnthropicMessages,
+                &["tools", "temperature", "stop", "stream"],
+                &["n", "logit_bias", "seed"],
+            ),
+        ] {
+            let served = served(format);
+            let has = |wanted: &str| {
+                let all = parameters();
+                let (name, value, beside) = all.iter().find(|(name, ..)| *name == wanted).unwrap();
+                arrives(&served, name, value, beside)
+            };
+            for name in takes {
+                assert!(has(name), "{format:?} takes {name}");
+            }
+            for name in lacks {
+                assert!(!has(name), "{format:?} has no {name}");
+            }
+        }
+    }
+}
