@@ -35,6 +35,7 @@ function preloaded(...modules: string[]): Plugin {
 
 export default defineConfig({
   plugins: [react(), preloaded('src/main.tsx')],
+  worker: { format: 'es' },
   build: {
     target: 'es2022',
     // Small files would otherwise become data: addresses, which the content security policy keeps to pictures.

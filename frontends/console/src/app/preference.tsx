@@ -17,7 +17,11 @@ export type { Preference };
 
 type Held = { value: Preference; change: (part: Partial<Preference>) => void; dark: boolean };
 
+/** How texts, times and amounts are read. What only looks otherwise changes nothing of it, so that what shows them isn't drawn anew. */
+export type Spoken = Pick<Preference, 'language' | 'zone' | 'currency' | 'rate'>;
+
 const Context = createContext<Held | null>(null);
+const SpokenContext = createContext<Spoken | null>(null);
 
 export function PreferenceProvider({ children }: { children: ReactNode }) {
   const [value, set] = useState(preferred);
@@ -46,11 +50,23 @@ export function PreferenceProvider({ children }: { children: ReactNode }) {
     }),
     [value, dark],
   );
-  return <Context.Provider value={held}>{children}</Context.Provider>;
+  const { language, zone, currency, rate } = value;
+  const spoken = useMemo(() => ({ language, zone, currency, rate }), [language, zone, currency, rate]);
+  return (
+    <Context.Provider value={held}>
+      <SpokenContext.Provider value={spoken}>{children}</SpokenContext.Provider>
+    </Context.Provider>
+  );
 }
 
 export function usePreference(): Held {
   const held = useContext(Context);
   if (!held) throw new Error('a page stands outside of the preferences');
   return held;
+}
+
+export function useSpoken(): Spoken {
+  const spoken = useContext(SpokenContext);
+  if (!spoken) throw new Error('a page stands outside of the preferences');
+  return spoken;
 }

@@ -38,6 +38,6 @@ export function keep(value: Preference): void {
   }
 }
 
-export function zoneOf(value: Preference): string {
+export function zoneOf(value: Pick<Preference, 'zone'>): string {
   return value.zone || Intl.DateTimeFormat().resolvedOptions().timeZone;
 }

@@ -1,44 +1,19 @@
 // A chart over time. What it shows stands in a table behind it, for who can't see it or wants the figures.
 
-import { BarChart, LineChart } from 'echarts/charts';
-import { GridComponent, LegendPlainComponent, TooltipComponent } from 'echarts/components';
-import { init, use } from 'echarts/core';
-import { CanvasRenderer } from 'echarts/renderers';
-import { useEffect, useRef, useState } from 'react';
+import { type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { colours, FONT } from '../app/colour';
 import { usePreference } from '../app/preference';
+import { type Easel, easel } from './easel';
 import { type Formats, useFormat } from './format';
+import type { Picture, Series, Size, Touch, Unit } from './picture';
 import { Push } from './plain';
 
-use([BarChart, LineChart, GridComponent, LegendPlainComponent, TooltipComponent, CanvasRenderer]);
-
-export type Series = {
-  name: string;
-  kind: 'money' | 'number' | 'duration';
-  shape: 'bar' | 'line';
-  stack?: boolean;
-  values: (number | null)[];
-};
-
-const COLOURS = [
-  '#1f77d0',
-  '#d9730d',
-  '#2e9e6b',
-  '#a259d9',
-  '#c8375d',
-  '#7a8b16',
-  '#148f9e',
-  '#8a6d3b',
-  '#5c6bc0',
-  '#d24fa0',
-  '#6b7280',
-];
+export type { Series } from './picture';
 
 type Props = {
   label: string;
   times: number[];
-  unit: 'hour' | 'day' | 'week' | 'month';
+  unit: Unit;
   series: Series[];
   height?: number;
 };
@@ -50,96 +25,19 @@ function say(format: Formats, kind: Series['kind'], value: number): string {
 
 export default function Chart({ label, times, unit, series, height = 280 }: Props) {
   const { t } = useTranslation();
-  const { dark } = usePreference();
-  const its = colours(dark);
+  const { dark, value: preference } = usePreference();
   const format = useFormat();
   const [table, setTable] = useState(false);
-  const place = useRef<HTMLDivElement>(null);
-  const name = (at: number) => (unit === 'hour' ? format.minute(at) : format.day(at));
-
-  const drawn = useRef<ReturnType<typeof init>>(null);
-  useEffect(() => {
-    const element = place.current;
-    if (table || !element) return;
-    const watch = new ResizeObserver(() => drawn.current?.resize());
-    watch.observe(element);
-    return () => {
-      watch.disconnect();
-      drawn.current?.dispose();
-      drawn.current = null;
-    };
-  }, [table]);
-
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `name` follows from what is named
-  useEffect(() => {
-    const element = place.current;
-    if (table || !element) return;
-    const draw = () => {
-      const look = dark ? 'dark' : 'default';
-      drawn.current?.setTheme(look);
-      drawn.current ??= init(element, look);
-      drawn.current.setOption(option(), { notMerge: true });
-    };
-    // After whatever was pressed is answered: a picture may be a moment later.
-    const soon = setTimeout(draw);
-    return () => clearTimeout(soon);
-  }, [times, series, unit, dark, its, format, table]);
-
-  const option = () => {
-    const kinds = [...new Set(series.length > 0 ? series.map((it) => it.kind) : (['number'] as const))];
-    return {
-      animation: !matchMedia('(prefers-reduced-motion: reduce)').matches,
-      backgroundColor: 'transparent',
-      color: COLOURS,
-      textStyle: { fontFamily: FONT },
-      grid: { left: 8, right: 8, top: 40, bottom: 8, outerBoundsMode: 'same' },
-      legend: { type: 'plain', top: 0, textStyle: { color: its.text } },
-      // Drawn as text: names are never markup, and no style is written into the page.
-      tooltip: {
-        trigger: 'axis',
-        renderMode: 'richText',
-        backgroundColor: its.raised,
-        textStyle: { color: its.text },
-        formatter: (
-          points: { dataIndex: number; seriesIndex: number; seriesName: string; value: number | null }[],
-        ) =>
-          [
-            name(times[points[0]?.dataIndex ?? 0] ?? 0),
-            ...points.map((it) => {
-              const kind = series[it.seriesIndex]?.kind ?? 'number';
-              return `${it.seriesName}: ${it.value == null ? '–' : say(format, kind, it.value)}`;
-            }),
-          ].join('\n'),
-      },
-      xAxis: { type: 'category', data: times.map(name), axisLabel: { color: its.quiet } },
-      yAxis: kinds.map((kind, index) => ({
-        type: 'value',
-        minInterval: kind === 'number' ? 1 : undefined,
-        // Nothing at all would be shown between nothing and nothing.
-        max: series.every((it) => it.kind !== kind || it.values.every((value) => !value))
-          ? kind === 'money'
-            ? 1e9
-            : 1
-          : undefined,
-        position: index === 0 ? 'left' : 'right',
-        axisLabel: {
-          color: its.quiet,
-          formatter: (value: number) => say(format, kind, value),
-        },
-        splitLine: { show: index === 0, lineStyle: { color: its.line } },
-      })),
-      series: series.map((it) => ({
-        name: it.name,
-        type: it.shape,
-        stack: it.stack ? 'all' : undefined,
-        areaStyle: it.stack && it.shape === 'line' ? { opacity: 0.35 } : undefined,
-        yAxisIndex: kinds.indexOf(it.kind),
-        showSymbol: times.length < 40,
-        barMaxWidth: 36,
-        data: it.values,
-      })),
-    };
-  };
+  const name = (at: number) => (unit === 'hour' ? format.minute(at) : format.date(at));
+  const { language, zone, currency, rate } = preference;
+  const picture = useMemo<Picture>(
+    () => ({
+      ...{ times, unit, series, dark },
+      still: matchMedia('(prefers-reduced-motion: reduce)').matches,
+      format: [language, zone, currency, rate],
+    }),
+    [times, unit, series, dark, language, zone, currency, rate],
+  );
 
   return (
     <div>
@@ -181,14 +79,52 @@ export default function Chart({ label, times, unit, series, height = 280 }: Prop
           </table>
         </div>
       ) : (
-        <div
-          key="chart"
-          ref={place}
-          role="img"
-          aria-label={t('chart.label', { name: label })}
-          style={{ height, width: '100%' }}
-        />
+        <Drawn key="chart" label={t('chart.label', { name: label })} height={height} picture={picture} />
       )}
     </div>
+  );
+}
+
+function Drawn({ label, height, picture }: { label: string; height: number; picture: Picture }) {
+  const place = useRef<HTMLDivElement>(null);
+  const drawn = useRef<Easel>(null);
+  useEffect(() => {
+    const element = place.current;
+    if (!element) return;
+    // A canvas is given away once: each easel has its own.
+    const canvas = document.createElement('canvas');
+    canvas.style.cssText = 'display:block;width:100%;height:100%';
+    element.append(canvas);
+    const size = (): Size => ({
+      width: element.clientWidth,
+      height: element.clientHeight,
+      devicePixelRatio: window.devicePixelRatio,
+    });
+    const made = easel(canvas, size());
+    drawn.current = made;
+    const watch = new ResizeObserver(() => made.resize(size()));
+    watch.observe(element);
+    return () => {
+      watch.disconnect();
+      made.dispose();
+      canvas.remove();
+      drawn.current = null;
+    };
+  }, []);
+  useEffect(() => drawn.current?.draw(picture), [picture]);
+  const touch = (name: Touch['name']) => (event: PointerEvent) => {
+    const from = event.currentTarget.getBoundingClientRect();
+    drawn.current?.touch({ name, x: event.clientX - from.x, y: event.clientY - from.y });
+  };
+  return (
+    <div
+      ref={place}
+      role="img"
+      aria-label={label}
+      style={{ height, width: '100%' }}
+      onPointerMove={touch('mousemove')}
+      onPointerLeave={touch('mouseout')}
+      onPointerUp={touch('click')}
+    />
   );
 }

@@ -3,7 +3,7 @@
 import { keepPreviousData } from '@tanstack/react-query';
 import { api, type Schemas, take } from '../api/client';
 import type { paths } from '../api/schema';
-import type { Series } from './chart';
+import type { Series } from './picture';
 
 export type Metrics = Schemas['Metrics'];
 export type Measure =
@@ -39,13 +39,14 @@ export function series(
   measure: Measure,
   others: string,
   none: string,
+  call: (of: string, id: string) => string,
 ): Series[] {
   const kind = kindOf(measure);
   const adds = kind !== 'duration';
   const values = (all: Metrics[]) => all.map((it) => it[measure] ?? null);
   const rows = (report?.rows ?? []).map((row) => ({
-    name: Object.values(row.by)
-      .map((it) => it || none)
+    name: Object.entries(row.by)
+      .map(([of, id]) => (id ? call(of, id) : none))
       .join(' · '),
     values: values(row.series),
   }));

@@ -1,93 +1,12 @@
 // Numbers, money and times, as this person reads them.
 
 import { useMemo } from 'react';
-import { usePreference } from '../app/preference';
+import { useSpoken } from '../app/preference';
+import { type Formats, formats } from './format_plain';
 
-export type Metric = 'requests' | 'input_tokens' | 'output_tokens' | 'total_tokens' | 'spend' | 'concurrency';
-
-const NANO = 1e9;
-
-function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | 'CNY', rate: number) {
-  const locale = language === 'zh' ? 'zh-CN' : 'en-US';
-  const timeZone = zone || undefined;
-  const factor = currency === 'CNY' ? rate : 1;
-  const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
-  const short = new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 1 });
-  const percent = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 1 });
-  const stamp = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium', timeZone });
-  const minute = new Intl.DateTimeFormat(locale, {
-    month: 'short',
-    day: 'numeric',
-    hour: '2-digit',
-    minute: '2-digit',
-    timeZone,
-  });
-  const day = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeZone });
-  const since = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
-  const cash = new Map<number, Intl.NumberFormat>();
-  const cashBy = (digits: number) => {
-    let made = cash.get(digits);
-    if (!made) {
-      made = new Intl.NumberFormat(locale, {
-        style: 'currency',
-        currency,
-        currencyDisplay: 'narrowSymbol',
-        minimumFractionDigits: Math.min(digits, 2),
-        maximumFractionDigits: digits,
-      });
-      cash.set(digits, made);
-    }
-    return made;
-  };
-  /** Nano-USD; small amounts with as many digits as tell them from nothing. */
-  const money = (nano: number) => {
-    const amount = (nano / NANO) * factor;
-    const size = Math.abs(amount);
-    return cashBy(size === 0 || size >= 1 ? 2 : size >= 0.01 ? 4 : 6).format(amount);
-  };
-  /** Pico-USD a token, as people say it: for a million tokens. */
-  const price = (pico: number) => cashBy(4).format((pico / 1e6) * factor);
-  const duration = (ms: number) => {
-    if (ms < 1) return ms >= 0.01 ? `${ms.toFixed(2)} ms` : '< 1 ms';
-    if (ms < 1000) return `${Math.round(ms)} ms`;
-    if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
-    const minutes = Math.floor(ms / 60_000);
-    if (minutes < 60) return `${minutes} min ${Math.round((ms % 60_000) / 1000)} s`;
-    const hours = Math.floor(minutes / 60);
-    return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.round(hours / 24)} d`;
-  };
-  const ago = (at: number, now = Date.now()) => {
-    const seconds = (at - now) / 1000;
-    const size = Math.abs(seconds);
-    if (size < 60) return since.format(Math.round(seconds), 'second');
-    if (size < 3600) return since.format(Math.round(seconds / 60), 'minute');
-    if (size < 86_400) return since.format(Math.round(seconds / 3600), 'hour');
-    return since.format(Math.round(seconds / 86_400), 'day');
-  };
-  return {
-    money,
-    price,
-    duration,
-    ago,
-    whole: (n: number) => whole.format(n),
-    short: (n: number) => (Math.abs(n) < 10_000 ? whole.format(n) : short.format(n)),
-    percent: (share: number) => percent.format(share),
-    time: (ms: number) => stamp.format(ms),
-    minute: (ms: number) => minute.format(ms),
-    day: (ms: number) => day.format(ms),
-    /** An amount of a limit. */
-    amount: (metric: Metric, n: number) => (metric === 'spend' ? money(n) : whole.format(n)),
-    symbol: currency === 'CNY' ? '¥' : '$',
-    factor,
-  };
-}
-
-export type Formats = ReturnType<typeof formats>;
+export type { Formats, Metric } from './format_plain';
 
 export function useFormat(): Formats {
-  const { value } = usePreference();
-  return useMemo(
-    () => formats(value.language, value.zone, value.currency, value.rate),
-    [value.language, value.zone, value.currency, value.rate],
-  );
+  const { language, zone, currency, rate } = useSpoken();
+  return useMemo(() => formats(language, zone, currency, rate), [language, zone, currency, rate]);
 }

@@ -1,6 +1,6 @@
 // How soon pages are there and answer, on a machine a quarter as fast; and a log of many calls that scrolls evenly.
-// Whatever else a machine does only adds to a time: of three runs the middle one counts, and frames are told
-// by what the processor did for them.
+// Whatever else a machine does only adds to a time by the clock: of three runs the middle one has to be there in time, and one to answer
+// in time. What the processor did for the page is the page's own: by that the worst answer of all runs counts, and the slowest frame.
 
 import type { Page } from '@playwright/test';
 import { expect, settled, test } from '../rig/test.ts';
@@ -8,7 +8,9 @@ import { expect, settled, test } from '../rig/test.ts';
 // A recording would be measured along with what it records.
 test.use({ trace: 'off' });
 
-type Vitals = Record<'lcp' | 'cls' | 'inp', number>;
+/** A press or a key, when it came and how long it took until what it led to was painted. */
+type Press = { name: string; from: number; length: number };
+type Vitals = { lcp: number; cls: number; presses: Press[] };
 
 const LCP_MS = 1_500;
 const INP_MS = 200;
@@ -16,11 +18,15 @@ const CLS = 0.1;
 const FRAME_MS = 50;
 const RUNS = 3;
 const FRAMES = 200;
+/** From the last work until it is seen, at most, in milliseconds. */
+const FRAME = 16;
+
+const ms = (n: number) => `${Math.round(n)} ms`;
 
 /** Numbers of web vitals, as the browser itself measures them. */
 async function measured(page: Page) {
   await page.addInitScript(() => {
-    const seen = { lcp: 0, cls: 0, inp: 0 };
+    const seen: { lcp: number; cls: number; presses: { name: string; from: number; length: number }[] } = { lcp: 0, cls: 0, presses: [] };
     Object.assign(window, { seen });
     const observe = (type: string, take: (entry: PerformanceEntry) => void, more = {}) =>
       new PerformanceObserver((list) => list.getEntries().forEach(take)).observe({ type, buffered: true, ...more });
@@ -32,7 +38,8 @@ async function measured(page: Page) {
       if (!shift.hadRecentInput) seen.cls += shift.value;
     });
     const hear = (it: PerformanceEntry) => {
-      if ((it as PerformanceEventTiming & { interactionId?: number }).interactionId) seen.inp = Math.max(seen.inp, it.duration);
+      if ((it as PerformanceEventTiming & { interactionId?: number }).interactionId)
+        seen.presses.push({ name: it.name, from: it.startTime, length: it.duration });
     };
     observe('event', hear, { durationThreshold: 16 });
   });
@@ -71,19 +78,27 @@ test('the overview is there soon, answers, and stays where it is', async ({ as }
   await page.goto('/overview');
   await settled(page);
   const read = await measured(page);
-  const runs: Vitals[] = [];
+  const runs: { lcp: number; cls: number; clock: number; work: number; worst: string }[] = [];
   for (let run = 0; run < RUNS; run++) {
-    await visit(page);
-    runs.push(await read());
+    const traced = await tracing(page, () => visit(page));
+    const { lcp, cls, presses } = await read();
+    const work = presses.map((it) => FRAME + workIn(traced, it));
+    const most = Math.max(...work);
+    const worst = presses[work.indexOf(most)]?.name ?? '';
+    runs.push({ lcp, cls, clock: Math.max(...presses.map((it) => it.length)), work: most, worst });
   }
-  const [lcp, cls, inp] = (['lcp', 'cls', 'inp'] as const).map((name) => middle(runs.map((it) => it[name])));
-  const all = runs.map((it) => `${Math.round(it.lcp)}/${it.cls.toFixed(3)}/${it.inp}`).join(', ');
-  console.log(`LCP ${Math.round(lcp ?? 0)} ms, CLS ${cls?.toFixed(3)}, INP ${inp} ms at a quarter of the speed (${all})`);
-  expect(lcp).toBeGreaterThan(0);
-  expect(inp).toBeGreaterThan(0);
-  expect(lcp).toBeLessThanOrEqual(LCP_MS);
-  expect(inp).toBeLessThanOrEqual(INP_MS);
-  expect(cls).toBeLessThanOrEqual(CLS);
+  for (const it of runs)
+    console.log(
+      `LCP ${ms(it.lcp)}, CLS ${it.cls.toFixed(3)}, INP ${ms(it.clock)} by the clock, ${ms(it.work)} by the processor (${it.worst}), at a quarter of the speed`,
+    );
+  const of = (name: 'lcp' | 'cls') => middle(runs.map((it) => it[name]));
+  expect(of('lcp')).toBeGreaterThan(0);
+  expect(of('lcp')).toBeLessThanOrEqual(LCP_MS);
+  const inp = (name: 'clock' | 'work') => runs.map((it) => it[name]);
+  expect(Math.min(...inp('clock'))).toBeGreaterThan(0);
+  expect(Math.min(...inp('clock'))).toBeLessThanOrEqual(INP_MS);
+  expect(Math.max(...inp('work'))).toBeLessThanOrEqual(INP_MS);
+  expect(of('cls')).toBeLessThanOrEqual(CLS);
 });
 
 const CALLS = 100_000;
@@ -104,15 +119,13 @@ test('a log of a hundred thousand calls scrolls evenly with few rows in the page
   const table = page.getByRole('table', { name: 'Requests' });
   await expect(table.getByRole('row').nth(5)).toBeVisible();
   await settled(page);
-  const browser = page.context().browser();
-  if (!browser) throw new Error('the page has no browser');
-  await browser.startTracing(page, { categories: ['disabled-by-default-devtools.timeline', 'devtools.timeline'] });
-  const wall = [];
-  for (let pass = 0; pass < RUNS; pass++) wall.push(await table.evaluate(scrolled, FRAMES));
-  const frames = worked(JSON.parse((await browser.stopTracing()).toString()).traceEvents);
+  const wall: Awaited<ReturnType<typeof scrolled>>[] = [];
+  const traced = await tracing(page, async () => {
+    for (let pass = 0; pass < RUNS; pass++) wall.push(await table.evaluate(scrolled, FRAMES));
+  });
+  const frames = worked(traced.events);
   const slowest = Math.max(...frames);
   const most = Math.max(...wall.map((it) => it.most));
-  const ms = (n: number) => `${Math.round(n)} ms`;
   console.log(
     `${frames.length} frames, ${ms(middle(frames))} of work, ${ms(slowest)} at most (by the clock ${wall.map((it) => ms(it.slowest)).join(', ')}); ${most} rows`,
   );
@@ -122,7 +135,39 @@ test('a log of a hundred thousand calls scrolls evenly with few rows in the page
   expect(wall.at(-1)?.at).toBeGreaterThan(60_000);
 });
 
-type Traced = { name: string; pid: number; tid: number; ts: number; tdur?: number };
+type Traced = { name: string; pid: number; tid: number; ts: number; dur?: number; tdur?: number };
+type Trace = { events: Traced[]; /** The page's time 0, in milliseconds of the trace. */ zero: number };
+
+/** What the browser did while something went on. */
+async function tracing(page: Page, run: () => Promise<void>): Promise<Trace> {
+  const browser = page.context().browser();
+  if (!browser) throw new Error('the page has no browser');
+  const categories = ['disabled-by-default-devtools.timeline', 'devtools.timeline', 'blink.user_timing'];
+  await browser.startTracing(page, { categories });
+  await run();
+  const at = await page.evaluate(() => performance.mark('measured').startTime);
+  const events: Traced[] = JSON.parse((await browser.stopTracing()).toString()).traceEvents;
+  const mark = events.find((it) => it.name === 'measured');
+  return { events, zero: (mark?.ts ?? Number.NaN) / 1_000 - at };
+}
+
+/** The tasks of the page's own thread. */
+function tasksOf(events: Traced[], thread: Traced | undefined): Traced[] {
+  return events.filter(
+    (it) => it.name === 'RunTask' && it.pid === thread?.pid && it.tid === thread.tid && it.tdur !== undefined,
+  );
+}
+
+/** The processor's time for the page while a press waited to be answered, with its part of what was under way when it came. */
+function workIn({ events, zero }: Trace, press: Press): number {
+  const thread = events.find((it) => it.name === 'measured');
+  const [from, to] = [zero + press.from, zero + press.from + press.length];
+  return tasksOf(events, thread).reduce((sum, it) => {
+    const [begin, length] = [it.ts / 1_000, (it.dur ?? 0) / 1_000];
+    const within = Math.min(to, begin + length) - Math.max(from, begin);
+    return within > 0 && length > 0 ? sum + ((it.tdur ?? 0) / 1_000) * (within / length) : sum;
+  }, 0);
+}
 
 /**
  * What the page's thread did for each frame: the processor's time of all its tasks between one frame's start and the next. What
@@ -130,9 +175,7 @@ type Traced = { name: string; pid: number; tid: number; ts: number; tdur?: numbe
  */
 function worked(events: Traced[]): number[] {
   const fired = events.filter((it) => it.name === 'FireAnimationFrame').sort((a, b) => a.ts - b.ts);
-  const tasks = events.filter(
-    (it) => it.name === 'RunTask' && it.pid === fired[0]?.pid && it.tid === fired[0]?.tid && it.tdur !== undefined,
-  );
+  const tasks = tasksOf(events, fired[0]);
   const frames = fired.slice(1).map((it, index) => ({ from: fired[index]?.ts ?? 0, to: it.ts, work: 0 }));
   for (const task of tasks) {
     const frame = frames.find((it) => it.from <= task.ts && task.ts < it.to);
