@@ -60,15 +60,25 @@ export function startUpstream(): Promise<Running> {
   return started(child, /listening on (\S+)/, () => {});
 }
 
-/** A gateway that nobody administers yet. */
-export function startGateway(config = 'version: 1\nserver: {demo_channel: false}\n'): Promise<Running> {
-  const folder = mkdtempSync(join(tmpdir(), 'sluicegate-console-'));
+type Where = {
+  /** Where its configuration and data are kept, also when it has ended. Else in a folder of its own, which goes with it. */
+  folder?: string;
+  env?: Record<string, string>;
+};
+
+/** A gateway that nobody administers yet, unless `folder` has one's data. */
+export function startGateway(
+  config = 'version: 1\nserver: {demo_channel: false}\n',
+  { folder: kept, env }: Where = {},
+): Promise<Running> {
+  const folder = kept ?? mkdtempSync(join(tmpdir(), 'sluicegate-console-'));
   writeFileSync(join(folder, 'config.yaml'), config);
   const words = ['serve', '--config', join(folder, 'config.yaml'), '--host', '127.0.0.1', '--port', '0'];
   const child = spawn(join(BIN, 'sluicegate'), [...words, '--data', join(folder, 'data')], {
     cwd: folder,
-    env: { HOME: folder, SLUICEGATE_MASTER_KEY: MASTER_KEY },
+    env: { HOME: folder, SLUICEGATE_MASTER_KEY: MASTER_KEY, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  return started(child, /listens on (http:\S+)/, () => rmSync(folder, { recursive: true, force: true }));
+  const clean = () => kept ?? rmSync(folder, { recursive: true, force: true });
+  return started(child, /listens on (http:\S+)/, clean);
 }

@@ -79,18 +79,18 @@ export async function recorded(api: Api, key: string, least: number): Promise<{ 
   throw new Error(`the key ${key} never had ${least} records`);
 }
 
-async function member(api: Api, group: string, id: string, organization: string, role: 'group_admin' | 'user') {
+export async function member(api: Api, group: string, id: string, organization: string, role: 'group_admin' | 'user') {
   await person(api, id, 'user', organization);
   await api.post(`/api/v1/groups/${encodeURIComponent(group)}/members`, { user: id, role });
 }
 
-async function person(api: Api, id: string, role: string, organization: string) {
+export async function person(api: Api, id: string, role: string, organization: string) {
   await api.post('/api/v1/users', { id, email: `${id}@example.com`, role, organization });
   await api.post(`/api/v1/users/${id}/password`, { password: GIVEN });
 }
 
 /** Signs somebody in as the console does, past the change of the password that they were given. */
-async function signIn(url: string, role: Role): Promise<string> {
+export async function signIn(url: string, role: string): Promise<string> {
   const login = `${role}@example.com`;
   const send = async (method: string, path: string, body: object, cookie = '') => {
     const headers = { 'content-type': 'application/json', 'x-sluicegate-csrf': '1', cookie };
