@@ -6,8 +6,10 @@ import dayjs from 'dayjs';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
+import { Named } from '../part/badge';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
+import type { Kind } from '../part/name';
 import { Page } from '../part/page';
 import { useFilter } from '../part/query';
 import { Code } from '../part/secret';
@@ -111,10 +113,15 @@ export default function AuditPage() {
         }}
         columns={[
           { title: t('audit.number'), dataIndex: 'seq', className: 'num' },
-          { title: t('request.when'), dataIndex: 'at', render: (at) => format.time(at) },
+          {
+            title: t('request.when'),
+            dataIndex: 'at',
+            className: 'num',
+            render: (at) => <span title={format.time(at)}>{format.moment(at)}</span>,
+          },
           { title: t('audit.actor'), dataIndex: 'actor' },
           { title: t('audit.action'), dataIndex: 'action', className: 'mono' },
-          { title: t('audit.target'), dataIndex: 'target' },
+          { title: t('audit.target'), dataIndex: 'target', render: (it) => <Target of={it} /> },
           { title: t('audit.address'), dataIndex: 'address', render: (it) => it ?? '–' },
           { title: t('audit.credential'), dataIndex: 'credential', render: (it) => it ?? '–' },
         ]}
@@ -127,5 +134,20 @@ export default function AuditPage() {
         </p>
       )}
     </Page>
+  );
+}
+
+const KINDS: Record<string, Kind> = { key: 'keys', group: 'groups', user: 'users', channel: 'channels' };
+
+/** What something was done to, which is written as its kind and its id. */
+function Target({ of }: { of: string }) {
+  const { t } = useTranslation();
+  const [kind = '', id] = of.split(/ (.*)/s);
+  const named = KINDS[kind];
+  if (!named || !id) return <span>{of}</span>;
+  return (
+    <>
+      {t(`usage.dimension.${kind}`)} <Named of={named} id={id} />
+    </>
   );
 }

@@ -12,7 +12,7 @@ import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
 import { Page } from '../part/page';
-import { Figures } from '../part/sums';
+import { Figures, lost } from '../part/sums';
 import { LimitStates } from '../part/use';
 import { ChannelForm } from './channel_form';
 import { ChannelKeys } from './channel_key';
@@ -131,7 +131,7 @@ export default function ChannelPage() {
             {
               name: t('usage.attempts'),
               value: format.short(used?.attempts ?? 0),
-              more: t('usage.failed', { count: used?.failures ?? 0 }),
+              more: used && t('usage.failed', { count: lost(used) }),
             },
             { name: t('usage.cost'), value: format.money(used?.cost ?? 0) },
           ]}
@@ -177,7 +177,11 @@ function About({ channel: it }: { channel: Channel }) {
           children: `${it.priority ?? 0} · ${t('channel.weight')} ${it.weight ?? 1}`,
         },
         { key: 'g', label: t('channel.groups'), children: it.groups?.join(', ') || t('channel.everybody') },
-        { key: 't', label: t('key.tags'), children: it.tags?.map((tag) => <Tag key={tag}>{tag}</Tag>) },
+        {
+          key: 't',
+          label: t('key.tags'),
+          children: it.tags?.length ? it.tags.map((tag) => <Tag key={tag}>{tag}</Tag>) : '–',
+        },
         {
           key: 'e',
           label: t('channel.endpoints'),

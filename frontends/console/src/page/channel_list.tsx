@@ -1,6 +1,6 @@
 import { PlusOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { Alert, Button, Input, Select, Switch, Tag } from 'antd';
+import { Alert, Button, Input, Select, Switch } from 'antd';
 import { type Key, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
@@ -14,7 +14,9 @@ import { HealthTag } from '../part/health';
 import { InlineNumber } from '../part/inline';
 import { List } from '../part/list';
 import { Page } from '../part/page';
+import { Tag } from '../part/plain';
 import { csvOf, useFilter } from '../part/query';
+import { Tried } from '../part/sums';
 import { ChannelBulk, editChannels } from './channel_bulk';
 import { ChannelForm } from './channel_form';
 
@@ -154,8 +156,12 @@ export default function ChannelList() {
               <>
                 <HealthTag channel={it} />
                 <span className="quiet small num" style={{ display: 'block', whiteSpace: 'nowrap' }}>
-                  {it.health?.latency_us ? format.duration(it.health.latency_us / 1000) : '–'}
-                  {` · ${t('channel.underWay', { count: it.health?.in_flight ?? 0 })}`}
+                  {[
+                    it.health?.latency_us && format.duration(it.health.latency_us / 1000),
+                    it.health?.in_flight && t('channel.underWay', { count: it.health.in_flight }),
+                  ]
+                    .filter(Boolean)
+                    .join(' · ')}
                 </span>
               </>
             ),
@@ -182,7 +188,20 @@ export default function ChannelList() {
           {
             title: t('key.tags'),
             key: 'tags',
-            render: (_, it) => it.tags?.map((tag) => <Tag key={tag}>{tag}</Tag>),
+            render: (_, it) => (
+              <span className="row" style={{ gap: 4 }}>
+                {it.tags?.map((tag) => (
+                  <Tag key={tag}>{tag}</Tag>
+                ))}
+              </span>
+            ),
+          },
+          {
+            title: t('usage.attempts'),
+            key: 'attempts',
+            align: 'right',
+            className: 'num',
+            render: (_, it) => <Tried sums={it.used} />,
           },
           {
             title: t('usage.cost'),

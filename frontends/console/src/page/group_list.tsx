@@ -13,6 +13,7 @@ export default function GroupList() {
   return (
     <ScopeList<Schemas['Group']>
       kind="groups"
+      make={make}
       say={{
         what: t('group.what'),
         search: t('group.search'),

@@ -12,7 +12,7 @@ import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { Page } from '../part/page';
-import { SecretOnce } from '../part/secret';
+import { SecretOnce, Snippets } from '../part/secret';
 import { Sums } from '../part/sums';
 import { LimitStates } from '../part/use';
 import { KeyForm } from './key_form';
@@ -136,6 +136,12 @@ export default function KeyPage() {
             />
           </Card>
         </div>
+        <Card title={t('key.use')}>
+          <p className="quiet" style={{ marginTop: 0 }}>
+            {t('key.useHint')}
+          </p>
+          <Snippets secret="sk-..." model={key.models[0] ?? ''} />
+        </Card>
       </div>
       {editing && <KeyForm key_={key} close={() => setEditing(false)} />}
       {rotating && (

@@ -85,9 +85,10 @@ function FirstStep() {
 function Password() {
   const { t } = useTranslation();
   const step = useStep((body: Schemas['SignIn']) => take(api.POST('/api/v1/session', { body })));
+  const wrong = step.error instanceof ApiError && step.error.status === 401;
   return (
     <>
-      <Failure error={step.error} />
+      <Failure error={step.error} meaning={wrong ? t('login.wrong') : undefined} />
       <SignForm
         submit={t('login.submit')}
         busy={step.isPending}

@@ -69,6 +69,7 @@ export default function ModelList() {
             render: (_, it) => (
               <>
                 {it.name} {it.alias_of && <Tag>{t('model.alias', { of: it.alias_of })}</Tag>}
+                {!it.priced && <Tag color="warning">{t('price.unpriced')}</Tag>}
               </>
             ),
           },
@@ -100,16 +101,6 @@ export default function ModelList() {
             align: 'right',
             className: 'num',
             render: (_, it) => price(it.price?.cache_read),
-          },
-          {
-            title: t('state.title'),
-            key: 'priced',
-            render: (_, it) =>
-              it.priced ? (
-                <Tag color="success">{t('model.is.true')}</Tag>
-              ) : (
-                <Tag color="warning">{t('price.unpriced')}</Tag>
-              ),
           },
           {
             title: t('price.context'),
@@ -148,6 +139,14 @@ function Detail({ model }: { model: Model }) {
 /** Where a call goes, and where it goes next: its channels by priority, then the models behind it. */
 function Paths({ model }: { model: Model }) {
   const { t } = useTranslation();
+  // What is behind it may be served by nobody: that shows only when it is needed.
+  const all = useQuery({
+    queryKey: ['models', 'all'],
+    queryFn: () => take(api.GET('/api/v1/models', { params: { query: { limit: '500' } } })),
+    staleTime: 30_000,
+  });
+  const known = all.data !== undefined && all.data.total <= all.data.items.length;
+  const others = new Map(all.data?.items.map((it) => [it.name, it]));
   const tiers = new Map<number, NonNullable<Model['channels']>>();
   for (const channel of model.channels ?? []) {
     tiers.set(channel.priority, [...(tiers.get(channel.priority) ?? []), channel]);
@@ -181,9 +180,7 @@ function Paths({ model }: { model: Model }) {
             <span className="edge">{t(`model.fallback.${kind}`)}</span>
             <Path
               steps={model.fallbacks[kind].map((name) => (
-                <Link key={name} className="box" to={`/models?search=${encodeURIComponent(name)}`}>
-                  {name}
-                </Link>
+                <Behind key={name} name={name} model={others.get(name)} known={known} />
               ))}
               none=""
             />
@@ -191,6 +188,22 @@ function Paths({ model }: { model: Model }) {
         ))}
       </ul>
     </div>
+  );
+}
+
+/** A model that calls go on to, with how many serve it. */
+function Behind({ name, model, known }: { name: string; model?: Model; known: boolean }) {
+  const { t } = useTranslation();
+  const count = model?.enabled_channels ?? 0;
+  return (
+    <span className={known && count === 0 ? 'box box-bad' : 'box'}>
+      <Link to={`/models?search=${encodeURIComponent(name)}`}>{name}</Link>
+      {known && (
+        <small className={count === 0 ? 'mark-bad' : 'quiet'}>
+          {count === 0 ? t('model.nobody') : t('model.served', { count })}
+        </small>
+      )}
+    </span>
   );
 }
 

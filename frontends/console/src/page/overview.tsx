@@ -2,7 +2,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { lazy, type ReactNode, Suspense, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
-import { usePreference } from '../app/preference';
+import { useSpoken } from '../app/preference';
 import { zoneOf } from '../app/preferred';
 import { useMe } from '../app/session';
 import { Failure } from '../part/failure';
@@ -36,9 +36,9 @@ export default function Overview() {
   const { t } = useTranslation();
   const me = useMe();
   const [filter, change] = useFilter();
-  const { value: preference } = usePreference();
+  const spoken = useSpoken();
   const days = daysOf(filter.days);
-  const query = overviewQuestion(days, zoneOf(preference));
+  const query = overviewQuestion(days, zoneOf(spoken));
   const report = useQuery({
     queryKey: ['usage', 'overview', query],
     queryFn: () => take(api.GET('/api/v1/reports/overview', { params: { query } })),
@@ -90,7 +90,7 @@ function Sums({ now, then }: { now: Span | undefined; then: Span | undefined }) 
   const { t } = useTranslation();
   const format = useFormat();
   const against = (a: number | null | undefined, b: number | null | undefined) =>
-    a != null && b ? t('overview.change', { share: format.percent((a - b) / b) }) : undefined;
+    a != null && b ? t('overview.change', { share: format.change((a - b) / b) }) : undefined;
   const time = (ms: number | null | undefined) => (ms == null ? '–' : format.duration(ms));
   const usual = (of: Schemas['Percentiles'] | null | undefined, mean: number | null | undefined) =>
     of

@@ -93,7 +93,7 @@ export function Channels({ channels }: { channels: Schemas['ChannelStanding'][] 
             <span className="num row" style={{ flex: 'none' }}>
               {it.total.requests > 0 && (
                 <span className="hide-small">
-                  {t('overview.calls', { amount: format.short(it.total.requests) })}
+                  {t('overview.calls', { count: it.total.requests, amount: format.short(it.total.requests) })}
                 </span>
               )}
               {it.health?.latency_us ? <span>{format.duration(it.health.latency_us / 1000)}</span> : null}
@@ -129,9 +129,9 @@ export function Top(props: { title: string; rows: Schemas['TopRow'][] | undefine
             <span style={{ width: `${(it.total.spend / most) * 100}%` }} />
           </div>
           <div className="quiet small num">
-            {t('overview.calls', { amount: format.short(it.total.requests) })}
+            {t('overview.calls', { count: it.total.requests, amount: format.short(it.total.requests) })}
             {it.previous.spend > 0 &&
-              ` · ${t('overview.change', { share: format.percent((it.total.spend - it.previous.spend) / it.previous.spend) })}`}
+              ` · ${t('overview.change', { share: format.change((it.total.spend - it.previous.spend) / it.previous.spend) })}`}
           </div>
         </div>
       ))}

@@ -8,10 +8,11 @@ import { api, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { modelsOf } from '../part/chat';
 import { Failure } from '../part/failure';
+import { useFormat } from '../part/format';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
 import { useFilter } from '../part/query';
-import { Pane, type Settings } from './playground_pane';
+import { Pane, type Settings, type Took } from './playground_pane';
 
 export default function Playground() {
   const { t } = useTranslation();
@@ -27,6 +28,8 @@ export default function Playground() {
   // Counts up with each question, which all panes then ask.
   const [asked, setAsked] = useState<{ number: number; text: string }>({ number: 0, text: '' });
   const [cleared, setCleared] = useState(0);
+  const [first, tookFirst] = useState<Took>();
+  const [second, tookSecond] = useState<Took>();
   const models = useQuery({
     queryKey: ['playground-models', key],
     queryFn: () => modelsOf(key),
@@ -39,9 +42,14 @@ export default function Playground() {
     ...(two ? [filter.other ?? models.data?.[1] ?? models.data?.[0]] : []),
   ];
   const tools = parsed(settings.tools);
+  const forget = () => {
+    tookFirst(undefined);
+    tookSecond(undefined);
+  };
   const ask = () => {
     if (!prompt.trim() || tools === null) return;
     setAsked({ number: asked.number + 1, text: prompt });
+    forget();
     setPrompt('');
   };
   if (!key) return <KeyFirst use={setKey} />;
@@ -57,7 +65,14 @@ export default function Playground() {
             onChange={(on) => change({ two: on ? '1' : undefined, other: undefined })}
           />
           {t('playground.two')}
-          <Button onClick={() => setCleared(cleared + 1)}>{t('playground.clear')}</Button>
+          <Button
+            onClick={() => {
+              setCleared(cleared + 1);
+              forget();
+            }}
+          >
+            {t('playground.clear')}
+          </Button>
           <Button onClick={() => setKey('')}>{t('playground.otherKey')}</Button>
         </>
       }
@@ -98,11 +113,13 @@ export default function Playground() {
                 settings={settings}
                 tools={tools ?? undefined}
                 asked={asked}
+                took={index === 0 ? tookFirst : tookSecond}
               />
             )}
           </Card>
         ))}
       </div>
+      {two && first && second && <Compared names={chosen} took={[first, second]} />}
       <form
         style={{ marginTop: 16 }}
         onSubmit={(event) => {
@@ -130,6 +147,31 @@ export default function Playground() {
       </form>
     </Page>
   );
+}
+
+/** Of two answers to one question: which was there sooner, and which cost less. */
+function Compared({ names, took: [a, b] }: { names: (string | undefined)[]; took: [Took, Took] }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const against = (
+    of: (it: Took) => number | null | undefined,
+    words: string,
+    say: (n: number) => string,
+  ): string | undefined => {
+    const [x, y] = [of(a), of(b)];
+    if (x == null || y == null || x === y) return undefined;
+    return t(words, { model: names[x < y ? 0 : 1], difference: say(Math.abs(x - y)) });
+  };
+  const said = [
+    against((it) => it.firstMs, 'playground.sooner', format.duration),
+    against((it) => it.wholeMs, 'playground.faster', format.duration),
+    against((it) => it.spend, 'playground.cheaper', format.money),
+  ].filter(Boolean);
+  return said.length > 0 ? (
+    <p role="status" className="quiet" style={{ margin: '12px 0 0' }}>
+      {said.join(' · ')}
+    </p>
+  ) : null;
 }
 
 /** Tools as the API takes them; nothing where there are none, `null` where the text isn't a list. */

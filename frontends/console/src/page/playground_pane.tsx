@@ -27,9 +27,16 @@ type Props = {
   settings: Settings;
   tools: unknown[] | undefined;
   asked: { number: number; text: string };
+  /** Hears what the last answer took. */
+  took: (it: Took) => void;
 };
 
-export function Pane({ secret, model, settings, tools, asked }: Props) {
+/** What an answer took. */
+export type Took = { firstMs?: number | null; wholeMs: number; spend?: number };
+
+const nobody = () => {};
+
+export function Pane({ secret, model, settings, tools, asked, took }: Props) {
   const { t } = useTranslation();
   const { token } = theme.useToken();
   const [turns, setTurns] = useState<Said[]>([]);
@@ -106,7 +113,7 @@ export function Pane({ secret, model, settings, tools, asked }: Props) {
 
   return (
     <div>
-      <div role="log" aria-label={model} tabIndex={0} style={{ height: '46vh', overflowY: 'auto' }}>
+      <div role="log" aria-label={model} tabIndex={0} className="talk">
         {turns.length === 0 && <p style={{ color: token.colorTextSecondary }}>{t('playground.empty')}</p>}
         {turns.map((turn, index) => (
           <div
@@ -118,7 +125,7 @@ export function Pane({ secret, model, settings, tools, asked }: Props) {
               background: turn.role === 'user' ? token.colorFillSecondary : token.colorFillQuaternary,
             }}
           >
-            <strong>{t(`playground.${turn.role}`)}</strong>
+            <strong>{turn.role === 'user' ? t('playground.user') : model}</strong>
             {turn.thought && (
               <details>
                 <summary>{t('request.kind.output_reasoning')}</summary>
@@ -133,7 +140,7 @@ export function Pane({ secret, model, settings, tools, asked }: Props) {
                 {`${tool.name}(${tool.input})`}
               </pre>
             ))}
-            {turn.done && <Figures done={turn.done} />}
+            {turn.done && <Figures done={turn.done} took={index === turns.length - 1 ? took : nobody} />}
           </div>
         ))}
         <div ref={end} />
@@ -149,7 +156,7 @@ export function Pane({ secret, model, settings, tools, asked }: Props) {
 }
 
 /** What an answer took and cost; its record is there a moment after it ended. */
-function Figures({ done }: { done: Done }) {
+function Figures({ done, took }: { done: Done; took: (it: Took) => void }) {
   const { t } = useTranslation();
   const channel = useChannelName();
   const format = useFormat();
@@ -163,26 +170,39 @@ function Figures({ done }: { done: Done }) {
   const found = record.data?.items[0];
   const spend = found?.spend;
   const reasons = (found?.replay as { explanation?: Reason[] } | undefined)?.explanation;
+  useEffect(() => {
+    took({ firstMs: done.firstMs, wholeMs: done.wholeMs, spend });
+  }, [took, done, spend]);
+  const served = found?.attempts?.findLast((it) => it.outcome === 'ok')?.channel;
+  const facts = [
+    done.firstMs != null && [t('playground.first'), format.duration(done.firstMs)],
+    [t('playground.duration'), format.duration(done.wholeMs)],
+    done.output != null && [
+      t('usage.tokens'),
+      t('playground.tokens', { input: format.whole(done.input ?? 0), output: format.whole(done.output) }),
+    ],
+    spend !== undefined && [t('usage.spend'), format.money(spend)],
+    served && [t('request.channel'), channel(served)],
+  ].filter((it): it is [string, string] => Array.isArray(it));
   return (
     <>
-      <div className="row num quiet small" style={{ marginTop: 8 }}>
-        {done.firstMs != null && <span>{t('request.first', { time: format.duration(done.firstMs) })}</span>}
-        <span>{format.duration(done.wholeMs)}</span>
-        {done.output != null && (
-          <span>
-            {t('playground.tokens', {
-              input: format.whole(done.input ?? 0),
-              output: format.whole(done.output),
-            })}
-          </span>
-        )}
-        {spend !== undefined && <span>{format.money(spend)}</span>}
-        {done.call && <Link to={`/requests/${encodeURIComponent(done.call)}`}>{t('playground.record')}</Link>}
-      </div>
+      <dl className="facts num">
+        {facts.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {done.call && (
+        <Link className="small" to={`/requests/${encodeURIComponent(done.call)}`}>
+          {t('playground.record')}
+        </Link>
+      )}
       {reasons && reasons.length > 0 && (
         <details>
           <summary>{t('why.title')}</summary>
-          <Explanation reasons={reasons} channel={channel} />
+          <Explanation reasons={reasons} channel={channel} caller={found} />
         </details>
       )}
     </>

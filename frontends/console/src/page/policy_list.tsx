@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { api, take } from '../api/client';
 import { may, useMe } from '../app/session';
-import { FromFile, Name } from '../part/badge';
+import { FromFile, Name, Named } from '../part/badge';
 import { useFormat } from '../part/format';
 import { List } from '../part/list';
 import { Page } from '../part/page';
@@ -53,7 +53,14 @@ export default function PolicyList() {
           {
             title: t('policy.whose'),
             key: 'whose',
-            render: (_, it) => it.key ?? it.group ?? it.organization ?? t('policy.everybody'),
+            render: (_, it) =>
+              it.key ? (
+                <Named of="keys" id={it.key} />
+              ) : it.group ? (
+                <Named of="groups" id={it.group} />
+              ) : (
+                (it.organization ?? t('policy.everybody'))
+              ),
           },
           {
             title: t('policy.active'),

@@ -5,6 +5,7 @@ import { Button, Card, Select, Table } from 'antd';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
+import { Named } from '../part/badge';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { Long } from '../part/long';
@@ -86,7 +87,12 @@ export function PolicyReplay({ name, text }: { name: string; text: string }) {
               pagination={report.by[by].length > 10 && { pageSize: 10, showSizeChanger: false }}
               scroll={{ x: 'max-content' }}
               columns={[
-                { title: t(`usage.dimension.${by}`), dataIndex: 'value', render: (value) => value || '–' },
+                {
+                  title: t(`usage.dimension.${by}`),
+                  dataIndex: 'value',
+                  render: (value: string | null) =>
+                    !value ? '–' : by === 'model' ? value : <Named of={`${by}s`} id={value} />,
+                },
                 {
                   title: t('replay.callsBefore'),
                   key: 'c',

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { Alert, Card, Collapse, Descriptions, Empty, Skeleton, Table, Tag } from 'antd';
+import { Alert, Card, Collapse, Descriptions, Skeleton, Table, Tag } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { useParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
@@ -11,6 +11,7 @@ import { useChannelName } from '../part/name';
 import { Page } from '../part/page';
 import { Code } from '../part/secret';
 import { Waterfall } from '../part/waterfall';
+import { WhyNot } from '../part/why_not';
 import { Outcome } from './request_list';
 
 type Call = Schemas['Record'];
@@ -36,6 +37,7 @@ export default function RequestPage() {
       </Page>
     );
   }
+  const attempts = record.attempts ?? [];
   const reasons = (record.replay as { explanation?: Reason[] } | undefined)?.explanation ?? [];
   return (
     <Page
@@ -48,6 +50,7 @@ export default function RequestPage() {
       }
     >
       <div className="stack">
+        <WhyNot record={record} reasons={reasons} channel={channel} />
         {amended.map((it) => (
           <Alert
             key={it.started_at}
@@ -60,28 +63,30 @@ export default function RequestPage() {
           <Card title={t('request.about')}>
             <About record={record} />
           </Card>
-          <Card title={t('request.times')}>
-            <Waterfall record={record} channel={channel} />
-          </Card>
+          <div className="stack">
+            <Card title={t('request.times')}>
+              <Waterfall record={record} channel={channel} />
+            </Card>
+            {attempts.length > 0 && (
+              <Card title={t('request.tokens')}>
+                <Tokens record={record} />
+              </Card>
+            )}
+          </div>
         </div>
         <Card title={t('why.title')}>
-          <Explanation reasons={reasons} channel={channel} />
+          <Explanation reasons={reasons} channel={channel} caller={record} />
         </Card>
-        <Attempts attempts={record.attempts ?? []} channel={channel} />
-        <div className="grid-wide">
-          <Card title={t('request.tokens')}>
-            <Tokens record={record} />
+        {attempts.length > 0 && <Attempts attempts={attempts} channel={channel} />}
+        {(record.guardrails?.length ?? 0) > 0 && (
+          <Card title={t('request.guardrails')}>
+            {record.guardrails?.map((it) => (
+              <div key={`${it.name} ${it.did}`}>
+                {it.name}: {it.did} × {it.times}
+              </div>
+            ))}
           </Card>
-          {(record.guardrails?.length ?? 0) > 0 && (
-            <Card title={t('request.guardrails')}>
-              {record.guardrails?.map((it) => (
-                <div key={`${it.name} ${it.did}`}>
-                  {it.name}: {it.did} × {it.times}
-                </div>
-              ))}
-            </Card>
-          )}
-        </div>
+        )}
         <Collapse
           items={[
             {
@@ -138,9 +143,6 @@ function Attempts({ attempts, channel }: { attempts: Attempt[]; channel: (id: st
         dataSource={attempts}
         pagination={false}
         scroll={{ x: 'max-content' }}
-        locale={{
-          emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t('request.noAttempts')} />,
-        }}
         columns={[
           { title: t('request.column.channel'), dataIndex: 'channel', render: (id: string) => channel(id) },
           { title: t('channel.upstream'), key: 'model', render: (_, it) => it.upstream_model ?? it.model },
@@ -152,12 +154,13 @@ function Attempts({ attempts, channel }: { attempts: Attempt[]; channel: (id: st
                 <Tag color={it.outcome === 'ok' ? 'success' : 'error'}>
                   {t(`outcome.${it.outcome}`, it.outcome)}
                 </Tag>
-                {it.status ?? ''} {it.held && <Tag color="warning">{t('request.held')}</Tag>}
+                {it.status && <span className="num"> {it.status}</span>}{' '}
+                {it.held && <Tag color="warning">{t('request.held')}</Tag>}
               </>
             ),
           },
           {
-            title: t('request.column.duration'),
+            title: t('usage.latency'),
             dataIndex: 'duration_ms',
             align: 'right',
             className: 'num',

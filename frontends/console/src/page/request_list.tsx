@@ -4,7 +4,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { Alert, Button, DatePicker, Empty, Input, Select, Switch } from 'antd';
 import dayjs from 'dayjs';
 import type { TFunction } from 'i18next';
-import { type MouseEvent, memo, useEffect, useMemo, useRef } from 'react';
+import { type MouseEvent, memo, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
@@ -46,6 +46,8 @@ const STATUSES = [
   'broken',
   'client_gone',
 ];
+/** Filters that are shown when somebody wants them, or has set one. */
+const SELDOM = ['tag', 'customer', 'duration_over'];
 /** More are counted only up to here. */
 const COUNTED = 10_000;
 
@@ -54,6 +56,8 @@ export default function RequestList() {
   const format = useFormat();
   const me = useMe();
   const [filter, change] = useFilter();
+  const [opened, setWide] = useState(false);
+  const wide = opened || SELDOM.some((name) => filter[name]);
   const { create: _, live, page: __, ...named } = filter;
   const calls = useInfiniteQuery({
     queryKey: ['records', named],
@@ -81,7 +85,10 @@ export default function RequestList() {
           ? undefined
           : total > COUNTED
             ? t('request.many', { count: format.whole(COUNTED) })
-            : t('request.total', { count: total + tail.calls.length })
+            : t('request.total', {
+                count: total + tail.calls.length,
+                amount: format.whole(total + tail.calls.length),
+              })
       }
       actions={
         <>
@@ -137,10 +144,12 @@ export default function RequestList() {
           />
         )}
         {may(me, 'super') && <Text name="channel" label={t('request.channel')} />}
-        <Text name="tag" label={t('request.tag')} />
-        <Text name="customer" label={t('request.customer')} />
-        <Text name="duration_over" label={t('request.slower')} />
         <Text name="search" label={t('request.id')} />
+        {wide ? (
+          SELDOM.map((name) => <Text key={name} name={name} label={t(`request.seldom.${name}`)} />)
+        ) : (
+          <Button onClick={() => setWide(true)}>{t('request.more')}</Button>
+        )}
         {Object.keys(named).length > 0 && (
           <Button
             onClick={() => change(Object.fromEntries(Object.keys(named).map((name) => [name, undefined])))}
@@ -286,7 +295,7 @@ function Cells({ row, words }: { row: Call; words: Words }) {
   return (
     <>
       <span role="cell">
-        <a href={`/requests/${encodeURIComponent(row.call)}`}>{format.time(row.started_at)}</a>
+        <a href={`/requests/${encodeURIComponent(row.call)}`}>{format.moment(row.started_at)}</a>
       </span>
       <span role="cell" className={`mark-${mark}`}>
         {row.error ? t(`kind.${row.error}`, row.error) : t(`outcome.${row.outcome}`, row.outcome)}

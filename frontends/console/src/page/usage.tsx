@@ -12,6 +12,7 @@ import { Named } from '../part/badge';
 import { kindOf, type Measure, series, usageReport } from '../part/chart_data';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
+import { useName } from '../part/name';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
 import { useFilter } from '../part/query';
@@ -87,10 +88,13 @@ export default function UsagePage() {
   const course = useQuery(usageReport({ ...question, top: '10' }));
   const whole = useQuery(usageReport({ ...question, granularity: 'total', top: '1000' }));
   const report = course.data;
-  const shown = useMemo(
-    () => series(report, measure, t('usage.others'), t('overview.nobody')),
-    [report, measure, t],
-  );
+  const [group, user] = [useName('groups'), useName('users')];
+  const [key, channel] = [useName('keys'), useName('channels')];
+  const shown = useMemo(() => {
+    const name = { group, user, key, channel };
+    const call = (of: string, id: string) => (isKind(of) ? name[of](id) : id);
+    return series(report, measure, t('usage.others'), t('overview.nobody'), call);
+  }, [report, measure, t, group, user, key, channel]);
   const allowed = DIMENSIONS.filter((it) => (it !== 'channel' && it !== 'provider') || may(me, 'super'));
   const dimension = (value: string) => ({ value, label: t(`usage.dimension.${value}`) });
   const columns = [first, ...(second ? [second] : [])];
@@ -212,7 +216,7 @@ export default function UsagePage() {
                 className: 'num',
                 render: (_, row) => {
                   const was = row.previous?.[measure] ?? 0;
-                  return was > 0 ? format.percent(((row.total[measure] ?? 0) - was) / was) : '–';
+                  return was > 0 ? format.change(((row.total[measure] ?? 0) - was) / was) : '–';
                 },
               },
             ]}

@@ -1,13 +1,16 @@
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
+import { may, useMe } from '../app/session';
 import { ScopeList } from '../part/scope_list';
 import { UserForm } from './user_form';
 
 export default function UserList() {
   const { t } = useTranslation();
+  const make = may(useMe(), 'organization');
   return (
     <ScopeList<Schemas['User']>
       kind="users"
+      make={make}
       say={{
         what: t('user.what'),
         search: t('user.search'),

@@ -47,7 +47,7 @@ export function Name({ to, name, id }: { to: string; name?: string | null; id: s
     <span style={{ display: 'inline-block', maxWidth: 320, overflowWrap: 'anywhere' }}>
       <Link to={`${to}/${encodeURIComponent(id)}`}>{name || id}</Link>
       {name && name !== id && (
-        <span className="mono quiet" style={{ display: 'block' }}>
+        <span className="mono quiet cut" title={id} style={{ display: 'block', maxWidth: 150 }}>
           {id}
         </span>
       )}

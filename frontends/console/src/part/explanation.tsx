@@ -1,57 +1,72 @@
-// Why a call went where it went, as a tree that people read: each model that was considered, and under it the channels,
-// the limits that were asked, what policies said, and the attempts.
+// Why a call went where it went, as a tree: each model that was considered, and under it what policies said, the channels in their
+// order and those that were out, the limits that were asked, and the attempts.
 
-import { Tag, theme } from 'antd';
 import type { TFunction } from 'i18next';
-import type { ReactNode } from 'react';
+import { type ReactNode, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
 import { type Formats, type Metric, useFormat } from './format';
+import { Tag } from './plain';
 import { windowName } from './use';
+import { type Caller, useWhose, type Whose } from './whose';
 
 export type Reason = { step: string } & Record<string, unknown>;
 
-type Said = { mark: '✓' | '✗' | '›'; text: ReactNode; more?: ReactNode };
-type Branch = { title: Said | null; steps: Said[] };
+type Mark = '✓' | '✗' | '›' | number;
+export type Said = { mark: Mark; text: ReactNode; more?: ReactNode; meter?: Room };
+type Room = { used: number; asked: number; max: number };
+/** Steps of one kind that follow each other. */
+export type Part = { kind: 'candidates' | 'limits' | 'step'; steps: Reason[] };
+export type Branch = { model: Reason | null; parts: Part[] };
 
-export function Explanation({ reasons, channel }: { reasons: Reason[]; channel: (id: string) => string }) {
+const KIND: Record<string, Part['kind']> = {
+  ranked: 'candidates',
+  excluded: 'candidates',
+  limit: 'limits',
+};
+
+/** The reasons as a tree. They come in the order in which they were decided. */
+export function branches(reasons: Reason[]): Branch[] {
+  const found: Branch[] = [];
+  for (const reason of reasons) {
+    if (reason.step === 'model') {
+      found.push({ model: reason, parts: [] });
+      continue;
+    }
+    if (found.length === 0) found.push({ model: null, parts: [] });
+    const parts = found.at(-1)?.parts ?? [];
+    const kind = KIND[reason.step] ?? 'step';
+    const last = parts.at(-1);
+    if (last?.kind === kind && kind !== 'step') last.steps.push(reason);
+    else parts.push({ kind, steps: [reason] });
+  }
+  return found;
+}
+
+type Words = {
+  t: TFunction;
+  format: Formats;
+  channel: (id: string) => string;
+  whose: (scope: string) => Whose | undefined;
+};
+
+type Props = { reasons: Reason[]; channel: (id: string) => string; caller?: Caller };
+
+export function Explanation({ reasons, channel, caller }: Props) {
   const { t } = useTranslation();
   const format = useFormat();
-  const { token } = theme.useToken();
-  const branches: Branch[] = [];
-  for (const reason of reasons) {
-    const said = say(t, format, channel, reason);
-    if (reason.step === 'model') branches.push({ title: said, steps: [] });
-    else {
-      if (branches.length === 0) branches.push({ title: null, steps: [] });
-      branches.at(-1)?.steps.push(said);
-    }
-  }
-  const colour = { '✓': token.colorSuccess, '✗': token.colorError, '›': token.colorTextSecondary };
-  const mark = (it: Said) => (
-    <span className="mark" aria-hidden="true" style={{ color: colour[it.mark] }}>
-      {it.mark}
-    </span>
-  );
+  const whose = useWhose(caller);
+  const tree = useMemo(() => branches(reasons), [reasons]);
   if (reasons.length === 0) return <p>{t('why.none')}</p>;
+  const words = { t, format, channel, whose };
   return (
-    <ol className="steps" aria-label={t('why.title')}>
-      {branches.map((branch, index) => (
+    <ol className="tree" aria-label={t('why.title')}>
+      {tree.map((branch, index) => (
         <li key={index}>
-          {branch.title ? (
-            <>
-              {mark(branch.title)}
-              <strong>{branch.title.text}</strong>
-            </>
-          ) : (
-            <strong>{t('why.before')}</strong>
-          )}
-          <ul className="steps">
-            {branch.steps.map((step, at) => (
-              <li key={at}>
-                {mark(step)}
-                {step.text}
-                {step.more && <div style={{ color: token.colorTextSecondary }}>{step.more}</div>}
-              </li>
+          <div className="tree-model">{branch.model ? say(words, branch.model).text : t('why.before')}</div>
+          <ul>
+            {branch.parts.map((part, at) => (
+              <PartOf key={at} part={part} words={words} />
             ))}
           </ul>
         </li>
@@ -60,10 +75,85 @@ export function Explanation({ reasons, channel }: { reasons: Reason[]; channel: 
   );
 }
 
+function PartOf({ part, words }: { part: Part; words: Words }) {
+  const { t } = words;
+  const said = ordered(part.steps.map((it) => say(words, it)));
+  if (part.kind === 'step' || said.length === 1) return said.map((it, at) => <Leaf key={at} said={it} />);
+  const leaves = (
+    <ul>
+      {said.map((it, at) => (
+        <Leaf key={at} said={it} />
+      ))}
+    </ul>
+  );
+  // What all went well is only a line, unless somebody wants to see it.
+  if (part.kind === 'limits' && said.every((it) => it.mark === '✓')) {
+    return (
+      <li>
+        <Sign mark="✓" />
+        <details>
+          <summary>{t('why.allRoom', { count: said.length })}</summary>
+          {leaves}
+        </details>
+      </li>
+    );
+  }
+  return (
+    <li>
+      <Sign mark="›" />
+      {t(`why.part.${part.kind}`)}
+      {leaves}
+    </li>
+  );
+}
+
+/** Candidates are counted in the order in which they were to be tried. */
+function ordered(said: Said[]): Said[] {
+  let place = 0;
+  return said.map((it) => (it.mark === 0 ? { ...it, mark: ++place } : it));
+}
+
+const TONE: Record<string, string> = { '✓': 'mark-good', '✗': 'mark-bad', '›': 'quiet' };
+
+function Sign({ mark }: { mark: Mark }) {
+  return (
+    <span className={`mark ${TONE[mark] ?? 'mark-place'}`} aria-hidden={typeof mark === 'string'}>
+      {mark}
+    </span>
+  );
+}
+
+function Leaf({ said }: { said: Said }) {
+  return (
+    <li>
+      <Sign mark={said.mark} />
+      {said.text}
+      {said.more && <div className="quiet small">{said.more}</div>}
+      {said.meter && <Asked room={said.meter} />}
+    </li>
+  );
+}
+
+/** What was used of a limit, and what the call asked on top of it. */
+function Asked({ room: { used, asked, max } }: { room: Room }) {
+  if (!(max > 0)) return null;
+  // Asked beyond the limit is drawn beyond its mark.
+  const all = Math.max(max, used + asked);
+  const share = (n: number) => `${(n / all) * 100}%`;
+  return (
+    <div className="asked" aria-hidden="true">
+      <span style={{ width: share(used), background: 'var(--main)' }} />
+      <span style={{ width: share(asked), background: used + asked > max ? 'var(--bad)' : 'var(--good)' }} />
+      <i style={{ left: share(max) }} />
+    </div>
+  );
+}
+
 const text = (value: unknown) =>
   typeof value === 'string' ? value : value == null ? '' : JSON.stringify(value);
 
-function say(t: TFunction, format: Formats, channel: (id: string) => string, it: Reason): Said {
+function say(words: Words, it: Reason): Said {
+  const { t, format, channel } = words;
   const name = channel(text(it.channel));
   switch (it.step) {
     case 'alias':
@@ -89,7 +179,7 @@ function say(t: TFunction, format: Formats, channel: (id: string) => string, it:
       };
     case 'ranked':
       return {
-        mark: '✓',
+        mark: 0,
         text: t('why.ranked', { name }),
         more: [
           t('why.priority', { n: it.priority }),
@@ -124,7 +214,7 @@ function say(t: TFunction, format: Formats, channel: (id: string) => string, it:
         more: `${text(it.verdict)} · ${t('why.fuel', { fuel: format.whole(Number(it.fuel)) })}`,
       };
     case 'limit':
-      return limit(t, format, it);
+      return limit(words, it);
     case 'waited':
       return { mark: '›', text: t('why.waited', { time: format.duration(Number(it.ms)) }) };
     case 'ceiling':
@@ -145,7 +235,7 @@ function say(t: TFunction, format: Formats, channel: (id: string) => string, it:
         text: (
           <>
             {t('why.attempt', { name })}{' '}
-            <Tag color={outcome === 'ok' ? 'success' : 'error'}>{t(`outcome.${outcome}`, outcome)}</Tag>
+            <Tag tone={outcome === 'ok' ? 'good' : 'bad'}>{t(`outcome.${outcome}`, outcome)}</Tag>
           </>
         ),
       };
@@ -173,24 +263,43 @@ function score(t: TFunction, format: Formats, by: string, value: number): string
   }
 }
 
-function limit(t: TFunction, format: Formats, it: Reason): Said {
+/** How a limit stood when it was asked, in figures; nothing where those aren't the reader's to see. */
+export function figures(t: TFunction, format: Formats, it: Reason): string | undefined {
+  if (it.max == null) return undefined;
   const metric = text(it.metric) as Metric;
   const amount = (value: unknown) => format.amount(metric, Number(value ?? 0));
+  return [
+    t('why.limitMore', { used: amount(it.used), max: amount(it.max), asked: amount(it.asked) }),
+    it.reserved ? t('limit.reserved', { amount: amount(it.reserved) }) : '',
+    it.held ? t('limit.held', { amount: amount(it.held) }) : '',
+    it.busy ? t('why.busy') : '',
+    it.then ? t(`limit.word.${text(it.then)}`, text(it.then)) : '',
+  ]
+    .filter(Boolean)
+    .join(' · ');
+}
+
+function limit({ t, format, whose }: Words, it: Reason): Said {
+  const found = whose(text(it.scope));
+  const words = t(it.ok ? 'why.limitOk' : 'why.limitNo', {
+    metric: t(`limit.metric.${text(it.metric)}`),
+    window: windowName(t, format, it.window as never),
+  });
   return {
     mark: it.ok ? '✓' : '✗',
-    text: t(it.ok ? 'why.limitOk' : 'why.limitNo', {
-      scope: t(`why.scope.${text(it.scope)}`, text(it.scope)),
-      metric: t(`limit.metric.${metric}`),
-      window: windowName(t, format, it.window as never),
-    }),
-    more: [
-      t('why.limitMore', { used: amount(it.used), max: amount(it.max), asked: amount(it.asked) }),
-      it.reserved ? t('limit.reserved', { amount: amount(it.reserved) }) : '',
-      it.held ? t('limit.held', { amount: amount(it.held) }) : '',
-      it.busy ? t('why.busy') : '',
-      it.then ? t(`limit.word.${text(it.then)}`, text(it.then)) : '',
-    ]
-      .filter(Boolean)
-      .join(' · '),
+    text: (
+      <>
+        {t(`why.scope.${text(it.scope)}`, text(it.scope))}
+        {found && ' '}
+        {found && (found.to ? <Link to={found.to}>{found.name}</Link> : found.name)}
+        {t('why.colon')}
+        {words}
+      </>
+    ),
+    more: figures(t, format, it),
+    meter:
+      it.max == null
+        ? undefined
+        : { used: Number(it.used ?? 0), asked: Number(it.asked ?? 0), max: Number(it.max) },
   };
 }

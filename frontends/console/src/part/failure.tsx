@@ -2,13 +2,23 @@ import { useTranslation } from 'react-i18next';
 import { ApiError } from '../api/client';
 import { Push } from './plain';
 
+type Props = {
+  error: Error | null | undefined;
+  again?: () => void;
+  /** What it means here, where the page knows better than the server's word for it. */
+  meaning?: string;
+};
+
 /** What went wrong, in the server's words, and what can be done. Nothing where nothing did. */
-export function Failure({ error, again }: { error: Error | null | undefined; again?: () => void }) {
-  const { t } = useTranslation();
+export function Failure({ error, again, meaning }: Props) {
+  const { t, i18n } = useTranslation();
   if (!error) return null;
   const api = error instanceof ApiError ? error : null;
-  const title = api?.status === 0 ? t('failure.unreachable') : error.message;
+  // The server speaks English. In another language what kind of failure it is comes first, and its words behind that.
+  const kind = i18n.language === 'en' ? '' : (meaning ?? t(`failure.kind.${api?.code}`, ''));
+  const title = api?.status === 0 ? t('failure.unreachable') : kind || error.message;
   const more = [
+    kind && api?.status !== 0 ? error.message : '',
     api?.status === 0 ? t('failure.unreachableHint') : '',
     api?.retryAfter ? t('failure.retryAfter', { count: api.retryAfter }) : '',
     api?.status === 412 ? t('failure.changedMeanwhile') : '',

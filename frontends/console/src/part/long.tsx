@@ -5,7 +5,16 @@ import { useTranslation } from 'react-i18next';
 import { useFormat } from './format';
 import { Push } from './plain';
 
-export function Long({ what, stop }: { what: string; stop: () => void }) {
+type Props = {
+  what: string;
+  /** How much of it is done, where that is known. */
+  share?: number;
+  /** What it is at. */
+  at?: string;
+  stop: () => void;
+};
+
+export function Long({ what, share, at, stop }: Props) {
   const { t } = useTranslation();
   const format = useFormat();
   const [seconds, setSeconds] = useState(0);
@@ -21,12 +30,14 @@ export function Long({ what, stop }: { what: string; stop: () => void }) {
         <span className="row">
           {/* Told once a second, it would be all that is heard. */}
           <span className="num quiet" aria-hidden="true">
-            {format.duration(seconds * 1_000 || 1)}
+            {share != null && `${format.percent(share)} · `}
+            {seconds > 0 && format.duration(seconds * 1_000)}
           </span>
           <Push onClick={stop}>{t('form.stop')}</Push>
         </span>
       </div>
-      <progress aria-label={what} />
+      <progress aria-label={what} value={share} />
+      {at && <div className="quiet small num">{at}</div>}
     </div>
   );
 }

@@ -1,4 +1,4 @@
-// The list of groups, or of users: who they are, how they stand, what they used. One shape for both.
+// The list of groups, of users, or of organizations: who they are, how they stand, what they used. One shape for all.
 
 import { PlusOutlined } from '@ant-design/icons';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
@@ -7,7 +7,6 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import type { Schemas } from '../api/client';
-import { may, useMe } from '../app/session';
 import { FromFile, Name, Standing } from './badge';
 import { useFormat } from './format';
 import { List, Search } from './list';
@@ -17,7 +16,8 @@ import { Fullest } from './use';
 
 type Scope = {
   id: string;
-  organization: string;
+  /** Whose they are; organizations are nobody's. */
+  organization?: string;
   blocked: boolean;
   source: 'file' | 'database';
   limit_states: Schemas['LimitUse'][];
@@ -27,7 +27,9 @@ type Scope = {
 type Query = Record<string, string>;
 
 type Props<T> = {
-  kind: 'groups' | 'users';
+  kind: 'groups' | 'users' | 'organizations';
+  /** Whether the reader may make one. */
+  make: boolean;
   /** What they are, what a search is for, what makes one, and what a name is headed by. */
   say: { what: string; search: string; create: string; name: string };
   /** What else than a search the address may ask for. */
@@ -45,7 +47,7 @@ export function ScopeList<T extends Scope>(props: Props<T>) {
   const { t } = useTranslation();
   const format = useFormat();
   const navigate = useNavigate();
-  const make = may(useMe(), 'organization');
+  const { make } = props;
   const [filter, change] = useFilter();
   const asked = ['search', ...props.filters].flatMap((it) => (filter[it] ? [[it, filter[it]]] : []));
   const query: Query = { ...paging(filter), ...Object.fromEntries(asked) };
@@ -96,7 +98,9 @@ export function ScopeList<T extends Scope>(props: Props<T>) {
               </>
             ),
           },
-          { title: t('form.organization'), dataIndex: 'organization' },
+          ...(props.kind === 'organizations'
+            ? []
+            : [{ title: t('form.organization'), dataIndex: 'organization' }]),
           { title: t('state.title'), key: 'state', render: (_, it) => <Standing blocked={it.blocked} /> },
           ...props.columns,
           {

@@ -1,7 +1,9 @@
 // A secret that is shown once, with what to do with it.
 
+import { useQuery } from '@tanstack/react-query';
 import { Alert, Button, Modal, Tabs, Typography, theme } from 'antd';
 import { useTranslation } from 'react-i18next';
+import { api, take } from '../api/client';
 
 export function Code({ text }: { text: string }) {
   const { token } = theme.useToken();
@@ -46,6 +48,29 @@ export function snippets(base: string, key: string, model: string): { name: stri
   ];
 }
 
+/** The same to choose from, with a model that can be called where none is named. */
+export function Snippets({ secret, model }: { secret: string; model: string }) {
+  const { t } = useTranslation();
+  const named = model && !model.includes('*');
+  const some = useQuery({
+    queryKey: ['models', 'some'],
+    queryFn: () => take(api.GET('/api/v1/models', { params: { query: { limit: '50' } } })),
+    enabled: !named,
+    staleTime: 60_000,
+  });
+  const served = some.data?.items.find((it) => it.enabled_channels > 0)?.name;
+  const called = named ? model : (served ?? t('secret.model'));
+  return (
+    <Tabs
+      items={snippets(location.origin, secret, called).map((it) => ({
+        key: it.name,
+        label: it.name,
+        children: <Code text={it.text} />,
+      }))}
+    />
+  );
+}
+
 export function SecretOnce(props: { secret: string; title: string; model?: string; close: () => void }) {
   const { t } = useTranslation();
   return (
@@ -66,15 +91,7 @@ export function SecretOnce(props: { secret: string; title: string; model?: strin
       <div data-testid="secret">
         <Code text={props.secret} />
       </div>
-      {props.model !== undefined && (
-        <Tabs
-          items={snippets(location.origin, props.secret, props.model || t('secret.model')).map((it) => ({
-            key: it.name,
-            label: it.name,
-            children: <Code text={it.text} />,
-          }))}
-        />
-      )}
+      {props.model !== undefined && <Snippets secret={props.secret} model={props.model} />}
     </Modal>
   );
 }

@@ -29,7 +29,10 @@ export function Sums({ sums }: { sums: Schemas['Sums'] }) {
         {
           name: t('usage.requests'),
           value: format.short(sums.requests),
-          more: t('usage.failed', { count: sums.failures }),
+          more: [
+            t('usage.failed', { count: sums.failures - sums.denials }),
+            t('overview.denied', { count: sums.denials }),
+          ].join(' · '),
         },
         {
           name: t('usage.inputTokens'),
@@ -39,5 +42,27 @@ export function Sums({ sums }: { sums: Schemas['Sums'] }) {
         { name: t('usage.outputTokens'), value: format.short(sums.output_tokens) },
       ]}
     />
+  );
+}
+
+/** Attempts at a channel that came to nothing: each call that ended well at it had one that didn't. */
+export function lost(sums: Schemas['Sums']): number {
+  return Math.max(0, sums.attempts - (sums.calls - sums.failures));
+}
+
+/** A channel's attempts, and how many of them came to nothing. */
+export function Tried({ sums }: { sums: Schemas['Sums'] | undefined }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  if (!sums?.attempts) return <span>–</span>;
+  const share = lost(sums) / sums.attempts;
+  const tone = share >= 0.5 ? 'mark-bad' : share >= 0.05 ? 'mark-warn' : 'quiet';
+  return (
+    <span>
+      {format.short(sums.attempts)}
+      <span className={`small ${tone}`} style={{ display: 'block', whiteSpace: 'nowrap' }}>
+        {t('channel.lost', { share: format.percent(share) })}
+      </span>
+    </span>
   );
 }

@@ -58,7 +58,7 @@ test('answers of models are words, whatever they say', async ({ as, world }) => 
     await world.api.post('/api/v1/channels', made);
     await page.goto('/playground?two=1&model=gpt-4o&other=gpt-4.1');
     await page.getByLabel('Key', { exact: true }).fill(world.secret);
-    await page.getByRole('button', { name: 'Begin', exact: true }).click();
+    await page.getByRole('button', { name: 'Start', exact: true }).click();
     const logs = page.getByRole('log');
     await expect(logs).toHaveCount(2);
     await page.getByLabel('Message', { exact: true }).fill(WORDS.join(' '));

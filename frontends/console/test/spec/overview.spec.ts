@@ -2,6 +2,7 @@
 
 import { Api } from '../rig/api.ts';
 import { startGateway } from '../rig/process.ts';
+import { createHash } from 'node:crypto';
 import { expect, settled, test } from '../rig/test.ts';
 import { channel } from '../rig/world.ts';
 
@@ -19,14 +20,14 @@ test('an empty installation says what to do first, and marks what is done', asyn
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     const steps = page.locator('.first > li');
     await expect(steps).toHaveCount(5);
-    await expect(page.locator('[aria-current=step]')).toContainText('Make a channel');
+    await expect(page.locator('[aria-current=step]')).toContainText('Create a channel');
     await api.post('/api/v1/channels', channel('One', world.upstream.url));
     await api.post('/api/v1/groups', { alias: 'Team', limits: { total_tokens: { day: '1M' } } });
     await page.reload();
     await expect(steps.nth(0)).toContainText('done');
     await expect(steps.nth(1)).toContainText('done');
     await expect(page.locator('[aria-current=step]')).toContainText('Invite somebody');
-    await page.getByRole('link', { name: 'Make a key' }).click();
+    await page.getByRole('link', { name: 'Create a key' }).click();
     await expect(page.getByRole('dialog', { name: 'New key' })).toBeVisible();
   } finally {
     await gateway.stop();
@@ -44,9 +45,9 @@ test('figures, budgets and channels are those of the server', async ({ as, world
   const { total } = await world.api.get('/api/v1/reports/overview?time_zone=Europe/Berlin');
   await expect(main.locator('.panel', { hasText: 'Requests' }).locator('.figure').first()).toBeVisible();
   expect(total.requests).toBeGreaterThan(0);
-  await page.getByRole('button', { name: 'Speed' }).click();
+  await page.getByRole('button', { name: 'Latency' }).click();
   await page.getByRole('button', { name: 'As a table' }).click();
-  await expect(main.getByRole('columnheader', { name: 'Time to the end, half' })).toBeVisible();
+  await expect(main.getByRole('columnheader', { name: 'Latency (p50)' })).toBeVisible();
 });
 
 test('a limit that runs out before it begins anew says when', async ({ as }) => {
@@ -66,9 +67,30 @@ test('a limit that runs out before it begins anew says when', async ({ as }) => 
     route.fulfill({ json: { items: [budget], total: 1 } }),
   );
   await page.goto('/overview');
-  const panel = page.locator('.panel', { hasText: 'Budgets closest to their end' });
-  await expect(panel).toContainText('$300.00 a day · 150% by its end at that pace · runs out in 4 hours');
+  const panel = page.locator('.panel', { hasText: 'Limits closest to used up' });
+  await expect(panel).toContainText('$300.00 a day · 150% by the reset at this pace · runs out in 4 hours');
   await expect(panel.getByRole('img', { name: '$150.00 of $200.00 used, over time' })).toBeVisible();
+});
+
+test('a chart answers to the pointer, though it is drawn beside the page', async ({ as }) => {
+  const page = await as('super_admin');
+  await page.goto('/overview');
+  await settled(page);
+  const chart = page.getByRole('img', { name: /^Chart: Spend/ });
+  const place = await chart.boundingBox();
+  if (!place) throw new Error('there is no chart');
+  const look = async () => createHash('sha256').update(await chart.screenshot()).digest('hex');
+  await expect(chart.locator('canvas')).toBeVisible();
+  let before = '';
+  // It has come to rest.
+  await expect.poll(async () => before === (before = await look())).toBe(true);
+  await page.mouse.move(place.x + place.width - 120, place.y + 150);
+  await expect.poll(look, 'what is under the pointer').not.toBe(before);
+  await page.mouse.move(5, 5);
+  await expect.poll(look, 'nothing is any more').toBe(before);
+  await page.mouse.click(place.x + place.width / 2, place.y + 11);
+  await page.mouse.move(5, 5);
+  await expect.poll(look, 'a line is switched off').not.toBe(before);
 });
 
 test('a key shows the limits of what it belongs to', async ({ as, world }) => {

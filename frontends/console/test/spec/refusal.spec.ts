@@ -70,7 +70,7 @@ const CASES: Case[] = [
     asks: /\/api\/v1\/channels\/bulk$/,
     act: (page) => page.getByRole('switch', { name: 'First channel is on' }).click(),
     shows: (page) => page.getByRole('row', { name: /First channel/ }).locator('.tag').first(),
-    before: /Well|Rests|failed/,
+    before: /Healthy|Cooling down|failed/,
     after: 'Off',
   },
 ];

@@ -28,8 +28,8 @@ test('from the first start to a cap that is hit, understood and raised', async (
       await page.getByLabel("Administrator's key").fill(MASTER_KEY);
       await page.getByLabel('Your e-mail address').fill('root@example.com');
       await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
-      await page.getByLabel('The password again').fill(PASSWORD);
-      await page.getByRole('button', { name: 'Make the administrator' }).click();
+      await page.getByLabel('Repeat the password').fill(PASSWORD);
+      await page.getByRole('button', { name: 'Create the administrator' }).click();
     });
 
     await test.step('a channel', async () => {
@@ -53,7 +53,7 @@ test('from the first start to a cap that is hit, understood and raised', async (
       await sheet.getByRole('button', { name: 'Add a limit' }).click();
       await choose(page, sheet.getByLabel('What is limited'), 'Tokens');
       await sheet.getByLabel('Amount').fill('300');
-      await choose(page, sheet.getByLabel('In which time'), 'per day');
+      await choose(page, sheet.getByLabel('Period'), 'per day');
       await create();
       await expect(page.getByRole('heading', { name: 'Research' })).toBeVisible();
       await expect(page.locator('main')).toContainText('0 / 300');
@@ -85,7 +85,7 @@ test('from the first start to a cap that is hit, understood and raised', async (
       secret = (await page.getByTestId('secret').locator('pre').innerText()).trim();
       expect(secret).toMatch(/^sk-/);
       await expect(page.getByRole('tab', { name: 'Python' })).toBeVisible();
-      await page.getByRole('button', { name: 'I have kept it' }).click();
+      await page.getByRole('button', { name: 'I have saved it' }).click();
       await settled(page);
       expect(await page.content()).not.toContain(secret);
     });
@@ -112,7 +112,7 @@ test('from the first start to a cap that is hit, understood and raised', async (
       await call.getByRole('link').first().click();
       await expect(page).toHaveURL(/\/requests\/.+/);
       const why = page.getByRole('list', { name: 'Why it went there' });
-      await expect(why).toContainText('Group: Tokens per day is too small');
+      await expect(why).toContainText('Group Research: Tokens per day leaves too little');
       await expect(why).toContainText('of 300 used');
     });
 

@@ -1,0 +1,70 @@
+// Why a call wasn't answered, in one sentence, and where to go to change that.
+
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import type { Schemas } from '../api/client';
+import { may, useMe } from '../app/session';
+import { figures, type Reason } from './explanation';
+import { useFormat } from './format';
+import { windowName } from './use';
+import { useWhose } from './whose';
+
+type Record = Schemas['Record'];
+type Props = { record: Record; reasons: Reason[]; channel: (id: string) => string };
+
+export function WhyNot({ record, reasons, channel }: Props) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const me = useMe();
+  const whose = useWhose(record);
+  if (record.outcome === 'ok') return null;
+  const title = record.error
+    ? t(`kind.${record.error}`, record.error)
+    : t(`outcome.${record.outcome}`, record.outcome);
+  const last = (step: string) => reasons.findLast((it) => it.step === step && it.ok !== true);
+  const attempt = record.attempts?.at(-1);
+  const page = (to: string, name: string) => <Link to={to}>{name}</Link>;
+  const parts: ReactNode[] = [];
+  const limit = last('limit');
+  const policy = record.error === 'policy_denied' && last('policy');
+  if (limit) {
+    const scope = String(limit.scope);
+    const found = whose(scope);
+    const window = windowName(t, format, limit.window as never);
+    parts.push(
+      `${t(`why.scope.${scope}`, scope)} ${found?.name ?? ''}: ${t(`limit.metric.${limit.metric}`)} ${window}`,
+      figures(t, format, limit),
+      found?.to && page(found.to, t('why.toLimits', { name: found.name })),
+    );
+  } else if (policy) {
+    const name = String(policy.policy);
+    parts.push(
+      t('why.policySaid', { policy: name, verdict: String(policy.verdict) }),
+      may(me, 'readAll') && page(`/policies/${encodeURIComponent(name)}`, t('why.toPolicy')),
+    );
+  } else if (attempt) {
+    const status = attempt.status ? `, ${t('test.status', { status: attempt.status })}` : '';
+    const said = t(`outcome.${attempt.outcome}`, attempt.outcome);
+    parts.push(
+      t('why.lastTried', { name: channel(attempt.channel), said: `${said}${status}` }),
+      may(me, 'super') && page(`/channels/${encodeURIComponent(attempt.channel)}`, t('why.toChannel')),
+    );
+  } else if (record.error === 'model_not_found' || record.error === 'forbidden') {
+    parts.push(
+      t('why.noModel', { model: record.model }),
+      page(`/models?search=${encodeURIComponent(record.model)}`, t('nav.models')),
+      record.group && page(`/groups/${encodeURIComponent(record.group)}`, t('why.toGroup')),
+    );
+  }
+  return (
+    <div className={`notice notice-${record.outcome === 'denied' ? 'warn' : 'bad'}`}>
+      <div>
+        <strong>{title}</strong>
+        <div className="row" style={{ columnGap: 12, rowGap: 0 }}>
+          {parts.map((it, index) => it && <span key={index}>{it}</span>)}
+        </div>
+      </div>
+    </div>
+  );
+}
