@@ -55,7 +55,7 @@ use sluicegate_core::{
 pub use access_group::{GivenTo, Holders};
 pub use actor::Actor;
 pub use audit::{AuditAnchor, AuditCheck, AuditFault, AuditFaultKind};
-pub use budget::{BudgetView, Burned, Forecast};
+pub use budget::{BUDGETS_MAX, BudgetView, Burned, Forecast};
 pub use bulk::{BulkItem, BulkView};
 pub use channel::{
     BalanceView, ChannelBulk, ChannelDraft, ChannelKeyView, ChannelPatch, ChannelTrial, ChannelView,

@@ -15,7 +15,7 @@ use history::{DAY_MS, DAYS, Pool, START_MS};
 
 const CALLS: i64 = 3_000;
 /// Every table that records are counted in; of records the columns, whose text may be written another way.
-const TABLES: [(&str, &str); 17] = [
+const TABLES: [(&str, &str); 21] = [
     ("sg_record", "body"),
     ("sg_hour", ""),
     ("sg_group_hour", ""),
@@ -24,11 +24,15 @@ const TABLES: [(&str, &str); 17] = [
     ("sg_day_owner", ""),
     ("sg_group_day", ""),
     ("sg_model_day", ""),
+    ("sg_third", ""),
     ("sg_month", ""),
     ("sg_hour_label", ""),
     ("sg_label_hour", ""),
     ("sg_daily_label", ""),
     ("sg_label_day", ""),
+    ("sg_label_month", ""),
+    ("sg_label_model_day", ""),
+    ("sg_label_model_month", ""),
     ("sg_label_count", ""),
     ("sg_took", ""),
     ("sg_record_tag", ""),

@@ -71,7 +71,7 @@ use once::{
     what_was_changed_meanwhile_isnt_removed,
 };
 use report::{
-    a_page_of_the_log_is_bounded, latencies_are_counted_where_they_were,
+    a_page_of_the_log_is_bounded, latencies_are_counted_where_they_were, long_times_equal_the_records,
     reports_are_filtered_and_stay_within_reach, reports_equal_the_records, the_log_is_read_page_by_page,
 };
 use response::{
@@ -104,6 +104,7 @@ contract! {
     days_of_old_months_become_one,
     every_attempt_is_found,
     reports_equal_the_records,
+    long_times_equal_the_records,
     reports_are_filtered_and_stay_within_reach,
     latencies_are_counted_where_they_were,
     the_log_is_read_page_by_page,
@@ -1045,7 +1046,11 @@ async fn days_of_old_months_become_one(store: Arc<dyn Store>) {
         pieces += 1;
         assert_eq!(total(&*store).await, before);
     }
-    assert_eq!(pieces, 4 * 30 + 31, "a day of each kind of sums at a time, then an hour at a time");
+    assert_eq!(
+        pieces,
+        4 * 30 + 2 + 31,
+        "a day, or a third of a month, of each kind of sums at a time, then an hour"
+    );
     let rows = days().await;
     assert_eq!(rows.len(), 1 + 9);
     assert_eq!((rows[0].by[0].as_str(), rows[0].sums.requests), ("2026-01-01", 31 * 30));

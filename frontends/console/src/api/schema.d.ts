@@ -6422,7 +6422,7 @@ export interface operations {
                 metric?: string;
                 /** @description Of which at least so much is used, reserved or held. */
                 min_used_percent?: string;
-                /** @description How many at most, 1 to 1,000. Default 100. */
+                /** @description How many at most, 1 to 100. Default 100. */
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
@@ -6430,7 +6430,7 @@ export interface operations {
                 cursor?: string;
                 /** @description `-used`, those closest to their end first (the default); `resets_at`; or `scope`. */
                 sort?: string;
-                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 1,000 budgets at most, and the header `x-sluicegate-next` says where they go on. */
                 format?: string;
             };
             header?: never;

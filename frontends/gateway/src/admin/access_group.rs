@@ -6,7 +6,9 @@ use sluicegate_core::{GroupId, KeyId, ModelAccess, ModelName, Result};
 use super::group::ModelEdit;
 use super::named::{Edit, NamedKind, NamedScope, only_super};
 use super::{Actor, Admin};
-use crate::store::{Change, Expect, GroupFilter, KeyFilter, KeyRef, Page, Reach, Stored, UserFilter};
+use crate::store::{
+    After, Change, Expect, GroupFilter, KeyFilter, KeyRef, Order, OrderBy, Page, Reach, Stored, UserFilter,
+};
 
 /// Who an access group is to be given to, instead of whoever has it; `None` leaves them as they are.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,13 @@ pub struct Holders {
     pub groups: Vec<GroupId>,
     /// The keys.
     pub keys: Vec<KeyId>,
+}
+
+/// A page of everybody there is. Each goes on behind the last one: what is removed meanwhile moves nobody out of sight.
+const BY_ID: Page = Page { limit: Page::MAX, offset: 0, order: Some(Order { by: OrderBy::Id, down: false }) };
+
+fn behind(id: &str) -> Option<After> {
+    Some(After { id: id.to_owned(), ..After::default() })
 }
 
 fn pattern(id: &str) -> ModelName {
@@ -152,35 +161,38 @@ impl Admin {
                 changes.push(Change::PutOrganization(it.value, Expect::Version(it.version)));
             }
         }
-        let mut offset = 0;
         // BOUND: the users that there are, a page each time.
+        let mut which = UserFilter::default();
         loop {
-            let page = Page::new(Page::MAX, offset);
-            let users = self.store().users(&UserFilter::default(), &Reach::ALL, page).await?;
-            for mut it in users.items {
+            let users = self.store().users(&which, &Reach::ALL, BY_ID).await?.items;
+            let Some(last) = users.last() else { return Ok(changes) };
+            which.after = behind(last.value.id.as_str());
+            for mut it in users {
                 if forget(&mut it.value.access) {
                     changes.push(Change::PutUser(it.value, Expect::Version(it.version)));
                 }
-            }
-            offset += u64::from(Page::MAX);
-            if users.total <= offset {
-                return Ok(changes);
             }
         }
     }
 
     /// Every stored group and key, each as the change that would leave it as it is.
-    async fn each_group_and_key(&self, mut f: impl FnMut(Change)) -> Result<()> {
-        let mut offset = 0;
-        // BOUND: the groups and keys that there are, a page each time.
+    pub(super) async fn each_group_and_key(&self, mut f: impl FnMut(Change)) -> Result<()> {
+        // BOUND: the groups that there are, a page each time; then the keys.
+        let mut which = GroupFilter::default();
         loop {
-            let page = Page::new(Page::MAX, offset);
-            let groups = self.store().groups(&GroupFilter::default(), &Reach::ALL, page).await?;
-            let keys = self.store().keys(&KeyFilter::default(), &Reach::ALL, page).await?;
-            for it in groups.items {
+            let groups = self.store().groups(&which, &Reach::ALL, BY_ID).await?.items;
+            let Some(last) = groups.last() else { break };
+            which.after = behind(last.value.id.as_str());
+            for it in groups {
                 f(Change::PutGroup(it.value, Expect::Version(it.version)));
             }
-            for it in keys.items {
+        }
+        let mut which = KeyFilter::default();
+        loop {
+            let keys = self.store().keys(&which, &Reach::ALL, BY_ID).await?.items;
+            let Some(last) = keys.last() else { return Ok(()) };
+            which.after = behind(last.key.value.id.as_str());
+            for it in keys {
                 f(Change::PutKey {
                     key: it.key.value,
                     hash: it.hash,
@@ -188,10 +200,6 @@ impl Admin {
                     issuers: None,
                     expect: Expect::Version(it.key.version),
                 });
-            }
-            offset += u64::from(Page::MAX);
-            if groups.total.max(keys.total) <= offset {
-                return Ok(());
             }
         }
     }

@@ -12,6 +12,9 @@ use super::seed::counted;
 use super::{Actor, Admin, LimitFilter, LimitOrder, LimitView};
 use crate::store::{Dimension, Listing, Narrow, Page, Reach, ReportFilter, ReportQuery, Split, Sums};
 
+/// So many budgets are told at once: each is a series over time.
+// BOUND: of an answer, and of the rows that are read for it.
+pub const BUDGETS_MAX: u32 = 100;
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 /// Windows up to this length are told by the hour, longer ones by the day.
@@ -75,7 +78,7 @@ struct Course {
     kind: ScopeKind,
     by_model: bool,
     is_hourly: bool,
-    from: Timestamp,
+    days: i64,
 }
 
 /// A window as it is told.
@@ -93,7 +96,7 @@ struct Told {
 
 impl Admin {
     /// Limits that the actor may see, as [`limits`](Self::limits), with the course and where it leads of those whose every call
-    /// they may see: a member sees how their group's budget stands, not who used it when.
+    /// they may see: a member sees how their group's budget stands, not who used it when. [`BUDGETS_MAX`] at a time.
     ///
     /// # Errors
     /// `Store`.
@@ -104,7 +107,8 @@ impl Admin {
         order: LimitOrder,
         page: Page,
     ) -> Result<Listing<BudgetView>> {
-        let found = self.limits(actor, filter, order, Page::new(page.limit, page.offset)).await?;
+        let page = Page::new(page.limit.min(BUDGETS_MAX), page.offset);
+        let found = self.limits(actor, filter, order, page).await?;
         Ok(Listing { items: self.budgets_of(actor, found.items).await?, total: found.total })
     }
 
@@ -120,7 +124,7 @@ impl Admin {
         let told: Vec<Option<Told>> = found.iter().map(told).collect();
         let mut asked: HashMap<Course, Vec<Vec<String>>> = HashMap::new();
         for (limit, told) in found.iter().zip(&told) {
-            if let Some((course, place)) = told.as_ref().and_then(|told| course(limit, told)) {
+            if let Some((course, place)) = told.as_ref().and_then(|told| course(limit, told, now)) {
                 asked.entry(course).or_default().push(place);
             }
         }
@@ -134,7 +138,7 @@ impl Admin {
                 items.push(BudgetView { limit, starts_at: None, burned: Vec::new(), forecast: None });
                 continue;
             };
-            let used = course(&limit, &told)
+            let used = course(&limit, &told, now)
                 .and_then(|(course, place)| read.get(&course)?.get(&place))
                 .map(|slots| slots.iter().map(|(at, sums)| (*at, counted(&limit.state, sums))).collect());
             items.push(self.budget(limit, &told, &used.unwrap_or_default(), now)?);
@@ -193,8 +197,10 @@ impl Admin {
         places.dedup();
         let ungrouped = course.kind == ScopeKind::User && !self.declared().apply_user_limits_to_group_keys;
         let zone = self.store().time_zone().clone();
+        let granularity = if course.is_hourly { Granularity::Hour } else { Granularity::Day };
+        let from = Calendar::new(zone.clone(), granularity, &zone)?.floor(now.plus_ms(-course.days * DAY_MS));
         let query = ReportQuery {
-            from: course.from,
+            from,
             to: Calendar::new(zone.clone(), Granularity::Hour, &zone)?.floor(now).plus_ms(HOUR_MS),
             filter: ReportFilter { group: ungrouped.then(|| "".into()), ..ReportFilter::default() },
             by,
@@ -251,7 +257,7 @@ fn sees_all_of(reach: &Reach, limit: &LimitView) -> bool {
 }
 
 /// What a limit's course is read with, and as what it is found in it; `None` for what no sums are kept of.
-fn course(limit: &LimitView, told: &Told) -> Option<(Course, Vec<String>)> {
+fn course(limit: &LimitView, told: &Told, now: Timestamp) -> Option<(Course, Vec<String>)> {
     let kind = limit.state.scope;
     let mut place = match kind {
         ScopeKind::Global => Vec::new(),
@@ -260,9 +266,15 @@ fn course(limit: &LimitView, told: &Told) -> Option<(Course, Vec<String>)> {
         _ => vec![limit.id.clone()],
     };
     place.extend(limit.state.model.iter().map(ToString::to_string));
-    let from = told.start.min(told.pace_from);
     let by_model = limit.state.model.is_some();
-    Some((Course { kind, by_model, is_hourly: told.is_hourly, from }, place))
+    let days = told_days(told.start.min(told.pace_from), now);
+    Some((Course { kind, by_model, is_hourly: told.is_hourly, days }, place))
+}
+
+/// How many days back a course is read: a power of two, so that windows of a hundred lengths are read at a few goes.
+fn told_days(from: Timestamp, now: Timestamp) -> i64 {
+    let days = u64::try_from(now.since_ms(from).max(1)).unwrap_or(1).div_ceil(DAY_MS.unsigned_abs());
+    i64::try_from(days.next_power_of_two()).unwrap_or(ROLLING_TOLD_MS / DAY_MS)
 }
 
 /// The mean of the recent past, carried on: "mean method" of Hyndman and Athanasopoulos, Forecasting: Principles and Practice, 3rd
@@ -333,6 +345,17 @@ mod tests {
             state: serde_json::from_value(state).unwrap(),
             used_ppm: 0,
         }
+    }
+
+    #[test]
+    fn windows_of_many_lengths_are_read_at_a_few_goes() {
+        let mut goes = std::collections::BTreeSet::new();
+        for hours in 1..=366 * 24 {
+            let days = told_days(at(-hours), at(0));
+            assert!(days * 24 >= hours && days * 12 <= hours.max(12), "{days} days for {hours} hours");
+            goes.insert(days);
+        }
+        assert_eq!(goes.len(), 10);
     }
 
     #[test]

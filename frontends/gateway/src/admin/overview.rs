@@ -191,13 +191,12 @@ impl Admin {
         let found = self.usage_report(actor, &parted(question, span, by, question.top)).await?;
         let name = |row: &super::UsageRow| row.by.values().next().cloned().unwrap_or_default();
         let before = match whole.previous {
-            None => Vec::new(),
+            None => HashMap::new(),
             Some(it) => {
-                let asked = parted(question, (it.from, it.to), by, REPORT_TOTALS_MAX);
-                self.usage_report(actor, &asked).await?.rows
+                let asked = parted(question, (it.from, it.to), by, question.top);
+                self.used_by(actor, &asked, found.rows.iter().map(name).collect()).await?
             }
         };
-        let before: HashMap<String, Metrics> = before.iter().map(|row| (name(row), row.total)).collect();
         let row = |row: &super::UsageRow| {
             let id = name(row);
             let previous = before.get(&id).copied().unwrap_or_default();

@@ -19,6 +19,9 @@ pub const REPORT_ROWS_MAX: usize = 100;
 pub const REPORT_TOTALS_MAX: usize = 10_000;
 /// Up to so many numbers are read at once and sorted here; beyond, only what is shown is read by time.
 const READ_AT_ONCE: usize = 6_000;
+/// So many rows are read of the time before by their names.
+// BOUND: arguments of a statement.
+const READ_BY_NAME: usize = 1_000;
 /// About so many sums are in memory at a time: longer reports are read piece by piece.
 // BOUND: memory of one report, whatever it tells apart and however long it is.
 const HELD_AT_ONCE: usize = 200_000;
@@ -339,7 +342,12 @@ impl Admin {
         let series = reading.series(&base, question, &shown, totals.len(), &buckets).await?;
         let previous = match question.compare {
             false => None,
-            true => Some(reading.previous(question, (from, to)).await?),
+            true => {
+                // Of many it is as quick to read all.
+                let is_few = !shown.is_empty() && shown.len() < totals.len() && shown.len() <= READ_BY_NAME;
+                let shown = is_few.then_some(shown.as_slice());
+                Some(reading.previous(question, (from, to), shown).await?)
+            }
         };
         let metrics = |all: &[Sums]| all.iter().map(Metrics::from).collect::<Vec<_>>();
         let rows = shown.iter().map(|by| UsageRow {
@@ -370,6 +378,28 @@ impl Admin {
                 .map(|((from, to), sums)| Bucket { from: *from, to: *to, metrics: Metrics::from(sums) })
                 .collect(),
         })
+    }
+
+    /// What some of those that a question tells apart by one thing used in all, by what they are called there.
+    pub(super) async fn used_by(
+        &self,
+        actor: &Actor,
+        question: &UsageQuestion,
+        which: Vec<String>,
+    ) -> Result<HashMap<String, Metrics>> {
+        let zone = question.zone.clone().unwrap_or_else(|| self.time_zone());
+        let calendar = Calendar::new(zone, question.granularity, self.store().time_zone())?;
+        let (from, to) = calendar.range(question.from, question.to, self.now())?;
+        let providers = self.providers();
+        let reading =
+            Reading { admin: self, reach: actor.reach(), calendar: &calendar, providers: &providers };
+        reading.check(question)?;
+        let which: Vec<Vec<String>> = which.into_iter().map(|name| vec![name]).collect();
+        let only = reading.places(question, &which);
+        let query = ReportQuery { only, ..reading.query(question, from, to)? };
+        let rows = reading.rows(&query, &question.by).await?;
+        let name = |by: Vec<String>| by.into_iter().next().unwrap_or_default();
+        Ok(rows.into_iter().map(|((_, by), sums)| (name(by), Metrics::from(&sums))).collect())
     }
 
     /// The time zone whose days sums are by.
@@ -573,16 +603,20 @@ impl Reading<'_> {
         if split != Split::Hour && !is_kept { days * 24 } else { days }
     }
 
-    /// The time before: in all, and by what is told apart.
+    /// The time before: in all, and by what is told apart; of what is shown alone where that isn't all.
     async fn previous(
         &self,
         question: &UsageQuestion,
         (from, to): (Timestamp, Timestamp),
+        shown: Option<&[Vec<String>]>,
     ) -> Result<(Bucket, HashMap<Vec<String>, Sums>)> {
         let start = self.calendar.before(from, to);
-        let query = self.query(question, start, from)?;
+        let only = shown.and_then(|shown| self.places(question, shown));
+        let query = ReportQuery { only, ..self.query(question, start, from)? };
         let rows = self.rows(&query, &question.by).await?;
-        let total = match question.whole_of(&query) {
+        let whole = || ReportQuery { by: Vec::new(), only: None, ..query.clone() };
+        let whole = question.whole_of(&query).or_else(|| query.only.is_some().then(whole));
+        let total = match whole {
             Some(whole) => sum(self.rows(&whole, &[]).await?.values()),
             None => sum(rows.values()),
         };

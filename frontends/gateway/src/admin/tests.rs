@@ -16,11 +16,13 @@ use crate::store::{
     AuditFilter, Expect, GroupFilter, KeyFilter, KeyRef, Page, Reach, RecordFilter, UserFilter,
 };
 
+mod access_group;
 mod hand;
 mod identity;
 mod limits;
 mod matrix;
 mod policy;
+mod report;
 
 struct Host {
     reloads: AtomicUsize,

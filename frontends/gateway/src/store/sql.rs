@@ -21,6 +21,7 @@ mod report;
 mod response;
 mod rollup;
 mod row;
+mod span;
 mod usage;
 
 use std::borrow::Cow;

@@ -210,6 +210,57 @@ pub(super) async fn reports_equal_the_records(store: Arc<dyn Store>) {
     assert_eq!(total(&*store).await.spend, spent);
 }
 
+/// Months, thirds of months and days, added or taken away: whatever a long time is made of, it is what the records say.
+pub(super) async fn long_times_equal_the_records(store: Arc<dyn Store>) {
+    use Dimension::{Channel, Customer, Group, Key, Model, Tag, User};
+    // The same calls every eight days, from the 1st of January to the 10th of March.
+    let mut records = Vec::new();
+    for (n, at_ms) in (0..70).step_by(8).map(|days| (days, days * DAY)) {
+        for mut it in history().into_iter().skip(usize::try_from(n).unwrap() % 7).step_by(3) {
+            it.call = format!("{}-{n}", it.call).as_str().into();
+            it.amends = it.amends.map(|call| format!("{call}-{n}").as_str().into());
+            it.started_at = it.started_at.plus_ms(at_ms);
+            it.ended_at = it.ended_at.plus_ms(at_ms);
+            it.attempts.iter_mut().for_each(|tried| tried.started_at = tried.started_at.plus_ms(at_ms));
+            it.first_byte_at = it.first_byte_at.map(|first| first.plus_ms(at_ms));
+            records.push(it);
+        }
+    }
+    store.append(&entries(&records), &[], None).await.unwrap();
+    let start = NEW_YEAR - 8 * HOUR;
+    for by in [
+        &[][..],
+        &[Group],
+        &[User],
+        &[Key],
+        &[Model],
+        &[Tag],
+        &[Customer],
+        &[Key, Model],
+        &[Group, Channel],
+        &[Tag, Model],
+        &[Customer, Group],
+        &[Tag, Key],
+    ] {
+        for (from, to) in
+            [(0, 31), (0, 70), (2, 70), (9, 12), (12, 45), (20, 80), (27, 64), (31, 59), (40, 41)]
+        {
+            for hours in [0, 5] {
+                let query = question(by, Split::None, start + from * DAY - hours * HOUR, start + to * DAY);
+                let mut found = store.report(&query, &Reach::ALL).await.unwrap();
+                found.retain(|_, sums| *sums != Sums::default());
+                assert_eq!(found, expected(&records, &query), "{by:?} {from} {to}");
+            }
+        }
+    }
+    // Who was there only in what is left out, isn't there.
+    let once = record("once", start + DAY, "once", None, None);
+    store.append(&entries(&[once]), &[], None).await.unwrap();
+    let query = question(&[Key], Split::None, start + 2 * DAY, start + 59 * DAY);
+    let found = store.report(&query, &Reach::ALL).await.unwrap();
+    assert!(found.keys().all(|(_, by)| *by != ["once"]));
+}
+
 pub(super) async fn reports_are_filtered_and_stay_within_reach(store: Arc<dyn Store>) {
     let records = history();
     store.append(&entries(&records), &[], None).await.unwrap();
@@ -368,7 +419,11 @@ async fn forget_what_is_new(run: impl AsyncFn(String)) {
         "sg_day_owner",
         "sg_group_day",
         "sg_model_day",
+        "sg_third",
         "sg_month",
+        "sg_label_month",
+        "sg_label_model_day",
+        "sg_label_model_month",
     ] {
         let zero = "calls = 0, denials = 0, reasoning_tokens = 0, duration_ms = 0, firsts = 0, first_ms = 0";
         run(format!("UPDATE {table} SET {zero}")).await;

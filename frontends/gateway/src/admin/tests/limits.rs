@@ -6,6 +6,17 @@ use sluicegate_core::{OutcomeClass, RecordEntry, Usage, UsageRecord, UsageSource
 use super::*;
 
 fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Option<&str>) -> RecordEntry {
+    RecordEntry::from(usage_record(call, started_at, key, group, user))
+}
+
+/// A call that cost 100.
+pub(super) fn usage_record(
+    call: &str,
+    started_at: i64,
+    key: &str,
+    group: Option<&str>,
+    user: Option<&str>,
+) -> UsageRecord {
     let usage = Usage { input_uncached: 10, output_visible: 5, ..Usage::default() };
     let attempt = AttemptRecord {
         channel: "c".into(),
@@ -30,7 +41,7 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
         key: None,
         key_fault: false,
     };
-    RecordEntry::from(UsageRecord {
+    UsageRecord {
         call: call.into(),
         amends: None,
         started_at: Timestamp::from_ms(started_at),
@@ -52,7 +63,7 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
         spend: 100,
         usage,
         replay: ReplayFacts::default(),
-    })
+    }
 }
 
 /// Calls of `k1` (group `g1`, user `u1`) last month, yesterday, an hour ago, and in this minute; one of `k2` now; one of

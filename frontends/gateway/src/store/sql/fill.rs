@@ -121,25 +121,50 @@ impl SqlStore {
         } else {
             day_of(first, &self.time_zone)
         };
-        for table in
-            ["sg_daily", "sg_day_owner", "sg_group_day", "sg_model_day", "sg_daily_label", "sg_label_day"]
-        {
+        for table in [
+            "sg_daily",
+            "sg_day_owner",
+            "sg_group_day",
+            "sg_model_day",
+            "sg_daily_label",
+            "sg_label_day",
+            "sg_label_model_day",
+        ] {
             let sql = format!("UPDATE {table} SET calls = requests WHERE day < $1 AND calls < requests");
             session.execute(sql.into(), vec![day.as_str().into()]).await?;
         }
         // A month may have days of both kinds.
-        let (key, sums) = (Table::Month.key().get(1..).unwrap_or_default().join(", "), SUMS.join(", "));
-        let added: Vec<String> = SUMS.iter().map(|column| format!("SUM({column})")).collect();
-        session.execute("DELETE FROM sg_month".into(), Vec::new()).await?;
-        let sql = format!(
-            "INSERT INTO sg_month (month, {key}, {sums}) SELECT substr(day, 1, 8) || '01', {key}, {} FROM sg_daily \
-             GROUP BY substr(day, 1, 8) || '01', {key}",
-            added.join(", ")
-        );
-        session.execute(sql.into(), Vec::new()).await?;
+        let sums = SUMS.join(", ");
+        let added = SUMS.iter().map(|column| format!("SUM({column})")).collect::<Vec<_>>().join(", ");
+        for (table, from, time, slot, key) in COARSE {
+            session.execute(format!("DELETE FROM {table}").into(), Vec::new()).await?;
+            let sql = format!(
+                "INSERT INTO {table} ({time}, {key}, {sums}) SELECT {slot}, {key}, {added} FROM {from} GROUP BY {slot}, {key}"
+            );
+            session.execute(sql.into(), Vec::new()).await?;
+        }
         session.execute("UPDATE sg_rollup SET done = 1 WHERE id = 1".into(), Vec::new()).await.map(drop)
     }
 }
+
+/// Sums of longer times: of what they are made, what their time is called, how it is told of a day, and what else tells them
+/// apart.
+const COARSE: [(&str, &str, &str, &str, &str); 4] = [
+    ("sg_month", "sg_daily", "month", MONTH, PLACE),
+    ("sg_third", "sg_daily", "day", THIRD, PLACE),
+    ("sg_label_month", "sg_label_day", "month", MONTH, "kind, organization_id, label, group_id"),
+    (
+        "sg_label_model_month",
+        "sg_label_model_day",
+        "month",
+        MONTH,
+        "kind, organization_id, label, model, channel_id",
+    ),
+];
+const PLACE: &str = "organization_id, group_id, user_id, key_id, model, channel_id";
+const MONTH: &str = "substr(day, 1, 8) || '01'";
+const THIRD: &str = "substr(day, 1, 8) || CASE WHEN substr(day, 9, 2) < '11' THEN '01' \
+     WHEN substr(day, 9, 2) < '21' THEN '11' ELSE '21' END";
 
 /// Whether labels of a day were counted, and haven't been forgotten since.
 async fn has_labels(session: &mut dyn Session, (day, organization, kind): &Family<'_>) -> Result<bool> {

@@ -97,7 +97,9 @@ impl SqlStore {
             Some(mut row) => day_of(Timestamp::from_ms(row.int()?), &self.time_zone),
             None => String::new(),
         };
-        for table in Table::ALL.into_iter().filter(|table| table.period() == Period::Day) {
+        for table in
+            Table::ALL.into_iter().filter(|table| matches!(table.period(), Period::Day | Period::Third))
+        {
             let sql = format!(
                 "SELECT MIN(day) FROM {} WHERE day >= $1 AND day < $2 AND substr(day, 9, 2) <> '01'",
                 table.name()
@@ -117,6 +119,12 @@ impl SqlStore {
         for (table, column, which) in [
             ("sg_label_day", "day", "kind = 'customer'"),
             ("sg_label_day", "day", "kind = 'tag'"),
+            ("sg_label_model_day", "day", "kind = 'customer'"),
+            ("sg_label_model_day", "day", "kind = 'tag'"),
+            ("sg_label_month", "month", "kind = 'customer'"),
+            ("sg_label_month", "month", "kind = 'tag'"),
+            ("sg_label_model_month", "month", "kind = 'customer'"),
+            ("sg_label_model_month", "month", "kind = 'tag'"),
             ("sg_label_hour", "hour", "kind = 'customer'"),
             ("sg_label_hour", "hour", "kind = 'tag'"),
             ("sg_hour", "hour", "1 = 1"),
@@ -128,8 +136,9 @@ impl SqlStore {
             ("sg_took", "slot", "span = 'day'"),
             ("sg_took", "slot", "span = 'day_all'"),
         ] {
-            // An hour, or a day of labels, goes at once: its rows lie together.
-            let before = if column == "day" { Value::from(month.to_string()) } else { start.into() };
+            // An hour, or a day or a month of labels, goes at once: its rows lie together.
+            let before =
+                if matches!(column, "day" | "month") { Value::from(month.to_string()) } else { start.into() };
             let sql = format!(
                 "DELETE FROM {table} WHERE {which} AND {column} = (SELECT MIN({column}) FROM {table} WHERE {which} AND {column} < $1)"
             );
@@ -195,7 +204,7 @@ impl SqlStore {
         Ok(())
     }
 
-    fn date_of(&self, at: Timestamp) -> Date {
+    pub(super) fn date_of(&self, at: Timestamp) -> Date {
         let instant = jiff::Timestamp::from_millisecond(at.as_ms()).unwrap_or_default();
         self.time_zone.to_datetime(instant).date()
     }

@@ -169,30 +169,42 @@ pub(super) async fn insert(
         session.execute(Append::Labels.sql(dialect, now.len()), args).await?;
         rest = after;
     }
-    insert_days(dialect, session, (day, organization, kind), &rows).await
+    insert_smaller(dialect, session, (day, organization, kind), &rows).await
 }
 
-/// The sums of a day by group alone.
-async fn insert_days(
+/// The sums of a day, and of its month, by group alone, and by model and channel.
+async fn insert_smaller(
     dialect: Dialect,
     session: &mut dyn Session,
     (day, organization, kind): (&str, &str, &str),
     sums: &[(&Place<'_>, Sums)],
 ) -> Result<()> {
-    let mut by_group: BTreeMap<(&str, &str), Sums> = BTreeMap::new();
-    for ((label, [group, ..]), it) in sums {
-        by_group.entry((&**label, *group)).or_default().add(it);
+    let mut by_group: BTreeMap<Vec<&str>, Sums> = BTreeMap::new();
+    let mut by_model: BTreeMap<Vec<&str>, Sums> = BTreeMap::new();
+    for ((label, [group, _, _, model, channel]), it) in sums {
+        by_group.entry(vec![&**label, *group]).or_default().add(it);
+        by_model.entry(vec![&**label, *model, *channel]).or_default().add(it);
     }
-    let rows: Vec<_> = by_group.into_iter().collect();
-    let mut rest = rows.as_slice();
-    while let Some((now, after)) = chunk(rest) {
-        let mut args: Vec<Value> = Vec::new();
-        for ((label, group), s) in now {
-            args.extend([kind, day, organization, label, group].map(Value::from));
-            args.extend(sums_args(s));
+    // INVARIANT: a day is written as `YYYY-MM-DD`.
+    let month = format!("{}01", day.get(..8).unwrap_or_default());
+    for (append, time, sums) in [
+        (Append::LabelDays, day, &by_group),
+        (Append::LabelMonths, &*month, &by_group),
+        (Append::LabelModelDays, day, &by_model),
+        (Append::LabelModelMonths, &*month, &by_model),
+    ] {
+        let rows: Vec<_> = sums.iter().collect();
+        let mut rest = rows.as_slice();
+        while let Some((now, after)) = chunk(rest) {
+            let mut args: Vec<Value> = Vec::new();
+            for (place, s) in now {
+                args.extend([kind, time, organization].map(Value::from));
+                args.extend(place.iter().map(|text| Value::from(*text)));
+                args.extend(sums_args(s));
+            }
+            session.execute(append.sql(dialect, now.len()), args).await?;
+            rest = after;
         }
-        session.execute(Append::LabelDays.sql(dialect, now.len()), args).await?;
-        rest = after;
     }
     Ok(())
 }

@@ -143,6 +143,12 @@ pub(super) enum Append {
     HourLabels,
     /// Daily ones by group alone.
     LabelDays,
+    /// Monthly ones.
+    LabelMonths,
+    /// Daily ones by model and channel.
+    LabelModelDays,
+    /// Monthly ones.
+    LabelModelMonths,
     /// Hourly ones that tell nothing else apart.
     LabelHours,
     /// How long calls took, added to what is there.
@@ -156,7 +162,7 @@ pub(super) enum Append {
 impl Append {
     pub(super) fn sql(self, dialect: Dialect, rows: usize) -> Sql {
         static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
-        // BOUND: eighteen statements in the sizes of `CHUNKS` for two dialects. They are made once, as long as they are.
+        // BOUND: some twenty statements in the sizes of `CHUNKS` for two dialects. They are made once, as long as they are.
         let made = *MADE
             .lock()
             .entry((self, dialect, rows))
@@ -204,6 +210,9 @@ impl Append {
             Append::Labels => ("sg_daily_label", LABEL, SUMS),
             Append::HourLabels => ("sg_hour_label", HOUR_LABEL, SUMS),
             Append::LabelDays => ("sg_label_day", LABEL_DAY, SUMS),
+            Append::LabelMonths => ("sg_label_month", LABEL_MONTH, SUMS),
+            Append::LabelModelDays => ("sg_label_model_day", LABEL_MODEL_DAY, SUMS),
+            Append::LabelModelMonths => ("sg_label_model_month", LABEL_MODEL_MONTH, SUMS),
             Append::LabelHours => ("sg_label_hour", LABEL_HOUR, SUMS),
             Append::Latency => ("sg_took", TOOK, &["calls", "firsts"]),
             Append::Tags => ("sg_record_tag", &["tag", "started_at", "call_id"], &[]),
@@ -221,6 +230,9 @@ impl Append {
             | Append::Labels
             | Append::HourLabels
             | Append::LabelDays
+            | Append::LabelMonths
+            | Append::LabelModelDays
+            | Append::LabelModelMonths
             | Append::LabelHours
             | Append::Latency => added(table, key, others),
             Append::Balances => {
@@ -265,6 +277,12 @@ const HOUR_LABEL: &[&str] =
 const TOOK: &[&str] = &["span", "slot", "organization_id", "group_id", "bucket"];
 
 const LABEL_DAY: &[&str] = &["kind", "day", "organization_id", "label", "group_id"];
+
+const LABEL_MONTH: &[&str] = &["kind", "month", "organization_id", "label", "group_id"];
+
+const LABEL_MODEL_DAY: &[&str] = &["kind", "day", "organization_id", "label", "model", "channel_id"];
+
+const LABEL_MODEL_MONTH: &[&str] = &["kind", "month", "organization_id", "label", "model", "channel_id"];
 
 const LABEL_HOUR: &[&str] = &["kind", "hour", "organization_id", "label"];
 

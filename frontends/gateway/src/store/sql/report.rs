@@ -1,20 +1,24 @@
 //! Sums for reports: each is read from the smallest table that tells apart what is asked for, whole months from those by the month,
 //! whole days from those by the day, and what is left at the ends from those by the hour.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
+use futures_util::future::try_join_all;
 use jiff::ToSpan as _;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sluicegate_core::{
     Error, ErrorKind, GroupId, KeyId, ModelName, OrganizationId, Result, Timestamp, UserId,
 };
 
 use super::directory::reach_of;
+use super::record::SUMS;
 use super::rollup::{Period, Table};
 use super::row::Value;
+use super::span::{Kept, Span};
 use super::usage::{DAILY_SUMS, sums};
 use super::{SqlStore, Where};
-use crate::store::{Dimension, Latencies, Reach, ReportQuery, ReportRows, Split};
+use crate::store::{Dimension, Latencies, Reach, ReportQuery, ReportRows, Split, Sums};
 
 /// A part of the time that is asked for, and what it is read by.
 struct Part {
@@ -23,22 +27,91 @@ struct Part {
     to: Timestamp,
 }
 
+/// A table's rows of a time.
+struct Read {
+    table: &'static str,
+    /// The column of its time.
+    time: &'static str,
+    bounds: [Value; 2],
+    /// Whether they are taken away from those of the others that are read with them.
+    is_less: bool,
+}
+
+impl Read {
+    fn of_hours(table: Option<&'static str>, (from, to): (Timestamp, Timestamp)) -> Option<Self> {
+        let bounds = [from, to].map(|at| Value::from(at.as_ms()));
+        Some(Self { table: table?, time: "hour", bounds, is_less: false })
+    }
+
+    fn of_days(
+        table: Option<&'static str>,
+        period: Period,
+        (from, to): (Date, Date),
+        is_less: bool,
+    ) -> Option<Self> {
+        let time = if period == Period::Month { "month" } else { "day" };
+        let bounds = [from, to].map(|date| Value::from(date.to_string()));
+        Some(Self { table: table?, time, bounds, is_less })
+    }
+}
+
 impl SqlStore {
     pub(super) async fn sum_report(&self, query: &ReportQuery, reach: &Reach) -> Result<ReportRows> {
+        let columns: Vec<&str> = query.by.iter().map(|it| column(*it)).collect::<Result<_>>()?;
+        let pieces = self.pieces(query, reach, &columns).await?;
+        let read = pieces.into_iter().map(|reads| self.sum_piece(query, reach, &columns, reads));
         let mut rows = ReportRows::new();
-        for part in self.parts(query) {
-            self.sum_part(query, reach, &part, &mut rows).await?;
+        for piece in try_join_all(read).await? {
+            for (at, by, sums) in piece {
+                rows.entry((at, by)).or_default().add(&sums);
+            }
         }
         Ok(rows)
     }
 
-    /// The parts of a time: whole months, the days before and after those, the hours before and after the days. What isn't
+    /// What a report is read from: whole months, the days before and after those, the hours before and after the days. What isn't
     /// the store's own day, or is told apart by less, is read by that.
-    fn parts(&self, query: &ReportQuery) -> Vec<Part> {
+    async fn pieces(&self, query: &ReportQuery, reach: &Reach, columns: &[&str]) -> Result<Vec<Vec<Read>>> {
+        let mut asked = Where::default();
+        conditions(&mut asked, query, reach, columns);
+        let is_of_few = is_of_few(query, reach);
+        let is_by_label = is_by_label(query);
+        let table = |period| match is_by_label {
+            true => label_table(period, &asked, columns),
+            false => Some(smallest(period, &asked, columns, is_of_few).name()),
+        };
+        let has_months = table(Period::Month).is_some();
+        let mut pieces = Vec::new();
+        for part in self.parts(query, has_months) {
+            let dates = (self.date_of(part.from), self.date_of(part.to));
+            if part.period == Period::Day && query.split == Split::None {
+                let kept = Kept {
+                    thirds: table(Period::Day) == Some(Table::Daily.name()) && !is_of_few,
+                    months: has_months,
+                    until: self.sums_until(dates.1).await?,
+                };
+                pieces.extend(kept.make(dates.0, dates.1).into_iter().map(|spans| {
+                    let read =
+                        |it: Span| Read::of_days(table(it.period), it.period, (it.from, it.to), it.is_less);
+                    spans.into_iter().filter_map(read).collect()
+                }));
+                continue;
+            }
+            let table = table(part.period);
+            pieces.push(Vec::from_iter(match part.period {
+                Period::Hour => Read::of_hours(table, (part.from, part.to)),
+                period => Read::of_days(table, period, dates, false),
+            }));
+        }
+        Ok(pieces)
+    }
+
+    /// The parts of a time.
+    fn parts(&self, query: &ReportQuery, has_months: bool) -> Vec<Part> {
         let zone = &self.time_zone;
         let days_do =
             query.split != Split::Hour && (query.split == Split::None || same_days(&query.zone, zone));
-        let months_do = days_do && query.split != Split::Day && !is_by_label(query);
+        let months_do = days_do && has_months && query.split == Split::Month;
         let whole = Part { period: Period::Hour, from: query.from, to: query.to };
         let mut parts = vec![whole];
         if days_do {
@@ -50,43 +123,55 @@ impl SqlStore {
         parts
     }
 
-    async fn sum_part(
+    /// The day after the last one that has sums; this one if none has.
+    async fn sums_until(&self, to: Date) -> Result<Date> {
+        let last = self.fetch("SELECT MAX(day) FROM sg_group_day", Vec::new()).await?.into_iter().next();
+        let last = last.map_or(Ok(None), |mut row| row.maybe_text())?;
+        let last: Option<Date> = last.and_then(|day| day.parse().ok());
+        Ok(last.map_or(to, |last| last.saturating_add(1.day())))
+    }
+
+    /// Reads with one statement what belongs together.
+    async fn sum_piece(
         &self,
         query: &ReportQuery,
         reach: &Reach,
-        part: &Part,
-        rows: &mut ReportRows,
-    ) -> Result<()> {
-        let columns: Vec<&str> = query.by.iter().map(|it| column(*it)).collect::<Result<_>>()?;
-        let mut find = Where::default();
-        let time = match part.period {
-            Period::Hour => "hour",
-            Period::Day => "day",
-            Period::Month => "month",
-        };
-        let bounds = match part.period {
-            Period::Hour => [part.from, part.to].map(|at| Value::from(at.as_ms())),
-            _ => [part.from, part.to].map(|at| Value::from(super::record::day_of(at, &self.time_zone))),
-        };
-        find.and(&format!("{time} >= ? AND {time} < ?"), bounds);
-        filter(&mut find, query);
-        only(&mut find, &columns, query.only.as_deref());
-        reach_of(&mut find, reach, "group_id", "user_id", "key_id");
-        let table = match is_by_label(query) {
-            true => label_table(part.period, &find, &columns),
-            false => smallest(part.period, &find, &columns, is_of_few(query, reach)).name(),
-        };
-        let slot = (query.split != Split::None).then_some(time);
+        columns: &[&str],
+        reads: Vec<Read>,
+    ) -> Result<Vec<(Timestamp, Vec<String>, Sums)>> {
+        let slot = reads.first().map(|it| it.time).filter(|_| query.split != Split::None);
+        let has_less = reads.iter().any(|read| read.is_less);
         let told: Vec<&str> = slot.into_iter().chain(columns.iter().copied()).collect();
-        let (before, after) = match told.is_empty() {
-            true => (format!("SELECT {} FROM {table}", *DAILY_SUMS), String::new()),
-            false => {
-                let told = told.join(", ");
-                (format!("SELECT {told}, {} FROM {table}", *DAILY_SUMS), format!(" GROUP BY {told}"))
+        let mut asked = Where::default();
+        conditions(&mut asked, query, reach, columns);
+        let Where { sql: clause, mut args } = asked;
+        let mut sources = Vec::with_capacity(reads.len());
+        for Read { table, time, bounds, is_less } in reads {
+            // What is asked for is told once, each time is numbered on.
+            let mut find = Where { sql: clause.clone(), args };
+            find.and(&format!("{time} >= ? AND {time} < ?"), bounds);
+            sources.push((table, find.sql, is_less));
+            args = find.args;
+        }
+        let source = match sources.as_slice() {
+            [(table, clause, false)] => format!("{table}{clause}"),
+            all => {
+                let one = |(table, clause, is_less): &(&str, String, bool)| {
+                    let sign = if *is_less { "-" } else { "" };
+                    let sums = SUMS.iter().map(|column| format!("{sign}{column} AS {column}"));
+                    let names: Vec<String> = told.iter().map(|it| (*it).to_owned()).chain(sums).collect();
+                    format!("SELECT {} FROM {table}{clause}", names.join(", "))
+                };
+                format!("({}) parts", all.iter().map(one).collect::<Vec<_>>().join(" UNION ALL "))
             }
         };
-        let (sql, args) = find.wrap(&before, &after);
-        for mut row in self.fetch(sql, args).await? {
+        let (names, by) = match told.is_empty() {
+            true => (String::new(), String::new()),
+            false => (format!("{}, ", told.join(", ")), format!(" GROUP BY {}", told.join(", "))),
+        };
+        let wanted = unnamed(columns, query.only.as_deref());
+        let mut rows = Vec::new();
+        for mut row in self.fetch(format!("SELECT {names}{} FROM {source}{by}", *DAILY_SUMS), args).await? {
             let at = match slot {
                 None => query.from,
                 Some("hour") => Timestamp::from_ms(row.int()?),
@@ -95,9 +180,13 @@ impl SqlStore {
             let days = matches!(query.split, Split::Day | Split::Month);
             let at = if days { day_before(at, &query.zone) } else { at };
             let by = columns.iter().map(|_| row.text()).collect::<Result<Vec<_>>>()?;
-            rows.entry((at, by)).or_default().add(&sums(&mut row)?);
+            let sums = sums(&mut row)?;
+            let is_left = !has_less || sums != Sums::default();
+            if is_left && wanted.as_ref().is_none_or(|wanted| wanted.contains(by.as_slice())) {
+                rows.push((at, by, sums));
+            }
         }
-        Ok(())
+        Ok(rows)
     }
 
     /// The start of a day that a table names.
@@ -216,6 +305,13 @@ fn is_by_label(query: &ReportQuery) -> bool {
     query.labelled.is_some() || filter.customer.is_some() || filter.tag.is_some() || query.by.iter().any(by)
 }
 
+/// The conditions of a question besides its time.
+fn conditions(find: &mut Where, query: &ReportQuery, reach: &Reach, columns: &[&str]) {
+    filter(find, query);
+    only(find, columns, query.only.as_deref());
+    reach_of(find, reach, "group_id", "user_id", "key_id");
+}
+
 /// The conditions of a filter.
 fn filter(find: &mut Where, query: &ReportQuery) {
     let filter = &query.filter;
@@ -243,6 +339,17 @@ fn is_of_few(query: &ReportQuery, reach: &Reach) -> bool {
     query.filter.key.is_some() || query.filter.user.is_some() || narrow || (told && query.only.is_some())
 }
 
+/// So many combinations are told to the database: it takes a bounded number of arguments, and looks each row up among them.
+/// Of more it is told what each column may be, and the rest is left out here.
+// BOUND: arguments of a statement.
+const NAMED_AT_ONCE: usize = 1_000;
+
+/// The combinations that rows still have to be looked up in.
+fn unnamed<'a>(columns: &[&str], combinations: Option<&'a [Vec<String>]>) -> Option<HashSet<&'a [String]>> {
+    let all = combinations.filter(|all| columns.len() > 1 && all.len() > NAMED_AT_ONCE)?;
+    Some(all.iter().map(Vec::as_slice).collect())
+}
+
 fn only(find: &mut Where, columns: &[&str], combinations: Option<&[Vec<String>]>) {
     let Some(combinations) = combinations else { return };
     match columns {
@@ -260,6 +367,9 @@ fn only(find: &mut Where, columns: &[&str], combinations: Option<&[Vec<String>]>
                     combinations.iter().filter_map(|it| it.get(at)).map(|text| text.as_str()).collect();
                 find.one_of(column, values);
             }
+            if combinations.len() > NAMED_AT_ONCE {
+                return;
+            }
             let marks = format!("({})", vec!["?"; columns.len()].join(", "));
             let rows = vec![marks; combinations.len()].join(", ");
             let args: Vec<Value> = combinations.iter().flatten().map(|text| text.as_str().into()).collect();
@@ -270,31 +380,39 @@ fn only(find: &mut Where, columns: &[&str], combinations: Option<&[Vec<String>]>
 
 const ALL: [&str; 6] = ["organization_id", "group_id", "user_id", "key_id", "model", "channel_id"];
 
-/// The smallest table that has the columns that are told apart and those that conditions name; that of all columns, which alone
-/// has indexes, where few of its rows are looked for.
+/// The smallest table that has the columns that are told apart and those that conditions name; where few of its rows are looked for,
+/// the smallest of those that have indexes for keys and users.
 pub(super) fn smallest(period: Period, find: &Where, columns: &[&str], is_of_few: bool) -> Table {
     let whole = match period {
         Period::Hour => Table::Hour,
         Period::Day => Table::Daily,
+        Period::Third => Table::Third,
         Period::Month => Table::Month,
     };
     let needs = |column: &str| columns.contains(&column) || find.mentions(column);
-    let of_period = Table::ALL.into_iter().filter(|table| table.period() == period);
-    let mut suits =
-        of_period.filter(|table| ALL.iter().all(|column| table.key().contains(column) || !needs(column)));
-    if is_of_few { whole } else { suits.next().unwrap_or(whole) }
+    let mut suits = Table::ALL
+        .into_iter()
+        .filter(|table| table.period() == period && (!is_of_few || *table == Table::DayOwner))
+        .filter(|table| ALL.iter().all(|column| table.key().contains(column) || !needs(column)));
+    suits.next().unwrap_or(whole)
 }
 
-/// Likewise, of sums by label.
-pub(super) fn label_table(period: Period, find: &Where, columns: &[&str]) -> &'static str {
+/// Likewise, of sums by label; `None` where there are none of such a length.
+pub(super) fn label_table(period: Period, find: &Where, columns: &[&str]) -> Option<&'static str> {
     let needs = |column: &&str| columns.contains(column) || find.mentions(column);
     let beyond = |kept: &[&str]| ALL.iter().any(|column| needs(column) && !kept.contains(column));
-    match period {
+    let (by_group, by_model) =
+        (!beyond(&["organization_id", "group_id"]), !beyond(&["organization_id", "model", "channel_id"]));
+    Some(match period {
         Period::Hour if !beyond(&["organization_id"]) => "sg_label_hour",
         Period::Hour => "sg_hour_label",
-        _ if !beyond(&["organization_id", "group_id"]) => "sg_label_day",
-        _ => "sg_daily_label",
-    }
+        Period::Day if by_group => "sg_label_day",
+        Period::Day if by_model => "sg_label_model_day",
+        Period::Day => "sg_daily_label",
+        Period::Month if by_group => "sg_label_month",
+        Period::Month if by_model => "sg_label_model_month",
+        Period::Third | Period::Month => return None,
+    })
 }
 
 fn column(dimension: Dimension) -> Result<&'static str> {

@@ -23,6 +23,8 @@ pub(super) struct Slot {
     pub(super) day: Arc<str>,
     /// The start of that day.
     pub(super) day_start: i64,
+    /// The first day of its third of a month: the 1st, the 11th or the 21st.
+    pub(super) third: Arc<str>,
     /// The first day of its month.
     pub(super) month: Arc<str>,
 }
@@ -40,6 +42,8 @@ pub(super) enum Period {
     Hour,
     /// Days, named by their date.
     Day,
+    /// Thirds of a month, named by their first day's.
+    Third,
     /// Months, named by their first day's.
     Month,
 }
@@ -61,13 +65,15 @@ pub(super) enum Table {
     DayOwner,
     /// By the day, model and channel.
     DayModel,
+    /// By the third of a month, everything told apart.
+    Third,
     /// By the month, everything told apart.
     Month,
 }
 
 impl Table {
     /// All of them; of those that suit, the first has the fewest rows.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::DayGroup,
         Self::DayModel,
         Self::DayOwner,
@@ -75,13 +81,14 @@ impl Table {
         Self::HourGroup,
         Self::HourModel,
         Self::Hour,
+        Self::Third,
         Self::Month,
     ];
 
     /// What it tells apart besides the time, by the places in [`Place`].
     const fn parts(self) -> &'static [usize] {
         match self {
-            Self::Hour | Self::Daily | Self::Month => &[0, 1, 2, 3, 4, 5],
+            Self::Hour | Self::Daily | Self::Third | Self::Month => &[0, 1, 2, 3, 4, 5],
             Self::HourGroup | Self::DayGroup => &[0, 1],
             Self::DayOwner => &[0, 1, 2, 3],
             Self::HourModel | Self::DayModel => &[0, 4, 5],
@@ -97,6 +104,7 @@ impl Table {
             Self::DayGroup => "sg_group_day",
             Self::DayOwner => "sg_day_owner",
             Self::DayModel => "sg_model_day",
+            Self::Third => "sg_third",
             Self::Month => "sg_month",
         }
     }
@@ -105,6 +113,7 @@ impl Table {
         match self {
             Self::Hour | Self::HourGroup | Self::HourModel => Period::Hour,
             Self::Daily | Self::DayGroup | Self::DayOwner | Self::DayModel => Period::Day,
+            Self::Third => Period::Third,
             Self::Month => Period::Month,
         }
     }
@@ -117,7 +126,7 @@ impl Table {
             }
             Self::HourGroup => &["hour", "organization_id", "group_id"],
             Self::HourModel => &["hour", "organization_id", "model", "channel_id"],
-            Self::Daily => {
+            Self::Daily | Self::Third => {
                 &["day", "organization_id", "group_id", "user_id", "key_id", "model", "channel_id"]
             }
             Self::DayGroup => &["day", "organization_id", "group_id"],
@@ -153,14 +162,26 @@ impl<'z> Slots<'z> {
         let instant = jiff::Timestamp::from_millisecond(at.as_ms()).unwrap_or_default();
         let zoned = instant.to_zoned(self.zone.clone());
         let start = zoned.start_of_day().map_or(instant, |start| start.timestamp());
+        let date = zoned.date();
+        let third = date.with().day(third_of(date.day())).build().unwrap_or(date);
         let slot = Slot {
             hour: hour_of(instant.as_millisecond(), zoned.offset().seconds()),
-            day: zoned.date().to_string().into(),
+            day: date.to_string().into(),
             day_start: start.as_millisecond(),
-            month: zoned.date().first_of_month().to_string().into(),
+            third: third.to_string().into(),
+            month: date.first_of_month().to_string().into(),
         };
         self.known = Some((minute, slot.clone()));
         slot
+    }
+}
+
+/// The day of the month with which the third of it begins that a day is in.
+pub(super) fn third_of(day: i8) -> i8 {
+    match day {
+        ..=10 => 1,
+        11..=20 => 11,
+        _ => 21,
     }
 }
 
@@ -256,6 +277,7 @@ pub(super) async fn insert(
         let at = match table.period() {
             Period::Hour => (slot.hour, ""),
             Period::Day => (0, &*slot.day),
+            Period::Third => (0, &*slot.third),
             Period::Month => (0, &*slot.month),
         };
         let mut kept: Place<'_> = [""; 6];

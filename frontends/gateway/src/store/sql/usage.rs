@@ -107,7 +107,7 @@ impl SqlStore {
         let narrow = reach.narrow.as_ref().is_some_and(|it| it.groups.is_empty());
         let is_of_few = filter.key.is_some() || filter.user.is_some() || narrow;
         let table = match label {
-            Some(_) => label_table(Period::Day, &find(), &told),
+            Some(_) => label_table(Period::Day, &find(), &told).unwrap_or("sg_daily_label"),
             None => smallest(Period::Day, &find(), &told, is_of_few).name(),
         };
         if by.is_empty() {

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{LimitFilter, LimitView};
+use sluicegate::admin::{BUDGETS_MAX, LimitFilter, LimitView};
 use sluicegate::{Error, ErrorKind, Metric, OrganizationId, Result, ScopeKind, UserId};
 
 use super::{list, parameter, parameters};
@@ -10,7 +10,7 @@ use crate::ask::{self, Ask, Done};
 use crate::openapi::Operation;
 use crate::routes::Entry;
 
-const QUERY: &[(&str, &str)] = &[
+const QUERY: [(&str, &str); 12] = [
     ("scope", "Of parties of this kind: key, membership, group, user, organization, global or channel."),
     ("id", "Of the party with this id; a membership's is GROUP/USER."),
     ("organization", "Within this organization."),
@@ -25,6 +25,20 @@ const QUERY: &[(&str, &str)] = &[
     list::PARAMETERS[4],
 ];
 
+/// The same of budgets, each of which is a series over time.
+const BUDGET_QUERY: [(&str, &str); 12] = {
+    let mut all = QUERY;
+    all[7] = ("limit", "How many at most, 1 to 100. Default 100.");
+    all[11] = (
+        "format",
+        "`json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 1,000 budgets at most, and the header `x-sluicegate-next` says where they go on.",
+    );
+    all
+};
+/// Budgets in a file.
+// BOUND: memory of an answer.
+const BUDGET_FILE_MAX: usize = 1_000;
+
 pub(super) fn table() -> Vec<Entry> {
     let budgets = Entry {
         method: Method::GET,
@@ -36,7 +50,7 @@ pub(super) fn table() -> Vec<Entry> {
                 "usage",
                 "Limits that the asker may see, how they were used up so far, and where that leads.",
             )
-            .query(QUERY)
+            .query(&BUDGET_QUERY)
             .answers(200, "BudgetList")
             .or_csv(),
         ),
@@ -51,7 +65,7 @@ pub(super) fn table() -> Vec<Entry> {
                 "usage",
                 "Limits that the asker may see: what is used, reserved, held and left of each, and when it begins anew.",
             )
-            .query(QUERY)
+            .query(&QUERY)
             .answers(200, "LimitStandingList")
             .or_csv(),
         ),
@@ -92,7 +106,7 @@ async fn budgets(ask: Ask) -> Result<Done> {
         let budgets = ask.admin().budgets_of(&ask.actor, picked).await?;
         Ok(part.of(budgets.iter().map(|it| json!(it)).collect()))
     };
-    list::answer(&ask, &query, "Budget", fetch).await
+    list::answer_with((BUDGETS_MAX, BUDGET_FILE_MAX), &ask, &query, "Budget", fetch).await
 }
 
 /// What a list of limits is sorted by, if not by whose they are, and whether the greatest comes first.

@@ -78,7 +78,22 @@ pub(super) async fn answer(
     schema: &str,
     fetch: impl AsyncFn(&Spot) -> Result<Part>,
 ) -> Result<Done> {
+    answer_with((Page::MAX, FILE_MAX), ask, query, schema, fetch).await
+}
+
+/// The same of items that are dear: so many are fetched at a time, and so many are in a file.
+///
+/// # Errors
+/// As [`answer`].
+pub(super) async fn answer_with(
+    (page_max, file_max): (u32, usize),
+    ask: &Ask,
+    query: &Map<String, Value>,
+    schema: &str,
+    fetch: impl AsyncFn(&Spot) -> Result<Part>,
+) -> Result<Done> {
     let (form, mut spot) = (form(ask, query)?, Spot::of(query)?);
+    spot.page.limit = spot.page.limit.min(page_max);
     if form == Form::Json {
         let found = fetch(&spot).await?;
         let next = found.next.and_then(|at| Cursor::write(&spot.sort, at));
@@ -89,7 +104,7 @@ pub(super) async fn answer(
     if form == Form::Csv {
         table::row(&mut text, columns.iter().map(String::as_str));
     }
-    spot.page.limit = Page::MAX;
+    spot.page.limit = page_max;
     loop {
         let found = fetch(&spot).await?;
         for item in &found.items {
@@ -97,7 +112,7 @@ pub(super) async fn answer(
         }
         written += found.items.len();
         spot.at = found.next;
-        if spot.at.is_none() || written >= FILE_MAX {
+        if spot.at.is_none() || written >= file_max {
             break;
         }
     }
