@@ -33,6 +33,12 @@ impl Rig {
                         priced("old", "davinci-002", json!({"input": 2, "output": 2})),
                         priced("image", "gpt-image-1", tokens.clone()),
                         priced("picture", "dall-e-3", json!({"per_unit": 0.04})),
+                        priced("sized", "dall-e-3", json!({"per_image": [
+                            {"size": "1024x1024", "quality": "standard", "price": 0.04},
+                            {"size": "1024x1792", "quality": "standard", "price": 0.08},
+                            {"size": "1024x1792", "quality": "hd", "price": 0.12},
+                        ]})),
+                        priced("plain", "qwen3-8b", tokens.clone()),
                         priced("speech", "tts-1", json!({"per_unit": 0.000015})),
                         priced("speech-sse", "gpt-4o-mini-tts", json!({"input": 0.6, "output": 10, "audio_output": 12})),
                         priced("hear", "whisper-1", json!({"per_unit": 0.0001})),
@@ -44,6 +50,10 @@ impl Rig {
                 {
                     "name": "claude", "provider": "anthropic", "url": url, "credential": UPSTREAM_KEY,
                     "models": [priced("claude", "claude-sonnet-4-5", json!({"input": 3, "output": 15}))],
+                },
+                {
+                    "name": "seeker", "provider": "openai", "url": format!("{url}/v1"), "credential": UPSTREAM_KEY,
+                    "web_search": true, "models": [priced("seeker", "qwen3-8b", tokens.clone())],
                 },
                 {
                     "name": "down", "provider": "anthropic", "url": url, "credential": UPSTREAM_KEY,
@@ -171,6 +181,44 @@ fn each_operation_is_served_and_billed() {
         of("\"openai_speech\"").iter().any(|record| record.to_string().contains("\"units\":5")),
         "{records}"
     );
+}
+
+#[test]
+fn images_are_billed_by_size_and_quality() {
+    let rig = Rig::start("sized");
+    let image = |more: Value| {
+        let mut body = json!({"model": "sized", "prompt": "a cat"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for (more, usd) in [
+        (json!({}), "0.04"),
+        (json!({"size": "1024x1024", "quality": "standard", "n": 2}), "0.08"),
+        (json!({"size": "1024x1792"}), "0.08"),
+        (json!({"size": "1024x1792", "quality": "hd"}), "0.12"),
+        // It isn't listed: nothing is understated.
+        (json!({"size": "4096x4096"}), "0.12"),
+    ] {
+        let answer = rig.post("/v1/images/generations", &image(more.clone()));
+        assert_eq!((answer.status, cost(&answer).as_str()), (200, usd), "{more}: {}", answer.text());
+    }
+}
+
+#[test]
+fn a_search_is_asked_of_those_who_search_alone() {
+    let rig = Rig::start("seekers");
+    for (model, asked) in [("plain", false), ("seeker", true)] {
+        let body = json!({
+            "model": model, "max_tokens": 50, "messages": [{"role": "user", "content": "news?"}],
+            "tools": [{"type": "web_search_20250305", "name": "web_search"}],
+        });
+        let answer = rig.post("/v1/messages", &body);
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        let sent = rig.upstream.requests().last().unwrap().json();
+        assert_eq!(sent["web_search_options"].is_object(), asked, "{model}: {sent}");
+        let lost = answer.head.get("x-sluicegate-loss").unwrap_or_default().contains("web_search");
+        assert_eq!(lost, !asked, "{model}: {:?}", answer.head.get("x-sluicegate-loss"));
+    }
 }
 
 #[test]
