@@ -161,6 +161,31 @@ fn models_that_reason_refuse_what_others_take() {
 }
 
 #[test]
+fn later_claudes_refuse_what_earlier_ones_took() {
+    let upstream = FakeUpstream::start();
+    let begun = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "so"}]);
+    let both = |body: &mut Value| {
+        body["temperature"] = json!(0.2);
+        body["top_p"] = json!(0.9);
+    };
+    for (model, begins, samples) in [
+        ("claude-3-5-sonnet-latest", 200, 200),
+        ("claude-sonnet-4-5", 200, 400),
+        ("claude-opus-4-6", 400, 400),
+    ] {
+        let mut body = chat(model, "hi");
+        body["max_tokens"] = json!(2000);
+        let mut sampled = body.clone();
+        both(&mut sampled);
+        assert_eq!(post(&upstream, "/v1/messages", &sampled).status, samples, "{model}");
+        body["messages"] = begun.clone();
+        assert_eq!(post(&upstream, "/v1/messages", &body).status, begins, "{model}");
+        body["thinking"] = json!({"type": "enabled", "budget_tokens": 1024});
+        refused(&upstream, "/v1/messages", &body, "prefill");
+    }
+}
+
+#[test]
 fn calls_and_results_belong_together() {
     let upstream = FakeUpstream::start();
     let path = "/v1beta/models/gemini-2.5-flash:generateContent";

@@ -167,7 +167,7 @@ fn every_entry_has_its_source_and_its_fixtures() {
             assert!(!list(&answers, part).is_empty(), "{}: {part}", family.name);
         }
         let shown: BTreeSet<(&str, &str)> =
-            ["requests", "errors", "finish", "usage", "think", "headers", "searches"]
+            ["requests", "errors", "finish", "usage", "think", "thinking", "headers", "searches"]
                 .iter()
                 .flat_map(|part| list(&family.fixture, part).iter().map(move |case| (*part, case)))
                 .filter_map(|(part, case)| Some((part, case["quirk"].as_str()?)))
@@ -181,6 +181,7 @@ fn every_entry_has_its_source_and_its_fixtures() {
             .chain(quirks.finish.iter().map(|it| ("finish", it.id.as_str())))
             .chain(quirks.usage.iter().map(|it| ("usage", it.id.as_str())))
             .chain(quirks.think_tags.iter().map(|it| ("think", it.id.as_str())))
+            .chain(quirks.thinking.iter().map(|it| ("thinking", it.id.as_str())))
             .chain(quirks.headers.iter().map(|it| ("headers", it.id.as_str())))
             .chain(quirks.searches.iter().map(|it| ("searches", it.id.as_str())))
             .collect();
@@ -277,9 +278,14 @@ fn requests_are_sent_as_they_say() {
                 Some(_) => Format::AnthropicMessages,
             };
             let model = case["model"].as_str().unwrap_or(text(&family.fixture, "model"));
+            let from = match case["from"].as_str() {
+                None => format,
+                Some(_) => Format::AnthropicMessages,
+            };
             let body = Bytes::from(text(case, "body").to_owned());
-            let scanned = scan(format, &body).unwrap();
-            let mut prepared = scanned.prepare(&Edits::default(), format).unwrap();
+            let scanned = scan(from, &body).unwrap();
+            let edits = Edits { quirks: Some(&family.quirks), ..Edits::default() };
+            let mut prepared = scanned.prepare(&edits, format).unwrap();
             scanned.heed(&mut prepared, &family.quirks, format, model);
             let note = format!("{}: {}", family.name, case["quirk"]);
             assert_eq!(prepared.body, text(case, "sent"), "{note}");
@@ -297,6 +303,30 @@ fn requests_are_sent_as_they_say() {
                 "{}: `{id}` changes nothing",
                 family.name
             );
+        }
+    }
+}
+
+#[test]
+fn thinking_is_asked_for_in_the_providers_words() {
+    for family in families() {
+        for case in list(&family.fixture, "thinking") {
+            let model = case["model"].as_str().unwrap_or(text(&family.fixture, "model"));
+            let asks = text(case, "asks");
+            let body = format!(
+                r#"{{"model":"{model}","max_tokens":9000,"messages":[{{"role":"user","content":"hi"}}],{asks}}}"#
+            );
+            let scanned = scan(Format::AnthropicMessages, &Bytes::from(body)).unwrap();
+            let edits = Edits { quirks: Some(&family.quirks), ..Edits::default() };
+            let mut prepared = scanned.prepare(&edits, Format::OpenaiChat).unwrap();
+            scanned.heed(&mut prepared, &family.quirks, Format::OpenaiChat, model);
+            let mut sent: Value = serde_json::from_slice(&prepared.body).unwrap();
+            for name in ["model", "messages", "max_tokens", "max_completion_tokens", "tools"] {
+                sent.as_object_mut().unwrap().remove(name);
+            }
+            let note = format!("{}: {model}: {asks}", family.name);
+            assert_eq!(sent, case["sent"], "{note}");
+            assert_eq!(prepared.losses.to_string(), case["losses"].as_str().unwrap_or_default(), "{note}");
         }
     }
 }

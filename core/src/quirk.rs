@@ -2,7 +2,7 @@
 //! applies it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::call::Format;
 use crate::error::ErrorKind;
@@ -29,6 +29,9 @@ pub struct Quirks {
     /// Models whose reasoning stands in the answer's text, between `<think>` and `</think>`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub think_tags: Vec<ThinkQuirk>,
+    /// How its models are told to think, or not to, in requests that are translated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub thinking: Vec<ThinkingQuirk>,
     /// Where it searches the web by itself if it is asked to: elsewhere it isn't asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub searches: Vec<SearchQuirk>,
@@ -39,6 +42,7 @@ impl Quirks {
     pub fn is_empty(&self) -> bool {
         self.request.is_empty()
             && self.headers.is_empty()
+            && self.thinking.is_empty()
             && self.searches.is_empty()
             && !self.concern_answers()
     }
@@ -59,6 +63,7 @@ impl Quirks {
         self.finish.extend(other.finish);
         self.usage.extend(other.usage);
         self.think_tags.extend(other.think_tags);
+        self.thinking.extend(other.thinking);
         self.searches.extend(other.searches);
     }
 
@@ -69,7 +74,7 @@ impl Quirks {
         let errors = self.errors.iter().map(|it| &it.id);
         let finish = self.finish.iter().map(|it| &it.id);
         let usage = self.usage.iter().map(|it| &it.id);
-        let think = self.think_tags.iter().map(|it| &it.id);
+        let think = self.think_tags.iter().map(|it| &it.id).chain(self.thinking.iter().map(|it| &it.id));
         let searches = self.searches.iter().map(|it| &it.id);
         let of_answers = errors.chain(finish).chain(usage).chain(think);
         request.chain(headers).chain(of_answers).chain(searches).map(String::as_str)
@@ -90,10 +95,17 @@ impl Quirks {
         self.searches.iter().any(|it| it.formats.contains(&format) && is_of(&it.models, model))
     }
 
-    /// Whether a model answers by streams only.
-    pub fn streams_only(&self, format: Format, model: &str) -> bool {
-        let only = |it: &RequestQuirk| it.change == RequestChange::StreamOnly && it.concerns(format, model);
-        self.request.iter().any(only)
+    /// How a model is told to think, or not to.
+    pub fn thinking_of(&self, model: &str) -> Option<&ThinkingQuirk> {
+        self.thinking.iter().find(|it| is_of(&it.models, model))
+    }
+
+    /// Whether a model wants its own thoughts back in a request of this format.
+    pub fn wants_thoughts(&self, format: Format, model: &str) -> bool {
+        let wants = |it: &RequestQuirk| {
+            matches!(it.change, RequestChange::Reasoning { .. }) && it.concerns(format, model)
+        };
+        self.request.iter().any(wants)
     }
 
     /// The first rule that can't be as it is, and why: for those who write them.
@@ -110,8 +122,28 @@ impl Quirks {
         if let Some(nowhere) = self.searches.iter().find(|it| it.formats.is_empty()) {
             return Some(format!("`{}`: it names no format", nowhere.id));
         }
-        self.request.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)))
+        let thinking =
+            self.thinking.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)));
+        let request =
+            || self.request.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)));
+        thinking.or_else(request)
     }
+}
+
+/// Whether a call was bounded by what stands there: that was reckoned before a provider's quirks are heeded.
+fn is_bound(path: &str) -> bool {
+    const BOUND: [&str; 9] = [
+        "model",
+        "stream",
+        "n",
+        "best_of",
+        "max_tokens",
+        "max_completion_tokens",
+        "service_tier",
+        "prediction",
+        "modalities",
+    ];
+    BOUND.contains(&path.split('.').next().unwrap_or_default())
 }
 
 /// A change of requests.
@@ -158,19 +190,7 @@ impl RequestQuirk {
     }
 
     fn unfit(&self) -> Option<String> {
-        // What a call may use at most was reckoned from these before a provider's quirks are heeded.
-        const BOUND: [&str; 9] = [
-            "model",
-            "stream",
-            "n",
-            "best_of",
-            "max_tokens",
-            "max_completion_tokens",
-            "service_tier",
-            "prediction",
-            "modalities",
-        ];
-        let fixed = |path: &str| BOUND.contains(&path.split('.').next().unwrap_or_default());
+        let fixed = is_bound;
         match &self.change {
             RequestChange::Rename { from, to } => {
                 let both_ceilings = from.starts_with("max_") && to.starts_with("max_") && fixed(from);
@@ -244,7 +264,7 @@ pub enum RequestChange {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<Value>,
     },
-    /// The assistant's turns that call tools carry their reasoning: this text where the caller left it out.
+    /// The assistant's turns carry their reasoning from the first that calls tools on: this text where the caller left it out.
     Reasoning {
         /// The text.
         text: String,
@@ -419,6 +439,49 @@ pub struct ThinkQuirk {
     pub models: Vec<String>,
 }
 
+/// How models are told to think, or not to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThinkingQuirk {
+    /// Its name within the provider's quirks.
+    pub id: String,
+    /// Which models; as at [`RequestQuirk::models`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// Top-level fields by which they think. None: they do anyhow.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub on: Map<String, Value>,
+    /// Those by which they don't. None: nothing keeps them from it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub off: Map<String, Value>,
+    /// The field for how much, in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<String>,
+    /// The words that they take for how much in `reasoning_effort`, the least first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub efforts: Vec<String>,
+    /// They don't think at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never: bool,
+    /// While they think, no call of a tool can be demanded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unforced: bool,
+}
+
+impl ThinkingQuirk {
+    fn unfit(&self) -> Option<String> {
+        const EFFORTS: [&str; 6] = ["minimal", "low", "medium", "high", "xhigh", "max"];
+        let mut fields = self.on.keys().chain(self.off.keys()).chain(&self.budget);
+        if let Some(field) = fields.find(|field| field.is_empty() || is_bound(field)) {
+            return Some(format!("`{field}` can't be set"));
+        }
+        let places = self.efforts.iter().map(|word| EFFORTS.iter().position(|known| known == word));
+        let places: Option<Vec<usize>> = places.collect();
+        let rises = places.is_some_and(|places| places.is_sorted());
+        (!rises).then(|| "its efforts are no words that are known, from the least on".to_owned())
+    }
+}
+
 /// Where a provider searches the web by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -509,6 +572,17 @@ mod tests {
             r#"{"map":{"field":"model","from":["a"],"to":"b"}}"#,
         ] {
             assert!(rule(change).unfit().is_some(), "{change}");
+        }
+        for (thinking, fits) in [
+            (r#""on":{"enable_thinking":true},"budget":"thinking_budget","efforts":["low","high"]"#, true),
+            (r#""off":{"max_tokens":1}"#, false),
+            (r#""budget":"n""#, false),
+            (r#""efforts":["high","low"]"#, false),
+            (r#""efforts":["much"]"#, false),
+        ] {
+            let text = format!(r#"{{"thinking":[{{"id":"a",{thinking}}}]}}"#);
+            let quirks: Quirks = serde_json::from_str(&text).unwrap();
+            assert_eq!(quirks.unfit().is_none(), fits, "{thinking}");
         }
         let twice = r#"{"headers":[{"id":"a","name":"x","value":"y"}],"finish":[{"id":"a","word":"x","means":"stop"}]}"#;
         let twice: Quirks = serde_json::from_str(twice).unwrap();

@@ -77,6 +77,7 @@ fn request(format: Format, data: &[u8]) {
             ceiling_field: CeilingField::AsSent,
             include_usage: true,
             web_search: data.len().is_multiple_of(2).then_some(true),
+            quirks: None,
             drop: &["user"],
             set: &[("metadata", r#"{"a":1}"#)],
         };

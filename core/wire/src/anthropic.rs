@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod decode;
 mod encode;
+mod model;
 mod stream;
 
 pub(crate) use answer::Decoder;

@@ -5,6 +5,7 @@
 
 mod answer;
 mod event;
+mod pair;
 mod request;
 mod seal;
 

@@ -4,15 +4,18 @@ mod answer;
 mod body;
 mod decode;
 mod encode;
+mod reason;
 mod stream;
+mod strict;
+mod thought;
 
 pub(crate) use answer::Decoder;
 pub(crate) use body::body;
 pub(crate) use decode::{object_or_wrapped, request};
 pub(crate) use encode::{
-    TEXT_SCHEMA, audio_format, custom_description, custom_names, effort, encode, refuse_stored, url_of,
-    user_and_tier,
+    TEXT_SCHEMA, audio_format, custom_description, custom_names, encode, refuse_stored, url_of, user_and_tier,
 };
+pub(crate) use reason::effort;
 pub(crate) use stream::Encoder;
 
 use crate::ir::Stop;

@@ -19,6 +19,8 @@ pub struct Prepared {
     pub losses: Losses,
     /// What it means for the answer: for [`crate::BridgeOptions`].
     pub reply: Reply,
+    /// The upstream is asked for a stream whatever the caller asked for.
+    pub streams: bool,
 }
 
 impl Scanned {
@@ -70,6 +72,6 @@ impl Scanned {
         // A completion that names no ceiling is bounded by OpenAI's own, which others needn't have: it is said.
         let own = facts.max_output.filter(|_| target == Format::OpenaiCompletions);
         let edits = Edits { max_output: edits.max_output.or(own), ..edits.clone() };
-        Ok(Prepared { body: splice(self, &edits), losses: Losses::default(), reply })
+        Ok(Prepared { body: splice(self, &edits), losses: Losses::default(), reply, streams: false })
     }
 }

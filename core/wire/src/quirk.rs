@@ -34,8 +34,10 @@ impl Scanned {
         if !rules.is_empty() {
             // INVARIANT: the body is one that we wrote or scanned, so it is UTF-8.
             let text = std::str::from_utf8(&prepared.body).unwrap_or_default();
-            if let Some(changed) = request::change(text, &rules, &mut prepared.losses) {
-                prepared.body = Bytes::from(changed);
+            let changed = request::change(text, &rules, &mut prepared.losses);
+            prepared.streams |= changed.streams;
+            if let Some(text) = changed.text {
+                prepared.body = Bytes::from(text);
             }
         }
         prepared.reply.heed(quirks, model);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use sluicegate_core::Format;
+use sluicegate_core::quirk::Quirks;
 
 use crate::json::{Val, escape_into, object};
 use crate::scan::{Field, Member, Scanned, is_ours_in_metadata};
@@ -37,6 +38,9 @@ pub struct Edits<'a> {
     /// Whether the upstream searches the web by itself when it is asked to. `None`: as its format says, where in chat
     /// completions some models do. Matters for requests that are translated: others ask as they asked.
     pub web_search: Option<bool>,
+    /// What is different at the upstream's provider. A request that is translated is written by it: how to think, and what was
+    /// thought. The rest of it is [heeded](Scanned::heed) afterwards.
+    pub quirks: Option<&'a Quirks>,
     /// Top-level fields to leave out.
     pub drop: &'a [&'a str],
     /// Top-level fields to set, as raw JSON; replaces what the caller sent. The values must be valid JSON.

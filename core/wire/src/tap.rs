@@ -498,13 +498,18 @@ impl Tap {
 
     /// A delta or message of OpenAI's.
     fn delta(&mut self, cursor: &mut Cursor<'_>, text: &str) -> Result<(), Bad> {
+        let (mut details, mut reasons) = (None, false);
         let mut more = cursor.enter()?;
         while more {
             let (name, _) = cursor.name()?;
             match (name.of(text), cursor.kind()?) {
-                ("\"content\"" | "\"reasoning_content\"" | "\"reasoning\"" | "\"refusal\"", Kind::String) => {
-                    self.string(cursor, text)?
+                ("\"content\"" | "\"refusal\"", Kind::String) => self.string(cursor, text)?,
+                ("\"reasoning_content\"" | "\"reasoning\"", Kind::String) => {
+                    let before = self.observed.output_bytes;
+                    self.string(cursor, text)?;
+                    reasons |= self.observed.output_bytes > before;
                 }
+                ("\"reasoning_details\"", Kind::Array) => details = Some(cursor.skip()?),
                 ("\"tool_calls\"", Kind::Array) => {
                     for call in Val::at(text, cursor.skip()?).elements() {
                         self.observed.first_content = true;
@@ -525,6 +530,12 @@ impl Tap {
                 _ => drop(cursor.skip()?),
             }
             more = cursor.more(b'}')?;
+        }
+        // Where they stand beside plain reasoning they say the same.
+        let details = details.filter(|_| !reasons).map(|span| Val::at(text, span));
+        for detail in details.into_iter().flat_map(Val::elements) {
+            let said = detail.get("text").or_else(|| detail.get("summary"));
+            said.filter(|said| said.kind() == Kind::String).into_iter().for_each(|said| self.output(said));
         }
         Ok(())
     }

@@ -56,6 +56,10 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         .at("tools"));
     }
     request.max_output = edits.max_output.or(request.max_output);
+    // Gemini's results stand by the names of their calls, and are put right where they are written.
+    if target != Format::GeminiGenerate {
+        request.pair(&mut losses);
+    }
     let text = match target {
         Format::AnthropicMessages => {
             let max = request.max_output.unwrap_or(DEFAULT_MAX_OUTPUT);
@@ -67,7 +71,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         Format::OllamaChat => ollama::encode(&request, edits.set, &mut names, &mut losses)?,
         _ => {
             let ceiling = ceiling_name(target, edits.ceiling_field, &request.model);
-            openai_chat::encode(&request, ceiling, edits.set, &mut names, &mut losses)?
+            openai_chat::encode(&request, ceiling, edits, &mut names, &mut losses)?
         }
     };
     let text = set_once(text, edits.set);
@@ -85,7 +89,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         model: (target == Format::CohereChat).then(|| request.model.as_str().into()),
         ..Reply::default()
     };
-    Ok(Prepared { body: Bytes::from(text), losses, reply })
+    Ok(Prepared { body: Bytes::from(text), losses, reply, streams: false })
 }
 
 /// What a channel sets was appended: of a field of that name that we had written ourselves nothing stays.

@@ -80,6 +80,7 @@ fn prepared(case: &Value) -> String {
         ceiling_field: CeilingField::AsSent,
         include_usage: case["edits"]["include_usage"] == true,
         web_search: case["edits"]["web_search"].as_bool(),
+        quirks: None,
         drop: &drop,
         set: &set,
     };

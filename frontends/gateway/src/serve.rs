@@ -442,7 +442,7 @@ async fn attempt_once(
     };
     let rest = form.and_then(Form::rest);
     let model = attempt.upstream_model.as_str();
-    let stream = scanned.facts().stream || attempt.channel().quirks.streams_only(format, model);
+    let stream = scanned.facts().stream || prepared.streams;
     let target = target.for_call(model, stream);
     let request = |headers: Option<Headers<'_>>, body: Bytes| UpstreamRequest {
         headers: own_headers(target.format, inbound, form, headers.is_some()),
@@ -627,6 +627,7 @@ pub(crate) fn prepare_attempt(
         max_output: attempt.ceiling,
         include_usage: true,
         web_search: Some(attempt.channel().searches(format, attempt.upstream_model.as_str())),
+        quirks: Some(&attempt.channel().quirks),
         drop: &drop,
         ..Edits::default()
     };

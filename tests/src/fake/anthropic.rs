@@ -108,6 +108,7 @@ fn read(body: &Value) -> Result<Ask, String> {
         ..Ask::default()
     };
     thinking_fits(body, ask.reasoning)?;
+    model_fits(body, messages, &ask)?;
     if cache_marks(body) > CACHE_MARKS {
         return Err(format!("A maximum of {CACHE_MARKS} blocks with cache_control may be provided."));
     }
@@ -280,6 +281,27 @@ fn thinking_fits(body: &Value, thinks: bool) -> Result<(), String> {
             "Expected `thinking` or `redacted_thinking`, but found `{}`. When `thinking` is enabled, a final `assistant` message must start with a thinking block.",
             first.unwrap_or("text")
         ));
+    }
+    Ok(())
+}
+
+/// What models don't take any more: an answer that is begun from 4.6 on and wherever they think, two ways to sample from 4.5 on.
+fn model_fits(body: &Value, messages: &[Value], ask: &Ask) -> Result<(), String> {
+    let is_of = |generations: &[&str]| {
+        ask.model.contains("claude") && generations.iter().any(|it| ask.model.replace('.', "-").contains(it))
+    };
+    let begun = messages.last().is_some_and(|last| last["role"] == "assistant");
+    if begun
+        && (ask.reasoning
+            || is_of(&["-4-6", "-4-7", "-4-8", "opus-5", "sonnet-5", "haiku-5", "fable", "mythos"]))
+    {
+        return Err("This model does not support assistant message prefill. The conversation must end with a user message.".into());
+    }
+    let both = !body["temperature"].is_null() && !body["top_p"].is_null();
+    if both && is_of(&["opus-4-1", "-4-5", "-4-6", "-4-7", "-4-8"]) {
+        return Err(
+            "`temperature` and `top_p` cannot both be specified for this model. Please use only one.".into(),
+        );
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 use sluicegate_core::quirk::{
-    ErrorQuirk, Finish, Quirks, RequestChange, RequestQuirk, SearchQuirk, UsageCounts,
+    ErrorQuirk, Finish, Quirks, RequestChange, RequestQuirk, SearchQuirk, ThinkingQuirk, UsageCounts,
 };
 
 const FACTS: &str = include_str!("../../catalogue/facts.csv");
@@ -257,6 +257,9 @@ Where nothing applies the body stays byte for byte. What is dropped or brought i
 (`x-sluicegate-loss`), and refused by a host that embeds the gateway with `strict_translation`. No quirk touches a field by which a call is bounded (`model`, `n`, the
 ceiling's value …).
 
+**Thinking** is asked for, when a request is translated, in the provider's own words: an Anthropic caller's `thinking: {type: enabled, budget_tokens: 4096}`
+is `enable_thinking` and `thinking_budget` for Qwen, `thinking: {type: enabled}` for GLM. What has no place there, a budget or an effort, is named as approximated; thinking that can't be kept from a model, as dropped.
+
 **Searches of the web** that a provider makes by itself are asked for, when a request is translated, of those alone that are known to make them: of
 OpenAI and Azure, say, with the tool of responses. Others would refuse the request for a tool that they don't know; from theirs it is dropped, and named in
 the loss report. A channel's `web_search: true` or `false` goes before what is known here. A caller who speaks the channel's own format is passed as ever.
@@ -371,6 +374,7 @@ fn lines(quirks: &Quirks) -> Vec<String> {
             .iter()
             .map(|it| format!("`{}`: reasoning stands in the text{}", it.id, models(&it.models))),
     );
+    lines.extend(quirks.thinking.iter().map(thinking));
     lines.extend(quirks.searches.iter().map(|it| {
         let formats = quoted(it.formats.iter().map(|it| it.as_str()));
         format!(
@@ -383,6 +387,35 @@ fn lines(quirks: &Quirks) -> Vec<String> {
     }));
     lines.extend(errors(&quirks.errors));
     lines
+}
+
+/// How models are told to think, in words.
+fn thinking(rule: &ThinkingQuirk) -> String {
+    let fields = |fields: &serde_json::Map<String, serde_json::Value>| {
+        quoted(
+            fields
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect::<Vec<_>>()
+                .iter()
+                .map(String::as_str),
+        )
+    };
+    let mut said = vec![match (rule.on.is_empty(), rule.off.is_empty()) {
+        (true, true) if rule.never => "doesn't think".to_owned(),
+        (true, true) => "thinks anyhow".to_owned(),
+        (false, true) => format!("thinks anyhow, told by {}", fields(&rule.on)),
+        (true, false) => format!("thinks unless {}", fields(&rule.off)),
+        (false, false) => format!("thinks by {}, not by {}", fields(&rule.on), fields(&rule.off)),
+    }];
+    said.extend(rule.budget.iter().map(|field| format!("as many tokens as `{field}` says")));
+    if !rule.efforts.is_empty() {
+        said.push(format!("efforts are {}", quoted(rule.efforts.iter().map(String::as_str))));
+    }
+    if rule.unforced {
+        said.push("never where a call of a tool is demanded".to_owned());
+    }
+    format!("`{}`: {}{}; in translation", rule.id, said.join(", "), models(&rule.models))
 }
 
 fn models(patterns: &[String]) -> String {
@@ -424,7 +457,7 @@ fn request(rule: &RequestQuirk) -> String {
         }
         RequestChange::Reasoning { text } => {
             format!(
-                "the assistant's turns that call tools carry `reasoning_content`, `{text:?}` where there is none"
+                "the assistant's turns carry `reasoning_content` from the first that calls tools on: the thought, in translation, `{text:?}` where there is none"
             )
         }
         RequestChange::StreamOnly => "is asked for a stream whatever the caller asked for".to_owned(),

@@ -61,7 +61,7 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
             let alone = value.get("disable_parallel_tool_use").and_then(Val::as_bool);
             request.parallel_tools = alone.map(|alone| !alone);
         }
-        "thinking" => thinking(request, value),
+        "thinking" => thinking(request, value, losses),
         "output_config" => output_config(request, value, losses),
         "metadata" => {
             request.user = value.get_str("user_id").map(|s| s.into_owned());
@@ -83,19 +83,25 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
     Ok(())
 }
 
-fn thinking(request: &mut Request, value: Val<'_>) {
+/// The loss of an effort beside a budget, or beside no thinking at all.
+const EFFORT: &str = "output_config.effort";
+const NO_EFFORT: &str = "`thinking` says how much to think: the target has no effort besides";
+
+fn thinking(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
     let kind = value.get_str("type");
     let shown = value.get_str("display").is_none_or(|display| display != "omitted");
     request.summary = (kind.as_deref() != Some("disabled") && shown).then(|| "auto".to_owned());
-    let reasoning = match kind.as_deref() {
+    let effort = request.reasoning.filter(|known| matches!(known, Reasoning::Effort(_)));
+    let said = match kind.as_deref() {
         Some("disabled") => Some(Reasoning::Off),
-        Some("adaptive") => Some(Reasoning::Adaptive),
+        Some("adaptive") => None,
         _ => value.get_u64("budget_tokens").map(Reasoning::Budget),
     };
-    // An effort that was named is more than "as it sees fit".
-    if !(reasoning == Some(Reasoning::Adaptive) && matches!(request.reasoning, Some(Reasoning::Effort(_)))) {
-        request.reasoning = reasoning;
+    if said.is_some() && effort.is_some() {
+        losses.dropped(EFFORT, NO_EFFORT);
     }
+    // An effort that was named is more than "as it sees fit".
+    request.reasoning = said.or(effort).or(Some(Reasoning::Adaptive));
 }
 
 fn output_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
@@ -103,8 +109,10 @@ fn output_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
         match &*name {
             "effort" => {
                 let effort = value.as_str().as_deref().and_then(Effort::parse).map(Reasoning::Effort);
-                if matches!(request.reasoning, None | Some(Reasoning::Adaptive)) {
-                    request.reasoning = effort;
+                match (effort, request.reasoning) {
+                    (None, _) => losses.dropped(EFFORT, "not an effort that we know"),
+                    (effort, None | Some(Reasoning::Adaptive)) => request.reasoning = effort,
+                    _ => losses.dropped(EFFORT, NO_EFFORT),
                 }
             }
             "format" if value.get_str("type").as_deref() == Some("json_schema") => {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::model::{is_adaptive, takes_both, takes_prefill};
 use crate::error::{Result, WireError};
 use crate::ir::{
     Block, Effort, Maker, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool, ToolChoice,
@@ -17,6 +18,9 @@ use crate::search;
 const BUDGET_MIN: u64 = 1_024;
 /// At most this many cache breakpoints in a request.
 const CACHES_MAX: usize = 4;
+/// What a model is asked that takes no beginning of its answer.
+const GO_ON: &str =
+    "Go on with your last message exactly where it ends. Repeat nothing of it, and say nothing before.";
 
 /// Encodes a request. `set` is appended as it is.
 ///
@@ -141,15 +145,6 @@ impl Context<'_> {
     }
 }
 
-/// Models that decide themselves how much to think, and refuse budgets and sampling parameters.
-// QUIRK(anthropic, 2026-05): Opus from 4.7 on, and the fifth generation.
-fn is_adaptive(model: &str) -> bool {
-    let model = model.replace('.', "-");
-    ["opus-4-7", "opus-4-8", "opus-4-9", "opus-5", "sonnet-5", "haiku-5", "fable", "mythos"]
-        .iter()
-        .any(|family| model.contains(family))
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Thinking {
     Unsaid,
@@ -178,6 +173,10 @@ impl Thinking {
         }
         if adaptive {
             return Thinking::Adaptive(effort);
+        }
+        if is_begun(request) && takes_prefill(&request.model) {
+            losses.dropped("reasoning_effort", "an answer that is begun excludes thinking");
+            return Thinking::Unsaid;
         }
         // QUIRK(anthropic, 2026-05): a tool loop that began without thinking can't take it up.
         if loop_without_thinking(request) {
@@ -234,6 +233,11 @@ impl Thinking {
     }
 }
 
+/// Whether the caller has begun the answer.
+fn is_begun(request: &Request) -> bool {
+    request.messages.last().is_some_and(|last| last.role == Role::Assistant)
+}
+
 /// Whether the last assistant turn called tools without thinking before.
 fn loop_without_thinking(request: &Request) -> bool {
     let last = request.messages.iter().rev().find(|turn| turn.role == Role::Assistant);
@@ -258,6 +262,10 @@ fn sampling(o: &mut Object<'_>, request: &Request, thinking: Thinking, losses: &
         let Some(value) = value else {
             continue;
         };
+        if name == "top_p" && why.is_none() && request.temperature.is_some() && !takes_both(&request.model) {
+            losses.dropped(name, "the model takes a temperature or this, not both");
+            continue;
+        }
         match why {
             // QUIRK(anthropic, 2026-05): with thinking only the default temperature is taken.
             Some(_) if name == "temperature" && matches!(value.as_str(), "1" | "1.0") => {}
@@ -394,11 +402,20 @@ fn messages(a: &mut Array<'_>, request: &Request, ctx: &mut Context<'_>) {
         });
     }
     let last = request.messages.len() - 1;
+    let goes_on = is_begun(request) && !takes_prefill(&request.model);
     for (at, turn) in request.messages.iter().enumerate() {
-        let prefill = at == last && turn.role == Role::Assistant;
+        let prefill = at == last && is_begun(request) && !goes_on;
         a.object(|o| {
             o.str("role", if turn.role == Role::User { "user" } else { "assistant" });
             o.array("content", |a| turn_blocks(a, turn, prefill, ctx));
+        });
+    }
+    if goes_on {
+        let why = "the model takes no beginning of its answer: it is asked to go on with it";
+        ctx.losses.approximated(format!("messages[{last}]"), why);
+        a.object(|o| {
+            o.str("role", "user");
+            o.str("content", GO_ON);
         });
     }
 }

@@ -99,9 +99,14 @@ fn tools(request: &mut Request, tool: Val<'_>, at: usize, losses: &mut Losses) -
 }
 
 fn tool_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
-    let Some(config) = member(value, "functionCallingConfig") else {
-        return losses.dropped("toolConfig", "the target has no place for it");
-    };
+    for (name, _) in value.members().filter(|(_, value)| !value.is_null()) {
+        let name = camel_case(&name);
+        if name != "functionCallingConfig" {
+            let name = crate::names::cut(&name, 64);
+            losses.dropped(format!("toolConfig.{name}"), "the target has no place for it");
+        }
+    }
+    let Some(config) = member(value, "functionCallingConfig") else { return };
     let allowed: Vec<String> = member(config, "allowedFunctionNames")
         .into_iter()
         .flat_map(Val::elements)
@@ -160,7 +165,7 @@ fn generation(request: &mut Request, config: Val<'_>, losses: &mut Losses) -> Re
             "responseMimeType" => mime = value.as_str().unwrap_or_default().into_owned(),
             "responseSchema" => format = Some(schema::json_schema(value)),
             "responseJsonSchema" => format = Some(value.raw().to_owned()),
-            "thinkingConfig" => thinking(request, value),
+            "thinkingConfig" => thinking(request, value, losses),
             "responseModalities" => {
                 let is = |word: &str, m: &str| m.eq_ignore_ascii_case(word);
                 let asks = |word: &str| value.elements().filter_map(Val::as_str).any(|m| is(word, &m));
@@ -222,9 +227,16 @@ fn audio_of(speech: Option<Val<'_>>, losses: &mut Losses) -> String {
     })
 }
 
-fn thinking(request: &mut Request, config: Val<'_>) {
+fn thinking(request: &mut Request, config: Val<'_>, losses: &mut Losses) {
     let level = member(config, "thinkingLevel").and_then(Val::as_str);
-    let level = level.and_then(|word| Effort::parse(&word.to_ascii_lowercase()));
+    let known = level.as_ref().and_then(|word| Effort::parse(&word.to_ascii_lowercase()));
+    if level.is_some() && known.is_none() {
+        losses.dropped("generationConfig.thinkingConfig.thinkingLevel", "not a level that we know");
+    }
+    let level = known;
+    if member(config, "includeThoughts").and_then(Val::as_bool) == Some(true) {
+        request.summary = Some("auto".to_owned());
+    }
     let budget = member(config, "thinkingBudget");
     // A number may be a text.
     let said = budget.map(|v| v.as_str().unwrap_or_else(|| v.raw().into()));
@@ -299,6 +311,9 @@ fn part_of(
     losses: &mut Losses,
 ) -> Result<()> {
     let seal = part::seal_of(v);
+    if member(v, "mediaResolution").is_some_and(|resolution| !resolution.is_null()) {
+        losses.dropped(format!("{path}.mediaResolution"), "the target has no place for it");
+    }
     if v.get("thought").and_then(Val::as_bool) == Some(true) {
         match (v.get_str("text"), seal, blocks.last_mut()) {
             (None, Some(seal), _) => blocks.push(Block::Redacted { seal }),

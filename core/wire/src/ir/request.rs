@@ -10,6 +10,8 @@ pub(crate) struct Request {
     /// Turns in order; no two neighbours have the same role.
     pub(crate) messages: Vec<Message>,
     pub(crate) tools: Vec<Tool>,
+    /// Functions that don't say so are strict.
+    pub(crate) strict_unsaid: bool,
     pub(crate) tool_choice: Option<ToolChoice>,
     /// The provider is to search the web by itself.
     pub(crate) search: Option<WebSearch>,

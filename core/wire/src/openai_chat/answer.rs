@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sluicegate_core::quirk::Quirks;
 
+use super::thought::Thoughts;
 use crate::bridge::Reply;
 use crate::ir::{Citation, Event, Item, Maker, Seal, Stop, ToolKind};
 use crate::json::{Kind, Val};
@@ -19,6 +20,7 @@ pub(crate) struct Decoder {
     quirks: Option<Arc<Quirks>>,
     /// Where reasoning stands in the text: what tells them apart, by choice.
     thinks: Option<Vec<(u32, Think)>>,
+    thoughts: Thoughts,
     pub(crate) losses: Losses,
 }
 
@@ -55,8 +57,10 @@ impl Decoder {
         for choice in chunk.get("choices").into_iter().flat_map(Val::elements) {
             let index = choice.get_u64("index").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
             let mut emit = |event| on(Item { choice: index, event });
-            if let Some(delta) = choice.get("delta").or_else(|| choice.get("message")) {
-                self.delta(index, delta, &mut emit);
+            let (delta, message) = (choice.get("delta"), choice.get("message"));
+            if let Some(said) = delta.or(message) {
+                self.thoughts.read(index, said, delta.is_none(), &mut self.losses, &mut emit);
+                self.delta(index, said, &mut emit);
             }
             let content = choice.get("logprobs").and_then(|l| l.get("content"));
             if let Some(content) = content.filter(|content| content.elements().next().is_some()) {
@@ -80,12 +84,6 @@ impl Decoder {
     }
 
     fn delta(&mut self, choice: u32, delta: Val<'_>, emit: &mut impl FnMut(Event)) {
-        // Read all names for reasoning, first the ones with text.
-        let reasoning =
-            ["reasoning_content", "reasoning"].iter().find_map(|name| non_empty(delta.get_str(name)));
-        if let Some(text) = reasoning {
-            emit(Event::Thinking(text.into_owned()));
-        }
         match delta.get("content") {
             // QUIRK(mistral, 2026-05): reasoning models stream lists of typed parts.
             Some(content) if content.kind() == Kind::Array => {
@@ -250,6 +248,6 @@ fn list_part(part: Val<'_>, emit: &mut impl FnMut(Event)) {
     }
 }
 
-fn non_empty(text: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+pub(super) fn non_empty(text: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
     text.filter(|text| !text.is_empty())
 }

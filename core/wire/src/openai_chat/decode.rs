@@ -62,23 +62,18 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         "user" | "safety_identifier" => {
             request.user = request.user.take().or(value.as_str().map(|s| s.into_owned()))
         }
-        "reasoning_effort" => {
-            request.reasoning = match value.as_str().as_deref() {
-                Some("none") => Some(Reasoning::Off),
-                Some(word) => Effort::parse(word).map(Reasoning::Effort),
-                None => None,
-            };
-            if request.reasoning.is_none() {
-                losses.dropped(name, "not an effort that we know");
-            }
-        }
-        "thinking" => {
-            request.reasoning = match value.get_str("type").as_deref() {
-                Some("disabled") => Some(Reasoning::Off),
-                Some("adaptive") => Some(Reasoning::Adaptive),
-                _ => value.get_u64("budget_tokens").map(Reasoning::Budget),
-            };
-        }
+        "reasoning_effort" => match value.as_str().as_deref() {
+            Some("none") => request.reasoning = Some(Reasoning::Off),
+            word => match word.and_then(Effort::parse) {
+                // A budget says more, and so does a switch that is off.
+                Some(effort) => {
+                    let said = request.reasoning.filter(|known| *known != Reasoning::Adaptive);
+                    request.reasoning = said.or(Some(Reasoning::Effort(effort)));
+                }
+                None => losses.dropped(name, "not an effort that we know"),
+            },
+        },
+        "thinking" => thinking(request, value),
         "response_format" => request.format = format_of(value),
         "service_tier" => {
             request.tier = match value.as_str().as_deref() {
@@ -115,6 +110,16 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         other => losses.dropped(other, "the target has no place for it"),
     }
     Ok(())
+}
+
+/// Anthropic's switch, as many servers of this format have it. An effort that was named says more than that it thinks at all.
+fn thinking(request: &mut Request, value: Val<'_>) {
+    let named = request.reasoning.filter(|known| matches!(known, Reasoning::Effort(_)));
+    request.reasoning = match value.get_str("type").as_deref() {
+        Some("disabled") => Some(Reasoning::Off),
+        Some("adaptive" | "auto") => named.or(Some(Reasoning::Adaptive)),
+        _ => value.get_u64("budget_tokens").map(Reasoning::Budget).or(named).or(Some(Reasoning::Adaptive)),
+    };
 }
 
 fn format_of(value: Val<'_>) -> OutputFormat {

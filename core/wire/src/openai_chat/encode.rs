@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::reason::{self, Thought, Thoughts};
+use super::strict;
 use crate::error::{Result, WireError};
 use crate::gemini::is_googles;
-use crate::ir::{
-    Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool, ToolChoice, ToolKind,
-};
+use crate::ir::{Block, Message, OutputFormat, Request, Role, Source, Tier, Tool, ToolChoice, ToolKind};
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::{Names, cut};
 use crate::search;
-use crate::splice::wants_max_completion_tokens;
+use crate::splice::{Edits, wants_max_completion_tokens};
 
 /// What a tool that takes a text is declared to take where tools take objects only.
 pub(crate) const TEXT_SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
@@ -21,14 +21,14 @@ const STOPS_MAX: usize = 4;
 /// And this long a user name, in characters.
 const USER_MAX: usize = 64;
 
-/// Encodes a request. `ceiling` is the field for the output ceiling; `set` is appended as it is.
+/// Encodes a request. `ceiling` is the field for the output ceiling.
 ///
 /// # Errors
 /// Nothing is left to say after translation, or a file is stored where the target can't read it.
 pub(crate) fn encode(
     request: &Request,
     ceiling: &str,
-    set: &[(&str, &str)],
+    edits: &Edits<'_>,
     names: &mut Names,
     losses: &mut Losses,
 ) -> Result<String> {
@@ -39,17 +39,20 @@ pub(crate) fn encode(
             .at("messages"));
     }
     refuse_stored(request, false)?;
+    let set = edits.set;
+    let how = edits.quirks.and_then(|quirks| quirks.thinking_of(&request.model));
+    let thoughts = Thoughts::of(edits.quirks, &request.model);
     let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
     Ok(object(|o| {
         o.str("model", &request.model);
-        o.array("messages", |a| messages(a, request, names, losses));
+        o.array("messages", |a| messages(a, request, thoughts, names, losses));
         tools(o, request, names, losses);
         search::write_chat(o, request, losses);
         if let Some(n) = request.max_output.filter(|_| !skip(ceiling)) {
             o.num(ceiling, n);
         }
         sampling(o, request, losses);
-        reasoning(o, request, losses);
+        reason::write(o, request, how, losses);
         format(o, &request.format);
         user_and_tier(o, request, losses);
         if let Some(words) = &request.verbosity {
@@ -133,58 +136,6 @@ fn sampling(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     }
 }
 
-fn reasoning(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
-    if let Some(effort) = effort(request, losses) {
-        o.str("reasoning_effort", effort);
-    }
-}
-
-/// The word for how much to think, for a model of OpenAI's or like them.
-pub(crate) fn effort(request: &Request, losses: &mut Losses) -> Option<&'static str> {
-    let name = request.model.rsplit('/').next().unwrap_or(&request.model);
-    let reasons = !["gpt-4", "gpt-3", "chatgpt"].iter().any(|family| name.starts_with(family));
-    let effort = match request.reasoning {
-        None => return None,
-        Some(Reasoning::Off) => return if reasons { least_effort(name, losses) } else { None },
-        Some(Reasoning::Effort(effort)) => effort,
-        Some(Reasoning::Adaptive) => Effort::Medium,
-        Some(Reasoning::Budget(tokens)) => {
-            losses.approximated("thinking.budget_tokens", "the target has efforts, no budgets");
-            Effort::of_budget(tokens)
-        }
-    };
-    if !reasons {
-        losses.dropped("thinking", "the model doesn't reason");
-        return None;
-    }
-    // QUIRK(openai, 2026-05): `max` is the word of few models; all that take it take `xhigh`.
-    Some(effort.min(Effort::Xhigh).as_str())
-}
-
-/// The word that keeps a model from thinking, or the next best.
-// QUIRK(openai, 2026-05, https://platform.openai.com/docs/guides/reasoning): `none` from GPT-5.1 on, `minimal` for GPT-5;
-// Codex and the o-series begin at `low`, the Pro models higher, and the first of the o-series take no word at all.
-fn least_effort(model: &str, losses: &mut Losses) -> Option<&'static str> {
-    let begins = |families: &[&str]| families.iter().any(|family| model.starts_with(family));
-    let has = |words: &[&str]| words.iter().any(|word| model.contains(word));
-    let is_later =
-        model.strip_prefix("gpt-5.").is_some_and(|rest| rest.starts_with(|c: char| ('1'..='9').contains(&c)));
-    let word = match () {
-        () if begins(&["gpt-5-chat"]) => return None,
-        () if has(&["-pro", "-chat", "-deep-research"]) || begins(&["o1-mini", "o1-preview"]) => None,
-        () if has(&["-codex"]) || begins(&["gpt-oss"]) => Some("low"),
-        () if is_later => return Some("none"),
-        () if wants_max_completion_tokens(model) && begins(&["gpt-5"]) => Some("minimal"),
-        () if wants_max_completion_tokens(model) => Some("low"),
-        () => None,
-    };
-    match word {
-        Some(_) => losses.approximated("reasoning_effort", "the model always thinks: as little as it can"),
-        None => losses.dropped("reasoning_effort", "no word that keeps this model from thinking is known"),
-    }
-    word
-}
-
 /// Refuses files that only another provider can read. `images`: whether the target knows images by an id.
 ///
 /// # Errors
@@ -260,7 +211,7 @@ fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names, losses: &mut 
     }
     o.array("tools", |a| {
         for tool in &request.tools {
-            a.object(|o| self::tool(o, tool, &request.model, names, losses));
+            a.object(|o| self::tool(o, tool, request, names, losses));
         }
     });
     let custom = custom_names(&request.tools);
@@ -291,8 +242,8 @@ fn tools(o: &mut Object<'_>, request: &Request, names: &mut Names, losses: &mut 
     }
 }
 
-fn tool(o: &mut Object<'_>, tool: &Tool, model: &str, names: &mut Names, losses: &mut Losses) {
-    if tool.kind == ToolKind::Custom && !takes_custom(model) {
+fn tool(o: &mut Object<'_>, tool: &Tool, request: &Request, names: &mut Names, losses: &mut Losses) {
+    if tool.kind == ToolKind::Custom && !takes_custom(&request.model) {
         losses.approximated("tools", "a tool that takes a text takes it as `input` of an object");
         let name = names.shorten(&tool.name);
         names.wrap(&name);
@@ -320,11 +271,26 @@ fn tool(o: &mut Object<'_>, tool: &Tool, model: &str, names: &mut Names, losses:
         ToolKind::Function => o.object("function", |o| {
             described(o, names);
             o.raw("parameters", tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#));
-            if let Some(strict) = tool.strict {
+            if let Some(strict) = tool.strict.or_else(|| strict_unsaid(tool, request, losses)) {
                 o.bool("strict", strict);
             }
         }),
     }
+}
+
+/// What a function is that doesn't say whether it is strict, where the caller's format takes it for so.
+fn strict_unsaid(tool: &Tool, request: &Request, losses: &mut Losses) -> Option<bool> {
+    if !request.strict_unsaid {
+        return None;
+    }
+    let qualifies = tool.schema.as_deref().is_some_and(strict::qualifies);
+    if !qualifies {
+        losses.approximated(
+            "tools[].strict",
+            "unsaid is strict in the caller's format: the schema can't be so here",
+        );
+    }
+    qualifies.then_some(true)
 }
 
 /// A grammar as this format has it: in an object of its own.
@@ -362,7 +328,13 @@ fn word(kind: ToolKind) -> &'static str {
     }
 }
 
-fn messages(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mut Losses) {
+fn messages(
+    a: &mut Array<'_>,
+    request: &Request,
+    thoughts: Thoughts,
+    names: &mut Names,
+    losses: &mut Losses,
+) {
     let system: Vec<&str> =
         request.system.iter().map(|s| s.text.as_str()).filter(|s| !s.trim().is_empty()).collect();
     if request.system.iter().any(|s| s.cache.is_some()) {
@@ -376,7 +348,10 @@ fn messages(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mu
         let path = format!("messages[{at}]");
         match turn.role {
             Role::User => user(a, turn, &path, losses),
-            Role::Assistant => assistant(a, turn, &request.model, &path, names, losses),
+            Role::Assistant => {
+                let thought = thoughts.text_of(turn, &path, losses);
+                assistant(a, turn, (request.model.as_str(), thought), &path, names, losses);
+            }
         }
     }
 }
@@ -507,12 +482,12 @@ pub(crate) fn url_of(source: &Source) -> String {
 fn assistant(
     a: &mut Array<'_>,
     turn: &Message,
-    model: &str,
+    (model, thought): (&str, Thought),
     path: &str,
     names: &mut Names,
     losses: &mut Losses,
 ) {
-    let mut text = String::new();
+    let mut text = thought.in_text;
     let mut calls = Vec::new();
     for block in &turn.blocks {
         match block {
@@ -524,10 +499,7 @@ fn assistant(
             Block::ToolUse { id, name, kind, input, .. } => {
                 calls.push((id, names.shorten(name), *kind, Cow::Borrowed(input.as_str())));
             }
-            // Signatures are bound to their provider; without them the text is the model's own affair.
-            Block::Thinking { .. } | Block::Redacted { .. } => {
-                losses.dropped(format!("{path}.thinking"), "thinking can't be sent to another provider");
-            }
+            Block::Thinking { .. } | Block::Redacted { .. } => {}
             _ => losses.dropped(path, "the target has no such content in an assistant's turn"),
         }
     }
@@ -537,6 +509,9 @@ fn assistant(
     }
     message(a, "assistant", |o| {
         o.opt_str("content", (!text.is_empty()).then_some(text.as_str()));
+        if let Some(thought) = &thought.apart {
+            o.str("reasoning_content", thought);
+        }
         if calls.is_empty() {
             return;
         }
@@ -553,36 +528,4 @@ fn assistant(
             }
         });
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn not_thinking_is_said_in_the_words_of_the_model() {
-        for (model, want, lost) in [
-            ("gpt-5.1", Some("none"), 0),
-            ("openai/gpt-5.4-mini", Some("none"), 0),
-            ("gpt-5.1-codex", Some("low"), 1),
-            ("gpt-5.2-pro", None, 1),
-            ("gpt-5.1-chat-latest", None, 1),
-            ("gpt-5", Some("minimal"), 1),
-            ("gpt-5-nano-2025-08-07", Some("minimal"), 1),
-            ("gpt-5-codex", Some("low"), 1),
-            ("gpt-5-chat-latest", None, 0),
-            ("o1", Some("low"), 1),
-            ("o1-mini", None, 1),
-            ("o4-mini", Some("low"), 1),
-            ("gpt-oss-120b", Some("low"), 1),
-            ("gpt-4o", None, 0),
-            ("gpt-50", None, 1),
-            ("another", None, 1),
-        ] {
-            let mut losses = Losses::default();
-            let request =
-                Request { model: model.into(), reasoning: Some(Reasoning::Off), ..Request::default() };
-            assert_eq!((effort(&request, &mut losses), losses.count()), (want, lost), "{model}");
-        }
-    }
 }

@@ -44,6 +44,7 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         "model" => request.model = text().unwrap_or_default(),
         "input" => input(request, value, losses)?,
         "tools" => {
+            request.strict_unsaid = true;
             for (at, tool) in value.elements().enumerate() {
                 if tool.get_str("type").is_some_and(|kind| search::is_search(&kind)) {
                     let found = search::of_responses(tool, at, losses)?;

@@ -75,21 +75,32 @@ impl Member<'_> {
 struct Body<'a> {
     members: Vec<Member<'a>>,
     changed: bool,
+    streams: bool,
 }
 
-/// The changed text; `None` when no rule changes anything.
-pub(super) fn change(text: &str, rules: &[&RequestQuirk], losses: &mut Losses) -> Option<String> {
-    let members = members(text)?
+/// What rules make of a body.
+#[derive(Default)]
+pub(super) struct Changed {
+    /// `None` when nothing changes.
+    pub(super) text: Option<String>,
+    /// It asks for a stream, whatever it asked for before.
+    pub(super) streams: bool,
+}
+
+/// Applies rules to a body.
+pub(super) fn change(text: &str, rules: &[&RequestQuirk], losses: &mut Losses) -> Changed {
+    let Some(members) = members(text) else { return Changed::default() };
+    let members = members
         .into_iter()
         .map(|(name, value, whole)| Member { name, value: Cow::Borrowed(value), whole: Some(whole) })
         .collect();
-    let mut body = Body { members, changed: false };
+    let mut body = Body { members, changed: false, streams: false };
     for rule in rules {
         if rule.when.iter().all(|when| body.holds(when)) {
             body.apply(rule, losses);
         }
     }
-    body.changed.then(|| body.write(text.len()))
+    Changed { text: body.changed.then(|| body.write(text.len())), streams: body.streams }
 }
 
 impl Body<'_> {
@@ -194,16 +205,20 @@ impl Body<'_> {
         !was_null
     }
 
-    /// Gives each turn of the assistant's that calls tools its reasoning.
+    /// Gives the assistant's turns their reasoning, from the first that calls tools on.
     fn reasoning(&mut self, text: &str) {
         let mut quoted = String::new();
         escape_into(&mut quoted, text);
         let member = format!(r#""reasoning_content":{quoted}"#);
+        let mut called = false;
         self.edit("messages.*", &mut |raw| {
             let message = Val::trusted(raw);
-            let calls = message.get("tool_calls").is_some_and(|calls| calls.elements().next().is_some());
+            if message.get_str("role").as_deref() != Some("assistant") {
+                return None;
+            }
+            called |= message.get("tool_calls").is_some_and(|calls| calls.elements().next().is_some());
             let says = message.get_str("reasoning_content").is_some_and(|said| !said.is_empty());
-            if message.get_str("role").as_deref() != Some("assistant") || !calls || says {
+            if !called || says {
                 return None;
             }
             let kept = members(raw)?.into_iter().filter(|(name, ..)| name != "reasoning_content");
@@ -217,6 +232,7 @@ impl Body<'_> {
         if self.value("stream").and_then(Val::as_bool) == Some(true) {
             return;
         }
+        self.streams = true;
         self.put("stream", "true".to_owned());
         let others = self.value("stream_options").into_iter().flat_map(Val::members);
         let others = others.filter(|(name, _)| name != "include_usage").map(|(name, value)| {

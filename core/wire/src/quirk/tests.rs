@@ -111,12 +111,12 @@ fn changes_reach_into_lists() {
 }
 
 #[test]
-fn turns_that_call_tools_get_their_reasoning() {
-    let body = r#"{"model":"m","messages":[{"role":"assistant","content":"x"},{"role":"assistant","tool_calls":[{"id":"1"}],"content":null},{"role":"assistant","tool_calls":[{"id":"2"}],"reasoning_content":"why"}]}"#;
+fn turns_that_call_tools_and_all_behind_them_get_their_reasoning() {
+    let body = r#"{"model":"m","messages":[{"role":"assistant","content":"x"},{"role":"assistant","tool_calls":[{"id":"1"}],"content":null},{"role":"assistant","tool_calls":[{"id":"2"}],"reasoning_content":"why"},{"role":"user","content":"y"},{"role":"assistant","content":"z"}]}"#;
     let got = heed(body, r#""change":{"reasoning":{"text":" "}}"#, "m");
     assert_eq!(
         got.body,
-        r#"{"model":"m","messages":[{"role":"assistant","content":"x"},{"role":"assistant","tool_calls":[{"id":"1"}],"content":null,"reasoning_content":" "},{"role":"assistant","tool_calls":[{"id":"2"}],"reasoning_content":"why"}]}"#
+        r#"{"model":"m","messages":[{"role":"assistant","content":"x"},{"role":"assistant","tool_calls":[{"id":"1"}],"content":null,"reasoning_content":" "},{"role":"assistant","tool_calls":[{"id":"2"}],"reasoning_content":"why"},{"role":"user","content":"y"},{"role":"assistant","content":"z","reasoning_content":" "}]}"#
     );
 }
 
@@ -129,8 +129,9 @@ fn who_only_streams_is_asked_for_a_stream() {
         got.body,
         r#"{"model":"m","messages":[{"role":"user","content":"a"}],"stream":true,"stream_options":{"include_usage":true}}"#
     );
+    assert!(got.streams);
     assert_eq!(heed(body, change, "qwen-max").body, body);
     let streamed = r#"{"model":"m","messages":[{"role":"user","content":"a"}],"stream":true}"#;
     let got = heed(streamed, change, "qwq-plus");
-    assert_eq!(got.body, streamed);
+    assert_eq!((got.streams, &got.body[..]), (false, streamed.as_bytes()));
 }

@@ -125,13 +125,20 @@ async fn a_failure_in_a_success_is_understood_and_another_channel_serves() {
 
 #[tokio::test]
 async fn who_wants_no_stream_gets_none_of_a_model_that_only_streams() {
-    let qwen = "name: a, provider: dashscope, models: [{name: m, upstream: qwq-plus}]";
-    let asked = ask(channels(&[qwen]), &[("dashscope.aliyuncs.com", STREAM)], "").await;
-    assert_eq!(asked.upstream.sent.lock()[0].1["stream"], true);
-    let message = &asked.answer["choices"][0]["message"];
-    assert_eq!((&message["content"], &message["reasoning_content"]), (&"well".into(), &"hm".into()));
-    assert_eq!(asked.answer["usage"]["total_tokens"], 11, "{}", asked.answer);
-    assert_eq!(asked.outcomes, [OutcomeClass::Ok]);
+    // The second does so only where it thinks.
+    for (model, rest) in [("qwq-plus", ""), ("qwen3-32b", r#","enable_thinking":true"#)] {
+        let qwen = format!("name: a, provider: dashscope, models: [{{name: m, upstream: {model}}}]");
+        let asked = ask(channels(&[&qwen]), &[("dashscope.aliyuncs.com", STREAM)], rest).await;
+        assert_eq!(asked.upstream.sent.lock()[0].1["stream"], true, "{model}");
+        let message = &asked.answer["choices"][0]["message"];
+        assert_eq!((&message["content"], &message["reasoning_content"]), (&"well".into(), &"hm".into()));
+        assert_eq!(asked.answer["usage"]["total_tokens"], 11, "{}", asked.answer);
+        assert_eq!(asked.outcomes, [OutcomeClass::Ok]);
+    }
+    let qwen = "name: a, provider: dashscope, models: [{name: m, upstream: qwen3-32b}]";
+    let asked = ask(channels(&[qwen]), &[("dashscope.aliyuncs.com", CHAT)], "").await;
+    let body = asked.upstream.sent.lock()[0].1.clone();
+    assert_eq!((&body["enable_thinking"], &body["stream"]), (&false.into(), &Value::Null));
 }
 
 #[tokio::test]

@@ -161,6 +161,7 @@ fn prepared(
         model: Some(&served.upstream),
         max_output: scanned.facts().max_output.is_none().then_some(ceiling).flatten(),
         include_usage: true,
+        quirks: Some(&served.quirks),
         ..Edits::default()
     };
     let mut prepared = scanned.prepare(&edits, target).map_err(refused)?;

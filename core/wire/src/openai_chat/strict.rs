@@ -1,0 +1,96 @@
+//! Whether a schema may be held to strictly: OpenAI refuses others that claim to be.
+
+use std::collections::HashSet;
+
+use crate::json::{Kind, Val};
+
+/// So deep may objects stand in each other.
+// BOUND: the schema is the caller's.
+const DEPTH_MAX: usize = 10;
+/// Words that a strict schema may not have.
+// QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/structured-outputs#supported-schemas)
+const REFUSED: [&str; 9] = [
+    "allOf",
+    "oneOf",
+    "not",
+    "if",
+    "then",
+    "else",
+    "dependentRequired",
+    "dependentSchemas",
+    "patternProperties",
+];
+
+/// Whether each object of a schema names all its members, requires them, and bars others.
+pub(super) fn qualifies(schema: &str) -> bool {
+    let schema = Val::trusted(schema);
+    schema.get_str("type").as_deref() == Some("object") && schema.get("anyOf").is_none() && fits(schema, 0)
+}
+
+fn fits(schema: Val<'_>, depth: usize) -> bool {
+    if depth > DEPTH_MAX || schema.kind() != Kind::Object {
+        return false;
+    }
+    let properties = schema.get("properties");
+    let is_object = properties.is_some() || schema.get_str("type").as_deref() == Some("object");
+    if is_object && !closed(schema, properties) {
+        return false;
+    }
+    schema.members().all(|(name, value)| match &*name {
+        "properties" | "$defs" | "definitions" => value.members().all(|(_, inner)| fits(inner, depth + 1)),
+        "items" => fits(value, depth + 1),
+        "anyOf" => value.elements().all(|inner| fits(inner, depth + 1)),
+        other => !REFUSED.contains(&other),
+    })
+}
+
+/// Whether an object has these members, all of them, and no others.
+fn closed(schema: Val<'_>, properties: Option<Val<'_>>) -> bool {
+    let required: HashSet<_> =
+        schema.get("required").into_iter().flat_map(Val::elements).filter_map(Val::as_str).collect();
+    let bars = schema.get("additionalProperties").and_then(Val::as_bool) == Some(false);
+    bars && properties.into_iter().flat_map(Val::members).all(|(name, _)| required.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict_schemas() {
+        for (schema, want) in [
+            (r#"{"type":"object","properties":{},"additionalProperties":false}"#, true),
+            (r#"{"type":"object","properties":{}}"#, false),
+            (
+                r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}"#,
+                true,
+            ),
+            (r#"{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}"#, false),
+            (
+                r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":{}}"#,
+                false,
+            ),
+            (
+                r#"{"type":"object","properties":{"a":{"type":"array","items":{"type":"object","properties":{"b":{"type":"string"}}}}},"required":["a"],"additionalProperties":false}"#,
+                false,
+            ),
+            (
+                r##"{"type":"object","properties":{"a":{"anyOf":[{"$ref":"#/$defs/d"},{"type":"null"}]}},"required":["a"],"additionalProperties":false,"$defs":{"d":{"type":["object"],"properties":{"b":{"type":"string"}},"required":["b"],"additionalProperties":false}}}"##,
+                true,
+            ),
+            (
+                r#"{"type":"object","properties":{"a":{"allOf":[{"type":"string"}]}},"required":["a"],"additionalProperties":false}"#,
+                false,
+            ),
+            // A member may have any name.
+            (
+                r#"{"type":"object","properties":{"not":{"type":"string"}},"required":["not"],"additionalProperties":false}"#,
+                true,
+            ),
+            (r#"{"anyOf":[{"type":"object","additionalProperties":false}]}"#, false),
+            (r#"true"#, false),
+        ] {
+            assert_eq!(qualifies(schema), want, "{schema}");
+        }
+    }
+}
