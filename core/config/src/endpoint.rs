@@ -1,9 +1,13 @@
 //! From a provider and a base address to the whole address of each operation.
 
+mod azure;
+mod home;
+
 use sluicegate_core::call::Format;
 use sluicegate_core::channel::Endpoint;
 
 use crate::catalogue::Provider;
+pub(crate) use azure::{AZURE, dated};
 
 /// How a dialect reads a base address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,14 +56,14 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
         let mock = |format| Endpoint { format, url: String::new() };
         return vec![mock(Format::OpenaiChat), mock(Format::OpenaiEmbeddings)];
     }
-    let own_host = base.is_none_or(|base| same_host(base, provider.base_url));
+    let own_host = base.is_none_or(|base| home::is_own(provider, base));
     if provider.wire == "anthropic" {
         let url = messages_url(base.unwrap_or(provider.base_url));
         let count = Endpoint { format: Format::AnthropicCountTokens, url: append(&url, "/count_tokens") };
         return vec![Endpoint { format: Format::AnthropicMessages, url }, count];
     }
     if provider.wire == AZURE {
-        return azure_endpoints(base.unwrap_or(provider.base_url));
+        return azure::endpoints(base.unwrap_or(provider.base_url));
     }
     if provider.wire == "gemini" {
         let root = gemini_root(base.unwrap_or(provider.base_url));
@@ -104,6 +108,9 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
     for (format, path) in crate::operation::paths(|word| provider.serves(word) || !own_host) {
         endpoints.push(Endpoint { format, url: append(&root, path) });
     }
+    if own_host {
+        home::settle(provider, &mut endpoints);
+    }
     endpoints
 }
 
@@ -126,60 +133,6 @@ pub fn endpoints_of(provider: &Provider, base: Option<&str>) -> Result<Vec<Endpo
             .map_err(|why| format!("this is no address of an upstream: {why}"))?;
     }
     Ok(endpoints(provider, base, BaseStyle::Host))
-}
-
-/// The wire of Azure OpenAI: OpenAI's formats under addresses of its own.
-pub(crate) const AZURE: &str = "azure-openai";
-/// The last dated version that is generally available: what an address by deployments is called with that names none.
-// QUIRK(azure, 2026-11, https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference): paths of deployments want one.
-const AZURE_VERSION: &str = "2024-10-21";
-
-/// Azure's addresses: by deployment where the base names one (`…/openai/deployments/NAME`), or a dated `api-version`: there
-/// [`MODEL`](sluicegate_core::channel::MODEL) stands for the deployment; else `/openai/v1`, which takes the model from the body.
-fn azure_endpoints(base: &str) -> Vec<Endpoint> {
-    let (path, query) = split_query(base);
-    let mut root = path.trim_end_matches('/');
-    for operation in ["/chat/completions", "/embeddings"] {
-        root = root.strip_suffix(operation).unwrap_or(root);
-    }
-    let version = query
-        .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("api-version=")))
-        .filter(|version| !version.is_empty());
-    let host = root.split_once("/openai").map_or(root, |(host, _)| host);
-    let is_dated = version.is_some_and(|version| version.starts_with("20"));
-    let (root, query) = if root.contains("/deployments/") {
-        let query = match version {
-            Some(_) => query.unwrap_or_default().to_owned(),
-            None => format!("api-version={AZURE_VERSION}"),
-        };
-        (root.to_owned(), Some(query))
-    } else if is_dated {
-        let deployments = format!("{host}/openai/deployments/{}", sluicegate_core::channel::MODEL);
-        (deployments, query.map(str::to_owned))
-    } else {
-        (format!("{host}/openai/v1"), query.map(str::to_owned))
-    };
-    let url = |operation: &str| with_query(format!("{root}{operation}"), query.as_deref());
-    vec![
-        Endpoint { format: Format::OpenaiChat, url: url("/chat/completions") },
-        Endpoint { format: Format::OpenaiEmbeddings, url: url("/embeddings") },
-    ]
-}
-
-/// Lets Azure's addresses that name no version be called with this one: with a date by deployments.
-pub(crate) fn dated(endpoints: &mut [Endpoint], version: &str) {
-    for endpoint in endpoints {
-        let (path, query) = split_query(&endpoint.url);
-        if query.is_some_and(|query| query.contains("api-version=") && !path.contains("/deployments/")) {
-            continue;
-        }
-        let by_deployment = format!("/openai/deployments/{}/", sluicegate_core::channel::MODEL);
-        let path = match version.starts_with("20") {
-            true => path.replace("/openai/v1/", &by_deployment),
-            false => path.to_owned(),
-        };
-        endpoint.url = with_query(path, Some(&format!("api-version={version}")));
-    }
 }
 
 /// Cohere's own format, or the compatible one where the address says so.
@@ -294,13 +247,9 @@ fn openai_root(provider: &Provider, base: Option<&str>, style: BaseStyle) -> Str
             return with_query(path, query);
         }
     }
-    if style == BaseStyle::Host && path != provider.base_url.trim_end_matches('/') {
+    if style == BaseStyle::Host && !home::is_base(provider, &path) {
         let segments = path_segments(&path);
-        let own_path = if same_host(&path, provider.base_url) && !provider.base_url.is_empty() {
-            provider.base_url.trim_end_matches('/').splitn(4, '/').nth(3).unwrap_or_default()
-        } else {
-            "v1"
-        };
+        let own_path = home::own_path(provider, &path).unwrap_or("v1");
         if segments.is_empty() {
             if !own_path.is_empty() {
                 path = format!("{path}/{own_path}");
