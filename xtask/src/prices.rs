@@ -101,7 +101,7 @@ fn make(facts: &str) -> Done<String> {
         let place = format!("{} of {}", get(&fact, "upstream_model"), get(&fact, "provider"));
         let row = row(&fact).map_err(|why| format!("{place}: {why}"))?;
         let key = (get(&row, "provider").to_owned(), get(&row, "model").to_owned());
-        let served = matches!(get(&row, "mode"), "chat" | "embedding");
+        let served = matches!(get(&row, "mode"), "chat" | "responses" | "embedding");
         let says_something = COLUMNS.iter().skip(3).any(|column| !get(&row, column).is_empty());
         if !served || !says_something || key.1.contains(',') || !seen.insert(key) {
             continue;

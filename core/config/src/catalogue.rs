@@ -232,6 +232,11 @@ pub fn listed_prices() -> impl Iterator<Item = (&'static str, &'static str, Mode
     })
 }
 
+/// Whether the list of chat, responses and embeddings has this model.
+pub(crate) fn is_listed(list: &str, model: &str) -> bool {
+    listed_row(list, model).is_some()
+}
+
 /// What is known of `model` at `provider`: by its exact name.
 pub fn model_facts(provider: &Provider, model: &str) -> Option<ModelFacts> {
     provider.prices.split('|').filter(|list| !list.is_empty()).find_map(|list| row_of(list, model))
@@ -248,8 +253,15 @@ pub(crate) fn maker_of(model: &str) -> Option<Provider> {
     providers().find(|provider| provider.prices.split('|').next() == Some(maker))
 }
 
-/// Halves its way to the row: the file is in the order of its bytes.
 fn row_of(list: &str, model: &str) -> Option<ModelFacts> {
+    match listed_row(list, model) {
+        Some(row) => parse_facts(row),
+        None => crate::operation::facts(list, model),
+    }
+}
+
+/// Halves its way to the row: the file is in the order of its bytes.
+fn listed_row(list: &str, model: &str) -> Option<&'static str> {
     if model.is_empty() || model.contains(['\n', ',']) {
         return None;
     }
@@ -264,7 +276,7 @@ fn row_of(list: &str, model: &str) -> Option<ModelFacts> {
             bytes.get(middle..)?.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| middle + at);
         let row = body.get(start..end)?;
         if row.starts_with(&wanted) {
-            return parse_facts(row);
+            return Some(row);
         }
         if row < wanted.as_str() {
             low = end + 1;
@@ -272,7 +284,7 @@ fn row_of(list: &str, model: &str) -> Option<ModelFacts> {
             high = start;
         }
     }
-    crate::operation::facts(list, model)
+    None
 }
 
 /// The price list behind its first two lines.

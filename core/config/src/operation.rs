@@ -65,6 +65,18 @@ pub(crate) fn facts(list: &str, model: &str) -> Option<ModelFacts> {
         let mut cells = row.split(',');
         cells.next() == Some(list) && cells.next() == Some(model)
     })?;
+    parse(row)
+}
+
+/// Every row: whose it is, the model, and what is known of it.
+pub(crate) fn listed() -> impl Iterator<Item = (&'static str, &'static str, ModelFacts)> {
+    OPERATIONS.lines().skip(1).filter_map(|row| {
+        let mut cells = row.split(',');
+        Some((cells.next()?, cells.next()?, parse(row)?))
+    })
+}
+
+fn parse(row: &'static str) -> Option<ModelFacts> {
     let mut cells = row.split(',');
     let (provider, _, _) = (cells.next()?, cells.next()?, cells.next()?);
     let mut rate = |digits| {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use sluicegate_core::money::PicoUsd;
 use sluicegate_core::price::Price;
 
-use crate::catalogue::listed_prices;
+use crate::catalogue::{is_listed, listed_prices};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::environment::Environment;
 use crate::reader::{Fields, Item, Load};
@@ -129,14 +129,15 @@ fn detect(root: &Node) -> PriceFormat {
     }
 }
 
-/// Every price of the built-in list.
+/// Every price of the built-in list: of chat, responses and embeddings, and of whatever else is billed.
 pub fn built_in_prices() -> Vec<ListedPrice> {
     let listed = |(provider, model, facts): (&str, &str, crate::ModelFacts)| ListedPrice {
         provider: Some(provider.to_owned()),
         model: model.to_owned(),
         price: facts.price,
     };
-    listed_prices().map(listed).collect()
+    let operations = crate::operation::listed().filter(|(list, model, _)| !is_listed(list, model));
+    listed_prices().chain(operations).map(listed).collect()
 }
 
 /// The mapping under `key`, or the whole.

@@ -113,6 +113,37 @@ fn the_built_in_list_is_written_and_read_back_as_it_is() {
 }
 
 #[test]
+fn every_price_of_the_facts_is_found() {
+    // Nothing before the sixth cell is in quotes, and a model with a comma in its name has no row.
+    let facts = include_str!("../catalogue/facts/prices.csv").lines().skip(2);
+    let prices: BTreeMap<_, _> =
+        built_in_prices().into_iter().map(|it| ((it.provider.unwrap(), it.model), it.price)).collect();
+    let mut counts = BTreeMap::new();
+    for row in facts.filter(|row| !row.starts_with('"')) {
+        let [model, provider, mode, input, output, _] = row.splitn(6, ',').collect::<Vec<_>>()[..] else {
+            panic!("{row}")
+        };
+        if input.is_empty() || output.is_empty() {
+            continue;
+        }
+        let price = prices.get(&(provider.to_owned(), model.to_owned())).unwrap_or_else(|| panic!("{row}"));
+        let rate = |text| parse_decimal(text, 6).and_then(|rate| u64::try_from(rate).ok());
+        assert_eq!((price.input, price.output), (rate(input), rate(output)), "{row}");
+        *counts.entry(mode).or_insert(0) += 1;
+    }
+    assert!(counts["chat"] > 2_000 && counts["responses"] > 100, "{counts:?}");
+    for (provider, model, input, output) in [
+        ("openai", "gpt-5.4-pro", 30_000_000, 180_000_000),
+        ("openai", "o3-pro", 20_000_000, 80_000_000),
+        ("azure", "gpt-5-codex", 1_250_000, 10_000_000),
+        ("openai", "gpt-image-1", 5_000_000, 40_000_000),
+    ] {
+        let price = &prices[&(provider.to_owned(), model.to_owned())];
+        assert_eq!((price.input, price.output), (Some(input), Some(output)), "{provider}/{model}");
+    }
+}
+
+#[test]
 fn litellm_map_and_new_api_ratios_are_prices() {
     let map = r#"{"sample_spec": {"input_cost_per_token": 0, "mode": "chat"},
         "azure/gpt-x": {"litellm_provider": "azure", "mode": "chat", "input_cost_per_token": 2.5e-06, "output_cost_per_token": 1.5e-05,
