@@ -222,6 +222,7 @@ fn channel(at: u32) -> Channel {
             lacks: Needs::default(),
             counting: Counting::default(),
             tokenizer: None,
+            regions: Vec::new(),
         }],
         weight: 10,
         tags: if at == 3 { vec!["overseas".to_owned()] } else { Vec::new() },

@@ -88,6 +88,9 @@ pub struct Channel {
     /// What happens to body fields that the format doesn't know.
     #[serde(default)]
     pub unknown_fields: UnknownFields,
+    /// What becomes of calls that a format of its can't say whole; unset: as the host has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translation: Option<Translation>,
     /// Body fields such as `api_base` that callers may set to steer this channel; by default none.
     #[serde(default)]
     pub client_overrides: Vec<String>,
@@ -140,6 +143,7 @@ impl Channel {
             cooldown_ms: None,
             health_check: None,
             unknown_fields: UnknownFields::default(),
+            translation: None,
             client_overrides: Vec::new(),
             web_search: None,
             pass_through: Vec::new(),
@@ -412,6 +416,19 @@ pub struct ChannelModel {
     /// The tokenizer by which its text is counted, where that is certain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<Tokenizer>,
+    /// What calls cost, relative to the price, that an answer says were processed in one of these regions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionRatio>,
+}
+
+/// What calls cost that are processed in a region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionRatio {
+    /// The region as answers have it, such as `us`.
+    pub region: Box<str>,
+    /// Relative to the price, in parts per million.
+    pub ratio_ppm: u32,
 }
 
 impl ChannelModel {
@@ -474,4 +491,15 @@ pub enum UnknownFields {
     Drop,
     /// The call is refused with their names.
     Refuse,
+}
+
+/// What becomes of a call of which another format, or a provider's variety of it, can't say everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Translation {
+    /// It is sent without that, or with what comes close; the loss report has it.
+    #[default]
+    Drop,
+    /// It isn't sent there: another channel gets it, or it is refused with the fields' names.
+    Strict,
 }

@@ -65,6 +65,9 @@ pub struct UsageRecord {
     /// What guardrails did, if they did anything.
     #[serde(default, skip_serializing_if = "SmallVec::is_empty")]
     pub guardrails: GuardrailMarks,
+    /// What the translation of the last attempt and of its answer dropped or approximated: see [`told_losses`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<String>,
     /// The attempts, in order.
     pub attempts: SmallVec<[AttemptRecord; 1]>,
     /// What it cost the caller, all attempts together.
@@ -73,6 +76,29 @@ pub struct UsageRecord {
     pub usage: Usage,
     /// What replay needs besides.
     pub replay: ReplayFacts,
+}
+
+/// No more losses are in a record.
+const LOSSES_MAX: usize = 16;
+/// No loss in a record is longer, in bytes.
+const LOSS_BYTES_MAX: usize = 200;
+
+/// Losses as a record keeps them: the first 16, each up to 200 bytes, and how many more there were.
+// BOUND: a caller's odd fields, and their names, mustn't make a record long.
+pub fn told_losses(losses: &[String]) -> Vec<String> {
+    let cut = |loss: &String| match loss.len() <= LOSS_BYTES_MAX {
+        true => loss.clone(),
+        false => {
+            let end = loss.floor_char_boundary(LOSS_BYTES_MAX - '…'.len_utf8());
+            format!("{}…", loss.get(..end).unwrap_or_default())
+        }
+    };
+    let mut told: Vec<_> = losses.iter().take(LOSSES_MAX).map(cut).collect();
+    let more = losses.len().saturating_sub(LOSSES_MAX);
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    told
 }
 
 /// Most records' JSON is no longer, in bytes.
@@ -438,4 +464,19 @@ fn is_no_writes(writes: &CacheWrites) -> bool {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_holds_a_bounded_report_of_losses() {
+        assert!(told_losses(&[]).is_empty());
+        let long = format!("dropped {}: no place", "é".repeat(300));
+        let told = told_losses(&vec![long; 40]);
+        assert_eq!(told.len(), LOSSES_MAX + 1);
+        assert_eq!(told[LOSSES_MAX], "and 24 more");
+        assert!(told.iter().all(|loss| loss.len() <= LOSS_BYTES_MAX) && told[0].ends_with('…'), "{told:?}");
+    }
 }

@@ -248,13 +248,14 @@ fn the_catalogue_knows_what_they_speak() {
         let answer = rig.gateway.send(&request(&rig, face, "local", true, said(face, "a b")));
         assert_eq!((answer.status, last_sent(&rig).0.as_str()), (200, path), "{face}: {}", answer.text());
     }
-    let losses = rig.gateway.send(&request(
-        &rig,
-        "anthropic",
-        "local",
-        false,
-        json!({"messages": [{"role": "user", "content": "a"}], "thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2000}),
-    ));
+    let body = json!({"messages": [{"role": "user", "content": "a"}], "thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2000});
+    let lossy = request(&rig, "anthropic", "local", false, body);
+    let losses = rig.gateway.send(&lossy);
     let told = losses.head.get("x-sluicegate-loss").unwrap_or_default();
     assert!(told.contains("approximated thinking.budget_tokens"), "{told}: {}", losses.text());
+    for (word, says) in [("strict", "`thinking.budget_tokens`"), ("stric", "x-sluicegate-translation")] {
+        let refused = rig.gateway.send(&lossy.clone().header("x-sluicegate-translation", word));
+        assert_eq!((refused.status, &refused.json()["type"]), (400, &json!("error")), "{}", refused.text());
+        assert!(refused.text().contains(says), "{word}: {}", refused.text());
+    }
 }

@@ -148,6 +148,7 @@ fn channel(at: u64, rng: &mut Rng) -> Channel {
             lacks: Needs::default(),
             counting: Counting::default(),
             tokenizer: None,
+            regions: Vec::new(),
         }],
         priority: (at % 2) as i32,
         limits,

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sluicegate::envelope::{self, CompletedFacts};
-use sluicegate::{Answer, AnswerBody, Error, ErrorKind, Format, Inbound, Rejection, Result, Secret};
+use sluicegate::{
+    Answer, AnswerBody, Error, ErrorKind, Format, Inbound, Rejection, Result, Secret, TRANSLATION_HEADER,
+    asked_translation,
+};
 
 use crate::bridge::{Shared, Task, call_back, wait};
 use crate::error::{misuse, raised};
@@ -137,8 +140,10 @@ fn inbound(
         .transpose()?;
     let headers: Vec<_> =
         headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let wanted = headers.iter().find(|(name, _)| name == TRANSLATION_HEADER);
     Ok(Inbound {
         explain: false,
+        translation: asked_translation(wanted.map(|(_, value)| value.as_bytes()))?,
         format,
         path: None,
         address: None,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 use sluicegate_core::call::Format;
-use sluicegate_core::channel::{Auth, Channel, ChannelModel, SecretRef};
+use sluicegate_core::channel::{Auth, Channel, ChannelModel, RegionRatio, SecretRef};
 use sluicegate_core::header;
 use sluicegate_core::ids::ChannelId;
 use sluicegate_core::pattern::Pattern;
@@ -329,10 +329,15 @@ pub(crate) fn model(
             Some(facts) => facts.extra_reasoning,
             None => unknown_reasoning(channel, upstream),
         },
-        lacks: facts.map(|facts| facts.lacks).unwrap_or_default(),
+        lacks: facts.as_ref().map(|facts| facts.lacks).unwrap_or_default(),
         counting,
         tokenizer,
+        regions: facts.map_or_else(Vec::new, |facts| facts.regions.into_iter().map(region).collect()),
     }
+}
+
+fn region((name, ratio_ppm): (&str, u32)) -> RegionRatio {
+    RegionRatio { region: name.into(), ratio_ppm }
 }
 
 /// What the catalogue knows of an upstream's model: at the channel's provider; at the provider whose host it is; else,

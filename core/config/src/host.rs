@@ -1,7 +1,7 @@
 //! What a file says to the host rather than to the engine, completed from the environment.
 
 use serde::{Deserialize, Serialize};
-use sluicegate_core::channel::SecretRef;
+use sluicegate_core::channel::{SecretRef, Translation};
 use sluicegate_core::check::CheckSettings;
 use sluicegate_core::tenant::IpNetwork;
 
@@ -40,6 +40,8 @@ pub struct HostSettings {
     /// Whether answers carry the model's name as it was requested instead of the upstream's. Default false; for a
     /// LiteLLM or New API file true.
     pub present_as_requested: bool,
+    /// What becomes of calls that can't be translated whole, at channels that don't say it. Default: they lose something.
+    pub translation: Translation,
     /// Whose forwarded client address counts.
     pub trusted_proxies: Vec<IpNetwork>,
     /// Serve beyond loopback with a weak or no administrator's key. Default false.
@@ -87,6 +89,7 @@ impl Default for HostSettings {
             body_limit_bytes: DEFAULT_BODY_LIMIT_BYTES,
             upload_limit_bytes: DEFAULT_UPLOAD_LIMIT_BYTES,
             present_as_requested: false,
+            translation: Translation::default(),
             trusted_proxies: Vec::new(),
             dangerously_permit_weak_or_unset_master_key: false,
             store_model_in_db: true,

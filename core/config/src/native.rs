@@ -19,7 +19,7 @@ pub(crate) use tenant::to_json;
 
 use indexmap::IndexMap;
 use sluicegate_core::by_class::ByClass;
-use sluicegate_core::channel::Timeouts;
+use sluicegate_core::channel::{Timeouts, Translation};
 use sluicegate_core::decision::OutcomeClass;
 use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId};
 use sluicegate_core::limit::Mode;
@@ -44,6 +44,8 @@ pub(crate) const DEFAULT_ORGANIZATION: &str = "default";
 
 /// Said where a file asks for New API's statuses.
 const STATUSES_ARE_OURS: &str = "this version answers New API's routes with its own statuses and texts yet";
+
+const TRANSLATIONS: [(&str, Translation); 2] = [("drop", Translation::Drop), ("strict", Translation::Strict)];
 
 const STRATEGIES: [(&str, Strategy); 6] = [
     ("weighted", Strategy::Weighted),
@@ -198,6 +200,11 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
         && let Some(requested) = item.word(load, &[("upstream", false), ("requested", true)])
     {
         host.present_as_requested = requested;
+    }
+    if let Some(item) = fields.get("translation")
+        && let Some(translation) = item.word(load, &TRANSLATIONS)
+    {
+        host.translation = translation;
     }
     if let Some(item) = fields.get("metrics")
         && let Some(access) = item.word(

@@ -440,6 +440,7 @@ fn models(
         // Ratios are by the name that is asked for.
         if let Some(price) = ratios.of(&group).or_else(|| ratios.of(&upstream)) {
             model.price = price.clone();
+            model.regions.clear();
         }
         channel.models.push(model);
     }

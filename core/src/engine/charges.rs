@@ -14,6 +14,8 @@ pub(super) struct Charges<'a> {
     /// The caller's price, before the ratio.
     own: PriceNow<'a>,
     ratio_ppm: u32,
+    /// What the list price is times, where the call is processed in a region that costs more.
+    region_ppm: u32,
     /// What the call costs the operator.
     list: PriceNow<'a>,
     /// Both are the same.
@@ -31,6 +33,9 @@ impl<'a> Charges<'a> {
         variant: Option<&'a Variant>,
     ) -> Self {
         let list = model.price.on(at).with(variant);
+        let region = variant.and_then(|variant| variant.region.as_deref());
+        let of_region = model.regions.iter().find(|own| Some(&*own.region) == region);
+        let region_ppm = of_region.map_or(RATIO_ONE_PPM, |own| own.ratio_ppm);
         let (own, ratio_ppm) = match caller.terms(group) {
             None => (list, caller.price_ratio_ppm),
             Some(Terms::Ratio(ratio_ppm)) => (list, *ratio_ppm),
@@ -38,12 +43,16 @@ impl<'a> Charges<'a> {
                 return Self {
                     own: price.on(at).with(variant),
                     ratio_ppm: RATIO_ONE_PPM,
+                    region_ppm,
                     list,
                     alike: false,
                 };
             }
         };
-        Self { own, ratio_ppm, list, alike: ratio_ppm == RATIO_ONE_PPM }
+        // At most a millionth is lost in it.
+        let scaled = u64::from(ratio_ppm).saturating_mul(u64::from(region_ppm)) / u64::from(RATIO_ONE_PPM);
+        let own_ppm = u32::try_from(scaled).unwrap_or(u32::MAX);
+        Self { own, ratio_ppm: own_ppm, region_ppm, list, alike: ratio_ppm == RATIO_ONE_PPM }
     }
 
     /// What the caller pays at most for an attempt like this. See [`PriceNow::bound`].
@@ -53,7 +62,7 @@ impl<'a> Charges<'a> {
 
     /// What the operator pays at most.
     pub(super) fn list_bound(&self, input: u64, output: u64, reach: Reach) -> NanoUsd {
-        self.list.bound(input, output, reach, RATIO_ONE_PPM)
+        self.list.bound(input, output, reach, self.region_ppm)
     }
 
     /// Both.
@@ -70,13 +79,13 @@ impl<'a> Charges<'a> {
         reach: Reach,
     ) -> (NanoUsd, NanoUsd) {
         let tenant = self.own.bound_of_known_input(input, output, reach, self.ratio_ppm);
-        let list = || self.list.bound_of_known_input(input, output, reach, RATIO_ONE_PPM);
+        let list = || self.list.bound_of_known_input(input, output, reach, self.region_ppm);
         (tenant, if self.alike { tenant } else { list() })
     }
 
     /// What the caller pays for what was used, and what the operator does.
     pub(super) fn costs(&self, usage: &Usage, tier: ServiceTier) -> (NanoUsd, NanoUsd) {
-        let list = self.list.cost(usage, tier, RATIO_ONE_PPM, Rounding::HalfEven);
+        let list = self.list.cost(usage, tier, self.region_ppm, Rounding::HalfEven);
         let own = || self.own.cost(usage, tier, self.ratio_ppm, Rounding::HalfEven);
         (if self.alike { list } else { own() }, list)
     }

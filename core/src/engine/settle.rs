@@ -518,6 +518,7 @@ impl Admission {
             outcome,
             error: error.map(str::to_owned),
             guardrails: crate::guardrail::GuardrailMarks::new(),
+            losses: Vec::new(),
             spend,
             usage,
             replay: ReplayFacts {

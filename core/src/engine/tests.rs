@@ -33,6 +33,7 @@ pub(super) fn channel(id: &str, model: &str, priority: i32) -> Channel {
             lacks: Needs::default(),
             counting: Counting::default(),
             tokenizer: None,
+            regions: Vec::new(),
         }],
         priority,
         source: Source::File,

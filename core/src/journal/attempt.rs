@@ -371,6 +371,7 @@ pub fn record_of(
         outcome: records.last().map_or(OutcomeClass::Timeout, |last| last.outcome),
         error: amends.is_none().then(|| INTERRUPTED.to_owned()),
         guardrails: crate::guardrail::GuardrailMarks::new(),
+        losses: Vec::new(),
         spend,
         usage,
         replay: ReplayFacts {

@@ -59,7 +59,10 @@ impl ServiceTier {
 
     /// The tier that an upstream means, in requests and answers, by this word of any format; `None` for one that isn't known.
     pub fn of_word(word: &str) -> Option<Self> {
-        Some(match word {
+        // QUIRK(gemini, 2026-11, https://ai.google.dev/gemini-api/docs/priority-inference): a tier may be said by the name of the
+        // protocol's constant, in any case.
+        let word = word.to_ascii_lowercase();
+        Some(match word.strip_prefix("service_tier_").unwrap_or(&word) {
             "default" | "standard" | "standard_only" => ServiceTier::Standard,
             "flex" => ServiceTier::Flex,
             "batch" => ServiceTier::Batch,
@@ -299,6 +302,21 @@ impl From<Currency> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tier_is_known_by_any_of_its_words() {
+        for (word, want) in [
+            ("default", Some(ServiceTier::Standard)),
+            ("flex", Some(ServiceTier::Flex)),
+            ("SERVICE_TIER_FLEX", Some(ServiceTier::Flex)),
+            ("service_tier_priority", Some(ServiceTier::Priority)),
+            ("Priority", Some(ServiceTier::Priority)),
+            ("SERVICE_TIER_UNSPECIFIED", None),
+            ("auto", None),
+        ] {
+            assert_eq!(ServiceTier::of_answer(word), want, "{word}");
+        }
+    }
 
     #[test]
     fn weeks_begin_on_monday_and_spans_wrap() {

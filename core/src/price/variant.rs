@@ -20,13 +20,24 @@ pub struct Variant {
     /// An image's quality, such as `hd`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality: Option<Box<str>>,
+    /// The region in which the call was processed, where the answer says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<Box<str>>,
 }
 
 impl Variant {
     /// What these words say; `None` when that is nothing.
     pub fn of(size: Option<&str>, quality: Option<&str>) -> Option<Self> {
-        let found = Self { size: size.and_then(word), quality: quality.and_then(word) };
+        let found = Self { size: size.and_then(word), quality: quality.and_then(word), region: None };
         (found != Self::default()).then_some(found)
+    }
+
+    /// Of a call that was processed in this region; `None` where that is nowhere in particular.
+    // QUIRK(anthropic, 2026-11, https://platform.claude.com/docs/en/build-with-claude/data-residency): `global` is anywhere, and models
+    // that can't be told where say `not_available`.
+    pub fn in_region(region: &str) -> Option<Self> {
+        let region = word(region).filter(|region| !matches!(&**region, "global" | "not_available"))?;
+        Some(Self { region: Some(region), ..Self::default() })
     }
 
     /// What was served: as the answer says, and where it doesn't as was asked for.
@@ -34,7 +45,11 @@ impl Variant {
         let (Some(asked), Some(said)) = (asked, said) else { return asked.or(said).cloned() };
         let either =
             |said: &Option<Box<str>>, asked: &Option<Box<str>>| said.clone().or_else(|| asked.clone());
-        Some(Self { size: either(&said.size, &asked.size), quality: either(&said.quality, &asked.quality) })
+        Some(Self {
+            size: either(&said.size, &asked.size),
+            quality: either(&said.quality, &asked.quality),
+            region: said.region.clone(),
+        })
     }
 }
 

@@ -76,6 +76,10 @@ pub(crate) fn unsaid(request: &Request, losses: &mut Losses) {
             losses.dropped(name, "the target has no place for it");
         }
     }
+}
+
+/// A tier, where the target has none.
+pub(crate) fn no_tier(request: &Request, losses: &mut Losses) {
     if matches!(request.tier, Some(Tier::Flex | Tier::Priority)) {
         losses.dropped("service_tier", "the target has no such tier");
     }

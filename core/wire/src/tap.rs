@@ -247,6 +247,8 @@ impl Tap {
 
     fn gemini(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
         if let Some(usage) = parts.usage {
+            // What its head says in `x-gemini-service-tier`: the tier that is billed.
+            note(&mut self.observed.served_tier, crate::gemini::member(usage, "serviceTier"));
             self.report(gemini(usage));
         }
         if parts.error.is_some() {
@@ -648,6 +650,9 @@ impl Tap {
         // The tier that was served is billed, not the one asked for.
         if let Some(tier) = usage.get_str("service_tier") {
             self.observed.served_tier = Some(tier.into_owned());
+        }
+        if let Some(variant) = usage.get_str("inference_geo").and_then(|region| Variant::in_region(&region)) {
+            self.observed.served_variant = Some(Box::new(variant));
         }
         self.report(self.counts.usage());
     }

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sluicegate_core::channel::Translation;
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::ledger::LimitState;
-use sluicegate_core::{CallId, DENIAL, Error, Explanation, Format, Retry, Secret};
+use sluicegate_core::{CallId, DENIAL, Error, ErrorKind, Explanation, Format, Retry, Secret};
 use sluicegate_wire::Report;
 
 use crate::raw::RawStream;
@@ -49,6 +50,8 @@ pub struct Inbound {
     pub tags: Vec<String>,
     /// Whether to say why it went where it went, in [`Facts::told`].
     pub explain: bool,
+    /// What the caller wants of translations: they can only ask for more than its channels do.
+    pub translation: Translation,
 }
 
 impl Inbound {
@@ -66,7 +69,26 @@ impl Inbound {
             client_headers: Vec::new(),
             tags: Vec::new(),
             explain: false,
+            translation: Translation::default(),
         }
+    }
+}
+
+/// The header by which a caller wants a call whole or not at all, lower case.
+pub const TRANSLATION_HEADER: &str = "x-sluicegate-translation";
+
+/// What the value of [`TRANSLATION_HEADER`] asks for; without one, whatever the channels do.
+///
+/// # Errors
+/// `InvalidRequest` for a word that there isn't: who asks for more mustn't get less because of a slip.
+pub fn asked_translation(value: Option<&[u8]>) -> Result<Translation, Error> {
+    match value.map(<[u8]>::trim_ascii) {
+        None | Some(b"drop") => Ok(Translation::Drop),
+        Some(b"strict") => Ok(Translation::Strict),
+        Some(_) => Err(Error::new(
+            ErrorKind::InvalidRequest,
+            format!("the header `{TRANSLATION_HEADER}` is `strict` or `drop`"),
+        )),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use sluicegate_config::{Diagnostic, HostSettings};
+use sluicegate_core::channel::Translation;
 use sluicegate_core::count::Tokenizer;
 use sluicegate_core::engine::{BoundCaller, Explained, ShadowReport};
 use sluicegate_core::ports::{Alert, RecordStore};
@@ -71,7 +72,7 @@ pub struct Options {
     pub demo: bool,
     /// Whether to answer with the requested model's name; `None` leaves it to the configuration.
     pub present_requested: Option<bool>,
-    /// Whether a translation that loses something is refused.
+    /// Whether a translation that loses something is refused, whatever the configuration says.
     pub strict_translation: bool,
     /// Guardrails of the host's own, behind those of the configuration. Default none.
     pub guardrails: Vec<OwnGuardrail>,
@@ -149,6 +150,9 @@ pub(crate) struct Inner {
     pub(crate) jobs: Jobs,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) present_requested: bool,
+    /// What becomes of calls that can't be translated whole, at channels that don't say it.
+    pub(crate) translation: Translation,
+    /// The host wants none of them sent.
     pub(crate) strict_translation: bool,
     /// Keeps the data directory for this process.
     _owner: Option<Owner>,
@@ -281,6 +285,7 @@ impl Gateway {
                 .filter(|token| !token.expose().is_empty()),
             clock: options.clock,
             present_requested: present,
+            translation: loaded.host.translation,
             strict_translation: options.strict_translation,
             directory,
             issuers: Issuers::new(&loaded.host.auth.jwt)?,

@@ -47,7 +47,10 @@ pub mod secret;
 pub mod store;
 pub mod upstream;
 
-pub use answer::{Address, Answer, AnswerBody, CountedBy, Facts, Inbound, Rejection, Remaining, Told};
+pub use answer::{
+    Address, Answer, AnswerBody, CountedBy, Facts, Inbound, Rejection, Remaining, TRANSLATION_HEADER, Told,
+    asked_translation,
+};
 pub use clock::{ManualClock, SystemClock};
 pub use gateway::{Gateway, ModelCard, Options, Worker};
 pub use history::{ReplayDone, ReplayOptions, figures, replay, time_of};

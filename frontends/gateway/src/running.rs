@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use sluicegate_core::engine::{Admission, Attempt, BoundCaller};
+use sluicegate_core::record::told_losses;
 use sluicegate_core::{
     Call, ErrorKind, Explanation, Outcome, OutcomeClass, ScopeKind, ServiceTier, Timestamp, Usage,
     UsageSource,
@@ -29,6 +30,8 @@ pub(crate) struct Running {
     sent: bool,
     /// The status that the attempt under way got.
     status: Option<u16>,
+    /// The tier that the head of its answer says.
+    told_tier: Option<ServiceTier>,
     first_byte_at: Option<Timestamp>,
     /// The guardrails that look at the answer.
     pub(crate) watch: Option<Arc<Watch>>,
@@ -59,6 +62,7 @@ impl Running {
             explain: false,
             sent: false,
             status: None,
+            told_tier: None,
             first_byte_at: None,
             watch: None,
             refused: None,
@@ -86,6 +90,8 @@ impl Running {
     /// An attempt begins: what the answer will say about it.
     pub(crate) fn begin(&mut self, attempt: &Attempt) {
         (self.sent, self.status, self.first_byte_at, self.arrived) = (false, None, None, None);
+        self.told_tier = None;
+        self.facts.losses.clear();
         self.facts.attempts = attempt.number;
         self.facts.channel = Some(attempt.channel().name.clone());
         self.facts.upstream_model = Some(attempt.upstream_model.as_str().to_owned());
@@ -102,6 +108,11 @@ impl Running {
 
     pub(crate) fn mark_status(&mut self, status: u16) {
         self.status = Some(status);
+    }
+
+    /// The head of the answer says at which tier it is served.
+    pub(crate) fn mark_tier(&mut self, tier: Option<ServiceTier>) {
+        self.told_tier = tier;
     }
 
     pub(crate) fn mark_content(&mut self) {
@@ -168,9 +179,19 @@ impl Running {
             served_variant: observed.and_then(|observed| observed.served_variant.clone()),
             served_tier: observed
                 .and_then(|observed| observed.served_tier.as_deref())
-                .and_then(ServiceTier::of_answer),
+                .and_then(ServiceTier::of_answer)
+                .or(self.told_tier),
         };
         self.inner.engine.observe(admission, &outcome, self.inner.clock.now());
+    }
+
+    /// What the translation of the answer has lost so far, behind what that of the request did.
+    pub(crate) fn note_losses(&mut self, bridge: &Bridge) {
+        for loss in bridge.losses().iter().flatten().map(ToString::to_string) {
+            if !self.facts.losses.contains(&loss) {
+                self.facts.losses.push(loss);
+            }
+        }
     }
 
     /// Ends the call: what it cost goes into the facts, its record to the writer.
@@ -184,6 +205,7 @@ impl Running {
         }
         let mut record = self.inner.engine.finish(admission, error, now);
         record.guardrails.clone_from(&self.facts.guardrails);
+        record.losses = told_losses(&self.facts.losses);
         if self.refused.is_some() {
             record.outcome = OutcomeClass::Denied;
         }
@@ -199,6 +221,7 @@ impl Running {
         let whole = observed.finished && observed.error.is_none();
         // The channel did nothing wrong.
         self.observe(if whole { OutcomeClass::Ok } else { OutcomeClass::ClientGone }, Some(observed), None);
+        self.note_losses(bridge);
         guardrail::note_refusal(&mut self.facts.guardrails, refusal);
         self.refused = Some(refusal.clone());
         self.finish(Some(ErrorKind::GuardrailDenied.as_str()));

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sluicegate_core::channel::UnknownFields;
+use sluicegate_core::channel::{Translation, UnknownFields};
 use sluicegate_core::engine::{Attempt, BoundCaller, Denied, Failure, Queued};
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
-    Addressed, Concern, Edits, Fault, FaultClass, Headers, Mock, OverlayContext, Prepared, Report, Scanned,
-    count_request, overlay, scan_addressed,
+    Addressed, Concern, Edits, Fault, FaultClass, Headers, Losses, Mock, OverlayContext, Prepared, Report,
+    Scanned, count_request, overlay, scan_addressed,
 };
 use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
@@ -409,10 +409,11 @@ async fn attempt_once(
     }
     let found = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key());
     let mut headers = found.as_deref().and_then(|target| headers_of_call(target, inbound));
-    let mut prepared = match prepare_attempt(inner, attempt, scanned, format, headers.as_mut()) {
-        Ok(prepared) => prepared,
-        Err((class, rejection)) => return failed(running, class, rejection, None),
-    };
+    let mut prepared =
+        match prepare_attempt(inner, attempt, scanned, (format, inbound.translation), headers.as_mut()) {
+            Ok(prepared) => prepared,
+            Err((class, rejection)) => return failed(running, class, rejection, None),
+        };
     running.facts.losses = prepared.losses.iter().map(ToString::to_string).collect();
     running
         .facts
@@ -472,10 +473,11 @@ async fn attempt_once(
     {
         // What is changed begins anew: the first try's changes aren't there.
         let mut headers = headers_of_call(&target, inbound);
-        (scanned, prepared) = match prepare_attempt(inner, attempt, whole, format, headers.as_mut()) {
-            Ok(prepared) => (whole, prepared),
-            Err((class, rejection)) => return failed(running, class, rejection, None),
-        };
+        (scanned, prepared) =
+            match prepare_attempt(inner, attempt, whole, (format, inbound.translation), headers.as_mut()) {
+                Ok(prepared) => (whole, prepared),
+                Err((class, rejection)) => return failed(running, class, rejection, None),
+            };
         let again = request(headers, prepared.body.clone());
         sent = send(upstream, mocked, again, first).await;
     }
@@ -489,6 +491,7 @@ async fn attempt_once(
         }
     };
     running.mark_status(response.status);
+    running.mark_tier(response.served_tier);
     if let Some(keep) = &mut running.keep {
         keep.made_by(attempt, format, scanned);
     }
@@ -606,12 +609,31 @@ fn refuse_unknown(channel: &Channel, scanned: &Scanned) -> Result<(), (OutcomeCl
     Err((OutcomeClass::Inexpressible, rejection(report, ErrorKind::InvalidRequest)))
 }
 
+/// Whether a call goes to a channel whole or not at all. Nobody can ask for less than somebody else does.
+fn is_strict(inner: &Inner, channel: &Channel, wanted: Translation) -> bool {
+    let own = channel.translation.unwrap_or(inner.translation);
+    inner.strict_translation || [own, wanted].contains(&Translation::Strict)
+}
+
+/// Refuses a call of which its channel would be sent less than was asked. Another channel may take it whole.
+fn refuse_losses(losses: &Losses) -> Result<(), (OutcomeClass, Box<Rejection>)> {
+    let Some(first) = losses.iter().next() else { return Ok(()) };
+    let message = format!(
+        "`{}` can't be said to this model's upstream, and a translation that loses something is refused: leave it out, or \
+         allow that ({losses})",
+        first.path
+    );
+    let report =
+        Report { param: Some(first.path.clone()), ..Report::new(ErrorKind::InvalidRequest, message) };
+    Err((OutcomeClass::Inexpressible, rejection(report, ErrorKind::InvalidRequest)))
+}
+
 /// The body to send for this attempt, or why this channel can't be sent one.
 pub(crate) fn prepare_attempt(
     inner: &Inner,
     attempt: &Attempt,
     scanned: &Scanned,
-    format: Format,
+    (format, wanted): (Format, Translation),
     headers: Option<&mut Headers<'_>>,
 ) -> Result<Prepared, (OutcomeClass, Box<Rejection>)> {
     // What is counted is a request like those that are served.
@@ -655,16 +677,8 @@ pub(crate) fn prepare_attempt(
     if asked == Format::GeminiCountTokens {
         prepared.body = count_request(&prepared.body, attempt.upstream_model.as_str());
     }
-    if inner.strict_translation && !prepared.losses.is_empty() {
-        let losses: Vec<_> = prepared.losses.iter().map(ToString::to_string).collect();
-        let message = format!(
-            "this call can't be translated without loss, and losses are refused here: {}",
-            losses.join("; ")
-        );
-        return Err((
-            OutcomeClass::Inexpressible,
-            Box::new(Rejection::new(Error::new(ErrorKind::InvalidRequest, message))),
-        ));
+    if is_strict(inner, attempt.channel(), wanted) {
+        refuse_losses(&prepared.losses)?;
     }
     Ok(prepared)
 }

@@ -236,6 +236,7 @@ pub(crate) fn demo_channel() -> Channel {
             lacks: Needs::default(),
             counting: Counting::default(),
             tokenizer: None,
+            regions: Vec::new(),
         }],
         tags: vec!["demo".to_owned()],
         source: Source::File,

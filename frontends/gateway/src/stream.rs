@@ -210,6 +210,8 @@ impl AnswerStream {
         });
         self.running.observe(class, Some(self.bridge.observed()), None);
         self.pending.iter().for_each(|bytes| self.running.keep_bytes(bytes));
+        // They come too late for the headers; the record has them.
+        self.running.note_losses(&self.bridge);
         self.running.finish(error);
         self.settling = Some(Box::pin(self.running.settled()));
     }
@@ -298,6 +300,7 @@ impl Drop for AnswerStream {
         if !self.settled {
             self.bridge.finish(End::ClientGone, &mut |_| {});
             self.running.observe(OutcomeClass::ClientGone, Some(self.bridge.observed()), None);
+            self.running.note_losses(&self.bridge);
             self.running.finish(Some("cancelled"));
         }
     }

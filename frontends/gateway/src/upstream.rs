@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use sluicegate_core::ServiceTier;
 use sluicegate_core::channel::Timeouts;
 
 pub(crate) use fetch::{FetchFault, Fetcher, encoded};
@@ -55,6 +56,8 @@ pub struct UpstreamResponse {
     pub retry_after_ms: Option<u64>,
     /// Its own id for the request.
     pub request_id: Option<String>,
+    /// The tier that its head says it serves the request at.
+    pub served_tier: Option<ServiceTier>,
     /// What the body is, where it is neither JSON nor events.
     pub content_type: Option<String>,
     /// The headers that concern the caller, of a request with a [method or an address](Special) of its own.

@@ -579,6 +579,7 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
         outcome: OutcomeClass::Ok,
         error: None,
         guardrails: Default::default(),
+        losses: Vec::new(),
         spend: attempt.spend,
         usage: attempt.usage,
         attempts: [attempt].into_iter().collect(),

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use sluicegate::Secret;
+use sluicegate::core::channel::Translation;
 use sluicegate::core::header::{self, Wanted};
 use sluicegate::tenant::IpNetwork;
+use sluicegate::{Error, Secret, TRANSLATION_HEADER, asked_translation};
 
 /// Wins over all others: who sends it keeps `authorization` for something else.
 const LITELLM_KEY: HeaderName = HeaderName::from_static("x-litellm-api-key");
@@ -138,6 +139,14 @@ fn hops(headers: &HeaderMap) -> Vec<String> {
 /// Whether the answer is to say why the call went where it went.
 pub fn wants_explanation(headers: &HeaderMap) -> bool {
     headers.get(&EXPLAIN).is_some_and(|value| matches!(value.as_bytes(), b"true" | b"1"))
+}
+
+/// What the caller wants of translations.
+///
+/// # Errors
+/// `InvalidRequest` for a word that there isn't.
+pub fn translation(headers: &HeaderMap) -> Result<Translation, Error> {
+    asked_translation(headers.get(TRANSLATION_HEADER).map(HeaderValue::as_bytes))
 }
 
 /// Tags from headers.

@@ -147,6 +147,7 @@ fn channel(at: usize, id: &str) -> Channel {
         lacks: Needs::default(),
         counting: Counting::default(),
         tokenizer: None,
+        regions: Vec::new(),
     };
     let mut models: Vec<_> = MODELS.iter().map(|(group, _)| model(group)).collect();
     if at < 2 {

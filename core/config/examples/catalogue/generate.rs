@@ -254,7 +254,7 @@ Requests are changed in this order:
    quirk's of the same name.
 
 Where nothing applies the body stays byte for byte. What is dropped or brought into a range is named in the answer's loss report
-(`x-sluicegate-loss`), and refused by a host that embeds the gateway with `strict_translation`. No quirk touches a field by which a call is bounded (`model`, `n`, the
+(`x-sluicegate-loss`), and refused where [`translation: strict`](formats.md) holds. No quirk touches a field by which a call is bounded (`model`, `n`, the
 ceiling's value …).
 
 **Thinking** is asked for, when a request is translated, in the provider's own words: an Anthropic caller's `thinking: {type: enabled, budget_tokens: 4096}`

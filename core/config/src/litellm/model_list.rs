@@ -312,7 +312,11 @@ fn models(
         );
     }
     let mut model = draft::model(channel, group, upstream, facts.as_ref());
+    let listed = model.price.clone();
     prices(load, params, info, &mut model.price);
+    if model.price != listed {
+        model.regions.clear();
+    }
     let mut embedding = facts.as_ref().is_some_and(|facts| facts.embedding);
     if let Some(info) = info {
         model.context_window = info.unsigned(load, "max_input_tokens").or(model.context_window);

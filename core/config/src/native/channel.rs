@@ -320,6 +320,7 @@ fn behaviour(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel) {
     {
         channel.unknown_fields = value;
     }
+    channel.translation = fields.get("translation").and_then(|item| item.word(load, &super::TRANSLATIONS));
     if let Some(names) = fields.get("client_overrides") {
         channel.client_overrides = names.texts(load);
     }
@@ -362,7 +363,10 @@ fn models(
         embeddings += usize::from(facts.as_ref().is_some_and(|facts| facts.embedding));
         let mut model = draft::model(channel, &name, &upstream, facts.as_ref());
         let regions = facts.as_ref().map_or(&[][..], |facts| &facts.regions);
-        of_channel.in_region(&mut model.price, regions);
+        if of_channel.in_region(&mut model.price, regions) {
+            // It is in the price.
+            model.regions.clear();
+        }
         overridden(&mut model, channel, prices.overrides);
         of_channel.adjust(&mut model.price);
         if let Some(inner) = &inner {
@@ -384,6 +388,7 @@ fn overridden(model: &mut ChannelModel, channel: &Channel, prices: &[PriceOverri
     let Some(own) = own else { return };
     if let Some(price) = &own.price {
         model.price = price.clone();
+        model.regions.clear();
     }
     if let Some(ratio_ppm) = own.ratio_ppm {
         model.price = model.price.times(ratio_ppm);
@@ -395,6 +400,7 @@ fn overridden(model: &mut ChannelModel, channel: &Channel, prices: &[PriceOverri
 fn details(load: &mut Load<'_>, fields: &Fields<'_>, model: &mut ChannelModel, currencies: &Currencies) {
     if let Some(item) = fields.get("price") {
         model.price = price::price(load, &item, currencies);
+        model.regions.clear();
     }
     model.context_window = fields.unsigned(load, "context_window").or(model.context_window);
     model.max_output = fields.unsigned(load, "max_output").or(model.max_output);

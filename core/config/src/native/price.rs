@@ -275,12 +275,13 @@ impl OfChannel {
         }
     }
 
-    /// The price list's price of a model, as it is in the channel's region.
-    pub(super) fn in_region(&self, price: &mut Price, regions: &[(&str, u32)]) {
-        let Some(region) = &self.region else { return };
+    /// The price list's price of a model, as it is in the channel's region. Whether there is one.
+    pub(super) fn in_region(&self, price: &mut Price, regions: &[(&str, u32)]) -> bool {
+        let Some(region) = &self.region else { return false };
         if let Some((_, ratio_ppm)) = regions.iter().find(|(name, _)| name == region) {
             *price = price.times(*ratio_ppm);
         }
+        true
     }
 
     /// What a price from outside the channel is at it.

@@ -194,6 +194,11 @@ pub(crate) static SERVER: Section = Section {
             "Whose model name answers carry. Default upstream.",
         ),
         key(
+            "translation",
+            Kind::Word(&["drop", "strict"]),
+            "What becomes of a call of which another format, or a provider, can't say everything: drop, it is sent without that, which the loss report has; strict, another channel gets it, or it is refused with the fields' names. Channels may say it for themselves, and a caller may ask for strict. Default drop.",
+        ),
+        key(
             "trusted_proxies",
             Kind::Texts,
             "Addresses and networks whose forwarded client address counts. Default none.",

@@ -1,6 +1,7 @@
 //! Which price an attempt is reserved and settled at.
 
 use super::*;
+use crate::channel::RegionRatio;
 use crate::price::{
     Currency, DatedPrice, Exchange, PriceParts, ServiceTier, TierPrice, UnitPrice, Variant, WindowPrice,
     minute_of_week,
@@ -170,5 +171,32 @@ fn a_group_pays_its_own_price_and_the_operator_the_channels() {
         engine.observe(&mut admission, &Outcome::answered(usage), NOW);
         let record = engine.finish(admission, None, NOW);
         assert_eq!((record.spend, record.attempts[0].cost), (spend, 120_000));
+    }
+}
+
+#[test]
+fn a_call_costs_what_it_costs_in_the_region_that_processed_it() {
+    // 100 tokens of input and 10 of output.
+    for (region, ratio_ppm, spend, cost) in [
+        (None, 1_000_000, 120_000, 120_000),
+        (Some("us"), 1_000_000, 132_000, 132_000),
+        (Some("us"), 2_000_000, 264_000, 132_000),
+        (Some("eu"), 1_000_000, 120_000, 120_000),
+        (Some("global"), 1_000_000, 120_000, 120_000),
+    ] {
+        let engine = engine_with(|model| {
+            model.price = rates(1_000_000, 2_000_000);
+            model.regions = vec![RegionRatio { region: "us".into(), ratio_ppm: 1_100_000 }];
+        });
+        let mut caller = Caller::operator("default".into(), &[]);
+        caller.price_ratio_ppm = ratio_ppm;
+        let caller = engine.bind(caller);
+        let mut admission = engine.admit(call("m", Some(10)), &caller, NOW, 7).unwrap();
+        let Next::Try(_) = engine.next(&mut admission, NOW) else { panic!("a try") };
+        let usage = Usage { input_uncached: 100, output_visible: 10, ..Usage::default() };
+        let served_variant = region.and_then(Variant::in_region).map(Box::new);
+        engine.observe(&mut admission, &Outcome { served_variant, ..Outcome::answered(usage) }, NOW);
+        let record = engine.finish(admission, None, NOW);
+        assert_eq!((record.spend, record.attempts[0].cost), (spend, cost), "{region:?}");
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn encode(
         return Err(WireError::unsupported(message).at("response_format"));
     }
     plain::unsaid(request, losses);
+    plain::no_tier(request, losses);
     search::never(request, losses);
     // QUIRK(cohere, 2026-11, https://docs.cohere.com/reference/chat): documents exclude tools and JSON.
     let grounds = request.tools.is_empty() && request.format == OutputFormat::Text;

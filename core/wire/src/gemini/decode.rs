@@ -2,10 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use sluicegate_core::ServiceTier;
+
 use super::{camel_case, member, part, schema};
 use crate::error::{Result, WireError};
 use crate::ir::{
-    Block, Effort, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tool, ToolChoice, ToolKind,
+    Block, Effort, OutputFormat, Reasoning, Request, Role, Source, SystemText, Tier, Tool, ToolChoice,
+    ToolKind,
 };
 use crate::json::{Kind, Val, object};
 use crate::loss::Losses;
@@ -13,6 +16,17 @@ use crate::search;
 
 /// Who speaks for a caller who has named a voice of Gemini's, or none.
 const OPENAI_VOICE: &str = "alloy";
+
+/// A tier as others have it, if they do.
+fn tier(tier: ServiceTier) -> Option<Tier> {
+    Some(match tier {
+        ServiceTier::Standard => Tier::Standard,
+        ServiceTier::Flex => Tier::Flex,
+        ServiceTier::Priority => Tier::Priority,
+        ServiceTier::Auto => Tier::Auto,
+        _ => return None,
+    })
+}
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent. Model and streaming are for the caller to
 /// add.
@@ -37,6 +51,12 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
                     "`cachedContent` is stored at Google and can't be sent to another provider: send the content itself",
                 )
                 .at("cachedContent"));
+            }
+            "serviceTier" => {
+                request.tier = value.as_str().and_then(|word| ServiceTier::of_word(&word)).and_then(tier);
+                if request.tier.is_none() {
+                    losses.dropped("serviceTier", "the target has no such tier");
+                }
             }
             "model" | "stream" => {}
             _ if crate::scan::is_ours(&name) => {}

@@ -8,7 +8,7 @@ use super::generation::{Generation, Thinking};
 use super::schema;
 use crate::error::{Result, WireError};
 use crate::ir::{
-    Block, Maker, Message, OutputFormat, Request, Role, Seal, Source, Tool, ToolChoice, ToolKind,
+    Block, Maker, Message, OutputFormat, Request, Role, Seal, Source, Tier, Tool, ToolChoice, ToolKind,
 };
 use crate::json::{Array, Kind, Object, Val, object};
 use crate::loss::Losses;
@@ -68,6 +68,15 @@ pub(crate) fn encode(
             if config != "{}" {
                 o.raw("generationConfig", &config);
             }
+        }
+        // Without a word it is the standard one, and no project makes it another.
+        let tier = match request.tier {
+            Some(Tier::Flex) => Some("flex"),
+            Some(Tier::Priority) => Some("priority"),
+            Some(Tier::Auto | Tier::Standard) | None => None,
+        };
+        if let Some(tier) = tier.filter(|_| !skip("serviceTier")) {
+            o.str("serviceTier", tier);
         }
         set.iter().for_each(|(name, value)| o.raw(name, value));
     }))

@@ -22,6 +22,7 @@ pub(crate) fn encode(
 ) -> Result<String> {
     plain::refuse(request, false)?;
     plain::unsaid(request, losses);
+    plain::no_tier(request, losses);
     search::never(request, losses);
     Ok(object(|o| {
         o.str("model", &request.model);

@@ -1978,6 +1978,11 @@ export interface components {
              * @enum {string|null}
              */
             tokenizer?: "o200k_base" | "cl100k_base" | null;
+            /** @description What calls cost, relative to the price, that an answer says were processed in one of these regions. */
+            regions?: {
+                region: string;
+                ratio_ppm: number;
+            }[];
             lacks?: components["schemas"]["Needs"];
         };
         ChannelBody: {
@@ -2044,6 +2049,8 @@ export interface components {
             };
             /** @enum {string} */
             unknown_fields?: "pass" | "drop" | "refuse";
+            /** @enum {string|null} */
+            translation?: "drop" | "strict" | null;
             client_overrides?: string[];
             web_search?: boolean | null;
             pass_through?: string[];
@@ -2142,6 +2149,8 @@ export interface components {
             };
             /** @enum {string} */
             unknown_fields?: "pass" | "drop" | "refuse";
+            /** @enum {string|null} */
+            translation?: "drop" | "strict" | null;
             client_overrides?: string[];
             web_search?: boolean | null;
             pass_through?: string[];
@@ -2228,10 +2237,11 @@ export interface components {
             key?: number;
             /** @description The tier that it was charged at; absent is the standard one. */
             service_tier?: string | null;
-            /** @description What its images or searches were charged as: size and quality, how much was read. */
+            /** @description What its images or searches were charged as: size and quality, how much was read; the region in which it was processed. */
             variant?: {
                 size?: string;
                 quality?: string;
+                region?: string;
             } | null;
             /** @description The currency of a price that isn't in USD, and how many millionths of its unit one USD was when it was booked. */
             exchange?: Record<string, never> | null;
@@ -2263,6 +2273,8 @@ export interface components {
                 did?: string;
                 times?: number;
             }[];
+            /** @description What the translation of the last attempt, and of its answer, dropped or approximated: the first 16, and how many more there were. */
+            losses?: string[];
             attempts?: components["schemas"]["Attempt"][];
             /** @description Nano-USD: 1,000,000,000 are one USD. */
             spend: number;
@@ -3502,6 +3514,8 @@ export interface components {
             };
             /** @enum {string} */
             unknown_fields?: "pass" | "drop" | "refuse";
+            /** @enum {string|null} */
+            translation?: "drop" | "strict" | null;
             client_overrides?: string[];
             web_search?: boolean | null;
             pass_through?: string[];

@@ -87,6 +87,13 @@ export default function RequestPage() {
             ))}
           </Card>
         )}
+        {(record.losses?.length ?? 0) > 0 && (
+          <Card title={t('request.losses')}>
+            {record.losses?.map((loss) => (
+              <div key={loss}>{loss}</div>
+            ))}
+          </Card>
+        )}
         <Collapse
           items={[
             {

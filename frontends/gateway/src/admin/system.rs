@@ -119,13 +119,14 @@ pub struct ChannelProblem {
 }
 
 /// The host's settings that may be shown: none of them is, or holds, a secret.
-const SHOWN: [&str; 18] = [
+const SHOWN: [&str; 19] = [
     "host",
     "port",
     "data_dir",
     "body_limit_bytes",
     "upload_limit_bytes",
     "present_as_requested",
+    "translation",
     "trusted_proxies",
     "dangerously_permit_weak_or_unset_master_key",
     "store_model_in_db",

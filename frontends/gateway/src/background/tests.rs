@@ -38,6 +38,7 @@ impl Upstream for Scripted {
             is_event_stream: request.stream,
             retry_after_ms: None,
             request_id: None,
+            served_tier: None,
             content_type: None,
             headers: Vec::new(),
             body: Box::new(Body(Some(self.0), Arc::clone(&self.1))),

@@ -88,6 +88,9 @@ pub struct Tried {
     /// The body to send, when the decision was asked with one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// What isn't in that body of what was asked, or only something close to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<String>,
     /// Time limits.
     pub timeouts: Timeouts,
     /// Report until then, in milliseconds since 1970; later the attempt is held.

@@ -25,6 +25,8 @@ pub(super) struct OpenCall {
     pub(super) deadline: Timestamp,
     /// What guardrails made of it, when there are any.
     pub(super) watched: Option<OpenWatch>,
+    /// What the translation for the attempt lost.
+    pub(super) losses: Vec<String>,
 }
 
 /// What guardrails made of a request.

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use sluicegate_core::channel::Translation;
 use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
 use sluicegate_core::guardrail::GuardrailMarks;
 use sluicegate_core::price::Variant;
+use sluicegate_core::record::told_losses;
 use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{
     Call, CallId, Error, ErrorKind, ModelName, Next, Outcome, OutcomeClass, Result, Secret, ServiceTier,
@@ -161,7 +163,10 @@ impl Host {
                     admission.can_count();
                 }
                 let deadline = admission.deadline();
-                self.step(id, OpenCall { admission, scanned, attempt: None, last: None, deadline, watched })
+                let losses = Vec::new();
+                let open =
+                    OpenCall { admission, scanned, attempt: None, last: None, deadline, watched, losses };
+                self.step(id, open)
             }
             Err(denied) => {
                 let mut record = inner.engine.refuse(call, &caller, &denied, now, seed);
@@ -322,6 +327,7 @@ impl Host {
                         return Err(error);
                     }
                     open.attempt = Some(attempt);
+                    open.losses.clone_from(&tried.losses);
                     Step::Try(Box::new(tried))
                 }
                 Err(error) => {
@@ -398,6 +404,7 @@ impl Host {
         let inner = &self.worker.inner;
         let mut record = inner.engine.finish(open.admission, error, self.now());
         record.guardrails = open.watched.map(|watched| watched.marks).unwrap_or_default();
+        record.losses = told_losses(&open.losses);
         self.record(record.clone());
         Answer { call: Some(id.to_string()), step: Some(step(record)), ..Answer::new() }
     }
@@ -424,11 +431,14 @@ impl Host {
             })?;
         // Which headers the host's own caller sent isn't known here.
         let mut headers = target.headers_of_call(&[], &[]);
+        let mut losses = Vec::new();
         let body = match &open.scanned {
             Some(scanned) => {
                 let format = attempt.endpoint().format;
-                let prepared = prepare_attempt(inner, attempt, scanned, format, headers.as_mut())
-                    .map_err(|(_, rejection)| rejection.error)?;
+                let prepared =
+                    prepare_attempt(inner, attempt, scanned, (format, Translation::Drop), headers.as_mut())
+                        .map_err(|(_, rejection)| rejection.error)?;
+                losses.extend(prepared.losses.iter().map(ToString::to_string));
                 Some(String::from_utf8_lossy(&prepared.body).into_owned())
             }
             None => None,
@@ -448,6 +458,7 @@ impl Host {
             upstream_model: attempt.upstream_model.to_string(),
             ceiling: attempt.ceiling,
             body,
+            losses,
             timeouts: attempt.timeouts,
             deadline_ms: attempt.deadline.as_ms(),
             reserved_nano_usd: attempt.reserved,

@@ -222,6 +222,7 @@ mod calls {
                 is_event_stream: false,
                 retry_after_ms: None,
                 request_id: None,
+                served_tier: None,
                 content_type: None,
                 headers: Vec::new(),
                 body: Box::new(Whole(Some(Bytes::from_static(answer)))),

@@ -188,13 +188,8 @@ async fn whole(
     }
     out.iter().for_each(|bytes| running.keep_bytes(bytes));
     running.observe(OutcomeClass::Ok, Some(bridge.observed()), None);
+    running.note_losses(&bridge);
     running.finish(None);
-    // Of a stream that goes on, what is lost later is too late for its headers.
-    for loss in bridge.losses().iter().flatten().map(ToString::to_string) {
-        if !running.facts.losses.contains(&loss) {
-            running.facts.losses.push(loss);
-        }
-    }
     if bridge.caller() == Format::AnthropicCountTokens {
         running.facts.counted_by = Some(CountedBy::Upstream);
     }

@@ -1,5 +1,6 @@
 mod again;
 mod quirk;
+mod translation;
 
 use std::collections::HashSet;
 use std::task::{Context, Poll};
@@ -59,6 +60,7 @@ impl Upstream for Scripted {
             is_event_stream: request.stream,
             retry_after_ms: None,
             request_id: None,
+            served_tier: None,
             content_type: None,
             headers: Vec::new(),
             body: Box::new(Body(self.0, false)),
@@ -181,6 +183,7 @@ impl Upstream for Overnight {
             is_event_stream: false,
             retry_after_ms: None,
             request_id: None,
+            served_tier: None,
             content_type: None,
             headers: Vec::new(),
             body: Box::new(Said(Some(Bytes::from_static(answer)))),

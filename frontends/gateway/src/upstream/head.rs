@@ -1,5 +1,7 @@
 //! What matters of an answer's head, whoever read it.
 
+use sluicegate_core::ServiceTier;
+
 use super::{TimedBody, UpstreamBody, UpstreamResponse};
 
 /// The head of an answer.
@@ -9,6 +11,7 @@ pub(super) struct Head {
     is_event_stream: bool,
     retry_after_ms: Option<u64>,
     request_id: Option<String>,
+    served_tier: Option<ServiceTier>,
     content_type: Option<String>,
 }
 
@@ -24,6 +27,8 @@ impl Head {
                 .is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream")),
             retry_after_ms: if (200..300).contains(&status) { None } else { retry_after(text) },
             request_id: text("x-request-id").or_else(|| text("request-id")).map(str::to_owned),
+            // QUIRK(gemini, 2026-11, https://ai.google.dev/gemini-api/docs/priority-inference)
+            served_tier: text("x-gemini-service-tier").and_then(ServiceTier::of_answer),
             // JSON and events are what is expected: only what differs is worth a copy.
             content_type: text("content-type").filter(|kind| !is_usual(kind)).map(str::to_owned),
         }
@@ -40,6 +45,7 @@ impl Head {
             is_event_stream: self.is_event_stream,
             retry_after_ms: self.retry_after_ms,
             request_id: self.request_id,
+            served_tier: self.served_tier,
             content_type: self.content_type,
             headers: Vec::new(),
             body,
@@ -58,4 +64,23 @@ fn retry_after<'a>(text: impl Fn(&str) -> Option<&'a str>) -> Option<u64> {
     let ms = number("retry-after-ms").or_else(|| number("retry-after").map(|seconds| seconds * 1000.0));
     // The cast saturates.
     ms.map(|ms| ms.ceil() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tier_that_is_served_may_stand_in_the_head() {
+        for (said, want) in [
+            (Some("flex"), Some(ServiceTier::Flex)),
+            (Some("standard"), Some(ServiceTier::Standard)),
+            (Some("SERVICE_TIER_PRIORITY"), Some(ServiceTier::Priority)),
+            (Some("something"), None),
+            (None, None),
+        ] {
+            let header = |name: &str| said.filter(|_| name == "x-gemini-service-tier").map(str::as_bytes);
+            assert_eq!(Head::read(200, header).served_tier, want, "{said:?}");
+        }
+    }
 }

@@ -126,6 +126,10 @@ async fn call(
         Ok(body) => body,
         Err(error) => return refuse(&req, face, &Rejection::new(error)),
     };
+    let translation = match extract::translation(req.headers()) {
+        Ok(translation) => translation,
+        Err(error) => return refuse(&req, face, &Rejection::new(error)),
+    };
     let inbound = Inbound {
         format,
         path: Some(req.path().into()),
@@ -138,6 +142,7 @@ async fn call(
         client_headers: client_headers(&req, state),
         tags: extract::tags(req.headers()),
         explain: extract::wants_explanation(req.headers()),
+        translation,
     };
     let answer = state.worker.call(inbound).await;
     finish(&req, state, face, answer).await
@@ -160,6 +165,10 @@ async fn form(
         Ok(upload) => upload,
         Err(error) => return refuse(&req, face, &Rejection::new(error)),
     };
+    let translation = match extract::translation(req.headers()) {
+        Ok(translation) => translation,
+        Err(error) => return refuse(&req, face, &Rejection::new(error)),
+    };
     let inbound = Inbound {
         format,
         path: Some(req.path().into()),
@@ -172,6 +181,7 @@ async fn form(
         client_headers: client_headers(&req, state),
         tags: extract::tags(req.headers()),
         explain: extract::wants_explanation(req.headers()),
+        translation,
     };
     let answer = state.worker.upload(inbound, upload).await;
     finish(&req, state, face, answer).await

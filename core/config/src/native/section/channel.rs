@@ -108,6 +108,11 @@ pub(crate) static CHANNEL: Section = Section {
             "What happens to top-level body fields that the format doesn't know: they are sent, left out and named in the loss report, or the call goes to another channel or is refused. Default pass.",
         ),
         key(
+            "translation",
+            Kind::Word(&["drop", "strict"]),
+            "What becomes of a call of which the format or the provider can't say everything: it is sent without that, which the loss report has, or the call goes to another channel or is refused with the fields' names. Default: as `server` has it.",
+        ),
+        key(
             "client_overrides",
             Kind::Texts,
             "Body fields such as api_base that are sent on to it as they are, if a caller sends them; by default they are left out.",

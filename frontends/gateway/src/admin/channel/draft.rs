@@ -25,7 +25,7 @@ pub struct ChannelDraft {
 }
 
 /// What of a channel can be changed by itself.
-const FIELDS: [&str; 25] = [
+const FIELDS: [&str; 26] = [
     "name",
     "provider",
     "endpoints",
@@ -46,6 +46,7 @@ const FIELDS: [&str; 25] = [
     "cooldown_ms",
     "health_check",
     "unknown_fields",
+    "translation",
     "client_overrides",
     "web_search",
     "pass_through",

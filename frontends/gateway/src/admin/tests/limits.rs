@@ -59,6 +59,7 @@ pub(super) fn usage_record(
         outcome: OutcomeClass::Ok,
         error: None,
         guardrails: Default::default(),
+        losses: Vec::new(),
         attempts: [attempt].into_iter().collect(),
         spend: 100,
         usage,

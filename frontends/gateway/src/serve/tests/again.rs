@@ -22,6 +22,7 @@ impl Upstream for Forgetful {
             is_event_stream: false,
             retry_after_ms: None,
             request_id: None,
+            served_tier: None,
             content_type: None,
             headers: Vec::new(),
             body: Box::new(Body(Does::Says(if is_lost { MISSING } else { RESPONSE }, true), false)),

@@ -8,13 +8,13 @@ use sluicegate_core::OutcomeClass;
 use super::*;
 
 /// Answers by address, and keeps what it was sent.
-struct ByHost {
-    answers: HashMap<&'static str, &'static str>,
-    sent: parking_lot::Mutex<Vec<Sent>>,
+pub(super) struct ByHost {
+    pub(super) answers: HashMap<&'static str, &'static str>,
+    pub(super) sent: parking_lot::Mutex<Vec<Sent>>,
 }
 
 /// An address, a body, and the standing headers.
-type Sent = (String, Value, Vec<(String, String)>);
+pub(super) type Sent = (String, Value, Vec<(String, String)>);
 
 #[async_trait]
 impl Upstream for ByHost {
@@ -29,6 +29,7 @@ impl Upstream for ByHost {
             is_event_stream: answer.starts_with("data:"),
             retry_after_ms: None,
             request_id: None,
+            served_tier: None,
             content_type: None,
             headers: Vec::new(),
             body: Box::new(Body(Does::Says(answer, true), false)),
@@ -36,10 +37,10 @@ impl Upstream for ByHost {
     }
 }
 
-const CHAT: &str = r#"{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"well"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":1,"total_tokens":10}}"#;
+pub(super) const CHAT: &str = r#"{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"well"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":1,"total_tokens":10}}"#;
 const STREAM: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"reasoning_content\":\"hm\"}}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"well\"},\"finish_reason\":\"stop\"}]}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2,\"total_tokens\":11}}\n\ndata: [DONE]\n\n";
 
-fn channels(list: &[&str]) -> String {
+pub(super) fn channels(list: &[&str]) -> String {
     let channels: String = list
         .iter()
         .map(|channel| format!("  - {{{channel}, credential: sk-upstream-0123456789}}\n"))

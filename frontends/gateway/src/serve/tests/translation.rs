@@ -1,0 +1,98 @@
+//! Calls that another format can't say whole, and answers.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+
+use sluicegate_core::channel::Translation;
+
+use super::quirk::{ByHost, CHAT, channels};
+use super::*;
+
+const MESSAGE: &str = r#"{"id":"m","type":"message","role":"assistant","model":"x","content":[{"type":"text","text":"well"}],"stop_reason":"end_turn","usage":{"input_tokens":9,"output_tokens":1}}"#;
+/// It has run code, which chat completions have no place for.
+const RAN: &str = "data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"well\"}]},\"index\":0}]}\n\ndata: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"executableCode\":{\"language\":\"PYTHON\",\"code\":\"1\"}}]},\"finishReason\":\"STOP\",\"index\":0}],\"usageMetadata\":{\"promptTokenCount\":9,\"candidatesTokenCount\":2,\"totalTokenCount\":11}}\n\n";
+
+const ANTHROPIC: &str =
+    "name: a, provider: anthropic, priority: 1, models: [{name: m, upstream: claude-sonnet-4-5}]";
+const RELAY: &str = "name: b, provider: openai, url: 'https://relay.test/v1', models: [{name: m}]";
+
+fn answers() -> Arc<ByHost> {
+    let answers =
+        [("api.anthropic.com", MESSAGE), ("relay.test", CHAT), ("generativelanguage.googleapis.com", RAN)];
+    Arc::new(ByHost { answers: HashMap::from(answers), sent: parking_lot::Mutex::default() })
+}
+
+fn asked(rest: &str, translation: Translation) -> Inbound {
+    let body =
+        format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}],"max_tokens":100{rest}}}"#);
+    Inbound { translation, ..Inbound::new(Format::OpenaiChat, KEY, body) }
+}
+
+#[tokio::test]
+async fn a_call_goes_where_it_can_be_said_whole_or_nowhere_if_that_is_wanted() {
+    use Translation::{Drop, Strict};
+    let dropping = format!("{ANTHROPIC}, translation: drop");
+    let strict = format!("{ANTHROPIC}, translation: strict");
+    let seed = r#","seed":7"#;
+    // What the server says, its channels, the caller; and who is asked in the end, if anybody.
+    for (server, list, caller, rest, want) in [
+        ("drop", vec![ANTHROPIC, RELAY], Drop, seed, Some("api.anthropic.com")),
+        ("strict", vec![ANTHROPIC, RELAY], Drop, seed, Some("relay.test")),
+        ("strict", vec![ANTHROPIC, RELAY], Drop, "", Some("api.anthropic.com")),
+        ("strict", vec![ANTHROPIC], Drop, seed, None),
+        ("strict", vec![dropping.as_str()], Drop, seed, Some("api.anthropic.com")),
+        ("strict", vec![dropping.as_str()], Strict, seed, None),
+        ("drop", vec![strict.as_str()], Drop, seed, None),
+        ("drop", vec![ANTHROPIC], Strict, seed, None),
+        ("drop", vec![ANTHROPIC, RELAY], Strict, seed, Some("relay.test")),
+    ] {
+        let note = format!("{server} {list:?} {caller:?} {rest}");
+        let config = format!("{}server: {{translation: {server}}}\n", channels(&list));
+        let gateway = gateway_of(config).await;
+        let upstream = answers();
+        let worker = gateway.worker_with(Arc::clone(&upstream) as Arc<dyn Upstream>);
+        let answer = worker.call(asked(rest, caller)).await;
+        let sent: Vec<_> = upstream.sent.lock().iter().map(|(url, ..)| url.clone()).collect();
+        let record = records(&gateway).await.remove(0);
+        match (want, answer) {
+            (Some(host), Ok(answer)) => {
+                assert!(sent.len() == 1 && sent[0].contains(host), "{note}: {sent:?}");
+                let lost = host == "api.anthropic.com" && !rest.is_empty();
+                assert_eq!(!answer.facts.losses.is_empty(), lost, "{note}: {:?}", answer.facts.losses);
+                assert_eq!(record.losses, answer.facts.losses, "{note}");
+            }
+            (None, Err(rejection)) => {
+                assert!(sent.is_empty(), "{note}: {sent:?}");
+                assert_eq!(rejection.error.kind(), ErrorKind::InvalidRequest, "{note}");
+                assert_eq!(rejection.report.param.as_deref(), Some("seed"), "{note}");
+                let body = rejection.body(Format::OpenaiChat);
+                assert!(String::from_utf8_lossy(&body).contains("`seed`"), "{note}: {body:?}");
+                assert_eq!(record.attempts[0].outcome, OutcomeClass::Inexpressible, "{note}");
+            }
+            (want, answer) => panic!("{note}: {want:?}, {answer:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_stream_loses_is_in_its_record() {
+    let google = "name: g, provider: gemini, models: [{name: m, upstream: gemini-2.5-flash}]";
+    let gateway = gateway_of(channels(&[google])).await;
+    let worker = gateway.worker_with(answers() as Arc<dyn Upstream>);
+    let answer = worker.call(asked(r#","stream":true,"user":"u1""#, Translation::Drop)).await.unwrap();
+    let AnswerBody::Stream(mut stream) = answer.body else { panic!("it streams") };
+    while std::future::poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx)).await.is_some() {}
+    let record = records(&gateway).await.remove(0);
+    let lost = |what: &str| record.losses.iter().any(|loss| loss.contains(what));
+    assert!(lost("dropped user:") && lost("executableCode"), "{:?}", record.losses);
+}
+
+#[test]
+fn a_callers_word_is_one_of_two() {
+    use crate::{TRANSLATION_HEADER, asked_translation};
+    assert_eq!(asked_translation(None).unwrap(), Translation::Drop);
+    assert_eq!(asked_translation(Some(b" strict ")).unwrap(), Translation::Strict);
+    assert_eq!(asked_translation(Some(b"drop")).unwrap(), Translation::Drop);
+    let error = asked_translation(Some(b"stric")).unwrap_err();
+    assert!(error.message().contains(TRANSLATION_HEADER), "{error}");
+}
