@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use sluicegate_core::journal::amendment_id;
 use sluicegate_core::money::NanoUsd;
-use sluicegate_core::{CallId, RecordEntry, Result, UsageRecord};
+use sluicegate_core::{CallId, ErrorKind, RecordEntry, Result, UsageRecord};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{Actor, Admin, not_found};
-use crate::store::{LogCursor, LogFilter, LogPage, Page, Reach, RecordFilter};
+use crate::store::{KeyRef, LogCursor, LogFilter, LogPage, Page, Reach, RecordFilter};
 
 /// A call, whole.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,6 +58,14 @@ impl RecordTail {
     }
 }
 
+fn is_found<T>(found: Result<T>) -> Result<bool> {
+    match found {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 impl Admin {
     /// A page of the log as far as an actor may see it, newest first. Calls that have ended before are in it.
     ///
@@ -71,7 +79,8 @@ impl Admin {
         limit: u32,
     ) -> Result<LogPage> {
         self.0.host.flush_records().await?;
-        self.store().log(filter, &actor.reach(), after, limit.clamp(1, Page::MAX)).await
+        let (filter, reach) = (self.as_asked_by(actor, filter).await?, actor.reach());
+        self.store().log(&filter, &reach, after, limit.clamp(1, Page::MAX)).await
     }
 
     /// How many calls a filter finds, as [`Store::log_count`](crate::store::Store::log_count).
@@ -79,7 +88,20 @@ impl Admin {
     /// # Errors
     /// `Store`.
     pub async fn log_count(&self, actor: &Actor, filter: &LogFilter) -> Result<Option<u64>> {
-        self.store().log_count(filter, &actor.reach()).await
+        self.store().log_count(&self.as_asked_by(actor, filter).await?, &actor.reach()).await
+    }
+
+    /// The filter, which knows whether what it names is the actor's to see: of an organization everything is, or nothing.
+    pub(super) async fn as_asked_by(&self, actor: &Actor, filter: &LogFilter) -> Result<LogFilter> {
+        let (base, reach) = (&filter.base, actor.reach());
+        let is_own = match (&base.key, &base.user, &base.group) {
+            _ if reach.narrow.is_some() => false,
+            (Some(key), ..) => is_found(self.find_key(actor, &KeyRef::Id(key.clone())).await)?,
+            (_, Some(user), _) => self.find_user_within(&reach, user).await?.is_some(),
+            (.., Some(group)) => is_found(self.resolve_group(actor, group.as_str()).await)?,
+            _ => false,
+        };
+        Ok(LogFilter { is_own, ..filter.clone() })
     }
 
     /// One call, whole.

@@ -20,6 +20,7 @@ mod access_group;
 mod hand;
 mod identity;
 mod limits;
+mod log;
 mod matrix;
 mod policy;
 mod report;

@@ -19,6 +19,10 @@ pub struct LogFilter {
     pub duration_over_ms: Option<i64>,
     /// With this text in their id, whatever its case.
     pub search: Option<String>,
+    /// Whether all calls of the key that is asked for, or else of the user, or else of the group, are the asker's to see. They are
+    /// found by that then, and otherwise by the asker's reach: how far a page gets would tell of somebody else's calls. Finds
+    /// neither more nor less.
+    pub is_own: bool,
 }
 
 /// A place in the log: what comes after it, began before.

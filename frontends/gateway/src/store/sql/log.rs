@@ -30,7 +30,7 @@ impl SqlStore {
         after: Option<&LogCursor>,
         limit: u32,
     ) -> Result<LogPage> {
-        let terms = terms(reach);
+        let terms = terms(filter, reach);
         let mut end: Option<Timestamp> = None;
         if terms.iter().any(|term| is_loose(filter, reach, *term)) {
             for term in &terms {
@@ -61,15 +61,21 @@ impl SqlStore {
 
     /// How many calls there are, up to a bound; `None` where that would take long.
     pub(super) async fn count_log(&self, filter: &LogFilter, reach: &Reach) -> Result<Option<u64>> {
-        let terms = terms(reach);
+        let terms = terms(filter, reach);
         let [term] = terms.as_slice() else { return Ok(None) };
-        if asks_more(filter, reach, *term) {
+        let by = by(filter, reach, *term);
+        let mut rest = Where::default();
+        unowned(&mut rest, filter, reach, *term);
+        if by == By::Tag {
+            // Whose its calls are doesn't stand there.
+            owned(&mut rest, filter, reach, *term);
+        }
+        if asks(&rest) {
             return Ok(None);
         }
-        let by = by(filter, reach, *term);
         // A tag's rows are as many as its calls; nobody's reach narrows them.
         let source = if by == By::Tag { "sg_record_tag t" } else { "sg_record r" };
-        // Of what is found so many are looked at, whosever they are.
+        // Of what is found so many are looked at, whosever they are within the reach.
         let columns =
             if by == By::Tag { "t.tag" } else { "r.organization_id, r.group_id, r.user_id, r.key_id" };
         let mut find = Where::default();
@@ -77,6 +83,7 @@ impl SqlStore {
         // Its arguments are numbered on from those.
         let mut mine = Where { args: std::mem::take(&mut find.args), ..Where::default() };
         reached(&mut mine, filter, reach, *term);
+        owned(&mut mine, filter, reach, *term);
         let is_mine = mine.sql.strip_prefix(" WHERE ").unwrap_or("1 = 1").to_owned();
         let args = mine.args;
         let (inner, _) =
@@ -124,12 +131,20 @@ fn cursor(record: &UsageRecord) -> LogCursor {
 }
 
 /// The ways in which an asker may see a call, each of which has an index; one for who sees everything.
-fn terms(reach: &Reach) -> Vec<Term<'_>> {
+fn terms<'a>(filter: &LogFilter, reach: &'a Reach) -> Vec<Term<'a>> {
     let Some(narrow) = &reach.narrow else { return vec![None] };
     let groups = narrow.groups.iter().map(|id| ("r.group_id", id.as_str()));
     let user = narrow.user.iter().map(|id| ("r.user_id", id.as_str()));
     let key = narrow.key.iter().map(|id| ("r.key_id", id.as_str()));
-    groups.chain(user).chain(key).map(Some).collect()
+    let ways: Vec<(&'static str, &'a str)> = groups.chain(user).chain(key).collect();
+    // Who asks for what is theirs sees all calls of it in that way.
+    let is_asked = |way: &&(&'static str, &str)| {
+        conditions(filter).iter().any(|it| (it.1, it.2) == (way.0, Some(way.1)))
+    };
+    match ways.iter().find(is_asked) {
+        Some(way) => vec![Some(*way)],
+        None => ways.into_iter().map(Some).collect(),
+    }
 }
 
 /// By tag the order is that of the tags' own rows.
@@ -176,13 +191,15 @@ enum By {
 fn by(filter: &LogFilter, reach: &Reach, term: Term<'_>) -> By {
     let base = &filter.base;
     let has_failed = filter.failed == Some(true) || base.outcome.is_some_and(|it| it != OutcomeClass::Ok);
+    // Nothing may be found by what isn't known to be the asker's: a page ends where 5,000 have been looked at.
+    let is_own = *reach == Reach::ALL || (filter.is_own && term.is_none());
     [
         (base.call.is_some(), By::Call),
         // The rows of a tag are in a table of their own, which knows nobody's reach.
         (base.tag.is_some() && *reach == Reach::ALL, By::Tag),
-        (base.key.is_some(), By::Key),
-        (base.user.is_some(), By::User),
-        (base.group.is_some(), By::Group),
+        (base.key.is_some() && is_own, By::Key),
+        (base.user.is_some() && is_own, By::User),
+        (base.group.is_some() && is_own, By::Group),
         (term.is_some(), By::Reach),
         (base.customer.is_some() && reach.organization.is_none(), By::Customer),
         (base.organization.is_some() || reach.organization.is_some(), By::Organization),
@@ -205,6 +222,11 @@ fn is_loose(filter: &LogFilter, reach: &Reach, term: Term<'_>) -> bool {
 fn asks_more(filter: &LogFilter, reach: &Reach, term: Term<'_>) -> bool {
     let mut rest = Where::default();
     loose(&mut rest, filter, reach, term);
+    asks(&rest)
+}
+
+/// Whether any condition is there.
+fn asks(rest: &Where) -> bool {
     !rest.args.is_empty() || rest.mentions("outcome")
 }
 
@@ -274,12 +296,30 @@ fn conditions(filter: &LogFilter) -> [(By, &'static str, Option<&str>); 7] {
 
 /// The other conditions, written so that no index is taken for them.
 fn loose(find: &mut Where, filter: &LogFilter, reach: &Reach, term: Term<'_>) {
-    let (base, by) = (&filter.base, by(filter, reach, term));
+    owned(find, filter, reach, term);
+    unowned(find, filter, reach, term);
+}
+
+/// Of the other conditions those that say whose calls are asked for.
+fn owned(find: &mut Where, filter: &LogFilter, reach: &Reach, term: Term<'_>) {
+    named(find, filter, reach, term, |which| matches!(which, By::Key | By::User | By::Group));
+}
+
+/// Of what indexes know what is asked for besides, as far as it is taken.
+fn named(find: &mut Where, filter: &LogFilter, reach: &Reach, term: Term<'_>, takes: impl Fn(By) -> bool) {
+    let by = by(filter, reach, term);
     for (which, column, value) in conditions(filter) {
-        if which != by {
+        let is_found_by = which == by || (by == By::Reach && value.map(|value| (column, value)) == term);
+        if takes(which) && !is_found_by {
             find.maybe(&format!("{column} || '' = ?"), value);
         }
     }
+}
+
+/// The rest of them.
+fn unowned(find: &mut Where, filter: &LogFilter, reach: &Reach, term: Term<'_>) {
+    let (base, by) = (&filter.base, by(filter, reach, term));
+    named(find, filter, reach, term, |which| !matches!(which, By::Key | By::User | By::Group));
     find.maybe(
         "EXISTS (SELECT 1 FROM sg_record_tag t WHERE t.tag = ? AND t.started_at = r.started_at AND t.call_id = r.call_id)",
         base.tag.as_deref().filter(|_| by != By::Tag),

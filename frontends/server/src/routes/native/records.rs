@@ -160,6 +160,7 @@ async fn filter(ask: &Ask, query: &Map<String, Value>) -> Result<LogFilter> {
         cost_over: number(query, "cost_over")?,
         duration_over_ms: number(query, "duration_over")?,
         search: parameter(query, "search"),
+        ..LogFilter::default()
     })
 }
 
