@@ -236,6 +236,9 @@ pub trait Store: RecordStore {
     /// Who somebody is whom a provider knows.
     async fn identity(&self, issuer: &str, subject: &str) -> Result<Option<Stored<Identity>>>;
 
+    /// Whether a user is known by any provider.
+    async fn has_identity(&self, user: &UserId) -> Result<bool>;
+
     /// The access token of this hash, over or not.
     async fn access_token(&self, hash: &KeyHash) -> Result<Option<StoredToken>>;
 

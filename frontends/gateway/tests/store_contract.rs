@@ -77,6 +77,7 @@ use report::{
 use response::{
     conversations_are_kept_in_the_order_of_what_was_said, conversations_of_an_owner_are_bounded,
     conversations_of_any_length_are_read_page_by_page, responses_are_kept_for_their_owner_and_in_their_order,
+    what_a_user_made_as_a_caller_is_forgotten_without_anybody_elses,
     what_became_of_a_response_takes_its_place,
 };
 
@@ -114,6 +115,7 @@ contract! {
     conversations_are_kept_in_the_order_of_what_was_said,
     conversations_of_an_owner_are_bounded,
     conversations_of_any_length_are_read_page_by_page,
+    what_a_user_made_as_a_caller_is_forgotten_without_anybody_elses,
     requests_are_begun_once_until_they_are_forgotten,
     what_was_changed_meanwhile_isnt_removed,
     steps_are_all_taken_or_none,

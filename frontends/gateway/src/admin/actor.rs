@@ -52,6 +52,11 @@ impl Actor {
         Self { name: "unknown".to_owned(), role: Role::User, ..Self::operator() }
     }
 
+    /// What a user is called who administers.
+    pub(crate) fn user_name(id: &UserId) -> String {
+        format!("user {id}")
+    }
+
     /// The same, connecting from there.
     #[must_use]
     pub(crate) fn from(self, address: Option<IpAddr>) -> Self {
@@ -344,7 +349,7 @@ impl Admin {
             .map(|it| it.group.clone())
             .collect();
         let organization = (user.role != Role::SuperAdmin).then(|| user.organization.clone());
-        let name = format!("user {id}");
+        let name = Actor::user_name(id);
         Ok(Actor {
             name,
             role: user.role,

@@ -82,8 +82,11 @@ pub enum Change {
     EndSession(UserId, String),
     /// Ends every session of a user.
     EndSessions(UserId),
-    /// Removes whatever opens a user's account: password, second step, access tokens, sessions.
+    /// Removes whatever opens a user's account: password, second step, access tokens, sessions. Of keys that somebody had in
+    /// hand as that user it isn't known any more who that was.
     ForgetWaysIn(UserId),
+    /// Removes what a user has made as a caller: their keys, and the responses and conversations that are kept for them.
+    ForgetCaller(UserId),
     /// Who somebody is at a provider.
     PutIdentity(Identity, Expect),
     /// Takes a sign-in that was under way; fails when it was taken before. It is remembered until then.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluicegate_core::{Caller, ChannelId, Timestamp};
+use sluicegate_core::{Caller, ChannelId, Timestamp, UserId};
 
 /// A response that is kept, with its request's own input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,18 @@ impl ResponseOwner {
             caller.user.as_ref().map(|id| id.as_str()),
             key.map(|id| id.as_str()),
         ];
-        // A list of JSON: no id can be taken for two.
-        Self(serde_json::Value::from(parts.map(serde_json::Value::from).to_vec()).to_string().into())
+        Self(list(&parts).into())
     }
+
+    /// What each owner ends in that is this user, in whatever group, and no other one does.
+    pub(super) fn end_of_user(user: &UserId) -> String {
+        // Within an id there is no quotation mark that isn't escaped.
+        list(&[Some(user.as_str()), None]).replacen('[', ",", 1)
+    }
+}
+
+/// A list of JSON: no id can be taken for two.
+fn list(parts: &[Option<&str>]) -> String {
+    serde_json::Value::from(parts.iter().map(|part| serde_json::Value::from(*part)).collect::<Vec<_>>())
+        .to_string()
 }

@@ -372,6 +372,10 @@ impl Store for SqlStore {
         self.find_identity(issuer, subject).await
     }
 
+    async fn has_identity(&self, user: &UserId) -> Result<bool> {
+        self.is_known_by_a_provider(user).await
+    }
+
     async fn access_token(&self, hash: &KeyHash) -> Result<Option<StoredToken>> {
         self.find_access_token(hash).await
     }

@@ -241,3 +241,57 @@ pub(super) async fn conversations_of_any_length_are_read_page_by_page(store: Arc
     assert!(store.forget_conversation(&mine, "conv_1", at(50)).await.unwrap());
     assert_eq!(store.conversation_item(&mine, "conv_1", "i4999").await.unwrap(), None);
 }
+
+pub(super) async fn what_a_user_made_as_a_caller_is_forgotten_without_anybody_elses(store: Arc<dyn Store>) {
+    use sluicegate::store::{Change, Expect, KeyFilter, Page, Reach};
+    let put = |id: &str, user: Option<&str>, issuers: &str| Change::PutKey {
+        key: super::key(id, None, user, "o"),
+        hash: sluicegate::credential::KeyHash::of(id),
+        old_hash_until: None,
+        issuers: Some(issuers.to_owned()),
+        expect: Expect::New,
+    };
+    let keys = [
+        put("k1", Some("u"), "user u"),
+        put("k2", Some("U"), "user U\nuser u"),
+        put("k3", None, "user u2"),
+        put("k4", Some("a_u"), "user a_u"),
+    ];
+    super::apply(&*store, &keys).await.unwrap();
+    let left = async || {
+        let found = store.keys(&KeyFilter::default(), &Reach::ALL, Page::default()).await.unwrap().items;
+        let mut left: Vec<String> =
+            found.iter().map(|it| format!("{} {}", it.key.value.id, it.issuers)).collect();
+        left.sort();
+        left
+    };
+    super::apply(&*store, &[Change::ForgetWaysIn("u".into())]).await.unwrap();
+    assert_eq!(left().await, ["k1 unknown", "k2 unknown", "k3 user u2", "k4 user a_u"]);
+
+    let owners = [
+        (owner("k1", Some("u"), Some("g")), false),
+        (owner("k1", Some("u"), None), false),
+        (owner("k2", Some("U"), Some("g")), true),
+        (owner("k4", Some("a_u"), None), true),
+        (owner("k5", Some("a\",\"u"), None), true),
+        (owner("k6", None, Some("u")), true),
+        (owner("u", None, None), true),
+    ];
+    for (owner, _) in &owners {
+        store.keep_response(&kept(owner, "r", None, 100), &["i".to_owned()]).await.unwrap();
+        assert_eq!(
+            store.make_conversation(&conversation(owner, "c"), &[item("a")], MUCH).await.unwrap(),
+            Added::Yes
+        );
+    }
+    super::apply(&*store, &[Change::ForgetCaller("u".into())]).await.unwrap();
+    assert_eq!(left().await, ["k2 unknown", "k3 user u2", "k4 user a_u"]);
+    for (owner, stays) in &owners {
+        let found = [
+            store.response(owner, "r", at(50)).await.unwrap().is_some(),
+            store.response_of_item(owner, "i", at(50)).await.unwrap().is_some(),
+            store.kept_conversation(owner, "c", at(50)).await.unwrap().is_some(),
+        ];
+        assert_eq!(found, [*stays; 3], "{owner:?}");
+    }
+}

@@ -340,7 +340,13 @@ fn whoever_rises_leaves_other_ways_in_behind() {
         assert_eq!(sign_in().await, 200);
         // And, signed in by it, a second step of their own: it neither goes with them nor stands in their way.
         let cookie = second_step_of_somebody_else(&rig).await;
+        let new = json!({"alias": "theirs"});
+        let issued = rig.by(&cookie, "POST", "/api/v1/keys", &new).await.json();
+        let key = issued["secret"].as_str().unwrap();
+        let role_of =
+            async |key: &str| rig.ask("GET", "/api/v1/me", key, &Value::Null).await.json()["role"].clone();
         let risen = rig.arrives(&provider, ada(&["g-audit"])).await;
+        assert_eq!(role_of(key).await, "user", "the key that the other one has reads no more than before");
         assert_eq!(
             rig.me(&risen).await["role"],
             "auditor",

@@ -25,6 +25,25 @@ impl Rig {
         let body = json!({"email": email, "password": password, "alias": " Ada "});
         self.send("POST", REGISTER, &[("x-sluicegate-csrf", "1")], &body).await
     }
+
+    /// Issues a key to whoever is signed in: its secret.
+    async fn issues(&self, cookie: &str, alias: &str) -> String {
+        let new = json!({"alias": alias, "group": "research"});
+        let issued = self.by(cookie, "POST", "/api/v1/keys", &new).await;
+        assert_eq!(issued.status, 201, "{}", issued.text());
+        issued.json()["secret"].as_str().unwrap().to_owned()
+    }
+
+    /// Signs in through the provider: the cookie.
+    async fn comes_by(&self, provider: &Provider) -> String {
+        let out = self.send("GET", "/api/v1/session/oidc/corp", &[], &Value::Null).await;
+        let to = out.headers.get("location").unwrap().to_str().unwrap().to_owned();
+        let back = provider.approve(&to).await;
+        let back = back.strip_prefix("https://gateway.example").unwrap().to_owned();
+        let home = self.send("GET", &back, &[("cookie", &out.cookie())], &Value::Null).await;
+        assert_eq!(home.status, 302, "{}", home.text());
+        home.cookie()
+    }
 }
 
 #[test]
@@ -113,17 +132,25 @@ fn whose_the_address_is_takes_the_user_without_what_another_has_set() {
         let rig = gateway(&format!("{OPEN}{oidc}")).await;
         let squatter = rig.registers("ada@corp.example", PASSWORD).await;
         assert_eq!(squatter.status, 201, "{}", squatter.text());
+        let key = rig.issues(&squatter.cookie(), "before").await;
+        assert_eq!(rig.ask("GET", "/api/v1/me", &key, &Value::Null).await.status, 200);
         provider.person(json!({"sub": "s-1", "email": "ada@corp.example", "email_verified": true}));
-        let out = rig.send("GET", "/api/v1/session/oidc/corp", &[], &Value::Null).await;
-        let to = out.headers.get("location").unwrap().to_str().unwrap().to_owned();
-        let back = provider.approve(&to).await;
-        let back = back.strip_prefix("https://gateway.example").unwrap().to_owned();
-        let home = rig.send("GET", &back, &[("cookie", &out.cookie())], &Value::Null).await;
-        assert_eq!(home.status, 302, "{}", home.text());
-        assert_eq!(rig.by(&home.cookie(), "GET", "/api/v1/me", &Value::Null).await.status, 200);
+        let owner = rig.comes_by(&provider).await;
+        assert_eq!(rig.by(&owner, "GET", "/api/v1/me", &Value::Null).await.status, 200);
         assert_eq!(rig.by(&squatter.cookie(), "GET", "/api/v1/me", &Value::Null).await.status, 401);
         let body = json!({"login": "ada@corp.example", "password": PASSWORD});
         let again = rig.send("POST", "/api/v1/session", &[("x-sluicegate-csrf", "1")], &body).await;
         assert_eq!(again.status, 401, "{}", again.text());
+        // Nor does their key spend for whose the user is now, or read what is theirs.
+        assert_eq!(rig.ask("GET", "/api/v1/me", &key, &Value::Null).await.status, 401);
+        assert_eq!(rig.by(&owner, "GET", "/api/v1/keys", &Value::Null).await.json()["total"], 0);
+        // What they have made by themselves stays when they come again.
+        let own = rig.issues(&owner, "after").await;
+        let owner = rig.comes_by(&provider).await;
+        assert_eq!(rig.ask("GET", "/api/v1/me", &own, &Value::Null).await.status, 200);
+        assert_eq!(rig.by(&owner, "GET", "/api/v1/keys", &Value::Null).await.json()["total"], 1);
+        let events = rig.manage("GET", "/api/v1/audit?action=account.sign_in", Value::Null).await;
+        let told = |it: &&Value| it["detail"]["forgotten"] == "what was registered";
+        assert_eq!(events["items"].as_array().unwrap().iter().filter(told).count(), 1, "{events}");
     });
 }

@@ -312,8 +312,9 @@ impl Admin {
             changes.extend(self.keeps_super_admin(before, Some(&after)));
             changes.push(Change::EndSessions(after.id.clone()));
         }
-        // Their address was nobody's word but that of whoever registered with it.
-        let was_registered = known.is_none() && stored.created_by == Actor::registration().name();
+        // Their address was nobody's word but that of whoever registered with it, until a provider knew them.
+        let was_registered = stored.created_by == Actor::registration().name()
+            && !self.store().has_identity(&before.id).await?;
         // What this sign-in takes back is what was given by the one before: no other may come between.
         let expect = known.as_ref().map_or(Expect::New, |identity| Expect::Version(identity.version));
         let had = known.map(|identity| identity.value.granted).unwrap_or_default();
@@ -322,13 +323,18 @@ impl Admin {
         // An auditor reads more than who administers a group.
         let reads_more = after.role == Role::Auditor && before.role != Role::Auditor;
         let rises = after.role > before.role || reads_more || changes.iter().any(rises);
-        if is_new || rises || was_registered {
-            // Whoever has set a password or made a token for them before doesn't rise with them.
+        if !is_new && (rises || was_registered) {
+            // Whoever has set a password or made a token for them before doesn't rise with them, and neither do their keys.
             changes.push(Change::ForgetWaysIn(after.id.clone()));
         }
-        let detail = serde_json::json!({
+        let mut detail = serde_json::json!({
             "provider": provider.id, "subject": person.subject, "groups": granted, "role": after.role,
         });
+        if was_registered {
+            // Whoever registered has those keys, and would go on spending as them.
+            changes.push(Change::ForgetCaller(after.id.clone()));
+            detail["forgotten"] = "what was registered".into();
+        }
         let identity = Identity {
             issuer: provider.issuer.clone(),
             subject: person.subject.clone(),

@@ -230,7 +230,11 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             let sql = "DELETE FROM sg_session WHERE user_id = $1";
             session.execute(sql.into(), vec![user.as_str().into()]).await.map(drop)
         }
-        Change::ForgetWaysIn(user) => identity::forget_ways_in(session, user).await,
+        Change::ForgetWaysIn(user) => {
+            identity::forget_ways_in(session, user).await?;
+            identity::disown_keys(session, user).await
+        }
+        Change::ForgetCaller(user) => identity::forget_caller(session, user).await,
         Change::PutIdentity(it, expect) => put(session, identity::identity_row(it)?, *expect, author).await,
         Change::UseSignIn(hash, until) => identity::use_sign_in(session, hash, *until).await,
         Change::PutAccessToken(it, hash, expect) => {

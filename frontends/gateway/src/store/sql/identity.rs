@@ -6,8 +6,11 @@ use super::change::Put;
 use super::directory::{STAMP, stored};
 use super::row::{Row, to_json};
 use super::{Session as Connection, SqlStore, Value};
+use crate::admin::Actor;
 use crate::credential::KeyHash;
-use crate::store::{AccessToken, Account, Identity, Session, SessionFacts, Stored, StoredToken};
+use crate::store::{
+    AccessToken, Account, Identity, ResponseOwner, Session, SessionFacts, Stored, StoredToken,
+};
 
 const SESSION: &str = "hash, id, user_id, created_at, seen_at, expires_at, body";
 const TOKEN: &str = "created_at, used_at, body";
@@ -76,6 +79,11 @@ impl SqlStore {
         let sql = format!("SELECT {STAMP} FROM sg_identity WHERE issuer = $1 AND subject = $2");
         let rows = self.fetch(sql, vec![issuer.into(), subject.into()]).await?;
         rows.into_iter().next().map(stored).transpose()
+    }
+
+    pub(super) async fn is_known_by_a_provider(&self, user: &UserId) -> Result<bool> {
+        let sql = "SELECT user_id FROM sg_identity WHERE user_id = $1 LIMIT 1";
+        Ok(!self.fetch(sql, vec![user.as_str().into()]).await?.is_empty())
     }
 
     pub(super) async fn find_access_token(&self, hash: &KeyHash) -> Result<Option<StoredToken>> {
@@ -160,6 +168,35 @@ pub(super) async fn forget_ways_in(connection: &mut dyn Connection, user: &UserI
         "DELETE FROM sg_account WHERE user_id = $1",
     ] {
         connection.execute(sql.into(), vec![user.as_str().into()]).await?;
+    }
+    Ok(())
+}
+
+/// Takes a user for nobody known among those who have had a key in hand: it does what its own user may only as far as all of
+/// those may.
+pub(super) async fn disown_keys(connection: &mut dyn Connection, user: &UserId) -> Result<()> {
+    // The names are one a line; each stands between two ends of lines then. LIKE would mind no case in SQLite.
+    let sql = "UPDATE sg_key SET issuers = $1 \
+               WHERE replace($2 || COALESCE(issuers, created_by) || $2, $2 || $3 || $2, '') \
+               <> $2 || COALESCE(issuers, created_by) || $2";
+    let (nobody, name) = (Actor::unknown(), Actor::user_name(user));
+    let args = vec![nobody.name().into(), "\n".into(), name.as_str().into()];
+    connection.execute(sql.into(), args).await?;
+    Ok(())
+}
+
+/// Removes a user's keys, and the responses and conversations that are kept for them, in whatever group.
+pub(super) async fn forget_caller(connection: &mut dyn Connection, user: &UserId) -> Result<()> {
+    for sql in [
+        "DELETE FROM sg_retired_hash WHERE key_id IN (SELECT id FROM sg_key WHERE user_id = $1)",
+        "DELETE FROM sg_key WHERE user_id = $1",
+    ] {
+        connection.execute(sql.into(), vec![user.as_str().into()]).await?;
+    }
+    let end = ResponseOwner::end_of_user(user);
+    for table in ["sg_conversation", "sg_conversation_item", "sg_response", "sg_response_item"] {
+        let sql = format!("DELETE FROM {table} WHERE substr(owner, length(owner) - length($1) + 1) = $1");
+        connection.execute(sql.into(), vec![end.as_str().into()]).await?;
     }
     Ok(())
 }
