@@ -1,16 +1,18 @@
 //! The address that each operation of each provider of the catalogue becomes, at its own address with everything filled in.
-//! `SLUICEGATE_UPDATE=1 cargo test -p sluicegate-config --test addresses` writes what is: read the difference.
+//! A difference is printed as the line that should stand in the file, or no longer does.
+
+#![expect(clippy::panic, reason = "tests fail by panicking")]
 
 use sluicegate_config::{Provider, endpoints_of, providers};
 use sluicegate_core::Format;
 use sluicegate_core::channel::Endpoint;
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/config/addresses.txt");
+const ADDRESSES: &str = include_str!("../../../tests/data/config/addresses.txt");
 
 /// The operations of a provider at its own address, with `{name}` filled in as `name`.
 fn served(provider: &Provider) -> Vec<Endpoint> {
     let base = provider.base_url.contains('{').then(|| provider.base_url.replace(['{', '}'], ""));
-    endpoints_of(provider, base.as_deref()).unwrap()
+    endpoints_of(provider, base.as_deref()).unwrap_or_else(|why| panic!("{}: {why}", provider.id))
 }
 
 fn with_addresses() -> impl Iterator<Item = Provider> {
@@ -35,14 +37,12 @@ fn every_operation_of_the_catalogue_has_its_address() {
             assert!(said.iter().filter(others).eq(all.iter().filter(others)), "{}: {said:?}", provider.id);
         }
     }
-    if std::env::var_os("SLUICEGATE_UPDATE").is_some() {
-        std::fs::write(FILE, &got).unwrap();
-    }
-    let want = std::fs::read_to_string(FILE).unwrap();
-    for (want, got) in want.lines().zip(got.lines()) {
-        assert_eq!(got, want, "SLUICEGATE_UPDATE=1 writes what is");
-    }
-    assert_eq!(got.lines().count(), want.lines().count());
+    let is_in = |text: &str, line: &str| text.lines().any(|other| other == line);
+    let new = got.lines().filter(|line| !is_in(ADDRESSES, line)).map(|line| format!("+ {line}"));
+    let gone = ADDRESSES.lines().filter(|line| !is_in(&got, line)).map(|line| format!("- {line}"));
+    let differ: Vec<_> = new.chain(gone).collect();
+    assert!(differ.is_empty(), "tests/data/config/addresses.txt:\n{}", differ.join("\n"));
+    assert_eq!(got.lines().count(), ADDRESSES.lines().count());
 }
 
 /// A provider whose page lists a format serves it.
