@@ -73,8 +73,8 @@ pub enum Denial {
         /// The largest window among the candidates, in tokens.
         largest: u64,
     },
-    /// No model that could serve has a price, and unpriced models are refused; or none for the service tier that was asked
-    /// for, and the call has a strict budget.
+    /// No model that could serve has a price, and unpriced models are refused; or the call has a strict budget, and no price for the
+    /// service tier that was asked for, or one for searches that the model makes at will.
     Unpriced {
         /// What was asked for.
         model: ModelName,
@@ -245,7 +245,7 @@ impl Denial {
             Denial::Unpriced { model } => Error::new(
                 ErrorKind::Forbidden,
                 format!(
-                    "the model `{model}` has no known price, or none for the service tier asked for, and is refused here without; leave the tier out, or ask for a price to be set"
+                    "no price bounds what the model `{model}` costs here: none is known, or none for the service tier asked for, or it searches as often as it likes; leave the tier out, name another model, or ask for a price to be set"
                 ),
             ),
             Denial::NoChannel { retry_at } => {
@@ -287,8 +287,8 @@ pub enum Exclusion {
     ContextWindow,
     /// The channel is benched after failures.
     Cooldown,
-    /// The model has no price, and unpriced models are refused; or none for the service tier that was asked for, and the call
-    /// has a strict budget.
+    /// The model has no price, and unpriced models are refused; or the call has a strict budget, and the model no price for the
+    /// service tier that was asked for, or one for searches that it makes at will.
     Unpriced,
     /// A script excluded it.
     Policy,

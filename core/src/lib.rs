@@ -38,6 +38,7 @@ pub mod prompt;
 pub mod quirk;
 pub mod record;
 pub mod replay;
+pub mod search;
 pub mod snapshot;
 pub mod tally;
 pub mod tenant;

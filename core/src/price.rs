@@ -89,6 +89,8 @@ pub struct Reach {
     pub tiers: TierSet,
     /// What may be billed besides tokens, at most.
     pub units: u64,
+    /// Searches that may be billed, at most.
+    pub searches: u64,
 }
 
 impl Reach {
@@ -100,6 +102,7 @@ impl Reach {
         images: true,
         tiers: TierSet::ALL,
         units: 0,
+        searches: 0,
     };
     /// Plain input and output, and input from the cache, at the standard tier.
     pub const PLAIN: Reach = Reach {
@@ -109,6 +112,7 @@ impl Reach {
         images: false,
         tiers: TierSet::STANDARD,
         units: 0,
+        searches: 0,
     };
 }
 
@@ -306,6 +310,7 @@ impl Price {
         }
         let per_unit = if reach.units > 0 { self.dearest_unit_rate(variant) } else { 0 };
         self.fixed(reach.units, per_unit)
+            .saturating_add(self.dearest_searches(reach.searches))
             .saturating_add(i128::from(input_tokens).saturating_mul(i128::from(dearest_in)))
             .saturating_add(i128::from(output_tokens).saturating_mul(i128::from(dearest_out)))
     }
@@ -324,11 +329,23 @@ impl Price {
             audio_out: 0,
             image_out: 0,
             units: reach.units,
+            searches: 0,
             ..*usage
         };
         let per_unit = if reach.units > 0 { self.dearest_unit_rate(variant) } else { 0 };
         let of_output = i128::from(output_tokens).saturating_mul(i128::from(output));
-        self.pico_with(&input, per_unit, variant).saturating_add(of_output)
+        self.pico_with(&input, per_unit, variant)
+            .saturating_add(self.dearest_searches(reach.searches.max(usage.searches)))
+            .saturating_add(of_output)
+    }
+
+    /// The most that so many searches cost, in pico-USD: how much each reads is known when it was made.
+    fn dearest_searches(&self, searches: u64) -> i128 {
+        if searches == 0 {
+            return 0;
+        }
+        let fee = self.more.as_deref().map_or(0, PriceParts::dearest_search_fee);
+        i128::from(fee).saturating_mul(i128::from(searches)).saturating_mul(1000)
     }
 
     fn rates(&self, prompt_tokens: u64) -> Rates {
@@ -416,6 +433,13 @@ impl<'a> PriceNow<'a> {
         let Some(more) = self.card.more.as_deref() else { return standard };
         let reached = more.service_tiers.iter().filter(|own| reach.tiers.has(own.tier));
         reached.fold(standard, |dearest, own| dearest.max(bound(&own.price)))
+    }
+
+    /// Whether a search costs anything, at whatever tier.
+    pub(crate) fn charges_searches(&self) -> bool {
+        let Some(more) = self.card.more.as_deref() else { return false };
+        let tiers = more.service_tiers.iter().filter_map(|own| own.price.more.as_deref());
+        std::iter::once(more).chain(tiers).any(|parts| parts.dearest_search_fee() > 0)
     }
 
     /// The price of input, in pico-USD per token; `None` when it isn't known.

@@ -88,6 +88,12 @@ impl Written {
             tiers: if self.has_tiers { own.tiers.clone() } else { base.tiers.clone() },
             more: base.more.clone(),
         };
+        if own.per_unit.is_some()
+            && let Some(more) = price.more.as_deref_mut()
+        {
+            // A rate that is written anew is that of every size and quality, unless those are, too.
+            more.units.clear();
+        }
         let rates = [self.image_in, self.image_out, self.cached_audio_in, self.cached_image_in];
         let has_lists = self.units.is_some() || self.search_sizes.is_some();
         if rates.iter().any(Option::is_some) || self.per_search.is_some() || has_lists {

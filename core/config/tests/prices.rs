@@ -13,8 +13,8 @@ use sluicegate_config::{
 use sluicegate_core::Timestamp;
 use sluicegate_core::money::{Rounding, format_usd, parse_decimal};
 use sluicegate_core::price::{
-    Currency, DatedPrice, Exchange, Price, PriceParts, PriceTier, Reach, ServiceTier, TierPrice, TierSet,
-    UnitPrice, WeekSpan, WindowPrice,
+    Currency, DatedPrice, Exchange, Price, PriceParts, PriceTier, Reach, SearchPrice, ServiceTier, TierPrice,
+    TierSet, UnitPrice, Variant, WeekSpan, WindowPrice,
 };
 use sluicegate_core::usage::Usage;
 
@@ -236,6 +236,25 @@ fn images_and_searches_of_a_kind_are_read_written_and_compared() {
             "per_unit 1024x1792 hd 0.12 0.13"
         ]
     );
+    // A rate that something inside a price says anew is that of every size and quality, but where it lists those, too.
+    let flat = price_of(
+        "{per_unit: 0.02, per_image: [{quality: hd, price: 0.08}], service_tiers: [{tier: flex, per_unit: 0.01},
+            {tier: batch, input: 1}, {tier: priority, per_unit: 0.03, per_image: [{quality: hd, price: 0.16}]}]}",
+    );
+    let tiers = flat.more.unwrap().service_tiers;
+    let of_tiers = tiers.iter().map(|it| {
+        let listed = it.price.more.as_deref().map_or(&[][..], |more| &more.units);
+        (it.tier, it.price.per_unit, listed.iter().map(|own| own.per_unit).collect::<Vec<_>>())
+    });
+    const CENT: u64 = 10_000_000_000;
+    assert_eq!(
+        of_tiers.collect::<Vec<_>>(),
+        [
+            (ServiceTier::Flex, Some(CENT), vec![]),
+            (ServiceTier::Batch, Some(2 * CENT), vec![8 * CENT]),
+            (ServiceTier::Priority, Some(3 * CENT), vec![16 * CENT]),
+        ]
+    );
     // A fee that a tier says anew is that of every size.
     let flat = price_of(
         "{per_search: 0.012, search_sizes: {low: 0.005}, service_tiers: [{tier: flex, per_search: 0.001}]}",
@@ -333,13 +352,39 @@ prop_compose! {
     }
 }
 
+fn size() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["low", "high", "1024x1024"])
+}
+
+prop_compose! {
+    fn sized()(size in size(), fee_nano_usd in 0i64..50_000_000) -> SearchPrice {
+        SearchPrice { size: size.into(), fee_nano_usd }
+    }
+}
+
+prop_compose! {
+    fn unit()(size in prop::option::of(size()), quality in prop::option::of(size()), per_unit in 0u64..200_000_000) -> UnitPrice {
+        UnitPrice::new(size, quality, per_unit)
+    }
+}
+
+prop_compose! {
+    fn variant()(size in prop::option::of(size()), quality in prop::option::of(size())) -> Option<Variant> {
+        Variant::of(size, quality)
+    }
+}
+
 prop_compose! {
     fn plain()(
-        rates in prop::array::uniform12(rate()), per_unit in rate(), fee in 0i64..2_000_000, mut tiers in prop::collection::vec(step(), 0..3),
+        rates in prop::array::uniform12(rate()), per_unit in rate(), fee in 0i64..2_000_000, per_search in 0i64..50_000_000,
+        sized in prop::collection::vec(sized(), 0..3), units in prop::collection::vec(unit(), 0..4), mut tiers in prop::collection::vec(step(), 0..3),
     ) -> Price {
         tiers.sort_by_key(|tier| tier.above_input_tokens);
         let [input, output, cache_read, cache_write, cache_write_1h, output_reasoning, audio_in, audio_out, image_in, image_out, cached_audio_in, cached_image_in] = rates;
-        let more = PriceParts { image_in, image_out, cached_audio_in, cached_image_in, ..PriceParts::default() };
+        let more = PriceParts {
+            image_in, image_out, cached_audio_in, cached_image_in, per_search_nano_usd: per_search, search_sizes: sized, units,
+            ..PriceParts::default()
+        };
         Price {
             input, output, cache_read, cache_write, cache_write_1h, output_reasoning, audio_in, audio_out,
             per_unit, per_request_nano_usd: fee, tiers, more: Some(Box::new(more)),
@@ -394,6 +439,8 @@ proptest! {
         counts in prop::array::uniform12(0u64..20_000),
         spare in (0u64..5_000, 0u64..5_000),
         units in (0u64..5_000, 0u64..5_000),
+        searches in (0u64..20, 0u64..20),
+        variant in variant(),
         asked in prop::option::of(prop::sample::select(vec![
             ServiceTier::Standard, ServiceTier::Flex, ServiceTier::Batch, ServiceTier::Priority, ServiceTier::Ultrafast, ServiceTier::Auto,
         ])),
@@ -403,17 +450,18 @@ proptest! {
         let [input_uncached, cache_read, cache_write, cache_write_1h, audio_in, image_in, output_visible, output_reasoning, audio_out, image_out, cache_read_audio, cache_read_image] = counts;
         let usage = Usage {
             input_uncached, cache_read, cache_read_audio, cache_read_image, cache_write, cache_write_1h, audio_in, image_in, output_visible, output_reasoning, audio_out, image_out,
-            searches: 0, units: units.0,
+            searches: searches.0, units: units.0,
         };
         let now = price.on(Timestamp::from_ms(at));
         let tiers = TierSet::reached(asked, now.unasked());
-        let reach = Reach { tiers, units: units.0 + units.1, ..Reach::ALL };
+        let reach = Reach { tiers, units: units.0 + units.1, searches: searches.0 + searches.1, ..Reach::ALL };
         let (input, output) = (usage.input_tokens() + spare.0, usage.output_tokens() + spare.1);
         let bound = now.bound(input, output, reach, ratio);
         let known = now.bound_of_known_input(&usage, output, reach, ratio);
         prop_assert!(known <= bound);
         if tiers.has(served) {
-            let cost = now.cost(&usage, served, ratio, Rounding::HalfEven);
+            // The answer says of what kind it was, and the reservation didn't know.
+            let cost = now.with(variant.as_ref()).cost(&usage, served, ratio, Rounding::HalfEven);
             prop_assert!(cost <= known, "{cost} {known} {bound}");
         }
         // What an upstream says nothing of is among what can be reached.

@@ -20,6 +20,7 @@ use crate::health::ChannelHealth;
 use crate::ids::{ChannelId, GroupId, KeyId, ModelName, UserId};
 use crate::journal::AttemptFacts;
 use crate::ledger::{self, Ask, BoundLimit, CellId, Grant, Ledger, Refusal, ReservationId, Reserve};
+use crate::price::Variant;
 use crate::snapshot::Candidate;
 use crate::time::Timestamp;
 
@@ -105,6 +106,8 @@ pub(super) struct Open {
     pub(super) started_at: Timestamp,
     /// Of a channel with several: which one.
     pub(super) key: Option<u32>,
+    /// What is asked of the images, where the channel changed that.
+    pub(super) variant: Option<Box<Variant>>,
 }
 
 impl Open {
@@ -223,7 +226,7 @@ impl Engine {
             admission.take_out(at);
             return Fit::Out;
         };
-        if candidate::asks_for_unpriced_tier(admission, model, now) {
+        if candidate::has_no_bound(admission, model, now) {
             // The limits of customers and tags are known behind the scripts only.
             admission.exclude(at, Exclusion::Unpriced);
             let model = admission.group().clone();
@@ -332,6 +335,7 @@ impl Engine {
             upstream_model: upstream_model.clone(),
             started_at: now,
             key,
+            variant: None,
         });
         admission.count_request = false;
         admission.attempts_of_model += 1;
@@ -367,8 +371,16 @@ fn as_recorded(ledger: &mut Ledger, ask: &Ask<'_>, said: &Said, now: Timestamp) 
 }
 
 impl Admission {
+    /// The attempt under way asks for this of the images that it is billed for, because its channel changes bodies: it is charged as that
+    /// where the answer says nothing. For the host to call before it sends; what was reserved must cover it.
+    pub fn sends_variant(&mut self, variant: Option<Variant>) {
+        if let Some(open) = &mut self.open {
+            open.variant = variant.map(Box::new);
+        }
+    }
+
     /// The model group that is tried.
-    fn group(&self) -> &ModelName {
+    pub(super) fn group(&self) -> &ModelName {
         self.models.last().unwrap_or(&self.call.model)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::admission::Admission;
+use super::charges::Charges;
 use super::{Runtime, rank};
 use crate::call::Format;
 use crate::channel::{Channel, ChannelModel};
@@ -231,7 +232,7 @@ fn filter(
     if runtime.snapshot.declared.quota.unpriced == Unpriced::Deny && !model.price.is_known() {
         return Err((Exclusion::Unpriced, 0));
     }
-    if asks_for_unpriced_tier(admission, model, now) {
+    if has_no_bound(admission, model, now) {
         return Err((Exclusion::Unpriced, 0));
     }
     let health = &runtime.channels.get(candidate.channel as usize).ok_or((Exclusion::Disabled, 0))?.health;
@@ -254,10 +255,19 @@ fn filter(
     })
 }
 
-/// Whether what the call's better tier costs isn't known, and its budget is strict: it couldn't hold that.
-pub(super) fn asks_for_unpriced_tier(admission: &Admission, model: &ChannelModel, now: Timestamp) -> bool {
-    let dear = admission.call.service_tier.filter(|tier| tier.is_dear());
-    dear.is_some_and(|tier| !model.price.on(now).has_tier(tier)) && admission.has_strict_spend()
+/// Whether what the call's better tier costs isn't known, or the model is paid for searches that it makes at will, and the budget is
+/// strict: it couldn't hold that.
+pub(super) fn has_no_bound(admission: &Admission, model: &ChannelModel, now: Timestamp) -> bool {
+    if !admission.has_strict_spend() {
+        return false;
+    }
+    let call = &admission.call;
+    let dear = call.service_tier.filter(|tier| tier.is_dear());
+    let searches_at_will = || {
+        let charges = Charges::of(&admission.caller.caller, admission.group(), model, now, None);
+        !call.format.counts_tokens() && !charges.bounds_searches()
+    };
+    dear.is_some_and(|tier| !model.price.on(now).has_tier(tier)) || searches_at_will()
 }
 
 /// The endpoint that serves `format` without translation, else the first that it reaches. Callers that send thoughts back are

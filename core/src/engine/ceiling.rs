@@ -101,6 +101,7 @@ fn reach(call: &Call, model: &ChannelModel, charges: &Charges<'_>) -> Reach {
         images: call.needs.images || !known || call.format.unit() == Some(Unit::Image),
         tiers: TierSet::reached(call.service_tier, charges.list().unasked()),
         units: call.units,
+        searches: charges.searches(),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::channel::ChannelModel;
 use crate::ids::ModelName;
 use crate::money::{NanoUsd, Rounding};
 use crate::price::{PriceNow, RATIO_ONE_PPM, Reach, ServiceTier, Variant};
+use crate::search;
 use crate::tenant::{Caller, Terms};
 use crate::time::Timestamp;
 use crate::usage::Usage;
@@ -20,6 +21,8 @@ pub(super) struct Charges<'a> {
     list: PriceNow<'a>,
     /// Both are the same.
     alike: bool,
+    /// Searches that may be charged unasked; `None` is any number.
+    searches: Option<u64>,
 }
 
 impl<'a> Charges<'a> {
@@ -36,23 +39,35 @@ impl<'a> Charges<'a> {
         let region = variant.and_then(|variant| variant.region.as_deref());
         let of_region = model.regions.iter().find(|own| Some(&*own.region) == region);
         let region_ppm = of_region.map_or(RATIO_ONE_PPM, |own| own.ratio_ppm);
-        let (own, ratio_ppm) = match caller.terms(group) {
-            None => (list, caller.price_ratio_ppm),
-            Some(Terms::Ratio(ratio_ppm)) => (list, *ratio_ppm),
-            Some(Terms::Price(price)) => {
-                return Self {
-                    own: price.on(at).with(variant),
-                    ratio_ppm: RATIO_ONE_PPM,
-                    region_ppm,
-                    list,
-                    alike: false,
-                };
-            }
+        let (own, ratio_ppm, is_list) = match caller.terms(group) {
+            None => (list, caller.price_ratio_ppm, true),
+            Some(Terms::Ratio(ratio_ppm)) => (list, *ratio_ppm, true),
+            Some(Terms::Price(price)) => (price.on(at).with(variant), RATIO_ONE_PPM, false),
         };
+        // The name that is sent may be a deployment's, or the one that is asked for an alias. Most models have no such fee.
+        let searches = if list.charges_searches() || !is_list && own.charges_searches() {
+            let names = search::unasked(model.upstream.as_str()).zip(search::unasked(group.as_str()));
+            names.map(|(sent, asked)| sent.max(asked))
+        } else {
+            Some(0)
+        };
+        if !is_list {
+            return Self { own, ratio_ppm, region_ppm, list, alike: false, searches };
+        }
         // At most a millionth is lost in it.
         let scaled = u64::from(ratio_ppm).saturating_mul(u64::from(region_ppm)) / u64::from(RATIO_ONE_PPM);
         let own_ppm = u32::try_from(scaled).unwrap_or(u32::MAX);
-        Self { own, ratio_ppm: own_ppm, region_ppm, list, alike: ratio_ppm == RATIO_ONE_PPM }
+        Self { own, ratio_ppm: own_ppm, region_ppm, list, alike: ratio_ppm == RATIO_ONE_PPM, searches }
+    }
+
+    /// Searches that may be charged though nobody asks for them: at least one where they have no bound.
+    pub(super) fn searches(&self) -> u64 {
+        self.searches.unwrap_or(1)
+    }
+
+    /// Whether they have a bound.
+    pub(super) fn bounds_searches(&self) -> bool {
+        self.searches.is_some()
     }
 
     /// What the caller pays at most for an attempt like this. See [`PriceNow::bound`].

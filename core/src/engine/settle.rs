@@ -153,7 +153,8 @@ impl Engine {
         let how = (outcome.class, outcome.status, outcome.retry_after_ms);
         // What was served is charged, not what was asked for.
         let tier = outcome.served_tier.unwrap_or_else(|| ServiceTier::unsaid(admission.call.service_tier));
-        let variant = Variant::served(admission.call.variant.as_deref(), outcome.served_variant.as_deref());
+        let asked = open.variant.as_deref().or(admission.call.variant.as_deref());
+        let variant = Variant::served(asked, outcome.served_variant.as_deref());
         self.close(admission, open, how, (tier, variant), &charge, now);
         admission.note_key_fault(of_key);
         self.ask_on_error(admission, outcome.class, now);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Price, PriceParts};
 use crate::money::{NanoUsd, PicoUsd};
@@ -15,10 +15,10 @@ const WORD_MAX: usize = 32;
 #[serde(default)]
 pub struct Variant {
     /// An image's size, such as `1024x1024`; how much a search reads, such as `low`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "words", skip_serializing_if = "Option::is_none")]
     pub size: Option<Box<str>>,
     /// An image's quality, such as `hd`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "words", skip_serializing_if = "Option::is_none")]
     pub quality: Option<Box<str>>,
     /// The region in which the call was processed, where the answer says it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,15 +64,25 @@ fn word(text: &str) -> Option<Box<str>> {
     (!text.is_empty() && text != "auto").then(|| text.into())
 }
 
+/// However it was written down, it is compared with what calls and answers say.
+fn words<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Box<str>>, D::Error> {
+    Ok(Option::<String>::deserialize(d)?.as_deref().and_then(word))
+}
+
+/// Likewise; what says nothing fits no search.
+fn word_of<'de, D: Deserializer<'de>>(d: D) -> Result<Box<str>, D::Error> {
+    Ok(word(&String::deserialize(d)?).unwrap_or_default())
+}
+
 /// What a unit of some size and quality costs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnitPrice {
     /// Of this size; `None` is any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "words", skip_serializing_if = "Option::is_none")]
     pub size: Option<Box<str>>,
     /// Of this quality; `None` is any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "words", skip_serializing_if = "Option::is_none")]
     pub quality: Option<Box<str>>,
     /// For each, in pico-USD.
     pub per_unit: PicoUsd,
@@ -98,6 +108,7 @@ impl UnitPrice {
 #[serde(deny_unknown_fields)]
 pub struct SearchPrice {
     /// How much: `low`, `medium`, `high`.
+    #[serde(deserialize_with = "word_of")]
     pub size: Box<str>,
     /// For each search, in nano-USD.
     pub fee_nano_usd: NanoUsd,
@@ -110,6 +121,12 @@ impl PriceParts {
         let own = self.search_sizes.iter().find(|own| Some(&*own.size) == size);
         own.map_or(self.per_search_nano_usd, |own| own.fee_nano_usd)
     }
+
+    /// The most that a search costs, however much it reads.
+    pub(super) fn dearest_search_fee(&self) -> NanoUsd {
+        let sized = self.search_sizes.iter().map(|own| own.fee_nano_usd);
+        sized.fold(self.per_search_nano_usd, NanoUsd::max)
+    }
 }
 
 impl Price {
@@ -120,10 +137,12 @@ impl Price {
         first.map_or_else(|| self.other_units(), |own| own.per_unit)
     }
 
-    /// The most that a unit costs of which no more is known than this.
+    /// The most that a unit costs of which no more is known than this: what isn't known may turn out to be what isn't listed.
     pub(super) fn dearest_unit_rate(&self, variant: Option<&Variant>) -> PicoUsd {
-        let fitting = self.listed_units().iter().filter(|own| own.fits(variant));
-        fitting.map(|own| own.per_unit).max().unwrap_or_else(|| self.other_units())
+        let is_known = variant.is_some_and(|it| it.size.is_some() && it.quality.is_some());
+        let fitting = self.listed_units().iter().filter(|own| own.fits(variant)).map(|own| own.per_unit);
+        let other = self.per_unit.filter(|_| !is_known);
+        fitting.chain(other).max().unwrap_or_else(|| self.other_units())
     }
 
     fn listed_units(&self) -> &[UnitPrice] {
@@ -195,6 +214,18 @@ mod tests {
                 "{size:?} {quality:?}"
             );
         }
+        // A rate for what isn't listed may be the dearest, and is reserved while it may be that.
+        let of_others = price(Some(200_000_000_000));
+        for (size, quality, bound) in [
+            (None, None, 400_000_000),
+            (Some("1024x1024"), None, 400_000_000),
+            (Some("1024x1024"), Some("hd"), 160_000_000),
+        ] {
+            let variant = Variant::of(size, quality);
+            let now = of_others.on(Timestamp::from_ms(0)).with(variant.as_ref());
+            let reach = Reach { units: 2, ..Reach::PLAIN };
+            assert_eq!(now.bound(0, 0, reach, RATIO_ONE_PPM), bound, "{size:?} {quality:?}");
+        }
         let other = Variant::of(Some("4096x4096"), None);
         assert_eq!(price(Some(7)).unit_rate(other.as_ref()), 7);
         assert_eq!(price(None).times(RATIO_ONE_PPM / 2).unit_rate(None), 20_000_000_000);
@@ -214,11 +245,32 @@ mod tests {
             let now = price.on(Timestamp::from_ms(0)).with(variant.as_ref());
             let got = now.cost(&usage, ServiceTier::Standard, RATIO_ONE_PPM, Rounding::HalfEven);
             assert_eq!(got, cost, "{size:?}");
+            // How much will be read isn't known before.
+            let reach = Reach { searches: 3, ..Reach::PLAIN };
+            assert_eq!(now.bound(0, 0, reach, RATIO_ONE_PPM), 36_000_000, "{size:?}");
+            assert_eq!(now.bound_of_known_input(&usage, 0, Reach::PLAIN, RATIO_ONE_PPM), 36_000_000);
         }
         assert_eq!(
             price(None).times(RATIO_ONE_PPM * 2).more.unwrap().search_sizes[1].fee_nano_usd,
             24_000_000
         );
+    }
+
+    #[test]
+    fn words_are_read_as_they_are_compared() {
+        for (written, size, quality) in [
+            (r#"{"size":"1024*1792","quality":"HD","per_unit":1}"#, Some("1024x1792"), Some("hd")),
+            (r#"{"size":"auto","quality":" Low ","per_unit":1}"#, None, Some("low")),
+            (r#"{"size":null,"per_unit":1}"#, None, None),
+        ] {
+            let read: UnitPrice = serde_json::from_str(written).unwrap();
+            assert_eq!(read, UnitPrice::new(size, quality, 1), "{written}");
+        }
+        let asked: Variant = serde_json::from_str(r#"{"size":"1024*1024","quality":"auto"}"#).unwrap();
+        assert_eq!(Some(asked), Variant::of(Some("1024x1024"), None));
+        let search: SearchPrice = serde_json::from_str(r#"{"size":"High","fee_nano_usd":3}"#).unwrap();
+        assert_eq!(&*search.size, "high");
+        assert!(serde_json::from_str::<UnitPrice>(r#"{"per_unit":1,"qualities":"hd"}"#).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use sluicegate_core::edit::{
     SENT_HEADER, steps,
 };
 use sluicegate_core::pattern::Pattern;
+use sluicegate_core::price::Variant;
 
 use crate::error::{Result, WireError};
 use crate::facts::Facts;
@@ -144,6 +145,9 @@ fn raised(before: &Facts, after: &Facts, adds_tokens: u64) -> Option<&'static st
         (before.include_usage == after.include_usage, "stream_options"),
         (within(before.max_output, after.max_output, 0), "max_tokens"),
         (after.choices <= before.choices, "n"),
+        (after.units <= before.units, "input"),
+        (is_within(before.size.as_deref(), after.size.as_deref()), "size"),
+        (is_within(before.quality.as_deref(), after.quality.as_deref()), "quality"),
         (after.extra_output_bound <= before.extra_output_bound, "prediction"),
         (within(before.input_bound(), after.input_bound(), adds_tokens), "messages"),
         (after.cache_writes as u8 <= before.cache_writes as u8, "cache_control"),
@@ -151,6 +155,12 @@ fn raised(before: &Facts, after: &Facts, adds_tokens: u64) -> Option<&'static st
         (after.hosted_tools.iter().all(|tool| before.hosted_tools.contains(tool)), "tools"),
     ];
     checks.into_iter().find(|(fine, _)| !fine).map(|(_, field)| field)
+}
+
+/// Whether a word that prices go by stays, or says what was left to the upstream: the dearest was reserved then.
+fn is_within(before: Option<&str>, after: Option<&str>) -> bool {
+    let read = |word| Variant::of(word, None);
+    read(before).is_none_or(|before| Some(before) == read(after))
 }
 
 /// A value and where it stands in its container.

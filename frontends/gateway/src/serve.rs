@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sluicegate_core::call::Unit;
 use sluicegate_core::channel::{Translation, UnknownFields};
 use sluicegate_core::engine::{Attempt, BoundCaller, Denied, Failure, Queued};
 use sluicegate_core::guardrail::GuardrailMarks;
+use sluicegate_core::price::Variant;
 use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
@@ -421,6 +423,9 @@ async fn attempt_once(
         .extend(dropped_fields(attempt.channel(), scanned).iter().map(|field| format!("{field}: dropped")));
     let ignored = scanned.facts().ignored.iter().map(|field| format!("{field}: dropped"));
     running.facts.losses.extend(ignored);
+    if let Some(admission) = running.admission() {
+        admission.sends_variant(sent_variant(attempt.channel(), format, &prepared));
+    }
     let Some(target) = found else {
         tracing::warn!(channel = %attempt.channel().name, "the channel has no usable address or credential");
         let report = Report::new(
@@ -681,6 +686,15 @@ pub(crate) fn prepare_attempt(
         refuse_losses(&prepared.losses)?;
     }
     Ok(prepared)
+}
+
+/// What is asked of images in the end, where the channel changes bodies; `None` where it doesn't.
+pub(crate) fn sent_variant(channel: &Channel, format: Format, prepared: &Prepared) -> Option<Variant> {
+    if channel.body_edits.is_empty() || format.unit() != Some(Unit::Image) {
+        return None;
+    }
+    let sent = scan_addressed(format, &prepared.body, None).ok()?;
+    Variant::of(sent.facts().size.as_deref(), sent.facts().quality.as_deref())
 }
 
 /// The upstream answered with an error status.

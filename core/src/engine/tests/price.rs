@@ -3,8 +3,8 @@
 use super::*;
 use crate::channel::RegionRatio;
 use crate::price::{
-    Currency, DatedPrice, Exchange, PriceParts, ServiceTier, TierPrice, UnitPrice, Variant, WindowPrice,
-    minute_of_week,
+    Currency, DatedPrice, Exchange, PriceParts, SearchPrice, ServiceTier, TierPrice, UnitPrice, Variant,
+    WindowPrice, minute_of_week,
 };
 use crate::record::UsageRecord;
 use crate::tenant::{OwnPrice, Terms};
@@ -123,6 +123,107 @@ fn a_tier_without_a_price_is_no_candidate_under_a_strict_budget() {
     assert_eq!(served(rates(1, 1), Vec::new()), Some(true));
     assert_ne!(served(rates(1, 1), spend_limit()), Some(true));
     assert_eq!(served(with(dear()), spend_limit()), Some(true));
+}
+
+#[test]
+fn an_image_that_its_channel_asks_for_is_charged_as_that() {
+    let of = |quality, cents: u64| UnitPrice::new(None, Some(quality), cents * 10_000_000_000);
+    let units = vec![of("standard", 4), of("hd", 8)];
+    let price =
+        Price { more: Some(Box::new(PriceParts { units, ..PriceParts::default() })), ..Price::default() };
+    for (sent, said, spend) in
+        [(None, None, 40_000_000), (Some("hd"), None, 80_000_000), (Some("hd"), Some("standard"), 40_000_000)]
+    {
+        let mut only = channel_with(|model| model.price = price.clone());
+        only.endpoints[0].format = Format::OpenaiImages;
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, spend_limit(), &[]);
+        let call = Call { format: Format::OpenaiImages, units: 1, ..call("m", None) };
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("a try") };
+        assert_eq!(attempt.reserved, 80_000_000);
+        admission.sends_variant(Variant::of(None, sent));
+        let served_variant = Variant::of(None, said).map(Box::new);
+        let usage = Usage { units: 1, ..Usage::default() };
+        engine.observe(&mut admission, &Outcome { served_variant, ..Outcome::answered(usage) }, NOW);
+        assert_eq!(engine.finish(admission, None, NOW).spend, spend, "{sent:?} {said:?}");
+    }
+}
+
+fn with_search_fee() -> Price {
+    let sized = |size: &str, fee_nano_usd| SearchPrice { size: size.into(), fee_nano_usd };
+    with(PriceParts {
+        per_search_nano_usd: 25_000_000,
+        search_sizes: vec![sized("low", 5_000_000), sized("high", 30_000_000)],
+        ..PriceParts::default()
+    })
+}
+
+fn named(group: &str, upstream: &str, price: &Price) -> Engine {
+    let mut only = channel_with(|model| model.price = price.clone());
+    (only.models[0].group, only.models[0].upstream) = (group.into(), upstream.into());
+    engine(Declared { channels: vec![only], ..Declared::default() })
+}
+
+#[test]
+fn searches_that_nobody_asks_for_are_reserved_and_pass_no_cap() {
+    // 16 tokens cost next to nothing; the search that each call makes does not.
+    for (group, upstream, asked, is_reserved) in [
+        ("gpt-4o-mini-search-preview", "gpt-4o-mini-search-preview", "gpt-4o-mini-search-preview", true),
+        ("web", "perplexity/sonar-pro", "web", true),
+        ("sonar", "deployment-7", "sonar", true),
+        ("relay/*", "*", "relay/sonar", true),
+        ("gpt-5", "gpt-5", "gpt-5", false),
+    ] {
+        let engine = named(group, upstream, &with_search_fee());
+        let caller = caller(&engine, vec![Limit::strict(Metric::Spend, Window::Day, 50_000_000)], &[]);
+        let reserved = 132_000 + if is_reserved { 30_000_000 } else { 0 };
+        let mut under_way = Vec::new();
+        for _ in 0..4 {
+            let Ok(mut admission) = engine.admit(call(asked, Some(16)), &caller, NOW, 7) else { break };
+            let Next::Try(attempt) = engine.next(&mut admission, NOW) else { break };
+            assert_eq!(attempt.reserved, reserved, "{asked}");
+            under_way.push(admission);
+        }
+        assert_eq!(under_way.len(), if is_reserved { 1 } else { 4 }, "{asked}");
+        for mut admission in under_way {
+            let searches = u64::from(is_reserved);
+            let usage = Usage { input_uncached: 10, output_visible: 5, searches, ..Usage::default() };
+            let served_variant = Variant::of(Some("high"), None).map(Box::new);
+            engine.observe(&mut admission, &Outcome { served_variant, ..Outcome::answered(usage) }, NOW);
+            let record = engine.finish(admission, None, NOW);
+            assert_eq!(record.spend, 20_000 + if is_reserved { 30_000_000 } else { 0 }, "{asked}");
+        }
+        assert!(engine.ledger().state(&caller.limits()[0], NOW).settled <= 50_000_000);
+    }
+}
+
+#[test]
+fn what_searches_at_will_is_no_candidate_under_a_strict_budget() {
+    let free = with(PriceParts::default());
+    for (model, price, limits, goes) in [
+        ("sonar-deep-research", with_search_fee(), spend_limit(), false),
+        ("sonar-deep-research", with_search_fee(), Vec::new(), true),
+        // Nothing is charged for them.
+        ("sonar-deep-research", free, spend_limit(), true),
+        ("sonar", with_search_fee(), spend_limit(), true),
+    ] {
+        let engine = named(model, model, &price);
+        let caller = caller(&engine, limits, &[]);
+        let said = match engine.admit(call(model, Some(10)), &caller, NOW, 7) {
+            Err(denied) => Err(denied.denial),
+            Ok(mut admission) => match engine.next(&mut admission, NOW) {
+                Next::Try(_) => Ok(()),
+                Next::Done(Failure::Denied(denial)) => Err(denial),
+                _ => panic!("{model}"),
+            },
+        };
+        assert_eq!(said.is_ok(), goes, "{model}");
+        if let Err(denial) = said {
+            let message = denial.to_error(NOW).to_string();
+            assert!(message.contains("it searches as often as it likes"), "{message}");
+        }
+    }
 }
 
 #[test]

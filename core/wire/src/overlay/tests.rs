@@ -190,6 +190,38 @@ fn what_would_use_more_than_was_reserved_is_refused_and_less_is_not() {
 }
 
 #[test]
+fn an_image_stays_of_the_size_and_quality_that_was_asked_for() {
+    let context = OverlayContext { original_model: "m", upstream_model: "m", retry_index: 0 };
+    for (asked, path, change, refused) in [
+        (r#""quality":"standard","#, "quality", r#"{"set":{"value":"hd","keep":false}}"#, Some("quality")),
+        (r#""quality":"standard","#, "quality", r#""delete""#, Some("quality")),
+        (r#""quality":"standard","#, "quality", r#"{"set":{"value":"hd","keep":true}}"#, None),
+        (r#""quality":"HD","#, "quality", r#""to_lower""#, None),
+        (r#""quality":"auto","#, "quality", r#"{"set":{"value":"low","keep":false}}"#, None),
+        ("", "quality", r#"{"set":{"value":"hd","keep":false}}"#, None),
+        (r#""size":"1024x1024","#, "size", r#"{"set":{"value":"1024x1792","keep":false}}"#, Some("size")),
+        (r#""size":"1024x1024","#, "size", r#"{"set":{"value":"1024*1024","keep":false}}"#, None),
+        ("", "size", r#"{"set":{"value":"1024x1792","keep":false}}"#, None),
+        (r#""n":1,"#, "background", r#"{"set":{"value":"opaque","keep":false}}"#, None),
+    ] {
+        let body = Bytes::from(format!(r#"{{{asked}"model":"m","prompt":"a cat"}}"#));
+        let edits = [edit(&format!(r#"{{"path":"{path}","change":{change}}}"#))];
+        let got = overlay(&body, Format::OpenaiImages, &edits, &context, &mut Headers::default(), 100);
+        match refused {
+            None => assert!(got.is_ok(), "{asked} {path} {change}: {got:?}"),
+            Some(field) => {
+                let error = got.unwrap_err();
+                assert!(error.message().contains(&format!("`{field}`")), "{asked} {change}: {error}");
+            }
+        }
+    }
+    let body = Bytes::from_static(br#"{"model":"m","input":"hello","voice":"v"}"#);
+    let longer = [edit(r#"{"path":"input","change":{"append":" and goodbye"}}"#)];
+    let got = overlay(&body, Format::OpenaiSpeech, &longer, &context, &mut Headers::default(), 100);
+    assert!(got.unwrap_err().message().contains("`input`"));
+}
+
+#[test]
 fn changes_that_make_more_tokens_of_as_many_bytes_stay_within_the_bound_by_bytes() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x.example/i.png","detail":"low"}}]},{"role":"user","content":"a pleasant text"}]}"#;
     let tiles = Counting::Openai(ImageRule::Tiles { base: 85, tile: 170 });

@@ -71,6 +71,7 @@ mod tests {
             ("o4-mini-deep-research", false, false),
         ] {
             assert_eq!((is_per_prompt(model), always_searches(model)), (per_prompt, always), "{model}");
+            assert!(!always || sluicegate_core::search::unasked(model) == Some(1), "it is reserved: {model}");
         }
         for (item, want) in [
             (

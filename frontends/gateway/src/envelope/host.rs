@@ -30,7 +30,7 @@ use crate::guardrail::{self, Looked};
 use crate::load::ConfigText;
 use crate::made_up;
 use crate::running::class_of;
-use crate::serve::{self, prepare_attempt};
+use crate::serve::{self, prepare_attempt, sent_variant};
 use crate::tokenizer;
 
 /// A gateway and its runtime. Every method may be called from any thread.
@@ -316,7 +316,7 @@ impl Host {
     fn step(&self, id: CallId, mut open: OpenCall) -> Result<Answer> {
         let inner = &self.worker.inner;
         let step = match inner.engine.next(&mut open.admission, self.now()) {
-            Next::Try(attempt) => match self.tried(&open, &attempt) {
+            Next::Try(attempt) => match self.tried(&mut open, &attempt) {
                 Ok(tried) => {
                     if let Err(error) = self.runtime.block_on(inner.records.commit(false)) {
                         let outcome = Outcome::failed(OutcomeClass::ClientGone, None);
@@ -409,7 +409,7 @@ impl Host {
         Answer { call: Some(id.to_string()), step: Some(step(record)), ..Answer::new() }
     }
 
-    fn tried(&self, open: &OpenCall, attempt: &Attempt) -> Result<Tried> {
+    fn tried(&self, open: &mut OpenCall, attempt: &Attempt) -> Result<Tried> {
         let inner = &self.worker.inner;
         if let Some(OpenWatch { looked, .. }) = &open.watched {
             let model = attempt.model.as_str();
@@ -439,6 +439,7 @@ impl Host {
                     prepare_attempt(inner, attempt, scanned, (format, Translation::Drop), headers.as_mut())
                         .map_err(|(_, rejection)| rejection.error)?;
                 losses.extend(prepared.losses.iter().map(ToString::to_string));
+                open.admission.sends_variant(sent_variant(channel, format, &prepared));
                 Some(String::from_utf8_lossy(&prepared.body).into_owned())
             }
             None => None,
