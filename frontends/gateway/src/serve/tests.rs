@@ -1,4 +1,5 @@
 mod again;
+mod paid;
 mod quirk;
 mod translation;
 

@@ -1,0 +1,53 @@
+//! What is paid besides tokens: images, and searches that nobody asked for.
+
+use super::*;
+
+const IMAGE: &str = r#"{"created":1,"data":[{"url":"https://img.test/a.png"}]}"#;
+const SEARCHED: &str = r#"{"id":"c","object":"chat.completion","model":"gpt-4o-mini-search-preview-2025-03-11","choices":[{"index":0,"message":{"role":"assistant","content":"well"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#;
+
+#[tokio::test]
+async fn an_image_costs_what_its_channel_asks_for_and_never_more_than_was_reserved() {
+    for (asked, spend) in [
+        // The answer says nothing of what it is.
+        ("", Some(80_000_000)),
+        (r#","quality":"hd""#, Some(80_000_000)),
+        (r#","quality":"standard""#, None),
+    ] {
+        let gateway = gateway_of(format!(
+            "version: 1\nchannels:\n- name: c\n  provider: openai\n  credential: sk-upstream-0123456789\n  \
+             models: [{{name: m, price: {{per_image: [{{quality: standard, price: 0.04}}, {{quality: hd, price: 0.08}}]}}}}]\n  \
+             body_edits: [{{mode: set, path: quality, value: hd}}]\n\
+             keys: [{{id: k, credential: {KEY}}}]\n"
+        ))
+        .await;
+        let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(IMAGE, true))));
+        let body = format!(r#"{{"model":"m","prompt":"a cat"{asked}}}"#);
+        let answer = worker.call(Inbound::new(Format::OpenaiImages, KEY, body)).await;
+        let records = records(&gateway).await;
+        match (answer, spend) {
+            (Ok(_), Some(spend)) => assert_eq!(records[0].spend, spend, "{asked}"),
+            (Err(rejection), None) => {
+                let message = rejection.error.to_string();
+                assert!(message.contains("`quality`"), "{message}");
+                assert_eq!(records[0].spend, 0);
+            }
+            (answer, _) => panic!("{asked}: {}", answer.is_ok()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn searches_of_models_that_always_search_pass_no_strict_budget() {
+    let gateway = limited("openai", "gpt-4o-mini-search-preview", "spend: {month: 0.05}").await;
+    let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(SEARCHED, true))));
+    worker.call(inbound("gpt-4o-mini-search-preview", false)).await.unwrap();
+    let refused = worker.call(inbound("gpt-4o-mini-search-preview", false)).await.unwrap_err();
+    assert_eq!(refused.error.kind(), ErrorKind::InsufficientQuota, "{}", refused.error);
+    let records = records(&gateway).await;
+    let spent: i64 = records.iter().map(|record| record.spend).sum();
+    assert!((25_000_000..=50_000_000).contains(&spent), "{spent}");
+    let research = limited("perplexity", "sonar-deep-research", "spend: {month: 5}").await;
+    let worker = research.worker_with(Arc::new(Scripted(Does::Says(SEARCHED, true))));
+    let refused = worker.call(inbound("sonar-deep-research", false)).await.unwrap_err();
+    assert!(refused.error.to_string().contains("it searches as often as it likes"), "{}", refused.error);
+}
