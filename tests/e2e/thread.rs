@@ -21,13 +21,15 @@ fn config(upstream: &FakeUpstream) -> String {
     };
     json!({
         "version": 1,
-        "server": {"master_key": MASTER_KEY},
+        "server": {"master_key": MASTER_KEY, "responses": {"background_per_owner": 2, "conversations_per_owner": 8, "conversation_bytes_per_owner": "64KiB"}},
         "routing": {"retries": 0, "allowed_fails": 1_000_000},
         "channels": [
             channel("resp", "openai", "openai_responses", "/v1/responses", "gpt-5-mini"),
             channel("chat", "openai", "openai_chat", "/v1/chat/completions", "glm-5"),
             channel("claude", "anthropic", "anthropic_messages", "/v1/messages", "claude-sonnet-4-5"),
             channel("slow", "openai", "openai_chat", "/v1/chat/completions", "glm-5--delay-20000"),
+            channel("steady", "openai", "openai_chat", "/v1/chat/completions", "glm-5--chunk-delay-300"),
+            channel("cut", "openai", "openai_responses", "/v1/responses", "gpt-5-mini--cut-6"),
             channel("down", "openai", "openai_chat", "/v1/chat/completions", "glm-5--status-500"),
         ],
     })
@@ -61,6 +63,13 @@ impl Rig {
         let answer = self.send(&self.key, "GET", path, None);
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
         answer.json()
+    }
+
+    /// The events of a stream.
+    fn events(&self, method: &str, path: &str, body: Option<&Value>) -> Vec<Value> {
+        let answer = self.send(&self.key, method, path, body);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.events().iter().map(|data| serde_json::from_str(data).unwrap()).collect()
     }
 
     /// A response when it isn't worked on any more.
@@ -106,6 +115,9 @@ fn what_is_said_in_a_conversation_goes_before_what_follows() {
             &json!({"model": model, "input": "two", "conversation": {"id": id}, "stream": false}),
         );
         assert_eq!(text_of(&second), "echo: two");
+        let of = json!({ "id": id });
+        assert_eq!((&first["conversation"], &second["conversation"]), (&of, &of), "{model}");
+        assert_eq!(rig.get(&format!("/v1/responses/{}", second["id"].as_str().unwrap())), second);
         let sent = rig.upstream.requests().last().unwrap().json();
         let said = if model == "resp" { &sent["input"] } else { &sent["messages"] };
         assert_eq!(said.as_array().unwrap().len(), 5, "{sent}");
@@ -129,6 +141,12 @@ fn what_is_said_in_a_conversation_goes_before_what_follows() {
         assert_eq!(rig.send(&rig.key, "GET", &item, None).status, 404);
         assert_eq!(rig.post(&path, &json!({"metadata": {"c": "d"}}))["metadata"], json!({"c": "d"}));
         assert_eq!(rig.get(&path)["metadata"], json!({"c": "d"}));
+
+        // Streamed, each event that holds the response says it, too.
+        let streamed = json!({"model": model, "input": "four", "conversation": id, "stream": true});
+        let events = rig.events("POST", "/v1/responses", Some(&streamed));
+        let told: Vec<_> = events.iter().filter_map(|event| event["response"].get("conversation")).collect();
+        assert_eq!(told, [&of, &of, &of], "{model}: created, in progress, completed");
 
         // Whoever goes on from a response that was made in it has all that went before.
         let third = json!({"model": model, "input": "three", "previous_response_id": second["id"]});
@@ -232,17 +250,14 @@ fn what_is_worked_on_in_the_background_is_there_later() {
     // What can't be let in is refused at once.
     let unknown = json!({"model": "nobody", "input": "a", "background": true});
     assert_eq!(rig.send(&rig.key, "POST", "/v1/responses", Some(&unknown)).status, 404);
-    for (field, status) in [("stream", 501), ("store", 400)] {
-        let mut body = json!({"model": "chat", "input": "a", "background": true});
-        body[field] = json!(field == "stream");
-        let answer = rig.send(&rig.key, "POST", "/v1/responses", Some(&body));
-        assert_eq!(
-            (answer.status, answer.json()["error"]["param"].clone()),
-            (status, json!(field)),
-            "{}",
-            answer.text()
-        );
-    }
+    let body = json!({"model": "chat", "input": "a", "background": true, "store": false});
+    let answer = rig.send(&rig.key, "POST", "/v1/responses", Some(&body));
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["param"]),
+        (400, &json!("store")),
+        "{}",
+        answer.text()
+    );
     let waited = rig.post("/v1/responses", &json!({"model": "chat", "input": "a", "background": false}));
     let cancel = format!("/v1/responses/{}/cancel", waited["id"].as_str().unwrap());
     assert_eq!(rig.send(&rig.key, "POST", &cancel, None).status, 400);
@@ -274,4 +289,136 @@ fn work_in_the_background_ends_when_it_is_cancelled_or_its_process_does() {
         (&json!("failed"), &json!("server_error")),
         "{lost}"
     );
+}
+
+fn kinds(events: &[Value]) -> Vec<&str> {
+    events.iter().filter_map(|event| event["type"].as_str()).collect()
+}
+
+#[test]
+fn a_stream_in_the_background_is_taken_up_again_behind_any_event() {
+    let rig = Rig::start("background-streams");
+    for model in ["resp", "chat", "claude"] {
+        let body = json!({"model": model, "input": "one two three", "background": true, "stream": true});
+        let events = rig.events("POST", "/v1/responses", Some(&body));
+        let numbers: Vec<_> = events.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();
+        assert!(numbers.iter().copied().eq(0..events.len() as u64), "{numbers:?}");
+        let kinds = kinds(&events);
+        assert_eq!(kinds[..3], ["response.created", "response.queued", "response.in_progress"], "{model}");
+        assert_eq!(
+            (kinds.last(), events[0]["response"]["status"].as_str()),
+            (Some(&"response.completed"), Some("queued"))
+        );
+        let told: Vec<_> = events.iter().filter(|event| event["response"].is_object()).collect();
+        let id = told[0]["response"]["id"].as_str().unwrap();
+        assert!(
+            told.iter().all(|event| event["response"]["id"] == id && event["response"]["background"] == true)
+        );
+        let path = format!("/v1/responses/{id}");
+        // The end is what is kept.
+        assert_eq!(rig.get(&path), events.last().unwrap()["response"]);
+        for from in [0, 3, events.len() - 1, events.len()] {
+            let path = match from {
+                0 => format!("{path}?stream=true"),
+                from => format!("{path}?stream=true&starting_after={}", from - 1),
+            };
+            assert_eq!(rig.events("GET", &path, None), events[from..], "{model}: {path}");
+        }
+        let other = rig.gateway.new_key(&json!({}));
+        let foreign = rig.send(&other, "GET", &format!("{path}?stream=true"), None);
+        assert_eq!(foreign.status, 404, "{}", foreign.text());
+        assert_eq!(rig.send(&rig.key, "DELETE", &path, None).status, 200);
+        assert_eq!(rig.send(&rig.key, "GET", &format!("{path}?stream=true"), None).status, 404);
+    }
+    // What isn't streamed from its beginning has a beginning and an end.
+    let plain = rig.post("/v1/responses", &json!({"model": "chat", "input": "one"}));
+    let path = format!("/v1/responses/{}", plain["id"].as_str().unwrap());
+    let events = rig.events("GET", &format!("{path}?stream=true"), None);
+    assert_eq!(kinds(&events), ["response.created", "response.in_progress", "response.completed"]);
+    assert_eq!((&events[0]["response"]["output"], &events[2]["response"]), (&json!([]), &plain));
+    let late = rig.events("GET", &format!("{path}?stream=true&starting_after=7"), None);
+    assert_eq!((kinds(&late), &late[0]["sequence_number"]), (vec!["response.completed"], &json!(8)));
+    for (query, why) in [
+        ("stream=yes", "true or false"),
+        ("stream=true&starting_after=x", "the number of an event"),
+        ("starting_after=1", "give `stream=true` with it"),
+    ] {
+        let (status, message) = error_of(&rig.send(&rig.key, "GET", &format!("{path}?{query}"), None));
+        assert!(status == 400 && message.contains(why), "{query}: {message}");
+    }
+}
+
+#[test]
+fn a_stream_in_the_background_tells_how_it_ended() {
+    let rig = Rig::start("background-stream-ends");
+    for (model, code) in [("down", None), ("cut", Some("upstream_unavailable"))] {
+        let body = json!({"model": model, "input": "one two three", "background": true, "stream": true});
+        let events = rig.events("POST", "/v1/responses", Some(&body));
+        let last = events.last().unwrap();
+        assert_eq!(
+            (kinds(&events)[0], last["type"].as_str()),
+            ("response.created", Some("response.failed")),
+            "{model}"
+        );
+        assert_eq!(last["response"]["status"], "failed", "{last}");
+        assert!(last["response"]["error"]["message"].is_string(), "{last}");
+        if let Some(code) = code {
+            assert_eq!(last["response"]["error"]["code"], code, "{last}");
+        }
+        let path = format!("/v1/responses/{}", last["response"]["id"].as_str().unwrap());
+        assert_eq!(rig.get(&path), last["response"], "{model}");
+    }
+    // Cancelled by its id while somebody reads along.
+    let begun = rig.post("/v1/responses", &json!({"model": "slow", "input": "one", "background": true}));
+    let path = format!("/v1/responses/{}", begun["id"].as_str().unwrap());
+    let events = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| rig.events("GET", &format!("{path}?stream=true"), None));
+        assert_eq!(rig.post(&format!("{path}/cancel"), &json!({}))["status"], "cancelled");
+        reading.join().unwrap()
+    });
+    let last = events.last().unwrap();
+    assert_eq!(
+        (&last["type"], &last["response"]["status"]),
+        (&json!("response.failed"), &json!("cancelled"))
+    );
+}
+
+#[test]
+fn an_owner_has_a_share_of_work_and_of_conversations() {
+    let rig = Rig::start("shares");
+    let other = rig.gateway.new_key(&json!({}));
+    let body = json!({"model": "slow", "input": "one", "background": true});
+    let first = rig.post("/v1/responses", &body);
+    rig.post("/v1/responses", &body);
+    let (status, message) = error_of(&rig.send(&rig.key, "POST", "/v1/responses", Some(&body)));
+    assert!(
+        status == 429 && message.contains("`server.responses.background_per_owner`"),
+        "{status} {message}"
+    );
+    assert_eq!(rig.send(&other, "POST", "/v1/responses", Some(&body)).status, 200, "others have their own");
+    rig.post(&format!("/v1/responses/{}/cancel", first["id"].as_str().unwrap()), &json!({}));
+    rig.post("/v1/responses", &body);
+
+    let made: Vec<Value> = (0..8).map(|_| rig.post("/v1/conversations", &json!({}))).collect();
+    let one_more = rig.send(&rig.key, "POST", "/v1/conversations", None);
+    assert_eq!((one_more.status, &one_more.json()["error"]["code"]), (429, &json!("insufficient_quota")));
+    assert!(one_more.text().contains("`server.responses.conversations_per_owner`"), "{}", one_more.text());
+    assert_eq!(rig.send(&other, "POST", "/v1/conversations", None).status, 200);
+    let path = format!("/v1/conversations/{}", made[0]["id"].as_str().unwrap());
+    let large = json!({"items": [{"role": "user", "content": "x".repeat(60_000)}]});
+    rig.post(&format!("{path}/items"), &large);
+    let beyond = rig.send(&rig.key, "POST", &format!("{path}/items"), Some(&large));
+    assert_eq!((beyond.status, &beyond.json()["error"]["code"]), (429, &json!("insufficient_quota")));
+    // What a call that was let in is answered is said in any case; then there is no room any more.
+    let call = json!({"model": "chat", "input": "y".repeat(5_000), "conversation": made[0]["id"]});
+    assert_eq!(rig.send(&rig.key, "POST", "/v1/responses", Some(&call)).status, 200);
+    let items = rig.get(&format!("{path}/items?order=asc"));
+    assert_eq!(items["data"].as_array().unwrap().len(), 3, "{items}");
+    let (status, message) = error_of(&rig.send(&rig.key, "POST", "/v1/responses", Some(&call)));
+    assert!(status == 429 && message.contains("delete some"), "{status} {message}");
+    for item in items["data"].as_array().unwrap() {
+        let item = format!("{path}/items/{}", item["id"].as_str().unwrap());
+        assert_eq!(rig.send(&rig.key, "DELETE", &item, None).status, 200);
+    }
+    assert_eq!(rig.send(&rig.key, "POST", "/v1/responses", Some(&call)).status, 200);
 }

@@ -127,6 +127,7 @@ def test_a_conversation_of_its_own(client, model):
     made = client.conversations.create(metadata={"a": "b"}, items=opening)
     first = client.responses.create(model=model, input="one", conversation=made.id)
     assert first.output_text == "echo: one"
+    assert first.conversation.id == made.id
     assert client.responses.create(model=model, input="two", conversation=made.id).output_text == "echo: two"
     items = list(client.conversations.items.list(made.id, order="asc", limit=2))
     assert [item.content[0].text for item in items] == ["zero", "so", "one", "echo: one", "two", "echo: two"]
@@ -147,3 +148,26 @@ def test_work_in_the_background(client, model):
         assert time.monotonic() < until
     assert (done.status, done.output_text) == ("completed", "echo: one")
     assert client.responses.cancel(begun.id).status == "completed"
+
+
+@EVERY
+def test_a_stream_in_the_background(client, model):
+    with client.responses.create(model=model, input="hello there", background=True, stream=True) as stream:
+        lost = [event for event, _ in zip(stream, range(5), strict=False)]
+    assert [event.sequence_number for event in lost] == [0, 1, 2, 3, 4]
+    assert [event.type for event in lost[:2]] == ["response.created", "response.queued"]
+    response, last = lost[0].response, lost[-1].sequence_number
+    assert response.status == "queued"
+    rest = list(client.responses.retrieve(response.id, stream=True, starting_after=last))
+    assert [event.sequence_number for event in rest] == list(range(last + 1, last + 1 + len(rest)))
+    deltas = [event.delta for event in lost + rest if event.type == "response.output_text.delta"]
+    assert "".join(deltas) == "echo: hello there"
+    assert rest[-1].type == "response.completed"
+    assert rest[-1].response.output_text == "echo: hello there"
+    assert client.responses.retrieve(response.id).to_dict() == rest[-1].response.to_dict()
+    # As the SDK's own helper takes it up again: from the beginning, and it leaves out what was seen.
+    with client.responses.stream(response_id=response.id, starting_after=last) as stream:
+        again = [event.sequence_number for event in stream]
+        final = stream.get_final_response()
+    assert again == [event.sequence_number for event in rest]
+    assert final.output_text == "echo: hello there"

@@ -14,7 +14,7 @@ use sluicegate::{
 
 use crate::bridge::{Shared, Task, call_back, wait};
 use crate::error::{misuse, raised};
-use crate::stream::Stream;
+use crate::stream::{Events, Stream};
 
 /// A gateway with its runtime.
 #[pyclass(frozen, module = "sluicegate._sluicegate")]
@@ -174,8 +174,11 @@ fn called(
                 "this answers with JSON and events only; ask the gateway over HTTP",
             ),
         )),
-        AnswerBody::Stream(stream) => {
-            Ok((None, Some(Py::new(py, Stream::new(Arc::clone(host), stream))?), facts))
-        }
+        AnswerBody::Stream(stream) => streamed(py, host, Box::into_pin(stream), facts),
+        AnswerBody::Follow(stream) => streamed(py, host, Box::into_pin(stream), facts),
     }
+}
+
+fn streamed(py: Python<'_>, host: &Arc<envelope::Host>, events: Events, facts: String) -> PyResult<Called> {
+    Ok((None, Some(Py::new(py, Stream::new(Arc::clone(host), events))?), facts))
 }

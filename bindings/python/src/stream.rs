@@ -1,28 +1,32 @@
 //! A streamed answer as Python holds it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use sluicegate::AnswerStream;
 use sluicegate::envelope::Host;
 use tokio::sync::Mutex;
 
 use crate::bridge::{Shared, Task, call_back, wait};
 use crate::error::misuse;
 
+/// The events of an answer, or of a response that is worked on in the background.
+pub(crate) type Events =
+    Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> + Send>>;
+
 /// The bytes of a streamed answer. The call is settled when it ends, is closed, or is dropped.
 #[pyclass(frozen, module = "sluicegate._sluicegate")]
 pub(crate) struct Stream {
     // Before the host: what runs on a runtime goes before it does.
-    stream: Arc<Mutex<Option<Box<AnswerStream>>>>,
+    stream: Arc<Mutex<Option<Events>>>,
     host: Shared,
 }
 
 impl Stream {
-    pub(crate) fn new(host: Arc<Host>, stream: Box<AnswerStream>) -> Self {
+    pub(crate) fn new(host: Arc<Host>, stream: Events) -> Self {
         Self { stream: Arc::new(Mutex::new(Some(stream))), host: Shared::new(host) }
     }
 
@@ -60,7 +64,7 @@ impl Stream {
     }
 }
 
-async fn next(stream: Arc<Mutex<Option<Box<AnswerStream>>>>) -> Option<Bytes> {
+async fn next(stream: Arc<Mutex<Option<Events>>>) -> Option<Bytes> {
     let mut held = stream.lock().await;
     let Some(Ok(bytes)) = held.as_mut()?.next().await else {
         *held = None;

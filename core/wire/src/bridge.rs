@@ -12,6 +12,7 @@ use crate::fault::{Fault, FaultClass};
 use crate::loss::Losses;
 use crate::names::Names;
 use crate::observed::Observed;
+use crate::present::Shown;
 use crate::report::Report;
 use crate::sse::MAX_FRAME_BYTES;
 use crate::translate::Translator;
@@ -57,6 +58,8 @@ pub struct BridgeOptions {
     pub reply: Reply,
     /// The model's name to show in the answer; `None` leaves what the upstream wrote.
     pub present_model: Option<String>,
+    /// What a response says of itself in the format of responses, whatever its maker says; `None` leaves it as it is.
+    pub shown: Option<Arc<Shown>>,
     /// Our id of the call: ids that the caller's format wants are made of it, where the upstream gives none.
     pub id: String,
     /// Now, in seconds since 1970: OpenAI's `created`, where the upstream gives none.
@@ -79,6 +82,7 @@ impl BridgeOptions {
             upstream_streams: false,
             reply: Reply::default(),
             present_model: None,
+            shown: None,
             id: String::new(),
             created_s: 0,
             input_estimate: 0,
@@ -111,7 +115,25 @@ pub enum End {
 pub struct Bridge {
     way: Way,
     caller: Format,
+    presenter: Presenter,
     ended: bool,
+}
+
+/// Has answers say what their callers know of them.
+#[derive(Debug)]
+struct Presenter {
+    shown: Option<Arc<Shown>>,
+    streams: bool,
+}
+
+impl Presenter {
+    fn present(&self, bytes: Bytes) -> Bytes {
+        match &self.shown {
+            None => bytes,
+            Some(shown) if self.streams => shown.events(bytes),
+            Some(shown) => shown.whole(bytes),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -127,12 +149,14 @@ impl Bridge {
         let caller = options.caller;
         let same = options.caller == options.upstream && options.caller_streams == options.upstream_streams;
         let passes = same || options.caller == Format::OpenaiEmbeddings || options.caller.is_single();
+        let shown = options.shown.clone().filter(|_| caller == Format::OpenaiResponses);
+        let presenter = Presenter { shown, streams: options.caller_streams };
         let way = match (passes, options.upstream_streams) {
             (true, true) => Way::Stream(PassStream::new(options)),
             (true, false) => Way::Body(PassBody::new(options)),
             (false, _) => Way::Translate(Box::new(Translator::new(options))),
         };
-        Self { way, caller, ended: false }
+        Self { way, caller, presenter, ended: false }
     }
 
     /// Takes bytes from the upstream; `out` gets what goes to the caller now.
@@ -140,10 +164,12 @@ impl Bridge {
         if self.ended || chunk.is_empty() {
             return;
         }
+        let presenter = &self.presenter;
+        let mut present = |bytes: Bytes| out(presenter.present(bytes));
         let fault = match &mut self.way {
-            Way::Stream(pass) => pass.push(chunk, out),
+            Way::Stream(pass) => pass.push(chunk, &mut present),
             Way::Body(pass) => pass.push(chunk),
-            Way::Translate(translator) => translator.push(chunk, out),
+            Way::Translate(translator) => translator.push(chunk, &mut present),
         };
         if let Err(fault) = fault {
             self.finish(End::Failed(Report::from(&fault)), out);
@@ -155,10 +181,12 @@ impl Bridge {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        let presenter = &self.presenter;
+        let mut present = |bytes: Bytes| out(presenter.present(bytes));
         match &mut self.way {
-            Way::Stream(pass) => pass.finish(end, out),
-            Way::Body(pass) => pass.finish(end, out),
-            Way::Translate(translator) => translator.finish(end, out),
+            Way::Stream(pass) => pass.finish(end, &mut present),
+            Way::Body(pass) => pass.finish(end, &mut present),
+            Way::Translate(translator) => translator.finish(end, &mut present),
         }
     }
 
@@ -186,11 +214,11 @@ impl Bridge {
 
     /// An error of the host's own, as the next and last event of the stream.
     pub fn error_event(&self, report: &Report) -> Bytes {
-        match &self.way {
+        self.presenter.present(match &self.way {
             Way::Stream(pass) => pass.tap.told(report),
             Way::Translate(translator) => translator.told(report),
             Way::Body(_) => report.event(self.caller),
-        }
+        })
     }
 
     /// The caller's format.

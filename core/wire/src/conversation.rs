@@ -226,6 +226,9 @@ fn list(items: impl IntoIterator<Item = String>) -> String {
     format!("[{}]", items.join(","))
 }
 
+/// The events that hold a response as it ended.
+const ENDS: [&str; 3] = ["response.completed", "response.incomplete", "response.failed"];
+
 /// Picks the response out of an answer as it goes to its caller.
 #[derive(Debug, Default)]
 pub struct Keeper {
@@ -250,20 +253,18 @@ impl Keeper {
         // BOUND: the splitter's. A larger end is not kept.
         let _ = self.splitter.feed(bytes.clone(), |data, range| {
             let frame = data.get(range).unwrap_or_default();
-            let is_end = [&b"\"response.completed\""[..], b"\"response.incomplete\""]
+            let is_end = ENDS
                 .iter()
-                .any(|word| memchr::memmem::find(frame, word).is_some());
+                .any(|word| memchr::memmem::find(frame, format!("\"{word}\"").as_bytes()).is_some());
             if is_end && let Some(data) = fields(frame).data {
-                let response = Val::from_bytes(&data).filter(|v| {
-                    v.get_str("type")
-                        .is_some_and(|kind| matches!(&*kind, "response.completed" | "response.incomplete"))
-                });
+                let response = Val::from_bytes(&data)
+                    .filter(|v| v.get_str("type").is_some_and(|kind| ENDS.contains(&&*kind)));
                 *found = response.and_then(|v| v.get("response")).map(|v| v.raw().to_owned());
             }
         });
     }
 
-    /// The response, if the answer came to its end.
+    /// The response, if the answer came to its end: a failed one, too.
     pub fn take(&mut self) -> Option<String> {
         self.found.take()
     }
@@ -398,8 +399,10 @@ mod tests {
             assert_eq!(keeper.take().as_deref(), Some(RESPONSE), "{pieces}");
         }
         let mut keeper = Keeper::new(true);
-        keeper.push(&Bytes::from_static(b"data: {\"type\":\"response.failed\",\"response\":{}}\n\n"));
+        keeper.push(&Bytes::from_static(b"data: {\"type\":\"error\",\"response\":{}}\n\n"));
         assert_eq!(keeper.take(), None);
+        keeper.push(&Bytes::from_static(b"data: {\"type\":\"response.failed\",\"response\":{}}\n\n"));
+        assert_eq!(keeper.take().as_deref(), Some("{}"));
         let mut keeper = Keeper::new(false);
         keeper.push(&Bytes::from_static(RESPONSE.as_bytes()));
         assert_eq!(keeper.take().as_deref(), Some(RESPONSE));

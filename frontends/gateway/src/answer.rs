@@ -11,6 +11,7 @@ use sluicegate_core::ledger::LimitState;
 use sluicegate_core::{CallId, DENIAL, Error, ErrorKind, Explanation, Format, Retry, Secret};
 use sluicegate_wire::Report;
 
+use crate::background::FollowStream;
 use crate::raw::RawStream;
 use crate::stream::AnswerStream;
 
@@ -110,6 +111,8 @@ pub enum AnswerBody {
     Full(Bytes),
     /// Server-sent events. The call is settled when the stream ends or is dropped.
     Stream(Box<AnswerStream>),
+    /// Server-sent events of a response that is worked on in the background, whether or not somebody reads them.
+    Follow(Box<FollowStream>),
     /// What isn't looked at, such as sound, as it comes. The call is settled when it ends or is dropped.
     Raw(Box<RawStream>),
 }

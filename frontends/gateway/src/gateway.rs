@@ -148,6 +148,8 @@ pub(crate) struct Inner {
     pub(crate) queue: Arc<Queue>,
     /// Responses that are worked on in the background.
     pub(crate) jobs: Jobs,
+    /// What this process is called by others on the same database: for good, where it has a journal.
+    pub(crate) worker_name: String,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) present_requested: bool,
     /// What becomes of calls that can't be translated whole, at channels that don't say it.
@@ -260,6 +262,12 @@ impl Gateway {
         let engine = Arc::new(engine);
         let journal = restore(&engine, &*store, own, loaded.host.durability, &options.clock).await?;
         let targets = ArcSwap::from_pointee(build_targets(&engine, &secrets));
+        let worker_name = match &journal {
+            Some(journal) => journal.id().to_string(),
+            None => format!("{:016x}", random()?),
+        };
+        // What a former process of this name worked on is lost.
+        store.end_work_of(&worker_name).await?;
         let directory =
             Arc::new(Directory::new(Arc::clone(&engine), Arc::clone(&store), Arc::clone(&options.clock)));
         directory.declare(&declared, keys_of(&declared, &secrets));
@@ -275,6 +283,7 @@ impl Gateway {
         let inner = Inner {
             queue: Queue::new(Arc::clone(&engine)),
             jobs: Jobs::new(loaded.host.responses),
+            worker_name,
             engine,
             targets,
             records,

@@ -51,6 +51,7 @@ pub use answer::{
     Address, Answer, AnswerBody, CountedBy, Facts, Inbound, Rejection, Remaining, TRANSLATION_HEADER, Told,
     asked_translation,
 };
+pub use background::FollowStream;
 pub use clock::{ManualClock, SystemClock};
 pub use gateway::{Gateway, ModelCard, Options, Worker};
 pub use history::{ReplayDone, ReplayOptions, figures, replay, time_of};

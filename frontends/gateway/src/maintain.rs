@@ -9,6 +9,7 @@ use sluicegate_core::ports::Alert;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::background;
 use crate::gateway::Inner;
 use crate::probe::Checks;
 use crate::store::Forget;
@@ -41,6 +42,7 @@ async fn run(gateway: Weak<Inner>) {
         gateway.engine.tell_freed();
         gateway.engine.take_alerts().iter().for_each(tell);
         checks.turn(&gateway);
+        background::tend(&gateway).await;
         let looked = gateway.follow().await;
         if let (Err(error), false) = (&looked, blind) {
             tracing::warn!(%error, "changes of other nodes can't be seen; calls go on with what is known");

@@ -16,7 +16,7 @@ use sluicegate_core::{Call, CallId, Caller, ChannelId, Error, ErrorKind, Format,
 use sluicegate_wire::conversation::{
     Keeper, Turn, conversation_of, input_items, item_count, item_ids, references, with_history, with_items,
 };
-use sluicegate_wire::{Report, Scanned, scan};
+use sluicegate_wire::{Report, Scanned, Shown, scan};
 
 use crate::answer::Rejection;
 use crate::background::{self, Live};
@@ -195,6 +195,12 @@ impl Continued {
         scanned.continues(self.previous.as_deref(), self.unseen);
     }
 
+    /// What a response says of what it goes on from, whoever makes it.
+    pub(crate) fn shown(&self) -> Shown {
+        let shown = self.previous.iter().fold(Shown::default(), |shown, id| shown.previous(id));
+        self.thread.iter().fold(shown, |shown, id| shown.conversation(id))
+    }
+
     /// The conversation stays where it is, if it can.
     pub(crate) fn bind(&self, call: &mut Call) {
         call.conversation = Some(self.conversation);
@@ -291,11 +297,6 @@ impl Keep {
         })
     }
 
-    /// The response that it goes on from.
-    pub(crate) fn previous(&self) -> Option<&str> {
-        self.previous.as_deref()
-    }
-
     pub(crate) fn push(&mut self, bytes: &Bytes) {
         self.keeper.push(bytes);
     }
@@ -308,15 +309,8 @@ impl Keep {
         if input.is_none() && self.thread.is_none() {
             return None;
         }
-        let mut response: Value = serde_json::from_str(&body).ok()?;
+        let response: Value = serde_json::from_str(&body).ok()?;
         let id = response.get("id")?.as_str()?.to_owned();
-        let (id, body) = match &self.job {
-            Some(job) => {
-                background::renamed(&mut response, job.id());
-                (job.id().to_owned(), response.to_string())
-            }
-            None => (id, body),
-        };
         let status = response.get("status").and_then(Value::as_str);
         let is_failed = status == Some("failed");
         // Of work in the background, whoever comes for it later is to see why.
@@ -324,6 +318,8 @@ impl Keep {
         if !is_over {
             return None;
         }
+        // What is told apart by how it stands is written as we do.
+        let body = if is_failed { response.to_string() } else { body };
         if let Some(job) = &self.job {
             job.note_answered();
         }
@@ -392,7 +388,9 @@ impl Gateway {
     /// As [`response`](Self::response).
     pub async fn forget_response(&self, caller: &Caller, id: &str) -> Result<()> {
         let owner = ResponseOwner::of(caller);
-        self.inner.jobs.cancel(&(owner.clone(), id.to_owned())).await;
+        let key = (owner.clone(), id.to_owned());
+        background::end(&self.inner, &key).await?;
+        self.inner.jobs.let_go(&key);
         let gone = self.inner.store.forget_response(&owner, id, self.inner.clock.now()).await?;
         if gone { Ok(()) } else { Err(missing(id)) }
     }

@@ -11,7 +11,7 @@ use sluicegate_core::{
     Call, ErrorKind, Explanation, Outcome, OutcomeClass, ScopeKind, ServiceTier, Timestamp, Usage,
     UsageSource,
 };
-use sluicegate_wire::{Bridge, End, FaultClass, Observed, Report};
+use sluicegate_wire::{Bridge, End, FaultClass, Observed, Report, Shown};
 
 use crate::answer::{Facts, Rejection, Remaining, Told};
 use crate::gateway::Inner;
@@ -41,6 +41,8 @@ pub(crate) struct Running {
     arrived: Option<Box<Observed>>,
     /// The caller wants the response kept.
     pub(crate) keep: Option<Box<Keep>>,
+    /// What a response says of itself.
+    pub(crate) shown: Option<Arc<Shown>>,
     /// What an answer that reports nothing is taken to have used, besides its input and what is counted of it.
     pub(crate) expected: Usage,
 }
@@ -69,6 +71,7 @@ impl Running {
             arrived: None,
             expected: Usage::default(),
             keep: None,
+            shown: None,
         }
     }
 

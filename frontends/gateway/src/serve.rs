@@ -133,6 +133,7 @@ pub(crate) async fn serve(
     let mut running = Box::new(Running::new(Arc::clone(inner), admission));
     running.explain = inbound.explain;
     running.keep = Keep::begin(inner, &caller, &scanned, continued.as_deref());
+    let shown = continued.as_deref().map(Continued::shown).unwrap_or_default();
     running.facts.guardrails = marks.unwrap_or_default();
     running.expected = scanned.facts().expected;
     refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
@@ -141,14 +142,19 @@ pub(crate) async fn serve(
     if let Some(admission) = running.admission() {
         admission.be_patient();
     }
+    let shown = match &job {
+        Some(job) => shown.background(job.id()),
+        None => shown,
+    };
     if let Some(job) = job {
         let Running { keep, facts, .. } = &mut *running;
-        let begun = job.admitted(inner, keep.as_deref_mut(), scanned.body(), facts).await;
+        let begun = job.admitted(inner, keep.as_deref_mut(), scanned.body(), &shown, facts).await;
         if let Err(error) = begun {
             running.finish(Some(error.kind().as_str()));
             return Err(Box::new(Rejection::new(error)));
         }
     }
+    running.shown = (!shown.is_empty()).then(|| Arc::new(shown));
     // Its own channel has the conversation; what was masked in it is sent instead.
     let original = continued.as_deref().filter(|_| looked.is_none());
     let scanned_for = |attempt: &Attempt| {

@@ -50,7 +50,7 @@ pub use policy::{
     PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests, PolicyVersion,
 };
 pub use report::{Latencies, ReportFilter, ReportQuery, ReportRows, Split};
-pub use response::{KeptResponse, ResponseOwner};
+pub use response::{KeptResponse, ResponseOwner, ResponseWork};
 
 use crate::credential::KeyHash;
 
@@ -328,6 +328,24 @@ pub trait Store: RecordStore {
 
     /// Puts what became of a response, and the ids of its items, in the place of what was kept of it; whether it is still there.
     async fn replace_response(&self, response: &KeptResponse, items: &[String]) -> Result<bool>;
+
+    /// Takes note that a worker works on a response in the background.
+    async fn begin_work(&self, owner: &ResponseOwner, id: &str, worker: &str, now: Timestamp) -> Result<()>;
+
+    /// A worker still works on what it works on: all of that.
+    async fn tend_work(&self, worker: &str, now: Timestamp) -> Result<Vec<ResponseWork>>;
+
+    /// When a response was last known to be worked on; `None` when nobody does.
+    async fn work_seen(&self, owner: &ResponseOwner, id: &str) -> Result<Option<Timestamp>>;
+
+    /// Asks whoever works on a response to end that; whether somebody does.
+    async fn cancel_work(&self, owner: &ResponseOwner, id: &str) -> Result<bool>;
+
+    /// Nobody works on a response any more.
+    async fn end_work(&self, owner: &ResponseOwner, id: &str) -> Result<()>;
+
+    /// A worker works on nothing any more; on how many responses it did.
+    async fn end_work_of(&self, worker: &str) -> Result<u64>;
 
     /// Keeps a new conversation with its first items, unless its owner has as much as may be: never
     /// [`Missing`](Added::Missing).

@@ -1,6 +1,6 @@
 //! The responses that this process works on: how many there may be, of all and of one owner, and how each of them ends.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,13 +8,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use sluicegate_config::ResponseBounds;
-use sluicegate_core::{Error, ErrorKind, Result, Retry};
+use sluicegate_core::{Error, ErrorKind, Result, Retry, Timestamp};
 use tokio::sync::watch;
 
+use super::log::{Log, Room};
 use crate::store::ResponseOwner;
 
 /// When whoever is refused for want of room may try again.
 const RETRY_MS: u64 = 2_000;
+
+/// How long the events of a response are held when it is over, in milliseconds.
+const LINGER_MS: i64 = 300_000;
+/// Of so many at most.
+// BOUND: of what is held beside the bytes of events.
+const PAST_MAX: usize = 4_096;
 
 /// Whose response, and which.
 pub(crate) type JobKey = (ResponseOwner, String);
@@ -28,28 +35,100 @@ pub(crate) struct Jobs {
 #[derive(Default)]
 struct State {
     live: HashMap<JobKey, Arc<Live>>,
+    /// Those that have ended and whose events are held for a while; they are the first to go where room is wanted.
+    past: HashMap<JobKey, Past>,
+    /// They, the oldest first; and some that are gone.
+    past_order: VecDeque<JobKey>,
     /// What each owner has of them.
     shares: HashMap<ResponseOwner, Share>,
     /// What all have.
     whole: Share,
 }
 
-/// So many responses are worked on, and so many bytes held for them.
+/// One that has ended, and the bytes of its events.
+struct Past {
+    live: Arc<Live>,
+    bytes: u64,
+    ended_at: Timestamp,
+}
+
+/// So many responses are worked on, and so many bytes held for them and for those that have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Share {
     jobs: u32,
     bytes: u64,
+    /// Of the bytes, those of responses that have ended.
+    past: u64,
 }
 
 impl Share {
     fn take(&mut self, bytes: u64) {
-        self.jobs += 1;
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
     fn give_back(&mut self, bytes: u64) {
-        self.jobs = self.jobs.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+impl State {
+    fn share(&self, owner: &ResponseOwner) -> Share {
+        self.shares.get(owner).copied().unwrap_or_default()
+    }
+
+    /// Changes what an owner has, and all.
+    fn change(&mut self, owner: &ResponseOwner, change: impl Fn(&mut Share)) {
+        change(&mut self.whole);
+        let own = self.shares.entry(owner.clone()).or_default();
+        change(own);
+        if *own == Share::default() {
+            self.shares.remove(owner);
+        }
+    }
+
+    /// Lets go of the events of a response that has ended.
+    fn let_go(&mut self, key: &JobKey) {
+        if let Some(past) = self.past.remove(key) {
+            self.change(&key.0, |share| {
+                share.give_back(past.bytes);
+                share.past = share.past.saturating_sub(past.bytes);
+            });
+        }
+        // BOUND: each turn takes one out that is gone.
+        while self.past_order.front().is_some_and(|key| !self.past.contains_key(key)) {
+            self.past_order.pop_front();
+        }
+    }
+
+    /// Lets go of the oldest of this owner's, or of all, that has ended; whether there was one.
+    fn let_oldest_go(&mut self, owner: Option<&ResponseOwner>) -> bool {
+        let share = owner.map_or(self.whole, |owner| self.share(owner));
+        if share.past == 0 {
+            return false;
+        }
+        let is_one =
+            |key: &&JobKey| owner.is_none_or(|owner| key.0 == *owner) && self.past.contains_key(*key);
+        let Some(key) = self.past_order.iter().find(is_one).cloned() else { return false };
+        self.let_go(&key);
+        true
+    }
+
+    /// Makes room for bytes of an owner's, if letting go of what has ended is enough for that.
+    fn make_room(&mut self, owner: &ResponseOwner, bytes: u64, bounds: &ResponseBounds) -> bool {
+        let most = bounds.background_bytes_per_owner.min(bounds.background_bytes);
+        // BOUND: each turn lets one go.
+        loop {
+            let lack = if self.share(owner).bytes.saturating_add(bytes) > most {
+                Some(owner)
+            } else if self.whole.bytes.saturating_add(bytes) > bounds.background_bytes {
+                None
+            } else {
+                return true;
+            };
+            if !self.let_oldest_go(lack) {
+                return false;
+            }
+        }
     }
 }
 
@@ -74,13 +153,16 @@ pub(crate) struct Live {
     kept: AtomicBool,
     /// Turns true when what became of it is kept.
     over: watch::Sender<bool>,
+    /// Its events, where it is streamed.
+    log: Option<Arc<Log>>,
 }
 
 impl Live {
-    fn new(id: &str, bytes: u64) -> Self {
+    fn new(id: &str, bytes: u64, streams: bool) -> Self {
         Self {
             id: id.to_owned(),
             bytes,
+            log: streams.then(|| Arc::new(Log::new())),
             asked: watch::Sender::new(None),
             answered: AtomicBool::new(false),
             kept: AtomicBool::new(false),
@@ -105,6 +187,16 @@ impl Live {
 
     pub(crate) fn is_kept(&self) -> bool {
         self.kept.load(Ordering::Acquire)
+    }
+
+    /// Its events, where it is streamed.
+    pub(crate) fn log(&self) -> Option<Arc<Log>> {
+        self.log.clone()
+    }
+
+    /// Waits until what became of it is kept.
+    pub(crate) async fn over(&self) {
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
     }
 
     fn end(&self, why: End) {
@@ -158,18 +250,26 @@ impl Jobs {
         self.state.lock().live.is_empty()
     }
 
-    /// Begins the work on a response for which so many bytes are held.
+    /// One that this process works on, or that has ended and whose events are still held.
+    pub(crate) fn held(&self, key: &JobKey) -> Option<Arc<Live>> {
+        let state = self.state.lock();
+        state.live.get(key).or_else(|| state.past.get(key).map(|past| &past.live)).cloned()
+    }
+
+    /// Begins the work on a response for which so many bytes are held, and its events if it is streamed.
     ///
     /// # Errors
     /// `RateLimited` when there is too much already, of this owner or of all; `PayloadTooLarge` when it never fits.
     // BOUND: of tasks that nobody waits for, and of the memory that they hold.
-    pub(crate) fn begin(&self, key: JobKey, bytes: u64) -> Result<Arc<Live>> {
+    pub(crate) fn begin(&self, key: JobKey, bytes: u64, streams: bool) -> Result<Arc<Live>> {
         let mut state = self.state.lock();
-        let own = state.shares.get(&key.0).copied().unwrap_or_default();
-        self.refuse(own, state.whole, bytes)?;
-        let live = Arc::new(Live::new(&key.1, bytes));
-        state.shares.entry(key.0.clone()).or_default().take(bytes);
-        state.whole.take(bytes);
+        state.make_room(&key.0, bytes, &self.bounds);
+        self.refuse(state.share(&key.0), state.whole, bytes)?;
+        let live = Arc::new(Live::new(&key.1, bytes, streams));
+        state.change(&key.0, |share| {
+            share.jobs += 1;
+            share.take(bytes);
+        });
         state.live.insert(key, Arc::clone(&live));
         Ok(live)
     }
@@ -206,30 +306,88 @@ impl Jobs {
         Err(error.with_retry(Retry::AfterMs(RETRY_MS)))
     }
 
-    /// What became of it is kept: it is worked on no longer.
-    pub(crate) fn ended(&self, key: &JobKey) {
+    /// What became of it is kept: it is worked on no longer. Its events are held for a while.
+    pub(crate) fn ended(&self, key: &JobKey, now: Timestamp) {
+        let Some(live) = self.state.lock().live.get(key).cloned() else { return };
+        let held = live.log.as_ref().map_or(0, |log| log.close());
         let mut state = self.state.lock();
-        let Some(live) = state.live.remove(key) else { return };
-        state.whole.give_back(live.bytes);
-        if let Some(own) = state.shares.get_mut(&key.0) {
-            own.give_back(live.bytes);
-            if own.jobs == 0 {
-                state.shares.remove(&key.0);
-            }
+        state.live.remove(key);
+        state.change(&key.0, |share| {
+            share.jobs = share.jobs.saturating_sub(1);
+            share.give_back(live.bytes);
+            share.past = share.past.saturating_add(held);
+        });
+        if held > 0 {
+            state.past.insert(key.clone(), Past { live: Arc::clone(&live), bytes: held, ended_at: now });
+            state.past_order.push_back(key.clone());
         }
+        if state.past.len() > PAST_MAX {
+            state.let_oldest_go(None);
+        }
+        drop(state);
         live.over.send_replace(true);
     }
 
-    /// Ends the work on a response, if there is any, and waits until that is kept.
-    pub(crate) async fn cancel(&self, key: &JobKey) {
-        let Some(live) = self.state.lock().live.get(key).cloned() else { return };
+    /// Lets go of the events of a response that has ended.
+    pub(crate) fn let_go(&self, key: &JobKey) {
+        self.state.lock().let_go(key);
+    }
+
+    /// Lets go of the events of what ended long ago.
+    pub(crate) fn let_old_go(&self, now: Timestamp) {
+        let mut state = self.state.lock();
+        // BOUND: each turn lets one go.
+        while let Some(key) = state.past_order.front().cloned() {
+            let ended_at = state.past.get(&key).map(|past| past.ended_at);
+            if ended_at.is_some_and(|ended_at| now.since_ms(ended_at) < LINGER_MS) {
+                return;
+            }
+            state.let_go(&key);
+        }
+    }
+
+    /// Room for the events of an owner's responses.
+    pub(super) fn room<'a>(&'a self, owner: &'a ResponseOwner) -> impl Room + 'a {
+        OwnerRoom { jobs: self, owner }
+    }
+
+    /// Has the work on a response end, if there is any.
+    pub(crate) fn ask_to_end(&self, key: &JobKey) -> Option<Arc<Live>> {
+        let live = self.state.lock().live.get(key).cloned()?;
         live.end(End::Cancelled);
-        let _ = live.over.subscribe().wait_for(|over| *over).await;
+        Some(live)
+    }
+
+    /// Ends the work on a response and waits until that is kept; whether there was any.
+    pub(crate) async fn cancel(&self, key: &JobKey) -> bool {
+        let Some(live) = self.ask_to_end(key) else { return false };
+        live.over().await;
+        true
     }
 
     /// Ends all work.
     pub(crate) fn end_all(&self, why: End) {
         self.state.lock().live.values().for_each(|live| live.end(why));
+    }
+}
+
+struct OwnerRoom<'a> {
+    jobs: &'a Jobs,
+    owner: &'a ResponseOwner,
+}
+
+impl Room for OwnerRoom<'_> {
+    fn take(&self, bytes: u64) -> bool {
+        let mut state = self.jobs.state.lock();
+        let is_there = state.make_room(self.owner, bytes, &self.jobs.bounds);
+        if is_there {
+            state.change(self.owner, |share| share.take(bytes));
+        }
+        is_there
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.jobs.state.lock().change(self.owner, |share| share.give_back(bytes));
     }
 }
 

@@ -171,3 +171,69 @@ fn only_what_is_completed_can_be_gone_on_from() {
         assert_eq!(unfinished(body), want, "{body}");
     }
 }
+
+/// One of several processes on the same database, with a data directory of its own.
+async fn node(dir: &std::path::Path, name: &str, clock: Arc<dyn sluicegate_core::Clock>) -> Gateway {
+    let text = format!(
+        "version: 1\nchannels:\n- name: c\n  provider: openai\n  credential: sk-upstream-0123456789\n  models: [{{name: m}}]\n  \
+         endpoints: [{{format: openai_responses, url: 'https://relay.test/v1/responses'}}]\nkeys: [{{id: k0, credential: {}}}]\n",
+        KEYS[0]
+    );
+    let config = Some(ConfigText { path: "test.yaml".to_owned(), text });
+    let variables: crate::Variables =
+        Arc::new(|name| (name == "SLUICEGATE_MASTER_SECRET").then(|| "m".repeat(32)));
+    let database = Some(dir.join("shared.db").display().to_string());
+    let data_dir = Some(dir.join(name));
+    let options = Options { config, variables, database, data_dir, clock, ..Options::default() };
+    let gateway = Gateway::open(options).await.unwrap();
+    // Only what the test itself asks for.
+    gateway.inner.maintenance.abort();
+    gateway
+}
+
+#[tokio::test]
+async fn another_process_knows_of_the_work_and_can_end_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(crate::ManualClock::new(sluicegate_core::Timestamp::from_ms(1_000_000)));
+    let a = node(dir.path(), "a", Arc::clone(&clock) as _).await;
+    let b = node(dir.path(), "b", Arc::clone(&clock) as _).await;
+    let silent = || Scripted("", Arc::new(|| false));
+    let begun = begin(&a, silent(), KEYS[0]).await.unwrap();
+    let (owner, id) = (owner(&b).await, begun["id"].as_str().unwrap());
+    let stands = async |node: &Gateway| {
+        let text = as_it_stands(&node.inner, &owner, id).await.unwrap().unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(stands(&b).await, "in_progress");
+    // It goes on for as long as its process says so.
+    clock.set(sluicegate_core::Timestamp::from_ms(1_025_000));
+    tend(&a.inner).await;
+    clock.set(sluicegate_core::Timestamp::from_ms(1_050_000));
+    assert_eq!(stands(&b).await, "in_progress");
+    clock.set(sluicegate_core::Timestamp::from_ms(1_060_000));
+    assert_eq!((stands(&b).await.as_str(), stands(&a).await.as_str()), ("failed", "in_progress"));
+    tend(&a.inner).await;
+    // Another reads along, and ends it.
+    let caller = b.inner.caller(asked(KEYS[0]).credential.as_ref()).await.unwrap();
+    let events = b.follow_response(&caller.caller, id, None).await.unwrap();
+    let read = events.map(|bytes| String::from_utf8(bytes.unwrap().to_vec()).unwrap()).collect::<String>();
+    let tending = async {
+        loop {
+            tend(&a.inner).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    let ended = async { tokio::join!(b.cancel_response(&caller.caller, id), read) };
+    let (told, read) = tokio::select! {
+        ended = ended => ended,
+        () = tending => unreachable!(),
+    };
+    assert!(told.unwrap().contains(r#""status":"cancelled""#));
+    assert!(read.contains("response.created") && read.contains(r#""status":"cancelled""#), "{read}");
+    assert_eq!(stands(&a).await, "cancelled");
+    // A process that begins anew has lost what it worked on.
+    let lost = begin(&a, silent(), KEYS[0]).await.unwrap();
+    assert_eq!(b.inner.store.end_work_of(&a.inner.worker_name).await.unwrap(), 1);
+    let told = as_it_stands(&b.inner, &owner, lost["id"].as_str().unwrap()).await.unwrap().unwrap();
+    assert!(told.contains(r#""status":"failed""#), "{told}");
+}

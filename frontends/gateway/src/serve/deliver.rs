@@ -125,6 +125,7 @@ fn bridge_options(
         upstream_streams: response.is_event_stream || format.streams_lines() && is_lines(response),
         reply: prepared.reply,
         present_model: inner.present_requested.then(|| scanned.facts().models().0.to_owned()),
+        shown: running.shown.clone(),
         id: call.map(|call| call.id.as_str().to_owned()).unwrap_or_default(),
         created_s: inner.clock.now().as_ms().div_euclid(1000),
         input_estimate: call.map_or(0, |call| call.input_estimate),

@@ -29,6 +29,17 @@ pub struct KeptResponse {
     pub body: Arc<str>,
 }
 
+/// A response that somebody works on in the background.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseWork {
+    /// Whose it is.
+    pub owner: ResponseOwner,
+    /// Its id.
+    pub id: String,
+    /// Somebody wants it ended.
+    pub cancelled: bool,
+}
+
 /// Whom a response belongs to: a user within a group, a group, a user, or a key that belongs to nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ResponseOwner(pub(super) Arc<str>);

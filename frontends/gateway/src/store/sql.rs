@@ -23,6 +23,7 @@ mod rollup;
 mod row;
 mod span;
 mod usage;
+mod work;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -43,8 +44,8 @@ use super::{
     ConversationShare, DailyRow, Dimension, Forget, Forgotten, GroupFilter, ItemPage, ItemsAsked,
     KeptConversation, KeptResponse, KeyFilter, KeyParts, KeyRef, Latencies, Listing, LogCursor, LogFilter,
     LogPage, NewEvent, Once, Owner, Page, PolicyFilter, PolicyVersion, Reach, RecordFilter, ReportQuery,
-    ReportRows, ResponseOwner, Since, Store, Stored, StoredChannel, StoredEvent, StoredKey, StoredPolicy,
-    StoredToken, Sums, UserFilter,
+    ReportRows, ResponseOwner, ResponseWork, Since, Store, Stored, StoredChannel, StoredEvent, StoredKey,
+    StoredPolicy, StoredToken, Sums, UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -484,6 +485,30 @@ impl Store for SqlStore {
 
     async fn replace_response(&self, response: &KeptResponse, items: &[String]) -> Result<bool> {
         self.update_response(response, items).await
+    }
+
+    async fn begin_work(&self, owner: &ResponseOwner, id: &str, worker: &str, now: Timestamp) -> Result<()> {
+        self.insert_work(owner, id, worker, now).await
+    }
+
+    async fn tend_work(&self, worker: &str, now: Timestamp) -> Result<Vec<ResponseWork>> {
+        self.update_work(worker, now).await
+    }
+
+    async fn work_seen(&self, owner: &ResponseOwner, id: &str) -> Result<Option<Timestamp>> {
+        self.find_work(owner, id).await
+    }
+
+    async fn cancel_work(&self, owner: &ResponseOwner, id: &str) -> Result<bool> {
+        self.mark_work_cancelled(owner, id).await
+    }
+
+    async fn end_work(&self, owner: &ResponseOwner, id: &str) -> Result<()> {
+        self.delete_work(owner, id).await
+    }
+
+    async fn end_work_of(&self, worker: &str) -> Result<u64> {
+        self.delete_work_of(worker).await
     }
 
     async fn make_conversation(

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use sluicegate::core::{Caller, OrganizationId};
 use sluicegate::store::{
     Added, CONVERSATION_ITEMS_MAX, ConversationItem, ConversationShare, Forget, Full, ItemsAsked,
-    KeptConversation, KeptResponse, ResponseOwner, Store,
+    KeptConversation, KeptResponse, ResponseOwner, ResponseWork, Store,
 };
 
 use super::at;
 
-fn owner(key: &str, user: Option<&str>, group: Option<&str>) -> ResponseOwner {
+pub(super) fn owner(key: &str, user: Option<&str>, group: Option<&str>) -> ResponseOwner {
     let mut caller = Caller::operator(OrganizationId::from("o"), &[]);
     caller.key = Some(key.into());
     caller.user = user.map(Into::into);
@@ -96,13 +96,13 @@ pub(super) async fn what_became_of_a_response_takes_its_place(store: Arc<dyn Sto
     assert_eq!(store.response_of_item(&mine, "msg_a", at(50)).await.unwrap(), None);
 }
 
-const MUCH: ConversationShare = ConversationShare { conversations: 100, bytes: 1 << 30 };
+pub(super) const MUCH: ConversationShare = ConversationShare { conversations: 100, bytes: 1 << 30 };
 
 fn item(id: &str) -> ConversationItem {
     ConversationItem { id: id.to_owned(), body: format!(r#"{{"id":"{id}"}}"#).into() }
 }
 
-fn conversation(owner: &ResponseOwner, id: &str) -> KeptConversation {
+pub(super) fn conversation(owner: &ResponseOwner, id: &str) -> KeptConversation {
     KeptConversation {
         owner: owner.clone(),
         id: id.to_owned(),
@@ -240,6 +240,28 @@ pub(super) async fn conversations_of_any_length_are_read_page_by_page(store: Arc
     assert_eq!(store.conversation_item(&mine, "conv_1", "i4500").await.unwrap(), None);
     assert!(store.forget_conversation(&mine, "conv_1", at(50)).await.unwrap());
     assert_eq!(store.conversation_item(&mine, "conv_1", "i4999").await.unwrap(), None);
+}
+
+pub(super) async fn who_works_on_a_response_is_known_to_all(store: Arc<dyn Store>) {
+    let (mine, other) = (owner("k1", None, None), owner("k2", None, None));
+    for (owner, id, worker) in [(&mine, "a", "w1"), (&mine, "b", "w1"), (&other, "a", "w2")] {
+        store.begin_work(owner, id, worker, at(10)).await.unwrap();
+    }
+    assert_eq!(store.work_seen(&mine, "a").await.unwrap(), Some(at(10)));
+    assert_eq!(store.work_seen(&other, "b").await.unwrap(), None);
+    assert!(store.cancel_work(&mine, "b").await.unwrap());
+    assert!(!store.cancel_work(&other, "b").await.unwrap(), "it is somebody else's");
+    let mut tended = store.tend_work("w1", at(20)).await.unwrap();
+    tended.sort_by(|a, b| a.id.cmp(&b.id));
+    let work = |id: &str, cancelled| ResponseWork { owner: mine.clone(), id: id.to_owned(), cancelled };
+    assert_eq!(tended, [work("a", false), work("b", true)]);
+    assert_eq!(store.work_seen(&mine, "a").await.unwrap(), Some(at(20)));
+    assert_eq!(store.work_seen(&other, "a").await.unwrap(), Some(at(10)));
+    store.end_work(&mine, "a").await.unwrap();
+    assert_eq!(store.work_seen(&mine, "a").await.unwrap(), None);
+    assert_eq!((store.end_work_of("w1").await.unwrap(), store.end_work_of("w1").await.unwrap()), (1, 0));
+    let what = Forget { records_before: None, sums_before: None, ended_before: at(15) };
+    assert_eq!(store.prune(&what).await.unwrap().rows, 1, "what nobody has seen for long");
 }
 
 pub(super) async fn what_a_user_made_as_a_caller_is_forgotten_without_anybody_elses(store: Arc<dyn Store>) {

@@ -6,8 +6,8 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderVal
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use sluicegate::{
-    Address, Answer, AnswerBody, Error, ErrorKind, Format, Inbound, PassThrough, RawStream, Rejection,
-    Result, Secret,
+    Address, Answer, AnswerBody, Error, ErrorKind, FollowStream, Format, Inbound, PassThrough, RawStream,
+    Rejection, Result, Secret,
 };
 
 use crate::respond::{self, Face};
@@ -307,6 +307,7 @@ fn respond(req: &HttpRequest, face: Face, answer: Answer) -> HttpResponse {
             response
         }
         AnswerBody::Raw(raw) => raw_response(*raw),
+        AnswerBody::Follow(events) => follow(*events),
         AnswerBody::Stream(events) => {
             let is_list = face == Face::Gemini && extract::query(req, "alt").is_none_or(|alt| alt != "sse");
             if is_list {
@@ -318,14 +319,22 @@ fn respond(req: &HttpRequest, face: Face, answer: Answer) -> HttpResponse {
                 facts::write(response.headers_mut(), req, face, &answer.facts);
                 return response;
             }
-            let mut response = response.body(EventBody::new(events, face));
-            let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, EVENT_STREAM);
-            headers.insert(CACHE_CONTROL, NO_CACHE);
-            headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-            response
+            as_events(response.body(EventBody::new(events, face)))
         }
     };
     facts::write(response.headers_mut(), req, face, &answer.facts);
+    response
+}
+
+/// The events of a response that is worked on in the background.
+pub(super) fn follow(events: FollowStream) -> HttpResponse {
+    as_events(HttpResponse::Ok().body(EventBody::new(events, Face::OpenAi)))
+}
+
+fn as_events(mut response: HttpResponse) -> HttpResponse {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(CACHE_CONTROL, NO_CACHE);
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     response
 }

@@ -2,23 +2,58 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
-use sluicegate::{Error, ErrorKind, InputItems, Result};
+use sluicegate::{Error, ErrorKind, Facts, InputItems, Result};
 
-use crate::extract;
+use super::inference;
 use crate::respond::{self, Face};
 use crate::state::State;
+use crate::{extract, facts};
 
-/// `GET /v1/responses/{id}`.
+/// `GET /v1/responses/{id}`: as it stands, or its events behind one of them.
 pub async fn one(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let found = async {
         let caller = state.caller(&req, extract::credential(req.headers()).as_ref()).await?;
-        if query(&req, "stream").is_some_and(|stream| stream == "true") {
-            let message = "a response that is kept isn't streamed again: leave `stream` out";
-            return Err(Error::new(ErrorKind::NotSupported, message).with("param", "stream"));
+        match followed(&req)? {
+            Some(after) => {
+                let events = state.gateway.follow_response(&caller.caller, id(&req), after).await?;
+                let mut response = inference::follow(events);
+                facts::write(response.headers_mut(), &req, Face::OpenAi, &Facts::default());
+                Ok(response)
+            }
+            None => {
+                let response = read(&state.gateway.response(&caller.caller, id(&req)).await?)?;
+                Ok(respond::json(&req, Face::OpenAi, &response))
+            }
         }
-        read(&state.gateway.response(&caller.caller, id(&req)).await?)
     };
-    answer(&req, found.await)
+    found.await.unwrap_or_else(|error| respond::error(&req, Face::OpenAi, error))
+}
+
+/// Whether its events are asked for, and behind which number.
+fn followed(req: &HttpRequest) -> Result<Option<Option<u64>>> {
+    let streams = match query(req, "stream").as_deref() {
+        Some("true") => true,
+        Some("false") | None => false,
+        Some(_) => return wrong("stream", "`stream` must be true or false"),
+    };
+    let after = match query(req, "starting_after").map(|after| after.parse()) {
+        Some(Err(_)) => {
+            return wrong("starting_after", "`starting_after` must be the number of an event, 0 or more");
+        }
+        Some(Ok(after)) => Some(after),
+        None => None,
+    };
+    if after.is_some() && !streams {
+        return wrong(
+            "starting_after",
+            "`starting_after` is of a stream: give `stream=true` with it, or leave it out",
+        );
+    }
+    Ok(streams.then_some(after))
+}
+
+fn wrong<T>(name: &'static str, message: &str) -> Result<T> {
+    Err(Error::new(ErrorKind::InvalidRequest, message.to_owned()).with("param", name))
 }
 
 fn read(text: &str) -> Result<Box<serde_json::value::RawValue>> {
@@ -60,9 +95,6 @@ fn id(req: &HttpRequest) -> &str {
 }
 
 pub(super) fn page(req: &HttpRequest) -> Result<InputItems> {
-    let wrong = |name: &'static str, message: &str| {
-        Err(Error::new(ErrorKind::InvalidRequest, message.to_owned()).with("param", name))
-    };
     let limit = match query(req, "limit").map(|limit| limit.parse()) {
         Some(Err(_)) => return wrong("limit", "`limit` must be a whole number from 1 to 100"),
         Some(Ok(limit)) => Some(limit),

@@ -9,6 +9,10 @@ fn key(owner: &str, id: &str) -> JobKey {
     (ResponseOwner::of(&caller), id.to_owned())
 }
 
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_ms(ms)
+}
+
 fn bounds() -> ResponseBounds {
     ResponseBounds {
         background: 4,
@@ -36,9 +40,9 @@ fn each_owner_has_a_share_and_all_have_an_end() {
     ] {
         let jobs = Jobs::new(bounds());
         for (at, (owner, bytes)) in there.iter().enumerate() {
-            jobs.begin(key(owner, &at.to_string()), *bytes).unwrap();
+            jobs.begin(key(owner, &at.to_string()), *bytes, false).unwrap();
         }
-        let told = jobs.begin(key("a", "new"), bytes).err();
+        let told = jobs.begin(key("a", "new"), bytes, false).err();
         assert_eq!(told.as_ref().map(Error::kind), want.map(|(kind, _)| kind), "{there:?} {bytes}");
         if let (Some(told), Some((_, why))) = (told, want) {
             assert!(told.message().contains(why), "{there:?} {bytes}: {}", told.message());
@@ -51,17 +55,21 @@ fn what_has_ended_makes_room() {
     let jobs = Jobs::new(bounds());
     for round in 0..10 {
         let (one, two) = (key("a", &format!("{round}x")), key("a", &format!("{round}y")));
-        jobs.begin(one.clone(), 30).unwrap();
-        jobs.begin(two.clone(), 30).unwrap();
-        assert!(jobs.begin(key("a", "z"), 0).is_err() && jobs.is_live(&one));
-        jobs.ended(&one);
+        jobs.begin(one.clone(), 30, false).unwrap();
+        jobs.begin(two.clone(), 30, false).unwrap();
+        assert!(jobs.begin(key("a", "z"), 0, false).is_err() && jobs.is_live(&one));
+        jobs.ended(&one, at(0));
         // Once more is nothing.
-        jobs.ended(&one);
-        jobs.ended(&two);
+        jobs.ended(&one, at(0));
+        jobs.ended(&two, at(0));
         assert!(jobs.is_idle() && !jobs.is_live(&one));
     }
     let state = jobs.state.lock();
-    assert!(state.shares.is_empty() && state.whole == Share::default(), "{:?}", state.whole);
+    assert!(
+        state.shares.is_empty() && state.past.is_empty() && state.whole == Share::default(),
+        "{:?}",
+        state.whole
+    );
 }
 
 #[tokio::test]
@@ -69,7 +77,7 @@ async fn an_answer_that_is_charged_stands_whoever_cancels() {
     for (answered, want) in [(true, Ok(7)), (false, Err(End::Cancelled))] {
         let jobs = Jobs::new(bounds());
         let key = key("a", "1");
-        let live = jobs.begin(key.clone(), 1).unwrap();
+        let live = jobs.begin(key.clone(), 1, false).unwrap();
         let (settle, settled) = oneshot::channel::<()>();
         let work = async {
             if answered {
@@ -91,13 +99,13 @@ async fn an_answer_that_is_charged_stands_whoever_cancels() {
                 }
             };
             tokio::select! {
-                () = cancelled => {}
+                _ = cancelled => {}
                 () = release => {}
             }
         };
         let run = async {
             let got = live.until_ended(work).await;
-            jobs.ended(&key);
+            jobs.ended(&key, at(0));
             got
         };
         let (got, ()) = tokio::join!(run, cancel);
@@ -108,8 +116,40 @@ async fn an_answer_that_is_charged_stands_whoever_cancels() {
 #[tokio::test]
 async fn whoever_ends_it_first_is_heeded() {
     let jobs = Jobs::new(bounds());
-    let live = jobs.begin(key("a", "1"), 1).unwrap();
+    let live = jobs.begin(key("a", "1"), 1, false).unwrap();
     jobs.end_all(End::Stopped);
     live.end(End::Cancelled);
     assert_eq!(live.until_ended(std::future::pending::<()>()).await, Err(End::Stopped));
+}
+
+#[test]
+fn events_of_what_has_ended_are_the_first_to_go() {
+    // An event has 62 bytes.
+    let bounds = ResponseBounds { background_bytes: 1_000, background_bytes_per_owner: 150, ..bounds() };
+    let jobs = Jobs::new(bounds);
+    let past = |id: &str, bytes: usize| {
+        let key = key("a", id);
+        let live = jobs.begin(key.clone(), 1, true).unwrap();
+        live.log().unwrap().say(&"x".repeat(bytes), "1", &jobs.room(&key.0));
+        jobs.ended(&key, at(0));
+        jobs.held(&key).is_some()
+    };
+    let is_held = |id: &str| jobs.held(&key("a", id)).is_some();
+    assert!(past("1", 1) && past("2", 1) && is_held("1"));
+    // Another makes the oldest go, and so does work on a new one.
+    assert!(past("3", 1) && !is_held("1") && is_held("2"));
+    let new = jobs.begin(key("a", "4"), 100, false).unwrap();
+    assert!(!is_held("2") && !is_held("3"));
+    jobs.ended(&key("a", new.id()), at(0));
+    // There never was room for this one's.
+    assert!(!past("5", 100));
+    assert!(past("6", 1));
+    jobs.let_go(&key("a", "6"));
+    assert!(!is_held("6") && past("7", 1));
+    jobs.let_old_go(at(LINGER_MS - 1));
+    assert!(is_held("7"));
+    jobs.let_old_go(at(LINGER_MS));
+    assert!(!is_held("7"));
+    let state = jobs.state.lock();
+    assert!(state.shares.is_empty() && state.past_order.is_empty() && state.whole == Share::default());
 }

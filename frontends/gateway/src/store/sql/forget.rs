@@ -166,6 +166,7 @@ impl SqlStore {
         let empty = "expires_at < $1 AND NOT EXISTS (SELECT 1 FROM sg_conversation_item i \
                      WHERE i.owner = sg_conversation.owner AND i.conversation_id = sg_conversation.id)";
         self.piece(session, "sg_conversation", empty, args.clone(), done).await?;
+        self.piece(session, "sg_response_work", "seen_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_once", "expires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_used_sign_in", "expires_at < $1", args.clone(), done).await?;
         self.piece(session, "sg_session", "expires_at < $1", args, done).await?;
