@@ -209,6 +209,8 @@ fn recorded_calls_are_replayed_over_the_api() {
         assert!(answer.text().contains(part), "{asked}: {}", answer.text());
     }
     assert_eq!(replay(&gateway, &key, &json!({}), json).status, 403);
+    let running = gateway.send(&Request::new("GET", "/api/v1/replay").bearer(MASTER_KEY)).json();
+    assert_eq!(running, json!({"running": null}), "none is running any more");
 }
 
 #[test]

@@ -86,7 +86,7 @@ pub use patch::{LimitEditor, Limits, Patch};
 pub use policy::{
     NewPolicyVersion, PolicyCheck, PolicyDiff, PolicyFault, PolicyShadow, PolicyVersionView, PolicyView,
 };
-pub use replay::{ReplayPolicy, ReplayQuestion};
+pub use replay::{ReplayPolicy, ReplayQuestion, ReplayUnderWay};
 pub use report::{
     Bucket, By, Granularity, Metrics, Order, Others, REPORT_ROWS_MAX, REPORT_TOTALS_MAX, UsageQuestion,
     UsageReport, UsageRow,
@@ -224,8 +224,8 @@ struct Inner {
     reconciling: tokio::sync::Mutex<()>,
     /// Held while a script's tests run.
     testing: tokio::sync::Mutex<()>,
-    /// Held while records are replayed.
-    replaying: Arc<tokio::sync::Mutex<()>>,
+    /// The replay that is running.
+    replaying: Arc<replay::Replaying>,
     /// What signing in shares.
     doors: identity::Doors,
     /// How many wait for a check, the one that has it included.

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Serialize;
 use sluicegate_config::{Diagnostic, Loaded, Severity};
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::ledger::window_start;
@@ -72,12 +73,65 @@ pub struct ReplayDone {
     pub report: Report,
 }
 
-/// How far a replay may go.
+/// How far a replay may go, and who is told how far it is.
 pub(crate) struct Bounds {
     /// So many calls at most.
     pub(crate) calls: u64,
     /// Fails when it has to end at once. Asked for each record that is replayed.
     pub(crate) go_on: Box<dyn Fn() -> Result<()> + Send + Sync>,
+    /// Told of each page of records that is done.
+    pub(crate) told: Box<dyn Fn(Course) + Send + Sync>,
+}
+
+/// What a replay does with records, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Reads the span, for what its calls usually come to.
+    Reading,
+    /// Counts what was used before the span, since the start of its month.
+    Counting,
+    /// Decides the span's calls anew.
+    Replaying,
+}
+
+/// How far a replay is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// What it does.
+    pub phase: Phase,
+    /// Records that it did this with.
+    pub done: u64,
+    /// Of so many, where that is known: of those that are replayed.
+    pub of: Option<u64>,
+    /// When the last of them came.
+    pub at: Timestamp,
+    /// How much of all its work is done, in millionths; by the time that its records span, since nobody has counted them.
+    pub share_ppm: u32,
+}
+
+/// The time that a replay has to go through, more than once. Told of a time in one of its phases, it knows the share of the whole.
+#[derive(Clone, Copy)]
+struct Way {
+    counted_from: Timestamp,
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Way {
+    fn course(&self, phase: Phase, pages: &Pages<'_>, of: Option<u64>) -> Course {
+        let length = |from: Timestamp, to: Timestamp| u64::try_from(to.as_ms() - from.as_ms()).unwrap_or(0);
+        let (span, before) = (length(self.from, self.to), length(self.counted_from, self.from));
+        let at = pages.after.0;
+        let gone = match phase {
+            Phase::Reading => length(self.from, at),
+            Phase::Counting => span + length(self.counted_from, at),
+            Phase::Replaying => span + before + length(self.from, at),
+        };
+        let share = (u128::from(gone) * 1_000_000).checked_div(u128::from(span + before + span));
+        let share_ppm = share.and_then(|it| u32::try_from(it).ok()).map_or(1_000_000, |it| it.min(1_000_000));
+        Course { phase, done: pages.count, of, at, share_ppm }
+    }
 }
 
 /// A script to try.
@@ -109,7 +163,7 @@ pub async fn replay(options: ReplayOptions) -> Result<ReplayDone> {
     let done = match (time(&options.from), time(&options.to)) {
         (Ok(from), Ok(to)) => {
             // BOUND: whoever runs it on their own machine ends it when they like.
-            let bounds = Bounds { calls: u64::MAX, go_on: Box::new(|| Ok(())) };
+            let bounds = Bounds { calls: u64::MAX, go_on: Box::new(|| Ok(())), told: Box::new(|_| ()) };
             world.replay((from, to), &bounds).await
         }
         (Err(error), _) | (_, Err(error)) => Err(error),
@@ -226,10 +280,13 @@ impl World {
             let message = format!("`from` {from} must be before `to` {to}");
             return Err(Error::new(ErrorKind::InvalidRequest, message));
         }
+        let counted_from = window_start(Window::Month, from, &zone);
+        let way = Way { counted_from, from, to };
         let mut estimates = Estimates::default();
         let mut pages = Pages::new(from, to, bounds);
         while let Some(page) = pages.next(&*self.store).await? {
             page.iter().for_each(|record| estimates.learn(record));
+            (bounds.told)(way.course(Phase::Reading, &pages, None));
         }
         if pages.count == 0 {
             let since = self.store.records_since().await?;
@@ -240,7 +297,7 @@ impl World {
         }
         let is_limited = pages.is_limited(&*self.store).await?;
         let until = if is_limited { pages.after.0 } else { to };
-        let counted_from = window_start(Window::Month, from, &zone);
+        let (way, count) = (Way { to: until, ..way }, pages.count);
         let mut replay = Replay::new(Arc::clone(&self.engine), estimates);
         let mut callers = Callers { world: self, known: HashMap::new() };
         // What was used before counts however much it was: its calls aren't replayed.
@@ -251,8 +308,9 @@ impl World {
                     replay.remember(record, &caller);
                 }
             }
+            (bounds.told)(way.course(Phase::Counting, &pages, None));
         }
-        let report = self.run(replay, callers, Pages::new(from, to, bounds)).await?;
+        let report = self.run(replay, callers, Pages::new(from, to, bounds), (way, count)).await?;
         Ok(ReplayDone { from, to: until, counted_from, is_limited, report })
     }
 
@@ -261,6 +319,7 @@ impl World {
         mut replay: Replay,
         mut callers: Callers<'_>,
         mut pages: Pages<'_>,
+        (way, count): (Way, u64),
     ) -> Result<Report> {
         let (mut report, mut over) = (Report::default(), Vec::new());
         let digest = self.engine.snapshot().digest();
@@ -290,6 +349,7 @@ impl World {
             }
             // BOUND: what is over is summed up with each page.
             over.drain(..).for_each(|call| report.add(&call));
+            (pages.bounds.told)(way.course(Phase::Replaying, &pages, Some(count)));
         }
         replay.finish_all(&mut over);
         over.iter().for_each(|call| report.add(call));

@@ -54,7 +54,7 @@ pub use answer::{
 pub use background::FollowStream;
 pub use clock::{ManualClock, SystemClock};
 pub use gateway::{Gateway, ModelCard, Options, Worker};
-pub use history::{ReplayDone, ReplayOptions, figures, replay, time_of};
+pub use history::{Course, Phase, ReplayDone, ReplayOptions, figures, replay, time_of};
 pub use jwt::is_by_token;
 pub use load::{ConfigText, Variables, load, process_variables};
 pub use master::KeyStrength;

@@ -75,6 +75,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/registration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a user of whoever asks, where the configuration lets them, and signs them in. */
+        post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session/oidc": {
         parameters: {
             query?: never;
@@ -491,6 +508,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/memberships/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts many users into groups, changes their places or takes them out, in one step, each as alone. All, or none. */
+        post: operations["editMemberships"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/groups/{group}/members/{user}": {
         parameters: {
             query?: never;
@@ -521,6 +555,23 @@ export interface paths {
         put?: never;
         /** Makes a user. */
         post: operations["createUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes, changes or removes many users in one step, each as alone. All, or none. */
+        post: operations["editUsers"];
         delete?: never;
         options?: never;
         head?: never;
@@ -877,6 +928,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Credentials that channels share, without their secrets. */
+        get: operations["listCredentials"];
+        put?: never;
+        /** Makes one credential. What isn't known to be harmless of it is kept as a secret. */
+        post: operations["createCredential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{credential}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One credential, without its secrets. */
+        get: operations["getCredential"];
+        put?: never;
+        post?: never;
+        /** Removes one credential that no channel names. */
+        delete: operations["deleteCredential"];
+        options?: never;
+        head?: never;
+        /** Changes values of one credential, and every channel that names it, in one step. Null takes a value out; one left out stays. */
+        patch: operations["updateCredential"];
+        trace?: never;
+    };
     "/api/v1/limits": {
         parameters: {
             query?: never;
@@ -909,6 +997,154 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All budget that several shares. */
+        get: operations["listSharedBudgets"];
+        put?: never;
+        /** Makes one budget that several share, and takes it into use. */
+        post: operations["createSharedBudget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets/{budget}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One budget that several share. */
+        get: operations["getSharedBudget"];
+        put?: never;
+        post?: never;
+        /** Removes one budget that several share. Keys keep its limits; customers and tags must have another first. */
+        delete: operations["deleteSharedBudget"];
+        options?: never;
+        head?: never;
+        /** Changes one budget that several share. Null clears a field; one left out stays. */
+        patch: operations["updateSharedBudget"];
+        trace?: never;
+    };
+    "/api/v1/customers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All end customer with limitss. */
+        get: operations["listCustomers"];
+        put?: never;
+        /** Makes one end customer with limits, and takes it into use. */
+        post: operations["createCustomer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/customers/{customer}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One end customer with limits. */
+        get: operations["getCustomer"];
+        put?: never;
+        post?: never;
+        /** Removes what is said of one end customer. What their calls used stays in the records. */
+        delete: operations["deleteCustomer"];
+        options?: never;
+        head?: never;
+        /** Changes one end customer with limits. Null clears a field; one left out stays. */
+        patch: operations["updateCustomer"];
+        trace?: never;
+    };
+    "/api/v1/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All tag with limitss. */
+        get: operations["listTags"];
+        put?: never;
+        /** Makes one tag with limits, and takes it into use. */
+        post: operations["createTag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tags/{tag}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One tag with limits. */
+        get: operations["getTag"];
+        put?: never;
+        post?: never;
+        /** Removes what is said of one tag. What calls with it used stays in the records. */
+        delete: operations["deleteTag"];
+        options?: never;
+        head?: never;
+        /** Changes one tag with limits. Null clears a field; one left out stays. */
+        patch: operations["updateTag"];
+        trace?: never;
+    };
+    "/api/v1/access-groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All access groups. */
+        get: operations["listAccessGroups"];
+        put?: never;
+        /** Makes one access group, and takes it into use. */
+        post: operations["createAccessGroup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/access-groups/{access_group}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One access group. */
+        get: operations["getAccessGroup"];
+        put?: never;
+        post?: never;
+        /** Removes one access group, and its name from every list of models. */
+        delete: operations["deleteAccessGroup"];
+        options?: never;
+        head?: never;
+        /** Changes one access group. Null clears a field; one left out stays. */
+        patch: operations["updateAccessGroup"];
         trace?: never;
     };
     "/api/v1/policies": {
@@ -1119,6 +1355,25 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far the replay is that is running, if there is one. */
+        get: operations["getReplay"];
+        put?: never;
+        /** What would recorded calls have come to under other policies? Nothing is sent, charged or written. */
+        post: operations["replay"];
+        /** Stops the replay that is running, whoever asked for it. */
+        delete: operations["stopReplay"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/spend": {
         parameters: {
             query?: never;
@@ -1317,23 +1572,6 @@ export interface paths {
         put?: never;
         /** Why would this call go where? Nothing is reserved or sent. */
         post: operations["explain"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/replay": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** What would recorded calls have come to under other policies? Nothing is sent, charged or written. */
-        post: operations["replay"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1567,6 +1805,8 @@ export interface components {
             updated_by: string;
             used: components["schemas"]["Sums"];
             limit_states: components["schemas"]["LimitUse"][];
+            /** @description Whether its user's own limits hold for its calls, too: they do without a group, and with one where `apply_user_limits_to_group_keys` is set. */
+            user_limits_apply: boolean;
             /** @description The tag of its present state, for `if-match`: another one after each change. What was used, and members, change nothing of it. */
             etag?: string;
         };
@@ -2447,6 +2687,8 @@ export interface components {
             items: components["schemas"]["SpendRow"][];
             /** @description How many there are in all. */
             total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next?: string | null;
         };
         AuditList: {
             items: components["schemas"]["AuditEvent"][];
@@ -2844,6 +3086,29 @@ export interface components {
             /** @description What was told apart by; not in the total, empty for calls without any. */
             value?: string;
         };
+        ReplayState: {
+            /** @description `null` where none is running. */
+            running: components["schemas"]["ReplayUnderWay"] | null;
+        };
+        ReplayUnderWay: {
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            began_at: number;
+            /** @description Who asked for it. */
+            by: string;
+            /**
+             * @description What it does: it reads the span, for what its calls usually come to; counts what was used before the span, since the start of its month; then decides the span's calls anew. `null` before the first.
+             * @enum {string|null}
+             */
+            phase: "reading" | "counting" | "replaying" | null;
+            /** @description Records of this phase that are done. */
+            done: number;
+            /** @description Of so many: known while calls are decided anew. */
+            of: number | null;
+            /** @description When the last of them came, in milliseconds since 1970-01-01T00:00:00Z. */
+            at: number | null;
+            /** @description How much of all its work is done, in millionths; by the time that its records span. */
+            share_ppm: number;
+        };
         ReplayReport: {
             from: string;
             /** @description Until when; when the replay was limited, the time of its last call. */
@@ -2925,6 +3190,8 @@ export interface components {
         WaysIn: {
             /** @description Whether passwords open sessions. */
             password: boolean;
+            /** @description Whether people make users of themselves: POST /api/v1/session/registration. */
+            registration: boolean;
             /** @description Providers that one can sign in through: GET /api/v1/session/oidc/ID. */
             providers: {
                 id: string;
@@ -3538,6 +3805,7 @@ export interface components {
             /** @description Whether it was done: to all, or to none. */
             done: boolean;
             items: {
+                /** @description Its id; of one that was refused what it was named by. */
                 id: string;
                 /** @enum {string} */
                 outcome: "changed" | "same" | "deleted" | "created" | "refused";
@@ -3717,6 +3985,342 @@ export interface components {
                 message?: string;
                 issued?: components["schemas"]["IssuedKey"];
             }[];
+        };
+        /** @description One transaction: all of it is done, or nothing. 500 users at most. A user is named once. */
+        UserBulk: {
+            items?: {
+                /** @description A user to be made. */
+                create?: components["schemas"]["NewUser"] | null;
+                /** @description The user who is there. */
+                user?: string | null;
+                /** @description What shall be different, as in a change to one user. */
+                set?: components["schemas"]["UserPatch"] | null;
+                delete?: boolean;
+                /** @description The tag of the state that this was decided on: another state is refused. */
+                etag?: string | null;
+            }[];
+            /** @description Users with whom all the same is to be done, as `set` or `delete` says. */
+            users?: string[];
+            /** @description What shall be different about `users`. */
+            set?: components["schemas"]["UserPatch"] | null;
+            /** @description Whether `users` are removed. */
+            delete?: boolean;
+        };
+        /** @description One transaction: all of it is done, or nothing. 500 memberships at most. Each is named once. */
+        MembershipBulk: {
+            items?: {
+                /** @description The group, by id or alias. */
+                group: string;
+                /** @description The user. */
+                user: string;
+                /** @description That they are put into it, as what. */
+                add?: {
+                    /** @enum {string} */
+                    role?: "user" | "auditor" | "group_admin" | "organization_admin" | "super_admin";
+                    limits?: components["schemas"]["Limits"];
+                } | null;
+                /** @description What shall be different, as in a change to one member. */
+                set?: components["schemas"]["MemberPatch"] | null;
+                /** @description Whether they are taken out, with their keys in it. */
+                remove?: boolean;
+                /** @description The tag of the state that this was decided on: another state is refused. */
+                etag?: string | null;
+            }[];
+        };
+        /** @description Limits that are written once and given to keys, end customers and tags. */
+        SharedBudget: {
+            id: string;
+            /** @description What people call it. */
+            alias?: string | null;
+            limits: components["schemas"]["Limits"];
+            /** @description The keys that have its limits, by id. */
+            keys: string[];
+            /** @description Free data of the operator's. */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Where it was declared. What a file declares is read-only here.
+             * @enum {string}
+             */
+            source: "file" | "database";
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            created_at: number;
+            created_by: string;
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            updated_at: number;
+            updated_by: string;
+            /** @description The tag of its present state, for `if-match`. */
+            etag: string;
+        };
+        SharedBudgetList: {
+            items: components["schemas"]["SharedBudget"][];
+            /** @description How many there are in all. */
+            total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next?: string | null;
+        };
+        NewSharedBudget: {
+            /** @description The name that calls and lists say. */
+            id: string;
+            /** @description What people call it. */
+            alias?: string | null;
+            limits?: components["schemas"]["Limits"] | null;
+            /** @description Free data of the operator's. */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        SharedBudgetPatch: {
+            /** @description What people call it. */
+            alias?: string | null;
+            limits?: components["schemas"]["Limits"] | null;
+            /** @description Free data of the operator's. */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** @description An end customer, whom calls name in `user`. */
+        Customer: {
+            id: string;
+            /** @description What people call it. */
+            alias?: string | null;
+            limits: components["schemas"]["Limits"];
+            /** @description The budget whose limits it has, where it has none of its own. */
+            budget?: string | null;
+            /** @description Whether every call that names it is refused. */
+            blocked: boolean;
+            /** @description What was spent by calls that name it, in nano-USD. */
+            spend: number;
+            /** @description Free data of the operator's. */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Where it was declared. What a file declares is read-only here.
+             * @enum {string}
+             */
+            source: "file" | "database";
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            created_at: number;
+            created_by: string;
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            updated_at: number;
+            updated_by: string;
+            /** @description The tag of its present state, for `if-match`. */
+            etag: string;
+        };
+        CustomerList: {
+            items: components["schemas"]["Customer"][];
+            /** @description How many there are in all. */
+            total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next?: string | null;
+        };
+        NewCustomer: {
+            /** @description The name that calls and lists say. */
+            id: string;
+            /** @description What people call it. */
+            alias?: string | null;
+            limits?: components["schemas"]["Limits"] | null;
+            /** @description The budget whose limits it has, where it has none of its own. */
+            budget?: string | null;
+            /** @description Whether every call that names it is refused. */
+            blocked?: boolean | null;
+            /** @description Free data of the operator's. */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        CustomerPatch: {
+            /** @description What people call it. */
+            alias?: string | null;
+            limits?: components["schemas"]["Limits"] | null;
+            /** @description The budget whose limits it has, where it has none of its own. */
+            budget?: string | null;
+            /** @description Whether every call that names it is refused. */
+            blocked?: boolean | null;
+            /** @description Free data of the operator's. */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** @description A tag of calls. */
+        Tag: {
+            id: string;
+            /** @description What people call it. */
+            alias?: string | null;
+            limits: components["schemas"]["Limits"];
+            /** @description The budget whose limits it has, where it has none of its own. */
+            budget?: string | null;
+            /** @description Whether every call that names it is refused. */
+            blocked: boolean;
+            /** @description What was spent by calls that name it, in nano-USD. */
+            spend: number;
+            /** @description Free data of the operator's. */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Where it was declared. What a file declares is read-only here.
+             * @enum {string}
+             */
+            source: "file" | "database";
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            created_at: number;
+            created_by: string;
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            updated_at: number;
+            updated_by: string;
+            /** @description The tag of its present state, for `if-match`. */
+            etag: string;
+        };
+        TagList: {
+            items: components["schemas"]["Tag"][];
+            /** @description How many there are in all. */
+            total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next?: string | null;
+        };
+        NewTag: {
+            /** @description The name that calls and lists say. */
+            id: string;
+            /** @description What people call it. */
+            alias?: string | null;
+            limits?: components["schemas"]["Limits"] | null;
+            /** @description The budget whose limits it has, where it has none of its own. */
+            budget?: string | null;
+            /** @description Whether every call that names it is refused. */
+            blocked?: boolean | null;
+            /** @description Free data of the operator's. */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        TagPatch: {
+            /** @description What people call it. */
+            alias?: string | null;
+            limits?: components["schemas"]["Limits"] | null;
+            /** @description The budget whose limits it has, where it has none of its own. */
+            budget?: string | null;
+            /** @description Whether every call that names it is refused. */
+            blocked?: boolean | null;
+            /** @description Free data of the operator's. */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** @description Models under one name, which lists of models may name. */
+        AccessGroup: {
+            id: string;
+            /** @description What people call it. */
+            alias?: string | null;
+            /** @description Names, or prefixes ending in `*`. */
+            models: string[];
+            /** @description Free data of the operator's. */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Where it was declared. What a file declares is read-only here.
+             * @enum {string}
+             */
+            source: "file" | "database";
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            created_at: number;
+            created_by: string;
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            updated_at: number;
+            updated_by: string;
+            /** @description The tag of its present state, for `if-match`. */
+            etag: string;
+        };
+        AccessGroupList: {
+            items: components["schemas"]["AccessGroup"][];
+            /** @description How many there are in all. */
+            total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next?: string | null;
+        };
+        NewAccessGroup: {
+            /** @description The name that calls and lists say. */
+            id: string;
+            /** @description What people call it. */
+            alias?: string | null;
+            /** @description Names, or prefixes ending in `*`. */
+            models?: string[] | null;
+            /** @description Free data of the operator's. */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        AccessGroupPatch: {
+            /** @description What people call it. */
+            alias?: string | null;
+            /** @description Names, or prefixes ending in `*`. */
+            models?: string[] | null;
+            /** @description Free data of the operator's. */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** @description What channels made of entries share to be reached. */
+        Credential: {
+            id: string;
+            /** @description What isn't secret of it. */
+            values: {
+                [key: string]: unknown;
+            };
+            /** @description The names of what is. */
+            secrets: string[];
+            /** @description Free data of the operator's. */
+            info: {
+                [key: string]: unknown;
+            };
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            created_at: number;
+            created_by: string;
+            /** @description Milliseconds since 1970-01-01T00:00:00Z. */
+            updated_at: number;
+            updated_by: string;
+            /** @description The tag of its present state, for `if-match`. */
+            etag: string;
+        };
+        CredentialList: {
+            items: components["schemas"]["Credential"][];
+            /** @description How many there are in all. */
+            total: number;
+            /** @description Where the list goes on, as `cursor`; null at its end. */
+            next?: string | null;
+        };
+        NewCredential: {
+            /** @description The name that entries say. */
+            id: string;
+            /** @description Such as `api_base`, `api_version`, a region; what isn't known to be harmless is kept as a secret. */
+            values: {
+                [key: string]: unknown;
+            };
+            /** @description Free data of the operator's. */
+            info?: {
+                [key: string]: unknown;
+            };
+        };
+        CredentialPatch: {
+            /** @description These values; null takes one out. */
+            values?: {
+                [key: string]: unknown;
+            };
+            /** @description Free data of the operator's. */
+            info?: {
+                [key: string]: unknown;
+            };
+        };
+        Registration: {
+            /** @description An address of one of the domains. */
+            email: string;
+            password: string;
+            /** @description Their name for people. */
+            alias?: string | null;
         };
     };
     responses: {
@@ -3943,6 +4547,43 @@ export interface operations {
             404: components["responses"]["Error"];
             409: components["responses"]["Error"];
             413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Registration"];
+            };
+        };
+        responses: {
+            /** @description Makes a user of whoever asks, where the configuration lets them, and signs them in. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Signed"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
             503: components["responses"]["Error"];
@@ -5064,6 +5705,43 @@ export interface operations {
             503: components["responses"]["Error"];
         };
     };
+    editMemberships: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["MembershipBulk"];
+            };
+        };
+        responses: {
+            /** @description Puts many users into groups, changes their places or takes them out, in one step, each as alone. All, or none. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bulk"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
     removeMember: {
         parameters: {
             query?: never;
@@ -5209,6 +5887,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    editUsers: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["UserBulk"];
+            };
+        };
+        responses: {
+            /** @description Makes, changes or removes many users in one step, each as alone. All, or none. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bulk"];
                 };
             };
             400: components["responses"]["Error"];
@@ -6365,6 +7080,177 @@ export interface operations {
             503: components["responses"]["Error"];
         };
     };
+    listCredentials: {
+        parameters: {
+            query?: {
+                /** @description How many at most, 1 to 1,000. Default 100. */
+                limit?: string;
+                /** @description How many to leave out at the start. Default 0. */
+                offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
+                cursor?: string;
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. By what it is called where nothing is said. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Credentials that channels share, without their secrets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialList"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    createCredential: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCredential"];
+            };
+        };
+        responses: {
+            /** @description Makes one credential. What isn't known to be harmless of it is kept as a secret. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    getCredential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                credential: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One credential, without its secrets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    deleteCredential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                credential: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removes one credential that no channel names. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    updateCredential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                credential: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CredentialPatch"];
+            };
+        };
+        responses: {
+            /** @description Changes values of one credential, and every channel that names it, in one step. Null takes a value out; one left out stays. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
     listLimits: {
         parameters: {
             query?: {
@@ -6467,6 +7353,690 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    listSharedBudgets: {
+        parameters: {
+            query?: {
+                /** @description How many at most, 1 to 1,000. Default 100. */
+                limit?: string;
+                /** @description How many to leave out at the start. Default 0. */
+                offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
+                cursor?: string;
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. By what it is called where nothing is said. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All budget that several shares. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SharedBudgetList"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    createSharedBudget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSharedBudget"];
+            };
+        };
+        responses: {
+            /** @description Makes one budget that several share, and takes it into use. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SharedBudget"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    getSharedBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                budget: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One budget that several share. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SharedBudget"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    deleteSharedBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                budget: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removes one budget that several share. Keys keep its limits; customers and tags must have another first. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    updateSharedBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                budget: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SharedBudgetPatch"];
+            };
+        };
+        responses: {
+            /** @description Changes one budget that several share. Null clears a field; one left out stays. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SharedBudget"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    listCustomers: {
+        parameters: {
+            query?: {
+                /** @description How many at most, 1 to 1,000. Default 100. */
+                limit?: string;
+                /** @description How many to leave out at the start. Default 0. */
+                offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
+                cursor?: string;
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. By what it is called where nothing is said. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All end customer with limitss. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomerList"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    createCustomer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCustomer"];
+            };
+        };
+        responses: {
+            /** @description Makes one end customer with limits, and takes it into use. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Customer"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    getCustomer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                customer: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One end customer with limits. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Customer"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    deleteCustomer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                customer: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removes what is said of one end customer. What their calls used stays in the records. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    updateCustomer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                customer: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CustomerPatch"];
+            };
+        };
+        responses: {
+            /** @description Changes one end customer with limits. Null clears a field; one left out stays. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Customer"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    listTags: {
+        parameters: {
+            query?: {
+                /** @description How many at most, 1 to 1,000. Default 100. */
+                limit?: string;
+                /** @description How many to leave out at the start. Default 0. */
+                offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
+                cursor?: string;
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. By what it is called where nothing is said. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All tag with limitss. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagList"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    createTag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTag"];
+            };
+        };
+        responses: {
+            /** @description Makes one tag with limits, and takes it into use. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tag"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    getTag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tag: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One tag with limits. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tag"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    deleteTag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tag: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removes what is said of one tag. What calls with it used stays in the records. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    updateTag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tag: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TagPatch"];
+            };
+        };
+        responses: {
+            /** @description Changes one tag with limits. Null clears a field; one left out stays. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tag"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    listAccessGroups: {
+        parameters: {
+            query?: {
+                /** @description How many at most, 1 to 1,000. Default 100. */
+                limit?: string;
+                /** @description How many to leave out at the start. Default 0. */
+                offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
+                cursor?: string;
+                /** @description The field to sort by; `-` before it turns the order round. What lacks it comes last. By what it is called where nothing is said. */
+                sort?: string;
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All access groups. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessGroupList"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    createAccessGroup: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAccessGroup"];
+            };
+        };
+        responses: {
+            /** @description Makes one access group, and takes it into use. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessGroup"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    getAccessGroup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                access_group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One access group. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessGroup"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    deleteAccessGroup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                access_group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removes one access group, and its name from every list of models. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    updateAccessGroup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                access_group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccessGroupPatch"];
+            };
+        };
+        responses: {
+            /** @description Changes one access group. Null clears a field; one left out stays. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessGroup"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
             413: components["responses"]["Error"];
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];
@@ -7082,6 +8652,99 @@ export interface operations {
             503: components["responses"]["Error"];
         };
     };
+    getReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How far the replay is that is running, if there is one. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayState"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    replay: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key made up for this request: sent again under it within a day, it is done once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayQuestion"];
+            };
+        };
+        responses: {
+            /** @description What would recorded calls have come to under other policies? Nothing is sent, charged or written. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayReport"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    stopReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stops the replay that is running, whoever asked for it. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
     getSpend: {
         parameters: {
             query?: {
@@ -7111,6 +8774,8 @@ export interface operations {
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
+                /** @description Where the last page said, as `next`, that the list goes on: behind its last item, whatever comes or goes meanwhile. Of the same order; instead of `offset`. */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -7573,44 +9238,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Explanation"];
-                };
-            };
-            400: components["responses"]["Error"];
-            401: components["responses"]["Error"];
-            403: components["responses"]["Error"];
-            404: components["responses"]["Error"];
-            409: components["responses"]["Error"];
-            413: components["responses"]["Error"];
-            422: components["responses"]["Error"];
-            429: components["responses"]["Error"];
-            500: components["responses"]["Error"];
-            503: components["responses"]["Error"];
-        };
-    };
-    replay: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description A key made up for this request: sent again under it within a day, it is done once. */
-                "idempotency-key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ReplayQuestion"];
-            };
-        };
-        responses: {
-            /** @description What would recorded calls have come to under other policies? Nothing is sent, charged or written. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ReplayReport"];
-                    "text/csv": string;
                 };
             };
             400: components["responses"]["Error"];

@@ -1,6 +1,6 @@
 // What recorded calls would have come to under this text.
 
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { Button, Card, Select, Table } from 'antd';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -14,6 +14,40 @@ import { Figures } from '../part/sums';
 type Row = Schemas['ReplayRow'];
 
 const DAY = 86_400_000;
+
+/** How far the replay is. */
+function Course({ stop }: { stop: () => void }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const { data } = useQuery({
+    queryKey: ['replay'],
+    queryFn: () => take(api.GET('/api/v1/replay')),
+    refetchInterval: 700,
+    gcTime: 0,
+  });
+  const it = data?.running;
+  const done = format.whole(it?.done ?? 0);
+  return (
+    <Long
+      what={t(`replay.phase.${it?.phase ?? 'reading'}`)}
+      share={it ? it.share_ppm / 1e6 : undefined}
+      at={
+        it?.at == null
+          ? undefined
+          : t(it.of == null ? 'replay.at' : 'replay.atOf', {
+              done,
+              of: format.whole(it.of ?? 0),
+              time: format.moment(it.at),
+            })
+      }
+      stop={() => {
+        stop();
+        // Something between may keep the request up; the gateway is told as well.
+        void api.DELETE('/api/v1/replay').catch(() => undefined);
+      }}
+    />
+  );
+}
 
 export function PolicyReplay({ name, text }: { name: string; text: string }) {
   const { t } = useTranslation();
@@ -57,7 +91,7 @@ export function PolicyReplay({ name, text }: { name: string; text: string }) {
         </Button>
         <span>{t('replay.hint')}</span>
       </div>
-      {ask.isPending && <Long what={t('replay.running')} stop={() => stop.current?.abort()} />}
+      {ask.isPending && <Course stop={() => stop.current?.abort()} />}
       <Failure error={ask.error} />
       {report && (
         <div className="stack" aria-live="polite">

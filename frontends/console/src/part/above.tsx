@@ -11,14 +11,14 @@ import { LimitStates } from './use';
 type Scope = 'membership' | 'group' | 'user' | 'organization';
 type Above = { scope: Scope; id: string; name: string; to?: string };
 
-/** Who else's limits hold for a key: its membership, its group or, without one, its user, and its organization. */
+/** Who else's limits hold for a key: its membership and group, its user where the gateway says so, and its organization. */
 export function above(
-  key: Pick<Schemas['Key'], 'group' | 'user' | 'organization'>,
+  key: Pick<Schemas['Key'], 'group' | 'user' | 'organization' | 'user_limits_apply'>,
 ): { scope: Scope; id: string }[] {
   const found: { scope: Scope; id: string }[] = [];
   if (key.group && key.user) found.push({ scope: 'membership', id: `${key.group}/${key.user}` });
   if (key.group) found.push({ scope: 'group', id: key.group });
-  else if (key.user) found.push({ scope: 'user', id: key.user });
+  if (key.user && key.user_limits_apply) found.push({ scope: 'user', id: key.user });
   found.push({ scope: 'organization', id: key.organization });
   return found;
 }

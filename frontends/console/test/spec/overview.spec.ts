@@ -103,13 +103,25 @@ test('a key shows the limits of what it belongs to', async ({ as, world }) => {
 
 test('work that takes long says so, and is stopped', async ({ as, world }) => {
   const page = await as('super_admin');
-  await page.route(/\/api\/v1\/replay$/, () => {
-    // Never answered.
+  const told: string[] = [];
+  await page.route(/\/api\/v1\/replay$/, (route) => {
+    const method = route.request().method();
+    told.push(method);
+    const at = Date.UTC(2026, 10, 29, 12);
+    const running = { began_at: at, by: 'root', phase: 'replaying', done: 4_000, of: 10_000, at, share_ppm: 425_000 };
+    // What is asked for is never answered; how far it is, at once.
+    if (method === 'GET') return route.fulfill({ json: { running } });
+    if (method === 'DELETE') return route.fulfill({ status: 204 });
+    return undefined;
   });
   await page.goto(`/policies/${world.policy}`);
   await page.getByRole('button', { name: 'Replay', exact: true }).click();
-  await expect(page.getByRole('progressbar', { name: /Recorded calls/ })).toBeVisible();
+  const bar = page.getByRole('progressbar', { name: /recorded calls/ });
+  await expect(bar).toHaveAttribute('value', '0.425');
+  await expect(page.locator('main')).toContainText('42.5%');
+  await expect(page.locator('main')).toContainText('4,000 of 10,000 calls');
   await page.getByRole('button', { name: 'Stop' }).click();
-  await expect(page.getByRole('progressbar', { name: /Recorded calls/ })).toHaveCount(0);
+  await expect(bar).toHaveCount(0);
+  expect(told).toContain('DELETE');
   await expect(page.getByRole('alert')).toHaveCount(0);
 });

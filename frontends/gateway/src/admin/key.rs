@@ -162,6 +162,8 @@ pub struct KeyView {
     pub used: Sums,
     /// How its limits stand.
     pub limit_states: Vec<LimitUse>,
+    /// Whether its user's own limits hold for its calls, too.
+    pub user_limits_apply: bool,
 }
 
 /// A key just issued. The only time its credential is shown.
@@ -561,6 +563,8 @@ impl Admin {
     fn key_view(&self, stored: &Stored<ApiKey>, hash: Option<KeyHash>, used: Sums) -> KeyView {
         let key = stored.value.clone();
         let limit_states = self.limit_states(Scope::new(ScopeKind::Key, key.id.as_str()), &key.limits);
+        let for_all = self.declared().apply_user_limits_to_group_keys;
+        let user_limits_apply = key.user.is_some() && (key.group.is_none() || for_all);
         KeyView {
             key,
             hash,
@@ -571,6 +575,7 @@ impl Admin {
             updated_by: stored.updated_by.clone(),
             used,
             limit_states,
+            user_limits_apply,
         }
     }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::snapshot::PolicySource;
-use sluicegate_core::{Error, ErrorKind, Result, Retry};
+use sluicegate_core::{Error, ErrorKind, Result, Retry, Timestamp};
 use tokio::runtime::Handle;
 
 use super::{Actor, Admin, forbidden, invalid};
-use crate::history::{Beside, Bounds, ReplayDone, Tried, time_of};
+use crate::history::{Beside, Bounds, Course, ReplayDone, Tried, time_of};
 
 /// A replay over the API takes no longer.
 const REPLAY_TIME: Duration = Duration::from_secs(60);
@@ -49,7 +50,48 @@ pub struct ReplayPolicy {
     pub version: Option<i64>,
 }
 
+/// A replay that is running.
+#[derive(Clone, Debug)]
+pub struct ReplayUnderWay {
+    /// Since when.
+    pub began_at: Timestamp,
+    /// Who asked for it.
+    pub by: String,
+    /// How far it is; `None` before the first calls are read.
+    pub course: Option<Course>,
+}
+
+/// Whose turn it is, how far they are, and whether they are to stop.
+#[derive(Default)]
+pub(super) struct Replaying {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    now: Mutex<Option<ReplayUnderWay>>,
+    stopped: AtomicBool,
+}
+
 impl Admin {
+    /// The replay that is running. For super administrators.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn replay_under_way(&self, actor: &Actor) -> Result<Option<ReplayUnderWay>> {
+        if !actor.is_super() {
+            return Err(forbidden("replay calls"));
+        }
+        Ok(self.0.replaying.now.lock().clone())
+    }
+
+    /// Stops the replay that is running, whoever asked for it: they are told that it was stopped. For super administrators.
+    ///
+    /// # Errors
+    /// `Forbidden`; `NotFound` when none is running.
+    pub fn stop_replay(&self, actor: &Actor) -> Result<()> {
+        self.replay_under_way(actor)?
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "no replay is running"))?;
+        self.0.replaying.stopped.store(true, Ordering::Release);
+        Ok(())
+    }
+
     /// Replays recorded calls. For super administrators: the report has everybody's use and what channels cost. One replay at a time,
     /// for at most a minute, on a thread of its own; it ends when the future is dropped.
     ///
@@ -71,10 +113,11 @@ impl Admin {
         let span = (time("from", &question.from)?, time("to", question.to.as_deref().unwrap_or("now"))?);
         let tried = self.tried(actor, question.policies).await?;
         // BOUND: one at a time; who has gone doesn't free the turn before the work has stopped.
-        let turn = Arc::clone(&self.0.replaying).try_lock_owned().map_err(|_| {
+        let turn = Arc::clone(&self.0.replaying.turn).try_lock_owned().map_err(|_| {
             let message = "another replay is running; try again when it is done";
             Error::new(ErrorKind::RateLimited, message).with_retry(Retry::AfterMs(5_000))
         })?;
+        let shown = Shown::begin(Arc::clone(&self.0.replaying), actor.name(), self.now());
         self.0.host.flush_records().await?;
         let beside = Beside {
             declared,
@@ -84,10 +127,11 @@ impl Admin {
             only_these: question.only_these,
             span,
         };
-        let (_leaves, bounds) = bounds(limit);
+        let (_leaves, bounds) = bounds(limit, &self.0.replaying);
         let runtime = Handle::current();
         let run = move || {
-            let _turn = turn;
+            // The next one's turn begins when this one isn't shown any more.
+            let (_turn, _shown) = (turn, shown);
             runtime.block_on(beside.replay(&bounds))
         };
         let done = tokio::task::spawn_blocking(run)
@@ -133,10 +177,31 @@ impl Drop for Leaves {
     }
 }
 
-fn bounds(calls: u64) -> (Leaves, Bounds) {
+/// A replay is shown from its turn's begin to its end.
+struct Shown(Arc<Replaying>);
+
+impl Shown {
+    fn begin(replaying: Arc<Replaying>, by: &str, began_at: Timestamp) -> Self {
+        replaying.stopped.store(false, Ordering::Release);
+        *replaying.now.lock() = Some(ReplayUnderWay { began_at, by: by.to_owned(), course: None });
+        Self(replaying)
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        *self.0.now.lock() = None;
+    }
+}
+
+fn bounds(calls: u64, replaying: &Arc<Replaying>) -> (Leaves, Bounds) {
     let gone = Arc::new(AtomicBool::new(false));
     let (leaves, until) = (Leaves(Arc::clone(&gone)), Instant::now() + REPLAY_TIME);
+    let (watched, shown) = (Arc::clone(replaying), Arc::clone(replaying));
     let go_on = move || {
+        if watched.stopped.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Conflict, "the replay was stopped; ask for it again"));
+        }
         if gone.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Cancelled, "whoever asked for the replay has gone"));
         }
@@ -150,5 +215,47 @@ fn bounds(calls: u64) -> (Leaves, Bounds) {
         }
         Ok(())
     };
-    (leaves, Bounds { calls, go_on: Box::new(go_on) })
+    let told = move |course| {
+        if let Some(now) = shown.now.lock().as_mut() {
+            now.course = Some(course);
+        }
+    };
+    (leaves, Bounds { calls, go_on: Box::new(go_on), told: Box::new(told) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Phase;
+
+    #[test]
+    fn a_replay_is_shown_while_it_runs_and_stopped_once() {
+        let replaying = Arc::new(Replaying::default());
+        let shown = || replaying.now.lock().clone();
+        let begin = || Shown::begin(Arc::clone(&replaying), "root", Timestamp::from_ms(7));
+        let first = begin();
+        let (leaves, bounds) = bounds(10, &replaying);
+        assert!((bounds.go_on)().is_ok());
+        assert!(shown().is_some_and(|it| it.by == "root" && it.course.is_none()));
+        let course = Course {
+            phase: Phase::Reading,
+            done: 3,
+            of: None,
+            at: Timestamp::from_ms(9),
+            share_ppm: 500_000,
+        };
+        (bounds.told)(course);
+        assert_eq!(shown().and_then(|it| it.course), Some(course));
+        replaying.stopped.store(true, Ordering::Release);
+        assert!((bounds.go_on)().is_err_and(|error| error.kind() == ErrorKind::Conflict));
+        drop(first);
+        assert!(shown().is_none());
+        // What is told too late isn't shown as another's, and another isn't stopped by what stopped this one.
+        (bounds.told)(course);
+        assert!(shown().is_none());
+        let _second = begin();
+        assert!((bounds.go_on)().is_ok());
+        drop(leaves);
+        assert!((bounds.go_on)().is_err_and(|error| error.kind() == ErrorKind::Cancelled));
+    }
 }

@@ -52,6 +52,46 @@ async fn history(dir: &Path) {
 }
 
 #[tokio::test]
+async fn a_replay_tells_how_far_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    history(dir.path()).await;
+    let world = World::open(&options(dir.path(), 1, None)).await.unwrap();
+    let records =
+        world.store.scan((Timestamp::from_ms(0), &CallId::from("")), Timestamp::MAX, 100).await.unwrap();
+    let (first, last) = (records.first().unwrap().started_at, records.last().unwrap().started_at);
+    let late = records.iter().filter(|it| it.started_at == last).count() as u64;
+    // From `begin` on, with `limit` calls at most: what was told, in order.
+    for (begin, limit, want) in [
+        (first, u64::MAX, vec![(Phase::Reading, 20, None), (Phase::Replaying, 20, Some(20))]),
+        (first, 5, vec![(Phase::Reading, 5, None), (Phase::Replaying, 5, Some(5))]),
+        (
+            last,
+            u64::MAX,
+            vec![
+                (Phase::Reading, late, None),
+                (Phase::Counting, 20 - late, None),
+                (Phase::Replaying, late, Some(late)),
+            ],
+        ),
+    ] {
+        let seen = Arc::new(parking_lot::Mutex::new(Vec::new()));
+        let told = Arc::clone(&seen);
+        let bounds = Bounds {
+            calls: limit,
+            go_on: Box::new(|| Ok(())),
+            told: Box::new(move |course| told.lock().push(course)),
+        };
+        world.replay((begin, last.plus_ms(1)), &bounds).await.unwrap();
+        let seen = seen.lock();
+        let got: Vec<_> = seen.iter().map(|it| (it.phase, it.done, it.of)).collect();
+        assert_eq!(got, want);
+        assert!(seen.is_sorted_by_key(|it| it.share_ppm), "{seen:?}");
+        assert!(seen.last().unwrap().share_ppm > 900_000, "{seen:?}");
+    }
+    world.store.close().await;
+}
+
+#[tokio::test]
 async fn what_a_gateway_wrote_is_replayed_as_it_was_and_as_it_would_have_been() {
     let dir = tempfile::tempdir().unwrap();
     history(dir.path()).await;

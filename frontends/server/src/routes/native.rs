@@ -17,6 +17,7 @@ mod organizations;
 mod overview;
 mod policies;
 mod records;
+mod replay;
 mod reports;
 mod session;
 mod system;
@@ -74,6 +75,7 @@ pub fn table() -> Vec<Entry> {
     entries.extend(named::table());
     entries.extend(policies::table());
     entries.extend(records::table());
+    entries.extend(replay::table());
     entries.extend(usage::table());
     entries.extend(reports::table());
     entries.extend(overview::table());

@@ -1,4 +1,4 @@
-//! Why would a call go where, and what would recorded calls have come to? And which channels and models are in force.
+//! Why would a call go where? And what there is to say about the configuration in force.
 
 use std::sync::Arc;
 
@@ -28,21 +28,6 @@ pub(super) fn table() -> Vec<Entry> {
             path: "/api/v1/explain",
             make: || ask::route(Method::POST, explain),
             operation: Some(explain_op),
-        },
-        Entry {
-            method: Method::POST,
-            path: "/api/v1/replay",
-            make: || ask::route(Method::POST, replay),
-            operation: Some(
-                Operation::new(
-                    "replay",
-                    "routing",
-                    "What would recorded calls have come to under other policies? Nothing is sent, charged or written.",
-                )
-                .body("ReplayQuestion")
-                .answers(200, "ReplayReport")
-                .or_csv(),
-            ),
         },
         Entry {
             method: Method::GET,
@@ -168,11 +153,6 @@ async fn explain(ask: Ask) -> Result<Done> {
     };
     let assumed = [size, "no call waits in line for another's reservation"];
     Done::ok(&json!({"order": order, "denial": denial, "explanation": explanation, "assumed": assumed}))
-}
-
-async fn replay(ask: Ask) -> Result<Done> {
-    let done = ask.admin().replay(&ask.actor, ask.json()?).await?;
-    if ask.wants_csv() { Ok(Done::csv(done.to_csv())) } else { Done::ok(&done.to_json()) }
 }
 
 /// Who would call: the key that is named, if the asker may see it, else the asker.

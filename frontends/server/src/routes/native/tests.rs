@@ -118,6 +118,7 @@ fn answers_are_written_as_described() {
     let key: ApiKey = serde_json::from_value(json!({"id": "k", "organization": "o"})).unwrap();
     let view = KeyView {
         limit_states: Vec::new(),
+        user_limits_apply: false,
         key,
         hash: None,
         etag: String::new(),
