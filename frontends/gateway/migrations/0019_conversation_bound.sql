@@ -4,7 +4,12 @@ ALTER TABLE sg_conversation ADD COLUMN items BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE sg_conversation ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE sg_conversation ADD COLUMN next_position BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE sg_conversation_item ADD COLUMN size BIGINT NOT NULL DEFAULT 0;
-UPDATE sg_conversation_item SET size = length(body);
+-- Bytes, as those of new items are counted: what isn't ASCII has more of them than characters.
+--@postgres
+UPDATE sg_conversation_item SET size = octet_length(body);
+--@sqlite
+UPDATE sg_conversation_item SET size = length(CAST(body AS BLOB));
+--@all
 UPDATE sg_conversation SET
     items = (SELECT COUNT(*) FROM sg_conversation_item i
              WHERE i.owner = sg_conversation.owner AND i.conversation_id = sg_conversation.id),

@@ -2,9 +2,10 @@
 
 use jiff::tz::TimeZone;
 use sluicegate::core::ErrorKind;
-use sluicegate::store::{self, KeyFilter, Once, Page, Reach, Store};
+use sluicegate::store::{self, ConversationItem, KeyFilter, Once, Page, Reach, Store};
 
-use super::{open, schema, world};
+use super::response::{MUCH, conversation, owner};
+use super::{at, open, schema, world};
 
 /// The database beside its store.
 enum Raw {
@@ -115,4 +116,77 @@ async fn a_schema_comes_along_however_its_steps_were_numbered() {
     if let Some(address) = schema("numbered").await {
         come_along(&address).await;
     }
+}
+
+/// The schema as it was when conversations weren't counted yet.
+const UNCOUNTED: &str = "DROP INDEX sg_conversation_share; DROP INDEX sg_conversation_item_id; \
+     ALTER TABLE sg_conversation DROP COLUMN items; ALTER TABLE sg_conversation DROP COLUMN bytes; \
+     ALTER TABLE sg_conversation DROP COLUMN next_position; ALTER TABLE sg_conversation_item DROP COLUMN size; \
+     ALTER TABLE sg_conversation_item ADD COLUMN expires_at BIGINT NOT NULL DEFAULT 0; \
+     CREATE INDEX sg_conversation_item_expires ON sg_conversation_item (expires_at); \
+     DELETE FROM sg_migration WHERE name = 'conversation_bound'";
+
+/// Conversations that came along are counted as if each item had just been added.
+async fn conversations_are_counted(address: &str) {
+    let mine = owner("k1", None, None);
+    let item = |id: &str, text: &str| ConversationItem {
+        id: id.to_owned(),
+        body: format!(r#"{{"id":"{id}","text":"{text}"}}"#).into(),
+    };
+    let store = open(address).await;
+    let items = [item("a", "plain"), item("b", "é水闸🌊"), item("c", "Fluß")];
+    store.make_conversation(&conversation(&mine, "conv_1"), &items, MUCH).await.unwrap();
+    store.make_conversation(&conversation(&mine, "conv_2"), &[], MUCH).await.unwrap();
+    let kept = async |store: &dyn Store| {
+        (
+            store.kept_conversation(&mine, "conv_1", at(50)).await.unwrap(),
+            store.kept_conversation(&mine, "conv_2", at(50)).await.unwrap(),
+            store.conversation_share(&mine, at(50)).await.unwrap(),
+            store.conversation_items(&mine, "conv_1").await.unwrap(),
+        )
+    };
+    let was = kept(&*store).await;
+    assert_eq!(was.2.bytes, items.iter().map(|item| item.body.len() as u64).sum::<u64>());
+    store.close().await;
+    let beside = raw(address).await;
+    beside.run(UNCOUNTED).await;
+    beside.close().await;
+    let store = open(address).await;
+    assert_eq!(kept(&*store).await, was);
+    // Each item gives back what it has, and the next one stands behind the last.
+    store.add_to_conversation(&mine, "conv_1", &[item("d", "")], (at(2), at(100)), Some(MUCH)).await.unwrap();
+    for id in ["a", "b", "c"] {
+        assert!(store.forget_conversation_item(&mine, "conv_1", id).await.unwrap());
+    }
+    let left = store.conversation_share(&mine, at(50)).await.unwrap();
+    assert_eq!(left.bytes, item("d", "").body.len() as u64);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conversations_of_a_file_are_counted_in_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    conversations_are_counted(&format!("sqlite:{}", dir.path().join("x.db").display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conversations_of_a_schema_are_counted_in_bytes() {
+    if let Some(address) = schema("counted_in_bytes").await {
+        conversations_are_counted(&address).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_owner_has_of_conversations_is_read_while_somebody_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.db");
+    let (store, mine) = (open(&path.display().to_string()).await, owner("k1", None, None));
+    let items = [ConversationItem { id: "a".to_owned(), body: "{}".into() }];
+    store.make_conversation(&conversation(&mine, "conv_1"), &items, MUCH).await.unwrap();
+    let beside = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    let writes = beside.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    // A writer would be refused when it had waited for some seconds.
+    assert_eq!(store.conversation_share(&mine, at(50)).await.unwrap().bytes, 2);
+    writes.rollback().await.unwrap();
+    beside.close().await;
 }

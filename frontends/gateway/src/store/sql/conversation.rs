@@ -78,10 +78,8 @@ impl SqlStore {
         owner: &ResponseOwner,
         now: Timestamp,
     ) -> Result<ConversationShare> {
-        let mut session = self.database.begin().await?;
-        let has = share(&mut *session, owner, now).await?;
-        session.commit().await?;
-        Ok(has)
+        // Each call in a conversation asks this: it mustn't wait for whoever writes.
+        share(&mut *self.database.read().await?, owner, now).await
     }
 
     pub(super) async fn set_conversation_metadata(
