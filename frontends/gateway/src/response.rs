@@ -301,8 +301,12 @@ impl Keep {
         self.keeper.push(bytes);
     }
 
-    /// Keeps the response, if there is one.
+    /// The call has ended: keeps its response, if there is one.
     pub(crate) fn done(mut self, inner: &Arc<Inner>) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        // Whatever is kept of it: it has ended, and what it cost is charged.
+        if let Some(job) = &self.job {
+            job.note_answered();
+        }
         let body = self.keeper.take()?;
         let fits = |input: &String| input.len().saturating_add(body.len()) <= KEPT_MAX;
         let input = self.input.take().filter(fits);
@@ -320,9 +324,6 @@ impl Keep {
         }
         // What is told apart by how it stands is written as we do.
         let body = if is_failed { response.to_string() } else { body };
-        if let Some(job) = &self.job {
-            job.note_answered();
-        }
         let thoughts =
             response.pointer("/usage/output_tokens_details/reasoning_tokens").and_then(Value::as_u64);
         let items = item_ids(&body);

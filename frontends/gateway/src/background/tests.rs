@@ -106,11 +106,15 @@ enum Ends {
 
 #[tokio::test]
 async fn an_end_from_elsewhere_never_takes_an_answer_away_that_is_charged() {
-    for (ends, status, outcome) in [
-        (Ends::Early(End::Cancelled), "cancelled", OutcomeClass::ClientGone),
-        (Ends::Early(End::Stopped), "failed", OutcomeClass::ClientGone),
-        (Ends::WhileSettling(End::Cancelled), "completed", OutcomeClass::Ok),
-        (Ends::WhileSettling(End::Stopped), "completed", OutcomeClass::Ok),
+    // Too large to be kept.
+    let large = RESPONSE.replace("well", &"x".repeat(9 << 20));
+    let large: &str = Box::leak(large.into_boxed_str());
+    for (text, ends, status, outcome) in [
+        (RESPONSE, Ends::Early(End::Cancelled), "cancelled", OutcomeClass::ClientGone),
+        (RESPONSE, Ends::Early(End::Stopped), "failed", OutcomeClass::ClientGone),
+        (RESPONSE, Ends::WhileSettling(End::Cancelled), "completed", OutcomeClass::Ok),
+        (RESPONSE, Ends::WhileSettling(End::Stopped), "completed", OutcomeClass::Ok),
+        (large, Ends::WhileSettling(End::Cancelled), "failed", OutcomeClass::Ok),
     ] {
         let gateway = gateway("").await;
         let jobs = Arc::clone(&gateway.inner);
@@ -121,7 +125,7 @@ async fn an_end_from_elsewhere_never_takes_an_answer_away_that_is_charged() {
                 true
             }
         });
-        let begun = begin(&gateway, Scripted(RESPONSE, at_end), KEYS[0]).await.unwrap();
+        let begun = begin(&gateway, Scripted(text, at_end), KEYS[0]).await.unwrap();
         let (owner, id) = (owner(&gateway).await, begun["id"].as_str().unwrap().to_owned());
         if let Ends::Early(why) = ends {
             while gateway.inner.under_way.load(std::sync::atomic::Ordering::Acquire) == 0 {
