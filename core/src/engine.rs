@@ -40,6 +40,7 @@ pub use crate::ledger::Line;
 pub use admission::{Admission, Denied};
 pub use advice::{excludes, place};
 pub use attempt::Attempt;
+pub use charges::Charges;
 pub use explain::Explained;
 pub use line::Queued;
 pub use plan::{Failure, Next};

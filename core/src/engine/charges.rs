@@ -2,7 +2,7 @@
 
 use crate::channel::ChannelModel;
 use crate::ids::ModelName;
-use crate::money::{NanoUsd, Rounding};
+use crate::money::{NanoUsd, PicoUsd, Rounding};
 use crate::price::{PriceNow, RATIO_ONE_PPM, Reach, ServiceTier, Variant};
 use crate::search;
 use crate::tenant::{Caller, Terms};
@@ -11,7 +11,7 @@ use crate::usage::Usage;
 
 /// The prices of an attempt, as they are when it begins: whatever it is reserved and settled with is of these.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Charges<'a> {
+pub struct Charges<'a> {
     /// The caller's price, before the ratio.
     own: PriceNow<'a>,
     ratio_ppm: u32,
@@ -28,7 +28,7 @@ pub(super) struct Charges<'a> {
 impl<'a> Charges<'a> {
     /// Of an attempt at `model`, for the model group of that name, that begins at `at`.
     /// `variant` is what is known of its units and searches.
-    pub(super) fn of(
+    pub fn of(
         caller: &'a Caller,
         group: &ModelName,
         model: &'a ChannelModel,
@@ -96,6 +96,33 @@ impl<'a> Charges<'a> {
         let tenant = self.own.bound_of_known_input(input, output, reach, self.ratio_ppm);
         let list = || self.list.bound_of_known_input(input, output, reach, self.region_ppm);
         (tenant, if self.alike { tenant } else { list() })
+    }
+
+    /// Of an attempt for nobody whose price differs from the channel's.
+    pub fn listed(model: &'a ChannelModel, at: Timestamp) -> Self {
+        let list = model.price.on(at);
+        Self {
+            own: list,
+            ratio_ppm: RATIO_ONE_PPM,
+            region_ppm: RATIO_ONE_PPM,
+            list,
+            alike: true,
+            searches: Some(0),
+        }
+    }
+
+    /// What the caller pays for what was used; `None` where that isn't known.
+    pub fn cost(&self, usage: &Usage, tier: ServiceTier) -> Option<NanoUsd> {
+        self.own.card().is_known().then(|| self.costs(usage, tier).0)
+    }
+
+    /// What the caller pays for a token of input and for one of output, in pico-USD, by the standard rates.
+    pub fn per_token(&self) -> (Option<PicoUsd>, Option<PicoUsd>) {
+        let times = |rate: PicoUsd| {
+            let scaled = u128::from(rate) * u128::from(self.ratio_ppm) / u128::from(RATIO_ONE_PPM);
+            PicoUsd::try_from(scaled).unwrap_or(PicoUsd::MAX)
+        };
+        (self.own.input().map(times), self.own.output().map(times))
     }
 
     /// What the caller pays for what was used, and what the operator does.

@@ -3,12 +3,11 @@
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::config::{self, Provider};
-use sluicegate::core::money::Rounding;
-use sluicegate::core::price::RATIO_ONE_PPM;
+use sluicegate::core::engine::Charges;
+use sluicegate::wire::said_in;
 use sluicegate::{Error, ErrorKind, Result, ServiceTier, Usage};
 
 use super::budget::usd_json;
-use super::fields::Fields;
 use super::models::{self, Served, per_token};
 use super::utility::{self, Asked};
 use super::{body, query, warned};
@@ -24,15 +23,21 @@ pub(super) fn table() -> Vec<Entry> {
     ]
 }
 
-/// What usage costs the asker at a channel now, in nano-USD.
-fn cost(ask: &Ask, served: &Served, usage: &Usage) -> Result<i64> {
-    if !served.price.is_known() {
-        let message = format!("model `{}` has no price; give it one in the configuration", served.name);
-        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "model"));
-    }
-    let ratio = ask.caller.as_ref().map_or(RATIO_ONE_PPM, |caller| caller.caller.price_ratio_ppm);
+/// What a call of the asker's would be charged by now. By a session or an access token, which call nothing: as listed.
+fn charges<'a>(ask: &'a Ask, served: &'a Served) -> Charges<'a> {
     let now = ask.gateway().clock().now();
-    Ok(served.price.on(now).cost(usage, ServiceTier::Standard, ratio, Rounding::HalfEven))
+    match &ask.caller {
+        Some(caller) => Charges::of(&caller.caller, &served.group, &served.model, now, None),
+        None => Charges::listed(&served.model, now),
+    }
+}
+
+/// What usage costs by these, in nano-USD.
+fn cost(charges: &Charges<'_>, served: &Served, usage: &Usage, tier: ServiceTier) -> Result<i64> {
+    charges.cost(usage, tier).ok_or_else(|| {
+        let message = format!("model `{}` has no price; give it one in the configuration", served.name);
+        Error::new(ErrorKind::InvalidRequest, message).with("param", "model")
+    })
 }
 
 async fn estimate(ask: Ask) -> Result<Done> {
@@ -42,20 +47,20 @@ async fn estimate(ask: Ask) -> Result<Done> {
     let (input, output) = (count("input_tokens")?.unwrap_or(0), count("output_tokens")?.unwrap_or(0));
     let (daily, monthly) = (count("num_requests_per_day")?, count("num_requests_per_month")?);
     let served = models::must_be_served(&ask, &name).await?;
+    let charges = charges(&ask, &served);
     let of = |input: i64, output: i64| {
         let usage = Usage {
             input_uncached: u64::try_from(input).unwrap_or_default(),
             output_visible: u64::try_from(output).unwrap_or_default(),
             ..Usage::default()
         };
-        cost(&ask, &served, &usage)
+        cost(&charges, &served, &usage, ServiceTier::Standard)
     };
     // Both together are rounded once, as a call is.
     let (whole, read, written) = (of(input, output)?, of(input, 0)?, of(0, output)?);
     let times =
         |nano: i64, calls: Option<i64>| json!(calls.map(|calls| usd_json(nano.saturating_mul(calls))));
-    let now = ask.gateway().clock().now();
-    let price = served.price.on(now);
+    let (per_input, per_output) = charges.per_token();
     let Value::Object(row) = json!({
         "model": name,
         "input_tokens": input,
@@ -74,8 +79,8 @@ async fn estimate(ask: Ask) -> Result<Done> {
         "monthly_input_cost": times(read, monthly),
         "monthly_output_cost": times(written, monthly),
         "monthly_margin_cost": monthly.map(|_| 0.0),
-        "input_cost_per_token": per_token(price.input()),
-        "output_cost_per_token": per_token(price.output()),
+        "input_cost_per_token": per_token(per_input),
+        "output_cost_per_token": per_token(per_output),
         "provider": served.provider,
     }) else {
         // INVARIANT: what is written above is an object.
@@ -89,46 +94,31 @@ async fn calculate(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let answer = fields.object("completion_response")?.value();
     let named = fields.text("model")?.value().filter(|name| !name.is_empty());
-    let (name, usage) = match &answer {
+    let (name, usage, tier) = match answer {
         Some(answer) => {
-            let within = answer.get("model").and_then(Value::as_str).map(str::to_owned);
+            let text = |name: &str| answer.get(name).and_then(Value::as_str);
+            let within = text("model").map(str::to_owned);
             let name = named.or(within).ok_or_else(|| super::fields::missing("model"))?;
-            (name, usage_of(answer)?)
+            let tier = text("service_tier").and_then(ServiceTier::of_answer).unwrap_or_default();
+            (name, usage_of(answer)?, tier)
         }
         None => {
             let name = named.ok_or_else(|| super::fields::missing("model"))?;
             let counted = utility::count(&ask, &name, Asked::take(&mut fields)?).await?;
-            (name, Usage { input_uncached: counted.tokens, ..Usage::default() })
+            (name, Usage { input_uncached: counted.tokens, ..Usage::default() }, ServiceTier::Standard)
         }
     };
     let served = models::must_be_served(&ask, &name).await?;
-    let nano = cost(&ask, &served, &usage)?;
+    let nano = cost(&charges(&ask, &served), &served, &usage, tier)?;
     warned(Map::from_iter([("cost".to_owned(), usd_json(nano))]), fields)
 }
 
-/// The tokens that an answer of OpenAI's says it used.
-fn usage_of(answer: &Map<String, Value>) -> Result<Usage> {
-    let mut usage =
-        Fields::new(answer.clone()).object("usage")?.value().map(Fields::new).ok_or_else(|| {
-            let message = "`completion_response` has no `usage`; give one that says its tokens";
-            Error::new(ErrorKind::InvalidRequest, message).with("param", "completion_response")
-        })?;
-    let tokens = |of: &mut Fields, name: &str| -> Result<u64> {
-        let count = of.count(name)?.value().unwrap_or_default();
-        Ok(u64::try_from(count).unwrap_or_default())
-    };
-    let (input, output) = (tokens(&mut usage, "prompt_tokens")?, tokens(&mut usage, "completion_tokens")?);
-    let part = |of: &mut Fields, within: &str, name: &str| -> Result<u64> {
-        of.object(within)?.value().map_or(Ok(0), |map| tokens(&mut Fields::new(map), name))
-    };
-    let cached = part(&mut usage, "prompt_tokens_details", "cached_tokens")?.min(input);
-    let reasoning = part(&mut usage, "completion_tokens_details", "reasoning_tokens")?.min(output);
-    Ok(Usage {
-        input_uncached: input - cached,
-        cache_read: cached,
-        output_visible: output - reasoning,
-        output_reasoning: reasoning,
-        ..Usage::default()
+/// What an answer, of whatever format, says it used: read as where calls are charged.
+fn usage_of(answer: Map<String, Value>) -> Result<Usage> {
+    said_in(b"", Value::Object(answer).to_string().as_bytes()).ok_or_else(|| {
+        let message =
+            "`completion_response` says no `usage` that can be read; give one that counts its tokens";
+        Error::new(ErrorKind::InvalidRequest, message).with("param", "completion_response")
     })
 }
 
@@ -188,30 +178,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answers_usage_is_told_apart() {
-        let answer = |usage: Value| json!({ "usage": usage }).as_object().cloned().unwrap();
-        let usage = usage_of(&answer(json!({
-            "prompt_tokens": 10, "completion_tokens": 7,
-            "prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 3},
-        })));
-        let want = Usage {
-            input_uncached: 6,
-            cache_read: 4,
-            output_visible: 4,
-            output_reasoning: 3,
-            ..Usage::default()
-        };
-        assert_eq!(usage.unwrap(), want);
-        // More of a part than of the whole isn't less than nothing of the rest.
-        let odd =
-            usage_of(&answer(json!({"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": 9}})));
-        assert_eq!(odd.unwrap(), Usage { cache_read: 1, ..Usage::default() });
-        for wrong in [json!(null), json!({"prompt_tokens": -1}), json!({"completion_tokens": "many"})] {
-            assert_eq!(
-                usage_of(&answer(wrong.clone())).unwrap_err().kind(),
-                ErrorKind::InvalidRequest,
-                "{wrong}"
-            );
+    fn an_answers_usage_is_what_a_call_is_charged_by() {
+        let of = |answer: Value| usage_of(answer.as_object().cloned().unwrap());
+        for (answer, want) in [
+            (
+                json!({"usage": {
+                    "prompt_tokens": 10, "completion_tokens": 7,
+                    "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 1},
+                    "completion_tokens_details": {"reasoning_tokens": 3, "audio_tokens": 2},
+                }}),
+                Usage {
+                    input_uncached: 5,
+                    cache_read: 4,
+                    audio_in: 1,
+                    output_visible: 2,
+                    output_reasoning: 3,
+                    audio_out: 2,
+                    ..Usage::default()
+                },
+            ),
+            (
+                json!({"model": "gpt-5-search-api", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}),
+                Usage { input_uncached: 1, output_visible: 1, searches: 1, ..Usage::default() },
+            ),
+            (
+                json!({"type": "message", "usage": {"input_tokens": 5, "cache_read_input_tokens": 3, "output_tokens": 2}}),
+                Usage { input_uncached: 5, cache_read: 3, output_visible: 2, ..Usage::default() },
+            ),
+        ] {
+            assert_eq!(of(answer.clone()).unwrap(), want, "{answer}");
+        }
+        for wrong in [json!(null), json!({"prompt_tokens": -1}), json!({"prompt_tokens": "many"})] {
+            let error = of(json!({ "usage": wrong.clone() })).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{wrong}");
         }
     }
 }

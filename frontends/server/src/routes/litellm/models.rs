@@ -9,8 +9,8 @@ use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NewChannel, Seen};
 use sluicegate::config::{Environment, Severity, Source, load};
 use sluicegate::core::quirk::Quirks;
 use sluicegate::{
-    Channel, ChannelId, ChannelModel, Error, ErrorKind, Format, Limit, Metric, ModelName, Price, Result,
-    Secret, SecretRef, Timestamp, Tokenizer, Window,
+    Channel, ChannelId, ChannelModel, Error, ErrorKind, Format, Limit, Metric, ModelName, Result, Secret,
+    SecretRef, Timestamp, Tokenizer, Window,
 };
 
 use super::fields::{self, Fields, Query, Sent};
@@ -346,10 +346,12 @@ async fn models(ask: &Ask) -> Result<Vec<Value>> {
 pub(super) struct Served {
     /// The model, as it was asked for.
     pub name: String,
+    /// The model group that it is.
+    pub group: ModelName,
     /// The upstream's name of it.
     pub upstream: String,
     pub provider: String,
-    pub price: Price,
+    pub model: ChannelModel,
     pub tokenizer: Option<Tokenizer>,
     /// The output ceiling when the caller names none.
     pub ceiling: u64,
@@ -361,12 +363,13 @@ pub(super) struct Served {
 }
 
 impl Served {
-    fn of(name: &str, channel: &Channel, model: &ChannelModel, ceiling: u64) -> Self {
+    fn of(name: &str, group: ModelName, channel: &Channel, model: &ChannelModel, ceiling: u64) -> Self {
         Self {
             name: name.to_owned(),
+            group,
             upstream: model.upstream.to_string(),
             provider: channel.provider.to_string(),
-            price: model.price.clone(),
+            model: model.clone(),
             tokenizer: model.tokenizer,
             ceiling: model.max_output.map_or(ceiling, |most| most.min(ceiling)),
             formats: channel.endpoints.iter().map(|endpoint| endpoint.format).collect(),
@@ -380,9 +383,10 @@ impl Served {
     pub(super) fn nothing(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            group: ModelName::from(name),
             upstream: name.to_owned(),
             provider: String::new(),
-            price: Price::default(),
+            model: serde_json::from_value(json!({"group": name, "upstream": name})).unwrap(),
             tokenizer: None,
             ceiling: 1,
             formats: Vec::new(),
@@ -397,16 +401,16 @@ impl Served {
 pub(super) async fn served(ask: &Ask, name: &str) -> Result<Option<Served>> {
     let (sight, snapshot) = (ask.admin().sight(&ask.actor).await?, ask.gateway().engine().snapshot());
     let asked = ModelName::from(name);
-    let model = snapshot.unalias(&asked);
+    let named = snapshot.unalias(&asked);
     if !may_call(ask, &asked) {
         return Ok(None);
     }
-    let Some(group) = snapshot.model_group(model.as_str()) else { return Ok(None) };
+    let Some(group) = snapshot.model_group(named.as_str()) else { return Ok(None) };
     let own = group.settings.default_output;
     let ceiling = own.unwrap_or(snapshot.declared.quota.default_output);
     let all = group.candidates.iter().filter_map(|it| snapshot.resolve(*it));
     let mut seen = all.filter(|(channel, model)| channel.enabled && sight.sees(channel, model));
-    Ok(seen.next().map(|(channel, model)| Served::of(name, channel, model, ceiling)))
+    Ok(seen.next().map(|(channel, model)| Served::of(name, named.clone(), channel, model, ceiling)))
 }
 
 /// As [`served`].
