@@ -181,11 +181,12 @@ impl Retention {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResponseBounds {
-    /// So many responses are worked on in the background at a time. Default 1,024.
+    /// So many responses are worked on in the background at a time; where several organizations ask, half of them for one. Default 1,024.
     pub background: u32,
     /// Of them, so many of one owner's. Default 64.
     pub background_per_owner: u32,
-    /// So many bytes are held in memory for them: requests, and events of those that are streamed. Default 256 MiB.
+    /// So many bytes are held in memory for them: requests with all that they go on from, what is kept of their input, and events of
+    /// those that are streamed; where several organizations ask, half of them for one. Default 256 MiB.
     pub background_bytes: u64,
     /// Of them, so many for one owner. Default 64 MiB.
     pub background_bytes_per_owner: u64,

@@ -112,7 +112,7 @@ impl Job {
     /// The call was admitted: its response is kept from here on, and the caller is told.
     ///
     /// # Errors
-    /// When it can't be kept.
+    /// When it can't be kept, or there is no room for all that it goes on from.
     pub(crate) async fn admitted(
         &mut self,
         inner: &Inner,
@@ -126,6 +126,8 @@ impl Job {
             Error::new(ErrorKind::PayloadTooLarge, message)
         };
         let keep = keep.ok_or_else(too_large)?;
+        // A short request may go on from much.
+        inner.jobs.holds(&self.owner, &self.live, keep.held().saturating_add(request.len() as u64))?;
         let begun = shown.whole(begun(self.id(), self.created_s, request).into());
         let begun = String::from_utf8_lossy(&begun).into_owned();
         let queued = ended(&begun, "queued", None);

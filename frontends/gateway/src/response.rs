@@ -297,6 +297,13 @@ impl Keep {
         })
     }
 
+    /// So many bytes are held of what it is made from.
+    pub(crate) fn held(&self) -> u64 {
+        let own = self.input.as_ref().map_or(0, String::len);
+        let said = self.thread.as_ref().map_or(0, |(_, input)| input.len());
+        own.saturating_add(said) as u64
+    }
+
     pub(crate) fn push(&mut self, bytes: &Bytes) {
         self.keeper.push(bytes);
     }

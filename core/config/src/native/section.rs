@@ -302,13 +302,13 @@ pub(crate) static RESPONSES: Section = Section {
         key(
             "background",
             Kind::Count,
-            "So many responses are worked on in the background at a time. 1 or more; default 1024.",
+            "So many responses are worked on in the background at a time; where several organizations ask, half of them for one. 1 or more; default 1024.",
         ),
         key("background_per_owner", Kind::Count, "Of them, so many of one owner's. 1 or more; default 64."),
         key(
             "background_bytes",
             Kind::Bytes,
-            "So much is held in memory for them: requests, and events of those that are streamed. Default 256MiB.",
+            "So much is held in memory for them: requests with all that they go on from, what is kept of their input, and events of those that are streamed; where several organizations ask, half of it for one. Default 256MiB.",
         ),
         key("background_bytes_per_owner", Kind::Bytes, "Of it, so much for one owner. Default 64MiB."),
         key(

@@ -1,16 +1,19 @@
-//! The responses that this process works on: how many there may be, of all and of one owner, and how each of them ends.
+//! The responses that this process works on: how many there may be, of all, of one organization and of one owner, and how each of them
+//! ends.
 
-use std::collections::{HashMap, VecDeque};
+mod share;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use sluicegate_config::ResponseBounds;
 use sluicegate_core::{Error, ErrorKind, Result, Retry, Timestamp};
 use tokio::sync::watch;
 
+use self::share::{Past, Share, State, Whose};
 use super::log::{Log, Room};
 use crate::store::ResponseOwner;
 
@@ -32,106 +35,6 @@ pub(crate) struct Jobs {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
-struct State {
-    live: HashMap<JobKey, Arc<Live>>,
-    /// Those that have ended and whose events are held for a while; they are the first to go where room is wanted.
-    past: HashMap<JobKey, Past>,
-    /// They, the oldest first; and some that are gone.
-    past_order: VecDeque<JobKey>,
-    /// What each owner has of them.
-    shares: HashMap<ResponseOwner, Share>,
-    /// What all have.
-    whole: Share,
-}
-
-/// One that has ended, and the bytes of its events.
-struct Past {
-    live: Arc<Live>,
-    bytes: u64,
-    ended_at: Timestamp,
-}
-
-/// So many responses are worked on, and so many bytes held for them and for those that have ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Share {
-    jobs: u32,
-    bytes: u64,
-    /// Of the bytes, those of responses that have ended.
-    past: u64,
-}
-
-impl Share {
-    fn take(&mut self, bytes: u64) {
-        self.bytes = self.bytes.saturating_add(bytes);
-    }
-
-    fn give_back(&mut self, bytes: u64) {
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-}
-
-impl State {
-    fn share(&self, owner: &ResponseOwner) -> Share {
-        self.shares.get(owner).copied().unwrap_or_default()
-    }
-
-    /// Changes what an owner has, and all.
-    fn change(&mut self, owner: &ResponseOwner, change: impl Fn(&mut Share)) {
-        change(&mut self.whole);
-        let own = self.shares.entry(owner.clone()).or_default();
-        change(own);
-        if *own == Share::default() {
-            self.shares.remove(owner);
-        }
-    }
-
-    /// Lets go of the events of a response that has ended.
-    fn let_go(&mut self, key: &JobKey) {
-        if let Some(past) = self.past.remove(key) {
-            self.change(&key.0, |share| {
-                share.give_back(past.bytes);
-                share.past = share.past.saturating_sub(past.bytes);
-            });
-        }
-        // BOUND: each turn takes one out that is gone.
-        while self.past_order.front().is_some_and(|key| !self.past.contains_key(key)) {
-            self.past_order.pop_front();
-        }
-    }
-
-    /// Lets go of the oldest of this owner's, or of all, that has ended; whether there was one.
-    fn let_oldest_go(&mut self, owner: Option<&ResponseOwner>) -> bool {
-        let share = owner.map_or(self.whole, |owner| self.share(owner));
-        if share.past == 0 {
-            return false;
-        }
-        let is_one =
-            |key: &&JobKey| owner.is_none_or(|owner| key.0 == *owner) && self.past.contains_key(*key);
-        let Some(key) = self.past_order.iter().find(is_one).cloned() else { return false };
-        self.let_go(&key);
-        true
-    }
-
-    /// Makes room for bytes of an owner's, if letting go of what has ended is enough for that.
-    fn make_room(&mut self, owner: &ResponseOwner, bytes: u64, bounds: &ResponseBounds) -> bool {
-        let most = bounds.background_bytes_per_owner.min(bounds.background_bytes);
-        // BOUND: each turn lets one go.
-        loop {
-            let lack = if self.share(owner).bytes.saturating_add(bytes) > most {
-                Some(owner)
-            } else if self.whole.bytes.saturating_add(bytes) > bounds.background_bytes {
-                None
-            } else {
-                return true;
-            };
-            if !self.let_oldest_go(lack) {
-                return false;
-            }
-        }
-    }
-}
-
 /// Why work is ended before it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -144,8 +47,8 @@ pub(crate) enum End {
 /// One that is under way.
 pub(crate) struct Live {
     id: String,
-    /// Bytes that are held for it from its beginning.
-    bytes: u64,
+    /// Bytes that are held for it, beside its events.
+    bytes: AtomicU64,
     asked: watch::Sender<Option<End>>,
     /// Its answer is there and charged: nothing ends it any more.
     answered: AtomicBool,
@@ -161,7 +64,7 @@ impl Live {
     fn new(id: &str, bytes: u64, streams: bool) -> Self {
         Self {
             id: id.to_owned(),
-            bytes,
+            bytes: AtomicU64::new(bytes),
             log: streams.then(|| Arc::new(Log::new())),
             asked: watch::Sender::new(None),
             answered: AtomicBool::new(false),
@@ -259,12 +162,14 @@ impl Jobs {
     /// Begins the work on a response for which so many bytes are held, and its events if it is streamed.
     ///
     /// # Errors
-    /// `RateLimited` when there is too much already, of this owner or of all; `PayloadTooLarge` when it never fits.
+    /// `RateLimited` when there is too much already, of this owner, of its organization or of all; `PayloadTooLarge` when it never
+    /// fits.
     // BOUND: of tasks that nobody waits for, and of the memory that they hold.
     pub(crate) fn begin(&self, key: JobKey, bytes: u64, streams: bool) -> Result<Arc<Live>> {
         let mut state = self.state.lock();
+        state.note(key.0.organization());
         state.make_room(&key.0, bytes, &self.bounds);
-        self.refuse(state.share(&key.0), state.whole, bytes)?;
+        self.refuse(&state, &key.0, Share { jobs: 1, bytes, past: 0 }, bytes)?;
         let live = Arc::new(Live::new(&key.1, bytes, streams));
         state.change(&key.0, |share| {
             share.jobs += 1;
@@ -274,33 +179,63 @@ impl Jobs {
         Ok(live)
     }
 
-    fn refuse(&self, own: Share, whole: Share, bytes: u64) -> Result<()> {
-        let ResponseBounds { background, background_per_owner, background_bytes, .. } = self.bounds;
-        let most = self.bounds.background_bytes_per_owner.min(background_bytes);
-        if bytes > most {
+    /// So many bytes are held for it, now that it is known what it goes on from.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    // BOUND: of memory, whatever short requests refer to.
+    pub(crate) fn holds(&self, owner: &ResponseOwner, live: &Live, bytes: u64) -> Result<()> {
+        let mut state = self.state.lock();
+        let more = bytes.saturating_sub(live.bytes.load(Ordering::Relaxed));
+        state.make_room(owner, more, &self.bounds);
+        self.refuse(&state, owner, Share { jobs: 0, bytes: more, past: 0 }, bytes)?;
+        state.change(owner, |share| share.take(more));
+        live.bytes.fetch_add(more, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Refuses what is beyond a share: `more` than there is, for a response that has `whole` bytes.
+    fn refuse(&self, state: &State, owner: &ResponseOwner, more: Share, whole: u64) -> Result<()> {
+        let organization = Whose::Organization(owner.organization());
+        let most = |whose| state.most(whose, &self.bounds);
+        let is_beyond = |whose| {
+            // What there is already stays, even where there may be less by now.
+            let (has, most) = (state.share(whose), most(whose));
+            let jobs = more.jobs > 0 && has.jobs.saturating_add(more.jobs) > most.jobs;
+            (jobs, more.bytes > 0 && has.bytes.saturating_add(more.bytes) > most.bytes)
+        };
+        let largest = most(Whose::Owner(owner)).bytes.min(most(organization).bytes);
+        if whole > largest {
             let message = format!(
-                "a response that is worked on in the background may be asked for with {most} bytes \
-                 (`server.responses.background_bytes_per_owner`): send less, or leave `background` out"
+                "{largest} bytes may be held for a response that is worked on in the background, of its request and everything that it \
+                 goes on from (`server.responses.background_bytes_per_owner`): send less, or leave `background` out"
             );
             return Err(Error::new(ErrorKind::PayloadTooLarge, message).with("param", "background"));
         }
-        let message = if own.jobs >= background_per_owner {
-            format!(
-                "{background_per_owner} responses are worked on in the background for this key's owner, as many as may be at a time \
-                 (`server.responses.background_per_owner`): cancel one, or wait until one has ended"
-            )
-        } else if own.bytes.saturating_add(bytes) > most {
-            format!(
-                "{} bytes are held for the responses that are worked on in the background for this key's owner, of {most} \
+        let own = most(Whose::Owner(owner));
+        let message = match (is_beyond(Whose::Owner(owner)), is_beyond(organization), is_beyond(Whose::All)) {
+            ((true, _), ..) => format!(
+                "{} responses are worked on in the background for this key's owner, as many as may be at a time \
+                 (`server.responses.background_per_owner`): cancel one, or wait until one has ended",
+                own.jobs
+            ),
+            ((_, true), ..) => format!(
+                "{} bytes are held for the responses that are worked on in the background for this key's owner, of {} \
                  (`server.responses.background_bytes_per_owner`): cancel one, or wait until one has ended",
+                state.share(Whose::Owner(owner)).bytes,
                 own.bytes
-            )
-        } else if whole.jobs >= background || whole.bytes.saturating_add(bytes) > background_bytes {
-            "this gateway works on as many responses in the background as it may (`server.responses`): try again later, \
-             or leave `background` out"
-                .to_owned()
-        } else {
-            return Ok(());
+            ),
+            (_, (true, _) | (_, true), _) if state.several => {
+                "this key's organization has as much worked on in the background as one may, half of what this gateway does \
+                 (`server.responses`): cancel one, or wait until one has ended"
+                    .to_owned()
+            }
+            (.., (true, _) | (_, true)) => {
+                "this gateway works on as many responses in the background as it may (`server.responses`): try again later, \
+                 or leave `background` out"
+                    .to_owned()
+            }
+            _ => return Ok(()),
         };
         let error = Error::new(ErrorKind::RateLimited, message).with("param", "background");
         Err(error.with_retry(Retry::AfterMs(RETRY_MS)))
@@ -312,9 +247,10 @@ impl Jobs {
         let held = live.log.as_ref().map_or(0, |log| log.close());
         let mut state = self.state.lock();
         state.live.remove(key);
+        let bytes = live.bytes.load(Ordering::Relaxed);
         state.change(&key.0, |share| {
             share.jobs = share.jobs.saturating_sub(1);
-            share.give_back(live.bytes);
+            share.give_back(bytes);
             share.past = share.past.saturating_add(held);
         });
         if held > 0 {
@@ -322,7 +258,7 @@ impl Jobs {
             state.past_order.push_back(key.clone());
         }
         if state.past.len() > PAST_MAX {
-            state.let_oldest_go(None);
+            state.let_oldest_go(Whose::All);
         }
         drop(state);
         live.over.send_replace(true);

@@ -141,6 +141,35 @@ async fn an_end_from_elsewhere_never_takes_an_answer_away_that_is_charged() {
 }
 
 #[tokio::test]
+async fn what_a_short_request_goes_on_from_is_held_too() {
+    // What one owner may have, and what becomes of three short requests that go on from 6,000 bytes.
+    for (most, want) in [
+        ("4KiB", [Some(ErrorKind::PayloadTooLarge); 3]),
+        ("16KiB", [None, None, Some(ErrorKind::RateLimited)]),
+        ("64KiB", [None; 3]),
+    ] {
+        let gateway = gateway(&format!("responses: {{background_bytes_per_owner: {most}}}")).await;
+        let ask = async |upstream: Scripted, more: &str| {
+            let body = format!(r#"{{"model":"m","max_output_tokens":100,{more}}}"#);
+            let inbound = Inbound::new(Format::OpenaiResponses, KEYS[0], body);
+            gateway.worker_with(Arc::new(upstream)).call(inbound).await.err().map(|told| told.error.kind())
+        };
+        let long = format!(r#""input":"{}""#, "x".repeat(6_000));
+        assert_eq!(ask(Scripted(RESPONSE, Arc::new(|| true)), &long).await, None);
+        let on = r#""input":"on","background":true,"previous_response_id":"resp_1""#;
+        for want in want {
+            assert_eq!(ask(Scripted("", Arc::new(|| false)), on).await, want, "{most}");
+        }
+        // All of it is given back.
+        gateway.inner.jobs.end_all(End::Cancelled);
+        while !gateway.inner.jobs.is_idle() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask(Scripted("", Arc::new(|| false)), on).await, want[0], "{most}");
+    }
+}
+
+#[tokio::test]
 async fn an_owner_has_no_more_than_its_share() {
     let silent: AtEnd = Arc::new(|| false);
     let gateway = gateway("responses: {background_per_owner: 1, background: 2}").await;

@@ -62,6 +62,15 @@ impl ResponseOwner {
         // Within an id there is no quotation mark that isn't escaped.
         list(&[Some(user.as_str()), None]).replacen('[', ",", 1)
     }
+
+    /// What tells its organization from any other.
+    pub(crate) fn organization(&self) -> &str {
+        // The first of the list, as it is written there.
+        let list = self.0.strip_prefix('[').unwrap_or(&self.0);
+        let mut parts = serde_json::Deserializer::from_str(list).into_iter::<serde::de::IgnoredAny>();
+        let first = parts.next().map_or(0, |_| parts.byte_offset());
+        list.get(..first).unwrap_or(list)
+    }
 }
 
 /// A list of JSON: no id can be taken for two.

@@ -4,7 +4,11 @@ use tokio::sync::oneshot;
 use super::*;
 
 fn key(owner: &str, id: &str) -> JobKey {
-    let mut caller = Caller::operator(OrganizationId::from("o"), &[]);
+    key_of("o", owner, id)
+}
+
+fn key_of(organization: &str, owner: &str, id: &str) -> JobKey {
+    let mut caller = Caller::operator(OrganizationId::from(organization), &[]);
     caller.user = Some(owner.into());
     (ResponseOwner::of(&caller), id.to_owned())
 }
@@ -36,7 +40,7 @@ fn each_owner_has_a_share_and_all_have_an_end() {
         (&[("a", 50)][..], 10, None),
         (&[("a", 50)][..], 11, Some((RateLimited, "50 bytes are held"))),
         (&[("b", 60)][..], 41, Some((RateLimited, "this gateway works on"))),
-        (&[][..], 61, Some((PayloadTooLarge, "with 60 bytes"))),
+        (&[][..], 61, Some((PayloadTooLarge, "60 bytes may be held"))),
     ] {
         let jobs = Jobs::new(bounds());
         for (at, (owner, bytes)) in there.iter().enumerate() {
@@ -66,7 +70,10 @@ fn what_has_ended_makes_room() {
     }
     let state = jobs.state.lock();
     assert!(
-        state.shares.is_empty() && state.past.is_empty() && state.whole == Share::default(),
+        state.shares.is_empty()
+            && state.organizations.is_empty()
+            && state.past.is_empty()
+            && state.whole == Share::default(),
         "{:?}",
         state.whole
     );
@@ -152,4 +159,64 @@ fn events_of_what_has_ended_are_the_first_to_go() {
     assert!(!is_held("7"));
     let state = jobs.state.lock();
     assert!(state.shares.is_empty() && state.past_order.is_empty() && state.whole == Share::default());
+}
+
+#[test]
+fn no_organization_has_all_where_there_are_several() {
+    use ErrorKind::{PayloadTooLarge, RateLimited};
+    let begin = |jobs: &Jobs, key: JobKey, bytes| jobs.begin(key, bytes, false).map(drop);
+    let refused =
+        |told: Result<()>| told.err().map(|told| (told.kind(), told.message().contains("organization")));
+    let jobs = Jobs::new(bounds());
+    // Alone it has all, whoever its users are.
+    let all = [("a", "1"), ("a", "2"), ("b", "3"), ("b", "4")].map(|(owner, id)| key(owner, id));
+    for key in &all {
+        begin(&jobs, key.clone(), 1).unwrap();
+    }
+    let other = |id: &str| key_of("p", "a", id);
+    assert_eq!(refused(begin(&jobs, other("5"), 1)), Some((RateLimited, false)));
+    // What it has stays, and what ends is the other's until each has half.
+    jobs.holds(&all[0].0, &jobs.held(&all[0]).unwrap(), 1).unwrap();
+    jobs.ended(&all[0], at(0));
+    assert_eq!(refused(begin(&jobs, key("c", "6"), 1)), Some((RateLimited, true)));
+    begin(&jobs, other("5"), 1).unwrap();
+    jobs.ended(&all[1], at(0));
+    assert_eq!(refused(begin(&jobs, key("c", "6"), 1)), Some((RateLimited, true)));
+    begin(&jobs, key_of("p", "b", "7"), 1).unwrap();
+    jobs.ended(&all[2], at(0));
+    begin(&jobs, key("c", "6"), 1).unwrap();
+    // The same of bytes, of 100.
+    let jobs = Jobs::new(bounds());
+    begin(&jobs, other("1"), 30).unwrap();
+    begin(&jobs, key("a", "2"), 30).unwrap();
+    assert_eq!(refused(begin(&jobs, key("b", "3"), 21)), Some((RateLimited, true)));
+    assert_eq!(refused(begin(&jobs, key("b", "3"), 51)), Some((PayloadTooLarge, false)));
+    begin(&jobs, key("b", "3"), 20).unwrap();
+}
+
+#[test]
+fn organizations_are_told_apart_whatever_their_names() {
+    let organization = |name: &str, user| key_of(name, user, "1").0.organization().to_owned();
+    assert_eq!(organization("o", "a"), organization("o", "b"));
+    let names = ["o", "p", "o\"", "o\",null", "[\"o\"]", "\\", ""];
+    let all: std::collections::HashSet<_> = names.iter().map(|name| organization(name, "a")).collect();
+    assert_eq!(all.len(), names.len(), "{all:?}");
+}
+
+#[test]
+fn what_a_response_turns_out_to_hold_is_of_its_owners_share() {
+    use ErrorKind::{PayloadTooLarge, RateLimited};
+    let jobs = Jobs::new(bounds());
+    let (one, two) = (key("a", "1"), key("a", "2"));
+    let live = [&one, &two].map(|key| jobs.begin(key.clone(), 5, false).unwrap());
+    let holds = |at: usize, bytes| jobs.holds(&one.0, &live[at], bytes).err().map(|told| told.kind());
+    assert_eq!((holds(0, 61), holds(0, 40)), (Some(PayloadTooLarge), None));
+    // What is said once more isn't more, and less isn't given back before its end.
+    assert_eq!((holds(0, 40), holds(0, 3)), (None, None));
+    assert_eq!((holds(1, 21), holds(1, 20)), (Some(RateLimited), None));
+    jobs.ended(&one, at(0));
+    assert_eq!(holds(1, 60), None);
+    jobs.ended(&two, at(0));
+    let state = jobs.state.lock();
+    assert!(state.shares.is_empty() && state.whole == Share::default(), "{:?}", state.whole);
 }
