@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -19,6 +19,9 @@ use super::span::{Kept, Span};
 use super::usage::{DAILY_SUMS, sums};
 use super::{SqlStore, Where};
 use crate::store::{Dimension, Latencies, Reach, ReportQuery, ReportRows, Split, Sums};
+
+/// So many statements of one report are asked at once: the database has few connections, and others want them, too.
+const AT_ONCE: usize = 2;
 
 /// A part of the time that is asked for, and what it is read by.
 struct Part {
@@ -59,9 +62,11 @@ impl SqlStore {
     pub(super) async fn sum_report(&self, query: &ReportQuery, reach: &Reach) -> Result<ReportRows> {
         let columns: Vec<&str> = query.by.iter().map(|it| column(*it)).collect::<Result<_>>()?;
         let pieces = self.pieces(query, reach, &columns).await?;
-        let read = pieces.into_iter().map(|reads| self.sum_piece(query, reach, &columns, reads));
+        let read: Vec<_> =
+            pieces.into_iter().map(|reads| self.sum_piece(query, reach, &columns, reads)).collect();
+        let mut read = stream::iter(read).buffer_unordered(AT_ONCE);
         let mut rows = ReportRows::new();
-        for piece in try_join_all(read).await? {
+        while let Some(piece) = read.try_next().await? {
             for (at, by, sums) in piece {
                 rows.entry((at, by)).or_default().add(&sums);
             }
@@ -85,12 +90,12 @@ impl SqlStore {
         for part in self.parts(query, has_months) {
             let dates = (self.date_of(part.from), self.date_of(part.to));
             if part.period == Period::Day && query.split == Split::None {
-                let kept = Kept {
-                    thirds: table(Period::Day) == Some(Table::Daily.name()) && !is_of_few,
-                    months: has_months,
-                    until: self.sums_until(dates.1).await?,
-                };
-                pieces.extend(kept.make(dates.0, dates.1).into_iter().map(|spans| {
+                let is_of_all = table(Period::Day) == Some(Table::Daily.name()) && !is_of_few;
+                let (first, until) = self.sums_within(dates).await?;
+                // Where days are few or found by an index, months of everybody aren't worth their reading.
+                let kept =
+                    Kept { thirds: is_of_all, months: has_months && (is_by_label || is_of_all), until };
+                pieces.extend(kept.make(first, dates.1).into_iter().map(|spans| {
                     let read =
                         |it: Span| Read::of_days(table(it.period), it.period, (it.from, it.to), it.is_less);
                     spans.into_iter().filter_map(read).collect()
@@ -123,12 +128,17 @@ impl SqlStore {
         parts
     }
 
-    /// The day after the last one that has sums; this one if none has.
-    async fn sums_until(&self, to: Date) -> Result<Date> {
-        let last = self.fetch("SELECT MAX(day) FROM sg_group_day", Vec::new()).await?.into_iter().next();
-        let last = last.map_or(Ok(None), |mut row| row.maybe_text())?;
-        let last: Option<Date> = last.and_then(|day| day.parse().ok());
-        Ok(last.map_or(to, |last| last.saturating_add(1.day())))
+    /// The first of these days that may have sums, so that a time without a beginning is no longer than what there is; and the
+    /// day after the last one that has any.
+    async fn sums_within(&self, (from, to): (Date, Date)) -> Result<(Date, Date)> {
+        let sql = "SELECT (SELECT MIN(day) FROM sg_group_day), (SELECT MAX(day) FROM sg_group_day)";
+        let Some(mut row) = self.fetch(sql, Vec::new()).await?.into_iter().next() else {
+            return Ok((to, to));
+        };
+        let (first, last) = (row.maybe_text()?, row.maybe_text()?);
+        let date = |day: Option<String>| day.and_then(|day| day.parse::<Date>().ok());
+        let (Some(first), Some(last)) = (date(first), date(last)) else { return Ok((to, to)) };
+        Ok((from.max(first), last.saturating_add(1.day())))
     }
 
     /// Reads with one statement what belongs together.
