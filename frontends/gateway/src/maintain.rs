@@ -4,6 +4,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::join;
 use sluicegate_core::Result;
 use sluicegate_core::ports::Alert;
 use tokio::task::AbortHandle;
@@ -27,7 +28,20 @@ const KEEP_ENDED_MS: i64 = 86_400_000;
 
 /// Starts the task, on the runtime that this is called on. It ends when it is aborted, or with the gateway.
 pub(crate) fn start(gateway: &Arc<Inner>) -> AbortHandle {
-    tokio::spawn(run(Arc::downgrade(gateway))).abort_handle()
+    let gateway = Arc::downgrade(gateway);
+    tokio::spawn(join(run(gateway.clone()), tend(gateway))).abort_handle()
+}
+
+/// Says that this process works on what it works on: beside everything else, which may take its time, for what isn't heard of for long
+/// is lost to other processes.
+async fn tend(gateway: Weak<Inner>) {
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(gateway) = gateway.upgrade() else { return };
+        background::tend(&gateway).await;
+    }
 }
 
 async fn run(gateway: Weak<Inner>) {
@@ -42,7 +56,6 @@ async fn run(gateway: Weak<Inner>) {
         gateway.engine.tell_freed();
         gateway.engine.take_alerts().iter().for_each(tell);
         checks.turn(&gateway);
-        background::tend(&gateway).await;
         let looked = gateway.follow().await;
         if let (Err(error), false) = (&looked, blind) {
             tracing::warn!(%error, "changes of other nodes can't be seen; calls go on with what is known");
