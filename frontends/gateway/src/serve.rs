@@ -602,10 +602,17 @@ fn dropped_fields(channel: &Channel, scanned: &Scanned) -> SmallVec<[Cow<'static
     dropped
 }
 
-/// Refuses a call with fields that the format doesn't know, at a channel that takes no such fields.
-fn refuse_unknown(channel: &Channel, scanned: &Scanned) -> Result<(), (OutcomeClass, Box<Rejection>)> {
-    if channel.unknown_fields != UnknownFields::Refuse {
-        return Ok(());
+/// Refuses a call with fields that the format doesn't know, at a channel that takes no such fields, or that would leave them
+/// out of a call that goes whole or not at all.
+fn refuse_unknown(
+    channel: &Channel,
+    scanned: &Scanned,
+    is_strict: bool,
+) -> Result<(), (OutcomeClass, Box<Rejection>)> {
+    match channel.unknown_fields {
+        UnknownFields::Refuse => {}
+        UnknownFields::Drop if is_strict => {}
+        _ => return Ok(()),
     }
     let unknown = scanned.unknown_fields();
     let Some(first) = unknown.first() else { return Ok(()) };
@@ -652,7 +659,8 @@ pub(crate) fn prepare_attempt(
         Format::GeminiCountTokens => (format, Format::GeminiGenerate),
         format => (format, format),
     };
-    refuse_unknown(attempt.channel(), scanned)?;
+    let is_strict = is_strict(inner, attempt.channel(), wanted);
+    refuse_unknown(attempt.channel(), scanned, is_strict)?;
     let dropped = dropped_fields(attempt.channel(), scanned);
     let drop: SmallVec<[&str; 4]> = dropped.iter().map(|field| &**field).collect();
     let edits = Edits {
@@ -688,7 +696,7 @@ pub(crate) fn prepare_attempt(
     if asked == Format::GeminiCountTokens {
         prepared.body = count_request(&prepared.body, attempt.upstream_model.as_str());
     }
-    if is_strict(inner, attempt.channel(), wanted) {
+    if is_strict {
         refuse_losses(&prepared.losses)?;
     }
     Ok(prepared)

@@ -33,7 +33,9 @@ async fn a_call_goes_where_it_can_be_said_whole_or_nowhere_if_that_is_wanted() {
     use Translation::{Drop, Strict};
     let dropping = format!("{ANTHROPIC}, translation: drop");
     let strict = format!("{ANTHROPIC}, translation: strict");
+    let leaves_out = format!("{RELAY}, unknown_fields: drop");
     let seed = r#","seed":7"#;
+    let unknown = r#","zork":1"#;
     // What the server says, its channels, the caller; and who is asked in the end, if anybody.
     for (server, list, caller, rest, want) in [
         ("drop", vec![ANTHROPIC, RELAY], Drop, seed, Some("api.anthropic.com")),
@@ -45,6 +47,9 @@ async fn a_call_goes_where_it_can_be_said_whole_or_nowhere_if_that_is_wanted() {
         ("drop", vec![strict.as_str()], Drop, seed, None),
         ("drop", vec![ANTHROPIC], Strict, seed, None),
         ("drop", vec![ANTHROPIC, RELAY], Strict, seed, Some("relay.test")),
+        ("drop", vec![leaves_out.as_str()], Drop, unknown, Some("relay.test")),
+        ("drop", vec![leaves_out.as_str()], Strict, unknown, None),
+        ("strict", vec![leaves_out.as_str()], Drop, unknown, None),
     ] {
         let note = format!("{server} {list:?} {caller:?} {rest}");
         let config = format!("{}server: {{translation: {server}}}\n", channels(&list));
@@ -57,16 +62,17 @@ async fn a_call_goes_where_it_can_be_said_whole_or_nowhere_if_that_is_wanted() {
         match (want, answer) {
             (Some(host), Ok(answer)) => {
                 assert!(sent.len() == 1 && sent[0].contains(host), "{note}: {sent:?}");
-                let lost = host == "api.anthropic.com" && !rest.is_empty();
+                let lost = host == "api.anthropic.com" && !rest.is_empty() || rest == unknown;
                 assert_eq!(!answer.facts.losses.is_empty(), lost, "{note}: {:?}", answer.facts.losses);
                 assert_eq!(record.losses, answer.facts.losses, "{note}");
             }
             (None, Err(rejection)) => {
                 assert!(sent.is_empty(), "{note}: {sent:?}");
                 assert_eq!(rejection.error.kind(), ErrorKind::InvalidRequest, "{note}");
-                assert_eq!(rejection.report.param.as_deref(), Some("seed"), "{note}");
+                let field = if rest == unknown { "zork" } else { "seed" };
+                assert_eq!(rejection.report.param.as_deref(), Some(field), "{note}");
                 let body = rejection.body(Format::OpenaiChat);
-                assert!(String::from_utf8_lossy(&body).contains("`seed`"), "{note}: {body:?}");
+                assert!(String::from_utf8_lossy(&body).contains(&format!("`{field}`")), "{note}: {body:?}");
                 assert_eq!(record.attempts[0].outcome, OutcomeClass::Inexpressible, "{note}");
             }
             (want, answer) => panic!("{note}: {want:?}, {answer:?}"),
