@@ -92,6 +92,9 @@ impl SqlStore {
             if part.period == Period::Day && query.split == Split::None {
                 let is_of_all = table(Period::Day) == Some(Table::Daily.name()) && !is_of_few;
                 let (first, until) = self.sums_within(dates).await?;
+                if first >= dates.1 {
+                    continue;
+                }
                 // Where days are few or found by an index, months of everybody aren't worth their reading.
                 let kept =
                     Kept { thirds: is_of_all, months: has_months && (is_by_label || is_of_all), until };
