@@ -21,8 +21,8 @@ pub struct Charges<'a> {
     list: PriceNow<'a>,
     /// Both are the same.
     alike: bool,
-    /// Searches that may be charged unasked; `None` is any number.
-    searches: Option<u64>,
+    /// The names that the model is sent and asked for by; of nobody's attempt there are none.
+    names: Option<(&'a str, &'a str)>,
 }
 
 impl<'a> Charges<'a> {
@@ -30,7 +30,7 @@ impl<'a> Charges<'a> {
     /// `variant` is what is known of its units and searches.
     pub fn of(
         caller: &'a Caller,
-        group: &ModelName,
+        group: &'a ModelName,
         model: &'a ChannelModel,
         at: Timestamp,
         variant: Option<&'a Variant>,
@@ -39,35 +39,38 @@ impl<'a> Charges<'a> {
         let region = variant.and_then(|variant| variant.region.as_deref());
         let of_region = model.regions.iter().find(|own| Some(&*own.region) == region);
         let region_ppm = of_region.map_or(RATIO_ONE_PPM, |own| own.ratio_ppm);
-        let (own, ratio_ppm, is_list) = match caller.terms(group) {
-            None => (list, caller.price_ratio_ppm, true),
-            Some(Terms::Ratio(ratio_ppm)) => (list, *ratio_ppm, true),
-            Some(Terms::Price(price)) => (price.on(at).with(variant), RATIO_ONE_PPM, false),
+        let names = Some((model.upstream.as_str(), group.as_str()));
+        let ratio_ppm = match caller.terms(group) {
+            None => caller.price_ratio_ppm,
+            Some(Terms::Ratio(ratio_ppm)) => *ratio_ppm,
+            Some(Terms::Price(price)) => {
+                let own = price.on(at).with(variant);
+                return Self { own, ratio_ppm: RATIO_ONE_PPM, region_ppm, list, alike: false, names };
+            }
         };
-        // The name that is sent may be a deployment's, or the one that is asked for an alias. Most models have no such fee.
-        let searches = if list.charges_searches() || !is_list && own.charges_searches() {
-            let names = search::unasked(model.upstream.as_str()).zip(search::unasked(group.as_str()));
-            names.map(|(sent, asked)| sent.max(asked))
-        } else {
-            Some(0)
-        };
-        if !is_list {
-            return Self { own, ratio_ppm, region_ppm, list, alike: false, searches };
-        }
         // At most a millionth is lost in it.
         let scaled = u64::from(ratio_ppm).saturating_mul(u64::from(region_ppm)) / u64::from(RATIO_ONE_PPM);
         let own_ppm = u32::try_from(scaled).unwrap_or(u32::MAX);
-        Self { own, ratio_ppm: own_ppm, region_ppm, list, alike: ratio_ppm == RATIO_ONE_PPM, searches }
+        Self { own: list, ratio_ppm: own_ppm, region_ppm, list, alike: ratio_ppm == RATIO_ONE_PPM, names }
     }
 
     /// Searches that may be charged though nobody asks for them: at least one where they have no bound.
     pub(super) fn searches(&self) -> u64 {
-        self.searches.unwrap_or(1)
+        self.unasked().unwrap_or(1)
     }
 
     /// Whether they have a bound.
     pub(super) fn bounds_searches(&self) -> bool {
-        self.searches.is_some()
+        self.unasked().is_some()
+    }
+
+    /// Searches that may be charged unasked; `None` is any number. Looked for where it matters: what is settled knows how many there were.
+    fn unasked(&self) -> Option<u64> {
+        // Most models have no such fee.
+        let charged = self.list.charges_searches() || self.own.charges_searches();
+        let Some((sent, asked)) = self.names.filter(|_| charged) else { return Some(0) };
+        // The name that is sent may be a deployment's, or the one that is asked for an alias.
+        Some(search::unasked(sent)?.max(search::unasked(asked)?))
     }
 
     /// What the caller pays at most for an attempt like this. See [`PriceNow::bound`].
@@ -107,7 +110,7 @@ impl<'a> Charges<'a> {
             region_ppm: RATIO_ONE_PPM,
             list,
             alike: true,
-            searches: Some(0),
+            names: None,
         }
     }
 
