@@ -534,11 +534,11 @@ impl Admin {
         }
     }
 
-    pub(super) async fn find_key(
-        &self,
-        actor: &Actor,
-        key: &KeyRef,
-    ) -> Result<(Stored<ApiKey>, Option<KeyHash>)> {
+    /// One key and its hash, without what was used by it.
+    ///
+    /// # Errors
+    /// `NotFound` for one that the actor can't see, `Store`.
+    pub async fn find_key(&self, actor: &Actor, key: &KeyRef) -> Result<(Stored<ApiKey>, Option<KeyHash>)> {
         let reach = actor.reach();
         let declared = self.declared();
         if let Some((hash, it)) = declared.key(key).filter(|(_, it)| reach.has_key(it)) {

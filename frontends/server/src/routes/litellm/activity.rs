@@ -1,6 +1,6 @@
 //! `/…/daily/activity` and `/global/activity…`: what was used day by day, told apart in LiteLLM's shapes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
@@ -153,6 +153,7 @@ async fn days_of(ask: &Ask, wanted: &Wanted, kind: Kind) -> Result<BTreeMap<Stri
             day.entities.entry(entity).or_default().add(&row.sums);
         }
     }
+    let mut providers: HashMap<String, String> = HashMap::new();
     let parts =
         [("models", Dimension::Model), ("providers", Dimension::Channel), ("api_keys", Dimension::Key)];
     for (part, by) in parts {
@@ -163,7 +164,8 @@ async fn days_of(ask: &Ask, wanted: &Wanted, kind: Kind) -> Result<BTreeMap<Stri
                 continue;
             }
             if part == "providers" {
-                label = provider_of(ask, &label);
+                let provider = providers.entry(label).or_insert_with_key(|channel| provider_of(ask, channel));
+                label = provider.clone();
             }
             let parts = &mut days.entry(day).or_default().parts;
             parts.entry(part).or_default().entry(label).or_default().add(&row.sums);

@@ -136,10 +136,11 @@ impl KeyNames {
         if let Some(known) = self.0.get(id) {
             return known.clone();
         }
-        let found = ask.admin().key(&ask.actor, &KeyRef::Id(KeyId::from(id))).await.ok();
-        let token = found.as_ref().and_then(|view| view.hash.as_ref()).map(ToString::to_string);
-        let (alias, team) = found.map_or((None, None), |view| (view.key.alias, view.key.group));
-        let name = KeyName { token: token.unwrap_or_else(|| id.to_owned()), alias, team };
+        let found = ask.admin().find_key(&ask.actor, &KeyRef::Id(KeyId::from(id))).await.ok();
+        let (alias, team, hash) =
+            found.map_or((None, None, None), |(key, hash)| (key.value.alias, key.value.group, hash));
+        let token = hash.map_or_else(|| id.to_owned(), |hash| hash.to_string());
+        let name = KeyName { token, alias, team };
         self.0.insert(id.to_owned(), name.clone());
         name
     }
