@@ -1,4 +1,4 @@
-// Signing in: password, second step, and a new password where an administrator has given the old one.
+// Signing in: password, second step, and a new password where an administrator has given the old one; registering, where anybody may.
 
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -21,9 +21,16 @@ export default function Login() {
   if (setup.data?.needed && !signed) return <Navigate to="/setup" replace />;
   if (signed?.session.stage === 'done') return <Navigate to={inside(query.get('next'))} replace />;
   const stage = signed?.session.stage;
+  const registers = !stage && query.has('register');
   return (
-    <Sign title={t(`login.title.${stage ?? 'password'}`)}>
-      {stage === 'second_step' ? <Code /> : stage === 'change_password' ? <Change /> : <FirstStep />}
+    <Sign title={t(`login.title.${registers ? 'register' : (stage ?? 'password')}`)}>
+      {stage === 'second_step' ? (
+        <Code />
+      ) : stage === 'change_password' ? (
+        <Change />
+      ) : (
+        <FirstStep registers={registers} />
+      )}
       {stage && (
         <p>
           <Leave />
@@ -48,7 +55,7 @@ function useStep<T>(step: (values: T) => Promise<Signed>) {
   });
 }
 
-type WaysIn = { password: boolean; providers: { id: string; name: string }[] };
+type WaysIn = { password: boolean; registration?: boolean; providers: { id: string; name: string }[] };
 
 /** How one can sign in here; by password alone where the gateway knows of nothing else. */
 async function waysIn(): Promise<WaysIn> {
@@ -60,11 +67,14 @@ async function waysIn(): Promise<WaysIn> {
   }
 }
 
-function FirstStep() {
+function FirstStep({ registers }: { registers: boolean }) {
   const { t } = useTranslation();
   const [query] = useSearchParams();
   const ways = useQuery({ queryKey: ['ways-in'], queryFn: waysIn, staleTime: Number.POSITIVE_INFINITY });
   const to = encodeURIComponent(inside(query.get('next')));
+  // Where nobody registers, its address is that of the sign-in.
+  if (registers && ways.data && !ways.data.registration) return <Navigate to={first(query, false)} replace />;
+  if (registers) return ways.data ? <Register /> : <Failure error={ways.error} />;
   return (
     <>
       {ways.data?.providers.map((it) => (
@@ -78,6 +88,73 @@ function FirstStep() {
         </a>
       ))}
       {ways.data?.password !== false && <Password />}
+      {ways.data?.registration && (
+        <p style={{ margin: '8px 0 0' }}>
+          <Link to={first(query, true)}>{t('login.register')}</Link>
+        </p>
+      )}
+    </>
+  );
+}
+
+/** Where the first step is, or the form to register, on the way to the same page. */
+function first(query: URLSearchParams, registers: boolean): string {
+  const next = query.get('next');
+  const words = new URLSearchParams({
+    ...(registers && { register: '1' }),
+    ...(next && { next }),
+  }).toString();
+  return words ? `/login?${words}` : '/login';
+}
+
+/** Somebody makes a user of themselves, and is signed in. */
+function Register() {
+  const { t } = useTranslation();
+  const [query] = useSearchParams();
+  const step = useStep((body: Schemas['Registration']) =>
+    take(api.POST('/api/v1/session/registration', { body })),
+  );
+  const status = step.error instanceof ApiError ? step.error.status : 0;
+  const meaning = status === 403 ? t('login.refused') : status === 409 ? t('login.taken') : undefined;
+  return (
+    <>
+      <p>{t('login.registerHint')}</p>
+      <Failure error={step.error} meaning={meaning} />
+      <SignForm
+        submit={t('login.registerSubmit')}
+        busy={step.isPending}
+        send={({ email = '', alias = '', password = '' }) =>
+          step.mutate({ email: email.trim(), password, ...(alias.trim() && { alias: alias.trim() }) })
+        }
+      >
+        <SignField
+          name="email"
+          label={t('setup.email')}
+          type="email"
+          autoFocus
+          autoComplete="username"
+          maxLength={254}
+        />
+        <SignField
+          name="alias"
+          label={t('login.alias')}
+          required={false}
+          autoComplete="name"
+          maxLength={128}
+        />
+        <SignField
+          name="password"
+          label={t('login.password')}
+          hint={t('login.strong')}
+          type="password"
+          minLength={12}
+          autoComplete="new-password"
+        />
+        <SignField name="again" label={t('setup.again')} type="password" autoComplete="new-password" />
+      </SignForm>
+      <p style={{ margin: '16px 0 0' }}>
+        <Link to={first(query, false)}>{t('login.registered')}</Link>
+      </p>
     </>
   );
 }
