@@ -21,6 +21,7 @@ mod ledger;
 mod limit;
 mod log;
 mod model;
+mod name;
 mod named;
 mod once;
 mod organization;

@@ -10,6 +10,7 @@ mod filter;
 mod forget;
 mod identity;
 mod log;
+mod name;
 mod once;
 mod policy;
 #[cfg(feature = "postgres")]
@@ -20,6 +21,7 @@ mod response;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod trouble;
 
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
@@ -45,12 +47,14 @@ pub use filter::{
 pub use forget::{Forget, Forgotten};
 pub use identity::{AccessToken, Account, Hidden, Identity, Session, SessionFacts, Stage, StoredToken};
 pub use log::{LogCursor, LogFilter, LogPage};
+pub use name::KeyName;
 pub use once::Once;
 pub use policy::{
     PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests, PolicyVersion,
 };
-pub use report::{Latencies, ReportFilter, ReportQuery, ReportRows, Split};
+pub use report::{LabelQuery, LabelUse, Latencies, ReportFilter, ReportQuery, ReportRows, SharedUse, Split};
 pub use response::{KeptResponse, ResponseOwner, ResponseWork};
+pub use trouble::{SLOW_MS, Trouble, TroubleQuery, Troubles};
 
 use crate::credential::KeyHash;
 
@@ -138,6 +142,12 @@ pub trait Store: RecordStore {
 
     /// Keys, newest first.
     async fn keys(&self, filter: &KeyFilter, reach: &Reach, page: Page) -> Result<Listing<StoredKey>>;
+
+    /// What these keys are called, as far as there are any within reach, in no order.
+    async fn key_names(&self, ids: &[&str], reach: &Reach) -> Result<Vec<KeyName>>;
+
+    /// What these groups are called, likewise: by id, each with its name for people.
+    async fn group_names(&self, ids: &[&str], reach: &Reach) -> Result<Vec<(GroupId, Option<String>)>>;
 
     /// One group, by id, or by alias.
     async fn group(&self, id_or_alias: &str, reach: &Reach) -> Result<Option<Stored<Group>>>;
@@ -273,6 +283,9 @@ pub trait Store: RecordStore {
     /// How many records a filter finds: 10,001 for more than 10,000, `None` where it would take long to say.
     async fn log_count(&self, filter: &LogFilter, reach: &Reach) -> Result<Option<u64>>;
 
+    /// Counts calls that failed or took long, the newest of them.
+    async fn troubles(&self, query: &TroubleQuery, reach: &Reach) -> Result<Troubles>;
+
     /// Records that began before `until`, of all callers, oldest first: those after `after`, a record's beginning and call.
     /// Whoever reads on where the last one ended misses none that was there when they began.
     async fn scan(
@@ -290,6 +303,13 @@ pub trait Store: RecordStore {
         by: &[Dimension],
         page: Page,
     ) -> Result<Listing<DailyRow>>;
+
+    /// What was used by tags or end customers in days, those with the most users first, then those with the most calls.
+    async fn label_use(&self, query: &LabelQuery, reach: &Reach) -> Result<Vec<LabelUse>>;
+
+    /// What the sums of several tags have in common, from the calls that are still recorded: what to take from them so that each call
+    /// counts once. `None` where that would take long.
+    async fn shared_use(&self, query: &LabelQuery, reach: &Reach) -> Result<Option<Vec<SharedUse>>>;
 
     /// What was used in all by each of these, in days since the first record: keys, groups, users, organizations,
     /// models or channels.
@@ -437,6 +457,10 @@ pub trait Store: RecordStore {
         item: &str,
         now: Timestamp,
     ) -> Result<Option<KeptResponse>>;
+
+    /// Removes the responses and conversations that are kept for a user, in whatever group, piece by piece: nobody waits for all of
+    /// them. What is kept meanwhile stays, see [`Change::ForgetCaller`].
+    async fn forget_kept(&self, user: &UserId) -> Result<()>;
 
     /// Forgets a response; whether there was one.
     async fn forget_response(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool>;

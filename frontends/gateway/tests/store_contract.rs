@@ -53,6 +53,8 @@ macro_rules! contract {
 mod identity;
 #[path = "store_contract/migration.rs"]
 mod migration;
+#[path = "store_contract/name.rs"]
+mod name;
 #[path = "store_contract/once.rs"]
 mod once;
 #[path = "store_contract/policy.rs"]
@@ -64,11 +66,12 @@ mod response;
 
 use identity::{
     events_say_where_from_and_are_read_forwards, somebody_who_may_do_everything_is_left,
-    ways_to_sign_in_are_kept_and_go_with_their_user,
+    ways_to_sign_in_are_kept_and_go_with_their_user, who_is_new_has_had_no_key_in_hand,
 };
+use name::{many_are_named_at_once, troubles_are_counted_where_they_were, users_of_labels_are_counted};
 use once::{
-    lists_are_sorted, requests_are_begun_once_until_they_are_forgotten, steps_are_all_taken_or_none,
-    what_was_changed_meanwhile_isnt_removed,
+    lists_are_sorted, of_two_writers_one_comes_second, requests_are_begun_once_until_they_are_forgotten,
+    steps_are_all_taken_or_none, what_was_changed_meanwhile_isnt_removed,
 };
 use report::{
     a_page_of_the_log_is_bounded, latencies_are_counted_where_they_were, long_times_equal_the_records,
@@ -104,6 +107,9 @@ contract! {
     labels_of_a_day_are_bounded,
     days_of_old_months_become_one,
     every_attempt_is_found,
+    many_are_named_at_once,
+    users_of_labels_are_counted,
+    troubles_are_counted_where_they_were,
     reports_equal_the_records,
     long_times_equal_the_records,
     reports_are_filtered_and_stay_within_reach,
@@ -119,9 +125,11 @@ contract! {
     what_a_user_made_as_a_caller_is_forgotten_without_anybody_elses,
     requests_are_begun_once_until_they_are_forgotten,
     what_was_changed_meanwhile_isnt_removed,
+    of_two_writers_one_comes_second,
     steps_are_all_taken_or_none,
     lists_are_sorted,
     ways_to_sign_in_are_kept_and_go_with_their_user,
+    who_is_new_has_had_no_key_in_hand,
     somebody_who_may_do_everything_is_left,
     events_say_where_from_and_are_read_forwards,
 }

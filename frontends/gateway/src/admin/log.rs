@@ -9,8 +9,10 @@ use sluicegate_core::{CallId, ErrorKind, RecordEntry, Result, UsageRecord};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Actor, Admin, not_found};
-use crate::store::{KeyRef, LogCursor, LogFilter, LogPage, Page, Reach, RecordFilter};
+use super::{Actor, Admin, forbidden, not_found};
+use crate::store::{
+    KeyRef, LogCursor, LogFilter, LogPage, Page, Reach, RecordFilter, TroubleQuery, Troubles,
+};
 
 /// A call, whole.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -89,6 +91,19 @@ impl Admin {
     /// `Store`.
     pub async fn log_count(&self, actor: &Actor, filter: &LogFilter) -> Result<Option<u64>> {
         self.store().log_count(&self.as_asked_by(actor, filter).await?, &actor.reach()).await
+    }
+
+    /// Counts calls that failed or took long, the newest ones, of all of an organization or of all.
+    ///
+    /// # Errors
+    /// `Forbidden` to whoever sees only some calls of an organization. `Store`.
+    pub async fn troubles(&self, actor: &Actor, query: &TroubleQuery) -> Result<Troubles> {
+        let reach = actor.reach();
+        if reach.narrow.is_some() {
+            return Err(forbidden("see what failed in the whole organization"));
+        }
+        self.0.host.flush_records().await?;
+        self.store().troubles(query, &reach).await
     }
 
     /// The filter, which knows whether what it names is the actor's to see: of an organization everything is, or nothing.

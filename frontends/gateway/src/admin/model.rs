@@ -8,7 +8,7 @@ use sluicegate_core::{
     Channel, ChannelId, ChannelModel, Format, Group, ModelAccess, ModelName, OrganizationId, Result,
 };
 
-use super::{Actor, Admin};
+use super::{Actor, Admin, not_found};
 use crate::store::{GroupFilter, Page};
 
 /// A model that can be asked for.
@@ -183,6 +183,18 @@ impl Admin {
         let (sight, snapshot) = (self.sight(actor).await?, self.0.engine.snapshot());
         let names = snapshot.model_names().into_iter();
         Ok(names.filter_map(|name| model_view(&snapshot, &sight, name)).collect())
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// `NotFound`, also of what the actor could not call. `Store`.
+    pub async fn model(&self, actor: &Actor, name: &ModelName) -> Result<ModelView> {
+        let (sight, snapshot) = (self.sight(actor).await?, self.0.engine.snapshot());
+        let known = snapshot.model_names().into_iter().find(|it| *it == name);
+        known
+            .and_then(|name| model_view(&snapshot, &sight, name))
+            .ok_or_else(|| not_found("model", name.as_str()))
     }
 
     /// What the models that the actor could call cost, by model; of each channel for super administrators, else at the first

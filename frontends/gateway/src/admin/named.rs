@@ -12,7 +12,7 @@ use super::access::{as_stored, check_id, check_limits};
 use super::access_group::GivenTo;
 use super::seed::Seeds;
 use super::{Access, Actor, Admin, Deed, Then, came_second, forbidden, invalid, not_found, retried};
-use crate::store::{Change, Dimension, Expect, KeyRef, Owner, Reach, Stored, StoredKey};
+use crate::store::{Change, Dimension, Expect, KeyRef, Owner, Reach, Stored, StoredKey, Thing};
 
 /// What a name is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -349,6 +349,7 @@ impl Admin {
             _ => Vec::new(),
         };
         tell_holders(&mut deed, &changes);
+        changes.splice(0..0, actor.guard(Thing::Setting(kind.setting(name)), &stored));
         changes.push(Change::DeleteSetting(kind.setting(name)));
         self.write(actor, deed, changes, Seeds::new(), Then::Channels).await?;
         Ok(stored.value)

@@ -218,7 +218,11 @@ impl Admin {
         Ok(organization)
     }
 
-    async fn find_organization(&self, actor: &Actor, id: &OrganizationId) -> Result<Stored<Organization>> {
+    pub(super) async fn find_organization(
+        &self,
+        actor: &Actor,
+        id: &OrganizationId,
+    ) -> Result<Stored<Organization>> {
         let reach = actor.reach();
         let mine = reach.narrow.is_none() && reach.organization.as_ref().is_none_or(|mine| mine == id);
         // Asked in either case, so that the answer takes as long.

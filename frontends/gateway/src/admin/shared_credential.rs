@@ -10,8 +10,8 @@ use super::channel::{ChannelPatch, PatchedChannel};
 use super::named::{NamedKind, NamedScope};
 use super::seed::Seeds;
 use super::seen::etag;
-use super::{Actor, Admin, Deed, Then, forbidden, invalid, not_found};
-use crate::store::{Change, Expect, Stored};
+use super::{Actor, Admin, Deed, Then, came_second, forbidden, invalid, not_found, retried};
+use crate::store::{Change, Expect, Stored, Thing};
 
 /// A credential that channels share.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -171,14 +171,20 @@ impl Admin {
     /// # Errors
     /// `Forbidden`, `NotFound`, `Conflict` naming who still has it, `Store`.
     pub async fn delete_credential(&self, actor: &Actor, name: &str) -> Result<()> {
-        let it = self.shared_credential(actor, name).await?.value;
+        retried(came_second, || self.try_delete_credential(actor, name)).await
+    }
+
+    async fn try_delete_credential(&self, actor: &Actor, name: &str) -> Result<()> {
+        let stored = self.shared_credential(actor, name).await?;
+        actor.expects(&stored)?;
         if let Some((model, _)) = self.entries_naming(actor, name).await?.first() {
             let message = format!("model `{model}` still has credential `{name}`; give it another one first");
             return Err(Error::new(ErrorKind::Conflict, message));
         }
-        let deed = Deed::new("channel.credential", format!("credential {name}")).whole(&told(&it));
-        let delete = Change::DeleteSetting(setting(name));
-        self.write(actor, deed, vec![delete], Seeds::new(), Then::Nothing).await.map(drop)
+        let deed = Deed::new("channel.credential", format!("credential {name}")).whole(&told(&stored.value));
+        let guard = actor.guard(Thing::Setting(setting(name)), &stored);
+        let changes = guard.into_iter().chain([Change::DeleteSetting(setting(name))]).collect();
+        self.write(actor, deed, changes, Seeds::new(), Then::Nothing).await.map(drop)
     }
 
     /// The entries of models that name a credential, by the model's id. What is left of a channel that is gone holds nobody up.

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use sluicegate_core::ledger::LimitState;
 use sluicegate_core::limit::{Metric, Mode, Window};
-use sluicegate_core::{Error, ErrorKind, ModelName, Result, ScopeKind, Timestamp, UsageRecord};
+use sluicegate_core::{Error, ErrorKind, ModelName, Result, ScopeKind, Timestamp};
 
 use super::{Actor, Admin};
-use crate::store::{DailyRow, Dimension, Listing, Page, RecordFilter};
+use crate::store::{DailyRow, Dimension, LabelQuery, LabelUse, Listing, Page, RecordFilter, SharedUse};
 
 /// Rows of an answer without pages.
 // BOUND: memory of an answer.
@@ -70,20 +70,6 @@ pub struct SpendQuery {
 }
 
 impl Admin {
-    /// Usage records that an actor may see, newest first. Calls that have ended before are in it.
-    ///
-    /// # Errors
-    /// `Store`.
-    pub async fn records(
-        &self,
-        actor: &Actor,
-        filter: &RecordFilter,
-        page: Page,
-    ) -> Result<Listing<UsageRecord>> {
-        self.0.host.flush_records().await?;
-        self.store().records(filter, &actor.reach(), Page::new(page.limit, page.offset)).await
-    }
-
     /// Daily sums of what an actor may see. Calls that have ended before are in it.
     ///
     /// # Errors
@@ -93,6 +79,23 @@ impl Admin {
         // One more than a page tells whether there is another.
         let page = Page { limit: query.page.limit.clamp(1, Page::MAX + 1), order: None, ..query.page };
         self.store().daily(&query.filter, &actor.reach(), &query.by, page).await
+    }
+
+    /// What was used by tags or end customers, as far as an actor may see it. Calls that have ended before are in it.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn label_use(&self, actor: &Actor, query: &LabelQuery) -> Result<Vec<LabelUse>> {
+        self.0.host.flush_records().await?;
+        self.store().label_use(query, &actor.reach()).await
+    }
+
+    /// What the sums of several tags have in common, see [`Store::shared_use`](crate::store::Store::shared_use).
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn shared_use(&self, actor: &Actor, query: &LabelQuery) -> Result<Option<Vec<SharedUse>>> {
+        self.store().shared_use(query, &actor.reach()).await
     }
 
     /// All of the daily sums at once, for answers that have no pages.

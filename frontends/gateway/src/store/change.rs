@@ -37,6 +37,8 @@ pub enum Thing {
     Membership(GroupId, UserId),
     /// A policy: of all its versions, the sum.
     Policy(String),
+    /// What is kept under a name: an end customer, a tag, a budget, an access group, a credential.
+    Setting(String),
 }
 
 /// What happens to a channel's sealed credential.
@@ -63,7 +65,8 @@ pub enum Change {
     PutGroup(Group, Expect),
     /// Removes a group, its memberships and its keys.
     DeleteGroup(GroupId),
-    /// A user as they shall be. One who is new has no ways in that somebody of their id may have left.
+    /// A user as they shall be. One who is new has no ways in that somebody of their id may have left, and of keys that are left it
+    /// isn't known who had them in hand.
     PutUser(User, Expect),
     /// Removes a user, their memberships and their keys.
     DeleteUser(UserId),

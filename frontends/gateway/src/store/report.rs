@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use sluicegate_core::{ChannelId, GroupId, KeyId, ModelName, OrganizationId, Timestamp, UserId};
 
-use super::{Dimension, Sums};
+use super::{Dimension, RecordFilter, Sums};
 
 /// Which calls a report is about.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,6 +65,47 @@ pub struct ReportQuery {
 
 /// Sums by the start of their hour or day and by what is told apart.
 pub type ReportRows = BTreeMap<(Timestamp, Vec<String>), Sums>;
+
+/// Which tags or end customers to sum up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelQuery {
+    /// [`Dimension::Tag`] or [`Dimension::Customer`].
+    pub of: Dimension,
+    /// Whose calls, at which models, when: times are widened to whole days.
+    pub filter: RecordFilter,
+    /// Only these; empty for all.
+    pub labels: Vec<String>,
+    /// Whether users are counted.
+    pub users: bool,
+    /// So many at most.
+    pub limit: u32,
+}
+
+/// What was used by one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelUse {
+    /// The tag, or the end customer.
+    pub label: String,
+    /// How many users' calls have it; 0 where that isn't asked.
+    pub users: u64,
+    /// What was used.
+    pub sums: Sums,
+}
+
+/// What calls used that have several of the tags that are asked about, once for each beyond the first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedUse {
+    /// The day, as `YYYY-MM-DD`.
+    pub day: String,
+    /// The key; empty without one.
+    pub key: String,
+    /// The model, as requested.
+    pub model: String,
+    /// The channel; empty when nothing was sent.
+    pub channel: String,
+    /// What was used.
+    pub sums: Sums,
+}
 
 /// How long calls took: so many in each quarter of an octave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

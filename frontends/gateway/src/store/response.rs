@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluicegate_core::{Caller, ChannelId, Timestamp, UserId};
+use sluicegate_core::{Caller, ChannelId, Timestamp};
 
 /// A response that is kept, with its request's own input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,10 +57,10 @@ impl ResponseOwner {
         Self(list(&parts).into())
     }
 
-    /// What each owner ends in that is this user, in whatever group, and no other one does.
-    pub(super) fn end_of_user(user: &UserId) -> String {
-        // Within an id there is no quotation mark that isn't escaped.
-        list(&[Some(user.as_str()), None]).replacen('[', ",", 1)
+    /// The user that it is, in whatever group. One whose id no database can hold is nobody.
+    pub(super) fn user(&self) -> Option<String> {
+        let [_, _, user, _]: [Option<String>; 4] = serde_json::from_str(&self.0).ok()?;
+        user.filter(|id| !id.contains('\0'))
     }
 
     /// What tells its organization from any other.

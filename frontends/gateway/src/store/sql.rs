@@ -10,8 +10,10 @@ mod fill;
 mod forget;
 mod identity;
 mod label;
+mod labelled;
 mod log;
 mod migrate;
+mod name;
 mod once;
 #[cfg(feature = "postgres")]
 mod partition;
@@ -22,6 +24,7 @@ mod response;
 mod rollup;
 mod row;
 mod span;
+mod trouble;
 mod usage;
 mod work;
 
@@ -42,10 +45,11 @@ use sluicegate_core::{
 use super::{
     Account, Added, AuditChain, AuditEvent, AuditFilter, AuditedChange, Change, ConversationItem,
     ConversationShare, DailyRow, Dimension, Forget, Forgotten, GroupFilter, ItemPage, ItemsAsked,
-    KeptConversation, KeptResponse, KeyFilter, KeyParts, KeyRef, Latencies, Listing, LogCursor, LogFilter,
-    LogPage, NewEvent, Once, Owner, Page, PolicyFilter, PolicyVersion, Reach, RecordFilter, ReportQuery,
-    ReportRows, ResponseOwner, ResponseWork, Since, Store, Stored, StoredChannel, StoredEvent, StoredKey,
-    StoredPolicy, StoredToken, Sums, UserFilter,
+    KeptConversation, KeptResponse, KeyFilter, KeyName, KeyParts, KeyRef, LabelQuery, LabelUse, Latencies,
+    Listing, LogCursor, LogFilter, LogPage, NewEvent, Once, Owner, Page, PolicyFilter, PolicyVersion, Reach,
+    RecordFilter, ReportQuery, ReportRows, ResponseOwner, ResponseWork, SharedUse, Since, Store, Stored,
+    StoredChannel, StoredEvent, StoredKey, StoredPolicy, StoredToken, Sums, TroubleQuery, Troubles,
+    UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -250,6 +254,14 @@ impl Store for SqlStore {
         self.list_keys(filter, reach, page).await
     }
 
+    async fn key_names(&self, ids: &[&str], reach: &Reach) -> Result<Vec<KeyName>> {
+        self.find_key_names(ids, reach).await
+    }
+
+    async fn group_names(&self, ids: &[&str], reach: &Reach) -> Result<Vec<(GroupId, Option<String>)>> {
+        self.find_group_names(ids, reach).await
+    }
+
     async fn group(&self, id_or_alias: &str, reach: &Reach) -> Result<Option<Stored<Group>>> {
         self.find_group(id_or_alias, reach).await
     }
@@ -425,6 +437,10 @@ impl Store for SqlStore {
         self.count_log(filter, reach).await
     }
 
+    async fn troubles(&self, query: &TroubleQuery, reach: &Reach) -> Result<Troubles> {
+        self.count_troubles(query, reach).await
+    }
+
     async fn scan(
         &self,
         after: (Timestamp, &CallId),
@@ -442,6 +458,14 @@ impl Store for SqlStore {
         page: Page,
     ) -> Result<Listing<DailyRow>> {
         self.list_daily(filter, reach, by, page).await
+    }
+
+    async fn label_use(&self, query: &LabelQuery, reach: &Reach) -> Result<Vec<LabelUse>> {
+        self.sum_labels(query, reach).await
+    }
+
+    async fn shared_use(&self, query: &LabelQuery, reach: &Reach) -> Result<Option<Vec<SharedUse>>> {
+        self.sum_shared(query, reach).await
     }
 
     async fn totals(&self, of: Dimension, ids: &[&str]) -> Result<HashMap<String, Sums>> {
@@ -613,6 +637,10 @@ impl Store for SqlStore {
         now: Timestamp,
     ) -> Result<Vec<KeptResponse>> {
         self.find_conversation(owner, id, now).await
+    }
+
+    async fn forget_kept(&self, user: &UserId) -> Result<()> {
+        self.clear_kept(user).await
     }
 
     async fn forget_response(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool> {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use sluicegate::admin::Scopes;
-use sluicegate::core::{ErrorKind, Role};
+use sluicegate::core::{ErrorKind, Role, User};
 use sluicegate::credential::KeyHash;
 use sluicegate::store::{
-    AccessToken, Account, AuditFilter, Change, Expect, Forget, Hidden, Identity, Page, Reach, Session,
-    SessionFacts, Stage, Store,
+    AccessToken, Account, AuditFilter, Change, Expect, Forget, Hidden, Identity, KeyRef, Page, Reach,
+    Session, SessionFacts, Stage, Store,
 };
 
-use super::{Chain, apply, at, event, user};
+use super::{Chain, apply, at, event, key, user};
 
 fn account(id: &str) -> Account {
     let password = Hidden("$argon2id$x".to_owned());
@@ -170,4 +170,34 @@ pub(super) async fn events_say_where_from_and_are_read_forwards(store: Arc<dyn S
     assert_eq!(store.events(&filter, &Reach::ALL, Page::default()).await.unwrap().total, 3);
     let filter = AuditFilter { group: Some("g".into()), ..AuditFilter::default() };
     assert_eq!(store.events(&filter, &Reach::ALL, Page::default()).await.unwrap().total, 0);
+}
+
+/// Somebody whom a file declared is gone and has left keys; another one is made under their id.
+pub(super) async fn who_is_new_has_had_no_key_in_hand(store: Arc<dyn Store>) {
+    let put = |id: &str, user: &str, issuers: &str| Change::PutKey {
+        key: key(id, None, Some(user), "o1"),
+        hash: KeyHash::of(id),
+        old_hash_until: None,
+        issuers: Some(issuers.to_owned()),
+        expect: Expect::New,
+    };
+    apply(&*store, &[put("k1", "a", "user a"), put("k2", "b", "user a\nuser b"), put("k3", "b", "user c")])
+        .await
+        .unwrap();
+    let issuers = async |id: &str| {
+        let found = store.key(&KeyRef::Id(id.into()), &Reach::ALL).await.unwrap().unwrap();
+        found.issuers
+    };
+    // Their own keys stay keys, and nobody's who administers; what they have issued for others counts as theirs once they
+    // administer.
+    apply(&*store, &[Change::PutUser(user("a", "o1"), Expect::New)]).await.unwrap();
+    assert_eq!([issuers("k1").await, issuers("k2").await], ["unknown", "user a\nuser b"]);
+    let head = User { role: Role::GroupAdmin, ..user("c", "o1") };
+    apply(&*store, &[Change::PutUser(head, Expect::New)]).await.unwrap();
+    assert_eq!([issuers("k2").await, issuers("k3").await], ["user a\nuser b", "unknown"]);
+    // Who is changed is who they were.
+    apply(&*store, &[put("k4", "a", "user a"), Change::PutUser(user("a", "o1"), Expect::Version(1))])
+        .await
+        .unwrap();
+    assert_eq!(issuers("k4").await, "user a");
 }

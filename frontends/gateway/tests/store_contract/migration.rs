@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use sluicegate::core::ErrorKind;
 use sluicegate::store::{self, ConversationItem, KeyFilter, Once, Page, Reach, Store};
 
-use super::response::{MUCH, conversation, owner};
+use super::response::{MUCH, conversation, kept, owner};
 use super::{at, open, schema, world};
 
 /// The database beside its store.
@@ -173,6 +173,53 @@ async fn conversations_of_a_file_are_counted_in_bytes() {
 async fn conversations_of_a_schema_are_counted_in_bytes() {
     if let Some(address) = schema("counted_in_bytes").await {
         conversations_are_counted(&address).await;
+    }
+}
+
+/// The schema as it was when nobody knew under which owners a user keeps something.
+const UNFOUND: &str =
+    "DROP INDEX sg_record_slow; DROP TABLE sg_user_owner; DELETE FROM sg_migration WHERE name = 'found'";
+
+/// What was kept before goes with its user, too.
+async fn what_came_along_is_found_by_its_user(address: &str) {
+    let owners = [
+        owner("k1", Some("u\"1"), Some("g")),
+        owner("k1", Some("u\"1"), None),
+        owner("k2", Some("v"), Some("u\"1")),
+        owner("u\"1", None, None),
+        owner("k3", Some("\\u0000"), None),
+    ];
+    let store = open(address).await;
+    for mine in &owners {
+        store.make_conversation(&conversation(mine, "conv_1"), &[], MUCH).await.unwrap();
+        store.keep_response(&kept(mine, "r", None, 100), &[]).await.unwrap();
+    }
+    store.close().await;
+    let beside = raw(address).await;
+    beside.run(UNFOUND).await;
+    beside.close().await;
+    let store = open(address).await;
+    store.forget_kept(&"u\"1".into()).await.unwrap();
+    for (n, mine) in owners.iter().enumerate() {
+        let left = [
+            store.kept_conversation(mine, "conv_1", at(50)).await.unwrap().is_some(),
+            store.response(mine, "r", at(50)).await.unwrap().is_some(),
+        ];
+        assert_eq!(left, [n > 1; 2], "{mine:?}");
+    }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_file_has_kept_is_found_by_its_user() {
+    let dir = tempfile::tempdir().unwrap();
+    what_came_along_is_found_by_its_user(&format!("sqlite:{}", dir.path().join("x.db").display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_schema_has_kept_is_found_by_its_user() {
+    if let Some(address) = schema("found_by_user").await {
+        what_came_along_is_found_by_its_user(&address).await;
     }
 }
 

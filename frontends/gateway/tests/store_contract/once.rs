@@ -60,13 +60,50 @@ pub(super) async fn what_was_changed_meanwhile_isnt_removed(store: Arc<dyn Store
         let add = Change::AddPolicyVersion(version("p", number, PolicyState::Draft));
         apply(&*store, &[add]).await.unwrap();
     }
-    for thing in [Thing::Membership("g".into(), "u".into()), Thing::Policy("p".to_owned())] {
+    for expect in [Expect::New, Expect::Version(1)] {
+        let put = Change::PutSetting("tag/t".to_owned(), serde_json::json!({}), expect);
+        apply(&*store, &[put]).await.unwrap();
+    }
+    let things = [
+        Thing::Membership("g".into(), "u".into()),
+        Thing::Policy("p".to_owned()),
+        Thing::Setting("tag/t".to_owned()),
+    ];
+    for thing in things {
         let at = |version| [Change::ExpectVersion(thing.clone(), version)];
         assert!(came_second(apply(&*store, &at(1)).await), "{thing:?}");
         apply(&*store, &at(2)).await.unwrap();
     }
-    for thing in [Thing::Membership("g".into(), "v".into()), Thing::Policy("q".to_owned())] {
+    let none = [
+        Thing::Membership("g".into(), "v".into()),
+        Thing::Policy("q".to_owned()),
+        Thing::Setting("tag/u".to_owned()),
+    ];
+    for thing in none {
         assert!(came_second(apply(&*store, &[Change::ExpectVersion(thing, 1)]).await));
+    }
+}
+
+/// Two who have seen the same: one changes it, one removes it, at once. One of them comes second and is told so, whoever it is.
+pub(super) async fn of_two_writers_one_comes_second(store: Arc<dyn Store>) {
+    let of =
+        |n: usize, expect| Change::PutSetting(format!("budget/b{n}"), serde_json::json!({ "n": n }), expect);
+    for n in 0..20 {
+        apply(&*store, &[of(n, Expect::New)]).await.unwrap();
+        let name = format!("budget/b{n}");
+        let removal =
+            [Change::ExpectVersion(Thing::Setting(name.clone()), 1), Change::DeleteSetting(name.clone())];
+        let change = [of(n, Expect::Version(1))];
+        let (changed, removed) = match n % 2 {
+            0 => tokio::join!(apply(&*store, &change), apply(&*store, &removal)),
+            _ => {
+                let (removed, changed) = tokio::join!(apply(&*store, &removal), apply(&*store, &change));
+                (changed, removed)
+            }
+        };
+        let is_there = store.setting(&name).await.unwrap().is_some();
+        assert_eq!((changed.is_ok(), removed.is_ok()), (is_there, !is_there), "{n}");
+        assert!(came_second(changed) != came_second(removed), "{n}");
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn owner(key: &str, user: Option<&str>, group: Option<&str>) -> Respo
     ResponseOwner::of(&caller)
 }
 
-fn kept(owner: &ResponseOwner, id: &str, previous: Option<&str>, expires: i64) -> KeptResponse {
+pub(super) fn kept(owner: &ResponseOwner, id: &str, previous: Option<&str>, expires: i64) -> KeptResponse {
     KeptResponse {
         owner: owner.clone(),
         id: id.to_owned(),
@@ -306,6 +306,16 @@ pub(super) async fn what_a_user_made_as_a_caller_is_forgotten_without_anybody_el
             Added::Yes
         );
     }
+    let mine = owner("k1", Some("u"), Some("g"));
+    // Many go in several pieces, and one that comes afterwards goes with the keys.
+    for n in 0..250 {
+        store.keep_response(&kept(&mine, &format!("r{n}"), None, 100), &[format!("i{n}")]).await.unwrap();
+    }
+    store.forget_kept(&"u".into()).await.unwrap();
+    assert!(store.response(&mine, "r249", at(50)).await.unwrap().is_none());
+    assert!(store.response_of_item(&mine, "i249", at(50)).await.unwrap().is_none());
+    assert_eq!(left().await.len(), 4);
+    store.keep_response(&kept(&mine, "r", None, 100), &["i".to_owned()]).await.unwrap();
     super::apply(&*store, &[Change::ForgetCaller("u".into())]).await.unwrap();
     assert_eq!(left().await, ["k2 unknown", "k3 user u2", "k4 user a_u"]);
     for (owner, stays) in &owners {

@@ -9,6 +9,8 @@ pub mod budget;
 pub mod contract;
 mod cost;
 pub(crate) mod credentials;
+mod exception_report;
+mod fallbacks;
 pub mod fields;
 mod keys;
 mod model_report;
@@ -53,6 +55,8 @@ pub fn table(others: &[Entry]) -> Vec<Entry> {
     entries.extend(spend_report::table());
     entries.extend(tag_report::table());
     entries.extend(model_report::table());
+    entries.extend(exception_report::table());
+    entries.extend(fallbacks::table());
     entries.extend(cost::table());
     entries.extend(utility::table());
     entries.extend(audit::table());

@@ -136,3 +136,32 @@ fn a_credential_is_kept_and_its_secret_is_shown_to_nobody() {
         }
     });
 }
+
+#[test]
+fn what_was_changed_since_it_was_seen_isnt_removed() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let bearer = format!("Bearer {MASTER}");
+        let removed = async |path: &str, tag: &str| {
+            let headers = [("authorization", bearer.as_str()), ("if-match", tag)];
+            rig.send("DELETE", path, &headers, &Value::Null).await.status
+        };
+        for (kind, new, change) in [
+            ("budgets", json!({"limits": {}}), json!({"alias": "B"})),
+            ("customers", json!({}), json!({"alias": "B"})),
+            ("tags", json!({}), json!({"alias": "B"})),
+            ("access-groups", json!({"models": ["mock"]}), json!({"alias": "B"})),
+            ("credentials", json!({"values": {"api_key": "sk-1"}}), json!({"info": {"b": 1}})),
+        ] {
+            let mut new = new;
+            new["id"] = "a".into();
+            let made = rig.manage("POST", &format!("/api/v1/{kind}"), new).await;
+            let path = format!("/api/v1/{kind}/a");
+            let changed = rig.manage("PATCH", &path, change).await;
+            let tag = |it: &Value| format!("\"{}\"", it["etag"].as_str().unwrap());
+            assert_eq!(removed(&path, &tag(&made)).await, 412, "{kind}");
+            assert_eq!(removed(&path, &tag(&changed)).await, 204, "{kind}");
+            assert_eq!(removed(&path, "*").await, 404, "{kind}");
+        }
+    });
+}

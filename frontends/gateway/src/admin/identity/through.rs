@@ -331,6 +331,8 @@ impl Admin {
             "provider": provider.id, "subject": person.subject, "groups": granted, "role": after.role,
         });
         if was_registered {
+            // Most of what was kept for them goes before, so that the change itself takes no longer the more that was.
+            self.store().forget_kept(&after.id).await?;
             // Whoever registered has those keys, and would go on spending as them.
             changes.push(Change::ForgetCaller(after.id.clone()));
             detail["forgotten"] = "what was registered".into();

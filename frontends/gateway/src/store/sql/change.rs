@@ -135,6 +135,7 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
                 // Of somebody of this id whom a file declared once: whoever they were opens nothing of this user's.
                 identity::forget_ways_in(session, &it.id).await?;
                 identity::forget_identities(session, &it.id).await?;
+                identity::disown_keys_of_new(session, it).await?;
             }
             let row = Put {
                 table: "sg_user",
@@ -358,6 +359,11 @@ async fn expect_version(session: &mut dyn Session, thing: &Thing, version: i64) 
             "SELECT version FROM sg_membership WHERE group_id = $1 AND user_id = $2".to_owned(),
             format!("membership of user `{user}` in group `{group}`"),
             vec![group.as_str().into(), user.as_str().into()],
+        ),
+        Thing::Setting(name) => (
+            "SELECT version FROM sg_setting WHERE name = $1".to_owned(),
+            format!("setting `{name}`"),
+            vec![name.as_str().into()],
         ),
         // Of all its versions together: it rises with each that is put, and with each change of one's state.
         Thing::Policy(name) => (

@@ -2,6 +2,7 @@
 
 use sluicegate_core::{Result, Timestamp};
 
+use super::response::know_owner;
 use super::row::Row;
 use super::{Dialect, Session, SqlStore, Value};
 use crate::store::{
@@ -45,6 +46,7 @@ impl SqlStore {
             number(size).into(),
         ];
         session.execute(sql.into(), args).await?;
+        know_owner(&mut *session, &it.owner).await?;
         append(&mut *session, &it.owner, &it.id, items, 0).await?;
         session.commit().await?;
         Ok(Added::Yes)

@@ -310,11 +310,11 @@ pub(super) fn reach_of(find: &mut Where, reach: &Reach, group: &str, user: &str,
     };
 }
 
-fn reach_of_keys(find: &mut Where, reach: &Reach) {
+pub(super) fn reach_of_keys(find: &mut Where, reach: &Reach) {
     reach_of(find, reach, "group_id", "user_id", "id");
 }
 
-fn reach_of_groups(find: &mut Where, reach: &Reach) {
+pub(super) fn reach_of_groups(find: &mut Where, reach: &Reach) {
     reach_of(find, reach, "id", "", "");
 }
 

@@ -1,6 +1,6 @@
 //! Accounts, sessions and access tokens.
 
-use sluicegate_core::{Error, ErrorKind, Result, Timestamp, User, UserId};
+use sluicegate_core::{Error, ErrorKind, Result, Role, Timestamp, User, UserId};
 
 use super::change::Put;
 use super::directory::{STAMP, stored};
@@ -8,9 +8,7 @@ use super::row::{Row, to_json};
 use super::{Session as Connection, SqlStore, Value};
 use crate::admin::Actor;
 use crate::credential::KeyHash;
-use crate::store::{
-    AccessToken, Account, Identity, ResponseOwner, Session, SessionFacts, Stored, StoredToken,
-};
+use crate::store::{AccessToken, Account, Identity, Session, SessionFacts, Stored, StoredToken};
 
 const SESSION: &str = "hash, id, user_id, created_at, seen_at, expires_at, body";
 const TOKEN: &str = "created_at, used_at, body";
@@ -185,6 +183,19 @@ pub(super) async fn disown_keys(connection: &mut dyn Connection, user: &UserId) 
     Ok(())
 }
 
+/// Takes the keys of whoever had a new user's id for keys that nobody known has had in hand; of somebody who administers, also
+/// those that they have issued.
+pub(super) async fn disown_keys_of_new(connection: &mut dyn Connection, user: &User) -> Result<()> {
+    let sql = "UPDATE sg_key SET issuers = $1 WHERE user_id = $2";
+    let nobody = Actor::unknown();
+    connection.execute(sql.into(), vec![nobody.name().into(), user.id.as_str().into()]).await?;
+    match user.role {
+        // Looking through all keys isn't worth it for who can lend a key nothing.
+        Role::User => Ok(()),
+        _ => disown_keys(connection, &user.id).await,
+    }
+}
+
 /// Removes a user's keys, and the responses and conversations that are kept for them, in whatever group.
 pub(super) async fn forget_caller(connection: &mut dyn Connection, user: &UserId) -> Result<()> {
     for sql in [
@@ -193,12 +204,53 @@ pub(super) async fn forget_caller(connection: &mut dyn Connection, user: &UserId
     ] {
         connection.execute(sql.into(), vec![user.as_str().into()]).await?;
     }
-    let end = ResponseOwner::end_of_user(user);
-    for table in ["sg_conversation", "sg_conversation_item", "sg_response", "sg_response_item"] {
-        let sql = format!("DELETE FROM {table} WHERE substr(owner, length(owner) - length($1) + 1) = $1");
-        connection.execute(sql.into(), vec![end.as_str().into()]).await?;
+    for owner in owners_of(connection, user).await? {
+        for (table, _) in KEPT {
+            let sql = format!("DELETE FROM {table} WHERE owner = $1");
+            connection.execute(sql.into(), vec![owner.as_str().into()]).await?;
+        }
     }
     Ok(())
+}
+
+/// What is kept by owner, and what a row is told from an owner's others by.
+const KEPT: [(&str, &str); 4] = [
+    ("sg_conversation", "id"),
+    ("sg_conversation_item", "conversation_id, position"),
+    ("sg_response", "id"),
+    ("sg_response_item", "id"),
+];
+
+/// So many rows go at once: some may have megabytes.
+const PIECE: u64 = 100;
+
+/// The owners that are a user, in whatever group.
+async fn owners_of(connection: &mut dyn Connection, user: &UserId) -> Result<Vec<String>> {
+    let sql = "SELECT owner FROM sg_user_owner WHERE user_id = $1";
+    let rows = connection.query(sql.into(), vec![user.as_str().into()]).await?;
+    rows.into_iter().map(|mut row| row.text()).collect()
+}
+
+impl SqlStore {
+    /// Removes the responses and conversations that are kept for a user, piece by piece, so that nobody waits for all of them.
+    pub(super) async fn clear_kept(&self, user: &UserId) -> Result<()> {
+        let owners = owners_of(&mut *self.database.read().await?, user).await?;
+        for (owner, (table, id)) in owners.iter().flat_map(|owner| KEPT.map(|table| (owner, table))) {
+            let sql = format!(
+                "DELETE FROM {table} WHERE owner = $1 AND ({id}) IN (SELECT {id} FROM {table} WHERE owner = $1 LIMIT {PIECE})"
+            );
+            // BOUND: as many pieces as are kept for one user.
+            loop {
+                let mut session = self.database.begin().await?;
+                let gone = session.execute(sql.clone().into(), vec![owner.as_str().into()]).await?;
+                session.commit().await?;
+                if gone < PIECE {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Removes whoever a user is at providers.

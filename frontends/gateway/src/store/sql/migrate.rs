@@ -29,6 +29,7 @@ const STEPS: &[Step] = &[
     step(19, "conversation_bound", include_str!("../../../migrations/0019_conversation_bound.sql")),
     step(20, "coarser_sum", include_str!("../../../migrations/0020_coarser_sum.sql")),
     step(22, "response_work", include_str!("../../../migrations/0022_response_work.sql")),
+    step(24, "found", include_str!("../../../migrations/0024_found.sql")),
 ];
 
 /// A step of the schema. It is told by its name; where it stands is nobody's affair but that of whoever takes several at once.

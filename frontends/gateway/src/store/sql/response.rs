@@ -37,6 +37,9 @@ impl SqlStore {
         ];
         let mut session = self.database.begin().await?;
         let is_new = session.execute(sql.into(), args).await? > 0;
+        if is_new {
+            know_owner(&mut *session, &it.owner).await?;
+        }
         for item in items.iter().filter(|_| is_new) {
             insert_item(&mut *session, it, item).await?;
         }
@@ -133,6 +136,14 @@ impl SqlStore {
         session.commit().await?;
         Ok(gone > 0)
     }
+}
+
+/// Makes what is kept for a user be found by them.
+pub(super) async fn know_owner(session: &mut dyn Session, owner: &ResponseOwner) -> Result<()> {
+    let Some(user) = owner.user() else { return Ok(()) };
+    let sql =
+        "INSERT INTO sg_user_owner (user_id, owner) VALUES ($1, $2) ON CONFLICT (user_id, owner) DO NOTHING";
+    session.execute(sql.into(), vec![user.into(), owner.0.clone().into()]).await.map(drop)
 }
 
 async fn insert_item(session: &mut dyn Session, it: &KeptResponse, item: &str) -> Result<()> {

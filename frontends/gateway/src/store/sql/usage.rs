@@ -268,7 +268,7 @@ impl SqlStore {
     }
 }
 
-fn owners(find: &mut Where, filter: &RecordFilter) {
+pub(super) fn owners(find: &mut Where, filter: &RecordFilter) {
     find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
         .maybe("group_id = ?", filter.group.as_ref().map(GroupId::as_str))
         .maybe("user_id = ?", filter.user.as_ref().map(UserId::as_str))

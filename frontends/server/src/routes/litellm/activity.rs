@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::store::{Dimension, RecordFilter, Sums};
+use sluicegate::store::{Dimension, LabelQuery, RecordFilter, Sums};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, UserId};
 
 use super::budget::usd_json;
@@ -30,7 +30,7 @@ const CUSTOMER: Kind = Kind { of: Dimension::Customer, ids: "end_user_ids", with
 const TAG: Kind = Kind { of: Dimension::Tag, ids: "tags", without: "exclude_tags" };
 
 /// So many may be named at once.
-// BOUND: of the work of one request: teams are looked up one by one.
+// BOUND: of the work of one request: they are looked up one by one.
 const NAMED_MAX: usize = 100;
 /// Days of a page by default.
 const DAYS: u32 = 50;
@@ -72,6 +72,20 @@ impl Wanted {
     fn has(&self, name: &str) -> bool {
         (self.only.is_empty() || self.only.contains(name)) && !self.without.contains(name)
     }
+
+    /// Whether all that the filter finds is asked for. Of end customers only calls are that have one.
+    fn is_whole(&self, kind: Kind) -> bool {
+        self.without.is_empty()
+            && (self.only.len() == 1 || (self.only.is_empty() && kind.of != Dimension::Customer))
+    }
+
+    /// Several tags that are named: a call may have more than one of them.
+    fn tags(&self, kind: Kind) -> Vec<String> {
+        match kind.of {
+            Dimension::Tag => self.only.difference(&self.without).cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 async fn wanted(ask: &Ask, query: &Query, kind: Kind) -> Result<Wanted> {
@@ -91,7 +105,7 @@ async fn wanted(ask: &Ask, query: &Query, kind: Kind) -> Result<Wanted> {
     Ok(Wanted { filter, only, without: named(ask, query, kind, kind.without).await? })
 }
 
-/// The names of a list that is separated by commas; teams by their ids.
+/// The names of a list that is separated by commas; teams by their ids. Whose use the asker can't see is unknown.
 async fn named(ask: &Ask, query: &Query, kind: Kind, list: &'static str) -> Result<HashSet<String>> {
     let text = query.text(list).unwrap_or_default();
     let names: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
@@ -101,8 +115,11 @@ async fn named(ask: &Ask, query: &Query, kind: Kind, list: &'static str) -> Resu
     }
     let mut all = HashSet::new();
     for name in names {
+        let admin = ask.admin();
         all.insert(match kind.of {
-            Dimension::Group => ask.admin().resolve_group(&ask.actor, name).await?.value.id.to_string(),
+            Dimension::Group => admin.group_of_report(&ask.actor, name).await?.to_string(),
+            Dimension::User => admin.user_of_report(&ask.actor, name).await?.to_string(),
+            Dimension::Organization => admin.organization_of_report(&ask.actor, name).await?.to_string(),
             _ => name.to_owned(),
         });
     }
@@ -117,22 +134,26 @@ struct Day {
     parts: BTreeMap<&'static str, BTreeMap<String, Sums>>,
 }
 
+impl Day {
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        self.parts.get("api_keys").into_iter().flatten().map(|(id, _)| id.as_str())
+    }
+}
+
 async fn daily(ask: Ask, kind: Kind, in_pages: bool) -> Result<Done> {
     let query = query(&ask)?;
     spend::must_be_dated(&query)?;
     let wanted = wanted(&ask, &query, kind).await?;
-    let mut days = days_of(&ask, &wanted, kind).await?;
+    let (days, warning) = days_of(&ask, &wanted, kind).await?;
     let mut total = Sums::default();
     days.values().for_each(|day| total.add(&day.total));
     let (number, size) = if in_pages { pages(&query, "page_size", DAYS)? } else { (1, u32::MAX) };
     let (count, size) = (days.len(), usize::try_from(size).unwrap_or(usize::MAX));
     let skip = usize::try_from(number - 1).unwrap_or(usize::MAX).saturating_mul(size);
-    let mut results = Vec::new();
-    let mut keys = KeyNames::default();
     // Newest first, as LiteLLM lists them.
-    for (date, day) in std::mem::take(&mut days).iter().rev().skip(skip).take(size) {
-        results.push(day_row(&ask, date, day, &mut keys).await);
-    }
+    let shown: Vec<(&String, &Day)> = days.iter().rev().skip(skip).take(size).collect();
+    let keys = KeyNames::of(&ask, shown.iter().flat_map(|(_, day)| day.keys())).await?;
+    let results: Vec<Value> = shown.iter().map(|(date, day)| day_row(date, day, &keys)).collect();
     let mut metadata: Map<String, Value> = metrics(&total)
         .into_iter()
         .map(|(name, value)| (format!("total_{}", name.trim_start_matches("total_")), value))
@@ -140,10 +161,12 @@ async fn daily(ask: Ask, kind: Kind, in_pages: bool) -> Result<Done> {
     metadata.insert("page".to_owned(), number.into());
     metadata.insert("total_pages".to_owned(), count.div_ceil(size).into());
     metadata.insert("has_more".to_owned(), (skip.saturating_add(size) < count).into());
-    Done::ok(&json!({"results": results, "metadata": metadata})).map(|done| done.warning(query.finish()))
+    Done::ok(&json!({"results": results, "metadata": metadata}))
+        .map(|done| done.warning(query.finish().into_iter().chain(warning).collect()))
 }
 
-async fn days_of(ask: &Ask, wanted: &Wanted, kind: Kind) -> Result<BTreeMap<String, Day>> {
+/// The days, and what there is to say of totals that can't tell a call with two tags from two calls.
+async fn days_of(ask: &Ask, wanted: &Wanted, kind: Kind) -> Result<(BTreeMap<String, Day>, Option<String>)> {
     let mut days: BTreeMap<String, Day> = BTreeMap::new();
     for row in ask.admin().spend_rows(&ask.actor, &wanted.filter, &[Dimension::Day, kind.of]).await? {
         let Ok([day, entity]) = <[String; 2]>::try_from(row.by) else { continue };
@@ -153,14 +176,24 @@ async fn days_of(ask: &Ask, wanted: &Wanted, kind: Kind) -> Result<BTreeMap<Stri
             day.entities.entry(entity).or_default().add(&row.sums);
         }
     }
+    let is_whole = wanted.is_whole(kind);
+    if is_whole && kind.of == Dimension::Tag {
+        // A call with two tags is in both their sums, and in the day's once.
+        days.values_mut().for_each(|day| day.total = Sums::default());
+        for row in ask.admin().spend_rows(&ask.actor, &wanted.filter, &[Dimension::Day]).await? {
+            let Ok([day]) = <[String; 1]>::try_from(row.by) else { continue };
+            days.entry(day).or_default().total.add(&row.sums);
+        }
+    }
     let mut providers: HashMap<String, String> = HashMap::new();
     let parts =
         [("models", Dimension::Model), ("providers", Dimension::Channel), ("api_keys", Dimension::Key)];
     for (part, by) in parts {
-        let by = [Dimension::Day, kind.of, by];
+        let by = if is_whole { vec![Dimension::Day, by] } else { vec![Dimension::Day, by, kind.of] };
         for row in ask.admin().spend_rows(&ask.actor, &wanted.filter, &by).await? {
-            let Ok([day, entity, mut label]) = <[String; 3]>::try_from(row.by) else { continue };
-            if !wanted.has(&entity) {
+            let mut told = row.by.into_iter();
+            let (Some(day), Some(mut label)) = (told.next(), told.next()) else { continue };
+            if told.next().is_some_and(|entity| !wanted.has(&entity)) {
                 continue;
             }
             if part == "providers" {
@@ -171,7 +204,54 @@ async fn days_of(ask: &Ask, wanted: &Wanted, kind: Kind) -> Result<BTreeMap<Stri
             parts.entry(part).or_default().entry(label).or_default().add(&row.sums);
         }
     }
-    Ok(days)
+    let warning = match kind.of == Dimension::Tag && !is_whole {
+        true => count_once(ask, wanted, wanted.tags(kind), &mut days).await?,
+        false => None,
+    };
+    Ok((days, warning))
+}
+
+/// Up to so many calls of the tags that are named are looked through for those that have several of them.
+// BOUND: time of an answer.
+const TAGGED_MAX: i64 = 200_000;
+
+/// Takes calls that have several of these tags out of the totals, but for once: as far as they are still recorded, and not too many.
+async fn count_once(
+    ask: &Ask,
+    wanted: &Wanted,
+    tags: Vec<String>,
+    days: &mut BTreeMap<String, Day>,
+) -> Result<Option<String>> {
+    if tags.len() == 1 {
+        return Ok(None);
+    }
+    let warning =
+        "a call with several of these tags is in the totals once for each of them; name one tag, or none";
+    let all: i64 = days.values().map(|day| spend::calls(&day.total)).sum();
+    if tags.is_empty() || all > TAGGED_MAX {
+        return Ok(Some(warning.to_owned()));
+    }
+    let query = LabelQuery {
+        of: Dimension::Tag,
+        filter: wanted.filter.clone(),
+        labels: tags,
+        users: false,
+        limit: 0,
+    };
+    let Some(shared) = ask.admin().shared_use(&ask.actor, &query).await? else {
+        return Ok(Some(warning.to_owned()));
+    };
+    for it in shared {
+        let Some(day) = days.get_mut(&it.day) else { continue };
+        day.total.subtract(&it.sums);
+        let provider = provider_of(ask, &it.channel);
+        for (part, label) in [("models", it.model), ("providers", provider), ("api_keys", it.key)] {
+            if let Some(sums) = day.parts.get_mut(part).and_then(|part| part.get_mut(&label)) {
+                sums.subtract(&it.sums);
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn metrics(sums: &Sums) -> Map<String, Value> {
@@ -188,7 +268,7 @@ fn metrics(sums: &Sums) -> Map<String, Value> {
     ])
 }
 
-async fn day_row(ask: &Ask, date: &str, day: &Day, keys: &mut KeyNames) -> Value {
+fn day_row(date: &str, day: &Day, keys: &KeyNames) -> Value {
     let plain = |rows: &BTreeMap<String, Sums>| -> Map<String, Value> {
         let row = |(label, sums): (&String, &Sums)| {
             (label.clone(), json!({"metrics": metrics(sums), "metadata": {}}))
@@ -198,9 +278,10 @@ async fn day_row(ask: &Ask, date: &str, day: &Day, keys: &mut KeyNames) -> Value
     let part = |name: &str| day.parts.get(name).map(&plain).unwrap_or_default();
     let mut api_keys = Map::new();
     for (id, sums) in day.parts.get("api_keys").into_iter().flatten() {
-        let name = keys.of(ask, id).await;
-        let metadata = json!({"key_alias": name.alias, "team_id": name.team});
-        api_keys.insert(name.token, json!({"metrics": metrics(sums), "metadata": metadata}));
+        let name = keys.get(id);
+        let (alias, team) = (name.and_then(|it| it.alias.as_ref()), name.and_then(|it| it.group.as_ref()));
+        let metadata = json!({"key_alias": alias, "team_id": team});
+        api_keys.insert(keys.token(id), json!({"metrics": metrics(sums), "metadata": metadata}));
     }
     json!({
         "date": date,

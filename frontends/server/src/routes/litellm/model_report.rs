@@ -15,7 +15,7 @@ use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
 /// So many channels are told of: the ones with the most calls.
-const CHANNELS_MAX: usize = 100;
+pub(super) const CHANNELS_MAX: usize = 100;
 
 pub(super) fn table() -> Vec<Entry> {
     vec![
@@ -93,7 +93,7 @@ async fn metrics(ask: Ask, of: fn(&Metrics) -> Option<f64>) -> Result<Done> {
 }
 
 /// The day that begins then, where the gateway's days are.
-fn day_of(ask: &Ask, at: sluicegate::Timestamp) -> String {
+pub(super) fn day_of(ask: &Ask, at: sluicegate::Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.as_ms())
         .map_or_else(|_| at.to_string(), |at| at.to_zoned(ask.admin().time_zone()).date().to_string())
 }

@@ -20,7 +20,9 @@ pub struct Area {
 pub type Row = (&'static str, &'static str, &'static str);
 
 const SERVED: &str = "";
-const REPORT: &str = "reports are at /api/v1/reports/usage and /spend/logs";
+const NO_SESSIONS: &str =
+    "calls are recorded one by one, without a session; name one in a tag, and find its calls by that";
+const NO_CACHE: &str = "answers aren't cached";
 const NO_CALLBACKS: &str = "nothing is sent to other services for single teams";
 const INVITE: &str = "nobody is invited by a link: set a first password at /api/v1/users/{user}/password";
 const PROJECTS: &str = "there are no projects: a team is the smallest thing that has a budget of its own";
@@ -200,14 +202,15 @@ pub const AREAS: &[Area] = &[
             ("GET", "/public/providers", SERVED),
             ("GET", "/model/settings", "a model's settings are listed in docs/configuration.md"),
             ("GET", "/model/metrics", SERVED),
-            ("GET", "/model/metrics/slow_responses", ELSEWHERE),
-            ("GET", "/model/metrics/exceptions", ELSEWHERE),
+            ("GET", "/model/metrics/slow_responses", SERVED),
+            ("GET", "/model/metrics/exceptions", SERVED),
             ("GET", "/model/streaming_metrics", SERVED),
             ("GET", "/get/litellm_model_cost_map", SERVED),
             ("POST", "/reload/model_cost_map", COSTS),
             ("POST", "/schedule/model_cost_map_reload", COSTS),
             ("POST", "/fallback", SETTINGS),
-            ("GET DELETE", "/fallback/{model}", SETTINGS),
+            ("GET", "/fallback/{model}", SERVED),
+            ("DELETE", "/fallback/{model}", SETTINGS),
             ("POST", "/utils/token_counter", SERVED),
             ("GET", "/utils/supported_openai_params", SERVED),
             ("POST", "/utils/transform_request", SERVED),
@@ -243,7 +246,7 @@ pub const AREAS: &[Area] = &[
             ("GET", "/spend/logs/v2", SERVED),
             ("GET", "/spend/logs/ui", SERVED),
             ("GET", "/spend/logs/ui/{request_id}", SERVED),
-            ("GET", "/spend/logs/session/ui", REPORT),
+            ("GET", "/spend/logs/session/ui", NO_SESSIONS),
             ("GET", "/spend/keys", SERVED),
             ("GET", "/spend/users", SERVED),
             ("GET", "/spend/tags", SERVED),
@@ -263,8 +266,9 @@ pub const AREAS: &[Area] = &[
             ("POST", "/global/spend/refresh", SERVED),
             ("GET", "/global/activity", SERVED),
             ("GET", "/global/activity/model", SERVED),
-            ("GET", "/global/activity/exceptions", REPORT),
-            ("GET", "/global/activity/cache_hits", REPORT),
+            ("GET", "/global/activity/exceptions", SERVED),
+            ("GET", "/global/activity/exceptions/deployment", SERVED),
+            ("GET", "/global/activity/cache_hits", NO_CACHE),
         ],
     },
     Area {
@@ -312,7 +316,7 @@ pub const AREAS: &[Area] = &[
             ("GET", "/config/list", SETTINGS),
             ("GET", "/get/config/callbacks", SETTINGS),
             ("GET", "/router/settings", SETTINGS),
-            ("GET", "/cache/ping", "answers aren't cached"),
+            ("GET", "/cache/ping", NO_CACHE),
         ],
     },
 ];

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::store::{Dimension, KeyRef, LogCursor, LogFilter, Page, RecordFilter, Sums};
+use sluicegate::store::{Dimension, KeyName, LogCursor, LogFilter, Page, RecordFilter, Sums};
 use sluicegate::{
-    CallId, Error, ErrorKind, GroupId, KeyId, Metric, ModelName, Result, Role, Timestamp, UsageRecord,
-    UserId, Window,
+    CallId, ChannelId, Error, ErrorKind, KeyId, Metric, ModelName, Result, Role, Timestamp, UsageRecord,
+    Window,
 };
 
 use super::budget::usd_json;
-use super::fields::Query;
-use super::{find_key, pages, query, rows};
+use super::fields::{self, Query};
+use super::{pages, query, rows};
 use crate::ask::{self, Ask, Done};
 use crate::routes::{Entry, native};
 
@@ -48,14 +48,38 @@ async fn filter(ask: &Ask, query: &Query) -> Result<RecordFilter> {
     Ok(RecordFilter { call, ..sums_filter(ask, query).await? })
 }
 
+/// What [`filter`] takes, and `end_user`, `model_id`, `status_filter` and `min_spend`.
+async fn log_filter(ask: &Ask, query: &Query) -> Result<LogFilter> {
+    let base = RecordFilter {
+        customer: query.text("end_user").map(str::to_owned),
+        channel: query.text("model_id").map(ChannelId::from),
+        ..filter(ask, query).await?
+    };
+    let failed = match query.text("status_filter") {
+        None => None,
+        Some("success") => Some(false),
+        Some("failure") => Some(true),
+        Some(other) => {
+            let message = format!("`status_filter` must be success or failure, not `{other}`");
+            return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "status_filter"));
+        }
+    };
+    let least = query.text("min_spend").map(|usd| fields::usd("min_spend", &usd.into()));
+    Ok(LogFilter { base, failed, cost_over: least.transpose()?, ..LogFilter::default() })
+}
+
 /// `api_key`, `user_id`, `team_id`, `model`, `start_date` and `end_date`; the last day counts whole.
 pub(super) async fn sums_filter(ask: &Ask, query: &Query) -> Result<RecordFilter> {
     let key = match query.text("api_key") {
-        Some(name) => Some(ask.admin().key(&ask.actor, &find_key(ask, name).await?).await?.key.id),
+        Some(name) => Some(ask.admin().key_of_report(&ask.actor, name).await?),
         None => None,
     };
     let group = match query.text("team_id") {
-        Some(name) => Some(ask.admin().resolve_group(&ask.actor, name).await?.value.id),
+        Some(name) => Some(ask.admin().group_of_report(&ask.actor, name).await?),
+        None => None,
+    };
+    let user = match query.text("user_id") {
+        Some(id) => Some(ask.admin().user_of_report(&ask.actor, id).await?),
         None => None,
     };
     Ok(RecordFilter {
@@ -63,7 +87,7 @@ pub(super) async fn sums_filter(ask: &Ask, query: &Query) -> Result<RecordFilter
         to: at(ask, query, "end_date", true)?,
         key,
         group,
-        user: query.text("user_id").map(UserId::from),
+        user,
         model: query.text("model").map(ModelName::from),
         ..RecordFilter::default()
     })
@@ -118,31 +142,23 @@ pub(super) fn provider_of(ask: &Ask, channel: &str) -> String {
     found.map(|it| it.provider.to_string()).unwrap_or_default()
 }
 
-/// What LiteLLM knows a key by.
-#[derive(Clone)]
-pub(super) struct KeyName {
-    /// Its hash; the id of one that is gone.
-    pub token: String,
-    pub alias: Option<String>,
-    pub team: Option<GroupId>,
-}
-
-/// The names of keys, each looked up once.
-#[derive(Default)]
+/// What LiteLLM knows keys by.
 pub(super) struct KeyNames(HashMap<String, KeyName>);
 
 impl KeyNames {
-    pub(super) async fn of(&mut self, ask: &Ask, id: &str) -> KeyName {
-        if let Some(known) = self.0.get(id) {
-            return known.clone();
-        }
-        let found = ask.admin().find_key(&ask.actor, &KeyRef::Id(KeyId::from(id))).await.ok();
-        let (alias, team, hash) =
-            found.map_or((None, None, None), |(key, hash)| (key.value.alias, key.value.group, hash));
-        let token = hash.map_or_else(|| id.to_owned(), |hash| hash.to_string());
-        let name = KeyName { token, alias, team };
-        self.0.insert(id.to_owned(), name.clone());
-        name
+    /// The names of these keys, all asked for together.
+    pub(super) async fn of<'a>(ask: &Ask, ids: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        ask.admin().key_names(&ask.actor, ids).await.map(Self)
+    }
+
+    /// A key's name; `None` of one that is gone, or isn't the asker's to see.
+    pub(super) fn get(&self, id: &str) -> Option<&KeyName> {
+        self.0.get(id)
+    }
+
+    /// A key's hash, or its id where that is all that is known of it.
+    pub(super) fn token(&self, id: &str) -> String {
+        self.get(id).map_or_else(|| id.to_owned(), |name| name.hash.to_string())
     }
 }
 
@@ -164,7 +180,7 @@ async fn logs(ask: Ask) -> Result<Done> {
         };
         warnings.push(format!("these are the newest {} {of}; /spend/logs/v2 has pages", found.len()));
     }
-    Ok(Done::ok(&log_rows(&ask, &found).await)?.warning(warnings))
+    Ok(Done::ok(&log_rows(&ask, &found).await?)?.warning(warnings))
 }
 
 /// The newest calls, as many as one answer has, and whether there are more: found by where the last ones ended, so that it takes no
@@ -187,19 +203,84 @@ async fn newest(ask: &Ask, base: RecordFilter) -> Result<(Vec<UsageRecord>, bool
     Ok((found, true))
 }
 
+/// A page of the log. Its pages are found by where the ones before end, so that they reach only so far back.
 async fn log_pages(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let (number, size) = pages(&query, "page_size", 50)?;
-    let found =
-        ask.admin().records(&ask.actor, &filter(&ask, &query).await?, Page::numbered(number, size)).await?;
+    let filter = log_filter(&ask, &query).await?;
+    let skip = number.saturating_sub(1).saturating_mul(u64::from(size));
+    let part = log_part(&ask, &filter, skip, size).await?;
+    let mut warnings = query.finish();
+    let total = match part.more {
+        false => part.seen,
+        true => {
+            let counted = ask.admin().log_count(&ask.actor, &filter).await?;
+            if counted.is_none_or(|total| total > COUNTED) {
+                let message = format!(
+                    "`total` isn't all: calls are counted up to {COUNTED}, and only where that is quick"
+                );
+                warnings.push(message);
+            }
+            // There is another page, whatever is counted; the one that reaches too far back says how to go on.
+            counted.unwrap_or_default().clamp(part.seen + 1, COUNTED + 1)
+        }
+    };
     Done::ok(&json!({
-        "data": log_rows(&ask, &found.items).await,
-        "total": found.total,
+        "data": log_rows(&ask, &part.records).await?,
+        "total": total,
         "page": number,
         "page_size": size,
-        "total_pages": found.total.div_ceil(u64::from(size)),
+        "total_pages": total.div_ceil(u64::from(size)),
     }))
-    .map(|done| done.warning(query.finish()))
+    .map(|done| done.warning(warnings))
+}
+
+/// A part of the log.
+struct LogPart {
+    records: Vec<UsageRecord>,
+    /// So many there are up to its end.
+    seen: u64,
+    /// Whether there are more behind it.
+    more: bool,
+}
+
+/// So many calls after so many, read on from where the ones before ended.
+async fn log_part(ask: &Ask, filter: &LogFilter, skip: u64, size: u32) -> Result<LogPart> {
+    let end = skip.saturating_add(u64::from(size));
+    if end > COUNTED {
+        return Err(too_deep(format!("pages reach {COUNTED} calls back, and this one ends at {end}")));
+    }
+    let (mut records, mut seen, mut after): (Vec<UsageRecord>, u64, Option<LogCursor>) =
+        (Vec::new(), 0, None);
+    let part = |mut records: Vec<UsageRecord>, seen: u64| {
+        records.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+        LogPart { records, seen: seen.min(end), more: seen > end }
+    };
+    // BOUND: as `TURNS_MAX`.
+    for _ in 0..TURNS_MAX {
+        // One more tells whether there are more.
+        let left = end.saturating_add(1).saturating_sub(seen);
+        if left == 0 {
+            return Ok(part(records, seen));
+        }
+        let left = u32::try_from(left).unwrap_or(Page::MAX).min(Page::MAX);
+        let page = ask.admin().log(&ask.actor, filter, after.as_ref(), left).await?;
+        let unwanted = usize::try_from(skip.saturating_sub(seen)).unwrap_or(usize::MAX);
+        seen = seen.saturating_add(u64::try_from(page.items.len()).unwrap_or_default());
+        records.extend(page.items.into_iter().skip(unwanted));
+        match page.next {
+            None => return Ok(part(records, seen)),
+            next => after = next,
+        }
+    }
+    Err(too_deep("this page would take long to find: what is asked for has no index".to_owned()))
+}
+
+fn too_deep(why: String) -> Error {
+    let message = format!(
+        "{why}; ask for a shorter time (`start_date`, `end_date`), or go on through all calls at /api/v1/records by its `cursor`"
+    );
+    Error::new(ErrorKind::InvalidRequest, message).with("param", "page")
 }
 
 /// One call. What was asked and answered isn't kept, and so `messages` and `response` are empty.
@@ -208,35 +289,19 @@ async fn log_row(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     query.text("start_date");
     let call = ask.admin().call(&ask.actor, &CallId::from(ask.param("request_id"))).await?;
-    let rows = log_rows(&ask, std::slice::from_ref(&call.record)).await;
+    let rows = log_rows(&ask, std::slice::from_ref(&call.record)).await?;
     Done::ok(&rows.first()).map(|done| done.warning(query.finish()))
 }
 
 /// Rows of the log, each with its key's hash as far as the asker may see the key.
-async fn log_rows(ask: &Ask, records: &[UsageRecord]) -> Vec<Value> {
-    let mut tokens: HashMap<KeyId, Option<String>> = HashMap::new();
-    let mut rows = Vec::with_capacity(records.len());
-    for record in records {
-        let token = match &record.key {
-            None => None,
-            Some(id) => match tokens.get(id) {
-                Some(token) => token.clone(),
-                None => {
-                    let token = token_of(ask, id).await;
-                    tokens.insert(id.clone(), token.clone());
-                    token
-                }
-            },
-        };
-        rows.push(rows::spend_log(record, token.as_deref()));
-    }
-    rows
-}
-
-/// A key's hash; `None` for one that is gone.
-async fn token_of(ask: &Ask, id: &KeyId) -> Option<String> {
-    let view = ask.admin().key(&ask.actor, &KeyRef::Id(id.clone())).await.ok()?;
-    view.hash.map(|hash| hash.to_string())
+async fn log_rows(ask: &Ask, records: &[UsageRecord]) -> Result<Vec<Value>> {
+    let ids = records.iter().filter_map(|record| record.key.as_ref()).map(KeyId::as_str);
+    let names = KeyNames::of(ask, ids).await?;
+    let row = |record: &UsageRecord| {
+        let name = record.key.as_ref().and_then(|id| names.get(id.as_str()));
+        rows::spend_log(record, name.map(|name| name.hash.to_string()).as_deref())
+    };
+    Ok(records.iter().map(row).collect())
 }
 
 /// What one day cost.
@@ -290,12 +355,13 @@ async fn bare<F: Future<Output = Result<Done>>>(ask: Ask, handler: impl FnOnce(A
 }
 
 async fn by_key(ask: Ask) -> Result<Done> {
-    let (mut rows, mut names) = (Vec::new(), KeyNames::default());
-    for (id, spend) in ranked(&ask, Dimension::Key).await? {
-        let KeyName { token, alias, .. } = names.of(&ask, &id).await;
-        rows.push(json!({"api_key": token, "token": token, "key_alias": alias, "spend": usd_json(spend)}));
-    }
-    Done::ok(&rows)
+    let ranked = ranked(&ask, Dimension::Key).await?;
+    let names = KeyNames::of(&ask, ranked.iter().map(|(id, _)| id.as_str())).await?;
+    let row = |(id, spend): &(String, i64)| {
+        let (token, alias) = (names.token(id), names.get(id).and_then(|name| name.alias.as_deref()));
+        json!({"api_key": token, "token": token, "key_alias": alias, "spend": usd_json(*spend)})
+    };
+    Done::ok(&ranked.iter().map(row).collect::<Vec<_>>())
 }
 
 async fn by_user(ask: Ask) -> Result<Done> {
@@ -320,9 +386,10 @@ async fn by_model(ask: Ask) -> Result<Done> {
 
 async fn by_team(ask: Ask) -> Result<Done> {
     let (mut totals, mut names) = (Vec::new(), Vec::new());
-    for (id, spend) in ranked(&ask, Dimension::Group).await?.into_iter().filter(|(id, _)| !id.is_empty()) {
-        let group = ask.admin().resolve_group(&ask.actor, &id).await.ok();
-        let alias = group.and_then(|group| group.value.alias).unwrap_or_else(|| id.clone());
+    let ranked = ranked(&ask, Dimension::Group).await?;
+    let aliases = ask.admin().group_names(&ask.actor, ranked.iter().map(|(id, _)| id.as_str())).await?;
+    for (id, spend) in ranked.into_iter().filter(|(id, _)| !id.is_empty()) {
+        let alias = aliases.get(&id).unwrap_or(&id).clone();
         names.push(alias.clone());
         totals.push(json!({"team_id": id, "team_alias": alias, "total_spend": usd_json(spend)}));
     }

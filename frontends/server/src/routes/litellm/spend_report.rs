@@ -1,18 +1,18 @@
 //! Spend told apart: `/…/spend/report`, by provider, tag and end customer; and setting every budget back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{GroupView, KeyView};
 use sluicegate::store::{DailyRow, Dimension, GroupFilter, KeyFilter, Page, RecordFilter, Sums};
-use sluicegate::{Error, ErrorKind, OrganizationId, Result, UserId};
+use sluicegate::{Error, ErrorKind, Result};
 
 use super::budget::usd_json;
 use super::fields::{self, Query};
 use super::set_back::counted;
 use super::spend::{self, KeyNames, provider_of, sums_filter};
-use super::{body, find_key, query, so_far, warned};
+use super::{body, query, so_far, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -40,7 +40,7 @@ async fn report(ask: Ask) -> Result<Done> {
     spend::must_be_dated(&query)?;
     let mut filter = sums_filter(&ask, &query).await?;
     if let Some(user) = query.text("internal_user_id") {
-        filter.user = Some(UserId::from(user));
+        filter.user = Some(ask.admin().user_of_report(&ask.actor, user).await?);
     }
     filter.customer = query.text("customer_id").map(str::to_owned);
     let is_of_one = filter.key.is_some() || query.text("internal_user_id").is_some();
@@ -56,9 +56,15 @@ async fn report(ask: Ask) -> Result<Done> {
         }
     };
     let by = [Dimension::Day, of, Dimension::Model, Dimension::Key];
+    let found = ask.admin().spend_rows(&ask.actor, &filter, &by).await?;
+    let told = |at: usize| found.iter().filter_map(move |row| row.by.get(at)).map(String::as_str);
+    let keys = KeyNames::of(&ask, told(3)).await?;
+    let teams = match of {
+        Dimension::Group => ask.admin().group_names(&ask.actor, told(1)).await?,
+        _ => HashMap::new(),
+    };
     let mut days: BTreeMap<String, BTreeMap<String, Part>> = BTreeMap::new();
-    let mut keys = KeyNames::default();
-    for row in ask.admin().spend_rows(&ask.actor, &filter, &by).await? {
+    for row in found {
         let Ok([day, label, model, key]) = <[String; 4]>::try_from(row.by) else { continue };
         let part = days.entry(day).or_default().entry(label).or_default();
         part.spend = part.spend.saturating_add(row.sums.spend);
@@ -66,18 +72,16 @@ async fn report(ask: Ask) -> Result<Done> {
             "model": model,
             "spend": usd_json(row.sums.spend),
             "total_tokens": row.sums.total_tokens(),
-            "api_key": keys.of(&ask, &key).await.token,
+            "api_key": keys.token(&key),
         }));
     }
-    let (mut teams, mut shown) = (BTreeMap::new(), Vec::new());
-    for (day, parts) in days {
-        let mut all = Vec::new();
-        for (label, part) in parts {
-            let label = if of == Dimension::Group { team_name(&ask, &mut teams, label).await } else { label };
-            all.push(json!({name: label, "total_spend": usd_json(part.spend), "metadata": part.metadata}));
-        }
-        shown.push(json!({"group_by_day": day, list: all}));
-    }
+    let one = |(label, part): (String, Part)| {
+        // A team is told by its alias, where it has one and the asker may see it. Calls of no team have no name.
+        let label = teams.get(&label).cloned().unwrap_or(label);
+        json!({name: label, "total_spend": usd_json(part.spend), "metadata": part.metadata})
+    };
+    let row = |(day, parts): (String, BTreeMap<String, Part>)| json!({"group_by_day": day, list: parts.into_iter().map(one).collect::<Vec<_>>()});
+    let shown: Vec<Value> = days.into_iter().map(row).collect();
     Done::ok(&shown).map(|done| done.warning(query.finish()))
 }
 
@@ -85,20 +89,6 @@ async fn report(ask: Ask) -> Result<Done> {
 struct Part {
     spend: i64,
     metadata: Vec<Value>,
-}
-
-/// A team's alias, where it has one and the asker may see it. Calls of no team have no name.
-async fn team_name(ask: &Ask, known: &mut BTreeMap<String, String>, id: String) -> String {
-    if let Some(name) = known.get(&id) {
-        return name.clone();
-    }
-    let found = match id.is_empty() {
-        true => None,
-        false => ask.admin().resolve_group(&ask.actor, &id).await.ok().and_then(|group| group.value.alias),
-    };
-    let name = found.unwrap_or_else(|| id.clone());
-    known.insert(id, name.clone());
-    name
 }
 
 /// What each key spent, and at which models.
@@ -114,10 +104,11 @@ async fn key_rows(ask: &Ask, query: &Query, filter: &RecordFilter) -> Result<Don
         detail.insert("team_id".to_owned(), json!(Some(team).filter(|team| !team.is_empty())));
         details.push(detail.into());
     }
-    let (mut rows, mut keys) = (Vec::new(), KeyNames::default());
+    let keys = KeyNames::of(ask, all.keys().map(String::as_str)).await?;
+    let mut rows = Vec::new();
     for (id, (sums, details)) in all {
         let mut row = totals(&sums);
-        row.insert("api_key".to_owned(), keys.of(ask, &id).await.token.into());
+        row.insert("api_key".to_owned(), keys.token(&id).into());
         row.insert("model_details".to_owned(), details.into());
         rows.push((sums.spend, row));
     }
@@ -163,7 +154,7 @@ async fn of_key(ask: Ask) -> Result<Done> {
 async fn of_user(ask: Ask) -> Result<Done> {
     let narrow = async |ask: &Ask, query: &Query, filter: &mut RecordFilter| {
         filter.user = match query.text("internal_user_id") {
-            Some(id) => Some(ask.admin().user(&ask.actor, &UserId::from(id)).await?.user.id),
+            Some(id) => Some(ask.admin().user_of_report(&ask.actor, id).await?),
             None => filter.user.take().or_else(|| ask.actor.user().cloned()),
         };
         Ok(filter.user.is_some())
@@ -184,10 +175,7 @@ async fn of_team(ask: Ask) -> Result<Done> {
 async fn of_organization(ask: Ask) -> Result<Done> {
     let narrow = async |ask: &Ask, query: &Query, filter: &mut RecordFilter| {
         filter.organization = match query.text("organization_id") {
-            Some(id) => {
-                let id = OrganizationId::from(id);
-                Some(ask.admin().organization(&ask.actor, &id).await?.organization.id)
-            }
+            Some(id) => Some(ask.admin().organization_of_report(&ask.actor, id).await?),
             None => ask.actor.organization().cloned(),
         };
         Ok(filter.organization.is_some())
@@ -262,7 +250,7 @@ async fn by_customer(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let mut filter = RecordFilter::default();
     if let Some(name) = fields.text("api_key")?.value().filter(|name| !name.is_empty()) {
-        filter.key = Some(ask.admin().key(&ask.actor, &find_key(&ask, &name).await?).await?.key.id);
+        filter.key = Some(ask.admin().key_of_report(&ask.actor, &name).await?);
     }
     for (name, is_end) in [("startTime", false), ("endTime", true)] {
         if let Some(text) = fields.text(name)?.value().filter(|text| !text.is_empty()) {

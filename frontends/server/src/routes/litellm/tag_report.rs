@@ -1,23 +1,24 @@
 //! `/tag/distinct`, `/tag/summary` and `/tag/dau|wau|mau`: who calls with which tag.
 
-use std::collections::{BTreeMap, HashSet};
-
 use actix_web::http::Method;
 use jiff::Span;
 use jiff::civil::Date;
 use serde_json::{Value, json};
-use sluicegate::store::{Dimension, RecordFilter, Sums};
+use sluicegate::store::{Dimension, LabelQuery, LabelUse, RecordFilter};
 use sluicegate::{Error, ErrorKind, Result};
 
 use super::budget::usd_json;
 use super::fields::Query;
-use super::query;
 use super::spend::{self, sums_filter, time_of};
+use super::{once, query};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
 /// So many days, weeks or months are told of, the present one included.
 const SPANS: i64 = 7;
+/// So many tags of each are told of.
+// BOUND: length of an answer.
+const TAGS_MAX: u32 = 1_000;
 
 pub(super) fn table() -> Vec<Entry> {
     vec![
@@ -30,43 +31,47 @@ pub(super) fn table() -> Vec<Entry> {
 }
 
 /// `tag_filters`, else `tag_filter`: nothing picks all.
-fn is_wanted(query: &Query) -> impl Fn(&str) -> bool + use<> {
+fn wanted(query: &Query) -> Vec<String> {
     let text = query.text("tag_filters").or_else(|| query.text("tag_filter")).unwrap_or_default();
-    let wanted: HashSet<String> =
-        text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
-    move |tag| wanted.is_empty() || wanted.contains(tag)
+    let names = text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned);
+    once(names.collect())
+}
+
+/// What was used by tags, the first ones, and what there is to say of those that are left out.
+async fn used(ask: &Ask, query: LabelQuery) -> Result<(Vec<LabelUse>, Option<String>)> {
+    // One more tells whether there are more.
+    let query = LabelQuery { limit: TAGS_MAX + 1, ..query };
+    let mut found = ask.admin().label_use(&ask.actor, &query).await?;
+    let max = usize::try_from(TAGS_MAX).unwrap_or(usize::MAX);
+    let is_cut = found.len() > max;
+    found.truncate(max);
+    let by = if query.users { "users" } else { "calls" };
+    let warning =
+        || format!("these are the {TAGS_MAX} tags with the most {by}; name others in `tag_filters`");
+    Ok((found, is_cut.then(warning)))
+}
+
+fn of_tags(labels: Vec<String>, filter: RecordFilter, users: bool) -> LabelQuery {
+    LabelQuery { of: Dimension::Tag, filter, labels, users, limit: 0 }
 }
 
 async fn distinct(ask: Ask) -> Result<Done> {
     let sent = query(&ask)?.finish();
-    let rows = ask.admin().spend_rows(&ask.actor, &RecordFilter::default(), &[Dimension::Tag]).await?;
-    let mut tags: Vec<(i64, String)> = rows
-        .into_iter()
-        .filter_map(|row| Some((spend::calls(&row.sums), row.by.into_iter().next()?)))
-        .collect();
-    // The most used first.
-    tags.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    let results: Vec<Value> = tags.iter().map(|(_, tag)| json!({"tag": tag})).collect();
-    Done::ok(&json!({"results": results})).map(|done| done.warning(sent))
+    let (tags, cut) = used(&ask, of_tags(Vec::new(), RecordFilter::default(), false)).await?;
+    let results: Vec<Value> = tags.iter().map(|it| json!({"tag": it.label})).collect();
+    Done::ok(&json!({"results": results})).map(|done| done.warning(sent.into_iter().chain(cut).collect()))
 }
 
 async fn summary(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     spend::must_be_dated(&query)?;
-    let (filter, is_wanted) = (sums_filter(&ask, &query).await?, is_wanted(&query));
-    let mut tags: BTreeMap<String, (Sums, HashSet<String>)> = BTreeMap::new();
-    for row in ask.admin().spend_rows(&ask.actor, &filter, &[Dimension::Tag, Dimension::User]).await? {
-        let Ok([tag, user]) = <[String; 2]>::try_from(row.by) else { continue };
-        if is_wanted(&tag) {
-            let (sums, users) = tags.entry(tag).or_default();
-            sums.add(&row.sums);
-            users.extend(Some(user).filter(|user| !user.is_empty()));
-        }
-    }
-    let row = |(tag, (sums, users)): (&String, &(Sums, HashSet<String>))| {
+    let filter = sums_filter(&ask, &query).await?;
+    let (mut tags, cut) = used(&ask, of_tags(wanted(&query), filter, true)).await?;
+    tags.sort_by(|a, b| a.label.cmp(&b.label));
+    let row = |LabelUse { label, users, sums }: &LabelUse| {
         json!({
-            "tag": tag,
-            "unique_users": users.len(),
+            "tag": label,
+            "unique_users": users,
             "total_requests": spend::calls(sums),
             "successful_requests": spend::successes(sums),
             "failed_requests": sums.failures,
@@ -75,7 +80,8 @@ async fn summary(ask: Ask) -> Result<Done> {
         })
     };
     let results: Vec<Value> = tags.iter().map(row).collect();
-    Done::ok(&json!({"results": results})).map(|done| done.warning(query.finish()))
+    Done::ok(&json!({"results": results}))
+        .map(|done| done.warning(query.finish().into_iter().chain(cut).collect()))
 }
 
 /// How long somebody counts once.
@@ -120,34 +126,34 @@ impl Length {
 
 async fn active(ask: Ask, length: Length) -> Result<Done> {
     let query = query(&ask)?;
-    let is_wanted = is_wanted(&query);
+    let wanted = wanted(&query);
     let now = jiff::Timestamp::from_millisecond(ask.gateway().clock().now().as_ms())
         .map_err(|_| Error::new(ErrorKind::Internal, "the clock tells no time that a calendar has"))?;
     let today = now.to_zoned(ask.admin().time_zone()).date();
-    let first = length.back(length.start(today), SPANS - 1);
-    let from = time_of(&ask, "start_date", &first.to_string(), false)?;
-    let filter = RecordFilter { from: Some(from), ..RecordFilter::default() };
-    let by = [Dimension::Day, Dimension::Tag, Dimension::User];
-    let mut spans: BTreeMap<(Date, String), HashSet<String>> = BTreeMap::new();
-    for row in ask.admin().spend_rows(&ask.actor, &filter, &by).await? {
-        let Ok([day, tag, user]) = <[String; 3]>::try_from(row.by) else { continue };
-        let Ok(day) = day.parse::<Date>() else { continue };
-        if is_wanted(&tag) && !user.is_empty() {
-            spans.entry((length.start(day), tag)).or_default().insert(user);
-        }
+    let (mut results, mut cut) = (Vec::new(), None);
+    // The newest first.
+    for back in 0..SPANS {
+        let start = length.back(length.start(today), back);
+        let end = length.end(start);
+        let filter = RecordFilter {
+            from: Some(time_of(&ask, "start_date", &start.to_string(), false)?),
+            to: Some(time_of(&ask, "end_date", &end.to_string(), true)?),
+            ..RecordFilter::default()
+        };
+        let (tags, more) = used(&ask, of_tags(wanted.clone(), filter, true)).await?;
+        cut = cut.or(more);
+        results.extend(tags.iter().filter(|it| it.users > 0).map(|it| {
+            json!({
+                "tag": it.label,
+                "active_users": it.users,
+                "date": start.to_string(),
+                "period_start": start.to_string(),
+                "period_end": end.to_string(),
+            })
+        }));
     }
-    let row = |((start, tag), users): (&(Date, String), &HashSet<String>)| {
-        let end = length.end(*start);
-        json!({
-            "tag": tag,
-            "active_users": users.len(),
-            "date": start.to_string(),
-            "period_start": start.to_string(),
-            "period_end": end.to_string(),
-        })
-    };
-    let results: Vec<Value> = spans.iter().rev().map(row).collect();
-    Done::ok(&json!({"results": results})).map(|done| done.warning(query.finish()))
+    Done::ok(&json!({"results": results}))
+        .map(|done| done.warning(query.finish().into_iter().chain(cut).collect()))
 }
 
 #[cfg(test)]

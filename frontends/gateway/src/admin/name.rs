@@ -1,0 +1,125 @@
+//! What keys and groups are called, for reports that tell of many; and whether what a report is asked about is the asker's to see.
+
+use std::collections::{HashMap, HashSet};
+
+use sluicegate_core::{ErrorKind, GroupId, KeyId, OrganizationId, Result, UserId};
+
+use super::{Actor, Admin};
+use crate::store::{KeyName, KeyRef, Page, RecordFilter};
+
+impl Admin {
+    /// What these keys are called, as far as there are any that an actor may see: one question of the store for each 500.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn key_names<'a>(
+        &self,
+        actor: &Actor,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> Result<HashMap<String, KeyName>> {
+        let (reach, declared) = (actor.reach(), self.declared());
+        let (mut names, mut stored) = (HashMap::new(), Vec::new());
+        for id in ids.into_iter().collect::<HashSet<_>>() {
+            match declared.key(&KeyRef::Id(KeyId::from(id))).filter(|(_, key)| reach.has_key(key)) {
+                Some((hash, key)) => {
+                    let (alias, group) = (key.alias.clone(), key.group.clone());
+                    names.insert(id.to_owned(), KeyName { id: key.id.clone(), hash: *hash, alias, group });
+                }
+                // Calls without a key have none.
+                None if id.is_empty() => {}
+                None => stored.push(id),
+            }
+        }
+        let found = self.store().key_names(&stored, &reach).await?;
+        names.extend(found.into_iter().map(|name| (name.id.to_string(), name)));
+        Ok(names)
+    }
+
+    /// The names for people of those of these groups that have one, likewise.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn group_names<'a>(
+        &self,
+        actor: &Actor,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> Result<HashMap<String, String>> {
+        let (reach, declared) = (actor.reach_of_groups(), self.declared());
+        let (mut names, mut stored) = (HashMap::new(), Vec::new());
+        for id in ids.into_iter().collect::<HashSet<_>>() {
+            match declared.group(id).filter(|group| group.id.as_str() == id && reach.has_group(group)) {
+                Some(group) => names.extend(group.alias.clone().map(|alias| (id.to_owned(), alias))),
+                None if id.is_empty() => {}
+                None => stored.push(id),
+            }
+        }
+        let found = self.store().group_names(&stored, &reach).await?;
+        names.extend(found.into_iter().filter_map(|(id, alias)| Some((id.to_string(), alias?))));
+        Ok(names)
+    }
+
+    /// The user whom a report is about: one whom an actor sees, or one who is gone and has used what the actor sees.
+    ///
+    /// # Errors
+    /// `NotFound` of anybody else, whether or not there is such a user. `Store`.
+    pub async fn user_of_report(&self, actor: &Actor, id: &str) -> Result<UserId> {
+        let id = UserId::from(id);
+        let found = self.find_user(actor, &id).await.map(drop);
+        let of = RecordFilter { user: Some(id.clone()), ..RecordFilter::default() };
+        self.seen_or_used(actor, found, of).await.map(|()| id)
+    }
+
+    /// The organization, likewise.
+    ///
+    /// # Errors
+    /// As [`user_of_report`](Self::user_of_report).
+    pub async fn organization_of_report(&self, actor: &Actor, id: &str) -> Result<OrganizationId> {
+        let id = OrganizationId::from(id);
+        let found = self.find_organization(actor, &id).await.map(drop);
+        let of = RecordFilter { organization: Some(id.clone()), ..RecordFilter::default() };
+        self.seen_or_used(actor, found, of).await.map(|()| id)
+    }
+
+    /// The group, likewise, by id or alias; one that is gone by its id.
+    ///
+    /// # Errors
+    /// As [`user_of_report`](Self::user_of_report).
+    pub async fn group_of_report(&self, actor: &Actor, name: &str) -> Result<GroupId> {
+        match self.resolve_group(actor, name).await {
+            Ok(group) => Ok(group.value.id),
+            Err(error) => {
+                let id = GroupId::from(name);
+                let of = RecordFilter { group: Some(id.clone()), ..RecordFilter::default() };
+                self.seen_or_used(actor, Err(error), of).await.map(|()| id)
+            }
+        }
+    }
+
+    /// The key, likewise, by whatever it is found by; one that is gone by its id.
+    ///
+    /// # Errors
+    /// As [`user_of_report`](Self::user_of_report).
+    pub async fn key_of_report(&self, actor: &Actor, name: &str) -> Result<KeyId> {
+        match self.find_key(actor, &self.key_named(actor, name).await?).await {
+            Ok((key, _)) => Ok(key.value.id),
+            Err(error) => {
+                let id = KeyId::from(name);
+                let of = RecordFilter { key: Some(id.clone()), ..RecordFilter::default() };
+                self.seen_or_used(actor, Err(error), of).await.map(|()| id)
+            }
+        }
+    }
+
+    /// What isn't found is gone where an actor sees what it has used: its reports stay theirs. Anything else isn't told from what
+    /// there never was.
+    async fn seen_or_used(&self, actor: &Actor, found: Result<()>, of: RecordFilter) -> Result<()> {
+        let error = match found {
+            Err(error) if error.kind() == ErrorKind::NotFound => error,
+            found => return found,
+        };
+        self.0.host.flush_records().await?;
+        let rows = self.store().daily(&of, &actor.reach(), &[], Page::default()).await?;
+        let is_used = rows.items.iter().any(|row| row.sums.calls.max(row.sums.requests) > 0);
+        if is_used { Ok(()) } else { Err(error) }
+    }
+}
