@@ -4,11 +4,11 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::join3;
 use sluicegate_core::Result;
 use sluicegate_core::ports::Alert;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 use crate::background;
 use crate::gateway::Inner;
@@ -21,6 +21,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const CLEAR_EVERY: Duration = Duration::from_secs(3_600);
 /// The first one: not while the start still has better things to do.
 const CLEAR_FIRST: Duration = Duration::from_secs(60);
+/// Between two comparisons of sums with what they are made of.
+const MEND_EVERY: Duration = Duration::from_secs(86_400);
+/// The first one, which may look at years.
+const MEND_FIRST: Duration = Duration::from_secs(120);
 /// So many pieces are forgotten in each turn of [`LOOK_EVERY`]: 10,000 records a second.
 const PIECES: usize = 20;
 /// Windows' balances stay so long after their end, in milliseconds: a call that was reserved in one may settle later.
@@ -29,7 +33,7 @@ const KEEP_ENDED_MS: i64 = 86_400_000;
 /// Starts the task, on the runtime that this is called on. It ends when it is aborted, or with the gateway.
 pub(crate) fn start(gateway: &Arc<Inner>) -> AbortHandle {
     let gateway = Arc::downgrade(gateway);
-    tokio::spawn(join(run(gateway.clone()), tend(gateway))).abort_handle()
+    tokio::spawn(join3(run(gateway.clone()), mend(gateway.clone()), tend(gateway))).abort_handle()
 }
 
 /// Says that this process works on what it works on: beside everything else, which may take its time, for what isn't heard of for long
@@ -41,6 +45,19 @@ async fn tend(gateway: Weak<Inner>) {
         ticks.tick().await;
         let Some(gateway) = gateway.upgrade() else { return };
         background::tend(&gateway).await;
+    }
+}
+
+/// Makes sums anew that a node of an earlier version didn't write: beside everything else, for it may take long.
+async fn mend(gateway: Weak<Inner>) {
+    let mut ticks = interval_at(Instant::now() + MEND_FIRST, MEND_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(gateway) = gateway.upgrade() else { return };
+        if let Err(error) = gateway.store.mend(gateway.clock.now()).await {
+            tracing::warn!(%error, "sums for reports can't be compared with what they are made of; trying again tomorrow");
+        }
     }
 }
 

@@ -479,6 +479,10 @@ pub trait Store: RecordStore {
     /// there is nothing to do.
     async fn prune(&self, what: &Forget) -> Result<Forgotten>;
 
+    /// Compares sums with what they are made of, and makes those of a month anew that don't agree, since a node of an earlier version
+    /// didn't write them; how many. All months once, and then this one and the one before.
+    async fn mend(&self, now: Timestamp) -> Result<u64>;
+
     /// Records that began before this may be forgotten; of what they said, the daily sums are left. It is the start of a
     /// day.
     async fn records_since(&self) -> Result<Timestamp>;

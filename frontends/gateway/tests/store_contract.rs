@@ -74,7 +74,8 @@ use once::{
     steps_are_all_taken_or_none, what_was_changed_meanwhile_isnt_removed,
 };
 use report::{
-    a_page_of_the_log_is_bounded, latencies_are_counted_where_they_were, long_times_equal_the_records,
+    a_month_becomes_one_sum_at_once, a_page_of_the_log_is_bounded, days_of_other_zones_equal_the_records,
+    latencies_are_counted_where_they_were, long_times_equal_the_records,
     reports_are_filtered_and_stay_within_reach, reports_equal_the_records, the_log_is_read_page_by_page,
 };
 use response::{
@@ -106,12 +107,14 @@ contract! {
     sums_by_label_follow_the_records,
     labels_of_a_day_are_bounded,
     days_of_old_months_become_one,
+    a_month_becomes_one_sum_at_once,
     every_attempt_is_found,
     many_are_named_at_once,
     users_of_labels_are_counted,
     troubles_are_counted_where_they_were,
     reports_equal_the_records,
     long_times_equal_the_records,
+    days_of_other_zones_equal_the_records,
     reports_are_filtered_and_stay_within_reach,
     latencies_are_counted_where_they_were,
     the_log_is_read_page_by_page,

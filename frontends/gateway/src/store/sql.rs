@@ -12,6 +12,7 @@ mod identity;
 mod label;
 mod labelled;
 mod log;
+mod mend;
 mod migrate;
 mod name;
 mod once;
@@ -23,6 +24,7 @@ mod report;
 mod response;
 mod rollup;
 mod row;
+mod shift;
 mod span;
 mod trouble;
 mod usage;
@@ -661,6 +663,10 @@ impl Store for SqlStore {
 
     async fn prune(&self, what: &Forget) -> Result<Forgotten> {
         self.forget(what).await
+    }
+
+    async fn mend(&self, now: Timestamp) -> Result<u64> {
+        self.mend_sums(now).await
     }
 
     async fn records_since(&self) -> Result<Timestamp> {

@@ -55,7 +55,7 @@ fn history() -> Vec<UsageRecord> {
 
 /// What a record says, told apart like a report.
 fn expected(records: &[UsageRecord], query: &ReportQuery) -> ReportRows {
-    let zone = TimeZone::get("Asia/Shanghai").unwrap();
+    let zone = &query.zone;
     let mut rows = ReportRows::new();
     for it in records {
         let text = |id: Option<String>| id.unwrap_or_default();
@@ -210,13 +210,11 @@ pub(super) async fn reports_equal_the_records(store: Arc<dyn Store>) {
     assert_eq!(total(&*store).await.spend, spent);
 }
 
-/// Months, thirds of months and days, added or taken away: whatever a long time is made of, it is what the records say.
-pub(super) async fn long_times_equal_the_records(store: Arc<dyn Store>) {
-    use Dimension::{Channel, Customer, Group, Key, Model, Tag, User};
-    // The same calls every eight days, from the 1st of January to the 10th of March.
+/// Some of the same calls every eight days, from the 1st of January to the 10th of March.
+fn long_history(step: usize) -> Vec<UsageRecord> {
     let mut records = Vec::new();
     for (n, at_ms) in (0..70).step_by(8).map(|days| (days, days * DAY)) {
-        for mut it in history().into_iter().skip(usize::try_from(n).unwrap() % 7).step_by(3) {
+        for mut it in history().into_iter().skip(usize::try_from(n).unwrap() % 7).step_by(step) {
             it.call = format!("{}-{n}", it.call).as_str().into();
             it.amends = it.amends.map(|call| format!("{call}-{n}").as_str().into());
             it.started_at = it.started_at.plus_ms(at_ms);
@@ -226,6 +224,13 @@ pub(super) async fn long_times_equal_the_records(store: Arc<dyn Store>) {
             records.push(it);
         }
     }
+    records
+}
+
+/// Months, thirds of months and days, added or taken away: whatever a long time is made of, it is what the records say.
+pub(super) async fn long_times_equal_the_records(store: Arc<dyn Store>) {
+    use Dimension::{Channel, Customer, Group, Key, Model, Tag, User};
+    let records = long_history(3);
     store.append(&entries(&records), &[], None).await.unwrap();
     let start = NEW_YEAR - 8 * HOUR;
     for by in [
@@ -259,6 +264,137 @@ pub(super) async fn long_times_equal_the_records(store: Arc<dyn Store>) {
     let query = question(&[Key], Split::None, start + 2 * DAY, start + 59 * DAY);
     let found = store.report(&query, &Reach::ALL).await.unwrap();
     assert!(found.keys().all(|(_, by)| *by != ["once"]));
+}
+
+/// Days of other zones, made of the store's and of hours between: also where clocks change, and at the ends of a time.
+pub(super) async fn days_of_other_zones_equal_the_records(store: Arc<dyn Store>) {
+    use Dimension::{Channel, Customer, Group, Key, Model, Tag, User};
+    let records = long_history(3);
+    store.append(&entries(&records), &[], None).await.unwrap();
+    // Behind the store's by 8 and 13 or 12 hours, ahead of it by 5 or 4; clocks go forward in March, and back in no month of these.
+    for zone in ["UTC", "America/New_York", "Pacific/Auckland", "Pacific/Kiritimati"] {
+        let zone = TimeZone::get(zone).unwrap();
+        for by in [
+            &[][..],
+            &[Group],
+            &[User],
+            &[Key],
+            &[Model],
+            &[Tag],
+            &[Customer],
+            &[Key, Channel],
+            &[Tag, Model],
+            &[Customer, Key],
+        ] {
+            for (from, to) in [(-40, 90), (-1, 9), (3, 4), (9, 45), (58, 71)] {
+                // From the zone's midnights, and from hours between.
+                for hours in [0, 7] {
+                    let [from, to] = [from, to].map(|days| {
+                        let at = jiff::Timestamp::from_millisecond(NEW_YEAR + days * DAY).unwrap();
+                        let start = at.to_zoned(zone.clone()).start_of_day().unwrap();
+                        start.timestamp().as_millisecond() + hours * HOUR
+                    });
+                    let query = ReportQuery { zone: zone.clone(), ..question(by, Split::Day, from, to) };
+                    let mut found = store.report(&query, &Reach::ALL).await.unwrap();
+                    found.retain(|_, sums| *sums != Sums::default());
+                    assert_eq!(found, expected(&records, &query), "{zone:?} {by:?} {from} {to}");
+                }
+            }
+        }
+        // Of two that are told apart only these.
+        let only = vec![vec!["k1".to_owned(), "m1".to_owned()], vec!["k2".to_owned(), "m0".to_owned()]];
+        let plain = question(&[Key, Model], Split::Day, NEW_YEAR + 9 * DAY, NEW_YEAR + 45 * DAY);
+        let query = ReportQuery { zone, only: Some(only.clone()), ..plain };
+        let found = store.report(&query, &Reach::ALL).await.unwrap();
+        let mut want = expected(&records, &query);
+        want.retain(|(_, by), _| only.contains(by));
+        assert!(!want.is_empty());
+        assert_eq!(found, want);
+    }
+}
+
+const FEBRUARY: i64 = NEW_YEAR + 31 * DAY;
+
+/// What was before February, as of other times.
+fn before_february(records: &[UsageRecord], time: impl Fn(i64) -> i64) -> Vec<UsageRecord> {
+    let mut records = records.to_vec();
+    for it in &mut records {
+        let started = it.started_at.as_ms();
+        if started < FEBRUARY {
+            let by = time(started) - started;
+            it.started_at = it.started_at.plus_ms(by);
+            it.ended_at = it.ended_at.plus_ms(by);
+            it.first_byte_at = it.first_byte_at.map(|first| first.plus_ms(by));
+        }
+        for tried in it.attempts.iter_mut().filter(|tried| tried.started_at.as_ms() < FEBRUARY) {
+            tried.started_at = at(time(tried.started_at.as_ms()));
+        }
+    }
+    records
+}
+
+/// Whatever of a month has become one sum already: from the first piece on, it counts on its first day, and whole.
+pub(super) async fn a_month_becomes_one_sum_at_once(store: Arc<dyn Store>) {
+    use Dimension::{Group, Key, Model, Tag};
+    let records = long_history(9);
+    store.append(&entries(&records), &[], None).await.unwrap();
+    let start = NEW_YEAR;
+    let first_of_month = |ms| if ms < NEW_YEAR { NEW_YEAR - 31 * DAY } else { NEW_YEAR };
+    let summed_up = before_february(&records, first_of_month);
+    // Of hours and labels there is nothing else.
+    let forgotten = before_february(&records, |_| NEW_YEAR - 400 * DAY);
+    let is_kept = |query: &ReportQuery| query.split != Split::Hour && !query.by.contains(&Tag);
+    let mut queries = Vec::new();
+    for by in [&[][..], &[Group], &[Key], &[Model, Key], &[Tag]] {
+        for (split, from, to) in [
+            (Split::None, 0, 45),
+            (Split::None, 14, 45),
+            (Split::None, -9, 17),
+            (Split::None, -31, 17),
+            (Split::None, 31, 70),
+            (Split::Day, 0, 45),
+            (Split::Day, 25, 45),
+            (Split::Hour, 25, 33),
+            (Split::Month, 0, 59),
+        ] {
+            let hours = if split == Split::None { 5 } else { 0 };
+            for hours in [0, hours] {
+                // A month of labels is told by the day.
+                if !(split == Split::Month && by.contains(&Tag)) {
+                    let (from, to) = (start + from * DAY - hours * HOUR, start + to * DAY + hours * HOUR);
+                    queries.push(question(by, split, from, to));
+                }
+            }
+        }
+    }
+    let check = async |pieces: usize| {
+        for query in &queries {
+            let mut found = store.report(query, &Reach::ALL).await.unwrap();
+            found.retain(|_, sums| *sums != Sums::default());
+            let records = match (pieces, is_kept(query)) {
+                (0, _) => &records,
+                (_, true) => &summed_up,
+                (_, false) => &forgotten,
+            };
+            assert_eq!(found, expected(records, query), "after {pieces} pieces: {query:?}");
+        }
+    };
+    check(0).await;
+    let what = Forget { records_before: None, sums_before: Some(at(FEBRUARY)), ended_before: at(i64::MIN) };
+    let mut pieces = 0;
+    while store.prune(&what).await.unwrap().more {
+        pieces += 1;
+        check(pieces).await;
+    }
+    assert!(pieces > 50, "{pieces}");
+    check(pieces).await;
+    // What comes late, for a month that is one sum already, is in it.
+    let late = record("late", start + 9 * DAY, "k1", None, None);
+    store.append(&entries(&[late]), &[], None).await.unwrap();
+    let query = question(&[], Split::None, start, start + 5 * DAY);
+    let found = store.report(&query, &Reach::ALL).await.unwrap();
+    let january = summed_up.iter().filter(|it| it.started_at == at(start) && it.amends.is_none()).count();
+    assert_eq!(found.values().map(|it| it.calls).sum::<i64>(), 1 + i64::try_from(january).unwrap());
 }
 
 pub(super) async fn reports_are_filtered_and_stay_within_reach(store: Arc<dyn Store>) {
@@ -461,6 +597,89 @@ async fn counts_old_records(address: &str, run: impl AsyncFn(String)) {
         assert_eq!(read(&*store).await, before);
         store.close().await;
     }
+}
+
+/// What a node of an earlier version left out of sums that it didn't know is in them again, and nothing else changes.
+async fn mends_short_sums(address: &str, run: impl AsyncFn(String)) {
+    use Dimension::{Key, Model, Tag};
+    let store = open(address).await;
+    assert_eq!(store.mend(at(NEW_YEAR)).await.unwrap(), 0, "an empty one is whole");
+    let records = long_history(3);
+    store.append(&entries(&records), &[], None).await.unwrap();
+    let (from, to) = (NEW_YEAR + 10 * DAY, NEW_YEAR + 69 * DAY);
+    let asked: Vec<ReportQuery> = [&[Key, Model][..], &[Tag], &[Tag, Model], &[Key]]
+        .iter()
+        .map(|by| question(by, Split::None, from, to))
+        .chain([question(&[], Split::Hour, from, to), question(&[Tag], Split::Hour, from, to)])
+        .collect();
+    let read = async || {
+        let mut all = Vec::new();
+        for query in &asked {
+            all.push(store.report(query, &Reach::ALL).await.unwrap());
+        }
+        all
+    };
+    let before = read().await;
+    assert_eq!(store.mend(at(NEW_YEAR)).await.unwrap(), 0);
+    // As one of December, of which all months were to come.
+    run("DELETE FROM sg_rollup WHERE id = 2".to_owned()).await;
+    for (sql, months) in [
+        // December has eight hours.
+        ("DELETE FROM sg_third WHERE key_id = 'k1'", 4),
+        ("UPDATE sg_month SET calls = 0, spend = spend - 1 WHERE model = 'm1'", 4),
+        ("DELETE FROM sg_label_month WHERE label = 't0'", 4),
+        ("DELETE FROM sg_label_model_month", 8),
+        ("UPDATE sg_label_model_day SET requests = 0 WHERE label = 't0'", 4),
+        ("DELETE FROM sg_group_hour WHERE group_id = ''", 4),
+        ("DELETE FROM sg_label_hour WHERE label = 't1'", 4),
+        ("UPDATE sg_day_owner SET spend = spend + 1 WHERE key_id = 'k2'", 4),
+    ] {
+        run(sql.to_owned()).await;
+        assert_ne!(read().await, before, "{sql}");
+        let mended = store.mend(at(NEW_YEAR)).await.unwrap();
+        assert!(mended > 0 && mended <= months, "{sql}: {mended}");
+        assert_eq!(read().await, before, "{sql}");
+        run("DELETE FROM sg_rollup WHERE id = 2".to_owned()).await;
+    }
+    // Once all are compared, those that nobody writes to are left alone.
+    let march = at(NEW_YEAR + 68 * DAY);
+    assert_eq!(store.mend(march).await.unwrap(), 0);
+    run("DELETE FROM sg_month WHERE month < '2026-02-01'".to_owned()).await;
+    assert_eq!(store.mend(march).await.unwrap(), 0);
+    run("DELETE FROM sg_month WHERE month >= '2026-02-01'".to_owned()).await;
+    assert_eq!(store.mend(march).await.unwrap(), 2, "February and March");
+    // What is forgotten isn't made again.
+    let what = Forget { records_before: None, sums_before: Some(at(FEBRUARY)), ended_before: at(i64::MIN) };
+    run("DELETE FROM sg_rollup WHERE id = 2".to_owned()).await;
+    assert_eq!(store.mend(march).await.unwrap(), 2, "December and January, at last");
+    run("DELETE FROM sg_rollup WHERE id = 2".to_owned()).await;
+    for _ in 0..40 {
+        assert!(store.prune(&what).await.unwrap().more);
+    }
+    assert_eq!(store.mend(march).await.unwrap(), 0);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_mends_short_sums() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.db").display().to_string();
+    let run = async |sql: String| {
+        let pool = sqlx::SqlitePool::connect(&format!("sqlite://{path}")).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        pool.close().await;
+    };
+    mends_short_sums(&path, run).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_mends_short_sums() {
+    let Some(address) = schema("short_sums").await else { return };
+    let pool = sqlx::PgPool::connect(&address).await.unwrap();
+    let run = async |sql: String| {
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    };
+    mends_short_sums(&address, run).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

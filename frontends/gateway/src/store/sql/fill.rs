@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use sluicegate_core::{RecordRow, Result, Timestamp};
 
 use super::label::{Family, gather, insert as insert_label, insert_hourly, insert_tags, overflow, unknown};
-use super::record::{SUMS, day_of};
+use super::mend::SOURCES;
+use super::record::day_of;
 use super::rollup::{self, Derived, Period, Table, derive, duration_ms};
 use super::row::{Value, from_json};
 use super::{Dialect, Session, SqlStore};
@@ -134,37 +135,15 @@ impl SqlStore {
             session.execute(sql.into(), vec![day.as_str().into()]).await?;
         }
         // A month may have days of both kinds.
-        let sums = SUMS.join(", ");
-        let added = SUMS.iter().map(|column| format!("SUM({column})")).collect::<Vec<_>>().join(", ");
-        for (table, from, time, slot, key) in COARSE {
-            session.execute(format!("DELETE FROM {table}").into(), Vec::new()).await?;
-            let sql = format!(
-                "INSERT INTO {table} ({time}, {key}, {sums}) SELECT {slot}, {key}, {added} FROM {from} GROUP BY {slot}, {key}"
-            );
-            session.execute(sql.into(), Vec::new()).await?;
+        for (source, coarse) in SOURCES.iter().flat_map(|it| it.made.iter().map(move |coarse| (it, coarse))) {
+            if coarse.is_longer(source) {
+                session.execute(coarse.emptying("").into(), Vec::new()).await?;
+                session.execute(coarse.filling(source, "").into(), Vec::new()).await?;
+            }
         }
         session.execute("UPDATE sg_rollup SET done = 1 WHERE id = 1".into(), Vec::new()).await.map(drop)
     }
 }
-
-/// Sums of longer times: of what they are made, what their time is called, how it is told of a day, and what else tells them
-/// apart.
-const COARSE: [(&str, &str, &str, &str, &str); 4] = [
-    ("sg_month", "sg_daily", "month", MONTH, PLACE),
-    ("sg_third", "sg_daily", "day", THIRD, PLACE),
-    ("sg_label_month", "sg_label_day", "month", MONTH, "kind, organization_id, label, group_id"),
-    (
-        "sg_label_model_month",
-        "sg_label_model_day",
-        "month",
-        MONTH,
-        "kind, organization_id, label, model, channel_id",
-    ),
-];
-const PLACE: &str = "organization_id, group_id, user_id, key_id, model, channel_id";
-const MONTH: &str = "substr(day, 1, 8) || '01'";
-const THIRD: &str = "substr(day, 1, 8) || CASE WHEN substr(day, 9, 2) < '11' THEN '01' \
-     WHEN substr(day, 9, 2) < '21' THEN '11' ELSE '21' END";
 
 /// Whether labels of a day were counted, and haven't been forgotten since.
 async fn has_labels(session: &mut dyn Session, (day, organization, kind): &Family<'_>) -> Result<bool> {

@@ -1,5 +1,6 @@
 //! Forgetting what need not be kept, piece by piece.
 
+use jiff::ToSpan as _;
 use jiff::civil::Date;
 use sluicegate_core::{Result, Timestamp, Window};
 
@@ -14,6 +15,32 @@ const PIECE: u64 = 500;
 /// A number that no other program locks on: `sluiceg9` in ASCII. Whoever holds it clears away and makes partitions.
 #[cfg(feature = "postgres")]
 const LOCK: i64 = 0x736c_7569_6365_6739;
+
+/// What has been begun to be forgotten of sums: `sums` says what has been all.
+const BEGUN: &str = "sums begun";
+
+/// Months of which there are no days any more, for whoever asks: those before this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WholeMonths {
+    /// When it begins.
+    pub(super) at: Timestamp,
+    /// Its first day.
+    pub(super) first: Date,
+}
+
+impl WholeMonths {
+    /// Where a time that is told in days begins, or ends: a month is in it with its first day, or not at all.
+    pub(super) fn bound(self, date: Date) -> Date {
+        let is_inside = date < self.first && date.day() != 1;
+        if is_inside { date.first_of_month().saturating_add(1.month()) } else { date }
+    }
+
+    /// The day that a table's name for one stands for; `None` for what is no day.
+    pub(super) fn day_of(self, name: &str) -> Option<Date> {
+        let day: Date = name.parse().ok()?;
+        Some(if day < self.first { day.first_of_month() } else { day })
+    }
+}
 
 impl SqlStore {
     pub(super) async fn forget(&self, what: &Forget) -> Result<Forgotten> {
@@ -44,6 +71,20 @@ impl SqlStore {
         let rows = self.fetch(sql, vec![what.into()]).await?;
         let before = rows.into_iter().next().map_or(Ok(i64::MIN), |mut row| row.int())?;
         Ok(Timestamp::from_ms(before))
+    }
+
+    /// The month before which days are of no account any more: some of them, or all, have become one sum on the first of their
+    /// month, and hours and labels are forgotten or are about to be.
+    pub(super) async fn whole_months(&self) -> Result<WholeMonths> {
+        let sql = "SELECT before FROM sg_forgotten WHERE what IN ('sums', $1)";
+        let mut whole = WholeMonths { at: Timestamp::from_ms(i64::MIN), first: Date::MIN };
+        for mut row in self.fetch(sql, vec![BEGUN.into()]).await? {
+            let at = Timestamp::from_ms(row.int()?);
+            if at > whole.at {
+                whole = WholeMonths { at, first: self.date_of(at).first_of_month() };
+            }
+        }
+        Ok(whole)
     }
 
     async fn forget_records(
@@ -91,6 +132,10 @@ impl SqlStore {
         month: Date,
         done: &mut Forgotten,
     ) -> Result<()> {
+        let start = month.to_zoned(self.time_zone.clone()).map(|it| it.timestamp().as_millisecond());
+        let start = start.unwrap_or(i64::MIN);
+        // With the first piece, so that reports read these months whole from then on.
+        mark(session, BEGUN, start).await?;
         // Months before were summed up already.
         let sql = "SELECT before FROM sg_forgotten WHERE what = 'sums'";
         let from = match session.query(sql.into(), Vec::new()).await?.into_iter().next() {
@@ -110,8 +155,6 @@ impl SqlStore {
                 return sum_up(session, table, &day, done).await;
             }
         }
-        let start = month.to_zoned(self.time_zone.clone()).map(|it| it.timestamp().as_millisecond());
-        let start = start.unwrap_or(i64::MIN);
         mark(session, "sums", start).await?;
         for table in ["sg_daily_label", "sg_label_count"] {
             self.piece(session, table, "day < $1", vec![month.to_string().into()], done).await?;

@@ -12,6 +12,7 @@ use sluicegate_core::{
 };
 
 use super::directory::reach_of;
+use super::forget::WholeMonths;
 use super::record::SUMS;
 use super::rollup::{Period, Table};
 use super::row::Value;
@@ -21,7 +22,7 @@ use super::{SqlStore, Where};
 use crate::store::{Dimension, Latencies, Reach, ReportQuery, ReportRows, Split, Sums};
 
 /// So many statements of one report are asked at once: the database has few connections, and others want them, too.
-const AT_ONCE: usize = 2;
+pub(super) const AT_ONCE: usize = 2;
 
 /// A part of the time that is asked for, and what it is read by.
 struct Part {
@@ -41,29 +42,40 @@ struct Read {
 }
 
 impl Read {
-    fn of_hours(table: Option<&'static str>, (from, to): (Timestamp, Timestamp)) -> Option<Self> {
-        let bounds = [from, to].map(|at| Value::from(at.as_ms()));
+    fn of_hours(table: Option<&'static str>, times: [Timestamp; 2]) -> Option<Self> {
+        let bounds = times.map(|at| Value::from(at.as_ms()));
         Some(Self { table: table?, time: "hour", bounds, is_less: false })
     }
 
-    fn of_days(
-        table: Option<&'static str>,
-        period: Period,
-        (from, to): (Date, Date),
-        is_less: bool,
-    ) -> Option<Self> {
+    fn of_days(table: Option<&'static str>, period: Period, dates: [Date; 2], is_less: bool) -> Option<Self> {
         let time = if period == Period::Month { "month" } else { "day" };
-        let bounds = [from, to].map(|date| Value::from(date.to_string()));
+        let bounds = dates.map(|date| Value::from(date.to_string()));
         Some(Self { table: table?, time, bounds, is_less })
     }
 }
 
 impl SqlStore {
     pub(super) async fn sum_report(&self, query: &ReportQuery, reach: &Reach) -> Result<ReportRows> {
+        let mut whole = self.whole_months().await?;
+        // BOUND: begins anew where months began to be summed up meanwhile, which they do one after the other.
+        loop {
+            let rows = self.sum_with(query, reach, whole).await?;
+            let now = self.whole_months().await?;
+            if now == whole {
+                return Ok(rows);
+            }
+            whole = now;
+        }
+    }
+
+    async fn sum_with(&self, query: &ReportQuery, reach: &Reach, whole: WholeMonths) -> Result<ReportRows> {
         let columns: Vec<&str> = query.by.iter().map(|it| column(*it)).collect::<Result<_>>()?;
-        let pieces = self.pieces(query, reach, &columns).await?;
+        if matches!(query.split, Split::Day | Split::Month) && !same_days(&query.zone, &self.time_zone) {
+            return self.sum_shifted(query, reach, &columns, whole).await;
+        }
+        let pieces = self.pieces(query, reach, &columns, whole).await?;
         let read: Vec<_> =
-            pieces.into_iter().map(|reads| self.sum_piece(query, reach, &columns, reads)).collect();
+            pieces.into_iter().map(|reads| self.sum_piece(query, reach, &columns, reads, whole)).collect();
         let mut read = stream::iter(read).buffer_unordered(AT_ONCE);
         let mut rows = ReportRows::new();
         while let Some(piece) = read.try_next().await? {
@@ -76,38 +88,50 @@ impl SqlStore {
 
     /// What a report is read from: whole months, the days before and after those, the hours before and after the days. What isn't
     /// the store's own day, or is told apart by less, is read by that.
-    async fn pieces(&self, query: &ReportQuery, reach: &Reach, columns: &[&str]) -> Result<Vec<Vec<Read>>> {
+    async fn pieces(
+        &self,
+        query: &ReportQuery,
+        reach: &Reach,
+        columns: &[&str],
+        whole: WholeMonths,
+    ) -> Result<Vec<Vec<Read>>> {
         let mut asked = Where::default();
         conditions(&mut asked, query, reach, columns);
         let is_of_few = is_of_few(query, reach);
         let is_by_label = is_by_label(query);
-        let table = |period| match is_by_label {
-            true => label_table(period, &asked, columns),
-            false => Some(smallest(period, &asked, columns, is_of_few).name()),
-        };
+        let table = |period| table_of(period, query, reach, &asked, columns);
         let has_months = table(Period::Month).is_some();
         let mut pieces = Vec::new();
-        for part in self.parts(query, has_months) {
-            let dates = (self.date_of(part.from), self.date_of(part.to));
+        for mut part in self.parts(query, has_months) {
+            if part.period == Period::Hour || is_by_label {
+                // Of whole months there is none.
+                part.from = part.from.max(whole.at);
+            }
+            let dates = [part.from, part.to].map(|at| whole.bound(self.date_of(at)));
+            let is_none =
+                if part.period == Period::Hour { part.from >= part.to } else { dates[0] >= dates[1] };
+            if is_none {
+                continue;
+            }
             if part.period == Period::Day && query.split == Split::None {
                 let is_of_all = table(Period::Day) == Some(Table::Daily.name()) && !is_of_few;
                 let (first, until) = self.sums_within(dates).await?;
-                if first >= dates.1 {
+                if first >= dates[1] {
                     continue;
                 }
                 // Where days are few or found by an index, months of everybody aren't worth their reading.
-                let kept =
-                    Kept { thirds: is_of_all, months: has_months && (is_by_label || is_of_all), until };
-                pieces.extend(kept.make(first, dates.1).into_iter().map(|spans| {
+                let months = has_months && (is_by_label || is_of_all);
+                let kept = Kept { thirds: is_of_all, months, whole: whole.first, until };
+                pieces.extend(kept.make(first, dates[1]).into_iter().map(|spans| {
                     let read =
-                        |it: Span| Read::of_days(table(it.period), it.period, (it.from, it.to), it.is_less);
+                        |it: Span| Read::of_days(table(it.period), it.period, [it.from, it.to], it.is_less);
                     spans.into_iter().filter_map(read).collect()
                 }));
                 continue;
             }
             let table = table(part.period);
             pieces.push(Vec::from_iter(match part.period {
-                Period::Hour => Read::of_hours(table, (part.from, part.to)),
+                Period::Hour => Read::of_hours(table, [part.from, part.to]),
                 period => Read::of_days(table, period, dates, false),
             }));
         }
@@ -117,8 +141,7 @@ impl SqlStore {
     /// The parts of a time.
     fn parts(&self, query: &ReportQuery, has_months: bool) -> Vec<Part> {
         let zone = &self.time_zone;
-        let days_do =
-            query.split != Split::Hour && (query.split == Split::None || same_days(&query.zone, zone));
+        let days_do = query.split != Split::Hour;
         let months_do = days_do && has_months && query.split == Split::Month;
         let whole = Part { period: Period::Hour, from: query.from, to: query.to };
         let mut parts = vec![whole];
@@ -133,15 +156,19 @@ impl SqlStore {
 
     /// The first of these days that may have sums, so that a time without a beginning is no longer than what there is; and the
     /// day after the last one that has any.
-    async fn sums_within(&self, (from, to): (Date, Date)) -> Result<(Date, Date)> {
+    async fn sums_within(&self, [from, to]: [Date; 2]) -> Result<(Date, Date)> {
+        let Some((first, last)) = self.days_kept().await? else { return Ok((to, to)) };
+        // By whole months, for days may become one sum on the first of theirs.
+        Ok((from.max(first.first_of_month()), last.saturating_add(1.day())))
+    }
+
+    /// The first day and the last one that have sums.
+    pub(super) async fn days_kept(&self) -> Result<Option<(Date, Date)>> {
         let sql = "SELECT (SELECT MIN(day) FROM sg_group_day), (SELECT MAX(day) FROM sg_group_day)";
-        let Some(mut row) = self.fetch(sql, Vec::new()).await?.into_iter().next() else {
-            return Ok((to, to));
-        };
+        let Some(mut row) = self.fetch(sql, Vec::new()).await?.into_iter().next() else { return Ok(None) };
         let (first, last) = (row.maybe_text()?, row.maybe_text()?);
         let date = |day: Option<String>| day.and_then(|day| day.parse::<Date>().ok());
-        let (Some(first), Some(last)) = (date(first), date(last)) else { return Ok((to, to)) };
-        Ok((from.max(first), last.saturating_add(1.day())))
+        Ok(date(first).zip(date(last)))
     }
 
     /// Reads with one statement what belongs together.
@@ -151,6 +178,7 @@ impl SqlStore {
         reach: &Reach,
         columns: &[&str],
         reads: Vec<Read>,
+        whole: WholeMonths,
     ) -> Result<Vec<(Timestamp, Vec<String>, Sums)>> {
         let slot = reads.first().map(|it| it.time).filter(|_| query.split != Split::None);
         let has_less = reads.iter().any(|read| read.is_less);
@@ -188,7 +216,7 @@ impl SqlStore {
             let at = match slot {
                 None => query.from,
                 Some("hour") => Timestamp::from_ms(row.int()?),
-                Some(_) => self.start_of(&row.text()?),
+                Some(_) => self.start_of(whole.day_of(&row.text()?)),
             };
             let days = matches!(query.split, Split::Day | Split::Month);
             let at = if days { day_before(at, &query.zone) } else { at };
@@ -203,8 +231,8 @@ impl SqlStore {
     }
 
     /// The start of a day that a table names.
-    fn start_of(&self, day: &str) -> Timestamp {
-        let start = day.parse::<jiff::civil::Date>().and_then(|day| day.to_zoned(self.time_zone.clone()));
+    pub(super) fn start_of(&self, day: Option<Date>) -> Timestamp {
+        let start = day.and_then(|day| day.to_zoned(self.time_zone.clone()).ok());
         start.map_or(Timestamp::from_ms(0), |it| Timestamp::from_ms(it.timestamp().as_millisecond()))
     }
 
@@ -294,14 +322,14 @@ fn month_after(at: Timestamp, zone: &TimeZone) -> Timestamp {
 }
 
 /// The start of the day that an instant is in.
-fn day_before(at: Timestamp, zone: &TimeZone) -> Timestamp {
+pub(super) fn day_before(at: Timestamp, zone: &TimeZone) -> Timestamp {
     let instant = jiff::Timestamp::from_millisecond(at.as_ms()).unwrap_or_default();
     let start = instant.to_zoned(zone.clone()).start_of_day();
     start.map_or(at, |start| Timestamp::from_ms(start.timestamp().as_millisecond()))
 }
 
 /// The first start of a day that isn't before an instant.
-fn day_after(at: Timestamp, zone: &TimeZone) -> Timestamp {
+pub(super) fn day_after(at: Timestamp, zone: &TimeZone) -> Timestamp {
     let start = day_before(at, zone);
     if start == at {
         return at;
@@ -319,7 +347,7 @@ fn is_by_label(query: &ReportQuery) -> bool {
 }
 
 /// The conditions of a question besides its time.
-fn conditions(find: &mut Where, query: &ReportQuery, reach: &Reach, columns: &[&str]) {
+pub(super) fn conditions(find: &mut Where, query: &ReportQuery, reach: &Reach, columns: &[&str]) {
     filter(find, query);
     only(find, columns, query.only.as_deref());
     reach_of(find, reach, "group_id", "user_id", "key_id");
@@ -358,7 +386,10 @@ fn is_of_few(query: &ReportQuery, reach: &Reach) -> bool {
 const NAMED_AT_ONCE: usize = 1_000;
 
 /// The combinations that rows still have to be looked up in.
-fn unnamed<'a>(columns: &[&str], combinations: Option<&'a [Vec<String>]>) -> Option<HashSet<&'a [String]>> {
+pub(super) fn unnamed<'a>(
+    columns: &[&str],
+    combinations: Option<&'a [Vec<String>]>,
+) -> Option<HashSet<&'a [String]>> {
     let all = combinations.filter(|all| columns.len() > 1 && all.len() > NAMED_AT_ONCE)?;
     Some(all.iter().map(Vec::as_slice).collect())
 }
@@ -388,6 +419,20 @@ fn only(find: &mut Where, columns: &[&str], combinations: Option<&[Vec<String>]>
             let args: Vec<Value> = combinations.iter().flatten().map(|text| text.as_str().into()).collect();
             find.and(&format!("({}) IN (VALUES {rows})", columns.join(", ")), args);
         }
+    }
+}
+
+/// The table that a question is read from; `None` where there is none of such a length.
+pub(super) fn table_of(
+    period: Period,
+    query: &ReportQuery,
+    reach: &Reach,
+    asked: &Where,
+    columns: &[&str],
+) -> Option<&'static str> {
+    match is_by_label(query) {
+        true => label_table(period, asked, columns),
+        false => Some(smallest(period, asked, columns, is_of_few(query, reach)).name()),
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Kept {
     pub(super) thirds: bool,
     /// Months.
     pub(super) months: bool,
+    /// Months before this one have no days by themselves: each is read at once, or not at all.
+    pub(super) whole: Date,
     /// The day after the last that has sums: leaving out what comes later costs nothing.
     pub(super) until: Date,
 }
@@ -50,7 +52,10 @@ impl Kept {
             match (all.last_mut().map(Vec::as_mut_slice), part.as_slice()) {
                 // Whole months lie together.
                 (Some([last]), [next]) if last.continues_with(next) => last.to = next.to,
-                (_, [days]) if days.period == Period::Day && length(days) > TOGETHER_DAYS => {
+                (_, []) => {}
+                (_, [days])
+                    if days.period == Period::Day && start >= self.whole && length(days) > TOGETHER_DAYS =>
+                {
                     let middle = days.from.saturating_add((length(days) / 2).days());
                     all.push(vec![Span { to: middle, ..*days }]);
                     all.push(vec![Span { from: middle, ..*days }]);
@@ -68,6 +73,15 @@ impl Kept {
 
     /// A part of a month.
     fn month(self, (start, end): (Date, Date), (from, to): (Date, Date)) -> Vec<Span> {
+        if start < self.whole {
+            let period = if self.months { Period::Month } else { Period::Day };
+            // It counts on its first day.
+            let is_in = from <= start;
+            return is_in
+                .then_some(Span { period, from: start, to: end, is_less: false })
+                .into_iter()
+                .collect();
+        }
         let plain = self.thirds_of(from, to);
         if !self.months {
             return plain;
@@ -184,7 +198,20 @@ mod tests {
             ("2026-12-05", "2026-12-06", "2026-12-06", "+05..05"),
             ("2026-09-01", "2026-09-01", "2026-12-15", ""),
         ] {
-            let kept = Kept { thirds: true, months: true, until: date(until) };
+            let kept = Kept { thirds: true, months: true, whole: Date::MIN, until: date(until) };
+            let made: Vec<String> = kept.make(date(from), date(to)).iter().map(|spans| told(spans)).collect();
+            assert_eq!(made.join(" | "), want, "{from} to {to}");
+        }
+    }
+
+    #[test]
+    fn months_without_days_are_read_at_once() {
+        for (months, from, to, want) in [
+            (true, "2026-08-01", "2026-11-16", "+M08..10 | +T01 +11..15"),
+            (true, "2026-08-10", "2026-11-16", "+M09..10 | +T01 +11..15"),
+            (false, "2026-08-01", "2026-10-06", "+01..31 | +01..30 | +01..05"),
+        ] {
+            let kept = Kept { thirds: true, months, whole: date("2026-10-01"), until: date("2026-12-15") };
             let made: Vec<String> = kept.make(date(from), date(to)).iter().map(|spans| told(spans)).collect();
             assert_eq!(made.join(" | "), want, "{from} to {to}");
         }
@@ -199,7 +226,7 @@ mod tests {
                 let (from, until) = (first.saturating_add(from.days()), first.saturating_add(50.days()));
                 let to = from.saturating_add(length.days());
                 let mut counts = std::collections::BTreeMap::new();
-                for span in (Kept { thirds, months, until }).make(from, to).concat() {
+                for span in (Kept { thirds, months, whole: Date::MIN, until }).make(from, to).concat() {
                     assert!(thirds || span.period != Period::Third);
                     assert!(months || span.period != Period::Month);
                     let mut day = span.from;

@@ -1,0 +1,171 @@
+//! Days of a zone that isn't the store's: each is made of the store's day that begins closest to it, and of the hours between the
+//! two beginnings, added or taken away. By the hour alone they would be twice to twenty times as many rows.
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::tz::TimeZone;
+use sluicegate_core::{Result, Timestamp};
+
+use super::forget::WholeMonths;
+use super::report::{AT_ONCE, conditions, day_after, day_before, table_of, unnamed};
+use super::rollup::Period;
+use super::row::Value;
+use super::usage::{DAILY_SUMS, sums};
+use super::{SqlStore, Where};
+use crate::store::{Reach, ReportQuery, ReportRows, Sums};
+
+/// More days are read at two goes, on two connections.
+const TOGETHER_DAYS: usize = 8;
+/// So many days are read at a time.
+// BOUND: arguments of a statement.
+const DAYS_AT_A_TIME: usize = 400;
+
+/// Where a day of the zone begins, and the store's day that it is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seam {
+    zone: Timestamp,
+    store: Timestamp,
+}
+
+impl Seam {
+    fn new(at: Timestamp, store: &TimeZone) -> Self {
+        let (before, after) = (day_before(at, store), day_after(at, store));
+        let is_closer = at.since_ms(before) <= after.since_ms(at);
+        Self { zone: at, store: if is_closer { before } else { after } }
+    }
+
+    /// The hours between the two beginnings.
+    fn hours(self) -> (Timestamp, Timestamp) {
+        (self.zone.min(self.store), self.zone.max(self.store))
+    }
+}
+
+/// The beginnings of a zone's days, and the end of the last one.
+fn seams(from: Timestamp, to: Timestamp, zone: &TimeZone, store: &TimeZone) -> Vec<Seam> {
+    let (mut all, mut at) = (Vec::new(), from);
+    // BOUND: days between two instants that have sums.
+    while at < to {
+        all.push(Seam::new(at, store));
+        let next = day_after(at.plus_ms(1), zone);
+        if next <= at {
+            break;
+        }
+        at = next;
+    }
+    all.push(Seam::new(to, store));
+    all
+}
+
+/// Those that are read at once, each part with the beginning of the next one as its end.
+fn parts(seams: &[Seam]) -> Vec<&[Seam]> {
+    let days = seams.len().saturating_sub(1);
+    let each = if days > TOGETHER_DAYS { days.div_ceil(2) } else { days }.clamp(1, DAYS_AT_A_TIME);
+    (0..days).step_by(each).filter_map(|at| seams.get(at..=(at + each).min(days))).collect()
+}
+
+impl SqlStore {
+    /// Sums by the day of the question's zone.
+    pub(super) async fn sum_shifted(
+        &self,
+        query: &ReportQuery,
+        reach: &Reach,
+        columns: &[&str],
+        whole: WholeMonths,
+    ) -> Result<ReportRows> {
+        let Some((first, last)) = self.days_kept().await? else { return Ok(ReportRows::new()) };
+        // Of months that are one sum each there are no days.
+        let from = query.from.max(whole.at).max(self.start_of(Some(first)));
+        let to = query.to.min(self.start_of(last.tomorrow().ok()));
+        let seams = seams(from, to, &query.zone, &self.time_zone);
+        let read: Vec<_> =
+            parts(&seams).into_iter().map(|part| self.sum_seams(query, reach, columns, part)).collect();
+        let mut read = stream::iter(read).buffer_unordered(AT_ONCE);
+        let mut rows = ReportRows::new();
+        while let Some(part) = read.try_next().await? {
+            rows.extend(part);
+        }
+        Ok(rows)
+    }
+
+    /// Days and hours with one statement, for hours that are taken away must be in their day.
+    async fn sum_seams(
+        &self,
+        query: &ReportQuery,
+        reach: &Reach,
+        columns: &[&str],
+        seams: &[Seam],
+    ) -> Result<ReportRows> {
+        let (Some(first), Some(last)) = (seams.first(), seams.last()) else { return Ok(ReportRows::new()) };
+        let mut asked = Where::default();
+        conditions(&mut asked, query, reach, columns);
+        let table = |period| table_of(period, query, reach, &asked, columns);
+        let (Some(day_table), Some(hour_table)) = (table(Period::Day), table(Period::Hour)) else {
+            return Ok(ReportRows::new());
+        };
+        let told: String = columns.iter().map(|column| format!(", {column}")).collect();
+        let Where { sql: clause, args } = asked;
+        let mut days = Where { sql: clause.clone(), args };
+        let bounds = [first.store, last.store].map(|at| Value::from(self.date_of(at).to_string()));
+        days.and("day >= ? AND day < ?", bounds);
+        let mut hours = Where { sql: clause, args: days.args };
+        hours.and("hour >= lo AND hour < hi", []);
+        let mut between = Vec::with_capacity(seams.len());
+        for (lo, hi) in seams.iter().map(|seam| seam.hours()).filter(|(lo, hi)| lo < hi) {
+            hours.args.extend([lo, hi].map(|at| Value::from(at.as_ms())));
+            let n = hours.args.len();
+            between.push(format!("(CAST(${} AS BIGINT), CAST(${n} AS BIGINT))", n - 1));
+        }
+        let mut sql = format!(
+            "SELECT day AS slot{told}, {} FROM {}{} GROUP BY day{told}",
+            *DAILY_SUMS, day_table, days.sql
+        );
+        if !between.is_empty() {
+            // INVARIANT: what comes between is joined first, and looked up in the hours.
+            sql = format!(
+                "WITH seam (lo, hi) AS (VALUES {}) {sql} UNION ALL \
+                 SELECT CAST(lo AS TEXT){told}, {} FROM seam CROSS JOIN {}{} GROUP BY lo{told}",
+                between.join(", "),
+                *DAILY_SUMS,
+                hour_table,
+                hours.sql
+            );
+        }
+        let wanted = unnamed(columns, query.only.as_deref());
+        let mut rows = ReportRows::new();
+        for mut row in self.fetch(sql, hours.args).await? {
+            let slot = row.text()?;
+            let by = columns.iter().map(|_| row.text()).collect::<Result<Vec<_>>>()?;
+            let sums = sums(&mut row)?;
+            if wanted.as_ref().is_some_and(|wanted| !wanted.contains(by.as_slice())) {
+                continue;
+            }
+            for (at, is_less) in self.places_of(&slot, seams).into_iter().flatten() {
+                let entry =
+                    rows.entry((day_before(at, &query.zone), by.clone())).or_insert_with(Sums::default);
+                if is_less { entry.subtract(&sums) } else { entry.add(&sums) }
+            }
+        }
+        // Who was there only in hours that are taken away isn't there.
+        rows.retain(|_, sums| *sums != Sums::default());
+        Ok(rows)
+    }
+
+    /// The days that a day of the store, or the hours at a beginning, are in, by when those begin; and whether they are taken away
+    /// from it.
+    fn places_of(&self, slot: &str, seams: &[Seam]) -> [Option<(Timestamp, bool)>; 2] {
+        let days = seams.len().saturating_sub(1);
+        let day =
+            |at: Option<usize>| at.filter(|at| *at < days).and_then(|at| seams.get(at)).map(|it| it.zone);
+        let Ok(lo) = slot.parse::<i64>() else {
+            let start = self.start_of(slot.parse().ok());
+            let at = seams.partition_point(|seam| seam.store <= start).checked_sub(1);
+            return [day(at).map(|at| (at, false)), None];
+        };
+        let Some(n) = seams.iter().position(|seam| seam.hours().0.as_ms() == lo && seam.zone != seam.store)
+        else {
+            return [None, None];
+        };
+        // Before the store's day begins they are missing in this day and too much in the one before, after it the other way.
+        let is_after = seams.get(n).is_some_and(|seam| seam.zone > seam.store);
+        [day(Some(n)).map(|at| (at, is_after)), day(n.checked_sub(1)).map(|at| (at, !is_after))]
+    }
+}
