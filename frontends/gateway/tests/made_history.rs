@@ -15,7 +15,7 @@ use history::{DAY_MS, DAYS, Pool, START_MS};
 
 const CALLS: i64 = 3_000;
 /// Every table that records are counted in; of records the columns, whose text may be written another way.
-const TABLES: [(&str, &str); 21] = [
+const TABLES: [(&str, &str); 30] = [
     ("sg_record", "body"),
     ("sg_hour", ""),
     ("sg_group_hour", ""),
@@ -33,6 +33,15 @@ const TABLES: [(&str, &str); 21] = [
     ("sg_label_month", ""),
     ("sg_label_model_day", ""),
     ("sg_label_model_month", ""),
+    ("sg_organization_hour", ""),
+    ("sg_hour_by_model", ""),
+    ("sg_hour_by_channel", ""),
+    ("sg_owner_third", ""),
+    ("sg_label_all_hour", ""),
+    ("sg_label_all_day", ""),
+    ("sg_label_owner_day", ""),
+    ("sg_label_owner_third", ""),
+    ("sg_label_owner_month", ""),
     ("sg_label_count", ""),
     ("sg_took", ""),
     ("sg_record_tag", ""),

@@ -1063,7 +1063,7 @@ async fn days_of_old_months_become_one(store: Arc<dyn Store>) {
     }
     assert_eq!(
         pieces,
-        4 * 30 + 2 + 31,
+        4 * 30 + 2 * 2 + 31,
         "a day, or a third of a month, of each kind of sums at a time, then an hour"
     );
     let rows = days().await;

@@ -160,6 +160,8 @@ fn reports(all: &Actor, now: Timestamp, cases: &mut Vec<Case>) {
         (By::Model, By::Channel),
         (By::Tag, By::Model),
         (By::Customer, By::Group),
+        (By::Tag, By::Key),
+        (By::Customer, By::User),
     ] {
         add(format!("90 days by {} and {}", one.as_str(), two.as_str()), usage(&[one, two], 90, now));
     }
@@ -175,17 +177,33 @@ fn reports(all: &Actor, now: Timestamp, cases: &mut Vec<Case>) {
         add(format!("90 days, {word}, by key"), asked(&of, &[By::Key], 90));
     }
     let hourly = |it: &mut UsageQuestion| it.granularity = Granularity::Hour;
-    for (days, by) in
-        [(1, By::Key), (7, By::Model), (7, By::Key), (30, By::Group), (30, By::Key), (30, By::Tag)]
-    {
+    for (days, by) in [
+        (1, By::Key),
+        (7, By::Model),
+        (7, By::Key),
+        (30, By::Group),
+        (30, By::User),
+        (30, By::Key),
+        (30, By::Model),
+        (30, By::Channel),
+        (30, By::Tag),
+        (30, By::Customer),
+    ] {
         add(format!("hours of {days} days by {}", by.as_str()), asked(&hourly, &[by], days));
     }
     let compared = |it: &mut UsageQuestion| it.compare = true;
     add("45 days by group and the time before".to_owned(), asked(&compared, &[By::Group], 45));
     add("45 days by key and the time before".to_owned(), asked(&compared, &[By::Key], 45));
-    let zoned = |it: &mut UsageQuestion| it.zone = jiff::tz::TimeZone::get("Asia/Shanghai").ok();
-    add("30 days of another zone by model".to_owned(), asked(&zoned, &[By::Model], 30));
-    add("30 days of another zone by key".to_owned(), asked(&zoned, &[By::Key], 30));
+    for (zone, days, by) in [
+        ("Asia/Shanghai", 30, By::Model),
+        ("Asia/Shanghai", 30, By::Key),
+        ("Asia/Shanghai", 30, By::Tag),
+        ("America/New_York", 90, By::Group),
+        ("Pacific/Auckland", 90, By::Channel),
+    ] {
+        let zoned = |it: &mut UsageQuestion| it.zone = jiff::tz::TimeZone::get(zone).ok();
+        add(format!("{days} days of {zone} by {}", by.as_str()), asked(&zoned, &[by], days));
+    }
     let whole = |it: &mut UsageQuestion| {
         (it.granularity, it.top, it.order) = (Granularity::Total, 10_000, Order::Requests);
     };

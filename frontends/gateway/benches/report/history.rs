@@ -392,6 +392,10 @@ fn sums() -> Vec<String> {
         fold("sg_model_day", "day", "organization_id, model, channel_id", "sg_daily", "day"),
         fold("sg_third", "day", full, "sg_daily", THIRD),
         fold("sg_month", "month", full, "sg_third", "substr(day, 1, 8) || '01'"),
+        fold("sg_organization_hour", "hour", "organization_id", "sg_group_hour", "hour"),
+        fold("sg_hour_by_model", "hour", "organization_id, model", "sg_model_hour", "hour"),
+        fold("sg_hour_by_channel", "hour", "organization_id, channel_id", "sg_model_hour", "hour"),
+        fold("sg_owner_third", "day", "organization_id, group_id, user_id, key_id", "sg_day_owner", THIRD),
     ]);
     let labelled = "(SELECT 'customer' AS kind, customer AS label, made_call.* FROM made_call WHERE customer <> '' \
          UNION ALL SELECT 'tag', tag, made_call.* FROM made_call WHERE tag <> '' \
@@ -400,6 +404,7 @@ fn sums() -> Vec<String> {
     let full = "organization_id, kind, label, group_id, user_id, key_id, model, channel_id";
     let by_group = "kind, organization_id, label, group_id";
     let by_model = "kind, organization_id, label, model, channel_id";
+    let by_key = "kind, organization_id, label, group_id, user_id, key_id";
     all.push(format!(
         "INSERT INTO sg_hour_label (hour, {full}, {columns}) SELECT hour, {place}, {added} FROM ({}) part GROUP BY hour, {place}",
         parts("c.kind, c.label, ", labelled)
@@ -411,6 +416,11 @@ fn sums() -> Vec<String> {
         fold("sg_label_month", "month", by_group, "sg_label_day", "substr(day, 1, 8) || '01'"),
         fold("sg_label_model_day", "day", by_model, "sg_daily_label", "day"),
         fold("sg_label_model_month", "month", by_model, "sg_label_model_day", "substr(day, 1, 8) || '01'"),
+        fold("sg_label_all_hour", "hour", "kind, organization_id", "sg_label_hour", "hour"),
+        fold("sg_label_all_day", "day", "kind, organization_id", "sg_label_day", "day"),
+        fold("sg_label_owner_day", "day", by_key, "sg_daily_label", "day"),
+        fold("sg_label_owner_third", "day", by_key, "sg_label_owner_day", THIRD),
+        fold("sg_label_owner_month", "month", by_key, "sg_label_owner_third", "substr(day, 1, 8) || '01'"),
     ]);
     all.push(
         "INSERT INTO sg_label_count (day, organization_id, kind, labels) \

@@ -592,7 +592,8 @@ impl Reading<'_> {
         Ok(series)
     }
 
-    /// So many sums of one combination may be read for one bucket: days of a zone other than the store's are read by the hour.
+    /// So many sums of one combination may be read for one bucket: a day of a zone other than the store's is one of the store's and the
+    /// hours between.
     fn slots(&self, question: &UsageQuestion, split: Split) -> usize {
         let is_kept = self.calendar.has_days_of(self.admin.store().time_zone());
         let days = match question.granularity {
@@ -600,7 +601,7 @@ impl Reading<'_> {
             Granularity::Month if !is_kept || question.is_by_label() => 31,
             _ => 1,
         };
-        if split != Split::Hour && !is_kept { days * 24 } else { days }
+        if split != Split::Hour && !is_kept { days * 2 } else { days }
     }
 
     /// The time before: in all, and by what is told apart; of what is shown alone where that isn't all.

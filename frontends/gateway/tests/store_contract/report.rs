@@ -537,6 +537,10 @@ pub(super) async fn months_are_in_reports(store: &dyn Store, want: &Sums) {
 async fn forget_what_is_new(run: impl AsyncFn(String)) {
     for sql in [
         "DELETE FROM sg_hour",
+        "DELETE FROM sg_organization_hour",
+        "DELETE FROM sg_label_all_hour",
+        "DELETE FROM sg_hour_by_model",
+        "DELETE FROM sg_hour_by_channel",
         "DELETE FROM sg_group_hour",
         "DELETE FROM sg_model_hour",
         "DELETE FROM sg_hour_label",
@@ -560,6 +564,11 @@ async fn forget_what_is_new(run: impl AsyncFn(String)) {
         "sg_label_month",
         "sg_label_model_day",
         "sg_label_model_month",
+        "sg_owner_third",
+        "sg_label_owner_day",
+        "sg_label_all_day",
+        "sg_label_owner_third",
+        "sg_label_owner_month",
     ] {
         let zero = "calls = 0, denials = 0, reasoning_tokens = 0, duration_ms = 0, firsts = 0, first_ms = 0";
         run(format!("UPDATE {table} SET {zero}")).await;
@@ -601,16 +610,21 @@ async fn counts_old_records(address: &str, run: impl AsyncFn(String)) {
 
 /// What a node of an earlier version left out of sums that it didn't know is in them again, and nothing else changes.
 async fn mends_short_sums(address: &str, run: impl AsyncFn(String)) {
-    use Dimension::{Key, Model, Tag};
+    use Dimension::{Channel, Group, Key, Model, Tag};
     let store = open(address).await;
     assert_eq!(store.mend(at(NEW_YEAR)).await.unwrap(), 0, "an empty one is whole");
     let records = long_history(3);
     store.append(&entries(&records), &[], None).await.unwrap();
-    let (from, to) = (NEW_YEAR + 10 * DAY, NEW_YEAR + 69 * DAY);
-    let asked: Vec<ReportQuery> = [&[Key, Model][..], &[Tag], &[Tag, Model], &[Key]]
+    let (from, to) = (NEW_YEAR + 9 * DAY, NEW_YEAR + 69 * DAY);
+    let hours = [&[][..], &[Group], &[Model], &[Channel], &[Tag]];
+    let asked: Vec<ReportQuery> = [&[Key, Model][..], &[Tag], &[Tag, Model], &[Tag, Key], &[Key]]
         .iter()
         .map(|by| question(by, Split::None, from, to))
-        .chain([question(&[], Split::Hour, from, to), question(&[Tag], Split::Hour, from, to)])
+        .chain(hours.iter().map(|by| question(by, Split::Hour, from, to)))
+        .chain(
+            [Split::Day, Split::Hour]
+                .map(|split| ReportQuery { labelled: Some(Tag), ..question(&[], split, from, to) }),
+        )
         .collect();
     let read = async || {
         let mut all = Vec::new();
@@ -632,6 +646,15 @@ async fn mends_short_sums(address: &str, run: impl AsyncFn(String)) {
         ("UPDATE sg_label_model_day SET requests = 0 WHERE label = 't0'", 4),
         ("DELETE FROM sg_group_hour WHERE group_id = ''", 4),
         ("DELETE FROM sg_label_hour WHERE label = 't1'", 4),
+        ("UPDATE sg_organization_hour SET calls = 0", 4),
+        ("DELETE FROM sg_hour_by_model", 4),
+        ("DELETE FROM sg_hour_by_channel WHERE channel_id = 'c2'", 4),
+        ("DELETE FROM sg_owner_third WHERE key_id = 'k3'", 4),
+        ("UPDATE sg_label_all_hour SET calls = calls + 1", 4),
+        ("DELETE FROM sg_label_all_day", 4),
+        ("DELETE FROM sg_label_owner_day WHERE label = 't0'", 4),
+        ("DELETE FROM sg_label_owner_third WHERE key_id = 'k1'", 4),
+        ("UPDATE sg_label_owner_month SET spend = 7", 4),
         ("UPDATE sg_day_owner SET spend = spend + 1 WHERE key_id = 'k2'", 4),
     ] {
         run(sql.to_owned()).await;

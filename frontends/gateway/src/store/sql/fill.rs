@@ -130,6 +130,8 @@ impl SqlStore {
             "sg_daily_label",
             "sg_label_day",
             "sg_label_model_day",
+            "sg_label_owner_day",
+            "sg_label_all_day",
         ] {
             let sql = format!("UPDATE {table} SET calls = requests WHERE day < $1 AND calls < requests");
             session.execute(sql.into(), vec![day.as_str().into()]).await?;

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use sluicegate_core::{RecordRow, Result};
 
 use super::record::{Append, chunk, sums_args};
-use super::rollup::derive;
+use super::rollup::{derive, third_of};
 use super::row::Value;
 use super::{Dialect, Session, SqlStore};
 use crate::store::{LABEL_OVERFLOW, LABELS_PER_DAY, Sums};
@@ -172,7 +172,8 @@ pub(super) async fn insert(
     insert_smaller(dialect, session, (day, organization, kind), &rows).await
 }
 
-/// The sums of a day, and of its month, by group alone, and by model and channel.
+/// The sums of a day, and of its month, by group alone, by model and channel, and by key; of the day, whichever
+/// label it is.
 async fn insert_smaller(
     dialect: Dialect,
     session: &mut dyn Session,
@@ -181,17 +182,27 @@ async fn insert_smaller(
 ) -> Result<()> {
     let mut by_group: BTreeMap<Vec<&str>, Sums> = BTreeMap::new();
     let mut by_model: BTreeMap<Vec<&str>, Sums> = BTreeMap::new();
-    for ((label, [group, _, _, model, channel]), it) in sums {
+    let mut by_key: BTreeMap<Vec<&str>, Sums> = BTreeMap::new();
+    let mut all: BTreeMap<Vec<&str>, Sums> = BTreeMap::new();
+    for ((label, [group, user, key, model, channel]), it) in sums {
+        all.entry(Vec::new()).or_default().add(it);
+        by_key.entry(vec![&**label, *group, *user, *key]).or_default().add(it);
         by_group.entry(vec![&**label, *group]).or_default().add(it);
         by_model.entry(vec![&**label, *model, *channel]).or_default().add(it);
     }
     // INVARIANT: a day is written as `YYYY-MM-DD`.
-    let month = format!("{}01", day.get(..8).unwrap_or_default());
+    let (month, date) = day.split_at_checked(8).unwrap_or_default();
+    let third = format!("{month}{:02}", third_of(date.parse().unwrap_or_default()));
+    let month = format!("{month}01");
     for (append, time, sums) in [
         (Append::LabelDays, day, &by_group),
         (Append::LabelMonths, &*month, &by_group),
         (Append::LabelModelDays, day, &by_model),
         (Append::LabelModelMonths, &*month, &by_model),
+        (Append::LabelOwnerDays, day, &by_key),
+        (Append::LabelOwnerThirds, &*third, &by_key),
+        (Append::LabelOwnerMonths, &*month, &by_key),
+        (Append::LabelAllDays, day, &all),
     ] {
         let rows: Vec<_> = sums.iter().collect();
         let mut rest = rows.as_slice();
@@ -231,6 +242,21 @@ pub(super) async fn insert_hourly(
     let mut by_label: BTreeMap<(i64, &str), Sums> = BTreeMap::new();
     for (((label, _), hour), it) in hourly {
         by_label.entry((*hour, &**label)).or_default().add(it);
+    }
+    let mut all: BTreeMap<i64, Sums> = BTreeMap::new();
+    for ((hour, _), it) in &by_label {
+        all.entry(*hour).or_default().add(it);
+    }
+    let rows: Vec<_> = all.into_iter().collect();
+    let mut rest = rows.as_slice();
+    while let Some((now, after)) = chunk(rest) {
+        let mut args: Vec<Value> = Vec::new();
+        for (hour, s) in now {
+            args.extend([Value::from(*kind), (*hour).into(), (*organization).into()]);
+            args.extend(sums_args(s));
+        }
+        session.execute(Append::LabelAllHours.sql(dialect, now.len()), args).await?;
+        rest = after;
     }
     let rows: Vec<_> = by_label.into_iter().collect();
     let mut rest = rows.as_slice();

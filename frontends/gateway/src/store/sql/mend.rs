@@ -40,6 +40,7 @@ const MODEL: &str = "organization_id, model, channel_id";
 const LABEL: &str = "kind, organization_id, label";
 const LABEL_GROUP: &str = "kind, organization_id, label, group_id";
 const LABEL_MODEL: &str = "kind, organization_id, label, model, channel_id";
+const LABEL_OWNER: &str = "kind, organization_id, label, group_id, user_id, key_id";
 
 /// All there is.
 pub(super) const SOURCES: [Source; 4] = [
@@ -52,6 +53,7 @@ pub(super) const SOURCES: [Source; 4] = [
             coarse("sg_group_day", Period::Day, GROUP),
             coarse("sg_model_day", Period::Day, MODEL),
             coarse("sg_third", Period::Third, PLACE),
+            coarse("sg_owner_third", Period::Third, OWNER),
             coarse("sg_month", Period::Month, PLACE),
         ],
     },
@@ -64,19 +66,32 @@ pub(super) const SOURCES: [Source; 4] = [
             coarse("sg_label_model_day", Period::Day, LABEL_MODEL),
             coarse("sg_label_month", Period::Month, LABEL_GROUP),
             coarse("sg_label_model_month", Period::Month, LABEL_MODEL),
+            coarse("sg_label_all_day", Period::Day, "kind, organization_id"),
+            coarse("sg_label_owner_day", Period::Day, LABEL_OWNER),
+            coarse("sg_label_owner_third", Period::Third, LABEL_OWNER),
+            coarse("sg_label_owner_month", Period::Month, LABEL_OWNER),
         ],
     },
     Source {
         table: "sg_hour",
         period: Period::Hour,
         is_for_ever: false,
-        made: &[coarse("sg_group_hour", Period::Hour, GROUP), coarse("sg_model_hour", Period::Hour, MODEL)],
+        made: &[
+            coarse("sg_organization_hour", Period::Hour, "organization_id"),
+            coarse("sg_hour_by_model", Period::Hour, "organization_id, model"),
+            coarse("sg_hour_by_channel", Period::Hour, "organization_id, channel_id"),
+            coarse("sg_group_hour", Period::Hour, GROUP),
+            coarse("sg_model_hour", Period::Hour, MODEL),
+        ],
     },
     Source {
         table: "sg_hour_label",
         period: Period::Hour,
         is_for_ever: false,
-        made: &[coarse("sg_label_hour", Period::Hour, LABEL)],
+        made: &[
+            coarse("sg_label_all_hour", Period::Hour, "kind, organization_id"),
+            coarse("sg_label_hour", Period::Hour, LABEL),
+        ],
     },
 ];
 
@@ -139,8 +154,9 @@ impl SqlStore {
         // BOUND: months between the first day that was written and the last.
         while month <= last {
             for source in SOURCES.iter().filter(|it| it.is_for_ever || month >= whole) {
-                let read = &mut *self.database.read().await?;
-                for coarse in self.unequal(read, source, month).await? {
+                // Given back before anything is written: a database in memory has one connection.
+                let unequal = self.unequal(&mut *self.database.read().await?, source, month).await?;
+                for coarse in unequal {
                     match self.make_anew(source, coarse, month).await? {
                         Some(made) => mended += u64::from(made),
                         None => is_all = false,

@@ -29,6 +29,7 @@ const STEPS: &[Step] = &[
     step(19, "conversation_bound", include_str!("../../../migrations/0019_conversation_bound.sql")),
     step(20, "coarser_sum", include_str!("../../../migrations/0020_coarser_sum.sql")),
     step(22, "response_work", include_str!("../../../migrations/0022_response_work.sql")),
+    step(23, "narrow_sum", include_str!("../../../migrations/0023_narrow_sum.sql")),
     step(24, "found", include_str!("../../../migrations/0024_found.sql")),
 ];
 

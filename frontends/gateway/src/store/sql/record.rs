@@ -149,6 +149,16 @@ pub(super) enum Append {
     LabelModelDays,
     /// Monthly ones.
     LabelModelMonths,
+    /// Daily ones by key.
+    LabelOwnerDays,
+    /// Those of thirds of months.
+    LabelOwnerThirds,
+    /// Monthly ones.
+    LabelOwnerMonths,
+    /// Daily ones of all labels.
+    LabelAllDays,
+    /// Hourly ones of all labels.
+    LabelAllHours,
     /// Hourly ones that tell nothing else apart.
     LabelHours,
     /// How long calls took, added to what is there.
@@ -213,6 +223,11 @@ impl Append {
             Append::LabelMonths => ("sg_label_month", LABEL_MONTH, SUMS),
             Append::LabelModelDays => ("sg_label_model_day", LABEL_MODEL_DAY, SUMS),
             Append::LabelModelMonths => ("sg_label_model_month", LABEL_MODEL_MONTH, SUMS),
+            Append::LabelOwnerDays => ("sg_label_owner_day", LABEL_OWNER_DAY, SUMS),
+            Append::LabelOwnerThirds => ("sg_label_owner_third", LABEL_OWNER_DAY, SUMS),
+            Append::LabelOwnerMonths => ("sg_label_owner_month", LABEL_OWNER_MONTH, SUMS),
+            Append::LabelAllDays => ("sg_label_all_day", &["kind", "day", "organization_id"], SUMS),
+            Append::LabelAllHours => ("sg_label_all_hour", &["kind", "hour", "organization_id"], SUMS),
             Append::LabelHours => ("sg_label_hour", LABEL_HOUR, SUMS),
             Append::Latency => ("sg_took", TOOK, &["calls", "firsts"]),
             Append::Tags => ("sg_record_tag", &["tag", "started_at", "call_id"], &[]),
@@ -233,6 +248,11 @@ impl Append {
             | Append::LabelMonths
             | Append::LabelModelDays
             | Append::LabelModelMonths
+            | Append::LabelOwnerDays
+            | Append::LabelOwnerThirds
+            | Append::LabelOwnerMonths
+            | Append::LabelAllDays
+            | Append::LabelAllHours
             | Append::LabelHours
             | Append::Latency => added(table, key, others),
             Append::Balances => {
@@ -283,6 +303,12 @@ const LABEL_MONTH: &[&str] = &["kind", "month", "organization_id", "label", "gro
 const LABEL_MODEL_DAY: &[&str] = &["kind", "day", "organization_id", "label", "model", "channel_id"];
 
 const LABEL_MODEL_MONTH: &[&str] = &["kind", "month", "organization_id", "label", "model", "channel_id"];
+
+const LABEL_OWNER_DAY: &[&str] =
+    &["kind", "day", "organization_id", "label", "group_id", "user_id", "key_id"];
+
+const LABEL_OWNER_MONTH: &[&str] =
+    &["kind", "month", "organization_id", "label", "group_id", "user_id", "key_id"];
 
 const LABEL_HOUR: &[&str] = &["kind", "hour", "organization_id", "label"];
 

@@ -24,11 +24,33 @@ use crate::store::{Dimension, Latencies, Reach, ReportQuery, ReportRows, Split, 
 /// So many statements of one report are asked at once: the database has few connections, and others want them, too.
 pub(super) const AT_ONCE: usize = 2;
 
+/// A longer part of a time that is told apart is read at two goes.
+const TOGETHER_MS: i64 = 7 * 86_400_000;
+
+/// So many days at most are named one by one to a table in which their labels lie together.
+// BOUND: arguments of a statement.
+const DAYS_BY_NAME: i32 = 400;
+
 /// A part of the time that is asked for, and what it is read by.
 struct Part {
     period: Period,
     from: Timestamp,
     to: Timestamp,
+}
+
+impl Part {
+    /// Whether it is read at two goes, on two connections.
+    fn is_long(&self) -> bool {
+        self.to.since_ms(self.from) > TOGETHER_MS
+    }
+}
+
+/// A time in two, if there is a middle within it.
+fn halves<T: Copy + Ord>([from, to]: [T; 2], middle: Option<T>) -> Vec<[T; 2]> {
+    match middle.filter(|it| from < *it && *it < to) {
+        Some(middle) => vec![[from, middle], [middle, to]],
+        None => vec![[from, to]],
+    }
 }
 
 /// A table's rows of a time.
@@ -37,6 +59,8 @@ struct Read {
     /// The column of its time.
     time: &'static str,
     bounds: [Value; 2],
+    /// The days, where it is read by those.
+    days: Option<[Date; 2]>,
     /// Whether they are taken away from those of the others that are read with them.
     is_less: bool,
 }
@@ -44,13 +68,26 @@ struct Read {
 impl Read {
     fn of_hours(table: Option<&'static str>, times: [Timestamp; 2]) -> Option<Self> {
         let bounds = times.map(|at| Value::from(at.as_ms()));
-        Some(Self { table: table?, time: "hour", bounds, is_less: false })
+        Some(Self { table: table?, time: "hour", bounds, days: None, is_less: false })
     }
 
     fn of_days(table: Option<&'static str>, period: Period, dates: [Date; 2], is_less: bool) -> Option<Self> {
         let time = if period == Period::Month { "month" } else { "day" };
         let bounds = dates.map(|date| Value::from(date.to_string()));
-        Some(Self { table: table?, time, bounds, is_less })
+        let days = (period == Period::Day).then_some(dates);
+        Some(Self { table: table?, time, bounds, days, is_less })
+    }
+}
+
+impl Read {
+    /// Its days, where labels stand behind them in the table's key: some are found on each without all others being read.
+    fn days_by_name(&self) -> Vec<Value> {
+        let Some([from, to]) = self.days.filter(|_| self.table == LABEL_OWNER_DAY) else { return Vec::new() };
+        let count = from.until(to).map_or(0, |time| time.get_days());
+        if count > DAYS_BY_NAME {
+            return Vec::new();
+        }
+        (0..count).map(|n| Value::from(from.saturating_add(n.days()).to_string())).collect()
     }
 }
 
@@ -100,7 +137,7 @@ impl SqlStore {
         let is_of_few = is_of_few(query, reach);
         let is_by_label = is_by_label(query);
         let table = |period| table_of(period, query, reach, &asked, columns);
-        let has_months = table(Period::Month).is_some();
+        let [has_months, has_thirds] = [Period::Month, Period::Third].map(|it| table(it).is_some());
         let mut pieces = Vec::new();
         for mut part in self.parts(query, has_months) {
             if part.period == Period::Hour || is_by_label {
@@ -114,14 +151,16 @@ impl SqlStore {
                 continue;
             }
             if part.period == Period::Day && query.split == Split::None {
-                let is_of_all = table(Period::Day) == Some(Table::Daily.name()) && !is_of_few;
+                let reads = |it: Table| table(Period::Day) == Some(it.name()) && !is_of_few;
+                let (is_of_all, is_of_owners) = (reads(Table::Daily), reads(Table::DayOwner));
                 let (first, until) = self.sums_within(dates).await?;
                 if first >= dates[1] {
                     continue;
                 }
                 // Where days are few or found by an index, months of everybody aren't worth their reading.
                 let months = has_months && (is_by_label || is_of_all);
-                let kept = Kept { thirds: is_of_all, months, whole: whole.first, until };
+                let thirds = if is_by_label { has_thirds } else { is_of_all || is_of_owners };
+                let kept = Kept { thirds, months, whole: whole.first, until };
                 pieces.extend(kept.make(first, dates[1]).into_iter().map(|spans| {
                     let read =
                         |it: Span| Read::of_days(table(it.period), it.period, [it.from, it.to], it.is_less);
@@ -130,10 +169,23 @@ impl SqlStore {
                 continue;
             }
             let table = table(part.period);
-            pieces.push(Vec::from_iter(match part.period {
-                Period::Hour => Read::of_hours(table, [part.from, part.to]),
-                period => Read::of_days(table, period, dates, false),
-            }));
+            match part.period {
+                Period::Hour => {
+                    let middle = part.from.plus_ms(part.to.since_ms(part.from) / 2);
+                    for times in halves([part.from, part.to], part.is_long().then_some(middle)) {
+                        pieces.push(Vec::from_iter(Read::of_hours(table, times)));
+                    }
+                }
+                Period::Day => {
+                    // Days of a whole month are read at once.
+                    let middle = self.date_of(part.from.plus_ms(part.to.since_ms(part.from) / 2));
+                    let middle = part.is_long().then_some(middle).filter(|it| *it >= whole.first);
+                    for dates in halves(dates, middle) {
+                        pieces.push(Vec::from_iter(Read::of_days(table, part.period, dates, false)));
+                    }
+                }
+                period => pieces.push(Vec::from_iter(Read::of_days(table, period, dates, false))),
+            }
         }
         Ok(pieces)
     }
@@ -185,12 +237,18 @@ impl SqlStore {
         let told: Vec<&str> = slot.into_iter().chain(columns.iter().copied()).collect();
         let mut asked = Where::default();
         conditions(&mut asked, query, reach, columns);
+        let is_of_labels = asked.mentions("label");
         let Where { sql: clause, mut args } = asked;
         let mut sources = Vec::with_capacity(reads.len());
-        for Read { table, time, bounds, is_less } in reads {
+        for read in reads {
+            let named = if is_of_labels { read.days_by_name() } else { Vec::new() };
+            let Read { table, time, bounds, is_less, .. } = read;
             // What is asked for is told once, each time is numbered on.
             let mut find = Where { sql: clause.clone(), args };
-            find.and(&format!("{time} >= ? AND {time} < ?"), bounds);
+            match named.is_empty() {
+                true => find.and(&format!("{time} >= ? AND {time} < ?"), bounds),
+                false => find.one_of(time, named),
+            };
             sources.push((table, find.sql, is_less));
             args = find.args;
         }
@@ -455,20 +513,31 @@ pub(super) fn smallest(period: Period, find: &Where, columns: &[&str], is_of_few
     suits.next().unwrap_or(whole)
 }
 
+const LABEL_OWNER_DAY: &str = "sg_label_owner_day";
+
 /// Likewise, of sums by label; `None` where there are none of such a length.
 pub(super) fn label_table(period: Period, find: &Where, columns: &[&str]) -> Option<&'static str> {
     let needs = |column: &&str| columns.contains(column) || find.mentions(column);
     let beyond = |kept: &[&str]| ALL.iter().any(|column| needs(column) && !kept.contains(column));
-    let (by_group, by_model) =
-        (!beyond(&["organization_id", "group_id"]), !beyond(&["organization_id", "model", "channel_id"]));
+    let (by_group, by_model, by_key) = (
+        !beyond(&["organization_id", "group_id"]),
+        !beyond(&["organization_id", "model", "channel_id"]),
+        !beyond(&["organization_id", "group_id", "user_id", "key_id"]),
+    );
+    let is_of_all = !columns.contains(&"label") && !find.mentions("label") && !beyond(&["organization_id"]);
     Some(match period {
+        Period::Hour if is_of_all => "sg_label_all_hour",
+        Period::Day if is_of_all => "sg_label_all_day",
         Period::Hour if !beyond(&["organization_id"]) => "sg_label_hour",
         Period::Hour => "sg_hour_label",
         Period::Day if by_group => "sg_label_day",
         Period::Day if by_model => "sg_label_model_day",
+        Period::Day if by_key => LABEL_OWNER_DAY,
         Period::Day => "sg_daily_label",
         Period::Month if by_group => "sg_label_month",
         Period::Month if by_model => "sg_label_model_month",
+        Period::Third if by_key && !by_group => "sg_label_owner_third",
+        Period::Month if by_key => "sg_label_owner_month",
         Period::Third | Period::Month => return None,
     })
 }

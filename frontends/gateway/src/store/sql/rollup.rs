@@ -53,6 +53,12 @@ pub(super) enum Period {
 pub(super) enum Table {
     /// By the hour, everything told apart.
     Hour,
+    /// By the hour alone.
+    HourAll,
+    /// By the hour and model alone.
+    HourOneModel,
+    /// By the hour and channel alone.
+    HourChannel,
     /// By the hour and group alone.
     HourGroup,
     /// By the hour, model and channel.
@@ -67,20 +73,26 @@ pub(super) enum Table {
     DayModel,
     /// By the third of a month, everything told apart.
     Third,
+    /// By the third of a month, without models and channels.
+    ThirdOwner,
     /// By the month, everything told apart.
     Month,
 }
 
 impl Table {
     /// All of them; of those that suit, the first has the fewest rows.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::DayGroup,
         Self::DayModel,
         Self::DayOwner,
         Self::Daily,
+        Self::HourAll,
+        Self::HourOneModel,
+        Self::HourChannel,
         Self::HourGroup,
         Self::HourModel,
         Self::Hour,
+        Self::ThirdOwner,
         Self::Third,
         Self::Month,
     ];
@@ -90,7 +102,10 @@ impl Table {
         match self {
             Self::Hour | Self::Daily | Self::Third | Self::Month => &[0, 1, 2, 3, 4, 5],
             Self::HourGroup | Self::DayGroup => &[0, 1],
-            Self::DayOwner => &[0, 1, 2, 3],
+            Self::DayOwner | Self::ThirdOwner => &[0, 1, 2, 3],
+            Self::HourAll => &[0],
+            Self::HourOneModel => &[0, 4],
+            Self::HourChannel => &[0, 5],
             Self::HourModel | Self::DayModel => &[0, 4, 5],
         }
     }
@@ -98,6 +113,9 @@ impl Table {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Hour => "sg_hour",
+            Self::HourAll => "sg_organization_hour",
+            Self::HourOneModel => "sg_hour_by_model",
+            Self::HourChannel => "sg_hour_by_channel",
             Self::HourGroup => "sg_group_hour",
             Self::HourModel => "sg_model_hour",
             Self::Daily => "sg_daily",
@@ -105,15 +123,21 @@ impl Table {
             Self::DayOwner => "sg_day_owner",
             Self::DayModel => "sg_model_day",
             Self::Third => "sg_third",
+            Self::ThirdOwner => "sg_owner_third",
             Self::Month => "sg_month",
         }
     }
 
     pub(super) fn period(self) -> Period {
         match self {
-            Self::Hour | Self::HourGroup | Self::HourModel => Period::Hour,
+            Self::Hour
+            | Self::HourAll
+            | Self::HourOneModel
+            | Self::HourChannel
+            | Self::HourGroup
+            | Self::HourModel => Period::Hour,
             Self::Daily | Self::DayGroup | Self::DayOwner | Self::DayModel => Period::Day,
-            Self::Third => Period::Third,
+            Self::Third | Self::ThirdOwner => Period::Third,
             Self::Month => Period::Month,
         }
     }
@@ -124,13 +148,16 @@ impl Table {
             Self::Hour => {
                 &["hour", "organization_id", "group_id", "user_id", "key_id", "model", "channel_id"]
             }
+            Self::HourAll => &["hour", "organization_id"],
+            Self::HourOneModel => &["hour", "organization_id", "model"],
+            Self::HourChannel => &["hour", "organization_id", "channel_id"],
             Self::HourGroup => &["hour", "organization_id", "group_id"],
             Self::HourModel => &["hour", "organization_id", "model", "channel_id"],
             Self::Daily | Self::Third => {
                 &["day", "organization_id", "group_id", "user_id", "key_id", "model", "channel_id"]
             }
             Self::DayGroup => &["day", "organization_id", "group_id"],
-            Self::DayOwner => &["day", "organization_id", "group_id", "user_id", "key_id"],
+            Self::DayOwner | Self::ThirdOwner => &["day", "organization_id", "group_id", "user_id", "key_id"],
             Self::DayModel => &["day", "organization_id", "model", "channel_id"],
             Self::Month => {
                 &["month", "organization_id", "group_id", "user_id", "key_id", "model", "channel_id"]
