@@ -256,6 +256,10 @@ pub struct Call {
     /// whatever the strategy is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bound: bool,
+    /// Whether it asks for what can cost more than is known beforehand (a tool that the provider runs, say): no channel takes it whose own
+    /// spend is strictly limited. What the caller's limits say to that is for whoever reads the body, who can name the field.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open_ended: bool,
     /// Tags that the caller set.
     #[serde(default)]
     pub tags: SmallVec<[String; 2]>,
@@ -331,6 +335,7 @@ impl Call {
             customer: None,
             conversation: None,
             bound: false,
+            open_ended: false,
             tags: SmallVec::new(),
             client_ip: None,
             fallbacks: None,

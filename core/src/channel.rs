@@ -116,6 +116,11 @@ pub struct Channel {
 }
 
 impl Channel {
+    /// Whether one of its own limits is a strict one on spend.
+    pub fn has_strict_spend(&self) -> bool {
+        self.limits.iter().any(Limit::is_strict_spend)
+    }
+
     /// A channel that serves nothing yet: without endpoints, models, a credential or limits; switched on, with a weight of 1,
     /// and everything else as the routing settings have it.
     pub fn new(id: impl Into<ChannelId>, name: impl Into<String>, provider: impl Into<ProviderId>) -> Self {

@@ -73,8 +73,8 @@ pub enum Denial {
         /// The largest window among the candidates, in tokens.
         largest: u64,
     },
-    /// No model that could serve has a price, and unpriced models are refused; or the call has a strict budget, and no price for the
-    /// service tier that was asked for, or one for searches that the model makes at will.
+    /// No model that could serve has a price, and unpriced models are refused; or the call, or each channel, has a strict budget, and nothing
+    /// bounds what it may come to: the service tier has no price, the model searches at will, a tool runs at the provider.
     Unpriced {
         /// What was asked for.
         model: ModelName,
@@ -245,7 +245,7 @@ impl Denial {
             Denial::Unpriced { model } => Error::new(
                 ErrorKind::Forbidden,
                 format!(
-                    "no price bounds what the model `{model}` costs here: none is known, or none for the service tier asked for, or it searches as often as it likes; leave the tier out, name another model, or ask for a price to be set"
+                    "no price bounds what the model `{model}` costs here: none is known, or none for the service tier asked for, or it searches as often as it likes, or the call has tools that the provider runs; leave these or the tier out, name another model, or ask for a price to be set"
                 ),
             ),
             Denial::NoChannel { retry_at } => {
@@ -287,8 +287,8 @@ pub enum Exclusion {
     ContextWindow,
     /// The channel is benched after failures.
     Cooldown,
-    /// The model has no price, and unpriced models are refused; or the call has a strict budget, and the model no price for the
-    /// service tier that was asked for, or one for searches that it makes at will.
+    /// The model has no price, and unpriced models are refused; or the call or the channel has a strict budget, and nothing bounds
+    /// what it may come to: the service tier has no price, the model searches at will, a tool runs at the provider.
     Unpriced,
     /// A script excluded it.
     Policy,

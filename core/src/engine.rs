@@ -372,7 +372,7 @@ fn quiet_until(state: &LimitState, now: Timestamp) -> Timestamp {
 
 /// Whether one of these limits is a strict one on spend.
 fn has_strict_spend(limits: &[BoundLimit]) -> bool {
-    limits.iter().any(|bound| bound.limit.metric == Metric::Spend && bound.limit.mode == Mode::Strict)
+    limits.iter().any(|bound| bound.limit.is_strict_spend())
 }
 
 /// Whether one of these limits can refuse and depends on how much output a call produces.

@@ -238,6 +238,11 @@ impl Limit {
     pub fn strict(metric: Metric, window: Window, max: i64) -> Self {
         Self { metric, window, max, model: None, mode: Mode::Strict, when_short: None, reserve_wait_ms: None }
     }
+
+    /// Whether spend never passes it.
+    pub fn is_strict_spend(&self) -> bool {
+        self.metric == Metric::Spend && self.mode == Mode::Strict
+    }
 }
 
 /// A scope and its limits: one link of a scope chain.

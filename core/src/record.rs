@@ -410,6 +410,9 @@ pub struct ReplayFacts {
     /// Whether signatures bound it to its channel.
     #[serde(skip_serializing_if = "is_default")]
     pub bound: bool,
+    /// Whether it asked for what nothing bounds.
+    #[serde(skip_serializing_if = "is_default")]
+    pub open_ended: bool,
     /// The ceiling that the caller named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output: Option<u64>,

@@ -226,7 +226,7 @@ impl Engine {
             admission.take_out(at);
             return Fit::Out;
         };
-        if candidate::has_no_bound(admission, model, now) {
+        if candidate::has_no_bound(admission, declared, model, now) {
             // The limits of customers and tags are known behind the scripts only.
             admission.exclude(at, Exclusion::Unpriced);
             let model = admission.group().clone();

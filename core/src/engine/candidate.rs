@@ -232,7 +232,7 @@ fn filter(
     if runtime.snapshot.declared.quota.unpriced == Unpriced::Deny && !model.price.is_known() {
         return Err((Exclusion::Unpriced, 0));
     }
-    if has_no_bound(admission, model, now) {
+    if has_no_bound(admission, channel, model, now) {
         return Err((Exclusion::Unpriced, 0));
     }
     let health = &runtime.channels.get(candidate.channel as usize).ok_or((Exclusion::Disabled, 0))?.health;
@@ -256,12 +256,22 @@ fn filter(
 }
 
 /// Whether what the call's better tier costs isn't known, or the model is paid for searches that it makes at will, and the budget is
-/// strict: it couldn't hold that.
-pub(super) fn has_no_bound(admission: &Admission, model: &ChannelModel, now: Timestamp) -> bool {
-    if !admission.has_strict_spend() {
+/// strict, the caller's or the channel's own: it couldn't hold that.
+pub(super) fn has_no_bound(
+    admission: &Admission,
+    channel: &Channel,
+    model: &ChannelModel,
+    now: Timestamp,
+) -> bool {
+    let of_channel = channel.has_strict_spend();
+    if !of_channel && !admission.has_strict_spend() {
         return false;
     }
     let call = &admission.call;
+    // To the caller's own limits the host has said no by now, with the field's name.
+    if of_channel && call.open_ended {
+        return true;
+    }
     let dear = call.service_tier.filter(|tier| tier.is_dear());
     let searches_at_will = || {
         let charges = Charges::of(&admission.caller.caller, admission.group(), model, now, None);

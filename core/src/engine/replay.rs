@@ -505,6 +505,7 @@ fn call_of(record: &UsageRecord) -> Call {
         customer: record.customer.clone(),
         conversation: facts.conversation,
         bound: facts.bound,
+        open_ended: facts.open_ended,
         tags: record.tags.iter().take(sent).cloned().collect(),
         client_ip: facts.client_ip,
         fallbacks: facts.fallbacks.clone(),

@@ -534,6 +534,7 @@ impl Admission {
                 input_estimate: self.call.input_estimate,
                 conversation: self.call.conversation,
                 bound: self.call.bound,
+                open_ended: self.call.open_ended,
                 max_output: self.call.max_output,
                 extra_output: self.call.extra_output,
                 units: self.call.units,

@@ -161,6 +161,12 @@ impl Facts {
         self.concerns.iter().filter(move |(_, c)| *c == concern).map(|(name, _)| *name)
     }
 
+    /// What costs more than the bound can know, if there is such a field or tool.
+    pub fn open_ended(&self) -> Option<&str> {
+        let hosted = self.hosted_tools.first().map(String::as_str);
+        hosted.or_else(|| self.fields(Concern::Hosted).next()).or_else(|| self.fields(Concern::Cost).next())
+    }
+
     /// The facts as the engine wants them. The client's address is for the host to add.
     pub fn call(&self, id: CallId, format: Format) -> Call {
         let (model, others) = self.models();
@@ -183,6 +189,7 @@ impl Facts {
         // A named customer is the engine's to tell apart.
         call.conversation = self.cache_key.or(self.opening.filter(|_| self.customer.is_none()));
         call.bound = self.bound;
+        call.open_ended = self.open_ended().is_some();
         call.tags.clone_from(&self.tags);
         call
     }

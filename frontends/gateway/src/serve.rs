@@ -317,12 +317,7 @@ pub(crate) fn refuse_unbounded(scanned: &Scanned, strict_spend: bool) -> Result<
     if !strict_spend {
         return Ok(());
     }
-    let facts = scanned.facts();
-    let hosted = facts.hosted_tools.first().map(String::as_str);
-    let field = hosted
-        .or_else(|| facts.fields(Concern::Hosted).next())
-        .or_else(|| facts.fields(Concern::Cost).next());
-    match field {
+    match scanned.facts().open_ended() {
         None => Ok(()),
         Some(field) => {
             let message = format!(

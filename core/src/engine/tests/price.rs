@@ -227,6 +227,34 @@ fn what_searches_at_will_is_no_candidate_under_a_strict_budget() {
 }
 
 #[test]
+fn what_nothing_bounds_goes_to_no_channel_whose_own_spend_is_strict() {
+    let strict = Limit::strict(Metric::Spend, Window::Day, 50_000_000);
+    let corrected = Limit { mode: Mode::Corrected, ..strict.clone() };
+    for (model, open_ended, limit, goes) in [
+        ("gpt-5", true, &strict, false),
+        ("gpt-5", true, &corrected, true),
+        ("gpt-5", false, &strict, true),
+        ("sonar-deep-research", false, &strict, false),
+        ("sonar-deep-research", false, &corrected, true),
+    ] {
+        let mut only = channel_with(|served| served.price = with_search_fee());
+        (only.models[0].group, only.models[0].upstream) = (model.into(), model.into());
+        only.limits = vec![limit.clone()];
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let asked = Call { open_ended, ..call(model, Some(10)) };
+        let goes_on = match engine.admit(asked, &caller, NOW, 7) {
+            Err(denied) => {
+                assert!(matches!(denied.denial, Denial::Unpriced { .. }), "{:?}", denied.denial);
+                false
+            }
+            Ok(mut admission) => matches!(engine.next(&mut admission, NOW), Next::Try(_)),
+        };
+        assert_eq!(goes_on, goes, "{model} {open_ended} {limit:?}");
+    }
+}
+
+#[test]
 fn the_time_at_which_an_attempt_begins_says_its_price() {
     let minute = minute_of_week(NOW);
     let window = WindowPrice {
