@@ -37,6 +37,32 @@ fn beyond_this_machine_there_is_no_demonstration() {
 }
 
 #[test]
+fn lines_of_the_log_are_objects_where_that_is_asked_for() {
+    let launch = Launch::bare().variable("SLUICEGATE_LOG_FORMAT", "json").variable("SLUICEGATE_LOG", "a=b=c");
+    let mut gateway = Gateway::launch("log-json", launch);
+    gateway.ask_to_stop();
+    gateway.stopped();
+    let log = gateway.log();
+    // What is printed for people, the key that was made among it, is no line of the log.
+    let lines: Vec<Value> = log
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told = |level: &str, part: &str| {
+        lines.iter().any(|line| {
+            line["level"] == level
+                && line["timestamp"].as_str().is_some_and(|time| time.ends_with('Z'))
+                && line["message"].as_str().is_some_and(|message| message.contains(part))
+        })
+    };
+    assert!(told("INFO", "stopping; streams have"), "{log}");
+    assert!(told("WARN", "SLUICEGATE_LOG: `a=b=c` is neither a level nor"), "{log}");
+    let key = made_key(&gateway);
+    assert!(!lines.iter().any(|line| line.to_string().contains(&key)), "{log}");
+}
+
+#[test]
 fn beyond_this_machine_a_weak_key_is_refused_unless_it_is_permitted() {
     let file = |permit: bool| {
         json!({"model_list": [], "general_settings": {

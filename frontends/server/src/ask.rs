@@ -23,7 +23,7 @@ use sluicegate::{Error, ErrorKind, Facts, Gateway, Result, Secret};
 use crate::respond::{self, Face};
 use crate::routes::litellm::registry;
 use crate::state::State;
-use crate::{body, console, extract, facts};
+use crate::{body, console, extract, facts, unread};
 
 /// Names settings of the request that had no effect.
 const WARNINGS: HeaderName = HeaderName::from_static("x-sluicegate-warnings");
@@ -136,12 +136,8 @@ impl Ask {
     /// # Errors
     /// `InvalidRequest` saying which parameter is wrong.
     pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
-        web::Query::<T>::from_query(self.req.query_string()).map(web::Query::into_inner).map_err(|error| {
-            Error::new(
-                ErrorKind::InvalidRequest,
-                format!("the query can't be read: {error}; see /api/v1/openapi.json"),
-            )
-        })
+        let read = web::Query::<T>::from_query(self.req.query_string());
+        read.map(web::Query::into_inner).map_err(|error| unread::query(&error))
     }
 
     /// Whether a table is asked for (`accept: text/csv`) rather than JSON.
@@ -256,9 +252,8 @@ impl Visit {
     /// # Errors
     /// `InvalidRequest`.
     pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
-        web::Query::<T>::from_query(self.req.query_string()).map(web::Query::into_inner).map_err(|error| {
-            Error::new(ErrorKind::InvalidRequest, format!("the query can't be read: {error}"))
-        })
+        let read = web::Query::<T>::from_query(self.req.query_string());
+        read.map(web::Query::into_inner).map_err(|error| unread::query(&error))
     }
 
     /// A parameter of the path.
@@ -355,16 +350,13 @@ fn access_of(method: &Method, route: &str) -> Access {
 /// # Errors
 /// `InvalidRequest` saying where it isn't.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    let unread = |why: &dyn std::fmt::Display| {
-        Error::new(ErrorKind::InvalidRequest, format!("the body can't be read: {why}"))
-    };
-    match body {
-        b"" => serde_json::from_slice(b"{}"),
-        // A list would be read as the fields in their order.
-        body if body.trim_ascii_start().starts_with(b"{") => serde_json::from_slice(body),
-        _ => return Err(unread(&"it must be a JSON object")),
+    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+    // A list would be read as the fields in their order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        let message = "the body can't be read: it must be a JSON object";
+        return Err(Error::new(ErrorKind::InvalidRequest, message));
     }
-    .map_err(|error| unread(&error))
+    serde_json::from_slice(body).map_err(|error| unread::body(body, &error))
 }
 
 /// The answer to a management request.

@@ -14,7 +14,8 @@ use crate::respond::Face;
 use crate::routes::litellm::contract;
 use crate::state::State;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The id of a request: its sender's own, or ours.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const CALL_ID: HeaderName = HeaderName::from_static("x-sluicegate-call-id");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-sluicegate-attempts");

@@ -20,6 +20,7 @@ pub mod stream;
 pub mod table;
 pub mod tls;
 mod told;
+mod unread;
 mod upload;
 
 pub use serve::{Settings, block_on, serve};

@@ -124,10 +124,6 @@ pub fn rejection(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpRe
         }
         _ => status(kind, face, rejection.upstream_status),
     };
-    if status.is_server_error() && matches!(kind, ErrorKind::Internal | ErrorKind::Config | ErrorKind::Store)
-    {
-        tracing::error!(kind = kind.as_str(), path = req.path(), error = %rejection.error, "a request failed");
-    }
     let (status, body) = match face {
         Face::LiteLlm => contract::refusal(req, &rejection.error, status),
         _ => contract::of_call(req, rejection, status, face.error_format())
@@ -145,6 +141,13 @@ pub fn rejection(req: &HttpRequest, face: Face, rejection: &Rejection) -> HttpRe
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     facts::write(headers, req, face, &rejection.facts);
+    if status.is_server_error() && matches!(kind, ErrorKind::Internal | ErrorKind::Config | ErrorKind::Store)
+    {
+        // By the id that the answer has, whoever asks about it finds the line.
+        let request = headers.get(facts::REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let (method, path) = (req.method().as_str(), req.path());
+        tracing::error!(request, method, path, kind = kind.as_str(), error = %rejection.error, "a request failed");
+    }
     response
 }
 

@@ -53,6 +53,13 @@ pub fn table() -> Vec<Entry> {
             make: || web::get().to(document),
             operation: Some(Operation::new("getOpenapi", "meta", "This document.").public()),
         },
+        // Where tools look first.
+        Entry {
+            method: Method::GET,
+            path: "/openapi.json",
+            make: || web::get().to(document),
+            operation: None,
+        },
         Entry {
             method: Method::GET,
             path: "/api/v1/me",
