@@ -18,6 +18,7 @@ organizations:
 - {id: acme, limits: {spend: {month: 1000 USD}}}
 groups:
 - id: rd
+  alias: research
   organization: acme
   limits: {total_tokens: {day: 2M}}
   members:
@@ -25,9 +26,9 @@ groups:
   - {user: li, limits: {requests: {minute: 20}}}
 users:
 - {id: wang, organization: acme}
-- {id: li, organization: acme}
+- {id: li, organization: acme, groups: [research]}
 keys:
-- {alias: ci, group: rd, user: wang, limits: {requests: {day: 5}}}
+- {alias: ci, group: research, user: wang, limits: {requests: {day: 5}}, allowed_ips: [127.0.0.1, "::1", 10.0.0.0/8]}
 - {alias: chosen, group: rd, key: "${CHOSEN_KEY}"}
 "#;
 

@@ -2,6 +2,7 @@
 
 mod document;
 mod plan;
+mod settle;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -21,9 +22,9 @@ pub(crate) fn run(args: &Apply) -> ExitCode {
 }
 
 fn apply(args: &Apply) -> Result<(), Failure> {
-    let document = document::read(&args.file)?;
+    let mut document = document::read(&args.file)?;
     let client = Client::new(&args.remote);
-    let plan = plan::of(&client, &document, args.prune)?;
+    let plan = plan::of(&client, &mut document, args.prune)?;
     let mut failed = 0;
     let mut told = Vec::new();
     for step in &plan.steps {

@@ -4,8 +4,10 @@ use serde_json::{Map, Value, json};
 use sluicegate::Channel;
 use sluicegate::admin::Limits;
 use sluicegate::credential::KeyHash;
+use sluicegate::tenant::IpNetwork;
 
 use super::document::{Document, Kind, Thing};
+use super::settle::settle;
 use crate::client::{Client, Failure, segment};
 
 /// In the free data of what was made by applying files: what may be pruned.
@@ -71,7 +73,14 @@ impl Call {
 }
 
 /// What must be done for a document, in the order in which it must be.
-pub(super) fn of(client: &Client, document: &Document, prune: bool) -> Result<Plan, Failure> {
+pub(super) fn of(client: &Client, document: &mut Document, prune: bool) -> Result<Plan, Failure> {
+    let names_groups = [Kind::User, Kind::Policy, Kind::Key];
+    let groups = match names_groups.iter().any(|kind| document.things.contains_key(kind)) {
+        true => all(client, Kind::Group)?,
+        false => Vec::new(),
+    };
+    settle(document, &groups);
+    let document = &*document;
     let mut plan = Plan::default();
     let (mut pruned, mut members) = (Vec::new(), Vec::new());
     for kind in Kind::ALL {
@@ -80,7 +89,6 @@ pub(super) fn of(client: &Client, document: &Document, prune: bool) -> Result<Pl
         }
         let Some(wanted) = document.things.get(&kind) else { continue };
         let known = all(client, kind)?;
-        let groups = if kind == Kind::Key { all(client, Kind::Group)? } else { Vec::new() };
         let find = |name: &str, owner: Option<&str>| {
             let is = |it: &&Value| {
                 it[kind.identity()].as_str() == Some(name)
@@ -299,13 +307,23 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// Limits may be written in several ways; they are compared as the gateway writes them.
+/// Limits and addresses may be written in several ways; they are compared as the gateway writes them.
 fn normal(field: &str, value: &Value) -> Result<Value, Failure> {
     match (field, value) {
         ("limits", Value::Object(_)) => {
             let limits: Limits =
                 serde_json::from_value(value.clone()).map_err(|why| format!("limits: {why}"))?;
             serde_json::to_value(limits).map_err(|why| format!("limits: {why}"))
+        }
+        // An address may be written without the length of its network.
+        ("allowed_ips", Value::Array(items)) => {
+            let written = |item: &Value| match item {
+                Value::String(text) => {
+                    IpNetwork::try_from(text.clone()).map_or_else(|_| item.clone(), |net| json!(net))
+                }
+                _ => item.clone(),
+            };
+            Ok(items.iter().map(written).collect())
         }
         _ => Ok(value.clone()),
     }
