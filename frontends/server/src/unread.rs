@@ -11,7 +11,7 @@ use sluicegate::{Error, ErrorKind};
 const NAMES_MAX: usize = 40;
 
 /// The error of a body that serde_json couldn't read.
-pub fn body(text: &[u8], error: &serde_json::Error) -> Error {
+pub(crate) fn body(text: &[u8], error: &serde_json::Error) -> Error {
     let said = error.to_string();
     if error.classify() != Category::Data {
         return refused(format!("the body can't be read: {said}"), None);
@@ -22,7 +22,7 @@ pub fn body(text: &[u8], error: &serde_json::Error) -> Error {
 }
 
 /// The error of a query, of which the parameter is known where the message names it.
-pub fn query(error: &dyn std::fmt::Display) -> Error {
+pub(crate) fn query(error: &dyn std::fmt::Display) -> Error {
     let said = error.to_string();
     let said = said.strip_prefix("Query deserialize error: ").unwrap_or(&said);
     let named = unknown_field(said).map(|(name, _)| name.to_owned());
